@@ -1,0 +1,23 @@
+import type * as NodeCrypto from "node:crypto";
+import type * as NodeZlib from "node:zlib";
+
+interface Builtins {
+  "node:crypto": typeof NodeCrypto;
+  "node:zlib": typeof NodeZlib;
+}
+
+/**
+ * A built-in module of the runtime, or `undefined` where there is none (a
+ * browser). Asking at run time keeps a static import out of modules that also
+ * run in a page.
+ *
+ * @param name The module's name.
+ */
+export function builtin<Name extends keyof Builtins>(
+  name: Name,
+): Builtins[Name] | undefined {
+  const host = (globalThis as {
+    process?: { getBuiltinModule?: (name: string) => unknown };
+  }).process;
+  return host?.getBuiltinModule?.(name) as Builtins[Name] | undefined;
+}

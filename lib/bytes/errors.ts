@@ -1,0 +1,90 @@
+/**
+ * What went wrong, for programs:
+ *
+ * - `corrupt`: stored bytes are not what they should be (bad magic, length,
+ *   checksum); nothing was written from them.
+ * - `truncated`: an input ended before its own lengths said so.
+ * - `unsupported`: well formed, but of a newer or unknown format.
+ * - `unsafe`: obeying would write outside the target or follow a link.
+ * - `limit`: a length or count is beyond what is accepted.
+ * - `mismatch`: a basis or result is not the one that was expected.
+ * - `not-found`: no such object, snapshot, path or volume.
+ * - `exists`: it is there already and must not be replaced.
+ * - `changed`: a file changed while it was read.
+ * - `io`: the operating system or a storage refused; see `cause`.
+ * - `aborted`: the caller's signal fired.
+ */
+export type ErrorCode =
+  | "corrupt"
+  | "truncated"
+  | "unsupported"
+  | "unsafe"
+  | "limit"
+  | "mismatch"
+  | "not-found"
+  | "exists"
+  | "changed"
+  | "io"
+  | "aborted";
+
+/** Where a fault lies: each field is given when it is known. */
+export interface ErrorPlace {
+  /** The object, archive or file that is at fault. */
+  object?: string;
+  /** The path inside the tree, `/`-separated. */
+  path?: string;
+  /** The offset of the fault, in bytes from the start of `object`. */
+  offset?: number;
+  /** The error that led to this one. */
+  cause?: unknown;
+}
+
+/**
+ * The one error that deltar throws for what its callers can meet at run time:
+ * bad input, absent objects, refused operations. Misuse of the API (a wrong
+ * type, a value out of range) throws the built-in `TypeError` and `RangeError`.
+ *
+ * The message is a lower-case sentence that names the place.
+ *
+ * @example Tell kinds of fault apart
+ * ```ts
+ * import { DeltarError } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const error = new DeltarError("corrupt", "bad magic", { object: "a.tgz", offset: 0 });
+ * assert.equal(error.code, "corrupt");
+ * assert.equal(error.message, "a.tgz: bad magic (at byte 0)");
+ * ```
+ */
+export class DeltarError extends Error {
+  /** The kind of fault. */
+  readonly code: ErrorCode;
+  /** The object, archive or file at fault, when known. */
+  readonly object: string | undefined;
+  /** The path inside the tree, when known. */
+  readonly path: string | undefined;
+  /** The offset in `object`, in bytes, when known. */
+  readonly offset: number | undefined;
+
+  /**
+   * Makes an error; the place is woven into the message.
+   *
+   * @param code The kind of fault.
+   * @param message What is wrong, without the place.
+   * @param place Where it is.
+   */
+  constructor(code: ErrorCode, message: string, place: ErrorPlace = {}) {
+    super(describe(message, place), { cause: place.cause });
+    this.name = "DeltarError";
+    this.code = code;
+    this.object = place.object;
+    this.path = place.path;
+    this.offset = place.offset;
+  }
+}
+
+function describe(message: string, place: ErrorPlace): string {
+  const where = [place.object, place.path].filter((part) => part !== undefined);
+  const at = place.offset === undefined ? "" : ` (at byte ${place.offset})`;
+  return [...where, message + at].join(": ");
+}

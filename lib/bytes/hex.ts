@@ -1,0 +1,11 @@
+const DIGITS = Array.from(
+  { length: 256 },
+  (_, byte) => byte.toString(16).padStart(2, "0"),
+);
+
+/** Bytes as lower-case hexadecimal, as `sha256sum` prints them. */
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at++) text += DIGITS[bytes[at]];
+  return text;
+}

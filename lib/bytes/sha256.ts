@@ -1,0 +1,28 @@
+import { sha256 as portable } from "@noble/hashes/sha2.js";
+import { builtin } from "./builtin.ts";
+
+/** A SHA-256 that takes its input in pieces (FIPS 180-4). */
+export interface Sha256 {
+  /** Takes the next bytes of the input. */
+  update(bytes: Uint8Array): unknown;
+  /** Ends the input and gives the 32 bytes of the sum. */
+  digest(): Uint8Array;
+}
+
+const native = builtin("node:crypto");
+
+/**
+ * Starts a SHA-256 over input that arrives in pieces. Web Crypto digests whole
+ * buffers only, so this takes the runtime's own hash where there is one (Deno,
+ * Bun, Node) and portable code in a browser.
+ */
+export function createSha256(): Sha256 {
+  return native ? native.createHash("sha256") : portable.create();
+}
+
+/** The SHA-256 of one buffer, 32 bytes, at once. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return native
+    ? native.createHash("sha256").update(bytes).digest()
+    : portable(bytes);
+}

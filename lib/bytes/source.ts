@@ -1,0 +1,85 @@
+/**
+ * Anything that bytes can be pulled from. A stream is pulled chunk by chunk,
+ * so backpressure is the reader's pace; a `Uint8Array` is one chunk.
+ */
+export type ByteSource =
+  | Uint8Array
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
+  | Iterable<Uint8Array>;
+
+/**
+ * The chunks of a source, one after the other. Ending the loop early cancels
+ * the source.
+ *
+ * @param source The source to pull from.
+ */
+export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
+  if (source instanceof Uint8Array) {
+    yield source;
+  } else if (Symbol.asyncIterator in source || Symbol.iterator in source) {
+    yield* source;
+  } else {
+    // A browser whose ReadableStream is not iterable yet.
+    const reader = (source as ReadableStream<Uint8Array>).getReader();
+    let done = false;
+    try {
+      while (!done) {
+        const next = await reader.read();
+        done = next.done;
+        if (next.value !== undefined) yield next.value;
+      }
+    } finally {
+      if (!done) await reader.cancel();
+      reader.releaseLock();
+    }
+  }
+}
+
+/**
+ * All bytes of a source in one array; for what is known to be small.
+ *
+ * @param source The source to pull from.
+ */
+export async function collect(source: ByteSource): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks(source)) parts.push(chunk);
+  return concat(parts);
+}
+
+/** One array with the bytes of all `parts`, in order. */
+export function concat(parts: Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0];
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/**
+ * A Web Stream over an iterable of bytes: it pulls one chunk for each read, so
+ * a slow reader holds the source back.
+ *
+ * @param source The iterable to wrap.
+ */
+export function toStream(
+  source: AsyncIterable<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  const iterator = source[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await iterator.next();
+      if (next.done) controller.close();
+      else controller.enqueue(next.value);
+    },
+    async cancel(reason) {
+      await iterator.return?.(reason);
+    },
+  }, { highWaterMark: 0 });
+}
