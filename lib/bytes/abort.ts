@@ -1,0 +1,14 @@
+import { DeltarError } from "./errors.ts";
+
+/**
+ * Ends the work here if the caller asked for it.
+ *
+ * @throws {DeltarError} `aborted`, with the signal's reason as its cause.
+ */
+export function checkAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new DeltarError("aborted", "stopped by the caller", {
+      cause: signal.reason,
+    });
+  }
+}

@@ -1,0 +1,240 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { checkAborted } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import { checkName } from "./names.ts";
+import type {
+  GetOptions,
+  PutOptions,
+  Storage,
+  StoredObject,
+} from "./storage.ts";
+
+/** How much of an object is read at a time, in bytes. */
+const READ_SIZE = 1 << 20;
+/** Objects that are being written; a crash leaves nothing elsewhere. */
+const TEMPORARY = "tmp";
+
+/**
+ * A folder on a local or mounted disk; each object is a file under its name.
+ * The folder is made when the first object is stored.
+ *
+ * An object is written under `tmp/`, flushed to the disk, and then given its
+ * name in one step, so a crash leaves at most a file in `tmp/`.
+ *
+ * @example Store and list
+ * ```ts
+ * import { LocalStorage } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, rmSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   const storage = new LocalStorage(folder);
+ *   await storage.put("a/b", new TextEncoder().encode("hello"));
+ *   assert.deepEqual(await Array.fromAsync(storage.list()), [{ name: "a/b", size: 5 }]);
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ * }
+ * ```
+ */
+export class LocalStorage implements Storage {
+  /** The folder's absolute path. */
+  readonly location: string;
+
+  /** Opens the storage in `folder`, which need not exist yet. */
+  constructor(folder: string) {
+    this.location = path.resolve(folder);
+  }
+
+  /** The bytes of an object; see {@linkcode Storage.get}. */
+  async *get(
+    name: string,
+    options: GetOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    await Promise.resolve();
+    const fd = attempt(name, () => fs.openSync(this.#file(name), "r"));
+    try {
+      let at = options.offset ?? 0;
+      let left = options.length ?? Infinity;
+      while (left > 0) {
+        checkAborted(options.signal);
+        const buffer = new Uint8Array(Math.min(left, READ_SIZE));
+        const got = attempt(
+          name,
+          () => fs.readSync(fd, buffer, 0, buffer.length, at),
+        );
+        if (got === 0) break;
+        at += got;
+        left -= got;
+        yield buffer.subarray(0, got);
+      }
+      if (left > 0 && left !== Infinity) {
+        throw new DeltarError("truncated", "the object ends before the range", {
+          object: name,
+          offset: at,
+        });
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  /** Stores an object; see {@linkcode Storage.put}. */
+  async put(
+    name: string,
+    source: ByteSource,
+    options: PutOptions = {},
+  ): Promise<void> {
+    const target = this.#file(name);
+    const temporary = path.join(
+      this.location,
+      TEMPORARY,
+      `${name.replaceAll("/", "_")}.${crypto.randomUUID()}`,
+    );
+    attempt(name, () => {
+      fs.mkdirSync(path.dirname(temporary), { recursive: true });
+      makeFolder(path.dirname(target));
+    });
+    try {
+      await this.#write(temporary, source, options.signal);
+      if (options.ifAbsent) {
+        fs.linkSync(temporary, target);
+        fs.rmSync(temporary);
+      } else {
+        fs.renameSync(temporary, target);
+      }
+      syncFolder(path.dirname(target));
+    } catch (error) {
+      fs.rmSync(temporary, { force: true });
+      throw translate(name, error);
+    }
+  }
+
+  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  async *list(prefix = ""): AsyncGenerator<StoredObject> {
+    await Promise.resolve();
+    yield* this.#listFolder("", prefix);
+  }
+
+  /** Removes an object; see {@linkcode Storage.delete}. */
+  async delete(name: string): Promise<void> {
+    const file = this.#file(name);
+    await Promise.resolve();
+    attempt(name, () => fs.rmSync(file, { force: true }));
+  }
+
+  *#listFolder(folder: string, prefix: string): Generator<StoredObject> {
+    // Only folders that can hold a name with this prefix are entered.
+    const all = folder.startsWith(prefix);
+    if (!all && !prefix.startsWith(folder)) return;
+    for (const entry of this.#read(folder)) {
+      const name = folder + entry.name;
+      if (entry.isDirectory()) {
+        if (name !== TEMPORARY) yield* this.#listFolder(`${name}/`, prefix);
+      } else if (name.startsWith(prefix)) {
+        const stat = attempt(
+          name,
+          () => fs.statSync(this.#file(name), { throwIfNoEntry: false }),
+        );
+        if (stat !== undefined) yield { name, size: stat.size };
+      }
+    }
+  }
+
+  #read(folder: string): fs.Dirent[] {
+    const place = path.join(this.location, folder);
+    try {
+      return fs.readdirSync(place, { withFileTypes: true });
+    } catch (error) {
+      if (isCode(error, "ENOENT")) return [];
+      throw translate(folder || this.location, error);
+    }
+  }
+
+  async #write(
+    temporary: string,
+    source: ByteSource,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const handle = await fs.promises.open(temporary, "wx");
+    try {
+      for await (const chunk of chunks(source)) {
+        checkAborted(signal);
+        for (let at = 0; at < chunk.length;) {
+          at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
+        }
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #file(name: string): string {
+    checkName(name);
+    if (name === TEMPORARY || name.startsWith(`${TEMPORARY}/`)) {
+      throw new TypeError(`names under ${TEMPORARY}/ are reserved: ${name}`);
+    }
+    return path.join(this.location, name);
+  }
+}
+
+/** Makes a folder and what is above it, and has their names on the disk. */
+function makeFolder(folder: string): void {
+  let first = fs.mkdirSync(folder, { recursive: true });
+  while (first !== undefined && first.length <= folder.length) {
+    syncFolder(path.dirname(first));
+    const rest = folder.slice(first.length + 1).split(path.sep)[0];
+    first = rest ? path.join(first, rest) : undefined;
+  }
+}
+
+/** Has a folder's names on the disk; Windows has no call for it. */
+function syncFolder(folder: string): void {
+  let fd: number;
+  try {
+    fd = fs.openSync(folder, "r");
+  } catch (error) {
+    if (isCode(error, "EISDIR", "EPERM", "EACCES")) return;
+    throw error;
+  }
+  try {
+    fs.fsyncSync(fd);
+  } catch (error) {
+    if (!isCode(error, "EISDIR", "EPERM", "EACCES", "EINVAL")) throw error;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function attempt<Result>(name: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw translate(name, error);
+  }
+}
+
+function translate(name: string, error: unknown): unknown {
+  if (error instanceof DeltarError || error instanceof TypeError) return error;
+  if (isCode(error, "ENOENT")) {
+    return new DeltarError("not-found", "no such object", {
+      object: name,
+      cause: error,
+    });
+  }
+  if (isCode(error, "EEXIST")) {
+    return new DeltarError("exists", "the object is there already", {
+      object: name,
+      cause: error,
+    });
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return new DeltarError("io", reason, { object: name, cause: error });
+}
+
+function isCode(error: unknown, ...codes: string[]): boolean {
+  return codes.includes((error as { code?: string })?.code ?? "");
+}

@@ -1,0 +1,91 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { checkAborted } from "../bytes/abort.ts";
+import { type ByteSource, chunks, concat } from "../bytes/source.ts";
+import { checkName } from "./names.ts";
+import type {
+  GetOptions,
+  PutOptions,
+  Storage,
+  StoredObject,
+} from "./storage.ts";
+
+/**
+ * A storage that lives in memory: for tests, for small archives that go
+ * elsewhere, and as the shortest model of what a storage does.
+ *
+ * @example Store and read a part
+ * ```ts
+ * import { MemoryStorage } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const storage = new MemoryStorage();
+ * await storage.put("greeting", new TextEncoder().encode("hello"));
+ * const parts = await Array.fromAsync(storage.get("greeting", { offset: 1, length: 3 }));
+ * assert.equal(new TextDecoder().decode(parts[0]), "ell");
+ * ```
+ */
+export class MemoryStorage implements Storage {
+  /** The place in words. */
+  readonly location = "memory";
+  /** The objects by name; tests may reach in. */
+  readonly objects: Map<string, Uint8Array> = new Map();
+
+  /** The bytes of an object; see {@linkcode Storage.get}. */
+  async *get(
+    name: string,
+    options: GetOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    checkName(name);
+    checkAborted(options.signal);
+    const bytes = this.objects.get(name);
+    if (bytes === undefined) {
+      throw new DeltarError("not-found", "no such object", { object: name });
+    }
+    const offset = options.offset ?? 0;
+    const end = options.length === undefined
+      ? bytes.length
+      : offset + options.length;
+    if (end > bytes.length || offset > end) {
+      throw new DeltarError("truncated", "the object ends before the range", {
+        object: name,
+        offset: bytes.length,
+      });
+    }
+    yield bytes.slice(offset, end);
+  }
+
+  /** Stores an object; see {@linkcode Storage.put}. */
+  async put(
+    name: string,
+    source: ByteSource,
+    options: PutOptions = {},
+  ): Promise<void> {
+    checkName(name);
+    const parts: Uint8Array[] = [];
+    for await (const chunk of chunks(source)) {
+      checkAborted(options.signal);
+      parts.push(chunk.slice());
+    }
+    if (options.ifAbsent && this.objects.has(name)) {
+      throw new DeltarError("exists", "the object is there already", {
+        object: name,
+      });
+    }
+    this.objects.set(name, concat(parts));
+  }
+
+  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  async *list(prefix = ""): AsyncGenerator<StoredObject> {
+    await Promise.resolve();
+    for (const [name, bytes] of [...this.objects]) {
+      if (name.startsWith(prefix)) yield { name, size: bytes.length };
+    }
+  }
+
+  /** Removes an object; see {@linkcode Storage.delete}. */
+  delete(name: string): Promise<void> {
+    checkName(name);
+    this.objects.delete(name);
+    return Promise.resolve();
+  }
+}
