@@ -1,0 +1,127 @@
+import { DeltarError, type ErrorPlace } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Takes lengths of bytes from a source whose chunks are cut anywhere. It pulls
+ * only what is asked for and never allocates more than has arrived.
+ */
+export class ByteReader {
+  /** The object that is read, for messages. */
+  readonly object: string | undefined;
+  /** The offset of the next byte, in bytes from the start of the object. */
+  offset: number;
+  readonly #source: AsyncIterator<Uint8Array>;
+  #chunk: Uint8Array = NOTHING;
+  #ended = false;
+
+  /**
+   * Makes a reader; nothing is pulled yet.
+   *
+   * @param source The bytes.
+   * @param place The object's name and the offset of the source's first byte.
+   */
+  constructor(source: AsyncIterable<Uint8Array>, place: ErrorPlace = {}) {
+    this.#source = source[Symbol.asyncIterator]();
+    this.object = place.object;
+    this.offset = place.offset ?? 0;
+  }
+
+  /** Whether the source has ended and all of it was taken. */
+  async atEnd(): Promise<boolean> {
+    return await this.#fill() === 0;
+  }
+
+  /**
+   * The next bytes as they come: at least one, at most `most`, `undefined` at
+   * the end.
+   */
+  async some(most: number = Infinity): Promise<Uint8Array | undefined> {
+    const there = this.#chunk.length || await this.#fill();
+    return there === 0 ? undefined : this.#take(Math.min(there, most));
+  }
+
+  /**
+   * The next `length` bytes at once if they are at hand in one piece; spares
+   * an `await` where much is small.
+   */
+  now(length: number): Uint8Array | undefined {
+    return this.#chunk.length >= length ? this.#take(length) : undefined;
+  }
+
+  /**
+   * The next `length` bytes.
+   *
+   * @param length How many; the caller has checked that it is no absurd number.
+   * @param what What they are, for the message.
+   * @throws {DeltarError} `truncated` if the source ends before.
+   */
+  async exactly(length: number, what: string): Promise<Uint8Array> {
+    const whole = this.now(length);
+    if (whole !== undefined) return whole;
+    const start = this.offset;
+    const parts: Uint8Array[] = [];
+    for (let missing = length; missing > 0;) {
+      const part = await this.some(missing);
+      if (part === undefined) throw this.truncated(what, start);
+      parts.push(part);
+      missing -= part.length;
+    }
+    return concat(parts);
+  }
+
+  /** Gives back the last bytes that were taken, unchanged. */
+  unread(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.offset -= bytes.length;
+    this.#chunk = this.#chunk.length === 0
+      ? bytes
+      : concat([bytes, this.#chunk]);
+  }
+
+  /** Stops the source; for a reader that leaves before the end. */
+  async cancel(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#chunk = NOTHING;
+    await this.#source.return?.();
+  }
+
+  /** The error for a source that ended inside of `what`. */
+  truncated(what: string, offset: number = this.offset): DeltarError {
+    return new DeltarError("truncated", `ends inside ${what}`, {
+      object: this.object,
+      offset,
+    });
+  }
+
+  /** The error for bytes that are not what they should be. */
+  corrupt(
+    message: string,
+    offset: number = this.offset,
+    cause?: unknown,
+  ): DeltarError {
+    return new DeltarError("corrupt", message, {
+      object: this.object,
+      offset,
+      cause,
+    });
+  }
+
+  #take(length: number): Uint8Array {
+    const taken = this.#chunk.subarray(0, length);
+    this.#chunk = this.#chunk.subarray(length);
+    this.offset += length;
+    return taken;
+  }
+
+  async #fill(): Promise<number> {
+    while (this.#chunk.length === 0 && !this.#ended) {
+      const next = await this.#source.next();
+      if (next.done) this.#ended = true;
+      else this.#chunk = next.value;
+    }
+    return this.#chunk.length;
+  }
+}

@@ -1,0 +1,102 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { collect } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Codec } from "./codec.ts";
+import type { ContentReference } from "./content_reference.ts";
+
+/** What may follow the content in its last frame without being absurd. */
+const MOST_BEHIND = 64 * 1024 * 1024;
+
+/** How to read content. */
+export interface ReadContentOptions {
+  /** The path of the content's file, for messages. */
+  path?: string;
+  /** Stops the reading with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * The content that a reference points to, read with one ranged `get`. The whole
+ * range is decompressed, so its checksums are met.
+ *
+ * @param storage Where the volume is.
+ * @param reference Where in the volume; it need not be trusted.
+ * @param size The content's length in bytes.
+ * @param codec The volume's compression.
+ * @throws {DeltarError} `corrupt` if the reference is impossible or the range
+ * is no content of that size; what the storage and the codec throw.
+ */
+export async function* readContent(
+  storage: Storage,
+  reference: ContentReference,
+  size: number,
+  codec: Codec,
+  options: ReadContentOptions = {},
+): AsyncGenerator<Uint8Array> {
+  checkNumber("size", size, reference);
+  let skip = reference.skip;
+  let left = size;
+  for await (
+    const chunk of plainRange(storage, reference, size, codec, options)
+  ) {
+    const from = Math.min(skip, chunk.length);
+    skip -= from;
+    const part = chunk.subarray(from, from + left);
+    left -= part.length;
+    if (part.length > 0) yield part;
+  }
+  if (left > 0 || skip > 0) {
+    throw new DeltarError("corrupt", "content is shorter than it should be", {
+      object: reference.volume,
+      path: options.path,
+      offset: reference.offset,
+    });
+  }
+}
+
+/**
+ * The whole range of a reference, decompressed; for reading what several
+ * references of one range point to, each at its own `skip`.
+ *
+ * @param storage Where the volume is.
+ * @param reference The range.
+ * @param codec The volume's compression.
+ * @throws {DeltarError} As `readContent` does; `limit` beyond 64 MiB.
+ */
+export function readRange(
+  storage: Storage,
+  reference: ContentReference,
+  codec: Codec,
+  options: ReadContentOptions = {},
+): Promise<Uint8Array> {
+  return collect(plainRange(storage, reference, 0, codec, options));
+}
+
+function plainRange(
+  storage: Storage,
+  reference: ContentReference,
+  size: number,
+  codec: Codec,
+  { signal }: ReadContentOptions,
+): AsyncIterable<Uint8Array> {
+  const { volume, offset, length, skip } = reference;
+  checkNumber("offset", offset, reference);
+  checkNumber("length", length, reference);
+  checkNumber("skip", skip, reference);
+  return codec.decompress(storage.get(volume, { offset, length, signal }), {
+    object: volume,
+    offset,
+    limit: skip + size + MOST_BEHIND,
+  });
+}
+
+function checkNumber(
+  name: string,
+  value: number,
+  reference: ContentReference,
+): void {
+  if (Number.isSafeInteger(value) && value >= 0) return;
+  throw new DeltarError("corrupt", `a reference has the ${name} ${value}`, {
+    object: reference.volume,
+  });
+}

@@ -1,0 +1,153 @@
+import { builtin } from "../bytes/builtin.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { collect } from "../bytes/source.ts";
+import { ByteReader } from "./byte_reader.ts";
+import type { Codec, DecompressOptions } from "./codec.ts";
+import { drive, plainBytes } from "./engine.ts";
+import { webGunzip, webGzip } from "./web_gzip.ts";
+
+const zlib = builtin("node:zlib");
+
+// RFC 1952, 2.3.1: the flags of a member's header.
+const HAS_CRC = 2;
+const HAS_EXTRA = 4;
+const HAS_NAME = 8;
+const HAS_COMMENT = 16;
+const RESERVED = 0xe0;
+
+/** The most bytes of a name or comment in a header that are put up with. */
+const MOST_TEXT = 65536;
+
+const NOTHING = new Uint8Array(0);
+
+/** gzip (RFC 1952): one member for each piece. */
+export const gzip: Codec & { available: boolean } = {
+  name: "gzip",
+  extension: "tgz",
+  available: true,
+  compress,
+  decompress,
+  decompressBlock(bytes, limit, options) {
+    return collect(decompress(once(bytes), { ...options, limit }));
+  },
+};
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function compress(plain: Uint8Array): Promise<Uint8Array> {
+  if (zlib === undefined) return webGzip(plain);
+  return new Promise((resolve, reject) => {
+    zlib.gzip(
+      plain,
+      (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
+    );
+  });
+}
+
+async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(source, options);
+  const limit = options.limit ?? Infinity;
+  let total = 0;
+  try {
+    do {
+      const member = zlib ? inflateMember(reader) : webGunzip(reader);
+      for await (const chunk of member) {
+        total += chunk.length;
+        if (total > limit) {
+          throw new DeltarError(
+            "limit",
+            `decompresses to more than ${limit} bytes`,
+            { object: reader.object },
+          );
+        }
+        yield chunk;
+      }
+    } while (!await reader.atEnd());
+  } finally {
+    await reader.cancel();
+  }
+}
+
+/**
+ * One member. Header and trailer are read here and only the deflate stream is
+ * given to zlib, whose own reading of members passes over trailing garbage.
+ */
+async function* inflateMember(
+  reader: ByteReader,
+): AsyncGenerator<Uint8Array> {
+  await skipHeader(reader);
+  const start = reader.offset;
+  const engine = zlib!.createInflateRaw({ chunkSize: 65536 });
+  let last: Uint8Array = NOTHING;
+  let crc = 0;
+  let size = 0;
+  const surplus = () => reader.offset - start - engine.bytesWritten;
+  const pull = async () => {
+    // What it leaves lies behind the member's end.
+    if (surplus() > 0) return undefined;
+    const next = await reader.some(65536);
+    last = next ?? NOTHING;
+    return next;
+  };
+  const output = drive(
+    engine,
+    pull,
+    (cause) =>
+      last === NOTHING
+        ? reader.truncated("a gzip member", start)
+        : reader.corrupt("damaged gzip member", start, cause),
+  );
+  for await (const chunk of output) {
+    crc = zlib!.crc32(chunk, crc);
+    size += chunk.length;
+    yield chunk;
+  }
+  reader.unread(last.subarray(last.length - surplus()));
+  await checkTrailer(reader, crc, size);
+}
+
+async function checkTrailer(
+  reader: ByteReader,
+  crc: number,
+  size: number,
+): Promise<void> {
+  const at = reader.offset;
+  const trailer = await reader.exactly(8, "a gzip trailer");
+  const view = new DataView(trailer.buffer, trailer.byteOffset, 8);
+  if (view.getUint32(0, true) !== crc) {
+    throw reader.corrupt("gzip checksum does not match", at);
+  }
+  if (view.getUint32(4, true) !== size % 2 ** 32) {
+    throw reader.corrupt("gzip length does not match", at);
+  }
+}
+
+async function skipHeader(reader: ByteReader): Promise<void> {
+  const at = reader.offset;
+  const header = await reader.exactly(10, "a gzip header");
+  if (header[0] !== 0x1f || header[1] !== 0x8b || header[2] !== 8) {
+    throw reader.corrupt("no gzip member where one should be", at);
+  }
+  const flags = header[3];
+  if (flags & RESERVED) throw reader.corrupt("unknown gzip flags", at + 3);
+  if (flags & HAS_EXTRA) {
+    const length = await reader.exactly(2, "a gzip header");
+    await reader.exactly(length[0] + length[1] * 256, "a gzip header");
+  }
+  if (flags & HAS_NAME) await skipText(reader);
+  if (flags & HAS_COMMENT) await skipText(reader);
+  if (flags & HAS_CRC) await reader.exactly(2, "a gzip header");
+}
+
+async function skipText(reader: ByteReader): Promise<void> {
+  for (let length = 0; length < MOST_TEXT; length++) {
+    const [byte] = await reader.exactly(1, "a gzip header");
+    if (byte === 0) return;
+  }
+  throw reader.corrupt("endless text in a gzip header");
+}

@@ -1,0 +1,97 @@
+import type { ByteReader } from "./byte_reader.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const SECOND = 1_000_000_000n;
+
+/** Under this key stands that there are records of GNU's sparse members. */
+export const SPARSE = "GNU.sparse";
+
+/** The records that are kept; an archive may bring any number of others. */
+const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
+
+/** PAX records (POSIX.1-2001, "pax Extended Header") by key. */
+export type PaxRecords = Map<string, string>;
+
+/**
+ * Encodes records, each as `length key=value\n` where the length counts itself.
+ *
+ * @param records The records, in the order to write.
+ */
+export function encodePax(records: PaxRecords): Uint8Array {
+  let text = "";
+  for (const [key, value] of records) {
+    const rest = ` ${key}=${value}\n`;
+    const bytes = encoder.encode(rest).length;
+    let length = bytes + String(bytes).length;
+    if (String(length).length > String(bytes).length) length += 1;
+    text += length + rest;
+  }
+  return encoder.encode(text);
+}
+
+/**
+ * Decodes the body of an extended header into `records`, as far as they are
+ * known; an empty value takes a record away.
+ *
+ * @param body The whole body.
+ * @param records The records so far.
+ * @param place Where the body is, for messages.
+ * @throws {DeltarError} `corrupt` if a length is wrong.
+ */
+export function decodePax(
+  body: Uint8Array,
+  records: PaxRecords,
+  place: ByteReader,
+): void {
+  const fault = (what: string) =>
+    place.corrupt(`${what} in a pax header`, place.offset);
+  for (let at = 0; at < body.length;) {
+    let length = 0;
+    let start = at;
+    while (start < body.length && body[start] !== 0x20) {
+      const digit = body[start++] - 0x30;
+      if (digit < 0 || digit > 9 || start - at > 9) throw fault("bad length");
+      length = length * 10 + digit;
+    }
+    const end = at + length;
+    if (end > body.length || end <= start + 1 || body[end - 1] !== 0x0a) {
+      throw fault("bad length");
+    }
+    const equals = body.indexOf(0x3d, start);
+    if (equals < 0 || equals >= end) throw fault("no key");
+    let key = decoder.decode(body.subarray(start + 1, equals));
+    if (key.startsWith(SPARSE)) key = SPARSE;
+    const value = decoder.decode(body.subarray(equals + 1, end - 1));
+    if (value === "") records.delete(key);
+    else if (KNOWN.includes(key)) records.set(key, value);
+    at = end;
+  }
+}
+
+/**
+ * A time as decimal seconds, such as `1136239445.25`, exact to the nanosecond.
+ *
+ * @param time Nanoseconds since 1970.
+ */
+export function formatTime(time: bigint): string {
+  const size = time < 0n ? -time : time;
+  const fraction = (size % SECOND).toString().padStart(9, "0");
+  const digits = fraction.replace(/0+$/, "");
+  const sign = time < 0n ? "-" : "";
+  return `${sign}${size / SECOND}${digits && "." + digits}`;
+}
+
+/**
+ * Decimal seconds as nanoseconds; what is finer is cut off.
+ *
+ * @param text Such as `formatTime` gives.
+ * @returns The time, `undefined` if `text` is none.
+ */
+export function parseTime(text: string): bigint | undefined {
+  const match = /^(-?)(\d{1,20})(?:\.(\d*))?$/.exec(text);
+  if (match === null) return undefined;
+  const fraction = (match[3] ?? "").slice(0, 9).padEnd(9, "0");
+  const size = BigInt(match[2]) * SECOND + BigInt(fraction);
+  return match[1] ? -size : size;
+}

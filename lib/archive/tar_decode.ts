@@ -1,0 +1,131 @@
+import type { ByteReader } from "./byte_reader.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { BLOCK } from "./tar_member.ts";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const SECOND = 1_000_000_000n;
+
+/** One header block, as it is: extended headers have not been applied. */
+export interface TarHeader {
+  /** The name with its prefix, possibly with a slash at the end. */
+  name: string;
+  /** The type flag, one character. */
+  type: string;
+  /** The size field. */
+  size: number;
+  /** The permission bits. */
+  mode: number;
+  /** Modification time in nanoseconds. */
+  mtime: bigint;
+  /** The owner's number. */
+  uid: number;
+  /** The group's number. */
+  gid: number;
+  /** The link name, maybe empty. */
+  link: string;
+}
+
+/**
+ * Decodes a header block: ustar, GNU (with base-256 numbers) or old v7.
+ *
+ * @param block 512 bytes.
+ * @param reader Stands behind the block, for messages.
+ * @returns The header, `undefined` if the block is all zeros.
+ * @throws {DeltarError} `corrupt` if the checksum or a number is wrong.
+ */
+export function decodeHeader(
+  block: Uint8Array,
+  reader: ByteReader,
+): TarHeader | undefined {
+  const offset = reader.offset - BLOCK;
+  const sum = checkSums(block);
+  if (sum.unsigned === 8 * 0x20 && block.every((byte) => byte === 0)) {
+    return undefined;
+  }
+  const number = (at: number, length: number, what: string): number => {
+    const value = decodeNumber(block.subarray(at, at + length));
+    if (value === undefined) {
+      throw reader.corrupt(`impossible ${what} in a tar header`, offset + at);
+    }
+    return value;
+  };
+  const stored = number(148, 8, "checksum");
+  if (stored !== sum.unsigned && stored !== sum.signed) {
+    throw reader.corrupt("no tar header where one should be", offset);
+  }
+  const positive = (at: number, length: number, what: string): number => {
+    const value = number(at, length, what);
+    if (value >= 0) return value;
+    throw reader.corrupt(`negative ${what} in a tar header`, offset + at);
+  };
+  const posix = text(block, 257, 6) === "ustar" && block[262] === 0;
+  const prefix = posix ? text(block, 345, 155) : "";
+  const name = text(block, 0, 100);
+  return {
+    name: prefix ? `${prefix}/${name}` : name,
+    type: String.fromCharCode(block[156] || 0x30),
+    size: positive(124, 12, "size"),
+    mode: positive(100, 8, "mode") & 0o7777,
+    mtime: BigInt(number(136, 12, "time")) * SECOND,
+    uid: positive(108, 8, "uid"),
+    gid: positive(116, 8, "gid"),
+    link: text(block, 157, 100),
+  };
+}
+
+/** Refuses what would be read wrongly: members that are not there in full. */
+export function refuseParts(reader: ByteReader, path: string): never {
+  throw new DeltarError(
+    "unsupported",
+    "sparse or split tar members are not read",
+    {
+      object: reader.object,
+      path,
+      offset: reader.offset - BLOCK,
+    },
+  );
+}
+
+/** Old tars summed signed bytes. */
+function checkSums(block: Uint8Array): { unsigned: number; signed: number } {
+  let unsigned = 8 * 0x20;
+  let high = 0;
+  for (let at = 0; at < BLOCK; at++) {
+    if (at >= 148 && at < 156) continue;
+    unsigned += block[at];
+    high += block[at] >> 7;
+  }
+  return { unsigned, signed: unsigned - 256 * high };
+}
+
+function text(block: Uint8Array, at: number, length: number): string {
+  let end = at;
+  while (end < at + length && block[end] !== 0) end++;
+  return decoder.decode(block.subarray(at, end));
+}
+
+/** Octal text, or GNU's base-256 if the first bit is set. */
+function decodeNumber(field: Uint8Array): number | undefined {
+  if (field[0] & 0x80) return decodeBinary(field);
+  let at = 0;
+  while (at < field.length && field[at] === 0x20) at++;
+  let value = 0;
+  for (; at < field.length; at++) {
+    if (field[at] === 0 || field[at] === 0x20) break;
+    const digit = field[at] - 0x30;
+    if (digit < 0 || digit > 7) return undefined;
+    value = value * 8 + digit;
+  }
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** Two's complement, most significant byte first, without its first bit. */
+function decodeBinary(field: Uint8Array): number | undefined {
+  const negative = (field[0] & 0x40) !== 0;
+  let value = negative ? field[0] - 0x100 : field[0] & 0x3f;
+  for (let at = 1; at < field.length; at++) {
+    value = value * 256 + field[at];
+    if (!Number.isSafeInteger(value)) return undefined;
+  }
+  return value;
+}

@@ -1,0 +1,35 @@
+/** The kinds of members; `other` is a device, a pipe or unknown. */
+export type MemberKind =
+  | "file"
+  | "directory"
+  | "symlink"
+  | "hardlink"
+  | "other";
+
+/** What a tar says of one member. */
+export interface TarMember {
+  /** Its name, `/`-separated, without a slash at the end. */
+  path: string;
+  /** What it is. */
+  kind: MemberKind;
+  /** The length of its content in bytes; 0 for all but files. */
+  size: number;
+  /** The permission bits, such as `0o644`, up to `0o7777`. */
+  mode: number;
+  /** When it was modified, in nanoseconds since 1970 (UTC). */
+  mtime: bigint;
+  /** The owner's number. */
+  uid: number;
+  /** The group's number. */
+  gid: number;
+  /** Where a symlink points, or the path of the member a hard link repeats. */
+  target?: string;
+}
+
+/** Tar is made of blocks of so many bytes. */
+export const BLOCK = 512;
+
+/** How many zeros follow content of `size` bytes up to the next block. */
+export function padding(size: number): number {
+  return (BLOCK - size % BLOCK) % BLOCK;
+}

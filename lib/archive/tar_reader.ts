@@ -1,0 +1,235 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { ByteReader } from "./byte_reader.ts";
+import { decodePax, parseTime, type PaxRecords, SPARSE } from "./pax.ts";
+import { decodeHeader, refuseParts, type TarHeader } from "./tar_decode.ts";
+import {
+  BLOCK,
+  type MemberKind,
+  padding,
+  type TarMember,
+} from "./tar_member.ts";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** The most bytes of an extended header or long name that are accepted. */
+const MOST_EXTENDED = 1024 * 1024;
+
+const KINDS: Record<string, MemberKind> = {
+  "0": "file",
+  "7": "file",
+  "1": "hardlink",
+  "2": "symlink",
+  "5": "directory",
+};
+/** Only these have content, whatever their size field says. */
+const WITHOUT_CONTENT = "123456";
+
+/** A member as it comes along in a tar. */
+export interface TarEntry {
+  /** What the tar says of it. */
+  member: TarMember;
+  /** Where its header is, in bytes of the plain tar. */
+  offset: number;
+  /** Its content, to be read before the next entry is asked for, or not. */
+  body: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Reads the members of a plain tar as they come: pax, ustar, GNU and v7.
+ *
+ * @param source The tar; it is pulled as members and bodies are read.
+ * @param options `object` is the archive's name, for messages.
+ * @throws {DeltarError} `truncated` if the source ends before the archive
+ * does, `corrupt` if a header is none or bytes follow the end, `limit` if a
+ * name or extended header is beyond 1 MiB, `unsupported` for sparse members
+ * and parts of GNU multi-volume archives.
+ */
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  options: { object?: string } = {},
+): AsyncGenerator<TarEntry> {
+  const reader = new ByteReader(source, options);
+  const globals: PaxRecords = new Map();
+  try {
+    while (true) {
+      const entry = await nextEntry(reader, globals);
+      if (entry === undefined) break;
+      const body = new Body(reader, entry.member.size);
+      yield { ...entry, body };
+      await body.skip();
+    }
+    await checkEnd(reader);
+  } finally {
+    await reader.cancel();
+  }
+}
+
+/** A member's content, straight from the archive's reader. */
+class Body implements AsyncIterable<Uint8Array> {
+  readonly #reader: ByteReader;
+  readonly #size: number;
+  #left: number;
+  #over = false;
+
+  constructor(reader: ByteReader, size: number) {
+    this.#reader = reader;
+    this.#size = size;
+    this.#left = size;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    if (this.#over) throw new TypeError("the next entry was asked for already");
+    for (let part; (part = await this.#next()) !== undefined;) yield part;
+  }
+
+  /** Passes over what was not read, and over the padding. */
+  async skip(): Promise<void> {
+    this.#over = true;
+    while (this.#left > 0) await this.#next();
+    const zeros = padding(this.#size);
+    if (zeros > 0) await this.#reader.exactly(zeros, "a tar member's padding");
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    if (this.#left === 0) return undefined;
+    const part = await this.#reader.some(this.#left);
+    if (part === undefined) throw this.#reader.truncated("a tar member");
+    this.#left -= part.length;
+    return part;
+  }
+}
+
+/** The next member, with what the headers before it say of it. */
+async function nextEntry(
+  reader: ByteReader,
+  globals: PaxRecords,
+): Promise<{ member: TarMember; offset: number } | undefined> {
+  let records: PaxRecords | undefined;
+  let longName: string | undefined;
+  let longLink: string | undefined;
+  const offset = reader.offset;
+  while (true) {
+    const block = reader.now(BLOCK) ??
+      await reader.exactly(BLOCK, "a tar header");
+    const header = decodeHeader(block, reader);
+    if (header === undefined) {
+      if (records ?? longName ?? longLink) {
+        throw reader.corrupt("extended header without a member", offset);
+      }
+      return undefined;
+    }
+    switch (header.type) {
+      case "x":
+      case "X":
+        records = new Map();
+        decodePax(await extended(reader, header), records, reader);
+        continue;
+      case "g":
+        decodePax(await extended(reader, header), globals, reader);
+        continue;
+      case "L":
+        longName = longText(await extended(reader, header));
+        continue;
+      case "K":
+        longLink = longText(await extended(reader, header));
+        continue;
+      case "S":
+      case "M":
+        return refuseParts(reader, longName ?? header.name);
+    }
+    if (longName !== undefined) header.name = longName;
+    if (longLink !== undefined) header.link = longLink;
+    applyPax(header, globals, reader);
+    if (records !== undefined) applyPax(header, records, reader);
+    return { member: toMember(header, reader), offset };
+  }
+}
+
+/** The body of an extended header; its size is checked before it is read. */
+async function extended(
+  reader: ByteReader,
+  header: TarHeader,
+): Promise<Uint8Array> {
+  if (header.size > MOST_EXTENDED) {
+    throw new DeltarError(
+      "limit",
+      `extended tar header of ${header.size} bytes`,
+      { object: reader.object, offset: reader.offset - BLOCK },
+    );
+  }
+  const body = await reader.exactly(header.size, "an extended tar header");
+  await reader.exactly(padding(header.size), "an extended tar header");
+  return body;
+}
+
+function longText(body: Uint8Array): string {
+  const end = body.indexOf(0);
+  return decoder.decode(end < 0 ? body : body.subarray(0, end));
+}
+
+/** Puts the records of an extended header over a header's fields. */
+function applyPax(
+  header: TarHeader,
+  records: PaxRecords,
+  reader: ByteReader,
+): void {
+  for (const [key, value] of records) {
+    if (key === SPARSE) refuseParts(reader, header.name);
+    if (key === "path") header.name = value;
+    else if (key === "linkpath") header.link = value;
+    else if (key === "size" || key === "uid" || key === "gid") {
+      const number = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
+      if (!Number.isSafeInteger(number)) {
+        throw reader.corrupt(`impossible ${key} in a pax header`);
+      }
+      header[key] = number;
+    } else if (key === "mtime") {
+      const time = parseTime(value);
+      if (time === undefined) {
+        throw reader.corrupt("impossible mtime in a pax header");
+      }
+      header.mtime = time;
+    }
+  }
+}
+
+function toMember(header: TarHeader, reader: ByteReader): TarMember {
+  let kind = KINDS[header.type] ?? "other";
+  // Before ustar a directory was a file whose name ends so.
+  if (kind === "file" && header.name.endsWith("/")) kind = "directory";
+  let end = header.name.length;
+  while (end > 1 && header.name[end - 1] === "/") end--;
+  const path = header.name.slice(0, end);
+  if (path === "") throw reader.corrupt("tar member without a name");
+  if (path.includes("\0") || header.link.includes("\0")) {
+    throw reader.corrupt("NUL in the name of a tar member");
+  }
+  const empty = WITHOUT_CONTENT.includes(header.type) || kind === "directory";
+  const member: TarMember = {
+    path,
+    kind,
+    size: empty ? 0 : header.size,
+    mode: header.mode,
+    mtime: header.mtime,
+    uid: header.uid,
+    gid: header.gid,
+  };
+  if (kind === "symlink" || kind === "hardlink") member.target = header.link;
+  return member;
+}
+
+/** A second block of zeros, and then nothing but zeros. */
+async function checkEnd(reader: ByteReader): Promise<void> {
+  const block = await reader.exactly(BLOCK, "the end of the tar");
+  let rest: Uint8Array | undefined = block;
+  while (rest !== undefined) {
+    const at = rest.findIndex((byte) => byte !== 0);
+    if (at >= 0) {
+      throw reader.corrupt(
+        "bytes after the end of the tar",
+        reader.offset - rest.length + at,
+      );
+    }
+    rest = await reader.some(65536);
+  }
+}

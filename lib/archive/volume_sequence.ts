@@ -1,0 +1,145 @@
+import type { Storage } from "../storage/storage.ts";
+import type { Codec } from "./codec.ts";
+import type { ContentReference } from "./content_reference.ts";
+import { ObjectWriter, type VolumeRecord } from "./object_writer.ts";
+import { BLOCK } from "./tar_member.ts";
+
+/** A run of members, or a piece of one, to be placed in a volume. */
+export interface Frame {
+  /** The members whose content lies wholly in this frame. */
+  references: ContentReference[];
+  /** The member of which this is a piece, if it is one. */
+  piece: ContentReference | undefined;
+  /** The memory the plain frame was made in. */
+  buffer: Uint8Array;
+}
+
+/** What the sequence needs of the writer's options. */
+export interface VolumeSequenceOptions {
+  /** Where volumes are stored. */
+  storage: Storage;
+  /** The object name of volume `n`, counted from 0. */
+  name: (n: number) => string;
+  /** How the end of each volume is compressed. */
+  codec: Codec;
+  /** The most bytes of a volume. */
+  volumeSize: number;
+  /** Store one volume even if it is empty. */
+  evenIfEmpty?: boolean;
+  /** Stops the storing. */
+  signal?: AbortSignal;
+}
+
+/** The most that `plain` bytes can come to in frames of `frameSize`. */
+export function worstCase(plain: number, frameSize: number): number {
+  return Math.ceil(plain * 1.02) + 128 * Math.ceil(plain / frameSize);
+}
+
+/** Puts compressed frames into volumes, one volume after the other. */
+export class VolumeSequence {
+  readonly #options: VolumeSequenceOptions;
+  /** How much room the members want that are larger than a frame. */
+  readonly #wanted = new Map<ContentReference, number>();
+  readonly #records: VolumeRecord[] = [];
+  #volume: ObjectWriter | undefined;
+  #count = 0;
+  /** The storing of the volume before, which goes on beside. */
+  #finishing: Promise<void> = Promise.resolve();
+  #end: Promise<Uint8Array> | undefined;
+
+  /** Makes a sequence; no volume is opened before it is needed. */
+  constructor(options: VolumeSequenceOptions) {
+    this.#options = options;
+  }
+
+  /** Foretells a member whose pieces must lie in one volume. */
+  announce(reference: ContentReference, room: number): void {
+    this.#wanted.set(reference, room);
+  }
+
+  /**
+   * Writes a frame to the volume it belongs to and fills in its references.
+   *
+   * @throws What the storage failed with.
+   */
+  async place(frame: Frame, packed: Uint8Array): Promise<void> {
+    const { piece } = frame;
+    const begun = piece !== undefined && piece.length > 0;
+    if (!begun) {
+      const room = (piece && this.#wanted.get(piece)) ?? packed.length;
+      await this.#makeRoom(room);
+    }
+    const volume = this.#volume ??= this.#open();
+    for (const reference of frame.references) {
+      reference.volume = volume.name;
+      reference.offset = volume.size;
+      reference.length = packed.length;
+    }
+    if (piece !== undefined) {
+      if (!begun) {
+        this.#wanted.delete(piece);
+        piece.volume = volume.name;
+        piece.offset = volume.size;
+      }
+      piece.length += packed.length;
+    }
+    await volume.write(packed);
+  }
+
+  /** Ends the last volume; resolves when all are stored. */
+  async close(): Promise<VolumeRecord[]> {
+    if (this.#count === 0 && this.#options.evenIfEmpty) {
+      this.#volume = this.#open();
+    }
+    await this.#finish();
+    await this.#finishing;
+    return this.#records;
+  }
+
+  /**
+   * Gives up the volume being written and deletes the others.
+   *
+   * @param reason What the storage is told.
+   * @param settled Resolves when no frame is being placed any more.
+   */
+  async abort(reason: unknown, settled: Promise<void>): Promise<void> {
+    await this.#volume?.abort(reason);
+    await settled;
+    await this.#volume?.abort(reason);
+    await this.#finishing.catch(() => {});
+    for (const { name } of this.#records) {
+      await this.#options.storage.delete(name).catch(() => {});
+    }
+  }
+
+  #open(): ObjectWriter {
+    const { storage, name, signal } = this.#options;
+    return new ObjectWriter(storage, name(this.#count++), signal);
+  }
+
+  async #makeRoom(room: number): Promise<void> {
+    if (this.#volume === undefined) return;
+    const end = await this.#endOfTar();
+    const size = this.#volume.size + room + end.length;
+    if (size > this.#options.volumeSize) await this.#finish();
+  }
+
+  /** Ends a volume; its storing is awaited before the next one is ended. */
+  async #finish(): Promise<void> {
+    const volume = this.#volume;
+    if (volume === undefined) return;
+    await volume.write(await this.#endOfTar());
+    await this.#finishing;
+    this.#finishing = volume.finish().then((record) => {
+      this.#records.push(record);
+    });
+    this.#finishing.catch(() => {});
+    this.#volume = undefined;
+  }
+
+  #endOfTar(): Promise<Uint8Array> {
+    return this.#end ??= this.#options.codec.compress(
+      new Uint8Array(2 * BLOCK),
+    );
+  }
+}

@@ -1,0 +1,321 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Codec } from "./codec.ts";
+import type { ContentReference } from "./content_reference.ts";
+import { FrameQueue } from "./frame_queue.ts";
+import type { VolumeRecord } from "./object_writer.ts";
+import { encodeHeader } from "./tar_header.ts";
+import { BLOCK, padding, type TarMember } from "./tar_member.ts";
+import { type Frame, VolumeSequence, worstCase } from "./volume_sequence.ts";
+
+const MEBIBYTE = 1024 * 1024;
+/** So many frames may be on their way before `ready` makes the caller wait. */
+const MOST_PENDING = 8;
+
+/** What a `VolumeWriter` needs. */
+export interface VolumeWriterOptions {
+  /** Where volumes are stored. */
+  storage: Storage;
+  /** The object name of volume `n`, counted from 0. */
+  name: (n: number) => string;
+  /** How frames are compressed. */
+  codec: Codec;
+  /** The most bytes of a volume, at least 4096. */
+  volumeSize: number;
+  /** The bytes of a frame before compression, default 1 MiB. */
+  frameSize?: number;
+  /** Store one volume even if no member is added, default false. */
+  evenIfEmpty?: boolean;
+  /** Aborts the writing. */
+  signal?: AbortSignal;
+}
+
+/** What became of a member that was added as a stream. */
+export interface StreamedContent {
+  /** Where its content lies; filled in when `close` has resolved. */
+  reference: ContentReference;
+  /** How many bytes came from the source; the rest are zeros. */
+  written: number;
+}
+
+/**
+ * Writes members to volumes: tar archives that are cut into frames, runs of
+ * members (or pieces of a large one) which are compressed one by one, so that
+ * each member can be read by a small byte range.
+ *
+ * A volume does not exceed the size asked for, except by one member that is
+ * larger by itself. At most nine frames are held, plain and compressed, as long
+ * as the caller waits for `ready()` between calls of `add()`.
+ */
+export class VolumeWriter {
+  readonly #volumes: VolumeSequence;
+  readonly #queue: FrameQueue<Frame>;
+  readonly #frameSize: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort: () => void;
+  /** Buffers of frames that were placed, to be filled again. */
+  readonly #spare: Uint8Array[] = [];
+  #buffer: Uint8Array | undefined;
+  #used = 0;
+  #references: ContentReference[] = [];
+  #state: "open" | "streaming" | "closed" = "open";
+  #aborted: Promise<void> | undefined;
+
+  /**
+   * Makes a writer; nothing is stored before there is a frame.
+   *
+   * @param options Where and how to write.
+   * @throws {RangeError} If a size is too small.
+   */
+  constructor(options: VolumeWriterOptions) {
+    const { codec, volumeSize, signal, frameSize = MEBIBYTE } = options;
+    if (!(volumeSize >= 4096)) {
+      throw new RangeError(`volumeSize ${volumeSize} is not at least 4096`);
+    }
+    if (!(frameSize >= 2 * BLOCK)) {
+      throw new RangeError(`frameSize ${frameSize} is not at least 1024`);
+    }
+    // A full frame fits a volume even if it does not compress.
+    const room = Math.floor((volumeSize - 512) / 1.02);
+    this.#frameSize = Math.floor(Math.min(frameSize, room) / BLOCK) * BLOCK;
+    this.#volumes = new VolumeSequence(options);
+    this.#queue = new FrameQueue(
+      codec,
+      async (frame, packed) => {
+        await this.#volumes.place(frame, packed);
+        if (this.#spare.length < MOST_PENDING) this.#spare.push(frame.buffer);
+      },
+      MOST_PENDING,
+    );
+    this.#signal = signal;
+    this.#onAbort = () =>
+      this.abort(
+        new DeltarError("aborted", "the writing was aborted", {
+          cause: signal?.reason,
+        }),
+      );
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal?.aborted) this.#onAbort();
+  }
+
+  /**
+   * Adds a member at once; its content is copied.
+   *
+   * @param member What it is; for a file, `size` is the content's length.
+   * @param content Its content, empty for all but files.
+   * @returns Where the content will lie; filled in when `close` has resolved.
+   * @throws What the writing failed with since the last call.
+   */
+  add(member: TarMember, content: Uint8Array): ContentReference {
+    this.#check();
+    if (content.length !== member.size) {
+      throw new RangeError(
+        `${member.path}: ${content.length} bytes of content, not ${member.size}`,
+      );
+    }
+    const header = encodeHeader(member);
+    const length = header.length + content.length + padding(content.length);
+    if (length > this.#frameSize) {
+      const reference = this.#begin(member, header);
+      this.#append(reference, content);
+      this.#end(reference, member.size);
+      return reference;
+    }
+    if (this.#used + length > this.#frameSize) this.#seal();
+    this.#put(header);
+    const reference = newReference(this.#used);
+    this.#references.push(reference);
+    this.#put(content);
+    this.#pad(content.length);
+    return reference;
+  }
+
+  /**
+   * Resolves when there is room for more; `undefined` if there is room now.
+   *
+   * @throws What the writing failed with.
+   */
+  ready(): Promise<void> | undefined {
+    return this.#queue.ready();
+  }
+
+  /**
+   * Adds a file from a stream, in bounded memory. Exactly `member.size` bytes
+   * go into the archive: what a shorter source lacks is zeros, what a longer
+   * one has beyond is not read. Nothing else may be added meanwhile.
+   *
+   * @param member What it is.
+   * @param source Its content.
+   * @returns Where the content will lie, and how much of it came.
+   * @throws What the source or the writing failed with. If it is the source, the
+   * member is left out or filled up with zeros, and more may be added.
+   */
+  async addStream(
+    member: TarMember,
+    source: ByteSource,
+  ): Promise<StreamedContent> {
+    this.#check();
+    const header = encodeHeader(member);
+    const whole = header.length + member.size + padding(member.size);
+    this.#state = "streaming";
+    try {
+      await this.ready();
+      if (whole > this.#frameSize) {
+        return await this.#addPieces(member, header, source);
+      }
+      const content = new Uint8Array(member.size);
+      let written = 0;
+      await take(source, member.size, (part) => {
+        content.set(part, written);
+        written += part.length;
+      });
+      this.#state = "open";
+      return { reference: this.add(member, content), written };
+    } finally {
+      this.#state = "open";
+    }
+  }
+
+  /**
+   * Ends the last volume and resolves when all is stored.
+   *
+   * @returns The volumes, in order.
+   * @throws What the writing failed with; then call `abort`.
+   */
+  async close(): Promise<VolumeRecord[]> {
+    this.#check();
+    this.#state = "closed";
+    this.#seal();
+    await this.#queue.settled();
+    this.#queue.check();
+    const records = await this.#volumes.close();
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#queue.check();
+    this.#aborted = Promise.resolve();
+    return records;
+  }
+
+  /**
+   * Gives up: the volume being written does not appear, and those that were
+   * stored already are deleted as far as the storage lets it. After `close` has
+   * resolved, nothing happens.
+   *
+   * @param reason What other calls fail with from now on, by default an error
+   * of code `aborted`.
+   */
+  abort(
+    reason: unknown = new DeltarError("aborted", "the writing was aborted"),
+  ): Promise<void> {
+    this.#aborted ??= (async () => {
+      this.#signal?.removeEventListener("abort", this.#onAbort);
+      this.#queue.fail(reason);
+      await this.#volumes.abort(reason, this.#queue.settled());
+    })();
+    return this.#aborted;
+  }
+
+  #check(): void {
+    this.#queue.check();
+    if (this.#state !== "open") {
+      throw new TypeError(`the volume writer is ${this.#state}`);
+    }
+  }
+
+  /** A member that is larger than a frame, with backpressure. */
+  async #addPieces(
+    member: TarMember,
+    header: Uint8Array,
+    source: ByteSource,
+  ): Promise<StreamedContent> {
+    const reference = this.#begin(member, header);
+    let written = 0;
+    const append = (part: Uint8Array) => {
+      this.#append(reference, part);
+      return this.ready();
+    };
+    try {
+      await take(source, member.size, (part) => {
+        written += part.length;
+        return append(part);
+      });
+    } finally {
+      // So that the archive stays whole. This throws if it is not the source
+      // that failed.
+      const zeros = new Uint8Array(MEBIBYTE);
+      for (let left = member.size - written; left > 0; left -= zeros.length) {
+        await append(zeros.subarray(0, left));
+      }
+      this.#queue.check();
+      this.#end(reference, member.size);
+    }
+    return { reference, written };
+  }
+
+  /** Starts a member that has frames of its own. */
+  #begin(member: TarMember, header: Uint8Array): ContentReference {
+    this.#seal();
+    const whole = header.length + member.size + padding(member.size);
+    const reference = newReference(header.length);
+    this.#volumes.announce(reference, worstCase(whole, this.#frameSize));
+    this.#append(reference, header);
+    return reference;
+  }
+
+  #append(reference: ContentReference, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      if (this.#used === this.#frameSize) this.#seal(reference);
+      const part = bytes.subarray(at, at + this.#frameSize - this.#used);
+      this.#put(part);
+      at += part.length;
+    }
+  }
+
+  #end(reference: ContentReference, size: number): void {
+    // A frame is of whole blocks, so there is room.
+    this.#pad(size);
+    this.#seal(reference);
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#buffer ??= this.#spare.pop() ?? new Uint8Array(this.#frameSize);
+    this.#buffer.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  #pad(size: number): void {
+    const zeros = padding(size);
+    this.#buffer?.fill(0, this.#used, this.#used + zeros);
+    this.#used += zeros;
+  }
+
+  /** Sends the frame on its way, if there is anything in it. */
+  #seal(piece?: ContentReference): void {
+    if (this.#buffer === undefined) return;
+    const frame = { references: this.#references, piece, buffer: this.#buffer };
+    this.#queue.push(frame, this.#buffer.subarray(0, this.#used));
+    this.#buffer = undefined;
+    this.#used = 0;
+    this.#references = [];
+  }
+}
+
+function newReference(skip: number): ContentReference {
+  return { volume: "", offset: 0, length: 0, skip };
+}
+
+/** Gives the first `size` bytes of a source to `use`, if there are so many. */
+async function take(
+  source: ByteSource,
+  size: number,
+  use: (part: Uint8Array) => Promise<void> | void,
+): Promise<void> {
+  if (size === 0) return;
+  let left = size;
+  for await (const chunk of chunks(source)) {
+    const part = chunk.subarray(0, left);
+    left -= part.length;
+    await use(part);
+    if (left === 0) return;
+  }
+}

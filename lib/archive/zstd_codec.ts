@@ -1,0 +1,87 @@
+import { builtin } from "../bytes/builtin.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { collect } from "../bytes/source.ts";
+import { ByteReader } from "./byte_reader.ts";
+import type { Codec, DecompressOptions } from "./codec.ts";
+import { drive, plainBytes } from "./engine.ts";
+import { nextFrame } from "./zstd_frame.ts";
+
+const zlib = builtin("node:zlib");
+const writing = zlib?.constants?.ZSTD_c_checksumFlag === undefined
+  ? undefined
+  : { params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
+
+/** Zstandard (RFC 8878): one frame for each piece. */
+export const zstd: Codec & { available: boolean } = {
+  name: "zstd",
+  extension: "tar.zst",
+  available: writing !== undefined,
+  compress,
+  decompress,
+  decompressBlock(bytes, limit, options) {
+    return collect(decompress(once(bytes), { ...options, limit }));
+  },
+};
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function compress(plain: Uint8Array): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    zlib!.zstdCompress(
+      plain,
+      writing!,
+      (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
+    );
+  });
+}
+
+/**
+ * The runtimes' decoders stop after the first frames of several, without a
+ * word, so each frame gets a decoder of its own and exactly its bytes.
+ */
+async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(source, options);
+  const limit = options.limit ?? Infinity;
+  let total = 0;
+  try {
+    do {
+      const start = reader.offset;
+      const frame = await nextFrame(reader);
+      if (frame === undefined) continue;
+      for await (const chunk of decodeFrame(frame, reader, start)) {
+        total += chunk.length;
+        if (total > limit) {
+          throw new DeltarError(
+            "limit",
+            `decompresses to more than ${limit} bytes`,
+            { object: reader.object },
+          );
+        }
+        yield chunk;
+      }
+    } while (!await reader.atEnd());
+  } finally {
+    await reader.cancel();
+  }
+}
+
+async function* decodeFrame(
+  frame: AsyncGenerator<Uint8Array>,
+  reader: ByteReader,
+  offset: number,
+): AsyncGenerator<Uint8Array> {
+  const engine = zlib!.createZstdDecompress({ chunkSize: 131072 });
+  yield* drive(
+    engine,
+    async () => (await frame.next()).value,
+    (cause) => reader.corrupt("damaged zstd frame", offset, cause),
+  );
+  if (!(await frame.next()).done) {
+    throw reader.corrupt("zstd frame ends before its blocks do", offset);
+  }
+}

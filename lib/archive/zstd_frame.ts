@@ -1,0 +1,123 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { ByteReader } from "./byte_reader.ts";
+
+// RFC 8878, 3.1: magic numbers, and the largest block.
+const MAGIC = 0xfd2fb528;
+const SKIPPABLE = 0x184d2a50;
+const LARGEST_BLOCK = 128 * 1024;
+/** The largest window that is decoded, as the `zstd` command has it. */
+const LARGEST_WINDOW = 128 * 1024 * 1024;
+const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
+
+const COMPRESSED_BLOCK = 2;
+const RLE_BLOCK = 1;
+
+/**
+ * The next frame of a zstd stream, found by its headers and cut where it ends.
+ *
+ * @param reader At the start of a frame; the frame has been taken from it when
+ * the result is exhausted.
+ * @returns The frame's bytes, `undefined` for a skippable frame (passed over).
+ * @throws {DeltarError} `corrupt` or `truncated` if there is no whole frame,
+ * `unsupported` if it needs a dictionary, `limit` if its window is too large.
+ */
+export async function nextFrame(
+  reader: ByteReader,
+): Promise<AsyncGenerator<Uint8Array> | undefined> {
+  const start = reader.offset;
+  const magic = await reader.exactly(4, "a zstd frame");
+  const number = uint32(magic);
+  if ((number & 0xfffffff0) >>> 0 === SKIPPABLE) {
+    await skip(reader, uint32(await reader.exactly(4, "a zstd frame")));
+    return undefined;
+  }
+  if (number !== MAGIC) {
+    throw reader.corrupt("no zstd frame where one should be", start);
+  }
+  const [descriptor] = await reader.exactly(1, "a zstd frame");
+  const single = (descriptor & 0x20) !== 0;
+  const sizeFlag = descriptor >> 6;
+  if (descriptor & 0x08) throw reader.corrupt("unknown zstd flag", start + 4);
+  if (descriptor & 0x03) {
+    throw new DeltarError("unsupported", "zstd frame needs a dictionary", {
+      object: reader.object,
+      offset: start,
+    });
+  }
+  const sizeLength = sizeFlag === 0 && single
+    ? 1
+    : CONTENT_SIZE_LENGTH[sizeFlag];
+  const fields = await reader.exactly(
+    (single ? 0 : 1) + sizeLength,
+    "a zstd frame",
+  );
+  checkWindow(single, sizeLength, fields, reader, start);
+  const header = new Uint8Array(5 + fields.length);
+  header.set(magic);
+  header[4] = descriptor;
+  header.set(fields, 5);
+  return blocks(reader, header, (descriptor & 0x04) !== 0);
+}
+
+/** A decoder allocates the window that the header asks for. */
+function checkWindow(
+  single: boolean,
+  sizeLength: number,
+  fields: Uint8Array,
+  reader: ByteReader,
+  offset: number,
+): void {
+  let window = 0;
+  if (single) {
+    for (let at = sizeLength - 1; at >= 0; at--) {
+      window = window * 256 + fields[at];
+    }
+  } else {
+    const base = 2 ** (10 + (fields[0] >> 3));
+    window = base + (base / 8) * (fields[0] & 7);
+  }
+  if (window > LARGEST_WINDOW) {
+    throw new DeltarError(
+      "limit",
+      `zstd window of ${window} bytes is too large`,
+      { object: reader.object, offset },
+    );
+  }
+}
+
+async function* blocks(
+  reader: ByteReader,
+  header: Uint8Array,
+  checksum: boolean,
+): AsyncGenerator<Uint8Array> {
+  yield header;
+  for (let last = false; !last;) {
+    const at = reader.offset;
+    const block = await reader.exactly(3, "a zstd frame");
+    const bits = block[0] | block[1] << 8 | block[2] << 16;
+    last = (bits & 1) === 1;
+    const kind = bits >> 1 & 3;
+    const size = bits >> 3;
+    if (
+      kind > COMPRESSED_BLOCK || (kind !== RLE_BLOCK && size > LARGEST_BLOCK)
+    ) {
+      throw reader.corrupt("impossible zstd block", at);
+    }
+    yield block;
+    if (kind === RLE_BLOCK) yield await reader.exactly(1, "a zstd block");
+    else if (size > 0) yield await reader.exactly(size, "a zstd block");
+  }
+  if (checksum) yield await reader.exactly(4, "a zstd checksum");
+}
+
+async function skip(reader: ByteReader, length: number): Promise<void> {
+  for (let left = length; left > 0;) {
+    const part = await reader.some(left);
+    if (part === undefined) throw reader.truncated("a skippable zstd frame");
+    left -= part.length;
+  }
+}
+
+function uint32(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+}

@@ -1,0 +1,74 @@
+import process from "node:process";
+import { concat } from "../../lib/bytes/source.ts";
+import type { TarMember } from "../../lib/archive/tar_member.ts";
+
+/** More cases when `SLOW` is set. */
+export function runs(few: number): number {
+  return process.env.SLOW ? few * 20 : few;
+}
+
+/** Bytes cut into pieces of `length`. */
+export async function* pieces(
+  bytes: Uint8Array,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += length) {
+    yield bytes.subarray(at, at + length);
+  }
+}
+
+/** A file as a member; what is not given is plain. */
+export function file(
+  path: string,
+  size: number,
+  more: Partial<TarMember> = {},
+): TarMember {
+  return {
+    path,
+    kind: "file",
+    size,
+    mode: 0o644,
+    mtime: 1_700_000_000_000_000_000n,
+    uid: 1000,
+    gid: 1000,
+    ...more,
+  };
+}
+
+/** A member that is no file. */
+export function special(
+  path: string,
+  kind: TarMember["kind"],
+  target?: string,
+): TarMember {
+  const member = file(path, 0, { kind, mode: 0o755 });
+  if (target !== undefined) member.target = target;
+  return member;
+}
+
+/** UTF-8. */
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** Bytes that look random and do not compress, the same for the same seed. */
+export function noise(length: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = seed >>> 0 || 1;
+  for (let at = 0; at < length; at++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[at] = state;
+  }
+  return bytes;
+}
+
+/** All chunks of an iterable in one array. */
+export async function gather(
+  source: AsyncIterable<Uint8Array>,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of source) parts.push(part);
+  return concat(parts);
+}
