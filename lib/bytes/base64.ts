@@ -1,0 +1,17 @@
+/** Bytes as base64 (RFC 4648, padded). */
+export function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return btoa(text);
+}
+
+/**
+ * The bytes of a base64 text.
+ *
+ * @throws {DOMException} if it is no base64.
+ */
+export function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}

@@ -1,0 +1,296 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { changesBetween } from "./changes.ts";
+import type { DirIndex } from "./dir_index.ts";
+import type { EntryKind, Metadata } from "./entry.ts";
+import {
+  decodeEntry,
+  decodeMetadata,
+  encodeEntry,
+  encodeMetadata,
+  type HashedEntry,
+} from "./entry_line.ts";
+import { readFileBytes, writeFileAtomic } from "./file.ts";
+import { decodeLines, encodeLines, type Line } from "./lines.ts";
+import { checkPath, comparePaths } from "./path.ts";
+
+/** What happened to one path. */
+export type Change =
+  | CreatedChange
+  | UpdatedChange
+  | MovedChange
+  | TouchedChange
+  | DeletedChange;
+
+/** A path that was not there. */
+export interface CreatedChange {
+  /** What happened. */
+  change: "created";
+  /** What is there now. */
+  entry: HashedEntry;
+}
+
+/** A path with other content, another target or of another kind. */
+export interface UpdatedChange {
+  /** What happened. */
+  change: "updated";
+  /** What is there now. */
+  entry: HashedEntry;
+  /** What was there. */
+  before: HashedEntry;
+  /** The path whose old content this file now has, if some file had it. */
+  from?: string;
+}
+
+/** A new path whose content was there before, so that no bytes are stored. */
+export interface MovedChange {
+  /** `renamed` if the old path is gone, `copied` if not. */
+  change: "renamed" | "copied";
+  /** What is there now. */
+  entry: HashedEntry;
+  /** The path that had this content. */
+  from: string;
+}
+
+/** A path of which only mode, time or owner are others. */
+export interface TouchedChange {
+  /** What happened. */
+  change: "touched";
+  /** What is there now. */
+  entry: HashedEntry;
+  /** What was there. */
+  before: HashedEntry;
+}
+
+/** A path that is gone. */
+export interface DeletedChange {
+  /** What happened. */
+  change: "deleted";
+  /** What was there. */
+  before: HashedEntry;
+}
+
+const FORMAT = "deltar-diff";
+const VERSION = 1;
+
+/**
+ * What changed from one state of a directory to another: enough, with the new
+ * content in an archive of `DiffData`, to make the second from the first.
+ * A full backup is the difference to `DirIndex.empty()`.
+ *
+ * @example What changed
+ * ```ts
+ * import { DiffIndex, Dir, DirIndex } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   writeFileSync(`${folder}/a.txt`, "hello");
+ *   const before = await DirIndex.of(new Dir(folder));
+ *   writeFileSync(`${folder}/b.txt`, "world");
+ *   const diff = DiffIndex.compute(await DirIndex.of(new Dir(folder)), before);
+ *   assert.deepEqual(diff.created, ["b.txt"]);
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ * }
+ * ```
+ */
+export class DiffIndex {
+  /** The changes, in path order. */
+  readonly changes: readonly Change[];
+  /** The new state of the directory itself. */
+  readonly root: Metadata;
+
+  /**
+   * Makes a difference of changes that are in path order already.
+   *
+   * @param changes The changes.
+   * @param root The new state of the directory itself.
+   */
+  constructor(changes: readonly Change[], root: Metadata) {
+    this.changes = changes;
+    this.root = root;
+  }
+
+  /**
+   * Compares two states of a directory; the files themselves are not needed.
+   *
+   * @param index The new state.
+   * @param previous The old state; none for a full backup.
+   */
+  static compute(index: DirIndex, previous?: DirIndex): DiffIndex {
+    return new DiffIndex(changesBetween(index, previous), index.root);
+  }
+
+  /** The paths of new files and links, moved ones not among them. */
+  get created(): string[] {
+    return this.#paths("created", (kind) => kind !== "directory");
+  }
+
+  /** The paths of new directories. */
+  get createdDirs(): string[] {
+    return this.#paths("created", (kind) => kind === "directory");
+  }
+
+  /** The paths with other content, another target or of another kind. */
+  get updated(): string[] {
+    return this.#paths("updated");
+  }
+
+  /** The paths of which only mode, time or owner are others. */
+  get touched(): string[] {
+    return this.#paths("touched");
+  }
+
+  /** The paths of files and links that are gone, moved ones not among them. */
+  get deleted(): string[] {
+    const moved = new Set(this.renamed.map(({ from }) => from));
+    return this.#paths("deleted", (kind) => kind !== "directory")
+      .filter((path) => !moved.has(path));
+  }
+
+  /** The paths of directories that are gone. */
+  get deletedDirs(): string[] {
+    return this.#paths("deleted", (kind) => kind === "directory");
+  }
+
+  /** The files that have another name now. */
+  get renamed(): { from: string; to: string }[] {
+    return this.#moved("renamed");
+  }
+
+  /** The new files whose content was, and is, under another name too. */
+  get copied(): { from: string; to: string }[] {
+    return this.#moved("copied");
+  }
+
+  /** Whether nothing changed at all. */
+  get isEmpty(): boolean {
+    return this.changes.length === 0;
+  }
+
+  /** The difference as the bytes of a file; see docs/FORMAT.md. */
+  encode(): Uint8Array {
+    const header = { root: encodeMetadata(this.root) };
+    return encodeLines(FORMAT, VERSION, header, this.changes.map(encodeChange));
+  }
+
+  /**
+   * Reads the bytes of a file that `encode` made.
+   *
+   * @param bytes The whole file.
+   * @param object Its name, for errors.
+   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe` or `unsupported`,
+   * with the offset.
+   */
+  static decode(bytes: Uint8Array, object = "diff"): DiffIndex {
+    const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+    const changes: Change[] = [];
+    let last: string | undefined;
+    for (const [line, offset] of lines) {
+      const change = decodeChange(line, object, offset);
+      const path = pathOf(change);
+      if (last !== undefined && comparePaths(last, path) >= 0) {
+        throw new DeltarError("corrupt", "its paths are not in order", {
+          object,
+          offset,
+        });
+      }
+      last = path;
+      changes.push(change);
+    }
+    const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
+    return new DiffIndex(changes, root);
+  }
+
+  /**
+   * Stores the difference: the file appears whole or not at all.
+   *
+   * @param file A path of the operating system.
+   */
+  async toFile(file: string): Promise<void> {
+    await writeFileAtomic(file, this.encode());
+  }
+
+  /**
+   * Reads a difference that `toFile` stored.
+   *
+   * @param file A path of the operating system.
+   * @throws {DeltarError} `not-found`, or as `decode` does.
+   */
+  static async fromFile(file: string): Promise<DiffIndex> {
+    return DiffIndex.decode(await readFileBytes(file), file);
+  }
+
+  #paths(
+    kind: Change["change"],
+    wanted: (kind: EntryKind) => boolean = () => true,
+  ): string[] {
+    return this.changes
+      .filter((change) =>
+        change.change === kind && wanted(entryOf(change).kind)
+      )
+      .map(pathOf);
+  }
+
+  #moved(kind: "renamed" | "copied"): { from: string; to: string }[] {
+    return this.changes.flatMap((change) =>
+      change.change === kind
+        ? [{ from: (change as MovedChange).from, to: pathOf(change) }]
+        : []
+    );
+  }
+}
+
+/** What is there after a change, or was before a deletion. */
+function entryOf(change: Change): HashedEntry {
+  return change.change === "deleted" ? change.before : change.entry;
+}
+
+/** The path that a change is about. */
+export function pathOf(change: Change): string {
+  return entryOf(change).path;
+}
+
+function encodeChange(change: Change): Line {
+  const { path: _, ...entry } = encodeEntry(entryOf(change));
+  const line: Line = { change: change.change, path: pathOf(change), ...entry };
+  if ("from" in change) line.from = change.from;
+  if (change.change === "updated" || change.change === "touched") {
+    const { path: _, ...before } = encodeEntry(change.before);
+    line.before = before;
+  }
+  return line;
+}
+
+function decodeChange(line: Line, object: string, offset: number): Change {
+  const entry = decodeEntry(line, object, offset);
+  const from = line.from as string | undefined;
+  if (from !== undefined) checkPath(String(from), object);
+  const before = () => {
+    const old = line.before as Line | undefined;
+    return decodeEntry({ ...old, path: entry.path }, object, offset);
+  };
+  switch (line.change) {
+    case "created":
+      return { change: "created", entry };
+    case "deleted":
+      return { change: "deleted", before: entry };
+    case "touched":
+      return { change: "touched", entry, before: before() };
+    case "updated":
+      return {
+        change: "updated",
+        entry,
+        before: before(),
+        ...(from !== undefined && { from }),
+      };
+    case "renamed":
+    case "copied":
+      if (from !== undefined) return { change: line.change, entry, from };
+  }
+  throw new DeltarError("corrupt", "this change is of no known kind", {
+    object,
+    offset,
+  });
+}

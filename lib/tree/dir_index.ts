@@ -1,0 +1,214 @@
+import { fromBase64, toBase64 } from "../bytes/base64.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { Signature } from "../delta/signature.ts";
+import type { Metadata, Skipped, SkipReason } from "./entry.ts";
+import {
+  decodeEntry,
+  decodeMetadata,
+  encodeEntry,
+  encodeMetadata,
+  type HashedEntry,
+} from "./entry_line.ts";
+import { readFileBytes, writeFileAtomic } from "./file.ts";
+import { type IndexOptions, indexTree } from "./index_tree.ts";
+import { decodeLines, encodeLines, type Line } from "./lines.ts";
+import { comparePaths } from "./path.ts";
+import type { Walker } from "./walker.ts";
+
+/** An entry of an index. */
+export interface IndexEntry extends HashedEntry {
+  /** The block checksums of a file that is large enough for deltas to pay. */
+  signature?: Signature;
+}
+
+const FORMAT = "deltar-index";
+const VERSION = 1;
+const EMPTY_ROOT: Metadata = { mode: 0o755, mtime: 0n, uid: 0, gid: 0 };
+
+/**
+ * The state of a directory: its entries in path order, and of each file the
+ * SHA-256 and the block checksums. Kept from one backup to the next, it is all
+ * that is needed to tell and to store what changed.
+ *
+ * @example Index a directory, store the index and read it again
+ * ```ts
+ * import { Dir, DirIndex } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   writeFileSync(`${folder}/hello.txt`, "hello");
+ *   const index = await DirIndex.of(new Dir(folder));
+ *   await index.toFile(`${folder}/../example.index`);
+ *   const again = await DirIndex.fromFile(`${folder}/../example.index`);
+ *   assert.equal(again.get("hello.txt")?.size, 5);
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ *   rmSync("example.index");
+ * }
+ * ```
+ */
+export class DirIndex {
+  /** All entries, in path order. */
+  readonly entries: readonly IndexEntry[];
+  /** Mode, time and owner of the directory itself. */
+  readonly root: Metadata;
+  /** What the directory holds and the index does not, and why. */
+  readonly skipped: readonly Skipped[];
+  #byPath: Map<string, IndexEntry> | undefined;
+  #byContent: Map<string, IndexEntry> | undefined;
+
+  /**
+   * Makes an index of entries that are in path order already.
+   *
+   * @param entries The entries.
+   * @param root The state of the directory itself.
+   * @param skipped What was left out.
+   */
+  constructor(
+    entries: readonly IndexEntry[],
+    root: Metadata = EMPTY_ROOT,
+    skipped: readonly Skipped[] = [],
+  ) {
+    this.entries = entries;
+    this.root = root;
+    this.skipped = skipped;
+  }
+
+  /** The index of nothing: what a first, full backup is compared with. */
+  static empty(): DirIndex {
+    return new DirIndex([]);
+  }
+
+  /**
+   * Walks a directory and reads its files, each once.
+   *
+   * @param dir The directory.
+   * @param options What may be reused, and who reads the files.
+   * @throws {DeltarError} `aborted` if the signal fired.
+   */
+  static async of(dir: Walker, options: IndexOptions = {}): Promise<DirIndex> {
+    const { entries, root, skipped } = await indexTree(dir, options);
+    return new DirIndex(entries, root, skipped);
+  }
+
+  /** The entry of a path, if there is one. */
+  get(path: string): IndexEntry | undefined {
+    this.#byPath ??= new Map(this.entries.map((entry) => [entry.path, entry]));
+    return this.#byPath.get(path);
+  }
+
+  /** A file with this content, if there is one: the first in path order. */
+  findContent(sha256: string): IndexEntry | undefined {
+    if (this.#byContent === undefined) {
+      this.#byContent = new Map();
+      for (const entry of this.entries) {
+        if (entry.sha256 !== undefined && !this.#byContent.has(entry.sha256)) {
+          this.#byContent.set(entry.sha256, entry);
+        }
+      }
+    }
+    return this.#byContent.get(sha256);
+  }
+
+  /** The index as the bytes of an index file; see docs/FORMAT.md. */
+  encode(): Uint8Array {
+    const header = {
+      root: encodeMetadata(this.root),
+      entries: this.entries.length,
+    };
+    return encodeLines(FORMAT, VERSION, header, this.#lines());
+  }
+
+  /**
+   * Reads the bytes of an index file.
+   *
+   * @param bytes The whole file.
+   * @param object Its name, for errors.
+   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe` or `unsupported`,
+   * with the offset.
+   */
+  static decode(bytes: Uint8Array, object = "index"): DirIndex {
+    const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+    const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
+    const entries: IndexEntry[] = [];
+    const skipped: Skipped[] = [];
+    for (const [line, offset] of lines) {
+      if (line.skipped !== undefined) {
+        skipped.push(decodeSkipped(line));
+        continue;
+      }
+      const entry: IndexEntry = decodeEntry(line, object, offset);
+      const last = entries.at(-1);
+      if (last !== undefined && comparePaths(last.path, entry.path) >= 0) {
+        throw new DeltarError("corrupt", "its paths are not in order", {
+          object,
+          offset,
+        });
+      }
+      if (typeof line.signature === "string") {
+        entry.signature = decodeSignature(line.signature, object, offset);
+      }
+      entries.push(entry);
+    }
+    return new DirIndex(entries, root, skipped);
+  }
+
+  /**
+   * Stores the index: the file appears whole or not at all.
+   *
+   * @param file A path of the operating system.
+   */
+  async toFile(file: string): Promise<void> {
+    await writeFileAtomic(file, this.encode());
+  }
+
+  /**
+   * Reads an index that `toFile` stored.
+   *
+   * @param file A path of the operating system.
+   * @throws {DeltarError} `not-found`, or as `decode` does.
+   */
+  static async fromFile(file: string): Promise<DirIndex> {
+    return DirIndex.decode(await readFileBytes(file), file);
+  }
+
+  *#lines(): Generator<Line> {
+    for (const entry of this.entries) {
+      const line = encodeEntry(entry);
+      if (entry.signature !== undefined) {
+        line.signature = toBase64(entry.signature.encode());
+      }
+      yield line;
+    }
+    for (const { path, reason, detail } of this.skipped) {
+      yield { skipped: reason, path, detail };
+    }
+  }
+}
+
+function decodeSkipped(line: Line): Skipped {
+  const { skipped, path, detail } = line;
+  return {
+    path: String(path),
+    reason: skipped as SkipReason,
+    ...(typeof detail === "string" && { detail }),
+  };
+}
+
+function decodeSignature(
+  text: string,
+  object: string,
+  offset: number,
+): Signature {
+  try {
+    return Signature.decode(fromBase64(text));
+  } catch (cause) {
+    throw new DeltarError("corrupt", "an entry with a broken signature", {
+      object,
+      offset,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,70 @@
+/** What an entry of a tree is. A hard link names an earlier file's path. */
+export type EntryKind = "file" | "directory" | "symlink" | "hardlink";
+
+/** What is kept of every file, directory or link, besides its content. */
+export interface Metadata {
+  /** The permission bits, from 0 to 0o7777. */
+  mode: number;
+  /** When the content last changed, in nanoseconds since 1970. */
+  mtime: bigint;
+  /** The owner's number. */
+  uid: number;
+  /** The group's number. */
+  gid: number;
+}
+
+/** One entry of a tree. */
+export interface Entry extends Metadata {
+  /** The path below the root, `/`-separated. */
+  path: string;
+  /** What it is. */
+  kind: EntryKind;
+  /** The length of a file in bytes; 0 for all else. */
+  size: number;
+  /**
+   * A symlink's text, or for a hard link the path below the root of the file
+   * it is another name of, which comes earlier in path order.
+   */
+  target?: string;
+}
+
+/** An entry as a walk finds it, with what tells whether a file was touched. */
+export interface WalkedEntry extends Entry {
+  /** When content or metadata last changed, in nanoseconds since 1970. */
+  ctime: bigint;
+  /** The file's number on its device. */
+  inode: bigint;
+}
+
+/** Why something in a directory is in no index. */
+export type SkipReason =
+  | "excluded"
+  | "special"
+  | "unreadable"
+  | "vanished"
+  | "changed"
+  | "name";
+
+/** Something that was left out, or not read as one would wish. */
+export interface Skipped {
+  /** The path below the root, `/`-separated. */
+  path: string;
+  /**
+   * Why:
+   *
+   * - `excluded`: a rule says so; `detail` names the rule and where it stands.
+   * - `special`: a socket, pipe or device.
+   * - `unreadable`: the system refused; `detail` says how.
+   * - `vanished`: it was gone when it was to be read.
+   * - `changed`: it changed while it was read; what was read is kept.
+   * - `name`: its name is not valid Unicode, so no index can hold it.
+   */
+  reason: SkipReason;
+  /** The rule, or the system's words. */
+  detail?: string;
+}
+
+/** Whether a skip means that a file could not be kept as it was. */
+export function isFault(skipped: Skipped): boolean {
+  return skipped.reason !== "excluded" && skipped.reason !== "special";
+}

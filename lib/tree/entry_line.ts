@@ -1,0 +1,126 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { Entry, EntryKind, Metadata } from "./entry.ts";
+import type { Line } from "./lines.ts";
+import { checkPath } from "./path.ts";
+
+/** An entry with the SHA-256 of its content, in hexadecimal, if a file. */
+export interface HashedEntry extends Entry {
+  /** The SHA-256 of a file's content in hexadecimal; absent for all else. */
+  sha256?: string;
+}
+
+const KINDS = new Set(["file", "directory", "symlink", "hardlink"]);
+const HASH = /^[0-9a-f]{64}$/;
+const MODE = /^0[0-7]{3,4}$/;
+const TIME = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?$/;
+
+/** An entry as a line of JSON, its fields in the order the format names. */
+export function encodeEntry(entry: HashedEntry): Line {
+  const line: Line = { path: entry.path, kind: entry.kind };
+  Object.assign(line, encodeMetadata(entry));
+  if (entry.kind === "file") {
+    line.size = entry.size;
+    line.sha256 = entry.sha256;
+  }
+  if (entry.target !== undefined) line.target = entry.target;
+  return line;
+}
+
+/** Mode in octal, time as decimal seconds since 1970, and the owner. */
+export function encodeMetadata(metadata: Metadata): Line {
+  return {
+    mode: "0" + metadata.mode.toString(8).padStart(3, "0"),
+    mtime: formatTime(metadata.mtime),
+    uid: metadata.uid,
+    gid: metadata.gid,
+  };
+}
+
+/**
+ * Reads an entry's line; nothing in it is believed.
+ *
+ * @throws {DeltarError} `corrupt` or `unsafe`, with the place of the line.
+ */
+export function decodeEntry(
+  line: Line,
+  object: string,
+  offset: number,
+): HashedEntry {
+  const fail = (what: string): never => {
+    throw new DeltarError("corrupt", `an entry with ${what}`, {
+      object,
+      offset,
+    });
+  };
+  const { path, kind, size, sha256, target } = line;
+  if (typeof path !== "string") return fail("no path");
+  checkPath(path, object);
+  if (!KINDS.has(kind as string)) return fail("an unknown kind");
+  const entry: HashedEntry = {
+    path,
+    kind: kind as EntryKind,
+    ...decodeMetadata(line, object, offset),
+    size: 0,
+  };
+  if (kind === "file") {
+    if (!isCount(size)) return fail("no valid size");
+    if (typeof sha256 !== "string" || !HASH.test(sha256)) {
+      return fail("no valid sha256");
+    }
+    entry.size = size;
+    entry.sha256 = sha256;
+  } else if (kind !== "directory") {
+    if (typeof target !== "string" || target === "" || target.includes("\0")) {
+      return fail("no valid target");
+    }
+    if (kind === "hardlink") checkPath(target, object);
+    entry.target = target;
+  }
+  return entry;
+}
+
+/** Reads what `encodeMetadata` wrote. */
+export function decodeMetadata(
+  line: Line,
+  object: string,
+  offset: number,
+): Metadata {
+  const { mode, mtime, uid, gid } = line;
+  if (
+    typeof mode !== "string" || !MODE.test(mode) ||
+    typeof mtime !== "string" || !TIME.test(mtime) ||
+    !isCount(uid) || !isCount(gid)
+  ) {
+    throw new DeltarError(
+      "corrupt",
+      "an entry with no valid mode, mtime, uid or gid",
+      {
+        object,
+        offset,
+      },
+    );
+  }
+  return { mode: parseInt(mode, 8), mtime: parseTime(mtime), uid, gid };
+}
+
+/** Whether a value is a whole number that can count bytes. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+/** Nanoseconds since 1970 as decimal seconds. */
+export function formatTime(time: bigint): string {
+  const magnitude = time < 0n ? -time : time;
+  const digits = magnitude.toString().padStart(10, "0");
+  const seconds = digits.slice(0, -9);
+  const rest = digits.slice(-9);
+  const text = rest === "000000000" ? seconds : `${seconds}.${rest}`;
+  return time < 0n ? `-${text}` : text;
+}
+
+/** Decimal seconds since 1970, as `formatTime` writes them, in nanoseconds. */
+export function parseTime(text: string): bigint {
+  const [, sign, seconds, rest = ""] = TIME.exec(text)!;
+  const time = BigInt(seconds + rest.padEnd(9, "0"));
+  return sign === "-" ? -time : time;
+}

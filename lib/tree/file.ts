@@ -1,0 +1,52 @@
+import * as fs from "node:fs";
+import { DeltarError } from "../bytes/errors.ts";
+
+/**
+ * Writes a file so that it appears whole or not at all: under another name
+ * beside it, flushed to the disk, then renamed.
+ *
+ * @param file A path of the operating system.
+ * @param bytes What it is to hold.
+ */
+export async function writeFileAtomic(
+  file: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  const temporary = `${file}.${crypto.randomUUID()}.tmp`;
+  try {
+    const handle = await fs.promises.open(temporary, "wx");
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await fs.promises.rename(temporary, file);
+  } catch (cause) {
+    await fs.promises.rm(temporary, { force: true });
+    throw fileError(cause, file);
+  }
+}
+
+/**
+ * All bytes of a file.
+ *
+ * @param file A path of the operating system.
+ * @throws {DeltarError} `not-found` if it is absent, else `io`.
+ */
+export async function readFileBytes(file: string): Promise<Uint8Array> {
+  try {
+    return await fs.promises.readFile(file);
+  } catch (cause) {
+    throw fileError(cause, file);
+  }
+}
+
+/** A fault of the file system as an error that names the file. */
+export function fileError(cause: unknown, object: string): DeltarError {
+  if (cause instanceof DeltarError) return cause;
+  const { code, message } = cause as { code?: string; message?: string };
+  return code === "ENOENT"
+    ? new DeltarError("not-found", "no such file", { object, cause })
+    : new DeltarError("io", message ?? String(cause), { object, cause });
+}

@@ -1,0 +1,94 @@
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+import { chooseBlockSize } from "../delta/block_size.ts";
+import { FileScan } from "../delta/file_scan.ts";
+import { signBytes } from "../delta/sign.ts";
+import type { Signature } from "../delta/signature.ts";
+import type { IndexEntry } from "./dir_index.ts";
+
+/** What one pass over a file tells of it. */
+export interface FileFacts {
+  /** How many bytes were read. */
+  size: number;
+  /** Their SHA-256 in hexadecimal. */
+  sha256: string;
+  /** Their block checksums, if the file is large enough. */
+  signature?: Signature;
+}
+
+/** Who is handed the content of each file that an index has to read. */
+export interface FileReader {
+  /**
+   * A file of at most 1 MiB, whole.
+   *
+   * @param entry What is known of it; `size` is the length of `bytes`.
+   * @param bytes Its content.
+   * @param before The file of this path in the previous index.
+   */
+  whole(
+    entry: IndexEntry,
+    bytes: Uint8Array,
+    before: IndexEntry | undefined,
+  ): FileFacts | Promise<FileFacts>;
+
+  /**
+   * A larger file.
+   *
+   * @param entry What is known of it; `size` is what it had when found.
+   * @param open Reads it from the start, in pieces; may be called again. The
+   * pieces end early if the file does.
+   * @param before The file of this path in the previous index.
+   */
+  pieces(
+    entry: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+    before: IndexEntry | undefined,
+  ): Promise<FileFacts>;
+
+  /** Resolves when there is room for the next file; absent, there always is. */
+  ready?(): Promise<void> | undefined;
+}
+
+/** Files below this many bytes get no signature unless asked for. */
+export const SIGNATURE_MINIMUM = 4096;
+
+/** Reads files for their SHA-256 and their block checksums. */
+export class HashReader implements FileReader {
+  readonly #minimum: number;
+
+  /**
+   * Makes a reader.
+   *
+   * @param signatureMinimum Files of fewer bytes get no signature: a delta
+   * would not pay. Default: 4096.
+   */
+  constructor(signatureMinimum: number = SIGNATURE_MINIMUM) {
+    this.#minimum = signatureMinimum;
+  }
+
+  /** See {@linkcode FileReader.whole}. */
+  whole(_entry: IndexEntry, bytes: Uint8Array): FileFacts {
+    const facts: FileFacts = {
+      size: bytes.length,
+      sha256: toHex(sha256(bytes)),
+    };
+    if (bytes.length >= this.#minimum) facts.signature = signBytes(bytes);
+    return facts;
+  }
+
+  /** See {@linkcode FileReader.pieces}. */
+  async pieces(
+    entry: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+  ): Promise<FileFacts> {
+    const scan = new FileScan({
+      blockSize: entry.size >= this.#minimum
+        ? chooseBlockSize(entry.size)
+        : undefined,
+      size: entry.size,
+    });
+    for (const piece of open()) await scan.push(piece);
+    const { size, sha256, signature } = await scan.finish();
+    return { size, sha256: toHex(sha256), ...(signature && { signature }) };
+  }
+}

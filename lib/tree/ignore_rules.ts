@@ -1,0 +1,227 @@
+import * as fs from "node:fs";
+import * as os from "node:path";
+import ignore, { type Ignore } from "ignore";
+
+/** What a walk leaves out. */
+export interface IgnoreOptions {
+  /**
+   * Patterns in gitignore's syntax, relative to the root; they outrank all
+   * rules found in files. Default: `.git/`, `.hg/` and `.svn/`.
+   */
+  excludes?: readonly string[];
+  /**
+   * The name of the files that hold such patterns for the folder they lie in
+   * and what is below it; they outrank `.gitignore`. Default: `.deltarignore`;
+   * `false` for none.
+   */
+  ignoreFile?: string | false;
+  /**
+   * Whether `.gitignore` files and `.git/info/exclude` count, as git reads
+   * them: also those above the root inside the same work tree, and a nested
+   * repository by its own rules only. Default: `false`.
+   */
+  gitignore?: boolean;
+}
+
+/** The folders of version control, which `Dir` leaves out by default. */
+export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
+
+/** A pattern, rewritten to be relative to the top, and where it stands. */
+interface Rule {
+  pattern: string;
+  mark: string;
+}
+
+/** The rules of one kind each, from the weakest file to the strongest. */
+interface Sources {
+  git: readonly Rule[];
+  own: readonly Rule[];
+  given: readonly Rule[];
+}
+
+/**
+ * The exclusion rules that hold in one folder. Rules of all levels are one
+ * list in gitignore's order, each pattern rewritten to be relative to the top
+ * (the root of the walk, or of the git work tree around it), so that the last
+ * match wins across files as git has it. Matching is the `ignore` package's.
+ *
+ * See `gitignore(5)`.
+ */
+export class IgnoreRules {
+  /** From the top to the root of the walk: `""` or ending in `/`. */
+  readonly #prefix: string;
+  readonly #options: IgnoreOptions;
+  readonly #sources: Sources;
+  /** The compiled rules, without any cache of paths. */
+  readonly #compiled: Ignore | undefined;
+  /** The same with the cache of one folder; a shared one would only grow. */
+  #matcher: Ignore | undefined;
+
+  private constructor(
+    prefix: string,
+    options: IgnoreOptions,
+    sources: Sources,
+    compiled?: Ignore,
+  ) {
+    this.#prefix = prefix;
+    this.#options = options;
+    this.#sources = sources;
+    this.#compiled = compiled ?? compile(sources);
+  }
+
+  /** The rules that hold in `root`, its own ignore files not yet read. */
+  static forRoot(root: string, options: IgnoreOptions): IgnoreRules {
+    const top = options.gitignore ? repositoryTop(root) : root;
+    const prefix = os.relative(top, root).split(os.sep).join("/");
+    const given = (options.excludes ?? VERSION_CONTROL).map((pattern) => ({
+      pattern: rebase(pattern, prefix),
+      mark: `exclude: ${pattern}`,
+    }));
+    const sources: Sources = { git: [], own: [], given };
+    const rules = new IgnoreRules(
+      prefix === "" ? "" : `${prefix}/`,
+      options,
+      sources,
+    );
+    if (prefix === "") return rules;
+    const git = rulesAbove(top, prefix);
+    const above = new IgnoreRules("", options, { git, own: [], given: [] });
+    // Who names an ignored folder as the root wants it all the same.
+    if (above.match(prefix, true) !== undefined) return rules;
+    return new IgnoreRules(rules.#prefix, options, { ...sources, git });
+  }
+
+  /**
+   * The rules that hold inside a folder, with its own ignore files read.
+   *
+   * @param root The root of the walk, a path of the operating system.
+   * @param path The folder below it, `""` for the root itself.
+   * @param has Whether the folder holds a file or folder of that name.
+   */
+  enter(
+    root: string,
+    path: string,
+    has: (name: string) => boolean,
+  ): IgnoreRules {
+    let { git, own } = this.#sources;
+    const base = this.#prefix + path;
+    const at = base.endsWith("/") ? base.slice(0, -1) : base;
+    const read = (name: string) =>
+      readRules(os.join(root, path, name), at, path ? `${path}/${name}` : name);
+    if (this.#options.gitignore) {
+      if (has(".git")) {
+        // A nested repository is ruled by its own files; the outer top's own
+        // exclude file has been read already when the root lies below it.
+        if (path !== "") git = [];
+        git = [...git, ...read(".git/info/exclude")];
+      }
+      if (has(".gitignore")) git = [...git, ...read(".gitignore")];
+    }
+    const file = this.#options.ignoreFile ?? ".deltarignore";
+    if (file !== false && has(file)) own = [...own, ...read(file)];
+    const sources = { ...this.#sources, git, own };
+    const same = git === this.#sources.git && own === this.#sources.own;
+    return new IgnoreRules(
+      this.#prefix,
+      this.#options,
+      sources,
+      same ? this.#compiled : undefined,
+    );
+  }
+
+  /**
+   * The rule that leaves a path out, as `file:line: pattern` or `exclude:
+   * pattern`, or `undefined` if it stays in. The folders above the path must
+   * not be excluded themselves.
+   *
+   * @param path The path below the root.
+   * @param isDirectory Whether it is a directory (a symlink never is).
+   */
+  match(path: string, isDirectory: boolean): string | undefined {
+    if (this.#compiled === undefined) return undefined;
+    this.#matcher ??= ignore({ ignorecase: false }).add(this.#compiled);
+    const full = toByteString(this.#prefix + path);
+    const result = this.#matcher.test(isDirectory ? `${full}/` : full);
+    if (!result.ignored) return undefined;
+    return result.rule?.mark ?? "";
+  }
+}
+
+function compile(sources: Sources): Ignore | undefined {
+  const rules = [...sources.git, ...sources.own, ...sources.given];
+  if (rules.length === 0) return undefined;
+  return ignore({ ignorecase: false }).add(
+    rules.map(({ pattern, mark }) => ({
+      pattern: toByteString(pattern),
+      mark,
+    })),
+  );
+}
+
+/**
+ * The UTF-8 bytes of a text, each as one character: git matches bytes, so its
+ * `?` and `[...]` stand for one of them.
+ */
+function toByteString(text: string): string {
+  // deno-lint-ignore no-control-regex
+  if (/^[\x00-\x7f]*$/.test(text)) return text;
+  return Array.from(encoder.encode(text), (byte) => String.fromCharCode(byte))
+    .join("");
+}
+
+const encoder = new TextEncoder();
+
+/** The git work tree that `root` lies in, or `root` itself. */
+function repositoryTop(root: string): string {
+  for (let at = root;; at = os.dirname(at)) {
+    if (fs.existsSync(os.join(at, ".git"))) return at;
+    if (os.dirname(at) === at) return root;
+  }
+}
+
+/** The git rules of the folders from the top down to above `prefix`. */
+function rulesAbove(top: string, prefix: string): Rule[] {
+  const exclude = os.join(top, ".git", "info", "exclude");
+  const rules = readRules(exclude, "", exclude);
+  const segments = prefix.split("/");
+  for (let depth = 0; depth < segments.length; depth++) {
+    const at = segments.slice(0, depth).join("/");
+    const file = os.join(top, at, ".gitignore");
+    rules.push(...readRules(file, at, file));
+  }
+  return rules;
+}
+
+/** The rules of one file, which rule in folder `at` below the top. */
+function readRules(file: string, at: string, shown: string): Rule[] {
+  let text: string;
+  try {
+    text = fs.readFileSync(file, "utf8");
+  } catch {
+    // Absent, or not to be read: it leaves nothing out, which is the safe way.
+    return [];
+  }
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  return lines.flatMap((line, index) => {
+    const pattern = rebase(line, at);
+    const mark = `${shown}:${index + 1}: ${line}`;
+    return pattern === "" || line.startsWith("#") ? [] : [{ pattern, mark }];
+  });
+}
+
+/**
+ * Rewrites a pattern of a file in `folder` to mean the same at the top: a
+ * pattern with a slash before its end is anchored to its folder, any other
+ * matches at every depth below it.
+ */
+function rebase(line: string, folder: string): string {
+  const negation = line.startsWith("!") ? "!" : "";
+  const body = line.slice(negation.length);
+  const bare = body.replace(/(?<!\\) +$/, "");
+  if (bare === "" || bare === "/") return "";
+  if (folder === "") return line;
+  const slash = bare.indexOf("/");
+  const anchored = slash >= 0 && slash < bare.length - 1;
+  const at = `/${folder.replace(/[\\*?[\]!# ]/g, "\\$&")}/`;
+  return negation + at + (anchored ? "" : "**/") + body.replace(/^\//, "");
+}

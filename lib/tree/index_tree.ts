@@ -1,0 +1,197 @@
+import { checkAborted } from "../bytes/abort.ts";
+import type { DirIndex, IndexEntry } from "./dir_index.ts";
+import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
+import { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
+import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
+import { type FileStat, lstat } from "./stat.ts";
+import { faultOf, type Walker } from "./walker.ts";
+
+/** How to make an index. */
+export interface IndexOptions {
+  /** The index before; what `unchanged` finds unchanged is taken from it. */
+  previous?: DirIndex;
+  /**
+   * Whether a file is the one that `previous` knows, so that it need not be
+   * read. By default every file is read: size and time alone can lie.
+   */
+  unchanged?: (entry: WalkedEntry, before: IndexEntry) => boolean;
+  /** Who reads the files; by default they are hashed and signed. */
+  reader?: FileReader;
+  /** Told of everything that is left out, as it happens. */
+  onSkip?: (skipped: Skipped) => void;
+  /** Told after each entry how far it is. */
+  onProgress?: (progress: IndexProgress) => void;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** How far an index is. */
+export interface IndexProgress {
+  /** Entries so far. */
+  entries: number;
+  /** Bytes of files so far, read or not. */
+  bytes: number;
+  /** The path just done. */
+  path: string;
+}
+
+/** What `indexTree` found. */
+export interface IndexedTree {
+  /** All entries, in path order. */
+  entries: IndexEntry[];
+  /** The state of the directory itself. */
+  root: Metadata;
+  /** What was left out. */
+  skipped: Skipped[];
+}
+
+/** How often a file that changes under the reader is read again. */
+const ATTEMPTS = 3;
+
+/** Walks a directory and reads each file that is not known already. */
+export async function indexTree(
+  walker: Walker,
+  options: IndexOptions,
+): Promise<IndexedTree> {
+  const { previous, unchanged, signal } = options;
+  const reader: FileReader = options.reader ?? new HashReader();
+  const entries: IndexEntry[] = [];
+  const skipped: Skipped[] = [];
+  const onSkip = (skip: Skipped) => {
+    skipped.push(skip);
+    options.onSkip?.(skip);
+  };
+  let bytes = 0;
+  for (const walked of walker.entries({ onSkip, signal })) {
+    const entry = toIndexEntry(walked);
+    if (walked.kind === "file") {
+      const before = previous?.get(walked.path);
+      if (
+        before?.kind === "file" && unchanged?.(walked, before)
+      ) {
+        entry.sha256 = before.sha256;
+        entry.signature = before.signature;
+      } else {
+        checkAborted(signal);
+        const place = `${walker.path}/${walked.path}`;
+        const facts = await readStable(
+          place,
+          walked,
+          entry,
+          reader,
+          before,
+          onSkip,
+        );
+        if (facts === undefined) continue;
+        entry.size = facts.size;
+        entry.sha256 = facts.sha256;
+        if (facts.signature !== undefined) entry.signature = facts.signature;
+        await reader.ready?.();
+      }
+      bytes += entry.size;
+    }
+    entries.push(entry);
+    options.onProgress?.({ entries: entries.length, bytes, path: entry.path });
+  }
+  dropOrphanLinks(entries, onSkip);
+  return { entries, root: toMetadata(walker.stat()), skipped };
+}
+
+/**
+ * Reads a file and looks whether it stayed the same meanwhile. One that fits
+ * in memory is read again if not, and handed on once; a larger one is taken as
+ * it came. Either is reported if it would not keep still.
+ */
+async function readStable(
+  place: string,
+  walked: WalkedEntry,
+  entry: IndexEntry,
+  reader: FileReader,
+  before: IndexEntry | undefined,
+  onSkip: (skipped: Skipped) => void,
+): Promise<FileFacts | undefined> {
+  const { path } = walked;
+  const unstable: Skipped = {
+    path,
+    reason: "changed",
+    detail: "it changed while it was read",
+  };
+  let state: State = walked;
+  let whole: Uint8Array | undefined;
+  try {
+    for (let attempt = 0; state.size <= WHOLE_LIMIT; attempt++) {
+      whole = readWhole(place, state.size);
+      const after = lstat(place);
+      if (isSame(state, after) && whole.length === state.size) break;
+      if (attempt === ATTEMPTS) {
+        onSkip(unstable);
+        break;
+      }
+      state = after;
+      whole = undefined;
+    }
+  } catch (error) {
+    const [reason, detail] = faultOf(error);
+    onSkip({ path, reason, detail });
+    return undefined;
+  }
+  if (state !== walked) Object.assign(entry, toMetadata(state as FileStat));
+  entry.size = state.size;
+  if (whole !== undefined) return reader.whole(entry, whole, before);
+
+  let fault: unknown;
+  // A reader half through an archive member needs an end, not an exception.
+  const pieces = function* () {
+    try {
+      yield* readPieces(place, entry.size);
+    } catch (error) {
+      fault = error;
+    }
+  };
+  const facts = await reader.pieces(entry, pieces, before);
+  try {
+    if (fault !== undefined) throw fault;
+    if (!isSame(state, lstat(place))) onSkip(unstable);
+    return facts;
+  } catch (error) {
+    const [reason, detail] = faultOf(error);
+    onSkip({ path, reason, detail });
+    return reason === "vanished" && fault === undefined ? facts : undefined;
+  }
+}
+
+type State = Pick<FileStat, "size" | "mtime" | "ctime">;
+
+function isSame(before: State, after: State): boolean {
+  return before.size === after.size && before.mtime === after.mtime &&
+    before.ctime === after.ctime;
+}
+
+/** A hard link whose first name could not be kept is reported like it. */
+function dropOrphanLinks(
+  entries: IndexEntry[],
+  onSkip: (skipped: Skipped) => void,
+): void {
+  const links = entries.filter((entry) => entry.kind === "hardlink");
+  if (links.length === 0) return;
+  const files = new Set(entries.map((entry) => entry.path));
+  const orphans = new Set(links.filter((link) => !files.has(link.target!)));
+  for (const { path, target } of orphans) {
+    onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
+  }
+  if (orphans.size === 0) return;
+  const kept = entries.filter((entry) => !orphans.has(entry));
+  entries.length = 0;
+  for (const entry of kept) entries.push(entry);
+}
+
+function toIndexEntry(walked: WalkedEntry): IndexEntry {
+  const { path, kind, size, target } = walked;
+  const entry: IndexEntry = { path, kind, ...toMetadata(walked), size };
+  if (target !== undefined) entry.target = target;
+  return entry;
+}
+
+function toMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
+  return { mode, mtime, uid, gid };
+}

@@ -1,0 +1,140 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { concat } from "../bytes/source.ts";
+
+/** A line of JSON: an object. */
+export type Line = Record<string, unknown>;
+
+const NEWLINE = 10;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Writes lines of JSON as all of deltar's listings have them: first a line
+ * with `format` and `version`, last a line with the SHA-256 of all bytes
+ * before it, so that a cut or changed listing is told from a whole one.
+ *
+ * @param format The name of the format.
+ * @param version The version of the format.
+ * @param header What else the first line says.
+ * @param lines The lines between.
+ */
+export function encodeLines(
+  format: string,
+  version: number,
+  header: Line,
+  lines: Iterable<Line>,
+): Uint8Array {
+  const sum = createSha256();
+  const parts: Uint8Array[] = [];
+  let text = JSON.stringify({ format, version, ...header }) + "\n";
+  const flush = () => {
+    const bytes = encoder.encode(text);
+    sum.update(bytes);
+    parts.push(bytes);
+    text = "";
+  };
+  for (const line of lines) {
+    text += JSON.stringify(line) + "\n";
+    if (text.length > 1 << 16) flush();
+  }
+  flush();
+  parts.push(encoder.encode(`{"sha256":"${toHex(sum.digest())}"}\n`));
+  return concat(parts);
+}
+
+/** What `decodeLines` found. */
+export interface Lines {
+  /** The first line. */
+  header: Line;
+  /** The lines between, parsed as they are asked for, with their offsets. */
+  lines: Generator<[line: Line, offset: number]>;
+}
+
+/**
+ * Reads what `encodeLines` wrote.
+ *
+ * @param bytes The whole listing.
+ * @param format The name of the format that is expected.
+ * @param version The newest version that is known.
+ * @param object The file's name, for errors.
+ * @throws {DeltarError} `corrupt` or `truncated` if it is not what was
+ * written; `unsupported` if its version is newer.
+ */
+export function decodeLines(
+  bytes: Uint8Array,
+  format: string,
+  version: number,
+  object: string,
+): Lines {
+  const end = bytes.indexOf(NEWLINE);
+  if (end < 0) {
+    throw new DeltarError("truncated", "it has not a single whole line", {
+      object,
+    });
+  }
+  const header = parse(bytes, 0, end, object);
+  if (header.format !== format) {
+    throw new DeltarError("corrupt", `this is not a ${format}`, { object });
+  }
+  if (!Number.isInteger(header.version) || Number(header.version) > version) {
+    throw new DeltarError(
+      "unsupported",
+      `${format} of version ${header.version}, and this deltar reads up to ` +
+        `${version}; use a newer one`,
+      { object },
+    );
+  }
+  const last = bytes.lastIndexOf(NEWLINE, bytes.length - 2) + 1;
+  const close = bytes.subarray(last);
+  const expected = `{"sha256":"${toHex(sha256(bytes.subarray(0, last)))}"}\n`;
+  if (last <= end || bytes[bytes.length - 1] !== NEWLINE) {
+    throw new DeltarError("truncated", "its last line is missing", {
+      object,
+      offset: bytes.length,
+    });
+  }
+  if (toHex(close) !== toHex(encoder.encode(expected))) {
+    throw new DeltarError(
+      "corrupt",
+      "its SHA-256 is not the one it ends with",
+      {
+        object,
+        offset: last,
+      },
+    );
+  }
+  return { header, lines: between(bytes, end + 1, last, object) };
+}
+
+function* between(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  object: string,
+): Generator<[Line, number]> {
+  for (let at = start; at < end;) {
+    const next = bytes.indexOf(NEWLINE, at);
+    yield [parse(bytes, at, next, object), at];
+    at = next + 1;
+  }
+}
+
+function parse(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  object: string,
+): Line {
+  try {
+    const value = JSON.parse(decoder.decode(bytes.subarray(start, end)));
+    if (typeof value === "object" && value !== null) return value;
+  } catch {
+    // Reported below like any other line that is no JSON object.
+  }
+  throw new DeltarError("corrupt", "this line is not a JSON object", {
+    object,
+    offset: start,
+  });
+}

@@ -1,0 +1,54 @@
+import { DeltarError } from "../bytes/errors.ts";
+
+/** A segment that is empty, `.` or `..`, or a NUL anywhere. */
+const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
+
+/** The longest path that is accepted, in UTF-16 code units. */
+const MAX_LENGTH = 32_768;
+
+/**
+ * Refuses a path that is not relative, `/`-separated and inside its root.
+ *
+ * @param path The path, from an index, an archive or a caller.
+ * @param object The archive or file that the path was read from.
+ * @throws {DeltarError} `unsafe` if it is absolute, empty, has an empty, `.`
+ * or `..` segment, or a NUL, or is beyond 32,768 characters.
+ */
+export function checkPath(path: string, object?: string): void {
+  if (UNSAFE.test(path) || path.length > MAX_LENGTH) {
+    const shown = JSON.stringify(path.slice(0, 200));
+    throw new DeltarError("unsafe", `${shown} is not a path inside a tree`, {
+      object,
+    });
+  }
+}
+
+/**
+ * The order of paths in an index: a folder comes right before what is in it,
+ * names in one folder by their UTF-16 code units. This is the order of a
+ * depth-first walk, so trees and indexes merge as streams.
+ *
+ * @returns Negative, zero or positive, as `Array.prototype.sort` takes it.
+ */
+export function comparePaths(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  for (let at = 0; at < length; at++) {
+    const a = left.charCodeAt(at);
+    const b = right.charCodeAt(at);
+    if (a !== b) return a === SLASH ? -1 : b === SLASH ? 1 : a - b;
+  }
+  return left.length - right.length;
+}
+
+const SLASH = 47;
+
+/** The folder a path lies in, `""` for the root. */
+export function parentPath(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "" : path.slice(0, slash);
+}
+
+/** Whether `path` is `folder` or lies below it; `""` is the root. */
+export function isWithin(path: string, folder: string): boolean {
+  return folder === "" || path === folder || path.startsWith(`${folder}/`);
+}

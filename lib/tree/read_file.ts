@@ -1,0 +1,54 @@
+import * as fs from "node:fs";
+
+/** Files up to this many bytes are read in one piece, larger ones in pieces. */
+export const WHOLE_LIMIT = 1 << 20;
+
+/** Not to follow a symlink that took the file's place meanwhile. */
+const FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0);
+
+/**
+ * The first `size` bytes of a file, or fewer if it is shorter.
+ *
+ * @param place A path of the operating system; a symlink is refused.
+ * @param size How many bytes to read at most.
+ */
+export function readWhole(place: string, size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  const fd = fs.openSync(place, FLAGS);
+  try {
+    let at = 0;
+    while (at < size) {
+      const got = fs.readSync(fd, bytes, at, size - at, null);
+      if (got === 0) break;
+      at += got;
+    }
+    return at === size ? bytes : bytes.subarray(0, at);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/**
+ * A file's bytes up to `size`, in pieces of 1 MiB, each in a buffer of its
+ * own. The file is open while the loop runs.
+ *
+ * @param place A path of the operating system; a symlink is refused.
+ * @param size How many bytes to read at most.
+ */
+export function* readPieces(
+  place: string,
+  size = Infinity,
+): Generator<Uint8Array> {
+  const fd = fs.openSync(place, FLAGS);
+  try {
+    for (let left = size; left > 0;) {
+      const piece = new Uint8Array(Math.min(left, WHOLE_LIMIT));
+      const got = fs.readSync(fd, piece, 0, piece.length, null);
+      if (got === 0) return;
+      left -= got;
+      yield piece.subarray(0, got);
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,268 @@
+import { Buffer } from "node:buffer";
+import * as fs from "node:fs";
+import * as os from "node:path";
+import process from "node:process";
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import type { Metadata } from "./entry.ts";
+import { fileError } from "./file.ts";
+import { checkPath, parentPath } from "./path.ts";
+import { WHOLE_LIMIT } from "./read_file.ts";
+import { setTimes } from "./stat.ts";
+import { STAGE_PREFIX } from "./walker.ts";
+
+/** What a file's content has to be. */
+export interface ExpectedContent {
+  /** Its length in bytes. */
+  size: number;
+  /** Its SHA-256 in hexadecimal. */
+  sha256: string;
+}
+
+const ZEROS = new Uint8Array(WHOLE_LIMIT);
+
+/**
+ * Writes a tree into a directory and never outside of it: paths are checked,
+ * and no symlink is followed on the way. A file appears whole or not at all,
+ * under its name only once its content is what was expected. Existing files
+ * and links are replaced, directories kept.
+ */
+export class TreeWriter {
+  /** The directory's absolute path. */
+  readonly root: string;
+  /** Folders known to be real ones, not links. */
+  readonly #folders = new Set<string>();
+  /** Folders to be given their state when all is in them. */
+  readonly #pending: [path: string, metadata: Metadata][] = [];
+  readonly #owned: boolean;
+  #count = 0;
+
+  /**
+   * Opens a directory for writing; it is made if it is not there.
+   *
+   * @param root A path of the operating system.
+   */
+  constructor(root: string) {
+    this.root = os.resolve(root);
+    this.#owned = process.getuid?.() === 0;
+    this.#attempt("", () => fs.mkdirSync(this.root, { recursive: true }));
+    this.#folders.add("");
+  }
+
+  /**
+   * Makes a directory, and those above it. Its mode and time are set by
+   * `finish`, since what is written into it changes them.
+   */
+  directory(path: string, metadata: Metadata): void {
+    if (path !== "") {
+      checkPath(path);
+      this.#enter(path);
+    }
+    this.#pending.push([path, metadata]);
+  }
+
+  /**
+   * Writes a file.
+   *
+   * @param path The path below the root.
+   * @param source Its content.
+   * @param metadata Its mode, time and owner.
+   * @param expected What the content has to be.
+   * @throws {DeltarError} `mismatch` if the content is another; nothing is
+   * there then that was not before.
+   */
+  async file(
+    path: string,
+    source: ByteSource,
+    metadata: Metadata,
+    expected?: ExpectedContent,
+  ): Promise<void> {
+    const place = this.#place(path);
+    const temporary = this.#temporary(path);
+    try {
+      const got = source instanceof Uint8Array
+        ? this.#writeWhole(temporary, source, expected)
+        : await this.#writePieces(temporary, source);
+      checkContent(path, got, expected);
+      this.#setMetadata(temporary, metadata);
+      fs.renameSync(temporary, place);
+    } catch (error) {
+      fs.rmSync(temporary, { force: true });
+      throw fileError(error, path);
+    }
+  }
+
+  /** Makes a symlink; where it points to is not looked at. */
+  symlink(path: string, target: string, metadata: Metadata): void {
+    const place = this.#place(path);
+    const temporary = this.#temporary(path);
+    this.#attempt(path, () => {
+      fs.symlinkSync(target, temporary);
+      if (this.#owned) fs.lchownSync(temporary, metadata.uid, metadata.gid);
+      setTimes(temporary, metadata.mtime);
+      fs.renameSync(temporary, place);
+    });
+  }
+
+  /**
+   * Makes another name of a file that is there.
+   *
+   * @param path The new name, below the root.
+   * @param existing The name it has, below the root.
+   */
+  hardLink(path: string, existing: string): void {
+    const from = this.#place(existing);
+    const place = this.#place(path);
+    const temporary = this.#temporary(path);
+    this.#attempt(path, () => {
+      if (!fs.lstatSync(from).isFile()) {
+        throw new DeltarError("unsafe", "a hard link to what is no file", {
+          path,
+        });
+      }
+      fs.linkSync(from, temporary);
+      fs.renameSync(temporary, place);
+      // Renaming onto another name of the same file leaves both (POSIX).
+      fs.rmSync(temporary, { force: true });
+    });
+  }
+
+  /** Sets mode, time and owner of a file, or later of a directory. */
+  touch(path: string, metadata: Metadata): void {
+    const place = this.#place(path);
+    this.#attempt(path, () => {
+      const stat = fs.lstatSync(place);
+      if (stat.isDirectory()) this.#pending.push([path, metadata]);
+      else if (stat.isSymbolicLink()) setTimes(place, metadata.mtime);
+      else this.#setMetadata(place, metadata);
+    });
+  }
+
+  /** Removes a file or link, or an empty directory. */
+  remove(path: string): void {
+    const place = this.#place(path);
+    this.#attempt(path, () => {
+      if (fs.lstatSync(place).isDirectory()) fs.rmdirSync(place);
+      else fs.unlinkSync(place);
+    });
+    this.#folders.delete(path);
+  }
+
+  /** Gives the directories their mode, time and owner, the deepest first. */
+  finish(): void {
+    for (const [path, metadata] of this.#pending.reverse()) {
+      const place = os.join(this.root, path);
+      this.#attempt(path, () => this.#setMetadata(place, metadata));
+    }
+    this.#pending.length = 0;
+  }
+
+  /** Where a path is on the disk, once the folders above it are real. */
+  #place(path: string): string {
+    checkPath(path);
+    this.#enter(parentPath(path));
+    return `${this.root}/${path}`;
+  }
+
+  /** Makes a folder and those above it; a link in their place is refused. */
+  #enter(path: string): void {
+    if (this.#folders.has(path)) return;
+    this.#enter(parentPath(path));
+    this.#attempt(path, () => {
+      const place = `${this.root}/${path}`;
+      const stat = fs.lstatSync(place, { throwIfNoEntry: false });
+      if (stat === undefined) fs.mkdirSync(place, 0o700);
+      else if (!stat.isDirectory()) {
+        throw new DeltarError("unsafe", "a file or link is in the way", {
+          path,
+        });
+      }
+    });
+    this.#folders.add(path);
+  }
+
+  /** A name in the same folder, so that a rename is one step. */
+  #temporary(path: string): string {
+    const name = `${STAGE_PREFIX}${process.pid}-${this.#count++}`;
+    return os.join(this.root, parentPath(path), name);
+  }
+
+  #writeWhole(
+    temporary: string,
+    bytes: Uint8Array,
+    expected: ExpectedContent | undefined,
+  ): ExpectedContent {
+    const fd = fs.openSync(temporary, "wx", 0o600);
+    try {
+      for (let at = 0; at < bytes.length;) {
+        at += fs.writeSync(fd, bytes, at, bytes.length - at);
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+    const sum = expected === undefined ? "" : toHex(sha256(bytes));
+    return { size: bytes.length, sha256: sum };
+  }
+
+  async #writePieces(
+    temporary: string,
+    source: ByteSource,
+  ): Promise<ExpectedContent> {
+    const fd = fs.openSync(temporary, "wx", 0o600);
+    const sum = createSha256();
+    let size = 0;
+    try {
+      for await (const piece of chunks(source)) {
+        sum.update(piece);
+        // Zeros are left out, which makes a hole where the disk has holes.
+        for (let at = 0; at < piece.length && !isZero(piece);) {
+          at += fs.writeSync(fd, piece, at, piece.length - at, size + at);
+        }
+        size += piece.length;
+      }
+      fs.ftruncateSync(fd, size);
+    } finally {
+      fs.closeSync(fd);
+    }
+    return { size, sha256: toHex(sum.digest()) };
+  }
+
+  #setMetadata(place: string, metadata: Metadata): void {
+    // Changing the owner clears the set-user-id bit, so the mode comes after.
+    if (this.#owned) fs.chownSync(place, metadata.uid, metadata.gid);
+    fs.chmodSync(place, metadata.mode);
+    setTimes(place, metadata.mtime);
+  }
+
+  #attempt(path: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw fileError(error, path || this.root);
+    }
+  }
+}
+
+function isZero(piece: Uint8Array): boolean {
+  return piece.length <= ZEROS.length && piece[0] === 0 &&
+    Buffer.compare(piece, ZEROS.subarray(0, piece.length)) === 0;
+}
+
+function checkContent(
+  path: string,
+  got: ExpectedContent,
+  expected: ExpectedContent | undefined,
+): void {
+  if (expected === undefined) return;
+  if (got.size !== expected.size || got.sha256 !== expected.sha256) {
+    throw new DeltarError(
+      "mismatch",
+      `its content is not what was stored: ${got.size} bytes with SHA-256 ` +
+        `${got.sha256}, where ${expected.size} with ${expected.sha256} were ` +
+        "expected",
+      { path },
+    );
+  }
+}

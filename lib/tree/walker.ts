@@ -1,0 +1,218 @@
+import * as fs from "node:fs";
+import * as os from "node:path";
+import { checkAborted } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import type { Skipped, WalkedEntry } from "./entry.ts";
+import { type IgnoreOptions, IgnoreRules } from "./ignore_rules.ts";
+import { checkPath } from "./path.ts";
+import { type FileStat, lstat } from "./stat.ts";
+
+/** How to walk. */
+export interface WalkOptions {
+  /** Told of everything that is left out, and why. */
+  onSkip?: (skipped: Skipped) => void;
+  /** Ends the walk with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** The folders that an interrupted apply may leave in its target. */
+export const STAGE_PREFIX = ".deltar-stage-";
+
+/**
+ * A directory seen through its exclusion rules: the walk that everything
+ * else stands on. An excluded folder is not entered, a symlink not followed.
+ */
+export class Walker {
+  /** The directory's absolute path. */
+  readonly path: string;
+  readonly #options: IgnoreOptions;
+  /** Paths of the operating system that are left out whatever the rules. */
+  readonly #apart: ReadonlySet<string>;
+
+  /**
+   * Looks at a directory.
+   *
+   * @param path The directory.
+   * @param options What to leave out; `apart` names folders of the operating
+   * system that are never part of the tree, such as a repository inside it.
+   * @throws {DeltarError} `not-found` if there is no such directory.
+   */
+  constructor(
+    path: string,
+    options: IgnoreOptions & { apart?: readonly string[] } = {},
+  ) {
+    this.path = os.resolve(path);
+    this.#options = options;
+    this.#apart = new Set(options.apart?.map((place) => os.resolve(place)));
+    const stat = fs.statSync(this.path, { throwIfNoEntry: false });
+    if (!stat?.isDirectory()) {
+      const what = stat === undefined
+        ? "no such directory"
+        : "this is not a directory";
+      throw new DeltarError("not-found", what, { object: this.path });
+    }
+  }
+
+  /** The state of the root directory itself. */
+  stat(): FileStat {
+    return lstat(fs.realpathSync(this.path));
+  }
+
+  /**
+   * Every entry that is not excluded, in path order. Hard links come as a
+   * `file` first and as `hardlink` entries that name it after.
+   */
+  async *walk(options: WalkOptions = {}): AsyncGenerator<WalkedEntry> {
+    await Promise.resolve();
+    yield* this.entries(options);
+  }
+
+  /** As `walk`, without a promise for each entry: the system calls block. */
+  *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
+    const rules = IgnoreRules.forRoot(this.path, this.#options);
+    yield* this.#walkFolder("", rules, new Map(), options);
+  }
+
+  /**
+   * Whether a path is left out, itself or with a folder above it.
+   *
+   * @param path The path below the root; ending in `/` it is taken for a
+   * directory whatever is there.
+   * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
+   * `undefined`.
+   */
+  whyExcluded(path: string): string | undefined {
+    const bare = path.replace(/\/$/, "");
+    checkPath(bare);
+    let rules = IgnoreRules.forRoot(this.path, this.#options);
+    const segments = bare.split("/");
+    for (let depth = 0; depth < segments.length; depth++) {
+      const folder = segments.slice(0, depth).join("/");
+      const at = segments.slice(0, depth + 1).join("/");
+      rules = rules.enter(
+        this.path,
+        folder,
+        (name) => fs.existsSync(os.join(this.path, folder, name)),
+      );
+      const stat = fs.lstatSync(os.join(this.path, at), {
+        throwIfNoEntry: false,
+      });
+      const isDirectory = depth + 1 < segments.length || path.endsWith("/") ||
+        stat?.isDirectory() === true;
+      const rule = rules.match(at, isDirectory);
+      if (rule !== undefined) return rule;
+    }
+    return undefined;
+  }
+
+  *#walkFolder(
+    folder: string,
+    above: IgnoreRules,
+    links: Map<string, string>,
+    options: WalkOptions,
+  ): Generator<WalkedEntry> {
+    checkAborted(options.signal);
+    const skip = (path: string, reason: Skipped["reason"], detail?: string) =>
+      options.onSkip?.({ path, reason, ...(detail && { detail }) });
+    const place = folder === "" ? this.path : `${this.path}/${folder}`;
+    let names: fs.Dirent[];
+    try {
+      names = fs.readdirSync(place, { withFileTypes: true });
+    } catch (error) {
+      if (folder === "") throw error;
+      return skip(folder, ...faultOf(error));
+    }
+    names.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+    const has = (name: string) => names.some((entry) => entry.name === name);
+    const rules = above.enter(this.path, folder, has);
+    for (const { name } of names) {
+      const path = folder === "" ? name : `${folder}/${name}`;
+      if (name.startsWith(STAGE_PREFIX)) {
+        skip(path, "excluded", "deltar's own temporary folder");
+        continue;
+      }
+      let stat: FileStat;
+      try {
+        stat = lstat(`${place}/${name}`);
+      } catch (error) {
+        // A name with bytes that are no UTF-8 reads back as another name.
+        if (name.includes("\uFFFD")) {
+          skip(path, "name", "its name is not valid UTF-8");
+        } else skip(path, ...faultOf(error));
+        continue;
+      }
+      const isDirectory = stat.kind === "directory";
+      const rule = rules.match(path, isDirectory);
+      if (rule !== undefined) {
+        skip(path, "excluded", rule);
+        continue;
+      }
+      if (isDirectory && this.#apart.has(os.join(this.path, path))) {
+        skip(path, "excluded", "the repository itself");
+        continue;
+      }
+      if (stat.kind === "special") {
+        skip(path, "special", "a socket, pipe or device");
+        continue;
+      }
+      const entry = this.#entry(path, stat, links, skip);
+      if (entry === undefined) continue;
+      yield entry;
+      if (isDirectory) yield* this.#walkFolder(path, rules, links, options);
+    }
+  }
+
+  #entry(
+    path: string,
+    stat: FileStat,
+    links: Map<string, string>,
+    skip: (path: string, reason: Skipped["reason"], detail?: string) => void,
+  ): WalkedEntry | undefined {
+    const entry: WalkedEntry = {
+      path,
+      kind: stat.kind as WalkedEntry["kind"],
+      mode: stat.mode,
+      mtime: stat.mtime,
+      uid: stat.uid,
+      gid: stat.gid,
+      size: stat.kind === "file" ? stat.size : 0,
+      ctime: stat.ctime,
+      inode: stat.inode,
+    };
+    if (stat.kind === "symlink") {
+      try {
+        entry.target = readLink(`${this.path}/${path}`);
+      } catch (error) {
+        skip(path, ...faultOf(error));
+        return undefined;
+      }
+    } else if (stat.kind === "file" && stat.links > 1) {
+      const key = `${stat.device}:${stat.inode}`;
+      const first = links.get(key);
+      if (first === undefined) links.set(key, path);
+      else {
+        entry.kind = "hardlink";
+        entry.target = first;
+        entry.size = 0;
+      }
+    }
+    return entry;
+  }
+}
+
+/** A symlink's text; what is not UTF-8 can stand in no index. */
+function readLink(place: string): string {
+  const target = fs.readlinkSync(place);
+  if (target.includes("\uFFFD")) {
+    const bytes = fs.readlinkSync(place, { encoding: "buffer" });
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  }
+  return target;
+}
+
+/** How a failed system call is reported: gone, or refused. */
+export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
+  const { code, message } = error as { code?: string; message?: string };
+  const gone = code === "ENOENT" || code === "ENOTDIR";
+  return [gone ? "vanished" : "unreadable", message ?? String(error)];
+}
