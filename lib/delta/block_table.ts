@@ -1,0 +1,82 @@
+import type { Signature } from "./signature.ts";
+
+/**
+ * How many blocks of one weak sum and different contents are kept. Among chance
+ * sums there are never so many; a crafted signature gains nothing by more.
+ */
+const MOST_EQUAL = 8;
+
+/**
+ * Finds the blocks of a signature by their weak sum: a hash table with open
+ * addressing, and in front of it a bitmap that turns nearly all windows away.
+ * Blocks of equal content are entered once, so runs of equal blocks cost
+ * nothing. A short last block is not in it.
+ */
+export class BlockTable {
+  /** A bit for each word `sum >>> filterShift` and bit `sum & 31`. */
+  readonly filter: Int32Array;
+  /** How far to shift a sum for its word in the filter. */
+  readonly filterShift: number;
+  readonly #signature: Signature;
+  /** Block numbers plus one; 0 is a free place. */
+  readonly #slots: Int32Array;
+  readonly #shift: number;
+  /** Odd, and new for each table, so that no input is made to collide in it. */
+  readonly #multiplier = Math.floor(Math.random() * 2 ** 31) * 2 + 1;
+
+  constructor(signature: Signature) {
+    this.#signature = signature;
+    const { weak, fileSize, blockSize } = signature;
+    const blocks = Math.floor(fileSize / blockSize);
+    const bits = Math.max(4, Math.ceil(Math.log2(blocks + 1)) + 1);
+    this.#slots = new Int32Array(2 ** bits);
+    this.#shift = 32 - bits;
+    this.filter = new Int32Array(2 ** (bits - 1));
+    this.filterShift = 33 - bits;
+    for (let block = 0; block < blocks; block++) {
+      if (this.#enter(block)) {
+        const sum = weak[block];
+        this.filter[sum >>> this.filterShift] |= 1 << sum;
+      }
+    }
+  }
+
+  /**
+   * The first block with these sums, or -1.
+   *
+   * @param sum The weak sum of a window.
+   * @param digest Gives its strong sum; called at most once.
+   */
+  find(sum: number, digest: () => Uint8Array): number {
+    const signature = this.#signature;
+    const mask = this.#slots.length - 1;
+    let strong: Uint8Array | undefined;
+    let slot = Math.imul(sum, this.#multiplier) >>> this.#shift;
+    for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
+      const block = this.#slots[slot] - 1;
+      if (signature.weak[block] !== sum) continue;
+      strong ??= digest();
+      if (signature.hasStrong(block, strong)) return block;
+    }
+    return -1;
+  }
+
+  #enter(block: number): boolean {
+    const { weak, strong, strongLength } = this.#signature;
+    const sum = weak[block];
+    const from = block * strongLength;
+    const digest = strong.subarray(from, from + strongLength);
+    const mask = this.#slots.length - 1;
+    let slot = Math.imul(sum, this.#multiplier) >>> this.#shift;
+    let equal = 0;
+    for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
+      const other = this.#slots[slot] - 1;
+      if (weak[other] !== sum) continue;
+      if (++equal === MOST_EQUAL || this.#signature.hasStrong(other, digest)) {
+        return false;
+      }
+    }
+    this.#slots[slot] = block + 1;
+    return true;
+  }
+}

@@ -1,0 +1,96 @@
+import { type ByteSource, chunks, toStream } from "../bytes/source.ts";
+import { throwIfAborted } from "./abort.ts";
+import { DeltaIndex } from "./delta_index.ts";
+import { DeltaReader } from "./delta_reader.ts";
+import { DeltaWriter } from "./delta_writer.ts";
+import { Guard } from "./guard.ts";
+import type { RandomAccess } from "./random_access.ts";
+
+/** Literal bytes that are read and written in one go. */
+const PIECE = 2 ** 16;
+
+/** How to compose two deltas. */
+export interface ComposeOptions {
+  /** The name of the first delta, for error messages. */
+  firstObject?: string;
+  /** The name of the second delta, for error messages. */
+  secondObject?: string;
+  /** The most bytes the result of the composed delta may have; no limit by default. */
+  maxSize?: number;
+  /** Stops the work with its reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * One delta equal to applying `first` and then `second`, made without the
+ * basis and without the file between them. Memory holds the first delta's
+ * commands (16 bytes each, at most four million), not its literals.
+ *
+ * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if a
+ * delta is damaged, `mismatch` if the second copies from beyond the first's
+ * result, `limit` if there is too much of it, `aborted` if the signal fired.
+ *
+ * @param first The delta from the basis; its literals are read where needed.
+ * @param second The delta from the first's result, read once.
+ *
+ * @example
+ * ```ts
+ * import { bytesAccess, compose, deltaBytes, patchBytes, signBytes } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const text = (lines: number) => new TextEncoder().encode("some line\n".repeat(lines));
+ * const [one, two, three] = [text(300), text(310), text(305)];
+ * const first = deltaBytes(signBytes(one), two);
+ * const second = deltaBytes(signBytes(two), three);
+ * const both = await new Response(compose(bytesAccess(first), second)).bytes();
+ * assert.deepEqual(patchBytes(one, both), three);
+ * ```
+ */
+export function compose(
+  first: RandomAccess,
+  second: ByteSource,
+  options: ComposeOptions = {},
+): ReadableStream<Uint8Array> {
+  return toStream(composeParts(first, second, options));
+}
+
+async function* composeParts(
+  first: RandomAccess,
+  second: ByteSource,
+  options: ComposeOptions,
+): AsyncGenerator<Uint8Array> {
+  const { maxSize = Number.MAX_SAFE_INTEGER, signal } = options;
+  const index = await DeltaIndex.read(first, {
+    object: options.firstObject,
+    signal,
+  });
+  const reader = new DeltaReader(options.secondObject);
+  const guard = new Guard(index.size, maxSize, options.secondObject);
+  const writer = new DeltaWriter();
+  for await (const piece of chunks(second)) {
+    for (const command of reader.read(piece)) {
+      throwIfAborted(signal);
+      guard.check(command);
+      if (command.kind === "literal") {
+        writer.literal(command.bytes);
+        if (writer.waiting >= PIECE) yield writer.take().slice();
+        continue;
+      }
+      for (const origin of index.origins(command.offset, command.length)) {
+        if (origin.kind === "copy") {
+          writer.copy(origin.offset, origin.length);
+        } else {
+          const end = origin.offset + origin.length;
+          for (let at = origin.offset; at < end; at += PIECE) {
+            writer.literal(await first.read(at, Math.min(PIECE, end - at)));
+            if (writer.waiting >= PIECE) yield writer.take().slice();
+          }
+        }
+        if (writer.waiting >= PIECE) yield writer.take().slice();
+      }
+    }
+  }
+  reader.finish();
+  writer.end();
+  yield writer.take().slice();
+}

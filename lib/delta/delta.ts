@@ -1,0 +1,79 @@
+import { type ByteSource, chunks, concat, toStream } from "../bytes/source.ts";
+import { throwIfAborted } from "./abort.ts";
+import { DeltaBuilder } from "./delta_builder.ts";
+import type { Signature } from "./signature.ts";
+
+/** How to make a delta of a stream. */
+export interface DeltaOptions {
+  /** Stops the work with its reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * The delta of a file in memory against its basis, in librsync's format.
+ *
+ * @param basis The signature of the basis.
+ * @param bytes The file.
+ */
+export function deltaBytes(basis: Signature, bytes: Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const builder = new DeltaBuilder(
+    basis,
+    (part) => void parts.push(part.slice()),
+    bytes.length,
+  );
+  builder.push(bytes);
+  builder.finish();
+  return concat(parts);
+}
+
+/**
+ * The delta of a stream against its basis, in librsync's format and in bounded
+ * memory: what `rdiff patch` and {@linkcode patch} apply to the basis.
+ *
+ * @param basis The signature of the basis.
+ * @param source The file.
+ *
+ * @example
+ * ```ts
+ * import { delta, patch, bytesAccess, sign } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("0123456789".repeat(10_000));
+ * const after = before.slice(5);
+ * const stream = delta(await sign(before), after);
+ * const result = await new Response(patch(bytesAccess(before), stream)).bytes();
+ * assert.deepEqual(result, after);
+ * ```
+ */
+export function delta(
+  basis: Signature,
+  source: ByteSource,
+  options: DeltaOptions = {},
+): ReadableStream<Uint8Array> {
+  return toStream(deltaParts(basis, source, options));
+}
+
+async function* deltaParts(
+  basis: Signature,
+  source: ByteSource,
+  options: DeltaOptions,
+): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  const builder = new DeltaBuilder(basis, (part) => {
+    if (part.length > 0) parts.push(part.slice());
+  });
+  for await (const chunk of chunks(source)) {
+    throwIfAborted(options.signal);
+    // A chunk of any size passes in pieces, so that the output stays small.
+    for (let at = 0; at < chunk.length; at += PIECE) {
+      builder.push(chunk.subarray(at, at + PIECE));
+      yield* parts;
+      parts = [];
+    }
+  }
+  builder.finish();
+  yield* parts;
+}
+
+const PIECE = 2 ** 20;

@@ -1,0 +1,135 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { DELTA_MAGIC } from "./delta_writer.ts";
+
+/** One step of a delta. */
+export type DeltaCommand =
+  & {
+    /** Offset in the delta: of a copy's last byte, of the literal's first. */
+    at: number;
+    /** How many bytes it makes. */
+    length: number;
+  }
+  & (
+    /** Copy a range of the basis. */
+    | { kind: "copy"; offset: number }
+    /** Bytes of its own; a long literal comes in pieces. */
+    | { kind: "literal"; bytes: Uint8Array }
+  );
+
+/**
+ * Parses librsync's delta format from pieces cut anywhere. It keeps no more
+ * than one command's parameters; literals are passed on as views of the input.
+ */
+export class DeltaReader {
+  readonly #object: string | undefined;
+  /** Offset in the delta of the next byte to parse. */
+  #offset = 0;
+  /** The command whose parameters are read, with the bytes read so far. */
+  readonly #header = new Uint8Array(17);
+  #headerLength = 0;
+  #headerWanted = 4;
+  readonly #view = new DataView(this.#header.buffer);
+  /** Literal bytes still to come. */
+  #literal = 0;
+  #state: "magic" | "command" | "literal" | "end" = "magic";
+
+  /** @param object The name of the delta, for error messages. */
+  constructor(object?: string) {
+    this.#object = object;
+  }
+
+  /**
+   * Parses the next piece of the delta.
+   *
+   * @throws {DeltarError} `corrupt` with the offset.
+   */
+  *read(piece: Uint8Array): Generator<DeltaCommand, void, undefined> {
+    let at = 0;
+    while (at < piece.length) {
+      if (this.#state === "literal") {
+        const length = Math.min(this.#literal, piece.length - at);
+        const bytes = piece.subarray(at, at + length);
+        yield { kind: "literal", bytes, length, at: this.#offset };
+        at += length;
+        this.#offset += length;
+        this.#literal -= length;
+        if (this.#literal === 0) this.#state = "command";
+        continue;
+      }
+      const byte = piece[at++];
+      this.#offset++;
+      if (this.#state === "end") this.#fail("bytes behind the end");
+      this.#header[this.#headerLength++] = byte;
+      if (this.#state === "command" && this.#headerLength === 1) {
+        this.#headerWanted = this.#lengthOf(byte);
+      }
+      if (this.#headerLength < this.#headerWanted) continue;
+      this.#headerLength = 0;
+      const copy = this.#execute();
+      if (copy !== undefined) yield copy;
+    }
+  }
+
+  /** @throws {DeltarError} `truncated` if the delta has not ended. */
+  finish(): void {
+    if (this.#state === "end") return;
+    throw new DeltarError("truncated", "the delta ends early", {
+      object: this.#object,
+      offset: this.#offset,
+    });
+  }
+
+  /** How many bytes a command takes with its parameters. */
+  #lengthOf(command: number): number {
+    if (command <= 0x40) return 1;
+    if (command <= 0x44) return 1 + (1 << command - 0x41);
+    if (command <= 0x54) {
+      return 1 + (1 << (command - 0x45 >>> 2)) + (1 << (command - 0x45 & 3));
+    }
+    return this.#fail(`unknown command 0x${command.toString(16)}`);
+  }
+
+  #execute(): DeltaCommand | undefined {
+    if (this.#state === "magic") {
+      if (this.#view.getUint32(0) !== DELTA_MAGIC) {
+        this.#headerWanted = 4;
+        this.#offset = 1;
+        this.#fail("not a delta: bad magic");
+      }
+      this.#state = "command";
+      return;
+    }
+    const command = this.#header[0];
+    if (command === 0) {
+      this.#state = "end";
+    } else if (command <= 0x44) {
+      this.#literal = command <= 0x40
+        ? command
+        : this.#number(1, command - 0x41);
+      if (this.#literal === 0) this.#fail("a literal of no bytes");
+      this.#state = "literal";
+    } else {
+      const offsetWidth = command - 0x45 >>> 2;
+      const offset = this.#number(1, offsetWidth);
+      const length = this.#number(1 + (1 << offsetWidth), command - 0x45 & 3);
+      if (length === 0) this.#fail("a copy of no bytes");
+      return { kind: "copy", offset, length, at: this.#offset - 1 };
+    }
+  }
+
+  #number(at: number, width: number): number {
+    if (width === 0) return this.#view.getUint8(at);
+    if (width === 1) return this.#view.getUint16(at);
+    if (width === 2) return this.#view.getUint32(at);
+    const value = Number(this.#view.getBigUint64(at));
+    if (!Number.isSafeInteger(value)) this.#fail(`parameter ${value}`);
+    return value;
+  }
+
+  #fail(message: string): never {
+    throw new DeltarError("corrupt", message, {
+      object: this.#object,
+      offset: this.#offset - 1,
+    });
+  }
+}

@@ -1,0 +1,110 @@
+/** librsync's `RS_DELTA_MAGIC`. */
+export const DELTA_MAGIC = 0x72730236;
+/** The longest a command can be without its literal bytes. */
+const LONGEST_COMMAND = 17;
+
+/**
+ * Writes librsync's delta format (its `command.h` and `prototab.c`): the magic,
+ * then commands that copy a range of the basis or bring literal bytes, with
+ * big-endian parameters of 1, 2, 4 or 8 bytes, then a zero byte. Copies of
+ * adjacent ranges become one.
+ */
+export class DeltaWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 4;
+  #taken = 0;
+  #copyStart = 0;
+  #copyEnd = 0;
+
+  /** @param capacity Expected size of what is written between two `take`. */
+  constructor(capacity = 1024) {
+    this.#bytes = new Uint8Array(capacity + LONGEST_COMMAND);
+    this.#view = new DataView(this.#bytes.buffer);
+    this.#view.setUint32(0, DELTA_MAGIC);
+  }
+
+  /** Bytes written so far. */
+  get size(): number {
+    return this.#taken + this.#length;
+  }
+
+  /** Bytes that wait to be taken. */
+  get waiting(): number {
+    return this.#length;
+  }
+
+  /** Copies bytes from the basis. */
+  copy(offset: number, length: number): void {
+    if (length === 0) return;
+    if (offset !== this.#copyEnd) {
+      this.#flushCopy();
+      this.#copyStart = offset;
+    }
+    this.#copyEnd = offset + length;
+  }
+
+  /** Brings bytes of its own; they are copied at once. */
+  literal(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#flushCopy();
+    this.#reserve(LONGEST_COMMAND + bytes.length);
+    if (bytes.length <= 64) {
+      this.#bytes[this.#length++] = bytes.length;
+    } else {
+      const width = widthOf(bytes.length);
+      this.#bytes[this.#length++] = 0x41 + width;
+      this.#number(bytes.length, width);
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** Ends the delta. */
+  end(): void {
+    this.#flushCopy();
+    this.#reserve(1);
+    this.#bytes[this.#length++] = 0;
+  }
+
+  /** What was written since the last call; valid until the next write. */
+  take(): Uint8Array {
+    const bytes = this.#bytes.subarray(0, this.#length);
+    this.#taken += this.#length;
+    this.#length = 0;
+    return bytes;
+  }
+
+  #flushCopy(): void {
+    const length = this.#copyEnd - this.#copyStart;
+    if (length === 0) return;
+    this.#reserve(LONGEST_COMMAND);
+    const offsetWidth = widthOf(this.#copyStart);
+    const lengthWidth = widthOf(length);
+    this.#bytes[this.#length++] = 0x45 + offsetWidth * 4 + lengthWidth;
+    this.#number(this.#copyStart, offsetWidth);
+    this.#number(length, lengthWidth);
+    this.#copyStart = this.#copyEnd = 0;
+  }
+
+  #number(value: number, width: number): void {
+    if (width === 0) this.#view.setUint8(this.#length, value);
+    else if (width === 1) this.#view.setUint16(this.#length, value);
+    else if (width === 2) this.#view.setUint32(this.#length, value);
+    else this.#view.setBigUint64(this.#length, BigInt(value));
+    this.#length += 1 << width;
+  }
+
+  #reserve(extra: number): void {
+    if (this.#length + extra <= this.#bytes.length) return;
+    const bytes = new Uint8Array((this.#length + extra) * 2);
+    bytes.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+}
+
+/** log2 of the bytes that a parameter takes. */
+function widthOf(value: number): 0 | 1 | 2 | 3 {
+  return value < 2 ** 8 ? 0 : value < 2 ** 16 ? 1 : value < 2 ** 32 ? 2 : 3;
+}

@@ -1,0 +1,100 @@
+import { createSha256 } from "../bytes/sha256.ts";
+import { DeltaBuilder, type DeltaSink } from "./delta_builder.ts";
+import { SignatureBuilder } from "./sign.ts";
+import type { Signature } from "./signature.ts";
+
+/** What a {@linkcode FileScan} is to find out besides size and SHA-256. */
+export interface FileScanOptions {
+  /** The signature of the old file, if a delta against it is wanted. */
+  basis?: Signature;
+  /** Block size of the new signature in bytes; without it none is made. */
+  blockSize?: number;
+  /** Expected size of the file in bytes; a file that grows meanwhile is fine. */
+  size?: number;
+  /**
+   * Takes the delta as it grows. The bytes are valid until it returns or its
+   * promise is fulfilled. Without it only the delta's size is counted.
+   */
+  onDelta?: DeltaSink;
+}
+
+/** What a {@linkcode FileScan} found. */
+export interface FileScanResult {
+  /** Size of the file in bytes. */
+  size: number;
+  /** SHA-256 of the file, 32 bytes. */
+  sha256: Uint8Array;
+  /** The new signature, if it was asked for. */
+  signature?: Signature;
+  /** Size of the delta in bytes, if there was a basis. */
+  deltaSize?: number;
+}
+
+/**
+ * One pass over a file that gives its SHA-256, its delta against the signature
+ * of its old state and its new signature, in bounded memory.
+ *
+ * @example
+ * ```ts
+ * import { FileScan, patchBytes, signBytes } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("once upon a time, ".repeat(500));
+ * const after = new TextEncoder().encode("once upon a time, ".repeat(501));
+ * const parts: number[] = [];
+ * const scan = new FileScan({
+ *   basis: signBytes(before),
+ *   blockSize: 1024,
+ *   onDelta: (bytes) => void parts.push(...bytes),
+ * });
+ * await scan.push(after.subarray(0, 5000));
+ * await scan.push(after.subarray(5000));
+ * const { size, signature, deltaSize } = await scan.finish();
+ * assert.equal(size, after.length);
+ * assert.equal(deltaSize, parts.length);
+ * assert.deepEqual(signature, signBytes(after));
+ * assert.deepEqual(patchBytes(before, Uint8Array.from(parts)), after);
+ * ```
+ */
+export class FileScan {
+  readonly #sha256 = createSha256();
+  readonly #delta: DeltaBuilder | undefined;
+  readonly #signature: SignatureBuilder | undefined;
+  #size = 0;
+
+  /**
+   * Starts a pass.
+   *
+   * @throws {RangeError} If `blockSize` is out of range.
+   */
+  constructor(options: FileScanOptions = {}) {
+    const { basis, blockSize, size, onDelta = () => {} } = options;
+    if (basis) this.#delta = new DeltaBuilder(basis, onDelta, size);
+    if (blockSize !== undefined) {
+      this.#signature = new SignatureBuilder({ blockSize, size });
+    }
+  }
+
+  /**
+   * Takes the next bytes of the file. It is synchronous as long as `onDelta`
+   * is; the array may be reused once this returned, or once the promise it
+   * returned is fulfilled.
+   */
+  push(bytes: Uint8Array): void | Promise<void> {
+    this.#size += bytes.length;
+    this.#sha256.update(bytes);
+    this.#signature?.push(bytes);
+    return this.#delta?.push(bytes);
+  }
+
+  /** Ends the file; the last part of the delta goes out before. */
+  async finish(): Promise<FileScanResult> {
+    await this.#delta?.finish();
+    return {
+      size: this.#size,
+      sha256: this.#sha256.digest(),
+      ...this.#signature && { signature: this.#signature.finish() },
+      ...this.#delta && { deltaSize: this.#delta.deltaSize },
+    };
+  }
+}

@@ -1,0 +1,47 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { DeltaCommand } from "./delta_reader.ts";
+
+/** Checks each command of a delta before it is obeyed. */
+export class Guard {
+  readonly #basisSize: number;
+  readonly #maxSize: number;
+  readonly #object: string | undefined;
+  #size = 0;
+
+  constructor(basisSize: number, maxSize: number, object: string | undefined) {
+    this.#basisSize = basisSize;
+    this.#maxSize = maxSize;
+    this.#object = object;
+  }
+
+  /** How many bytes the commands so far make. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * @throws {DeltarError} `mismatch` if it copies from beyond the basis, `limit`
+   * if the result would get larger than allowed.
+   */
+  check(command: DeltaCommand): void {
+    const place = { object: this.#object, offset: command.at };
+    if (command.kind === "copy") {
+      const end = command.offset + command.length;
+      if (end > this.#basisSize) {
+        throw new DeltarError(
+          "mismatch",
+          `the delta copies up to byte ${end} of a basis of ${this.#basisSize}`,
+          place,
+        );
+      }
+    }
+    this.#size += command.length;
+    if (this.#size > this.#maxSize) {
+      throw new DeltarError(
+        "limit",
+        `the result has more than ${this.#maxSize} bytes`,
+        place,
+      );
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { WeakKind } from "./rolling_sum.ts";
+import { type DecodeOptions, LARGEST_BLOCK, Signature } from "./signature.ts";
+
+const HEADER_LENGTH = 12;
+/** librsync's `rs_magic_number`, the kinds with BLAKE2b. */
+const MAGIC: Record<number, WeakKind> = {
+  0x72730137: "rollsum",
+  0x72730147: "rabin-karp",
+};
+const MD4_MAGIC = [0x72730136, 0x72730146];
+
+/**
+ * Whether `bytes` start as a signature file of librsync (`rdiff signature`)
+ * does, of any kind of sums.
+ */
+export function isLibrsyncSignature(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && bytes[0] === 0x72 && bytes[1] === 0x73 &&
+    bytes[2] === 0x01;
+}
+
+/**
+ * Reads a signature file of librsync, so that a delta can be made against it.
+ *
+ * @param bytes The file, whole.
+ * @throws {DeltarError} `corrupt` or `truncated` if it is damaged, `unsupported`
+ * if its strong sums are MD4, which is broken.
+ */
+export function decodeLibrsyncSignature(
+  bytes: Uint8Array,
+  options: DecodeOptions = {},
+): Signature {
+  const at = (offset: number) => ({ object: options.object, offset });
+  if (bytes.length < HEADER_LENGTH) {
+    throw new DeltarError(
+      "truncated",
+      "the signature ends early",
+      at(bytes.length),
+    );
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const magic = view.getUint32(0);
+  if (MD4_MAGIC.includes(magic)) {
+    throw new DeltarError(
+      "unsupported",
+      "the signature has MD4 sums, which are not safe; make one with BLAKE2",
+      at(0),
+    );
+  }
+  const weakKind = MAGIC[magic];
+  if (weakKind === undefined) {
+    throw new DeltarError("corrupt", "not a signature: bad magic", at(0));
+  }
+  const blockSize = view.getUint32(4);
+  if (blockSize < 1 || blockSize > LARGEST_BLOCK) {
+    throw new DeltarError("corrupt", `block size ${blockSize}`, at(4));
+  }
+  const strongLength = view.getUint32(8);
+  if (strongLength < 1 || strongLength > 32) {
+    throw new DeltarError(
+      "corrupt",
+      `strong sums of ${strongLength} bytes`,
+      at(8),
+    );
+  }
+  const entry = 4 + strongLength;
+  const blocks = Math.floor((bytes.length - HEADER_LENGTH) / entry);
+  if (HEADER_LENGTH + blocks * entry !== bytes.length) {
+    throw new DeltarError(
+      "truncated",
+      "the signature ends inside a block's sums",
+      at(HEADER_LENGTH + blocks * entry),
+    );
+  }
+  const weak = new Uint32Array(blocks);
+  const strong = new Uint8Array(blocks * strongLength);
+  for (let block = 0; block < blocks; block++) {
+    const offset = HEADER_LENGTH + block * entry;
+    weak[block] = view.getUint32(offset);
+    strong.set(
+      bytes.subarray(offset + 4, offset + entry),
+      block * strongLength,
+    );
+  }
+  return new Signature({
+    blockSize,
+    fileSize: blocks * blockSize,
+    sizeKnown: false,
+    strongLength,
+    weak,
+    strong,
+    weakKind,
+    strongKind: "blake2b",
+  });
+}
+
+/**
+ * A signature as a file that `rdiff delta` reads.
+ *
+ * @param signature One whose strong sums are BLAKE2b.
+ * @throws {TypeError} If its strong sums are of another kind.
+ */
+export function encodeLibrsyncSignature(signature: Signature): Uint8Array {
+  const { blockSize, strongLength, weak, strong, weakKind } = signature;
+  if (signature.strongKind !== "blake2b") {
+    throw new TypeError("a signature of librsync has BLAKE2b sums");
+  }
+  const entry = 4 + strongLength;
+  const bytes = new Uint8Array(HEADER_LENGTH + weak.length * entry);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, weakKind === "rollsum" ? 0x72730137 : 0x72730147);
+  view.setUint32(4, blockSize);
+  view.setUint32(8, strongLength);
+  for (let block = 0; block < weak.length; block++) {
+    const offset = HEADER_LENGTH + block * entry;
+    view.setUint32(offset, weak[block]);
+    bytes.set(
+      strong.subarray(block * strongLength, (block + 1) * strongLength),
+      offset + 4,
+    );
+  }
+  return bytes;
+}

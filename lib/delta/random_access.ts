@@ -1,0 +1,28 @@
+/** Bytes that can be read at any place: a basis file, or a stored delta. */
+export interface RandomAccess {
+  /** How many bytes there are. */
+  readonly size: number;
+
+  /**
+   * The bytes from `offset` on. Only ranges that lie inside `size` are asked
+   * for, and the result is used before the next is asked for, so one buffer
+   * may serve every call.
+   *
+   * @param offset The first byte, from 0.
+   * @param length How many bytes; the result has exactly so many.
+   * @throws {DeltarError} If they cannot be read; `truncated` if there are fewer.
+   */
+  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/**
+ * An array as {@linkcode RandomAccess}.
+ *
+ * @param bytes The array; it is not copied.
+ */
+export function bytesAccess(bytes: Uint8Array): RandomAccess {
+  return {
+    size: bytes.length,
+    read: (offset, length) => bytes.subarray(offset, offset + length),
+  };
+}

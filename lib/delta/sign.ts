@@ -1,0 +1,147 @@
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import { chooseBlockSize, chooseStrongLength } from "./block_size.ts";
+import { throwIfAborted } from "./abort.ts";
+import { weakSum } from "./rolling_sum.ts";
+import { checkBlockSize, checkStrongLength, Signature } from "./signature.ts";
+import { type StrongKind, strongSum } from "./strong_sum.ts";
+
+/** How to make a signature. */
+export interface SignBytesOptions {
+  /** Size of a block in bytes, by default what {@linkcode chooseBlockSize} says. */
+  blockSize?: number;
+  /** How many bytes of each strong sum to keep; by default what the size needs. */
+  strongLength?: number;
+  /** The kind of strong sum, by default `sha256`; `blake2b` is for librsync. */
+  strongKind?: StrongKind;
+}
+
+/** How to make a signature of a stream. */
+export interface SignOptions extends SignBytesOptions {
+  /** The expected size in bytes, from which the block size is chosen. */
+  size?: number;
+  /** Stops the work with its reason. */
+  signal?: AbortSignal;
+}
+
+/** Sums up the blocks of a file that is pushed piece by piece. */
+export class SignatureBuilder {
+  readonly #blockSize: number;
+  readonly #strongLength: number;
+  readonly #strongKind: StrongKind;
+  readonly #weakSum = weakSum("rabin-karp");
+  readonly #strongSum: (block: Uint8Array) => Uint8Array;
+  /** The start of a block whose end has not come yet. */
+  readonly #pending: Uint8Array;
+  #pendingLength = 0;
+  #weak: Uint32Array;
+  #strong: Uint8Array;
+  #blocks = 0;
+
+  constructor(options: Omit<SignOptions, "signal"> = {}) {
+    const { size, strongKind = "sha256" } = options;
+    this.#blockSize = options.blockSize ?? chooseBlockSize(size);
+    checkBlockSize(this.#blockSize);
+    this.#strongLength = options.strongLength ??
+      chooseStrongLength(size, this.#blockSize);
+    checkStrongLength(this.#strongLength);
+    this.#strongKind = strongKind;
+    this.#strongSum = strongSum(strongKind);
+    this.#pending = new Uint8Array(this.#blockSize);
+    // The expected size is a hint, not to be trusted with the memory.
+    const blocks = Math.ceil(Math.min(size ?? 0, 2 ** 30) / this.#blockSize);
+    this.#weak = new Uint32Array(blocks);
+    this.#strong = new Uint8Array(blocks * this.#strongLength);
+  }
+
+  /** Takes the next bytes; the array may be reused afterwards. */
+  push(bytes: Uint8Array): void {
+    const size = this.#blockSize;
+    let at = 0;
+    if (this.#pendingLength > 0) {
+      at = Math.min(size - this.#pendingLength, bytes.length);
+      this.#pending.set(bytes.subarray(0, at), this.#pendingLength);
+      this.#pendingLength += at;
+      if (this.#pendingLength < size) return;
+      this.#add(this.#pending);
+      this.#pendingLength = 0;
+    }
+    for (; at + size <= bytes.length; at += size) {
+      this.#add(bytes.subarray(at, at + size));
+    }
+    this.#pending.set(bytes.subarray(at));
+    this.#pendingLength = bytes.length - at;
+  }
+
+  /** Ends the file. */
+  finish(): Signature {
+    const whole = this.#blocks * this.#blockSize;
+    const fileSize = whole + this.#pendingLength;
+    if (this.#pendingLength > 0) {
+      this.#add(this.#pending.subarray(0, this.#pendingLength));
+    }
+    return new Signature({
+      blockSize: this.#blockSize,
+      fileSize,
+      strongLength: this.#strongLength,
+      strongKind: this.#strongKind,
+      weak: this.#weak.slice(0, this.#blocks),
+      strong: this.#strong.slice(0, this.#blocks * this.#strongLength),
+    });
+  }
+
+  #add(block: Uint8Array): void {
+    if (this.#blocks === this.#weak.length) this.#grow();
+    const kept = this.#strongLength;
+    const sum = this.#strongSum(block);
+    const at = this.#blocks * kept;
+    for (let index = 0; index < kept; index++) {
+      this.#strong[at + index] = sum[index];
+    }
+    this.#weak[this.#blocks++] = this.#weakSum(block, 0, block.length);
+  }
+
+  #grow(): void {
+    const blocks = Math.max(64, this.#blocks * 2);
+    const weak = new Uint32Array(blocks);
+    weak.set(this.#weak);
+    this.#weak = weak;
+    const strong = new Uint8Array(blocks * this.#strongLength);
+    strong.set(this.#strong);
+    this.#strong = strong;
+  }
+}
+
+/**
+ * The signature of a file in memory.
+ *
+ * @param bytes The file.
+ * @throws {RangeError} If an option is out of range.
+ */
+export function signBytes(
+  bytes: Uint8Array,
+  options: SignBytesOptions = {},
+): Signature {
+  const builder = new SignatureBuilder({ ...options, size: bytes.length });
+  builder.push(bytes);
+  return builder.finish();
+}
+
+/**
+ * The signature of a stream, in memory bounded by the signature's own size.
+ *
+ * @param source The file.
+ * @throws {RangeError} If an option is out of range.
+ */
+export async function sign(
+  source: ByteSource,
+  options: SignOptions = {},
+): Promise<Signature> {
+  const size = options.size ??
+    (source instanceof Uint8Array ? source.length : undefined);
+  const builder = new SignatureBuilder({ ...options, size });
+  for await (const chunk of chunks(source)) {
+    throwIfAborted(options.signal);
+    builder.push(chunk);
+  }
+  return builder.finish();
+}

@@ -1,0 +1,237 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { sha256 } from "../bytes/sha256.ts";
+import type { WeakKind } from "./rolling_sum.ts";
+import type { StrongKind } from "./strong_sum.ts";
+
+const MAGIC = [0x64, 0x65, 0x6c, 0x74, 0x61, 0x72, 0x53, 0x01]; // "deltarS", 1
+const HEADER_LENGTH = 24;
+const CHECK_LENGTH = 8;
+const SMALLEST_STRONG = 1;
+const LARGEST_STRONG = 32;
+/** Blocks are held in memory whole, so their size has a bound. */
+export const LARGEST_BLOCK: number = 2 ** 26;
+
+/** What a {@linkcode Signature} is made of. */
+export interface SignatureFields {
+  /** Size of a block in bytes; the last block may be shorter. */
+  blockSize: number;
+  /** Size of the file in bytes. */
+  fileSize: number;
+  /** How many bytes of each strong sum are kept. */
+  strongLength: number;
+  /** The weak sum of each block. */
+  weak: Uint32Array;
+  /** The strong sums of all blocks, `strongLength` bytes each. */
+  strong: Uint8Array;
+  /** The kind of weak sum; by default `rabin-karp`. */
+  weakKind?: WeakKind;
+  /** The kind of strong sum; by default `sha256`. */
+  strongKind?: StrongKind;
+  /** Whether `fileSize` is known; if not, it is the largest it can be. */
+  sizeKnown?: boolean;
+}
+
+/** How to decode what was stored. */
+export interface DecodeOptions {
+  /** The name of what is decoded, for error messages. */
+  object?: string;
+}
+
+/**
+ * The block checksums of a file: enough to write a delta against the file
+ * without having it.
+ *
+ * @example
+ * ```ts
+ * import { deltaBytes, patchBytes, Signature, signBytes } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("a line\n".repeat(1000));
+ * const after = new TextEncoder().encode("a line\n".repeat(1001) + "and one\n");
+ * const stored = signBytes(before).encode();
+ * const delta = deltaBytes(Signature.decode(stored), after);
+ * assert(delta.length < 1100);
+ * assert.deepEqual(patchBytes(before, delta), after);
+ * ```
+ */
+export class Signature {
+  /** Size of a block in bytes. */
+  readonly blockSize: number;
+  /**
+   * Size of the file in bytes. A signature of librsync does not tell it: then
+   * it is the largest size it can have, and `sizeKnown` is false.
+   */
+  readonly fileSize: number;
+  /** Whether `fileSize` is the file's size, not only a bound. */
+  readonly sizeKnown: boolean;
+  /** How many bytes of each strong sum are kept, at most 32. */
+  readonly strongLength: number;
+  /** The weak sum of each block. */
+  readonly weak: Uint32Array;
+  /** The strong sums, `strongLength` bytes for each block. */
+  readonly strong: Uint8Array;
+  /** The kind of weak sum. */
+  readonly weakKind: WeakKind;
+  /** The kind of strong sum. */
+  readonly strongKind: StrongKind;
+
+  /**
+   * Takes the sums as they are; the arrays are not copied.
+   *
+   * @throws {RangeError} If a field is out of range or the lengths of the
+   * arrays do not fit the sizes.
+   */
+  constructor(fields: SignatureFields) {
+    const { blockSize, fileSize, strongLength, weak, strong } = fields;
+    checkBlockSize(blockSize);
+    checkStrongLength(strongLength);
+    if (!Number.isSafeInteger(fileSize) || fileSize < 0) {
+      throw new RangeError("fileSize must be a non-negative safe integer");
+    }
+    const blocks = Math.ceil(fileSize / blockSize);
+    if (weak.length !== blocks || strong.length !== blocks * strongLength) {
+      throw new RangeError("the sums do not fit the number of blocks");
+    }
+    this.blockSize = blockSize;
+    this.fileSize = fileSize;
+    this.sizeKnown = fields.sizeKnown ?? true;
+    this.strongLength = strongLength;
+    this.weak = weak;
+    this.strong = strong;
+    this.weakKind = fields.weakKind ?? "rabin-karp";
+    this.strongKind = fields.strongKind ?? "sha256";
+  }
+
+  /** How many blocks the file has. */
+  get blockCount(): number {
+    return this.weak.length;
+  }
+
+  /** Whether a block's strong sum starts `digest`. */
+  hasStrong(block: number, digest: Uint8Array): boolean {
+    const from = block * this.strongLength;
+    for (let index = 0; index < this.strongLength; index++) {
+      if (this.strong[from + index] !== digest[index]) return false;
+    }
+    return true;
+  }
+
+  /**
+   * The signature in deltar's container, as docs/FORMAT.md describes it.
+   *
+   * @throws {TypeError} If the sums are not those of the container; see
+   * {@linkcode encodeLibrsyncSignature}.
+   */
+  encode(): Uint8Array {
+    if (
+      this.weakKind !== "rabin-karp" || this.strongKind !== "sha256" ||
+      !this.sizeKnown
+    ) {
+      throw new TypeError("the container holds Rabin-Karp and SHA-256 sums");
+    }
+    const blocks = this.blockCount;
+    const end = HEADER_LENGTH + blocks * 4 + this.strong.length;
+    const bytes = new Uint8Array(end + CHECK_LENGTH);
+    const view = new DataView(bytes.buffer);
+    bytes.set(MAGIC);
+    view.setUint32(8, this.blockSize, true);
+    view.setUint32(12, this.strongLength, true);
+    view.setBigUint64(16, BigInt(this.fileSize), true);
+    for (let block = 0; block < blocks; block++) {
+      view.setUint32(HEADER_LENGTH + block * 4, this.weak[block], true);
+    }
+    bytes.set(this.strong, HEADER_LENGTH + blocks * 4);
+    bytes.set(sha256(bytes.subarray(0, end)).subarray(0, CHECK_LENGTH), end);
+    return bytes;
+  }
+
+  /**
+   * Reads what {@linkcode Signature.encode} wrote.
+   *
+   * @param bytes The container, whole.
+   * @throws {DeltarError} `corrupt` if it is no such container or damaged,
+   * `truncated` if it is shorter than it says, `unsupported` if it is of a
+   * later version.
+   */
+  static decode(bytes: Uint8Array, options: DecodeOptions = {}): Signature {
+    const at = (offset: number) => ({ object: options.object, offset });
+    const name = MAGIC.slice(0, 7);
+    if (!name.every((byte, index) => bytes[index] === byte)) {
+      throw new DeltarError("corrupt", "not a signature: bad magic", at(0));
+    }
+    if (bytes.length < HEADER_LENGTH + CHECK_LENGTH) {
+      throw new DeltarError(
+        "truncated",
+        "the signature ends early",
+        at(bytes.length),
+      );
+    }
+    if (bytes[7] !== MAGIC[7]) {
+      throw new DeltarError(
+        "unsupported",
+        `signature of version ${bytes[7]}; this program reads version 1`,
+        at(7),
+      );
+    }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const blockSize = view.getUint32(8, true);
+    if (blockSize < 1 || blockSize > LARGEST_BLOCK) {
+      throw new DeltarError("corrupt", `block size ${blockSize}`, at(8));
+    }
+    const strongLength = view.getUint32(12, true);
+    if (strongLength < SMALLEST_STRONG || strongLength > LARGEST_STRONG) {
+      throw new DeltarError(
+        "corrupt",
+        `strong sums of ${strongLength} bytes`,
+        at(12),
+      );
+    }
+    const fileSize = Number(view.getBigUint64(16, true));
+    if (!Number.isSafeInteger(fileSize)) {
+      throw new DeltarError("corrupt", `file size ${fileSize}`, at(16));
+    }
+    const blocks = Math.ceil(fileSize / blockSize);
+    const end = HEADER_LENGTH + blocks * (4 + strongLength);
+    if (bytes.length !== end + CHECK_LENGTH) {
+      const short = bytes.length < end + CHECK_LENGTH;
+      throw new DeltarError(
+        short ? "truncated" : "corrupt",
+        `a signature of ${end + CHECK_LENGTH} bytes has ${bytes.length}`,
+        at(Math.min(bytes.length, end + CHECK_LENGTH)),
+      );
+    }
+    const check = sha256(bytes.subarray(0, end));
+    for (let index = 0; index < CHECK_LENGTH; index++) {
+      if (bytes[end + index] !== check[index]) {
+        throw new DeltarError("corrupt", "wrong checksum", at(end));
+      }
+    }
+    const weak = new Uint32Array(blocks);
+    for (let block = 0; block < blocks; block++) {
+      weak[block] = view.getUint32(HEADER_LENGTH + block * 4, true);
+    }
+    const strong = bytes.slice(HEADER_LENGTH + blocks * 4, end);
+    return new Signature({ blockSize, fileSize, strongLength, weak, strong });
+  }
+}
+
+/** @throws {RangeError} If a block cannot have this size. */
+export function checkBlockSize(blockSize: number): void {
+  if (
+    !Number.isInteger(blockSize) || blockSize < 1 || blockSize > LARGEST_BLOCK
+  ) {
+    throw new RangeError(`blockSize must be from 1 to ${LARGEST_BLOCK}`);
+  }
+}
+
+/** @throws {RangeError} If a strong sum cannot have this length. */
+export function checkStrongLength(strongLength: number): void {
+  if (
+    !Number.isInteger(strongLength) || strongLength < SMALLEST_STRONG ||
+    strongLength > LARGEST_STRONG
+  ) {
+    throw new RangeError(
+      `strongLength must be from ${SMALLEST_STRONG} to ${LARGEST_STRONG}`,
+    );
+  }
+}
