@@ -80,6 +80,15 @@ export class ByteReader {
       : concat([bytes, this.#chunk]);
   }
 
+  /** All that is left, as it comes. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    try {
+      for (let part; (part = await this.some()) !== undefined;) yield part;
+    } finally {
+      await this.cancel();
+    }
+  }
+
   /** Stops the source; for a reader that leaves before the end. */
   async cancel(): Promise<void> {
     if (this.#ended) return;

@@ -36,8 +36,10 @@ export async function* readContent(
   checkNumber("size", size, reference);
   let skip = reference.skip;
   let left = size;
+  checkNumber("skip", skip, reference);
+  const limit = skip + size + MOST_BEHIND;
   for await (
-    const chunk of plainRange(storage, reference, size, codec, options)
+    const chunk of plainRange(storage, reference, codec, limit, options)
   ) {
     const from = Math.min(skip, chunk.length);
     skip -= from;
@@ -69,24 +71,25 @@ export function readRange(
   codec: Codec,
   options: ReadContentOptions = {},
 ): Promise<Uint8Array> {
-  return collect(plainRange(storage, reference, 0, codec, options));
+  return collect(
+    plainRange(storage, reference, codec, MOST_BEHIND, options),
+  );
 }
 
 function plainRange(
   storage: Storage,
   reference: ContentReference,
-  size: number,
   codec: Codec,
+  limit: number,
   { signal }: ReadContentOptions,
 ): AsyncIterable<Uint8Array> {
-  const { volume, offset, length, skip } = reference;
+  const { volume, offset, length } = reference;
   checkNumber("offset", offset, reference);
   checkNumber("length", length, reference);
-  checkNumber("skip", skip, reference);
   return codec.decompress(storage.get(volume, { offset, length, signal }), {
     object: volume,
     offset,
-    limit: skip + size + MOST_BEHIND,
+    limit,
   });
 }
 

@@ -6,15 +6,25 @@ export {
   type DecompressOptions,
   detectFormat,
 } from "./codec.ts";
+export type { CompressOptions } from "./compress_tree.ts";
 export {
   readContent,
   type ReadContentOptions,
   readRange,
 } from "./content_reader.ts";
 export type { ContentReference } from "./content_reference.ts";
+export type { ExtractOptions } from "./extract_members.ts";
 export type { VolumeRecord } from "./object_writer.ts";
 export type { MemberKind, TarMember } from "./tar_member.ts";
+export { type OpenOptions, TarVolume } from "./tar_volume.ts";
+export {
+  type NewMember,
+  type TarVolumeOptions,
+  TarVolumeWriter,
+} from "./tar_volume_writer.ts";
 export { readTar, type TarEntry } from "./tar_reader.ts";
+export type { TreeSink, TreeSource, TreeWalkOptions } from "./tree_sink.ts";
+export { type IndexedMember, VolumeIndex } from "./volume_index.ts";
 export {
   type StreamedContent,
   VolumeWriter,

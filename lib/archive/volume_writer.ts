@@ -149,7 +149,8 @@ export class VolumeWriter {
    * @param source Its content.
    * @returns Where the content will lie, and how much of it came.
    * @throws What the source or the writing failed with. If it is the source, the
-   * member is left out or filled up with zeros, and more may be added.
+   * member is left out or, once part of it was written, filled up with zeros;
+   * the archive stays whole and more may be added.
    */
   async addStream(
     member: TarMember,
@@ -228,9 +229,11 @@ export class VolumeWriter {
     header: Uint8Array,
     source: ByteSource,
   ): Promise<StreamedContent> {
-    const reference = this.#begin(member, header);
+    let reference: ContentReference | undefined;
     let written = 0;
     const append = (part: Uint8Array) => {
+      // Only now, so that a source that cannot be opened leaves no trace.
+      reference ??= this.#begin(member, header);
       this.#append(reference, part);
       return this.ready();
     };
@@ -239,15 +242,18 @@ export class VolumeWriter {
         written += part.length;
         return append(part);
       });
+      reference ??= this.#begin(member, header);
     } finally {
-      // So that the archive stays whole. This throws if it is not the source
-      // that failed.
-      const zeros = new Uint8Array(MEBIBYTE);
-      for (let left = member.size - written; left > 0; left -= zeros.length) {
-        await append(zeros.subarray(0, left));
+      if (reference !== undefined) {
+        // So that the archive stays whole. This throws if it is not the source
+        // that failed.
+        const zeros = new Uint8Array(MEBIBYTE);
+        for (let left = member.size - written; left > 0; left -= MEBIBYTE) {
+          await append(zeros.subarray(0, left));
+        }
+        this.#queue.check();
+        this.#end(reference, member.size);
       }
-      this.#queue.check();
-      this.#end(reference, member.size);
     }
     return { reference, written };
   }

@@ -25,7 +25,7 @@ export async function* webGunzip(
   reader: ByteReader,
 ): AsyncGenerator<Uint8Array> {
   const start = reader.offset;
-  const packed = toStream(rest(reader)) as ReadableStream<BufferSource>;
+  const packed = toStream(reader.rest()) as ReadableStream<BufferSource>;
   const plain = packed.pipeThrough(new DecompressionStream("gzip")).getReader();
   let done = false;
   try {
@@ -45,8 +45,4 @@ export async function* webGunzip(
   } finally {
     if (!done) await plain.cancel();
   }
-}
-
-async function* rest(reader: ByteReader): AsyncGenerator<Uint8Array> {
-  for (let part; (part = await reader.some()) !== undefined;) yield part;
 }

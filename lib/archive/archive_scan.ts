@@ -1,0 +1,76 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import { ByteReader } from "./byte_reader.ts";
+import { codecFor, detectFormat } from "./codec.ts";
+import { memberPath } from "./member_path.ts";
+import type { TarMember } from "./tar_member.ts";
+import { readTar } from "./tar_reader.ts";
+
+/** A member with its content and the archive it was found in. */
+export interface ScannedMember {
+  /** The member, its path made plain; `""` is the root itself. */
+  member: TarMember;
+  /** Its content, to be read before the next is asked for, or not. */
+  body: AsyncIterable<Uint8Array>;
+  /** The object that it lies in. */
+  object: string;
+}
+
+/**
+ * The members of archives, one archive after the other, read from their
+ * starts: whatever tar, gzip or zstd wrote, no index needed.
+ *
+ * @param storage Where the archives are.
+ * @param names Their object names, in order.
+ * @throws {DeltarError} What `readTar`, the codecs and the storage throw;
+ * `unsafe` for a member whose path leads outside.
+ */
+export async function* scanArchives(
+  storage: Storage,
+  names: readonly string[],
+  signal?: AbortSignal,
+): AsyncGenerator<ScannedMember> {
+  for (const object of names) {
+    const plain = plainTar(storage.get(object, { signal }), object);
+    for await (const { member, body } of readTar(plain, { object })) {
+      member.path = memberPath(member.path, object);
+      if (member.kind === "hardlink") {
+        member.target = memberPath(member.target ?? "", object);
+      }
+      yield { member, body, object };
+    }
+  }
+}
+
+/** The tar in an archive of any known compression, told by its first bytes. */
+async function* plainTar(
+  source: AsyncIterable<Uint8Array>,
+  object: string,
+): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(source, { object });
+  try {
+    const parts: Uint8Array[] = [];
+    while (reader.offset < 512) {
+      const part = await reader.some(512 - reader.offset);
+      if (part === undefined) break;
+      parts.push(part);
+    }
+    const head = concat(parts);
+    if (head.length === 0) throw reader.truncated("an archive");
+    reader.unread(head);
+    const format = detectFormat(head);
+    if (format === undefined && head.length === 512) {
+      // An old tar has no magic; its checksum will tell.
+      yield* reader.rest();
+    } else if (format === undefined) {
+      throw new DeltarError("corrupt", "neither tar nor gzip nor zstd", {
+        object,
+        offset: 0,
+      });
+    } else if (format === "tar") yield* reader.rest();
+    else yield* codecFor(format).decompress(reader.rest(), { object });
+  } finally {
+    await reader.cancel();
+  }
+}

@@ -1,0 +1,59 @@
+import { collect } from "../bytes/source.ts";
+import type { Skipped } from "../tree/entry.ts";
+import { isWithin } from "../tree/path.ts";
+import type { ScannedMember } from "./archive_scan.ts";
+import type { TarMember } from "./tar_member.ts";
+import type { TreeSink } from "./tree_sink.ts";
+
+/** Files up to this many bytes are given to a sink in one piece. */
+export const SMALL = 1024 * 1024;
+
+/** How to extract. */
+export interface ExtractOptions {
+  /** Told of what no tree can hold: devices and the like. */
+  onSkip?: (skipped: Skipped) => void;
+}
+
+/**
+ * Gives scanned members to a sink.
+ *
+ * @param members The members.
+ * @param within Only this path and what is below it; `""` is all.
+ * @param sink Takes them.
+ * @param find Reads a file that a hard link names and that is not extracted.
+ * @param options Who is told of what is left out.
+ * @returns How many members there were.
+ */
+export async function extractMembers(
+  members: AsyncIterable<ScannedMember>,
+  within: string,
+  sink: TreeSink,
+  find: (path: string) => AsyncIterable<Uint8Array>,
+  options: ExtractOptions,
+): Promise<number> {
+  const linksOut: TarMember[] = [];
+  let count = 0;
+  for await (const { member, body } of members) {
+    const { path, kind } = member;
+    if (!isWithin(path, within)) continue;
+    count += 1;
+    if (kind === "directory") await sink.directory(path, member);
+    else if (kind === "symlink") {
+      await sink.symlink(path, member.target!, member);
+    } else if (kind === "hardlink") {
+      if (isWithin(member.target!, within)) {
+        await sink.hardLink(path, member.target!, member);
+      } else linksOut.push(member);
+    } else if (kind === "file") {
+      const content = member.size <= SMALL ? await collect(body) : body;
+      await sink.file(path, content, member);
+    } else {
+      options.onSkip?.({ path, reason: "special", detail: "no file or link" });
+    }
+  }
+  for (const member of linksOut) {
+    await sink.file(member.path, find(member.target!), member);
+  }
+  await sink.finish();
+  return count;
+}

@@ -1,0 +1,186 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { createSha256, sha256 } from "../bytes/sha256.ts";
+import type { Storage } from "../storage/storage.ts";
+import { isWithin } from "../tree/path.ts";
+import { type Codec, codecFor } from "./codec.ts";
+import { readContent, readRange } from "./content_reader.ts";
+import type { ContentReference } from "./content_reference.ts";
+import { SMALL } from "./extract_members.ts";
+import type { TreeSink } from "./tree_sink.ts";
+import type { IndexedMember, VolumeIndex } from "./volume_index.ts";
+
+/** So many ranges are read ahead of the one that is being used. */
+const AHEAD = 3;
+
+/**
+ * Reads an archive by its index: names and states come from the index alone,
+ * of the volumes only content is read, and it is checked.
+ */
+export class IndexedReader {
+  readonly #storage: Storage;
+  readonly #folder: string;
+  readonly #index: VolumeIndex;
+  readonly #codec: Codec;
+  readonly #signal: AbortSignal | undefined;
+
+  /**
+   * Makes a reader.
+   *
+   * @param storage Where the volumes are.
+   * @param folder What comes before their names in the index.
+   * @param index The index.
+   * @param signal Ends the reading.
+   */
+  constructor(
+    storage: Storage,
+    folder: string,
+    index: VolumeIndex,
+    signal?: AbortSignal,
+  ) {
+    this.#storage = storage;
+    this.#folder = folder;
+    this.#index = index;
+    this.#codec = codecFor(index.codec);
+    this.#signal = signal;
+  }
+
+  /**
+   * The content of a file, or of the file that a hard link names.
+   *
+   * @throws {DeltarError} `not-found` if there is none, `corrupt` if it is not
+   * what the index says.
+   */
+  async *content(path: string): AsyncGenerator<Uint8Array> {
+    const member = this.#file(path);
+    const content = this.#reference(member);
+    const sum = createSha256();
+    const options = { path, signal: this.#signal };
+    for await (
+      const chunk of readContent(
+        this.#storage,
+        content,
+        member.size,
+        this.#codec,
+        options,
+      )
+    ) {
+      sum.update(chunk);
+      yield chunk;
+    }
+    checkSum(member, sum.digest());
+  }
+
+  /**
+   * Gives members to a sink.
+   *
+   * @param within Only this path and what is below it; `""` is all.
+   * @param sink Takes them.
+   * @returns How many members there were.
+   */
+  async extract(within: string, sink: TreeSink): Promise<number> {
+    const members = this.#index.members.filter(({ path }) =>
+      isWithin(path, within)
+    );
+    const ranges = new RangeQueue(
+      members.filter(isSmall).map((member) => this.#reference(member)),
+      (range) =>
+        readRange(this.#storage, range, this.#codec, { signal: this.#signal }),
+    );
+    for (const member of members) {
+      const { path, kind } = member;
+      if (kind === "directory") await sink.directory(path, member);
+      else if (kind === "symlink") {
+        await sink.symlink(path, member.target!, member);
+      } else if (kind === "file") {
+        const content = isSmall(member)
+          ? part(member, await ranges.next(this.#reference(member)))
+          : this.content(path);
+        await sink.file(path, content, member);
+      } else if (isWithin(member.target!, within)) {
+        await sink.hardLink(path, member.target!, member);
+      } else {
+        await sink.file(path, this.content(path), member);
+      }
+    }
+    await sink.finish();
+    return members.length;
+  }
+
+  #file(path: string): IndexedMember {
+    let member = this.#index.get(path);
+    if (member?.kind === "hardlink") member = this.#index.get(member.target!);
+    if (member?.kind === "file") return member;
+    throw new DeltarError("not-found", "there is no such file", { path });
+  }
+
+  #reference(member: IndexedMember): ContentReference {
+    const content = member.content!;
+    return { ...content, volume: this.#folder + content.volume };
+  }
+}
+
+/** Reads ranges in order, each once, some ahead. */
+class RangeQueue {
+  readonly #ranges: ContentReference[] = [];
+  readonly #read: (range: ContentReference) => Promise<Uint8Array>;
+  readonly #reading: Promise<Uint8Array>[] = [];
+  #at = -1;
+  #current: Uint8Array | undefined;
+
+  constructor(
+    references: ContentReference[],
+    read: (range: ContentReference) => Promise<Uint8Array>,
+  ) {
+    this.#read = read;
+    for (const reference of references) {
+      const last = this.#ranges.at(-1);
+      if (last === undefined || !isSameRange(last, reference)) {
+        this.#ranges.push(reference);
+      }
+    }
+  }
+
+  /** The bytes of a range: that of the call before, or the next one. */
+  async next(reference: ContentReference): Promise<Uint8Array> {
+    const same = this.#at >= 0 &&
+      isSameRange(this.#ranges[this.#at], reference);
+    if (!same || this.#current === undefined) {
+      this.#at += 1;
+      const end = Math.min(this.#at + 1 + AHEAD, this.#ranges.length);
+      for (let at = this.#at + this.#reading.length; at < end; at++) {
+        const bytes = this.#read(this.#ranges[at]);
+        bytes.catch(() => {});
+        this.#reading.push(bytes);
+      }
+      this.#current = await this.#reading.shift()!;
+    }
+    return this.#current;
+  }
+}
+
+function isSmall(member: IndexedMember): boolean {
+  return member.kind === "file" && member.size <= SMALL;
+}
+
+function isSameRange(left: ContentReference, right: ContentReference): boolean {
+  return left.offset === right.offset && left.length === right.length &&
+    left.volume === right.volume;
+}
+
+/** A member's content out of its range, checked. */
+function part(member: IndexedMember, range: Uint8Array): Uint8Array {
+  const { skip } = member.content!;
+  const bytes = range.subarray(skip, skip + member.size);
+  checkSum(member, sha256(bytes));
+  return bytes;
+}
+
+function checkSum(member: IndexedMember, sum: Uint8Array): void {
+  if (toHex(sum) === member.sha256) return;
+  throw new DeltarError("corrupt", "content is not what the index says", {
+    object: member.content!.volume,
+    path: member.path,
+    offset: member.content!.offset,
+  });
+}

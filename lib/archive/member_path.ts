@@ -1,0 +1,23 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { checkPath } from "../tree/path.ts";
+
+/**
+ * A member's name as a path inside of a tree: `./` and doubled slashes are
+ * taken out, and what would lead outside is refused.
+ *
+ * @param name The name, from an archive.
+ * @param object The archive, for the message.
+ * @returns The path, `""` for the root itself.
+ * @throws {DeltarError} `unsafe` if the name is absolute or has a `..`.
+ */
+export function memberPath(name: string, object?: string): string {
+  if (name.startsWith("/")) {
+    const shown = JSON.stringify(name.slice(0, 200));
+    throw new DeltarError("unsafe", `${shown} is an absolute path`, { object });
+  }
+  const path = name.includes("./") || name.includes("//") || name.endsWith(".")
+    ? name.split("/").filter((part) => part !== "" && part !== ".").join("/")
+    : name;
+  if (path !== "") checkPath(path, object);
+  return path;
+}

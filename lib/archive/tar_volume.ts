@@ -1,0 +1,271 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { collect, toStream } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import { scanArchives } from "./archive_scan.ts";
+import { type CompressOptions, compressTree } from "./compress_tree.ts";
+import { extractMembers, type ExtractOptions } from "./extract_members.ts";
+import { IndexedReader } from "./indexed_reader.ts";
+import type { TarMember } from "./tar_member.ts";
+import {
+  folderOf,
+  indexName,
+  type TarVolumeOptions,
+  TarVolumeWriter,
+} from "./tar_volume_writer.ts";
+import type { TreeSink, TreeSource } from "./tree_sink.ts";
+import { VolumeIndex } from "./volume_index.ts";
+
+/** How to open an archive. */
+export interface OpenOptions {
+  /**
+   * The archive's index, `null` to read without one. By default it is read
+   * from the storage, if it is there.
+   */
+  index?: VolumeIndex | null;
+  /** Ends the reading with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A tar archive cut into volumes, with an index of what lies where, so that one
+ * file is read without fetching the rest. Each volume is an archive that `tar`
+ * reads; without the index, the volumes are read from their starts.
+ *
+ * @example Write an archive and read one file of it
+ * ```ts
+ * import { MemoryStorage, TarVolume } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const storage = new MemoryStorage();
+ * const writer = TarVolume.create(storage, "notes");
+ * await writer.add("docs/hello.txt", new TextEncoder().encode("hello"));
+ * await writer.close();
+ *
+ * const archive = await TarVolume.open(storage, "notes");
+ * const text = await new Response(archive.extractFile("docs/hello.txt")).text();
+ * assert.equal(text, "hello");
+ * ```
+ */
+export class TarVolume {
+  /** The object names of the volumes, in order. */
+  readonly volumes: readonly string[];
+  /** The archive's index, if there is one. */
+  readonly index: VolumeIndex | undefined;
+  readonly #storage: Storage;
+  readonly #signal: AbortSignal | undefined;
+  readonly #reader: IndexedReader | undefined;
+
+  private constructor(
+    storage: Storage,
+    volumes: readonly string[],
+    folder: string,
+    index: VolumeIndex | undefined,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#storage = storage;
+    this.volumes = volumes;
+    this.index = index;
+    this.#signal = signal;
+    this.#reader = index && new IndexedReader(storage, folder, index, signal);
+  }
+
+  /**
+   * Starts an archive: `{key}.vol0.tgz` and so on, and `{key}.index.ndjson`.
+   *
+   * @param storage Where to.
+   * @param key What the names of its objects start with.
+   * @param options How.
+   */
+  static create(
+    storage: Storage,
+    key: string,
+    options: TarVolumeOptions = {},
+  ): TarVolumeWriter {
+    return new TarVolumeWriter(storage, key, options);
+  }
+
+  /**
+   * Stores a whole tree as an archive.
+   *
+   * @param tree The tree, such as a `Dir`.
+   * @param storage Where to.
+   * @param key What the names of its objects start with.
+   * @param options How, and who is told of what could not be read.
+   */
+  static compress(
+    tree: TreeSource,
+    storage: Storage,
+    key: string,
+    options: CompressOptions = {},
+  ): Promise<VolumeIndex> {
+    return compressTree(tree, storage, key, options);
+  }
+
+  /**
+   * Opens an archive by its key.
+   *
+   * @param storage Where it is.
+   * @param key What the names of its objects start with.
+   * @param options Its index, if it is known already.
+   * @throws {DeltarError} `not-found` if there is no such archive, or a volume
+   * is missing; if its index is damaged, what `VolumeIndex.decode` throws.
+   */
+  static async open(
+    storage: Storage,
+    key: string,
+    options: OpenOptions = {},
+  ): Promise<TarVolume> {
+    const { signal } = options;
+    const index = options.index === undefined
+      ? await loadIndex(storage, indexName(key), signal)
+      : options.index ?? undefined;
+    const folder = folderOf(key);
+    const names = index
+      ? index.volumes.map(({ name }) => folder + name)
+      : await findVolumes(storage, key);
+    return new TarVolume(storage, names, folder, index, signal);
+  }
+
+  /**
+   * Opens archives by their names, without an index; also such as others wrote:
+   * tar, gzip or zstd.
+   *
+   * @param storage Where they are.
+   * @param names Their object names, in order.
+   * @param options Only the signal is of use.
+   */
+  static fromVolumes(
+    storage: Storage,
+    names: readonly string[],
+    options: { signal?: AbortSignal } = {},
+  ): TarVolume {
+    return new TarVolume(storage, names, "", undefined, options.signal);
+  }
+
+  /** The members in the order of the archive. */
+  async *members(): AsyncGenerator<TarMember> {
+    if (this.index !== undefined) {
+      yield* this.index.members;
+    } else {
+      for await (const { member } of this.#scan()) yield member;
+    }
+  }
+
+  /**
+   * The content of a file, or of what a hard link names, checked against the
+   * index if there is one. With the index, only its byte range is read. Without
+   * it the first member of that path is taken.
+   *
+   * @param path Its path in the archive.
+   * @returns The content; it fails with `not-found` if there is no such file.
+   */
+  extractFile(path: string): ReadableStream<Uint8Array> {
+    return toStream(this.#reader?.content(path) ?? this.#find(path));
+  }
+
+  /**
+   * Extracts a file or link, or a directory with all that is in it, under its
+   * whole path.
+   *
+   * @param path Its path in the archive; `""` is all.
+   * @param target The directory to write to, a path of the operating system,
+   * or what else takes a tree.
+   * @param options Who is told of what is left out.
+   * @throws {DeltarError} `not-found` if there is nothing of that path,
+   * `unsafe` if a member would be written outside of the target.
+   */
+  async extract(
+    path: string,
+    target: string | TreeSink,
+    options: ExtractOptions = {},
+  ): Promise<void> {
+    const sink = typeof target === "string" ? await directory(target) : target;
+    const count = this.#reader
+      ? await this.#reader.extract(path, sink)
+      : await extractMembers(
+        this.#scan(),
+        path,
+        sink,
+        (existing) => this.#find(existing),
+        options,
+      );
+    if (count === 0 && path !== "") {
+      throw new DeltarError("not-found", "there is no such member", { path });
+    }
+  }
+
+  /**
+   * Extracts all members.
+   *
+   * @param target As for `extract`.
+   * @param options As for `extract`.
+   */
+  extractAll(
+    target: string | TreeSink,
+    options: ExtractOptions = {},
+  ): Promise<void> {
+    return this.extract("", target, options);
+  }
+
+  #scan(): ReturnType<typeof scanArchives> {
+    return scanArchives(this.#storage, this.volumes, this.#signal);
+  }
+
+  async *#find(path: string): AsyncGenerator<Uint8Array> {
+    for await (const { member, body } of this.#scan()) {
+      if (member.path !== path) continue;
+      if (member.kind === "hardlink" && member.target !== path) {
+        return yield* this.#find(member.target!);
+      }
+      if (member.kind === "file") return yield* body;
+      break;
+    }
+    throw new DeltarError("not-found", "there is no such file", { path });
+  }
+}
+
+/** Only loaded here, as it needs a file system. */
+async function directory(path: string): Promise<TreeSink> {
+  const { TreeWriter } = await import("../tree/tree_writer.ts");
+  return new TreeWriter(path);
+}
+
+async function loadIndex(
+  storage: Storage,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<VolumeIndex | undefined> {
+  try {
+    return VolumeIndex.decode(
+      await collect(storage.get(name, { signal })),
+      name,
+    );
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "not-found") return;
+    throw error;
+  }
+}
+
+/** The volumes of a key in the order of their numbers, none missing between. */
+async function findVolumes(storage: Storage, key: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of storage.list(`${key}.vol`)) {
+    const match = /^(\d{1,9})\.(?:tgz|tar\.zst)$/.exec(
+      name.slice(key.length + 4),
+    );
+    if (match !== null) found[Number(match[1])] = name;
+  }
+  if (found.length === 0) {
+    throw new DeltarError("not-found", "there is no such archive", {
+      object: key,
+    });
+  }
+  for (let n = 0; n < found.length; n++) {
+    if (found[n] === undefined) {
+      throw new DeltarError("not-found", `its volume ${n} is missing`, {
+        object: key,
+      });
+    }
+  }
+  return found;
+}

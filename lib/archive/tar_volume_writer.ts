@@ -1,0 +1,203 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { createSha256, type Sha256, sha256 } from "../bytes/sha256.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Entry } from "../tree/entry.ts";
+import { checkPath } from "../tree/path.ts";
+import { codecFor, type CodecName } from "./codec.ts";
+import type { VolumeRecord } from "./object_writer.ts";
+import { type IndexedMember, VolumeIndex } from "./volume_index.ts";
+import { VolumeWriter } from "./volume_writer.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** What is written, besides the members. */
+export interface TarVolumeOptions {
+  /** The compression, default gzip. */
+  codec?: CodecName;
+  /** The most bytes of a volume, default 64 MiB. */
+  volumeSize?: number;
+  /** The bytes that are compressed at a time, default 1 MiB. */
+  frameSize?: number;
+  /** Aborts the writing; nothing is left of it then. */
+  signal?: AbortSignal;
+}
+
+/** A member to add; `path` is all that a file or directory needs. */
+export interface NewMember extends Partial<Entry> {
+  /** Its path in the archive, `/`-separated. */
+  path: string;
+}
+
+/**
+ * Writes an archive of volumes and, when closed, its index. Made by
+ * `TarVolume.create`.
+ */
+export class TarVolumeWriter {
+  readonly #storage: Storage;
+  readonly #key: string;
+  readonly #codec: CodecName;
+  readonly #volumes: VolumeWriter;
+  readonly #members = new Map<string, IndexedMember>();
+
+  /**
+   * Starts an archive; nothing is stored before there is something to store.
+   *
+   * @param storage Where to.
+   * @param key What the names of its objects start with.
+   * @param options How.
+   */
+  constructor(
+    storage: Storage,
+    key: string,
+    options: TarVolumeOptions = {},
+  ) {
+    const { codec: name = "gzip", volumeSize = 64 * 1024 * 1024 } = options;
+    const codec = codecFor(name);
+    this.#storage = storage;
+    this.#key = key;
+    this.#codec = name;
+    this.#volumes = new VolumeWriter({
+      storage,
+      name: (n) => `${key}.vol${n}.${codec.extension}`,
+      codec,
+      volumeSize,
+      frameSize: options.frameSize,
+      signal: options.signal,
+      evenIfEmpty: true,
+    });
+  }
+
+  /**
+   * Adds a member. Await it before the next one.
+   *
+   * @param member Its path, or all of it; a file by default, of 1970, owned by
+   * 0, with mode 0644 (0755 for what is no file). The `size` may be left out
+   * if the source is a `Uint8Array`.
+   * @param source A file's content.
+   * @throws {DeltarError} `unsafe` for a path that leads outside, `exists` if
+   * it was added already, `changed` if the source has fewer bytes than `size`
+   * (the rest is zeros in the archive, and more may be added).
+   */
+  async add(member: NewMember | string, source?: ByteSource): Promise<void> {
+    const given = typeof member === "string" ? { path: member } : member;
+    const content = source ?? NOTHING;
+    const { kind = "file", target } = given;
+    const whole: IndexedMember = {
+      path: given.path,
+      kind,
+      mode: given.mode ?? (kind === "file" ? 0o644 : 0o755),
+      mtime: given.mtime ?? 0n,
+      uid: given.uid ?? 0,
+      gid: given.gid ?? 0,
+      size: given.size ??
+        (content instanceof Uint8Array ? content.length : NaN),
+      ...(target !== undefined && { target }),
+    };
+    checkPath(whole.path);
+    if (whole.kind === "hardlink") checkPath(whole.target ?? "");
+    if (this.#members.has(whole.path)) {
+      throw new DeltarError("exists", "was added to the archive already", {
+        path: whole.path,
+      });
+    }
+    if (content instanceof Uint8Array) {
+      const reference = this.#volumes.add(whole, content);
+      if (whole.kind === "file") {
+        whole.sha256 = toHex(sha256(content));
+        whole.content = reference;
+      }
+      this.#members.set(whole.path, whole);
+    } else {
+      await this.#addStream(whole, content);
+    }
+    await this.#volumes.ready();
+  }
+
+  /**
+   * Ends the archive and stores its index.
+   *
+   * @returns The index, as it was stored.
+   * @throws What the storage failed with; nothing is left of the archive then.
+   */
+  async close(): Promise<VolumeIndex> {
+    let volumes: VolumeRecord[] = [];
+    try {
+      volumes = await this.#volumes.close();
+      const folder = folderOf(this.#key);
+      const bare = (name: string) => name.slice(folder.length);
+      const members = [...this.#members.values()];
+      for (const { content } of members) {
+        if (content !== undefined) content.volume = bare(content.volume);
+      }
+      const index = new VolumeIndex(
+        this.#codec,
+        volumes.map((record) => ({ ...record, name: bare(record.name) })),
+        members,
+      );
+      await this.#storage.put(indexName(this.#key), index.encode(), {
+        ifAbsent: true,
+      });
+      return index;
+    } catch (error) {
+      await this.abort(error);
+      for (const { name } of volumes) {
+        await this.#storage.delete(name).catch(() => {});
+      }
+      throw error;
+    }
+  }
+
+  /** Gives up; nothing is left of the archive. */
+  abort(reason?: unknown): Promise<void> {
+    return this.#volumes.abort(reason);
+  }
+
+  async #addStream(member: IndexedMember, source: ByteSource): Promise<void> {
+    const sum = createSha256();
+    const { path, size } = member;
+    const { reference, written } = await this.#volumes.addStream(
+      member,
+      summed(source, size, sum),
+    );
+    for (let left = size - written; left > 0; left -= 65536) {
+      sum.update(new Uint8Array(Math.min(left, 65536)));
+    }
+    member.sha256 = toHex(sum.digest());
+    member.content = reference;
+    this.#members.set(path, member);
+    if (written < size) {
+      throw new DeltarError(
+        "changed",
+        `its source ended after ${written} of ${size} bytes`,
+        { path },
+      );
+    }
+  }
+}
+
+/** Passes a source on, cut to `size` bytes, and sums it. */
+async function* summed(
+  source: ByteSource,
+  size: number,
+  sum: Sha256,
+): AsyncGenerator<Uint8Array> {
+  let left = size;
+  for await (const chunk of chunks(source)) {
+    const part = chunk.subarray(0, left);
+    sum.update(part);
+    left -= part.length;
+    yield part;
+  }
+}
+
+/** The part of a key up to its last slash. */
+export function folderOf(key: string): string {
+  return key.slice(0, key.lastIndexOf("/") + 1);
+}
+
+/** The object name of an archive's index. */
+export function indexName(key: string): string {
+  return `${key}.index.ndjson`;
+}

@@ -1,0 +1,51 @@
+import type { ByteSource } from "../bytes/source.ts";
+import type { Entry, Metadata, Skipped } from "../tree/entry.ts";
+
+/**
+ * Where extracted members go: a directory, or something else that holds a tree.
+ * Paths are relative, `/`-separated, and have no `.` or `..`; a folder may come
+ * after what is in it, or not at all. Whoever implements this does not write
+ * through symlinks that it was given, and fails with code `unsafe` instead.
+ */
+export interface TreeSink {
+  /** Makes a directory. */
+  directory(path: string, metadata: Metadata): void | Promise<void>;
+  /**
+   * Makes a file. If the source fails, the file must not appear.
+   */
+  file(
+    path: string,
+    source: ByteSource,
+    metadata: Metadata,
+  ): void | Promise<void>;
+  /** Makes a symlink; the target is what the archive says, be it what it may. */
+  symlink(
+    path: string,
+    target: string,
+    metadata: Metadata,
+  ): void | Promise<void>;
+  /** Makes `path` another name of `existing`, which was given before. */
+  hardLink(
+    path: string,
+    existing: string,
+    metadata: Metadata,
+  ): void | Promise<void>;
+  /** All was given. */
+  finish(): void | Promise<void>;
+}
+
+/** What a walk over a tree may be told. */
+export interface TreeWalkOptions {
+  /** Told of everything that is left out, and why. */
+  onSkip?: (skipped: Skipped) => void;
+  /** Ends the walk. */
+  signal?: AbortSignal;
+}
+
+/** Where members come from: a directory, or something else that holds a tree. */
+export interface TreeSource {
+  /** The entries, folders before what is in them. */
+  walk(options?: TreeWalkOptions): AsyncIterable<Entry>;
+  /** A file's content; a small one preferably in one piece. */
+  open(path: string): ByteSource;
+}

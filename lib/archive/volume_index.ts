@@ -1,0 +1,137 @@
+import { DeltarError } from "../bytes/errors.ts";
+import {
+  decodeEntry,
+  encodeEntry,
+  type HashedEntry,
+  isCount,
+} from "../tree/entry_line.ts";
+import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
+import type { CodecName } from "./codec.ts";
+import type { ContentReference } from "./content_reference.ts";
+import type { VolumeRecord } from "./object_writer.ts";
+
+const FORMAT = "deltar-volume-index";
+const VERSION = 1;
+const HASH = /^[0-9a-f]{64}$/;
+
+/** A member of an archive as the index knows it. */
+export interface IndexedMember extends HashedEntry {
+  /** Where a file's content lies; `volume` is a name as in `volumes`. */
+  content?: ContentReference;
+}
+
+/**
+ * What lies where in the volumes of an archive: with it, one file is read by
+ * one byte range, and checked. The archive can be read without it.
+ */
+export class VolumeIndex {
+  /** How the volumes are compressed. */
+  readonly codec: CodecName;
+  /** The volumes in order; names are those of files, without a folder. */
+  readonly volumes: readonly VolumeRecord[];
+  /** The members in the order they were added. */
+  readonly members: readonly IndexedMember[];
+  #byPath: Map<string, IndexedMember> | undefined;
+
+  /**
+   * Makes an index.
+   *
+   * @param codec How the volumes are compressed.
+   * @param volumes The volumes in order.
+   * @param members The members in order.
+   */
+  constructor(
+    codec: CodecName,
+    volumes: readonly VolumeRecord[],
+    members: readonly IndexedMember[],
+  ) {
+    this.codec = codec;
+    this.volumes = volumes;
+    this.members = members;
+  }
+
+  /** The member of a path, if there is one. */
+  get(path: string): IndexedMember | undefined {
+    this.#byPath ??= new Map(this.members.map((one) => [one.path, one]));
+    return this.#byPath.get(path);
+  }
+
+  /** The index as the bytes of its file; see docs/FORMAT.md. */
+  encode(): Uint8Array {
+    const { codec, volumes, members } = this;
+    const header = { codec, volumes, members: members.length };
+    return encodeLines(FORMAT, VERSION, header, this.#lines());
+  }
+
+  /**
+   * Reads the bytes of an index file; nothing in them is believed.
+   *
+   * @param bytes The whole file.
+   * @param object Its name, for messages.
+   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, or `unsupported`
+   * if it is of a newer format.
+   */
+  static decode(bytes: Uint8Array, object = "index"): VolumeIndex {
+    const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+    const { codec, volumes } = header;
+    if (codec !== "gzip" && codec !== "zstd") {
+      throw new DeltarError("unsupported", "an unknown codec", { object });
+    }
+    if (!Array.isArray(volumes) || !volumes.every(isRecord)) {
+      throw new DeltarError("corrupt", "an invalid list of volumes", {
+        object,
+      });
+    }
+    const members: IndexedMember[] = [];
+    for (const [line, offset] of lines) {
+      const member: IndexedMember = decodeEntry(line, object, offset);
+      if (member.kind === "file") {
+        member.content = decodeContent(line.content, volumes, object, offset);
+      }
+      members.push(member);
+    }
+    if (members.length !== header.members) {
+      throw new DeltarError("corrupt", "an index of too few or many members", {
+        object,
+      });
+    }
+    return new VolumeIndex(codec, volumes, members);
+  }
+
+  *#lines(): Generator<Line> {
+    const numbers = new Map(this.volumes.map(({ name }, n) => [name, n]));
+    for (const member of this.members) {
+      const line = encodeEntry(member);
+      if (member.content !== undefined) {
+        const { volume, offset, length, skip } = member.content;
+        line.content = { volume: numbers.get(volume), offset, length, skip };
+      }
+      yield line;
+    }
+  }
+}
+
+function isRecord(value: unknown): value is VolumeRecord {
+  const { name, size, sha256 } = (value ?? {}) as Record<string, unknown>;
+  return typeof name === "string" && name !== "" && !name.includes("/") &&
+    isCount(size) && typeof sha256 === "string" && HASH.test(sha256);
+}
+
+function decodeContent(
+  value: unknown,
+  volumes: VolumeRecord[],
+  object: string,
+  at: number,
+): ContentReference {
+  const { volume, offset, length, skip } = (value ?? {}) as Line;
+  if (
+    isCount(volume) && isCount(offset) && isCount(length) && isCount(skip) &&
+    volume < volumes.length && offset + length <= volumes[volume].size
+  ) {
+    return { volume: volumes[volume].name, offset, length, skip };
+  }
+  throw new DeltarError("corrupt", "a member outside of the volumes", {
+    object,
+    offset: at,
+  });
+}

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { lstatSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { codecFor } from "../../lib/archive/codec.ts";
+import type { TarMember } from "../../lib/archive/tar_member.ts";
+import { VolumeWriter } from "../../lib/archive/volume_writer.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { file, noise, special } from "./helpers.ts";
+import { has, run, withFolder } from "./peers.ts";
+
+const NAMES = [
+  "plain",
+  "-dash",
+  "--version",
+  "new\nline",
+  "back\\slash",
+  "quote'\"",
+  " space ",
+  "ünïcödé-\u{1F600}",
+  // The same letter in both normalisations.
+  "nfc-\u00e9",
+  "nfd-e\u0301",
+  "x".repeat(100),
+  "y".repeat(101),
+  "z".repeat(255),
+  `d/${"e".repeat(99)}`,
+  `${"f".repeat(155)}/${"g".repeat(100)}`,
+  `${"h".repeat(156)}/${"i".repeat(99)}`,
+  `${"long folder/".repeat(30)}${"ü".repeat(120)}`,
+];
+const TIMES = [
+  0n,
+  1n,
+  1_700_000_000_000_000_000n,
+  1_700_000_000_123_456_789n,
+  -1_500_000_000n,
+  8_589_934_592_000_000_000n,
+];
+const MODES = [0o644, 0o600, 0o755, 0o444, 0o4755, 0o1777];
+
+function* members(): Generator<[TarMember, Uint8Array]> {
+  let n = 0;
+  for (const path of NAMES) {
+    const content = noise(n * 700, n + 1);
+    const mtime = TIMES[n % TIMES.length];
+    const mode = MODES[n % MODES.length];
+    yield [file(path, content.length, { mtime, mode }), content];
+    n += 1;
+  }
+  const nothing = new Uint8Array();
+  yield [special("dir", "directory"), nothing];
+  yield [special(`${"folder/".repeat(40)}deep`, "directory"), nothing];
+  yield [special("link", "symlink", "plain"), nothing];
+  yield [special("dangling", "symlink", "/no/where"), nothing];
+  yield [special("far", "symlink", "ü/".repeat(100)), nothing];
+  yield [special("hard", "hardlink", "plain"), nothing];
+  yield [special("hard-long", "hardlink", "z".repeat(255)), nothing];
+  yield [file("last", 5000, { uid: 3_000_000, gid: 3_000_000 }), noise(5000)];
+}
+
+async function write(name: "gzip" | "zstd"): Promise<Uint8Array> {
+  const storage = new MemoryStorage();
+  const volumes = new VolumeWriter({
+    storage,
+    name: () => "volume",
+    codec: codecFor(name),
+    volumeSize: 1e9,
+    frameSize: 4096,
+  });
+  for (const [member, content] of members()) volumes.add(member, content);
+  await volumes.close();
+  return storage.objects.get("volume")!;
+}
+
+for (
+  const [name, extension, listing, extraction] of [
+    ["gzip", "tgz", "-tvzf", "-xzf"],
+    ["zstd", "tar.zst", "--zstd -tvf", "--zstd -xf"],
+  ] as const
+) {
+  test(`GNU tar lists and extracts ${extension} volumes`, async (context) => {
+    if (!has(context, "tar") || (name === "zstd" && !has(context, "zstd"))) {
+      return;
+    }
+    await withFolder(async (folder) => {
+      const archive = join(folder, `volume.${extension}`);
+      writeFileSync(archive, await write(name));
+      const list = run("tar", [
+        ...listing.split(" "),
+        archive,
+        "--full-time",
+        "--numeric-owner",
+        "--quoting-style=literal",
+        "--show-transformed-names",
+      ]);
+      for (const [{ path, kind, size, mtime }] of members()) {
+        assert.ok(list.includes(` ${path}`), path);
+        if (kind !== "file" || mtime < 0n) continue;
+        const line = list.split("\n").find((one) =>
+          one.includes(` ${path.split("\n")[0]}`) && one.startsWith("-")
+        )!;
+        assert.ok(line.includes(` ${size} `), line);
+      }
+      const out = join(folder, "out");
+      mkdirSync(out);
+      run("tar", [
+        ...extraction.split(" "),
+        archive,
+        "-p",
+        "--no-same-owner",
+        "-C",
+        out,
+      ]);
+      checkTree(out);
+    });
+  });
+
+  test(`bsdtar extracts ${extension} volumes`, async (context) => {
+    if (!has(context, "bsdtar")) return;
+    await withFolder(async (folder) => {
+      const archive = join(folder, `volume.${extension}`);
+      writeFileSync(archive, await write(name));
+      const out = join(folder, "out");
+      mkdirSync(out);
+      run("bsdtar", ["-xpf", archive, "--no-same-owner", "-C", out]);
+      checkTree(out);
+    });
+  });
+}
+
+/** Compares what a tar extracted with what was written. */
+function checkTree(out: string): void {
+  for (const [member, content] of members()) {
+    const { path, kind } = member;
+    const place = join(out, path);
+    const stat = lstatSync(place, { bigint: true });
+    if (kind === "directory") {
+      assert.ok(stat.isDirectory(), path);
+      assert.equal(stat.mode & 0o7777n, BigInt(member.mode));
+      assert.equal(stat.mtimeNs, member.mtime, path);
+    } else if (kind === "symlink") {
+      assert.equal(readlinkSync(place), member.target);
+    } else if (kind === "hardlink") {
+      const first = lstatSync(join(out, member.target!), { bigint: true });
+      assert.equal(stat.ino, first.ino);
+    } else {
+      assert.equal(Number(stat.mode & 0o7777n), member.mode, path);
+      assert.equal(stat.mtimeNs, member.mtime, path);
+      assert.ok(readFileSync(place).equals(content), path);
+    }
+  }
+}
+
+test("GNU tar reads a member beyond 8 GiB", async (context) => {
+  if (!process.env.SLOW) return context.skip("only with SLOW=1");
+  if (!has(context, "tar") || !has(context, "zstd")) return;
+  const storage = new MemoryStorage();
+  const size = 9 * 1024 ** 3 + 3;
+  const volumes = new VolumeWriter({
+    storage,
+    name: () => "volume",
+    codec: codecFor("zstd"),
+    volumeSize: 1e6,
+  });
+  const zeros = new Uint8Array(1024 * 1024);
+  const source = (function* () {
+    for (let left = size; left > 0; left -= zeros.length) {
+      yield zeros.subarray(0, left);
+    }
+  })();
+  await volumes.addStream(file("large", size), source);
+  volumes.add(file("after", 3), new Uint8Array([1, 2, 3]));
+  await volumes.close();
+  await withFolder(async (folder) => {
+    const archive = join(folder, "volume.tar.zst");
+    const [, volume] = [...storage.objects][0];
+    writeFileSync(archive, volume);
+    const list = run("tar", ["--zstd", "-tvf", archive]);
+    assert.match(list, new RegExp(` ${size} .* large\n`));
+    assert.match(list, / 3 .* after\n/);
+  });
+});
