@@ -13,15 +13,15 @@ import type {
 
 /** How much of an object is read at a time, in bytes. */
 const READ_SIZE = 1 << 20;
-/** Objects that are being written; a crash leaves nothing elsewhere. */
-const TEMPORARY = "tmp";
+/** How files that are being written start; no object's name does. */
+const TEMPORARY = ".deltar-";
 
 /**
  * A folder on a local or mounted disk; each object is a file under its name.
  * The folder is made when the first object is stored.
  *
- * An object is written under `tmp/`, flushed to the disk, and then given its
- * name in one step, so a crash leaves at most a file in `tmp/`.
+ * An object is written as `.deltar-…` beside its place, flushed to the disk,
+ * and then given its name in one step, so a crash leaves at most such a file.
  *
  * @example Store and list
  * ```ts
@@ -88,15 +88,9 @@ export class LocalStorage implements Storage {
     options: PutOptions = {},
   ): Promise<void> {
     const target = this.#file(name);
-    const temporary = path.join(
-      this.location,
-      TEMPORARY,
-      `${name.replaceAll("/", "_")}.${crypto.randomUUID()}`,
-    );
-    attempt(name, () => {
-      fs.mkdirSync(path.dirname(temporary), { recursive: true });
-      makeFolder(path.dirname(target));
-    });
+    const folder = path.dirname(target);
+    const temporary = path.join(folder, TEMPORARY + crypto.randomUUID());
+    attempt(name, () => makeFolder(folder));
     try {
       await this.#write(temporary, source, options.signal);
       if (options.ifAbsent) {
@@ -105,7 +99,7 @@ export class LocalStorage implements Storage {
       } else {
         fs.renameSync(temporary, target);
       }
-      syncFolder(path.dirname(target));
+      syncFolder(folder);
     } catch (error) {
       fs.rmSync(temporary, { force: true });
       throw translate(name, error);
@@ -130,9 +124,10 @@ export class LocalStorage implements Storage {
     const all = folder.startsWith(prefix);
     if (!all && !prefix.startsWith(folder)) return;
     for (const entry of this.#read(folder)) {
+      if (entry.name.startsWith(".")) continue;
       const name = folder + entry.name;
       if (entry.isDirectory()) {
-        if (name !== TEMPORARY) yield* this.#listFolder(`${name}/`, prefix);
+        yield* this.#listFolder(`${name}/`, prefix);
       } else if (name.startsWith(prefix)) {
         const stat = attempt(
           name,
@@ -174,9 +169,6 @@ export class LocalStorage implements Storage {
 
   #file(name: string): string {
     checkName(name);
-    if (name === TEMPORARY || name.startsWith(`${TEMPORARY}/`)) {
-      throw new TypeError(`names under ${TEMPORARY}/ are reserved: ${name}`);
-    }
     return path.join(this.location, name);
   }
 }

@@ -1,4 +1,4 @@
-const SEGMENT = /^[A-Za-z0-9._~-]+$/;
+const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
 
 /**
  * Refuses what is not an object name as `Storage` defines it, before it can
@@ -8,7 +8,7 @@ const SEGMENT = /^[A-Za-z0-9._~-]+$/;
  */
 export function checkName(name: string): void {
   for (const segment of name.split("/")) {
-    if (!SEGMENT.test(segment) || segment === "." || segment === "..") {
+    if (!SEGMENT.test(segment)) {
       throw new TypeError(`not an object name: ${JSON.stringify(name)}`);
     }
   }

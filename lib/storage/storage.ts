@@ -28,8 +28,8 @@ export interface PutOptions {
 
 /**
  * Where bytes live: a flat space of immutable, named objects. Names are
- * `/`-separated segments of ASCII letters, digits and `.`, `-`, `_`, `~`, none
- * of them `.` or `..`.
+ * `/`-separated segments that do not start with `.` and hold no backslash and
+ * no control character.
  *
  * Whoever implements this promises:
  *

@@ -8,9 +8,9 @@ import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Metadata } from "./entry.ts";
 import { fileError } from "./file.ts";
-import { checkPath, parentPath } from "./path.ts";
+import { checkPath, comparePaths, parentPath } from "./path.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
-import { setTimes } from "./stat.ts";
+import { type FileStat, lstat, setTimes } from "./stat.ts";
 import { STAGE_PREFIX } from "./walker.ts";
 
 /** What a file's content has to be. */
@@ -34,8 +34,8 @@ export class TreeWriter {
   readonly root: string;
   /** Folders known to be real ones, not links. */
   readonly #folders = new Set<string>();
-  /** Folders to be given their state when all is in them. */
-  readonly #pending: [path: string, metadata: Metadata][] = [];
+  /** The state that folders get, or get back, when all is in them. */
+  readonly #pending = new Map<string, Metadata>();
   readonly #owned: boolean;
   #count = 0;
 
@@ -47,7 +47,10 @@ export class TreeWriter {
   constructor(root: string) {
     this.root = os.resolve(root);
     this.#owned = process.getuid?.() === 0;
-    this.#attempt("", () => fs.mkdirSync(this.root, { recursive: true }));
+    this.#attempt("", () => {
+      const made = fs.mkdirSync(this.root, { recursive: true });
+      if (made === undefined) this.#keep("", lstat(fs.realpathSync(this.root)));
+    });
     this.#folders.add("");
   }
 
@@ -58,9 +61,10 @@ export class TreeWriter {
   directory(path: string, metadata: Metadata): void {
     if (path !== "") {
       checkPath(path);
-      this.#enter(path);
+      this.#enter(parentPath(path));
+      this.#enter(path, 0o700);
     }
-    this.#pending.push([path, metadata]);
+    this.#pending.set(path, metadata);
   }
 
   /**
@@ -134,7 +138,7 @@ export class TreeWriter {
     const place = this.#place(path);
     this.#attempt(path, () => {
       const stat = fs.lstatSync(place);
-      if (stat.isDirectory()) this.#pending.push([path, metadata]);
+      if (stat.isDirectory()) this.#pending.set(path, metadata);
       else if (stat.isSymbolicLink()) setTimes(place, metadata.mtime);
       else this.#setMetadata(place, metadata);
     });
@@ -148,15 +152,29 @@ export class TreeWriter {
       else fs.unlinkSync(place);
     });
     this.#folders.delete(path);
+    this.#pending.delete(path);
+  }
+
+  /**
+   * Gives a file that was written elsewhere on the same disk its name here.
+   *
+   * @param path The path below the root.
+   * @param from A path of the operating system.
+   */
+  adopt(path: string, from: string): void {
+    const place = this.#place(path);
+    this.#attempt(path, () => fs.renameSync(from, place));
   }
 
   /** Gives the directories their mode, time and owner, the deepest first. */
   finish(): void {
-    for (const [path, metadata] of this.#pending.reverse()) {
+    const deepestFirst = [...this.#pending]
+      .sort(([left], [right]) => comparePaths(right, left));
+    for (const [path, metadata] of deepestFirst) {
       const place = os.join(this.root, path);
       this.#attempt(path, () => this.#setMetadata(place, metadata));
     }
-    this.#pending.length = 0;
+    this.#pending.clear();
   }
 
   /** Where a path is on the disk, once the folders above it are real. */
@@ -167,20 +185,27 @@ export class TreeWriter {
   }
 
   /** Makes a folder and those above it; a link in their place is refused. */
-  #enter(path: string): void {
+  #enter(path: string, mode = 0o777): void {
     if (this.#folders.has(path)) return;
     this.#enter(parentPath(path));
     this.#attempt(path, () => {
       const place = `${this.root}/${path}`;
-      const stat = fs.lstatSync(place, { throwIfNoEntry: false });
-      if (stat === undefined) fs.mkdirSync(place, 0o700);
-      else if (!stat.isDirectory()) {
-        throw new DeltarError("unsafe", "a file or link is in the way", {
-          path,
-        });
-      }
+      const there = fs.lstatSync(place, { throwIfNoEntry: false });
+      if (there === undefined) fs.mkdirSync(place, mode);
+      else this.#keep(path, lstat(place));
     });
     this.#folders.add(path);
+  }
+
+  /** Has an existing folder keep its state, whatever is written into it. */
+  #keep(path: string, stat: FileStat): void {
+    if (stat.kind !== "directory") {
+      throw new DeltarError("unsafe", "a file or link is in the way", { path });
+    }
+    if (!this.#owned && (stat.mode & 0o300) !== 0o300) {
+      fs.chmodSync(os.join(this.root, path), stat.mode | 0o700);
+    }
+    if (!this.#pending.has(path)) this.#pending.set(path, stat);
   }
 
   /** A name in the same folder, so that a rename is one step. */

@@ -1,0 +1,190 @@
+import * as fs from "node:fs";
+import { resolve } from "node:path";
+import { checkAborted } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import type { ByteSource } from "../bytes/source.ts";
+import { patchParts } from "../delta/patch.ts";
+import { type Change, type DiffIndex, pathOf } from "../tree/diff_index.ts";
+import type { HashedEntry } from "../tree/entry_line.ts";
+import { FileAccess } from "../tree/file_access.ts";
+import { readPieces } from "../tree/read_file.ts";
+import { TreeWriter } from "../tree/tree_writer.ts";
+import { STAGE_PREFIX } from "../tree/walker.ts";
+import { checkBase } from "./check_base.ts";
+import { contentOf } from "./diff_data.ts";
+import { memberName } from "./member_name.ts";
+import { plainTar } from "./plain_tar.ts";
+import { readTar, type TarEntry } from "./tar_reader.ts";
+
+/** How to apply a difference. */
+export interface ApplyOptions {
+  /** Stops the work with an error of code `aborted`; until then nothing changed. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Makes in a directory what a `DiffIndex` says, with the content of its
+ * archive.
+ *
+ * Everything is prepared and checked first: the directory has to be in the old
+ * state wherever something changes, the archive has to hold all content, and
+ * each result has to have the SHA-256 that was stored. Only then is anything
+ * changed: what goes is removed, what comes takes its name in one step each.
+ *
+ * @param base The directory in the old state.
+ * @param diff What changed.
+ * @param archive The archive that `DiffData` wrote, a path of the operating
+ * system.
+ * @throws {DeltarError} `mismatch` if the directory is not in the old state;
+ * `corrupt`, `truncated` or `not-found` if the archive is damaged or lacks
+ * content. Nothing in the directory is changed then.
+ */
+export async function applyDiff(
+  base: string,
+  diff: DiffIndex,
+  archive: string,
+  options: ApplyOptions = {},
+): Promise<void> {
+  const root = resolve(base);
+  checkBase(root, diff);
+  const stage = fs.mkdtempSync(`${root}/${STAGE_PREFIX}`);
+  try {
+    const staged = await new Staging(root, stage, diff).fill(archive, options);
+    checkAborted(options.signal);
+    commit(root, diff, staged);
+  } finally {
+    fs.rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+/** The new files of a difference, prepared in a folder of their own. */
+class Staging {
+  readonly #root: string;
+  readonly #stage: string;
+  readonly #writer: TreeWriter;
+  /** What is to be made, by path. */
+  readonly #wanted = new Map<string, Change & { entry: HashedEntry }>();
+  /** The names that a member may have, and the path each is for. */
+  readonly #members = new Map<string, { path: string; delta: boolean }>();
+  readonly #done = new Map<string, string>();
+
+  constructor(root: string, stage: string, diff: DiffIndex) {
+    this.#root = root;
+    this.#stage = stage;
+    this.#writer = new TreeWriter(stage);
+    for (const change of diff.changes) {
+      const content = contentOf(change);
+      const path = pathOf(change);
+      if (content !== undefined) {
+        for (const names of ["hash", "path"] as const) {
+          this.#expect(memberName(path, "whole", names), path, false);
+          this.#expect(memberName(path, "delta", names), path, true);
+        }
+        this.#wanted.set(path, change as Change & { entry: HashedEntry });
+      }
+    }
+    for (const change of diff.changes) {
+      if ("from" in change && change.from !== undefined) {
+        this.#wanted.set(pathOf(change), change);
+      }
+    }
+  }
+
+  /** Prepares all files, and gives where each lies. */
+  async fill(
+    archive: string,
+    options: ApplyOptions,
+  ): Promise<Map<string, string>> {
+    for await (const entry of readTar(plainTar(archive), { object: archive })) {
+      checkAborted(options.signal);
+      await this.#takeMember(entry, archive);
+    }
+    for (const [path, change] of this.#wanted) {
+      checkAborted(options.signal);
+      if ("from" in change && change.from !== undefined) {
+        await this.#write(
+          change.entry,
+          readPieces(`${this.#root}/${change.from}`),
+        );
+      } else if (!this.#done.has(path)) {
+        throw new DeltarError(
+          "not-found",
+          "its content is not in the archive",
+          {
+            object: archive,
+            path,
+          },
+        );
+      }
+    }
+    return this.#done;
+  }
+
+  #expect(name: string, path: string, delta: boolean): void {
+    this.#members.set(name, { path, delta });
+  }
+
+  async #takeMember(found: TarEntry, archive: string): Promise<void> {
+    const { member, body, offset } = found;
+    const expected = this.#members.get(member.path);
+    if (expected === undefined || this.#done.has(expected.path)) {
+      throw new DeltarError("corrupt", "a member that no change asks for", {
+        object: archive,
+        path: member.path,
+        offset,
+      });
+    }
+    const { path, delta } = expected;
+    const { entry } = this.#wanted.get(path)!;
+    if (!delta) return await this.#write(entry, body);
+    const basis = new FileAccess(`${this.#root}/${path}`);
+    try {
+      const options = {
+        maxSize: entry.size,
+        object: `${archive}: ${member.path}`,
+      };
+      await this.#write(entry, patchParts(basis, body, options));
+    } finally {
+      basis.close();
+    }
+  }
+
+  async #write(entry: HashedEntry, source: ByteSource): Promise<void> {
+    const { path, size, sha256 } = entry;
+    await this.#writer.file(path, source, entry, { size, sha256: sha256! });
+    this.#done.set(path, `${this.#stage}/${path}`);
+  }
+}
+
+/** Removes what goes, the deepest first, then puts what comes. */
+function commit(
+  root: string,
+  diff: DiffIndex,
+  staged: Map<string, string>,
+): void {
+  const writer = new TreeWriter(root);
+  for (const change of [...diff.changes].reverse()) {
+    const gone = change.change === "deleted" ||
+      change.change === "updated" && change.before.kind !== change.entry.kind;
+    if (gone) writer.remove(pathOf(change));
+  }
+  for (const change of diff.changes) {
+    if (change.change === "deleted") continue;
+    const { entry } = change;
+    if (entry.kind === "directory") writer.directory(entry.path, entry);
+    else if (change.change === "touched") writer.touch(entry.path, entry);
+    else if (entry.kind === "symlink") {
+      writer.symlink(entry.path, entry.target!, entry);
+    } else if (entry.kind === "file") {
+      writer.adopt(entry.path, staged.get(entry.path)!);
+    }
+  }
+  // A link's first name may come later than the files it was renamed with.
+  for (const change of diff.changes) {
+    if (change.change === "deleted" || change.change === "touched") continue;
+    const { entry } = change;
+    if (entry.kind === "hardlink") writer.hardLink(entry.path, entry.target!);
+  }
+  writer.directory("", diff.root);
+  writer.finish();
+}

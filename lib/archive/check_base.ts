@@ -1,0 +1,120 @@
+import * as fs from "node:fs";
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { createSha256 } from "../bytes/sha256.ts";
+import { type DiffIndex, pathOf } from "../tree/diff_index.ts";
+import type { HashedEntry } from "../tree/entry_line.ts";
+import { parentPath } from "../tree/path.ts";
+import { readPieces } from "../tree/read_file.ts";
+import { lstat } from "../tree/stat.ts";
+
+/**
+ * Refuses a directory that is not in the state a difference starts from:
+ * whatever it would change, remove or copy has to be what it was, and what it
+ * would create must not be there. So no byte is lost that is not in a backup.
+ *
+ * @param root The directory.
+ * @param diff The difference that is to be applied.
+ * @throws {DeltarError} `mismatch`, with the path; `unsafe` if a folder on the
+ * way is a link.
+ */
+export function checkBase(root: string, diff: DiffIndex): void {
+  const sums = new Map<string, string>();
+  const gone = new Set<string>();
+  /** Files and links that become folders, in which there is nothing yet. */
+  const opened = new Set<string>();
+  const expectSum = (path: string, sha256: string) => {
+    const place = `${root}/${path}`;
+    let sum = sums.get(path);
+    if (sum === undefined) sums.set(path, sum = sumOf(place));
+    if (sum !== sha256) fail(path, "its content is another");
+  };
+  for (const change of diff.changes) {
+    const path = pathOf(change);
+    if (change.change === "deleted") gone.add(path);
+    if ("before" in change) {
+      checkEntry(root, change.before);
+      if (change.before.sha256 !== undefined && change.change !== "touched") {
+        expectSum(path, change.before.sha256);
+      }
+      if (change.change === "updated") {
+        if (change.before.kind === "directory") gone.add(path);
+        else if (change.entry.kind === "directory") opened.add(path);
+      }
+    } else if (!isBelow(path, opened) && kindAt(root, path) !== undefined) {
+      fail(path, "it is there already");
+    }
+    if ("from" in change && change.from !== undefined) {
+      checkFolders(root, change.from);
+      expectSum(change.from, change.entry.sha256 ?? "");
+    }
+  }
+  for (const path of gone) checkEmptied(root, path, gone);
+}
+
+function checkEntry(root: string, before: HashedEntry): void {
+  const { path, kind } = before;
+  const wanted = kind === "hardlink" ? "file" : kind;
+  const found = kindAt(root, path);
+  if (found !== wanted) {
+    fail(path, found === undefined ? "it is absent" : `it is a ${found} now`);
+  }
+  if (
+    kind === "symlink" && fs.readlinkSync(`${root}/${path}`) !== before.target
+  ) {
+    fail(path, "it points elsewhere");
+  }
+}
+
+/** What is at a path, links not followed; `undefined` if nothing. */
+function kindAt(root: string, path: string): string | undefined {
+  checkFolders(root, path);
+  try {
+    return lstat(`${root}/${path}`).kind;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** Refuses a way through a link. */
+function checkFolders(root: string, path: string): void {
+  for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
+    const stat = fs.lstatSync(`${root}/${at}`, { throwIfNoEntry: false });
+    if (stat?.isSymbolicLink()) {
+      throw new DeltarError("unsafe", "a link is on the way", { path });
+    }
+  }
+}
+
+function isBelow(path: string, folders: Set<string>): boolean {
+  for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
+    if (folders.has(at)) return true;
+  }
+  return false;
+}
+
+/** A folder that goes must hold nothing but what goes. */
+function checkEmptied(root: string, path: string, gone: Set<string>): void {
+  if (kindAt(root, path) !== "directory") return;
+  for (const name of fs.readdirSync(`${root}/${path}`)) {
+    if (!gone.has(`${path}/${name}`)) {
+      fail(`${path}/${name}`, "it is there, in a folder that goes");
+    }
+  }
+}
+
+function sumOf(place: string): string {
+  const sum = createSha256();
+  for (const piece of readPieces(place)) sum.update(piece);
+  return toHex(sum.digest());
+}
+
+function fail(path: string, what: string): never {
+  throw new DeltarError(
+    "mismatch",
+    `the directory is not in the state this difference starts from: ${what}`,
+    { path },
+  );
+}

@@ -1,0 +1,245 @@
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+import { chooseBlockSize } from "../delta/block_size.ts";
+import { deltaBytes } from "../delta/delta.ts";
+import { FileScan } from "../delta/file_scan.ts";
+import { signBytes } from "../delta/sign.ts";
+import type { Signature } from "../delta/signature.ts";
+import type { DirIndex, IndexEntry } from "../tree/dir_index.ts";
+import {
+  type FileFacts,
+  type FileReader,
+  SIGNATURE_MINIMUM,
+} from "../tree/file_reader.ts";
+import { WHOLE_LIMIT } from "../tree/read_file.ts";
+import { Spool } from "../tree/spool.ts";
+import type { ContentReference } from "./content_reference.ts";
+import { memberName, type MemberNames } from "./member_name.ts";
+import type { TarMember } from "./tar_member.ts";
+import type { VolumeWriter } from "./volume_writer.ts";
+
+/** How the content of a file was stored. */
+export interface StoredContent {
+  /** A whole file, or a delta against the file of this path before. */
+  form: "whole" | "delta";
+  /** The length of what was stored, in bytes. */
+  size: number;
+  /** Where it lies; filled in when the writer is closed. */
+  reference: ContentReference;
+}
+
+/** How to pack. */
+export interface DataPackerOptions {
+  /** Where the members go. */
+  writer: VolumeWriter;
+  /** What was there before: its content needs no storing again. */
+  previous: DirIndex;
+  /** How members are named. Default: `hash`. */
+  names?: MemberNames;
+  /** Files of fewer bytes get no signature, in bytes. Default: 4096. */
+  signatureMinimum?: number;
+  /**
+   * The signature to store an updated file's delta against; `undefined` has
+   * it stored whole. By default the one in `previous`.
+   */
+  basis?: (
+    before: IndexEntry,
+  ) => Signature | undefined | Promise<Signature | undefined>;
+}
+
+/** A delta of more than this part of the file would not pay. */
+const MOST_DELTA = 0.5;
+
+/**
+ * Stores the content of the files that an index reads, in the same pass: a
+ * new file whole under `created/`, a changed one as a delta under `updated/`
+ * if that pays, and nothing where the content was there before.
+ */
+export class DataPacker implements FileReader {
+  /** What was stored, by path. */
+  readonly stored: Map<string, StoredContent> = new Map();
+  readonly #writer: VolumeWriter;
+  readonly #previous: DirIndex;
+  readonly #names: MemberNames;
+  readonly #minimum: number;
+  readonly #basis: NonNullable<DataPackerOptions["basis"]>;
+  #largeSizes: Set<number> | undefined;
+
+  /** Makes a packer that writes into `options.writer`; it does not close it. */
+  constructor(options: DataPackerOptions) {
+    this.#writer = options.writer;
+    this.#previous = options.previous;
+    this.#names = options.names ?? "hash";
+    this.#minimum = options.signatureMinimum ?? SIGNATURE_MINIMUM;
+    this.#basis = options.basis ?? ((before) => before.signature);
+  }
+
+  /** See {@linkcode FileReader.ready}. */
+  ready(): Promise<void> | undefined {
+    return this.#writer.ready();
+  }
+
+  /** See {@linkcode FileReader.whole}. */
+  whole(
+    entry: IndexEntry,
+    bytes: Uint8Array,
+    before: IndexEntry | undefined,
+  ): FileFacts | Promise<FileFacts> {
+    const sum = toHex(sha256(bytes));
+    const facts: FileFacts = { size: bytes.length, sha256: sum };
+    const known = this.#previous.findContent(sum);
+    if (bytes.length >= this.#minimum) {
+      facts.signature = known?.signature ?? signBytes(bytes);
+    }
+    // Empty content says nothing of where it comes from; it is stored anew.
+    const isOld = bytes.length === 0 ? before?.size === 0 : known !== undefined;
+    if (isOld) return facts;
+    const basis = before && this.#basis(before);
+    if (basis instanceof Promise) {
+      return basis.then((signature) => {
+        this.#storeBytes(entry, bytes, signature);
+        return facts;
+      });
+    }
+    this.#storeBytes(entry, bytes, basis);
+    return facts;
+  }
+
+  /** See {@linkcode FileReader.pieces}. */
+  async pieces(
+    entry: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+    before: IndexEntry | undefined,
+  ): Promise<FileFacts> {
+    const basis = before && await this.#basis(before);
+    if (basis !== undefined) {
+      const facts = await this.#storeDelta(entry, open, basis);
+      if (facts !== undefined) return facts;
+    } else if (this.#mayBeKnown(entry.size)) {
+      const facts = await this.#findKnown(open);
+      if (facts !== undefined) return facts;
+    }
+    return await this.#storePieces(entry, open);
+  }
+
+  #storeBytes(
+    entry: IndexEntry,
+    bytes: Uint8Array,
+    basis: Signature | undefined,
+  ): void {
+    if (basis !== undefined && bytes.length > 0) {
+      const delta = deltaBytes(basis, bytes);
+      if (delta.length <= bytes.length * MOST_DELTA) {
+        return this.#store(entry, "delta", delta);
+      }
+    }
+    this.#store(entry, "whole", bytes);
+  }
+
+  #store(
+    entry: IndexEntry,
+    form: StoredContent["form"],
+    bytes: Uint8Array,
+  ): void {
+    const member = this.#member(entry, form, bytes.length);
+    const reference = this.#writer.add(member, bytes);
+    this.stored.set(entry.path, { form, size: bytes.length, reference });
+  }
+
+  /** One pass for hash, delta and new signature; none if it does not pay. */
+  async #storeDelta(
+    entry: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+    basis: Signature,
+  ): Promise<FileFacts | undefined> {
+    const most = entry.size * MOST_DELTA;
+    const spool = new Spool();
+    try {
+      const scan = new FileScan({
+        basis,
+        blockSize: chooseBlockSize(entry.size),
+        size: entry.size,
+        onDelta: (bytes) => spool.write(bytes),
+      });
+      for (const piece of open()) {
+        await scan.push(piece);
+        if (spool.size > most) return undefined;
+      }
+      const { size, sha256, signature } = await scan.finish();
+      if (spool.size > most) return undefined;
+      const facts = { size, sha256: toHex(sha256), signature };
+      if (this.#previous.findContent(facts.sha256) === undefined) {
+        const member = this.#member(entry, "delta", spool.size);
+        const { reference } = await this.#writer.addStream(
+          member,
+          spool.read(),
+        );
+        const stored = { form: "delta", size: spool.size, reference } as const;
+        this.stored.set(entry.path, stored);
+      }
+      return facts;
+    } finally {
+      spool.dispose();
+    }
+  }
+
+  /** Whether a large file of this size was there before, perhaps this one. */
+  #mayBeKnown(size: number): boolean {
+    this.#largeSizes ??= new Set(
+      this.#previous.entries
+        .filter((entry) => entry.size > WHOLE_LIMIT)
+        .map((entry) => entry.size),
+    );
+    return this.#largeSizes.has(size);
+  }
+
+  async #findKnown(
+    open: () => Iterable<Uint8Array>,
+  ): Promise<FileFacts | undefined> {
+    const scan = new FileScan();
+    for (const piece of open()) await scan.push(piece);
+    const result = await scan.finish();
+    const known = this.#previous.findContent(toHex(result.sha256));
+    if (known === undefined) return undefined;
+    const { size, sha256, signature } = known;
+    return { size, sha256: sha256!, ...(signature && { signature }) };
+  }
+
+  async #storePieces(
+    entry: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+  ): Promise<FileFacts> {
+    const scan = new FileScan({
+      blockSize: chooseBlockSize(entry.size),
+      size: entry.size,
+    });
+    const source = async function* () {
+      for (const piece of open()) {
+        await scan.push(piece);
+        yield piece;
+      }
+    };
+    const member = this.#member(entry, "whole", entry.size);
+    const { reference } = await this.#writer.addStream(member, source());
+    const { size, sha256, signature } = await scan.finish();
+    this.stored.set(entry.path, { form: "whole", size, reference });
+    return { size, sha256: toHex(sha256), signature };
+  }
+
+  #member(
+    entry: IndexEntry,
+    form: StoredContent["form"],
+    size: number,
+  ): TarMember {
+    return {
+      path: memberName(entry.path, form, this.#names),
+      kind: "file",
+      size,
+      mode: entry.mode & 0o777,
+      // Whole seconds need no extended header; the index has the rest.
+      mtime: entry.mtime - entry.mtime % 1_000_000_000n,
+      uid: entry.uid,
+      gid: entry.gid,
+    };
+  }
+}

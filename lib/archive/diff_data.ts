@@ -1,0 +1,181 @@
+import { basename, dirname, resolve } from "node:path";
+import { DeltarError } from "../bytes/errors.ts";
+import { LocalStorage } from "../storage/local.ts";
+import type { Storage } from "../storage/storage.ts";
+import { type Change, DiffIndex } from "../tree/diff_index.ts";
+import { DirIndex, type IndexEntry } from "../tree/dir_index.ts";
+import type { HashedEntry } from "../tree/entry_line.ts";
+import type { IndexOptions } from "../tree/index_tree.ts";
+import { readPieces, readWhole, WHOLE_LIMIT } from "../tree/read_file.ts";
+import type { Walker } from "../tree/walker.ts";
+import { codecFor, type CodecName } from "./codec.ts";
+import { DataPacker } from "./data_packer.ts";
+import type { MemberNames } from "./member_name.ts";
+import { VolumeWriter } from "./volume_writer.ts";
+
+/** How to write a data archive. */
+export interface DiffDataOptions {
+  /** The compression. Default: `gzip`, which makes a `.tgz`. */
+  codec?: CodecName;
+  /** How members are named. Default: `hash`. */
+  names?: MemberNames;
+  /** Stops the work with an error of code `aborted`; no archive appears. */
+  signal?: AbortSignal;
+}
+
+/**
+ * The content that a `DiffIndex` needs, as a tar archive with two folders:
+ * `created/` holds whole files, `updated/` holds deltas that `rdiff patch`
+ * applies to the old files.
+ *
+ * @example Store what changed, and make the change elsewhere
+ * ```ts
+ * import { applyDiff, DiffData, DiffIndex, Dir, DirIndex } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ * import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   writeFileSync(`${folder}/a.txt`, "hello");
+ *   const before = await DirIndex.of(new Dir(folder));
+ *   cpSync(folder, `${folder}-copy`, { recursive: true });
+ *   writeFileSync(`${folder}/a.txt`, "hello, world");
+ *   const after = await DirIndex.of(new Dir(folder));
+ *   const diff = DiffIndex.compute(after, before);
+ *   await new DiffData(diff, new Dir(folder), before).createArchive("example.tgz");
+ *   await applyDiff(`${folder}-copy`, diff, "example.tgz");
+ *   assert.equal(readFileSync(`${folder}-copy/a.txt`, "utf8"), "hello, world");
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ *   rmSync(`${folder}-copy`, { recursive: true });
+ *   rmSync("example.tgz");
+ * }
+ * ```
+ */
+export class DiffData {
+  readonly #diff: DiffIndex;
+  readonly #dir: Walker;
+  readonly #previous: DirIndex;
+
+  /**
+   * Names what is to be stored.
+   *
+   * @param diff What changed.
+   * @param dir The directory in its new state.
+   * @param previous The old state, whose block checksums the deltas are made
+   * against; without it changed files are stored whole.
+   */
+  constructor(diff: DiffIndex, dir: Walker, previous?: DirIndex) {
+    this.#diff = diff;
+    this.#dir = dir;
+    this.#previous = previous ?? DirIndex.empty();
+  }
+
+  /**
+   * Writes the archive; it appears whole or not at all.
+   *
+   * @param file A path of the operating system, usually ending in `.tgz`.
+   * @param options How to write it.
+   * @throws {DeltarError} `changed` if a file is no longer what `diff` says.
+   */
+  async createArchive(
+    file: string,
+    options: DiffDataOptions = {},
+  ): Promise<void> {
+    await writeArchive(file, this.#previous, options, async (packer) => {
+      for (const change of this.#diff.changes) {
+        const entry = contentOf(change);
+        if (entry === undefined) continue;
+        await this.#pack(packer, entry);
+        await packer.ready();
+      }
+    });
+  }
+
+  /**
+   * Index, difference and archive in one pass, so that each file is read once.
+   *
+   * @param dir The directory in its new state.
+   * @param previous The old state; `DirIndex.empty()` for a full backup.
+   * @param file Where to write the archive, a path of the operating system.
+   * @param options How to index and how to write.
+   */
+  static async capture(
+    dir: Walker,
+    previous: DirIndex,
+    file: string,
+    options: DiffDataOptions & Omit<IndexOptions, "reader" | "previous"> = {},
+  ): Promise<{ index: DirIndex; diff: DiffIndex }> {
+    const index = await writeArchive(
+      file,
+      previous,
+      options,
+      (reader) => DirIndex.of(dir, { ...options, previous, reader }),
+    );
+    return { index, diff: DiffIndex.compute(index, previous) };
+  }
+
+  async #pack(packer: DataPacker, entry: HashedEntry): Promise<void> {
+    const place = `${this.#dir.path}/${entry.path}`;
+    const before = this.#previous.get(entry.path);
+    const facts = entry.size > WHOLE_LIMIT
+      ? await packer.pieces(entry, () => readPieces(place), before)
+      : await packer.whole(entry, readWhole(place, entry.size), before);
+    if (facts.sha256 !== entry.sha256) {
+      throw new DeltarError("changed", "it is no longer what was indexed", {
+        path: entry.path,
+      });
+    }
+  }
+}
+
+/** The file whose content a change has to bring along, if any. */
+export function contentOf(change: Change): IndexEntry | undefined {
+  if (change.change !== "created" && change.change !== "updated") {
+    return undefined;
+  }
+  if (change.change === "updated" && change.from !== undefined) {
+    return undefined;
+  }
+  return change.entry.kind === "file" ? change.entry : undefined;
+}
+
+/** Runs `work` with a packer into one archive, which appears if it succeeds. */
+async function writeArchive<Result>(
+  file: string,
+  previous: DirIndex,
+  options: DiffDataOptions,
+  work: (packer: DataPacker) => Promise<Result>,
+): Promise<Result> {
+  const place = resolve(file);
+  const storage: Storage = new LocalStorage(dirname(place));
+  const writer = new VolumeWriter({
+    storage: replacing(storage),
+    name: () => basename(place),
+    codec: codecFor(options.codec ?? "gzip"),
+    volumeSize: Infinity,
+    evenIfEmpty: true,
+    signal: options.signal,
+  });
+  try {
+    const packer = new DataPacker({ writer, previous, names: options.names });
+    const result = await work(packer);
+    await writer.close();
+    return result;
+  } catch (error) {
+    await writer.abort(error);
+    throw error;
+  }
+}
+
+/** A volume is stored only if absent; an archive may replace the last one. */
+function replacing(storage: Storage): Storage {
+  return {
+    location: storage.location,
+    get: (name, options) => storage.get(name, options),
+    put: (name, source, options) =>
+      storage.put(name, source, { ...options, ifAbsent: false }),
+    list: (prefix) => storage.list(prefix),
+    delete: (name) => storage.delete(name),
+  };
+}

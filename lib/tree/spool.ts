@@ -1,0 +1,68 @@
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { concat } from "../bytes/source.ts";
+import { readPieces } from "./read_file.ts";
+
+/**
+ * Bytes that are written now and read soon after, of a length not known
+ * before: in memory as long as they are few, then in a temporary file.
+ */
+export class Spool {
+  /** How many bytes were written. */
+  size = 0;
+  #parts: Uint8Array[] = [];
+  #file: { folder: string; fd: number } | undefined;
+  readonly #inMemory: number;
+
+  /**
+   * Makes an empty spool.
+   *
+   * @param inMemory How many bytes are kept in memory at most.
+   */
+  constructor(inMemory: number = 8 << 20) {
+    this.#inMemory = inMemory;
+  }
+
+  /** Takes the next bytes; they are copied. */
+  write(bytes: Uint8Array): void {
+    this.size += bytes.length;
+    if (this.#file === undefined) {
+      this.#parts.push(bytes.slice());
+      if (this.size > this.#inMemory) this.#spill();
+      return;
+    }
+    writeAll(this.#file.fd, bytes);
+  }
+
+  /** Everything that was written, in order. */
+  *read(): Generator<Uint8Array> {
+    if (this.#file === undefined) yield concat(this.#parts);
+    else yield* readPieces(join(this.#file.folder, NAME));
+  }
+
+  /** Frees memory and disk. */
+  dispose(): void {
+    this.#parts = [];
+    if (this.#file === undefined) return;
+    fs.closeSync(this.#file.fd);
+    fs.rmSync(this.#file.folder, { recursive: true, force: true });
+    this.#file = undefined;
+  }
+
+  #spill(): void {
+    const folder = fs.mkdtempSync(join(tmpdir(), "deltar-"));
+    const fd = fs.openSync(join(folder, NAME), "wx", 0o600);
+    this.#file = { folder, fd };
+    for (const part of this.#parts) writeAll(fd, part);
+    this.#parts = [];
+  }
+}
+
+const NAME = "spool";
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    at += fs.writeSync(fd, bytes, at, bytes.length - at);
+  }
+}
