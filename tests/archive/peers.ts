@@ -29,7 +29,7 @@ export function has(context: TestContext, command: string): boolean {
 
 /** Gives a folder to `work` and takes it away after. */
 export async function withFolder(
-  work: (folder: string) => Promise<void>,
+  work: (folder: string) => Promise<void> | void,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "deltar-"));
   try {
