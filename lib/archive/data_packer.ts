@@ -92,7 +92,9 @@ export class DataPacker implements FileReader {
       facts.signature = known?.signature ?? signBytes(bytes);
     }
     // Empty content says nothing of where it comes from; it is stored anew.
-    const isOld = bytes.length === 0 ? before?.size === 0 : known !== undefined;
+    const isOld = bytes.length === 0
+      ? before?.sha256 === sum
+      : known !== undefined;
     if (isOld) return facts;
     const basis = before && this.#basis(before);
     if (basis instanceof Promise) {
