@@ -88,14 +88,15 @@ export class DataPacker implements FileReader {
     const sum = toHex(sha256(bytes));
     const facts: FileFacts = { size: bytes.length, sha256: sum };
     const known = this.#previous.findContent(sum);
-    if (bytes.length >= this.#minimum) {
-      facts.signature = known?.signature ?? signBytes(bytes);
-    }
     // Empty content says nothing of where it comes from; it is stored anew.
     const isOld = bytes.length === 0
       ? before?.sha256 === sum
       : known !== undefined;
-    if (isOld) return facts;
+    if (isOld) {
+      if (known?.signature !== undefined) facts.signature = known.signature;
+      return facts;
+    }
+    if (bytes.length >= this.#minimum) facts.signature = signBytes(bytes);
     const basis = before && this.#basis(before);
     if (basis instanceof Promise) {
       return basis.then((signature) => {

@@ -2,6 +2,8 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { concat } from "../bytes/source.ts";
+import { bytesAccess, type RandomAccess } from "../delta/random_access.ts";
+import { FileAccess } from "./file_access.ts";
 import { readPieces } from "./read_file.ts";
 
 /**
@@ -13,6 +15,7 @@ export class Spool {
   size = 0;
   #parts: Uint8Array[] = [];
   #file: { folder: string; fd: number } | undefined;
+  #access: FileAccess | undefined;
   readonly #inMemory: number;
 
   /**
@@ -41,9 +44,16 @@ export class Spool {
     else yield* readPieces(join(this.#file.folder, NAME));
   }
 
+  /** The same at any place; closed with the spool. */
+  access(): RandomAccess {
+    if (this.#file === undefined) return bytesAccess(concat(this.#parts));
+    return this.#access ??= new FileAccess(join(this.#file.folder, NAME));
+  }
+
   /** Frees memory and disk. */
   dispose(): void {
     this.#parts = [];
+    this.#access?.close();
     if (this.#file === undefined) return;
     fs.closeSync(this.#file.fd);
     fs.rmSync(this.#file.folder, { recursive: true, force: true });

@@ -1,0 +1,287 @@
+import { type Codec, codecFor, type CodecName } from "../archive/codec.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+import { collect } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import { DiffIndex } from "../tree/diff_index.ts";
+import { decodeLines, encodeLines } from "../tree/lines.ts";
+import { checkPath } from "../tree/path.ts";
+import type { Walker } from "../tree/walker.ts";
+import { checkedStream, codecOf, ContentReader } from "./content.ts";
+import { idOfRecord, recordName, SETTINGS, SNAPSHOTS } from "./layout.ts";
+import {
+  type RestoreOptions,
+  type RestoreResult,
+  restoreTree,
+} from "./restore.ts";
+import { decodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
+import {
+  type SnapshotOptions,
+  type SnapshotResult,
+  takeSnapshot,
+} from "./take_snapshot.ts";
+import { Tree } from "./tree.ts";
+import { decodeLayer } from "./tree_layer.ts";
+
+const FORMAT = "deltar-repository";
+const VERSION = 1;
+/** A layer of more bytes than this, decompressed, is no layer of ours. */
+const MOST_LAYER = 2 ** 31;
+
+/** A record and the SHA-256 of its bytes. */
+export interface ReadRecord {
+  /** What it says. */
+  record: SnapshotRecord;
+  /** The SHA-256 of its object, in hexadecimal. */
+  sha256: string;
+}
+
+/**
+ * Snapshots of directories over time, on one storage.
+ *
+ * @example Take a snapshot, change something, get it back
+ * ```ts
+ * import { Dir, MemoryStorage, Repository } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   writeFileSync(`${folder}/note.txt`, "first");
+ *   const repository = await Repository.create(new MemoryStorage());
+ *   const { record } = await repository.snapshot(new Dir(folder));
+ *   writeFileSync(`${folder}/note.txt`, "second");
+ *   await repository.restore(record, `${folder}-restored`);
+ *   assert.equal(readFileSync(`${folder}-restored/note.txt`, "utf8"), "first");
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ *   rmSync(`${folder}-restored`, { recursive: true });
+ * }
+ * ```
+ */
+export class Repository {
+  /** Where the objects are. */
+  readonly storage: Storage;
+  /** The repository's own id. */
+  readonly id: string;
+  /** How it compresses. */
+  readonly codec: Codec;
+
+  private constructor(storage: Storage, id: string, codec: Codec) {
+    this.storage = storage;
+    this.id = id;
+    this.codec = codec;
+  }
+
+  /**
+   * Makes a storage a repository.
+   *
+   * @param storage An empty place.
+   * @param options The compression. Default: `zstd`.
+   * @throws {DeltarError} `exists` if it is a repository already.
+   */
+  static async create(
+    storage: Storage,
+    options: { codec?: CodecName } = {},
+  ): Promise<Repository> {
+    const codec = codecFor(options.codec ?? "zstd");
+    const id = crypto.randomUUID();
+    const settings = { id, codec: codec.name };
+    const bytes = encodeLines(FORMAT, VERSION, settings, []);
+    await storage.put(SETTINGS, bytes, { ifAbsent: true });
+    return new Repository(storage, id, codec);
+  }
+
+  /**
+   * Opens a repository.
+   *
+   * @throws {DeltarError} `not-found` if there is none; `unsupported` if it is
+   * of a newer format.
+   */
+  static async open(storage: Storage): Promise<Repository> {
+    let bytes: Uint8Array;
+    try {
+      bytes = await collect(storage.get(SETTINGS));
+    } catch (cause) {
+      if ((cause as DeltarError).code !== "not-found") throw cause;
+      throw new DeltarError("not-found", "there is no repository here", {
+        object: storage.location,
+        cause,
+      });
+    }
+    const { header } = decodeLines(bytes, FORMAT, VERSION, SETTINGS);
+    const { id, codec } = header;
+    if (typeof id !== "string" || (codec !== "gzip" && codec !== "zstd")) {
+      throw new DeltarError("corrupt", "it names no id or no known codec", {
+        object: SETTINGS,
+      });
+    }
+    return new Repository(storage, id, codecFor(codec));
+  }
+
+  /** The records of all snapshots, the oldest first. */
+  async snapshots(): Promise<SnapshotRecord[]> {
+    const ids = await this.#ids();
+    const records: SnapshotRecord[] = [];
+    for (const id of ids) records.push((await this.#read(id)).record);
+    return records;
+  }
+
+  /**
+   * The snapshot that a text names: an id, a unique beginning of one, `latest`
+   * or `latest~N` for the one N before it.
+   *
+   * @throws {DeltarError} `not-found` if it names none, or more than one.
+   */
+  async find(text: string): Promise<SnapshotRecord> {
+    const ids = await this.#ids();
+    const fail = (what: string) =>
+      new DeltarError("not-found", what, { object: this.storage.location });
+    if (ids.length === 0) throw fail("there are no snapshots yet");
+    const back = /^latest(?:~(\d+))?$/.exec(text);
+    if (back !== null) {
+      const id = ids.at(-1 - Number(back[1] ?? 0));
+      if (id !== undefined) return (await this.#read(id)).record;
+      throw fail(`${text} is before the first of ${ids.length} snapshots`);
+    }
+    const found = ids.filter((id) => id.startsWith(text));
+    if (found.length === 1 && text !== "") {
+      return (await this.#read(found[0])).record;
+    }
+    throw fail(
+      found.length === 0
+        ? `no snapshot has an id that starts with ${JSON.stringify(text)}`
+        : `${JSON.stringify(text)} is the beginning of ${found.length} ids: ` +
+          found.slice(-3).join(", "),
+    );
+  }
+
+  /**
+   * Takes a snapshot of a directory: what changed since the last one of the
+   * same directory is stored. Nothing is locked, and several may run at once.
+   *
+   * @param dir The directory.
+   * @param options What to call it, and whom to tell.
+   */
+  snapshot(
+    dir: Walker,
+    options: SnapshotOptions = {},
+  ): Promise<SnapshotResult> {
+    return takeSnapshot(this, dir, options);
+  }
+
+  /**
+   * A snapshot's tree.
+   *
+   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   */
+  async tree(record: SnapshotRecord): Promise<Tree> {
+    const layers = await Promise.all(record.layers.map(async (layer) => {
+      const { name } = layer;
+      const packed = await collect(this.storage.get(name));
+      if (toHex(sha256(packed)) !== layer.sha256) {
+        throw new DeltarError(
+          "corrupt",
+          "its SHA-256 is not the recorded one",
+          {
+            object: name,
+          },
+        );
+      }
+      const plain = await codecOf(name)
+        .decompressBlock(packed, MOST_LAYER, { object: name });
+      return { record: layer, layer: decodeLayer(plain, name) };
+    }));
+    return new Tree(layers, record.root);
+  }
+
+  /**
+   * What changed between two snapshots.
+   *
+   * @param before The old one.
+   * @param after The new one.
+   */
+  async diff(
+    before: SnapshotRecord,
+    after: SnapshotRecord,
+  ): Promise<DiffIndex> {
+    const [old, now] = await Promise.all([this.tree(before), this.tree(after)]);
+    return DiffIndex.compute(now.index, old.index);
+  }
+
+  /**
+   * A file of a snapshot, as a stream that fails at its end if the content is
+   * not what was stored.
+   *
+   * @param record The snapshot.
+   * @param path The file's path; a hard link gives its content.
+   * @throws {DeltarError} `not-found` if there is no such file.
+   */
+  async readFile(
+    record: SnapshotRecord,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
+    checkPath(path);
+    const tree = await this.tree(record);
+    let entry = tree.byPath.get(path);
+    if (entry?.kind === "hardlink") entry = tree.byPath.get(entry.target!);
+    if (entry?.kind !== "file") {
+      const what = entry === undefined ? "no such file" : `a ${entry.kind}`;
+      throw new DeltarError("not-found", `it is ${what} in this snapshot`, {
+        object: record.id,
+        path,
+      });
+    }
+    const reader = new ContentReader(this.storage);
+    return checkedStream(entry, reader.read(entry, signal));
+  }
+
+  /**
+   * Restores a snapshot, or some paths of it, into a directory that is empty
+   * or not there.
+   *
+   * @param record The snapshot.
+   * @param target The directory.
+   * @param options Which paths, and whom to tell.
+   * @throws {DeltarError} `exists` if the directory is not empty; `not-found`
+   * if a path is not in the snapshot.
+   */
+  restore(
+    record: SnapshotRecord,
+    target: string,
+    options: RestoreOptions = {},
+  ): Promise<RestoreResult> {
+    return restoreTree(this, record, target, options);
+  }
+
+  /** The last snapshot of a directory, against which the next is taken. */
+  async parentFor(directory: string): Promise<ReadRecord | undefined> {
+    for (const id of (await this.#ids()).reverse()) {
+      const read = await this.#read(id);
+      if (read.record.directory === directory) return read;
+    }
+    return undefined;
+  }
+
+  async #ids(): Promise<string[]> {
+    const ids: string[] = [];
+    for await (const { name } of this.storage.list(SNAPSHOTS)) {
+      const id = idOfRecord(name);
+      if (id !== undefined) ids.push(id);
+    }
+    return ids.sort();
+  }
+
+  async #read(id: string): Promise<ReadRecord> {
+    const bytes = await collect(this.storage.get(recordName(id)));
+    const record = decodeRecord(bytes, recordName(id));
+    if (record.id !== id) {
+      throw new DeltarError("corrupt", `it is the record of ${record.id}`, {
+        object: recordName(id),
+      });
+    }
+    return { record, sha256: toHex(sha256(bytes)) };
+  }
+}

@@ -1,0 +1,63 @@
+import type { DataPacker } from "../archive/data_packer.ts";
+import type { VolumeWriter } from "../archive/volume_writer.ts";
+import type { Signature } from "../delta/signature.ts";
+import type { IndexEntry } from "../tree/dir_index.ts";
+import type { FileFacts, FileReader } from "../tree/file_reader.ts";
+import type { StoredPiece } from "./tree_layer.ts";
+
+/**
+ * Hands files to a packer and stores their signatures right away: held until
+ * the end they would be as many as the data is large.
+ */
+export class RepositoryReader implements FileReader {
+  /** The stored signatures, by path. */
+  readonly signatures: Map<string, StoredPiece> = new Map();
+  readonly #packer: DataPacker;
+  readonly #writer: VolumeWriter;
+
+  /** Stores content through `packer` and signatures in `writer`. */
+  constructor(packer: DataPacker, writer: VolumeWriter) {
+    this.#packer = packer;
+    this.#writer = writer;
+  }
+
+  /** See {@linkcode FileReader.whole}. */
+  whole(
+    entry: IndexEntry,
+    bytes: Uint8Array,
+    before: IndexEntry | undefined,
+  ): FileFacts | Promise<FileFacts> {
+    return this.#packer.whole(entry, bytes, before);
+  }
+
+  /** See {@linkcode FileReader.pieces}. */
+  async pieces(
+    entry: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+    before: IndexEntry | undefined,
+  ): Promise<FileFacts> {
+    const { signature, ...facts } = await this.#packer.pieces(
+      entry,
+      open,
+      before,
+    );
+    if (signature !== undefined && this.#packer.stored.has(entry.path)) {
+      this.signatures.set(entry.path, this.#store(entry, signature));
+    }
+    return facts;
+  }
+
+  /** See {@linkcode FileReader.ready}. */
+  ready(): Promise<void> | undefined {
+    return this.#packer.ready() ?? this.#writer.ready();
+  }
+
+  #store(entry: IndexEntry, signature: Signature): StoredPiece {
+    const bytes = signature.encode();
+    const size = bytes.length;
+    const { path, mode, uid, gid } = entry;
+    const mtime = entry.mtime - entry.mtime % 1_000_000_000n;
+    const member = { path, kind: "file", size, mode, mtime, uid, gid } as const;
+    return { form: "whole", size, reference: this.#writer.add(member, bytes) };
+  }
+}

@@ -1,0 +1,165 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { Metadata } from "../tree/entry.ts";
+import { decodeMetadata, encodeMetadata, isCount } from "../tree/entry_line.ts";
+import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
+
+/** A stored object as the records that need it name it. */
+export interface ObjectRecord {
+  /** The object's name. */
+  name: string;
+  /** Its length in bytes. */
+  size: number;
+  /** The SHA-256 of its bytes, in hexadecimal. */
+  sha256: string;
+}
+
+/** A layer of a snapshot's tree. */
+export interface LayerRecord extends ObjectRecord {
+  /** How many entries and tombstones it has. */
+  entries: number;
+}
+
+/** What a snapshot found and did, in numbers. */
+export interface SnapshotCounts {
+  /** Files in the tree, hard links counted once. */
+  files: number;
+  /** Directories in the tree. */
+  directories: number;
+  /** Symlinks and further names of hard links in the tree. */
+  links: number;
+  /** The length of all files, in bytes. */
+  bytes: number;
+  /** New files and links. */
+  created: number;
+  /** Files and links with other content or target. */
+  updated: number;
+  /** Files and links that are gone. */
+  deleted: number;
+  /** Files with another name. */
+  renamed: number;
+  /** Files that are, with the same content, under another name too. */
+  copied: number;
+  /** Entries of which only mode, time or owner are others. */
+  touched: number;
+  /** Bytes that were added to the repository, this record not counted. */
+  stored: number;
+  /** What could not be kept as it was. */
+  faults: number;
+}
+
+/** The commit record of one snapshot: before it exists the snapshot does not. */
+export interface SnapshotRecord {
+  /** The snapshot's id; ids sort by time. */
+  id: string;
+  /** When it was begun, in milliseconds since 1970. */
+  time: number;
+  /** How long it took, in milliseconds. */
+  duration: number;
+  /** The directory, as the machine named it that made the snapshot. */
+  directory: string;
+  /** Mode, time and owner of the directory itself. */
+  root: Metadata;
+  /** What the user calls it. */
+  label?: string;
+  /** The snapshot that this one's layers were made against. */
+  parent?: string;
+  /** The SHA-256 of the parent's record, in hexadecimal. */
+  parentSha256?: string;
+  /** The layers of the tree, the full one first. */
+  layers: LayerRecord[];
+  /** What it found and did. */
+  counts: SnapshotCounts;
+}
+
+const FORMAT = "deltar-snapshot";
+const VERSION = 1;
+const COUNTS = [
+  "files",
+  "directories",
+  "links",
+  "bytes",
+  "created",
+  "updated",
+  "deleted",
+  "renamed",
+  "copied",
+  "touched",
+  "stored",
+  "faults",
+] as const;
+
+/** A commit record as its object's bytes. */
+export function encodeRecord(record: SnapshotRecord): Uint8Array {
+  const { time, root, ...rest } = record;
+  const header = {
+    ...rest,
+    time: new Date(time).toISOString(),
+    root: encodeMetadata(root),
+  };
+  return encodeLines(FORMAT, VERSION, header, []);
+}
+
+/**
+ * Reads a commit record; nothing in it is believed.
+ *
+ * @param bytes The whole object.
+ * @param object The object's name, for errors.
+ * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ */
+export function decodeRecord(
+  bytes: Uint8Array,
+  object: string,
+): SnapshotRecord {
+  const { header } = decodeLines(bytes, FORMAT, VERSION, object);
+  const fail = (what: string) =>
+    new DeltarError("corrupt", `a record with ${what}`, { object });
+  const text = (value: unknown, what: string) => {
+    if (typeof value !== "string") throw fail(`no valid ${what}`);
+    return value;
+  };
+  const optional = (name: "label" | "parent" | "parentSha256") =>
+    header[name] === undefined ? {} : { [name]: text(header[name], name) };
+  const time = Date.parse(text(header.time, "time"));
+  if (Number.isNaN(time)) throw fail("no valid time");
+  if (!isCount(header.duration)) throw fail("no valid duration");
+  const layers = header.layers as Line[];
+  if (!Array.isArray(layers) || layers.length === 0) throw fail("no layers");
+  const counts = (header.counts ?? {}) as Line;
+  if (!COUNTS.every((name) => isCount(counts[name]))) throw fail("no counts");
+  return {
+    id: text(header.id, "id"),
+    time,
+    duration: header.duration,
+    directory: text(header.directory, "directory"),
+    root: decodeMetadata((header.root ?? {}) as Line, object, 0),
+    ...optional("label"),
+    ...optional("parent"),
+    ...optional("parentSha256"),
+    layers: layers.map((layer) => {
+      if (!isCount(layer?.entries)) throw fail("a layer that is none");
+      return { ...decodeObject(layer, object, 0), entries: layer.entries };
+    }),
+    counts: Object.fromEntries(
+      COUNTS.map((name) => [name, counts[name]]),
+    ) as unknown as SnapshotCounts,
+  };
+}
+
+/** Reads the name, size and sum of an object. */
+export function decodeObject(
+  line: Line,
+  object: string,
+  offset: number,
+): ObjectRecord {
+  const { name, size, sha256 } = line;
+  if (
+    typeof name !== "string" || !isCount(size) || typeof sha256 !== "string" ||
+    !/^[0-9a-f]{64}$/.test(sha256)
+  ) {
+    throw new DeltarError("corrupt", "an object with no name, size or sha256", {
+      object,
+      offset,
+    });
+  }
+  return { name, size, sha256 };
+}
