@@ -211,14 +211,13 @@ export class TarVolume {
     return scanArchives(this.#storage, this.volumes, this.#signal);
   }
 
-  async *#find(path: string): AsyncGenerator<Uint8Array> {
+  /** A link is followed once: what it names has to be a file. */
+  async *#find(path: string, isTarget = false): AsyncGenerator<Uint8Array> {
     for await (const { member, body } of this.#scan()) {
       if (member.path !== path) continue;
-      if (member.kind === "hardlink" && member.target !== path) {
-        return yield* this.#find(member.target!);
-      }
       if (member.kind === "file") return yield* body;
-      break;
+      if (member.kind !== "hardlink" || isTarget) break;
+      return yield* this.#find(member.target!, true);
     }
     throw new DeltarError("not-found", "there is no such file", { path });
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
 import { readContent, readRange } from "../../lib/archive/content_reader.ts";
@@ -9,7 +10,7 @@ import { VolumeWriter } from "../../lib/archive/volume_writer.ts";
 import { DeltarError } from "../../lib/bytes/errors.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
-import type { ByteSource } from "../../lib/bytes/source.ts";
+import { type ByteSource, chunks } from "../../lib/bytes/source.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { file, gather, noise, pieces, special, utf8 } from "./helpers.ts";
 
@@ -291,4 +292,30 @@ test("references that lie are refused", async () => {
       JSON.stringify([change, size]),
     );
   }
+});
+
+test("a large member streams in bounded memory into a slow storage", async () => {
+  const size = 256 * 1024 * 1024;
+  let taken = 0;
+  let pulled = 0;
+  let ahead = 0;
+  const storage = new MemoryStorage();
+  storage.put = async (_name: string, source: ByteSource) => {
+    for await (const _ of chunks(source)) {
+      taken += 1;
+      ahead = Math.max(ahead, pulled - taken);
+      if (taken % 32 === 0) await new Promise((done) => setTimeout(done, 2));
+    }
+  };
+  const zeros = new Uint8Array(1024 * 1024);
+  const source = (function* () {
+    for (; pulled * zeros.length < size; pulled++) yield zeros;
+  })();
+  const before = process.memoryUsage().rss;
+  const volumes = writer(storage);
+  await volumes.addStream(file("zeros", size), source);
+  const { rss } = process.memoryUsage();
+  await volumes.close();
+  assert.ok(ahead <= 12, `${ahead} MiB were read ahead of the storage`);
+  assert.ok(rss - before < 160e6, `${rss - before} bytes more`);
 });
