@@ -1,13 +1,11 @@
-import { basename, dirname, resolve } from "node:path";
 import { DeltarError } from "../bytes/errors.ts";
-import { LocalStorage } from "../storage/local.ts";
-import type { Storage } from "../storage/storage.ts";
 import { type Change, DiffIndex } from "../tree/diff_index.ts";
 import { DirIndex, type IndexEntry } from "../tree/dir_index.ts";
 import type { HashedEntry } from "../tree/entry_line.ts";
 import type { IndexOptions } from "../tree/index_tree.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
+import { ARCHIVE, archiveFile } from "./archive_file.ts";
 import { codecFor, type CodecName } from "./codec.ts";
 import { DataPacker } from "./data_packer.ts";
 import type { MemberNames } from "./member_name.ts";
@@ -147,11 +145,9 @@ async function writeArchive<Result>(
   options: DiffDataOptions,
   work: (packer: DataPacker) => Promise<Result>,
 ): Promise<Result> {
-  const place = resolve(file);
-  const storage: Storage = new LocalStorage(dirname(place));
   const writer = new VolumeWriter({
-    storage: replacing(storage),
-    name: () => basename(place),
+    storage: archiveFile(file),
+    name: () => ARCHIVE,
     codec: codecFor(options.codec ?? "gzip"),
     volumeSize: Infinity,
     evenIfEmpty: true,
@@ -166,16 +162,4 @@ async function writeArchive<Result>(
     await writer.abort(error);
     throw error;
   }
-}
-
-/** A volume is stored only if absent; an archive may replace the last one. */
-function replacing(storage: Storage): Storage {
-  return {
-    location: storage.location,
-    get: (name, options) => storage.get(name, options),
-    put: (name, source, options) =>
-      storage.put(name, source, { ...options, ifAbsent: false }),
-    list: (prefix) => storage.list(prefix),
-    delete: (name) => storage.delete(name),
-  };
 }

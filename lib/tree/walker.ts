@@ -2,9 +2,11 @@ import * as fs from "node:fs";
 import * as os from "node:path";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import type { ByteSource } from "../bytes/source.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { type IgnoreOptions, IgnoreRules } from "./ignore_rules.ts";
 import { checkPath } from "./path.ts";
+import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat } from "./stat.ts";
 
 /** How to walk. */
@@ -56,6 +58,18 @@ export class Walker {
   /** The state of the root directory itself. */
   stat(): FileStat {
     return lstat(fs.realpathSync(this.path));
+  }
+
+  /**
+   * A file's content: one array for a small file, else pieces.
+   *
+   * @param path The path below the root.
+   */
+  open(path: string): ByteSource {
+    checkPath(path);
+    const place = `${this.path}/${path}`;
+    const { size } = lstat(place);
+    return size <= WHOLE_LIMIT ? readWhole(place, size) : readPieces(place);
   }
 
   /**

@@ -1,0 +1,19 @@
+import { Command } from "commander";
+import { writeAll } from "./console.ts";
+import type { Context } from "./context.ts";
+import { openRepository } from "./location.ts";
+
+/** `deltar cat`. */
+export function catCommand(context: Context): Command {
+  return new Command("cat")
+    .description("Write a file of a snapshot to standard output")
+    .argument("<snapshot>", "an id, its beginning, latest, latest~N")
+    .argument("<path>", "the file's path in the snapshot")
+    .option("--repo <location>", "where snapshots are kept")
+    .action(async (snapshot: string, path: string, { repo }) => {
+      const repository = await openRepository(repo);
+      const record = await repository.find(snapshot);
+      const content = await repository.readFile(record, path, context.signal);
+      for await (const part of content) writeAll(1, part);
+    });
+}

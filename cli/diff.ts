@@ -1,0 +1,85 @@
+import { Command } from "commander";
+import { type Change, isWithin, pathOf } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { showPath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  json?: boolean;
+}
+
+/** `deltar diff`. */
+export function diffCommand(context: Context): Command {
+  return new Command("diff")
+    .description("Show what changed from one snapshot to another")
+    .argument("<a>", "the old snapshot: an id, its beginning, latest, latest~N")
+    .argument("<b>", "the new snapshot")
+    .argument("[path]", "only this file or folder")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async (a, b, path, options) => {
+      context.code = await run(a, b, path, options);
+    });
+}
+
+async function run(
+  a: string,
+  b: string,
+  path: string | undefined,
+  options: Options,
+): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo);
+  const [before, after] = [await repository.find(a), await repository.find(b)];
+  const diff = await repository.diff(before, after);
+  const moved = new Set(diff.renamed.map(({ from }) => from));
+  const folder = path?.replace(/\/+$/, "") ?? "";
+  const changes = diff.changes.filter((change) =>
+    isWithin(pathOf(change), folder) &&
+    !(change.change === "deleted" && moved.has(pathOf(change)))
+  );
+  if (out.json) {
+    out.object("diff", {
+      before: before.id,
+      after: after.id,
+      changes: changes.map(fields),
+    });
+    return EXIT.done;
+  }
+  for (const change of changes) out.line(describe(change));
+  return EXIT.done;
+}
+
+const SIGNS = {
+  created: "+",
+  updated: "~",
+  touched: "t",
+  deleted: "-",
+  renamed: ">",
+  copied: "=",
+};
+
+/** One line: a sign, and the path; a directory ends in `/`. */
+function describe(change: Change): string {
+  const entry = change.change === "deleted" ? change.before : change.entry;
+  const path = showPath(entry.path) + (entry.kind === "directory" ? "/" : "");
+  const moved = change.change === "renamed" || change.change === "copied";
+  const from = moved ? `${showPath(change.from)} -> ` : "";
+  return `${SIGNS[change.change]} ${from}${path}`;
+}
+
+function fields(change: Change): Record<string, unknown> {
+  const entry = change.change === "deleted" ? change.before : change.entry;
+  const { path, kind, size } = entry;
+  const moved = change.change === "renamed" || change.change === "copied";
+  return {
+    change: change.change,
+    path,
+    kind,
+    size,
+    ...moved && { from: change.from },
+  };
+}

@@ -1,0 +1,71 @@
+import { Command } from "commander";
+import { DeltarError, formatTime, isWithin, type TreeEntry } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { formatDate, showPath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  json?: boolean;
+}
+
+/** `deltar files`. */
+export function filesCommand(context: Context): Command {
+  return new Command("files")
+    .description("List the files of a snapshot")
+    .argument("<snapshot>", "an id, its beginning, latest, latest~N")
+    .argument("[path]", "only this file or folder")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async (snapshot, path, options) => {
+      context.code = await run(snapshot, path, options);
+    });
+}
+
+async function run(
+  snapshot: string,
+  path: string | undefined,
+  options: Options,
+): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo);
+  const record = await repository.find(snapshot);
+  const tree = await repository.tree(record);
+  const folder = path?.replace(/\/+$/, "") ?? "";
+  const entries = tree.entries.filter(({ path }) => isWithin(path, folder));
+  if (folder !== "" && entries.length === 0) {
+    throw new DeltarError("not-found", "it is not in this snapshot", {
+      object: record.id,
+      path: folder,
+    });
+  }
+  if (out.json) {
+    out.object("files", {
+      snapshot: record.id,
+      entries: entries.map(({ content: _, signature: __, ...entry }) => ({
+        ...entry,
+        mode: entry.mode.toString(8).padStart(4, "0"),
+        mtime: formatTime(entry.mtime),
+      })),
+    });
+  } else for (const entry of entries) out.line(describe(entry));
+  return EXIT.done;
+}
+
+const LETTERS = { file: "-", directory: "d", symlink: "l", hardlink: "h" };
+
+function describe(entry: TreeEntry): string {
+  const { kind, mode, size, mtime, path, target } = entry;
+  const bits = Array.from(
+    "rwxrwxrwx",
+    (letter, at) => mode & (0o400 >> at) ? letter : "-",
+  ).join("");
+  const name = showPath(path) + (kind === "directory" ? "/" : "");
+  const link = target === undefined ? "" : ` -> ${showPath(target)}`;
+  const date = formatDate(Number(mtime / 1_000_000n));
+  return `${LETTERS[kind]}${bits} ${
+    String(size).padStart(12)
+  } ${date} ${name}${link}`;
+}

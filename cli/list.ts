@@ -1,0 +1,63 @@
+import { Command } from "commander";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { recordFields } from "./record_fields.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDate,
+  plural,
+  showPath,
+} from "./text.ts";
+
+interface Options {
+  repo?: string;
+  json?: boolean;
+}
+
+/** `deltar list`. */
+export function listCommand(context: Context): Command {
+  return new Command("list")
+    .description("List the snapshots of a repository, the oldest first")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async (options: Options) => {
+      context.code = await run(options);
+    });
+}
+
+async function run(options: Options): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo);
+  const records = await repository.snapshots();
+  if (out.json) {
+    out.object("list", {
+      repository: repository.storage.location,
+      snapshots: records.map(recordFields),
+    });
+    return EXIT.done;
+  }
+  for (const { id, time, counts, label, directory } of records) {
+    const change = `+${counts.created} ~${counts.updated} ` +
+      `-${counts.deleted} >${counts.renamed}`;
+    out.line(
+      [
+        id,
+        formatDate(time),
+        `${formatCount(counts.files)} files`.padStart(13),
+        formatBytes(counts.bytes).padStart(8),
+        `stored ${formatBytes(counts.stored)}`.padEnd(15),
+        change.padEnd(16),
+        showPath(label ? `${label}  ${directory}` : directory),
+      ].join("  "),
+    );
+  }
+  const stored = records.reduce((sum, { counts }) => sum + counts.stored, 0);
+  out.line(
+    `${plural(records.length, "snapshot")}, ${formatBytes(stored)} stored in ` +
+      showPath(repository.storage.location),
+  );
+  return EXIT.done;
+}

@@ -1,0 +1,82 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import process from "node:process";
+import { DeltarError, LocalStorage, Repository } from "../mod.ts";
+
+/** Where a user's data or caches are kept by custom of the system. */
+function userFolder(kind: "data" | "cache"): string {
+  const { env, platform } = process;
+  if (platform === "win32") {
+    const local = env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local");
+    return join(local, "deltar", kind);
+  }
+  if (platform === "darwin") {
+    const folder = kind === "data" ? "Application Support" : "Caches";
+    return join(homedir(), "Library", folder, "deltar");
+  }
+  const home = kind === "data"
+    ? env.XDG_DATA_HOME || join(homedir(), ".local", "share")
+    : env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  return join(home, "deltar");
+}
+
+/** Where this machine remembers what it saw of directories. */
+export function cacheFolder(): string {
+  return userFolder("cache");
+}
+
+/** The repository of a directory when none is named. */
+export function defaultRepository(directory: string): string {
+  const place = existsSync(directory)
+    ? realpathSync(directory)
+    : resolve(directory);
+  const sum = createHash("sha256").update(place).digest("hex").slice(0, 8);
+  const name = basename(place).replaceAll(/[^\w.-]/g, "_") || "root";
+  return join(userFolder("data"), "repositories", `${name}-${sum}`);
+}
+
+/** The location that `--repo`, the environment or the directory names. */
+export function locate(repo: string | undefined, directory: string): string {
+  const named = repo ?? process.env.DELTAR_REPOSITORY;
+  return named ? resolve(named) : defaultRepository(directory);
+}
+
+/** Opens a repository that has to be there. */
+export async function openRepository(
+  repo: string | undefined,
+  directory = ".",
+): Promise<Repository> {
+  const location = locate(repo, directory);
+  try {
+    return await Repository.open(new LocalStorage(location));
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "not-found") {
+      throw new DeltarError(
+        "not-found",
+        "there is no repository here; `deltar snapshot` makes one, and " +
+          "`--repo` names another place",
+        { object: location, cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+/** Opens a repository, or makes one in a folder that is empty or absent. */
+export async function openOrCreate(location: string): Promise<Repository> {
+  const storage = new LocalStorage(location);
+  if (existsSync(join(location, "deltar.json"))) {
+    return await Repository.open(storage);
+  }
+  if (existsSync(location) && readdirSync(location).length > 0) {
+    throw new DeltarError(
+      "exists",
+      "this folder holds other things and no repository; name an empty one " +
+        "or a new one with `--repo`",
+      { object: location },
+    );
+  }
+  return await Repository.create(storage);
+}

@@ -1,0 +1,168 @@
+import { resolve } from "node:path";
+import { Command } from "commander";
+import {
+  Dir,
+  isFault,
+  type Skipped,
+  type SnapshotResult,
+  VERSION_CONTROL,
+} from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { invocation } from "./invocation.ts";
+import {
+  cacheFolder,
+  defaultRepository,
+  locate,
+  openOrCreate,
+} from "./location.ts";
+import { recordFields } from "./record_fields.ts";
+import {
+  formatBytes,
+  formatDuration,
+  plural,
+  shellWord,
+  showPath,
+} from "./text.ts";
+
+interface Options {
+  repo?: string;
+  label?: string;
+  exclude: string[];
+  gitignore?: boolean;
+  excludeVcs?: boolean;
+  json?: boolean;
+}
+
+/** `deltar snapshot`. */
+export function snapshotCommand(context: Context): Command {
+  return new Command("snapshot")
+    .description("Take a snapshot of a directory")
+    .argument("[dir]", "the directory", ".")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--label <text>", "what to call this snapshot")
+    .option(
+      "--exclude <pattern>",
+      "leave out what matches, in gitignore's syntax; may be repeated",
+      (pattern: string, all: string[]) => [...all, pattern],
+      [],
+    )
+    .option("--gitignore", "leave out what .gitignore files name")
+    .option("--exclude-vcs", "leave out .git/, .hg/ and .svn/")
+    .option("--json", "print the result as JSON")
+    .action(async (dir: string, options: Options) => {
+      context.code = await run(dir, options, context.signal);
+    });
+}
+
+async function run(
+  directory: string,
+  options: Options,
+  signal: AbortSignal,
+): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const location = locate(options.repo, directory);
+  const dir = new Dir(directory, {
+    excludes: [
+      ...options.exclude,
+      ...options.excludeVcs ? VERSION_CONTROL : [],
+    ],
+    gitignore: options.gitignore ?? false,
+    apart: [location],
+  });
+  const repository = await openOrCreate(location);
+  const started = performance.now();
+  const result = await repository.snapshot(dir, {
+    label: options.label,
+    cache: cacheFolder(),
+    signal,
+    onSkip: (skipped) => warnOfFault(out, skipped),
+    onProgress: ({ entries, bytes, path }) =>
+      out.progress(
+        () => `${plural(entries, "entry", "entries")}, ${formatBytes(bytes)}`,
+        path,
+      ),
+  });
+  const elapsed = performance.now() - started;
+  const named = resolve(location) !== defaultRepository(".");
+  const restore = [
+    invocation(),
+    "restore",
+    result.record.id,
+    ...named ? ["--repo", shellWord(location)] : [],
+    "--to",
+    "restored",
+  ].join(" ");
+  if (out.json) report(out, result, location, restore);
+  else print(out, result, location, restore, elapsed);
+  return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
+}
+
+function warnOfFault(out: Console, skipped: Skipped): void {
+  if (!isFault(skipped)) return;
+  const { path, reason, detail } = skipped;
+  out.warn(`${showPath(path)}: ${reason}: ${detail ?? ""}`);
+}
+
+function report(
+  out: Console,
+  { record, isNew, skipped }: SnapshotResult,
+  repository: string,
+  restore: string,
+): void {
+  out.object("snapshot", {
+    isNew,
+    ...recordFields(record),
+    repository,
+    restore,
+    skipped,
+  });
+}
+
+function print(
+  out: Console,
+  { record, isNew, skipped, diff }: SnapshotResult,
+  location: string,
+  restore: string,
+  elapsed: number,
+): void {
+  const { counts } = record;
+  const seen = [
+    plural(counts.files, "file"),
+    plural(counts.directories, "directory", "directories"),
+    ...counts.links > 0 ? [plural(counts.links, "link")] : [],
+  ].join(", ");
+  if (!isNew) {
+    out.line(
+      `Nothing changed since snapshot ${record.id}; no new one is made.`,
+    );
+    out.line(`  seen        ${seen}, ${formatBytes(counts.bytes)}`);
+    out.line(`  time        ${formatDuration(elapsed)}`);
+  } else {
+    out.line(`Snapshot ${record.id} of ${showPath(record.directory)}`);
+    if (record.label) out.line(`  label       ${showPath(record.label)}`);
+    out.line(`  seen        ${seen}, ${formatBytes(counts.bytes)}`);
+    const { createdDirs, deletedDirs } = diff;
+    out.line(`  created     ${counts.created}${dirs(createdDirs.length)}`);
+    out.line(`  updated     ${counts.updated}`);
+    out.line(`  deleted     ${counts.deleted}${dirs(deletedDirs.length)}`);
+    out.line(`  renamed     ${counts.renamed}`);
+    out.line(`  stored      ${formatBytes(counts.stored)}`);
+    out.line(`  time        ${formatDuration(elapsed)}`);
+  }
+  out.line(`  repository  ${showPath(location)}`);
+  const faults = skipped.filter(isFault).length;
+  const ruled = skipped.length - faults;
+  if (ruled > 0) {
+    out.line(`  left out    ${plural(ruled, "path")} by rule or kind`);
+  }
+  if (faults > 0) {
+    out.line(`  not kept    ${plural(faults, "path")}, named above`);
+  }
+  out.line(`Restore it with:\n  ${restore}`);
+}
+
+function dirs(count: number): string {
+  return count > 0 ? ` and ${plural(count, "directory", "directories")}` : "";
+}

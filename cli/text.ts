@@ -1,0 +1,56 @@
+const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
+
+/** A number of bytes as people read it, in powers of 1,000. */
+export function formatBytes(bytes: number): string {
+  let unit = 0;
+  let value = bytes;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+/** A number with its thousands apart. */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
+/** "1 file", "2 files". */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** A duration in milliseconds as people read it. */
+export function formatDuration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A time as the local clock shows it, to the second. */
+export function formatDate(time: number): string {
+  const date = new Date(time);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-` +
+    `${two(date.getDate())} ${two(date.getHours())}:` +
+    `${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/**
+ * A path for the eye: one with control characters, which could move a
+ * terminal's cursor, is shown as a JSON string.
+ */
+export function showPath(path: string): string {
+  return /\p{Cc}/u.test(path) ? JSON.stringify(path) : path;
+}
+
+/** A word as a POSIX shell takes it. */
+export function shellWord(word: string): string {
+  if (/^[\w@%+=:,./~-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
