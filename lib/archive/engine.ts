@@ -1,3 +1,14 @@
+/**
+ * How much an engine takes and gives at a time. Each time is a trip to another
+ * thread, so the runtimes' default of 16 KiB costs more than the work.
+ */
+export const CHUNK = 256 * 1024;
+
+/** The same for the compression of so many bytes, which may be few. */
+export function chunkFor(length: number): number {
+  return Math.min(CHUNK, length + 1024);
+}
+
 /** What this module uses of a `node:zlib` stream. */
 export interface Engine {
   /** Takes the next chunk, or `null` while there is none. */

@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
-import { drive, plainBytes } from "./engine.ts";
+import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webGunzip, webGzip } from "./web_gzip.ts";
 
 const zlib = builtin("node:zlib");
@@ -41,6 +41,7 @@ function compress(plain: Uint8Array): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     zlib.gzip(
       plain,
+      { chunkSize: chunkFor(plain.length) },
       (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
     );
   });
@@ -82,7 +83,7 @@ async function* inflateMember(
 ): AsyncGenerator<Uint8Array> {
   await skipHeader(reader);
   const start = reader.offset;
-  const engine = zlib!.createInflateRaw({ chunkSize: 65536 });
+  const engine = zlib!.createInflateRaw({ chunkSize: CHUNK });
   let last: Uint8Array = NOTHING;
   let crc = 0;
   let size = 0;
@@ -90,7 +91,7 @@ async function* inflateMember(
   const pull = async () => {
     // What it leaves lies behind the member's end.
     if (surplus() > 0) return undefined;
-    const next = await reader.some(65536);
+    const next = await reader.some(CHUNK);
     last = next ?? NOTHING;
     return next;
   };

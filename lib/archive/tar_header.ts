@@ -2,6 +2,7 @@ import { encodePax, formatTime, type PaxRecords } from "./pax.ts";
 import { BLOCK, padding, type TarMember } from "./tar_member.ts";
 
 const encoder = new TextEncoder();
+const MAGIC = encoder.encode("ustar\x0000");
 const SECOND = 1_000_000_000n;
 const LARGEST_SIZE = 0o77777777777;
 const LARGEST_ID = 0o7777777;
@@ -13,6 +14,14 @@ const TYPES = {
   other: "",
 };
 
+/** A pax header with one short record is so long. */
+const SCRATCH = 3 * BLOCK;
+
+/** Room for headers, for who makes many and copies each before the next. */
+export function headerScratch(): Uint8Array {
+  return new Uint8Array(SCRATCH);
+}
+
 /**
  * The header of a member as POSIX.1-1988 (ustar), preceded by a pax extended
  * header where ustar cannot say it: names that are long or not ASCII, sizes
@@ -20,11 +29,15 @@ const TYPES = {
  * gives the same bytes.
  *
  * @param member The member; `mode` is cut to its permission bits.
+ * @param scratch Where to write it if it fits, by default new memory.
  * @throws {TypeError} If a name is empty or holds a NUL, a link has no target,
  * or the kind is `other`.
  * @throws {RangeError} If a size or owner is no safe, positive integer.
  */
-export function encodeHeader(member: TarMember): Uint8Array {
+export function encodeHeader(
+  member: TarMember,
+  scratch: Uint8Array = headerScratch(),
+): Uint8Array {
   const type = TYPES[member.kind];
   if (!type) throw new TypeError(`a tar cannot hold kind "${member.kind}"`);
   checkNumber("size", member.size);
@@ -34,28 +47,41 @@ export function encodeHeader(member: TarMember): Uint8Array {
     throw new RangeError(`only files have a size: ${member.path}`);
   }
 
-  const pax: PaxRecords = new Map();
-  const header = new Uint8Array(BLOCK);
+  let pax: PaxRecords | undefined;
+  const record = (key: string, value: string) => {
+    (pax ??= new Map()).set(key, value);
+  };
+  const header = scratch.subarray(2 * BLOCK).fill(0);
   const path = type === "5" ? member.path + "/" : member.path;
-  if (!writePath(header, path)) pax.set("path", path);
+  if (!writePath(header, path)) record("path", path);
   if (type === "1" || type === "2") {
     const target = member.target ?? "";
-    if (!writeName(header, 157, target)) pax.set("linkpath", target);
+    if (!writeName(header, 157, target)) record("linkpath", target);
   }
-  let seconds = member.mtime / SECOND;
-  if (
-    seconds * SECOND !== member.mtime || seconds < 0n || seconds > LARGEST_SIZE
-  ) {
-    pax.set("mtime", formatTime(member.mtime));
-    if (seconds < 0n || seconds > LARGEST_SIZE) seconds = 0n;
+  // A bigint is slow, and this runs for every file.
+  let seconds = Number(member.mtime / SECOND);
+  const nanos = Number(member.mtime % SECOND);
+  const fits = seconds >= 0 && nanos >= 0 && seconds <= LARGEST_SIZE;
+  if (!fits) {
+    record("mtime", formatTime(member.mtime));
+    seconds = 0;
   }
   writeOctal(header, 100, 8, member.mode & 0o7777);
-  writeFitting(header, 108, 8, member.uid, LARGEST_ID, "uid", pax);
-  writeFitting(header, 116, 8, member.gid, LARGEST_ID, "gid", pax);
-  writeFitting(header, 124, 12, member.size, LARGEST_SIZE, "size", pax);
-  writeOctal(header, 136, 12, Number(seconds));
+  writeFitting(header, 108, 8, member.uid, LARGEST_ID, "uid", record);
+  writeFitting(header, 116, 8, member.gid, LARGEST_ID, "gid", record);
+  writeFitting(header, 124, 12, member.size, LARGEST_SIZE, "size", record);
+  writeOctal(header, 136, 12, seconds);
   finish(header, type);
-  return pax.size === 0 ? header : withPax(pax, header, Number(seconds));
+
+  if (pax === undefined && nanos === 0) return header;
+  if (pax === undefined) {
+    const body = scratch.subarray(BLOCK, 2 * BLOCK).fill(0);
+    const length = writeTimeRecord(body, seconds, nanos);
+    writeExtended(scratch.subarray(0, BLOCK), length, seconds);
+    return scratch;
+  }
+  if (fits && nanos > 0) record("mtime", formatTime(member.mtime));
+  return withPax(pax, header, seconds);
 }
 
 function checkNumber(name: string, value: number): void {
@@ -73,28 +99,79 @@ function withPax(
   const records = encodePax(pax);
   const body = BLOCK + records.length + padding(records.length);
   const whole = new Uint8Array(body + BLOCK);
-  const extended = whole.subarray(0, BLOCK);
-  writeName(extended, 0, "PaxHeader");
-  writeOctal(extended, 100, 8, 0o644);
-  writeOctal(extended, 108, 8, 0);
-  writeOctal(extended, 116, 8, 0);
-  writeOctal(extended, 124, 12, records.length);
-  writeOctal(extended, 136, 12, seconds);
-  finish(extended, "x");
+  writeExtended(whole.subarray(0, BLOCK), records.length, seconds);
   whole.set(records, BLOCK);
   whole.set(header, body);
   return whole;
 }
 
+/** An extended header, all but its size and time. */
+const EXTENDED = new Uint8Array(BLOCK);
+writeName(EXTENDED, 0, "PaxHeader");
+writeOctal(EXTENDED, 100, 8, 0o644);
+writeOctal(EXTENDED, 108, 8, 0);
+writeOctal(EXTENDED, 116, 8, 0);
+
+function writeExtended(
+  block: Uint8Array,
+  length: number,
+  seconds: number,
+): void {
+  block.set(EXTENDED);
+  writeOctal(block, 124, 12, length);
+  writeOctal(block, 136, 12, seconds);
+  finish(block, "x");
+}
+
+const TIME_KEY = encoder.encode(" mtime=");
+
+/**
+ * The record `30 mtime=1700000000.123456789\n`, without the fraction's last
+ * zeros: what most files need, and so made without strings.
+ *
+ * @returns Its length.
+ */
+function writeTimeRecord(
+  body: Uint8Array,
+  seconds: number,
+  nanos: number,
+): number {
+  let digits = 1;
+  for (let rest = seconds; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+  let decimals = 9;
+  for (; nanos % 10 === 0; nanos /= 10) decimals--;
+  // Two digits of length, as the rest is from 11 to 29 bytes.
+  const length = 2 + TIME_KEY.length + digits + 1 + decimals + 1;
+  writeDecimal(body, 0, 2, length);
+  body.set(TIME_KEY, 2);
+  const at = 2 + TIME_KEY.length;
+  writeDecimal(body, at, digits, seconds);
+  body[at + digits] = 0x2e;
+  writeDecimal(body, at + digits + 1, decimals, nanos);
+  body[length - 1] = 0x0a;
+  return length;
+}
+
+function writeDecimal(
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+  value: number,
+): void {
+  for (let digit = at + length - 1; digit >= at; digit--) {
+    bytes[digit] = 0x30 + value % 10;
+    value = Math.floor(value / 10);
+  }
+}
+
 /** Writes type, magic and, over all, the checksum. */
 function finish(header: Uint8Array, type: string): void {
   header[156] = type.charCodeAt(0);
-  for (let at = 0; at < 8; at++) {
-    header[257 + at] = "ustar\x0000".charCodeAt(at);
-  }
-  header.fill(0x20, 148, 156);
-  let sum = 0;
-  for (let at = 0; at < BLOCK; at++) sum += header[at];
+  header.set(MAGIC, 257);
+  let sum = 8 * 0x20;
+  for (let at = 0; at < 345; at++) sum += header[at];
+  for (let at = 345; header[at] !== 0; at++) sum += header[at];
+  header[155] = 0x20;
   writeOctal(header, 148, 7, sum);
 }
 
@@ -145,9 +222,9 @@ function writeFitting(
   value: number,
   largest: number,
   key: string,
-  pax: PaxRecords,
+  record: (key: string, value: string) => void,
 ): void {
-  if (value > largest) pax.set(key, String(value));
+  if (value > largest) record(key, String(value));
   writeOctal(header, at, length, value > largest ? 0 : value);
 }
 

@@ -5,7 +5,7 @@ import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import type { VolumeRecord } from "./object_writer.ts";
-import { encodeHeader } from "./tar_header.ts";
+import { encodeHeader, headerScratch } from "./tar_header.ts";
 import { BLOCK, padding, type TarMember } from "./tar_member.ts";
 import { type Frame, VolumeSequence, worstCase } from "./volume_sequence.ts";
 
@@ -56,6 +56,7 @@ export class VolumeWriter {
   readonly #onAbort: () => void;
   /** Buffers of frames that were placed, to be filled again. */
   readonly #spare: Uint8Array[] = [];
+  readonly #scratch = headerScratch();
   #buffer: Uint8Array | undefined;
   #used = 0;
   #references: ContentReference[] = [];
@@ -114,7 +115,7 @@ export class VolumeWriter {
         `${member.path}: ${content.length} bytes of content, not ${member.size}`,
       );
     }
-    const header = encodeHeader(member);
+    const header = encodeHeader(member, this.#scratch);
     const length = header.length + content.length + padding(content.length);
     if (length > this.#frameSize) {
       const reference = this.#begin(member, header);

@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
-import { drive, plainBytes } from "./engine.ts";
+import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { nextFrame } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
@@ -31,7 +31,7 @@ function compress(plain: Uint8Array): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     zlib!.zstdCompress(
       plain,
-      writing!,
+      { ...writing, chunkSize: chunkFor(plain.length) },
       (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
     );
   });
@@ -75,7 +75,7 @@ async function* decodeFrame(
   reader: ByteReader,
   offset: number,
 ): AsyncGenerator<Uint8Array> {
-  const engine = zlib!.createZstdDecompress({ chunkSize: 131072 });
+  const engine = zlib!.createZstdDecompress({ chunkSize: CHUNK });
   yield* drive(
     engine,
     async () => (await frame.next()).value,

@@ -1,5 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
 import type { ByteReader } from "./byte_reader.ts";
+import { CHUNK } from "./engine.ts";
 
 // RFC 8878, 3.1: magic numbers, and the largest block.
 const MAGIC = 0xfd2fb528;
@@ -90,24 +92,28 @@ async function* blocks(
   header: Uint8Array,
   checksum: boolean,
 ): AsyncGenerator<Uint8Array> {
-  yield header;
+  let parts = [header];
+  let length = header.length;
   for (let last = false; !last;) {
     const at = reader.offset;
     const block = await reader.exactly(3, "a zstd frame");
     const bits = block[0] | block[1] << 8 | block[2] << 16;
     last = (bits & 1) === 1;
     const kind = bits >> 1 & 3;
-    const size = bits >> 3;
-    if (
-      kind > COMPRESSED_BLOCK || (kind !== RLE_BLOCK && size > LARGEST_BLOCK)
-    ) {
+    const size = kind === RLE_BLOCK ? 1 : bits >> 3;
+    if (kind > COMPRESSED_BLOCK || size > LARGEST_BLOCK) {
       throw reader.corrupt("impossible zstd block", at);
     }
-    yield block;
-    if (kind === RLE_BLOCK) yield await reader.exactly(1, "a zstd block");
-    else if (size > 0) yield await reader.exactly(size, "a zstd block");
+    parts.push(block, await reader.exactly(size, "a zstd block"));
+    length += 3 + size;
+    if (length >= CHUNK) {
+      yield concat(parts);
+      parts = [];
+      length = 0;
+    }
   }
-  if (checksum) yield await reader.exactly(4, "a zstd checksum");
+  if (checksum) parts.push(await reader.exactly(4, "a zstd checksum"));
+  if (parts.length > 0) yield concat(parts);
 }
 
 async function skip(reader: ByteReader, length: number): Promise<void> {
