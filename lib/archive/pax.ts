@@ -10,6 +10,9 @@ export const SPARSE = "GNU.sparse";
 /** The records that are kept; an archive may bring any number of others. */
 const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
 
+/** No known key is longer, in bytes. */
+const LONGEST_KEY = 64;
+
 /** PAX records (POSIX.1-2001, "pax Extended Header") by key. */
 export type PaxRecords = Map<string, string>;
 
@@ -60,12 +63,14 @@ export function decodePax(
     }
     const equals = body.indexOf(0x3d, start);
     if (equals < 0 || equals >= end) throw fault("no key");
+    at = end;
+    if (equals - start > LONGEST_KEY) continue;
     let key = decoder.decode(body.subarray(start + 1, equals));
     if (key.startsWith(SPARSE)) key = SPARSE;
+    if (!KNOWN.includes(key)) continue;
     const value = decoder.decode(body.subarray(equals + 1, end - 1));
     if (value === "") records.delete(key);
-    else if (KNOWN.includes(key)) records.set(key, value);
-    at = end;
+    else records.set(key, value);
   }
 }
 
