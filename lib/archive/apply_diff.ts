@@ -1,4 +1,3 @@
-import * as fs from "node:fs";
 import { resolve } from "node:path";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
@@ -6,11 +5,11 @@ import type { ByteSource } from "../bytes/source.ts";
 import { patchParts } from "../delta/patch.ts";
 import { type Change, type DiffIndex, pathOf } from "../tree/diff_index.ts";
 import type { HashedEntry } from "../tree/entry_line.ts";
+import { checkBase } from "../tree/check_base.ts";
 import { FileAccess } from "../tree/file_access.ts";
 import { readPieces } from "../tree/read_file.ts";
+import { withStage } from "../tree/stage.ts";
 import { TreeWriter } from "../tree/tree_writer.ts";
-import { STAGE_PREFIX } from "../tree/walker.ts";
-import { checkBase } from "./check_base.ts";
 import { contentOf } from "./diff_data.ts";
 import { memberName } from "./member_name.ts";
 import { plainTar } from "./plain_tar.ts";
@@ -47,14 +46,11 @@ export async function applyDiff(
 ): Promise<void> {
   const root = resolve(base);
   checkBase(root, diff);
-  const stage = fs.mkdtempSync(`${root}/${STAGE_PREFIX}`);
-  try {
+  await withStage(root, async (stage) => {
     const staged = await new Staging(root, stage, diff).fill(archive, options);
     checkAborted(options.signal);
     commit(root, diff, staged);
-  } finally {
-    fs.rmSync(stage, { recursive: true, force: true });
-  }
+  });
 }
 
 /** The new files of a difference, prepared in a folder of their own. */

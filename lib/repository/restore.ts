@@ -1,6 +1,6 @@
-import * as fs from "node:fs";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { isVacant } from "../tree/file.ts";
 import { checkPath, isWithin } from "../tree/path.ts";
 import { TreeWriter } from "../tree/tree_writer.ts";
 import { ContentReader } from "./content.ts";
@@ -59,7 +59,7 @@ export async function restoreTree(
 ): Promise<RestoreResult> {
   const tree = await repository.tree(record);
   const entries = select(tree, record, options.paths);
-  if (fs.existsSync(target) && fs.readdirSync(target).length > 0) {
+  if (!isVacant(target)) {
     throw new DeltarError(
       "exists",
       "the directory is not empty; restore into a new one",

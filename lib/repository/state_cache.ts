@@ -1,10 +1,8 @@
-import * as fs from "node:fs";
-import { join } from "node:path";
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import type { WalkedEntry } from "../tree/entry.ts";
 import { isCount } from "../tree/entry_line.ts";
-import { writeFileAtomic } from "../tree/file.ts";
+import { readFileBytes, writeFileAtomic } from "../tree/file.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
 
 /** What told a file unchanged when it was last seen, as text. */
@@ -31,6 +29,11 @@ export class StateCache {
   readonly #seen = new Map<string, Stamp>();
   readonly #newest: bigint;
 
+  private constructor(file: string | undefined, now: number) {
+    this.#file = file;
+    this.#newest = BigInt(now) * 1_000_000n - RACY;
+  }
+
   /**
    * Reads what is remembered of a directory as it was in a snapshot.
    *
@@ -40,18 +43,18 @@ export class StateCache {
    * @param snapshot The snapshot that the tree at hand is of.
    * @param now The time, in milliseconds since 1970.
    */
-  constructor(
+  static async read(
     folder: string | undefined,
     repository: string,
     directory: string,
     snapshot: string | undefined,
     now: number,
-  ) {
-    this.#newest = BigInt(now) * 1_000_000n - RACY;
-    if (folder === undefined) return;
+  ): Promise<StateCache> {
     const key = toHex(sha256(new TextEncoder().encode(directory)));
-    this.#file = join(folder, `${repository}-${key.slice(0, 16)}.ndjson`);
-    if (snapshot !== undefined) this.#read(this.#file, snapshot);
+    const file = folder && `${folder}/${repository}-${key.slice(0, 16)}.ndjson`;
+    const cache = new StateCache(file, now);
+    if (snapshot !== undefined) await cache.#read(snapshot);
+    return cache;
   }
 
   /** Whether a file is as it was; either way it is remembered for `write`. */
@@ -79,23 +82,28 @@ export class StateCache {
       for (const [path, stamp] of seen) yield { path, stamp };
     };
     try {
-      fs.mkdirSync(join(this.#file, ".."), { recursive: true });
       const bytes = encodeLines(
         FORMAT,
         VERSION,
         { snapshot, files: this.#seen.size },
         lines(this.#seen),
       );
-      await writeFileAtomic(this.#file, bytes);
+      await writeFileAtomic(this.#file, bytes, { inNewFolder: true });
     } catch {
       // The next snapshot reads the files again.
     }
   }
 
-  #read(file: string, snapshot: string): void {
+  async #read(snapshot: string): Promise<void> {
+    if (this.#file === undefined) return;
     try {
-      const bytes = fs.readFileSync(file);
-      const { header, lines } = decodeLines(bytes, FORMAT, VERSION, file);
+      const bytes = await readFileBytes(this.#file);
+      const { header, lines } = decodeLines(
+        bytes,
+        FORMAT,
+        VERSION,
+        this.#file,
+      );
       if (header.snapshot !== snapshot || !isCount(header.files)) return;
       for (const [{ path, stamp }] of lines) {
         this.#stamps.set(path as string, stamp as string);

@@ -95,7 +95,7 @@ export async function takeSnapshot(
       signatureMinimum: WHOLE_LIMIT + 1,
       basis: basisFrom(parent, repository),
     });
-    const cache = new StateCache(
+    const cache = await StateCache.read(
       options.cache,
       repository.id,
       dir.path,

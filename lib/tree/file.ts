@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { DeltarError } from "../bytes/errors.ts";
 
 /**
@@ -7,13 +8,18 @@ import { DeltarError } from "../bytes/errors.ts";
  *
  * @param file A path of the operating system.
  * @param bytes What it is to hold.
+ * @param options Whether its folder may have to be made.
  */
 export async function writeFileAtomic(
   file: string,
   bytes: Uint8Array,
+  options: { inNewFolder?: boolean } = {},
 ): Promise<void> {
   const temporary = `${file}.${crypto.randomUUID()}.tmp`;
   try {
+    if (options.inNewFolder) {
+      await fs.promises.mkdir(dirname(file), { recursive: true });
+    }
     const handle = await fs.promises.open(temporary, "wx");
     try {
       await handle.writeFile(bytes);
@@ -39,6 +45,16 @@ export async function readFileBytes(file: string): Promise<Uint8Array> {
     return await fs.promises.readFile(file);
   } catch (cause) {
     throw fileError(cause, file);
+  }
+}
+
+/** Whether a path names nothing, or a directory with nothing in it. */
+export function isVacant(place: string): boolean {
+  try {
+    return fs.readdirSync(place).length === 0;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return true;
+    throw fileError(error, place);
   }
 }
 

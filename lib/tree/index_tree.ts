@@ -12,9 +12,10 @@ export interface IndexOptions {
   previous?: DirIndex;
   /**
    * Whether a file is the one that `previous` knows, so that it need not be
-   * read. By default every file is read: size and time alone can lie.
+   * read; asked of every file. By default every file is read: size and time
+   * alone can lie.
    */
-  unchanged?: (entry: WalkedEntry, before: IndexEntry) => boolean;
+  unchanged?: (entry: WalkedEntry) => boolean;
   /** Who reads the files; by default they are hashed and signed. */
   reader?: FileReader;
   /** Told of everything that is left out, as it happens. */
@@ -66,9 +67,7 @@ export async function indexTree(
     const entry = toIndexEntry(walked);
     if (walked.kind === "file") {
       const before = previous?.get(walked.path);
-      if (
-        before?.kind === "file" && unchanged?.(walked, before)
-      ) {
+      if (unchanged?.(walked) && before?.kind === "file") {
         entry.sha256 = before.sha256;
         entry.signature = before.signature;
       } else {

@@ -2,11 +2,11 @@ import * as fs from "node:fs";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
-import { type DiffIndex, pathOf } from "../tree/diff_index.ts";
-import type { HashedEntry } from "../tree/entry_line.ts";
-import { parentPath } from "../tree/path.ts";
-import { readPieces } from "../tree/read_file.ts";
-import { lstat } from "../tree/stat.ts";
+import { type DiffIndex, pathOf } from "./diff_index.ts";
+import type { HashedEntry } from "./entry_line.ts";
+import { parentPath } from "./path.ts";
+import { readPieces } from "./read_file.ts";
+import { lstat } from "./stat.ts";
 
 /**
  * Refuses a directory that is not in the state a difference starts from:
