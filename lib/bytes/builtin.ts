@@ -1,8 +1,10 @@
 import type * as NodeCrypto from "node:crypto";
+import type * as NodeThreads from "node:worker_threads";
 import type * as NodeZlib from "node:zlib";
 
 interface Builtins {
   "node:crypto": typeof NodeCrypto;
+  "node:worker_threads": typeof NodeThreads;
   "node:zlib": typeof NodeZlib;
 }
 

@@ -8,15 +8,10 @@ const MOST_EQUAL = 8;
 
 /**
  * Finds the blocks of a signature by their weak sum: a hash table with open
- * addressing, and in front of it a bitmap that turns nearly all windows away.
- * Blocks of equal content are entered once, so runs of equal blocks cost
- * nothing. A short last block is not in it.
+ * addressing. Blocks of equal content are entered once, so runs of equal blocks
+ * cost nothing. A short last block is not in it.
  */
 export class BlockTable {
-  /** A bit for each word `sum >>> filterShift` and bit `sum & 31`. */
-  readonly filter: Int32Array;
-  /** How far to shift a sum for its word in the filter. */
-  readonly filterShift: number;
   readonly #signature: Signature;
   /** Block numbers plus one; 0 is a free place. */
   readonly #slots: Int32Array;
@@ -26,19 +21,11 @@ export class BlockTable {
 
   constructor(signature: Signature) {
     this.#signature = signature;
-    const { weak, fileSize, blockSize } = signature;
-    const blocks = Math.floor(fileSize / blockSize);
-    const bits = Math.max(4, Math.ceil(Math.log2(blocks + 1)) + 1);
+    const blocks = Math.floor(signature.fileSize / signature.blockSize);
+    const bits = Math.ceil(Math.log2(Math.max(8, blocks))) + 1;
     this.#slots = new Int32Array(2 ** bits);
     this.#shift = 32 - bits;
-    this.filter = new Int32Array(2 ** (bits - 1));
-    this.filterShift = 33 - bits;
-    for (let block = 0; block < blocks; block++) {
-      if (this.#enter(block)) {
-        const sum = weak[block];
-        this.filter[sum >>> this.filterShift] |= 1 << sum;
-      }
-    }
+    for (let block = 0; block < blocks; block++) this.#enter(block);
   }
 
   /**
@@ -61,7 +48,7 @@ export class BlockTable {
     return -1;
   }
 
-  #enter(block: number): boolean {
+  #enter(block: number): void {
     const { weak, strong, strongLength } = this.#signature;
     const sum = weak[block];
     const from = block * strongLength;
@@ -73,10 +60,9 @@ export class BlockTable {
       const other = this.#slots[slot] - 1;
       if (weak[other] !== sum) continue;
       if (++equal === MOST_EQUAL || this.#signature.hasStrong(other, digest)) {
-        return false;
+        return;
       }
     }
     this.#slots[slot] = block + 1;
-    return true;
   }
 }

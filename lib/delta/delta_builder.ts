@@ -1,5 +1,7 @@
 import { BlockTable } from "./block_table.ts";
 import { DeltaWriter } from "./delta_writer.ts";
+import { HashHelper } from "./hash_helper.ts";
+import { fillFilter, filterWords } from "./filter.ts";
 import { rollingSum, weakSum } from "./rolling_sum.ts";
 import type { RollingSum } from "./rolling_sum.ts";
 import type { Signature } from "./signature.ts";
@@ -7,6 +9,11 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 
 /** How much of the file is looked at in one go, besides a block. */
 const WINDOW = 2 ** 18;
+
+/** Behind so many expected blocks in a row, the next are confirmed together. */
+const LONG_RUN = 32;
+/** Fewer bytes than this are not worth a second thread. */
+const WORTH_SHARING = 2 ** 16;
 
 /**
  * Takes the bytes of the delta. They are valid until it returns, or until the
@@ -28,12 +35,12 @@ export class DeltaBuilder {
   readonly #sink: DeltaSink;
   readonly #table: BlockTable;
   readonly #writer: DeltaWriter;
-  readonly #rolling: RollingSum;
+  /** Its buffer is the window: the file's bytes from `#literal` on. */
+  #rolling: RollingSum;
   readonly #strongSum: StrongSum;
   /** The largest that the window gets. */
   readonly #capacity: number;
-  /** Bytes of the file from `#literal` on, and one to spare behind `#end`. */
-  #window: Uint8Array;
+  /** Where the bytes in the window end. */
   #end = 0;
   /** Where the search is: all before is either copied or literal. */
   #at = 0;
@@ -43,6 +50,8 @@ export class DeltaBuilder {
   #rolled = false;
   /** The block expected at `#at`, or -1. */
   #expected: number;
+  /** How many expected blocks in a row were confirmed. */
+  #streak = 0;
 
   /**
    * @param basis The signature of the basis.
@@ -54,10 +63,9 @@ export class DeltaBuilder {
     this.#basis = basis;
     this.#sink = sink;
     this.#table = new BlockTable(basis);
-    this.#rolling = rollingSum(basis.weakKind, blockSize);
     this.#strongSum = strongSum(basis.strongKind);
     this.#capacity = blockSize + Math.max(blockSize, WINDOW);
-    this.#window = new Uint8Array(Math.min(size, this.#capacity) + 1);
+    this.#rolling = this.#roll(Math.min(size, this.#capacity));
     this.#writer = new DeltaWriter();
     this.#expected = basis.weak.length > 0 ? 0 : -1;
   }
@@ -73,12 +81,16 @@ export class DeltaBuilder {
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {
-      if (this.#end === this.#window.length - 1) this.#grow();
-      const capacity = this.#window.length - 1;
-      const taken = Math.min(bytes.length - from, capacity - this.#end);
-      this.#window.set(bytes.subarray(from, from + taken), this.#end);
-      this.#end += taken;
-      from += taken;
+      const window = this.#window;
+      const room = window.length - this.#end;
+      if (room === 0) {
+        this.#grow();
+        continue;
+      }
+      const part = bytes.subarray(from, from + room);
+      window.set(part, this.#end);
+      this.#end += part.length;
+      from += part.length;
       if (this.#end < this.#capacity) continue;
       this.#search(this.#end - this.#basis.blockSize - 1);
       this.#compact();
@@ -93,39 +105,93 @@ export class DeltaBuilder {
     if (this.#expected >= 0) this.#matchExpected();
     this.#matchTail();
     this.#writeLiteral(this.#end);
+    this.#rolling.free();
     this.#writer.end();
     return this.#sink(this.#writer.take());
+  }
+
+  /** The bytes in memory, without the one to spare. */
+  get #window(): Uint8Array {
+    return this.#rolling.buffer.subarray(0, -1);
+  }
+
+  #roll(capacity: number): RollingSum {
+    const rolling = rollingSum(this.#basis.weakKind, {
+      width: this.#basis.blockSize,
+      capacity,
+      filterWords: filterWords(this.#basis),
+    });
+    fillFilter(rolling.filter, this.#basis);
+    return rolling;
+  }
+
+  /** Makes the window as large as it gets, for a file larger than expected. */
+  #grow(): void {
+    const small = this.#rolling;
+    this.#rolling = this.#roll(this.#capacity);
+    this.#rolling.buffer.set(small.buffer.subarray(0, this.#end));
+    this.#rolled = false;
+    small.free();
   }
 
   /** Looks for blocks at all places up to `last`. */
   #search(last: number): void {
     const { blockSize } = this.#basis;
-    const window = this.#window;
-    const table = this.#table;
+    const rolling = this.#rolling;
     const digest = () => this.#digest(blockSize);
     while (this.#at <= last) {
       if (this.#expected >= 0) {
+        if (this.#streak >= LONG_RUN && this.#matchRun()) continue;
         if (this.#matchExpected()) continue;
+        this.#streak = 0;
         this.#expected = -1;
       }
-      const rolling = this.#rolling;
-      if (!this.#rolled) rolling.start(window, this.#at);
+      if (!this.#rolled) rolling.start(this.#at);
       this.#rolled = true;
-      this.#at = rolling.seek(
-        window,
-        this.#at,
-        last,
-        table.filter,
-        table.filterShift,
-      );
+      this.#at = rolling.seek(this.#at, last);
       if (this.#at > last) return;
-      const block = table.find(rolling.value, digest);
+      const block = this.#table.find(rolling.value, digest);
       if (block >= 0) {
         this.#copy(block, blockSize);
       } else {
-        rolling.roll(window, this.#at++);
+        rolling.roll(this.#at++);
       }
     }
+  }
+
+  /**
+   * Confirms, on two threads, as many expected blocks as are in the window;
+   * for behind so many that matched, most often all of them do.
+   */
+  #matchRun(): boolean {
+    const { blockSize, fileSize, strongKind, strongLength } = this.#basis;
+    const helper = strongKind === "sha256" && HashHelper.get(blockSize);
+    if (!helper) return false;
+    const blocks = Math.min(
+      this.#streak,
+      Math.floor((this.#end - this.#at) / blockSize),
+      Math.floor(helper.capacity(blockSize) / blockSize),
+      Math.floor(fileSize / blockSize) - this.#expected,
+    );
+    if (blocks * blockSize < WORTH_SHARING) return false;
+    const end = this.#at + blocks * blockSize;
+    const run = this.#rolling.buffer.subarray(this.#at, end);
+    let same = 0;
+    helper.start(run, blockSize, strongLength, (digests) => {
+      const first = this.#expected * strongLength;
+      const { strong } = this.#basis;
+      let at = 0;
+      while (at < digests.length && digests[at] === strong[first + at]) at++;
+      same = Math.floor(at / strongLength);
+    });
+    helper.finish();
+    if (same === 0) {
+      this.#streak = 0;
+      return false;
+    }
+    this.#streak = same < blocks ? 0 : this.#streak + same;
+    this.#copy(this.#expected, same * blockSize);
+    return true;
   }
 
   /** Confirms the expected block, which may be the short last one. */
@@ -135,6 +201,7 @@ export class DeltaBuilder {
       return false;
     }
     this.#copy(this.#expected, length);
+    this.#streak++;
     return true;
   }
 
@@ -155,7 +222,7 @@ export class DeltaBuilder {
       length--
     ) {
       const start = this.#end - length;
-      if (sum(this.#window, start, this.#end) !== weak[block]) continue;
+      if (sum(this.#rolling.buffer, start, this.#end) !== weak[block]) continue;
       this.#at = start;
       if (this.#same(block, length)) return this.#copy(block, length);
     }
@@ -171,7 +238,9 @@ export class DeltaBuilder {
   }
 
   #digest(length: number): Uint8Array {
-    return this.#strongSum(this.#window.subarray(this.#at, this.#at + length));
+    return this.#strongSum(
+      this.#rolling.buffer.subarray(this.#at, this.#at + length),
+    );
   }
 
   #copy(block: number, length: number): void {
@@ -180,26 +249,21 @@ export class DeltaBuilder {
     this.#at += length;
     this.#literal = this.#at;
     this.#rolled = false;
-    this.#expected = block + 1 < this.#basis.weak.length ? block + 1 : -1;
+    const next = block + Math.ceil(length / this.#basis.blockSize);
+    this.#expected = next < this.#basis.weak.length ? next : -1;
   }
 
   #writeLiteral(end: number): void {
     if (end > this.#literal) {
-      this.#writer.literal(this.#window.subarray(this.#literal, end));
+      this.#writer.literal(this.#rolling.buffer.subarray(this.#literal, end));
     }
     this.#literal = end;
-  }
-
-  #grow(): void {
-    const window = new Uint8Array(this.#capacity + 1);
-    window.set(this.#window.subarray(0, this.#end));
-    this.#window = window;
   }
 
   /** Makes room: what was searched leaves the window. */
   #compact(): void {
     this.#writeLiteral(this.#at);
-    this.#window.copyWithin(0, this.#at, this.#end);
+    this.#rolling.buffer.copyWithin(0, this.#at, this.#end);
     this.#end -= this.#at;
     this.#at = this.#literal = 0;
   }

@@ -1,40 +1,57 @@
 import { RabinKarp, rabinKarp } from "./rabin_karp.ts";
+import { RabinKarpKernel } from "./rabin_karp_kernel.ts";
 import { Rollsum, rollsum } from "./rollsum.ts";
 
 /** Which 32-bit sum finds candidate blocks; deltar's own is Rabin-Karp. */
 export type WeakKind = "rabin-karp" | "rollsum";
 
-/** The weak sum of the window of a fixed width that slides over a buffer. */
+/** How large a {@linkcode RollingSum} and its memory are to be. */
+export interface RollingShape {
+  /** Bytes in the window that rolls. */
+  width: number;
+  /** Bytes of the file in memory at a time. */
+  capacity: number;
+  /** Words of the filter, a power of two. */
+  filterWords: number;
+}
+
+/** The weak sum of a window of a fixed width that rolls over a buffer. */
 export interface RollingSum {
   /** The sum of the window where it stands, from 0 to 2^32 - 1. */
   readonly value: number;
 
+  /** The bytes to roll over, and one to spare, which may be read. */
+  readonly buffer: Uint8Array;
+
+  /** Which sums are worth looking up, as `fillFilter` fills it. */
+  readonly filter: Int32Array;
+
   /** Puts the window at `at`. */
-  start(bytes: Uint8Array, at: number): void;
+  start(at: number): void;
 
   /** Moves the window from `at` to `at + 1`. */
-  roll(bytes: Uint8Array, at: number): void;
+  roll(at: number): void;
 
   /**
    * Moves the window, which stands at `from`, on to the first place whose sum
-   * the filter lets pass, or to `last + 1`. The byte behind that window is read,
-   * so the buffer has one to spare.
+   * the filter lets pass, or to `last + 1`.
    *
-   * @param filter A bit for each word `sum >>> shift` and bit `sum & 31`.
    * @returns The place.
    */
-  seek(
-    bytes: Uint8Array,
-    from: number,
-    last: number,
-    filter: Int32Array,
-    shift: number,
-  ): number;
+  seek(from: number, last: number): number;
+
+  /** Gives up the memory; nothing else may be called afterwards. */
+  free(): void;
 }
 
-/** @returns A rolling sum for windows of `width` bytes. */
-export function rollingSum(kind: WeakKind, width: number): RollingSum {
-  return kind === "rollsum" ? new Rollsum(width) : new RabinKarp(width);
+/** From this capacity on the kernel's start is worth it. */
+const LARGE = 2 ** 17;
+
+/** @returns A rolling sum of a kind. */
+export function rollingSum(kind: WeakKind, shape: RollingShape): RollingSum {
+  if (kind === "rollsum") return new Rollsum(shape);
+  const kernel = shape.capacity >= LARGE && RabinKarpKernel.create(shape);
+  return kernel || new RabinKarp(shape);
 }
 
 /** The weak sum of `bytes` from `start` up to `end`, from 0 to 2^32 - 1. */

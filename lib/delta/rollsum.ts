@@ -1,4 +1,5 @@
-import type { RollingSum } from "./rolling_sum.ts";
+import { filterShift, passes } from "./filter.ts";
+import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 /** librsync adds this to every byte, so that runs of zeros count. */
 const CHAR_OFFSET = 31;
@@ -22,40 +23,41 @@ function join(low: number, high: number): number {
   return (high << 16 | low & 0xffff) >>> 0;
 }
 
-/** That sum rolling over a buffer, one window of bytes wide. */
+/** That sum of a rolling window. */
 export class Rollsum implements RollingSum {
   value = 0;
+  readonly buffer: Uint8Array;
+  readonly filter: Int32Array;
+  readonly #shift: number;
   readonly #width: number;
 
-  constructor(width: number) {
-    this.#width = width;
+  constructor(shape: RollingShape) {
+    this.#width = shape.width;
+    this.buffer = new Uint8Array(shape.capacity + 1);
+    this.filter = new Int32Array(shape.filterWords);
+    this.#shift = filterShift(shape.filterWords);
   }
 
-  start(bytes: Uint8Array, at: number): void {
-    this.value = rollsum(bytes, at, at + this.#width);
+  start(at: number): void {
+    this.value = rollsum(this.buffer, at, at + this.#width);
   }
 
-  seek(
-    bytes: Uint8Array,
-    from: number,
-    last: number,
-    filter: Int32Array,
-    shift: number,
-  ): number {
-    let at = from;
-    while (
-      at <= last && (filter[this.value >>> shift] >>> this.value & 1) === 0
-    ) {
-      this.roll(bytes, at++);
-    }
-    return at;
-  }
-
-  roll(bytes: Uint8Array, at: number): void {
-    const leaving = bytes[at];
-    const low = this.value + bytes[at + this.#width] - leaving;
+  roll(at: number): void {
+    const leaving = this.buffer[at];
+    const low = this.value + this.buffer[at + this.#width] - leaving;
     const high = (this.value >>> 16) + low -
       Math.imul(this.#width, leaving + CHAR_OFFSET);
     this.value = join(low, high);
   }
+
+  seek(from: number, last: number): number {
+    let at = from;
+    for (; at <= last; at++) {
+      if (passes(this.filter, this.#shift, this.value)) break;
+      this.roll(at);
+    }
+    return at;
+  }
+
+  free(): void {}
 }

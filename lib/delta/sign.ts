@@ -1,6 +1,7 @@
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { chooseBlockSize, chooseStrongLength } from "./block_size.ts";
 import { throwIfAborted } from "./abort.ts";
+import { HashHelper } from "./hash_helper.ts";
 import { weakSum } from "./rolling_sum.ts";
 import { checkBlockSize, checkStrongLength, Signature } from "./signature.ts";
 import { type StrongKind, strongSum } from "./strong_sum.ts";
@@ -22,6 +23,11 @@ export interface SignOptions extends SignBytesOptions {
   /** Stops the work with its reason. */
   signal?: AbortSignal;
 }
+
+/** From so many bytes on a file is worth a second thread. */
+const LARGE = 2 ** 22;
+/** Fewer bytes than this in one piece are not worth waking it. */
+const WORTH_SHARING = 2 ** 16;
 
 /** Sums up the blocks of a file that is pushed piece by piece. */
 export class SignatureBuilder {
@@ -65,9 +71,9 @@ export class SignatureBuilder {
       this.#add(this.#pending);
       this.#pendingLength = 0;
     }
-    for (; at + size <= bytes.length; at += size) {
-      this.#add(bytes.subarray(at, at + size));
-    }
+    const whole = bytes.length - (bytes.length - at) % size;
+    this.#addBlocks(bytes.subarray(at, whole));
+    at = whole;
     this.#pending.set(bytes.subarray(at));
     this.#pendingLength = bytes.length - at;
   }
@@ -79,6 +85,7 @@ export class SignatureBuilder {
     if (this.#pendingLength > 0) {
       this.#add(this.#pending.subarray(0, this.#pendingLength));
     }
+    this.#helper?.finish();
     return new Signature({
       blockSize: this.#blockSize,
       fileSize,
@@ -89,18 +96,57 @@ export class SignatureBuilder {
     });
   }
 
+  #addBlocks(bytes: Uint8Array): void {
+    const size = this.#blockSize;
+    const keep = this.#strongLength;
+    let at = 0;
+    const helper = this.#helper;
+    const batch = helper?.capacity(size) ?? 0;
+    while (helper && bytes.length - at >= WORTH_SHARING) {
+      const part = bytes.subarray(at, at + batch);
+      const first = this.#blocks;
+      this.#blocks += part.length / size;
+      this.#reserve();
+      helper.start(
+        part,
+        size,
+        keep,
+        (digests) => this.#strong.set(digests, first * keep),
+      );
+      for (let from = 0; from < part.length; from += size) {
+        const sum = this.#weakSum(part, from, from + size);
+        this.#weak[first + from / size] = sum;
+      }
+      at += part.length;
+    }
+    for (; at < bytes.length; at += size) {
+      this.#add(bytes.subarray(at, at + size));
+    }
+  }
+
+  /** The second thread, once the file is large enough for it. */
+  get #helper(): HashHelper | undefined {
+    const large = this.#blocks * this.#blockSize >= LARGE;
+    return large && this.#strongKind === "sha256"
+      ? HashHelper.get(this.#blockSize)
+      : undefined;
+  }
+
   #add(block: Uint8Array): void {
-    if (this.#blocks === this.#weak.length) this.#grow();
+    this.#blocks++;
+    this.#reserve();
     const kept = this.#strongLength;
     const sum = this.#strongSum(block);
-    const at = this.#blocks * kept;
+    const at = (this.#blocks - 1) * kept;
     for (let index = 0; index < kept; index++) {
       this.#strong[at + index] = sum[index];
     }
-    this.#weak[this.#blocks++] = this.#weakSum(block, 0, block.length);
+    this.#weak[this.#blocks - 1] = this.#weakSum(block, 0, block.length);
   }
 
-  #grow(): void {
+  /** Makes the arrays long enough for the blocks counted. */
+  #reserve(): void {
+    if (this.#blocks <= this.#weak.length) return;
     const blocks = Math.max(64, this.#blocks * 2);
     const weak = new Uint32Array(blocks);
     weak.set(this.#weak);

@@ -1,0 +1,155 @@
+import { Command, InvalidArgumentError } from "commander";
+import { collect } from "../lib/bytes/source.ts";
+import {
+  decodeLibrsyncSignature,
+  encodeLibrsyncSignature,
+  isLibrsyncSignature,
+  sign,
+  Signature,
+} from "../lib/delta/mod.ts";
+import { DeltaBuilder } from "../lib/delta/delta_builder.ts";
+import { patchParts } from "../lib/delta/patch.ts";
+import { openBasis, readPieces, sizeOf, withOutput } from "./rdiff_files.ts";
+import { Stats } from "./rdiff_stats.ts";
+
+interface Options {
+  blockSize: number;
+  sumSize: number;
+  hash: "sha256" | "blake2";
+  force: boolean;
+  stats: boolean;
+}
+
+/**
+ * The `rdiff` command, with the arguments of librsync's command of that name:
+ * `signature`, `delta` and `patch` of single files, `-` for standard input and
+ * output. Its actions throw `DeltarError` for what goes wrong at run time.
+ */
+export function rdiffCommand(): Command {
+  const command = new Command("rdiff").description(
+    "Signatures, deltas and patches of single files",
+  )
+    .option("-b, --block-size <bytes>", "block size; 0: by file size", count, 0)
+    .option("-S, --sum-size <bytes>", "strong sum; 0: by file size", count, 0)
+    .option("-H, --hash <kind>", "sha256, or blake2 as librsync's", hash)
+    .option("-f, --force", "replace an output file that exists", false)
+    .option("-s, --stats", "print statistics to standard error", false);
+  command.command("signature")
+    .description("Write the signature of a file")
+    .argument("[basis]", "the file", "-")
+    .argument("[signature]", "where to write", "-")
+    .action((basis, output, _, self: Command) =>
+      writeSignature(basis, output, self.optsWithGlobals())
+    );
+  command.command("delta")
+    .description("Write how a new file differs from a signature's file")
+    .argument("<signature>", "deltar's, or librsync's with BLAKE2")
+    .argument("[newfile]", "the new file", "-")
+    .argument("[delta]", "where to write", "-")
+    .action((basis, input, output, _, self: Command) =>
+      writeDelta(basis, input, output, self.optsWithGlobals())
+    );
+  command.command("patch")
+    .description("Apply a delta to the file it was made against")
+    .argument("<basis>", "the old file")
+    .argument("[delta]", "the delta", "-")
+    .argument("[newfile]", "where to write", "-")
+    .action((basis, input, output, _, self: Command) =>
+      writePatched(basis, input, output, self.optsWithGlobals())
+    );
+  return command;
+}
+
+async function writeSignature(basis: string, target: string, options: Options) {
+  const stats = new Stats();
+  const librsync = options.hash === "blake2";
+  const signature = await sign(stats.read(readPieces(basis)), {
+    size: sizeOf(basis),
+    blockSize: options.blockSize || undefined,
+    strongLength: options.sumSize || (librsync ? 32 : undefined),
+    strongKind: librsync ? "blake2b" : "sha256",
+  });
+  const bytes = librsync
+    ? encodeLibrsyncSignature(signature)
+    : signature.encode();
+  await withOutput(
+    target,
+    options.force,
+    async (output) => await output.write(bytes),
+  );
+  if (options.stats) {
+    console.error(
+      `${signature.blockCount} blocks of ${signature.blockSize} bytes, ` +
+        `strong sums of ${signature.strongLength} bytes`,
+    );
+    console.error(stats.work(bytes.length));
+  }
+}
+
+async function writeDelta(
+  basis: string,
+  input: string,
+  target: string,
+  options: Options,
+) {
+  const stats = new Stats();
+  const bytes = await collect(copied(readPieces(basis)));
+  const signature = isLibrsyncSignature(bytes)
+    ? decodeLibrsyncSignature(bytes, { object: basis })
+    : Signature.decode(bytes, { object: basis });
+  const written = await withOutput(target, options.force, async (output) => {
+    const builder = new DeltaBuilder(signature, (bytes) => {
+      if (options.stats) stats.commands(bytes);
+      return output.write(bytes);
+    });
+    for await (const piece of stats.read(readPieces(input))) {
+      await builder.push(piece);
+    }
+    await builder.finish();
+  });
+  if (options.stats) {
+    console.error(stats.summary);
+    console.error(stats.work(written));
+  }
+}
+
+async function writePatched(
+  basis: string,
+  input: string,
+  target: string,
+  options: Options,
+) {
+  const stats = new Stats();
+  const access = openBasis(basis);
+  try {
+    const written = await withOutput(target, options.force, async (output) => {
+      const delta = stats.read(readPieces(input), options.stats);
+      for await (const bytes of patchParts(access, delta, { object: input })) {
+        await output.write(bytes);
+      }
+    });
+    if (options.stats) {
+      console.error(stats.summary);
+      console.error(stats.work(written));
+    }
+  } finally {
+    access.close();
+  }
+}
+
+/** Pieces that may be kept. */
+async function* copied(pieces: AsyncIterable<Uint8Array>) {
+  for await (const piece of pieces) yield piece.slice();
+}
+
+function count(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) {
+    throw new InvalidArgumentError("expected a number of bytes");
+  }
+  return Number(text);
+}
+
+function hash(text: string): "sha256" | "blake2" {
+  if (text === "sha256" || text === "blake2") return text;
+  throw new InvalidArgumentError("expected sha256 or blake2");
+}

@@ -1,0 +1,166 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { DeltarError } from "../lib/bytes/errors.ts";
+import type { RandomAccess } from "../lib/delta/mod.ts";
+
+/** Bytes that are read in one go: enough to share out. */
+const PIECE = 2 ** 19;
+
+/** A file's size in bytes; unknown for `-` and for what is no plain file. */
+export function sizeOf(name: string): number | undefined {
+  if (name === "-") return undefined;
+  const stat = attempt(name, () => statSync(name));
+  return stat.isFile() ? stat.size : undefined;
+}
+
+/**
+ * The bytes of a file, or of standard input for `-`. One buffer serves all
+ * pieces: each is valid until the next is pulled.
+ */
+export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
+  if (name === "-") {
+    yield* process.stdin;
+    return;
+  }
+  const file = attempt(name, () => openSync(name, "r"));
+  try {
+    const buffer = new Uint8Array(PIECE);
+    for (;;) {
+      const length = attempt(name, () => readSync(file, buffer));
+      if (length === 0) return;
+      yield buffer.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A file that can be read anywhere, through one buffer, until it is closed. */
+export function openBasis(name: string): RandomAccess & { close(): void } {
+  const file = attempt(name, () => openSync(name, "r"));
+  const { size } = fstatSync(file);
+  let buffer = new Uint8Array(PIECE);
+  return {
+    size,
+    read(offset, length) {
+      if (length > buffer.length) buffer = new Uint8Array(length);
+      for (let at = 0; at < length;) {
+        const read = attempt(
+          name,
+          () => readSync(file, buffer, at, length - at, offset + at),
+        );
+        if (read === 0) {
+          throw new DeltarError("truncated", "the file became shorter", {
+            object: name,
+            offset: offset + at,
+          });
+        }
+        at += read;
+      }
+      return buffer.subarray(0, length);
+    },
+    close: () => closeSync(file),
+  };
+}
+
+/** Where output goes: a file that appears whole or not at all, or `-`. */
+export class Output {
+  readonly #name: string;
+  readonly #temporary: string | undefined;
+  readonly #file: number = 1;
+  /** Bytes written so far. */
+  size = 0;
+
+  /**
+   * Opens a temporary file beside the wanted one.
+   *
+   * @param force Replace a file of that name.
+   * @throws {DeltarError} `exists` if there is one and `force` is not set.
+   */
+  constructor(name: string, force: boolean) {
+    this.#name = name;
+    if (name === "-") return;
+    if (!force && existsSync(name)) {
+      throw new DeltarError("exists", "the file exists; --force replaces it", {
+        object: name,
+      });
+    }
+    const unique = Math.random().toString(36).slice(2, 10);
+    const temporary = join(dirname(name), `.${basename(name)}.${unique}`);
+    this.#file = attempt(temporary, () => openSync(temporary, "wx"));
+    this.#temporary = temporary;
+  }
+
+  /** Writes all of `bytes`; they may be reused once it returned or resolved. */
+  write(bytes: Uint8Array): void | Promise<void> {
+    this.size += bytes.length;
+    if (this.#temporary === undefined) return writeStandardOutput(bytes);
+    for (let at = 0; at < bytes.length;) {
+      at += attempt(this.#name, () => writeSync(this.#file, bytes, at));
+    }
+  }
+
+  /** Gives the file its name. */
+  commit(): void {
+    const temporary = this.#temporary;
+    if (temporary === undefined) return;
+    closeSync(this.#file);
+    attempt(this.#name, () => renameSync(temporary, this.#name));
+  }
+
+  /** Leaves nothing behind. */
+  discard(): void {
+    if (this.#temporary === undefined) return;
+    closeSync(this.#file);
+    unlinkSync(this.#temporary);
+  }
+}
+
+/**
+ * Lets `work` write an output, which appears only if all went well.
+ *
+ * @returns How many bytes were written.
+ */
+export async function withOutput(
+  name: string,
+  force: boolean,
+  work: (output: Output) => Promise<void>,
+): Promise<number> {
+  const output = new Output(name, force);
+  try {
+    await work(output);
+  } catch (error) {
+    output.discard();
+    throw error;
+  }
+  output.commit();
+  return output.size;
+}
+
+function writeStandardOutput(bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) =>
+    process.stdout.write(bytes, (error) => error ? reject(error) : resolve())
+  );
+}
+
+/** Runs a system call and names the file if it fails. */
+function attempt<Result>(object: string, call: () => Result): Result {
+  try {
+    return call();
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code === "ENOENT"
+      ? "not-found"
+      : "io";
+    throw new DeltarError(code, (cause as Error).message, { object, cause });
+  }
+}

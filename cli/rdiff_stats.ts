@@ -1,0 +1,49 @@
+import { DeltaReader } from "../lib/delta/delta_reader.ts";
+
+/** Counts what passes, for `--stats`. */
+export class Stats {
+  readonly #start = performance.now();
+  readonly #reader = new DeltaReader();
+  #read = 0;
+  #copies = 0;
+  #copied = 0;
+  #literal = 0;
+
+  /** Passes a source on and counts its bytes, and commands if it is a delta. */
+  async *read(
+    source: AsyncIterable<Uint8Array>,
+    isDelta = false,
+  ): AsyncGenerator<Uint8Array> {
+    for await (const bytes of source) {
+      this.#read += bytes.length;
+      if (isDelta) this.commands(bytes);
+      yield bytes;
+    }
+  }
+
+  /** Counts the commands in the next piece of a delta. */
+  commands(delta: Uint8Array): void {
+    for (const command of this.#reader.read(delta)) {
+      if (command.kind === "copy") {
+        this.#copies++;
+        this.#copied += command.length;
+      } else {
+        this.#literal += command.length;
+      }
+    }
+  }
+
+  /** The line to print about a delta. */
+  get summary(): string {
+    return `${this.#copies} copies of ${this.#copied} bytes, ` +
+      `${this.#literal} literal bytes`;
+  }
+
+  /** The line to print about the work. */
+  work(written: number): string {
+    const seconds = (performance.now() - this.#start) / 1000;
+    const megabytes = Math.max(this.#read, written) / 1e6;
+    return `${this.#read} bytes read, ${written} written in ` +
+      `${seconds.toFixed(3)} s (${(megabytes / seconds).toFixed(0)} MB/s)`;
+  }
+}
