@@ -4,7 +4,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
+import type { ContentReference } from "../../lib/archive/content_reference.ts";
 import type { TarMember } from "../../lib/archive/tar_member.ts";
+import { TarVolume } from "../../lib/archive/tar_volume.ts";
 import { VolumeWriter } from "../../lib/archive/volume_writer.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { lstat } from "../../lib/tree/stat.ts";
@@ -184,3 +186,60 @@ test("GNU tar reads a member beyond 8 GiB", async (context) => {
     assert.match(list, / 3 .* after\n/);
   });
 });
+
+for (const codec of ["gzip", "zstd"] as const) {
+  test(`what the format page tells to do works for ${codec}`, async (context) => {
+    if (!has(context, "tar") || !has(context, "jq") || !has(context, codec)) {
+      return;
+    }
+    await withFolder(async (folder) => {
+      const storage = new MemoryStorage();
+      const options = { codec, volumeSize: 20_000, frameSize: 4096 };
+      const writer = TarVolume.create(storage, "key", options);
+      const contents = new Map<string, Uint8Array>();
+      for (let n = 0; n < 20; n++) {
+        const content = noise(n * 500, n + 1);
+        contents.set(`d/${n}`, content);
+        await writer.add({ path: `d/${n}`, mtime: BigInt(n) }, content);
+      }
+      await writer.add({ path: "far", kind: "hardlink", target: "d/0" });
+      const index = await writer.close();
+      assert.ok(index.volumes.length > 2);
+      for (const [name, bytes] of storage.objects) {
+        writeFileSync(join(folder, name), bytes);
+      }
+
+      const listed = run("jq", [
+        "-r",
+        "select(.content) | [.path, .size, .content.volume] | @tsv",
+        join(folder, "key.index.ndjson"),
+      ]);
+      const name = ({ volume }: ContentReference) =>
+        index.volumes.findIndex((one) => one.name === volume);
+      assert.equal(
+        listed,
+        index.members.filter(({ content }) => content).map((
+          { path, size, content },
+        ) => `${path}\t${size}\t${name(content!)}\n`).join(""),
+      );
+      for (const [path, content] of contents) {
+        const { volume, offset, length, skip } = index.get(path)!.content!;
+        const read = `tail -c +$((${offset} + 1)) ${volume} |
+          head -c ${length} | ${codec} -dc | tail -c +$((${skip} + 1)) |
+          head -c ${content.length} > content`;
+        run("sh", ["-c", read], folder);
+        assert.ok(readFileSync(join(folder, "content")).equals(content));
+      }
+
+      mkdirSync(join(folder, "out"));
+      const volumes = index.volumes.map(({ name }) => name).join(" ");
+      const flag = codec === "gzip" ? "-z" : "--zstd";
+      run("sh", ["-c", `cat ${volumes} | tar -x ${flag} -i -C out`], folder);
+      for (const [path, content] of contents) {
+        const place = join(folder, "out", path);
+        assert.ok(readFileSync(place).equals(content));
+        assert.equal(lstat(place).mtime, BigInt(path.slice(2)));
+      }
+    });
+  });
+}
