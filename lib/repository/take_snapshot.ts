@@ -23,7 +23,7 @@ import {
 } from "./snapshot_record.ts";
 import { StateCache } from "./state_cache.ts";
 import { planLayer, Tree } from "./tree.ts";
-import { encodeLayer, type TreeEntry } from "./tree_layer.ts";
+import { encodeLayer, type StoredPiece, type TreeEntry } from "./tree_layer.ts";
 
 /** How to take a snapshot. */
 export interface SnapshotOptions {
@@ -239,13 +239,25 @@ function contentFor(
   const stored = packer.stored.get(entry.path);
   const source = stored === undefined ? from : undefined;
   const content = stored === undefined
-    ? from?.content
+    ? from?.content?.map((piece) => underItsName(piece, from.path, entry.path))
     : stored.form === "whole"
     ? [stored]
     : [...before!.content!, stored];
   if (content === undefined) throw new TypeError(`${entry.path}: no content`);
-  const signature = reader.signatures.get(entry.path) ?? source?.signature;
+  const signature = reader.signatures.get(entry.path) ??
+    (source?.signature &&
+      underItsName(source.signature, source.path, entry.path));
   return { content, ...(signature && { signature }) };
+}
+
+/** A piece that another file takes over keeps the path it was stored under. */
+function underItsName(
+  piece: StoredPiece,
+  owner: string,
+  path: string,
+): StoredPiece {
+  const { path: stored = owner, ...rest } = piece;
+  return stored === path ? rest : { ...rest, path: stored };
 }
 
 /** The objects that a layer has to name. */

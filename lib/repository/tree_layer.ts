@@ -19,6 +19,8 @@ export interface StoredPiece {
   size: number;
   /** Where it lies. */
   reference: ContentReference;
+  /** The path it was stored under, if that is not the entry's own. */
+  path?: string;
 }
 
 /** An entry of a snapshot's tree. */
@@ -126,13 +128,13 @@ function decodeTreeEntry(
   return entry;
 }
 
-function encodePiece({ form, size, reference }: StoredPiece): Line {
+function encodePiece({ form, size, reference, path }: StoredPiece): Line {
   const { volume, offset, length, skip } = reference;
-  return { form, size, volume, offset, length, skip };
+  return { form, size, volume, offset, length, skip, path };
 }
 
 function decodePiece(line: Line, object: string, at: number): StoredPiece {
-  const { form, size, volume, offset, length, skip } = line ?? {};
+  const { form, size, volume, offset, length, skip, path } = line ?? {};
   if (
     (form !== "whole" && form !== "delta") || typeof volume !== "string" ||
     !isCount(size) || !isCount(offset) || !isCount(length) || !isCount(skip)
@@ -142,5 +144,10 @@ function decodePiece(line: Line, object: string, at: number): StoredPiece {
       offset: at,
     });
   }
-  return { form, size, reference: { volume, offset, length, skip } };
+  return {
+    form,
+    size,
+    reference: { volume, offset, length, skip },
+    ...(typeof path === "string" && { path }),
+  };
 }

@@ -1,0 +1,47 @@
+/**
+ * Finds the runtimes that the suite runs on: those installed, or else the
+ * packages of the npm registry by that name.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import process from "node:process";
+
+/** A command line: a program and its first words. */
+export type Command = [program: string, ...words: string[]];
+
+/** The Deno that runs this. */
+export function deno(): Command {
+  return [process.execPath];
+}
+
+/** Bun, installed or by npx. */
+export function bun(): Command {
+  return works("bun", ["--version"])
+    ? ["bun"]
+    : ["npx", "--yes", "--package=bun@1", "bun"];
+}
+
+/** Node of version 24 or later, installed or by npx. */
+export function node(): Command {
+  const version = output("node", ["--version"]);
+  return version !== undefined && Number(version.slice(1).split(".")[0]) >= 24
+    ? ["node"]
+    : ["npx", "--yes", "--package=node@24", "node"];
+}
+
+function works(program: string, words: string[]): boolean {
+  return output(program, words) !== undefined;
+}
+
+function output(program: string, words: string[]): string | undefined {
+  try {
+    return execFileSync(program, words, {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      shell: process.platform === "win32",
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { test } from "node:test";
+
+/** The rooms of the house; each may import from those before it. */
+const LAYERS = ["bytes", "delta", "storage", "tree", "archive", "repository"];
+
+/** Only these know a file system. */
+const WITH_FILES = /^(?:lib\/tree\/|lib\/storage\/local\.ts$)/;
+
+const root = dirname(import.meta.dirname!);
+
+interface Import {
+  file: string;
+  target: string;
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory()) return sources(path);
+      return entry.name.endsWith(".ts") ? [path] : [];
+    });
+}
+
+/** What a file imports, examples in comments left out. */
+function importsOf(file: string): Import[] {
+  const code = readFileSync(join(root, file), "utf8")
+    .replaceAll(/\/\*[\s\S]*?\*\//g, "");
+  const found = code.matchAll(/(?:\bfrom\s+|\bimport\s*\(?\s*)"([^"\n]+)"/g);
+  return [...found].map(([, target]) => ({
+    file,
+    target: target.startsWith(".")
+      ? relative(root, join(root, dirname(file), target)).replaceAll("\\", "/")
+      : target,
+  }));
+}
+
+test("imports in lib/ go one way", () => {
+  const all = sources("lib").flatMap(importsOf);
+  assert.ok(all.length > 100);
+  for (const { file, target } of all) {
+    if (!target.startsWith("lib/")) continue;
+    const [from, to] = [file, target].map((path) => path.split("/")[1]);
+    if (to === "version.ts") continue;
+    assert.ok(LAYERS.includes(from), `${file} lies in no layer`);
+    assert.ok(
+      LAYERS.indexOf(to) <= LAYERS.indexOf(from),
+      `${file} imports ${target}, which lies above it`,
+    );
+  }
+});
+
+test("lib/ imports nothing from above it", () => {
+  for (const { file, target } of sources("lib").flatMap(importsOf)) {
+    const isOurs = !/^(?:node:|npm:|@noble\/hashes|ignore$)/.test(target);
+    assert.ok(
+      !isOurs || target.startsWith("lib/"),
+      `${file} imports ${target}`,
+    );
+  }
+});
+
+test("only the tree and the local storage know a file system", () => {
+  for (const { file, target } of sources("lib").flatMap(importsOf)) {
+    if (target.startsWith("node:fs")) assert.match(file, WITH_FILES);
+  }
+});
+
+test("the command uses the library by its public names", () => {
+  for (const { file, target } of sources("cli").flatMap(importsOf)) {
+    if (file.startsWith("cli/rdiff")) continue;
+    assert.ok(!target.startsWith("lib/"), `${file} imports ${target}`);
+  }
+});
+
+test("no module imports itself by a circle of values", () => {
+  const graph = new Map(
+    sources("lib").map((file) => [file, valueImports(file)]),
+  );
+  const done = new Set<string>();
+  const visit = (file: string, above: string[]) => {
+    assert.ok(!above.includes(file), [...above, file].join(" -> "));
+    if (done.has(file)) return;
+    for (const next of graph.get(file) ?? []) visit(next, [...above, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+});
+
+/** The files that one needs at run time: types do not count. */
+function valueImports(file: string): string[] {
+  const code = readFileSync(join(root, file), "utf8")
+    .replaceAll(/\/\*[\s\S]*?\*\//g, "")
+    .replaceAll(/(?:import|export) type [^;]*;/g, "");
+  return [...code.matchAll(/\bfrom\s+"(\.[^"\n]+)"/g)].map(([, target]) =>
+    relative(root, join(root, dirname(file), target))
+  );
+}
