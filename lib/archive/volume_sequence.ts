@@ -1,18 +1,9 @@
 import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
+import type { Frame } from "./frame_filler.ts";
 import { ObjectWriter, type VolumeRecord } from "./object_writer.ts";
 import { BLOCK } from "./tar_member.ts";
-
-/** A run of members, or a piece of one, to be placed in a volume. */
-export interface Frame {
-  /** The members whose content lies wholly in this frame. */
-  references: ContentReference[];
-  /** The member of which this is a piece, if it is one. */
-  piece: ContentReference | undefined;
-  /** The memory the plain frame was made in. */
-  buffer: Uint8Array;
-}
 
 /** What the sequence needs of the writer's options. */
 export interface VolumeSequenceOptions {

@@ -3,11 +3,12 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
+import { type Frame, FrameFiller } from "./frame_filler.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import type { VolumeRecord } from "./object_writer.ts";
 import { encodeHeader, headerScratch } from "./tar_header.ts";
 import { BLOCK, padding, type TarMember } from "./tar_member.ts";
-import { type Frame, VolumeSequence, worstCase } from "./volume_sequence.ts";
+import { VolumeSequence, worstCase } from "./volume_sequence.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /** So many frames may be on their way before `ready` makes the caller wait. */
@@ -51,15 +52,10 @@ export interface StreamedContent {
 export class VolumeWriter {
   readonly #volumes: VolumeSequence;
   readonly #queue: FrameQueue<Frame>;
-  readonly #frameSize: number;
+  readonly #filler: FrameFiller;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;
-  /** Buffers of frames that were placed, to be filled again. */
-  readonly #spare: Uint8Array[] = [];
   readonly #scratch = headerScratch();
-  #buffer: Uint8Array | undefined;
-  #used = 0;
-  #references: ContentReference[] = [];
   #state: "open" | "streaming" | "closed" = "open";
   #aborted: Promise<void> | undefined;
 
@@ -79,15 +75,19 @@ export class VolumeWriter {
     }
     // A full frame fits a volume even if it does not compress.
     const room = Math.floor((volumeSize - 512) / 1.02);
-    this.#frameSize = Math.floor(Math.min(frameSize, room) / BLOCK) * BLOCK;
+    const most = Math.floor(Math.min(frameSize, room) / BLOCK) * BLOCK;
     this.#volumes = new VolumeSequence(options);
     this.#queue = new FrameQueue(
       codec,
       async (frame, packed) => {
         await this.#volumes.place(frame, packed);
-        if (this.#spare.length < MOST_PENDING) this.#spare.push(frame.buffer);
+        this.#filler.recycle(frame);
       },
       MOST_PENDING,
+    );
+    this.#filler = new FrameFiller(
+      most,
+      (frame, plain) => this.#queue.push(frame, plain),
     );
     this.#signal = signal;
     this.#onAbort = () =>
@@ -117,18 +117,10 @@ export class VolumeWriter {
     }
     const header = encodeHeader(member, this.#scratch);
     const length = header.length + content.length + padding(content.length);
-    if (length > this.#frameSize) {
-      const reference = this.#begin(member, header);
-      this.#append(reference, content);
-      this.#end(reference, member.size);
-      return reference;
-    }
-    if (this.#used + length > this.#frameSize) this.#seal();
-    this.#put(header);
-    const reference = newReference(this.#used);
-    this.#references.push(reference);
-    this.#put(content);
-    this.#pad(content.length);
+    if (length <= this.#filler.size) return this.#filler.add(header, content);
+    const reference = this.#begin(member, header);
+    this.#filler.append(reference, content);
+    this.#filler.end(reference, member.size);
     return reference;
   }
 
@@ -163,7 +155,7 @@ export class VolumeWriter {
     this.#state = "streaming";
     try {
       await this.ready();
-      if (whole > this.#frameSize) {
+      if (whole > this.#filler.size) {
         return await this.#addPieces(member, header, source);
       }
       const content = new Uint8Array(member.size);
@@ -188,7 +180,7 @@ export class VolumeWriter {
   async close(): Promise<VolumeRecord[]> {
     this.#check();
     this.#state = "closed";
-    this.#seal();
+    this.#filler.seal();
     await this.#queue.settled();
     this.#queue.check();
     const records = await this.#volumes.close();
@@ -235,7 +227,7 @@ export class VolumeWriter {
     const append = (part: Uint8Array) => {
       // Only now, so that a source that cannot be opened leaves no trace.
       reference ??= this.#begin(member, header);
-      this.#append(reference, part);
+      this.#filler.append(reference, part);
       return this.ready();
     };
     try {
@@ -253,7 +245,7 @@ export class VolumeWriter {
           await append(zeros.subarray(0, left));
         }
         this.#queue.check();
-        this.#end(reference, member.size);
+        this.#filler.end(reference, member.size);
       }
     }
     return { reference, written };
@@ -261,54 +253,11 @@ export class VolumeWriter {
 
   /** Starts a member that has frames of its own. */
   #begin(member: TarMember, header: Uint8Array): ContentReference {
-    this.#seal();
     const whole = header.length + member.size + padding(member.size);
-    const reference = newReference(header.length);
-    this.#volumes.announce(reference, worstCase(whole, this.#frameSize));
-    this.#append(reference, header);
+    const reference = this.#filler.begin(header);
+    this.#volumes.announce(reference, worstCase(whole, this.#filler.size));
     return reference;
   }
-
-  #append(reference: ContentReference, bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length;) {
-      if (this.#used === this.#frameSize) this.#seal(reference);
-      const part = bytes.subarray(at, at + this.#frameSize - this.#used);
-      this.#put(part);
-      at += part.length;
-    }
-  }
-
-  #end(reference: ContentReference, size: number): void {
-    // A frame is of whole blocks, so there is room.
-    this.#pad(size);
-    this.#seal(reference);
-  }
-
-  #put(bytes: Uint8Array): void {
-    this.#buffer ??= this.#spare.pop() ?? new Uint8Array(this.#frameSize);
-    this.#buffer.set(bytes, this.#used);
-    this.#used += bytes.length;
-  }
-
-  #pad(size: number): void {
-    const zeros = padding(size);
-    this.#buffer?.fill(0, this.#used, this.#used + zeros);
-    this.#used += zeros;
-  }
-
-  /** Sends the frame on its way, if there is anything in it. */
-  #seal(piece?: ContentReference): void {
-    if (this.#buffer === undefined) return;
-    const frame = { references: this.#references, piece, buffer: this.#buffer };
-    this.#queue.push(frame, this.#buffer.subarray(0, this.#used));
-    this.#buffer = undefined;
-    this.#used = 0;
-    this.#references = [];
-  }
-}
-
-function newReference(skip: number): ContentReference {
-  return { volume: "", offset: 0, length: 0, skip };
 }
 
 /** Gives the first `size` bytes of a source to `use`, if there are so many. */
