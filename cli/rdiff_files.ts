@@ -9,6 +9,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import process from "node:process";
 import { basename, dirname, join } from "node:path";
 import { DeltarError } from "../lib/bytes/errors.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";

@@ -4,10 +4,8 @@ import { KERNEL } from "./kernel_wasm.ts";
 export interface Kernel {
   /** Its linear memory; growing it detaches views. */
   readonly memory: WebAssembly.Memory;
-  /** The sum of the window that `seek` moves, as a signed number. */
-  readonly sum: WebAssembly.Global;
   /**
-   * Moves the window whose sum is `sum` from `at` on to the first place that
+   * Moves the window whose sum lies at `state` from `at` on to the first place that
    * the filter lets pass, or to `last + 1`; all but `shift` are addresses.
    */
   seek(
@@ -17,6 +15,7 @@ export interface Kernel {
     filter: number,
     shift: number,
     leaving: number,
+    state: number,
   ): number;
   /** Continues a Rabin-Karp sum over the bytes between two addresses. */
   weak(at: number, end: number, sum: number): number;

@@ -3,16 +3,14 @@
 (module
   (memory (export "memory") 1)
 
-  ;; The sum of the window that `seek` moves.
-  (global $sum (export "sum") (mut i32) (i32.const 0))
-
-  ;; Rolls the window from $at on, up to $last + 1, until the filter knows its sum.
+  ;; Rolls the window, whose sum lies at $state, from $at on, up to $last + 1, until the filter knows its sum.
   (func (export "seek")
     (param $at i32) (param $last i32) (param $width i32)
     (param $filter i32) (param $shift i32) (param $leaving i32)
+    (param $state i32)
     (result i32)
     (local $s i32) (local $word i32) (local $mixed i32)
-    (local.set $s (global.get $sum))
+    (local.set $s (i32.load (local.get $state)))
     (block $found
       (loop $next
         (br_if $found (i32.gt_s (local.get $at) (local.get $last)))
@@ -57,7 +55,7 @@
                   (i32.shl (i32.load8_u (local.get $at)) (i32.const 2)))))))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))
         (br $next)))
-    (global.set $sum (local.get $s))
+    (i32.store (local.get $state) (local.get $s))
     (local.get $at))
 
   ;; Continues the sum $s over the bytes from $at up to $end: 16 bytes at a step

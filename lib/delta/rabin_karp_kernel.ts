@@ -4,7 +4,9 @@ import { fillLeaving, rollRabinKarp } from "./rabin_karp.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 const PAGE = 2 ** 16;
+/** Of the table of what the bytes take out; the sum lies behind it. */
 const LEAVING_LENGTH = 1024;
+const FILTER_START = LEAVING_LENGTH + 64;
 /** A kernel with more memory than this is not kept for the next file. */
 const MOST_KEPT = 2 ** 23;
 
@@ -23,6 +25,7 @@ export class RabinKarpKernel implements RollingSum {
   readonly filter: Int32Array;
   readonly #kernel: Kernel;
   readonly #leaving: Int32Array;
+  readonly #state: Int32Array;
   readonly #shift: number;
   readonly #width: number;
 
@@ -30,7 +33,7 @@ export class RabinKarpKernel implements RollingSum {
   static create(shape: RollingShape): RabinKarpKernel | undefined {
     const kernel = spare.pop() ?? createKernel();
     if (!kernel) return undefined;
-    const length = LEAVING_LENGTH + shape.filterWords * 4 + shape.capacity + 1;
+    const length = FILTER_START + shape.filterWords * 4 + shape.capacity + 1;
     const missing = length - kernel.memory.buffer.byteLength;
     try {
       if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE));
@@ -43,30 +46,31 @@ export class RabinKarpKernel implements RollingSum {
   private constructor(kernel: Kernel, shape: RollingShape) {
     const { width, capacity, filterWords } = shape;
     const memory = kernel.memory.buffer;
-    const filterEnd = LEAVING_LENGTH + filterWords * 4;
+    const filterEnd = FILTER_START + filterWords * 4;
     this.#kernel = kernel;
     this.#width = width;
     this.#shift = filterShift(filterWords);
     this.#leaving = new Int32Array(memory, 0, LEAVING_LENGTH / 4);
-    this.filter = new Int32Array(memory, LEAVING_LENGTH, filterWords).fill(0);
+    this.#state = new Int32Array(memory, LEAVING_LENGTH, 1);
+    this.filter = new Int32Array(memory, FILTER_START, filterWords).fill(0);
     this.buffer = new Uint8Array(memory, filterEnd, capacity + 1);
     fillLeaving(this.#leaving, width);
   }
 
   get value(): number {
-    return this.#kernel.sum.value >>> 0;
+    return this.#state[0] >>> 0;
   }
 
   start(at: number): void {
     const from = this.buffer.byteOffset + at;
-    this.#kernel.sum.value = this.#kernel.weak(from, from + this.#width, 1);
+    this.#state[0] = this.#kernel.weak(from, from + this.#width, 1);
   }
 
   roll(at: number): void {
     const { buffer } = this;
     const leaving = this.#leaving[buffer[at]];
     const entering = buffer[at + this.#width];
-    this.#kernel.sum.value = rollRabinKarp(this.value, leaving, entering);
+    this.#state[0] = rollRabinKarp(this.value, leaving, entering);
   }
 
   seek(from: number, last: number): number {
@@ -79,6 +83,7 @@ export class RabinKarpKernel implements RollingSum {
       byteOffset,
       this.#shift,
       0,
+      LEAVING_LENGTH,
     ) - start;
   }
 

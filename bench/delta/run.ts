@@ -1,0 +1,175 @@
+/**
+ * Measures `deltar rdiff` against librsync's `rdiff`, in whole processes on the
+ * same files: `deno task bench delta [FOLDER] [--size MIB] [--rounds N]`.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { bun, deno, node } from "../../tasks/runtimes.ts";
+import { makeInputs, PAIRS } from "./inputs.ts";
+import { measure, type Run } from "./measure.ts";
+
+interface Row {
+  program: string;
+  job: string;
+  block: string;
+  seconds: number;
+  memory: number | undefined;
+  /** rdiff's time divided by this. */
+  ratio: number;
+  /** Bytes of the signature, delta or file written. */
+  size: number;
+}
+
+/** Runs the benchmark, prints its table and writes bench/out/delta.json. */
+export async function run(words: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: words,
+    allowPositionals: true,
+    options: {
+      size: { type: "string", default: "512" },
+      rounds: { type: "string", default: "5" },
+    },
+  });
+  const folder = positionals[0] ?? mkdtempSync(join(tmpdir(), "deltar-bench-"));
+  mkdirSync(folder, { recursive: true });
+  try {
+    makeInputs(folder, Number(values.size));
+    const programs = findPrograms(folder);
+    const machine = describe(programs);
+    console.log(machine.join("\n"));
+    const rows: Row[] = [];
+    for (const block of ["default", "2048"]) {
+      for (const job of jobs()) {
+        await measureJob(
+          folder,
+          programs,
+          job,
+          block,
+          Number(values.rounds),
+          rows,
+        );
+      }
+    }
+    const out = resolve(import.meta.dirname!, "../out");
+    mkdirSync(out, { recursive: true });
+    const report = { date: new Date().toISOString(), machine, rows };
+    writeFileSync(join(out, "delta.json"), JSON.stringify(report, null, 2));
+  } finally {
+    if (positionals.length === 0) rmSync(folder, { recursive: true });
+  }
+}
+
+type Programs = Map<string, string[]>;
+
+/** rdiff first: the others are compared with it. */
+function findPrograms(folder: string): Programs {
+  const cli = resolve(import.meta.dirname!, "../../cli.ts");
+  const binary = join(folder, "deltar");
+  const [compiler, ...first] = bun();
+  execFileSync(
+    compiler,
+    [...first, "build", "--compile", "--minify", "--outfile", binary, cli],
+    { stdio: "ignore" },
+  );
+  return new Map([
+    ["rdiff", ["rdiff"]],
+    ["binary", [binary, "rdiff"]],
+    ["bun", [...bun(), cli, "rdiff"]],
+    ["node", [...node(), cli, "rdiff"]],
+    ["deno", [...deno(), "run", "-A", "--no-check", cli, "rdiff"]],
+  ]);
+}
+
+function describe(programs: Programs): string[] {
+  const version = (command: string[]) =>
+    execFileSync(command[0], [...command.slice(1), "--version"], {
+      encoding: "utf8",
+    }).split("\n")[0];
+  return [
+    `${cpus()[0].model}, ${availableParallelism()} cores`,
+    version(programs.get("rdiff")!),
+    `bun ${version(bun())}`,
+    `node ${version(node())}`,
+    version(deno()),
+  ];
+}
+
+/** What is measured: a verb and the pair of files it works on. */
+type Job = [verb: "signature" | "delta" | "patch", pair: string];
+
+function jobs(): Job[] {
+  const deltas = Object.keys(PAIRS).map((pair): Job => ["delta", pair]);
+  return [["signature", "scatter"], ...deltas, ["patch", "scatter"]];
+}
+
+async function measureJob(
+  folder: string,
+  programs: Programs,
+  [verb, pair]: Job,
+  block: string,
+  rounds: number,
+  rows: Row[],
+): Promise<void> {
+  const [basis, file] = PAIRS[pair].map((name) => join(folder, name));
+  const options = block === "default" ? [] : ["-b", block];
+  let base: Run | undefined;
+  for (const [program, command] of programs) {
+    const prefix = join(folder, program === "rdiff" ? "theirs" : "ours");
+    const signature = `${prefix}.${pair}.${block}.sig`;
+    const delta = `${prefix}.${pair}.${block}.delta`;
+    const output = verb === "signature"
+      ? signature
+      : verb === "delta"
+      ? delta
+      : join(folder, "patched");
+    if (verb === "delta") {
+      // Its signature has to be there; making it is not measured here.
+      await measure(
+        [...command, ...options, "signature", basis, signature],
+        signature,
+        1,
+      );
+    }
+    const words = verb === "signature"
+      ? [...options, verb, basis, output]
+      : verb === "delta"
+      ? [verb, signature, file, output]
+      : [verb, basis, delta, output];
+    const taken = await measure([...command, ...words], output, rounds);
+    base ??= taken;
+    const row: Row = {
+      program,
+      job: verb === "signature" ? verb : `${verb} ${pair}`,
+      block,
+      ...taken,
+      ratio: base.seconds / taken.seconds,
+      size: statSync(output).size,
+    };
+    rows.push(row);
+    print(row);
+    rmSync(join(folder, "patched"), { force: true });
+  }
+}
+
+function print(row: Row): void {
+  console.log([
+    row.job.padEnd(15),
+    row.block.padEnd(8),
+    row.program.padEnd(7),
+    `${row.seconds.toFixed(3)} s`.padStart(9),
+    `${row.ratio.toFixed(2)}x`.padStart(7),
+    `${row.size}`.padStart(11) + " B",
+    `${row.memory?.toFixed(0) ?? "?"} MiB`.padStart(9),
+  ].join(" "));
+}
