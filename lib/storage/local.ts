@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
-import { checkName } from "./names.ts";
+import { checkName, isSegment } from "./names.ts";
 import type {
   GetOptions,
   PutOptions,
@@ -13,14 +13,17 @@ import type {
 
 /** How much of an object is read at a time, in bytes. */
 const READ_SIZE = 1 << 20;
-/** How files that are being written start; no object's name does. */
-const TEMPORARY = ".deltar-";
+/**
+ * How files that are being written start: no object's name does, and a walk
+ * leaves them out.
+ */
+const TEMPORARY = ".deltar-stage-";
 
 /**
  * A folder on a local or mounted disk; each object is a file under its name.
  * The folder is made when the first object is stored.
  *
- * An object is written as `.deltar-…` beside its place, flushed to the disk,
+ * An object is written as `.deltar-stage-…` beside its place, flushed to the disk,
  * and then given its name in one step, so a crash leaves at most such a file.
  *
  * @example Store and list
@@ -54,27 +57,34 @@ export class LocalStorage implements Storage {
     options: GetOptions = {},
   ): AsyncGenerator<Uint8Array> {
     await Promise.resolve();
-    const fd = attempt(name, () => fs.openSync(this.#file(name), "r"));
+    const file = this.#file(name);
+    checkAborted(options.signal);
+    const fd = attempt(name, () => fs.openSync(file, "r"), "not-found");
     try {
+      const { size } = attempt(name, () => fs.fstatSync(fd));
       let at = options.offset ?? 0;
-      let left = options.length ?? Infinity;
-      while (left > 0) {
+      const end = options.length === undefined ? size : at + options.length;
+      if (at > size || end > size) {
+        throw new DeltarError("truncated", "the object ends before the range", {
+          object: name,
+          offset: size,
+        });
+      }
+      while (at < end) {
         checkAborted(options.signal);
-        const buffer = new Uint8Array(Math.min(left, READ_SIZE));
+        const buffer = new Uint8Array(Math.min(end - at, READ_SIZE));
         const got = attempt(
           name,
           () => fs.readSync(fd, buffer, 0, buffer.length, at),
         );
-        if (got === 0) break;
+        if (got === 0) {
+          throw new DeltarError("truncated", "the object became shorter", {
+            object: name,
+            offset: at,
+          });
+        }
         at += got;
-        left -= got;
         yield buffer.subarray(0, got);
-      }
-      if (left > 0 && left !== Infinity) {
-        throw new DeltarError("truncated", "the object ends before the range", {
-          object: name,
-          offset: at,
-        });
       }
     } finally {
       fs.closeSync(fd);
@@ -92,17 +102,15 @@ export class LocalStorage implements Storage {
     const temporary = path.join(folder, TEMPORARY + crypto.randomUUID());
     attempt(name, () => makeFolder(folder));
     try {
-      await this.#write(temporary, source, options.signal);
+      await this.#write(name, temporary, source, options.signal);
       if (options.ifAbsent) {
-        fs.linkSync(temporary, target);
-        fs.rmSync(temporary);
-      } else {
-        fs.renameSync(temporary, target);
-      }
-      syncFolder(folder);
+        attempt(name, () => fs.linkSync(temporary, target), "exists");
+        attempt(name, () => fs.rmSync(temporary));
+      } else attempt(name, () => fs.renameSync(temporary, target));
+      attempt(name, () => syncFolder(folder));
     } catch (error) {
-      fs.rmSync(temporary, { force: true });
-      throw translate(name, error);
+      await fs.promises.rm(temporary, { force: true }).catch(() => {});
+      throw error;
     }
   }
 
@@ -124,7 +132,7 @@ export class LocalStorage implements Storage {
     const all = folder.startsWith(prefix);
     if (!all && !prefix.startsWith(folder)) return;
     for (const entry of this.#read(folder)) {
-      if (entry.name.startsWith(".")) continue;
+      if (!isSegment(entry.name)) continue;
       const name = folder + entry.name;
       if (entry.isDirectory()) {
         yield* this.#listFolder(`${name}/`, prefix);
@@ -133,7 +141,7 @@ export class LocalStorage implements Storage {
           name,
           () => fs.statSync(this.#file(name), { throwIfNoEntry: false }),
         );
-        if (stat !== undefined) yield { name, size: stat.size };
+        if (stat?.isFile()) yield { name, size: stat.size };
       }
     }
   }
@@ -144,24 +152,31 @@ export class LocalStorage implements Storage {
       return fs.readdirSync(place, { withFileTypes: true });
     } catch (error) {
       if (isCode(error, "ENOENT")) return [];
-      throw translate(folder || this.location, error);
+      throw ioError(folder || this.location, error);
     }
   }
 
   async #write(
+    name: string,
     temporary: string,
     source: ByteSource,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const handle = await fs.promises.open(temporary, "wx");
+    // The source's own errors are passed on as they are.
+    const fail = (cause: unknown): never => {
+      throw ioError(name, cause);
+    };
+    const handle = await fs.promises.open(temporary, "wx").catch(fail);
     try {
       for await (const chunk of chunks(source)) {
         checkAborted(signal);
         for (let at = 0; at < chunk.length;) {
-          at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
+          const left = chunk.length - at;
+          at += (await handle.write(chunk, at, left).catch(fail)).bytesWritten;
         }
       }
-      await handle.sync();
+      checkAborted(signal);
+      await handle.sync().catch(fail);
     } finally {
       await handle.close();
     }
@@ -201,30 +216,31 @@ function syncFolder(folder: string): void {
   }
 }
 
-function attempt<Result>(name: string, work: () => Result): Result {
+/** The errors of the system that tell what the contract has words for. */
+const TOLD = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
+
+/** Runs a system call; its fault is `io`, or `told` if the system said so. */
+function attempt<Result>(
+  name: string,
+  work: () => Result,
+  told?: keyof typeof TOLD,
+): Result {
   try {
     return work();
-  } catch (error) {
-    throw translate(name, error);
+  } catch (cause) {
+    if (told === undefined || !isCode(cause, TOLD[told])) {
+      throw ioError(name, cause);
+    }
+    const what = told === "exists"
+      ? "the object is there already"
+      : "no such object";
+    throw new DeltarError(told, what, { object: name, cause });
   }
 }
 
-function translate(name: string, error: unknown): unknown {
-  if (error instanceof DeltarError || error instanceof TypeError) return error;
-  if (isCode(error, "ENOENT")) {
-    return new DeltarError("not-found", "no such object", {
-      object: name,
-      cause: error,
-    });
-  }
-  if (isCode(error, "EEXIST")) {
-    return new DeltarError("exists", "the object is there already", {
-      object: name,
-      cause: error,
-    });
-  }
-  const reason = error instanceof Error ? error.message : String(error);
-  return new DeltarError("io", reason, { object: name, cause: error });
+function ioError(name: string, cause: unknown): DeltarError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DeltarError("io", reason, { object: name, cause });
 }
 
 function isCode(error: unknown, ...codes: string[]): boolean {

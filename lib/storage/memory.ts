@@ -51,7 +51,7 @@ export class MemoryStorage implements Storage {
         offset: bytes.length,
       });
     }
-    yield bytes.slice(offset, end);
+    if (end > offset) yield bytes.slice(offset, end);
   }
 
   /** Stores an object; see {@linkcode Storage.put}. */
@@ -66,6 +66,7 @@ export class MemoryStorage implements Storage {
       checkAborted(options.signal);
       parts.push(chunk.slice());
     }
+    checkAborted(options.signal);
     if (options.ifAbsent && this.objects.has(name)) {
       throw new DeltarError("exists", "the object is there already", {
         object: name,

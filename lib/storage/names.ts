@@ -1,5 +1,15 @@
 const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
 
+/** Whether a text can be one part of an object's name, between slashes. */
+export function isSegment(text: string): boolean {
+  return SEGMENT.test(text);
+}
+
+/** Whether a text is an object name as `Storage` defines it. */
+export function isName(text: string): boolean {
+  return text.split("/").every(isSegment);
+}
+
 /**
  * Refuses what is not an object name as `Storage` defines it, before it can
  * reach a file system or a URL.
@@ -7,9 +17,7 @@ const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
  * @throws {TypeError} if `name` is not such a name.
  */
 export function checkName(name: string): void {
-  for (const segment of name.split("/")) {
-    if (!SEGMENT.test(segment)) {
-      throw new TypeError(`not an object name: ${JSON.stringify(name)}`);
-    }
+  if (!isName(name)) {
+    throw new TypeError(`not an object name: ${JSON.stringify(name)}`);
   }
 }

@@ -1,0 +1,4 @@
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { conforms } from "./conformance.ts";
+
+conforms("memory", (work) => work(new MemoryStorage()));
