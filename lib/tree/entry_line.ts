@@ -12,7 +12,7 @@ export interface HashedEntry extends Entry {
 const KINDS = new Set(["file", "directory", "symlink", "hardlink"]);
 const HASH = /^[0-9a-f]{64}$/;
 const MODE = /^0[0-7]{3,4}$/;
-const TIME = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?$/;
+const TIME = /^(-?)(\d{1,19})(?:\.(\d{1,9}))?$/;
 
 /** An entry as a line of JSON, its fields in the order the format names. */
 export function encodeEntry(entry: HashedEntry): Line {

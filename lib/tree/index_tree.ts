@@ -120,7 +120,7 @@ async function readStable(
   try {
     for (let attempt = 0; state.size <= WHOLE_LIMIT; attempt++) {
       whole = readWhole(place, state.size);
-      const after = lstat(place);
+      const after = lstatFile(place);
       if (isSame(state, after) && whole.length === state.size) break;
       if (attempt === ATTEMPTS) {
         onSkip(unstable);
@@ -150,13 +150,21 @@ async function readStable(
   const facts = await reader.pieces(entry, pieces, before);
   try {
     if (fault !== undefined) throw fault;
-    if (!isSame(state, lstat(place))) onSkip(unstable);
+    if (!isSame(state, lstatFile(place))) onSkip(unstable);
     return facts;
   } catch (error) {
     const [reason, detail] = faultOf(error);
     onSkip({ path, reason, detail });
     return reason === "vanished" && fault === undefined ? facts : undefined;
   }
+}
+
+/** The state of what has to be a file still. */
+function lstatFile(place: string): FileStat {
+  const stat = lstat(place);
+  if (stat.kind === "file") return stat;
+  const what = `something else (${stat.kind}) has taken its place`;
+  throw Object.assign(new Error(what), { code: "ENOENT" });
 }
 
 type State = Pick<FileStat, "size" | "mtime" | "ctime">;

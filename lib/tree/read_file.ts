@@ -3,8 +3,12 @@ import * as fs from "node:fs";
 /** Files up to this many bytes are read in one piece, larger ones in pieces. */
 export const WHOLE_LIMIT = 1 << 20;
 
-/** Not to follow a symlink that took the file's place meanwhile. */
-const FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0);
+/**
+ * Neither to follow a symlink that took the file's place meanwhile, nor to
+ * wait for somebody to write into a pipe that did.
+ */
+const FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) |
+  (fs.constants.O_NONBLOCK ?? 0);
 
 /**
  * The first `size` bytes of a file, or fewer if it is shorter.

@@ -67,7 +67,9 @@ export function setTimes(path: string, mtime: bigint): void {
     if (native.utimensat(pathBuffer, times)) return;
   }
   const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;
-  fs.lutimesSync(path, seconds, seconds);
+  // Node takes a negative number for the time of the call, a text as it is.
+  const time = seconds < 0 ? String(seconds) : seconds;
+  fs.lutimesSync(path, time, time);
 }
 
 const NANO = 1_000_000_000n;

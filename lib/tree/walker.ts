@@ -4,6 +4,7 @@ import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
+import { fileError } from "./file.ts";
 import { type IgnoreOptions, IgnoreRules } from "./ignore_rules.ts";
 import { checkPath } from "./path.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
@@ -28,7 +29,9 @@ export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
   readonly #options: IgnoreOptions;
-  /** Paths of the operating system that are left out whatever the rules. */
+  /** The same without symlinks. */
+  readonly #real: string;
+  /** Real paths of folders that are left out whatever the rules. */
   readonly #apart: ReadonlySet<string>;
 
   /**
@@ -37,7 +40,8 @@ export class Walker {
    * @param path The directory.
    * @param options What to leave out; `apart` names folders of the operating
    * system that are never part of the tree, such as a repository inside it.
-   * @throws {DeltarError} `not-found` if there is no such directory.
+   * @throws {DeltarError} `not-found` if there is no such directory; `io` if
+   * the system refuses to tell.
    */
   constructor(
     path: string,
@@ -45,19 +49,32 @@ export class Walker {
   ) {
     this.path = os.resolve(path);
     this.#options = options;
-    this.#apart = new Set(options.apart?.map((place) => os.resolve(place)));
-    const stat = fs.statSync(this.path, { throwIfNoEntry: false });
-    if (!stat?.isDirectory()) {
-      const what = stat === undefined
-        ? "no such directory"
-        : "this is not a directory";
-      throw new DeltarError("not-found", what, { object: this.path });
+    this.#apart = new Set(options.apart?.map(realPlace));
+    let stat: fs.Stats;
+    try {
+      stat = fs.statSync(this.path);
+      this.#real = fs.realpathSync(this.path);
+    } catch (cause) {
+      if (faultOf(cause)[0] !== "vanished") throw fileError(cause, this.path);
+      throw new DeltarError("not-found", "no such directory", {
+        object: this.path,
+        cause,
+      });
+    }
+    if (!stat.isDirectory()) {
+      throw new DeltarError("not-found", "this is not a directory", {
+        object: this.path,
+      });
     }
   }
 
   /** The state of the root directory itself. */
   stat(): FileStat {
-    return lstat(fs.realpathSync(this.path));
+    try {
+      return lstat(fs.realpathSync(this.path));
+    } catch (error) {
+      throw fileError(error, this.path);
+    }
   }
 
   /**
@@ -133,16 +150,21 @@ export class Walker {
     try {
       names = fs.readdirSync(place, { withFileTypes: true });
     } catch (error) {
-      if (folder === "") throw error;
+      if (folder === "") throw fileError(error, this.path);
       return skip(folder, ...faultOf(error));
     }
     names.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
     const has = (name: string) => names.some((entry) => entry.name === name);
     const rules = above.enter(this.path, folder, has);
-    for (const { name } of names) {
+    for (const [at, { name }] of names.entries()) {
       const path = folder === "" ? name : `${folder}/${name}`;
       if (name.startsWith(STAGE_PREFIX)) {
-        skip(path, "excluded", "deltar's own temporary folder");
+        skip(path, "excluded", "deltar's own temporary file");
+        continue;
+      }
+      if (name === names[at - 1]?.name) {
+        // Two names that read alike: one of them has bytes that are no UTF-8.
+        skip(path, "name", "its name is not valid UTF-8");
         continue;
       }
       let stat: FileStat;
@@ -161,7 +183,7 @@ export class Walker {
         skip(path, "excluded", rule);
         continue;
       }
-      if (isDirectory && this.#apart.has(os.join(this.path, path))) {
+      if (isDirectory && this.#apart.has(os.join(this.#real, path))) {
         skip(path, "excluded", "the repository itself");
         continue;
       }
@@ -195,7 +217,7 @@ export class Walker {
     };
     if (stat.kind === "symlink") {
       try {
-        entry.target = readLink(`${this.path}/${path}`);
+        entry.target = readLink(`${this.path}/${path}`, stat.size);
       } catch (error) {
         skip(path, ...faultOf(error));
         return undefined;
@@ -214,14 +236,25 @@ export class Walker {
   }
 }
 
-/** A symlink's text; what is not UTF-8 can stand in no index. */
-function readLink(place: string): string {
+/** A symlink's text, of `size` bytes; other than UTF-8 can be in no index. */
+function readLink(place: string, size: number): string {
   const target = fs.readlinkSync(place);
-  if (target.includes("\uFFFD")) {
-    const bytes = fs.readlinkSync(place, { encoding: "buffer" });
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  }
+  if (
+    target.includes("\uFFFD") &&
+    new TextEncoder().encode(target).length !== size
+  ) throw new Error("its target is not valid UTF-8");
   return target;
+}
+
+/** A place without symlinks, also if it or folders above are yet to be made. */
+function realPlace(place: string): string {
+  const path = os.resolve(place);
+  try {
+    return fs.realpathSync(path);
+  } catch {
+    const above = os.dirname(path);
+    return above === path ? path : os.join(realPlace(above), os.basename(path));
+  }
 }
 
 /** How a failed system call is reported: gone, or refused. */

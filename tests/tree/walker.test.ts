@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import type { Skipped } from "../../lib/tree/entry.ts";
+import { comparePaths } from "../../lib/tree/path.ts";
+import { lstat } from "../../lib/tree/stat.ts";
+import { Walker, type WalkOptions } from "../../lib/tree/walker.ts";
+import { needs, run } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+
+/** What a walk finds, and what it leaves out. */
+function walk(
+  root: string,
+  options: ConstructorParameters<typeof Walker>[1] = { excludes: [] },
+  more: WalkOptions = {},
+) {
+  const skipped: Skipped[] = [];
+  const onSkip = (skip: Skipped) => skipped.push(skip);
+  const entries = [
+    ...new Walker(root, options).entries({ onSkip, ...more }),
+  ];
+  return { entries, skipped, paths: entries.map(({ path }) => path) };
+}
+
+test("every kind of entry, in path order", async () => {
+  await withTemp(async (root) => {
+    fs.mkdirSync(join(root, "dir/empty"), { recursive: true });
+    fs.writeFileSync(join(root, "dir/file"), "12345", { mode: 0o640 });
+    fs.writeFileSync(join(root, "dir-"), "");
+    fs.linkSync(join(root, "dir/file"), join(root, "dir/link"));
+    fs.linkSync(join(root, "dir/file"), join(root, "a-link"));
+    fs.symlinkSync("..", join(root, "dir/loop"));
+    fs.symlinkSync("/nowhere", join(root, "dangling"));
+    const { entries, skipped } = walk(root);
+    assert.deepEqual(
+      entries.map(({ path, kind, size, target }) =>
+        `${path} ${kind} ${size} ${target ?? ""}`
+      ),
+      [
+        "a-link file 5 ",
+        "dangling symlink 0 /nowhere",
+        "dir directory 0 ",
+        "dir/empty directory 0 ",
+        "dir/file hardlink 0 a-link",
+        "dir/link hardlink 0 a-link",
+        "dir/loop symlink 0 ..",
+        "dir- file 0 ",
+      ],
+    );
+    assert.deepEqual(skipped, []);
+    const sorted = entries.map(({ path }) => path).sort(comparePaths);
+    assert.deepEqual(entries.map(({ path }) => path), sorted);
+    const stat = lstat(join(root, "dir"));
+    const dir = entries.find(({ path }) => path === "dir")!;
+    for (
+      const field of ["mode", "mtime", "ctime", "inode", "uid", "gid"] as const
+    ) {
+      assert.equal(dir[field], stat[field], field);
+    }
+    const asked = await Array.fromAsync(
+      new Walker(root, { excludes: [] }).walk(),
+    );
+    assert.deepEqual(asked, entries);
+  });
+});
+
+test("pipes and sockets are reported as special", needs("mkfifo"), async () => {
+  await withTemp((root) => {
+    run("mkfifo", [join(root, "pipe")]);
+    const { paths, skipped } = walk(root);
+    assert.deepEqual(paths, []);
+    assert.equal(skipped[0].path, "pipe");
+    assert.equal(skipped[0].reason, "special");
+  });
+});
+
+test("what is not UTF-8 is reported and never taken for another", {
+  skip: process.platform !== "linux",
+}, async () => {
+  await withTemp((root) => {
+    const script = `
+      printf a > "$(printf 'bad\\377')"
+      printf b > "$(printf 'twin\\377')"; printf c > "$(printf 'twin\\357\\277\\275')"
+      mkdir "$(printf 'dir\\200')"; printf d > "$(printf 'dir\\200/x')"
+      ln -s "$(printf 'to\\377')" link; ln -s "$(printf '\\357\\277\\275')" right`;
+    run("sh", ["-c", script], { cwd: root });
+    const { entries, paths, skipped } = walk(root);
+    assert.deepEqual(paths, ["right", "twin\uFFFD"]);
+    assert.equal(entries[0].target, "\uFFFD");
+    assert.deepEqual(
+      skipped.map(({ path, reason }) => `${path} ${reason}`),
+      [
+        "bad\uFFFD name",
+        "dir\uFFFD name",
+        "link unreadable",
+        "twin\uFFFD name",
+      ],
+    );
+  });
+});
+
+test("a folder that vanishes or cannot be read is reported, the rest goes on", async () => {
+  await withTemp((root) => {
+    for (const name of ["a", "b", "c"]) {
+      fs.mkdirSync(join(root, name));
+      fs.writeFileSync(join(root, name, "file"), "");
+    }
+    const skipped: Skipped[] = [];
+    const paths: string[] = [];
+    const walker = new Walker(root);
+    for (const { path } of walker.entries({ onSkip: (s) => skipped.push(s) })) {
+      paths.push(path);
+      if (path === "a") fs.rmSync(join(root, "a"), { recursive: true });
+      if (path === "b") {
+        fs.rmSync(join(root, "b"), { recursive: true });
+        fs.writeFileSync(join(root, "b"), "a file now");
+      }
+    }
+    assert.deepEqual(paths, ["a", "b", "c", "c/file"]);
+    assert.deepEqual(
+      skipped.map(({ path, reason }) => `${path} ${reason}`),
+      ["a vanished", "b vanished"],
+    );
+  });
+});
+
+test("deltar's temporary files and folders apart are left out", async () => {
+  await withTemp((folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(join(root, "sub/repository/volumes"), { recursive: true });
+    fs.mkdirSync(join(root, ".deltar-stage-Xx"));
+    fs.writeFileSync(join(root, ".deltar-stage-12-0"), "");
+    fs.writeFileSync(join(root, ".deltarignore"), "");
+    fs.symlinkSync(root, join(folder, "link"));
+    const place = "sub/repository";
+    for (const seen of [root, join(folder, "link")]) {
+      for (const named of [root, join(folder, "link")]) {
+        const apart = [join(named, place)];
+        const { paths, skipped } = walk(seen, { excludes: [], apart });
+        assert.deepEqual(paths, [".deltarignore", "sub"]);
+        assert.deepEqual(skipped.map(({ path, reason }) => [path, reason]), [
+          [".deltar-stage-12-0", "excluded"],
+          [".deltar-stage-Xx", "excluded"],
+          [place, "excluded"],
+        ]);
+      }
+    }
+    // One that is made after the walker.
+    const later = new Walker(root, { apart: [join(folder, "link/new/deep")] });
+    fs.mkdirSync(join(root, "new/deep"), { recursive: true });
+    assert.ok(!later.entries().some(({ path }) => path === "new/deep"));
+  });
+});
+
+test("what is no directory is refused", async () => {
+  await withTemp((root) => {
+    fs.writeFileSync(join(root, "file"), "");
+    for (const place of ["absent", "file", "file/below"]) {
+      assert.throws(() => new Walker(join(root, place)), {
+        name: "DeltarError",
+        code: "not-found",
+      }, place);
+    }
+    const walker = new Walker(root);
+    fs.rmSync(root, { recursive: true });
+    assert.throws(() => [...walker.entries()], {
+      name: "DeltarError",
+      code: "not-found",
+    });
+    assert.throws(() => walker.stat(), { name: "DeltarError" });
+    fs.mkdirSync(root);
+  });
+});
+
+test("an abort ends the walk", async () => {
+  await withTemp((root) => {
+    assert.throws(
+      () => walk(root, {}, { signal: AbortSignal.abort() }),
+      { name: "DeltarError", code: "aborted" },
+    );
+  });
+});
