@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { Walker } from "../../lib/tree/walker.ts";
+import { needs, runText } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+
+const project = dirname(dirname(import.meta.dirname!));
+const peers = needs("cp", "diff", "find");
+
+/** What `find` sees of a tree: kind, mode, links, time and target by path. */
+function listing(root: string): Map<string, { state: string; time: number }> {
+  const text = runText("find", [root, "-printf", "%P\\t%y %m %n %l\\t%T@\\0"]);
+  return new Map(
+    text.split("\0").slice(0, -1).map((line) => {
+      const [path, state, time] = line.split("\t");
+      return [path, { state, time: Number(time.slice(4)) }];
+    }),
+  );
+}
+
+/** Holds two trees against each other by programs that are not ours. */
+function assertSame(restored: string, original: string): void {
+  runText("diff", ["-r", "--no-dereference", original, restored]);
+  const [found, wanted] = [listing(restored), listing(original)];
+  assert.equal(found.size, wanted.size);
+  for (const [path, { state, time }] of wanted) {
+    assert.equal(found.get(path)?.state, state, path);
+    // Node cannot set times to the nanosecond.
+    assert.ok(Math.abs(found.get(path)!.time - time) < 1e-6, path);
+  }
+}
+
+/** Edits, creations, deletions and renames, spread over the tree. */
+function edit(root: string): void {
+  const files = [...new Walker(root, { excludes: [] }).entries()]
+    .filter(({ kind, size }) => kind === "file" && size > 0);
+  const step = Math.max(1, Math.floor(files.length / 40));
+  for (const [at, { path }] of files.entries()) {
+    if (at % step !== 0) continue;
+    const place = join(root, path);
+    switch (at / step % 4) {
+      case 0:
+        fs.chmodSync(place, 0o644);
+        fs.appendFileSync(place, "an edit\n");
+        break;
+      case 1:
+        fs.rmSync(place);
+        break;
+      case 2:
+        fs.renameSync(place, `${place}.renamed`);
+        break;
+      case 3:
+        fs.mkdirSync(`${place}.d/empty`, { recursive: true });
+        fs.writeFileSync(`${place}.d/new file`, "new\n");
+    }
+  }
+}
+
+/** Snapshots a copy of a tree, edits it, snapshots it again, restores both. */
+async function roundTrip(source: string): Promise<void> {
+  await withTemp(async (folder) => {
+    const root = join(folder, "tree");
+    runText("cp", ["-a", source, root]);
+    const storage = new LocalStorage(join(folder, "repository"));
+    const repository = await Repository.create(storage);
+    const dir = new Walker(root, { excludes: [] });
+    const cache = join(folder, "cache");
+    const one = await repository.snapshot(dir, { cache });
+    edit(root);
+    const two = await repository.snapshot(dir, { cache });
+    assert.ok(two.diff.renamed.length > 0 && two.diff.updated.length > 0);
+    for (
+      const [{ record }, original] of [[one, source], [two, root]] as const
+    ) {
+      const target = join(folder, record.id);
+      const { failed } = await repository.restore(record, target);
+      assert.deepEqual(failed, []);
+      assertSame(target, original);
+    }
+  });
+}
+
+test("this project's node_modules survives", peers, async () => {
+  await roundTrip(join(project, "node_modules"));
+});
+
+const slow = process.env.CI || process.env.SLOW;
+test("the system's library folder survives", {
+  ...peers,
+  ...(!slow && { skip: "takes minutes: set SLOW=1" }),
+}, async () => {
+  await roundTrip("/usr/lib");
+});
