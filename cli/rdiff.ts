@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError } from "commander";
-import { collect } from "../lib/bytes/source.ts";
 import {
   decodeLibrsyncSignature,
   encodeLibrsyncSignature,
@@ -9,7 +8,13 @@ import {
 } from "../lib/delta/mod.ts";
 import { DeltaBuilder } from "../lib/delta/delta_builder.ts";
 import { patchParts } from "../lib/delta/patch.ts";
-import { openBasis, readPieces, sizeOf, withOutput } from "./rdiff_files.ts";
+import {
+  openBasis,
+  readPieces,
+  readWhole,
+  sizeOf,
+  withOutput,
+} from "./rdiff_files.ts";
 import { Stats } from "./rdiff_stats.ts";
 
 interface Options {
@@ -93,10 +98,7 @@ async function writeDelta(
   options: Options,
 ) {
   const stats = new Stats();
-  const bytes = await collect(copied(readPieces(basis)));
-  const signature = isLibrsyncSignature(bytes)
-    ? decodeLibrsyncSignature(bytes, { object: basis })
-    : Signature.decode(bytes, { object: basis });
+  const signature = await readSignature(basis);
   const written = await withOutput(target, options.force, async (output) => {
     const builder = new DeltaBuilder(signature, (bytes) => {
       if (options.stats) stats.commands(bytes);
@@ -111,6 +113,13 @@ async function writeDelta(
     console.error(stats.summary);
     console.error(stats.work(written));
   }
+}
+
+async function readSignature(name: string): Promise<Signature> {
+  const bytes = await readWhole(name);
+  return isLibrsyncSignature(bytes)
+    ? decodeLibrsyncSignature(bytes, { object: name })
+    : Signature.decode(bytes, { object: name });
 }
 
 async function writePatched(
@@ -135,11 +144,6 @@ async function writePatched(
   } finally {
     access.close();
   }
-}
-
-/** Pieces that may be kept. */
-async function* copied(pieces: AsyncIterable<Uint8Array>) {
-  for await (const piece of pieces) yield piece.slice();
 }
 
 function count(text: string): number {

@@ -3,6 +3,7 @@ import {
   existsSync,
   fstatSync,
   openSync,
+  readFileSync,
   readSync,
   renameSync,
   statSync,
@@ -12,6 +13,7 @@ import {
 import process from "node:process";
 import { basename, dirname, join } from "node:path";
 import { DeltarError } from "../lib/bytes/errors.ts";
+import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";
 
 /** Bytes that are read in one go: enough to share out. */
@@ -44,6 +46,13 @@ export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   } finally {
     closeSync(file);
   }
+}
+
+/** All bytes of a file, or of standard input for `-`. */
+export async function readWhole(name: string): Promise<Uint8Array> {
+  return name === "-"
+    ? await collect(process.stdin)
+    : attempt(name, () => readFileSync(name));
 }
 
 /** A file that can be read anywhere, through one buffer, until it is closed. */

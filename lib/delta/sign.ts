@@ -53,8 +53,8 @@ export class SignatureBuilder {
     this.#strongKind = strongKind;
     this.#strongSum = strongSum(strongKind);
     this.#pending = new Uint8Array(this.#blockSize);
-    // The expected size is a hint, not to be trusted with the memory.
-    const blocks = Math.ceil(Math.min(size ?? 0, 2 ** 30) / this.#blockSize);
+    // The expected size is a hint; untouched memory costs nothing.
+    const blocks = Math.min(Math.ceil((size ?? 0) / this.#blockSize), 2 ** 22);
     this.#weak = new Uint32Array(blocks);
     this.#strong = new Uint8Array(blocks * this.#strongLength);
   }
@@ -91,8 +91,8 @@ export class SignatureBuilder {
       fileSize,
       strongLength: this.#strongLength,
       strongKind: this.#strongKind,
-      weak: this.#weak.slice(0, this.#blocks),
-      strong: this.#strong.slice(0, this.#blocks * this.#strongLength),
+      weak: trimmed(this.#weak, this.#blocks),
+      strong: trimmed(this.#strong, this.#blocks * this.#strongLength),
     });
   }
 
@@ -155,6 +155,14 @@ export class SignatureBuilder {
     strong.set(this.#strong);
     this.#strong = strong;
   }
+}
+
+/** An array without what it has to spare. */
+function trimmed<Kind extends Uint8Array | Uint32Array>(
+  array: Kind,
+  length: number,
+): Kind {
+  return array.length === length ? array : array.slice(0, length) as Kind;
 }
 
 /**
