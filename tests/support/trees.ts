@@ -158,6 +158,22 @@ export const treeAndEdited: fc.Arbitrary<[Tree, Tree]> = fc
     return [tree, settle(edited)];
   });
 
+/** A tree, and what it was after each of some rounds of edits. */
+export const treeLife: fc.Arbitrary<Tree[]> = fc
+  .tuple(
+    anyTree,
+    fc.array(fc.array(edit, { maxLength: 4 }), { minLength: 3, maxLength: 9 }),
+  )
+  .map(([first, rounds]) => {
+    const life = [first];
+    for (const edits of rounds) {
+      const next: Tree = new Map(life.at(-1));
+      for (const edit of edits) applyEdit(next, edit);
+      life.push(settle(next));
+    }
+    return life;
+  });
+
 function applyEdit(tree: Tree, edit: Edit): void {
   if (edit.edit === "put") return put(tree, edit.path, edit.node);
   if (tree.size === 0) return;
@@ -180,8 +196,35 @@ function applyEdit(tree: Tree, edit: Edit): void {
   }
 }
 
-/** Makes a model tree on the disk. */
-export function writeTree(root: string, tree: Tree): void {
+/** Makes on the disk of one model tree another; what is the same is not touched. */
+export function rewriteTree(root: string, before: Tree, after: Tree): void {
+  const linked = new Set(
+    [...before, ...after].flatMap(([path, node]) =>
+      node.kind === "hardlink" ? [path, node.target] : []
+    ),
+  );
+  const kept = new Set<string>();
+  for (const [path, node] of before) {
+    if (node.kind === "directory") fs.chmodSync(join(root, path), 0o755);
+    if (after.get(path) === node && !linked.has(path)) kept.add(path);
+  }
+  for (const path of [...before.keys()].sort().reverse()) {
+    const isFolder = before.get(path)!.kind === "directory";
+    if (kept.has(path)) continue;
+    if (!isFolder) fs.unlinkSync(join(root, path));
+    else if (after.get(path)?.kind !== "directory") {
+      fs.rmdirSync(join(root, path));
+    }
+  }
+  writeTree(root, after, kept);
+}
+
+/** Makes a model tree on the disk; the files `kept` are there already. */
+export function writeTree(
+  root: string,
+  tree: Tree,
+  kept: ReadonlySet<string> = new Set(),
+): void {
   const paths = [...tree.keys()].sort();
   fs.mkdirSync(root, { recursive: true });
   for (const path of paths) {
@@ -190,6 +233,7 @@ export function writeTree(root: string, tree: Tree): void {
     }
   }
   for (const path of paths) {
+    if (kept.has(path)) continue;
     const node = tree.get(path)!;
     const place = join(root, path);
     if (node.kind === "file") {

@@ -1,0 +1,48 @@
+import { collect } from "../../lib/bytes/source.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { Walker } from "../../lib/tree/walker.ts";
+
+/** A walker that leaves nothing out. */
+export function everything(root: string): Walker {
+  return new Walker(root, { excludes: [] });
+}
+
+/** Runs `work` as if it were some seconds later, so that no file is racy. */
+export async function later<Result>(
+  seconds: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const now = Date.now;
+  Date.now = () => now() + 1000 * seconds;
+  try {
+    return await work();
+  } finally {
+    Date.now = now;
+  }
+}
+
+/** A repository with the same objects, to be harmed. */
+export async function copyOf(storage: MemoryStorage): Promise<{
+  storage: MemoryStorage;
+  open: () => Promise<Repository>;
+}> {
+  const copy = new MemoryStorage();
+  for await (const { name } of storage.list()) {
+    copy.objects.set(name, (await collect(storage.get(name))).slice());
+  }
+  return { storage: copy, open: () => Repository.open(copy) };
+}
+
+/** Bytes that do not compress, the same for the same seed. */
+export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let state = seed >>> 0 || 1;
+  for (let at = 0; at < length; at++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[at] = state;
+  }
+  return bytes;
+}
