@@ -118,7 +118,8 @@ export class DataPacker implements FileReader {
     if (basis !== undefined) {
       const facts = await this.#storeDelta(entry, open, basis);
       if (facts !== undefined) return facts;
-    } else if (this.#mayBeKnown(entry.size)) {
+    }
+    if (this.#mayBeKnown(entry.size)) {
       const facts = await this.#findKnown(open);
       if (facts !== undefined) return facts;
     }

@@ -14,8 +14,8 @@ import type { StoredPiece, TreeEntry } from "./tree_layer.ts";
 /** How many decompressed frames are kept for the files that follow. */
 const FRAMES = 6;
 
-/** How large a small file may have been between its base and now. */
-const MOST_BETWEEN = 64 << 20;
+/** How large a small file may have been before, to be patched in memory. */
+const MOST_BETWEEN = 8 << 20;
 
 /**
  * Reads the content of files from volumes. Small files lie many to a frame;
@@ -51,18 +51,32 @@ export class ContentReader {
     const [base, ...deltas] = entry.content ?? [];
     if (base === undefined) throw new TypeError(`${entry.path} is no file`);
     if (entry.size <= WHOLE_LIMIT && isSmall(base)) {
-      let bytes = await this.readPiece(base, entry.path, signal);
-      for (const delta of deltas) {
-        const step = await this.readPiece(delta, entry.path, signal);
-        bytes = patchBytes(bytes, step, {
-          maxSize: MOST_BETWEEN,
-          object: delta.reference.volume,
-        });
-      }
-      return bytes;
+      const bytes = await this.#readSmall(entry, base, deltas, signal);
+      if (bytes !== undefined) return bytes;
     }
     if (deltas.length === 0) return this.#stream(base, entry.path, signal);
     return this.#patched(entry, base, deltas, signal);
+  }
+
+  /** A small file, unless it was huge between its base and now. */
+  async #readSmall(
+    { path }: TreeEntry,
+    base: StoredPiece,
+    deltas: StoredPiece[],
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
+    let bytes = await this.readPiece(base, path, signal);
+    for (const delta of deltas) {
+      const step = await this.readPiece(delta, path, signal);
+      const object = delta.reference.volume;
+      try {
+        bytes = patchBytes(bytes, step, { maxSize: MOST_BETWEEN, object });
+      } catch (error) {
+        if ((error as DeltarError).code === "limit") return undefined;
+        throw error;
+      }
+    }
+    return bytes;
   }
 
   /** A stored piece that fits in memory. */
@@ -158,21 +172,22 @@ export function codecOf(name: string): Codec {
  * stored.
  *
  * @param entry The file.
- * @param content What `ContentReader.read` gives.
+ * @param read Gives what `ContentReader.read` does; called when the first bytes
+ * are asked for, so that there is somebody to hear of its failure.
  */
 export function checkedStream(
   entry: TreeEntry,
-  content: Promise<Uint8Array | AsyncIterable<Uint8Array>>,
+  read: () => Promise<Uint8Array | AsyncIterable<Uint8Array>>,
 ): ReadableStream<Uint8Array> {
-  return toStream(checked(entry, content));
+  return toStream(checked(entry, read));
 }
 
 async function* checked(
   entry: TreeEntry,
-  content: Promise<Uint8Array | AsyncIterable<Uint8Array>>,
+  read: () => Promise<Uint8Array | AsyncIterable<Uint8Array>>,
 ): AsyncGenerator<Uint8Array> {
   const sum = createSha256();
-  for await (const part of chunks(await content)) {
+  for await (const part of chunks(await read())) {
     sum.update(part);
     yield part;
   }

@@ -112,10 +112,18 @@ export class Repository {
     }
     const { header } = decodeLines(bytes, FORMAT, VERSION, SETTINGS);
     const { id, codec } = header;
-    if (typeof id !== "string" || (codec !== "gzip" && codec !== "zstd")) {
-      throw new DeltarError("corrupt", "it names no id or no known codec", {
-        object: SETTINGS,
-      });
+    // The id becomes part of the names of files on this machine.
+    if (
+      typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
+      (codec !== "gzip" && codec !== "zstd")
+    ) {
+      throw new DeltarError(
+        "corrupt",
+        "it names no valid id or no known codec",
+        {
+          object: SETTINGS,
+        },
+      );
     }
     return new Repository(storage, id, codecFor(codec));
   }
@@ -235,7 +243,8 @@ export class Repository {
       });
     }
     const reader = new ContentReader(this.storage);
-    return checkedStream(entry, reader.read(entry, signal));
+    const file = entry;
+    return checkedStream(file, () => reader.read(file, signal));
   }
 
   /**

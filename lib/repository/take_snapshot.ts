@@ -7,7 +7,7 @@ import { signBytes } from "../delta/sign.ts";
 import { Signature } from "../delta/signature.ts";
 import { DiffIndex, pathOf } from "../tree/diff_index.ts";
 import { DirIndex, type IndexEntry } from "../tree/dir_index.ts";
-import { isFault, type Skipped } from "../tree/entry.ts";
+import { isFault, type Metadata, type Skipped } from "../tree/entry.ts";
 import type { IndexProgress } from "../tree/index_tree.ts";
 import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
@@ -116,7 +116,8 @@ export async function takeSnapshot(
     });
     const diff = DiffIndex.compute(index, parent.index);
     const { skipped } = index;
-    if (last !== undefined && diff.isEmpty && options.label === undefined) {
+    const isSame = diff.isEmpty && isSameRoot(index.root, parent.root);
+    if (last !== undefined && isSame && options.label === undefined) {
       await Promise.all([volumes.abort(), signatures.abort()]);
       await cache.write(last.record.id);
       return { record: last.record, isNew: false, diff, skipped };
@@ -161,6 +162,12 @@ export async function takeSnapshot(
     await Promise.all([volumes.abort(error), signatures.abort(error)]);
     throw error;
   }
+}
+
+/** Whether a directory is as it was; its time says nothing that lasts. */
+function isSameRoot(now: Metadata, before: Metadata | undefined): boolean {
+  return now.mode === before?.mode && now.uid === before.uid &&
+    now.gid === before.gid;
 }
 
 /**

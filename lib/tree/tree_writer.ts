@@ -30,7 +30,7 @@ const ZEROS = new Uint8Array(WHOLE_LIMIT);
  * and links are replaced, directories kept.
  */
 export class TreeWriter {
-  /** The directory's absolute path. */
+  /** The directory's absolute path, without symlinks. */
   readonly root: string;
   /** Folders known to be real ones, not links. */
   readonly #folders = new Set<string>();
@@ -45,12 +45,14 @@ export class TreeWriter {
    * @param root A path of the operating system.
    */
   constructor(root: string) {
-    this.root = os.resolve(root);
     this.#owned = process.getuid?.() === 0;
-    this.#attempt("", () => {
-      const made = fs.mkdirSync(this.root, { recursive: true });
-      if (made === undefined) this.#keep("", lstat(fs.realpathSync(this.root)));
-    });
+    try {
+      const made = fs.mkdirSync(root, { recursive: true });
+      this.root = fs.realpathSync(root);
+      if (made === undefined) this.#keep("", lstat(this.root));
+    } catch (error) {
+      throw fileError(error, root);
+    }
     this.#folders.add("");
   }
 

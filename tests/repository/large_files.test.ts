@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { withTemp } from "../support/temp.ts";
+import { everything, noise } from "./helpers.ts";
+
+const MEBIBYTE = 1 << 20;
+
+/** Writes each content, takes a snapshot, and restores them all at the end. */
+async function roundTrip(
+  contents: (Uint8Array | undefined)[],
+  volumeSize: number,
+) {
+  const repository = await Repository.create(new MemoryStorage());
+  return await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    const file = join(root, "data.bin");
+    fs.mkdirSync(root);
+    const taken: {
+      sum: string | undefined;
+      stored: number;
+      forms: string[];
+    }[] = [];
+    for (const content of contents) {
+      if (content === undefined) fs.rmSync(file, { force: true });
+      else fs.writeFileSync(file, content);
+      const dir = everything(root);
+      const { record } = await repository.snapshot(dir, { volumeSize });
+      const entry = (await repository.tree(record)).byPath.get("data.bin");
+      taken.push({
+        sum: content && toHex(sha256(content)),
+        stored: record.counts.stored,
+        forms: entry?.content?.map(({ form }) => form) ?? [],
+      });
+    }
+    const records = await repository.snapshots();
+    assert.equal(records.length, contents.length);
+    for (const [at, record] of records.entries()) {
+      const target = join(folder, `restored${at}`);
+      const { failed } = await repository.restore(record, target);
+      assert.deepEqual(failed, [], `snapshot ${at}`);
+      const place = join(target, "data.bin");
+      const sum = fs.existsSync(place)
+        ? toHex(sha256(fs.readFileSync(place)))
+        : undefined;
+      assert.equal(sum, taken[at].sum, `snapshot ${at}`);
+      fs.rmSync(target, { recursive: true });
+    }
+    return taken;
+  });
+}
+
+/** The content with some bytes replaced, put in, and moved to its end. */
+function edited(bytes: Uint8Array, seed: number): Uint8Array {
+  const at = (seed * 7919 * 101) % (bytes.length - 5000);
+  return Uint8Array.from([
+    ...bytes.subarray(4000, at + 4000),
+    ...noise(50 + seed, seed),
+    ...bytes.subarray(at + 4100),
+    ...bytes.subarray(0, 4000),
+  ]);
+}
+
+test("a large file's chain of deltas restores at every link, and is bounded", async () => {
+  const contents = [noise(1.3 * MEBIBYTE)];
+  for (let at = 1; at < 12; at++) {
+    contents.push(Uint8Array.from(edited(contents[at - 1], at)));
+  }
+  const taken = await roundTrip(contents, 64 * MEBIBYTE);
+  const lengths = taken.map(({ forms }) => forms.length);
+  assert.deepEqual(lengths, [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]);
+  for (const { forms, stored } of taken) {
+    assert.equal(forms[0], "whole");
+    assert.ok(forms.slice(1).every((form) => form === "delta"));
+    if (forms.length > 1) assert.ok(stored < 60_000, `${stored} stored`);
+  }
+});
+
+test("a small file's chain of deltas is bounded too", async () => {
+  const contents = [noise(40_000)];
+  for (let at = 1; at < 11; at++) {
+    contents.push(Uint8Array.from(edited(contents[at - 1], at)));
+  }
+  const taken = await roundTrip(contents, 4096);
+  assert.deepEqual(
+    taken.map(({ forms }) => forms.length),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2],
+  );
+});
+
+test("a file that crosses the limit between small and large", async () => {
+  const large = noise(2 * MEBIBYTE);
+  const around = [-1, 0, 1].map((more) => large.subarray(0, MEBIBYTE + more));
+  await roundTrip([
+    large.subarray(0, 600_000),
+    large,
+    large.subarray(0, 700_000),
+    large.subarray(5, 1_500_000),
+    ...around,
+    new Uint8Array(),
+    large,
+    undefined,
+    large,
+    new Uint8Array(3 * MEBIBYTE),
+    large.subarray(0, MEBIBYTE),
+    around[2],
+  ], 1_000_000);
+});
+
+test("a file that is huge between two small states restores", async () => {
+  // Blocks of one kind make a tiny delta for a file of any size.
+  const small = new Uint8Array(100_000).fill(7);
+  const huge = new Uint8Array(70 * MEBIBYTE).fill(7);
+  const taken = await roundTrip(
+    [small, huge, Uint8Array.from([...small, 1, 2, 3])],
+    64 * MEBIBYTE,
+  );
+  assert.ok(taken[1].stored < 50_000, `${taken[1].stored} stored`);
+});
+
+test("large files that trade places cost nothing", async () => {
+  const repository = await Repository.create(new MemoryStorage());
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    const [a, b] = [noise(1_200_000, 1), noise(1_200_000, 2)];
+    fs.writeFileSync(join(root, "a"), a);
+    fs.writeFileSync(join(root, "b"), b);
+    await repository.snapshot(everything(root));
+    fs.writeFileSync(join(root, "a"), b);
+    fs.writeFileSync(join(root, "b"), a);
+    fs.writeFileSync(join(root, "c"), a);
+    const { record, diff } = await repository.snapshot(everything(root));
+    assert.deepEqual(diff.updated, ["a", "b"]);
+    assert.deepEqual(diff.copied, [{ from: "a", to: "c" }]);
+    assert.ok(record.counts.stored < 5000, `${record.counts.stored} stored`);
+    const target = join(folder, "restored");
+    await repository.restore(record, target);
+    for (const [name, content] of Object.entries({ a: b, b: a, c: a })) {
+      assert.ok(fs.readFileSync(join(target, name)).equals(content), name);
+    }
+  });
+});

@@ -1,0 +1,334 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { collect } from "../../lib/bytes/source.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { encodeLines } from "../../lib/tree/lines.ts";
+import { lstat, setTimes } from "../../lib/tree/stat.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { everything, later } from "./helpers.ts";
+
+/** A repository in memory, and a folder with an empty directory in it. */
+function withRepository(
+  work: (repository: Repository, root: string, folder: string) => Promise<void>,
+): Promise<void> {
+  return withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    await work(await Repository.create(new MemoryStorage()), root, folder);
+  });
+}
+
+const names = (repository: Repository) =>
+  [...(repository.storage as MemoryStorage).objects.keys()].sort();
+
+test("nothing changed makes no snapshot, a label or another mode does", async () => {
+  await withRepository(async (repository, root) => {
+    fs.writeFileSync(join(root, "a"), "a");
+    const first = await repository.snapshot(everything(root));
+    assert.equal(first.isNew, true);
+    const objects = names(repository);
+    const same = await repository.snapshot(everything(root));
+    assert.equal(same.isNew, false);
+    assert.equal(same.record.id, first.record.id);
+    assert.deepEqual(names(repository), objects);
+    const labelled = await repository.snapshot(everything(root), {
+      label: "before the move",
+    });
+    assert.equal(labelled.isNew, true);
+    assert.equal(labelled.record.label, "before the move");
+    assert.equal(labelled.record.parent, first.record.id);
+    fs.chmodSync(root, 0o700);
+    const touched = await repository.snapshot(everything(root));
+    assert.equal(touched.isNew, true);
+    assert.equal(touched.record.root.mode, 0o700);
+    const records = await repository.snapshots();
+    assert.deepEqual(
+      records.map(({ id }) => id),
+      [first, labelled, touched].map(({ record }) => record.id),
+    );
+  });
+});
+
+test("an empty directory, and one that becomes empty", async () => {
+  await withRepository(async (repository, root, folder) => {
+    const empty = await repository.snapshot(everything(root));
+    assert.equal(empty.isNew, true);
+    fs.writeFileSync(join(root, "a"), "");
+    const { record } = await repository.snapshot(everything(root));
+    fs.rmSync(join(root, "a"));
+    const again = await repository.snapshot(everything(root));
+    await repository.restore(empty.record, join(folder, "1"));
+    await repository.restore(record, join(folder, "2"));
+    await repository.restore(again.record, join(folder, "3"));
+    assert.deepEqual(
+      ["1", "2", "3"].map((name) => fs.readdirSync(join(folder, name))),
+      [[], ["a"], []],
+    );
+  });
+});
+
+test("snapshots are found by id, beginning and age", async () => {
+  await withRepository(async (repository, root) => {
+    const missing = { name: "DeltarError", code: "not-found" };
+    await assert.rejects(repository.find("latest"), missing);
+    const ids: string[] = [];
+    for (let at = 0; at < 3; at++) {
+      fs.writeFileSync(join(root, "a"), `${at}`);
+      ids.push((await repository.snapshot(everything(root))).record.id);
+    }
+    assert.deepEqual(ids, [...ids].sort());
+    const find = async (text: string) => (await repository.find(text)).id;
+    assert.equal(await find("latest"), ids[2]);
+    assert.equal(await find("latest~0"), ids[2]);
+    assert.equal(await find("latest~2"), ids[0]);
+    for (const id of ids) {
+      assert.equal(await find(id), id);
+      assert.equal(await find(id.slice(0, -1)), id);
+    }
+    for (
+      const text of [
+        "latest~3",
+        "latest~99999999999999999999",
+        "latest~-1",
+        "latest~",
+        "",
+        "2",
+        "x",
+        `${ids[0]}0`,
+      ]
+    ) await assert.rejects(repository.find(text), missing, text);
+    await assert.rejects(repository.find("2"), /the beginning of 3 ids/);
+  });
+});
+
+test("layers stay few, and each snapshot costs what changed", async () => {
+  await withRepository(async (repository, root) => {
+    for (let at = 0; at < 300; at++) {
+      fs.writeFileSync(join(root, `file${at}`), `${at}`);
+    }
+    await repository.snapshot(everything(root));
+    let entries = 0;
+    for (let at = 0; at < 60; at++) {
+      fs.writeFileSync(join(root, `file${at * 7 % 300}`), `changed ${at}`);
+      if (at % 9 === 4) fs.rmSync(join(root, `file${at + 100}`));
+      const { record } = await repository.snapshot(everything(root));
+      assert.ok(record.layers.length <= 9, `${record.layers.length} layers`);
+      entries += record.layers.at(-1)!.entries;
+    }
+    assert.ok(entries < 60 * 2 * 8, `${entries} entries were written`);
+    const index = await repository.tree(await repository.find("latest"));
+    assert.deepEqual(
+      index.entries.map(({ path }) => path),
+      fs.readdirSync(root).sort(),
+    );
+  });
+});
+
+test("an edit of the same size right after a snapshot is seen", async () => {
+  await withRepository(async (repository, root, folder) => {
+    const cache = join(folder, "cache");
+    const file = join(root, "a");
+    fs.writeFileSync(file, "one");
+    setTimes(file, 1_700_000_000_000_000_000n);
+    await repository.snapshot(everything(root), { cache });
+    fs.writeFileSync(file, "two");
+    setTimes(file, 1_700_000_000_000_000_000n);
+    const { isNew, diff } = await repository.snapshot(everything(root), {
+      cache,
+    });
+    assert.equal(isNew, true);
+    assert.deepEqual(diff.updated, ["a"]);
+  });
+});
+
+test("what the cache knows is not read; lost, broken or foreign it does no harm", async () => {
+  await withRepository(async (repository, root, folder) => {
+    const cache = join(folder, "cache");
+    for (const name of ["a", "b"]) fs.writeFileSync(join(root, name), name);
+    const snapshot = () =>
+      later(10, () => repository.snapshot(everything(root), { cache }));
+    await snapshot();
+    const [file] = fs.readdirSync(cache).map((name) => join(cache, name));
+    const good = fs.readFileSync(file, "utf8");
+    // Which it believes: only so can be told that it is asked at all.
+    const lines = good.split("\n").slice(0, -2);
+    const [header, ...stamps] = lines.map((line) => JSON.parse(line));
+    const forge = (snapshot: string) => {
+      const { format, version, ...rest } = header;
+      const bytes = encodeLines(format, version, { ...rest, snapshot }, stamps);
+      fs.writeFileSync(file, bytes);
+    };
+    const { mtime: old } = lstat(join(root, "a"));
+    fs.writeFileSync(join(root, "a"), "A");
+    setTimes(join(root, "a"), old);
+    const { mtime, ctime, inode } = lstat(join(root, "a"));
+    const known = stamps.find(({ path }) => path === "a");
+    known.stamp = `1 ${mtime} ${ctime} ${inode}`;
+    forge(header.snapshot);
+    assert.equal((await snapshot()).isNew, false);
+    forge("20200101T000000Z-000000");
+    const seen = await snapshot();
+    assert.equal(seen.isNew, true);
+    assert.deepEqual(seen.diff.updated, ["a"]);
+    const harms = [
+      () => fs.rmSync(file),
+      () => fs.writeFileSync(file, good.slice(0, 40)),
+      () => fs.writeFileSync(file, good.replace("a", "x")),
+      () => fs.writeFileSync(file, ""),
+      () => fs.writeFileSync(file, encodeLines("deltar-state", 1, {}, [{}])),
+      () => fs.writeFileSync(file, encodeLines("deltar-state", 9, {}, [])),
+      () => {
+        fs.rmSync(cache, { recursive: true });
+        fs.writeFileSync(cache, "in the way");
+      },
+    ];
+    for (const [at, harm] of harms.entries()) {
+      harm();
+      assert.equal((await snapshot()).isNew, false, `harm ${at}`);
+      fs.writeFileSync(join(root, "b"), `b${at}`);
+      const { diff } = await snapshot();
+      assert.deepEqual(diff.updated, ["b"], `harm ${at}`);
+    }
+  });
+});
+
+test("two directories share a repository, two snapshots run at once", async () => {
+  await withRepository(async (repository, root, folder) => {
+    const other = join(folder, "other");
+    fs.mkdirSync(other);
+    for (const place of [root, other]) {
+      for (let at = 0; at < 20; at++) {
+        fs.writeFileSync(join(place, `${at}`), `${place} ${at}`);
+      }
+    }
+    for (let round = 0; round < 3; round++) {
+      roundTimes(root);
+      roundTimes(other);
+      const results = await Promise.all(
+        [root, other, root].map((place) =>
+          repository.snapshot(everything(place), { label: `${round}` })
+        ),
+      );
+      for (const { record } of results) {
+        const target = join(folder, `${record.id}`);
+        const { failed } = await repository.restore(record, target);
+        assert.deepEqual(failed, []);
+        assert.deepEqual(stateOf(target), stateOf(record.directory));
+      }
+      for (const place of [root, other]) {
+        fs.writeFileSync(join(place, "3"), `${round}`);
+        fs.rmSync(join(place, `${round + 10}`));
+      }
+    }
+    assert.equal((await repository.snapshots()).length, 9);
+  });
+});
+
+test("parts of a snapshot restore, with hard links whose first name is not chosen", async () => {
+  await withRepository(async (repository, root, folder) => {
+    fs.mkdirSync(join(root, "a"));
+    fs.mkdirSync(join(root, "b/c"), { recursive: true });
+    fs.mkdirSync(join(root, "b-"));
+    fs.writeFileSync(join(root, "a/first"), "linked");
+    fs.linkSync(join(root, "a/first"), join(root, "b/second"));
+    fs.linkSync(join(root, "a/first"), join(root, "b/c/third"));
+    fs.writeFileSync(join(root, "b-/other"), "other");
+    const { record } = await repository.snapshot(everything(root));
+    let count = 0;
+    const restore = async (paths: string[]) => {
+      const target = join(folder, `restored${count++}`);
+      const result = await repository.restore(record, target, { paths });
+      assert.deepEqual(result.failed, []);
+      return { target, found: Object.keys(stateOf(target)), result };
+    };
+    const { target, found, result } = await restore(["b"]);
+    assert.deepEqual(found, ["b", "b/c", "b/c/third", "b/second"]);
+    assert.equal(result.files, 1);
+    assert.equal(result.links, 1);
+    for (const path of ["b/second", "b/c/third"]) {
+      assert.equal(fs.readFileSync(join(target, path), "utf8"), "linked");
+      assert.equal(fs.statSync(join(target, path)).nlink, 2);
+    }
+    assert.deepEqual((await restore(["b/c/third"])).found, [
+      "b",
+      "b/c",
+      "b/c/third",
+    ]);
+    assert.deepEqual((await restore(["b-/other", "a", "a/first"])).found, [
+      "a",
+      "a/first",
+      "b-",
+      "b-/other",
+    ]);
+    const third = await repository.readFile(record, "b/c/third");
+    assert.equal(new TextDecoder().decode(await collect(third)), "linked");
+    const absent = { name: "DeltarError", code: "not-found" };
+    const unsafe = { name: "DeltarError", code: "unsafe" };
+    const into = join(folder, "never");
+    const refused = (paths: string[], error: object) =>
+      assert.rejects(repository.restore(record, into, { paths }), error);
+    await refused(["absent"], absent);
+    await refused(["a", "b/c/th"], absent);
+    await refused(["../root"], unsafe);
+    await refused(["/etc"], unsafe);
+    await assert.rejects(repository.readFile(record, "b"), absent);
+    await assert.rejects(repository.readFile(record, "x"), absent);
+    assert.equal(fs.existsSync(into), false);
+  });
+});
+
+test("a folder with anything in it is no place to restore to", async () => {
+  await withRepository(async (repository, root, folder) => {
+    fs.writeFileSync(join(root, "a"), "a");
+    const { record } = await repository.snapshot(everything(root));
+    const target = join(folder, "target");
+    fs.mkdirSync(target);
+    fs.writeFileSync(join(target, "mine"), "mine");
+    await assert.rejects(repository.restore(record, target), {
+      name: "DeltarError",
+      code: "exists",
+    });
+    await assert.rejects(repository.restore(record, join(target, "mine")), {
+      name: "DeltarError",
+      code: "io",
+    });
+    assert.deepEqual(fs.readdirSync(target), ["mine"]);
+    fs.rmSync(join(target, "mine"));
+    fs.chmodSync(target, 0o700);
+    fs.symlinkSync(target, join(folder, "link"));
+    setTimes(root, 1_600_000_000_000_000_000n);
+    const second = await repository.snapshot(everything(root), { label: "x" });
+    await repository.restore(second.record, join(folder, "link"));
+    assert.equal(fs.readFileSync(join(target, "a"), "utf8"), "a");
+    assert.equal(fs.statSync(target).mtimeMs, 1_600_000_000_000);
+    assert.equal(fs.statSync(target).mode, fs.statSync(root).mode);
+  });
+});
+
+test("a newer format is refused, with what to do", async () => {
+  const storage = new MemoryStorage();
+  const settings = encodeLines("deltar-repository", 2, { id: "x" }, []);
+  await storage.put("deltar.json", settings);
+  await assert.rejects(Repository.open(storage), {
+    name: "DeltarError",
+    code: "unsupported",
+    message: /newer/,
+  });
+  await assert.rejects(Repository.create(storage), { code: "exists" });
+  await assert.rejects(Repository.open(new MemoryStorage()), {
+    name: "DeltarError",
+    code: "not-found",
+  });
+  for (const id of ["../../x", "", "a/b", 5]) {
+    const bad = encodeLines("deltar-repository", 1, { id, codec: "gzip" }, []);
+    await storage.put("deltar.json", bad);
+    await assert.rejects(Repository.open(storage), {
+      name: "DeltarError",
+      code: "corrupt",
+    });
+  }
+});
