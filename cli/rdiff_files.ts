@@ -41,6 +41,8 @@ export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
     for (;;) {
       const length = attempt(name, () => readSync(file, buffer));
       if (length === 0) return;
+      // A worker thread starts sooner if the event loop gets its turns.
+      await new Promise((resolve) => setImmediate(resolve));
       yield buffer.subarray(0, length);
     }
   } finally {

@@ -45,6 +45,7 @@ export interface FileScanResult {
  * const scan = new FileScan({
  *   basis: signBytes(before),
  *   blockSize: 1024,
+ *   size: after.length,
  *   onDelta: (bytes) => void parts.push(...bytes),
  * });
  * await scan.push(after.subarray(0, 5000));

@@ -53,6 +53,10 @@ export class SignatureBuilder {
     this.#strongKind = strongKind;
     this.#strongSum = strongSum(strongKind);
     this.#pending = new Uint8Array(this.#blockSize);
+    // A thread takes a while to start.
+    if ((size ?? 0) >= 4 * LARGE && strongKind === "sha256") {
+      HashHelper.get(this.#blockSize);
+    }
     // The expected size is a hint; untouched memory costs nothing.
     const blocks = Math.min(Math.ceil((size ?? 0) / this.#blockSize), 2 ** 22);
     this.#weak = new Uint32Array(blocks);
