@@ -154,8 +154,11 @@ function withoutAbsentLink(
   if (entry.kind !== "hardlink" || chosen.has(target!)) return entry;
   const first = instead.get(target!);
   if (first !== undefined) return { ...entry, target: first };
+  const file = tree.byPath.get(target!);
+  // A tree that lies: the link will fail, and be named.
+  if (file?.kind !== "file") return entry;
   instead.set(target!, entry.path);
-  return { ...tree.byPath.get(target!)!, path: entry.path };
+  return { ...file, path: entry.path };
 }
 
 /** Faults of one file's content; the other files are restored all the same. */

@@ -1,4 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
+import { isName } from "../storage/names.ts";
 import type { Metadata } from "../tree/entry.ts";
 import { decodeMetadata, encodeMetadata, isCount } from "../tree/entry_line.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
@@ -153,7 +154,7 @@ export function decodeObject(
 ): ObjectRecord {
   const { name, size, sha256 } = line;
   if (
-    typeof name !== "string" || !isCount(size) || typeof sha256 !== "string" ||
+    !isName(name) || !isCount(size) || typeof sha256 !== "string" ||
     !/^[0-9a-f]{64}$/.test(sha256)
   ) {
     throw new DeltarError("corrupt", "an object with no name, size or sha256", {

@@ -1,7 +1,8 @@
 import type { ContentReference } from "../archive/content_reference.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import type { Skipped, SkipReason } from "../tree/entry.ts";
+import type { Skipped } from "../tree/entry.ts";
 import {
+  checkOrder,
   decodeEntry,
   encodeEntry,
   type HashedEntry,
@@ -9,6 +10,8 @@ import {
 } from "../tree/entry_line.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
 import { checkPath } from "../tree/path.ts";
+import { decodeSkipped, encodeSkipped } from "../tree/skipped_line.ts";
+import { isName } from "../storage/names.ts";
 import { decodeObject, type ObjectRecord } from "./snapshot_record.ts";
 
 /** A stored piece of a file: its whole content at some time, or a delta. */
@@ -62,9 +65,7 @@ function* layerLines(layer: TreeLayer): Generator<Line> {
     yield line;
   }
   for (const path of layer.gone) yield { gone: path };
-  for (const { path, reason, detail } of layer.skipped) {
-    yield { skipped: reason, path, detail };
-  }
+  yield* layer.skipped.map(encodeSkipped);
 }
 
 /**
@@ -82,14 +83,15 @@ export function decodeLayer(bytes: Uint8Array, object: string): TreeLayer {
       layer.objects.push(decodeObject(line.object as Line, object, offset));
     } else if (typeof line.gone === "string") {
       checkPath(line.gone, object);
+      checkOrder(layer.gone.at(-1), line.gone, object, offset);
       layer.gone.push(line.gone);
     } else if (line.skipped !== undefined) {
-      layer.skipped.push({
-        path: String(line.path),
-        reason: line.skipped as SkipReason,
-        ...(typeof line.detail === "string" && { detail: line.detail }),
-      });
-    } else layer.entries.push(decodeTreeEntry(line, object, offset));
+      layer.skipped.push(decodeSkipped(line, object, offset));
+    } else {
+      const entry = decodeTreeEntry(line, object, offset);
+      checkOrder(layer.entries.at(-1)?.path, entry.path, object, offset);
+      layer.entries.push(entry);
+    }
   }
   return layer;
 }
@@ -136,7 +138,7 @@ function encodePiece({ form, size, reference, path }: StoredPiece): Line {
 function decodePiece(line: Line, object: string, at: number): StoredPiece {
   const { form, size, volume, offset, length, skip, path } = line ?? {};
   if (
-    (form !== "whole" && form !== "delta") || typeof volume !== "string" ||
+    (form !== "whole" && form !== "delta") || !isName(volume) ||
     !isCount(size) || !isCount(offset) || !isCount(length) || !isCount(skip)
   ) {
     throw new DeltarError("corrupt", "a content reference that is none", {

@@ -5,9 +5,9 @@ export function isSegment(text: string): boolean {
   return SEGMENT.test(text);
 }
 
-/** Whether a text is an object name as `Storage` defines it. */
-export function isName(text: string): boolean {
-  return text.split("/").every(isSegment);
+/** Whether a value is an object name as `Storage` defines it. */
+export function isName(value: unknown): value is string {
+  return typeof value === "string" && value.split("/").every(isSegment);
 }
 
 /**

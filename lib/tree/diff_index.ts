@@ -3,6 +3,7 @@ import { changesBetween } from "./changes.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { EntryKind, Metadata } from "./entry.ts";
 import {
+  checkOrder,
   decodeEntry,
   decodeMetadata,
   encodeEntry,
@@ -11,7 +12,7 @@ import {
 } from "./entry_line.ts";
 import { readFileBytes, writeFileAtomic } from "./file.ts";
 import { decodeLines, encodeLines, type Line } from "./lines.ts";
-import { checkPath, comparePaths } from "./path.ts";
+import { checkPath } from "./path.ts";
 
 /** What happened to one path. */
 export type Change =
@@ -190,12 +191,7 @@ export class DiffIndex {
     for (const [line, offset] of lines) {
       const change = decodeChange(line, object, offset);
       const path = pathOf(change);
-      if (last !== undefined && comparePaths(last, path) >= 0) {
-        throw new DeltarError("corrupt", "its paths are not in order", {
-          object,
-          offset,
-        });
-      }
+      checkOrder(last, path, object, offset);
       last = path;
       changes.push(change);
     }
@@ -265,8 +261,8 @@ function encodeChange(change: Change): Line {
 
 function decodeChange(line: Line, object: string, offset: number): Change {
   const entry = decodeEntry(line, object, offset);
-  const from = line.from as string | undefined;
-  if (from !== undefined) checkPath(String(from), object);
+  const from = typeof line.from === "string" ? line.from : undefined;
+  if (from !== undefined) checkPath(from, object);
   const before = () => {
     const old = line.before as Line | undefined;
     return decodeEntry({ ...old, path: entry.path }, object, offset);

@@ -1,8 +1,9 @@
 import { fromBase64, toBase64 } from "../bytes/base64.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { Signature } from "../delta/signature.ts";
-import type { Metadata, Skipped, SkipReason } from "./entry.ts";
+import type { Metadata, Skipped } from "./entry.ts";
 import {
+  checkOrder,
   decodeEntry,
   decodeMetadata,
   encodeEntry,
@@ -12,7 +13,7 @@ import {
 import { readFileBytes, writeFileAtomic } from "./file.ts";
 import { type IndexOptions, indexTree } from "./index_tree.ts";
 import { decodeLines, encodeLines, type Line } from "./lines.ts";
-import { comparePaths } from "./path.ts";
+import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
 import type { Walker } from "./walker.ts";
 
 /** An entry of an index. */
@@ -136,17 +137,11 @@ export class DirIndex {
     const skipped: Skipped[] = [];
     for (const [line, offset] of lines) {
       if (line.skipped !== undefined) {
-        skipped.push(decodeSkipped(line));
+        skipped.push(decodeSkipped(line, object, offset));
         continue;
       }
       const entry: IndexEntry = decodeEntry(line, object, offset);
-      const last = entries.at(-1);
-      if (last !== undefined && comparePaths(last.path, entry.path) >= 0) {
-        throw new DeltarError("corrupt", "its paths are not in order", {
-          object,
-          offset,
-        });
-      }
+      checkOrder(entries.at(-1)?.path, entry.path, object, offset);
       if (typeof line.signature === "string") {
         entry.signature = decodeSignature(line.signature, object, offset);
       }
@@ -182,19 +177,8 @@ export class DirIndex {
       }
       yield line;
     }
-    for (const { path, reason, detail } of this.skipped) {
-      yield { skipped: reason, path, detail };
-    }
+    yield* this.skipped.map(encodeSkipped);
   }
-}
-
-function decodeSkipped(line: Line): Skipped {
-  const { skipped, path, detail } = line;
-  return {
-    path: String(path),
-    reason: skipped as SkipReason,
-    ...(typeof detail === "string" && { detail }),
-  };
 }
 
 function decodeSignature(

@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { Entry, EntryKind, Metadata } from "./entry.ts";
 import type { Line } from "./lines.ts";
-import { checkPath } from "./path.ts";
+import { checkPath, comparePaths } from "./path.ts";
 
 /** An entry with the SHA-256 of its content, in hexadecimal, if a file. */
 export interface HashedEntry extends Entry {
@@ -101,6 +101,25 @@ export function decodeMetadata(
     );
   }
   return { mode: parseInt(mode, 8), mtime: parseTime(mtime), uid, gid };
+}
+
+/**
+ * Refuses a path that does not come after the one before it.
+ *
+ * @throws {DeltarError} `corrupt`, with the place of the line.
+ */
+export function checkOrder(
+  last: string | undefined,
+  path: string,
+  object: string,
+  offset: number,
+): void {
+  if (last !== undefined && comparePaths(last, path) >= 0) {
+    throw new DeltarError("corrupt", "its paths are not in order", {
+      object,
+      offset,
+    });
+  }
 }
 
 /** Whether a value is a whole number that can count bytes. */

@@ -1,0 +1,42 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { Skipped, SkipReason } from "./entry.ts";
+import type { Line } from "./lines.ts";
+
+const REASONS: ReadonlySet<unknown> = new Set<SkipReason>([
+  "excluded",
+  "special",
+  "unreadable",
+  "vanished",
+  "changed",
+  "name",
+]);
+
+/** What was left out, as a line of JSON. */
+export function encodeSkipped({ path, reason, detail }: Skipped): Line {
+  return { skipped: reason, path, detail };
+}
+
+/**
+ * Reads what `encodeSkipped` wrote. The path may be any text: nothing is ever
+ * written to it.
+ *
+ * @throws {DeltarError} `corrupt`, with the place of the line.
+ */
+export function decodeSkipped(
+  line: Line,
+  object: string,
+  offset: number,
+): Skipped {
+  const { skipped, path, detail } = line;
+  if (!REASONS.has(skipped) || typeof path !== "string") {
+    throw new DeltarError("corrupt", "no valid word of what was left out", {
+      object,
+      offset,
+    });
+  }
+  return {
+    path,
+    reason: skipped as SkipReason,
+    ...(typeof detail === "string" && { detail }),
+  };
+}

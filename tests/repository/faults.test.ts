@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { DeltarError } from "../../lib/bytes/errors.ts";
+import type { ByteSource } from "../../lib/bytes/source.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type {
+  GetOptions,
+  PutOptions,
+  Storage,
+  StoredObject,
+} from "../../lib/storage/storage.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { copyOf, everything, noise } from "./helpers.ts";
+
+/** A storage of which one operation fails, before or after its effect. */
+class Faulty implements Storage {
+  readonly location = "faulty";
+  operations = 0;
+  readonly #inner: Storage;
+  readonly #failing: number;
+  readonly #after: boolean;
+
+  constructor(inner: Storage, failing: number, after: boolean) {
+    this.#inner = inner;
+    this.#failing = failing;
+    this.#after = after;
+  }
+
+  async *get(name: string, options?: GetOptions): AsyncGenerator<Uint8Array> {
+    const fails = this.#count();
+    if (fails && !this.#after) this.#fail();
+    for await (const part of this.#inner.get(name, options)) {
+      yield part.subarray(0, 1);
+      if (fails) this.#fail();
+      yield part.subarray(1);
+    }
+  }
+
+  async put(
+    name: string,
+    source: ByteSource,
+    options?: PutOptions,
+  ): Promise<void> {
+    const fails = this.#count();
+    if (fails && !this.#after) this.#fail();
+    await this.#inner.put(name, source, options);
+    if (fails) this.#fail();
+  }
+
+  async *list(prefix?: string): AsyncGenerator<StoredObject> {
+    const fails = this.#count();
+    if (fails && !this.#after) this.#fail();
+    for await (const object of this.#inner.list(prefix)) {
+      yield object;
+      if (fails) this.#fail();
+    }
+  }
+
+  async delete(name: string): Promise<void> {
+    const fails = this.#count();
+    if (fails && !this.#after) this.#fail();
+    await this.#inner.delete(name);
+    if (fails) this.#fail();
+  }
+
+  #count(): boolean {
+    return ++this.operations === this.#failing;
+  }
+
+  #fail(): never {
+    throw new DeltarError("io", "the disk is on fire", { object: "faulty" });
+  }
+}
+
+test("whatever operation fails, what was committed stays and the next run succeeds", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    for (let at = 0; at < 4; at++) {
+      fs.writeFileSync(join(root, `${at}`), noise(3000, at + 1));
+    }
+    fs.writeFileSync(join(root, "large"), noise(1_200_000, 9));
+    roundTimes(root);
+    const storage = new MemoryStorage();
+    const volumeSize = 8192;
+    const repository = await Repository.create(storage);
+    const first = await repository.snapshot(everything(root), { volumeSize });
+    const old = stateOf(root);
+    fs.appendFileSync(join(root, "1"), "more");
+    fs.appendFileSync(join(root, "large"), "more");
+    fs.writeFileSync(join(root, "new"), noise(20_000, 10));
+    fs.rmSync(join(root, "2"));
+    roundTimes(root);
+    const now = stateOf(root);
+
+    let finished = 0;
+    for (let failing = 1; finished < 2; failing++) {
+      finished = 0;
+      for (const after of [false, true]) {
+        const what = `operation ${failing} ${after ? "after" : "before"}`;
+        const copy = await copyOf(storage);
+        const faulty = new Faulty(copy.storage, failing, after);
+        let committed = false;
+        try {
+          const opened = await Repository.open(faulty);
+          await opened.snapshot(everything(root), { volumeSize });
+          committed = true;
+        } catch (error) {
+          assert.match(String(error), /on fire/, what);
+        }
+        if (faulty.operations < failing) finished++;
+        const again = await copy.open();
+        const records = await again.snapshots();
+        assert.ok(records.length <= 2, what);
+        if (committed) assert.equal(records.length, 2, what);
+        for (const record of records) {
+          await restores(again, record.id === first.record.id ? old : now);
+        }
+        await again.snapshot(everything(root), { volumeSize });
+        assert.equal((await again.snapshots()).length, 2, what);
+        await restores(again, now);
+
+        async function restores(from: Repository, state: unknown) {
+          const target = join(folder, "restored");
+          const wanted = state === old ? first.record.id : "latest";
+          const record = await from.find(wanted);
+          const { failed } = await from.restore(record, target);
+          assert.deepEqual(failed, [], what);
+          assert.deepEqual(stateOf(target), state, what);
+          fs.rmSync(target, { recursive: true });
+        }
+      }
+    }
+  });
+});
+
+test("a fault of the storage during a restore is told, nothing bad is left", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    for (let at = 0; at < 4; at++) {
+      fs.writeFileSync(join(root, `${at}`), noise(3000, at + 1));
+    }
+    fs.writeFileSync(join(root, "large"), noise(1_200_000, 9));
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    await repository.snapshot(everything(root), { volumeSize: 4096 });
+    fs.appendFileSync(join(root, "large"), "more");
+    await repository.snapshot(everything(root), { volumeSize: 4096 });
+    const target = join(folder, "target");
+    for (let failing = 1;; failing++) {
+      const faulty = new Faulty(storage, failing, failing % 2 === 0);
+      try {
+        const opened = await Repository.open(faulty);
+        await opened.restore(await opened.find("latest"), target);
+        if (faulty.operations < failing) break;
+      } catch (error) {
+        assert.match(String(error), /on fire/);
+      }
+      for (const name of fs.existsSync(target) ? fs.readdirSync(target) : []) {
+        const [got, good] = [target, root].map((folder) =>
+          fs.readFileSync(join(folder, name))
+        );
+        assert.ok(got.equals(good), name);
+      }
+      fs.rmSync(target, { recursive: true, force: true });
+    }
+  });
+});
+
+test("an abort at any time leaves no snapshot", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    for (let at = 0; at < 10; at++) {
+      fs.writeFileSync(join(root, `${at}`), noise(3000, at + 1));
+    }
+    fs.writeFileSync(join(root, "large"), noise(2_500_000, 99));
+    const aborted = { name: "DeltarError", code: "aborted" };
+    for (let last = 0; last < 11; last++) {
+      const storage = new MemoryStorage();
+      const repository = await Repository.create(storage);
+      const stop = new AbortController();
+      const snapshot = repository.snapshot(everything(root), {
+        volumeSize: 4096,
+        signal: stop.signal,
+        onProgress: ({ entries }) => {
+          if (entries === last) stop.abort(new Error("enough"));
+        },
+      });
+      if (last === 0) stop.abort(new Error("enough"));
+      await assert.rejects(snapshot, aborted, `after ${last} entries`);
+      assert.deepEqual(await repository.snapshots(), []);
+      assert.deepEqual([...storage.objects.keys()], ["deltar.json"]);
+    }
+    const repository = await Repository.create(new MemoryStorage());
+    const { record } = await repository.snapshot(everything(root));
+    const stop = new AbortController();
+    await assert.rejects(
+      repository.restore(record, join(folder, "target"), {
+        signal: stop.signal,
+        onProgress: ({ entries }) => {
+          if (entries === 3) stop.abort(new Error("enough"));
+        },
+      }),
+      aborted,
+    );
+    assert.equal(fs.readdirSync(join(folder, "target")).length, 3);
+  });
+});
+
+test("a file that is not asked for after all harms nobody", async () => {
+  await withTemp(async (folder) => {
+    fs.writeFileSync(join(folder, "a"), "a");
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    const { record } = await repository.snapshot(everything(folder));
+    for (const name of storage.objects.keys()) {
+      if (name.startsWith("volumes/")) storage.objects.delete(name);
+    }
+    const stream = await repository.readFile(record, "a");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await stream.cancel();
+    const other = await repository.readFile(record, "a");
+    await assert.rejects(other.getReader().read(), { code: "not-found" });
+  });
+});

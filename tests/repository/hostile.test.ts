@@ -1,0 +1,314 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
+import { collect } from "../../lib/bytes/source.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import {
+  encodeRecord,
+  type SnapshotRecord,
+} from "../../lib/repository/snapshot_record.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { copyOf, everything, noise } from "./helpers.ts";
+
+/** A small repository of two snapshots, and the state of the second. */
+async function makeRepository(folder: string) {
+  const storage = new MemoryStorage();
+  const repository = await Repository.create(storage, { codec: "gzip" });
+  const root = join(folder, "root");
+  fs.mkdirSync(join(root, "sub"), { recursive: true });
+  fs.writeFileSync(join(root, "a"), noise(3000, 1));
+  fs.writeFileSync(join(root, "sub/b"), noise(3000, 2));
+  fs.linkSync(join(root, "a"), join(root, "sub/link"));
+  fs.symlinkSync("../a", join(root, "sub/to-a"));
+  roundTimes(root);
+  const volumeSize = 4096;
+  const first = await repository.snapshot(everything(root), { volumeSize });
+  fs.appendFileSync(join(root, "sub/b"), "more");
+  fs.writeFileSync(join(root, "c"), "new");
+  roundTimes(root);
+  const second = await repository.snapshot(everything(root), { volumeSize });
+  return { storage, first: first.record, second: second.record, root };
+}
+
+test("a byte changed in any object is never restored as if it were good", async () => {
+  await withTemp(async (folder) => {
+    const { storage, second, root } = await makeRepository(folder);
+    const good = stateOf(root) as Record<string, { content?: string }>;
+    let whole = 0;
+    let parts = 0;
+    for (const [name, bytes] of storage.objects) {
+      const step = Math.max(1, Math.floor(bytes.length / 60));
+      for (let at = 0; at < bytes.length; at += step) {
+        const copy = await copyOf(storage);
+        copy.storage.objects.get(name)![at] ^= 1 << at % 8;
+        const target = join(folder, "restored");
+        const what = `${name} at ${at}`;
+        try {
+          const repository = await copy.open();
+          const record = await repository.find("latest");
+          const result = await repository.restore(record, target);
+          if (record.id !== second.id) continue;
+          const found = stateOf(target) as typeof good;
+          const failed = new Set(result.failed.map(({ path }) => path));
+          for (const path of Object.keys(good)) {
+            const isThere = found[path] !== undefined;
+            assert.equal(isThere, !failed.has(path), `${what}: ${path}`);
+            if (isThere) {
+              assert.equal(found[path].content, good[path].content, what);
+            }
+          }
+          assert.equal(Object.keys(found).length + failed.size, 6, what);
+          if (failed.size > 0) {
+            parts++;
+            assert.ok(failed.size < 4, `${what}: ${[...failed]}`);
+          } else {
+            whole++;
+            assert.deepEqual(found, good, what);
+          }
+        } catch (error) {
+          assert.equal(
+            (error as Error).name,
+            "DeltarError",
+            `${what}: ${error}`,
+          );
+        } finally {
+          fs.rmSync(target, { recursive: true, force: true });
+        }
+      }
+    }
+    assert.ok(whole > 0 && parts > 0);
+  });
+});
+
+test("a lost object is named, and what does not need it restores", async () => {
+  await withTemp(async (folder) => {
+    const { storage, root } = await makeRepository(folder);
+    const files = Object.keys(stateOf(root)).length;
+    for (const name of storage.objects.keys()) {
+      const copy = await copyOf(storage);
+      copy.storage.objects.delete(name);
+      const target = join(folder, "restored");
+      try {
+        const repository = await copy.open();
+        const record = await repository.find("latest");
+        const { failed } = await repository.restore(record, target);
+        for (const { error } of failed) {
+          assert.equal((error as { code?: string }).code, "not-found");
+        }
+        assert.ok(failed.length < files);
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, "not-found", name);
+      } finally {
+        fs.rmSync(target, { recursive: true, force: true });
+      }
+    }
+  });
+});
+
+/** The snapshot with the lines of its layer changed, all sums put right. */
+async function forge(
+  folder: string,
+  change: (lines: Line[]) => Line[],
+): Promise<{ repository: Repository; record: SnapshotRecord }> {
+  const { storage, first } = await makeRepository(folder);
+  const repository = await Repository.open(storage);
+  const [layer] = first.layers;
+  const packed = await collect(storage.get(layer.name));
+  const plain = await repository.codec.decompressBlock(packed, 1 << 20, {
+    object: "",
+  });
+  const { lines } = decodeLines(plain, "deltar-tree", 1, "");
+  const changed = change([...lines].map(([line]) => line));
+  const bytes = await repository.codec.compress(
+    encodeLines("deltar-tree", 1, {}, changed),
+  );
+  storage.objects.set(layer.name, Uint8Array.from(bytes));
+  const record = {
+    ...first,
+    layers: [{
+      ...layer,
+      size: bytes.length,
+      sha256: toHex(sha256(bytes)),
+    }],
+  };
+  await storage.put(`snapshots/${first.id}.json`, encodeRecord(record));
+  return { repository, record: await repository.find(first.id) };
+}
+
+const DIR = { kind: "directory", mode: "0755", mtime: "1", uid: 0, gid: 0 };
+
+test("hostile trees write nothing outside of the target", async () => {
+  const insert = (...more: Line[]) => (lines: Line[]) => [...lines, ...more];
+  const file = (path: string) => (lines: Line[]) => {
+    const line = lines.find((line) => line.path === "a")!;
+    return [...lines, { ...line, path }];
+  };
+  const reference = (more: Line) => (lines: Line[]) =>
+    lines.map((line) =>
+      line.path === "a"
+        ? { ...line, content: [{ ...(line.content as Line[])[0], ...more }] }
+        : line
+    );
+  const cases: Record<string, (lines: Line[]) => Line[]> = {
+    "parent": file("../evil"),
+    "parent inside": file("x/../../evil"),
+    "absolute": file("/tmp/deltar-evil"),
+    "dot": file("./x"),
+    "empty segment": file("x//y"),
+    "NUL": file("x\0y"),
+    "through a link": (lines) =>
+      file("z/evil")([...lines, {
+        ...DIR,
+        path: "z",
+        kind: "symlink",
+        target: "..",
+      }]),
+    "folder through a link": insert(
+      { ...DIR, path: "z", kind: "symlink", target: ".." },
+      { ...DIR, path: "z/evil" },
+    ),
+    "link over a folder": insert(
+      { ...DIR, path: "z" },
+      { ...DIR, path: "z/in" },
+      { ...DIR, path: "z", kind: "symlink", target: ".." },
+    ),
+    "hard link to outside": insert({
+      ...DIR,
+      path: "z",
+      kind: "hardlink",
+      target: "../root/a",
+    }),
+    "hard link through a link": insert(
+      { ...DIR, path: "y", kind: "symlink", target: "../root" },
+      { ...DIR, path: "z", kind: "hardlink", target: "y/a" },
+    ),
+    "hard link to a link": insert(
+      { ...DIR, path: "y", kind: "symlink", target: "../root/a" },
+      { ...DIR, path: "z", kind: "hardlink", target: "y" },
+    ),
+    "hard link to nothing": insert(
+      { ...DIR, path: "z", kind: "hardlink", target: "y" },
+    ),
+    "out of order": (lines) => [...lines].reverse(),
+    "twice": file("a"),
+    "below a link": file("sub/to-a/x"),
+    "below a file": (lines) => file("y/x")(file("y")(lines)),
+    "no content": (lines) =>
+      lines.map((line) => ({ ...line, content: undefined })),
+    "beyond the volume": reference({ offset: 1 << 20 }),
+    "length beyond": reference({ length: 1 << 20 }),
+    "skip beyond": reference({ skip: 1 << 20 }),
+    "huge skip": reference({ skip: Number.MAX_SAFE_INTEGER }),
+    "huge size": reference({ size: Number.MAX_SAFE_INTEGER }),
+    "no number": reference({ offset: "0" }),
+    "negative": reference({ offset: -1 }),
+    "fraction": reference({ length: 1.5 }),
+    "no such volume": reference({ volume: "volumes/none.tgz" }),
+    "no name": reference({ volume: "../../root/a" }),
+    "no name, absolute": reference({ volume: "/etc/passwd" }),
+    "other form": reference({ form: "delta" }),
+    "other codec": reference({ volume: "deltar.json" }),
+    "bad mode": insert({ ...DIR, path: "z", mode: "99" }),
+    "bad time": insert({ ...DIR, path: "z", mtime: "now" }),
+    "no kind": insert({ ...DIR, path: "z", kind: "pipe" }),
+    "no line": insert({}),
+    "bad object": insert({ object: { name: 5 } }),
+    "bad gone": insert({ gone: "../x" }),
+  };
+  for (const [what, change] of Object.entries(cases)) {
+    await withTemp(async (folder) => {
+      const { repository, record } = await forge(folder, change);
+      const target = join(folder, "target");
+      const outside = stateOf(join(folder, "root"));
+      for (const paths of [undefined, ["z"], ["sub"]]) {
+        try {
+          const { failed } = await repository.restore(record, target, {
+            ...paths && { paths },
+          });
+          if (paths === undefined) assert.ok(failed.length > 0, what);
+          for (const { error } of failed) {
+            assert.equal(error.name, "DeltarError", `${what}: ${error.stack}`);
+          }
+        } catch (error) {
+          const { name, stack } = error as Error;
+          assert.equal(name, "DeltarError", `${what}: ${stack}`);
+        }
+        assert.deepEqual(stateOf(join(folder, "root")), outside, what);
+        const beside = fs.readdirSync(folder).filter((name) =>
+          name !== "root" && name !== "target"
+        );
+        assert.deepEqual(beside, [], what);
+        fs.rmSync(target, { recursive: true, force: true });
+      }
+      await assert.rejects(
+        (async () => await collect(await repository.readFile(record, "z")))(),
+        { name: "DeltarError" },
+        what,
+      );
+    });
+  }
+  assert.equal(fs.existsSync("/tmp/deltar-evil"), false);
+});
+
+test("hostile records are refused", async () => {
+  await withTemp(async (folder) => {
+    const { storage, first } = await makeRepository(folder);
+    const name = `snapshots/${first.id}.json`;
+    const { header } = decodeLines(
+      storage.objects.get(name)!,
+      "deltar-snapshot",
+      1,
+      name,
+    );
+    const { format: _, version: __, ...good } = header;
+    const layer = (good.layers as Line[])[0];
+    const cases: Line[] = [
+      { id: "20200101T000000Z-000000" },
+      { id: 5 },
+      { time: "yesterday" },
+      { time: undefined },
+      { duration: -1 },
+      { directory: 5 },
+      { root: undefined },
+      { root: "x" },
+      { label: 5 },
+      { parent: {} },
+      { layers: undefined },
+      { layers: [] },
+      { layers: [null] },
+      { layers: [{ ...layer, name: "../x" }] },
+      { layers: [{ ...layer, sha256: "x" }] },
+      { layers: [{ ...layer, entries: -1 }] },
+      { counts: undefined },
+      { counts: { ...good.counts as Line, files: "many" } },
+    ];
+    for (const change of cases) {
+      const copy = await copyOf(storage);
+      const lines = encodeLines(
+        "deltar-snapshot",
+        1,
+        { ...good, ...change },
+        [],
+      );
+      copy.storage.objects.set(name, lines);
+      const repository = await copy.open();
+      await assert.rejects(
+        repository.find(first.id),
+        { name: "DeltarError", code: "corrupt" },
+        JSON.stringify(change),
+      );
+    }
+    const copy = await copyOf(storage);
+    copy.storage.objects.set(name, encodeLines("deltar-snapshot", 2, good, []));
+    await assert.rejects(
+      async () => (await copy.open()).find(first.id),
+      { code: "unsupported" },
+    );
+  });
+});
