@@ -1,5 +1,5 @@
 import { type ByteSource, chunks, toStream } from "../bytes/source.ts";
-import { throwIfAborted } from "./abort.ts";
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltaIndex } from "./delta_index.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
@@ -69,7 +69,7 @@ async function* composeParts(
   const writer = new DeltaWriter();
   for await (const piece of chunks(second)) {
     for (const command of reader.read(piece)) {
-      throwIfAborted(signal);
+      checkAborted(signal);
       guard.check(command);
       if (command.kind === "literal") {
         writer.literal(command.bytes);

@@ -1,5 +1,5 @@
 import { type ByteSource, chunks, concat, toStream } from "../bytes/source.ts";
-import { throwIfAborted } from "./abort.ts";
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltaBuilder } from "./delta_builder.ts";
 import type { Signature } from "./signature.ts";
 
@@ -64,7 +64,7 @@ async function* deltaParts(
     if (part.length > 0) parts.push(part.slice());
   });
   for await (const chunk of chunks(source)) {
-    throwIfAborted(options.signal);
+    checkAborted(options.signal);
     // A chunk of any size passes in pieces, so that the output stays small.
     for (let at = 0; at < chunk.length; at += PIECE) {
       builder.push(chunk.subarray(at, at + PIECE));

@@ -1,5 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { throwIfAborted } from "./abort.ts";
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import type { RandomAccess } from "./random_access.ts";
 
@@ -41,7 +41,7 @@ export class DeltaIndex {
     const index = new DeltaIndex();
     const reader = new DeltaReader(options.object);
     for (let at = 0; at < delta.size; at += PIECE) {
-      throwIfAborted(options.signal);
+      checkAborted(options.signal);
       const piece = await delta.read(at, Math.min(PIECE, delta.size - at));
       for (const command of reader.read(piece)) {
         const origin = command.kind === "copy"

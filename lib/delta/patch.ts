@@ -1,5 +1,5 @@
 import { type ByteSource, chunks, toStream } from "../bytes/source.ts";
-import { throwIfAborted } from "./abort.ts";
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { Guard } from "./guard.ts";
 import type { RandomAccess } from "./random_access.ts";
@@ -94,13 +94,13 @@ export async function* patchParts(
     for (const command of reader.read(piece)) {
       guard.check(command);
       if (command.kind === "literal") {
-        throwIfAborted(signal);
+        checkAborted(signal);
         yield command.bytes;
         continue;
       }
       const end = command.offset + command.length;
       for (let at = command.offset; at < end; at += PIECE) {
-        throwIfAborted(signal);
+        checkAborted(signal);
         yield await basis.read(at, Math.min(PIECE, end - at));
       }
     }

@@ -1,6 +1,6 @@
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { chooseBlockSize, chooseStrongLength } from "./block_size.ts";
-import { throwIfAborted } from "./abort.ts";
+import { checkAborted } from "../bytes/abort.ts";
 import { HashHelper } from "./hash_helper.ts";
 import { weakSum } from "./rolling_sum.ts";
 import { checkBlockSize, checkStrongLength, Signature } from "./signature.ts";
@@ -198,7 +198,7 @@ export async function sign(
     (source instanceof Uint8Array ? source.length : undefined);
   const builder = new SignatureBuilder({ ...options, size });
   for await (const chunk of chunks(source)) {
-    throwIfAborted(options.signal);
+    checkAborted(options.signal);
     builder.push(chunk);
   }
   return builder.finish();
