@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
-import { showPath } from "./text.ts";
+import { showPath, showText } from "./text.ts";
 
 /** How often a terminal's progress line is drawn, in milliseconds. */
 const REDRAW = 100;
@@ -33,7 +33,7 @@ export class Console {
   /** Something that is not the result but has to be known. */
   warn(text: string): void {
     this.clear();
-    writeAll(2, `deltar: ${text}\n`);
+    writeAll(2, `deltar: ${showText(text)}\n`);
   }
 
   /** How far long work is: on a terminal only, and not at every call. */

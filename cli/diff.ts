@@ -4,7 +4,7 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
-import { showPath } from "./text.ts";
+import { showPath, treePath } from "./text.ts";
 
 interface Options {
   repo?: string;
@@ -36,7 +36,7 @@ async function run(
   const [before, after] = [await repository.find(a), await repository.find(b)];
   const diff = await repository.diff(before, after);
   const moved = new Set(diff.renamed.map(({ from }) => from));
-  const folder = path?.replace(/\/+$/, "") ?? "";
+  const folder = treePath(path ?? "");
   const changes = diff.changes.filter((change) =>
     isWithin(pathOf(change), folder) &&
     !(change.change === "deleted" && moved.has(pathOf(change)))

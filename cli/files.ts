@@ -4,7 +4,7 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
-import { formatDate, showPath } from "./text.ts";
+import { formatDate, showPath, treePath } from "./text.ts";
 
 interface Options {
   repo?: string;
@@ -33,7 +33,7 @@ async function run(
   const repository = await openRepository(options.repo);
   const record = await repository.find(snapshot);
   const tree = await repository.tree(record);
-  const folder = path?.replace(/\/+$/, "") ?? "";
+  const folder = treePath(path ?? "");
   const entries = tree.entries.filter(({ path }) => isWithin(path, folder));
   if (folder !== "" && entries.length === 0) {
     throw new DeltarError("not-found", "it is not in this snapshot", {

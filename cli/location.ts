@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import process from "node:process";
@@ -70,7 +70,7 @@ export async function openOrCreate(location: string): Promise<Repository> {
   if (existsSync(join(location, "deltar.json"))) {
     return await Repository.open(storage);
   }
-  if (existsSync(location) && readdirSync(location).length > 0) {
+  for await (const _ of storage.list()) {
     throw new DeltarError(
       "exists",
       "this folder holds other things and no repository; name an empty one " +
@@ -78,5 +78,11 @@ export async function openOrCreate(location: string): Promise<Repository> {
       { object: location },
     );
   }
-  return await Repository.create(storage);
+  try {
+    return await Repository.create(storage);
+  } catch (error) {
+    if (!(error instanceof DeltarError && error.code === "exists")) throw error;
+    // Another command was quicker.
+    return await Repository.open(storage);
+  }
 }

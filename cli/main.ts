@@ -10,7 +10,7 @@ import { listCommand } from "./list.ts";
 import { rdiffCommand } from "./rdiff.ts";
 import { restoreCommand } from "./restore.ts";
 import { snapshotCommand } from "./snapshot.ts";
-import { showPath } from "./text.ts";
+import { showText } from "./text.ts";
 import { writeAll } from "./console.ts";
 
 /**
@@ -21,8 +21,19 @@ import { writeAll } from "./console.ts";
  */
 export async function main(words: string[]): Promise<number> {
   const interrupt = new AbortController();
-  process.once("SIGINT", () => interrupt.abort(new Error("SIGINT")));
-  const context: Context = { signal: interrupt.signal, code: EXIT.done };
+  const context: Context = {
+    // Only who asks for the signal can end its work in good order; all others
+    // are ended by the system.
+    get signal() {
+      process.on("SIGINT", () => {
+        // Who asks again does not want to wait.
+        if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+        interrupt.abort(new Error("SIGINT"));
+      });
+      return interrupt.signal;
+    },
+    code: EXIT.done,
+  };
   const program = new Command("deltar")
     .description("Incremental snapshots of directories, stored anywhere")
     .version(VERSION)
@@ -68,14 +79,17 @@ function settle(command: Command): void {
 
 function fail(error: unknown, json: boolean): number {
   const isOurs = error instanceof DeltarError;
-  const message = error instanceof Error ? error.message : String(error);
   const code = isOurs ? error.code : "unexpected";
+  const message = code === "aborted"
+    ? "interrupted"
+    : error instanceof Error
+    ? error.message
+    : String(error);
   if (json) {
     const fields = { version: 1, type: "error", code, message };
     writeAll(2, `${JSON.stringify(fields)}\n`);
   } else if (isOurs) {
-    const shown = message.split("\n").map(showPath).join("\n");
-    writeAll(2, `deltar: ${shown}\n`);
+    writeAll(2, `deltar: ${showText(message)}\n`);
   } else writeAll(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;
 }

@@ -4,7 +4,13 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
-import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
+import {
+  formatBytes,
+  formatDuration,
+  plural,
+  showPath,
+  treePath,
+} from "./text.ts";
 
 interface Options {
   repo?: string;
@@ -39,9 +45,9 @@ async function run(
   const record = await repository.find(snapshot);
   const target = resolve(options.to);
   const started = performance.now();
-  const bare = paths.map((path) => path.replace(/\/+$/, ""));
+  const chosen = paths.map(treePath);
   const result = await repository.restore(record, target, {
-    ...bare.length > 0 && { paths: bare },
+    ...chosen.length > 0 && !chosen.includes("") && { paths: chosen },
     signal,
     onProgress: ({ entries, allEntries, bytes, allBytes, path }) =>
       out.progress(

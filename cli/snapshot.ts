@@ -1,6 +1,8 @@
-import { resolve } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import process from "node:process";
 import { Command } from "commander";
 import {
+  DeltarError,
   Dir,
   isFault,
   type Skipped,
@@ -71,6 +73,15 @@ async function run(
     gitignore: options.gitignore ?? false,
     apart: [location],
   });
+  if (
+    existsSync(location) && realpathSync(location) === realpathSync(dir.path)
+  ) {
+    throw new DeltarError(
+      "exists",
+      "a directory cannot be its own repository; name another with `--repo`",
+      { object: location },
+    );
+  }
   const repository = await openOrCreate(location);
   const started = performance.now();
   const result = await repository.snapshot(dir, {
@@ -85,7 +96,9 @@ async function run(
       ),
   });
   const elapsed = performance.now() - started;
-  const named = resolve(location) !== defaultRepository(".");
+  // The environment may be another when the line is typed.
+  const named = Boolean(process.env.DELTAR_REPOSITORY) ||
+    location !== defaultRepository(".");
   const restore = [
     invocation(),
     "restore",
@@ -102,7 +115,7 @@ async function run(
 function warnOfFault(out: Console, skipped: Skipped): void {
   if (!isFault(skipped)) return;
   const { path, reason, detail } = skipped;
-  out.warn(`${showPath(path)}: ${reason}: ${detail ?? ""}`);
+  out.warn(`${showPath(path)}: ${reason}${detail ? `: ${detail}` : ""}`);
 }
 
 function report(

@@ -46,7 +46,26 @@ export function formatDate(time: number): string {
  * terminal's cursor, is shown as a JSON string.
  */
 export function showPath(path: string): string {
-  return /\p{Cc}/u.test(path) ? JSON.stringify(path) : path;
+  return /\p{Cc}/u.test(path) ? showText(JSON.stringify(path)) : path;
+}
+
+/** A text for the eye, its control characters as JSON escapes them. */
+export function showText(text: string): string {
+  return text.replaceAll(
+    /\p{Cc}/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/**
+ * A path in a snapshot as the user may type it: `./` before it and `/` after
+ * it are no part of it; `.` is the root, `""`.
+ */
+export function treePath(word: string): string {
+  return word.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "").replace(
+    /^\.$/,
+    "",
+  );
 }
 
 /** A word as a POSIX shell takes it. */

@@ -49,6 +49,9 @@ export interface IndexedTree {
 /** How often a file that changes under the reader is read again. */
 const ATTEMPTS = 3;
 
+/** How long others may have to wait for their turn, in milliseconds. */
+const PAUSE = 100;
+
 /** Walks a directory and reads each file that is not known already. */
 export async function indexTree(
   walker: Walker,
@@ -63,7 +66,14 @@ export async function indexTree(
     options.onSkip?.(skip);
   };
   let bytes = 0;
+  let paused = performance.now();
   for (const walked of walker.entries({ onSkip, signal })) {
+    if (performance.now() - paused > PAUSE) {
+      // Nothing here waits, so signals and timers need a moment of their own.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      checkAborted(signal);
+      paused = performance.now();
+    }
     const entry = toIndexEntry(walked);
     if (walked.kind === "file") {
       const before = previous?.get(walked.path);

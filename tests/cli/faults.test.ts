@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { needs, runText } from "../support/peer.ts";
+import { COMMAND, withPlace } from "./helpers.ts";
+
+test("wrong usage exits with 2 and says what is right", async () => {
+  await withPlace((place) => {
+    const cases: [string[], RegExp][] = [
+      [[], /Usage: deltar/],
+      [["snapshto"], /Did you mean snapshot\?/],
+      [["snapshot", "--lable", "x"], /Did you mean --label\?/],
+      [["snapshot", "a", "b"], /too many arguments/],
+      [["snapshot", "--exclude"], /argument missing/],
+      [["diff", "latest"], /missing required argument 'b'/],
+      [["restore", "latest"], /required option '--to <dir>'/],
+      [["cat", "latest"], /missing required argument 'path'/],
+    ];
+    for (const [words, said] of cases) {
+      const { code, out, err } = place.run(words);
+      assert.equal(code, 2, words.join(" "));
+      assert.match(err, said);
+      assert.equal(out, "");
+    }
+    for (const words of [["--help"], ["snapshot", "--help"], ["--version"]]) {
+      const { code, out, err } = place.run(words);
+      assert.equal(code, 0);
+      assert.equal(err, "");
+      assert.match(out, /Usage: deltar|^\d+\.\d+/);
+    }
+    assert.ok(!fs.existsSync(join(place.folder, "home/data")));
+  });
+});
+
+test("what fails exits with 1 and says what to do", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    const failing = (words: string[], said: RegExp) => {
+      const { code, out, err } = place.run(words);
+      const what = words.join(" ");
+      assert.equal(code, 1, `${what}: ${out}${err}`);
+      assert.match(err, said, what);
+      assert.match(err, /^deltar: [^\n]*\n$/, what);
+      assert.equal(out, "");
+    };
+    failing(["list"], /there is no repository here; `deltar snapshot` makes/);
+    failing(["snapshot", "absent"], /absent: no such directory/);
+    failing(["snapshot", "a"], /this is not a directory/);
+    assert.equal(place.run(["snapshot"]).code, 0);
+    failing(["snapshot", "--repo", "."], /cannot be its own repository/);
+    fs.mkdirSync(join(place.folder, "full"));
+    fs.writeFileSync(join(place.folder, "full/x"), "");
+    failing(["snapshot", "--repo", "../full"], /name an empty one or a new/);
+    failing(["snapshot", "--repo", "a"], /a: /);
+    failing(["restore", "latest", "--to", "../full"], /is not empty/);
+    failing(
+      ["restore", "latest", "x", "--to", "../to"],
+      /not in this snapshot/,
+    );
+    failing(["restore", "latest~1", "--to", "../to"], /before the first of 1/);
+    failing(["cat", "latest", "x"], /no such file/);
+    failing(["cat", "latest", "../root/a"], /is not a path inside a tree/);
+    failing(["files", "latest", "x"], /not in this snapshot/);
+    failing(["files", "9"], /no snapshot has an id that starts with "9"/);
+    assert.deepEqual(
+      fs.readdirSync(place.folder).sort(),
+      ["full", "home", "root"],
+    );
+    const { code, out, err } = place.run(["cat", "latest", "x"]);
+    assert.equal(code, 1);
+    assert.equal(out, "");
+    assert.doesNotMatch(err, /\bat .*\.ts/);
+    const json = place.run(["list", "--json", "--repo", "../none"]);
+    assert.equal(json.code, 1);
+    const error = JSON.parse(json.err);
+    assert.equal(error.type, "error");
+    assert.equal(error.code, "not-found");
+  });
+});
+
+test("files that cannot be kept or restored are named, with exit code 3", {
+  skip: process.platform !== "linux",
+}, async () => {
+  await withPlace((place) => {
+    place.write({ good: "good", bad: "bad bad" });
+    runText("sh", ["-c", "printf x > \"$(printf 'name\\377')\""], {
+      cwd: place.root,
+    });
+    const taken = place.run(["snapshot"]);
+    assert.equal(taken.code, 3);
+    assert.match(taken.err, /^deltar: name\uFFFD: name: .*not valid UTF-8\n$/);
+    assert.match(taken.out, /not kept {4}1 path/);
+    const { code, skipped, repository, id } = place.json(["snapshot"]);
+    assert.equal(code, 3);
+    assert.equal(skipped[0].reason, "name");
+    place.write({ other: "other" });
+    place.run(["snapshot"]);
+    const volume = join(repository, `volumes/${id}.vol0.tar.zst`);
+    fs.rmSync(volume);
+    const restored = place.run(["restore", "latest", "--to", "../to"]);
+    assert.equal(restored.code, 3, restored.err);
+    assert.match(restored.err, /deltar: bad was not restored: /);
+    assert.match(restored.err, /deltar: good was not restored: /);
+    assert.deepEqual(fs.readdirSync(join(place.folder, "to")), ["other"]);
+    const again = place.json(["restore", "latest", "--to", "../json"]);
+    assert.equal(again.code, 3);
+    assert.equal(again.failed.length, 2);
+    assert.equal(place.run(["cat", "latest", "good"]).code, 1);
+  });
+});
+
+test("control characters in names never reach the terminal", async () => {
+  await withPlace((place) => {
+    const name = "evil\x1b[2J\u009b1m\x7f\nline";
+    place.write({ [name]: "1", ["dir\x1b]0;x\x07/f"]: "2" });
+    const env = { DELTAR_REPOSITORY: join(place.folder, "repo\x1b[1m") };
+    const outputs = [
+      place.run(["snapshot", "--label", "label\x1b[1m"], { env }),
+      place.run(["files", "latest"], { env }),
+      place.run(["list"], { env }),
+      place.run(["cat", "latest", "x\x1b[1m"], { env }),
+      place.run(["files", "latest", "x\u009b1m"], { env }),
+    ];
+    place.write({ [name]: "3" });
+    place.run(["snapshot"], { env });
+    outputs.push(place.run(["diff", "latest~1", "latest"], { env }));
+    outputs.push(
+      place.run(["restore", "latest", name, "--to", "../to\x1b"], { env }),
+    );
+    for (
+      const volume of fs.readdirSync(join(env.DELTAR_REPOSITORY, "volumes"))
+    ) {
+      fs.rmSync(join(env.DELTAR_REPOSITORY, "volumes", volume));
+    }
+    outputs.push(place.run(["restore", "latest", "--to", "../none"], { env }));
+    for (const { out, err } of outputs) {
+      // The line that is to be typed is what it is.
+      const [shown] = out.split("Restore it with:");
+      // deno-lint-ignore no-control-regex
+      assert.doesNotMatch(shown + err, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+      assert.ok(out + err !== "");
+    }
+    const { entries } = place.json(["files", "latest"], { env });
+    assert.equal(entries[2].path, name);
+    assert.equal(place.run(["cat", "latest~1", name], { env }).code, 1);
+  });
+});
+
+test("a reader that goes early is no fault", needs("sh", "head"), async () => {
+  await withPlace((place) => {
+    const files: Record<string, string> = { large: "line\n".repeat(400_000) };
+    for (let at = 0; at < 3000; at++) files[`dir/${at}`] = "";
+    place.write(files);
+    place.run(["snapshot"]);
+    for (const words of ["cat latest large", "files latest", "list"]) {
+      const command = COMMAND.map((word) => `'${word}'`).join(" ");
+      const said = runText("env", [
+        ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
+        "sh",
+        "-c",
+        `{ ${command} ${words} || echo "exit $?" >&2; } 2>&1 | head -n 1`,
+      ], { cwd: place.root });
+      assert.equal(said.split("\n").length, 2, said);
+      assert.doesNotMatch(said, /EPIPE|exit/);
+    }
+  });
+});
+
+test("an interrupt ends a snapshot with 130, and there is none", {
+  skip: process.platform === "win32",
+}, async () => {
+  await withPlace(async (place) => {
+    for (let at = 0; at < 6; at++) {
+      fs.writeFileSync(
+        join(place.root, `${at}`),
+        crypto.getRandomValues(new Uint8Array(65536)),
+      );
+      fs.truncateSync(join(place.root, `${at}`), 300_000_000);
+    }
+    const repository = join(place.folder, "repository");
+    const [program, ...args] = [
+      ...COMMAND,
+      "snapshot",
+      "--repo",
+      repository,
+    ];
+    const child = spawn(program, args, { cwd: place.root, env: place.env });
+    let said = "";
+    child.stderr.on("data", (data) => said += data);
+    child.stdout.on("data", (data) => said += data);
+    const ended = new Promise<number | null>((resolve) =>
+      child.on("close", (code) => resolve(code))
+    );
+    while (!fs.existsSync(join(repository, "volumes"))) {
+      assert.equal(child.exitCode, null, said);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    // Deno's `kill` of a child gives no exit code, whatever the child does.
+    process.kill(child.pid!, "SIGINT");
+    assert.equal(await ended, 130, said);
+    assert.equal(said, "deltar: interrupted\n");
+    assert.deepEqual(fs.readdirSync(repository).sort(), [
+      "deltar.json",
+      "volumes",
+    ]);
+    assert.deepEqual(fs.readdirSync(join(repository, "volumes")), []);
+  });
+});

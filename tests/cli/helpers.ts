@@ -1,0 +1,87 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { withTemp } from "../support/temp.ts";
+
+/** The command's source. */
+export const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
+
+const host = globalThis as { Deno?: unknown };
+
+/** The words that run the command under the runtime of this test. */
+export const COMMAND = host.Deno === undefined
+  ? [process.execPath, CLI]
+  : [process.execPath, "run", "-A", "--no-check", CLI];
+
+/** What a command did. */
+export interface Outcome {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** A place where commands run with a home of their own. */
+export class Place {
+  readonly folder: string;
+  /** The directory that snapshots are taken of. */
+  readonly root: string;
+  readonly env: Record<string, string>;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.root = join(folder, "root");
+    fs.mkdirSync(this.root);
+    this.env = {
+      PATH: process.env.PATH ?? "",
+      HOME: join(folder, "home"),
+      XDG_DATA_HOME: join(folder, "home/data"),
+      XDG_CACHE_HOME: join(folder, "home/cache"),
+      DENO_DIR: process.env.DENO_DIR ??
+        join(process.env.HOME ?? folder, ".cache/deno"),
+      NO_COLOR: "1",
+      // Else Node strips the types of all modules at every start.
+      NODE_COMPILE_CACHE: join(tmpdir(), "deltar-test-node-cache"),
+    };
+  }
+
+  /** Writes files below the root. */
+  write(files: Record<string, string>): void {
+    for (const [path, content] of Object.entries(files)) {
+      const place = join(this.root, path);
+      fs.mkdirSync(join(place, ".."), { recursive: true });
+      fs.writeFileSync(place, content);
+    }
+  }
+
+  /** Runs the command in the root. */
+  run(words: string[], more: { cwd?: string; env?: object } = {}): Outcome {
+    const [program, ...args] = [...COMMAND, ...words];
+    const { status, stdout, stderr } = spawnSync(program, args, {
+      cwd: more.cwd ?? this.root,
+      env: { ...this.env, ...more.env },
+      encoding: "utf8",
+      maxBuffer: 1 << 26,
+    });
+    return { code: status, out: stdout, err: stderr };
+  }
+
+  /** The same with `--json`; gives what it printed. */
+  // deno-lint-ignore no-explicit-any
+  json(words: string[], more: { cwd?: string; env?: object } = {}): any {
+    const { code, out, err } = this.run([...words, "--json"], more);
+    if (out.split("\n").length !== 2) {
+      throw new Error(`exit ${code}, not one line of JSON: ${out}${err}`);
+    }
+    return { code, ...JSON.parse(out) };
+  }
+}
+
+/** Runs `work` at a new place. */
+export function withPlace(
+  work: (place: Place) => void | Promise<void>,
+): Promise<void> {
+  return withTemp((folder) => work(new Place(fs.realpathSync(folder))));
+}
