@@ -10,10 +10,10 @@ import { FileAccess } from "../tree/file_access.ts";
 import { readPieces } from "../tree/read_file.ts";
 import { withStage } from "../tree/stage.ts";
 import { TreeWriter } from "../tree/tree_writer.ts";
+import { archiveFile } from "./archive_file.ts";
+import { scanArchives, type ScannedMember } from "./archive_scan.ts";
 import { contentOf } from "./diff_data.ts";
 import { memberName } from "./member_name.ts";
-import { plainTar } from "./plain_tar.ts";
-import { readTar, type TarEntry } from "./tar_reader.ts";
 
 /** How to apply a difference. */
 export interface ApplyOptions {
@@ -91,7 +91,12 @@ class Staging {
     archive: string,
     options: ApplyOptions,
   ): Promise<Map<string, string>> {
-    for await (const entry of readTar(plainTar(archive), { object: archive })) {
+    const members = scanArchives(
+      archiveFile(archive),
+      [archive],
+      options.signal,
+    );
+    for await (const entry of members) {
       checkAborted(options.signal);
       await this.#takeMember(entry, archive);
     }
@@ -120,14 +125,13 @@ class Staging {
     this.#members.set(name, { path, delta });
   }
 
-  async #takeMember(found: TarEntry, archive: string): Promise<void> {
-    const { member, body, offset } = found;
+  async #takeMember(found: ScannedMember, archive: string): Promise<void> {
+    const { member, body } = found;
     const expected = this.#members.get(member.path);
     if (expected === undefined || this.#done.has(expected.path)) {
       throw new DeltarError("corrupt", "a member that no change asks for", {
         object: archive,
         path: member.path,
-        offset,
       });
     }
     const { path, delta } = expected;
