@@ -97,3 +97,21 @@ export function planLayer(
   }
   return { kept, paths: [...paths].sort(comparePaths) };
 }
+
+/** The objects that a layer has to name. */
+export function neededObjects(
+  tree: ReadonlyMap<string, TreeEntry>,
+  isFull: boolean,
+  paths: readonly string[],
+  known: readonly ObjectRecord[],
+): ObjectRecord[] {
+  const needed = new Set<string>();
+  for (const path of isFull ? tree.keys() : paths) {
+    const entry = tree.get(path);
+    for (const { reference } of entry?.content ?? []) {
+      needed.add(reference.volume);
+    }
+    if (entry?.signature) needed.add(entry.signature.reference.volume);
+  }
+  return known.filter(({ name }) => needed.has(name));
+}
