@@ -128,8 +128,10 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    if (expected === undefined || this.#done.has(expected.path)) {
-      throw new DeltarError("corrupt", "a member that no change asks for", {
+    // A file that could not be read to its end left what no change asks for.
+    if (expected === undefined) return;
+    if (this.#done.has(expected.path)) {
+      throw new DeltarError("corrupt", "the same content a second time", {
         object: archive,
         path: member.path,
       });

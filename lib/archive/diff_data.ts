@@ -2,6 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { type Change, DiffIndex } from "../tree/diff_index.ts";
 import { DirIndex, type IndexEntry } from "../tree/dir_index.ts";
 import type { HashedEntry } from "../tree/entry_line.ts";
+import { fileError } from "../tree/file.ts";
 import type { IndexOptions } from "../tree/index_tree.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
@@ -74,7 +75,8 @@ export class DiffData {
    *
    * @param file A path of the operating system, usually ending in `.tgz`.
    * @param options How to write it.
-   * @throws {DeltarError} `changed` if a file is no longer what `diff` says.
+   * @throws {DeltarError} `changed` if a file is no longer what `diff` says,
+   * `not-found` if it is gone.
    */
   async createArchive(
     file: string,
@@ -84,7 +86,9 @@ export class DiffData {
       for (const change of this.#diff.changes) {
         const entry = contentOf(change);
         if (entry === undefined) continue;
-        await this.#pack(packer, entry);
+        await this.#pack(packer, entry).catch((error) => {
+          throw fileError(error, entry.path);
+        });
         await packer.ready();
       }
     });
@@ -116,9 +120,11 @@ export class DiffData {
   async #pack(packer: DataPacker, entry: HashedEntry): Promise<void> {
     const place = `${this.#dir.path}/${entry.path}`;
     const before = this.#previous.get(entry.path);
-    const facts = entry.size > WHOLE_LIMIT
-      ? await packer.pieces(entry, () => readPieces(place), before)
-      : await packer.whole(entry, readWhole(place, entry.size), before);
+    const { size } = entry;
+    // Of a file that grew, what was indexed may be there still.
+    const facts = size > WHOLE_LIMIT
+      ? await packer.pieces(entry, () => readPieces(place, size), before)
+      : await packer.whole(entry, readWhole(place, size), before);
     if (facts.sha256 !== entry.sha256) {
       throw new DeltarError("changed", "it is no longer what was indexed", {
         path: entry.path,

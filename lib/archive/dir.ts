@@ -133,7 +133,7 @@ export class Dir extends Walker {
     file: string,
     options: Omit<CompressOptions, "volumeSize"> = {},
   ): Promise<void> {
-    await compressTree(this, archiveFile(file), ARCHIVE, {
+    await compressTree(this.apartFrom(file), archiveFile(file), ARCHIVE, {
       ...options,
       volumeSize: Number.MAX_SAFE_INTEGER,
     });

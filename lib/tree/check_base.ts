@@ -4,7 +4,7 @@ import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { type DiffIndex, pathOf } from "./diff_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
-import { parentPath } from "./path.ts";
+import { checkPath, parentPath } from "./path.ts";
 import { readPieces } from "./read_file.ts";
 import { lstat } from "./stat.ts";
 
@@ -21,7 +21,7 @@ import { lstat } from "./stat.ts";
 export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();
   const gone = new Set<string>();
-  /** Files and links that become folders, in which there is nothing yet. */
+  /** Paths that become folders, in which there is nothing yet. */
   const opened = new Set<string>();
   const expectSum = (path: string, sha256: string) => {
     const place = `${root}/${path}`;
@@ -41,8 +41,15 @@ export function checkBase(root: string, diff: DiffIndex): void {
         if (change.before.kind === "directory") gone.add(path);
         else if (change.entry.kind === "directory") opened.add(path);
       }
-    } else if (!isBelow(path, opened) && kindAt(root, path) !== undefined) {
-      fail(path, "it is there already");
+    } else {
+      const parent = parentPath(path);
+      if (!opened.has(parent)) {
+        if (gone.has(parent) || !isFolder(root, parent)) {
+          fail(path, "there is no folder for it");
+        }
+        if (kindAt(root, path) !== undefined) fail(path, "it is there already");
+      }
+      if (change.entry.kind === "directory") opened.add(path);
     }
     if ("from" in change && change.from !== undefined) {
       checkFolders(root, change.from);
@@ -64,6 +71,22 @@ function checkEntry(root: string, before: HashedEntry): void {
   ) {
     fail(path, "it points elsewhere");
   }
+  if (kind === "hardlink") {
+    const target = before.target!;
+    const [one, other] = [path, target].map((path) => `${root}/${path}`);
+    if (kindAt(root, target) !== "file" || !isSameFile(one, other)) {
+      fail(path, `it is not another name of ${target}`);
+    }
+  }
+}
+
+function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [lstat(one), lstat(other)];
+  return a.inode === b.inode && a.device === b.device;
+}
+
+function isFolder(root: string, path: string): boolean {
+  return path === "" || kindAt(root, path) === "directory";
 }
 
 /** What is at a path, links not followed; `undefined` if nothing. */
@@ -78,21 +101,15 @@ function kindAt(root: string, path: string): string | undefined {
   }
 }
 
-/** Refuses a way through a link. */
+/** Refuses a way out of the tree or through a link. */
 function checkFolders(root: string, path: string): void {
+  checkPath(path);
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
     const stat = fs.lstatSync(`${root}/${at}`, { throwIfNoEntry: false });
     if (stat?.isSymbolicLink()) {
       throw new DeltarError("unsafe", "a link is on the way", { path });
     }
   }
-}
-
-function isBelow(path: string, folders: Set<string>): boolean {
-  for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
-    if (folders.has(at)) return true;
-  }
-  return false;
 }
 
 /** A folder that goes must hold nothing but what goes. */

@@ -1,11 +1,13 @@
 import * as fs from "node:fs";
 import { fileError } from "./file.ts";
+import { lstat, setTimes } from "./stat.ts";
 import { STAGE_PREFIX } from "./walker.ts";
 
 /**
  * Runs `work` with a new, empty folder inside a directory, so that what is
  * prepared there takes its place by a rename. The folder is gone afterwards;
- * one that a crash left behind is never part of a tree.
+ * one that a crash left behind is never part of a tree. The directory's time
+ * does not tell of it.
  *
  * @param root The directory, a path of the operating system.
  * @param work What to do; it is given the folder.
@@ -15,14 +17,21 @@ export async function withStage<Result>(
   work: (stage: string) => Promise<Result>,
 ): Promise<Result> {
   let stage: string;
+  let folder: string;
+  let before: bigint;
   try {
-    stage = fs.mkdtempSync(`${root}/${STAGE_PREFIX}`);
+    folder = fs.realpathSync(root);
+    before = lstat(folder).mtime;
+    stage = fs.mkdtempSync(`${folder}/${STAGE_PREFIX}`);
   } catch (error) {
     throw fileError(error, root);
   }
   try {
+    setTimes(folder, before);
     return await work(stage);
   } finally {
+    const { mtime } = lstat(folder);
     fs.rmSync(stage, { recursive: true, force: true });
+    setTimes(folder, mtime);
   }
 }

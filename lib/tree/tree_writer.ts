@@ -102,13 +102,10 @@ export class TreeWriter {
 
   /** Makes a symlink; where it points to is not looked at. */
   symlink(path: string, target: string, metadata: Metadata): void {
-    const place = this.#place(path);
-    const temporary = this.#temporary(path);
-    this.#attempt(path, () => {
+    this.#appear(path, (temporary) => {
       fs.symlinkSync(target, temporary);
       if (this.#owned) fs.lchownSync(temporary, metadata.uid, metadata.gid);
       setTimes(temporary, metadata.mtime);
-      fs.renameSync(temporary, place);
     });
   }
 
@@ -120,18 +117,13 @@ export class TreeWriter {
    */
   hardLink(path: string, existing: string): void {
     const from = this.#place(existing);
-    const place = this.#place(path);
-    const temporary = this.#temporary(path);
-    this.#attempt(path, () => {
+    this.#appear(path, (temporary) => {
       if (!fs.lstatSync(from).isFile()) {
         throw new DeltarError("unsafe", "a hard link to what is no file", {
           path,
         });
       }
       fs.linkSync(from, temporary);
-      fs.renameSync(temporary, place);
-      // Renaming onto another name of the same file leaves both (POSIX).
-      fs.rmSync(temporary, { force: true });
     });
   }
 
@@ -177,6 +169,21 @@ export class TreeWriter {
       this.#attempt(path, () => this.#setMetadata(place, metadata));
     }
     this.#pending.clear();
+  }
+
+  /** Has something made under another name take its place in one step. */
+  #appear(path: string, make: (temporary: string) => void): void {
+    const place = this.#place(path);
+    const temporary = this.#temporary(path);
+    try {
+      make(temporary);
+      fs.renameSync(temporary, place);
+    } catch (error) {
+      throw fileError(error, path);
+    } finally {
+      // Renaming onto another name of the same file leaves both (POSIX).
+      fs.rmSync(temporary, { force: true });
+    }
   }
 
   /** Where a path is on the disk, once the folders above it are real. */

@@ -18,7 +18,7 @@ export interface WalkOptions {
   signal?: AbortSignal;
 }
 
-/** The folders that an interrupted apply may leave in its target. */
+/** How files and folders start that are being made and may be left behind. */
 export const STAGE_PREFIX = ".deltar-stage-";
 
 /**
@@ -28,18 +28,17 @@ export const STAGE_PREFIX = ".deltar-stage-";
 export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
-  readonly #options: IgnoreOptions;
-  /** The same without symlinks. */
-  readonly #real: string;
-  /** Real paths of folders that are left out whatever the rules. */
+  readonly #options: IgnoreOptions & { apart?: readonly string[] };
+  /** Paths below the root that are left out whatever the rules. */
   readonly #apart: ReadonlySet<string>;
 
   /**
    * Looks at a directory.
    *
    * @param path The directory.
-   * @param options What to leave out; `apart` names folders of the operating
-   * system that are never part of the tree, such as a repository inside it.
+   * @param options What to leave out; `apart` names files and folders of the
+   * operating system that are never part of the tree, such as a repository
+   * inside it.
    * @throws {DeltarError} `not-found` if there is no such directory; `io` if
    * the system refuses to tell.
    */
@@ -49,11 +48,11 @@ export class Walker {
   ) {
     this.path = os.resolve(path);
     this.#options = options;
-    this.#apart = new Set(options.apart?.map(realPlace));
     let stat: fs.Stats;
+    let real: string;
     try {
       stat = fs.statSync(this.path);
-      this.#real = fs.realpathSync(this.path);
+      real = fs.realpathSync(this.path);
     } catch (cause) {
       if (faultOf(cause)[0] !== "vanished") throw fileError(cause, this.path);
       throw new DeltarError("not-found", "no such directory", {
@@ -66,6 +65,17 @@ export class Walker {
         object: this.path,
       });
     }
+    this.#apart = new Set(
+      options.apart?.map((place) =>
+        os.relative(real, realPlace(place)).split(os.sep).join("/")
+      ),
+    );
+  }
+
+  /** The same directory without a file or folder that is being written. */
+  apartFrom(place: string): Walker {
+    const apart = [...this.#options.apart ?? [], place];
+    return new Walker(this.path, { ...this.#options, apart });
   }
 
   /** The state of the root directory itself. */
@@ -183,8 +193,8 @@ export class Walker {
         skip(path, "excluded", rule);
         continue;
       }
-      if (isDirectory && this.#apart.has(os.join(this.#real, path))) {
-        skip(path, "excluded", "the repository itself");
+      if (this.#apart.has(path)) {
+        skip(path, "excluded", "deltar writes here");
         continue;
       }
       if (stat.kind === "special") {

@@ -185,7 +185,7 @@ test("what to leave out is told, and nothing else is left out", async () => {
       {
         path: "backups/of this",
         reason: "excluded",
-        detail: "the repository itself",
+        detail: "deltar writes here",
       },
     ]);
   });
