@@ -22,7 +22,8 @@ export interface FileReader {
    * A file of at most 1 MiB, whole.
    *
    * @param entry What is known of it; `size` is the length of `bytes`.
-   * @param bytes Its content.
+   * @param bytes Its content, valid until this returns or what it returned is
+   * fulfilled.
    * @param before The file of this path in the previous index.
    */
   whole(

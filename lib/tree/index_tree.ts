@@ -65,6 +65,7 @@ export async function indexTree(
     skipped.push(skip);
     options.onSkip?.(skip);
   };
+  const buffer = new Uint8Array(WHOLE_LIMIT);
   let bytes = 0;
   let paused = performance.now();
   for (const walked of walker.entries({ onSkip, signal })) {
@@ -87,9 +88,8 @@ export async function indexTree(
           place,
           walked,
           entry,
-          reader,
           before,
-          onSkip,
+          { reader, buffer, onSkip },
         );
         if (facts === undefined) continue;
         entry.size = facts.size;
@@ -115,9 +115,8 @@ async function readStable(
   place: string,
   walked: WalkedEntry,
   entry: IndexEntry,
-  reader: FileReader,
   before: IndexEntry | undefined,
-  onSkip: (skipped: Skipped) => void,
+  { reader, buffer, onSkip }: Reading,
 ): Promise<FileFacts | undefined> {
   const { path } = walked;
   const unstable: Skipped = {
@@ -129,7 +128,7 @@ async function readStable(
   let whole: Uint8Array | undefined;
   try {
     for (let attempt = 0; state.size <= WHOLE_LIMIT; attempt++) {
-      whole = readWhole(place, state.size);
+      whole = readWhole(place, state.size, buffer);
       const after = lstatFile(place);
       if (isSame(state, after) && whole.length === state.size) break;
       if (attempt === ATTEMPTS) {
@@ -175,6 +174,14 @@ function lstatFile(place: string): FileStat {
   if (stat.kind === "file") return stat;
   const what = `something else (${stat.kind}) has taken its place`;
   throw Object.assign(new Error(what), { code: "ENOENT" });
+}
+
+/** What all readings of one run share. */
+interface Reading {
+  reader: FileReader;
+  /** Room for a file that is read whole. */
+  buffer: Uint8Array;
+  onSkip: (skipped: Skipped) => void;
 }
 
 type State = Pick<FileStat, "size" | "mtime" | "ctime">;
