@@ -31,6 +31,7 @@ export function checkBase(root: string, diff: DiffIndex): void {
   };
   for (const change of diff.changes) {
     const path = pathOf(change);
+    checkPath(path);
     if (change.change === "deleted") gone.add(path);
     if ("before" in change) {
       checkEntry(root, change.before);

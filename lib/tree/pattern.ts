@@ -9,11 +9,12 @@ import ignore from "ignore";
 export function matcherOf(
   pattern: string,
 ): (path: string, isDirectory: boolean) => boolean {
-  const rules = ignore({ ignorecase: false }).add({ pattern });
-  return (path, isDirectory) => {
-    const { ignored } = rules.test(isDirectory ? `${path}/` : path);
-    if (!ignored) return false;
-    const slash = path.lastIndexOf("/");
-    return slash < 0 || !rules.ignores(path.slice(0, slash + 1));
-  };
+  const bare = pattern.replace(/(?<=.)\/$/, "");
+  const onlyFolders = bare !== pattern;
+  // Folders are taken back, so that none rules over what is in it; to ask for
+  // one itself its path goes without the slash.
+  const rules = ignore({ ignorecase: false })
+    .add([{ pattern: bare }, { pattern: "!*/" }]);
+  return (path, isDirectory) =>
+    (isDirectory || !onlyFolders) && rules.test(path).ignored;
 }

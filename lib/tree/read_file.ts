@@ -49,6 +49,7 @@ export function* readPieces(
 ): Generator<Uint8Array> {
   const fd = fs.openSync(place, FLAGS);
   try {
+    if (!fs.fstatSync(fd).isFile()) throw new Error(`${place}: not a file`);
     for (let left = size; left > 0;) {
       const piece = new Uint8Array(Math.min(left, WHOLE_LIMIT));
       const got = fs.readSync(fd, piece, 0, piece.length, null);

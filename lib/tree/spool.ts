@@ -54,6 +54,7 @@ export class Spool {
   dispose(): void {
     this.#parts = [];
     this.#access?.close();
+    this.#access = undefined;
     if (this.#file === undefined) return;
     fs.closeSync(this.#file.fd);
     fs.rmSync(this.#file.folder, { recursive: true, force: true });
