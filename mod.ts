@@ -77,6 +77,7 @@ export {
   type StrongKind,
   type WeakKind,
 } from "./lib/delta/mod.ts";
+export type { DamageHandler } from "./lib/repository/damage.ts";
 export { type ReadRecord, Repository } from "./lib/repository/repository.ts";
 export type {
   RestoreOptions,

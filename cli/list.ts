@@ -31,13 +31,17 @@ export function listCommand(context: Context): Command {
 async function run(options: Options): Promise<number> {
   const out = new Console(options.json ?? false);
   const repository = await openRepository(options.repo);
-  const records = await repository.snapshots();
+  let code: number = EXIT.done;
+  const records = await repository.snapshots((error) => {
+    out.warn(error.message);
+    code = EXIT.partial;
+  });
   if (out.json) {
     out.object("list", {
       repository: repository.storage.location,
       snapshots: records.map(recordFields),
     });
-    return EXIT.done;
+    return code;
   }
   for (const { id, time, counts, label, directory } of records) {
     const change = `+${counts.created} ~${counts.updated} ` +
@@ -59,5 +63,5 @@ async function run(options: Options): Promise<number> {
     `${plural(records.length, "snapshot")}, ${formatBytes(stored)} stored in ` +
       showPath(repository.storage.location),
   );
-  return EXIT.done;
+  return code;
 }

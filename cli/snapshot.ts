@@ -71,7 +71,7 @@ async function run(
       ...options.excludeVcs ? VERSION_CONTROL : [],
     ],
     gitignore: options.gitignore ?? false,
-    apart: [location],
+    apart: [location, cacheFolder()],
   });
   if (
     existsSync(location) && realpathSync(location) === realpathSync(dir.path)
@@ -89,6 +89,9 @@ async function run(
     cache: cacheFolder(),
     signal,
     onSkip: (skipped) => warnOfFault(out, skipped),
+    onDamage: (error) => {
+      out.warn(`${error.message}; all files are stored anew`);
+    },
     onProgress: ({ entries, bytes, path }) =>
       out.progress(
         () => `${plural(entries, "entry", "entries")}, ${formatBytes(bytes)}`,

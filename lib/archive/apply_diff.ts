@@ -67,7 +67,7 @@ class Staging {
   constructor(root: string, stage: string, diff: DiffIndex) {
     this.#root = root;
     this.#stage = stage;
-    this.#writer = new TreeWriter(stage);
+    this.#writer = new TreeWriter(stage, { durable: true });
     for (const change of diff.changes) {
       const content = contentOf(change);
       const path = pathOf(change);

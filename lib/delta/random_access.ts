@@ -1,3 +1,5 @@
+import { DeltarError } from "../bytes/errors.ts";
+
 /** Bytes that can be read at any place: a basis file, or a stored delta. */
 export interface RandomAccess {
   /** How many bytes there are. */
@@ -23,6 +25,13 @@ export interface RandomAccess {
 export function bytesAccess(bytes: Uint8Array): RandomAccess {
   return {
     size: bytes.length,
-    read: (offset, length) => bytes.subarray(offset, offset + length),
+    read: (offset, length) => {
+      if (offset + length > bytes.length) {
+        throw new DeltarError("truncated", "a range beyond the end", {
+          offset: bytes.length,
+        });
+      }
+      return bytes.subarray(offset, offset + length);
+    },
   };
 }

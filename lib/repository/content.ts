@@ -11,8 +11,8 @@ import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import { Spool } from "../tree/spool.ts";
 import type { StoredPiece, TreeEntry } from "./tree_layer.ts";
 
-/** How many decompressed frames are kept for the files that follow. */
-const FRAMES = 6;
+/** How many decompressed frames, of 1 MiB, are kept for files that follow. */
+const FRAMES = 24;
 
 /** How large a small file may have been before, to be patched in memory. */
 const MOST_BETWEEN = 8 << 20;

@@ -9,6 +9,7 @@ import { decodeLines, encodeLines } from "../tree/lines.ts";
 import { checkPath } from "../tree/path.ts";
 import type { Walker } from "../tree/walker.ts";
 import { checkedStream, codecOf, ContentReader } from "./content.ts";
+import { type DamageHandler, isDamage } from "./damage.ts";
 import { idOfRecord, recordName, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import {
   type RestoreOptions,
@@ -128,11 +129,18 @@ export class Repository {
     return new Repository(storage, id, codecFor(codec));
   }
 
-  /** The records of all snapshots, the oldest first. */
-  async snapshots(): Promise<SnapshotRecord[]> {
-    const ids = await this.#ids();
+  /**
+   * The records of all snapshots, the oldest first.
+   *
+   * @param onDamage Told of a record that cannot be read, which is then left
+   * out. By default its error is thrown.
+   */
+  async snapshots(onDamage?: DamageHandler): Promise<SnapshotRecord[]> {
     const records: SnapshotRecord[] = [];
-    for (const id of ids) records.push((await this.#read(id)).record);
+    for (const id of await this.#ids()) {
+      const read = await this.#tryRead(id, onDamage);
+      if (read !== undefined) records.push(read.record);
+    }
     return records;
   }
 
@@ -265,13 +273,35 @@ export class Repository {
     return restoreTree(this, record, target, options);
   }
 
-  /** The last snapshot of a directory, against which the next is taken. */
-  async parentFor(directory: string): Promise<ReadRecord | undefined> {
+  /**
+   * The last snapshot of a directory, against which the next is taken.
+   *
+   * @param directory The directory's absolute path.
+   * @param onDamage Told of records that cannot be read; by default their
+   * errors are thrown.
+   */
+  async parentFor(
+    directory: string,
+    onDamage?: DamageHandler,
+  ): Promise<ReadRecord | undefined> {
     for (const id of (await this.#ids()).reverse()) {
-      const read = await this.#read(id);
-      if (read.record.directory === directory) return read;
+      const read = await this.#tryRead(id, onDamage);
+      if (read?.record.directory === directory) return read;
     }
     return undefined;
+  }
+
+  async #tryRead(
+    id: string,
+    onDamage: DamageHandler | undefined,
+  ): Promise<ReadRecord | undefined> {
+    try {
+      return await this.#read(id);
+    } catch (error) {
+      if (onDamage === undefined || !isDamage(error)) throw error;
+      onDamage(error);
+      return undefined;
+    }
   }
 
   async #ids(): Promise<string[]> {

@@ -48,7 +48,7 @@ export interface RestoreResult {
 }
 
 /** How many files ahead their frames are asked for. */
-const AHEAD = 32;
+const AHEAD = 16;
 
 /** Restores a snapshot; each file is checked before it gets its name. */
 export async function restoreTree(
@@ -161,12 +161,32 @@ function withoutAbsentLink(
   return { ...file, path: entry.path };
 }
 
-/** Faults of one file's content; the other files are restored all the same. */
+/** Faults of one file; the others are restored all the same. */
 function isOfOneFile(error: unknown): error is DeltarError {
-  return error instanceof DeltarError &&
-    ["corrupt", "truncated", "mismatch", "limit", "not-found"]
-      .includes(error.code);
+  if (!(error instanceof DeltarError)) return false;
+  if (error.code !== "io") return OF_ONE_FILE.has(error.code);
+  const { code } = (error.cause ?? {}) as { code?: string };
+  return code !== undefined && OF_ONE_NAME.has(code);
 }
+
+const OF_ONE_FILE: ReadonlySet<string> = new Set([
+  "corrupt",
+  "truncated",
+  "mismatch",
+  "limit",
+  "not-found",
+  "unsafe",
+]);
+
+/** What a system says of a name that it cannot take, or may not. */
+const OF_ONE_NAME: ReadonlySet<string> = new Set([
+  "EACCES",
+  "EILSEQ",
+  "EINVAL",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "EPERM",
+]);
 
 function tally(result: RestoreResult, entry: TreeEntry): void {
   if (entry.kind === "file") result.files++;

@@ -9,9 +9,10 @@ import type { IndexProgress } from "../tree/index_tree.ts";
 import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
 import { basisFrom } from "./basis.ts";
+import { type DamageHandler, isDamage } from "./damage.ts";
 import { layerName, newId, recordName, volumeName } from "./layout.ts";
 import { mergeTree } from "./merge_tree.ts";
-import type { Repository } from "./repository.ts";
+import type { ReadRecord, Repository } from "./repository.ts";
 import { RepositoryReader } from "./repository_reader.ts";
 import { countSnapshot } from "./snapshot_counts.ts";
 import { encodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
@@ -34,6 +35,11 @@ export interface SnapshotOptions {
   onSkip?: (skipped: Skipped) => void;
   /** Told after each entry how far it is. */
   onProgress?: (progress: IndexProgress) => void;
+  /**
+   * Told of earlier snapshots that cannot be read; then all files are stored
+   * anew rather than against them. By default their errors are thrown.
+   */
+  onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
   signal?: AbortSignal;
 }
@@ -60,10 +66,7 @@ export async function takeSnapshot(
 ): Promise<SnapshotResult> {
   const { storage, codec } = repository;
   const started = Date.now();
-  const last = await repository.parentFor(dir.path);
-  const parent = last === undefined
-    ? Tree.empty()
-    : await repository.tree(last.record);
+  const { last, parent } = await findParent(repository, dir, options);
   // Ids sort by time, whatever the clock does.
   const now = Math.max(started, (last?.record.time ?? 0) + 1);
   const id = newId(now, Math.random());
@@ -151,6 +154,23 @@ export async function takeSnapshot(
   } catch (error) {
     await Promise.all([volumes.abort(error), signatures.abort(error)]);
     throw error;
+  }
+}
+
+/** The last snapshot of the directory that can be read, and its tree. */
+async function findParent(
+  repository: Repository,
+  dir: Walker,
+  { onDamage }: SnapshotOptions,
+): Promise<{ last: ReadRecord | undefined; parent: Tree }> {
+  const last = await repository.parentFor(dir.path, onDamage);
+  if (last === undefined) return { last, parent: Tree.empty() };
+  try {
+    return { last, parent: await repository.tree(last.record) };
+  } catch (error) {
+    if (onDamage === undefined || !isDamage(error)) throw error;
+    onDamage(error);
+    return { last: undefined, parent: Tree.empty() };
   }
 }
 

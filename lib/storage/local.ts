@@ -104,8 +104,7 @@ export class LocalStorage implements Storage {
     try {
       await this.#write(name, temporary, source, options.signal);
       if (options.ifAbsent) {
-        attempt(name, () => fs.linkSync(temporary, target), "exists");
-        attempt(name, () => fs.rmSync(temporary));
+        attempt(name, () => nameIfAbsent(temporary, target), "exists");
       } else attempt(name, () => fs.renameSync(temporary, target));
       attempt(name, () => syncFolder(folder));
     } catch (error) {
@@ -185,6 +184,26 @@ export class LocalStorage implements Storage {
   #file(name: string): string {
     checkName(name);
     return path.join(this.location, name);
+  }
+}
+
+/**
+ * Gives a file its name unless that is taken, in one step: a link is made only
+ * where there is nothing. On file systems without hard links (FAT, exFAT, some
+ * network mounts) it takes two, and of two writers at once the later one wins.
+ */
+function nameIfAbsent(temporary: string, target: string): void {
+  try {
+    fs.linkSync(temporary, target);
+    fs.rmSync(temporary);
+  } catch (error) {
+    if (!isCode(error, "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK")) {
+      throw error;
+    }
+    if (fs.existsSync(target)) {
+      throw Object.assign(new Error("it is there already"), { code: "EEXIST" });
+    }
+    fs.renameSync(temporary, target);
   }
 }
 

@@ -36,15 +36,20 @@ export class TreeWriter {
   readonly #folders = new Set<string>();
   /** The state that folders get, or get back, when all is in them. */
   readonly #pending = new Map<string, Metadata>();
-  readonly #owned: boolean;
+  /** Whether owners can be set: root may, but not in every container. */
+  #owned: boolean;
+  readonly #durable: boolean;
   #count = 0;
 
   /**
    * Opens a directory for writing; it is made if it is not there.
    *
    * @param root A path of the operating system.
+   * @param options With `durable`, a file is on the disk before it gets its
+   * name; for what replaces other files. Default: `false`.
    */
-  constructor(root: string) {
+  constructor(root: string, options: { durable?: boolean } = {}) {
+    this.#durable = options.durable ?? false;
     this.#owned = process.getuid?.() === 0;
     try {
       const made = fs.mkdirSync(root, { recursive: true });
@@ -104,7 +109,7 @@ export class TreeWriter {
   symlink(path: string, target: string, metadata: Metadata): void {
     this.#appear(path, (temporary) => {
       fs.symlinkSync(target, temporary);
-      if (this.#owned) fs.lchownSync(temporary, metadata.uid, metadata.gid);
+      this.#setOwner(temporary, metadata);
       setTimes(temporary, metadata.mtime);
     });
   }
@@ -233,6 +238,7 @@ export class TreeWriter {
       for (let at = 0; at < bytes.length;) {
         at += fs.writeSync(fd, bytes, at, bytes.length - at);
       }
+      if (this.#durable) fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
     }
@@ -257,15 +263,26 @@ export class TreeWriter {
         size += piece.length;
       }
       fs.ftruncateSync(fd, size);
+      if (this.#durable) fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
     }
     return { size, sha256: toHex(sum.digest()) };
   }
 
+  #setOwner(place: string, { uid, gid }: Metadata): void {
+    if (!this.#owned) return;
+    try {
+      fs.lchownSync(place, uid, gid);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "EPERM") throw error;
+      this.#owned = false;
+    }
+  }
+
   #setMetadata(place: string, metadata: Metadata): void {
     // Changing the owner clears the set-user-id bit, so the mode comes after.
-    if (this.#owned) fs.chownSync(place, metadata.uid, metadata.gid);
+    this.#setOwner(place, metadata);
     fs.chmodSync(place, metadata.mode);
     setTimes(place, metadata.mtime);
   }

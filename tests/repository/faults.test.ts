@@ -117,14 +117,7 @@ test("whatever operation fails, what was committed stays and the next run succee
         const records = await again.snapshots();
         assert.ok(records.length <= 2, what);
         if (committed) assert.equal(records.length, 2, what);
-        for (const record of records) {
-          await restores(again, record.id === first.record.id ? old : now);
-        }
-        await again.snapshot(everything(root), { volumeSize });
-        assert.equal((await again.snapshots()).length, 2, what);
-        await restores(again, now);
-
-        async function restores(from: Repository, state: unknown) {
+        const restores = async (from: Repository, state: unknown) => {
           const target = join(folder, "restored");
           const wanted = state === old ? first.record.id : "latest";
           const record = await from.find(wanted);
@@ -132,7 +125,13 @@ test("whatever operation fails, what was committed stays and the next run succee
           assert.deepEqual(failed, [], what);
           assert.deepEqual(stateOf(target), state, what);
           fs.rmSync(target, { recursive: true });
+        };
+        for (const record of records) {
+          await restores(again, record.id === first.record.id ? old : now);
         }
+        await again.snapshot(everything(root), { volumeSize });
+        assert.equal((await again.snapshots()).length, 2, what);
+        await restores(again, now);
       }
     }
   });
