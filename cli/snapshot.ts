@@ -160,10 +160,18 @@ function print(
     if (record.label) out.line(`  label       ${showPath(record.label)}`);
     out.line(`  seen        ${seen}, ${formatBytes(counts.bytes)}`);
     const { createdDirs, deletedDirs } = diff;
-    out.line(`  created     ${counts.created}${dirs(createdDirs.length)}`);
-    out.line(`  updated     ${counts.updated}`);
-    out.line(`  deleted     ${counts.deleted}${dirs(deletedDirs.length)}`);
-    out.line(`  renamed     ${counts.renamed}`);
+    out.line(
+      `  created     ${plural(counts.created, "file")}${
+        dirs(createdDirs.length)
+      }`,
+    );
+    out.line(`  updated     ${plural(counts.updated, "file")}`);
+    out.line(
+      `  deleted     ${plural(counts.deleted, "file")}${
+        dirs(deletedDirs.length)
+      }`,
+    );
+    out.line(`  renamed     ${plural(counts.renamed, "file")}`);
     out.line(`  stored      ${formatBytes(counts.stored)}`);
     out.line(`  time        ${formatDuration(elapsed)}`);
   }

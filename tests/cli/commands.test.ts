@@ -15,7 +15,7 @@ test("a snapshot is taken, listed, compared and restored", async () => {
     assert.equal(first.err, "");
     assert.match(first.out, /^Snapshot \d{8}T\d{6}Z-[0-9a-f]{6} of /);
     assert.match(first.out, /seen {8}3 files, 1 directory, 9 B/);
-    assert.match(first.out, /created {5}3 and 1 directory/);
+    assert.match(first.out, /created {5}3 files and 1 directory/);
     const before = stateOf(place.root);
 
     place.write({ "a.txt": "two\n", "new": "new" });
