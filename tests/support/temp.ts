@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,6 +10,20 @@ export async function withTemp<Result>(
   try {
     return await work(folder);
   } finally {
+    unlock(folder);
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Has every folder writable, without which nothing in it can be removed. */
+function unlock(folder: string): void {
+  try {
+    chmodSync(folder, 0o700);
+  } catch {
+    // Its name is no text; then it is none of a tree that was restored.
+    return;
+  }
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) unlock(join(folder, entry.name));
   }
 }
