@@ -1,10 +1,10 @@
 import { checkAborted } from "../bytes/abort.ts";
 import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
-import { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
-import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
-import { type FileStat, lstat } from "./stat.ts";
-import { faultOf, type Walker } from "./walker.ts";
+import { type FileReader, HashReader } from "./file_reader.ts";
+import { WHOLE_LIMIT } from "./read_file.ts";
+import { readStable } from "./read_stable.ts";
+import type { Walker } from "./walker.ts";
 
 /** How to make an index. */
 export interface IndexOptions {
@@ -46,9 +46,6 @@ export interface IndexedTree {
   skipped: Skipped[];
 }
 
-/** How often a file that changes under the reader is read again. */
-const ATTEMPTS = 3;
-
 /** How long others may have to wait for their turn, in milliseconds. */
 const PAUSE = 100;
 
@@ -65,7 +62,7 @@ export async function indexTree(
     skipped.push(skip);
     options.onSkip?.(skip);
   };
-  const buffer = new Uint8Array(WHOLE_LIMIT);
+  const shared = { reader, buffer: new Uint8Array(WHOLE_LIMIT), onSkip };
   let bytes = 0;
   let paused = performance.now();
   for (const walked of walker.entries({ onSkip, signal })) {
@@ -84,18 +81,14 @@ export async function indexTree(
       } else {
         checkAborted(signal);
         const place = `${walker.path}/${walked.path}`;
-        const facts = await readStable(
-          place,
-          walked,
-          entry,
-          before,
-          { reader, buffer, onSkip },
-        );
+        const reading = readStable(place, walked, entry, before, shared);
+        const facts = reading instanceof Promise ? await reading : reading;
         if (facts === undefined) continue;
         entry.size = facts.size;
         entry.sha256 = facts.sha256;
         if (facts.signature !== undefined) entry.signature = facts.signature;
-        await reader.ready?.();
+        const room = reader.ready?.();
+        if (room !== undefined) await room;
       }
       bytes += entry.size;
     }
@@ -104,91 +97,6 @@ export async function indexTree(
   }
   dropOrphanLinks(entries, onSkip);
   return { entries, root: toMetadata(walker.stat()), skipped };
-}
-
-/**
- * Reads a file and looks whether it stayed the same meanwhile. One that fits
- * in memory is read again if not, and handed on once; a larger one is taken as
- * it came. Either is reported if it would not keep still.
- */
-async function readStable(
-  place: string,
-  walked: WalkedEntry,
-  entry: IndexEntry,
-  before: IndexEntry | undefined,
-  { reader, buffer, onSkip }: Reading,
-): Promise<FileFacts | undefined> {
-  const { path } = walked;
-  const unstable: Skipped = {
-    path,
-    reason: "changed",
-    detail: "it changed while it was read",
-  };
-  let state: State = walked;
-  let whole: Uint8Array | undefined;
-  try {
-    for (let attempt = 0; state.size <= WHOLE_LIMIT; attempt++) {
-      whole = readWhole(place, state.size, buffer);
-      const after = lstatFile(place);
-      if (isSame(state, after) && whole.length === state.size) break;
-      if (attempt === ATTEMPTS) {
-        onSkip(unstable);
-        break;
-      }
-      state = after;
-      whole = undefined;
-    }
-  } catch (error) {
-    const [reason, detail] = faultOf(error);
-    onSkip({ path, reason, detail });
-    return undefined;
-  }
-  if (state !== walked) Object.assign(entry, toMetadata(state as FileStat));
-  entry.size = state.size;
-  if (whole !== undefined) return reader.whole(entry, whole, before);
-
-  let fault: unknown;
-  // A reader half through an archive member needs an end, not an exception.
-  const pieces = function* () {
-    try {
-      yield* readPieces(place, entry.size);
-    } catch (error) {
-      fault = error;
-    }
-  };
-  const facts = await reader.pieces(entry, pieces, before);
-  try {
-    if (fault !== undefined) throw fault;
-    if (!isSame(state, lstatFile(place))) onSkip(unstable);
-    return facts;
-  } catch (error) {
-    const [reason, detail] = faultOf(error);
-    onSkip({ path, reason, detail });
-    return reason === "vanished" && fault === undefined ? facts : undefined;
-  }
-}
-
-/** The state of what has to be a file still. */
-function lstatFile(place: string): FileStat {
-  const stat = lstat(place);
-  if (stat.kind === "file") return stat;
-  const what = `something else (${stat.kind}) has taken its place`;
-  throw Object.assign(new Error(what), { code: "ENOENT" });
-}
-
-/** What all readings of one run share. */
-interface Reading {
-  reader: FileReader;
-  /** Room for a file that is read whole. */
-  buffer: Uint8Array;
-  onSkip: (skipped: Skipped) => void;
-}
-
-type State = Pick<FileStat, "size" | "mtime" | "ctime">;
-
-function isSame(before: State, after: State): boolean {
-  return before.size === after.size && before.mtime === after.mtime &&
-    before.ctime === after.ctime;
 }
 
 /** A hard link whose first name could not be kept is reported like it. */
