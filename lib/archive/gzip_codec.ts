@@ -1,8 +1,8 @@
 import { builtin } from "../bytes/builtin.ts";
-import { DeltarError } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
-import { ByteReader } from "./byte_reader.ts";
+import type { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
+import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webGunzip, webGzip } from "./web_gzip.ts";
 
@@ -47,31 +47,11 @@ function compress(plain: Uint8Array): Promise<Uint8Array> {
   });
 }
 
-async function* decompress(
+function decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const reader = new ByteReader(source, options);
-  const limit = options.limit ?? Infinity;
-  let total = 0;
-  try {
-    do {
-      const member = zlib ? inflateMember(reader) : webGunzip(reader);
-      for await (const chunk of member) {
-        total += chunk.length;
-        if (total > limit) {
-          throw new DeltarError(
-            "limit",
-            `decompresses to more than ${limit} bytes`,
-            { object: reader.object },
-          );
-        }
-        yield chunk;
-      }
-    } while (!await reader.atEnd());
-  } finally {
-    await reader.cancel();
-  }
+  return decompressPieces(source, options, zlib ? inflateMember : webGunzip);
 }
 
 /**

@@ -1,8 +1,8 @@
 import { builtin } from "../bytes/builtin.ts";
-import { DeltarError } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
-import { ByteReader } from "./byte_reader.ts";
+import type { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
+import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { nextFrame } from "./zstd_frame.ts";
 
@@ -41,33 +41,15 @@ function compress(plain: Uint8Array): Promise<Uint8Array> {
  * The runtimes' decoders stop after the first frames of several, without a
  * word, so each frame gets a decoder of its own and exactly its bytes.
  */
-async function* decompress(
+function decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const reader = new ByteReader(source, options);
-  const limit = options.limit ?? Infinity;
-  let total = 0;
-  try {
-    do {
-      const start = reader.offset;
-      const frame = await nextFrame(reader);
-      if (frame === undefined) continue;
-      for await (const chunk of decodeFrame(frame, reader, start)) {
-        total += chunk.length;
-        if (total > limit) {
-          throw new DeltarError(
-            "limit",
-            `decompresses to more than ${limit} bytes`,
-            { object: reader.object },
-          );
-        }
-        yield chunk;
-      }
-    } while (!await reader.atEnd());
-  } finally {
-    await reader.cancel();
-  }
+  return decompressPieces(source, options, async (reader) => {
+    const start = reader.offset;
+    const frame = await nextFrame(reader);
+    return frame && decodeFrame(frame, reader, start);
+  });
 }
 
 async function* decodeFrame(
