@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
 import type { ContentReference } from "../../lib/archive/content_reference.ts";
@@ -157,35 +156,6 @@ function checkTree(
     }
   }
 }
-
-test("GNU tar reads a member beyond 8 GiB", async (context) => {
-  if (!process.env.SLOW) return context.skip("only with SLOW=1");
-  if (!has(context, "tar") || !has(context, "zstd")) return;
-  const storage = new MemoryStorage();
-  const size = 9 * 1024 ** 3 + 3;
-  const volumes = new VolumeWriter({
-    storage,
-    name: () => "volume",
-    codec: codecFor("zstd"),
-    volumeSize: 1e6,
-  });
-  const zeros = new Uint8Array(1024 * 1024);
-  const source = (function* () {
-    for (let left = size; left > 0; left -= zeros.length) {
-      yield zeros.subarray(0, left);
-    }
-  })();
-  await volumes.addStream(file("large", size), source);
-  volumes.add(file("after", 3), new Uint8Array([1, 2, 3]));
-  await volumes.close();
-  await withFolder((folder) => {
-    const archive = join(folder, "volume.tar.zst");
-    writeFileSync(archive, storage.objects.get("volume")!);
-    const list = run("tar", ["--zstd", "-tvf", archive]);
-    assert.match(list, new RegExp(` ${size} .* large\n`));
-    assert.match(list, / 3 .* after\n/);
-  });
-});
 
 for (const codec of ["gzip", "zstd"] as const) {
   test(`what the format page tells to do works for ${codec}`, async (context) => {
