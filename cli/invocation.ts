@@ -15,5 +15,7 @@ export function invocation(): string {
     return "deltar";
   }
   const place = shellWord(relative(process.cwd(), script) || script);
-  return runtime === "deno" ? `deno run -A ${place}` : `${runtime} ${place}`;
+  return runtime === "deno"
+    ? `deno run --cached-only -A ${place}`
+    : `${runtime} ${place}`;
 }

@@ -14,7 +14,7 @@ const host = globalThis as { Deno?: unknown };
 /** The words that run the command under the runtime of this test. */
 export const COMMAND = host.Deno === undefined
   ? [process.execPath, CLI]
-  : [process.execPath, "run", "-A", "--no-check", CLI];
+  : [process.execPath, "run", "-A", "--cached-only", "--no-check", CLI];
 
 /** What a command did. */
 export interface Outcome {

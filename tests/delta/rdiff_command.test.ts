@@ -15,7 +15,9 @@ import { fileURLToPath } from "node:url";
 import { mutate, randomBytes } from "./helpers.ts";
 
 const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
-const words = "Deno" in globalThis ? ["run", "-A", "--no-check", CLI] : [CLI];
+const words = "Deno" in globalThis
+  ? ["run", "-A", "--cached-only", "--no-check", CLI]
+  : [CLI];
 
 test("the command's verbs work on files and on pipes", () => {
   const folder = mkdtempSync(join(tmpdir(), "deltar-rdiff-"));

@@ -211,7 +211,15 @@ test("folders that may not be written are, and keep their modes", {
     }
     const command = host.Deno === undefined
       ? [process.execPath, worker, root]
-      : [process.execPath, "run", "-A", "--no-check", worker, root];
+      : [
+        process.execPath,
+        "run",
+        "-A",
+        "--cached-only",
+        "--no-check",
+        worker,
+        root,
+      ];
     let said: string;
     try {
       said = runText("setpriv", [
