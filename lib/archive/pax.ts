@@ -1,3 +1,4 @@
+import { formatTime as formatNanoseconds } from "../tree/entry_line.ts";
 import type { ByteReader } from "./byte_reader.ts";
 
 const encoder = new TextEncoder();
@@ -75,16 +76,14 @@ export function decodePax(
 }
 
 /**
- * A time as decimal seconds, such as `1136239445.25`, exact to the nanosecond.
+ * A time as decimal seconds, such as `1136239445.25`, exact to the nanosecond
+ * and without zeros at its end.
  *
  * @param time Nanoseconds since 1970.
  */
 export function formatTime(time: bigint): string {
-  const size = time < 0n ? -time : time;
-  const fraction = (size % SECOND).toString().padStart(9, "0");
-  const digits = fraction.replace(/0+$/, "");
-  const sign = time < 0n ? "-" : "";
-  return `${sign}${size / SECOND}${digits && "." + digits}`;
+  const text = formatNanoseconds(time);
+  return text.includes(".") ? text.replace(/0+$/, "") : text;
 }
 
 /**

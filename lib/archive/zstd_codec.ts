@@ -1,5 +1,5 @@
 import { builtin } from "../bytes/builtin.ts";
-import { collect } from "../bytes/source.ts";
+import { chunks, collect } from "../bytes/source.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
@@ -19,13 +19,9 @@ export const zstd: Codec & { available: boolean } = {
   compress,
   decompress,
   decompressBlock(bytes, limit, options) {
-    return collect(decompress(once(bytes), { ...options, limit }));
+    return collect(decompress(chunks(bytes), { ...options, limit }));
   },
 };
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
 
 function compress(plain: Uint8Array): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {

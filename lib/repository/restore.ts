@@ -4,6 +4,7 @@ import { isVacant } from "../tree/file.ts";
 import { checkPath, isWithin } from "../tree/path.ts";
 import { TreeWriter } from "../tree/tree_writer.ts";
 import { ContentReader } from "./content.ts";
+import { isDamage } from "./damage.ts";
 import type { Repository } from "./repository.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
 import type { Tree } from "./tree.ts";
@@ -163,20 +164,12 @@ function withoutAbsentLink(
 
 /** Faults of one file; the others are restored all the same. */
 function isOfOneFile(error: unknown): error is DeltarError {
+  if (isDamage(error)) return true;
   if (!(error instanceof DeltarError)) return false;
-  if (error.code !== "io") return OF_ONE_FILE.has(error.code);
+  if (error.code !== "io") return error.code === "mismatch";
   const { code } = (error.cause ?? {}) as { code?: string };
   return code !== undefined && OF_ONE_NAME.has(code);
 }
-
-const OF_ONE_FILE: ReadonlySet<string> = new Set([
-  "corrupt",
-  "truncated",
-  "mismatch",
-  "limit",
-  "not-found",
-  "unsafe",
-]);
 
 /** What a system says of a name that it cannot take, or may not. */
 const OF_ONE_NAME: ReadonlySet<string> = new Set([

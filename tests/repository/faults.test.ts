@@ -76,14 +76,20 @@ class Faulty implements Storage {
   }
 }
 
+/** A directory with some small files and a large one. */
+function makeRoot(folder: string): string {
+  const root = join(folder, "root");
+  fs.mkdirSync(root);
+  for (let at = 0; at < 4; at++) {
+    fs.writeFileSync(join(root, `${at}`), noise(3000, at + 1));
+  }
+  fs.writeFileSync(join(root, "large"), noise(1_200_000, 9));
+  return root;
+}
+
 test("whatever operation fails, what was committed stays and the next run succeeds", async () => {
   await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(root);
-    for (let at = 0; at < 4; at++) {
-      fs.writeFileSync(join(root, `${at}`), noise(3000, at + 1));
-    }
-    fs.writeFileSync(join(root, "large"), noise(1_200_000, 9));
+    const root = makeRoot(folder);
     roundTimes(root);
     const storage = new MemoryStorage();
     const volumeSize = 8192;
@@ -139,12 +145,7 @@ test("whatever operation fails, what was committed stays and the next run succee
 
 test("a fault of the storage during a restore is told, nothing bad is left", async () => {
   await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(root);
-    for (let at = 0; at < 4; at++) {
-      fs.writeFileSync(join(root, `${at}`), noise(3000, at + 1));
-    }
-    fs.writeFileSync(join(root, "large"), noise(1_200_000, 9));
+    const root = makeRoot(folder);
     const storage = new MemoryStorage();
     const repository = await Repository.create(storage);
     await repository.snapshot(everything(root), { volumeSize: 4096 });

@@ -34,15 +34,4 @@ export async function copyOf(storage: MemoryStorage): Promise<{
   return { storage: copy, open: () => Repository.open(copy) };
 }
 
-/** Bytes that do not compress, the same for the same seed. */
-export function noise(length: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let state = seed >>> 0 || 1;
-  for (let at = 0; at < length; at++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    bytes[at] = state;
-  }
-  return bytes;
-}
+export { noise } from "../support/noise.ts";

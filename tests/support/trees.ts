@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
+import { noise } from "./noise.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
 
 /** A file, directory or link of a model tree. */
@@ -50,13 +51,7 @@ const content = fc.oneof(
 
 /** Bytes that do not repeat, from a few. */
 function expand(seed: Uint8Array, length: number): Uint8Array {
-  let state = seed.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7) || 1;
-  return Uint8Array.from({ length }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state & 255;
-  });
+  return noise(length, seed.reduce((sum, byte) => sum * 31 + byte >>> 0, 7));
 }
 
 const node: fc.Arbitrary<Node> = fc.oneof(
