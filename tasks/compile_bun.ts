@@ -7,7 +7,7 @@ import process from "node:process";
 import { run } from "./run.ts";
 import { bun } from "./runtimes.ts";
 
-const done = run(
+const { ok } = await run(
   "dist/deltar",
   bun(),
   "build",
@@ -18,4 +18,4 @@ const done = run(
   ...process.argv.slice(2),
   "cli.ts",
 );
-process.exitCode = done ? 0 : 1;
+process.exitCode = ok ? 0 : 1;

@@ -1,9 +1,20 @@
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import process from "node:process";
 import type { Command } from "./runtimes.ts";
 
+/** How much of a failed program's last output is kept, in characters. */
+const KEPT = 6000;
+
+/** How a program ended. */
+export interface Run {
+  /** Whether it succeeded. */
+  ok: boolean;
+  /** The end of what it printed. */
+  end: string;
+}
+
 /**
- * Runs a program with this terminal, and says whether it succeeded.
+ * Runs a program, shows what it prints, and keeps the end of it.
  *
  * @param title What is being done.
  * @param command The program and its first words.
@@ -13,12 +24,28 @@ export function run(
   title: string,
   [program, ...first]: Command,
   ...words: string[]
-): boolean {
+): Promise<Run> {
   console.log(`\n# ${title}`);
-  const { status, error } = spawnSync(program, [...first, ...words], {
-    stdio: ["ignore", "inherit", "inherit"],
+  const child = spawn(program, [...first, ...words], {
+    stdio: ["ignore", "pipe", "pipe"],
     shell: process.platform === "win32",
+    env: {
+      ...process.env,
+      ...(process.stdout.isTTY && { FORCE_COLOR: "1" }),
+    },
   });
-  if (error) console.error(error.message);
-  return status === 0;
+  let end = "";
+  const show = (output: NodeJS.WriteStream) => (data: string) => {
+    output.write(data);
+    end = (end + data).slice(-KEPT);
+  };
+  child.stdout.setEncoding("utf8").on("data", show(process.stdout));
+  child.stderr.setEncoding("utf8").on("data", show(process.stderr));
+  return new Promise((resolve) => {
+    child.on("error", (error) => {
+      end += error.message;
+      console.error(error.message);
+    });
+    child.on("close", (code) => resolve({ ok: code === 0, end }));
+  });
 }

@@ -219,12 +219,12 @@ test("endless extended headers do not fill the memory", async () => {
   const body = utf8(record("comment", "x".repeat(500_000)));
   const header = rawPax(body, "g");
   const source = async function* () {
-    for (let n = 0; n < 400; n++) yield header;
+    for (let n = 0; n < 1600; n++) yield header;
     yield rawTar();
   };
   const before = process.memoryUsage().rss;
   for await (const _ of readTar(source())) assert.fail();
-  assert.ok(process.memoryUsage().rss - before < 150e6);
+  assert.ok(process.memoryUsage().rss - before < 400e6);
 });
 
 test("a tar cut anywhere is an error, but never silence", async () => {
@@ -353,7 +353,7 @@ for (const codec of ["gzip", "zstd"] as const) {
   });
 
   test(`${codec}: an archive that expands to much is read in bounded memory`, async () => {
-    const size = 256 * 1024 * 1024;
+    const size = 1024 * 1024 * 1024;
     const bytes = codecFor(codec);
     const mebibyte = await bytes.compress(new Uint8Array(1024 * 1024));
     const storage = new MemoryStorage();
@@ -361,7 +361,7 @@ for (const codec of ["gzip", "zstd"] as const) {
     const end = await bytes.compress(new Uint8Array(1024));
     await storage.put(
       "bomb",
-      concat([header, ...Array(256).fill(mebibyte), end]),
+      concat([header, ...Array(1024).fill(mebibyte), end]),
     );
     const before = process.memoryUsage().rss;
     let peak = 0;
@@ -378,7 +378,7 @@ for (const codec of ["gzip", "zstd"] as const) {
       }
     }
     assert.equal(read, size);
-    assert.ok(peak < 160e6, `${peak} bytes more`);
+    assert.ok(peak < 500e6, `${peak} bytes more`);
   });
 }
 

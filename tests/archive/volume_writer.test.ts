@@ -295,7 +295,7 @@ test("references that lie are refused", async () => {
 });
 
 test("a large member streams in bounded memory into a slow storage", async () => {
-  const size = 256 * 1024 * 1024;
+  const size = 1024 * 1024 * 1024;
   let taken = 0;
   let pulled = 0;
   let ahead = 0;
@@ -317,5 +317,5 @@ test("a large member streams in bounded memory into a slow storage", async () =>
   const { rss } = process.memoryUsage();
   await volumes.close();
   assert.ok(ahead <= 12, `${ahead} MiB were read ahead of the storage`);
-  assert.ok(rss - before < 160e6, `${rss - before} bytes more`);
+  assert.ok(rss - before < 500e6, `${rss - before} bytes more`);
 });
