@@ -8,9 +8,10 @@ import { DiffIndex } from "../tree/diff_index.ts";
 import { decodeLines, encodeLines } from "../tree/lines.ts";
 import { checkPath } from "../tree/path.ts";
 import type { Walker } from "../tree/walker.ts";
-import { checkedStream, codecOf, ContentReader } from "./content.ts";
+import { checkedStream, ContentReader } from "./content.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { idOfRecord, recordName, SETTINGS, SNAPSHOTS } from "./layout.ts";
+import { readLayer } from "./read_layer.ts";
 import {
   type RestoreOptions,
   type RestoreResult,
@@ -23,12 +24,9 @@ import {
   takeSnapshot,
 } from "./take_snapshot.ts";
 import { Tree } from "./tree.ts";
-import { decodeLayer } from "./tree_layer.ts";
 
 const FORMAT = "deltar-repository";
 const VERSION = 1;
-/** A layer of more bytes than this, decompressed, is no layer of ours. */
-const MOST_LAYER = 2 ** 31;
 
 /** A record and the SHA-256 of its bytes. */
 export interface ReadRecord {
@@ -193,22 +191,9 @@ export class Repository {
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
   async tree(record: SnapshotRecord): Promise<Tree> {
-    const layers = await Promise.all(record.layers.map(async (layer) => {
-      const { name } = layer;
-      const packed = await collect(this.storage.get(name));
-      if (toHex(sha256(packed)) !== layer.sha256) {
-        throw new DeltarError(
-          "corrupt",
-          "its SHA-256 is not the recorded one",
-          {
-            object: name,
-          },
-        );
-      }
-      const plain = await codecOf(name)
-        .decompressBlock(packed, MOST_LAYER, { object: name });
-      return { record: layer, layer: decodeLayer(plain, name) };
-    }));
+    const layers = await Promise.all(
+      record.layers.map((layer) => readLayer(this.storage, layer)),
+    );
     return new Tree(layers, record.root);
   }
 
