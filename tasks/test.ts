@@ -13,7 +13,11 @@ import { bun, type Command, deno, node } from "./runtimes.ts";
 const SOURCES = ["mod.ts", "cli.ts", "cli", "lib", "tasks", "tests", "bench"];
 
 const named = process.argv.slice(2);
-const files = named.length > 0 ? named : testFiles("tests");
+const all = named.length > 0 ? named : testFiles("tests");
+/** Tests of what is the same on every runtime: they drive other programs. */
+const ONCE = /^tests\/(?:browser|package|site|terminal|vscode)\//;
+const once = all.filter((file) => ONCE.test(file));
+const files = all.filter((file) => !ONCE.test(file));
 type Step = [title: string, command: Command, ...words: string[]];
 const checks: Step[] = [
   ["format", deno(), "fmt", "--check", ...SOURCES, "docs"],
@@ -23,7 +27,7 @@ const checks: Step[] = [
   ["examples", deno(), "test", "-A", "--doc", "mod.ts", "lib", "README.md"],
   ["publishing", deno(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
 ];
-const suites: Step[] = [
+const suites: Step[] = files.length === 0 ? [] : [
   ["suite on Deno", deno(), "test", "-A", "--no-check", ...files],
   [
     "suite on Bun",
@@ -35,6 +39,11 @@ const suites: Step[] = [
   ],
   ["suite on Node", node(), "--test", ...files],
 ];
+if (once.length > 0) {
+  // One after the other: they start browsers, editors and package managers.
+  const words = ["--test", "--test-concurrency=1", ...once];
+  suites.push(["other programs", node(), ...words]);
+}
 
 const steps = [...named.length > 0 ? [] : checks, ...suites];
 const failed: [title: string, end: string][] = [];
