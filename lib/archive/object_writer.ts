@@ -51,7 +51,13 @@ export class ObjectWriter {
   async write(bytes: Uint8Array): Promise<void> {
     this.#sum.update(bytes);
     this.size += bytes.length;
-    await this.#pipe.push(bytes);
+    try {
+      await this.#pipe.push(bytes);
+    } catch (error) {
+      // A storage that fails leaves the pipe first and says why after that.
+      await this.#stored;
+      throw error;
+    }
   }
 
   /** Ends the object; resolves when it is stored. */

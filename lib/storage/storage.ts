@@ -20,9 +20,16 @@ export interface GetOptions {
 
 /** How to store an object. */
 export interface PutOptions {
-  /** Fail with code `exists` rather than replace an object of that name. */
+  /**
+   * Fail with code `exists` rather than replace an object of that name. Of any
+   * number of writers at once, on any machines, exactly one succeeds, unless
+   * the storage documents where it cannot promise that.
+   */
   ifAbsent?: boolean;
-  /** Stops the writing with an error of code `aborted`; nothing is stored. */
+  /**
+   * Stops the writing with an error of code `aborted`. The object is then
+   * absent, or, if the storage had been given its last byte already, whole.
+   */
   signal?: AbortSignal;
 }
 
@@ -33,19 +40,35 @@ export interface PutOptions {
  *
  * Whoever implements this promises:
  *
- * - an object appears whole or not at all: a `put` that fails leaves no object,
- *   and a reader never sees a part of one;
- * - once `put` resolves, the object survives a crash, `get` finds it and `list`
- *   names it;
- * - a fault is never turned into absence: `not-found` is thrown only when the
- *   storage itself said so, anything else is an `io` error with its cause.
+ * - **Whole or not at all.** A reader never sees a part of an object, neither
+ *   while it is written nor after a `put` failed.
+ * - **Stored is stored.** Once `put` resolves, the object survives a crash,
+ *   every `get` that begins later finds it, and every `list` names it.
+ * - **A fault is never turned into absence.** `not-found` and `exists` are
+ *   thrown only when the storage itself said so of this object; that a bucket,
+ *   a mount or a network is not there, or access is refused, is an `io` error
+ *   with its cause.
+ * - **No short answers.** A `get` gives exactly the bytes of its range or
+ *   throws; an answer that ends early is `truncated` or `io`, or is asked for
+ *   again, never passed on as if it were all.
+ * - **A source is used once.** A `put` that tries again keeps what it needs for
+ *   that by itself, in bounded memory; errors of the source are thrown as
+ *   they are.
+ * - **Names are checked** before anything else, with a `TypeError`.
+ *
+ * Any number of calls may run at once. What fails with `io` may be tried again
+ * by the caller; faults that are known to pass are retried in the storage.
  */
 export interface Storage {
   /** The place in words, for messages; it carries no secret. */
   readonly location: string;
 
   /**
-   * The bytes of an object, pulled as they are read.
+   * The bytes of an object, pulled as they are read. Nothing is asked of the
+   * storage before the first chunk is; leaving the loop early lets go of it.
+   *
+   * A range is checked against the object even if it is empty: `offset` may be
+   * the object's length, with a `length` of 0 or none, and gives no bytes.
    *
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
    * if the range reaches beyond its end.
@@ -54,18 +77,34 @@ export interface Storage {
 
   /**
    * Stores an object, replacing one of that name unless `ifAbsent` is set.
-   * The source is pulled at the pace of the storage.
+   * The source is pulled at the pace of the storage, in bounded memory whatever
+   * its length, and ended early if the writing fails.
    *
-   * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken.
+   * A `put` that fails leaves what was there before. Only if it fails with
+   * `io`, after it had been given its last byte, may the whole new object be
+   * there: the answer was lost and nobody can know. Storing the same bytes
+   * again is then the cure; with `ifAbsent`, `exists` tells that they, or those
+   * of another writer, are there. A `put` that itself tries again never takes
+   * its own earlier attempt for another writer's.
+   *
+   * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
+   * `unsupported` if the storage can only be read.
    */
   put(name: string, source: ByteSource, options?: PutOptions): Promise<void>;
 
   /**
    * The objects whose name starts with `prefix`, in no particular order. What is put
    * or deleted meanwhile may or may not be listed; the rest is, exactly once.
+   * What is no object name is left out. A listing that cannot be completed
+   * throws; it never just ends.
    */
   list(prefix?: string): AsyncIterable<StoredObject>;
 
-  /** Removes an object; that there is none is no fault. */
+  /**
+   * Removes an object; that there is none is no fault. A `delete` that fails
+   * may have taken effect.
+   *
+   * @throws {DeltarError} `unsupported` if the storage can only be read.
+   */
   delete(name: string): Promise<void>;
 }

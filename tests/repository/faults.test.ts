@@ -2,79 +2,16 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { DeltarError } from "../../lib/bytes/errors.ts";
-import type { ByteSource } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import type {
-  GetOptions,
-  PutOptions,
-  Storage,
-  StoredObject,
-} from "../../lib/storage/storage.ts";
+import {
+  failAt,
+  FaultyStorage,
+  isInjected,
+} from "../support/faulty_storage.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { copyOf, everything, noise } from "./helpers.ts";
-
-/** A storage of which one operation fails, before or after its effect. */
-class Faulty implements Storage {
-  readonly location = "faulty";
-  operations = 0;
-  readonly #inner: Storage;
-  readonly #failing: number;
-  readonly #after: boolean;
-
-  constructor(inner: Storage, failing: number, after: boolean) {
-    this.#inner = inner;
-    this.#failing = failing;
-    this.#after = after;
-  }
-
-  async *get(name: string, options?: GetOptions): AsyncGenerator<Uint8Array> {
-    const fails = this.#count();
-    if (fails && !this.#after) this.#fail();
-    for await (const part of this.#inner.get(name, options)) {
-      yield part.subarray(0, 1);
-      if (fails) this.#fail();
-      yield part.subarray(1);
-    }
-  }
-
-  async put(
-    name: string,
-    source: ByteSource,
-    options?: PutOptions,
-  ): Promise<void> {
-    const fails = this.#count();
-    if (fails && !this.#after) this.#fail();
-    await this.#inner.put(name, source, options);
-    if (fails) this.#fail();
-  }
-
-  async *list(prefix?: string): AsyncGenerator<StoredObject> {
-    const fails = this.#count();
-    if (fails && !this.#after) this.#fail();
-    for await (const object of this.#inner.list(prefix)) {
-      yield object;
-      if (fails) this.#fail();
-    }
-  }
-
-  async delete(name: string): Promise<void> {
-    const fails = this.#count();
-    if (fails && !this.#after) this.#fail();
-    await this.#inner.delete(name);
-    if (fails) this.#fail();
-  }
-
-  #count(): boolean {
-    return ++this.operations === this.#failing;
-  }
-
-  #fail(): never {
-    throw new DeltarError("io", "the disk is on fire", { object: "faulty" });
-  }
-}
 
 /** A directory with some small files and a large one. */
 function makeRoot(folder: string): string {
@@ -104,19 +41,22 @@ test("whatever operation fails, what was committed stays and the next run succee
     const now = stateOf(root);
 
     let finished = 0;
-    for (let failing = 1; finished < 2; failing++) {
+    for (let failing = 1; finished < 3; failing++) {
       finished = 0;
-      for (const after of [false, true]) {
-        const what = `operation ${failing} ${after ? "after" : "before"}`;
+      for (const fault of ["before", "after", "reset"] as const) {
+        const what = `operation ${failing} ${fault}`;
         const copy = await copyOf(storage);
-        const faulty = new Faulty(copy.storage, failing, after);
+        const faulty = new FaultyStorage(
+          copy.storage,
+          failAt(failing, fault),
+        );
         let committed = false;
         try {
           const opened = await Repository.open(faulty);
           await opened.snapshot(everything(root), { volumeSize });
           committed = true;
         } catch (error) {
-          assert.match(String(error), /on fire/, what);
+          assert.ok(isInjected(error), what);
         }
         if (faulty.operations < failing) finished++;
         const again = await copy.open();
@@ -153,13 +93,16 @@ test("a fault of the storage during a restore is told, nothing bad is left", asy
     await repository.snapshot(everything(root), { volumeSize: 4096 });
     const target = join(folder, "target");
     for (let failing = 1;; failing++) {
-      const faulty = new Faulty(storage, failing, failing % 2 === 0);
+      const faulty = new FaultyStorage(
+        storage,
+        failAt(failing, failing % 2 === 0 ? "reset" : "before"),
+      );
       try {
         const opened = await Repository.open(faulty);
         await opened.restore(await opened.find("latest"), target);
         if (faulty.operations < failing) break;
       } catch (error) {
-        assert.match(String(error), /on fire/);
+        assert.ok(isInjected(error), String(error));
       }
       for (const name of fs.existsSync(target) ? fs.readdirSync(target) : []) {
         const [got, good] = [target, root].map((folder) =>
