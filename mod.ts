@@ -78,6 +78,7 @@ export {
   type WeakKind,
 } from "./lib/delta/mod.ts";
 export type { DamageHandler } from "./lib/repository/damage.ts";
+export type { HistoryOptions, PathVersion } from "./lib/repository/history.ts";
 export { type ReadRecord, Repository } from "./lib/repository/repository.ts";
 export type {
   RestoreOptions,

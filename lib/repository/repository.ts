@@ -11,6 +11,7 @@ import type { Walker } from "../tree/walker.ts";
 import { checkedStream, ContentReader } from "./content.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { idOfRecord, recordName, SETTINGS, SNAPSHOTS } from "./layout.ts";
+import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
 import { readLayer } from "./read_layer.ts";
 import {
   type RestoreOptions,
@@ -238,6 +239,29 @@ export class Repository {
     const reader = new ContentReader(this.storage);
     const file = entry;
     return checkedStream(file, () => reader.read(file, signal));
+  }
+
+  /**
+   * The versions of a path over the snapshots of a directory, the newest
+   * first: each time its content, kind or target became another, or it went.
+   *
+   * @param directory The directory's absolute path.
+   * @param path The path below it.
+   * @param options When to stop, and whom to tell of damage.
+   */
+  async history(
+    directory: string,
+    path: string,
+    options: HistoryOptions = {},
+  ): Promise<PathVersion[]> {
+    checkPath(path);
+    const records = await this.snapshots(options.onDamage);
+    return await historyOf(
+      this.storage,
+      records.filter((record) => record.directory === directory),
+      path,
+      options,
+    );
   }
 
   /**
