@@ -15,6 +15,13 @@ export function deno(): Command {
   return [process.execPath];
 }
 
+/** What runs a script with the runtime that runs this. */
+export function script(): Command {
+  return process.versions.deno === undefined
+    ? [process.execPath]
+    : [process.execPath, "run", "-A"];
+}
+
 /** Bun, installed or by npx. */
 export function bun(): Command {
   return works("bun", ["--version"])

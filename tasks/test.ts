@@ -7,6 +7,7 @@
  */
 import { readdirSync } from "node:fs";
 import process from "node:process";
+import config from "../deno.json" with { type: "json" };
 import { run } from "./run.ts";
 import { bun, type Command, deno, node } from "./runtimes.ts";
 
@@ -23,7 +24,7 @@ const checks: Step[] = [
   ["format", deno(), "fmt", "--check", ...SOURCES, "docs"],
   ["lint", deno(), "lint", ...SOURCES],
   ["types", deno(), "check", ...SOURCES],
-  ["documentation", deno(), "doc", "--lint", "mod.ts"],
+  ["documentation", deno(), "doc", "--lint", ...Object.values(config.exports)],
   ["examples", deno(), "test", "-A", "--doc", "mod.ts", "lib", "README.md"],
   ["publishing", deno(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
 ];

@@ -1,3 +1,13 @@
+/**
+ * Archives: tar cut into volumes and frames, directories as archives, and
+ * differences as archives.
+ *
+ * @module
+ */
+export { applyDiff, type ApplyOptions } from "./apply_diff.ts";
+export { DiffData, type DiffDataOptions } from "./diff_data.ts";
+export { Dir } from "./dir.ts";
+export type { MemberNames } from "./member_name.ts";
 export {
   type ArchiveFormat,
   type Codec,
@@ -7,11 +17,7 @@ export {
   detectFormat,
 } from "./codec.ts";
 export type { CompressOptions } from "./compress_tree.ts";
-export {
-  readContent,
-  type ReadContentOptions,
-  readRange,
-} from "./content_reader.ts";
+export { readContent, type ReadContentOptions } from "./content_reader.ts";
 export type { ContentReference } from "./content_reference.ts";
 export type { ExtractOptions } from "./extract_members.ts";
 export type { VolumeRecord } from "./object_writer.ts";

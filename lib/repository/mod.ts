@@ -1,0 +1,22 @@
+/**
+ * Repositories: snapshots of directories over time, on one storage.
+ *
+ * @module
+ */
+export type { DamageHandler } from "./damage.ts";
+export type { HistoryOptions, PathVersion } from "./history.ts";
+export { type ReadRecord, Repository } from "./repository.ts";
+export type {
+  RestoreOptions,
+  RestoreProgress,
+  RestoreResult,
+} from "./restore.ts";
+export type {
+  LayerRecord,
+  ObjectRecord,
+  SnapshotCounts,
+  SnapshotRecord,
+} from "./snapshot_record.ts";
+export type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
+export { type ReadLayer, Tree } from "./tree.ts";
+export type { StoredPiece, TreeEntry, TreeLayer } from "./tree_layer.ts";

@@ -1,0 +1,33 @@
+/**
+ * Directories: walking, what to leave out, indexes, differences, writing.
+ *
+ * @module
+ */
+export {
+  type Change,
+  type CreatedChange,
+  type DeletedChange,
+  DiffIndex,
+  type MovedChange,
+  pathOf,
+  type TouchedChange,
+  type UpdatedChange,
+} from "./diff_index.ts";
+export { DirIndex, type IndexEntry } from "./dir_index.ts";
+export {
+  type Entry,
+  type EntryKind,
+  isFault,
+  type Metadata,
+  type Skipped,
+  type SkipReason,
+  type WalkedEntry,
+} from "./entry.ts";
+export { formatTime, type HashedEntry } from "./entry_line.ts";
+export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
+export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
+export type { IndexOptions, IndexProgress } from "./index_tree.ts";
+export { comparePaths, isWithin } from "./path.ts";
+export type { FileStat } from "./stat.ts";
+export { type ExpectedContent, TreeWriter } from "./tree_writer.ts";
+export { Walker, type WalkOptions } from "./walker.ts";

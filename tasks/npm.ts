@@ -1,0 +1,66 @@
+/**
+ * Builds the package for npm and Bun: `dist/npm` and the tarball beside it.
+ *
+ * @module
+ */
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import config from "../deno.json" with { type: "json" };
+import own from "../package.json" with { type: "json" };
+import { run } from "./run.ts";
+import { type Command, script } from "./runtimes.ts";
+
+const OUT = "dist/npm";
+
+rmSync(OUT, { recursive: true, force: true });
+const tsc = "node_modules/typescript/bin/tsc";
+await step("dist/npm", [...script(), tsc], "-p", "tsconfig.npm.json");
+// What starts the command there is Node.
+const command = readFileSync(`${OUT}/cli.js`, "utf8");
+writeFileSync(
+  `${OUT}/cli.js`,
+  command.replace(/^#!.*/, "#!/usr/bin/env node"),
+  { mode: 0o755 },
+);
+for (const file of ["README.md", "LICENSE", "docs"]) {
+  cpSync(file, `${OUT}/${file}`, { recursive: true });
+}
+writeFileSync(
+  `${OUT}/package.json`,
+  JSON.stringify(
+    {
+      name: own.name,
+      version: config.version,
+      description: own.description,
+      license: own.license,
+      type: "module",
+      engines: { node: ">=24" },
+      exports: Object.fromEntries(
+        Object.entries(config.exports).map(([name, file]) => [
+          name,
+          {
+            types: file.replace(/\.ts$/, ".d.ts"),
+            default: file.replace(/\.ts$/, ".js"),
+          },
+        ]),
+      ),
+      bin: { deltar: "./cli.js" },
+      dependencies: own.dependencies,
+    },
+    null,
+    2,
+  ),
+);
+await step(
+  "tarball",
+  ["npm"],
+  "pack",
+  "--pack-destination",
+  "dist",
+  `./${OUT}`,
+);
+
+async function step(title: string, command: Command, ...words: string[]) {
+  const { ok } = await run(title, command, ...words);
+  if (!ok) process.exit(1);
+}

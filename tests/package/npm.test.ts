@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { bun } from "../../tasks/runtimes.ts";
+import { run, runText } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The README's examples of the library. */
+function examples(): string[] {
+  const text = fs.readFileSync(join(ROOT, "README.md"), "utf8");
+  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code);
+}
+
+test("the package installs into an empty project and does what the README says", async () => {
+  run(process.execPath, ["tasks/npm.ts"], { cwd: ROOT });
+  const [tarball, ...others] = fs.readdirSync(join(ROOT, "dist"))
+    .filter((name) => name.endsWith(".tgz"));
+  assert.deepEqual(others, []);
+  await withTemp((folder) => {
+    const [bunProgram, ...bunWords] = bun();
+    const installs = {
+      npm: ["npm", "install", "--no-audit", "--no-fund"],
+      bun: [bunProgram, ...bunWords, "add"],
+    };
+    for (const [name, [program, ...words]] of Object.entries(installs)) {
+      const project = join(folder, name);
+      fs.mkdirSync(project);
+      fs.writeFileSync(
+        join(project, "package.json"),
+        JSON.stringify({ name: "project", type: "module" }),
+      );
+      const place = { cwd: project };
+      run(program, [...words, join(ROOT, "dist", tarball)], place);
+      const [runtime, ...first] = name === "npm"
+        ? [process.execPath]
+        : [bunProgram, ...bunWords];
+      assert.ok(examples().length >= 2);
+      for (const [at, code] of examples().entries()) {
+        fs.writeFileSync(join(project, `${at}.ts`), code);
+        run(runtime, [...first, `${at}.ts`], place);
+      }
+      const bin = join(project, "node_modules/.bin/deltar");
+      const { version } = JSON.parse(
+        fs.readFileSync(join(ROOT, "deno.json"), "utf8"),
+      );
+      assert.equal(runText(bin, ["--version"], place), `${version}\n`);
+    }
+    // Its types are those of the source, for a compiler that checks strictly.
+    fs.writeFileSync(
+      join(folder, "npm/strict.ts"),
+      `import { LocalStorage, Repository } from "@deltar/deltar";
+       import { chooseBlockSize } from "@deltar/deltar/delta";
+       export const open: Promise<Repository> = Repository.open(new LocalStorage("x"));
+       export const size: number = chooseBlockSize(1);
+       // @ts-expect-error: a block size is a number
+       export const wrong: string = chooseBlockSize(1);`,
+    );
+    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+    run(process.execPath, [
+      tsc,
+      "--strict",
+      "--noEmit",
+      "--target",
+      "es2024",
+      "--module",
+      "nodenext",
+      "strict.ts",
+    ], { cwd: join(folder, "npm") });
+  });
+});
