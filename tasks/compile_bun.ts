@@ -1,21 +1,74 @@
 /**
- * Builds the single binary `dist/deltar` with Bun's compiler.
+ * Builds the single binary `dist/deltar` with Bun's compiler; with `--all` one
+ * for each system and processor, `dist/deltar-linux-arm64` and so on.
  *
  * @module
  */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { run } from "./run.ts";
 import { bun } from "./runtimes.ts";
 
-const { ok } = await run(
-  "dist/deltar",
-  bun(),
-  "build",
-  "--compile",
-  "--minify",
-  "--outfile",
-  "dist/deltar",
-  ...process.argv.slice(2),
-  "cli.ts",
-);
-process.exitCode = ok ? 0 : 1;
+/** The systems, as Bun's compiler names them and as its packages are named. */
+const TARGETS = {
+  "linux-x64": "linux-x64",
+  "linux-arm64": "linux-aarch64",
+  "darwin-x64": "darwin-x64",
+  "darwin-arm64": "darwin-aarch64",
+  "windows-x64": "windows-x64",
+  "windows-arm64": "windows-aarch64",
+};
+
+const [program, ...first] = bun();
+const words = process.argv.slice(2);
+if (words[0] === "--all") {
+  const options = { encoding: "utf8" } as const;
+  const version = execFileSync(program, [...first, "--version"], options);
+  for (const [target, name] of Object.entries(TARGETS)) {
+    const folder = mkdtempSync(join(tmpdir(), "deltar-runtime-"));
+    try {
+      await compile(`dist/deltar-${target}`, [
+        `--target=bun-${target}`,
+        `--compile-executable-path=${runtime(folder, name, version.trim())}`,
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+} else await compile("dist/deltar", words);
+
+/** Gets a system's Bun from its package, and says where it is. */
+function runtime(folder: string, name: string, version: string): string {
+  const options = { cwd: folder, shell: process.platform === "win32" };
+  const pack = ["pack", "--silent", `@oven/bun-${name}@${version}`];
+  execFileSync("npm", pack, options);
+  const [tarball] = readdirSync(folder);
+  execFileSync("tar", ["-xzf", tarball], options);
+  const bin = join(folder, "package", "bin");
+  return join(
+    bin,
+    readdirSync(bin).find((file) => /^bun(?:\.exe)?$/.test(file))!,
+  );
+}
+
+/** Compiles the command; a failure ends this. */
+async function compile(file: string, more: string[]): Promise<void> {
+  const { ok } = await run(
+    file,
+    [program, ...first],
+    "build",
+    "--compile",
+    "--minify",
+    // What lies in the folder where it is started is not to be believed.
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+    "--outfile",
+    file,
+    ...more,
+    "cli.ts",
+  );
+  if (!ok) process.exit(1);
+}
