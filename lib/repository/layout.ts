@@ -16,6 +16,57 @@ export function idOfRecord(name: string): string | undefined {
   return name === recordName(id) && ID.test(id) ? id : undefined;
 }
 
+/** Where the records of removed snapshots lie until they are purged. */
+export const REMOVED = "removed/";
+/** Where work in progress says what it needs. */
+export const RUNNING = "running/";
+/** Where prune notes what nothing leads to. */
+export const GARBAGE = "garbage/";
+/** Where it is told which volume took the place of another. */
+export const MOVES = "moves/";
+/** Where a prune says that it is the one. */
+export const LEASES = "lease/";
+/** Where settings lie that may change. */
+export const LATER_SETTINGS = "settings/";
+/** Where content and trees lie: what prune collects. */
+export const COLLECTED = [
+  "trees/",
+  "volumes/",
+  "signatures/",
+  MOVES,
+] as const;
+
+/** The name of a note about a run: its intent, mark, or removed record. */
+export function noteName(
+  folder:
+    | typeof REMOVED
+    | typeof RUNNING
+    | typeof GARBAGE
+    | typeof LATER_SETTINGS,
+  id: string,
+): string {
+  return `${folder}${id}.json`;
+}
+
+/** The id in the name of a note, if it is one of that folder. */
+export function idOfNote(folder: string, name: string): string | undefined {
+  if (!name.startsWith(folder) || !name.endsWith(".json")) return undefined;
+  const id = name.slice(folder.length, -".json".length);
+  return ID.test(id) ? id : undefined;
+}
+
+/** The name of the object that tells where a volume went. */
+export function moveName(volume: string): string {
+  return `${MOVES}${volume}.json`;
+}
+
+/** The id of the run that wrote a layer or volume, by its name. */
+export function idOfObject(name: string): string | undefined {
+  const file = name.slice(name.lastIndexOf("/") + 1);
+  const id = file.slice(0, file.indexOf("."));
+  return ID.test(id) ? id : undefined;
+}
+
 /** The name of a snapshot's tree layer. */
 export function layerName(id: string, codec: CodecName): string {
   return `trees/${id}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;

@@ -18,6 +18,7 @@ import {
   type RestoreResult,
   restoreTree,
 } from "./restore.ts";
+import { isParentLost } from "./running.ts";
 import { decodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
 import {
   type SnapshotOptions,
@@ -28,6 +29,9 @@ import { Tree } from "./tree.ts";
 
 const FORMAT = "deltar-repository";
 const VERSION = 1;
+
+/** How often a snapshot is begun anew when its parent is removed under it. */
+const RETRIES = 2;
 
 /** A record and the SHA-256 of its bytes. */
 export interface ReadRecord {
@@ -179,11 +183,17 @@ export class Repository {
    * @param dir The directory.
    * @param options What to call it, and whom to tell.
    */
-  snapshot(
+  async snapshot(
     dir: Walker,
     options: SnapshotOptions = {},
   ): Promise<SnapshotResult> {
-    return takeSnapshot(this, dir, options);
+    for (let left = RETRIES;; left--) {
+      try {
+        return await takeSnapshot(this, dir, options);
+      } catch (error) {
+        if (left === 0 || !isParentLost(error)) throw error;
+      }
+    }
   }
 
   /**

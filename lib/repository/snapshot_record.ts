@@ -136,14 +136,21 @@ export function decodeRecord(
     ...optional("label"),
     ...optional("parent"),
     ...optional("parentSha256"),
-    layers: layers.map((layer) => {
-      if (!isCount(layer?.entries)) throw fail("a layer that is none");
-      return { ...decodeObject(layer, object, 0), entries: layer.entries };
-    }),
+    layers: layers.map((layer) => decodeLayerRecord(layer, object)),
     counts: Object.fromEntries(
       COUNTS.map((name) => [name, counts[name]]),
     ) as unknown as SnapshotCounts,
   };
+}
+
+/** Reads how a record names a layer. */
+export function decodeLayerRecord(layer: Line, object: string): LayerRecord {
+  if (!isCount(layer?.entries)) {
+    throw new DeltarError("corrupt", "a record with a layer that is none", {
+      object,
+    });
+  }
+  return { ...decodeObject(layer, object, 0), entries: layer.entries };
 }
 
 /** Reads the name, size and sum of an object. */

@@ -10,10 +10,11 @@ import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
 import { basisFrom } from "./basis.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
-import { layerName, newId, recordName, volumeName } from "./layout.ts";
+import { layerName, newId, volumeName } from "./layout.ts";
 import { mergeTree } from "./merge_tree.ts";
 import type { ReadRecord, Repository } from "./repository.ts";
 import { RepositoryReader } from "./repository_reader.ts";
+import { checkParent, Run } from "./running.ts";
 import { countSnapshot } from "./snapshot_counts.ts";
 import { encodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
 import { StateCache } from "./state_cache.ts";
@@ -64,12 +65,14 @@ export async function takeSnapshot(
   dir: Walker,
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
-  const { storage, codec } = repository;
+  const { codec } = repository;
   const started = Date.now();
   const { last, parent } = await findParent(repository, dir, options);
   // Ids sort by time, whatever the clock does.
   const now = Math.max(started, (last?.record.time ?? 0) + 1);
   const id = newId(now, Math.random());
+  const run = new Run(repository.storage, { id, parent: last });
+  const { storage } = run;
   const write = (folder: "volumes" | "signatures") =>
     new VolumeWriter({
       storage,
@@ -148,12 +151,14 @@ export async function takeSnapshot(
       counts: countSnapshot(index, diff, stored),
     };
     const bytes = encodeRecord(record);
-    await storage.put(recordName(id), bytes, { ifAbsent: true });
+    await run.commit(bytes);
     await cache.write(id);
     return { record, isNew: true, diff, skipped };
   } catch (error) {
     await Promise.all([volumes.abort(error), signatures.abort(error)]);
     throw error;
+  } finally {
+    await run.end();
   }
 }
 
@@ -168,6 +173,7 @@ async function findParent(
   try {
     return { last, parent: await repository.tree(last.record) };
   } catch (error) {
+    if (isDamage(error)) await checkParent(repository.storage, last);
     if (onDamage === undefined || !isDamage(error)) throw error;
     onDamage(error);
     return { last: undefined, parent: Tree.empty() };

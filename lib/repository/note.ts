@@ -1,0 +1,37 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { collect } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** A small object's bytes, or `undefined` if the storage says there is none. */
+export async function readIfThere(
+  storage: Storage,
+  name: string,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await collect(storage.get(name));
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "not-found") {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** The names under a prefix. */
+export async function namesUnder(
+  storage: Storage,
+  prefix: string,
+): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of storage.list(prefix)) names.push(name);
+  return names.sort();
+}
+
+/** A valid time of a note, in milliseconds since 1970. */
+export function timeOf(value: unknown, object: string): number {
+  const time = typeof value === "string" ? Date.parse(value) : NaN;
+  if (Number.isNaN(time)) {
+    throw new DeltarError("corrupt", "it has no valid time", { object });
+  }
+  return time;
+}
