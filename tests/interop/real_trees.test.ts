@@ -67,19 +67,21 @@ function edit(root: string): void {
 async function roundTrip(source: string): Promise<void> {
   await withTemp(async (folder) => {
     const root = join(folder, "tree");
+    // Copied twice: a live source may change while this runs.
+    const untouched = join(folder, "untouched");
     runText("cp", ["-a", source, root]);
+    runText("cp", ["-a", "--reflink=auto", root, untouched]);
     const storage = new LocalStorage(join(folder, "repository"));
     const repository = await Repository.create(storage);
     const dir = new Walker(root, { excludes: [] });
     const cache = join(folder, "cache");
-    // Of the copy: files of the source may have further names elsewhere.
     const first = listing(root);
     const one = await repository.snapshot(dir, { cache });
     edit(root);
     const two = await repository.snapshot(dir, { cache });
     assert.ok(two.diff.renamed.length > 0 && two.diff.updated.length > 0);
     const cases = [
-      [one, source, first],
+      [one, untouched, first],
       [two, root, listing(root)],
     ] as const;
     for (const [{ record }, contents, wanted] of cases) {
