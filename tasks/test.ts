@@ -11,6 +11,7 @@ import config from "../deno.json" with { type: "json" };
 import { run } from "./run.ts";
 import { bun, type Command, deno, node } from "./runtimes.ts";
 
+const PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
 const SOURCES = ["mod.ts", "cli.ts", "cli", "lib", "tasks", "tests", "bench"];
 
 const named = process.argv.slice(2);
@@ -21,7 +22,7 @@ const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 type Step = [title: string, command: Command, ...words: string[]];
 const checks: Step[] = [
-  ["format", deno(), "fmt", "--check", ...SOURCES, "docs"],
+  ["format", deno(), "fmt", "--check", ...SOURCES, "docs", ...PAGES],
   ["lint", deno(), "lint", ...SOURCES],
   ["types", deno(), "check", ...SOURCES],
   ["documentation", deno(), "doc", "--lint", ...Object.values(config.exports)],
