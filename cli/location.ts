@@ -3,7 +3,13 @@ import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import process from "node:process";
-import { DeltarError, LocalStorage, Repository } from "../mod.ts";
+import {
+  type DamageHandler,
+  DeltarError,
+  LocalStorage,
+  Repository,
+} from "../mod.ts";
+import { Console } from "./console.ts";
 
 /** Where a user's data or caches are kept by custom of the system. */
 function userFolder(kind: "data" | "cache"): string {
@@ -43,14 +49,19 @@ export function locate(repo: string | undefined, directory: string): string {
   return named ? resolve(named) : defaultRepository(directory);
 }
 
-/** Opens a repository that has to be there. */
+/**
+ * Opens a repository that has to be there.
+ *
+ * @param onDamage Told of settings that are lost or damaged.
+ */
 export async function openRepository(
   repo: string | undefined,
   directory = ".",
+  onDamage: DamageHandler = warn,
 ): Promise<Repository> {
   const location = locate(repo, directory);
   try {
-    return await Repository.open(new LocalStorage(location));
+    return await Repository.open(new LocalStorage(location), onDamage);
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {
       throw new DeltarError(
@@ -62,6 +73,12 @@ export async function openRepository(
     }
     throw error;
   }
+}
+
+/** What can be restored is restored, settings or not. */
+function warn(error: DeltarError): void {
+  const next = "`deltar repair` writes the settings anew";
+  new Console(false).warn(`${error.message}; ${next}`);
 }
 
 /** Opens a repository, or makes one in a folder that is empty or absent. */

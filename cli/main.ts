@@ -11,6 +11,7 @@ import { rdiffCommand } from "./rdiff.ts";
 import { restoreCommand } from "./restore.ts";
 import { snapshotCommand } from "./snapshot.ts";
 import { showText } from "./text.ts";
+import { verifyCommand } from "./verify.ts";
 import { writeAll } from "./console.ts";
 
 /**
@@ -46,6 +47,7 @@ export async function main(words: string[]): Promise<number> {
     filesCommand(context),
     catCommand(context),
     restoreCommand(context),
+    verifyCommand(context),
     rdiffCommand(),
   ];
   for (const command of commands) program.addCommand(command);

@@ -4,8 +4,10 @@
  * @module
  */
 export type { DamageHandler } from "./damage.ts";
+export type { Damage, DamageKind, HarmedFile } from "./findings.ts";
 export type { HistoryOptions, PathVersion } from "./history.ts";
-export { type ReadRecord, Repository } from "./repository.ts";
+export type { ReadRecord } from "./read_record.ts";
+export { Repository } from "./repository.ts";
 export type {
   RestoreOptions,
   RestoreProgress,
@@ -20,3 +22,4 @@ export type {
 export type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 export { type ReadLayer, Tree } from "./tree.ts";
 export type { StoredPiece, TreeEntry, TreeLayer } from "./tree_layer.ts";
+export type { VerifyOptions, VerifyProgress, VerifyResult } from "./verify.ts";

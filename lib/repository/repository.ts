@@ -1,45 +1,37 @@
 import { type Codec, codecFor, type CodecName } from "../archive/codec.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { toHex } from "../bytes/hex.ts";
-import { sha256 } from "../bytes/sha256.ts";
-import { collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import { DiffIndex } from "../tree/diff_index.ts";
-import { decodeLines, encodeLines } from "../tree/lines.ts";
 import { checkPath } from "../tree/path.ts";
 import type { Walker } from "../tree/walker.ts";
 import { checkedStream, ContentReader } from "./content.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
-import { idOfRecord, recordName, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
+import { idOfRecord, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import { readLayer } from "./read_layer.ts";
+import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
   type RestoreOptions,
   type RestoreResult,
   restoreTree,
 } from "./restore.ts";
 import { isParentLost } from "./running.ts";
-import { decodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
+import { encodeSettings, guessSettings, readSettings } from "./settings.ts";
+import type { SnapshotRecord } from "./snapshot_record.ts";
 import {
   type SnapshotOptions,
   type SnapshotResult,
   takeSnapshot,
 } from "./take_snapshot.ts";
 import { Tree } from "./tree.ts";
-
-const FORMAT = "deltar-repository";
-const VERSION = 1;
+import {
+  type VerifyOptions,
+  verifyRepository,
+  type VerifyResult,
+} from "./verify.ts";
 
 /** How often a snapshot is begun anew when its parent is removed under it. */
 const RETRIES = 2;
-
-/** A record and the SHA-256 of its bytes. */
-export interface ReadRecord {
-  /** What it says. */
-  record: SnapshotRecord;
-  /** The SHA-256 of its object, in hexadecimal. */
-  sha256: string;
-}
 
 /**
  * Snapshots of directories over time, on one storage.
@@ -91,8 +83,7 @@ export class Repository {
   ): Promise<Repository> {
     const codec = codecFor(options.codec ?? "zstd");
     const id = crypto.randomUUID();
-    const settings = { id, codec: codec.name };
-    const bytes = encodeLines(FORMAT, VERSION, settings, []);
+    const bytes = encodeSettings({ id, codec: codec.name });
     await storage.put(SETTINGS, bytes, { ifAbsent: true });
     return new Repository(storage, id, codec);
   }
@@ -100,36 +91,31 @@ export class Repository {
   /**
    * Opens a repository.
    *
+   * @param onDamage Told of settings that are lost or damaged; the repository
+   * is then opened by what its objects are named. By default it is an error.
    * @throws {DeltarError} `not-found` if there is none; `unsupported` if it is
    * of a newer format.
    */
-  static async open(storage: Storage): Promise<Repository> {
-    let bytes: Uint8Array;
+  static async open(
+    storage: Storage,
+    onDamage?: DamageHandler,
+  ): Promise<Repository> {
     try {
-      bytes = await collect(storage.get(SETTINGS));
-    } catch (cause) {
-      if ((cause as DeltarError).code !== "not-found") throw cause;
+      const { id, codec } = await readSettings(storage);
+      return new Repository(storage, id, codecFor(codec));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const guessed = await guessSettings(storage);
+      if (guessed !== undefined && onDamage !== undefined) {
+        onDamage(error);
+        return new Repository(storage, guessed.id, codecFor(guessed.codec));
+      }
+      if (guessed !== undefined || error.code !== "not-found") throw error;
       throw new DeltarError("not-found", "there is no repository here", {
         object: storage.location,
-        cause,
+        cause: error,
       });
     }
-    const { header } = decodeLines(bytes, FORMAT, VERSION, SETTINGS);
-    const { id, codec } = header;
-    // The id becomes part of the names of files on this machine.
-    if (
-      typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
-      (codec !== "gzip" && codec !== "zstd")
-    ) {
-      throw new DeltarError(
-        "corrupt",
-        "it names no valid id or no known codec",
-        {
-          object: SETTINGS,
-        },
-      );
-    }
-    return new Repository(storage, id, codecFor(codec));
   }
 
   /**
@@ -161,12 +147,12 @@ export class Repository {
     const back = /^latest(?:~(\d+))?$/.exec(text);
     if (back !== null) {
       const id = ids.at(-1 - Number(back[1] ?? 0));
-      if (id !== undefined) return (await this.#read(id)).record;
+      if (id !== undefined) return (await readRecord(this.storage, id)).record;
       throw fail(`${text} is before the first of ${ids.length} snapshots`);
     }
     const found = ids.filter((id) => id.startsWith(text));
     if (found.length === 1 && text !== "") {
-      return (await this.#read(found[0])).record;
+      return (await readRecord(this.storage, found[0])).record;
     }
     throw fail(
       found.length === 0
@@ -293,6 +279,17 @@ export class Repository {
   }
 
   /**
+   * Verifies that every snapshot can be restored: that all objects are there
+   * and of their size, or, with `data`, that every byte is what was stored.
+   * What is wrong is told, not thrown; nothing is changed.
+   *
+   * @param options How thoroughly, and whom to tell.
+   */
+  verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    return verifyRepository(this.storage, options);
+  }
+
+  /**
    * The last snapshot of a directory, against which the next is taken.
    *
    * @param directory The directory's absolute path.
@@ -315,7 +312,7 @@ export class Repository {
     onDamage: DamageHandler | undefined,
   ): Promise<ReadRecord | undefined> {
     try {
-      return await this.#read(id);
+      return await readRecord(this.storage, id);
     } catch (error) {
       if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(error);
@@ -330,16 +327,5 @@ export class Repository {
       if (id !== undefined) ids.push(id);
     }
     return ids.sort();
-  }
-
-  async #read(id: string): Promise<ReadRecord> {
-    const bytes = await collect(this.storage.get(recordName(id)));
-    const record = decodeRecord(bytes, recordName(id));
-    if (record.id !== id) {
-      throw new DeltarError("corrupt", `it is the record of ${record.id}`, {
-        object: recordName(id),
-      });
-    }
-    return { record, sha256: toHex(sha256(bytes)) };
   }
 }

@@ -1,0 +1,127 @@
+import { Command } from "commander";
+import type { Damage, DamageKind } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { formatBytes, plural, showPath, showText } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  data?: boolean;
+  json?: boolean;
+}
+
+/** How many files are named for each damaged object; JSON names all. */
+const MOST_NAMED = 20;
+
+/** What to do about damage, by what is damaged. */
+const NEXT: Record<DamageKind, string> = {
+  settings: "`deltar repair` writes the settings anew",
+  record: "`deltar repair` sets the record aside, so that the others work",
+  layer: "`deltar repair` sets aside the snapshots that need it",
+  content:
+    "take a snapshot of what is still on the disk, then run `deltar repair`",
+  signature: "nothing is lost; `deltar repair` has it made again",
+};
+
+/** `deltar verify`. */
+export function verifyCommand(context: Context): Command {
+  return new Command("verify")
+    .description(
+      "Verify that every snapshot can be restored; nothing is changed",
+    )
+    .option("--repo <location>", "where snapshots are kept")
+    .option(
+      "--data",
+      "read every byte, and rebuild every file, rather than names and sizes",
+    )
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", EPILOGUE)
+    .action(async (options: Options) => {
+      context.code = await run(options, context.signal);
+    });
+}
+
+const EPILOGUE = `
+Examples:
+  deltar verify                quick: all objects are there, of their size
+  deltar verify --data         thorough: every byte against its SHA-256
+
+Exit codes: 0 nothing is damaged, 1 something is, or it failed.`;
+
+async function run(options: Options, signal: AbortSignal): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo, ".", () => {});
+  const { data = false } = options;
+  const result = await repository.verify({
+    data,
+    signal,
+    onProgress: ({ phase, done, bytes, name }) =>
+      out.progress(() => `${phase}: ${done}, ${formatBytes(bytes)} read`, name),
+  });
+  const { snapshots, objects, bytes, files, rebuilt, damage, leftOvers } =
+    result;
+  const code = damage.length > 0 ? EXIT.failed : EXIT.done;
+  const { location } = repository.storage;
+  if (out.json) {
+    out.object("verify", { repository: location, data, ...result });
+    return code;
+  }
+  for (const one of damage) tellDamage(out, one);
+  if (leftOvers.length > 0) {
+    const size = leftOvers.reduce((sum, one) => sum + one.size, 0);
+    out.line(
+      `${plural(leftOvers.length, "object")} of ${formatBytes(size)} ` +
+        "that no snapshot needs: no damage; a prune removes them",
+    );
+    for (const { name } of leftOvers.slice(0, MOST_NAMED)) {
+      out.line(`  ${showPath(name)}`);
+    }
+    tellMore(out, leftOvers.length, "object");
+  }
+  const how = data
+    ? `every byte read, ${plural(rebuilt, "different content")} rebuilt`
+    : "names and sizes only; --data reads every byte";
+  out.line(
+    `Verified ${plural(snapshots, "snapshot")} with ${
+      plural(files, "file")
+    } in ` +
+      `${plural(objects, "object")}, ${formatBytes(bytes)}: ${how}`,
+  );
+  out.line(
+    damage.length === 0
+      ? "No damage."
+      : `${plural(damage.length, "object")} damaged; what is not named above ` +
+        "can be restored.",
+  );
+  return code;
+}
+
+function tellDamage(out: Console, damage: Damage): void {
+  const { object, kind, message, lost, files } = damage;
+  out.line(`${showPath(object)}: ${showText(message)}`);
+  if (lost.length > 0) out.line(`  nothing can be had of ${span(lost)}`);
+  if (files.length > 0) {
+    out.line(`  ${plural(files.length, "file")} cannot be had of it:`);
+    for (const { path, snapshots } of files.slice(0, MOST_NAMED)) {
+      out.line(`    ${showPath(path)}  in ${span(snapshots)}`);
+    }
+    tellMore(out, files.length, "file");
+  }
+  if (lost.length + files.length === 0) out.line("  harms no file");
+  out.line(`  next: ${NEXT[kind]}`);
+}
+
+function tellMore(out: Console, count: number, what: string): void {
+  if (count <= MOST_NAMED) return;
+  out.line(
+    `    and ${plural(count - MOST_NAMED, what)} more; --json names all`,
+  );
+}
+
+/** Snapshots by their ids, many by the first and the last. */
+function span(ids: readonly string[]): string {
+  if (ids.length <= 2) return ids.join(" and ");
+  return `${plural(ids.length, "snapshot")}, ${ids[0]} to ${ids.at(-1)}`;
+}

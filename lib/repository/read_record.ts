@@ -1,0 +1,36 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+import { collect } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import { recordName } from "./layout.ts";
+import { decodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
+
+/** A record and the SHA-256 of its bytes. */
+export interface ReadRecord {
+  /** What it says. */
+  record: SnapshotRecord;
+  /** The SHA-256 of its object, in hexadecimal. */
+  sha256: string;
+}
+
+/**
+ * Reads the commit record of a snapshot.
+ *
+ * @param id The snapshot's whole id.
+ * @throws {DeltarError} `not-found`, or what `decodeRecord` throws.
+ */
+export async function readRecord(
+  storage: Storage,
+  id: string,
+): Promise<ReadRecord> {
+  const name = recordName(id);
+  const bytes = await collect(storage.get(name));
+  const record = decodeRecord(bytes, name);
+  if (record.id !== id) {
+    throw new DeltarError("corrupt", `it is the record of ${record.id}`, {
+      object: name,
+    });
+  }
+  return { record, sha256: toHex(sha256(bytes)) };
+}

@@ -1,0 +1,61 @@
+import type { CodecName } from "../archive/codec.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { collect } from "../bytes/source.ts";
+import type { Storage } from "../storage/storage.ts";
+import { decodeLines, encodeLines } from "../tree/lines.ts";
+import { idOfRecord, SETTINGS } from "./layout.ts";
+
+const FORMAT = "deltar-repository";
+const VERSION = 1;
+
+/** What makes a storage a repository. */
+export interface Settings {
+  /** The repository's own id. */
+  id: string;
+  /** How it compresses. */
+  codec: CodecName;
+}
+
+/** Settings as their object's bytes. */
+export function encodeSettings({ id, codec }: Settings): Uint8Array {
+  return encodeLines(FORMAT, VERSION, { id, codec }, []);
+}
+
+/**
+ * Reads a repository's settings; nothing in them is believed.
+ *
+ * @throws {DeltarError} `not-found`, `corrupt`, `truncated`, `unsupported`.
+ */
+export async function readSettings(storage: Storage): Promise<Settings> {
+  const bytes = await collect(storage.get(SETTINGS));
+  const { header } = decodeLines(bytes, FORMAT, VERSION, SETTINGS);
+  const { id, codec } = header;
+  // The id becomes part of the names of files on this machine.
+  if (
+    typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
+    (codec !== "gzip" && codec !== "zstd")
+  ) {
+    throw new DeltarError("corrupt", "it names no valid id or known codec", {
+      object: SETTINGS,
+    });
+  }
+  return { id, codec };
+}
+
+/**
+ * Settings for a repository that has lost its own, by what its objects are
+ * named; the id is one that no repository has.
+ *
+ * @returns `undefined` if there is no snapshot: then it is no repository.
+ */
+export async function guessSettings(
+  storage: Storage,
+): Promise<Settings | undefined> {
+  let codec: CodecName = "zstd";
+  let isRepository = false;
+  for await (const { name } of storage.list()) {
+    if (idOfRecord(name) !== undefined) isRepository = true;
+    if (/^trees\/.*\.gz$/.test(name)) codec = "gzip";
+  }
+  return isRepository ? { id: "settings-lost", codec } : undefined;
+}

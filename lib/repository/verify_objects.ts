@@ -1,0 +1,109 @@
+import type { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { overlap } from "../bytes/overlap.ts";
+import { createSha256 } from "../bytes/sha256.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { DamageKind, Findings } from "./findings.ts";
+import type { ObjectRecord } from "./snapshot_record.ts";
+import { messageOf } from "./verify_records.ts";
+
+/** How many objects are read at once. */
+const AT_ONCE = 3;
+
+/** Looks at volumes: each once, however many layers name it. */
+export class ObjectCheck {
+  /** How many objects were looked at. */
+  objects = 0;
+  /** Their bytes, as recorded. */
+  bytes = 0;
+  readonly #storage: Storage;
+  readonly #sizes: ReadonlyMap<string, number>;
+  readonly #findings: Findings;
+  readonly #data: boolean;
+  readonly #seen = new Map<string, string>();
+
+  /**
+   * Makes a check.
+   *
+   * @param sizes What the storage lists: sizes by name.
+   * @param data Whether all bytes are read.
+   */
+  constructor(
+    storage: Storage,
+    sizes: ReadonlyMap<string, number>,
+    findings: Findings,
+    data: boolean,
+  ) {
+    this.#storage = storage;
+    this.#sizes = sizes;
+    this.#findings = findings;
+    this.#data = data;
+  }
+
+  /** Whether an object is not there at all. */
+  isMissing(name: string): boolean {
+    return !this.#sizes.has(name);
+  }
+
+  /** Looks at objects that were not looked at before. */
+  async check(
+    objects: Iterable<ObjectRecord>,
+    signal: AbortSignal | undefined,
+    onRead: (name: string, bytes: number) => void,
+  ): Promise<void> {
+    const fresh = [...objects].filter((object) => this.#isNew(object));
+    await overlap(fresh, AT_ONCE, async (object) => {
+      const fault = this.#sizeFault(object) ??
+        (this.#data
+          ? await this.#dataFault(object, signal, onRead)
+          : undefined);
+      if (fault !== undefined) {
+        this.#findings.object(object.name, kindOf(object.name), fault);
+      }
+      this.objects++;
+      this.bytes += object.size;
+      onRead(object.name, 0);
+    });
+  }
+
+  #isNew({ name, sha256 }: ObjectRecord): boolean {
+    const known = this.#seen.get(name);
+    if (known === undefined) this.#seen.set(name, sha256);
+    else if (known !== sha256) {
+      const message = "snapshots name it with different SHA-256";
+      this.#findings.object(name, kindOf(name), message);
+    }
+    return known === undefined;
+  }
+
+  #sizeFault({ name, size }: ObjectRecord): string | undefined {
+    const found = this.#sizes.get(name);
+    if (found === undefined) return "it is missing";
+    if (found === size) return undefined;
+    return `it has ${found} bytes and should have ${size}`;
+  }
+
+  async #dataFault(
+    { name, sha256 }: ObjectRecord,
+    signal: AbortSignal | undefined,
+    onRead: (name: string, bytes: number) => void,
+  ): Promise<string | undefined> {
+    const sum = createSha256();
+    try {
+      for await (const part of this.#storage.get(name, { signal })) {
+        sum.update(part);
+        onRead(name, part.length);
+      }
+    } catch (error) {
+      if ((error as DeltarError).code === "aborted") throw error;
+      return messageOf(error);
+    }
+    if (toHex(sum.digest()) === sha256) return undefined;
+    return "its SHA-256 is not the recorded one";
+  }
+}
+
+/** What a volume holds, by its name. */
+export function kindOf(name: string): DamageKind {
+  return name.startsWith("signatures/") ? "signature" : "content";
+}

@@ -1,0 +1,66 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Findings } from "./findings.ts";
+import { idOfRecord, recordName, SETTINGS } from "./layout.ts";
+import { type ReadRecord, readRecord } from "./read_record.ts";
+import { readSettings } from "./settings.ts";
+import type { SnapshotRecord } from "./snapshot_record.ts";
+
+/** What a message says of a fault: the place is told apart from it. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof DeltarError)) throw error;
+  const { message, object } = error;
+  return object !== undefined && message.startsWith(`${object}: `)
+    ? message.slice(object.length + 2)
+    : message;
+}
+
+/** Looks at the settings. */
+export async function verifySettings(
+  storage: Storage,
+  findings: Findings,
+): Promise<void> {
+  try {
+    await readSettings(storage);
+  } catch (error) {
+    findings.object(SETTINGS, "settings", messageOf(error));
+  }
+}
+
+/**
+ * Reads all commit records and holds each against the SHA-256 that its child
+ * knows it by. A parent may be gone: snapshots are removed.
+ *
+ * @param names The names of all objects.
+ * @returns The records that are whole, the oldest first.
+ */
+export async function verifyRecords(
+  storage: Storage,
+  names: Iterable<string>,
+  findings: Findings,
+  onRead: (name: string) => void,
+): Promise<SnapshotRecord[]> {
+  const ids = [...names].map(idOfRecord).filter((id) => id !== undefined);
+  const read = new Map<string, ReadRecord>();
+  for (const id of ids.sort()) {
+    const name = recordName(id);
+    try {
+      read.set(id, await readRecord(storage, id));
+    } catch (error) {
+      const damage = findings.object(name, "record", messageOf(error));
+      findings.lose(damage, [id]);
+    }
+    onRead(name);
+  }
+  for (const { record } of read.values()) {
+    const parent = record.parent && read.get(record.parent);
+    if (!parent || parent.sha256 === record.parentSha256) continue;
+    findings.object(
+      recordName(parent.record.id),
+      "record",
+      `it is not the record that ${record.id} was made against: one of the ` +
+        "two was replaced",
+    );
+  }
+  return [...read.values()].map(({ record }) => record);
+}

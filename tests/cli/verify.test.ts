@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { withPlace } from "./helpers.ts";
+
+test("verify tells what damage harms, and exits with 1", async () => {
+  await withPlace((place) => {
+    const repo = join(place.folder, "repo");
+    const words = ["--repo", repo];
+    place.write({ "a.txt": "first", "sub/b.txt": "second" });
+    place.run(["snapshot", ...words]);
+    place.write({ "c.txt": "third" });
+    const second = place.json(["snapshot", ...words]);
+
+    const whole = place.run(["verify", "--data", ...words]);
+    assert.equal(whole.code, 0, whole.err);
+    assert.match(whole.out, /Verified 2 snapshots with 3 files/);
+    assert.match(whole.out, /No damage\./);
+
+    const volumes = join(repo, "volumes");
+    const name = fs.readdirSync(volumes).sort().at(-1)!;
+    const bytes = fs.readFileSync(join(volumes, name));
+    bytes[30] ^= 1;
+    fs.writeFileSync(join(volumes, name), bytes);
+    assert.equal(place.json(["verify", ...words]).code, 0);
+    const harmed = place.json(["verify", "--data", ...words]);
+    assert.equal(harmed.code, 1);
+    assert.deepEqual(harmed.damage, [{
+      object: `volumes/${name}`,
+      kind: "content",
+      message: "its SHA-256 is not the recorded one",
+      lost: [],
+      files: [{ path: "c.txt", snapshots: [second.id] }],
+    }]);
+    const told = place.run(["verify", "--data", ...words]);
+    assert.equal(told.code, 1);
+    assert.match(told.out, /c\.txt {2}in 2/);
+    assert.match(told.out, /next: take a snapshot/);
+
+    // Without settings everything still restores.
+    fs.rmSync(join(repo, "deltar.json"));
+    assert.equal(place.json(["verify", ...words]).code, 1);
+    const restored = place.run(
+      ["restore", "latest~1", "--to", join(place.folder, "to"), ...words],
+    );
+    assert.equal(restored.code, 0, restored.err);
+    assert.match(restored.err, /deltar repair/);
+    assert.equal(
+      fs.readFileSync(join(place.folder, "to/sub/b.txt"), "utf8"),
+      "second",
+    );
+  });
+});

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { MemoryStorage } from "../../lib/storage/memory.ts";
+import { copyOf } from "./helpers.ts";
+import { lossOf, makeSample, readAll, type Sample } from "./harmed.ts";
+
+/** How many places of each object are harmed. */
+const PLACES = process.env.SLOW ? 60 : 3;
+
+let sample: Promise<Sample> | undefined;
+
+/** Harms a copy of the sample, and holds what is told against what is so. */
+async function harm(
+  what: string,
+  change: (objects: Map<string, Uint8Array>) => string[],
+): Promise<void> {
+  const { storage, contents } = await (sample ??= makeSample());
+  const { storage: copy } = await copyOf(storage);
+  const harmed = change(copy.objects);
+  const { damage, leftOvers } = await verify(copy, true);
+  const told = new Set([
+    ...damage.map(({ object }) => object),
+    ...leftOvers.map(({ name }) => name),
+  ]);
+  const loss = await readAll(copy, contents);
+  const said = lossOf(damage.map((one) => ({
+    ...one,
+    lost: one.lost.filter((id) => contents.has(id)),
+  })));
+  assert.deepEqual(said, loss, what);
+  // What only lost snapshots need is not known any more.
+  const unknown = loss.lost.length > 0 ? harmed.length - 1 : 0;
+  const untold = harmed.filter((name) => !told.has(name));
+  assert.ok(untold.length <= unknown, `${what}: ${untold}`);
+}
+
+async function verify(storage: MemoryStorage, data: boolean) {
+  const repository = await Repository.open(storage, () => {});
+  return await repository.verify({ data });
+}
+
+async function names(): Promise<string[]> {
+  return [...(await (sample ??= makeSample())).storage.objects.keys()];
+}
+
+test("a whole repository has no damage and no left-overs", async () => {
+  const { storage } = await (sample ??= makeSample());
+  const folders = new Set((await names()).map((name) => name.split("/")[0]));
+  assert.deepEqual(
+    folders,
+    new Set(["deltar.json", "volumes", "signatures", "trees", "snapshots"]),
+  );
+  for (const data of [false, true]) {
+    const phases = new Set<string>();
+    const repository = await Repository.open(storage);
+    const result = await repository.verify({
+      data,
+      onProgress: ({ phase }) => phases.add(phase),
+    });
+    assert.deepEqual(result.damage, []);
+    assert.deepEqual(result.leftOvers, []);
+    assert.equal(result.snapshots, 5);
+    assert.equal(result.objects, storage.objects.size);
+    assert.deepEqual([...phases].sort(), ["files", "objects", "records"]);
+  }
+});
+
+test("a flipped bit in any object is found, named with what it harms, never restored", async () => {
+  for (const [at, name] of (await names()).entries()) {
+    for (let place = 0; place < PLACES; place++) {
+      await harm(`${name}, place ${place}`, (objects) => {
+        const bytes = objects.get(name)!;
+        const offset = place === 0
+          ? 0
+          : place === 1
+          ? bytes.length - 1
+          : Math.floor((bytes.length * (place - 1)) / (PLACES - 1)) - 1;
+        bytes[offset] ^= 1 << ((at + place) % 8);
+        return [name];
+      });
+    }
+  }
+});
+
+test("a missing object is found and named with what it harms", async () => {
+  for (const name of await names()) {
+    if (name.startsWith("snapshots/")) continue;
+    await harm(`${name} missing`, (objects) => {
+      objects.delete(name);
+      return [name];
+    });
+  }
+});
+
+test("a shortened or lengthened object is found and named with what it harms", async () => {
+  for (const name of await names()) {
+    for (
+      const part of process.env.SLOW ? [0, 0.1, 0.5, 0.9, -1, 1] : [0.5, 1]
+    ) {
+      await harm(`${name} cut to ${part}`, (objects) => {
+        const bytes = objects.get(name)!;
+        const length = part < 0
+          ? bytes.length - 1
+          : part === 1
+          ? bytes.length + 1
+          : Math.floor(bytes.length * part);
+        const other = new Uint8Array(length);
+        other.set(bytes.subarray(0, length));
+        objects.set(name, other);
+        return [name];
+      });
+    }
+  }
+});
+
+test("swapped objects are found and named with what they harm", async () => {
+  const all = await names();
+  for (const [at, name] of all.entries()) {
+    const other = all[(at + 1) % all.length];
+    await harm(`${name} and ${other} swapped`, (objects) => {
+      const bytes = objects.get(name)!;
+      objects.set(name, objects.get(other)!);
+      objects.set(other, bytes);
+      return [name, other];
+    });
+  }
+});
+
+test("an object under a second name is found", async () => {
+  for (const name of await names()) {
+    const copy = name.replace(/T\d{6}Z/, "T000000Z").replace("deltar", "d");
+    await harm(`${name} twice`, (objects) => {
+      objects.set(copy, objects.get(name)!);
+      return [copy];
+    });
+  }
+});
+
+test("without reading the data, what is missing or cut short is found", async () => {
+  const { storage, contents } = await (sample ??= makeSample());
+  for (const name of await names()) {
+    const { storage: copy } = await copyOf(storage);
+    copy.objects.set(name, copy.objects.get(name)!.slice(1));
+    const { damage } = await verify(copy, false);
+    assert.ok(damage.some(({ object }) => object === name), name);
+    assert.deepEqual(lossOf(damage), await readAll(copy, contents), name);
+  }
+});
+
+test("a record that was replaced is found by its child", async () => {
+  const { storage } = await (sample ??= makeSample());
+  const { storage: copy } = await copyOf(storage);
+  const repository = await Repository.open(copy);
+  const [first, second] = await repository.snapshots();
+  const { encodeRecord } = await import(
+    "../../lib/repository/snapshot_record.ts"
+  );
+  const name = `snapshots/${first.id}.json`;
+  copy.objects.set(name, encodeRecord({ ...first, label: "forged" }));
+  const { damage } = await repository.verify();
+  assert.deepEqual(damage.map(({ object }) => object), [name]);
+  assert.ok(damage[0].message.includes(second.id));
+});
