@@ -1,17 +1,10 @@
 import process from "node:process";
-import { Command, CommanderError } from "commander";
-import { DeltarError, VERSION } from "../mod.ts";
-import { catCommand } from "./cat.ts";
+import { type Command, CommanderError } from "commander";
+import { DeltarError } from "../mod.ts";
 import type { Context } from "./context.ts";
-import { diffCommand } from "./diff.ts";
 import { EXIT } from "./exit.ts";
-import { filesCommand } from "./files.ts";
-import { listCommand } from "./list.ts";
-import { rdiffCommand } from "./rdiff.ts";
-import { restoreCommand } from "./restore.ts";
-import { snapshotCommand } from "./snapshot.ts";
+import { createProgram } from "./program.ts";
 import { showText } from "./text.ts";
-import { verifyCommand } from "./verify.ts";
 import { writeAll } from "./console.ts";
 
 /**
@@ -35,22 +28,7 @@ export async function main(words: string[]): Promise<number> {
     },
     code: EXIT.done,
   };
-  const program = new Command("deltar")
-    .description("Incremental snapshots of directories, stored anywhere")
-    .version(VERSION)
-    .showSuggestionAfterError()
-    .addHelpText("after", EPILOGUE);
-  const commands = [
-    snapshotCommand(context),
-    listCommand(context),
-    diffCommand(context),
-    filesCommand(context),
-    catCommand(context),
-    restoreCommand(context),
-    verifyCommand(context),
-    rdiffCommand(),
-  ];
-  for (const command of commands) program.addCommand(command);
+  const program = createProgram(context);
   settle(program);
   try {
     await program.parseAsync(words, { from: "user" });
@@ -62,13 +40,6 @@ export async function main(words: string[]): Promise<number> {
     return fail(error, words.includes("--json"));
   }
 }
-
-const EPILOGUE = `
-A repository is kept in $DELTAR_REPOSITORY, where --repo says, or else in a
-folder per directory under your data folder.
-
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files could not
-be, each of them named; 130 interrupted.`;
 
 /** Has each command throw rather than exit. */
 function settle(command: Command): void {

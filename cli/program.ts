@@ -1,0 +1,41 @@
+import { Command } from "commander";
+import { VERSION } from "../mod.ts";
+import { catCommand } from "./cat.ts";
+import { addCompletion } from "./completion.ts";
+import { diffCommand } from "./diff.ts";
+import { filesCommand } from "./files.ts";
+import { listCommand } from "./list.ts";
+import { rdiffCommand } from "./rdiff.ts";
+import { restoreCommand } from "./restore.ts";
+import { snapshotCommand } from "./snapshot.ts";
+import { verifyCommand } from "./verify.ts";
+import type { Context } from "./context.ts";
+
+/** The command line with all its commands. */
+export function createProgram(context: Context): Command {
+  const program = new Command("deltar")
+    .description("Incremental snapshots of directories, stored anywhere")
+    .version(VERSION)
+    .showSuggestionAfterError()
+    .addHelpText("after", EPILOGUE);
+  const commands = [
+    snapshotCommand(context),
+    listCommand(context),
+    diffCommand(context),
+    filesCommand(context),
+    catCommand(context),
+    restoreCommand(context),
+    verifyCommand(context),
+    rdiffCommand(),
+  ];
+  for (const command of commands) program.addCommand(command);
+  addCompletion(program);
+  return program;
+}
+
+const EPILOGUE = `
+A repository is kept in $DELTAR_REPOSITORY, where --repo says, or else in a
+folder per directory under your data folder.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files could not
+be, each of them named; 130 interrupted.`;
