@@ -3,6 +3,7 @@ import { VERSION } from "../mod.ts";
 import { catCommand } from "./cat.ts";
 import { addCompletion } from "./completion.ts";
 import { diffCommand } from "./diff.ts";
+import { addExamples } from "./examples.ts";
 import { filesCommand } from "./files.ts";
 import { listCommand } from "./list.ts";
 import { rdiffCommand } from "./rdiff.ts";
@@ -30,6 +31,7 @@ export function createProgram(context: Context): Command {
   ];
   for (const command of commands) program.addCommand(command);
   addCompletion(program);
+  addExamples(program);
   return program;
 }
 

@@ -7,6 +7,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import own from "../package.json" with { type: "json" };
+import { createProgram } from "../cli/program.ts";
+import { manualPage } from "./man.ts";
 import { run } from "./run.ts";
 import { type Command, script } from "./runtimes.ts";
 
@@ -25,6 +27,8 @@ writeFileSync(
 for (const file of ["README.md", "LICENSE", "docs"]) {
   cpSync(file, `${OUT}/${file}`, { recursive: true });
 }
+const context = { signal: new AbortController().signal, code: 0 };
+writeFileSync(`${OUT}/deltar.1`, manualPage(createProgram(context)));
 writeFileSync(
   `${OUT}/package.json`,
   JSON.stringify(
@@ -45,6 +49,7 @@ writeFileSync(
         ]),
       ),
       bin: { deltar: "./cli.js" },
+      man: "./deltar.1",
       dependencies: own.dependencies,
     },
     null,

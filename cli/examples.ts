@@ -1,0 +1,63 @@
+import type { Command } from "commander";
+
+/** A line to type, and what it does. */
+export type Example = readonly [line: string, what: string];
+
+/** Examples of each command: for its help, the manual page, and the tests. */
+export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
+  snapshot: [
+    ["deltar snapshot", "of the current directory"],
+    ["deltar snapshot ~/project --label 'before the upgrade'", "with a label"],
+    [
+      "deltar snapshot --exclude '*.iso' --gitignore",
+      "without images and what git ignores",
+    ],
+  ],
+  list: [["deltar list", "the current directory's snapshots"]],
+  diff: [
+    ["deltar diff latest~1 latest", "what the last snapshot brought"],
+    ["deltar diff latest~1 latest src", "the same, in one folder"],
+  ],
+  files: [
+    ["deltar files latest src", "what the last snapshot has of a folder"],
+  ],
+  cat: [["deltar cat latest~1 notes.txt > old-notes.txt", "an old version"]],
+  restore: [
+    [
+      "deltar restore latest --to ../as-it-was",
+      "all of it, beside the original",
+    ],
+    ["deltar restore latest~1 src --to ../old-src", "one folder"],
+  ],
+  verify: [
+    ["deltar verify", "that all is there and fits"],
+    ["deltar verify --data", "every byte"],
+  ],
+  rdiff: [
+    ["deltar rdiff signature old.bin old.sig", "of the old file"],
+    ["deltar rdiff delta old.sig new.bin changes.delta", "against it"],
+    [
+      "deltar rdiff patch old.bin changes.delta again.bin",
+      "the new file again",
+    ],
+  ],
+  completion: [
+    [
+      "deltar completion bash > ~/.deltar-completion",
+      "then source it in ~/.bashrc",
+    ],
+  ],
+};
+
+/** Has each command's help end with its examples. */
+export function addExamples(program: Command): void {
+  for (const command of program.commands) {
+    const examples = EXAMPLES[command.name()] ?? [];
+    if (examples.length === 0) continue;
+    const width = Math.max(...examples.map(([line]) => line.length));
+    const text = examples.map(([line, what]) =>
+      `  ${line.padEnd(width)}  # ${what}`
+    );
+    command.addHelpText("after", `\nExamples:\n${text.join("\n")}`);
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Writes the manual page `dist/deltar.1` from the command's own description of
+ * itself.
+ *
+ * @module
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import type { Command } from "commander";
+import { EXAMPLES } from "../cli/examples.ts";
+import { createProgram } from "../cli/program.ts";
+
+/** A text with what roff would take for its own escaped. */
+function plain(text: string): string {
+  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll(
+    /^([.'])/gm,
+    "\\&$1",
+  );
+}
+
+function section(command: Command, name: string): string[] {
+  const help = command.createHelp();
+  const lines = [
+    `.SS ${name}`,
+    `.B ${plain(help.commandUsage(command).trim())}`,
+    ".PP",
+    plain(help.commandDescription(command)) + ".",
+  ];
+  for (const argument of help.visibleArguments(command)) {
+    lines.push(".TP", `.I ${plain(help.argumentTerm(argument))}`);
+    lines.push(plain(help.argumentDescription(argument)));
+  }
+  for (const option of help.visibleOptions(command)) {
+    lines.push(".TP", `.B ${plain(help.optionTerm(option))}`);
+    lines.push(plain(help.optionDescription(option)));
+  }
+  const examples = EXAMPLES[name.replace("deltar ", "")] ?? [];
+  if (examples.length > 0) {
+    lines.push(".PP", "Examples:");
+    for (const [line, what] of examples) {
+      lines.push(".TP", `.B ${plain(line)}`, plain(what));
+    }
+  }
+  const below = help.visibleCommands(command)
+    .filter((child) => child.name() !== "help");
+  return [
+    ...lines,
+    ...below.flatMap((child) => section(child, `${name} ${child.name()}`)),
+  ];
+}
+
+/** The manual page, in roff's man macros. */
+export function manualPage(program: Command): string {
+  const help = program.createHelp();
+  const commands = help.visibleCommands(program)
+    .filter((command) => command.name() !== "help");
+  return [
+    `.TH DELTAR 1 "" "deltar ${plain(program.version()!)}" "User Commands"`,
+    ".SH NAME",
+    `deltar \\- ${plain(program.description().toLowerCase())}`,
+    ".SH SYNOPSIS",
+    ".B deltar",
+    "[\\fIoptions\\fR] \\fIcommand\\fR [\\fIargument\\fR ...]",
+    ".SH COMMANDS",
+    ...commands.flatMap((child) => section(child, `deltar ${child.name()}`)),
+    ".SH EXIT STATUS",
+    ...[
+      ["0", "done"],
+      ["1", "failed; the message says why and what to do"],
+      ["2", "wrong usage"],
+      ["3", "done, but some files could not be, each of them named"],
+      ["130", "interrupted"],
+    ].flatMap(([code, what]) => [".TP", `.B ${code}`, `${what}.`]),
+    ".SH ENVIRONMENT",
+    ".TP",
+    ".B DELTAR_REPOSITORY",
+    "Where snapshots are kept, unless \\fB\\-\\-repo\\fR says otherwise.",
+    ".TP",
+    ".B AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, " +
+    "AWS_REGION, AWS_ENDPOINT_URL",
+    "For repositories at s3://bucket/prefix.",
+    ".TP",
+    ".B NO_COLOR",
+    "Any value keeps colors off.",
+    ".SH SEE ALSO",
+    "tar(1), rdiff(1), jq(1), gitignore(5)",
+    "",
+  ].join("\n");
+}
+
+if (import.meta.main) {
+  mkdirSync("dist", { recursive: true });
+  const context = { signal: new AbortController().signal, code: 0 };
+  writeFileSync("dist/deltar.1", manualPage(createProgram(context)));
+}

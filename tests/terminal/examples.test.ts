@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EXAMPLES } from "../../cli/examples.ts";
+import { createProgram } from "../../cli/program.ts";
+import { manualPage } from "../../tasks/man.ts";
+import { withShell } from "./shell.ts";
+
+const program = createProgram({
+  signal: new AbortController().signal,
+  code: 0,
+});
+const names = program.commands.map((command) => command.name())
+  .filter((name) => !["complete", "help"].includes(name));
+
+test("every command has examples, and only these", () => {
+  assert.deepEqual(Object.keys(EXAMPLES).sort(), [...names].sort());
+});
+
+for (const [name, examples] of Object.entries(EXAMPLES)) {
+  test(`the examples of deltar ${name} do what they say`, async () => {
+    await withShell((shell) => {
+      for (const [line] of examples) shell.type(line);
+    });
+  });
+}
+
+test("the manual page has every command and option", () => {
+  const page = manualPage(program).replaceAll("\\-", "-");
+  for (const command of program.commands) {
+    if (!names.includes(command.name())) continue;
+    assert.ok(page.includes(`.SS deltar ${command.name()}\n`), command.name());
+    for (const option of command.options) {
+      assert.ok(page.includes(option.long!), option.long);
+    }
+  }
+});
