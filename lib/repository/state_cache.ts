@@ -1,15 +1,21 @@
+import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
-import type { WalkedEntry } from "../tree/entry.ts";
-import { isCount } from "../tree/entry_line.ts";
+import { concat } from "../bytes/source.ts";
+import type { Skipped } from "../tree/entry.ts";
 import { readFileBytes, writeFileAtomic } from "../tree/file.ts";
-import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
-
-/** What told a file unchanged when it was last seen, as text. */
-type Stamp = string;
+import { isUnchanged } from "../tree/is_unchanged.ts";
+import type { Line } from "../tree/lines.ts";
+import { decodeSkipped, encodeSkipped } from "../tree/skipped_line.ts";
+import { StateWriter } from "../tree/state_writer.ts";
+import { TreeState } from "../tree/tree_state.ts";
+import type { WalkStates } from "../tree/walk_tree.ts";
+import type { Walker } from "../tree/walker.ts";
 
 const FORMAT = "deltar-state";
 const VERSION = 1;
+const NEWLINE = 10;
+const SUM = 32;
 
 /**
  * A file that changed so shortly before it was looked at may change again with
@@ -18,19 +24,29 @@ const VERSION = 1;
  */
 const RACY = 2_000_000_000n;
 
+/** What is remembered, and of which snapshot. */
+interface Memory {
+  snapshot: string;
+  skipped: Skipped[];
+  state: TreeState;
+}
+
 /**
- * What a machine remembers of a directory between snapshots: size, times and
- * inode of each file, so that an unchanged one is not read. It may be lost or
- * damaged at any time; that costs reading the files again.
+ * What a machine remembers of a directory between snapshots: the state of each
+ * file, so that an unchanged one is not read, and an unchanged directory not
+ * compared with anything else. It may be lost or damaged at any time; that
+ * costs reading the files again.
  */
 export class StateCache {
   readonly #file: string | undefined;
-  readonly #stamps = new Map<string, Stamp>();
-  readonly #seen = new Map<string, Stamp>();
+  readonly #walker: Walker;
   readonly #newest: bigint;
+  readonly #writer = new StateWriter();
+  #memory: Memory | undefined;
 
-  private constructor(file: string | undefined, now: number) {
+  private constructor(file: string | undefined, walker: Walker, now: number) {
     this.#file = file;
+    this.#walker = walker;
     this.#newest = BigInt(now) * 1_000_000n - RACY;
   }
 
@@ -39,78 +55,111 @@ export class StateCache {
    *
    * @param folder Where caches are kept; none remembers nothing.
    * @param repository The repository's id.
-   * @param directory The directory's absolute path.
-   * @param snapshot The snapshot that the tree at hand is of.
+   * @param walker The directory.
+   * @param snapshot The snapshot that the next one is taken against.
    * @param now The time, in milliseconds since 1970.
    */
   static async read(
     folder: string | undefined,
     repository: string,
-    directory: string,
+    walker: Walker,
     snapshot: string | undefined,
     now: number,
   ): Promise<StateCache> {
-    const key = toHex(sha256(new TextEncoder().encode(directory)));
-    const file = folder && `${folder}/${repository}-${key.slice(0, 16)}.ndjson`;
-    const cache = new StateCache(file, now);
-    if (snapshot !== undefined) await cache.#read(snapshot);
+    const key = toHex(sha256(new TextEncoder().encode(walker.path)));
+    const file = folder && `${folder}/${repository}-${key.slice(0, 16)}.state`;
+    const cache = new StateCache(file, walker, now);
+    if (file === undefined || snapshot === undefined) return cache;
+    try {
+      const memory = decode(await readFileBytes(file), file);
+      if (memory.snapshot === snapshot) cache.#memory = memory;
+    } catch {
+      // Absent or damaged, it is as if nothing were remembered.
+    }
     return cache;
   }
 
-  /** Whether a file is as it was; either way it is remembered for `write`. */
-  isUnchanged(entry: WalkedEntry): boolean {
-    const { size, mtime, ctime, inode } = entry;
-    const stamp = `${size} ${mtime} ${ctime} ${inode}`;
-    if (mtime < this.#newest && ctime < this.#newest) {
-      this.#seen.set(entry.path, stamp);
-    }
-    return this.#stamps.get(entry.path) === stamp;
-  }
-
-  /** Forgets a file that changed while it was read. */
-  forget(path: string): void {
-    this.#seen.delete(path);
+  /** What a walk needs to tell what is known, and to remember it. */
+  get states(): WalkStates {
+    return {
+      known: this.#memory?.state,
+      writer: this.#writer,
+      newest: this.#newest,
+    };
   }
 
   /**
-   * Remembers the files that were seen, as the state of a snapshot. A fault
-   * is none of the snapshot's.
+   * What was left out, if the directory is in every way as it was; it is
+   * looked at once.
    */
-  async write(snapshot: string): Promise<void> {
+  async skippedIfUnchanged(
+    options: Parameters<typeof isUnchanged>[2],
+  ): Promise<readonly Skipped[] | undefined> {
+    const memory = this.#memory;
+    if (memory === undefined) return undefined;
+    const isSame = await isUnchanged(this.#walker, memory.state, options);
+    return isSame ? memory.skipped : undefined;
+  }
+
+  /**
+   * Remembers what the walk saw, as the state of a snapshot. A fault is none
+   * of the snapshot's.
+   */
+  async write(snapshot: string, skipped: readonly Skipped[]): Promise<void> {
     if (this.#file === undefined) return;
-    const lines = function* (seen: Map<string, Stamp>): Generator<Line> {
-      for (const [path, stamp] of seen) yield { path, stamp };
-    };
     try {
-      const bytes = encodeLines(
-        FORMAT,
-        VERSION,
-        { snapshot, files: this.#seen.size },
-        lines(this.#seen),
-      );
+      const bytes = encodeState(snapshot, skipped, this.#writer.finish());
       await writeFileAtomic(this.#file, bytes, { inNewFolder: true });
     } catch {
       // The next snapshot reads the files again.
     }
   }
+}
 
-  async #read(snapshot: string): Promise<void> {
-    if (this.#file === undefined) return;
-    try {
-      const bytes = await readFileBytes(this.#file);
-      const { header, lines } = decodeLines(
-        bytes,
-        FORMAT,
-        VERSION,
-        this.#file,
-      );
-      if (header.snapshot !== snapshot || !isCount(header.files)) return;
-      for (const [{ path, stamp }] of lines) {
-        this.#stamps.set(path as string, stamp as string);
-      }
-    } catch {
-      // Absent or damaged, it is as if nothing were remembered.
-      this.#stamps.clear();
-    }
-  }
+/**
+ * A remembered state as the bytes of its file: a line of JSON, filled up with
+ * spaces to whole words; the blocks; a SHA-256.
+ *
+ * @param snapshot The snapshot that it is of.
+ * @param skipped What was left out.
+ * @param blocks The blocks of `StateWriter`.
+ */
+export function encodeState(
+  snapshot: string,
+  skipped: readonly Skipped[],
+  blocks: Uint8Array,
+): Uint8Array {
+  const fields = { format: FORMAT, version: VERSION, snapshot };
+  const json = JSON.stringify({
+    ...fields,
+    skipped: skipped.map(encodeSkipped),
+  });
+  const line = new TextEncoder().encode(json);
+  const head = new Uint8Array(line.length + 4 & ~3).fill(0x20);
+  head.set(line);
+  head[head.length - 1] = NEWLINE;
+  const body = concat([head, blocks]);
+  return concat([body, sha256(body)]);
+}
+
+function decode(bytes: Uint8Array, object: string): Memory {
+  const fail = () => new DeltarError("corrupt", "a state cache", { object });
+  const end = bytes.length - SUM;
+  const start = bytes.indexOf(NEWLINE) + 1;
+  if (start === 0 || start > end || start % 4 !== 0) throw fail();
+  const sum = sha256(bytes.subarray(0, end));
+  if (toHex(sum) !== toHex(bytes.subarray(end))) throw fail();
+  const text = new TextDecoder().decode(bytes.subarray(0, start));
+  const { format, version, snapshot, skipped } = JSON.parse(text);
+  if (format !== FORMAT || version !== VERSION) throw fail();
+  return {
+    snapshot,
+    skipped: skipped.map((line: Line) => decodeSkipped(line, object, 0)),
+    state: new TreeState(aligned(bytes.subarray(start, end))),
+  };
+}
+
+/** Bytes that begin at a whole word of their buffer. */
+function aligned(bytes: Uint8Array): Uint8Array {
+  return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
 }

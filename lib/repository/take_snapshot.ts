@@ -4,12 +4,13 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import { DiffIndex, pathOf } from "../tree/diff_index.ts";
 import { DirIndex } from "../tree/dir_index.ts";
-import type { Metadata, Skipped } from "../tree/entry.ts";
-import type { IndexProgress } from "../tree/index_tree.ts";
+import type { Skipped } from "../tree/entry.ts";
+import { type IndexProgress, indexTree } from "../tree/index_tree.ts";
 import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
 import { basisFrom } from "./basis.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
+import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
 import { layerName, newId, volumeName } from "./layout.ts";
 import { mergeTree } from "./merge_tree.ts";
 import type { ReadRecord } from "./read_record.ts";
@@ -68,7 +69,20 @@ export async function takeSnapshot(
 ): Promise<SnapshotResult> {
   const { codec } = repository;
   const started = Date.now();
-  const { last, parent } = await findParent(repository, dir, options);
+  const found = await repository.parentFor(dir.path, options.onDamage);
+  const before = found?.record;
+  const cache = await StateCache.read(
+    options.cache,
+    repository.id,
+    dir,
+    before?.id,
+    started,
+  );
+  if (before !== undefined && options.label === undefined) {
+    const unchanged = await findUnchanged(before, dir, cache, options);
+    if (unchanged !== undefined) return unchanged;
+  }
+  const { last, parent } = await readParent(repository, found, options);
   // Ids sort by time, whatever the clock does.
   const now = Math.max(started, (last?.record.time ?? 0) + 1);
   const id = newId(now, Math.random());
@@ -92,31 +106,21 @@ export async function takeSnapshot(
       signatureMinimum: WHOLE_LIMIT + 1,
       basis: basisFrom(parent, storage),
     });
-    const cache = await StateCache.read(
-      options.cache,
-      repository.id,
-      dir.path,
-      last?.record.id,
-      started,
-    );
     const reader = new RepositoryReader(packer, signatures);
-    const index = await DirIndex.of(dir, {
+    const { entries, root, skipped } = await indexTree(dir, {
       previous: parent.index,
-      unchanged: (entry) => cache.isUnchanged(entry),
+      unchanged: (entry) => entry.isKnown === true,
       reader,
-      onSkip: (skipped) => {
-        cache.forget(skipped.path);
-        options.onSkip?.(skipped);
-      },
+      onSkip: options.onSkip,
       onProgress: options.onProgress,
       signal: options.signal,
-    });
+    }, cache.states);
+    const index = new DirIndex(entries, root, skipped);
     const diff = DiffIndex.compute(index, parent.index);
-    const { skipped } = index;
     const isSame = diff.isEmpty && isSameRoot(index.root, parent.root);
     if (last !== undefined && isSame && options.label === undefined) {
       await Promise.all([volumes.abort(), signatures.abort()]);
-      await cache.write(last.record.id);
+      await cache.write(last.record.id, skipped);
       return { record: last.record, isNew: false, diff, skipped };
     }
     const objects = [...await volumes.close(), ...await signatures.close()];
@@ -153,7 +157,7 @@ export async function takeSnapshot(
     };
     const bytes = encodeRecord(record);
     await run.commit(bytes);
-    await cache.write(id);
+    await cache.write(id, skipped);
     return { record, isNew: true, diff, skipped };
   } catch (error) {
     await Promise.all([volumes.abort(error), signatures.abort(error)]);
@@ -163,13 +167,12 @@ export async function takeSnapshot(
   }
 }
 
-/** The last snapshot of the directory that can be read, and its tree. */
-async function findParent(
+/** The last snapshot of the directory, if its tree can be read, and that. */
+async function readParent(
   repository: Repository,
-  dir: Walker,
+  last: ReadRecord | undefined,
   { onDamage }: SnapshotOptions,
 ): Promise<{ last: ReadRecord | undefined; parent: Tree }> {
-  const last = await repository.parentFor(dir.path, onDamage);
   if (last === undefined) return { last, parent: Tree.empty() };
   try {
     return { last, parent: await repository.tree(last.record) };
@@ -179,10 +182,4 @@ async function findParent(
     onDamage(error);
     return { last: undefined, parent: Tree.empty() };
   }
-}
-
-/** Whether a directory is as it was; its time says nothing that lasts. */
-function isSameRoot(now: Metadata, before: Metadata | undefined): boolean {
-  return now.mode === before?.mode && now.uid === before.uid &&
-    now.gid === before.gid;
 }

@@ -34,6 +34,8 @@ export interface WalkedEntry extends Entry {
   ctime: bigint;
   /** The file's number on its device. */
   inode: bigint;
+  /** Whether it is in every way as it was when it was seen before. */
+  isKnown?: true;
 }
 
 /** Why something in a directory is in no index. */

@@ -66,3 +66,10 @@ export function fileError(cause: unknown, object: string): DeltarError {
     ? new DeltarError("not-found", "no such file", { object, cause })
     : new DeltarError("io", message ?? String(cause), { object, cause });
 }
+
+/** How a failed system call is reported: gone, or refused. */
+export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
+  const { code, message } = error as { code?: string; message?: string };
+  const gone = code === "ENOENT" || code === "ENOTDIR";
+  return [gone ? "vanished" : "unreadable", message ?? String(error)];
+}

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as os from "node:path";
+import { sha256 } from "../bytes/sha256.ts";
 import ignore, { type Ignore } from "ignore";
 
 /** What a walk leaves out. */
@@ -52,8 +53,11 @@ export class IgnoreRules {
   readonly #prefix: string;
   readonly #options: IgnoreOptions;
   readonly #sources: Sources;
+  /** The folder's own files added to the rules of the folder above. */
+  readonly isOwn: boolean;
   /** The compiled rules, without any cache of paths. */
-  readonly #compiled: Ignore | undefined;
+  #compiled: Ignore | undefined;
+  #isCompiled: boolean;
   /** The same with the cache of one folder; a shared one would only grow. */
   #matcher: Ignore | undefined;
 
@@ -61,12 +65,15 @@ export class IgnoreRules {
     prefix: string,
     options: IgnoreOptions,
     sources: Sources,
-    compiled?: Ignore,
+    above?: IgnoreRules,
   ) {
     this.#prefix = prefix;
     this.#options = options;
     this.#sources = sources;
-    this.#compiled = compiled ?? compile(sources);
+    // Compiled when they are first asked; the folder above may have been.
+    this.isOwn = above === undefined;
+    this.#isCompiled = above !== undefined && above.#isCompiled;
+    this.#compiled = above === undefined ? undefined : above.#compiled;
   }
 
   /** The rules that hold in `root`, its own ignore files not yet read. */
@@ -125,8 +132,14 @@ export class IgnoreRules {
       this.#prefix,
       this.#options,
       sources,
-      same ? this.#compiled : undefined,
+      same ? this : undefined,
     );
+  }
+
+  /** The SHA-256 of all that they say: 32 bytes. */
+  get digest(): Uint8Array {
+    const said = JSON.stringify([this.#prefix, this.#options, this.#sources]);
+    return sha256(encoder.encode(said));
   }
 
   /**
@@ -138,6 +151,10 @@ export class IgnoreRules {
    * @param isDirectory Whether it is a directory (a symlink never is).
    */
   match(path: string, isDirectory: boolean): string | undefined {
+    if (!this.#isCompiled) {
+      this.#compiled = compile(this.#sources);
+      this.#isCompiled = true;
+    }
     if (this.#compiled === undefined) return undefined;
     this.#matcher ??= ignore({ ignorecase: false }).add(this.#compiled);
     const full = toByteString(this.#prefix + path);

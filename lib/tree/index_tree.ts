@@ -4,6 +4,8 @@ import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import { type FileReader, HashReader } from "./file_reader.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import { readStable } from "./read_stable.ts";
+import { ENTRY_FLAG } from "./state_layout.ts";
+import { type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /** How to make an index. */
@@ -49,23 +51,34 @@ export interface IndexedTree {
 /** How long others may have to wait for their turn, in milliseconds. */
 const PAUSE = 100;
 
-/** Walks a directory and reads each file that is not known already. */
+/**
+ * Walks a directory and reads each file that is not known already.
+ *
+ * @param walker The directory.
+ * @param options What may be reused, and who reads the files.
+ * @param states What is known and remembered of the files' states.
+ */
 export async function indexTree(
   walker: Walker,
   options: IndexOptions,
+  states?: WalkStates,
 ): Promise<IndexedTree> {
   const { previous, unchanged, signal } = options;
   const reader: FileReader = options.reader ?? new HashReader();
   const entries: IndexEntry[] = [];
   const skipped: Skipped[] = [];
+  let reading: string | undefined;
   const onSkip = (skip: Skipped) => {
     skipped.push(skip);
+    if (skip.path === reading) {
+      states?.writer.mark(states.writer.last, ENTRY_FLAG.doubtful);
+    }
     options.onSkip?.(skip);
   };
   const shared = { reader, buffer: new Uint8Array(WHOLE_LIMIT), onSkip };
   let bytes = 0;
   let paused = performance.now();
-  for (const walked of walker.entries({ onSkip, signal })) {
+  for (const walked of walkTree(walker, { onSkip, signal }, states)) {
     if (performance.now() - paused > PAUSE) {
       // Nothing here waits, so signals and timers need a moment of their own.
       await new Promise((resolve) => setTimeout(resolve, 0));
@@ -81,8 +94,10 @@ export async function indexTree(
       } else {
         checkAborted(signal);
         const place = `${walker.path}/${walked.path}`;
-        const reading = readStable(place, walked, entry, before, shared);
-        const facts = reading instanceof Promise ? await reading : reading;
+        reading = walked.path;
+        const told = readStable(place, walked, entry, before, shared);
+        const facts = told instanceof Promise ? await told : told;
+        reading = undefined;
         if (facts === undefined) continue;
         entry.size = facts.size;
         entry.sha256 = facts.sha256;

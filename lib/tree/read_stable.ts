@@ -1,9 +1,9 @@
 import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
+import { faultOf } from "./file.ts";
 import type { FileFacts, FileReader } from "./file_reader.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat } from "./stat.ts";
-import { faultOf } from "./walker.ts";
 
 /** What all readings of one run share. */
 export interface Reading {

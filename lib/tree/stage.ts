@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { fileError } from "./file.ts";
 import { lstat, setTimes } from "./stat.ts";
-import { STAGE_PREFIX } from "./walker.ts";
+import { STAGE_PREFIX } from "./walk_tree.ts";
 
 /**
  * Runs `work` with a new, empty folder inside a directory, so that what is

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { loadNative } from "./native.ts";
+import { loadNative, type Native } from "./native.ts";
 
 /** What the system knows of a file, a link not followed. */
 export interface FileStat {
@@ -25,8 +25,8 @@ export interface FileStat {
   links: number;
 }
 
-const native = loadNative();
-const statx = native?.statx;
+let native: Native | undefined;
+let isLoaded = false;
 const encoder = new TextEncoder();
 const pathBuffer = new Uint8Array(4097);
 const statBuffer = new Uint8Array(256);
@@ -39,9 +39,8 @@ const view = new DataView(statBuffer.buffer);
  * @throws The error of `node:fs`, with its `code`.
  */
 export function lstat(path: string): FileStat {
-  if (
-    statx !== undefined && encodePath(path) && statx(pathBuffer, statBuffer)
-  ) {
+  const calls = nativeCalls();
+  if (calls && encodePath(path) && calls.statx(pathBuffer, statBuffer)) {
     return readStatx();
   }
   return fromNode(fs.lstatSync(path, { bigint: true }));
@@ -56,7 +55,8 @@ export function lstat(path: string): FileStat {
  * @param mtime The time, in nanoseconds since 1970.
  */
 export function setTimes(path: string, mtime: bigint): void {
-  if (native !== undefined && encodePath(path)) {
+  const calls = nativeCalls();
+  if (calls !== undefined && encodePath(path)) {
     let seconds = mtime / NANO;
     let rest = mtime % NANO;
     if (rest < 0n) {
@@ -64,7 +64,7 @@ export function setTimes(path: string, mtime: bigint): void {
       rest += NANO;
     }
     const times = new BigInt64Array([seconds, rest, seconds, rest]);
-    if (native.utimensat(pathBuffer, times)) return;
+    if (calls.utimensat(pathBuffer, times)) return;
   }
   const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;
   // Node takes a negative number for the time of the call, a text as it is.
@@ -73,6 +73,15 @@ export function setTimes(path: string, mtime: bigint): void {
 }
 
 const NANO = 1_000_000_000n;
+
+/** Loaded when they are first needed: many a command does without. */
+function nativeCalls(): Native | undefined {
+  if (!isLoaded) {
+    native = loadNative();
+    isLoaded = true;
+  }
+  return native;
+}
 
 /** Puts the path and a NUL into the buffer; whether it has room. */
 function encodePath(path: string): boolean {
@@ -120,7 +129,8 @@ function fromNode(stat: fs.BigIntStats): FileStat {
   };
 }
 
-function kindOf(mode: number): FileStat["kind"] {
+/** What a `st_mode` says that something is. */
+export function kindOf(mode: number): FileStat["kind"] {
   switch (mode & 0o170000) {
     case 0o100000:
       return "file";

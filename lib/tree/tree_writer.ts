@@ -11,7 +11,7 @@ import { fileError } from "./file.ts";
 import { checkPath, comparePaths, parentPath } from "./path.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat, setTimes } from "./stat.ts";
-import { STAGE_PREFIX } from "./walker.ts";
+import { STAGE_PREFIX } from "./walk_tree.ts";
 
 /** What a file's content has to be. */
 export interface ExpectedContent {

@@ -1,14 +1,14 @@
 import * as fs from "node:fs";
 import * as os from "node:path";
-import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
-import { fileError } from "./file.ts";
+import { faultOf, fileError } from "./file.ts";
 import { type IgnoreOptions, IgnoreRules } from "./ignore_rules.ts";
 import { checkPath } from "./path.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat } from "./stat.ts";
+import { walkTree } from "./walk_tree.ts";
 
 /** How to walk. */
 export interface WalkOptions {
@@ -18,9 +18,6 @@ export interface WalkOptions {
   signal?: AbortSignal;
 }
 
-/** How files and folders start that are being made and may be left behind. */
-export const STAGE_PREFIX = ".deltar-stage-";
-
 /**
  * A directory seen through its exclusion rules: the walk that everything
  * else stands on. An excluded folder is not entered, a symlink not followed.
@@ -28,9 +25,10 @@ export const STAGE_PREFIX = ".deltar-stage-";
 export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
-  readonly #options: IgnoreOptions & { apart?: readonly string[] };
+  /** What is left out. */
+  readonly options: IgnoreOptions & { apart?: readonly string[] };
   /** Paths below the root that are left out whatever the rules. */
-  readonly #apart: ReadonlySet<string>;
+  readonly apart: ReadonlySet<string>;
 
   /**
    * Looks at a directory.
@@ -47,7 +45,7 @@ export class Walker {
     options: IgnoreOptions & { apart?: readonly string[] } = {},
   ) {
     this.path = os.resolve(path);
-    this.#options = options;
+    this.options = options;
     let stat: fs.Stats;
     let real: string;
     try {
@@ -65,7 +63,7 @@ export class Walker {
         object: this.path,
       });
     }
-    this.#apart = new Set(
+    this.apart = new Set(
       options.apart?.map((place) =>
         os.relative(real, realPlace(place)).split(os.sep).join("/")
       ),
@@ -74,8 +72,8 @@ export class Walker {
 
   /** The same directory without a file or folder that is being written. */
   apartFrom(place: string): Walker {
-    const apart = [...this.#options.apart ?? [], place];
-    return new Walker(this.path, { ...this.#options, apart });
+    const apart = [...this.options.apart ?? [], place];
+    return new Walker(this.path, { ...this.options, apart });
   }
 
   /** The state of the root directory itself. */
@@ -110,8 +108,7 @@ export class Walker {
 
   /** As `walk`, without a promise for each entry: the system calls block. */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
-    const rules = IgnoreRules.forRoot(this.path, this.#options);
-    yield* this.#walkFolder("", rules, new Map(), options);
+    yield* walkTree(this, options);
   }
 
   /**
@@ -125,7 +122,7 @@ export class Walker {
   whyExcluded(path: string): string | undefined {
     const bare = path.replace(/\/$/, "");
     checkPath(bare);
-    let rules = IgnoreRules.forRoot(this.path, this.#options);
+    let rules = IgnoreRules.forRoot(this.path, this.options);
     const segments = bare.split("/");
     for (let depth = 0; depth < segments.length; depth++) {
       const folder = segments.slice(0, depth).join("/");
@@ -145,115 +142,6 @@ export class Walker {
     }
     return undefined;
   }
-
-  *#walkFolder(
-    folder: string,
-    above: IgnoreRules,
-    links: Map<string, string>,
-    options: WalkOptions,
-  ): Generator<WalkedEntry> {
-    checkAborted(options.signal);
-    const skip = (path: string, reason: Skipped["reason"], detail?: string) =>
-      options.onSkip?.({ path, reason, ...(detail && { detail }) });
-    const place = folder === "" ? this.path : `${this.path}/${folder}`;
-    let names: fs.Dirent[];
-    try {
-      names = fs.readdirSync(place, { withFileTypes: true });
-    } catch (error) {
-      if (folder === "") throw fileError(error, this.path);
-      return skip(folder, ...faultOf(error));
-    }
-    names.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
-    const has = (name: string) => names.some((entry) => entry.name === name);
-    const rules = above.enter(this.path, folder, has);
-    for (const [at, { name }] of names.entries()) {
-      const path = folder === "" ? name : `${folder}/${name}`;
-      if (name.startsWith(STAGE_PREFIX)) {
-        skip(path, "excluded", "deltar's own temporary file");
-        continue;
-      }
-      if (name === names[at - 1]?.name) {
-        // Two names that read alike: one of them has bytes that are no UTF-8.
-        skip(path, "name", "its name is not valid UTF-8");
-        continue;
-      }
-      let stat: FileStat;
-      try {
-        stat = lstat(`${place}/${name}`);
-      } catch (error) {
-        // A name with bytes that are no UTF-8 reads back as another name.
-        if (name.includes("\uFFFD")) {
-          skip(path, "name", "its name is not valid UTF-8");
-        } else skip(path, ...faultOf(error));
-        continue;
-      }
-      const isDirectory = stat.kind === "directory";
-      const rule = rules.match(path, isDirectory);
-      if (rule !== undefined) {
-        skip(path, "excluded", rule);
-        continue;
-      }
-      if (this.#apart.has(path)) {
-        skip(path, "excluded", "deltar writes here");
-        continue;
-      }
-      if (stat.kind === "special") {
-        skip(path, "special", "a socket, pipe or device");
-        continue;
-      }
-      const entry = this.#entry(path, stat, links, skip);
-      if (entry === undefined) continue;
-      yield entry;
-      if (isDirectory) yield* this.#walkFolder(path, rules, links, options);
-    }
-  }
-
-  #entry(
-    path: string,
-    stat: FileStat,
-    links: Map<string, string>,
-    skip: (path: string, reason: Skipped["reason"], detail?: string) => void,
-  ): WalkedEntry | undefined {
-    const entry: WalkedEntry = {
-      path,
-      kind: stat.kind as WalkedEntry["kind"],
-      mode: stat.mode,
-      mtime: stat.mtime,
-      uid: stat.uid,
-      gid: stat.gid,
-      size: stat.kind === "file" ? stat.size : 0,
-      ctime: stat.ctime,
-      inode: stat.inode,
-    };
-    if (stat.kind === "symlink") {
-      try {
-        entry.target = readLink(`${this.path}/${path}`, stat.size);
-      } catch (error) {
-        skip(path, ...faultOf(error));
-        return undefined;
-      }
-    } else if (stat.kind === "file" && stat.links > 1) {
-      const key = `${stat.device}:${stat.inode}`;
-      const first = links.get(key);
-      if (first === undefined) links.set(key, path);
-      else {
-        entry.kind = "hardlink";
-        entry.target = first;
-        entry.size = 0;
-      }
-    }
-    return entry;
-  }
-}
-
-/** A symlink's text, of `size` bytes; other than UTF-8 can be in no index. */
-function readLink(place: string, size: number): string {
-  const target = fs.readlinkSync(place);
-  if (
-    target.includes("\uFFFD") &&
-    new TextEncoder().encode(target).length !== size
-  ) throw new Error("its target is not valid UTF-8");
-  return target;
 }
 
 /** A place without symlinks, also if it or folders above are yet to be made. */
@@ -265,11 +153,4 @@ function realPlace(place: string): string {
     const above = os.dirname(path);
     return above === path ? path : os.join(realPlace(above), os.basename(path));
   }
-}
-
-/** How a failed system call is reported: gone, or refused. */
-export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
-  const { code, message } = error as { code?: string; message?: string };
-  const gone = code === "ENOENT" || code === "ENOTDIR";
-  return [gone ? "vanished" : "unreadable", message ?? String(error)];
 }

@@ -1,0 +1,118 @@
+import * as fs from "node:fs";
+import { checkAborted } from "../bytes/abort.ts";
+import { faultOf } from "./file.ts";
+import { readFolder, STATX } from "./folder_reader.ts";
+import { IgnoreRules } from "./ignore_rules.ts";
+import { DIRECTORY, ENTRY_FLAG, FOLDER_FLAG, TYPE } from "./state_layout.ts";
+import type { FolderState, TreeState } from "./tree_state.ts";
+import type { Walker } from "./walker.ts";
+
+/** A folder to look at. */
+interface Folder {
+  path: string;
+  block: number;
+  rules: IgnoreRules;
+}
+
+/** How long others may have to wait for their turn, in milliseconds. */
+const PAUSE = 100;
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Whether a directory is, seen through its rules, in every way as it was: each
+ * folder is listed and each entry asked for its state, but nothing is read,
+ * and nothing is kept of what is as it was. Ends at the first difference, and
+ * at the first doubt.
+ *
+ * @param walker The directory.
+ * @param state Its state before.
+ * @param options Told of each folder's path, and of the entries so far; ends
+ * the work with an error of code `aborted`.
+ */
+export async function isUnchanged(
+  walker: Walker,
+  state: TreeState,
+  options: {
+    onFolder?: (path: string, entries: number) => void;
+    signal?: AbortSignal;
+  } = {},
+): Promise<boolean> {
+  const top = IgnoreRules.forRoot(walker.path, walker.options);
+  const folders: Folder[] = [{ path: "", block: 0, rules: top }];
+  let entries = 0;
+  let paused = performance.now();
+  for (let next; (next = folders.pop()) !== undefined;) {
+    checkAborted(options.signal);
+    if (performance.now() - paused > PAUSE) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      paused = performance.now();
+    }
+    const known = state.folder(next.block);
+    if (!isSameFolder(walker, next, known, folders)) return false;
+    entries += known.count;
+    options.onFolder?.(next.path, entries);
+  }
+  return true;
+}
+
+/** Looks at one folder; adds those in it to `folders`. */
+function isSameFolder(
+  walker: Walker,
+  { path, rules: above }: Folder,
+  known: FolderState,
+  folders: Folder[],
+): boolean {
+  const place = path === "" ? walker.path : `${walker.path}/${path}`;
+  if (known.flags & FOLDER_FLAG.unreadable) return isUnreadable(place);
+  let seen = 0;
+  const below: Folder[] = [];
+  let rules = above;
+  try {
+    if (known.flags & FOLDER_FLAG.ruled) {
+      rules = above.enter(
+        walker.path,
+        path,
+        (name) => fs.existsSync(`${place}/${name}`),
+      );
+      if (!isEqual(rules.digest, known.rules)) return false;
+    }
+    const isToTheEnd = readFolder(place, (bytes, start, end, stat) => {
+      const entry = known.find(bytes, start, end);
+      if (entry < 0 || stat === undefined) return false;
+      const flags = known.entryFlags(entry);
+      if (flags & ENTRY_FLAG.doubtful) return false;
+      seen++;
+      // Of what is left out, only the kind can have the rules say otherwise.
+      if (flags & ENTRY_FLAG.skipped) return known.isSameKind(entry, stat);
+      if (!known.isSame(entry, stat)) return false;
+      if ((stat[STATX.mode] & TYPE) !== DIRECTORY) return true;
+      const block = known.blockOf(entry);
+      const name = decoder.decode(bytes.subarray(start, end));
+      below.push({
+        path: path === "" ? name : `${path}/${name}`,
+        block,
+        rules,
+      });
+      return block > 0;
+    });
+    if (!isToTheEnd || seen !== known.count) return false;
+  } catch {
+    return false;
+  }
+  while (below.length > 0) folders.push(below.pop()!);
+  return true;
+}
+
+/** Whether the system refuses to list a folder, and not for its absence. */
+function isUnreadable(place: string): boolean {
+  try {
+    readFolder(place, () => false);
+    return false;
+  } catch (error) {
+    return faultOf(error)[0] === "unreadable";
+  }
+}
+
+function isEqual(left: Uint8Array, right: Uint8Array): boolean {
+  return left.every((byte, at) => byte === right[at]);
+}

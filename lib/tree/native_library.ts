@@ -1,0 +1,87 @@
+/** The calls of a C library, by name. */
+export type Calls<Name extends string> = Record<
+  Name,
+  (...words: unknown[]) => number
+>;
+
+/** What a call takes; each gives an `i32`. */
+export type Signature = readonly ("i32" | "u32" | "u64" | "buffer")[];
+
+interface DenoHost {
+  permissions: { querySync(of: { name: "ffi" }): { state: string } };
+  dlopen(
+    name: string,
+    symbols: Record<string, { parameters: Signature; result: string }>,
+  ): { symbols: Calls<string> };
+}
+
+interface BunFfi {
+  dlopen(
+    name: string,
+    symbols: Record<string, { args: string[]; returns: string }>,
+  ): { symbols: Calls<string> };
+}
+
+interface Host {
+  Deno?: DenoHost;
+  Bun?: unknown;
+  process?: {
+    platform: string;
+    arch: string;
+    getBuiltinModule?: (name: string) => unknown;
+  };
+}
+
+/**
+ * Calls of the C library that `node:fs` has no words for, or only slow ones.
+ * Deno and Bun can call it, here on Linux only; elsewhere there is nothing,
+ * and `node:fs` has to do.
+ *
+ * @param signatures What each call takes.
+ * @returns The calls, or `undefined` where the runtime, the system or the
+ * library has them not.
+ */
+export function loadLibrary<Name extends string>(
+  signatures: Record<Name, Signature>,
+): Calls<Name> | undefined {
+  const host = globalThis as unknown as Host;
+  if (host.process?.platform !== "linux") return undefined;
+  const arch = host.process.arch === "arm64" ? "aarch64" : "x86_64";
+  for (const name of ["libc.so.6", `libc.musl-${arch}.so.1`]) {
+    try {
+      if (host.Deno) return loadInDeno(host.Deno, name, signatures);
+      if (host.Bun) return loadInBun(host.process, name, signatures);
+    } catch {
+      // Not this C library; the next name, or none.
+    }
+  }
+  return undefined;
+}
+
+function loadInDeno(
+  deno: DenoHost,
+  name: string,
+  signatures: Record<string, Signature>,
+): Calls<string> | undefined {
+  // To ask would interrupt the user; what is not granted is done without.
+  if (deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+    return undefined;
+  }
+  const symbols = Object.entries(signatures).map((
+    [call, parameters],
+  ) => [call, { parameters, result: "i32" }]);
+  return deno.dlopen(name, Object.fromEntries(symbols)).symbols;
+}
+
+function loadInBun(
+  process: NonNullable<Host["process"]>,
+  name: string,
+  signatures: Record<string, Signature>,
+): Calls<string> | undefined {
+  const ffi = process.getBuiltinModule?.("bun:ffi") as BunFfi | undefined;
+  const symbols = Object.entries(signatures).map(([call, parameters]) => {
+    const args = parameters.map((of) => of === "buffer" ? "ptr" : of);
+    return [call, { args, returns: "i32" }];
+  });
+  return ffi?.dlopen(name, Object.fromEntries(symbols)).symbols;
+}

@@ -1,0 +1,61 @@
+/** What is known of an entry besides its state. */
+export const ENTRY_FLAG = {
+  /** It is left out of the tree, by a rule or for what it is. */
+  skipped: 1 << 16,
+  /** It has to be looked at again: it may change with no change of its state. */
+  doubtful: 1 << 17,
+} as const;
+
+/** What is known of a folder besides its entries. */
+export const FOLDER_FLAG = {
+  /** It has exclusion rules of its own. */
+  ruled: 1,
+  /** The system refused to tell what is in it. */
+  unreadable: 2,
+} as const;
+
+/** The words of a block before its entries. */
+export const HEAD = {
+  count: 0,
+  words: 1,
+  flags: 2,
+  rules: 3,
+  length: 11,
+} as const;
+
+/** The words of an entry before its name. */
+export const ENTRY = {
+  mode: 0,
+  uid: 1,
+  gid: 2,
+  size: 3,
+  mtime: 5,
+  ctime: 8,
+  inode: 11,
+  links: 13,
+  device: 14,
+  name: 16,
+  length: 17,
+} as const;
+
+/** The part of a `st_mode` that says what something is. */
+export const TYPE = 0o170000;
+/** A directory. */
+export const DIRECTORY = 0o040000;
+
+/** How many words a name of so many bytes takes. */
+export function nameWords(length: number): number {
+  return length + 3 >> 2;
+}
+
+/** Bytes as 32-bit words; they begin at a multiple of four. */
+export function wordsOf(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+}
+
+/** Bytes, each as one character. */
+export function latin1(bytes: Uint8Array, start: number, end: number): string {
+  let text = "";
+  for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at]);
+  return text;
+}

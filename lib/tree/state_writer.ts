@@ -1,0 +1,204 @@
+import { STATX } from "./folder_reader.ts";
+import {
+  DIRECTORY,
+  ENTRY,
+  ENTRY_FLAG,
+  HEAD,
+  nameWords,
+  TYPE,
+  wordsOf,
+} from "./state_layout.ts";
+
+const TWO_32 = 2 ** 32;
+const NANO = 1_000_000_000n;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** An entry's state, with the type in the mode as the system has it. */
+export interface EntryState {
+  /** `st_mode`: type and permissions. */
+  mode: number;
+  /** The owner's number. */
+  uid: number;
+  /** The group's number. */
+  gid: number;
+  /** Length in bytes; of a directory it is no length. */
+  size: number;
+  /** Modification time, in nanoseconds since 1970. */
+  mtime: bigint;
+  /** Change time, in nanoseconds since 1970. */
+  ctime: bigint;
+  /** The number on its device. */
+  inode: bigint;
+  /** The device. */
+  device: bigint;
+  /** How many names it has. */
+  links: number;
+}
+
+/** Writes the blocks that `TreeState` reads, folder by folder. */
+export class StateWriter {
+  /** The entry that was given out last. */
+  last = 0;
+  #bytes: Uint8Array;
+  #words: Uint32Array;
+  #used = 0;
+  #block = 0;
+
+  /**
+   * Makes a writer.
+   *
+   * @param room How many bytes there is room for at first.
+   */
+  constructor(room: number = 1 << 16) {
+    this.#bytes = new Uint8Array(room);
+    this.#words = wordsOf(this.#bytes);
+  }
+
+  /**
+   * Begins the block of a folder; what is added next is in it.
+   *
+   * @returns Where it begins.
+   */
+  begin(): number {
+    this.#block = this.#used;
+    this.#reserve(HEAD.length);
+    this.#words.fill(0, this.#used, this.#used + HEAD.length);
+    this.#words[this.#used + HEAD.words] = HEAD.length;
+    this.#used += HEAD.length;
+    return this.#block;
+  }
+
+  /**
+   * Adds an entry.
+   *
+   * @param bytes Where its name lies.
+   * @param start The name's first byte.
+   * @param end The byte after its last.
+   * @param stat Its `struct statx`; without it, it is doubtful.
+   */
+  add(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    stat: Uint32Array | undefined,
+  ): number {
+    const length = end - start;
+    const size = ENTRY.length + nameWords(length);
+    this.#reserve(size);
+    const at = this.#used;
+    const words = this.#words;
+    if (stat === undefined) {
+      words.fill(0, at, at + ENTRY.length);
+      words[at] = ENTRY_FLAG.doubtful;
+    } else {
+      words[at + ENTRY.mode] = stat[STATX.mode] & 0xffff;
+      words[at + ENTRY.uid] = stat[STATX.uid];
+      words[at + ENTRY.gid] = stat[STATX.gid];
+      words[at + ENTRY.size] = stat[STATX.size];
+      words[at + ENTRY.size + 1] = stat[STATX.size + 1];
+      for (let word = 0; word < 3; word++) {
+        words[at + ENTRY.mtime + word] = stat[STATX.mtime + word];
+        words[at + ENTRY.ctime + word] = stat[STATX.ctime + word];
+      }
+      words[at + ENTRY.inode] = stat[STATX.inode];
+      words[at + ENTRY.inode + 1] = stat[STATX.inode + 1];
+      words[at + ENTRY.links] = stat[STATX.links];
+      words[at + ENTRY.device] = stat[STATX.device];
+      words[at + ENTRY.device + 1] = stat[STATX.device + 1];
+      if ((stat[STATX.mode] & TYPE) === DIRECTORY) {
+        words[at + ENTRY.size] = words[at + ENTRY.size + 1] = 0;
+      }
+    }
+    words[at + ENTRY.name] = length;
+    words[at + size - 1] = 0;
+    const target = this.#bytes;
+    for (let from = start, to = 4 * (at + ENTRY.length); from < end;) {
+      target[to++] = bytes[from++];
+    }
+    this.#used += size;
+    this.#words[this.#block + HEAD.count]++;
+    this.#words[this.#block + HEAD.words] = this.#used - this.#block;
+    return at;
+  }
+
+  /** An entry's state, as the system gave it. */
+  state(entry: number): EntryState {
+    const words = this.#words;
+    const long = (at: number) => words[at] + words[at + 1] * TWO_32;
+    const exact = (at: number) =>
+      BigInt(words[at + 1]) << 32n | BigInt(words[at]);
+    const time = (at: number) =>
+      BigInt(words[at] + (words[at + 1] | 0) * TWO_32) * NANO +
+      BigInt(words[at + 2]);
+    return {
+      mode: words[entry + ENTRY.mode] & 0xffff,
+      uid: words[entry + ENTRY.uid],
+      gid: words[entry + ENTRY.gid],
+      size: long(entry + ENTRY.size),
+      mtime: time(entry + ENTRY.mtime),
+      ctime: time(entry + ENTRY.ctime),
+      inode: exact(entry + ENTRY.inode),
+      device: exact(entry + ENTRY.device),
+      links: words[entry + ENTRY.links],
+    };
+  }
+
+  /** An entry's name; bytes that are no UTF-8 read as U+FFFD. */
+  name(entry: number): string {
+    return decoder.decode(this.#name(entry));
+  }
+
+  /** Whether an entry's name is just this text. */
+  isText(entry: number, name: string): boolean {
+    const bytes = encoder.encode(name);
+    const found = this.#name(entry);
+    return found.length === bytes.length &&
+      found.every((byte, at) => byte === bytes[at]);
+  }
+
+  /** Where the block begins that was begun last. */
+  get block(): number {
+    return this.#block;
+  }
+
+  /** Marks a folder. */
+  markFolder(block: number, flag: number, rules?: Uint8Array): void {
+    this.#words[block + HEAD.flags] |= flag;
+    if (rules) this.#bytes.set(rules, 4 * (block + HEAD.rules));
+  }
+
+  /** Marks an entry, see {@linkcode ENTRY_FLAG}. */
+  mark(entry: number, flag: number): void {
+    this.#words[entry] |= flag;
+  }
+
+  /** Notes where the block of a directory begins. */
+  link(entry: number, block: number): void {
+    this.#words[entry + ENTRY.size] = block;
+  }
+
+  /** Forgets the block at `block` and all after it. */
+  forget(block: number): void {
+    this.#used = block;
+  }
+
+  /** All blocks. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, 4 * this.#used);
+  }
+
+  #name(entry: number): Uint8Array {
+    const start = 4 * (entry + ENTRY.length);
+    return this.#bytes.subarray(start, start + this.#words[entry + ENTRY.name]);
+  }
+
+  #reserve(words: number): void {
+    const needed = 4 * (this.#used + words);
+    if (needed <= this.#bytes.length) return;
+    const more = new Uint8Array(Math.max(2 * this.#bytes.length, needed));
+    more.set(this.#bytes.subarray(0, 4 * this.#used));
+    this.#bytes = more;
+    this.#words = wordsOf(more);
+  }
+}

@@ -1,0 +1,174 @@
+import { STATX } from "./folder_reader.ts";
+import {
+  DIRECTORY,
+  ENTRY,
+  HEAD,
+  latin1,
+  nameWords,
+  TYPE,
+  wordsOf,
+} from "./state_layout.ts";
+
+/**
+ * What a machine remembers of a directory: of each folder the names in it, in
+ * the system's order, and the state of each. A folder is a block of 32-bit
+ * words, whole files of them one after the other:
+ *
+ * - the number of entries, the number of words of the block, flags;
+ * - the SHA-256 of the exclusion rules, if the folder has some of its own;
+ * - the entries: their flags and mode, owner, size, times, inode, number of
+ *   links and device, the length of the name and the name, padded with zeros.
+ *
+ * In place of a directory's size stands where its own block begins.
+ */
+export class TreeState {
+  /** The blocks as bytes. */
+  readonly bytes: Uint8Array;
+  readonly #words: Uint32Array;
+
+  /**
+   * Reads blocks that `StateWriter` made and nobody changed since.
+   *
+   * @param bytes The blocks; a multiple of four bytes, at such an offset.
+   */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#words = wordsOf(bytes);
+  }
+
+  /** The folder whose block begins at `at`; the root's is at 0. */
+  folder(at: number): FolderState {
+    return new FolderState(this.bytes, this.#words, at);
+  }
+}
+
+/** One folder of a state. An entry is named by the word it begins at. */
+export class FolderState {
+  readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
+  readonly #at: number;
+  #next: number;
+  #byName: Map<string, number> | undefined;
+
+  /** Looks at the block that begins at word `at`. */
+  constructor(bytes: Uint8Array, words: Uint32Array, at: number) {
+    this.#bytes = bytes;
+    this.#words = words;
+    this.#at = at;
+    this.#next = at + HEAD.length;
+  }
+
+  /** How many entries it has. */
+  get count(): number {
+    return this.#words[this.#at + HEAD.count];
+  }
+
+  /** Its flags, see {@linkcode FOLDER_FLAG}. */
+  get flags(): number {
+    return this.#words[this.#at + HEAD.flags];
+  }
+
+  /** The SHA-256 of its rules, 32 bytes. */
+  get rules(): Uint8Array {
+    const start = 4 * (this.#at + HEAD.rules);
+    return this.#bytes.subarray(start, start + 32);
+  }
+
+  /**
+   * The entry of a name. The names are best asked for in the system's order,
+   * in which they are found at once.
+   *
+   * @returns The entry, -1 if there is none.
+   */
+  find(bytes: Uint8Array, start: number, end: number): number {
+    const entry = this.#next;
+    if (entry < this.#end && this.#hasName(entry, bytes, start, end)) {
+      this.#next = this.#after(entry);
+      return entry;
+    }
+    this.#byName ??= this.#indexNames();
+    // Byte by byte, as what is no UTF-8 is told apart only so.
+    const key = latin1(bytes, start, end);
+    const found = this.#byName.get(key);
+    if (found === undefined) return -1;
+    this.#next = this.#after(found);
+    return found;
+  }
+
+  /** Whether an entry is in every way as the system says it is now. */
+  isSame(entry: number, stat: Uint32Array): boolean {
+    const words = this.#words;
+    const mode = words[entry] & 0xffff;
+    return mode === (stat[STATX.mode] & 0xffff) &&
+      words[entry + ENTRY.uid] === stat[STATX.uid] &&
+      words[entry + ENTRY.gid] === stat[STATX.gid] &&
+      words[entry + ENTRY.mtime] === stat[STATX.mtime] &&
+      words[entry + ENTRY.mtime + 1] === stat[STATX.mtime + 1] &&
+      words[entry + ENTRY.mtime + 2] === stat[STATX.mtime + 2] &&
+      words[entry + ENTRY.ctime] === stat[STATX.ctime] &&
+      words[entry + ENTRY.ctime + 1] === stat[STATX.ctime + 1] &&
+      words[entry + ENTRY.ctime + 2] === stat[STATX.ctime + 2] &&
+      words[entry + ENTRY.inode] === stat[STATX.inode] &&
+      words[entry + ENTRY.inode + 1] === stat[STATX.inode + 1] &&
+      words[entry + ENTRY.links] === stat[STATX.links] &&
+      ((mode & TYPE) === DIRECTORY ||
+        words[entry + ENTRY.size] === stat[STATX.size] &&
+          words[entry + ENTRY.size + 1] === stat[STATX.size + 1]);
+  }
+
+  /** Whether an entry is of the kind that the system says it is now. */
+  isSameKind(entry: number, stat: Uint32Array): boolean {
+    return (this.#words[entry] & TYPE) === (stat[STATX.mode] & TYPE);
+  }
+
+  /** An entry's flags, see {@linkcode ENTRY_FLAG}. */
+  entryFlags(entry: number): number {
+    return this.#words[entry] & ~0xffff;
+  }
+
+  /** Where the block of a directory begins, 0 if it has none. */
+  blockOf(entry: number): number {
+    const isDirectory = (this.#words[entry] & TYPE) === DIRECTORY;
+    return isDirectory ? this.#words[entry + ENTRY.size] : 0;
+  }
+
+  /** All entries, in the system's order. */
+  *entries(): Generator<number> {
+    for (let at = this.#at + HEAD.length; at < this.#end;) {
+      yield at;
+      at = this.#after(at);
+    }
+  }
+
+  get #end(): number {
+    return this.#at + this.#words[this.#at + HEAD.words];
+  }
+
+  #after(entry: number): number {
+    return entry + ENTRY.length + nameWords(this.#words[entry + ENTRY.name]);
+  }
+
+  #hasName(
+    entry: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    if (this.#words[entry + ENTRY.name] !== end - start) return false;
+    const known = this.#bytes;
+    for (let from = 4 * (entry + ENTRY.length), at = start; at < end;) {
+      if (known[from++] !== bytes[at++]) return false;
+    }
+    return true;
+  }
+
+  #indexNames(): Map<string, number> {
+    const names = new Map<string, number>();
+    for (const entry of this.entries()) {
+      const start = 4 * (entry + ENTRY.length);
+      const end = start + this.#words[entry + ENTRY.name];
+      names.set(latin1(this.#bytes, start, end), entry);
+    }
+    return names;
+  }
+}

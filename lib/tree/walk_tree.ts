@@ -1,0 +1,259 @@
+import * as fs from "node:fs";
+import { checkAborted } from "../bytes/abort.ts";
+import type { Skipped, WalkedEntry } from "./entry.ts";
+import { faultOf, fileError } from "./file.ts";
+import { type FolderVisitor, readFolder } from "./folder_reader.ts";
+import { IgnoreRules } from "./ignore_rules.ts";
+import { kindOf, lstat } from "./stat.ts";
+import { ENTRY_FLAG, FOLDER_FLAG } from "./state_layout.ts";
+import { type EntryState, StateWriter } from "./state_writer.ts";
+import type { FolderState, TreeState } from "./tree_state.ts";
+import type { Walker, WalkOptions } from "./walker.ts";
+
+/** How files and folders start that are being made and may be left behind. */
+export const STAGE_PREFIX = ".deltar-stage-";
+
+/** What a walk knows from before, and remembers for the next. */
+export interface WalkStates {
+  /** The state before: what is the same now is given as `known`. */
+  known?: TreeState;
+  /** Where the state now is written to. */
+  writer: StateWriter;
+  /** What changed at this time or later is doubtful, in nanoseconds. */
+  newest: bigint;
+}
+
+/** An entry of a folder, before rules. */
+interface Found {
+  name: string;
+  /** Where the writer has it. */
+  entry: number;
+  isKnown: boolean;
+  /** The block of a directory in the state before. */
+  before: number | undefined;
+}
+
+/** A folder whose entries are being given. */
+interface Level {
+  folder: string;
+  block: number;
+  rules: IgnoreRules;
+  found: Found[];
+  next: number;
+  /** The last name with a U+FFFD that is truly one. */
+  text?: string;
+}
+
+/**
+ * Walks a directory through its exclusion rules, a folder at a time.
+ *
+ * @param walker The directory.
+ * @param options Who is told of what.
+ * @param states What is known and remembered. By default nothing is.
+ */
+export function* walkTree(
+  walker: Walker,
+  options: WalkOptions,
+  states?: WalkStates,
+): Generator<WalkedEntry> {
+  const writer = states?.writer ?? new StateWriter();
+  const links = new Map<string, string>();
+  const skip: SkipHandler = (path, reason, detail) =>
+    options.onSkip?.({ path, reason, ...(detail && { detail }) });
+  const enter = (folder: string, above: IgnoreRules, before?: number) => {
+    checkAborted(options.signal);
+    const known = before === undefined ? undefined : states?.known;
+    return enterFolder(walker, folder, above, writer, known?.folder(before!));
+  };
+  const top = IgnoreRules.forRoot(walker.path, walker.options);
+  const levels: Level[] = [];
+  try {
+    levels.push(enter("", top, 0));
+  } catch (error) {
+    throw fileError(error, walker.path);
+  }
+  while (levels.length > 0) {
+    const level = levels.at(-1)!;
+    const at = level.next++;
+    if (at === level.found.length) {
+      levels.pop();
+      // Nobody asked to remember it.
+      if (states === undefined) writer.forget(level.block);
+      continue;
+    }
+    const { name, entry: place, isKnown, before } = level.found[at];
+    const path = level.folder === "" ? name : `${level.folder}/${name}`;
+    const leaveOut = (reason: Skipped["reason"], detail?: string) => {
+      writer.mark(place, ENTRY_FLAG.skipped);
+      skip(path, reason, detail);
+    };
+    if (name.startsWith(STAGE_PREFIX)) {
+      leaveOut("excluded", "deltar's own temporary file");
+      continue;
+    }
+    if (name.includes("\uFFFD")) {
+      // Two names may read alike, and only one of them can be this text.
+      if (name === level.text || !writer.isText(place, name)) {
+        leaveOut("name", "its name is not valid UTF-8");
+        continue;
+      }
+      level.text = name;
+    }
+    const state = writer.state(place);
+    if (state.mode === 0) {
+      skip(path, ...whyUnknown(`${walker.path}/${path}`));
+      continue;
+    }
+    const kind = kindOf(state.mode);
+    const rule = level.rules.match(path, kind === "directory");
+    if (rule !== undefined) leaveOut("excluded", rule);
+    else if (walker.apart.has(path)) leaveOut("excluded", "deltar writes here");
+    else if (kind === "special") {
+      leaveOut("special", "a socket, pipe or device");
+    } else {
+      const entry = toEntry(path, kind, state);
+      if (isKnown) entry.isKnown = true;
+      if (states && kind !== "directory" && isRacy(state, states.newest)) {
+        writer.mark(place, ENTRY_FLAG.doubtful);
+      }
+      if (kind === "symlink") {
+        try {
+          entry.target = readLink(`${walker.path}/${path}`, state.size);
+        } catch (error) {
+          writer.mark(place, ENTRY_FLAG.doubtful);
+          skip(path, ...faultOf(error));
+          continue;
+        }
+      } else if (kind === "file" && state.links > 1) {
+        nameLink(entry, `${state.device}:${state.inode}`, links);
+      }
+      writer.last = place;
+      yield entry;
+      if (kind !== "directory") continue;
+      try {
+        const below = enter(path, level.rules, before);
+        writer.link(place, below.block);
+        levels.push(below);
+      } catch (error) {
+        const [reason, detail] = asFault(error);
+        if (reason === "unreadable") {
+          writer.link(place, writer.block);
+          writer.markFolder(writer.block, FOLDER_FLAG.unreadable);
+        } else writer.mark(place, ENTRY_FLAG.doubtful);
+        skip(path, reason, detail);
+      }
+    }
+  }
+}
+
+type SkipHandler = (
+  path: string,
+  reason: Skipped["reason"],
+  detail?: string,
+) => void;
+
+function enterFolder(
+  walker: Walker,
+  folder: string,
+  above: IgnoreRules,
+  writer: StateWriter,
+  known: FolderState | undefined,
+): Level {
+  const place = folder === "" ? walker.path : `${walker.path}/${folder}`;
+  const found: Found[] = [];
+  const block = writer.begin();
+  const visit: FolderVisitor = (bytes, start, end, stat) => {
+    const entry = writer.add(bytes, start, end, stat);
+    const old = known?.find(bytes, start, end) ?? -1;
+    const isKnown = old >= 0 && stat !== undefined &&
+      known!.entryFlags(old) === 0 && known!.isSame(old, stat);
+    const before = old < 0 ? 0 : known!.blockOf(old);
+    found.push({
+      name: writer.name(entry),
+      entry,
+      isKnown,
+      before: before === 0 ? undefined : before,
+    });
+    return true;
+  };
+  readFolder(place, visit);
+  found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  const has = (name: string) => found.some((entry) => entry.name === name);
+  const rules = above.enter(walker.path, folder, has);
+  if (folder === "" || rules.isOwn) {
+    writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
+  }
+  return { folder, block, rules, found, next: 0 };
+}
+
+/** An abort is none of the folder's faults. */
+function asFault(error: unknown): ["vanished" | "unreadable", string] {
+  if ((error as { code?: string }).code === "aborted") throw error;
+  return faultOf(error);
+}
+
+/** Why the system does not tell what something is. */
+function whyUnknown(place: string): [Skipped["reason"], string] {
+  // A name with bytes that are no UTF-8 reads back as another name.
+  if (place.includes("\uFFFD")) return ["name", "its name is not valid UTF-8"];
+  try {
+    lstat(place);
+  } catch (error) {
+    return faultOf(error);
+  }
+  return ["vanished", "it came only now"];
+}
+
+function toEntry(
+  path: string,
+  kind: WalkedEntry["kind"],
+  state: EntryState,
+): WalkedEntry {
+  return {
+    path,
+    kind,
+    mode: state.mode & 0o7777,
+    mtime: state.mtime,
+    uid: state.uid,
+    gid: state.gid,
+    size: kind === "file" ? state.size : 0,
+    ctime: state.ctime,
+    inode: state.inode,
+  };
+}
+
+/** A further name of a file is a hard link to the first. */
+function nameLink(
+  entry: WalkedEntry,
+  key: string,
+  links: Map<string, string>,
+): void {
+  const first = links.get(key);
+  if (first === undefined) {
+    links.set(key, entry.path);
+    return;
+  }
+  entry.kind = "hardlink";
+  entry.target = first;
+  entry.size = 0;
+}
+
+/**
+ * Whether a file may change with no change of its state. A time far ahead was
+ * set by somebody, and does not stay when the file changes.
+ */
+function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
+  return ctime >= newest || mtime >= newest && mtime < newest + DAY;
+}
+
+const DAY = 86_400_000_000_000n;
+
+/** A symlink's text, of `size` bytes; other than UTF-8 can be in no index. */
+function readLink(place: string, size: number): string {
+  const target = fs.readlinkSync(place);
+  if (
+    target.includes("\uFFFD") &&
+    new TextEncoder().encode(target).length !== size
+  ) throw new Error("its target is not valid UTF-8");
+  return target;
+}
