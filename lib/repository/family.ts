@@ -1,11 +1,10 @@
 import type { Storage } from "../storage/storage.ts";
-import { readLayer } from "./read_layer.ts";
+import { type ReadLayer, readLayer } from "./read_layer.ts";
 import type {
   LayerRecord,
   ObjectRecord,
   SnapshotRecord,
 } from "./snapshot_record.ts";
-import type { ReadLayer } from "./tree.ts";
 import type { TreeEntry } from "./tree_layer.ts";
 
 /** What tells a layer from all others. */

@@ -1,9 +1,9 @@
 import { checkAborted } from "../bytes/abort.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
-import { readLayer } from "./read_layer.ts";
+import { LayerReader } from "./layer_reader.ts";
 import type { LayerRecord, SnapshotRecord } from "./snapshot_record.ts";
-import type { TreeEntry } from "./tree_layer.ts";
+import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 
 /** A version of a path: what it was from one snapshot on. */
 export interface PathVersion {
@@ -24,9 +24,6 @@ export interface HistoryOptions {
   onDamage?: DamageHandler;
 }
 
-/** What a layer says of a path: an entry, that it is gone, or nothing. */
-type Word = { entry: TreeEntry | undefined } | undefined;
-
 /**
  * The versions of a path, the newest first. Each layer is read once, however
  * many snapshots stand on it.
@@ -41,16 +38,17 @@ export async function historyOf(
   path: string,
   { signal, onDamage }: HistoryOptions,
 ): Promise<PathVersion[]> {
-  const words = new Map<string, Promise<Word>>();
-  const ask = (layer: LayerRecord): Promise<Word> => {
-    const word = words.get(layer.name) ?? wordOf(storage, layer, path);
+  const words = new Map<string, Promise<LayerLine | undefined>>();
+  const ask = (layer: LayerRecord): Promise<LayerLine | undefined> => {
+    const word = words.get(layer.name) ??
+      new LayerReader(storage, layer).find(path, signal);
     words.set(layer.name, word);
     return word;
   };
   const versions: PathVersion[] = [];
   for (const record of records) {
     checkAborted(signal);
-    let word: Word;
+    let word: LayerLine | undefined;
     try {
       for (const layer of record.layers.toReversed()) {
         word = await ask(layer);
@@ -61,22 +59,12 @@ export async function historyOf(
       onDamage(error);
       continue;
     }
-    const entry = word?.entry;
+    const entry = word?.kind === "gone" ? undefined : word;
     if (identity(entry) !== identity(versions.at(-1)?.entry)) {
       versions.push({ record, entry });
     }
   }
   return versions.reverse();
-}
-
-async function wordOf(
-  storage: Storage,
-  record: LayerRecord,
-  path: string,
-): Promise<Word> {
-  const { entries, gone } = (await readLayer(storage, record)).layer;
-  const entry = entries.find((entry) => entry.path === path);
-  return entry !== undefined || gone.includes(path) ? { entry } : undefined;
 }
 
 /** What makes a version another one; times and modes do not. */

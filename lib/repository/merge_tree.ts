@@ -1,42 +1,40 @@
 import type { DataPacker } from "../archive/data_packer.ts";
 import { type DiffIndex, pathOf } from "../tree/diff_index.ts";
-import type { DirIndex, IndexEntry } from "../tree/dir_index.ts";
+import type { HashedEntry } from "../tree/entry_line.ts";
 import type { RepositoryReader } from "./repository_reader.ts";
 import type { Tree } from "./tree.ts";
 import type { StoredPiece, TreeEntry } from "./tree_layer.ts";
 
-/** The new tree: what changed with its new content, the rest as it was. */
-export function mergeTree(
-  index: DirIndex,
+/**
+ * What changed of a tree: entries with their content, `undefined` for what is
+ * gone.
+ */
+export function changedEntries(
   diff: DiffIndex,
   parent: Tree,
   packer: DataPacker,
   reader: RepositoryReader,
-): Map<string, TreeEntry> {
-  const changes = new Map(
-    diff.changes.map((change) => [pathOf(change), change]),
-  );
-  const tree = new Map<string, TreeEntry>();
-  for (const { signature: _, ...entry } of index.entries) {
-    const change = changes.get(entry.path);
-    const before = parent.byPath.get(entry.path);
-    if (change === undefined) tree.set(entry.path, before!);
-    else if (entry.kind !== "file") tree.set(entry.path, entry);
-    else {
-      const from = "from" in change && change.from !== undefined
-        ? parent.byPath.get(change.from)
-        : before;
-      tree.set(entry.path, {
-        ...entry,
-        ...contentFor(entry, from, before, packer, reader),
-      });
+): Map<string, TreeEntry | undefined> {
+  const changed = new Map<string, TreeEntry | undefined>();
+  for (const change of diff.changes) {
+    const path = pathOf(change);
+    const entry = change.change === "deleted" ? undefined : change.entry;
+    if (entry?.kind !== "file") {
+      changed.set(path, entry);
+      continue;
     }
+    const before = parent.byPath.get(path);
+    const from = "from" in change && change.from !== undefined
+      ? parent.byPath.get(change.from)
+      : before;
+    const content = contentFor(entry, from, before, packer, reader);
+    changed.set(path, { ...entry, ...content });
   }
-  return tree;
+  return changed;
 }
 
 function contentFor(
-  entry: IndexEntry,
+  entry: HashedEntry,
   from: TreeEntry | undefined,
   before: TreeEntry | undefined,
   packer: DataPacker,

@@ -6,6 +6,7 @@
 export type { DamageHandler } from "./damage.ts";
 export type { Damage, DamageKind, HarmedFile } from "./findings.ts";
 export type { HistoryOptions, PathVersion } from "./history.ts";
+export type { ReadLayerOptions } from "./layer_reader.ts";
 export type { ReadRecord } from "./read_record.ts";
 export { Repository } from "./repository.ts";
 export type {
@@ -14,12 +15,13 @@ export type {
   RestoreResult,
 } from "./restore.ts";
 export type {
+  LayerFrame,
   LayerRecord,
   ObjectRecord,
   SnapshotCounts,
   SnapshotRecord,
 } from "./snapshot_record.ts";
 export type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
-export { type ReadLayer, Tree } from "./tree.ts";
-export type { StoredPiece, TreeEntry, TreeLayer } from "./tree_layer.ts";
+export { Tree, type TreeFields } from "./tree.ts";
+export type { StoredPiece, TreeEntry } from "./tree_layer.ts";
 export type { VerifyOptions, VerifyProgress, VerifyResult } from "./verify.ts";

@@ -1,18 +1,31 @@
-import { DeltarError } from "../bytes/errors.ts";
-import { toHex } from "../bytes/hex.ts";
-import { sha256 } from "../bytes/sha256.ts";
-import { collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
-import { codecOf } from "./content.ts";
-import type { LayerRecord } from "./snapshot_record.ts";
-import type { ReadLayer } from "./tree.ts";
-import { decodeLayer } from "./tree_layer.ts";
+import type { Skipped } from "../tree/entry.ts";
+import { LayerReader } from "./layer_reader.ts";
+import type { LayerRecord, ObjectRecord } from "./snapshot_record.ts";
+import type { TreeEntry } from "./tree_layer.ts";
 
-/** A layer of more bytes than this, decompressed, is no layer of ours. */
-const MOST_LAYER = 2 ** 31;
+/** What a layer says: entries, what is gone, what was skipped, and objects. */
+export interface TreeLayer {
+  /** Entries that are new or changed, in path order. */
+  entries: TreeEntry[];
+  /** Paths that are gone, in path order. */
+  gone: string[];
+  /** The volumes that the entries need and earlier layers do not name. */
+  objects: ObjectRecord[];
+  /** All that this snapshot left out, and why. */
+  skipped: Skipped[];
+}
+
+/** A layer that has been read, and its record. */
+export interface ReadLayer {
+  /** How the commit record names it. */
+  record: LayerRecord;
+  /** What it says. */
+  layer: TreeLayer;
+}
 
 /**
- * Reads a layer of a snapshot's tree.
+ * Reads a layer of a snapshot's tree as a whole.
  *
  * @param storage Where it lies.
  * @param record How the commit record names it.
@@ -23,14 +36,14 @@ export async function readLayer(
   storage: Storage,
   record: LayerRecord,
 ): Promise<ReadLayer> {
-  const { name } = record;
-  const packed = await collect(storage.get(name));
-  if (toHex(sha256(packed)) !== record.sha256) {
-    throw new DeltarError("corrupt", "its SHA-256 is not the recorded one", {
-      object: name,
-    });
+  const layer: TreeLayer = { entries: [], gone: [], objects: [], skipped: [] };
+  for await (const part of new LayerReader(storage, record).parts()) {
+    for (const line of part.lines) {
+      if (line.kind === "gone") layer.gone.push(line.path);
+      else layer.entries.push(line);
+    }
+    for (const object of part.objects) layer.objects.push(object);
+    for (const skipped of part.skipped) layer.skipped.push(skipped);
   }
-  const plain = await codecOf(name)
-    .decompressBlock(packed, MOST_LAYER, { object: name });
-  return { record, layer: decodeLayer(plain, name) };
+  return { record, layer };
 }

@@ -8,7 +8,7 @@ import { checkedStream, ContentReader } from "./content.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
 import { idOfRecord, SETTINGS, SNAPSHOTS } from "./layout.ts";
-import { readLayer } from "./read_layer.ts";
+import type { ReadLayerOptions } from "./layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
   type RestoreOptions,
@@ -23,7 +23,9 @@ import {
   type SnapshotResult,
   takeSnapshot,
 } from "./take_snapshot.ts";
-import { Tree } from "./tree.ts";
+import type { Tree } from "./tree.ts";
+import type { TreeEntry } from "./tree_layer.ts";
+import { findEntry, readTree, streamEntries } from "./tree_reader.ts";
 import {
   type VerifyOptions,
   verifyRepository,
@@ -188,10 +190,37 @@ export class Repository {
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
   async tree(record: SnapshotRecord): Promise<Tree> {
-    const layers = await Promise.all(
-      record.layers.map((layer) => readLayer(this.storage, layer)),
-    );
-    return new Tree(layers, record.root);
+    return await readTree(this.storage, record);
+  }
+
+  /**
+   * The entry of a path in a snapshot, for which little of its tree is read.
+   *
+   * @param record The snapshot.
+   * @param path The path below the root, `/`-separated.
+   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   */
+  lookup(
+    record: SnapshotRecord,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<TreeEntry | undefined> {
+    return findEntry(this.storage, record.layers, path, signal);
+  }
+
+  /**
+   * The entries of a snapshot in path order, some at a time, in bounded memory.
+   *
+   * @param record The snapshot.
+   * @param options With `within`, only what is in that folder, itself
+   * included, or that file; little more of the tree is read.
+   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   */
+  entries(
+    record: SnapshotRecord,
+    options: ReadLayerOptions = {},
+  ): AsyncGenerator<TreeEntry[]> {
+    return streamEntries(this.storage, record.layers, options);
   }
 
   /**
@@ -221,10 +250,10 @@ export class Repository {
     path: string,
     signal?: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>> {
-    checkPath(path);
-    const tree = await this.tree(record);
-    let entry = tree.byPath.get(path);
-    if (entry?.kind === "hardlink") entry = tree.byPath.get(entry.target!);
+    let entry = await this.lookup(record, path, signal);
+    if (entry?.kind === "hardlink") {
+      entry = await this.lookup(record, entry.target!, signal);
+    }
     if (entry?.kind !== "file") {
       const what = entry === undefined ? "no such file" : `a ${entry.kind}`;
       throw new DeltarError("not-found", `it is ${what} in this snapshot`, {

@@ -1,7 +1,12 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { isName } from "../storage/names.ts";
 import type { Metadata } from "../tree/entry.ts";
-import { decodeMetadata, encodeMetadata, isCount } from "../tree/entry_line.ts";
+import {
+  checkOrder,
+  decodeMetadata,
+  encodeMetadata,
+  isCount,
+} from "../tree/entry_line.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
 
 /** A stored object as the records that need it name it. */
@@ -14,10 +19,27 @@ export interface ObjectRecord {
   sha256: string;
 }
 
+/** A run of a layer's lines, compressed by itself. */
+export interface LayerFrame {
+  /** Its length in bytes; the first begins the object, each follows another. */
+  length: number;
+  /** The SHA-256 of its bytes, in hexadecimal. */
+  sha256: string;
+  /**
+   * Not behind its first path, and behind all paths of the frames before;
+   * absent if it has none.
+   */
+  first?: string;
+}
+
 /** A layer of a snapshot's tree. */
 export interface LayerRecord extends ObjectRecord {
   /** How many entries and tombstones it has. */
   entries: number;
+  /** What it is made of. */
+  frames: LayerFrame[];
+  /** A filter of its paths in base64, if they are few. */
+  filter?: string;
 }
 
 /** What a snapshot found and did, in numbers. */
@@ -144,13 +166,36 @@ export function decodeRecord(
 }
 
 /** Reads how a record names a layer. */
-export function decodeLayerRecord(layer: Line, object: string): LayerRecord {
-  if (!isCount(layer?.entries)) {
-    throw new DeltarError("corrupt", "a record with a layer that is none", {
+export function decodeLayerRecord(line: Line, object: string): LayerRecord {
+  const fail = () =>
+    new DeltarError("corrupt", "a record with a layer that is none", {
       object,
     });
+  const { entries, frames, filter } = line ?? {};
+  if (!isCount(entries) || !Array.isArray(frames)) throw fail();
+  if (filter !== undefined && typeof filter !== "string") throw fail();
+  const layer = { ...decodeObject(line, object, 0), entries };
+  let size = 0;
+  let last: string | undefined;
+  for (const frame of frames as (Line | null)[]) {
+    const { length, sha256, first } = frame ?? {};
+    if (!isCount(length) || !isSum(sha256)) throw fail();
+    size += length;
+    if (first === undefined) continue;
+    if (typeof first !== "string") throw fail();
+    checkOrder(last, first, object, 0);
+    last = first;
   }
-  return { ...decodeObject(layer, object, 0), entries: layer.entries };
+  if (size !== layer.size) throw fail();
+  return {
+    ...layer,
+    frames: (frames as LayerFrame[]).map(({ length, sha256, first }) => ({
+      length,
+      sha256,
+      ...(first !== undefined && { first }),
+    })),
+    ...(filter !== undefined && { filter }),
+  };
 }
 
 /** Reads the name, size and sum of an object. */
@@ -161,8 +206,7 @@ export function decodeObject(
 ): ObjectRecord {
   const { name, size, sha256 } = line;
   if (
-    !isName(name) || !isCount(size) || typeof sha256 !== "string" ||
-    !/^[0-9a-f]{64}$/.test(sha256)
+    !isName(name) || !isCount(size) || !isSum(sha256)
   ) {
     throw new DeltarError("corrupt", "an object with no name, size or sha256", {
       object,
@@ -170,4 +214,8 @@ export function decodeObject(
     });
   }
   return { name, size, sha256 };
+}
+
+function isSum(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
 }

@@ -1,8 +1,6 @@
 import { DataPacker } from "../archive/data_packer.ts";
 import { VolumeWriter } from "../archive/volume_writer.ts";
-import { toHex } from "../bytes/hex.ts";
-import { sha256 } from "../bytes/sha256.ts";
-import { DiffIndex, pathOf } from "../tree/diff_index.ts";
+import { DiffIndex } from "../tree/diff_index.ts";
 import { DirIndex } from "../tree/dir_index.ts";
 import type { Skipped } from "../tree/entry.ts";
 import { type IndexProgress, indexTree } from "../tree/index_tree.ts";
@@ -12,7 +10,7 @@ import { basisFrom } from "./basis.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
 import { layerName, newId, volumeName } from "./layout.ts";
-import { mergeTree } from "./merge_tree.ts";
+import { changedEntries } from "./merge_tree.ts";
 import type { ReadRecord } from "./read_record.ts";
 import type { Repository } from "./repository.ts";
 import { RepositoryReader } from "./repository_reader.ts";
@@ -20,8 +18,8 @@ import { checkParent, Run } from "./running.ts";
 import { countSnapshot } from "./snapshot_counts.ts";
 import { encodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
 import { StateCache } from "./state_cache.ts";
-import { neededObjects, planLayer, Tree } from "./tree.ts";
-import { encodeLayer } from "./tree_layer.ts";
+import { Tree } from "./tree.ts";
+import { writeTree } from "./write_tree.ts";
 
 /** How to take a snapshot. */
 export interface SnapshotOptions {
@@ -124,26 +122,18 @@ export async function takeSnapshot(
       return { record: last.record, isNew: false, diff, skipped };
     }
     const objects = [...await volumes.close(), ...await signatures.close()];
-    const tree = mergeTree(index, diff, parent, packer, reader);
-    const { kept, paths } = planLayer(tree, diff.changes.map(pathOf), parent);
-    const layer = {
-      entries: paths.flatMap((path) => tree.get(path) ?? []),
-      gone: kept.length === 0 ? [] : paths.filter((path) => !tree.has(path)),
-      objects: neededObjects(tree, kept.length === 0, paths, [
-        ...parent.objects.values(),
-        ...objects,
-      ]),
-      skipped: [...skipped],
-    };
-    const packed = await codec.compress(encodeLayer(layer));
-    const layerRecord = {
-      name: layerName(id, codec.name),
-      size: packed.length,
-      sha256: toHex(sha256(packed)),
-      entries: paths.length,
-    };
-    await storage.put(layerRecord.name, packed, { ifAbsent: true });
-    const stored = objects.reduce((sum, { size }) => sum + size, packed.length);
+    const written = await writeTree(storage, layerName(id, codec.name), codec, {
+      layers: parent.layers,
+      skippedBefore: parent.skipped,
+      changed: changedEntries(diff, parent, packer, reader),
+      size: index.entries.length,
+      objects,
+      skipped,
+    }, options.signal);
+    const stored = objects.reduce(
+      (sum, { size }) => sum + size,
+      written.stored,
+    );
     const record: SnapshotRecord = {
       id,
       time: now,
@@ -152,7 +142,7 @@ export async function takeSnapshot(
       root: index.root,
       ...(options.label !== undefined && { label: options.label }),
       ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
-      layers: [...kept.map(({ record }) => record), layerRecord],
+      layers: written.layers,
       counts: countSnapshot(index, diff, stored),
     };
     const bytes = encodeRecord(record);

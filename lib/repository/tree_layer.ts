@@ -8,9 +8,9 @@ import {
   type HashedEntry,
   isCount,
 } from "../tree/entry_line.ts";
-import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
+import { checkOpening, type Line, splitLines } from "../tree/lines.ts";
 import { checkPath } from "../tree/path.ts";
-import { decodeSkipped, encodeSkipped } from "../tree/skipped_line.ts";
+import { decodeSkipped } from "../tree/skipped_line.ts";
 import { isName } from "../storage/names.ts";
 import { decodeObject, type ObjectRecord } from "./snapshot_record.ts";
 
@@ -34,66 +34,89 @@ export interface TreeEntry extends HashedEntry {
   signature?: StoredPiece;
 }
 
-/** What a layer says: entries, what is gone, what was skipped, and objects. */
-export interface TreeLayer {
-  /** Entries that are new or changed, in path order. */
-  entries: TreeEntry[];
-  /** Paths that are gone, in path order. */
-  gone: string[];
-  /** The volumes that the entries need and earlier layers do not name. */
+/** A line of a layer that says that an entry of a layer below is no more. */
+export interface Tombstone {
+  /** The path that is gone. */
+  path: string;
+  /** Tells it from an entry. */
+  kind: "gone";
+}
+
+/** What a layer says of a path. */
+export type LayerLine = TreeEntry | Tombstone;
+
+/** The lines of a frame of a layer. */
+export interface LayerPart {
+  /** Entries and tombstones, in path order. */
+  lines: LayerLine[];
+  /** Volumes that the layer's entries need and no layer below names. */
   objects: ObjectRecord[];
-  /** All that this snapshot left out, and why. */
+  /** What the snapshot left out, and why. */
   skipped: Skipped[];
 }
 
-const FORMAT = "deltar-tree";
-const VERSION = 1;
+/** The name of the format. */
+export const LAYER_FORMAT = "deltar-tree";
+/** The version of the format. */
+export const LAYER_VERSION = 1;
 
-/** A layer as the bytes of its object, before compression. */
-export function encodeLayer(layer: TreeLayer): Uint8Array {
-  return encodeLines(FORMAT, VERSION, {}, layerLines(layer));
-}
-
-function* layerLines(layer: TreeLayer): Generator<Line> {
-  for (const { name, size, sha256 } of layer.objects) {
-    yield { object: { name, size, sha256 } };
-  }
-  for (const entry of layer.entries) {
-    const line = encodeEntry(entry);
-    if (entry.content) line.content = entry.content.map(encodePiece);
-    if (entry.signature) line.signature = encodePiece(entry.signature);
-    yield line;
-  }
-  for (const path of layer.gone) yield { gone: path };
-  yield* layer.skipped.map(encodeSkipped);
+/** An entry or tombstone as a line of JSON. */
+export function encodeLayerLine(entry: LayerLine): Line {
+  if (entry.kind === "gone") return { gone: entry.path };
+  const line = encodeEntry(entry);
+  if (entry.content) line.content = entry.content.map(encodePiece);
+  if (entry.signature) line.signature = encodePiece(entry.signature);
+  return line;
 }
 
 /**
- * Reads a layer; nothing in it is believed.
+ * Reads whole lines of a layer; nothing in them is believed.
  *
- * @param bytes The object's bytes, decompressed.
- * @param object The object's name, for errors.
- * @throws {DeltarError} `corrupt`, `truncated`, `unsafe` or `unsupported`.
+ * @param bytes The lines.
+ * @param object The layer's name, for errors.
+ * @param isFirst Whether the layer begins with them.
+ * @throws {DeltarError} `corrupt`, `unsafe` or `unsupported`; its offset counts
+ * from the first of these lines.
  */
-export function decodeLayer(bytes: Uint8Array, object: string): TreeLayer {
-  const layer: TreeLayer = { entries: [], gone: [], objects: [], skipped: [] };
-  const { lines } = decodeLines(bytes, FORMAT, VERSION, object);
-  for (const [line, offset] of lines) {
-    if (line.object !== undefined) {
-      layer.objects.push(decodeObject(line.object as Line, object, offset));
-    } else if (typeof line.gone === "string") {
-      checkPath(line.gone, object);
-      checkOrder(layer.gone.at(-1), line.gone, object, offset);
-      layer.gone.push(line.gone);
+export function decodeLayerPart(
+  bytes: Uint8Array,
+  object: string,
+  isFirst: boolean,
+): LayerPart {
+  const part: LayerPart = { lines: [], objects: [], skipped: [] };
+  let opening = isFirst;
+  for (const [line, offset] of splitLines(bytes, object)) {
+    if (opening) {
+      checkOpening(line, LAYER_FORMAT, LAYER_VERSION, object);
+      opening = false;
+    } else if (line.object !== undefined) {
+      part.objects.push(decodeObject(line.object as Line, object, offset));
     } else if (line.skipped !== undefined) {
-      layer.skipped.push(decodeSkipped(line, object, offset));
-    } else {
-      const entry = decodeTreeEntry(line, object, offset);
-      checkOrder(layer.entries.at(-1)?.path, entry.path, object, offset);
-      layer.entries.push(entry);
+      part.skipped.push(decodeSkipped(line, object, offset));
+    } else if (line.path !== undefined || line.gone !== undefined) {
+      const entry = decodeLayerLine(line, object, offset);
+      checkOrder(part.lines.at(-1)?.path, entry.path, object, offset);
+      part.lines.push(entry);
+    } else if (line.sha256 === undefined) {
+      throw new DeltarError("corrupt", "a line that says nothing", {
+        object,
+        offset,
+      });
     }
   }
-  return layer;
+  return part;
+}
+
+function decodeLayerLine(
+  line: Line,
+  object: string,
+  offset: number,
+): LayerLine {
+  if (typeof line.gone !== "string") {
+    return decodeTreeEntry(line, object, offset);
+  }
+  checkPath(line.gone, object);
+  return { path: line.gone, kind: "gone" };
 }
 
 function decodeTreeEntry(

@@ -5,7 +5,11 @@ import type { Storage, StoredObject } from "../storage/storage.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
 import { recordName, SETTINGS } from "./layout.ts";
-import type { ObjectRecord, SnapshotRecord } from "./snapshot_record.ts";
+import type {
+  LayerRecord,
+  ObjectRecord,
+  SnapshotRecord,
+} from "./snapshot_record.ts";
 import { allPieces, FileCheck, referenceFault } from "./verify_files.ts";
 import { kindOf, ObjectCheck } from "./verify_objects.ts";
 import { messageOf, verifyRecords, verifySettings } from "./verify_records.ts";
@@ -125,11 +129,11 @@ class Verification {
     check: ObjectCheck,
   ): Promise<number> {
     const { signal } = this.#options;
-    const layers = new Set<string>();
+    const layers = new Map<string, LayerRecord>();
     for (const { layers: all } of snapshots) {
-      for (const { name } of all) layers.add(name);
+      for (const layer of all) layers.set(layer.name, layer);
     }
-    for (const name of layers) this.#needed.add(name);
+    for (const name of layers.keys()) this.#needed.add(name);
     const family = await Family.read(
       this.#storage,
       snapshots,
@@ -139,6 +143,7 @@ class Verification {
         this.#findings.lose(damage, harmed.map(({ id }) => id));
       },
     );
+    for (const layer of layers.values()) check.checkSize(layer, "layer");
     const known = family.objects();
     const needed = new Map<string, ObjectRecord>();
     const links: VisibleEntry[] = [];

@@ -45,6 +45,12 @@ export class ObjectCheck {
     return !this.#sizes.has(name);
   }
 
+  /** Looks at an object's size alone: what it should hold is read elsewhere. */
+  checkSize(object: ObjectRecord, kind: DamageKind): void {
+    const fault = this.#sizeFault(object);
+    if (fault !== undefined) this.#findings.object(object.name, kind, fault);
+  }
+
   /** Looks at objects that were not looked at before. */
   async check(
     objects: Iterable<ObjectRecord>,

@@ -28,7 +28,7 @@ export function encodeLines(
 ): Uint8Array {
   const sum = createSha256();
   const parts: Uint8Array[] = [];
-  let text = JSON.stringify({ format, version, ...header }) + "\n";
+  let text = openingLine(format, version, header);
   const flush = () => {
     const bytes = encoder.encode(text);
     sum.update(bytes);
@@ -40,8 +40,22 @@ export function encodeLines(
     if (text.length > 1 << 16) flush();
   }
   flush();
-  parts.push(encoder.encode(`{"sha256":"${toHex(sum.digest())}"}\n`));
+  parts.push(encoder.encode(closingLine(sum.digest())));
   return concat(parts);
+}
+
+/** The first line of a listing. */
+export function openingLine(
+  format: string,
+  version: number,
+  header: Line,
+): string {
+  return JSON.stringify({ format, version, ...header }) + "\n";
+}
+
+/** The last line of a listing, of the SHA-256 of all bytes before it. */
+export function closingLine(sum: Uint8Array): string {
+  return `{"sha256":"${toHex(sum)}"}\n`;
 }
 
 /** What `decodeLines` found. */
@@ -75,20 +89,10 @@ export function decodeLines(
     });
   }
   const header = parse(bytes, 0, end, object);
-  if (header.format !== format) {
-    throw new DeltarError("corrupt", `this is not a ${format}`, { object });
-  }
-  if (!Number.isInteger(header.version) || Number(header.version) > version) {
-    throw new DeltarError(
-      "unsupported",
-      `${format} of version ${header.version}, and this deltar reads up to ` +
-        `${version}; use a newer one`,
-      { object },
-    );
-  }
+  checkOpening(header, format, version, object);
   const last = bytes.lastIndexOf(NEWLINE, bytes.length - 2) + 1;
   const close = bytes.subarray(last);
-  const expected = `{"sha256":"${toHex(sha256(bytes.subarray(0, last)))}"}\n`;
+  const expected = closingLine(sha256(bytes.subarray(0, last)));
   if (last <= end || bytes[bytes.length - 1] !== NEWLINE) {
     throw new DeltarError("truncated", "its last line is missing", {
       object,
@@ -106,6 +110,47 @@ export function decodeLines(
     );
   }
   return { header, lines: between(bytes, end + 1, last, object) };
+}
+
+/**
+ * Refuses a first line of another format, or of a newer version.
+ *
+ * @throws {DeltarError} `corrupt` or `unsupported`.
+ */
+export function checkOpening(
+  header: Line,
+  format: string,
+  version: number,
+  object: string,
+): void {
+  if (header.format !== format) {
+    throw new DeltarError("corrupt", `this is not a ${format}`, { object });
+  }
+  if (!Number.isInteger(header.version) || Number(header.version) > version) {
+    throw new DeltarError(
+      "unsupported",
+      `${format} of version ${header.version}, and this deltar reads up to ` +
+        `${version}; use a newer one`,
+      { object },
+    );
+  }
+}
+
+/**
+ * The lines of a part of a listing, which may be any whole lines of it.
+ *
+ * @param bytes Whole lines.
+ * @param object The object's name, for errors.
+ * @throws {DeltarError} `corrupt` if they are no lines of JSON objects.
+ */
+export function splitLines(
+  bytes: Uint8Array,
+  object: string,
+): Generator<[line: Line, offset: number]> {
+  if (bytes[bytes.length - 1] !== NEWLINE) {
+    throw new DeltarError("corrupt", "it does not end with a line", { object });
+  }
+  return between(bytes, 0, bytes.length, object);
 }
 
 function* between(

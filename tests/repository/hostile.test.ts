@@ -135,6 +135,12 @@ async function forge(
       ...layer,
       size: bytes.length,
       sha256: toHex(sha256(bytes)),
+      entries: changed.filter((line) => line.path ?? line.gone).length,
+      frames: [{
+        length: bytes.length,
+        sha256: toHex(sha256(bytes)),
+        first: "",
+      }],
     }],
   };
   await storage.put(`snapshots/${first.id}.json`, encodeRecord(record));
@@ -268,6 +274,7 @@ test("hostile records are refused", async () => {
     );
     const { format: _, version: __, ...good } = header;
     const layer = (good.layers as Line[])[0];
+    const [frame] = layer.frames as Line[];
     const cases: Line[] = [
       { id: "20200101T000000Z-000000" },
       { id: 5 },
@@ -285,6 +292,13 @@ test("hostile records are refused", async () => {
       { layers: [{ ...layer, name: "../x" }] },
       { layers: [{ ...layer, sha256: "x" }] },
       { layers: [{ ...layer, entries: -1 }] },
+      { layers: [{ ...layer, frames: undefined }] },
+      { layers: [{ ...layer, frames: [] }] },
+      { layers: [{ ...layer, frames: [null] }] },
+      { layers: [{ ...layer, frames: [{ ...frame, length: 1 }] }] },
+      { layers: [{ ...layer, frames: [{ ...frame, sha256: "x" }] }] },
+      { layers: [{ ...layer, frames: [{ ...frame, first: 5 }] }] },
+      { layers: [{ ...layer, filter: 5 }] },
       { counts: undefined },
       { counts: { ...good.counts as Line, files: "many" } },
     ];

@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { codecFor } from "../../lib/archive/codec.ts";
+import { collect } from "../../lib/bytes/source.ts";
+import { PathFilter } from "../../lib/repository/path_filter.ts";
+import type { LayerRecord } from "../../lib/repository/snapshot_record.ts";
+import type { TreeEntry } from "../../lib/repository/tree_layer.ts";
+import { findEntry, streamEntries } from "../../lib/repository/tree_reader.ts";
+import { writeTree } from "../../lib/repository/write_tree.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { GetOptions } from "../../lib/storage/storage.ts";
+import { decodeLines } from "../../lib/tree/lines.ts";
+import { comparePaths, isWithin } from "../../lib/tree/path.ts";
+import { noise } from "../support/noise.ts";
+
+const codec = codecFor("gzip");
+
+/** Numbers from 0 up to 1, the same for the same seed. */
+function random(seed: number): () => number {
+  const bytes = noise(1 << 14, seed);
+  let at = 0;
+  return () => {
+    at = (at + 2) % bytes.length;
+    return (bytes[at] + bytes[at + 1] * 256) / 65536;
+  };
+}
+
+/** Counts what is read. */
+class Counting extends MemoryStorage {
+  bytes = 0;
+  gets = 0;
+
+  override async *get(
+    name: string,
+    options?: GetOptions,
+  ): AsyncGenerator<Uint8Array> {
+    this.gets++;
+    for await (const part of super.get(name, options)) {
+      this.bytes += part.length;
+      yield part;
+    }
+  }
+}
+
+function directory(path: string, mode = 0o755): TreeEntry {
+  return { path, kind: "directory", mode, mtime: 1n, uid: 0, gid: 0, size: 0 };
+}
+
+/** Paths of many shapes: folders, names that sort around `/`, astral ones. */
+function somePaths(count: number): string[] {
+  const paths = new Set<string>();
+  for (let at = 0; paths.size < count; at++) {
+    const folder = `folder ${at % 37}`;
+    paths.add(folder).add(`${folder}!`).add(`${folder}/sub`)
+      .add(`${folder}/sub/\u{1f4c1} file ${at}`)
+      .add(`\u{1f4c1}${String.fromCodePoint(0x1f000 + at)}`)
+      .add(`${folder}/${"long ".repeat(20)}${at}`);
+  }
+  return [...paths];
+}
+
+/** Some snapshots of a tree that changes, each with its layers. */
+async function makeSnapshots(storage: MemoryStorage, rounds: number) {
+  const chance = random(7);
+  const paths = somePaths(6000);
+  const tree = new Map(paths.map((path) => [path, directory(path)]));
+  let changed = new Map<string, TreeEntry | undefined>(tree);
+  let layers: LayerRecord[] = [];
+  const snapshots = [];
+  for (let round = 0; round < rounds; round++) {
+    ({ layers } = await writeTree(storage, `trees/${round}.gz`, codec, {
+      layers,
+      skippedBefore: [],
+      changed,
+      size: tree.size,
+      objects: [],
+      skipped: [],
+    }));
+    snapshots.push({ layers, tree: new Map(tree) });
+    changed = new Map();
+    for (let edit = 0; edit < 40; edit++) {
+      const path = paths[Math.floor(chance() * paths.length)];
+      const entry = chance() < 0.5 ? undefined : directory(path, 0o700 + round);
+      changed.set(path, entry);
+      if (entry === undefined) tree.delete(path);
+      else tree.set(path, entry);
+    }
+  }
+  return snapshots;
+}
+
+const inOrder = (tree: Map<string, TreeEntry>) =>
+  [...tree.values()].sort((one, other) => comparePaths(one.path, other.path));
+
+test("a tree reads as it was: whole, by folders and by paths", async () => {
+  const storage = new MemoryStorage();
+  const snapshots = await makeSnapshots(storage, 12);
+  for (const { layers, tree } of snapshots) {
+    const found = await Array.fromAsync(streamEntries(storage, layers));
+    assert.deepEqual(found.flat(), inOrder(tree));
+  }
+  const { layers, tree } = snapshots.at(-1)!;
+  assert.ok(layers[0].frames.length > 2, "the full layer is cut");
+  for (const within of ["folder 3", "folder 3/sub", "folder 36!", "none"]) {
+    const found = await Array.fromAsync(
+      streamEntries(storage, layers, { within }),
+    );
+    const wanted = inOrder(tree).filter(({ path }) => isWithin(path, within));
+    assert.deepEqual(found.flat(), wanted, within);
+  }
+  for (const path of somePaths(6000).filter((_, at) => at % 50 === 0)) {
+    const found = await findEntry(storage, layers, path);
+    assert.deepEqual(found, tree.get(path), path);
+    assert.equal(await findEntry(storage, layers, `${path}.`), undefined);
+  }
+});
+
+test("looking up a path reads a frame of the layers that may have it", async () => {
+  const storage = new Counting();
+  const { layers } = (await makeSnapshots(storage, 2))[1];
+  const changed = new Set(
+    (await Array.fromAsync(streamEntries(storage, layers.slice(1))))
+      .flat().map(({ path }) => path),
+  );
+  const same = somePaths(6000).filter((path) => !changed.has(path));
+  storage.gets = storage.bytes = 0;
+  for (const path of same.slice(0, 200)) {
+    await findEntry(storage, layers, path);
+  }
+  assert.ok(storage.gets < 230, `${storage.gets} gets for 200 paths`);
+  const largest = Math.max(...layers[0].frames.map(({ length }) => length));
+  assert.ok(storage.bytes <= largest * storage.gets);
+});
+
+test("the object of a layer is one listing", async () => {
+  const storage = new MemoryStorage();
+  const { layers, tree } = (await makeSnapshots(storage, 1))[0];
+  const packed = await collect(storage.get(layers[0].name));
+  const plain = await codec.decompressBlock(packed, 1 << 26);
+  const { lines } = decodeLines(plain, "deltar-tree", 1, "");
+  assert.deepEqual(
+    [...lines].map(([line]) => line.path),
+    inOrder(tree).map(({ path }) => path),
+  );
+});
+
+test("nothing changed, nothing is stored", async () => {
+  const storage = new MemoryStorage();
+  const { layers } = (await makeSnapshots(storage, 1))[0];
+  const again = await writeTree(storage, "trees/next.gz", codec, {
+    layers,
+    skippedBefore: [{ path: "x", reason: "special" }],
+    changed: new Map(),
+    size: layers[0].entries,
+    objects: [],
+    skipped: [{ path: "x", reason: "special" }],
+  });
+  assert.deepEqual(again, { layers, stored: 0 });
+  assert.equal(storage.objects.size, 1);
+});
+
+test("frames that are not what is recorded are refused", async () => {
+  const storage = new MemoryStorage();
+  const { layers: [full, upper] } = (await makeSnapshots(storage, 2))[1];
+  const [one, two, ...rest] = full.frames;
+  const cases: Record<string, LayerRecord> = {
+    "fewer entries": { ...full, entries: full.entries + 1 },
+    "another sum": { ...full, frames: [{ ...one, sha256: "0".repeat(64) }] },
+    "a later beginning": { ...full, frames: [{ ...one, first: "g" }] },
+    "an early next one": {
+      ...full,
+      frames: [one, { ...two, first: one.first! }, ...rest],
+    },
+    "no paths": {
+      ...full,
+      frames: [{ length: one.length, sha256: one.sha256 }],
+    },
+    "a shorter one": { ...full, frames: [{ ...one, length: one.length - 9 }] },
+    "beyond the end": { ...full, frames: [{ ...one, length: 1e9 }] },
+    "a filter that denies": { ...upper, filter: "AAAA" },
+    "a filter that is none": { ...upper, filter: "?" },
+    "an empty filter": { ...upper, filter: "" },
+  };
+  for (const [what, layer] of Object.entries(cases)) {
+    await assert.rejects(
+      Array.fromAsync(streamEntries(storage, [layer])),
+      (error: { code: string }) =>
+        ["corrupt", "truncated"].includes(error.code),
+      what,
+    );
+  }
+});
+
+test("a filter knows its paths, and few others", () => {
+  const paths = Array.from({ length: 2000 }, (_, at) => `some/path ${at}`);
+  const filter = PathFilter.decode(PathFilter.of(paths).encode())!;
+  assert.ok(paths.every((path) => filter.has(path)));
+  const others = paths.filter((path) => filter.has(`${path}/x`)).length;
+  assert.ok(others < 60, `${others} of 2000 others`);
+});
