@@ -51,14 +51,14 @@ export class BlockTable {
   #enter(block: number): void {
     const { weak, strong, strongLength } = this.#signature;
     const sum = weak[block];
-    const from = block * strongLength;
-    const digest = strong.subarray(from, from + strongLength);
     const mask = this.#slots.length - 1;
     let slot = Math.imul(sum, this.#multiplier) >>> this.#shift;
     let equal = 0;
     for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
       const other = this.#slots[slot] - 1;
       if (weak[other] !== sum) continue;
+      const from = block * strongLength;
+      const digest = strong.subarray(from, from + strongLength);
       if (++equal === MOST_EQUAL || this.#signature.hasStrong(other, digest)) {
         return;
       }

@@ -63,7 +63,7 @@ export class DeltaBuilder {
     this.#basis = basis;
     this.#sink = sink;
     this.#table = new BlockTable(basis);
-    this.#strongSum = strongSum(basis.strongKind);
+    this.#strongSum = strongSum(basis.strongKind, basis.strongLength);
     this.#capacity = blockSize + Math.max(blockSize, WINDOW);
     this.#rolling = this.#roll(Math.min(size, this.#capacity));
     this.#writer = new DeltaWriter();
@@ -263,7 +263,7 @@ export class DeltaBuilder {
   /** Makes room: what was searched leaves the window. */
   #compact(): void {
     this.#writeLiteral(this.#at);
-    this.#rolling.buffer.copyWithin(0, this.#at, this.#end);
+    this.#rolling.drop(this.#at, this.#end);
     this.#end -= this.#at;
     this.#at = this.#literal = 0;
   }

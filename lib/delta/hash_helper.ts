@@ -26,7 +26,7 @@ export class HashHelper {
     new SharedArrayBuffer(CAPACITY),
   );
   #deliver: ((digests: Uint8Array) => void) | undefined;
-  readonly #digest = strongSum("sha256");
+  #digest = strongSum("sha256", 32);
 
   /**
    * The one helper of this thread, started on the first call; `undefined` where
@@ -81,6 +81,9 @@ export class HashHelper {
     const control = this.#control;
     const blocks = bytes.length / blockSize;
     const groupBlocks = Math.max(1, Math.floor(GROUP / blockSize));
+    if (keep !== control[CONTROL.keep]) {
+      this.#digest = strongSum("sha256", keep);
+    }
     this.#input.set(bytes);
     control[CONTROL.blocks] = blocks;
     control[CONTROL.blockSize] = blockSize;
@@ -136,9 +139,7 @@ export class HashHelper {
       const sum = this.#digest(
         this.#input.subarray(block * size, (block + 1) * size),
       );
-      for (let at = 0; at < keep; at++) {
-        this.#output[block * keep + at] = sum[at];
-      }
+      this.#output.set(sum, block * keep);
     }
   }
 }

@@ -42,8 +42,12 @@ const control = new Int32Array(workerData.control);
 const input = new Uint8Array(workerData.input);
 const output = new Uint8Array(workerData.output);
 const digest = hash
-  ? (block) => hash("sha256", block, "buffer")
-  : (block) => createHash("sha256").update(block).digest();
+  ? (block) => hash("sha256", block, "hex")
+  : (block) => createHash("sha256").update(block).digest("hex");
+const nibble = (text, at) => {
+  const code = text.charCodeAt(at);
+  return code < 58 ? code - 48 : code - 87;
+};
 for (let job = 0;; job = Atomics.load(control, ${CONTROL.job})) {
   for (;;) {
     const group = Atomics.load(control, ${CONTROL.next});
@@ -58,7 +62,10 @@ for (let job = 0;; job = Atomics.load(control, ${CONTROL.job})) {
       from + control[${CONTROL.groupBlocks}], control[${CONTROL.blocks}]);
     for (let block = from; block < to; block++) {
       const sum = digest(input.subarray(block * size, block * size + size));
-      for (let at = 0; at < keep; at++) output[block * keep + at] = sum[at];
+      for (let at = 0; at < keep; at++) {
+        output[block * keep + at] =
+          nibble(sum, 2 * at) << 4 | nibble(sum, 2 * at + 1);
+      }
     }
     Atomics.add(control, ${CONTROL.done}, 1);
     Atomics.notify(control, ${CONTROL.done});

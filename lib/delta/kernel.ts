@@ -6,20 +6,42 @@ export interface Kernel {
   readonly memory: WebAssembly.Memory;
   /**
    * Moves the window whose sum lies at `state` from `at` on to the first place that
-   * the filter lets pass, or to `last + 1`; all but `shift` are addresses.
+   * the filter lets pass, or to `last + 1`. `FILTER_BITS` lie at 0.
+   *
+   * @param at Address of the window, as are `last`, `filter` and `state`.
+   * @param power What `powerOf` says of the window's width.
+   * @param mask Size of the filter in bytes less 4.
    */
   seek(
     at: number,
     last: number,
     width: number,
+    power: number,
     filter: number,
-    shift: number,
-    leaving: number,
+    mask: number,
     state: number,
   ): number;
+  /**
+   * Looks at all windows from `at` on, in four streams of `stride` windows, which
+   * is a multiple of 4. Those that the filter lets pass are entered in the
+   * stream's list: its length in bytes, from 0 to `LIST_SIZE - 8`, and from its
+   * ninth byte on address and sum of each. Full lists take no more.
+   */
+  scan(
+    at: number,
+    stride: number,
+    width: number,
+    power: number,
+    filter: number,
+    mask: number,
+    lists: number,
+  ): void;
   /** Continues a Rabin-Karp sum over the bytes between two addresses. */
   weak(at: number, end: number, sum: number): number;
 }
+
+/** Size in bytes of each list that `scan` fills. */
+export const LIST_SIZE = 8192;
 
 const module = compile();
 

@@ -1,5 +1,5 @@
 import { createKernel } from "./kernel.ts";
-import { filterShift, passes } from "./filter.ts";
+import { passes } from "./filter.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 const MULTIPLIER = 0x08104225;
@@ -52,28 +52,25 @@ export function rabinKarpPortable(
   return sum >>> 0;
 }
 
-/**
- * Fills in what each byte takes out of the sum when it leaves a window: 256
- * signed numbers.
- */
-export function fillLeaving(leaving: Int32Array, width: number): void {
+/** The multiplier to the power of a window's width, modulo 2^32. */
+export function powerOf(width: number): number {
   let power = 1;
   for (let left = width, base = MULTIPLIER; left > 0; left >>>= 1) {
     if (left & 1) power = Math.imul(power, base);
     base = Math.imul(base, base);
   }
-  for (let byte = 0; byte < 256; byte++) {
-    leaving[byte] = Math.imul(power, byte + SEED * (MULTIPLIER - 1));
-  }
+  return power;
 }
 
 /** The sum of the next window, where a byte leaves and another enters. */
 export function rollRabinKarp(
   sum: number,
+  power: number,
   leaving: number,
   entering: number,
 ): number {
-  return Math.imul(sum, MULTIPLIER) + (entering - leaving) | 0;
+  const out = Math.imul(power, leaving + SEED * (MULTIPLIER - 1));
+  return Math.imul(sum, MULTIPLIER) + (entering - out) | 0;
 }
 
 /** The Rabin-Karp sum of a rolling window, without WebAssembly. */
@@ -81,16 +78,14 @@ export class RabinKarp implements RollingSum {
   value = 0;
   readonly buffer: Uint8Array;
   readonly filter: Int32Array;
-  readonly #shift: number;
   readonly #width: number;
-  readonly #leaving = new Int32Array(256);
+  readonly #power: number;
 
   constructor(shape: RollingShape) {
     this.#width = shape.width;
     this.buffer = new Uint8Array(shape.capacity + 1);
     this.filter = new Int32Array(shape.filterWords);
-    this.#shift = filterShift(shape.filterWords);
-    fillLeaving(this.#leaving, shape.width);
+    this.#power = powerOf(shape.width);
   }
 
   start(at: number): void {
@@ -99,24 +94,28 @@ export class RabinKarp implements RollingSum {
 
   roll(at: number): void {
     const { buffer } = this;
-    const leaving = this.#leaving[buffer[at]];
+    const entering = buffer[at + this.#width];
     this.value =
-      rollRabinKarp(this.value, leaving, buffer[at + this.#width]) >>> 0;
+      rollRabinKarp(this.value, this.#power, buffer[at], entering) >>>
+      0;
   }
 
   seek(from: number, last: number): number {
     const { buffer, filter } = this;
-    const leaving = this.#leaving;
-    const shift = this.#shift;
+    const power = this.#power;
     const width = this.#width;
     let sum = this.value | 0;
     let at = from;
     for (; at <= last; at++) {
-      if (passes(filter, shift, sum)) break;
-      sum = rollRabinKarp(sum, leaving[buffer[at]], buffer[at + width]);
+      if (passes(filter, sum)) break;
+      sum = rollRabinKarp(sum, power, buffer[at], buffer[at + width]);
     }
     this.value = sum >>> 0;
     return at;
+  }
+
+  drop(count: number, end: number): void {
+    this.buffer.copyWithin(0, count, end);
   }
 
   free(): void {}

@@ -1,14 +1,20 @@
-import { filterShift } from "./filter.ts";
-import { createKernel, type Kernel } from "./kernel.ts";
-import { fillLeaving, rollRabinKarp } from "./rabin_karp.ts";
+import { FILTER_BITS } from "./filter.ts";
+import { createKernel, type Kernel, LIST_SIZE } from "./kernel.ts";
+import { powerOf, rollRabinKarp } from "./rabin_karp.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 const PAGE = 2 ** 16;
-/** Of the table of what the bytes take out; the sum lies behind it. */
-const LEAVING_LENGTH = 1024;
-const FILTER_START = LEAVING_LENGTH + 64;
+/** Where in the memory what lies; behind the filter lies the buffer. */
+const LISTS_START = FILTER_BITS.byteLength;
+const STATE_START = LISTS_START + 4 * LIST_SIZE;
+const FILTER_START = STATE_START + 64;
 /** A kernel with more memory than this is not kept for the next file. */
 const MOST_KEPT = 2 ** 23;
+const LIST_WORDS = LIST_SIZE / 4;
+/** Fewer windows than this, or than four blocks have, are not looked at ahead. */
+const SHORTEST_SCAN = 2 ** 13;
+/** Nor are more, so that the lists do not overflow. */
+const LONGEST_SCAN = 2 ** 18;
 
 /**
  * Kernels that wait for the next file: each reserves gigabytes of address space,
@@ -17,17 +23,28 @@ const MOST_KEPT = 2 ** 23;
 const spare: Kernel[] = [];
 
 /**
- * The Rabin-Karp sum of a rolling window in WebAssembly. In its memory lie what
- * the bytes take out, the filter, and the buffer.
+ * The Rabin-Karp sum of a rolling window in WebAssembly.
+ *
+ * Where nothing was found for long, four windows roll at once, over as much as
+ * was passed in vain before: so no more than half of the looking is for nothing.
  */
 export class RabinKarpKernel implements RollingSum {
   readonly buffer: Uint8Array;
   readonly filter: Int32Array;
   readonly #kernel: Kernel;
-  readonly #leaving: Int32Array;
   readonly #state: Int32Array;
-  readonly #shift: number;
+  readonly #lists: Int32Array;
   readonly #width: number;
+  readonly #power: number;
+  /** How many places were passed since `start`. */
+  #passed = 0;
+  /** Up to here all windows were looked at; the lists hold what passed. */
+  #scanned = 0;
+  /** The list that is next, and the word in it. */
+  #list = 0;
+  #next = 0;
+  /** Whether the sum is not that of the place behind what was looked at. */
+  #stale = false;
 
   /** @returns One, or `undefined` where there is no kernel or no memory. */
   static create(shape: RollingShape): RabinKarpKernel | undefined {
@@ -49,12 +66,12 @@ export class RabinKarpKernel implements RollingSum {
     const filterEnd = FILTER_START + filterWords * 4;
     this.#kernel = kernel;
     this.#width = width;
-    this.#shift = filterShift(filterWords);
-    this.#leaving = new Int32Array(memory, 0, LEAVING_LENGTH / 4);
-    this.#state = new Int32Array(memory, LEAVING_LENGTH, 1);
+    this.#power = powerOf(width);
+    new Int32Array(memory).set(FILTER_BITS);
+    this.#lists = new Int32Array(memory, LISTS_START, LIST_SIZE);
+    this.#state = new Int32Array(memory, STATE_START, 1);
     this.filter = new Int32Array(memory, FILTER_START, filterWords).fill(0);
     this.buffer = new Uint8Array(memory, filterEnd, capacity + 1);
-    fillLeaving(this.#leaving, width);
   }
 
   get value(): number {
@@ -62,32 +79,112 @@ export class RabinKarpKernel implements RollingSum {
   }
 
   start(at: number): void {
-    const from = this.buffer.byteOffset + at;
-    this.#state[0] = this.#kernel.weak(from, from + this.#width, 1);
+    this.#passed = 0;
+    this.#scanned = 0;
+    this.#sum(at);
   }
 
   roll(at: number): void {
-    const { buffer } = this;
-    const leaving = this.#leaving[buffer[at]];
-    const entering = buffer[at + this.#width];
-    this.#state[0] = rollRabinKarp(this.value, leaving, entering);
+    this.#passed++;
+    if (at < this.#scanned) return;
+    const leaving = this.buffer[at];
+    const entering = this.buffer[at + this.#width];
+    this.#state[0] = rollRabinKarp(this.value, this.#power, leaving, entering);
   }
 
   seek(from: number, last: number): number {
     const start = this.buffer.byteOffset;
-    const { byteOffset } = this.filter;
-    return this.#kernel.seek(
-      start + from,
-      start + last,
-      this.#width,
-      byteOffset,
-      this.#shift,
-      0,
-      LEAVING_LENGTH,
-    ) - start;
+    const { byteOffset, byteLength } = this.filter;
+    let at = from;
+    while (at <= last) {
+      if (at < this.#scanned) {
+        const found = this.#take(at);
+        const to = found ?? this.#scanned;
+        this.#passed += to - at;
+        at = to;
+        if (found !== undefined) return at;
+        continue;
+      }
+      if (this.#scan(at, last)) continue;
+      if (this.#stale) this.#sum(at);
+      const end = Math.min(last + 1, at + this.#patience);
+      const to = this.#kernel.seek(
+        start + at,
+        start + end - 1,
+        this.#width,
+        this.#power,
+        byteOffset,
+        byteLength - 4,
+        STATE_START,
+      ) - start;
+      this.#passed += to - at;
+      at = to;
+      if (at < end) return at;
+    }
+    return at;
+  }
+
+  drop(count: number, end: number): void {
+    this.buffer.copyWithin(0, count, end);
+    this.#scanned = 0;
   }
 
   free(): void {
     if (this.buffer.buffer.byteLength <= MOST_KEPT) spare.push(this.#kernel);
+  }
+
+  /** How many places are passed before a scan ahead is worth it. */
+  get #patience(): number {
+    return Math.max(4 * this.#width, SHORTEST_SCAN);
+  }
+
+  #sum(at: number): void {
+    const from = this.buffer.byteOffset + at;
+    this.#state[0] = this.#kernel.weak(from, from + this.#width, 1);
+    this.#stale = false;
+  }
+
+  /** Looks ahead from `at` on, unless it is too early or too late for that. */
+  #scan(at: number, last: number): boolean {
+    const span = Math.min(last + 1 - at, this.#passed, LONGEST_SCAN) & ~15;
+    if (span < this.#patience) return false;
+    const lists = this.#lists;
+    for (let list = 0; list < 4; list++) lists[list * LIST_WORDS] = 0;
+    this.#kernel.scan(
+      this.buffer.byteOffset + at,
+      span / 4,
+      this.#width,
+      this.#power,
+      this.filter.byteOffset,
+      this.filter.byteLength - 4,
+      LISTS_START,
+    );
+    this.#list = this.#next = 0;
+    for (let list = 0; list < 4; list++) {
+      if (lists[list * LIST_WORDS] === LIST_SIZE - 8) {
+        this.#passed = 0;
+        return false;
+      }
+    }
+    this.#scanned = at + span;
+    this.#stale = true;
+    return true;
+  }
+
+  /** The next place found ahead that is not before `at`, and its sum. */
+  #take(at: number): number | undefined {
+    const lists = this.#lists;
+    for (; this.#list < 4; this.#list++, this.#next = 0) {
+      const from = this.#list * LIST_WORDS;
+      while (this.#next < lists[from] / 4) {
+        const entry = from + 2 + this.#next;
+        this.#next += 2;
+        const place = lists[entry] - this.buffer.byteOffset;
+        if (place < at) continue;
+        this.#state[0] = lists[entry + 1];
+        return place;
+      }
+    }
+    return undefined;
   }
 }

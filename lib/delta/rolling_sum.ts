@@ -40,6 +40,12 @@ export interface RollingSum {
    */
   seek(from: number, last: number): number;
 
+  /**
+   * Moves the buffer's bytes from `count` up to `end` to its start, and with
+   * them the window, which stands at `count` after a `seek` that found nothing.
+   */
+  drop(count: number, end: number): void;
+
   /** Gives up the memory; nothing else may be called afterwards. */
   free(): void;
 }

@@ -1,4 +1,4 @@
-import { filterShift, passes } from "./filter.ts";
+import { passes } from "./filter.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 /** librsync adds this to every byte, so that runs of zeros count. */
@@ -28,14 +28,12 @@ export class Rollsum implements RollingSum {
   value = 0;
   readonly buffer: Uint8Array;
   readonly filter: Int32Array;
-  readonly #shift: number;
   readonly #width: number;
 
   constructor(shape: RollingShape) {
     this.#width = shape.width;
     this.buffer = new Uint8Array(shape.capacity + 1);
     this.filter = new Int32Array(shape.filterWords);
-    this.#shift = filterShift(shape.filterWords);
   }
 
   start(at: number): void {
@@ -53,10 +51,14 @@ export class Rollsum implements RollingSum {
   seek(from: number, last: number): number {
     let at = from;
     for (; at <= last; at++) {
-      if (passes(this.filter, this.#shift, this.value)) break;
+      if (passes(this.filter, this.value)) break;
       this.roll(at);
     }
     return at;
+  }
+
+  drop(count: number, end: number): void {
+    this.buffer.copyWithin(0, count, end);
   }
 
   free(): void {}

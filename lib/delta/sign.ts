@@ -51,7 +51,7 @@ export class SignatureBuilder {
       chooseStrongLength(size, this.#blockSize);
     checkStrongLength(this.#strongLength);
     this.#strongKind = strongKind;
-    this.#strongSum = strongSum(strongKind);
+    this.#strongSum = strongSum(strongKind, this.#strongLength);
     this.#pending = new Uint8Array(this.#blockSize);
     // A thread takes a while to start.
     if ((size ?? 0) >= 4 * LARGE && strongKind === "sha256") {

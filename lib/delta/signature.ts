@@ -137,9 +137,8 @@ export class Signature {
     view.setUint32(8, this.blockSize, true);
     view.setUint32(12, this.strongLength, true);
     view.setBigUint64(16, BigInt(this.fileSize), true);
-    for (let block = 0; block < blocks; block++) {
-      view.setUint32(HEADER_LENGTH + block * 4, this.weak[block], true);
-    }
+    const weak = littleEndian(this.weak.slice());
+    bytes.set(new Uint8Array(weak.buffer), HEADER_LENGTH);
     bytes.set(this.strong, HEADER_LENGTH + blocks * 4);
     bytes.set(sha256(bytes.subarray(0, end)).subarray(0, CHECK_LENGTH), end);
     return bytes;
@@ -148,7 +147,8 @@ export class Signature {
   /**
    * Reads what {@linkcode Signature.encode} wrote.
    *
-   * @param bytes The container, whole.
+   * @param bytes The container, whole; it must not change as long as the
+   * signature is in use.
    * @throws {DeltarError} `corrupt` if it is no such container or damaged,
    * `truncated` if it is shorter than it says, `unsupported` if it is of a
    * later version.
@@ -206,11 +206,11 @@ export class Signature {
         throw new DeltarError("corrupt", "wrong checksum", at(end));
       }
     }
-    const weak = new Uint32Array(blocks);
-    for (let block = 0; block < blocks; block++) {
-      weak[block] = view.getUint32(HEADER_LENGTH + block * 4, true);
-    }
-    const strong = bytes.slice(HEADER_LENGTH + blocks * 4, end);
+    const strongStart = HEADER_LENGTH + blocks * 4;
+    const words = new Uint8Array(blocks * 4);
+    words.set(bytes.subarray(HEADER_LENGTH, strongStart));
+    const weak = littleEndian(new Uint32Array(words.buffer));
+    const strong = bytes.subarray(strongStart, end);
     return new Signature({ blockSize, fileSize, strongLength, weak, strong });
   }
 }
@@ -234,4 +234,14 @@ export function checkStrongLength(strongLength: number): void {
       `strongLength must be from ${SMALLEST_STRONG} to ${LARGEST_STRONG}`,
     );
   }
+}
+
+/** Turns words of this machine into little-endian ones, or back. */
+function littleEndian(
+  words: Uint32Array<ArrayBuffer>,
+): Uint32Array<ArrayBuffer> {
+  const isLittle = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+  if (isLittle) return words;
+  const view = new DataView(words.buffer);
+  return words.map((_, index) => view.getUint32(index * 4, true));
 }
