@@ -41,6 +41,15 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "the new file again",
     ],
   ],
+  backup: [
+    ["deltar backup --list", "what the configuration names"],
+    ["deltar backup project --dry-run", "what one of them would run"],
+    ["deltar backup", "all of them"],
+  ],
+  schedule: [
+    ["deltar schedule project --every hour", "at 30 minutes past each"],
+    ["deltar schedule project --at 02:15 --print", "only look"],
+  ],
   completion: [
     [
       "deltar completion bash > ~/.deltar-completion",

@@ -1,4 +1,4 @@
-import { basename, relative } from "node:path";
+import { basename, relative, resolve } from "node:path";
 import process from "node:process";
 import { shellWord } from "./text.ts";
 
@@ -18,4 +18,13 @@ export function invocation(): string {
   return runtime === "deno"
     ? `deno run --cached-only -A ${place}`
     : `${runtime} ${place}`;
+}
+
+/** The words that run this command from anywhere. */
+export function ownCommand(): string[] {
+  const { argv, execPath } = process;
+  const runtime = basename(execPath).replace(/\.exe$/, "");
+  if (!/^(?:bun|node|deno)$/.test(runtime)) return [execPath];
+  const run = runtime === "deno" ? ["run", "--cached-only", "-A"] : [];
+  return [execPath, ...run, resolve(argv[1])];
 }

@@ -11,21 +11,23 @@ import {
 } from "../mod.ts";
 import { Console } from "./console.ts";
 
-/** Where a user's data or caches are kept by custom of the system. */
-function userFolder(kind: "data" | "cache"): string {
+/** Where a user's files of a kind are kept by custom of the system. */
+export function userFolder(kind: "data" | "cache" | "config"): string {
   const { env, platform } = process;
   if (platform === "win32") {
     const local = env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local");
     return join(local, "deltar", kind);
   }
   if (platform === "darwin") {
-    const folder = kind === "data" ? "Application Support" : "Caches";
+    const folder = kind === "cache" ? "Caches" : "Application Support";
     return join(homedir(), "Library", folder, "deltar");
   }
-  const home = kind === "data"
-    ? env.XDG_DATA_HOME || join(homedir(), ".local", "share")
-    : env.XDG_CACHE_HOME || join(homedir(), ".cache");
-  return join(home, "deltar");
+  const [name, folder] = {
+    data: ["XDG_DATA_HOME", ".local/share"],
+    cache: ["XDG_CACHE_HOME", ".cache"],
+    config: ["XDG_CONFIG_HOME", ".config"],
+  }[kind];
+  return join(env[name] || join(homedir(), folder), "deltar");
 }
 
 /** Where this machine remembers what it saw of directories. */

@@ -1,5 +1,5 @@
 import process from "node:process";
-import { type Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { DeltarError } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -19,6 +19,7 @@ export async function main(words: string[]): Promise<number> {
     // Only who asks for the signal can end its work in good order; all others
     // are ended by the system.
     get signal() {
+      if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
       process.on("SIGINT", () => {
         // Who asks again does not want to wait.
         if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
@@ -28,25 +29,14 @@ export async function main(words: string[]): Promise<number> {
     },
     code: EXIT.done,
   };
-  const program = createProgram(context);
-  settle(program);
   try {
-    await program.parseAsync(words, { from: "user" });
+    await createProgram(context).parseAsync(words, { from: "user" });
     return context.code;
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     }
     return fail(error, words.includes("--json"));
-  }
-}
-
-/** Has each command throw rather than exit. */
-function settle(command: Command): void {
-  command.exitOverride();
-  for (const child of command.commands) {
-    child.copyInheritedSettings(command);
-    settle(child);
   }
 }
 

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { VERSION } from "../mod.ts";
+import { backupCommand } from "./backup.ts";
 import { catCommand } from "./cat.ts";
 import { addCompletion } from "./completion.ts";
 import { diffCommand } from "./diff.ts";
@@ -8,6 +9,7 @@ import { filesCommand } from "./files.ts";
 import { listCommand } from "./list.ts";
 import { rdiffCommand } from "./rdiff.ts";
 import { restoreCommand } from "./restore.ts";
+import { scheduleCommand } from "./schedule.ts";
 import { snapshotCommand } from "./snapshot.ts";
 import { verifyCommand } from "./verify.ts";
 import type { Context } from "./context.ts";
@@ -27,11 +29,14 @@ export function createProgram(context: Context): Command {
     catCommand(context),
     restoreCommand(context),
     verifyCommand(context),
+    backupCommand(context, () => createProgram(context)),
+    scheduleCommand(() => createProgram(context)),
     rdiffCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   addCompletion(program);
   addExamples(program);
+  settle(program);
   return program;
 }
 
@@ -41,3 +46,12 @@ folder per directory under your data folder.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files could not
 be, each of them named; 130 interrupted.`;
+
+/** Has each command throw rather than exit. */
+function settle(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command);
+    settle(child);
+  }
+}

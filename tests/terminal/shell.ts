@@ -36,6 +36,13 @@ export class Shell {
     this.write("src/main.ts", "main();\n");
     this.write("old.bin", "a".repeat(5000));
     this.write("new.bin", "a".repeat(5000) + "b");
+    fs.mkdirSync(join(home, ".config/deltar"), { recursive: true });
+    fs.writeFileSync(
+      join(home, ".config/deltar/config.json"),
+      JSON.stringify({
+        backups: { project: { directory: "~/project", repo: "~/backups" } },
+      }),
+    );
     this.type("deltar snapshot");
     this.write("notes.txt", "second\n");
     this.write("src/main.ts", "main(2);\n");

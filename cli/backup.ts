@@ -1,0 +1,107 @@
+import { Command } from "commander";
+import { DeltarError } from "../mod.ts";
+import { configFile, readConfig } from "./config.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { shellWord, showText } from "./text.ts";
+
+interface Options {
+  config?: string;
+  list?: boolean;
+  dryRun?: boolean;
+}
+
+const HELP = `
+The configuration (--config, else config.json in your configuration folder):
+
+  {
+    "backups": {
+      "project": {
+        "directory": "~/project",
+        "repo": "/mnt/backup/project",
+        "snapshot": { "exclude": ["*.iso"], "gitignore": true },
+        "prune": { "keepDaily": 7, "keepWeekly": 8 }
+      }
+    }
+  }
+
+What "snapshot" and "prune" may have are the options of these commands;
+without "prune" nothing is removed.`;
+
+/**
+ * `deltar backup`: the snapshots and prunings that a configuration names.
+ *
+ * @param context Where the exit code is left.
+ * @param program Makes the command line that runs each line.
+ */
+export function backupCommand(
+  context: Context,
+  program: () => Command,
+): Command {
+  return new Command("backup")
+    .description("Run the backups that the configuration names")
+    .argument("[name...]", "which; all if none is named")
+    .option("--config <file>", "the configuration")
+    .option("--list", "print the names only")
+    .option("--dry-run", "print the lines that would be run")
+    .addHelpText("after", HELP)
+    .action(async (names: string[], options: Options) => {
+      const file = options.config ?? configFile();
+      const backups = readConfig(file, program());
+      const unknown = names.find((name) =>
+        !backups.some((backup) => backup.name === name)
+      );
+      if (unknown !== undefined) {
+        const all = backups.map(({ name }) => name).join(", ") || "none";
+        throw new DeltarError(
+          "not-found",
+          `there is no backup ${JSON.stringify(unknown)}; there are: ${all}`,
+          { object: file },
+        );
+      }
+      const out = new Console(false);
+      for (const { name, lines } of backups) {
+        if (names.length > 0 && !names.includes(name)) continue;
+        if (options.list) out.line(showText(name));
+        else await runLines(context, program, out, lines, options.dryRun);
+      }
+    });
+}
+
+/**
+ * Runs the lines of one backup; the first that fails ends them, but not the
+ * other backups, and the worst exit code of all is kept.
+ */
+async function runLines(
+  context: Context,
+  program: () => Command,
+  out: Console,
+  lines: readonly string[][],
+  dryRun = false,
+): Promise<void> {
+  for (const words of lines) {
+    const line = showText(["deltar", ...words].map(shellWord).join(" "));
+    out.line(dryRun ? line : `# ${line}`);
+    if (dryRun) continue;
+    const before = context.code;
+    try {
+      context.code = EXIT.done;
+      await program().parseAsync(words, { from: "user" });
+    } catch (error) {
+      if (!(error instanceof DeltarError) || error.code === "aborted") {
+        throw error;
+      }
+      out.warn(error.message);
+      context.code = EXIT.failed;
+      return;
+    } finally {
+      context.code = worse(before, context.code);
+    }
+  }
+}
+
+function worse(one: number, other: number): number {
+  const rank = [EXIT.done, EXIT.partial, EXIT.failed] as number[];
+  return rank.indexOf(one) > rank.indexOf(other) ? one : other;
+}

@@ -1,0 +1,131 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import type { Command, Option } from "commander";
+import { DeltarError } from "../mod.ts";
+import { locate, userFolder } from "./location.ts";
+
+/** A backup that the configuration names, as the command lines it stands for. */
+export interface Backup {
+  /** Its name. */
+  name: string;
+  /** The lines to run, one after the other. */
+  lines: string[][];
+}
+
+/** What one backup's entry may have. */
+const KEYS = ["directory", "repo", "snapshot", "prune"];
+
+/** Where the configuration is when nobody says. */
+export function configFile(): string {
+  return join(userFolder("config"), "config.json");
+}
+
+/**
+ * Reads the configuration: `{"backups": {NAME: {"directory", "repo",
+ * "snapshot": {…}, "prune": {…}}}}`, where the options of `deltar snapshot` and
+ * `deltar prune` are keys, `keepDaily` for `--keep-daily`. Paths may begin with
+ * `~/`; others are relative to the file's folder.
+ *
+ * @param file The file.
+ * @param program The commands, whose options are the keys.
+ * @throws {DeltarError} `not-found` or `corrupt`, with what is wrong where.
+ */
+export function readConfig(file: string, program: Command): Backup[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new DeltarError(
+      "not-found",
+      "there is no configuration; write one as `deltar help backup` shows, or " +
+        "name another with `--config`",
+      { object: file, cause },
+    );
+  }
+  const fail = (what: string): never => {
+    throw new DeltarError("corrupt", what, { object: file });
+  };
+  const { backups } = parse(text, fail);
+  if (!isRecord(backups)) return fail('it has no "backups"');
+  return Object.entries(backups).map(([name, entry]) => {
+    const at = (what: string) =>
+      fail(`backup ${JSON.stringify(name)}: ${what}`);
+    if (!/^[\w.-]+$/.test(name)) at("a name has letters, digits, - _ . only");
+    if (!isRecord(entry)) return at("it is no object");
+    const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
+    if (unknown) at(`it has ${unknown}; known are ${KEYS.join(", ")}`);
+    const { directory, repo } = entry;
+    if (typeof directory !== "string") return at('it has no "directory"');
+    if (repo !== undefined && typeof repo !== "string") {
+      return at("repo is no text");
+    }
+    const options = (command: string) =>
+      optionWords(program, command, entry[command], at);
+    const root = expand(directory, file);
+    const place = `--repo=${locate(repo && expand(repo, file), root)}`;
+    const lines = [["snapshot", root, place, ...options("snapshot")]];
+    if (entry.prune !== undefined) {
+      lines.push(["prune", place, ...options("prune")]);
+    }
+    return { name, lines };
+  });
+}
+
+function parse(text: string, fail: (what: string) => never) {
+  try {
+    const value = JSON.parse(text);
+    return isRecord(value) ? value : fail("it is no object");
+  } catch (error) {
+    if (error instanceof DeltarError) throw error;
+    return fail(`it is no JSON: ${(error as Error).message}`);
+  }
+}
+
+/** A section's keys as the options that they are. */
+function optionWords(
+  program: Command,
+  name: string,
+  section: unknown = {},
+  fail: (what: string) => never,
+): string[] {
+  const command = program.commands.find((child) => child.name() === name)!;
+  if (!isRecord(section)) return fail(`${name} is no object`);
+  return Object.entries(section).flatMap(([key, value]) => {
+    const option = command.options.find((one) => one.attributeName() === key);
+    if (option === undefined) {
+      const all = command.options.map((one) => one.attributeName()).join(", ");
+      return fail(`${name} has no option ${key}; it has ${all}`);
+    }
+    return words(option, value) ??
+      fail(`${name}.${key} cannot be ${JSON.stringify(value)}`);
+  });
+}
+
+/** An option with its value, or nothing if it takes no such value. */
+function words(option: Option, value: unknown): string[] | undefined {
+  const flag = option.long!;
+  const takesText = option.required || option.optional;
+  if (typeof value === "boolean") {
+    return takesText ? undefined : value ? [flag] : [];
+  }
+  const values = Array.isArray(value) ? value : [value];
+  if (
+    !takesText || !values.every((one) => /^(?:string|number)$/.test(typeof one))
+  ) {
+    return undefined;
+  }
+  return values.map((one) => `${flag}=${one}`);
+}
+
+function expand(path: string, file: string): string {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path)) return path;
+  if (path === "~" || path.startsWith("~/")) {
+    return join(homedir(), path.slice(1));
+  }
+  return resolve(dirname(file), path);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

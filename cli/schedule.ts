@@ -1,0 +1,86 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, resolve } from "node:path";
+import process from "node:process";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { DeltarError } from "../mod.ts";
+import { configFile, readConfig } from "./config.ts";
+import { Console } from "./console.ts";
+import { ownCommand } from "./invocation.ts";
+import { type Every, SYSTEMS } from "./schedule_files.ts";
+import { showPath } from "./text.ts";
+
+interface Options {
+  every: Every;
+  at: { hour: number; minute: number };
+  config?: string;
+  system: string;
+  print?: boolean;
+}
+
+/** `deltar schedule`. */
+export function scheduleCommand(program: () => Command): Command {
+  return new Command("schedule")
+    .description("Write what makes the system run a backup regularly")
+    .argument("<name>", "a backup of the configuration")
+    .addOption(
+      new Option("--every <period>", "how often").choices(["hour", "day"])
+        .default("day"),
+    )
+    .option(
+      "--at <time>",
+      "the time of day, HH:MM; of each hour its minutes count",
+      parseTime,
+      parseTime("12:30"),
+    )
+    .option("--config <file>", "the configuration")
+    .addOption(
+      new Option("--system <system>", "for which system")
+        .choices(Object.keys(SYSTEMS)).default(process.platform, "this one"),
+    )
+    .option("--print", "print it, and write nothing")
+    .action((name: string, options: Options) => {
+      const config = resolve(options.config ?? configFile());
+      const backups = readConfig(config, program());
+      if (!backups.some((backup) => backup.name === name)) {
+        throw new DeltarError(
+          "not-found",
+          `there is no backup ${JSON.stringify(name)}`,
+          { object: config },
+        );
+      }
+      const system = SYSTEMS[options.system];
+      if (system === undefined) {
+        throw new DeltarError(
+          "unsupported",
+          `deltar knows no scheduler of ${options.system}; have yours run ` +
+            `\`deltar backup ${name}\``,
+        );
+      }
+      const { files, next } = system({
+        name,
+        command: [...ownCommand(), "backup", name, "--config", config],
+        every: options.every,
+        ...options.at,
+        home: homedir(),
+      });
+      const out = new Console(false);
+      for (const [path, text] of Object.entries(files)) {
+        if (options.print) out.line(`# ${showPath(path)}\n${text}`);
+        else {
+          mkdirSync(dirname(path), { recursive: true });
+          writeFileSync(path, text);
+          out.line(`Wrote ${showPath(path)}`);
+        }
+      }
+      out.line(`Switch it on with:\n  ${next}`);
+    });
+}
+
+function parseTime(text: string): { hour: number; minute: number } {
+  const [, hour, minute] = /^(\d{1,2}):(\d\d)$/.exec(text)?.map(Number) ?? [];
+  if (!(hour < 24 && minute < 60)) {
+    throw new InvalidArgumentError("a time of day is HH:MM");
+  }
+  return { hour, minute };
+}

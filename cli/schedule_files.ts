@@ -1,0 +1,166 @@
+import { join } from "node:path";
+
+/** How often a backup runs. */
+export type Every = "hour" | "day";
+
+/** What is to be run, and when. */
+export interface Schedule {
+  /** The backup's name. */
+  name: string;
+  /** The command line. */
+  command: readonly string[];
+  /** How often. */
+  every: Every;
+  /** The hour of the day, from 0; for each hour it says nothing. */
+  hour: number;
+  /** The minute of the hour, from 0. */
+  minute: number;
+  /** The user's home folder. */
+  home: string;
+}
+
+/** Files to write, by path, and the line that switches them on. */
+export interface ScheduleFiles {
+  files: Record<string, string>;
+  next: string;
+}
+
+const two = (value: number) => String(value).padStart(2, "0");
+
+/** A user's timer and service of systemd (systemd.timer(5), systemd.service(5)). */
+function systemd(schedule: Schedule): ScheduleFiles {
+  const { name, command, every, hour, minute, home } = schedule;
+  const folder = join(home, ".config/systemd/user");
+  // Within quotes: \ and " are escaped, % and $ doubled.
+  const quoted = command.map((word) =>
+    `"${word.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[%$]/g, "$&$&")}"`
+  );
+  const when = every === "day"
+    ? `${two(hour)}:${two(minute)}`
+    : `*:${two(minute)}`;
+  const unit = `deltar-${name}`;
+  return {
+    files: {
+      [join(folder, `${unit}.service`)]: `[Unit]
+Description=deltar backup ${name}
+
+[Service]
+Type=oneshot
+Nice=10
+IOSchedulingClass=idle
+# Credentials for a repository that is not on this disk, if there are any.
+EnvironmentFile=-%h/.config/deltar/environment
+# Some files could not be read: done all the same, and said in the journal.
+SuccessExitStatus=3
+ExecStart=${quoted.join(" ")}
+`,
+      [join(folder, `${unit}.timer`)]: `[Unit]
+Description=deltar backup ${name}, every ${every}
+
+[Timer]
+OnCalendar=${every === "day" ? "*-*-* " : ""}${when}
+RandomizedDelaySec=2min
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+`,
+    },
+    next: `systemctl --user daemon-reload && ` +
+      `systemctl --user enable --now ${unit}.timer`,
+  };
+}
+
+/** A user's agent of launchd (launchd.plist(5)). */
+function launchd(schedule: Schedule): ScheduleFiles {
+  const { name, command, every, hour, minute, home } = schedule;
+  const label = `deltar.backup.${name}`;
+  const file = join(home, "Library/LaunchAgents", `${label}.plist`);
+  const integer = (key: string, value: number) =>
+    `    <key>${key}</key>\n    <integer>${value}</integer>\n`;
+  return {
+    files: {
+      [file]: `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Label</key>
+  <string>${xml(label)}</string>
+  <key>ProgramArguments</key>
+  <array>
+${command.map((word) => `    <string>${xml(word)}</string>`).join("\n")}
+  </array>
+  <key>StartCalendarInterval</key>
+  <dict>
+${every === "day" ? integer("Hour", hour) : ""}${
+        integer("Minute", minute)
+      }  </dict>
+  <key>LowPriorityIO</key>
+  <true/>
+  <key>Nice</key>
+  <integer>10</integer>
+</dict>
+</plist>
+`,
+    },
+    next: `launchctl bootstrap gui/$(id -u) ${file}`,
+  };
+}
+
+/** A task of the Windows Task Scheduler (its XML schema, version 1.2). */
+function windows(schedule: Schedule): ScheduleFiles {
+  const { name, command, every, hour, minute, home } = schedule;
+  const [program, ...words] = command;
+  // As CommandLineToArgvW takes it apart again.
+  const quoted = words.map((word) =>
+    `"${word.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, "$1$1")}"`
+  );
+  const file = join(home, `deltar-${name}.xml`);
+  const start = `2026-01-01T${two(every === "day" ? hour : 0)}:${
+    two(minute)
+  }:00`;
+  const repetition = every === "hour"
+    ? "\n      <Repetition>\n        <Interval>PT1H</Interval>\n      </Repetition>"
+    : "";
+  return {
+    files: {
+      [file]: `<?xml version="1.0"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <RegistrationInfo>
+    <Description>deltar backup ${xml(name)}</Description>
+  </RegistrationInfo>
+  <Triggers>
+    <CalendarTrigger>${repetition}
+      <StartBoundary>${start}</StartBoundary>
+      <ScheduleByDay>
+        <DaysInterval>1</DaysInterval>
+      </ScheduleByDay>
+    </CalendarTrigger>
+  </Triggers>
+  <Settings>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StartWhenAvailable>true</StartWhenAvailable>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+  </Settings>
+  <Actions>
+    <Exec>
+      <Command>${xml(program)}</Command>
+      <Arguments>${xml(quoted.join(" "))}</Arguments>
+    </Exec>
+  </Actions>
+</Task>
+`,
+    },
+    next: `schtasks /create /tn "deltar ${name}" /xml "${file}"`,
+  };
+}
+
+function xml(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+}
+
+/** What writes a schedule, by the system's name in `process.platform`. */
+export const SYSTEMS: Readonly<
+  Record<string, (schedule: Schedule) => ScheduleFiles>
+> = { linux: systemd, darwin: launchd, win32: windows };

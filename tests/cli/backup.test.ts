@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { withPlace } from "./helpers.ts";
+
+test("named backups run with the options that they name", async () => {
+  await withPlace((place) => {
+    place.write({ "a.txt": "a", "b.iso": "b" });
+    const config = join(place.folder, "config.json");
+    const write = (value: unknown) =>
+      fs.writeFileSync(config, JSON.stringify(value));
+    const run = (...words: string[]) =>
+      place.run(["backup", "--config", config, ...words]);
+    write({
+      backups: {
+        gone: { directory: "nowhere" },
+        root: {
+          directory: "root",
+          repo: "backups",
+          snapshot: { exclude: ["*.iso"], label: "nightly" },
+        },
+      },
+    });
+    assert.equal(run("--list").out, "gone\nroot\n");
+    const dry = run("root", "--dry-run");
+    assert.equal(dry.code, 0, dry.err);
+    assert.match(dry.out, /^deltar snapshot \S+root --repo=\S+backups '--excl/);
+    assert.ok(!fs.existsSync(join(place.folder, "backups")));
+    // One that fails is said, and the others are made.
+    const all = run();
+    assert.equal(all.code, 1);
+    assert.match(all.err, /nowhere: no such directory/);
+    const { snapshots } = place.json(["list", "--repo", "../backups"]);
+    assert.equal(snapshots.length, 1);
+    assert.equal(snapshots[0].label, "nightly");
+    const files = place.run(["files", "latest", "--repo", "../backups"]);
+    assert.match(files.out, /a\.txt/);
+    assert.doesNotMatch(files.out, /b\.iso/);
+  });
+});
+
+test("a configuration that is wrong says where", async () => {
+  await withPlace((place) => {
+    const config = join(place.folder, "config.json");
+    const cases: [string, RegExp][] = [
+      ["{", /it is no JSON/],
+      ["[]", /it is no object/],
+      ["{}", /it has no "backups"/],
+      ['{"backups": {"a b": {}}}', /backup "a b": a name has letters/],
+      ['{"backups": {"a": {}}}', /backup "a": it has no "directory"/],
+      [
+        '{"backups": {"a": {"directory": ".", "exclude": []}}}',
+        /it has exclude; known are directory, repo, snapshot, prune/,
+      ],
+      [
+        '{"backups": {"a": {"directory": ".", "snapshot": {"labl": "x"}}}}',
+        /snapshot has no option labl; it has .*label/,
+      ],
+      [
+        '{"backups": {"a": {"directory": ".", "snapshot": {"label": true}}}}',
+        /snapshot\.label cannot be true/,
+      ],
+    ];
+    for (const [text, message] of cases) {
+      fs.writeFileSync(config, text);
+      const { code, err } = place.run(["backup", "--config", config]);
+      assert.equal(code, 1, text);
+      assert.match(err, message);
+      assert.ok(err.includes(config));
+    }
+    const none = place.run(["backup", "--config", join(place.folder, "none")]);
+    assert.equal(none.code, 1);
+    assert.match(none.err, /there is no configuration; write one/);
+  });
+});
