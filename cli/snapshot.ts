@@ -87,6 +87,13 @@ async function run(
   const result = await repository.snapshot(dir, {
     label: options.label,
     cache: cacheFolder(),
+    onKept: (volumes) => {
+      const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
+      out.warn(
+        `what is finished is kept (${plural(volumes.length, "volume")}, ` +
+          `${formatBytes(size)}): the next snapshot goes on from there`,
+      );
+    },
     signal,
     onSkip: (skipped) => warnOfFault(out, skipped),
     onDamage: (error) => {

@@ -26,6 +26,8 @@ export interface StoredContent {
   size: number;
   /** Where it lies; filled in when the writer is closed. */
   reference: ContentReference;
+  /** The path it was stored under, if that is not the file's own. */
+  path?: string;
 }
 
 /** How to pack. */
@@ -45,6 +47,16 @@ export interface DataPackerOptions {
   basis?: (
     before: IndexEntry,
   ) => Signature | undefined | Promise<Signature | undefined>;
+  /** What is stored already and need not be again. Default: nothing. */
+  known?: KnownContents;
+}
+
+/** Contents that lie stored already, though no file of `previous` has them. */
+export interface KnownContents {
+  /** Whether a file of this size may be among them. */
+  hasSize(size: number): boolean;
+  /** The content with this SHA-256, for the file of this path. */
+  find(sha256: string, path: string): StoredContent | undefined;
 }
 
 /** A delta of more than this part of the file would not pay. */
@@ -62,6 +74,7 @@ export class DataPacker implements FileReader {
   readonly #previous: DirIndex;
   readonly #names: MemberNames;
   readonly #minimum: number;
+  readonly #known: KnownContents | undefined;
   readonly #basis: NonNullable<DataPackerOptions["basis"]>;
   #largeSizes: Set<number> | undefined;
 
@@ -71,6 +84,7 @@ export class DataPacker implements FileReader {
     this.#previous = options.previous;
     this.#names = options.names ?? "hash";
     this.#minimum = options.signatureMinimum ?? SIGNATURE_MINIMUM;
+    this.#known = options.known;
     this.#basis = options.basis ?? ((before) => before.signature);
   }
 
@@ -96,6 +110,7 @@ export class DataPacker implements FileReader {
       if (known?.signature !== undefined) facts.signature = known.signature;
       return facts;
     }
+    if (this.#takeOver(entry, sum)) return facts;
     if (bytes.length >= this.#minimum) facts.signature = signBytes(bytes);
     const basis = before && this.#basis(before);
     if (basis instanceof Promise) {
@@ -120,7 +135,7 @@ export class DataPacker implements FileReader {
       if (facts !== undefined) return facts;
     }
     if (this.#mayBeKnown(entry.size)) {
-      const facts = await this.#findKnown(open);
+      const facts = await this.#findKnown(entry, open);
       if (facts !== undefined) return facts;
     }
     return await this.#storePieces(entry, open);
@@ -172,7 +187,10 @@ export class DataPacker implements FileReader {
       const { size, sha256, signature } = await scan.finish();
       if (spool.size > most) return undefined;
       const facts = { size, sha256: toHex(sha256), signature };
-      if (this.#previous.findContent(facts.sha256) === undefined) {
+      if (
+        this.#previous.findContent(facts.sha256) === undefined &&
+        !this.#takeOver(entry, facts.sha256)
+      ) {
         const member = this.#member(entry, "delta", spool.size);
         const { reference } = await this.#writer.addStream(
           member,
@@ -194,19 +212,34 @@ export class DataPacker implements FileReader {
         .filter((entry) => entry.size > WHOLE_LIMIT)
         .map((entry) => entry.size),
     );
-    return this.#largeSizes.has(size);
+    return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true;
+  }
+
+  /** Has a file refer to what is stored already, if it is. */
+  #takeOver(entry: IndexEntry, sha256: string): boolean {
+    const stored = this.#known?.find(sha256, entry.path);
+    if (stored !== undefined) this.stored.set(entry.path, stored);
+    return stored !== undefined;
   }
 
   async #findKnown(
+    entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
   ): Promise<FileFacts | undefined> {
-    const scan = new FileScan();
+    const blockSize = this.#known?.hasSize(entry.size)
+      ? chooseBlockSize(entry.size)
+      : undefined;
+    const scan = new FileScan({ blockSize, size: entry.size });
     for (const piece of open()) await scan.push(piece);
-    const result = await scan.finish();
-    const known = this.#previous.findContent(toHex(result.sha256));
-    if (known === undefined) return undefined;
-    const { size, sha256, signature } = known;
-    return { size, sha256: sha256!, ...(signature && { signature }) };
+    const { size, signature, ...result } = await scan.finish();
+    const sha256 = toHex(result.sha256);
+    const known = this.#previous.findContent(sha256);
+    if (known !== undefined) {
+      const { signature } = known;
+      return { size, sha256, ...(signature && { signature }) };
+    }
+    if (!this.#takeOver(entry, sha256)) return undefined;
+    return { size, sha256, ...(signature && { signature }) };
   }
 
   async #storePieces(

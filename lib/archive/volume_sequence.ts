@@ -17,6 +17,11 @@ export interface VolumeSequenceOptions {
   volumeSize: number;
   /** Store one volume even if it is empty. */
   evenIfEmpty?: boolean;
+  /**
+   * Told of each volume when it is stored; those are not deleted by `abort`
+   * then. The next one is not ended before this has resolved.
+   */
+  onStored?: (volume: VolumeRecord) => Promise<void>;
   /** Stops the storing. */
   signal?: AbortSignal;
 }
@@ -88,7 +93,8 @@ export class VolumeSequence {
   }
 
   /**
-   * Gives up the volume being written and deletes the others.
+   * Gives up the volume being written and deletes the others, unless somebody
+   * was told of them.
    *
    * @param reason What the storage is told.
    * @param settled Resolves when no frame is being placed any more.
@@ -98,6 +104,7 @@ export class VolumeSequence {
     await settled;
     await this.#volume?.abort(reason);
     await this.#finishing.catch(() => {});
+    if (this.#options.onStored !== undefined) return;
     for (const { name } of this.#records) {
       await this.#options.storage.delete(name).catch(() => {});
     }
@@ -123,6 +130,7 @@ export class VolumeSequence {
     await this.#finishing;
     this.#finishing = volume.finish().then((record) => {
       this.#records.push(record);
+      return this.#options.onStored?.(record);
     });
     this.#finishing.catch(() => {});
     this.#volume = undefined;

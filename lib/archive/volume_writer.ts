@@ -28,6 +28,11 @@ export interface VolumeWriterOptions {
   frameSize?: number;
   /** Store one volume even if no member is added, default false. */
   evenIfEmpty?: boolean;
+  /**
+   * Told of each volume when it is stored: all references to it are filled in
+   * then. Volumes that it was told of stay when the writing is aborted.
+   */
+  onStored?: (volume: VolumeRecord) => Promise<void>;
   /** Aborts the writing. */
   signal?: AbortSignal;
 }

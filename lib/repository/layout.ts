@@ -28,11 +28,14 @@ export const MOVES = "moves/";
 export const LEASES = "lease/";
 /** Where settings lie that may change. */
 export const LATER_SETTINGS = "settings/";
+/** Where a run tells what it has finished, until it has ended. */
+export const CHECKPOINTS = "checkpoints/";
 /** Where content and trees lie: what prune collects. */
 export const COLLECTED = [
   "trees/",
   "volumes/",
   "signatures/",
+  CHECKPOINTS,
   MOVES,
 ] as const;
 
@@ -70,6 +73,15 @@ export function idOfObject(name: string): string | undefined {
 /** The name of a snapshot's tree layer. */
 export function layerName(id: string, codec: CodecName): string {
   return `trees/${id}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
+}
+
+/** The name of what a run tells of its `n`th finished volume. */
+export function checkpointName(
+  id: string,
+  n: number,
+  codec: CodecName,
+): string {
+  return `${CHECKPOINTS}${id}.${n}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
 }
 
 /** The name of volume `n` of a snapshot's content or signatures. */

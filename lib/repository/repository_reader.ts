@@ -3,6 +3,7 @@ import type { VolumeWriter } from "../archive/volume_writer.ts";
 import type { Signature } from "../delta/signature.ts";
 import type { IndexEntry } from "../tree/dir_index.ts";
 import type { FileFacts, FileReader } from "../tree/file_reader.ts";
+import type { CheckpointWriter } from "./checkpoint.ts";
 import type { StoredPiece } from "./tree_layer.ts";
 
 /**
@@ -14,11 +15,17 @@ export class RepositoryReader implements FileReader {
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
+  readonly #checkpoints: CheckpointWriter;
 
   /** Stores content through `packer` and signatures in `writer`. */
-  constructor(packer: DataPacker, writer: VolumeWriter) {
+  constructor(
+    packer: DataPacker,
+    writer: VolumeWriter,
+    checkpoints: CheckpointWriter,
+  ) {
     this.#packer = packer;
     this.#writer = writer;
+    this.#checkpoints = checkpoints;
   }
 
   /** See {@linkcode FileReader.whole}. */
@@ -27,7 +34,9 @@ export class RepositoryReader implements FileReader {
     bytes: Uint8Array,
     before: IndexEntry | undefined,
   ): FileFacts | Promise<FileFacts> {
-    return this.#packer.whole(entry, bytes, before);
+    const facts = this.#packer.whole(entry, bytes, before);
+    if (!(facts instanceof Promise)) return this.#note(entry, facts);
+    return facts.then((facts) => this.#note(entry, facts));
   }
 
   /** See {@linkcode FileReader.pieces}. */
@@ -44,12 +53,21 @@ export class RepositoryReader implements FileReader {
     if (signature !== undefined && this.#packer.stored.has(entry.path)) {
       this.signatures.set(entry.path, this.#store(entry, signature));
     }
-    return facts;
+    return this.#note(entry, facts);
   }
 
   /** See {@linkcode FileReader.ready}. */
   ready(): Promise<void> | undefined {
     return this.#packer.ready() ?? this.#writer.ready();
+  }
+
+  #note({ path }: IndexEntry, facts: FileFacts): FileFacts {
+    const piece = this.#packer.stored.get(path);
+    if (piece !== undefined) {
+      const { sha256, size } = facts;
+      this.#checkpoints.add({ path, sha256, size, piece });
+    }
+    return facts;
   }
 
   #store(entry: IndexEntry, signature: Signature): StoredPiece {

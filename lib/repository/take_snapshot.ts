@@ -1,3 +1,5 @@
+import type { VolumeRecord } from "../archive/object_writer.ts";
+import type { Storage } from "../storage/storage.ts";
 import { DataPacker } from "../archive/data_packer.ts";
 import { VolumeWriter } from "../archive/volume_writer.ts";
 import { DiffIndex } from "../tree/diff_index.ts";
@@ -8,6 +10,8 @@ import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
 import { basisFrom } from "./basis.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
+import { CheckpointWriter } from "./checkpoint.ts";
+import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
 import { layerName, newId, volumeName } from "./layout.ts";
 import { changedEntries } from "./merge_tree.ts";
@@ -41,6 +45,11 @@ export interface SnapshotOptions {
    * anew rather than against them. By default their errors are thrown.
    */
   onDamage?: DamageHandler;
+  /**
+   * Told, if the work ends early, which volumes are stored and kept: the next
+   * snapshot of the directory takes over what lies in them.
+   */
+  onKept?: (volumes: readonly VolumeRecord[]) => void;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
   signal?: AbortSignal;
 }
@@ -84,27 +93,43 @@ export async function takeSnapshot(
   // Ids sort by time, whatever the clock does.
   const now = Math.max(started, (last?.record.time ?? 0) + 1);
   const id = newId(now, Math.random());
-  const run = new Run(repository.storage, { id, parent: last });
+  const left = await findLeftRuns(repository.storage, dir.path);
+  const run = new Run(repository.storage, {
+    id,
+    parent: last,
+    reuses: left.ids,
+  });
   const { storage } = run;
+  const checkpoints = new CheckpointWriter(storage, codec, {
+    id,
+    directory: dir.path,
+    parent: last?.record.id,
+  });
   const write = (folder: "volumes" | "signatures") =>
     new VolumeWriter({
       storage,
       name: (n) => volumeName(folder, id, n, codec.name),
       codec,
       volumeSize: options.volumeSize ?? 64 * MEBIBYTE,
+      ...folder === "volumes" && {
+        onStored: (volume) => checkpoints.stored(volume),
+      },
       signal: options.signal,
     });
   const volumes = write("volumes");
   const signatures = write("signatures");
   try {
+    if (left.ids.length > 0) await run.begin();
+    const work = await LeftWork.read(storage, left, last?.record.id);
     const packer = new DataPacker({
       writer: volumes,
       previous: parent.index,
       names: "path",
       signatureMinimum: WHOLE_LIMIT + 1,
       basis: basisFrom(parent, storage),
+      known: work,
     });
-    const reader = new RepositoryReader(packer, signatures);
+    const reader = new RepositoryReader(packer, signatures, checkpoints);
     const { entries, root, skipped } = await indexTree(dir, {
       previous: parent.index,
       unchanged: (entry) => entry.isKnown === true,
@@ -118,6 +143,7 @@ export async function takeSnapshot(
     const isSame = diff.isEmpty && isSameRoot(index.root, parent.root);
     if (last !== undefined && isSame && options.label === undefined) {
       await Promise.all([volumes.abort(), signatures.abort()]);
+      await clear(storage, left.names);
       await cache.write(last.record.id, skipped);
       return { record: last.record, isNew: false, diff, skipped };
     }
@@ -127,7 +153,7 @@ export async function takeSnapshot(
       skippedBefore: parent.skipped,
       changed: changedEntries(diff, parent, packer, reader),
       size: index.entries.length,
-      objects,
+      objects: [...work.objects, ...objects],
       skipped,
     }, options.signal);
     const stored = objects.reduce(
@@ -147,14 +173,21 @@ export async function takeSnapshot(
     };
     const bytes = encodeRecord(record);
     await run.commit(bytes);
+    await clear(storage, [...left.names, ...checkpoints.names]);
     await cache.write(id, skipped);
     return { record, isNew: true, diff, skipped };
   } catch (error) {
     await Promise.all([volumes.abort(error), signatures.abort(error)]);
+    if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
     throw error;
   } finally {
     await run.end();
   }
+}
+
+/** Clears away what only an interrupted run would have needed. */
+async function clear(storage: Storage, names: string[]): Promise<void> {
+  for (const name of names) await storage.delete(name).catch(() => {});
 }
 
 /** The last snapshot of the directory, if its tree can be read, and that. */

@@ -153,12 +153,24 @@ function decodeTreeEntry(
   return entry;
 }
 
-function encodePiece({ form, size, reference, path }: StoredPiece): Line {
+/** A piece as a part of a line. */
+export function encodePiece(
+  { form, size, reference, path }: StoredPiece,
+): Line {
   const { volume, offset, length, skip } = reference;
   return { form, size, volume, offset, length, skip, path };
 }
 
-function decodePiece(line: Line, object: string, at: number): StoredPiece {
+/**
+ * Reads what `encodePiece` made; nothing in it is believed.
+ *
+ * @throws {DeltarError} `corrupt`, with the place of the line.
+ */
+export function decodePiece(
+  line: Line,
+  object: string,
+  at: number,
+): StoredPiece {
   const { form, size, volume, offset, length, skip, path } = line ?? {};
   if (
     (form !== "whole" && form !== "delta") || !isName(volume) ||

@@ -296,6 +296,6 @@ class Verification {
 
 /** Objects that serve the repository and belong to no snapshot. */
 function isOwn(name: string): boolean {
-  return /^(?:garbage|labels|lease|moves|proofs|removed|running|settings)\//
+  return /^(?:checkpoints|garbage|labels|lease|moves|proofs|removed|running|settings)\//
     .test(name);
 }

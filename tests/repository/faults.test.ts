@@ -138,7 +138,10 @@ test("an abort at any time leaves no snapshot", async () => {
       if (last === 0) stop.abort(new Error("enough"));
       await assert.rejects(snapshot, aborted, `after ${last} entries`);
       assert.deepEqual(await repository.snapshots(), []);
-      assert.deepEqual([...storage.objects.keys()], ["deltar.json"]);
+      for (const name of storage.objects.keys()) {
+        // What was finished waits for the next snapshot.
+        assert.match(name, /^(?:deltar\.json|(?:volumes|checkpoints)\/.*)$/);
+      }
     }
     const repository = await Repository.create(new MemoryStorage());
     const { record } = await repository.snapshot(everything(root));

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { SnapshotOptions } from "../../lib/repository/take_snapshot.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { dieAt, FaultyStorage, isInjected } from "../support/faulty_storage.ts";
+import { withTemp } from "../support/temp.ts";
+import { stateOf } from "../support/trees.ts";
+import { everything, noise } from "./helpers.ts";
+
+const VOLUME = 100_000;
+/** More than are on their way to the storage at any time. */
+const FILES = 120;
+const options = { volumeSize: VOLUME };
+
+/** Many files of 20 kB, five to a volume. */
+function fill(root: string, seed: number): void {
+  fs.mkdirSync(root, { recursive: true });
+  for (let at = 0; at < FILES; at++) {
+    const name = String(at).padStart(3, "0");
+    fs.writeFileSync(join(root, name), noise(20_000, seed + at));
+  }
+}
+
+/** Takes a snapshot and interrupts it after so many entries. */
+async function interrupt(
+  repository: Repository,
+  root: string,
+  after: number,
+  more: SnapshotOptions = {},
+): Promise<void> {
+  const stop = new AbortController();
+  await assert.rejects(
+    repository.snapshot(everything(root), {
+      ...options,
+      ...more,
+      signal: stop.signal,
+      onProgress: ({ entries }) => {
+        if (entries === after) stop.abort();
+      },
+    }),
+    { code: "aborted" },
+  );
+}
+
+function sizeOf(storage: MemoryStorage, prefix: string): number {
+  let size = 0;
+  for (const [name, bytes] of storage.objects) {
+    if (name.startsWith(prefix)) size += bytes.length;
+  }
+  return size;
+}
+
+/** Restores the latest and compares it with the directory. */
+async function assertRestores(
+  repository: Repository,
+  root: string,
+  target: string,
+): Promise<void> {
+  const record = await repository.find("latest");
+  const { failed } = await repository.restore(record, target);
+  assert.deepEqual(failed, []);
+  assert.deepEqual(stateOf(target), stateOf(root));
+  fs.rmSync(target, { recursive: true });
+  const { damage } = await repository.verify({ data: true });
+  assert.deepEqual(damage, []);
+}
+
+test("the next snapshot takes over what an interrupted one has finished", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fill(root, 1);
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    let kept = 0;
+    await interrupt(repository, root, FILES - 5, {
+      onKept: (volumes) => kept = volumes.length,
+    });
+    assert.ok(kept >= 4, `${kept} volumes kept`);
+    const before = sizeOf(storage, "volumes/");
+    assert.ok(before > 4 * 0.9 * VOLUME);
+    assert.deepEqual(await repository.snapshots(), []);
+
+    // Interrupted a second time, it adds to what there is.
+    await interrupt(repository, root, FILES - 1);
+    const { record } = await repository.snapshot(everything(root), options);
+    const all = sizeOf(storage, "volumes/");
+    assert.ok(all < FILES * 20_000 + VOLUME, `${all} bytes in volumes`);
+    assert.ok(
+      record.counts.stored < FILES * 20_000 - before + VOLUME,
+      `${record.counts.stored} stored`,
+    );
+    await assertRestores(repository, root, join(folder, "to"));
+    // What served the interruption is cleared away.
+    assert.equal(sizeOf(storage, "checkpoints/"), 0);
+    assert.equal(sizeOf(storage, "running/"), 0);
+  });
+});
+
+test("a killed snapshot's finished volumes are taken over, wherever it was killed", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fill(root, 100);
+    const whole = FILES * 20_000;
+    for (const after of [2, 5, 9, 20, 31, 32, 33, 50, 59, 60]) {
+      const inner = new MemoryStorage();
+      await Repository.create(inner);
+      const dying = new FaultyStorage(inner, dieAt(after, "before"));
+      const opened = await Repository.open(dying);
+      await opened.snapshot(everything(root), options).catch((error) => {
+        if (!isInjected(error)) throw error;
+      });
+      const left = sizeOf(inner, "volumes/");
+      const repository = await Repository.open(inner);
+      const { record } = await repository.snapshot(everything(root), options);
+      // One volume may be finished and not yet told of.
+      const most = whole - left + 2 * VOLUME;
+      assert.ok(
+        record.counts.stored < most,
+        `${after}: ${record.counts.stored}`,
+      );
+      const again = await repository.snapshot(everything(root), options);
+      assert.equal(again.isNew, false);
+      await assertRestores(repository, root, join(folder, "to"));
+    }
+  });
+});
+
+test("a large file that was finished is taken over, and deltas go on from it", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    const large = noise(1_500_000, 3);
+    fs.writeFileSync(join(root, "a"), large);
+    for (let at = 0; at < 30; at++) {
+      fs.writeFileSync(join(root, `b${at}`), noise(40_000, at + 50));
+    }
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    await interrupt(repository, root, 30);
+    const first = await repository.snapshot(everything(root), options);
+    assert.ok(first.record.counts.stored < 1_300_000);
+    large.set(noise(100, 9), 700_000);
+    fs.writeFileSync(join(root, "a"), large);
+    const second = await repository.snapshot(everything(root), options);
+    assert.ok(second.record.counts.stored < 50_000);
+    await assertRestores(repository, root, join(folder, "to"));
+  });
+});
+
+test("deltas are taken over against the same parent only", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fill(root, 1);
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    await repository.snapshot(everything(root), { volumeSize: 4096 });
+    // Deltas of half a file each, so that they fill volumes.
+    for (let at = 0; at < FILES; at++) {
+      const name = String(at).padStart(3, "0");
+      const bytes = noise(20_000, 1 + at);
+      bytes.set(noise(9000, 1000 + at), 5000);
+      fs.writeFileSync(join(root, name), bytes);
+    }
+    await interrupt(repository, root, FILES - 5, { volumeSize: 40_000 });
+    const left = sizeOf(storage, "volumes/");
+    const { record } = await repository.snapshot(everything(root), {
+      volumeSize: 40_000,
+    });
+    assert.ok(record.counts.stored < FILES * 9500 - 100_000);
+    await assertRestores(repository, root, join(folder, "to"));
+    assert.ok(sizeOf(storage, "volumes/") < left + FILES * 9500);
+
+    for (let at = 0; at < FILES; at++) {
+      const name = String(at).padStart(3, "0");
+      const bytes = noise(20_000, 1 + at);
+      bytes.set(noise(9000, 2000 + at), 5000);
+      fs.writeFileSync(join(root, name), bytes);
+    }
+    await interrupt(repository, root, FILES - 5, { volumeSize: 40_000 });
+    storage.objects.delete(`snapshots/${record.id}.json`);
+    await repository.snapshot(everything(root), { volumeSize: 40_000 });
+    await assertRestores(repository, root, join(folder, "to"));
+  });
+});
+
+test("another directory's left work is let be, damaged left work is passed over", async () => {
+  await withTemp(async (folder) => {
+    const [root, other] = [join(folder, "root"), join(folder, "other")];
+    fill(root, 1);
+    fill(other, 500);
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    await interrupt(repository, root, FILES - 5);
+    await repository.snapshot(everything(other), options);
+    const names = [...storage.objects.keys()]
+      .filter((name) => name.startsWith("checkpoints/"));
+    assert.ok(names.length >= 4);
+    storage.objects.get(names[1])![30] ^= 1;
+    const volume = [...storage.objects.keys()]
+      .find((name) => name.startsWith("volumes/") && name.includes("vol2"))!;
+    storage.objects.delete(volume);
+    await repository.snapshot(everything(root), options);
+    await assertRestores(repository, root, join(folder, "to"));
+  });
+});
