@@ -1,0 +1,149 @@
+/**
+ * Makes the documentation a static site, `dist/site`: the pages of `docs/` and
+ * of the top folder by marked, the public API by `deno doc`.
+ *
+ * @module
+ */
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, posix } from "node:path";
+import process from "node:process";
+import { Marked } from "marked";
+import config from "../deno.json" with { type: "json" };
+import { run } from "./run.ts";
+import { deno } from "./runtimes.ts";
+
+const OUT = "dist/site";
+
+/** The pages in the order of the menu, and what it calls them. */
+const MENU: readonly (readonly [page: string, title: string])[] = [
+  ["README.md", "deltar"],
+  ...pagesOf("docs").map((page) => [page, titleOf(page)] as const),
+  ["CHANGELOG.md", "Changes"],
+  ["CONTRIBUTING.md", "Contributing"],
+  ["SECURITY.md", "Security"],
+];
+
+/** Where a page goes, relative to the site. */
+function placeOf(page: string): string {
+  if (page === "README.md") return "index.html";
+  return page.replace(/^docs\//, "").replace(/\.md$/, ".html").toLowerCase();
+}
+
+function pagesOf(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return pagesOf(path);
+    return entry.name.endsWith(".md") ? [path] : [];
+  }).sort();
+}
+
+function titleOf(page: string): string {
+  return /^# (.+)$/m.exec(readFileSync(page, "utf8"))?.[1] ?? page;
+}
+
+/** The name by which a heading is linked to, as code hosts make it. */
+function slug(text: string): string {
+  return text.toLowerCase().replaceAll(/<[^>]*>|[^\p{L}\p{N}\s_-]/gu, "")
+    .trim().replaceAll(/\s/g, "-");
+}
+
+/** A link of a page as the site has it; others lead where they led. */
+function linkFrom(page: string, href: string): string {
+  const [, path, rest] = /^([^#?]*)(.*)$/.exec(href)!;
+  if (path === "" || /^[a-z]+:/.test(path)) return href;
+  const target = posix.join(posix.dirname(page), path);
+  if (!MENU.some(([one]) => one === target)) return href;
+  const from = posix.dirname(placeOf(page));
+  return posix.relative(from, placeOf(target)) + rest;
+}
+
+function render(page: string): string {
+  const marked = new Marked({
+    renderer: {
+      heading({ tokens, depth }) {
+        const text = this.parser.parseInline(tokens);
+        return `<h${depth} id="${slug(text)}">${text}</h${depth}>\n`;
+      },
+      link({ href, tokens }) {
+        const text = this.parser.parseInline(tokens);
+        return `<a href="${linkFrom(page, href)}">${text}</a>`;
+      },
+    },
+  });
+  const up = posix.relative(posix.dirname(placeOf(page)), ".") || ".";
+  const menu = MENU.map(([one, title]) => {
+    const here = one === page ? ' aria-current="page"' : "";
+    return `<a href="${
+      linkFrom(page, posix.relative(posix.dirname(page), one))
+    }"${here}>${title}</a>`;
+  });
+  menu.push(`<a href="${up}/api/index.html">The public API</a>`);
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${titleOf(page)}</title>
+<link rel="stylesheet" href="${up}/style.css">
+<nav>${menu.join("\n")}</nav>
+<main>
+${marked.parse(readFileSync(page, "utf8"))}
+</main>
+`;
+}
+
+const STYLE = `:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { margin: 0; display: flex; font: 16px/1.6 system-ui, sans-serif; }
+nav { flex: 0 0 15rem; box-sizing: border-box; padding: 2rem 1rem; height: 100vh;
+  position: sticky; top: 0; overflow: auto; border-right: 1px solid var(--line); }
+nav a { display: block; padding: .2rem .6rem; border-radius: .3rem; color: inherit;
+  text-decoration: none; }
+nav a:hover, nav a[aria-current] { background: var(--soft); }
+nav a[aria-current] { font-weight: 600; }
+nav a:first-child { font-weight: 700; font-size: 1.2rem; margin-bottom: .6rem; }
+main { min-width: 0; max-width: 50rem; padding: 1rem 2rem 4rem; }
+h1, h2, h3 { line-height: 1.25; margin-top: 2em; }
+h1 { margin-top: .8em; }
+a { color: light-dark(#0b5cad, #79b8ff); }
+pre, code { font: .9em/1.5 ui-monospace, monospace; }
+pre { padding: .8rem 1rem; overflow: auto; background: var(--soft);
+  border-radius: .4rem; }
+:not(pre) > code { padding: .1em .3em; background: var(--soft); border-radius: .2rem; }
+table { border-collapse: collapse; display: block; overflow: auto; }
+th, td { padding: .3rem .7rem; border: 1px solid var(--line); text-align: left;
+  vertical-align: top; }
+@media (max-width: 50rem) {
+  body { display: block; }
+  nav { height: auto; position: static; border: 0; }
+}
+`;
+
+/** Writes all pages, without the API, below a folder. */
+export function writePages(out: string): void {
+  for (const [page] of MENU) {
+    const file = join(out, placeOf(page));
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, render(page));
+  }
+  writeFileSync(join(out, "style.css"), STYLE);
+}
+
+if (import.meta.main) {
+  rmSync(OUT, { recursive: true, force: true });
+  writePages(OUT);
+  const { ok } = await run(
+    `${OUT}/api`,
+    deno(),
+    "doc",
+    "--html",
+    "--name=deltar",
+    `--output=${OUT}/api`,
+    ...Object.values(config.exports).filter((file) => file !== "./cli.ts"),
+  );
+  process.exitCode = ok ? 0 : 1;
+}
