@@ -1,31 +1,55 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
-import { showPath, showText } from "./text.ts";
+import { styleText } from "node:util";
+import { formatBytes, formatDuration, showPath, showText } from "./text.ts";
 
 /** How often a terminal's progress line is drawn, in milliseconds. */
 const REDRAW = 100;
+
+/** How often progress is told in JSON, in milliseconds. */
+const RETELL = 1000;
+
+/** How much commands say. */
+export type Verbosity = "quiet" | "normal" | "verbose";
+
+let verbosity: Verbosity = "normal";
+
+/** Sets how much the commands of this process say. */
+export function setVerbosity(value: Verbosity): void {
+  verbosity = value;
+}
+
+/** How far long work is, in bytes. */
+export interface Meter {
+  /** Bytes so far. */
+  bytes: number;
+  /** All bytes there will be, if that is known. */
+  allBytes?: number;
+}
 
 /** What a command says: results to standard output, the rest to the error. */
 export class Console {
   /** Whether results are JSON. */
   readonly json: boolean;
   readonly #live: boolean;
+  readonly #begun = performance.now();
   #drawn = 0;
   #shown = false;
 
   /** Speaks JSON, or to people. */
   constructor(json: boolean) {
     this.json = json;
-    this.#live = !json && process.stderr.isTTY === true;
+    this.#live = verbosity !== "quiet" &&
+      (json ? verbosity === "verbose" : process.stderr.isTTY === true);
   }
 
   /** A line of the result. */
   line(text: string): void {
     this.clear();
-    writeAll(1, `${text}\n`);
+    if (this.json || verbosity !== "quiet") writeAll(1, `${text}\n`);
   }
 
-  /** The result as one object of JSON. */
+  /** The result as one object of JSON, on a line of its own. */
   object(type: string, fields: Record<string, unknown>): void {
     this.line(JSON.stringify({ version: 1, type, ...fields }));
   }
@@ -33,17 +57,39 @@ export class Console {
   /** Something that is not the result but has to be known. */
   warn(text: string): void {
     this.clear();
-    writeAll(2, `deltar: ${showText(text)}\n`);
+    const name = paint("yellow", "deltar:", process.stderr);
+    writeAll(2, `${name} ${showText(text)}\n`);
   }
 
-  /** How far long work is: on a terminal only, and not at every call. */
-  progress(text: () => string, path: string): void {
+  /** Something that only who asked for all wants to know. */
+  detail(text: string): void {
+    if (verbosity !== "verbose" || this.json) return;
+    this.clear();
+    writeAll(2, `${showText(text)}\n`);
+  }
+
+  /**
+   * How far long work is, now and then: a line that is drawn over on a
+   * terminal; an object of JSON each second for who asked for JSON and all.
+   *
+   * @param text What is done so far.
+   * @param path What is being done.
+   * @param meter Adds the rate, and the time left if all is known.
+   */
+  progress(text: () => string, path: string, meter?: Meter): void {
     const now = performance.now();
-    if (!this.#live || now - this.#drawn < REDRAW) return;
+    const pause = this.json ? RETELL : REDRAW;
+    if (!this.#live || now - this.#drawn < pause) return;
     this.#drawn = now;
+    const elapsed = now - this.#begun;
+    if (this.json) {
+      this.object("progress", { elapsed: Math.round(elapsed), path, ...meter });
+      return;
+    }
     this.#shown = true;
     const width = process.stderr.columns ?? 80;
-    const line = `${text()}  ${showPath(path)}`.slice(0, width - 1);
+    const speed = meter ? formatSpeed(meter, elapsed) : "";
+    const line = `${text()}${speed}  ${showPath(path)}`.slice(0, width - 1);
     writeAll(2, `\r\x1b[K${line}`);
   }
 
@@ -53,6 +99,24 @@ export class Console {
     this.#shown = false;
     writeAll(2, "\r\x1b[K");
   }
+}
+
+/** The rate, and the time left, once they mean something. */
+function formatSpeed({ bytes, allBytes }: Meter, elapsed: number): string {
+  if (elapsed < 500 || bytes === 0) return "";
+  const rate = `, ${formatBytes(1000 * bytes / elapsed)}/s`;
+  if (allBytes === undefined) return rate;
+  const left = (allBytes - bytes) * elapsed / bytes;
+  return `${rate}, ${formatDuration(Math.max(1000, left))} left`;
+}
+
+/** A color, if the stream is a terminal that wants any (`NO_COLOR` does not). */
+export function paint(
+  color: "red" | "green" | "yellow" | "cyan" | "dim" | "bold",
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
+  return styleText(color, text, { stream });
 }
 
 const encoder = new TextEncoder();

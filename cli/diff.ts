@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { type Change, isWithin, pathOf } from "../mod.ts";
-import { Console } from "./console.ts";
+import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
@@ -54,13 +54,13 @@ async function run(
 }
 
 const SIGNS = {
-  created: "+",
-  updated: "~",
-  touched: "t",
-  deleted: "-",
-  renamed: ">",
-  copied: "=",
-};
+  created: ["+", "green"],
+  updated: ["~", "yellow"],
+  touched: ["t", "dim"],
+  deleted: ["-", "red"],
+  renamed: [">", "cyan"],
+  copied: ["=", "cyan"],
+} as const;
 
 /** One line: a sign, and the path; a directory ends in `/`. */
 function describe(change: Change): string {
@@ -68,7 +68,8 @@ function describe(change: Change): string {
   const path = showPath(entry.path) + (entry.kind === "directory" ? "/" : "");
   const moved = change.change === "renamed" || change.change === "copied";
   const from = moved ? `${showPath(change.from)} -> ` : "";
-  return `${SIGNS[change.change]} ${from}${path}`;
+  const [sign, color] = SIGNS[change.change];
+  return paint(color, `${sign} ${from}${path}`);
 }
 
 function fields(change: Change): Record<string, unknown> {

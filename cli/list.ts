@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { Console } from "./console.ts";
+import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
@@ -48,7 +48,7 @@ async function run(options: Options): Promise<number> {
       `-${counts.deleted} >${counts.renamed}`;
     out.line(
       [
-        id,
+        paint("bold", id),
         formatDate(time),
         `${formatCount(counts.files)} files`.padStart(13),
         formatBytes(counts.bytes).padStart(8),

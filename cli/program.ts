@@ -3,6 +3,7 @@ import { VERSION } from "../mod.ts";
 import { backupCommand } from "./backup.ts";
 import { catCommand } from "./cat.ts";
 import { addCompletion } from "./completion.ts";
+import { setVerbosity } from "./console.ts";
 import { diffCommand } from "./diff.ts";
 import { addExamples } from "./examples.ts";
 import { filesCommand } from "./files.ts";
@@ -33,12 +34,35 @@ export function createProgram(context: Context): Command {
     scheduleCommand(() => createProgram(context)),
     rdiffCommand(),
   ];
-  for (const command of commands) program.addCommand(command);
+  for (const command of commands) {
+    program.addCommand(command);
+    if (!LONG.includes(command.name())) continue;
+    command.option("-q, --quiet", "say nothing but what went wrong");
+    command.option("-v, --verbose", "say more; with --json, progress too");
+  }
+  program.hook("preAction", (_, command) => {
+    const { quiet, verbose } = command.opts();
+    if (quiet || verbose) setVerbosity(verbose ? "verbose" : "quiet");
+  });
   addCompletion(program);
   addExamples(program);
   settle(program);
   return program;
 }
+
+/** The commands that may take long, and report what they did. */
+const LONG = [
+  "snapshot",
+  "restore",
+  "undo",
+  "redo",
+  "verify",
+  "repair",
+  "drill",
+  "prune",
+  "copy",
+  "backup",
+];
 
 const EPILOGUE = `
 A repository is kept in $DELTAR_REPOSITORY, where --repo says, or else in a

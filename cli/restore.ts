@@ -55,6 +55,7 @@ async function run(
           `${Math.floor(100 * entries / allEntries)} %, ` +
           `${formatBytes(bytes)} of ${formatBytes(allBytes)}`,
         path,
+        { bytes, allBytes },
       ),
   });
   const { failed, files, directories, links, bytes } = result;

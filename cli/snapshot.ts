@@ -95,7 +95,7 @@ async function run(
       );
     },
     signal,
-    onSkip: (skipped) => warnOfFault(out, skipped),
+    onSkip: (skipped) => tellOfSkipped(out, skipped),
     onDamage: (error) => {
       out.warn(`${error.message}; all files are stored anew`);
     },
@@ -103,6 +103,7 @@ async function run(
       out.progress(
         () => `${plural(entries, "entry", "entries")}, ${formatBytes(bytes)}`,
         path,
+        { bytes },
       ),
   });
   const elapsed = performance.now() - started;
@@ -122,10 +123,11 @@ async function run(
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
 }
 
-function warnOfFault(out: Console, skipped: Skipped): void {
-  if (!isFault(skipped)) return;
+function tellOfSkipped(out: Console, skipped: Skipped): void {
   const { path, reason, detail } = skipped;
-  out.warn(`${showPath(path)}: ${reason}${detail ? `: ${detail}` : ""}`);
+  const text = `${showPath(path)}: ${reason}${detail ? `: ${detail}` : ""}`;
+  if (isFault(skipped)) out.warn(text);
+  else out.detail(text);
 }
 
 function report(
