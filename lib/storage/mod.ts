@@ -3,8 +3,13 @@
  *
  * @module
  */
+export type { Fetch } from "./exchange.ts";
+export { HttpStorage } from "./http.ts";
 export { LocalStorage } from "./local.ts";
 export { MemoryStorage } from "./memory.ts";
+export { openStorage } from "./open.ts";
+export { S3Storage } from "./s3.ts";
+export type { S3Options } from "./s3_client.ts";
 export type {
   GetOptions,
   PutOptions,

@@ -18,9 +18,10 @@ async function names(storage: Storage, prefix?: string): Promise<string[]> {
 export function conforms(
   what: string,
   withStorage: (work: (storage: Storage) => Promise<void>) => Promise<void>,
+  options: { skip?: string; timeout?: number } = {},
 ): void {
   const promise = (name: string, work: (storage: Storage) => Promise<void>) =>
-    test(`${what}: ${name}`, () => withStorage(work));
+    test(`${what}: ${name}`, options, () => withStorage(work));
 
   promise("what is put is got and listed", async (storage) => {
     await storage.put("a/b", count(5));

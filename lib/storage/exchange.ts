@@ -1,0 +1,200 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+import { PassingFault } from "./retry.ts";
+
+/** What sends a request: `fetch`, or something in its place. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** A request. */
+export interface Request {
+  /** GET, PUT and so on. */
+  method: string;
+  /** Where to; it holds no credentials. */
+  url: string;
+  /** Its header fields. */
+  headers: Headers;
+  /** Its content. */
+  body?: Uint8Array<ArrayBuffer>;
+  /** What to do when the answer is elsewhere. Default: `manual`. */
+  redirect?: "follow" | "manual";
+  /** Ends the exchange. */
+  signal?: AbortSignal;
+  /** How long nothing may happen, in milliseconds. Default: a minute. */
+  patience?: number;
+}
+
+const PATIENCE = 60_000;
+/** The slowest line that is not taken for a dead one, in bytes a millisecond. */
+const SLOWEST = 32;
+/** What an answer other than an object is, at most, in bytes. */
+const MOST_TEXT = 16 << 20;
+
+/**
+ * A request and its answer. A line that breaks, or on which nothing comes for
+ * a minute, is a `PassingFault`.
+ */
+export class Exchange {
+  /** The answer; its body is read through this exchange. */
+  readonly response: Response;
+  readonly #watch: Watch;
+
+  private constructor(response: Response, watch: Watch) {
+    this.response = response;
+    this.#watch = watch;
+  }
+
+  /** Sends a request and awaits the head of the answer. */
+  static async begin(fetch: Fetch, request: Request): Promise<Exchange> {
+    const { method, url, headers, body, patience = PATIENCE } = request;
+    const watch = new Watch(request, patience);
+    const sending = (body?.length ?? 0) / SLOWEST;
+    const response = await watch.over(
+      () =>
+        fetch(url, {
+          method,
+          headers,
+          ...body !== undefined && { body },
+          signal: watch.signal,
+          redirect: request.redirect ?? "manual",
+        }),
+      patience + sending,
+    );
+    return new Exchange(response, watch);
+  }
+
+  /** The body of the answer, chunk by chunk. */
+  async *body(): AsyncGenerator<Uint8Array> {
+    const reader = this.response.body?.getReader();
+    if (reader === undefined) return this.#watch.end();
+    let done = false;
+    try {
+      while (!done) {
+        const next = await this.#watch.over(() => reader.read());
+        done = next.done;
+        if (next.value !== undefined) yield next.value;
+      }
+    } finally {
+      if (!done) await reader.cancel().catch(() => {});
+      this.#watch.end();
+    }
+  }
+
+  /** The body as text. */
+  async text(): Promise<string> {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const part of this.body()) {
+      length += part.length;
+      if (length > MOST_TEXT) {
+        throw new DeltarError("limit", "the answer is absurdly long");
+      }
+      parts.push(part);
+    }
+    return new TextDecoder().decode(concat(parts));
+  }
+
+  /** Lets go of the answer. */
+  async drop(): Promise<void> {
+    await this.response.body?.cancel().catch(() => {});
+    this.#watch.end();
+  }
+}
+
+/** Ends what takes too long, and says why something ended. */
+class Watch {
+  readonly #stop = new AbortController();
+  readonly #request: Request;
+  readonly #patience: number;
+  readonly #onAbort = () => this.#stop.abort();
+  #impatient = false;
+
+  constructor(request: Request, patience: number) {
+    this.#request = request;
+    this.#patience = patience;
+    const { signal } = request;
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Awaits one step of an exchange. */
+  async over<Result>(
+    step: () => Promise<Result>,
+    patience = this.#patience,
+  ): Promise<Result> {
+    const timer = setTimeout(() => {
+      this.#impatient = true;
+      this.#stop.abort();
+    }, patience);
+    try {
+      return await step();
+    } catch (cause) {
+      this.end();
+      throw this.#explain(cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  end(): void {
+    this.#request.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #explain(cause: unknown): unknown {
+    const { signal, url } = this.#request;
+    const { host } = new URL(url);
+    if (signal?.aborted) {
+      return new DeltarError("aborted", "stopped by the caller", {
+        cause: signal.reason,
+      });
+    }
+    const fail = (what: string, attempts?: number) =>
+      new PassingFault(
+        new DeltarError("io", what, { object: host, cause }),
+        { attempts },
+      );
+    if (this.#impatient) {
+      return fail("it does not answer; check the network and try again");
+    }
+    const words = wordsOf(cause);
+    if (NOBODY.test(words)) {
+      return fail(
+        "it cannot be reached; check that the address is right and the " +
+          `network is there (${shorten(words)})`,
+        4,
+      );
+    }
+    if (UNTRUSTED.test(words)) {
+      return fail(`its certificate is not trusted (${shorten(words)})`, 1);
+    }
+    return fail(`the connection broke (${shorten(words)})`);
+  }
+}
+
+/** What Deno, Bun and Node say when a host is not there. */
+const NOBODY =
+  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
+const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
+
+/** The messages and codes of an error and of what caused it. */
+function wordsOf(cause: unknown): string {
+  const words: string[] = [];
+  for (let at = cause; at instanceof Error && words.length < 8;) {
+    const { code } = at as { code?: unknown };
+    if (typeof code === "string") words.push(code);
+    if (at.message !== "") words.push(at.message);
+    at = at instanceof AggregateError ? at.errors[0] : at.cause;
+  }
+  return words.length > 0 ? words.join(": ") : String(cause);
+}
+
+/** One line that shows no address: the host is named already. */
+function shorten(words: string): string {
+  return words.replaceAll(/\(?\bhttps?:\/\/[^\s)]*\)?/g, "").replaceAll(
+    /\s+/g,
+    " ",
+  ).slice(0, 200).trim();
+}

@@ -1,0 +1,107 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { Exchange } from "./exchange.ts";
+import { PassingFault, retried } from "./retry.ts";
+import type { Window } from "./windows.ts";
+
+/** How an object on a server that speaks HTTP is read. */
+export interface RangeSource {
+  /** The object, for errors. */
+  name: string;
+  /**
+   * Sends one request and gives its answer, of status 200, 206 or 416; all
+   * others are errors.
+   */
+  send: (headers: Record<string, string>) => Promise<Exchange>;
+  /** The object's length. */
+  sizeOf: () => Promise<number>;
+  /** Ends the reading. */
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * Reads bytes `from` up to `to` of an object by a ranged request (RFC 9110,
+ * section 14). An answer that breaks off is taken up where it did.
+ */
+export async function readWindow(
+  { name, send, sizeOf, signal }: RangeSource,
+  from: number,
+  to: number,
+  tag: string | undefined,
+): Promise<Window> {
+  if (to <= from) return { bytes: new Uint8Array(), size: await sizeOf(), tag };
+  let size = 0;
+  let bytes: Uint8Array | undefined;
+  let got = 0;
+  let match = tag;
+  return await retried(async () => {
+    const exchange = await send({
+      range: `bytes=${from + got}-${to - 1}`,
+      ...match !== undefined && { "if-match": match },
+    });
+    const { status, headers } = exchange.response;
+    if (status === 416) {
+      await exchange.drop();
+      return { bytes: new Uint8Array(), size: await sizeOf() };
+    }
+    const range = rangeOf(status, headers);
+    const encoding = headers.get("content-encoding") ?? "identity";
+    if (range?.start !== from + got || encoding !== "identity") {
+      await exchange.drop();
+      throw new DeltarError(
+        "io",
+        encoding === "identity"
+          ? "the server gives no byte ranges; use one that does"
+          : `the server sends it encoded as ${encoding}; have it sent as it is`,
+        { object: name },
+      );
+    }
+    size = range.size;
+    match ??= strongTag(headers);
+    const length = Math.min(to, size) - from;
+    bytes ??= new Uint8Array(length);
+    if (bytes.length !== length) {
+      await exchange.drop();
+      throw new DeltarError("io", "it was replaced while it was read", {
+        object: name,
+      });
+    }
+    for await (const chunk of exchange.body()) {
+      // A server that ignores ranges sends what comes after, too.
+      const part = chunk.subarray(0, length - got);
+      bytes.set(part, got);
+      got += part.length;
+      if (got === length) break;
+    }
+    if (got < length) {
+      throw new PassingFault(
+        new DeltarError("io", "the answers of the server end early", {
+          object: name,
+          offset: from + got,
+        }),
+      );
+    }
+    return { bytes, size, tag: match };
+  }, { signal });
+}
+
+/** A tag that may be asked for: weak ones do not tell bytes apart. */
+function strongTag(headers: Headers): string | undefined {
+  const tag = headers.get("etag") ?? undefined;
+  return tag?.startsWith("W/") ? undefined : tag;
+}
+
+/** Where the answer starts, and how long the object is. */
+function rangeOf(
+  status: number,
+  headers: Headers,
+): { start: number; size: number } | undefined {
+  const text = status === 206
+    ? headers.get("content-range")
+    : `bytes 0-/${headers.get("content-length")}`;
+  const found = /^bytes (\d+)-\d*\/(\d+)$/.exec(text ?? "");
+  if (found === null) return undefined;
+  const [start, size] = [Number(found[1]), Number(found[2])];
+  return Number.isSafeInteger(size) && start <= size
+    ? { start, size }
+    : undefined;
+}

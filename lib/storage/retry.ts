@@ -1,0 +1,71 @@
+import { checkAborted } from "../bytes/abort.ts";
+import type { DeltarError } from "../bytes/errors.ts";
+
+/** How often a request is tried, at most. */
+export const ATTEMPTS = 8;
+/** The first pause is shorter than this, in milliseconds; each next doubles. */
+const FIRST_PAUSE = 100;
+/** No pause is longer than this, in milliseconds. */
+const LONGEST_PAUSE = 20_000;
+
+/** A fault that may be gone when the same is tried again. */
+export class PassingFault extends Error {
+  /** What the caller is told if it does not pass. */
+  readonly fault: DeltarError;
+  /** How long the server wants to be left alone, in milliseconds. */
+  readonly wait: number;
+  /** How often it is worth being tried, at most. */
+  readonly attempts: number;
+
+  /** Says that `fault` may pass. */
+  constructor(
+    fault: DeltarError,
+    { wait = 0, attempts = Infinity }: { wait?: number; attempts?: number } =
+      {},
+  ) {
+    super(fault.message, { cause: fault });
+    this.fault = fault;
+    this.wait = wait;
+    this.attempts = attempts;
+  }
+}
+
+/**
+ * Does something until it works, does not fail with a `PassingFault`, or was
+ * tried `attempts` times. Between tries it pauses for a random time whose bound
+ * doubles ("full jitter", Exponential Backoff And Jitter, AWS Architecture
+ * Blog, 2015), so that many clients do not come back at once.
+ *
+ * @param work Is given how often it was tried before.
+ * @throws {DeltarError} `aborted`, or the last fault.
+ */
+export async function retried<Result>(
+  work: (before: number) => Promise<Result>,
+  { attempts = ATTEMPTS, signal }: { attempts?: number; signal?: AbortSignal },
+): Promise<Result> {
+  for (let before = 0;; before++) {
+    checkAborted(signal);
+    try {
+      return await work(before);
+    } catch (error) {
+      checkAborted(signal);
+      if (!(error instanceof PassingFault)) throw error;
+      if (before + 1 >= Math.min(attempts, error.attempts)) throw error.fault;
+      const bound = Math.min(FIRST_PAUSE * 2 ** before, LONGEST_PAUSE);
+      await pause(Math.max(Math.random() * bound, error.wait), signal);
+    }
+  }
+}
+
+/** Resolves after some milliseconds, or as soon as the signal fires. */
+function pause(time: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, Math.min(time, LONGEST_PAUSE));
+    signal?.addEventListener("abort", done);
+  });
+}

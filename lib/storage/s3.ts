@@ -1,0 +1,423 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import type { ByteSource } from "../bytes/source.ts";
+import { checkName, isName } from "./names.ts";
+import { readWindow } from "./read_window.ts";
+import { retried } from "./retry.ts";
+import { S3Client, type S3Options } from "./s3_client.ts";
+import { elementsIn, textIn } from "./s3_fault.ts";
+import { MOST_SENDING, parts } from "./s3_upload.ts";
+import type {
+  GetOptions,
+  PutOptions,
+  Storage,
+  StoredObject,
+} from "./storage.ts";
+import { readWindows } from "./windows.ts";
+
+/** Marks what a `put` stored, so that it knows its own work again. */
+const MARK = "x-amz-meta-deltar-put";
+/** How long the service may take to put the parts of an object together. */
+const COMPLETING = 300_000;
+
+/**
+ * A bucket of Amazon S3 or of a service that speaks its language (Ceph, MinIO,
+ * R2 and others), or what is under a prefix of one.
+ *
+ * What breaks or is refused for a time is tried again, up to eight times with
+ * growing random pauses. Objects of more than 8 MiB go up in parts, four at
+ * once, and come back in windows of that length, three at once.
+ *
+ * `ifAbsent` is as strict as the service: the first 8 MiB are stored with
+ * `If-None-Match: *`, and larger objects are completed with it. Some services
+ * (Ceph before 20) heed it for the former only; then of two writers that finish
+ * an object larger than 8 MiB in the same moment the later one wins.
+ *
+ * @example Open what `--repo s3://bucket/prefix` names
+ * ```ts
+ * import { S3Storage } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const storage = S3Storage.fromLocation("s3://backups/laptop", {
+ *   AWS_ENDPOINT_URL: "http://127.0.0.1:7480",
+ *   AWS_ACCESS_KEY_ID: "key",
+ *   AWS_SECRET_ACCESS_KEY: "secret",
+ * });
+ * assert.equal(storage.location, "s3://backups/laptop");
+ * ```
+ */
+export class S3Storage implements Storage {
+  /** The bucket and prefix. */
+  readonly location: string;
+  readonly #client: S3Client;
+
+  /**
+   * Opens a bucket, which has to be there; nothing is asked of it yet.
+   *
+   * @throws {TypeError} If the bucket, the prefix or the endpoint is none.
+   */
+  constructor(options: S3Options) {
+    if (options.prefix) checkName(options.prefix);
+    this.#client = new S3Client(options);
+    this.location = this.#client.location;
+  }
+
+  /**
+   * Opens what a location names.
+   *
+   * @param location `s3://bucket` or `s3://bucket/prefix`.
+   * @param env The environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+   * `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`,
+   * `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and
+   * `DELTAR_S3_ADDRESSING`, `path` or `virtual`.
+   * @throws {DeltarError} `not-found` if there are no keys.
+   */
+  static fromLocation(
+    location: string,
+    env: Record<string, string | undefined>,
+  ): S3Storage {
+    const found = /^s3:\/\/([^/]+)\/*(.*?)\/*$/.exec(location);
+    if (found === null) {
+      throw new TypeError(
+        `not s3://bucket/prefix: ${JSON.stringify(location)}`,
+      );
+    }
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = env;
+    if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
+      throw new DeltarError(
+        "not-found",
+        "there are no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        { object: location },
+      );
+    }
+    const addressing = env.DELTAR_S3_ADDRESSING;
+    return new S3Storage({
+      bucket: found[1],
+      prefix: found[2],
+      accessKeyId: AWS_ACCESS_KEY_ID,
+      secretAccessKey: AWS_SECRET_ACCESS_KEY,
+      sessionToken: env.AWS_SESSION_TOKEN || undefined,
+      region: env.AWS_REGION || env.AWS_DEFAULT_REGION || undefined,
+      endpoint: env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined,
+      ...(addressing === "path" || addressing === "virtual") && { addressing },
+    });
+  }
+
+  /** The bytes of an object; see {@linkcode Storage.get}. */
+  async *get(
+    name: string,
+    options: GetOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    checkName(name);
+    checkAborted(options.signal);
+    yield* readWindows(name, (from, to, tag, signal) => {
+      const request = { method: "GET", object: name, signal } as const;
+      return readWindow(
+        {
+          name,
+          send: (headers) => this.#client.send({ ...request, headers }, [416]),
+          sizeOf: () => this.#size(name, signal),
+          signal,
+        },
+        from,
+        to,
+        tag,
+      );
+    }, options);
+  }
+
+  /** Stores an object; see {@linkcode Storage.put}. */
+  async put(
+    name: string,
+    source: ByteSource,
+    options: PutOptions = {},
+  ): Promise<void> {
+    checkName(name);
+    checkAborted(options.signal);
+    const pieces = parts(name, source, options.signal);
+    try {
+      const first = (await pieces.next()).value!;
+      const second = await pieces.next();
+      if (second.done) await this.#putWhole(name, first, options);
+      else await this.#putParts(name, [first, second.value], pieces, options);
+    } finally {
+      await pieces.return(undefined);
+    }
+  }
+
+  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  async *list(prefix = ""): AsyncGenerator<StoredObject> {
+    const before = this.#client.prefix;
+    let token: string | undefined;
+    do {
+      const page = await this.#client.askXml({
+        method: "GET",
+        query: {
+          "list-type": "2",
+          "encoding-type": "url",
+          prefix: before + prefix,
+          ...token !== undefined && { "continuation-token": token },
+        },
+      });
+      for (const object of elementsIn(page, "Contents")) {
+        const key = decode(textIn(object, "Key") ?? "");
+        const name = key.slice(before.length);
+        const size = Number(textIn(object, "Size"));
+        if (!key.startsWith(before + prefix) || !isName(name)) continue;
+        if (Number.isSafeInteger(size)) yield { name, size };
+      }
+      token = textIn(page, "IsTruncated") === "true"
+        ? textIn(page, "NextContinuationToken")
+        : undefined;
+    } while (token !== undefined);
+  }
+
+  /** Removes an object; see {@linkcode Storage.delete}. */
+  async delete(name: string): Promise<void> {
+    checkName(name);
+    await this.#client.ask({ method: "DELETE", object: name })
+      .catch(unlessAbsent);
+  }
+
+  /**
+   * Ends uploads that were begun and never finished, as a writer leaves them
+   * that was killed: they cost as if they were stored.
+   *
+   * @param before Only those begun before this, in milliseconds since 1970.
+   */
+  async tidy(before: number): Promise<void> {
+    const { prefix } = this.#client;
+    let marker: Record<string, string> | undefined = {};
+    while (marker !== undefined) {
+      const page = await this.#client.askXml({
+        method: "GET",
+        query: { uploads: "", "encoding-type": "url", prefix, ...marker },
+      });
+      for (const upload of elementsIn(page, "Upload")) {
+        const key = decode(textIn(upload, "Key") ?? "");
+        const begun = Date.parse(textIn(upload, "Initiated") ?? "");
+        const object = key.slice(prefix.length);
+        if (!(begun < before) || !key.startsWith(prefix)) continue;
+        if (!isName(object)) continue;
+        await this.#giveUp(object, textIn(upload, "UploadId") ?? "");
+      }
+      const [key, id] = ["NextKeyMarker", "NextUploadIdMarker"]
+        .map((name) => textIn(page, name));
+      marker = textIn(page, "IsTruncated") === "true" && key
+        ? { "key-marker": decode(key), "upload-id-marker": id ?? "" }
+        : undefined;
+    }
+  }
+
+  async #putWhole(
+    name: string,
+    body: Uint8Array<ArrayBuffer>,
+    { ifAbsent, signal }: PutOptions,
+  ): Promise<void> {
+    const mark = crypto.randomUUID();
+    await retried(async (before) => {
+      try {
+        const exchange = await this.#client.send({
+          method: "PUT",
+          object: name,
+          headers: ifAbsent ? { "if-none-match": "*", [MARK]: mark } : {},
+          body,
+          signal,
+        });
+        await exchange.drop();
+      } catch (error) {
+        // An attempt whose answer was lost may have stored it.
+        const isOurs = isExists(error) && before > 0 &&
+          await this.#isMarked(name, mark, signal);
+        if (!isOurs) throw error;
+      }
+    }, { signal });
+  }
+
+  async #putParts(
+    name: string,
+    begun: Uint8Array<ArrayBuffer>[],
+    rest: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    options: PutOptions,
+  ): Promise<void> {
+    const { signal } = options;
+    const mark = crypto.randomUUID();
+    const upload = textIn(
+      await this.#client.askXml({
+        method: "POST",
+        object: name,
+        query: { uploads: "" },
+        headers: { [MARK]: mark },
+        signal,
+      }),
+      "UploadId",
+    ) ?? "";
+    try {
+      const tags = await this.#sendParts(name, upload, begun, rest, signal);
+      await this.#complete(name, upload, tags, mark, options);
+    } catch (error) {
+      await this.#giveUp(name, upload);
+      throw error;
+    }
+  }
+
+  /** Sends parts, some at once; gives their tags. */
+  async #sendParts(
+    name: string,
+    upload: string,
+    begun: Uint8Array<ArrayBuffer>[],
+    rest: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    signal: AbortSignal | undefined,
+  ): Promise<string[]> {
+    const tags: string[] = [];
+    const sending = new Set<Promise<void>>();
+    const stop = new AbortController();
+    const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+    let bytes = 0;
+    let count = 0;
+    let failure: { error: unknown } | undefined;
+    const send = async (body: Uint8Array<ArrayBuffer>) => {
+      while (sending.size > 0 && bytes + body.length > MOST_SENDING) {
+        await Promise.race(sending);
+      }
+      if (failure !== undefined) throw failure.error;
+      const n = ++count;
+      bytes += body.length;
+      const sent = this.#client.ask({
+        method: "PUT",
+        object: name,
+        query: { partNumber: `${n}`, uploadId: upload },
+        body,
+        signal: both,
+      }).then(({ headers }) => {
+        tags[n - 1] = headers.get("etag") ?? "";
+      }).catch((error) => {
+        failure ??= { error };
+        stop.abort();
+      }).finally(() => {
+        bytes -= body.length;
+        sending.delete(sent);
+      });
+      sending.add(sent);
+    };
+    try {
+      for (const part of begun.splice(0)) await send(part);
+      for await (const part of rest) await send(part);
+    } catch (error) {
+      stop.abort();
+      await Promise.all(sending);
+      throw error;
+    }
+    await Promise.all(sending);
+    if (failure !== undefined) throw failure.error;
+    return tags;
+  }
+
+  async #complete(
+    name: string,
+    upload: string,
+    tags: string[],
+    mark: string,
+    { ifAbsent, signal }: PutOptions,
+  ): Promise<void> {
+    // Not every service heeds the condition below.
+    if (ifAbsent && await this.#markOf(name, signal) !== undefined) {
+      throw new DeltarError("exists", "the object is there already", {
+        object: name,
+      });
+    }
+    const list = tags.map((tag, at) =>
+      `<Part><PartNumber>${at + 1}</PartNumber><ETag>${
+        escape(tag)
+      }</ETag></Part>`
+    );
+    const body = `<CompleteMultipartUpload>${
+      list.join("")
+    }</CompleteMultipartUpload>`;
+    try {
+      await this.#client.askXml({
+        method: "POST",
+        object: name,
+        query: { uploadId: upload },
+        headers: {
+          "content-type": "application/xml",
+          ...ifAbsent && { "if-none-match": "*" },
+        },
+        body: new TextEncoder().encode(body),
+        signal,
+        patience: COMPLETING,
+      });
+    } catch (error) {
+      // An attempt whose answer was lost may have completed it.
+      checkAborted(signal);
+      if (!await this.#isMarked(name, mark, signal)) throw error;
+    }
+  }
+
+  /** Drops an upload, if the service lets it. */
+  async #giveUp(object: string, uploadId: string): Promise<void> {
+    await this.#client.ask({ method: "DELETE", object, query: { uploadId } })
+      .catch(() => {});
+  }
+
+  async #isMarked(
+    name: string,
+    mark: string,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    return await this.#markOf(name, signal) === mark;
+  }
+
+  /** The mark of an object, empty without one; nothing if it is not there. */
+  async #markOf(
+    name: string,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    const headers = await this.#head(name, signal).catch(unlessAbsent);
+    return headers && (headers.get(MARK) ?? "");
+  }
+
+  async #size(name: string, signal: AbortSignal | undefined): Promise<number> {
+    const length = (await this.#head(name, signal)).get("content-length");
+    const size = Number(length ?? NaN);
+    if (Number.isSafeInteger(size)) return size;
+    throw new DeltarError("io", "the service does not tell its length", {
+      object: name,
+    });
+  }
+
+  async #head(
+    name: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Headers> {
+    const request = { object: name, signal } as const;
+    try {
+      return (await this.#client.ask({ ...request, method: "HEAD" })).headers;
+    } catch (error) {
+      if (error instanceof DeltarError && error.code === "aborted") throw error;
+      // A HEAD that is refused does not say why; this does.
+      const headers = { range: "bytes=0-0" };
+      await this.#client.ask({ ...request, method: "GET", headers }, [416]);
+      throw error;
+    }
+  }
+}
+
+function isExists(error: unknown): boolean {
+  return error instanceof DeltarError && error.code === "exists";
+}
+
+/** Takes it that something is not there; all else is thrown. */
+function unlessAbsent(error: unknown): undefined {
+  if (error instanceof DeltarError && error.code === "not-found") return;
+  throw error;
+}
+
+/** A key as a listing has it with `encoding-type=url`. */
+function decode(text: string): string {
+  return decodeURIComponent(text.replaceAll("+", " "));
+}
+
+function escape(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}

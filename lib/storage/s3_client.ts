@@ -1,0 +1,213 @@
+import { parseXml, type XmlElement } from "@rgrove/parse-xml";
+import { AwsV4Signer } from "aws4fetch";
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+import { Exchange, type Fetch } from "./exchange.ts";
+import { retried } from "./retry.ts";
+import { faultOf } from "./s3_fault.ts";
+
+/** A bucket of an S3 service, and who asks. */
+export interface S3Options {
+  /** The bucket. */
+  bucket: string;
+  /** What all names in the bucket begin with: segments with `/` between. */
+  prefix?: string;
+  /** The access key. */
+  accessKeyId: string;
+  /** The secret key; it is kept out of all messages. */
+  secretAccessKey: string;
+  /** The token of temporary keys. */
+  sessionToken?: string;
+  /** The region, default `us-east-1`, which most other services take. */
+  region?: string;
+  /** The service's address. Default: Amazon's, of the region. */
+  endpoint?: string;
+  /**
+   * Whether the bucket is in the path of addresses or the first part of the
+   * host's name. Default: `virtual` at Amazon (but for names with dots, which
+   * its certificates do not fit), else `path`.
+   */
+  addressing?: "path" | "virtual";
+  /** What sends requests in place of the runtime's `fetch`. */
+  fetch?: Fetch;
+}
+
+/** A request to the service. */
+export interface S3Request {
+  /** GET, PUT and so on. */
+  method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
+  /** The object, without the prefix; none is the bucket itself. */
+  object?: string;
+  /** The query. */
+  query?: Record<string, string>;
+  /** Further header fields. */
+  headers?: Record<string, string>;
+  /** The content. */
+  body?: Uint8Array<ArrayBuffer>;
+  /** Ends it. */
+  signal?: AbortSignal;
+  /** How long nothing may happen, in milliseconds. */
+  patience?: number;
+}
+
+const EMPTY = toHex(sha256(new Uint8Array()));
+
+/** Signs requests to one bucket, sends them and reads refusals. */
+export class S3Client {
+  /** The bucket and prefix in words. */
+  readonly location: string;
+  /** What all keys begin with: empty, or ending with `/`. */
+  readonly prefix: string;
+  readonly #options: S3Options;
+  readonly #fetch: Fetch;
+  readonly #base: URL;
+
+  /** Makes a client; see `S3Storage`. */
+  constructor(options: S3Options) {
+    const { bucket, prefix = "", region = "us-east-1", endpoint } = options;
+    if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
+      throw new TypeError(`not a bucket's name: ${JSON.stringify(bucket)}`);
+    }
+    this.#options = { ...options, region };
+    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
+    this.prefix = prefix === "" ? "" : `${prefix}/`;
+    this.location = `s3://${bucket}${prefix && `/${prefix}`}`;
+    this.#base = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`);
+    const { username, password, protocol } = this.#base;
+    if (username || password || !/^https?:$/.test(protocol)) {
+      throw new TypeError(
+        "an S3 endpoint is an http(s) address without a user",
+      );
+    }
+    const isVirtual = endpoint === undefined && !bucket.includes(".");
+    if ((options.addressing ?? (isVirtual ? "virtual" : "path")) === "path") {
+      this.#base.pathname = this.#base.pathname.replace(/\/*$/, `/${bucket}/`);
+    } else this.#base.host = `${bucket}.${this.#base.host}`;
+  }
+
+  /**
+   * Sends a request once.
+   *
+   * @param accept Statuses besides those of success that are no refusal.
+   * @throws {DeltarError | PassingFault} What was refused or broke.
+   */
+  async send(request: S3Request, accept: number[] = []): Promise<Exchange> {
+    const { method, object, query = {}, body, signal, patience } = request;
+    const key = object === undefined ? "" : this.prefix + object;
+    const url = new URL(this.#base);
+    url.pathname += key.split("/").map(encode).join("/");
+    if (key === "" && url.pathname !== "/") {
+      url.pathname = url.pathname.replace(/\/$/, "");
+    }
+    url.search = new URLSearchParams(query).toString();
+    const headers = new Headers(request.headers);
+    headers.set("x-amz-content-sha256", body ? toHex(sha256(body)) : EMPTY);
+    const { accessKeyId, secretAccessKey, sessionToken, region } =
+      this.#options;
+    const signed = await new AwsV4Signer({
+      method,
+      url: url.href,
+      headers,
+      accessKeyId,
+      secretAccessKey,
+      sessionToken,
+      region,
+      service: "s3",
+      datetime: new Date(Date.now()).toISOString()
+        .replaceAll(/[:-]|\.\d{3}/g, ""),
+    }).sign();
+    const exchange = await Exchange.begin(this.#fetch, {
+      method,
+      url: signed.url.href,
+      headers: signed.headers,
+      body,
+      signal,
+      patience,
+    });
+    const { ok, status } = exchange.response;
+    if (ok || accept.includes(status)) return exchange;
+    throw await this.refusal(request, exchange);
+  }
+
+  /** The same, tried again while that may help; gives the body as text. */
+  ask(
+    request: S3Request,
+    accept?: number[],
+  ): Promise<{ headers: Headers; text: string }> {
+    return retried(async () => {
+      const exchange = await this.send(request, accept);
+      const { headers } = exchange.response;
+      const text = await exchange.text();
+      return { headers, text };
+    }, { signal: request.signal });
+  }
+
+  /** The same for what is answered with XML; gives its root. */
+  askXml(request: S3Request): Promise<XmlElement> {
+    return retried(async () => {
+      const exchange = await this.send(request);
+      const text = await exchange.text();
+      let root: XmlElement | null = null;
+      try {
+        root = parseXml(text.trimStart()).root;
+      } catch {
+        // Told below.
+      }
+      // A POST that takes long begins its answer before it knows the end.
+      if (root?.name === "Error") {
+        throw this.#fault(request, exchange.response, text, 500);
+      }
+      if (root === null) {
+        throw new DeltarError(
+          "io",
+          "what answers is no S3 service; check AWS_ENDPOINT_URL " +
+            `(${this.#base.origin})`,
+          { object: this.location },
+        );
+      }
+      return root;
+    }, { signal: request.signal });
+  }
+
+  /** The error that an answer is. */
+  async refusal(request: S3Request, exchange: Exchange): Promise<Error> {
+    const text = await exchange.text();
+    const { response } = exchange;
+    return this.#fault(request, response, text, response.status);
+  }
+
+  #fault(
+    { method, object }: S3Request,
+    { headers }: Response,
+    text: string,
+    status: number,
+  ): Error {
+    return faultOf({
+      method,
+      object,
+      bucket: this.location,
+      endpoint: this.#base.origin,
+      status,
+      headers,
+      text: this.#redact(text),
+    });
+  }
+
+  /** A text without what nobody may see. */
+  #redact(text: string): string {
+    const { accessKeyId, secretAccessKey, sessionToken } = this.#options;
+    for (const secret of [accessKeyId, secretAccessKey, sessionToken]) {
+      if (secret) text = text.replaceAll(secret, "…");
+    }
+    return text;
+  }
+}
+
+/** A part of a key as it is in an address (RFC 3986, section 2.3). */
+function encode(text: string): string {
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}

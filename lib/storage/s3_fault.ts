@@ -1,0 +1,123 @@
+import { parseXml, XmlElement } from "@rgrove/parse-xml";
+import { DeltarError } from "../bytes/errors.ts";
+import { PassingFault } from "./retry.ts";
+
+/** What an S3 service refused, and how it said so. */
+export interface Refusal {
+  /** What was asked. */
+  method: string;
+  /** The object's name, where one was asked for. */
+  object: string | undefined;
+  /** The bucket and the service, for messages. */
+  bucket: string;
+  /** The service's address. */
+  endpoint: string;
+  /** The status of the answer. */
+  status: number;
+  /** Its header fields. */
+  headers: Headers;
+  /** Its body. */
+  text: string;
+}
+
+/** What to do about each code of the service that people can do something about. */
+const CURES: Record<string, string> = {
+  AccessDenied:
+    "access is denied; check AWS_ACCESS_KEY_ID and that its user may do so " +
+    "(where an object is not there, it takes the right to list to say so)",
+  AuthorizationHeaderMalformed: "wrong region; set AWS_REGION to the bucket's",
+  ExpiredToken: "the session token has expired; get new AWS_ACCESS_KEY_ID, " +
+    "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+  InvalidAccessKeyId:
+    "this service does not know the access key; check AWS_ACCESS_KEY_ID and " +
+    "AWS_ENDPOINT_URL",
+  InvalidBucketName: "this cannot be a bucket's name; correct it",
+  InvalidToken: "the session token is not valid here; check AWS_SESSION_TOKEN",
+  NoSuchBucket: "there is no such bucket; create it, or correct the name",
+  NotImplemented:
+    "this service does not know conditional writes (If-None-Match), without " +
+    "which two writers could overwrite each other; use one that does",
+  PermanentRedirect:
+    "the bucket is elsewhere; set AWS_REGION or AWS_ENDPOINT_URL to its own",
+  QuotaExceeded: "the quota is used up; make room or raise it",
+  SignatureDoesNotMatch:
+    "the secret key is not the access key's; check AWS_SECRET_ACCESS_KEY",
+};
+
+/** Codes of states that pass. */
+const PASSING = new Set([
+  "ConditionalRequestConflict",
+  "ConcurrentModification",
+  "InternalError",
+  "OperationAborted",
+  "RequestTimeout",
+  "ServiceUnavailable",
+  "SlowDown",
+]);
+
+/** The error that a refusal is: a `DeltarError`, or one in a `PassingFault`. */
+export function faultOf(refusal: Refusal): Error {
+  const { method, status, headers, object, bucket, endpoint } = refusal;
+  const { code, message } = describe(refusal.text);
+  // A HEAD has no body; whoever sends one asks again when it is refused.
+  const hasNoCode = code === undefined;
+  if (status === 404 && object !== undefined) {
+    if (code === "NoSuchKey" || (hasNoCode && method === "HEAD")) {
+      return new DeltarError("not-found", "no such object", { object });
+    }
+  }
+  if (status === 412) {
+    return new DeltarError("exists", "the object is there already", { object });
+  }
+  const what = code === "RequestTimeTooSkewed"
+    ? skew(headers)
+    : CURES[code ?? ""] ??
+      (status === 301 || status === 307 || status === 308
+        ? CURES.PermanentRedirect
+        : status === 403 && hasNoCode
+        ? CURES.AccessDenied
+        : `the service answered ${method} with ` +
+          [status, code, message].filter((part) => part).join(" "));
+  const fault = new DeltarError("io", `${what} (${endpoint})`, {
+    object: object ?? bucket,
+    cause: new Error([status, code].filter((part) => part).join(" ")),
+  });
+  const passes = PASSING.has(code ?? "") || status === 429 || status === 408 ||
+    (status >= 500 && status !== 501);
+  if (!passes) return fault;
+  const wait = 1000 * Number(headers.get("retry-after") ?? 0) || 0;
+  return new PassingFault(fault, { wait });
+}
+
+function skew(headers: Headers): string {
+  const server = Date.parse(headers.get("date") ?? "");
+  const minutes = Math.round((Date.now() - server) / 60_000);
+  const by = Number.isNaN(minutes)
+    ? "wrong"
+    : `${Math.abs(minutes)} minutes ${minutes < 0 ? "behind" : "ahead"}`;
+  return `this machine's clock is ${by}, so its requests are refused; set it ` +
+    "right and try again";
+}
+
+/** The code and message of an error's XML, if it is that. */
+function describe(text: string): { code?: string; message?: string } {
+  try {
+    const { root } = parseXml(text);
+    if (root?.name !== "Error") return {};
+    return { code: textIn(root, "Code"), message: textIn(root, "Message") };
+  } catch {
+    return {};
+  }
+}
+
+/** The text of the first child of that name. */
+export function textIn(element: XmlElement, name: string): string | undefined {
+  return elementsIn(element, name)[0]?.text;
+}
+
+/** The children of that name. */
+export function elementsIn(element: XmlElement, name: string): XmlElement[] {
+  return element.children.filter((child) =>
+    child instanceof XmlElement && child.name === name
+  ) as XmlElement[];
+}

@@ -1,0 +1,68 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+
+/** The length of the first parts of an object, in bytes. */
+export const PART = 8 << 20;
+/** How many bytes of parts may be on their way; one part always may. */
+export const MOST_SENDING = 4 * PART;
+
+/**
+ * The length of part `n`, counted from 1: parts grow, so that an object whose
+ * length nobody knows needs little memory while it is small and may become
+ * 1 TiB in the 10,000 parts that S3 allows.
+ */
+function partSize(n: number): number {
+  return n <= 1000 ? PART : n <= 2000 ? 4 * PART : 16 * PART;
+}
+
+/**
+ * A source cut into the parts of an upload, all as long as they may be but the
+ * last, which is empty only if the source is. Each has memory of its own.
+ *
+ * @param name The object, for errors.
+ * @throws {DeltarError} `aborted`, or `limit` beyond about 1 TiB.
+ */
+export async function* parts(
+  name: string,
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let n = 1;
+  let part = new Uint8Array(0);
+  let filled = 0;
+  for await (const chunk of chunks(source)) {
+    checkAborted(signal);
+    for (let at = 0; at < chunk.length;) {
+      if (filled === partSize(n)) {
+        yield part;
+        if (++n > 10_000) {
+          throw new DeltarError("limit", "an object of S3 can be 1 TiB long", {
+            object: name,
+          });
+        }
+        part = new Uint8Array(0);
+        filled = 0;
+      }
+      const take = Math.min(chunk.length - at, partSize(n) - filled);
+      if (filled + take > part.length) part = grown(part, filled + take, n);
+      part.set(chunk.subarray(at, at + take), filled);
+      filled += take;
+      at += take;
+    }
+  }
+  checkAborted(signal);
+  yield part.subarray(0, filled);
+}
+
+/** The same bytes with more room: small objects take little. */
+function grown(
+  part: Uint8Array,
+  least: number,
+  n: number,
+): Uint8Array<ArrayBuffer> {
+  const length = n > 1 ? partSize(n) : Math.max(least, 2 * part.length, 65_536);
+  const larger = new Uint8Array(Math.min(length, partSize(n)));
+  larger.set(part);
+  return larger;
+}
