@@ -29,6 +29,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
     ["deltar restore latest~1 src --to ../old-src", "one folder"],
   ],
+  label: [
+    ["deltar label latest 'it worked here'", "for one that is there"],
+    ["deltar label latest", "and away with it"],
+  ],
   verify: [
     ["deltar verify", "that all is there and fits"],
     ["deltar verify --data", "every byte"],

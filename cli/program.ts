@@ -7,6 +7,7 @@ import { setVerbosity } from "./console.ts";
 import { diffCommand } from "./diff.ts";
 import { addExamples } from "./examples.ts";
 import { filesCommand } from "./files.ts";
+import { labelCommand } from "./label.ts";
 import { listCommand } from "./list.ts";
 import { rdiffCommand } from "./rdiff.ts";
 import { restoreCommand } from "./restore.ts";
@@ -29,6 +30,7 @@ export function createProgram(context: Context): Command {
     filesCommand(context),
     catCommand(context),
     restoreCommand(context),
+    labelCommand(context),
     verifyCommand(context),
     backupCommand(context, () => createProgram(context)),
     scheduleCommand(() => createProgram(context)),

@@ -22,6 +22,7 @@ const NEXT: Record<DamageKind, string> = {
   layer: "`deltar repair` sets aside the snapshots that need it",
   content:
     "take a snapshot of what is still on the disk, then run `deltar repair`",
+  note: "it is passed over; `deltar repair` clears it away",
   signature: "nothing is lost; `deltar repair` has it made again",
 };
 
@@ -37,17 +38,13 @@ export function verifyCommand(context: Context): Command {
       "read every byte, and rebuild every file, rather than names and sizes",
     )
     .option("--json", "print the result as JSON")
-    .addHelpText("after", EPILOGUE)
+    .addHelpText("after", EXIT_CODES)
     .action(async (options: Options) => {
       context.code = await run(options, context.signal);
     });
 }
 
-const EPILOGUE = `
-Examples:
-  deltar verify                quick: all objects are there, of their size
-  deltar verify --data         thorough: every byte against its SHA-256
-
+const EXIT_CODES = `
 Exit codes: 0 nothing is damaged, 1 something is, or it failed.`;
 
 async function run(options: Options, signal: AbortSignal): Promise<number> {

@@ -4,7 +4,8 @@ export type DamageKind =
   | "record"
   | "layer"
   | "content"
-  | "signature";
+  | "signature"
+  | "note";
 
 /** A file that damage harms. */
 export interface HarmedFile {

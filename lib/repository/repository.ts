@@ -7,6 +7,7 @@ import type { Walker } from "../tree/walker.ts";
 import { checkedStream, ContentReader } from "./content.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
+import { labelSnapshot, withLabels } from "./label.ts";
 import { idOfRecord, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import type { ReadLayerOptions } from "./layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
@@ -132,7 +133,7 @@ export class Repository {
       const read = await this.#tryRead(id, onDamage);
       if (read !== undefined) records.push(read.record);
     }
-    return records;
+    return await withLabels(this.storage, records, onDamage);
   }
 
   /**
@@ -142,6 +143,11 @@ export class Repository {
    * @throws {DeltarError} `not-found` if it names none, or more than one.
    */
   async find(text: string): Promise<SnapshotRecord> {
+    const { record } = await readRecord(this.storage, await this.#find(text));
+    return (await withLabels(this.storage, [record]))[0];
+  }
+
+  async #find(text: string): Promise<string> {
     const ids = await this.#ids();
     const fail = (what: string) =>
       new DeltarError("not-found", what, { object: this.storage.location });
@@ -149,13 +155,11 @@ export class Repository {
     const back = /^latest(?:~(\d+))?$/.exec(text);
     if (back !== null) {
       const id = ids.at(-1 - Number(back[1] ?? 0));
-      if (id !== undefined) return (await readRecord(this.storage, id)).record;
+      if (id !== undefined) return id;
       throw fail(`${text} is before the first of ${ids.length} snapshots`);
     }
     const found = ids.filter((id) => id.startsWith(text));
-    if (found.length === 1 && text !== "") {
-      return (await readRecord(this.storage, found[0])).record;
-    }
+    if (found.length === 1 && text !== "") return found[0];
     throw fail(
       found.length === 0
         ? `no snapshot has an id that starts with ${JSON.stringify(text)}`
@@ -182,6 +186,21 @@ export class Repository {
         if (left === 0 || !isParentLost(error)) throw error;
       }
     }
+  }
+
+  /**
+   * Labels a snapshot anew. Its record stays as it is; a note beside it says
+   * what it is called now.
+   *
+   * @param record The snapshot.
+   * @param label What to call it, `undefined` for nothing any more.
+   * @returns The record with that label.
+   */
+  label(
+    record: SnapshotRecord,
+    label: string | undefined,
+  ): Promise<SnapshotRecord> {
+    return labelSnapshot(this.storage, record, label);
   }
 
   /**

@@ -12,7 +12,12 @@ import type {
 } from "./snapshot_record.ts";
 import { allPieces, FileCheck, referenceFault } from "./verify_files.ts";
 import { kindOf, ObjectCheck } from "./verify_objects.ts";
-import { messageOf, verifyRecords, verifySettings } from "./verify_records.ts";
+import {
+  messageOf,
+  verifyNotes,
+  verifyRecords,
+  verifySettings,
+} from "./verify_records.ts";
 
 /** How to verify. */
 export interface VerifyOptions {
@@ -100,6 +105,7 @@ class Verification {
       this.#findings,
       (name) => this.#tell("records", name, 0, 1),
     );
+    await verifyNotes(this.#storage, sizes.keys(), this.#findings);
     const objects = new ObjectCheck(
       this.#storage,
       sizes,

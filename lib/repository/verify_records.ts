@@ -1,6 +1,8 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Findings } from "./findings.ts";
+import { checkListing } from "../tree/lines.ts";
+import { readIfThere } from "./note.ts";
 import { idOfRecord, recordName, SETTINGS } from "./layout.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import { readSettings } from "./settings.ts";
@@ -24,6 +26,23 @@ export async function verifySettings(
     await readSettings(storage);
   } catch (error) {
     findings.object(SETTINGS, "settings", messageOf(error));
+  }
+}
+
+/** Looks at notes: none harms a file, but what they say would be lost. */
+export async function verifyNotes(
+  storage: Storage,
+  names: Iterable<string>,
+  findings: Findings,
+): Promise<void> {
+  for (const name of names) {
+    if (!/^(?:labels|proofs|removed)\/.*\.json$/.test(name)) continue;
+    try {
+      const bytes = await readIfThere(storage, name);
+      if (bytes !== undefined) checkListing(bytes, name);
+    } catch (error) {
+      findings.object(name, "note", messageOf(error));
+    }
   }
 }
 

@@ -90,10 +90,21 @@ export function decodeLines(
   }
   const header = parse(bytes, 0, end, object);
   checkOpening(header, format, version, object);
+  const last = checkListing(bytes, object);
+  return { header, lines: between(bytes, end + 1, last, object) };
+}
+
+/**
+ * Refuses a listing, of whatever format, that is not as it was written.
+ *
+ * @returns Where its last line begins, which has the SHA-256.
+ * @throws {DeltarError} `corrupt` or `truncated`.
+ */
+export function checkListing(bytes: Uint8Array, object: string): number {
   const last = bytes.lastIndexOf(NEWLINE, bytes.length - 2) + 1;
   const close = bytes.subarray(last);
   const expected = closingLine(sha256(bytes.subarray(0, last)));
-  if (last <= end || bytes[bytes.length - 1] !== NEWLINE) {
+  if (last <= 0 || bytes[bytes.length - 1] !== NEWLINE) {
     throw new DeltarError("truncated", "its last line is missing", {
       object,
       offset: bytes.length,
@@ -109,7 +120,7 @@ export function decodeLines(
       },
     );
   }
-  return { header, lines: between(bytes, end + 1, last, object) };
+  return last;
 }
 
 /**

@@ -1,0 +1,43 @@
+import type { Storage } from "../storage/storage.ts";
+import type { DamageHandler } from "./damage.ts";
+import type { SnapshotRecord } from "./snapshot_record.ts";
+import { LABELS, putSnapshotNote, readSnapshotNotes } from "./snapshot_note.ts";
+
+/**
+ * Labels a snapshot anew. Its record stays as it is: a note beside it says
+ * what it is called now.
+ *
+ * @param label What to call it, `undefined` for nothing any more.
+ * @returns The record with that label.
+ */
+export async function labelSnapshot(
+  storage: Storage,
+  record: SnapshotRecord,
+  label: string | undefined,
+): Promise<SnapshotRecord> {
+  await putSnapshotNote(storage, LABELS, record.id, { label: label ?? null });
+  return withLabel(record, label);
+}
+
+/** Records with the labels that they have now. */
+export async function withLabels(
+  storage: Storage,
+  records: SnapshotRecord[],
+  onDamage?: DamageHandler,
+): Promise<SnapshotRecord[]> {
+  const notes = await readSnapshotNotes(storage, LABELS, onDamage);
+  if (notes.size === 0) return records;
+  return records.map((record) => {
+    const note = notes.get(record.id);
+    if (note === undefined) return record;
+    const { label } = note;
+    return withLabel(record, typeof label === "string" ? label : undefined);
+  });
+}
+
+function withLabel(
+  { label: _, ...record }: SnapshotRecord,
+  label: string | undefined,
+): SnapshotRecord {
+  return label === undefined ? record : { ...record, label };
+}

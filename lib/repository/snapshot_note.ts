@@ -1,0 +1,80 @@
+import type { Storage } from "../storage/storage.ts";
+import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
+import { type DamageHandler, isDamage } from "./damage.ts";
+import { idOfObject, newId } from "./layout.ts";
+import { namesUnder, readIfThere } from "./note.ts";
+
+const VERSION = 1;
+
+/** A kind of note about snapshots; records themselves are never changed. */
+export interface NoteKind {
+  /** The folder that they lie in, with its `/`. */
+  folder: string;
+  /** The name of their format. */
+  format: string;
+}
+
+/** Labels that were given, or taken away, after the snapshot was made. */
+export const LABELS: NoteKind = { folder: "labels/", format: "deltar-label" };
+/** When files of a snapshot were last restored and compared. */
+export const PROOFS: NoteKind = { folder: "proofs/", format: "deltar-proof" };
+
+/**
+ * Puts a note about a snapshot under a name of its own; of several the one
+ * with the last name counts.
+ *
+ * @param fields What it says, besides the snapshot and the time.
+ */
+export async function putSnapshotNote(
+  storage: Storage,
+  { folder, format }: NoteKind,
+  snapshot: string,
+  fields: Line,
+): Promise<void> {
+  const now = Date.now();
+  const before = (await namesUnder(storage, `${folder}${snapshot}.`)).at(-1);
+  let id = newId(now, Math.random());
+  // The last one counts, whatever the clock did.
+  const last = before?.split(".").at(-2);
+  if (last !== undefined && last >= id) id = newId(timeAfter(last), 0);
+  const time = new Date(now).toISOString();
+  const bytes = encodeLines(format, VERSION, { snapshot, time, ...fields }, []);
+  const name = `${folder}${snapshot}.${id}.json`;
+  await storage.put(name, bytes, { ifAbsent: true });
+}
+
+/**
+ * The last note of each snapshot that has one, by its id; one that is damaged
+ * gives way to the one before it.
+ *
+ * @param onDamage Told of notes that cannot be read.
+ */
+export async function readSnapshotNotes(
+  storage: Storage,
+  { folder, format }: NoteKind,
+  onDamage?: DamageHandler,
+): Promise<Map<string, Line>> {
+  const notes = new Map<string, Line>();
+  for (const name of (await namesUnder(storage, folder)).reverse()) {
+    const id = idOfObject(name);
+    if (id === undefined || notes.has(id)) continue;
+    try {
+      const bytes = await readIfThere(storage, name);
+      if (bytes === undefined) continue;
+      const { header } = decodeLines(bytes, format, VERSION, name);
+      if (header.snapshot === id) notes.set(id, header);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      onDamage?.(error);
+    }
+  }
+  return notes;
+}
+
+/** A time of which all ids are behind this one. */
+function timeAfter(id: string): number {
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(id) ?? [];
+  const text = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
+  return (Date.parse(text) || Date.now()) + 1000;
+}
