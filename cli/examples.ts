@@ -54,6 +54,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar schedule project --every hour", "at 30 minutes past each"],
     ["deltar schedule project --at 02:15 --print", "only look"],
   ],
+  doctor: [[
+    "deltar doctor",
+    "of this machine and this directory's repository",
+  ]],
   completion: [
     [
       "deltar completion bash > ~/.deltar-completion",

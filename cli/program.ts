@@ -5,6 +5,7 @@ import { catCommand } from "./cat.ts";
 import { addCompletion } from "./completion.ts";
 import { setVerbosity } from "./console.ts";
 import { diffCommand } from "./diff.ts";
+import { doctorCommand } from "./doctor.ts";
 import { addExamples } from "./examples.ts";
 import { filesCommand } from "./files.ts";
 import { labelCommand } from "./label.ts";
@@ -33,6 +34,7 @@ export function createProgram(context: Context): Command {
     labelCommand(context),
     verifyCommand(context),
     backupCommand(context, () => createProgram(context)),
+    doctorCommand(context),
     scheduleCommand(() => createProgram(context)),
     rdiffCommand(),
   ];

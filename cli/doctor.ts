@@ -1,0 +1,162 @@
+import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { Command } from "commander";
+import {
+  codecFor,
+  type DeltarError,
+  type Repository,
+  VERSION,
+} from "../mod.ts";
+import { Console, paint } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { locate, openRepository, userFolder } from "./location.ts";
+import { formatBytes, formatDate, plural, showText } from "./text.ts";
+
+/** What one check found. */
+interface Finding {
+  /** What was checked. */
+  check: string;
+  /** Whether all is well; what only may become trouble is a warning. */
+  state: "ok" | "warning" | "failed";
+  /** What was found and, if it is not well, what to do. */
+  detail: string;
+}
+
+const COLORS = { ok: "green", warning: "yellow", failed: "red" } as const;
+
+/** Less free space than this is a warning, in bytes. */
+const LITTLE = 1e9;
+
+/** `deltar doctor`. */
+export function doctorCommand(context: Context): Command {
+  return new Command("doctor")
+    .description("Check what deltar needs here, and say what to do")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async ({ repo, json }: { repo?: string; json?: boolean }) => {
+      const out = new Console(json ?? false);
+      const findings = [
+        checkRuntime(),
+        await checkZstd(),
+        ...["data", "cache", "config"].map((kind) =>
+          checkFolder(kind as "data" | "cache" | "config")
+        ),
+        ...await checkRepository(repo),
+      ];
+      if (findings.some(({ state }) => state === "failed")) {
+        context.code = EXIT.failed;
+      }
+      if (json) return out.object("doctor", { findings });
+      for (const { check, state, detail } of findings) {
+        const sign = paint(COLORS[state], state.padEnd(8));
+        out.line(`${sign} ${check.padEnd(18)} ${showText(detail)}`);
+      }
+    });
+}
+
+function checkRuntime(): Finding {
+  const { versions, platform, arch } = process;
+  const name = versions.deno
+    ? `Deno ${versions.deno}`
+    : versions.bun
+    ? `Bun ${versions.bun}`
+    : `Node ${versions.node}`;
+  const detail = `deltar ${VERSION} on ${name}, ${platform} ${arch}`;
+  return { check: "runtime", state: "ok", detail };
+}
+
+async function checkZstd(): Promise<Finding> {
+  const check = "compression";
+  try {
+    await codecFor("zstd").compress(new Uint8Array(1));
+    return { check, state: "ok", detail: "zstd and gzip" };
+  } catch {
+    const detail = "this runtime has no zstd, in which repositories are " +
+      "written; use Node 24, Deno 2.6 or Bun 1.3, or later";
+    return { check, state: "failed", detail };
+  }
+}
+
+function checkFolder(kind: "data" | "cache" | "config"): Finding {
+  const check = `${kind} folder`;
+  const folder = userFolder(kind);
+  let there = folder;
+  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+  try {
+    rmSync(mkdtempSync(join(there, ".deltar-doctor-")), { recursive: true });
+  } catch (error) {
+    const detail = `${folder} cannot be written: ${(error as Error).message}`;
+    return { check, state: "failed", detail };
+  }
+  const { bavail, bsize } = statfsSync(there);
+  const free = bavail * bsize;
+  const detail = `${folder}, ${formatBytes(free)} free`;
+  return free < LITTLE
+    ? { check, state: "warning", detail: `${detail}: that is little` }
+    : { check, state: "ok", detail };
+}
+
+async function checkRepository(repo: string | undefined): Promise<Finding[]> {
+  const check = "repository";
+  const location = locate(repo, ".");
+  let repository: Repository;
+  try {
+    repository = await openRepository(repo);
+  } catch (error) {
+    const { message } = error as Error;
+    const isNone = (error as DeltarError).code === "not-found" && !repo;
+    const detail = isNone ? "none yet for this directory" : message;
+    return [{ check, state: isNone ? "ok" : "failed", detail }];
+  }
+  const damage: string[] = [];
+  const records = await repository.snapshots(({ message }) => {
+    damage.push(message);
+  });
+  const findings: Finding[] = [
+    damage.length > 0
+      ? {
+        check,
+        state: "failed",
+        detail: `${damage[0]}; see \`deltar verify\``,
+      }
+      : {
+        check,
+        state: "ok",
+        detail: `${plural(records.length, "snapshot")} in ${location}`,
+      },
+    await checkConditions(repository),
+  ];
+  const last = records.at(-1);
+  if (last !== undefined && last.time > Date.now() + 60_000) {
+    findings.push({
+      check: "clock",
+      state: "warning",
+      detail:
+        `the last snapshot is of ${formatDate(last.time)}, which is yet ` +
+        "to come: set this machine's clock",
+    });
+  }
+  return findings;
+}
+
+/** Whether the storage refuses to write over what must not be written over. */
+async function checkConditions({ storage }: Repository): Promise<Finding> {
+  const check = "conditional write";
+  const settings = new Uint8Array(
+    await new Response(storage.get("deltar.json")).arrayBuffer(),
+  );
+  try {
+    // What is there is written again: harmless, whatever the storage does.
+    await storage.put("deltar.json", settings, { ifAbsent: true });
+  } catch (error) {
+    const { code, message } = error as DeltarError;
+    return code === "exists"
+      ? { check, state: "ok", detail: "the storage keeps what is there" }
+      : { check, state: "warning", detail: `it cannot be written: ${message}` };
+  }
+  const detail = "the storage ignores conditions: two snapshots that begin " +
+    "at the same millisecond could overwrite each other";
+  return { check, state: "warning", detail };
+}
