@@ -6,7 +6,7 @@ import { withPlace } from "./helpers.ts";
 
 test("the doctor finds all well, or says what is not", async () => {
   await withPlace((place) => {
-    const states = () => {
+    const states = (): Record<string, unknown> => {
       const { code, findings } = place.json(["doctor", "--repo", "../backups"]);
       const found = findings.map(({ check, state }: Record<string, string>) =>
         [check, state] as const
