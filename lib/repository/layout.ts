@@ -94,7 +94,15 @@ export function volumeName(
   return `${folder}/${id}.vol${n}.${codec === "zstd" ? "tar.zst" : "tgz"}`;
 }
 
-const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
+const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
+
+/**
+ * Whether an id is of a safety snapshot: it holds only what a restore was
+ * about to change, so nothing is compared with it.
+ */
+export function isSafety(id: string): boolean {
+  return id.endsWith("-safety");
+}
 
 /**
  * A new id: the time to the second, readable; then the milliseconds and

@@ -13,11 +13,19 @@ export type {
   RestoreOptions,
   RestoreProgress,
   RestoreResult,
+  RevertOptions,
 } from "./restore.ts";
+export type {
+  RestoreFailure,
+  RestoreLeft,
+  RestorePlan,
+  RestoreStep,
+} from "./restore_plan.ts";
 export type {
   LayerFrame,
   LayerRecord,
   ObjectRecord,
+  SafetyRecord,
   SnapshotCounts,
   SnapshotRecord,
 } from "./snapshot_record.ts";

@@ -8,14 +8,19 @@ import { checkedStream, ContentReader } from "./content.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
 import { labelSnapshot, withLabels } from "./label.ts";
-import { idOfRecord, SETTINGS, SNAPSHOTS } from "./layout.ts";
+import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import type { ReadLayerOptions } from "./layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
+  planRestore,
+  planRevert,
   type RestoreOptions,
   type RestoreResult,
   restoreTree,
+  type RevertOptions,
+  revertRestore,
 } from "./restore.ts";
+import type { RestorePlan } from "./restore_plan.ts";
 import { isParentLost } from "./running.ts";
 import { encodeSettings, guessSettings, readSettings } from "./settings.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
@@ -138,7 +143,7 @@ export class Repository {
 
   /**
    * The snapshot that a text names: an id, a unique beginning of one, `latest`
-   * or `latest~N` for the one N before it.
+   * or `latest~N` for the one N before it, safety snapshots not counted.
    *
    * @throws {DeltarError} `not-found` if it names none, or more than one.
    */
@@ -154,9 +159,10 @@ export class Repository {
     if (ids.length === 0) throw fail("there are no snapshots yet");
     const back = /^latest(?:~(\d+))?$/.exec(text);
     if (back !== null) {
-      const id = ids.at(-1 - Number(back[1] ?? 0));
+      const taken = ids.filter((id) => !isSafety(id));
+      const id = taken.at(-1 - Number(back[1] ?? 0));
       if (id !== undefined) return id;
-      throw fail(`${text} is before the first of ${ids.length} snapshots`);
+      throw fail(`${text} is before the first of ${taken.length} snapshots`);
     }
     const found = ids.filter((id) => id.startsWith(text));
     if (found.length === 1 && text !== "") return found[0];
@@ -309,14 +315,34 @@ export class Repository {
   }
 
   /**
-   * Restores a snapshot, or some paths of it, into a directory that is empty
-   * or not there.
+   * What `restore` would do, as data. Nothing is changed; the bytes of every
+   * file of the right size are read, as times alone can lie.
    *
    * @param record The snapshot.
-   * @param target The directory.
-   * @param options Which paths, and whom to tell.
-   * @throws {DeltarError} `exists` if the directory is not empty; `not-found`
-   * if a path is not in the snapshot.
+   * @param target The directory, which need not be there.
+   * @param options Which paths, and whether to remove others.
+   * @throws {DeltarError} `not-found` if a path is not in the snapshot.
+   */
+  planRestore(
+    record: SnapshotRecord,
+    target: string,
+    options: RestoreOptions = {},
+  ): Promise<RestorePlan> {
+    return planRestore(this, record, target, options);
+  }
+
+  /**
+   * Restores a snapshot, or some paths of it, into a directory: only what
+   * differs is written. What is overwritten or removed is saved first, in a
+   * safety snapshot, by which `undoRestore` brings it back; what cannot be
+   * saved stays. A restore that was killed or failed is finished by the same
+   * call, or reverted by `undoRestore`.
+   *
+   * @param record The snapshot.
+   * @param target The directory; it is made if it is not there.
+   * @param options Which paths, whether to remove others, and whom to tell.
+   * @throws {DeltarError} `not-found` if a path is not in the snapshot;
+   * `exists` if another process restores into the directory.
    */
   restore(
     record: SnapshotRecord,
@@ -338,6 +364,49 @@ export class Repository {
   }
 
   /**
+   * Brings a directory back to what it was before the last restore into it;
+   * called again, to what it was before the one before. What was changed since
+   * is saved first, so `redoRestore` takes it back. What came since at other
+   * paths stays.
+   *
+   * @param target The directory.
+   * @param options Whom to tell.
+   * @throws {DeltarError} `not-found` if there is no restore to undo.
+   */
+  undoRestore(
+    target: string,
+    options: RevertOptions = {},
+  ): Promise<RestoreResult> {
+    return revertRestore(this, target, "undo", options);
+  }
+
+  /**
+   * Takes the last `undoRestore` back.
+   *
+   * @param target The directory.
+   * @param options Whom to tell.
+   * @throws {DeltarError} `not-found` if nothing was undone since the last
+   * restore.
+   */
+  redoRestore(
+    target: string,
+    options: RevertOptions = {},
+  ): Promise<RestoreResult> {
+    return revertRestore(this, target, "redo", options);
+  }
+
+  /**
+   * What `undoRestore` or `redoRestore` would do; nothing is changed.
+   *
+   * @param target The directory.
+   * @param way Which of the two.
+   * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
+   */
+  planRevert(target: string, way: "undo" | "redo"): Promise<RestorePlan> {
+    return planRevert(this, target, way, {});
+  }
+
+  /**
    * The last snapshot of a directory, against which the next is taken.
    *
    * @param directory The directory's absolute path.
@@ -349,10 +418,37 @@ export class Repository {
     onDamage?: DamageHandler,
   ): Promise<ReadRecord | undefined> {
     for (const id of (await this.#ids()).reverse()) {
+      if (isSafety(id)) continue;
       const read = await this.#tryRead(id, onDamage);
       if (read?.record.directory === directory) return read;
     }
     return undefined;
+  }
+
+  /**
+   * What undoes the restores into a directory: the safety snapshots that were
+   * taken of it, the newest first.
+   *
+   * @param directory The directory's absolute path, without symlinks.
+   */
+  async safetySnapshots(directory: string): Promise<SnapshotRecord[]> {
+    const records: SnapshotRecord[] = [];
+    for (const id of (await this.#ids()).reverse()) {
+      if (!isSafety(id)) continue;
+      const { record } = await readRecord(this.storage, id);
+      if (record.directory === directory) records.push(record);
+    }
+    return records;
+  }
+
+  /**
+   * The record of a snapshot as it is stored.
+   *
+   * @throws {DeltarError} `not-found` if there is none; `corrupt` if it is
+   * damaged.
+   */
+  readRecord(id: string): Promise<ReadRecord> {
+    return readRecord(this.storage, id);
   }
 
   async #tryRead(

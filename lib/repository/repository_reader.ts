@@ -15,13 +15,16 @@ export class RepositoryReader implements FileReader {
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
-  readonly #checkpoints: CheckpointWriter;
+  readonly #checkpoints: CheckpointWriter | undefined;
 
-  /** Stores content through `packer` and signatures in `writer`. */
+  /**
+   * Stores content through `packer` and signatures in `writer`; with
+   * checkpoints, another run can take over what was stored.
+   */
   constructor(
     packer: DataPacker,
     writer: VolumeWriter,
-    checkpoints: CheckpointWriter,
+    checkpoints?: CheckpointWriter,
   ) {
     this.#packer = packer;
     this.#writer = writer;
@@ -65,7 +68,7 @@ export class RepositoryReader implements FileReader {
     const piece = this.#packer.stored.get(path);
     if (piece !== undefined) {
       const { sha256, size } = facts;
-      this.#checkpoints.add({ path, sha256, size, piece });
+      this.#checkpoints?.add({ path, sha256, size, piece });
     }
     return facts;
   }

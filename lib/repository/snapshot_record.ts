@@ -7,6 +7,7 @@ import {
   encodeMetadata,
   isCount,
 } from "../tree/entry_line.ts";
+import type { IgnoreOptions } from "../tree/ignore_rules.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
 
 /** A stored object as the records that need it name it. */
@@ -92,6 +93,20 @@ export interface SnapshotRecord {
   layers: LayerRecord[];
   /** What it found and did. */
   counts: SnapshotCounts;
+  /** The rules by which things were left out. */
+  rules?: IgnoreOptions;
+  /** What a safety snapshot was taken for. */
+  safety?: SafetyRecord;
+}
+
+/** What a safety snapshot was taken for: it is what undoes that. */
+export interface SafetyRecord {
+  /** What was about to be done to the directory. */
+  before: "restore" | "undo" | "redo";
+  /** The snapshot that was to be restored, or the safety snapshot to go by. */
+  of: string;
+  /** The first safety snapshot of the same work, if that was cut short. */
+  continues?: string;
 }
 
 const FORMAT = "deltar-snapshot";
@@ -162,6 +177,8 @@ export function decodeRecord(
     counts: Object.fromEntries(
       COUNTS.map((name) => [name, counts[name]]),
     ) as unknown as SnapshotCounts,
+    ...decodeRules(header.rules as Line | undefined, fail),
+    ...decodeSafety(header.safety as Line | undefined, fail),
   };
 }
 
@@ -195,6 +212,41 @@ export function decodeLayerRecord(line: Line, object: string): LayerRecord {
       ...(first !== undefined && { first }),
     })),
     ...(filter !== undefined && { filter }),
+  };
+}
+
+type Fail = (what: string) => DeltarError;
+
+function decodeRules(
+  rules: Line | undefined,
+  fail: Fail,
+): Pick<SnapshotRecord, "rules"> {
+  if (rules === undefined) return {};
+  const { excludes, ignoreFile, gitignore } = rules ?? {};
+  if (
+    !Array.isArray(excludes) ||
+    !excludes.every((pattern) => typeof pattern === "string") ||
+    ignoreFile !== false && typeof ignoreFile !== "string" ||
+    typeof gitignore !== "boolean" ||
+    // It becomes part of a path.
+    /[/\\\0]/.test(ignoreFile || "")
+  ) throw fail("no valid rules");
+  return { rules: { excludes, ignoreFile, gitignore } };
+}
+
+function decodeSafety(
+  safety: Line | undefined,
+  fail: Fail,
+): Pick<SnapshotRecord, "safety"> {
+  if (safety === undefined) return {};
+  const { before, of, continues } = safety ?? {};
+  if (
+    (before !== "restore" && before !== "undo" && before !== "redo") ||
+    typeof of !== "string" ||
+    continues !== undefined && typeof continues !== "string"
+  ) throw fail("no valid word of what it is safety for");
+  return {
+    safety: { before, of, ...(continues !== undefined && { continues }) },
   };
 }
 

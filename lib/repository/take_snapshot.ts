@@ -170,6 +170,7 @@ export async function takeSnapshot(
       ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
       layers: written.layers,
       counts: countSnapshot(index, diff, stored),
+      rules: dir.rules,
     };
     const bytes = encodeRecord(record);
     await run.commit(bytes);

@@ -10,14 +10,10 @@ import type {
   Storage,
   StoredObject,
 } from "./storage.ts";
+import { isAbandoned, STAGE_PREFIX, temporaryName } from "./temporary.ts";
 
 /** How much of an object is read at a time, in bytes. */
 const READ_SIZE = 1 << 20;
-/**
- * How files that are being written start: no object's name does, and a walk
- * leaves them out.
- */
-const TEMPORARY = ".deltar-stage-";
 
 /**
  * A folder on a local or mounted disk; each object is a file under its name.
@@ -99,7 +95,7 @@ export class LocalStorage implements Storage {
   ): Promise<void> {
     const target = this.#file(name);
     const folder = path.dirname(target);
-    const temporary = path.join(folder, TEMPORARY + crypto.randomUUID());
+    const temporary = path.join(folder, temporaryName());
     attempt(name, () => makeFolder(folder));
     try {
       await this.#write(name, temporary, source, options.signal);
@@ -124,6 +120,32 @@ export class LocalStorage implements Storage {
     const file = this.#file(name);
     await Promise.resolve();
     attempt(name, () => fs.rmSync(file, { force: true }));
+  }
+
+  /** See {@linkcode Storage.tidy}. What cannot be removed stays. */
+  async tidy(): Promise<void> {
+    await Promise.resolve();
+    this.#tidyFolder(this.location);
+  }
+
+  #tidyFolder(folder: string): void {
+    let entries: fs.Dirent[];
+    try {
+      entries = fs.readdirSync(folder, { withFileTypes: true });
+    } catch {
+      return;
+    }
+    for (const entry of entries) {
+      const place = path.join(folder, entry.name);
+      if (entry.isDirectory()) this.#tidyFolder(place);
+      if (!entry.name.startsWith(STAGE_PREFIX) || !entry.isFile()) continue;
+      try {
+        const { mtimeMs } = fs.lstatSync(place);
+        if (isAbandoned(entry.name, mtimeMs, Date.now())) fs.rmSync(place);
+      } catch {
+        // It is gone, or not ours to remove.
+      }
+    }
   }
 
   *#listFolder(folder: string, prefix: string): Generator<StoredObject> {

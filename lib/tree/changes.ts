@@ -76,13 +76,18 @@ function compare(
       ...(from !== undefined && { from }),
     };
   }
-  const late = entry.mtime - before.mtime;
-  const sameTime = late > -TIME_SLACK && late < TIME_SLACK;
   if (
-    sameTime && entry.mode === before.mode && entry.uid === before.uid &&
+    isSameTime(entry.mtime, before.mtime) && entry.mode === before.mode &&
+    entry.uid === before.uid &&
     entry.gid === before.gid
   ) return undefined;
   return { change: "touched", entry: bare(entry), before: bare(before) };
+}
+
+/** Whether two times are one, as far as a runtime can set it. */
+export function isSameTime(one: bigint, other: bigint): boolean {
+  const late = one - other;
+  return late > -TIME_SLACK && late < TIME_SLACK;
 }
 
 /**

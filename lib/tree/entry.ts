@@ -45,7 +45,8 @@ export type SkipReason =
   | "unreadable"
   | "vanished"
   | "changed"
-  | "name";
+  | "name"
+  | "absent";
 
 /** Something that was left out, or not read as one would wish. */
 export interface Skipped {
@@ -60,13 +61,21 @@ export interface Skipped {
    * - `vanished`: it was gone when it was to be read.
    * - `changed`: it changed while it was read; what was read is kept.
    * - `name`: its name is not valid Unicode, so no index can hold it.
+   * - `absent`: nothing was there; only a safety snapshot says so, of what a
+   *   restore creates.
    */
   reason: SkipReason;
   /** The rule, or the system's words. */
   detail?: string;
 }
 
+const NO_FAULT: ReadonlySet<SkipReason> = new Set([
+  "excluded",
+  "special",
+  "absent",
+]);
+
 /** Whether a skip means that a file could not be kept as it was. */
 export function isFault(skipped: Skipped): boolean {
-  return skipped.reason !== "excluded" && skipped.reason !== "special";
+  return !NO_FAULT.has(skipped.reason);
 }

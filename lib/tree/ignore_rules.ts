@@ -24,6 +24,9 @@ export interface IgnoreOptions {
   gitignore?: boolean;
 }
 
+/** The name of the files with deltar's own patterns. */
+export const DEFAULT_IGNORE_FILE = ".deltarignore";
+
 /** The folders of version control, which `Dir` leaves out by default. */
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
@@ -104,17 +107,23 @@ export class IgnoreRules {
    * @param root The root of the walk, a path of the operating system.
    * @param path The folder below it, `""` for the root itself.
    * @param has Whether the folder holds a file or folder of that name.
+   * @param text Gives the text of a file by its path below the root, for a
+   * tree that is not on the disk.
    */
   enter(
     root: string,
     path: string,
     has: (name: string) => boolean,
+    text: (path: string) => string | undefined = (path) =>
+      readText(os.join(root, path)),
   ): IgnoreRules {
     let { git, own } = this.#sources;
     const base = this.#prefix + path;
     const at = base.endsWith("/") ? base.slice(0, -1) : base;
-    const read = (name: string) =>
-      readRules(os.join(root, path, name), at, path ? `${path}/${name}` : name);
+    const read = (name: string) => {
+      const file = path ? `${path}/${name}` : name;
+      return parseRules(text(file), at, file);
+    };
     if (this.#options.gitignore) {
       if (has(".git")) {
         // A nested repository is ruled by its own files; the outer top's own
@@ -124,7 +133,7 @@ export class IgnoreRules {
       }
       if (has(".gitignore")) git = [...git, ...read(".gitignore")];
     }
-    const file = this.#options.ignoreFile ?? ".deltarignore";
+    const file = this.#options.ignoreFile ?? DEFAULT_IGNORE_FILE;
     if (file !== false && has(file)) own = [...own, ...read(file)];
     const sources = { ...this.#sources, git, own };
     const same = git === this.#sources.git && own === this.#sources.own;
@@ -209,15 +218,27 @@ function rulesAbove(top: string, prefix: string): Rule[] {
   return rules;
 }
 
-/** The rules of one file, which rule in folder `at` below the top. */
-function readRules(file: string, at: string, shown: string): Rule[] {
-  let text: string;
+/** A file's text, if it is there and can be read. */
+function readText(file: string): string | undefined {
   try {
-    text = fs.readFileSync(file, "utf8");
+    return fs.readFileSync(file, "utf8");
   } catch {
     // Absent, or not to be read: it leaves nothing out, which is the safe way.
-    return [];
+    return undefined;
   }
+}
+
+/** The rules of one file, which rule in folder `at` below the top. */
+function readRules(file: string, at: string, shown: string): Rule[] {
+  return parseRules(readText(file), at, shown);
+}
+
+function parseRules(
+  text: string | undefined,
+  at: string,
+  shown: string,
+): Rule[] {
+  if (text === undefined) return [];
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
   return lines.flatMap((line, index) => {
     const pattern = rebase(line, at);

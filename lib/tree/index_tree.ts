@@ -78,7 +78,10 @@ export async function indexTree(
   const shared = { reader, buffer: new Uint8Array(WHOLE_LIMIT), onSkip };
   let bytes = 0;
   let paused = performance.now();
-  for (const walked of walkTree(walker, { onSkip, signal }, states)) {
+  const found = states === undefined
+    ? walker.entries({ onSkip, signal })
+    : walkTree(walker, { onSkip, signal }, states);
+  for (const walked of found) {
     if (performance.now() - paused > PAUSE) {
       // Nothing here waits, so signals and timers need a moment of their own.
       await new Promise((resolve) => setTimeout(resolve, 0));

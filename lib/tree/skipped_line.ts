@@ -9,6 +9,7 @@ const REASONS: ReadonlySet<unknown> = new Set<SkipReason>([
   "vanished",
   "changed",
   "name",
+  "absent",
 ]);
 
 /** What was left out, as a line of JSON. */

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
+import { temporaryName } from "../storage/temporary.ts";
 import { fileError } from "./file.ts";
 import { lstat, setTimes } from "./stat.ts";
-import { STAGE_PREFIX } from "./walk_tree.ts";
 
 /**
  * Runs `work` with a new, empty folder inside a directory, so that what is
@@ -22,7 +22,7 @@ export async function withStage<Result>(
   try {
     folder = fs.realpathSync(root);
     before = lstat(folder).mtime;
-    stage = fs.mkdtempSync(`${folder}/${STAGE_PREFIX}`);
+    stage = fs.mkdtempSync(`${folder}/${temporaryName("")}`);
   } catch (error) {
     throw fileError(error, root);
   }

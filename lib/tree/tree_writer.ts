@@ -6,12 +6,12 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import { temporaryName } from "../storage/temporary.ts";
 import type { Metadata } from "./entry.ts";
 import { fileError } from "./file.ts";
 import { checkPath, comparePaths, parentPath } from "./path.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat, setTimes } from "./stat.ts";
-import { STAGE_PREFIX } from "./walk_tree.ts";
 
 /** What a file's content has to be. */
 export interface ExpectedContent {
@@ -19,6 +19,22 @@ export interface ExpectedContent {
   size: number;
   /** Its SHA-256 in hexadecimal. */
   sha256: string;
+}
+
+/** How to write a tree. */
+export interface TreeWriterOptions {
+  /**
+   * A file is on the disk before it gets its name; for what replaces other
+   * files. Default: `false`.
+   */
+  durable?: boolean;
+  /**
+   * Called right before a file or link takes its name, or something is
+   * removed: makes room, or throws so that what is there stays.
+   */
+  onReplace?: (path: string) => void;
+  /** Called before each change of the disk, with the change in words. */
+  onStep?: (step: string) => void;
 }
 
 const ZEROS = new Uint8Array(WHOLE_LIMIT);
@@ -38,19 +54,17 @@ export class TreeWriter {
   readonly #pending = new Map<string, Metadata>();
   /** Whether owners can be set: root may, but not in every container. */
   #owned: boolean;
-  readonly #durable: boolean;
-  #count = 0;
+  readonly #options: TreeWriterOptions;
 
   /**
    * Opens a directory for writing; it is made if it is not there.
    *
    * @param root A path of the operating system.
-   * @param options With `durable`, a file is on the disk before it gets its
-   * name; for what replaces other files. Default: `false`.
+   * @param options How to write.
    */
-  constructor(root: string, options: { durable?: boolean } = {}) {
-    this.#durable = options.durable ?? false;
-    this.#owned = process.getuid?.() === 0;
+  constructor(root: string, options: TreeWriterOptions = {}) {
+    this.#options = options;
+    this.#owned = ownerMatters();
     try {
       const made = fs.mkdirSync(root, { recursive: true });
       this.root = fs.realpathSync(root);
@@ -98,8 +112,11 @@ export class TreeWriter {
         : await this.#writePieces(temporary, source);
       checkContent(path, got, expected);
       this.#setMetadata(temporary, metadata);
+      this.#options.onReplace?.(path);
+      this.#step("rename");
       fs.renameSync(temporary, place);
     } catch (error) {
+      this.#step("remove temporary");
       fs.rmSync(temporary, { force: true });
       throw fileError(error, path);
     }
@@ -137,9 +154,12 @@ export class TreeWriter {
     const place = this.#place(path);
     this.#attempt(path, () => {
       const stat = fs.lstatSync(place);
+      this.#step("touch");
       if (stat.isDirectory()) this.#pending.set(path, metadata);
-      else if (stat.isSymbolicLink()) setTimes(place, metadata.mtime);
-      else this.#setMetadata(place, metadata);
+      else if (stat.isSymbolicLink()) {
+        this.#setOwner(place, metadata);
+        setTimes(place, metadata.mtime);
+      } else this.#setMetadata(place, metadata);
     });
   }
 
@@ -147,6 +167,8 @@ export class TreeWriter {
   remove(path: string): void {
     const place = this.#place(path);
     this.#attempt(path, () => {
+      this.#options.onReplace?.(path);
+      this.#step("remove");
       if (fs.lstatSync(place).isDirectory()) fs.rmdirSync(place);
       else fs.unlinkSync(place);
     });
@@ -165,12 +187,20 @@ export class TreeWriter {
     this.#attempt(path, () => fs.renameSync(from, place));
   }
 
-  /** Gives the directories their mode, time and owner, the deepest first. */
-  finish(): void {
+  /**
+   * Gives the directories their mode, time and owner, the deepest first.
+   *
+   * @param beforeRoot Called before the root gets its own: the last time that
+   * something may be changed in it.
+   */
+  finish(beforeRoot?: () => void): void {
     const deepestFirst = [...this.#pending]
       .sort(([left], [right]) => comparePaths(right, left));
+    if (!this.#pending.has("")) beforeRoot?.();
     for (const [path, metadata] of deepestFirst) {
+      if (path === "") beforeRoot?.();
       const place = os.join(this.root, path);
+      this.#step("finish folder");
       this.#attempt(path, () => this.#setMetadata(place, metadata));
     }
     this.#pending.clear();
@@ -181,11 +211,15 @@ export class TreeWriter {
     const place = this.#place(path);
     const temporary = this.#temporary(path);
     try {
+      this.#step("make link");
       make(temporary);
+      this.#options.onReplace?.(path);
+      this.#step("rename link");
       fs.renameSync(temporary, place);
     } catch (error) {
       throw fileError(error, path);
     } finally {
+      this.#step("remove temporary");
       // Renaming onto another name of the same file leaves both (POSIX).
       fs.rmSync(temporary, { force: true });
     }
@@ -205,8 +239,10 @@ export class TreeWriter {
     this.#attempt(path, () => {
       const place = `${this.root}/${path}`;
       const there = fs.lstatSync(place, { throwIfNoEntry: false });
-      if (there === undefined) fs.mkdirSync(place, mode);
-      else this.#keep(path, lstat(place));
+      if (there === undefined) {
+        this.#step("make folder");
+        fs.mkdirSync(place, mode);
+      } else this.#keep(path, lstat(place));
     });
     this.#folders.add(path);
   }
@@ -224,8 +260,7 @@ export class TreeWriter {
 
   /** A name in the same folder, so that a rename is one step. */
   #temporary(path: string): string {
-    const name = `${STAGE_PREFIX}${process.pid}-${this.#count++}`;
-    return os.join(this.root, parentPath(path), name);
+    return os.join(this.root, parentPath(path), temporaryName());
   }
 
   #writeWhole(
@@ -233,12 +268,13 @@ export class TreeWriter {
     bytes: Uint8Array,
     expected: ExpectedContent | undefined,
   ): ExpectedContent {
+    this.#step("write");
     const fd = fs.openSync(temporary, "wx", 0o600);
     try {
       for (let at = 0; at < bytes.length;) {
         at += fs.writeSync(fd, bytes, at, bytes.length - at);
       }
-      if (this.#durable) fs.fsyncSync(fd);
+      if (this.#options.durable) fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
     }
@@ -250,6 +286,7 @@ export class TreeWriter {
     temporary: string,
     source: ByteSource,
   ): Promise<ExpectedContent> {
+    this.#step("write pieces");
     const fd = fs.openSync(temporary, "wx", 0o600);
     const sum = createSha256();
     let size = 0;
@@ -263,7 +300,7 @@ export class TreeWriter {
         size += piece.length;
       }
       fs.ftruncateSync(fd, size);
-      if (this.#durable) fs.fsyncSync(fd);
+      if (this.#options.durable) fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
     }
@@ -287,6 +324,10 @@ export class TreeWriter {
     setTimes(place, metadata.mtime);
   }
 
+  #step(step: string): void {
+    this.#options.onStep?.(step);
+  }
+
   #attempt(path: string, work: () => void): void {
     try {
       work();
@@ -294,6 +335,11 @@ export class TreeWriter {
       throw fileError(error, path || this.root);
     }
   }
+}
+
+/** Whether this process may give files away: only root, on POSIX. */
+export function ownerMatters(): boolean {
+  return process.getuid?.() === 0;
 }
 
 function isZero(piece: Uint8Array): boolean {

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { checkAborted } from "../bytes/abort.ts";
+import { STAGE_PREFIX } from "../storage/temporary.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
 import { type FolderVisitor, readFolder } from "./folder_reader.ts";
@@ -9,9 +10,6 @@ import { ENTRY_FLAG, FOLDER_FLAG } from "./state_layout.ts";
 import { type EntryState, StateWriter } from "./state_writer.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
-
-/** How files and folders start that are being made and may be left behind. */
-export const STAGE_PREFIX = ".deltar-stage-";
 
 /** What a walk knows from before, and remembers for the next. */
 export interface WalkStates {
@@ -249,7 +247,7 @@ function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
 const DAY = 86_400_000_000_000n;
 
 /** A symlink's text, of `size` bytes; other than UTF-8 can be in no index. */
-function readLink(place: string, size: number): string {
+export function readLink(place: string, size: number): string {
   const target = fs.readlinkSync(place);
   if (
     target.includes("\uFFFD") &&

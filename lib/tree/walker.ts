@@ -4,8 +4,13 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
-import { type IgnoreOptions, IgnoreRules } from "./ignore_rules.ts";
-import { checkPath } from "./path.ts";
+import {
+  DEFAULT_IGNORE_FILE,
+  type IgnoreOptions,
+  IgnoreRules,
+  VERSION_CONTROL,
+} from "./ignore_rules.ts";
+import { checkPath, isWithin } from "./path.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat } from "./stat.ts";
 import { walkTree } from "./walk_tree.ts";
@@ -67,6 +72,23 @@ export class Walker {
       options.apart?.map((place) =>
         os.relative(real, realPlace(place)).split(os.sep).join("/")
       ),
+    );
+  }
+
+  /** The rules by which things are left out, each as it holds. */
+  get rules(): Required<IgnoreOptions> {
+    const { excludes, ignoreFile, gitignore } = this.options;
+    return {
+      excludes: excludes ?? VERSION_CONTROL,
+      ignoreFile: ignoreFile ?? DEFAULT_IGNORE_FILE,
+      gitignore: gitignore ?? false,
+    };
+  }
+
+  /** Whether a path is left out whatever the rules, or has such in it. */
+  isApart(path: string): boolean {
+    return [...this.apart].some((apart) =>
+      isWithin(path, apart) || isWithin(apart, path)
     );
   }
 

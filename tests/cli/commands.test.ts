@@ -88,7 +88,7 @@ test("a snapshot is taken, listed, compared and restored", async () => {
       "../two",
     ]);
     assert.equal(one.code, 0, one.err);
-    assert.match(one.out, /^Restored 2 files, 0 directories and 0 links, 5 B/);
+    assert.match(one.out, /^Restored 2 files, 1 directory and 0 links, 5 B/);
     assert.deepEqual(
       Object.keys(stateOf(join(place.folder, "two"))),
       ["a.txt", "sub", "sub/b"],

@@ -1,0 +1,70 @@
+import { hostname } from "node:os";
+import process from "node:process";
+
+/**
+ * How files and folders start that are being written and may be left behind.
+ * No object's name does, and a walk leaves them out.
+ */
+export const STAGE_PREFIX = ".deltar-stage-";
+
+/** What another machine left is taken for abandoned after this, in ms. */
+const MOST_AGE = 24 * 3_600_000;
+
+const OWNED = /^\.deltar-stage-p(\d{1,10})-([0-9a-f]{8})-/;
+
+let count = 0;
+
+/**
+ * A new name for what is being written: it tells the process and the machine,
+ * so that what a killed process left is known as such.
+ *
+ * @param suffix What the name ends in. Default: a number.
+ */
+export function temporaryName(suffix: string = `${count++}`): string {
+  return `${STAGE_PREFIX}p${process.pid}-${machine()}-${suffix}`;
+}
+
+/**
+ * Whether nobody writes there any more: its process is gone, or it is of
+ * another machine, or of no known one, and a day old. What this process wrote
+ * is never abandoned.
+ *
+ * @param name The last segment of a path.
+ * @param modified When it was modified, in milliseconds since 1970.
+ * @param now The time, in milliseconds since 1970.
+ */
+export function isAbandoned(
+  name: string,
+  modified: number,
+  now: number,
+): boolean {
+  if (!name.startsWith(STAGE_PREFIX)) return false;
+  const owner = ownerOf(name);
+  return owner === undefined ? now - modified > MOST_AGE : !isRunning(owner);
+}
+
+/** The process of this machine that a temporary name tells of. */
+export function ownerOf(name: string): number | undefined {
+  const [, pid, where] = OWNED.exec(name) ?? [];
+  return where === machine() ? Number(pid) : undefined;
+}
+
+/** Whether a process of this machine runs. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // It runs, but is somebody else's.
+    return (error as { code?: string }).code === "EPERM";
+  }
+}
+
+/** The machine's name as eight hexadecimal digits (FNV-1a). */
+function machine(): string {
+  let sum = 0x811c9dc5;
+  for (const char of hostname()) {
+    sum = Math.imul(sum ^ char.charCodeAt(0), 0x01000193);
+  }
+  return (sum >>> 0).toString(16).padStart(8, "0");
+}

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { lstat, setTimes } from "../../lib/tree/stat.ts";
+import { runs } from "../support/runs.ts";
+import { withTemp } from "../support/temp.ts";
+import {
+  anyTree,
+  stateOf,
+  treeAndEdited,
+  writeTree,
+} from "../support/trees.ts";
+import { everything } from "./helpers.ts";
+
+/** All of a directory, its own state too. */
+function whole(root: string): unknown {
+  const { mode, mtime } = lstat(root);
+  return { "": { mode, mtime }, ...stateOf(root) };
+}
+
+const pair = fc.oneof(fc.tuple(anyTree, anyTree), treeAndEdited);
+
+test("any tree over any other: restore, undo, redo give each state exactly", async () => {
+  await fc.assert(
+    fc.asyncProperty(pair, fc.boolean(), async ([wanted, there], removes) => {
+      await withTemp(async (folder) => {
+        const source = join(folder, "source");
+        const target = join(folder, "target");
+        writeTree(source, wanted);
+        writeTree(target, there);
+        // Not every runtime can set a time to the nanosecond.
+        for (const root of [source, target]) setTimes(root, 10n ** 18n);
+        const repository = await Repository.create(new MemoryStorage());
+        const { record } = await repository.snapshot(everything(source));
+        const before = whole(target);
+        const options = { delete: removes };
+        const plan = await repository.planRestore(record, target, options);
+        assert.deepEqual(whole(target), before, "a plan changes nothing");
+        const done = await repository.restore(record, target, options);
+        assert.deepEqual(done.failed, []);
+        const after = whole(target);
+        if (removes) assert.deepEqual(after, whole(source));
+        else {
+          const all = stateOf(target);
+          for (const [path, state] of Object.entries(stateOf(source))) {
+            assert.deepEqual(
+              { ...all[path] as object, sameFileAs: 0 },
+              { ...state as object, sameFileAs: 0 },
+              path,
+            );
+          }
+        }
+        const again = await repository.planRestore(record, target, options);
+        assert.deepEqual(again.steps, []);
+        if (done.safety === undefined) {
+          assert.ok(plan.steps.every(({ action }) => action === "create"));
+          return;
+        }
+        for (let round = 0; round < 2; round++) {
+          const undone = await repository.undoRestore(target);
+          assert.deepEqual(undone.failed, []);
+          assert.deepEqual(whole(target), before, "undone");
+          const redone = await repository.redoRestore(target);
+          assert.deepEqual(redone.failed, []);
+          assert.deepEqual(whole(target), after, "redone");
+        }
+        await assert.rejects(repository.redoRestore(target), {
+          code: "not-found",
+        });
+      });
+    }),
+    runs(15),
+  );
+});
