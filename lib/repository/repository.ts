@@ -1,5 +1,6 @@
 import { type Codec, codecFor, type CodecName } from "../archive/codec.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { LocalStorage } from "../storage/local.ts";
 import type { Storage } from "../storage/storage.ts";
 import { DiffIndex } from "../tree/diff_index.ts";
 import { checkPath } from "../tree/path.ts";
@@ -110,6 +111,7 @@ export class Repository {
   ): Promise<Repository> {
     try {
       const { id, codec } = await readSettings(storage);
+      if (storage instanceof LocalStorage) storage.clearAbandoned();
       return new Repository(storage, id, codecFor(codec));
     } catch (error) {
       if (!isDamage(error)) throw error;

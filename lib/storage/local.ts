@@ -122,13 +122,15 @@ export class LocalStorage implements Storage {
     attempt(name, () => fs.rmSync(file, { force: true }));
   }
 
-  /** See {@linkcode Storage.tidy}. What cannot be removed stays. */
-  async tidy(): Promise<void> {
-    await Promise.resolve();
-    this.#tidyFolder(this.location);
+  /**
+   * Removes what killed processes left half-written, which no `list` shows;
+   * nothing of a process that runs. What cannot be removed stays.
+   */
+  clearAbandoned(): void {
+    this.#clearFolder(this.location);
   }
 
-  #tidyFolder(folder: string): void {
+  #clearFolder(folder: string): void {
     let entries: fs.Dirent[];
     try {
       entries = fs.readdirSync(folder, { withFileTypes: true });
@@ -137,7 +139,7 @@ export class LocalStorage implements Storage {
     }
     for (const entry of entries) {
       const place = path.join(folder, entry.name);
-      if (entry.isDirectory()) this.#tidyFolder(place);
+      if (entry.isDirectory()) this.#clearFolder(place);
       if (!entry.name.startsWith(STAGE_PREFIX) || !entry.isFile()) continue;
       try {
         const { mtimeMs } = fs.lstatSync(place);

@@ -107,10 +107,4 @@ export interface Storage {
    * @throws {DeltarError} `unsupported` if the storage can only be read.
    */
   delete(name: string): Promise<void>;
-
-  /**
-   * Removes what killed processes left half-written, which no `list` shows;
-   * nothing of a process that runs. Absent where nothing can be left.
-   */
-  tidy?(): Promise<void>;
 }
