@@ -1,5 +1,6 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
+import type { ByteSource } from "../bytes/source.ts";
 import { chooseBlockSize } from "../delta/block_size.ts";
 import { deltaBytes } from "../delta/delta.ts";
 import { FileScan } from "../delta/file_scan.ts";
@@ -28,6 +29,20 @@ export interface StoredContent {
   reference: ContentReference;
   /** The path it was stored under, if that is not the file's own. */
   path?: string;
+  /** Whether a delta is against the whole content that the old one builds on. */
+  replacesDeltas?: boolean;
+}
+
+/** What the delta of a large file is made against. */
+export interface LargeBasis {
+  /** The blocks to look for. */
+  signature: Signature;
+  /** Makes the delta against them the one to store; by default it is. */
+  translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
+  /** See {@linkcode StoredContent.replacesDeltas}. */
+  replacesDeltas?: boolean;
+  /** Frees what it holds. */
+  dispose?: () => void;
 }
 
 /** How to pack. */
@@ -47,6 +62,15 @@ export interface DataPackerOptions {
   basis?: (
     before: IndexEntry,
   ) => Signature | undefined | Promise<Signature | undefined>;
+  /** The same for a file of more than 1 MiB. By default as `basis`. */
+  largeBasis?: (before: IndexEntry) => Promise<LargeBasis | undefined>;
+  /**
+   * The block size of a new large file's signature. Default:
+   * `chooseBlockSize`.
+   */
+  blockSize?: (size: number) => number;
+  /** Whether files that are stored as deltas get signatures. Default: true. */
+  signUpdates?: boolean;
   /** What is stored already and need not be again. Default: nothing. */
   known?: KnownContents;
 }
@@ -76,6 +100,9 @@ export class DataPacker implements FileReader {
   readonly #minimum: number;
   readonly #known: KnownContents | undefined;
   readonly #basis: NonNullable<DataPackerOptions["basis"]>;
+  readonly #largeBasis: NonNullable<DataPackerOptions["largeBasis"]>;
+  readonly #blockSize: (size: number) => number;
+  readonly #signUpdates: boolean;
   #largeSizes: Set<number> | undefined;
 
   /** Makes a packer that writes into `options.writer`; it does not close it. */
@@ -86,6 +113,12 @@ export class DataPacker implements FileReader {
     this.#minimum = options.signatureMinimum ?? SIGNATURE_MINIMUM;
     this.#known = options.known;
     this.#basis = options.basis ?? ((before) => before.signature);
+    this.#largeBasis = options.largeBasis ?? (async (before) => {
+      const signature = await this.#basis(before);
+      return signature && { signature };
+    });
+    this.#blockSize = options.blockSize ?? chooseBlockSize;
+    this.#signUpdates = options.signUpdates ?? true;
   }
 
   /** See {@linkcode FileReader.ready}. */
@@ -129,10 +162,14 @@ export class DataPacker implements FileReader {
     open: () => Iterable<Uint8Array>,
     before: IndexEntry | undefined,
   ): Promise<FileFacts> {
-    const basis = before && await this.#basis(before);
+    const basis = before && await this.#largeBasis(before);
     if (basis !== undefined) {
-      const facts = await this.#storeDelta(entry, open, basis);
-      if (facts !== undefined) return facts;
+      try {
+        const facts = await this.#storeDelta(entry, open, basis);
+        if (facts !== undefined) return facts;
+      } finally {
+        basis.dispose?.();
+      }
     }
     if (this.#mayBeKnown(entry.size)) {
       const facts = await this.#findKnown(entry, open);
@@ -169,14 +206,15 @@ export class DataPacker implements FileReader {
   async #storeDelta(
     entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
-    basis: Signature,
+    basis: LargeBasis,
   ): Promise<FileFacts | undefined> {
     const most = entry.size * MOST_DELTA;
     const spool = new Spool();
+    const translated = basis.translate && new Spool();
     try {
       const scan = new FileScan({
-        basis,
-        blockSize: chooseBlockSize(entry.size),
+        basis: basis.signature,
+        ...this.#signUpdates && { blockSize: this.#blockSize(entry.size) },
         size: entry.size,
         onDelta: (bytes) => spool.write(bytes),
       });
@@ -185,23 +223,32 @@ export class DataPacker implements FileReader {
         if (spool.size > most) return undefined;
       }
       const { size, sha256, signature } = await scan.finish();
-      if (spool.size > most) return undefined;
-      const facts = { size, sha256: toHex(sha256), signature };
+      const facts = {
+        size,
+        sha256: toHex(sha256),
+        ...signature && { signature },
+      };
       if (
-        this.#previous.findContent(facts.sha256) === undefined &&
-        !this.#takeOver(entry, facts.sha256)
-      ) {
-        const member = this.#member(entry, "delta", spool.size);
-        const { reference } = await this.#writer.addStream(
-          member,
-          spool.read(),
-        );
-        const stored = { form: "delta", size: spool.size, reference } as const;
-        this.stored.set(entry.path, stored);
+        this.#previous.findContent(facts.sha256) !== undefined ||
+        this.#takeOver(entry, facts.sha256)
+      ) return facts;
+      if (basis.translate !== undefined) {
+        await translated!.fill(basis.translate(spool.read()));
       }
+      const delta = translated ?? spool;
+      if (delta.size > most) return undefined;
+      const member = this.#member(entry, "delta", delta.size);
+      const { reference } = await this.#writer.addStream(member, delta.read());
+      this.stored.set(entry.path, {
+        form: "delta",
+        size: delta.size,
+        reference,
+        ...basis.replacesDeltas && { replacesDeltas: true },
+      });
       return facts;
     } finally {
       spool.dispose();
+      translated?.dispose();
     }
   }
 
@@ -227,7 +274,7 @@ export class DataPacker implements FileReader {
     open: () => Iterable<Uint8Array>,
   ): Promise<FileFacts | undefined> {
     const blockSize = this.#known?.hasSize(entry.size)
-      ? chooseBlockSize(entry.size)
+      ? this.#blockSize(entry.size)
       : undefined;
     const scan = new FileScan({ blockSize, size: entry.size });
     for (const piece of open()) await scan.push(piece);
@@ -247,7 +294,7 @@ export class DataPacker implements FileReader {
     open: () => Iterable<Uint8Array>,
   ): Promise<FileFacts> {
     const scan = new FileScan({
-      blockSize: chooseBlockSize(entry.size),
+      blockSize: this.#blockSize(entry.size),
       size: entry.size,
     });
     const source = async function* () {

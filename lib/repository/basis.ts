@@ -1,51 +1,123 @@
+import type { LargeBasis } from "../archive/data_packer.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
+import { compose } from "../delta/compose.ts";
+import { chooseBlockSize, chooseStrongLength } from "../delta/block_size.ts";
+import { DerivedSignature } from "../delta/derived_signature.ts";
 import { signBytes } from "../delta/sign.ts";
 import { Signature } from "../delta/signature.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { IndexEntry } from "../tree/dir_index.ts";
+import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import { ContentReader } from "./content.ts";
 import type { Tree } from "./tree.ts";
 import type { TreeEntry } from "./tree_layer.ts";
 
-/** Deltas that a file's content may be made of; then it is stored whole. */
+/**
+ * Deltas that a file's content may be made of; then a small file is stored
+ * whole, and the deltas of a large one are made into one.
+ */
 const MOST_DELTAS = 8;
 /** Blocks of a small file whose old content is at hand, in bytes. */
 const SMALL_BLOCK = 256;
 
 /**
- * What a changed file's delta is made against: the stored signature of a large
- * file; the old content itself of a small one, which costs no more than
- * reading it and allows for small blocks.
+ * The block size of a large file: small, as literals are stored each time and
+ * a signature only with a whole content.
  */
-export function basisFrom(
-  parent: Tree,
-  storage: Storage,
-): (before: IndexEntry) => Promise<Signature | undefined> | undefined {
-  const reader = new ContentReader(storage);
-  return (before) => {
-    const entry = parent.byPath.get(before.path);
-    if (entry?.content === undefined || entry.size === 0) return undefined;
-    if (entry.content.length > MOST_DELTAS) return undefined;
-    return load(entry).catch((error) => {
-      // What cannot be read can be no basis; the file is stored whole.
-      if (error instanceof DeltarError && error.code !== "aborted") {
-        return undefined;
-      }
-      throw error;
-    });
-  };
+export function largeBlockSize(size: number): number {
+  return Math.max(2048, chooseBlockSize(size) / 2);
+}
 
-  async function load(entry: TreeEntry): Promise<Signature | undefined> {
-    if (entry.signature !== undefined) {
-      const bytes = await reader.readPiece(entry.signature, entry.path);
-      const object = entry.signature.reference.volume;
-      return Signature.decode(bytes, { object });
+/**
+ * What a changed file's delta is made against: of a large file, the blocks that
+ * its stored signature and the deltas since tell; of a small one the old
+ * content itself, which costs no more and allows for small blocks.
+ */
+export class Bases {
+  readonly #parent: Tree;
+  readonly #reader: ContentReader;
+
+  /** The bases of the files of a tree. */
+  constructor(parent: Tree, storage: Storage) {
+    this.#parent = parent;
+    this.#reader = new ContentReader(storage);
+  }
+
+  /** What a file of at most 1 MiB is compared with, if that may pay. */
+  small(before: IndexEntry): Promise<Signature | undefined> | undefined {
+    const entry = this.#entry(before);
+    if (entry === undefined || entry.content!.length > MOST_DELTAS) {
+      return undefined;
     }
-    const content = await reader.read(entry);
+    return unlessDamaged(this.#signContent(entry));
+  }
+
+  /** What a larger file is compared with, if that may pay. */
+  async large(before: IndexEntry): Promise<LargeBasis | undefined> {
+    const entry = this.#entry(before);
+    if (entry?.signature !== undefined) {
+      return await unlessDamaged(this.#derive(entry));
+    }
+    const signature = await this.small(before);
+    return signature && { signature };
+  }
+
+  #entry({ path }: IndexEntry): TreeEntry | undefined {
+    const entry = this.#parent.byPath.get(path);
+    return entry?.content === undefined || entry.size === 0 ? undefined : entry;
+  }
+
+  async #signContent(entry: TreeEntry): Promise<Signature | undefined> {
+    if (entry.size > WHOLE_LIMIT) return undefined;
+    const content = await this.#reader.read(entry);
     if (!(content instanceof Uint8Array)) return undefined;
     if (toHex(sha256(content)) !== entry.sha256) return undefined;
     return signBytes(content, { blockSize: SMALL_BLOCK });
   }
+
+  async #derive(entry: TreeEntry): Promise<LargeBasis | undefined> {
+    const { signature: piece, content, path, size } = entry;
+    const [base, ...deltas] = content!;
+    const object = piece!.reference.volume;
+    const bytes = await this.#reader.readPiece(piece!, path);
+    const signature = Signature.decode(bytes, { object });
+    if (signature.fileSize !== base.size) return undefined;
+    // A file that grew much needs longer sums.
+    const needed = chooseStrongLength(size, signature.blockSize);
+    if (needed > signature.strongLength + 1) return undefined;
+    if (deltas.length === 0) return { signature };
+    const delta = await this.#reader.composedDelta(entry);
+    try {
+      const derived = await DerivedSignature.of(signature, delta.access(), {
+        object: deltas.at(-1)!.reference.volume,
+      });
+      const isBound = deltas.length >= MOST_DELTAS;
+      return {
+        signature: derived.signature,
+        translate: (next) => {
+          const last = derived.translate(next);
+          return isBound ? compose(delta.access(), last) : last;
+        },
+        replacesDeltas: isBound,
+        dispose: () => delta.dispose(),
+      };
+    } catch (error) {
+      delta.dispose();
+      throw error;
+    }
+  }
+}
+
+/** What cannot be read can be no basis; the file is stored whole. */
+function unlessDamaged<Basis>(
+  loading: Promise<Basis>,
+): Promise<Basis | undefined> {
+  return loading.catch((error) => {
+    if (error instanceof DeltarError && error.code !== "aborted") {
+      return undefined;
+    }
+    throw error;
+  });
 }

@@ -106,24 +106,13 @@ export class ContentReader {
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
     const spools: Spool[] = [];
-    const spool = async (source: AsyncIterable<Uint8Array>) => {
-      const target = new Spool();
-      spools.push(target);
-      for await (const part of source) target.write(part);
-      return target;
-    };
     try {
       const { path } = entry;
-      const basis = await spool(this.#stream(base, path, signal));
-      const [oldest, ...rest] = deltas.map((delta) =>
-        this.#stream(delta, path, signal)
-      );
-      let first: AsyncIterable<Uint8Array> = oldest;
-      for (const second of rest) {
-        const access = (await spool(first)).access();
-        first = compose(access, second, { signal });
-      }
-      yield* patchParts(basis.access(), first, {
+      const basis = new Spool();
+      spools.push(basis);
+      await basis.fill(this.#stream(base, path, signal));
+      const all = await this.#compose(deltas, path, spools, signal);
+      yield* patchParts(basis.access(), all, {
         maxSize: entry.size,
         object: deltas.at(-1)!.reference.volume,
         signal,
@@ -131,6 +120,47 @@ export class ContentReader {
     } finally {
       for (const target of spools) target.dispose();
     }
+  }
+
+  /**
+   * All deltas of a file made into one, which the caller disposes of.
+   *
+   * @throws {DeltarError} As `read` does.
+   */
+  async composedDelta(entry: TreeEntry, signal?: AbortSignal): Promise<Spool> {
+    const spools: Spool[] = [];
+    const result = new Spool();
+    try {
+      const deltas = entry.content!.slice(1);
+      const all = await this.#compose(deltas, entry.path, spools, signal);
+      await result.fill(all);
+      return result;
+    } catch (error) {
+      result.dispose();
+      throw error;
+    } finally {
+      for (const target of spools) target.dispose();
+    }
+  }
+
+  /** Deltas made into one; `spools` gets what has to be disposed of then. */
+  async #compose(
+    deltas: StoredPiece[],
+    path: string,
+    spools: Spool[],
+    signal: AbortSignal | undefined,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const [oldest, ...rest] = deltas.map((delta) =>
+      this.#stream(delta, path, signal)
+    );
+    let first: AsyncIterable<Uint8Array> = oldest;
+    for (const second of rest) {
+      const spool = new Spool();
+      spools.push(spool);
+      await spool.fill(first);
+      first = compose(spool.access(), second, { signal });
+    }
+    return first;
   }
 
   #stream(

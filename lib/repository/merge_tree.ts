@@ -41,17 +41,27 @@ function contentFor(
   reader: RepositoryReader,
 ): Pick<TreeEntry, "content" | "signature"> {
   const stored = packer.stored.get(entry.path);
-  const source = stored === undefined ? from : undefined;
-  const content = stored === undefined
-    ? from?.content?.map((piece) => underItsName(piece, from.path, entry.path))
-    : stored.form === "whole"
-    ? [stored]
-    : [...before!.content!, stored];
-  if (content === undefined) throw new TypeError(`${entry.path}: no content`);
-  const signature = reader.signatures.get(entry.path) ??
-    (source?.signature &&
-      underItsName(source.signature, source.path, entry.path));
-  return { content, ...(signature && { signature }) };
+  if (stored?.form === "delta") {
+    const { replacesDeltas, ...piece } = stored;
+    const { content, signature } = before!;
+    return {
+      content: [...content!.slice(0, replacesDeltas ? 1 : undefined), piece],
+      // It is of the whole content that the deltas build on.
+      ...(signature && { signature }),
+    };
+  }
+  if (stored !== undefined) {
+    const signature = reader.signatures.get(entry.path);
+    return { content: [stored], ...(signature && { signature }) };
+  }
+  if (from?.content === undefined) {
+    throw new TypeError(`${entry.path}: no content`);
+  }
+  const { content, signature, path } = from;
+  return {
+    content: content.map((piece) => underItsName(piece, path, entry.path)),
+    ...(signature && { signature: underItsName(signature, path, entry.path) }),
+  };
 }
 
 /** A piece that another file takes over keeps the path it was stored under. */

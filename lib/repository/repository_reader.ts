@@ -53,7 +53,8 @@ export class RepositoryReader implements FileReader {
       open,
       before,
     );
-    if (signature !== undefined && this.#packer.stored.has(entry.path)) {
+    const isWhole = this.#packer.stored.get(entry.path)?.form === "whole";
+    if (signature !== undefined && isWhole) {
       this.signatures.set(entry.path, this.#store(entry, signature));
     }
     return this.#note(entry, facts);
@@ -66,7 +67,8 @@ export class RepositoryReader implements FileReader {
 
   #note({ path }: IndexEntry, facts: FileFacts): FileFacts {
     const piece = this.#packer.stored.get(path);
-    if (piece !== undefined) {
+    // One that replaces others is of no use without the word that it does.
+    if (piece !== undefined && !piece.replacesDeltas) {
       const { sha256, size } = facts;
       this.#checkpoints?.add({ path, sha256, size, piece });
     }

@@ -30,7 +30,7 @@ export interface StoredPiece {
 export interface TreeEntry extends HashedEntry {
   /** A file's content: a whole file first, then the deltas to apply to it. */
   content?: StoredPiece[];
-  /** The stored signature of a large file. */
+  /** The stored signature of a large file's first piece. */
   signature?: StoredPiece;
 }
 

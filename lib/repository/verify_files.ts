@@ -82,16 +82,17 @@ export class FileCheck {
     return this.#bad.get(key);
   }
 
-  /** What is wrong with a large file's stored signature, if anything. */
+  /** What is wrong with the stored signature of a large file's base, if anything. */
   async checkSignature(
-    { path, size, signature }: TreeEntry,
+    { path, content, signature }: TreeEntry,
     signal: AbortSignal | undefined,
   ): Promise<DeltarError | undefined> {
     if (signature === undefined) return undefined;
     const object = signature.reference.volume;
     try {
       const bytes = await this.#reader.readPiece(signature, path, signal);
-      if (Signature.decode(bytes, { object }).fileSize === size) {
+      const { fileSize } = Signature.decode(bytes, { object });
+      if (fileSize === content![0].size) {
         return undefined;
       }
       return new DeltarError("corrupt", "a signature of another file", {

@@ -38,6 +38,11 @@ export class Spool {
     writeAll(this.#file.fd, bytes);
   }
 
+  /** Takes all that a source gives. */
+  async fill(source: AsyncIterable<Uint8Array>): Promise<void> {
+    for await (const part of source) this.write(part);
+  }
+
   /** Everything that was written, in order. */
   *read(): Generator<Uint8Array> {
     if (this.#file === undefined) yield concat(this.#parts);

@@ -1,0 +1,278 @@
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { concat } from "../../lib/bytes/source.ts";
+import { Random } from "./random.ts";
+
+const MIB = 2 ** 20;
+
+/** A directory and how it changes from snapshot to snapshot. */
+export interface Workload {
+  /** Its name. */
+  name: string;
+  /** What is done to the directory before each snapshot; the first fills it. */
+  states: { name: string; apply: (live: string) => void }[];
+  /** A file to restore by itself, if that is measured. */
+  file?: (live: string) => string;
+  /** Whether the last state is snapshotted once more, unchanged. */
+  unchanged?: boolean;
+}
+
+/** How large the inputs are. */
+export interface Scale {
+  /** The random file, in MiB. */
+  scatter: number;
+  /** Rows of the database. */
+  rows: number;
+  /** Files of the tree, and bytes in all. */
+  tree: [files: number, bytes: number];
+  /** Files of 100 KB, and how often some change. */
+  many: [files: number, versions: number];
+}
+
+/** The sizes that bars are set for. */
+export const FULL: Scale = {
+  scatter: 512,
+  rows: 360_000,
+  tree: [68_000, 0.9e9],
+  many: [2000, 30],
+};
+
+/** A tenth of that, to see whether all works. */
+export const QUICK: Scale = {
+  scatter: 48,
+  rows: 36_000,
+  tree: [6000, 0.08e9],
+  many: [200, 4],
+};
+
+/**
+ * Makes the inputs, unless they are there.
+ *
+ * @param folder Where to.
+ * @param scale How large.
+ */
+export function makeWorkloads(folder: string, scale: Scale): Workload[] {
+  mkdirSync(folder, { recursive: true });
+  return [
+    scatter(folder, scale.scatter),
+    database(folder, scale.rows),
+    manyUpdates(...scale.many),
+    tree(folder, ...scale.tree),
+  ];
+}
+
+/** Makes a file unless it is there whole. */
+function once(file: string, make: (part: string) => void): string {
+  if (!existsSync(file)) {
+    rmSync(`${file}.part`, { recursive: true, force: true });
+    make(`${file}.part`);
+    renameSync(`${file}.part`, file);
+  }
+  return file;
+}
+
+function scatter(folder: string, size: number): Workload {
+  const first = once(join(folder, "random"), (part) => {
+    const random = new Random("scatter");
+    const file = openSync(part, "w");
+    for (let at = 0; at < size; at++) writeSync(file, random.bytes(MIB));
+  });
+  const second = once(join(folder, "scatter"), (part) => {
+    const random = new Random("scatter edits");
+    const bytes = new Uint8Array(readFileSync(first));
+    for (let edit = 0; edit < 500; edit++) {
+      bytes.set(random.bytes(50), random.below(bytes.length - 50));
+    }
+    const middle = bytes.length / 2;
+    const parts = [
+      bytes.subarray(0, 1000),
+      random.bytes(5),
+      bytes.subarray(1000, middle),
+      random.bytes(3000),
+      bytes.subarray(middle),
+    ];
+    writeFileSync(part, concat(parts));
+  });
+  return {
+    name: "scatter",
+    states: [
+      { name: "first", apply: (live) => copyFileSync(first, `${live}/file`) },
+      { name: "second", apply: (live) => copyFileSync(second, `${live}/file`) },
+    ],
+  };
+}
+
+function database(folder: string, rows: number): Workload {
+  const random = new Random("db");
+  const edit = (file: string, work: (database: DatabaseSync) => void) => {
+    const database = new DatabaseSync(file);
+    database.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
+    work(database);
+    database.close();
+  };
+  const body = () => random.bytes(100 + random.below(300)).toHex();
+  const first = once(join(folder, "db"), (part) =>
+    edit(part, (database) => {
+      database.exec(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name, body); BEGIN",
+      );
+      const insert = database.prepare("INSERT INTO item VALUES (?, ?, ?)");
+      for (let row = 0; row < rows; row++) {
+        insert.run(row, `item ${row}`, body());
+      }
+      database.exec("COMMIT; CREATE INDEX item_name ON item (name)");
+    }));
+  const second = once(join(folder, "db.second"), (part) => {
+    copyFileSync(first, part);
+    edit(part, (database) => {
+      database.exec("BEGIN");
+      const update = database.prepare("UPDATE item SET body = ? WHERE id = ?");
+      for (let at = 0; at < 2000; at++) update.run(body(), random.below(rows));
+      const insert = database.prepare("INSERT INTO item VALUES (?, ?, ?)");
+      for (let at = 0; at < 500; at++) {
+        insert.run(rows + at, `item ${rows + at}`, body());
+      }
+      database.exec("COMMIT");
+    });
+  });
+  const third = once(join(folder, "db.vacuum"), (part) => {
+    copyFileSync(second, part);
+    edit(part, (database) => database.exec("VACUUM"));
+  });
+  const state = (name: string, file: string) => ({
+    name,
+    apply: (live: string) => copyFileSync(file, `${live}/db.sqlite`),
+  });
+  return {
+    name: "db",
+    states: [
+      state("first", first),
+      state("second", second),
+      state("VACUUM", third),
+    ],
+  };
+}
+
+function manyUpdates(files: number, versions: number): Workload {
+  const path = (live: string, at: number) =>
+    join(live, `folder${at % 50}`, `file${at}.txt`);
+  const fill = (live: string) => {
+    const random = new Random("manyupdates");
+    for (let at = 0; at < files; at++) {
+      const file = path(live, at);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, random.text(100_000));
+    }
+  };
+  const change = (version: number) => (live: string) => {
+    const random = new Random(`manyupdates ${version}`);
+    for (let at = 0; at < files / 100; at++) {
+      const file = path(live, random.below(files));
+      const bytes = readFileSync(file);
+      for (let edit = 0; edit < 3; edit++) {
+        const text = new TextEncoder().encode(random.text(50));
+        bytes.set(text, random.below(bytes.length - 50));
+      }
+      writeFileSync(file, bytes);
+    }
+  };
+  return {
+    name: "manyupdates",
+    states: [
+      { name: "first", apply: fill },
+      ...Array.from({ length: versions }, (_, at) => ({
+        name: "each",
+        apply: change(at),
+      })),
+    ],
+  };
+}
+
+/** Real files of this system: those of at most 1 MiB, in the order of names. */
+function tree(folder: string, files: number, bytes: number): Workload {
+  const source = once(join(folder, "tree"), (part) => {
+    const chosen: string[] = [];
+    let left = bytes;
+    for (const path of realFiles("/usr")) {
+      const { size } = lstatSync(path);
+      if (size > left || size > MIB) continue;
+      left -= size;
+      chosen.push(path.slice(1));
+      if (chosen.length === files) break;
+    }
+    mkdirSync(part);
+    writeFileSync(`${part}.names`, chosen.join("\0"));
+    execFileSync(
+      "sh",
+      [
+        "-c",
+        'tar -C / --null -T "$1.names" -cf - | tar -xf - -C "$1"',
+        "",
+        part,
+      ],
+    );
+    rmSync(`${part}.names`);
+  });
+  return {
+    name: "tree",
+    states: [
+      {
+        name: "first",
+        apply: (live) => execFileSync("cp", ["-a", `${source}/.`, live]),
+      },
+      { name: "changed", apply: changeTree },
+    ],
+    file: (live) => [...realFiles(live)][1000].slice(live.length + 1),
+    unchanged: true,
+  };
+}
+
+/** 200 edits, 50 creations, 50 deletions, 30 renames. */
+function changeTree(live: string): void {
+  const random = new Random("tree");
+  const paths = [...realFiles(live)];
+  const take = () => paths.splice(random.below(paths.length), 1)[0];
+  for (let edit = 0; edit < 200; edit++) {
+    const path = take();
+    const bytes = new Uint8Array(readFileSync(path));
+    const more = new TextEncoder().encode(random.text(40));
+    const at = random.below(bytes.length + 1);
+    const parts = [bytes.subarray(0, at), more, bytes.subarray(at)];
+    rmSync(path);
+    writeFileSync(path, concat(parts));
+  }
+  for (let made = 0; made < 50; made++) {
+    const place = join(dirname(take()), `created ${made}.txt`);
+    writeFileSync(place, random.text(4000));
+  }
+  for (let gone = 0; gone < 50; gone++) rmSync(take());
+  for (let moved = 0; moved < 30; moved++) {
+    const path = take();
+    renameSync(path, `${path}.renamed`);
+  }
+}
+
+/** The plain files below a folder, in the order of their names. */
+function* realFiles(folder: string): Generator<string> {
+  const found = readdirSync(folder, { withFileTypes: true })
+    .sort((one, other) => one.name < other.name ? -1 : 1);
+  for (const entry of found) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* realFiles(path);
+    else if (entry.isFile()) yield path;
+  }
+}

@@ -1,0 +1,172 @@
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import { DeltaIndex } from "./delta_index.ts";
+import { DeltaReader } from "./delta_reader.ts";
+import { DeltaWriter } from "./delta_writer.ts";
+import type { RandomAccess } from "./random_access.ts";
+import { weakSum } from "./rolling_sum.ts";
+import { Signature } from "./signature.ts";
+import { strongSum } from "./strong_sum.ts";
+
+/** Bytes of a delta that are written in one go. */
+const PIECE = 2 ** 16;
+
+/**
+ * The blocks that are known of a file of which there are the signature of an
+ * older state and the delta from there, but neither state itself: the blocks
+ * of the old state that lie whole in what the delta copies, at their new
+ * places, and blocks of the delta's literals. So no signature of the file needs
+ * to be made or kept.
+ */
+export class DerivedSignature {
+  /**
+   * The blocks in the order of the file, as if nothing lay between them. A
+   * delta against it becomes one against the file by `translate`.
+   */
+  readonly signature: Signature;
+  /** Where in the file each block lies. */
+  readonly #places: Float64Array;
+
+  private constructor(signature: Signature, places: Float64Array) {
+    this.signature = signature;
+    this.#places = places;
+  }
+
+  /**
+   * Derives the blocks of a file.
+   *
+   * @param old The signature of the old state.
+   * @param delta The delta from the old state to the file.
+   * @throws {DeltarError} As `compose` does for its first delta.
+   */
+  static async of(
+    old: Signature,
+    delta: RandomAccess,
+    options: { object?: string; signal?: AbortSignal } = {},
+  ): Promise<DerivedSignature> {
+    const index = await DeltaIndex.read(delta, options);
+    const blocks = new Blocks(old);
+    let place = 0;
+    for (const { kind, offset, length } of index.origins(0, index.size)) {
+      const end = place + length;
+      if (kind === "copy") {
+        blocks.copy(offset, length, place, end === index.size);
+      } else {
+        const { blockSize } = old;
+        for (let at = 0; at + blockSize <= length; at += blockSize) {
+          blocks.sum(await delta.read(offset + at, blockSize), place + at);
+        }
+      }
+      place = end;
+    }
+    return new DerivedSignature(blocks.finish(), blocks.places());
+  }
+
+  /**
+   * Makes a delta against `signature` one against the file.
+   *
+   * @param delta The delta.
+   */
+  async *translate(delta: ByteSource): AsyncGenerator<Uint8Array> {
+    const { blockSize } = this.signature;
+    const reader = new DeltaReader();
+    const writer = new DeltaWriter();
+    for await (const piece of chunks(delta)) {
+      for (const command of reader.read(piece)) {
+        if (command.kind === "literal") writer.literal(command.bytes);
+        else {
+          // Copies are of whole blocks.
+          const end = command.offset + command.length;
+          for (let at = command.offset; at < end; at += blockSize) {
+            const length = Math.min(blockSize, end - at);
+            writer.copy(this.#places[at / blockSize], length);
+          }
+        }
+        if (writer.waiting >= PIECE) yield writer.take().slice();
+      }
+    }
+    reader.finish();
+    writer.end();
+    yield writer.take().slice();
+  }
+}
+
+/** Gathers blocks and where they lie. */
+class Blocks {
+  readonly #old: Signature;
+  readonly #weakSum: ReturnType<typeof weakSum>;
+  readonly #strongSum: ReturnType<typeof strongSum>;
+  #weak: Uint32Array;
+  #strong: Uint8Array;
+  #places: Float64Array;
+  #count = 0;
+  #size = 0;
+
+  constructor(old: Signature) {
+    this.#old = old;
+    this.#weakSum = weakSum(old.weakKind);
+    this.#strongSum = strongSum(old.strongKind, old.strongLength);
+    this.#weak = new Uint32Array(old.blockCount + 64);
+    this.#strong = new Uint8Array(this.#weak.length * old.strongLength);
+    this.#places = new Float64Array(this.#weak.length);
+  }
+
+  /** Takes the old blocks in a range of the old state; a short one if last. */
+  copy(offset: number, length: number, place: number, isLast: boolean): void {
+    const { blockSize, fileSize, strongLength, weak, strong } = this.#old;
+    const end = Math.min(offset + length, fileSize);
+    let block = Math.ceil(offset / blockSize);
+    for (; block * blockSize < end; block++) {
+      const start = block * blockSize;
+      const size = Math.min(blockSize, fileSize - start);
+      if (start + size > end || size < blockSize && !isLast) break;
+      const from = block * strongLength;
+      this.#add(
+        weak[block],
+        strong.subarray(from, from + strongLength),
+        place + start - offset,
+        size,
+      );
+    }
+  }
+
+  /** Takes a block by its bytes. */
+  sum(bytes: Uint8Array, place: number): void {
+    const weak = this.#weakSum(bytes, 0, bytes.length);
+    this.#add(weak, this.#strongSum(bytes), place, bytes.length);
+  }
+
+  places(): Float64Array {
+    return this.#places.slice(0, this.#count);
+  }
+
+  finish(): Signature {
+    const { blockSize, strongLength, weakKind, strongKind } = this.#old;
+    return new Signature({
+      blockSize,
+      strongLength,
+      weakKind,
+      strongKind,
+      fileSize: this.#size,
+      weak: this.#weak.slice(0, this.#count),
+      strong: this.#strong.slice(0, this.#count * strongLength),
+    });
+  }
+
+  #add(weak: number, strong: Uint8Array, place: number, size: number): void {
+    if (this.#count === this.#weak.length) this.#grow();
+    this.#weak[this.#count] = weak;
+    this.#strong.set(strong, this.#count * this.#old.strongLength);
+    this.#places[this.#count++] = place;
+    this.#size += size;
+  }
+
+  #grow(): void {
+    const weak = new Uint32Array(this.#count * 2);
+    weak.set(this.#weak);
+    const strong = new Uint8Array(weak.length * this.#old.strongLength);
+    strong.set(this.#strong);
+    const places = new Float64Array(weak.length);
+    places.set(this.#places);
+    [this.#weak, this.#strong, this.#places] = [weak, strong, places];
+  }
+}
