@@ -1,4 +1,4 @@
-import type { LargeBasis } from "../archive/data_packer.ts";
+import type { DataPackerOptions, LargeBasis } from "../archive/data_packer.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
@@ -26,8 +26,31 @@ const SMALL_BLOCK = 256;
  * The block size of a large file: small, as literals are stored each time and
  * a signature only with a whole content.
  */
-export function largeBlockSize(size: number): number {
+function largeBlockSize(size: number): number {
   return Math.max(2048, chooseBlockSize(size) / 2);
+}
+
+/**
+ * How a repository packs files: against what the parent has, under their
+ * paths, and with signatures of large files that are stored whole.
+ *
+ * @param parent The tree that the new one is made against.
+ * @param storage Where its content lies.
+ */
+export function packingAgainst(
+  parent: Tree,
+  storage: Storage,
+): Omit<DataPackerOptions, "writer"> {
+  const bases = new Bases(parent, storage);
+  return {
+    previous: parent.index,
+    names: "path",
+    signatureMinimum: WHOLE_LIMIT + 1,
+    basis: (before) => bases.small(before),
+    largeBasis: (before) => bases.large(before),
+    blockSize: largeBlockSize,
+    signUpdates: false,
+  };
 }
 
 /**
@@ -35,7 +58,7 @@ export function largeBlockSize(size: number): number {
  * its stored signature and the deltas since tell; of a small one the old
  * content itself, which costs no more and allows for small blocks.
  */
-export class Bases {
+class Bases {
   readonly #parent: Tree;
   readonly #reader: ContentReader;
 

@@ -9,10 +9,9 @@ import { DirIndex } from "../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../tree/entry.ts";
 import { comparePaths, isWithin } from "../tree/path.ts";
 import { PickedWalker } from "../tree/picked_walker.ts";
-import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { FileStat } from "../tree/stat.ts";
 import type { Survey } from "../tree/survey.ts";
-import { basisFrom } from "./basis.ts";
+import { packingAgainst } from "./basis.ts";
 import { ContentReader } from "./content.ts";
 import { isDamage } from "./damage.ts";
 import { layerName, newId, volumeName } from "./layout.ts";
@@ -117,10 +116,7 @@ async function save(
   try {
     const packer = new DataPacker({
       writer: volumes,
-      previous: basis.index,
-      names: "path",
-      signatureMinimum: WHOLE_LIMIT + 1,
-      basis: basisFrom(basis, storage),
+      ...packingAgainst(basis, storage),
     });
     const reader = new RepositoryReader(packer, signatures);
     const walker = new PickedWalker(survey.root, paths);

@@ -6,9 +6,8 @@ import { DiffIndex } from "../tree/diff_index.ts";
 import { DirIndex } from "../tree/dir_index.ts";
 import type { Skipped } from "../tree/entry.ts";
 import { type IndexProgress, indexTree } from "../tree/index_tree.ts";
-import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import type { Walker } from "../tree/walker.ts";
-import { Bases, largeBlockSize } from "./basis.ts";
+import { packingAgainst } from "./basis.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { CheckpointWriter } from "./checkpoint.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
@@ -121,16 +120,9 @@ export async function takeSnapshot(
   try {
     if (left.ids.length > 0) await run.begin();
     const work = await LeftWork.read(storage, left, last?.record.id);
-    const bases = new Bases(parent, storage);
     const packer = new DataPacker({
       writer: volumes,
-      previous: parent.index,
-      names: "path",
-      signatureMinimum: WHOLE_LIMIT + 1,
-      basis: (before) => bases.small(before),
-      largeBasis: (before) => bases.large(before),
-      blockSize: largeBlockSize,
-      signUpdates: false,
+      ...packingAgainst(parent, storage),
       known: work,
     });
     const reader = new RepositoryReader(packer, signatures, checkpoints);
