@@ -26,7 +26,17 @@ const checks: Step[] = [
   ["lint", deno(), "lint", ...SOURCES],
   ["types", deno(), "check", ...SOURCES],
   ["documentation", deno(), "doc", "--lint", ...Object.values(config.exports)],
-  ["examples", deno(), "test", "-A", "--doc", "mod.ts", "lib", "README.md"],
+  [
+    "examples",
+    deno(),
+    "test",
+    "-A",
+    "--doc",
+    "mod.ts",
+    "lib",
+    "README.md",
+    "docs",
+  ],
   ["publishing", deno(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
 ];
 const suites: Step[] = files.length === 0 ? [] : [
