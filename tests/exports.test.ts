@@ -43,6 +43,7 @@ test("mod.ts exports these values", () => {
     "isLibrsyncSignature",
     "isWithin",
     "openStorage",
+    "judge",
     "patch",
     "patchBytes",
     "pathOf",

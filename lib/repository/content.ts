@@ -9,6 +9,7 @@ import { patchBytes, patchParts } from "../delta/patch.ts";
 import type { Storage } from "../storage/storage.ts";
 import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import { Spool } from "../tree/spool.ts";
+import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeEntry } from "./tree_layer.ts";
 
 /** How many decompressed frames, of 1 MiB, are kept for files that follow. */
@@ -27,7 +28,7 @@ export class ContentReader {
 
   /** Reads from a repository's storage. */
   constructor(storage: Storage) {
-    this.#storage = storage;
+    this.#storage = followMoves(storage);
   }
 
   /** Begins to read what a small file needs, so that it is there in time. */

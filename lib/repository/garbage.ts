@@ -3,7 +3,7 @@ import { isName } from "../storage/names.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isCount } from "../tree/entry_line.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
-import { GARBAGE, idOfNote, idOfObject, noteName } from "./layout.ts";
+import { GARBAGE, idOfNote, idOfObject, MOVES, noteName } from "./layout.ts";
 import { namesUnder, readIfThere, timeOf } from "./note.ts";
 
 /** An object that nothing leads to. */
@@ -78,17 +78,22 @@ export async function readMarks(
   return { names, marks };
 }
 
-/** Whether a prune is deleting objects that one of these runs wrote. */
+/**
+ * Whether a prune is deleting objects that one of these runs wrote, or writing
+ * volumes of theirs anew.
+ */
 export async function isCondemned(
   storage: Storage,
   ids: readonly string[],
 ): Promise<boolean> {
   const { marks } = await readMarks(storage);
-  return marks.some(({ objects }) =>
-    objects.some(({ name, condemned }) =>
-      condemned && ids.includes(idOfObject(name) ?? "")
+  const isTheirs = (name: string) => ids.includes(idOfObject(name) ?? "");
+  if (
+    marks.some(({ objects }) =>
+      objects.some(({ name, condemned }) => condemned && isTheirs(name))
     )
-  );
+  ) return true;
+  return (await namesUnder(storage, MOVES)).some(isTheirs);
 }
 
 function decodeMark(bytes: Uint8Array, object: string): Mark {

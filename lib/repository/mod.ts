@@ -3,12 +3,22 @@
  *
  * @module
  */
+export type { FitResult } from "./budget.ts";
+export type { Collected } from "./collect_garbage.ts";
 export type { DamageHandler } from "./damage.ts";
 export type { Damage, DamageKind, HarmedFile } from "./findings.ts";
 export type { HistoryOptions, PathVersion } from "./history.ts";
 export type { ReadLayerOptions } from "./layer_reader.ts";
 export type { ReadRecord } from "./read_record.ts";
 export { Repository } from "./repository.ts";
+export type {
+  PruneOptions,
+  PrunePlan,
+  PruneProgress,
+  PruneResult,
+} from "./prune.ts";
+export type { RemovedSnapshot } from "./removed.ts";
+export { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
 export type {
   RestoreOptions,
   RestoreProgress,

@@ -5,6 +5,12 @@ import type { Storage } from "../storage/storage.ts";
 import { DiffIndex } from "../tree/diff_index.ts";
 import { checkPath } from "../tree/path.ts";
 import type { Walker } from "../tree/walker.ts";
+import {
+  fitBudget,
+  type FitResult,
+  readBudget,
+  writeBudget,
+} from "./budget.ts";
 import { checkedStream, ContentReader } from "./content.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
@@ -22,9 +28,23 @@ import {
   revertRestore,
 } from "./restore.ts";
 import type { RestorePlan } from "./restore_plan.ts";
+import {
+  planPrune,
+  prune,
+  type PruneOptions,
+  type PrunePlan,
+  type PruneResult,
+} from "./prune.ts";
+import {
+  type RemovedSnapshot,
+  removeSnapshot,
+  restoreRecord,
+} from "./removed.ts";
+import type { RetentionPolicy } from "./retention.ts";
 import { isParentLost } from "./running.ts";
 import { encodeSettings, guessSettings, readSettings } from "./settings.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
+import { readRecords } from "./survey.ts";
 import {
   type SnapshotOptions,
   type SnapshotResult,
@@ -406,6 +426,90 @@ export class Repository {
    */
   planRevert(target: string, way: "undo" | "redo"): Promise<RestorePlan> {
     return planRevert(this, target, way, {});
+  }
+
+  /**
+   * Removes a snapshot. Until the grace is over, which a `prune` finds,
+   * `undelete` brings it back; its bytes go only then.
+   *
+   * @param record The snapshot, or its id if its record is damaged.
+   */
+  forget(record: SnapshotRecord | string): Promise<void> {
+    const id = typeof record === "string" ? record : record.id;
+    return removeSnapshot(this.storage, id, "forgotten");
+  }
+
+  /** The removed snapshots that can be brought back, the oldest first. */
+  async removed(): Promise<RemovedSnapshot[]> {
+    return (await readRecords(this)).removed;
+  }
+
+  /**
+   * Brings a removed snapshot back, as it was.
+   *
+   * @param id Its id.
+   * @throws {DeltarError} `not-found` if it was purged, or never removed.
+   */
+  undelete(id: string): Promise<void> {
+    return restoreRecord(this.storage, id);
+  }
+
+  /**
+   * What `prune` would do with the snapshots, and how many bytes would go.
+   *
+   * @param policy Which snapshots are kept; an empty one keeps all.
+   */
+  planPrune(
+    policy: RetentionPolicy = {},
+    options: PruneOptions = {},
+  ): Promise<PrunePlan> {
+    return planPrune(this, policy, options);
+  }
+
+  /**
+   * Removes the snapshots that a policy does not keep; purges those whose grace
+   * is over, with what only they needed; and writes volumes anew that are mostly
+   * dead. Snapshots may be taken at the same time, and it may be killed.
+   *
+   * @param policy Which snapshots are kept; an empty one keeps all.
+   * @throws {DeltarError} `exists` if another prune is at work; what reading
+   * records and layers throws, as nothing is collected while it is not known
+   * what is needed.
+   */
+  prune(
+    policy: RetentionPolicy = {},
+    options: PruneOptions = {},
+  ): Promise<PruneResult> {
+    return prune(this, policy, options);
+  }
+
+  /**
+   * Makes the repository fit into a number of bytes, if it does not: purges what
+   * was removed, then removes snapshots, those that lie densest for their age
+   * first and labelled ones after all others, without any grace. The last
+   * snapshot of each directory stays, even if that is too much.
+   *
+   * @param maxSize The most bytes of all objects together.
+   */
+  fit(
+    maxSize: number,
+    options: Omit<PruneOptions, "grace"> = {},
+  ): Promise<FitResult> {
+    return fitBudget(this, maxSize, options);
+  }
+
+  /** The size that the repository's settings allow it, in bytes, if any. */
+  maxSize(): Promise<number | undefined> {
+    return readBudget(this);
+  }
+
+  /**
+   * Remembers in the repository's settings the size it is allowed.
+   *
+   * @param maxSize A number of bytes; `undefined` allows any.
+   */
+  setMaxSize(maxSize: number | undefined): Promise<void> {
+    return writeBudget(this, maxSize);
   }
 
   /**

@@ -75,6 +75,11 @@ export interface RunOptions {
   id: string;
   /** The snapshot it is made against, with the SHA-256 of its record. */
   parent?: { record: SnapshotRecord; sha256: string };
+  /**
+   * Instead of a parent: layers that it needs, and what looks, once the intent
+   * is put, whether they are still kept.
+   */
+  ground?: { layers: readonly LayerRecord[]; check: () => Promise<void> };
   /** Ids of interrupted runs whose finished objects it takes over. */
   reuses?: readonly string[];
 }
@@ -170,17 +175,18 @@ export class Run {
   }
 
   async #begin(): Promise<void> {
-    const { id, parent, reuses = [] } = this.#options;
+    const { id, parent, ground, reuses = [] } = this.#options;
     const intent = {
       id,
       time: Date.now(),
       ...parent && { parent: parent.record.id },
-      layers: parent?.record.layers ?? [],
+      layers: [...parent?.record.layers ?? ground?.layers ?? []],
       reuses: [...reuses],
     };
     await this.#inner.put(this.#name, encodeIntent(intent), { ifAbsent: true });
     this.#pulse.start();
     if (parent !== undefined) await checkParent(this.#inner, parent);
+    await ground?.check();
     if (reuses.length > 0 && await isCondemned(this.#inner, reuses)) {
       throw parentLost(this.#name, "what it takes over is being collected");
     }

@@ -167,6 +167,7 @@ class Verification {
       signal,
       (name, bytes) => this.#tell("objects", name, bytes, bytes === 0 ? 1 : 0),
     );
+    for (const name of needed.keys()) this.#needed.add(check.placeOf(name));
     await overlap(
       family.entries(),
       AT_ONCE,

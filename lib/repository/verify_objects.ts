@@ -5,6 +5,7 @@ import { createSha256 } from "../bytes/sha256.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { DamageKind, Findings } from "./findings.ts";
 import type { ObjectRecord } from "./snapshot_record.ts";
+import { whereIs } from "./follow_moves.ts";
 import { messageOf } from "./verify_records.ts";
 
 /** How many objects are read at once. */
@@ -21,6 +22,8 @@ export class ObjectCheck {
   readonly #findings: Findings;
   readonly #data: boolean;
   readonly #seen = new Map<string, string>();
+  /** Where volumes are that were moved, by the name they had. */
+  readonly #places = new Map<string, ObjectRecord>();
 
   /**
    * Makes a check.
@@ -42,7 +45,12 @@ export class ObjectCheck {
 
   /** Whether an object is not there at all. */
   isMissing(name: string): boolean {
-    return !this.#sizes.has(name);
+    return !this.#sizes.has(this.placeOf(name));
+  }
+
+  /** The name of the object that holds what is left of a volume. */
+  placeOf(name: string): string {
+    return this.#places.get(name)?.name ?? name;
   }
 
   /** Looks at an object's size alone: what it should hold is read elsewhere. */
@@ -59,9 +67,14 @@ export class ObjectCheck {
   ): Promise<void> {
     const fresh = [...objects].filter((object) => this.#isNew(object));
     await overlap(fresh, AT_ONCE, async (object) => {
-      const fault = this.#sizeFault(object) ??
+      const fault = await this.#findPlace(object) ??
+        this.#sizeFault(this.#places.get(object.name) ?? object) ??
         (this.#data
-          ? await this.#dataFault(object, signal, onRead)
+          ? await this.#dataFault(
+            this.#places.get(object.name) ?? object,
+            signal,
+            onRead,
+          )
           : undefined);
       if (fault !== undefined) {
         this.#findings.object(object.name, kindOf(object.name), fault);
@@ -70,6 +83,22 @@ export class ObjectCheck {
       this.bytes += object.size;
       onRead(object.name, 0);
     });
+  }
+
+  /** Finds out where a volume went that is not there; says what fails. */
+  async #findPlace(object: ObjectRecord): Promise<string | undefined> {
+    if (this.#sizes.has(object.name)) return undefined;
+    try {
+      const place = await whereIs(
+        this.#storage,
+        object,
+        (name) => this.#sizes.has(name),
+      );
+      if (place !== object) this.#places.set(object.name, place);
+      return undefined;
+    } catch (error) {
+      return `it is missing; ${messageOf(error)}`;
+    }
   }
 
   #isNew({ name, sha256 }: ObjectRecord): boolean {

@@ -82,3 +82,35 @@ test("the recipe applies chains of deltas to large files", peers, async () => {
     assert.deepEqual(stateOf(join(folder, "restored")), stateOf(root));
   });
 });
+
+test("the recipe follows volumes that were moved", peers, async () => {
+  await withTemp(async (folder) => {
+    const storage = new LocalStorage(join(folder, "repository"));
+    const repository = await Repository.create(storage);
+    const root = join(folder, "tree");
+    writeTree(root, new Map());
+    for (const name of ["a", "b", "c", "d"]) {
+      // Each larger than a frame.
+      const file = join(root, name);
+      for (let part = 0; part < 20; part++) {
+        appendFileSync(file, crypto.getRandomValues(new Uint8Array(60_000)));
+      }
+    }
+    roundTimes(root);
+    await repository.snapshot(new Walker(root));
+    const times = 3;
+    for (let time = 0; time < times; time++) {
+      rmSync(join(root, ["b", "c", "d"][time]));
+      appendFileSync(join(root, "a"), "more");
+      roundTimes(root);
+      const { record } = await repository.snapshot(new Walker(root));
+      const prune = { grace: 0, repackBelow: 1, patience: 4 };
+      const { repacked } = await repository.prune({ last: 1 }, prune);
+      assert.ok(repacked > 0);
+      recover(folder, record.id, join(folder, `restored${time}`));
+      assert.deepEqual(stateOf(join(folder, `restored${time}`)), stateOf(root));
+    }
+    const moves = await Array.fromAsync(storage.list("moves/"));
+    assert.ok(moves.length >= times);
+  });
+});

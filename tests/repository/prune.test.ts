@@ -1,0 +1,383 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { everything, later, noise } from "./helpers.ts";
+
+const DAY = 24 * 3600;
+const NOW = { grace: 0, patience: 4 };
+
+/** A directory with snapshots, each with the state it has to restore to. */
+class History {
+  readonly folder: string;
+  readonly root: string;
+  readonly storage = new MemoryStorage();
+  readonly taken: { record: SnapshotRecord; state: unknown }[] = [];
+  repository!: Repository;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.root = join(folder, "root");
+    fs.mkdirSync(this.root);
+  }
+
+  static async create(folder: string): Promise<History> {
+    const history = new History(folder);
+    history.repository = await Repository.create(history.storage);
+    return history;
+  }
+
+  write(name: string, size: number, seed: number): void {
+    fs.writeFileSync(join(this.root, name), noise(size, seed));
+  }
+
+  async take(label?: string, volumeSize?: number): Promise<SnapshotRecord> {
+    roundTimes(this.root);
+    const { record } = await this.repository.snapshot(everything(this.root), {
+      label,
+      volumeSize: volumeSize ?? 1 << 16,
+    });
+    this.taken.push({ record, state: stateOf(this.root) });
+    return record;
+  }
+
+  /** Every snapshot that there is restores to what it was. */
+  async check(repository: Repository = this.repository): Promise<void> {
+    const { damage } = await repository.verify({ data: true });
+    assert.deepEqual(damage, []);
+    for (const record of await repository.snapshots()) {
+      const target = join(this.folder, "restored");
+      const { failed } = await repository.restore(record, target);
+      assert.deepEqual(failed, []);
+      const { state } = this.taken.find(({ record: { id } }) =>
+        id === record.id
+      )!;
+      assert.deepEqual(stateOf(target), state, record.id);
+      fs.rmSync(target, { recursive: true });
+    }
+  }
+
+  names(prefix = ""): string[] {
+    return [...this.storage.objects.keys()].filter((name) =>
+      name.startsWith(prefix)
+    ).sort();
+  }
+}
+
+function withHistory(
+  work: (history: History) => Promise<void>,
+): Promise<void> {
+  return withTemp(async (folder) => work(await History.create(folder)));
+}
+
+test("what is removed can be brought back, byte for byte, until it is purged", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take("first");
+    history.write("a", 3000, 2);
+    await history.take();
+    const before = new Map(storage.objects);
+    await repository.forget(first);
+    await repository.forget(first);
+    assert.equal((await repository.snapshots()).length, 1);
+    const [removed] = await repository.removed();
+    assert.deepEqual(removed.record, first);
+    assert.equal(removed.reason, "forgotten");
+    await repository.prune({}, { patience: 4 });
+    assert.equal((await repository.removed()).length, 1);
+    await repository.undelete(first.id);
+    await repository.undelete(first.id);
+    assert.deepEqual(storage.objects, before);
+    await history.check();
+
+    await repository.forget(first.id);
+    const { purged, deleted } = await repository.prune({}, NOW);
+    assert.deepEqual(purged, [first.id]);
+    assert.ok(deleted >= 2);
+    await assert.rejects(repository.undelete(first.id), { code: "not-found" });
+    await assert.rejects(repository.forget(first.id), { code: "not-found" });
+    await history.check();
+  });
+});
+
+test("an empty policy and a prune of nothing change nothing", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    for (const seed of [1, 2, 3]) {
+      history.write("a", 3000, seed);
+      await history.take();
+    }
+    const before = new Map(storage.objects);
+    for (const options of [{}, NOW]) {
+      const result = await repository.prune({}, options);
+      assert.ok(result.judgements.every(({ keep }) => keep));
+      assert.deepEqual(storage.objects, before);
+    }
+    const plan = await repository.planPrune({ last: 1 });
+    assert.deepEqual(storage.objects, before);
+    assert.deepEqual(plan.judgements.map(({ keep }) => keep), [
+      false,
+      false,
+      true,
+    ]);
+    assert.ok(plan.frees.size === 2 && plan.freed > 0);
+  });
+});
+
+test("what a plan says would go is what goes", async () => {
+  await withHistory(async (history) => {
+    const { repository } = history;
+    for (let at = 0; at < 8; at++) {
+      history.write("changes", 20_000, at + 1);
+      history.write(`new${at}`, 5_000, at + 50);
+      if (at > 3) fs.rmSync(join(history.root, `new${at - 3}`));
+      await history.take();
+    }
+    const plan = await repository.planPrune({ last: 2 });
+    const result = await repository.prune({ last: 2 }, NOW);
+    assert.deepEqual(result.judgements, plan.judgements);
+    assert.equal(result.purged.length, 6);
+    // A volume that is written anew ends anew, by a frame of some bytes.
+    assert.ok(Math.abs(result.freed - plan.freed) < 64 * (result.repacked + 1));
+    let sum = 0;
+    for (const bytes of plan.frees.values()) sum += bytes;
+    assert.equal(sum, plan.freed);
+    await history.check();
+  });
+});
+
+test("a volume that is mostly dead is repacked, and everything reads on", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    // Each larger than a frame, so each has frames of its own.
+    for (let at = 0; at < 4; at++) history.write(`${at}`, 1_100_000, at + 1);
+    history.write("small", 20_000, 9);
+    const first = await history.take(undefined, 1 << 26);
+    for (const name of ["0", "2", "3"]) fs.rmSync(join(history.root, name));
+    fs.appendFileSync(join(history.root, "1"), "more");
+    await history.take();
+    const old = history.names("volumes/");
+    await repository.forget(first);
+    const result = await repository.prune({}, NOW);
+    assert.ok(result.repacked > 0, "repacked");
+    assert.equal(history.names("moves/").length, result.repacked);
+    assert.ok(history.names("volumes/").some((name) => !old.includes(name)));
+    assert.deepEqual(history.names("running/"), []);
+    assert.deepEqual(history.names("lease/"), []);
+    await history.check();
+    // The next snapshot reads old content through the move, for its deltas.
+    for (const name of ["1", "small"]) {
+      fs.appendFileSync(join(history.root, name), "more");
+    }
+    const third = await history.take();
+    assert.ok(third.counts.stored < 50_000, `${third.counts.stored}`);
+    await history.check();
+
+    // And it may be moved again.
+    fs.rmSync(join(history.root, "1"));
+    await history.take();
+    for (const { id } of (await repository.snapshots()).slice(0, -1)) {
+      await repository.forget(id);
+    }
+    const moves = history.names("moves/").length;
+    await repository.prune({}, NOW);
+    assert.ok(history.names("moves/").length > moves);
+    await history.check();
+    await history.check(await Repository.open(storage));
+
+    // When nothing needs any of it, the moves go too.
+    for (const name of fs.readdirSync(history.root)) {
+      fs.rmSync(join(history.root, name));
+    }
+    await history.take("empty");
+    await repository.prune({ last: 1 }, NOW);
+    await repository.prune({ last: 1 }, NOW);
+    assert.deepEqual(history.names("moves/"), []);
+    assert.deepEqual(history.names("volumes/"), []);
+    await history.check();
+  });
+});
+
+test("a damaged volume is not repacked, and said", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    for (let at = 0; at < 3; at++) history.write(`${at}`, 1_100_000, at + 1);
+    const first = await history.take(undefined, 1 << 26);
+    for (let at = 1; at < 3; at++) fs.rmSync(join(history.root, `${at}`));
+    await history.take();
+    await repository.forget(first);
+    const [volume] = history.names("volumes/");
+    const bytes = storage.objects.get(volume)!;
+    bytes[bytes.length >> 1] ^= 1;
+    const result = await repository.prune({}, NOW);
+    assert.deepEqual(result.damaged, [volume]);
+    assert.equal(result.repacked, 0);
+    assert.deepEqual(history.names("moves/"), []);
+    assert.ok(storage.objects.has(volume));
+  });
+});
+
+test("nothing is collected while it is not known what is needed", async () => {
+  for (const prefix of ["snapshots/", "trees/"]) {
+    await withHistory(async (history) => {
+      const { repository, storage } = history;
+      history.write("a", 3000, 1);
+      await history.take();
+      history.write("a", 3000, 2);
+      await history.take();
+      history.write("b", 3000, 3);
+      const gone = await history.take();
+      await repository.forget(gone);
+      const [name] = history.names(prefix);
+      storage.objects.get(name)![9] ^= 1;
+      const before = history.names();
+      await assert.rejects(repository.prune({}, NOW), {
+        name: "DeltarError",
+        object: name,
+      });
+      assert.deepEqual(history.names(), before);
+      // A snapshot that cannot be read can be removed by its id.
+      if (prefix === "snapshots/") {
+        await repository.forget(name.slice(prefix.length, -".json".length));
+        await repository.prune({}, NOW);
+        assert.equal((await repository.snapshots()).length, 1);
+        await history.check();
+      }
+    });
+  }
+});
+
+test("garbage waits for its grace, and is judged again", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    await history.take();
+    const left = "volumes/20200101T000000Z-000000.vol0.tar.zst";
+    storage.objects.set(left, new Uint8Array(100));
+    for (const day of [0, 3, 6]) {
+      const { waiting, deleted } = await later(day * DAY, async () => {
+        fs.appendFileSync(join(history.root, "a"), "x");
+        await history.take();
+        return await repository.prune({}, { patience: 4 });
+      });
+      assert.deepEqual([waiting.objects, deleted], [1, 0]);
+      assert.equal(history.names("garbage/").length, 1);
+    }
+    await later(8 * DAY, async () => {
+      fs.appendFileSync(join(history.root, "a"), "x");
+      await history.take();
+      const { deleted } = await repository.prune({}, { patience: 4 });
+      assert.equal(deleted, 1);
+    });
+    assert.ok(!storage.objects.has(left));
+    assert.deepEqual(history.names("garbage/"), []);
+    await history.check();
+  });
+});
+
+test("a clock that jumps purges nothing at once", async () => {
+  await withHistory(async (history) => {
+    const { repository } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    history.write("a", 3000, 2);
+    await history.take();
+    await repository.forget(first);
+    // Back, then years ahead.
+    await later(-400 * DAY, () => repository.prune({}, { patience: 4 }));
+    const leap = await later(
+      4000 * DAY,
+      () => repository.prune({}, { patience: 4 }),
+    );
+    assert.ok(leap.isClockDoubted);
+    assert.deepEqual(leap.purged, []);
+    assert.equal((await repository.removed()).length, 1);
+    await repository.undelete(first.id);
+    await history.check();
+  });
+});
+
+test("a size is kept to, by thinning, but never below the last", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    const size = () =>
+      [...storage.objects.values()].reduce(
+        (sum, { length }) => sum + length,
+        0,
+      );
+    for (let at = 0; at < 10; at++) {
+      history.write("a", 10_000, at + 1);
+      await history.take(at === 0 ? "kept" : undefined);
+    }
+    const roomy = await repository.fit(1_000_000, { patience: 4 });
+    assert.deepEqual(roomy.removed, []);
+    const fit = await repository.fit(60_000, { patience: 4 });
+    assert.equal(fit.after, size());
+    assert.ok(fit.after <= 60_000 && fit.after > 40_000, `${fit.after}`);
+    assert.ok(fit.removed.length >= 4 && fit.removed.length <= 7);
+    assert.ok(fit.removed.every(({ label }) => label === undefined));
+    await history.check();
+    const least = await repository.fit(1, { patience: 4 });
+    assert.ok(least.after > 1);
+    const [last, ...none] = await repository.snapshots();
+    assert.equal(last.id, history.taken.at(-1)!.record.id);
+    assert.deepEqual(none, []);
+    await history.check();
+
+    assert.equal(await repository.maxSize(), undefined);
+    await repository.setMaxSize(5000);
+    await later(-DAY, () => repository.setMaxSize(6000));
+    assert.equal(await repository.maxSize(), 6000);
+    await repository.setMaxSize(undefined);
+    assert.equal(await repository.maxSize(), undefined);
+  });
+});
+
+test("reading a long history for a prune costs each layer once", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    for (let at = 0; at < 50; at++) history.write(`${at}`, 100, at + 1);
+    for (let at = 0; at < 60; at++) {
+      history.write(`${at % 50}`, 100, at + 100);
+      await history.take();
+    }
+    let layers = 0;
+    const get = storage.get.bind(storage);
+    storage.get = (name, options) => {
+      if (name.startsWith("trees/")) layers++;
+      return get(name, options);
+    };
+    await repository.prune({}, NOW);
+    assert.equal(layers, history.names("trees/").length);
+    await repository.prune({ last: 7 }, NOW);
+    await history.check();
+    assert.ok(history.names("trees/").length < 20);
+  });
+});
+
+test("a prune that is at work keeps others out, a dead one is taken over", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    await history.take();
+    const lines = '{"format":"deltar-lease","version":1,"holder":"x"}\n';
+    storage.objects.set("lease/4.json", new TextEncoder().encode(lines));
+    await repository.prune({}, NOW);
+    assert.deepEqual(history.names("lease/"), []);
+    storage.objects.set("lease/4.json", new TextEncoder().encode(lines));
+    // The count changes while it is watched.
+    const { Pulse } = await import("../../lib/repository/pulse.ts");
+    const pulse = new Pulse(storage, "lease/4.json");
+    pulse.start(1);
+    await assert.rejects(repository.prune({}, { grace: 0, patience: 200 }), {
+      code: "exists",
+    });
+    await pulse.stop();
+  });
+});

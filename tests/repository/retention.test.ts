@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { thinningOrder } from "../../lib/repository/budget.ts";
+import { newId } from "../../lib/repository/layout.ts";
+import { judge, type RetentionPolicy } from "../../lib/repository/retention.ts";
+import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+
+/** A snapshot at a local time, written as `YYYY-MM-DD hh:mm`. */
+function at(
+  time: string,
+  more: Partial<SnapshotRecord> = {},
+): SnapshotRecord {
+  const [year, month, day, hour, minute] = time.split(/\D/).map(Number);
+  const moment = new Date(year, month - 1, day, hour, minute).getTime();
+  return {
+    id: newId(moment, 0),
+    time: moment,
+    directory: "/a",
+    ...more,
+  } as SnapshotRecord;
+}
+
+const TIMES = [
+  "2024-12-30 10:00", // a Monday of the week that has New Year's Day
+  "2024-12-31 23:30",
+  "2025-01-01 00:10",
+  "2025-01-05 23:00", // the Sunday of that week
+  "2025-01-06 01:00",
+  "2025-01-06 01:20",
+  "2025-01-06 02:00",
+  "2025-02-28 12:00",
+  "2025-03-30 02:30", // where clocks are changed, an hour that may not be
+  "2025-03-30 04:00",
+  "2025-10-26 02:30", // and one that may be twice
+  "2025-10-26 03:30",
+];
+
+const table: [string, RetentionPolicy, string[]][] = [
+  ["no rule keeps all", {}, TIMES],
+  ["rules of zero are none", { last: 0, daily: 0, labels: [] }, TIMES],
+  ["the last", { last: 1 }, TIMES.slice(-1)],
+  ["more than there are", { last: 100 }, TIMES],
+  ["three of them", { last: 3 }, TIMES.slice(-3)],
+  ["the newest of each year", { yearly: 2 }, [
+    "2024-12-31 23:30",
+    "2025-10-26 03:30",
+  ]],
+  ["of each month", { monthly: 3 }, [
+    "2025-02-28 12:00",
+    "2025-03-30 04:00",
+    "2025-10-26 03:30",
+  ]],
+  ["weeks go over the year's end", { weekly: 9 }, [
+    "2025-01-05 23:00",
+    "2025-01-06 02:00",
+    "2025-02-28 12:00",
+    "2025-03-30 04:00",
+    "2025-10-26 03:30",
+  ]],
+  ["of each day", { daily: 4 }, [
+    "2025-01-06 02:00",
+    "2025-02-28 12:00",
+    "2025-03-30 04:00",
+    "2025-10-26 03:30",
+  ]],
+  ["of each hour", { hourly: 7 }, [
+    "2025-01-06 01:20",
+    "2025-01-06 02:00",
+    "2025-02-28 12:00",
+    "2025-03-30 02:30",
+    "2025-03-30 04:00",
+    "2025-10-26 02:30",
+    "2025-10-26 03:30",
+  ]],
+  ["any rule is enough", { last: 2, yearly: 2 }, [
+    "2024-12-31 23:30",
+    "2025-10-26 02:30",
+    "2025-10-26 03:30",
+  ]],
+  ["young ones, from the newest on", { within: 3_600_000 * 1.5 }, [
+    "2025-10-26 02:30",
+    "2025-10-26 03:30",
+  ]],
+  ["within nothing", { within: 0 }, ["2025-10-26 03:30"]],
+  ["no such label", { labels: ["x"] }, ["2025-10-26 03:30"]],
+];
+
+for (const [name, policy, kept] of table) {
+  test(`retention: ${name}`, () => {
+    const records = TIMES.map((time) => at(time));
+    const judgements = judge(records, policy);
+    assert.deepEqual(judgements.map(({ record }) => record), records);
+    assert.deepEqual(
+      TIMES.filter((_, at) => judgements[at].keep),
+      kept,
+    );
+    for (const { keep, reasons } of judgements) {
+      assert.equal(keep, reasons.length > 0);
+    }
+  });
+}
+
+test("retention: reasons name every rule", () => {
+  const records = [
+    at("2025-01-01 10:00", { label: "release" }),
+    at("2025-01-02 10:00", { label: "other" }),
+    at("2025-01-02 11:00"),
+  ];
+  const judge2 = (policy: RetentionPolicy) =>
+    judge(records, policy).map(({ reasons }) => reasons);
+  assert.deepEqual(judge2({ daily: 2, labels: ["release"] }), [
+    ["day 2 of 2", 'labelled "release"'],
+    [],
+    ["the last of its directory", "day 1 of 2"],
+  ]);
+  assert.deepEqual(judge2({ labels: ["*"] }).map((all) => all.length), [
+    1,
+    1,
+    1,
+  ]);
+  assert.deepEqual(judge2({})[0], ["no rule says otherwise"]);
+});
+
+test("retention: each directory by itself, in any order", () => {
+  const records = [
+    at("2025-01-05 10:00", { directory: "/b" }),
+    at("2025-01-02 10:00"),
+    at("2025-01-01 10:00", { directory: "/b" }),
+    at("2025-01-03 10:00"),
+  ];
+  assert.deepEqual(judge(records, { last: 1 }).map(({ keep }) => keep), [
+    true,
+    false,
+    false,
+    true,
+  ]);
+});
+
+test("retention: what undoes restores counts by itself, its parts together", () => {
+  const safety = { before: "restore", of: "x" } as SnapshotRecord["safety"];
+  const first = at("2025-01-03 10:00", { safety });
+  const records = [
+    at("2025-01-01 10:00"),
+    at("2025-01-02 10:00", { safety }),
+    first,
+    at("2025-01-04 10:00", { safety: { ...safety!, continues: first.id } }),
+  ];
+  assert.deepEqual(judge(records, { last: 1 }).map(({ keep }) => keep), [
+    true,
+    false,
+    true,
+    true,
+  ]);
+});
+
+test("retention: a clock that jumped removes nothing more", () => {
+  // The ids' order is the order of snapshots; ages count from the newest.
+  const records = [
+    at("2025-01-01 10:00"),
+    at("2025-01-02 10:00"),
+    { ...at("2099-01-01 10:00"), time: at("2025-01-02 11:00").time },
+  ];
+  const within = 2 * 3_600_000;
+  assert.deepEqual(judge(records, { within }).map(({ keep }) => keep), [
+    false,
+    true,
+    true,
+  ]);
+});
+
+test("retention: what is no number is refused", () => {
+  for (const policy of [{ last: -1 }, { daily: 1.5 }, { within: NaN }]) {
+    assert.throws(() => judge([], policy), RangeError);
+  }
+});
+
+test("thinning goes from the densest, and spares labels and the last", () => {
+  const records = [
+    at("2025-01-01 00:00", { label: "kept longest" }),
+    at("2025-01-01 01:00"),
+    at("2025-01-02 00:00"),
+    at("2025-01-02 00:30"),
+    at("2025-01-03 00:00"),
+    at("2025-01-03 00:01", { directory: "/b" }),
+  ];
+  const order = [...thinningOrder(records).keys()];
+  assert.equal(order.length, 4);
+  assert.equal(order.at(-1), records[0]);
+  assert.ok(order.indexOf(records[2]) < order.indexOf(records[1]));
+  assert.ok(!order.includes(records[4]) && !order.includes(records[5]));
+  assert.deepEqual([...thinningOrder(records).values()], [1, 2, 3, 4]);
+});
