@@ -16,6 +16,9 @@ import {
 /** A frame of more bytes than this, decompressed, is no frame of ours. */
 const MOST_FRAME = 32 << 20;
 
+/** How many frames are kept for paths that are asked for next. */
+const RECENT = 4;
+
 /** What of a layer to read. */
 export interface ReadLayerOptions {
   /** Only the frames that this folder or file can be in. Default: all. */
@@ -36,6 +39,8 @@ export class LayerReader {
   readonly #offsets: number[] = [];
   /** The frames that have paths. */
   readonly #withPaths: number[] = [];
+  /** The frames that `find` looked into last. */
+  readonly #recent = new Map<number, Promise<LayerPart>>();
 
   /**
    * Makes a reader; nothing is read yet.
@@ -57,7 +62,8 @@ export class LayerReader {
   }
 
   /**
-   * What the layer says of a path, if anything: at most one frame is read.
+   * What the layer says of a path, if anything: at most one frame is read, and
+   * kept for the paths that are asked for next.
    *
    * @throws {DeltarError} As `parts` does.
    */
@@ -68,8 +74,15 @@ export class LayerReader {
     if (this.#filter?.has(path) === false) return undefined;
     const at = this.#withPaths[this.#lastUpTo(path)];
     if (at === undefined) return undefined;
-    const { lines } = await this.#read(at, signal);
-    return lines.find((line) => line.path === path);
+    let part = this.#recent.get(at);
+    if (part === undefined) {
+      part = this.#read(at, signal);
+      this.#recent.set(at, part);
+      if (this.#recent.size > RECENT) {
+        this.#recent.delete(this.#recent.keys().next().value!);
+      }
+    }
+    return (await part).lines.find((line) => line.path === path);
   }
 
   /**

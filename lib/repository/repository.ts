@@ -52,7 +52,7 @@ import {
 } from "./take_snapshot.ts";
 import type { Tree } from "./tree.ts";
 import type { TreeEntry } from "./tree_layer.ts";
-import { findEntry, readTree, streamEntries } from "./tree_reader.ts";
+import { readTree, streamEntries, TreeFinder } from "./tree_reader.ts";
 import {
   type VerifyOptions,
   verifyRepository,
@@ -252,7 +252,7 @@ export class Repository {
     path: string,
     signal?: AbortSignal,
   ): Promise<TreeEntry | undefined> {
-    return findEntry(this.storage, record.layers, path, signal);
+    return new TreeFinder(this.storage, record.layers).find(path, signal);
   }
 
   /**
@@ -297,9 +297,10 @@ export class Repository {
     path: string,
     signal?: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>> {
-    let entry = await this.lookup(record, path, signal);
+    const finder = new TreeFinder(this.storage, record.layers);
+    let entry = await finder.find(path, signal);
     if (entry?.kind === "hardlink") {
-      entry = await this.lookup(record, entry.target!, signal);
+      entry = await finder.find(entry.target!, signal);
     }
     if (entry?.kind !== "file") {
       const what = entry === undefined ? "no such file" : `a ${entry.kind}`;

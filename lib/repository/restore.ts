@@ -31,6 +31,7 @@ import {
 import { wantedOf } from "./restore_wanted.ts";
 import type { SafetyRecord, SnapshotRecord } from "./snapshot_record.ts";
 import type { Tree } from "./tree.ts";
+import { readPart } from "./tree_reader.ts";
 
 /** How to carry out a restore, an undo or a redo. */
 export interface RevertOptions {
@@ -209,11 +210,14 @@ async function prepare(
   options: RestoreOptions,
 ): Promise<Pick<Job, "survey" | "plan" | "root">> {
   const { paths, signal } = options;
-  const tree = await repository.tree(record);
-  const wanted = wantedOf(tree, record, paths);
-  const survey = new Survey(target);
-  const left: RestoreLeft[] = [];
   const { storage } = repository;
+  const survey = new Survey(target);
+  // Where nothing is, nobody asks what else the snapshot has.
+  const tree = paths !== undefined && survey.isVacant
+    ? await readPart(storage, record, paths, signal)
+    : await repository.tree(record);
+  const wanted = wantedOf(tree, record, paths);
+  const left: RestoreLeft[] = [];
   const removal = await removalFor(repository, survey, tree, record, {
     delete: options.delete ?? false,
     paths,

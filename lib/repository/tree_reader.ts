@@ -1,5 +1,5 @@
 import type { Storage } from "../storage/storage.ts";
-import { checkPath, isWithin } from "../tree/path.ts";
+import { checkPath, comparePaths, isWithin, parentPath } from "../tree/path.ts";
 import { LayerReader, type ReadLayerOptions } from "./layer_reader.ts";
 import { mergeLayers } from "./merge_layers.ts";
 import type {
@@ -10,28 +10,39 @@ import type {
 import { Tree } from "./tree.ts";
 import type { LayerLine, LayerPart, TreeEntry } from "./tree_layer.ts";
 
-/**
- * The entry of a path in a snapshot's tree. Of each layer that may say
- * something of the path one frame is read, the last layer first.
- *
- * @param storage Where the layers lie.
- * @param layers The layers, the full one first.
- * @param path The path.
- * @throws {DeltarError} `corrupt` and the like if a layer is not what was
- * stored; `unsafe` if the path is none.
- */
-export async function findEntry(
-  storage: Storage,
-  layers: readonly LayerRecord[],
-  path: string,
-  signal?: AbortSignal,
-): Promise<TreeEntry | undefined> {
-  checkPath(path);
-  for (const layer of layers.toReversed()) {
-    const line = await new LayerReader(storage, layer).find(path, signal);
-    if (line !== undefined) return line.kind === "gone" ? undefined : line;
+/** Looks paths up in a snapshot's tree. */
+export class TreeFinder {
+  readonly #layers: LayerReader[];
+
+  /**
+   * Makes a finder; nothing is read yet.
+   *
+   * @param storage Where the layers lie.
+   * @param layers The layers, the full one first.
+   */
+  constructor(storage: Storage, layers: readonly LayerRecord[]) {
+    this.#layers = layers.map((layer) => new LayerReader(storage, layer))
+      .reverse();
   }
-  return undefined;
+
+  /**
+   * The entry of a path. Of each layer that may say something of the path one
+   * frame is read, the last layer first.
+   *
+   * @throws {DeltarError} `corrupt` and the like if a layer is not what was
+   * stored; `unsafe` if the path is none.
+   */
+  async find(
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<TreeEntry | undefined> {
+    checkPath(path);
+    for (const layer of this.#layers) {
+      const line = await layer.find(path, signal);
+      if (line !== undefined) return isEntry(line) ? line : undefined;
+    }
+    return undefined;
+  }
 }
 
 /**
@@ -86,6 +97,51 @@ export async function readTree(
     entries,
     objects,
     skipped,
+    layers: record.layers,
+    root: record.root,
+  });
+}
+
+/**
+ * Of a snapshot's tree in memory some paths, with all that is in them, the
+ * folders above them and the files that hard links among them name. What the
+ * snapshot skipped is not there.
+ *
+ * @throws {DeltarError} `unsafe` if a path is none; as `streamEntries` does.
+ */
+export async function readPart(
+  storage: Storage,
+  record: SnapshotRecord,
+  paths: readonly string[],
+  signal?: AbortSignal,
+): Promise<Tree> {
+  const finder = new TreeFinder(storage, record.layers);
+  const chosen = new Map<string, TreeEntry>();
+  const add = async (path: string) => {
+    if (chosen.has(path)) return;
+    const entry = await finder.find(path, signal);
+    if (entry !== undefined) chosen.set(path, entry);
+    return entry;
+  };
+  for (const path of paths) {
+    for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
+      await add(at);
+    }
+    const entry = await add(path);
+    if (entry?.kind !== "directory") continue;
+    const options = { within: path, signal };
+    for await (const some of streamEntries(storage, record.layers, options)) {
+      for (const entry of some) chosen.set(entry.path, entry);
+    }
+  }
+  for (const { kind, target } of [...chosen.values()]) {
+    if (kind === "hardlink") await add(target!);
+  }
+  return new Tree({
+    entries: [...chosen.values()]
+      .sort((one, other) => comparePaths(one.path, other.path)),
+    objects: new Map(),
+    skipped: [],
     layers: record.layers,
     root: record.root,
   });

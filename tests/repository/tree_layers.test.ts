@@ -3,9 +3,16 @@ import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { PathFilter } from "../../lib/repository/path_filter.ts";
-import type { LayerRecord } from "../../lib/repository/snapshot_record.ts";
+import type {
+  LayerRecord,
+  SnapshotRecord,
+} from "../../lib/repository/snapshot_record.ts";
 import type { TreeEntry } from "../../lib/repository/tree_layer.ts";
-import { findEntry, streamEntries } from "../../lib/repository/tree_reader.ts";
+import {
+  readPart,
+  streamEntries,
+  TreeFinder,
+} from "../../lib/repository/tree_reader.ts";
 import { writeTree } from "../../lib/repository/write_tree.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { GetOptions } from "../../lib/storage/storage.ts";
@@ -108,10 +115,10 @@ test("a tree reads as it was: whole, by folders and by paths", async () => {
     const wanted = inOrder(tree).filter(({ path }) => isWithin(path, within));
     assert.deepEqual(found.flat(), wanted, within);
   }
+  const finder = new TreeFinder(storage, layers);
   for (const path of somePaths(6000).filter((_, at) => at % 50 === 0)) {
-    const found = await findEntry(storage, layers, path);
-    assert.deepEqual(found, tree.get(path), path);
-    assert.equal(await findEntry(storage, layers, `${path}.`), undefined);
+    assert.deepEqual(await finder.find(path), tree.get(path), path);
+    assert.equal(await finder.find(`${path}.`), undefined);
   }
 });
 
@@ -125,11 +132,41 @@ test("looking up a path reads a frame of the layers that may have it", async () 
   const same = somePaths(6000).filter((path) => !changed.has(path));
   storage.gets = storage.bytes = 0;
   for (const path of same.slice(0, 200)) {
-    await findEntry(storage, layers, path);
+    await new TreeFinder(storage, layers).find(path);
   }
   assert.ok(storage.gets < 230, `${storage.gets} gets for 200 paths`);
   const largest = Math.max(...layers[0].frames.map(({ length }) => length));
   assert.ok(storage.bytes <= largest * storage.gets);
+});
+
+test("a part of a tree has the folders above it, and the files behind links", async () => {
+  const storage = new Counting();
+  const paths = somePaths(6000);
+  const link: TreeEntry = {
+    ...directory("folder 3/sub/link"),
+    kind: "hardlink",
+    target: "folder 7/sub",
+  };
+  const tree = new Map(paths.map((path) => [path, directory(path)]));
+  tree.set(link.path, link);
+  const { layers } = await writeTree(storage, "trees/0.gz", codec, {
+    layers: [],
+    skippedBefore: [],
+    changed: tree,
+    size: tree.size,
+    objects: [],
+    skipped: [],
+  });
+  const record = { layers } as SnapshotRecord;
+  storage.bytes = 0;
+  const chosen = ["folder 3/sub", "none", "folder 36!"];
+  const part = await readPart(storage, record, chosen);
+  const wanted = inOrder(tree).filter(({ path }) =>
+    chosen.some((one) => isWithin(path, one)) ||
+    ["folder 3", "folder 7/sub"].includes(path)
+  );
+  assert.deepEqual(part.entries, wanted);
+  assert.ok(storage.bytes < layers[0].size);
 });
 
 test("the object of a layer is one listing", async () => {
