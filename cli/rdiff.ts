@@ -74,20 +74,18 @@ async function writeSignature(basis: string, target: string, options: Options) {
     strongLength: options.sumSize || (librsync ? 32 : undefined),
     strongKind: librsync ? "blake2b" : "sha256",
   });
-  const bytes = librsync
-    ? encodeLibrsyncSignature(signature)
-    : signature.encode();
-  await withOutput(
-    target,
-    options.force,
-    async (output) => await output.write(bytes),
-  );
+  const parts = librsync
+    ? [encodeLibrsyncSignature(signature)]
+    : signature.encodeParts();
+  const written = await withOutput(target, options.force, async (output) => {
+    for (const part of parts) await output.write(part);
+  });
   if (options.stats) {
     console.error(
       `${signature.blockCount} blocks of ${signature.blockSize} bytes, ` +
         `strong sums of ${signature.strongLength} bytes`,
     );
-    console.error(stats.work(bytes.length));
+    console.error(stats.work(written));
   }
 }
 

@@ -13,9 +13,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { bun, deno, node } from "../../tasks/runtimes.ts";
+import { bun, deno, node, script } from "../../tasks/runtimes.ts";
 import { makeInputs, PAIRS } from "./inputs.ts";
 import { measure, type Run } from "./measure.ts";
 
@@ -76,17 +76,25 @@ type Programs = Map<string, string[]>;
 function findPrograms(folder: string): Programs {
   const cli = resolve(import.meta.dirname!, "../../cli.ts");
   const binary = join(folder, "deltar");
-  const [compiler, ...first] = bun();
-  execFileSync(
-    compiler,
-    [...first, "build", "--compile", "--minify", "--outfile", binary, cli],
-    { stdio: "ignore" },
-  );
+  const root = dirname(cli);
+  const deltar = [...deno(), "task", "compile:bun", "--outfile", binary];
+  execFileSync(deltar[0], deltar.slice(1), { cwd: root, stdio: "ignore" });
+  // Node runs what the package for npm has.
+  const npm = join(root, "bench/out/npm");
+  const [runner, ...words] = [
+    ...script(),
+    join(root, "node_modules/typescript/bin/tsc"),
+    "-p",
+    join(root, "tsconfig.npm.json"),
+    "--outDir",
+    npm,
+  ];
+  execFileSync(runner, words, { stdio: "ignore" });
   return new Map([
     ["rdiff", ["rdiff"]],
     ["binary", [binary, "rdiff"]],
     ["bun", [...bun(), cli, "rdiff"]],
-    ["node", [...node(), cli, "rdiff"]],
+    ["node", [...node(), join(npm, "cli.js"), "rdiff"]],
     ["deno", [...deno(), "run", "-A", "--no-check", cli, "rdiff"]],
   ]);
 }

@@ -49,7 +49,7 @@ export class BlockTable {
   }
 
   #enter(block: number): void {
-    const { weak, strong, strongLength } = this.#signature;
+    const { weak } = this.#signature;
     const sum = weak[block];
     const mask = this.#slots.length - 1;
     let slot = Math.imul(sum, this.#multiplier) >>> this.#shift;
@@ -57,12 +57,19 @@ export class BlockTable {
     for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
       const other = this.#slots[slot] - 1;
       if (weak[other] !== sum) continue;
-      const from = block * strongLength;
-      const digest = strong.subarray(from, from + strongLength);
-      if (++equal === MOST_EQUAL || this.#signature.hasStrong(other, digest)) {
-        return;
-      }
+      if (++equal === MOST_EQUAL || this.#same(block, other)) return;
     }
     this.#slots[slot] = block + 1;
+  }
+
+  /** Whether two blocks have the same strong sum. */
+  #same(block: number, other: number): boolean {
+    const { strong, strongLength } = this.#signature;
+    const from = block * strongLength;
+    const to = other * strongLength;
+    for (let index = 0; index < strongLength; index++) {
+      if (strong[from + index] !== strong[to + index]) return false;
+    }
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { sha256 } from "../bytes/sha256.ts";
+import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { concat } from "../bytes/source.ts";
 import type { WeakKind } from "./rolling_sum.ts";
 import type { StrongKind } from "./strong_sum.ts";
 
@@ -123,25 +124,34 @@ export class Signature {
    * {@linkcode encodeLibrsyncSignature}.
    */
   encode(): Uint8Array {
+    return concat(this.encodeParts());
+  }
+
+  /**
+   * The parts of {@linkcode Signature.encode}, to be written one after the other:
+   * the sums are not copied for that.
+   *
+   * @throws {TypeError} As `encode` does.
+   */
+  encodeParts(): Uint8Array[] {
     if (
       this.weakKind !== "rabin-karp" || this.strongKind !== "sha256" ||
       !this.sizeKnown
     ) {
       throw new TypeError("the container holds Rabin-Karp and SHA-256 sums");
     }
-    const blocks = this.blockCount;
-    const end = HEADER_LENGTH + blocks * 4 + this.strong.length;
-    const bytes = new Uint8Array(end + CHECK_LENGTH);
-    const view = new DataView(bytes.buffer);
-    bytes.set(MAGIC);
+    const header = new Uint8Array(HEADER_LENGTH);
+    const view = new DataView(header.buffer);
+    header.set(MAGIC);
     view.setUint32(8, this.blockSize, true);
     view.setUint32(12, this.strongLength, true);
     view.setBigUint64(16, BigInt(this.fileSize), true);
-    const weak = littleEndian(this.weak.slice());
-    bytes.set(new Uint8Array(weak.buffer), HEADER_LENGTH);
-    bytes.set(this.strong, HEADER_LENGTH + blocks * 4);
-    bytes.set(sha256(bytes.subarray(0, end)).subarray(0, CHECK_LENGTH), end);
-    return bytes;
+    const { buffer, byteOffset, byteLength } = littleEndian(this.weak);
+    const weak = new Uint8Array(buffer, byteOffset, byteLength);
+    const sum = createSha256();
+    for (const part of [header, weak, this.strong]) sum.update(part);
+    const check = sum.digest().subarray(0, CHECK_LENGTH);
+    return [header, weak, this.strong, check];
   }
 
   /**
@@ -207,9 +217,9 @@ export class Signature {
       }
     }
     const strongStart = HEADER_LENGTH + blocks * 4;
-    const words = new Uint8Array(blocks * 4);
-    words.set(bytes.subarray(HEADER_LENGTH, strongStart));
-    const weak = littleEndian(new Uint32Array(words.buffer));
+    const weak = littleEndian(
+      wordsOf(bytes.subarray(HEADER_LENGTH, strongStart)),
+    );
     const strong = bytes.subarray(strongStart, end);
     return new Signature({ blockSize, fileSize, strongLength, weak, strong });
   }
@@ -236,12 +246,18 @@ export function checkStrongLength(strongLength: number): void {
   }
 }
 
+/** Bytes as words of this machine, uncopied if they lie as words do. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0
+    ? bytes
+    : Uint8Array.from(bytes);
+  return new Uint32Array(buffer, byteOffset, length / 4);
+}
+
 /** Turns words of this machine into little-endian ones, or back. */
-function littleEndian(
-  words: Uint32Array<ArrayBuffer>,
-): Uint32Array<ArrayBuffer> {
+function littleEndian(words: Uint32Array): Uint32Array {
   const isLittle = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
   if (isLittle) return words;
-  const view = new DataView(words.buffer);
+  const view = new DataView(words.buffer, words.byteOffset);
   return words.map((_, index) => view.getUint32(index * 4, true));
 }

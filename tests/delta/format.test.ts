@@ -81,3 +81,15 @@ test("a signature's sums are what the format page says", () => {
   assert.equal(strongLength, 8);
   assert.equal(toHex(strong), "ba7816bf8f01cfea"); // SHA-256 of "abc"
 });
+
+test("a signature is read wherever in memory it lies", () => {
+  const signature = signBytes(randomBytes(10_000, 3), { blockSize: 100 });
+  const encoded = signature.encode();
+  for (const offset of [1, 2, 3, 4]) {
+    const room = new Uint8Array(offset + encoded.length);
+    room.set(encoded, offset);
+    const decoded = Signature.decode(room.subarray(offset));
+    assert.deepEqual(decoded.weak, signature.weak);
+    assert.deepEqual(decoded.strong, signature.strong);
+  }
+});
