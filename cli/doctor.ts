@@ -11,7 +11,7 @@ import {
 import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { locate, openRepository, userFolder } from "./location.ts";
+import { openRepository, userFolder } from "./location.ts";
 import { formatBytes, formatDate, plural, showText } from "./text.ts";
 
 /** What one check found. */
@@ -100,10 +100,9 @@ function checkFolder(kind: "data" | "cache" | "config"): Finding {
 
 async function checkRepository(repo: string | undefined): Promise<Finding[]> {
   const check = "repository";
-  const location = locate(repo, ".");
   let repository: Repository;
   try {
-    repository = await openRepository(repo);
+    repository = await openRepository(repo, ".", { fresh: true });
   } catch (error) {
     const { message } = error as Error;
     const isNone = (error as DeltarError).code === "not-found" && !repo;
@@ -124,7 +123,9 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
       : {
         check,
         state: "ok",
-        detail: `${plural(records.length, "snapshot")} in ${location}`,
+        detail: `${
+          plural(records.length, "snapshot")
+        } in ${repository.storage.location}`,
       },
     await checkConditions(repository),
   ];

@@ -7,7 +7,10 @@ import {
   type DamageHandler,
   DeltarError,
   LocalStorage,
+  openStorage,
   Repository,
+  type Storage,
+  withCache,
 } from "../mod.ts";
 import { Console } from "./console.ts";
 
@@ -45,32 +48,54 @@ export function defaultRepository(directory: string): string {
   return join(userFolder("data"), "repositories", `${name}-${sum}`);
 }
 
+/** Whether a location is a folder, and no address. */
+export function isFolder(location: string): boolean {
+  return !/^\w[\w+.-]+:\/\//.test(location);
+}
+
 /** The location that `--repo`, the environment or the directory names. */
 export function locate(repo: string | undefined, directory: string): string {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
-  return named ? resolve(named) : defaultRepository(directory);
+  if (!named) return defaultRepository(directory);
+  return isFolder(named) ? resolve(named) : named;
 }
 
-/**
- * Opens a repository that has to be there.
- *
- * @param onDamage Told of settings that are lost or damaged.
- */
+/** The storage at a location. */
+export function storageAt(location: string): Storage {
+  try {
+    return openStorage(location, process.env);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new DeltarError("unsupported", error.message, { object: "--repo" });
+  }
+}
+
+/** How to open a repository. */
+interface OpenOptions {
+  /** Told of settings that are lost or damaged. */
+  onDamage?: DamageHandler;
+  /** Ask the storage itself for everything. */
+  fresh?: boolean;
+}
+
+/** Opens a repository that has to be there. */
 export async function openRepository(
   repo: string | undefined,
   directory = ".",
-  onDamage: DamageHandler = warn,
+  { onDamage = warn, fresh = false }: OpenOptions = {},
 ): Promise<Repository> {
   const location = locate(repo, directory);
+  const storage = storageAt(location);
+  const near = fresh ? storage : cached(location, storage);
   try {
-    return await Repository.open(new LocalStorage(location), onDamage);
+    return await Repository.open(near, onDamage);
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {
       throw new DeltarError(
         "not-found",
         "there is no repository here; `deltar snapshot` makes one, and " +
           "`--repo` names another place",
-        { object: location, cause: error },
+        { object: storage.location, cause: error },
       );
     }
     throw error;
@@ -83,25 +108,41 @@ function warn(error: DeltarError): void {
   new Console(false).warn(`${error.message}; ${next}`);
 }
 
-/** Opens a repository, or makes one in a folder that is empty or absent. */
+/** Opens a repository, or makes one in a place that is empty or absent. */
 export async function openOrCreate(location: string): Promise<Repository> {
-  const storage = new LocalStorage(location);
-  if (existsSync(join(location, "deltar.json"))) {
-    return await Repository.open(storage);
+  const storage = storageAt(location);
+  const near = cached(location, storage);
+  try {
+    return await Repository.open(near);
+  } catch (error) {
+    if (!(error instanceof DeltarError && error.code === "not-found")) {
+      throw error;
+    }
   }
   for await (const _ of storage.list()) {
     throw new DeltarError(
       "exists",
-      "this folder holds other things and no repository; name an empty one " +
+      "this place holds other things and no repository; name an empty one " +
         "or a new one with `--repo`",
-      { object: location },
+      { object: storage.location },
     );
   }
   try {
-    return await Repository.create(storage);
+    return await Repository.create(near);
   } catch (error) {
     if (!(error instanceof DeltarError && error.code === "exists")) throw error;
     // Another command was quicker.
-    return await Repository.open(storage);
+    return await Repository.open(near);
   }
+}
+
+/** A storage that is far away, with a cache in the user's folder before it. */
+function cached(location: string, storage: Storage): Storage {
+  if (isFolder(location)) return storage;
+  // Two services may have buckets of one name.
+  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
+  const place = [storage.location, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL];
+  const sum = createHash("sha256").update(JSON.stringify(place)).digest("hex");
+  const folder = join(cacheFolder(), "objects", sum.slice(0, 16));
+  return withCache(storage, new LocalStorage(folder));
 }

@@ -16,6 +16,7 @@ import { invocation } from "./invocation.ts";
 import {
   cacheFolder,
   defaultRepository,
+  isFolder,
   locate,
   openOrCreate,
 } from "./location.ts";
@@ -71,10 +72,11 @@ async function run(
       ...options.excludeVcs ? VERSION_CONTROL : [],
     ],
     gitignore: options.gitignore ?? false,
-    apart: [location, cacheFolder()],
+    apart: [...isFolder(location) ? [location] : [], cacheFolder()],
   });
   if (
-    existsSync(location) && realpathSync(location) === realpathSync(dir.path)
+    isFolder(location) && existsSync(location) &&
+    realpathSync(location) === realpathSync(dir.path)
   ) {
     throw new DeltarError(
       "exists",

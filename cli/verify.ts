@@ -49,7 +49,10 @@ Exit codes: 0 nothing is damaged, 1 something is, or it failed.`;
 
 async function run(options: Options, signal: AbortSignal): Promise<number> {
   const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo, ".", () => {});
+  const repository = await openRepository(options.repo, ".", {
+    onDamage: () => {},
+    fresh: true,
+  });
   const { data = false } = options;
   const result = await repository.verify({
     data,

@@ -4,6 +4,7 @@ import * as api from "../mod.ts";
 
 test("mod.ts exports these values", () => {
   assert.deepEqual(Object.keys(api).sort(), [
+    "CachedStorage",
     "DeltarError",
     "DiffData",
     "DiffIndex",
@@ -51,5 +52,6 @@ test("mod.ts exports these values", () => {
     "readTar",
     "sign",
     "signBytes",
+    "withCache",
   ]);
 });

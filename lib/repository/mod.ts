@@ -43,3 +43,4 @@ export type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 export { Tree, type TreeFields } from "./tree.ts";
 export type { StoredPiece, TreeEntry } from "./tree_layer.ts";
 export type { VerifyOptions, VerifyProgress, VerifyResult } from "./verify.ts";
+export { withCache } from "./with_cache.ts";

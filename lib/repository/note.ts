@@ -2,13 +2,16 @@ import { DeltarError } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** A small object's bytes, or `undefined` if the storage says there is none. */
+/**
+ * A small object's bytes, or `undefined` if the storage says, now, that there
+ * is none.
+ */
 export async function readIfThere(
   storage: Storage,
   name: string,
 ): Promise<Uint8Array | undefined> {
   try {
-    return await collect(storage.get(name));
+    return await collect(storage.get(name, { fresh: true }));
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {
       return undefined;

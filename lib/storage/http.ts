@@ -42,8 +42,9 @@ export class HttpStorage implements Storage {
    * @throws {TypeError} If it is no `http:` or `https:` address.
    */
   constructor(url: string, options: { fetch?: Fetch } = {}) {
-    const base = new URL(url);
-    if (!/^https?:$/.test(base.protocol)) {
+    const base = URL.canParse(url) ? new URL(url) : undefined;
+    // It is not shown: it may hold a password.
+    if (base === undefined || !/^https?:$/.test(base.protocol)) {
       throw new TypeError("not an http(s) address");
     }
     const { username, password } = base;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { CachedStorage, type CachedStorageOptions } from "./cached.ts";
 export type { Fetch } from "./exchange.ts";
 export { HttpStorage } from "./http.ts";
 export { LocalStorage } from "./local.ts";

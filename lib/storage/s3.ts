@@ -57,7 +57,9 @@ export class S3Storage implements Storage {
    * @throws {TypeError} If the bucket, the prefix or the endpoint is none.
    */
   constructor(options: S3Options) {
-    if (options.prefix) checkName(options.prefix);
+    if (options.prefix && !isName(options.prefix)) {
+      throw new TypeError("what follows the bucket cannot begin names");
+    }
     this.#client = new S3Client(options);
     this.location = this.#client.location;
   }
@@ -78,16 +80,14 @@ export class S3Storage implements Storage {
   ): S3Storage {
     const found = /^s3:\/\/([^/]+)\/*(.*?)\/*$/.exec(location);
     if (found === null) {
-      throw new TypeError(
-        `not s3://bucket/prefix: ${JSON.stringify(location)}`,
-      );
+      throw new TypeError("an S3 location is s3://bucket/prefix");
     }
     const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = env;
     if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
       throw new DeltarError(
         "not-found",
         "there are no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        { object: location },
+        { object: `s3://${found[1]}` },
       );
     }
     const addressing = env.DELTAR_S3_ADDRESSING;

@@ -67,7 +67,8 @@ export class S3Client {
   constructor(options: S3Options) {
     const { bucket, prefix = "", region = "us-east-1", endpoint } = options;
     if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
-      throw new TypeError(`not a bucket's name: ${JSON.stringify(bucket)}`);
+      // It is not shown: who gets it wrong may have put keys into it.
+      throw new TypeError("what follows s3:// is no bucket's name");
     }
     this.#options = { ...options, region };
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));

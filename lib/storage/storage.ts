@@ -14,6 +14,8 @@ export interface GetOptions {
   offset?: number;
   /** How many bytes to read; by default all that follow. */
   length?: number;
+  /** Ask the storage itself, whatever is kept of it nearby. */
+  fresh?: boolean;
   /** Stops the reading with an error of code `aborted`. */
   signal?: AbortSignal;
 }

@@ -1,0 +1,217 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+import { type ByteSource, chunks, collect, concat } from "../bytes/source.ts";
+import { checkName } from "./names.ts";
+import type {
+  GetOptions,
+  PutOptions,
+  Storage,
+  StoredObject,
+} from "./storage.ts";
+
+/** How a cache is kept. */
+export interface CachedStorageOptions {
+  /** Whether an object never changes under its name and is worth keeping. */
+  keeps: (name: string) => boolean;
+  /** How many bytes may be kept. Default: 1 GiB. */
+  maxBytes?: number;
+}
+
+const GIBIBYTE = 2 ** 30;
+/** What is longer is read from the storage each time, in bytes. */
+const MOST = 16 << 20;
+/** The length of the SHA-256 behind what is kept. */
+const SUM = 32;
+
+/**
+ * A storage of which objects, or the ranges of them that were read, are kept
+ * in another one that is near. What is kept is checked when it is used; losing
+ * or harming it costs a request, never a wrong byte. When there is too much,
+ * what sorts first by name goes, which with names that begin with a time is
+ * the oldest.
+ *
+ * Only what was written or read whole through it is kept. Listings always come
+ * from the storage itself, and so does what is read with `fresh`.
+ *
+ * @example Read twice, ask once
+ * ```ts
+ * import { CachedStorage, MemoryStorage } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const far = new MemoryStorage();
+ * const storage = new CachedStorage(far, new MemoryStorage(), {
+ *   keeps: (name) => name.startsWith("trees/"),
+ * });
+ * await storage.put("trees/1", new Uint8Array(10));
+ * far.objects.clear();
+ * assert.equal((await Array.fromAsync(storage.get("trees/1")))[0].length, 10);
+ * ```
+ */
+export class CachedStorage implements Storage {
+  /** The place of the storage itself. */
+  readonly location: string;
+  readonly #inner: Storage;
+  readonly #cache: Storage;
+  readonly #keeps: (name: string) => boolean;
+  readonly #maxBytes: number;
+  /** The bytes that are kept, once they were counted. */
+  #kept: Promise<number> | undefined;
+
+  /**
+   * Puts a cache before a storage.
+   *
+   * @param inner The storage.
+   * @param cache Where to keep things: a place of its own for each storage.
+   */
+  constructor(inner: Storage, cache: Storage, options: CachedStorageOptions) {
+    this.location = inner.location;
+    this.#inner = inner;
+    this.#cache = cache;
+    this.#keeps = options.keeps;
+    this.#maxBytes = options.maxBytes ?? GIBIBYTE;
+  }
+
+  /** The bytes of an object; see {@linkcode Storage.get}. */
+  async *get(
+    name: string,
+    options: GetOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    const { offset = 0, length, fresh = false, signal } = options;
+    checkName(name);
+    checkAborted(signal);
+    if (fresh || !this.#keeps(name)) {
+      yield* this.#inner.get(name, options);
+      return;
+    }
+    const key = offset === 0 && length === undefined
+      ? `whole/${name}`
+      : `range/${name}/${offset}+${length}`;
+    const kept = await this.#find(`whole/${name}`, offset, length) ??
+      await this.#find(key);
+    if (kept !== undefined) {
+      if (kept.length > 0) yield kept;
+      return;
+    }
+    const copy = new Copy();
+    for await (const part of this.#inner.get(name, options)) {
+      copy.add(part);
+      yield part;
+    }
+    await this.#keep(key, copy.bytes);
+  }
+
+  /** Stores an object; see {@linkcode Storage.put}. */
+  async put(
+    name: string,
+    source: ByteSource,
+    options?: PutOptions,
+  ): Promise<void> {
+    if (!this.#keeps(name)) return this.#inner.put(name, source, options);
+    const copy = new Copy();
+    const copied = async function* () {
+      for await (const part of chunks(source)) {
+        copy.add(part);
+        yield part;
+      }
+    };
+    await this.#inner.put(name, copied(), options);
+    await this.#keep(`whole/${name}`, copy.bytes);
+  }
+
+  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  list(prefix?: string): AsyncIterable<StoredObject> {
+    return this.#inner.list(prefix);
+  }
+
+  /** Removes an object; see {@linkcode Storage.delete}. */
+  async delete(name: string): Promise<void> {
+    await this.#inner.delete(name);
+    if (!this.#keeps(name)) return;
+    await ignoring(async () => {
+      await this.#cache.delete(`whole/${name}`);
+      for await (const piece of this.#cache.list(`range/${name}/`)) {
+        await this.#cache.delete(piece.name);
+      }
+    });
+  }
+
+  /** What is kept of an object, if it is what was stored. */
+  async #find(
+    key: string,
+    offset = 0,
+    length?: number,
+  ): Promise<Uint8Array | undefined> {
+    return await ignoring(async () => {
+      const bytes = await collect(this.#cache.get(key));
+      const end = bytes.length - SUM;
+      const sum = sha256(bytes.subarray(0, Math.max(end, 0)));
+      if (end < 0 || toHex(sum) !== toHex(bytes.subarray(end))) {
+        await this.#cache.delete(key);
+        return undefined;
+      }
+      const until = length === undefined ? end : offset + length;
+      // A range that is none is for the storage to refuse.
+      return until <= end && offset <= until
+        ? bytes.subarray(offset, until)
+        : undefined;
+    });
+  }
+
+  async #keep(key: string, bytes: Uint8Array | undefined): Promise<void> {
+    if (bytes === undefined || bytes.length > this.#maxBytes / 4) return;
+    await ignoring(async () => {
+      const piece = concat([bytes, sha256(bytes)]);
+      await this.#cache.put(key, piece);
+      const kept = (await (this.#kept ??= this.#count())) + piece.length;
+      this.#kept = Promise.resolve(kept);
+      if (kept > this.#maxBytes) await this.#makeRoom();
+    });
+  }
+
+  async #count(): Promise<number> {
+    let bytes = 0;
+    for await (const { size } of this.#cache.list()) bytes += size;
+    return bytes;
+  }
+
+  async #makeRoom(): Promise<void> {
+    const pieces = await Array.fromAsync(this.#cache.list());
+    const age = ({ name }: StoredObject) => name.replace(/^[^/]*\/[^/]*\//, "");
+    pieces.sort((a, b) => age(a) < age(b) ? -1 : 1);
+    let left = pieces.reduce((sum, { size }) => sum + size, 0);
+    for (const { name, size } of pieces) {
+      if (left <= this.#maxBytes * 0.8) break;
+      await this.#cache.delete(name);
+      left -= size;
+    }
+    this.#kept = Promise.resolve(left);
+  }
+}
+
+/** The bytes that go by, unless they are too many. */
+class Copy {
+  #parts: Uint8Array[] | undefined = [];
+  #length = 0;
+
+  add(part: Uint8Array): void {
+    this.#length += part.length;
+    if (this.#length > MOST) this.#parts = undefined;
+    this.#parts?.push(part.slice());
+  }
+
+  get bytes(): Uint8Array | undefined {
+    return this.#parts && concat(this.#parts);
+  }
+}
+
+/** Does what may fail: a cache that does not work is as good as none. */
+async function ignoring<Result>(
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await work();
+  } catch {
+    return undefined;
+  }
+}
