@@ -12,7 +12,16 @@ import { run } from "./run.ts";
 import { bun, type Command, deno, node } from "./runtimes.ts";
 
 const PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
-const SOURCES = ["mod.ts", "cli.ts", "cli", "lib", "tasks", "tests", "bench"];
+const SOURCES = [
+  "mod.ts",
+  "cli.ts",
+  "cli",
+  "lib",
+  "tasks",
+  "tests",
+  "bench",
+  "extension",
+];
 
 const named = process.argv.slice(2);
 const all = named.length > 0 ? named : testFiles("tests");

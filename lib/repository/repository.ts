@@ -331,7 +331,10 @@ export class Repository {
     const records = await this.snapshots(options.onDamage);
     return await historyOf(
       this.storage,
-      records.filter((record) => record.directory === directory),
+      records.filter((record) =>
+        // A safety snapshot holds only what a restore was to change.
+        record.directory === directory && record.safety === undefined
+      ),
       path,
       options,
     );

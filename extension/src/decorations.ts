@@ -1,0 +1,40 @@
+import * as vscode from "vscode";
+import type { FileChange } from "./protocol.ts";
+
+/** The scheme of lines that show a change; no file is read by it. */
+const SCHEME = "deltar-change";
+
+const LOOKS: Readonly<Record<FileChange["change"], [string, string, string]>> =
+  {
+    created: ["A", "Created", "gitDecoration.addedResourceForeground"],
+    updated: ["M", "Modified", "gitDecoration.modifiedResourceForeground"],
+    deleted: ["D", "Deleted", "gitDecoration.deletedResourceForeground"],
+    renamed: ["R", "Renamed", "gitDecoration.renamedResourceForeground"],
+    copied: ["C", "Copied", "gitDecoration.addedResourceForeground"],
+    touched: ["T", "Mode or time changed", "descriptionForeground"],
+  };
+
+/** What a change is called. */
+export function nameOfChange(change: FileChange["change"]): string {
+  return LOOKS[change][1];
+}
+
+/** The address by which a line of a tree gets its icon and its letter. */
+export function changeUri({ path, change }: FileChange): vscode.Uri {
+  return vscode.Uri.from({ scheme: SCHEME, path: `/${path}`, query: change });
+}
+
+/** Letters and colours as source control has them. */
+export class ChangeDecorations implements vscode.FileDecorationProvider {
+  provideFileDecoration(uri: vscode.Uri): vscode.FileDecoration | undefined {
+    if (uri.scheme !== SCHEME) return undefined;
+    const look = LOOKS[uri.query as FileChange["change"]];
+    if (look === undefined) return undefined;
+    const [badge, tooltip, color] = look;
+    return new vscode.FileDecoration(
+      badge,
+      tooltip,
+      new vscode.ThemeColor(color),
+    );
+  }
+}

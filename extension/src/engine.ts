@@ -1,0 +1,113 @@
+import { Worker } from "node:worker_threads";
+import type {
+  Fault,
+  FromWorker,
+  Method,
+  Methods,
+  Progress,
+  ToWorker,
+} from "./protocol.ts";
+
+/** What else a request may come with. */
+export interface CallOptions {
+  /** Asks the worker to stop; the call then fails with code `aborted`. */
+  signal?: AbortSignal;
+  /** Told how far the work is, a few times a second. */
+  onProgress?: (progress: Progress) => void;
+}
+
+/** A fault that the worker reported. */
+export class EngineError extends Error {
+  /** The kind of fault, as `DeltarError` tells it. */
+  readonly code: string | undefined;
+  /** What the system calls it, such as `ENOSPC`. */
+  readonly system: string | undefined;
+
+  constructor({ message, code, system }: Fault) {
+    super(message);
+    this.name = "EngineError";
+    this.code = code;
+    this.system = system;
+  }
+}
+
+interface Pending {
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+  onProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** The library in a thread of its own, started by the first call. */
+export class Engine {
+  readonly #script: string;
+  readonly #pending = new Map<number, Pending>();
+  #worker: Worker | undefined;
+  #last = 0;
+
+  /** @param script The worker's file. */
+  constructor(script: string) {
+    this.#script = script;
+  }
+
+  /** Asks the worker for something. */
+  call<M extends Method>(
+    method: M,
+    params: Methods[M][0],
+    { signal, onProgress }: CallOptions = {},
+  ): Promise<Methods[M][1]> {
+    const id = ++this.#last;
+    const worker = this.#worker ??= this.#start();
+    return new Promise<Methods[M][1]>((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(new EngineError({ code: "aborted", message: "cancelled" }));
+        return;
+      }
+      const cancel = () => this.#worker?.postMessage({ cancel: id });
+      signal?.addEventListener("abort", cancel, { once: true });
+      const settle = <T>(then: (value: T) => void) => (value: T) => {
+        signal?.removeEventListener("abort", cancel);
+        then(value);
+      };
+      this.#pending.set(id, {
+        resolve: settle(resolve),
+        reject: settle(reject),
+        onProgress,
+      });
+      worker.postMessage({ id, method, params } as ToWorker);
+    });
+  }
+
+  /** Ends the thread; what is under way fails. */
+  async dispose(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#script, { stderr: false, stdout: false });
+    worker.on("message", (message: FromWorker) => this.#receive(message));
+    worker.on("error", (error: Error) => this.#fail(worker, error.message));
+    worker.on("exit", () => this.#fail(worker, "the engine has ended"));
+    return worker;
+  }
+
+  #receive(message: FromWorker): void {
+    const pending = this.#pending.get(message.id);
+    if (pending === undefined) return;
+    if ("progress" in message) {
+      pending.onProgress?.(message.progress);
+      return;
+    }
+    this.#pending.delete(message.id);
+    if ("fault" in message) pending.reject(new EngineError(message.fault));
+    else pending.resolve(message.result as never);
+  }
+
+  /** The next call starts another thread. */
+  #fail(worker: Worker, message: string): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(new EngineError({ message }));
+  }
+}

@@ -1,0 +1,257 @@
+import {
+  type Change,
+  DeltarError,
+  DiffIndex,
+  Dir,
+  isFault,
+  pathOf,
+  type Repository,
+  type Skipped,
+  type SnapshotRecord,
+  Tree,
+} from "../../mod.ts";
+import type {
+  DeletedFile,
+  FileChange,
+  LeftOut,
+  Method,
+  Place,
+  SnapshotInfo,
+  VersionStat,
+} from "./protocol.ts";
+import { openOrCreate, openRepository, tryRepository } from "./repositories.ts";
+import { restoreMethods } from "./restore_methods.ts";
+import type { Handler } from "./worker.ts";
+
+/** An editor takes no larger file. */
+const LARGEST_VERSION = 2 ** 30;
+/** As many trees are kept at hand as one compares and browses at a time. */
+const TREES = 4;
+
+const trees = new Map<string, Promise<Tree>>();
+
+/** What the worker can do. */
+export const methods: { [M in Method]: Handler<M> } = {
+  ...restoreMethods,
+
+  async snapshot({ place, label }, { signal, progress }) {
+    const started = performance.now();
+    const repository = await openOrCreate(place);
+    const { record, isNew, skipped } = await repository.snapshot(dirOf(place), {
+      ...(label !== undefined && { label }),
+      cache: place.cache,
+      signal,
+      onDamage: () => {},
+      onProgress: ({ entries, path }) => progress({ entries, path }),
+    });
+    return {
+      snapshot: infoOf(record),
+      isNew,
+      skipped: skipped.map(leftOut),
+      duration: performance.now() - started,
+    };
+  },
+
+  async list({ place }) {
+    const repository = await tryRepository(place);
+    if (repository === undefined) return [];
+    const records = await recordsOf(repository, place);
+    return records.map(infoOf).reverse();
+  },
+
+  async compare({ place, before, after }) {
+    const repository = await openRepository(place);
+    const now = await treeOf(repository, after);
+    const old = before === undefined
+      ? Tree.empty()
+      : await treeOf(repository, before);
+    return DiffIndex.compute(now.index, old.index).changes.flatMap(changeOf);
+  },
+
+  async skipped({ place, id }) {
+    const tree = await treeOf(await openRepository(place), id);
+    return tree.skipped.map(leftOut);
+  },
+
+  async deleted({ place }, { signal }) {
+    const repository = await openRepository(place);
+    const records = await recordsOf(repository, place);
+    if (records.length === 0) return [];
+    const now = (await treeOf(repository, records.at(-1)!.id)).byPath;
+    const found = new Map<string, DeletedFile>();
+    for (let at = records.length - 1; at > 0; at--) {
+      signal.throwIfAborted();
+      // Few snapshots see a file go; only of those the trees are read.
+      if (records[at].counts.deleted === 0) continue;
+      const [old, next] = [records[at - 1], records[at]];
+      const { changes } = await repository.diff(old, next);
+      for (const change of changes) {
+        if (change.change !== "deleted") continue;
+        const { path, kind, size } = change.before;
+        if (kind === "directory" || now.has(path) || found.has(path)) continue;
+        found.set(path, { path, id: old.id, time: next.time, size });
+      }
+    }
+    return [...found.values()];
+  },
+
+  async planPrune({ place, policy }, { signal }) {
+    const repository = await openRepository(place);
+    const { judgements, freed, stored } = await repository.planPrune(policy, {
+      signal,
+    });
+    const own = judgements.filter(({ record }) =>
+      record.directory === place.directory && record.safety === undefined
+    );
+    const kept = own.filter(({ keep }) => keep).length;
+    return { removed: own.length - kept, kept, freed, stored };
+  },
+
+  async prune({ place, policy }, { signal }) {
+    const repository = await openRepository(place);
+    const { judgements } = await repository.prune(policy, { signal });
+    const own = judgements.filter(({ record, keep }) =>
+      !keep && record.directory === place.directory &&
+      record.safety === undefined
+    );
+    return { removed: own.length };
+  },
+
+  async usage({ place }) {
+    const repository = await openRepository(place);
+    let bytes = 0;
+    for await (const { size } of repository.storage.list()) bytes += size;
+    return { bytes };
+  },
+
+  async stat({ place, id, path }, { signal }) {
+    const repository = await openRepository(place);
+    const entry = await repository.lookup(
+      await repository.find(id),
+      path,
+      signal,
+    );
+    if (entry === undefined) return undefined;
+    return {
+      kind: kindOf(entry.kind),
+      size: entry.size,
+      mtime: Number(entry.mtime / 1_000_000n),
+    };
+  },
+
+  async children({ place, id, path }, { signal }) {
+    const repository = await openRepository(place);
+    const record = await repository.find(id);
+    const prefix = path === "" ? "" : `${path}/`;
+    const within = path === "" ? undefined : path;
+    const names: [string, VersionStat["kind"]][] = [];
+    const some = { signal, ...(within !== undefined && { within }) };
+    for await (const entries of repository.entries(record, some)) {
+      for (const { path, kind } of entries) {
+        const name = path.slice(prefix.length);
+        if (path.startsWith(prefix) && !name.includes("/")) {
+          names.push([name, kindOf(kind)]);
+        }
+      }
+    }
+    return names;
+  },
+
+  async read({ place, id, path }, { signal }) {
+    const repository = await openRepository(place);
+    const record = await repository.find(id);
+    const { size = 0 } = await repository.lookup(record, path, signal) ?? {};
+    if (size > LARGEST_VERSION) {
+      throw new DeltarError(
+        "limit",
+        "this version is too large for an editor; restore it instead",
+        { path },
+      );
+    }
+    const content = await repository.readFile(record, path, signal);
+    return new Uint8Array(await new Response(content).arrayBuffer());
+  },
+
+  async history({ place, path }, { signal }) {
+    const repository = await tryRepository(place);
+    if (repository === undefined) return [];
+    const versions = await repository.history(place.directory, path, {
+      signal,
+      onDamage: () => {},
+    });
+    return versions.map(({ record: { id, time, label }, entry }) => ({
+      id,
+      time,
+      ...(label !== undefined && { label }),
+      ...(entry !== undefined && { size: entry.size }),
+    }));
+  },
+};
+
+/** The folder as its settings have it. */
+function dirOf({ directory, excludes, gitignore, repository, cache }: Place) {
+  return new Dir(directory, {
+    excludes,
+    gitignore,
+    apart: [repository, cache],
+  });
+}
+
+/** The snapshots of a folder, the oldest first, without those for undoing. */
+async function recordsOf(
+  repository: Repository,
+  place: Place,
+): Promise<SnapshotRecord[]> {
+  const records = await repository.snapshots(() => {});
+  return records.filter(({ directory, safety }) =>
+    directory === place.directory && safety === undefined
+  );
+}
+
+/** A snapshot's tree; snapshots never change, so it may be remembered. */
+async function treeOf(repository: Repository, id: string): Promise<Tree> {
+  const key = `${repository.id} ${id}`;
+  const tree = trees.get(key) ??
+    repository.find(id).then((record) => repository.tree(record));
+  trees.delete(key);
+  trees.set(key, tree);
+  for (const old of [...trees.keys()].slice(0, -TREES)) trees.delete(old);
+  try {
+    return await tree;
+  } catch (error) {
+    trees.delete(key);
+    throw error;
+  }
+}
+
+function infoOf(record: SnapshotRecord): SnapshotInfo {
+  const { id, time, directory, label, parent, counts } = record;
+  return {
+    id,
+    time,
+    directory,
+    ...(label !== undefined && { label }),
+    ...(parent !== undefined && { parent }),
+    counts,
+  };
+}
+
+function leftOut(skipped: Skipped): LeftOut {
+  return { ...skipped, isFault: isFault(skipped) };
+}
+
+function kindOf(kind: string): VersionStat["kind"] {
+  return kind === "directory" || kind === "symlink" ? kind : "file";
+}
+
+/** Files and links; folders follow from them. */
+function changeOf(change: Change): FileChange[] {
+  const entry = change.change === "deleted" ? change.before : change.entry;
+  if (entry.kind === "directory") return [];
+  return [{
+    path: pathOf(change),
+    change: change.change,
+    size: entry.size,
+    ...("from" in change && change.from !== undefined && { from: change.from }),
+  }];
+}

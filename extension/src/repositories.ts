@@ -1,0 +1,58 @@
+import {
+  DeltarError,
+  openStorage,
+  Repository,
+  type Storage,
+} from "../../mod.ts";
+import type { Place } from "./protocol.ts";
+
+/**
+ * The repository of a place.
+ *
+ * @throws {DeltarError} `not-found` if nothing was ever kept there.
+ */
+export async function openRepository(place: Place): Promise<Repository> {
+  try {
+    return await Repository.open(storageOf(place));
+  } catch (cause) {
+    if (codeOf(cause) !== "not-found") throw cause;
+    const object = place.repository;
+    throw new DeltarError("not-found", "there are no snapshots here", {
+      object,
+      cause,
+    });
+  }
+}
+
+/** The repository of a place, or nothing if there is none yet. */
+export async function tryRepository(
+  place: Place,
+): Promise<Repository | undefined> {
+  try {
+    return await Repository.open(storageOf(place));
+  } catch (error) {
+    if (codeOf(error) === "not-found") return undefined;
+    throw error;
+  }
+}
+
+/** The repository of a place, made if there is none. */
+export async function openOrCreate(place: Place): Promise<Repository> {
+  const repository = await tryRepository(place);
+  if (repository !== undefined) return repository;
+  try {
+    return await Repository.create(storageOf(place));
+  } catch (error) {
+    if (codeOf(error) !== "exists") throw error;
+    // Another window was quicker.
+    return await Repository.open(storageOf(place));
+  }
+}
+
+function storageOf({ repository, env }: Place): Storage {
+  return openStorage(repository, env);
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof DeltarError ? error.code : undefined;
+}

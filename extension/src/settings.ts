@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import { homedir } from "node:os";
+import { basename, join } from "node:path";
+import * as vscode from "vscode";
+import type { Keys } from "./keys.ts";
+import type { Place } from "./protocol.ts";
+
+/** When snapshots are taken without being asked for. */
+export interface Triggers {
+  /** After saving. */
+  onSave: boolean;
+  /** How long after the last save, in milliseconds. */
+  delay: number;
+  /** How often, in milliseconds; 0 for never. */
+  every: number;
+  /** Before the window closes. */
+  onClose: boolean;
+}
+
+/** The triggers as they are set. */
+export function triggers(): Triggers {
+  const settings = vscode.workspace.getConfiguration("deltar.snapshot");
+  return {
+    onSave: settings.get("onSave", true),
+    delay: Math.max(0, settings.get("delaySeconds", 5)) * 1000,
+    every: Math.max(0, settings.get("everyMinutes", 10)) * 60_000,
+    onClose: settings.get("onClose", true),
+  };
+}
+
+/** The most bytes that a folder's snapshots should take; 0 for no limit. */
+export function budget(): number {
+  return vscode.workspace.getConfiguration("deltar.storage")
+    .get("maxSizeMB", 0) * 1e6;
+}
+
+/** A folder's place, as its settings have it. */
+export function placeOf(
+  folder: vscode.WorkspaceFolder,
+  storage: vscode.Uri,
+  keys: Keys,
+): Place {
+  const settings = vscode.workspace.getConfiguration("deltar", folder.uri);
+  const list = (name: string) =>
+    settings.get<unknown[]>(name, []).filter((item) =>
+      typeof item === "string"
+    );
+  const directory = folder.uri.fsPath;
+  const location = settings.get("repository.location", "").trim();
+  const endpoint = settings.get("repository.endpoint", "").trim();
+  const region = settings.get("repository.region", "").trim();
+  const base = location === ""
+    ? join(storage.fsPath, "repositories")
+    : location.replace(/^~(?=\/|\\|$)/, homedir());
+  const name = repositoryName(directory);
+  const isRemote = /^\w{2,}:\/\//.test(base);
+  return {
+    directory,
+    repository: isRemote
+      ? `${base.replace(/\/+$/, "")}/${name}`
+      : join(base, name),
+    cache: join(storage.fsPath, "cache"),
+    excludes: [
+      // Later patterns win: what is precious, then what is not wanted.
+      ...list("exclude.keepIgnored").map((pattern) => `!${pattern}`),
+      ...(settings.get("exclude.versionControl", true)
+        ? [".git", ".hg", ".svn"]
+        : []),
+      ...list("exclude.patterns"),
+    ],
+    gitignore: settings.get("exclude.useGitignore", true),
+    ...(isRemote && {
+      env: {
+        ...keys.env,
+        ...(endpoint && { AWS_ENDPOINT_URL: endpoint }),
+        ...(region && { AWS_REGION: region }),
+      },
+    }),
+  };
+}
+
+/** A short name that no other folder of this machine has. */
+function repositoryName(directory: string): string {
+  const sum = createHash("sha256").update(directory).digest("hex").slice(0, 8);
+  return `${basename(directory).replaceAll(/[^\w.-]/g, "_") || "root"}-${sum}`;
+}

@@ -1,0 +1,103 @@
+import * as vscode from "vscode";
+import type { Automatic } from "./automatic.ts";
+import type { Guards } from "./guards.ts";
+import { formatAgo, plural } from "./text.ts";
+
+/** How often "5 min ago" is looked at, in milliseconds. */
+const TICK = 30_000;
+
+/** Says how well the workspace is protected, and when that was last seen to. */
+export class StatusBar implements vscode.Disposable {
+  readonly #item: vscode.StatusBarItem;
+  readonly #guards: Guards;
+  readonly #automatic: Automatic;
+  readonly #disposables: vscode.Disposable[];
+
+  constructor(guards: Guards, automatic: Automatic) {
+    this.#guards = guards;
+    this.#automatic = automatic;
+    this.#item = vscode.window.createStatusBarItem(
+      "deltar.status",
+      vscode.StatusBarAlignment.Left,
+      10,
+    );
+    this.#item.name = "Deltar Snapshots";
+    this.#item.command = "deltar.showStatus";
+    const update = () => this.update();
+    const timer = setInterval(update, TICK);
+    this.#disposables = [
+      this.#item,
+      guards.onDidChange(update),
+      vscode.workspace.onDidChangeConfiguration(update),
+      vscode.workspace.onDidGrantWorkspaceTrust(update),
+      new vscode.Disposable(() => clearInterval(timer)),
+    ];
+    this.update();
+  }
+
+  /** Shows how it is now. */
+  update(): void {
+    const { all } = this.#guards;
+    if (all.length === 0 && this.#guards.strangers.length === 0) {
+      this.#item.hide();
+      return;
+    }
+    const state = this.state();
+    const isBusy = all.some(({ isBusy }) => isBusy);
+    const last = Math.max(...all.map(({ last }) => last?.time ?? 0));
+    const when = last > 0 ? `, ${formatAgo(last, Date.now())}` : "";
+    const icon = isBusy
+      ? "sync~spin"
+      : state.level === "protected"
+      ? "shield"
+      : state.level === "partial"
+      ? "warning"
+      : "circle-slash";
+    this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
+    this.#item.tooltip = ["Deltar snapshots", ...state.reasons].join("\n");
+    this.#item.accessibilityInformation = {
+      label: `Deltar snapshots: ${state.level}${when}`,
+      role: "button",
+    };
+    this.#item.show();
+  }
+
+  /** How well the workspace is protected, and why not better. */
+  state(): { level: "protected" | "partial" | "off"; reasons: string[] } {
+    const reasons: string[] = [];
+    for (
+      const { folder, failure, faults, last, isHollow } of this.#guards.all
+    ) {
+      const { name } = folder;
+      if (failure !== undefined) reasons.push(`${name}: ${failure}`);
+      else if (last === undefined) reasons.push(`${name}: no snapshot yet`);
+      else if (faults.length > 0) {
+        reasons.push(
+          `${name}: ${plural(faults.length, "path")} could not be kept`,
+        );
+      } else if (isHollow) {
+        reasons.push(`${name}: rules leave out every file`);
+      }
+    }
+    for (const { name } of this.#guards.strangers) {
+      reasons.push(`${name}: not on a disk of this machine`);
+    }
+    if (!vscode.workspace.isTrusted) {
+      return {
+        level: "off",
+        reasons: ["no automatic snapshots in restricted mode", ...reasons],
+      };
+    }
+    if (this.#automatic.isOff) {
+      const why = this.#automatic.isPaused
+        ? "automatic snapshots are paused"
+        : "automatic snapshots are turned off";
+      return { level: "off", reasons: [why, ...reasons] };
+    }
+    return { level: this.#guards.protection, reasons };
+  }
+
+  dispose(): void {
+    for (const one of this.#disposables) one.dispose();
+  }
+}

@@ -1,0 +1,202 @@
+import * as vscode from "vscode";
+import type { Context } from "./context.ts";
+import { explain, isCancelled } from "./explain.ts";
+import type { Guard } from "./guard.ts";
+import type { Progress, SnapshotReport } from "./protocol.ts";
+import { budget } from "./settings.ts";
+import { changedOf } from "./snapshots_view.ts";
+import { formatBytes, plural } from "./text.ts";
+
+/** What fires when a snapshot was made. */
+export interface SnapshotEvent {
+  /** The folder it is of. */
+  guard: Guard;
+  /** What became of it. */
+  report: SnapshotReport;
+}
+
+/** Takes snapshots, says how they went, and tells who listens. */
+export class Taker implements vscode.Disposable {
+  /** Fires after each snapshot that was made. */
+  readonly onDidSnapshot: vscode.Event<SnapshotEvent>;
+  readonly #made = new vscode.EventEmitter<SnapshotEvent>();
+  readonly #context: Context;
+  /** Folders whose failure, and whose size, was told already. */
+  readonly #told = new Set<Guard>();
+  readonly #large = new Set<Guard>();
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.onDidSnapshot = this.#made.event;
+  }
+
+  /** Takes one for the user, with progress that can be cancelled. */
+  async byHand(label?: string): Promise<void> {
+    const { guards } = this.#context;
+    if (guards.all.length === 0) {
+      void vscode.window.showInformationMessage(
+        "Open a folder to take snapshots of it.",
+      );
+      return;
+    }
+    const lines: string[] = [];
+    await withProgress("Taking a snapshot", async (signal, onProgress) => {
+      for (const guard of guards.all) {
+        const report = await this.take(guard, label, { signal, onProgress });
+        const { snapshot, isNew } = report;
+        const folder = guards.all.length > 1 ? `${guard.folder.name}: ` : "";
+        lines.push(
+          folder +
+            (isNew
+              ? `snapshot taken, ${changedOf(snapshot)}`
+              : "nothing changed since the last snapshot"),
+        );
+      }
+    });
+    if (lines.length === 0) return;
+    const faults = guards.all.flatMap(({ faults }) => faults).length;
+    const text = lines.map((line) => line[0].toUpperCase() + line.slice(1))
+      .join(". ");
+    if (faults === 0) void vscode.window.showInformationMessage(`${text}.`);
+    else {
+      const show = "Show What Was Left Out";
+      const chosen = vscode.window.showWarningMessage(
+        `${text}. ${plural(faults, "path")} could not be kept.`,
+        show,
+      );
+      void chosen.then((answer) => {
+        if (answer === show) {
+          return vscode.commands.executeCommand("deltar.showSkipped");
+        }
+      });
+    }
+  }
+
+  /** Takes one unasked; only a first failure interrupts the user. */
+  async byItself(guard: Guard, reason: string): Promise<void> {
+    try {
+      await this.take(guard, undefined, {}, reason);
+      this.#told.delete(guard);
+    } catch (error) {
+      if (this.#told.has(guard)) return;
+      this.#told.add(guard);
+      void tellFailure(
+        `${guard.folder.name} is not protected: ${explain(error)}`,
+        this.#context.log,
+      );
+    }
+  }
+
+  /** Takes one. */
+  async take(
+    guard: Guard,
+    label: string | undefined,
+    options: {
+      signal?: AbortSignal;
+      onProgress?: (progress: Progress) => void;
+    } = {},
+    reason = "asked for",
+  ): Promise<SnapshotReport> {
+    const { log } = this.#context;
+    const { name } = guard.folder;
+    try {
+      const report = await guard.snapshot(label, options);
+      const { snapshot, isNew, skipped, duration } = report;
+      const time = `${duration.toFixed(0)} ms`;
+      if (isNew) {
+        log.info(
+          `${name}: snapshot ${snapshot.id} (${reason}), ` +
+            `${changedOf(snapshot)}, ${formatBytes(snapshot.counts.stored)} ` +
+            `stored, ${time}`,
+        );
+      } else log.info(`${name}: nothing changed (${reason}), ${time}`);
+      for (const { path, reason, detail, isFault } of skipped) {
+        if (isFault) {
+          log.warn(`${name}: ${path}: ${reason}${detail ? `: ${detail}` : ""}`);
+        }
+      }
+      if (isNew) {
+        this.#made.fire({ guard, report });
+        await this.#watchSize(guard);
+      }
+      return report;
+    } catch (error) {
+      if (isCancelled(error)) log.info(`${name}: snapshot cancelled`);
+      else log.error(`${name}: ${explain(error)}`);
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    this.#made.dispose();
+  }
+
+  /** Warns, once, when the snapshots of a folder outgrow what they may take. */
+  async #watchSize(guard: Guard): Promise<void> {
+    const most = budget();
+    if (most === 0) return;
+    const { bytes } = await guard.writer.call("usage", { place: guard.place });
+    if (bytes <= most) {
+      this.#large.delete(guard);
+      return;
+    }
+    if (this.#large.has(guard)) return;
+    this.#large.add(guard);
+    const prune = "Remove Old Snapshots";
+    const settings = "Open Settings";
+    void vscode.window.showWarningMessage(
+      `The snapshots of ${guard.folder.name} take ${formatBytes(bytes)}, ` +
+        `more than the ${formatBytes(most)} they are meant to.`,
+      prune,
+      settings,
+    ).then((answer) => {
+      if (answer === prune) {
+        return vscode.commands.executeCommand("deltar.prune");
+      }
+      if (answer === settings) {
+        return vscode.commands.executeCommand(
+          "workbench.action.openSettings",
+          "deltar.storage",
+        );
+      }
+    });
+  }
+}
+
+/** Says what failed, with the way to the log. */
+export async function tellFailure(
+  message: string,
+  log: vscode.LogOutputChannel,
+): Promise<void> {
+  const show = "Show Log";
+  if (await vscode.window.showErrorMessage(message, show) === show) log.show();
+}
+
+/** Long work that the user asked for: it shows how far it is, and can end. */
+export async function withProgress(
+  title: string,
+  work: (
+    signal: AbortSignal,
+    onProgress: (progress: Progress) => void,
+  ) => Promise<void>,
+): Promise<void> {
+  const location = vscode.ProgressLocation.Notification;
+  await vscode.window.withProgress(
+    { location, title, cancellable: true },
+    async (progress, token) => {
+      const controller = new AbortController();
+      token.onCancellationRequested(() => controller.abort());
+      let last = 0;
+      await work(controller.signal, ({ entries, allEntries, path }) => {
+        const part = allEntries ? 100 * entries / allEntries : 0;
+        progress.report({
+          message: `${entries.toLocaleString("en")}${
+            allEntries ? ` of ${allEntries.toLocaleString("en")}` : ""
+          } \u2013 ${path}`,
+          ...(allEntries && { increment: part - last }),
+        });
+        last = part;
+      });
+    },
+  );
+}

@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import * as vscode from "vscode";
+import type { Guard } from "./guard.ts";
+import type { Guards } from "./guards.ts";
+import type { VersionStat } from "./protocol.ts";
+
+/** The scheme of files as they are in snapshots. */
+export const SCHEME = "deltar";
+/** In place of a snapshot: a file that is not there, and so empty. */
+const NOTHING = "nothing";
+
+/** A folder's name in the addresses of its versions. */
+export function repositoryKey(folder: vscode.WorkspaceFolder): string {
+  return createHash("sha256").update(folder.uri.toString()).digest("hex")
+    .slice(0, 16);
+}
+
+/** The address of a file in a snapshot; without a snapshot, of an empty one. */
+export function versionUri(
+  { folder }: Guard,
+  id: string | undefined,
+  path: string,
+): vscode.Uri {
+  return vscode.Uri.from({
+    scheme: SCHEME,
+    authority: repositoryKey(folder),
+    path: `/${id ?? NOTHING}/${path}`,
+  });
+}
+
+/** The address of a file in the workspace. */
+export function fileUri({ folder }: Guard, path: string): vscode.Uri {
+  return vscode.Uri.joinPath(folder.uri, path);
+}
+
+/** The path of a file below its folder, `/`-separated. */
+export function pathIn({ folder }: Guard, uri: vscode.Uri): string {
+  return uri.path.slice(folder.uri.path.replace(/\/$/, "").length + 1);
+}
+
+/** What an address of this scheme names. */
+export function parseVersion(
+  uri: vscode.Uri,
+): { key: string; id: string; path: string } {
+  const [id, ...path] = uri.path.slice(1).split("/");
+  return { key: uri.authority, id, path: path.join("/") };
+}
+
+/** Files as they are in snapshots, for every kind of editor. */
+export class VersionFiles implements vscode.FileSystemProvider {
+  readonly onDidChangeFile: vscode.Event<vscode.FileChangeEvent[]> =
+    new vscode.EventEmitter<vscode.FileChangeEvent[]>().event;
+  readonly #guards: Guards;
+
+  constructor(guards: Guards) {
+    this.#guards = guards;
+  }
+
+  /** Snapshots never change. */
+  watch(): vscode.Disposable {
+    return new vscode.Disposable(() => {});
+  }
+
+  async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
+    const { key, id, path } = parseVersion(uri);
+    const permissions = vscode.FilePermission.Readonly;
+    if (id === NOTHING) {
+      return { type: vscode.FileType.File, size: 0, ctime: 0, mtime: 0 };
+    }
+    if (path === "") {
+      return { type: vscode.FileType.Directory, size: 0, ctime: 0, mtime: 0 };
+    }
+    const { place, reader } = this.#guard(uri, key);
+    const stat = await reader.call("stat", { place, id, path });
+    if (stat === undefined) throw vscode.FileSystemError.FileNotFound(uri);
+    return {
+      type: typeOf(stat.kind),
+      size: stat.size,
+      mtime: stat.mtime,
+      ctime: stat.mtime,
+      permissions,
+    };
+  }
+
+  async readFile(uri: vscode.Uri): Promise<Uint8Array> {
+    const { key, id, path } = parseVersion(uri);
+    if (id === NOTHING) return new Uint8Array();
+    const { place, reader } = this.#guard(uri, key);
+    return await reader.call("read", { place, id, path });
+  }
+
+  async readDirectory(uri: vscode.Uri): Promise<[string, vscode.FileType][]> {
+    const { key, id, path } = parseVersion(uri);
+    const { place, reader } = this.#guard(uri, key);
+    const names = await reader.call("children", { place, id, path });
+    return names.map(([name, kind]) => [name, typeOf(kind)]);
+  }
+
+  createDirectory(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  writeFile(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  delete(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  rename(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  #guard(uri: vscode.Uri, key: string): Guard {
+    const guard = this.#guards.byKey(key);
+    if (guard === undefined) throw vscode.FileSystemError.FileNotFound(uri);
+    return guard;
+  }
+}
+
+function typeOf(kind: VersionStat["kind"]): vscode.FileType {
+  if (kind === "directory") return vscode.FileType.Directory;
+  return kind === "symlink"
+    ? vscode.FileType.SymbolicLink
+    : vscode.FileType.File;
+}

@@ -1,0 +1,65 @@
+/**
+ * Bundles the extension and packs it as `dist/deltar-VERSION.vsix`.
+ *
+ * @module
+ */
+import { build } from "esbuild";
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { run } from "./run.ts";
+
+/** The one that packs; it has a hundred dependencies that nothing else needs. */
+const VSCE = "@vscode/vsce@4.1.0";
+/** Most bytes of the package. */
+const MOST = 500_000;
+
+const root = resolve(import.meta.dirname!, "..");
+const extension = join(root, "extension");
+const { version } = JSON.parse(
+  readFileSync(join(extension, "package.json"), "utf8"),
+);
+const file = join(root, "dist", `deltar-${version}.vsix`);
+
+rmSync(join(extension, "dist"), { recursive: true, force: true });
+mkdirSync(join(root, "dist"), { recursive: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: ["extension/src/extension.ts", "extension/src/worker.ts"],
+  outdir: "extension/dist",
+  bundle: true,
+  platform: "node",
+  format: "cjs",
+  target: "node22",
+  external: ["vscode"],
+  minify: true,
+  keepNames: true,
+  logLevel: "warning",
+});
+// What it is licensed under belongs into the package too.
+copyFileSync(join(root, "LICENSE"), join(extension, "LICENSE"));
+process.chdir(extension);
+const { ok, end } = await run(
+  file,
+  ["npx"],
+  "--yes",
+  "--ignore-scripts",
+  VSCE,
+  "package",
+  "--no-dependencies",
+  "--allow-missing-repository",
+  "--no-rewrite-relative-links",
+  "--out",
+  file,
+);
+const size = ok ? statSync(file).size : 0;
+// npm may warn of what does not concern the package.
+const warns = /^ *warning/im.test(end);
+console.log(`${file}: ${size} bytes${warns ? ", with warnings" : ""}`);
+process.exitCode = ok && !warns && size <= MOST ? 0 : 1;
