@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { writeAll } from "./console.ts";
 import type { Context } from "./context.ts";
 import { openRepository } from "./location.ts";
+import { suggesting } from "./suggest.ts";
 import { treePath } from "./text.ts";
 
 /** `deltar cat`. */
@@ -14,10 +15,10 @@ export function catCommand(context: Context): Command {
     .action(async (snapshot: string, path: string, { repo }) => {
       const repository = await openRepository(repo);
       const record = await repository.find(snapshot);
-      const content = await repository.readFile(
+      const content = await suggesting(
+        repository,
         record,
-        treePath(path),
-        context.signal,
+        () => repository.readFile(record, treePath(path), context.signal),
       );
       for await (const part of content) writeAll(1, part);
     });

@@ -1,9 +1,16 @@
 import { Command } from "commander";
-import { DeltarError, formatTime, isWithin, type TreeEntry } from "../mod.ts";
+import {
+  DeltarError,
+  formatTime,
+  type Repository,
+  type SnapshotRecord,
+  type TreeEntry,
+} from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
+import { suggesting } from "./suggest.ts";
 import { formatDate, showPath, treePath } from "./text.ts";
 
 interface Options {
@@ -32,15 +39,12 @@ async function run(
   const out = new Console(options.json ?? false);
   const repository = await openRepository(options.repo);
   const record = await repository.find(snapshot);
-  const tree = await repository.tree(record);
   const folder = treePath(path ?? "");
-  const entries = tree.entries.filter(({ path }) => isWithin(path, folder));
-  if (folder !== "" && entries.length === 0) {
-    throw new DeltarError("not-found", "it is not in this snapshot", {
-      object: record.id,
-      path: folder,
-    });
-  }
+  const entries = await suggesting(
+    repository,
+    record,
+    () => list(repository, record, folder),
+  );
   if (out.json) {
     out.object("files", {
       snapshot: record.id,
@@ -52,6 +56,20 @@ async function run(
     });
   } else for (const entry of entries) out.line(describe(entry));
   return EXIT.done;
+}
+
+async function list(
+  repository: Repository,
+  record: SnapshotRecord,
+  folder: string,
+): Promise<TreeEntry[]> {
+  const parts = repository.entries(record, { within: folder });
+  const entries = (await Array.fromAsync(parts)).flat();
+  if (folder === "" || entries.length > 0) return entries;
+  throw new DeltarError("not-found", "it is not in this snapshot", {
+    object: record.id,
+    path: folder,
+  });
 }
 
 const LETTERS = { file: "-", directory: "d", symlink: "l", hardlink: "h" };

@@ -23,6 +23,10 @@ export function createProgram(context: Context): Command {
     .description("Incremental snapshots of directories, stored anywhere")
     .version(VERSION)
     .showSuggestionAfterError()
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      minWidthToWrap: 30,
+    })
     .addHelpText("after", EPILOGUE);
   const commands = [
     snapshotCommand(context),
@@ -80,6 +84,7 @@ function settle(command: Command): void {
   command.exitOverride();
   for (const child of command.commands) {
     child.copyInheritedSettings(command);
+    child.showHelpAfterError(`\nSee \`deltar help ${child.name()}\`.`);
     settle(child);
   }
 }

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { shellWord } from "../../cli/text.ts";
+import { EXAMPLES } from "../../cli/examples.ts";
+import { needs } from "../support/peer.ts";
+import { type Shell, withShell } from "./shell.ts";
+
+// What a terminal shows, in `golden/`; UPDATE=1 writes it anew, to be read.
+const GOLDEN = join(dirname(fileURLToPath(import.meta.url)), "golden");
+
+/** Types a line into a terminal of so many columns; gives all it was sent. */
+function show(shell: Shell, line: string, columns: number, env = {}): string {
+  const typed = `stty cols ${columns} rows 50; ${line}`;
+  const { stdout } = spawnSync(
+    "script",
+    ["-qec", `sh -c ${shellWord(typed)}`, "/dev/null"],
+    {
+      cwd: shell.project,
+      env: { ...shell.env, TERM: "xterm-256color", TZ: "UTC", ...env },
+      encoding: "utf8",
+    },
+  );
+  return stdout.replaceAll("\r\n", "\n");
+}
+
+/** The same whatever the time, the machine's speed and the place are. */
+function settle(shell: Shell, text: string): string {
+  const ids = new Map<string, string>();
+  return text
+    // Progress is drawn as time allows, and taken away at the end.
+    .split("\n").map((line) => line.split("\r\x1b[K").at(-1)).join("\n")
+    .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{6}/g, (id) => {
+      const name = ids.get(id) ?? `<snapshot ${ids.size + 1}>`;
+      ids.set(id, name);
+      return name;
+    })
+    .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "<date and time>")
+    .replaceAll(/\b\d[\d.]* (?:ms|s)\b/g, "<time>")
+    .replaceAll(/\b\d[\d.,]* (?:B|KB|MB|GB)(?: stored| {2})/g, "<stored>  ")
+    .replaceAll(/(stored +)\d[\d.,]* (?:B|KB)/g, "$1<stored>")
+    .replaceAll(/-[0-9a-f]{8}\b/g, "-<sum>")
+    .replaceAll(shell.home, "<home>");
+}
+
+function check(name: string, shown: string): void {
+  const file = join(GOLDEN, `${name}.txt`);
+  // Escapes are written so that a diff shows them.
+  const text = shown.replaceAll("\x1b", "␛");
+  if (process.env.UPDATE) {
+    fs.mkdirSync(GOLDEN, { recursive: true });
+    fs.writeFileSync(file, text);
+  }
+  assert.equal(text, fs.readFileSync(file, "utf8"), name);
+}
+
+const WAYS: [name: string, columns: number, env: object][] = [
+  ["80", 80, {}],
+  ["120", 120, {}],
+  ["plain", 80, { NO_COLOR: "1" }],
+];
+
+const LINES: Record<string, string> = {
+  help: "deltar --help",
+  snapshot: "echo more >> notes.txt; deltar snapshot --label evening",
+  unchanged: "deltar snapshot",
+  list: "deltar list",
+  diff: "rm old.bin; mv new.bin newer.bin; echo x > y; chmod 600 notes.txt; " +
+    "deltar snapshot -q; deltar diff latest~1 latest",
+  restore: "deltar restore latest --to ../restored",
+  mistyped: "deltar snapsot; deltar restore --to x; deltar cat latest nots.txt",
+};
+
+for (const [name, columns, env] of WAYS) {
+  test(
+    `a terminal shows what it should: ${name}`,
+    needs("script"),
+    async () => {
+      for (const [title, line] of Object.entries(LINES)) {
+        await withShell((shell) => {
+          const shown = settle(shell, show(shell, line, columns, env));
+          assert.ok(!("NO_COLOR" in env) || !shown.includes("\x1b"), shown);
+          check(`${title}.${name}`, shown);
+        });
+      }
+    },
+  );
+}
+
+test("each command's help fits its terminal", needs("script"), async () => {
+  await withShell((shell) => {
+    for (const command of Object.keys(EXAMPLES)) {
+      const help = show(shell, `deltar ${command} --help`, 80);
+      check(`help-${command}`, help);
+    }
+  });
+});
