@@ -37,6 +37,20 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar verify", "that all is there and fits"],
     ["deltar verify --data", "every byte"],
   ],
+  prune: [
+    [
+      "deltar prune --keep-daily 7 --keep-weekly 8 --keep-label '*' --dry-run",
+      "what would go, and why the rest stays",
+    ],
+    ["deltar prune --keep-within 30d", "a month's snapshots stay"],
+    ["deltar prune", "only what nothing needs"],
+  ],
+  forget: [
+    ["deltar forget latest~1", "the one before the last"],
+  ],
+  undelete: [
+    ["deltar undelete", "which ones can be brought back"],
+  ],
   rdiff: [
     ["deltar rdiff signature old.bin old.sig", "of the old file"],
     ["deltar rdiff delta old.sig new.bin changes.delta", "against it"],

@@ -7,13 +7,16 @@ import { setVerbosity } from "./console.ts";
 import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
 import { addExamples } from "./examples.ts";
+import { forgetCommand } from "./forget.ts";
 import { filesCommand } from "./files.ts";
 import { labelCommand } from "./label.ts";
 import { listCommand } from "./list.ts";
+import { pruneCommand } from "./prune.ts";
 import { rdiffCommand } from "./rdiff.ts";
 import { restoreCommand } from "./restore.ts";
 import { scheduleCommand } from "./schedule.ts";
 import { snapshotCommand } from "./snapshot.ts";
+import { undeleteCommand } from "./undelete.ts";
 import { verifyCommand } from "./verify.ts";
 import type { Context } from "./context.ts";
 
@@ -37,6 +40,9 @@ export function createProgram(context: Context): Command {
     restoreCommand(context),
     labelCommand(context),
     verifyCommand(context),
+    pruneCommand(context),
+    forgetCommand(context),
+    undeleteCommand(context),
     backupCommand(context, () => createProgram(context)),
     doctorCommand(context),
     scheduleCommand(() => createProgram(context)),

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import {
   DeltarError,
   Dir,
+  type FitResult,
   isFault,
   type Skipped,
   type SnapshotResult,
@@ -20,6 +21,8 @@ import {
   locate,
   openOrCreate,
 } from "./location.ts";
+import { fitFields, keepToSize, printFit } from "./max_size.ts";
+import { parseBytes } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
 import {
   formatBytes,
@@ -35,6 +38,8 @@ interface Options {
   exclude: string[];
   gitignore?: boolean;
   excludeVcs?: boolean;
+  maxSize?: number | "none";
+  remember?: boolean;
   json?: boolean;
 }
 
@@ -53,6 +58,13 @@ export function snapshotCommand(context: Context): Command {
     )
     .option("--gitignore", "leave out what .gitignore files name")
     .option("--exclude-vcs", "leave out .git/, .hg/ and .svn/")
+    .option(
+      "--max-size <size>",
+      "keep the repository to this size, as 500M or 20GiB, by removing the " +
+        "densest old snapshots for good, never the last; none for any size",
+      (text: string) => text === "none" ? text : parseBytes(text),
+    )
+    .option("--remember", "have the repository remember its --max-size")
     .option("--json", "print the result as JSON")
     .action(async (dir: string, options: Options) => {
       context.code = await run(dir, options, context.signal);
@@ -120,8 +132,11 @@ async function run(
     "--to",
     "restored",
   ].join(" ");
-  if (out.json) report(out, result, location, restore);
+  const fit = await keepToSize(out, repository, options, signal);
+  if (out.json) report(out, result, location, restore, fit);
   else print(out, result, location, restore, elapsed);
+  if (fit !== undefined && !out.json) printFit(out, fit);
+  if (fit !== undefined && fit.after > fit.maxSize) return EXIT.partial;
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
 }
 
@@ -137,6 +152,7 @@ function report(
   { record, isNew, skipped }: SnapshotResult,
   repository: string,
   restore: string,
+  fit: FitResult | undefined,
 ): void {
   out.object("snapshot", {
     isNew,
@@ -144,6 +160,7 @@ function report(
     repository,
     restore,
     skipped,
+    ...fit && { size: fitFields(fit) },
   });
 }
 

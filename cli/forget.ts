@@ -1,0 +1,54 @@
+import { Command } from "commander";
+import { DeltarError } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+
+interface Options {
+  repo?: string;
+  json?: boolean;
+}
+
+/** A whole id, by which even a damaged snapshot can be removed. */
+const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
+
+/** `deltar forget`. */
+export function forgetCommand(context: Context): Command {
+  return new Command("forget")
+    .description(
+      "Remove snapshots; `deltar undelete` brings them back until a " +
+        "`deltar prune` finds their grace over, which also frees their space",
+    )
+    .argument("<snapshots...>", "ids, their beginnings, latest, latest~N")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async (snapshots: string[], options: Options) => {
+      context.code = await run(snapshots, options);
+    });
+}
+
+async function run(names: string[], options: Options): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo);
+  // All are found before any goes: `latest` means another one then.
+  const ids = new Set<string>();
+  for (const name of names) {
+    try {
+      ids.add((await repository.find(name)).id);
+    } catch (error) {
+      const isDamaged = error instanceof DeltarError && ID.test(name) &&
+        (error.code === "corrupt" || error.code === "truncated");
+      if (!isDamaged) throw error;
+      ids.add(name);
+    }
+  }
+  for (const id of ids) {
+    await repository.forget(id);
+    if (!out.json) {
+      out.line(`Removed ${id}; \`deltar undelete ${id}\` brings it back.`);
+    }
+  }
+  if (out.json) out.object("forget", { removed: [...ids] });
+  return EXIT.done;
+}

@@ -1,0 +1,219 @@
+import { Command } from "commander";
+import type {
+  Judgement,
+  PruneOptions,
+  PrunePlan,
+  PruneProgress,
+  PruneResult,
+  RetentionPolicy,
+} from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { parseCount, parseDuration } from "./quantity.ts";
+import { recordFields } from "./record_fields.ts";
+import { formatBytes, formatDate, plural, showPath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  keepLast?: number;
+  keepHourly?: number;
+  keepDaily?: number;
+  keepWeekly?: number;
+  keepMonthly?: number;
+  keepYearly?: number;
+  keepLabel: string[];
+  keepWithin?: number;
+  grace?: number;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+/** `deltar prune`. */
+export function pruneCommand(context: Context): Command {
+  const command = new Command("prune")
+    .description(
+      "Remove snapshots by rules, and what nothing needs any more. A snapshot " +
+        "stays if any rule keeps it; without a rule all stay, and the last of " +
+        "a directory always does",
+    )
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--keep-last <n>", "keep the newest n", parseCount);
+  for (const period of ["hour", "day", "week", "month", "year"]) {
+    const name = period === "day" ? "daily" : `${period}ly`;
+    command.option(
+      `--keep-${name} <n>`,
+      `keep the newest of each of the last n ${period}s that have any`,
+      parseCount,
+    );
+  }
+  return command
+    .option(
+      "--keep-label <text>",
+      "keep what is labelled so, * for any label; may be repeated",
+      (label: string, all: string[]) => [...all, label],
+      [],
+    )
+    .option(
+      "--keep-within <time>",
+      "keep what is no older than the newest by more, as 12h, 30d or 1y6m",
+      parseDuration,
+    )
+    .option(
+      "--grace <time>",
+      "how long what is removed can be brought back (default: 7d)",
+      parseDuration,
+    )
+    .option("--dry-run", "only say what would be removed, and why")
+    .option("--json", "print the result as JSON")
+    .action(async (options: Options) => {
+      context.code = await run(options, context.signal);
+    });
+}
+
+async function run(options: Options, signal: AbortSignal): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo);
+  const policy = policyOf(options);
+  const prune: PruneOptions = {
+    grace: options.grace,
+    signal,
+    onProgress: (progress) => tell(out, progress),
+  };
+  if (options.dryRun) {
+    const plan = await repository.planPrune(policy, prune);
+    if (out.json) out.object("prune", { dryRun: true, ...planFields(plan) });
+    else printPlan(out, plan);
+    return EXIT.done;
+  }
+  const result = await repository.prune(policy, prune);
+  const code = result.missing.length + result.damaged.length > 0
+    ? EXIT.partial
+    : EXIT.done;
+  for (const name of result.missing) {
+    out.warn(`${name}: it is needed and missing; \`deltar verify\` says more`);
+  }
+  for (const name of result.damaged) {
+    out.warn(`${name}: it is damaged and stays; \`deltar verify\` says more`);
+  }
+  if (result.isClockDoubted) {
+    out.warn(
+      "the clock is far ahead of all that the repository knows, so nothing is " +
+        "purged this time; if it is right, prune again",
+    );
+  }
+  if (out.json) {
+    const { judgements, removed, ...rest } = result;
+    out.object("prune", {
+      dryRun: false,
+      ...judgementFields(judgements),
+      removed: removed.map(({ id }) => id),
+      ...rest,
+    });
+  } else printResult(out, result);
+  return code;
+}
+
+function policyOf(options: Options): RetentionPolicy {
+  return {
+    last: options.keepLast,
+    hourly: options.keepHourly,
+    daily: options.keepDaily,
+    weekly: options.keepWeekly,
+    monthly: options.keepMonthly,
+    yearly: options.keepYearly,
+    labels: options.keepLabel,
+    within: options.keepWithin,
+  };
+}
+
+/** How far it is, and at once if another is waited for. */
+export function tell(out: Console, { phase, done, all }: PruneProgress): void {
+  const texts = {
+    waiting: "watching another run that gives no sign of life",
+    reading: "reading what is needed",
+    deleting: "deleting what nothing needs",
+    repacking: "writing volumes anew without what is dead",
+  };
+  out.progress(() => texts[phase], all > 1 ? `${done} of ${all}` : "");
+}
+
+function judgementFields(
+  judgements: readonly Judgement[],
+): Record<string, unknown> {
+  return {
+    snapshots: judgements.map(({ record, keep, reasons }) => ({
+      ...recordFields(record),
+      keep,
+      reasons,
+    })),
+  };
+}
+
+function planFields(plan: PrunePlan): Record<string, unknown> {
+  return {
+    ...judgementFields(plan.judgements),
+    frees: Object.fromEntries(plan.frees),
+    removed: plan.removed.map(({ id }) => id),
+    freed: plan.freed,
+    stored: plan.stored,
+  };
+}
+
+function printPlan(out: Console, plan: PrunePlan): void {
+  for (const judgement of plan.judgements) {
+    const bytes = plan.frees.get(judgement.record.id);
+    const frees = bytes === undefined ? "" : `frees ${formatBytes(bytes)}`;
+    printJudgement(out, judgement, frees);
+  }
+  const going = plan.judgements.filter(({ keep }) => !keep).length;
+  out.line(
+    `Would remove ${plural(going, "snapshot")} of ` +
+      `${plan.judgements.length}; when the grace of all that is removed is ` +
+      `over, ${formatBytes(plan.freed)} of ${formatBytes(plan.stored)} go.`,
+  );
+}
+
+function printJudgement(
+  out: Console,
+  { record, keep, reasons }: Judgement,
+  more: string,
+): void {
+  const { id, time, label, directory } = record;
+  out.line(
+    [
+      keep ? "keep  " : "remove",
+      id,
+      formatDate(time),
+      showPath(label ? `${label}  ${directory}` : directory),
+      keep ? reasons.join(", ") : more,
+    ].join("  ").trimEnd(),
+  );
+}
+
+function printResult(out: Console, result: PruneResult): void {
+  for (const judgement of result.judgements) {
+    if (!judgement.keep) printJudgement(out, judgement, "");
+  }
+  const removed = result.judgements.filter(({ keep }) => !keep).length;
+  out.line(
+    `Removed ${plural(removed, "snapshot")}, purged ` +
+      `${plural(result.purged.length, "removed one")}; deleted ` +
+      `${plural(result.deleted, "object")}, repacked ` +
+      `${plural(result.repacked, "volume")}: ${formatBytes(result.freed)} ` +
+      `freed, ${formatBytes(result.stored)} stored.`,
+  );
+  if (result.removed.length > 0) {
+    out.line(
+      `${plural(result.removed.length, "removed snapshot")} can be brought ` +
+        "back with `deltar undelete`.",
+    );
+  }
+  if (result.waiting.objects > 0) {
+    out.line(
+      `${plural(result.waiting.objects, "object")} that nothing needs, of ` +
+        `${formatBytes(result.waiting.bytes)}, wait for the end of the grace.`,
+    );
+  }
+}

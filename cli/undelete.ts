@@ -1,0 +1,76 @@
+import { Command } from "commander";
+import { DeltarError, type RemovedSnapshot } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { formatDate, plural, showPath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  json?: boolean;
+}
+
+/** `deltar undelete`. */
+export function undeleteCommand(context: Context): Command {
+  return new Command("undelete")
+    .description("Bring removed snapshots back; without any, list them")
+    .argument("[snapshots...]", "ids of removed snapshots, or their beginnings")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async (snapshots: string[], options: Options) => {
+      context.code = await run(snapshots, options);
+    });
+}
+
+async function run(names: string[], options: Options): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo);
+  const removed = await repository.removed();
+  if (names.length === 0) {
+    list(out, removed);
+    return EXIT.done;
+  }
+  const ids = names.map((name) => findRemoved(removed, name));
+  for (const id of ids) {
+    await repository.undelete(id);
+    if (!out.json) out.line(`Brought ${id} back.`);
+  }
+  if (out.json) out.object("undelete", { broughtBack: ids });
+  return EXIT.done;
+}
+
+function list(out: Console, removed: readonly RemovedSnapshot[]): void {
+  if (out.json) {
+    const snapshots = removed.map(({ id, time, reason, record }) => ({
+      id,
+      removed: new Date(time).toISOString(),
+      reason,
+      directory: record?.directory,
+      label: record?.label,
+    }));
+    out.object("removed", { snapshots });
+    return;
+  }
+  for (const { id, time, reason, record } of removed) {
+    const what = record === undefined
+      ? "its record is damaged"
+      : showPath([record.label, record.directory].filter(Boolean).join("  "));
+    out.line(`${id}  removed ${formatDate(time)} (${reason})  ${what}`);
+  }
+  out.line(`${plural(removed.length, "removed snapshot")} can be brought back`);
+}
+
+function findRemoved(
+  removed: readonly RemovedSnapshot[],
+  text: string,
+): string {
+  const found = removed.filter(({ id }) => id.startsWith(text));
+  if (found.length === 1 && text !== "") return found[0].id;
+  throw new DeltarError(
+    "not-found",
+    found.length === 0
+      ? `no removed snapshot has an id that starts with ${JSON.stringify(text)}`
+      : `${JSON.stringify(text)} is the beginning of ${found.length} ids`,
+  );
+}
