@@ -85,10 +85,7 @@ export function addExamples(program: Command): void {
   for (const command of program.commands) {
     const examples = EXAMPLES[command.name()] ?? [];
     if (examples.length === 0) continue;
-    const width = Math.max(...examples.map(([line]) => line.length));
-    const text = examples.map(([line, what]) =>
-      `  ${line.padEnd(width)}  # ${what}`
-    );
+    const text = examples.map(([line, what]) => `  # ${what}\n  ${line}`);
     command.addHelpText("after", `\nExamples:\n${text.join("\n")}`);
   }
 }

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Help } from "commander";
 import { VERSION } from "../mod.ts";
 import { backupCommand } from "./backup.ts";
 import { catCommand } from "./cat.ts";
@@ -28,6 +28,10 @@ export function createProgram(context: Context): Command {
     .showSuggestionAfterError()
     .configureHelp({
       subcommandTerm: (command) => command.name(),
+      optionDescription(option) {
+        const text = Help.prototype.optionDescription.call(this, option);
+        return text.replace(/ \(default: \[\]\)$/, "");
+      },
       minWidthToWrap: 30,
     })
     .addHelpText("after", EPILOGUE);
