@@ -51,6 +51,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   undelete: [
     ["deltar undelete", "which ones can be brought back"],
   ],
+  repair: [
+    ["deltar repair --dry-run", "what would be done"],
+    ["deltar repair", "do it"],
+  ],
   rdiff: [
     ["deltar rdiff signature old.bin old.sig", "of the old file"],
     ["deltar rdiff delta old.sig new.bin changes.delta", "against it"],

@@ -13,6 +13,7 @@ import { labelCommand } from "./label.ts";
 import { listCommand } from "./list.ts";
 import { pruneCommand } from "./prune.ts";
 import { rdiffCommand } from "./rdiff.ts";
+import { repairCommand } from "./repair.ts";
 import { restoreCommand } from "./restore.ts";
 import { scheduleCommand } from "./schedule.ts";
 import { snapshotCommand } from "./snapshot.ts";
@@ -47,6 +48,7 @@ export function createProgram(context: Context): Command {
     pruneCommand(context),
     forgetCommand(context),
     undeleteCommand(context),
+    repairCommand(context),
     backupCommand(context, () => createProgram(context)),
     doctorCommand(context),
     scheduleCommand(() => createProgram(context)),

@@ -1,3 +1,5 @@
+import { DeltarError } from "../bytes/errors.ts";
+
 /** What an object at fault is. */
 export type DamageKind =
   | "settings"
@@ -25,6 +27,10 @@ export interface Damage {
   message: string;
   /** The ids of snapshots of which nothing can be had for it. */
   lost: string[];
+  /** The ids of all snapshots that need it. */
+  needing: string[];
+  /** Whether it could not be read at all, whatever it holds. */
+  unreadable: boolean;
   /** Files that cannot be had for it; those of lost snapshots not counted. */
   files: HarmedFile[];
 }
@@ -35,14 +41,30 @@ export class Findings {
   readonly #harmed = new Map<string, Map<string, HarmedFile>>();
 
   /**
-   * Notes that an object is at fault; the first message stays.
+   * Notes that an object is at fault; what was said first stays.
    *
+   * @param fault What is wrong: in words, or what reading it threw; an error
+   * that tells of no stored object is thrown again.
    * @returns What is known of it, to be added to.
    */
-  object(object: string, kind: DamageKind, message: string): Damage {
+  object(
+    object: string,
+    kind: DamageKind,
+    fault: string | DeltarError,
+  ): Damage {
     let damage = this.#byObject.get(object);
     if (damage === undefined) {
-      damage = { object, kind, message, lost: [], files: [] };
+      const message = typeof fault === "string" ? fault : messageOf(fault);
+      const unreadable = typeof fault !== "string" && fault.code === "io";
+      damage = {
+        object,
+        kind,
+        message,
+        unreadable,
+        lost: [],
+        needing: [],
+        files: [],
+      };
       this.#byObject.set(object, damage);
     }
     return damage;
@@ -51,6 +73,12 @@ export class Findings {
   /** Notes that nothing can be had of snapshots for a fault. */
   lose(damage: Damage, ids: readonly string[]): void {
     damage.lost = [...new Set([...damage.lost, ...ids])].sort();
+    this.need(damage, ids);
+  }
+
+  /** Notes that snapshots need an object that is at fault. */
+  need(damage: Damage, ids: readonly string[]): void {
+    damage.needing = [...new Set([...damage.needing, ...ids])].sort();
   }
 
   /** Notes that a file cannot be had of snapshots for a fault. */
@@ -87,4 +115,13 @@ export class Findings {
     return [...this.#byObject.values()]
       .sort((a, b) => a.object < b.object ? -1 : 1);
   }
+}
+
+/** What an error says, without the object, which is told apart from it. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof DeltarError) || error.code === "aborted") throw error;
+  const { message, object } = error;
+  return object !== undefined && message.startsWith(`${object}: `)
+    ? message.slice(object.length + 2)
+    : message;
 }

@@ -5,6 +5,7 @@ import { collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import { comparePaths, isWithin } from "../tree/path.ts";
 import { codecOf } from "./content.ts";
+import { isDamage } from "./damage.ts";
 import { PathFilter } from "./path_filter.ts";
 import type { LayerRecord } from "./snapshot_record.ts";
 import {
@@ -106,6 +107,26 @@ export class LayerReader {
     }
     if (within === "" && entries !== this.#record.entries) {
       throw this.#corrupt("it has not as many entries as recorded");
+    }
+  }
+
+  /**
+   * The layer's lines as far as they can be had, frame by frame, each with the
+   * paths that it lies between; `part` is absent where one is damaged.
+   */
+  async *salvage(): AsyncGenerator<
+    { part?: LayerPart; from?: string; to?: string }
+  > {
+    const { frames } = this.#record;
+    for (const [at, { first: from }] of frames.entries()) {
+      const to = frames.slice(at + 1)
+        .find(({ first }) => first !== undefined)?.first;
+      try {
+        yield { part: await this.#read(at), from, to };
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        yield { from, to };
+      }
     }
   }
 

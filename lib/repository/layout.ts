@@ -30,6 +30,8 @@ export const LEASES = "lease/";
 export const LATER_SETTINGS = "settings/";
 /** Where a run tells what it has finished, until it has ended. */
 export const CHECKPOINTS = "checkpoints/";
+/** Where repair puts what it replaces, under the name it had. */
+export const DAMAGED = "damaged/";
 /** Where content and trees lie: what prune collects. */
 export const COLLECTED = [
   "trees/",

@@ -10,7 +10,13 @@ export type { Damage, DamageKind, HarmedFile } from "./findings.ts";
 export type { HistoryOptions, PathVersion } from "./history.ts";
 export type { ReadLayerOptions } from "./layer_reader.ts";
 export type { ReadRecord } from "./read_record.ts";
+export type {
+  RepairOptions,
+  RepairResult,
+  ReplacedSnapshot,
+} from "./repair.ts";
 export { Repository } from "./repository.ts";
+export type { LostRange } from "./salvage.ts";
 export type {
   PruneOptions,
   PrunePlan,

@@ -19,6 +19,11 @@ import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import type { ReadLayerOptions } from "./layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
+  type RepairOptions,
+  repairRepository,
+  type RepairResult,
+} from "./repair.ts";
+import {
   planRestore,
   planRevert,
   type RestoreOptions,
@@ -514,6 +519,20 @@ export class Repository {
    */
   setMaxSize(maxSize: number | undefined): Promise<void> {
     return writeBudget(this, maxSize);
+  }
+
+  /**
+   * Rebuilds what can be rebuilt, and sets aside what cannot be had any more,
+   * so that all else works. A snapshot of which files are lost is replaced by
+   * one without them, which names them; the next snapshot stores them again if
+   * the directory has them still. What is replaced is copied to `damaged/`.
+   *
+   * @param options Whether to do it, and whom to tell.
+   * @throws {DeltarError} `io` if an object could not be read for another
+   * reason than being damaged or absent: then nothing is judged.
+   */
+  repair(options: RepairOptions = {}): Promise<RepairResult> {
+    return repairRepository(this.storage, this.codec, options);
   }
 
   /**

@@ -89,6 +89,8 @@ export interface SnapshotRecord {
   parent?: string;
   /** The SHA-256 of the parent's record, in hexadecimal. */
   parentSha256?: string;
+  /** The snapshot that it stands in for, as not all of that could be had. */
+  repairs?: string;
   /** The layers of the tree, the full one first. */
   layers: LayerRecord[];
   /** What it found and did. */
@@ -155,7 +157,7 @@ export function decodeRecord(
     if (typeof value !== "string") throw fail(`no valid ${what}`);
     return value;
   };
-  const optional = (name: "label" | "parent" | "parentSha256") =>
+  const optional = (name: "label" | "parent" | "parentSha256" | "repairs") =>
     header[name] === undefined ? {} : { [name]: text(header[name], name) };
   const time = Date.parse(text(header.time, "time"));
   if (Number.isNaN(time)) throw fail("no valid time");
@@ -173,6 +175,7 @@ export function decodeRecord(
     ...optional("label"),
     ...optional("parent"),
     ...optional("parentSha256"),
+    ...optional("repairs"),
     layers: layers.map((layer) => decodeLayerRecord(layer, object)),
     counts: Object.fromEntries(
       COUNTS.map((name) => [name, counts[name]]),

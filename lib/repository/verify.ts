@@ -13,7 +13,6 @@ import type {
 import { allPieces, FileCheck, referenceFault } from "./verify_files.ts";
 import { kindOf, ObjectCheck } from "./verify_objects.ts";
 import {
-  messageOf,
   verifyNotes,
   verifyRecords,
   verifySettings,
@@ -144,8 +143,8 @@ class Verification {
       this.#storage,
       snapshots,
       (error, { name }, harmed) => {
-        if ((error as DeltarError).code === "aborted") throw error;
-        const damage = this.#findings.object(name, "layer", messageOf(error));
+        const damage = this.#findings
+          .object(name, "layer", error as DeltarError);
         this.#findings.lose(damage, harmed.map(({ id }) => id));
       },
     );
@@ -174,6 +173,7 @@ class Verification {
       (visible) => this.#verifyEntry(visible, family, known, check),
     );
     for (const link of links) this.#harmLink(link, family);
+    this.#noteNeeding(family, snapshots);
     return layers.size;
   }
 
@@ -220,7 +220,7 @@ class Verification {
       const fault = await this.#files
         .checkSignature(entry, this.#options.signal);
       if (fault !== undefined) {
-        this.#findings.object(volume, "signature", messageOf(fault));
+        this.#findings.object(volume, "signature", fault);
       }
     }
   }
@@ -234,10 +234,31 @@ class Verification {
     const damage = this.#findings.of(object) ?? this.#findings.object(
       object,
       object === visible.layer.record.name ? "layer" : kindOf(object),
-      fault === undefined ? "it is missing" : messageOf(fault),
+      fault ?? "it is missing",
     );
     const ids = family.having(visible).map(({ id }) => id);
     this.#findings.harm(damage, visible.entry.path, ids);
+  }
+
+  /** Which snapshots need what is damaged, harmed or not. */
+  #noteNeeding(family: Family, snapshots: SnapshotRecord[]): void {
+    const damaged = new Map(
+      this.#findings.all().map((damage) => [damage.object, damage]),
+    );
+    if (damaged.size === 0) return;
+    for (const { id, layers } of snapshots) {
+      for (const { name } of layers) {
+        const damage = damaged.get(name);
+        if (damage !== undefined) this.#findings.need(damage, [id]);
+      }
+    }
+    for (const visible of family.entries()) {
+      for (const { reference } of allPieces(visible.entry)) {
+        const damage = damaged.get(reference.volume);
+        if (damage === undefined) continue;
+        this.#findings.need(damage, family.having(visible).map(({ id }) => id));
+      }
+    }
   }
 
   /** What harms a file harms its other names. */
@@ -272,6 +293,7 @@ class Verification {
     const isThere = (id: string) => names.has(recordName(id));
     return all.flatMap((damage) => {
       const lost = damage.lost.filter(isThere);
+      const needing = damage.needing.filter(isThere);
       const files = damage.files
         .map(({ path, snapshots }) => ({
           path,
@@ -280,7 +302,9 @@ class Verification {
         .filter(({ snapshots }) => snapshots.length > 0);
       const wasHarmful = damage.lost.length + damage.files.length > 0;
       const isHarmful = lost.length + files.length > 0;
-      return wasHarmful && !isHarmful ? [] : [{ ...damage, lost, files }];
+      return wasHarmful && !isHarmful
+        ? []
+        : [{ ...damage, lost, needing, files }];
     });
   }
 
@@ -303,6 +327,6 @@ class Verification {
 
 /** Objects that serve the repository and belong to no snapshot. */
 function isOwn(name: string): boolean {
-  return /^(?:checkpoints|garbage|labels|lease|moves|proofs|removed|running|settings)\//
+  return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|running|settings)\//
     .test(name);
 }

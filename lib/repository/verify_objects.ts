@@ -3,10 +3,9 @@ import { toHex } from "../bytes/hex.ts";
 import { overlap } from "../bytes/overlap.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { DamageKind, Findings } from "./findings.ts";
+import { type DamageKind, type Findings, messageOf } from "./findings.ts";
 import type { ObjectRecord } from "./snapshot_record.ts";
 import { whereIs } from "./follow_moves.ts";
-import { messageOf } from "./verify_records.ts";
 
 /** How many objects are read at once. */
 const AT_ONCE = 3;
@@ -122,7 +121,7 @@ export class ObjectCheck {
     { name, sha256 }: ObjectRecord,
     signal: AbortSignal | undefined,
     onRead: (name: string, bytes: number) => void,
-  ): Promise<string | undefined> {
+  ): Promise<string | DeltarError | undefined> {
     const sum = createSha256();
     try {
       for await (const part of this.#storage.get(name, { signal })) {
@@ -130,8 +129,7 @@ export class ObjectCheck {
         onRead(name, part.length);
       }
     } catch (error) {
-      if ((error as DeltarError).code === "aborted") throw error;
-      return messageOf(error);
+      return error as DeltarError;
     }
     if (toHex(sum.digest()) === sha256) return undefined;
     return "its SHA-256 is not the recorded one";

@@ -1,4 +1,4 @@
-import { DeltarError } from "../bytes/errors.ts";
+import type { DeltarError } from "../bytes/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Findings } from "./findings.ts";
 import { checkListing } from "../tree/lines.ts";
@@ -8,15 +8,6 @@ import { type ReadRecord, readRecord } from "./read_record.ts";
 import { readSettings } from "./settings.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
-/** What a message says of a fault: the place is told apart from it. */
-export function messageOf(error: unknown): string {
-  if (!(error instanceof DeltarError)) throw error;
-  const { message, object } = error;
-  return object !== undefined && message.startsWith(`${object}: `)
-    ? message.slice(object.length + 2)
-    : message;
-}
-
 /** Looks at the settings. */
 export async function verifySettings(
   storage: Storage,
@@ -25,7 +16,7 @@ export async function verifySettings(
   try {
     await readSettings(storage);
   } catch (error) {
-    findings.object(SETTINGS, "settings", messageOf(error));
+    findings.object(SETTINGS, "settings", error as DeltarError);
   }
 }
 
@@ -41,7 +32,7 @@ export async function verifyNotes(
       const bytes = await readIfThere(storage, name);
       if (bytes !== undefined) checkListing(bytes, name);
     } catch (error) {
-      findings.object(name, "note", messageOf(error));
+      findings.object(name, "note", error as DeltarError);
     }
   }
 }
@@ -66,7 +57,7 @@ export async function verifyRecords(
     try {
       read.set(id, await readRecord(storage, id));
     } catch (error) {
-      const damage = findings.object(name, "record", messageOf(error));
+      const damage = findings.object(name, "record", error as DeltarError);
       findings.lose(damage, [id]);
     }
     onRead(name);

@@ -46,7 +46,8 @@ export type SkipReason =
   | "vanished"
   | "changed"
   | "name"
-  | "absent";
+  | "absent"
+  | "lost";
 
 /** Something that was left out, or not read as one would wish. */
 export interface Skipped {
@@ -60,6 +61,7 @@ export interface Skipped {
    * - `unreadable`: the system refused; `detail` says how.
    * - `vanished`: it was gone when it was to be read.
    * - `changed`: it changed while it was read; what was read is kept.
+   * - `lost`: it was kept, and damage has taken it; a repair says so.
    * - `name`: its name is not valid Unicode, so no index can hold it.
    * - `absent`: nothing was there; only a safety snapshot says so, of what a
    *   restore creates.

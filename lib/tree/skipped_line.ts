@@ -10,6 +10,7 @@ const REASONS: ReadonlySet<unknown> = new Set<SkipReason>([
   "changed",
   "name",
   "absent",
+  "lost",
 ]);
 
 /** What was left out, as a line of JSON. */

@@ -30,7 +30,9 @@ test("verify tells what damage harms, and exits with 1", async () => {
       object: `volumes/${name}`,
       kind: "content",
       message: "its SHA-256 is not the recorded one",
+      unreadable: false,
       lost: [],
+      needing: [second.id],
       files: [{ path: "c.txt", snapshots: [second.id] }],
     }]);
     const told = place.run(["verify", "--data", ...words]);
@@ -38,11 +40,23 @@ test("verify tells what damage harms, and exits with 1", async () => {
     assert.match(told.out, /c\.txt {2}in 2/);
     assert.match(told.out, /next: take a snapshot/);
 
+    const planned = place.json(["repair", "--dry-run", ...words]);
+    assert.equal(planned.code, 3);
+    assert.deepEqual(planned.replaced[0].lost, ["c.txt"]);
+    assert.equal(place.json(["verify", "--data", ...words]).code, 1);
+    const repaired = place.run(["repair", ...words]);
+    assert.equal(repaired.code, 3, repaired.err);
+    assert.match(repaired.out, /lost: c\.txt/);
+    assert.equal(place.json(["verify", "--data", ...words]).code, 0);
+    const healed = place.json(["snapshot", ...words]);
+    assert.equal(healed.counts.created, 1);
+    assert.match(place.run(["repair", ...words]).out, /Nothing is damaged/);
+
     // Without settings everything still restores.
     fs.rmSync(join(repo, "deltar.json"));
     assert.equal(place.json(["verify", ...words]).code, 1);
     const restored = place.run(
-      ["restore", "latest~1", "--to", join(place.folder, "to"), ...words],
+      ["restore", "latest~2", "--to", join(place.folder, "to"), ...words],
     );
     assert.equal(restored.code, 0, restored.err);
     assert.match(restored.err, /deltar repair/);

@@ -1,0 +1,91 @@
+import { Command } from "commander";
+import type { RepairResult } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { formatBytes, plural, showPath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+/** `deltar repair`. */
+export function repairCommand(context: Context): Command {
+  return new Command("repair")
+    .description(
+      "Rebuild what can be rebuilt, set aside what cannot be had any more",
+    )
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--dry-run", "only tell what would be done")
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", NOTES)
+    .action(async (options: Options) => {
+      context.code = await run(options, context.signal);
+    });
+}
+
+const NOTES = `
+Every byte is verified first. A snapshot of which files are lost is replaced by
+one without them, which names them; what is replaced is kept in damaged/. What
+the directory still has is stored again by the next snapshot.
+
+Exit codes: 0 all is whole, 3 something is lost, each file named; 1 it failed.`;
+
+async function run(options: Options, signal: AbortSignal): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const repository = await openRepository(options.repo, ".", {
+    onDamage: () => {},
+    fresh: true,
+  });
+  const { dryRun = false } = options;
+  const result = await repository.repair({
+    dryRun,
+    signal,
+    onProgress: ({ phase, done, bytes, name }) =>
+      out.progress(
+        () => `verifying ${phase}: ${done}, ${formatBytes(bytes)} read`,
+        name,
+      ),
+  });
+  const isLossy = result.lost.length > 0 ||
+    result.replaced.some(({ lost, unknown }) => lost.length + unknown.length);
+  if (out.json) {
+    const { location } = repository.storage;
+    out.object("repair", { repository: location, dryRun, ...result });
+  } else tell(out, result, dryRun);
+  return isLossy ? EXIT.partial : EXIT.done;
+}
+
+function tell(out: Console, result: RepairResult, dryRun: boolean): void {
+  const { damage, mended, setAside, replaced, lost } = result;
+  if (damage.length === 0) {
+    out.line("Nothing is damaged; nothing was done.");
+    return;
+  }
+  const would = dryRun ? "would be " : "";
+  for (const name of mended) out.line(`${showPath(name)}: ${would}put right`);
+  for (const id of lost) out.line(`${id}: nothing can be had of it any more`);
+  for (const { id, by, lost, unknown, storedAgain } of replaced) {
+    out.line(`${id}: ${would}replaced${by === undefined ? "" : ` by ${by}`}`);
+    if (storedAgain > 0) {
+      out.line(`  ${plural(storedAgain, "file")} beside damage stored again`);
+    }
+    if (lost.length + unknown.length === 0) out.line("  nothing is lost");
+    for (const path of lost) out.line(`  lost: ${showPath(path)}`);
+    for (const { from, to } of unknown) {
+      const end = to === undefined ? "to the end" : `up to ${showPath(to)}`;
+      out.line(`  lost: all from ${showPath(from)} ${end}`);
+    }
+  }
+  const copies = setAside.length;
+  out.line(
+    `${plural(damage.length, "object")} damaged; ${plural(copies, "object")} ` +
+      `${would}kept in damaged/. ` +
+      (dryRun
+        ? "Nothing was done yet."
+        : "Take a snapshot now: what is still there is stored again."),
+  );
+}

@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
+import { collect } from "../../lib/bytes/source.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { RepairResult } from "../../lib/repository/repair.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { comparePaths } from "../../lib/tree/path.ts";
+import { dieAt, FaultyStorage, isInjected } from "../support/faulty_storage.ts";
+import { withTemp } from "../support/temp.ts";
+import { makeSample, readAll, type Sample } from "./harmed.ts";
+import { copyOf, everything, noise } from "./helpers.ts";
+
+let sample: Promise<Sample> | undefined;
+
+function flip(bytes: Uint8Array, part = 0.5): void {
+  bytes[Math.floor(bytes.length * part)] ^= 4;
+}
+
+function keysOf(storage: MemoryStorage): string[] {
+  return [...storage.objects.keys()].sort();
+}
+
+/** Without the ids that only a real run has. */
+function plain({ replaced, ...rest }: RepairResult) {
+  return { ...rest, replaced: replaced.map(({ by: _, ...one }) => one) };
+}
+
+/** Repairs, and looks that all that could be had before still can be. */
+async function repair(
+  what: string,
+  storage: MemoryStorage,
+  contents: Sample["contents"],
+): Promise<RepairResult> {
+  const before = await readAll(storage, contents);
+  const names = keysOf(storage);
+  const repository = await Repository.open(storage, () => {});
+  const planned = await repository.repair({ dryRun: true });
+  assert.deepEqual(
+    keysOf(storage),
+    names,
+    `${what}: a dry run changes nothing`,
+  );
+  const result = await repository.repair();
+  assert.deepEqual(plain(result), plain(planned), what);
+
+  const again = await Repository.open(storage);
+  const { damage } = await again.verify({ data: true });
+  assert.deepEqual(damage, [], what);
+  const replaced = new Map(result.replaced.map((one) => [one.id, one]));
+  const records = new Map(
+    (await again.snapshots()).map((one) => [one.id, one]),
+  );
+  for (const [id, sums] of contents) {
+    if (result.lost.includes(id)) {
+      assert.ok(before.lost.includes(id), `${what}: ${id} is given up`);
+      continue;
+    }
+    const { by = id, lost = [], unknown = [] } = replaced.get(id) ?? {};
+    const record = records.get(by)!;
+    assert.equal(record.repairs, by === id ? undefined : id);
+    const tree = await again.tree(record);
+    for (const [path, sum] of sums) {
+      const isLost = lost.includes(path);
+      const isUnknown = unknown.some(({ from, to }) =>
+        comparePaths(from, path) <= 0 &&
+        (to === undefined || comparePaths(path, to) < 0)
+      );
+      if (before.files.includes(`${id} ${path}`)) assert.ok(isLost, path);
+      if (tree.byPath.has(path)) {
+        const stream = await again.readFile(record, path);
+        const got = toHex(sha256(await collect(stream)));
+        assert.equal(got, sum, `${what}: ${path} of ${id}`);
+      } else assert.ok(isLost || isUnknown, `${what}: ${path} of ${id}`);
+      if (isLost) {
+        assert.ok(
+          tree.skipped.some((one) =>
+            one.path === path && one.reason === "lost"
+          ),
+        );
+      }
+    }
+    if (!before.lost.includes(id)) assert.deepEqual(unknown, [], what);
+  }
+  const nothing = await again.repair();
+  assert.deepEqual([nothing.replaced, nothing.setAside], [[], []], what);
+  return result;
+}
+
+test("after any one damage all works again, and nothing is lost that could be had", async () => {
+  const { storage, contents } = await (sample ??= makeSample());
+  for (const [at, name] of [...storage.objects.keys()].entries()) {
+    const [folder] = name.split("/");
+    const flips = process.env.SLOW || at % 3 === 0 || folder === "deltar.json";
+    const drops = process.env.SLOW || at % 3 === 1;
+    if (folder !== "snapshots" && drops) {
+      const { storage: copy } = await copyOf(storage);
+      copy.objects.delete(name);
+      await repair(`${name} missing`, copy, contents);
+    }
+    if (!flips) continue;
+    const { storage: copy } = await copyOf(storage);
+    flip(copy.objects.get(name)!);
+    const result = await repair(`${name} flipped`, copy, contents);
+    assert.ok(result.damage.some(({ object }) => object === name));
+    if (folder === "snapshots" || folder === "deltar.json") {
+      assert.deepEqual(result.mended, [name]);
+      assert.deepEqual([result.lost, result.replaced], [[], []]);
+      assert.deepEqual(copy.objects.get(name), storage.objects.get(name));
+      assert.ok(copy.objects.has(`damaged/${name}`));
+    }
+    if (folder === "signatures") {
+      assert.ok(result.replaced.length > 0);
+      assert.ok(result.replaced.every(({ lost }) => lost.length === 0));
+    }
+  }
+});
+
+test("what more than one bit has taken is set aside, the rest works", async () => {
+  const { storage, contents } = await (sample ??= makeSample());
+  const { storage: copy } = await copyOf(storage);
+  const names = keysOf(copy);
+  const record = names.filter((name) => name.startsWith("snapshots/"))[2];
+  const damaged = [
+    "deltar.json",
+    record,
+    names.filter((name) => name.startsWith("volumes/"))[2],
+    names.filter((name) => name.startsWith("trees/"))[3],
+  ];
+  for (const name of damaged) {
+    flip(copy.objects.get(name)!, 0.3);
+    flip(copy.objects.get(name)!, 0.6);
+  }
+  const kept = new Map(
+    damaged.map((name) => [name, copy.objects.get(name)!]),
+  );
+  const result = await repair("several", copy, contents);
+  assert.ok(result.lost.some((id) => record.includes(id)));
+  for (const name of ["deltar.json", record]) {
+    assert.deepEqual(copy.objects.get(`damaged/${name}`), kept.get(name));
+  }
+});
+
+test("what the directory still has is stored again by the next snapshot", async () => {
+  await withTemp(async (root) => {
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    for (let at = 0; at < 9; at++) {
+      fs.writeFileSync(join(root, `${at}`), noise(9000, at + 1));
+    }
+    const large = noise(1_200_000, 50);
+    fs.writeFileSync(join(root, "large"), large);
+    const cache = join(root, "../", `${root.split("/").at(-1)}-cache`);
+    const options = { cache, volumeSize: 20_000 };
+    try {
+      await repository.snapshot(everything(root), options);
+      for (const name of keysOf(storage)) {
+        if (name.startsWith("volumes/")) flip(storage.objects.get(name)!);
+      }
+      const { replaced } = await repository.repair();
+      assert.equal(replaced.length, 1);
+      assert.ok(replaced[0].lost.includes("large"));
+      large.set([1, 2, 3], 600_000);
+      fs.writeFileSync(join(root, "large"), large);
+      const { record, isNew } = await repository
+        .snapshot(everything(root), options);
+      assert.ok(isNew);
+      assert.equal(record.parent, replaced[0].by);
+      const { damage } = await repository.verify({ data: true });
+      assert.deepEqual(damage, []);
+      const tree = await repository.tree(record);
+      assert.equal(tree.entries.length, 10);
+      assert.equal(tree.byPath.get("large")!.content!.length, 1);
+    } finally {
+      fs.rmSync(cache, { recursive: true, force: true });
+    }
+  });
+});
+
+test("a repair that is killed anywhere is finished by the next", async () => {
+  const { storage, contents } = await (sample ??= makeSample());
+  const volume = keysOf(storage).find((name) => name.startsWith("volumes/"))!;
+  const settled = async (copy: MemoryStorage) => {
+    const repository = await Repository.open(copy, () => {});
+    await repository.repair();
+    const { damage } = await (await Repository.open(copy))
+      .verify({ data: true });
+    assert.deepEqual(damage, []);
+    const records = await repository.snapshots();
+    assert.equal(records.length, contents.size);
+    return new Set(records.map(({ repairs, id }) => repairs ?? id));
+  };
+  const harmed = async () => {
+    const { storage: copy } = await copyOf(storage);
+    flip(copy.objects.get(volume)!);
+    flip(copy.objects.get("deltar.json")!);
+    return copy;
+  };
+  const counter = new FaultyStorage(await harmed());
+  await (await Repository.open(counter, () => {})).repair();
+  const total = counter.calls.filter(({ kind }) => kind !== "get").length;
+  const writes = counter.calls
+    .filter(({ kind }) => kind === "put" || kind === "delete")
+    .map(({ number }) => number);
+  assert.ok(total > 10);
+  const step = process.env.SLOW ? 1 : Math.ceil(writes.length / 8);
+  for (let at = 0; at < writes.length; at += step) {
+    const copy = await harmed();
+    const dying = new FaultyStorage(copy, dieAt(writes[at], "before"));
+    await Repository.open(dying, () => {})
+      .then((repository) => repository.repair())
+      .catch((error) => assert.ok(isInjected(error), String(error)));
+    assert.deepEqual(await settled(copy), new Set(contents.keys()));
+  }
+});
+
+test("a storage that fails is no damage, and nothing is judged", async () => {
+  const { storage } = await (sample ??= makeSample());
+  const { storage: copy } = await copyOf(storage);
+  const volume = keysOf(copy).find((name) => name.startsWith("volumes/"))!;
+  const names = keysOf(copy);
+  const failing = new FaultyStorage(
+    copy,
+    ({ kind, name }) =>
+      kind === "get" && name === volume ? "before" : undefined,
+  );
+  const repository = await Repository.open(failing);
+  await assert.rejects(repository.repair(), { code: "io", object: volume });
+  assert.deepEqual(keysOf(copy), names);
+});
