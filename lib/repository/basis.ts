@@ -11,7 +11,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { IndexEntry } from "../tree/dir_index.ts";
 import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import { ContentReader } from "./content.ts";
-import type { Tree } from "./tree.ts";
+import type { Parent } from "./parent.ts";
 import type { TreeEntry } from "./tree_layer.ts";
 
 /**
@@ -38,7 +38,7 @@ function largeBlockSize(size: number): number {
  * @param storage Where its content lies.
  */
 export function packingAgainst(
-  parent: Tree,
+  parent: Parent,
   storage: Storage,
 ): Omit<DataPackerOptions, "writer"> {
   const bases = new Bases(parent, storage);
@@ -59,27 +59,27 @@ export function packingAgainst(
  * content itself, which costs no more and allows for small blocks.
  */
 class Bases {
-  readonly #parent: Tree;
+  readonly #parent: Parent;
   readonly #reader: ContentReader;
 
   /** The bases of the files of a tree. */
-  constructor(parent: Tree, storage: Storage) {
+  constructor(parent: Parent, storage: Storage) {
     this.#parent = parent;
     this.#reader = new ContentReader(storage);
   }
 
   /** What a file of at most 1 MiB is compared with, if that may pay. */
-  small(before: IndexEntry): Promise<Signature | undefined> | undefined {
-    const entry = this.#entry(before);
+  async small(before: IndexEntry): Promise<Signature | undefined> {
+    const entry = await this.#entry(before);
     if (entry === undefined || entry.content!.length > MOST_DELTAS) {
       return undefined;
     }
-    return unlessDamaged(this.#signContent(entry));
+    return await unlessDamaged(this.#signContent(entry));
   }
 
   /** What a larger file is compared with, if that may pay. */
   async large(before: IndexEntry): Promise<LargeBasis | undefined> {
-    const entry = this.#entry(before);
+    const entry = await this.#entry(before);
     if (entry?.signature !== undefined) {
       return await unlessDamaged(this.#derive(entry));
     }
@@ -87,8 +87,8 @@ class Bases {
     return signature && { signature };
   }
 
-  #entry({ path }: IndexEntry): TreeEntry | undefined {
-    const entry = this.#parent.byPath.get(path);
+  async #entry({ path }: IndexEntry): Promise<TreeEntry | undefined> {
+    const entry = await this.#parent.find(path);
     return entry?.content === undefined || entry.size === 0 ? undefined : entry;
   }
 

@@ -3,12 +3,14 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import { collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { Line } from "../tree/lines.ts";
 import { comparePaths, isWithin } from "../tree/path.ts";
 import { codecOf } from "./content.ts";
 import { isDamage } from "./damage.ts";
 import { PathFilter } from "./path_filter.ts";
 import type { LayerRecord } from "./snapshot_record.ts";
 import {
+  decodeLayerLine,
   decodeLayerPart,
   type LayerLine,
   type LayerPart,
@@ -19,6 +21,7 @@ const MOST_FRAME = 32 << 20;
 
 /** How many frames are kept for paths that are asked for next. */
 const RECENT = 4;
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What of a layer to read. */
 export interface ReadLayerOptions {
@@ -41,7 +44,7 @@ export class LayerReader {
   /** The frames that have paths. */
   readonly #withPaths: number[] = [];
   /** The frames that `find` looked into last. */
-  readonly #recent = new Map<number, Promise<LayerPart>>();
+  readonly #recent = new Map<number, Promise<string>>();
 
   /**
    * Makes a reader; nothing is read yet.
@@ -75,15 +78,15 @@ export class LayerReader {
     if (this.#filter?.has(path) === false) return undefined;
     const at = this.#withPaths[this.#lastUpTo(path)];
     if (at === undefined) return undefined;
-    let part = this.#recent.get(at);
-    if (part === undefined) {
-      part = this.#read(at, signal);
-      this.#recent.set(at, part);
-      if (this.#recent.size > RECENT) {
-        this.#recent.delete(this.#recent.keys().next().value!);
-      }
+    const text = await this.#text(at, signal);
+    const line = findLine(text, path);
+    if (line !== undefined) {
+      return decodeLayerLine(line, this.#record.name, this.#offsets[at]);
     }
-    return (await part).lines.find((line) => line.path === path);
+    if (OURS.test(text)) return undefined;
+    // Another writer may have put the same in other words.
+    const { lines } = await this.#read(at, signal);
+    return lines.find((line) => line.path === path);
   }
 
   /**
@@ -161,9 +164,24 @@ export class LayerReader {
     return part;
   }
 
-  async #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
+  /** A frame as text, after a line's end; the last few are kept. */
+  #text(at: number, signal?: AbortSignal): Promise<string> {
+    let text = this.#recent.get(at);
+    if (text === undefined) {
+      text = this.#plain(at, signal)
+        .then((plain) => `\n${decoder.decode(plain)}`);
+      this.#recent.set(at, text);
+      if (this.#recent.size > RECENT) {
+        this.#recent.delete(this.#recent.keys().next().value!);
+      }
+    }
+    return text;
+  }
+
+  /** A frame as it was before compression. */
+  async #plain(at: number, signal?: AbortSignal): Promise<Uint8Array> {
     const { name } = this.#record;
-    const { length, sha256: sum, first } = this.#record.frames[at];
+    const { length, sha256: sum } = this.#record.frames[at];
     const offset = this.#offsets[at];
     const packed = await collect(
       this.#storage.get(name, { offset, length, signal }),
@@ -171,8 +189,15 @@ export class LayerReader {
     if (toHex(sha256(packed)) !== sum) {
       throw this.#corrupt("its SHA-256 is not the recorded one", offset);
     }
-    const plain = await codecOf(name)
+    return await codecOf(name)
       .decompressBlock(packed, MOST_FRAME, { object: name, offset });
+  }
+
+  async #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
+    const { name } = this.#record;
+    const { first } = this.#record.frames[at];
+    const offset = this.#offsets[at];
+    const plain = await this.#plain(at, signal);
     const part = decodeLayerPart(plain, name, at === 0);
     const { lines } = part;
     const following = this.#record.frames
@@ -195,6 +220,19 @@ export class LayerReader {
     const object = this.#record.name;
     return new DeltarError("corrupt", what, { object, offset });
   }
+}
+
+/** How the lines begin that our writer writes. */
+const OURS = /\n{"(?:path|gone)":"/;
+
+/** The line of a path, if it begins as our writer begins it. */
+function findLine(text: string, path: string): Line | undefined {
+  const name = JSON.stringify(path);
+  for (const start of [`\n{"path":${name},`, `\n{"gone":${name}}`]) {
+    const at = text.indexOf(start) + 1;
+    if (at > 0) return JSON.parse(text.slice(at, text.indexOf("\n", at)));
+  }
+  return undefined;
 }
 
 /** Whether a frame that begins at `first` can have something of `within`. */

@@ -1,20 +1,20 @@
 import type { DataPacker } from "../archive/data_packer.ts";
 import { type DiffIndex, pathOf } from "../tree/diff_index.ts";
 import type { HashedEntry } from "../tree/entry_line.ts";
+import type { Parent } from "./parent.ts";
 import type { RepositoryReader } from "./repository_reader.ts";
-import type { Tree } from "./tree.ts";
 import type { StoredPiece, TreeEntry } from "./tree_layer.ts";
 
 /**
  * What changed of a tree: entries with their content, `undefined` for what is
  * gone.
  */
-export function changedEntries(
+export async function changedEntries(
   diff: DiffIndex,
-  parent: Tree,
+  parent: Parent,
   packer: DataPacker,
   reader: RepositoryReader,
-): Map<string, TreeEntry | undefined> {
+): Promise<Map<string, TreeEntry | undefined>> {
   const changed = new Map<string, TreeEntry | undefined>();
   for (const change of diff.changes) {
     const path = pathOf(change);
@@ -23,9 +23,9 @@ export function changedEntries(
       changed.set(path, entry);
       continue;
     }
-    const before = parent.byPath.get(path);
+    const before = await parent.find(path);
     const from = "from" in change && change.from !== undefined
-      ? parent.byPath.get(change.from)
+      ? await parent.find(change.from)
       : before;
     const content = contentFor(entry, from, before, packer, reader);
     changed.set(path, { ...entry, ...content });

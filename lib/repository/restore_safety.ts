@@ -16,6 +16,7 @@ import { ContentReader } from "./content.ts";
 import { isDamage } from "./damage.ts";
 import { layerName, newId, volumeName } from "./layout.ts";
 import { changedEntries } from "./merge_tree.ts";
+import { parentOf } from "./parent.ts";
 import type { ReadRecord } from "./read_record.ts";
 import type { Repository } from "./repository.ts";
 import { RepositoryReader } from "./repository_reader.ts";
@@ -116,7 +117,7 @@ async function save(
   try {
     const packer = new DataPacker({
       writer: volumes,
-      ...packingAgainst(basis, storage),
+      ...packingAgainst(parentOf(basis), storage),
     });
     const reader = new RepositoryReader(packer, signatures);
     const walker = new PickedWalker(survey.root, paths);
@@ -132,7 +133,12 @@ async function save(
       root,
     );
     const objects = [...await volumes.close(), ...await signatures.close()];
-    const tree = changedEntries(diff, basis, packer, reader);
+    const tree = await changedEntries(
+      diff,
+      parentOf(basis),
+      packer,
+      reader,
+    );
     for (const { path } of index.entries) {
       if (!tree.has(path)) tree.set(path, basis.byPath.get(path)!);
     }

@@ -3,7 +3,15 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import { concat } from "../bytes/source.ts";
 import type { Skipped } from "../tree/entry.ts";
-import { readFileBytes, writeFileAtomic } from "../tree/file.ts";
+import { readFileBytes, removeFile, writeFileAtomic } from "../tree/file.ts";
+import type { IndexEntry } from "../tree/dir_index.ts";
+import type { IndexedTree } from "../tree/index_tree.ts";
+import {
+  decodeEntries,
+  encodeEntries,
+  type KnownEntries,
+  type StoredEntries,
+} from "../tree/state_entries.ts";
 import { isUnchanged } from "../tree/is_unchanged.ts";
 import type { Line } from "../tree/lines.ts";
 import { decodeSkipped, encodeSkipped } from "../tree/skipped_line.ts";
@@ -29,6 +37,7 @@ interface Memory {
   snapshot: string;
   skipped: Skipped[];
   state: TreeState;
+  stored: StoredEntries;
 }
 
 /**
@@ -43,6 +52,7 @@ export class StateCache {
   readonly #newest: bigint;
   readonly #writer = new StateWriter();
   #memory: Memory | undefined;
+  #known: KnownEntries | undefined;
 
   private constructor(file: string | undefined, walker: Walker, now: number) {
     this.#file = file;
@@ -83,9 +93,27 @@ export class StateCache {
   get states(): WalkStates {
     return {
       known: this.#memory?.state,
+      entries: this.#known?.byState,
       writer: this.#writer,
       newest: this.#newest,
     };
+  }
+
+  /** What the snapshot left out. */
+  get skipped(): readonly Skipped[] {
+    return this.#memory?.skipped ?? [];
+  }
+
+  /** The snapshot's entries, if they are remembered. */
+  entries(): readonly IndexEntry[] | undefined {
+    const memory = this.#memory;
+    if (memory === undefined) return undefined;
+    try {
+      this.#known ??= decodeEntries(memory.stored, memory.state);
+    } catch {
+      this.#memory = undefined;
+    }
+    return this.#known?.entries;
   }
 
   /**
@@ -101,14 +129,19 @@ export class StateCache {
     return isSame ? memory.skipped : undefined;
   }
 
+  /** Forgets all that is remembered of the directory. */
+  async drop(): Promise<void> {
+    if (this.#file !== undefined) await removeFile(this.#file);
+  }
+
   /**
    * Remembers what the walk saw, as the state of a snapshot. A fault is none
    * of the snapshot's.
    */
-  async write(snapshot: string, skipped: readonly Skipped[]): Promise<void> {
+  async write(snapshot: string, tree: IndexedTree): Promise<void> {
     if (this.#file === undefined) return;
     try {
-      const bytes = encodeState(snapshot, skipped, this.#writer.finish());
+      const bytes = encodeState(snapshot, tree, this.#writer.finish());
       await writeFileAtomic(this.#file, bytes, { inNewFolder: true });
     } catch {
       // The next snapshot reads the files again.
@@ -118,27 +151,31 @@ export class StateCache {
 
 /**
  * A remembered state as the bytes of its file: a line of JSON, filled up with
- * spaces to whole words; the blocks; a SHA-256.
+ * spaces to whole words; the blocks; the entries; a SHA-256.
  *
  * @param snapshot The snapshot that it is of.
- * @param skipped What was left out.
+ * @param tree What the snapshot found.
  * @param blocks The blocks of `StateWriter`.
  */
 export function encodeState(
   snapshot: string,
-  skipped: readonly Skipped[],
+  tree: IndexedTree,
   blocks: Uint8Array,
 ): Uint8Array {
-  const fields = { format: FORMAT, version: VERSION, snapshot };
+  const { bytes, odd } = encodeEntries(tree.states);
   const json = JSON.stringify({
-    ...fields,
-    skipped: skipped.map(encodeSkipped),
+    format: FORMAT,
+    version: VERSION,
+    snapshot,
+    blocks: blocks.length,
+    skipped: tree.skipped.map(encodeSkipped),
+    odd,
   });
   const line = new TextEncoder().encode(json);
   const head = new Uint8Array(line.length + 4 & ~3).fill(0x20);
   head.set(line);
   head[head.length - 1] = NEWLINE;
-  const body = concat([head, blocks]);
+  const body = concat([head, blocks, bytes]);
   return concat([body, sha256(body)]);
 }
 
@@ -150,12 +187,14 @@ function decode(bytes: Uint8Array, object: string): Memory {
   const sum = sha256(bytes.subarray(0, end));
   if (toHex(sum) !== toHex(bytes.subarray(end))) throw fail();
   const text = new TextDecoder().decode(bytes.subarray(0, start));
-  const { format, version, snapshot, skipped } = JSON.parse(text);
+  const { format, version, snapshot, blocks, skipped, odd } = JSON.parse(text);
   if (format !== FORMAT || version !== VERSION) throw fail();
+  const middle = start + blocks;
   return {
     snapshot,
     skipped: skipped.map((line: Line) => decodeSkipped(line, object, 0)),
-    state: new TreeState(aligned(bytes.subarray(start, end))),
+    state: new TreeState(aligned(bytes.subarray(start, middle))),
+    stored: { bytes: aligned(bytes.subarray(middle, end)), odd },
   };
 }
 

@@ -16,6 +16,7 @@ import { layerName, newId, volumeName } from "./layout.ts";
 import { changedEntries } from "./merge_tree.ts";
 import type { ReadRecord } from "./read_record.ts";
 import type { Repository } from "./repository.ts";
+import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
 import { checkParent, Run } from "./running.ts";
 import { countSnapshot } from "./snapshot_counts.ts";
@@ -88,7 +89,8 @@ export async function takeSnapshot(
     const unchanged = await findUnchanged(before, dir, cache, options);
     if (unchanged !== undefined) return unchanged;
   }
-  const { last, parent } = await readParent(repository, found, options);
+  const parent = await findParent(repository, found, cache, options);
+  const { last } = parent;
   // Ids sort by time, whatever the clock does.
   const now = Math.max(started, (last?.record.time ?? 0) + 1);
   const id = newId(now, Math.random());
@@ -126,7 +128,7 @@ export async function takeSnapshot(
       known: work,
     });
     const reader = new RepositoryReader(packer, signatures, checkpoints);
-    const { entries, root, skipped } = await indexTree(dir, {
+    const indexed = await indexTree(dir, {
       previous: parent.index,
       unchanged: (entry) => entry.isKnown === true,
       reader,
@@ -134,20 +136,21 @@ export async function takeSnapshot(
       onProgress: options.onProgress,
       signal: options.signal,
     }, cache.states);
+    const { entries, root, skipped } = indexed;
     const index = new DirIndex(entries, root, skipped);
     const diff = DiffIndex.compute(index, parent.index);
-    const isSame = diff.isEmpty && isSameRoot(index.root, parent.root);
+    const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
     if (last !== undefined && isSame && options.label === undefined) {
       await Promise.all([volumes.abort(), signatures.abort()]);
       await clear(storage, left.names);
-      await cache.write(last.record.id, skipped);
+      await cache.write(last.record.id, indexed);
       return { record: last.record, isNew: false, diff, skipped };
     }
     const objects = [...await volumes.close(), ...await signatures.close()];
     const written = await writeTree(storage, layerName(id, codec.name), codec, {
       layers: parent.layers,
       skippedBefore: parent.skipped,
-      changed: changedEntries(diff, parent, packer, reader),
+      changed: await changedEntries(diff, parent, packer, reader),
       size: index.entries.length,
       objects: [...work.objects, ...objects],
       skipped,
@@ -171,15 +174,20 @@ export async function takeSnapshot(
     const bytes = encodeRecord(record);
     await run.commit(bytes);
     await clear(storage, [...left.names, ...checkpoints.names]);
-    await cache.write(id, skipped);
+    await cache.write(id, indexed);
     return { record, isNew: true, diff, skipped };
   } catch (error) {
     await Promise.all([volumes.abort(error), signatures.abort(error)]);
-    if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
-    throw error;
+    if (!parent.isBroken) {
+      if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
+      throw error;
+    }
+    await cache.drop();
   } finally {
     await run.end();
   }
+  // What was remembered hid that the tree itself is damaged; now it is read.
+  return await takeSnapshot(repository, dir, options);
 }
 
 /** Clears away what only an interrupted run would have needed. */
@@ -188,18 +196,21 @@ async function clear(storage: Storage, names: string[]): Promise<void> {
 }
 
 /** The last snapshot of the directory, if its tree can be read, and that. */
-async function readParent(
+async function findParent(
   repository: Repository,
   last: ReadRecord | undefined,
+  cache: StateCache,
   { onDamage }: SnapshotOptions,
-): Promise<{ last: ReadRecord | undefined; parent: Tree }> {
-  if (last === undefined) return { last, parent: Tree.empty() };
+): Promise<Parent> {
+  if (last === undefined) return parentOf(Tree.empty());
+  const remembered = rememberedParent(repository.storage, last, cache);
+  if (remembered !== undefined) return remembered;
   try {
-    return { last, parent: await repository.tree(last.record) };
+    return parentOf(await repository.tree(last.record), last);
   } catch (error) {
     if (isDamage(error)) await checkParent(repository.storage, last);
     if (onDamage === undefined || !isDamage(error)) throw error;
     onDamage(error);
-    return { last: undefined, parent: Tree.empty() };
+    return parentOf(Tree.empty());
   }
 }

@@ -107,7 +107,12 @@ export function decodeLayerPart(
   return part;
 }
 
-function decodeLayerLine(
+/**
+ * Reads what `encodeLayerLine` made; nothing in it is believed.
+ *
+ * @throws {DeltarError} `corrupt` or `unsafe`, with the place of the line.
+ */
+export function decodeLayerLine(
   line: Line,
   object: string,
   offset: number,

@@ -23,6 +23,11 @@ export function changesBetween(
   const old = previous?.entries ?? [];
   let at = 0;
   for (const entry of index.entries) {
+    // The very same, and not only alike, where it was known to be unchanged.
+    if (old[at] === entry) {
+      at++;
+      continue;
+    }
     while (at < old.length && comparePaths(old[at].path, entry.path) < 0) {
       changes.push({ change: "deleted", before: bare(old[at++]) });
     }

@@ -48,6 +48,15 @@ export async function readFileBytes(file: string): Promise<Uint8Array> {
   }
 }
 
+/** Removes a file; that there is none is no fault. */
+export async function removeFile(file: string): Promise<void> {
+  try {
+    await fs.promises.rm(file, { force: true });
+  } catch (cause) {
+    throw fileError(cause, file);
+  }
+}
+
 /** Whether a path names nothing, or a directory with nothing in it. */
 export function isVacant(place: string): boolean {
   try {

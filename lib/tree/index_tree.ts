@@ -4,8 +4,9 @@ import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import { type FileReader, HashReader } from "./file_reader.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import { readStable } from "./read_stable.ts";
+import type { EntryStates } from "./state_entries.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
-import { type WalkStates, walkTree } from "./walk_tree.ts";
+import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /** How to make an index. */
@@ -46,6 +47,8 @@ export interface IndexedTree {
   root: Metadata;
   /** What was left out. */
   skipped: Skipped[];
+  /** Which states the entries have. */
+  states: EntryStates;
 }
 
 /** How long others may have to wait for their turn, in milliseconds. */
@@ -78,15 +81,27 @@ export async function indexTree(
   const shared = { reader, buffer: new Uint8Array(WHOLE_LIMIT), onSkip };
   let bytes = 0;
   let paused = performance.now();
-  const found = states === undefined
-    ? walker.entries({ onSkip, signal })
+  const places = new Map<IndexEntry, number>();
+  const changed = new Set<IndexEntry>();
+  const add = (entry: IndexEntry) => {
+    bytes += entry.size;
+    entries.push(entry);
+    if (states) places.set(entry, states.writer.last);
+    options.onProgress?.({ entries: entries.length, bytes, path: entry.path });
+  };
+  const walk = states === undefined
+    ? unknown(walker.entries({ onSkip, signal }))
     : walkTree(walker, { onSkip, signal }, states);
-  for (const walked of found) {
+  for (const { entry: walked, known } of walk) {
     if (performance.now() - paused > PAUSE) {
       // Nothing here waits, so signals and timers need a moment of their own.
       await new Promise((resolve) => setTimeout(resolve, 0));
       checkAborted(signal);
       paused = performance.now();
+    }
+    if (known !== undefined) {
+      add(known);
+      continue;
     }
     const entry = toIndexEntry(walked);
     if (walked.kind === "file") {
@@ -103,36 +118,48 @@ export async function indexTree(
         reading = undefined;
         if (facts === undefined) continue;
         entry.size = facts.size;
+        if (isOther(entry, walked)) changed.add(entry);
         entry.sha256 = facts.sha256;
         if (facts.signature !== undefined) entry.signature = facts.signature;
         const room = reader.ready?.();
         if (room !== undefined) await room;
       }
-      bytes += entry.size;
     }
-    entries.push(entry);
-    options.onProgress?.({ entries: entries.length, bytes, path: entry.path });
+    add(entry);
   }
-  dropOrphanLinks(entries, onSkip);
-  return { entries, root: toMetadata(walker.stat()), skipped };
+  for (const orphan of dropOrphanLinks(entries, onSkip)) places.delete(orphan);
+  const root = toMetadata(walker.stat());
+  return { entries, root, skipped, states: { places, changed } };
+}
+
+function* unknown(entries: Iterable<WalkedEntry>): Generator<Walked> {
+  for (const entry of entries) yield { entry };
 }
 
 /** A hard link whose first name could not be kept is reported like it. */
 function dropOrphanLinks(
   entries: IndexEntry[],
   onSkip: (skipped: Skipped) => void,
-): void {
+): Iterable<IndexEntry> {
   const links = entries.filter((entry) => entry.kind === "hardlink");
-  if (links.length === 0) return;
+  if (links.length === 0) return [];
   const files = new Set(entries.map((entry) => entry.path));
   const orphans = new Set(links.filter((link) => !files.has(link.target!)));
   for (const { path, target } of orphans) {
     onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
   }
-  if (orphans.size === 0) return;
+  if (orphans.size === 0) return orphans;
   const kept = entries.filter((entry) => !orphans.has(entry));
   entries.length = 0;
   for (const entry of kept) entries.push(entry);
+  return orphans;
+}
+
+/** Whether a file was not read as the walk had found it. */
+function isOther(entry: IndexEntry, walked: WalkedEntry): boolean {
+  return entry.size !== walked.size || entry.mtime !== walked.mtime ||
+    entry.mode !== walked.mode || entry.uid !== walked.uid ||
+    entry.gid !== walked.gid;
 }
 
 function toIndexEntry(walked: WalkedEntry): IndexEntry {

@@ -59,3 +59,58 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
   for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at]);
   return text;
 }
+
+/** An entry's state, with the type in the mode as the system has it. */
+export interface EntryState {
+  /** `st_mode`: type and permissions. */
+  mode: number;
+  /** The owner's number. */
+  uid: number;
+  /** The group's number. */
+  gid: number;
+  /** Length in bytes; of a directory it is no length. */
+  size: number;
+  /** Modification time, in nanoseconds since 1970. */
+  mtime: bigint;
+  /** Change time, in nanoseconds since 1970. */
+  ctime: bigint;
+  /** The number on its device. */
+  inode: bigint;
+  /** The device. */
+  device: bigint;
+  /** How many names it has. */
+  links: number;
+}
+
+/** The state of the entry at word `at`. */
+export function readState(words: Uint32Array, at: number): EntryState {
+  return {
+    mode: words[at + ENTRY.mode] & 0xffff,
+    uid: words[at + ENTRY.uid],
+    gid: words[at + ENTRY.gid],
+    size: readSize(words, at),
+    mtime: readTime(words, at + ENTRY.mtime),
+    ctime: readTime(words, at + ENTRY.ctime),
+    inode: readLong(words, at + ENTRY.inode),
+    device: readLong(words, at + ENTRY.device),
+    links: words[at + ENTRY.links],
+  };
+}
+
+const TWO_32 = 2 ** 32;
+const NANO = 1_000_000_000n;
+
+/** The size of the entry at word `at`. */
+export function readSize(words: Uint32Array, at: number): number {
+  return words[at + ENTRY.size] + words[at + ENTRY.size + 1] * TWO_32;
+}
+
+/** The time at word `at`, in nanoseconds since 1970. */
+export function readTime(words: Uint32Array, at: number): bigint {
+  const seconds = words[at] + (words[at + 1] | 0) * TWO_32;
+  return BigInt(seconds) * NANO + BigInt(words[at + 2]);
+}
+
+function readLong(words: Uint32Array, at: number): bigint {
+  return BigInt(words[at + 1]) << 32n | BigInt(words[at]);
+}

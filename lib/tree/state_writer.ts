@@ -3,38 +3,16 @@ import {
   DIRECTORY,
   ENTRY,
   ENTRY_FLAG,
+  type EntryState,
   HEAD,
   nameWords,
+  readState,
   TYPE,
   wordsOf,
 } from "./state_layout.ts";
 
-const TWO_32 = 2 ** 32;
-const NANO = 1_000_000_000n;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** An entry's state, with the type in the mode as the system has it. */
-export interface EntryState {
-  /** `st_mode`: type and permissions. */
-  mode: number;
-  /** The owner's number. */
-  uid: number;
-  /** The group's number. */
-  gid: number;
-  /** Length in bytes; of a directory it is no length. */
-  size: number;
-  /** Modification time, in nanoseconds since 1970. */
-  mtime: bigint;
-  /** Change time, in nanoseconds since 1970. */
-  ctime: bigint;
-  /** The number on its device. */
-  inode: bigint;
-  /** The device. */
-  device: bigint;
-  /** How many names it has. */
-  links: number;
-}
 
 /** Writes the blocks that `TreeState` reads, folder by folder. */
 export class StateWriter {
@@ -124,24 +102,18 @@ export class StateWriter {
 
   /** An entry's state, as the system gave it. */
   state(entry: number): EntryState {
-    const words = this.#words;
-    const long = (at: number) => words[at] + words[at + 1] * TWO_32;
-    const exact = (at: number) =>
-      BigInt(words[at + 1]) << 32n | BigInt(words[at]);
-    const time = (at: number) =>
-      BigInt(words[at] + (words[at + 1] | 0) * TWO_32) * NANO +
-      BigInt(words[at + 2]);
-    return {
-      mode: words[entry + ENTRY.mode] & 0xffff,
-      uid: words[entry + ENTRY.uid],
-      gid: words[entry + ENTRY.gid],
-      size: long(entry + ENTRY.size),
-      mtime: time(entry + ENTRY.mtime),
-      ctime: time(entry + ENTRY.ctime),
-      inode: exact(entry + ENTRY.inode),
-      device: exact(entry + ENTRY.device),
-      links: words[entry + ENTRY.links],
-    };
+    return readState(this.#words, entry);
+  }
+
+  /** Whether it has one name, as directories always do. */
+  isSingle(entry: number): boolean {
+    return this.#words[entry + ENTRY.links] === 1 ||
+      (this.#words[entry] & TYPE) === DIRECTORY;
+  }
+
+  /** What an entry is and may, `st_mode`; 0 if the system did not tell. */
+  mode(entry: number): number {
+    return this.#words[entry] & 0xffff;
   }
 
   /** An entry's name; bytes that are no UTF-8 read as U+FFFD. */

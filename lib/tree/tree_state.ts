@@ -1,3 +1,4 @@
+import type { Metadata } from "./entry.ts";
 import { STATX } from "./folder_reader.ts";
 import {
   DIRECTORY,
@@ -5,9 +6,14 @@ import {
   HEAD,
   latin1,
   nameWords,
+  readSize,
+  readTime,
   TYPE,
   wordsOf,
 } from "./state_layout.ts";
+import { type FileStat, kindOf } from "./stat.ts";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * What a machine remembers of a directory: of each folder the names in it, in
@@ -39,6 +45,28 @@ export class TreeState {
   /** The folder whose block begins at `at`; the root's is at 0. */
   folder(at: number): FolderState {
     return new FolderState(this.bytes, this.#words, at);
+  }
+
+  /** What an index keeps of an entry's state, besides its content. */
+  basics(entry: number): Metadata & Pick<FileStat, "kind" | "size"> {
+    const words = this.#words;
+    const mode = words[entry + ENTRY.mode];
+    return {
+      kind: kindOf(mode),
+      size: readSize(words, entry),
+      mode: mode & 0o7777,
+      mtime: readTime(words, entry + ENTRY.mtime),
+      uid: words[entry + ENTRY.uid],
+      gid: words[entry + ENTRY.gid],
+    };
+  }
+
+  /** An entry's name. */
+  name(entry: number): string {
+    const start = 4 * (entry + ENTRY.length);
+    return decoder.decode(
+      this.bytes.subarray(start, start + this.#words[entry + ENTRY.name]),
+    );
   }
 }
 

@@ -1,25 +1,33 @@
 import * as fs from "node:fs";
 import { checkAborted } from "../bytes/abort.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
+import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
 import { type FolderVisitor, readFolder } from "./folder_reader.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
 import { kindOf, lstat } from "./stat.ts";
-import { ENTRY_FLAG, FOLDER_FLAG } from "./state_layout.ts";
-import { type EntryState, StateWriter } from "./state_writer.ts";
+import { ENTRY_FLAG, type EntryState, FOLDER_FLAG } from "./state_layout.ts";
+import { StateWriter } from "./state_writer.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
 /** What a walk knows from before, and remembers for the next. */
 export interface WalkStates {
-  /** The state before: what is the same now is given as `known`. */
+  /** The state before: what is the same now is given as known. */
   known?: TreeState;
+  /** The entries of the state before, by their states. */
+  entries?: ReadonlyMap<number, IndexEntry>;
   /** Where the state now is written to. */
   writer: StateWriter;
   /** What changed at this time or later is doubtful, in nanoseconds. */
   newest: bigint;
 }
+
+/** What a walk gives: an entry that it made, or one that was known. */
+export type Walked =
+  | { entry: WalkedEntry; known?: undefined }
+  | { known: IndexEntry; entry?: undefined };
 
 /** An entry of a folder, before rules. */
 interface Found {
@@ -27,6 +35,8 @@ interface Found {
   /** Where the writer has it. */
   entry: number;
   isKnown: boolean;
+  /** Its state before, if it is the same. */
+  old: number;
   /** The block of a directory in the state before. */
   before: number | undefined;
 }
@@ -53,7 +63,7 @@ export function* walkTree(
   walker: Walker,
   options: WalkOptions,
   states?: WalkStates,
-): Generator<WalkedEntry> {
+): Generator<Walked> {
   const writer = states?.writer ?? new StateWriter();
   const links = new Map<string, string>();
   const skip: SkipHandler = (path, reason, detail) =>
@@ -79,7 +89,7 @@ export function* walkTree(
       if (states === undefined) writer.forget(level.block);
       continue;
     }
-    const { name, entry: place, isKnown, before } = level.found[at];
+    const { name, entry: place, isKnown, old, before } = level.found[at];
     const path = level.folder === "" ? name : `${level.folder}/${name}`;
     const leaveOut = (reason: Skipped["reason"], detail?: string) => {
       writer.mark(place, ENTRY_FLAG.skipped);
@@ -97,36 +107,44 @@ export function* walkTree(
       }
       level.text = name;
     }
-    const state = writer.state(place);
-    if (state.mode === 0) {
+    const mode = writer.mode(place);
+    if (mode === 0) {
+      writer.mark(place, ENTRY_FLAG.skipped);
       skip(path, ...whyUnknown(`${walker.path}/${path}`));
       continue;
     }
-    const kind = kindOf(state.mode);
+    const kind = kindOf(mode);
     const rule = level.rules.match(path, kind === "directory");
     if (rule !== undefined) leaveOut("excluded", rule);
     else if (walker.apart.has(path)) leaveOut("excluded", "deltar writes here");
     else if (kind === "special") {
       leaveOut("special", "a socket, pipe or device");
     } else {
-      const entry = toEntry(path, kind, state);
-      if (isKnown) entry.isKnown = true;
-      if (states && kind !== "directory" && isRacy(state, states.newest)) {
-        writer.mark(place, ENTRY_FLAG.doubtful);
-      }
-      if (kind === "symlink") {
-        try {
-          entry.target = readLink(`${walker.path}/${path}`, state.size);
-        } catch (error) {
-          writer.mark(place, ENTRY_FLAG.doubtful);
-          skip(path, ...faultOf(error));
-          continue;
-        }
-      } else if (kind === "file" && state.links > 1) {
-        nameLink(entry, `${state.device}:${state.inode}`, links);
-      }
       writer.last = place;
-      yield entry;
+      const known = isKnown && writer.isSingle(place)
+        ? states?.entries?.get(old)
+        : undefined;
+      if (known !== undefined) yield { known };
+      else {
+        const state = writer.state(place);
+        if (states && kind !== "directory" && isRacy(state, states.newest)) {
+          writer.mark(place, ENTRY_FLAG.doubtful);
+        }
+        const entry = toEntry(path, kind, state);
+        if (isKnown) entry.isKnown = true;
+        if (kind === "symlink") {
+          try {
+            entry.target = readLink(`${walker.path}/${path}`, state.size);
+          } catch (error) {
+            writer.mark(place, ENTRY_FLAG.doubtful);
+            skip(path, ...faultOf(error));
+            continue;
+          }
+        } else if (kind === "file" && state.links > 1) {
+          nameLink(entry, `${state.device}:${state.inode}`, links);
+        }
+        yield { entry };
+      }
       if (kind !== "directory") continue;
       try {
         const below = enter(path, level.rules, before);
@@ -170,6 +188,7 @@ function enterFolder(
       name: writer.name(entry),
       entry,
       isKnown,
+      old,
       before: before === 0 ? undefined : before,
     });
     return true;

@@ -130,7 +130,7 @@ export class Walker {
 
   /** As `walk`, without a promise for each entry: the system calls block. */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
-    yield* walkTree(this, options);
+    for (const { entry } of walkTree(this, options)) yield entry!;
   }
 
   /**
