@@ -14,7 +14,7 @@ export function catCommand(context: Context): Command {
     .option("--repo <location>", "where snapshots are kept")
     .action(async (snapshot: string, path: string, { repo }) => {
       const repository = await openRepository(repo);
-      const record = await repository.find(snapshot);
+      const record = await repository.find(snapshot, { asMade: true });
       const content = await suggesting(
         repository,
         record,

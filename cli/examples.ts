@@ -55,6 +55,13 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar repair --dry-run", "what would be done"],
     ["deltar repair", "do it"],
   ],
+  copy: [
+    ["deltar copy --to /mnt/usb/backups", "all that is not there yet"],
+    [
+      "deltar copy latest --repo s3://backups/laptop --to /mnt/usb/backups",
+      "the last one, from a bucket",
+    ],
+  ],
   rdiff: [
     ["deltar rdiff signature old.bin old.sig", "of the old file"],
     ["deltar rdiff delta old.sig new.bin changes.delta", "against it"],

@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import process from "node:process";
 import {
+  type CodecName,
   type DamageHandler,
   DeltarError,
   LocalStorage,
@@ -108,8 +109,15 @@ function warn(error: DeltarError): void {
   new Console(false).warn(`${error.message}; ${next}`);
 }
 
-/** Opens a repository, or makes one in a place that is empty or absent. */
-export async function openOrCreate(location: string): Promise<Repository> {
+/**
+ * Opens a repository, or makes one in a place that is empty or absent.
+ *
+ * @param codec How a new one compresses.
+ */
+export async function openOrCreate(
+  location: string,
+  codec?: CodecName,
+): Promise<Repository> {
   const storage = storageAt(location);
   const near = cached(location, storage);
   try {
@@ -128,7 +136,7 @@ export async function openOrCreate(location: string): Promise<Repository> {
     );
   }
   try {
-    return await Repository.create(near);
+    return await Repository.create(near, { codec });
   } catch (error) {
     if (!(error instanceof DeltarError && error.code === "exists")) throw error;
     // Another command was quicker.

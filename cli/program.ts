@@ -4,6 +4,7 @@ import { backupCommand } from "./backup.ts";
 import { catCommand } from "./cat.ts";
 import { addCompletion } from "./completion.ts";
 import { setVerbosity } from "./console.ts";
+import { copyCommand } from "./copy.ts";
 import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
 import { addExamples } from "./examples.ts";
@@ -49,6 +50,7 @@ export function createProgram(context: Context): Command {
     forgetCommand(context),
     undeleteCommand(context),
     repairCommand(context),
+    copyCommand(context),
     backupCommand(context, () => createProgram(context)),
     doctorCommand(context),
     scheduleCommand(() => createProgram(context)),

@@ -42,7 +42,7 @@ async function run(
 ): Promise<number> {
   const out = new Console(options.json ?? false);
   const repository = await openRepository(options.repo);
-  const record = await repository.find(snapshot);
+  const record = await repository.find(snapshot, { asMade: true });
   const target = resolve(options.to);
   const started = performance.now();
   const chosen = paths.map(treePath);

@@ -5,6 +5,7 @@
  */
 export type { FitResult } from "./budget.ts";
 export type { Collected } from "./collect_garbage.ts";
+export type { CopyOptions, CopyProgress, CopyResult } from "./copy.ts";
 export type { DamageHandler } from "./damage.ts";
 export type { Damage, DamageKind, HarmedFile } from "./findings.ts";
 export type { HistoryOptions, PathVersion } from "./history.ts";

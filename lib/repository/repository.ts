@@ -12,6 +12,7 @@ import {
   writeBudget,
 } from "./budget.ts";
 import { checkedStream, ContentReader } from "./content.ts";
+import { type CopyOptions, type CopyResult, copySnapshots } from "./copy.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
 import { labelSnapshot, withLabels } from "./label.ts";
@@ -172,10 +173,16 @@ export class Repository {
    * The snapshot that a text names: an id, a unique beginning of one, `latest`
    * or `latest~N` for the one N before it, safety snapshots not counted.
    *
+   * @param options With `asMade`, labels given later are not looked for, which
+   * spares a request. Default: `false`.
    * @throws {DeltarError} `not-found` if it names none, or more than one.
    */
-  async find(text: string): Promise<SnapshotRecord> {
+  async find(
+    text: string,
+    { asMade = false }: { asMade?: boolean } = {},
+  ): Promise<SnapshotRecord> {
     const { record } = await readRecord(this.storage, await this.#find(text));
+    if (asMade) return record;
     return (await withLabels(this.storage, [record]))[0];
   }
 
@@ -533,6 +540,26 @@ export class Repository {
    */
   repair(options: RepairOptions = {}): Promise<RepairResult> {
     return repairRepository(this.storage, this.codec, options);
+  }
+
+  /**
+   * Copies snapshots to another repository, whatever the storages are: what is
+   * there already is not copied again, so a copy that was interrupted goes on,
+   * and copying often costs only what is new. Each object is held against its
+   * SHA-256 on the way.
+   *
+   * @param target The other repository.
+   * @param records The snapshots.
+   * @param options Whom to tell.
+   * @throws {DeltarError} `corrupt` if an object is not what was recorded;
+   * `mismatch` if the target has another snapshot of the same id.
+   */
+  copyTo(
+    target: Repository,
+    records: readonly SnapshotRecord[],
+    options: CopyOptions = {},
+  ): Promise<CopyResult> {
+    return copySnapshots(this, target, records, options);
   }
 
   /**

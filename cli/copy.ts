@@ -1,0 +1,77 @@
+import { Command } from "commander";
+import type { SnapshotRecord } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { locate, openOrCreate, openRepository } from "./location.ts";
+import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  to: string;
+  json?: boolean;
+}
+
+/** `deltar copy`. */
+export function copyCommand(context: Context): Command {
+  return new Command("copy")
+    .description(
+      "Copy snapshots to another repository: what is not there yet, verified",
+    )
+    .argument("[snapshot...]", "ids, their beginnings, latest; default all")
+    .requiredOption("--to <location>", "the other repository, or a new one")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async (snapshots: string[], options: Options) => {
+      context.code = await run(snapshots, options, context.signal);
+    });
+}
+
+async function run(
+  snapshots: string[],
+  options: Options,
+  signal: AbortSignal,
+): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const from = await openRepository(options.repo, ".", { fresh: true });
+  let code: number = EXIT.done;
+  const records: SnapshotRecord[] = [];
+  for (const text of snapshots) records.push(await from.find(text));
+  if (snapshots.length === 0) {
+    records.push(
+      ...await from.snapshots((error) => {
+        out.warn(`${error.message}; it is not copied`);
+        code = EXIT.partial;
+      }),
+    );
+  }
+  const to = await openOrCreate(locate(options.to, "."), from.codec.name);
+  const started = performance.now();
+  const result = await from.copyTo(to, records, {
+    signal,
+    onProgress: ({ objects, bytes, name }) =>
+      out.progress(
+        () => `${plural(objects, "object")}, ${formatBytes(bytes)}`,
+        name,
+        { bytes },
+      ),
+  });
+  const { copied, present, objects, bytes } = result;
+  const { location } = to.storage;
+  if (out.json) {
+    out.object("copy", {
+      repository: from.storage.location,
+      to: location,
+      ...result,
+    });
+  } else {
+    out.line(
+      `Copied ${plural(copied.length, "snapshot")} ` +
+        `(${plural(objects, "object")}, ${formatBytes(bytes)}) ` +
+        `to ${showPath(location)} in ` +
+        formatDuration(performance.now() - started) +
+        (present.length > 0 ? `; ${present.length} were there` : ""),
+    );
+  }
+  return code;
+}

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import {
+  failAt,
+  FaultyStorage,
+  isInjected,
+} from "../support/faulty_storage.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { everything, noise } from "./helpers.ts";
+
+/** A repository with three snapshots of a directory that changed. */
+async function makeLife(folder: string) {
+  const root = join(folder, "root");
+  fs.mkdirSync(root);
+  const storage = new MemoryStorage();
+  const repository = await Repository.create(storage);
+  const states: Record<string, unknown> = {};
+  for (let at = 0; at < 3; at++) {
+    fs.writeFileSync(join(root, `new${at}`), noise(20_000, at + 1));
+    if (at === 0) fs.writeFileSync(join(root, "large"), noise(1_200_000, 9));
+    else fs.appendFileSync(join(root, "large"), `more ${at}`);
+    roundTimes(root);
+    const { record } = await repository.snapshot(everything(root), {
+      volumeSize: 300_000,
+    });
+    states[record.id] = stateOf(root);
+  }
+  return { storage, repository, states };
+}
+
+/** Holds all snapshots of a repository against what they should be. */
+async function restores(
+  repository: Repository,
+  states: Record<string, unknown>,
+  folder: string,
+): Promise<void> {
+  const records = await repository.snapshots();
+  assert.deepEqual(records.map(({ id }) => id), Object.keys(states));
+  for (const record of records) {
+    const target = join(folder, "restored");
+    const { failed } = await repository.restore(record, target);
+    assert.deepEqual(failed, []);
+    assert.deepEqual(stateOf(target), states[record.id]);
+    fs.rmSync(target, { recursive: true });
+  }
+  const { damage } = await repository.verify({ data: true });
+  assert.deepEqual(damage, []);
+}
+
+test("copies are what they are copies of, and cost only what is new", async () => {
+  await withTemp(async (folder) => {
+    const { repository, states } = await makeLife(folder);
+    const [first, second, third] = await repository.snapshots();
+    const target = new LocalStorage(join(folder, "copy"));
+    const copy = await Repository.create(target);
+    const none = { copied: [], present: [], objects: 0, bytes: 0 };
+    assert.deepEqual(await repository.copyTo(copy, []), none);
+    const once = await repository.copyTo(copy, [second]);
+    assert.deepEqual(once.copied, [second.id]);
+    await repository.label(third, "named later");
+    const all = [third, second, first];
+    const more = await repository.copyTo(copy, all);
+    assert.deepEqual(more.copied, [first.id, third.id]);
+    assert.deepEqual(more.present, [second.id]);
+    assert.ok(more.bytes < once.bytes / 2);
+    const again = await repository.copyTo(copy, all);
+    assert.deepEqual(again, {
+      ...none,
+      present: [first.id, second.id, third.id],
+    });
+    await restores(copy, states, folder);
+    assert.equal((await copy.find("latest")).label, "named later");
+    const running = await Array.fromAsync(target.list("running/"));
+    assert.deepEqual(running, []);
+  });
+});
+
+test("a damaged object is not copied, nor its snapshot", async () => {
+  await withTemp(async (folder) => {
+    const { storage, repository } = await makeLife(folder);
+    const [first, second] = await repository.snapshots();
+    const volume = [...storage.objects.keys()]
+      .find((name) => name.startsWith(`volumes/${second.id}`))!;
+    storage.objects.get(volume)![10] ^= 1;
+    const target = new MemoryStorage();
+    const copy = await Repository.create(target);
+    await assert.rejects(repository.copyTo(copy, [first, second]), {
+      code: "corrupt",
+      object: volume,
+    });
+    assert.deepEqual(await copy.snapshots(), [first]);
+    assert.ok(!target.objects.has(volume));
+  });
+});
+
+test("another snapshot of the same id is not taken for a copy", async () => {
+  await withTemp(async (folder) => {
+    const { repository, storage } = await makeLife(folder);
+    const [record] = await repository.snapshots();
+    const target = new MemoryStorage();
+    const copy = await Repository.create(target);
+    const name = `snapshots/${record.id}.json`;
+    const other = new TextDecoder().decode(storage.objects.get(name))
+      .replace("root", "rOOt");
+    target.objects.set(name, new TextEncoder().encode(other));
+    await assert.rejects(repository.copyTo(copy, [record]), {
+      code: "mismatch",
+    });
+  });
+});
+
+test("whatever fails, the next copy goes on and nothing half is left", async () => {
+  await withTemp(async (folder) => {
+    const { repository, storage, states } = await makeLife(folder);
+    const records = await repository.snapshots();
+    for (const side of ["source", "target"] as const) {
+      let operations = Infinity;
+      for (let failing = 1; failing <= operations; failing += 3) {
+        const target = new MemoryStorage();
+        await Repository.create(target);
+        const fault = (["before", "after", "reset"] as const)[failing % 3];
+        const plan = failAt(failing, fault);
+        const [from, to] = [storage, target].map((inner, at) =>
+          (at === 0) === (side === "source")
+            ? new FaultyStorage(inner, plan)
+            : inner
+        );
+        try {
+          const source = await Repository.open(from);
+          await source.copyTo(await Repository.open(to), records);
+        } catch (error) {
+          assert.ok(isInjected(error), String(error));
+        }
+        const faulty = (side === "source" ? from : to) as FaultyStorage;
+        operations = faulty.operations;
+        const again = await Repository.open(target);
+        for (const record of await again.snapshots()) {
+          const { failed } = await again.restore(record, join(folder, "x"));
+          assert.deepEqual(failed, []);
+          fs.rmSync(join(folder, "x"), { recursive: true });
+        }
+        await repository.copyTo(again, records);
+        if (failing % 5 === 1) await restores(again, states, folder);
+      }
+    }
+  });
+});
