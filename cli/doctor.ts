@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -145,8 +146,8 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
 /** Whether the storage refuses to write over what must not be written over. */
 async function checkConditions({ storage }: Repository): Promise<Finding> {
   const check = "conditional write";
-  const settings = new Uint8Array(
-    await new Response(storage.get("deltar.json")).arrayBuffer(),
+  const settings = Buffer.concat(
+    await Array.fromAsync(storage.get("deltar.json")),
   );
   try {
     // What is there is written again: harmless, whatever the storage does.

@@ -55,7 +55,7 @@ export function makeInputs(folder: string, size: number): void {
       bytes.subarray(middle),
     ]),
   );
-  makeDatabases(folder, size * 400);
+  makeDatabases(folder, size * 680);
   writeFileSync(at("ready"), "");
 }
 

@@ -5,37 +5,49 @@ import { readFileSync, rmSync } from "node:fs";
 export interface Run {
   /** Wall-clock time in seconds, from its start to its end. */
   seconds: number;
+  /** Processor time of all its threads, where the system tells (Linux). */
+  cpu: number | undefined;
   /** Most memory it held in MiB, where the system tells (Linux). */
   memory: number | undefined;
 }
 
+/** A program to run. */
+export interface Program {
+  /** The program and its words. */
+  command: string[];
+  /** The file that it writes; it is removed before. */
+  output: string;
+}
+
 /**
- * Runs a program some times, each time without its output file, and gives the
- * fastest run with the largest memory.
+ * Runs programs in turns, so that what else the machine does meets all of them
+ * alike, and gives for each the best times of its runs and the largest memory.
  *
- * @param command The program and its words.
- * @param output The file that it writes.
+ * @param programs What to run.
  * @param rounds How many times.
  */
 export async function measure(
-  command: string[],
-  output: string,
+  programs: Program[],
   rounds: number,
-): Promise<Run> {
-  const runs: Run[] = [];
+): Promise<Run[]> {
+  const runs: Run[][] = programs.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    rmSync(output, { force: true });
-    runs.push(await runOnce(command));
+    for (const [index, { command, output }] of programs.entries()) {
+      rmSync(output, { force: true });
+      runs[index].push(await runOnce(command));
+    }
   }
-  return {
-    seconds: Math.min(...runs.map((run) => run.seconds)),
-    memory: runs[0].memory && Math.max(...runs.map((run) => run.memory ?? 0)),
-  };
+  return runs.map((all) => ({
+    seconds: Math.min(...all.map((run) => run.seconds)),
+    cpu: all[0].cpu && Math.min(...all.map((run) => run.cpu ?? 0)),
+    memory: all[0].memory && Math.max(...all.map((run) => run.memory ?? 0)),
+  }));
 }
 
 function runOnce([program, ...words]: string[]): Promise<Run> {
   return new Promise((resolve, reject) => {
     let memory: number | undefined;
+    const before = childrenTime();
     const start = performance.now();
     const child = spawn(program, words, {
       stdio: ["ignore", "ignore", "inherit"],
@@ -47,12 +59,28 @@ function runOnce([program, ...words]: string[]): Promise<Run> {
     child.on("exit", (code) => {
       const seconds = (performance.now() - start) / 1000;
       clearInterval(timer);
-      if (code === 0) resolve({ seconds, memory });
-      else {reject(
-          new Error(`${program} ${words.join(" ")}: exit code ${code}`),
-        );}
+      if (code !== 0) {
+        reject(new Error(`${program} ${words.join(" ")}: exit code ${code}`));
+        return;
+      }
+      const after = childrenTime();
+      const cpu = before === undefined || after === undefined
+        ? undefined
+        : after - before;
+      resolve({ seconds, cpu, memory });
     });
   });
+}
+
+/** Processor time of this process's ended children, in seconds: see proc(5). */
+function childrenTime(): number | undefined {
+  try {
+    const stat = readFileSync("/proc/self/stat", "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[13]) + Number(fields[14])) / 100;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The high-water mark of a process's memory in MiB. */

@@ -17,16 +17,19 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bun, deno, node, script } from "../../tasks/runtimes.ts";
 import { makeInputs, PAIRS } from "./inputs.ts";
-import { measure, type Run } from "./measure.ts";
+import { measure } from "./measure.ts";
 
 interface Row {
   program: string;
   job: string;
   block: string;
   seconds: number;
+  cpu: number | undefined;
   memory: number | undefined;
   /** rdiff's time divided by this. */
   ratio: number;
+  /** The same of the processor time. */
+  cpuRatio: number | undefined;
   /** Bytes of the signature, delta or file written. */
   size: number;
 }
@@ -131,42 +134,37 @@ async function measureJob(
 ): Promise<void> {
   const [basis, file] = PAIRS[pair].map((name) => join(folder, name));
   const options = block === "default" ? [] : ["-b", block];
-  let base: Run | undefined;
-  for (const [program, command] of programs) {
-    const prefix = join(folder, program === "rdiff" ? "theirs" : "ours");
+  const all = [...programs].map(([program, command]) => {
+    const prefix = join(folder, program);
     const signature = `${prefix}.${pair}.${block}.sig`;
     const delta = `${prefix}.${pair}.${block}.delta`;
-    const output = verb === "signature"
-      ? signature
-      : verb === "delta"
-      ? delta
-      : join(folder, "patched");
-    if (verb === "delta") {
-      // Its signature has to be there; making it is not measured here.
-      await measure(
-        [...command, ...options, "signature", basis, signature],
-        signature,
-        1,
-      );
-    }
-    const words = verb === "signature"
-      ? [...options, verb, basis, output]
-      : verb === "delta"
-      ? [verb, signature, file, output]
-      : [verb, basis, delta, output];
-    const taken = await measure([...command, ...words], output, rounds);
-    base ??= taken;
+    const sign = [...command, ...options, "signature", basis, signature];
+    const make = [...command, "delta", signature, file, delta];
+    const output = `${prefix}.patched`;
+    return {
+      signature: { command: sign, output: signature },
+      delta: { command: make, output: delta },
+      patch: { command: [...command, "patch", basis, delta, output], output },
+    };
+  });
+  // A signature has to be there for the delta; making it is not measured here.
+  if (verb === "delta") await measure(all.map((one) => one.signature), 1);
+  const measured = all.map((one) => one[verb]);
+  const runs = await measure(measured, rounds);
+  for (const [index, program] of [...programs.keys()].entries()) {
+    const { output } = measured[index];
     const row: Row = {
       program,
       job: verb === "signature" ? verb : `${verb} ${pair}`,
       block,
-      ...taken,
-      ratio: base.seconds / taken.seconds,
+      ...runs[index],
+      ratio: runs[0].seconds / runs[index].seconds,
+      cpuRatio: runs[0].cpu && runs[0].cpu / runs[index].cpu!,
       size: statSync(output).size,
     };
     rows.push(row);
     print(row);
-    rmSync(join(folder, "patched"), { force: true });
+    if (verb === "patch") rmSync(output);
   }
 }
 
@@ -177,6 +175,8 @@ function print(row: Row): void {
     row.program.padEnd(7),
     `${row.seconds.toFixed(3)} s`.padStart(9),
     `${row.ratio.toFixed(2)}x`.padStart(7),
+    `cpu ${row.cpu?.toFixed(2) ?? "?"} s`.padStart(11),
+    `${row.cpuRatio?.toFixed(2) ?? "?"}x`.padStart(6),
     `${row.size}`.padStart(11) + " B",
     `${row.memory?.toFixed(0) ?? "?"} MiB`.padStart(9),
   ].join(" "));
