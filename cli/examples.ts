@@ -28,6 +28,23 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "all of it, beside the original",
     ],
     ["deltar restore latest~1 src --to ../old-src", "one folder"],
+    [
+      "deltar restore latest --in-place --delete --dry-run",
+      "what would bring the directory back",
+    ],
+    [
+      "deltar restore latest --in-place --delete",
+      "the same, done; `deltar undo` reverts it",
+    ],
+  ],
+  undo: [
+    ["deltar undo --dry-run", "what the last restore changed here"],
+    ["deltar undo", "as it was before that"],
+  ],
+  redo: [["deltar redo", "as it was before `undo`"]],
+  why: [
+    ["deltar why notes.txt", "would the next snapshot keep it?"],
+    ["deltar why notes.txt latest", "did the last one?"],
   ],
   label: [
     ["deltar label latest 'it worked here'", "for one that is there"],

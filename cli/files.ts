@@ -11,10 +11,11 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
 import { suggesting } from "./suggest.ts";
-import { formatDate, showPath, treePath } from "./text.ts";
+import { formatDate, showPath, showText, treePath } from "./text.ts";
 
 interface Options {
   repo?: string;
+  skipped?: boolean;
   json?: boolean;
 }
 
@@ -24,6 +25,7 @@ export function filesCommand(context: Context): Command {
     .description("List the files of a snapshot")
     .argument("<snapshot>", "an id, its beginning, latest, latest~N")
     .argument("[path]", "only this file or folder")
+    .option("--skipped", "what it left out instead, and why")
     .option("--repo <location>", "where snapshots are kept")
     .option("--json", "print the result as JSON")
     .action(async (snapshot, path, options) => {
@@ -40,6 +42,18 @@ async function run(
   const repository = await openRepository(options.repo);
   const record = await repository.find(snapshot);
   const folder = treePath(path ?? "");
+  if (options.skipped) {
+    const tree = await repository.tree(record);
+    const skipped = tree.skipped.filter(({ path }) => isWithin(path, folder));
+    if (out.json) out.object("skipped", { snapshot: record.id, skipped });
+    else {
+      for (const { path, reason, detail } of skipped) {
+        const why = detail === undefined ? reason : `${reason}: ${detail}`;
+        out.line(`${showPath(path)}: ${showText(why)}`);
+      }
+    }
+    return EXIT.done;
+  }
   const entries = await suggesting(
     repository,
     record,

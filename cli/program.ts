@@ -15,11 +15,14 @@ import { listCommand } from "./list.ts";
 import { pruneCommand } from "./prune.ts";
 import { rdiffCommand } from "./rdiff.ts";
 import { repairCommand } from "./repair.ts";
+import { redoCommand } from "./redo.ts";
 import { restoreCommand } from "./restore.ts";
 import { scheduleCommand } from "./schedule.ts";
 import { snapshotCommand } from "./snapshot.ts";
 import { undeleteCommand } from "./undelete.ts";
+import { undoCommand } from "./undo.ts";
 import { verifyCommand } from "./verify.ts";
+import { whyCommand } from "./why.ts";
 import type { Context } from "./context.ts";
 
 /** The command line with all its commands. */
@@ -44,6 +47,9 @@ export function createProgram(context: Context): Command {
     filesCommand(context),
     catCommand(context),
     restoreCommand(context),
+    undoCommand(context),
+    redoCommand(context),
+    whyCommand(context),
     labelCommand(context),
     verifyCommand(context),
     pruneCommand(context),

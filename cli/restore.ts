@@ -1,20 +1,18 @@
 import { resolve } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
-import {
-  formatBytes,
-  formatDuration,
-  plural,
-  showPath,
-  treePath,
-} from "./text.ts";
+import { cacheFolder, openRepository } from "./location.ts";
+import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { showPath, treePath } from "./text.ts";
 
 interface Options {
   repo?: string;
-  to: string;
+  to?: string;
+  inPlace?: boolean;
+  delete?: boolean;
+  dryRun?: boolean;
   json?: boolean;
 }
 
@@ -22,14 +20,34 @@ interface Options {
 export function restoreCommand(context: Context): Command {
   return new Command("restore")
     .description(
-      "Restore a snapshot, or some paths of it, into a new directory",
+      "Restore a snapshot, or some paths of it: only what differs is written, " +
+        "and what is overwritten is kept for `undo`",
     )
     .argument("<snapshot>", "an id, its beginning, latest, latest~N")
     .argument("[path...]", "only these files and folders")
-    .requiredOption("--to <dir>", "the directory: empty, or not there yet")
+    .option("--to <dir>", "the directory, which need not be there or empty")
+    .addOption(
+      new Option("--in-place", "into the directory that the snapshot is of")
+        .conflicts("to"),
+    )
+    .option(
+      "--delete",
+      "remove what the snapshot lacks; never what it left out by its rules",
+    )
+    .option("--dry-run", "only print what would be done")
     .option("--repo <location>", "where snapshots are kept")
     .option("--json", "print the result as JSON")
-    .action(async (snapshot: string, paths: string[], options: Options) => {
+    .action(async (
+      snapshot: string,
+      paths: string[],
+      options: Options,
+      command: Command,
+    ) => {
+      if (options.to === undefined && !options.inPlace) {
+        command.error("error: say where to: `--to <dir>` or `--in-place`", {
+          exitCode: EXIT.usage,
+        });
+      }
       context.code = await run(snapshot, paths, options, context.signal);
     });
 }
@@ -43,43 +61,28 @@ async function run(
   const out = new Console(options.json ?? false);
   const repository = await openRepository(options.repo);
   const record = await repository.find(snapshot, { asMade: true });
-  const target = resolve(options.to);
+  const target = resolve(options.to ?? record.directory);
   const started = performance.now();
   const chosen = paths.map(treePath);
-  const result = await repository.restore(record, target, {
+  const work = {
     ...chosen.length > 0 && !chosen.includes("") && { paths: chosen },
+    delete: options.delete ?? false,
+    apart: [cacheFolder()],
     signal,
-    onProgress: ({ entries, allEntries, bytes, allBytes, path }) =>
-      out.progress(
-        () =>
-          `${Math.floor(100 * entries / allEntries)} %, ` +
-          `${formatBytes(bytes)} of ${formatBytes(allBytes)}`,
-        path,
-        { bytes, allBytes },
-      ),
+  };
+  if (options.dryRun) {
+    const plan = await repository.planRestore(record, target, work);
+    return printPlan(out, plan, { snapshot: record.id });
+  }
+  const result = await repository.restore(record, target, {
+    ...work,
+    onProgress: tellProgress(out),
   });
-  const { failed, files, directories, links, bytes } = result;
-  for (const { path, error } of failed) {
-    out.warn(`${showPath(path)} was not restored: ${error.message}`);
-  }
-  if (out.json) {
-    out.object("restore", {
-      snapshot: record.id,
-      target,
-      files,
-      directories,
-      links,
-      bytes,
-      failed: failed.map(({ path, error }) => ({ path, error: error.message })),
-    });
-  } else {
-    out.line(
-      `Restored ${plural(files, "file")}, ` +
-        `${plural(directories, "directory", "directories")} and ` +
-        `${plural(links, "link")}, ${formatBytes(bytes)}, ` +
-        `of ${record.id} to ${showPath(target)} in ` +
-        formatDuration(performance.now() - started),
-    );
-  }
-  return failed.length > 0 ? EXIT.partial : EXIT.done;
+  return printResult(
+    out,
+    result,
+    { snapshot: record.id, target },
+    (done) => `Restored ${done}, of ${record.id} to ${showPath(target)}`,
+    started,
+  );
 }

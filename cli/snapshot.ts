@@ -1,4 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname } from "node:path";
 import process from "node:process";
 import { Command } from "commander";
 import {
@@ -40,6 +42,7 @@ interface Options {
   excludeVcs?: boolean;
   maxSize?: number | "none";
   remember?: boolean;
+  force?: boolean;
   json?: boolean;
 }
 
@@ -65,6 +68,7 @@ export function snapshotCommand(context: Context): Command {
       (text: string) => text === "none" ? text : parseBytes(text),
     )
     .option("--remember", "have the repository remember its --max-size")
+    .option("--force", "even of a home folder or a whole disk")
     .option("--json", "print the result as JSON")
     .action(async (dir: string, options: Options) => {
       context.code = await run(dir, options, context.signal);
@@ -96,6 +100,7 @@ async function run(
       { object: location },
     );
   }
+  if (!options.force) refuseTooMuch(dir.path);
   const repository = await openOrCreate(location);
   const started = performance.now();
   const result = await repository.snapshot(dir, {
@@ -138,6 +143,26 @@ async function run(
   if (fit !== undefined && !out.json) printFit(out, fit);
   if (fit !== undefined && fit.after > fit.maxSize) return EXIT.partial;
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
+}
+
+/** Nobody means all of a home folder or disk who does not say so. */
+function refuseTooMuch(directory: string): void {
+  const place = realpathSync(directory);
+  const what = place === dirname(place)
+    ? "a whole disk"
+    : place === realPlace(homedir())
+    ? "a home folder"
+    : undefined;
+  if (what === undefined) return;
+  throw new DeltarError(
+    "limit",
+    `this is ${what}: name a folder in it, or add \`--force\``,
+    { object: directory },
+  );
+}
+
+function realPlace(place: string): string {
+  return existsSync(place) ? realpathSync(place) : place;
 }
 
 function tellOfSkipped(out: Console, skipped: Skipped): void {

@@ -319,10 +319,10 @@ async function carryOut(
       fresh: !needed,
     });
     begun = true;
+    if (left.length > 0) clearAbandoned(writer.root);
     const failed = await applier.apply(safety);
     result.failed.push(...failed);
     if (job.root !== undefined) writer.directory("", job.root);
-    if (left.length > 0) clearAbandoned(writer.root);
     writer.finish(() => {
       hooks.onStep?.("end journal");
       for (const { place } of left) WorkJournal.remove(place);

@@ -1,0 +1,8 @@
+import type { Command } from "commander";
+import type { Context } from "./context.ts";
+import { revertCommand } from "./undo.ts";
+
+/** `deltar redo`. */
+export function redoCommand(context: Context): Command {
+  return revertCommand(context, "redo", "Take the last `undo` back");
+}

@@ -1,0 +1,116 @@
+import type { RestorePlan, RestoreProgress, RestoreResult } from "../mod.ts";
+import type { Console } from "./console.ts";
+import { EXIT } from "./exit.ts";
+import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
+
+/** What a line of a plan starts with. */
+const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
+
+/** Prints what would be done, a line for each path. */
+export function printPlan(
+  out: Console,
+  plan: RestorePlan,
+  fields: Record<string, unknown>,
+): number {
+  const { steps, kept, left, failed, bytes, target } = plan;
+  if (out.json) {
+    out.object("restore-plan", {
+      ...fields,
+      target,
+      steps: steps.map(({ path, action, entry, was }) => ({
+        path,
+        action,
+        kind: entry?.kind,
+        size: entry?.size,
+        was,
+      })),
+      kept,
+      left,
+      failed: failed.map(({ path, error }) => ({ path, error: error.message })),
+      bytes,
+    });
+    return failed.length > 0 ? EXIT.partial : EXIT.done;
+  }
+  for (const { path, action, entry, was } of steps) {
+    const kind = entry?.kind ?? was;
+    const name = showPath(path) + (kind === "directory" ? "/" : "");
+    out.line(`${MARKS[action]} ${name}`);
+  }
+  for (const { path, why } of left) {
+    out.line(`  ${showPath(path)} stays: ${showPath(why)}`);
+  }
+  warnOfFailures(out, plan, "would not be restored");
+  const count = (action: string) =>
+    steps.filter((step) => step.action === action).length;
+  out.line(
+    `Would create ${count("create")}, replace ${count("replace")}, touch ` +
+      `${count("touch")} and delete ${count("delete")}, ` +
+      `${formatBytes(bytes)} to write in ${showPath(target)}; ` +
+      `${kept} are as they should be. Nothing is changed.`,
+  );
+  return failed.length > 0 ? EXIT.partial : EXIT.done;
+}
+
+/** Prints what was done. */
+export function printResult(
+  out: Console,
+  result: RestoreResult,
+  fields: Record<string, unknown>,
+  sentence: (done: string) => string,
+  started: number,
+): number {
+  const { failed, safety, left, ...counts } = result;
+  warnOfFailures(out, result, "was not restored");
+  if (out.json) {
+    out.object("restore", {
+      ...fields,
+      ...counts,
+      left,
+      failed: failed.map(({ path, error }) => ({ path, error: error.message })),
+      ...safety && { safety: safety.id },
+    });
+  } else {
+    const { files, directories, links, bytes, touched, deleted, kept } = result;
+    const more = [
+      ...deleted > 0 ? [`${plural(deleted, "path")} removed`] : [],
+      ...touched > 0 ? [`${plural(touched, "path")} touched`] : [],
+      ...kept > 0 ? [`${plural(kept, "path")} left as they were`] : [],
+    ];
+    out.line(
+      sentence(
+        `${plural(files, "file")}, ` +
+          `${plural(directories, "directory", "directories")} and ` +
+          `${plural(links, "link")}, ${formatBytes(bytes)}`,
+      ) + ` in ${formatDuration(performance.now() - started)}`,
+    );
+    if (more.length > 0) out.line(`  ${more.join(", ")}`);
+    if (safety !== undefined) {
+      out.line(`  what was there before is snapshot ${safety.id}`);
+    }
+  }
+  return failed.length > 0 ? EXIT.partial : EXIT.done;
+}
+
+/** Tells how far a restore is. */
+export function tellProgress(
+  out: Console,
+): (progress: RestoreProgress) => void {
+  return ({ entries, allEntries, bytes, allBytes, path }) =>
+    out.progress(
+      () =>
+        `${Math.floor(100 * entries / allEntries)} %, ` +
+        `${formatBytes(bytes)} of ${formatBytes(allBytes)}`,
+      path,
+      { bytes, allBytes },
+    );
+}
+
+function warnOfFailures(
+  out: Console,
+  { failed }: Pick<RestoreResult, "failed">,
+  what: string,
+): void {
+  for (const { path, error } of failed) {
+    out.warn(`${showPath(path)} ${what}: ${error.message}`);
+  }
+}

@@ -1,0 +1,125 @@
+import { lstatSync } from "node:fs";
+import { relative, resolve, sep } from "node:path";
+import { Command } from "commander";
+import { DeltarError, isWithin, type Skipped, Walker } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { locate, openRepository } from "./location.ts";
+import { showPath, treePath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  dir: string;
+  json?: boolean;
+}
+
+/** What is said of a path. */
+interface Answer {
+  path: string;
+  /** Whether it is kept. */
+  kept: boolean;
+  /** The rule or fault, if it is not. */
+  why?: string;
+}
+
+/** `deltar why`. */
+export function whyCommand(context: Context): Command {
+  return new Command("why")
+    .description("Tell why a path is left out of snapshots, or that it is not")
+    .argument("<path>", "a file or folder of the directory")
+    .argument("[snapshot]", "in this one; by default the next, as the last was")
+    .option("--dir <dir>", "the directory that snapshots are of", ".")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--json", "print the result as JSON")
+    .action(async (path, snapshot, options) => {
+      context.code = await run(path, snapshot, options);
+    });
+}
+
+async function run(
+  word: string,
+  snapshot: string | undefined,
+  options: Options,
+): Promise<number> {
+  const out = new Console(options.json ?? false);
+  const root = resolve(options.dir);
+  const path = snapshot === undefined
+    ? relative(root, resolve(word)).split(sep).join("/") +
+      (/[\\/]$/.test(word) ? "/" : "")
+    : treePath(word);
+  const answer = snapshot === undefined
+    ? await now(root, path, options)
+    : await then(path, snapshot, options);
+  if (out.json) out.object("why", { ...answer });
+  else {
+    const name = showPath(answer.path);
+    out.line(
+      answer.kept
+        ? `${name} is kept`
+        : `${name} is left out: ${showPath(answer.why!)}`,
+    );
+  }
+  return EXIT.done;
+}
+
+/** What the next snapshot would do, by the rules of the last one. */
+async function now(
+  root: string,
+  path: string,
+  options: Options,
+): Promise<Answer> {
+  const rules = await lastRules(root, options);
+  const walker = new Walker(root, {
+    ...rules,
+    apart: [locate(options.repo, root)],
+  });
+  const bare = path.replace(/\/$/, "");
+  const stat = lstatSync(resolve(root, bare), { throwIfNoEntry: false });
+  const isSpecial = stat !== undefined && !stat.isFile() &&
+    !stat.isDirectory() && !stat.isSymbolicLink();
+  const why = walker.apart.has(bare)
+    ? "deltar writes here"
+    : walker.whyExcluded(path) ??
+      (stat === undefined ? "there is no such file or folder" : undefined) ??
+      (isSpecial ? "a socket, pipe or device" : undefined);
+  return { path: bare, kept: why === undefined, ...(why && { why }) };
+}
+
+/** The rules of the directory's last snapshot; those of none at first. */
+async function lastRules(
+  root: string,
+  options: Options,
+): Promise<ConstructorParameters<typeof Walker>[1]> {
+  try {
+    const repository = await openRepository(options.repo, root);
+    const last = await repository.parentFor(root, () => {});
+    return last?.record.rules ?? { excludes: [] };
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "not-found") {
+      return { excludes: [] };
+    }
+    throw error;
+  }
+}
+
+/** What a snapshot says. */
+async function then(
+  path: string,
+  snapshot: string,
+  options: Options,
+): Promise<Answer> {
+  const repository = await openRepository(options.repo, options.dir);
+  const record = await repository.find(snapshot);
+  const { byPath, skipped } = await repository.tree(record);
+  const skip = skipped.find((skip) => isWithin(path, skip.path));
+  if (skip !== undefined && skip.reason !== "changed") {
+    return { path, kept: false, why: reasonOf(skip) };
+  }
+  if (byPath.has(path)) return { path, kept: true };
+  return { path, kept: false, why: "it was not there" };
+}
+
+function reasonOf({ path, reason, detail }: Skipped): string {
+  return `${path}: ${reason}${detail === undefined ? "" : `: ${detail}`}`;
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { withPlace } from "./helpers.ts";
+
+test("a restore in place is planned, done, undone and redone", async () => {
+  await withPlace((place) => {
+    place.write({ "a.txt": "first", "sub/b.txt": "b", "keep.log": "log" });
+    place.write({ ".deltarignore": "*.log\n" });
+    // Not every runtime can set a time to the nanosecond.
+    roundTimes(place.root);
+    const first = place.json(["snapshot"]).id;
+    place.write({ "a.txt": "second!", "new/c.txt": "c", "other.log": "x" });
+    fs.rmSync(join(place.root, "sub"), { recursive: true });
+    roundTimes(place.root);
+    const before = stateOf(place.root);
+    assert.equal(place.run(["restore", "latest"]).code, 2);
+    const words = ["restore", "latest", "--in-place", "--delete"];
+    const plan = place.json([...words, "--dry-run"]);
+    assert.equal(plan.type, "restore-plan");
+    assert.deepEqual(
+      // deno-lint-ignore no-explicit-any
+      plan.steps.map(({ path, action }: any) => `${action} ${path}`),
+      [
+        "replace a.txt",
+        "delete new",
+        "delete new/c.txt",
+        "create sub",
+        "create sub/b.txt",
+      ],
+    );
+    const text = place.run([...words, "--dry-run"]);
+    assert.match(text.out, /^~ a\.txt\n- new\/\n- new\/c\.txt\n\+ sub\/\n/);
+    assert.match(text.out, /other\.log stays: \.deltarignore:1: \*\.log/);
+    assert.deepEqual(stateOf(place.root), before);
+    const done = place.run(words);
+    assert.equal(done.code, 0, done.err);
+    assert.match(done.out, /what was there before is snapshot \S+-safety/);
+    const after = stateOf(place.root);
+    assert.deepEqual(Object.keys(after).sort(), [
+      ".deltarignore",
+      "a.txt",
+      "keep.log",
+      "other.log",
+      "sub",
+      "sub/b.txt",
+    ]);
+    assert.equal(place.json(["restore", "latest", "--in-place"]).files, 0);
+    const wanted = place.json(["undo", "--dry-run"]);
+    assert.equal(wanted.steps.length, 5);
+    assert.equal(place.json(["undo"]).way, "undo");
+    assert.deepEqual(stateOf(place.root), before);
+    assert.match(place.run(["redo"]).out, /^Redone in /);
+    assert.deepEqual(stateOf(place.root), after);
+    assert.equal(place.run(["undo"]).code, 0);
+    const none = place.run(["undo"]);
+    assert.equal(none.code, 1);
+    assert.match(none.err, /no restore into this directory/);
+    // Safety snapshots are none that the next is compared with.
+    assert.equal(
+      place.json(["restore", "latest", "--to", "../x"]).snapshot,
+      first,
+    );
+    assert.equal(place.json(["snapshot"]).isNew, true);
+  });
+});
+
+test("why names the rule, now and in a snapshot", async () => {
+  await withPlace((place) => {
+    place.write({
+      ".deltarignore": "*.log\n",
+      "a.txt": "a",
+      "b.log": "b",
+      "cache/deep/c": "c",
+    });
+    place.run(["snapshot", "--exclude", "cache/"]);
+    const why = (...words: string[]) => place.json(["why", ...words]);
+    assert.equal(why("a.txt").kept, true);
+    assert.equal(why("b.log").why, ".deltarignore:1: *.log");
+    assert.equal(why("cache/deep/c").why, "exclude: cache/");
+    assert.equal(why("a.txt", "latest").kept, true);
+    assert.equal(
+      why("b.log", "latest").why,
+      "b.log: excluded: .deltarignore:1: *.log",
+    );
+    assert.match(why("cache/deep/c", "latest").why, /^cache: excluded/);
+    assert.equal(why("nothing", "latest").why, "it was not there");
+    assert.match(place.run(["why", "b.log"]).out, /^b\.log is left out: /);
+    const { skipped } = place.json(["files", "latest", "--skipped"]);
+    assert.deepEqual(
+      skipped.map(({ path }: { path: string }) => path),
+      ["b.log", "cache"],
+    );
+    const text = place.run(["files", "latest", "--skipped"]).out;
+    assert.equal(
+      text,
+      "b.log: excluded: .deltarignore:1: *.log\ncache: excluded: exclude: cache/\n",
+    );
+  });
+});
+
+test("a home folder or a disk is not taken by mistake", async () => {
+  await withPlace((place) => {
+    place.write({ "a.txt": "a" });
+    const env = { HOME: place.root, USERPROFILE: place.root };
+    const home = place.run(["snapshot"], { env });
+    assert.equal(home.code, 1);
+    assert.match(home.err, /a home folder.*--force/);
+    assert.match(place.run(["snapshot", "/"]).err, /a whole disk.*--force/);
+    assert.equal(place.run(["snapshot", "--force"], { env }).code, 0);
+  });
+});
