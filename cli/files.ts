@@ -2,6 +2,7 @@ import { Command } from "commander";
 import {
   DeltarError,
   formatTime,
+  isWithin,
   type Repository,
   type SnapshotRecord,
   type TreeEntry,

@@ -12,6 +12,12 @@ const program = createProgram({
 const names = program.commands.map((command) => command.name())
   .filter((name) => !["complete", "help"].includes(name));
 
+/** What has to have been done for an example to make sense. */
+const BEFORE: Record<string, string[]> = {
+  undo: ["deltar restore latest~1 --in-place"],
+  redo: ["deltar restore latest~1 --in-place", "deltar undo"],
+};
+
 test("every command has examples, and only these", () => {
   assert.deepEqual(Object.keys(EXAMPLES).sort(), [...names].sort());
 });
@@ -19,6 +25,7 @@ test("every command has examples, and only these", () => {
 for (const [name, examples] of Object.entries(EXAMPLES)) {
   test(`the examples of deltar ${name} do what they say`, async () => {
     await withShell((shell) => {
+      for (const line of BEFORE[name] ?? []) shell.type(line);
       for (const [line] of examples) shell.type(line);
     });
   });

@@ -47,9 +47,6 @@ export class Shell {
     this.write("notes.txt", "second\n");
     this.write("src/main.ts", "main(2);\n");
     this.type("deltar snapshot");
-    // So that there is something to undo, and something to redo.
-    this.type("deltar restore latest~1 notes.txt --in-place");
-    this.type("deltar restore latest~1 src --in-place && deltar undo");
   }
 
   /** Writes a file of the project. */
