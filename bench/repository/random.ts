@@ -17,10 +17,9 @@ export class Random {
 
   /** A whole number from 0 up to `end`. */
   below(end: number): number {
-    const [low, middle, high] = this.bytes(3);
-    const wide = ((high << 16 | middle << 8 | low) >>> 0) * 2 ** 24 +
-      (this.bytes(3)[0] << 16);
-    return wide % end;
+    let number = 0;
+    for (const byte of this.bytes(6)) number = number * 256 + byte;
+    return number % end;
   }
 
   /** About so many bytes of text, which compresses as text does. */

@@ -75,6 +75,29 @@ export function makeWorkloads(folder: string, scale: Scale): Workload[] {
   ];
 }
 
+/** 2,000 small files in 40 folders; each further state changes 20 of them. */
+export function historyOf(count: number): Workload["states"] {
+  const path = (live: string, at: number) =>
+    join(live, `folder${at % 40}`, `file${at}.txt`);
+  const fill = (live: string) => {
+    const random = new Random("history");
+    for (let at = 0; at < 2000; at++) {
+      mkdirSync(dirname(path(live, at)), { recursive: true });
+      writeFileSync(path(live, at), random.text(2000));
+    }
+  };
+  const change = (n: number) => (live: string) => {
+    const random = new Random(`history ${n}`);
+    for (let edit = 0; edit < 20; edit++) {
+      writeFileSync(path(live, random.below(2000)), random.text(2000));
+    }
+  };
+  return Array.from({ length: count }, (_, n) => ({
+    name: `${n}`,
+    apply: n === 0 ? fill : change(n),
+  }));
+}
+
 /** Makes a file unless it is there whole. */
 function once(file: string, make: (part: string) => void): string {
   if (!existsSync(file)) {

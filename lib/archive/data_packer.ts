@@ -83,8 +83,10 @@ export interface KnownContents {
   find(sha256: string, path: string): StoredContent | undefined;
 }
 
-/** A delta of more than this part of the file would not pay. */
+/** A delta of more than this part of a small file would not pay. */
 const MOST_DELTA = 0.5;
+/** The same for a large file, which is stored whole at a higher price. */
+const MOST_LARGE_DELTA = 0.75;
 
 /**
  * Stores the content of the files that an index reads, in the same pass: a
@@ -208,7 +210,7 @@ export class DataPacker implements FileReader {
     open: () => Iterable<Uint8Array>,
     basis: LargeBasis,
   ): Promise<FileFacts | undefined> {
-    const most = entry.size * MOST_DELTA;
+    const most = entry.size * MOST_LARGE_DELTA;
     const spool = new Spool();
     const translated = basis.translate && new Spool();
     try {

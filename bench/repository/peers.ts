@@ -1,0 +1,209 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import process from "node:process";
+
+/** A command line, where it is started, and what is set in its environment. */
+export interface Step {
+  /** The program and its words. */
+  command: string[];
+  /** The folder it is started in. */
+  cwd?: string;
+}
+
+/** A program that keeps versions of a directory. */
+export interface Peer {
+  /** What it is called in the table. */
+  name: string;
+  /** The words that print its version. */
+  version: string[];
+  /** What is set in its environment, given a folder of its own. */
+  env: (home: string) => Record<string, string>;
+  /** What makes a repository, if anything has to. */
+  init?: (repo: string) => Step[];
+  /** Keeps the directory as it is now. */
+  snapshot: (repo: string, live: string, n: number) => Step[];
+  /** Restores the last version, or one file of it, to a new place. */
+  restore: (repo: string, live: string, to: string, n: number) => Step[];
+  /** The same for one file. */
+  restoreFile: (
+    repo: string,
+    live: string,
+    to: string,
+    n: number,
+    file: string,
+  ) => Step[];
+}
+
+const one = (...command: string[]): Step[] => [{ command }];
+const shell = (script: string, ...words: string[]): Step[] =>
+  one("sh", "-ec", script, "sh", ...words);
+
+/** deltar, and those that it is compared with. */
+export function allPeers(deltar: string): Peer[] {
+  return [
+    {
+      name: "deltar",
+      version: [deltar, "--version"],
+      env: (home) => ({ XDG_CACHE_HOME: home }),
+      snapshot: (repo, live) => one(deltar, "snapshot", live, "--repo", repo),
+      restore: (repo, _, to) =>
+        one(deltar, "restore", "latest", "--to", to, "--repo", repo),
+      restoreFile: (repo, _, to, __, file) =>
+        one(deltar, "restore", "latest", file, "--to", to, "--repo", repo),
+    },
+    {
+      name: "restic",
+      version: ["restic", "version"],
+      env: (home) => ({ RESTIC_PASSWORD: "x", RESTIC_CACHE_DIR: home }),
+      init: (repo) => one("restic", "-q", "-r", repo, "init"),
+      snapshot: (repo, live) => one("restic", "-q", "-r", repo, "backup", live),
+      restore: (repo, _, to) =>
+        one("restic", "-q", "-r", repo, "restore", "latest", "--target", to),
+      restoreFile: (repo, live, to, _, file) =>
+        one(
+          "restic",
+          "-q",
+          "-r",
+          repo,
+          "restore",
+          "latest",
+          "--target",
+          to,
+          "--include",
+          `${live}/${file}`,
+        ),
+    },
+    {
+      name: "borg",
+      version: ["borg", "--version"],
+      env: (home) => ({
+        BORG_BASE_DIR: home,
+        BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: "yes",
+        BORG_RELOCATED_REPO_ACCESS_IS_OK: "yes",
+      }),
+      init: (repo) => one("borg", "init", "-e", "none", repo),
+      snapshot: (repo, live, n) => [{
+        command: ["borg", "create", "-C", "zstd", `${repo}::v${n}`, "."],
+        cwd: live,
+      }],
+      restore: (repo, _, to, n) => [{
+        command: ["borg", "extract", `${repo}::v${n}`],
+        cwd: made(to),
+      }],
+      restoreFile: (repo, _, to, n, file) => [{
+        command: ["borg", "extract", `${repo}::v${n}`, file],
+        cwd: made(to),
+      }],
+    },
+    {
+      name: "duplicity",
+      version: ["duplicity", "--version"],
+      env: (home) => ({ HOME: home }),
+      snapshot: (repo, live, n) =>
+        one(
+          "duplicity",
+          n === 0 ? "full" : "incremental",
+          "--no-encryption",
+          "--allow-source-mismatch",
+          live,
+          `file://${repo}`,
+        ),
+      restore: (repo, _, to) =>
+        one("duplicity", "restore", "--no-encryption", `file://${repo}`, to),
+      restoreFile: (repo, _, to, __, file) =>
+        one(
+          "duplicity",
+          "restore",
+          "--no-encryption",
+          "--file-to-restore",
+          file,
+          `file://${repo}`,
+          `${to}.file`,
+        ),
+    },
+    {
+      name: "rdiff-backup",
+      version: ["rdiff-backup", "--version"],
+      env: () => ({}),
+      snapshot: (repo, live) => one("rdiff-backup", "backup", live, repo),
+      restore: (repo, _, to) => one("rdiff-backup", "restore", repo, to),
+      restoreFile: (repo, _, to, __, file) =>
+        one("rdiff-backup", "restore", `${repo}/${file}`, `${to}.file`),
+    },
+    {
+      name: "shadow git",
+      version: ["git", "--version"],
+      env: (home) => ({ HOME: home }),
+      init: (repo) => one("git", "init", "-q", "--bare", repo),
+      snapshot: (repo, live) =>
+        shell(
+          'git --git-dir "$1" --work-tree "$2" add -A -f . && ' +
+            'git --git-dir "$1" --work-tree "$2" -c user.name=x -c user.email=x ' +
+            "commit -q --allow-empty -m x",
+          repo,
+          live,
+        ).map((step) => ({ ...step, cwd: live })),
+      restore: (repo, _, to) =>
+        shell(
+          'mkdir "$2"; git --git-dir "$1" --work-tree "$2" checkout-index -aq ' +
+            '--prefix="$2/"',
+          repo,
+          to,
+        ),
+      restoreFile: (repo, _, to, __, file) =>
+        shell('git --git-dir "$1" show "HEAD:$3" >"$2"', repo, to, file),
+    },
+    {
+      name: "tar, zstd -3",
+      version: ["zstd", "--version"],
+      env: () => ({}),
+      init: (repo) => one("mkdir", repo),
+      snapshot: (repo, live, n) =>
+        one(
+          "tar",
+          "--use-compress-program=zstd -3 -q",
+          "-C",
+          live,
+          "-cf",
+          `${repo}/${n}.tar.zst`,
+          ".",
+        ),
+      restore: (repo, _, to, n) =>
+        one("tar", "--zstd", "-C", made(to), "-xf", `${repo}/${n}.tar.zst`),
+      restoreFile: (repo, _, to, n, file) =>
+        one(
+          "tar",
+          "--zstd",
+          "-C",
+          made(to),
+          "-xf",
+          `${repo}/${n}.tar.zst`,
+          `./${file}`,
+        ),
+    },
+  ];
+}
+
+/** Those that are on this machine, with the first line of their version. */
+export function installed(
+  peers: readonly Peer[],
+): { peer: Peer; version: string }[] {
+  return peers.flatMap((peer) => {
+    try {
+      const [program, ...words] = peer.version;
+      const text = execFileSync(program, words, {
+        encoding: "utf8",
+        env: process.env,
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      return [{ peer, version: text.split("\n")[0] }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function made(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}

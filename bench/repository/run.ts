@@ -1,0 +1,234 @@
+/**
+ * Measures the `deltar` command against programs of its kind, in whole
+ * processes on the same directories:
+ * `deno task bench repository [FOLDER] [--quick] [--rounds N] [--only NAMES]`.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, release, totalmem } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { bun } from "../../tasks/runtimes.ts";
+import { barsOf, type Row } from "./bars.ts";
+import { bytesIn, median, run as measure } from "./measure.ts";
+import { allPeers, installed, type Peer } from "./peers.ts";
+import {
+  FULL,
+  historyOf,
+  makeWorkloads,
+  QUICK,
+  type Workload,
+} from "./workloads.ts";
+
+/** Files that changed so shortly before are read again; that is waited for. */
+const SETTLE = 2500;
+
+/** Runs the benchmark, prints its tables and writes bench/out/repository.json. */
+export async function run(words: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: words,
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      only: { type: "string" },
+    },
+  });
+  const out = resolve(import.meta.dirname!, "../out");
+  const folder = resolve(positionals[0] ?? out);
+  const { quick } = values;
+  const inputs = join(folder, quick ? "inputs-quick" : "inputs");
+  const work = join(folder, "work");
+  const rounds = Number(values.rounds ?? (quick ? 1 : 3));
+  const only = values.only?.split(",");
+  const workloads = makeWorkloads(inputs, quick ? QUICK : FULL)
+    .filter(({ name }) => only?.includes(name) ?? true);
+  const peers = installed(allPeers(compile(folder)));
+  const machine = [
+    `${cpus()[0].model}, ${availableParallelism()} cores, ` +
+    `${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
+    ...peers.map(({ peer, version }) => `${peer.name}: ${version}`),
+  ];
+  console.log(machine.join("\n"));
+  const samples: Row[] = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const workload of workloads) {
+      samples.push(...await runWorkload(work, workload, peers));
+    }
+  }
+  if (only?.includes("history") ?? true) {
+    samples.push(...await runHistory(work, quick ? 60 : 1000, peers[0].peer));
+  }
+  const rows = mediansOf(samples);
+  rows.forEach(print);
+  if (quick) console.log("The bars are set for the full size.");
+  const bars = barsOf(rows);
+  for (const { what, value, limit } of bars) {
+    const [shown, most] = [value, limit].map((one) =>
+      one >= 100 ? one.toFixed(0) : one.toFixed(3)
+    );
+    const verdict = value <= limit ? "met   " : "missed";
+    console.log(`${verdict} ${what}: ${shown}, at most ${most}`);
+  }
+  mkdirSync(out, { recursive: true });
+  const report = { date: new Date().toISOString(), machine, rows, bars };
+  writeFileSync(
+    join(out, "repository.json"),
+    JSON.stringify(report, null, 2) + "\n",
+  );
+}
+
+/** The single binary. */
+function compile(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  const binary = join(folder, "deltar");
+  const [program, ...first] = bun();
+  const cli = resolve(import.meta.dirname!, "../../cli.ts");
+  execFileSync(
+    program,
+    [...first, "build", "--compile", "--minify", "--outfile", binary, cli],
+    { stdio: "ignore" },
+  );
+  return binary;
+}
+
+/** Every state is kept by all programs, one after the other. */
+async function runWorkload(
+  work: string,
+  workload: Workload,
+  peers: readonly { peer: Peer }[],
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  const live = clear(work);
+  const states = [...workload.states];
+  if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
+  for (const [n, { name, apply }] of states.entries()) {
+    apply(live);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE));
+    for (const { peer } of peers) {
+      rows.push(await snapshot(work, live, workload.name, name, peer, n));
+    }
+  }
+  if (workload.file === undefined) return rows;
+  const file = workload.file(live);
+  const last = states.length - 1;
+  for (const { peer } of peers) {
+    const { repo, home } = placesOf(work, peer);
+    const to = join(work, "restored");
+    const about = { workload: workload.name, peer: peer.name };
+    for (
+      const [step, steps] of [
+        ["restore", () => peer.restore(repo, live, to, last)],
+        ["one file", () => peer.restoreFile(repo, live, to, last, file)],
+      ] as const
+    ) {
+      const taken = await measure(steps(), peer.env(home));
+      rows.push({ ...about, step, ...taken });
+      rmSync(to, { recursive: true, force: true });
+      rmSync(`${to}.file`, { recursive: true, force: true });
+    }
+  }
+  return rows;
+}
+
+/** What the newest snapshot costs behind few others, and behind many. */
+async function runHistory(
+  work: string,
+  count: number,
+  peer: Peer,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  const live = clear(work);
+  const { repo, home } = placesOf(work, peer);
+  const to = join(work, "restored");
+  const states = historyOf(count + 2);
+  for (const [n, { apply }] of states.entries()) {
+    apply(live);
+    // Neither is at an end of what snapshots do together now and then.
+    const part = n >= 6 && n < 14
+      ? "early"
+      : n >= count - 6
+      ? "late"
+      : undefined;
+    const step = `snapshot, ${part}`;
+    const row = await snapshot(work, live, "history", step, peer, n);
+    if (part === undefined) continue;
+    rows.push(row);
+    const taken = await measure(
+      peer.restore(repo, live, to, n),
+      peer.env(home),
+    );
+    rmSync(to, { recursive: true, force: true });
+    rows.push({ ...row, ...taken, step: `restore, ${part}`, bytes: undefined });
+  }
+  return rows;
+}
+
+async function snapshot(
+  work: string,
+  live: string,
+  workload: string,
+  step: string,
+  peer: Peer,
+  n: number,
+): Promise<Row> {
+  const { repo, home } = placesOf(work, peer);
+  const env = peer.env(home);
+  if (n === 0) {
+    mkdirSync(home, { recursive: true });
+    await measure(peer.init?.(repo) ?? [], env);
+  }
+  const before = bytesIn(repo);
+  const taken = await measure(peer.snapshot(repo, live, n), env);
+  const bytes = bytesIn(repo) - before;
+  return { workload, step, peer: peer.name, ...taken, bytes };
+}
+
+function clear(work: string): string {
+  rmSync(work, { recursive: true, force: true });
+  const live = join(work, "live");
+  mkdirSync(live, { recursive: true });
+  return live;
+}
+
+function placesOf(work: string, peer: Peer): { repo: string; home: string } {
+  const name = peer.name.replaceAll(/\W+/g, "-");
+  return {
+    repo: join(work, `repo-${name}`),
+    home: join(work, `home-${name}`),
+  };
+}
+
+function mediansOf(samples: readonly Row[]): Row[] {
+  const groups = new Map<string, Row[]>();
+  for (const row of samples) {
+    const key = `${row.workload} ${row.step} ${row.peer}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [row]);
+    else group.push(row);
+  }
+  return [...groups.values()].map((group) => {
+    const of = (field: "seconds" | "cpu" | "bytes") =>
+      median(group.map((row) => row[field]!));
+    const hasBytes = group[0].bytes !== undefined;
+    return {
+      ...group[0],
+      seconds: of("seconds"),
+      cpu: of("cpu"),
+      ...hasBytes && { bytes: of("bytes") },
+    };
+  });
+}
+
+function print({ workload, step, peer, seconds, cpu, bytes }: Row): void {
+  console.log([
+    workload.padEnd(11),
+    step.padEnd(15),
+    peer.padEnd(12),
+    `${seconds.toFixed(2)} s`.padStart(9),
+    `${cpu.toFixed(2)} s cpu`.padStart(12),
+    bytes === undefined ? "" : `${Math.round(bytes)} B`.padStart(13),
+  ].join(" "));
+}
