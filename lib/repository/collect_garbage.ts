@@ -151,7 +151,9 @@ export async function collectGarbage(
     !condemned || spared(name)
   );
   if (waiting.length + seen.length > 0) {
-    await putMark(storage, newId(Date.now(), Math.random()), {
+    // Not the id of the mark before, however short all this took.
+    const next = newId(Math.max(Date.now(), now + 1), Math.random());
+    await putMark(storage, next, {
       time: now,
       objects: waiting,
       runs: seen,

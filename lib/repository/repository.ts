@@ -614,6 +614,8 @@ export class Repository {
     try {
       return await readRecord(this.storage, id);
     } catch (error) {
+      // Listed and gone: it was removed in between.
+      if ((error as DeltarError).code === "not-found") return undefined;
       if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(error);
       return undefined;

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import type { DeltarError } from "../../lib/bytes/errors.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
+import { generator } from "../support/faulty_storage.ts";
+import { play, playAll } from "../support/schedule.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { everything, noise } from "./helpers.ts";
+
+const NOW = { grace: 0, patience: 0 };
+
+type Work = (repository: Repository, stage: Stage) => Promise<unknown>;
+
+const snapshot: Work = (repository, { root }) =>
+  repository.snapshot(everything(root), { volumeSize: 4096 });
+const prune: Work = (repository) => repository.prune({ last: 1 }, NOW);
+const forgetLatest: Work = async (repository, { states }) => {
+  await repository.forget([...states.keys()].at(-1)!);
+  await repository.prune({}, NOW);
+};
+const undelete: Work = async (repository) => {
+  for (const { id } of await repository.removed()) {
+    await repository.undelete(id);
+  }
+};
+
+/** What is done at the same time, the one that ids are older of first. */
+const SCENARIOS: Readonly<Record<string, Work[]>> = {
+  "a prune and a snapshot": [prune, snapshot],
+  "the parent's removal, purged at once, and a snapshot": [
+    forgetLatest,
+    snapshot,
+  ],
+  "a prune and bringing back what it purges": [prune, undelete],
+  "the parent's removal, bringing it back, and a snapshot": [
+    forgetLatest,
+    undelete,
+    snapshot,
+  ],
+};
+
+interface Stage {
+  folder: string;
+  root: string;
+  objects: Map<string, Uint8Array>;
+  states: Map<string, unknown>;
+  now: unknown;
+}
+
+/** Three snapshots, one removed, left work of one that was cut short. */
+async function prepare(folder: string): Promise<Stage> {
+  const root = join(folder, "root");
+  fs.mkdirSync(root);
+  const storage = new MemoryStorage();
+  const repository = await Repository.create(storage);
+  const states = new Map<string, unknown>();
+  for (let at = 0; at < 3; at++) {
+    fs.writeFileSync(join(root, "a"), noise(1500, at + 1));
+    fs.writeFileSync(join(root, `b${at}`), noise(1500, at + 10));
+    fs.rmSync(join(root, `b${at - 1}`), { force: true });
+    roundTimes(root);
+    const { record } = await repository.snapshot(everything(root));
+    states.set(record.id, stateOf(root));
+    if (at === 0) await repository.forget(record);
+  }
+  fs.writeFileSync(join(root, "c"), noise(3000, 20));
+  fs.writeFileSync(join(root, "d"), noise(3000, 21));
+  fs.writeFileSync(join(root, "e"), noise(3000, 22));
+  roundTimes(root);
+  const stop = new AbortController();
+  const cut = repository.snapshot(everything(root), {
+    volumeSize: 4096,
+    signal: stop.signal,
+    onProgress: ({ path }) => path === "e" && stop.abort(),
+  });
+  await assert.rejects(cut, { code: "aborted" });
+  const { objects } = storage;
+  return { folder, root, objects, states, now: stateOf(root) };
+}
+
+/** Plays one schedule and looks at what came of it. */
+async function playOne(
+  stage: Stage,
+  works: readonly Work[],
+  choose: (enabled: number[], step: number) => number,
+) {
+  const { folder, objects, states, now } = stage;
+  const clock = Date.now;
+  const chance = Math.random;
+  const time = clock() + 60_000;
+  Date.now = () => time;
+  let calls = 0;
+  Math.random = () => ++calls / 4096;
+  try {
+    const played = await play(
+      objects,
+      works.map((work) => async (storage: Storage) =>
+        work(await Repository.open(storage), stage)
+      ),
+      choose,
+    );
+    const what = played.steps.map(({ taken }) => taken).join("");
+    for (const [at, outcome] of played.outcomes.entries()) {
+      if (outcome.status === "fulfilled") continue;
+      // What another removed cannot be brought back or found any more; all
+      // else succeeds.
+      const { code } = outcome.reason as DeltarError;
+      assert.ok(
+        works[at] === undelete && code === "not-found" ||
+          code === "changed",
+        `${what}: ${(outcome.reason as Error).stack}`,
+      );
+    }
+    const repository = await Repository.open(played.storage);
+    const { damage } = await repository.verify({ data: true });
+    assert.deepEqual(damage, [], what);
+    for (const record of await repository.snapshots()) {
+      const target = join(folder, "restored");
+      const { failed } = await repository.restore(record, target);
+      assert.deepEqual(failed, [], what);
+      assert.deepEqual(stateOf(target), states.get(record.id) ?? now, what);
+      fs.rmSync(target, { recursive: true });
+    }
+    const at = works.indexOf(snapshot);
+    if (at >= 0 && played.outcomes[at].status === "fulfilled") {
+      const records = await repository.snapshots();
+      assert.ok(records.some(({ id }) => !states.has(id)), what);
+    }
+    return played;
+  } finally {
+    Date.now = clock;
+    Math.random = chance;
+  }
+}
+
+for (const [name, works] of Object.entries(SCENARIOS)) {
+  test(`interleaved: ${name}, in every order of few switches`, async () => {
+    await withTemp(async (folder) => {
+      const stage = await prepare(folder);
+      for (const first of works.keys()) {
+        // One is stopped after so many operations until the others have ended.
+        const stride = process.env.SLOW ? 1 : 3;
+        for (let stop = 0;; stop += stride) {
+          let done = 0;
+          const { steps } = await playOne(stage, works, (enabled) => {
+            if (enabled.includes(first) && done < stop) {
+              done++;
+              return first;
+            }
+            return enabled.find((at) => at !== first) ?? first;
+          });
+          if (steps.filter(({ taken }) => taken === first).length < stop) break;
+        }
+      }
+    });
+  });
+
+  test(`interleaved: ${name}, in random orders`, async () => {
+    await withTemp(async (folder) => {
+      const stage = await prepare(folder);
+      for (let seed = 1; seed <= (process.env.SLOW ? 500 : 10); seed++) {
+        const random = generator(seed);
+        await playOne(
+          stage,
+          works,
+          (enabled) => enabled[Math.floor(random() * enabled.length)],
+        );
+      }
+    });
+  });
+
+  test(`interleaved: ${name}, in every order`, async () => {
+    await withTemp(async (folder) => {
+      const stage = await prepare(folder);
+      const most = process.env.SLOW ? 20_000 : 30;
+      const { played, isAll } = await playAll(
+        (choose) => playOne(stage, works, choose),
+        most,
+      );
+      if (process.env.SLOW) console.log(`${name}: ${played}, all: ${isAll}`);
+      assert.ok(played > 10);
+    });
+  });
+}
