@@ -21,10 +21,9 @@ const MOST_TEXT = 65536;
 const NOTHING = new Uint8Array(0);
 
 /** gzip (RFC 1952): one member for each piece. */
-export const gzip: Codec & { available: boolean } = {
+export const gzip: Codec = {
   name: "gzip",
   extension: "tgz",
-  available: true,
   compress,
   decompress,
   decompressBlock(bytes, limit, options) {

@@ -1,9 +1,11 @@
 import { builtin } from "../bytes/builtin.ts";
+import { DeltarError } from "../bytes/errors.ts";
 import { chunks, collect } from "../bytes/source.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
+import { webUnzstd } from "./web_zstd.ts";
 import { nextFrame } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
@@ -12,10 +14,9 @@ const writing = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   : { params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
 
 /** Zstandard (RFC 8878): one frame for each piece. */
-export const zstd: Codec & { available: boolean } = {
+export const zstd: Codec = {
   name: "zstd",
   extension: "tar.zst",
-  available: writing !== undefined,
   compress,
   decompress,
   decompressBlock(bytes, limit, options) {
@@ -23,8 +24,14 @@ export const zstd: Codec & { available: boolean } = {
   },
 };
 
-function compress(plain: Uint8Array): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
+async function compress(plain: Uint8Array): Promise<Uint8Array> {
+  if (writing === undefined) {
+    throw new DeltarError(
+      "unsupported",
+      "this runtime writes no zstd, only gzip",
+    );
+  }
+  return await new Promise((resolve, reject) => {
     zlib!.zstdCompress(
       plain,
       { ...writing, chunkSize: chunkFor(plain.length) },
@@ -53,11 +60,16 @@ async function* decodeFrame(
   reader: ByteReader,
   offset: number,
 ): AsyncGenerator<Uint8Array> {
-  const engine = zlib!.createZstdDecompress({ chunkSize: CHUNK });
+  const explain = (cause: unknown) =>
+    reader.corrupt("damaged zstd frame", offset, cause);
+  if (writing === undefined) {
+    yield* webUnzstd(frame, explain);
+    return;
+  }
   yield* drive(
-    engine,
+    zlib!.createZstdDecompress({ chunkSize: CHUNK }),
     async () => (await frame.next()).value,
-    (cause) => reader.corrupt("damaged zstd frame", offset, cause),
+    explain,
   );
   if (!(await frame.next()).done) {
     throw reader.corrupt("zstd frame ends before its blocks do", offset);

@@ -110,13 +110,16 @@ export class Repository {
    *
    * @param storage An empty place.
    * @param options The compression. Default: `zstd`.
-   * @throws {DeltarError} `exists` if it is a repository already.
+   * @throws {DeltarError} `exists` if it is a repository already;
+   * `unsupported` if this runtime cannot write that compression.
    */
   static async create(
     storage: Storage,
     options: { codec?: CodecName } = {},
   ): Promise<Repository> {
     const codec = codecFor(options.codec ?? "zstd");
+    // Where it cannot be written, that is known before anything is.
+    await codec.compress(new Uint8Array(0));
     const id = crypto.randomUUID();
     const bytes = encodeSettings({ id, codec: codec.name });
     await storage.put(SETTINGS, bytes, { ifAbsent: true });
