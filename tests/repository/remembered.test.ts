@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { SnapshotOptions } from "../../lib/repository/take_snapshot.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { noise } from "../support/noise.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { everything, later } from "./helpers.ts";
+
+/** Counts what is asked of it. */
+class CountingStorage extends MemoryStorage {
+  asked: string[] = [];
+
+  override get(...words: Parameters<MemoryStorage["get"]>) {
+    this.asked.push(`get ${words[0]}`);
+    return super.get(...words);
+  }
+
+  override list(prefix?: string) {
+    this.asked.push(`list ${prefix}`);
+    return super.list(prefix);
+  }
+
+  override put(...words: Parameters<MemoryStorage["put"]>) {
+    this.asked.push(`put ${words[0]}`);
+    return super.put(...words);
+  }
+}
+
+/** A directory of which a machine remembers the first snapshot. */
+async function remembered(
+  work: (given: {
+    root: string;
+    folder: string;
+    storage: CountingStorage;
+    snapshot: (
+      options?: SnapshotOptions,
+    ) => ReturnType<Repository["snapshot"]>;
+    repository: Repository;
+  }) => Promise<void>,
+): Promise<void> {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(join(root, "sub"), { recursive: true });
+    for (let at = 0; at < 50; at++) {
+      fs.writeFileSync(join(root, `sub/${at}`), noise(2000, at));
+    }
+    fs.symlinkSync("sub", join(root, "link"));
+    fs.linkSync(join(root, "sub/1"), join(root, "hard"));
+    const storage = new CountingStorage();
+    await Repository.create(storage);
+    const cache = join(folder, "cache");
+    const repository = await Repository.open(storage);
+    const snapshot = (options: SnapshotOptions = {}) =>
+      later(
+        10,
+        () => repository.snapshot(everything(root), { cache, ...options }),
+      );
+    await snapshot();
+    await work({ root, folder, storage, snapshot, repository });
+  });
+}
+
+test("an unchanged snapshot asks three things at most and stores nothing", async () => {
+  await remembered(async ({ root, storage }) => {
+    const cache = join(root, "../cache");
+    storage.asked = [];
+    const { isNew, diff, skipped } = await later(10, async () => {
+      const repository = await Repository.open(storage);
+      return await repository.snapshot(everything(root), { cache });
+    });
+    assert.equal(isNew, false);
+    assert.equal(diff.isEmpty, true);
+    assert.deepEqual(skipped, []);
+    assert.ok(storage.asked.length <= 3, storage.asked.join());
+  });
+});
+
+test("what is left out is told again though nothing is looked at", async () => {
+  await remembered(async ({ root, snapshot }) => {
+    fs.mkdirSync(join(root, ".git"));
+    fs.writeFileSync(join(root, ".deltar-stage-x"), "");
+    const first = await snapshot({ label: "again" });
+    const told: unknown[] = [];
+    const second = await snapshot({ onSkip: (skip) => told.push(skip) });
+    assert.equal(second.isNew, false);
+    assert.equal(first.skipped.length, 1);
+    assert.deepEqual(second.skipped, first.skipped);
+    assert.deepEqual(told, first.skipped);
+  });
+});
+
+test("a tree that is damaged is stored anew, also behind what is remembered", async () => {
+  await remembered(async ({ root, folder, storage, snapshot, repository }) => {
+    const [name] = [...storage.objects.keys()]
+      .filter((name) => name.startsWith("trees/"));
+    storage.objects.get(name)![20] ^= 1;
+    fs.appendFileSync(join(root, "sub/7"), "more");
+    roundTimes(root);
+    await assert.rejects(snapshot(), { code: "corrupt" });
+    const told: string[] = [];
+    const { record, isNew } = await snapshot({
+      onDamage: (error) => told.push(error.message),
+    });
+    assert.equal(isNew, true);
+    assert.equal(told.length, 1);
+    assert.ok(told[0].startsWith(`${name}: `), told[0]);
+    await repository.restore(record, join(folder, "restored"));
+    assert.deepEqual(stateOf(join(folder, "restored")), stateOf(root));
+  });
+});
+
+test("a snapshot that somebody else took meanwhile is not overlooked", async () => {
+  await remembered(async ({ root, folder, snapshot, repository }) => {
+    const before = fs.readFileSync(join(root, "sub/3"));
+    fs.writeFileSync(join(root, "sub/3"), "another");
+    await snapshot({ cache: join(folder, "elsewhere") });
+    fs.writeFileSync(join(root, "sub/3"), before);
+    const { isNew, diff } = await snapshot();
+    assert.equal(isNew, true);
+    assert.deepEqual(diff.updated, ["sub/3"]);
+    assert.equal((await repository.snapshots()).length, 3);
+  });
+});
+
+test("a clock that goes back costs time only", async () => {
+  await remembered(async ({ root, folder, repository }) => {
+    const cache = join(folder, "cache");
+    const snapshot = () =>
+      later(-1e6, () => repository.snapshot(everything(root), { cache }));
+    fs.writeFileSync(join(root, "sub/3"), "3");
+    assert.deepEqual((await snapshot()).diff.updated, ["sub/3"]);
+    assert.equal((await snapshot()).isNew, false);
+    fs.writeFileSync(join(root, "sub/3"), "4");
+    assert.deepEqual((await snapshot()).diff.updated, ["sub/3"]);
+  });
+});

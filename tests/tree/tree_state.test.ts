@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import fc from "fast-check";
+import { DirIndex } from "../../lib/tree/dir_index.ts";
+import { indexTree } from "../../lib/tree/index_tree.ts";
+import { isUnchanged } from "../../lib/tree/is_unchanged.ts";
+import { lstat, setTimes } from "../../lib/tree/stat.ts";
+import { decodeEntries, encodeEntries } from "../../lib/tree/state_entries.ts";
+import { StateWriter } from "../../lib/tree/state_writer.ts";
+import { TreeState } from "../../lib/tree/tree_state.ts";
+import { Walker } from "../../lib/tree/walker.ts";
+import { walkTree } from "../../lib/tree/walk_tree.ts";
+import { runs } from "../support/runs.ts";
+import { withTemp } from "../support/temp.ts";
+import { rewriteTree, treeAndEdited, writeTree } from "../support/trees.ts";
+
+type Rules = ConstructorParameters<typeof Walker>[1];
+
+/** The state of a directory, as if it had been left alone for long. */
+function stateOf(root: string, rules: Rules, newest = 2n ** 63n): TreeState {
+  const writer = new StateWriter(64);
+  for (
+    const { entry } of walkTree(new Walker(root, rules), {}, { writer, newest })
+  ) assert.ok(entry);
+  return new TreeState(writer.finish().slice());
+}
+
+/** Whether `edit` is seen, in a directory made for it. */
+async function isSeen(
+  edit: (root: string) => void,
+  rules: Rules = { excludes: ["*.log"], gitignore: true },
+  after: Rules = rules,
+): Promise<boolean> {
+  return await withTemp(async (root) => {
+    fs.mkdirSync(join(root, "folder/deep"), { recursive: true });
+    fs.mkdirSync(join(root, "nested/.git/info"), { recursive: true });
+    fs.mkdirSync(join(root, "ignored"));
+    for (
+      const [path, content] of Object.entries({
+        "a": "one",
+        "b": "two",
+        "folder/c": "three",
+        "folder/.deltarignore": "*.x\n",
+        "folder/d.x": "left out",
+        "folder/deep/e": "four",
+        "e.log": "left out",
+        "nested/.git/info/exclude": "*.y\n",
+        "nested/f.y": "left out",
+        ".gitignore": "/ignored\n",
+        "ignored/g": "left out",
+      })
+    ) fs.writeFileSync(join(root, path), content);
+    fs.symlinkSync("a", join(root, "link"));
+    const state = stateOf(root, rules);
+    assert.equal(await isUnchanged(new Walker(root, rules), state), true);
+    edit(root);
+    return !await isUnchanged(new Walker(root, after), state);
+  });
+}
+
+/** Changes a file as somebody would who wants to hide it. */
+function rewrite(place: string, content: string): void {
+  const { mtime, size } = lstat(place);
+  assert.equal(content.length, size);
+  fs.writeFileSync(place, content);
+  setTimes(place, mtime);
+}
+
+const EDITS: Record<string, (root: string) => void> = {
+  "content with the size and time of before": (root) =>
+    rewrite(join(root, "folder/deep/e"), "FOUR"),
+  "a mode": (root) => fs.chmodSync(join(root, "folder/c"), 0o600),
+  "a folder's mode": (root) => fs.chmodSync(join(root, "folder/deep"), 0o700),
+  "a time": (root) => setTimes(join(root, "a"), 1_000_000_000_000_000_000n),
+  "a new file": (root) => fs.writeFileSync(join(root, "folder/new"), ""),
+  "a file that is gone": (root) => fs.rmSync(join(root, "folder/deep/e")),
+  "a folder that is gone": (root) =>
+    fs.rmSync(join(root, "folder"), { recursive: true }),
+  "another name": (root) => fs.renameSync(join(root, "a"), join(root, "A-")),
+  "two files that trade places": (root) => {
+    fs.renameSync(join(root, "a"), join(root, "t"));
+    fs.renameSync(join(root, "b"), join(root, "a"));
+    fs.renameSync(join(root, "t"), join(root, "b"));
+  },
+  "a copy in a file's place": (root) => {
+    fs.copyFileSync(join(root, "a"), join(root, "t"));
+    setTimes(join(root, "t"), lstat(join(root, "a")).mtime);
+    fs.renameSync(join(root, "t"), join(root, "a"));
+  },
+  "a hard link to what is left out": (root) =>
+    fs.linkSync(join(root, "a"), join(root, "ignored/a")),
+  "another link target": (root) => {
+    fs.rmSync(join(root, "link"));
+    fs.symlinkSync("b", join(root, "link"));
+  },
+  "a folder for a file": (root) => {
+    fs.rmSync(join(root, "a"));
+    fs.mkdirSync(join(root, "a"));
+  },
+  "a folder for a file that is left out": (root) => {
+    fs.rmSync(join(root, "e.log"));
+    fs.mkdirSync(join(root, "e.log"));
+  },
+  "other rules of the same length": (root) =>
+    rewrite(join(root, "folder/.deltarignore"), "*.w\n"),
+  "other rules that are part of no tree": (root) =>
+    rewrite(join(root, "nested/.git/info/exclude"), "*.w\n"),
+  "rules above": (root) => fs.writeFileSync(join(root, ".deltarignore"), "/b"),
+};
+
+for (const [what, edit] of Object.entries(EDITS)) {
+  test(`${what} is seen`, async () => {
+    assert.equal(await isSeen(edit), true);
+  });
+}
+
+test("another owner is seen", {
+  skip: process.getuid?.() !== 0,
+}, async () => {
+  const edit = (root: string) => fs.chownSync(join(root, "a"), 1234, 1234);
+  assert.equal(await isSeen(edit), true);
+});
+
+test("other options are seen, what they leave out is not", async () => {
+  const rules = { excludes: ["*.log"], gitignore: true };
+  const nothing = () => {};
+  for (
+    const after of [
+      { ...rules, excludes: ["*.LOG"] },
+      { ...rules, gitignore: false },
+      { ...rules, ignoreFile: false as const },
+      { ...rules, apart: ["/nowhere"] },
+    ]
+  ) assert.equal(await isSeen(nothing, rules, after), true);
+  const edits = [
+    (root: string) => fs.appendFileSync(join(root, "e.log"), "more"),
+    (root: string) => fs.writeFileSync(join(root, "ignored/new"), ""),
+    (root: string) => fs.rmSync(join(root, "ignored/g")),
+  ];
+  for (const edit of edits) assert.equal(await isSeen(edit), false);
+});
+
+test("what changed just now is in doubt, and what was set far ahead is not", async () => {
+  await withTemp(async (root) => {
+    const place = join(root, "a");
+    fs.writeFileSync(place, "");
+    const walker = new Walker(root);
+    const { ctime } = lstat(place);
+    const day = 86_400_000_000_000n;
+    const ask = async (mtime: bigint, newest: bigint) => {
+      setTimes(place, mtime);
+      return await isUnchanged(walker, stateOf(root, {}, newest));
+    };
+    const long = ctime + 1000n * day;
+    assert.equal(await ask(ctime, long), true);
+    assert.equal(await ask(ctime, ctime), false);
+    assert.equal(await ask(long, long), false);
+    assert.equal(await ask(long + 2n * day, long), true);
+  });
+});
+
+test("any edit is seen, and what is the same is known", async () => {
+  const property = fc.asyncProperty(treeAndEdited, async ([before, after]) => {
+    await withTemp(async (root) => {
+      writeTree(root, before);
+      const walker = new Walker(root, { excludes: [] });
+      const states = { writer: new StateWriter(), newest: 2n ** 63n };
+      const first = await indexTree(walker, {}, states);
+      const state = new TreeState(states.writer.finish());
+      assert.equal(await isUnchanged(walker, state), true);
+      const known = decodeEntries(encodeEntries(first.states), state);
+      assert.deepEqual(
+        known.entries,
+        first.entries.map(({ signature: _, ...entry }) => entry),
+      );
+      rewriteTree(root, before, after);
+      const index = await DirIndex.of(walker);
+      const now = new Set(index.entries.map((entry) => lineOf(entry)));
+      const isSame = now.size === known.entries.length &&
+        known.entries.every((entry) => now.has(lineOf(entry)));
+      if (!isSame) assert.equal(await isUnchanged(walker, state), false);
+      const previous = new DirIndex(known.entries, first.root);
+      const second = await indexTree(walker, {
+        previous,
+        unchanged: (entry) => entry.isKnown === true,
+      }, {
+        known: state,
+        entries: known.byState,
+        writer: new StateWriter(),
+        newest: 2n ** 63n,
+      });
+      assert.deepEqual(
+        second.entries.map(({ signature: _, ...entry }) => entry),
+        index.entries.map(({ signature: _, ...entry }) => entry),
+      );
+    });
+  });
+  await fc.assert(property, runs(40));
+});
+
+function lineOf(entry: object): string {
+  return JSON.stringify(
+    { ...entry, signature: undefined },
+    (_, value) => typeof value === "bigint" ? String(value) : value,
+  );
+}
+
+test("names are found in any order", async () => {
+  await withTemp((root) => {
+    const names = ["a", "é", "\uFFFD", "b".repeat(255), "c c"];
+    for (const name of names) fs.writeFileSync(join(root, name), name);
+    const state = stateOf(root, {});
+    const encoder = new TextEncoder();
+    for (const order of [names, names.toReversed(), [...names, ...names]]) {
+      const folder = state.folder(0);
+      assert.equal(folder.count, names.length);
+      for (const name of order) {
+        const bytes = encoder.encode(`x${name}x`);
+        const entry = folder.find(bytes, 1, bytes.length - 1);
+        assert.equal(state.name(entry), name);
+        assert.equal(folder.find(bytes, 0, bytes.length), -1);
+      }
+    }
+  });
+});
+
+test("a folder that may not be listed is unchanged while it may not", {
+  skip: process.platform === "win32" || process.getuid?.() === 0,
+}, async () => {
+  await withTemp(async (root) => {
+    fs.mkdirSync(join(root, "closed"), { mode: 0o000 });
+    const state = stateOf(root, {});
+    const walker = new Walker(root);
+    assert.equal(await isUnchanged(walker, state), true);
+    fs.chmodSync(join(root, "closed"), 0o755);
+    assert.equal(await isUnchanged(walker, state), false);
+  });
+});
+
+test("an abort ends the look at what may be unchanged", async () => {
+  await withTemp(async (root) => {
+    const signal = AbortSignal.abort();
+    const look = isUnchanged(new Walker(root), stateOf(root, {}), { signal });
+    await assert.rejects(look, { code: "aborted" });
+  });
+});
