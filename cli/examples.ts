@@ -79,6 +79,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "the last one, from a bucket",
     ],
   ],
+  drill: [
+    ["deltar drill", "the next 100 files of some snapshot"],
+    ["deltar drill latest --files 5 --bytes 10M", "fewer, of the last"],
+  ],
   rdiff: [
     ["deltar rdiff signature old.bin old.sig", "of the old file"],
     ["deltar rdiff delta old.sig new.bin changes.delta", "against it"],

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { Proof } from "../mod.ts";
 import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -36,10 +37,16 @@ async function run(options: Options): Promise<number> {
     out.warn(error.message);
     code = EXIT.partial;
   });
+  const proofs = await repository.proofs();
   if (out.json) {
     out.object("list", {
       repository: repository.storage.location,
-      snapshots: records.map(recordFields),
+      snapshots: records.map((record) => {
+        const proof = proofs.get(record.id);
+        const { time, files, bytes, failed } = proof ?? {};
+        const proven = { time: new Date(time ?? 0), files, bytes, failed };
+        return { ...recordFields(record), ...proof && { proven } };
+      }),
     });
     return code;
   }
@@ -55,6 +62,7 @@ async function run(options: Options): Promise<number> {
         `stored ${formatBytes(counts.stored)}`.padEnd(15),
         change.padEnd(16),
         showPath(label ? `${label}  ${directory}` : directory),
+        ...provenWords(proofs.get(id)),
       ].join("  "),
     );
   }
@@ -64,4 +72,11 @@ async function run(options: Options): Promise<number> {
       showPath(repository.storage.location),
   );
   return code;
+}
+
+/** When files of a snapshot were last restored, to see that it works. */
+function provenWords(proof: Proof | undefined): string[] {
+  if (proof === undefined) return [];
+  const date = formatDate(proof.time).slice(0, 10);
+  return [proof.failed > 0 ? `FAILED a drill ${date}` : `proven ${date}`];
 }

@@ -7,6 +7,7 @@ import { setVerbosity } from "./console.ts";
 import { copyCommand } from "./copy.ts";
 import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
+import { drillCommand } from "./drill.ts";
 import { addExamples } from "./examples.ts";
 import { forgetCommand } from "./forget.ts";
 import { filesCommand } from "./files.ts";
@@ -57,6 +58,7 @@ export function createProgram(context: Context): Command {
     undeleteCommand(context),
     repairCommand(context),
     copyCommand(context),
+    drillCommand(context),
     backupCommand(context, () => createProgram(context)),
     doctorCommand(context),
     scheduleCommand(() => createProgram(context)),

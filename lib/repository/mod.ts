@@ -7,6 +7,8 @@ export type { FitResult } from "./budget.ts";
 export type { Collected } from "./collect_garbage.ts";
 export type { CopyOptions, CopyProgress, CopyResult } from "./copy.ts";
 export type { DamageHandler } from "./damage.ts";
+export type { DrillOptions, DrillProgress, DrillResult } from "./drill.ts";
+export type { Proof } from "./proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./findings.ts";
 export type { HistoryOptions, PathVersion } from "./history.ts";
 export type { ReadLayerOptions } from "./layer_reader.ts";

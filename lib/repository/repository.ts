@@ -14,6 +14,8 @@ import {
 import { checkedStream, ContentReader } from "./content.ts";
 import { type CopyOptions, type CopyResult, copySnapshots } from "./copy.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
+import { drill, type DrillOptions, type DrillResult } from "./drill.ts";
+import { type Proof, readProofs } from "./proof.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
 import { labelSnapshot, withLabels } from "./label.ts";
 import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
@@ -529,6 +531,27 @@ export class Repository {
    */
   setMaxSize(maxSize: number | undefined): Promise<void> {
     return writeBudget(this, maxSize);
+  }
+
+  /**
+   * Restores some files of a snapshot into a scratch folder, compares them, and
+   * notes when: each time the next ones.
+   *
+   * @param options Which snapshot, how many files, and where.
+   * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
+   * scratch folder or the storage fails.
+   */
+  drill(options: DrillOptions = {}): Promise<DrillResult> {
+    return drill(this, options);
+  }
+
+  /**
+   * When each snapshot was last proven by a `drill`, by its id.
+   *
+   * @param onDamage Told of notes that cannot be read.
+   */
+  proofs(onDamage?: DamageHandler): Promise<Map<string, Proof>> {
+    return readProofs(this.storage, onDamage);
   }
 
   /**

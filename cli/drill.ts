@@ -1,0 +1,91 @@
+import { Command } from "commander";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { parseBytes, parseCount } from "./quantity.ts";
+import { formatBytes, plural, showPath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  files?: number;
+  bytes?: number;
+  scratch?: string;
+  json?: boolean;
+}
+
+/** `deltar drill`. */
+export function drillCommand(context: Context): Command {
+  return new Command("drill")
+    .description("Restore some files to see that it works, and note when")
+    .argument("[snapshot]", "by default the one that was proven longest ago")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--files <n>", "how many files at most, default 100", parseCount)
+    .option("--bytes <size>", "how much at most, default 256M", parseBytes)
+    .option("--scratch <dir>", "where to restore them for a moment")
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", NOTES)
+    .action(async (snapshot: string | undefined, options: Options) => {
+      context.code = await run(snapshot, options, context.signal);
+    });
+}
+
+const NOTES = `
+Each time the next files are taken, up to half of them files with deltas.
+
+Exit codes: 0 all are as they were, 1 some are not, each named, or it failed.`;
+
+async function run(
+  snapshot: string | undefined,
+  { repo, json = false, ...options }: Options,
+  signal: AbortSignal,
+): Promise<number> {
+  const out = new Console(json);
+  const repository = await openRepository(repo, ".", { fresh: true });
+  const result = await repository.drill({
+    ...options,
+    ...snapshot !== undefined && {
+      snapshot: await repository.find(snapshot),
+    },
+    signal,
+    onDamage: (error) => out.warn(error.message),
+    onProgress: ({ files, allFiles, bytes, path }) =>
+      out.progress(
+        () => `${files} of ${allFiles} files, ${formatBytes(bytes)}`,
+        path,
+      ),
+  });
+  const { files, withDeltas, bytes, failed, tooLarge } = result;
+  const { id } = result.snapshot;
+  if (json) {
+    out.object("drill", {
+      snapshot: id,
+      files,
+      withDeltas,
+      bytes,
+      failed: failed.map(({ path, error }) => ({ path, error: error.message })),
+      tooLarge,
+    });
+  } else {
+    for (const { path, error } of failed) {
+      out.warn(`${showPath(path)} cannot be restored: ${error.message}`);
+    }
+    out.line(
+      `Restored ${plural(files, "file")} of ${id}, ${formatBytes(bytes)}, ` +
+        `${withDeltas} of them with deltas: each is what was stored`,
+    );
+    if (tooLarge > 0) {
+      out.line(
+        `${plural(tooLarge, "file")} larger than the sample left out; ` +
+          "--bytes makes it larger",
+      );
+    }
+    if (failed.length > 0) {
+      out.line(
+        `${plural(failed.length, "file")} cannot be restored: ` +
+          "`deltar verify --data` says what is damaged",
+      );
+    }
+  }
+  return failed.length > 0 ? EXIT.failed : EXIT.done;
+}

@@ -1,0 +1,27 @@
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/**
+ * Does work with an empty folder, which is gone when it is done.
+ *
+ * @param parent Where to make the folder; by default where the system has
+ * temporary files.
+ * @param work Is given the folder's path.
+ */
+export async function withScratch<Result>(
+  parent: string | undefined,
+  work: (folder: string) => Promise<Result>,
+): Promise<Result> {
+  const folder = fs.mkdtempSync(join(parent ?? tmpdir(), "deltar-"));
+  try {
+    return await work(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Removes a file of such a folder. */
+export function removeScratch(file: string): void {
+  fs.rmSync(file, { force: true });
+}
