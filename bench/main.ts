@@ -1,5 +1,6 @@
 /**
- * Runs a benchmark by its name: `deno task bench delta`.
+ * Runs a benchmark by its name, `deno task bench delta`, or all of them and the
+ * report: `deno task bench [--quick]`.
  *
  * @module
  */
@@ -11,10 +12,19 @@ const [name, ...words] = process.argv.slice(2);
 const benchmarks = readdirSync(folder)
   .filter((file) => existsSync(`${folder}/${file}/run.ts`))
   .sort();
-if (!benchmarks.includes(name)) {
-  console.error(`name a benchmark: ${benchmarks.join(", ")}`);
+if (name === undefined || name.startsWith("--")) {
+  const all = benchmarks.filter((one) => one !== "report");
+  for (const one of [...all, "report"]) {
+    console.log(`\n# ${one}`);
+    await run(one, process.argv.slice(2));
+  }
+} else if (benchmarks.includes(name)) await run(name, words);
+else {
+  console.error(`name a benchmark, or none for all: ${benchmarks.join(", ")}`);
   process.exitCode = 2;
-} else {
+}
+
+async function run(name: string, words: string[]): Promise<void> {
   const { run } = await import(`./${name}/run.ts`);
   await run(words);
 }

@@ -1,6 +1,7 @@
 /**
  * Measures `deltar rdiff` against librsync's `rdiff`, in whole processes on the
- * same files: `deno task bench delta [FOLDER] [--size MIB] [--rounds N]`.
+ * same files: `deno task bench delta [FOLDER] [--size MIB] [--rounds N]`,
+ * `--quick` for a small one.
  *
  * @module
  */
@@ -40,14 +41,17 @@ export async function run(words: string[]): Promise<void> {
     args: words,
     allowPositionals: true,
     options: {
-      size: { type: "string", default: "512" },
-      rounds: { type: "string", default: "5" },
+      quick: { type: "boolean", default: false },
+      size: { type: "string" },
+      rounds: { type: "string" },
     },
   });
+  const size = Number(values.size ?? (values.quick ? 64 : 512));
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   const folder = positionals[0] ?? mkdtempSync(join(tmpdir(), "deltar-bench-"));
   mkdirSync(folder, { recursive: true });
   try {
-    makeInputs(folder, Number(values.size));
+    makeInputs(folder, size);
     const programs = findPrograms(folder);
     const machine = describe(programs);
     console.log(machine.join("\n"));
@@ -59,7 +63,7 @@ export async function run(words: string[]): Promise<void> {
           programs,
           job,
           block,
-          Number(values.rounds),
+          rounds,
           rows,
         );
       }

@@ -1,0 +1,190 @@
+/**
+ * Makes a page and charts of what was measured last: `deno task bench report`
+ * writes docs/BENCHMARKS.md and docs/charts/ from bench/out/*.json.
+ *
+ * @module
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join, resolve } from "node:path";
+import { chart } from "../chart.ts";
+import type { Bar, Row } from "../repository/bars.ts";
+
+interface Report<One> {
+  date: string;
+  machine: string[];
+  rows: One[];
+}
+
+interface RepositoryReport extends Report<Row> {
+  bars: Bar[];
+}
+
+interface DeltaRow {
+  program: string;
+  job: string;
+  block: string;
+  seconds: number;
+  ratio: number;
+  size: number;
+}
+
+const root = resolve(import.meta.dirname!, "../..");
+const CHARTS = "docs/charts";
+
+/** Writes the page and the charts. */
+export function run(): void {
+  const repository = read<RepositoryReport>("repository");
+  const delta = read<Report<DeltaRow>>("delta");
+  rmSync(join(root, CHARTS), { recursive: true, force: true });
+  mkdirSync(join(root, CHARTS), { recursive: true });
+  const page = [
+    INTRODUCTION,
+    ...repository ? repositoryPart(repository) : [],
+    ...delta ? deltaPart(delta) : [],
+  ].join("\n");
+  writeFileSync(join(root, "docs/BENCHMARKS.md"), `${page}\n`);
+}
+
+const INTRODUCTION = `# Measured against its peers
+
+One run each, as it came out, with what deltar loses in it. Whole processes,
+wall clock, warm cache, medians; the single binary. Make it again with
+\`deno task bench repository\`, \`deno task bench delta\` and then
+\`deno task bench report\`; the programs that are installed take part.
+\`--quick\` ends within two minutes and shows the same in small.
+
+restic, borg, rdiff-backup and deltar see to it that what they wrote is on the
+disk; duplicity, git and tar do not.
+`;
+
+function read<One>(name: string): One | undefined {
+  const file = join(root, "bench/out", `${name}.json`);
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+}
+
+const seconds = (value: number) =>
+  `${value < 1 ? value.toFixed(2) : value.toFixed(1)} s`;
+const bytes = (value: number) =>
+  value < 1e6
+    ? `${(value / 1e3).toFixed(value < 1e4 ? 1 : 0)} KB`
+    : `${(value / 1e6).toFixed(value < 1e7 ? 1 : 0)} MB`;
+
+function repositoryPart({ date, machine, rows, bars }: RepositoryReport) {
+  const lines = ["## Repositories\n", described(date, machine)];
+  const workloads = [...new Set(rows.map(({ workload }) => workload))];
+  for (const workload of workloads) {
+    const mine = rows.filter((row) => row.workload === workload);
+    const steps = [...new Set(mine.map(({ step }) => step))];
+    const peers = [...new Set(mine.map(({ peer }) => peer))];
+    lines.push(`### ${workload}\n`, WORKLOADS[workload] ?? "");
+    lines.push(`| | ${peers.join(" | ")} |`);
+    lines.push(`| --- |${" --- |".repeat(peers.length)}`);
+    for (const step of steps) {
+      const cells = peers.map((peer) => {
+        const row = mine.find((one) => one.step === step && one.peer === peer);
+        if (row === undefined) return "";
+        const grown = row.bytes === undefined ? "" : `, ${bytes(row.bytes)}`;
+        return `${seconds(row.seconds)}${grown}`;
+      });
+      lines.push(`| ${step} | ${cells.join(" | ")} |`);
+    }
+    lines.push("");
+    if (peers.length > 1) lines.push(...charts(workload, steps, mine));
+  }
+  if (bars.length > 0) {
+    lines.push("### What deltar set itself\n");
+    lines.push("| | figure | at most | |", "| --- | --- | --- | --- |");
+    for (const { what, value, limit } of bars) {
+      const [figure, most] = [value, limit].map((one) =>
+        one >= 100 ? one.toFixed(0) : one.toPrecision(2)
+      );
+      const verdict = value <= limit ? "met" : "**missed**";
+      lines.push(`| ${what} | ${figure} | ${most} | ${verdict} |`);
+    }
+    lines.push("");
+  }
+  return lines;
+}
+
+/** A chart of time for each step, and one of bytes where any were stored. */
+function charts(workload: string, steps: string[], rows: Row[]): string[] {
+  return steps.flatMap((step) => {
+    const mine = rows.filter((row) => row.step === step);
+    const times = mine.map(({ peer, seconds }) => ({
+      name: peer,
+      value: seconds,
+    }));
+    const sizes = mine.flatMap(({ peer, bytes }) =>
+      bytes === undefined ? [] : [{ name: peer, value: bytes }]
+    );
+    return [
+      draw(`${workload}, ${step}: time`, times, seconds),
+      ...sizes.some(({ value }) => value > 0)
+        ? [draw(`${workload}, ${step}: bytes added`, sizes, bytes)]
+        : [],
+    ];
+  });
+}
+
+function draw(
+  title: string,
+  bars: { name: string; value: number }[],
+  show: (value: number) => string,
+): string {
+  const name = `${title.replaceAll(/\W+/g, "-").toLowerCase()}.svg`;
+  writeFileSync(join(root, CHARTS, name), chart(title, bars, show));
+  return `![${title}](charts/${name})\n`;
+}
+
+function deltaPart({ date, machine, rows }: Report<DeltaRow>): string[] {
+  const programs = [...new Set(rows.map(({ program }) => program))];
+  const lines = [
+    "## Single files, against rdiff\n",
+    described(date, machine),
+    "How many times as fast as `rdiff`, at its default block size and at 2,048.\n",
+    `| | block | ${programs.join(" | ")} |`,
+    `| --- | --- |${" --- |".repeat(programs.length)}`,
+  ];
+  const jobs = [...new Set(rows.map(({ job, block }) => `${job}|${block}`))];
+  for (const key of jobs) {
+    const [job, block] = key.split("|");
+    const cells = programs.map((program) => {
+      const row = rows.find((one) =>
+        one.program === program && one.job === job && one.block === block
+      );
+      if (row === undefined) return "";
+      return program === "rdiff"
+        ? seconds(row.seconds)
+        : `${row.ratio.toFixed(2)}`;
+    });
+    lines.push(`| ${job} | ${block} | ${cells.join(" | ")} |`);
+  }
+  return lines;
+}
+
+function described(date: string, machine: string[]): string {
+  return `${date.slice(0, 10)}, on ${machine[0]}.\n\n${
+    machine.slice(1).map((line) => `- ${line}`).join("\n")
+  }\n`;
+}
+
+const WORKLOADS: Record<string, string> = {
+  tree: "Real files of a system's `/usr`; then 200 edits, 50 creations, 50 " +
+    "deletions and 30 renames; then no change.\n",
+  scatter: "512 MiB of random bytes; then 500 overwrites of 50 bytes and two " +
+    "insertions.\n",
+  db:
+    "A SQLite database of 200 MB; then 2,000 updated and 500 new rows; then " +
+    "VACUUM.\n",
+  manyupdates: "2,000 files of 100 KB, of which each snapshot finds 1 % " +
+    "changed.\n",
+  history:
+    "A changing tree: what a snapshot and a restore of the newest cost " +
+    "behind few snapshots and behind 1,000.\n",
+};
