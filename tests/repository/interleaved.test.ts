@@ -69,9 +69,12 @@ async function prepare(folder: string): Promise<Stage> {
     states.set(record.id, stateOf(root));
     if (at === 0) await repository.forget(record);
   }
-  fs.writeFileSync(join(root, "c"), noise(3000, 20));
-  fs.writeFileSync(join(root, "d"), noise(3000, 21));
-  fs.writeFileSync(join(root, "e"), noise(3000, 22));
+  for (let at = 0; at < 6; at++) {
+    fs.writeFileSync(join(root, `c${at}`), noise(3000, at + 20));
+  }
+  // Larger than a frame: what came before it is stored by its end.
+  fs.writeFileSync(join(root, "d"), noise(40_000, 30));
+  fs.writeFileSync(join(root, "e"), noise(3000, 31));
   roundTimes(root);
   const stop = new AbortController();
   const cut = repository.snapshot(everything(root), {
@@ -81,8 +84,14 @@ async function prepare(folder: string): Promise<Stage> {
   });
   await assert.rejects(cut, { code: "aborted" });
   const { objects } = storage;
+  const left = [...objects.keys()].filter((name) =>
+    name.startsWith("checkpoints/")
+  );
+  assert.ok(left.length > 0);
   return { folder, root, objects, states, now: stateOf(root) };
 }
+
+let plays = 0;
 
 /** Plays one schedule and looks at what came of it. */
 async function playOne(
@@ -120,7 +129,9 @@ async function playOne(
     const repository = await Repository.open(played.storage);
     const { damage } = await repository.verify({ data: true });
     assert.deepEqual(damage, [], what);
-    for (const record of await repository.snapshots()) {
+    // Every byte was held against its SHA-256; onto the disk it goes at times.
+    const isShown = process.env.SLOW || plays++ % 16 === 0;
+    for (const record of isShown ? await repository.snapshots() : []) {
       const target = join(folder, "restored");
       const { failed } = await repository.restore(record, target);
       assert.deepEqual(failed, [], what);
@@ -145,7 +156,7 @@ for (const [name, works] of Object.entries(SCENARIOS)) {
       const stage = await prepare(folder);
       for (const first of works.keys()) {
         // One is stopped after so many operations until the others have ended.
-        const stride = process.env.SLOW ? 1 : 3;
+        const stride = process.env.SLOW || works.length === 2 ? 1 : 4;
         for (let stop = 0;; stop += stride) {
           let done = 0;
           const { steps } = await playOne(stage, works, (enabled) => {
@@ -164,7 +175,7 @@ for (const [name, works] of Object.entries(SCENARIOS)) {
   test(`interleaved: ${name}, in random orders`, async () => {
     await withTemp(async (folder) => {
       const stage = await prepare(folder);
-      for (let seed = 1; seed <= (process.env.SLOW ? 500 : 10); seed++) {
+      for (let seed = 1; seed <= (process.env.SLOW ? 500 : 5); seed++) {
         const random = generator(seed);
         await playOne(
           stage,
@@ -178,13 +189,13 @@ for (const [name, works] of Object.entries(SCENARIOS)) {
   test(`interleaved: ${name}, in every order`, async () => {
     await withTemp(async (folder) => {
       const stage = await prepare(folder);
-      const most = process.env.SLOW ? 20_000 : 30;
+      const most = process.env.SLOW ? 20_000 : 12;
       const { played, isAll } = await playAll(
         (choose) => playOne(stage, works, choose),
         most,
       );
       if (process.env.SLOW) console.log(`${name}: ${played}, all: ${isAll}`);
-      assert.ok(played > 10);
+      assert.ok(isAll || played === most);
     });
   });
 }
