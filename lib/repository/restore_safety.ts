@@ -164,7 +164,8 @@ async function save(
     const record: SnapshotRecord = {
       id,
       time,
-      duration: Date.now() - started,
+      // The clock may be set back meanwhile.
+      duration: Math.max(0, Date.now() - started),
       directory: survey.root,
       root,
       label,

@@ -162,7 +162,8 @@ export async function takeSnapshot(
     const record: SnapshotRecord = {
       id,
       time: now,
-      duration: Date.now() - started,
+      // The clock may be set back meanwhile.
+      duration: Math.max(0, Date.now() - started),
       directory: dir.path,
       root: index.root,
       ...(options.label !== undefined && { label: options.label }),
