@@ -79,6 +79,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "the last one, from a bucket",
     ],
   ],
+  stats: [
+    ["deltar stats", "of the repository, and the last snapshot's folders"],
+    ["deltar stats latest src", "of a folder's folders"],
+  ],
   drill: [
     ["deltar drill", "the next 100 files of some snapshot"],
     ["deltar drill latest --files 5 --bytes 10M", "fewer, of the last"],

@@ -1,10 +1,9 @@
 import { Command } from "commander";
-import type { Proof } from "../mod.ts";
 import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
-import { recordFields } from "./record_fields.ts";
+import { provenFields, provenWords, recordFields } from "./record_fields.ts";
 import {
   formatBytes,
   formatCount,
@@ -41,12 +40,10 @@ async function run(options: Options): Promise<number> {
   if (out.json) {
     out.object("list", {
       repository: repository.storage.location,
-      snapshots: records.map((record) => {
-        const proof = proofs.get(record.id);
-        const { time, files, bytes, failed } = proof ?? {};
-        const proven = { time: new Date(time ?? 0), files, bytes, failed };
-        return { ...recordFields(record), ...proof && { proven } };
-      }),
+      snapshots: records.map((record) => ({
+        ...recordFields(record),
+        ...provenFields(proofs.get(record.id)),
+      })),
     });
     return code;
   }
@@ -62,8 +59,8 @@ async function run(options: Options): Promise<number> {
         `stored ${formatBytes(counts.stored)}`.padEnd(15),
         change.padEnd(16),
         showPath(label ? `${label}  ${directory}` : directory),
-        ...provenWords(proofs.get(id)),
-      ].join("  "),
+        provenWords(proofs.get(id)),
+      ].filter((word) => word !== undefined).join("  "),
     );
   }
   const stored = records.reduce((sum, { counts }) => sum + counts.stored, 0);
@@ -72,11 +69,4 @@ async function run(options: Options): Promise<number> {
       showPath(repository.storage.location),
   );
   return code;
-}
-
-/** When files of a snapshot were last restored, to see that it works. */
-function provenWords(proof: Proof | undefined): string[] {
-  if (proof === undefined) return [];
-  const date = formatDate(proof.time).slice(0, 10);
-  return [proof.failed > 0 ? `FAILED a drill ${date}` : `proven ${date}`];
 }

@@ -8,6 +8,7 @@ import { copyCommand } from "./copy.ts";
 import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
 import { drillCommand } from "./drill.ts";
+import { statsCommand } from "./stats.ts";
 import { addExamples } from "./examples.ts";
 import { forgetCommand } from "./forget.ts";
 import { filesCommand } from "./files.ts";
@@ -57,6 +58,7 @@ export function createProgram(context: Context): Command {
     forgetCommand(context),
     undeleteCommand(context),
     repairCommand(context),
+    statsCommand(context),
     copyCommand(context),
     drillCommand(context),
     backupCommand(context, () => createProgram(context)),

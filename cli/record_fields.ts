@@ -1,4 +1,5 @@
-import type { SnapshotRecord } from "../mod.ts";
+import type { Proof, SnapshotRecord } from "../mod.ts";
+import { formatDate } from "./text.ts";
 
 /** What the JSON of commands says of a snapshot. */
 export function recordFields(record: SnapshotRecord): Record<string, unknown> {
@@ -12,4 +13,20 @@ export function recordFields(record: SnapshotRecord): Record<string, unknown> {
     ...parent !== undefined && { parent },
     counts,
   };
+}
+
+/** What the JSON of commands says of a snapshot's last drill, if there was one. */
+export function provenFields(proof: Proof | undefined): object {
+  if (proof === undefined) return {};
+  const { time, files, bytes, failed } = proof;
+  return {
+    proven: { time: new Date(time).toISOString(), files, bytes, failed },
+  };
+}
+
+/** The same for people. */
+export function provenWords(proof: Proof | undefined): string | undefined {
+  if (proof === undefined) return undefined;
+  const date = formatDate(proof.time).slice(0, 10);
+  return proof.failed > 0 ? `FAILED a drill ${date}` : `proven ${date}`;
 }

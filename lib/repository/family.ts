@@ -46,6 +46,9 @@ export class Family {
   /** The snapshots whose layers could all be read, in their order. */
   readonly snapshots: readonly SnapshotRecord[];
   readonly #layers: ReadonlyMap<LayerKey, ReadLayer>;
+  #byLayer:
+    | Map<LayerKey, { snapshot: SnapshotRecord; above: LayerKey[] }[]>
+    | undefined;
   /** The paths that a layer covers in those below it. */
   readonly #covers = new Map<LayerKey, Set<string>>();
 
@@ -116,15 +119,39 @@ export class Family {
   }
 
   /** The snapshots that have an entry, by the layer it stands in. */
-  having({ entry, layer }: VisibleEntry): SnapshotRecord[] {
-    const wanted = layerKey(layer.record);
-    return this.snapshots.filter(({ layers }) => {
-      const at = layers.findIndex((one) => layerKey(one) === wanted);
-      return at >= 0 &&
-        !layers.slice(at + 1).some((one) =>
-          this.#cover(layerKey(one)).has(entry.path)
-        );
-    });
+  having(visible: VisibleEntry): SnapshotRecord[] {
+    return [...this.#having(visible)];
+  }
+
+  /** The snapshot that has an entry, if no other one has. */
+  onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
+    const [first, second] = this.#having(visible);
+    return second === undefined ? first : undefined;
+  }
+
+  *#having({ entry, layer }: VisibleEntry): Generator<SnapshotRecord> {
+    for (const { snapshot, above } of this.#users(layerKey(layer.record))) {
+      const isCovered = above.some((key) => this.#cover(key).has(entry.path));
+      if (!isCovered) yield snapshot;
+    }
+  }
+
+  /** The snapshots that have a layer, and the layers above it. */
+  #users(
+    key: LayerKey,
+  ): { snapshot: SnapshotRecord; above: LayerKey[] }[] {
+    if (this.#byLayer === undefined) {
+      this.#byLayer = new Map();
+      for (const snapshot of this.snapshots) {
+        const keys = snapshot.layers.map(layerKey);
+        for (const [at, key] of keys.entries()) {
+          const users = this.#byLayer.get(key) ?? [];
+          users.push({ snapshot, above: keys.slice(at + 1) });
+          this.#byLayer.set(key, users);
+        }
+      }
+    }
+    return this.#byLayer.get(key) ?? [];
   }
 
   /** The layers that are in use, and what none of the snapshots sees of each. */

@@ -20,6 +20,8 @@ export type {
 } from "./repair.ts";
 export { Repository } from "./repository.ts";
 export type { LostRange } from "./salvage.ts";
+export type { PathUsage } from "./folder_usage.ts";
+export type { RepositoryStats, SnapshotUsage, StatsOptions } from "./stats.ts";
 export type {
   PruneOptions,
   PrunePlan,

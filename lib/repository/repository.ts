@@ -54,6 +54,11 @@ import { encodeSettings, guessSettings, readSettings } from "./settings.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
 import { readRecords } from "./survey.ts";
 import {
+  type RepositoryStats,
+  repositoryStats,
+  type StatsOptions,
+} from "./stats.ts";
+import {
   type SnapshotOptions,
   type SnapshotResult,
   takeSnapshot,
@@ -531,6 +536,17 @@ export class Repository {
    */
   setMaxSize(maxSize: number | undefined): Promise<void> {
     return writeBudget(this, maxSize);
+  }
+
+  /**
+   * What takes the space: what each snapshot added and needs alone, what the
+   * folders and the largest files of one take, how much of volumes is needed.
+   * Only records and trees are read.
+   *
+   * @param options Of which snapshot and folder.
+   */
+  stats(options: StatsOptions = {}): Promise<RepositoryStats> {
+    return repositoryStats(this, options);
   }
 
   /**

@@ -1,0 +1,102 @@
+import { Command } from "commander";
+import type { RepositoryStats } from "../mod.ts";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { openRepository } from "./location.ts";
+import { parseCount } from "./quantity.ts";
+import { provenFields, provenWords, recordFields } from "./record_fields.ts";
+import { formatBytes, plural, showPath, treePath } from "./text.ts";
+
+interface Options {
+  repo?: string;
+  largest?: number;
+  json?: boolean;
+}
+
+/** `deltar stats`. */
+export function statsCommand(context: Context): Command {
+  return new Command("stats")
+    .description("What takes the space: by snapshot, folder and file")
+    .argument("[snapshot]", "whose folders and files", "latest")
+    .argument("[folder]", "whose folders are told apart", "")
+    .option("--repo <location>", "where snapshots are kept")
+    .option("--largest <n>", "how many files to name, default 10", parseCount)
+    .option("--json", "print the result as JSON")
+    .action(async (snapshot: string, folder: string, options: Options) => {
+      context.code = await run(snapshot, folder, options, context.signal);
+    });
+}
+
+async function run(
+  snapshot: string,
+  folder: string,
+  { repo, largest, json = false }: Options,
+  signal: AbortSignal,
+): Promise<number> {
+  const out = new Console(json);
+  const repository = await openRepository(repo);
+  let code: number = EXIT.done;
+  const within = treePath(folder);
+  const stats = await repository.stats({
+    snapshot: await repository.find(snapshot),
+    within,
+    largest,
+    signal,
+    onDamage: (error) => {
+      out.warn(error.message);
+      code = EXIT.partial;
+    },
+  });
+  if (!json) print(out, stats, within);
+  else {
+    const { snapshots, snapshot, ...rest } = stats;
+    out.object("stats", {
+      repository: repository.storage.location,
+      ...rest,
+      snapshot: snapshot?.id,
+      snapshots: snapshots.map(({ record, added, own, proof }) => ({
+        ...recordFields(record),
+        added,
+        own,
+        ...provenFields(proof),
+      })),
+    });
+  }
+  return code;
+}
+
+function print(out: Console, stats: RepositoryStats, within: string): void {
+  const { snapshots, snapshot, folders, largest, volumes } = stats;
+  const size = (bytes: number) => formatBytes(bytes).padStart(8);
+  out.line("Snapshots             added  only its own");
+  for (const { record, added, own, proof } of snapshots) {
+    const rest = [record.label && showPath(record.label), provenWords(proof)];
+    out.line(
+      [record.id, size(added), size(own), ...rest.filter(Boolean)].join("  "),
+    );
+  }
+  if (snapshot !== undefined) {
+    const place = within === "" ? "" : ` in ${showPath(within)}`;
+    out.line(`Folders of ${snapshot.id}${place}: stored (about), of`);
+    for (const { path, stored, bytes, files } of folders) {
+      const name = path === "" ? "(not in a folder)" : showPath(path);
+      const count = plural(files, "file");
+      out.line(`${size(stored)}  ${size(bytes)}  ${name}, ${count}`);
+    }
+    out.line("Largest files:");
+    for (const { path, bytes } of largest) {
+      out.line(`${size(bytes)}  ${showPath(path)}`);
+    }
+  }
+  const part = volumes.bytes === 0
+    ? 0
+    : Math.round(100 * volumes.dead / volumes.bytes);
+  out.line(
+    `${plural(volumes.count, "volume")} of ${formatBytes(volumes.bytes)}, ` +
+      `${formatBytes(volumes.dead)} of it needed by none (${part} %)`,
+  );
+  out.line(
+    `${plural(stats.objects, "object")} of ${formatBytes(stats.bytes)} in all`,
+  );
+}
