@@ -139,7 +139,7 @@ export class PlanApplier {
     if (fault !== undefined) {
       throw new DeltarError(fault.code, `${target} could not be restored`, {
         path,
-        cause: fault,
+        cause: fault.cause,
       });
     }
     this.writer.hardLink(path, target!);

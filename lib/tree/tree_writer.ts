@@ -198,10 +198,17 @@ export class TreeWriter {
       .sort(([left], [right]) => comparePaths(right, left));
     if (!this.#pending.has("")) beforeRoot?.();
     for (const [path, metadata] of deepestFirst) {
-      if (path === "") beforeRoot?.();
       const place = os.join(this.root, path);
       this.#step("finish folder");
-      this.#attempt(path, () => this.#setMetadata(place, metadata));
+      this.#attempt(path, () => {
+        const isRoot = path === "" && beforeRoot !== undefined;
+        if (isRoot) {
+          // If this is the last that happens, only the time is not as it was.
+          if (metadata.mode & 0o200) this.#setMetadata(place, metadata);
+          beforeRoot();
+        }
+        this.#setMetadata(place, metadata);
+      });
     }
     this.#pending.clear();
   }
