@@ -31,12 +31,20 @@ export class ContentReader {
     this.#storage = followMoves(storage);
   }
 
-  /** Begins to read what a small file needs, so that it is there in time. */
-  prefetch(entry: TreeEntry): void {
-    if (entry.size > WHOLE_LIMIT) return;
+  /**
+   * Begins to read what a small file needs, so that it is there in time.
+   *
+   * @returns How many frames were not asked for already.
+   */
+  prefetch(entry: TreeEntry): number {
+    if (entry.size > WHOLE_LIMIT) return 0;
+    let begun = 0;
     for (const piece of entry.content ?? []) {
-      if (isSmall(piece)) this.#frame(piece).catch(() => {});
+      if (!isSmall(piece)) continue;
+      if (!this.#frames.has(keyOf(piece))) begun++;
+      this.#frame(piece).catch(() => {});
     }
+    return begun;
   }
 
   /**
@@ -175,7 +183,7 @@ export class ContentReader {
 
   #frame(piece: StoredPiece): Promise<Uint8Array> {
     const { reference } = piece;
-    const key = `${reference.volume}:${reference.offset}:${reference.length}`;
+    const key = keyOf(piece);
     let frame = this.#frames.get(key);
     if (frame === undefined) {
       frame = readRange(this.#storage, reference, codecOf(reference.volume));
@@ -186,6 +194,10 @@ export class ContentReader {
     }
     return frame;
   }
+}
+
+function keyOf({ reference }: StoredPiece): string {
+  return `${reference.volume}:${reference.offset}:${reference.length}`;
 }
 
 /** Whether a piece shares a frame, or could. */

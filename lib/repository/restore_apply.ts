@@ -26,8 +26,11 @@ export interface ApplyPlanOptions {
   signal?: AbortSignal;
 }
 
-/** How many small files ahead their frames are asked for. */
-const AHEAD = 16;
+/**
+ * How many frames are read ahead, so that a storage far away is waited for
+ * once and not for each; less than the reader keeps.
+ */
+const AHEAD = 14;
 /** How many large files are written at once. */
 const LARGE = 8;
 /**
@@ -62,6 +65,8 @@ export class PlanApplier {
     this.#options = options;
     if (survey.isVacant) this.#new.add("");
     this.writer = new TreeWriter(survey.root, {
+      // What is new is not waited for: cut short, it is restored again.
+      durable: (path) => this.#steps.get(path)?.action === "replace",
       onReplace: (path) => this.#makeRoom(path),
       onStep: options.onStep,
     });
@@ -76,16 +81,15 @@ export class PlanApplier {
     const { steps } = this.#plan;
     this.#steps = new Map(steps.map((step) => [step.path, step]));
     this.#safety = safety;
-    const files = steps.filter(isWritten);
-    let ahead = 0;
+    const ahead = new ReadAhead(
+      this.#options.reader,
+      steps.filter(isWritten).map(({ entry }) => entry!),
+    );
     try {
       for (const step of steps) {
         checkAborted(this.#options.signal);
         if (step.action === "delete") continue;
-        if (isWritten(step)) {
-          const next = files[ahead++ + AHEAD];
-          if (next !== undefined) this.#options.reader.prefetch(next.entry!);
-        }
+        if (isWritten(step)) ahead.next();
         await this.#do(step);
       }
       await Promise.all(this.#writing.values());
@@ -213,6 +217,30 @@ export class PlanApplier {
     if (isKnown) return;
     const sum = this.#survey.sha256(path, now.size);
     if (sum !== safety!.sums.get(path)) throw changed(path);
+  }
+}
+
+/** Asks for frames before the files in them have their turn. */
+class ReadAhead {
+  readonly #reader: ContentReader;
+  readonly #files: readonly TreeEntry[];
+  /** The frames that had been asked for by each file asked for. */
+  readonly #asked: number[] = [];
+  #turn = 0;
+
+  constructor(reader: ContentReader, files: readonly TreeEntry[]) {
+    this.#reader = reader;
+    this.#files = files;
+  }
+
+  /** A file has its turn. */
+  next(): void {
+    const done = this.#asked[this.#turn++] ?? 0;
+    for (let at = this.#asked.length; at < this.#files.length; at++) {
+      const before = this.#asked[at - 1] ?? 0;
+      if (before - done >= AHEAD) return;
+      this.#asked.push(before + this.#reader.prefetch(this.#files[at]));
+    }
   }
 }
 

@@ -24,10 +24,10 @@ export interface ExpectedContent {
 /** How to write a tree. */
 export interface TreeWriterOptions {
   /**
-   * A file is on the disk before it gets its name; for what replaces other
-   * files. Default: `false`.
+   * Whether a file is on the disk before it gets its name; for what replaces
+   * other files. Default: `false`.
    */
-  durable?: boolean;
+  durable?: boolean | ((path: string) => boolean);
   /**
    * Called right before a file or link takes its name, or something is
    * removed: makes room, or throws so that what is there stays.
@@ -106,10 +106,12 @@ export class TreeWriter {
   ): Promise<void> {
     const place = this.#place(path);
     const temporary = this.#temporary(path);
+    const { durable: told = false } = this.#options;
+    const durable = typeof told === "function" ? told(path) : told;
     try {
       const got = source instanceof Uint8Array
-        ? this.#writeWhole(temporary, source, expected)
-        : await this.#writePieces(temporary, source);
+        ? this.#writeWhole(temporary, source, expected, durable)
+        : await this.#writePieces(temporary, source, durable);
       checkContent(path, got, expected);
       this.#setMetadata(temporary, metadata);
       this.#options.onReplace?.(path);
@@ -274,6 +276,7 @@ export class TreeWriter {
     temporary: string,
     bytes: Uint8Array,
     expected: ExpectedContent | undefined,
+    durable: boolean,
   ): ExpectedContent {
     this.#step("write");
     const fd = fs.openSync(temporary, "wx", 0o600);
@@ -281,7 +284,7 @@ export class TreeWriter {
       for (let at = 0; at < bytes.length;) {
         at += fs.writeSync(fd, bytes, at, bytes.length - at);
       }
-      if (this.#options.durable) fs.fsyncSync(fd);
+      if (durable) fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
     }
@@ -292,6 +295,7 @@ export class TreeWriter {
   async #writePieces(
     temporary: string,
     source: ByteSource,
+    durable: boolean,
   ): Promise<ExpectedContent> {
     this.#step("write pieces");
     const fd = fs.openSync(temporary, "wx", 0o600);
@@ -307,7 +311,7 @@ export class TreeWriter {
         size += piece.length;
       }
       fs.ftruncateSync(fd, size);
-      if (this.#options.durable) fs.fsyncSync(fd);
+      if (durable) fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
     }
