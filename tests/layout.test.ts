@@ -6,8 +6,10 @@ import { test } from "node:test";
 /** The rooms of the house; each may import from those before it. */
 const LAYERS = ["bytes", "delta", "storage", "tree", "archive", "repository"];
 
-/** Only these know a file system. */
-const WITH_FILES = /^(?:lib\/tree\/|lib\/storage\/local\.ts$)/;
+/** Only these know a file system, or a system at all. */
+const WITH_FILES = /^lib\/(?:tree\/|storage\/(?:local|temporary)\.ts$)/;
+/** These know paths of the system. */
+const WITH_PATHS = /^lib\/archive\/(?:apply_diff|archive_file)\.ts$/;
 
 const root = dirname(import.meta.dirname!);
 
@@ -67,7 +69,17 @@ test("lib/ imports nothing from above it", () => {
 
 test("only the tree and the local storage know a file system", () => {
   for (const { file, target } of sources("lib").flatMap(importsOf)) {
-    if (target.startsWith("node:fs")) assert.match(file, WITH_FILES);
+    if (target !== "lib/bytes/node.ts" || WITH_PATHS.test(file)) continue;
+    assert.match(file, WITH_FILES);
+  }
+});
+
+test("nothing in lib/ needs a runtime's modules to be loaded", () => {
+  for (const file of sources("lib")) {
+    const code = readFileSync(join(root, file), "utf8")
+      .replaceAll(/\/\*[\s\S]*?\*\//g, "")
+      .replaceAll(/import type [^;]*;/g, "");
+    assert.doesNotMatch(code, /\bfrom\s+"node:/, file);
   }
 });
 

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
@@ -44,7 +44,7 @@ export async function applyDiff(
   archive: string,
   options: ApplyOptions = {},
 ): Promise<void> {
-  const root = resolve(base);
+  const root = nodePath.resolve(base);
   checkBase(root, diff);
   await withStage(root, async (stage) => {
     const staged = await new Staging(root, stage, diff).fill(archive, options);

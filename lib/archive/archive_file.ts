@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from "node:path";
+import { nodePath } from "../bytes/node.ts";
 import { collect } from "../bytes/source.ts";
 import { LocalStorage } from "../storage/local.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -14,9 +14,9 @@ export const ARCHIVE = "archive";
  * @param file A path of the operating system.
  */
 export function archiveFile(file: string): Storage {
-  const place = resolve(file);
-  const folder = new LocalStorage(dirname(place));
-  const name = basename(place);
+  const place = nodePath.resolve(file);
+  const folder = new LocalStorage(nodePath.dirname(place));
+  const name = nodePath.basename(place);
   return {
     location: place,
     get: (_, options) => folder.get(name, options),

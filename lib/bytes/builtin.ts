@@ -1,9 +1,19 @@
+import type * as NodeBuffer from "node:buffer";
 import type * as NodeCrypto from "node:crypto";
+import type * as NodeFs from "node:fs";
+import type * as NodeOs from "node:os";
+import type * as NodePath from "node:path";
+import type NodeProcess from "node:process";
 import type * as NodeThreads from "node:worker_threads";
 import type * as NodeZlib from "node:zlib";
 
 interface Builtins {
+  "node:buffer": typeof NodeBuffer;
   "node:crypto": typeof NodeCrypto;
+  "node:fs": typeof NodeFs;
+  "node:os": typeof NodeOs;
+  "node:path": typeof NodePath;
+  "node:process": typeof NodeProcess;
   "node:worker_threads": typeof NodeThreads;
   "node:zlib": typeof NodeZlib;
 }

@@ -1,5 +1,5 @@
-import * as fs from "node:fs";
-import * as path from "node:path";
+import type * as NodeFs from "node:fs";
+import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
@@ -44,7 +44,7 @@ export class LocalStorage implements Storage {
 
   /** Opens the storage in `folder`, which need not exist yet. */
   constructor(folder: string) {
-    this.location = path.resolve(folder);
+    this.location = nodePath.resolve(folder);
   }
 
   /** The bytes of an object; see {@linkcode Storage.get}. */
@@ -94,8 +94,8 @@ export class LocalStorage implements Storage {
     options: PutOptions = {},
   ): Promise<void> {
     const target = this.#file(name);
-    const folder = path.dirname(target);
-    const temporary = path.join(folder, temporaryName());
+    const folder = nodePath.dirname(target);
+    const temporary = nodePath.join(folder, temporaryName());
     attempt(name, () => makeFolder(folder));
     try {
       await this.#write(name, temporary, source, options.signal);
@@ -131,14 +131,14 @@ export class LocalStorage implements Storage {
   }
 
   #clearFolder(folder: string): void {
-    let entries: fs.Dirent[];
+    let entries: NodeFs.Dirent[];
     try {
       entries = fs.readdirSync(folder, { withFileTypes: true });
     } catch {
       return;
     }
     for (const entry of entries) {
-      const place = path.join(folder, entry.name);
+      const place = nodePath.join(folder, entry.name);
       if (entry.isDirectory()) this.#clearFolder(place);
       if (!entry.name.startsWith(STAGE_PREFIX) || !entry.isFile()) continue;
       try {
@@ -169,8 +169,8 @@ export class LocalStorage implements Storage {
     }
   }
 
-  #read(folder: string): fs.Dirent[] {
-    const place = path.join(this.location, folder);
+  #read(folder: string): NodeFs.Dirent[] {
+    const place = nodePath.join(this.location, folder);
     try {
       return fs.readdirSync(place, { withFileTypes: true });
     } catch (error) {
@@ -207,7 +207,7 @@ export class LocalStorage implements Storage {
 
   #file(name: string): string {
     checkName(name);
-    return path.join(this.location, name);
+    return nodePath.join(this.location, name);
   }
 }
 
@@ -235,9 +235,9 @@ function nameIfAbsent(temporary: string, target: string): void {
 function makeFolder(folder: string): void {
   let first = fs.mkdirSync(folder, { recursive: true });
   while (first !== undefined && first.length <= folder.length) {
-    syncFolder(path.dirname(first));
-    const rest = folder.slice(first.length + 1).split(path.sep)[0];
-    first = rest ? path.join(first, rest) : undefined;
+    syncFolder(nodePath.dirname(first));
+    const rest = folder.slice(first.length + 1).split(nodePath.sep)[0];
+    first = rest ? nodePath.join(first, rest) : undefined;
   }
 }
 

@@ -1,5 +1,4 @@
-import { hostname } from "node:os";
-import process from "node:process";
+import { nodeOs, process } from "../bytes/node.ts";
 
 /**
  * How files and folders start that are being written and may be left behind.
@@ -63,7 +62,7 @@ export function isRunning(pid: number): boolean {
 /** The machine's name as eight hexadecimal digits (FNV-1a). */
 function machine(): string {
   let sum = 0x811c9dc5;
-  for (const char of hostname()) {
+  for (const char of nodeOs.hostname()) {
     sum = Math.imul(sum ^ char.charCodeAt(0), 0x01000193);
   }
   return (sum >>> 0).toString(16).padStart(8, "0");

@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";

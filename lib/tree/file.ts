@@ -1,5 +1,4 @@
-import * as fs from "node:fs";
-import { dirname } from "node:path";
+import { fs, nodePath } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 
 /**
@@ -18,7 +17,7 @@ export async function writeFileAtomic(
   const temporary = `${file}.${crypto.randomUUID()}.tmp`;
   try {
     if (options.inNewFolder) {
-      await fs.promises.mkdir(dirname(file), { recursive: true });
+      await fs.promises.mkdir(nodePath.dirname(file), { recursive: true });
     }
     const handle = await fs.promises.open(temporary, "wx");
     try {

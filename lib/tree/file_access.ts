@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { RandomAccess } from "../delta/random_access.ts";
 

@@ -1,4 +1,5 @@
-import * as fs from "node:fs";
+import type * as NodeFs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS } from "./native.ts";
 import { loadLibrary } from "./native_library.ts";
 
@@ -142,7 +143,7 @@ function readWithNode(place: string, visit: FolderVisitor): boolean {
 }
 
 function statWithNode(place: string): Uint32Array | undefined {
-  let from: fs.BigIntStats;
+  let from: NodeFs.BigIntStats;
   try {
     from = fs.lstatSync(place, { bigint: true });
   } catch {

@@ -1,5 +1,4 @@
-import * as fs from "node:fs";
-import * as os from "node:path";
+import { fs, nodePath } from "../bytes/node.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import ignore, { type Ignore } from "ignore";
 
@@ -82,7 +81,7 @@ export class IgnoreRules {
   /** The rules that hold in `root`, its own ignore files not yet read. */
   static forRoot(root: string, options: IgnoreOptions): IgnoreRules {
     const top = options.gitignore ? repositoryTop(root) : root;
-    const prefix = os.relative(top, root).split(os.sep).join("/");
+    const prefix = nodePath.relative(top, root).split(nodePath.sep).join("/");
     const given = (options.excludes ?? VERSION_CONTROL).map((pattern) => ({
       pattern: rebase(pattern, prefix),
       mark: `exclude: ${pattern}`,
@@ -115,7 +114,7 @@ export class IgnoreRules {
     path: string,
     has: (name: string) => boolean,
     text: (path: string) => string | undefined = (path) =>
-      readText(os.join(root, path)),
+      readText(nodePath.join(root, path)),
   ): IgnoreRules {
     let { git, own } = this.#sources;
     const base = this.#prefix + path;
@@ -199,20 +198,20 @@ const encoder = new TextEncoder();
 
 /** The git work tree that `root` lies in, or `root` itself. */
 function repositoryTop(root: string): string {
-  for (let at = root;; at = os.dirname(at)) {
-    if (fs.existsSync(os.join(at, ".git"))) return at;
-    if (os.dirname(at) === at) return root;
+  for (let at = root;; at = nodePath.dirname(at)) {
+    if (fs.existsSync(nodePath.join(at, ".git"))) return at;
+    if (nodePath.dirname(at) === at) return root;
   }
 }
 
 /** The git rules of the folders from the top down to above `prefix`. */
 function rulesAbove(top: string, prefix: string): Rule[] {
-  const exclude = os.join(top, ".git", "info", "exclude");
+  const exclude = nodePath.join(top, ".git", "info", "exclude");
   const rules = readRules(exclude, "", exclude);
   const segments = prefix.split("/");
   for (let depth = 0; depth < segments.length; depth++) {
     const at = segments.slice(0, depth).join("/");
-    const file = os.join(top, at, ".gitignore");
+    const file = nodePath.join(top, at, ".gitignore");
     rules.push(...readRules(file, at, file));
   }
   return rules;

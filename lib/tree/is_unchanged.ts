@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { faultOf } from "./file.ts";
 import { readFolder, STATX } from "./folder_reader.ts";

@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import type { WalkedEntry } from "./entry.ts";
 import { faultOf } from "./file.ts";
 import { type FileStat, lstat } from "./stat.ts";

@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { fs } from "../bytes/node.ts";
 
 /** Files up to this many bytes are read in one piece, larger ones in pieces. */
 export const WHOLE_LIMIT = 1 << 20;

@@ -1,6 +1,4 @@
-import * as fs from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { fs, nodeOs, nodePath } from "../bytes/node.ts";
 
 /**
  * Does work with an empty folder, which is gone when it is done.
@@ -13,7 +11,9 @@ export async function withScratch<Result>(
   parent: string | undefined,
   work: (folder: string) => Promise<Result>,
 ): Promise<Result> {
-  const folder = fs.mkdtempSync(join(parent ?? tmpdir(), "deltar-"));
+  const folder = fs.mkdtempSync(
+    nodePath.join(parent ?? nodeOs.tmpdir(), "deltar-"),
+  );
   try {
     return await work(folder);
   } finally {

@@ -1,6 +1,4 @@
-import * as fs from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { fs, nodeOs, nodePath } from "../bytes/node.ts";
 import { concat } from "../bytes/source.ts";
 import { bytesAccess, type RandomAccess } from "../delta/random_access.ts";
 import { FileAccess } from "./file_access.ts";
@@ -46,13 +44,15 @@ export class Spool {
   /** Everything that was written, in order. */
   *read(): Generator<Uint8Array> {
     if (this.#file === undefined) yield concat(this.#parts);
-    else yield* readPieces(join(this.#file.folder, NAME));
+    else yield* readPieces(nodePath.join(this.#file.folder, NAME));
   }
 
   /** The same at any place; closed with the spool. */
   access(): RandomAccess {
     if (this.#file === undefined) return bytesAccess(concat(this.#parts));
-    return this.#access ??= new FileAccess(join(this.#file.folder, NAME));
+    return this.#access ??= new FileAccess(
+      nodePath.join(this.#file.folder, NAME),
+    );
   }
 
   /** Frees memory and disk. */
@@ -67,8 +67,8 @@ export class Spool {
   }
 
   #spill(): void {
-    const folder = fs.mkdtempSync(join(tmpdir(), "deltar-"));
-    const fd = fs.openSync(join(folder, NAME), "wx", 0o600);
+    const folder = fs.mkdtempSync(nodePath.join(nodeOs.tmpdir(), "deltar-"));
+    const fd = fs.openSync(nodePath.join(folder, NAME), "wx", 0o600);
     this.#file = { folder, fd };
     for (const part of this.#parts) writeAll(fd, part);
     this.#parts = [];

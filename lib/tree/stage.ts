@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { temporaryName } from "../storage/temporary.ts";
 import { fileError } from "./file.ts";
 import { lstat, setTimes } from "./stat.ts";

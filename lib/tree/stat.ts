@@ -1,4 +1,5 @@
-import * as fs from "node:fs";
+import type * as NodeFs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { loadNative, type Native } from "./native.ts";
 
 /** What the system knows of a file, a link not followed. */
@@ -113,7 +114,7 @@ function readTime(at: number): bigint {
     BigInt(view.getUint32(at + 8, true));
 }
 
-function fromNode(stat: fs.BigIntStats): FileStat {
+function fromNode(stat: NodeFs.BigIntStats): FileStat {
   const mode = Number(stat.mode);
   return {
     kind: kindOf(mode),

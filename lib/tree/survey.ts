@@ -1,5 +1,4 @@
-import * as fs from "node:fs";
-import { resolve } from "node:path";
+import { fs, nodePath } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
@@ -32,7 +31,7 @@ export class Survey {
       if ((error as { code?: string }).code !== "ENOENT") {
         throw fileError(error, root);
       }
-      this.root = resolve(root);
+      this.root = nodePath.resolve(root);
       this.#folders.set("", false);
       return;
     }

@@ -1,7 +1,4 @@
-import { Buffer } from "node:buffer";
-import * as fs from "node:fs";
-import * as os from "node:path";
-import process from "node:process";
+import { Buffer, fs, nodePath, process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
@@ -200,7 +197,7 @@ export class TreeWriter {
       .sort(([left], [right]) => comparePaths(right, left));
     if (!this.#pending.has("")) beforeRoot?.();
     for (const [path, metadata] of deepestFirst) {
-      const place = os.join(this.root, path);
+      const place = nodePath.join(this.root, path);
       this.#step("finish folder");
       this.#attempt(path, () => {
         const isRoot = path === "" && beforeRoot !== undefined;
@@ -262,14 +259,14 @@ export class TreeWriter {
       throw new DeltarError("unsafe", "a file or link is in the way", { path });
     }
     if (!this.#owned && (stat.mode & 0o300) !== 0o300) {
-      fs.chmodSync(os.join(this.root, path), stat.mode | 0o700);
+      fs.chmodSync(nodePath.join(this.root, path), stat.mode | 0o700);
     }
     if (!this.#pending.has(path)) this.#pending.set(path, stat);
   }
 
   /** A name in the same folder, so that a rename is one step. */
   #temporary(path: string): string {
-    return os.join(this.root, parentPath(path), temporaryName());
+    return nodePath.join(this.root, parentPath(path), temporaryName());
   }
 
   #writeWhole(

@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 import type { IndexEntry } from "./dir_index.ts";

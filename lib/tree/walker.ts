@@ -1,5 +1,5 @@
-import * as fs from "node:fs";
-import * as os from "node:path";
+import type * as NodeFs from "node:fs";
+import { fs, nodePath } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
@@ -49,9 +49,9 @@ export class Walker {
     path: string,
     options: IgnoreOptions & { apart?: readonly string[] } = {},
   ) {
-    this.path = os.resolve(path);
+    this.path = nodePath.resolve(path);
     this.options = options;
-    let stat: fs.Stats;
+    let stat: NodeFs.Stats;
     let real: string;
     try {
       stat = fs.statSync(this.path);
@@ -70,7 +70,7 @@ export class Walker {
     }
     this.apart = new Set(
       options.apart?.map((place) =>
-        os.relative(real, realPlace(place)).split(os.sep).join("/")
+        nodePath.relative(real, realPlace(place)).split(nodePath.sep).join("/")
       ),
     );
   }
@@ -152,9 +152,9 @@ export class Walker {
       rules = rules.enter(
         this.path,
         folder,
-        (name) => fs.existsSync(os.join(this.path, folder, name)),
+        (name) => fs.existsSync(nodePath.join(this.path, folder, name)),
       );
-      const stat = fs.lstatSync(os.join(this.path, at), {
+      const stat = fs.lstatSync(nodePath.join(this.path, at), {
         throwIfNoEntry: false,
       });
       const isDirectory = depth + 1 < segments.length || path.endsWith("/") ||
@@ -168,11 +168,13 @@ export class Walker {
 
 /** A place without symlinks, also if it or folders above are yet to be made. */
 function realPlace(place: string): string {
-  const path = os.resolve(place);
+  const path = nodePath.resolve(place);
   try {
     return fs.realpathSync(path);
   } catch {
-    const above = os.dirname(path);
-    return above === path ? path : os.join(realPlace(above), os.basename(path));
+    const above = nodePath.dirname(path);
+    return above === path
+      ? path
+      : nodePath.join(realPlace(above), nodePath.basename(path));
   }
 }

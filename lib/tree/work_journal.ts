@@ -1,4 +1,5 @@
-import * as fs from "node:fs";
+import type * as NodeFs from "node:fs";
+import { fs } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import {
   isAbandoned,
@@ -111,7 +112,7 @@ export class WorkJournal {
  * @param root The directory, a path of the operating system.
  */
 export function clearAbandoned(root: string): void {
-  let entries: fs.Dirent[];
+  let entries: NodeFs.Dirent[];
   try {
     entries = fs.readdirSync(root, { withFileTypes: true });
   } catch {

@@ -1,0 +1,21 @@
+import type * as NodeBuffer from "node:buffer";
+import type * as NodeFs from "node:fs";
+import type * as NodeOs from "node:os";
+import type * as NodePath from "node:path";
+import type NodeProcess from "node:process";
+import { builtin } from "./builtin.ts";
+
+// What Node, Deno and Bun have and a browser has not: there all of these are
+// undefined, and only who reads or writes a disk notices.
+
+/** The file system. */
+export const fs = builtin("node:fs") as typeof NodeFs;
+/** Paths of the operating system. */
+export const nodePath = builtin("node:path") as typeof NodePath;
+/** The operating system. */
+export const nodeOs = builtin("node:os") as typeof NodeOs;
+/** This process. */
+export const process = builtin("node:process") as typeof NodeProcess;
+/** Bytes with Node's methods, some of them faster than any of ours. */
+export const Buffer = builtin("node:buffer")
+  ?.Buffer as typeof NodeBuffer.Buffer;
