@@ -17,6 +17,8 @@ import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 export const GRACE = 7 * 24 * 60 * 60 * 1000;
 /** How long a silent holder or run is watched before it counts as dead. */
 const PATIENCE = 45_000;
+/** An upload that began longer ago is taken for dead, in milliseconds: a day. */
+const LONGEST_UPLOAD = 24 * 60 * 60 * 1000;
 /** Volumes with less than this part alive are written anew. */
 const REPACK_BELOW = 0.5;
 
@@ -140,6 +142,7 @@ export async function prune(
       if (!keep) await removeSnapshot(storage, record.id, "policy");
     }
     const collected = await collectGarbage(repository, lease, id, all);
+    await storage.tidy?.(Date.now() - LONGEST_UPLOAD);
     return { judgements, ...collected };
   } finally {
     await lease.end();

@@ -18,7 +18,13 @@ import { drill, type DrillOptions, type DrillResult } from "./drill.ts";
 import { type Proof, readProofs } from "./proof.ts";
 import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
 import { labelSnapshot, withLabels } from "./label.ts";
-import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
+import {
+  idOfRecord,
+  isSafety,
+  recordName,
+  SETTINGS,
+  SNAPSHOTS,
+} from "./layout.ts";
 import type { ReadLayerOptions } from "./layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
@@ -191,9 +197,21 @@ export class Repository {
     text: string,
     { asMade = false }: { asMade?: boolean } = {},
   ): Promise<SnapshotRecord> {
-    const { record } = await readRecord(this.storage, await this.#find(text));
+    const { record } = await this.#readIfWhole(text) ??
+      await readRecord(this.storage, await this.#find(text));
     if (asMade) return record;
     return (await withLabels(this.storage, [record]))[0];
+  }
+
+  /** The record, if a text is a whole id; that takes no list. */
+  async #readIfWhole(text: string): Promise<ReadRecord | undefined> {
+    if (idOfRecord(recordName(text)) === undefined) return undefined;
+    try {
+      return await readRecord(this.storage, text);
+    } catch (error) {
+      if ((error as DeltarError).code === "not-found") return undefined;
+      throw error;
+    }
   }
 
   async #find(text: string): Promise<string> {

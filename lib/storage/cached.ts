@@ -136,6 +136,11 @@ export class CachedStorage implements Storage {
     });
   }
 
+  /** Clears away what killed writers left; see {@linkcode Storage.tidy}. */
+  async tidy(before: number): Promise<void> {
+    await this.#inner.tidy?.(before);
+  }
+
   /** What is kept of an object, if it is what was stored. */
   async #find(
     key: string,

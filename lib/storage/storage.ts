@@ -109,4 +109,12 @@ export interface Storage {
    * @throws {DeltarError} `unsupported` if the storage can only be read.
    */
   delete(name: string): Promise<void>;
+
+  /**
+   * Clears away what writers left that were killed: unfinished uploads and the
+   * like, which no `list` shows. A storage without such things has no `tidy`.
+   *
+   * @param before Only what was begun before this, in milliseconds since 1970.
+   */
+  tidy?(before: number): Promise<void>;
 }

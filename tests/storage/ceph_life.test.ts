@@ -6,6 +6,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { overlap } from "../../lib/bytes/overlap.ts";
 import { Repository } from "../../lib/repository/repository.ts";
+import { S3Client } from "../../lib/storage/s3_client.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
 import { COMMAND, withPlace } from "../cli/helpers.ts";
 import { everything } from "../repository/helpers.ts";
@@ -191,13 +192,18 @@ test(
       const large = noise(3_000_000);
       fs.writeFileSync(join(root, "d3/large"), large);
       const near = await Repository.create(new S3Storage(options));
-      await near.snapshot(everything(root));
+      const { record: made } = await near.snapshot(everything(root));
       await withProxy(options.endpoint, {}, async ({ address, passed }) => {
-        for (const path of ["d7/file 3700", "d3/large"]) {
+        for (
+          const [which, path] of [["latest", "d7/file 3700"], [
+            made.id,
+            "d3/large",
+          ]]
+        ) {
           passed.length = 0;
           const storage = new S3Storage({ ...options, endpoint: address });
           const repository = await Repository.open(storage);
-          const record = await repository.find("latest", { asMade: true });
+          const record = await repository.find(which, { asMade: true });
           const target = join(folder, `restored ${path.length}`);
           await repository.restore(record, target, { paths: [path] });
           const [was, is] = [root, target].map((place) =>
@@ -286,6 +292,74 @@ test(
         const { damage } = await repository.verify({ data: true });
         assert.deepEqual(damage, []);
       });
+    });
+  },
+);
+
+test(
+  "a key that can only add takes snapshots and can delete nothing",
+  NEEDS_CEPH,
+  async () => {
+    const options = await cephBucket();
+    const { bucket } = options;
+    const Principal = { AWS: ["arn:aws:iam:::user/other"] };
+    const objects = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"];
+    const policy = {
+      Version: "2012-10-17",
+      Statement: [
+        // In Ceph what another user stored is not the bucket's owner's.
+        {
+          Effect: "Allow",
+          Principal: { AWS: ["arn:aws:iam:::user/tester"] },
+          Action: ["s3:*"],
+          Resource: [`arn:aws:s3:::${bucket}/*`],
+        },
+        {
+          Effect: "Allow",
+          Principal,
+          Action: ["s3:ListBucket"],
+          Resource: [`arn:aws:s3:::${bucket}`],
+        },
+        {
+          Effect: "Allow",
+          Principal,
+          Action: objects,
+          Resource: [`arn:aws:s3:::${bucket}/*`],
+        },
+      ],
+    };
+    await new S3Client(options).ask({
+      method: "PUT",
+      query: { policy: "" },
+      body: new TextEncoder().encode(JSON.stringify(policy)),
+    });
+    const accessKeyId = `${options.accessKeyId}-other`;
+    const storage = new S3Storage({ ...options, accessKeyId });
+    await withTemp(async (folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      const repository = await Repository.create(storage);
+      for (const round of [1, 2]) {
+        fs.writeFileSync(join(root, `f${round}`), noise(9_000_000, round));
+        roundTimes(root);
+        const { record } = await repository.snapshot(everything(root));
+        const target = join(folder, `target${round}`);
+        await repository.restore(record, target);
+        assert.deepEqual(stateOf(target), stateOf(root));
+      }
+      const before = await Array.fromAsync(storage.list());
+      for (const { name } of before) {
+        await assert.rejects(storage.delete(name), {
+          code: "io",
+          message: /access is denied/,
+        });
+      }
+      assert.deepEqual(await Array.fromAsync(storage.list()), before);
+      // Who may delete clears up what the other could not.
+      const owner = await Repository.open(new S3Storage(options));
+      await owner.prune({}, { grace: 0, patience: 10 });
+      const { damage, leftOvers } = await owner.verify({ data: true });
+      assert.deepEqual([damage, leftOvers], [[], []]);
     });
   },
 );

@@ -69,6 +69,9 @@ start ceph-osd -i 0
 start ceph-mgr -i x
 radosgw-admin -c "$folder/ceph.conf" user create --uid tester \
   --display-name tester --access-key "$access" --secret-key "$secret"
+# Another one, who may nothing but what a bucket's policy lets it.
+radosgw-admin -c "$folder/ceph.conf" user create --uid other \
+  --display-name other --access-key "$access-other" --secret-key "$secret"
 start radosgw -n client.admin
 for _ in {1..600}; do
   if (exec 3<>"/dev/tcp/127.0.0.1/$gateway") 2>/dev/null; then
