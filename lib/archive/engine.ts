@@ -4,9 +4,12 @@
  */
 export const CHUNK = 256 * 1024;
 
-/** The same for the compression of so many bytes, which may be few. */
+/**
+ * The same for the compression of so many bytes: room for what comes of a
+ * frame, so that it is one trip and needs no putting together.
+ */
 export function chunkFor(length: number): number {
-  return Math.min(CHUNK, length + 1024);
+  return Math.min(4 * CHUNK, length) + 1024;
 }
 
 /** What this module uses of a `node:zlib` stream. */
