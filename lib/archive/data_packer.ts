@@ -3,6 +3,7 @@ import { sha256 } from "../bytes/sha256.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { chooseBlockSize } from "../delta/block_size.ts";
 import { deltaBytes } from "../delta/delta.ts";
+import { deltaBetween } from "../delta/delta_between.ts";
 import { FileScan } from "../delta/file_scan.ts";
 import { signBytes } from "../delta/sign.ts";
 import type { Signature } from "../delta/signature.ts";
@@ -62,7 +63,12 @@ export interface DataPackerOptions {
   basis?: (
     before: IndexEntry,
   ) => Signature | undefined | Promise<Signature | undefined>;
-  /** The same for a file of more than 1 MiB. By default as `basis`. */
+  /**
+   * The old content of a file of at most 1 MiB, if it is at hand and may serve
+   * instead of `basis`.
+   */
+  content?: (before: IndexEntry) => Promise<Uint8Array | undefined> | undefined;
+  /** What a file of more than 1 MiB is compared with. Default: as `basis`. */
   largeBasis?: (before: IndexEntry) => Promise<LargeBasis | undefined>;
   /**
    * The block size of a new large file's signature. Default:
@@ -102,6 +108,7 @@ export class DataPacker implements FileReader {
   readonly #minimum: number;
   readonly #known: KnownContents | undefined;
   readonly #basis: NonNullable<DataPackerOptions["basis"]>;
+  readonly #content: DataPackerOptions["content"];
   readonly #largeBasis: NonNullable<DataPackerOptions["largeBasis"]>;
   readonly #blockSize: (size: number) => number;
   readonly #signUpdates: boolean;
@@ -115,6 +122,7 @@ export class DataPacker implements FileReader {
     this.#minimum = options.signatureMinimum ?? SIGNATURE_MINIMUM;
     this.#known = options.known;
     this.#basis = options.basis ?? ((before) => before.signature);
+    this.#content = options.content;
     this.#largeBasis = options.largeBasis ?? (async (before) => {
       const signature = await this.#basis(before);
       return signature && { signature };
@@ -147,10 +155,10 @@ export class DataPacker implements FileReader {
     }
     if (this.#takeOver(entry, sum)) return facts;
     if (bytes.length >= this.#minimum) facts.signature = signBytes(bytes);
-    const basis = before && this.#basis(before);
+    const basis = before && (this.#content ?? this.#basis)(before);
     if (basis instanceof Promise) {
-      return basis.then((signature) => {
-        this.#storeBytes(entry, bytes, signature);
+      return basis.then((basis) => {
+        this.#storeBytes(entry, bytes, basis);
         return facts;
       });
     }
@@ -183,10 +191,12 @@ export class DataPacker implements FileReader {
   #storeBytes(
     entry: IndexEntry,
     bytes: Uint8Array,
-    basis: Signature | undefined,
+    basis: Signature | Uint8Array | undefined,
   ): void {
     if (basis !== undefined && bytes.length > 0) {
-      const delta = deltaBytes(basis, bytes);
+      const delta = basis instanceof Uint8Array
+        ? deltaBetween(basis, bytes)
+        : deltaBytes(basis, bytes);
       if (delta.length <= bytes.length * MOST_DELTA) {
         return this.#store(entry, "delta", delta);
       }

@@ -19,7 +19,7 @@ import type { TreeEntry } from "./tree_layer.ts";
  * whole, and the deltas of a large one are made into one.
  */
 const MOST_DELTAS = 8;
-/** Blocks of a small file whose old content is at hand, in bytes. */
+/** Blocks of a file that was small and is not any more, in bytes. */
 const SMALL_BLOCK = 256;
 
 /**
@@ -46,7 +46,7 @@ export function packingAgainst(
     previous: parent.index,
     names: "path",
     signatureMinimum: WHOLE_LIMIT + 1,
-    basis: (before) => bases.small(before),
+    content: (before) => bases.small(before),
     largeBasis: (before) => bases.large(before),
     blockSize: largeBlockSize,
     signUpdates: false,
@@ -69,12 +69,12 @@ class Bases {
   }
 
   /** What a file of at most 1 MiB is compared with, if that may pay. */
-  async small(before: IndexEntry): Promise<Signature | undefined> {
+  async small(before: IndexEntry): Promise<Uint8Array | undefined> {
     const entry = await this.#entry(before);
     if (entry === undefined || entry.content!.length > MOST_DELTAS) {
       return undefined;
     }
-    return await unlessDamaged(this.#signContent(entry));
+    return await unlessDamaged(this.#readSmall(entry));
   }
 
   /** What a larger file is compared with, if that may pay. */
@@ -83,8 +83,9 @@ class Bases {
     if (entry?.signature !== undefined) {
       return await unlessDamaged(this.#derive(entry));
     }
-    const signature = await this.small(before);
-    return signature && { signature };
+    const content = await this.small(before);
+    return content &&
+      { signature: signBytes(content, { blockSize: SMALL_BLOCK }) };
   }
 
   async #entry({ path }: IndexEntry): Promise<TreeEntry | undefined> {
@@ -92,12 +93,11 @@ class Bases {
     return entry?.content === undefined || entry.size === 0 ? undefined : entry;
   }
 
-  async #signContent(entry: TreeEntry): Promise<Signature | undefined> {
+  async #readSmall(entry: TreeEntry): Promise<Uint8Array | undefined> {
     if (entry.size > WHOLE_LIMIT) return undefined;
     const content = await this.#reader.read(entry);
     if (!(content instanceof Uint8Array)) return undefined;
-    if (toHex(sha256(content)) !== entry.sha256) return undefined;
-    return signBytes(content, { blockSize: SMALL_BLOCK });
+    return toHex(sha256(content)) === entry.sha256 ? content : undefined;
   }
 
   async #derive(entry: TreeEntry): Promise<LargeBasis | undefined> {
