@@ -38,7 +38,7 @@ export type FolderVisitor = (
   stat: Uint32Array | undefined,
 ) => boolean;
 
-const O_DIRECTORY_CLOEXEC = (fs.constants.O_DIRECTORY ?? 0) | 0x80000;
+const O_DIRECTORY_CLOEXEC = (fs?.constants.O_DIRECTORY ?? 0) | 0x80000;
 const AT_FDCWD = -100;
 /** Where `getdents64(2)` has an entry's length, and its name. */
 const LENGTH = 16;

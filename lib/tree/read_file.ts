@@ -7,8 +7,8 @@ export const WHOLE_LIMIT = 1 << 20;
  * Neither to follow a symlink that took the file's place meanwhile, nor to
  * wait for somebody to write into a pipe that did.
  */
-const FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) |
-  (fs.constants.O_NONBLOCK ?? 0);
+const FLAGS = (fs?.constants.O_RDONLY ?? 0) | (fs?.constants.O_NOFOLLOW ?? 0) |
+  (fs?.constants.O_NONBLOCK ?? 0);
 
 /**
  * The first `size` bytes of a file, or fewer if it is shorter.

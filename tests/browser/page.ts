@@ -1,0 +1,31 @@
+import { HttpStorage, patchBytes, Repository } from "../../mod.ts";
+
+/** What the page of the test does: everything happens in the browser. */
+async function show(address: string): Promise<Record<string, unknown>> {
+  const repository = await Repository.open(new HttpStorage(address));
+  const record = await repository.find("latest");
+  const read = async (path: string) => {
+    const stream = await repository.readFile(record, path);
+    const bytes = await new Response(stream).arrayBuffer();
+    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    return Array.from(sum, (byte) => byte.toString(16).padStart(2, "0")).join(
+      "",
+    );
+  };
+  const entries = (await Array.fromAsync(repository.entries(record))).flat();
+  const [first] = await repository.snapshots();
+  const diff = await repository.diff(first, record);
+  const response = await fetch("/app/delta");
+  const delta = new Uint8Array(await response.arrayBuffer());
+  return {
+    paths: entries.map(({ path }) => path),
+    changes: diff.changes.map((change) => change.change),
+    small: await read("folder/small.txt"),
+    large: await read("large.bin"),
+    patched: new TextDecoder().decode(
+      patchBytes(new TextEncoder().encode("an old text"), delta),
+    ),
+  };
+}
+
+Object.assign(globalThis, { show });
