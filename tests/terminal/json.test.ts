@@ -16,7 +16,7 @@ const LINES: Record<string, string> = {
   diff: "deltar diff latest~2 latest",
   files: "deltar files latest",
   why: "deltar why notes.txt",
-  restore: "deltar restore latest~1 --in-place",
+  restore: "echo more >> notes.txt; deltar restore latest~1 --in-place",
   undo: "deltar undo",
   redo: "deltar redo",
   label: "deltar label latest good",
