@@ -5,7 +5,7 @@ import { overlap } from "../bytes/overlap.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { collect } from "../bytes/source.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
-import { whereIs } from "./follow_moves.ts";
+import { whereIs } from "./content/follow_moves.ts";
 import {
   idOfObject,
   moveName,
@@ -16,10 +16,10 @@ import {
 import { namesUnder, readIfThere } from "./note.ts";
 import { readRecord } from "./read_record.ts";
 import type { Repository } from "./repository.ts";
-import { Run } from "./running.ts";
+import { Run } from "./snapshot/running.ts";
 import { LABELS } from "./snapshot_note.ts";
 import type { ObjectRecord, SnapshotRecord } from "./snapshot_record.ts";
-import { readTree } from "./tree_reader.ts";
+import { readTree } from "./layers/tree_reader.ts";
 
 /** How to copy snapshots. */
 export interface CopyOptions {

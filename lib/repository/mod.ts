@@ -3,45 +3,57 @@
  *
  * @module
  */
-export type { FitResult } from "./budget.ts";
-export type { Collected } from "./collect_garbage.ts";
+export type { FitResult } from "./prune/budget.ts";
+export type { Collected } from "./prune/collect_garbage.ts";
 export type { CopyOptions, CopyProgress, CopyResult } from "./copy.ts";
 export type { DamageHandler } from "./damage.ts";
-export type { DrillOptions, DrillProgress, DrillResult } from "./drill.ts";
-export type { Proof } from "./proof.ts";
-export type { Damage, DamageKind, HarmedFile } from "./findings.ts";
-export type { HistoryOptions, PathVersion } from "./history.ts";
-export type { ReadLayerOptions } from "./layer_reader.ts";
+export type {
+  DrillOptions,
+  DrillProgress,
+  DrillResult,
+} from "./verify/drill.ts";
+export type { Proof } from "./verify/proof.ts";
+export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";
+export type { HistoryOptions, PathVersion } from "./layers/history.ts";
+export type { ReadLayerOptions } from "./layers/layer_reader.ts";
 export type { ReadRecord } from "./read_record.ts";
 export type {
   RepairOptions,
   RepairResult,
   ReplacedSnapshot,
-} from "./repair.ts";
+} from "./verify/repair.ts";
 export { Repository } from "./repository.ts";
-export type { LostRange } from "./salvage.ts";
-export type { PathUsage } from "./folder_usage.ts";
-export type { RepositoryStats, SnapshotUsage, StatsOptions } from "./stats.ts";
+export type { LostRange } from "./verify/salvage.ts";
+export type { PathUsage } from "./verify/folder_usage.ts";
+export type {
+  RepositoryStats,
+  SnapshotUsage,
+  StatsOptions,
+} from "./verify/stats.ts";
 export type {
   PruneOptions,
   PrunePlan,
   PruneProgress,
   PruneResult,
-} from "./prune.ts";
-export type { RemovedSnapshot } from "./removed.ts";
-export { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
+} from "./prune/prune.ts";
+export type { RemovedSnapshot } from "./prune/removed.ts";
+export {
+  judge,
+  type Judgement,
+  type RetentionPolicy,
+} from "./prune/retention.ts";
 export type {
   RestoreOptions,
   RestoreProgress,
   RestoreResult,
   RevertOptions,
-} from "./restore.ts";
+} from "./restore/restore.ts";
 export type {
   RestoreFailure,
   RestoreLeft,
   RestorePlan,
   RestoreStep,
-} from "./restore_plan.ts";
+} from "./restore/restore_plan.ts";
 export type {
   LayerFrame,
   LayerRecord,
@@ -50,8 +62,15 @@ export type {
   SnapshotCounts,
   SnapshotRecord,
 } from "./snapshot_record.ts";
-export type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
-export { Tree, type TreeFields } from "./tree.ts";
-export type { StoredPiece, TreeEntry } from "./tree_layer.ts";
-export type { VerifyOptions, VerifyProgress, VerifyResult } from "./verify.ts";
+export type {
+  SnapshotOptions,
+  SnapshotResult,
+} from "./snapshot/take_snapshot.ts";
+export { Tree, type TreeFields } from "./layers/tree.ts";
+export type { StoredPiece, TreeEntry } from "./layers/tree_layer.ts";
+export type {
+  VerifyOptions,
+  VerifyProgress,
+  VerifyResult,
+} from "./verify/verify.ts";
 export { withCache } from "./with_cache.ts";

@@ -10,13 +10,17 @@ import {
   type FitResult,
   readBudget,
   writeBudget,
-} from "./budget.ts";
-import { checkedStream, ContentReader } from "./content.ts";
+} from "./prune/budget.ts";
+import { checkedStream, ContentReader } from "./content/content.ts";
 import { type CopyOptions, type CopyResult, copySnapshots } from "./copy.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
-import { drill, type DrillOptions, type DrillResult } from "./drill.ts";
-import { type Proof, readProofs } from "./proof.ts";
-import { historyOf, type HistoryOptions, type PathVersion } from "./history.ts";
+import { drill, type DrillOptions, type DrillResult } from "./verify/drill.ts";
+import { type Proof, readProofs } from "./verify/proof.ts";
+import {
+  historyOf,
+  type HistoryOptions,
+  type PathVersion,
+} from "./layers/history.ts";
 import { labelSnapshot, withLabels } from "./label.ts";
 import {
   idOfRecord,
@@ -25,13 +29,13 @@ import {
   SETTINGS,
   SNAPSHOTS,
 } from "./layout.ts";
-import type { ReadLayerOptions } from "./layer_reader.ts";
+import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
   type RepairOptions,
   repairRepository,
   type RepairResult,
-} from "./repair.ts";
+} from "./verify/repair.ts";
 import {
   planRestore,
   planRevert,
@@ -40,43 +44,43 @@ import {
   restoreTree,
   type RevertOptions,
   revertRestore,
-} from "./restore.ts";
-import type { RestorePlan } from "./restore_plan.ts";
+} from "./restore/restore.ts";
+import type { RestorePlan } from "./restore/restore_plan.ts";
 import {
   planPrune,
   prune,
   type PruneOptions,
   type PrunePlan,
   type PruneResult,
-} from "./prune.ts";
+} from "./prune/prune.ts";
 import {
   type RemovedSnapshot,
   removeSnapshot,
   restoreRecord,
-} from "./removed.ts";
-import type { RetentionPolicy } from "./retention.ts";
-import { isParentLost } from "./running.ts";
+} from "./prune/removed.ts";
+import type { RetentionPolicy } from "./prune/retention.ts";
+import { isParentLost } from "./snapshot/running.ts";
 import { encodeSettings, guessSettings, readSettings } from "./settings.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
-import { readRecords } from "./survey.ts";
+import { readRecords } from "./prune/survey.ts";
 import {
   type RepositoryStats,
   repositoryStats,
   type StatsOptions,
-} from "./stats.ts";
+} from "./verify/stats.ts";
 import {
   type SnapshotOptions,
   type SnapshotResult,
   takeSnapshot,
-} from "./take_snapshot.ts";
-import type { Tree } from "./tree.ts";
-import type { TreeEntry } from "./tree_layer.ts";
-import { readTree, streamEntries, TreeFinder } from "./tree_reader.ts";
+} from "./snapshot/take_snapshot.ts";
+import type { Tree } from "./layers/tree.ts";
+import type { TreeEntry } from "./layers/tree_layer.ts";
+import { readTree, streamEntries, TreeFinder } from "./layers/tree_reader.ts";
 import {
   type VerifyOptions,
   verifyRepository,
   type VerifyResult,
-} from "./verify.ts";
+} from "./verify/verify.ts";
 
 /** How often a snapshot is begun anew when its parent is removed under it. */
 const RETRIES = 2;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { collect } from "../../lib/bytes/source.ts";
-import type { Damage } from "../../lib/repository/findings.ts";
+import type { Damage } from "../../lib/repository/verify/findings.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { SnapshotOptions } from "../../lib/repository/take_snapshot.ts";
+import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
 import { withTemp } from "../support/temp.ts";

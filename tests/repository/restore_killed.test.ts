@@ -6,7 +6,10 @@ import { test } from "node:test";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import { restoreTree, revertRestore } from "../../lib/repository/restore.ts";
+import {
+  restoreTree,
+  revertRestore,
+} from "../../lib/repository/restore/restore.ts";
 import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { STAGE_PREFIX } from "../../lib/storage/temporary.ts";

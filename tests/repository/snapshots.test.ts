@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { encodeState } from "../../lib/repository/state_cache.ts";
+import { encodeState } from "../../lib/repository/snapshot/state_cache.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { indexTree } from "../../lib/tree/index_tree.ts";
 import { toHex } from "../../lib/bytes/hex.ts";

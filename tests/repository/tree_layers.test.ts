@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
 import { collect } from "../../lib/bytes/source.ts";
-import { PathFilter } from "../../lib/repository/path_filter.ts";
+import { PathFilter } from "../../lib/repository/layers/path_filter.ts";
 import type {
   LayerRecord,
   SnapshotRecord,
 } from "../../lib/repository/snapshot_record.ts";
-import type { TreeEntry } from "../../lib/repository/tree_layer.ts";
+import type { TreeEntry } from "../../lib/repository/layers/tree_layer.ts";
 import {
   readPart,
   streamEntries,
   TreeFinder,
-} from "../../lib/repository/tree_reader.ts";
-import { writeTree } from "../../lib/repository/write_tree.ts";
+} from "../../lib/repository/layers/tree_reader.ts";
+import { writeTree } from "../../lib/repository/layers/write_tree.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { GetOptions } from "../../lib/storage/storage.ts";
 import { decodeLines } from "../../lib/tree/lines.ts";

@@ -1,0 +1,108 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import type { GetOptions, Storage } from "../../storage/storage.ts";
+import { moveName } from "../layout.ts";
+import { decodeMove, findMoved, type Move } from "./move.ts";
+import { readIfThere } from "../note.ts";
+import type { ObjectRecord } from "../snapshot_record.ts";
+
+/**
+ * Each move leaves less than the volume before had; so many in a row are none
+ * of ours.
+ */
+const MOST_MOVES = 64;
+
+/**
+ * A storage in which ranges of volumes are found wherever they were moved to.
+ * What is where it always was costs nothing: a move is looked for only when the
+ * storage says that a volume is not there.
+ */
+export function followMoves(storage: Storage): Storage {
+  const known = new Map<string, Move>();
+
+  async function* get(
+    name: string,
+    options: GetOptions = {},
+    depth = 0,
+  ): AsyncGenerator<Uint8Array> {
+    let given = 0;
+    let move = known.get(name);
+    if (move === undefined) {
+      try {
+        for await (const part of storage.get(name, options)) {
+          given += part.length;
+          yield part;
+        }
+        return;
+      } catch (error) {
+        // A volume may go while it is read; the rest is then read elsewhere.
+        move = await find(name, error);
+        if (options.length === undefined || move === undefined) throw error;
+        known.set(name, move);
+      }
+    }
+    const { offset = 0, length = 0, signal } = options;
+    const start = findMoved(move, offset, length);
+    if (start === undefined || depth === MOST_MOVES) {
+      const what = start === undefined
+        ? "this part of it was removed, as nothing needed it"
+        : "it was moved more often than can be";
+      throw new DeltarError("not-found", what, { object: name, offset });
+    }
+    const rest = { offset: start + given, length: length - given, signal };
+    yield* get(move.to.name, rest, depth + 1);
+  }
+
+  async function find(name: string, error: unknown): Promise<Move | undefined> {
+    if (!(error instanceof DeltarError) || error.code !== "not-found") {
+      return undefined;
+    }
+    return await readMove(storage, name);
+  }
+
+  return {
+    location: storage.location,
+    get: (name, options) => get(name, options),
+    put: (name, source, options) => storage.put(name, source, options),
+    list: (prefix) => storage.list(prefix),
+    delete: (name) => storage.delete(name),
+  };
+}
+
+/**
+ * Where a volume went, if it was moved.
+ *
+ * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ */
+export async function readMove(
+  storage: Storage,
+  volume: string,
+): Promise<Move | undefined> {
+  const object = moveName(volume);
+  const bytes = await readIfThere(storage, object);
+  if (bytes === undefined) return undefined;
+  const move = decodeMove(bytes, object);
+  if (move.from.name === volume) return move;
+  throw new DeltarError("corrupt", `it is the move of ${move.from.name}`, {
+    object,
+  });
+}
+
+/**
+ * The object that holds what is left of a volume: itself if it is there, else
+ * what took its place.
+ *
+ * @param has Whether an object is there.
+ */
+export async function whereIs(
+  storage: Storage,
+  volume: ObjectRecord,
+  has: (name: string) => boolean,
+): Promise<ObjectRecord> {
+  let place = volume;
+  for (let depth = 0; depth < MOST_MOVES && !has(place.name); depth++) {
+    const move = await readMove(storage, place.name);
+    if (move === undefined) return volume;
+    place = move.to;
+  }
+  return place;
+}

@@ -1,0 +1,84 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { isCount } from "../../tree/entry_line.ts";
+import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
+
+/** Bytes of a volume and where they are in the one that took its place. */
+export interface MovedRange {
+  /** The first byte in the old volume. */
+  offset: number;
+  /** How many bytes. */
+  length: number;
+  /** The first byte in the new volume. */
+  to: number;
+}
+
+/** A volume that was written anew without the frames that nothing needs. */
+export interface Move {
+  /** The old volume. */
+  from: ObjectRecord;
+  /** The new one. */
+  to: ObjectRecord;
+  /** What was kept, by offset. */
+  ranges: MovedRange[];
+}
+
+const FORMAT = "deltar-move";
+const VERSION = 1;
+
+/** A move as its object's bytes. */
+export function encodeMove({ from, to, ranges }: Move): Uint8Array {
+  const lines = ranges.map(({ offset, length, to }): Line => ({
+    offset,
+    length,
+    to,
+  }));
+  return encodeLines(FORMAT, VERSION, { from, to }, lines);
+}
+
+/**
+ * Reads a move; nothing in it is believed.
+ *
+ * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ */
+export function decodeMove(bytes: Uint8Array, object: string): Move {
+  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const from = decodeObject((header.from ?? {}) as Line, object, 0);
+  const to = decodeObject((header.to ?? {}) as Line, object, 0);
+  const ranges: MovedRange[] = [];
+  let end = 0;
+  for (const [line, at] of lines) {
+    const { offset, length, to: start } = line;
+    if (
+      !isCount(offset) || !isCount(length) || !isCount(start) ||
+      offset < end || offset + length > from.size || start + length > to.size
+    ) {
+      throw new DeltarError("corrupt", "a moved range that cannot be", {
+        object,
+        offset: at,
+      });
+    }
+    end = offset + length;
+    ranges.push({ offset, length, to: start });
+  }
+  return { from, to, ranges };
+}
+
+/** Where a range of the old volume starts in the new one, if it was kept. */
+export function findMoved(
+  { ranges }: Move,
+  offset: number,
+  length: number,
+): number | undefined {
+  let low = 0;
+  let high = ranges.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ranges[middle].offset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  const range = ranges[low - 1];
+  if (range === undefined) return undefined;
+  const skip = offset - range.offset;
+  return skip + length <= range.length ? range.to + skip : undefined;
+}

@@ -1,0 +1,241 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import { collect } from "../../bytes/source.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Line } from "../../tree/lines.ts";
+import { comparePaths, isWithin } from "../../tree/path.ts";
+import { codecOf } from "../content/content.ts";
+import { isDamage } from "../damage.ts";
+import { PathFilter } from "./path_filter.ts";
+import type { LayerRecord } from "../snapshot_record.ts";
+import {
+  decodeLayerLine,
+  decodeLayerPart,
+  type LayerLine,
+  type LayerPart,
+} from "./tree_layer.ts";
+
+/** A frame of more bytes than this, decompressed, is no frame of ours. */
+const MOST_FRAME = 32 << 20;
+
+/** How many frames are kept for paths that are asked for next. */
+const RECENT = 4;
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** What of a layer to read. */
+export interface ReadLayerOptions {
+  /** Only the frames that this folder or file can be in. Default: all. */
+  within?: string;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Reads a layer of a tree by its frames; each is held against its SHA-256
+ * before anything in it is looked at.
+ */
+export class LayerReader {
+  readonly #storage: Storage;
+  readonly #record: LayerRecord;
+  readonly #filter: PathFilter | undefined;
+  /** Where each frame begins in the object. */
+  readonly #offsets: number[] = [];
+  /** The frames that have paths. */
+  readonly #withPaths: number[] = [];
+  /** The frames that `find` looked into last. */
+  readonly #recent = new Map<number, Promise<string>>();
+
+  /**
+   * Makes a reader; nothing is read yet.
+   *
+   * @throws {DeltarError} `corrupt` if the record's filter is none.
+   */
+  constructor(storage: Storage, record: LayerRecord) {
+    this.#storage = storage;
+    this.#record = record;
+    let offset = 0;
+    for (const [at, { length, first }] of record.frames.entries()) {
+      this.#offsets.push(offset);
+      offset += length;
+      if (first !== undefined) this.#withPaths.push(at);
+    }
+    if (record.filter === undefined) return;
+    this.#filter = PathFilter.decode(record.filter);
+    if (this.#filter === undefined) throw this.#corrupt("its filter is none");
+  }
+
+  /**
+   * What the layer says of a path, if anything: at most one frame is read, and
+   * kept for the paths that are asked for next.
+   *
+   * @throws {DeltarError} As `parts` does.
+   */
+  async find(
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<LayerLine | undefined> {
+    if (this.#filter?.has(path) === false) return undefined;
+    const at = this.#withPaths[this.#lastUpTo(path)];
+    if (at === undefined) return undefined;
+    const text = await this.#text(at, signal);
+    const line = findLine(text, path);
+    if (line !== undefined) {
+      return decodeLayerLine(line, this.#record.name, this.#offsets[at]);
+    }
+    if (OURS.test(text)) return undefined;
+    // Another writer may have put the same in other words.
+    const { lines } = await this.#read(at, signal);
+    return lines.find((line) => line.path === path);
+  }
+
+  /**
+   * The layer's lines, frame by frame; one frame is read ahead.
+   *
+   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported` or
+   * `not-found` if it is not what was stored; what the storage throws.
+   */
+  async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
+    const { within = "", signal } = options;
+    const frames = this.#framesOf(within);
+    let entries = 0;
+    let next = frames.length > 0 ? this.#ahead(frames[0], signal) : undefined;
+    for (let at = 0; next !== undefined; at++) {
+      const part: LayerPart = await next;
+      next = at + 1 < frames.length
+        ? this.#ahead(frames[at + 1], signal)
+        : undefined;
+      entries += part.lines.length;
+      yield part;
+    }
+    if (within === "" && entries !== this.#record.entries) {
+      throw this.#corrupt("it has not as many entries as recorded");
+    }
+  }
+
+  /**
+   * The layer's lines as far as they can be had, frame by frame, each with the
+   * paths that it lies between; `part` is absent where one is damaged.
+   */
+  async *salvage(): AsyncGenerator<
+    { part?: LayerPart; from?: string; to?: string }
+  > {
+    const { frames } = this.#record;
+    for (const [at, { first: from }] of frames.entries()) {
+      const to = frames.slice(at + 1)
+        .find(({ first }) => first !== undefined)?.first;
+      try {
+        yield { part: await this.#read(at), from, to };
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        yield { from, to };
+      }
+    }
+  }
+
+  #framesOf(within: string): number[] {
+    if (within === "") return this.#record.frames.map((_, at) => at);
+    const first = Math.max(0, this.#lastUpTo(within));
+    let end = first;
+    while (
+      end < this.#withPaths.length &&
+      isReached(within, this.#record.frames[this.#withPaths[end]].first!)
+    ) end++;
+    return this.#withPaths.slice(first, end);
+  }
+
+  /** The last of the frames with paths that does not begin behind a path. */
+  #lastUpTo(path: string): number {
+    let low = -1;
+    let high = this.#withPaths.length;
+    while (high - low > 1) {
+      const middle = low + high >>> 1;
+      const { first } = this.#record.frames[this.#withPaths[middle]];
+      if (comparePaths(first!, path) <= 0) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #ahead(at: number, signal?: AbortSignal): Promise<LayerPart> {
+    const part = this.#read(at, signal);
+    // Who stops before it is asked for need not hear of its failure.
+    part.catch(() => {});
+    return part;
+  }
+
+  /** A frame as text, after a line's end; the last few are kept. */
+  #text(at: number, signal?: AbortSignal): Promise<string> {
+    let text = this.#recent.get(at);
+    if (text === undefined) {
+      text = this.#plain(at, signal)
+        .then((plain) => `\n${decoder.decode(plain)}`);
+      this.#recent.set(at, text);
+      if (this.#recent.size > RECENT) {
+        this.#recent.delete(this.#recent.keys().next().value!);
+      }
+    }
+    return text;
+  }
+
+  /** A frame as it was before compression. */
+  async #plain(at: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const { name } = this.#record;
+    const { length, sha256: sum } = this.#record.frames[at];
+    const offset = this.#offsets[at];
+    const packed = await collect(
+      this.#storage.get(name, { offset, length, signal }),
+    );
+    if (toHex(sha256(packed)) !== sum) {
+      throw this.#corrupt("its SHA-256 is not the recorded one", offset);
+    }
+    return await codecOf(name)
+      .decompressBlock(packed, MOST_FRAME, { object: name, offset });
+  }
+
+  async #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
+    const { name } = this.#record;
+    const { first } = this.#record.frames[at];
+    const offset = this.#offsets[at];
+    const plain = await this.#plain(at, signal);
+    const part = decodeLayerPart(plain, name, at === 0);
+    const { lines } = part;
+    const following = this.#record.frames
+      .find((frame, index) => index > at && frame.first !== undefined);
+    if (
+      (lines.length > 0) !== (first !== undefined) ||
+      lines.length > 0 && (
+          comparePaths(first!, lines[0].path) > 0 ||
+          following !== undefined &&
+            comparePaths(lines.at(-1)!.path, following.first!) >= 0
+        )
+    ) throw this.#corrupt("a frame has other paths than recorded", offset);
+    if (lines.some(({ path }) => this.#filter?.has(path) === false)) {
+      throw this.#corrupt("its filter denies a path that it has", offset);
+    }
+    return part;
+  }
+
+  #corrupt(what: string, offset = 0): DeltarError {
+    const object = this.#record.name;
+    return new DeltarError("corrupt", what, { object, offset });
+  }
+}
+
+/** How the lines begin that our writer writes. */
+const OURS = /\n{"(?:path|gone)":"/;
+
+/** The line of a path, if it begins as our writer begins it. */
+function findLine(text: string, path: string): Line | undefined {
+  const name = JSON.stringify(path);
+  for (const start of [`\n{"path":${name},`, `\n{"gone":${name}}`]) {
+    const at = text.indexOf(start) + 1;
+    if (at > 0) return JSON.parse(text.slice(at, text.indexOf("\n", at)));
+  }
+  return undefined;
+}
+
+/** Whether a frame that begins at `first` can have something of `within`. */
+function isReached(within: string, first: string): boolean {
+  return comparePaths(first, within) <= 0 || isWithin(first, within);
+}

@@ -1,0 +1,163 @@
+import type { Codec } from "../../archive/codec.ts";
+import { FrameQueue } from "../../archive/frame_queue.ts";
+import { ObjectWriter } from "../../archive/object_writer.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256, sha256 } from "../../bytes/sha256.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import { closingLine, type Line, openingLine } from "../../tree/lines.ts";
+import { comparePaths } from "../../tree/path.ts";
+import { encodeSkipped } from "../../tree/skipped_line.ts";
+import { PathFilter } from "./path_filter.ts";
+import type {
+  LayerFrame,
+  LayerRecord,
+  ObjectRecord,
+} from "../snapshot_record.ts";
+import {
+  encodeLayerLine,
+  LAYER_FORMAT,
+  LAYER_VERSION,
+  type LayerLine,
+} from "./tree_layer.ts";
+
+/** A frame is about so long before compression, in a layer of few entries. */
+const LEAST_FRAME = 1 << 18;
+/** The same for a layer of any number. */
+const MOST_FRAME = 1 << 22;
+/** So many frames a layer is cut into; a commit record names each. */
+const FRAMES = 128;
+/** About how long a line is. */
+const LINE = 300;
+/** A layer of so many lines still has a filter of their paths. */
+const MOST_FILTERED = 2048;
+/** So many frames may be on their way before `ready` makes the caller wait. */
+const MOST_PENDING = 4;
+
+const encoder = new TextEncoder();
+
+/** What a `LayerWriter` needs. */
+export interface LayerWriterOptions {
+  /** Where the layer is stored. */
+  storage: Storage;
+  /** Its name. */
+  name: string;
+  /** How frames are compressed. */
+  codec: Codec;
+  /** About how many lines it will have. */
+  expected: number;
+  /** Whether it lies on no other, so that each path is looked up in it. */
+  isFull: boolean;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** Writes a layer line by line, cut into frames. */
+export class LayerWriter {
+  readonly #options: LayerWriterOptions;
+  readonly #object: ObjectWriter;
+  readonly #queue: FrameQueue<string | undefined>;
+  readonly #frames: LayerFrame[] = [];
+  readonly #sum = createSha256();
+  readonly #frameSize: number;
+  #text: string = openingLine(LAYER_FORMAT, LAYER_VERSION, {});
+  #first: string | undefined;
+  #last: string | undefined;
+  #entries = 0;
+  #paths: string[] = [];
+
+  /** Starts a layer; it must not be there yet. */
+  constructor(options: LayerWriterOptions) {
+    const { storage, name, codec, expected, signal } = options;
+    this.#options = options;
+    const size = expected * LINE / FRAMES;
+    this.#frameSize = Math.min(MOST_FRAME, Math.max(LEAST_FRAME, size));
+    this.#object = new ObjectWriter(storage, name, signal);
+    this.#queue = new FrameQueue(codec, async (first, packed) => {
+      this.#frames.push({
+        length: packed.length,
+        sha256: toHex(sha256(packed)),
+        ...(first !== undefined && { first }),
+      });
+      await this.#object.write(packed);
+    }, MOST_PENDING);
+  }
+
+  /** Adds the next line; lines come in path order. */
+  add(line: LayerLine): void {
+    const { path } = line;
+    this.#first ??= separator(this.#last, path);
+    this.#last = path;
+    this.#entries++;
+    if (this.#entries <= MOST_FILTERED) this.#paths.push(path);
+    this.#write(encodeLayerLine(line));
+  }
+
+  /**
+   * Resolves when there is room for more; `undefined` if there is room now.
+   *
+   * @throws What the writing failed with.
+   */
+  ready(): Promise<void> | undefined {
+    return this.#queue.ready();
+  }
+
+  /**
+   * Ends the layer and resolves when it is stored.
+   *
+   * @param objects The volumes that it has to name.
+   * @param skipped What the snapshot left out.
+   * @throws What the writing failed with; then call `abort`.
+   */
+  async close(
+    objects: Iterable<ObjectRecord>,
+    skipped: readonly Skipped[],
+  ): Promise<LayerRecord> {
+    for (const { name, size, sha256 } of objects) {
+      this.#write({ object: { name, size, sha256 } });
+    }
+    for (const skip of skipped) this.#write(encodeSkipped(skip));
+    const rest = encoder.encode(this.#text);
+    this.#sum.update(rest);
+    this.#text += closingLine(this.#sum.digest());
+    this.#queue.push(this.#first, encoder.encode(this.#text));
+    await this.#queue.settled();
+    this.#queue.check();
+    const record = await this.#object.finish();
+    const hasFilter = !this.#options.isFull && this.#entries > 0 &&
+      this.#entries <= MOST_FILTERED;
+    return {
+      ...record,
+      entries: this.#entries,
+      frames: this.#frames,
+      ...(hasFilter && { filter: PathFilter.of(this.#paths).encode() }),
+    };
+  }
+
+  /** Gives up; resolves when nothing is stored. */
+  async abort(reason: unknown): Promise<void> {
+    this.#queue.fail(reason);
+    await this.#object.abort(reason);
+    await this.#queue.settled();
+  }
+
+  #write(line: Line): void {
+    this.#text += JSON.stringify(line) + "\n";
+    if (this.#text.length < this.#frameSize) return;
+    const bytes = encoder.encode(this.#text);
+    this.#sum.update(bytes);
+    this.#queue.push(this.#first, bytes);
+    this.#text = "";
+    this.#first = undefined;
+  }
+}
+
+/** The shortest beginning of `path` that comes behind `last`. */
+function separator(last: string | undefined, path: string): string {
+  for (let length = 1; length < path.length; length++) {
+    const first = path.slice(0, length);
+    const isBehind = last === undefined || comparePaths(last, first) < 0;
+    if (isBehind && first.isWellFormed()) return first;
+  }
+  return path;
+}

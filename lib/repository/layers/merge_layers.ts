@@ -1,0 +1,96 @@
+import { comparePaths } from "../../tree/path.ts";
+import type { LayerLine } from "./tree_layer.ts";
+
+/** How many lines are given at a time. */
+const BATCH = 1024;
+
+/**
+ * Lays layers over each other as they are read, in memory of a frame of each.
+ *
+ * @param layers The lines of each in path order, any number at a time; of lines
+ * of the same path the one of the last layer counts.
+ * @returns The lines in path order, any number at a time, tombstones as well.
+ */
+export async function* mergeLayers(
+  layers: readonly AsyncIterable<readonly LayerLine[]>[],
+): AsyncGenerator<readonly LayerLine[]> {
+  const all = layers.map((layer) => new Cursor(layer));
+  try {
+    let open: Cursor[] = [];
+    for (const cursor of all) {
+      if (await cursor.advance()) open.push(cursor);
+    }
+    let batch: LayerLine[] = [];
+    while (open.length > 1) {
+      let least = open[0];
+      for (const cursor of open) {
+        if (cursor === least) continue;
+        const order = comparePaths(cursor.line.path, least.line.path);
+        if (order <= 0) least = cursor;
+      }
+      const { line } = least;
+      batch.push(line);
+      let ended = false;
+      for (const cursor of open) {
+        if (cursor.line.path !== line.path) continue;
+        if (!cursor.step() && !await cursor.advance()) ended = true;
+      }
+      if (ended) open = open.filter((cursor) => !cursor.ended);
+      if (batch.length >= BATCH) {
+        yield batch;
+        batch = [];
+      }
+    }
+    if (batch.length > 0) yield batch;
+    if (open.length === 1) yield* open[0].rest();
+  } finally {
+    for (const cursor of all) await cursor.close();
+  }
+}
+
+/** A place in a layer's lines. */
+class Cursor {
+  /** Whether there are no more lines. */
+  ended = false;
+  readonly #source: AsyncIterator<readonly LayerLine[]>;
+  #lines: readonly LayerLine[] = [];
+  #at = 0;
+
+  constructor(source: AsyncIterable<readonly LayerLine[]>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** The line that it stands at. */
+  get line(): LayerLine {
+    return this.#lines[this.#at];
+  }
+
+  /** Goes to the next line, if it is in memory. */
+  step(): boolean {
+    this.#at++;
+    return this.#at < this.#lines.length;
+  }
+
+  /** Goes to the next lines that are not in memory. */
+  async advance(): Promise<boolean> {
+    do {
+      const { done, value } = await this.#source.next();
+      if (done) {
+        this.ended = true;
+        return false;
+      }
+      this.#lines = value;
+      this.#at = 0;
+    } while (this.#lines.length === 0);
+    return true;
+  }
+
+  /** The line that it stands at, and all that follow. */
+  async *rest(): AsyncGenerator<readonly LayerLine[]> {
+    do yield this.#lines.slice(this.#at); while (await this.advance());
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return?.();
+  }
+}

@@ -1,0 +1,195 @@
+import type { ContentReference } from "../../archive/content_reference.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import {
+  checkOrder,
+  decodeEntry,
+  encodeEntry,
+  type HashedEntry,
+  isCount,
+} from "../../tree/entry_line.ts";
+import { checkOpening, type Line, splitLines } from "../../tree/lines.ts";
+import { checkPath } from "../../tree/path.ts";
+import { decodeSkipped } from "../../tree/skipped_line.ts";
+import { isName } from "../../storage/names.ts";
+import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
+
+/** A stored piece of a file: its whole content at some time, or a delta. */
+export interface StoredPiece {
+  /** What it is. */
+  form: "whole" | "delta";
+  /** Its length in bytes. */
+  size: number;
+  /** Where it lies. */
+  reference: ContentReference;
+  /** The path it was stored under, if that is not the entry's own. */
+  path?: string;
+}
+
+/** An entry of a snapshot's tree. */
+export interface TreeEntry extends HashedEntry {
+  /** A file's content: a whole file first, then the deltas to apply to it. */
+  content?: StoredPiece[];
+  /** The stored signature of a large file's first piece. */
+  signature?: StoredPiece;
+}
+
+/** A line of a layer that says that an entry of a layer below is no more. */
+export interface Tombstone {
+  /** The path that is gone. */
+  path: string;
+  /** Tells it from an entry. */
+  kind: "gone";
+}
+
+/** What a layer says of a path. */
+export type LayerLine = TreeEntry | Tombstone;
+
+/** The lines of a frame of a layer. */
+export interface LayerPart {
+  /** Entries and tombstones, in path order. */
+  lines: LayerLine[];
+  /** Volumes that the layer's entries need and no layer below names. */
+  objects: ObjectRecord[];
+  /** What the snapshot left out, and why. */
+  skipped: Skipped[];
+}
+
+/** The name of the format. */
+export const LAYER_FORMAT = "deltar-tree";
+/** The version of the format. */
+export const LAYER_VERSION = 1;
+
+/** An entry or tombstone as a line of JSON. */
+export function encodeLayerLine(entry: LayerLine): Line {
+  if (entry.kind === "gone") return { gone: entry.path };
+  const line = encodeEntry(entry);
+  if (entry.content) line.content = entry.content.map(encodePiece);
+  if (entry.signature) line.signature = encodePiece(entry.signature);
+  return line;
+}
+
+/**
+ * Reads whole lines of a layer; nothing in them is believed.
+ *
+ * @param bytes The lines.
+ * @param object The layer's name, for errors.
+ * @param isFirst Whether the layer begins with them.
+ * @throws {DeltarError} `corrupt`, `unsafe` or `unsupported`; its offset counts
+ * from the first of these lines.
+ */
+export function decodeLayerPart(
+  bytes: Uint8Array,
+  object: string,
+  isFirst: boolean,
+): LayerPart {
+  const part: LayerPart = { lines: [], objects: [], skipped: [] };
+  let opening = isFirst;
+  for (const [line, offset] of splitLines(bytes, object)) {
+    if (opening) {
+      checkOpening(line, LAYER_FORMAT, LAYER_VERSION, object);
+      opening = false;
+    } else if (line.object !== undefined) {
+      part.objects.push(decodeObject(line.object as Line, object, offset));
+    } else if (line.skipped !== undefined) {
+      part.skipped.push(decodeSkipped(line, object, offset));
+    } else if (line.path !== undefined || line.gone !== undefined) {
+      const entry = decodeLayerLine(line, object, offset);
+      checkOrder(part.lines.at(-1)?.path, entry.path, object, offset);
+      part.lines.push(entry);
+    } else if (line.sha256 === undefined) {
+      throw new DeltarError("corrupt", "a line that says nothing", {
+        object,
+        offset,
+      });
+    }
+  }
+  return part;
+}
+
+/**
+ * Reads what `encodeLayerLine` made; nothing in it is believed.
+ *
+ * @throws {DeltarError} `corrupt` or `unsafe`, with the place of the line.
+ */
+export function decodeLayerLine(
+  line: Line,
+  object: string,
+  offset: number,
+): LayerLine {
+  if (typeof line.gone !== "string") {
+    return decodeTreeEntry(line, object, offset);
+  }
+  checkPath(line.gone, object);
+  return { path: line.gone, kind: "gone" };
+}
+
+function decodeTreeEntry(
+  line: Line,
+  object: string,
+  offset: number,
+): TreeEntry {
+  const entry: TreeEntry = decodeEntry(line, object, offset);
+  if (entry.kind !== "file") return entry;
+  const pieces = line.content;
+  if (!Array.isArray(pieces) || pieces.length === 0) {
+    throw new DeltarError("corrupt", "a file without content", {
+      object,
+      offset,
+      path: entry.path,
+    });
+  }
+  entry.content = pieces.map((piece) => decodePiece(piece, object, offset));
+  const forms = entry.content.map((piece) => piece.form);
+  if (forms[0] !== "whole" || forms.lastIndexOf("whole") !== 0) {
+    throw new DeltarError(
+      "corrupt",
+      "content that is not one base and deltas",
+      {
+        object,
+        offset,
+        path: entry.path,
+      },
+    );
+  }
+  if (line.signature !== undefined) {
+    entry.signature = decodePiece(line.signature as Line, object, offset);
+  }
+  return entry;
+}
+
+/** A piece as a part of a line. */
+export function encodePiece(
+  { form, size, reference, path }: StoredPiece,
+): Line {
+  const { volume, offset, length, skip } = reference;
+  return { form, size, volume, offset, length, skip, path };
+}
+
+/**
+ * Reads what `encodePiece` made; nothing in it is believed.
+ *
+ * @throws {DeltarError} `corrupt`, with the place of the line.
+ */
+export function decodePiece(
+  line: Line,
+  object: string,
+  at: number,
+): StoredPiece {
+  const { form, size, volume, offset, length, skip, path } = line ?? {};
+  if (
+    (form !== "whole" && form !== "delta") || !isName(volume) ||
+    !isCount(size) || !isCount(offset) || !isCount(length) || !isCount(skip)
+  ) {
+    throw new DeltarError("corrupt", "a content reference that is none", {
+      object,
+      offset: at,
+    });
+  }
+  return {
+    form,
+    size,
+    reference: { volume, offset, length, skip },
+    ...(typeof path === "string" && { path }),
+  };
+}

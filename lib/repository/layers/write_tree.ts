@@ -1,0 +1,125 @@
+import type { Codec } from "../../archive/codec.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import { comparePaths } from "../../tree/path.ts";
+import { encodeSkipped } from "../../tree/skipped_line.ts";
+import { LayerReader } from "./layer_reader.ts";
+import { LayerWriter } from "./layer_writer.ts";
+import { mergeLayers } from "./merge_layers.ts";
+import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
+import type { LayerLine, TreeEntry } from "./tree_layer.ts";
+import { linesOf } from "./tree_reader.ts";
+
+/** What a snapshot's tree has that its parent's does not. */
+export interface TreeChange {
+  /** The parent's layers, the full one first; none at first. */
+  layers: readonly LayerRecord[];
+  /** What the parent left out. */
+  skippedBefore: readonly Skipped[];
+  /** Entries that are new or changed; `undefined` for what is gone. */
+  changed: ReadonlyMap<string, TreeEntry | undefined>;
+  /** How many entries the new tree has. */
+  size: number;
+  /** The volumes that the snapshot has stored. */
+  objects: readonly ObjectRecord[];
+  /** What the snapshot left out. */
+  skipped: readonly Skipped[];
+}
+
+/**
+ * Stores the layer of a new snapshot, if it needs one. Layers of about the same
+ * number of lines are merged, so that there are at most about log2 of the
+ * number of entries; when the changes outgrow the tree, a full layer is
+ * written. Reading a tree is bounded so, and writing costs what changed, times
+ * that logarithm.
+ *
+ * @param storage Where to.
+ * @param name The layer's name.
+ * @param codec How it is compressed.
+ * @returns The layers of the new tree, and the bytes that were stored.
+ */
+export async function writeTree(
+  storage: Storage,
+  name: string,
+  codec: Codec,
+  change: TreeChange,
+  signal?: AbortSignal,
+): Promise<{ layers: LayerRecord[]; stored: number }> {
+  const { changed, skipped } = change;
+  if (
+    changed.size === 0 && change.layers.length > 0 &&
+    isSame(skipped, change.skippedBefore)
+  ) return { layers: [...change.layers], stored: 0 };
+  const { kept, merged, lines } = planLayer(change);
+  const isFull = kept.length === 0;
+  const writer = new LayerWriter({
+    storage,
+    name,
+    codec,
+    expected: isFull ? change.size : lines,
+    isFull,
+    signal,
+  });
+  try {
+    const objects = new Map<string, ObjectRecord>();
+    const sources = merged.map((layer) =>
+      linesOf(new LayerReader(storage, layer).parts({ signal }), (part) => {
+        for (const object of part.objects) objects.set(object.name, object);
+      })
+    );
+    const needed = new Set<string>();
+    for await (const batch of mergeLayers([...sources, inOrder(changed)])) {
+      for (const line of batch) {
+        if (line.kind === "gone") {
+          if (!isFull) writer.add(line);
+          continue;
+        }
+        for (const { reference } of line.content ?? []) {
+          needed.add(reference.volume);
+        }
+        if (line.signature) needed.add(line.signature.reference.volume);
+        writer.add(line);
+        const room = writer.ready();
+        if (room !== undefined) await room;
+      }
+    }
+    for (const object of change.objects) objects.set(object.name, object);
+    const layer = await writer.close(
+      objects.values().filter(({ name }) => needed.has(name)),
+      skipped,
+    );
+    return { layers: [...kept, layer], stored: layer.size };
+  } catch (error) {
+    await writer.abort(error);
+    throw error;
+  }
+}
+
+/** Which of the parent's layers stay, and which become part of the new one. */
+function planLayer(
+  { layers, changed, size }: TreeChange,
+): { kept: LayerRecord[]; merged: LayerRecord[]; lines: number } {
+  const kept = [...layers];
+  const merged: LayerRecord[] = [];
+  let lines = changed.size;
+  while (kept.length > 1 && kept.at(-1)!.entries <= 2 * lines) {
+    const layer = kept.pop()!;
+    merged.unshift(layer);
+    lines += layer.entries;
+  }
+  if (lines < size) return { kept, merged, lines };
+  return { kept: [], merged: [...kept, ...merged], lines };
+}
+
+async function* inOrder(
+  changed: TreeChange["changed"],
+): AsyncGenerator<LayerLine[]> {
+  yield [...changed.keys()].sort(comparePaths)
+    .map((path) => changed.get(path) ?? { path, kind: "gone" });
+}
+
+function isSame(one: readonly Skipped[], other: readonly Skipped[]): boolean {
+  const text = (skipped: readonly Skipped[]) =>
+    JSON.stringify(skipped.map(encodeSkipped));
+  return text(one) === text(other);
+}

@@ -1,0 +1,205 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { isCount } from "../../tree/entry_line.ts";
+import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { freedByRank } from "./candidates.ts";
+import {
+  type Collected,
+  collectGarbage,
+  layerOptions,
+} from "./collect_garbage.ts";
+import { idOfNote, LATER_SETTINGS, newId, noteName } from "../layout.ts";
+import { Lease } from "./lease.ts";
+import { namesUnder, readIfThere } from "../note.ts";
+import { type PruneOptions, withDefaults } from "./prune.ts";
+import { removeSnapshot } from "./removed.ts";
+import type { Repository } from "../repository.ts";
+import { byDirectory } from "./retention.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import { standing, survey } from "./survey.ts";
+import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
+
+/** What it took to fit a repository into its budget. */
+export interface FitResult {
+  /** The most bytes it may have. */
+  maxSize: number;
+  /** How many bytes it had. */
+  before: number;
+  /** How many bytes it has now. */
+  after: number;
+  /** The snapshots that were removed for it, in the order they went. */
+  removed: SnapshotRecord[];
+  /** What was collected, if anything had to be. */
+  collected: Collected | undefined;
+}
+
+const FORMAT = "deltar-settings";
+const VERSION = 1;
+
+/** The budget that a repository's settings name, in bytes. */
+export async function readBudget(
+  { storage }: Repository,
+): Promise<number | undefined> {
+  const names = await namesUnder(storage, LATER_SETTINGS);
+  const name = names.findLast((name) =>
+    idOfNote(LATER_SETTINGS, name) !== undefined
+  );
+  const bytes = name && await readIfThere(storage, name);
+  if (!bytes) return undefined;
+  const { maxSize } = decodeLines(bytes, FORMAT, VERSION, name).header;
+  if (maxSize === undefined || maxSize === null) return undefined;
+  if (isCount(maxSize)) return maxSize;
+  throw new DeltarError("corrupt", "a size that is none", { object: name });
+}
+
+/** Has a repository's settings name a budget, in bytes, or none. */
+export async function writeBudget(
+  { storage }: Repository,
+  maxSize: number | undefined,
+): Promise<void> {
+  if (maxSize !== undefined) checkBudget(maxSize);
+  const old = await namesUnder(storage, LATER_SETTINGS);
+  const last = idOfNote(LATER_SETTINGS, old.at(-1) ?? "");
+  let id = newId(Date.now(), Math.random());
+  // The newest id counts, whatever the clock did.
+  if (last !== undefined && last >= id) id = newId(timeAfter(last), 0);
+  const bytes = encodeLines(FORMAT, VERSION, { maxSize }, []);
+  await storage.put(noteName(LATER_SETTINGS, id), bytes, { ifAbsent: true });
+  for (const name of old) await storage.delete(name);
+}
+
+/** See `Repository.fit`. */
+export async function fitBudget(
+  repository: Repository,
+  maxSize: number,
+  options: Omit<PruneOptions, "grace">,
+): Promise<FitResult> {
+  checkBudget(maxSize);
+  const { storage } = repository;
+  const before = await sizeOf(storage);
+  const result: FitResult = {
+    maxSize,
+    before,
+    after: before,
+    removed: [],
+    collected: undefined,
+  };
+  if (before <= maxSize) return result;
+  const all = { ...options, ...withDefaults({ ...options, grace: 0 }) };
+  const id = newId(Date.now(), Math.random());
+  const lease = await Lease.take(storage, id, all);
+  try {
+    let gone: SnapshotRecord[];
+    do {
+      gone = await chooseGoing(repository, result.after - maxSize, all);
+      for (const record of gone) {
+        checkAborted(options.signal);
+        await removeSnapshot(storage, record.id, "size");
+        result.removed.push(record);
+      }
+      const run = newId(Date.now(), Math.random());
+      result.collected = await collectGarbage(repository, lease, run, all);
+      result.after = await sizeOf(storage);
+      // What was foreseen may be a little too little.
+    } while (result.after > maxSize && gone.length > 0);
+  } finally {
+    await lease.end();
+  }
+  result.after = await sizeOf(storage);
+  return result;
+}
+
+async function sizeOf(storage: Storage): Promise<number> {
+  let sum = 0;
+  for await (const { size } of storage.list()) sum += size;
+  return sum;
+}
+
+/** The snapshots that have to go, besides what goes anyway, to free so much. */
+async function chooseGoing(
+  repository: Repository,
+  excess: number,
+  options: PruneOptions & { repackBelow: number },
+): Promise<SnapshotRecord[]> {
+  const found = await survey(repository);
+  const order = thinningOrder(found.records);
+  const usage = await findUsage([
+    ...found.removed.map(({ record }) => ({
+      layers: record?.layers ?? [],
+      rank: 0,
+    })),
+    ...found.records.map((record) => ({
+      layers: record.layers,
+      rank: order.get(record) ?? ALWAYS,
+    })),
+    ...standing(found),
+  ], layerOptions(repository, options));
+  applyMoves(usage, found.moves, found.stored);
+  const freed = freedByRank(found, usage, options.repackBelow);
+  let left = excess;
+  for (const [rank, bytes] of freed) if (rank <= 0) left -= bytes;
+  const gone: SnapshotRecord[] = [];
+  for (const [record, rank] of order) {
+    if (left <= 0) break;
+    left -= freed.get(rank) ?? 0;
+    gone.push(record);
+  }
+  return gone;
+}
+
+/**
+ * The order in which snapshots go when room is short, from 1: first those that
+ * lie densest for their age, so that what stays gets sparser the older it is;
+ * labelled ones after all others; the last of a directory never.
+ */
+export function thinningOrder(
+  records: readonly SnapshotRecord[],
+): Map<SnapshotRecord, number> {
+  const order: SnapshotRecord[] = [];
+  for (const isLabelled of [false, true]) {
+    const queues = [...byDirectory(records).values()].map((group) =>
+      thinGroup(group, isLabelled)
+    );
+    // Of several directories the one goes on whose next lies densest.
+    while (true) {
+      const next = queues.filter((queue) => queue.length > 0)
+        .sort((a, b) => a[0].density - b[0].density)[0]?.shift();
+      if (next === undefined) break;
+      order.push(next.record);
+    }
+  }
+  return new Map(order.map((record, at) => [record, at + 1]));
+}
+
+/** The same for one directory, whose snapshots come from the newest on. */
+function thinGroup(
+  [newest, ...rest]: readonly SnapshotRecord[],
+  isLabelled: boolean,
+): { record: SnapshotRecord; density: number }[] {
+  const going: { record: SnapshotRecord; density: number }[] = [];
+  const left = rest.reverse()
+    .filter(({ label }) => (label !== undefined) === isLabelled);
+  while (left.length > 0) {
+    // The one that was soonest followed by another, for its age, goes.
+    const gaps = left.map(({ time }, at) =>
+      ((left[at + 1] ?? newest).time - time) / Math.max(newest.time - time, 1)
+    );
+    const density = Math.min(...gaps);
+    const [record] = left.splice(gaps.indexOf(density), 1);
+    going.push({ record, density });
+  }
+  return going;
+}
+
+function timeAfter(id: string): number {
+  const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)/.exec(
+    id,
+  )!.map(Number);
+  return Date.UTC(y, mo - 1, d, h, mi, s + 1);
+}
+
+function checkBudget(maxSize: number): void {
+  if (Number.isSafeInteger(maxSize) && maxSize > 0) return;
+  throw new RangeError(`maxSize ${maxSize} is no number of bytes`);
+}

@@ -1,0 +1,139 @@
+import type { GarbageLine } from "./garbage.ts";
+import { idOfObject, moveName } from "../layout.ts";
+import type { Intent } from "../snapshot/running.ts";
+import type { Survey } from "./survey.ts";
+import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
+
+/** A volume that is mostly dead. */
+export interface RepackCandidate {
+  /** Its name. */
+  name: string;
+  /** What is needed of it. */
+  ranges: { offset: number; length: number }[];
+  /** How many bytes go. */
+  freed: number;
+}
+
+/** What could go. */
+export interface Candidates {
+  /** What no kept snapshot needs. */
+  garbage: GarbageLine[];
+  /** What is to be written anew. */
+  repack: RepackCandidate[];
+  /** What is needed and not there. */
+  missing: string[];
+}
+
+/** By what is judged. */
+export interface CandidateOptions {
+  /** The time, in milliseconds since 1970. */
+  now: number;
+  /** How long garbage waits, in milliseconds. */
+  grace: number;
+  /** Whether the time can be believed; if not, nothing's grace is over. */
+  isTimeSure: boolean;
+  /** Volumes with less than this part alive are written anew. */
+  repackBelow: number;
+  /** Runs whose objects are spared. */
+  running: ReadonlySet<string>;
+}
+
+/** The ids whose objects runs at work need, by what they say. */
+export function runningIds(intents: readonly Intent[]): Set<string> {
+  return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
+}
+
+/** How long an object is needed. */
+export function rankOf(usage: Usage, name: string): Rank {
+  return usage.others.get(name) ?? usage.volumes.get(name)?.rank ?? NEVER;
+}
+
+/** What a move takes, in bytes; a gain of less is none. */
+const MOVE_SIZE = 1024;
+
+/** The size of a volume once so much of it is alive. */
+function sizeAfter(size: number, alive: number, repackBelow: number): number {
+  if (alive === 0) return 0;
+  const pays = alive < size * repackBelow && size - alive > MOVE_SIZE;
+  return pays ? alive : size;
+}
+
+/**
+ * Finds what could go: objects of no rank above 0. Those that only purged
+ * snapshots needed, of rank 0, have had their grace as snapshots.
+ */
+export function findCandidates(
+  { stored, marks, moves }: Survey,
+  usage: Usage,
+  options: CandidateOptions,
+): Candidates {
+  const { now, grace, isTimeSure, repackBelow, running } = options;
+  const since = new Map<string, number>();
+  for (const { objects } of marks) {
+    for (const { name, since: time } of objects) {
+      since.set(name, Math.min(time, since.get(name) ?? now));
+    }
+  }
+  const result: Candidates = { garbage: [], repack: [], missing: [] };
+  for (const [name, size] of stored) {
+    const rank = rankOf(usage, name);
+    if (rank > 0) {
+      const use = usage.volumes.get(name);
+      if (use?.record === undefined) continue;
+      const ranges = neededRanges(use, Number.MIN_VALUE);
+      const alive = ranges.reduce((sum, { length }) => sum + length, 0);
+      const freed = size - sizeAfter(size, alive, repackBelow);
+      if (freed > 0 && !running.has(idOfObject(name) ?? "")) {
+        result.repack.push({ name, ranges, freed });
+      }
+    } else if (!running.has(idOfObject(name) ?? "")) {
+      const begun = since.get(name) ?? now;
+      const isOver = isTimeSure && begun + grace <= now;
+      const condemned = rank === 0 || moves.has(moveName(name)) || isOver;
+      result.garbage.push({ name, since: begun, condemned });
+    }
+  }
+  for (const [name, { rank }] of usage.volumes) {
+    if (rank > 0 && !stored.has(name)) result.missing.push(name);
+  }
+  return result;
+}
+
+/**
+ * How many bytes go when the snapshots of each rank do, after those of all
+ * lower ranks went.
+ *
+ * @param repackBelow Volumes with less than this part alive are written anew.
+ */
+export function freedByRank(
+  { stored, intents }: Survey,
+  usage: Usage,
+  repackBelow: number,
+): Map<Rank, number> {
+  const running = runningIds(intents);
+  const freed = new Map<Rank, number>();
+  const add = (rank: Rank, bytes: number) => {
+    if (bytes > 0) freed.set(rank, (freed.get(rank) ?? 0) + bytes);
+  };
+  for (const [name, size] of stored) {
+    if (running.has(idOfObject(name) ?? "")) continue;
+    const use = usage.volumes.get(name);
+    if (use === undefined) {
+      add(rankOf(usage, name), size);
+      continue;
+    }
+    const ranks = [...use.ranges.values()].sort((a, b) => a.rank - b.rank);
+    let alive = ranks.reduce((sum, { length }) => sum + length, 0);
+    const left = () => sizeAfter(size, alive, repackBelow);
+    let before = size;
+    add(NEVER, before - left());
+    before = left();
+    for (const [at, { length, rank }] of ranks.entries()) {
+      alive -= length;
+      if (ranks[at + 1]?.rank === rank) continue;
+      add(rank, before - left());
+      before = left();
+    }
+  }
+  return freed;
+}

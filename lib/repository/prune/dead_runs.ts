@@ -1,0 +1,70 @@
+import type { Storage } from "../../storage/storage.ts";
+import type { SeenRun } from "./garbage.ts";
+import { noteName, RUNNING } from "../layout.ts";
+import { beatName, readPulse } from "../snapshot/pulse.ts";
+import type { Intent } from "../snapshot/running.ts";
+import type { Survey } from "./survey.ts";
+import { watch } from "./watch.ts";
+
+/** A run is never given up sooner than this after it was last seen to live. */
+const LEAST = 24 * 60 * 60 * 1000;
+
+/** How runs are judged. */
+export interface DeadRunOptions {
+  /** The time, in milliseconds since 1970. */
+  now: number;
+  /** How long they must have stood still, in milliseconds, at least a day. */
+  grace: number;
+  /** Whether the time can be believed; if not, all live. */
+  isTimeSure: boolean;
+  /** How long one is watched before it is given up, in milliseconds. */
+  patience: number;
+  /** Told when runs are going to be watched. */
+  onWait?: () => void;
+  /** Ends the waiting with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Tells runs that died from those at work. One is dead if an earlier prune saw
+ * the same count, the grace has passed since, and the count does not change
+ * while it is watched now. Its intent is deleted; if it only slept, it finds
+ * that out before it commits.
+ *
+ * @returns The runs that live with how they were seen, and the dead ones' ids.
+ */
+export async function buryDeadRuns(
+  storage: Storage,
+  { intents, marks }: Survey,
+  options: DeadRunOptions,
+): Promise<{ alive: Intent[]; seen: SeenRun[]; dead: string[] }> {
+  const { now, grace, isTimeSure } = options;
+  const before = new Map(
+    marks.flatMap(({ runs }) => runs).map((run) => [run.running, run]),
+  );
+  const seen: SeenRun[] = [];
+  const silent = new Set<string>();
+  for (const { id } of intents) {
+    const count = await readPulse(storage, noteName(RUNNING, id));
+    const earlier = before.get(id);
+    const since = earlier?.count === count ? Math.min(earlier.since, now) : now;
+    seen.push({ running: id, count, since });
+    if (isTimeSure && earlier?.count === count) {
+      if (since + Math.max(grace, LEAST) <= now) silent.add(id);
+    }
+  }
+  if (silent.size > 0) options.onWait?.();
+  const dead: string[] = [];
+  await Promise.all([...silent].map(async (id) => {
+    const name = noteName(RUNNING, id);
+    if (await watch(() => readPulse(storage, name), options)) return;
+    await storage.delete(name);
+    await storage.delete(beatName(name));
+    dead.push(id);
+  }));
+  return {
+    alive: intents.filter(({ id }) => !dead.includes(id)),
+    seen: seen.filter(({ running }) => !dead.includes(running)),
+    dead: dead.sort(),
+  };
+}

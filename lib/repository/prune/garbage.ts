@@ -1,0 +1,121 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { isName } from "../../storage/names.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { isCount } from "../../tree/entry_line.ts";
+import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { GARBAGE, idOfNote, idOfObject, MOVES, noteName } from "../layout.ts";
+import { namesUnder, readIfThere, timeOf } from "../note.ts";
+
+/** An object that nothing leads to. */
+export interface GarbageLine {
+  /** The object. */
+  name: string;
+  /** Since when it is known to be garbage, in milliseconds since 1970. */
+  since: number;
+  /** Whether it is being deleted, or rewritten without what is dead. */
+  condemned: boolean;
+}
+
+/** A run that was seen at work, and how far its count was. */
+export interface SeenRun {
+  /** The run's id. */
+  running: string;
+  /** How often it had beaten. */
+  count: number;
+  /** Since when the count is seen to be this, in milliseconds since 1970. */
+  since: number;
+}
+
+/** What a prune found out for the next one. */
+export interface Mark {
+  /** When it was written, in milliseconds since 1970. */
+  time: number;
+  /** What nothing leads to. */
+  objects: GarbageLine[];
+  /** The runs that were at work. */
+  runs: SeenRun[];
+}
+
+const FORMAT = "deltar-garbage";
+const VERSION = 1;
+
+/** Stores a mark under the id of a prune. */
+export async function putMark(
+  storage: Storage,
+  id: string,
+  { time, objects, runs }: Mark,
+): Promise<void> {
+  const text = (since: number) => new Date(since).toISOString();
+  const lines: Line[] = [
+    ...objects.map(({ name, since, condemned }) => ({
+      name,
+      since: text(since),
+      ...condemned && { condemned },
+    })),
+    ...runs.map((run) => ({ ...run, since: text(run.since) })),
+  ];
+  const bytes = encodeLines(FORMAT, VERSION, { time: text(time) }, lines);
+  await storage.put(noteName(GARBAGE, id), bytes, { ifAbsent: true });
+}
+
+/**
+ * What earlier prunes found out: of several marks the earliest time counts.
+ *
+ * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ */
+export async function readMarks(
+  storage: Storage,
+): Promise<{ names: string[]; marks: Mark[] }> {
+  const names: string[] = [];
+  const marks: Mark[] = [];
+  for (const name of await namesUnder(storage, GARBAGE)) {
+    if (idOfNote(GARBAGE, name) === undefined) continue;
+    const bytes = await readIfThere(storage, name);
+    if (bytes === undefined) continue;
+    names.push(name);
+    marks.push(decodeMark(bytes, name));
+  }
+  return { names, marks };
+}
+
+/**
+ * Whether a prune is deleting objects that one of these runs wrote, or writing
+ * volumes of theirs anew.
+ */
+export async function isCondemned(
+  storage: Storage,
+  ids: readonly string[],
+): Promise<boolean> {
+  const { marks } = await readMarks(storage);
+  const isTheirs = (name: string) => ids.includes(idOfObject(name) ?? "");
+  if (
+    marks.some(({ objects }) =>
+      objects.some(({ name, condemned }) => condemned && isTheirs(name))
+    )
+  ) return true;
+  return (await namesUnder(storage, MOVES)).some(isTheirs);
+}
+
+function decodeMark(bytes: Uint8Array, object: string): Mark {
+  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const mark: Mark = {
+    time: timeOf(header.time, object),
+    objects: [],
+    runs: [],
+  };
+  for (const [line, offset] of lines) {
+    const since = timeOf(line.since, object);
+    const { name, condemned = false, running, count } = line;
+    if (typeof running === "string" && isCount(count)) {
+      mark.runs.push({ running, count, since });
+    } else if (isName(name) && typeof condemned === "boolean") {
+      mark.objects.push({ name, since, condemned });
+    } else {
+      throw new DeltarError("corrupt", "a line that is none", {
+        object,
+        offset,
+      });
+    }
+  }
+  return mark;
+}

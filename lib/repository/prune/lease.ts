@@ -1,0 +1,131 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { LEASES } from "../layout.ts";
+import { namesUnder, readIfThere } from "../note.ts";
+import { Pulse, readPulse } from "../snapshot/pulse.ts";
+import { watch } from "./watch.ts";
+
+/** How to take a lease. */
+export interface LeaseOptions {
+  /** How long a silent holder is watched before it counts as dead, in ms. */
+  patience: number;
+  /** Told when a holder is going to be watched. */
+  onWait?: () => void;
+  /** Ends the waiting with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+const FORMAT = "deltar-lease";
+const VERSION = 1;
+const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
+
+/**
+ * The right to prune: one holder at a time. Who dies leaves it behind; another
+ * takes it over after having watched, by its own monotonic clock, that the
+ * holder's count does not change. The name has a number that grows, so of
+ * several that take over one succeeds, and a holder that was only asleep finds
+ * a higher number.
+ *
+ * It keeps prunes from doing the same work twice. That nothing is lost does
+ * not rest on it.
+ */
+export class Lease {
+  readonly #storage: Storage;
+  readonly #name: string;
+  readonly #holder: string;
+  readonly #pulse: Pulse;
+
+  private constructor(storage: Storage, name: string, holder: string) {
+    this.#storage = storage;
+    this.#name = name;
+    this.#holder = holder;
+    this.#pulse = new Pulse(storage, name);
+    this.#pulse.start();
+  }
+
+  /**
+   * Takes the lease.
+   *
+   * @param holder What tells this holder from others.
+   * @throws {DeltarError} `exists` if a living one has it.
+   */
+  static async take(
+    storage: Storage,
+    holder: string,
+    options: LeaseOptions,
+  ): Promise<Lease> {
+    const old = await leases(storage);
+    const last = old.at(-1);
+    if (last !== undefined) {
+      options.onWait?.();
+      const isAlive = await watch(async () => {
+        const now = await leases(storage);
+        // One that is given back, or taken over, changes as well.
+        return now.at(-1)?.name === last.name
+          ? await readPulse(storage, last.name)
+          : -1;
+      }, options);
+      if (isAlive && (await leases(storage)).length > 0) throw taken(last.name);
+    }
+    const name = `${LEASES}${(last?.number ?? 0) + 1}.json`;
+    const bytes = encodeLines(FORMAT, VERSION, { holder }, []);
+    try {
+      await storage.put(name, bytes, { ifAbsent: true });
+    } catch (error) {
+      const { code } = error as DeltarError;
+      if (code === "exists") throw taken(name);
+      throw error;
+    }
+    const lease = new Lease(storage, name, holder);
+    for (const { name } of old) {
+      await storage.delete(name);
+      await storage.delete(name.replace(/\.json$/, ".beat.json"));
+    }
+    return lease;
+  }
+
+  /**
+   * Whether the lease is still this holder's.
+   *
+   * @throws {DeltarError} `changed` if it was taken over.
+   */
+  async check(): Promise<void> {
+    const bytes = await readIfThere(this.#storage, this.#name);
+    const last = (await leases(this.#storage)).at(-1);
+    if (bytes !== undefined && last?.name === this.#name) {
+      const { header } = decodeLines(bytes, FORMAT, VERSION, this.#name);
+      if (header.holder === this.#holder) return;
+    }
+    throw new DeltarError(
+      "changed",
+      "another prune took over, as this one stood still; nothing is lost",
+      { object: this.#name },
+    );
+  }
+
+  /** Gives the lease back; what fails here is waited for by the next. */
+  async end(): Promise<void> {
+    await this.#pulse.stop().catch(() => {});
+    await this.#storage.delete(this.#name).catch(() => {});
+  }
+}
+
+async function leases(
+  storage: Storage,
+): Promise<{ name: string; number: number }[]> {
+  const found: { name: string; number: number }[] = [];
+  for (const name of await namesUnder(storage, LEASES)) {
+    const number = Number(NAME.exec(name)?.[1]);
+    if (number > 0) found.push({ name, number });
+  }
+  return found.sort((a, b) => a.number - b.number);
+}
+
+function taken(object: string): DeltarError {
+  return new DeltarError(
+    "exists",
+    "another prune is at work in this repository; wait for its end",
+    { object },
+  );
+}

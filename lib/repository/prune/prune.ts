@@ -1,0 +1,150 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import { freedByRank } from "./candidates.ts";
+import {
+  type Collected,
+  collectGarbage,
+  layerOptions,
+} from "./collect_garbage.ts";
+import { newId } from "../layout.ts";
+import { Lease } from "./lease.ts";
+import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
+import type { Repository } from "../repository.ts";
+import { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
+import { standing, survey } from "./survey.ts";
+import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
+
+/** How long what was removed can be brought back, in milliseconds: 7 days. */
+export const GRACE = 7 * 24 * 60 * 60 * 1000;
+/** How long a silent holder or run is watched before it counts as dead. */
+const PATIENCE = 45_000;
+/** An upload that began longer ago is taken for dead, in milliseconds: a day. */
+const LONGEST_UPLOAD = 24 * 60 * 60 * 1000;
+/** Volumes with less than this part alive are written anew. */
+const REPACK_BELOW = 0.5;
+
+/** How to prune. */
+export interface PruneOptions {
+  /**
+   * How long removed snapshots, and what interrupted ones left, stay for
+   * `undelete` and for being taken over, in milliseconds. Default: 7 days.
+   */
+  grace?: number;
+  /** Volumes with less than this part alive are repacked. Default: 0.5. */
+  repackBelow?: number;
+  /**
+   * How long another that gives no sign of life is watched before it counts as
+   * dead, in milliseconds. Default: 45 seconds, three of its beats.
+   */
+  patience?: number;
+  /** Told how far it is. */
+  onProgress?: (progress: PruneProgress) => void;
+  /** Ends the work with an error of code `aborted`; a next prune goes on. */
+  signal?: AbortSignal;
+}
+
+/** How far a prune is. */
+export interface PruneProgress {
+  /** What it does; `waiting` is for another that may have died. */
+  phase: "waiting" | "reading" | "deleting" | "repacking";
+  /** How many layers, objects or volumes so far. */
+  done: number;
+  /** Of how many. */
+  all: number;
+}
+
+/** What a prune would do; nothing of it is done. */
+export interface PrunePlan {
+  /** What the policy says of each snapshot, the oldest first. */
+  judgements: Judgement[];
+  /** How many bytes go with each snapshot that does, when its grace is over. */
+  frees: ReadonlyMap<string, number>;
+  /** The snapshots that were removed before, and can still be brought back. */
+  removed: RemovedSnapshot[];
+  /** How many bytes go when all grace is over. */
+  freed: number;
+  /** How many bytes of trees and content are stored now. */
+  stored: number;
+}
+
+/** What a prune did. */
+export interface PruneResult extends Collected {
+  /** What the policy said of each snapshot, the oldest first. */
+  judgements: Judgement[];
+}
+
+/** Options with all their defaults. */
+export function withDefaults(options: PruneOptions): Required<
+  Pick<PruneOptions, "grace" | "repackBelow" | "patience">
+> {
+  const { grace = GRACE, repackBelow = REPACK_BELOW, patience = PATIENCE } =
+    options;
+  if (!(grace >= 0) || !(patience >= 0)) {
+    throw new RangeError("grace and patience are durations in milliseconds");
+  }
+  if (!(repackBelow >= 0 && repackBelow <= 1)) {
+    throw new RangeError(`repackBelow ${repackBelow} is no part of a volume`);
+  }
+  return { grace, repackBelow, patience };
+}
+
+/** See `Repository.planPrune`. */
+export async function planPrune(
+  repository: Repository,
+  policy: RetentionPolicy,
+  options: PruneOptions,
+): Promise<PrunePlan> {
+  const { repackBelow } = withDefaults(options);
+  const found = await survey(repository);
+  const judgements = judge(found.records, policy);
+  const going = judgements.filter(({ keep }) => !keep);
+  const staying = judgements.filter(({ keep }) => keep);
+  const usage = await findUsage([
+    ...found.removed.map(({ record }) => ({
+      layers: record?.layers ?? [],
+      rank: 0,
+    })),
+    ...going.map(({ record: { layers } }, at) => ({ layers, rank: at + 1 })),
+    ...staying.map(({ record: { layers } }) => ({ layers, rank: ALWAYS })),
+    ...standing(found),
+  ], layerOptions(repository, options));
+  applyMoves(usage, found.moves, found.stored);
+  const freed = freedByRank(found, usage, repackBelow);
+  const total = (bytes: Iterable<number>) =>
+    [...bytes].reduce((sum, size) => sum + size, 0);
+  return {
+    judgements,
+    frees: new Map(
+      going.map(({ record }, at) => [record.id, freed.get(at + 1) ?? 0]),
+    ),
+    removed: found.removed,
+    freed: total(freed.values()) - (freed.get(ALWAYS) ?? 0),
+    stored: total(found.stored.values()),
+  };
+}
+
+/** See `Repository.prune`. */
+export async function prune(
+  repository: Repository,
+  policy: RetentionPolicy,
+  options: PruneOptions,
+): Promise<PruneResult> {
+  const { storage } = repository;
+  const all = { ...options, ...withDefaults(options) };
+  const id = newId(Date.now(), Math.random());
+  const lease = await Lease.take(storage, id, {
+    ...all,
+    onWait: () => options.onProgress?.({ phase: "waiting", done: 0, all: 1 }),
+  });
+  try {
+    const judgements = judge(await repository.snapshots(), policy);
+    for (const { record, keep } of judgements) {
+      checkAborted(options.signal);
+      if (!keep) await removeSnapshot(storage, record.id, "policy");
+    }
+    const collected = await collectGarbage(repository, lease, id, all);
+    await storage.tidy?.(Date.now() - LONGEST_UPLOAD);
+    return { judgements, ...collected };
+  } finally {
+    await lease.end();
+  }
+}

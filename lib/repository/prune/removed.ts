@@ -1,0 +1,145 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { isDamage } from "../damage.ts";
+import { idOfNote, newId, noteName, recordName, REMOVED } from "../layout.ts";
+import { namesUnder, readIfThere, timeOf } from "../note.ts";
+import { Run } from "../snapshot/running.ts";
+import { decodeRecord, type SnapshotRecord } from "../snapshot_record.ts";
+
+/** A snapshot that was removed and can be brought back. */
+export interface RemovedSnapshot {
+  /** Its id. */
+  id: string;
+  /** When it was removed, in milliseconds since 1970. */
+  time: number;
+  /** What removed it, in words. */
+  reason: string;
+  /** Its record, unless that is damaged. */
+  record: SnapshotRecord | undefined;
+}
+
+/** The same with the record's own bytes. */
+interface StoredRemoval extends RemovedSnapshot {
+  bytes: Uint8Array;
+}
+
+const FORMAT = "deltar-removed";
+const VERSION = 1;
+
+/**
+ * Removes a snapshot: its record moves to where `undelete` finds it. Repeating
+ * it after an interruption is no fault.
+ *
+ * @throws {DeltarError} `not-found` if there is no such snapshot.
+ */
+export async function removeSnapshot(
+  storage: Storage,
+  id: string,
+  reason: string,
+): Promise<void> {
+  const bytes = await readIfThere(storage, recordName(id));
+  if (bytes === undefined) {
+    if (await readRemoved(storage, id) !== undefined) return;
+    throw new DeltarError("not-found", "there is no such snapshot", {
+      object: id,
+    });
+  }
+  const record = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const header = { id, removed: new Date().toISOString(), reason, record };
+  // What an interrupted undelete left is of an earlier time: it is replaced.
+  await storage.put(
+    noteName(REMOVED, id),
+    encodeLines(FORMAT, VERSION, header, []),
+  );
+  await storage.delete(recordName(id));
+}
+
+/**
+ * Brings a removed snapshot back.
+ *
+ * @throws {DeltarError} `not-found` if it is not there any more.
+ */
+export async function restoreRecord(
+  storage: Storage,
+  id: string,
+): Promise<void> {
+  const removed = await readRemoved(storage, id);
+  if (removed === undefined) {
+    if (await readIfThere(storage, recordName(id)) !== undefined) return;
+    throw purged(id);
+  }
+  const run = new Run(storage, {
+    id: newId(Date.now(), Math.random()),
+    ground: {
+      layers: removed.record?.layers ?? [],
+      check: async () => {
+        if (await readRemoved(storage, id) === undefined) throw purged(id);
+      },
+    },
+  });
+  try {
+    await run.begin();
+    await storage.put(recordName(id), removed.bytes);
+    await storage.delete(noteName(REMOVED, id));
+  } finally {
+    await run.end();
+  }
+}
+
+/** The removed snapshots, the oldest first. One that is back is not listed. */
+export async function listRemoved(
+  storage: Storage,
+): Promise<RemovedSnapshot[]> {
+  const all: RemovedSnapshot[] = [];
+  for (const name of await namesUnder(storage, REMOVED)) {
+    const id = idOfNote(REMOVED, name);
+    if (id === undefined) continue;
+    const removed = await readRemoved(storage, id);
+    if (removed === undefined) continue;
+    const { bytes: _, ...rest } = removed;
+    all.push(rest);
+  }
+  return all;
+}
+
+async function readRemoved(
+  storage: Storage,
+  id: string,
+): Promise<StoredRemoval | undefined> {
+  const object = noteName(REMOVED, id);
+  const stored = await readIfThere(storage, object);
+  if (stored === undefined) return undefined;
+  const { header } = decodeLines(stored, FORMAT, VERSION, object);
+  if (header.id !== id || typeof header.record !== "string") {
+    throw new DeltarError("corrupt", "it says no id or record", { object });
+  }
+  const bytes = new TextEncoder().encode(header.record);
+  return {
+    id,
+    time: timeOf(header.removed, object),
+    reason: String(header.reason),
+    record: tryDecode(bytes, object),
+    bytes,
+  };
+}
+
+function tryDecode(
+  bytes: Uint8Array,
+  object: string,
+): SnapshotRecord | undefined {
+  try {
+    return decodeRecord(bytes, object);
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}
+
+function purged(id: string): DeltarError {
+  return new DeltarError(
+    "not-found",
+    "no removed snapshot has this id; `undelete` without one lists them",
+    { object: id },
+  );
+}

@@ -1,0 +1,69 @@
+import { ObjectWriter } from "../../archive/object_writer.ts";
+import { BLOCK } from "../../archive/tar_member.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { codecOf } from "../content/content.ts";
+import type { Move, MovedRange } from "../content/move.ts";
+import type { ObjectRecord } from "../snapshot_record.ts";
+
+/**
+ * Writes a volume anew with the frames that are needed, as they are, without
+ * decompressing them. The old one is read whole and held against its SHA-256:
+ * damage is not copied to where it would look sound.
+ *
+ * @param storage Where both are.
+ * @param from The old volume.
+ * @param ranges What to keep: ranges of whole frames, apart, by offset.
+ * @param name The new volume's name.
+ * @throws {DeltarError} `corrupt` or `truncated` if the old volume is not what
+ * it was; then nothing is stored.
+ */
+export async function repackVolume(
+  storage: Storage,
+  from: ObjectRecord,
+  ranges: readonly { offset: number; length: number }[],
+  name: string,
+  signal?: AbortSignal,
+): Promise<Move> {
+  const writer = new ObjectWriter(storage, name, signal);
+  const moved: MovedRange[] = [];
+  const sum = createSha256();
+  let at = 0;
+  let next = 0;
+  try {
+    for await (const part of storage.get(from.name, { signal })) {
+      sum.update(part);
+      const end = at + part.length;
+      while (next < ranges.length && ranges[next].offset < end) {
+        const { offset, length } = ranges[next];
+        if (offset >= at) moved.push({ offset, length, to: writer.size });
+        const start = Math.max(offset, at) - at;
+        const stop = Math.min(offset + length, end) - at;
+        if (stop > start) await writer.write(part.subarray(start, stop));
+        if (offset + length > end) break;
+        next++;
+      }
+      at = end;
+    }
+    if (at !== from.size || toHex(sum.digest()) !== from.sha256) {
+      throw new DeltarError("corrupt", "its SHA-256 is not the recorded one", {
+        object: from.name,
+      });
+    }
+    if (next < ranges.length) {
+      throw new DeltarError("corrupt", "it ends before what files need of it", {
+        object: from.name,
+        offset: ranges[next].offset,
+      });
+    }
+    await writer.write(
+      await codecOf(name).compress(new Uint8Array(2 * BLOCK)),
+    );
+    return { from, to: await writer.finish(), ranges: moved };
+  } catch (error) {
+    await writer.abort(error);
+    throw error;
+  }
+}

@@ -1,0 +1,93 @@
+import { each } from "../each.ts";
+import { readMove } from "../content/follow_moves.ts";
+import { type Mark, readMarks } from "./garbage.ts";
+import { COLLECTED, moveName, MOVES } from "../layout.ts";
+import type { Move } from "../content/move.ts";
+import { listRemoved, type RemovedSnapshot } from "./removed.ts";
+import type { Repository } from "../repository.ts";
+import { type Intent, readIntents } from "../snapshot/running.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import { ALWAYS, type Root } from "./usage.ts";
+
+/** How many small objects are read at a time. */
+export const AT_ONCE = 8;
+
+/** What is in a repository, as a prune has to know it. */
+export interface Survey {
+  /** The layers, volumes and moves that are stored, with their sizes. */
+  stored: Map<string, number>;
+  /** The snapshots. */
+  records: SnapshotRecord[];
+  /** The removed ones that are not purged. */
+  removed: RemovedSnapshot[];
+  /** The runs at work. */
+  intents: Intent[];
+  /** What earlier prunes found, and the names of what they left. */
+  marks: Mark[];
+  /** The names of the marks. */
+  markNames: string[];
+  /** Where volumes went, by the name of the move's object. */
+  moves: Map<string, Move>;
+}
+
+/**
+ * Looks at a repository. The order matters: what is stored is listed first, so
+ * what is written from then on is no candidate for anything.
+ *
+ * @throws {DeltarError} What reading throws: who does not know what is needed
+ * must not collect.
+ */
+export async function survey(repository: Repository): Promise<Survey> {
+  const { storage } = repository;
+  const stored = new Map<string, number>();
+  for (const folder of COLLECTED) {
+    for await (const { name, size } of storage.list(folder)) {
+      stored.set(name, size);
+    }
+  }
+  const { records, removed } = await readRecords(repository);
+  const intents = await readIntents(storage);
+  const { names: markNames, marks } = await readMarks(storage);
+  const moves = new Map<string, Move>();
+  const moved = [...stored.keys()].filter((name) => name.startsWith(MOVES));
+  await each(moved, AT_ONCE, async (object) => {
+    const volume = object.slice(MOVES.length, -".json".length);
+    const move = await readMove(storage, volume);
+    if (move !== undefined) moves.set(object, move);
+  });
+  for (const [object, { from, to }] of moves) {
+    // A prune that was taken for dead may have lost what it was about to tell.
+    const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
+    if (isLost && stored.has(from.name)) moves.delete(object);
+  }
+  return { stored, records, removed, intents, marks, markNames, moves };
+}
+
+/** The snapshots and removed ones; none slips from one to the other unseen. */
+export async function readRecords(
+  repository: Repository,
+): Promise<{ records: SnapshotRecord[]; removed: RemovedSnapshot[] }> {
+  const records = await repository.snapshots();
+  const ids = new Set(records.map(({ id }) => id));
+  const removed = await listRemoved(repository.storage);
+  return { records, removed: removed.filter(({ id }) => !ids.has(id)) };
+}
+
+/**
+ * What runs at work build on, as roots that stay. One whose layers are gone
+ * lost its ground before it looked, and will find that out.
+ */
+export function standing(
+  { stored, records, removed, intents }: Survey,
+  alive: readonly Intent[] = intents,
+): (Root & { id: string })[] {
+  const known = new Set(
+    [...records, ...removed.flatMap(({ record }) => record ?? [])]
+      .flatMap(({ layers }) => layers.map(({ name }) => name)),
+  );
+  return alive
+    .filter(({ layers }) =>
+      layers.every(({ name }) => stored.has(name) || known.has(name))
+    )
+    .map(({ id, layers }) => ({ id, layers, rank: ALWAYS }));
+}

@@ -1,0 +1,284 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { isWithin, parentPath } from "../../tree/path.ts";
+import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import type { Survey } from "../../tree/survey.ts";
+import { TreeWriter } from "../../tree/tree_writer.ts";
+import type { ContentReader } from "../content/content.ts";
+import { isDamage } from "../damage.ts";
+import type {
+  RestoreFailure,
+  RestorePlan,
+  RestoreStep,
+} from "./restore_plan.ts";
+import type { Safety } from "./restore_safety.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+
+/** How to carry out a plan. */
+export interface ApplyPlanOptions {
+  /** Where the content comes from. */
+  reader: ContentReader;
+  /** Told of each step that was done, or failed. */
+  onDone: (step: RestoreStep, error?: Error) => void;
+  /** Called before each change of the disk; for tests. */
+  onStep?: (step: string) => void;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * How many frames are read ahead, so that a storage far away is waited for
+ * once and not for each; less than the reader keeps.
+ */
+const AHEAD = 14;
+/** How many large files are written at once. */
+const LARGE = 8;
+/**
+ * Times as coarse as this may hide a change, in nanoseconds: a file that
+ * changed so shortly before it was saved is read again.
+ */
+const RACY = 2_000_000_000n;
+
+/**
+ * Carries out the steps of a plan, one path at a time. What is there is
+ * replaced or removed only if it is still what was saved.
+ */
+export class PlanApplier {
+  /** Writes into the target; to be finished by who made this. */
+  readonly writer: TreeWriter;
+  readonly #survey: Survey;
+  readonly #plan: RestorePlan;
+  readonly #options: ApplyPlanOptions;
+  #steps: ReadonlyMap<string, RestoreStep> = new Map();
+  #safety: Safety | undefined;
+  readonly #failed = new Map<string, DeltarError>();
+  readonly #removed = new Set<string>();
+  /** Folders that were made here, in which nothing of others can be. */
+  readonly #new = new Set<string>();
+  /** Large files that are being written. */
+  readonly #writing = new Map<string, Promise<void>>();
+
+  /** Prepares to carry out a plan; the target is made if it is not there. */
+  constructor(survey: Survey, plan: RestorePlan, options: ApplyPlanOptions) {
+    this.#survey = survey;
+    this.#plan = plan;
+    this.#options = options;
+    if (survey.isVacant) this.#new.add("");
+    this.writer = new TreeWriter(survey.root, {
+      // What is new is not waited for: cut short, it is restored again.
+      durable: (path) => this.#steps.get(path)?.action === "replace",
+      onReplace: (path) => this.#makeRoom(path),
+      onStep: options.onStep,
+    });
+  }
+
+  /**
+   * Carries out all steps, the removal of what is not wanted last.
+   *
+   * @param safety What was saved; without it nothing that is there is touched.
+   */
+  async apply(safety: Safety | undefined): Promise<RestoreFailure[]> {
+    const { steps } = this.#plan;
+    this.#steps = new Map(steps.map((step) => [step.path, step]));
+    this.#safety = safety;
+    const ahead = new ReadAhead(
+      this.#options.reader,
+      steps.filter(isWritten).map(({ entry }) => entry!),
+    );
+    try {
+      for (const step of steps) {
+        checkAborted(this.#options.signal);
+        if (step.action === "delete") continue;
+        if (isWritten(step)) ahead.next();
+        await this.#do(step);
+      }
+      await Promise.all(this.#writing.values());
+      for (const step of steps.toReversed()) {
+        checkAborted(this.#options.signal);
+        if (step.action !== "delete" || this.#removed.has(step.path)) continue;
+        await this.#try(step, () => this.#remove(step.path));
+      }
+    } finally {
+      await Promise.allSettled(this.#writing.values());
+    }
+    return [...this.#failed].map(([path, error]) => ({ path, error }));
+  }
+
+  async #do(step: RestoreStep): Promise<void> {
+    const { path, action } = step;
+    const entry = step.entry!;
+    if (action === "touch") {
+      return await this.#try(step, () => {
+        if (entry.kind === "file") this.#checkSaved(step);
+        this.writer.touch(path, entry);
+      });
+    }
+    if (entry.kind === "directory") {
+      return await this.#try(step, () => {
+        if (step.was !== undefined) this.writer.remove(path);
+        this.writer.directory(path, entry);
+        this.#new.add(path);
+      });
+    }
+    if (entry.kind === "file" && entry.size > WHOLE_LIMIT) {
+      if (this.#writing.size >= LARGE) {
+        await Promise.race(this.#writing.values());
+      }
+      const writing = this.#try(step, () => this.#writeFile(entry))
+        .finally(() => this.#writing.delete(path));
+      // Its error is met where all are awaited.
+      writing.catch(() => {});
+      this.#writing.set(path, writing);
+      return;
+    }
+    await this.#try(step, () => this.#writeSmall(entry));
+  }
+
+  async #writeSmall(entry: TreeEntry): Promise<void> {
+    const { path, kind, target } = entry;
+    if (kind === "file") return await this.#writeFile(entry);
+    if (kind === "symlink") return this.writer.symlink(path, target!, entry);
+    await this.#writing.get(target!);
+    const fault = this.#failed.get(target!);
+    if (fault !== undefined) {
+      throw new DeltarError(fault.code, `${target} could not be restored`, {
+        path,
+        cause: fault.cause,
+      });
+    }
+    this.writer.hardLink(path, target!);
+  }
+
+  async #writeFile(entry: TreeEntry): Promise<void> {
+    const { path, size, sha256 } = entry;
+    const { reader, signal } = this.#options;
+    const content = await reader.read(entry, signal);
+    await this.writer.file(path, content, entry, { size, sha256: sha256! });
+  }
+
+  /** Does a step; a fault of its path alone is noted. */
+  async #try(
+    step: RestoreStep,
+    work: () => void | Promise<void>,
+  ): Promise<void> {
+    let fault: Error | undefined;
+    try {
+      await work();
+    } catch (error) {
+      if (!isOfOneFile(error)) throw error;
+      fault = error;
+      this.#failed.set(step.path, error);
+    }
+    this.#options.onDone(step, fault);
+  }
+
+  /** Called when a path is about to be taken or removed. */
+  #makeRoom(path: string): void {
+    const step = this.#steps.get(path);
+    if (step === undefined) return;
+    if (step.action === "create") {
+      if (this.#new.has(parentPath(path))) return;
+      if (this.#survey.at(path) === undefined) return;
+      throw new DeltarError("exists", "it came while others were restored", {
+        path,
+      });
+    }
+    if (step.was !== "directory") return this.#checkSaved(step);
+    if (step.action === "replace" && !this.#removed.has(path)) {
+      this.#removed.add(path);
+      for (const { path: inside, action } of this.#plan.steps.toReversed()) {
+        if (action !== "delete" || !isWithin(inside, path)) continue;
+        this.#remove(inside);
+      }
+      this.writer.remove(path);
+    }
+  }
+
+  #remove(path: string): void {
+    this.writer.remove(path);
+    this.#removed.add(path);
+  }
+
+  /** Refuses to touch what is not what was saved. */
+  #checkSaved(step: RestoreStep): void {
+    const { path } = step;
+    const safety = this.#safety;
+    const before = safety?.seen.get(path);
+    const now = this.#survey.at(path);
+    if (before === undefined || now === undefined) throw changed(path);
+    const isSame = before.kind === now.kind && before.inode === now.inode &&
+      before.device === now.device && before.size === now.size &&
+      before.mtime === now.mtime;
+    if (!isSame) throw changed(path);
+    if (now.kind !== "file") return;
+    // To unlink one name of a file changes the times of all.
+    const isKnown = before.ctime === now.ctime && before.links === 1 &&
+      now.ctime < BigInt(safety!.time) * 1_000_000n - RACY;
+    if (isKnown) return;
+    const sum = this.#survey.sha256(path, now.size);
+    if (sum !== safety!.sums.get(path)) throw changed(path);
+  }
+}
+
+/** Asks for frames before the files in them have their turn. */
+class ReadAhead {
+  readonly #reader: ContentReader;
+  readonly #files: readonly TreeEntry[];
+  /** The frames that had been asked for by each file asked for. */
+  readonly #asked: number[] = [];
+  #turn = 0;
+
+  constructor(reader: ContentReader, files: readonly TreeEntry[]) {
+    this.#reader = reader;
+    this.#files = files;
+  }
+
+  /** A file has its turn. */
+  next(): void {
+    const done = this.#asked[this.#turn++] ?? 0;
+    for (let at = this.#asked.length; at < this.#files.length; at++) {
+      const before = this.#asked[at - 1] ?? 0;
+      if (before - done >= AHEAD) return;
+      this.#asked.push(before + this.#reader.prefetch(this.#files[at]));
+    }
+  }
+}
+
+function changed(path: string): DeltarError {
+  return new DeltarError(
+    "changed",
+    "it changed after it was looked at, so it stays; restore again",
+    { path },
+  );
+}
+
+function isWritten({ action, entry }: RestoreStep): boolean {
+  return entry?.kind === "file" && action !== "touch";
+}
+
+/** Faults of one path; the others are restored all the same. */
+function isOfOneFile(error: unknown): error is DeltarError {
+  if (isDamage(error)) return true;
+  if (!(error instanceof DeltarError)) return false;
+  if (error.code !== "io") {
+    return ["mismatch", "changed", "exists"].includes(error.code);
+  }
+  const { code } = (error.cause ?? {}) as { code?: string };
+  return code !== undefined && OF_ONE_NAME.has(code);
+}
+
+/** What a system says of a name that it cannot take, or may not. */
+const OF_ONE_NAME: ReadonlySet<string> = new Set([
+  "EACCES",
+  "EBUSY",
+  "EEXIST",
+  "EILSEQ",
+  "EINVAL",
+  "EISDIR",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "ENOTDIR",
+  "ENOTEMPTY",
+  "EPERM",
+  "ETXTBSY",
+]);

@@ -1,0 +1,190 @@
+import { collect } from "../../bytes/source.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import {
+  DEFAULT_IGNORE_FILE,
+  type IgnoreOptions,
+  IgnoreRules,
+} from "../../tree/ignore_rules.ts";
+import { isWithin, parentPath } from "../../tree/path.ts";
+import type { FileStat } from "../../tree/stat.ts";
+import type { Survey } from "../../tree/survey.ts";
+import { Walker } from "../../tree/walker.ts";
+import { checkedStream, ContentReader } from "../content/content.ts";
+import { isDamage } from "../damage.ts";
+import type { Repository } from "../repository.ts";
+import type { Removal, RestoreLeft } from "./restore_plan.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { Tree } from "../layers/tree.ts";
+
+/** What a restore may remove. */
+export interface RemovalOptions {
+  /** Whether to remove what the snapshot lacks. */
+  delete: boolean;
+  /** Only below these paths. Default: everywhere. */
+  paths?: readonly string[];
+  /** Files and folders of the operating system that are never touched. */
+  apart: readonly string[];
+  /** Told of what stays although the snapshot lacks it. */
+  onLeft: (left: RestoreLeft) => void;
+}
+
+/**
+ * What may go for a snapshot: only what it would hold had it been there. So
+ * whatever its rules leave out stays, by the rules as they are now and as they
+ * were then; and what it found and could not keep.
+ */
+export async function removalFor(
+  repository: Repository,
+  survey: Survey,
+  tree: Tree,
+  record: SnapshotRecord,
+  options: RemovalOptions,
+): Promise<Removal> {
+  if (options.delete && record.rules === undefined) {
+    throw new DeltarError(
+      "unsupported",
+      "this snapshot does not say what it left out, so nothing can be deleted",
+      { object: record.id },
+    );
+  }
+  const rules: IgnoreOptions = record.rules ?? { excludes: [] };
+  const then = new RulesThen(
+    survey.root,
+    rules,
+    tree,
+    survey.isVacant
+      ? new Map()
+      : await ignoreFiles(repository, tree, rules, options.delete),
+  );
+  const skipped = new Map(tree.skipped.map((skip) => [skip.path, skip]));
+  let walker: Walker | undefined;
+  const now = () => {
+    walker ??= new Walker(survey.root, { ...rules, apart: options.apart });
+    return walker;
+  };
+  const sparedThen = (path: string, kind: FileStat["kind"]) => {
+    for (let at = path; at !== ""; at = parentPath(at)) {
+      const skip = skipped.get(at);
+      if (skip !== undefined) return reasonOf(skip);
+    }
+    return then.match(path, kind === "directory");
+  };
+  const isChosen = (path: string) =>
+    options.paths?.some((chosen) => isWithin(path, chosen)) ?? true;
+  return {
+    extra: function* () {
+      if (!options.delete || survey.isVacant) return;
+      const onSkip = (skip: Skipped) => {
+        if (isChosen(skip.path) && !tree.byPath.has(skip.path)) {
+          options.onLeft({ path: skip.path, why: reasonOf(skip) });
+        }
+      };
+      for (const { path, kind } of now().entries({ onSkip })) {
+        if (!isChosen(path) || tree.byPath.has(path)) continue;
+        const found = kind === "hardlink" ? "file" : kind;
+        const why = sparedThen(path, found);
+        if (why === undefined) yield { path, kind: found };
+        else options.onLeft({ path, why });
+      }
+    },
+    spared: (path, kind) =>
+      now().isApart(path)
+        ? "deltar writes here"
+        : sparedThen(path, kind) ?? now().whyExcluded(path),
+  };
+}
+
+/** What is to be removed is named. */
+export function removalOf(survey: Survey, gone: ReadonlySet<string>): Removal {
+  return {
+    extra: function* () {
+      for (const path of gone) {
+        const stat = survey.at(path);
+        if (stat !== undefined) yield { path, kind: stat.kind };
+      }
+    },
+    spared: (path) => gone.has(path) ? undefined : "it came after the restore",
+  };
+}
+
+function reasonOf({ reason, detail }: Skipped): string {
+  return detail ?? reason;
+}
+
+/** The rules that held when a snapshot was taken, from the files it has. */
+class RulesThen {
+  readonly #root: string;
+  readonly #tree: Tree;
+  readonly #texts: ReadonlyMap<string, string>;
+  readonly #first: IgnoreRules;
+  readonly #inside = new Map<string, IgnoreRules>();
+
+  constructor(
+    root: string,
+    options: IgnoreOptions,
+    tree: Tree,
+    texts: ReadonlyMap<string, string>,
+  ) {
+    this.#root = root;
+    this.#tree = tree;
+    this.#texts = texts;
+    this.#first = IgnoreRules.forRoot(root, options);
+  }
+
+  /** The rule that leaves a path out, itself or with a folder above it. */
+  match(path: string, isDirectory: boolean): string | undefined {
+    const folder = parentPath(path);
+    if (folder !== "") {
+      const above = this.match(folder, true);
+      if (above !== undefined) return above;
+    }
+    return this.#rulesIn(folder).match(path, isDirectory);
+  }
+
+  #rulesIn(folder: string): IgnoreRules {
+    let rules = this.#inside.get(folder);
+    if (rules === undefined) {
+      const above = folder === ""
+        ? this.#first
+        : this.#rulesIn(parentPath(folder));
+      const at = folder === "" ? "" : `${folder}/`;
+      rules = above.enter(
+        this.#root,
+        folder,
+        (name) => this.#tree.byPath.has(at + name),
+        (file) => this.#texts.get(file),
+      );
+      this.#inside.set(folder, rules);
+    }
+    return rules;
+  }
+}
+
+/** The texts of the ignore files that a snapshot has, by path. */
+async function ignoreFiles(
+  { storage }: Repository,
+  tree: Tree,
+  { ignoreFile = DEFAULT_IGNORE_FILE, gitignore }: IgnoreOptions,
+  all: boolean,
+): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
+  const reader = new ContentReader(storage);
+  for (const entry of tree.entries) {
+    const { path, kind } = entry;
+    if (kind !== "file") continue;
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    const rules = name === ignoreFile ||
+      gitignore &&
+        (name === ".gitignore" || path.endsWith(".git/info/exclude"));
+    if (!rules) continue;
+    try {
+      const stream = checkedStream(entry, () => reader.read(entry));
+      texts.set(path, new TextDecoder().decode(await collect(stream)));
+    } catch (error) {
+      // Without its rules nobody can tell what may be deleted.
+      if (all || !isDamage(error)) throw error;
+    }
+  }
+  return texts;
+}

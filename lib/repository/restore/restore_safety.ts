@@ -1,0 +1,263 @@
+import { DataPacker } from "../../archive/data_packer.ts";
+import { VolumeWriter } from "../../archive/volume_writer.ts";
+import type { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
+import { chunks } from "../../bytes/source.ts";
+import { DiffIndex } from "../../tree/diff_index.ts";
+import { DirIndex } from "../../tree/dir_index.ts";
+import type { Metadata, Skipped } from "../../tree/entry.ts";
+import { comparePaths, isWithin } from "../../tree/path.ts";
+import { PickedWalker } from "../../tree/picked_walker.ts";
+import type { FileStat } from "../../tree/stat.ts";
+import type { Survey } from "../../tree/survey.ts";
+import { packingAgainst } from "../snapshot/basis.ts";
+import { ContentReader } from "../content/content.ts";
+import { isDamage } from "../damage.ts";
+import { layerName, newId, volumeName } from "../layout.ts";
+import { changedEntries } from "../snapshot/merge_tree.ts";
+import { parentOf } from "../snapshot/parent.ts";
+import type { ReadRecord } from "../read_record.ts";
+import type { Repository } from "../repository.ts";
+import { RepositoryReader } from "../snapshot/repository_reader.ts";
+import { foldersAbove, type RestorePlan } from "./restore_plan.ts";
+import { Run } from "../snapshot/running.ts";
+import { countSnapshot } from "../snapshot/snapshot_counts.ts";
+import {
+  encodeRecord,
+  type SafetyRecord,
+  type SnapshotRecord,
+} from "../snapshot_record.ts";
+import { Tree } from "../layers/tree.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+import { writeTree } from "../layers/write_tree.ts";
+
+/** What was saved before a restore begins. */
+export interface Safety {
+  /** The safety snapshot. */
+  record: SnapshotRecord;
+  /** What each path was when its bytes were saved. */
+  seen: ReadonlyMap<string, FileStat>;
+  /** The SHA-256 of the bytes that were saved, by path. */
+  sums: ReadonlyMap<string, string>;
+  /** When it was begun, in milliseconds since 1970. */
+  time: number;
+}
+
+/** How to take a safety snapshot. */
+export interface SafetyOptions {
+  /** What it is taken for. */
+  purpose: SafetyRecord;
+  /** What the user reads. */
+  label: string;
+  /** The state of the directory itself before anything was done. */
+  root: Metadata;
+  /** A snapshot whose content need not be stored again, and its tree. */
+  basis: (ReadRecord & { tree: Tree }) | undefined;
+  /** The time has to be behind this, in milliseconds since 1970. */
+  after: number;
+  /** Told of what could not be saved. */
+  onSkip: (skipped: Skipped) => void;
+  /** Ends the work with an error of code `aborted`; no snapshot appears. */
+  signal?: AbortSignal;
+}
+
+const VOLUME_SIZE = 64 << 20;
+
+/**
+ * Saves all that a plan changes, overwrites or removes: its bytes, and what
+ * was not there. The bytes of every file are read. Those that the repository
+ * has already are read back from it, and stored again if they cannot be.
+ */
+export async function takeSafety(
+  repository: Repository,
+  survey: Survey,
+  plan: RestorePlan,
+  options: SafetyOptions,
+): Promise<Safety> {
+  const paths = pathsToSave(survey, plan);
+  const tree = options.basis?.tree ?? Tree.empty();
+  try {
+    return await save(repository, survey, plan, paths, tree, options);
+  } catch (error) {
+    if (!(error instanceof NotReadable)) throw error;
+    const none = Tree.empty();
+    return await save(repository, survey, plan, paths, none, options);
+  }
+}
+
+/** What is stored already cannot be read back. */
+class NotReadable extends Error {}
+
+async function save(
+  repository: Repository,
+  survey: Survey,
+  plan: RestorePlan,
+  paths: string[],
+  basis: Tree,
+  options: SafetyOptions,
+): Promise<Safety> {
+  const { codec } = repository;
+  const { purpose, label, root, signal } = options;
+  const started = Date.now();
+  const time = Math.max(started, options.after + 1);
+  const id = `${newId(time, Math.random())}-safety`;
+  const run = new Run(repository.storage, { id, parent: options.basis });
+  const { storage } = run;
+  const write = (folder: "volumes" | "signatures") =>
+    new VolumeWriter({
+      storage,
+      name: (n) => volumeName(folder, id, n, codec.name),
+      codec,
+      volumeSize: VOLUME_SIZE,
+      signal,
+    });
+  const volumes = write("volumes");
+  const signatures = write("signatures");
+  try {
+    const packer = new DataPacker({
+      writer: volumes,
+      ...packingAgainst(parentOf(basis), storage),
+    });
+    const reader = new RepositoryReader(packer, signatures);
+    const walker = new PickedWalker(survey.root, paths);
+    const index = await DirIndex.of(walker, {
+      previous: basis.index,
+      reader,
+      onSkip: options.onSkip,
+      signal,
+    });
+    const diff = new DiffIndex(
+      DiffIndex.compute(index, basis.index).changes
+        .filter(({ change }) => change !== "deleted"),
+      root,
+    );
+    const objects = [...await volumes.close(), ...await signatures.close()];
+    const tree = await changedEntries(
+      diff,
+      parentOf(basis),
+      packer,
+      reader,
+    );
+    for (const { path } of index.entries) {
+      if (!tree.has(path)) tree.set(path, basis.byPath.get(path)!);
+    }
+    for (const [path, entry] of tree) {
+      if (!packer.stored.has(path)) await readBack(entry!, storage, signal);
+    }
+    const absent = plan.steps.filter(({ action }) => action === "create")
+      .map(({ path }): Skipped => ({ path, reason: "absent" }));
+    const skipped = [...index.skipped, ...absent];
+    const name = layerName(id, codec.name);
+    const written = await writeTree(storage, name, codec, {
+      layers: [],
+      skippedBefore: [],
+      changed: tree,
+      size: tree.size,
+      objects: [...basis.objects.values(), ...objects],
+      skipped,
+    }, signal);
+    const stored = objects.reduce(
+      (sum, { size }) => sum + size,
+      written.stored,
+    );
+    const record: SnapshotRecord = {
+      id,
+      time,
+      // The clock may be set back meanwhile.
+      duration: Math.max(0, Date.now() - started),
+      directory: survey.root,
+      root,
+      label,
+      layers: written.layers,
+      counts: countSnapshot(
+        new DirIndex(index.entries, root, skipped),
+        diff,
+        stored,
+      ),
+      safety: purpose,
+    };
+    await run.commit(encodeRecord(record));
+    const sums = new Map<string, string>();
+    for (const { path, kind, target, sha256 } of index.entries) {
+      const sum = kind === "hardlink" ? sums.get(target!) : sha256;
+      if (sum !== undefined) sums.set(path, sum);
+    }
+    return { record, seen: walker.seen, sums, time: started };
+  } catch (error) {
+    await Promise.all([volumes.abort(error), signatures.abort(error)]);
+    throw error;
+  } finally {
+    await run.end();
+  }
+}
+
+/** What a plan changes, and the folders above, whose times it changes. */
+function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
+  const there = steps.filter(({ was }) => was !== undefined);
+  const paths = new Set(there.map(({ path }) => path));
+  for (const path of foldersAbove(steps.map(({ path }) => path))) {
+    if (survey.at(path)?.kind === "directory") paths.add(path);
+  }
+  for (const path of otherNames(survey, there.map(({ path }) => path))) {
+    paths.add(path);
+    for (const folder of foldersAbove([path])) paths.add(folder);
+  }
+  return [...paths].sort(comparePaths);
+}
+
+/** The other names in the directory of files that have several. */
+function otherNames(survey: Survey, paths: readonly string[]): string[] {
+  const inodes = new Set<string>();
+  for (const path of paths) {
+    const stat = survey.at(path);
+    if (stat?.kind === "file" && stat.links > 1) {
+      inodes.add(`${stat.device}:${stat.inode}`);
+    }
+  }
+  if (inodes.size === 0) return [];
+  return [...survey.below("")].flatMap(({ path, stat }) =>
+    inodes.has(`${stat.device}:${stat.inode}`) ? [path] : []
+  );
+}
+
+/** Has the repository give what it is trusted with. */
+async function readBack(
+  entry: TreeEntry,
+  storage: Repository["storage"],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (entry.kind !== "file") return;
+  const sum = createSha256();
+  try {
+    const content = await new ContentReader(storage).read(entry, signal);
+    for await (const part of chunks(content)) sum.update(part);
+  } catch (error) {
+    if (isDamage(error)) throw new NotReadable();
+    throw error;
+  }
+  if (toHex(sum.digest()) !== entry.sha256) throw new NotReadable();
+}
+
+/**
+ * Takes from a plan what must not be done since a path could not be saved.
+ *
+ * @param plan The plan, which is changed.
+ * @param path The path.
+ * @param error Why not.
+ */
+export function withhold(
+  plan: RestorePlan,
+  path: string,
+  error: DeltarError,
+): void {
+  plan.failed.push({ path, error });
+  plan.steps = plan.steps.filter((step) => {
+    const inWay = step.was === "directory" &&
+      (step.action === "replace" || step.action === "delete") &&
+      isWithin(path, step.path);
+    const linked = step.entry?.kind === "hardlink" &&
+      step.entry.target === path;
+    return !(inWay || linked || isWithin(step.path, path));
+  });
+}

@@ -1,0 +1,149 @@
+import type {
+  DataPackerOptions,
+  LargeBasis,
+} from "../../archive/data_packer.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import { compose } from "../../delta/compose.ts";
+import { chooseBlockSize, chooseStrongLength } from "../../delta/block_size.ts";
+import { DerivedSignature } from "../../delta/derived_signature.ts";
+import { signBytes } from "../../delta/sign.ts";
+import { Signature } from "../../delta/signature.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { IndexEntry } from "../../tree/dir_index.ts";
+import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { ContentReader } from "../content/content.ts";
+import type { Parent } from "./parent.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+
+/**
+ * Deltas that a file's content may be made of; then a small file is stored
+ * whole, and the deltas of a large one are made into one.
+ */
+const MOST_DELTAS = 8;
+/** Blocks of a file that was small and is not any more, in bytes. */
+const SMALL_BLOCK = 256;
+
+/**
+ * The block size of a large file: small, as literals are stored each time and
+ * a signature only with a whole content.
+ */
+function largeBlockSize(size: number): number {
+  return Math.max(2048, chooseBlockSize(size) / 2);
+}
+
+/**
+ * How a repository packs files: against what the parent has, under their
+ * paths, and with signatures of large files that are stored whole.
+ *
+ * @param parent The tree that the new one is made against.
+ * @param storage Where its content lies.
+ */
+export function packingAgainst(
+  parent: Parent,
+  storage: Storage,
+): Omit<DataPackerOptions, "writer"> {
+  const bases = new Bases(parent, storage);
+  return {
+    previous: parent.index,
+    names: "path",
+    signatureMinimum: WHOLE_LIMIT + 1,
+    content: (before) => bases.small(before),
+    largeBasis: (before) => bases.large(before),
+    blockSize: largeBlockSize,
+    signUpdates: false,
+  };
+}
+
+/**
+ * What a changed file's delta is made against: of a large file, the blocks that
+ * its stored signature and the deltas since tell; of a small one the old
+ * content itself, which costs no more and allows for small blocks.
+ */
+class Bases {
+  readonly #parent: Parent;
+  readonly #reader: ContentReader;
+
+  /** The bases of the files of a tree. */
+  constructor(parent: Parent, storage: Storage) {
+    this.#parent = parent;
+    this.#reader = new ContentReader(storage);
+  }
+
+  /** What a file of at most 1 MiB is compared with, if that may pay. */
+  async small(before: IndexEntry): Promise<Uint8Array | undefined> {
+    const entry = await this.#entry(before);
+    if (entry === undefined || entry.content!.length > MOST_DELTAS) {
+      return undefined;
+    }
+    return await unlessDamaged(this.#readSmall(entry));
+  }
+
+  /** What a larger file is compared with, if that may pay. */
+  async large(before: IndexEntry): Promise<LargeBasis | undefined> {
+    const entry = await this.#entry(before);
+    if (entry?.signature !== undefined) {
+      return await unlessDamaged(this.#derive(entry));
+    }
+    const content = await this.small(before);
+    return content &&
+      { signature: signBytes(content, { blockSize: SMALL_BLOCK }) };
+  }
+
+  async #entry({ path }: IndexEntry): Promise<TreeEntry | undefined> {
+    const entry = await this.#parent.find(path);
+    return entry?.content === undefined || entry.size === 0 ? undefined : entry;
+  }
+
+  async #readSmall(entry: TreeEntry): Promise<Uint8Array | undefined> {
+    if (entry.size > WHOLE_LIMIT) return undefined;
+    const content = await this.#reader.read(entry);
+    if (!(content instanceof Uint8Array)) return undefined;
+    return toHex(sha256(content)) === entry.sha256 ? content : undefined;
+  }
+
+  async #derive(entry: TreeEntry): Promise<LargeBasis | undefined> {
+    const { signature: piece, content, path, size } = entry;
+    const [base, ...deltas] = content!;
+    const object = piece!.reference.volume;
+    const bytes = await this.#reader.readPiece(piece!, path);
+    const signature = Signature.decode(bytes, { object });
+    if (signature.fileSize !== base.size) return undefined;
+    // A file that grew much needs longer sums.
+    const needed = chooseStrongLength(size, signature.blockSize);
+    if (needed > signature.strongLength + 1) return undefined;
+    if (deltas.length === 0) return { signature };
+    const delta = await this.#reader.composedDelta(entry);
+    try {
+      const derived = await DerivedSignature.of(signature, delta.access(), {
+        object: deltas.at(-1)!.reference.volume,
+      });
+      const isBound = deltas.length >= MOST_DELTAS;
+      return {
+        signature: derived.signature,
+        translate: (next) => {
+          const last = derived.translate(next);
+          return isBound ? compose(delta.access(), last) : last;
+        },
+        replacesDeltas: isBound,
+        dispose: () => delta.dispose(),
+      };
+    } catch (error) {
+      delta.dispose();
+      throw error;
+    }
+  }
+}
+
+/** What cannot be read can be no basis; the file is stored whole. */
+function unlessDamaged<Basis>(
+  loading: Promise<Basis>,
+): Promise<Basis | undefined> {
+  return loading.catch((error) => {
+    if (error instanceof DeltarError && error.code !== "aborted") {
+      return undefined;
+    }
+    throw error;
+  });
+}

@@ -1,0 +1,45 @@
+import { DiffIndex } from "../../tree/diff_index.ts";
+import type { Metadata } from "../../tree/entry.ts";
+import type { Walker } from "../../tree/walker.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { StateCache } from "./state_cache.ts";
+import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
+
+/**
+ * Whether a directory is in every way as its last snapshot found it, told from
+ * what this machine remembers alone: no tree is read, nothing written.
+ *
+ * @param last The last snapshot of the directory.
+ * @param dir The directory.
+ * @param cache What is remembered of the directory in that snapshot.
+ * @param options Whom to tell.
+ * @returns The result; `undefined` where there is any doubt.
+ */
+export async function findUnchanged(
+  last: SnapshotRecord,
+  dir: Walker,
+  cache: StateCache,
+  options: SnapshotOptions,
+): Promise<SnapshotResult | undefined> {
+  const { onProgress, onSkip, signal } = options;
+  const { bytes } = last.counts;
+  const { mode, mtime, uid, gid } = dir.stat();
+  const root = { mode, mtime, uid, gid };
+  if (!isSameRoot(root, last.root)) return undefined;
+  const skipped = await cache.skippedIfUnchanged({
+    signal,
+    onFolder: (path, entries) => onProgress?.({ path, entries, bytes }),
+  });
+  if (skipped === undefined) return undefined;
+  if (onSkip !== undefined) skipped.forEach(onSkip);
+  return { record: last, isNew: false, diff: new DiffIndex([], root), skipped };
+}
+
+/** Whether a directory is as it was; its time says nothing that lasts. */
+export function isSameRoot(
+  now: Metadata,
+  before: Metadata | undefined,
+): boolean {
+  return now.mode === before?.mode && now.uid === before.uid &&
+    now.gid === before.gid;
+}

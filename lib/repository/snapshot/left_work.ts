@@ -1,0 +1,129 @@
+import type { StoredContent } from "../../archive/data_packer.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { readCheckpoint } from "./checkpoint.ts";
+import { isDamage } from "../damage.ts";
+import { isCondemned } from "../prune/garbage.ts";
+import { CHECKPOINTS, idOfObject, recordName } from "../layout.ts";
+import { namesUnder, readIfThere } from "../note.ts";
+import type { ObjectRecord } from "../snapshot_record.ts";
+
+/** Where runs that did not end have told of what they finished. */
+export interface LeftRuns {
+  /** Their ids. */
+  ids: string[];
+  /** The names of their checkpoints. */
+  names: string[];
+}
+
+/** The runs that have left checkpoints of a directory behind. */
+export async function findLeftRuns(
+  storage: Storage,
+  directory: string,
+): Promise<LeftRuns> {
+  const left: LeftRuns = { ids: [], names: [] };
+  const verdicts = new Map<string, boolean>();
+  for (const name of await namesUnder(storage, CHECKPOINTS)) {
+    const id = idOfObject(name);
+    if (id === undefined) continue;
+    if (!verdicts.has(id)) {
+      const checkpoint = await tryRead(storage, name);
+      const isOurs = checkpoint?.directory === directory &&
+        !await isCondemned(storage, [id]);
+      verdicts.set(id, isOurs);
+    }
+    if (!verdicts.get(id)) continue;
+    left.names.push(name);
+    if (!left.ids.includes(id)) left.ids.push(id);
+  }
+  return left;
+}
+
+/** Contents that interrupted runs have stored, to be taken over. */
+export class LeftWork {
+  /** The volumes they lie in. */
+  readonly objects: ObjectRecord[] = [];
+  readonly #whole = new Map<string, StoredContent & { path: string }>();
+  readonly #deltas = new Map<string, StoredContent>();
+  readonly #sizes = new Set<number>();
+
+  /**
+   * Reads what runs have left. To be called once the run that takes it over
+   * has said so: until then it may be collected at any time.
+   *
+   * @param left The runs.
+   * @param parent The snapshot that deltas have to be made against.
+   */
+  static async read(
+    storage: Storage,
+    left: LeftRuns,
+    parent: string | undefined,
+  ): Promise<LeftWork> {
+    const work = new LeftWork();
+    const sizes = new Map<string, number>();
+    for (const id of left.ids) {
+      for await (const { name, size } of storage.list(`volumes/${id}.`)) {
+        sizes.set(name, size);
+      }
+    }
+    const committed = new Set<string>();
+    for (const id of left.ids) {
+      const bytes = await readIfThere(storage, recordName(id));
+      if (bytes !== undefined) committed.add(id);
+    }
+    for (const name of left.names) {
+      // What was committed after all is known as any snapshot's content is.
+      if (committed.has(idOfObject(name)!)) continue;
+      const checkpoint = await tryRead(storage, name);
+      if (checkpoint === undefined) continue;
+      const { object } = checkpoint;
+      if (sizes.get(object.name) === object.size) {
+        work.#add(checkpoint, checkpoint.parent === parent);
+      }
+    }
+    return work;
+  }
+
+  /** Whether a file of this size may have been stored. */
+  hasSize(size: number): boolean {
+    return this.#sizes.has(size);
+  }
+
+  /**
+   * The content of a file, if it was stored.
+   *
+   * @param sha256 Its SHA-256, in hexadecimal.
+   * @param path Its path: a delta is of use to the same path only.
+   */
+  find(sha256: string, path: string): StoredContent | undefined {
+    const whole = this.#whole.get(sha256);
+    if (whole === undefined) return this.#deltas.get(`${sha256} ${path}`);
+    const { path: stored, ...rest } = whole;
+    return stored === path ? rest : { ...rest, path: stored };
+  }
+
+  #add({ object, contents }: Checkpoint, takesDeltas: boolean): void {
+    this.objects.push(object);
+    for (const { path, sha256, size, piece } of contents) {
+      if (piece.form === "whole") {
+        this.#whole.set(sha256, { ...piece, path });
+      } else if (takesDeltas) {
+        this.#deltas.set(`${sha256} ${path}`, piece);
+      } else continue;
+      this.#sizes.add(size);
+    }
+  }
+}
+
+async function tryRead(
+  storage: Storage,
+  name: string,
+): Promise<Checkpoint | undefined> {
+  try {
+    return await readCheckpoint(storage, name);
+  } catch (error) {
+    // It may also have been cleared away just now.
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { DirIndex } from "../../tree/dir_index.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import { isDamage } from "../damage.ts";
+import type { ReadRecord } from "../read_record.ts";
+import type { LayerRecord } from "../snapshot_record.ts";
+import type { StateCache } from "./state_cache.ts";
+import type { Tree } from "../layers/tree.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+import { TreeLookup } from "../layers/tree_lookup.ts";
+
+/** What a snapshot is taken against. */
+export interface Parent {
+  /** The snapshot; none at first. */
+  last?: ReadRecord;
+  /** Its entries. */
+  index: DirIndex;
+  /** The layers of its tree, the full one first. */
+  layers: readonly LayerRecord[];
+  /** What it left out. */
+  skipped: readonly Skipped[];
+  /** An entry with its content. */
+  find(path: string): Promise<TreeEntry | undefined>;
+  /** Whether it was remembered, and its tree turned out to be damaged. */
+  isBroken: boolean;
+}
+
+/** A parent whose tree was read. */
+export function parentOf(tree: Tree, last?: ReadRecord): Parent {
+  return {
+    last,
+    index: tree.index,
+    layers: tree.layers,
+    skipped: tree.skipped,
+    find: (path) => Promise.resolve(tree.byPath.get(path)),
+    isBroken: false,
+  };
+}
+
+/**
+ * A parent that this machine remembers: of its tree only the frames are read
+ * that have what changed.
+ */
+export function rememberedParent(
+  storage: Storage,
+  last: ReadRecord,
+  cache: StateCache,
+): Parent | undefined {
+  const entries = cache.entries();
+  if (entries === undefined) return undefined;
+  const { layers, root } = last.record;
+  const lookup = new TreeLookup(storage, layers);
+  const index = new DirIndex(entries, root, cache.skipped);
+  const parent: Parent = {
+    last,
+    index,
+    layers,
+    skipped: cache.skipped,
+    async find(path) {
+      if (index.get(path) === undefined) return undefined;
+      try {
+        const entry = await lookup.find(path);
+        if (entry !== undefined) return entry;
+        throw new DeltarError("corrupt", "a tree lacks what it had", { path });
+      } catch (error) {
+        if (isDamage(error)) parent.isBroken = true;
+        throw error;
+      }
+    },
+    isBroken: false,
+  };
+  return parent;
+}

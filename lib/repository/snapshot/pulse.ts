@@ -1,0 +1,65 @@
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { isCount } from "../../tree/entry_line.ts";
+import { readIfThere } from "../note.ts";
+
+/** How often work in progress says that it lives, in milliseconds. */
+export const BEAT = 15_000;
+
+const FORMAT = "deltar-beat";
+const VERSION = 1;
+
+/** The name of the object that counts the beats of another. */
+export function beatName(name: string): string {
+  return name.replace(/\.json$/, ".beat.json");
+}
+
+/**
+ * Counts up in an object beside `name` while work goes on. Others tell work
+ * that lives from work that died by whether the count changes while they watch,
+ * so no clock is compared with that of another machine.
+ */
+export class Pulse {
+  readonly #storage: Storage;
+  readonly #name: string;
+  #count = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #last: Promise<void> = Promise.resolve();
+
+  /** A pulse for the object `name`; it does not beat yet. */
+  constructor(storage: Storage, name: string) {
+    this.#storage = storage;
+    this.#name = beatName(name);
+  }
+
+  /** Beats from now on, the first time after `every` milliseconds. */
+  start(every: number = BEAT): void {
+    this.#timer ??= setInterval(() => {
+      this.#last = this.#last.then(() => this.#beat());
+    }, every);
+  }
+
+  /** Ends the beating and removes its object. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#last;
+    if (this.#count > 0) await this.#storage.delete(this.#name);
+  }
+
+  async #beat(): Promise<void> {
+    const bytes = encodeLines(FORMAT, VERSION, { count: ++this.#count }, []);
+    // A beat that fails is missed; the next one may not be.
+    await this.#storage.put(this.#name, bytes).catch(() => {});
+  }
+}
+
+/** How often the work that `name` stands for has beaten so far. */
+export async function readPulse(
+  storage: Storage,
+  name: string,
+): Promise<number> {
+  const bytes = await readIfThere(storage, beatName(name));
+  if (bytes === undefined) return 0;
+  const { header } = decodeLines(bytes, FORMAT, VERSION, beatName(name));
+  return isCount(header.count) ? header.count : 0;
+}

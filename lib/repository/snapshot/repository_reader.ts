@@ -1,0 +1,86 @@
+import type { DataPacker } from "../../archive/data_packer.ts";
+import type { VolumeWriter } from "../../archive/volume_writer.ts";
+import type { Signature } from "../../delta/signature.ts";
+import type { IndexEntry } from "../../tree/dir_index.ts";
+import type { FileFacts, FileReader } from "../../tree/file_reader.ts";
+import type { CheckpointWriter } from "./checkpoint.ts";
+import type { StoredPiece } from "../layers/tree_layer.ts";
+
+/**
+ * Hands files to a packer and stores their signatures right away: held until
+ * the end they would be as many as the data is large.
+ */
+export class RepositoryReader implements FileReader {
+  /** The stored signatures, by path. */
+  readonly signatures: Map<string, StoredPiece> = new Map();
+  readonly #packer: DataPacker;
+  readonly #writer: VolumeWriter;
+  readonly #checkpoints: CheckpointWriter | undefined;
+
+  /**
+   * Stores content through `packer` and signatures in `writer`; with
+   * checkpoints, another run can take over what was stored.
+   */
+  constructor(
+    packer: DataPacker,
+    writer: VolumeWriter,
+    checkpoints?: CheckpointWriter,
+  ) {
+    this.#packer = packer;
+    this.#writer = writer;
+    this.#checkpoints = checkpoints;
+  }
+
+  /** See {@linkcode FileReader.whole}. */
+  whole(
+    entry: IndexEntry,
+    bytes: Uint8Array,
+    before: IndexEntry | undefined,
+  ): FileFacts | Promise<FileFacts> {
+    const facts = this.#packer.whole(entry, bytes, before);
+    if (!(facts instanceof Promise)) return this.#note(entry, facts);
+    return facts.then((facts) => this.#note(entry, facts));
+  }
+
+  /** See {@linkcode FileReader.pieces}. */
+  async pieces(
+    entry: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+    before: IndexEntry | undefined,
+  ): Promise<FileFacts> {
+    const { signature, ...facts } = await this.#packer.pieces(
+      entry,
+      open,
+      before,
+    );
+    const isWhole = this.#packer.stored.get(entry.path)?.form === "whole";
+    if (signature !== undefined && isWhole) {
+      this.signatures.set(entry.path, this.#store(entry, signature));
+    }
+    return this.#note(entry, facts);
+  }
+
+  /** See {@linkcode FileReader.ready}. */
+  ready(): Promise<void> | undefined {
+    return this.#packer.ready() ?? this.#writer.ready();
+  }
+
+  #note({ path }: IndexEntry, facts: FileFacts): FileFacts {
+    const piece = this.#packer.stored.get(path);
+    // One that replaces others is of no use without the word that it does.
+    if (piece !== undefined && !piece.replacesDeltas) {
+      const { sha256, size } = facts;
+      this.#checkpoints?.add({ path, sha256, size, piece });
+    }
+    return facts;
+  }
+
+  #store(entry: IndexEntry, signature: Signature): StoredPiece {
+    const bytes = signature.encode();
+    const size = bytes.length;
+    const { path, mode, uid, gid } = entry;
+    const mtime = entry.mtime - entry.mtime % 1_000_000_000n;
+    const member = { path, kind: "file", size, mode, mtime, uid, gid } as const;
+    return { form: "whole", size, reference: this.#writer.add(member, bytes) };
+  }
+}

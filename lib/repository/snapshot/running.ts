@@ -1,0 +1,218 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { isCondemned } from "../prune/garbage.ts";
+import { idOfNote, noteName, recordName, RUNNING } from "../layout.ts";
+import { namesUnder, readIfThere, timeOf } from "../note.ts";
+import { Pulse } from "./pulse.ts";
+import {
+  decodeLayerRecord,
+  type LayerRecord,
+  type SnapshotRecord,
+} from "../snapshot_record.ts";
+
+/** What work in progress says of itself, so that prune spares what it needs. */
+export interface Intent {
+  /** The id that the objects carry which it writes. */
+  id: string;
+  /** When it was begun, in milliseconds since 1970. */
+  time: number;
+  /** The snapshot that it builds on. */
+  parent?: string;
+  /** The layers of that snapshot: all that is reached from them is needed. */
+  layers: LayerRecord[];
+  /** Ids of interrupted runs whose finished objects it takes over. */
+  reuses: string[];
+}
+
+const FORMAT = "deltar-running";
+const VERSION = 1;
+
+/** An intent as its object's bytes. */
+export function encodeIntent(intent: Intent): Uint8Array {
+  const time = new Date(intent.time).toISOString();
+  return encodeLines(FORMAT, VERSION, { ...intent, time }, []);
+}
+
+/**
+ * Reads an intent.
+ *
+ * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ */
+export function decodeIntent(bytes: Uint8Array, object: string): Intent {
+  const { header } = decodeLines(bytes, FORMAT, VERSION, object);
+  const { id, parent, layers, reuses } = header;
+  if (
+    typeof id !== "string" || !Array.isArray(layers) || !Array.isArray(reuses)
+  ) {
+    throw new DeltarError("corrupt", "it says no id or layers", { object });
+  }
+  return {
+    id,
+    time: timeOf(header.time, object),
+    ...typeof parent === "string" && { parent },
+    layers: layers.map((layer) => decodeLayerRecord(layer, object)),
+    reuses: reuses.map(String),
+  };
+}
+
+/** All intents; one that ends while they are read is left out. */
+export async function readIntents(storage: Storage): Promise<Intent[]> {
+  const intents: Intent[] = [];
+  for (const name of await namesUnder(storage, RUNNING)) {
+    if (idOfNote(RUNNING, name) === undefined) continue;
+    const bytes = await readIfThere(storage, name);
+    if (bytes !== undefined) intents.push(decodeIntent(bytes, name));
+  }
+  return intents;
+}
+
+/** What a run builds on. */
+export interface RunOptions {
+  /** The id that its objects will carry. */
+  id: string;
+  /** The snapshot it is made against, with the SHA-256 of its record. */
+  parent?: { record: SnapshotRecord; sha256: string };
+  /**
+   * Instead of a parent: layers that it needs, and what looks, once the intent
+   * is put, whether they are still kept.
+   */
+  ground?: { layers: readonly LayerRecord[]; check: () => Promise<void> };
+  /** Ids of interrupted runs whose finished objects it takes over. */
+  reuses?: readonly string[];
+}
+
+/**
+ * A run that writes objects which no record leads to yet. Before its first
+ * object is stored it puts an intent, and only then looks whether its parent
+ * is still a snapshot; a prune removes records first and reads intents after
+ * that. So one of the two sees the other, whatever their order.
+ */
+export class Run {
+  /** The run's id. */
+  readonly id: string;
+  /** The repository's storage; the intent is put before anything else is. */
+  readonly storage: Storage;
+  readonly #inner: Storage;
+  readonly #options: RunOptions;
+  readonly #name: string;
+  readonly #pulse: Pulse;
+  #begun: Promise<void> | undefined;
+
+  /** A run that has done nothing yet. */
+  constructor(storage: Storage, options: RunOptions) {
+    this.id = options.id;
+    this.#inner = storage;
+    this.#options = options;
+    this.#name = noteName(RUNNING, options.id);
+    this.#pulse = new Pulse(storage, this.#name);
+    this.storage = {
+      location: storage.location,
+      get: (name, options) => storage.get(name, options),
+      put: async (name, source, options) => {
+        await this.begin();
+        await storage.put(name, source, options);
+      },
+      list: (prefix) => storage.list(prefix),
+      delete: (name) => storage.delete(name),
+    };
+  }
+
+  /**
+   * Puts the intent, unless that is done; `storage` does it at its first put.
+   *
+   * @throws {DeltarError} `changed` if the parent was removed meanwhile, or
+   * what is to be taken over is being collected.
+   */
+  begin(): Promise<void> {
+    return this.#begun ??= this.#begin();
+  }
+
+  /**
+   * Stores the commit record, and takes it back if the run was given up for
+   * dead in the meantime, as its objects may be collected then.
+   *
+   * @throws {DeltarError} `changed` if it was.
+   */
+  async commit(bytes: Uint8Array): Promise<void> {
+    await this.begin();
+    await this.check();
+    const name = recordName(this.id);
+    await this.#inner.put(name, bytes, { ifAbsent: true });
+    try {
+      await this.check();
+    } catch (error) {
+      if ((error as DeltarError).code === "changed") {
+        await this.#inner.delete(name);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Whether the intent still stands.
+   *
+   * @throws {DeltarError} `changed` if a prune gave the run up for dead.
+   */
+  async check(): Promise<void> {
+    if (await readIfThere(this.#inner, this.#name) !== undefined) return;
+    throw new DeltarError(
+      "changed",
+      "this run stood still for so long that it was taken for dead and what " +
+        "it stored may be removed; run it again",
+      { object: this.#name },
+    );
+  }
+
+  /** Ends the run, be it done or given up. What fails here harms nobody. */
+  async end(): Promise<void> {
+    if (this.#begun === undefined) return;
+    await this.#begun.catch(() => {});
+    await this.#pulse.stop().catch(() => {});
+    await this.#inner.delete(this.#name).catch(() => {});
+  }
+
+  async #begin(): Promise<void> {
+    const { id, parent, ground, reuses = [] } = this.#options;
+    const intent = {
+      id,
+      time: Date.now(),
+      ...parent && { parent: parent.record.id },
+      layers: [...parent?.record.layers ?? ground?.layers ?? []],
+      reuses: [...reuses],
+    };
+    await this.#inner.put(this.#name, encodeIntent(intent), { ifAbsent: true });
+    this.#pulse.start();
+    if (parent !== undefined) await checkParent(this.#inner, parent);
+    await ground?.check();
+    if (reuses.length > 0 && await isCondemned(this.#inner, reuses)) {
+      throw parentLost(this.#name, "what it takes over is being collected");
+    }
+  }
+}
+
+/** Looks whether a snapshot is still there, with the same record. */
+export async function checkParent(
+  storage: Storage,
+  parent: { record: SnapshotRecord; sha256: string },
+): Promise<void> {
+  const name = recordName(parent.record.id);
+  const bytes = await readIfThere(storage, name);
+  if (bytes === undefined || toHex(sha256(bytes)) !== parent.sha256) {
+    throw parentLost(name, "the snapshot to build on was removed meanwhile");
+  }
+}
+
+/** The error of a run whose ground went; the run may be begun anew. */
+class ParentLost extends DeltarError {}
+
+function parentLost(object: string, what: string): DeltarError {
+  return new ParentLost("changed", `${what}; run it again`, { object });
+}
+
+/** Whether a run failed for what it builds on being removed under it. */
+export function isParentLost(error: unknown): boolean {
+  return error instanceof ParentLost;
+}

@@ -1,0 +1,204 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import { concat } from "../../bytes/source.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import { readFileBytes, removeFile, writeFileAtomic } from "../../tree/file.ts";
+import type { IndexEntry } from "../../tree/dir_index.ts";
+import type { IndexedTree } from "../../tree/index_tree.ts";
+import {
+  decodeEntries,
+  encodeEntries,
+  type KnownEntries,
+  type StoredEntries,
+} from "../../tree/state_entries.ts";
+import { isUnchanged } from "../../tree/is_unchanged.ts";
+import type { Line } from "../../tree/lines.ts";
+import { decodeSkipped, encodeSkipped } from "../../tree/skipped_line.ts";
+import { StateWriter } from "../../tree/state_writer.ts";
+import { TreeState } from "../../tree/tree_state.ts";
+import type { WalkStates } from "../../tree/walk_tree.ts";
+import type { Walker } from "../../tree/walker.ts";
+
+const FORMAT = "deltar-state";
+const VERSION = 1;
+const NEWLINE = 10;
+const SUM = 32;
+
+/**
+ * A file that changed so shortly before it was looked at may change again with
+ * no change of its times (the coarsest file systems keep two seconds), so it
+ * is read again, as git does with its index. In nanoseconds.
+ */
+const RACY = 2_000_000_000n;
+
+/** What is remembered, and of which snapshot. */
+interface Memory {
+  snapshot: string;
+  skipped: Skipped[];
+  state: TreeState;
+  stored: StoredEntries;
+}
+
+/**
+ * What a machine remembers of a directory between snapshots: the state of each
+ * file, so that an unchanged one is not read, and an unchanged directory not
+ * compared with anything else. It may be lost or damaged at any time; that
+ * costs reading the files again.
+ */
+export class StateCache {
+  readonly #file: string | undefined;
+  readonly #walker: Walker;
+  readonly #newest: bigint;
+  readonly #writer = new StateWriter();
+  #memory: Memory | undefined;
+  #known: KnownEntries | undefined;
+
+  private constructor(file: string | undefined, walker: Walker, now: number) {
+    this.#file = file;
+    this.#walker = walker;
+    this.#newest = BigInt(now) * 1_000_000n - RACY;
+  }
+
+  /**
+   * Reads what is remembered of a directory as it was in a snapshot.
+   *
+   * @param folder Where caches are kept; none remembers nothing.
+   * @param repository The repository's id.
+   * @param walker The directory.
+   * @param snapshot The snapshot that the next one is taken against.
+   * @param now The time, in milliseconds since 1970.
+   */
+  static async read(
+    folder: string | undefined,
+    repository: string,
+    walker: Walker,
+    snapshot: string | undefined,
+    now: number,
+  ): Promise<StateCache> {
+    const key = toHex(sha256(new TextEncoder().encode(walker.path)));
+    const file = folder && `${folder}/${repository}-${key.slice(0, 16)}.state`;
+    const cache = new StateCache(file, walker, now);
+    if (file === undefined || snapshot === undefined) return cache;
+    try {
+      const memory = decode(await readFileBytes(file), file);
+      if (memory.snapshot === snapshot) cache.#memory = memory;
+    } catch {
+      // Absent or damaged, it is as if nothing were remembered.
+    }
+    return cache;
+  }
+
+  /** What a walk needs to tell what is known, and to remember it. */
+  get states(): WalkStates {
+    return {
+      known: this.#memory?.state,
+      entries: this.#known?.byState,
+      writer: this.#writer,
+      newest: this.#newest,
+    };
+  }
+
+  /** What the snapshot left out. */
+  get skipped(): readonly Skipped[] {
+    return this.#memory?.skipped ?? [];
+  }
+
+  /** The snapshot's entries, if they are remembered. */
+  entries(): readonly IndexEntry[] | undefined {
+    const memory = this.#memory;
+    if (memory === undefined) return undefined;
+    try {
+      this.#known ??= decodeEntries(memory.stored, memory.state);
+    } catch {
+      this.#memory = undefined;
+    }
+    return this.#known?.entries;
+  }
+
+  /**
+   * What was left out, if the directory is in every way as it was; it is
+   * looked at once.
+   */
+  async skippedIfUnchanged(
+    options: Parameters<typeof isUnchanged>[2],
+  ): Promise<readonly Skipped[] | undefined> {
+    const memory = this.#memory;
+    if (memory === undefined) return undefined;
+    const isSame = await isUnchanged(this.#walker, memory.state, options);
+    return isSame ? memory.skipped : undefined;
+  }
+
+  /** Forgets all that is remembered of the directory. */
+  async drop(): Promise<void> {
+    if (this.#file !== undefined) await removeFile(this.#file);
+  }
+
+  /**
+   * Remembers what the walk saw, as the state of a snapshot. A fault is none
+   * of the snapshot's.
+   */
+  async write(snapshot: string, tree: IndexedTree): Promise<void> {
+    if (this.#file === undefined) return;
+    try {
+      const bytes = encodeState(snapshot, tree, this.#writer.finish());
+      await writeFileAtomic(this.#file, bytes, { inNewFolder: true });
+    } catch {
+      // The next snapshot reads the files again.
+    }
+  }
+}
+
+/**
+ * A remembered state as the bytes of its file: a line of JSON, filled up with
+ * spaces to whole words; the blocks; the entries; a SHA-256.
+ *
+ * @param snapshot The snapshot that it is of.
+ * @param tree What the snapshot found.
+ * @param blocks The blocks of `StateWriter`.
+ */
+export function encodeState(
+  snapshot: string,
+  tree: IndexedTree,
+  blocks: Uint8Array,
+): Uint8Array {
+  const { bytes, odd } = encodeEntries(tree.states);
+  const json = JSON.stringify({
+    format: FORMAT,
+    version: VERSION,
+    snapshot,
+    blocks: blocks.length,
+    skipped: tree.skipped.map(encodeSkipped),
+    odd,
+  });
+  const line = new TextEncoder().encode(json);
+  const head = new Uint8Array(line.length + 4 & ~3).fill(0x20);
+  head.set(line);
+  head[head.length - 1] = NEWLINE;
+  const body = concat([head, blocks, bytes]);
+  return concat([body, sha256(body)]);
+}
+
+function decode(bytes: Uint8Array, object: string): Memory {
+  const fail = () => new DeltarError("corrupt", "a state cache", { object });
+  const end = bytes.length - SUM;
+  const start = bytes.indexOf(NEWLINE) + 1;
+  if (start === 0 || start > end || start % 4 !== 0) throw fail();
+  const sum = sha256(bytes.subarray(0, end));
+  if (toHex(sum) !== toHex(bytes.subarray(end))) throw fail();
+  const text = new TextDecoder().decode(bytes.subarray(0, start));
+  const { format, version, snapshot, blocks, skipped, odd } = JSON.parse(text);
+  if (format !== FORMAT || version !== VERSION) throw fail();
+  const middle = start + blocks;
+  return {
+    snapshot,
+    skipped: skipped.map((line: Line) => decodeSkipped(line, object, 0)),
+    state: new TreeState(aligned(bytes.subarray(start, middle))),
+    stored: { bytes: aligned(bytes.subarray(middle, end)), odd },
+  };
+}
+
+/** Bytes that begin at a whole word of their buffer. */
+function aligned(bytes: Uint8Array): Uint8Array {
+  return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+}

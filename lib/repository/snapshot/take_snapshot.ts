@@ -1,0 +1,217 @@
+import type { VolumeRecord } from "../../archive/object_writer.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { DataPacker } from "../../archive/data_packer.ts";
+import { VolumeWriter } from "../../archive/volume_writer.ts";
+import { DiffIndex } from "../../tree/diff_index.ts";
+import { DirIndex } from "../../tree/dir_index.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import { type IndexProgress, indexTree } from "../../tree/index_tree.ts";
+import type { Walker } from "../../tree/walker.ts";
+import { packingAgainst } from "./basis.ts";
+import { type DamageHandler, isDamage } from "../damage.ts";
+import { CheckpointWriter } from "./checkpoint.ts";
+import { findLeftRuns, LeftWork } from "./left_work.ts";
+import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
+import { layerName, newId, volumeName } from "../layout.ts";
+import { changedEntries } from "./merge_tree.ts";
+import type { ReadRecord } from "../read_record.ts";
+import type { Repository } from "../repository.ts";
+import { type Parent, parentOf, rememberedParent } from "./parent.ts";
+import { RepositoryReader } from "./repository_reader.ts";
+import { checkParent, Run } from "./running.ts";
+import { countSnapshot } from "./snapshot_counts.ts";
+import { encodeRecord, type SnapshotRecord } from "../snapshot_record.ts";
+import { StateCache } from "./state_cache.ts";
+import { Tree } from "../layers/tree.ts";
+import { writeTree } from "../layers/write_tree.ts";
+
+/** How to take a snapshot. */
+export interface SnapshotOptions {
+  /** What the user calls it; a labelled one is taken even if nothing changed. */
+  label?: string;
+  /** The size that volumes do not exceed, in bytes. Default: 64 MiB. */
+  volumeSize?: number;
+  /**
+   * Where this machine remembers what it saw, a folder of the operating
+   * system. Without one every file is read every time.
+   */
+  cache?: string;
+  /** Told of everything that is left out, as it happens. */
+  onSkip?: (skipped: Skipped) => void;
+  /** Told after each entry how far it is. */
+  onProgress?: (progress: IndexProgress) => void;
+  /**
+   * Told of earlier snapshots that cannot be read; then all files are stored
+   * anew rather than against them. By default their errors are thrown.
+   */
+  onDamage?: DamageHandler;
+  /**
+   * Told, if the work ends early, which volumes are stored and kept: the next
+   * snapshot of the directory takes over what lies in them.
+   */
+  onKept?: (volumes: readonly VolumeRecord[]) => void;
+  /** Ends the work with an error of code `aborted`; no snapshot appears. */
+  signal?: AbortSignal;
+}
+
+/** What became of a snapshot. */
+export interface SnapshotResult {
+  /** The record of the snapshot, or of the last one if nothing changed. */
+  record: SnapshotRecord;
+  /** Whether a snapshot was made; without any change none is. */
+  isNew: boolean;
+  /** What changed since the parent. */
+  diff: DiffIndex;
+  /** What was left out, and why. */
+  skipped: readonly Skipped[];
+}
+
+const MEBIBYTE = 1 << 20;
+
+/** Takes a snapshot of `dir` into a repository. */
+export async function takeSnapshot(
+  repository: Repository,
+  dir: Walker,
+  options: SnapshotOptions,
+): Promise<SnapshotResult> {
+  const { codec } = repository;
+  const started = Date.now();
+  const found = await repository.parentFor(dir.path, options.onDamage);
+  const before = found?.record;
+  const cache = await StateCache.read(
+    options.cache,
+    repository.id,
+    dir,
+    before?.id,
+    started,
+  );
+  if (before !== undefined && options.label === undefined) {
+    const unchanged = await findUnchanged(before, dir, cache, options);
+    if (unchanged !== undefined) return unchanged;
+  }
+  const parent = await findParent(repository, found, cache, options);
+  const { last } = parent;
+  // Ids sort by time, whatever the clock does.
+  const now = Math.max(started, (last?.record.time ?? 0) + 1);
+  const id = newId(now, Math.random());
+  const left = await findLeftRuns(repository.storage, dir.path);
+  const run = new Run(repository.storage, {
+    id,
+    parent: last,
+    reuses: left.ids,
+  });
+  const { storage } = run;
+  const checkpoints = new CheckpointWriter(storage, codec, {
+    id,
+    directory: dir.path,
+    parent: last?.record.id,
+  });
+  const write = (folder: "volumes" | "signatures") =>
+    new VolumeWriter({
+      storage,
+      name: (n) => volumeName(folder, id, n, codec.name),
+      codec,
+      volumeSize: options.volumeSize ?? 64 * MEBIBYTE,
+      ...folder === "volumes" && {
+        onStored: (volume) => checkpoints.stored(volume),
+      },
+      signal: options.signal,
+    });
+  const volumes = write("volumes");
+  const signatures = write("signatures");
+  try {
+    if (left.ids.length > 0) await run.begin();
+    const work = await LeftWork.read(storage, left, last?.record.id);
+    const packer = new DataPacker({
+      writer: volumes,
+      ...packingAgainst(parent, storage),
+      known: work,
+    });
+    const reader = new RepositoryReader(packer, signatures, checkpoints);
+    const indexed = await indexTree(dir, {
+      previous: parent.index,
+      unchanged: (entry) => entry.isKnown === true,
+      reader,
+      onSkip: options.onSkip,
+      onProgress: options.onProgress,
+      signal: options.signal,
+    }, cache.states);
+    const { entries, root, skipped } = indexed;
+    const index = new DirIndex(entries, root, skipped);
+    const diff = DiffIndex.compute(index, parent.index);
+    const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
+    if (last !== undefined && isSame && options.label === undefined) {
+      await Promise.all([volumes.abort(), signatures.abort()]);
+      await clear(storage, left.names);
+      await cache.write(last.record.id, indexed);
+      return { record: last.record, isNew: false, diff, skipped };
+    }
+    const objects = [...await volumes.close(), ...await signatures.close()];
+    const written = await writeTree(storage, layerName(id, codec.name), codec, {
+      layers: parent.layers,
+      skippedBefore: parent.skipped,
+      changed: await changedEntries(diff, parent, packer, reader),
+      size: index.entries.length,
+      objects: [...work.objects, ...objects],
+      skipped,
+    }, options.signal);
+    const stored = objects.reduce(
+      (sum, { size }) => sum + size,
+      written.stored,
+    );
+    const record: SnapshotRecord = {
+      id,
+      time: now,
+      // The clock may be set back meanwhile.
+      duration: Math.max(0, Date.now() - started),
+      directory: dir.path,
+      root: index.root,
+      ...(options.label !== undefined && { label: options.label }),
+      ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
+      layers: written.layers,
+      counts: countSnapshot(index, diff, stored),
+      rules: dir.rules,
+    };
+    const bytes = encodeRecord(record);
+    await run.commit(bytes);
+    await clear(storage, [...left.names, ...checkpoints.names]);
+    await cache.write(id, indexed);
+    return { record, isNew: true, diff, skipped };
+  } catch (error) {
+    await Promise.all([volumes.abort(error), signatures.abort(error)]);
+    if (!parent.isBroken) {
+      if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
+      throw error;
+    }
+    await cache.drop();
+  } finally {
+    await run.end();
+  }
+  // What was remembered hid that the tree itself is damaged; now it is read.
+  return await takeSnapshot(repository, dir, options);
+}
+
+/** Clears away what only an interrupted run would have needed. */
+async function clear(storage: Storage, names: string[]): Promise<void> {
+  for (const name of names) await storage.delete(name).catch(() => {});
+}
+
+/** The last snapshot of the directory, if its tree can be read, and that. */
+async function findParent(
+  repository: Repository,
+  last: ReadRecord | undefined,
+  cache: StateCache,
+  { onDamage }: SnapshotOptions,
+): Promise<Parent> {
+  if (last === undefined) return parentOf(Tree.empty());
+  const remembered = rememberedParent(repository.storage, last, cache);
+  if (remembered !== undefined) return remembered;
+  try {
+    return parentOf(await repository.tree(last.record), last);
+  } catch (error) {
+    if (isDamage(error)) await checkParent(repository.storage, last);
+    if (onDamage === undefined || !isDamage(error)) throw error;
+    onDamage(error);
+    return parentOf(Tree.empty());
+  }
+}

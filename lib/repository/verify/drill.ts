@@ -1,0 +1,188 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
+import { readPieces } from "../../tree/read_file.ts";
+import { removeScratch, withScratch } from "../../tree/scratch.ts";
+import { TreeWriter } from "../../tree/tree_writer.ts";
+import { ContentReader } from "../content/content.ts";
+import type { DamageHandler } from "../damage.ts";
+import { DrillSample } from "./drill_sample.ts";
+import { readProofs } from "./proof.ts";
+import type { Repository } from "../repository.ts";
+import { PROOFS, putSnapshotNote } from "../snapshot_note.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+
+/** How to drill. */
+export interface DrillOptions {
+  /**
+   * The snapshot. Default: the newest that was never proven, else the one whose
+   * proof is the oldest.
+   */
+  snapshot?: SnapshotRecord;
+  /** How many files at most. Default: 100. */
+  files?: number;
+  /** How many bytes of files at most. Default: 256 MiB. */
+  bytes?: number;
+  /** A folder with room for the largest file. Default: the system's. */
+  scratch?: string;
+  /** Told of each file as it is restored. */
+  onProgress?: (progress: DrillProgress) => void;
+  /** Told of records and notes that cannot be read. */
+  onDamage?: DamageHandler;
+  /** Ends the work with an error of code `aborted`; nothing is recorded. */
+  signal?: AbortSignal;
+}
+
+/** How far a drill is. */
+export interface DrillProgress {
+  /** Files so far. */
+  files: number;
+  /** All files of the sample. */
+  allFiles: number;
+  /** Their bytes so far. */
+  bytes: number;
+  /** The path at hand. */
+  path: string;
+}
+
+/** What a drill found. */
+export interface DrillResult {
+  /** The snapshot. */
+  snapshot: SnapshotRecord;
+  /** Files that were restored and are what was stored. */
+  files: number;
+  /** Those of them that are made of a whole file and deltas. */
+  withDeltas: number;
+  /** Their bytes. */
+  bytes: number;
+  /** Files that could not be restored as they were, and why. */
+  failed: { path: string; error: DeltarError }[];
+  /** Files that are larger than the sample may be, and so were left out. */
+  tooLarge: number;
+}
+
+const FILES = 100;
+const BYTES = 256 << 20;
+
+/**
+ * Restores some files of a snapshot into a scratch folder, reads them back and
+ * compares them with their SHA-256; each time the next ones. Up to half of them
+ * are files with deltas, as those have most to prove. A note says when.
+ *
+ * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
+ * scratch folder or the storage fails.
+ */
+export async function drill(
+  repository: Repository,
+  options: DrillOptions,
+): Promise<DrillResult> {
+  const { files = FILES, bytes = BYTES, signal, onDamage } = options;
+  if (!(files >= 1) || !(bytes >= 1)) {
+    throw new RangeError("a drill of no files or bytes proves nothing");
+  }
+  const { storage } = repository;
+  const proofs = await readProofs(storage, onDamage);
+  const record = options.snapshot ?? await leastProven();
+  const proof = proofs.get(record.id);
+  const deltas = new DrillSample(proof?.afterDelta, {
+    files: Math.ceil(files / 2),
+    bytes: Math.ceil(bytes / 2),
+  });
+  const wholes = new DrillSample(proof?.after, { files, bytes });
+  for await (const batch of repository.entries(record, { signal })) {
+    for (const entry of batch) {
+      if (entry.kind !== "file") continue;
+      (entry.content!.length > 1 ? deltas : wholes).offer(entry);
+    }
+  }
+  const withDeltas = deltas.files();
+  const others = wholes.files({
+    files: files - withDeltas.length,
+    bytes: bytes - withDeltas.reduce((sum, { size }) => sum + size, 0),
+  });
+  const result: DrillResult = {
+    snapshot: record,
+    files: 0,
+    withDeltas: 0,
+    bytes: 0,
+    failed: [],
+    tooLarge: deltas.tooLarge + wholes.tooLarge,
+  };
+  await restoreAll(repository, [...withDeltas, ...others], result, options);
+  await putSnapshotNote(storage, PROOFS, record.id, {
+    files: result.files,
+    bytes: result.bytes,
+    failed: result.failed.length,
+    after: others.at(-1)?.path ?? proof?.after,
+    afterDelta: withDeltas.at(-1)?.path ?? proof?.afterDelta,
+  });
+  return result;
+
+  async function leastProven(): Promise<SnapshotRecord> {
+    const records = await repository.snapshots(onDamage);
+    const time = ({ id }: SnapshotRecord) => proofs.get(id)?.time ?? 0;
+    const [first] = records.reverse().sort((a, b) => time(a) - time(b));
+    if (first !== undefined) return first;
+    throw new DeltarError("not-found", "there are no snapshots yet", {
+      object: storage.location,
+    });
+  }
+}
+
+async function restoreAll(
+  { storage }: Repository,
+  entries: readonly TreeEntry[],
+  result: DrillResult,
+  { scratch, onProgress, signal }: DrillOptions,
+): Promise<void> {
+  await withScratch(scratch, async (folder) => {
+    const reader = new ContentReader(storage);
+    const writer = new TreeWriter(folder);
+    for (const [at, entry] of entries.entries()) {
+      checkAborted(signal);
+      const { path } = entry;
+      try {
+        await restoreOne(entry, String(at), folder, reader, writer, signal);
+        result.files++;
+        result.bytes += entry.size;
+        if (entry.content!.length > 1) result.withDeltas++;
+      } catch (error) {
+        if (!isOfStored(error)) throw error;
+        result.failed.push({ path, error });
+      }
+      const { bytes } = result;
+      onProgress?.({ files: at + 1, allFiles: entries.length, bytes, path });
+    }
+  });
+}
+
+async function restoreOne(
+  entry: TreeEntry,
+  name: string,
+  folder: string,
+  reader: ContentReader,
+  writer: TreeWriter,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { path, size, sha256 } = entry;
+  const content = await reader.read(entry, signal);
+  const metadata = { ...entry, mode: 0o600 };
+  await writer.file(name, content, metadata, { size, sha256: sha256! });
+  const place = `${folder}/${name}`;
+  const sum = createSha256();
+  for (const part of readPieces(place)) sum.update(part);
+  removeScratch(place);
+  if (toHex(sum.digest()) !== sha256) {
+    throw new DeltarError("mismatch", "it was restored, and reads otherwise", {
+      path,
+    });
+  }
+}
+
+/** Whether it is what is stored that is at fault, not the scratch folder. */
+function isOfStored(error: unknown): error is DeltarError {
+  return error instanceof DeltarError && error.code !== "aborted" &&
+    error.code !== "io";
+}

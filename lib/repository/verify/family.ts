@@ -1,0 +1,188 @@
+import type { Storage } from "../../storage/storage.ts";
+import { type ReadLayer, readLayer } from "../layers/read_layer.ts";
+import type {
+  LayerRecord,
+  ObjectRecord,
+  SnapshotRecord,
+} from "../snapshot_record.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+
+/** What tells a layer from all others. */
+export type LayerKey = string;
+
+/** The key of a layer: its name alone can lie. */
+export function layerKey({ name, sha256 }: LayerRecord): LayerKey {
+  return `${sha256} ${name}`;
+}
+
+/** Snapshots whose trees grow from the same full layer, in their order. */
+export function familiesOf(
+  records: readonly SnapshotRecord[],
+): SnapshotRecord[][] {
+  const families = new Map<LayerKey, SnapshotRecord[]>();
+  for (const record of records) {
+    const key = layerKey(record.layers[0]);
+    const family = families.get(key);
+    if (family === undefined) families.set(key, [record]);
+    else family.push(record);
+  }
+  return [...families.values()];
+}
+
+/** An entry, and the layer it stands in. */
+export interface VisibleEntry {
+  /** The entry. */
+  entry: TreeEntry;
+  /** Its layer. */
+  layer: ReadLayer;
+}
+
+/**
+ * The trees of all snapshots of a family at once: each layer is read, and each
+ * entry met, once, however many snapshots have it. Memory is that of one full
+ * layer and the changes since.
+ */
+export class Family {
+  /** The snapshots whose layers could all be read, in their order. */
+  readonly snapshots: readonly SnapshotRecord[];
+  readonly #layers: ReadonlyMap<LayerKey, ReadLayer>;
+  #byLayer:
+    | Map<LayerKey, { snapshot: SnapshotRecord; above: LayerKey[] }[]>
+    | undefined;
+  /** The paths that a layer covers in those below it. */
+  readonly #covers = new Map<LayerKey, Set<string>>();
+
+  private constructor(
+    snapshots: readonly SnapshotRecord[],
+    layers: ReadonlyMap<LayerKey, ReadLayer>,
+  ) {
+    this.snapshots = snapshots;
+    this.#layers = layers;
+  }
+
+  /**
+   * Reads the layers of a family.
+   *
+   * @param onFailure Told of a layer that cannot be read and of the snapshots
+   * that have it, which are left out; it may throw.
+   */
+  static async read(
+    storage: Storage,
+    snapshots: readonly SnapshotRecord[],
+    onFailure: (
+      error: unknown,
+      layer: LayerRecord,
+      harmed: SnapshotRecord[],
+    ) => void,
+  ): Promise<Family> {
+    const layers = new Map<LayerKey, ReadLayer>();
+    const having = new Map<LayerKey, SnapshotRecord[]>();
+    for (const snapshot of snapshots) {
+      for (const layer of snapshot.layers) {
+        const key = layerKey(layer);
+        const others = having.get(key);
+        if (others === undefined) having.set(key, [snapshot]);
+        else others.push(snapshot);
+      }
+    }
+    const lost = new Set<SnapshotRecord>();
+    for (const [key, owners] of having) {
+      const record = owners[0].layers.find((one) => layerKey(one) === key)!;
+      try {
+        layers.set(key, await readLayer(storage, record));
+      } catch (error) {
+        onFailure(error, record, owners);
+        for (const owner of owners) lost.add(owner);
+      }
+    }
+    return new Family(snapshots.filter((one) => !lost.has(one)), layers);
+  }
+
+  /** The objects that the family's entries lie in, by name. */
+  objects(): Map<string, ObjectRecord> {
+    const objects = new Map<string, ObjectRecord>();
+    for (const { layer } of this.#layers.values()) {
+      for (const object of layer.objects) objects.set(object.name, object);
+    }
+    return objects;
+  }
+
+  /** All entries that at least one of the snapshots has, each once. */
+  *entries(): Generator<VisibleEntry> {
+    const hidden = this.#hidden();
+    for (const [key, under] of hidden) {
+      const layer = this.#layers.get(key)!;
+      for (const entry of layer.layer.entries) {
+        if (!under.has(entry.path)) yield { entry, layer };
+      }
+    }
+  }
+
+  /** The snapshots that have an entry, by the layer it stands in. */
+  having(visible: VisibleEntry): SnapshotRecord[] {
+    return [...this.#having(visible)];
+  }
+
+  /** The snapshot that has an entry, if no other one has. */
+  onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
+    const [first, second] = this.#having(visible);
+    return second === undefined ? first : undefined;
+  }
+
+  *#having({ entry, layer }: VisibleEntry): Generator<SnapshotRecord> {
+    for (const { snapshot, above } of this.#users(layerKey(layer.record))) {
+      const isCovered = above.some((key) => this.#cover(key).has(entry.path));
+      if (!isCovered) yield snapshot;
+    }
+  }
+
+  /** The snapshots that have a layer, and the layers above it. */
+  #users(
+    key: LayerKey,
+  ): { snapshot: SnapshotRecord; above: LayerKey[] }[] {
+    if (this.#byLayer === undefined) {
+      this.#byLayer = new Map();
+      for (const snapshot of this.snapshots) {
+        const keys = snapshot.layers.map(layerKey);
+        for (const [at, key] of keys.entries()) {
+          const users = this.#byLayer.get(key) ?? [];
+          users.push({ snapshot, above: keys.slice(at + 1) });
+          this.#byLayer.set(key, users);
+        }
+      }
+    }
+    return this.#byLayer.get(key) ?? [];
+  }
+
+  /** The layers that are in use, and what none of the snapshots sees of each. */
+  #hidden(): Map<LayerKey, ReadonlySet<string>> {
+    const hidden = new Map<LayerKey, ReadonlySet<string>>();
+    for (const { layers } of this.snapshots) {
+      const above: Set<string>[] = [];
+      for (const record of [...layers].reverse()) {
+        const key = layerKey(record);
+        const before = hidden.get(key);
+        const candidates = before === undefined
+          ? above.flatMap((paths) => [...paths])
+          : [...before].filter((path) =>
+            above.some((paths) => paths.has(path))
+          );
+        hidden.set(key, new Set(candidates));
+        // Nothing lies under the lowest, and it is the largest.
+        if (record !== layers[0]) above.push(this.#cover(key));
+      }
+    }
+    return hidden;
+  }
+
+  #cover(key: LayerKey): Set<string> {
+    let paths = this.#covers.get(key);
+    if (paths === undefined) {
+      const { layer } = this.#layers.get(key)!;
+      paths = new Set(layer.gone);
+      for (const { path } of layer.entries) paths.add(path);
+      this.#covers.set(key, paths);
+    }
+    return paths;
+  }
+}

@@ -1,0 +1,127 @@
+import { DeltarError } from "../../bytes/errors.ts";
+
+/** What an object at fault is. */
+export type DamageKind =
+  | "settings"
+  | "record"
+  | "layer"
+  | "content"
+  | "signature"
+  | "note";
+
+/** A file that damage harms. */
+export interface HarmedFile {
+  /** Its path. */
+  path: string;
+  /** The ids of the snapshots in which it cannot be had, the oldest first. */
+  snapshots: string[];
+}
+
+/** An object that is not what it should be, and what that harms. */
+export interface Damage {
+  /** The object's name. */
+  object: string;
+  /** What it is: that decides what can be done. */
+  kind: DamageKind;
+  /** What is wrong with it, in words. */
+  message: string;
+  /** The ids of snapshots of which nothing can be had for it. */
+  lost: string[];
+  /** The ids of all snapshots that need it. */
+  needing: string[];
+  /** Whether it could not be read at all, whatever it holds. */
+  unreadable: boolean;
+  /** Files that cannot be had for it; those of lost snapshots not counted. */
+  files: HarmedFile[];
+}
+
+/** Gathers what is wrong, object by object. */
+export class Findings {
+  readonly #byObject = new Map<string, Damage>();
+  readonly #harmed = new Map<string, Map<string, HarmedFile>>();
+
+  /**
+   * Notes that an object is at fault; what was said first stays.
+   *
+   * @param fault What is wrong: in words, or what reading it threw; an error
+   * that tells of no stored object is thrown again.
+   * @returns What is known of it, to be added to.
+   */
+  object(
+    object: string,
+    kind: DamageKind,
+    fault: string | DeltarError,
+  ): Damage {
+    let damage = this.#byObject.get(object);
+    if (damage === undefined) {
+      const message = typeof fault === "string" ? fault : messageOf(fault);
+      const unreadable = typeof fault !== "string" && fault.code === "io";
+      damage = {
+        object,
+        kind,
+        message,
+        unreadable,
+        lost: [],
+        needing: [],
+        files: [],
+      };
+      this.#byObject.set(object, damage);
+    }
+    return damage;
+  }
+
+  /** Notes that nothing can be had of snapshots for a fault. */
+  lose(damage: Damage, ids: readonly string[]): void {
+    damage.lost = [...new Set([...damage.lost, ...ids])].sort();
+    this.need(damage, ids);
+  }
+
+  /** Notes that snapshots need an object that is at fault. */
+  need(damage: Damage, ids: readonly string[]): void {
+    damage.needing = [...new Set([...damage.needing, ...ids])].sort();
+  }
+
+  /** Notes that a file cannot be had of snapshots for a fault. */
+  harm(damage: Damage, path: string, ids: readonly string[]): void {
+    let files = this.#harmed.get(damage.object);
+    if (files === undefined) {
+      files = new Map();
+      this.#harmed.set(damage.object, files);
+    }
+    let file = files.get(path);
+    if (file === undefined) {
+      file = { path, snapshots: [] };
+      files.set(path, file);
+      damage.files.push(file);
+    }
+    file.snapshots = [...new Set([...file.snapshots, ...ids])].sort();
+  }
+
+  /** What harms a file, and in which snapshots. */
+  *harming(path: string): Generator<{ damage: Damage; ids: string[] }> {
+    for (const [object, files] of this.#harmed) {
+      const ids = files.get(path)?.snapshots;
+      if (ids !== undefined) yield { damage: this.of(object)!, ids };
+    }
+  }
+
+  /** What is known to be wrong with an object. */
+  of(object: string): Damage | undefined {
+    return this.#byObject.get(object);
+  }
+
+  /** All that is wrong, by the objects' names. */
+  all(): Damage[] {
+    return [...this.#byObject.values()]
+      .sort((a, b) => a.object < b.object ? -1 : 1);
+  }
+}
+
+/** What an error says, without the object, which is told apart from it. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof DeltarError) || error.code === "aborted") throw error;
+  const { message, object } = error;
+  return object !== undefined && message.startsWith(`${object}: `)
+    ? message.slice(object.length + 2)
+    : message;
+}

@@ -1,0 +1,114 @@
+import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
+
+/** What a folder or file takes. */
+export interface PathUsage {
+  /** Its path; "" is what lies in the folder that was looked at itself. */
+  path: string;
+  /** How many files it has. */
+  files: number;
+  /** Their length together, in bytes. */
+  bytes: number;
+  /**
+   * What that takes in the repository, in bytes. Small files are compressed
+   * together; each is given its part by its length.
+   */
+  stored: number;
+}
+
+/** A range of a volume, and who has how much of what is in it. */
+interface SharedRange {
+  length: number;
+  total: number;
+  parts: Map<string, number>;
+}
+
+/** Adds up what the folders of a tree take, and its largest files. */
+export class FolderUsage {
+  readonly #within: string;
+  readonly #most: number;
+  readonly #folders = new Map<string, PathUsage>();
+  readonly #ranges = new Map<string, SharedRange>();
+  #largest: PathUsage[] = [];
+
+  /**
+   * Makes a sum.
+   *
+   * @param within The folder whose folders are told apart.
+   * @param most How many of the largest files are wanted.
+   */
+  constructor(within: string, most: number) {
+    this.#within = within === "" ? "" : `${within}/`;
+    this.#most = most;
+  }
+
+  /** Adds an entry. */
+  add(entry: TreeEntry): void {
+    if (entry.kind !== "file") return;
+    const below = entry.path.slice(this.#within.length);
+    const end = below.indexOf("/");
+    const path = end < 0 ? "" : this.#within + below.slice(0, end);
+    let folder = this.#folders.get(path);
+    if (folder === undefined) {
+      folder = { path, files: 0, bytes: 0, stored: 0 };
+      this.#folders.set(path, folder);
+    }
+    folder.files++;
+    folder.bytes += entry.size;
+    let stored = 0;
+    for (const piece of piecesOf(entry)) {
+      this.#share(piece, path);
+      stored += Math.min(piece.size, piece.reference.length);
+    }
+    const { size: bytes } = entry;
+    this.#largest.push({ path: entry.path, files: 1, bytes, stored });
+    if (this.#largest.length >= 2 * this.#most + 1000) this.#cut();
+  }
+
+  /** The folders, what takes most first. */
+  folders(): PathUsage[] {
+    const folders = new Map(
+      [...this.#folders].map(([path, folder]) => [path, { ...folder }]),
+    );
+    for (const { length, total, parts } of this.#ranges.values()) {
+      for (const [path, part] of parts) {
+        folders.get(path)!.stored += total === 0 ? 0 : length * part / total;
+      }
+    }
+    for (const folder of folders.values()) {
+      folder.stored = Math.round(folder.stored);
+    }
+    return [...folders.values()]
+      .sort((a, b) => b.stored - a.stored || b.bytes - a.bytes);
+  }
+
+  /**
+   * The largest files. What each takes is that of its own frames, at most its
+   * own length where it shares one.
+   */
+  largest(): PathUsage[] {
+    this.#cut();
+    return this.#largest;
+  }
+
+  #share({ size, reference }: StoredPiece, path: string): void {
+    const { volume, offset, length } = reference;
+    const key = `${volume}:${offset}`;
+    let range = this.#ranges.get(key);
+    if (range === undefined) {
+      range = { length, total: 0, parts: new Map() };
+      this.#ranges.set(key, range);
+    }
+    range.total += size;
+    range.parts.set(path, (range.parts.get(path) ?? 0) + size);
+  }
+
+  #cut(): void {
+    this.#largest.sort((a, b) => b.bytes - a.bytes);
+    this.#largest = this.#largest.slice(0, this.#most);
+  }
+}
+
+/** All that a file keeps in volumes. */
+function piecesOf({ content = [], signature }: TreeEntry): StoredPiece[] {
+  return signature === undefined ? content : [...content, signature];
+}

@@ -1,0 +1,48 @@
+import type { Storage } from "../../storage/storage.ts";
+import { isCount } from "../../tree/entry_line.ts";
+import type { DamageHandler } from "../damage.ts";
+import { PROOFS, readSnapshotNotes } from "../snapshot_note.ts";
+
+/** When files of a snapshot were last restored and compared. */
+export interface Proof {
+  /** When, in milliseconds since 1970. */
+  time: number;
+  /** How many files were what was stored. */
+  files: number;
+  /** Their bytes. */
+  bytes: number;
+  /** How many could not be restored as they were. */
+  failed: number;
+  /** The last whole file of the sample. */
+  after?: string;
+  /** The last file with deltas of the sample. */
+  afterDelta?: string;
+}
+
+/**
+ * The last proof of each snapshot that has one, by its id.
+ *
+ * @param onDamage Told of proofs that cannot be read.
+ */
+export async function readProofs(
+  storage: Storage,
+  onDamage?: DamageHandler,
+): Promise<Map<string, Proof>> {
+  const proofs = new Map<string, Proof>();
+  const notes = await readSnapshotNotes(storage, PROOFS, onDamage);
+  for (const [id, note] of notes) {
+    const { files, bytes, failed, after, afterDelta } = note;
+    const time = Date.parse(String(note.time));
+    if (!isCount(files) || !isCount(bytes) || !isCount(failed)) continue;
+    if (Number.isNaN(time)) continue;
+    proofs.set(id, {
+      time,
+      files,
+      bytes,
+      failed,
+      ...typeof after === "string" && { after },
+      ...typeof afterDelta === "string" && { afterDelta },
+    });
+  }
+  return proofs;
+}

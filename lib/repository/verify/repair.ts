@@ -1,0 +1,193 @@
+import type { Codec } from "../../archive/codec.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { isDamage } from "../damage.ts";
+import type { Damage } from "./findings.ts";
+import { DAMAGED, idOfRecord, recordName, SETTINGS } from "../layout.ts";
+import { mendBit } from "./mend_bit.ts";
+import { namesUnder, readIfThere } from "../note.ts";
+import { type ReadRecord, readRecord } from "../read_record.ts";
+import { replaceSnapshot } from "./replace_snapshot.ts";
+import type { LostRange } from "./salvage.ts";
+import { encodeSettings, guessSettings } from "../settings.ts";
+import { StoreAgain } from "./store_again.ts";
+import { type VerifyProgress, verifyRepository } from "./verify.ts";
+
+/** How to repair. */
+export interface RepairOptions {
+  /** Only find out what would be done. Default: false. */
+  dryRun?: boolean;
+  /** Told how far the verification is that comes first. */
+  onProgress?: (progress: VerifyProgress) => void;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** A snapshot of which not all can be had, and what stands in for it. */
+export interface ReplacedSnapshot {
+  /** Its id. */
+  id: string;
+  /** The id of the snapshot with all that can be had; absent on a dry run. */
+  by?: string;
+  /** The files that are lost. */
+  lost: string[];
+  /** Paths of which it is not known any more what they were. */
+  unknown: LostRange[];
+  /** How many files were stored anew, as they lay beside damage. */
+  storedAgain: number;
+}
+
+/** What a repair did, or would do. */
+export interface RepairResult {
+  /** What was wrong. */
+  damage: Damage[];
+  /** Objects that were put right. */
+  mended: string[];
+  /** Objects that were moved to `damaged/`: nothing is thrown away. */
+  setAside: string[];
+  /** Snapshots that another one stands in for now. */
+  replaced: ReplacedSnapshot[];
+  /** Snapshots of which nothing can be had any more. */
+  lost: string[];
+}
+
+/**
+ * Rebuilds what can be rebuilt, and sets aside what cannot be had any more, so
+ * that all else works. Nothing is changed in place: what is replaced is first
+ * copied to `damaged/`. It may be killed at any time and run again.
+ *
+ * @throws {DeltarError} `io` if an object could not be read for another reason
+ * than being damaged or absent: then nothing is judged.
+ */
+export async function repairRepository(
+  storage: Storage,
+  codec: Codec,
+  options: RepairOptions,
+): Promise<RepairResult> {
+  const { dryRun = false, onProgress, signal } = options;
+  const { damage } = await verifyRepository(storage, {
+    data: true,
+    onProgress,
+    signal,
+  });
+  const unreadable = damage.find((one) => one.unreadable);
+  if (unreadable !== undefined) {
+    throw new DeltarError(
+      "io",
+      `it could not be read (${unreadable.message}), which is not the same as ` +
+        "being damaged; see to the disk or the network, or copy the repository " +
+        "to where all that is left can be read, and repair it there",
+      { object: unreadable.object },
+    );
+  }
+  const result: RepairResult = {
+    damage,
+    mended: [],
+    setAside: [],
+    replaced: [],
+    lost: [],
+  };
+  for (const { object, kind } of damage) {
+    if (kind === "settings" || kind === "note") {
+      await repairListing(storage, object, result, dryRun);
+    } else if (kind === "record") {
+      await repairRecord(storage, object, result, dryRun);
+    }
+  }
+  const again = new StoreAgain(storage);
+  for (const id of harmedSnapshots(damage)) {
+    let read: ReadRecord;
+    try {
+      read = await readRecord(storage, id);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      continue;
+    }
+    const replaced = await replaceSnapshot(
+      storage,
+      codec,
+      read,
+      damage,
+      again,
+      dryRun,
+    );
+    if (replaced === undefined) result.lost.push(id);
+    else result.replaced.push(replaced);
+    await setAside(storage, recordName(id), result, dryRun);
+  }
+  return result;
+}
+
+/** Snapshots that need an object which is damaged, the oldest first. */
+function harmedSnapshots(damage: readonly Damage[]): string[] {
+  const ids = damage
+    .filter(({ kind }) => !["settings", "note", "record"].includes(kind))
+    .flatMap(({ needing }) => needing);
+  return [...new Set(ids)].sort();
+}
+
+/** Settings and notes: put right by their own sum, or made anew, or away. */
+async function repairListing(
+  storage: Storage,
+  name: string,
+  result: RepairResult,
+  dryRun: boolean,
+): Promise<void> {
+  const bytes = await readIfThere(storage, name);
+  let mended = bytes && mendBit(bytes);
+  if (mended === undefined && name === SETTINGS) {
+    const { codec } = await guessSettings(storage) ?? { codec: "zstd" };
+    mended = encodeSettings({ id: crypto.randomUUID(), codec });
+  }
+  if (bytes !== undefined) await setAside(storage, name, result, dryRun);
+  if (mended === undefined) return;
+  result.mended.push(name);
+  if (!dryRun) await storage.put(name, mended, { ifAbsent: true });
+}
+
+/** A record: put right by its own sum, or set aside. */
+async function repairRecord(
+  storage: Storage,
+  name: string,
+  result: RepairResult,
+  dryRun: boolean,
+): Promise<void> {
+  const bytes = await readIfThere(storage, name);
+  // Gone meanwhile, or whole: then only the chain of parents is broken.
+  if (bytes === undefined || await isWhole(storage, name)) return;
+  const mended = mendBit(bytes);
+  await setAside(storage, name, result, dryRun);
+  if (mended === undefined) result.lost.push(idOfRecord(name)!);
+  else {
+    result.mended.push(name);
+    if (!dryRun) await storage.put(name, mended, { ifAbsent: true });
+  }
+}
+
+async function isWhole(storage: Storage, name: string): Promise<boolean> {
+  try {
+    await readRecord(storage, idOfRecord(name)!);
+    return true;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return false;
+  }
+}
+
+/** Moves an object to where nothing looks for it: first there, then away. */
+async function setAside(
+  storage: Storage,
+  name: string,
+  result: RepairResult,
+  dryRun: boolean,
+): Promise<void> {
+  result.setAside.push(name);
+  if (dryRun) return;
+  const bytes = await readIfThere(storage, name);
+  if (bytes === undefined) return;
+  let copy = `${DAMAGED}${name}`;
+  const taken = new Set(await namesUnder(storage, copy));
+  for (let n = 2; taken.has(copy); n++) copy = `${DAMAGED}${name}.${n}`;
+  await storage.put(copy, bytes, { ifAbsent: true });
+  await storage.delete(name);
+}

@@ -1,0 +1,240 @@
+import type { Codec } from "../../archive/codec.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import { isDamage } from "../damage.ts";
+import type { Damage } from "./findings.ts";
+import { idOfRecord, layerName, SNAPSHOTS } from "../layout.ts";
+import { namesUnder } from "../note.ts";
+import { type ReadRecord, readRecord } from "../read_record.ts";
+import type { ReplacedSnapshot } from "./repair.ts";
+import { Run } from "../snapshot/running.ts";
+import { type SalvagedTree, salvageTree } from "./salvage.ts";
+import {
+  encodeRecord,
+  type ObjectRecord,
+  type SnapshotCounts,
+  type SnapshotRecord,
+} from "../snapshot_record.ts";
+import type { StoreAgain } from "./store_again.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+import { FileCheck } from "./verify_files.ts";
+import { writeTree } from "../layers/write_tree.ts";
+
+/** What becomes of a snapshot's entries. */
+interface Plan {
+  /** Entries that stay as they are. */
+  kept: TreeEntry[];
+  /** Files whose content or signature is to be stored anew. */
+  again: { entry: TreeEntry; content: boolean }[];
+  /** Files that are lost. */
+  lost: Skipped[];
+}
+
+/**
+ * Makes the snapshot that stands in for one of which not all can be had: the
+ * same without what is lost, which it names. Its id sorts right behind.
+ *
+ * @param damage What is wrong, with the files that it harms.
+ * @param again Stores anew what lies in damaged volumes.
+ * @returns `undefined` if nothing can be had of it.
+ */
+export async function replaceSnapshot(
+  storage: Storage,
+  codec: Codec,
+  { record, sha256 }: ReadRecord,
+  damage: readonly Damage[],
+  again: StoreAgain,
+  dryRun: boolean,
+): Promise<ReplacedSnapshot | undefined> {
+  const tree = await salvageTree(storage, record);
+  const plan = await makePlan(storage, tree, damage);
+  if (plan.kept.length + plan.again.length === 0 && tree.lost.length > 0) {
+    return undefined;
+  }
+  const replaced: ReplacedSnapshot = {
+    id: record.id,
+    lost: plan.lost.map(({ path }) => path),
+    unknown: tree.lost,
+    storedAgain: plan.again.length,
+  };
+  if (dryRun) return replaced;
+  const id = await standIn(storage, record.id) ??
+    await write(storage, codec, { record, sha256 }, tree, plan, again);
+  return { ...replaced, by: id };
+}
+
+async function makePlan(
+  storage: Storage,
+  tree: SalvagedTree,
+  damage: readonly Damage[],
+): Promise<Plan> {
+  const plan: Plan = { kept: [], again: [], lost: [] };
+  const suspect = new Set(damage.map(({ object }) => object));
+  const check = new FileCheck(storage);
+  const gone = new Set<string>();
+  for (const entry of tree.entries.values()) {
+    const { path, kind, target, content = [], signature } = entry;
+    const lose = (detail: string) => {
+      gone.add(path);
+      plan.lost.push({ path, reason: "lost", detail });
+    };
+    if (kind === "hardlink" && !isFile(tree, target!, gone)) {
+      lose(`as ${target} is`);
+    } else if (kind !== "file") plan.kept.push(entry);
+    else {
+      // Where the tree itself was damaged, no file was looked at before.
+      const isSuspect = content
+        .some(({ reference }) => suspect.has(reference.volume));
+      const fault = isSuspect || tree.lost.length > 0
+        ? await check.check(entry, undefined, () => {})
+        : undefined;
+      if (fault !== undefined && !isDamage(fault)) throw fault;
+      const volume = signature?.reference.volume;
+      if (fault !== undefined) lose(fault.message);
+      else if (isSuspect) plan.again.push({ entry, content: true });
+      else if (volume !== undefined && suspect.has(volume)) {
+        plan.again.push({ entry, content: false });
+      } else plan.kept.push(entry);
+    }
+  }
+  return plan;
+}
+
+function isFile(tree: SalvagedTree, path: string, gone: Set<string>): boolean {
+  return tree.entries.get(path)?.kind === "file" && !gone.has(path);
+}
+
+async function write(
+  storage: Storage,
+  codec: Codec,
+  parent: ReadRecord,
+  tree: SalvagedTree,
+  plan: Plan,
+  again: StoreAgain,
+): Promise<string> {
+  const { record } = parent;
+  const id = await siblingOf(storage, record.id);
+  const run = new Run(storage, { id, parent });
+  try {
+    const stored = await again.store(run.storage, codec, id, plan.again);
+    const entries = new Map(
+      [...plan.kept, ...stored].map((entry) => [entry.path, entry]),
+    );
+    const objects = new Map(tree.objects);
+    for (const object of again.objects) objects.set(object.name, object);
+    await nameUnnamed(storage, entries.values(), objects);
+    const skipped = [...tree.skipped, ...plan.lost];
+    const written = await writeTree(
+      run.storage,
+      layerName(id, codec.name),
+      codec,
+      {
+        layers: [],
+        skippedBefore: [],
+        changed: entries,
+        size: entries.size,
+        objects: [...objects.values()],
+        skipped,
+      },
+    );
+    const { parent: _, parentSha256: __, ...rest } = record;
+    const twin: SnapshotRecord = {
+      ...rest,
+      id,
+      repairs: record.id,
+      layers: written.layers,
+      counts: countsOf(entries, record.counts, plan.lost.length),
+    };
+    await run.commit(encodeRecord(twin));
+    return id;
+  } finally {
+    await run.end();
+  }
+}
+
+/** Objects whose names were lost with a frame: they are as they are found. */
+async function nameUnnamed(
+  storage: Storage,
+  entries: Iterable<TreeEntry>,
+  objects: Map<string, ObjectRecord>,
+): Promise<void> {
+  for (const { content = [], signature } of entries) {
+    for (const { reference } of [...content, ...signature ? [signature] : []]) {
+      const name = reference.volume;
+      if (objects.has(name)) continue;
+      const sum = createSha256();
+      let size = 0;
+      for await (const part of storage.get(name)) {
+        sum.update(part);
+        size += part.length;
+      }
+      objects.set(name, { name, size, sha256: toHex(sum.digest()) });
+    }
+  }
+}
+
+function countsOf(
+  entries: ReadonlyMap<string, TreeEntry>,
+  before: SnapshotCounts,
+  lost: number,
+): SnapshotCounts {
+  const kinds = { file: 0, directory: 0, symlink: 0, hardlink: 0 };
+  let bytes = 0;
+  for (const { kind, size } of entries.values()) {
+    kinds[kind]++;
+    bytes += size;
+  }
+  return {
+    ...before,
+    files: kinds.file,
+    directories: kinds.directory,
+    links: kinds.symlink + kinds.hardlink,
+    bytes,
+    faults: before.faults + lost,
+  };
+}
+
+/** The snapshot that stands in already, if a repair was ended in between. */
+async function standIn(
+  storage: Storage,
+  id: string,
+): Promise<string | undefined> {
+  const { stem } = partsOf(id);
+  for (const name of await namesUnder(storage, `${SNAPSHOTS}${stem}`)) {
+    const other = idOfRecord(name);
+    if (other === undefined || other === id) continue;
+    try {
+      const { record } = await readRecord(storage, other);
+      if (record.repairs === id) return other;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** The next id of the same time, which sorts right behind. */
+async function siblingOf(storage: Storage, id: string): Promise<string> {
+  const { stem, chance, suffix } = partsOf(id);
+  const taken = new Set<string>();
+  for await (const { name } of storage.list()) {
+    const at = name.indexOf(stem);
+    if (at >= 0) taken.add(name.slice(at + stem.length, at + stem.length + 3));
+  }
+  for (let more = 1; more < 4096; more++) {
+    const next = ((chance + more) % 4096).toString(16).padStart(3, "0");
+    if (!taken.has(next)) return stem + next + suffix;
+  }
+  throw new DeltarError("limit", "there is no free id beside it", {
+    object: id,
+  });
+}
+
+/** An id before its three digits of chance, these, and what is behind. */
+function partsOf(id: string): { stem: string; chance: number; suffix: string } {
+  const [, stem, chance, suffix] = /^(.*)([0-9a-f]{3})(-safety)?$/.exec(id)!;
+  return { stem, chance: parseInt(chance, 16), suffix: suffix ?? "" };
+}

@@ -1,0 +1,92 @@
+import type { Storage } from "../../storage/storage.ts";
+import type { Metadata, Skipped } from "../../tree/entry.ts";
+import { comparePaths } from "../../tree/path.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
+import type { ObjectRecord, SnapshotRecord } from "../snapshot_record.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+
+/** Paths, in path order, of which it is not known any more what they were. */
+export interface LostRange {
+  /** The first path that is lost. */
+  from: string;
+  /** The first behind them that is not; absent if they go to the end. */
+  to?: string;
+}
+
+/** What can be had of a tree whose layers are damaged. */
+export interface SalvagedTree {
+  /** The entries that surely were in the tree. */
+  entries: Map<string, TreeEntry>;
+  /** The objects that the layers name. */
+  objects: Map<string, ObjectRecord>;
+  /** What the snapshot left out, as far as that is known. */
+  skipped: Skipped[];
+  /** What is not known any more. */
+  lost: LostRange[];
+}
+
+/**
+ * Lays over each other what can be read of a snapshot's layers, frame by
+ * frame. Where a frame is lost, what lies below it is not taken instead: it
+ * may be of another time.
+ */
+export async function salvageTree(
+  storage: Storage,
+  record: SnapshotRecord,
+): Promise<SalvagedTree> {
+  const entries = new Map<string, TreeEntry>();
+  const objects = new Map<string, ObjectRecord>();
+  const lost: LostRange[] = [];
+  let skipped: Skipped[] = [];
+  for (const layer of record.layers) {
+    skipped = [];
+    for await (const frame of new LayerReader(storage, layer).salvage()) {
+      const { part, from, to } = frame;
+      if (part === undefined) {
+        if (from === undefined) continue;
+        const range = { from, ...to !== undefined && { to } };
+        lost.push(range);
+        for (const path of entries.keys()) {
+          if (isWithinRange(path, range)) entries.delete(path);
+        }
+        continue;
+      }
+      for (const line of part.lines) {
+        if (line.kind === "gone") entries.delete(line.path);
+        else entries.set(line.path, line);
+      }
+      for (const object of part.objects) objects.set(object.name, object);
+      skipped.push(...part.skipped);
+    }
+  }
+  return {
+    entries: withFolders(entries, record.root),
+    objects,
+    skipped,
+    lost,
+  };
+}
+
+function isWithinRange(path: string, { from, to }: LostRange): boolean {
+  return comparePaths(from, path) <= 0 &&
+    (to === undefined || comparePaths(path, to) < 0);
+}
+
+/** The entries in path order, each with the folders that it lies in. */
+function withFolders(
+  entries: ReadonlyMap<string, TreeEntry>,
+  { mtime, uid, gid }: Metadata,
+): Map<string, TreeEntry> {
+  const all = new Map(entries);
+  for (const path of entries.keys()) {
+    for (let at = path.indexOf("/"); at > 0; at = path.indexOf("/", at + 1)) {
+      const folder = path.slice(0, at);
+      if (all.has(folder)) continue;
+      const metadata = { mode: 0o755, mtime, uid, gid, size: 0 };
+      all.set(folder, { path: folder, kind: "directory", ...metadata });
+    }
+  }
+  return new Map(
+    [...all].sort(([one], [other]) => comparePaths(one, other)),
+  );
+}

@@ -1,0 +1,158 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import type { DamageHandler } from "../damage.ts";
+import { isDamage } from "../damage.ts";
+import { familiesOf, Family } from "./family.ts";
+import { FolderUsage, type PathUsage } from "./folder_usage.ts";
+import { recordName } from "../layout.ts";
+import type { Proof } from "./proof.ts";
+import type { Repository } from "../repository.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import { allPieces } from "./verify_files.ts";
+
+/** What to find out. */
+export interface StatsOptions {
+  /** The snapshot whose folders are told. Default: the last. */
+  snapshot?: SnapshotRecord;
+  /** The folder of it whose folders are told apart. Default: the root. */
+  within?: string;
+  /** How many of the largest files are told. Default: 10. */
+  largest?: number;
+  /** Told of records and layers that cannot be read; they are left out. */
+  onDamage?: DamageHandler;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** What a snapshot takes. */
+export interface SnapshotUsage {
+  /** The snapshot. */
+  record: SnapshotRecord;
+  /** Bytes that it added to the repository when it was taken. */
+  added: number;
+  /**
+   * Bytes that only it needs: what would be free if it went, once volumes that
+   * are partly dead are written anew.
+   */
+  own: number;
+  /** When it was last proven by a drill. */
+  proof?: Proof;
+}
+
+/** What takes the space of a repository. */
+export interface RepositoryStats {
+  /** All objects of the repository. */
+  objects: number;
+  /** Their bytes. */
+  bytes: number;
+  /** The snapshots, the oldest first. */
+  snapshots: SnapshotUsage[];
+  /** The snapshot that folders and files are told of; none if there is none. */
+  snapshot?: SnapshotRecord;
+  /** Its folders, what takes most first. */
+  folders: PathUsage[];
+  /** Its largest files. */
+  largest: PathUsage[];
+  /** Volumes of content and signatures, and how much of them is needed. */
+  volumes: { count: number; bytes: number; alive: number; dead: number };
+}
+
+/** Several snapshots need it. */
+const SHARED = "";
+
+/** Finds out what takes the space; only records and trees are read. */
+export async function repositoryStats(
+  repository: Repository,
+  options: StatsOptions,
+): Promise<RepositoryStats> {
+  const { storage } = repository;
+  const { onDamage, signal, within = "", largest = 10 } = options;
+  const sizes = new Map<string, number>();
+  for await (const { name, size } of storage.list()) sizes.set(name, size);
+  const records = await repository.snapshots(onDamage);
+  const proofs = await repository.proofs(onDamage);
+  const owned = new Owners();
+  for (const snapshots of familiesOf(records)) {
+    checkAborted(signal);
+    const family = await Family.read(storage, snapshots, (error) => {
+      if (onDamage === undefined || !isDamage(error)) throw error;
+      onDamage(error);
+    });
+    addFamily(owned, family);
+  }
+  const own = owned.bySnapshot();
+  const snapshot = options.snapshot ?? records.at(-1);
+  const usage = new FolderUsage(within, largest);
+  if (snapshot !== undefined) {
+    for await (
+      const batch of repository.entries(snapshot, { within, signal })
+    ) {
+      for (const entry of batch) usage.add(entry);
+    }
+  }
+  const volumes = [...sizes]
+    .filter(([name]) => /^(?:volumes|signatures)\//.test(name));
+  const bytes = sum(volumes.map(([, size]) => size));
+  const alive = Math.min(bytes, owned.alive);
+  return {
+    objects: sizes.size,
+    bytes: sum(sizes.values()),
+    snapshots: records.map((record) => {
+      const { id, counts } = record;
+      const proof = proofs.get(id);
+      return {
+        record,
+        added: counts.stored,
+        own: (own.get(id) ?? 0) + (sizes.get(recordName(id)) ?? 0),
+        ...proof && { proof },
+      };
+    }),
+    ...snapshot && { snapshot },
+    folders: usage.folders(),
+    largest: usage.largest(),
+    volumes: { count: volumes.length, bytes, alive, dead: bytes - alive },
+  };
+}
+
+/** Which snapshot needs a range of a volume, or a layer, all by itself. */
+class Owners {
+  /** The bytes of volumes that anything needs. */
+  alive = 0;
+  readonly #byKey = new Map<string, { owner: string; length: number }>();
+
+  add(key: string, length: number, owner: string, isOfVolume: boolean): void {
+    const known = this.#byKey.get(key);
+    if (known === undefined) {
+      this.#byKey.set(key, { owner, length });
+      if (isOfVolume) this.alive += length;
+    } else if (known.owner !== owner) known.owner = SHARED;
+  }
+
+  bySnapshot(): Map<string, number> {
+    const own = new Map<string, number>();
+    for (const { owner, length } of this.#byKey.values()) {
+      own.set(owner, (own.get(owner) ?? 0) + length);
+    }
+    return own;
+  }
+}
+
+function addFamily(owners: Owners, family: Family): void {
+  for (const { id, layers } of family.snapshots) {
+    for (const { name, size } of layers) owners.add(name, size, id, false);
+  }
+  for (const visible of family.entries()) {
+    const pieces = allPieces(visible.entry);
+    if (pieces.length === 0) continue;
+    const owner = family.onlyOneHaving(visible)?.id ?? SHARED;
+    for (const { reference } of pieces) {
+      const { volume, offset, length } = reference;
+      owners.add(`${volume}:${offset}`, length, owner, true);
+    }
+  }
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+}

@@ -1,0 +1,144 @@
+import type { Codec } from "../../archive/codec.ts";
+import { memberName } from "../../archive/member_name.ts";
+import type { TarMember } from "../../archive/tar_member.ts";
+import { VolumeWriter } from "../../archive/volume_writer.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { chunks } from "../../bytes/source.ts";
+import { chooseBlockSize } from "../../delta/block_size.ts";
+import { FileScan } from "../../delta/file_scan.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { ContentReader } from "../content/content.ts";
+import { volumeName } from "../layout.ts";
+import type { ObjectRecord } from "../snapshot_record.ts";
+import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
+
+const MEBIBYTE = 1 << 20;
+
+/** A piece that lies in a sound volume, and the path it was stored under. */
+type Stored = StoredPiece & { path: string };
+
+/**
+ * Stores anew what lies in damaged volumes and can still be read, and makes
+ * signatures anew from content: each content once, however many need it.
+ */
+export class StoreAgain {
+  /** The volumes that were written. */
+  readonly objects: ObjectRecord[] = [];
+  readonly #reader: ContentReader;
+  readonly #contents = new Map<string, Stored>();
+  readonly #signatures = new Map<string, Stored>();
+
+  /** Stores what it reads from a repository's storage. */
+  constructor(storage: Storage) {
+    this.#reader = new ContentReader(storage);
+  }
+
+  /**
+   * Entries as they were, in volumes of a new run.
+   *
+   * @param entries Files whose content can be read; `content` says whether it
+   * is stored anew, besides the signature of a large one.
+   * @returns The same entries with their new places.
+   * @throws {DeltarError} `corrupt` if a content is not what was stored.
+   */
+  async store(
+    storage: Storage,
+    codec: Codec,
+    id: string,
+    entries: readonly { entry: TreeEntry; content: boolean }[],
+  ): Promise<TreeEntry[]> {
+    const write = (folder: "volumes" | "signatures") =>
+      new VolumeWriter({
+        storage,
+        name: (n) => volumeName(folder, id, n, codec.name),
+        codec,
+        volumeSize: 64 * MEBIBYTE,
+      });
+    const [volumes, signatures] = [write("volumes"), write("signatures")];
+    try {
+      for (const { entry, content } of entries) {
+        await this.#one(entry, content, volumes, signatures);
+      }
+      this.objects.push(...await volumes.close(), ...await signatures.close());
+    } catch (error) {
+      await Promise.all([volumes.abort(error), signatures.abort(error)]);
+      throw error;
+    }
+    return entries.map(({ entry, content }) => this.#placed(entry, content));
+  }
+
+  async #one(
+    entry: TreeEntry,
+    content: boolean,
+    volumes: VolumeWriter,
+    signatures: VolumeWriter,
+  ): Promise<void> {
+    const sum = entry.sha256!;
+    const needsContent = content && !this.#contents.has(sum);
+    const isLarge = entry.size > WHOLE_LIMIT;
+    const needsSignature = isLarge && !this.#signatures.has(sum);
+    if (!needsContent && !needsSignature) return;
+    const scan = new FileScan({
+      ...isLarge && { blockSize: chooseBlockSize(entry.size) },
+      size: entry.size,
+    });
+    const source = await this.#reader.read(entry);
+    const scanned = async function* () {
+      for await (const part of chunks(source)) {
+        await scan.push(part);
+        yield part;
+      }
+    };
+    const { path, size } = entry;
+    if (needsContent) {
+      const member = memberOf(entry, memberName(path, "whole", "path"), size);
+      const { reference } = await volumes.addStream(member, scanned());
+      this.#contents.set(sum, { form: "whole", size, reference, path });
+    } else {
+      for await (const _ of scanned());
+    }
+    const { sha256, signature } = await scan.finish();
+    if (toHex(sha256) !== sum) {
+      throw new DeltarError("corrupt", "its content is not what was stored", {
+        object: entry.content![0].reference.volume,
+        path,
+      });
+    }
+    if (!needsSignature || signature === undefined) return;
+    const bytes = signature.encode();
+    const member = memberOf(entry, path, bytes.length);
+    const reference = signatures.add(member, bytes);
+    this.#signatures
+      .set(sum, { form: "whole", size: bytes.length, reference, path });
+  }
+
+  #placed(entry: TreeEntry, content: boolean): TreeEntry {
+    const { signature: _, ...rest } = entry;
+    const stored = this.#contents.get(entry.sha256!);
+    const signature = this.#signatures.get(entry.sha256!);
+    return {
+      ...rest,
+      ...content && stored && { content: [underPath(stored, entry.path)] },
+      ...signature && { signature: underPath(signature, entry.path) },
+    };
+  }
+}
+
+function underPath({ path, ...piece }: Stored, own: string): StoredPiece {
+  return path === own ? piece : { ...piece, path };
+}
+
+function memberOf(entry: TreeEntry, path: string, size: number): TarMember {
+  const { mode, mtime, uid, gid } = entry;
+  return {
+    path,
+    kind: "file",
+    size,
+    mode: mode & 0o777,
+    mtime: mtime - mtime % 1_000_000_000n,
+    uid,
+    gid,
+  };
+}

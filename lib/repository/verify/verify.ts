@@ -1,0 +1,332 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import type { DeltarError } from "../../bytes/errors.ts";
+import { overlap } from "../../bytes/overlap.ts";
+import type { Storage, StoredObject } from "../../storage/storage.ts";
+import { familiesOf, Family, type VisibleEntry } from "./family.ts";
+import { type Damage, Findings } from "./findings.ts";
+import { recordName, SETTINGS } from "../layout.ts";
+import type {
+  LayerRecord,
+  ObjectRecord,
+  SnapshotRecord,
+} from "../snapshot_record.ts";
+import { allPieces, FileCheck, referenceFault } from "./verify_files.ts";
+import { kindOf, ObjectCheck } from "./verify_objects.ts";
+import {
+  verifyNotes,
+  verifyRecords,
+  verifySettings,
+} from "./verify_records.ts";
+
+/** How to verify. */
+export interface VerifyOptions {
+  /**
+   * Read every byte: each object is held against its SHA-256, and each file is
+   * rebuilt and held against its own. Default: false.
+   */
+  data?: boolean;
+  /** Told how far it is. */
+  onProgress?: (progress: VerifyProgress) => void;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** How far a verification is. */
+export interface VerifyProgress {
+  /** What is being looked at. */
+  phase: "records" | "objects" | "files";
+  /** Objects or files looked at so far in this phase. */
+  done: number;
+  /** Bytes read so far, of objects and of rebuilt files. */
+  bytes: number;
+  /** The object or path at hand. */
+  name: string;
+}
+
+/** What a verification found. */
+export interface VerifyResult {
+  /** Snapshots whose record is whole. */
+  snapshots: number;
+  /** Objects that were looked at. */
+  objects: number;
+  /** Their bytes. */
+  bytes: number;
+  /** Files, of all snapshots, that were looked at; each entry once. */
+  files: number;
+  /** Different contents that were rebuilt and are what was stored. */
+  rebuilt: number;
+  /** What is wrong, by object. */
+  damage: Damage[];
+  /**
+   * Objects that no snapshot needs: of snapshots that were interrupted or
+   * removed, or foreign. They are no damage. Not known, and empty, while a
+   * record or a layer cannot be read.
+   */
+  leftOvers: StoredObject[];
+}
+
+/** How many files are rebuilt at once. */
+const AT_ONCE = 4;
+
+/** Verifies a repository; what is harmed is named, nothing is changed. */
+export async function verifyRepository(
+  storage: Storage,
+  options: VerifyOptions = {},
+): Promise<VerifyResult> {
+  return await new Verification(storage, options).run();
+}
+
+class Verification {
+  readonly #storage: Storage;
+  readonly #options: VerifyOptions;
+  readonly #findings = new Findings();
+  readonly #files: FileCheck;
+  readonly #needed = new Set<string>([SETTINGS]);
+  #progress: VerifyProgress = { phase: "records", done: 0, bytes: 0, name: "" };
+  #entries = 0;
+
+  constructor(storage: Storage, options: VerifyOptions) {
+    this.#storage = storage;
+    this.#options = options;
+    this.#files = new FileCheck(storage);
+  }
+
+  async run(): Promise<VerifyResult> {
+    const { data = false } = this.#options;
+    const sizes = new Map<string, number>();
+    for await (const { name, size } of this.#storage.list()) {
+      sizes.set(name, size);
+    }
+    await verifySettings(this.#storage, this.#findings);
+    const records = await verifyRecords(
+      this.#storage,
+      sizes.keys(),
+      this.#findings,
+      (name) => this.#tell("records", name, 0, 1),
+    );
+    await verifyNotes(this.#storage, sizes.keys(), this.#findings);
+    const objects = new ObjectCheck(
+      this.#storage,
+      sizes,
+      this.#findings,
+      data,
+    );
+    let layers = 0;
+    for (const snapshots of familiesOf(records)) {
+      checkAborted(this.#options.signal);
+      layers += await this.#verifyFamily(snapshots, objects);
+    }
+    const leftOvers = this.#leftOvers(sizes, records);
+    return {
+      snapshots: records.length,
+      objects: objects.objects + layers + records.length + 1,
+      bytes: objects.bytes,
+      files: this.#entries,
+      rebuilt: this.#files.files,
+      damage: await this.#stillThere(),
+      leftOvers,
+    };
+  }
+
+  /** The trees of some snapshots, and what they need. */
+  async #verifyFamily(
+    snapshots: SnapshotRecord[],
+    check: ObjectCheck,
+  ): Promise<number> {
+    const { signal } = this.#options;
+    const layers = new Map<string, LayerRecord>();
+    for (const { layers: all } of snapshots) {
+      for (const layer of all) layers.set(layer.name, layer);
+    }
+    for (const name of layers.keys()) this.#needed.add(name);
+    const family = await Family.read(
+      this.#storage,
+      snapshots,
+      (error, { name }, harmed) => {
+        const damage = this.#findings
+          .object(name, "layer", error as DeltarError);
+        this.#findings.lose(damage, harmed.map(({ id }) => id));
+      },
+    );
+    for (const layer of layers.values()) check.checkSize(layer, "layer");
+    const known = family.objects();
+    const needed = new Map<string, ObjectRecord>();
+    const links: VisibleEntry[] = [];
+    for (const visible of family.entries()) {
+      const { entry } = visible;
+      if (entry.kind === "hardlink") links.push(visible);
+      for (const { reference } of allPieces(entry)) {
+        const object = known.get(reference.volume);
+        if (object !== undefined) needed.set(object.name, object);
+      }
+    }
+    for (const name of needed.keys()) this.#needed.add(name);
+    await check.check(
+      needed.values(),
+      signal,
+      (name, bytes) => this.#tell("objects", name, bytes, bytes === 0 ? 1 : 0),
+    );
+    for (const name of needed.keys()) this.#needed.add(check.placeOf(name));
+    await overlap(
+      family.entries(),
+      AT_ONCE,
+      (visible) => this.#verifyEntry(visible, family, known, check),
+    );
+    for (const link of links) this.#harmLink(link, family);
+    this.#noteNeeding(family, snapshots);
+    return layers.size;
+  }
+
+  async #verifyEntry(
+    visible: VisibleEntry,
+    family: Family,
+    known: ReadonlyMap<string, ObjectRecord>,
+    check: ObjectCheck,
+  ): Promise<void> {
+    const { entry, layer } = visible;
+    if (entry.kind !== "file") return;
+    checkAborted(this.#options.signal);
+    this.#entries++;
+    this.#tell("files", entry.path, 0, 1);
+    const impossible = referenceFault(entry, known);
+    if (impossible !== undefined) {
+      const { name } = layer.record;
+      this.#harm(visible, family, name, impossible);
+      return;
+    }
+    const pieces = entry.content!.map((piece) => piece.reference.volume);
+    const missing = pieces.find((name) => check.isMissing(name));
+    const suspect = pieces.find((name) => this.#findings.of(name));
+    if (missing !== undefined) {
+      this.#harm(visible, family, missing);
+    } else if (suspect !== undefined || this.#options.data) {
+      const fault = await this.#files.check(
+        entry,
+        this.#options.signal,
+        (bytes) => this.#tell("files", entry.path, bytes, 0),
+      );
+      if (fault !== undefined) {
+        this.#harm(
+          visible,
+          family,
+          suspect ?? fault.object ?? pieces[0],
+          fault,
+        );
+      }
+    }
+    if (this.#options.data && entry.signature !== undefined) {
+      const { volume } = entry.signature.reference;
+      if (this.#findings.of(volume) !== undefined) return;
+      const fault = await this.#files
+        .checkSignature(entry, this.#options.signal);
+      if (fault !== undefined) {
+        this.#findings.object(volume, "signature", fault);
+      }
+    }
+  }
+
+  #harm(
+    visible: VisibleEntry,
+    family: Family,
+    object: string,
+    fault?: DeltarError,
+  ): void {
+    const damage = this.#findings.of(object) ?? this.#findings.object(
+      object,
+      object === visible.layer.record.name ? "layer" : kindOf(object),
+      fault ?? "it is missing",
+    );
+    const ids = family.having(visible).map(({ id }) => id);
+    this.#findings.harm(damage, visible.entry.path, ids);
+  }
+
+  /** Which snapshots need what is damaged, harmed or not. */
+  #noteNeeding(family: Family, snapshots: SnapshotRecord[]): void {
+    const damaged = new Map(
+      this.#findings.all().map((damage) => [damage.object, damage]),
+    );
+    if (damaged.size === 0) return;
+    for (const { id, layers } of snapshots) {
+      for (const { name } of layers) {
+        const damage = damaged.get(name);
+        if (damage !== undefined) this.#findings.need(damage, [id]);
+      }
+    }
+    for (const visible of family.entries()) {
+      for (const { reference } of allPieces(visible.entry)) {
+        const damage = damaged.get(reference.volume);
+        if (damage === undefined) continue;
+        this.#findings.need(damage, family.having(visible).map(({ id }) => id));
+      }
+    }
+  }
+
+  /** What harms a file harms its other names. */
+  #harmLink(link: VisibleEntry, family: Family): void {
+    const { path, target } = link.entry;
+    const having = new Set(family.having(link).map(({ id }) => id));
+    for (const { damage, ids } of this.#findings.harming(target!)) {
+      const both = ids.filter((id) => having.has(id));
+      if (both.length > 0) this.#findings.harm(damage, path, both);
+    }
+  }
+
+  #leftOvers(
+    sizes: ReadonlyMap<string, number>,
+    records: readonly SnapshotRecord[],
+  ): StoredObject[] {
+    const isKnown = this.#findings.all()
+      .every(({ lost }) => lost.length === 0);
+    if (!isKnown) return [];
+    for (const { id } of records) this.#needed.add(recordName(id));
+    return [...sizes]
+      .filter(([name]) => !this.#needed.has(name) && !isOwn(name))
+      .map(([name, size]) => ({ name, size }));
+  }
+
+  /** What was removed by somebody else meanwhile is no damage. */
+  async #stillThere(): Promise<Damage[]> {
+    const all = this.#findings.all();
+    if (all.length === 0) return all;
+    const names = new Set<string>();
+    for await (const { name } of this.#storage.list()) names.add(name);
+    const isThere = (id: string) => names.has(recordName(id));
+    return all.flatMap((damage) => {
+      const lost = damage.lost.filter(isThere);
+      const needing = damage.needing.filter(isThere);
+      const files = damage.files
+        .map(({ path, snapshots }) => ({
+          path,
+          snapshots: snapshots.filter(isThere),
+        }))
+        .filter(({ snapshots }) => snapshots.length > 0);
+      const wasHarmful = damage.lost.length + damage.files.length > 0;
+      const isHarmful = lost.length + files.length > 0;
+      return wasHarmful && !isHarmful
+        ? []
+        : [{ ...damage, lost, needing, files }];
+    });
+  }
+
+  #tell(
+    phase: VerifyProgress["phase"],
+    name: string,
+    bytes: number,
+    done: number,
+  ): void {
+    const before = this.#progress;
+    this.#progress = {
+      phase,
+      done: (before.phase === phase ? before.done : 0) + done,
+      bytes: before.bytes + bytes,
+      name,
+    };
+    this.#options.onProgress?.(this.#progress);
+  }
+}
+
+/** Objects that serve the repository and belong to no snapshot. */
+function isOwn(name: string): boolean {
+  return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|running|settings)\//
+    .test(name);
+}

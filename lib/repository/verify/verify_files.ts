@@ -1,0 +1,149 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256, sha256 } from "../../bytes/sha256.ts";
+import { chunks } from "../../bytes/source.ts";
+import { Signature } from "../../delta/signature.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { ContentReader } from "../content/content.ts";
+import type { ObjectRecord } from "../snapshot_record.ts";
+import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
+
+/** All pieces that an entry refers to, its signature's the last. */
+export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
+  const pieces = [...content ?? []];
+  if (signature !== undefined) pieces.push(signature);
+  return pieces;
+}
+
+/**
+ * What is impossible in an entry's references, `undefined` if nothing is.
+ *
+ * @param objects The objects that the tree names.
+ */
+export function referenceFault(
+  entry: TreeEntry,
+  objects: ReadonlyMap<string, ObjectRecord>,
+): DeltarError | undefined {
+  for (const { reference } of allPieces(entry)) {
+    const { volume, offset, length } = reference;
+    const object = objects.get(volume);
+    const what = object === undefined
+      ? "a file needs it, and the tree names no such object"
+      : offset + length > object.size
+      ? `a file's content ends behind its ${object.size} bytes`
+      : undefined;
+    if (what !== undefined) {
+      return new DeltarError("corrupt", what, {
+        object: volume,
+        path: entry.path,
+        offset,
+      });
+    }
+  }
+  return undefined;
+}
+
+/** Rebuilds files and compares them with their SHA-256: each content once. */
+export class FileCheck {
+  /** How many different contents were rebuilt. */
+  files = 0;
+  readonly #reader: ContentReader;
+  readonly #done = new Set<string>();
+  readonly #bad = new Map<string, DeltarError>();
+  readonly #running = new Map<string, Promise<void>>();
+
+  /** Makes a check of what lies on a storage. */
+  constructor(storage: Storage) {
+    this.#reader = new ContentReader(storage);
+  }
+
+  /**
+   * Rebuilds a file, unless that was done.
+   *
+   * @param onRead Told of bytes that were rebuilt.
+   * @returns What is wrong with it, `undefined` if it is what was stored.
+   * @throws {DeltarError} `aborted`.
+   */
+  async check(
+    entry: TreeEntry,
+    signal: AbortSignal | undefined,
+    onRead: (bytes: number) => void,
+  ): Promise<DeltarError | undefined> {
+    const key = contentKey(entry);
+    if (!this.#done.has(key)) {
+      let running = this.#running.get(key);
+      if (running === undefined) {
+        running = this.#rebuild(key, entry, signal, onRead)
+          .finally(() => this.#running.delete(key));
+        this.#running.set(key, running);
+      }
+      await running;
+    }
+    return this.#bad.get(key);
+  }
+
+  /** What is wrong with the stored signature of a large file's base, if anything. */
+  async checkSignature(
+    { path, content, signature }: TreeEntry,
+    signal: AbortSignal | undefined,
+  ): Promise<DeltarError | undefined> {
+    if (signature === undefined) return undefined;
+    const object = signature.reference.volume;
+    try {
+      const bytes = await this.#reader.readPiece(signature, path, signal);
+      const { fileSize } = Signature.decode(bytes, { object });
+      if (fileSize === content![0].size) {
+        return undefined;
+      }
+      return new DeltarError("corrupt", "a signature of another file", {
+        object,
+        path,
+      });
+    } catch (error) {
+      return faultOf(error);
+    }
+  }
+
+  async #rebuild(
+    key: string,
+    entry: TreeEntry,
+    signal: AbortSignal | undefined,
+    onRead: (bytes: number) => void,
+  ): Promise<void> {
+    try {
+      const sum = createSha256();
+      let size = 0;
+      for await (const part of chunks(await this.#reader.read(entry, signal))) {
+        sum.update(part);
+        size += part.length;
+        onRead(part.length);
+      }
+      if (size !== entry.size || toHex(sum.digest()) !== entry.sha256) {
+        throw new DeltarError("corrupt", "its content is not what was stored", {
+          object: entry.content?.[0].reference.volume,
+          path: entry.path,
+        });
+      }
+      this.files++;
+    } catch (error) {
+      this.#bad.set(key, faultOf(error));
+    }
+    this.#done.add(key);
+  }
+}
+
+/** A fault of what is stored; any other is thrown. */
+function faultOf(error: unknown): DeltarError {
+  if (error instanceof DeltarError && error.code !== "aborted") return error;
+  throw error;
+}
+
+/** A short text that is the same for the same content in the same place. */
+function contentKey(entry: TreeEntry): string {
+  const places = entry.content!.map(({ form, size, reference }) => {
+    const { volume, offset, length, skip } = reference;
+    return [form, size, volume, offset, length, skip];
+  });
+  const text = JSON.stringify([entry.sha256, entry.size, places]);
+  return toHex(sha256(new TextEncoder().encode(text)).subarray(0, 12));
+}

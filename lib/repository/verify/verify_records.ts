@@ -1,0 +1,76 @@
+import type { DeltarError } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Findings } from "./findings.ts";
+import { checkListing } from "../../tree/lines.ts";
+import { readIfThere } from "../note.ts";
+import { idOfRecord, recordName, SETTINGS } from "../layout.ts";
+import { type ReadRecord, readRecord } from "../read_record.ts";
+import { readSettings } from "../settings.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+
+/** Looks at the settings. */
+export async function verifySettings(
+  storage: Storage,
+  findings: Findings,
+): Promise<void> {
+  try {
+    await readSettings(storage);
+  } catch (error) {
+    findings.object(SETTINGS, "settings", error as DeltarError);
+  }
+}
+
+/** Looks at notes: none harms a file, but what they say would be lost. */
+export async function verifyNotes(
+  storage: Storage,
+  names: Iterable<string>,
+  findings: Findings,
+): Promise<void> {
+  for (const name of names) {
+    if (!/^(?:labels|proofs|removed)\/.*\.json$/.test(name)) continue;
+    try {
+      const bytes = await readIfThere(storage, name);
+      if (bytes !== undefined) checkListing(bytes, name);
+    } catch (error) {
+      findings.object(name, "note", error as DeltarError);
+    }
+  }
+}
+
+/**
+ * Reads all commit records and holds each against the SHA-256 that its child
+ * knows it by. A parent may be gone: snapshots are removed.
+ *
+ * @param names The names of all objects.
+ * @returns The records that are whole, the oldest first.
+ */
+export async function verifyRecords(
+  storage: Storage,
+  names: Iterable<string>,
+  findings: Findings,
+  onRead: (name: string) => void,
+): Promise<SnapshotRecord[]> {
+  const ids = [...names].map(idOfRecord).filter((id) => id !== undefined);
+  const read = new Map<string, ReadRecord>();
+  for (const id of ids.sort()) {
+    const name = recordName(id);
+    try {
+      read.set(id, await readRecord(storage, id));
+    } catch (error) {
+      const damage = findings.object(name, "record", error as DeltarError);
+      findings.lose(damage, [id]);
+    }
+    onRead(name);
+  }
+  for (const { record } of read.values()) {
+    const parent = record.parent && read.get(record.parent);
+    if (!parent || parent.sha256 === record.parentSha256) continue;
+    findings.object(
+      recordName(parent.record.id),
+      "record",
+      `it is not the record that ${record.id} was made against: one of the ` +
+        "two was replaced",
+    );
+  }
+  return [...read.values()].map(({ record }) => record);
+}
