@@ -5,6 +5,8 @@
  * @module
  */
 import {
+  cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -131,6 +133,9 @@ export function writePages(out: string): void {
     writeFileSync(file, render(page));
   }
   writeFileSync(join(out, "style.css"), STYLE);
+  if (existsSync("docs/charts")) {
+    cpSync("docs/charts", join(out, "charts"), { recursive: true });
+  }
 }
 
 if (import.meta.main) {
