@@ -26,6 +26,7 @@ const OUT = "dist/site";
 const MENU: readonly (readonly [page: string, title: string])[] = [
   ["README.md", "deltar"],
   ...pagesOf("docs").map((page) => [page, titleOf(page)] as const),
+  ["extension/README.md", "The VS Code extension"],
   ["CHANGELOG.md", "Changes"],
   ["CONTRIBUTING.md", "Contributing"],
   ["SECURITY.md", "Security"],
@@ -133,8 +134,10 @@ export function writePages(out: string): void {
     writeFileSync(file, render(page));
   }
   writeFileSync(join(out, "style.css"), STYLE);
-  if (existsSync("docs/charts")) {
-    cpSync("docs/charts", join(out, "charts"), { recursive: true });
+  for (const folder of ["docs/charts", "extension/media"]) {
+    if (!existsSync(folder)) continue;
+    const target = join(out, folder.replace(/^docs\//, ""));
+    cpSync(folder, target, { recursive: true });
   }
 }
 
