@@ -5,7 +5,7 @@ import type { GetOptions } from "./storage.ts";
 /** How much of an object one request asks for, in bytes. */
 export const WINDOW = 8 << 20;
 /** How many windows after the one being used are on their way. */
-const AHEAD = 2;
+const AHEAD = 3;
 
 /** A part of an object, read whole. */
 export interface Window {

@@ -219,6 +219,42 @@ test(
   },
 );
 
+test("a restore over a long way asks ahead", NEEDS_CEPH, async () => {
+  const options = await cephBucket();
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    for (let at = 0; at < 1000; at++) {
+      fs.writeFileSync(join(root, `f${at}`), noise(25_000, at + 1));
+    }
+    fs.writeFileSync(join(root, "large"), noise(60_000_000));
+    const near = await Repository.create(new S3Storage(options));
+    await near.snapshot(everything(root));
+    const latency = 50;
+    await withProxy(options.endpoint, { latency }, async (proxy) => {
+      const storage = new S3Storage({ ...options, endpoint: proxy.address });
+      const repository = await Repository.open(storage);
+      for (const [paths, least] of [[["f"], 8], [["large"], 3]] as const) {
+        const [prefix] = paths;
+        const chosen = fs.readdirSync(root)
+          .filter((name) => name.startsWith(prefix));
+        proxy.most = 0;
+        const record = await repository.find("latest", { asMade: true });
+        const target = join(folder, prefix);
+        await repository.restore(record, target, { paths: chosen });
+        assert.ok(proxy.most >= least, `${prefix}: ${proxy.most} at once`);
+        assert.ok(proxy.most <= 24, `${prefix}: ${proxy.most} at once`);
+        for (const name of chosen) {
+          const [was, is] = [root, target].map((place) =>
+            fs.readFileSync(join(place, name))
+          );
+          assert.ok(was.equals(is), name);
+        }
+      }
+    });
+  });
+});
+
 test(
   "requests that fail by chance and connections that are cut lose nothing",
   NEEDS_CEPH,

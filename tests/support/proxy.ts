@@ -45,6 +45,8 @@ export interface Proxy {
   address: string;
   /** All requests, in order. */
   passed: Passing[];
+  /** How many were under way at once, at most. */
+  most: number;
 }
 
 /** Runs `work` with a proxy before a server, which counts, delays and harms. */
@@ -54,9 +56,13 @@ export async function withProxy<Result>(
   work: (proxy: Proxy) => Promise<Result>,
 ): Promise<Result> {
   const passed: Passing[] = [];
+  const proxy: Proxy = { address: "", passed, most: 0 };
+  let underWay = 0;
   const agent = new Agent({ keepAlive: true });
   const web = createServer((request, response) => {
-    pass(request, response).catch(() => request.socket.destroy());
+    proxy.most = Math.max(proxy.most, ++underWay);
+    pass(request, response).catch(() => request.socket.destroy())
+      .finally(() => underWay--);
   });
 
   async function pass(
@@ -115,7 +121,8 @@ export async function withProxy<Result>(
   await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
   const { port } = web.address() as { port: number };
   try {
-    return await work({ address: `http://127.0.0.1:${port}`, passed });
+    proxy.address = `http://127.0.0.1:${port}`;
+    return await work(proxy);
   } finally {
     agent.destroy();
     web.closeAllConnections();
