@@ -25,8 +25,8 @@ const COMPLETING = 300_000;
  * R2 and others), or what is under a prefix of one.
  *
  * What breaks or is refused for a time is tried again, up to eight times with
- * growing random pauses. Objects of more than 8 MiB go up in parts, four at
- * once, and come back in windows of that length, three at once.
+ * growing random pauses. Objects of more than 8 MiB go up in parts, two at
+ * once, and come back in windows of that length, four at once.
  *
  * `ifAbsent` is as strict as the service: the first 8 MiB are stored with
  * `If-None-Match: *`, and larger objects are completed with it. Some services
@@ -134,12 +134,16 @@ export class S3Storage implements Storage {
   ): Promise<void> {
     checkName(name);
     checkAborted(options.signal);
-    const pieces = parts(name, source, options.signal);
+    const spare: Uint8Array<ArrayBuffer>[] = [];
+    const pieces = parts(name, source, spare, options.signal);
     try {
       const first = (await pieces.next()).value!;
       const second = await pieces.next();
       if (second.done) await this.#putWhole(name, first, options);
-      else await this.#putParts(name, [first, second.value], pieces, options);
+      else {
+        const begun = [first, second.value];
+        await this.#putParts(name, begun, pieces, spare, options);
+      }
     } finally {
       await pieces.return(undefined);
     }
@@ -238,6 +242,7 @@ export class S3Storage implements Storage {
     name: string,
     begun: Uint8Array<ArrayBuffer>[],
     rest: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    spare: Uint8Array<ArrayBuffer>[],
     options: PutOptions,
   ): Promise<void> {
     const { signal } = options;
@@ -253,7 +258,8 @@ export class S3Storage implements Storage {
       "UploadId",
     ) ?? "";
     try {
-      const tags = await this.#sendParts(name, upload, begun, rest, signal);
+      const send = { begun, rest, spare };
+      const tags = await this.#sendParts(name, upload, send, signal);
       await this.#complete(name, upload, tags, mark, options);
     } catch (error) {
       await this.#giveUp(name, upload);
@@ -265,8 +271,11 @@ export class S3Storage implements Storage {
   async #sendParts(
     name: string,
     upload: string,
-    begun: Uint8Array<ArrayBuffer>[],
-    rest: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    { begun, rest, spare }: {
+      begun: Uint8Array<ArrayBuffer>[];
+      rest: AsyncIterable<Uint8Array<ArrayBuffer>>;
+      spare: Uint8Array<ArrayBuffer>[];
+    },
     signal: AbortSignal | undefined,
   ): Promise<string[]> {
     const tags: string[] = [];
@@ -291,6 +300,7 @@ export class S3Storage implements Storage {
         signal: both,
       }).then(({ headers }) => {
         tags[n - 1] = headers.get("etag") ?? "";
+        spare.push(body);
       }).catch((error) => {
         failure ??= { error };
         stop.abort();

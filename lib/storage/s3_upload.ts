@@ -5,7 +5,7 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 /** The length of the first parts of an object, in bytes. */
 export const PART = 8 << 20;
 /** How many bytes of parts may be on their way; one part always may. */
-export const MOST_SENDING = 4 * PART;
+export const MOST_SENDING = 2 * PART;
 
 /**
  * The length of part `n`, counted from 1: parts grow, so that an object whose
@@ -18,14 +18,18 @@ function partSize(n: number): number {
 
 /**
  * A source cut into the parts of an upload, all as long as they may be but the
- * last, which is empty only if the source is. Each has memory of its own.
+ * last, which is empty only if the source is. Each has memory of its own until
+ * that is given back.
  *
  * @param name The object, for errors.
+ * @param spare Memory of parts that are sent, to be used again: runtimes are
+ * slow to free what is as large as this.
  * @throws {DeltarError} `aborted`, or `limit` beyond about 1 TiB.
  */
 export async function* parts(
   name: string,
   source: ByteSource,
+  spare: Uint8Array<ArrayBuffer>[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let n = 1;
@@ -41,7 +45,8 @@ export async function* parts(
             object: name,
           });
         }
-        part = new Uint8Array(0);
+        part = spare.pop() ?? new Uint8Array(0);
+        if (part.length > partSize(n)) part = new Uint8Array(0);
         filled = 0;
       }
       const take = Math.min(chunk.length - at, partSize(n) - filled);

@@ -305,7 +305,10 @@ test(
               const target = join(folder, `target${round}`);
               await repository.restore(result.record, target);
               assert.deepEqual(stateOf(target), stateOf(root));
-              await repository.prune({ last: 2 }, { grace: 0 });
+              await repository.prune({ last: 2 }, {
+                grace: 0,
+                patience: 100,
+              });
             });
           }
         });
