@@ -16,6 +16,7 @@ const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 /** `deltar forget`. */
 export function forgetCommand(context: Context): Command {
   return new Command("forget")
+    .summary("Remove snapshots; `deltar undelete` brings them back")
     .description(
       "Remove snapshots; `deltar undelete` brings them back until a " +
         "`deltar prune` finds their grace over, which also frees their space",

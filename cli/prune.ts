@@ -33,6 +33,7 @@ interface Options {
 /** `deltar prune`. */
 export function pruneCommand(context: Context): Command {
   const command = new Command("prune")
+    .summary("Remove snapshots by rules, and what nothing needs")
     .description(
       "Remove snapshots by rules, and what nothing needs any more. A snapshot " +
         "stays if any rule keeps it; without a rule all stay, and the last of " +

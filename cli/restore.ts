@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { cacheFolder, openRepository } from "./location.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { suggesting } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
 
 interface Options {
@@ -71,13 +72,22 @@ async function run(
     signal,
   };
   if (options.dryRun) {
-    const plan = await repository.planRestore(record, target, work);
+    const plan = await suggesting(
+      repository,
+      record,
+      () => repository.planRestore(record, target, work),
+    );
     return printPlan(out, plan, { snapshot: record.id });
   }
-  const result = await repository.restore(record, target, {
-    ...work,
-    onProgress: tellProgress(out),
-  });
+  const result = await suggesting(
+    repository,
+    record,
+    () =>
+      repository.restore(record, target, {
+        ...work,
+        onProgress: tellProgress(out),
+      }),
+  );
   return printResult(
     out,
     result,
