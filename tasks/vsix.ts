@@ -33,6 +33,7 @@ await build({
   absWorkingDir: root,
   entryPoints: ["extension/src/extension.ts", "extension/src/worker.ts"],
   outdir: "extension/dist",
+  outExtension: { ".js": ".cjs" },
   bundle: true,
   platform: "node",
   format: "cjs",

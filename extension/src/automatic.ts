@@ -22,6 +22,12 @@ export class Automatic implements vscode.Disposable {
     this.#disposables.push(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#saved(uri)),
       vscode.workspace.onDidSaveNotebookDocument(({ uri }) => this.#saved(uri)),
+      // What is done in the explorer is no saving, and as easily regretted.
+      vscode.workspace.onDidCreateFiles(({ files }) => this.#all(files)),
+      vscode.workspace.onDidDeleteFiles(({ files }) => this.#all(files)),
+      vscode.workspace.onDidRenameFiles(({ files }) =>
+        this.#all(files.map(({ newUri }) => newUri))
+      ),
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration("deltar.snapshot")) this.#wind();
       }),
@@ -67,6 +73,10 @@ export class Automatic implements vscode.Disposable {
 
   get #mayTake(): boolean {
     return vscode.workspace.isTrusted && !this.#isPaused;
+  }
+
+  #all(uris: readonly vscode.Uri[]): void {
+    for (const uri of uris) this.#saved(uri);
   }
 
   #saved(uri: vscode.Uri): void {

@@ -16,7 +16,10 @@ import { findDeleted } from "./find_deleted.ts";
 import type { VersionNode } from "./history_view.ts";
 import type { Keys } from "./keys.ts";
 import { activeUri } from "./history_view.ts";
+import { Guard } from "./guard.ts";
+import type { RestoreWish } from "./protocol.ts";
 import {
+  carryOut,
   restore,
   restoreChange,
   restoreFolder,
@@ -41,6 +44,19 @@ export interface Parts {
   /** The keys of S3. */
   keys: Keys;
 }
+
+/** Commands that are about a line of a view. */
+const OF_A_LINE = new Set([
+  "openChange",
+  "openVersionChange",
+  "openSnapshotChanges",
+  "openVersion",
+  "openFileInSnapshot",
+  "compareVersionWithFile",
+  "compareChangeWithFile",
+  "restoreFolder",
+  "restoreVersion",
+]);
 
 type Nodes<T> = [node?: T, all?: T[]];
 
@@ -107,7 +123,10 @@ export function registerCommands(
       restore(context, guard, { id: version.id, paths: [path] }),
     restoreFile: (uri?: vscode.Uri, all?: vscode.Uri[]) =>
       restoreUris(context, all ?? (uri ? [uri] : [])),
-    undoRestore: () => undo(context, "undo"),
+    undoRestore: (guard?: unknown) =>
+      undo(context, "undo", guard instanceof Guard ? guard : undefined),
+    finishRestore: (guard: Guard, wish: RestoreWish) =>
+      carryOut(context, guard, wish),
     redoRestore: () => undo(context, "redo"),
     prune: () => pruneByHand(context),
     setCredentials: () => keys.ask(),
@@ -118,6 +137,13 @@ export function registerCommands(
       `deltar.${name}`,
       async (...words: never[]) => {
         try {
+          if (OF_A_LINE.has(name) && words[0] === undefined) {
+            // VS Code forgets the lines of a list while it is made anew.
+            void vscode.window.showInformationMessage(
+              "The list has just changed. Choose the line again.",
+            );
+            return;
+          }
           return await run(...words);
         } catch (error) {
           if (isCancelled(error)) return;

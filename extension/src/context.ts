@@ -8,6 +8,8 @@ export interface Context {
   guards: Guards;
   /** The output channel. */
   log: vscode.LogOutputChannel;
+  /** What is remembered of this workspace. */
+  memory: vscode.Memento;
   /** The view of the active file's versions. */
   history: HistoryView;
 }

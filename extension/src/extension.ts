@@ -10,6 +10,7 @@ import { HistoryView } from "./history_view.ts";
 import { Keys } from "./keys.ts";
 import { Api, makeExports } from "./make_api.ts";
 import { Neighbours } from "./neighbours.ts";
+import { offerToFinish } from "./unfinished.ts";
 import { Retention } from "./retention.ts";
 import { SnapshotsView } from "./snapshots_view.ts";
 import { StatusBar } from "./status_bar.ts";
@@ -21,7 +22,7 @@ let end: (() => Promise<void>) | undefined;
 
 /** Called by VS Code once it has started. */
 export function activate(extension: vscode.ExtensionContext): DeltarExports {
-  const script = vscode.Uri.joinPath(extension.extensionUri, "dist/worker.js");
+  const script = vscode.Uri.joinPath(extension.extensionUri, "dist/worker.cjs");
   const writer = new Engine(script.fsPath);
   const reader = new Engine(script.fsPath);
   const storage = extension.globalStorageUri;
@@ -29,7 +30,8 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const keys = new Keys(extension.secrets);
   const guards = new Guards({ storage, keys, writer, reader });
   const history = new HistoryView(guards);
-  const context: Context = { guards, log, history };
+  const memory = extension.workspaceState;
+  const context: Context = { guards, log, history, memory };
   const taker = new Taker(context);
   const automatic = new Automatic(guards, taker);
   const status = new StatusBar(guards, automatic);
@@ -69,6 +71,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     for (const guard of guards.all) {
       guard.snapshots().then(() => status.update(), () => status.update());
     }
+    await offerToFinish(context);
   }, 0);
   return makeExports(api);
 }

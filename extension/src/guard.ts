@@ -46,6 +46,8 @@ export class Guard implements vscode.Disposable {
   readonly #reader: Engine;
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
+  /** Why the snapshots could not be listed. */
+  #unseen: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -161,10 +163,14 @@ export class Guard implements vscode.Disposable {
         } else this.faults = [];
       }
       this.#known = snapshots;
+      // What failed was only the looking, and that works again.
+      if (this.failure === this.#unseen) this.failure = undefined;
+      this.#unseen = undefined;
       return snapshots;
     } catch (error) {
       this.#snapshots = undefined;
-      this.failure ??= explain(error);
+      this.#unseen = explain(error);
+      this.failure ??= this.#unseen;
       throw error;
     }
   }

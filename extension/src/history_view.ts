@@ -26,6 +26,8 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   #view: vscode.TreeView<VersionNode> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: AbortController | undefined;
+  /** What the list that is shown depends on. */
+  #shown: string | undefined;
   /** A file that was asked for, until another editor is opened. */
   #pinned: vscode.Uri | undefined;
 
@@ -41,7 +43,10 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     });
     const soon = () => {
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#changed.fire(), CALM);
+      this.#timer = setTimeout(() => {
+        // An editor that got unsaved changes, for example, is no news.
+        if (this.#key() !== this.#shown) this.#changed.fire();
+      }, CALM);
     };
     return vscode.Disposable.from(
       view,
@@ -67,6 +72,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     this.#reading?.abort();
     const reading = this.#reading = new AbortController();
     const file = this.#file();
+    this.#shown = this.#key();
     if (this.#view !== undefined) {
       this.#view.description = file?.path.split("/").at(-1);
       this.#view.message = undefined;
@@ -120,6 +126,14 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
       arguments: [{ guard, path, version, before }],
     };
     return item;
+  }
+
+  /** What the list depends on: the file, and the last snapshot. */
+  #key(): string {
+    const file = this.#file();
+    if (file === undefined) return "";
+    const { guard, path } = file;
+    return `${guard.last?.id} ${guard.folder.uri} ${path}`;
   }
 
   #file(): { guard: Guard; path: string } | undefined {

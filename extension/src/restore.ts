@@ -13,6 +13,7 @@ import type {
 import type { ChangeNode, FolderNode, SnapshotNode } from "./snapshots_view.ts";
 import { tellFailure, withProgress } from "./take.ts";
 import { formatMoment, plural } from "./text.ts";
+import { remember } from "./unfinished.ts";
 import { fileUri, pathIn } from "./versions.ts";
 
 /** As many paths are named in a question as one reads. */
@@ -93,10 +94,11 @@ export interface RestoreRequest {
  * @returns What was done, or nothing if the user refused.
  */
 export async function restore(
-  { log }: Context,
+  context: Context,
   guard: Guard,
   request: RestoreRequest,
 ): Promise<RestoreReport | undefined> {
+  const { log } = context;
   if (!vscode.workspace.isTrusted) {
     void vscode.window.showWarningMessage(
       "Files are restored in trusted workspaces only.",
@@ -123,16 +125,10 @@ export async function restore(
         `${document.fileName} could not be saved, so nothing was restored`,
       );
     }
-    let report: RestoreReport | undefined;
-    await withProgress("Restoring", async (signal, onProgress) => {
-      report = await guard.exclusive(() =>
-        guard.writer.call("restore", { place, wish }, { signal, onProgress })
-      );
-    });
-    tell(report!, "Restored", log, guard);
-    return report;
+    return await carryOut(context, guard, wish);
   } catch (error) {
     if (isCancelled(error)) {
+      await remember(context.memory, guard, undefined);
       void offerUndo("The restore was stopped part of the way.", "Undo");
       return undefined;
     }
@@ -142,12 +138,32 @@ export async function restore(
   }
 }
 
+/** Restores without a question; if it is cut short, that is remembered. */
+export async function carryOut(
+  { log, memory }: Context,
+  guard: Guard,
+  wish: RestoreWish,
+): Promise<RestoreReport> {
+  const place = guard.place;
+  await remember(memory, guard, wish);
+  let report: RestoreReport | undefined;
+  await withProgress("Restoring", async (signal, onProgress) => {
+    report = await guard.exclusive(() =>
+      guard.writer.call("restore", { place, wish }, { signal, onProgress })
+    );
+  });
+  await remember(memory, guard, undefined);
+  tell(report!, "Restored", log, guard);
+  return report!;
+}
+
 /** Brings back what was there before the last restore; or takes that back. */
 export async function undo(
-  { guards, log }: Context,
+  { guards, log, memory }: Context,
   direction: "undo" | "redo",
+  of?: Guard,
 ): Promise<void> {
-  const guard = await pickGuard(guards);
+  const guard = of ?? await pickGuard(guards);
   if (guard === undefined) return;
   const name = direction === "undo" ? "Undo Last Restore" : "Redo Restore";
   try {
@@ -158,6 +174,7 @@ export async function undo(
         guard.writer.call(direction, { place }, { signal, onProgress })
       );
     });
+    await remember(memory, guard, undefined);
     const word = direction === "undo" ? "Undone" : "Redone";
     tell(report!, word, log, guard);
   } catch (error) {
@@ -199,8 +216,8 @@ async function confirm(
       deleteOthers === false ? [] : deleted,
     ),
     list("saved first, since it has unsaved changes", dirty),
-    "A safety snapshot of all of them is taken before; Undo Last Restore " +
-    "brings it back.",
+    "A safety snapshot of what is there is taken before; Undo Last " +
+    "Restore brings it back.",
   ].filter((part) => part !== "").join("\n\n");
   const restore = "Restore";
   const remove = `Restore and Delete ${plural(deleted.length, "File")}`;

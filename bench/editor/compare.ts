@@ -1,0 +1,132 @@
+/**
+ * A file of 2 GB grows by a line: how long does the next snapshot take, and how
+ * much does it add? The extension's own worker, as it is packed, against `git
+ * add -A && git commit` with GIT_DIR elsewhere, as other editors' checkpoints
+ * have it.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { randomFillSync } from "node:crypto";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { Engine } from "../../extension/src/engine.ts";
+
+/** Small files beside the large one. */
+const FILES = 2000;
+
+/** A way to keep states of a folder. */
+interface Way {
+  /** Where it keeps them. */
+  store: string;
+  /** Keeps the state. */
+  snapshot(): Promise<unknown>;
+}
+
+const megabytes = Number(process.argv[2] ?? 2000);
+if (!(megabytes >= 1)) throw new RangeError("name a number of megabytes");
+const folder = fs.mkdtempSync(join(tmpdir(), "deltar-bench-"));
+const script = join(import.meta.dirname!, "../../extension/dist/worker.cjs");
+const engine = new Engine(script);
+try {
+  const root = join(folder, "workspace");
+  makeWorkspace(root);
+  const ways: [string, Way][] = [
+    ["deltar", deltarWay(root)],
+    ["git", gitWay(root)],
+  ];
+  console.log(
+    `a file of ${megabytes} MB and ${FILES} small ones; then a line is added\n`,
+  );
+  console.log(
+    "           first s   stored MB     edit s    added kB",
+  );
+  for (const [name, way] of ways) {
+    const first = await measure(way);
+    fs.appendFileSync(join(root, "large.log"), "one line more\n");
+    const edit = await measure(way);
+    console.log(
+      name.padEnd(8) + cell(first.seconds, 2) + cell(first.bytes / 1e6, 1) +
+        cell(edit.seconds, 2) + cell(edit.bytes / 1e3, 1),
+    );
+  }
+} finally {
+  await engine.dispose();
+  fs.rmSync(folder, { recursive: true, force: true });
+}
+
+function makeWorkspace(root: string): void {
+  fs.mkdirSync(root);
+  for (let at = 0; at < FILES; at++) {
+    const sub = join(root, `folder${at % 50}`);
+    fs.mkdirSync(sub, { recursive: true });
+    fs.writeFileSync(join(sub, `${at}.ts`), `export const n = ${at};\n`);
+  }
+  const large = fs.openSync(join(root, "large.log"), "w");
+  const piece = new Uint8Array(1e6);
+  for (let at = 0; at < megabytes; at++) {
+    fs.writeSync(large, randomFillSync(piece));
+  }
+  fs.closeSync(large);
+}
+
+function deltarWay(directory: string): Way {
+  const store = join(folder, "deltar");
+  const place = {
+    directory,
+    repository: store,
+    cache: join(folder, "cache"),
+    excludes: [".git"],
+    gitignore: true,
+  };
+  return { store, snapshot: () => engine.call("snapshot", { place }) };
+}
+
+function gitWay(root: string): Way {
+  const store = join(folder, "git");
+  const git = (...words: string[]) =>
+    execFileSync("git", words, {
+      cwd: root,
+      stdio: ["ignore", "ignore", "pipe"],
+      env: {
+        ...process.env,
+        GIT_DIR: store,
+        GIT_WORK_TREE: root,
+        GIT_AUTHOR_NAME: "a",
+        GIT_AUTHOR_EMAIL: "a@example.org",
+        GIT_COMMITTER_NAME: "a",
+        GIT_COMMITTER_EMAIL: "a@example.org",
+      },
+    });
+  git("init", "-q");
+  return {
+    store,
+    snapshot() {
+      git("add", "-A");
+      git("commit", "-q", "--allow-empty", "-m", "snapshot");
+      return Promise.resolve();
+    },
+  };
+}
+
+async function measure(way: Way): Promise<{ seconds: number; bytes: number }> {
+  const before = sizeOf(way.store);
+  const start = performance.now();
+  await way.snapshot();
+  const seconds = (performance.now() - start) / 1000;
+  return { seconds, bytes: sizeOf(way.store) - before };
+}
+
+function sizeOf(path: string): number {
+  if (!fs.existsSync(path)) return 0;
+  const stat = fs.lstatSync(path);
+  if (!stat.isDirectory()) return stat.size;
+  return fs.readdirSync(path)
+    .reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
+}
+
+function cell(value: number, digits: number): string {
+  return value.toFixed(digits).padStart(12);
+}

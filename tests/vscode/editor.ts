@@ -1,0 +1,192 @@
+import { execFileSync, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** How an editor is started. */
+export interface EditorOptions {
+  /** The folder of code-server. */
+  editor: string;
+  /** Where it keeps its data, and what else belongs to it. */
+  folder: string;
+  /** Packages to install. */
+  packages: string[];
+  /** Whether folders have to be trusted first. */
+  asksForTrust?: boolean;
+  /** The user's settings. */
+  settings?: Record<string, unknown>;
+}
+
+/** What the tests want of every editor: no noise, and answers at once. */
+const QUIET = {
+  "workbench.startupEditor": "none",
+  "workbench.tips.enabled": false,
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "chat.disableAIFeatures": true,
+  "telemetry.telemetryLevel": "off",
+  "files.autoSave": "off",
+  // It writes into .git, which the tests watch.
+  "git.enabled": false,
+  "extensions.ignoreRecommendations": true,
+  "files.simpleDialog.enable": true,
+  "window.dialogStyle": "custom",
+};
+
+/** A VS Code server of its own. */
+export class Editor {
+  readonly url: string;
+  readonly folder: string;
+  readonly #group: number;
+  #asked = 0;
+  readonly #stop: () => Promise<void>;
+
+  private constructor(
+    url: string,
+    folder: string,
+    group: number,
+    stop: () => Promise<void>,
+  ) {
+    this.url = url;
+    this.folder = folder;
+    this.#group = group;
+    this.#stop = stop;
+  }
+
+  /** Starts one. */
+  static async start(options: EditorOptions): Promise<Editor> {
+    const { editor, folder, packages } = options;
+    const user = join(folder, "user");
+    fs.mkdirSync(join(user, "User"), { recursive: true });
+    fs.writeFileSync(
+      join(user, "User", "settings.json"),
+      JSON.stringify({ ...QUIET, ...options.settings }, null, 2),
+    );
+    const words = [
+      join(editor, "out", "node", "entry.js"),
+      "--user-data-dir",
+      user,
+      "--extensions-dir",
+      join(folder, "extensions"),
+      "--config",
+      join(folder, "config.yaml"),
+    ];
+    const env = { ...process.env, VSCODE_IPC_HOOK_CLI: "", PORT: "" };
+    for (const file of packages) {
+      execFileSync(
+        process.execPath,
+        [...words, "--install-extension", file, "--force"],
+        { env, stdio: ["ignore", "ignore", "pipe"] },
+      );
+    }
+    const port = await freePort();
+    const child = spawn(process.execPath, [
+      ...words,
+      "--auth",
+      "none",
+      "--bind-addr",
+      `127.0.0.1:${port}`,
+      "--disable-telemetry",
+      "--disable-update-check",
+      "--disable-getting-started-override",
+      ...options.asksForTrust ? [] : ["--disable-workspace-trust"],
+    ], {
+      env,
+      stdio: ["ignore", fs.openSync(join(folder, "log"), "a"), "ignore"],
+      detached: true,
+    });
+    const url = `http://127.0.0.1:${port}`;
+    const stop = async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const end = new Promise((resolve) => child.once("exit", resolve));
+      // With all it started: it leads a process group of its own.
+      process.kill(-child.pid!, "SIGKILL");
+      await end;
+    };
+    const started = new Editor(url, folder, child.pid!, stop);
+    for (let tries = 0;; tries++) {
+      try {
+        const answer = await fetch(`${url}/healthz`);
+        if (answer.ok) return started;
+      } catch (error) {
+        if (tries === 300) throw error;
+      }
+      await sleep(100);
+    }
+  }
+
+  /** Changes settings of the user's, by an open window. */
+  async set(settings: Record<string, unknown>): Promise<void> {
+    await this.ask(
+      `for (const [key, value] of Object.entries(${JSON.stringify(settings)})) {
+        const all = vscode.workspace.getConfiguration();
+        const { Global } = vscode.ConfigurationTarget;
+        await all.update(key, value ?? undefined, Global);
+      }`,
+    );
+  }
+
+  /** Where the extension keeps what it keeps. */
+  get storage(): string {
+    return join(this.folder, "user", "User", "globalStorage", "deltar.deltar");
+  }
+
+  /**
+   * Runs code in the extension host, as another extension would.
+   *
+   * @param code The body of an asynchronous function of `vscode` and `require`.
+   */
+  async ask<Result>(code: string): Promise<Result> {
+    const name = `${++this.#asked}.js`;
+    const questions = join(this.folder, "questions");
+    fs.mkdirSync(questions, { recursive: true });
+    fs.writeFileSync(
+      join(questions, `${name}.tmp`),
+      `return (async () => {${code}})();`,
+    );
+    fs.renameSync(join(questions, `${name}.tmp`), join(questions, name));
+    const answer = join(questions, `${name}.json`);
+    for (let tries = 0; tries < 1200; tries++) {
+      if (fs.existsSync(answer)) {
+        const { result, error } = JSON.parse(fs.readFileSync(answer, "utf8"));
+        if (error !== undefined) throw new Error(error);
+        return result;
+      }
+      await sleep(100);
+    }
+    throw new Error(`no answer to ${code}`);
+  }
+
+  /** Processes of its extension hosts. */
+  extensionHosts(): number[] {
+    return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))
+      .map(Number).filter((pid) => {
+        try {
+          const line = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8");
+          const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+          const [, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+          return Number(group) === this.#group &&
+            line.includes("--type=extensionHost");
+        } catch {
+          return false;
+        }
+      });
+  }
+
+  /** Ends it, and all it started. */
+  async stop(): Promise<void> {
+    await this.#stop();
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

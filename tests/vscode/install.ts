@@ -1,0 +1,83 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+/** The VS Code that the tests drive: code-server, of the npm registry. */
+const VERSION = "4.139.1";
+/** What packs extensions. */
+const VSCE = "@vscode/vsce@4.1.0";
+const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
+
+/** The browser, or nothing where there is none. */
+export function findBrowser(): string | undefined {
+  for (const name of BROWSERS) {
+    try {
+      return execFileSync("which", [name], { encoding: "utf8" }).trim();
+    } catch {
+      // Then another.
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Installs VS Code into a cache folder, once.
+ *
+ * @returns Its folder.
+ */
+export function installEditor(): string {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  const folder = join(cache, "deltar-test", `code-server-${VERSION}`);
+  const editor = join(folder, "node_modules", "code-server");
+  const done = join(folder, "done");
+  if (fs.existsSync(done)) return editor;
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
+  const install = (cwd: string, ...words: string[]) =>
+    execFileSync(
+      "npm",
+      ["install", "--ignore-scripts", "--no-audit", "--no-fund", ...words],
+      { cwd, stdio: ["ignore", "ignore", "pipe"] },
+    );
+  install(folder, `code-server@${VERSION}`);
+  // What its own script, which also compiles, would install.
+  install(join(editor, "lib", "vscode"), "--omit=dev");
+  install(join(editor, "lib", "vscode", "extensions"), "--omit=dev");
+  fs.writeFileSync(done, "");
+  return editor;
+}
+
+/** The extension's package, built. */
+export function buildPackage(root: string): string {
+  execFileSync("npx", ["--yes", "deno", "task", "vsix"], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const { version } = JSON.parse(
+    fs.readFileSync(join(root, "extension", "package.json"), "utf8"),
+  );
+  return join(root, "dist", `deltar-${version}.vsix`);
+}
+
+/** The package of the extension that runs what the tests ask for. */
+export function packCompanion(folder: string): string {
+  const file = join(folder, "companion.vsix");
+  execFileSync("npx", [
+    "--yes",
+    "--ignore-scripts",
+    VSCE,
+    "package",
+    "--no-dependencies",
+    "--allow-missing-repository",
+    "--skip-license",
+    "--out",
+    file,
+  ], {
+    cwd: join(import.meta.dirname!, "companion"),
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  return file;
+}

@@ -1,0 +1,140 @@
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { after, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { LocalStorage, Repository, type SnapshotRecord } from "../../mod.ts";
+import { Editor, type EditorOptions } from "./editor.ts";
+import {
+  buildPackage,
+  findBrowser,
+  installEditor,
+  packCompanion,
+} from "./install.ts";
+import { makeProject } from "./project.ts";
+import { startBrowser, Window } from "./window.ts";
+
+/** This repository. */
+export const root = dirname(dirname(import.meta.dirname!));
+/** Where screenshots are kept. */
+const PICTURES = join(root, "dist", "screenshots");
+
+/** What all tests of a file share. */
+export interface Suite {
+  /** A folder that goes when all is done. */
+  folder: string;
+  /** The browser. */
+  browser: Browser;
+  /** The package of an extension by which `ask` runs code. */
+  companion(): string;
+  /** A real project, made anew. */
+  project(name: string): string;
+  /** Starts another editor with the extension in it. */
+  editor(
+    name: string,
+    options?: Partial<EditorOptions>,
+  ): Promise<Editor>;
+  /** Opens a window. */
+  open(
+    editor: Editor,
+    what: { folder: string } | { workspace: string },
+  ): Promise<Window>;
+}
+
+/**
+ * Tests that share one browser and one project, one after the other; each
+ * builds on what those before it did. Without a browser they are skipped,
+ * except in continuous integration.
+ */
+export function suite(
+  tests: [name: string, work: (suite: Suite) => Promise<void>][],
+): void {
+  const browserFile = findBrowser();
+  const skip = browserFile === undefined && !process.env.CI
+    ? "needs chromium"
+    : false;
+  let ready: Promise<Suite> | undefined;
+  const open: { close(): Promise<void> }[] = [];
+  let folder: string | undefined;
+  const prepare = async (): Promise<Suite> => {
+    if (browserFile === undefined) throw new Error("there is no chromium");
+    folder = fs.mkdtempSync(join(tmpdir(), "deltar-vscode-"));
+    const code = installEditor();
+    const packed = buildPackage(root);
+    const browser = await startBrowser(browserFile);
+    open.push(browser);
+    return {
+      folder,
+      browser,
+      companion: () => packCompanion(folder!),
+      project(name) {
+        const project = join(folder!, name);
+        makeProject(project, root, code);
+        return project;
+      },
+      async editor(name, options = {}) {
+        const place = join(folder!, name);
+        fs.mkdirSync(place, { recursive: true });
+        const { packages = [], ...rest } = options;
+        const editor = await Editor.start({
+          editor: code,
+          folder: place,
+          packages: [packed, ...packages],
+          ...rest,
+        });
+        open.push({ close: () => editor.stop() });
+        return editor;
+      },
+      open: (editor, what) => Window.open(browser, editor, what, PICTURES),
+    };
+  };
+  after(async () => {
+    for (const one of open.reverse()) await one.close();
+    if (folder !== undefined && !process.env.KEEP) {
+      fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  });
+  let failed = false;
+  for (const [name, work] of tests) {
+    test(name, { skip }, async (context) => {
+      // Each needs what those before it made.
+      if (failed) return context.skip("one before it failed");
+      try {
+        await work(await (ready ??= prepare()));
+      } catch (error) {
+        failed = true;
+        await keepLooks(await ready?.catch(() => undefined), name);
+        throw error;
+      }
+    });
+  }
+}
+
+/** Keeps how all windows look, for whoever reads that a test failed. */
+async function keepLooks(
+  suite: Suite | undefined,
+  name: string,
+): Promise<void> {
+  const pages = suite?.browser.contexts().flatMap((one) => one.pages()) ?? [];
+  for (const [at, page] of pages.entries()) {
+    const file = `failed ${name} ${at}.png`.replaceAll(/[^\w.]+/g, "-");
+    await page.screenshot({ path: join(PICTURES, file) });
+  }
+}
+
+/** The repository that the extension keeps for a folder. */
+export async function repositoryOf(
+  editor: Editor,
+  folder: string,
+): Promise<{ repository: Repository; records: SnapshotRecord[] }> {
+  const base = join(editor.storage, "repositories");
+  const name = folder.split("/").at(-1)!;
+  const found = fs.readdirSync(base).find((one) => one.startsWith(`${name}-`));
+  const repository = await Repository.open(
+    new LocalStorage(join(base, found!)),
+  );
+  const records = (await repository.snapshots())
+    .filter(({ directory }) => directory === folder);
+  return { repository, records };
+}

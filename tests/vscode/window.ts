@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Locator,
+  type Page,
+} from "playwright-core";
+import type { Editor } from "./editor.ts";
+
+/** How long to wait for anything, in milliseconds: the machine may be busy. */
+const PATIENCE = 120_000;
+
+/** Starts the browser. */
+export function startBrowser(executablePath: string): Promise<Browser> {
+  return chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-dev-shm-usage"],
+  });
+}
+
+/** A window of VS Code, as its user sees it. */
+export class Window {
+  readonly page: Page;
+  readonly #context: BrowserContext;
+  readonly #pictures: string;
+
+  private constructor(page: Page, context: BrowserContext, pictures: string) {
+    this.page = page;
+    this.#context = context;
+    this.#pictures = pictures;
+  }
+
+  /** Opens a folder or a workspace file. */
+  static async open(
+    browser: Browser,
+    editor: Editor,
+    what: { folder: string } | { workspace: string },
+    pictures: string,
+  ): Promise<Window> {
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 800 },
+    });
+    context.setDefaultTimeout(PATIENCE);
+    const page = await context.newPage();
+    const query = new URLSearchParams({ ...what });
+    await page.goto(`${editor.url}/?${query}`);
+    const window = new Window(page, context, pictures);
+    await window.isReady();
+    return window;
+  }
+
+  /** Waits until the extension has started. */
+  async isReady(): Promise<void> {
+    await this.status().waitFor();
+  }
+
+  /** The extension's item in the status bar. */
+  status(): Locator {
+    return this.page.locator(
+      '.statusbar-item[id="deltar.deltar.deltar.status"]',
+    );
+  }
+
+  /** Waits for a text in the status bar's item. */
+  async hasStatus(text: RegExp): Promise<void> {
+    await this.status().filter({ hasText: text }).waitFor();
+  }
+
+  /** Runs a command as a user does, by its title in the command palette. */
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press("Escape");
+    await this.page.keyboard.press("F1");
+    const input = this.page.locator(".quick-input-widget input.input");
+    await input.waitFor({ state: "visible" });
+    await input.fill(`>${title}`);
+    // There may be others whose names go on.
+    await this.page.locator(".quick-input-list .monaco-list-row")
+      .filter({ has: this.page.getByText(title, { exact: true }) }).first()
+      .click();
+  }
+
+  /** A line of the open list. */
+  line(text: string | RegExp): Locator {
+    return this.page.locator(".quick-input-list .monaco-list-row")
+      .filter({ hasText: text });
+  }
+
+  /** Chooses a line of the open list. */
+  async choose(text: string | RegExp): Promise<void> {
+    await this.line(text).first().click();
+  }
+
+  /** Waits for a notification, and gives it. */
+  async isTold(text: string | RegExp): Promise<Locator> {
+    const toast = this.page.locator(
+      ".notification-toast, .notification-list-item",
+    )
+      .filter({ hasText: text }).first();
+    await toast.waitFor();
+    return toast;
+  }
+
+  /** Clears all notifications away. */
+  async hush(): Promise<void> {
+    await this.command("Notifications: Clear All Notifications");
+    await this.page.locator(".notification-toast").first()
+      .waitFor({ state: "detached" });
+  }
+
+  /** The question that is open. */
+  dialog(): Locator {
+    return this.page.locator(".monaco-dialog-box");
+  }
+
+  /** Answers the question that is open. */
+  async answer(button: string | RegExp): Promise<void> {
+    await this.dialog().locator(".monaco-button")
+      .filter({ hasText: button }).first().click();
+    await this.dialog().waitFor({ state: "detached" });
+  }
+
+  /** A line of a view in the side bar. */
+  row(text: string | RegExp): Locator {
+    return this.page.locator(".pane-body .monaco-list-row")
+      .filter({ hasText: text }).first();
+  }
+
+  /** All lines of the view of that title. */
+  rows(view: string): Locator {
+    return this.page.locator(".pane")
+      .filter({ has: this.page.locator(`.pane-header[aria-label^="${view}"]`) })
+      .locator(".monaco-list-row");
+  }
+
+  /** The lines of a view, as they read. */
+  async texts(view: string): Promise<string[]> {
+    return (await this.rows(view).allInnerTexts())
+      .map((text) => text.replaceAll(/\s+/g, " ").trim());
+  }
+
+  /** Opens a file by its absolute path. */
+  async openFile(path: string): Promise<void> {
+    await this.page.keyboard.press("Escape");
+    await this.page.keyboard.press("Control+P");
+    const input = this.page.locator(".quick-input-widget input.input");
+    await input.waitFor({ state: "visible" });
+    await input.fill(path);
+    await this.line(path.split("/").at(-1)!).first().waitFor();
+    await this.page.keyboard.press("Enter");
+    await this.page.locator(".tab.active")
+      .filter({ hasText: path.split("/").at(-1)! }).waitFor();
+    await this.page.locator(
+      ".editor-group-container.active .view-lines:visible",
+    ).first().waitFor();
+  }
+
+  /** Replaces all that is in the active editor. */
+  async type(text: string): Promise<void> {
+    await this.page.locator(".editor-group-container.active .view-lines")
+      .first()
+      .click();
+    await this.page.keyboard.press("Control+A");
+    await this.page.keyboard.insertText(text);
+  }
+
+  /** Saves the active editor. */
+  async save(): Promise<void> {
+    await this.page.keyboard.press("Control+S");
+    await this.page.locator(".tab.active:not(.dirty)").waitFor();
+  }
+
+  /** What both sides of the open diff editor show. */
+  async sides(): Promise<[string, string]> {
+    const text = async (side: string) => {
+      const lines = this.page.locator(
+        `.editor-group-container.active .monaco-diff-editor .editor.${side} .view-line`,
+      );
+      await lines.first().waitFor();
+      return (await lines.allInnerTexts()).join("\n").replaceAll("\u00a0", " ");
+    };
+    return [await text("original"), await text("modified")];
+  }
+
+  /** Waits until something holds. */
+  async until(
+    what: string,
+    check: () => boolean | Promise<boolean>,
+    patience = PATIENCE,
+  ): Promise<void> {
+    for (const end = Date.now() + patience; Date.now() < end;) {
+      if (await check()) return;
+      await this.page.waitForTimeout(100);
+    }
+    await this.picture(`failed-${what.replaceAll(/\W+/g, "-")}`);
+    assert.fail(`waited in vain: ${what}`);
+  }
+
+  /** Keeps how it looks. */
+  async picture(name: string): Promise<void> {
+    fs.mkdirSync(this.#pictures, { recursive: true });
+    await this.page.screenshot({ path: join(this.#pictures, `${name}.png`) });
+  }
+
+  /** Closes it. */
+  async close(): Promise<void> {
+    await this.#context.close();
+  }
+}

@@ -1,0 +1,398 @@
+/**
+ * Workspaces of every kind in real VS Code: several folders, settings, several
+ * windows, restricted mode, faults of the disk, and ends that come too early.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { randomFillSync } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import type { Editor } from "./editor.ts";
+import { stateOf } from "./project.ts";
+import { repositoryOf, type Suite, suite } from "./suite.ts";
+import type { Window } from "./window.ts";
+
+let editor: Editor;
+let window: Window;
+/** Two folders of a workspace. */
+let one: string;
+let two: string;
+
+const settings = {
+  "deltar.snapshot.delaySeconds": 1,
+  "deltar.snapshot.everyMinutes": 0,
+};
+
+/** Files that take a while to store. */
+function fill(folder: string, files: number, megabytes: number): void {
+  for (let at = 0; at < files; at++) {
+    const sub = join(folder, `part${at % 20}`);
+    fs.mkdirSync(sub, { recursive: true });
+    fs.writeFileSync(join(sub, `${at}.txt`), `file ${at}\n`.repeat(100));
+  }
+  const large = fs.openSync(join(folder, "large.bin"), "w");
+  const piece = new Uint8Array(2 ** 20);
+  for (let at = 0; at < megabytes; at++) {
+    fs.writeSync(large, randomFillSync(piece));
+  }
+  fs.closeSync(large);
+}
+
+async function snapshotsOf(folder: string) {
+  return (await repositoryOf(editor, folder)).records
+    .filter(({ safety }) => safety === undefined);
+}
+
+/** Every snapshot can be restored: all that it needs is there and whole. */
+async function isWhole(folder: string): Promise<void> {
+  const { repository } = await repositoryOf(editor, folder);
+  const { damage } = await repository.verify({ data: true });
+  assert.deepEqual(damage, []);
+}
+
+/** The editor of all tests, started by the first. */
+async function start(suite: Suite): Promise<void> {
+  editor ??= await suite.editor("editor", {
+    settings,
+    packages: [suite.companion()],
+  });
+}
+
+suite([
+  [
+    "each folder of a workspace gets snapshots, shown together",
+    async (suite) => {
+      one = join(suite.folder, "one");
+      two = join(suite.folder, "two");
+      for (const folder of [one, two]) {
+        fs.mkdirSync(folder);
+        fs.writeFileSync(join(folder, "a.txt"), "a\n");
+        fs.writeFileSync(join(folder, "b.log"), "b\n");
+      }
+      const workspace = join(suite.folder, "both.code-workspace");
+      fs.writeFileSync(
+        workspace,
+        JSON.stringify({ folders: [{ path: "one" }, { path: "two" }] }),
+      );
+      await start(suite);
+      window = await suite.open(editor, { workspace });
+      await window.command("View: Show Deltar");
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/One: snapshot taken, 2 files\. Two: snapshot taken/);
+      await window.row(/one · 2 files/).waitFor();
+      await window.row(/two · 2 files/).waitFor();
+      await window.picture("multi-root");
+      assert.equal((await snapshotsOf(one)).length, 1);
+      assert.equal((await snapshotsOf(two)).length, 1);
+      await window.hush();
+    },
+  ],
+
+  ["settings take effect: what is left out, and when", async () => {
+    await editor.set({ "deltar.exclude.patterns": ["*.log"] });
+    fs.writeFileSync(join(one, "c.txt"), "c\n");
+    fs.writeFileSync(join(one, "d.log"), "d\n");
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/One: snapshot taken, 2 files changed/);
+    await window.hush();
+    const { repository } = await repositoryOf(editor, one);
+    const last = (await snapshotsOf(one)).at(-1)!;
+    const paths = (await repository.tree(last)).entries.map(({ path }) => path);
+    assert.deepEqual(paths, ["a.txt", "c.txt"]);
+    await window.command("Deltar: Show What Was Left Out");
+    await window.choose("one");
+    await window.line(/d\.log/).waitFor();
+    await window.picture("left-out");
+    assert.match(
+      await window.line(/d\.log/).innerText(),
+      /exclude: \*\.log/,
+    );
+    await window.page.keyboard.press("Escape");
+    // Turned off, saving takes none, and the status bar says so.
+    await editor.set({
+      "deltar.snapshot.onSave": false,
+      "deltar.snapshot.onClose": false,
+    });
+    await window.hasStatus(/Deltar: off/);
+    await window.openFile(join(one, "c.txt"));
+    await window.type("changed\n");
+    await window.save();
+    await window.page.waitForTimeout(3000);
+    assert.equal((await snapshotsOf(one)).length, 2);
+    await editor.set({
+      "deltar.snapshot.onSave": null,
+      "deltar.snapshot.onClose": null,
+    });
+    await window.hasStatus(/Deltar: protected/);
+    await window.type("changed again\n");
+    await window.save();
+    await window.until(
+      "a snapshot",
+      async () => (await snapshotsOf(one)).length === 3,
+    );
+    await window.close();
+  }],
+
+  ["what one window does, the other shows", async (suite) => {
+    const first = await suite.open(editor, { folder: one });
+    const second = await suite.open(editor, { folder: one });
+    for (const each of [first, second]) {
+      await each.command("View: Show Deltar");
+      await each.row(/1 file changed/).waitFor();
+    }
+    const before = await second.rows("Snapshots").count();
+    fs.writeFileSync(join(one, "from-first.txt"), "1\n");
+    await first.command("Deltar: Create Snapshot");
+    await first.isTold(/Snapshot taken/);
+    await second.until(
+      "the other's snapshot",
+      async () => await second.rows("Snapshots").count() === before + 1,
+    );
+    // Both at once: each gets its way, and nothing is lost.
+    fs.writeFileSync(join(one, "from-both.txt"), "2\n");
+    await Promise.all([
+      first.command("Deltar: Create Snapshot"),
+      second.command("Deltar: Create Snapshot"),
+    ]);
+    await Promise.all([
+      first.until("the first is done", () => hasFile("from-both.txt")),
+      second.until("the second is done", () => hasFile("from-both.txt")),
+    ]);
+    await isWhole(one);
+    await first.close();
+    await second.close();
+  }],
+
+  ["in restricted mode one browses, and nothing is restored", async (suite) => {
+    const folder = join(suite.folder, "strange");
+    fs.mkdirSync(join(folder, ".vscode"), { recursive: true });
+    fs.writeFileSync(join(folder, "a.txt"), "a\n");
+    const elsewhere = join(suite.folder, "elsewhere");
+    fs.writeFileSync(
+      join(folder, ".vscode", "settings.json"),
+      JSON.stringify({
+        "deltar.repository.location": elsewhere,
+        "deltar.exclude.patterns": ["*"],
+      }),
+    );
+    const wary = await suite.editor("wary", {
+      asksForTrust: true,
+      settings: {
+        ...settings,
+        "security.workspace.trust.startupPrompt": "never",
+      },
+    });
+    const strange = await suite.open(wary, { folder });
+    await strange.hasStatus(/Deltar: off/);
+    await strange.command("View: Show Deltar");
+    await strange.page.getByText("In restricted mode nothing is snapshotted")
+      .waitFor();
+    await strange.picture("restricted");
+    await strange.openFile(join(folder, "a.txt"));
+    await strange.type("changed\n");
+    await strange.save();
+    await strange.page.waitForTimeout(2500);
+    assert.ok(!fs.existsSync(join(wary.storage, "repositories")));
+    // By hand one is taken, by the user's settings and not the workspace's.
+    await strange.command("Deltar: Create Snapshot");
+    await strange.isTold(/Snapshot taken, 2 files/);
+    assert.ok(!fs.existsSync(elsewhere), "the workspace redirects nothing");
+    const { repository, records } = await repositoryOf(wary, folder);
+    const { byPath } = await repository.tree(records[0]);
+    assert.ok(byPath.has("a.txt"), "the workspace switches nothing off");
+    await strange.row("2 files").click();
+    await strange.row("a.txt").waitFor();
+    await strange.page.keyboard.press("F1");
+    await strange.page.locator(".quick-input-widget input.input")
+      .fill(">Deltar: ");
+    await strange.line("Deltar: Refresh").waitFor();
+    const offered = await strange.line(/Deltar: /).allInnerTexts();
+    assert.ok(offered.length > 5);
+    assert.ok(!offered.some((text) => /Restore|Undo/.test(text)), `${offered}`);
+    await strange.close();
+    await wary.stop();
+  }],
+
+  ["a reload in the middle of a snapshot loses nothing", async (suite) => {
+    const folder = await protectedFolder(suite, "reloaded");
+    fill(folder, 2000, 200);
+    const before = stateOf(folder);
+    await window.command("Deltar: Create Snapshot");
+    await window.page.getByText(/^Taking a snapshot/).first().waitFor();
+    await window.page.reload();
+    await window.isReady();
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/Snapshot taken|Nothing changed/);
+    assert.deepEqual(stateOf(folder), before);
+    await isWhole(folder);
+    await isLike(folder);
+    await window.close();
+  }],
+
+  [
+    "an extension host that is killed in a snapshot loses nothing",
+    async (suite) => {
+      const folder = await protectedFolder(suite, "killed");
+      fill(folder, 2000, 250);
+      const before = stateOf(folder);
+      const known = (await snapshotsOf(folder)).length;
+      await window.command("Deltar: Create Snapshot");
+      await window.page.getByText(/^Taking a snapshot/).first().waitFor();
+      for (const pid of editor.extensionHosts()) process.kill(pid, "SIGKILL");
+      assert.equal(
+        (await snapshotsOf(folder)).length,
+        known,
+        "it was too late",
+      );
+      assert.deepEqual(stateOf(folder), before);
+      await window.page.reload();
+      await window.isReady();
+      await isWhole(folder);
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/Snapshot taken/);
+      await isLike(folder);
+      await window.close();
+    },
+  ],
+
+  [
+    "an extension host that is killed in a restore loses nothing",
+    async (suite) => {
+      const folder = await protectedFolder(suite, "restored", 2000);
+      const good = stateOf(folder);
+      for (let at = 0; at < 20; at++) {
+        fs.rmSync(join(folder, `part${at}`), { recursive: true });
+      }
+      fill(folder, 0, 2);
+      const ruined = stateOf(folder);
+      await window.command("Deltar: Restore Workspace from Snapshot…");
+      await window.line(/2,001 files/).first().click();
+      await window.dialog().getByText(/files? created/).waitFor();
+      await window.answer(/^Restore$/);
+      await window.until("it is at work", () => {
+        const back = fs.readdirSync(folder).filter((name) =>
+          name.startsWith("part")
+        );
+        return back.length > 2;
+      });
+      for (const pid of editor.extensionHosts()) process.kill(pid, "SIGKILL");
+      const between = stateOf(
+        folder,
+        // What is being made has no name of its own yet.
+        (path) => !path.includes(".deltar-stage-"),
+      );
+      assert.ok(between.size < good.size, "it was too late");
+      for (const [path, sum] of between) {
+        assert.ok(
+          sum === good.get(path) || sum === ruined.get(path),
+          `${path} is half written`,
+        );
+      }
+      await window.page.reload();
+      await window.isReady();
+      const told = await window.isTold(/was cut short/);
+      await window.picture("cut-short");
+      await told.getByRole("button", { name: "Undo It" }).click();
+      await window.isTold(/Undone: /);
+      assert.deepEqual(stateOf(folder), ruined);
+      await window.hush();
+      await window.command("Deltar: Redo Restore");
+      await window.isTold(/Redone: /);
+      await isWhole(folder);
+      await window.close();
+    },
+  ],
+
+  [
+    "a full disk and a file that nobody may read are told with advice",
+    async (suite) => {
+      const folder = join(suite.folder, "faulty");
+      const small = join(suite.folder, "small");
+      fs.mkdirSync(folder);
+      fs.mkdirSync(small);
+      fs.writeFileSync(join(folder, "a.txt"), "a\n");
+      fs.writeFileSync(
+        join(folder, "large.bin"),
+        randomFillSync(new Uint8Array(16e6)),
+      );
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", small]);
+      const release = [small];
+      try {
+        await start(suite);
+        window = await suite.open(editor, { folder });
+        await editor.set({ "deltar.repository.location": small });
+        await window.command("Deltar: Create Snapshot");
+        const told = await window.isTold(/The disk is full\. Free some space/);
+        await window.picture("full-disk");
+        assert.match(await told.innerText(), /deltar\.repository\.location/);
+        await window.hasStatus(/Deltar: off/);
+        await editor.set({ "deltar.repository.location": null });
+        await window.hush();
+
+        const secret = join(folder, "secret.txt");
+        fs.writeFileSync(secret, "secret\n");
+        if (process.getuid!() === 0) {
+          // Nobody keeps root from a file, except the kernel from its own.
+          execFileSync("mount", ["--bind", "/proc/1/mem", secret]);
+          release.push(secret);
+        } else fs.chmodSync(secret, 0);
+        await window.command("Deltar: Create Snapshot");
+        await window.isTold(/1 path could not be kept/);
+        await window.hasStatus(/Deltar: partial/);
+        await window.status().click();
+        await window.line(/secret\.txt/).waitFor();
+        await window.picture("unreadable");
+        assert.match(
+          await window.line(/secret\.txt/).innerText(),
+          /unreadable/,
+        );
+        await window.page.keyboard.press("Escape");
+        const { repository, records } = await repositoryOf(editor, folder);
+        const { byPath } = await repository.tree(records.at(-1)!);
+        assert.ok(byPath.has("a.txt") && !byPath.has("secret.txt"));
+        await window.close();
+      } finally {
+        for (const place of release) execFileSync("umount", [place]);
+      }
+    },
+  ],
+]);
+
+/** Whether the last snapshot holds a file. */
+async function hasFile(path: string): Promise<boolean> {
+  const { repository } = await repositoryOf(editor, one);
+  const last = (await snapshotsOf(one)).at(-1)!;
+  return await repository.lookup(last, path) !== undefined;
+}
+
+/** The last snapshot is what is on the disk. */
+async function isLike(folder: string): Promise<void> {
+  const { repository } = await repositoryOf(editor, folder);
+  const last = (await snapshotsOf(folder)).at(-1)!;
+  const { entries } = await repository.tree(last);
+  const kept = new Map(
+    entries.map(({ path, kind, sha256 }) =>
+      kind === "directory" ? [`${path}/`, ""] : [path, sha256!]
+    ),
+  );
+  assert.deepEqual(kept, stateOf(folder));
+}
+
+/** A window of a folder that a snapshot was taken of. */
+async function protectedFolder(
+  suite: Suite,
+  name: string,
+  files = 200,
+): Promise<string> {
+  await start(suite);
+  const folder = join(suite.folder, name);
+  fs.mkdirSync(folder);
+  fill(folder, files, 1);
+  window = await suite.open(editor, { folder });
+  await window.command("View: Show Deltar");
+  await window.command("Deltar: Create Snapshot");
+  await window.isTold(/Snapshot taken/);
+  await window.hush();
+  return folder;
+}
