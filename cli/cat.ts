@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { writeAll } from "./console.ts";
+import { writeContent } from "./console.ts";
 import type { Context } from "./context.ts";
 import { openRepository } from "./location.ts";
 import { suggesting } from "./suggest.ts";
@@ -20,6 +20,6 @@ export function catCommand(context: Context): Command {
         record,
         () => repository.readFile(record, treePath(path), context.signal),
       );
-      for await (const part of content) writeAll(1, part);
+      for await (const part of content) writeContent(part);
     });
 }

@@ -46,7 +46,7 @@ export class Console {
   /** A line of the result. */
   line(text: string): void {
     this.clear();
-    if (this.json || verbosity !== "quiet") writeAll(1, `${text}\n`);
+    if (this.json || verbosity !== "quiet") say(1, `${text}\n`);
   }
 
   /** The result as one object of JSON, on a line of its own. */
@@ -58,14 +58,14 @@ export class Console {
   warn(text: string): void {
     this.clear();
     const name = paint("yellow", "deltar:", process.stderr);
-    writeAll(2, `${name} ${showText(text)}\n`);
+    say(2, `${name} ${showText(text)}\n`);
   }
 
   /** Something that only who asked for all wants to know. */
   detail(text: string): void {
     if (verbosity !== "verbose" || this.json) return;
     this.clear();
-    writeAll(2, `${showText(text)}\n`);
+    say(2, `${showText(text)}\n`);
   }
 
   /**
@@ -90,14 +90,14 @@ export class Console {
     const width = process.stderr.columns ?? 80;
     const speed = meter ? formatSpeed(meter, elapsed) : "";
     const line = `${text()}${speed}  ${showPath(path)}`.slice(0, width - 1);
-    writeAll(2, `\r\x1b[K${line}`);
+    say(2, `\r\x1b[K${line}`);
   }
 
   /** Takes the progress line away. */
   clear(): void {
     if (!this.#shown) return;
     this.#shown = false;
-    writeAll(2, "\r\x1b[K");
+    say(2, "\r\x1b[K");
   }
 }
 
@@ -121,20 +121,39 @@ export function paint(
 
 const encoder = new TextEncoder();
 
-/** Writes to a descriptor at once; a reader that has gone ends the process. */
-export function writeAll(fd: number, data: string | Uint8Array): void {
-  const bytes = typeof data === "string" ? encoder.encode(data) : data;
+/** The descriptors that nobody reads any more. */
+const deserted = new Set<number>();
+
+/**
+ * Says something at once. A reader that has gone, as `head` does, hears no
+ * more; the work goes on, and its exit code is what it would have been.
+ */
+export function say(fd: number, text: string): void {
+  if (!deserted.has(fd) && !write(fd, encoder.encode(text))) deserted.add(fd);
+}
+
+/**
+ * Writes content to standard output at once; a reader that has gone ends the
+ * process, as there is nothing else to do.
+ */
+export function writeContent(bytes: Uint8Array): void {
+  if (!write(1, bytes)) process.exit(0);
+}
+
+/** Writes all of it, or tells that there is no reader. */
+function write(fd: number, bytes: Uint8Array): boolean {
   for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(fd, bytes, at, bytes.length - at);
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code === "EPIPE") process.exit(0);
+      if (code === "EPIPE") return false;
       if (code !== "EAGAIN") throw error;
       // A pipe that is full and does not block: its reader needs a moment.
       Atomics.wait(pause, 0, 0, 5);
     }
   }
+  return true;
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { createProgram } from "./program.ts";
 import { showText } from "./text.ts";
-import { paint, writeAll } from "./console.ts";
+import { paint, say } from "./console.ts";
 
 /**
  * Runs the command.
@@ -50,10 +50,10 @@ function fail(error: unknown, json: boolean): number {
     : String(error);
   if (json) {
     const fields = { version: 1, type: "error", code, message };
-    writeAll(2, `${JSON.stringify(fields)}\n`);
+    say(2, `${JSON.stringify(fields)}\n`);
   } else if (isOurs) {
     const name = paint("red", "deltar:", process.stderr);
-    writeAll(2, `${name} ${showText(message)}\n`);
-  } else writeAll(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
+    say(2, `${name} ${showText(message)}\n`);
+  } else say(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;
 }

@@ -7,6 +7,7 @@ import { setVerbosity } from "./console.ts";
 import { copyCommand } from "./copy.ts";
 import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
+import { EXIT } from "./exit.ts";
 import { drillCommand } from "./drill.ts";
 import { statsCommand } from "./stats.ts";
 import { addExamples } from "./examples.ts";
@@ -73,6 +74,7 @@ export function createProgram(context: Context): Command {
     command.option("-v, --verbose", "say more; with --json, progress too");
   }
   program.hook("preAction", (_, command) => {
+    refuseEmpty(command);
     const { quiet, verbose } = command.opts();
     if (quiet || verbose) setVerbosity(verbose ? "verbose" : "quiet");
   });
@@ -102,6 +104,29 @@ folder per directory under your data folder.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files could not
 be, each of them named; 130 interrupted.`;
+
+/**
+ * Refuses words that are empty, as an unset variable of a shell is: most would
+ * name the current directory, or everything. A label may be empty.
+ */
+function refuseEmpty(command: Command): void {
+  const empty = [
+    ...command.registeredArguments.map((argument, at) => ({
+      word: command.processedArgs[at],
+      name: argument.name(),
+    })),
+    ...command.options.map((option) => ({
+      word: command.getOptionValue(option.attributeName()),
+      name: option.attributeName() === "label" ? "text" : option.flags,
+    })),
+  ].find(({ word, name }) =>
+    name !== "text" && (Array.isArray(word) ? word : [word]).includes("")
+  );
+  if (empty === undefined) return;
+  command.error(`error: '${empty.name}' is empty: name it, or leave it out`, {
+    exitCode: EXIT.usage,
+  });
+}
 
 /** Has each command throw rather than exit. */
 function settle(command: Command): void {

@@ -30,14 +30,16 @@ export function parseDuration(text: string): number {
 
 /**
  * A number of bytes as `500M`, `2.5GB` or `10GiB`: in powers of 1,000, with
- * `i` of 1,024.
+ * `i` of 1,024. A number alone is refused: who writes 20 means no 20 bytes, and
+ * snapshots would go for it.
  */
 export function parseBytes(text: string): number {
-  const found = /^(\d{1,15}(?:\.\d{1,3})?) ?([kmgtp]?)(i?)b?$/i.exec(text);
+  const found = /^(\d{1,15}(?:\.\d{1,3})?) ?(?:([kmgtp])(i?)b?|b)$/i
+    .exec(text);
   const [, count, prefix, binary] = found ?? [];
   const base = binary ? 1024 : 1000;
   const bytes = Math.round(
-    Number(count) * base ** PREFIXES.indexOf(prefix?.toLowerCase()),
+    Number(count) * base ** PREFIXES.indexOf((prefix ?? "").toLowerCase()),
   );
   if (!Number.isSafeInteger(bytes) || bytes === 0) {
     throw new InvalidArgumentError("Write 500M, 2.5GB or 10GiB.");

@@ -229,13 +229,21 @@ function print(
     out.line(`  time        ${formatDuration(elapsed)}`);
   }
   out.line(`  repository  ${showPath(location)}`);
-  const faults = skipped.filter(isFault).length;
-  const ruled = skipped.length - faults;
+  const changed = skipped.filter(({ reason }) => reason === "changed").length;
+  const faults = skipped.filter(isFault).length - changed;
+  const ruled = skipped.length - changed - faults;
   if (ruled > 0) {
     out.line(`  left out    ${plural(ruled, "path")} by rule or kind`);
   }
   if (faults > 0) {
     out.line(`  not kept    ${plural(faults, "path")}, named above`);
+  }
+  if (changed > 0) {
+    out.line(
+      `  changing    ${
+        plural(changed, "file")
+      }, named above: kept as it was read`,
+    );
   }
   out.line(`Restore it with:\n  ${restore}`);
 }

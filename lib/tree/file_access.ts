@@ -13,10 +13,11 @@ export class FileAccess implements RandomAccess {
    * Opens a file; a symlink is refused.
    *
    * @param place A path of the operating system.
+   * @param fd The same file, if it is open.
    */
-  constructor(place: string) {
+  constructor(place: string, fd?: number) {
     this.#place = place;
-    this.#fd = fs.openSync(
+    this.#fd = fd ?? fs.openSync(
       place,
       fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0),
     );

@@ -2,18 +2,18 @@ import { fs, nodeOs, nodePath } from "../bytes/node.ts";
 import { concat } from "../bytes/source.ts";
 import { bytesAccess, type RandomAccess } from "../delta/random_access.ts";
 import { FileAccess } from "./file_access.ts";
-import { readPieces } from "./read_file.ts";
 
 /**
  * Bytes that are written now and read soon after, of a length not known
- * before: in memory as long as they are few, then in a temporary file.
+ * before: in memory as long as they are few, then in a temporary file. Where
+ * the system can, that has no name from the beginning: a process that is killed
+ * leaves nothing.
  */
 export class Spool {
   /** How many bytes were written. */
   size = 0;
   #parts: Uint8Array[] = [];
   #file: { folder: string; fd: number } | undefined;
-  #access: FileAccess | undefined;
   readonly #inMemory: number;
 
   /**
@@ -43,37 +43,47 @@ export class Spool {
 
   /** Everything that was written, in order. */
   *read(): Generator<Uint8Array> {
-    if (this.#file === undefined) yield concat(this.#parts);
-    else yield* readPieces(nodePath.join(this.#file.folder, NAME));
+    const access = this.access();
+    for (let at = 0; at < access.size; at += PIECE) {
+      yield access.read(at, Math.min(PIECE, access.size - at)) as Uint8Array;
+    }
   }
 
-  /** The same at any place; closed with the spool. */
+  /** The same at any place, until the spool is disposed of. */
   access(): RandomAccess {
     if (this.#file === undefined) return bytesAccess(concat(this.#parts));
-    return this.#access ??= new FileAccess(
-      nodePath.join(this.#file.folder, NAME),
-    );
+    return new FileAccess(NAME, this.#file.fd);
   }
 
   /** Frees memory and disk. */
   dispose(): void {
     this.#parts = [];
-    this.#access?.close();
-    this.#access = undefined;
     if (this.#file === undefined) return;
     fs.closeSync(this.#file.fd);
-    fs.rmSync(this.#file.folder, { recursive: true, force: true });
+    remove(this.#file.folder);
     this.#file = undefined;
   }
 
   #spill(): void {
     const folder = fs.mkdtempSync(nodePath.join(nodeOs.tmpdir(), "deltar-"));
-    const fd = fs.openSync(nodePath.join(folder, NAME), "wx", 0o600);
+    const fd = fs.openSync(nodePath.join(folder, NAME), "wx+", 0o600);
     this.#file = { folder, fd };
+    try {
+      remove(folder);
+    } catch {
+      // Windows keeps what is open; it goes when the spool does.
+    }
     for (const part of this.#parts) writeAll(fd, part);
     this.#parts = [];
   }
 }
+
+function remove(folder: string): void {
+  fs.rmSync(folder, { recursive: true, force: true });
+}
+
+/** How many bytes are read at a time. */
+const PIECE = 1 << 20;
 
 const NAME = "spool";
 

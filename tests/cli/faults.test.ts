@@ -168,6 +168,96 @@ test("a reader that goes early is no fault", needs("sh", "head"), async () => {
   });
 });
 
+test("work goes on, and ends as it would, when its reader has gone", {
+  ...needs("sh", "mkfifo"),
+}, async () => {
+  await withPlace((place) => {
+    place.write({ good: "good", bad: "bad bad" });
+    const { repository, id } = place.json(["snapshot"]);
+    const [program, ...args] = COMMAND;
+    // The reader is gone before the command says anything.
+    const unheard = (words: string[]) =>
+      runText("env", [
+        ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
+        "sh",
+        "-c",
+        'mkfifo ../gone; sh -c "exec <../gone" & { wait; "$@"; ' +
+        "echo $? >../code; } >../gone 2>&1; rm ../gone; cat ../code",
+        "sh",
+        program,
+        ...args,
+        ...words,
+      ], { cwd: place.root }).trim();
+    place.write({ later: "later" });
+    const config = join(place.folder, "config.json");
+    const backup = { directory: "root", repo: repository };
+    fs.writeFileSync(
+      config,
+      JSON.stringify({ backups: { none: { directory: "none" }, backup } }),
+    );
+    assert.equal(unheard(["backup", "--config", config]), "1");
+    assert.equal(place.json(["list"]).snapshots.length, 2);
+    fs.rmSync(join(repository, `volumes/${id}.vol0.tar.zst`));
+    assert.equal(unheard(["verify"]), "1");
+    assert.equal(unheard(["restore", "latest", "--to", "../to"]), "3");
+    assert.deepEqual(fs.readdirSync(join(place.folder, "to")), ["later"]);
+    assert.equal(unheard(["list", "--repo", "../none"]), "1");
+  });
+});
+
+test("a word that is empty, as an unset variable is, is refused", async () => {
+  await withPlace((place) => {
+    place.write({ kept: "kept" });
+    place.run(["snapshot", "--label", ""]);
+    place.write({ other: "other" });
+    for (
+      const words of [
+        ["restore", "latest", "--to", "", "--delete"],
+        ["restore", "latest", "", "--to", "."],
+        ["snapshot", ""],
+        ["snapshot", "--repo", ""],
+        ["forget", ""],
+        ["undo", ""],
+      ]
+    ) {
+      const { code, out, err } = place.run(words);
+      assert.equal(code, 2, words.join(" "));
+      assert.match(err, /^error: '.*' is empty/);
+      assert.equal(out, "");
+    }
+    assert.deepEqual(fs.readdirSync(place.root).sort(), ["kept", "other"]);
+    assert.equal(place.json(["list"]).snapshots.length, 1);
+    assert.equal(place.run(["label", "latest", ""]).code, 0);
+  });
+});
+
+test("a file that changes while it is read is kept, and said to be so", async () => {
+  await withPlace(async (place) => {
+    const growing = join(place.root, "growing");
+    fs.writeFileSync(growing, new Uint8Array(16 << 20));
+    const stop = new AbortController();
+    const writer = spawn(process.execPath, [
+      ...COMMAND.length > 2 ? ["eval"] : ["-e"],
+      `const fs = await import("node:fs");
+      for (;;) fs.appendFileSync(${JSON.stringify(growing)}, "more");`,
+    ], { stdio: "ignore", signal: stop.signal });
+    writer.on("error", () => {});
+    try {
+      const begun = fs.statSync(growing).size;
+      while (fs.statSync(growing).size === begun) {
+        await new Promise((done) => setTimeout(done, 20));
+      }
+      const { code, out, err } = place.run(["snapshot"]);
+      assert.equal(code, 3, out + err);
+      assert.match(err, /^deltar: growing: changed: /);
+      assert.match(out, /changing {4}1 file, named above: kept as it was read/);
+      assert.doesNotMatch(out, /not kept/);
+    } finally {
+      stop.abort();
+    }
+  });
+});
+
 test("an interrupt ends a snapshot with 130, and there is none", {
   skip: process.platform === "win32",
 }, async () => {

@@ -78,11 +78,11 @@ test("sizes and durations as people write them", () => {
   assert.equal(parseBytes("500M"), 500e6);
   assert.equal(parseBytes("2.5GB"), 2.5e9);
   assert.equal(parseBytes("10GiB"), 10 * 2 ** 30);
-  assert.equal(parseBytes("7"), 7);
+  assert.equal(parseBytes("7B"), 7);
   assert.equal(parseDuration("1y6m"), 545 * 86_400_000);
   assert.equal(parseDuration("90min"), 5_400_000);
   assert.equal(parseDuration("0"), 0);
-  for (const bad of ["", "0", "-1", "1x", "9999P", "M"]) {
+  for (const bad of ["", "0", "0B", "7", "-1", "1x", "9999P", "M"]) {
     assert.throws(() => parseBytes(bad));
   }
   for (const bad of ["", "1", "d", "1d x", "-1d"]) {

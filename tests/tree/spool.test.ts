@@ -34,7 +34,10 @@ function useSpools(folder: string): void {
     for (let round = 0; round < 2; round++) {
       assert.deepEqual(concat([...spool.read()]), whole);
     }
-    assert.equal(fs.readdirSync(folder).length, inMemory < 50 ? 1 : 0);
+    // A process that is killed now leaves nothing.
+    if (process.platform !== "win32") {
+      assert.deepEqual(fs.readdirSync(folder), []);
+    }
     const access = spool.access();
     assert.equal(access.size, 50);
     assert.deepEqual(access.read(8, 4), Uint8Array.of(0, 0, 1, 1));
