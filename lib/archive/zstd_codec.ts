@@ -1,17 +1,26 @@
 import { builtin } from "../bytes/builtin.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { chunks, collect } from "../bytes/source.ts";
+import { chunks, collect, concat } from "../bytes/source.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webUnzstd } from "./web_zstd.ts";
-import { nextFrame } from "./zstd_frame.ts";
+import { type Frame, nextFrame } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
 const writing = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   ? undefined
   : { params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
+
+/**
+ * Frames that hold fewer bytes are decompressed in one trip, as a stream for
+ * each costs as much as the work. Deno throws what its one-shot decoder finds
+ * where nobody can catch it, so there all frames are streamed.
+ */
+const AT_ONCE = builtin("node:process")?.versions.deno === undefined
+  ? 4 * 1024 * 1024
+  : 0;
 
 /** Zstandard (RFC 8878): one frame for each piece. */
 export const zstd: Codec = {
@@ -56,22 +65,62 @@ function decompress(
 }
 
 async function* decodeFrame(
-  frame: AsyncGenerator<Uint8Array>,
+  frame: Frame,
   reader: ByteReader,
   offset: number,
 ): AsyncGenerator<Uint8Array> {
   const explain = (cause: unknown) =>
     reader.corrupt("damaged zstd frame", offset, cause);
   if (writing === undefined) {
-    yield* webUnzstd(frame, explain);
+    yield* webUnzstd(frame.bytes, explain);
     return;
+  }
+  const head: Uint8Array[] = [];
+  if (frame.size !== undefined && frame.size < AT_ONCE) {
+    const isWhole = await take(frame.bytes, frame.size + CHUNK, head);
+    if (isWhole) {
+      yield await decodeAtOnce(concat(head), frame.size).catch((cause) => {
+        throw explain(cause);
+      });
+      return;
+    }
   }
   yield* drive(
     zlib!.createZstdDecompress({ chunkSize: CHUNK }),
-    async () => (await frame.next()).value,
+    async () => head.shift() ?? (await frame.bytes.next()).value,
     explain,
   );
-  if (!(await frame.next()).done) {
+  if (head.length > 0 || !(await frame.bytes.next()).done) {
     throw reader.corrupt("zstd frame ends before its blocks do", offset);
   }
+}
+
+/**
+ * Takes the bytes of a frame, which may be any number whatever comes of them.
+ *
+ * @returns Whether that is all; there may be more if they are over `most`.
+ */
+async function take(
+  bytes: AsyncGenerator<Uint8Array>,
+  most: number,
+  parts: Uint8Array[],
+): Promise<boolean> {
+  for (let length = 0; length <= most;) {
+    const { value, done } = await bytes.next();
+    if (done) return true;
+    parts.push(value);
+    length += value.length;
+  }
+  return false;
+}
+
+/** Decompresses one whole frame that says how many bytes it holds. */
+function decodeAtOnce(frame: Uint8Array, size: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    zlib!.zstdDecompress(
+      frame,
+      { chunkSize: size + 1024, maxOutputLength: size + 1024 },
+      (error, plain) => error ? reject(error) : resolve(plainBytes(plain)),
+    );
+  });
 }

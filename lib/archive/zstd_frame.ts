@@ -14,18 +14,26 @@ const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 const COMPRESSED_BLOCK = 2;
 const RLE_BLOCK = 1;
 
+/** One frame of a zstd stream. */
+export interface Frame {
+  /** How many bytes it holds, by its header. */
+  size?: number;
+  /** The whole frame, compressed; taken from the reader as it is pulled. */
+  bytes: AsyncGenerator<Uint8Array>;
+}
+
 /**
  * The next frame of a zstd stream, found by its headers and cut where it ends.
  *
  * @param reader At the start of a frame; the frame has been taken from it when
  * the result is exhausted.
- * @returns The frame's bytes, `undefined` for a skippable frame (passed over).
+ * @returns The frame, `undefined` for a skippable frame (passed over).
  * @throws {DeltarError} `corrupt` or `truncated` if there is no whole frame,
  * `unsupported` if it needs a dictionary, `limit` if its window is too large.
  */
 export async function nextFrame(
   reader: ByteReader,
-): Promise<AsyncGenerator<Uint8Array> | undefined> {
+): Promise<Frame | undefined> {
   const start = reader.offset;
   const magic = await reader.exactly(4, "a zstd frame");
   const number = uint32(magic);
@@ -53,31 +61,35 @@ export async function nextFrame(
     (single ? 0 : 1) + sizeLength,
     "a zstd frame",
   );
-  checkWindow(single, sizeLength, fields, reader, start);
+  const size = sizeLength === 0
+    ? undefined
+    : contentSize(fields.subarray(fields.length - sizeLength));
+  checkWindow(single ? size! : windowOf(fields[0]), reader, start);
   const header = new Uint8Array(5 + fields.length);
   header.set(magic);
   header[4] = descriptor;
   header.set(fields, 5);
-  return blocks(reader, header, (descriptor & 0x04) !== 0);
+  return { size, bytes: blocks(reader, header, (descriptor & 0x04) !== 0) };
+}
+
+// RFC 8878, 3.1.1.1.4: a size of two bytes is 256 more than they say.
+function contentSize(field: Uint8Array): number {
+  const value = field.reduceRight((sum, byte) => sum * 256 + byte, 0);
+  return field.length === 2 ? value + 256 : value;
+}
+
+// RFC 8878, 3.1.1.1.2.
+function windowOf(descriptor: number): number {
+  const base = 2 ** (10 + (descriptor >> 3));
+  return base + (base / 8) * (descriptor & 7);
 }
 
 /** A decoder allocates the window that the header asks for. */
 function checkWindow(
-  single: boolean,
-  sizeLength: number,
-  fields: Uint8Array,
+  window: number,
   reader: ByteReader,
   offset: number,
 ): void {
-  let window = 0;
-  if (single) {
-    for (let at = sizeLength - 1; at >= 0; at--) {
-      window = window * 256 + fields[at];
-    }
-  } else {
-    const base = 2 ** (10 + (fields[0] >> 3));
-    window = base + (base / 8) * (fields[0] & 7);
-  }
   if (window > LARGEST_WINDOW) {
     throw new DeltarError(
       "limit",

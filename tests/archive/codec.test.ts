@@ -284,6 +284,21 @@ test("zstd: a dictionary, a huge window and impossible blocks are refused", asyn
   }
 });
 
+test("zstd: a small frame of any number of empty blocks is read", async () => {
+  // RFC 8878: one segment of three bytes; raw blocks of no bytes, and one.
+  const head = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 3];
+  const last = [3 << 3 | 1, 0, 0, ...utf8("abc")];
+  for (const empty of [0, 10, 90_000]) {
+    const frame = new Uint8Array(head.length + 3 * empty + last.length);
+    frame.set(head);
+    frame.set(last, frame.length - last.length);
+    const plain = await gather(
+      codecFor("zstd").decompress(pieces(frame, 50_000)),
+    );
+    assert.deepEqual(plain, utf8("abc"));
+  }
+});
+
 test("pieces carry a checksum of their content", async () => {
   const frame = await codecFor("zstd").compress(noise(1000));
   assert.equal(frame[4] & 0x04, 0x04);
