@@ -5,11 +5,15 @@ import { signBytes } from "./sign.ts";
 
 /** Blocks of what differs, in bytes. */
 const BLOCK = 256;
+/** Fewer bytes than these between two places are not worth a copy. */
+const LEAST_COPY = 16;
+/** If more than this part is overwritten, what was there may have moved. */
+const MOST_OVERWRITTEN = 0.125;
 
 /**
  * The delta between two states of a small file that are both at hand: what
  * they begin and end with in common is copied to the byte, and only what lies
- * between is searched.
+ * between is searched; if it was overwritten in places, not even that.
  *
  * @param old The old state.
  * @param now The new state.
@@ -27,7 +31,15 @@ export function deltaBetween(old: Uint8Array, now: Uint8Array): Uint8Array {
   if (start > 0) writer.copy(0, start);
   const oldMiddle = old.subarray(start, old.length - end);
   const middle = now.subarray(start, now.length - end);
-  if (oldMiddle.length < BLOCK || middle.length < BLOCK) {
+  const places = overwritten(oldMiddle, middle);
+  if (places !== undefined) {
+    let at = 0;
+    for (const { from, to } of places) {
+      if (from > at) writer.copy(start + at, from - at);
+      writer.literal(middle.subarray(from, to));
+      at = to;
+    }
+  } else if (oldMiddle.length < BLOCK || middle.length < BLOCK) {
     if (middle.length > 0) writer.literal(middle);
   } else {
     const delta = deltaBytes(
@@ -42,4 +54,32 @@ export function deltaBetween(old: Uint8Array, now: Uint8Array): Uint8Array {
   if (end > 0) writer.copy(old.length - end, end);
   writer.end();
   return writer.take().slice();
+}
+
+/**
+ * Where bytes were written over others; `undefined` if that does not tell well
+ * how one state became the other. Both begin and end with bytes that differ.
+ */
+function overwritten(
+  old: Uint8Array,
+  now: Uint8Array,
+): { from: number; to: number }[] | undefined {
+  if (old.length !== now.length) return undefined;
+  const most = Math.max(BLOCK, now.length * MOST_OVERWRITTEN);
+  const places: { from: number; to: number }[] = [];
+  let last = { from: 0, to: 0 };
+  let left = most;
+  for (let at = 0; at < now.length; at++) {
+    if (old[at] === now[at]) continue;
+    if (places.length > 0 && at - last.to < LEAST_COPY) {
+      left -= at + 1 - last.to;
+      last.to = at + 1;
+    } else {
+      last = { from: at, to: at + 1 };
+      left -= 1;
+      places.push(last);
+    }
+    if (left < 0) return undefined;
+  }
+  return places;
 }

@@ -12,8 +12,10 @@ const WINDOW = 2 ** 18;
 
 /** Behind so many expected blocks in a row, the next are confirmed together. */
 const LONG_RUN = 32;
-/** Fewer bytes than this are not worth a second thread. */
+/** Fewer bytes than this are not worth waking a second thread. */
 const WORTH_SHARING = 2 ** 16;
+/** Smaller files are done before such a thread has started. */
+const LARGE = 2 ** 22;
 
 /**
  * Takes the bytes of the delta. They are valid until it returns, or until the
@@ -52,6 +54,8 @@ export class DeltaBuilder {
   #expected: number;
   /** How many expected blocks in a row were confirmed. */
   #streak = 0;
+  /** Whether the file is worth a second thread. */
+  readonly #isLarge: boolean;
 
   /**
    * @param basis The signature of the basis.
@@ -65,6 +69,7 @@ export class DeltaBuilder {
     this.#table = new BlockTable(basis);
     this.#strongSum = strongSum(basis.strongKind, basis.strongLength);
     this.#capacity = blockSize + Math.max(blockSize, WINDOW);
+    this.#isLarge = size >= LARGE;
     this.#rolling = this.#roll(Math.min(size, this.#capacity));
     this.#writer = new DeltaWriter();
     this.#expected = basis.weak.length > 0 ? 0 : -1;
@@ -165,7 +170,8 @@ export class DeltaBuilder {
    */
   #matchRun(): boolean {
     const { blockSize, fileSize, strongKind, strongLength } = this.#basis;
-    const helper = strongKind === "sha256" && HashHelper.get(blockSize);
+    if (!this.#isLarge || strongKind !== "sha256") return false;
+    const helper = HashHelper.get(blockSize);
     if (!helper) return false;
     const blocks = Math.min(
       this.#streak,

@@ -36,3 +36,25 @@ test("one edit costs little more than its bytes", () => {
     assert.ok(deltaBetween(old, now).length < 40 + 40, `at ${at}`);
   }
 });
+
+test("bytes that are written over others cost little more than they are", () => {
+  const old = randomBytes(100_000, 1);
+  const now = old.slice();
+  for (const at of [0, 900, 925, 50_000, 99_950]) {
+    now.set(randomBytes(50, at + 2), at);
+  }
+  const delta = deltaBetween(old, now);
+  assert.deepEqual(patchBytes(old, delta), now);
+  assert.ok(delta.length < 4 * 50 + 25 + 60, `${delta.length} bytes`);
+});
+
+test("what moved between bytes that differ is found where it is", () => {
+  const [moved, one, other] = [20_000, 3, 4].map((length) =>
+    randomBytes(length === 20_000 ? length : 2000, length)
+  );
+  const old = concat([text("a"), moved, one, other, text("z")]);
+  const now = concat([text("b"), one, moved, other, text("y")]);
+  const delta = deltaBetween(old, now);
+  assert.deepEqual(patchBytes(old, delta), now);
+  assert.ok(delta.length < 3000, `${delta.length} bytes`);
+});
