@@ -6,7 +6,7 @@ import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webUnzstd } from "./web_zstd.ts";
-import { type Frame, nextFrame } from "./zstd_frame.ts";
+import { type Frame, nextFrame, SMALL_FRAME } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
 const writing = zlib?.constants?.ZSTD_c_checksumFlag === undefined
@@ -19,7 +19,7 @@ const writing = zlib?.constants?.ZSTD_c_checksumFlag === undefined
  * where nobody can catch it, so there all frames are streamed.
  */
 const AT_ONCE = builtin("node:process")?.versions.deno === undefined
-  ? 4 * 1024 * 1024
+  ? SMALL_FRAME
   : 0;
 
 /** Zstandard (RFC 8878): one frame for each piece. */

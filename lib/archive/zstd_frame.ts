@@ -11,6 +11,9 @@ const LARGEST_BLOCK = 128 * 1024;
 const LARGEST_WINDOW = 128 * 1024 * 1024;
 const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 
+/** Frames that hold fewer bytes, and little besides, come in one piece. */
+export const SMALL_FRAME: number = 4 * 1024 * 1024;
+
 const COMPRESSED_BLOCK = 2;
 const RLE_BLOCK = 1;
 
@@ -69,7 +72,8 @@ export async function nextFrame(
   header.set(magic);
   header[4] = descriptor;
   header.set(fields, 5);
-  return { size, bytes: blocks(reader, header, (descriptor & 0x04) !== 0) };
+  const checksum = (descriptor & 0x04) !== 0;
+  return { size, bytes: blocks(reader, header, checksum, size) };
 }
 
 // RFC 8878, 3.1.1.1.4: a size of two bytes is 256 more than they say.
@@ -103,7 +107,9 @@ async function* blocks(
   reader: ByteReader,
   header: Uint8Array,
   checksum: boolean,
+  holds = 0,
 ): AsyncGenerator<Uint8Array> {
+  const most = (holds < SMALL_FRAME ? holds : 0) + CHUNK;
   let parts = [header];
   let length = header.length;
   for (let last = false; !last;) {
@@ -118,7 +124,7 @@ async function* blocks(
     }
     parts.push(block, await reader.exactly(size, "a zstd block"));
     length += 3 + size;
-    if (length >= CHUNK) {
+    if (length >= most) {
       yield concat(parts);
       parts = [];
       length = 0;
