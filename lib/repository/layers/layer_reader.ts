@@ -89,6 +89,13 @@ export class LayerReader {
     return lines.find((line) => line.path === path);
   }
 
+  /** Whether `find` needs to read nothing more for a path. */
+  knows(path: string): boolean {
+    if (this.#filter?.has(path) === false) return true;
+    const at = this.#withPaths[this.#lastUpTo(path)];
+    return at === undefined || this.#recent.has(at);
+  }
+
   /**
    * The layer's lines, frame by frame; one frame is read ahead.
    *

@@ -48,6 +48,11 @@ export class TreeFinder {
     }
     return undefined;
   }
+
+  /** Whether `find` needs to read nothing more for a path. */
+  knows(path: string): boolean {
+    return this.#layers.every((layer) => layer.knows(path));
+  }
 }
 
 /**
@@ -108,9 +113,10 @@ export async function readTree(
 }
 
 /**
- * Of a snapshot's tree in memory some paths, with all that is in them, the
- * folders above them and the files that hard links among them name. What the
- * snapshot skipped is not there.
+ * Of a snapshot's tree in memory some paths, with all that is in them, and the
+ * files that hard links among them name. Of the folders above them those are
+ * there for which nothing more had to be read: their modes and times are not
+ * worth a request each. What the snapshot skipped is not there.
  *
  * @throws {DeltarError} `unsafe` if a path is none; as `streamEntries` does.
  */
@@ -129,10 +135,10 @@ export async function readPart(
     return entry;
   };
   for (const path of paths) {
-    for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
-      await add(at);
-    }
     const entry = await add(path);
+    for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
+      if (finder.knows(at)) await add(at);
+    }
     if (entry?.kind !== "directory") continue;
     const options = { within: path, signal };
     for await (const some of streamEntries(storage, record.layers, options)) {
