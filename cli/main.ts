@@ -51,9 +51,14 @@ function fail(error: unknown, json: boolean): number {
   if (json) {
     const fields = { version: 1, type: "error", code, message };
     say(2, `${JSON.stringify(fields)}\n`);
-  } else if (isOurs) {
+  } else if (isOurs || isOfSystem(error)) {
     const name = paint("red", "deltar:", process.stderr);
     say(2, `${name} ${showText(message)}\n`);
   } else say(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;
+}
+
+/** Whether the system refused something: its words and the place say it all. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && "path" in error;
 }

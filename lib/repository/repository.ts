@@ -412,7 +412,8 @@ export class Repository {
    * @param target The directory; it is made if it is not there.
    * @param options Which paths, whether to remove others, and whom to tell.
    * @throws {DeltarError} `not-found` if a path is not in the snapshot;
-   * `exists` if another process restores into the directory.
+   * `exists` if another process restores into the directory; `unsafe` if it
+   * would write into the repository itself.
    */
   restore(
     record: SnapshotRecord,

@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
-import { fileError } from "./file.ts";
+import { fileError, realPlace } from "./file.ts";
 import { checkPath, parentPath } from "./path.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat } from "./stat.ts";
@@ -99,6 +99,15 @@ export class Survey {
   /** Where a path is on the disk. */
   place(path: string): string {
     return path === "" ? this.root : `${this.root}/${path}`;
+  }
+
+  /**
+   * The way from the directory to a place, which begins with `..` if that is
+   * not in it, and is nothing but `..` if the directory lies in the place.
+   */
+  wayTo(place: string): string {
+    return nodePath.relative(realPlace(this.root), realPlace(place))
+      .split(nodePath.sep).join("/");
   }
 
   #isFolder(path: string): boolean {

@@ -3,7 +3,7 @@ import { fs, nodePath } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
-import { faultOf, fileError } from "./file.ts";
+import { faultOf, fileError, realPlace } from "./file.ts";
 import {
   DEFAULT_IGNORE_FILE,
   type IgnoreOptions,
@@ -163,18 +163,5 @@ export class Walker {
       if (rule !== undefined) return rule;
     }
     return undefined;
-  }
-}
-
-/** A place without symlinks, also if it or folders above are yet to be made. */
-function realPlace(place: string): string {
-  const path = nodePath.resolve(place);
-  try {
-    return fs.realpathSync(path);
-  } catch {
-    const above = nodePath.dirname(path);
-    return above === path
-      ? path
-      : nodePath.join(realPlace(above), nodePath.basename(path));
   }
 }

@@ -205,6 +205,19 @@ test("work goes on, and ends as it would, when its reader has gone", {
   });
 });
 
+test("a temporary folder that is not there is said in one line", {
+  skip: process.platform === "win32",
+}, async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    place.run(["snapshot"]);
+    const env = { TMPDIR: join(place.folder, "none") };
+    const { code, err } = place.run(["drill"], { env });
+    assert.equal(code, 1);
+    assert.match(err, /^deltar: ENOENT: .*\n$/);
+  });
+});
+
 test("a word that is empty, as an unset variable is, is refused", async () => {
   await withPlace((place) => {
     place.write({ kept: "kept" });

@@ -8,6 +8,7 @@ import {
   WorkJournal,
 } from "../../tree/work_journal.ts";
 import { LocalStorage } from "../../storage/local.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { ContentReader } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
 import type { ReadRecord } from "../read_record.ts";
@@ -28,7 +29,7 @@ import {
   nothingTo,
   stateBefore,
 } from "./restore_undo.ts";
-import { wantedOf } from "./restore_wanted.ts";
+import { type Wanted, wantedOf } from "./restore_wanted.ts";
 import type { SafetyRecord, SnapshotRecord } from "../snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readPart } from "../layers/tree_reader.ts";
@@ -217,6 +218,7 @@ async function prepare(
     ? await readPart(storage, record, paths, signal)
     : await repository.tree(record);
   const wanted = wantedOf(tree, record, paths);
+  refuseOverRepository(storage, survey, wanted);
   const left: RestoreLeft[] = [];
   const removal = await removalFor(repository, survey, tree, record, {
     delete: options.delete ?? false,
@@ -230,6 +232,31 @@ async function prepare(
   const plan = planSteps(survey, wanted, removal, signal);
   plan.left.push(...left);
   return { survey, plan, root: wanted.root };
+}
+
+/** A repository that is written over cannot bring back what was there. */
+function refuseOverRepository(
+  storage: Storage,
+  survey: Survey,
+  { entries }: Wanted,
+): void {
+  if (!(storage instanceof LocalStorage)) return;
+  const way = survey.wayTo(storage.location);
+  if (way === "" || /^\.\.(\/\.\.)*$/.test(way)) {
+    throw new DeltarError(
+      "unsafe",
+      "this is the repository itself; restore into another directory",
+      { object: survey.root },
+    );
+  }
+  const over = entries.find(({ path }) => path.startsWith(`${way}/`));
+  if (over === undefined) return;
+  throw new DeltarError(
+    "unsafe",
+    "it would be written into the repository itself; restore into another " +
+      "directory, or only the paths that you need",
+    { object: survey.root, path: over.path },
+  );
 }
 
 async function prepareRevert(
@@ -248,6 +275,7 @@ async function prepareRevert(
     : groupToRevert(history, way);
   if (group === undefined) throw nothingTo(way, survey.root);
   const { wanted, gone } = await stateBefore(repository, group);
+  refuseOverRepository(repository.storage, survey, wanted);
   const plan = planSteps(survey, wanted, removalOf(survey, gone), signal);
   const of = group[0].id;
   return {
