@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { noise } from "../support/noise.ts";
+import { run } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+test("the single binary does what the source does, threads and all", async () => {
+  await withTemp((folder) => {
+    run(process.execPath, ["tasks/compile_bun.ts"], { cwd: ROOT });
+    const binary = join(folder, "deltar");
+    fs.copyFileSync(join(ROOT, "dist/deltar"), binary);
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    // Large enough for the thread that hashes.
+    const large = noise(20_000_000);
+    fs.writeFileSync(join(root, "large"), large);
+    fs.writeFileSync(join(root, "small"), "small\n");
+    // Nothing in the folder where it starts is believed.
+    fs.writeFileSync(join(root, ".env"), "DELTAR_REPOSITORY=/nowhere\n");
+    const env = { HOME: folder, PATH: "/nowhere" };
+    const type = (...words: string[]) => {
+      const done = spawnSync(binary, words, {
+        cwd: root,
+        env,
+        encoding: "utf8",
+      });
+      assert.equal(done.status, 0, `${words}: ${done.stdout}${done.stderr}`);
+      return done.stdout;
+    };
+    const source = (...words: string[]) =>
+      run(process.execPath, [join(ROOT, "cli.ts"), ...words], { cwd: root });
+    const { version } = JSON.parse(
+      fs.readFileSync(join(ROOT, "deno.json"), "utf8"),
+    );
+    assert.equal(type("--version"), `${version}\n`);
+
+    type("snapshot");
+    large.fill(1, 9_000_000, 9_000_050);
+    fs.writeFileSync(join(root, "large"), large);
+    const second = JSON.parse(type("snapshot", "--json"));
+    assert.equal(second.counts.updated, 1);
+    assert.ok(second.counts.stored < 50_000, `${second.counts.stored} bytes`);
+    type("verify", "--data");
+    type("restore", "latest", "--to", join(folder, "restored"));
+    assert.ok(fs.readFileSync(join(folder, "restored/large")).equals(large));
+
+    type("rdiff", "signature", "large", join(folder, "ours.sig"));
+    source("rdiff", "signature", "large", join(folder, "source.sig"));
+    const [ours, theirs] = ["ours.sig", "source.sig"].map((name) =>
+      fs.readFileSync(join(folder, name))
+    );
+    assert.ok(ours.equals(theirs));
+  });
+});
