@@ -112,7 +112,8 @@ be, each of them named; 130 interrupted.`;
 function refuseEmpty(command: Command): void {
   const empty = [
     ...command.registeredArguments.map((argument, at) => ({
-      word: command.processedArgs[at],
+      // One that was left out may well be empty by default.
+      word: at < command.args.length ? command.processedArgs[at] : undefined,
       name: argument.name(),
     })),
     ...command.options.map((option) => ({
