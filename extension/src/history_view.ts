@@ -4,7 +4,7 @@ import type { Guard } from "./guard.ts";
 import type { Guards } from "./guards.ts";
 import type { FileVersion } from "./protocol.ts";
 import { formatBytes, formatDifference, formatMoment } from "./text.ts";
-import { parseVersion, pathIn, SCHEME } from "./versions.ts";
+import { pathIn, SCHEME } from "./versions.ts";
 
 /** A version of the file in the active editor. */
 export interface VersionNode {
@@ -140,9 +140,8 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     const uri = this.#pinned ?? activeUri();
     if (uri === undefined) return undefined;
     if (uri.scheme === SCHEME) {
-      const { key, path } = parseVersion(uri);
-      const guard = this.#guards.byKey(key);
-      return guard && { guard, path };
+      const guard = this.#guards.byKey(uri.authority);
+      return guard && { guard, path: pathIn(guard, uri) };
     }
     const guard = this.#guards.of(uri);
     return guard && { guard, path: pathIn(guard, uri) };

@@ -15,16 +15,20 @@ export function repositoryKey(folder: vscode.WorkspaceFolder): string {
     .slice(0, 16);
 }
 
-/** The address of a file in a snapshot; without a snapshot, of an empty one. */
+/**
+ * The address of a file in a snapshot; without a snapshot, of an empty one. Its
+ * path is the file's own: editors take different paths for a rename.
+ */
 export function versionUri(
-  { folder }: Guard,
+  guard: Guard,
   id: string | undefined,
   path: string,
 ): vscode.Uri {
   return vscode.Uri.from({
     scheme: SCHEME,
-    authority: repositoryKey(folder),
-    path: `/${id ?? NOTHING}/${path}`,
+    authority: repositoryKey(guard.folder),
+    path: fileUri(guard, path).path,
+    query: id ?? NOTHING,
   });
 }
 
@@ -36,14 +40,6 @@ export function fileUri({ folder }: Guard, path: string): vscode.Uri {
 /** The path of a file below its folder, `/`-separated. */
 export function pathIn({ folder }: Guard, uri: vscode.Uri): string {
   return uri.path.slice(folder.uri.path.replace(/\/$/, "").length + 1);
-}
-
-/** What an address of this scheme names. */
-export function parseVersion(
-  uri: vscode.Uri,
-): { key: string; id: string; path: string } {
-  const [id, ...path] = uri.path.slice(1).split("/");
-  return { key: uri.authority, id, path: path.join("/") };
 }
 
 /** Files as they are in snapshots, for every kind of editor. */
@@ -62,15 +58,14 @@ export class VersionFiles implements vscode.FileSystemProvider {
   }
 
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
-    const { key, id, path } = parseVersion(uri);
     const permissions = vscode.FilePermission.Readonly;
-    if (id === NOTHING) {
+    if (uri.query === NOTHING) {
       return { type: vscode.FileType.File, size: 0, ctime: 0, mtime: 0 };
     }
+    const { place, reader, id, path } = this.#parse(uri);
     if (path === "") {
       return { type: vscode.FileType.Directory, size: 0, ctime: 0, mtime: 0 };
     }
-    const { place, reader } = this.#guard(uri, key);
     const stat = await reader.call("stat", { place, id, path });
     if (stat === undefined) throw vscode.FileSystemError.FileNotFound(uri);
     return {
@@ -83,15 +78,13 @@ export class VersionFiles implements vscode.FileSystemProvider {
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
-    const { key, id, path } = parseVersion(uri);
-    if (id === NOTHING) return new Uint8Array();
-    const { place, reader } = this.#guard(uri, key);
+    if (uri.query === NOTHING) return new Uint8Array();
+    const { place, reader, id, path } = this.#parse(uri);
     return await reader.call("read", { place, id, path });
   }
 
   async readDirectory(uri: vscode.Uri): Promise<[string, vscode.FileType][]> {
-    const { key, id, path } = parseVersion(uri);
-    const { place, reader } = this.#guard(uri, key);
+    const { place, reader, id, path } = this.#parse(uri);
     const names = await reader.call("children", { place, id, path });
     return names.map(([name, kind]) => [name, typeOf(kind)]);
   }
@@ -112,10 +105,13 @@ export class VersionFiles implements vscode.FileSystemProvider {
     throw vscode.FileSystemError.NoPermissions(uri);
   }
 
-  #guard(uri: vscode.Uri, key: string): Guard {
-    const guard = this.#guards.byKey(key);
+  #parse(
+    uri: vscode.Uri,
+  ): Pick<Guard, "place" | "reader"> & { id: string; path: string } {
+    const guard = this.#guards.byKey(uri.authority);
     if (guard === undefined) throw vscode.FileSystemError.FileNotFound(uri);
-    return guard;
+    const { place, reader } = guard;
+    return { place, reader, id: uri.query, path: pathIn(guard, uri) };
   }
 }
 

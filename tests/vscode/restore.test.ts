@@ -99,7 +99,7 @@ suite([
     },
   ],
 
-  ["a folder and the workspace are restored exactly, and back", async () => {
+  ["the workspace is restored exactly, and back", async () => {
     await window.command("Deltar: Create Snapshot");
     await window.isTold(/Snapshot taken/);
     await window.hush();
@@ -114,7 +114,7 @@ suite([
     fs.closeSync(large);
     const ruined = state();
 
-    // The folder, from where one finds what was deleted.
+    // One finds what was deleted.
     await window.command("Deltar: Create Snapshot");
     await window.isTold(/files changed/);
     await window.hush();

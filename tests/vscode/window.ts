@@ -90,7 +90,20 @@ export class Window {
 
   /** Chooses a line of the open list. */
   async choose(text: string | RegExp): Promise<void> {
+    // What the pointer rests on may show a hint that covers the list.
+    await this.page.mouse.move(640, 600);
     await this.line(text).first().click();
+  }
+
+  /** Chooses from the open menu, which takes no click as soon as it is there. */
+  async chooseFromMenu(name: string): Promise<void> {
+    const item = this.page.getByRole("menuitem", { name });
+    await item.waitFor();
+    await this.until(`chosen ${name}`, async () => {
+      await item.click({ timeout: 2000 }).catch(() => {});
+      await this.page.waitForTimeout(300);
+      return !await item.isVisible();
+    });
   }
 
   /** Waits for a notification, and gives it. */

@@ -1,0 +1,148 @@
+/**
+ * Comparing snapshots in real VS Code, the editors that old versions open in,
+ * and how all of it looks in VS Code's own themes.
+ */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import type { Editor } from "./editor.ts";
+import { repositoryOf, root, suite } from "./suite.ts";
+import type { Window } from "./window.ts";
+
+/** By what the workbench calls their kind. */
+const THEMES = [
+  ["vs", "Default Light Modern"],
+  ["vs-dark", "Default Dark Modern"],
+  ["hc-black", "Default High Contrast"],
+  ["hc-light", "Default High Contrast Light"],
+] as const;
+
+const settings = {
+  "deltar.snapshot.onSave": false,
+  "deltar.snapshot.everyMinutes": 0,
+  "deltar.snapshot.onClose": false,
+};
+
+let editor: Editor;
+let window: Window;
+let folder: string;
+
+const at = (path: string) => join(folder, path);
+
+/** The files of the multi-file diff editor, each with what it shows. */
+const entries = () => window.page.locator(".multiDiffEntry");
+
+/** Takes a snapshot by the palette, with a label, and waits for its line. */
+async function snapshot(label: string, line: RegExp): Promise<void> {
+  await window.command("Deltar: Create Snapshot with Label…");
+  await window.page.getByPlaceholder("before the refactoring").fill(label);
+  await window.page.keyboard.press("Enter");
+  await window.row(line).waitFor();
+  await window.hush();
+}
+
+suite([
+  ["two snapshots are compared, file by file", async (suite) => {
+    folder = join(suite.folder, "folder");
+    fs.mkdirSync(at("source/deep"), { recursive: true });
+    fs.writeFileSync(at("notes.md"), "first thoughts\n");
+    fs.writeFileSync(at("LICENSE"), "All of it.\n");
+    fs.writeFileSync(at("source/one.txt"), "one\n");
+    fs.writeFileSync(at("source/deep/two.txt"), "two\n");
+    fs.copyFileSync(
+      join(root, "extension", "media", "icon.png"),
+      at("source/icon.png"),
+    );
+    editor = await suite.editor("editor", {
+      settings,
+      packages: [suite.companion()],
+    });
+    window = await suite.open(editor, { folder });
+    await window.command("View: Show Deltar");
+    await snapshot("at first", /at first · 5 files/);
+    fs.writeFileSync(at("notes.md"), "second thoughts\n");
+    fs.writeFileSync(at("source/new.txt"), "new\n");
+    fs.rmSync(at("LICENSE"));
+    await snapshot("before lunch", /before lunch · 3 files changed/);
+
+    await window.command("Deltar: Compare Two Snapshots…");
+    await window.page.getByPlaceholder("Compare which snapshot?").waitFor();
+    await window.choose(/before lunch/);
+    await window.page.getByPlaceholder("With which other snapshot?").waitFor();
+    await window.choose(/at first/);
+    await entries().filter({ hasText: "notes.md" }).first().waitFor();
+    for (const name of ["LICENSE", "notes.md", "new.txt"]) {
+      await entries().filter({ hasText: name }).first().waitFor();
+    }
+    const notes = entries().filter({ hasText: "notes.md" }).first();
+    await notes.getByText("first thoughts").first().waitFor();
+    await notes.getByText("second thoughts").first().waitFor();
+    await window.picture("compared");
+    const { repository, records } = await repositoryOf(editor, folder);
+    const diff = await repository.diff(records[0], records[1]);
+    assert.deepEqual(
+      [diff.updated, diff.created, diff.deleted],
+      [["notes.md"], ["source/new.txt"], ["LICENSE"]],
+    );
+  }],
+
+  ["a snapshot is compared with the workspace", async () => {
+    await window.command("View: Close All Editors");
+    await entries().first().waitFor({ state: "detached" });
+    fs.writeFileSync(at("source/one.txt"), "another one\n");
+    await window.row(/before lunch/).click({ button: "right" });
+    await window.chooseFromMenu("Compare Snapshot with Workspace");
+    const one = entries().filter({ hasText: "one.txt" }).first();
+    await one.getByText("another one").first().waitFor();
+    // It is the same file on both sides, and no other differs.
+    assert.equal(await one.getByText(/^R$/).count(), 0);
+    await window.page.locator(".tab.active")
+      .filter({ hasText: /Now \(1 file\)/ }).waitFor();
+    await window.picture("compared-with-workspace");
+    assert.equal(
+      fs.readFileSync(at("source/one.txt"), "utf8"),
+      "another one\n",
+    );
+  }],
+
+  ["an image of a snapshot opens in the editor of images", async () => {
+    const { page } = window;
+    const image = fs.readFileSync(at("source/icon.png"));
+    fs.writeFileSync(
+      at("source/icon.png"),
+      Buffer.concat([image, new Uint8Array(10)]),
+    );
+    await snapshot("with an image", /with an image · 1 file changed/);
+    await window.command("View: Close All Editors");
+    await window.row(/with an image/).click();
+    // The folder below it is the only line of that name as yet.
+    await window.row(/^source$/).click();
+    await window.row("icon.png").hover();
+    await window.row("icon.png")
+      .getByRole("button", { name: "Open File as in Snapshot" }).click();
+    const shown = page.frameLocator("iframe.webview.ready")
+      .frameLocator("iframe").locator("img").first();
+    await shown.waitFor();
+    assert.deepEqual(
+      await shown.evaluate((img) => [
+        (img as unknown as { naturalWidth: number }).naturalWidth,
+        (img as unknown as { naturalHeight: number }).naturalHeight,
+      ]),
+      [image.readUInt32BE(16), image.readUInt32BE(20)],
+    );
+    await window.picture("image");
+  }],
+
+  ["it looks at home in light, dark and high-contrast themes", async () => {
+    await window.row(/before lunch/).click();
+    await window.row("notes.md").waitFor();
+    await window.row("notes.md").click();
+    await window.sides();
+    for (const [kind, theme] of THEMES) {
+      await editor.set({ "workbench.colorTheme": theme });
+      await window.page.locator(`.monaco-workbench.${kind}`).waitFor();
+      await window.page.waitForTimeout(500);
+      await window.picture(`theme-${kind}`);
+    }
+  }],
+]);
