@@ -52,7 +52,7 @@ export function installEditor(): string {
 
 /** The extension's package, built. */
 export function buildPackage(root: string): string {
-  execFileSync("npx", ["--yes", "deno", "task", "vsix"], {
+  execFileSync("npx", ["--yes", "--package=deno", "deno", "task", "vsix"], {
     cwd: root,
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -68,7 +68,8 @@ export function packCompanion(folder: string): string {
   execFileSync("npx", [
     "--yes",
     "--ignore-scripts",
-    VSCE,
+    `--package=${VSCE}`,
+    "vsce",
     "package",
     "--no-dependencies",
     "--allow-missing-repository",
