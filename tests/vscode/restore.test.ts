@@ -46,9 +46,10 @@ suite([
     await window.isTold(/1 file changed/);
     await window.hush();
     await window.rows("File History").nth(1).waitFor();
-    await window.rows("File History").nth(1).hover();
-    await window.rows("File History").nth(1)
-      .getByRole("button", { name: "Restore Version" }).click();
+    await window.press(
+      window.rows("File History").nth(1),
+      "Restore Version",
+    );
     await window.dialog().getByText("1 file overwritten").waitFor();
     await window.picture("restore-question");
     assert.match(await window.dialog().innerText(), /notes\.md/);
@@ -79,9 +80,10 @@ suite([
       await window.openFile(at("draft.txt"));
       await window.page.getByText("later on the disk").first().waitFor();
       await window.type("only in the editor\n");
-      await window.rows("File History").first().hover();
-      await window.rows("File History").first()
-        .getByRole("button", { name: "Restore Version" }).click();
+      await window.press(
+        window.rows("File History").first(),
+        "Restore Version",
+      );
       await window.dialog().getByText("unsaved changes").waitFor();
       await window.picture("unsaved");
       await window.answer(/^Restore$/);

@@ -106,6 +106,19 @@ export class Window {
     });
   }
 
+  /**
+   * Presses a button of a row, and again if no question comes: a row that is
+   * drawn anew at that moment swallows it.
+   */
+  async press(row: Locator, name: string): Promise<void> {
+    await this.until(`a question after ${name}`, async () => {
+      await row.hover();
+      await row.getByRole("button", { name }).click();
+      const asked = this.dialog().waitFor({ timeout: 10_000 });
+      return await asked.then(() => true, () => false);
+    });
+  }
+
   /** Waits for a notification, and gives it. */
   async isTold(text: string | RegExp): Promise<Locator> {
     const toast = this.page.locator(
