@@ -44,6 +44,17 @@ async function snapshotsOf(folder: string) {
     .filter(({ safety }) => safety === undefined);
 }
 
+/** Waits until a snapshot of a folder has begun to write. */
+async function isTaking(folder: string): Promise<void> {
+  const base = join(editor.storage, "repositories");
+  const name = `${folder.split("/").at(-1)}-`;
+  await window.until("it is at work", () => {
+    const found = fs.readdirSync(base).find((one) => one.startsWith(name));
+    const running = join(base, found ?? "", "running");
+    return fs.existsSync(running) && fs.readdirSync(running).length > 0;
+  });
+}
+
 /** Every snapshot can be restored: all that it needs is there and whole. */
 async function isWhole(folder: string): Promise<void> {
   const { repository } = await repositoryOf(editor, folder);
@@ -219,7 +230,7 @@ suite([
     fill(folder, 2000, 200);
     const before = stateOf(folder);
     await window.command("Deltar: Create Snapshot");
-    await window.page.getByText(/^Taking a snapshot/).first().waitFor();
+    await isTaking(folder);
     await window.page.reload();
     await window.isReady();
     await window.command("Deltar: Create Snapshot");
@@ -234,11 +245,11 @@ suite([
     "an extension host that is killed in a snapshot loses nothing",
     async (suite) => {
       const folder = await protectedFolder(suite, "killed");
-      fill(folder, 2000, 250);
+      fill(folder, 2000, 600);
       const before = stateOf(folder);
       const known = (await snapshotsOf(folder)).length;
       await window.command("Deltar: Create Snapshot");
-      await window.page.getByText(/^Taking a snapshot/).first().waitFor();
+      await isTaking(folder);
       for (const pid of editor.extensionHosts()) process.kill(pid, "SIGKILL");
       assert.equal(
         (await snapshotsOf(folder)).length,
