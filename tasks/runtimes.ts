@@ -37,6 +37,15 @@ export function node(): Command {
     : ["npx", "--yes", "--package=node@24", "node"];
 }
 
+/**
+ * What packs an extension of VS Code; it has a hundred dependencies that
+ * nothing else needs.
+ */
+export function vsce(): Command {
+  const npx = ["--yes", "--ignore-scripts", "--package=@vscode/vsce@4.1.0"];
+  return ["npx", ...npx, "vsce"];
+}
+
 function works(program: string, words: string[]): boolean {
   return output(program, words) !== undefined;
 }

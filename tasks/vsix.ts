@@ -14,9 +14,8 @@ import {
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { run } from "./run.ts";
+import { vsce } from "./runtimes.ts";
 
-/** The one that packs; it has a hundred dependencies that nothing else needs. */
-const VSCE = "@vscode/vsce@4.1.0";
 /** Most bytes of the package. */
 const MOST = 500_000;
 
@@ -48,11 +47,7 @@ copyFileSync(join(root, "LICENSE"), join(extension, "LICENSE"));
 process.chdir(extension);
 const { ok, end } = await run(
   file,
-  ["npx"],
-  "--yes",
-  "--ignore-scripts",
-  `--package=${VSCE}`,
-  "vsce",
+  vsce(),
   "package",
   "--no-dependencies",
   "--allow-missing-repository",

@@ -17,6 +17,7 @@ import { availableParallelism, cpus, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bun, deno, node, script } from "../../tasks/runtimes.ts";
+import { buildBinary } from "../binary.ts";
 import { makeInputs, PAIRS } from "./inputs.ts";
 import { measure } from "./measure.ts";
 
@@ -82,10 +83,8 @@ type Programs = Map<string, string[]>;
 /** rdiff first: the others are compared with it. */
 function findPrograms(folder: string): Programs {
   const cli = resolve(import.meta.dirname!, "../../cli.ts");
-  const binary = join(folder, "deltar");
+  const binary = buildBinary(folder);
   const root = dirname(cli);
-  const deltar = [...deno(), "task", "compile:bun", "--outfile", binary];
-  execFileSync(deltar[0], deltar.slice(1), { cwd: root, stdio: "ignore" });
   // Node runs what the package for npm has.
   const npm = join(root, "bench/out/npm");
   const [runner, ...words] = [

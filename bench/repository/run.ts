@@ -5,12 +5,11 @@
  *
  * @module
  */
-import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { bun } from "../../tasks/runtimes.ts";
+import { buildBinary } from "../binary.ts";
 import { barsOf, type Row } from "./bars.ts";
 import { bytesIn, median, run as measure } from "./measure.ts";
 import { allPeers, installed, type Peer } from "./peers.ts";
@@ -45,7 +44,7 @@ export async function run(words: string[]): Promise<void> {
   const only = values.only?.split(",");
   const workloads = makeWorkloads(inputs, quick ? QUICK : FULL)
     .filter(({ name }) => only?.includes(name) ?? true);
-  const peers = installed(allPeers(compile(folder)));
+  const peers = installed(allPeers(buildBinary(folder)));
   const machine = [
     `${cpus()[0].model}, ${availableParallelism()} cores, ` +
     `${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
@@ -78,20 +77,6 @@ export async function run(words: string[]): Promise<void> {
     join(out, "repository.json"),
     JSON.stringify(report, null, 2) + "\n",
   );
-}
-
-/** The single binary. */
-function compile(folder: string): string {
-  mkdirSync(folder, { recursive: true });
-  const binary = join(folder, "deltar");
-  const [program, ...first] = bun();
-  const cli = resolve(import.meta.dirname!, "../../cli.ts");
-  execFileSync(
-    program,
-    [...first, "build", "--compile", "--minify", "--outfile", binary, cli],
-    { stdio: "ignore" },
-  );
-  return binary;
 }
 
 /** Every state is kept by all programs, one after the other. */

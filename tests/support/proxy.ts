@@ -5,6 +5,7 @@ import {
   request as send,
   type ServerResponse,
 } from "node:http";
+import { collect } from "../../lib/bytes/source.ts";
 
 /**
  * What befalls a request: it is `refused` with a status of 503 before it came
@@ -81,7 +82,7 @@ export async function withProxy<Result>(
     passing.mishap = options.mishap?.(passing);
     const { mishap } = passing;
     if (mishap === "cut") return void request.socket.destroy();
-    const body = await bodyOf(request);
+    const body = await collect(request);
     passing.sent = body.length;
     if (options.latency) {
       await new Promise((resolve) => setTimeout(resolve, options.latency));
@@ -101,7 +102,7 @@ export async function withProxy<Result>(
       forward.on("error", reject);
       forward.end(body);
     });
-    const content = await bodyOf(answer);
+    const content = await collect(answer);
     passing.status = answer.statusCode!;
     if (mishap === "lost") return void request.socket.destroy();
     const { "transfer-encoding": __, ...head } = answer.headers;
@@ -128,20 +129,4 @@ export async function withProxy<Result>(
     web.closeAllConnections();
     await new Promise((resolve) => web.close(resolve));
   }
-}
-
-async function bodyOf(message: IncomingMessage): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of message) {
-    parts.push(part);
-    length += part.length;
-  }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

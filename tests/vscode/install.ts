@@ -3,11 +3,10 @@ import * as fs from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { vsce } from "../../tasks/runtimes.ts";
 
 /** The VS Code that the tests drive: code-server, of the npm registry. */
 const VERSION = "4.139.1";
-/** What packs extensions. */
-const VSCE = "@vscode/vsce@4.1.0";
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
 
 /** The browser, or nothing where there is none. */
@@ -65,11 +64,9 @@ export function buildPackage(root: string): string {
 /** The package of the extension that runs what the tests ask for. */
 export function packCompanion(folder: string): string {
   const file = join(folder, "companion.vsix");
-  execFileSync("npx", [
-    "--yes",
-    "--ignore-scripts",
-    `--package=${VSCE}`,
-    "vsce",
+  const [program, ...words] = vsce();
+  execFileSync(program, [
+    ...words,
     "package",
     "--no-dependencies",
     "--allow-missing-repository",
