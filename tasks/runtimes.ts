@@ -24,9 +24,7 @@ export function script(): Command {
 
 /** Bun, installed or by npx. */
 export function bun(): Command {
-  return works("bun", ["--version"])
-    ? ["bun"]
-    : ["npx", "--yes", "--package=bun@1", "bun"];
+  return works("bun", ["--version"]) ? ["bun"] : packaged("bun@1", "bun");
 }
 
 /** Node of version 24 or later, installed or by npx. */
@@ -34,7 +32,22 @@ export function node(): Command {
   const version = output("node", ["--version"]);
   return version !== undefined && Number(version.slice(1).split(".")[0]) >= 24
     ? ["node"]
-    : ["npx", "--yes", "--package=node@24", "node"];
+    : packaged("node@24", "node");
+}
+
+/** Where each package's runtime was found. */
+const found = new Map<string, Command>();
+
+/** A runtime of the npm registry: itself, since npx takes half a second. */
+function packaged(name: string, program: string): Command {
+  const npx: Command = ["npx", "--yes", `--package=${name}`, program];
+  const known = found.get(name);
+  if (known) return known;
+  const say = "console.log(process.execPath)";
+  const file = output(npx[0], [...npx.slice(1), "-e", say]);
+  const command: Command = file === undefined ? npx : [file];
+  found.set(name, command);
+  return command;
 }
 
 /**

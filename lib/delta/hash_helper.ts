@@ -1,32 +1,47 @@
 import { builtin } from "../bytes/builtin.ts";
-import { CONTROL, HASH_WORKER, type HashWorkerData } from "./hash_worker.ts";
-import { strongSum } from "./strong_sum.ts";
+import {
+  CAPACITY,
+  CLOSED,
+  CONTROL,
+  GROUP_BITS,
+  HASH_WORKER,
+  type HashWorkerData,
+  SLOT_WORDS,
+  SLOTS,
+  STARTED,
+} from "./hash_worker.ts";
+import { type StrongSum, strongSum } from "./strong_sum.ts";
 
-/** Most bytes of a job. */
-const CAPACITY = 2 ** 19;
 /** Blocks up to this size are shared out finely enough. */
-const LARGEST_BLOCK = CAPACITY / 8;
+const LARGEST_BLOCK = CAPACITY / 4;
 /** About how many bytes are taken at a time. */
 const GROUP = 2 ** 15;
-/** No job is open: higher than any group. */
-const CLOSED = 2 ** 30;
 /** A worker that is silent for so many milliseconds has died. */
 const PATIENCE = 10_000;
 
+/** Gets digests, which are valid until it returns. */
+type Deliver = (digests: Uint8Array) => void;
+
 /**
- * SHA-256 of many blocks on two threads: a worker and the caller take groups of
- * blocks in turns until none is left. The worker goes on while the caller reads
- * the next piece. All waiting is synchronous and short, so the code that hashes
- * need not be asynchronous.
+ * SHA-256 of many blocks on two threads. A few jobs may be open at once: a worker
+ * does them while the caller reads and starts the next ones, and the caller helps
+ * with what is left when it needs the digests or room for another job. All
+ * waiting is synchronous and short, so the code that hashes need not be
+ * asynchronous.
  */
 export class HashHelper {
-  readonly #control = new Int32Array(new SharedArrayBuffer(64));
-  readonly #input = new Uint8Array(new SharedArrayBuffer(CAPACITY));
-  readonly #output = new Uint8Array(
-    new SharedArrayBuffer(CAPACITY),
+  readonly #control = new Int32Array(
+    new SharedArrayBuffer(4 * (STARTED + 1)),
   );
-  #deliver: ((digests: Uint8Array) => void) | undefined;
-  #digest = strongSum("sha256", 32);
+  readonly #input = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
+  readonly #output = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
+  /** Who gets the digests of each slot's job, while it is open. */
+  readonly #deliver: (Deliver | undefined)[] = [];
+  #started = 0;
+  /** Whether the worker has died in the midst of a job. */
+  #isDead = false;
+  #keep = 32;
+  #digest: StrongSum = strongSum("sha256", 32);
 
   /**
    * The one helper of this thread, started on the first call; `undefined` where
@@ -44,7 +59,7 @@ export class HashHelper {
   private constructor() {
     const threads = builtin("node:worker_threads");
     if (!threads) throw new TypeError("no workers");
-    this.#control[CONTROL.next] = CLOSED;
+    for (let slot = 0; slot < SLOTS; slot++) this.#close(slot);
     const workerData: HashWorkerData = {
       control: this.#control.buffer as SharedArrayBuffer,
       input: this.#input.buffer as SharedArrayBuffer,
@@ -62,84 +77,130 @@ export class HashHelper {
   }
 
   /**
-   * Opens a job; the worker starts at once. A job that is still open is finished
-   * before.
+   * Opens a job; the worker starts at once. Where too many are open, the oldest
+   * is finished before.
    *
    * @param bytes Whole blocks, at most `capacity`; they are copied.
    * @param keep How many bytes of each digest to keep.
-   * @param deliver Gets the digests, `keep` bytes each, which are valid until it
-   * returns: on the next `start` or `finish`.
+   * @param deliver Gets the digests, `keep` bytes each, on a later `start` or on
+   * `finish`.
    */
   start(
     bytes: Uint8Array,
     blockSize: number,
     keep: number,
-    deliver: (digests: Uint8Array) => void,
+    deliver: Deliver,
   ): void {
-    this.finish();
-    this.#deliver = deliver;
+    const slot = this.#started % SLOTS;
+    this.#finish(slot);
+    this.#deliver[slot] = deliver;
     const control = this.#control;
+    const words = slot * SLOT_WORDS;
     const blocks = bytes.length / blockSize;
     const groupBlocks = Math.max(1, Math.floor(GROUP / blockSize));
-    if (keep !== control[CONTROL.keep]) {
-      this.#digest = strongSum("sha256", keep);
-    }
-    this.#input.set(bytes);
-    control[CONTROL.blocks] = blocks;
-    control[CONTROL.blockSize] = blockSize;
-    control[CONTROL.keep] = keep;
-    control[CONTROL.groupBlocks] = groupBlocks;
-    control[CONTROL.done] = 0;
-    control[CONTROL.groups] = Math.ceil(blocks / groupBlocks);
-    Atomics.store(control, CONTROL.next, 0);
-    Atomics.add(control, CONTROL.job, 1);
-    Atomics.notify(control, CONTROL.job);
+    this.#input.set(bytes, slot * CAPACITY);
+    control[words + CONTROL.blocks] = blocks;
+    control[words + CONTROL.blockSize] = blockSize;
+    control[words + CONTROL.keep] = keep;
+    control[words + CONTROL.groupBlocks] = groupBlocks;
+    control[words + CONTROL.done] = 0;
+    control[words + CONTROL.groups] = Math.ceil(blocks / groupBlocks);
+    this.#started++;
+    Atomics.store(control, words + CONTROL.next, this.#ticket);
+    Atomics.add(control, STARTED, 1);
+    Atomics.notify(control, STARTED);
   }
 
-  /** Helps with the open job, if there is one, until it is done. */
+  /** Helps with all open jobs, the oldest first, until they are done. */
   finish(): void {
-    const deliver = this.#deliver;
+    for (let at = 0; at < SLOTS; at++) {
+      this.#finish((this.#started + at) % SLOTS);
+    }
+  }
+
+  /** The first ticket of the job started last. */
+  get #ticket(): number {
+    return (this.#started << GROUP_BITS) & 0x7fff_ffff;
+  }
+
+  #close(slot: number): void {
+    const next = slot * SLOT_WORDS + CONTROL.next;
+    Atomics.store(this.#control, next, this.#ticket | CLOSED);
+  }
+
+  #finish(slot: number): void {
+    const deliver = this.#deliver[slot];
     if (!deliver) return;
-    this.#deliver = undefined;
+    this.#deliver[slot] = undefined;
     const control = this.#control;
-    const groups = control[CONTROL.groups];
-    for (;;) {
-      const group = Atomics.load(control, CONTROL.next);
-      if (group >= groups) break;
-      const { next } = CONTROL;
-      if (Atomics.compareExchange(control, next, group, group + 1) === group) {
-        this.#hash(group);
-        Atomics.add(control, CONTROL.done, 1);
+    const words = slot * SLOT_WORDS;
+    const done = words + CONTROL.done;
+    const groups = control[words + CONTROL.groups];
+    for (let other = 0; other < SLOTS; other++) {
+      while (Atomics.load(control, done) < groups) {
+        if (!this.#hashOne((slot + other) % SLOTS)) break;
       }
     }
     for (;;) {
-      const done = Atomics.load(control, CONTROL.done);
-      if (done === groups) break;
-      if (Atomics.wait(control, CONTROL.done, done, PATIENCE) === "timed-out") {
-        for (let group = 0; group < groups; group++) this.#hash(group);
+      const count = Atomics.load(control, done);
+      if (count === groups) break;
+      if (
+        this.#isDead ||
+        Atomics.wait(control, done, count, PATIENCE) === "timed-out"
+      ) {
+        for (let group = 0; group < groups; group++) this.#hash(slot, group);
+        this.#isDead = true;
         shared = undefined;
         break;
       }
     }
-    Atomics.store(control, CONTROL.next, CLOSED);
-    const length = control[CONTROL.blocks] * control[CONTROL.keep];
-    deliver(this.#output.subarray(0, length));
+    this.#close(slot);
+    const start = slot * CAPACITY;
+    const length = control[words + CONTROL.blocks] *
+      control[words + CONTROL.keep];
+    deliver(this.#output.subarray(start, start + length));
+    // The next job will be another helper's.
+    if (this.#isDead) this.finish();
   }
 
-  #hash(group: number): void {
+  /** Takes one group of a slot's job and hashes it, if there is one left. */
+  #hashOne(slot: number): boolean {
     const control = this.#control;
-    const size = control[CONTROL.blockSize];
-    const keep = control[CONTROL.keep];
-    const from = group * control[CONTROL.groupBlocks];
+    const words = slot * SLOT_WORDS;
+    const next = words + CONTROL.next;
+    for (;;) {
+      const ticket = Atomics.load(control, next);
+      const group = ticket & CLOSED;
+      if (group >= control[words + CONTROL.groups]) return false;
+      if (
+        Atomics.compareExchange(control, next, ticket, ticket + 1) === ticket
+      ) {
+        this.#hash(slot, group);
+        Atomics.add(control, words + CONTROL.done, 1);
+        return true;
+      }
+    }
+  }
+
+  #hash(slot: number, group: number): void {
+    const control = this.#control;
+    const words = slot * SLOT_WORDS;
+    const size = control[words + CONTROL.blockSize];
+    const keep = control[words + CONTROL.keep];
+    const from = group * control[words + CONTROL.groupBlocks];
     const to = Math.min(
-      from + control[CONTROL.groupBlocks],
-      control[CONTROL.blocks],
+      from + control[words + CONTROL.groupBlocks],
+      control[words + CONTROL.blocks],
     );
+    if (keep !== this.#keep) {
+      this.#keep = keep;
+      this.#digest = strongSum("sha256", keep);
+    }
+    const start = slot * CAPACITY;
     for (let block = from; block < to; block++) {
-      const sum = this.#digest(
-        this.#input.subarray(block * size, (block + 1) * size),
-      );
-      this.#output.set(sum, block * keep);
+      const at = start + block * size;
+      const sum = this.#digest(this.#input.subarray(at, at + size));
+      this.#output.set(sum, start + block * keep);
     }
   }
 }

@@ -1,30 +1,42 @@
-/** Indices of the shared control words. */
+/** Jobs that may be open at once. */
+export const SLOTS = 4;
+/** Most bytes of a job. */
+export const CAPACITY = 2 ** 18;
+/** Words of control that each slot has. */
+export const SLOT_WORDS = 8;
+/** A ticket's lower bits are a group; the rest tells its job. */
+export const GROUP_BITS = 12;
+/** The group in the ticket of a slot with no job: higher than any. */
+export const CLOSED = 2 ** GROUP_BITS - 1;
+
+/** The shared control word that rises with each job; the worker sleeps on it. */
+export const STARTED: number = SLOTS * SLOT_WORDS;
+
+/** Indices of a slot's control words. */
 export const CONTROL = {
-  /** Rises with each job; the worker sleeps on it. */
-  job: 0,
-  /** The next group of blocks to take; out of range while there is no job. */
-  next: 1,
+  /** The ticket of the next group to take. */
+  next: 0,
   /** How many groups there are. */
-  groups: 2,
+  groups: 1,
   /** How many groups are done; the owner sleeps on it. */
-  done: 3,
+  done: 2,
   /** How many blocks a group has, except the last. */
-  groupBlocks: 4,
+  groupBlocks: 3,
   /** How many blocks there are. */
-  blocks: 5,
+  blocks: 4,
   /** Size of a block in bytes. */
-  blockSize: 6,
+  blockSize: 5,
   /** How many bytes of each digest to keep. */
-  keep: 7,
+  keep: 6,
 } as const;
 
 /** What `worker.js` below is handed. */
 export interface HashWorkerData {
-  /** The control words. */
+  /** The control words of all slots, and `STARTED`. */
   control: SharedArrayBuffer;
-  /** The blocks. */
+  /** The blocks, `CAPACITY` bytes for each slot. */
   input: SharedArrayBuffer;
-  /** The digests. */
+  /** The digests, likewise. */
   output: SharedArrayBuffer;
 }
 
@@ -32,8 +44,9 @@ export interface HashWorkerData {
  * The worker's program. It is text because that is what starts on every runtime
  * and out of a single binary alike, without a file of its own to be found.
  *
- * A group is taken by raising `next`, but only while it is in range; the owner
- * sets a job's parameters while it is not.
+ * A group is taken by raising its slot's ticket, the oldest job first. The owner
+ * sets a job's parameters while the ticket is closed, and each job has tickets of
+ * its own, so that one read before can't be taken for one of a later job.
  */
 export const HASH_WORKER: string = `
 const { workerData } = require("node:worker_threads");
@@ -48,28 +61,37 @@ const nibble = (text, at) => {
   const code = text.charCodeAt(at);
   return code < 58 ? code - 48 : code - 87;
 };
-for (let job = 0;; job = Atomics.load(control, ${CONTROL.job})) {
+const work = (slot) => {
+  const words = slot * ${SLOT_WORDS};
   for (;;) {
-    const group = Atomics.load(control, ${CONTROL.next});
-    if (group >= Atomics.load(control, ${CONTROL.groups})) break;
+    const ticket = Atomics.load(control, words + ${CONTROL.next});
+    const group = ticket & ${CLOSED};
+    if (group >= Atomics.load(control, words + ${CONTROL.groups})) return;
     const taken = Atomics.compareExchange(
-      control, ${CONTROL.next}, group, group + 1);
-    if (taken !== group) continue;
-    const size = control[${CONTROL.blockSize}];
-    const keep = control[${CONTROL.keep}];
-    const from = group * control[${CONTROL.groupBlocks}];
+      control, words + ${CONTROL.next}, ticket, ticket + 1);
+    if (taken !== ticket) continue;
+    const size = control[words + ${CONTROL.blockSize}];
+    const keep = control[words + ${CONTROL.keep}];
+    const from = group * control[words + ${CONTROL.groupBlocks}];
     const to = Math.min(
-      from + control[${CONTROL.groupBlocks}], control[${CONTROL.blocks}]);
+      from + control[words + ${CONTROL.groupBlocks}],
+      control[words + ${CONTROL.blocks}]);
     for (let block = from; block < to; block++) {
-      const sum = digest(input.subarray(block * size, block * size + size));
+      const start = slot * ${CAPACITY} + block * size;
+      const sum = digest(input.subarray(start, start + size));
+      const place = slot * ${CAPACITY} + block * keep;
       for (let at = 0; at < keep; at++) {
-        output[block * keep + at] =
+        output[place + at] =
           nibble(sum, 2 * at) << 4 | nibble(sum, 2 * at + 1);
       }
     }
-    Atomics.add(control, ${CONTROL.done}, 1);
-    Atomics.notify(control, ${CONTROL.done});
+    Atomics.add(control, words + ${CONTROL.done}, 1);
+    Atomics.notify(control, words + ${CONTROL.done});
   }
-  Atomics.wait(control, ${CONTROL.job}, job);
+};
+for (;;) {
+  const started = Atomics.load(control, ${STARTED});
+  for (let at = 0; at < ${SLOTS}; at++) work((started + at) % ${SLOTS});
+  Atomics.wait(control, ${STARTED}, started);
 }
 `;
