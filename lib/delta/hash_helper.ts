@@ -37,6 +37,7 @@ export class HashHelper {
   readonly #output = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
   /** Who gets the digests of each slot's job, while it is open. */
   readonly #deliver: (Deliver | undefined)[] = [];
+  readonly #patience: number;
   #started = 0;
   /** Whether the worker has died in the midst of a job. */
   #isDead = false;
@@ -56,7 +57,15 @@ export class HashHelper {
     }
   }
 
-  private constructor() {
+  /**
+   * Starts a worker.
+   *
+   * @param program What it runs.
+   * @param patience After so many milliseconds of silence it is taken for dead.
+   * @throws {TypeError} Where there are no such workers.
+   */
+  constructor(program = HASH_WORKER, patience = PATIENCE) {
+    this.#patience = patience;
     const threads = builtin("node:worker_threads");
     if (!threads) throw new TypeError("no workers");
     for (let slot = 0; slot < SLOTS; slot++) this.#close(slot);
@@ -65,7 +74,7 @@ export class HashHelper {
       input: this.#input.buffer as SharedArrayBuffer,
       output: this.#output.buffer as SharedArrayBuffer,
     };
-    const worker = new threads.Worker(HASH_WORKER, { eval: true, workerData });
+    const worker = new threads.Worker(program, { eval: true, workerData });
     // Without it the work is only slower, and it holds no process open.
     worker.on("error", () => {});
     worker.unref();
@@ -109,6 +118,7 @@ export class HashHelper {
     Atomics.store(control, words + CONTROL.next, this.#ticket);
     Atomics.add(control, STARTED, 1);
     Atomics.notify(control, STARTED);
+    this.#finishIfDead();
   }
 
   /** Helps with all open jobs, the oldest first, until they are done. */
@@ -146,7 +156,7 @@ export class HashHelper {
       if (count === groups) break;
       if (
         this.#isDead ||
-        Atomics.wait(control, done, count, PATIENCE) === "timed-out"
+        Atomics.wait(control, done, count, this.#patience) === "timed-out"
       ) {
         for (let group = 0; group < groups; group++) this.#hash(slot, group);
         this.#isDead = true;
@@ -159,7 +169,11 @@ export class HashHelper {
     const length = control[words + CONTROL.blocks] *
       control[words + CONTROL.keep];
     deliver(this.#output.subarray(start, start + length));
-    // The next job will be another helper's.
+    this.#finishIfDead();
+  }
+
+  /** Leaves no job open: the next one may be another helper's. */
+  #finishIfDead(): void {
     if (this.#isDead) this.finish();
   }
 

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { HashHelper } from "../../lib/delta/hash_helper.ts";
+import { HASH_WORKER } from "../../lib/delta/hash_worker.ts";
+import { noise } from "../support/noise.ts";
+
+/** Dies in the midst of the group that it takes as so many-th. */
+const dying = (groups: number) =>
+  `let left = ${groups};\n` + HASH_WORKER.replace(
+    "const size =",
+    "if (left-- === 0) process.exit();\n    const size =",
+  );
+
+const SIZE = 1024;
+const bytes = noise(8 * 2 ** 20);
+const expected = createHash("sha256");
+for (let at = 0; at < bytes.length; at += SIZE) {
+  expected.update(sumOf(bytes.subarray(at, at + SIZE)));
+}
+const sums = expected.digest("hex");
+
+function sumOf(block: Uint8Array): Uint8Array {
+  return createHash("sha256").update(block).digest();
+}
+
+/** All digests in their order, with pauses in which a worker may work. */
+async function hashWith(helper: HashHelper): Promise<string> {
+  const found = createHash("sha256");
+  const job = helper.capacity(SIZE);
+  for (let at = 0; at < bytes.length; at += job) {
+    const blocks = bytes.subarray(at, at + job);
+    helper.start(blocks, SIZE, 32, (digests) => void found.update(digests));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  helper.finish();
+  return found.digest("hex");
+}
+
+test("blocks are hashed in order, several jobs at once", async () => {
+  assert.equal(await hashWith(new HashHelper()), sums);
+});
+
+test("a worker that dies at work takes no digest with it", async () => {
+  for (const groups of [0, 1, 8, 30]) {
+    const helper = new HashHelper(dying(groups), 50);
+    assert.equal(await hashWith(helper), sums);
+    // Who comes next is served by another helper, and finishes only that one.
+    const block = bytes.subarray(0, SIZE);
+    let digest: Uint8Array | undefined;
+    helper.start(block, SIZE, 32, (digests) => digest = digests.slice());
+    assert.deepEqual(digest, new Uint8Array(sumOf(block)));
+  }
+});
