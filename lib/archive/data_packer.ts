@@ -68,6 +68,8 @@ export interface DataPackerOptions {
    * instead of `basis`.
    */
   content?: (before: IndexEntry) => Promise<Uint8Array | undefined> | undefined;
+  /** Told of a file before `content` is asked for it. */
+  expect?: (before: IndexEntry) => void;
   /** What a file of more than 1 MiB is compared with. Default: as `basis`. */
   largeBasis?: (before: IndexEntry) => Promise<LargeBasis | undefined>;
   /**
@@ -109,6 +111,7 @@ export class DataPacker implements FileReader {
   readonly #known: KnownContents | undefined;
   readonly #basis: NonNullable<DataPackerOptions["basis"]>;
   readonly #content: DataPackerOptions["content"];
+  readonly #expect: DataPackerOptions["expect"];
   readonly #largeBasis: NonNullable<DataPackerOptions["largeBasis"]>;
   readonly #blockSize: (size: number) => number;
   readonly #signUpdates: boolean;
@@ -123,6 +126,7 @@ export class DataPacker implements FileReader {
     this.#known = options.known;
     this.#basis = options.basis ?? ((before) => before.signature);
     this.#content = options.content;
+    this.#expect = options.expect;
     this.#largeBasis = options.largeBasis ?? (async (before) => {
       const signature = await this.#basis(before);
       return signature && { signature };
@@ -134,6 +138,11 @@ export class DataPacker implements FileReader {
   /** See {@linkcode FileReader.ready}. */
   ready(): Promise<void> | undefined {
     return this.#writer.ready();
+  }
+
+  /** See {@linkcode FileReader.expect}. */
+  expect(before: IndexEntry): void {
+    this.#expect?.(before);
   }
 
   /** See {@linkcode FileReader.whole}. */

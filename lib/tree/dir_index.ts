@@ -13,6 +13,7 @@ import {
 import { readFileBytes, writeFileAtomic } from "./file.ts";
 import { type IndexOptions, indexTree } from "./index_tree.ts";
 import { decodeLines, encodeLines, type Line } from "./lines.ts";
+import { comparePaths } from "./path.ts";
 import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
 import type { Walker } from "./walker.ts";
 
@@ -58,6 +59,7 @@ export class DirIndex {
   /** What the directory holds and the index does not, and why. */
   readonly skipped: readonly Skipped[];
   #byPath: Map<string, IndexEntry> | undefined;
+  #asked = 0;
   #byContent: Map<string, IndexEntry> | undefined;
 
   /**
@@ -96,7 +98,11 @@ export class DirIndex {
 
   /** The entry of a path, if there is one. */
   get(path: string): IndexEntry | undefined {
-    this.#byPath ??= new Map(this.entries.map((entry) => [entry.path, entry]));
+    if (this.#byPath === undefined) {
+      // A map of all is worth it only for who asks for many.
+      if (this.#asked++ < this.entries.length / 32) return this.#search(path);
+      this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
+    }
     return this.#byPath.get(path);
   }
 
@@ -111,6 +117,19 @@ export class DirIndex {
       }
     }
     return this.#byContent.get(sha256);
+  }
+
+  #search(path: string): IndexEntry | undefined {
+    let low = 0;
+    let high = this.entries.length;
+    while (low < high) {
+      const middle = low + high >>> 1;
+      const order = comparePaths(this.entries[middle].path, path);
+      if (order === 0) return this.entries[middle];
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
   }
 
   /** The index as the bytes of an index file; see docs/FORMAT.md. */

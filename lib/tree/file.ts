@@ -7,12 +7,13 @@ import { DeltarError } from "../bytes/errors.ts";
  *
  * @param file A path of the operating system.
  * @param bytes What it is to hold.
- * @param options Whether its folder may have to be made.
+ * @param options Whether its folder may have to be made; whether it may be lost
+ * or damaged by a crash, as what can be made again may, and so is not flushed.
  */
 export async function writeFileAtomic(
   file: string,
   bytes: Uint8Array,
-  options: { inNewFolder?: boolean } = {},
+  options: { inNewFolder?: boolean; mayBeLost?: boolean } = {},
 ): Promise<void> {
   const temporary = `${file}.${crypto.randomUUID()}.tmp`;
   try {
@@ -22,7 +23,7 @@ export async function writeFileAtomic(
     const handle = await fs.promises.open(temporary, "wx");
     try {
       await handle.writeFile(bytes);
-      await handle.sync();
+      if (!options.mayBeLost) await handle.sync();
     } finally {
       await handle.close();
     }

@@ -46,6 +46,13 @@ export interface FileReader {
     before: IndexEntry | undefined,
   ): Promise<FileFacts>;
 
+  /**
+   * A file will be handed over soon, so what it is compared with may be fetched.
+   *
+   * @param before The file of this path in the previous index.
+   */
+  expect?(before: IndexEntry): void;
+
   /** Resolves when there is room for the next file; absent, there always is. */
   ready?(): Promise<void> | undefined;
 }

@@ -3,6 +3,7 @@ import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import { type FileReader, HashReader } from "./file_reader.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
+import { lookAhead } from "./look_ahead.ts";
 import { readStable } from "./read_stable.ts";
 import type { EntryStates } from "./state_entries.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
@@ -66,15 +67,15 @@ export async function indexTree(
   options: IndexOptions,
   states?: WalkStates,
 ): Promise<IndexedTree> {
-  const { previous, unchanged, signal } = options;
+  const { signal } = options;
   const reader: FileReader = options.reader ?? new HashReader();
   const entries: IndexEntry[] = [];
   const skipped: Skipped[] = [];
-  let reading: string | undefined;
+  let reading: Step | undefined;
   const onSkip = (skip: Skipped) => {
     skipped.push(skip);
-    if (skip.path === reading) {
-      states?.writer.mark(states.writer.last, ENTRY_FLAG.doubtful);
+    if (reading !== undefined && skip.path === reading.entry.path) {
+      states?.writer.mark(reading.place, ENTRY_FLAG.doubtful);
     }
     options.onSkip?.(skip);
   };
@@ -83,49 +84,44 @@ export async function indexTree(
   let paused = performance.now();
   const places = new Map<IndexEntry, number>();
   const changed = new Set<IndexEntry>();
-  const add = (entry: IndexEntry) => {
-    bytes += entry.size;
-    entries.push(entry);
-    if (states) places.set(entry, states.writer.last);
-    options.onProgress?.({ entries: entries.length, bytes, path: entry.path });
-  };
   const walk = states === undefined
     ? unknown(walker.entries({ onSkip, signal }))
     : walkTree(walker, { onSkip, signal }, states);
-  for (const { entry: walked, known } of walk) {
+  const steps = lookAhead(
+    toSteps(walk, options),
+    ({ toRead, before }) => {
+      if (toRead === undefined || before === undefined) return false;
+      reader.expect?.(before);
+      return true;
+    },
+  );
+  for (const step of steps) {
+    const { entry, place, toRead, before } = step;
     if (performance.now() - paused > PAUSE) {
       // Nothing here waits, so signals and timers need a moment of their own.
       await new Promise((resolve) => setTimeout(resolve, 0));
       checkAborted(signal);
       paused = performance.now();
     }
-    if (known !== undefined) {
-      add(known);
-      continue;
+    if (toRead !== undefined) {
+      checkAborted(signal);
+      const file = `${walker.path}/${toRead.path}`;
+      reading = step;
+      const told = readStable(file, toRead, entry, before, shared);
+      const facts = told instanceof Promise ? await told : told;
+      reading = undefined;
+      if (facts === undefined) continue;
+      entry.size = facts.size;
+      if (isOther(entry, toRead)) changed.add(entry);
+      entry.sha256 = facts.sha256;
+      if (facts.signature !== undefined) entry.signature = facts.signature;
+      const room = reader.ready?.();
+      if (room !== undefined) await room;
     }
-    const entry = toIndexEntry(walked);
-    if (walked.kind === "file") {
-      const before = previous?.get(walked.path);
-      if (unchanged?.(walked) && before?.kind === "file") {
-        entry.sha256 = before.sha256;
-        entry.signature = before.signature;
-      } else {
-        checkAborted(signal);
-        const place = `${walker.path}/${walked.path}`;
-        reading = walked.path;
-        const told = readStable(place, walked, entry, before, shared);
-        const facts = told instanceof Promise ? await told : told;
-        reading = undefined;
-        if (facts === undefined) continue;
-        entry.size = facts.size;
-        if (isOther(entry, walked)) changed.add(entry);
-        entry.sha256 = facts.sha256;
-        if (facts.signature !== undefined) entry.signature = facts.signature;
-        const room = reader.ready?.();
-        if (room !== undefined) await room;
-      }
-    }
-    add(entry);
+    bytes += entry.size;
+    entries.push(entry);
+    if (states) places.set(entry, place);
+    options.onProgress?.({ entries: entries.length, bytes, path: entry.path });
   }
   for (const orphan of dropOrphanLinks(entries, onSkip)) places.delete(orphan);
   const root = toMetadata(walker.stat());
@@ -133,7 +129,43 @@ export async function indexTree(
 }
 
 function* unknown(entries: Iterable<WalkedEntry>): Generator<Walked> {
-  for (const entry of entries) yield { entry };
+  for (const entry of entries) yield { entry, place: 0 };
+}
+
+/** An entry, and what is still to be read for it. */
+interface Step {
+  entry: IndexEntry;
+  place: number;
+  /** The file to read, as the walk found it. */
+  toRead?: WalkedEntry;
+  /** The file of this path before. */
+  before?: IndexEntry;
+}
+
+/** Takes what is unchanged from before. */
+function* toSteps(
+  walk: Iterable<Walked>,
+  { previous, unchanged }: IndexOptions,
+): Generator<Step> {
+  for (const { entry: walked, known, place } of walk) {
+    if (known !== undefined) {
+      yield { entry: known, place };
+      continue;
+    }
+    const entry = toIndexEntry(walked);
+    if (walked.kind !== "file") {
+      yield { entry, place };
+      continue;
+    }
+    const before = previous?.get(walked.path);
+    if (!unchanged?.(walked) || before?.kind !== "file") {
+      yield { entry, place, toRead: walked, before };
+      continue;
+    }
+    entry.sha256 = before.sha256;
+    entry.signature = before.signature;
+    yield { entry, place };
+  }
 }
 
 /** A hard link whose first name could not be kept is reported like it. */

@@ -16,8 +16,6 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Writes the blocks that `TreeState` reads, folder by folder. */
 export class StateWriter {
-  /** The entry that was given out last. */
-  last = 0;
   #bytes: Uint8Array;
   #words: Uint32Array;
   #used = 0;

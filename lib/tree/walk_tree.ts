@@ -24,10 +24,16 @@ export interface WalkStates {
   newest: bigint;
 }
 
-/** What a walk gives: an entry that it made, or one that was known. */
+/**
+ * What a walk gives: an entry that it made, or one that was known; and where the
+ * writer has its state.
+ */
 export type Walked =
-  | { entry: WalkedEntry; known?: undefined }
-  | { known: IndexEntry; entry?: undefined };
+  & { place: number }
+  & (
+    | { entry: WalkedEntry; known?: undefined }
+    | { known: IndexEntry; entry?: undefined }
+  );
 
 /** An entry of a folder, before rules. */
 interface Found {
@@ -120,11 +126,10 @@ export function* walkTree(
     else if (kind === "special") {
       leaveOut("special", "a socket, pipe or device");
     } else {
-      writer.last = place;
       const known = isKnown && writer.isSingle(place)
         ? states?.entries?.get(old)
         : undefined;
-      if (known !== undefined) yield { known };
+      if (known !== undefined) yield { known, place };
       else {
         const state = writer.state(place);
         if (states && kind !== "directory" && isRacy(state, states.newest)) {
@@ -143,7 +148,7 @@ export function* walkTree(
         } else if (kind === "file" && state.links > 1) {
           nameLink(entry, `${state.device}:${state.inode}`, links);
         }
-        yield { entry };
+        yield { entry, place };
       }
       if (kind !== "directory") continue;
       try {

@@ -22,6 +22,8 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
  * whole, and the deltas of a large one are made into one.
  */
 const MOST_DELTAS = 8;
+/** Frames that are fetched before they are needed: what a reader keeps holds. */
+const MOST_EXPECTED = 16;
 /** Blocks of a file that was small and is not any more, in bytes. */
 const SMALL_BLOCK = 256;
 
@@ -49,6 +51,7 @@ export function packingAgainst(
     previous: parent.index,
     names: "path",
     signatureMinimum: WHOLE_LIMIT + 1,
+    expect: (before) => bases.expect(before),
     content: (before) => bases.small(before),
     largeBasis: (before) => bases.large(before),
     blockSize: largeBlockSize,
@@ -64,6 +67,9 @@ export function packingAgainst(
 class Bases {
   readonly #parent: Parent;
   readonly #reader: ContentReader;
+  /** How many frames are fetched for whom. */
+  readonly #expected = new Map<string, number>();
+  #frames = 0;
 
   /** The bases of the files of a tree. */
   constructor(parent: Parent, storage: Storage) {
@@ -71,8 +77,25 @@ class Bases {
     this.#reader = new ContentReader(storage);
   }
 
+  /** Begins to fetch what `small` will need. */
+  expect(before: IndexEntry): void {
+    const { path, size } = before;
+    if (size === 0 || size > WHOLE_LIMIT) return;
+    this.#expected.set(path, 0);
+    this.#entry(before).then((entry) => {
+      if (entry === undefined || this.#frames >= MOST_EXPECTED) return;
+      if (!this.#expected.has(path)) return;
+      const frames = this.#reader.prefetch(entry);
+      this.#expected.set(path, frames);
+      this.#frames += frames;
+    }).catch(() => {
+      // Whoever needs it meets the fault again.
+    });
+  }
+
   /** What a file of at most 1 MiB is compared with, if that may pay. */
   async small(before: IndexEntry): Promise<Uint8Array | undefined> {
+    this.#hasCome(before.path);
     const entry = await this.#entry(before);
     if (entry === undefined || entry.content!.length > MOST_DELTAS) {
       return undefined;
@@ -89,6 +112,16 @@ class Bases {
     const content = await this.small(before);
     return content &&
       { signature: signBytes(content, { blockSize: SMALL_BLOCK }) };
+  }
+
+  /** A file has its turn; those expected before it needed nothing. */
+  #hasCome(path: string): void {
+    if (!this.#expected.has(path)) return;
+    for (const [expected, frames] of this.#expected) {
+      this.#expected.delete(expected);
+      this.#frames -= frames;
+      if (expected === path) return;
+    }
   }
 
   async #entry({ path }: IndexEntry): Promise<TreeEntry | undefined> {

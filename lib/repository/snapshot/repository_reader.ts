@@ -31,6 +31,11 @@ export class RepositoryReader implements FileReader {
     this.#checkpoints = checkpoints;
   }
 
+  /** See {@linkcode FileReader.expect}. */
+  expect(before: IndexEntry): void {
+    this.#packer.expect(before);
+  }
+
   /** See {@linkcode FileReader.whole}. */
   whole(
     entry: IndexEntry,

@@ -142,7 +142,10 @@ export class StateCache {
     if (this.#file === undefined) return;
     try {
       const bytes = encodeState(snapshot, tree, this.#writer.finish());
-      await writeFileAtomic(this.#file, bytes, { inNewFolder: true });
+      await writeFileAtomic(this.#file, bytes, {
+        inNewFolder: true,
+        mayBeLost: true,
+      });
     } catch {
       // The next snapshot reads the files again.
     }
