@@ -81,6 +81,11 @@ export interface DataPackerOptions {
   signUpdates?: boolean;
   /** What is stored already and need not be again. Default: nothing. */
   known?: KnownContents;
+  /**
+   * Whether files with the same content are stored once, under the path of the
+   * first. Default: false, as then all are in the archive.
+   */
+  shares?: boolean;
 }
 
 /** Contents that lie stored already, though no file of `previous` has them. */
@@ -116,6 +121,10 @@ export class DataPacker implements FileReader {
   readonly #blockSize: (size: number) => number;
   readonly #signUpdates: boolean;
   #largeSizes: Set<number> | undefined;
+  /** The path that each whole content was stored under, if they are shared. */
+  readonly #owners: Map<string, string> | undefined;
+  /** How the large ones among them begin. */
+  readonly #starts: Set<string> = new Set();
 
   /** Makes a packer that writes into `options.writer`; it does not close it. */
   constructor(options: DataPackerOptions) {
@@ -133,6 +142,7 @@ export class DataPacker implements FileReader {
     });
     this.#blockSize = options.blockSize ?? chooseBlockSize;
     this.#signUpdates = options.signUpdates ?? true;
+    if (options.shares) this.#owners = new Map();
   }
 
   /** See {@linkcode FileReader.ready}. */
@@ -167,11 +177,11 @@ export class DataPacker implements FileReader {
     const basis = before && (this.#content ?? this.#basis)(before);
     if (basis instanceof Promise) {
       return basis.then((basis) => {
-        this.#storeBytes(entry, bytes, basis);
+        this.#storeBytes(entry, bytes, sum, basis);
         return facts;
       });
     }
-    this.#storeBytes(entry, bytes, basis);
+    this.#storeBytes(entry, bytes, sum, basis);
     return facts;
   }
 
@@ -190,7 +200,7 @@ export class DataPacker implements FileReader {
         basis.dispose?.();
       }
     }
-    if (this.#mayBeKnown(entry.size)) {
+    if (this.#mayBeKnown(entry.size) || this.#mayBeShared(entry, open)) {
       const facts = await this.#findKnown(entry, open);
       if (facts !== undefined) return facts;
     }
@@ -200,6 +210,7 @@ export class DataPacker implements FileReader {
   #storeBytes(
     entry: IndexEntry,
     bytes: Uint8Array,
+    sha256: string,
     basis: Signature | Uint8Array | undefined,
   ): void {
     if (basis !== undefined && bytes.length > 0) {
@@ -211,6 +222,7 @@ export class DataPacker implements FileReader {
       }
     }
     this.#store(entry, "whole", bytes);
+    if (bytes.length > 0) this.#owners?.set(sha256, entry.path);
   }
 
   #store(
@@ -283,11 +295,27 @@ export class DataPacker implements FileReader {
     return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true;
   }
 
+  /** Whether a large file that was stored just now begins as this one. */
+  #mayBeShared(
+    { size }: IndexEntry,
+    open: () => Iterable<Uint8Array>,
+  ): boolean {
+    if (this.#starts.size === 0) return false;
+    for (const piece of open()) return this.#starts.has(startOf(size, piece));
+    return false;
+  }
+
   /** Has a file refer to what is stored already, if it is. */
   #takeOver(entry: IndexEntry, sha256: string): boolean {
-    const stored = this.#known?.find(sha256, entry.path);
+    const stored = this.#known?.find(sha256, entry.path) ??
+      this.#findShared(sha256);
     if (stored !== undefined) this.stored.set(entry.path, stored);
     return stored !== undefined;
+  }
+
+  #findShared(sha256: string): StoredContent | undefined {
+    const path = this.#owners?.get(sha256);
+    return path === undefined ? undefined : { path, ...this.stored.get(path)! };
   }
 
   async #findKnown(
@@ -318,17 +346,24 @@ export class DataPacker implements FileReader {
       blockSize: this.#blockSize(entry.size),
       size: entry.size,
     });
+    let start: string | undefined;
     const source = async function* () {
       for (const piece of open()) {
+        start ??= startOf(entry.size, piece);
         await scan.push(piece);
         yield piece;
       }
     };
     const member = this.#member(entry, "whole", entry.size);
     const { reference } = await this.#writer.addStream(member, source());
-    const { size, sha256, signature } = await scan.finish();
+    const { size, signature, ...result } = await scan.finish();
+    const sha256 = toHex(result.sha256);
     this.stored.set(entry.path, { form: "whole", size, reference });
-    return { size, sha256: toHex(sha256), signature };
+    if (this.#owners && size === entry.size && start !== undefined) {
+      this.#owners.set(sha256, entry.path);
+      this.#starts.add(start);
+    }
+    return { size, sha256, signature };
   }
 
   #member(
@@ -347,4 +382,9 @@ export class DataPacker implements FileReader {
       gid: entry.gid,
     };
   }
+}
+
+/** What large files with the same content have in common, and few others. */
+function startOf(size: number, piece: Uint8Array): string {
+  return `${size} ${toHex(sha256(piece))}`;
 }

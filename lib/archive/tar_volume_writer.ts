@@ -18,7 +18,7 @@ export interface TarVolumeOptions {
   codec?: CodecName;
   /** The most bytes of a volume, default 64 MiB. */
   volumeSize?: number;
-  /** The bytes that are compressed at a time, default 1 MiB. */
+  /** The bytes that are compressed at a time, default 1.25 MiB. */
   frameSize?: number;
   /** Aborts the writing; nothing is left of it then. */
   signal?: AbortSignal;

@@ -11,6 +11,11 @@ import { BLOCK, padding, type TarMember } from "./tar_member.ts";
 import { VolumeSequence, worstCase } from "./volume_sequence.ts";
 
 const MEBIBYTE = 1024 * 1024;
+/**
+ * Bytes of a frame: what is worth reading for one small file, and enough that
+ * files like each other meet in one; a file of 1 MiB has room with its header.
+ */
+const FRAME = 1.25 * MEBIBYTE;
 /** So many frames may be on their way before `ready` makes the caller wait. */
 const MOST_PENDING = 8;
 
@@ -24,7 +29,7 @@ export interface VolumeWriterOptions {
   codec: Codec;
   /** The most bytes of a volume, at least 4096. */
   volumeSize: number;
-  /** The bytes of a frame before compression, default 1 MiB. */
+  /** The bytes of a frame before compression, default 1.25 MiB. */
   frameSize?: number;
   /** Store one volume even if no member is added, default false. */
   evenIfEmpty?: boolean;
@@ -71,7 +76,7 @@ export class VolumeWriter {
    * @throws {RangeError} If a size is too small.
    */
   constructor(options: VolumeWriterOptions) {
-    const { codec, volumeSize, signal, frameSize = MEBIBYTE } = options;
+    const { codec, volumeSize, signal, frameSize = FRAME } = options;
     if (!(volumeSize >= 4096)) {
       throw new RangeError(`volumeSize ${volumeSize} is not at least 4096`);
     }

@@ -1,5 +1,6 @@
 import { sha256 as portable } from "@noble/hashes/sha2.js";
 import { builtin } from "./builtin.ts";
+import { createOnThread } from "./sha256_thread.ts";
 
 /** A SHA-256 that takes its input in pieces (FIPS 180-4). */
 export interface Sha256 {
@@ -9,14 +10,22 @@ export interface Sha256 {
   digest(): Uint8Array;
 }
 
+/** From so many bytes on a sum is worth a thread, which takes a while to start. */
+const LARGE = 2 ** 24;
+
 const native = builtin("node:crypto");
 
 /**
  * Starts a SHA-256 over input that arrives in pieces. Web Crypto digests whole
  * buffers only, so this takes the runtime's own hash where there is one (Deno,
- * Bun, Node) and portable code in a browser.
+ * Bun, Node) and portable code in a browser. The sum of much is taken on a thread
+ * of its own, if there are threads; its caller waits for it at times.
+ *
+ * @param size How many bytes are expected.
  */
-export function createSha256(): Sha256 {
+export function createSha256(size = 0): Sha256 {
+  const threaded = size >= LARGE ? createOnThread() : undefined;
+  if (threaded) return threaded;
   return native ? native.createHash("sha256") : portable.create();
 }
 

@@ -1,4 +1,4 @@
-import { createSha256 } from "../bytes/sha256.ts";
+import { createSha256, type Sha256 } from "../bytes/sha256.ts";
 import { DeltaBuilder, type DeltaSink } from "./delta_builder.ts";
 import { SignatureBuilder } from "./sign.ts";
 import type { Signature } from "./signature.ts";
@@ -58,7 +58,7 @@ export interface FileScanResult {
  * ```
  */
 export class FileScan {
-  readonly #sha256 = createSha256();
+  readonly #sha256: Sha256;
   readonly #delta: DeltaBuilder | undefined;
   readonly #signature: SignatureBuilder | undefined;
   #size = 0;
@@ -70,6 +70,7 @@ export class FileScan {
    */
   constructor(options: FileScanOptions = {}) {
     const { basis, blockSize, size, onDelta = () => {} } = options;
+    this.#sha256 = createSha256(size);
     if (basis) this.#delta = new DeltaBuilder(basis, onDelta, size);
     if (blockSize !== undefined) {
       this.#signature = new SignatureBuilder({ blockSize, size });

@@ -12,7 +12,7 @@ import { Spool } from "../../tree/spool.ts";
 import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
-/** How many decompressed frames, of 1 MiB, are kept for files that follow. */
+/** How many decompressed frames, of 1.25 MiB, are kept for files that follow. */
 const FRAMES = 24;
 
 /** How large a small file may have been before, to be patched in memory. */

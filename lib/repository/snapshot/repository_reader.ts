@@ -58,8 +58,12 @@ export class RepositoryReader implements FileReader {
       open,
       before,
     );
-    const isWhole = this.#packer.stored.get(entry.path)?.form === "whole";
-    if (signature !== undefined && isWhole) {
+    const stored = this.#packer.stored.get(entry.path);
+    const { path } = stored ?? {};
+    const shared = path === undefined ? undefined : this.signatures.get(path);
+    if (shared !== undefined) {
+      this.signatures.set(entry.path, { path, ...shared });
+    } else if (signature !== undefined && stored?.form === "whole") {
       this.signatures.set(entry.path, this.#store(entry, signature));
     }
     return this.#note(entry, facts);

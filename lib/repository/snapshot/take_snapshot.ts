@@ -126,6 +126,7 @@ export async function takeSnapshot(
       writer: volumes,
       ...packingAgainst(parent, storage),
       known: work,
+      shares: true,
     });
     const reader = new RepositoryReader(packer, signatures, checkpoints);
     const indexed = await indexTree(dir, {
