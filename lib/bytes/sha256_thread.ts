@@ -8,8 +8,10 @@ const SLOTS = 4;
 const PIECE = 2 ** 18;
 /** In place of a length: the sum is wanted. */
 const END = -1;
-/** A thread that is silent for so many milliseconds has died. */
+/** A thread that is silent for so many milliseconds may have died. */
 const PATIENCE = 10_000;
+/** It has, if so often in a row: the process may have been stopped for a while. */
+const MOST_SILENCES = 6;
 
 /** Words of control: how many pieces came, how many are done, then the slots'. */
 const CAME = 0;
@@ -94,15 +96,14 @@ class Sha256Thread {
 
   /** Waits until so many pieces are done. */
   #await(pieces: number): void {
-    for (;;) {
+    for (let silences = 0; silences < MOST_SILENCES;) {
       const done = Atomics.load(this.#control, DONE);
       if (done >= pieces) return;
       const end = Atomics.wait(this.#control, DONE, done, PATIENCE);
-      if (end === "timed-out") {
-        shared = undefined;
-        throw new DeltarError("io", "the thread that sums up files has died");
-      }
+      silences = end === "timed-out" ? silences + 1 : 0;
     }
+    shared = undefined;
+    throw new DeltarError("io", "the thread that sums up files has died");
   }
 }
 
