@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { DeltarError } from "../mod.ts";
+import type { MakeProgram } from "./commands.ts";
 import { configFile, readConfig } from "./config.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -37,10 +38,9 @@ without "prune" nothing is removed.`;
  */
 export function backupCommand(
   context: Context,
-  program: () => Command,
+  program: MakeProgram,
 ): Command {
   return new Command("backup")
-    .description("Run the backups that the configuration names")
     .argument("[name...]", "which; all if none is named")
     .option("--config <file>", "the configuration")
     .option("--list", "print the names only")
@@ -48,7 +48,7 @@ export function backupCommand(
     .addHelpText("after", HELP)
     .action(async (names: string[], options: Options) => {
       const file = options.config ?? configFile();
-      const backups = readConfig(file, program());
+      const backups = await readConfig(file, program);
       const unknown = names.find((name) =>
         !backups.some((backup) => backup.name === name)
       );
@@ -75,7 +75,7 @@ export function backupCommand(
  */
 async function runLines(
   context: Context,
-  program: () => Command,
+  program: MakeProgram,
   out: Console,
   lines: readonly string[][],
   dryRun = false,
@@ -87,7 +87,8 @@ async function runLines(
     const before = context.code;
     try {
       context.code = EXIT.done;
-      await program().parseAsync(words, { from: "user" });
+      const line = await program([words[0]]);
+      await line.parseAsync(words, { from: "user" });
     } catch (error) {
       if (!(error instanceof DeltarError) || error.code === "aborted") {
         throw error;

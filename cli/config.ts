@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { Command, Option } from "commander";
 import { DeltarError } from "../mod.ts";
+import type { MakeProgram } from "./commands.ts";
 import { locate, userFolder } from "./location.ts";
 
 /** A backup that the configuration names, as the command lines it stands for. */
@@ -28,10 +29,13 @@ export function configFile(): string {
  * `~/`; others are relative to the file's folder.
  *
  * @param file The file.
- * @param program The commands, whose options are the keys.
+ * @param program Makes the commands, whose options are the keys.
  * @throws {DeltarError} `not-found` or `corrupt`, with what is wrong where.
  */
-export function readConfig(file: string, program: Command): Backup[] {
+export async function readConfig(
+  file: string,
+  program: MakeProgram,
+): Promise<Backup[]> {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -48,6 +52,7 @@ export function readConfig(file: string, program: Command): Backup[] {
   };
   const { backups } = parse(text, fail);
   if (!isRecord(backups)) return fail('it has no "backups"');
+  const { commands } = await program(["snapshot", "prune"]);
   return Object.entries(backups).map(([name, entry]) => {
     const at = (what: string) =>
       fail(`backup ${JSON.stringify(name)}: ${what}`);
@@ -61,7 +66,7 @@ export function readConfig(file: string, program: Command): Backup[] {
       return at("repo is no text");
     }
     const options = (command: string) =>
-      optionWords(program, command, entry[command], at);
+      optionWords(commands, command, entry[command], at);
     const root = expand(directory, file);
     const place = `--repo=${locate(repo && expand(repo, file), root)}`;
     const lines = [["snapshot", root, place, ...options("snapshot")]];
@@ -84,12 +89,12 @@ function parse(text: string, fail: (what: string) => never) {
 
 /** A section's keys as the options that they are. */
 function optionWords(
-  program: Command,
+  commands: readonly Command[],
   name: string,
   section: unknown = {},
   fail: (what: string) => never,
 ): string[] {
-  const command = program.commands.find((child) => child.name() === name)!;
+  const command = commands.find((child) => child.name() === name)!;
   if (!isRecord(section)) return fail(`${name} is no object`);
   return Object.entries(section).flatMap(([key, value]) => {
     const option = command.options.find((one) => one.attributeName() === key);

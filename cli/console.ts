@@ -148,12 +148,19 @@ function write(fd: number, bytes: Uint8Array): boolean {
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === "EPIPE") return false;
-      if (code !== "EAGAIN") throw error;
+      if (code !== "EAGAIN") throw placed(error as Error, fd);
       // A pipe that is full and does not block: its reader needs a moment.
       Atomics.wait(pause, 0, 0, 5);
     }
   }
   return true;
+}
+
+/** An error of writing, with where it was written. */
+function placed(error: Error, fd: number): Error {
+  const path = fd === 1 ? "standard output" : "standard error";
+  error.message = `${path}: ${error.message}`;
+  return Object.assign(error, { path });
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4));

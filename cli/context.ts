@@ -4,4 +4,6 @@ export interface Context {
   readonly signal: AbortSignal;
   /** The exit code of the process. */
   code: number;
+  /** What is left if the user interrupts, and how it goes on. */
+  interrupted?: string;
 }

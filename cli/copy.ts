@@ -4,12 +4,12 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { locate, openOrCreate, openRepository } from "./location.ts";
+import type { Shared } from "./shared.ts";
+import { findSnapshot } from "./suggest.ts";
 import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   to: string;
-  json?: boolean;
 }
 
 /** `deltar copy`. */
@@ -20,8 +20,6 @@ export function copyCommand(context: Context): Command {
     )
     .argument("[snapshot...]", "ids, their beginnings, latest; default all")
     .requiredOption("--to <location>", "the other repository, or a new one")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(async (snapshots: string[], options: Options) => {
       context.code = await run(snapshots, options, context.signal);
     });
@@ -36,7 +34,7 @@ async function run(
   const from = await openRepository(options.repo, ".", { fresh: true });
   let code: number = EXIT.done;
   const records: SnapshotRecord[] = [];
-  for (const text of snapshots) records.push(await from.find(text));
+  for (const text of snapshots) records.push(await findSnapshot(from, text));
   if (snapshots.length === 0) {
     records.push(
       ...await from.snapshots((error) => {

@@ -1,25 +1,18 @@
 import { Command } from "commander";
 import { type Change, isWithin, pathOf } from "../mod.ts";
-import { Console, paint } from "./console.ts";
+import { paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
+import { begin, type Shared } from "./shared.ts";
+import { checkPath, findSnapshot } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
-
-interface Options {
-  repo?: string;
-  json?: boolean;
-}
 
 /** `deltar diff`. */
 export function diffCommand(context: Context): Command {
   return new Command("diff")
-    .description("Show what changed from one snapshot to another")
     .argument("<a>", "the old snapshot: an id, its beginning, latest, latest~N")
     .argument("<b>", "the new snapshot")
     .argument("[path]", "only this file or folder")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(async (a, b, path, options) => {
       context.code = await run(a, b, path, options);
     });
@@ -29,11 +22,13 @@ async function run(
   a: string,
   b: string,
   path: string | undefined,
-  options: Options,
+  options: Shared,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
-  const [before, after] = [await repository.find(a), await repository.find(b)];
+  const { out, repository } = await begin(options);
+  const [before, after] = [
+    await findSnapshot(repository, a),
+    await findSnapshot(repository, b),
+  ];
   const diff = await repository.diff(before, after);
   const moved = new Set(diff.renamed.map(({ from }) => from));
   const folder = treePath(path ?? "");
@@ -41,6 +36,9 @@ async function run(
     isWithin(pathOf(change), folder) &&
     !(change.change === "deleted" && moved.has(pathOf(change)))
   );
+  if (changes.length === 0) {
+    await checkPath(repository, [before, after], folder);
+  }
   if (out.json) {
     out.object("diff", {
       before: before.id,

@@ -33,9 +33,6 @@ const LITTLE = 1e9;
 /** `deltar doctor`. */
 export function doctorCommand(context: Context): Command {
   return new Command("doctor")
-    .description("Check what deltar needs here, and say what to do")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(async ({ repo, json }: { repo?: string; json?: boolean }) => {
       const out = new Console(json ?? false);
       const findings = [

@@ -4,26 +4,23 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
 import { parseBytes, parseCount } from "./quantity.ts";
+import type { Shared } from "./shared.ts";
+import { findSnapshot } from "./suggest.ts";
 import { formatBytes, plural, showPath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   files?: number;
   bytes?: number;
   scratch?: string;
-  json?: boolean;
 }
 
 /** `deltar drill`. */
 export function drillCommand(context: Context): Command {
   return new Command("drill")
-    .description("Restore some files to see that it works, and note when")
     .argument("[snapshot]", "by default the one that was proven longest ago")
-    .option("--repo <location>", "where snapshots are kept")
     .option("--files <n>", "how many files at most, default 100", parseCount)
     .option("--bytes <size>", "how much at most, default 256M", parseBytes)
     .option("--scratch <dir>", "where to restore them for a moment")
-    .option("--json", "print the result as JSON")
     .addHelpText("after", NOTES)
     .action(async (snapshot: string | undefined, options: Options) => {
       context.code = await run(snapshot, options, context.signal);
@@ -45,7 +42,7 @@ async function run(
   const result = await repository.drill({
     ...options,
     ...snapshot !== undefined && {
-      snapshot: await repository.find(snapshot),
+      snapshot: await findSnapshot(repository, snapshot),
     },
     signal,
     onDamage: (error) => out.warn(error.message),

@@ -1,34 +1,21 @@
 import { Command } from "commander";
-import {
-  DeltarError,
-  formatTime,
-  isWithin,
-  type Repository,
-  type SnapshotRecord,
-  type TreeEntry,
-} from "../mod.ts";
-import { Console } from "./console.ts";
+import { formatTime, isWithin, type TreeEntry } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
-import { suggesting } from "./suggest.ts";
+import { begin, type Shared } from "./shared.ts";
+import { checkPath, findSnapshot } from "./suggest.ts";
 import { formatDate, showPath, showText, treePath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   skipped?: boolean;
-  json?: boolean;
 }
 
 /** `deltar files`. */
 export function filesCommand(context: Context): Command {
   return new Command("files")
-    .description("List the files of a snapshot")
     .argument("<snapshot>", "an id, its beginning, latest, latest~N")
     .argument("[path]", "only this file or folder")
     .option("--skipped", "what it left out instead, and why")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(async (snapshot, path, options) => {
       context.code = await run(snapshot, path, options);
     });
@@ -39,9 +26,8 @@ async function run(
   path: string | undefined,
   options: Options,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
-  const record = await repository.find(snapshot);
+  const { out, repository } = await begin(options);
+  const record = await findSnapshot(repository, snapshot);
   const folder = treePath(path ?? "");
   if (options.skipped) {
     const tree = await repository.tree(record);
@@ -55,11 +41,9 @@ async function run(
     }
     return EXIT.done;
   }
-  const entries = await suggesting(
-    repository,
-    record,
-    () => list(repository, record, folder),
-  );
+  const parts = repository.entries(record, { within: folder });
+  const entries = (await Array.fromAsync(parts)).flat();
+  if (entries.length === 0) await checkPath(repository, [record], folder);
   if (out.json) {
     out.object("files", {
       snapshot: record.id,
@@ -71,20 +55,6 @@ async function run(
     });
   } else for (const entry of entries) out.line(describe(entry));
   return EXIT.done;
-}
-
-async function list(
-  repository: Repository,
-  record: SnapshotRecord,
-  folder: string,
-): Promise<TreeEntry[]> {
-  const parts = repository.entries(record, { within: folder });
-  const entries = (await Array.fromAsync(parts)).flat();
-  if (folder === "" || entries.length > 0) return entries;
-  throw new DeltarError("not-found", "it is not in this snapshot", {
-    object: record.id,
-    path: folder,
-  });
 }
 
 const LETTERS = { file: "-", directory: "d", symlink: "l", hardlink: "h" };

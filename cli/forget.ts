@@ -1,14 +1,9 @@
 import { Command } from "commander";
 import { DeltarError } from "../mod.ts";
-import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
-
-interface Options {
-  repo?: string;
-  json?: boolean;
-}
+import { begin, type Shared } from "./shared.ts";
+import { findSnapshot } from "./suggest.ts";
 
 /** A whole id, by which even a damaged snapshot can be removed. */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
@@ -16,27 +11,23 @@ const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 /** `deltar forget`. */
 export function forgetCommand(context: Context): Command {
   return new Command("forget")
-    .summary("Remove snapshots; `deltar undelete` brings them back")
     .description(
       "Remove snapshots; `deltar undelete` brings them back until a " +
         "`deltar prune` finds their grace over, which also frees their space",
     )
     .argument("<snapshots...>", "ids, their beginnings, latest, latest~N")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
-    .action(async (snapshots: string[], options: Options) => {
+    .action(async (snapshots: string[], options: Shared) => {
       context.code = await run(snapshots, options);
     });
 }
 
-async function run(names: string[], options: Options): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
+async function run(names: string[], options: Shared): Promise<number> {
+  const { out, repository } = await begin(options);
   // All are found before any goes: `latest` means another one then.
   const ids = new Set<string>();
   for (const name of names) {
     try {
-      ids.add((await repository.find(name)).id);
+      ids.add((await findSnapshot(repository, name)).id);
     } catch (error) {
       const isDamaged = error instanceof DeltarError && ID.test(name) &&
         (error.code === "corrupt" || error.code === "truncated");

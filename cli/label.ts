@@ -1,26 +1,18 @@
 import { Command } from "commander";
-import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
 import { recordFields } from "./record_fields.ts";
+import { begin, type Shared } from "./shared.ts";
+import { findSnapshot } from "./suggest.ts";
 import { showText } from "./text.ts";
-
-interface Options {
-  repo?: string;
-  json?: boolean;
-}
 
 /** `deltar label`. */
 export function labelCommand(context: Context): Command {
   return new Command("label")
-    .description("Say what a snapshot is called; without a text, nothing")
     .argument("<snapshot>", "an id, its beginning, latest, latest~N")
     .argument("[text]", "what to call it")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(
-      async (snapshot: string, text: string | undefined, options: Options) => {
+      async (snapshot: string, text: string | undefined, options: Shared) => {
         context.code = await run(snapshot, text, options);
       },
     );
@@ -29,11 +21,10 @@ export function labelCommand(context: Context): Command {
 async function run(
   snapshot: string,
   text: string | undefined,
-  options: Options,
+  options: Shared,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
-  const before = await repository.find(snapshot);
+  const { out, repository } = await begin(options);
+  const before = await findSnapshot(repository, snapshot);
   const record = await repository.label(before, text || undefined);
   if (out.json) out.object("label", recordFields(record));
   else {

@@ -1,9 +1,10 @@
 import { Command } from "commander";
-import { Console, paint } from "./console.ts";
+import type { Proof, SnapshotRecord } from "../mod.ts";
+import { type Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
+import { begin, type Shared } from "./shared.ts";
 import {
   formatBytes,
   formatCount,
@@ -12,25 +13,16 @@ import {
   showPath,
 } from "./text.ts";
 
-interface Options {
-  repo?: string;
-  json?: boolean;
-}
-
 /** `deltar list`. */
 export function listCommand(context: Context): Command {
   return new Command("list")
-    .description("List the snapshots of a repository, the oldest first")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
-    .action(async (options: Options) => {
+    .action(async (options: Shared) => {
       context.code = await run(options);
     });
 }
 
-async function run(options: Options): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
+async function run(options: Shared): Promise<number> {
+  const { out, repository } = await begin(options);
   let code: number = EXIT.done;
   const records = await repository.snapshots((error) => {
     out.warn(error.message);
@@ -47,26 +39,62 @@ async function run(options: Options): Promise<number> {
     });
     return code;
   }
+  print(out, records, proofs, repository.storage.location);
+  return code;
+}
+
+function print(
+  out: Console,
+  records: readonly SnapshotRecord[],
+  proofs: ReadonlyMap<string, Proof>,
+  location: string,
+): void {
+  if (records.length === 0) {
+    out.line(`No snapshots in ${showPath(location)}`);
+    return;
+  }
+  const directories = new Set(records.map(({ directory }) => directory));
+  const width = Math.max(...records.map(({ id }) => id.length));
+  out.line(
+    "Snapshot".padEnd(width) +
+      "  Time                Files      Size     Added  Changes",
+  );
   for (const { id, time, counts, label, directory } of records) {
-    const change = `+${counts.created} ~${counts.updated} ` +
-      `-${counts.deleted} >${counts.renamed}`;
     out.line(
       [
-        paint("bold", id),
-        formatDate(time),
-        `${formatCount(counts.files)} files`.padStart(13),
+        paint("bold", id.padEnd(width)),
+        formatDate(time).slice(0, -3),
+        formatCount(counts.files).padStart(7),
         formatBytes(counts.bytes).padStart(8),
-        `stored ${formatBytes(counts.stored)}`.padEnd(15),
-        change.padEnd(16),
-        showPath(label ? `${label}  ${directory}` : directory),
+        formatBytes(counts.stored).padStart(8),
+        changes(counts),
+        label && showPath(label),
+        directories.size > 1 && showPath(directory),
         provenWords(proofs.get(id)),
-      ].filter((word) => word !== undefined).join("  "),
+      ].filter(Boolean).join("  ").trimEnd(),
     );
   }
-  const stored = records.reduce((sum, { counts }) => sum + counts.stored, 0);
+  const added = records.reduce((sum, { counts }) => sum + counts.stored, 0);
+  const [one, ...others] = directories;
+  const of = others.length === 0
+    ? showPath(one)
+    : `${directories.size} directories`;
   out.line(
-    `${plural(records.length, "snapshot")}, ${formatBytes(stored)} stored in ` +
-      showPath(repository.storage.location),
+    `${plural(records.length, "snapshot")} of ${of}, which added ` +
+      `${formatBytes(added)} to ${showPath(location)}`,
   );
-  return code;
+}
+
+/** How many paths changed in which way, with the signs of `diff`. */
+function changes(counts: SnapshotRecord["counts"]): string {
+  const { created, updated, deleted, renamed, copied, touched } = counts;
+  return Object.entries({
+    "+": created,
+    "~": updated,
+    "-": deleted,
+    ">": renamed,
+    "=": copied,
+    t: touched,
+  }).filter(([, count]) => count > 0).map(([sign, count]) => sign + count)
+    .join(" ").padEnd(7);
 }

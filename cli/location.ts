@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import process from "node:process";
@@ -63,6 +63,13 @@ export function locate(repo: string | undefined, directory: string): string {
 
 /** The storage at a location. */
 export function storageAt(location: string): Storage {
+  const stat = isFolder(location)
+    ? statSync(location, { throwIfNoEntry: false })
+    : undefined;
+  if (stat?.isFile()) {
+    const what = "this is a file, and a repository is a folder";
+    throw new DeltarError("unsupported", what, { object: location });
+  }
   try {
     return openStorage(location, process.env);
   } catch (error) {
@@ -131,7 +138,7 @@ export async function openOrCreate(
     throw new DeltarError(
       "exists",
       "this place holds other things and no repository; name an empty one " +
-        "or a new one with `--repo`",
+        "or a new one",
       { object: storage.location },
     );
   }

@@ -1,11 +1,12 @@
 import process from "node:process";
 import { CommanderError } from "commander";
-import { DeltarError } from "../mod.ts";
+import { COMMANDS } from "./commands.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { createProgram } from "./program.ts";
-import { showText } from "./text.ts";
-import { paint, say } from "./console.ts";
+
+/** What is no command of the table. */
+const OWN = ["help", "completion", "complete"];
 
 /**
  * Runs the command.
@@ -30,35 +31,32 @@ export async function main(words: string[]): Promise<number> {
     code: EXIT.done,
   };
   try {
-    await createProgram(context).parseAsync(words, { from: "user" });
+    const line = toType(words);
+    const program = await createProgram(context, needed(line[0]));
+    await program.parseAsync(line, { from: "user" });
     return context.code;
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     }
-    return fail(error, words.includes("--json"));
+    const { fail } = await import("./failure.ts");
+    return fail(error, words.includes("--json"), context);
   }
 }
 
-function fail(error: unknown, json: boolean): number {
-  const isOurs = error instanceof DeltarError;
-  const code = isOurs ? error.code : "unexpected";
-  const message = code === "aborted"
-    ? "interrupted"
-    : error instanceof Error
-    ? error.message
-    : String(error);
-  if (json) {
-    const fields = { version: 1, type: "error", code, message };
-    say(2, `${JSON.stringify(fields)}\n`);
-  } else if (isOurs || isOfSystem(error)) {
-    const name = paint("red", "deltar:", process.stderr);
-    say(2, `${name} ${showText(message)}\n`);
-  } else say(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
-  return code === "aborted" ? EXIT.interrupted : EXIT.failed;
+/** The line that is meant: `help X` is `X --help`; nothing follows a mistake. */
+function toType(words: string[]): string[] {
+  const [first = "", second] = words;
+  if (first === "help" && second !== undefined) {
+    return toType([...words.slice(1), "--help"]);
+  }
+  const isKnown = first.startsWith("-") || OWN.includes(first) ||
+    Object.hasOwn(COMMANDS, first);
+  return isKnown ? words : words.slice(0, 1);
 }
 
-/** Whether the system refused something: its words and the place say it all. */
-function isOfSystem(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error && "path" in error;
+/** The commands to load: completion has to know all. */
+function needed(first = ""): string[] | undefined {
+  if (first.startsWith("complet")) return undefined;
+  return Object.hasOwn(COMMANDS, first) ? [first] : [];
 }

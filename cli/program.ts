@@ -1,39 +1,34 @@
 import { Command, Help } from "commander";
-import { VERSION } from "../mod.ts";
-import { backupCommand } from "./backup.ts";
-import { catCommand } from "./cat.ts";
-import { addCompletion } from "./completion.ts";
-import { setVerbosity } from "./console.ts";
-import { copyCommand } from "./copy.ts";
-import { diffCommand } from "./diff.ts";
-import { doctorCommand } from "./doctor.ts";
-import { EXIT } from "./exit.ts";
-import { drillCommand } from "./drill.ts";
-import { statsCommand } from "./stats.ts";
-import { addExamples } from "./examples.ts";
-import { forgetCommand } from "./forget.ts";
-import { filesCommand } from "./files.ts";
-import { labelCommand } from "./label.ts";
-import { listCommand } from "./list.ts";
-import { pruneCommand } from "./prune.ts";
-import { rdiffCommand } from "./rdiff.ts";
-import { repairCommand } from "./repair.ts";
-import { redoCommand } from "./redo.ts";
-import { restoreCommand } from "./restore.ts";
-import { scheduleCommand } from "./schedule.ts";
-import { snapshotCommand } from "./snapshot.ts";
-import { undeleteCommand } from "./undelete.ts";
-import { undoCommand } from "./undo.ts";
-import { verifyCommand } from "./verify.ts";
-import { whyCommand } from "./why.ts";
+import { VERSION } from "../lib/version.ts";
+import { COMMANDS, type Entry } from "./commands.ts";
+import { say, setVerbosity } from "./console.ts";
 import type { Context } from "./context.ts";
+import { addExamples } from "./examples.ts";
+import { EXIT } from "./exit.ts";
 
-/** The command line with all its commands. */
-export function createProgram(context: Context): Command {
+/** Of all commands: it has to know them. */
+const COMPLETION = "completion";
+
+/**
+ * The command line.
+ *
+ * @param context What commands are given.
+ * @param names The commands that are needed; the others are names only. All by
+ * default.
+ */
+export async function createProgram(
+  context: Context,
+  names: readonly string[] = [...Object.keys(COMMANDS), COMPLETION],
+): Promise<Command> {
   const program = new Command("deltar")
     .description("Incremental snapshots of directories, stored anywhere")
     .version(VERSION)
     .showSuggestionAfterError()
+    .showHelpAfterError("\nSee `deltar --help`.")
+    .configureOutput({
+      writeOut: (text) => say(1, text),
+      writeErr: (text) => say(2, text),
+    })
     .configureHelp({
       subcommandTerm: (command) => command.name(),
       optionDescription(option) {
@@ -43,60 +38,44 @@ export function createProgram(context: Context): Command {
       minWidthToWrap: 30,
     })
     .addHelpText("after", EPILOGUE);
-  const commands = [
-    snapshotCommand(context),
-    listCommand(context),
-    diffCommand(context),
-    filesCommand(context),
-    catCommand(context),
-    restoreCommand(context),
-    undoCommand(context),
-    redoCommand(context),
-    whyCommand(context),
-    labelCommand(context),
-    verifyCommand(context),
-    pruneCommand(context),
-    forgetCommand(context),
-    undeleteCommand(context),
-    repairCommand(context),
-    statsCommand(context),
-    copyCommand(context),
-    drillCommand(context),
-    backupCommand(context, () => createProgram(context)),
-    doctorCommand(context),
-    scheduleCommand(() => createProgram(context)),
-    rdiffCommand(),
-  ];
-  for (const command of commands) {
-    program.addCommand(command);
-    if (!LONG.includes(command.name())) continue;
-    command.option("-q, --quiet", "say nothing but what went wrong");
-    command.option("-v, --verbose", "say more; with --json, progress too");
+  const make = (more?: readonly string[]) => createProgram(context, more);
+  for (const [name, entry] of Object.entries(COMMANDS)) {
+    program.addCommand(
+      names.includes(name)
+        ? addShared(await entry.load(context, make), entry)
+        : new Command(name).summary(entry.summary),
+    );
   }
   program.hook("preAction", (_, command) => {
     refuseEmpty(command);
     const { quiet, verbose } = command.opts();
     if (quiet || verbose) setVerbosity(verbose ? "verbose" : "quiet");
+    context.interrupted = COMMANDS[command.name()]?.interrupted;
   });
-  addCompletion(program);
+  if (names.includes(COMPLETION)) {
+    (await import("./completion.ts")).addCompletion(program);
+  } else program.command(COMPLETION).summary("Print a shell's completion");
   addExamples(program);
   settle(program);
   return program;
 }
 
-/** The commands that may take long, and report what they did. */
-const LONG = [
-  "snapshot",
-  "restore",
-  "undo",
-  "redo",
-  "verify",
-  "repair",
-  "drill",
-  "prune",
-  "copy",
-  "backup",
-];
+/** Adds what many commands have. */
+function addShared(command: Command, { summary, shared }: Entry): Command {
+  command.summary(summary);
+  if (command.description() === "") command.description(summary);
+  if (shared.includes("repo")) {
+    command.option("--repo <location>", "where snapshots are kept");
+  }
+  if (shared.includes("json")) {
+    command.option("--json", "print the result as JSON");
+  }
+  if (shared.includes("volume")) {
+    command.option("-q, --quiet", "say nothing but what went wrong");
+    command.option("-v, --verbose", "say more; with --json, progress too");
+  }
+  return command;
+}
 
 const EPILOGUE = `
 A repository is kept in $DELTAR_REPOSITORY, where --repo says, or else in a

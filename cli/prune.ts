@@ -7,16 +7,15 @@ import type {
   PruneResult,
   RetentionPolicy,
 } from "../mod.ts";
-import { Console } from "./console.ts";
+import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
 import { parseCount, parseDuration } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
+import { begin, type Shared } from "./shared.ts";
 import { formatBytes, formatDate, plural, showPath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   keepLast?: number;
   keepHourly?: number;
   keepDaily?: number;
@@ -27,19 +26,16 @@ interface Options {
   keepWithin?: number;
   grace?: number;
   dryRun?: boolean;
-  json?: boolean;
 }
 
 /** `deltar prune`. */
 export function pruneCommand(context: Context): Command {
   const command = new Command("prune")
-    .summary("Remove snapshots by rules, and what nothing needs")
     .description(
       "Remove snapshots by rules, and what nothing needs any more. A snapshot " +
         "stays if any rule keeps it; without a rule all stay, and the last of " +
         "a directory always does",
     )
-    .option("--repo <location>", "where snapshots are kept")
     .option("--keep-last <n>", "keep the newest n", parseCount);
   for (const period of ["hour", "day", "week", "month", "year"]) {
     const name = period === "day" ? "daily" : `${period}ly`;
@@ -67,15 +63,13 @@ export function pruneCommand(context: Context): Command {
       parseDuration,
     )
     .option("--dry-run", "only say what would be removed, and why")
-    .option("--json", "print the result as JSON")
     .action(async (options: Options) => {
       context.code = await run(options, context.signal);
     });
 }
 
 async function run(options: Options, signal: AbortSignal): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
+  const { out, repository } = await begin(options);
   const policy = policyOf(options);
   const prune: PruneOptions = {
     grace: options.grace,

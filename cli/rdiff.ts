@@ -31,9 +31,7 @@ interface Options {
  * output. Its actions throw `DeltarError` for what goes wrong at run time.
  */
 export function rdiffCommand(): Command {
-  const command = new Command("rdiff").description(
-    "Signatures, deltas and patches of single files",
-  )
+  const command = new Command("rdiff")
     .option("-b, --block-size <bytes>", "block size; 0: by file size", count, 0)
     .option("-S, --sum-size <bytes>", "strong sum; 0: by file size", count, 0)
     .option("-H, --hash <kind>", "sha256, or blake2 as librsync's", hash)

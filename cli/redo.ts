@@ -4,5 +4,5 @@ import { revertCommand } from "./undo.ts";
 
 /** `deltar redo`. */
 export function redoCommand(context: Context): Command {
-  return revertCommand(context, "redo", "Take the last `undo` back");
+  return revertCommand(context, "redo");
 }

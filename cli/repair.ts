@@ -4,23 +4,17 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
+import type { Shared } from "./shared.ts";
 import { formatBytes, plural, showPath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   dryRun?: boolean;
-  json?: boolean;
 }
 
 /** `deltar repair`. */
 export function repairCommand(context: Context): Command {
   return new Command("repair")
-    .description(
-      "Rebuild what can be rebuilt, set aside what cannot be had any more",
-    )
-    .option("--repo <location>", "where snapshots are kept")
     .option("--dry-run", "only tell what would be done")
-    .option("--json", "print the result as JSON")
     .addHelpText("after", NOTES)
     .action(async (options: Options) => {
       context.code = await run(options, context.signal);

@@ -1,20 +1,18 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { cacheFolder, openRepository } from "./location.ts";
+import { cacheFolder } from "./location.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
-import { suggesting } from "./suggest.ts";
+import { begin, type Shared } from "./shared.ts";
+import { findSnapshot, suggesting } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   to?: string;
   inPlace?: boolean;
   delete?: boolean;
   dryRun?: boolean;
-  json?: boolean;
 }
 
 /** `deltar restore`. */
@@ -36,8 +34,6 @@ export function restoreCommand(context: Context): Command {
       "remove what the snapshot lacks; never what it left out by its rules",
     )
     .option("--dry-run", "only print what would be done")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(async (
       snapshot: string,
       paths: string[],
@@ -59,9 +55,8 @@ async function run(
   options: Options,
   signal: AbortSignal,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
-  const record = await repository.find(snapshot, { asMade: true });
+  const { out, repository } = await begin(options);
+  const record = await findSnapshot(repository, snapshot, { asMade: true });
   const target = resolve(options.to ?? record.directory);
   const started = performance.now();
   const chosen = paths.map(treePath);

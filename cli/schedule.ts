@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DeltarError } from "../mod.ts";
+import type { MakeProgram } from "./commands.ts";
 import { configFile, readConfig } from "./config.ts";
 import { Console } from "./console.ts";
 import { ownCommand } from "./invocation.ts";
@@ -19,9 +20,8 @@ interface Options {
 }
 
 /** `deltar schedule`. */
-export function scheduleCommand(program: () => Command): Command {
+export function scheduleCommand(program: MakeProgram): Command {
   return new Command("schedule")
-    .description("Write what makes the system run a backup regularly")
     .argument("<name>", "a backup of the configuration")
     .addOption(
       new Option("--every <period>", "how often").choices(["hour", "day"])
@@ -39,9 +39,9 @@ export function scheduleCommand(program: () => Command): Command {
         .choices(Object.keys(SYSTEMS)).default(process.platform, "this one"),
     )
     .option("--print", "print it, and write nothing")
-    .action((name: string, options: Options) => {
+    .action(async (name: string, options: Options) => {
       const config = resolve(options.config ?? configFile());
-      const backups = readConfig(config, program());
+      const backups = await readConfig(config, program);
       if (!backups.some((backup) => backup.name === name)) {
         throw new DeltarError(
           "not-found",

@@ -26,6 +26,7 @@ import {
 import { fitFields, keepToSize, printFit } from "./max_size.ts";
 import { parseBytes } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
+import type { Shared } from "./shared.ts";
 import {
   formatBytes,
   formatDuration,
@@ -34,8 +35,7 @@ import {
   showPath,
 } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   label?: string;
   exclude: string[];
   gitignore?: boolean;
@@ -43,15 +43,12 @@ interface Options {
   maxSize?: number | "none";
   remember?: boolean;
   force?: boolean;
-  json?: boolean;
 }
 
 /** `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
   return new Command("snapshot")
-    .description("Take a snapshot of a directory")
     .argument("[dir]", "the directory", ".")
-    .option("--repo <location>", "where snapshots are kept")
     .option("--label <text>", "what to call this snapshot")
     .option(
       "--exclude <pattern>",
@@ -69,7 +66,6 @@ export function snapshotCommand(context: Context): Command {
     )
     .option("--remember", "have the repository remember its --max-size")
     .option("--force", "even of a home folder or a whole disk")
-    .option("--json", "print the result as JSON")
     .action(async (dir: string, options: Options) => {
       context.code = await run(dir, options, context.signal);
     });

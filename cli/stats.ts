@@ -6,23 +6,20 @@ import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
 import { parseCount } from "./quantity.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
+import type { Shared } from "./shared.ts";
+import { checkPath, findSnapshot } from "./suggest.ts";
 import { formatBytes, plural, showPath, treePath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   largest?: number;
-  json?: boolean;
 }
 
 /** `deltar stats`. */
 export function statsCommand(context: Context): Command {
   return new Command("stats")
-    .description("What takes the space: by snapshot, folder and file")
     .argument("[snapshot]", "whose folders and files", "latest")
     .argument("[folder]", "whose folders are told apart", "")
-    .option("--repo <location>", "where snapshots are kept")
     .option("--largest <n>", "how many files to name, default 10", parseCount)
-    .option("--json", "print the result as JSON")
     .action(async (snapshot: string, folder: string, options: Options) => {
       context.code = await run(snapshot, folder, options, context.signal);
     });
@@ -38,8 +35,10 @@ async function run(
   const repository = await openRepository(repo);
   let code: number = EXIT.done;
   const within = treePath(folder);
+  const record = await findSnapshot(repository, snapshot);
+  await checkPath(repository, [record], within);
   const stats = await repository.stats({
-    snapshot: await repository.find(snapshot),
+    snapshot: record,
     within,
     largest,
     signal,

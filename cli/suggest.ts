@@ -5,6 +5,54 @@ import { showPath } from "./text.ts";
 /** More edits than this are another name. */
 const MOST_EDITS = 3;
 
+/** The snapshot that a user names, or where to look for its name. */
+export async function findSnapshot(
+  repository: Repository,
+  name: string,
+  options?: Parameters<Repository["find"]>[1],
+): Promise<SnapshotRecord> {
+  try {
+    return await repository.find(name, options);
+  } catch (error) {
+    const isNamed = error instanceof DeltarError && error.code === "not-found";
+    if (!isNamed) throw error;
+    const what = `${error.message}; \`deltar list\` shows what there is`;
+    throw new DeltarError(error.code, what);
+  }
+}
+
+/** Whether there is anything at or below a path of a snapshot. */
+async function hasPath(
+  repository: Repository,
+  record: SnapshotRecord,
+  path: string,
+): Promise<boolean> {
+  for await (const entries of repository.entries(record, { within: path })) {
+    if (entries.length > 0) return true;
+  }
+  return path === "";
+}
+
+/**
+ * Refuses a path that is in none of some snapshots.
+ *
+ * @throws {DeltarError} `not-found`, with the path that may have been meant.
+ */
+export async function checkPath(
+  repository: Repository,
+  records: readonly SnapshotRecord[],
+  path: string,
+): Promise<void> {
+  for (const record of records) {
+    if (await hasPath(repository, record, path)) return;
+  }
+  const last = records.at(-1)!;
+  await suggesting(repository, last, () => {
+    const place = { object: last.id, path };
+    throw new DeltarError("not-found", "it is not in this snapshot", place);
+  });
+}
+
 /**
  * Does some work on paths of a snapshot; if one of them is not there, the error
  * says which path might have been meant.
@@ -26,7 +74,7 @@ export async function suggesting<Result>(
       throw error;
     }
     const similar = await findSimilar(repository, record, path);
-    if (similar === undefined) throw error;
+    if (similar === undefined || similar === path) throw error;
     const what = `it is not in this snapshot; did you mean ${
       showPath(similar)
     }?`;

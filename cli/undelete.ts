@@ -1,31 +1,22 @@
 import { Command } from "commander";
 import { DeltarError, type RemovedSnapshot } from "../mod.ts";
-import { Console } from "./console.ts";
+import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
+import { begin, type Shared } from "./shared.ts";
 import { formatDate, plural, showPath } from "./text.ts";
-
-interface Options {
-  repo?: string;
-  json?: boolean;
-}
 
 /** `deltar undelete`. */
 export function undeleteCommand(context: Context): Command {
   return new Command("undelete")
-    .description("Bring removed snapshots back; without any, list them")
     .argument("[snapshots...]", "ids of removed snapshots, or their beginnings")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
-    .action(async (snapshots: string[], options: Options) => {
+    .action(async (snapshots: string[], options: Shared) => {
       context.code = await run(snapshots, options);
     });
 }
 
-async function run(names: string[], options: Options): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
+async function run(names: string[], options: Shared): Promise<number> {
+  const { out, repository } = await begin(options);
   const removed = await repository.removed();
   if (names.length === 0) {
     list(out, removed);
@@ -70,7 +61,8 @@ function findRemoved(
   throw new DeltarError(
     "not-found",
     found.length === 0
-      ? `no removed snapshot has an id that starts with ${JSON.stringify(text)}`
+      ? `no removed snapshot has an id that starts with ` +
+        `${JSON.stringify(text)}; \`deltar undelete\` shows what there is`
       : `${JSON.stringify(text)} is the beginning of ${found.length} ids`,
   );
 }

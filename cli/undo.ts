@@ -1,38 +1,27 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
-import { openRepository } from "./location.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { begin, type Shared } from "./shared.ts";
 import { showPath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   dryRun?: boolean;
-  json?: boolean;
 }
 
 /** `deltar undo`. */
 export function undoCommand(context: Context): Command {
-  return revertCommand(
-    context,
-    "undo",
-    "Bring back what was there before the last restore into a directory",
-  );
+  return revertCommand(context, "undo");
 }
 
 /** A command that goes one way or the other. */
 export function revertCommand(
   context: Context,
   way: "undo" | "redo",
-  description: string,
 ): Command {
   return new Command(way)
-    .description(description)
     .argument("[dir]", "the directory that was restored into", ".")
     .option("--dry-run", "only print what would be done")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(async (dir: string, options: Options) => {
       context.code = await run(way, dir, options, context.signal);
     });
@@ -44,8 +33,7 @@ async function run(
   options: Options,
   signal: AbortSignal,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo);
+  const { out, repository } = await begin(options);
   const target = resolve(dir);
   if (options.dryRun) {
     const plan = await repository.planRevert(target, way);

@@ -4,12 +4,11 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./location.ts";
+import type { Shared } from "./shared.ts";
 import { formatBytes, plural, showPath, showText } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   data?: boolean;
-  json?: boolean;
 }
 
 /** How many files are named for each damaged object; JSON names all. */
@@ -29,15 +28,10 @@ const NEXT: Record<DamageKind, string> = {
 /** `deltar verify`. */
 export function verifyCommand(context: Context): Command {
   return new Command("verify")
-    .description(
-      "Verify that every snapshot can be restored; nothing is changed",
-    )
-    .option("--repo <location>", "where snapshots are kept")
     .option(
       "--data",
       "read every byte, and rebuild every file, rather than names and sizes",
     )
-    .option("--json", "print the result as JSON")
     .addHelpText("after", EXIT_CODES)
     .action(async (options: Options) => {
       context.code = await run(options, context.signal);

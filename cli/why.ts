@@ -6,12 +6,12 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { locate, openRepository } from "./location.ts";
+import type { Shared } from "./shared.ts";
+import { checkPath, findSnapshot } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
 
-interface Options {
-  repo?: string;
+interface Options extends Shared {
   dir: string;
-  json?: boolean;
 }
 
 /** What is said of a path. */
@@ -26,12 +26,9 @@ interface Answer {
 /** `deltar why`. */
 export function whyCommand(context: Context): Command {
   return new Command("why")
-    .description("Tell why a path is left out of snapshots, or that it is not")
     .argument("<path>", "a file or folder of the directory")
     .argument("[snapshot]", "in this one; by default the next, as the last was")
     .option("--dir <dir>", "the directory that snapshots are of", ".")
-    .option("--repo <location>", "where snapshots are kept")
-    .option("--json", "print the result as JSON")
     .action(async (path, snapshot, options) => {
       context.code = await run(path, snapshot, options);
     });
@@ -70,6 +67,13 @@ async function now(
   options: Options,
 ): Promise<Answer> {
   const rules = await lastRules(root, options);
+  if (/^\.\.(?:\/|$)/.test(path)) {
+    throw new DeltarError(
+      "not-found",
+      `it is not in ${root}; \`--dir\` names another directory`,
+      { object: path },
+    );
+  }
   const walker = new Walker(root, {
     ...rules,
     apart: [locate(options.repo, root)],
@@ -81,8 +85,15 @@ async function now(
   const why = walker.apart.has(bare)
     ? "deltar writes here"
     : walker.whyExcluded(path) ??
-      (stat === undefined ? "there is no such file or folder" : undefined) ??
       (isSpecial ? "a socket, pipe or device" : undefined);
+  if (why === undefined && stat === undefined) {
+    throw new DeltarError(
+      "not-found",
+      "there is no such file or folder, and no rule would leave it out; " +
+        "`deltar why PATH SNAPSHOT` asks of a snapshot",
+      { object: root, path: bare },
+    );
+  }
   return { path: bare, kept: why === undefined, ...(why && { why }) };
 }
 
@@ -110,14 +121,14 @@ async function then(
   options: Options,
 ): Promise<Answer> {
   const repository = await openRepository(options.repo, options.dir);
-  const record = await repository.find(snapshot);
+  const record = await findSnapshot(repository, snapshot);
   const { byPath, skipped } = await repository.tree(record);
   const skip = skipped.find((skip) => isWithin(path, skip.path));
   if (skip !== undefined && skip.reason !== "changed") {
     return { path, kept: false, why: reasonOf(skip) };
   }
-  if (byPath.has(path)) return { path, kept: true };
-  return { path, kept: false, why: "it was not there" };
+  if (!byPath.has(path)) await checkPath(repository, [record], path);
+  return { path, kept: true };
 }
 
 function reasonOf({ path, reason, detail }: Skipped): string {

@@ -90,5 +90,5 @@ export function manualPage(program: Command): string {
 if (import.meta.main) {
   mkdirSync("dist", { recursive: true });
   const context = { signal: new AbortController().signal, code: 0 };
-  writeFileSync("dist/deltar.1", manualPage(createProgram(context)));
+  writeFileSync("dist/deltar.1", manualPage(await createProgram(context)));
 }

@@ -28,7 +28,7 @@ for (const file of ["README.md", "LICENSE", "docs"]) {
   cpSync(file, `${OUT}/${file}`, { recursive: true });
 }
 const context = { signal: new AbortController().signal, code: 0 };
-writeFileSync(`${OUT}/deltar.1`, manualPage(createProgram(context)));
+writeFileSync(`${OUT}/deltar.1`, manualPage(await createProgram(context)));
 writeFileSync(
   `${OUT}/package.json`,
   JSON.stringify(

@@ -347,8 +347,10 @@ export class Repository {
       entry = await finder.find(entry.target!, signal);
     }
     if (entry?.kind !== "file") {
-      const what = entry === undefined ? "no such file" : `a ${entry.kind}`;
-      throw new DeltarError("not-found", `it is ${what} in this snapshot`, {
+      const what = entry === undefined
+        ? "there is no such file"
+        : `it is a ${entry.kind}`;
+      throw new DeltarError("not-found", `${what} in this snapshot`, {
         object: record.id,
         path,
       });

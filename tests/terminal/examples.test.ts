@@ -5,7 +5,7 @@ import { createProgram } from "../../cli/program.ts";
 import { manualPage } from "../../tasks/man.ts";
 import { withShell } from "./shell.ts";
 
-const program = createProgram({
+const program = await createProgram({
   signal: new AbortController().signal,
   code: 0,
 });

@@ -41,8 +41,8 @@ function fields(value: unknown): string[] {
   ]);
 }
 
-test("every command with --json is here", () => {
-  const program = createProgram({
+test("every command with --json is here", async () => {
+  const program = await createProgram({
     signal: new AbortController().signal,
     code: 0,
   });

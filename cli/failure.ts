@@ -1,0 +1,60 @@
+import process from "node:process";
+import { DeltarError } from "../mod.ts";
+import { paint, say } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { showText } from "./text.ts";
+
+/** What to do about what a system refuses, by its name for it. */
+const NEXT: Readonly<Record<string, string>> = {
+  ENOSPC: "there is no room left: make some, and type the same line again",
+  EDQUOT: "your share of it is full: make room, and type the same line again",
+  EACCES: "you may not do that there: see who owns it and its mode, or name " +
+    "another place",
+  EPERM: "you may not do that there: see who owns it, or name another place",
+  EROFS: "that file system is read-only: name another place",
+};
+
+/**
+ * Says why a command failed.
+ *
+ * @param error What it threw.
+ * @param json Whether it was to speak JSON.
+ * @param context What is left of interrupted work.
+ * @returns The exit code.
+ */
+export function fail(
+  error: unknown,
+  json: boolean,
+  { interrupted }: Context,
+): number {
+  const isOurs = error instanceof DeltarError;
+  const code = isOurs ? error.code : "unexpected";
+  const message = code === "aborted"
+    ? ["interrupted", interrupted].filter(Boolean).join("; ")
+    : error instanceof Error
+    ? error.message
+    : String(error);
+  const next = NEXT[systemCode(error) ?? ""];
+  if (json) {
+    const fields = { version: 1, type: "error", code, message, next };
+    say(2, `${JSON.stringify(fields)}\n`);
+  } else if (isOurs || isOfSystem(error)) {
+    const name = paint("red", "deltar:", process.stderr);
+    say(2, `${name} ${showText(message)}\n`);
+    if (next) say(2, `  ${next}\n`);
+  } else say(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
+  return code === "aborted" ? EXIT.interrupted : EXIT.failed;
+}
+
+/** Whether the system refused something: its words and the place say it all. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && "path" in error;
+}
+
+/** The system's name for what it refused, here or below. */
+function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { syscall, code } = error as { syscall?: string; code?: string };
+  return syscall !== undefined ? code : systemCode(error.cause);
+}
