@@ -54,7 +54,7 @@ test("what fails exits with 1 and says what to do", async () => {
     fs.mkdirSync(join(place.folder, "full"));
     fs.writeFileSync(join(place.folder, "full/x"), "");
     failing(["snapshot", "--repo", "../full"], /name an empty one or a new/);
-    failing(["snapshot", "--repo", "a"], /not a directory/);
+    failing(["snapshot", "--repo", "a"], /a file, and a repository is a folder/);
     failing(
       ["restore", "latest", "x", "--to", "../to"],
       /not in this snapshot/,
@@ -63,7 +63,16 @@ test("what fails exits with 1 and says what to do", async () => {
     failing(["cat", "latest", "x"], /no such file/);
     failing(["cat", "latest", "../root/a"], /is not a path inside a tree/);
     failing(["files", "latest", "x"], /not in this snapshot/);
-    failing(["files", "9"], /no snapshot has an id that starts with "9"/);
+    failing(["files", "9"], /starts with "9"; `deltar list` shows what/);
+    failing(["undelete", "9"], /starts with "9"; `deltar undelete` shows/);
+    failing(["diff", "latest", "latest", "x"], /not in this snapshot/);
+    failing(["stats", "latest", "x"], /not in this snapshot/);
+    failing(["why", "x"], /no such file or folder, and no rule/);
+    failing(["why", "x", "latest"], /not in this snapshot/);
+    failing(["why", "../x"], /not in .*root; `--dir` names another/);
+    fs.mkdirSync(join(place.root, "folder"));
+    assert.equal(place.run(["snapshot"]).code, 0);
+    failing(["cat", "latest", "folder"], /: it is a directory in this/);
     assert.deepEqual(
       fs.readdirSync(place.folder).sort(),
       ["full", "home", "root"],
@@ -303,7 +312,7 @@ test("an interrupt ends a snapshot with 130, and there is none", {
     // Deno's `kill` of a child gives no exit code, whatever the child does.
     process.kill(child.pid!, "SIGINT");
     assert.equal(await ended, 130, said);
-    assert.match(said, /^(?:deltar: .* is kept .*\n)?deltar: interrupted\n$/);
+    assert.match(said, /^(?:deltar: .* is kept .*\n)?deltar: interrupted; no snapshot is made\n$/);
     const left = fs.readdirSync(repository, { recursive: true }) as string[];
     const folders = /^(?:checkpoints|running|volumes)$/;
     for (const name of left.filter((name) => !folders.test(name))) {

@@ -39,10 +39,10 @@ function settle(shell: Shell, text: string): string {
       ids.set(id, name);
       return name;
     })
-    .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "<date and time>")
+    .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?/g, "<date and time>")
     .replaceAll(/\b\d[\d.]* (?:ms|s)\b/g, "<time>")
     .replaceAll(/\b\d[\d.,]* (?:B|KB|MB|GB)(?: stored| {2})/g, "<stored>  ")
-    .replaceAll(/(stored +)\d[\d.,]* (?:B|KB)/g, "$1<stored>")
+    .replaceAll(/((?:stored|added) +)\d[\d.,]* (?:B|KB)/g, "$1<stored>")
     .replaceAll(/-[0-9a-f]{8}\b/g, "-<sum>")
     .replaceAll(/\bnode \S*cli\.ts/g, "node <cli>")
     .replaceAll(shell.home, "<home>");
