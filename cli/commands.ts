@@ -146,6 +146,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (_, program) =>
       (await import("./schedule.ts")).scheduleCommand(program),
   },
+  hook: {
+    summary: "Take a snapshot when an AI agent says what it is about to do",
+    shared: ["repo"],
+    load: async (context) => (await import("./hook.ts")).hookCommand(context),
+  },
   doctor: {
     summary: "Check what deltar needs here, and say what to do",
     shared: BOTH,

@@ -1,5 +1,11 @@
 import { Buffer } from "node:buffer";
-import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { Command } from "commander";
@@ -12,6 +18,7 @@ import {
 import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
+import { hookLog } from "./hook.ts";
 import { openRepository, userFolder } from "./location.ts";
 import { formatBytes, formatDate, plural, showText } from "./text.ts";
 
@@ -42,6 +49,7 @@ export function doctorCommand(context: Context): Command {
           checkFolder(kind as "data" | "cache" | "config")
         ),
         ...await checkRepository(repo),
+        ...checkHook(),
       ];
       if (findings.some(({ state }) => state === "failed")) {
         context.code = EXIT.failed;
@@ -138,6 +146,15 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
     });
   }
   return findings;
+}
+
+/** What an agent's hook could not do, which nobody may have seen. */
+function checkHook(): Finding[] {
+  const file = hookLog();
+  if (!existsSync(file)) return [];
+  const last = readFileSync(file, "utf8").trimEnd().split("\n").at(-1);
+  const detail = `it failed, last at ${last}; delete ${file} when you know why`;
+  return [{ check: "agent hook", state: "warning", detail }];
 }
 
 /** Whether the storage refuses to write over what must not be written over. */

@@ -104,6 +104,12 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar schedule project --every hour", "at 30 minutes past each"],
     ["deltar schedule project --at 02:15 --print", "only look"],
   ],
+  hook: [
+    [
+      `echo '{"hook_event_name": "PreToolUse", "tool_name": "Edit"}' | deltar hook`,
+      "what an agent does before it edits",
+    ],
+  ],
   doctor: [[
     "deltar doctor",
     "of this machine and this directory's repository",

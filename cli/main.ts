@@ -30,14 +30,16 @@ export async function main(words: string[]): Promise<number> {
     },
     code: EXIT.done,
   };
+  const line = toType(words);
   try {
-    const line = toType(words);
     const program = await createProgram(context, needed(line[0]));
     await program.parseAsync(line, { from: "user" });
     return context.code;
   } catch (error) {
     if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+      if (error.exitCode === 0) return EXIT.done;
+      // An agent takes the code for wrong usage as a veto.
+      return line[0] === "hook" ? EXIT.failed : EXIT.usage;
     }
     const { fail } = await import("./failure.ts");
     return fail(error, words.includes("--json"), context);

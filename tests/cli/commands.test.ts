@@ -46,7 +46,10 @@ test("a snapshot is taken, listed, compared and restored", async () => {
     assert.equal(list.snapshots[1].id, second.id);
     assert.equal(list.snapshots[1].parent, id);
     const shown = place.run(["list"]);
-    assert.match(shown.out, new RegExp(`^Snapshot .*\n${id} .*\n${second.id} .*after\n`));
+    assert.match(
+      shown.out,
+      new RegExp(`^Snapshot .*\n${id} .*\n${second.id} .*after\n`),
+    );
     assert.match(shown.out, /2 snapshots of .*root, which added .* to /);
 
     const diff = place.run(["diff", "latest~1", "latest"]);

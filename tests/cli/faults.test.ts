@@ -54,7 +54,10 @@ test("what fails exits with 1 and says what to do", async () => {
     fs.mkdirSync(join(place.folder, "full"));
     fs.writeFileSync(join(place.folder, "full/x"), "");
     failing(["snapshot", "--repo", "../full"], /name an empty one or a new/);
-    failing(["snapshot", "--repo", "a"], /a file, and a repository is a folder/);
+    failing(
+      ["snapshot", "--repo", "a"],
+      /a file, and a repository is a folder/,
+    );
     failing(
       ["restore", "latest", "x", "--to", "../to"],
       /not in this snapshot/,
@@ -312,7 +315,10 @@ test("an interrupt ends a snapshot with 130, and there is none", {
     // Deno's `kill` of a child gives no exit code, whatever the child does.
     process.kill(child.pid!, "SIGINT");
     assert.equal(await ended, 130, said);
-    assert.match(said, /^(?:deltar: .* is kept .*\n)?deltar: interrupted; no snapshot is made\n$/);
+    assert.match(
+      said,
+      /^(?:deltar: .* is kept .*\n)?deltar: interrupted; no snapshot is made\n$/,
+    );
     const left = fs.readdirSync(repository, { recursive: true }) as string[];
     const folders = /^(?:checkpoints|running|volumes)$/;
     for (const name of left.filter((name) => !folders.test(name))) {

@@ -23,6 +23,14 @@ export interface Outcome {
   err: string;
 }
 
+/** What is other than usual when a command runs. */
+interface Circumstances {
+  cwd?: string;
+  env?: object;
+  /** What its standard input gives. */
+  input?: string;
+}
+
 /** A place where commands run with a home of their own. */
 export class Place {
   readonly folder: string;
@@ -57,11 +65,12 @@ export class Place {
   }
 
   /** Runs the command in the root. */
-  run(words: string[], more: { cwd?: string; env?: object } = {}): Outcome {
+  run(words: string[], more: Circumstances = {}): Outcome {
     const [program, ...args] = [...COMMAND, ...words];
     const { status, stdout, stderr } = spawnSync(program, args, {
       cwd: more.cwd ?? this.root,
       env: { ...this.env, ...more.env },
+      input: more.input,
       encoding: "utf8",
       maxBuffer: 1 << 26,
     });
@@ -70,7 +79,7 @@ export class Place {
 
   /** The same with `--json`; gives what it printed. */
   // deno-lint-ignore no-explicit-any
-  json(words: string[], more: { cwd?: string; env?: object } = {}): any {
+  json(words: string[], more: Circumstances = {}): any {
     const { code, out, err } = this.run([...words, "--json"], more);
     if (out.split("\n").length !== 2) {
       throw new Error(`exit ${code}, not one line of JSON: ${out}${err}`);

@@ -29,6 +29,8 @@ import { writeTree } from "../layers/write_tree.ts";
 export interface SnapshotOptions {
   /** What the user calls it; a labelled one is taken even if nothing changed. */
   label?: string;
+  /** Take none if nothing changed, whatever its label. Default: false. */
+  onlyIfChanged?: boolean;
   /** The size that volumes do not exceed, in bytes. Default: 64 MiB. */
   volumeSize?: number;
   /**
@@ -76,6 +78,7 @@ export async function takeSnapshot(
 ): Promise<SnapshotResult> {
   const { codec } = repository;
   const started = Date.now();
+  const mayBeNone = options.label === undefined || options.onlyIfChanged;
   const found = await repository.parentFor(dir.path, options.onDamage);
   const before = found?.record;
   const cache = await StateCache.read(
@@ -85,7 +88,7 @@ export async function takeSnapshot(
     before?.id,
     started,
   );
-  if (before !== undefined && options.label === undefined) {
+  if (before !== undefined && mayBeNone) {
     const unchanged = await findUnchanged(before, dir, cache, options);
     if (unchanged !== undefined) return unchanged;
   }
@@ -141,7 +144,7 @@ export async function takeSnapshot(
     const index = new DirIndex(entries, root, skipped);
     const diff = DiffIndex.compute(index, parent.index);
     const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
-    if (last !== undefined && isSame && options.label === undefined) {
+    if (last !== undefined && isSame && mayBeNone) {
       await Promise.all([volumes.abort(), signatures.abort()]);
       await clear(storage, left.names);
       await cache.write(last.record.id, indexed);

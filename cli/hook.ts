@@ -1,0 +1,115 @@
+import { appendFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { text } from "node:stream/consumers";
+import { Command } from "commander";
+import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
+import { EXIT } from "./exit.ts";
+import { userFolder } from "./location.ts";
+import { keepToSize } from "./max_size.ts";
+import {
+  addTakeOptions,
+  type TakeOptions,
+  takeSnapshot,
+} from "./take_snapshot.ts";
+import { showText } from "./text.ts";
+
+/** What an agent says of itself when it calls a hook. */
+interface AgentEvent {
+  /** What happens, and with which tool: `PreToolUse Edit`. */
+  title: string;
+  /** Where the agent works. */
+  directory?: string;
+}
+
+/** A longer log begins anew, in bytes. */
+const LONGEST_LOG = 1_000_000;
+
+const HELP = `
+An agent runs this before it uses a tool, and gives it JSON on standard input:
+VS Code, Claude Code and Copilot CLI all do. Nothing is printed, and no snapshot
+is made if nothing changed. The agent is never held up by a failure: it is told
+on standard error and in hook.log in your data folder, and the exit code is 0;
+for wrong usage it is 1, as 2 would forbid the tool.`;
+
+/** `deltar hook`. */
+export function hookCommand(context: Context): Command {
+  return addTakeOptions(new Command("hook"))
+    .argument("[dir]", "the directory; by default where the agent works")
+    .addHelpText("after", HELP)
+    .action(async (
+      dir: string | undefined,
+      options: TakeOptions,
+      command: Command,
+    ) => {
+      if (process.stdin.isTTY) {
+        command.error("error: an agent runs this, with JSON for its input");
+      }
+      const out = new Console(false);
+      let title = "agent";
+      let directory = dir ?? process.env.CLAUDE_PROJECT_DIR;
+      try {
+        const event = readEvent(await text(process.stdin));
+        title = `agent: ${event.title}`;
+        directory ??= event.directory ?? ".";
+        const { signal } = context;
+        const how = { ...options, label: title, onlyIfChanged: true };
+        const taken = await takeSnapshot(out, directory, how, signal);
+        if (taken.result.isNew) {
+          await keepToSize(out, taken.repository, options, signal);
+        }
+      } catch (error) {
+        const { message } = error as Error;
+        out.warn(`no snapshot was taken: ${message}`);
+        log(`${title} in ${directory ?? "."}: ${message}`);
+      }
+      context.code = EXIT.done;
+    });
+}
+
+/**
+ * Reads what an agent says. Claude Code and VS Code name fields in snake case,
+ * as Copilot CLI does for events in Pascal case; other versions of the last two
+ * name them in camel case, and Copilot CLI then leaves the event out.
+ */
+function readEvent(json: string): AgentEvent {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(json);
+  } catch {
+    // Said below.
+  }
+  if (typeof fields !== "object" || fields === null) {
+    throw new TypeError("what the agent said is no object of JSON");
+  }
+  const get = (...names: string[]) => {
+    const found = names.map((name) => (fields as Record<string, unknown>)[name])
+      .find((value) => typeof value === "string" && value !== "");
+    return found as string | undefined;
+  };
+  const title = [
+    get("hook_event_name", "hookEventName"),
+    get("tool_name", "toolName"),
+  ].filter((word) => word !== undefined).join(" ").slice(0, 100);
+  return { title: title || "a hook", directory: get("cwd") };
+}
+
+/** Where failures are noted. */
+export function hookLog(): string {
+  return join(userFolder("data"), "hook.log");
+}
+
+/** Notes a failure where the user finds it. */
+function log(what: string): void {
+  const file = hookLog();
+  const line = `${new Date().toISOString()} ${showText(what)}\n`;
+  try {
+    mkdirSync(userFolder("data"), { recursive: true });
+    const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > LONGEST_LOG) writeFileSync(file, line);
+    else appendFileSync(file, line);
+  } catch {
+    // Then standard error has it alone.
+  }
+}

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { withPlace } from "./helpers.ts";
+
+/** What agents say, as their documentation shows it. */
+const EVENTS: [label: string, event: object][] = [
+  ["agent: SessionStart", {
+    session_id: "abc123",
+    transcript_path: "/home/me/.claude/projects/x/transcript.jsonl",
+    permission_mode: "default",
+    hook_event_name: "SessionStart",
+    source: "startup",
+  }],
+  ["agent: UserPromptSubmit", {
+    hook_event_name: "UserPromptSubmit",
+    session_id: "abc123",
+    timestamp: "2026-02-09T10:30:00.000Z",
+    prompt: "change it",
+  }],
+  ["agent: PreToolUse Edit", {
+    session_id: "abc123",
+    hook_event_name: "PreToolUse",
+    tool_name: "Edit",
+    tool_input: { file_path: "notes.txt", old_string: "a", new_string: "b" },
+  }],
+  ["agent: PreToolUse editFiles", {
+    timestamp: "2026-02-09T10:30:00.000Z",
+    sessionId: "session-identifier",
+    hookEventName: "PreToolUse",
+    tool_name: "editFiles",
+    tool_input: { files: ["src/main.ts"] },
+    tool_use_id: "tool-123",
+  }],
+  ["agent: bash", {
+    sessionId: "s",
+    timestamp: 1704614400000,
+    toolName: "bash",
+    toolArgs: '{"command":"ls"}',
+  }],
+  ["agent: Stop", { hook_event_name: "Stop", stop_hook_active: false }],
+];
+
+test("a hook takes a snapshot of what an agent is about to change", async () => {
+  await withPlace((place) => {
+    const away = { cwd: place.folder };
+    for (const [at, [, event]] of EVENTS.entries()) {
+      place.write({ "notes.txt": `${at}` });
+      const input = JSON.stringify({ cwd: place.root, ...event });
+      // Twice: where nothing changed there is none.
+      for (let times = 0; times < 2; times++) {
+        const done = place.run(["hook"], { ...away, input });
+        assert.deepEqual(done, { code: 0, out: "", err: "" });
+      }
+    }
+    const { snapshots } = place.json(["list"]);
+    assert.deepEqual(
+      snapshots.map(({ label }: { label: string }) => label),
+      EVENTS.map(([label]) => label),
+    );
+    // An agent may be elsewhere in its project.
+    place.write({ "notes.txt": "at last" });
+    const input = JSON.stringify({ cwd: place.folder });
+    const env = { CLAUDE_PROJECT_DIR: place.root };
+    assert.equal(place.run(["hook"], { env, input }).code, 0);
+    assert.equal(place.run(["cat", "latest", "notes.txt"]).out, "at last");
+  });
+});
+
+test("a hook that fails says so, and holds no agent up", async () => {
+  await withPlace((place) => {
+    const gone = join(place.folder, "gone");
+    const failing: [string, RegExp][] = [
+      ["", /no object of JSON/],
+      ['"text"', /no object of JSON/],
+      [JSON.stringify({ cwd: gone }), /no such directory/],
+    ];
+    for (const [input, said] of failing) {
+      const { code, out, err } = place.run(["hook"], { input });
+      assert.equal(code, 0, err);
+      assert.equal(out, "");
+      assert.match(err, said);
+    }
+    const log = join(place.env.XDG_DATA_HOME, "deltar/hook.log");
+    const lines = fs.readFileSync(log, "utf8").trimEnd().split("\n");
+    assert.equal(lines.length, failing.length);
+    for (const [at, [, said]] of failing.entries()) {
+      assert.match(lines[at], said);
+    }
+    assert.match(place.run(["doctor"]).out, /warning {2}agent hook .*such dir/);
+    // To an agent 2 would be a veto.
+    const wrong = place.run(["hook", "--wrong"], { input: "{}" });
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.err, /unknown option/);
+  });
+});
