@@ -22,15 +22,31 @@ import { deno } from "./runtimes.ts";
 
 const OUT = "dist/site";
 
-/** The pages in the order of the menu, and what it calls them. */
-const MENU: readonly (readonly [page: string, title: string])[] = [
-  ["README.md", "deltar"],
-  ...pagesOf("docs").map((page) => [page, titleOf(page)] as const),
-  ["extension/README.md", "The VS Code extension"],
-  ["CHANGELOG.md", "Changes"],
-  ["CONTRIBUTING.md", "Contributing"],
-  ["SECURITY.md", "Security"],
-];
+/** The groups of the menu, and their pages in its order. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  "": ["README.md", "docs/TUTORIAL.md"],
+  "How to": pagesOf("docs/how-to"),
+  Reference: [
+    "docs/COMMAND.md",
+    "docs/STORAGE.md",
+    "docs/JSON.md",
+    "extension/README.md",
+    "docs/FORMAT.md",
+    "docs/RECOVERY.md",
+  ],
+  Explanation: ["docs/DESIGN.md"],
+  Project: ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
+};
+const GROUPED = Object.values(GROUPS).flat();
+const MENU: Readonly<Record<string, readonly string[]>> = {
+  ...GROUPS,
+  // Whatever else is written explains something.
+  Explanation: [
+    ...GROUPS.Explanation,
+    ...pagesOf("docs").filter((page) => !GROUPED.includes(page)),
+  ],
+};
+const PAGES = Object.values(MENU).flat();
 
 /** Where a page goes, relative to the site. */
 function placeOf(page: string): string {
@@ -47,7 +63,8 @@ function pagesOf(folder: string): string[] {
 }
 
 function titleOf(page: string): string {
-  return /^# (.+)$/m.exec(readFileSync(page, "utf8"))?.[1] ?? page;
+  const title = /^# (.+)$/m.exec(readFileSync(page, "utf8"))?.[1] ?? page;
+  return title.replaceAll("`", "");
 }
 
 /** The name by which a heading is linked to, as code hosts make it. */
@@ -61,7 +78,7 @@ function linkFrom(page: string, href: string): string {
   const [, path, rest] = /^([^#?]*)(.*)$/.exec(href)!;
   if (path === "" || /^[a-z]+:/.test(path)) return href;
   const target = posix.join(posix.dirname(page), path);
-  if (!MENU.some(([one]) => one === target)) return href;
+  if (!PAGES.includes(target)) return href;
   const from = posix.dirname(placeOf(page));
   return posix.relative(from, placeOf(target)) + rest;
 }
@@ -80,21 +97,28 @@ function render(page: string): string {
     },
   });
   const up = posix.relative(posix.dirname(placeOf(page)), ".") || ".";
-  const menu = MENU.map(([one, title]) => {
+  const link = (one: string) => {
     const here = one === page ? ' aria-current="page"' : "";
     return `<a href="${
       linkFrom(page, posix.relative(posix.dirname(page), one))
-    }"${here}>${title}</a>`;
-  });
-  menu.push(`<a href="${up}/api/index.html">The public API</a>`);
+    }"${here}>${titleOf(one)}</a>`;
+  };
+  const menu = Object.entries(MENU).flatMap(([group, pages]) => [
+    ...group === "" ? [] : [`<b>${group}</b>`],
+    ...pages.map(link),
+    ...group === "Reference"
+      ? [`<a href="${up}/api/index.html">The public API</a>`]
+      : [],
+  ]);
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${titleOf(page)}</title>
 <link rel="stylesheet" href="${up}/style.css">
-<nav>${menu.join("\n")}</nav>
+<nav id="menu">${menu.join("\n")}</nav>
 <main>
+<a class="menu" href="#menu">All pages</a>
 ${marked.parse(readFileSync(page, "utf8"))}
 </main>
 `;
@@ -109,6 +133,8 @@ nav a { display: block; padding: .2rem .6rem; border-radius: .3rem; color: inher
 nav a:hover, nav a[aria-current] { background: var(--soft); }
 nav a[aria-current] { font-weight: 600; }
 nav a:first-child { font-weight: 700; font-size: 1.2rem; margin-bottom: .6rem; }
+nav b { display: block; margin: 1rem .6rem .2rem; font-size: .8rem; opacity: .7; }
+.menu { display: none; }
 main { min-width: 0; max-width: 50rem; padding: 1rem 2rem 4rem; }
 h1, h2, h3 { line-height: 1.25; margin-top: 2em; }
 h1 { margin-top: .8em; }
@@ -121,14 +147,17 @@ table { border-collapse: collapse; display: block; overflow: auto; }
 th, td { padding: .3rem .7rem; border: 1px solid var(--line); text-align: left;
   vertical-align: top; }
 @media (max-width: 50rem) {
-  body { display: block; }
-  nav { height: auto; position: static; border: 0; }
+  body { flex-direction: column; }
+  main { padding: 1rem 1rem 0; }
+  nav { order: 1; flex: none; height: auto; position: static;
+    border-top: 1px solid var(--line); border-right: 0; }
+  .menu { display: block; }
 }
 `;
 
 /** Writes all pages, without the API, below a folder. */
 export function writePages(out: string): void {
-  for (const [page] of MENU) {
+  for (const page of PAGES) {
     const file = join(out, placeOf(page));
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, render(page));

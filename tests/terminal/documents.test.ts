@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { cephBucket, NEEDS_CEPH } from "../support/ceph.ts";
 import { needs } from "../support/peer.ts";
 import { withShell } from "./shell.ts";
 
@@ -16,17 +17,64 @@ const PAGES = [
   ),
 ];
 
-for (const page of PAGES) {
+/** The blocks of a language on a page. */
+function blocksOf(page: string, language: string): string[] {
   const text = readFileSync(join(ROOT, page), "utf8");
-  const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code]) =>
-    code
+  const blocks = text.matchAll(
+    new RegExp(`^\`\`\`(\\w+)\\n(.*?)^\`\`\`$`, "gms"),
   );
-  if (blocks.length === 0) continue;
-  test(`what ${page} says to type works`, needs("zstd", "tar"), async () => {
+  return [...blocks].filter(([, name]) => name === language)
+    .map(([, , code]) => code);
+}
+
+/** The bucket of those pages that are about S3. */
+const BUCKET = "s3://my-backups";
+
+for (const page of PAGES) {
+  const typed = `set -e\n${blocksOf(page, "sh").join("\n")}`;
+  if (typed === "set -e\n") continue;
+  const onS3 = typed.includes(BUCKET);
+  const need = onS3 ? NEEDS_CEPH : needs("zstd", "tar");
+  test(`what ${page} says to type works`, need, async () => {
+    const service = onS3 ? await cephBucket() : undefined;
     await withShell((shell) => {
-      shell.type(`set -e\n${blocks.join("\n")}`);
+      if (service !== undefined) {
+        shell.env.AWS_ACCESS_KEY_ID = service.accessKeyId;
+        shell.env.AWS_SECRET_ACCESS_KEY = service.secretAccessKey;
+        shell.env.AWS_ENDPOINT_URL = service.endpoint;
+      }
+      shell.type(typed.replaceAll(BUCKET, `s3://${service?.bucket}`));
     });
   });
+}
+
+test("the settings for agents have their events make snapshots", async () => {
+  const settings = blocksOf("docs/how-to/agents.md", "json");
+  assert.equal(settings.length, 2);
+  await withShell((shell) => {
+    for (const text of settings) {
+      const { hooks } = JSON.parse(text);
+      for (const [event, entries] of Object.entries(hooks)) {
+        for (const line of commandsOf(entries)) {
+          shell.write("notes.txt", `before ${event} of ${text.length}`);
+          const input = `{"hook_event_name":"${event}","cwd":"$PWD"}`;
+          shell.type(
+            `echo '${input.replace("$PWD", shell.project)}' | ${line}`,
+          );
+          const { snapshots } = JSON.parse(shell.type("deltar list --json"));
+          assert.equal(snapshots.at(-1).label, `agent: ${event}`);
+        }
+      }
+    }
+  });
+});
+
+/** The lines of an event's entries, for POSIX shells, wherever they stand. */
+function commandsOf(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) =>
+    /^(?:command|bash|powershell)$/.test(name) ? [inner] : commandsOf(inner)
+  ).slice(0, 1);
 }
 
 test("the tutorial brings back what it loses, and undoes that", async () => {
