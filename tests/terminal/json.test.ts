@@ -9,26 +9,49 @@ import { withShell } from "./shell.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const page = readFileSync(join(ROOT, "docs/JSON.md"), "utf8");
 
-/** A line of each command that has `--json`, in an order that works. */
-const LINES: Record<string, string> = {
-  snapshot: "deltar snapshot --label x --exclude '*.bin'",
-  list: "deltar list",
-  diff: "deltar diff latest~2 latest",
-  files: "deltar files latest",
-  why: "deltar why notes.txt",
-  restore: "echo more >> notes.txt; deltar restore latest~1 --in-place",
-  undo: "deltar undo",
-  redo: "deltar redo",
-  label: "deltar label latest good",
-  verify: "deltar verify --data",
-  repair: "deltar repair --dry-run",
-  stats: "deltar stats",
-  drill: "deltar drill",
-  copy: "deltar copy latest --to ../copies",
-  prune: "deltar prune --keep-last 2",
-  forget: "deltar forget latest~1",
-  undelete: "deltar undelete",
-  doctor: "deltar doctor",
+/** Lines of each command that has `--json`, in an order that works. */
+const LINES: Record<string, string[]> = {
+  snapshot: [
+    "deltar snapshot --label x --exclude '*.bin'",
+    "deltar snapshot --label y --exclude '*.bin' --max-size 1G",
+  ],
+  drill: ["deltar drill"],
+  list: ["deltar list"],
+  diff: [
+    "mv notes.txt n.txt; deltar snapshot -q --exclude '*.bin'; deltar diff latest~3 latest",
+  ],
+  files: ["deltar files latest", "deltar files latest --skipped"],
+  why: ["deltar why src", "deltar why old.bin"],
+  restore: [
+    "deltar restore latest~2 --in-place --dry-run",
+    "echo more >> n.txt; deltar restore latest~1 --in-place",
+  ],
+  undo: ["deltar undo"],
+  redo: ["deltar redo"],
+  label: ["deltar label latest good"],
+  stats: ["deltar stats"],
+  copy: ["deltar copy latest --to ../copies"],
+  prune: ["deltar prune --keep-last 2 --dry-run", "deltar prune --keep-last 2"],
+  forget: ["deltar forget latest~1"],
+  undelete: [
+    "deltar undelete",
+    `deltar undelete $(deltar undelete | sed 's/ .*//;q')`,
+  ],
+  verify: [
+    "deltar verify --data",
+    `rm $(deltar doctor | sed -n 's/.*snapshots in //p')/volumes/*vol0*
+     ! deltar verify`,
+  ],
+  repair: ["deltar repair --dry-run || [ $? = 3 ] && true"],
+  doctor: ["deltar doctor"],
+};
+
+/** Whose sections others refer to. */
+const AS_IN: Record<string, string[]> = {
+  stats: ["list"],
+  repair: ["verify"],
+  undo: ["restore"],
+  redo: ["restore"],
 };
 
 /** The fields of an object, and of the objects in its fields. */
@@ -36,9 +59,20 @@ function fields(value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap(fields);
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => [
-    name,
+    // Some are by the ids of snapshots.
+    .../^\d{8}T/.test(name) ? [] : [name],
     ...fields(inner),
   ]);
+}
+
+/** Each line, with `--json` after the last `deltar`'s words. */
+function typed(): [name: string, line: string][] {
+  return Object.entries(LINES).flatMap(([name, lines]) =>
+    lines.map((line): [string, string] => [
+      name,
+      line.replace(/ \|\| .*|$/, " --json$&"),
+    ])
+  );
 }
 
 test("every command with --json is here", async () => {
@@ -54,12 +88,14 @@ test("every command with --json is here", async () => {
 
 test("what --json prints is what docs/JSON.md says", async () => {
   await withShell((shell) => {
-    for (const [name, line] of Object.entries(LINES)) {
-      const lines = shell.type(`${line} --json`).split("\n");
+    for (const [name, line] of typed()) {
+      const lines = shell.type(line).split("\n");
       assert.equal(lines.length, 2, line);
       const { version, type, ...rest } = JSON.parse(lines[0]);
       assert.equal(version, 1, line);
-      const sections = ["snapshot", name, type].map((title) =>
+      const sections = ["snapshot", name, type, ...AS_IN[name] ?? []].map((
+        title,
+      ) =>
         page.split(/^## /m).find((part) => part.startsWith(`${title}\n`)) ?? ""
       );
       assert.notEqual(sections[2] + sections[1], "", `${type} has no section`);
