@@ -58,7 +58,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Restore a snapshot, or some paths of it",
     shared: LONG,
     interrupted: "what is restored stays; the same line restores the rest, " +
-      "and `deltar undo` brings back what it wrote over",
+      "and `deltar undo` brings back what it wrote over, if anything",
     load: async (context) =>
       (await import("./restore.ts")).restoreCommand(context),
   },

@@ -76,6 +76,7 @@ function launchd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const label = `deltar.backup.${name}`;
   const file = join(home, "Library/LaunchAgents", `${label}.plist`);
+  const log = xml(join(home, "Library/Logs", `deltar-${name}.log`));
   const integer = (key: string, value: number) =>
     `    <key>${key}</key>\n    <integer>${value}</integer>\n`;
   return {
@@ -95,6 +96,10 @@ ${command.map((word) => `    <string>${xml(word)}</string>`).join("\n")}
 ${every === "day" ? integer("Hour", hour) : ""}${
         integer("Minute", minute)
       }  </dict>
+  <key>StandardOutPath</key>
+  <string>${log}</string>
+  <key>StandardErrorPath</key>
+  <string>${log}</string>
   <key>LowPriorityIO</key>
   <true/>
   <key>Nice</key>
@@ -130,8 +135,8 @@ function windows(schedule: Schedule): ScheduleFiles {
     <Description>deltar backup ${xml(name)}</Description>
   </RegistrationInfo>
   <Triggers>
-    <CalendarTrigger>${repetition}
-      <StartBoundary>${start}</StartBoundary>
+    <CalendarTrigger>
+      <StartBoundary>${start}</StartBoundary>${repetition}
       <ScheduleByDay>
         <DaysInterval>1</DaysInterval>
       </ScheduleByDay>
@@ -139,6 +144,7 @@ function windows(schedule: Schedule): ScheduleFiles {
   </Triggers>
   <Settings>
     <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
     <StartWhenAvailable>true</StartWhenAvailable>
     <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
   </Settings>

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createProgram } from "../../cli/program.ts";
 import { cephBucket, NEEDS_CEPH } from "../support/ceph.ts";
 import { needs } from "../support/peer.ts";
 import { withShell } from "./shell.ts";
@@ -47,6 +48,37 @@ for (const page of PAGES) {
     });
   });
 }
+
+test("the lines of the README do what they say", async () => {
+  const text = readFileSync(join(ROOT, "README.md"), "utf8");
+  const lines = [...text.matchAll(/^ {4}(deltar .*?)(?: {2,}.*)?$/gm)]
+    .map(([, line]) => line).filter((line) => !line.includes("s3://"));
+  assert.ok(lines.length > 5);
+  await withShell((shell) => {
+    for (const line of lines) shell.type(line);
+  });
+});
+
+test("the page of the command has all commands and only their options", async () => {
+  const text = readFileSync(join(ROOT, "docs/COMMAND.md"), "utf8");
+  const program = await createProgram({
+    signal: new AbortController().signal,
+    code: 0,
+  });
+  const [, synopsis] = /^# The command\n\n(.*?)\n\n\S/ms.exec(text)!;
+  for (const command of program.commands) {
+    if (/^(?:help|complete)$/.test(command.name())) continue;
+    const part = new RegExp(
+      `^ {4}deltar \\S*\\b${command.name()}\\b.*(?:\\n {5,}.*)*`,
+      "m",
+    ).exec(synopsis);
+    assert.ok(part, command.name());
+    for (const [option] of part[0].matchAll(/--[a-z][a-z-]*/g)) {
+      const all = command.options.map(({ long }) => long);
+      assert.ok(all.includes(option), `${command.name()} ${option}`);
+    }
+  }
+});
 
 test("the settings for agents have their events make snapshots", async () => {
   const settings = blocksOf("docs/how-to/agents.md", "json");

@@ -56,21 +56,53 @@ test("words for systemd keep what they are", () => {
   assert.ok(Object.values(files)[1].includes("OnCalendar=*-*-* 02:05\n"));
 });
 
-for (const system of ["darwin", "win32"]) {
-  test(
-    `what is written for ${system} is good XML`,
-    needs("xmllint"),
-    async () => {
-      await withTemp((folder) => {
-        for (const every of ["hour", "day"] as const) {
-          const { files } = SYSTEMS[system]({ ...schedule, every });
-          const [text] = Object.values(files);
-          const file = join(folder, "file.xml");
-          fs.writeFileSync(file, text);
-          run("xmllint", ["--nonet", "--noout", file]);
-          assert.ok(text.includes("&lt;&amp;&gt;"));
-        }
-      });
-    },
-  );
+/** What is written for a system, as a file; gives its name and its text. */
+function written(system: string, every: "hour" | "day", folder: string) {
+  const { files } = SYSTEMS[system]({ ...schedule, every });
+  const [text] = Object.values(files);
+  const file = join(folder, `${system}-${every}`);
+  fs.writeFileSync(file, text);
+  return { file, text };
 }
+
+test(
+  "the Windows task is one by the Task Scheduler's schema",
+  needs("xmllint"),
+  async () => {
+    await withTemp((folder) => {
+      const schema = join(import.meta.dirname!, "task.xsd");
+      for (const every of ["hour", "day"] as const) {
+        const { file, text } = written("win32", every, folder);
+        run("xmllint", ["--nonet", "--noout", "--schema", schema, file]);
+        assert.ok(text.includes("&lt;&amp;&gt;"));
+        assert.equal(text.includes("<Interval>PT1H</"), every === "hour");
+      }
+    });
+  },
+);
+
+test(
+  "the launchd agent says what to run and when",
+  needs("python3"),
+  async () => {
+    await withTemp((folder) => {
+      const toJson = "import json, plistlib, sys; " +
+        "print(json.dumps(plistlib.load(open(sys.argv[1], 'rb'))))";
+      for (const every of ["hour", "day"] as const) {
+        const { file } = written("darwin", every, folder);
+        const agent = JSON.parse(runText("python3", ["-c", toJson, file]));
+        assert.deepEqual(agent, {
+          Label: "deltar.backup.project",
+          ProgramArguments: schedule.command,
+          StartCalendarInterval: every === "day"
+            ? { Hour: 2, Minute: 5 }
+            : { Minute: 5 },
+          StandardOutPath: "/home/me/Library/Logs/deltar-project.log",
+          StandardErrorPath: "/home/me/Library/Logs/deltar-project.log",
+          LowPriorityIO: true,
+          Nice: 10,
+        });
+      }
+    });
+  },
+);
