@@ -160,7 +160,7 @@ function write(fd: number, bytes: Uint8Array): boolean {
 function placed(error: Error, fd: number): Error {
   const path = fd === 1 ? "standard output" : "standard error";
   error.message = `${path}: ${error.message}`;
-  return Object.assign(error, { path });
+  return Object.assign(error, { path, syscall: "write" });
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -35,7 +35,7 @@ export function fail(
     : error instanceof Error
     ? error.message
     : String(error);
-  const next = NEXT[systemCode(error) ?? ""];
+  const next = nextStep(error);
   if (json) {
     const fields = { version: 1, type: "error", code, message, next };
     say(2, `${JSON.stringify(fields)}\n`);
@@ -52,9 +52,9 @@ function isOfSystem(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "path" in error;
 }
 
-/** The system's name for what it refused, here or below. */
-function systemCode(error: unknown): string | undefined {
+/** What to do about what the system refused, here or below. */
+function nextStep(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  const { syscall, code } = error as { syscall?: string; code?: string };
-  return syscall !== undefined ? code : systemCode(error.cause);
+  const { code = "" } = error as { code?: string };
+  return NEXT[code] ?? nextStep(error.cause);
 }

@@ -25,7 +25,15 @@ const OUT = "dist/site";
 /** The groups of the menu, and their pages in its order. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   "": ["README.md", "docs/TUTORIAL.md"],
-  "How to": pagesOf("docs/how-to"),
+  "How to": [
+    "docs/how-to/install.md",
+    "docs/how-to/laptop.md",
+    "docs/how-to/s3.md",
+    "docs/how-to/vscode.md",
+    "docs/how-to/agents.md",
+    "docs/how-to/library.md",
+    "docs/how-to/moving.md",
+  ],
   Reference: [
     "docs/COMMAND.md",
     "docs/STORAGE.md",

@@ -166,7 +166,9 @@ test("a reader that goes early is no fault", needs("sh", "head"), async () => {
     for (let at = 0; at < 3000; at++) files[`dir/${at}`] = "";
     place.write(files);
     place.run(["snapshot"]);
-    for (const words of ["cat latest large", "files latest", "list"]) {
+    for (
+      const words of ["cat latest large", "files latest", "list", "--help"]
+    ) {
       const command = COMMAND.map((word) => `'${word}'`).join(" ");
       const said = runText("env", [
         ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
@@ -176,6 +178,28 @@ test("a reader that goes early is no fault", needs("sh", "head"), async () => {
       ], { cwd: place.root });
       assert.equal(said.split("\n").length, 2, said);
       assert.doesNotMatch(said, /EPIPE|exit/);
+    }
+  });
+});
+
+test("a terminal or disk that takes no more is named", {
+  skip: process.platform !== "linux",
+}, async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    place.run(["snapshot"]);
+    const command = COMMAND.map((word) => `'${word}'`).join(" ");
+    for (const words of ["--help", "list", "cat latest a"]) {
+      const said = runText("env", [
+        ...Object.entries(place.env).map(([key, value]) => `${key}=${value}`),
+        "sh",
+        "-c",
+        `${command} ${words} 2>&1 >/dev/full; echo "exit $?"`,
+      ], { cwd: place.root });
+      const [first, next, ...rest] = said.split("\n");
+      assert.match(first, /^deltar: standard output: .*no space left/i);
+      assert.match(next, /^ {2}there is no room left: make some/);
+      assert.deepEqual(rest, ["exit 1", ""]);
     }
   });
 });
