@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { stripVTControlCharacters } from "node:util";
 import { run } from "./run.ts";
 import { vsce } from "./runtimes.ts";
 
@@ -57,6 +58,6 @@ const { ok, end } = await run(
 );
 const size = ok ? statSync(file).size : 0;
 // npm may warn of what does not concern the package.
-const warns = /^ *warning/im.test(end);
+const warns = /^ *warning/im.test(stripVTControlCharacters(end));
 console.log(`${file}: ${size} bytes${warns ? ", with warnings" : ""}`);
 process.exitCode = ok && !warns && size <= MOST ? 0 : 1;
