@@ -231,14 +231,20 @@ function nameIfAbsent(temporary: string, target: string): void {
   }
 }
 
-/** Makes a folder and what is above it, and has their names on the disk. */
+/**
+ * Makes a folder and what is above it, and has their names on the disk. They are
+ * made one by one: of many, Node says `ENOENT` where all can only be read.
+ */
 function makeFolder(folder: string): void {
-  let first = fs.mkdirSync(folder, { recursive: true });
-  while (first !== undefined && first.length <= folder.length) {
-    syncFolder(nodePath.dirname(first));
-    const rest = folder.slice(first.length + 1).split(nodePath.sep)[0];
-    first = rest ? nodePath.join(first, rest) : undefined;
+  if (fs.existsSync(folder)) return;
+  const above = nodePath.dirname(folder);
+  if (above !== folder) makeFolder(above);
+  try {
+    fs.mkdirSync(folder);
+  } catch (error) {
+    if (!isCode(error, "EEXIST")) throw error;
   }
+  syncFolder(above);
 }
 
 /** Has a folder's names on the disk; Windows has no call for it. */
