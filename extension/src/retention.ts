@@ -9,8 +9,6 @@ import { withProgress } from "./take.ts";
 import { formatBytes, plural } from "./text.ts";
 
 const DAY = 86_400_000;
-/** A policy's number for "all of them". */
-const ALL = 1e6;
 
 /** Which snapshots stay, as the settings have it. */
 export function policy(): RetentionPolicy {
@@ -20,9 +18,9 @@ export function policy(): RetentionPolicy {
   const weekly = days("weeklyDays", 0);
   return {
     within: days("allDays", 1) * DAY,
-    hourly: days("hourlyDays", 7) * 24,
-    daily: days("dailyDays", 31),
-    weekly: weekly === 0 ? ALL : Math.ceil(weekly / 7),
+    withinHourly: days("hourlyDays", 7) * DAY,
+    withinDaily: days("dailyDays", 31) * DAY,
+    withinWeekly: weekly === 0 ? Infinity : weekly * DAY,
     labels: ["*"],
   };
 }

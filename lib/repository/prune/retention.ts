@@ -21,6 +21,12 @@ export interface RetentionPolicy {
   labels?: readonly string[];
   /** Those no older than the newest by more than so many milliseconds. */
   within?: number;
+  /** As `within`, but only the newest of each hour. */
+  withinHourly?: number;
+  /** As `within`, but only the newest of each day. */
+  withinDaily?: number;
+  /** As `within`, but only the newest of each week. */
+  withinWeekly?: number;
 }
 
 /** What a policy says of a snapshot. */
@@ -67,7 +73,8 @@ export function judge(
 /** Whether a policy has no rule at all. */
 export function isEmptyPolicy(policy: RetentionPolicy): boolean {
   return PERIODS.every(({ rule }) => !policy[rule]) && !policy.last &&
-    policy.within === undefined && (policy.labels ?? []).length === 0;
+    AGES.every((rule) => policy[rule] === undefined) &&
+    (policy.labels ?? []).length === 0;
 }
 
 const PERIODS = [
@@ -76,6 +83,20 @@ const PERIODS = [
   { rule: "weekly", unit: "week", key: weekOf },
   { rule: "monthly", unit: "month", key: monthOf },
   { rule: "yearly", unit: "year", key: (date: Date) => date.getFullYear() },
+] as const;
+
+const AGES = [
+  "within",
+  "withinHourly",
+  "withinDaily",
+  "withinWeekly",
+] as const;
+
+/** What of a period stays, by age. */
+const THINNED = [
+  { rule: "withinHourly", unit: "hour", key: hourOf },
+  { rule: "withinDaily", unit: "day", key: dayOf },
+  { rule: "withinWeekly", unit: "week", key: weekOf },
 ] as const;
 
 /**
@@ -121,6 +142,17 @@ function judgeGroup(
       if (seen.has(period)) continue;
       seen.add(period);
       keep(record, `${unit} ${seen.size} of ${most}`);
+    }
+  }
+  for (const { rule, unit, key } of THINNED) {
+    const most = policy[rule];
+    if (most === undefined) continue;
+    const seen = new Set<string>();
+    for (const record of group) {
+      if (group[0].time - record.time > most) break;
+      const period = key(new Date(record.time));
+      if (!seen.has(period)) keep(record, `young enough, one of its ${unit}`);
+      seen.add(period);
     }
   }
   for (const record of group) {
@@ -175,6 +207,8 @@ function checkPolicy(policy: RetentionPolicy): void {
       throw new RangeError(`${rule}: ${count} is no number of snapshots`);
     }
   }
-  const { within = 0 } = policy;
-  if (!(within >= 0)) throw new RangeError(`within: ${within} is no duration`);
+  for (const rule of AGES) {
+    const age = policy[rule] ?? 0;
+    if (!(age >= 0)) throw new RangeError(`${rule}: ${age} is no duration`);
+  }
 }
