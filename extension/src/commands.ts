@@ -21,15 +21,14 @@ import type { RestoreWish } from "./protocol.ts";
 import {
   carryOut,
   restore,
-  restoreChange,
-  restoreFolder,
+  restoreLines,
   restoreSnapshot,
   restoreUris,
   undo,
 } from "./restore.ts";
 import { pruneByHand } from "./retention.ts";
 import { showSkipped, showStatus } from "./show.ts";
-import type { ChangeNode, FolderNode, SnapshotNode } from "./snapshots_view.ts";
+import type { ChangeNode, Node, SnapshotNode } from "./snapshots_view.ts";
 import type { StatusBar } from "./status_bar.ts";
 import { type Taker, tellFailure } from "./take.ts";
 
@@ -54,6 +53,7 @@ const OF_A_LINE = new Set([
   "openFileInSnapshot",
   "compareVersionWithFile",
   "compareChangeWithFile",
+  "restoreChange",
   "restoreFolder",
   "restoreVersion",
 ]);
@@ -116,9 +116,10 @@ export function registerCommands(
     },
     findDeleted: () => findDeleted(context),
     restoreSnapshot: (node?: SnapshotNode) => restoreSnapshot(context, node),
-    restoreFolder: (node: FolderNode) => restoreFolder(context, node),
-    restoreChange: (...[node, all]: Nodes<ChangeNode>) =>
-      restoreChanges(context, all ?? (node ? [node] : [])),
+    restoreFolder: (...[node, all]: Nodes<Node>) =>
+      restoreLines(context, all ?? (node ? [node] : [])),
+    restoreChange: (...[node, all]: Nodes<Node>) =>
+      restoreLines(context, all ?? (node ? [node] : [])),
     restoreVersion: ({ guard, path, version }: VersionNode) =>
       restore(context, guard, { id: version.id, paths: [path] }),
     restoreFile: (uri?: vscode.Uri, all?: vscode.Uri[]) =>
@@ -153,24 +154,6 @@ export function registerCommands(
       },
     )
   );
-}
-
-/** Files of one snapshot that were chosen together. */
-async function restoreChanges(
-  context: Context,
-  nodes: readonly ChangeNode[],
-): Promise<void> {
-  const changes = nodes.filter(({ kind }) => kind === "change");
-  const [first] = changes;
-  if (changes.length <= 1) {
-    if (first !== undefined) await restoreChange(context, first);
-    return;
-  }
-  const paths = changes
-    .filter(({ info, change }) =>
-      info.id === first.info.id && change.change !== "deleted"
-    ).map(({ change }) => change.path);
-  await restore(context, first.guard, { id: first.info.id, paths });
 }
 
 function snapshotsAmong(nodes: readonly SnapshotNode[]): SnapshotNode[] {

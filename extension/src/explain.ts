@@ -14,9 +14,23 @@ const ADVICE: Readonly<Record<string, string>> = {
     "setting deltar.repository.location.",
 };
 
+/** The command by which keys are given. */
+export const SET_KEYS = "Deltar: Set S3 Credentials";
+
+/** What a storage asks of its environment, as it is called in the editor. */
+const NAMES: Readonly<Record<string, string>> = {
+  AWS_ACCESS_KEY_ID: "the access key ID",
+  AWS_SECRET_ACCESS_KEY: "the secret access key",
+  AWS_ENDPOINT_URL: "the setting deltar.repository.endpoint",
+  AWS_REGION: "the setting deltar.repository.region",
+};
+
 /** What went wrong, and what to do about it. */
 export function explain(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const message =
+    said.replaceAll(/AWS_[A-Z_]+/g, (name) => NAMES[name] ?? name) +
+    (/AWS_(?:ACCESS|SECRET)/.test(said) ? `. Run ${SET_KEYS}.` : "");
   const advice = error instanceof EngineError && error.system !== undefined
     ? ADVICE[error.system]
     : undefined;

@@ -49,6 +49,8 @@ export class Guard implements vscode.Disposable {
   /** Why the snapshots could not be listed. */
   #unseen: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
+  /** How often its snapshots came to be kept elsewhere. */
+  #moves = 0;
 
   constructor(
     folder: vscode.WorkspaceFolder,
@@ -90,6 +92,18 @@ export class Guard implements vscode.Disposable {
   /** Asks again for the snapshots when somebody wants them. */
   refresh(): void {
     this.#snapshots = undefined;
+    this.#changed.fire();
+  }
+
+  /** Forgets what it knew: its snapshots are kept elsewhere now. */
+  async move(): Promise<void> {
+    this.#moves++;
+    this.#snapshots = undefined;
+    this.#known = [];
+    this.failure = this.#unseen = undefined;
+    this.faults = [];
+    this.isHollow = false;
+    await this.snapshots().catch(() => {});
     this.#changed.fire();
   }
 
@@ -153,8 +167,10 @@ export class Guard implements vscode.Disposable {
 
   async #list(): Promise<SnapshotInfo[]> {
     const place = this.place;
+    const moves = this.#moves;
     try {
       const snapshots = await this.#reader.call("list", { place });
+      if (moves !== this.#moves) return await this.snapshots();
       if (snapshots[0]?.id !== this.last?.id && snapshots[0] !== undefined) {
         const { id } = snapshots[0];
         if (snapshots[0].counts.faults > 0) {
@@ -168,6 +184,7 @@ export class Guard implements vscode.Disposable {
       this.#unseen = undefined;
       return snapshots;
     } catch (error) {
+      if (moves !== this.#moves) return await this.snapshots();
       this.#snapshots = undefined;
       this.#unseen = explain(error);
       this.failure ??= this.#unseen;

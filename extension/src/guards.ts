@@ -9,15 +9,28 @@ export class Guards implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #guards = new Map<string, Guard>();
   readonly #parts: GuardParts;
-  readonly #watch: vscode.Disposable;
+  readonly #watches: vscode.Disposable[];
 
   constructor(parts: GuardParts) {
     this.#parts = parts;
     this.onDidChange = this.#changed.event;
-    this.#watch = vscode.workspace.onDidChangeWorkspaceFolders(() => {
-      this.#update();
-      this.#changed.fire();
-    });
+    this.#watches = [
+      vscode.workspace.onDidChangeWorkspaceFolders(() => {
+        this.#update();
+        this.#changed.fire();
+      }),
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        for (const guard of this.all) {
+          const { uri } = guard.folder;
+          if (event.affectsConfiguration("deltar.repository", uri)) {
+            void guard.move();
+          }
+        }
+      }),
+      parts.keys.onDidChange(() => {
+        for (const guard of this.all) void guard.move();
+      }),
+    ];
     this.#update();
   }
 
@@ -59,7 +72,7 @@ export class Guards implements vscode.Disposable {
   }
 
   dispose(): void {
-    this.#watch.dispose();
+    for (const watch of this.#watches) watch.dispose();
     this.#changed.dispose();
     for (const guard of this.all) guard.dispose();
   }

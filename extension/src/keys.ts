@@ -6,12 +6,16 @@ const SECRET = "deltar.s3";
 export class Keys implements vscode.Disposable {
   /** Settles once the keys have been read. */
   readonly ready: Promise<void>;
+  /** Fires when they are others. */
+  readonly onDidChange: vscode.Event<void>;
+  readonly #changed = new vscode.EventEmitter<void>();
   readonly #secrets: vscode.SecretStorage;
   readonly #watch: vscode.Disposable;
   #env: Record<string, string> = {};
 
   constructor(secrets: vscode.SecretStorage) {
     this.#secrets = secrets;
+    this.onDidChange = this.#changed.event;
     this.ready = this.#read();
     this.#watch = secrets.onDidChange(({ key }) => {
       if (key === SECRET) void this.#read();
@@ -54,14 +58,18 @@ export class Keys implements vscode.Disposable {
 
   dispose(): void {
     this.#watch.dispose();
+    this.#changed.dispose();
   }
 
   async #read(): Promise<void> {
+    let env: Record<string, string> = {};
     try {
-      this.#env = JSON.parse(await this.#secrets.get(SECRET) ?? "{}");
+      env = JSON.parse(await this.#secrets.get(SECRET) ?? "{}");
     } catch {
       // No keychain is as good as no keys; a storage that needs them says so.
-      this.#env = {};
     }
+    if (JSON.stringify(env) === JSON.stringify(this.#env)) return;
+    this.#env = env;
+    this.#changed.fire();
   }
 }

@@ -49,6 +49,7 @@ export function snapshotItems(
   snapshots: readonly { guard: Guard; info: SnapshotInfo }[],
 ): (vscode.QuickPickItem & { guard?: Guard; info?: SnapshotInfo })[] {
   const now = Date.now();
+  const isOfSeveral = new Set(snapshots.map(({ guard }) => guard)).size > 1;
   const items:
     (vscode.QuickPickItem & { guard?: Guard; info?: SnapshotInfo })[] = [];
   let day: string | undefined;
@@ -64,6 +65,7 @@ export function snapshotItems(
       description: [
         ...(info.label === undefined ? [] : [formatTime(info.time)]),
         formatAgo(info.time, now),
+        ...(isOfSeveral ? [guard.folder.name] : []),
         changedOf(info),
       ].join(" \u00b7 "),
       guard,

@@ -12,8 +12,9 @@ import type { Place } from "./protocol.ts";
  * @throws {DeltarError} `not-found` if nothing was ever kept there.
  */
 export async function openRepository(place: Place): Promise<Repository> {
+  const storage = storageOf(place);
   try {
-    return await Repository.open(storageOf(place));
+    return await Repository.open(storage);
   } catch (cause) {
     if (codeOf(cause) !== "not-found") throw cause;
     const object = place.repository;
@@ -28,8 +29,10 @@ export async function openRepository(place: Place): Promise<Repository> {
 export async function tryRepository(
   place: Place,
 ): Promise<Repository | undefined> {
+  // Outside: missing keys are no missing repository.
+  const storage = storageOf(place);
   try {
-    return await Repository.open(storageOf(place));
+    return await Repository.open(storage);
   } catch (error) {
     if (codeOf(error) === "not-found") return undefined;
     throw error;

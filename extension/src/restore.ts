@@ -10,32 +10,43 @@ import type {
   RestoreWish,
   SnapshotInfo,
 } from "./protocol.ts";
-import type { ChangeNode, FolderNode, SnapshotNode } from "./snapshots_view.ts";
+import type { Node, SnapshotNode } from "./snapshots_view.ts";
 import { tellFailure, withProgress } from "./take.ts";
 import { formatMoment, plural } from "./text.ts";
 import { remember } from "./unfinished.ts";
-import { fileUri, pathIn } from "./versions.ts";
+import { unsaved } from "./unsaved.ts";
+import { pathIn } from "./versions.ts";
 
 /** As many paths are named in a question as one reads. */
 const NAMED = 8;
 
-/** A file of the tree: as it was after its snapshot, or before it went. */
-export async function restoreChange(
+/**
+ * Files and folders of the tree: as they were after their snapshot, or before
+ * they went. Each snapshot that is restored from has its own question.
+ */
+export async function restoreLines(
   context: Context,
-  { guard, info, change }: ChangeNode,
+  nodes: readonly Node[],
 ): Promise<void> {
-  const isGone = change.change === "deleted";
-  const id = isGone ? info.parent : info.id;
-  if (id === undefined) return;
-  await restore(context, guard, { id, paths: [change.path] });
-}
-
-/** A folder of the tree. */
-export async function restoreFolder(
-  context: Context,
-  { guard, info, path }: FolderNode,
-): Promise<void> {
-  await restore(context, guard, { id: info.id, paths: [path] });
+  const wishes = new Map<
+    string,
+    { guard: Guard; id: string; paths: string[] }
+  >();
+  for (const node of nodes) {
+    if (node.kind !== "change" && node.kind !== "folder") continue;
+    const { guard, info } = node;
+    const changes = node.kind === "change" ? [node.change] : node.changes;
+    const isGone = changes.every(({ change }) => change === "deleted");
+    const id = isGone ? info.parent : info.id;
+    if (id === undefined) continue;
+    const key = `${guard.folder.uri} ${id}`;
+    const wish = wishes.get(key) ?? { guard, id, paths: [] };
+    wish.paths.push(node.kind === "change" ? node.change.path : node.path);
+    wishes.set(key, wish);
+  }
+  for (const { guard, id, paths } of wishes.values()) {
+    await restore(context, guard, { id, paths });
+  }
 }
 
 /** A whole snapshot. */
@@ -119,10 +130,10 @@ export async function restore(
     const chosen = await confirm(guard, info, plan, request);
     if (chosen === undefined) return undefined;
     wish = { ...wish, ...chosen };
-    for (const document of unsaved(guard, plan)) {
-      if (await document.save()) continue;
+    for (const { uri, save } of unsaved(guard, plan)) {
+      if (await save()) continue;
       throw new Error(
-        `${document.fileName} could not be saved, so nothing was restored`,
+        `${uri.fsPath} could not be saved, so nothing was restored`,
       );
     }
     return await carryOut(context, guard, wish);
@@ -259,21 +270,7 @@ function list(title: string, paths: readonly string[]): string {
   const more = paths.length - NAMED;
   return `${plural(paths.length, "file")} ${title}:\n` +
     paths.slice(0, NAMED).map((path) => `  ${path}`).join("\n") +
-    (more > 0 ? `\n  and ${more} more` : "");
-}
-
-/** Editors with unsaved changes in files that the plan writes or deletes. */
-function unsaved(
-  guard: Guard,
-  { overwritten, created, deleted }: RestorePlan,
-): vscode.TextDocument[] {
-  const touched = new Set(
-    [...overwritten, ...created, ...deleted]
-      .map((path) => fileUri(guard, path).toString()),
-  );
-  return vscode.workspace.textDocuments.filter((document) =>
-    document.isDirty && touched.has(document.uri.toString())
-  );
+    (more > 0 ? `\n  and ${more.toLocaleString("en")} more` : "");
 }
 
 function tell(

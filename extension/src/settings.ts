@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { homedir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import * as vscode from "vscode";
 import type { Keys } from "./keys.ts";
 import type { Place } from "./protocol.ts";
@@ -58,7 +58,7 @@ export function placeOf(
     directory,
     repository: isRemote
       ? `${base.replace(/\/+$/, "")}/${name}`
-      : join(base, name),
+      : resolve(directory, base, name),
     cache: join(storage.fsPath, "cache"),
     excludes: [
       // Later patterns win: what is precious, then what is not wanted.

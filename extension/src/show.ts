@@ -30,6 +30,15 @@ export async function showStatus(
       label: "$(exclude) Show What Was Left Out",
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
+    status.isPaused
+      ? {
+        label: "$(play) Resume Automatic Snapshots",
+        run: () => vscode.commands.executeCommand("deltar.resume"),
+      }
+      : {
+        label: "$(debug-pause) Pause Automatic Snapshots",
+        run: () => vscode.commands.executeCommand("deltar.pause"),
+      },
     ...(reasons.length > 0 ? [{ label: level, kind }] : []),
     ...reasons.map((label) => ({
       label: `$(warning) ${label}`,

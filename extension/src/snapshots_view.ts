@@ -44,6 +44,8 @@ export interface ChangeNode {
 interface NoteNode {
   kind: "note";
   title: string;
+  /** Whether something is wrong. */
+  isFault?: boolean;
 }
 
 /** A line of the view. */
@@ -90,16 +92,27 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         return folderItem(node);
       case "change":
         return changeItem(node);
-      case "note":
-        return new vscode.TreeItem(node.title);
+      case "note": {
+        const item = new vscode.TreeItem(node.title);
+        item.tooltip = node.title;
+        if (node.isFault) item.iconPath = new vscode.ThemeIcon("warning");
+        return item;
+      }
     }
   }
 
   async #days(): Promise<Node[]> {
+    const failures: NoteNode[] = [];
     const lists = await Promise.all(
       this.#guards.all.map(async (guard): Promise<SnapshotNode[]> => {
-        const list = await guard.snapshots();
-        return list.map((info) => ({ kind: "snapshot", guard, info }));
+        try {
+          const list = await guard.snapshots();
+          return list.map((info) => ({ kind: "snapshot", guard, info }));
+        } catch (error) {
+          const title = `${guard.folder.name}: ${explain(error)}`;
+          failures.push({ kind: "note", title, isFault: true });
+          return [];
+        }
       }),
     );
     const snapshots = lists.flat().sort((a, b) => b.info.time - a.info.time);
@@ -111,7 +124,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       day.snapshots.push(snapshot);
       days.set(title, day);
     }
-    return [...days.values()];
+    return [...failures, ...days.values()];
   }
 
   #snapshotItem({ guard, info }: SnapshotNode): vscode.TreeItem {
@@ -176,7 +189,7 @@ async function changesOf(node: SnapshotNode): Promise<Node[]> {
     const nodes = childrenOf(node, shown.length > 0 ? shown : changes, "");
     return nodes.length > 0 ? nodes : [{ kind: "note", title: "No changes" }];
   } catch (error) {
-    return [{ kind: "note", title: explain(error) }];
+    return [{ kind: "note", title: explain(error), isFault: true }];
   }
 }
 

@@ -45,7 +45,12 @@ export class StatusBar implements vscode.Disposable {
     const state = this.state();
     const isBusy = all.some(({ isBusy }) => isBusy);
     const last = Math.max(...all.map(({ last }) => last?.time ?? 0));
-    const when = last > 0 ? `, ${formatAgo(last, Date.now())}` : "";
+    const ago = formatAgo(last, Date.now());
+    const when = last === 0
+      ? ""
+      : state.level === "off"
+      ? `, last ${ago}`
+      : `, ${ago}`;
     const icon = isBusy
       ? "sync~spin"
       : state.level === "protected"
@@ -54,12 +59,21 @@ export class StatusBar implements vscode.Disposable {
       ? "warning"
       : "circle-slash";
     this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
+    // Only for what the user did not choose, and has to do something about.
+    this.#item.backgroundColor = all.some(({ failure }) => failure)
+      ? new vscode.ThemeColor("statusBarItem.warningBackground")
+      : undefined;
     this.#item.tooltip = ["Deltar snapshots", ...state.reasons].join("\n");
     this.#item.accessibilityInformation = {
       label: `Deltar snapshots: ${state.level}${when}`,
       role: "button",
     };
     this.#item.show();
+  }
+
+  /** Whether the user has paused automatic snapshots. */
+  get isPaused(): boolean {
+    return this.#automatic.isPaused;
   }
 
   /** How well the workspace is protected, and why not better. */

@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import type { Context } from "./context.ts";
-import { explain, isCancelled } from "./explain.ts";
+import { explain, isCancelled, SET_KEYS } from "./explain.ts";
 import type { Guard } from "./guard.ts";
 import type { Progress, SnapshotReport } from "./protocol.ts";
 import { budget } from "./settings.ts";
@@ -40,19 +40,31 @@ export class Taker implements vscode.Disposable {
       return;
     }
     const lines: string[] = [];
+    const failures: string[] = [];
     await withProgress("Taking a snapshot", async (signal, onProgress) => {
       for (const guard of guards.all) {
-        const report = await this.take(guard, label, { signal, onProgress });
-        const { snapshot, isNew } = report;
         const folder = guards.all.length > 1 ? `${guard.folder.name}: ` : "";
-        lines.push(
-          folder +
-            (isNew
-              ? `snapshot taken, ${changedOf(snapshot)}`
-              : "nothing changed since the last snapshot"),
-        );
+        try {
+          const { snapshot, isNew } = await this.take(guard, label, {
+            signal,
+            onProgress,
+          });
+          lines.push(
+            folder +
+              (isNew
+                ? `snapshot taken, ${changedOf(snapshot)}`
+                : "nothing changed since the last snapshot"),
+          );
+        } catch (error) {
+          if (isCancelled(error)) throw error;
+          // The other folders get theirs.
+          failures.push(folder + explain(error));
+        }
       }
     });
+    for (const failure of failures) {
+      void tellFailure(failure, this.#context.log);
+    }
     if (lines.length === 0) return;
     const faults = guards.all.flatMap(({ faults }) => faults).length;
     const text = lines.map((line) => line[0].toUpperCase() + line.slice(1))
@@ -117,7 +129,9 @@ export class Taker implements vscode.Disposable {
       }
       if (isNew) {
         this.#made.fire({ guard, report });
-        await this.#watchSize(guard);
+        this.#watchSize(guard).catch((error) => {
+          log.warn(`${name}: how much is stored: ${explain(error)}`);
+        });
       }
       return report;
     } catch (error) {
@@ -135,7 +149,7 @@ export class Taker implements vscode.Disposable {
   async #watchSize(guard: Guard): Promise<void> {
     const most = budget();
     if (most === 0) return;
-    const { bytes } = await guard.writer.call("usage", { place: guard.place });
+    const { bytes } = await guard.reader.call("usage", { place: guard.place });
     if (bytes <= most) {
       this.#large.delete(guard);
       return;
@@ -169,7 +183,16 @@ export async function tellFailure(
   log: vscode.LogOutputChannel,
 ): Promise<void> {
   const show = "Show Log";
-  if (await vscode.window.showErrorMessage(message, show) === show) log.show();
+  const setKeys = "Set S3 Credentials";
+  const answer = await vscode.window.showErrorMessage(
+    message,
+    ...message.includes(SET_KEYS) ? [setKeys] : [],
+    show,
+  );
+  if (answer === show) log.show();
+  if (answer === setKeys) {
+    await vscode.commands.executeCommand("deltar.setCredentials");
+  }
 }
 
 /** Long work that the user asked for: it shows how far it is, and can end. */
