@@ -36,11 +36,6 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const automatic = new Automatic(guards, taker);
   const status = new StatusBar(guards, automatic);
   const api = new Api(context, taker);
-  const snapshots = vscode.window.createTreeView("deltar.snapshots", {
-    treeDataProvider: new SnapshotsView(guards),
-    canSelectMany: true,
-    showCollapseAll: true,
-  });
   extension.subscriptions.push(
     log,
     keys,
@@ -48,7 +43,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     taker,
     automatic,
     status,
-    snapshots,
+    new SnapshotsView(guards).attach("deltar.snapshots"),
     history.attach("deltar.fileHistory"),
     vscode.workspace.registerFileSystemProvider(
       SCHEME,

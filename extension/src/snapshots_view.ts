@@ -56,11 +56,21 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly onDidChangeTreeData: vscode.Event<void>;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #guards: Guards;
+  #view: vscode.TreeView<Node> | undefined;
 
   constructor(guards: Guards) {
     this.#guards = guards;
     this.onDidChangeTreeData = this.#changed.event;
     guards.onDidChange(() => this.#changed.fire());
+  }
+
+  /** Shows itself in a view. */
+  attach(id: string): vscode.Disposable {
+    return this.#view = vscode.window.createTreeView(id, {
+      treeDataProvider: this,
+      canSelectMany: true,
+      showCollapseAll: true,
+    });
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
@@ -102,15 +112,14 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   }
 
   async #days(): Promise<Node[]> {
-    const failures: NoteNode[] = [];
+    const failures: string[] = [];
     const lists = await Promise.all(
       this.#guards.all.map(async (guard): Promise<SnapshotNode[]> => {
         try {
           const list = await guard.snapshots();
           return list.map((info) => ({ kind: "snapshot", guard, info }));
         } catch (error) {
-          const title = `${guard.folder.name}: ${explain(error)}`;
-          failures.push({ kind: "note", title, isFault: true });
+          failures.push(`${guard.folder.name}: ${explain(error)}`);
           return [];
         }
       }),
@@ -124,7 +133,9 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       day.snapshots.push(snapshot);
       days.set(title, day);
     }
-    return [...failures, ...days.values()];
+    // A line would be cut off.
+    if (this.#view !== undefined) this.#view.message = failures.join("\n");
+    return [...days.values()];
   }
 
   #snapshotItem({ guard, info }: SnapshotNode): vscode.TreeItem {

@@ -44,16 +44,17 @@ export interface Suite {
 
 /**
  * Tests that share one browser and one project, one after the other; each
- * builds on what those before it did. Without a browser they are skipped,
- * except in continuous integration.
+ * builds on what those before it did. Without a browser, or what else they
+ * need, they are skipped, except in continuous integration.
  */
 export function suite(
   tests: [name: string, work: (suite: Suite) => Promise<void>][],
+  needs: { skip?: string } = {},
 ): void {
   const browserFile = findBrowser();
   const skip = browserFile === undefined && !process.env.CI
     ? "needs chromium"
-    : false;
+    : needs.skip ?? false;
   let ready: Promise<Suite> | undefined;
   const open: { close(): Promise<void> }[] = [];
   let folder: string | undefined;

@@ -13,6 +13,13 @@ import type { Editor } from "./editor.ts";
 /** How long to wait for anything, in milliseconds: the machine may be busy. */
 const PATIENCE = 120_000;
 
+/** Waits, in the page, for what moves and will end. */
+const STILL = `Promise.allSettled(
+  document.getAnimations()
+    .filter(({ effect }) => effect?.getComputedTiming().endTime < Infinity)
+    .map(({ finished }) => finished),
+)`;
+
 /** Starts the browser. */
 export function startBrowser(executablePath: string): Promise<Browser> {
   return chromium.launch({
@@ -55,6 +62,17 @@ export class Window {
   /** Waits until the extension has started. */
   async isReady(): Promise<void> {
     await this.status().waitFor();
+  }
+
+  /** Reloads it as its user does, and waits until it is there again. */
+  async reload(): Promise<void> {
+    const before = await this.page.evaluate(() => performance.timeOrigin);
+    await this.command("Developer: Reload Window");
+    await this.page.waitForFunction(
+      (before) => performance.timeOrigin !== before,
+      before,
+    );
+    await this.isReady();
   }
 
   /** The extension's item in the status bar. */
@@ -101,8 +119,8 @@ export class Window {
     await item.waitFor();
     await this.until(`chosen ${name}`, async () => {
       await item.click({ timeout: 2000 }).catch(() => {});
-      await this.page.waitForTimeout(300);
-      return !await item.isVisible();
+      const gone = item.waitFor({ state: "detached", timeout: 2000 });
+      return await gone.then(() => true, () => false);
     });
   }
 
@@ -159,6 +177,12 @@ export class Window {
     return this.page.locator(".pane")
       .filter({ has: this.page.locator(`.pane-header[aria-label^="${view}"]`) })
       .locator(".monaco-list-row");
+  }
+
+  /** Waits until a view says something in place of lines, or above them. */
+  async says(text: RegExp): Promise<void> {
+    await this.page.locator(".tree-explorer-viewlet-tree-view .message")
+      .filter({ hasText: text }).waitFor();
   }
 
   /** The lines of a view, as they read. */
@@ -224,8 +248,9 @@ export class Window {
     assert.fail(`waited in vain: ${what}`);
   }
 
-  /** Keeps how it looks. */
+  /** Keeps how it looks, once nothing fades in or out any more. */
   async picture(name: string): Promise<void> {
+    await this.page.evaluate(STILL);
     fs.mkdirSync(this.#pictures, { recursive: true });
     await this.page.screenshot({ path: join(this.#pictures, `${name}.png`) });
   }
