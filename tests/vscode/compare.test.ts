@@ -133,6 +133,34 @@ suite([
     await window.picture("image");
   }],
 
+  ["the walkthrough leads to the first snapshot", async () => {
+    const { page } = window;
+    await editor.ask(
+      `await vscode.commands.executeCommand(
+        "workbench.action.openWalkthrough", "deltar.deltar#start", false);`,
+    );
+    for (
+      const [title, picture] of [
+        ["See what changed", "browse"],
+        ["Bring it back", "restore"],
+        ["Make it yours", "tune"],
+        ["Take the first snapshot", "take"],
+      ]
+    ) {
+      await page.getByRole("button", { name: title }).first().click();
+      await page.locator(".getting-started-step.expanded")
+        .filter({ hasText: title }).waitFor();
+      await window.picture(`walkthrough-${picture}`);
+    }
+    fs.writeFileSync(at("notes.md"), "third thoughts\n");
+    await page.locator(".getting-started-step.expanded")
+      .getByRole("button", { name: "Create Snapshot" }).click();
+    await window.isTold(/Snapshot taken, 1 file changed/);
+    await page.locator(".getting-started-step.expanded .complete").waitFor();
+    await window.hush();
+    await window.command("View: Close All Editors");
+  }],
+
   ["it looks at home in light, dark and high-contrast themes", async () => {
     await window.row(/before lunch/).click();
     await window.row("notes.md").waitFor();
@@ -141,7 +169,6 @@ suite([
     for (const [kind, theme] of THEMES) {
       await editor.set({ "workbench.colorTheme": theme });
       await window.page.locator(`.monaco-workbench.${kind}`).waitFor();
-      await window.page.waitForTimeout(500);
       await window.picture(`theme-${kind}`);
     }
   }],

@@ -55,7 +55,13 @@ export class Window {
     const query = new URLSearchParams({ ...what });
     await page.goto(`${editor.url}/?${query}`);
     const window = new Window(page, context, pictures);
-    await window.isReady();
+    // On a busy machine VS Code may open a workspace without its folders.
+    await window.until("the folders are open", async () => {
+      const ready = window.status().waitFor({ timeout: PATIENCE / 3 });
+      if (await ready.then(() => true, () => false)) return true;
+      await page.reload();
+      return false;
+    });
     return window;
   }
 
@@ -202,8 +208,9 @@ export class Window {
     await this.page.keyboard.press("Enter");
     await this.page.locator(".tab.active")
       .filter({ hasText: path.split("/").at(-1)! }).waitFor();
+    // A notebook has no lines before its cell is chosen.
     await this.page.locator(
-      ".editor-group-container.active .view-lines:visible",
+      ".editor-group-container.active :is(.view-lines, .code-cell-row):visible",
     ).first().waitFor();
   }
 
