@@ -208,9 +208,10 @@ export class Window {
     await this.page.keyboard.press("Enter");
     await this.page.locator(".tab.active")
       .filter({ hasText: path.split("/").at(-1)! }).waitFor();
-    // A notebook has no lines before its cell is chosen.
+    // A notebook lies above its group, and has no lines before it is clicked.
     await this.page.locator(
-      ".editor-group-container.active :is(.view-lines, .code-cell-row):visible",
+      ".editor-group-container.active .view-lines:visible, " +
+        ".notebookOverlay .cell-list-container:visible",
     ).first().waitFor();
   }
 

@@ -1,0 +1,361 @@
+/**
+ * What each setting does, in real VS Code: what is left out, when snapshots are
+ * taken, where they are kept, and for how long.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { randomFillSync } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { mock } from "node:test";
+import { Dir, LocalStorage, Repository } from "../../mod.ts";
+import type { Editor } from "./editor.ts";
+import { repositoryOf, type Suite, suite } from "./suite.ts";
+import type { Window } from "./window.ts";
+
+/** Nothing is taken unasked, and what is saved is looked at at once. */
+const QUIET = {
+  "deltar.snapshot.onSave": false,
+  "deltar.snapshot.delaySeconds": 0,
+  "deltar.snapshot.everyMinutes": 0,
+  "deltar.snapshot.onClose": false,
+};
+
+const DAY = 86_400_000;
+const MINUTE = 60_000;
+
+let editor: Editor;
+let window: Window;
+let folder: string;
+
+const at = (path: string) => join(folder, path);
+
+/** The extension's snapshots of the folder. */
+async function records(of = folder) {
+  return (await repositoryOf(editor, of)).records;
+}
+
+/** Takes a snapshot by hand, and waits for what is told of it. */
+async function snapshot(told: RegExp): Promise<void> {
+  await window.command("Deltar: Create Snapshot");
+  await window.isTold(told);
+  await window.hush();
+}
+
+/** Waits until there are so many snapshots. */
+async function hasSnapshots(count: number): Promise<void> {
+  await window.until(
+    `${count} snapshots`,
+    async () => (await records()).length === count,
+  );
+}
+
+/** Opens a new folder of a few files. */
+async function openFolder(suite: Suite, name: string): Promise<void> {
+  await window?.close();
+  folder = join(suite.folder, name);
+  fs.mkdirSync(folder);
+  fs.writeFileSync(at("notes.md"), "first\n");
+  editor ??= await suite.editor("editor", {
+    settings: QUIET,
+    packages: [suite.companion()],
+  });
+  window = await suite.open(editor, { folder });
+  await window.command("View: Show Deltar");
+}
+
+suite([
+  ["what is left out follows the settings", async (suite) => {
+    await openFolder(suite, "left-out");
+    execFileSync("git", ["init", "-q"], { cwd: folder });
+    fs.mkdirSync(at("build"));
+    for (
+      const name of ["made.log", "seed.keep", ".env.local", "build/out.js"]
+    ) fs.writeFileSync(at(name), `${name}\n`);
+    fs.writeFileSync(at(".gitignore"), "*.log\n*.keep\n.env*\n/build/\n");
+    const usual = [".env.local", ".gitignore", "notes.md"];
+    for (
+      const [settings, expected] of [
+        [{}, usual],
+        [
+          { "deltar.exclude.keepIgnored": ["*.keep"] },
+          [".gitignore", "notes.md", "seed.keep"],
+        ],
+        [{ "deltar.exclude.keepIgnored": null }, usual],
+        [
+          { "deltar.exclude.useGitignore": false },
+          [...usual, "build", "build/out.js", "made.log", "seed.keep"],
+        ],
+        [
+          { "deltar.exclude.patterns": ["*.md", "/build"] },
+          [".env.local", ".gitignore", "made.log", "seed.keep"],
+        ],
+        [
+          {
+            "deltar.exclude.useGitignore": null,
+            "deltar.exclude.patterns": null,
+            "deltar.exclude.versionControl": false,
+          },
+          [...usual, ".git", ".git/HEAD"],
+        ],
+      ] as const
+    ) {
+      await editor.set(settings);
+      await snapshot(/Snapshot taken/);
+      const { repository, records } = await repositoryOf(editor, folder);
+      const { entries } = await repository.tree(records.at(-1)!);
+      const paths = entries.map(({ path }) => path)
+        .filter((path) => !path.startsWith(".git/") || path === ".git/HEAD");
+      assert.deepEqual(paths.sort(), [...expected].sort());
+    }
+    await editor.set({ "deltar.exclude.versionControl": null });
+  }],
+
+  ["every so often one is taken, if anything changed", async (suite) => {
+    await openFolder(suite, "every");
+    await snapshot(/Snapshot taken/);
+    fs.writeFileSync(at("notes.md"), "by another program\n");
+    await editor.set({ "deltar.snapshot.everyMinutes": 1 / 60 });
+    await window.row("1 file changed").waitFor();
+    const seen = await looks();
+    // When the third begins, the two before it have found nothing.
+    await window.until("it looks", async () => await looks() >= seen + 3);
+    assert.equal((await records()).length, 2);
+    await editor.set({ "deltar.snapshot.everyMinutes": 0 });
+  }],
+
+  ["nothing is taken on saving while that is off or paused", async (suite) => {
+    await openFolder(suite, "paused");
+    await snapshot(/Snapshot taken/);
+    await window.hasStatus(/Deltar: off/);
+    await window.openFile(at("notes.md"));
+    const edit = async (text: string) => {
+      await window.type(text);
+      await window.save();
+    };
+    await edit("while it is off\n");
+    // It would have been taken before this one, which then were none.
+    await snapshot(/Snapshot taken, 1 file changed/);
+    await editor.set({ "deltar.snapshot.onSave": true });
+    await window.hasStatus(/Deltar: protected/);
+    await edit("while it is on\n");
+    await hasSnapshots(3);
+    await window.command("Deltar: Pause Automatic Snapshots");
+    await window.hasStatus(/Deltar: off/);
+    await window.status().click();
+    await window.line("automatic snapshots are paused").waitFor();
+    await window.picture("paused");
+    await window.page.keyboard.press("Escape");
+    await edit("while it is paused\n");
+    await snapshot(/Snapshot taken, 1 file changed/);
+    await window.status().click();
+    await window.choose("Resume Automatic Snapshots");
+    await window.hasStatus(/Deltar: protected/);
+    await edit("while it goes on\n");
+    await hasSnapshots(5);
+    await editor.set({ "deltar.snapshot.onSave": false });
+  }],
+
+  ["before the window closes one is taken, if that is on", async (suite) => {
+    await openFolder(suite, "closed");
+    await snapshot(/Snapshot taken/);
+    fs.writeFileSync(at("notes.md"), "before closing, turned off\n");
+    await window.reload();
+    assert.equal((await records()).length, 1);
+    await editor.set({ "deltar.snapshot.onClose": true });
+    await window.reload();
+    await hasSnapshots(2);
+    await window.row("1 file changed").waitFor();
+    await editor.set({ "deltar.snapshot.onClose": false });
+  }],
+
+  [
+    "the location of snapshots is obeyed, and faults are told",
+    async (suite) => {
+      await openFolder(suite, "located");
+      await snapshot(/Snapshot taken/);
+      const inside = (base: string) =>
+        Repository.open(
+          new LocalStorage(join(base, fs.readdirSync(base)[0])),
+        ).then((repository) => repository.snapshots());
+      // Elsewhere: what was known is not shown there.
+      const kept = join(suite.folder, "kept");
+      await editor.set({ "deltar.repository.location": kept });
+      await window.page.getByText(
+        "There are no snapshots of this workspace yet",
+      )
+        .waitFor();
+      await window.hasStatus(/Deltar: off/);
+      await snapshot(/Snapshot taken, 1 file\./);
+      assert.equal((await inside(kept)).length, 1);
+      // In the workspace itself: it is not kept in itself.
+      await editor.set({ "deltar.repository.location": "my snapshots" });
+      await snapshot(/Snapshot taken, 1 file\./);
+      await snapshot(/Nothing changed/);
+      assert.equal((await inside(at("my snapshots"))).length, 1);
+      // Where nobody may write.
+      const locked = join(suite.folder, "locked");
+      fs.mkdirSync(locked, { mode: 0o555 });
+      const isRoot = process.getuid!() === 0;
+      if (isRoot) {
+        execFileSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", locked]);
+      }
+      try {
+        await editor.set({ "deltar.repository.location": locked });
+        await window.command("Deltar: Create Snapshot");
+        await window.isTold(
+          isRoot ? /file system is read-only/ : /Permission was refused/,
+        );
+        await window.picture("not-writable");
+        await window.hush();
+      } finally {
+        if (isRoot) execFileSync("umount", [locked]);
+      }
+      // On S3, without keys.
+      await editor.set({ "deltar.repository.location": "s3://bucket/prefix" });
+      await window.says(/located: s3:\/\/bucket: there are no keys/);
+      await window.command("Deltar: Create Snapshot");
+      await window.isTold(/there are no keys.*Run Deltar: Set S3 Credentials/);
+      await window.picture("no-keys");
+      await window.hasStatus(/Deltar: off/);
+      await window.hush();
+      await editor.set({ "deltar.repository.location": null });
+      await window.row("1 file").waitFor();
+      await window.hasStatus(/Deltar: off, last /);
+    },
+  ],
+
+  ["a folder that vanished costs the others nothing", async (suite) => {
+    await openFolder(suite, "stays");
+    await window.close();
+    const gone = join(suite.folder, "goes");
+    fs.mkdirSync(gone);
+    fs.writeFileSync(join(gone, "a.txt"), "a\n");
+    const workspace = join(suite.folder, "some.code-workspace");
+    fs.writeFileSync(
+      workspace,
+      JSON.stringify({ folders: [{ path: "goes" }, { path: "stays" }] }),
+    );
+    window = await suite.open(editor, { workspace });
+    await window.command("View: Show Deltar");
+    await snapshot(/Goes: snapshot taken, 1 file\. Stays: snapshot taken/);
+    fs.renameSync(gone, `${gone}-elsewhere`);
+    fs.writeFileSync(at("notes.md"), "second\n");
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/goes: .*no such directory/);
+    await window.isTold(/Stays: snapshot taken, 1 file changed/);
+    await window.picture("vanished");
+    await window.row(/stays · 1 file changed/).waitFor();
+    await window.row(/goes · 1 file/).waitFor();
+    fs.renameSync(`${gone}-elsewhere`, gone);
+    await window.hush();
+    await snapshot(/Goes: nothing changed/);
+  }],
+
+  ["more than the budget is warned of", async (suite) => {
+    await openFolder(suite, "budget");
+    await editor.set({ "deltar.storage.maxSizeMB": 1 });
+    await snapshot(/Snapshot taken/);
+    const large = randomFillSync(new Uint8Array(2e6));
+    fs.writeFileSync(at("large.bin"), large);
+    await window.command("Deltar: Create Snapshot");
+    const told = await window.isTold(
+      /The snapshots of budget take 2\.0 MB, more than the 1\.0 MB/,
+    );
+    await window.picture("budget");
+    await told.getByRole("button", { name: "Remove Old Snapshots" }).click();
+    await window.isTold(/The rules keep all 2 snapshots of budget/);
+    await window.hush();
+    await editor.set({ "deltar.storage.maxSizeMB": null });
+  }],
+
+  ["old snapshots go as the rules have it", async (suite) => {
+    await openFolder(suite, "old");
+    await editor.set({ "deltar.retention.enabled": false });
+    await snapshot(/Snapshot taken/);
+    // Ten in an hour of three days ago, and five of one day a week before.
+    const hour = startOfHour(Date.now() - 3 * DAY);
+    const day = startOfHour(Date.now() - 10 * DAY);
+    await makePast([
+      ...Array.from({ length: 5 }, (_, at) => day + at * MINUTE),
+      ...Array.from({ length: 10 }, (_, at) => hour + at * MINUTE),
+    ]);
+    await window.command("Deltar: Refresh");
+    await window.until("the past is shown", async () => await shown() === 15);
+    await snapshot(/Nothing changed/);
+    const all = (await records()).length;
+    assert.equal(all, 15);
+    await window.command("Deltar: Remove Old Snapshots…");
+    await window.dialog().getByText(/Remove \d+ old snapshots of old\?/)
+      .waitFor();
+    await window.picture("remove-old");
+    await window.answer("Cancel");
+    assert.equal((await records()).length, all);
+    // On its own, after the next snapshot.
+    await editor.set({ "deltar.retention.enabled": null });
+    fs.writeFileSync(at("notes.md"), "the last\n");
+    await snapshot(/Snapshot taken, \d+ files? changed/);
+    // One of the hour, one of the day, and that of now.
+    await hasSnapshots(3);
+    await window.until("all are shown", async () => await shown() === 3);
+    await window.picture("thinned");
+    await window.command("Deltar: Remove Old Snapshots…");
+    await window.isTold(/The rules keep all 3 snapshots/);
+    await window.hush();
+    // By hand, with rules that keep less.
+    await editor.set({
+      "deltar.retention.dailyDays": 5,
+      "deltar.retention.weeklyDays": 5,
+    });
+    await window.command("Deltar: Remove Old Snapshots…");
+    await window.answer(/^Remove 1 Snapshot$/);
+    await hasSnapshots(2);
+    await window.until("both are shown", async () => await shown() === 2);
+  }],
+]);
+
+/** Snapshots of the folder as they would have been taken at these times. */
+async function makePast(times: readonly number[]): Promise<void> {
+  const { repository } = await repositoryOf(editor, folder);
+  const root = (repository.storage as LocalStorage).location;
+  fs.rmSync(root, { recursive: true });
+  const past = await Repository.create(new LocalStorage(root));
+  try {
+    for (const [count, now] of times.entries()) {
+      fs.writeFileSync(at("notes.md"), `version ${count}\n`);
+      mock.timers.enable({ apis: ["Date"], now });
+      await past.snapshot(new Dir(folder));
+      mock.timers.reset();
+    }
+  } finally {
+    mock.timers.reset();
+  }
+}
+
+/** How often the extension has looked for changes since this was asked first. */
+function looks(): Promise<number> {
+  return editor.ask(
+    `const { Worker } = require("node:worker_threads");
+    if (globalThis.looks === undefined) {
+      globalThis.looks = 0;
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, ...more) {
+        if (message.method === "snapshot") globalThis.looks++;
+        return postMessage.call(this, message, ...more);
+      };
+    }
+    return globalThis.looks;`,
+  );
+}
+
+/** When the hour began that a time is in. */
+function startOfHour(time: number): number {
+  return new Date(time).setMinutes(0, 0, 0);
+}
+
+/** As many snapshots as the view shows. */
+async function shown(): Promise<number> {
+  return (await window.texts("Snapshots"))
+    .filter((text) => /^\d\d:/.test(text)).length;
+}
