@@ -94,12 +94,11 @@ export function registerCommands(
     openSnapshotChanges: (node: SnapshotNode) => openSnapshotChanges(node),
     openVersion: ({ guard, path, version }: VersionNode) =>
       openVersion(guard, path, version.id),
-    openFileInSnapshot: ({ guard, change, info }: ChangeNode) =>
-      openVersion(
-        guard,
-        change.path,
-        change.change === "deleted" ? info.parent ?? info.id : info.id,
-      ),
+    openFileInSnapshot: async ({ guard, change, info }: ChangeNode) => {
+      const isGone = change.change === "deleted";
+      const id = isGone ? await guard.before(info) : info.id;
+      await openVersion(guard, change.path, id ?? info.id);
+    },
     compareVersionWithFile: ({ guard, path, version }: VersionNode) =>
       compareWithFile(guard, path, version),
     compareChangeWithFile: ({ guard, change, info }: ChangeNode) =>

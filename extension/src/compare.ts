@@ -17,7 +17,7 @@ const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 export async function openChange(
   { guard, info, change }: ChangeNode,
 ): Promise<void> {
-  const before = await parentOf(guard, info);
+  const before = await guard.before(info);
   const [left, right] = sides(guard, before, info.id, change);
   await openDiff(left, right, `${nameOf(change.path)} (${moment(info)})`);
 }
@@ -82,7 +82,7 @@ export async function openSnapshotChanges(
 ): Promise<void> {
   const info = (await guard.snapshots()).find((one) => one.id === id);
   if (info === undefined) return;
-  const before = await parentOf(guard, info);
+  const before = await guard.before(info);
   await openChanges(guard, before, info, `Snapshot of ${moment(info)}`);
 }
 
@@ -209,15 +209,6 @@ async function openDiff(
   if (left !== undefined && right !== undefined) {
     await vscode.commands.executeCommand("vscode.diff", left, right, title);
   } else await vscode.commands.executeCommand("vscode.open", left ?? right);
-}
-
-/** The snapshot before one, if it is still there. */
-async function parentOf(
-  guard: Guard,
-  { parent }: SnapshotInfo,
-): Promise<string | undefined> {
-  const list = await guard.snapshots();
-  return list.find(({ id }) => id === parent)?.id;
 }
 
 function nameOf(path: string): string {

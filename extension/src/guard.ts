@@ -89,6 +89,14 @@ export class Guard implements vscode.Disposable {
     return this.#snapshots ??= this.#list();
   }
 
+  /** The snapshot before one: its parent or, where that went, the next older. */
+  async before(
+    { id, parent }: Pick<SnapshotInfo, "id" | "parent">,
+  ): Promise<string | undefined> {
+    const ids = (await this.snapshots()).map((one) => one.id);
+    return ids.find((one) => one === parent) ?? ids.find((one) => one < id);
+  }
+
   /** Asks again for the snapshots when somebody wants them. */
   refresh(): void {
     this.#snapshots = undefined;

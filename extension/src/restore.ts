@@ -37,7 +37,7 @@ export async function restoreLines(
     const { guard, info } = node;
     const changes = node.kind === "change" ? [node.change] : node.changes;
     const isGone = changes.every(({ change }) => change === "deleted");
-    const id = isGone ? info.parent : info.id;
+    const id = isGone ? await guard.before(info) : info.id;
     if (id === undefined) continue;
     const key = `${guard.folder.uri} ${id}`;
     const wish = wishes.get(key) ?? { guard, id, paths: [] };

@@ -36,7 +36,7 @@ export async function showStatus(
         run: () => vscode.commands.executeCommand("deltar.resume"),
       }
       : {
-        label: "$(debug-pause) Pause Automatic Snapshots",
+        label: "$(circle-slash) Pause Automatic Snapshots",
         run: () => vscode.commands.executeCommand("deltar.pause"),
       },
     ...(reasons.length > 0 ? [{ label: level, kind }] : []),

@@ -185,15 +185,10 @@ export function changedOf({ counts, parent }: SnapshotInfo): string {
 
 async function changesOf(node: SnapshotNode): Promise<Node[]> {
   const { guard, info } = node;
-  const list = await guard.snapshots();
-  // Its parent may have been removed since.
-  const before = list.some(({ id }) => id === info.parent)
-    ? info.parent
-    : undefined;
   try {
     const changes = await guard.reader.call("compare", {
       place: guard.place,
-      before,
+      before: await guard.before(info),
       after: info.id,
     });
     const shown = changes.filter(({ change }) => change !== "touched");

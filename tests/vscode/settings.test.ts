@@ -299,6 +299,9 @@ suite([
     // One of the hour, one of the day, and that of now.
     await hasSnapshots(3);
     await window.until("all are shown", async () => await shown() === 3);
+    // The last of its hour is compared with what is left before it.
+    await window.rows("Snapshots").nth(3).click();
+    await window.row(/notes\.md.*M$/).waitFor();
     await window.picture("thinned");
     await window.command("Deltar: Remove Old Snapshots…");
     await window.isTold(/The rules keep all 3 snapshots/);
