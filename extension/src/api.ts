@@ -42,9 +42,9 @@ export interface RestoreOptions {
 export interface RestoreResult {
   /** Whether the user let it happen. */
   readonly done: boolean;
-  /** How many paths were written. */
+  /** How many files and links were written. */
   readonly written: number;
-  /** How many paths were deleted. */
+  /** How many paths were deleted, folders too. */
   readonly deleted: number;
   /** What could not be restored, and why. */
   readonly failed: readonly { path: string; message: string }[];

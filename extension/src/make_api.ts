@@ -99,7 +99,12 @@ export class Api implements DeltarApi {
     });
     return report === undefined
       ? { done: false, written: 0, deleted: 0, failed: [] }
-      : { done: true, ...report };
+      : {
+        done: true,
+        written: report.written,
+        deleted: report.deleted,
+        failed: report.failed,
+      };
   }
 
   #guards(folder: vscode.Uri | undefined): readonly Guard[] {

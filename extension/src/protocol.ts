@@ -156,9 +156,11 @@ export interface RestoreWish {
 
 /** What a restore, an undo or a redo did. */
 export interface RestoreReport {
-  /** How many paths were written. */
+  /** How many files and links were written. */
   written: number;
-  /** How many paths were deleted. */
+  /** How many paths only got their mode and time. */
+  touched: number;
+  /** How many paths were deleted, folders too. */
   deleted: number;
   /** What could not be restored, and why. */
   failed: { path: string; message: string }[];

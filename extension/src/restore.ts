@@ -202,10 +202,9 @@ async function confirm(
   plan: RestorePlan,
   { paths, deleteOthers }: RestoreRequest,
 ): Promise<Partial<RestoreWish> | undefined> {
-  const { overwritten, created, deleted } = plan;
+  const { overwritten, created, deleted, touched } = plan;
   const written = [...overwritten, ...created];
-  const all = written.length + deleted.length;
-  if (all === 0) {
+  if (written.length + deleted.length + touched === 0) {
     void vscode.window.showInformationMessage(
       "Everything is as it was in this snapshot already.",
     );
@@ -220,6 +219,11 @@ async function confirm(
   const detail = [
     list("overwritten", overwritten),
     list("created", created),
+    touched === 0
+      ? ""
+      : `${
+        plural(touched, "file")
+      } the same but for mode or time, which is set.`,
     list(
       deleteOthers === undefined
         ? "not in the snapshot, and deleted only if you say so"
@@ -237,7 +241,7 @@ async function confirm(
   const answer = await vscode.window.showWarningMessage(
     `Restore ${what} as of ${formatMoment(info.time, Date.now())}?`,
     { modal: true, detail },
-    ...(written.length > 0 || !asks ? [restore] : []),
+    ...(written.length + touched > 0 || !asks ? [restore] : []),
     ...(asks ? [remove] : []),
     ...(written.length > 1 ? [choose] : []),
   );
@@ -274,14 +278,17 @@ function list(title: string, paths: readonly string[]): string {
 }
 
 function tell(
-  { written, deleted, failed }: RestoreReport,
+  { written, touched, deleted, failed }: RestoreReport,
   word: string,
   log: vscode.LogOutputChannel,
   guard: Guard,
 ): void {
   const done = [
-    `${plural(written, "file")} written`,
-    ...(deleted > 0 ? [`${plural(deleted, "file")} deleted`] : []),
+    ...(written > 0 ? [`${plural(written, "file")} written`] : []),
+    ...(deleted > 0 ? [`${plural(deleted, "path")} deleted`] : []),
+    ...(written + deleted === 0
+      ? [`mode and time of ${plural(touched, "path")}`]
+      : []),
   ].join(", ");
   log.info(`${guard.folder.name}: ${word.toLowerCase()}: ${done}`);
   for (const { path, message } of failed) {

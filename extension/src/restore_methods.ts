@@ -71,7 +71,8 @@ function reportOf(
   { files, links, touched, deleted, failed }: RestoreResult,
 ): RestoreReport {
   return {
-    written: files + links + touched,
+    written: files + links,
+    touched,
     deleted,
     failed: failed.map(({ path, error }) => ({ path, message: error.message })),
   };

@@ -135,6 +135,8 @@ suite([
 
   ["the walkthrough leads to the first snapshot", async () => {
     const { page } = window;
+    // So that there is room for the walkthrough's drawings.
+    await window.command("View: Toggle Primary Side Bar Visibility");
     await editor.ask(
       `await vscode.commands.executeCommand(
         "workbench.action.openWalkthrough", "deltar.deltar#start", false);`,
@@ -150,7 +152,14 @@ suite([
       await page.getByRole("button", { name: title }).first().click();
       await page.locator(".getting-started-step.expanded")
         .filter({ hasText: title }).waitFor();
+      const drawing = page.locator(".getting-started-media iframe");
+      await drawing.waitFor();
       await window.picture(`walkthrough-${picture}`);
+    }
+    for (const [kind, theme] of THEMES) {
+      await editor.set({ "workbench.colorTheme": theme });
+      await window.page.locator(`.monaco-workbench.${kind}`).waitFor();
+      await window.picture(`walkthrough-${kind}`);
     }
     fs.writeFileSync(at("notes.md"), "third thoughts\n");
     await page.locator(".getting-started-step.expanded")
@@ -159,6 +168,7 @@ suite([
     await page.locator(".getting-started-step.expanded .complete").waitFor();
     await window.hush();
     await window.command("View: Close All Editors");
+    await window.command("View: Show Deltar");
   }],
 
   ["it looks at home in light, dark and high-contrast themes", async () => {
@@ -170,6 +180,10 @@ suite([
       await editor.set({ "workbench.colorTheme": theme });
       await window.page.locator(`.monaco-workbench.${kind}`).waitFor();
       await window.picture(`theme-${kind}`);
+      await window.status().click();
+      await window.line(/before lunch/).waitFor();
+      await window.picture(`theme-${kind}-status`);
+      await window.page.keyboard.press("Escape");
     }
   }],
 ]);

@@ -94,13 +94,19 @@ suite([
       await window.row(/one · 2 files/).waitFor();
       await window.row(/two · 2 files/).waitFor();
       await window.picture("multi-root");
+      await window.status().click();
+      for (const name of ["one", "two"]) {
+        await window.line(new RegExp(`just now · ${name} · 2 files`)).waitFor();
+      }
+      await window.picture("multi-root-status");
+      await window.page.keyboard.press("Escape");
       assert.equal((await snapshotsOf(one)).length, 1);
       assert.equal((await snapshotsOf(two)).length, 1);
       await window.hush();
     },
   ],
 
-  ["settings take effect: what is left out, and when", async () => {
+  ["what is left out of a folder is listed, with the rule", async () => {
     await editor.set({ "deltar.exclude.patterns": ["*.log"] });
     fs.writeFileSync(join(one, "c.txt"), "c\n");
     fs.writeFileSync(join(one, "d.log"), "d\n");
@@ -120,28 +126,6 @@ suite([
       /exclude: \*\.log/,
     );
     await window.page.keyboard.press("Escape");
-    // Turned off, saving takes none, and the status bar says so.
-    await editor.set({
-      "deltar.snapshot.onSave": false,
-      "deltar.snapshot.onClose": false,
-    });
-    await window.hasStatus(/Deltar: off/);
-    await window.openFile(join(one, "c.txt"));
-    await window.type("changed\n");
-    await window.save();
-    await window.page.waitForTimeout(3000);
-    assert.equal((await snapshotsOf(one)).length, 2);
-    await editor.set({
-      "deltar.snapshot.onSave": null,
-      "deltar.snapshot.onClose": null,
-    });
-    await window.hasStatus(/Deltar: protected/);
-    await window.type("changed again\n");
-    await window.save();
-    await window.until(
-      "a snapshot",
-      async () => (await snapshotsOf(one)).length === 3,
-    );
     await window.close();
   }],
 
@@ -150,7 +134,7 @@ suite([
     const second = await suite.open(editor, { folder: one });
     for (const each of [first, second]) {
       await each.command("View: Show Deltar");
-      await each.row(/1 file changed/).waitFor();
+      await each.row(/2 files changed/).waitFor();
     }
     const before = await second.rows("Snapshots").count();
     fs.writeFileSync(join(one, "from-first.txt"), "1\n");
@@ -191,6 +175,7 @@ suite([
       asksForTrust: true,
       settings: {
         ...settings,
+        "deltar.snapshot.delaySeconds": 0,
         "security.workspace.trust.startupPrompt": "never",
       },
     });
@@ -203,9 +188,8 @@ suite([
     await strange.openFile(join(folder, "a.txt"));
     await strange.type("changed\n");
     await strange.save();
-    await strange.page.waitForTimeout(2500);
-    assert.ok(!fs.existsSync(join(wary.storage, "repositories")));
-    // By hand one is taken, by the user's settings and not the workspace's.
+    // By hand one is taken, by the user's settings and not the workspace's; it is
+    // the first, so saving has taken none.
     await strange.command("Deltar: Create Snapshot");
     await strange.isTold(/Snapshot taken, 2 files/);
     assert.ok(!fs.existsSync(elsewhere), "the workspace redirects nothing");
@@ -235,6 +219,26 @@ suite([
     await window.isReady();
     await window.command("Deltar: Create Snapshot");
     await window.isTold(/Snapshot taken|Nothing changed/);
+    assert.deepEqual(stateOf(folder), before);
+    await isWhole(folder);
+    await isLike(folder);
+    await window.close();
+  }],
+
+  ["a snapshot that is cancelled is none", async (suite) => {
+    const folder = await protectedFolder(suite, "cancelled");
+    fill(folder, 200, 600);
+    const before = stateOf(folder);
+    await window.command("Deltar: Create Snapshot");
+    await isTaking(folder);
+    const progress = await window.isTold("Taking a snapshot");
+    await window.picture("progress");
+    await progress.getByRole("button", { name: "Cancel" }).click();
+    await progress.waitFor({ state: "detached" });
+    assert.equal((await snapshotsOf(folder)).length, 1, "it was too late");
+    await window.hasStatus(/Deltar: protected/);
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/Snapshot taken/);
     assert.deepEqual(stateOf(folder), before);
     await isWhole(folder);
     await isLike(folder);
