@@ -248,7 +248,7 @@ function makeFolder(folder: string): void {
 }
 
 /** Has a folder's names on the disk; Windows has no call for it. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   let fd: number;
   try {
     fd = fs.openSync(folder, "r");

@@ -11,7 +11,8 @@ export interface Native {
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }
 
-const AT_FDCWD = -100;
+/** To take a path from the current folder (`fcntl.h`). */
+export const AT_FDCWD = -100;
 /** Not to follow a symlink (`fcntl.h`). */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 /** All that `stat(2)` knows (`sys/stat.h`). */

@@ -1,6 +1,7 @@
 import type * as NodeFs from "node:fs";
 import { fs } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { syncFolder } from "../storage/local.ts";
 import {
   isAbandoned,
   isRunning,
@@ -65,6 +66,7 @@ export class WorkJournal {
     open.add(journal.#place);
     try {
       journal.#write(data);
+      syncFolder(root);
       // Who begins at the same time sees this one, or is seen here.
       for (const other of journalsIn(root)) {
         if (other.place !== journal.#place && isBusy(other.place, other.name)) {

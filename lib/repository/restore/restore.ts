@@ -351,6 +351,8 @@ async function carryOut(
     const failed = await applier.apply(safety);
     result.failed.push(...failed);
     if (job.root !== undefined) writer.directory("", job.root);
+    // The journal tells of what is not on the disk yet: it goes last.
+    await applier.sync(left.length > 0);
     writer.finish(() => {
       hooks.onStep?.("end journal");
       for (const { place } of left) WorkJournal.remove(place);

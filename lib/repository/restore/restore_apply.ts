@@ -3,6 +3,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { isWithin, parentPath } from "../../tree/path.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import type { Survey } from "../../tree/survey.ts";
+import { syncTree } from "../../tree/sync_tree.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import type { ContentReader } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
@@ -65,8 +66,7 @@ export class PlanApplier {
     this.#options = options;
     if (survey.isVacant) this.#new.add("");
     this.writer = new TreeWriter(survey.root, {
-      // What is new is not waited for: cut short, it is restored again.
-      durable: (path) => this.#steps.get(path)?.action === "replace",
+      durable: (path) => isDurable(this.#steps.get(path)),
       onReplace: (path) => this.#makeRoom(path),
       onStep: options.onStep,
     });
@@ -102,6 +102,29 @@ export class PlanApplier {
       await Promise.allSettled(this.#writing.values());
     }
     return [...this.#failed].map(([path, error]) => ({ path, error }));
+  }
+
+  /**
+   * Has on the disk what was written, but for the state of folders.
+   *
+   * @param all Whether others may have written before what is not on it yet.
+   */
+  async sync(all: boolean): Promise<void> {
+    this.#options.onStep?.("sync");
+    const folders = new Set([""]);
+    const files = new Set<string>();
+    for (const step of this.#plan.steps) {
+      const { path } = step;
+      folders.add(parentPath(path));
+      if (this.#failed.has(path) || !isWritten(step)) continue;
+      if (!isDurable(step)) files.add(path);
+    }
+    for (const { path, stat } of all ? this.#survey.below("") : []) {
+      if (stat.kind === "directory") folders.add(path);
+      if (stat.kind === "file") files.add(path);
+    }
+    const place = (path: string) => this.#survey.place(path);
+    await syncTree([...folders].map(place), [...files].map(place));
   }
 
   async #do(step: RestoreStep): Promise<void> {
@@ -250,6 +273,15 @@ function changed(path: string): DeltarError {
     "it changed after it was looked at, so it stays; restore again",
     { path },
   );
+}
+
+/**
+ * Whether a file is on the disk before it gets its name. What is new is not:
+ * cut short, it is restored again. All is flushed in the end, except what its
+ * owner may not read.
+ */
+function isDurable(step: RestoreStep | undefined): boolean {
+  return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
 }
 
 function isWritten({ action, entry }: RestoreStep): boolean {
