@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Damage, DamageKind } from "../mod.ts";
+import type { Damage, DamageKind, UnrecordedSnapshot } from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -54,17 +54,20 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
     onProgress: ({ phase, done, bytes, name }) =>
       out.progress(() => `${phase}: ${done}, ${formatBytes(bytes)} read`, name),
   });
-  const { snapshots, objects, bytes, files, rebuilt, damage, leftOvers } =
-    result;
-  const code = damage.length > 0 ? EXIT.failed : EXIT.done;
+  const { snapshots, objects, bytes, files, rebuilt, damage } = result;
+  const { leftOvers, unrecorded } = result;
+  const isLossy = damage.length > 0 ||
+    unrecorded.some(({ wasThere }) => wasThere);
+  const code = isLossy ? EXIT.failed : EXIT.done;
   const { location } = repository.storage;
   if (out.json) {
     out.object("verify", { repository: location, data, ...result });
     return code;
   }
   for (const one of damage) tellDamage(out, one);
+  for (const one of unrecorded) tellUnrecorded(out, one);
   if (leftOvers.length > 0) {
-    const size = leftOvers.reduce((sum, one) => sum + one.size, 0);
+    const size = sizeOf(leftOvers);
     out.line(
       `${plural(leftOvers.length, "object")} of ${formatBytes(size)} ` +
         "that no snapshot needs: no damage; a prune removes them",
@@ -85,7 +88,7 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   );
   out.line(
     damage.length === 0
-      ? "No damage."
+      ? isLossy ? "No other damage." : "No damage."
       : `${plural(damage.length, "object")} damaged; what is not named above ` +
         "can be restored.",
   );
@@ -105,6 +108,32 @@ function tellDamage(out: Console, damage: Damage): void {
   }
   if (lost.length + files.length === 0) out.line("  harms no file");
   out.line(`  next: ${NEXT[kind]}`);
+}
+
+function tellUnrecorded(
+  out: Console,
+  { id, objects, wasThere }: UnrecordedSnapshot,
+): void {
+  out.line(
+    `snapshots/${id}.json: it is missing, and ${
+      plural(objects.length, "object")
+    } ` +
+      `of ${formatBytes(sizeOf(objects))} that only its snapshot needs ` +
+      `${objects.length === 1 ? "is" : "are"} there`,
+  );
+  out.line(
+    wasThere
+      ? "  nothing can be had of that snapshot: its record was lost"
+      : "  the snapshot was cut short right before its end, or the record was lost",
+  );
+  out.line(
+    "  next: if it was lost, bring it back before a prune removes the rest: from " +
+      "a copy of this repository, or by `deltar copy` from one that has it",
+  );
+}
+
+function sizeOf(objects: readonly { size: number }[]): number {
+  return objects.reduce((sum, { size }) => sum + size, 0);
 }
 
 function tellMore(out: Console, count: number, what: string): void {

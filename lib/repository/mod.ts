@@ -24,6 +24,7 @@ export type {
 } from "./verify/repair.ts";
 export { Repository } from "./repository.ts";
 export type { LostRange } from "./verify/salvage.ts";
+export type { UnrecordedSnapshot } from "./verify/unrecorded.ts";
 export type { PathUsage } from "./verify/folder_usage.ts";
 export type {
   RepositoryStats,

@@ -78,8 +78,9 @@ async function check(
   { folder, root, states }: Stage,
   what: string,
 ): Promise<void> {
-  const { damage } = await repository.verify({ data: true });
+  const { damage, unrecorded } = await repository.verify({ data: true });
   assert.deepEqual(damage, [], what);
+  assert.ok(unrecorded.every(({ wasThere }) => !wasThere), what);
   // Every byte was held against its SHA-256; onto the disk it goes at times.
   const isShown = process.env.SLOW || checks++ % 16 === 0;
   for (const record of isShown ? await repository.snapshots() : []) {

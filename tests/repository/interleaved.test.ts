@@ -127,8 +127,9 @@ async function playOne(
       );
     }
     const repository = await Repository.open(played.storage);
-    const { damage } = await repository.verify({ data: true });
+    const { damage, unrecorded } = await repository.verify({ data: true });
     assert.deepEqual(damage, [], what);
+    assert.ok(unrecorded.every(({ wasThere }) => !wasThere), what);
     // Every byte was held against its SHA-256; onto the disk it goes at times.
     const isShown = plays++ % 16 === 0;
     for (const record of isShown ? await repository.snapshots() : []) {

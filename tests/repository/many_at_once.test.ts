@@ -110,8 +110,9 @@ test("many writers, those who remove, and prunes, on one storage, as clocks jump
 
     const repository = await Repository.open(storage);
     const check = async () => {
-      const { damage } = await repository.verify({ data: true });
+      const { damage, unrecorded } = await repository.verify({ data: true });
       assert.deepEqual(damage, []);
+      assert.ok(unrecorded.every(({ wasThere }) => !wasThere));
       for (const record of await repository.snapshots()) {
         const target = join(folder, "restored");
         await repository.restore(record, target);

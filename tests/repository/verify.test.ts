@@ -94,6 +94,37 @@ test("a missing object is found and named with what it harms", async () => {
   }
 });
 
+test("a missing record is told by what its snapshot has left", async () => {
+  const { storage } = await (sample ??= makeSample());
+  const all = [...storage.objects.keys()];
+  const ids = all.filter((name) => name.startsWith("snapshots/"))
+    .map((name) => name.slice("snapshots/".length, -".json".length));
+  let told = 0;
+  for (const [at, id] of ids.entries()) {
+    const { storage: copy } = await copyOf(storage);
+    copy.objects.delete(`snapshots/${id}.json`);
+    const { damage, leftOvers, unrecorded } = await verify(copy, true);
+    assert.deepEqual(damage, []);
+    // What other snapshots need as well tells nothing.
+    if (leftOvers.length === 0) continue;
+    told++;
+    const wasThere = at < ids.length - 1;
+    assert.deepEqual(unrecorded, [{ id, objects: leftOvers, wasThere }]);
+    for (const { name } of leftOvers) assert.ok(name.includes(id));
+    // What is known to be removed, at work or replaced is not missed.
+    for (const folder of ["removed", "running", "damaged/snapshots"]) {
+      const name = `${folder}/${id}.json`;
+      copy.objects.set(name, storage.objects.get(`snapshots/${id}.json`)!);
+      assert.deepEqual((await verify(copy, false)).unrecorded, [], name);
+      copy.objects.delete(name);
+    }
+    const label = `labels/${id}.${id}.json`;
+    copy.objects.set(label, storage.objects.get("deltar.json")!);
+    assert.equal((await verify(copy, false)).unrecorded[0].wasThere, true);
+  }
+  assert.ok(told >= 3, `${told}`);
+});
+
 test("a shortened or lengthened object is found and named with what it harms", async () => {
   for (const name of await names()) {
     for (

@@ -10,6 +10,7 @@ import type {
   ObjectRecord,
   SnapshotRecord,
 } from "../snapshot_record.ts";
+import { findUnrecorded, type UnrecordedSnapshot } from "./unrecorded.ts";
 import { allPieces, FileCheck, referenceFault } from "./verify_files.ts";
 import { kindOf, ObjectCheck } from "./verify_objects.ts";
 import {
@@ -63,6 +64,8 @@ export interface VerifyResult {
    * record or a layer cannot be read.
    */
   leftOvers: StoredObject[];
+  /** Snapshots of which the tree is stored and the record is missing. */
+  unrecorded: UnrecordedSnapshot[];
 }
 
 /** How many files are rebuilt at once. */
@@ -125,6 +128,12 @@ class Verification {
       rebuilt: this.#files.files,
       damage: await this.#stillThere(),
       leftOvers,
+      unrecorded: await findUnrecorded(
+        this.#storage,
+        sizes,
+        records,
+        leftOvers,
+      ),
     };
   }
 

@@ -1,0 +1,96 @@
+import type { Storage, StoredObject } from "../../storage/storage.ts";
+import {
+  DAMAGED,
+  idOfObject,
+  noteName,
+  recordName,
+  REMOVED,
+  RUNNING,
+} from "../layout.ts";
+import { readIfThere } from "../note.ts";
+import { readMarks } from "../prune/garbage.ts";
+import { LABELS, PROOFS } from "../snapshot_note.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+
+/** A snapshot whose tree is stored, and whose record is not. */
+export interface UnrecordedSnapshot {
+  /** Its id. */
+  id: string;
+  /** What it has stored and no other snapshot needs. */
+  objects: StoredObject[];
+  /**
+   * Whether something tells that there was a record: a snapshot made against
+   * it, a label or a proof. If not, it may also have been cut short right
+   * before its end.
+   */
+  wasThere: boolean;
+}
+
+/**
+ * Finds snapshots of which only the record is missing. One that was removed,
+ * is being taken, was replaced by a repair, or is being collected by a prune is
+ * none of them.
+ *
+ * @param sizes What the storage lists: sizes by name.
+ * @param records The snapshots that there are.
+ * @param leftOvers What none of them needs.
+ */
+export async function findUnrecorded(
+  storage: Storage,
+  sizes: ReadonlyMap<string, number>,
+  records: readonly SnapshotRecord[],
+  leftOvers: readonly StoredObject[],
+): Promise<UnrecordedSnapshot[]> {
+  const left = Map.groupBy(leftOvers, ({ name }) => idOfTreeOrVolume(name));
+  if (left.size === 0) return [];
+  const withTree = new Set(
+    [...sizes.keys()].filter((name) => name.startsWith("trees/"))
+      .map(idOfObject),
+  );
+  const told = new Set(records.map(({ parent }) => parent));
+  for (const name of sizes.keys()) {
+    for (const { folder } of [LABELS, PROOFS]) {
+      if (name.startsWith(folder)) told.add(idOfObject(name));
+    }
+  }
+  const condemned = await condemnedNames(storage);
+  const found: UnrecordedSnapshot[] = [];
+  for (const [id, all] of left) {
+    if (id === undefined || !withTree.has(id)) continue;
+    const objects = all.filter(({ name }) => !condemned.has(name));
+    if (objects.length === 0 || await isAccountedFor(storage, id)) continue;
+    found.push({ id, objects, wasThere: told.has(id) });
+  }
+  return found.sort((a, b) => a.id < b.id ? -1 : 1);
+}
+
+function idOfTreeOrVolume(name: string): string | undefined {
+  return /^(?:trees|volumes|signatures)\//.test(name)
+    ? idOfObject(name)
+    : undefined;
+}
+
+/** Whether it is known, now, what became of a snapshot. */
+async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
+  const names = [
+    // The record last: what is at work ends by putting it.
+    noteName(RUNNING, id),
+    noteName(REMOVED, id),
+    `${DAMAGED}${recordName(id)}`,
+    recordName(id),
+  ];
+  for (const name of names) {
+    if (await readIfThere(storage, name) !== undefined) return true;
+  }
+  return false;
+}
+
+/** What a prune is deleting, or was when it was killed. */
+async function condemnedNames(storage: Storage): Promise<Set<string>> {
+  const { marks } = await readMarks(storage);
+  return new Set(
+    marks.flatMap(({ objects }) =>
+      objects.filter(({ condemned }) => condemned).map(({ name }) => name)
+    ),
+  );
+}
