@@ -6,6 +6,7 @@ import type {
   PruneProgress,
   PruneResult,
   RetentionPolicy,
+  Watched,
 } from "../mod.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -13,7 +14,13 @@ import { EXIT } from "./exit.ts";
 import { parseCount, parseDuration } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
 import { begin, type Shared } from "./shared.ts";
-import { formatBytes, formatDate, plural, showPath } from "./text.ts";
+import {
+  formatBytes,
+  formatDate,
+  formatDuration,
+  plural,
+  showPath,
+} from "./text.ts";
 
 interface Options extends Shared {
   keepLast?: number;
@@ -123,8 +130,10 @@ function policyOf(options: Options): RetentionPolicy {
   };
 }
 
-/** How far it is, and at once if another is waited for. */
-export function tell(out: Console, { phase, done, all }: PruneProgress): void {
+/** How far it is; and for whom it waits, also to who sees no progress. */
+export function tell(out: Console, progress: PruneProgress): void {
+  const { phase, done, all, waitsFor } = progress;
+  if (waitsFor !== undefined) out.warn(describeWaiting(waitsFor));
   const texts = {
     waiting: "watching another run that gives no sign of life",
     reading: "reading what is needed",
@@ -132,6 +141,12 @@ export function tell(out: Console, { phase, done, all }: PruneProgress): void {
     repacking: "writing volumes anew without what is dead",
   };
   out.progress(() => texts[phase], all > 1 ? `${done} of ${all}` : "");
+}
+
+function describeWaiting({ ids, process, most }: Watched): string {
+  const who = process === undefined ? "" : ` (process ${process})`;
+  return `${ids.join(", ")}${who} has not ended; for up to ` +
+    `${formatDuration(most)} it is watched whether it still lives`;
 }
 
 function judgementFields(

@@ -1,5 +1,10 @@
 import { Command } from "commander";
-import type { Damage, DamageKind, UnrecordedSnapshot } from "../mod.ts";
+import type {
+  Damage,
+  DamageKind,
+  UnrecordedSnapshot,
+  VerifyResult,
+} from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -66,17 +71,10 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   }
   for (const one of damage) tellDamage(out, one);
   for (const one of unrecorded) tellUnrecorded(out, one);
-  if (leftOvers.length > 0) {
-    const size = sizeOf(leftOvers);
-    out.line(
-      `${plural(leftOvers.length, "object")} of ${formatBytes(size)} ` +
-        "that no snapshot needs: no damage; a prune removes them",
-    );
-    for (const { name } of leftOvers.slice(0, MOST_NAMED)) {
-      out.line(`  ${showPath(name)}`);
-    }
-    tellMore(out, leftOvers.length, "object");
-  }
+  const missed = new Set(
+    unrecorded.flatMap((one) => one.objects.map(({ name }) => name)),
+  );
+  tellLeftOvers(out, leftOvers.filter(({ name }) => !missed.has(name)));
   const how = data
     ? `every byte read, ${plural(rebuilt, "different content")} rebuilt`
     : "names and sizes only; --data reads every byte";
@@ -130,6 +128,23 @@ function tellUnrecorded(
     "  next: if it was lost, bring it back before a prune removes the rest: from " +
       "a copy of this repository, or by `deltar copy` from one that has it",
   );
+}
+
+function tellLeftOvers(
+  out: Console,
+  leftOvers: VerifyResult["leftOvers"],
+): void {
+  if (leftOvers.length === 0) return;
+  out.line(
+    `${plural(leftOvers.length, "object")} of ${
+      formatBytes(sizeOf(leftOvers))
+    } ` +
+      "that no snapshot needs: no damage; a prune removes them",
+  );
+  for (const { name } of leftOvers.slice(0, MOST_NAMED)) {
+    out.line(`  ${showPath(name)}`);
+  }
+  tellMore(out, leftOvers.length, "object");
 }
 
 function sizeOf(objects: readonly { size: number }[]): number {

@@ -25,6 +25,7 @@ export type {
 export { Repository } from "./repository.ts";
 export type { LostRange } from "./verify/salvage.ts";
 export type { UnrecordedSnapshot } from "./verify/unrecorded.ts";
+export type { Watched } from "./prune/watch.ts";
 export type { PathUsage } from "./verify/folder_usage.ts";
 export type {
   RepositoryStats,

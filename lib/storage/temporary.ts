@@ -9,7 +9,8 @@ export const STAGE_PREFIX = ".deltar-stage-";
 /** What another machine left is taken for abandoned after this, in ms. */
 const MOST_AGE = 24 * 3_600_000;
 
-const OWNED = /^\.deltar-stage-p(\d{1,10})-([0-9a-f]{8})-/;
+const OWNED = /^\.deltar-stage-(p\d{1,10}-[0-9a-f]{8})-/;
+const OWNER = /^p(\d{1,10})-([0-9a-f]{8})$/;
 
 let count = 0;
 
@@ -20,7 +21,18 @@ let count = 0;
  * @param suffix What the name ends in. Default: a number.
  */
 export function temporaryName(suffix: string = `${count++}`): string {
-  return `${STAGE_PREFIX}p${process.pid}-${machine()}-${suffix}`;
+  return `${STAGE_PREFIX}${owner()}-${suffix}`;
+}
+
+/** This process and machine, in a text for others to tell by. */
+export function owner(): string {
+  return `p${process.pid}-${machine()}`;
+}
+
+/** The process of this machine that such a text tells of, if it does. */
+export function processOf(owner: string): number | undefined {
+  const [, pid, where] = OWNER.exec(owner) ?? [];
+  return where === machine() ? Number(pid) : undefined;
 }
 
 /**
@@ -44,8 +56,8 @@ export function isAbandoned(
 
 /** The process of this machine that a temporary name tells of. */
 export function ownerOf(name: string): number | undefined {
-  const [, pid, where] = OWNED.exec(name) ?? [];
-  return where === machine() ? Number(pid) : undefined;
+  const [, owner = ""] = OWNED.exec(name) ?? [];
+  return processOf(owner);
 }
 
 /** Whether a process of this machine runs. */

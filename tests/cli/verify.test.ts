@@ -66,3 +66,35 @@ test("verify tells what damage harms, and exits with 1", async () => {
     );
   });
 });
+
+test("a lost record is told, and comes back by a copy", async () => {
+  await withPlace((place) => {
+    const [repo, other] = ["repo", "other"].map((name) =>
+      join(place.folder, name)
+    );
+    const words = ["--repo", repo];
+    place.write({ "a.txt": "first" });
+    place.run(["snapshot", ...words]);
+    place.write({ "b.txt": "second" });
+    const { id } = place.json(["snapshot", ...words]);
+    place.run(["copy", ...words, "--to", other]);
+    fs.rmSync(join(repo, `snapshots/${id}.json`));
+    const cut = place.run(["verify", ...words]);
+    assert.equal(cut.code, 0);
+    assert.match(cut.out, new RegExp(`^snapshots/${id}\\.json: it is missing`));
+    assert.match(cut.out, /cut short .* or the record was lost/);
+    assert.match(cut.out, /next: .*`deltar copy`/);
+    assert.doesNotMatch(cut.out, /no snapshot needs/);
+    // Now something tells that it was there.
+    fs.mkdirSync(join(repo, "labels"), { recursive: true });
+    fs.writeFileSync(join(repo, `labels/${id}.${id}.json`), "");
+    const lost = place.run(["verify", ...words]);
+    assert.equal(lost.code, 1);
+    assert.match(lost.out, /nothing can be had of that snapshot/);
+    fs.rmSync(join(repo, `labels/${id}.${id}.json`));
+    place.run(["copy", "--repo", other, "--to", repo]);
+    const back = place.run(["verify", "--data", ...words]);
+    assert.equal(back.code, 0, back.out);
+    assert.match(back.out, /Verified 2 snapshots .*\nNo damage\.\n$/);
+  });
+});

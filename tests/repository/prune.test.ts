@@ -5,6 +5,9 @@ import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { owner } from "../../lib/storage/temporary.ts";
+import { encodeLines } from "../../lib/tree/lines.ts";
+import type { PruneProgress } from "../../lib/repository/prune/prune.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { everything, later, noise } from "./helpers.ts";
@@ -379,5 +382,39 @@ test("a prune that is at work keeps others out, a dead one is taken over", async
       code: "exists",
     });
     await pulse.stop();
+  });
+});
+
+test("a prune of this machine that is no more is not waited for, others are told", async () => {
+  await withHistory(async (history) => {
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    await history.take();
+    const [, here] = owner().split("-");
+    const lease = (process: string) =>
+      storage.objects.set(
+        "lease/4.json",
+        encodeLines("deltar-lease", 1, { holder: "x", process }, []),
+      );
+    const told: (PruneProgress["waitsFor"])[] = [];
+    const prune = (patience: number) =>
+      repository.prune({}, {
+        grace: 0,
+        patience,
+        onProgress: ({ waitsFor }) => waitsFor && told.push(waitsFor),
+      });
+    lease(`p4000000000-${here}`);
+    await prune(3_600_000);
+    assert.deepEqual(told, []);
+    assert.deepEqual(history.names("lease/"), []);
+    lease("p4000000000-00000000");
+    await prune(4);
+    // This very process runs; but not under that number, for all one knows.
+    lease(owner());
+    await prune(4);
+    assert.deepEqual(told, [
+      { ids: ["x"], process: undefined, most: 4 },
+      { ids: ["x"], process: Number(owner().slice(1).split("-")[0]), most: 4 },
+    ]);
   });
 });

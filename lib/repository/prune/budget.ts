@@ -10,6 +10,7 @@ import {
   layerOptions,
 } from "./collect_garbage.ts";
 import { idOfNote, LATER_SETTINGS, newId, noteName } from "../layout.ts";
+import { waitsFor } from "./watch.ts";
 import { Lease } from "./lease.ts";
 import { namesUnder, readIfThere } from "../note.ts";
 import { type PruneOptions, withDefaults } from "./prune.ts";
@@ -88,7 +89,10 @@ export async function fitBudget(
   if (before <= maxSize) return result;
   const all = { ...options, ...withDefaults({ ...options, grace: 0 }) };
   const id = newId(Date.now(), Math.random());
-  const lease = await Lease.take(storage, id, all);
+  const lease = await Lease.take(storage, id, {
+    ...all,
+    onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
+  });
   try {
     let gone: SnapshotRecord[];
     do {

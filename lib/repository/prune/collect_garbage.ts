@@ -46,6 +46,7 @@ import {
   type Usage,
   type UsageOptions,
 } from "./usage.ts";
+import { waitsFor } from "./watch.ts";
 
 /**
  * A clock that is further ahead of all that the repository knows than this, or
@@ -109,7 +110,7 @@ export async function collectGarbage(
     ...options,
     now,
     isTimeSure,
-    onWait: () => options.onProgress?.({ phase: "waiting", done: 0, all: 1 }),
+    onWait: (ids) => options.onProgress?.(waitsFor({ ids }, options)),
   });
   const expired = found.removed.filter(({ time }) =>
     isTimeSure && time + grace <= now

@@ -20,7 +20,7 @@ export interface DeadRunOptions {
   /** How long one is watched before it is given up, in milliseconds. */
   patience: number;
   /** Told when runs are going to be watched. */
-  onWait?: () => void;
+  onWait?: (ids: string[]) => void;
   /** Ends the waiting with an error of code `aborted`. */
   signal?: AbortSignal;
 }
@@ -53,7 +53,7 @@ export async function buryDeadRuns(
       if (since + Math.max(grace, LEAST) <= now) silent.add(id);
     }
   }
-  if (silent.size > 0) options.onWait?.();
+  if (silent.size > 0) options.onWait?.([...silent]);
   const dead: string[] = [];
   await Promise.all([...silent].map(async (id) => {
     const name = noteName(RUNNING, id);

@@ -1,17 +1,22 @@
 import { DeltarError } from "../../bytes/errors.ts";
+import { isRunning, owner, processOf } from "../../storage/temporary.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { isDamage } from "../damage.ts";
 import { LEASES } from "../layout.ts";
 import { namesUnder, readIfThere } from "../note.ts";
 import { Pulse, readPulse } from "../snapshot/pulse.ts";
-import { watch } from "./watch.ts";
+import { watch, type Watched } from "./watch.ts";
+
+/** Who holds a lease: the id of the prune, or the name of its lease. */
+type Holder = Omit<Watched, "most">;
 
 /** How to take a lease. */
 export interface LeaseOptions {
   /** How long a silent holder is watched before it counts as dead, in ms. */
   patience: number;
-  /** Told when a holder is going to be watched. */
-  onWait?: () => void;
+  /** Told when a holder is going to be watched, as it may have died. */
+  onWait?: (holder: Holder) => void;
   /** Ends the waiting with an error of code `aborted`. */
   signal?: AbortSignal;
 }
@@ -58,18 +63,16 @@ export class Lease {
     const old = await leases(storage);
     const last = old.at(-1);
     if (last !== undefined) {
-      options.onWait?.();
-      const isAlive = await watch(async () => {
-        const now = await leases(storage);
-        // One that is given back, or taken over, changes as well.
-        return now.at(-1)?.name === last.name
-          ? await readPulse(storage, last.name)
-          : -1;
-      }, options);
-      if (isAlive && (await leases(storage)).length > 0) throw taken(last.name);
+      const found = await holderOf(storage, last.name);
+      const isAlive = found !== undefined && !isGone(found) &&
+        await isBeating(storage, last.name, found, options);
+      if (isAlive && (await leases(storage)).length > 0) {
+        throw taken(last.name, found);
+      }
     }
     const name = `${LEASES}${(last?.number ?? 0) + 1}.json`;
-    const bytes = encodeLines(FORMAT, VERSION, { holder }, []);
+    const header = { holder, process: owner() };
+    const bytes = encodeLines(FORMAT, VERSION, header, []);
     try {
       await storage.put(name, bytes, { ifAbsent: true });
     } catch (error) {
@@ -122,10 +125,56 @@ async function leases(
   return found.sort((a, b) => a.number - b.number);
 }
 
-function taken(object: string): DeltarError {
+/** Who holds a lease, `undefined` if it is given back. */
+async function holderOf(
+  storage: Storage,
+  name: string,
+): Promise<Holder | undefined> {
+  const bytes = await readIfThere(storage, name);
+  if (bytes === undefined) return undefined;
+  try {
+    const { header } = decodeLines(bytes, FORMAT, VERSION, name);
+    return {
+      ids: [String(header.holder)],
+      process: processOf(String(header.process)),
+    };
+  } catch (error) {
+    // Whoever holds it, it is watched.
+    if (isDamage(error)) return { ids: [name] };
+    throw error;
+  }
+}
+
+/**
+ * Whether a holder surely is no more. The number of a process may be used
+ * again: one that runs may not be the holder, and is watched.
+ */
+function isGone({ process }: Holder): boolean {
+  return process !== undefined && !isRunning(process);
+}
+
+/** Watches whether a holder gives a sign of life. */
+async function isBeating(
+  storage: Storage,
+  name: string,
+  holder: Holder,
+  options: LeaseOptions,
+): Promise<boolean> {
+  options.onWait?.(holder);
+  return await watch(async () => {
+    const now = await leases(storage);
+    // One that is given back, or taken over, changes as well.
+    return now.at(-1)?.name === name ? await readPulse(storage, name) : -1;
+  }, options);
+}
+
+function taken(object: string, holder?: Holder): DeltarError {
+  const who = holder?.process === undefined
+    ? ""
+    : ` (process ${holder.process})`;
   return new DeltarError(
     "exists",
-    "another prune is at work in this repository; wait for its end",
+    `another prune${who} is at work in this repository; wait for its end`,
     { object },
   );
 }

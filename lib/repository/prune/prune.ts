@@ -12,6 +12,7 @@ import type { Repository } from "../repository.ts";
 import { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
 import { standing, survey } from "./survey.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
+import { waitsFor, type Watched } from "./watch.ts";
 
 /** How long what was removed can be brought back, in milliseconds: 7 days. */
 export const GRACE = 7 * 24 * 60 * 60 * 1000;
@@ -50,6 +51,8 @@ export interface PruneProgress {
   done: number;
   /** Of how many. */
   all: number;
+  /** While it waits: for whom. */
+  waitsFor?: Watched;
 }
 
 /** What a prune would do; nothing of it is done. */
@@ -133,7 +136,7 @@ export async function prune(
   const id = newId(Date.now(), Math.random());
   const lease = await Lease.take(storage, id, {
     ...all,
-    onWait: () => options.onProgress?.({ phase: "waiting", done: 0, all: 1 }),
+    onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
   });
   try {
     const judgements = judge(await repository.snapshots(), policy);

@@ -1,4 +1,24 @@
 import { checkAborted } from "../../bytes/abort.ts";
+import type { PruneProgress } from "./prune.ts";
+
+/** Others that gave no sign of life, and are watched for one. */
+export interface Watched {
+  /** The ids of a prune or of runs; each tells when it began. */
+  ids: string[];
+  /** The process, if it is known to be one of this machine. */
+  process?: number;
+  /** For how long at most, in milliseconds. */
+  most: number;
+}
+
+/** That others are going to be watched, as a prune tells how far it is. */
+export function waitsFor(
+  watched: Omit<Watched, "most">,
+  { patience }: { patience: number },
+): PruneProgress {
+  const waitsFor = { ...watched, most: patience };
+  return { phase: "waiting", done: 0, all: 1, waitsFor };
+}
 
 /** How often what is watched is looked at while one waits. */
 const LOOKS = 4;
