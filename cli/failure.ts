@@ -7,12 +7,13 @@ import { showText } from "./text.ts";
 
 /** What to do about what a system refuses, by its name for it. */
 const NEXT: Readonly<Record<string, string>> = {
-  ENOSPC: "there is no room left: make some, and type the same line again",
+  ENOSPC: "the disk is full: make room, and type the same line again",
   EDQUOT: "your share of it is full: make room, and type the same line again",
   EACCES: "you may not do that there: see who owns it and its mode, or name " +
     "another place",
   EPERM: "you may not do that there: see who owns it, or name another place",
   EROFS: "that file system is read-only: name another place",
+  EIO: "the disk fails: copy what matters to another one",
 };
 
 /**

@@ -198,7 +198,7 @@ test("a terminal or disk that takes no more is named", {
       ], { cwd: place.root });
       const [first, next, ...rest] = said.split("\n");
       assert.match(first, /^deltar: standard output: .*no space left/i);
-      assert.match(next, /^ {2}there is no room left: make some/);
+      assert.match(next, /^ {2}the disk is full: make room/);
       assert.deepEqual(rest, ["exit 1", ""]);
     }
   });
