@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { type Change, isWithin, pathOf } from "../mod.ts";
+import { type Change, isWithin, pathOf, type Skipped, Tree } from "../mod.ts";
 import { paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { begin, type Shared } from "./shared.ts";
 import { checkPath, findSnapshot } from "./suggest.ts";
-import { showPath, treePath } from "./text.ts";
+import { showPath, showText, treePath } from "./text.ts";
 
 /** `deltar diff`. */
 export function diffCommand(context: Context): Command {
@@ -39,16 +39,38 @@ async function run(
   if (changes.length === 0) {
     await checkPath(repository, [before, after], folder);
   }
+  const isAnyGone = changes.some(({ change }) => change === "deleted");
+  const { skipped } = isAnyGone ? await repository.tree(after) : Tree.empty();
+  const skips = new Map(skipped.map((skip) => [skip.path, skip]));
   if (out.json) {
     out.object("diff", {
       before: before.id,
       after: after.id,
-      changes: changes.map(fields),
+      changes: changes.map((change) => ({
+        ...fields(change),
+        ...skipOf(change, skips) && { skipped: skipOf(change, skips)!.reason },
+      })),
     });
     return EXIT.done;
   }
-  for (const change of changes) out.line(describe(change));
+  for (const change of changes) {
+    out.line(describe(change, skipOf(change, skips)));
+  }
   return EXIT.done;
+}
+
+/** Why something that is gone from a snapshot was left out of it, if it was. */
+function skipOf(
+  change: Change,
+  skips: ReadonlyMap<string, Skipped>,
+): Skipped | undefined {
+  if (change.change !== "deleted" || skips.size === 0) return undefined;
+  const path = pathOf(change);
+  for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
+    const skip = skips.get(path.slice(0, end));
+    if (skip !== undefined) return skip;
+  }
+  return undefined;
 }
 
 const SIGNS = {
@@ -61,11 +83,15 @@ const SIGNS = {
 } as const;
 
 /** One line: a sign, and the path; a directory ends in `/`. */
-function describe(change: Change): string {
+function describe(change: Change, skip: Skipped | undefined): string {
   const entry = change.change === "deleted" ? change.before : change.entry;
   const path = showPath(entry.path) + (entry.kind === "directory" ? "/" : "");
   const moved = change.change === "renamed" || change.change === "copied";
   const from = moved ? `${showPath(change.from)} -> ` : "";
+  if (skip !== undefined) {
+    const why = showText(skip.detail ?? skip.reason);
+    return paint("yellow", `? ${path} was left out: ${why}`);
+  }
   const [sign, color] = SIGNS[change.change];
   return paint(color, `${sign} ${from}${path}`);
 }

@@ -214,3 +214,41 @@ test("the repository is where it is said, or one for each directory", async () =
     assert.ok(fs.existsSync(join(place.env.XDG_CACHE_HOME, "deltar")));
   });
 });
+
+test("what a snapshot had to leave out is not shown as deleted", {
+  ...needs("mkfifo"),
+}, async () => {
+  await withPlace((place) => {
+    place.write({ gone: "1", "kept out": "2", "sub/pipe": "3", "dir/in": "4" });
+    place.run(["snapshot"]);
+    for (const path of ["gone", "sub/pipe"]) fs.rmSync(join(place.root, path));
+    runText("mkfifo", [join(place.root, "sub/pipe")]);
+    place.write({ ".deltarignore": "kept*\ndir/\n" });
+    assert.equal(place.run(["snapshot"]).code, 0);
+    const words = ["diff", "latest~1", "latest"];
+    assert.equal(
+      place.run(words).out,
+      "+ .deltarignore\n" +
+        "? dir/ was left out: .deltarignore:2: dir/\n" +
+        "? dir/in was left out: .deltarignore:2: dir/\n" +
+        "- gone\n" +
+        "? kept out was left out: .deltarignore:1: kept*\n" +
+        "t sub/\n" +
+        "? sub/pipe was left out: a socket, pipe or device\n",
+    );
+    const { changes } = place.json(words);
+    assert.deepEqual(
+      // deno-lint-ignore no-explicit-any
+      changes.map(({ path, skipped }: any) => `${path}: ${skipped}`),
+      [
+        ".deltarignore: undefined",
+        "dir: excluded",
+        "dir/in: excluded",
+        "gone: undefined",
+        "kept out: excluded",
+        "sub: undefined",
+        "sub/pipe: special",
+      ],
+    );
+  });
+});
