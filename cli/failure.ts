@@ -1,20 +1,10 @@
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
+import { adviceFor } from "./advice.ts";
 import { paint, say } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { showText } from "./text.ts";
-
-/** What to do about what a system refuses, by its name for it. */
-const NEXT: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full: make room, and type the same line again",
-  EDQUOT: "your share of it is full: make room, and type the same line again",
-  EACCES: "you may not do that there: see who owns it and its mode, or name " +
-    "another place",
-  EPERM: "you may not do that there: see who owns it, or name another place",
-  EROFS: "that file system is read-only: name another place",
-  EIO: "the disk fails: copy what matters to another one",
-};
 
 /**
  * Says why a command failed.
@@ -36,7 +26,7 @@ export function fail(
     : error instanceof Error
     ? error.message
     : String(error);
-  const next = nextStep(error);
+  const next = adviceFor(error);
   if (json) {
     const fields = { version: 1, type: "error", code, message, next };
     say(2, `${JSON.stringify(fields)}\n`);
@@ -51,11 +41,4 @@ export function fail(
 /** Whether the system refused something: its words and the place say it all. */
 function isOfSystem(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "path" in error;
-}
-
-/** What to do about what the system refused, here or below. */
-function nextStep(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { code = "" } = error as { code?: string };
-  return NEXT[code] ?? nextStep(error.cause);
 }

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { Proof, SnapshotRecord } from "../mod.ts";
+import { DAMAGE_ADVICE } from "./advice.ts";
 import { type Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -25,7 +26,7 @@ async function run(options: Shared): Promise<number> {
   const { out, repository } = await begin(options);
   let code: number = EXIT.done;
   const records = await repository.snapshots((error) => {
-    out.warn(error.message);
+    out.warn(`${error.message}; ${DAMAGE_ADVICE}`);
     code = EXIT.partial;
   });
   const proofs = await repository.proofs();

@@ -1,4 +1,5 @@
 import type { RestorePlan, RestoreProgress, RestoreResult } from "../mod.ts";
+import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { EXIT } from "./exit.ts";
 import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
@@ -113,4 +114,5 @@ function warnOfFailures(
   for (const { path, error } of failed) {
     out.warn(`${showPath(path)} ${what}: ${error.message}`);
   }
+  if (failed.some(({ error }) => isOfObject(error))) out.warn(DAMAGE_ADVICE);
 }

@@ -11,6 +11,7 @@ import {
   type SnapshotResult,
   VERSION_CONTROL,
 } from "../mod.ts";
+import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { cacheFolder, isFolder, locate, openOrCreate } from "./location.ts";
 import { parseBytes } from "./quantity.ts";
@@ -97,7 +98,7 @@ export async function takeSnapshot(
     signal,
     onSkip: (skipped) => tellOfSkipped(out, skipped),
     onDamage: (error) => {
-      out.warn(`${error.message}; all files are stored anew`);
+      out.warn(`${error.message}; all files are stored anew; ${DAMAGE_ADVICE}`);
     },
     onProgress: ({ entries, bytes, path }) =>
       out.progress(

@@ -25,7 +25,8 @@ const NEXT: Record<DamageKind, string> = {
   record: "`deltar repair` sets the record aside, so that the others work",
   layer: "`deltar repair` sets aside the snapshots that need it",
   content:
-    "take a snapshot of what is still on the disk, then run `deltar repair`",
+    "`deltar repair` makes snapshots of what is left; take a snapshot after " +
+    "it, which stores again what is still on the disk",
   note: "it is passed over; `deltar repair` clears it away",
   signature: "nothing is lost; `deltar repair` has it made again",
 };

@@ -38,7 +38,27 @@ test("verify tells what damage harms, and exits with 1", async () => {
     const told = place.run(["verify", "--data", ...words]);
     assert.equal(told.code, 1);
     assert.match(told.out, /c\.txt {2}in 2/);
-    assert.match(told.out, /next: take a snapshot/);
+    assert.match(
+      told.out,
+      /next: `deltar repair` .*; take a snapshot after it/,
+    );
+    const partly = place.run([
+      "restore",
+      "latest",
+      "--to",
+      "../part",
+      ...words,
+    ]);
+    assert.equal(partly.code, 3);
+    assert.match(
+      partly.err,
+      /^deltar: c\.txt was not .*\ndeltar: `deltar verify/,
+    );
+    const unread = place.run(["cat", "latest", "c.txt", ...words]);
+    assert.match(
+      unread.err,
+      /^deltar: volumes\/.*\n {2}`deltar verify --data` tells/,
+    );
 
     const planned = place.json(["repair", "--dry-run", ...words]);
     assert.equal(planned.code, 3);

@@ -1,0 +1,31 @@
+import { DeltarError } from "../mod.ts";
+
+/** What to do about what a system refuses, by its name for it. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full: make room, and type the same line again",
+  EDQUOT: "your share of it is full: make room, and type the same line again",
+  EACCES: "you may not do that there: see who owns it and its mode, or name " +
+    "another place",
+  EPERM: "you may not do that there: see who owns it, or name another place",
+  EROFS: "that file system is read-only: name another place",
+  EIO: "the disk fails: copy what matters to another one",
+};
+
+/** What to do about an object that is not what was stored. */
+export const DAMAGE_ADVICE =
+  "`deltar verify --data` tells what that harms, and what to do";
+
+/** Whether an error is of an object that a repository should have. */
+export function isOfObject(error: unknown): boolean {
+  return error instanceof DeltarError &&
+    ["corrupt", "truncated", "mismatch", "not-found"].includes(error.code) &&
+    /^(?:snapshots|trees|volumes|signatures)\//.test(error.object ?? "");
+}
+
+/** What to do about an error, if it or its cause tells. */
+export function adviceFor(error: unknown): string | undefined {
+  if (isOfObject(error)) return DAMAGE_ADVICE;
+  if (!(error instanceof Error)) return undefined;
+  const { code = "" } = error as { code?: string };
+  return ADVICE[code] ?? adviceFor(error.cause);
+}
