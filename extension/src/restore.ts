@@ -44,7 +44,8 @@ export async function restoreLines(
     wish.paths.push(node.kind === "change" ? node.change.path : node.path);
     wishes.set(key, wish);
   }
-  for (const { guard, id, paths } of wishes.values()) {
+  const newestFirst = [...wishes.values()].sort((a, b) => a.id < b.id ? 1 : -1);
+  for (const { guard, id, paths } of newestFirst) {
     await restore(context, guard, { id, paths });
   }
 }

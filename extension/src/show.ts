@@ -30,15 +30,7 @@ export async function showStatus(
       label: "$(exclude) Show What Was Left Out",
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
-    status.isPaused
-      ? {
-        label: "$(play) Resume Automatic Snapshots",
-        run: () => vscode.commands.executeCommand("deltar.resume"),
-      }
-      : {
-        label: "$(circle-slash) Pause Automatic Snapshots",
-        run: () => vscode.commands.executeCommand("deltar.pause"),
-      },
+    ...(status.pause === undefined ? [] : [status.pause]),
     ...(reasons.length > 0 ? [{ label: level, kind }] : []),
     ...reasons.map((label) => ({
       label: `$(warning) ${label}`,

@@ -71,9 +71,20 @@ export class StatusBar implements vscode.Disposable {
     this.#item.show();
   }
 
-  /** Whether the user has paused automatic snapshots. */
-  get isPaused(): boolean {
-    return this.#automatic.isPaused;
+  /** What pauses automatic snapshots or has them go on, if there are any. */
+  get pause(): { label: string; run: () => unknown } | undefined {
+    const { isPaused, isOff } = this.#automatic;
+    if (isPaused) {
+      return {
+        label: "$(play) Resume Automatic Snapshots",
+        run: () => vscode.commands.executeCommand("deltar.resume"),
+      };
+    }
+    if (isOff) return undefined;
+    return {
+      label: "$(circle-slash) Pause Automatic Snapshots",
+      run: () => vscode.commands.executeCommand("deltar.pause"),
+    };
   }
 
   /** How well the workspace is protected, and why not better. */
