@@ -1,44 +1,18 @@
-import { checkAborted } from "../../bytes/abort.ts";
-import type { DeltarError } from "../../bytes/errors.ts";
-import {
-  type Candidates,
-  findCandidates,
-  type RepackCandidate,
-  runningIds,
-} from "./candidates.ts";
-import { codecOf } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
-import { buryDeadRuns } from "./dead_runs.ts";
-import { each } from "../each.ts";
-import { putMark } from "./garbage.ts";
-import {
-  GARBAGE,
-  idOfObject,
-  moveName,
-  newId,
-  noteName,
-  REMOVED,
-  volumeName,
-} from "../layout.ts";
-import { LayerReader } from "../layers/layer_reader.ts";
-import type { Lease } from "./lease.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { GARBAGE, newId, noteName, REMOVED } from "../layout.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
 import { namesUnder } from "../note.ts";
-import { encodeMove } from "../content/move.ts";
-import type { PruneOptions, PruneProgress } from "./prune.ts";
-import type { RemovedSnapshot } from "./removed.ts";
-import { repackVolume } from "./repack.ts";
 import type { Repository } from "../repository.ts";
 import { LABELS, PROOFS } from "../snapshot_note.ts";
-import { readIntents, Run } from "../snapshot/running.ts";
-import type { LayerRecord } from "../snapshot_record.ts";
-import {
-  AT_ONCE,
-  readRecords,
-  standing,
-  type Survey,
-  survey,
-} from "./survey.ts";
+import { type Candidates, findCandidates, runningIds } from "./candidates.ts";
+import { CollectWork } from "./collect_work.ts";
+import { buryDeadRuns } from "./dead_runs.ts";
+import { putMark } from "./garbage.ts";
+import type { Lease } from "./lease.ts";
+import type { PruneOptions } from "./prune.ts";
+import type { RemovedSnapshot } from "./removed.ts";
+import { findSpared } from "./spared.ts";
+import { standing, type Survey, survey } from "./survey.ts";
 import {
   ALWAYS,
   applyMoves,
@@ -139,7 +113,7 @@ export async function collectGarbage(
   }
   const spared = await findSpared(repository, found, grounds, expired);
 
-  const work = new Work(repository, lease, id, found, options);
+  const work = new CollectWork(repository, lease, id, found, options);
   await work.delete(
     garbage.filter(({ name, condemned }) => condemned && !spared(name))
       .map(({ name }) => name),
@@ -215,62 +189,6 @@ async function readUsage(
   return usage;
 }
 
-/**
- * What has become needed since the survey: all that a new record, or a run
- * that was not there, leads to. Intents are read first: who ends in between is
- * found by its record.
- */
-async function findSpared(
-  repository: Repository,
-  found: Survey,
-  grounds: readonly { id: string }[],
-  expired: readonly RemovedSnapshot[],
-): Promise<(name: string) => boolean> {
-  const { storage } = repository;
-  const intents = await readIntents(storage);
-  const { records, removed } = await readRecords(repository);
-  const gone = new Set(expired.map(({ id }) => id));
-  const known = new Set([
-    ...found.records.map(({ id }) => id),
-    ...found.removed.map(({ id }) => id).filter((id) => !gone.has(id)),
-  ]);
-  const names = new Set<string>();
-  const spareVolume = (volume: string) => {
-    // And wherever it was moved to.
-    for (let name: string | undefined = volume; name !== undefined;) {
-      if (names.has(name)) return;
-      const object = moveName(name);
-      names.add(name).add(object);
-      name = found.moves.get(object)?.to.name;
-    }
-  };
-  const spare = async (layers: readonly LayerRecord[]) => {
-    for (const layer of layers) {
-      names.add(layer.name);
-      for await (const { objects } of new LayerReader(storage, layer).parts()) {
-        for (const { name } of objects) spareVolume(name);
-      }
-    }
-  };
-  for (const { id, record } of removed) {
-    if (!known.has(id) && record !== undefined) await spare(record.layers);
-  }
-  for (const { id, layers } of records) {
-    if (!known.has(id)) await spare(layers);
-  }
-  for (const { id, layers } of intents) {
-    if (grounds.some((ground) => ground.id === id)) continue;
-    try {
-      await spare(layers);
-    } catch (error) {
-      // Its ground was gone before it looked; it will find that out.
-      if (!isDamage(error)) throw error;
-    }
-  }
-  const running = runningIds(intents);
-  return (name) => names.has(name) || running.has(idOfObject(name) ?? "");
-}
-
 /** Labels and proofs of a snapshot that is purged. */
 async function deleteNotes(storage: Storage, id: string): Promise<void> {
   for (const { folder } of [LABELS, PROOFS]) {
@@ -301,100 +219,4 @@ function isBelievable(
   const times = [...records, ...removed, ...marks].map(({ time }) => time);
   const newest = times.reduce((a, b) => Math.max(a, b), -Infinity);
   return now - newest <= Math.max(grace, LEAP);
-}
-
-/** The steps that cannot be taken back. */
-class Work {
-  deleted = 0;
-  repacked = 0;
-  freed = 0;
-  readonly damaged: string[] = [];
-  readonly #repository: Repository;
-  readonly #lease: Lease;
-  readonly #id: string;
-  readonly #found: Survey;
-  readonly #options: Options;
-
-  constructor(
-    repository: Repository,
-    lease: Lease,
-    id: string,
-    found: Survey,
-    options: Options,
-  ) {
-    this.#repository = repository;
-    this.#lease = lease;
-    this.#id = id;
-    this.#found = found;
-    this.#options = options;
-  }
-
-  async delete(names: readonly string[]): Promise<void> {
-    if (names.length > 0) await this.#lease.check();
-    await each(names, AT_ONCE, async (name) => {
-      checkAborted(this.#options.signal);
-      await this.#repository.storage.delete(name);
-      this.deleted++;
-      this.freed += this.#found.stored.get(name) ?? 0;
-      this.#tell("deleting", this.deleted, names.length);
-    });
-  }
-
-  async repack(
-    candidates: readonly RepackCandidate[],
-    usage: Usage,
-  ): Promise<void> {
-    const { storage } = this.#repository;
-    const run = new Run(storage, { id: this.#id });
-    try {
-      for (const [at, candidate] of candidates.entries()) {
-        checkAborted(this.#options.signal);
-        this.#tell("repacking", at, candidates.length);
-        try {
-          await this.#repackOne(run, at, candidate, usage);
-        } catch (error) {
-          const { code } = error as DeltarError;
-          // Another prune was quicker, or the volume is damaged.
-          if (code !== "exists" && !isDamage(error)) throw error;
-          if (code !== "exists") this.damaged.push(candidate.name);
-        }
-      }
-    } finally {
-      await run.end();
-    }
-  }
-
-  async #repackOne(
-    run: Run,
-    at: number,
-    { name, ranges }: RepackCandidate,
-    usage: Usage,
-  ): Promise<void> {
-    const { storage } = this.#repository;
-    const { signal } = this.#options;
-    const from = usage.volumes.get(name)!.record!;
-    const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
-    const to = volumeName(folder, this.#id, at, codecOf(name).name);
-    const move = await repackVolume(run.storage, from, ranges, to, signal);
-    try {
-      await this.#lease.check();
-      await run.check();
-      await storage.put(moveName(name), encodeMove(move), { ifAbsent: true });
-    } catch (error) {
-      // Nothing tells of it, unless an answer was lost; then it has to stay.
-      if ((error as DeltarError).code !== "io") await storage.delete(to);
-      throw error;
-    }
-    // Taken for dead, it may have lost the new volume; overtaken, the old one
-    // may be of use again: then it stays.
-    await run.check();
-    await this.#lease.check();
-    await storage.delete(name);
-    this.repacked++;
-    this.freed += from.size - move.to.size;
-  }
-
-  #tell(phase: PruneProgress["phase"], done: number, all: number): void {
-    this.#options.onProgress?.({ phase, done, all });
-  }
 }

@@ -140,9 +140,9 @@ async function repairListing(
     mended = encodeSettings({ id: crypto.randomUUID(), codec });
   }
   if (bytes !== undefined) await setAside(storage, name, result, dryRun);
-  if (mended === undefined) return;
-  result.mended.push(name);
-  if (!dryRun) await storage.put(name, mended, { ifAbsent: true });
+  if (mended !== undefined) {
+    await putBack(storage, name, mended, result, dryRun);
+  }
 }
 
 /** A record: put right by its own sum, or set aside. */
@@ -158,10 +158,19 @@ async function repairRecord(
   const mended = mendBit(bytes);
   await setAside(storage, name, result, dryRun);
   if (mended === undefined) result.lost.push(idOfRecord(name)!);
-  else {
-    result.mended.push(name);
-    if (!dryRun) await storage.put(name, mended, { ifAbsent: true });
-  }
+  else await putBack(storage, name, mended, result, dryRun);
+}
+
+/** Stores an object that was put right, once the damaged one is out of the way. */
+async function putBack(
+  storage: Storage,
+  name: string,
+  mended: Uint8Array,
+  result: RepairResult,
+  dryRun: boolean,
+): Promise<void> {
+  result.mended.push(name);
+  if (!dryRun) await storage.put(name, mended, { ifAbsent: true });
 }
 
 async function isWhole(storage: Storage, name: string): Promise<boolean> {

@@ -1,0 +1,111 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import type { DeltarError } from "../../bytes/errors.ts";
+import { codecOf } from "../content/content.ts";
+import { encodeMove } from "../content/move.ts";
+import { isDamage } from "../damage.ts";
+import { each } from "../each.ts";
+import { moveName, volumeName } from "../layout.ts";
+import type { Repository } from "../repository.ts";
+import { Run } from "../snapshot/running.ts";
+import type { RepackCandidate } from "./candidates.ts";
+import type { Lease } from "./lease.ts";
+import type { PruneOptions, PruneProgress } from "./prune.ts";
+import { repackVolume } from "./repack.ts";
+import { AT_ONCE, type Survey } from "./survey.ts";
+import type { Usage } from "./usage.ts";
+
+/** The steps that cannot be taken back. */
+export class CollectWork {
+  deleted = 0;
+  repacked = 0;
+  freed = 0;
+  readonly damaged: string[] = [];
+  readonly #repository: Repository;
+  readonly #lease: Lease;
+  readonly #id: string;
+  readonly #found: Survey;
+  readonly #options: PruneOptions;
+
+  constructor(
+    repository: Repository,
+    lease: Lease,
+    id: string,
+    found: Survey,
+    options: PruneOptions,
+  ) {
+    this.#repository = repository;
+    this.#lease = lease;
+    this.#id = id;
+    this.#found = found;
+    this.#options = options;
+  }
+
+  async delete(names: readonly string[]): Promise<void> {
+    if (names.length > 0) await this.#lease.check();
+    await each(names, AT_ONCE, async (name) => {
+      checkAborted(this.#options.signal);
+      await this.#repository.storage.delete(name);
+      this.deleted++;
+      this.freed += this.#found.stored.get(name) ?? 0;
+      this.#tell("deleting", this.deleted, names.length);
+    });
+  }
+
+  async repack(
+    candidates: readonly RepackCandidate[],
+    usage: Usage,
+  ): Promise<void> {
+    const { storage } = this.#repository;
+    const run = new Run(storage, { id: this.#id });
+    try {
+      for (const [at, candidate] of candidates.entries()) {
+        checkAborted(this.#options.signal);
+        this.#tell("repacking", at, candidates.length);
+        try {
+          await this.#repackOne(run, at, candidate, usage);
+        } catch (error) {
+          const { code } = error as DeltarError;
+          // Another prune was quicker, or the volume is damaged.
+          if (code !== "exists" && !isDamage(error)) throw error;
+          if (code !== "exists") this.damaged.push(candidate.name);
+        }
+      }
+    } finally {
+      await run.end();
+    }
+  }
+
+  async #repackOne(
+    run: Run,
+    at: number,
+    { name, ranges }: RepackCandidate,
+    usage: Usage,
+  ): Promise<void> {
+    const { storage } = this.#repository;
+    const { signal } = this.#options;
+    const from = usage.volumes.get(name)!.record!;
+    const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
+    const to = volumeName(folder, this.#id, at, codecOf(name).name);
+    const move = await repackVolume(run.storage, from, ranges, to, signal);
+    try {
+      await this.#lease.check();
+      await run.check();
+      await storage.put(moveName(name), encodeMove(move), { ifAbsent: true });
+    } catch (error) {
+      // Nothing tells of it, unless an answer was lost; then it has to stay.
+      if ((error as DeltarError).code !== "io") await storage.delete(to);
+      throw error;
+    }
+    // Taken for dead, it may have lost the new volume; overtaken, the old one
+    // may be of use again: then it stays.
+    await run.check();
+    await this.#lease.check();
+    await storage.delete(name);
+    this.repacked++;
+    this.freed += from.size - move.to.size;
+  }
+
+  #tell(phase: PruneProgress["phase"], done: number, all: number): void {
+    this.#options.onProgress?.({ phase, done, all });
+  }
+}

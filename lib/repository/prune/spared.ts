@@ -1,0 +1,65 @@
+import { isDamage } from "../damage.ts";
+import { idOfObject, moveName } from "../layout.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
+import type { Repository } from "../repository.ts";
+import { readIntents } from "../snapshot/running.ts";
+import type { LayerRecord } from "../snapshot_record.ts";
+import { runningIds } from "./candidates.ts";
+import type { RemovedSnapshot } from "./removed.ts";
+import { readRecords, type Survey } from "./survey.ts";
+
+/**
+ * What has become needed since the survey: all that a new record, or a run
+ * that was not there, leads to. Intents are read first: who ends in between is
+ * found by its record.
+ */
+export async function findSpared(
+  repository: Repository,
+  found: Survey,
+  grounds: readonly { id: string }[],
+  expired: readonly RemovedSnapshot[],
+): Promise<(name: string) => boolean> {
+  const { storage } = repository;
+  const intents = await readIntents(storage);
+  const { records, removed } = await readRecords(repository);
+  const gone = new Set(expired.map(({ id }) => id));
+  const known = new Set([
+    ...found.records.map(({ id }) => id),
+    ...found.removed.map(({ id }) => id).filter((id) => !gone.has(id)),
+  ]);
+  const names = new Set<string>();
+  const spareVolume = (volume: string) => {
+    // And wherever it was moved to.
+    for (let name: string | undefined = volume; name !== undefined;) {
+      if (names.has(name)) return;
+      const object = moveName(name);
+      names.add(name).add(object);
+      name = found.moves.get(object)?.to.name;
+    }
+  };
+  const spare = async (layers: readonly LayerRecord[]) => {
+    for (const layer of layers) {
+      names.add(layer.name);
+      for await (const { objects } of new LayerReader(storage, layer).parts()) {
+        for (const { name } of objects) spareVolume(name);
+      }
+    }
+  };
+  for (const { id, record } of removed) {
+    if (!known.has(id) && record !== undefined) await spare(record.layers);
+  }
+  for (const { id, layers } of records) {
+    if (!known.has(id)) await spare(layers);
+  }
+  for (const { id, layers } of intents) {
+    if (grounds.some((ground) => ground.id === id)) continue;
+    try {
+      await spare(layers);
+    } catch (error) {
+      // Its ground was gone before it looked; it will find that out.
+      if (!isDamage(error)) throw error;
+    }
+  }
+  const running = runningIds(intents);
+  return (name) => names.has(name) || running.has(idOfObject(name) ?? "");
+}
