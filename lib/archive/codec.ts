@@ -29,6 +29,7 @@ export interface Codec {
    * checksum of the content; off the main thread where the runtime can.
    *
    * @param plain The bytes; they must not change until this resolves.
+   * @returns What came of them, in memory of its own if it is large.
    * @throws {DeltarError} `unsupported` for zstd where the runtime has none
    * (Node before 22.15, a browser); reading it works everywhere.
    */

@@ -46,13 +46,14 @@ export class ObjectWriter {
   /**
    * Writes bytes; resolves when the storage has taken them.
    *
+   * @param onUsed Called when the storage is done with them, unless it fails.
    * @throws What the storage failed with.
    */
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array, onUsed?: () => void): Promise<void> {
     this.#sum.update(bytes);
     this.size += bytes.length;
     try {
-      await this.#pipe.push(bytes);
+      await this.#pipe.push(bytes, onUsed);
     } catch (error) {
       // A storage that fails leaves the pipe first and says why after that.
       await this.#stored;

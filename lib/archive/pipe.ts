@@ -3,7 +3,7 @@
  * resolves when the chunk was taken, so the writer goes at the reader's pace.
  */
 export class Pipe implements AsyncIterable<Uint8Array> {
-  #chunk: Uint8Array | undefined;
+  #next: { chunk: Uint8Array; onUsed?: () => void } | undefined;
   #ended = false;
   #failure: unknown;
   #failed = false;
@@ -13,11 +13,13 @@ export class Pipe implements AsyncIterable<Uint8Array> {
   /**
    * Gives the next chunk; call it again only after it has resolved.
    *
+   * @param onUsed Called when the reader has pulled again and so is done with
+   * the chunk.
    * @throws What `fail` was given, once that was called.
    */
-  async push(chunk: Uint8Array): Promise<void> {
+  async push(chunk: Uint8Array, onUsed?: () => void): Promise<void> {
     if (this.#failed) throw this.#failure;
-    this.#chunk = chunk;
+    this.#next = { chunk, onUsed };
     this.#taken = Promise.withResolvers();
     this.#wake();
     await this.#taken.promise;
@@ -43,11 +45,12 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     try {
       while (true) {
         if (this.#failed) throw this.#failure;
-        const chunk = this.#chunk;
-        if (chunk !== undefined) {
-          this.#chunk = undefined;
+        const next = this.#next;
+        if (next !== undefined) {
+          this.#next = undefined;
           this.#taken?.resolve();
-          yield chunk;
+          yield next.chunk;
+          next.onUsed?.();
         } else if (this.#ended) {
           return;
         } else {

@@ -1,3 +1,4 @@
+import { release } from "../bytes/release.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
@@ -56,6 +57,7 @@ export class VolumeSequence {
   /**
    * Writes a frame to the volume it belongs to and fills in its references.
    *
+   * @param packed The frame compressed, in memory that is freed after use.
    * @throws What the storage failed with.
    */
   async place(frame: Frame, packed: Uint8Array): Promise<void> {
@@ -79,7 +81,7 @@ export class VolumeSequence {
       }
       piece.length += packed.length;
     }
-    await volume.write(packed);
+    await volume.write(packed, () => release(packed));
   }
 
   /** Ends the last volume; resolves when all are stored. */

@@ -17,7 +17,7 @@ const MEBIBYTE = 1024 * 1024;
  */
 const FRAME = 1.25 * MEBIBYTE;
 /** So many frames may be on their way before `ready` makes the caller wait. */
-const MOST_PENDING = 8;
+const MOST_PENDING = 6;
 
 /** What a `VolumeWriter` needs. */
 export interface VolumeWriterOptions {
@@ -56,7 +56,7 @@ export interface StreamedContent {
  * each member can be read by a small byte range.
  *
  * A volume does not exceed the size asked for, except by one member that is
- * larger by itself. At most nine frames are held, plain and compressed, as long
+ * larger by itself. At most seven frames are held, plain and compressed, as long
  * as the caller waits for `ready()` between calls of `add()`.
  */
 export class VolumeWriter {

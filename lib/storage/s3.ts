@@ -25,13 +25,13 @@ const COMPLETING = 300_000;
  * R2 and others), or what is under a prefix of one.
  *
  * What breaks or is refused for a time is tried again, up to eight times with
- * growing random pauses. Objects of more than 8 MiB go up in parts, two at
- * once, and come back in windows of that length, four at once.
+ * growing random pauses. Objects of more than 5 MiB go up in parts, three at
+ * once, and come back in windows of 8 MiB, four at once.
  *
- * `ifAbsent` is as strict as the service: the first 8 MiB are stored with
- * `If-None-Match: *`, and larger objects are completed with it. Some services
+ * `ifAbsent` is as strict as the service: objects of up to 5 MiB are stored with
+ * `If-None-Match: *`, and larger ones are completed with it. Some services
  * (Ceph before 20) heed it for the former only; then of two writers that finish
- * an object larger than 8 MiB in the same moment the later one wins.
+ * an object larger than 5 MiB in the same moment the later one wins.
  *
  * @example Open what `--repo s3://bucket/prefix` names
  * ```ts

@@ -2,18 +2,21 @@ import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 
-/** The length of the first parts of an object, in bytes. */
-export const PART = 8 << 20;
+/** The length of the first parts of an object, in bytes: the least of S3. */
+export const PART = 5 << 20;
 /** How many bytes of parts may be on their way; one part always may. */
-export const MOST_SENDING = 2 * PART;
+export const MOST_SENDING = 3 * PART;
 
 /**
  * The length of part `n`, counted from 1: parts grow, so that an object whose
  * length nobody knows needs little memory while it is small and may become
- * 1 TiB in the 10,000 parts that S3 allows.
+ * 1 TiB in the 10,000 parts that S3 allows. The first 10 GiB go in equal ones,
+ * then they double with each eighth of the parts that are left.
  */
-function partSize(n: number): number {
-  return n <= 1000 ? PART : n <= 2000 ? 4 * PART : 16 * PART;
+export function partSize(n: number): number {
+  return n <= 2000
+    ? PART
+    : PART * 2 ** Math.min(6, Math.ceil((n - 2000) / 1000));
 }
 
 /**

@@ -53,9 +53,10 @@ export interface PutOptions {
  * - **No short answers.** A `get` gives exactly the bytes of its range or
  *   throws; an answer that ends early is `truncated` or `io`, or is asked for
  *   again, never passed on as if it were all.
- * - **A source is used once.** A `put` that tries again keeps what it needs for
- *   that by itself, in bounded memory; errors of the source are thrown as
- *   they are.
+ * - **A source is used once.** A chunk of it is valid until the next is pulled:
+ *   its memory is used again or freed then. A `put` that tries again copies
+ *   what it needs for that, in bounded memory; errors of the source are thrown
+ *   as they are.
  * - **Names are checked** before anything else, with a `TypeError`.
  *
  * Any number of calls may run at once. What fails with `io` may be tried again

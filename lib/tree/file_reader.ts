@@ -36,8 +36,9 @@ export interface FileReader {
    * A larger file.
    *
    * @param entry What is known of it; `size` is what it had when found.
-   * @param open Reads it from the start, in pieces; may be called again. The
-   * pieces end early if the file does.
+   * @param open Reads it from the start, in pieces, each of which is valid until
+   * the next is pulled; may be called again when that ended. The pieces end
+   * early if the file does.
    * @param before The file of this path in the previous index.
    */
   pieces(

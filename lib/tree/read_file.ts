@@ -37,22 +37,26 @@ export function readWhole(
 }
 
 /**
- * A file's bytes up to `size`, in pieces of 1 MiB, each in a buffer of its
- * own. The file is open while the loop runs.
+ * A file's bytes up to `size`, in pieces of 1 MiB. The file is open while the
+ * loop runs.
  *
  * @param place A path of the operating system; a symlink is refused.
  * @param size How many bytes to read at most.
+ * @param buffer Where to read to: a piece is then valid until the next is
+ * pulled, and as long as this at most. Default: each has memory of its own.
  */
 export function* readPieces(
   place: string,
   size = Infinity,
+  buffer?: Uint8Array,
 ): Generator<Uint8Array> {
   const fd = fs.openSync(place, FLAGS);
   try {
     if (!fs.fstatSync(fd).isFile()) throw new Error(`${place}: not a file`);
     for (let left = size; left > 0;) {
-      const piece = new Uint8Array(Math.min(left, WHOLE_LIMIT));
-      const got = fs.readSync(fd, piece, 0, piece.length, null);
+      const piece = buffer ?? new Uint8Array(Math.min(left, WHOLE_LIMIT));
+      const most = Math.min(left, piece.length);
+      const got = fs.readSync(fd, piece, 0, most, null);
       if (got === 0) return;
       left -= got;
       yield piece.subarray(0, got);

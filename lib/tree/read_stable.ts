@@ -9,7 +9,7 @@ import { type FileStat, lstat } from "./stat.ts";
 export interface Reading {
   /** Who is handed the content. */
   reader: FileReader;
-  /** Room for a file that is read whole, 1 MiB. */
+  /** Room for a file that is read whole, or a piece of one, 1 MiB. */
   buffer: Uint8Array;
   /** Told of a file that cannot be read, or not as it was. */
   onSkip: (skipped: Skipped) => void;
@@ -71,13 +71,13 @@ async function readLarge(
   state: State,
   entry: IndexEntry,
   before: IndexEntry | undefined,
-  { reader, onSkip }: Reading,
+  { reader, buffer, onSkip }: Reading,
 ): Promise<FileFacts | undefined> {
   let fault: unknown;
   // A reader half through an archive member needs an end, not an exception.
   const pieces = function* () {
     try {
-      yield* readPieces(place, state.size);
+      yield* readPieces(place, state.size, buffer);
     } catch (error) {
       fault = error;
     }

@@ -132,8 +132,7 @@ test(
       );
       assert.equal(await sumOf(join(target, "large")), sum);
       console.log(`# ${up / MEBIBYTE} MiB up, ${down / MEBIBYTE} MiB down`);
-      // Half a gigabyte, most of it what the runtime is slow to free; and room.
-      assert.ok(Math.max(up, down) < 640 * MEBIBYTE, `${up}, ${down} bytes`);
+      assert.ok(Math.max(up, down) < 400 * MEBIBYTE, `${up}, ${down} bytes`);
     });
   },
 );

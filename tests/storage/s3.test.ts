@@ -5,7 +5,9 @@ import { test } from "node:test";
 import { collect } from "../../lib/bytes/source.ts";
 import { S3Client, type S3Options } from "../../lib/storage/s3_client.ts";
 import { elementsIn } from "../../lib/storage/s3_fault.ts";
+import { PART, partSize } from "../../lib/storage/s3_upload.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
+import { WINDOW } from "../../lib/storage/windows.ts";
 import { cephBucket, cephStorage, NEEDS_CEPH } from "../support/ceph.ts";
 import { generator } from "../support/faulty_storage.ts";
 import { noise } from "../support/noise.ts";
@@ -55,6 +57,19 @@ async function uploads(options: S3Options): Promise<number> {
   return elementsIn(page, "Upload").length;
 }
 
+test("S3: parts grow slowly, and enough for a tebibyte", () => {
+  const sizes = Array.from({ length: 10_000 }, (_, at) => partSize(at + 1));
+  const upTo = (size: number) => {
+    let sum = 0;
+    return sizes.findIndex((part) => (sum += part) >= size);
+  };
+  // As much is held as parts are long: a file of 8 GiB is nothing special.
+  assert.equal(sizes[upTo(8 * 2 ** 30)], PART);
+  assert.ok(sizes[upTo(100 * 2 ** 30)] <= 16 * PART);
+  assert.notEqual(upTo(2 ** 40), -1);
+  assert.ok(PART >= 5 * 2 ** 20, "S3 takes no shorter ones");
+});
+
 test(
   "S3: large objects go up in parts and come back in windows",
   NEEDS_CEPH,
@@ -62,7 +77,15 @@ test(
     const options = await cephBucket();
     const storage = new S3Storage(options);
     const bytes = noise(40_000_000);
-    for (const length of [8 << 20, (8 << 20) + 1, 16 << 20, bytes.length]) {
+    const lengths = [
+      PART,
+      PART + 1,
+      2 * PART,
+      WINDOW,
+      2 * WINDOW,
+      bytes.length,
+    ];
+    for (const length of lengths) {
       const name = `n${length}`;
       await storage.put(name, inChunks(bytes.subarray(0, length)));
       await isSame(storage, name, bytes.subarray(0, length));

@@ -116,6 +116,31 @@ for (const [size, content] of SIZES) {
   );
 }
 
+test("a large file is read into the same memory all the time", async () => {
+  await withTemp(async (root) => {
+    fs.writeFileSync(join(root, "large"), LARGE);
+    const seen = new Set<unknown>();
+    class Looking extends HashReader {
+      override pieces(
+        entry: IndexEntry,
+        open: () => Iterable<Uint8Array>,
+      ): Promise<FileFacts> {
+        return super.pieces(entry, function* () {
+          for (const piece of open()) {
+            seen.add(piece.buffer);
+            yield piece;
+          }
+        });
+      }
+    }
+    const index = await DirIndex.of(everything(root), {
+      reader: new Looking(),
+    });
+    assert.equal(index.get("large")?.sha256, toHex(sha256(LARGE)));
+    assert.equal(seen.size, 1);
+  });
+});
+
 test("a file that never keeps still is kept once, and reported", async () => {
   await withTemp(async (root) => {
     fs.writeFileSync(join(root, "large"), LARGE);
