@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { delimiter, dirname, isAbsolute } from "node:path";
 import process from "node:process";
 import type { Command } from "./runtimes.ts";
 
@@ -31,6 +32,10 @@ export function run(
     shell: process.platform === "win32",
     env: {
       ...process.env,
+      // What it starts by its own name is the same program.
+      ...(isAbsolute(program) && {
+        PATH: dirname(program) + delimiter + process.env.PATH,
+      }),
       ...(process.stdout.isTTY && { FORCE_COLOR: "1" }),
     },
   });

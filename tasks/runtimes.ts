@@ -38,15 +38,21 @@ export function node(): Command {
 /** Where each package's runtime was found. */
 const found = new Map<string, Command>();
 
-/** A runtime of the npm registry: itself, since npx takes half a second. */
+/**
+ * A runtime of the npm registry: itself, since npx takes half a second. Who
+ * starts it has its folder first in the path, as npx has.
+ */
 function packaged(name: string, program: string): Command {
   const npx: Command = ["npx", "--yes", `--package=${name}`, program];
-  const known = found.get(name);
-  if (known) return known;
-  const say = "console.log(process.execPath)";
-  const file = output(npx[0], [...npx.slice(1), "-e", say]);
-  const command: Command = file === undefined ? npx : [file];
-  found.set(name, command);
+  // There it has another name.
+  if (process.platform === "win32") return npx;
+  let command = found.get(name);
+  if (command === undefined) {
+    const path = output(npx[0], [...npx.slice(1), "-p", "process.env.PATH"]);
+    const folder = path?.split(":")[0];
+    command = folder === undefined ? npx : [`${folder}/${program}`];
+    found.set(name, command);
+  }
   return command;
 }
 
