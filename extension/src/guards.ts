@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import { Guard, type GuardParts, type Protection } from "./guard.ts";
-import { repositoryKey } from "./versions.ts";
+import { repositoryKey, SCHEME } from "./versions.ts";
 
 /** All folders of the workspace that can be protected. */
 export class Guards implements vscode.Disposable {
@@ -45,8 +45,9 @@ export class Guards implements vscode.Disposable {
       .filter(({ uri }) => uri.scheme !== "file");
   }
 
-  /** The guard of the folder that holds a file. */
+  /** The guard of the folder that holds a file, or that it is a version from. */
   of(uri: vscode.Uri): Guard | undefined {
+    if (uri.scheme === SCHEME) return this.byKey(uri.authority);
     const folder = vscode.workspace.getWorkspaceFolder(uri);
     return folder && this.#guards.get(folder.uri.toString());
   }

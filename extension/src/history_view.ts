@@ -4,7 +4,7 @@ import type { Guard } from "./guard.ts";
 import type { Guards } from "./guards.ts";
 import type { FileVersion } from "./protocol.ts";
 import { formatBytes, formatDifference, formatMoment } from "./text.ts";
-import { pathIn, SCHEME } from "./versions.ts";
+import { pathIn } from "./versions.ts";
 
 /** A version of the file in the active editor. */
 export interface VersionNode {
@@ -139,10 +139,6 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   #file(): { guard: Guard; path: string } | undefined {
     const uri = this.#pinned ?? activeUri();
     if (uri === undefined) return undefined;
-    if (uri.scheme === SCHEME) {
-      const guard = this.#guards.byKey(uri.authority);
-      return guard && { guard, path: pathIn(guard, uri) };
-    }
     const guard = this.#guards.of(uri);
     return guard && { guard, path: pathIn(guard, uri) };
   }
