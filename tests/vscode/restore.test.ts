@@ -101,6 +101,176 @@ suite([
     },
   ],
 
+  ["what is unsaved in a notebook is not lost either", async () => {
+    const book = (source: string) =>
+      JSON.stringify({
+        cells: [{
+          cell_type: "code",
+          execution_count: null,
+          metadata: {},
+          outputs: [],
+          source: [source],
+        }],
+        metadata: {},
+        nbformat: 4,
+        nbformat_minor: 5,
+      });
+    fs.writeFileSync(at("book.ipynb"), book("first"));
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/Snapshot taken/);
+    await window.hush();
+    fs.writeFileSync(at("book.ipynb"), book("later on the disk"));
+    await window.openFile(at("book.ipynb"));
+    await window.page.getByText("later on the disk").last().click();
+    await window.page.keyboard.press("Control+A");
+    await window.page.keyboard.insertText("only in the notebook");
+    await window.page.locator(".tab.active.dirty").waitFor();
+    await window.press(
+      window.rows("File History").first(),
+      "Restore Version",
+    );
+    await window.dialog().getByText("unsaved changes").waitFor();
+    await window.answer(/^Restore$/);
+    await window.isTold("Restored: 1 file written.");
+    assert.equal(read("book.ipynb"), book("first"));
+    await window.hush();
+    await window.command("Deltar: Undo Last Restore");
+    await window.isTold("Undone: 1 file written.");
+    assert.match(read("book.ipynb"), /only in the notebook/);
+    await window.hush();
+    await window.command("View: Revert and Close Editor");
+    await window.page.locator(".tab").filter({ hasText: "book.ipynb" })
+      .waitFor({ state: "detached" });
+    fs.rmSync(at("book.ipynb"));
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/Snapshot taken/);
+    await window.hush();
+  }],
+
+  ["a folder is restored exactly, and no other, and back", async () => {
+    fs.appendFileSync(at("docs/FORMAT.md"), "a line more\n");
+    fs.appendFileSync(at("README.md"), "a line more\n");
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/2 files changed/);
+    await window.hush();
+    const good = state();
+    fs.writeFileSync(at("docs/FORMAT.md"), "ruined\n");
+    fs.rmSync(at("docs/how-to"), { recursive: true });
+    fs.mkdirSync(at("docs/new"));
+    fs.writeFileSync(at("docs/new/page.md"), "not in the snapshot\n");
+    fs.writeFileSync(at("README.md"), "ruined too\n");
+    const ruined = state();
+    await window.rows("Snapshots").nth(1).click();
+    await window.press(window.row(/^docs$/), "Restore Folder…");
+    const text = await window.dialog().innerText();
+    assert.match(text, /Restore docs as of/);
+    assert.match(text, /1 file overwritten:\s+docs\/FORMAT\.md/);
+    assert.match(text, /files created:\s+docs\/how-to\//);
+    assert.match(text, /1 file not in the snapshot.*:\s+docs\/new\/page\.md/);
+    assert.doesNotMatch(text, /README/);
+    await window.picture("restore-folder");
+    await window.answer(/^Restore and Delete 1 File$/);
+    await window.isTold(/Restored: 4 files written, 2 paths deleted/);
+    const isOutside = ([path]: [string, string]) => !path.startsWith("docs/");
+    assert.deepEqual(
+      state(),
+      new Map([
+        ...[...good].filter((one) => !isOutside(one)),
+        ...[...ruined].filter(isOutside),
+      ]),
+    );
+    await window.hush();
+    await window.command("Deltar: Undo Last Restore");
+    await window.isTold(/Undone: /);
+    assert.deepEqual(state(), ruined);
+    await window.hush();
+  }],
+
+  ["a folder that went comes back as it was before", async () => {
+    const before = state();
+    fs.rmSync(at("bench"), { recursive: true });
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/files changed/);
+    await window.hush();
+    await window.rows("Snapshots").nth(1).click();
+    await window.press(window.row(/^bench$/), "Restore Folder…");
+    await window.answer(/^Restore$/);
+    await window.isTold(/Restored: /);
+    assert.deepEqual(state(), before);
+    await window.hush();
+    // The explorer's way to a folder of an older snapshot.
+    fs.writeFileSync(at("docs/FORMAT.md"), "once more\n");
+    await window.command("View: Show Explorer");
+    await window.page.getByRole("treeitem", { name: "docs" })
+      .click({ button: "right" });
+    await window.page.getByRole("menuitem", { name: "Snapshots" }).hover();
+    await window.chooseFromMenu("Restore from Snapshot…");
+    await window.choose(/2 files changed/);
+    await window.dialog().getByText("1 file overwritten").waitFor();
+    await window.answer("Cancel");
+    assert.deepEqual(read("docs/FORMAT.md"), "once more\n");
+    await window.command("View: Show Deltar");
+  }],
+
+  ["files that are chosen together are restored together", async () => {
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/files changed/);
+    await window.hush();
+    const before = state();
+    for (const name of ["mod.ts", "cli.ts"]) {
+      fs.appendFileSync(at(name), "// more\n");
+    }
+    fs.rmSync(at("SECURITY.md"));
+    await window.command("Deltar: Create Snapshot");
+    await window.isTold(/3 files changed/);
+    await window.hush();
+    for (const name of ["mod.ts", "cli.ts"]) fs.writeFileSync(at(name), "");
+    await window.rows("Snapshots").nth(1).click();
+    await window.row("mod.ts").click();
+    for (const name of ["cli.ts", "SECURITY.md"]) {
+      await window.row(name).click({ modifiers: ["Control"] });
+    }
+    await window.row("cli.ts").click({ button: "right" });
+    await window.chooseFromMenu("Restore File…");
+    // What is there after the snapshot, and then what was there before it.
+    await window.dialog().getByText("Restore 2 paths as of").waitFor();
+    assert.match(await window.dialog().innerText(), /2 files overwritten/);
+    await window.picture("restore-chosen");
+    await window.answer(/^Restore$/);
+    await window.dialog().getByText("Restore SECURITY.md as of").waitFor();
+    await window.answer(/^Restore$/);
+    await window.isTold("Restored: 1 file written.");
+    assert.ok(fs.existsSync(at("SECURITY.md")));
+    assert.match(read("mod.ts"), /export [^]*\/\/ more\n$/);
+    assert.match(read("cli.ts"), /[^]+\/\/ more\n$/);
+    await window.hush();
+
+    // What differs by its mode alone.
+    fs.chmodSync(at("mod.ts"), 0o600);
+    // The active editor shows an old version of it.
+    await window.command("Deltar: Restore from Snapshot…");
+    await window.choose(/\d\d:\d\d:\d\d/);
+    await window.dialog().getByText("1 file the same but for mode").waitFor();
+    await window.answer(/^Restore$/);
+    await window.isTold("Restored: mode and time of 1 path.");
+    assert.equal(fs.statSync(at("mod.ts")).mode & 0o777, 0o644);
+    await window.hush();
+
+    // Of all that differs, some.
+    await window.command("Deltar: Restore Workspace from Snapshot…");
+    await window.line(/files? changed/).nth(1).click();
+    await window.answer(/^Choose Files/);
+    await window.line("cli.ts").waitFor();
+    await window.line("cli.ts").click();
+    await window.picture("choose-files");
+    await window.page.keyboard.press("Enter");
+    await window.isTold("Restored: 1 file written.");
+    assert.match(read("cli.ts"), /\/\/ more\n$/);
+    fs.writeFileSync(at("cli.ts"), read("cli.ts").replace("// more\n", ""));
+    assert.deepEqual(state(), before);
+    await window.hush();
+  }],
+
   ["the workspace is restored exactly, and back", async () => {
     await window.command("Deltar: Create Snapshot");
     await window.isTold(/Snapshot taken/);
@@ -132,7 +302,7 @@ suite([
     assert.match(text, /1 file not in the snapshot/);
     assert.match(text, /new\.txt/);
     await window.answer(/^Restore and Delete 1 File$/);
-    await window.isTold(/Restored: [\d,]+ files written, 1 file deleted/);
+    await window.isTold(/Restored: [\d,]+ files written, 1 path deleted/);
     assert.deepEqual(state(), whole);
     await window.hush();
     await window.command("Deltar: Undo Last Restore");
