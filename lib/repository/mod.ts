@@ -47,9 +47,9 @@ export {
 export type {
   RestoreOptions,
   RestoreProgress,
-  RestoreResult,
   RevertOptions,
-} from "./restore/restore.ts";
+} from "./restore/restore_options.ts";
+export type { RestoreResult } from "./restore/restore_result.ts";
 export type {
   RestoreFailure,
   RestoreLeft,

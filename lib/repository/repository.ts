@@ -39,12 +39,14 @@ import {
 import {
   planRestore,
   planRevert,
-  type RestoreOptions,
-  type RestoreResult,
   restoreTree,
-  type RevertOptions,
   revertRestore,
 } from "./restore/restore.ts";
+import type {
+  RestoreOptions,
+  RevertOptions,
+} from "./restore/restore_options.ts";
+import type { RestoreResult } from "./restore/restore_result.ts";
 import type { RestorePlan } from "./restore/restore_plan.ts";
 import {
   planPrune,

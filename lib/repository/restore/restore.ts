@@ -14,13 +14,13 @@ import { isDamage } from "../damage.ts";
 import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
 import { PlanApplier } from "./restore_apply.ts";
+import type { RestoreOptions, RevertOptions } from "./restore_options.ts";
 import {
   planSteps,
-  type RestoreFailure,
   type RestoreLeft,
   type RestorePlan,
-  type RestoreStep,
 } from "./restore_plan.ts";
+import { progressOf, type RestoreResult, resultOf } from "./restore_result.ts";
 import { removalFor, removalOf } from "./restore_removal.ts";
 import { type Safety, takeSafety, withhold } from "./restore_safety.ts";
 import {
@@ -33,79 +33,6 @@ import { type Wanted, wantedOf } from "./restore_wanted.ts";
 import type { SafetyRecord, SnapshotRecord } from "../snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readPart } from "../layers/tree_reader.ts";
-
-/** How to carry out a restore, an undo or a redo. */
-export interface RevertOptions {
-  /**
-   * Given the plan before anything is done; what it throws ends the work, with
-   * nothing changed.
-   */
-  onPlan?: (plan: RestorePlan) => void | Promise<void>;
-  /** Told after each step how far it is. */
-  onProgress?: (progress: RestoreProgress) => void;
-  /**
-   * Ends the work with an error of code `aborted`; what was done stays, and
-   * the same call finishes it.
-   */
-  signal?: AbortSignal;
-}
-
-/** What to restore. */
-export interface RestoreOptions extends RevertOptions {
-  /** Files and folders to restore, with all that is in them. Default: all. */
-  paths?: readonly string[];
-  /**
-   * Whether to remove what the snapshot lacks, apart from what it did not look
-   * at: what its rules leave out, and what it could not read. Default: `false`.
-   */
-  delete?: boolean;
-  /**
-   * Files and folders of the operating system that are never removed. A
-   * repository in a local folder is always spared.
-   */
-  apart?: readonly string[];
-}
-
-/** How far a restore is. */
-export interface RestoreProgress {
-  /** Steps so far. */
-  entries: number;
-  /** All steps there will be. */
-  allEntries: number;
-  /** Bytes of files so far. */
-  bytes: number;
-  /** All bytes there will be. */
-  allBytes: number;
-  /** The path just done. */
-  path: string;
-}
-
-/** What a restore did. */
-export interface RestoreResult {
-  /** Files that were written, hard links counted once. */
-  files: number;
-  /** Directories that were made. */
-  directories: number;
-  /** Symlinks and further names of hard links that were made. */
-  links: number;
-  /** Bytes of files that were written. */
-  bytes: number;
-  /** Entries of which only mode, time or owner were set. */
-  touched: number;
-  /** What was removed. */
-  deleted: number;
-  /** Entries that were there already as they should be. */
-  kept: number;
-  /** What the snapshot lacks and was spared. */
-  left: RestoreLeft[];
-  /** What could not be done, and why; what was at these places stays. */
-  failed: RestoreFailure[];
-  /**
-   * The snapshot of what was there before, by which this is undone; none if
-   * the target was empty or nothing was to be done.
-   */
-  safety?: SnapshotRecord;
-}
 
 /** What only tests need. */
 export interface RestoreHooks {
@@ -427,48 +354,4 @@ function losesNothing({ steps }: RestorePlan): boolean {
   return steps.every(({ action, was }) =>
     action === "create" || action === "touch" && was === "directory"
   );
-}
-
-function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
-  return {
-    files: 0,
-    directories: 0,
-    links: 0,
-    bytes: 0,
-    touched: 0,
-    deleted: 0,
-    kept,
-    left,
-    failed: [...failed],
-  };
-}
-
-/** Counts what is done, and tells how far it is. */
-function progressOf(
-  plan: RestorePlan,
-  result: RestoreResult,
-  options: RevertOptions,
-): (step: RestoreStep, error?: Error) => void {
-  let done = 0;
-  return (step, error) => {
-    if (error === undefined) tally(result, step);
-    options.onProgress?.({
-      entries: ++done,
-      allEntries: plan.steps.length,
-      bytes: result.bytes,
-      allBytes: plan.bytes,
-      path: step.path,
-    });
-  };
-}
-
-function tally(result: RestoreResult, { action, entry }: RestoreStep): void {
-  if (action === "delete") result.deleted++;
-  else if (action === "touch") result.touched++;
-  else {
-    if (entry!.kind === "file") result.files++;
-    else if (entry!.kind === "directory") result.directories++;
-    else result.links++;
-    result.bytes += entry!.size;
-  }
 }

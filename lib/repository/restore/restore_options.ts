@@ -1,0 +1,47 @@
+import type { RestorePlan } from "./restore_plan.ts";
+
+/** How to carry out a restore, an undo or a redo. */
+export interface RevertOptions {
+  /**
+   * Given the plan before anything is done; what it throws ends the work, with
+   * nothing changed.
+   */
+  onPlan?: (plan: RestorePlan) => void | Promise<void>;
+  /** Told after each step how far it is. */
+  onProgress?: (progress: RestoreProgress) => void;
+  /**
+   * Ends the work with an error of code `aborted`; what was done stays, and
+   * the same call finishes it.
+   */
+  signal?: AbortSignal;
+}
+
+/** What to restore. */
+export interface RestoreOptions extends RevertOptions {
+  /** Files and folders to restore, with all that is in them. Default: all. */
+  paths?: readonly string[];
+  /**
+   * Whether to remove what the snapshot lacks, apart from what it did not look
+   * at: what its rules leave out, and what it could not read. Default: `false`.
+   */
+  delete?: boolean;
+  /**
+   * Files and folders of the operating system that are never removed. A
+   * repository in a local folder is always spared.
+   */
+  apart?: readonly string[];
+}
+
+/** How far a restore is. */
+export interface RestoreProgress {
+  /** Steps so far. */
+  entries: number;
+  /** All steps there will be. */
+  allEntries: number;
+  /** Bytes of files so far. */
+  bytes: number;
+  /** All bytes there will be. */
+  allBytes: number;
+  /** The path just done. */
+  path: string;
+}

@@ -1,0 +1,80 @@
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { RevertOptions } from "./restore_options.ts";
+import type {
+  RestoreFailure,
+  RestoreLeft,
+  RestorePlan,
+  RestoreStep,
+} from "./restore_plan.ts";
+
+/** What a restore did. */
+export interface RestoreResult {
+  /** Files that were written, hard links counted once. */
+  files: number;
+  /** Directories that were made. */
+  directories: number;
+  /** Symlinks and further names of hard links that were made. */
+  links: number;
+  /** Bytes of files that were written. */
+  bytes: number;
+  /** Entries of which only mode, time or owner were set. */
+  touched: number;
+  /** What was removed. */
+  deleted: number;
+  /** Entries that were there already as they should be. */
+  kept: number;
+  /** What the snapshot lacks and was spared. */
+  left: RestoreLeft[];
+  /** What could not be done, and why; what was at these places stays. */
+  failed: RestoreFailure[];
+  /**
+   * The snapshot of what was there before, by which this is undone; none if
+   * the target was empty or nothing was to be done.
+   */
+  safety?: SnapshotRecord;
+}
+
+/** The result of a restore that has done nothing yet. */
+export function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
+  return {
+    files: 0,
+    directories: 0,
+    links: 0,
+    bytes: 0,
+    touched: 0,
+    deleted: 0,
+    kept,
+    left,
+    failed: [...failed],
+  };
+}
+
+/** Counts what is done, and tells how far it is. */
+export function progressOf(
+  plan: RestorePlan,
+  result: RestoreResult,
+  options: RevertOptions,
+): (step: RestoreStep, error?: Error) => void {
+  let done = 0;
+  return (step, error) => {
+    if (error === undefined) tally(result, step);
+    options.onProgress?.({
+      entries: ++done,
+      allEntries: plan.steps.length,
+      bytes: result.bytes,
+      allBytes: plan.bytes,
+      path: step.path,
+    });
+  };
+}
+
+function tally(result: RestoreResult, { action, entry }: RestoreStep): void {
+  if (action === "delete") result.deleted++;
+  else if (action === "touch") result.touched++;
+  else {
+    if (entry!.kind === "file") result.files++;
+    else if (entry!.kind === "directory") result.directories++;
+    else result.links++;
+    result.bytes += entry!.size;
+  }
+}
