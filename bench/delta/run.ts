@@ -78,6 +78,8 @@ export async function run(words: string[]): Promise<void> {
   }
 }
 
+const DENO = ["run", "-A", "--no-check", "--node-modules-dir=none"];
+
 type Programs = Map<string, string[]>;
 
 /** rdiff first: the others are compared with it. */
@@ -101,7 +103,8 @@ function findPrograms(folder: string): Programs {
     ["binary", [binary, "rdiff"]],
     ["bun", [...bun(), cli, "rdiff"]],
     ["node", [...node(), join(npm, "cli.js"), "rdiff"]],
-    ["deno", [...deno(), "run", "-A", "--no-check", cli, "rdiff"]],
+    // As who has it from JSR, not in a clone that looks after node_modules.
+    ["deno", [...deno(), ...DENO, cli, "rdiff"]],
   ]);
 }
 
