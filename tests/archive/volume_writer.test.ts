@@ -262,10 +262,10 @@ test("a frame's memory is freed when the storage has used it", async () => {
       })(),
     );
   const volumes = writer(storage);
-  const content = noise(4_000_000);
+  const content = noise(5_000_000);
   await volumes.addStream(file("large", content.length), pieces(content, 9999));
   await volumes.close();
-  assert.ok(given.length > 4);
+  assert.ok(given.length >= 4);
   const [[, found]] = await readAll(storage, "zstd");
   assert.deepEqual(toHex(sha256(found)), toHex(sha256(content)));
 });
@@ -337,7 +337,7 @@ test("a large member streams in bounded memory into a slow storage", async () =>
     for (; pulled * zeros.length < size; pulled++) yield zeros;
   })();
   const before = process.memoryUsage().rss;
-  const volumes = writer(storage);
+  const volumes = writer(storage, { frameSize: zeros.length });
   await volumes.addStream(file("zeros", size), source);
   const { rss } = process.memoryUsage();
   await volumes.close();

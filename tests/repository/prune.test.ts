@@ -159,7 +159,7 @@ test("a volume that is mostly dead is repacked, and everything reads on", async 
   await withHistory(async (history) => {
     const { repository, storage } = history;
     // Each larger than a frame, so each has frames of its own.
-    for (let at = 0; at < 4; at++) history.write(`${at}`, 1_100_000, at + 1);
+    for (let at = 0; at < 4; at++) history.write(`${at}`, 1_400_000, at + 1);
     history.write("small", 20_000, 9);
     const first = await history.take(undefined, 1 << 26);
     for (const name of ["0", "2", "3"]) fs.rmSync(join(history.root, name));
@@ -210,7 +210,7 @@ test("a volume that is mostly dead is repacked, and everything reads on", async 
 test("a damaged volume is not repacked, and said", async () => {
   await withHistory(async (history) => {
     const { repository, storage } = history;
-    for (let at = 0; at < 3; at++) history.write(`${at}`, 1_100_000, at + 1);
+    for (let at = 0; at < 3; at++) history.write(`${at}`, 1_400_000, at + 1);
     const first = await history.take(undefined, 1 << 26);
     for (let at = 1; at < 3; at++) fs.rmSync(join(history.root, `${at}`));
     await history.take();
