@@ -26,7 +26,7 @@ interface Way {
   snapshot(): Promise<unknown>;
 }
 
-const megabytes = Number(process.argv[2] ?? 1000);
+const megabytes = Number(process.argv[2]);
 if (!(megabytes >= 1)) throw new RangeError("name a number of megabytes");
 const folder = fs.mkdtempSync(join(tmpdir(), "deltar-bench-"));
 const script = join(import.meta.dirname!, "../../extension/dist/worker.cjs");
