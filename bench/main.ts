@@ -14,7 +14,9 @@ const benchmarks = readdirSync(folder)
   .sort();
 if (name === undefined || name.startsWith("--")) {
   const all = benchmarks.filter((one) => one !== "report");
-  for (const one of [...all, "report"]) {
+  // A quick run is no measurement.
+  const isQuick = process.argv.includes("--quick");
+  for (const one of isQuick ? all : [...all, "report"]) {
     console.log(`\n# ${one}`);
     await run(one, process.argv.slice(2));
   }

@@ -6,18 +6,13 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import {
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bun, deno, node, script } from "../../tasks/runtimes.ts";
 import { buildBinary } from "../binary.ts";
+import { writeResult } from "../write_result.ts";
 import { makeInputs, PAIRS } from "./inputs.ts";
 import { measure } from "./measure.ts";
 
@@ -69,10 +64,7 @@ export async function run(words: string[]): Promise<void> {
         );
       }
     }
-    const out = resolve(import.meta.dirname!, "../out");
-    mkdirSync(out, { recursive: true });
-    const report = { date: new Date().toISOString(), machine, rows };
-    writeFileSync(join(out, "delta.json"), JSON.stringify(report, null, 2));
+    writeResult("delta", { machine, rows }, values.quick);
   } finally {
     if (positionals.length === 0) rmSync(folder, { recursive: true });
   }

@@ -10,9 +10,10 @@
 import { execFileSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { writeResult } from "../write_result.ts";
 import { Engine } from "../../extension/src/engine.ts";
 
 /** Small files beside the large one. */
@@ -44,6 +45,7 @@ try {
   console.log(
     "           first s   stored MB     edit s    added kB",
   );
+  const rows = [];
   for (const [name, way] of ways) {
     const first = await measure(way);
     fs.appendFileSync(join(root, "large.log"), "one line more\n");
@@ -52,7 +54,14 @@ try {
       name.padEnd(8) + cell(first.seconds, 2) + cell(first.bytes / 1e6, 1) +
         cell(edit.seconds, 2) + cell(edit.bytes / 1e3, 1),
     );
+    rows.push({ name, first, edit });
   }
+  const machine = [
+    `${cpus()[0].model}, ${availableParallelism()} cores`,
+    `node ${process.version.slice(1)}`,
+  ];
+  const result = { machine, megabytes, files: FILES, rows };
+  writeResult("editor", result, process.argv.includes("--quick"));
 } finally {
   await engine.dispose();
   fs.rmSync(folder, { recursive: true, force: true });

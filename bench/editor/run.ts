@@ -25,7 +25,12 @@ export function run(words: string[]): void {
   });
   const [program, ...first] = node();
   const script = join(import.meta.dirname!, "compare.ts");
-  execFileSync(program, [...first, script, megabytes], {
+  execFileSync(program, [
+    ...first,
+    script,
+    megabytes,
+    ...values.quick ? ["--quick"] : [],
+  ], {
     stdio: "inherit",
     env: process.env,
   });

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
+import { deno } from "../../tasks/runtimes.ts";
 import { chart } from "../chart.ts";
 import type { Bar, Row } from "../repository/bars.ts";
 
@@ -34,6 +36,23 @@ interface DeltaRow {
   size: number;
 }
 
+/** What an edit of a workspace with a large file took. */
+interface EditorReport extends Report<EditorRow> {
+  megabytes: number;
+  files: number;
+}
+
+interface EditorRow {
+  name: string;
+  first: Cost;
+  edit: Cost;
+}
+
+interface Cost {
+  seconds: number;
+  bytes: number;
+}
+
 const root = resolve(import.meta.dirname!, "../..");
 const CHARTS = "docs/charts";
 
@@ -41,23 +60,27 @@ const CHARTS = "docs/charts";
 export function run(): void {
   const repository = read<RepositoryReport>("repository");
   const delta = read<Report<DeltaRow>>("delta");
+  const editor = read<EditorReport>("editor");
   rmSync(join(root, CHARTS), { recursive: true, force: true });
   mkdirSync(join(root, CHARTS), { recursive: true });
   const page = [
     INTRODUCTION,
     ...repository ? repositoryPart(repository) : [],
     ...delta ? deltaPart(delta) : [],
+    ...editor ? editorPart(editor) : [],
   ].join("\n");
-  writeFileSync(join(root, "docs/BENCHMARKS.md"), `${page}\n`);
+  const file = join(root, "docs/BENCHMARKS.md");
+  writeFileSync(file, `${page}\n`);
+  const [program, ...words] = deno();
+  execFileSync(program, [...words, "fmt", "--quiet", file], { cwd: root });
 }
 
 const INTRODUCTION = `# Measured against its peers
 
 One run each, as it came out, with what deltar loses in it. Whole processes,
-wall clock, warm cache, medians; the single binary. Make it again with
-\`deno task bench repository\`, \`deno task bench delta\` and then
-\`deno task bench report\`; the programs that are installed take part.
-\`--quick\` ends within two minutes and shows the same in small.
+wall clock, warm cache, medians; the single binary. \`deno task bench\` makes it
+again; the programs that are installed take part. \`--quick\` shows the same in
+small, and writes no page.
 
 restic, borg, rdiff-backup and deltar see to it that what they wrote is on the
 disk; duplicity, git and tar do not.
@@ -102,7 +125,7 @@ function repositoryPart({ date, machine, rows, bars }: RepositoryReport) {
     lines.push("| | figure | at most | |", "| --- | --- | --- | --- |");
     for (const { what, value, limit } of bars) {
       const [figure, most] = [value, limit].map((one) =>
-        one >= 100 ? one.toFixed(0) : one.toPrecision(2)
+        one >= 100 ? one.toFixed(0) : one.toPrecision(3)
       );
       const verdict = value <= limit ? "met" : "**missed**";
       lines.push(`| ${what} | ${figure} | ${most} | ${verdict} |`);
@@ -166,6 +189,21 @@ function deltaPart({ date, machine, rows }: Report<DeltaRow>): string[] {
     lines.push(`| ${job} | ${block} | ${cells.join(" | ")} |`);
   }
   return lines;
+}
+
+function editorPart({ date, machine, megabytes, files, rows }: EditorReport) {
+  return [
+    "\n## A workspace, against a shadow repository of git\n",
+    described(date, machine),
+    `A file of ${megabytes} MB and ${files} small ones; then a line is added.\n`,
+    "| | first | after the edit |",
+    "| --- | --- | --- |",
+    ...rows.map(({ name, ...costs }) => {
+      const [first, edit] = [costs.first, costs.edit]
+        .map((cost) => `${seconds(cost.seconds)}, ${bytes(cost.bytes)}`);
+      return `| ${name} | ${first} | ${edit} |`;
+    }),
+  ];
 }
 
 function described(date: string, machine: string[]): string {

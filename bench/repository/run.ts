@@ -5,11 +5,12 @@
  *
  * @module
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildBinary } from "../binary.ts";
+import { writeResult } from "../write_result.ts";
 import { barsOf, type Row } from "./bars.ts";
 import { bytesIn, median, run as measure } from "./measure.ts";
 import { allPeers, installed, type Peer } from "./peers.ts";
@@ -71,12 +72,7 @@ export async function run(words: string[]): Promise<void> {
     const verdict = value <= limit ? "met   " : "missed";
     console.log(`${verdict} ${what}: ${shown}, at most ${most}`);
   }
-  mkdirSync(out, { recursive: true });
-  const report = { date: new Date().toISOString(), machine, rows, bars };
-  writeFileSync(
-    join(out, "repository.json"),
-    JSON.stringify(report, null, 2) + "\n",
-  );
+  writeResult("repository", { machine, rows, bars }, quick);
 }
 
 /** Every state is kept by all programs, one after the other. */
