@@ -126,7 +126,10 @@ test("files that grow, shrink, go or become something else while they are read",
     const repository = await Repository.create(new MemoryStorage());
     const cache = join(folder, "cache");
     const reasons = new Set<string>();
-    for (let round = 0; round < ROUNDS; round++) {
+    // A file is seen to change only if that falls between two of its pieces.
+    const isEnough = (round: number) =>
+      round >= (reasons.has("changed") ? ROUNDS : 20 * ROUNDS);
+    for (let round = 0; !isEnough(round); round++) {
       const { record, skipped } = await restless.changeWhile(() =>
         repository.snapshot(everything(root), {
           cache,
