@@ -17,6 +17,7 @@ import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import { Spool } from "../tree/spool.ts";
 import type { ContentReference } from "./content_reference.ts";
 import { memberName, type MemberNames } from "./member_name.ts";
+import { SharedContents, startOf } from "./shared_contents.ts";
 import type { TarMember } from "./tar_member.ts";
 import type { VolumeWriter } from "./volume_writer.ts";
 
@@ -121,10 +122,7 @@ export class DataPacker implements FileReader {
   readonly #blockSize: (size: number) => number;
   readonly #signUpdates: boolean;
   #largeSizes: Set<number> | undefined;
-  /** The path that each whole content was stored under, if they are shared. */
-  readonly #owners: Map<string, string> | undefined;
-  /** How the large ones among them begin. */
-  readonly #starts: Set<string> = new Set();
+  readonly #shared: SharedContents | undefined;
 
   /** Makes a packer that writes into `options.writer`; it does not close it. */
   constructor(options: DataPackerOptions) {
@@ -142,7 +140,7 @@ export class DataPacker implements FileReader {
     });
     this.#blockSize = options.blockSize ?? chooseBlockSize;
     this.#signUpdates = options.signUpdates ?? true;
-    if (options.shares) this.#owners = new Map();
+    if (options.shares) this.#shared = new SharedContents();
   }
 
   /** See {@linkcode FileReader.ready}. */
@@ -200,7 +198,9 @@ export class DataPacker implements FileReader {
         basis.dispose?.();
       }
     }
-    if (this.#mayBeKnown(entry.size) || this.#mayBeShared(entry, open)) {
+    if (
+      this.#mayBeKnown(entry.size) || this.#shared?.mayHave(entry.size, open)
+    ) {
       const facts = await this.#findKnown(entry, open);
       if (facts !== undefined) return facts;
     }
@@ -222,7 +222,7 @@ export class DataPacker implements FileReader {
       }
     }
     this.#store(entry, "whole", bytes);
-    if (bytes.length > 0) this.#owners?.set(sha256, entry.path);
+    if (bytes.length > 0) this.#shared?.add(sha256, entry.path);
   }
 
   #store(
@@ -295,16 +295,6 @@ export class DataPacker implements FileReader {
     return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true;
   }
 
-  /** Whether a large file that was stored just now begins as this one. */
-  #mayBeShared(
-    { size }: IndexEntry,
-    open: () => Iterable<Uint8Array>,
-  ): boolean {
-    if (this.#starts.size === 0) return false;
-    for (const piece of open()) return this.#starts.has(startOf(size, piece));
-    return false;
-  }
-
   /** Has a file refer to what is stored already, if it is. */
   #takeOver(entry: IndexEntry, sha256: string): boolean {
     const stored = this.#known?.find(sha256, entry.path) ??
@@ -314,7 +304,7 @@ export class DataPacker implements FileReader {
   }
 
   #findShared(sha256: string): StoredContent | undefined {
-    const path = this.#owners?.get(sha256);
+    const path = this.#shared?.find(sha256);
     return path === undefined ? undefined : { path, ...this.stored.get(path)! };
   }
 
@@ -359,10 +349,7 @@ export class DataPacker implements FileReader {
     const { size, signature, ...result } = await scan.finish();
     const sha256 = toHex(result.sha256);
     this.stored.set(entry.path, { form: "whole", size, reference });
-    if (this.#owners && size === entry.size && start !== undefined) {
-      this.#owners.set(sha256, entry.path);
-      this.#starts.add(start);
-    }
+    if (size === entry.size) this.#shared?.add(sha256, entry.path, start);
     return { size, sha256, signature };
   }
 
@@ -382,9 +369,4 @@ export class DataPacker implements FileReader {
       gid: entry.gid,
     };
   }
-}
-
-/** What large files with the same content have in common, and few others. */
-function startOf(size: number, piece: Uint8Array): string {
-  return `${size} ${toHex(sha256(piece))}`;
 }
