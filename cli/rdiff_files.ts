@@ -18,8 +18,11 @@ import type { RandomAccess } from "../lib/delta/mod.ts";
 
 /** Bytes that are read in one go: enough to share out. */
 const PIECE = 2 ** 19;
-/** So often the event loop gets its turn, for worker threads to start sooner. */
-const TURNS = 64;
+/**
+ * Over so many pieces the event loop gets its turn at each, for worker threads to
+ * start sooner; then at each of so many, for garbage to be collected.
+ */
+const TURNS = { first: 64, then: 8 };
 
 /** A file's size in bytes; unknown for `-` and for what is no plain file. */
 export function sizeOf(name: string): number | undefined {
@@ -40,11 +43,14 @@ export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   const file = attempt(name, () => openSync(name, "r"));
   try {
     const buffer = new Uint8Array(PIECE);
-    let turns = 0;
+    let pieces = 0;
     for (;;) {
       const length = attempt(name, () => readSync(file, buffer));
       if (length === 0) return;
-      if (turns++ < TURNS) await new Promise((next) => setImmediate(next));
+      if (pieces < TURNS.first || pieces % TURNS.then === 0) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      pieces++;
       yield buffer.subarray(0, length);
     }
   } finally {
