@@ -29,7 +29,10 @@ const control = new Int32Array(workerData.control);
 const bytes = new Uint8Array(workerData.bytes);
 const sums = new Map();
 for (let piece = 0;; piece++) {
-  Atomics.wait(control, ${CAME}, piece);
+  // Being woken is no word that a piece has come: that may be of the one before.
+  while (Atomics.load(control, ${CAME}) === piece) {
+    Atomics.wait(control, ${CAME}, piece);
+  }
   const slot = piece % ${SLOTS};
   const id = control[${FIRST} + 2 * slot];
   const length = control[${FIRST} + 2 * slot + 1];

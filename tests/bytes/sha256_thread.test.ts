@@ -35,3 +35,18 @@ test("sums that are taken in turns do not mix, and one may be given up", () => {
     assert.ok(expected.digest().equals(sum.digest()), `${n}`);
   }
 });
+
+test("a thread that has to wait for each piece takes none twice", () => {
+  const part = bytes.subarray(0, 64);
+  for (let round = 0; round < 20; round++) {
+    const sum = createOnThread()!;
+    const expected = createHash("sha256");
+    for (let piece = 0; piece < 5000; piece++) {
+      sum.update(part);
+      expected.update(part);
+      // So long that the thread falls asleep at times.
+      for (let spin = piece % 97; spin > 0; spin--) Math.sqrt(spin);
+    }
+    assert.ok(expected.digest().equals(sum.digest()), `round ${round}`);
+  }
+});
