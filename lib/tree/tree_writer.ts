@@ -351,8 +351,14 @@ export function ownerMatters(): boolean {
 }
 
 function isZero(piece: Uint8Array): boolean {
-  return piece.length <= ZEROS.length && piece[0] === 0 &&
-    Buffer.compare(piece, ZEROS.subarray(0, piece.length)) === 0;
+  for (let at = 0; at < piece.length; at += ZEROS.length) {
+    const part = piece.subarray(at, at + ZEROS.length);
+    if (part[0] !== 0) return false;
+    if (Buffer.compare(part, ZEROS.subarray(0, part.length)) !== 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 function checkContent(
