@@ -154,6 +154,7 @@ suite([
     await window.isTold(/2 files changed/);
     await window.hush();
     const good = state();
+    const written = 1 + fs.readdirSync(at("docs/how-to")).length;
     fs.writeFileSync(at("docs/FORMAT.md"), "ruined\n");
     fs.rmSync(at("docs/how-to"), { recursive: true });
     fs.mkdirSync(at("docs/new"));
@@ -170,7 +171,7 @@ suite([
     assert.doesNotMatch(text, /README/);
     await window.picture("restore-folder");
     await window.answer(/^Restore and Delete 1 File$/);
-    await window.isTold(/Restored: 4 files written, 2 paths deleted/);
+    await window.isTold(`Restored: ${written} files written, 2 paths deleted`);
     const isOutside = ([path]: [string, string]) => !path.startsWith("docs/");
     assert.deepEqual(
       state(),
