@@ -45,12 +45,11 @@ export class StatusBar implements vscode.Disposable {
     const state = this.state();
     const isBusy = all.some(({ isBusy }) => isBusy);
     const last = Math.max(...all.map(({ last }) => last?.time ?? 0));
-    const ago = formatAgo(last, Date.now());
     const when = last === 0
       ? ""
-      : state.level === "off"
-      ? `, last ${ago}`
-      : `, ${ago}`;
+      : `, ${state.level === "off" ? "last " : ""}${
+        formatAgo(last, Date.now())
+      }`;
     const icon = isBusy
       ? "sync~spin"
       : state.level === "protected"
