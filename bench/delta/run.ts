@@ -42,7 +42,7 @@ export async function run(words: string[]): Promise<void> {
       rounds: { type: "string" },
     },
   });
-  const size = Number(values.size ?? (values.quick ? 64 : 512));
+  const size = Number(values.size ?? (values.quick ? 32 : 512));
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   const folder = positionals[0] ?? mkdtempSync(join(tmpdir(), "deltar-bench-"));
   mkdirSync(folder, { recursive: true });
@@ -52,7 +52,7 @@ export async function run(words: string[]): Promise<void> {
     const machine = describe(programs);
     console.log(machine.join("\n"));
     const rows: Row[] = [];
-    for (const block of ["default", "2048"]) {
+    for (const block of values.quick ? ["default"] : ["default", "2048"]) {
       for (const job of jobs()) {
         await measureJob(
           folder,

@@ -19,6 +19,7 @@ import {
   historyOf,
   makeWorkloads,
   QUICK,
+  type Scale,
   type Workload,
 } from "./workloads.ts";
 
@@ -43,7 +44,8 @@ export async function run(words: string[]): Promise<void> {
   const work = join(folder, "work");
   const rounds = Number(values.rounds ?? (quick ? 1 : 3));
   const only = values.only?.split(",");
-  const workloads = makeWorkloads(inputs, quick ? QUICK : FULL)
+  const scale = quick ? QUICK : FULL;
+  const workloads = makeWorkloads(inputs, scale)
     .filter(({ name }) => only?.includes(name) ?? true);
   const peers = installed(allPeers(buildBinary(folder)));
   const machine = [
@@ -55,11 +57,11 @@ export async function run(words: string[]): Promise<void> {
   const samples: Row[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const workload of workloads) {
-      samples.push(...await runWorkload(work, workload, peers));
+      samples.push(...await runWorkload(work, workload, peers, scale.settles));
     }
   }
   if (only?.includes("history") ?? true) {
-    samples.push(...await runHistory(work, quick ? 60 : 1000, peers[0].peer));
+    samples.push(...await runHistory(work, scale.history, peers[0].peer));
   }
   const rows = mediansOf(samples);
   rows.forEach(print);
@@ -80,6 +82,7 @@ async function runWorkload(
   work: string,
   workload: Workload,
   peers: readonly { peer: Peer }[],
+  settles: boolean,
 ): Promise<Row[]> {
   const rows: Row[] = [];
   const live = clear(work);
@@ -87,7 +90,10 @@ async function runWorkload(
   if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const [n, { name, apply }] of states.entries()) {
     apply(live);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE));
+    // Without it, "unchanged" would be something else.
+    if (settles || workload.unchanged) {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE));
+    }
     for (const { peer } of peers) {
       rows.push(await snapshot(work, live, workload.name, name, peer, n));
     }
@@ -117,20 +123,20 @@ async function runWorkload(
 /** What the newest snapshot costs behind few others, and behind many. */
 async function runHistory(
   work: string,
-  count: number,
+  [count, measured]: Scale["history"],
   peer: Peer,
 ): Promise<Row[]> {
   const rows: Row[] = [];
   const live = clear(work);
   const { repo, home } = placesOf(work, peer);
   const to = join(work, "restored");
-  const states = historyOf(count + 2);
+  const states = historyOf(count);
   for (const [n, { apply }] of states.entries()) {
     apply(live);
     // Neither is at an end of what snapshots do together now and then.
-    const part = n >= 6 && n < 14
+    const part = n >= 6 && n < 6 + measured
       ? "early"
-      : n >= count - 6
+      : n >= count - measured
       ? "late"
       : undefined;
     const step = `snapshot, ${part}`;

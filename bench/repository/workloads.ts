@@ -41,6 +41,10 @@ export interface Scale {
   tree: [files: number, bytes: number];
   /** Files of 100 KB, and how often some change. */
   many: [files: number, versions: number];
+  /** Snapshots of a long history, and how many of each end are measured. */
+  history: [snapshots: number, measured: number];
+  /** Whether changed files have to be older than a moment before each snapshot. */
+  settles: boolean;
 }
 
 /** The sizes that bars are set for. */
@@ -49,14 +53,18 @@ export const FULL: Scale = {
   rows: 360_000,
   tree: [68_000, 0.9e9],
   many: [2000, 30],
+  history: [1000, 8],
+  settles: true,
 };
 
-/** A tenth of that, to see whether all works. */
+/** A fraction of that, to see in a minute or two whether all works. */
 export const QUICK: Scale = {
-  scatter: 48,
-  rows: 36_000,
-  tree: [6000, 0.08e9],
-  many: [200, 4],
+  scatter: 32,
+  rows: 20_000,
+  tree: [2500, 0.03e9],
+  many: [200, 3],
+  history: [24, 2],
+  settles: false,
 };
 
 /**
