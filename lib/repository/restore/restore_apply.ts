@@ -6,7 +6,8 @@ import type { Survey } from "../../tree/survey.ts";
 import { syncTree } from "../../tree/sync_tree.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import type { ContentReader } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
+import { ReadAhead } from "./read_ahead.ts";
+import { isOfOnePath } from "./restore_fault.ts";
 import type {
   RestoreFailure,
   RestorePlan,
@@ -27,11 +28,6 @@ export interface ApplyPlanOptions {
   signal?: AbortSignal;
 }
 
-/**
- * How many frames are read ahead, so that a storage far away is waited for
- * once and not for each; less than the reader keeps.
- */
-const AHEAD = 14;
 /** How many large files are written at once. */
 const LARGE = 8;
 /**
@@ -188,7 +184,7 @@ export class PlanApplier {
     try {
       await work();
     } catch (error) {
-      if (!isOfOneFile(error)) throw error;
+      if (!isOfOnePath(error)) throw error;
       fault = error;
       this.#failed.set(step.path, error);
     }
@@ -243,30 +239,6 @@ export class PlanApplier {
   }
 }
 
-/** Asks for frames before the files in them have their turn. */
-class ReadAhead {
-  readonly #reader: ContentReader;
-  readonly #files: readonly TreeEntry[];
-  /** The frames that had been asked for by each file asked for. */
-  readonly #asked: number[] = [];
-  #turn = 0;
-
-  constructor(reader: ContentReader, files: readonly TreeEntry[]) {
-    this.#reader = reader;
-    this.#files = files;
-  }
-
-  /** A file has its turn. */
-  next(): void {
-    const done = this.#asked[this.#turn++] ?? 0;
-    for (let at = this.#asked.length; at < this.#files.length; at++) {
-      const before = this.#asked[at - 1] ?? 0;
-      if (before - done >= AHEAD) return;
-      this.#asked.push(before + this.#reader.prefetch(this.#files[at]));
-    }
-  }
-}
-
 function changed(path: string): DeltarError {
   return new DeltarError(
     "changed",
@@ -287,30 +259,3 @@ function isDurable(step: RestoreStep | undefined): boolean {
 function isWritten({ action, entry }: RestoreStep): boolean {
   return entry?.kind === "file" && action !== "touch";
 }
-
-/** Faults of one path; the others are restored all the same. */
-function isOfOneFile(error: unknown): error is DeltarError {
-  if (isDamage(error)) return true;
-  if (!(error instanceof DeltarError)) return false;
-  if (error.code !== "io") {
-    return ["mismatch", "changed", "exists"].includes(error.code);
-  }
-  const { code } = (error.cause ?? {}) as { code?: string };
-  return code !== undefined && OF_ONE_NAME.has(code);
-}
-
-/** What a system says of a name that it cannot take, or may not. */
-const OF_ONE_NAME: ReadonlySet<string> = new Set([
-  "EACCES",
-  "EBUSY",
-  "EEXIST",
-  "EILSEQ",
-  "EINVAL",
-  "EISDIR",
-  "ELOOP",
-  "ENAMETOOLONG",
-  "ENOTDIR",
-  "ENOTEMPTY",
-  "EPERM",
-  "ETXTBSY",
-]);
