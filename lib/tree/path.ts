@@ -52,3 +52,16 @@ export function parentPath(path: string): string {
 export function isWithin(path: string, folder: string): boolean {
   return folder === "" || path === folder || path.startsWith(`${folder}/`);
 }
+
+/** The folders above paths, the root not among them. */
+export function foldersAbove(paths: Iterable<string>): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (
+      let at = parentPath(path);
+      at !== "" && !folders.has(at);
+      at = parentPath(at)
+    ) folders.add(at);
+  }
+  return folders;
+}

@@ -1,28 +1,17 @@
 import { DeltarError } from "../../bytes/errors.ts";
-import type { Skipped } from "../../tree/entry.ts";
 import { Survey } from "../../tree/survey.ts";
-import {
-  clearAbandoned,
-  type JournalData,
-  type LeftJournal,
-  WorkJournal,
-} from "../../tree/work_journal.ts";
+import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
 import { LocalStorage } from "../../storage/local.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { ContentReader } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
-import type { ReadRecord } from "../read_record.ts";
+import { readPart } from "../layers/tree_reader.ts";
 import type { Repository } from "../repository.ts";
-import { PlanApplier } from "./restore_apply.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import { carryOut, type RestoreHooks, type RestoreJob } from "./carry_out.ts";
+import { planSteps } from "./plan_steps.ts";
 import type { RestoreOptions, RevertOptions } from "./restore_options.ts";
-import {
-  planSteps,
-  type RestoreLeft,
-  type RestorePlan,
-} from "./restore_plan.ts";
-import { progressOf, type RestoreResult, resultOf } from "./restore_result.ts";
+import type { RestoreLeft, RestorePlan } from "./restore_plan.ts";
 import { removalFor, removalOf } from "./restore_removal.ts";
-import { type Safety, takeSafety, withhold } from "./restore_safety.ts";
+import type { RestoreResult } from "./restore_result.ts";
 import {
   groupOf,
   groupToRevert,
@@ -30,33 +19,6 @@ import {
   stateBefore,
 } from "./restore_undo.ts";
 import { type Wanted, wantedOf } from "./restore_wanted.ts";
-import type { SafetyRecord, SnapshotRecord } from "../snapshot_record.ts";
-import type { Tree } from "../layers/tree.ts";
-import { readPart } from "../layers/tree_reader.ts";
-
-/** What only tests need. */
-export interface RestoreHooks {
-  /** Called before each change of the disk. */
-  onStep?: (step: string) => void;
-}
-
-/** A restore, an undo or a redo, planned. */
-interface Job {
-  survey: Survey;
-  plan: RestorePlan;
-  work: SafetyRecord["before"];
-  /** The snapshot to restore, or the safety snapshot to go back by. */
-  of: string;
-  label: string;
-  root: RestoreRoot;
-  /** What tells the same work when it is begun again. */
-  request: JournalData;
-  left: LeftJournal[];
-  /** The safety snapshots of the target, the newest first. */
-  history: SnapshotRecord[];
-}
-
-type RestoreRoot = SnapshotRecord["root"] | undefined;
 
 /** What a restore would do; nothing is changed. */
 export async function planRestore(
@@ -136,7 +98,7 @@ async function prepare(
   record: SnapshotRecord,
   target: string,
   options: RestoreOptions,
-): Promise<Pick<Job, "survey" | "plan" | "root">> {
+): Promise<Pick<RestoreJob, "survey" | "plan" | "root">> {
   const { paths, signal } = options;
   const { storage } = repository;
   const survey = new Survey(target);
@@ -191,7 +153,7 @@ async function prepareRevert(
   target: string,
   way: "undo" | "redo",
   signal: AbortSignal | undefined,
-): Promise<Job> {
+): Promise<RestoreJob> {
   const survey = new Survey(target);
   const history = await repository.safetySnapshots(survey.root);
   const left = leftIn(survey);
@@ -222,136 +184,4 @@ async function prepareRevert(
 
 function leftIn(survey: Survey): LeftJournal[] {
   return survey.at("") === undefined ? [] : WorkJournal.left(survey.root);
-}
-
-async function carryOut(
-  repository: Repository,
-  job: Job,
-  options: RevertOptions,
-  hooks: RestoreHooks,
-): Promise<RestoreResult> {
-  const { survey, plan, work, left, request } = job;
-  await options.onPlan?.(plan);
-  const before = survey.at("");
-  const isDone = plan.steps.length === 0 && !plan.touchesRoot;
-  if (work === "restore" && isDone && left.length === 0) {
-    return resultOf(plan);
-  }
-  const cut = left.at(-1)?.data;
-  const continues = cut !== undefined &&
-    Object.entries(request).every(([key, value]) =>
-      JSON.stringify(cut[key]) === JSON.stringify(value)
-    );
-  const fresh = survey.isVacant || continues && cut.fresh === true;
-  const first = continues && typeof cut.safety === "string"
-    ? cut.safety
-    : undefined;
-  const result = resultOf(plan);
-  const applier = new PlanApplier(survey, plan, {
-    reader: new ContentReader(repository.storage),
-    onDone: progressOf(plan, result, options),
-    onStep: hooks.onStep,
-    signal: options.signal,
-  });
-  const { writer } = applier;
-  let journal: WorkJournal | undefined;
-  let begun = false;
-  try {
-    const needed = work !== "restore" || !(fresh && losesNothing(plan));
-    const after = job.history[0]?.time ?? 0;
-    hooks.onStep?.("begin journal");
-    const safety = needed
-      ? await saveFirst(repository, job, before ?? job.root!, {
-        after,
-        first,
-        signal: options.signal,
-      })
-      : undefined;
-    result.failed = [...plan.failed];
-    journal = WorkJournal.begin(writer.root, {
-      ...request,
-      ...(needed && { safety: first ?? safety!.record.id }),
-      fresh: !needed,
-    });
-    begun = true;
-    if (left.length > 0) clearAbandoned(writer.root);
-    const failed = await applier.apply(safety);
-    result.failed.push(...failed);
-    if (job.root !== undefined) writer.directory("", job.root);
-    // The journal tells of what is not on the disk yet: it goes last.
-    await applier.sync(left.length > 0);
-    writer.finish(() => {
-      hooks.onStep?.("end journal");
-      for (const { place } of left) WorkJournal.remove(place);
-      journal!.end();
-    });
-    if (safety !== undefined) result.safety = safety.record;
-    return result;
-  } catch (error) {
-    try {
-      writer.finish(() => {
-        if (begun) journal!.abandon();
-        else journal?.end();
-      });
-    } catch {
-      // What went wrong first is what counts.
-    } finally {
-      journal?.abandon();
-    }
-    throw error;
-  }
-}
-
-/** Takes the safety snapshot; what it cannot hold is not touched. */
-async function saveFirst(
-  repository: Repository,
-  job: Job,
-  root: SnapshotRecord["root"],
-  options: { after: number; first?: string; signal?: AbortSignal },
-): Promise<Safety> {
-  const { survey, plan, work, of, label, history } = job;
-  const { after, first, signal } = options;
-  const isKnown = history.some(({ id }) => id === first);
-  const safety = await takeSafety(repository, survey, plan, {
-    purpose: { before: work, of, ...(isKnown && { continues: first }) },
-    label,
-    root,
-    basis: await basisOf(repository, survey.root, of),
-    after,
-    onSkip: ({ path, reason, detail }: Skipped) =>
-      withhold(
-        plan,
-        path,
-        new DeltarError(
-          "changed",
-          `it could not be saved first, so it stays: ${detail ?? reason}`,
-          { path },
-        ),
-      ),
-    signal,
-  });
-  return safety;
-}
-
-/** A snapshot that has much of what is to be saved. */
-async function basisOf(
-  repository: Repository,
-  directory: string,
-  of: string,
-): Promise<(ReadRecord & { tree: Tree }) | undefined> {
-  try {
-    const read = await repository.parentFor(directory) ??
-      await repository.readRecord(of);
-    return { ...read, tree: await repository.tree(read.record) };
-  } catch (error) {
-    if (isDamage(error)) return undefined;
-    throw error;
-  }
-}
-
-/** Whether nothing that is there is overwritten or removed. */
-function losesNothing({ steps }: RestorePlan): boolean {
-  return steps.every(({ action, was }) =>
-    action === "create" || action === "touch" && was === "directory"
-  );
 }

@@ -13,9 +13,20 @@ import { Walker } from "../../tree/walker.ts";
 import { checkedStream, ContentReader } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
 import type { Repository } from "../repository.ts";
-import type { Removal, RestoreLeft } from "./restore_plan.ts";
+import type { RestoreLeft } from "./restore_plan.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
+
+/** What may go from the target. */
+export interface Removal {
+  /**
+   * What to remove, in path order, apart from what is in the way of an entry.
+   */
+  extra: () => Iterable<{ path: string; kind: FileStat["kind"] }>;
+  /** Why something must stay although it is in the way or below a folder that
+   * goes; `undefined` if it may go. */
+  spared: (path: string, kind: FileStat["kind"]) => string | undefined;
+}
 
 /** What a restore may remove. */
 export interface RemovalOptions {

@@ -7,7 +7,7 @@ import { chunks } from "../../bytes/source.ts";
 import { DiffIndex } from "../../tree/diff_index.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
-import { comparePaths, isWithin } from "../../tree/path.ts";
+import { comparePaths, foldersAbove, isWithin } from "../../tree/path.ts";
 import { PickedWalker } from "../../tree/picked_walker.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
@@ -20,7 +20,7 @@ import { parentOf } from "../snapshot/parent.ts";
 import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
 import { RepositoryReader } from "../snapshot/repository_reader.ts";
-import { foldersAbove, type RestorePlan } from "./restore_plan.ts";
+import type { RestorePlan } from "./restore_plan.ts";
 import { Run } from "../snapshot/running.ts";
 import { countSnapshot } from "../snapshot/snapshot_counts.ts";
 import {

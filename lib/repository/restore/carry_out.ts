@@ -1,0 +1,175 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Skipped } from "../../tree/entry.ts";
+import type { Survey } from "../../tree/survey.ts";
+import {
+  clearAbandoned,
+  type JournalData,
+  type LeftJournal,
+  WorkJournal,
+} from "../../tree/work_journal.ts";
+import { ContentReader } from "../content/content.ts";
+import { isDamage } from "../damage.ts";
+import type { Tree } from "../layers/tree.ts";
+import type { ReadRecord } from "../read_record.ts";
+import type { Repository } from "../repository.ts";
+import type { SafetyRecord, SnapshotRecord } from "../snapshot_record.ts";
+import { PlanApplier } from "./apply_steps.ts";
+import type { RevertOptions } from "./restore_options.ts";
+import type { RestorePlan } from "./restore_plan.ts";
+import { progressOf, type RestoreResult, resultOf } from "./restore_result.ts";
+import { type Safety, takeSafety, withhold } from "./restore_safety.ts";
+
+/** What only tests need. */
+export interface RestoreHooks {
+  /** Called before each change of the disk. */
+  onStep?: (step: string) => void;
+}
+
+/** A restore, an undo or a redo, planned. */
+export interface RestoreJob {
+  survey: Survey;
+  plan: RestorePlan;
+  work: SafetyRecord["before"];
+  /** The snapshot to restore, or the safety snapshot to go back by. */
+  of: string;
+  label: string;
+  root: SnapshotRecord["root"] | undefined;
+  /** What tells the same work when it is begun again. */
+  request: JournalData;
+  left: LeftJournal[];
+  /** The safety snapshots of the target, the newest first. */
+  history: SnapshotRecord[];
+}
+
+/** Carries out a plan, after a safety snapshot of what it would lose. */
+export async function carryOut(
+  repository: Repository,
+  job: RestoreJob,
+  options: RevertOptions,
+  hooks: RestoreHooks,
+): Promise<RestoreResult> {
+  const { survey, plan, work, left, request } = job;
+  await options.onPlan?.(plan);
+  const before = survey.at("");
+  const isDone = plan.steps.length === 0 && !plan.touchesRoot;
+  if (work === "restore" && isDone && left.length === 0) {
+    return resultOf(plan);
+  }
+  const cut = left.at(-1)?.data;
+  const continues = cut !== undefined &&
+    Object.entries(request).every(([key, value]) =>
+      JSON.stringify(cut[key]) === JSON.stringify(value)
+    );
+  const fresh = survey.isVacant || continues && cut.fresh === true;
+  const first = continues && typeof cut.safety === "string"
+    ? cut.safety
+    : undefined;
+  const result = resultOf(plan);
+  const applier = new PlanApplier(survey, plan, {
+    reader: new ContentReader(repository.storage),
+    onDone: progressOf(plan, result, options),
+    onStep: hooks.onStep,
+    signal: options.signal,
+  });
+  const { writer } = applier;
+  let journal: WorkJournal | undefined;
+  let begun = false;
+  try {
+    const needed = work !== "restore" || !(fresh && losesNothing(plan));
+    const after = job.history[0]?.time ?? 0;
+    hooks.onStep?.("begin journal");
+    const safety = needed
+      ? await saveFirst(repository, job, before ?? job.root!, {
+        after,
+        first,
+        signal: options.signal,
+      })
+      : undefined;
+    result.failed = [...plan.failed];
+    journal = WorkJournal.begin(writer.root, {
+      ...request,
+      ...(needed && { safety: first ?? safety!.record.id }),
+      fresh: !needed,
+    });
+    begun = true;
+    if (left.length > 0) clearAbandoned(writer.root);
+    const failed = await applier.apply(safety);
+    result.failed.push(...failed);
+    if (job.root !== undefined) writer.directory("", job.root);
+    // The journal tells of what is not on the disk yet: it goes last.
+    await applier.sync(left.length > 0);
+    writer.finish(() => {
+      hooks.onStep?.("end journal");
+      for (const { place } of left) WorkJournal.remove(place);
+      journal!.end();
+    });
+    if (safety !== undefined) result.safety = safety.record;
+    return result;
+  } catch (error) {
+    try {
+      writer.finish(() => {
+        if (begun) journal!.abandon();
+        else journal?.end();
+      });
+    } catch {
+      // What went wrong first is what counts.
+    } finally {
+      journal?.abandon();
+    }
+    throw error;
+  }
+}
+
+/** Takes the safety snapshot; what it cannot hold is not touched. */
+async function saveFirst(
+  repository: Repository,
+  job: RestoreJob,
+  root: SnapshotRecord["root"],
+  options: { after: number; first?: string; signal?: AbortSignal },
+): Promise<Safety> {
+  const { survey, plan, work, of, label, history } = job;
+  const { after, first, signal } = options;
+  const isKnown = history.some(({ id }) => id === first);
+  const safety = await takeSafety(repository, survey, plan, {
+    purpose: { before: work, of, ...(isKnown && { continues: first }) },
+    label,
+    root,
+    basis: await basisOf(repository, survey.root, of),
+    after,
+    onSkip: ({ path, reason, detail }: Skipped) =>
+      withhold(
+        plan,
+        path,
+        new DeltarError(
+          "changed",
+          `it could not be saved first, so it stays: ${detail ?? reason}`,
+          { path },
+        ),
+      ),
+    signal,
+  });
+  return safety;
+}
+
+/** A snapshot that has much of what is to be saved. */
+async function basisOf(
+  repository: Repository,
+  directory: string,
+  of: string,
+): Promise<(ReadRecord & { tree: Tree }) | undefined> {
+  try {
+    const read = await repository.parentFor(directory) ??
+      await repository.readRecord(of);
+    return { ...read, tree: await repository.tree(read.record) };
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether nothing that is there is overwritten or removed. */
+function losesNothing({ steps }: RestorePlan): boolean {
+  return steps.every(({ action, was }) =>
+    action === "create" || action === "touch" && was === "directory"
+  );
+}
