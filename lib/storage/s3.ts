@@ -6,7 +6,9 @@ import { readWindow } from "./read_window.ts";
 import { retried } from "./retry.ts";
 import { S3Client, type S3Options } from "./s3_client.ts";
 import { elementsIn, textIn } from "./s3_fault.ts";
-import { MOST_SENDING, parts } from "./s3_upload.ts";
+import { isMarked, MARK, sizeOf, unlessAbsent } from "./s3_head.ts";
+import { giveUp, putParts } from "./s3_multipart.ts";
+import { parts } from "./s3_parts.ts";
 import type {
   GetOptions,
   PutOptions,
@@ -14,11 +16,6 @@ import type {
   StoredObject,
 } from "./storage.ts";
 import { readWindows } from "./windows.ts";
-
-/** Marks what a `put` stored, so that it knows its own work again. */
-const MARK = "x-amz-meta-deltar-put";
-/** How long the service may take to put the parts of an object together. */
-const COMPLETING = 300_000;
 
 /**
  * A bucket of Amazon S3 or of a service that speaks its language (Ceph, MinIO,
@@ -116,7 +113,7 @@ export class S3Storage implements Storage {
         {
           name,
           send: (headers) => this.#client.send({ ...request, headers }, [416]),
-          sizeOf: () => this.#size(name, signal),
+          sizeOf: () => sizeOf(this.#client, name, signal),
           signal,
         },
         from,
@@ -142,7 +139,12 @@ export class S3Storage implements Storage {
       if (second.done) await this.#putWhole(name, first, options);
       else {
         const begun = [first, second.value];
-        await this.#putParts(name, begun, pieces, spare, options);
+        await putParts(
+          this.#client,
+          name,
+          { begun, rest: pieces, spare },
+          options,
+        );
       }
     } finally {
       await pieces.return(undefined);
@@ -203,7 +205,7 @@ export class S3Storage implements Storage {
         const object = key.slice(prefix.length);
         if (!(begun < before) || !key.startsWith(prefix)) continue;
         if (!isName(object)) continue;
-        await this.#giveUp(object, textIn(upload, "UploadId") ?? "");
+        await giveUp(this.#client, object, textIn(upload, "UploadId") ?? "");
       }
       const [key, id] = ["NextKeyMarker", "NextUploadIdMarker"]
         .map((name) => textIn(page, name));
@@ -232,195 +234,11 @@ export class S3Storage implements Storage {
       } catch (error) {
         // An attempt whose answer was lost may have stored it.
         const isOurs = isExists(error) && before > 0 &&
-          await this.#isMarked(name, mark, signal);
+          await isMarked(this.#client, name, mark, signal);
         if (!isOurs) throw error;
       }
     }, { signal });
   }
-
-  async #putParts(
-    name: string,
-    begun: Uint8Array<ArrayBuffer>[],
-    rest: AsyncIterable<Uint8Array<ArrayBuffer>>,
-    spare: Uint8Array<ArrayBuffer>[],
-    options: PutOptions,
-  ): Promise<void> {
-    const { signal } = options;
-    const mark = crypto.randomUUID();
-    const upload = textIn(
-      await this.#client.askXml({
-        method: "POST",
-        object: name,
-        query: { uploads: "" },
-        headers: { [MARK]: mark },
-        signal,
-      }),
-      "UploadId",
-    ) ?? "";
-    try {
-      const send = { begun, rest, spare };
-      const tags = await this.#sendParts(name, upload, send, signal);
-      await this.#complete(name, upload, tags, mark, options);
-    } catch (error) {
-      await this.#giveUp(name, upload);
-      throw error;
-    }
-  }
-
-  /** Sends parts, some at once; gives their tags. */
-  async #sendParts(
-    name: string,
-    upload: string,
-    { begun, rest, spare }: {
-      begun: Uint8Array<ArrayBuffer>[];
-      rest: AsyncIterable<Uint8Array<ArrayBuffer>>;
-      spare: Uint8Array<ArrayBuffer>[];
-    },
-    signal: AbortSignal | undefined,
-  ): Promise<string[]> {
-    const tags: string[] = [];
-    const sending = new Set<Promise<void>>();
-    const stop = new AbortController();
-    const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-    let bytes = 0;
-    let count = 0;
-    let failure: { error: unknown } | undefined;
-    const send = async (body: Uint8Array<ArrayBuffer>) => {
-      while (sending.size > 0 && bytes + body.length > MOST_SENDING) {
-        await Promise.race(sending);
-      }
-      if (failure !== undefined) throw failure.error;
-      const n = ++count;
-      bytes += body.length;
-      const sent = this.#client.ask({
-        method: "PUT",
-        object: name,
-        query: { partNumber: `${n}`, uploadId: upload },
-        body,
-        signal: both,
-      }).then(({ headers }) => {
-        tags[n - 1] = headers.get("etag") ?? "";
-        spare.push(body);
-      }).catch((error) => {
-        failure ??= { error };
-        stop.abort();
-      }).finally(() => {
-        bytes -= body.length;
-        sending.delete(sent);
-      });
-      sending.add(sent);
-    };
-    try {
-      for (const part of begun.splice(0)) await send(part);
-      for await (const part of rest) await send(part);
-    } catch (error) {
-      stop.abort();
-      await Promise.all(sending);
-      throw error;
-    }
-    await Promise.all(sending);
-    if (failure !== undefined) throw failure.error;
-    return tags;
-  }
-
-  async #complete(
-    name: string,
-    upload: string,
-    tags: string[],
-    mark: string,
-    { ifAbsent, signal }: PutOptions,
-  ): Promise<void> {
-    // Not every service heeds the condition below.
-    if (ifAbsent && await this.#markOf(name, signal) !== undefined) {
-      throw new DeltarError("exists", "the object is there already", {
-        object: name,
-      });
-    }
-    const list = tags.map((tag, at) =>
-      `<Part><PartNumber>${at + 1}</PartNumber><ETag>${
-        escape(tag)
-      }</ETag></Part>`
-    );
-    const body = `<CompleteMultipartUpload>${
-      list.join("")
-    }</CompleteMultipartUpload>`;
-    try {
-      await this.#client.askXml({
-        method: "POST",
-        object: name,
-        query: { uploadId: upload },
-        headers: {
-          "content-type": "application/xml",
-          ...ifAbsent && { "if-none-match": "*" },
-        },
-        body: new TextEncoder().encode(body),
-        signal,
-        patience: COMPLETING,
-      });
-    } catch (error) {
-      // An attempt whose answer was lost may have completed it.
-      checkAborted(signal);
-      if (!await this.#isMarked(name, mark, signal)) throw error;
-    }
-  }
-
-  /** Drops an upload, if the service lets it. */
-  async #giveUp(object: string, uploadId: string): Promise<void> {
-    await this.#client.ask({ method: "DELETE", object, query: { uploadId } })
-      .catch(() => {});
-  }
-
-  async #isMarked(
-    name: string,
-    mark: string,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    return await this.#markOf(name, signal) === mark;
-  }
-
-  /** The mark of an object, empty without one; nothing if it is not there. */
-  async #markOf(
-    name: string,
-    signal: AbortSignal | undefined,
-  ): Promise<string | undefined> {
-    const headers = await this.#head(name, signal).catch(unlessAbsent);
-    return headers && (headers.get(MARK) ?? "");
-  }
-
-  async #size(name: string, signal: AbortSignal | undefined): Promise<number> {
-    const length = (await this.#head(name, signal)).get("content-length");
-    const size = Number(length ?? NaN);
-    if (Number.isSafeInteger(size)) return size;
-    throw new DeltarError("io", "the service does not tell its length", {
-      object: name,
-    });
-  }
-
-  async #head(
-    name: string,
-    signal: AbortSignal | undefined,
-  ): Promise<Headers> {
-    const request = { object: name, signal } as const;
-    try {
-      return (await this.#client.ask({ ...request, method: "HEAD" })).headers;
-    } catch (error) {
-      if (error instanceof DeltarError && error.code === "aborted") throw error;
-      // A HEAD that is refused does not say why; this does.
-      const headers = { range: "bytes=0-0" };
-      await this.#client.ask({ ...request, method: "GET", headers }, [416]);
-      throw error;
-    }
-  }
-}
-
-function isExists(error: unknown): boolean {
-  return error instanceof DeltarError && error.code === "exists";
-}
-
-/** Takes it that something is not there; all else is thrown. */
-function unlessAbsent(error: unknown): undefined {
-  if (error instanceof DeltarError && error.code === "not-found") return;
-  throw error;
 }
 
 /** A key as a listing has it with `encoding-type=url`. */
@@ -428,6 +246,6 @@ function decode(text: string): string {
   return decodeURIComponent(text.replaceAll("+", " "));
 }
 
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+function isExists(error: unknown): boolean {
+  return error instanceof DeltarError && error.code === "exists";
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { collect } from "../../lib/bytes/source.ts";
 import { S3Client, type S3Options } from "../../lib/storage/s3_client.ts";
 import { elementsIn } from "../../lib/storage/s3_fault.ts";
-import { PART, partSize } from "../../lib/storage/s3_upload.ts";
+import { PART, partSize } from "../../lib/storage/s3_parts.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
 import { WINDOW } from "../../lib/storage/windows.ts";
 import { cephBucket, cephStorage, NEEDS_CEPH } from "../support/ceph.ts";

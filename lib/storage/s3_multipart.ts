@@ -1,0 +1,155 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import type { S3Client } from "./s3_client.ts";
+import { textIn } from "./s3_fault.ts";
+import { isMarked, MARK, markOf } from "./s3_head.ts";
+import { MOST_SENDING } from "./s3_parts.ts";
+import type { PutOptions } from "./storage.ts";
+
+/** How long the service may take to put the parts of an object together. */
+const COMPLETING = 300_000;
+
+/** The parts of an upload. */
+export interface Parts {
+  /** The first ones. */
+  begun: Uint8Array<ArrayBuffer>[];
+  /** Those after them. */
+  rest: AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** Where the memory of parts goes that are sent. */
+  spare: Uint8Array<ArrayBuffer>[];
+}
+
+/** Stores an object in parts, all of them or nothing. */
+export async function putParts(
+  client: S3Client,
+  name: string,
+  parts: Parts,
+  options: PutOptions,
+): Promise<void> {
+  const { signal } = options;
+  const mark = crypto.randomUUID();
+  const upload = textIn(
+    await client.askXml({
+      method: "POST",
+      object: name,
+      query: { uploads: "" },
+      headers: { [MARK]: mark },
+      signal,
+    }),
+    "UploadId",
+  ) ?? "";
+  try {
+    const tags = await sendParts(client, name, upload, parts, signal);
+    await complete(client, name, upload, tags, mark, options);
+  } catch (error) {
+    await giveUp(client, name, upload);
+    throw error;
+  }
+}
+
+/** Sends parts, some at once; gives their tags. */
+async function sendParts(
+  client: S3Client,
+  name: string,
+  upload: string,
+  { begun, rest, spare }: Parts,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const tags: string[] = [];
+  const sending = new Set<Promise<void>>();
+  const stop = new AbortController();
+  const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  let bytes = 0;
+  let count = 0;
+  let failure: { error: unknown } | undefined;
+  const send = async (body: Uint8Array<ArrayBuffer>) => {
+    while (sending.size > 0 && bytes + body.length > MOST_SENDING) {
+      await Promise.race(sending);
+    }
+    if (failure !== undefined) throw failure.error;
+    const n = ++count;
+    bytes += body.length;
+    const sent = client.ask({
+      method: "PUT",
+      object: name,
+      query: { partNumber: `${n}`, uploadId: upload },
+      body,
+      signal: both,
+    }).then(({ headers }) => {
+      tags[n - 1] = headers.get("etag") ?? "";
+      spare.push(body);
+    }).catch((error) => {
+      failure ??= { error };
+      stop.abort();
+    }).finally(() => {
+      bytes -= body.length;
+      sending.delete(sent);
+    });
+    sending.add(sent);
+  };
+  try {
+    for (const part of begun.splice(0)) await send(part);
+    for await (const part of rest) await send(part);
+  } catch (error) {
+    stop.abort();
+    await Promise.all(sending);
+    throw error;
+  }
+  await Promise.all(sending);
+  if (failure !== undefined) throw failure.error;
+  return tags;
+}
+
+async function complete(
+  client: S3Client,
+  name: string,
+  upload: string,
+  tags: string[],
+  mark: string,
+  { ifAbsent, signal }: PutOptions,
+): Promise<void> {
+  // Not every service heeds the condition below.
+  if (ifAbsent && await markOf(client, name, signal) !== undefined) {
+    throw new DeltarError("exists", "the object is there already", {
+      object: name,
+    });
+  }
+  const list = tags.map((tag, at) =>
+    `<Part><PartNumber>${at + 1}</PartNumber><ETag>${escape(tag)}</ETag></Part>`
+  );
+  const body = `<CompleteMultipartUpload>${
+    list.join("")
+  }</CompleteMultipartUpload>`;
+  try {
+    await client.askXml({
+      method: "POST",
+      object: name,
+      query: { uploadId: upload },
+      headers: {
+        "content-type": "application/xml",
+        ...ifAbsent && { "if-none-match": "*" },
+      },
+      body: new TextEncoder().encode(body),
+      signal,
+      patience: COMPLETING,
+    });
+  } catch (error) {
+    // An attempt whose answer was lost may have completed it.
+    checkAborted(signal);
+    if (!await isMarked(client, name, mark, signal)) throw error;
+  }
+}
+
+/** Drops an upload, if the service lets it. */
+export async function giveUp(
+  client: S3Client,
+  object: string,
+  uploadId: string,
+): Promise<void> {
+  await client.ask({ method: "DELETE", object, query: { uploadId } })
+    .catch(() => {});
+}
+
+function escape(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
