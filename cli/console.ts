@@ -31,7 +31,8 @@ export interface Meter {
 export class Console {
   /** Whether results are JSON. */
   readonly json: boolean;
-  readonly #live: boolean;
+  /** Whether anybody is shown how far long work is. */
+  readonly isLive: boolean;
   readonly #begun = performance.now();
   #drawn = 0;
   #shown = false;
@@ -39,7 +40,7 @@ export class Console {
   /** Speaks JSON, or to people. */
   constructor(json: boolean) {
     this.json = json;
-    this.#live = verbosity !== "quiet" &&
+    this.isLive = verbosity !== "quiet" &&
       (json ? verbosity === "verbose" : process.stderr.isTTY === true);
   }
 
@@ -79,7 +80,7 @@ export class Console {
   progress(text: () => string, path: string, meter?: Meter): void {
     const now = performance.now();
     const pause = this.json ? RETELL : REDRAW;
-    if (!this.#live || now - this.#drawn < pause) return;
+    if (!this.isLive || now - this.#drawn < pause) return;
     this.#drawn = now;
     const elapsed = now - this.#begun;
     if (this.json) {

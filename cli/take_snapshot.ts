@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import {
   DeltarError,
   Dir,
+  type IndexProgress,
   isFault,
   type Repository,
   type Skipped,
@@ -15,7 +16,7 @@ import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { cacheFolder, isFolder, locate, openOrCreate } from "./location.ts";
 import { parseBytes } from "./quantity.ts";
-import { formatBytes, plural, showPath } from "./text.ts";
+import { formatBytes, formatCount, plural, showPath } from "./text.ts";
 
 /** What a snapshot is taken of, and where it goes. */
 export interface TakeOptions {
@@ -100,14 +101,25 @@ export async function takeSnapshot(
     onDamage: (error) => {
       out.warn(`${error.message}; all files are stored anew; ${DAMAGE_ADVICE}`);
     },
-    onProgress: ({ entries, bytes, path }) =>
-      out.progress(
-        () => `${plural(entries, "entry", "entries")}, ${formatBytes(bytes)}`,
-        path,
-        { bytes },
-      ),
+
+    measure: out.isLive,
+    onProgress: (progress) => tell(out, progress),
   });
   return { repository, location, result };
+}
+
+/** Tells how far it is: what is unchanged is not read, and takes no time. */
+function tell(out: Console, progress: IndexProgress): void {
+  const { entries, allEntries, read, allRead, path } = progress;
+  out.progress(
+    () =>
+      allEntries === undefined
+        ? `${plural(entries, "entry", "entries")}, ${formatBytes(read)} read`
+        : `${formatCount(entries)} of ${formatCount(allEntries)} entries, ` +
+          `${formatBytes(read)} of ${formatBytes(allRead!)} read`,
+    path,
+    { bytes: read, allBytes: allRead },
+  );
 }
 
 /** Nobody means all of a home folder or disk who does not say so. */

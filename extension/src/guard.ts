@@ -118,13 +118,14 @@ export class Guard implements vscode.Disposable {
   /** Takes a snapshot, after whatever is under way. */
   snapshot(
     label: string | undefined,
-    options: CallOptions = {},
+    { measure = false, ...options }: CallOptions & { measure?: boolean } = {},
   ): Promise<SnapshotReport> {
     return this.exclusive(async () => {
       try {
         const report = await this.#engine.call("snapshot", {
           place: this.place,
           ...(label !== undefined && { label }),
+          measure,
         }, options);
         this.failure = undefined;
         this.faults = report.skipped.filter(({ isFault }) => isFault);

@@ -34,7 +34,7 @@ const trees = new Map<string, Promise<Tree>>();
 export const methods: { [M in Method]: Handler<M> } = {
   ...restoreMethods,
 
-  async snapshot({ place, label }, { signal, progress }) {
+  async snapshot({ place, label, measure }, { signal, progress }) {
     const started = performance.now();
     const repository = await openOrCreate(place);
     const { record, isNew, skipped } = await repository.snapshot(dirOf(place), {
@@ -42,7 +42,9 @@ export const methods: { [M in Method]: Handler<M> } = {
       cache: place.cache,
       signal,
       onDamage: () => {},
-      onProgress: ({ entries, path }) => progress({ entries, path }),
+      measure,
+      onProgress: ({ entries, allEntries, path }) =>
+        progress({ entries, allEntries, path }),
     });
     return {
       snapshot: infoOf(record),

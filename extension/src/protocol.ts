@@ -168,8 +168,11 @@ export interface RestoreReport {
 
 /** What can be asked for, with its parameters and its result. */
 export interface Methods {
-  /** Takes a snapshot. */
-  snapshot: [{ place: Place; label?: string }, SnapshotReport];
+  /** Takes a snapshot; measures meanwhile how much there is, if that is shown. */
+  snapshot: [
+    { place: Place; label?: string; measure?: boolean },
+    SnapshotReport,
+  ];
   /** All snapshots of the folder, the newest first. */
   list: [{ place: Place }, SnapshotInfo[]];
   /** What changed from one snapshot to another, or from nothing. */

@@ -48,6 +48,8 @@ export class Taker implements vscode.Disposable {
           const { snapshot, isNew } = await this.take(guard, label, {
             signal,
             onProgress,
+            // A bar is for one folder.
+            measure: guards.all.length === 1,
           });
           lines.push(
             folder +
@@ -106,6 +108,7 @@ export class Taker implements vscode.Disposable {
     options: {
       signal?: AbortSignal;
       onProgress?: (progress: Progress) => void;
+      measure?: boolean;
     } = {},
     reason = "asked for",
   ): Promise<SnapshotReport> {

@@ -2,12 +2,14 @@ import { checkAborted } from "../bytes/abort.ts";
 import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import { type FileReader, HashReader } from "./file_reader.ts";
-import { WHOLE_LIMIT } from "./read_file.ts";
+import { indexSteps, type Step, toMetadata } from "./index_steps.ts";
 import { lookAhead } from "./look_ahead.ts";
+import { Measure } from "./measure.ts";
+import { WHOLE_LIMIT } from "./read_file.ts";
 import { readStable } from "./read_stable.ts";
 import type { EntryStates } from "./state_entries.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
-import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
+import type { WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /** How to make an index. */
@@ -24,8 +26,13 @@ export interface IndexOptions {
   reader?: FileReader;
   /** Told of everything that is left out, as it happens. */
   onSkip?: (skipped: Skipped) => void;
-  /** Told after each entry how far it is. */
+  /** Told after each entry, and in a large file now and then, how far it is. */
   onProgress?: (progress: IndexProgress) => void;
+  /**
+   * Whether `onProgress` is to know how much there is in all: beside the work,
+   * each folder is looked at once more. Default: `false`.
+   */
+  measure?: boolean;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
@@ -36,8 +43,16 @@ export interface IndexProgress {
   entries: number;
   /** Bytes of files so far, read or not. */
   bytes: number;
-  /** The path just done. */
+  /** Bytes of those that had to be read. */
+  read: number;
+  /** The path just done, or of the large file that is being read. */
   path: string;
+  /** All entries there will be, once that has been measured. */
+  allEntries?: number;
+  /** All bytes there will be, once that has been measured. */
+  allBytes?: number;
+  /** All bytes that have to be read, once that has been measured. */
+  allRead?: number;
 }
 
 /** What `indexTree` found. */
@@ -75,20 +90,38 @@ export async function indexTree(
   const onSkip = (skip: Skipped) => {
     skipped.push(skip);
     if (reading !== undefined && skip.path === reading.entry.path) {
-      states?.writer.mark(reading.place, ENTRY_FLAG.doubtful);
+      states?.writer?.mark(reading.place, ENTRY_FLAG.doubtful);
     }
     options.onSkip?.(skip);
   };
-  const shared = { reader, buffer: new Uint8Array(WHOLE_LIMIT), onSkip };
   let bytes = 0;
+  let read = 0;
+  const measure = options.measure && options.onProgress
+    ? new Measure(
+      indexSteps(
+        walker,
+        options,
+        {},
+        states && { ...states, writer: undefined },
+      ),
+    )
+    : undefined;
+  /** Tells how far it is, also in the file that is being read. */
+  const tell = (path: string, inFile = 0) =>
+    options.onProgress?.({
+      entries: entries.length,
+      bytes: bytes + inFile,
+      read: read + inFile,
+      path,
+      ...measure?.advance(),
+    });
+  const buffer = new Uint8Array(WHOLE_LIMIT);
+  const shared = { reader, buffer, onSkip, onRead: tell };
   let paused = performance.now();
   const places = new Map<IndexEntry, number>();
   const changed = new Set<IndexEntry>();
-  const walk = states === undefined
-    ? unknown(walker.entries({ onSkip, signal }))
-    : walkTree(walker, { onSkip, signal }, states);
   const steps = lookAhead(
-    toSteps(walk, options),
+    indexSteps(walker, options, { onSkip, signal }, states),
     ({ toRead, before }) => {
       if (toRead === undefined || before === undefined) return false;
       reader.expect?.(before);
@@ -110,6 +143,7 @@ export async function indexTree(
       const told = readStable(file, toRead, entry, before, shared);
       const facts = told instanceof Promise ? await told : told;
       reading = undefined;
+      read += toRead.size;
       if (facts === undefined) continue;
       entry.size = facts.size;
       if (isOther(entry, toRead)) changed.add(entry);
@@ -121,51 +155,11 @@ export async function indexTree(
     bytes += entry.size;
     entries.push(entry);
     if (states) places.set(entry, place);
-    options.onProgress?.({ entries: entries.length, bytes, path: entry.path });
+    tell(entry.path);
   }
   for (const orphan of dropOrphanLinks(entries, onSkip)) places.delete(orphan);
   const root = toMetadata(walker.stat());
   return { entries, root, skipped, states: { places, changed } };
-}
-
-function* unknown(entries: Iterable<WalkedEntry>): Generator<Walked> {
-  for (const entry of entries) yield { entry, place: 0 };
-}
-
-/** An entry, and what is still to be read for it. */
-interface Step {
-  entry: IndexEntry;
-  place: number;
-  /** The file to read, as the walk found it. */
-  toRead?: WalkedEntry;
-  /** The file of this path before. */
-  before?: IndexEntry;
-}
-
-/** Takes what is unchanged from before. */
-function* toSteps(
-  walk: Iterable<Walked>,
-  { previous, unchanged }: IndexOptions,
-): Generator<Step> {
-  for (const { entry: walked, known, place } of walk) {
-    if (known !== undefined) {
-      yield { entry: known, place };
-      continue;
-    }
-    const entry = toIndexEntry(walked);
-    if (walked.kind !== "file") {
-      yield { entry, place };
-      continue;
-    }
-    const before = previous?.get(walked.path);
-    if (!unchanged?.(walked) || before?.kind !== "file") {
-      yield { entry, place, toRead: walked, before };
-      continue;
-    }
-    entry.sha256 = before.sha256;
-    entry.signature = before.signature;
-    yield { entry, place };
-  }
 }
 
 /** A hard link whose first name could not be kept is reported like it. */
@@ -192,15 +186,4 @@ function isOther(entry: IndexEntry, walked: WalkedEntry): boolean {
   return entry.size !== walked.size || entry.mtime !== walked.mtime ||
     entry.mode !== walked.mode || entry.uid !== walked.uid ||
     entry.gid !== walked.gid;
-}
-
-function toIndexEntry(walked: WalkedEntry): IndexEntry {
-  const { path, kind, size, target } = walked;
-  const entry: IndexEntry = { path, kind, ...toMetadata(walked), size };
-  if (target !== undefined) entry.target = target;
-  return entry;
-}
-
-function toMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
-  return { mode, mtime, uid, gid };
 }

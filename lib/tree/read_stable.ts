@@ -13,6 +13,8 @@ export interface Reading {
   buffer: Uint8Array;
   /** Told of a file that cannot be read, or not as it was. */
   onSkip: (skipped: Skipped) => void;
+  /** Told how many bytes of a large file have been read so far. */
+  onRead?: (path: string, bytes: number) => void;
 }
 
 /** How often a file that changes under the reader is read again. */
@@ -71,15 +73,27 @@ async function readLarge(
   state: State,
   entry: IndexEntry,
   before: IndexEntry | undefined,
-  { reader, buffer, onSkip }: Reading,
+  { reader, buffer, onSkip, onRead }: Reading,
 ): Promise<FileFacts | undefined> {
   let fault: unknown;
   // A reader half through an archive member needs an end, not an exception.
-  const pieces = function* () {
+  const readable = function* () {
     try {
       yield* readPieces(place, state.size, buffer);
     } catch (error) {
       fault = error;
+    }
+  };
+  let farthest = 0;
+  const pieces = function* () {
+    let read = 0;
+    for (const piece of readable()) {
+      yield piece;
+      read += piece.length;
+      // Some readers come twice.
+      if (read <= farthest) continue;
+      farthest = read;
+      onRead?.(entry.path, read);
     }
   };
   const facts = await reader.pieces(entry, pieces, before);

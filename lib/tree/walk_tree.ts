@@ -18,8 +18,8 @@ export interface WalkStates {
   known?: TreeState;
   /** The entries of the state before, by their states. */
   entries?: ReadonlyMap<number, IndexEntry>;
-  /** Where the state now is written to. */
-  writer: StateWriter;
+  /** Where the state now is written to. By default it is not kept. */
+  writer?: StateWriter;
   /** What changed at this time or later is doubtful, in nanoseconds. */
   newest: bigint;
 }
@@ -92,7 +92,7 @@ export function* walkTree(
     if (at === level.found.length) {
       levels.pop();
       // Nobody asked to remember it.
-      if (states === undefined) writer.forget(level.block);
+      if (states?.writer === undefined) writer.forget(level.block);
       continue;
     }
     const { name, entry: place, isKnown, old, before } = level.found[at];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
+import type { IndexProgress } from "../../lib/tree/index_tree.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
 import { withTemp } from "../support/temp.ts";
@@ -76,6 +77,51 @@ test("an unchanged snapshot asks three things at most and stores nothing", async
     assert.equal(diff.isEmpty, true);
     assert.deepEqual(skipped, []);
     assert.ok(storage.asked.length <= 3, storage.asked.join());
+  });
+});
+
+test("how much there is to read is measured, if that is asked for", async () => {
+  await remembered(async ({ root, snapshot }) => {
+    fs.writeFileSync(join(root, "sub/7"), noise(3000, 1));
+    fs.writeFileSync(join(root, "sub/large"), noise(3 << 20, 2));
+    const run = async (measure: boolean) => {
+      const told: IndexProgress[] = [];
+      await snapshot({
+        label: "again",
+        measure,
+        onProgress: (progress) => {
+          told.push(progress);
+          // Only what takes long is measured.
+          for (const end = performance.now() + 20; performance.now() < end;);
+        },
+      });
+      return told;
+    };
+    const told = await run(true);
+    const last = told.at(-1)!;
+    const { entries, bytes, read } = last;
+    assert.equal(read, 3000 + (3 << 20));
+    assert.deepEqual(last, {
+      entries: 54,
+      bytes: 49 * 2000 + read,
+      read,
+      path: "sub/large",
+      allEntries: entries,
+      allBytes: bytes,
+      allRead: read,
+    });
+    assert.equal(told[0].allEntries, undefined);
+    // Also inside a large file it is told how far it is.
+    const inFile = told.filter(({ path }) => path === "sub/large");
+    assert.deepEqual(
+      inFile.map(({ entries, read }) => [entries, read - 3000]),
+      [[53, 1 << 20], [53, 2 << 20], [54, 3 << 20]],
+    );
+
+    fs.writeFileSync(join(root, "sub/8"), noise(3000, 3));
+    for (const progress of await run(false)) {
+      assert.equal(progress.allEntries, undefined);
+    }
   });
 });
 

@@ -92,6 +92,24 @@ for (const [name, columns, env] of WAYS) {
   );
 }
 
+test(
+  "a snapshot that takes a while shows the time left",
+  needs("script"),
+  async () => {
+    await withShell((shell) => {
+      const large = join(shell.project, "large");
+      fs.writeFileSync(large, "");
+      fs.truncateSync(large, 1e9);
+      const shown = show(shell, "deltar snapshot", 120);
+      assert.match(
+        shown,
+        /\d of 6 entries, [\d.]+ MB of 1.00 GB read, \S+ .B\/s, [\d.]+ s left {2}large/,
+      );
+      assert.ok(!show(shell, "deltar snapshot --quiet", 120).includes("\r"));
+    });
+  },
+);
+
 test("each command's help fits its terminal", needs("script"), async () => {
   await withShell((shell) => {
     for (const command of Object.keys(EXAMPLES)) {

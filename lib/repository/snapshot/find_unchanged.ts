@@ -28,7 +28,8 @@ export async function findUnchanged(
   if (!isSameRoot(root, last.root)) return undefined;
   const skipped = await cache.skippedIfUnchanged({
     signal,
-    onFolder: (path, entries) => onProgress?.({ path, entries, bytes }),
+    onFolder: (path, entries) =>
+      onProgress?.({ path, entries, bytes, read: 0 }),
   });
   if (skipped === undefined) return undefined;
   if (onSkip !== undefined) skipped.forEach(onSkip);

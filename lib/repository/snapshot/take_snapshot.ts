@@ -40,8 +40,13 @@ export interface SnapshotOptions {
   cache?: string;
   /** Told of everything that is left out, as it happens. */
   onSkip?: (skipped: Skipped) => void;
-  /** Told after each entry how far it is. */
+  /** Told after each entry, and in a large file now and then, how far it is. */
   onProgress?: (progress: IndexProgress) => void;
+  /**
+   * Whether `onProgress` is to know how much there is in all: beside the work,
+   * each folder is looked at once more. Default: `false`.
+   */
+  measure?: boolean;
   /**
    * Told of earlier snapshots that cannot be read; then all files are stored
    * anew rather than against them. By default their errors are thrown.
@@ -138,6 +143,7 @@ export async function takeSnapshot(
       reader,
       onSkip: options.onSkip,
       onProgress: options.onProgress,
+      measure: options.measure,
       signal: options.signal,
     }, cache.states);
     const { entries, root, skipped } = indexed;
