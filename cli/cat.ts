@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { writeContent } from "./console.ts";
 import type { Context } from "./context.ts";
-import { openRepository } from "./location.ts";
+import { openRepository } from "./open_repository.ts";
 import { findSnapshot, suggesting } from "./suggest.ts";
 import { treePath } from "./text.ts";
 

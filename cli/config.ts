@@ -17,6 +17,9 @@ export interface Backup {
 /** What one backup's entry may have. */
 const KEYS = ["directory", "repo", "snapshot", "prune"];
 
+/** An option for one time: always set, it would have a lost disk forgotten. */
+const ONCE = "init";
+
 /** Where the configuration is when nobody says. */
 export function configFile(): string {
   return join(userFolder("config"), "config.json");
@@ -96,10 +99,11 @@ function optionWords(
 ): string[] {
   const command = commands.find((child) => child.name() === name)!;
   if (!isRecord(section)) return fail(`${name} is no object`);
+  const options = command.options.filter((one) => one.attributeName() !== ONCE);
   return Object.entries(section).flatMap(([key, value]) => {
-    const option = command.options.find((one) => one.attributeName() === key);
+    const option = options.find((one) => one.attributeName() === key);
     if (option === undefined) {
-      const all = command.options.map((one) => one.attributeName()).join(", ");
+      const all = options.map((one) => one.attributeName()).join(", ");
       return fail(`${name} has no option ${key}; it has ${all}`);
     }
     return words(option, value) ??

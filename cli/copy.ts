@@ -3,13 +3,16 @@ import type { SnapshotRecord } from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { locate, openOrCreate, openRepository } from "./location.ts";
+import { INIT } from "./known_places.ts";
+import { locate } from "./location.ts";
+import { openOrCreate, openRepository } from "./open_repository.ts";
 import type { Shared } from "./shared.ts";
 import { findSnapshot } from "./suggest.ts";
 import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
 
 interface Options extends Shared {
   to: string;
+  init?: boolean;
 }
 
 /** `deltar copy`. */
@@ -20,6 +23,7 @@ export function copyCommand(context: Context): Command {
     )
     .argument("[snapshot...]", "ids, their beginnings, latest; default all")
     .requiredOption("--to <location>", "the other repository, or a new one")
+    .option("--init", INIT)
     .action(async (snapshots: string[], options: Options) => {
       context.code = await run(snapshots, options, context.signal);
     });
@@ -43,7 +47,10 @@ async function run(
       }),
     );
   }
-  const to = await openOrCreate(locate(options.to, "."), from.codec.name);
+  const to = await openOrCreate(locate(options.to, "."), {
+    codec: from.codec.name,
+    init: options.init,
+  });
   const started = performance.now();
   const result = await from.copyTo(to, records, {
     signal,

@@ -19,7 +19,9 @@ import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { hookLog } from "./hook.ts";
-import { openRepository, userFolder } from "./location.ts";
+import { isKnownPlace, lostPlaces } from "./known_places.ts";
+import { locate, userFolder } from "./location.ts";
+import { openRepository } from "./open_repository.ts";
 import { formatBytes, formatDate, plural, showText } from "./text.ts";
 
 /** What one check found. */
@@ -49,6 +51,7 @@ export function doctorCommand(context: Context): Command {
           checkFolder(kind as "data" | "cache" | "config")
         ),
         ...await checkRepository(repo),
+        ...checkPlaces(locate(repo, ".")),
         ...checkHook(),
       ];
       if (findings.some(({ state }) => state === "failed")) {
@@ -111,7 +114,8 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
     repository = await openRepository(repo, ".", { fresh: true });
   } catch (error) {
     const { message } = error as Error;
-    const isNone = (error as DeltarError).code === "not-found" && !repo;
+    const isNone = (error as DeltarError).code === "not-found" && !repo &&
+      !isKnownPlace(locate(repo, "."));
     const detail = isNone ? "none yet for this directory" : message;
     return [{ check, state: isNone ? "ok" : "failed", detail }];
   }
@@ -146,6 +150,17 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
     });
   }
   return findings;
+}
+
+/** Other places where snapshots were kept, and now are none. */
+function checkPlaces(repository: string): Finding[] {
+  return lostPlaces().filter(({ location }) => location !== repository)
+    .map(({ location, note }) => ({
+      check: "known repository",
+      state: "warning",
+      detail: `${location} is not there: is its disk mounted? If it is gone ` +
+        `for good, delete ${note}`,
+    }));
 }
 
 /** What an agent's hook could not do, which nobody may have seen. */

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
+import { openRepository } from "./open_repository.ts";
 import { parseBytes, parseCount } from "./quantity.ts";
 import type { Shared } from "./shared.ts";
 import { findSnapshot } from "./suggest.ts";

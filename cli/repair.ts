@@ -3,7 +3,7 @@ import type { RepairResult } from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
+import { openRepository } from "./open_repository.ts";
 import type { Shared } from "./shared.ts";
 import { formatBytes, plural, showPath } from "./text.ts";
 

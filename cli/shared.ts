@@ -1,6 +1,6 @@
 import type { Repository } from "../mod.ts";
 import { Console } from "./console.ts";
-import { openRepository } from "./location.ts";
+import { openRepository } from "./open_repository.ts";
 
 /** What most commands are told. */
 export interface Shared {

@@ -5,6 +5,7 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
+import { INIT } from "./known_places.ts";
 import { defaultRepository } from "./location.ts";
 import { fitFields, keepToSize, printFit } from "./max_size.ts";
 import { recordFields } from "./record_fields.ts";
@@ -31,6 +32,7 @@ export function snapshotCommand(context: Context): Command {
   return addTakeOptions(new Command("snapshot"))
     .argument("[dir]", "the directory", ".")
     .option("--label <text>", "what to call this snapshot")
+    .option("--init", INIT)
     .option("--remember", "have the repository remember its --max-size")
     .action(async (dir: string, options: Options) => {
       context.code = await run(dir, options, context.signal);

@@ -3,7 +3,7 @@ import type { RepositoryStats } from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./location.ts";
+import { openRepository } from "./open_repository.ts";
 import { parseCount } from "./quantity.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
 import type { Shared } from "./shared.ts";

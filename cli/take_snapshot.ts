@@ -14,7 +14,8 @@ import {
 } from "../mod.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
-import { cacheFolder, isFolder, locate, openOrCreate } from "./location.ts";
+import { cacheFolder, isFolder, locate } from "./location.ts";
+import { openOrCreate } from "./open_repository.ts";
 import { parseBytes } from "./quantity.ts";
 import { formatBytes, formatCount, plural, showPath } from "./text.ts";
 
@@ -27,6 +28,7 @@ export interface TakeOptions {
   excludeVcs?: boolean;
   maxSize?: number | "none";
   force?: boolean;
+  init?: boolean;
   onlyIfChanged?: boolean;
 }
 
@@ -84,7 +86,7 @@ export async function takeSnapshot(
     );
   }
   if (!options.force) refuseTooMuch(dir.path);
-  const repository = await openOrCreate(location);
+  const repository = await openOrCreate(location, options);
   const result = await repository.snapshot(dir, {
     label: options.label,
     onlyIfChanged: options.onlyIfChanged,

@@ -1,0 +1,140 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import {
+  type CodecName,
+  type DamageHandler,
+  DeltarError,
+  LocalStorage,
+  openStorage,
+  Repository,
+  type Storage,
+  withCache,
+} from "../mod.ts";
+import { Console } from "./console.ts";
+import { isKnownPlace, placeIsLost, rememberPlace } from "./known_places.ts";
+import { cacheFolder, isFolder, locate, placeSum } from "./location.ts";
+
+/** The storage at a location. */
+export function storageAt(location: string): Storage {
+  const stat = isFolder(location)
+    ? statSync(location, { throwIfNoEntry: false })
+    : undefined;
+  if (stat?.isFile()) {
+    const what = "this is a file, and a repository is a folder";
+    throw new DeltarError("unsupported", what, { object: location });
+  }
+  try {
+    return openStorage(location, process.env);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new DeltarError("unsupported", error.message, { object: "--repo" });
+  }
+}
+
+/** How to open a repository. */
+interface OpenOptions {
+  /** Told of settings that are lost or damaged. */
+  onDamage?: DamageHandler;
+  /** Ask the storage itself for everything. */
+  fresh?: boolean;
+}
+
+/** Opens a repository that has to be there. */
+export async function openRepository(
+  repo: string | undefined,
+  directory = ".",
+  { onDamage = warn, fresh = false }: OpenOptions = {},
+): Promise<Repository> {
+  const location = locate(repo, directory);
+  const storage = storageAt(location);
+  const near = fresh ? storage : cached(location, storage);
+  try {
+    return await Repository.open(near, onDamage);
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "not-found") {
+      if (isKnownPlace(storage.location)) {
+        throw placeIsLost(storage.location, error);
+      }
+      throw new DeltarError(
+        "not-found",
+        "there is no repository here; `deltar snapshot` makes one, and " +
+          "`--repo` names another place",
+        { object: storage.location, cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+/** What can be restored is restored, settings or not. */
+function warn(error: DeltarError): void {
+  const next = "`deltar repair` writes the settings anew";
+  new Console(false).warn(`${error.message}; ${next}`);
+}
+
+/** How to open a repository, or make one. */
+interface CreateOptions {
+  /** How a new one compresses. */
+  codec?: CodecName;
+  /** Make one also where this machine knows of one that is not there now. */
+  init?: boolean;
+}
+
+/**
+ * Opens a repository, or makes one in a place that is empty or absent.
+ *
+ * @throws {DeltarError} `not-found` if there was one, as its disk may not be
+ * mounted.
+ */
+export async function openOrCreate(
+  location: string,
+  options: CreateOptions = {},
+): Promise<Repository> {
+  const storage = cached(location, storageAt(location));
+  const repository = await open(storage) ?? await create(storage, options);
+  rememberPlace(storage.location);
+  return repository;
+}
+
+/** Opens a repository, if there is one. */
+async function open(storage: Storage): Promise<Repository | undefined> {
+  try {
+    return await Repository.open(storage);
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "not-found") {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+async function create(
+  storage: Storage,
+  { codec, init = false }: CreateOptions,
+): Promise<Repository> {
+  const { location } = storage;
+  for await (const _ of storage.list()) {
+    throw new DeltarError(
+      "exists",
+      "this place holds other things and no repository; name an empty one " +
+        "or a new one",
+      { object: location },
+    );
+  }
+  if (!init && isKnownPlace(location)) throw placeIsLost(location);
+  try {
+    return await Repository.create(storage, { codec });
+  } catch (error) {
+    if (!(error instanceof DeltarError && error.code === "exists")) throw error;
+    // Another command was quicker.
+    return await Repository.open(storage);
+  }
+}
+
+/** A storage that is far away, with a cache in the user's folder before it. */
+function cached(location: string, storage: Storage): Storage {
+  if (isFolder(location)) return storage;
+  const folder = join(cacheFolder(), "objects", placeSum(storage.location));
+  return withCache(storage, new LocalStorage(folder));
+}
