@@ -59,7 +59,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "deltar prune --keep-daily 7 --keep-weekly 8 --keep-label '*' --dry-run",
       "what would go, and why the rest stays",
     ],
-    ["deltar prune --keep-within 30d", "a month's snapshots stay"],
+    [
+      "deltar prune --keep-within 2d --keep-within-daily 30d",
+      "all of two days, and one a day of a month",
+    ],
     ["deltar prune", "only what nothing needs"],
   ],
   forget: [

@@ -31,6 +31,9 @@ interface Options extends Shared {
   keepYearly?: number;
   keepLabel: string[];
   keepWithin?: number;
+  keepWithinHourly?: number;
+  keepWithinDaily?: number;
+  keepWithinWeekly?: number;
   grace?: number;
   dryRun?: boolean;
 }
@@ -45,14 +48,13 @@ export function pruneCommand(context: Context): Command {
     )
     .option("--keep-last <n>", "keep the newest n", parseCount);
   for (const period of ["hour", "day", "week", "month", "year"]) {
-    const name = period === "day" ? "daily" : `${period}ly`;
     command.option(
-      `--keep-${name} <n>`,
+      `--keep-${adverb(period)} <n>`,
       `keep the newest of each of the last n ${period}s that have any`,
       parseCount,
     );
   }
-  return command
+  command
     .option(
       "--keep-label <text>",
       "keep what is labelled so, * for any label; may be repeated",
@@ -63,7 +65,15 @@ export function pruneCommand(context: Context): Command {
       "--keep-within <time>",
       "keep what is no older than the newest by more, as 12h, 30d or 1y6m",
       parseDuration,
-    )
+    );
+  for (const period of ["hour", "day", "week"]) {
+    command.option(
+      `--keep-within-${adverb(period)} <time>`,
+      `of what is no older, keep the newest of each ${period}`,
+      parseDuration,
+    );
+  }
+  return command
     .option(
       "--grace <time>",
       "how long what is removed can be brought back (default: 7d)",
@@ -73,6 +83,10 @@ export function pruneCommand(context: Context): Command {
     .action(async (options: Options) => {
       context.code = await run(options, context.signal);
     });
+}
+
+function adverb(period: string): string {
+  return period === "day" ? "daily" : `${period}ly`;
 }
 
 async function run(options: Options, signal: AbortSignal): Promise<number> {
@@ -127,6 +141,9 @@ function policyOf(options: Options): RetentionPolicy {
     yearly: options.keepYearly,
     labels: options.keepLabel,
     within: options.keepWithin,
+    withinHourly: options.keepWithinHourly,
+    withinDaily: options.keepWithinDaily,
+    withinWeekly: options.keepWithinWeekly,
   };
 }
 

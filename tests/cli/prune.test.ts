@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { parseBytes, parseDuration } from "../../cli/quantity.ts";
 import { noise } from "../support/noise.ts";
@@ -46,6 +48,51 @@ test("prune says why, removes, and undelete brings back", async () => {
     assert.equal(place.run(["restore", "latest", "--to", "../back"]).code, 0);
     assert.equal(place.run(["prune", "--keep-last", "x"]).code, 2);
     assert.equal(place.run(["prune", "--grace", "soon"]).code, 2);
+  });
+});
+
+test("of what is young the newest of each period stays", async () => {
+  await withPlace((place) => {
+    const ids = [1, 2].map((seed) => {
+      place.write({ file: text(4000, seed) });
+      return place.json(["snapshot", "--label", `n${seed}`]).id as string;
+    });
+    for (
+      const [name, unit] of [["hourly", "hour"], ["daily", "day"], [
+        "weekly",
+        "week",
+      ]]
+    ) {
+      const rule = [`--keep-within-${name}`, "1d"];
+      const { snapshots } = place.json(["prune", ...rule, "--dry-run"]);
+      assert.deepEqual(
+        snapshots.map(({ id }: { id: string }) => id),
+        ids,
+      );
+      const [old, last] = snapshots;
+      assert.deepEqual(last.reasons, [
+        "the last of its directory",
+        `young enough, one of its ${unit}`,
+      ]);
+      // Unless the clock struck in between.
+      const isOfOther = old.keep;
+      assert.deepEqual(old.reasons, isOfOther ? last.reasons.slice(1) : []);
+    }
+    const config = join(place.folder, "config.json");
+    const prune = {
+      keepWithinHourly: "2d",
+      keepWithinDaily: "30d",
+      keepWithinWeekly: "1y",
+    };
+    const root = { directory: "root", prune };
+    fs.writeFileSync(config, JSON.stringify({ backups: { root } }));
+    const { out, err } = place.run(["backup", "--config", config, "--dry-run"]);
+    assert.match(
+      out,
+      / --keep-within-hourly=2d --keep-within-daily=30d --keep-within-weekly=1y$/m,
+      err,
+    );
+    assert.equal(place.run(["prune", "--keep-within-daily", "7"]).code, 2);
   });
 });
 
