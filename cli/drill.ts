@@ -30,7 +30,8 @@ export function drillCommand(context: Context): Command {
 const NOTES = `
 Each time the next files are taken, up to half of them files with deltas.
 
-Exit codes: 0 all are as they were, 1 some are not, each named, or it failed.`;
+Exit codes: 0 all are as they were, 1 some are not, each named, or it failed;
+3 all are, but it could not be noted.`;
 
 async function run(
   snapshot: string | undefined,
@@ -52,7 +53,7 @@ async function run(
         path,
       ),
   });
-  const { files, withDeltas, bytes, failed, tooLarge } = result;
+  const { files, withDeltas, bytes, failed, tooLarge, unnoted } = result;
   const { id } = result.snapshot;
   if (json) {
     out.object("drill", {
@@ -62,6 +63,7 @@ async function run(
       bytes,
       failed: failed.map(({ path, error }) => ({ path, error: error.message })),
       tooLarge,
+      unnoted: unnoted?.message,
     });
   } else {
     for (const { path, error } of failed) {
@@ -84,5 +86,12 @@ async function run(
       );
     }
   }
-  return failed.length > 0 ? EXIT.failed : EXIT.done;
+  if (unnoted !== undefined) {
+    out.warn(
+      "this could not be noted, so the next drill takes the same files: " +
+        unnoted.message,
+    );
+  }
+  if (failed.length > 0) return EXIT.failed;
+  return unnoted === undefined ? EXIT.done : EXIT.partial;
 }

@@ -1,36 +1,24 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { needsMount, runApart } from "../support/apart.ts";
 import { noise } from "../support/noise.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { COMMAND, withPlace } from "./helpers.ts";
 
-/** Runs a script where it may mount, which it may not in every container. */
-const APART = ["--user", "--map-root-user", "--mount", "sh", "-c"];
-
-function canMount(): boolean {
-  try {
-    const script = "mount -t tmpfs -o size=64k none /mnt";
-    execFileSync("unshare", [...APART, script], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-test("a disk that is full is said, with what to do; then the same goes on", {
-  skip: !canMount(),
-}, async () => {
-  await withPlace((place) => {
-    const names = ["1", "2", "3", "4", "5", "6"];
-    for (const name of names) {
-      fs.writeFileSync(join(place.root, name), noise(50_000, Number(name)));
-    }
-    roundTimes(place.root);
-    const [program, ...words] = [...COMMAND, '"$@"'];
-    const script = `
+test(
+  "a disk that is full is said, with what to do; then the same goes on",
+  needsMount(),
+  async () => {
+    await withPlace((place) => {
+      const names = ["1", "2", "3", "4", "5", "6"];
+      for (const name of names) {
+        fs.writeFileSync(join(place.root, name), noise(50_000, Number(name)));
+      }
+      roundTimes(place.root);
+      const [program, ...words] = [...COMMAND, '"$@"'];
+      const script = `
       set -u
       run() { ${[program, ...words].join(" ")} >>out 2>>err; echo $? >>codes; }
       mkdir small; mount -t tmpfs -o size=200k none small
@@ -44,27 +32,24 @@ test("a disk that is full is said, with what to do; then the same goes on", {
       mount -o remount,size=1m small
       run restore latest --repo repository --to small/to
       cp -a small/to to; umount small`;
-    execFileSync("unshare", [...APART, script], {
-      cwd: place.folder,
-      env: place.env,
-      stdio: "inherit",
+      runApart(script, { cwd: place.folder, env: place.env });
+      const read = (name: string) =>
+        fs.readFileSync(join(place.folder, name), "utf8");
+      const said = read("err");
+      assert.equal(read("codes"), "1\n0\n0\n1\n0\n", said);
+      const [snapshot, next, restore, ...rest] = said.trimEnd().split("\n");
+      assert.match(snapshot, /^deltar: volumes\//);
+      assert.match(restore, /^deltar: \d: /);
+      assert.match(next, /the disk is full: make room, and type the same line/);
+      assert.deepEqual(rest, [next]);
+      assert.match(read("out"), /No damage\./);
+      assert.deepEqual(
+        stateOf(join(place.folder, "to")),
+        stateOf(place.root),
+      );
+      // What was written before the disk was full is not written again.
+      const [, files] = /Restored (\d) files/.exec(read("out"))!;
+      assert.ok(Number(files) < names.length, files);
     });
-    const read = (name: string) =>
-      fs.readFileSync(join(place.folder, name), "utf8");
-    const said = read("err");
-    assert.equal(read("codes"), "1\n0\n0\n1\n0\n", said);
-    const [snapshot, next, restore, ...rest] = said.trimEnd().split("\n");
-    assert.match(snapshot, /^deltar: volumes\//);
-    assert.match(restore, /^deltar: \d: /);
-    assert.match(next, /the disk is full: make room, and type the same line/);
-    assert.deepEqual(rest, [next]);
-    assert.match(read("out"), /No damage\./);
-    assert.deepEqual(
-      stateOf(join(place.folder, "to")),
-      stateOf(place.root),
-    );
-    // What was written before the disk was full is not written again.
-    const [, files] = /Restored (\d) files/.exec(read("out"))!;
-    assert.ok(Number(files) < names.length, files);
-  });
-});
+  },
+);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { withPlace } from "./helpers.ts";
+import { needsMount, runApart } from "../support/apart.ts";
+import { COMMAND, withPlace } from "./helpers.ts";
 
 test("label, drill and stats say what they did, and list shows it", async () => {
   await withPlace((place) => {
@@ -49,3 +51,32 @@ test("label, drill and stats say what they did, and list shows it", async () => 
     assert.equal(place.run(["drill", "--files", "none", ...words]).code, 2);
   });
 });
+
+test(
+  "a drill of what is read-only says what it found",
+  needsMount(),
+  async () => {
+    await withPlace((place) => {
+      place.write({ "a.txt": "first" });
+      place.run(["snapshot", "--repo", "../repo"]);
+      const drill = [...COMMAND, "drill", "--repo", "repo"].join(" ");
+      const script = `
+      mount --bind repo repo; mount -o remount,ro,bind repo
+      ${drill} >out 2>err; echo $? >codes
+      ${drill} --json >json 2>>err; echo $? >>codes`;
+      runApart(script, { cwd: place.folder, env: place.env });
+      const read = (name: string) =>
+        fs.readFileSync(join(place.folder, name), "utf8");
+      assert.equal(read("codes"), "3\n3\n", read("err"));
+      assert.match(
+        read("out"),
+        /^Restored 1 file .* each is what was stored$/m,
+      );
+      assert.match(
+        read("err"),
+        /^(?:deltar: this could not be noted, .*: proofs\/\S+ EROFS.*\n){2}$/,
+      );
+      assert.match(JSON.parse(read("json")).unnoted, /EROFS/);
+    });
+  },
+);

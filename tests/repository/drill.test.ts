@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { DeltarError } from "../../lib/bytes/errors.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";
@@ -85,5 +86,15 @@ test("a drill finds what is damaged and keeps to its bounds", async () => {
     await assert.rejects(repository.drill({ files: 0 }), RangeError);
     const empty = await Repository.create(new MemoryStorage());
     await assert.rejects(empty.drill(), { code: "not-found" });
+  });
+});
+
+test("a drill of what is read-only tells that it could not be noted", async () => {
+  await withTemp(async (root) => {
+    const { storage, repository } = await twoSnapshots(root);
+    const refusal = new DeltarError("unsupported", "it is read-only");
+    storage.put = () => Promise.reject(refusal);
+    const { files, failed, unnoted } = await repository.drill();
+    assert.deepEqual([files, failed, unnoted], [10, [], refusal]);
   });
 });

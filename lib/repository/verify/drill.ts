@@ -61,6 +61,11 @@ export interface DrillResult {
   failed: { path: string; error: DeltarError }[];
   /** Files that are larger than the sample may be, and so were left out. */
   tooLarge: number;
+  /**
+   * Why no note of it could be made, if the storage takes none; then the next
+   * drill takes the same files.
+   */
+  unnoted?: DeltarError;
 }
 
 const FILES = 100;
@@ -69,7 +74,8 @@ const BYTES = 256 << 20;
 /**
  * Restores some files of a snapshot into a scratch folder, reads them back and
  * compares them with their SHA-256; each time the next ones. Up to half of them
- * are files with deltas, as those have most to prove. A note says when.
+ * are files with deltas, as those have most to prove. A note says when, unless the
+ * storage is read-only.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
  * scratch folder or the storage fails.
@@ -111,13 +117,18 @@ export async function drill(
     tooLarge: deltas.tooLarge + wholes.tooLarge,
   };
   await restoreAll(repository, [...withDeltas, ...others], result, options);
-  await putSnapshotNote(storage, PROOFS, record.id, {
-    files: result.files,
-    bytes: result.bytes,
-    failed: result.failed.length,
-    after: others.at(-1)?.path ?? proof?.after,
-    afterDelta: withDeltas.at(-1)?.path ?? proof?.afterDelta,
-  });
+  try {
+    await putSnapshotNote(storage, PROOFS, record.id, {
+      files: result.files,
+      bytes: result.bytes,
+      failed: result.failed.length,
+      after: others.at(-1)?.path ?? proof?.after,
+      afterDelta: withDeltas.at(-1)?.path ?? proof?.afterDelta,
+    });
+  } catch (error) {
+    if (!(error instanceof DeltarError)) throw error;
+    result.unnoted = error;
+  }
   return result;
 
   async function leastProven(): Promise<SnapshotRecord> {
