@@ -18,14 +18,28 @@ export const DAMAGE_ADVICE =
 /** Whether an error is of an object that a repository should have. */
 export function isOfObject(error: unknown): boolean {
   return error instanceof DeltarError &&
-    ["corrupt", "truncated", "mismatch", "not-found"].includes(error.code) &&
+    (isHarm(error) || error.code === "not-found") &&
     /^(?:snapshots|trees|volumes|signatures)\//.test(error.object ?? "");
 }
+
+/** What to do about settings that are lost or damaged. */
+export const SETTINGS_ADVICE = "`deltar repair` writes the settings anew";
 
 /** What to do about an error, if it or its cause tells. */
 export function adviceFor(error: unknown): string | undefined {
   if (isOfObject(error)) return DAMAGE_ADVICE;
+  if (isOfSettings(error)) return SETTINGS_ADVICE;
   if (!(error instanceof Error)) return undefined;
   const { code = "" } = error as { code?: string };
   return ADVICE[code] ?? adviceFor(error.cause);
+}
+
+/** Whether an error is of settings that are there, and damaged. */
+function isOfSettings(error: unknown): boolean {
+  return error instanceof DeltarError && error.object === "deltar.json" &&
+    isHarm(error);
+}
+
+function isHarm({ code }: DeltarError): boolean {
+  return ["corrupt", "truncated", "mismatch"].includes(code);
 }

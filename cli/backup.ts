@@ -5,6 +5,8 @@ import { configFile, readConfig } from "./config.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
+import { fail } from "./failure.ts";
+import { forgetOpened } from "./opened.ts";
 import { shellWord, showText } from "./text.ts";
 
 interface Options {
@@ -86,6 +88,7 @@ async function runLines(
     if (dryRun) continue;
     const before = context.code;
     try {
+      forgetOpened();
       context.code = EXIT.done;
       const line = await program([words[0]]);
       await line.parseAsync(words, { from: "user" });
@@ -93,8 +96,7 @@ async function runLines(
       if (!(error instanceof DeltarError) || error.code === "aborted") {
         throw error;
       }
-      out.warn(error.message);
-      context.code = EXIT.failed;
+      context.code = fail(error, false, context);
       return;
     } finally {
       context.code = worse(before, context.code);

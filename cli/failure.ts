@@ -4,6 +4,7 @@ import { adviceFor } from "./advice.ts";
 import { paint, say } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
+import { repositoryOf } from "./opened.ts";
 import { showText } from "./text.ts";
 
 /**
@@ -26,13 +27,16 @@ export function fail(
     : error instanceof Error
     ? error.message
     : String(error);
+  const repository = repositoryOf(error);
   const next = adviceFor(error);
   if (json) {
-    const fields = { version: 1, type: "error", code, message, next };
+    const type = "error";
+    const fields = { version: 1, type, code, message, repository, next };
     say(2, `${JSON.stringify(fields)}\n`);
   } else if (isOurs || isOfSystem(error)) {
     const name = paint("red", "deltar:", process.stderr);
     say(2, `${name} ${showText(message)}\n`);
+    if (repository) say(2, `  in the repository ${showText(repository)}\n`);
     if (next) say(2, `  ${next}\n`);
   } else say(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;

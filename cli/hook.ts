@@ -13,6 +13,7 @@ import {
   type TakeOptions,
   takeSnapshot,
 } from "./take_snapshot.ts";
+import { repositoryOf } from "./opened.ts";
 import { showText } from "./text.ts";
 
 /** What an agent says of itself when it calls a hook. */
@@ -60,7 +61,9 @@ export function hookCommand(context: Context): Command {
           await keepToSize(out, taken.repository, options, signal);
         }
       } catch (error) {
-        const { message } = error as Error;
+        const repository = repositoryOf(error);
+        const message = (error as Error).message +
+          (repository === undefined ? "" : ` (in ${repository})`);
         out.warn(`no snapshot was taken: ${message}`);
         log(`${title} in ${directory ?? "."}: ${message}`);
       }

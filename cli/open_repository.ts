@@ -11,9 +11,11 @@ import {
   type Storage,
   withCache,
 } from "../mod.ts";
+import { SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
 import { isKnownPlace, placeIsLost, rememberPlace } from "./known_places.ts";
 import { cacheFolder, isFolder, locate, placeSum } from "./location.ts";
+import { noteOpened } from "./opened.ts";
 
 /** The storage at a location. */
 export function storageAt(location: string): Storage {
@@ -25,7 +27,9 @@ export function storageAt(location: string): Storage {
     throw new DeltarError("unsupported", what, { object: location });
   }
   try {
-    return openStorage(location, process.env);
+    const storage = openStorage(location, process.env);
+    noteOpened(storage.location);
+    return storage;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new DeltarError("unsupported", error.message, { object: "--repo" });
@@ -69,8 +73,7 @@ export async function openRepository(
 
 /** What can be restored is restored, settings or not. */
 function warn(error: DeltarError): void {
-  const next = "`deltar repair` writes the settings anew";
-  new Console(false).warn(`${error.message}; ${next}`);
+  new Console(false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
 /** How to open a repository, or make one. */

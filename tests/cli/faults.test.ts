@@ -35,6 +35,51 @@ test("wrong usage exits with 2 and says what is right", async () => {
   });
 });
 
+test("an error of an object names the repository that has it", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    const one = join(place.folder, "one");
+    const two = join(place.folder, "two");
+    for (const repo of [one, two]) place.run(["snapshot", "--repo", repo]);
+    const [tree] = fs.readdirSync(join(one, "trees"));
+    fs.truncateSync(join(one, "trees", tree), 20);
+    const files = place.run(["files", "latest", "--repo", one]);
+    assert.equal(files.code, 1);
+    assert.match(
+      files.err,
+      new RegExp(
+        `^deltar: trees/${tree}: .*\n {2}in the repository ${one}\n {2}.*\n$`,
+      ),
+    );
+    const json = place.run(["files", "latest", "--repo", one, "--json"]);
+    assert.equal(JSON.parse(json.err).repository, one);
+    const copy = place.run(["copy", "--repo", one, "--to", two]);
+    assert.match(
+      copy.err,
+      new RegExp(`\n {2}in the repository ${one} or ${two}\n`),
+    );
+    // A path of a tree is in none.
+    const cat = place.run(["cat", "latest", "b", "--repo", two]);
+    assert.doesNotMatch(cat.err, /repository/);
+
+    // Of several backups, each names its own.
+    fs.appendFileSync(join(two, "deltar.json"), "x");
+    fs.rmSync(place.env.XDG_CACHE_HOME, { recursive: true });
+    const backup = (repo: string) => ({ directory: place.root, repo });
+    const config = join(place.folder, "config.json");
+    const backups = { one: backup(one), two: backup(two) };
+    fs.writeFileSync(config, JSON.stringify({ backups }));
+    place.write({ a: "b" });
+    const { code, err } = place.run(["backup", "-q", "--config", config]);
+    assert.equal(code, 1);
+    assert.deepEqual(
+      err.split("\n").filter((line) => line.includes("in the repository")),
+      [`  in the repository ${two}`],
+    );
+    assert.match(err, /\n {2}`deltar repair` writes the settings anew\n/);
+  });
+});
+
 test("what fails exits with 1 and says what to do", async () => {
   await withPlace((place) => {
     place.write({ a: "a" });

@@ -57,7 +57,7 @@ test("verify tells what damage harms, and exits with 1", async () => {
     const unread = place.run(["cat", "latest", "c.txt", ...words]);
     assert.match(
       unread.err,
-      /^deltar: volumes\/.*\n {2}`deltar verify --data` tells/,
+      /^deltar: volumes\/.*\n {2}in .*\/repo\n {2}`deltar verify --data` tells/,
     );
 
     const planned = place.json(["repair", "--dry-run", ...words]);
