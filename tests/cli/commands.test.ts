@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { needs, runText } from "../support/peer.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
@@ -212,6 +214,43 @@ test("the repository is where it is said, or one for each directory", async () =
     const linked = place.json(["snapshot", "../link"]);
     assert.equal(linked.repository, own.repository);
     assert.ok(fs.existsSync(join(place.env.XDG_CACHE_HOME, "deltar")));
+  });
+});
+
+test("the line that restores works, whatever the path has", {
+  skip: process.platform === "win32",
+}, async () => {
+  await withPlace((place) => {
+    const { execPath } = process;
+    const name = basename(execPath).replace(/\.exe$/, "");
+    const [own, other] = ["own", "other"].map((bin) => {
+      fs.mkdirSync(join(place.folder, bin));
+      return join(place.folder, bin);
+    });
+    fs.symlinkSync(execPath, join(own, name));
+    const script = "#!/bin/sh\nexit 9\n";
+    fs.writeFileSync(join(other, name), script, { mode: 0o755 });
+    place.write({ a: "a" });
+    const cases = [
+      { path: [own, other], program: name },
+      { path: [other, own], program: execPath },
+      { path: [place.root], program: execPath },
+    ];
+    for (const { path, program } of cases) {
+      const PATH = path.join(":");
+      const { out, err } = place.run(["snapshot"], { env: { PATH } });
+      const [, line] = /^Restore it with:\n {2}(.*)$/m.exec(out)!;
+      assert.ok(line.startsWith(`${program} `), `${line}${err}`);
+      const { status, stderr } = spawnSync("/bin/sh", ["-c", line], {
+        cwd: place.root,
+        env: { ...place.env, PATH },
+        encoding: "utf8",
+      });
+      assert.equal(status, 0, stderr);
+      const restored = join(place.root, "restored");
+      assert.deepEqual(fs.readdirSync(restored), ["a"]);
+      fs.rmSync(restored, { recursive: true });
+    }
   });
 });
 

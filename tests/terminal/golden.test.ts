@@ -44,7 +44,7 @@ function settle(shell: Shell, text: string): string {
     .replaceAll(/\b\d[\d.,]* (?:B|KB|MB|GB)(?: stored| {2})/g, "<stored>  ")
     .replaceAll(/((?:stored|added) +)\d[\d.,]* (?:B|KB)/g, "$1<stored>")
     .replaceAll(/-[0-9a-f]{8}\b/g, "-<sum>")
-    .replaceAll(/\bnode \S*cli\.ts/g, "node <cli>")
+    .replaceAll(/\S*\bnode \S*cli\.ts/g, "node <cli>")
     .replaceAll(shell.home, "<home>");
 }
 
