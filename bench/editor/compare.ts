@@ -1,5 +1,5 @@
 /**
- * A file of 1 GB grows by a line: how long does the next snapshot take, and how
+ * A file of 2 GB grows by a line: how long does the next snapshot take, and how
  * much does it add? The extension's own worker, as it is packed, against `git
  * add -A && git commit` with GIT_DIR elsewhere, as other editors' checkpoints
  * have it. Git is told not to compress, which for bytes of chance costs it minutes

@@ -18,7 +18,7 @@ export function run(words: string[]): void {
     allowPositionals: true,
     options: { quick: { type: "boolean", default: false } },
   });
-  const megabytes = positionals[0] ?? (values.quick ? "50" : "1000");
+  const megabytes = positionals[0] ?? (values.quick ? "50" : "2000");
   const [denoProgram, ...denoWords] = deno();
   execFileSync(denoProgram, [...denoWords, "task", "vsix"], {
     stdio: ["ignore", "ignore", "inherit"],
