@@ -103,7 +103,6 @@ export async function takeSnapshot(
     onDamage: (error) => {
       out.warn(`${error.message}; all files are stored anew; ${DAMAGE_ADVICE}`);
     },
-
     measure: out.isLive,
     onProgress: (progress) => tell(out, progress),
   });
