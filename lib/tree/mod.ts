@@ -29,5 +29,6 @@ export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
 export type { IndexOptions, IndexProgress } from "./index_tree.ts";
 export { comparePaths, isWithin } from "./path.ts";
 export type { FileStat } from "./stat.ts";
-export { type ExpectedContent, TreeWriter } from "./tree_writer.ts";
+export { TreeWriter } from "./tree_writer.ts";
+export type { ExpectedContent } from "./write_content.ts";
 export { Walker, type WalkOptions } from "./walker.ts";

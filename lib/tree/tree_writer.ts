@@ -1,22 +1,17 @@
-import { Buffer, fs, nodePath, process } from "../bytes/node.ts";
+import { fs, nodePath, process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { toHex } from "../bytes/hex.ts";
-import { createSha256, sha256 } from "../bytes/sha256.ts";
-import { type ByteSource, chunks } from "../bytes/source.ts";
+import type { ByteSource } from "../bytes/source.ts";
 import { temporaryName } from "../storage/temporary.ts";
 import type { Metadata } from "./entry.ts";
 import { fileError } from "./file.ts";
 import { checkPath, comparePaths, parentPath } from "./path.ts";
-import { WHOLE_LIMIT } from "./read_file.ts";
 import { type FileStat, lstat, setTimes } from "./stat.ts";
-
-/** What a file's content has to be. */
-export interface ExpectedContent {
-  /** Its length in bytes. */
-  size: number;
-  /** Its SHA-256 in hexadecimal. */
-  sha256: string;
-}
+import {
+  checkContent,
+  type ExpectedContent,
+  writePieces,
+  writeWhole,
+} from "./write_content.ts";
 
 /** How to write a tree. */
 export interface TreeWriterOptions {
@@ -33,8 +28,6 @@ export interface TreeWriterOptions {
   /** Called before each change of the disk, with the change in words. */
   onStep?: (step: string) => void;
 }
-
-const ZEROS = new Uint8Array(WHOLE_LIMIT);
 
 /**
  * Writes a tree into a directory and never outside of it: paths are checked,
@@ -106,9 +99,10 @@ export class TreeWriter {
     const { durable: told = false } = this.#options;
     const durable = typeof told === "function" ? told(path) : told;
     try {
+      this.#step("write");
       const got = source instanceof Uint8Array
-        ? this.#writeWhole(temporary, source, expected, durable)
-        : await this.#writePieces(temporary, source, durable);
+        ? writeWhole(temporary, source, expected, durable)
+        : await writePieces(temporary, source, durable);
       checkContent(path, got, expected);
       this.#setMetadata(temporary, metadata);
       this.#options.onReplace?.(path);
@@ -269,52 +263,6 @@ export class TreeWriter {
     return nodePath.join(this.root, parentPath(path), temporaryName());
   }
 
-  #writeWhole(
-    temporary: string,
-    bytes: Uint8Array,
-    expected: ExpectedContent | undefined,
-    durable: boolean,
-  ): ExpectedContent {
-    this.#step("write");
-    const fd = fs.openSync(temporary, "wx", 0o600);
-    try {
-      for (let at = 0; at < bytes.length;) {
-        at += fs.writeSync(fd, bytes, at, bytes.length - at);
-      }
-      if (durable) fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-    const sum = expected === undefined ? "" : toHex(sha256(bytes));
-    return { size: bytes.length, sha256: sum };
-  }
-
-  async #writePieces(
-    temporary: string,
-    source: ByteSource,
-    durable: boolean,
-  ): Promise<ExpectedContent> {
-    this.#step("write pieces");
-    const fd = fs.openSync(temporary, "wx", 0o600);
-    const sum = createSha256();
-    let size = 0;
-    try {
-      for await (const piece of chunks(source)) {
-        sum.update(piece);
-        // Zeros are left out, which makes a hole where the disk has holes.
-        for (let at = 0; at < piece.length && !isZero(piece);) {
-          at += fs.writeSync(fd, piece, at, piece.length - at, size + at);
-        }
-        size += piece.length;
-      }
-      fs.ftruncateSync(fd, size);
-      if (durable) fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-    return { size, sha256: toHex(sum.digest()) };
-  }
-
   #setOwner(place: string, { uid, gid }: Metadata): void {
     if (!this.#owned) return;
     try {
@@ -348,32 +296,4 @@ export class TreeWriter {
 /** Whether this process may give files away: only root, on POSIX. */
 export function ownerMatters(): boolean {
   return process.getuid?.() === 0;
-}
-
-function isZero(piece: Uint8Array): boolean {
-  for (let at = 0; at < piece.length; at += ZEROS.length) {
-    const part = piece.subarray(at, at + ZEROS.length);
-    if (part[0] !== 0) return false;
-    if (Buffer.compare(part, ZEROS.subarray(0, part.length)) !== 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
-function checkContent(
-  path: string,
-  got: ExpectedContent,
-  expected: ExpectedContent | undefined,
-): void {
-  if (expected === undefined) return;
-  if (got.size !== expected.size || got.sha256 !== expected.sha256) {
-    throw new DeltarError(
-      "mismatch",
-      `its content is not what was stored: ${got.size} bytes with SHA-256 ` +
-        `${got.sha256}, where ${expected.size} with ${expected.sha256} were ` +
-        "expected",
-      { path },
-    );
-  }
 }
