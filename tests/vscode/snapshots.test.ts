@@ -3,6 +3,7 @@
  * and on its own, browsing and comparing them.
  */
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { repositoryOf, suite } from "./suite.ts";
 import { stateOf } from "./project.ts";
 import type { Editor } from "./editor.ts";
@@ -89,11 +90,34 @@ suite([
     await window.picture("changes");
   }],
 
+  ["what was created, modified and deleted is marked", async () => {
+    fs.writeFileSync(`${project}/new.md`, "new\n");
+    fs.appendFileSync(`${project}/notes.md`, "third thoughts\n");
+    fs.rmSync(`${project}/nested/untracked.txt`);
+    await window.command("Deltar: Create Snapshot");
+    await window.row("3 files changed").click();
+    for (
+      const [name, letter, word, colour] of [
+        ["new.md", "A", "Created", "addedResourceForeground"],
+        ["notes.md", "M", "Modified", "modifiedResourceForeground"],
+        ["untracked.txt", "D", "Deleted", "deletedResourceForeground"],
+      ]
+    ) {
+      if (letter === "D") await window.row(/^nested$/).click();
+      const row = window.row(name);
+      await window.isMarked(row, letter, `gitDecoration.${colour}`);
+      assert.match(await row.getAttribute("aria-label") ?? "", RegExp(word));
+    }
+    await window.hush();
+    await window.picture("marked");
+  }],
+
   ["the file's history has each version and its size", async () => {
     await window.openFile(`${project}/notes.md`);
-    await window.rows("File History").nth(1).waitFor();
-    const [now, first] = await window.texts("File History");
-    assert.match(now, /^\d\d:\d\d:\d\d\s*\+10 B$/);
+    await window.rows("File History").nth(2).waitFor();
+    const [now, middle, first] = await window.texts("File History");
+    assert.match(now, /^\d\d:\d\d:\d\d\s*\+15 B$/);
+    assert.match(middle, /^\d\d:\d\d:\d\d\s*\+10 B$/);
     assert.match(first, /^\d\d:\d\d:\d\d\s*created, 15 B$/);
     await window.picture("history");
     // The list of the status bar: one click to all snapshots.

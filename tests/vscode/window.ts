@@ -20,6 +20,16 @@ const STILL = `Promise.allSettled(
     .map(({ finished }) => finished),
 )`;
 
+/** The letter of a row, and whether its colour is one of the theme's. */
+const LOOKS = `(row, name) => {
+  const label = row.querySelector(".monaco-icon-label");
+  const probe = row.appendChild(document.createElement("i"));
+  probe.style.color = "var(" + name + ")";
+  const [own, wanted] = [label, probe].map((of) => getComputedStyle(of).color);
+  probe.remove();
+  return getComputedStyle(label, "::after").content + " " + (own === wanted);
+}`;
+
 /** Starts the browser. */
 export function startBrowser(executablePath: string): Promise<Browser> {
   return chromium.launch({
@@ -145,12 +155,24 @@ export class Window {
 
   /** Waits for a notification, and gives it. */
   async isTold(text: string | RegExp): Promise<Locator> {
-    const toast = this.page.locator(
+    const told = this.page.locator(
       ".notification-toast, .notification-list-item",
     )
       .filter({ hasText: text }).first();
-    await toast.waitFor();
-    return toast;
+    // Of many at a time VS Code shows some only in the list below the bell.
+    const unseen = this.page.locator(".statusbar-item", {
+      has: this.page.locator(".codicon-bell-dot"),
+    });
+    await this.until(`told ${text}`, async () => {
+      const wait = told.waitFor({ timeout: 2000 });
+      if (await wait.then(() => true, () => false)) return true;
+      const toasts = this.page.locator(".notification-toast");
+      if (await toasts.count() === 0 && await unseen.count() > 0) {
+        await unseen.click();
+      }
+      return false;
+    });
+    return told;
   }
 
   /** Clears all notifications away. */
@@ -183,6 +205,21 @@ export class Window {
     return this.page.locator(".pane")
       .filter({ has: this.page.locator(`.pane-header[aria-label^="${view}"]`) })
       .locator(".monaco-list-row");
+  }
+
+  /**
+   * Waits until a line has the letter and the colour of a file decoration.
+   *
+   * @param colour The name of the theme's colour.
+   */
+  async isMarked(row: Locator, letter: string, colour: string): Promise<void> {
+    const name = `--vscode-${colour.replaceAll(".", "-")}`;
+    let looks = "";
+    const isSo = async () => {
+      looks = await row.evaluate<string, string>(LOOKS, name);
+      return looks === `"${letter}" true`;
+    };
+    await this.until(`marked ${letter}`, isSo, 20_000);
   }
 
   /** Waits until a view says something in place of lines, or above them. */
