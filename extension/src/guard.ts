@@ -46,6 +46,8 @@ export class Guard implements vscode.Disposable {
   readonly #reader: Engine;
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
+  /** How many files differ between two snapshots that were compared. */
+  readonly #counted = new Map<string, number>();
   /** Why the snapshots could not be listed. */
   #unseen: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -89,12 +91,19 @@ export class Guard implements vscode.Disposable {
     return this.#snapshots ??= this.#list();
   }
 
-  /** The snapshot before one: its parent or, where that went, the next older. */
-  async before(
-    { id, parent }: Pick<SnapshotInfo, "id" | "parent">,
-  ): Promise<string | undefined> {
-    const ids = (await this.snapshots()).map((one) => one.id);
-    return ids.find((one) => one === parent) ?? ids.find((one) => one < id);
+  /** The snapshot that one is compared with, in the list as it is now. */
+  async before({ id }: { id: string }): Promise<string | undefined> {
+    const snapshots = await this.snapshots();
+    const same = snapshots.find((one) => one.id === id);
+    return same ? same.before : snapshots.find((one) => one.id < id)?.id;
+  }
+
+  /** Remembers how many files differ between a snapshot and that before it. */
+  counted({ id, before, since }: SnapshotInfo, changed: number): void {
+    const key = `${id} ${before}`;
+    if (since === undefined || this.#counted.get(key) === changed) return;
+    this.#counted.set(key, changed);
+    this.refresh();
   }
 
   /** Asks again for the snapshots when somebody wants them. */
@@ -178,7 +187,11 @@ export class Guard implements vscode.Disposable {
     const place = this.place;
     const moves = this.#moves;
     try {
-      const snapshots = await this.#reader.call("list", { place });
+      const listed = await this.#reader.call("list", { place });
+      const snapshots = listed.map((info) => {
+        const changed = this.#counted.get(`${info.id} ${info.before}`);
+        return changed === undefined ? info : { ...info, changed };
+      });
       if (moves !== this.#moves) return await this.snapshots();
       if (snapshots[0]?.id !== this.last?.id && snapshots[0] !== undefined) {
         const { id } = snapshots[0];

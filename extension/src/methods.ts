@@ -47,7 +47,7 @@ export const methods: { [M in Method]: Handler<M> } = {
         progress({ entries, allEntries, path }),
     });
     return {
-      snapshot: infoOf(record),
+      snapshot: infoOf(record, record.parent),
       isNew,
       skipped: skipped.map(leftOut),
       duration: performance.now() - started,
@@ -58,7 +58,15 @@ export const methods: { [M in Method]: Handler<M> } = {
     const repository = await tryRepository(place);
     if (repository === undefined) return [];
     const records = await recordsOf(repository, place);
-    return records.map(infoOf).reverse();
+    const times = new Map(records.map(({ id, time }) => [id, time]));
+    return records.map((record, at) => {
+      const { parent } = record;
+      if (parent === undefined) return infoOf(record);
+      // Where the parent went, or was only for undoing: the next older one.
+      if (times.has(parent)) return infoOf(record, parent);
+      const older = at > 0 ? records[at - 1] : undefined;
+      return infoOf(record, older?.id, older?.time);
+    }).reverse();
   },
 
   async compare({ place, before, after }) {
@@ -226,14 +234,19 @@ async function treeOf(repository: Repository, id: string): Promise<Tree> {
   }
 }
 
-function infoOf(record: SnapshotRecord): SnapshotInfo {
-  const { id, time, directory, label, parent, counts } = record;
+function infoOf(
+  record: SnapshotRecord,
+  before?: string,
+  since?: number,
+): SnapshotInfo {
+  const { id, time, directory, label, counts } = record;
   return {
     id,
     time,
     directory,
     ...(label !== undefined && { label }),
-    ...(parent !== undefined && { parent }),
+    ...(before !== undefined && { before }),
+    ...(since !== undefined && { since }),
     counts,
   };
 }

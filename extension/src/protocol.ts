@@ -34,8 +34,15 @@ export interface SnapshotInfo {
   directory: string;
   /** What the user calls it. */
   label?: string;
-  /** The snapshot before it. */
-  parent?: string;
+  /** The one before it in the list, with which it is compared. */
+  before?: string;
+  /**
+   * When that one was begun, if others lay between them once: then `counts`
+   * tells what it did since the last of those.
+   */
+  since?: number;
+  /** How many files differ since then, once that was counted. */
+  changed?: number;
   /** What it found and did. */
   counts: SnapshotCounts;
 }

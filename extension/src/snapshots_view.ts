@@ -4,7 +4,13 @@ import { explain } from "./explain.ts";
 import type { Guard } from "./guard.ts";
 import type { Guards } from "./guards.ts";
 import type { FileChange, SnapshotInfo } from "./protocol.ts";
-import { formatBytes, formatDay, formatTime, plural } from "./text.ts";
+import {
+  formatBytes,
+  formatDay,
+  formatSince,
+  formatTime,
+  plural,
+} from "./text.ts";
 
 /** The snapshots of one day. */
 interface DayNode {
@@ -151,16 +157,18 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     item.iconPath = new vscode.ThemeIcon(
       counts.faults > 0 ? "warning" : label === undefined ? "history" : "tag",
     );
-    item.contextValue = info.parent === undefined
-      ? "snapshot.first"
-      : "snapshot";
+    item.contextValue = "snapshot";
     const lines = [
       `**${label === undefined ? "Snapshot" : escapeMarkdown(label)}**`,
       new Date(time).toLocaleString(),
       `${plural(counts.files, "file")}, ${formatBytes(counts.bytes)}; ` +
       `${formatBytes(counts.stored)} stored`,
-      `${counts.created} created, ${counts.updated} modified, ` +
-      `${counts.deleted} deleted, ${counts.renamed} renamed`,
+      ...(info.since === undefined
+        ? [
+          `${counts.created} created, ${counts.updated} modified, ` +
+          `${counts.deleted} deleted, ${counts.renamed} renamed`,
+        ]
+        : [`Changes since ${new Date(info.since).toLocaleString()}`]),
       ...(counts.faults > 0
         ? [`${plural(counts.faults, "file")} could not be kept`]
         : []),
@@ -173,11 +181,16 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   }
 }
 
-/** How many files a snapshot changed. */
-export function changedOf({ counts, parent }: SnapshotInfo): string {
-  if (parent === undefined) return plural(counts.files, "file");
-  const changed = counts.created + counts.updated + counts.deleted +
-    counts.renamed + counts.copied;
+/** How many files differ between a snapshot and the one before it. */
+export function changedOf(
+  { counts, time, before, since, changed: counted }: SnapshotInfo,
+): string {
+  if (before === undefined) return plural(counts.files, "file");
+  if (since !== undefined && counted === undefined) {
+    return `changes since ${formatSince(since, time, Date.now())}`;
+  }
+  const changed = counted ?? counts.created + counts.updated + counts.deleted +
+      counts.renamed + counts.copied;
   return changed === 0
     ? "no file changed"
     : `${plural(changed, "file")} changed`;
@@ -192,6 +205,7 @@ async function changesOf(node: SnapshotNode): Promise<Node[]> {
       after: info.id,
     });
     const shown = changes.filter(({ change }) => change !== "touched");
+    guard.counted(info, shown.length);
     const nodes = childrenOf(node, shown.length > 0 ? shown : changes, "");
     return nodes.length > 0 ? nodes : [{ kind: "note", title: "No changes" }];
   } catch (error) {

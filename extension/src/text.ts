@@ -54,6 +54,12 @@ export function formatMoment(time: number, now: number): string {
   return day === "Today" ? formatTime(time) : `${day}, ${formatTime(time)}`;
 }
 
+/** A time before another one: its day only if that is not the same. */
+export function formatSince(since: number, time: number, now: number): string {
+  const day = formatDay(since, now);
+  return day === formatDay(time, now) ? formatTime(since) : day;
+}
+
 /** How long ago, roughly. */
 export function formatAgo(time: number, now: number): string {
   const minutes = Math.floor((now - time) / 60_000);

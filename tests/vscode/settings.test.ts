@@ -302,9 +302,28 @@ suite([
     // One of the hour, one of the day, and that of now.
     await hasSnapshots(3);
     await window.until("all are shown", async () => await shown() === 3);
-    // The last of its hour is compared with what is left before it.
+    // Each line says what is below it: what is left before it counts.
+    const lines = () => window.texts("Snapshots");
+    assert.match((await lines())[1], /1 file changed$/);
+    assert.match((await lines())[3], /changes since \w+day, \w+ \d+$/);
+    assert.match((await lines())[5], /6 files$/);
+    await window.picture("thinned-closed");
     await window.rows("Snapshots").nth(3).click();
-    await window.row("notes.md").waitFor();
+    await window.until(
+      "counted",
+      async () => /11 files changed$/.test((await lines())[3]),
+    );
+    const changed = window.row("notes.md");
+    await changed.waitFor();
+    assert.equal(
+      (await lines()).filter((line) => /^file /.test(line)).length,
+      10,
+    );
+    await window.isMarked(
+      changed,
+      "M",
+      "gitDecoration.modifiedResourceForeground",
+    );
     await window.picture("thinned");
     await window.command("Deltar: Remove Old Snapshots…");
     await window.isTold(/The rules keep all 3 snapshots/);
@@ -330,6 +349,7 @@ async function makePast(times: readonly number[]): Promise<void> {
   try {
     for (const [count, now] of times.entries()) {
       fs.writeFileSync(at("notes.md"), `version ${count}\n`);
+      fs.writeFileSync(at(`file ${count}`), "");
       mock.timers.enable({ apis: ["Date"], now });
       await past.snapshot(new Dir(folder));
       mock.timers.reset();

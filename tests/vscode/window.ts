@@ -20,16 +20,6 @@ const STILL = `Promise.allSettled(
     .map(({ finished }) => finished),
 )`;
 
-/** The letter of a row, and whether its colour is one of the theme's. */
-const LOOKS = `(row, name) => {
-  const label = row.querySelector(".monaco-icon-label");
-  const probe = row.appendChild(document.createElement("i"));
-  probe.style.color = "var(" + name + ")";
-  const [own, wanted] = [label, probe].map((of) => getComputedStyle(of).color);
-  probe.remove();
-  return getComputedStyle(label, "::after").content + " " + (own === wanted);
-}`;
-
 /** Starts the browser. */
 export function startBrowser(executablePath: string): Promise<Browser> {
   return chromium.launch({
@@ -216,7 +206,18 @@ export class Window {
     const name = `--vscode-${colour.replaceAll(".", "-")}`;
     let looks = "";
     const isSo = async () => {
-      looks = await row.evaluate<string, string>(LOOKS, name);
+      looks = await row.evaluate((row, name) => {
+        const { ownerDocument } = row;
+        const { getComputedStyle } = ownerDocument.defaultView!;
+        const label = row.querySelector(".monaco-icon-label")!;
+        const probe = row.appendChild(ownerDocument.createElement("i"));
+        probe.style.color = `var(${name})`;
+        const [own, wanted] = [label, probe]
+          .map((of) => getComputedStyle(of).color);
+        probe.remove();
+        const { content } = getComputedStyle(label, "::after");
+        return `${content} ${own === wanted}`;
+      }, name);
       return looks === `"${letter}" true`;
     };
     await this.until(`marked ${letter}`, isSo, 20_000);
