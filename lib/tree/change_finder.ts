@@ -10,7 +10,10 @@ import { comparePaths } from "./path.ts";
  */
 const TIME_SLACK = 1000n;
 
-/** What a row says: the change, and the numbers of the two entries. */
+/**
+ * What a row says: the change, and the numbers of the two entries. Of what was
+ * created there is no old entry; there stands how many more follow it at once.
+ */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
 const UPDATED = 1;
@@ -36,6 +39,7 @@ export class ChangeFinder {
   #gone = new Set<string>();
   #next = 0;
   #entries = 0;
+  #changes = 0;
 
   /**
    * Makes a finder.
@@ -54,7 +58,7 @@ export class ChangeFinder {
 
   /** How many changes there are. */
   get length(): number {
-    return this.#rows.length;
+    return this.#changes;
   }
 
   /** Takes the next entry of the new state. They are numbered from 0. */
@@ -102,8 +106,9 @@ export class ChangeFinder {
     const renamed = new Set<string>();
     for (let row = 0; row < this.#rows.length; row++) {
       const change = this.#rows.get(row, WORD.change);
-      if (change === CREATED) counts.created++;
-      else if (change === (CREATED | DIRECTORY)) counts.createdDirs++;
+      const more = this.#rows.get(row, WORD.before);
+      if (change === CREATED) counts.created += 1 + more;
+      else if (change === (CREATED | DIRECTORY)) counts.createdDirs += 1 + more;
       else if (change === UPDATED) counts.updated++;
       else if (change === TOUCHED) counts.touched++;
       else if (change === DELETED) counts.deleted++;
@@ -135,10 +140,16 @@ export class ChangeFinder {
         yield [{ change: "deleted", before: before() }, -1];
         continue;
       }
+      if (what === CREATED) {
+        const last = number + this.#rows.get(row, WORD.before);
+        for (let next = number; next <= last; next++) {
+          yield [{ change: "created", entry: at(next) }, next];
+        }
+        continue;
+      }
       const entry = at(number);
       const from = this.#from.get(row);
-      if (what === CREATED) yield [{ change: "created", entry }, number];
-      else if (what === TOUCHED) {
+      if (what === TOUCHED) {
         yield [{ change: "touched", entry, before: before() }, number];
       } else if (what === UPDATED) {
         const source = from !== undefined && { from };
@@ -152,6 +163,7 @@ export class ChangeFinder {
   }
 
   #push(change: number, entry: number, before: number): number {
+    this.#changes++;
     const row = this.#rows.push();
     this.#rows.set(row, WORD.change, change);
     this.#rows.set(row, WORD.entry, entry);
@@ -166,9 +178,21 @@ export class ChangeFinder {
 
   #create(entry: HashedEntry, number: number): void {
     const from = this.#sourceOf(entry);
-    if (from !== undefined) this.#from.set(this.#push(MOVED, number, 0), from);
-    else if (entry.kind !== "directory") this.#push(CREATED, number, 0);
-    else this.#push(CREATED | DIRECTORY, number, 0);
+    if (from !== undefined) {
+      this.#from.set(this.#push(MOVED, number, 0), from);
+      return;
+    }
+    const isDirectory = entry.kind === "directory";
+    const change = isDirectory ? CREATED | DIRECTORY : CREATED;
+    const last = this.#rows.length - 1;
+    const more = last < 0 ? 0 : this.#rows.get(last, WORD.before);
+    if (
+      last >= 0 && this.#rows.get(last, WORD.change) === change &&
+      this.#rows.get(last, WORD.entry) + more + 1 === number
+    ) {
+      this.#changes++;
+      this.#rows.set(last, WORD.before, more + 1);
+    } else this.#push(change, number, 0);
   }
 
   #compare(entry: HashedEntry, number: number, old: number): void {

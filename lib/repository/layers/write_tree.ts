@@ -11,6 +11,11 @@ import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 
+/** A layer of so many lines makes much garbage. */
+const MANY = 100_000;
+/** How long its collector may have to wait then, in milliseconds. */
+const PAUSE = 8;
+
 /** The lines that a tree has and its parent's does not. */
 export interface ChangedLines {
   /** How many there are. */
@@ -77,7 +82,7 @@ export async function writeTree(
       })
     );
     const needed = new Set<string>();
-    const turns = new Turns();
+    const turns = new Turns(lines > MANY ? PAUSE : undefined);
     for await (const batch of mergeLayers([...sources, changed.lines])) {
       const turn = turns.next();
       if (turn !== undefined) await turn;

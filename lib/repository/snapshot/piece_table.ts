@@ -96,6 +96,11 @@ export class PieceTable {
     return number < 0 ? undefined : this.#under(number);
   }
 
+  /** No content is looked for any more. */
+  close(): void {
+    this.#slots = new Uint32Array(0);
+  }
+
   #under(number: number): StoredContent {
     return { ...this.get(number)!, path: this.#entries.path(number) };
   }

@@ -85,6 +85,7 @@ export class SnapshotEntries implements EntrySink, VolumeContents {
   /** Ends the list, and says what has changed. */
   finish(root: Metadata): DiffIndex {
     this.#changes.finish();
+    this.#pieces.close();
     const changes = () => this.#changes.changes((at) => this.list.at(at));
     const bare = {
       *[Symbol.iterator]() {
