@@ -108,17 +108,13 @@ function print(
     out.line(`Snapshot ${record.id} of ${showPath(record.directory)}`);
     if (record.label) out.line(`  label       ${showPath(record.label)}`);
     out.line(`  seen        ${seen}, ${formatBytes(counts.bytes)}`);
-    const { createdDirs, deletedDirs } = diff;
+    const { createdDirs, deletedDirs } = diff.counts;
     out.line(
-      `  created     ${plural(counts.created, "file")}${
-        dirs(createdDirs.length)
-      }`,
+      `  created     ${plural(counts.created, "file")}${dirs(createdDirs)}`,
     );
     out.line(`  updated     ${plural(counts.updated, "file")}`);
     out.line(
-      `  deleted     ${plural(counts.deleted, "file")}${
-        dirs(deletedDirs.length)
-      }`,
+      `  deleted     ${plural(counts.deleted, "file")}${dirs(deletedDirs)}`,
     );
     out.line(`  renamed     ${plural(counts.renamed, "file")}`);
     out.line(`  stored      ${formatBytes(counts.stored)}`);

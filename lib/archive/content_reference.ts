@@ -13,3 +13,42 @@ export interface ContentReference {
   /** How many decompressed bytes come before the content's first. */
   skip: number;
 }
+
+/** Where what is compressed together lies; filled in once it is stored. */
+export interface FramePlace {
+  /** The volume's object name; empty until then. */
+  volume: string;
+  /** The first byte in the volume. */
+  offset: number;
+  /** The length in bytes. */
+  length: number;
+}
+
+/** Content that shares the place of its frame with other members. */
+export class PlacedContent implements ContentReference {
+  /** The frame, or all frames of a member that is larger than one. */
+  readonly frame: FramePlace;
+  /** See {@linkcode ContentReference.skip}. */
+  readonly skip: number;
+
+  /** Content that begins so many decompressed bytes into a frame. */
+  constructor(frame: FramePlace, skip: number) {
+    this.frame = frame;
+    this.skip = skip;
+  }
+
+  /** See {@linkcode ContentReference.volume}. */
+  get volume(): string {
+    return this.frame.volume;
+  }
+
+  /** See {@linkcode ContentReference.offset}. */
+  get offset(): number {
+    return this.frame.offset;
+  }
+
+  /** See {@linkcode ContentReference.length}. */
+  get length(): number {
+    return this.frame.length;
+  }
+}

@@ -17,7 +17,7 @@ import { WHOLE_LIMIT } from "../tree/read_file.ts";
 import { Spool } from "../tree/spool.ts";
 import type { ContentReference } from "./content_reference.ts";
 import { memberName, type MemberNames } from "./member_name.ts";
-import { SharedContents, startOf } from "./shared_contents.ts";
+import { LargeStarts, startOf } from "./large_starts.ts";
 import type { TarMember } from "./tar_member.ts";
 import type { VolumeWriter } from "./volume_writer.ts";
 
@@ -33,6 +33,12 @@ export interface StoredContent {
   path?: string;
   /** Whether a delta is against the whole content that the old one builds on. */
   replacesDeltas?: boolean;
+}
+
+/** What the packer tells of a file besides what is in it. */
+export interface PackedFacts extends FileFacts {
+  /** How its content was stored; absent if it was there before. */
+  stored?: StoredContent;
 }
 
 /** What the delta of a large file is made against. */
@@ -83,10 +89,11 @@ export interface DataPackerOptions {
   /** What is stored already and need not be again. Default: nothing. */
   known?: KnownContents;
   /**
-   * Whether files with the same content are stored once, under the path of the
-   * first. Default: false, as then all are in the archive.
+   * Finds a content, by its SHA-256, that was stored whole since this packer
+   * was made, with the path it lies under; it need not be stored again.
+   * Default: none is found, as then all are in the archive.
    */
-  shares?: boolean;
+  shared?: (sha256: string) => StoredContent | undefined;
 }
 
 /** Contents that lie stored already, though no file of `previous` has them. */
@@ -108,8 +115,6 @@ const MOST_LARGE_DELTA = 0.75;
  * if that pays, and nothing where the content was there before.
  */
 export class DataPacker implements FileReader {
-  /** What was stored, by path. */
-  readonly stored: Map<string, StoredContent> = new Map();
   readonly #writer: VolumeWriter;
   readonly #previous: DirIndex;
   readonly #names: MemberNames;
@@ -122,7 +127,8 @@ export class DataPacker implements FileReader {
   readonly #blockSize: (size: number) => number;
   readonly #signUpdates: boolean;
   #largeSizes: Set<number> | undefined;
-  readonly #shared: SharedContents | undefined;
+  readonly #shared: DataPackerOptions["shared"];
+  readonly #starts = new LargeStarts();
 
   /** Makes a packer that writes into `options.writer`; it does not close it. */
   constructor(options: DataPackerOptions) {
@@ -140,7 +146,7 @@ export class DataPacker implements FileReader {
     });
     this.#blockSize = options.blockSize ?? chooseBlockSize;
     this.#signUpdates = options.signUpdates ?? true;
-    if (options.shares) this.#shared = new SharedContents();
+    this.#shared = options.shared;
   }
 
   /** See {@linkcode FileReader.ready}. */
@@ -158,9 +164,9 @@ export class DataPacker implements FileReader {
     entry: IndexEntry,
     bytes: Uint8Array,
     before: IndexEntry | undefined,
-  ): FileFacts | Promise<FileFacts> {
+  ): PackedFacts | Promise<PackedFacts> {
     const sum = toHex(sha256(bytes));
-    const facts: FileFacts = { size: bytes.length, sha256: sum };
+    const facts: PackedFacts = { size: bytes.length, sha256: sum };
     const known = this.#previous.findContent(sum);
     // Empty content says nothing of where it comes from; it is stored anew.
     const isOld = bytes.length === 0
@@ -170,16 +176,17 @@ export class DataPacker implements FileReader {
       if (known?.signature !== undefined) facts.signature = known.signature;
       return facts;
     }
-    if (this.#takeOver(entry, sum)) return facts;
+    facts.stored = this.#findStored(entry, sum);
+    if (facts.stored !== undefined) return facts;
     if (bytes.length >= this.#minimum) facts.signature = signBytes(bytes);
     const basis = before && (this.#content ?? this.#basis)(before);
     if (basis instanceof Promise) {
       return basis.then((basis) => {
-        this.#storeBytes(entry, bytes, sum, basis);
+        facts.stored = this.#storeBytes(entry, bytes, basis);
         return facts;
       });
     }
-    this.#storeBytes(entry, bytes, sum, basis);
+    facts.stored = this.#storeBytes(entry, bytes, basis);
     return facts;
   }
 
@@ -188,7 +195,7 @@ export class DataPacker implements FileReader {
     entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
     before: IndexEntry | undefined,
-  ): Promise<FileFacts> {
+  ): Promise<PackedFacts> {
     const basis = before && await this.#largeBasis(before);
     if (basis !== undefined) {
       try {
@@ -198,9 +205,7 @@ export class DataPacker implements FileReader {
         basis.dispose?.();
       }
     }
-    if (
-      this.#mayBeKnown(entry.size) || this.#shared?.mayHave(entry.size, open)
-    ) {
+    if (this.#mayBeKnown(entry.size) || this.#starts.has(entry.size, open)) {
       const facts = await this.#findKnown(entry, open);
       if (facts !== undefined) return facts;
     }
@@ -210,9 +215,8 @@ export class DataPacker implements FileReader {
   #storeBytes(
     entry: IndexEntry,
     bytes: Uint8Array,
-    sha256: string,
     basis: Signature | Uint8Array | undefined,
-  ): void {
+  ): StoredContent {
     if (basis !== undefined && bytes.length > 0) {
       const delta = basis instanceof Uint8Array
         ? deltaBetween(basis, bytes)
@@ -221,18 +225,17 @@ export class DataPacker implements FileReader {
         return this.#store(entry, "delta", delta);
       }
     }
-    this.#store(entry, "whole", bytes);
-    if (bytes.length > 0) this.#shared?.add(sha256, entry.path);
+    return this.#store(entry, "whole", bytes);
   }
 
   #store(
     entry: IndexEntry,
     form: StoredContent["form"],
     bytes: Uint8Array,
-  ): void {
+  ): StoredContent {
     const member = this.#member(entry, form, bytes.length);
     const reference = this.#writer.add(member, bytes);
-    this.stored.set(entry.path, { form, size: bytes.length, reference });
+    return { form, size: bytes.length, reference };
   }
 
   /** One pass for hash, delta and new signature; none if it does not pay. */
@@ -240,7 +243,7 @@ export class DataPacker implements FileReader {
     entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
     basis: LargeBasis,
-  ): Promise<FileFacts | undefined> {
+  ): Promise<PackedFacts | undefined> {
     const most = entry.size * MOST_LARGE_DELTA;
     const spool = new Spool();
     const translated = basis.translate && new Spool();
@@ -256,15 +259,14 @@ export class DataPacker implements FileReader {
         if (spool.size > most) return undefined;
       }
       const { size, sha256, signature } = await scan.finish();
-      const facts = {
+      const facts: PackedFacts = {
         size,
         sha256: toHex(sha256),
         ...signature && { signature },
       };
-      if (
-        this.#previous.findContent(facts.sha256) !== undefined ||
-        this.#takeOver(entry, facts.sha256)
-      ) return facts;
+      if (this.#previous.findContent(facts.sha256) !== undefined) return facts;
+      facts.stored = this.#findStored(entry, facts.sha256);
+      if (facts.stored !== undefined) return facts;
       if (basis.translate !== undefined) {
         await translated!.fill(basis.translate(spool.read()));
       }
@@ -272,12 +274,12 @@ export class DataPacker implements FileReader {
       if (delta.size > most) return undefined;
       const member = this.#member(entry, "delta", delta.size);
       const { reference } = await this.#writer.addStream(member, delta.read());
-      this.stored.set(entry.path, {
+      facts.stored = {
         form: "delta",
         size: delta.size,
         reference,
         ...basis.replacesDeltas && { replacesDeltas: true },
-      });
+      };
       return facts;
     } finally {
       spool.dispose();
@@ -295,23 +297,15 @@ export class DataPacker implements FileReader {
     return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true;
   }
 
-  /** Has a file refer to what is stored already, if it is. */
-  #takeOver(entry: IndexEntry, sha256: string): boolean {
-    const stored = this.#known?.find(sha256, entry.path) ??
-      this.#findShared(sha256);
-    if (stored !== undefined) this.stored.set(entry.path, stored);
-    return stored !== undefined;
-  }
-
-  #findShared(sha256: string): StoredContent | undefined {
-    const path = this.#shared?.find(sha256);
-    return path === undefined ? undefined : { path, ...this.stored.get(path)! };
+  /** What is stored already of a file's content. */
+  #findStored(entry: IndexEntry, sha256: string): StoredContent | undefined {
+    return this.#known?.find(sha256, entry.path) ?? this.#shared?.(sha256);
   }
 
   async #findKnown(
     entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
-  ): Promise<FileFacts | undefined> {
+  ): Promise<PackedFacts | undefined> {
     const blockSize = this.#known?.hasSize(entry.size)
       ? this.#blockSize(entry.size)
       : undefined;
@@ -324,14 +318,15 @@ export class DataPacker implements FileReader {
       const { signature } = known;
       return { size, sha256, ...(signature && { signature }) };
     }
-    if (!this.#takeOver(entry, sha256)) return undefined;
-    return { size, sha256, ...(signature && { signature }) };
+    const stored = this.#findStored(entry, sha256);
+    if (stored === undefined) return undefined;
+    return { size, sha256, ...(signature && { signature }), stored };
   }
 
   async #storePieces(
     entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
-  ): Promise<FileFacts> {
+  ): Promise<PackedFacts> {
     const scan = new FileScan({
       blockSize: this.#blockSize(entry.size),
       size: entry.size,
@@ -348,9 +343,11 @@ export class DataPacker implements FileReader {
     const { reference } = await this.#writer.addStream(member, source());
     const { size, signature, ...result } = await scan.finish();
     const sha256 = toHex(result.sha256);
-    this.stored.set(entry.path, { form: "whole", size, reference });
-    if (size === entry.size) this.#shared?.add(sha256, entry.path, start);
-    return { size, sha256, signature };
+    if (size === entry.size && start !== undefined && this.#shared) {
+      this.#starts.add(start);
+    }
+    const stored = { form: "whole", size, reference } as const;
+    return { size, sha256, signature, stored };
   }
 
   #member(

@@ -1,12 +1,10 @@
-import type { ContentReference } from "./content_reference.ts";
+import { type FramePlace, PlacedContent } from "./content_reference.ts";
 import { padding } from "./tar_member.ts";
 
 /** A run of members, or a piece of one, to be placed in a volume. */
 export interface Frame {
-  /** The members whose content lies wholly in this frame. */
-  references: ContentReference[];
-  /** The member of which this is a piece, if it is one. */
-  piece: ContentReference | undefined;
+  /** Where it will lie; the pieces of a large member have one in common. */
+  place: FramePlace;
   /** The memory the plain frame was made in. */
   buffer: Uint8Array;
 }
@@ -22,7 +20,7 @@ export class FrameFiller {
   readonly #spare: Uint8Array[] = [];
   #buffer: Uint8Array | undefined;
   #used = 0;
-  #references: ContentReference[] = [];
+  #place = newPlace();
 
   /**
    * Makes a filler.
@@ -36,30 +34,29 @@ export class FrameFiller {
   }
 
   /** Adds a member that is no longer than a frame, with its padding. */
-  add(header: Uint8Array, content: Uint8Array): ContentReference {
+  add(header: Uint8Array, content: Uint8Array): PlacedContent {
     const zeros = padding(content.length);
     const length = header.length + content.length + zeros;
     if (this.#used + length > this.size) this.seal();
     this.#put(header);
-    const reference = newReference(this.#used);
-    this.#references.push(reference);
+    const reference = new PlacedContent(this.#place, this.#used);
     this.#put(content);
     this.#pad(zeros);
     return reference;
   }
 
   /** Starts a member that has frames of its own. */
-  begin(header: Uint8Array): ContentReference {
+  begin(header: Uint8Array): PlacedContent {
     this.seal();
-    const reference = newReference(header.length);
-    this.append(reference, header);
+    const reference = new PlacedContent(this.#place, header.length);
+    this.append(header);
     return reference;
   }
 
   /** Adds to the content of the member that was begun. */
-  append(reference: ContentReference, bytes: Uint8Array): void {
+  append(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
-      if (this.#used === this.size) this.seal(reference);
+      if (this.#used === this.size) this.#sendFrame();
       const part = bytes.subarray(at, at + this.size - this.#used);
       this.#put(part);
       at += part.length;
@@ -67,26 +64,30 @@ export class FrameFiller {
   }
 
   /** Ends the member that was begun, whose content has `size` bytes. */
-  end(reference: ContentReference, size: number): void {
+  end(size: number): void {
     // A frame is of whole blocks, so there is room.
     this.#pad(padding(size));
-    this.seal(reference);
+    this.seal();
   }
 
   /** Sends what there is, if there is anything. */
-  seal(piece?: ContentReference): void {
-    const buffer = this.#buffer;
-    if (buffer === undefined) return;
-    const frame = { references: this.#references, piece, buffer };
-    this.#send(frame, buffer.subarray(0, this.#used));
-    this.#buffer = undefined;
-    this.#used = 0;
-    this.#references = [];
+  seal(): void {
+    this.#sendFrame();
+    this.#place = newPlace();
   }
 
   /** Takes a frame's memory back, once nobody needs it any more. */
   recycle(frame: Frame): void {
     if (this.#spare.length < MOST_SPARE) this.#spare.push(frame.buffer);
+  }
+
+  #sendFrame(): void {
+    const buffer = this.#buffer;
+    if (buffer === undefined) return;
+    const frame = { place: this.#place, buffer };
+    this.#send(frame, buffer.subarray(0, this.#used));
+    this.#buffer = undefined;
+    this.#used = 0;
   }
 
   #put(bytes: Uint8Array): void {
@@ -101,6 +102,6 @@ export class FrameFiller {
   }
 }
 
-function newReference(skip: number): ContentReference {
-  return { volume: "", offset: 0, length: 0, skip };
+function newPlace(): FramePlace {
+  return { volume: "", offset: 0, length: 0 };
 }

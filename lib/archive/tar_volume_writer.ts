@@ -128,8 +128,10 @@ export class TarVolumeWriter {
       const folder = folderOf(this.#key);
       const bare = (name: string) => name.slice(folder.length);
       const members = [...this.#members.values()];
-      for (const { content } of members) {
-        if (content !== undefined) content.volume = bare(content.volume);
+      for (const member of members) {
+        if (member.content === undefined) continue;
+        const { volume, offset, length, skip } = member.content;
+        member.content = { volume: bare(volume), offset, length, skip };
       }
       const index = new VolumeIndex(
         this.#codec,

@@ -1,7 +1,7 @@
 import { release } from "../bytes/release.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
-import type { ContentReference } from "./content_reference.ts";
+import type { FramePlace } from "./content_reference.ts";
 import type { Frame } from "./frame_filler.ts";
 import { ObjectWriter, type VolumeRecord } from "./object_writer.ts";
 import { BLOCK } from "./tar_member.ts";
@@ -36,7 +36,7 @@ export function worstCase(plain: number, frameSize: number): number {
 export class VolumeSequence {
   readonly #options: VolumeSequenceOptions;
   /** How much room the members want that are larger than a frame. */
-  readonly #wanted = new Map<ContentReference, number>();
+  readonly #wanted = new Map<FramePlace, number>();
   readonly #records: VolumeRecord[] = [];
   #volume: ObjectWriter | undefined;
   #count = 0;
@@ -50,37 +50,29 @@ export class VolumeSequence {
   }
 
   /** Foretells a member whose pieces must lie in one volume. */
-  announce(reference: ContentReference, room: number): void {
-    this.#wanted.set(reference, room);
+  announce(place: FramePlace, room: number): void {
+    this.#wanted.set(place, room);
   }
 
   /**
-   * Writes a frame to the volume it belongs to and fills in its references.
+   * Writes a frame to the volume it belongs to and fills in its place.
    *
    * @param packed The frame compressed, in memory that is freed after use.
    * @throws What the storage failed with.
    */
   async place(frame: Frame, packed: Uint8Array): Promise<void> {
-    const { piece } = frame;
-    const begun = piece !== undefined && piece.length > 0;
+    const { place } = frame;
+    const begun = place.length > 0;
     if (!begun) {
-      const room = (piece && this.#wanted.get(piece)) ?? packed.length;
-      await this.#makeRoom(room);
+      await this.#makeRoom(this.#wanted.get(place) ?? packed.length);
     }
     const volume = this.#volume ??= this.#open();
-    for (const reference of frame.references) {
-      reference.volume = volume.name;
-      reference.offset = volume.size;
-      reference.length = packed.length;
+    if (!begun) {
+      this.#wanted.delete(place);
+      place.volume = volume.name;
+      place.offset = volume.size;
     }
-    if (piece !== undefined) {
-      if (!begun) {
-        this.#wanted.delete(piece);
-        piece.volume = volume.name;
-        piece.offset = volume.size;
-      }
-      piece.length += packed.length;
-    }
+    place.length += packed.length;
     await volume.write(packed, () => release(packed));
   }
 

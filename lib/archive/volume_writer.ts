@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
-import type { ContentReference } from "./content_reference.ts";
+import type { ContentReference, PlacedContent } from "./content_reference.ts";
 import { type Frame, FrameFiller } from "./frame_filler.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import type { VolumeRecord } from "./object_writer.ts";
@@ -129,8 +129,8 @@ export class VolumeWriter {
     const length = header.length + content.length + padding(content.length);
     if (length <= this.#filler.size) return this.#filler.add(header, content);
     const reference = this.#begin(member, header);
-    this.#filler.append(reference, content);
-    this.#filler.end(reference, member.size);
+    this.#filler.append(content);
+    this.#filler.end(member.size);
     return reference;
   }
 
@@ -232,12 +232,12 @@ export class VolumeWriter {
     header: Uint8Array,
     source: ByteSource,
   ): Promise<StreamedContent> {
-    let reference: ContentReference | undefined;
+    let reference: PlacedContent | undefined;
     let written = 0;
     const append = (part: Uint8Array) => {
       // Only now, so that a source that cannot be opened leaves no trace.
       reference ??= this.#begin(member, header);
-      this.#filler.append(reference, part);
+      this.#filler.append(part);
       return this.ready();
     };
     try {
@@ -255,17 +255,20 @@ export class VolumeWriter {
           await append(zeros.subarray(0, left));
         }
         this.#queue.check();
-        this.#filler.end(reference, member.size);
+        this.#filler.end(member.size);
       }
     }
     return { reference, written };
   }
 
   /** Starts a member that has frames of its own. */
-  #begin(member: TarMember, header: Uint8Array): ContentReference {
+  #begin(member: TarMember, header: Uint8Array): PlacedContent {
     const whole = header.length + member.size + padding(member.size);
     const reference = this.#filler.begin(header);
-    this.#volumes.announce(reference, worstCase(whole, this.#filler.size));
+    this.#volumes.announce(
+      reference.frame,
+      worstCase(whole, this.#filler.size),
+    );
     return reference;
   }
 }

@@ -2,6 +2,11 @@ const DIGITS = Array.from(
   { length: 256 },
   (_, byte) => byte.toString(16).padStart(2, "0"),
 );
+/** The value of each hexadecimal digit, by its code. */
+const VALUES = new Uint8Array(128);
+for (const [value, digit] of [..."0123456789abcdef"].entries()) {
+  VALUES[digit.charCodeAt(0)] = value;
+}
 
 /** As new runtimes have it. */
 const native = (Uint8Array.prototype as { toHex?: () => string }).toHex;
@@ -12,4 +17,12 @@ export function toHex(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at++) text += DIGITS[bytes[at]];
   return text;
+}
+
+/** Fills bytes with what lower-case hexadecimal says; there are two digits each. */
+export function fillHex(bytes: Uint8Array, text: string): void {
+  for (let at = 0; at < bytes.length; at++) {
+    bytes[at] = VALUES[text.charCodeAt(2 * at)] << 4 |
+      VALUES[text.charCodeAt(2 * at + 1)];
+  }
 }

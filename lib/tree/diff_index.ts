@@ -1,5 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { changesBetween } from "./changes.ts";
+import { bare, ChangeFinder } from "./change_finder.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { EntryKind, Metadata } from "./entry.ts";
 import {
@@ -70,6 +70,26 @@ export interface DeletedChange {
   before: HashedEntry;
 }
 
+/** How many changes there are, of each kind. */
+export interface ChangeCounts {
+  /** New files and links, moved ones not among them. */
+  created: number;
+  /** New directories. */
+  createdDirs: number;
+  /** Paths with other content, another target or of another kind. */
+  updated: number;
+  /** Paths of which only mode, time or owner are others. */
+  touched: number;
+  /** Files and links that are gone, moved ones not among them. */
+  deleted: number;
+  /** Directories that are gone. */
+  deletedDirs: number;
+  /** Files that have another name now. */
+  renamed: number;
+  /** New files whose content was, and is, under another name too. */
+  copied: number;
+}
+
 const FORMAT = "deltar-diff";
 const VERSION = 1;
 
@@ -97,20 +117,28 @@ const VERSION = 1;
  * ```
  */
 export class DiffIndex {
-  /** The changes, in path order. */
-  readonly changes: readonly Change[];
   /** The new state of the directory itself. */
   readonly root: Metadata;
+  readonly #source: Iterable<Change>;
+  #changes: readonly Change[] | undefined;
+  #counts: ChangeCounts | undefined;
 
   /**
    * Makes a difference of changes that are in path order already.
    *
-   * @param changes The changes.
+   * @param changes The changes. What can be iterated more than once, and is no
+   * array, is made one only when it has to be: a million changes take memory.
    * @param root The new state of the directory itself.
+   * @param counts How many there are of each kind, if that is known.
    */
-  constructor(changes: readonly Change[], root: Metadata) {
-    this.changes = changes;
+  constructor(
+    changes: Iterable<Change>,
+    root: Metadata,
+    counts?: ChangeCounts,
+  ) {
+    this.#source = changes;
     this.root = root;
+    this.#counts = counts;
   }
 
   /**
@@ -120,7 +148,36 @@ export class DiffIndex {
    * @param previous The old state; none for a full backup.
    */
   static compute(index: DirIndex, previous?: DirIndex): DiffIndex {
-    return new DiffIndex(changesBetween(index, previous), index.root);
+    const finder = new ChangeFinder(previous, (path) => index.get(path));
+    for (const entry of index.entries) finder.add(entry);
+    finder.finish();
+    const changes = finder.changes((number) => bare(index.entries[number]));
+    return new DiffIndex(
+      Array.from(changes, ([change]) => change),
+      index.root,
+      finder.counts(),
+    );
+  }
+
+  /** The changes, in path order. */
+  get changes(): readonly Change[] {
+    return this.#changes ??= Array.isArray(this.#source)
+      ? this.#source
+      : [...this.#source];
+  }
+
+  /** How many changes there are, of each kind. */
+  get counts(): ChangeCounts {
+    return this.#counts ??= {
+      created: this.created.length,
+      createdDirs: this.createdDirs.length,
+      updated: this.updated.length,
+      touched: this.touched.length,
+      deleted: this.deleted.length,
+      deletedDirs: this.deletedDirs.length,
+      renamed: this.renamed.length,
+      copied: this.copied.length,
+    };
   }
 
   /** The paths of new files and links, moved ones not among them. */
@@ -167,7 +224,8 @@ export class DiffIndex {
 
   /** Whether nothing changed at all. */
   get isEmpty(): boolean {
-    return this.changes.length === 0;
+    for (const _ of this.#source) return false;
+    return true;
   }
 
   /** The difference as the bytes of a file; see docs/FORMAT.md. */

@@ -92,7 +92,9 @@ export class DirIndex {
    * @throws {DeltarError} `aborted` if the signal fired.
    */
   static async of(dir: Walker, options: IndexOptions = {}): Promise<DirIndex> {
-    const { entries, root, skipped } = await indexTree(dir, options);
+    const entries: IndexEntry[] = [];
+    const sink = { add: (entry: IndexEntry) => void entries.push(entry) };
+    const { root, skipped } = await indexTree(dir, sink, options);
     return new DirIndex(entries, root, skipped);
   }
 

@@ -6,13 +6,13 @@ import { DeltarError } from "../bytes/errors.ts";
  * beside it, flushed to the disk, then renamed.
  *
  * @param file A path of the operating system.
- * @param bytes What it is to hold.
+ * @param bytes What it is to hold, in one piece or several.
  * @param options Whether its folder may have to be made; whether it may be lost
  * or damaged by a crash, as what can be made again may, and so is not flushed.
  */
 export async function writeFileAtomic(
   file: string,
-  bytes: Uint8Array,
+  bytes: Uint8Array | Iterable<Uint8Array>,
   options: { inNewFolder?: boolean; mayBeLost?: boolean } = {},
 ): Promise<void> {
   const temporary = `${file}.${crypto.randomUUID()}.tmp`;
@@ -22,7 +22,8 @@ export async function writeFileAtomic(
     }
     const handle = await fs.promises.open(temporary, "wx");
     try {
-      await handle.writeFile(bytes);
+      const parts = bytes instanceof Uint8Array ? [bytes] : bytes;
+      for (const part of parts) await handle.writeFile(part);
       if (!options.mayBeLost) await handle.sync();
     } finally {
       await handle.close();

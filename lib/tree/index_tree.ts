@@ -1,5 +1,7 @@
 import { checkAborted } from "../bytes/abort.ts";
+import { Turns } from "../bytes/turns.ts";
 import type { DirIndex, IndexEntry } from "./dir_index.ts";
+import type { EntrySink } from "./entry_list.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import { type FileReader, HashReader } from "./file_reader.ts";
 import { indexSteps, type Step, toMetadata } from "./index_steps.ts";
@@ -7,7 +9,6 @@ import { lookAhead } from "./look_ahead.ts";
 import { Measure } from "./measure.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import { readStable } from "./read_stable.ts";
-import type { EntryStates } from "./state_entries.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
 import type { WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
@@ -55,36 +56,30 @@ export interface IndexProgress {
   allRead?: number;
 }
 
-/** What `indexTree` found. */
+/** What `indexTree` found besides the entries. */
 export interface IndexedTree {
-  /** All entries, in path order. */
-  entries: IndexEntry[];
   /** The state of the directory itself. */
   root: Metadata;
   /** What was left out. */
   skipped: Skipped[];
-  /** Which states the entries have. */
-  states: EntryStates;
 }
-
-/** How long others may have to wait for their turn, in milliseconds. */
-const PAUSE = 100;
 
 /**
  * Walks a directory and reads each file that is not known already.
  *
  * @param walker The directory.
+ * @param sink Is given the entries.
  * @param options What may be reused, and who reads the files.
  * @param states What is known and remembered of the files' states.
  */
 export async function indexTree(
   walker: Walker,
+  sink: EntrySink,
   options: IndexOptions,
   states?: WalkStates,
 ): Promise<IndexedTree> {
   const { signal } = options;
   const reader: FileReader = options.reader ?? new HashReader();
-  const entries: IndexEntry[] = [];
   const skipped: Skipped[] = [];
   let reading: Step | undefined;
   const onSkip = (skip: Skipped) => {
@@ -94,6 +89,7 @@ export async function indexTree(
     }
     options.onSkip?.(skip);
   };
+  let entries = 0;
   let bytes = 0;
   let read = 0;
   const measure = options.measure && options.onProgress
@@ -109,7 +105,7 @@ export async function indexTree(
   /** Tells how far it is, also in the file that is being read. */
   const tell = (path: string, inFile = 0) =>
     options.onProgress?.({
-      entries: entries.length,
+      entries,
       bytes: bytes + inFile,
       read: read + inFile,
       path,
@@ -117,9 +113,9 @@ export async function indexTree(
     });
   const buffer = new Uint8Array(WHOLE_LIMIT);
   const shared = { reader, buffer, onSkip, onRead: tell };
-  let paused = performance.now();
-  const places = new Map<IndexEntry, number>();
-  const changed = new Set<IndexEntry>();
+  const turns = new Turns();
+  /** Files that could not be kept. */
+  const lost = new Set<string>();
   const steps = lookAhead(
     indexSteps(walker, options, { onSkip, signal }, states),
     ({ toRead, before }) => {
@@ -130,11 +126,11 @@ export async function indexTree(
   );
   for (const step of steps) {
     const { entry, place, toRead, before } = step;
-    if (performance.now() - paused > PAUSE) {
-      // Nothing here waits, so signals and timers need a moment of their own.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+    let isOther = false;
+    const turn = turns.next();
+    if (turn !== undefined) {
+      await turn;
       checkAborted(signal);
-      paused = performance.now();
     }
     if (toRead !== undefined) {
       checkAborted(signal);
@@ -144,45 +140,32 @@ export async function indexTree(
       const facts = told instanceof Promise ? await told : told;
       reading = undefined;
       read += toRead.size;
-      if (facts === undefined) continue;
+      if (facts === undefined) {
+        lost.add(entry.path);
+        continue;
+      }
       entry.size = facts.size;
-      if (isOther(entry, toRead)) changed.add(entry);
+      isOther = isChanged(entry, toRead);
       entry.sha256 = facts.sha256;
       if (facts.signature !== undefined) entry.signature = facts.signature;
       const room = reader.ready?.();
       if (room !== undefined) await room;
+    } else if (entry.kind === "hardlink" && lost.has(entry.target!)) {
+      // As its first name could not be kept, nothing is left to link it to.
+      const { path, target } = entry;
+      onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
+      continue;
     }
+    entries++;
     bytes += entry.size;
-    entries.push(entry);
-    if (states) places.set(entry, place);
+    sink.add(entry, place, isOther);
     tell(entry.path);
   }
-  for (const orphan of dropOrphanLinks(entries, onSkip)) places.delete(orphan);
-  const root = toMetadata(walker.stat());
-  return { entries, root, skipped, states: { places, changed } };
-}
-
-/** A hard link whose first name could not be kept is reported like it. */
-function dropOrphanLinks(
-  entries: IndexEntry[],
-  onSkip: (skipped: Skipped) => void,
-): Iterable<IndexEntry> {
-  const links = entries.filter((entry) => entry.kind === "hardlink");
-  if (links.length === 0) return [];
-  const files = new Set(entries.map((entry) => entry.path));
-  const orphans = new Set(links.filter((link) => !files.has(link.target!)));
-  for (const { path, target } of orphans) {
-    onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
-  }
-  if (orphans.size === 0) return orphans;
-  const kept = entries.filter((entry) => !orphans.has(entry));
-  entries.length = 0;
-  for (const entry of kept) entries.push(entry);
-  return orphans;
+  return { root: toMetadata(walker.stat()), skipped };
 }
 
 /** Whether a file was not read as the walk had found it. */
-function isOther(entry: IndexEntry, walked: WalkedEntry): boolean {
+function isChanged(entry: IndexEntry, walked: WalkedEntry): boolean {
   return entry.size !== walked.size || entry.mtime !== walked.mtime ||
     entry.mode !== walked.mode || entry.uid !== walked.uid ||
     entry.gid !== walked.gid;

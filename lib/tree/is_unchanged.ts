@@ -1,5 +1,6 @@
 import { fs } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
+import { Turns } from "../bytes/turns.ts";
 import { faultOf } from "./file.ts";
 import { readFolder, STATX } from "./folder_reader.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
@@ -14,8 +15,6 @@ interface Folder {
   rules: IgnoreRules;
 }
 
-/** How long others may have to wait for their turn, in milliseconds. */
-const PAUSE = 100;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
@@ -40,13 +39,11 @@ export async function isUnchanged(
   const top = IgnoreRules.forRoot(walker.path, walker.options);
   const folders: Folder[] = [{ path: "", block: 0, rules: top }];
   let entries = 0;
-  let paused = performance.now();
+  const turns = new Turns();
   for (let next; (next = folders.pop()) !== undefined;) {
     checkAborted(options.signal);
-    if (performance.now() - paused > PAUSE) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      paused = performance.now();
-    }
+    const turn = turns.next();
+    if (turn !== undefined) await turn;
     const known = state.folder(next.block);
     if (!isSameFolder(walker, next, known, folders)) return false;
     entries += known.count;

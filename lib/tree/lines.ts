@@ -26,22 +26,29 @@ export function encodeLines(
   header: Line,
   lines: Iterable<Line>,
 ): Uint8Array {
+  return concat([...linePieces(format, version, header, lines)]);
+}
+
+/** What `encodeLines` gives, in pieces of some 64 KiB. */
+export function* linePieces(
+  format: string,
+  version: number,
+  header: Line,
+  lines: Iterable<Line>,
+): Generator<Uint8Array> {
   const sum = createSha256();
-  const parts: Uint8Array[] = [];
   let text = openingLine(format, version, header);
-  const flush = () => {
-    const bytes = encoder.encode(text);
-    sum.update(bytes);
-    parts.push(bytes);
-    text = "";
-  };
   for (const line of lines) {
     text += JSON.stringify(line) + "\n";
-    if (text.length > 1 << 16) flush();
+    if (text.length <= 1 << 16) continue;
+    const bytes = encoder.encode(text);
+    sum.update(bytes);
+    yield bytes;
+    text = "";
   }
-  flush();
-  parts.push(encoder.encode(closingLine(sum.digest())));
-  return concat(parts);
+  const rest = encoder.encode(text);
+  sum.update(rest);
+  yield encoder.encode(text + closingLine(sum.digest()));
 }
 
 /** The first line of a listing. */

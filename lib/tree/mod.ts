@@ -5,6 +5,7 @@
  */
 export {
   type Change,
+  type ChangeCounts,
   type CreatedChange,
   type DeletedChange,
   DiffIndex,

@@ -1,24 +1,15 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import type { IndexEntry } from "./dir_index.ts";
-import { decodeEntry, encodeEntry } from "./entry_line.ts";
+import { decodeEntry } from "./entry_line.ts";
 import type { Line } from "./lines.ts";
-import { parentPath } from "./path.ts";
 import { wordsOf } from "./state_layout.ts";
 import type { TreeState } from "./tree_state.ts";
 
 /** The words of an entry: its state, the folder it is in, and the SHA-256. */
-const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
+export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
 /** The folder of what lies in the root. */
-const ROOT = 2 ** 32 - 1;
-
-/** Which states the entries of an index have. */
-export interface EntryStates {
-  /** Where the writer has the state of each entry, in path order. */
-  places: Map<IndexEntry, number>;
-  /** Files that changed between the walk and the reading. */
-  changed: Set<IndexEntry>;
-}
+export const ROOT = 2 ** 32 - 1;
 
 /** The entries of an index, as they are remembered beside their states. */
 export interface StoredEntries {
@@ -34,39 +25,6 @@ export interface KnownEntries {
   entries: IndexEntry[];
   /** The entry of each state. */
   byState: Map<number, IndexEntry>;
-}
-
-/** Writes the entries of an index. */
-export function encodeEntries(states: EntryStates): StoredEntries {
-  const { places, changed } = states;
-  const bytes = new Uint8Array(4 * WORDS.length * places.size);
-  const words = wordsOf(bytes);
-  const folders = new Map<string, number>([["", ROOT]]);
-  const odd: StoredEntries["odd"] = [];
-  let number = 0;
-  for (const [entry, place] of places) {
-    const at = WORDS.length * number;
-    words[at + WORDS.state] = place;
-    words[at + WORDS.folder] = folders.get(parentPath(entry.path))!;
-    if (entry.kind === "directory") folders.set(entry.path, number);
-    else if (entry.kind !== "file" || changed.has(entry)) {
-      odd.push([number, encodeEntry(entry)]);
-    }
-    const sum = entry.sha256 ?? "";
-    for (let byte = 0; byte < sum.length / 2; byte++) {
-      bytes[4 * (at + WORDS.sha256) + byte] =
-        DIGITS[sum.charCodeAt(2 * byte)] << 4 |
-        DIGITS[sum.charCodeAt(2 * byte + 1)];
-    }
-    number++;
-  }
-  return { bytes, odd };
-}
-
-/** The value of each hexadecimal digit, by its code. */
-const DIGITS = new Uint8Array(128);
-for (const [value, digit] of [..."0123456789abcdef"].entries()) {
-  DIGITS[digit.charCodeAt(0)] = value;
 }
 
 /**

@@ -1,3 +1,6 @@
+import type { Metadata } from "./entry.ts";
+import { type FileStat, kindOf } from "./stat.ts";
+
 /** What is known of an entry besides its state. */
 export const ENTRY_FLAG = {
   /** It is left out of the tree, by a rule or for what it is. */
@@ -94,6 +97,22 @@ export function readState(words: Uint32Array, at: number): EntryState {
     inode: readLong(words, at + ENTRY.inode),
     device: readLong(words, at + ENTRY.device),
     links: words[at + ENTRY.links],
+  };
+}
+
+/** What an index keeps of the state at word `at`, besides the content. */
+export function readBasics(
+  words: Uint32Array,
+  at: number,
+): Metadata & Pick<FileStat, "kind" | "size"> {
+  const mode = words[at + ENTRY.mode];
+  return {
+    kind: kindOf(mode),
+    size: readSize(words, at),
+    mode: mode & 0o7777,
+    mtime: readTime(words, at + ENTRY.mtime),
+    uid: words[at + ENTRY.uid],
+    gid: words[at + ENTRY.gid],
   };
 }
 

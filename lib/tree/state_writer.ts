@@ -1,3 +1,4 @@
+import { GrowingMemory } from "../bytes/growing_memory.ts";
 import { STATX } from "./folder_reader.ts";
 import {
   DIRECTORY,
@@ -6,9 +7,9 @@ import {
   type EntryState,
   HEAD,
   nameWords,
+  readBasics,
   readState,
   TYPE,
-  wordsOf,
 } from "./state_layout.ts";
 
 const encoder = new TextEncoder();
@@ -16,8 +17,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Writes the blocks that `TreeState` reads, folder by folder. */
 export class StateWriter {
-  #bytes: Uint8Array;
-  #words: Uint32Array;
+  readonly #memory: GrowingMemory;
   #used = 0;
   #block = 0;
 
@@ -27,8 +27,7 @@ export class StateWriter {
    * @param room How many bytes there is room for at first.
    */
   constructor(room: number = 1 << 16) {
-    this.#bytes = new Uint8Array(room);
-    this.#words = wordsOf(this.#bytes);
+    this.#memory = new GrowingMemory(room);
   }
 
   /**
@@ -39,8 +38,8 @@ export class StateWriter {
   begin(): number {
     this.#block = this.#used;
     this.#reserve(HEAD.length);
-    this.#words.fill(0, this.#used, this.#used + HEAD.length);
-    this.#words[this.#used + HEAD.words] = HEAD.length;
+    this.#memory.words.fill(0, this.#used, this.#used + HEAD.length);
+    this.#memory.words[this.#used + HEAD.words] = HEAD.length;
     this.#used += HEAD.length;
     return this.#block;
   }
@@ -63,7 +62,7 @@ export class StateWriter {
     const size = ENTRY.length + nameWords(length);
     this.#reserve(size);
     const at = this.#used;
-    const words = this.#words;
+    const words = this.#memory.words;
     if (stat === undefined) {
       words.fill(0, at, at + ENTRY.length);
       words[at] = ENTRY_FLAG.doubtful;
@@ -88,30 +87,35 @@ export class StateWriter {
     }
     words[at + ENTRY.name] = length;
     words[at + size - 1] = 0;
-    const target = this.#bytes;
+    const target = this.#memory.bytes;
     for (let from = start, to = 4 * (at + ENTRY.length); from < end;) {
       target[to++] = bytes[from++];
     }
     this.#used += size;
-    this.#words[this.#block + HEAD.count]++;
-    this.#words[this.#block + HEAD.words] = this.#used - this.#block;
+    this.#memory.words[this.#block + HEAD.count]++;
+    this.#memory.words[this.#block + HEAD.words] = this.#used - this.#block;
     return at;
   }
 
   /** An entry's state, as the system gave it. */
   state(entry: number): EntryState {
-    return readState(this.#words, entry);
+    return readState(this.#memory.words, entry);
+  }
+
+  /** What an index keeps of an entry's state, besides its content. */
+  basics(entry: number): ReturnType<typeof readBasics> {
+    return readBasics(this.#memory.words, entry);
   }
 
   /** Whether it has one name, as directories always do. */
   isSingle(entry: number): boolean {
-    return this.#words[entry + ENTRY.links] === 1 ||
-      (this.#words[entry] & TYPE) === DIRECTORY;
+    return this.#memory.words[entry + ENTRY.links] === 1 ||
+      (this.#memory.words[entry] & TYPE) === DIRECTORY;
   }
 
   /** What an entry is and may, `st_mode`; 0 if the system did not tell. */
   mode(entry: number): number {
-    return this.#words[entry] & 0xffff;
+    return this.#memory.words[entry] & 0xffff;
   }
 
   /** An entry's name; bytes that are no UTF-8 read as U+FFFD. */
@@ -134,18 +138,18 @@ export class StateWriter {
 
   /** Marks a folder. */
   markFolder(block: number, flag: number, rules?: Uint8Array): void {
-    this.#words[block + HEAD.flags] |= flag;
-    if (rules) this.#bytes.set(rules, 4 * (block + HEAD.rules));
+    this.#memory.words[block + HEAD.flags] |= flag;
+    if (rules) this.#memory.bytes.set(rules, 4 * (block + HEAD.rules));
   }
 
   /** Marks an entry, see {@linkcode ENTRY_FLAG}. */
   mark(entry: number, flag: number): void {
-    this.#words[entry] |= flag;
+    this.#memory.words[entry] |= flag;
   }
 
   /** Notes where the block of a directory begins. */
   link(entry: number, block: number): void {
-    this.#words[entry + ENTRY.size] = block;
+    this.#memory.words[entry + ENTRY.size] = block;
   }
 
   /** Forgets the block at `block` and all after it. */
@@ -153,22 +157,20 @@ export class StateWriter {
     this.#used = block;
   }
 
-  /** All blocks. */
+  /** All blocks; they hold until more is added. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, 4 * this.#used);
+    return this.#memory.bytes.subarray(0, 4 * this.#used);
   }
 
   #name(entry: number): Uint8Array {
     const start = 4 * (entry + ENTRY.length);
-    return this.#bytes.subarray(start, start + this.#words[entry + ENTRY.name]);
+    return this.#memory.bytes.subarray(
+      start,
+      start + this.#memory.words[entry + ENTRY.name],
+    );
   }
 
   #reserve(words: number): void {
-    const needed = 4 * (this.#used + words);
-    if (needed <= this.#bytes.length) return;
-    const more = new Uint8Array(Math.max(2 * this.#bytes.length, needed));
-    more.set(this.#bytes.subarray(0, 4 * this.#used));
-    this.#bytes = more;
-    this.#words = wordsOf(more);
+    this.#memory.reserve(4 * (this.#used + words));
   }
 }

@@ -6,12 +6,11 @@ import {
   HEAD,
   latin1,
   nameWords,
-  readSize,
-  readTime,
+  readBasics,
   TYPE,
   wordsOf,
 } from "./state_layout.ts";
-import { type FileStat, kindOf } from "./stat.ts";
+import type { FileStat } from "./stat.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -49,16 +48,7 @@ export class TreeState {
 
   /** What an index keeps of an entry's state, besides its content. */
   basics(entry: number): Metadata & Pick<FileStat, "kind" | "size"> {
-    const words = this.#words;
-    const mode = words[entry + ENTRY.mode];
-    return {
-      kind: kindOf(mode),
-      size: readSize(words, entry),
-      mode: mode & 0o7777,
-      mtime: readTime(words, entry + ENTRY.mtime),
-      uid: words[entry + ENTRY.uid],
-      gid: words[entry + ENTRY.gid],
-    };
+    return readBasics(this.#words, entry);
   }
 
   /** An entry's name. */

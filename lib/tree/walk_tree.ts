@@ -12,6 +12,8 @@ import { StateWriter } from "./state_writer.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** What a walk knows from before, and remembers for the next. */
 export interface WalkStates {
   /** The state before: what is the same now is given as known. */
@@ -190,7 +192,7 @@ function enterFolder(
       known!.entryFlags(old) === 0 && known!.isSame(old, stat);
     const before = old < 0 ? 0 : known!.blockOf(old);
     found.push({
-      name: writer.name(entry),
+      name: decoder.decode(bytes.subarray(start, end)),
       entry,
       isKnown,
       old,

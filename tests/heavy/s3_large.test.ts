@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomFillSync } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { COMMAND, type Place, withPlace } from "../cli/helpers.ts";
+import { type Place, withPlace } from "../cli/helpers.ts";
 import { cephBucket, NEEDS_CEPH } from "../support/ceph.ts";
 import { withProxy } from "../support/proxy.ts";
+import { finish, start } from "./child.ts";
 
 const MEBIBYTE = 2 ** 20;
 const slow = process.env.CI || process.env.SLOW;
@@ -38,31 +38,6 @@ async function sumOf(place: string): Promise<string> {
   const sum = createHash("sha256");
   for await (const part of fs.createReadStream(place)) sum.update(part);
   return sum.digest("hex");
-}
-
-function start(words: string[], env: Record<string, string>): ChildProcess {
-  const [program, ...args] = [...COMMAND, ...words];
-  return spawn(program, args, { env, stdio: ["ignore", "ignore", "inherit"] });
-}
-
-/** The most memory that a running process had so far, in bytes. */
-function peakOf(child: ChildProcess): number {
-  try {
-    const status = fs.readFileSync(`/proc/${child.pid}/status`, "utf8");
-    return 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
-
-/** Awaits a command; gives its peak memory. */
-async function finish(child: ChildProcess): Promise<number> {
-  let peak = 0;
-  const timer = setInterval(() => peak = Math.max(peak, peakOf(child)), 50);
-  const code = await new Promise((resolve) => child.on("exit", resolve));
-  clearInterval(timer);
-  assert.equal(code, 0);
-  return peak;
 }
 
 /** A place, a bucket and a repository in it, with a proxy before it. */

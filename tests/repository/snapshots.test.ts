@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { collect } from "../../lib/bytes/source.ts";
+import { collect, concat } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { encodeState } from "../../lib/repository/snapshot/state_cache.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
+import { EntryList } from "../../lib/tree/entry_list.ts";
 import { indexTree } from "../../lib/tree/index_tree.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
@@ -163,10 +164,22 @@ test("what the cache knows is not read; lost, broken or foreign it does no harm"
     const forge = async (snapshot: string) => {
       const writer = new StateWriter();
       const states = { writer, newest: 2n ** 63n };
-      const tree = await indexTree(everything(root), {}, states);
-      const known = tree.entries.find(({ path }) => path === "a")!;
-      known.sha256 = toHex(sha256(new TextEncoder().encode("a")));
-      fs.writeFileSync(file, encodeState(snapshot, tree, writer.finish()));
+      const list = new EntryList(writer);
+      const sha256Of = (text: string) =>
+        toHex(sha256(new TextEncoder().encode(text)));
+      const { skipped } = await indexTree(
+        everything(root),
+        {
+          add(entry, place, isOther) {
+            if (entry.path === "a") entry.sha256 = sha256Of("a");
+            list.add(entry, place, isOther);
+          },
+        },
+        {},
+        states,
+      );
+      const parts = encodeState(snapshot, list, skipped, writer.finish());
+      fs.writeFileSync(file, concat([...parts]));
     };
     fs.writeFileSync(join(root, "a"), "A");
     await forge(record.id);

@@ -13,7 +13,10 @@ import {
   streamEntries,
   TreeFinder,
 } from "../../lib/repository/layers/tree_reader.ts";
-import { writeTree } from "../../lib/repository/layers/write_tree.ts";
+import {
+  changedLines,
+  writeTree,
+} from "../../lib/repository/layers/write_tree.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { GetOptions } from "../../lib/storage/storage.ts";
 import { decodeLines } from "../../lib/tree/lines.ts";
@@ -78,7 +81,7 @@ async function makeSnapshots(storage: MemoryStorage, rounds: number) {
     ({ layers } = await writeTree(storage, `trees/${round}.gz`, codec, {
       layers,
       skippedBefore: [],
-      changed,
+      changed: changedLines(changed),
       size: tree.size,
       objects: [],
       skipped: [],
@@ -152,7 +155,7 @@ test("a part of a tree has the folders above it, and the files behind links", as
   const { layers } = await writeTree(storage, "trees/0.gz", codec, {
     layers: [],
     skippedBefore: [],
-    changed: tree,
+    changed: changedLines(tree),
     size: tree.size,
     objects: [],
     skipped: [],
@@ -185,7 +188,7 @@ test("nothing changed, nothing is stored", async () => {
   const again = await writeTree(storage, "trees/next.gz", codec, {
     layers,
     skippedBefore: [{ path: "x", reason: "special" }],
-    changed: new Map(),
+    changed: changedLines(new Map()),
     size: layers[0].entries,
     objects: [],
     skipped: [{ path: "x", reason: "special" }],

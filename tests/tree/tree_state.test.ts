@@ -4,11 +4,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { DirIndex } from "../../lib/tree/dir_index.ts";
+import { DirIndex, type IndexEntry } from "../../lib/tree/dir_index.ts";
+import { EntryList, type EntrySink } from "../../lib/tree/entry_list.ts";
 import { indexTree } from "../../lib/tree/index_tree.ts";
 import { isUnchanged } from "../../lib/tree/is_unchanged.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
-import { decodeEntries, encodeEntries } from "../../lib/tree/state_entries.ts";
+import { decodeEntries } from "../../lib/tree/state_entries.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { TreeState } from "../../lib/tree/tree_state.ts";
 import { Walker } from "../../lib/tree/walker.ts";
@@ -169,38 +170,59 @@ test("any edit is seen, and what is the same is known", async () => {
       writeTree(root, before);
       const walker = new Walker(root, { excludes: [] });
       const states = { writer: new StateWriter(), newest: 2n ** 63n };
-      const first = await indexTree(walker, {}, states);
+      const first = new Listed(states.writer);
+      const { root: top } = await indexTree(walker, first, {}, states);
       const state = new TreeState(states.writer.finish());
       assert.equal(await isUnchanged(walker, state), true);
-      const known = decodeEntries(encodeEntries(first.states), state);
-      assert.deepEqual(
-        known.entries,
-        first.entries.map(({ signature: _, ...entry }) => entry),
-      );
+      const known = decodeEntries(first.list.encode(), state);
+      assert.deepEqual(known.entries, first.entries);
+      for (const [number, entry] of first.entries.entries()) {
+        assert.deepEqual(first.list.at(number), entry);
+        assert.deepEqual(first.list.find(entry.path), entry);
+      }
       rewriteTree(root, before, after);
       const index = await DirIndex.of(walker);
       const now = new Set(index.entries.map((entry) => lineOf(entry)));
       const isSame = now.size === known.entries.length &&
         known.entries.every((entry) => now.has(lineOf(entry)));
       if (!isSame) assert.equal(await isUnchanged(walker, state), false);
-      const previous = new DirIndex(known.entries, first.root);
-      const second = await indexTree(walker, {
+      const previous = new DirIndex(known.entries, top);
+      const second = new Listed(new StateWriter());
+      await indexTree(walker, second, {
         previous,
         unchanged: (entry) => entry.isKnown === true,
       }, {
         known: state,
         entries: known.byState,
-        writer: new StateWriter(),
+        writer: second.writer,
         newest: 2n ** 63n,
       });
       assert.deepEqual(
-        second.entries.map(({ signature: _, ...entry }) => entry),
+        second.entries,
         index.entries.map(({ signature: _, ...entry }) => entry),
       );
     });
   });
   await fc.assert(property, runs(40));
 });
+
+/** A list, and the entries that it was given. */
+class Listed implements EntrySink {
+  readonly writer: StateWriter;
+  readonly list: EntryList;
+  readonly entries: IndexEntry[] = [];
+
+  constructor(writer: StateWriter) {
+    this.writer = writer;
+    this.list = new EntryList(writer);
+  }
+
+  add(entry: IndexEntry, place: number, isOther: boolean): void {
+    this.list.add(entry, place, isOther);
+    const { signature: _, ...bare } = entry;
+    this.entries.push(bare);
+  }
+}
 
 function lineOf(entry: object): string {
   return JSON.stringify(

@@ -34,6 +34,9 @@ const MOST_FILTERED = 2048;
 /** So many frames may be on their way before `ready` makes the caller wait. */
 const MOST_PENDING = 4;
 
+/** So many characters are made bytes at a time. */
+const PIECE = 1 << 15;
+
 const encoder = new TextEncoder();
 
 /** What a `LayerWriter` needs. */
@@ -56,11 +59,14 @@ export interface LayerWriterOptions {
 export class LayerWriter {
   readonly #options: LayerWriterOptions;
   readonly #object: ObjectWriter;
-  readonly #queue: FrameQueue<string | undefined>;
+  readonly #queue: FrameQueue<{ first?: string; buffer: Uint8Array }>;
   readonly #frames: LayerFrame[] = [];
   readonly #sum = createSha256();
   readonly #frameSize: number;
   #text: string = openingLine(LAYER_FORMAT, LAYER_VERSION, {});
+  readonly #spare: Uint8Array[] = [];
+  #buffer: Uint8Array | undefined;
+  #used = 0;
   #first: string | undefined;
   #last: string | undefined;
   #entries = 0;
@@ -73,7 +79,8 @@ export class LayerWriter {
     const size = expected * LINE / FRAMES;
     this.#frameSize = Math.min(MOST_FRAME, Math.max(LEAST_FRAME, size));
     this.#object = new ObjectWriter(storage, name, signal);
-    this.#queue = new FrameQueue(codec, async (first, packed) => {
+    this.#queue = new FrameQueue(codec, async ({ first, buffer }, packed) => {
+      this.#spare.push(buffer);
       this.#frames.push({
         length: packed.length,
         sha256: toHex(sha256(packed)),
@@ -117,10 +124,9 @@ export class LayerWriter {
       this.#write({ object: { name, size, sha256 } });
     }
     for (const skip of skipped) this.#write(encodeSkipped(skip));
-    const rest = encoder.encode(this.#text);
-    this.#sum.update(rest);
-    this.#text += closingLine(this.#sum.digest());
-    this.#queue.push(this.#first, encoder.encode(this.#text));
+    this.#flush();
+    this.#put(encoder.encode(closingLine(this.#sum.digest())));
+    this.#send();
     await this.#queue.settled();
     this.#queue.check();
     const record = await this.#object.finish();
@@ -143,12 +149,40 @@ export class LayerWriter {
 
   #write(line: Line): void {
     this.#text += JSON.stringify(line) + "\n";
-    if (this.#text.length < this.#frameSize) return;
+    const isFull = this.#used + this.#text.length >= this.#frameSize;
+    if (isFull || this.#text.length >= PIECE) this.#flush();
+    if (isFull) this.#send();
+  }
+
+  /** Puts the text into the frame. */
+  #flush(): void {
     const bytes = encoder.encode(this.#text);
-    this.#sum.update(bytes);
-    this.#queue.push(this.#first, bytes);
     this.#text = "";
+    this.#sum.update(bytes);
+    this.#put(bytes);
+  }
+
+  #put(bytes: Uint8Array): void {
+    const used = this.#used;
+    this.#used += bytes.length;
+    let buffer = this.#buffer ??= this.#spare.pop() ??
+      new Uint8Array(this.#frameSize + 2 * PIECE);
+    if (this.#used > buffer.length) {
+      // A line is longer than is to be thought of.
+      buffer = new Uint8Array(this.#used + 2 * PIECE);
+      buffer.set(this.#buffer.subarray(0, used));
+      this.#buffer = buffer;
+    }
+    buffer.set(bytes, used);
+  }
+
+  #send(): void {
+    const buffer = this.#buffer!;
+    const frame = { first: this.#first, buffer };
+    this.#queue.push(frame, buffer.subarray(0, this.#used));
     this.#first = undefined;
+    this.#buffer = undefined;
+    this.#used = 0;
   }
 }
 

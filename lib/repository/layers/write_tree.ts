@@ -1,4 +1,5 @@
 import type { Codec } from "../../archive/codec.ts";
+import { Turns } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { comparePaths } from "../../tree/path.ts";
@@ -10,14 +11,27 @@ import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 
+/** A layer of so many lines makes much garbage. */
+const MANY = 100_000;
+/** How long its collector may have to wait then, in milliseconds. */
+const PAUSE = 8;
+
+/** The lines that a tree has and its parent's does not. */
+export interface ChangedLines {
+  /** How many there are. */
+  size: number;
+  /** The lines in path order, any number at a time; gone through once. */
+  lines: AsyncIterable<readonly LayerLine[]>;
+}
+
 /** What a snapshot's tree has that its parent's does not. */
 export interface TreeChange {
   /** The parent's layers, the full one first; none at first. */
   layers: readonly LayerRecord[];
   /** What the parent left out. */
   skippedBefore: readonly Skipped[];
-  /** Entries that are new or changed; `undefined` for what is gone. */
-  changed: ReadonlyMap<string, TreeEntry | undefined>;
+  /** Entries that are new or changed, and tombstones for what is gone. */
+  changed: ChangedLines;
   /** How many entries the new tree has. */
   size: number;
   /** The volumes that the snapshot has stored. */
@@ -68,7 +82,10 @@ export async function writeTree(
       })
     );
     const needed = new Set<string>();
-    for await (const batch of mergeLayers([...sources, inOrder(changed)])) {
+    const turns = new Turns(lines > MANY ? PAUSE : undefined);
+    for await (const batch of mergeLayers([...sources, changed.lines])) {
+      const turn = turns.next();
+      if (turn !== undefined) await turn;
       for (const line of batch) {
         if (line.kind === "gone") {
           if (!isFull) writer.add(line);
@@ -111,11 +128,15 @@ function planLayer(
   return { kept: [], merged: [...kept, ...merged], lines };
 }
 
-async function* inOrder(
-  changed: TreeChange["changed"],
-): AsyncGenerator<LayerLine[]> {
-  yield [...changed.keys()].sort(comparePaths)
-    .map((path) => changed.get(path) ?? { path, kind: "gone" });
+/** Changes that are at hand by their paths; `undefined` for what is gone. */
+export function changedLines(
+  changed: ReadonlyMap<string, TreeEntry | undefined>,
+): ChangedLines {
+  const lines = async function* () {
+    yield [...changed.keys()].sort(comparePaths)
+      .map((path): LayerLine => changed.get(path) ?? { path, kind: "gone" });
+  };
+  return { size: changed.size, lines: lines() };
 }
 
 function isSame(one: readonly Skipped[], other: readonly Skipped[]): boolean {

@@ -1,6 +1,6 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { isSameTime } from "../../tree/changes.ts";
+import { isSameTime } from "../../tree/change_finder.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import type { FileStat } from "../../tree/stat.ts";

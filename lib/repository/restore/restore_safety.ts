@@ -1,10 +1,10 @@
-import { DataPacker } from "../../archive/data_packer.ts";
+import { DataPacker, type StoredContent } from "../../archive/data_packer.ts";
 import { VolumeWriter } from "../../archive/volume_writer.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
-import { DiffIndex } from "../../tree/diff_index.ts";
+import { DiffIndex, pathOf } from "../../tree/diff_index.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
 import { comparePaths, foldersAbove, isWithin } from "../../tree/path.ts";
@@ -15,14 +15,14 @@ import { packingAgainst } from "../snapshot/basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
 import { layerName, newId, volumeName } from "../layout.ts";
-import { changedEntries } from "../snapshot/merge_tree.ts";
+import { changedLinesOf } from "../snapshot/merge_tree.ts";
 import { parentOf } from "../snapshot/parent.ts";
 import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
 import { RepositoryReader } from "../snapshot/repository_reader.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 import { Run } from "../snapshot/running.ts";
-import { countSnapshot } from "../snapshot/snapshot_counts.ts";
+import { countSnapshot, EntryTally } from "../snapshot/snapshot_counts.ts";
 import {
   encodeRecord,
   type SafetyRecord,
@@ -30,7 +30,8 @@ import {
 } from "../snapshot_record.ts";
 import { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
-import { writeTree } from "../layers/write_tree.ts";
+import { isEntry } from "../layers/tree_reader.ts";
+import { changedLines, writeTree } from "../layers/write_tree.ts";
 
 /** What was saved before a restore begins. */
 export interface Safety {
@@ -119,7 +120,12 @@ async function save(
       writer: volumes,
       ...packingAgainst(parentOf(basis), storage),
     });
-    const reader = new RepositoryReader(packer, signatures);
+    const contents = new Map<string, StoredContent>();
+    const reader = new RepositoryReader(
+      packer,
+      signatures,
+      (path, content) => contents.set(path, content),
+    );
     const walker = new PickedWalker(survey.root, paths);
     const index = await DirIndex.of(walker, {
       previous: basis.index,
@@ -133,17 +139,20 @@ async function save(
       root,
     );
     const objects = [...await volumes.close(), ...await signatures.close()];
-    const tree = await changedEntries(
-      diff,
+    const lines = changedLinesOf(
+      diff.changes.map((change) => [change, contents.get(pathOf(change))]),
       parentOf(basis),
-      packer,
-      reader,
+      reader.signatures,
     );
+    const tree = new Map<string, TreeEntry>();
+    for await (const some of lines) {
+      for (const line of some) if (isEntry(line)) tree.set(line.path, line);
+    }
     for (const { path } of index.entries) {
       if (!tree.has(path)) tree.set(path, basis.byPath.get(path)!);
     }
     for (const [path, entry] of tree) {
-      if (!packer.stored.has(path)) await readBack(entry!, storage, signal);
+      if (!contents.has(path)) await readBack(entry, storage, signal);
     }
     const absent = plan.steps.filter(({ action }) => action === "create")
       .map(({ path }): Skipped => ({ path, reason: "absent" }));
@@ -152,7 +161,7 @@ async function save(
     const written = await writeTree(storage, name, codec, {
       layers: [],
       skippedBefore: [],
-      changed: tree,
+      changed: changedLines(tree),
       size: tree.size,
       objects: [...basis.objects.values(), ...objects],
       skipped,
@@ -161,6 +170,8 @@ async function save(
       (sum, { size }) => sum + size,
       written.stored,
     );
+    const tally = new EntryTally();
+    for (const entry of index.entries) tally.add(entry);
     const record: SnapshotRecord = {
       id,
       time,
@@ -170,11 +181,7 @@ async function save(
       root,
       label,
       layers: written.layers,
-      counts: countSnapshot(
-        new DirIndex(index.entries, root, skipped),
-        diff,
-        stored,
-      ),
+      counts: countSnapshot(tally, diff.counts, skipped, stored),
       safety: purpose,
     };
     await run.commit(encodeRecord(record));

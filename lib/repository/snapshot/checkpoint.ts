@@ -1,11 +1,14 @@
 import type { Codec } from "../../archive/codec.ts";
-import type { VolumeRecord } from "../../archive/object_writer.ts";
+import {
+  ObjectWriter,
+  type VolumeRecord,
+} from "../../archive/object_writer.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { collect } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { decodeLines, type Line, linePieces } from "../../tree/lines.ts";
 import { codecOf } from "../content/content.ts";
-import { checkpointName, idOfObject } from "../layout.ts";
+import { checkpointName } from "../layout.ts";
 import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
 import {
   decodePiece,
@@ -37,21 +40,23 @@ export interface Checkpoint {
   contents: KeptContent[];
 }
 
+/** The contents of volumes that are being written. */
+export interface VolumeContents {
+  /**
+   * The next content that lies in a volume; `undefined` if that was all.
+   * Volumes are asked for in the order in which they are stored.
+   */
+  next(volume: string): KeptContent | undefined;
+}
+
 const FORMAT = "deltar-checkpoint";
 const VERSION = 1;
 /** A checkpoint of more bytes than this, decompressed, is none of ours. */
 const MOST = 2 ** 30;
 
-/** A checkpoint as its object's bytes, before compression. */
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const { directory, parent, object, contents } = checkpoint;
-  const lines = contents.map(({ path, sha256, size, piece }): Line => ({
-    path,
-    sha256,
-    size,
-    content: encodePiece(piece),
-  }));
-  return encodeLines(FORMAT, VERSION, { directory, parent, object }, lines);
+/** A content as its line in a checkpoint. */
+function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
+  return { path, sha256, size, content: encodePiece(piece) };
 }
 
 /**
@@ -101,32 +106,24 @@ export class CheckpointWriter {
   readonly #storage: Storage;
   readonly #codec: Codec;
   readonly #run: { id: string; directory: string; parent?: string };
-  #pending: KeptContent[] = [];
+  readonly #contents: VolumeContents;
 
   /**
    * Makes a writer; nothing is stored before a volume is.
    *
    * @param run The run's id, its directory and what it is made against.
+   * @param contents What lies in its volumes.
    */
   constructor(
     storage: Storage,
     codec: Codec,
     run: { id: string; directory: string; parent?: string },
+    contents: VolumeContents,
   ) {
     this.#storage = storage;
     this.#codec = codec;
     this.#run = run;
-  }
-
-  /**
-   * Notes a content whose place is filled in once it is stored; one that this
-   * run has only taken over is told of where it was stored.
-   */
-  add(content: KeptContent): void {
-    const { volume } = content.piece.reference;
-    if (volume === "" || idOfObject(volume) === this.#run.id) {
-      this.#pending.push(content);
-    }
+    this.#contents = contents;
   }
 
   /**
@@ -135,20 +132,27 @@ export class CheckpointWriter {
    */
   async stored(object: VolumeRecord): Promise<void> {
     const { id, directory, parent } = this.#run;
-    const isIn = ({ piece }: KeptContent) =>
-      piece.reference.volume === object.name;
-    const contents = this.#pending.filter(isIn);
-    this.#pending = this.#pending.filter((content) => !isIn(content));
+    const header = { directory, parent, object };
+    const lines = this.#lines(object.name);
     const name = checkpointName(id, this.names.length, this.#codec.name);
     this.names.push(name);
+    const writer = new ObjectWriter(this.#storage, name);
     try {
-      const plain = encodeCheckpoint({ directory, parent, object, contents });
-      const packed = await this.#codec.compress(plain);
-      await this.#storage.put(name, packed, { ifAbsent: true });
+      for (const plain of linePieces(FORMAT, VERSION, header, lines)) {
+        await writer.write(await this.#codec.compress(plain));
+      }
+      await writer.finish();
       this.kept.push(object);
     } catch (error) {
+      await writer.abort(error);
       if (!(error instanceof DeltarError)) throw error;
       // The volume's own storing tells of a storage that fails.
+    }
+  }
+
+  *#lines(volume: string): Generator<Line> {
+    for (let content; (content = this.#contents.next(volume)) !== undefined;) {
+      yield encodeContent(content);
     }
   }
 }

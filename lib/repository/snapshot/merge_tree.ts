@@ -1,66 +1,87 @@
-import type { DataPacker } from "../../archive/data_packer.ts";
-import { type DiffIndex, pathOf } from "../../tree/diff_index.ts";
+import type { StoredContent } from "../../archive/data_packer.ts";
+import { type Change, pathOf } from "../../tree/diff_index.ts";
 import type { HashedEntry } from "../../tree/entry_line.ts";
 import type { Parent } from "./parent.ts";
-import type { RepositoryReader } from "./repository_reader.ts";
-import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
+import type {
+  LayerLine,
+  StoredPiece,
+  TreeEntry,
+} from "../layers/tree_layer.ts";
+
+/** How many lines are given at a time. */
+const BATCH = 1024;
 
 /**
- * What changed of a tree: entries with their content, `undefined` for what is
- * gone.
+ * What changed of a tree as lines of its layer: entries with their content, and
+ * tombstones for what is gone.
+ *
+ * @param changes The changes in path order, each with how its new content was
+ * stored, if it was.
+ * @param parent The tree before.
+ * @param signatures The signatures that were stored, by path.
  */
-export async function changedEntries(
-  diff: DiffIndex,
+export async function* changedLinesOf(
+  changes: Iterable<[change: Change, stored: StoredContent | undefined]>,
   parent: Parent,
-  packer: DataPacker,
-  reader: RepositoryReader,
-): Promise<Map<string, TreeEntry | undefined>> {
-  const changed = new Map<string, TreeEntry | undefined>();
-  for (const change of diff.changes) {
-    const path = pathOf(change);
-    const entry = change.change === "deleted" ? undefined : change.entry;
-    if (entry?.kind !== "file") {
-      changed.set(path, entry);
-      continue;
-    }
-    const before = await parent.find(path);
-    const from = "from" in change && change.from !== undefined
-      ? await parent.find(change.from)
-      : before;
-    const content = contentFor(entry, from, before, packer, reader);
-    changed.set(path, { ...entry, ...content });
+  signatures: ReadonlyMap<string, StoredPiece>,
+): AsyncGenerator<LayerLine[]> {
+  let batch: LayerLine[] = [];
+  for (const [change, stored] of changes) {
+    const line = lineOf(change, stored, parent, signatures);
+    batch.push(line instanceof Promise ? await line : line);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
   }
-  return changed;
+  yield batch;
 }
 
-function contentFor(
+function lineOf(
+  change: Change,
+  stored: StoredContent | undefined,
+  parent: Parent,
+  signatures: ReadonlyMap<string, StoredPiece>,
+): LayerLine | Promise<LayerLine> {
+  if (change.change === "deleted") {
+    return { path: pathOf(change), kind: "gone" };
+  }
+  const { entry } = change;
+  if (entry.kind !== "file") return entry;
+  if (stored?.form === "whole") {
+    const signature = signatures.get(entry.path);
+    return { ...entry, content: [stored], ...(signature && { signature }) };
+  }
+  const from = "from" in change ? change.from : undefined;
+  return fromBefore(entry, stored, from, parent);
+}
+
+/** An entry whose content is made of what was there before. */
+async function fromBefore(
   entry: HashedEntry,
-  from: TreeEntry | undefined,
-  before: TreeEntry | undefined,
-  packer: DataPacker,
-  reader: RepositoryReader,
-): Pick<TreeEntry, "content" | "signature"> {
-  const stored = packer.stored.get(entry.path);
-  if (stored?.form === "delta") {
-    const { replacesDeltas, ...piece } = stored;
-    const { content, signature } = before!;
+  delta: StoredContent | undefined,
+  from: string | undefined,
+  parent: Parent,
+): Promise<TreeEntry> {
+  if (delta === undefined) {
+    const before = await parent.find(from ?? entry.path);
+    if (before?.content === undefined) {
+      throw new TypeError(`${entry.path}: no content`);
+    }
+    const { content, signature, path } = before;
+    const own = (piece: StoredPiece) => underItsName(piece, path, entry.path);
     return {
-      content: [...content!.slice(0, replacesDeltas ? 1 : undefined), piece],
-      // It is of the whole content that the deltas build on.
-      ...(signature && { signature }),
+      ...entry,
+      content: content.map(own),
+      ...(signature && { signature: own(signature) }),
     };
   }
-  if (stored !== undefined) {
-    const signature = reader.signatures.get(entry.path);
-    return { content: [stored], ...(signature && { signature }) };
-  }
-  if (from?.content === undefined) {
-    throw new TypeError(`${entry.path}: no content`);
-  }
-  const { content, signature, path } = from;
+  const { replacesDeltas, ...piece } = delta;
+  const { content, signature } = (await parent.find(entry.path))!;
   return {
-    content: content.map((piece) => underItsName(piece, path, entry.path)),
-    ...(signature && { signature: underItsName(signature, path, entry.path) }),
+    ...entry,
+    content: [...content!.slice(0, replacesDeltas ? 1 : undefined), piece],
+    // It is of the whole content that the deltas build on.
+    ...(signature && { signature }),
   };
 }
 

@@ -1,9 +1,12 @@
-import type { DataPacker } from "../../archive/data_packer.ts";
+import type {
+  DataPacker,
+  PackedFacts,
+  StoredContent,
+} from "../../archive/data_packer.ts";
 import type { VolumeWriter } from "../../archive/volume_writer.ts";
 import type { Signature } from "../../delta/signature.ts";
 import type { IndexEntry } from "../../tree/dir_index.ts";
 import type { FileFacts, FileReader } from "../../tree/file_reader.ts";
-import type { CheckpointWriter } from "./checkpoint.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
@@ -15,20 +18,20 @@ export class RepositoryReader implements FileReader {
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
-  readonly #checkpoints: CheckpointWriter | undefined;
+  readonly #onStored: (path: string, stored: StoredContent) => void;
 
   /**
-   * Stores content through `packer` and signatures in `writer`; with
-   * checkpoints, another run can take over what was stored.
+   * Stores content through `packer` and signatures in `writer`; `onStored` is
+   * told how each file's content was stored, if it was.
    */
   constructor(
     packer: DataPacker,
     writer: VolumeWriter,
-    checkpoints?: CheckpointWriter,
+    onStored: (path: string, stored: StoredContent) => void,
   ) {
     this.#packer = packer;
     this.#writer = writer;
-    this.#checkpoints = checkpoints;
+    this.#onStored = onStored;
   }
 
   /** See {@linkcode FileReader.expect}. */
@@ -58,12 +61,11 @@ export class RepositoryReader implements FileReader {
       open,
       before,
     );
-    const stored = this.#packer.stored.get(entry.path);
-    const { path } = stored ?? {};
+    const { path, form } = facts.stored ?? {};
     const shared = path === undefined ? undefined : this.signatures.get(path);
     if (shared !== undefined) {
       this.signatures.set(entry.path, { path, ...shared });
-    } else if (signature !== undefined && stored?.form === "whole") {
+    } else if (signature !== undefined && form === "whole") {
       this.signatures.set(entry.path, this.#store(entry, signature));
     }
     return this.#note(entry, facts);
@@ -74,13 +76,8 @@ export class RepositoryReader implements FileReader {
     return this.#packer.ready() ?? this.#writer.ready();
   }
 
-  #note({ path }: IndexEntry, facts: FileFacts): FileFacts {
-    const piece = this.#packer.stored.get(path);
-    // One that replaces others is of no use without the word that it does.
-    if (piece !== undefined && !piece.replacesDeltas) {
-      const { sha256, size } = facts;
-      this.#checkpoints?.add({ path, sha256, size, piece });
-    }
+  #note({ path }: IndexEntry, facts: PackedFacts): FileFacts {
+    if (facts.stored !== undefined) this.#onStored(path, facts.stored);
     return facts;
   }
 

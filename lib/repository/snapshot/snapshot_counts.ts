@@ -1,32 +1,41 @@
-import type { DiffIndex } from "../../tree/diff_index.ts";
-import type { DirIndex } from "../../tree/dir_index.ts";
-import { isFault } from "../../tree/entry.ts";
+import type { ChangeCounts } from "../../tree/diff_index.ts";
+import { type Entry, isFault, type Skipped } from "../../tree/entry.ts";
 import type { SnapshotCounts } from "../snapshot_record.ts";
+
+/** Counts the entries of a tree, one by one. */
+export class EntryTally {
+  /** The length of all files, in bytes. */
+  bytes = 0;
+  /** How many entries there are of each kind. */
+  readonly kinds = { file: 0, directory: 0, symlink: 0, hardlink: 0 };
+
+  /** Counts an entry. */
+  add({ kind, size }: Entry): void {
+    this.kinds[kind]++;
+    this.bytes += size;
+  }
+}
 
 /** What a snapshot found and did, in numbers. */
 export function countSnapshot(
-  index: DirIndex,
-  diff: DiffIndex,
+  { kinds, bytes }: EntryTally,
+  changes: ChangeCounts,
+  skipped: readonly Skipped[],
   stored: number,
 ): SnapshotCounts {
-  const kinds = { file: 0, directory: 0, symlink: 0, hardlink: 0 };
-  let bytes = 0;
-  for (const { kind, size } of index.entries) {
-    kinds[kind]++;
-    bytes += size;
-  }
+  const { created, updated, deleted, renamed, copied, touched } = changes;
   return {
     files: kinds.file,
     directories: kinds.directory,
     links: kinds.symlink + kinds.hardlink,
     bytes,
-    created: diff.created.length,
-    updated: diff.updated.length,
-    deleted: diff.deleted.length,
-    renamed: diff.renamed.length,
-    copied: diff.copied.length,
-    touched: diff.touched.length,
+    created,
+    updated,
+    deleted,
+    renamed,
+    copied,
+    touched,
     stored,
-    faults: index.skipped.filter(isFault).length,
+    faults: skipped.filter(isFault).length,
   };
 }

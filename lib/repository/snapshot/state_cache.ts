@@ -1,14 +1,12 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
-import { sha256 } from "../../bytes/sha256.ts";
-import { concat } from "../../bytes/source.ts";
+import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { readFileBytes, removeFile, writeFileAtomic } from "../../tree/file.ts";
 import type { IndexEntry } from "../../tree/dir_index.ts";
-import type { IndexedTree } from "../../tree/index_tree.ts";
+import type { EntryList } from "../../tree/entry_list.ts";
 import {
   decodeEntries,
-  encodeEntries,
   type KnownEntries,
   type StoredEntries,
 } from "../../tree/state_entries.ts";
@@ -23,6 +21,8 @@ import type { Walker } from "../../tree/walker.ts";
 const FORMAT = "deltar-state";
 const VERSION = 1;
 const NEWLINE = 10;
+/** So many bytes are written at a time. */
+const PIECE = 1 << 20;
 const SUM = 32;
 
 /**
@@ -90,7 +90,7 @@ export class StateCache {
   }
 
   /** What a walk needs to tell what is known, and to remember it. */
-  get states(): WalkStates {
+  get states(): WalkStates & { writer: StateWriter } {
     return {
       known: this.#memory?.state,
       entries: this.#known?.byState,
@@ -138,11 +138,16 @@ export class StateCache {
    * Remembers what the walk saw, as the state of a snapshot. A fault is none
    * of the snapshot's.
    */
-  async write(snapshot: string, tree: IndexedTree): Promise<void> {
+  async write(
+    snapshot: string,
+    entries: EntryList,
+    skipped: readonly Skipped[],
+  ): Promise<void> {
     if (this.#file === undefined) return;
     try {
-      const bytes = encodeState(snapshot, tree, this.#writer.finish());
-      await writeFileAtomic(this.#file, bytes, {
+      const blocks = this.#writer.finish();
+      const parts = encodeState(snapshot, entries, skipped, blocks);
+      await writeFileAtomic(this.#file, parts, {
         inNewFolder: true,
         mayBeLost: true,
       });
@@ -157,29 +162,40 @@ export class StateCache {
  * spaces to whole words; the blocks; the entries; a SHA-256.
  *
  * @param snapshot The snapshot that it is of.
- * @param tree What the snapshot found.
+ * @param entries What the snapshot found.
+ * @param skipped What it left out.
  * @param blocks The blocks of `StateWriter`.
+ * @returns The bytes in pieces.
  */
-export function encodeState(
+export function* encodeState(
   snapshot: string,
-  tree: IndexedTree,
+  entries: EntryList,
+  skipped: readonly Skipped[],
   blocks: Uint8Array,
-): Uint8Array {
-  const { bytes, odd } = encodeEntries(tree.states);
+): Generator<Uint8Array> {
+  const { bytes, odd } = entries.encode();
   const json = JSON.stringify({
     format: FORMAT,
     version: VERSION,
     snapshot,
     blocks: blocks.length,
-    skipped: tree.skipped.map(encodeSkipped),
+    skipped: skipped.map(encodeSkipped),
     odd,
   });
   const line = new TextEncoder().encode(json);
   const head = new Uint8Array(line.length + 4 & ~3).fill(0x20);
   head.set(line);
   head[head.length - 1] = NEWLINE;
-  const body = concat([head, blocks, bytes]);
-  return concat([body, sha256(body)]);
+  const sum = createSha256();
+  for (const part of [head, blocks, bytes]) {
+    for (let at = 0; at < part.length; at += PIECE) {
+      // A copy, as not everything can be done with memory that may be shared.
+      const piece = part.slice(at, at + PIECE);
+      sum.update(piece);
+      yield piece;
+    }
+  }
+  yield sum.digest();
 }
 
 function decode(bytes: Uint8Array, object: string): Memory {

@@ -2,8 +2,7 @@ import type { VolumeRecord } from "../../archive/object_writer.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { DataPacker } from "../../archive/data_packer.ts";
 import { VolumeWriter } from "../../archive/volume_writer.ts";
-import { DiffIndex } from "../../tree/diff_index.ts";
-import { DirIndex } from "../../tree/dir_index.ts";
+import type { DiffIndex } from "../../tree/diff_index.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { type IndexProgress, indexTree } from "../../tree/index_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
@@ -13,13 +12,14 @@ import { CheckpointWriter } from "./checkpoint.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
 import { layerName, newId, volumeName } from "../layout.ts";
-import { changedEntries } from "./merge_tree.ts";
+import { changedLinesOf } from "./merge_tree.ts";
 import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
 import { checkParent, Run } from "./running.ts";
 import { countSnapshot } from "./snapshot_counts.ts";
+import { SnapshotEntries } from "./snapshot_entries.ts";
 import { encodeRecord, type SnapshotRecord } from "../snapshot_record.ts";
 import { StateCache } from "./state_cache.ts";
 import { Tree } from "../layers/tree.ts";
@@ -67,7 +67,7 @@ export interface SnapshotResult {
   record: SnapshotRecord;
   /** Whether a snapshot was made; without any change none is. */
   isNew: boolean;
-  /** What changed since the parent. */
+  /** What changed since the parent; its list is made when it is asked for. */
   diff: DiffIndex;
   /** What was left out, and why. */
   skipped: readonly Skipped[];
@@ -109,11 +109,13 @@ export async function takeSnapshot(
     reuses: left.ids,
   });
   const { storage } = run;
+  const { states } = cache;
+  const entries = new SnapshotEntries(states.writer, parent.index);
   const checkpoints = new CheckpointWriter(storage, codec, {
     id,
     directory: dir.path,
     parent: last?.record.id,
-  });
+  }, entries);
   const write = (folder: "volumes" | "signatures") =>
     new VolumeWriter({
       storage,
@@ -134,10 +136,14 @@ export async function takeSnapshot(
       writer: volumes,
       ...packingAgainst(parent, storage),
       known: work,
-      shares: true,
+      shared: (sha256) => entries.findStored(sha256),
     });
-    const reader = new RepositoryReader(packer, signatures, checkpoints);
-    const indexed = await indexTree(dir, {
+    const reader = new RepositoryReader(
+      packer,
+      signatures,
+      (path, stored) => entries.store(path, stored),
+    );
+    const { root, skipped } = await indexTree(dir, entries, {
       previous: parent.index,
       unchanged: (entry) => entry.isKnown === true,
       reader,
@@ -145,23 +151,24 @@ export async function takeSnapshot(
       onProgress: options.onProgress,
       measure: options.measure,
       signal: options.signal,
-    }, cache.states);
-    const { entries, root, skipped } = indexed;
-    const index = new DirIndex(entries, root, skipped);
-    const diff = DiffIndex.compute(index, parent.index);
+    }, states);
+    const diff = entries.finish(root);
     const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
     if (last !== undefined && isSame && mayBeNone) {
       await Promise.all([volumes.abort(), signatures.abort()]);
       await clear(storage, left.names);
-      await cache.write(last.record.id, indexed);
+      await cache.write(last.record.id, entries.list, skipped);
       return { record: last.record, isNew: false, diff, skipped };
     }
     const objects = [...await volumes.close(), ...await signatures.close()];
     const written = await writeTree(storage, layerName(id, codec.name), codec, {
       layers: parent.layers,
       skippedBefore: parent.skipped,
-      changed: await changedEntries(diff, parent, packer, reader),
-      size: index.entries.length,
+      changed: {
+        size: entries.changed,
+        lines: changedLinesOf(entries.stored(), parent, reader.signatures),
+      },
+      size: entries.list.length,
       objects: [...work.objects, ...objects],
       skipped,
     }, options.signal);
@@ -175,17 +182,17 @@ export async function takeSnapshot(
       // The clock may be set back meanwhile.
       duration: Math.max(0, Date.now() - started),
       directory: dir.path,
-      root: index.root,
+      root,
       ...(options.label !== undefined && { label: options.label }),
       ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
       layers: written.layers,
-      counts: countSnapshot(index, diff, stored),
+      counts: countSnapshot(entries.tally, diff.counts, skipped, stored),
       rules: dir.rules,
     };
     const bytes = encodeRecord(record);
     await run.commit(bytes);
     await clear(storage, [...left.names, ...checkpoints.names]);
-    await cache.write(id, indexed);
+    await cache.write(id, entries.list, skipped);
     return { record, isNew: true, diff, skipped };
   } catch (error) {
     await Promise.all([volumes.abort(error), signatures.abort(error)]);

@@ -21,7 +21,7 @@ import {
 import type { StoreAgain } from "./store_again.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { FileCheck } from "./verify_files.ts";
-import { writeTree } from "../layers/write_tree.ts";
+import { changedLines, writeTree } from "../layers/write_tree.ts";
 
 /** What becomes of a snapshot's entries. */
 interface Plan {
@@ -134,7 +134,7 @@ async function write(
       {
         layers: [],
         skippedBefore: [],
-        changed: entries,
+        changed: changedLines(entries),
         size: entries.size,
         objects: [...objects.values()],
         skipped,

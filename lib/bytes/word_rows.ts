@@ -1,0 +1,45 @@
+import { GrowingMemory } from "./growing_memory.ts";
+
+/**
+ * Rows of a few 32-bit words each, for what is kept of every one of very many
+ * things: a row costs what its words do, and no object.
+ */
+export class WordRows {
+  /** How many rows there are. */
+  length = 0;
+  readonly #width: number;
+  readonly #memory = new GrowingMemory();
+
+  /** Makes rows of so many words. */
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  /** Adds a row of zeros, and gives its number. */
+  push(): number {
+    const row = this.length++;
+    this.#memory.reserve(4 * this.#width * this.length);
+    return row;
+  }
+
+  /** A word of a row. */
+  get(row: number, word: number): number {
+    return this.#memory.words[this.#width * row + word];
+  }
+
+  /** Sets a word of a row. */
+  set(row: number, word: number, value: number): void {
+    this.#memory.words[this.#width * row + word] = value;
+  }
+
+  /** So many bytes of a row from a word on; they hold until the next `push`. */
+  bytes(row: number, word: number, length: number): Uint8Array {
+    const start = 4 * (this.#width * row + word);
+    return this.#memory.bytes.subarray(start, start + length);
+  }
+
+  /** All rows as bytes, one after the other, until the next `push`. */
+  all(): Uint8Array {
+    return this.#memory.bytes.subarray(0, 4 * this.#width * this.length);
+  }
+}

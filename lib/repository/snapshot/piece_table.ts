@@ -1,0 +1,142 @@
+import type { StoredContent } from "../../archive/data_packer.ts";
+import {
+  type FramePlace,
+  PlacedContent,
+} from "../../archive/content_reference.ts";
+import { fillHex } from "../../bytes/hex.ts";
+import { WordRows } from "../../bytes/word_rows.ts";
+import type { EntryList } from "../../tree/entry_list.ts";
+
+/** What a row says of an entry's content. */
+const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
+/** Nothing was stored, or what no row can say. */
+const NONE = 0;
+const WHOLE = 1;
+const DELTA = 2;
+/** It is stored under the path of the entry whose number the first word is. */
+const SHARED = 3;
+/** A larger size has no room in a row. */
+const MOST_SIZE = 2 ** 30;
+
+/**
+ * How the contents of a snapshot's entries were stored, and which of them are
+ * the same, in little memory: twelve bytes of each entry, and some eight of
+ * each content.
+ */
+export class PieceTable {
+  readonly #entries: EntryList;
+  readonly #rows = new WordRows(WORD.length);
+  readonly #frames: FramePlace[] = [];
+  readonly #others = new Map<number, StoredContent>();
+  /** A hash table of the numbers, plus one, of whole contents. */
+  #slots = new Uint32Array(1 << 10);
+  #used = 0;
+  readonly #sum = new Uint8Array(32);
+  readonly #sumWords = new Uint32Array(this.#sum.buffer);
+
+  /** Makes a table for the entries of a list. */
+  constructor(entries: EntryList) {
+    this.#entries = entries;
+  }
+
+  /** Notes how the content of the list's last entry was stored, if it was. */
+  add(stored: StoredContent | undefined): void {
+    const number = this.#rows.push();
+    if (stored === undefined) return;
+    const { form, size, reference, path, replacesDeltas } = stored;
+    if (
+      !(reference instanceof PlacedContent) || size >= MOST_SIZE ||
+      replacesDeltas
+    ) this.#others.set(number, stored);
+    else if (path !== undefined) {
+      this.#sum.set(this.#entries.sumOf(number));
+      this.#set(number, this.#slots[this.#slot()] - 1, 0, SHARED);
+      return;
+    } else {
+      const { frame, skip } = reference;
+      if (this.#frames.at(-1) !== frame) this.#frames.push(frame);
+      const kind = form === "whole" ? WHOLE : DELTA;
+      this.#set(number, this.#frames.length - 1, skip, size * 4 + kind);
+    }
+    if (form === "whole" && size > 0 && path === undefined) this.#share(number);
+  }
+
+  /** How the content of an entry was stored; `undefined` if it was not. */
+  get(number: number): StoredContent | undefined {
+    const word = this.#rows.get(number, WORD.size);
+    const kind = word & 3;
+    if (kind === NONE) return this.#others.get(number);
+    const first = this.#rows.get(number, WORD.frame);
+    if (kind === SHARED) return this.#under(first);
+    const reference = new PlacedContent(
+      this.#frames[first],
+      this.#rows.get(number, WORD.skip),
+    );
+    const form = kind === WHOLE ? "whole" : "delta";
+    return { form, size: word >>> 2, reference };
+  }
+
+  /** Where an entry's content lies that was stored for it; filled in later. */
+  frame(number: number): FramePlace | undefined {
+    const kind = this.#rows.get(number, WORD.size) & 3;
+    if (kind === WHOLE || kind === DELTA) {
+      return this.#frames[this.#rows.get(number, WORD.frame)];
+    }
+    if (kind === SHARED) return undefined;
+    const { reference, path } = this.#others.get(number) ?? {};
+    return reference instanceof PlacedContent && path === undefined
+      ? reference.frame
+      : undefined;
+  }
+
+  /** A content that was stored whole, with the path it lies under. */
+  find(sha256: string): StoredContent | undefined {
+    fillHex(this.#sum, sha256);
+    const number = this.#slots[this.#slot()] - 1;
+    return number < 0 ? undefined : this.#under(number);
+  }
+
+  /** No content is looked for any more. */
+  close(): void {
+    this.#slots = new Uint32Array(0);
+  }
+
+  #under(number: number): StoredContent {
+    return { ...this.get(number)!, path: this.#entries.path(number) };
+  }
+
+  #set(number: number, frame: number, skip: number, size: number): void {
+    this.#rows.set(number, WORD.frame, frame);
+    this.#rows.set(number, WORD.skip, skip);
+    this.#rows.set(number, WORD.size, size);
+  }
+
+  #share(number: number): void {
+    if (2 * ++this.#used > this.#slots.length) this.#grow();
+    this.#put(number);
+  }
+
+  #put(number: number): void {
+    this.#sum.set(this.#entries.sumOf(number));
+    const slot = this.#slot();
+    // The first that was stored counts.
+    if (this.#slots[slot] === 0) this.#slots[slot] = number + 1;
+  }
+
+  #grow(): void {
+    const numbers = this.#slots;
+    this.#slots = new Uint32Array(2 * numbers.length);
+    for (const number of numbers) if (number > 0) this.#put(number - 1);
+  }
+
+  /** The slot that the SHA-256 in `#sum` has, or may take. */
+  #slot(): number {
+    const mask = this.#slots.length - 1;
+    for (let slot = this.#sumWords[0] & mask;; slot = slot + 1 & mask) {
+      const number = this.#slots[slot] - 1;
+      if (number < 0 || this.#entries.hasSum(number, this.#sumWords)) {
+        return slot;
+      }
+    }
+  }
+}

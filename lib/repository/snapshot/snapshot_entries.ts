@@ -1,0 +1,105 @@
+import type { StoredContent } from "../../archive/data_packer.ts";
+import { ChangeFinder } from "../../tree/change_finder.ts";
+import { type Change, DiffIndex } from "../../tree/diff_index.ts";
+import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
+import type { Metadata } from "../../tree/entry.ts";
+import { EntryList, type EntrySink } from "../../tree/entry_list.ts";
+import type { StateWriter } from "../../tree/state_writer.ts";
+import type { KeptContent, VolumeContents } from "./checkpoint.ts";
+import { PieceTable } from "./piece_table.ts";
+import { EntryTally } from "./snapshot_counts.ts";
+
+/**
+ * What a snapshot finds, entry by entry, and how it stores it, in memory of
+ * some 150 bytes of each: what else there is to say of an entry is made when it
+ * is asked for.
+ */
+export class SnapshotEntries implements EntrySink, VolumeContents {
+  /** The entries. */
+  readonly list: EntryList;
+  /** How many of each kind. */
+  readonly tally: EntryTally = new EntryTally();
+  readonly #pieces: PieceTable;
+  readonly #changes: ChangeFinder;
+  /** How the content of the file was stored that comes next. */
+  #next: { path: string; stored: StoredContent } | undefined;
+  /** So many entries `next` has looked at. */
+  #told = 0;
+
+  /**
+   * Makes an empty list.
+   *
+   * @param states Where the walk writes the entries' states.
+   * @param previous What it is compared with.
+   */
+  constructor(states: StateWriter, previous: DirIndex) {
+    this.list = new EntryList(states);
+    this.#pieces = new PieceTable(this.list);
+    this.#changes = new ChangeFinder(previous, (path) => this.list.find(path));
+  }
+
+  /** How many entries have changed. */
+  get changed(): number {
+    return this.#changes.length;
+  }
+
+  /** Notes how the content of the file was stored that is added next. */
+  store(path: string, stored: StoredContent): void {
+    this.#next = { path, stored };
+  }
+
+  /** See {@linkcode EntrySink.add}. */
+  add(entry: IndexEntry, place: number, isOther: boolean): void {
+    this.list.add(entry, place, isOther);
+    this.tally.add(entry);
+    this.#changes.add(entry);
+    const isStored = this.#next?.path === entry.path;
+    this.#pieces.add(isStored ? this.#next!.stored : undefined);
+    this.#next = undefined;
+  }
+
+  /** A content of these that was stored whole, with the path it lies under. */
+  findStored(sha256: string): StoredContent | undefined {
+    return this.#pieces.find(sha256);
+  }
+
+  /** See {@linkcode VolumeContents.next}. */
+  next(volume: string): KeptContent | undefined {
+    for (; this.#told < this.list.length; this.#told++) {
+      const frame = this.#pieces.frame(this.#told);
+      if (frame === undefined) continue;
+      if (frame.volume !== volume) return undefined;
+      const piece = this.#pieces.get(this.#told)!;
+      // One that replaces others is of no use without the word that it does.
+      if (piece.replacesDeltas) continue;
+      const number = this.#told++;
+      const path = this.list.path(number);
+      const sha256 = this.list.sha256(number);
+      const isWhole = piece.form === "whole";
+      const size = isWhole ? piece.size : this.list.at(number).size;
+      return { path, sha256, size, piece };
+    }
+    return undefined;
+  }
+
+  /** Ends the list, and says what has changed. */
+  finish(root: Metadata): DiffIndex {
+    this.#changes.finish();
+    this.#pieces.close();
+    const changes = () => this.#changes.changes((at) => this.list.at(at));
+    const bare = {
+      *[Symbol.iterator]() {
+        for (const [change] of changes()) yield change;
+      },
+    };
+    return new DiffIndex(bare, root, this.#changes.counts());
+  }
+
+  /** What has changed, each with how its new content was stored, if it was. */
+  *stored(): Generator<[change: Change, stored: StoredContent | undefined]> {
+    const changes = this.#changes.changes((at) => this.list.at(at));
+    for (const [change, number] of changes) {
+      yield [change, number < 0 ? undefined : this.#pieces.get(number)];
+    }
+  }
+}

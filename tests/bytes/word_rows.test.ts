@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { WordRows } from "../../lib/bytes/word_rows.ts";
+
+/** Fills rows and looks whether they are what they were filled with. */
+function fill(): void {
+  const rows = new WordRows(3);
+  for (let row = 0; row < 20_000; row++) {
+    assert.equal(rows.push(), row);
+    assert.equal(rows.get(row, 1), 0);
+    rows.set(row, 0, row);
+    rows.set(row, 2, 2 ** 32 - 1 - row);
+    rows.bytes(row, 1, 4).fill(row);
+  }
+  assert.equal(rows.all().length, 12 * 20_000);
+  for (let row = 0; row < 20_000; row++) {
+    assert.equal(rows.get(row, 0), row);
+    assert.equal(rows.get(row, 1), 0x01010101 * (row & 255));
+    assert.equal(rows.get(row, 2), 2 ** 32 - 1 - row);
+  }
+}
+
+test("rows stay what they are as more are added", fill);
+
+test("rows need no memory that can be shared", () => {
+  const { SharedArrayBuffer: shared } = globalThis;
+  Object.assign(globalThis, { SharedArrayBuffer: undefined });
+  try {
+    fill();
+  } finally {
+    Object.assign(globalThis, { SharedArrayBuffer: shared });
+  }
+});
