@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { newId } from "../../lib/repository/layout.ts";
 import { Repository } from "../../lib/repository/repository.ts";
+import { Run } from "../../lib/repository/snapshot/running.ts";
 import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { owner } from "../../lib/storage/temporary.ts";
@@ -416,5 +418,42 @@ test("a prune of this machine that is no more is not waited for, others are told
       { ids: ["x"], process: undefined, most: 4 },
       { ids: ["x"], process: Number(owner().slice(1).split("-")[0]), most: 4 },
     ]);
+  });
+});
+
+test("a tree that outlives its purged snapshot, for a run's sake, is no lost one", async () => {
+  await withTemp(async (folder) => {
+    const history = await History.create(folder);
+    const { repository, storage } = history;
+    history.write("a", 3000, 1);
+    const first = await history.take();
+    let last = first;
+    // Until nothing of the first one's tree is needed any more.
+    for (
+      let seed = 2;
+      last.layers.some(({ name }) => name === first.layers[0].name);
+      seed++
+    ) {
+      history.write("a", 3000, seed);
+      last = await history.take();
+    }
+    const run = new Run(storage, {
+      id: newId(Date.now(), Math.random()),
+      ground: { layers: first.layers, check: () => Promise.resolve() },
+    });
+    await run.begin();
+    await repository.forget(first);
+    const { purged } = await repository.prune({}, NOW);
+    assert.deepEqual(purged, [first.id]);
+    assert.ok(storage.objects.has(first.layers[0].name));
+    await run.end();
+    const { damage, unrecorded } = await repository.verify();
+    assert.deepEqual([damage, unrecorded], [[], []]);
+    await repository.prune({}, NOW);
+    assert.ok(!storage.objects.has(first.layers[0].name));
+    const marks = [...storage.objects.keys()]
+      .filter((name) => name.startsWith("garbage/"));
+    assert.deepEqual(marks, []);
+    await history.check();
   });
 });

@@ -1,5 +1,5 @@
 import type { Storage } from "../../storage/storage.ts";
-import { GARBAGE, newId, noteName, REMOVED } from "../layout.ts";
+import { GARBAGE, idOfObject, newId, noteName, REMOVED } from "../layout.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import { namesUnder } from "../note.ts";
 import type { Repository } from "../repository.ts";
@@ -99,13 +99,18 @@ export async function collectGarbage(
   });
   const { garbage, repack, missing } = candidates;
 
+  const purged = purgedIds(found, expired);
+  const isMarked =
+    garbage.length + repack.length + seen.length + expired.length > 0;
+
   // Told before intents are read, so that who comes later sees it.
   await lease.check();
-  if (garbage.length + repack.length + seen.length > 0) {
+  if (isMarked) {
     await putMark(storage, id, {
       time: now,
       ...marked(candidates, now),
       runs: seen,
+      purged,
     });
   }
   for (const removed of expired) {
@@ -114,10 +119,10 @@ export async function collectGarbage(
   const spared = await findSpared(repository, found, grounds, expired);
 
   const work = new CollectWork(repository, lease, id, found, options);
-  await work.delete(
-    garbage.filter(({ name, condemned }) => condemned && !spared(name))
-      .map(({ name }) => name),
-  );
+  const going = garbage
+    .filter(({ name, condemned }) => condemned && !spared(name))
+    .map(({ name }) => name);
+  await work.delete(going);
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
   for (const removed of expired) await deleteNotes(storage, removed.id);
@@ -125,18 +130,18 @@ export async function collectGarbage(
   const waiting = garbage.filter(({ name, condemned }) =>
     !condemned || spared(name)
   );
-  if (waiting.length + seen.length > 0) {
+  const remaining = withTrees(purged, found, expired, going);
+  if (waiting.length + seen.length + remaining.length > 0) {
     // Not the id of the mark before, however short all this took.
     const next = newId(Math.max(Date.now(), now + 1), Math.random());
     await putMark(storage, next, {
       time: now,
       objects: waiting,
       runs: seen,
+      purged: remaining,
     });
   }
-  if (garbage.length + repack.length + seen.length > 0) {
-    await storage.delete(noteName(GARBAGE, id));
-  }
+  if (isMarked) await storage.delete(noteName(GARBAGE, id));
   for (const name of found.markNames) await storage.delete(name);
   const sizes = (names: Iterable<string>) =>
     [...names].reduce((sum, name) => sum + (found.stored.get(name) ?? 0), 0);
@@ -196,6 +201,38 @@ async function deleteNotes(storage: Storage, id: string): Promise<void> {
       await storage.delete(name);
     }
   }
+}
+
+/** Snapshots that are purged, now or before, whose trees may still be there. */
+function purgedIds(
+  { marks }: Survey,
+  expired: readonly RemovedSnapshot[],
+): string[] {
+  const ids = new Set(marks.flatMap(({ purged }) => purged));
+  for (const { id, record } of expired) {
+    ids.add(id);
+    for (const { name } of record?.layers ?? []) ids.add(idOfObject(name)!);
+  }
+  return [...ids];
+}
+
+/** Those of which a tree stays that no snapshot needs: a run is at work on it. */
+function withTrees(
+  purged: readonly string[],
+  { stored, records, removed }: Survey,
+  expired: readonly RemovedSnapshot[],
+  going: readonly string[],
+): string[] {
+  const others = removed.filter((one) => !expired.includes(one));
+  const kept = [...records, ...others.map(({ record }) => record)]
+    .flatMap((record) => record?.layers.map(({ name }) => name) ?? []);
+  const notOurs = new Set([...kept, ...going]);
+  const staying = new Set(
+    [...stored.keys()]
+      .filter((name) => name.startsWith("trees/") && !notOurs.has(name))
+      .map(idOfObject),
+  );
+  return purged.filter((id) => staying.has(id));
 }
 
 function marked(

@@ -34,6 +34,8 @@ export interface Mark {
   objects: GarbageLine[];
   /** The runs that were at work. */
   runs: SeenRun[];
+  /** Snapshots that are gone for good although a tree of theirs may stay. */
+  purged: string[];
 }
 
 const FORMAT = "deltar-garbage";
@@ -43,7 +45,7 @@ const VERSION = 1;
 export async function putMark(
   storage: Storage,
   id: string,
-  { time, objects, runs }: Mark,
+  { time, objects, runs, purged }: Mark,
 ): Promise<void> {
   const text = (since: number) => new Date(since).toISOString();
   const lines: Line[] = [
@@ -54,7 +56,8 @@ export async function putMark(
     })),
     ...runs.map((run) => ({ ...run, since: text(run.since) })),
   ];
-  const bytes = encodeLines(FORMAT, VERSION, { time: text(time) }, lines);
+  const header = { time: text(time), ...purged.length > 0 && { purged } };
+  const bytes = encodeLines(FORMAT, VERSION, header, lines);
   await storage.put(noteName(GARBAGE, id), bytes, { ifAbsent: true });
 }
 
@@ -102,6 +105,9 @@ function decodeMark(bytes: Uint8Array, object: string): Mark {
     time: timeOf(header.time, object),
     objects: [],
     runs: [],
+    purged: Array.isArray(header.purged)
+      ? header.purged.filter((id) => typeof id === "string")
+      : [],
   };
   for (const [line, offset] of lines) {
     const since = timeOf(line.since, object);

@@ -8,7 +8,7 @@ import {
   RUNNING,
 } from "../layout.ts";
 import { readIfThere } from "../note.ts";
-import { readMarks } from "../prune/garbage.ts";
+import { type Mark, readMarks } from "../prune/garbage.ts";
 import { LABELS, PROOFS } from "../snapshot_note.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 
@@ -53,10 +53,12 @@ export async function findUnrecorded(
       if (name.startsWith(folder)) told.add(idOfObject(name));
     }
   }
-  const condemned = await condemnedNames(storage);
+  const { marks } = await readMarks(storage);
+  const condemned = condemnedNames(marks);
+  const purged = new Set(marks.flatMap(({ purged }) => purged));
   const found: UnrecordedSnapshot[] = [];
   for (const [id, all] of left) {
-    if (id === undefined || !withTree.has(id)) continue;
+    if (id === undefined || !withTree.has(id) || purged.has(id)) continue;
     const objects = all.filter(({ name }) => !condemned.has(name));
     if (objects.length === 0 || await isAccountedFor(storage, id)) continue;
     found.push({ id, objects, wasThere: told.has(id) });
@@ -86,8 +88,7 @@ async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
 }
 
 /** What a prune is deleting, or was when it was killed. */
-async function condemnedNames(storage: Storage): Promise<Set<string>> {
-  const { marks } = await readMarks(storage);
+function condemnedNames(marks: readonly Mark[]): Set<string> {
   return new Set(
     marks.flatMap(({ objects }) =>
       objects.filter(({ condemned }) => condemned).map(({ name }) => name)
