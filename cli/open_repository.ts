@@ -117,6 +117,7 @@ async function create(
   { codec, init = false }: CreateOptions,
 ): Promise<Repository> {
   const { location } = storage;
+  if (!init && isKnownPlace(location)) throw placeIsLost(location);
   for await (const _ of storage.list()) {
     throw new DeltarError(
       "exists",
@@ -125,7 +126,6 @@ async function create(
       { object: location },
     );
   }
-  if (!init && isKnownPlace(location)) throw placeIsLost(location);
   try {
     return await Repository.create(storage, { codec });
   } catch (error) {
