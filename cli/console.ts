@@ -1,7 +1,13 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { styleText } from "node:util";
-import { formatBytes, formatDuration, showPath, showText } from "./text.ts";
+import {
+  fitColumns,
+  formatBytes,
+  formatDuration,
+  showPath,
+  showText,
+} from "./text.ts";
 
 /** How often a terminal's progress line is drawn, in milliseconds. */
 const REDRAW = 100;
@@ -35,7 +41,6 @@ export class Console {
   readonly isLive: boolean;
   readonly #begun = performance.now();
   #drawn = 0;
-  #shown = false;
 
   /** Speaks JSON, or to people. */
   constructor(json: boolean) {
@@ -46,7 +51,7 @@ export class Console {
 
   /** A line of the result. */
   line(text: string): void {
-    this.clear();
+    clearProgress();
     if (this.json || verbosity !== "quiet") say(1, `${text}\n`);
   }
 
@@ -57,7 +62,7 @@ export class Console {
 
   /** Something that is not the result but has to be known. */
   warn(text: string): void {
-    this.clear();
+    clearProgress();
     const name = paint("yellow", "deltar:", process.stderr);
     say(2, `${name} ${showText(text)}\n`);
   }
@@ -65,7 +70,7 @@ export class Console {
   /** Something that only who asked for all wants to know. */
   detail(text: string): void {
     if (verbosity !== "verbose" || this.json) return;
-    this.clear();
+    clearProgress();
     say(2, `${showText(text)}\n`);
   }
 
@@ -87,19 +92,22 @@ export class Console {
       this.object("progress", { elapsed: Math.round(elapsed), path, ...meter });
       return;
     }
-    this.#shown = true;
+    isDrawn = true;
     const width = process.stderr.columns ?? 80;
     const speed = meter ? formatSpeed(meter, elapsed) : "";
-    const line = `${text()}${speed}  ${showPath(path)}`.slice(0, width - 1);
-    say(2, `\r\x1b[K${line}`);
+    const line = `${text()}${speed}  ${showPath(path)}`;
+    say(2, `\r\x1b[K${fitColumns(line, width - 1)}`);
   }
+}
 
-  /** Takes the progress line away. */
-  clear(): void {
-    if (!this.#shown) return;
-    this.#shown = false;
-    say(2, "\r\x1b[K");
-  }
+/** Whether the terminal's last line is one of progress. */
+let isDrawn = false;
+
+/** Takes the progress line away, before something else is said. */
+export function clearProgress(): void {
+  if (!isDrawn) return;
+  isDrawn = false;
+  say(2, "\r\x1b[K");
 }
 
 /** The rate, and the time left, once they mean something. */
