@@ -1,13 +1,8 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { styleText } from "node:util";
-import {
-  fitColumns,
-  formatBytes,
-  formatDuration,
-  showPath,
-  showText,
-} from "./text.ts";
+import { type Meter, Rate } from "./rate.ts";
+import { fitColumns, showPath, showText } from "./text.ts";
 
 /** How often a terminal's progress line is drawn, in milliseconds. */
 const REDRAW = 100;
@@ -25,14 +20,6 @@ export function setVerbosity(value: Verbosity): void {
   verbosity = value;
 }
 
-/** How far long work is, in bytes. */
-export interface Meter {
-  /** Bytes so far. */
-  bytes: number;
-  /** All bytes there will be, if that is known. */
-  allBytes?: number;
-}
-
 /** What a command says: results to standard output, the rest to the error. */
 export class Console {
   /** Whether results are JSON. */
@@ -41,6 +28,7 @@ export class Console {
   readonly isLive: boolean;
   readonly #begun = performance.now();
   #drawn = 0;
+  readonly #rate = new Rate();
 
   /** Speaks JSON, or to people. */
   constructor(json: boolean) {
@@ -94,7 +82,7 @@ export class Console {
     }
     isDrawn = true;
     const width = process.stderr.columns ?? 80;
-    const speed = meter ? formatSpeed(meter, elapsed) : "";
+    const speed = meter ? this.#rate.tell(now, meter) : "";
     const line = `${text()}${speed}  ${showPath(path)}`;
     say(2, `\r\x1b[K${fitColumns(line, width - 1)}`);
   }
@@ -108,15 +96,6 @@ export function clearProgress(): void {
   if (!isDrawn) return;
   isDrawn = false;
   say(2, "\r\x1b[K");
-}
-
-/** The rate, and the time left, once they mean something. */
-function formatSpeed({ bytes, allBytes }: Meter, elapsed: number): string {
-  if (elapsed < 500 || bytes === 0) return "";
-  const rate = `, ${formatBytes(1000 * bytes / elapsed)}/s`;
-  if (allBytes === undefined) return rate;
-  const left = (allBytes - bytes) * elapsed / bytes;
-  return `${rate}, ${formatDuration(Math.max(1000, left))} left`;
 }
 
 /** A color, if the stream is a terminal that wants any (`NO_COLOR` does not). */
