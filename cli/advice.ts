@@ -27,17 +27,20 @@ export const SETTINGS_ADVICE = "`deltar repair` writes the settings anew";
 
 /** What to do about an error, if it or its cause tells. */
 export function adviceFor(error: unknown): string | undefined {
-  if (isOfObject(error)) return DAMAGE_ADVICE;
-  if (isOfSettings(error)) return SETTINGS_ADVICE;
-  if (!(error instanceof Error)) return undefined;
-  const { code = "" } = error as { code?: string };
-  return ADVICE[code] ?? adviceFor(error.cause);
+  return isOfSettings(error) ? SETTINGS_ADVICE : adviceByCause(error);
 }
 
-/** Whether an error is of settings that are there, and damaged. */
-function isOfSettings(error: unknown): boolean {
+function adviceByCause(error: unknown): string | undefined {
+  if (isOfObject(error)) return DAMAGE_ADVICE;
+  if (!(error instanceof Error)) return undefined;
+  const { code = "" } = error as { code?: string };
+  return ADVICE[code] ?? adviceByCause(error.cause);
+}
+
+/** Whether an error is of settings that are damaged, or lost. */
+export function isOfSettings(error: unknown): boolean {
   return error instanceof DeltarError && error.object === "deltar.json" &&
-    isHarm(error);
+    (isHarm(error) || error.code === "not-found");
 }
 
 function isHarm({ code }: DeltarError): boolean {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import type { Command, Option } from "commander";
+import { type Command, InvalidArgumentError, type Option } from "commander";
 import { DeltarError } from "../mod.ts";
 import type { MakeProgram } from "./commands.ts";
 import { locate, userFolder } from "./location.ts";
@@ -55,6 +55,7 @@ export async function readConfig(
   };
   const { backups } = parse(text, fail);
   if (!isRecord(backups)) return fail('it has no "backups"');
+  if (Object.keys(backups).length === 0) fail("it names no backup");
   const { commands } = await program(["snapshot", "prune"]);
   return Object.entries(backups).map(([name, entry]) => {
     const at = (what: string) =>
@@ -106,9 +107,23 @@ function optionWords(
       const all = options.map((one) => one.attributeName()).join(", ");
       return fail(`${name} has no option ${key}; it has ${all}`);
     }
-    return words(option, value) ??
-      fail(`${name}.${key} cannot be ${JSON.stringify(value)}`);
+    const wrong = `${name}.${key} cannot be ${JSON.stringify(value)}`;
+    const found = words(option, value) ?? fail(wrong);
+    const refusal = refusalOf(option, value);
+    return refusal === undefined ? found : fail(`${wrong}: ${refusal}`);
   });
+}
+
+/** What an option says of a value that it does not take. */
+function refusalOf(option: Option, value: unknown): string | undefined {
+  if (typeof value === "boolean") return undefined;
+  try {
+    for (const one of [value].flat()) option.parseArg?.(String(one), []);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) return error.message;
+    throw error;
+  }
 }
 
 /** An option with its value, or nothing if it takes no such value. */

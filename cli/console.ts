@@ -1,7 +1,8 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { styleText } from "node:util";
-import { formatBytes, formatDuration, showPath, showText } from "./text.ts";
+import { type Meter, Rate } from "./rate.ts";
+import { fitColumns, showPath, showText } from "./text.ts";
 
 /** How often a terminal's progress line is drawn, in milliseconds. */
 const REDRAW = 100;
@@ -19,14 +20,6 @@ export function setVerbosity(value: Verbosity): void {
   verbosity = value;
 }
 
-/** How far long work is, in bytes. */
-export interface Meter {
-  /** Bytes so far. */
-  bytes: number;
-  /** All bytes there will be, if that is known. */
-  allBytes?: number;
-}
-
 /** What a command says: results to standard output, the rest to the error. */
 export class Console {
   /** Whether results are JSON. */
@@ -35,7 +28,7 @@ export class Console {
   readonly isLive: boolean;
   readonly #begun = performance.now();
   #drawn = 0;
-  #shown = false;
+  readonly #rate = new Rate();
 
   /** Speaks JSON, or to people. */
   constructor(json: boolean) {
@@ -46,7 +39,7 @@ export class Console {
 
   /** A line of the result. */
   line(text: string): void {
-    this.clear();
+    clearProgress();
     if (this.json || verbosity !== "quiet") say(1, `${text}\n`);
   }
 
@@ -57,7 +50,7 @@ export class Console {
 
   /** Something that is not the result but has to be known. */
   warn(text: string): void {
-    this.clear();
+    clearProgress();
     const name = paint("yellow", "deltar:", process.stderr);
     say(2, `${name} ${showText(text)}\n`);
   }
@@ -65,7 +58,7 @@ export class Console {
   /** Something that only who asked for all wants to know. */
   detail(text: string): void {
     if (verbosity !== "verbose" || this.json) return;
-    this.clear();
+    clearProgress();
     say(2, `${showText(text)}\n`);
   }
 
@@ -87,28 +80,22 @@ export class Console {
       this.object("progress", { elapsed: Math.round(elapsed), path, ...meter });
       return;
     }
-    this.#shown = true;
+    isDrawn = true;
     const width = process.stderr.columns ?? 80;
-    const speed = meter ? formatSpeed(meter, elapsed) : "";
-    const line = `${text()}${speed}  ${showPath(path)}`.slice(0, width - 1);
-    say(2, `\r\x1b[K${line}`);
-  }
-
-  /** Takes the progress line away. */
-  clear(): void {
-    if (!this.#shown) return;
-    this.#shown = false;
-    say(2, "\r\x1b[K");
+    const speed = meter ? this.#rate.tell(now, meter) : "";
+    const line = `${text()}${speed}  ${showPath(path)}`;
+    say(2, `\r\x1b[K${fitColumns(line, width - 1)}`);
   }
 }
 
-/** The rate, and the time left, once they mean something. */
-function formatSpeed({ bytes, allBytes }: Meter, elapsed: number): string {
-  if (elapsed < 500 || bytes === 0) return "";
-  const rate = `, ${formatBytes(1000 * bytes / elapsed)}/s`;
-  if (allBytes === undefined) return rate;
-  const left = (allBytes - bytes) * elapsed / bytes;
-  return `${rate}, ${formatDuration(Math.max(1000, left))} left`;
+/** Whether the terminal's last line is one of progress. */
+let isDrawn = false;
+
+/** Takes the progress line away, before something else is said. */
+export function clearProgress(): void {
+  if (!isDrawn) return;
+  isDrawn = false;
+  say(2, "\r\x1b[K");
 }
 
 /** A color, if the stream is a terminal that wants any (`NO_COLOR` does not). */

@@ -75,7 +75,9 @@ async function run(
         `(${plural(objects, "object")}, ${formatBytes(bytes)}) ` +
         `to ${showPath(location)} in ` +
         formatDuration(performance.now() - started) +
-        (present.length > 0 ? `; ${present.length} were there` : ""),
+        (present.length > 0
+          ? `; ${present.length} ${present.length === 1 ? "was" : "were"} there`
+          : ""),
     );
   }
   return code;

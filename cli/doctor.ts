@@ -19,7 +19,7 @@ import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { hookLog } from "./hook.ts";
-import { isKnownPlace, lostPlaces } from "./known_places.ts";
+import { isKnownPlace, lostPlaces, noteOf } from "./known_places.ts";
 import { locate, userFolder } from "./location.ts";
 import { openRepository } from "./open_repository.ts";
 import { formatBytes, formatDate, plural, showText } from "./text.ts";
@@ -154,7 +154,7 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
 
 /** Other places where snapshots were kept, and now are none. */
 function checkPlaces(repository: string): Finding[] {
-  return lostPlaces().filter(({ location }) => location !== repository)
+  return lostPlaces().filter(({ note }) => note !== noteOf(repository))
     .map(({ location, note }) => ({
       check: "known repository",
       state: "warning",

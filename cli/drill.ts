@@ -3,7 +3,7 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
-import { parseBytes, parseCount } from "./quantity.ts";
+import { parseBytes, parseSome } from "./quantity.ts";
 import type { Shared } from "./shared.ts";
 import { findSnapshot } from "./suggest.ts";
 import { formatBytes, plural, showPath } from "./text.ts";
@@ -18,7 +18,7 @@ interface Options extends Shared {
 export function drillCommand(context: Context): Command {
   return new Command("drill")
     .argument("[snapshot]", "by default the one that was proven longest ago")
-    .option("--files <n>", "how many files at most, default 100", parseCount)
+    .option("--files <n>", "how many files at most, default 100", parseSome)
     .option("--bytes <size>", "how much at most, default 256M", parseBytes)
     .option("--scratch <dir>", "where to restore them for a moment")
     .addHelpText("after", NOTES)
@@ -69,10 +69,12 @@ async function run(
     for (const { path, error } of failed) {
       out.warn(`${showPath(path)} cannot be restored: ${error.message}`);
     }
-    out.line(
-      `Restored ${plural(files, "file")} of ${id}, ${formatBytes(bytes)}, ` +
-        `${withDeltas} of them with deltas: each is what was stored`,
-    );
+    if (files > 0 || failed.length === 0) {
+      out.line(
+        `Restored ${plural(files, "file")} of ${id}, ${formatBytes(bytes)}, ` +
+          `${withDeltas} of them with deltas: each is what was stored`,
+      );
+    }
     if (tooLarge > 0) {
       out.line(
         `${plural(tooLarge, "file")} larger than the sample left out; ` +

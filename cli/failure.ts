@@ -1,7 +1,7 @@
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
 import { adviceFor } from "./advice.ts";
-import { paint, say } from "./console.ts";
+import { clearProgress, paint, say } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { repositoryOf } from "./opened.ts";
@@ -29,6 +29,7 @@ export function fail(
     : String(error);
   const repository = repositoryOf(error);
   const next = adviceFor(error);
+  clearProgress();
   if (json) {
     const type = "error";
     const fields = { version: 1, type, code, message, repository, next };

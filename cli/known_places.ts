@@ -7,7 +7,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { DeltarError } from "../mod.ts";
-import { cacheFolder, isFolder, placeSum } from "./location.ts";
+import { cacheFolder, isFolder, placeSum, realPlace } from "./location.ts";
 
 /** What `--init` does. */
 export const INIT = "begin a new repository where there was one before";
@@ -42,21 +42,21 @@ export function isKnownPlace(location: string): boolean {
 
 /** Says that there is no repository where one was. */
 export function placeIsLost(location: string, cause?: unknown): DeltarError {
+  const asks = isFolder(location)
+    ? "is its disk mounted?"
+    : "was it moved, or deleted?";
   return new DeltarError(
     "not-found",
-    "there was a repository here and now there is none: is its disk mounted? " +
-      "If it is gone for good, `deltar snapshot --init` begins a new one",
+    `there was a repository here and now there is none: ${asks} If it is gone ` +
+      "for good, `deltar snapshot` or `deltar copy` begins a new one with " +
+      "`--init`",
     { object: location, cause },
   );
 }
 
 /** The folders where this machine kept snapshots, and that hold none now. */
 export function lostPlaces(): KnownPlace[] {
-  if (!existsSync(notes())) return [];
-  return readdirSync(notes()).map((name) => {
-    const note = join(notes(), name);
-    return { location: readFileSync(note, "utf8").trimEnd(), note };
-  }).filter(({ location }) =>
+  return knownPlaces().filter(({ location }) =>
     isFolder(location) &&
     !["deltar.json", "snapshots"].some((name) =>
       existsSync(join(location, name))
@@ -64,8 +64,22 @@ export function lostPlaces(): KnownPlace[] {
   );
 }
 
-function noteOf(location: string): string {
-  return join(notes(), placeSum(location));
+function knownPlaces(): KnownPlace[] {
+  try {
+    return readdirSync(notes()).map((name) => {
+      const note = join(notes(), name);
+      return { location: readFileSync(note, "utf8").trimEnd(), note };
+    });
+  } catch {
+    // There are none; or what is wrong with the folder is told of elsewhere.
+    return [];
+  }
+}
+
+/** Where a place is noted: a folder has one note, whichever path leads to it. */
+export function noteOf(location: string): string {
+  const place = isFolder(location) ? realPlace(location) : location;
+  return join(notes(), placeSum(place));
 }
 
 function notes(): string {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { existsSync, realpathSync } from "node:fs";
+import { readlinkSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 
 /** Where a user's files of a kind are kept by custom of the system. */
@@ -20,7 +20,10 @@ export function userFolder(kind: "data" | "cache" | "config"): string {
     cache: ["XDG_CACHE_HOME", ".cache"],
     config: ["XDG_CONFIG_HOME", ".config"],
   }[kind];
-  return join(env[name] || join(homedir(), folder), "deltar");
+  // The rules for these variables have a relative path ignored.
+  const named = env[name] ?? "";
+  const base = isAbsolute(named) ? named : resolve(homedir(), folder);
+  return join(base, "deltar");
 }
 
 /** Where this machine remembers what it saw of directories. */
@@ -30,12 +33,37 @@ export function cacheFolder(): string {
 
 /** The repository of a directory when none is named. */
 export function defaultRepository(directory: string): string {
-  const place = existsSync(directory)
-    ? realpathSync(directory)
-    : resolve(directory);
+  const place = realPlace(directory);
   const sum = createHash("sha256").update(place).digest("hex").slice(0, 8);
   const name = basename(place).replaceAll(/[^\w.-]/g, "_") || "root";
   return join(userFolder("data"), "repositories", `${name}-${sum}`);
+}
+
+/** How many symlinks one path may lead through. */
+const LINKS = 40;
+
+/** Where a path leads when its symlinks are followed, be it there or not. */
+export function realPlace(path: string, links = LINKS): string {
+  const place = resolve(path);
+  const parent = dirname(place);
+  try {
+    return realpathSync(place);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== "ENOENT" || parent === place || links === 0) return place;
+  }
+  const target = linkTarget(place);
+  return target === undefined
+    ? join(realPlace(parent, links), basename(place))
+    : realPlace(resolve(realPlace(parent), target), links - 1);
+}
+
+function linkTarget(place: string): string | undefined {
+  try {
+    return readlinkSync(place);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a location is a folder, and no address. */

@@ -11,7 +11,7 @@ import {
   type Storage,
   withCache,
 } from "../mod.ts";
-import { SETTINGS_ADVICE } from "./advice.ts";
+import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
 import { isKnownPlace, placeIsLost, rememberPlace } from "./known_places.ts";
 import { cacheFolder, isFolder, locate, placeSum } from "./location.ts";
@@ -19,11 +19,9 @@ import { noteOpened } from "./opened.ts";
 
 /** The storage at a location. */
 export function storageAt(location: string): Storage {
-  const stat = isFolder(location)
-    ? statSync(location, { throwIfNoEntry: false })
-    : undefined;
-  if (stat?.isFile()) {
-    const what = "this is a file, and a repository is a folder";
+  const other = isFolder(location) ? whatIsThere(location) : undefined;
+  if (other !== undefined) {
+    const what = `${other}, and a repository is a folder`;
     throw new DeltarError("unsupported", what, { object: location });
   }
   try {
@@ -33,6 +31,22 @@ export function storageAt(location: string): Storage {
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new DeltarError("unsupported", error.message, { object: "--repo" });
+  }
+}
+
+/** What is in a folder's place, if that is no folder. */
+function whatIsThere(location: string): string | undefined {
+  try {
+    const stat = statSync(location);
+    if (stat.isDirectory()) return undefined;
+    return stat.isFile()
+      ? "this is a file"
+      : "this is a device, pipe or socket";
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") return undefined;
+    if (code === "ENOTDIR") return "this is inside a file";
+    throw error;
   }
 }
 
@@ -100,14 +114,14 @@ export async function openOrCreate(
   return repository;
 }
 
-/** Opens a repository, if there is one. */
+/** Opens a repository, if there is one: one that lost its settings is one. */
 async function open(storage: Storage): Promise<Repository | undefined> {
   try {
     return await Repository.open(storage);
   } catch (error) {
-    if (error instanceof DeltarError && error.code === "not-found") {
-      return undefined;
-    }
+    const isNone = error instanceof DeltarError && error.code === "not-found" &&
+      !isOfSettings(error);
+    if (isNone) return undefined;
     throw error;
   }
 }
@@ -117,6 +131,7 @@ async function create(
   { codec, init = false }: CreateOptions,
 ): Promise<Repository> {
   const { location } = storage;
+  if (!init && isKnownPlace(location)) throw placeIsLost(location);
   for await (const _ of storage.list()) {
     throw new DeltarError(
       "exists",
@@ -125,7 +140,6 @@ async function create(
       { object: location },
     );
   }
-  if (!init && isKnownPlace(location)) throw placeIsLost(location);
   try {
     return await Repository.create(storage, { codec });
   } catch (error) {

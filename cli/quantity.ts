@@ -47,8 +47,15 @@ export function parseBytes(text: string): number {
   return bytes;
 }
 
-/** A number of snapshots. */
+/** A number of things. */
 export function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("Write a number of snapshots.");
+  throw new InvalidArgumentError("Write a whole number.");
+}
+
+/** A number of things, of which none would be nothing to do. */
+export function parseSome(text: string): number {
+  const count = parseCount(text);
+  if (count > 0) return count;
+  throw new InvalidArgumentError("Write a whole number from 1 on.");
 }

@@ -2,7 +2,13 @@ import type { RestorePlan, RestoreProgress, RestoreResult } from "../mod.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { EXIT } from "./exit.ts";
-import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  plural,
+  showPath,
+} from "./text.ts";
 
 /** What a line of a plan starts with. */
 const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
@@ -99,7 +105,7 @@ export function tellProgress(
   return ({ entries, allEntries, bytes, allBytes, path }) =>
     out.progress(
       () =>
-        `${Math.floor(100 * entries / allEntries)} %, ` +
+        `${formatCount(entries)} of ${formatCount(allEntries)} entries, ` +
         `${formatBytes(bytes)} of ${formatBytes(allBytes)}`,
       path,
       { bytes, allBytes },

@@ -80,7 +80,7 @@ export function scheduleCommand(program: MakeProgram): Command {
 function parseTime(text: string): { hour: number; minute: number } {
   const [, hour, minute] = /^(\d{1,2}):(\d\d)$/.exec(text)?.map(Number) ?? [];
   if (!(hour < 24 && minute < 60)) {
-    throw new InvalidArgumentError("a time of day is HH:MM");
+    throw new InvalidArgumentError("Write a time of day as HH:MM.");
   }
   return { hour, minute };
 }

@@ -1,4 +1,3 @@
-import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname } from "node:path";
 import type { Command } from "commander";
@@ -14,7 +13,7 @@ import {
 } from "../mod.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
-import { cacheFolder, isFolder, locate } from "./location.ts";
+import { cacheFolder, isFolder, locate, realPlace } from "./location.ts";
 import { openOrCreate } from "./open_repository.ts";
 import { parseBytes } from "./quantity.ts";
 import { formatBytes, formatCount, plural, showPath } from "./text.ts";
@@ -75,10 +74,7 @@ export async function takeSnapshot(
     gitignore: options.gitignore ?? false,
     apart: [...isFolder(location) ? [location] : [], cacheFolder()],
   });
-  if (
-    isFolder(location) && existsSync(location) &&
-    realpathSync(location) === realpathSync(dir.path)
-  ) {
+  if (isFolder(location) && realPlace(location) === realPlace(dir.path)) {
     throw new DeltarError(
       "exists",
       "a directory cannot be its own repository; name another with `--repo`",
@@ -125,7 +121,7 @@ function tell(out: Console, progress: IndexProgress): void {
 
 /** Nobody means all of a home folder or disk who does not say so. */
 function refuseTooMuch(directory: string): void {
-  const place = realpathSync(directory);
+  const place = realPlace(directory);
   const what = place === dirname(place)
     ? "a whole disk"
     : place === realPlace(homedir())
@@ -137,10 +133,6 @@ function refuseTooMuch(directory: string): void {
     `this is ${what}: name a folder in it, or add \`--force\``,
     { object: directory },
   );
-}
-
-function realPlace(place: string): string {
-  return existsSync(place) ? realpathSync(place) : place;
 }
 
 function tellOfSkipped(out: Console, skipped: Skipped): void {

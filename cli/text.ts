@@ -24,11 +24,11 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 
 /** A duration in milliseconds as people read it. */
 export function formatDuration(milliseconds: number): string {
-  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
-  const seconds = milliseconds / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
+  if (milliseconds < 59_950) return `${(milliseconds / 1000).toFixed(1)} s`;
+  const seconds = Math.round(milliseconds / 1000);
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
@@ -55,6 +55,24 @@ export function showText(text: string): string {
     /\p{Cc}/gu,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+/** What a terminal shows over the character before it. */
+const NARROW = /^[\p{Mn}\p{Me}\u200b-\u200f]$/u;
+/** What a terminal gives two columns to. */
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u;
+
+/** As much of a text as fits in so many columns of a terminal. */
+export function fitColumns(text: string, columns: number): string {
+  let left = columns;
+  let length = 0;
+  for (const char of text) {
+    left -= NARROW.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
+    if (left < 0) break;
+    length += char.length;
+  }
+  return text.slice(0, length);
 }
 
 /**

@@ -184,7 +184,9 @@ function wordsOf(cause: unknown): string {
   const words: string[] = [];
   for (let at = cause; at instanceof Error && words.length < 8;) {
     const { code } = at as { code?: unknown };
-    if (typeof code === "string") words.push(code);
+    if (typeof code === "string" && !at.message.includes(code)) {
+      words.push(code);
+    }
     if (at.message !== "") words.push(at.message);
     at = at instanceof AggregateError ? at.errors[0] : at.cause;
   }

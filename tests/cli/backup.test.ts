@@ -61,6 +61,16 @@ test("a configuration that is wrong says where", async () => {
         '{"backups": {"a": {"directory": ".", "snapshot": {"label": true}}}}',
         /snapshot\.label cannot be true/,
       ],
+      ['{"backups": {}}', /it names no backup/],
+      // Only the run at night would meet these.
+      [
+        '{"backups": {"a": {"directory": ".", "snapshot": {"maxSize": 20}}}}',
+        /snapshot\.maxSize cannot be 20: Write 500M/,
+      ],
+      [
+        '{"backups": {"a": {"directory": ".", "prune": {"keepWithin": "7"}}}}',
+        /prune\.keepWithin cannot be "7": Write 12h/,
+      ],
     ];
     for (const [text, message] of cases) {
       fs.writeFileSync(config, text);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { needs, runText } from "../support/peer.ts";
@@ -214,6 +214,16 @@ test("the repository is where it is said, or one for each directory", async () =
     const linked = place.json(["snapshot", "../link"]);
     assert.equal(linked.repository, own.repository);
     assert.ok(fs.existsSync(join(place.env.XDG_CACHE_HOME, "deltar")));
+    // A path that is relative would be another one in each folder.
+    const relative = { XDG_DATA_HOME: "data", XDG_CACHE_HOME: "cache" };
+    const { repository } = place.json(["snapshot"], { env: relative });
+    if (process.platform === "linux") {
+      const data = join(place.env.HOME, ".local/share/deltar/repositories");
+      assert.equal(dirname(repository), data);
+    }
+    for (const folder of ["data", "cache"]) {
+      assert.ok(!fs.existsSync(join(place.root, folder, "deltar")));
+    }
   });
 });
 

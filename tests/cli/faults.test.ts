@@ -104,6 +104,14 @@ test("what fails exits with 1 and says what to do", async () => {
       /a file, and a repository is a folder/,
     );
     failing(
+      ["list", "--repo", "a/b"],
+      /a\/b: this is inside a file, and a rep/,
+    );
+    if (process.platform !== "win32") {
+      const device = ["snapshot", "--repo", "/dev/null"];
+      failing(device, /null: this is a device, pipe or socket, and a reposit/);
+    }
+    failing(
       ["restore", "latest", "x", "--to", "../to"],
       /not in this snapshot/,
     );

@@ -34,7 +34,7 @@ test("no new repository is begun where a disk is not mounted", async () => {
         err.includes(`${repo}: there was a repository here and now there is `),
         err,
       );
-      assert.match(err, /`deltar snapshot --init` begins a new one/);
+      assert.match(err, /`deltar snapshot` or `deltar copy` .* `--init`/);
       assert.deepEqual(fs.readdirSync(disk), []);
     }
     // Another place is as new as it ever was, and the disk may come back.
@@ -96,5 +96,57 @@ test("the doctor names places that are not there any more", async () => {
     fs.rmSync(/delete (\S+)$/.exec(other.detail)![1]);
     assert.deepEqual(find(), { code: 0, at: [] });
     assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
+  });
+});
+
+test("a place is known by whichever path leads to it", async () => {
+  await withPlace((place) => {
+    const { disk, repo } = unmount(place);
+    const link = join(place.folder, "link");
+    const further = join(place.folder, "further");
+    fs.symlinkSync("disk/backups", link);
+    fs.symlinkSync(link, further);
+    const refused = (...words: string[]) => {
+      const { code, err } = place.run(words);
+      assert.equal(code, 1);
+      assert.match(err, /is its disk mounted\?/);
+    };
+    refused("snapshot", "--repo", further);
+    fs.symlinkSync(disk, join(place.folder, "parent"));
+    refused("snapshot", "--repo", join(place.folder, "parent/backups"));
+    fs.rmSync(disk, { recursive: true });
+    refused("snapshot", "--repo", further);
+    refused("list", "--repo", link);
+
+    // Something that stands where the disk is not makes no other place of it.
+    fs.mkdirSync(repo, { recursive: true });
+    fs.writeFileSync(join(repo, "NOT-MOUNTED"), "");
+    refused("snapshot", "--repo", repo);
+
+    // And the other way about: first by a link, then by its own path.
+    fs.mkdirSync(join(disk, "other"));
+    const other = join(place.folder, "other");
+    fs.symlinkSync("disk/other", other);
+    assert.equal(place.run(["snapshot", "--repo", other]).code, 0);
+    fs.rmSync(disk, { recursive: true });
+    refused("snapshot", "--repo", join(disk, "other"));
+
+    // A link that leads round is a fault of the system's, and no loop.
+    fs.symlinkSync("round", join(place.folder, "round"));
+    assert.equal(
+      place.run(["snapshot", "--repo", join(place.folder, "round/r")]).code,
+      1,
+    );
+  });
+});
+
+test("the doctor bears notes of places that cannot be read", async () => {
+  await withPlace((place) => {
+    const places = join(place.env.XDG_CACHE_HOME, "deltar/places");
+    fs.mkdirSync(join(places, "folder"), { recursive: true });
+    assert.equal(place.run(["doctor"]).code, 0);
+    fs.rmSync(places, { recursive: true });
+    fs.writeFileSync(places, "");
+    assert.equal(place.run(["doctor"]).code, 0);
   });
 });

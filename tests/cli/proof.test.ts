@@ -48,7 +48,20 @@ test("label, drill and stats say what they did, and list shows it", async () => 
     assert.match(told.out, /sub\/b\.txt/);
     assert.doesNotMatch(told.out, /a\.txt/);
     assert.match(told.out, /proven \d{4}-/);
-    assert.equal(place.run(["drill", "--files", "none", ...words]).code, 2);
+    for (const files of ["none", "0", "-1"]) {
+      const { code, err } = place.run(["drill", "--files", files, ...words]);
+      assert.equal(code, 2, files);
+      assert.match(err, /Write a whole number/);
+    }
+    const copy = ["copy", ...words, "--to", "../copy"];
+    assert.equal(place.run(copy).code, 0);
+    assert.match(place.run(copy).out, /Copied 0 .*; 1 was there\n$/);
+
+    // Where nothing could be restored, nothing is what was stored.
+    fs.rmSync(join(place.folder, "repo/volumes"), { recursive: true });
+    const failed = place.run(["drill", ...words]);
+    assert.equal(failed.code, 1);
+    assert.match(failed.out, /^2 files cannot be restored: .*\n$/);
   });
 });
 

@@ -80,6 +80,13 @@ test("verify tells what damage harms, and exits with 1", async () => {
     );
     assert.equal(restored.code, 0, restored.err);
     assert.match(restored.err, /deltar repair/);
+    const refused = place.run(["snapshot", ...words]);
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.err,
+      /^deltar: deltar\.json: no such object\n {2}in the/,
+    );
+    assert.match(refused.err, /`deltar repair` writes the settings anew\n$/);
     assert.equal(
       fs.readFileSync(join(place.folder, "to/sub/b.txt"), "utf8"),
       "second",

@@ -63,6 +63,8 @@ test("a whole repository has no damage and no left-overs", async () => {
     assert.deepEqual(result.leftOvers, []);
     assert.equal(result.snapshots, 5);
     assert.equal(result.objects, storage.objects.size);
+    const sizes = [...storage.objects.values()].map(({ length }) => length);
+    assert.equal(result.bytes, sizes.reduce((sum, size) => sum + size));
     assert.deepEqual([...phases].sort(), ["files", "objects", "records"]);
   }
 });

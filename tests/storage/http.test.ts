@@ -99,6 +99,7 @@ test("HTTP: a host that is not there is no absence", async () => {
   const storage = new HttpStorage(`http://127.0.0.1:${port}/x`);
   await assert.rejects(collect(storage.get("x")), {
     code: "io",
-    message: /^127\.0\.0\.1:\d+: it cannot be reached/,
+    // Whatever the runtime calls the fault, it says so once.
+    message: /^127\.0\.0\.1:\d+: it cannot be reached(?!.*([A-Z]{8,}).*\1)/,
   });
 });

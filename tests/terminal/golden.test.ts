@@ -110,6 +110,24 @@ test(
   },
 );
 
+test(
+  "what fails half-way is said on a line of its own",
+  needs("script"),
+  async () => {
+    await withShell((shell) => {
+      const large = new Uint8Array(8_000_000);
+      for (let at = 0; at < large.length; at += 65536) {
+        crypto.getRandomValues(large.subarray(at, at + 65536));
+      }
+      fs.writeFileSync(join(shell.project, "large"), large);
+      const limited = "trap '' XFSZ; ulimit -f 2000; deltar snapshot";
+      const shown = show(shell, limited, 80, { NO_COLOR: "1" });
+      assert.match(shown, /entr(?:y|ies), .* read/);
+      assert.match(shown.split("\r\x1b[K").at(-1)!, /^deltar: vol.*EFBIG/);
+    });
+  },
+);
+
 test("each command's help fits its terminal", needs("script"), async () => {
   await withShell((shell) => {
     for (const command of Object.keys(EXAMPLES)) {

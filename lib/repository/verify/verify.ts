@@ -114,16 +114,23 @@ class Verification {
       this.#findings,
       data,
     );
-    let layers = 0;
     for (const snapshots of familiesOf(records)) {
       checkAborted(this.#options.signal);
-      layers += await this.#verifyFamily(snapshots, objects);
+      await this.#verifyFamily(snapshots, objects);
     }
+    const listings = new Set([
+      SETTINGS,
+      ...records.map(({ id }) => recordName(id)),
+      ...records.flatMap(({ layers }) => layers.map(({ name }) => name)),
+    ]);
     const leftOvers = this.#leftOvers(sizes, records);
     return {
       snapshots: records.length,
-      objects: objects.objects + layers + records.length + 1,
-      bytes: objects.bytes,
+      objects: objects.objects + listings.size,
+      bytes: [...listings].reduce(
+        (sum, name) => sum + (sizes.get(name) ?? 0),
+        objects.bytes,
+      ),
       files: this.#entries,
       rebuilt: this.#files.files,
       damage: await this.#stillThere(),
@@ -141,7 +148,7 @@ class Verification {
   async #verifyFamily(
     snapshots: SnapshotRecord[],
     check: ObjectCheck,
-  ): Promise<number> {
+  ): Promise<void> {
     const { signal } = this.#options;
     const layers = new Map<string, LayerRecord>();
     for (const { layers: all } of snapshots) {
@@ -183,7 +190,6 @@ class Verification {
     );
     for (const link of links) this.#harmLink(link, family);
     this.#noteNeeding(family, snapshots);
-    return layers.size;
   }
 
   async #verifyEntry(
