@@ -67,6 +67,9 @@ export function registerCommands(
 ): vscode.Disposable[] {
   const setPaused = (isPaused: boolean) => {
     automatic.isPaused = isPaused;
+    context.log.info(
+      `automatic snapshots ${isPaused ? "are paused" : "go on"}`,
+    );
     status.update();
     void vscode.commands.executeCommand(
       "setContext",

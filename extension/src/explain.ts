@@ -10,6 +10,8 @@ const ADVICE: Readonly<Record<string, string>> = {
     "place with the setting deltar.repository.location.",
   EPERM: "Permission was refused. Check who owns it, or choose another " +
     "place with the setting deltar.repository.location.",
+  ENOTDIR: "A file is in the way. Choose another place with the setting " +
+    "deltar.repository.location.",
   EROFS: "The file system is read-only. Choose another place with the " +
     "setting deltar.repository.location.",
 };

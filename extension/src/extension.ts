@@ -7,6 +7,7 @@ import { ChangeDecorations } from "./decorations.ts";
 import { Engine } from "./engine.ts";
 import { Guards } from "./guards.ts";
 import { HistoryView } from "./history_view.ts";
+import { Journal } from "./journal.ts";
 import { Keys } from "./keys.ts";
 import { Api, makeExports } from "./make_api.ts";
 import { Neighbours } from "./neighbours.ts";
@@ -43,6 +44,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     taker,
     automatic,
     status,
+    new Journal(guards, log, extension.extension.packageJSON.version),
     new SnapshotsView(guards).attach("deltar.snapshots"),
     history.attach("deltar.fileHistory"),
     vscode.workspace.registerFileSystemProvider(

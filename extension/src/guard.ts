@@ -48,7 +48,6 @@ export class Guard implements vscode.Disposable {
   #known: readonly SnapshotInfo[] = [];
   /** How many files differ between two snapshots that were compared. */
   readonly #counted = new Map<string, number>();
-  /** Why the snapshots could not be listed. */
   #unseen: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   /** How often its snapshots came to be kept elsewhere. */
@@ -74,6 +73,11 @@ export class Guard implements vscode.Disposable {
   /** The last snapshot, as far as has been asked. */
   get last(): SnapshotInfo | undefined {
     return this.#known[0];
+  }
+
+  /** Why the snapshots could not be listed, if that failed last. */
+  get unseen(): string | undefined {
+    return this.#unseen;
   }
 
   /** How well it is protected, as far as this alone can tell. */

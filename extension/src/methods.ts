@@ -124,7 +124,7 @@ export const methods: { [M in Method]: Handler<M> } = {
       !keep && record.directory === place.directory &&
       record.safety === undefined
     );
-    return { removed: own.length };
+    return { removed: own.map(({ record }) => record.id).sort() };
   },
 
   async usage({ place }) {

@@ -193,8 +193,8 @@ export interface Methods {
   deleted: [{ place: Place }, DeletedFile[]];
   /** What removing old snapshots would do. */
   planPrune: [{ place: Place; policy: RetentionPolicy }, PrunePlan];
-  /** Removes old snapshots; says how many of the folder's. */
-  prune: [{ place: Place; policy: RetentionPolicy }, { removed: number }];
+  /** Removes old snapshots; gives the ids of the folder's, the oldest first. */
+  prune: [{ place: Place; policy: RetentionPolicy }, { removed: string[] }];
   /** How much the repository takes, in bytes. */
   usage: [{ place: Place }, { bytes: number }];
   /** What a path is in a snapshot; nothing if it is not there. */

@@ -144,7 +144,7 @@ export async function restore(
       void offerUndo("The restore was stopped part of the way.", "Undo");
       return undefined;
     }
-    log.error(`${guard.folder.name}: restore: ${explain(error)}`);
+    log.error(`${guard.folder.name}: restoring failed: ${explain(error)}`);
     void tellFailure(`Restoring failed: ${explain(error)}`, log);
     return undefined;
   }
@@ -165,7 +165,19 @@ export async function carryOut(
     );
   });
   await remember(memory, guard, undefined);
-  tell(report!, "Restored", log, guard);
+  const { paths, id } = wish;
+  tell(
+    report!,
+    "Restored",
+    log,
+    guard,
+    [
+      ...(paths
+        ? [paths.length > NAMED ? "some paths" : paths.join(", ")]
+        : []),
+      `from snapshot ${id}`,
+    ].join(" "),
+  );
   return report!;
 }
 
@@ -188,10 +200,10 @@ export async function undo(
     });
     await remember(memory, guard, undefined);
     const word = direction === "undo" ? "Undone" : "Redone";
-    tell(report!, word, log, guard);
+    tell(report!, word, log, guard, "the last restore");
   } catch (error) {
     if (isCancelled(error)) return;
-    log.error(`${guard.folder.name}: ${direction}: ${explain(error)}`);
+    log.error(`${guard.folder.name}: ${direction} failed: ${explain(error)}`);
     void tellFailure(`${name}: ${explain(error)}`, log);
   }
 }
@@ -283,6 +295,7 @@ function tell(
   word: string,
   log: vscode.LogOutputChannel,
   guard: Guard,
+  what: string,
 ): void {
   const done = [
     ...(written > 0 ? [`${plural(written, "file")} written`] : []),
@@ -291,9 +304,9 @@ function tell(
       ? [`mode and time of ${plural(touched, "path")}`]
       : []),
   ].join(", ");
-  log.info(`${guard.folder.name}: ${word.toLowerCase()}: ${done}`);
+  log.info(`${guard.folder.name}: ${word.toLowerCase()} ${what}: ${done}`);
   for (const { path, message } of failed) {
-    log.warn(`${guard.folder.name}: ${path}: ${message}`);
+    log.warn(`${guard.folder.name}: not restored: ${path}: ${message}`);
   }
   if (failed.length > 0) {
     const [{ path, message }] = failed;

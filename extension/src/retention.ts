@@ -53,10 +53,8 @@ export class Retention implements vscode.Disposable {
         place: guard.place,
         policy: policy(),
       });
-      log.info(
-        `${guard.folder.name}: ${plural(removed, "old snapshot")} removed`,
-      );
-      if (removed > 0) guard.refresh();
+      log.info(logOf(guard, removed));
+      if (removed.length > 0) guard.refresh();
     } catch (error) {
       // Another window may be at it; it is tried again tomorrow.
       log.warn(
@@ -96,10 +94,19 @@ export async function pruneByHand({ guards, log }: Context): Promise<void> {
   if (answer !== remove) return;
   await withProgress("Removing old snapshots", async (signal) => {
     const words = { place, policy: policy() };
-    await guard.reader.call("prune", words, { signal });
+    const { removed } = await guard.reader.call("prune", words, { signal });
+    log.info(logOf(guard, removed));
   });
-  log.info(
-    `${guard.folder.name}: ${plural(plan.removed, "old snapshot")} removed`,
-  );
   guard.refresh();
+}
+
+/** Which snapshots went, for the log. */
+function logOf({ folder }: Guard, removed: readonly string[]): string {
+  const which = removed.length > 1
+    ? `, from ${removed[0]} to ${removed.at(-1)}`
+    : removed.length === 1
+    ? `, ${removed[0]}`
+    : "";
+  return `${folder.name}: ${plural(removed.length, "old snapshot")} removed ` +
+    `by the rules${which}`;
 }

@@ -120,7 +120,8 @@ export class Taker implements vscode.Disposable {
       const time = `${duration.toFixed(0)} ms`;
       if (isNew) {
         log.info(
-          `${name}: snapshot ${snapshot.id} (${reason}), ` +
+          `${name}: snapshot ${snapshot.id} (${reason}` +
+            `${label === undefined ? "" : `, called ${label}`}), ` +
             `${changedOf(snapshot)}, ${formatBytes(snapshot.counts.stored)} ` +
             `stored, ${time}`,
         );
@@ -138,8 +139,8 @@ export class Taker implements vscode.Disposable {
       }
       return report;
     } catch (error) {
-      if (isCancelled(error)) log.info(`${name}: snapshot cancelled`);
-      else log.error(`${name}: ${explain(error)}`);
+      if (isCancelled(error)) log.info(`${name}: cancelled (${reason})`);
+      else log.error(`${name}: no snapshot (${reason}): ${explain(error)}`);
       throw error;
     }
   }

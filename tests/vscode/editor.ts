@@ -127,6 +127,14 @@ export class Editor {
     );
   }
 
+  /** What the extension has logged, in all windows so far. */
+  log(): string {
+    const folder = join(this.folder, "user");
+    return fs.readdirSync(folder, { encoding: "utf8", recursive: true })
+      .filter((path) => path.endsWith("/Deltar.log")).sort()
+      .map((path) => fs.readFileSync(join(folder, path), "utf8")).join("");
+  }
+
   /** Where the extension keeps what it keeps. */
   get storage(): string {
     return join(this.folder, "user", "User", "globalStorage", "deltar.deltar");

@@ -226,6 +226,61 @@ suite([
     },
   ],
 
+  ["the log tells what happened", async (suite) => {
+    await openFolder(suite, "logged");
+    const logs = (line: RegExp) =>
+      window.until(`logged ${line}`, () => line.test(editor.log()), 20_000);
+    const path = folder.replaceAll(".", "\\.");
+    await logs(/\[info\] Deltar \d+\.\d+\.\d+$/m);
+    await logs(RegExp(
+      `\\[info\\] logged: snapshots of ${path} are kept in .*/logged-\\w{8}$`,
+      "m",
+    ));
+    await snapshot(/Snapshot taken/);
+    const [{ id }] = await records();
+    await logs(RegExp(
+      `\\[info\\] logged: snapshot ${id} \\(asked for\\), 1 file, ` +
+        "[\\d.]+ k?B stored, \\d+ ms$",
+      "m",
+    ));
+    await snapshot(/Nothing changed/);
+    await logs(/\[info\] logged: nothing changed \(asked for\), \d+ ms$/m);
+    await editor.set({ "deltar.snapshot.onSave": true });
+    await window.openFile(at("notes.md"));
+    await window.type("second\n");
+    await window.save();
+    await logs(/logged: snapshot \S+ \(after saving\), 1 file changed, /);
+    await editor.set({ "deltar.snapshot.onSave": false });
+    await window.command("Deltar: Restore Workspace from Snapshot");
+    await window.choose(/1 file(?! changed)/);
+    await window.answer(/^Restore$/);
+    await logs(
+      RegExp(`logged: restored from snapshot ${id}: 1 file written$`, "m"),
+    );
+    await window.hush();
+    await window.command("Deltar: Undo Last Restore");
+    await logs(/logged: undone the last restore: 1 file written$/m);
+    await window.command("Deltar: Pause Automatic Snapshots");
+    await logs(/\[info\] automatic snapshots are paused$/m);
+    await window.command("Deltar: Resume Automatic Snapshots");
+    await logs(/\[info\] automatic snapshots go on$/m);
+    // Where a file is in the way.
+    await editor.set({ "deltar.repository.location": at("notes.md") });
+    await logs(
+      /\[warning\] logged: no list of snapshots: A file is in the way/,
+    );
+    await window.says(/^logged: A file is in the way\./);
+    await window.command("Deltar: Create Snapshot");
+    await logs(/\[error\] logged: no snapshot \(asked for\): .*notes\.md/);
+    const told = await window.isTold(/notes\.md/);
+    await told.getByRole("button", { name: "Show Log" }).click();
+    await window.page.locator(".panel .view-lines")
+      .filter({ hasText: "no snapshot" }).waitFor();
+    await window.hush();
+    await window.picture("log");
+    await editor.set({ "deltar.repository.location": null });
+  }],
+
   ["a folder that vanished costs the others nothing", async (suite) => {
     await openFolder(suite, "stays");
     await window.close();
