@@ -160,11 +160,11 @@ export class Taker implements vscode.Disposable {
     }
     if (this.#large.has(guard)) return;
     this.#large.add(guard);
-    const prune = "Remove Old Snapshots";
+    const prune = "Remove Old Snapshots\u2026";
     const settings = "Open Settings";
     void vscode.window.showWarningMessage(
       `The snapshots of ${guard.folder.name} take ${formatBytes(bytes)}, ` +
-        `more than the ${formatBytes(most)} they are meant to.`,
+        `more than the limit of ${formatBytes(most)}.`,
       prune,
       settings,
     ).then((answer) => {

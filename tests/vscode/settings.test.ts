@@ -308,24 +308,50 @@ suite([
     await snapshot(/Goes: nothing changed/);
   }],
 
-  ["more than the budget is warned of", async (suite) => {
+  ["more than the budget is warned of, with what to do", async (suite) => {
     await openFolder(suite, "budget");
-    await editor.set({ "deltar.storage.maxSizeMB": 1 });
+    await editor.set({
+      "deltar.storage.maxSizeMB": 1,
+      "deltar.retention.enabled": false,
+    });
     await snapshot(/Snapshot taken/);
+    const hour = startOfHour(Date.now() - 3 * DAY);
+    await makePast([hour, hour + MINUTE, hour + 2 * MINUTE]);
     const large = randomFillSync(new Uint8Array(2e6));
     fs.writeFileSync(at("large.bin"), large);
+    const warning =
+      /The snapshots of budget take 2\.0 MB, more than the limit of 1\.0 MB\./;
     await window.command("Deltar: Create Snapshot");
-    const told = await window.isTold(
-      /The snapshots of budget take 2\.0 MB, more than the 1\.0 MB/,
-    );
+    await window.isTold(warning);
     await window.picture("budget");
-    // Toasts move while others come and go; the command is what it runs.
-    await told.getByRole("button", { name: "Remove Old Snapshots" }).waitFor();
+    assert.equal((await records()).length, 4);
+    await window.pressTold(warning, "Remove Old Snapshots");
+    await window.dialog().getByText("Remove 2 old snapshots of budget?")
+      .waitFor();
+    await window.answer(/^Remove 2 Snapshots$/);
+    await hasSnapshots(2);
+    await window.until("both are shown", async () => await shown() === 2);
     await window.hush();
-    await window.command("Deltar: Remove Old Snapshots…");
-    await window.isTold(/The rules keep all 2 snapshots of budget/);
+    // It is said once, and again after it was less.
+    fs.writeFileSync(at("notes.md"), "second\n");
+    await snapshot(/Snapshot taken, 1 file changed/);
+    await editor.set({ "deltar.storage.maxSizeMB": 100 });
+    fs.writeFileSync(at("notes.md"), "third\n");
+    await snapshot(/Snapshot taken, 1 file changed/);
+    await editor.set({ "deltar.storage.maxSizeMB": 1 });
+    fs.writeFileSync(at("notes.md"), "fourth\n");
+    await window.command("Deltar: Create Snapshot");
+    await window.pressTold(warning, "Open Settings");
+    const settings = window.page.locator(".settings-editor");
+    await settings.getByText("Max Size MB").first().waitFor();
+    await window.picture("budget-settings");
     await window.hush();
-    await editor.set({ "deltar.storage.maxSizeMB": null });
+    assert.equal((await records()).length, 5, "nothing is removed unasked");
+    await window.command("View: Close All Editors");
+    await editor.set({
+      "deltar.storage.maxSizeMB": null,
+      "deltar.retention.enabled": null,
+    });
   }],
 
   ["old snapshots go as the rules have it", async (suite) => {

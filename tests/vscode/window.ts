@@ -165,6 +165,21 @@ export class Window {
     return told;
   }
 
+  /**
+   * Presses a button of a notification: again if it moved at that moment, as
+   * they do while others come and go.
+   */
+  async pressTold(text: string | RegExp, name: string): Promise<void> {
+    await this.until(`pressed ${name}`, async () => {
+      const told = await this.isTold(text);
+      await told.hover({ timeout: 2000 }).catch(() => {});
+      const press = told.getByRole("button", { name }).click({ timeout: 2000 });
+      if (!await press.then(() => true, () => false)) return false;
+      const gone = told.waitFor({ state: "detached", timeout: 5000 });
+      return await gone.then(() => true, () => false);
+    });
+  }
+
   /** Clears all notifications away. */
   async hush(): Promise<void> {
     await this.command("Notifications: Clear All Notifications");
