@@ -3,6 +3,7 @@ import { readlinkSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
+import { repositoryName } from "../mod.ts";
 
 /** Where a user's files of a kind are kept by custom of the system. */
 export function userFolder(kind: "data" | "cache" | "config"): string {
@@ -34,9 +35,7 @@ export function cacheFolder(): string {
 /** The repository of a directory when none is named. */
 export function defaultRepository(directory: string): string {
   const place = realPlace(directory);
-  const sum = createHash("sha256").update(place).digest("hex").slice(0, 8);
-  const name = basename(place).replaceAll(/[^\w.-]/g, "_") || "root";
-  return join(userFolder("data"), "repositories", `${name}-${sum}`);
+  return join(userFolder("data"), "repositories", repositoryName(place));
 }
 
 /** How many symlinks one path may lead through. */

@@ -50,6 +50,7 @@ test("mod.ts exports these values", () => {
     "pathOf",
     "readContent",
     "readTar",
+    "repositoryName",
     "sign",
     "signBytes",
     "withCache",

@@ -1,4 +1,4 @@
-import * as vscode from "vscode";
+import type * as vscode from "vscode";
 import type { Guard } from "./guard.ts";
 import type { Guards } from "./guards.ts";
 

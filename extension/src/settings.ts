@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
 import { homedir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import * as vscode from "vscode";
+// Alone: all else of the library is loaded by the workers.
+import { repositoryName } from "../../lib/repository/repository_name.ts";
 import type { Keys } from "./keys.ts";
 import type { Place } from "./protocol.ts";
 
@@ -77,10 +78,4 @@ export function placeOf(
       },
     }),
   };
-}
-
-/** A short name that no other folder of this machine has. */
-function repositoryName(directory: string): string {
-  const sum = createHash("sha256").update(directory).digest("hex").slice(0, 8);
-  return `${basename(directory).replaceAll(/[^\w.-]/g, "_") || "root"}-${sum}`;
 }

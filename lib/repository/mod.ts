@@ -23,6 +23,7 @@ export type {
   ReplacedSnapshot,
 } from "./verify/repair.ts";
 export { Repository } from "./repository.ts";
+export { repositoryName } from "./repository_name.ts";
 export type { LostRange } from "./verify/salvage.ts";
 export type { UnrecordedSnapshot } from "./verify/unrecorded.ts";
 export type { Watched } from "./prune/watch.ts";

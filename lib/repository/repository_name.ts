@@ -1,0 +1,25 @@
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
+
+/**
+ * A name for the repository of a directory, beside those of others: what the
+ * directory is called, for people, and the start of the SHA-256 of its path, so
+ * that no two have the same.
+ *
+ * @param directory Its absolute path. Two spellings of a path have two names.
+ * @returns A name of letters, digits, `_`, `.` and `-`.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { repositoryName } from "@deltar/deltar";
+ *
+ * assert.equal(repositoryName("/home/ada/my notes"), "my_notes-ad23b8c9");
+ * assert.equal(repositoryName("/"), "root-8a5edab2");
+ * ```
+ */
+export function repositoryName(directory: string): string {
+  const last = directory.startsWith("/") ? /([^/]*)\/*$/ : /([^\\/:]*)[\\/]*$/;
+  const name = last.exec(directory)![1];
+  const sum = toHex(sha256(new TextEncoder().encode(directory))).slice(0, 8);
+  return `${name.replaceAll(/[^\w.-]/g, "_") || "root"}-${sum}`;
+}
