@@ -12,7 +12,7 @@ export async function findDeleted({ guards }: Context): Promise<void> {
   const deleted = await guard.reader.call("deleted", { place });
   if (deleted.length === 0) {
     void vscode.window.showInformationMessage(
-      `No snapshot of ${guard.folder.name} saw a file go.`,
+      `No file of ${guard.folder.name} was deleted between snapshots.`,
     );
     return;
   }
@@ -20,7 +20,8 @@ export async function findDeleted({ guards }: Context): Promise<void> {
   const chosen = await vscode.window.showQuickPick(
     deleted.map(({ path, id, time, size }) => ({
       label: path,
-      description: `gone by ${formatMoment(time, now)}, ${formatBytes(size)}`,
+      description: `deleted by ${formatMoment(time, now)} \u00b7 ` +
+        formatBytes(size),
       path,
       id,
     })),

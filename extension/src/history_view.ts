@@ -73,6 +73,11 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     const reading = this.#reading = new AbortController();
     const file = this.#file();
     this.#shown = this.#key();
+    void vscode.commands.executeCommand(
+      "setContext",
+      "deltar.hasHistory",
+      file !== undefined,
+    );
     if (this.#view !== undefined) {
       this.#view.description = file?.path.split("/").at(-1);
       this.#view.message = undefined;

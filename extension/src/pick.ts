@@ -61,7 +61,9 @@ export function snapshotItems(
       items.push({ label: day, kind });
     }
     items.push({
-      label: info.label ?? formatTime(info.time),
+      label: info.label === undefined
+        ? `$(history) ${formatTime(info.time)}`
+        : `$(tag) ${info.label}`,
       description: [
         ...(info.label === undefined ? [] : [formatTime(info.time)]),
         formatAgo(info.time, now),

@@ -271,11 +271,15 @@ async function chooseFiles(
     ...(paths.length > 0
       ? [{ label: title, kind: vscode.QuickPickItemKind.Separator }]
       : []),
-    ...paths.map((path) => ({ label: path, description: title, picked: true })),
+    ...paths.map((path) => ({ label: path, picked: true })),
   ];
   const chosen = await vscode.window.showQuickPick(
-    [...items(overwritten, "overwrite"), ...items(created, "create")],
-    { canPickMany: true, title: "Restore these files" },
+    [...items(overwritten, "overwritten"), ...items(created, "created")],
+    {
+      canPickMany: true,
+      title: "Restore these files",
+      placeHolder: "Type to find a path",
+    },
   );
   if (chosen === undefined || chosen.length === 0) return undefined;
   return { paths: chosen.map(({ label }) => label), deleteOthers: false };

@@ -2,9 +2,7 @@ import * as vscode from "vscode";
 import type { Context } from "./context.ts";
 import type { Guard } from "./guard.ts";
 import { leftOutItems, pickGuard, snapshotItems } from "./pick.ts";
-import { changedOf } from "./snapshots_view.ts";
 import type { StatusBar } from "./status_bar.ts";
-import { formatMoment } from "./text.ts";
 
 /** What one gets to see by clicking the status bar: how it is, and the list. */
 export async function showStatus(
@@ -81,8 +79,7 @@ export async function showSkipped({ guards }: Context): Promise<void> {
   ];
   if (skipped.length === 0) {
     void vscode.window.showInformationMessage(
-      `Nothing was left out: all of ${guard.folder.name} is in the snapshot ` +
-        `of ${formatMoment(last.time, Date.now())} (${changedOf(last)}).`,
+      `The last snapshot of ${guard.folder.name} left nothing out.`,
     );
     return;
   }

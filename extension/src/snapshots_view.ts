@@ -164,10 +164,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       `${plural(counts.files, "file")}, ${formatBytes(counts.bytes)}; ` +
       `${formatBytes(counts.stored)} stored`,
       ...(info.since === undefined
-        ? [
-          `${counts.created} created, ${counts.updated} modified, ` +
-          `${counts.deleted} deleted, ${counts.renamed} renamed`,
-        ]
+        ? whatChanged(info)
         : [`Changes since ${new Date(info.since).toLocaleString()}`]),
       ...(counts.faults > 0
         ? [`${plural(counts.faults, "file")} could not be kept`]
@@ -179,6 +176,21 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
     };
     return item;
   }
+}
+
+/** What a snapshot did since the one before it, in a line if anything. */
+function whatChanged({ before, counts }: SnapshotInfo): string[] {
+  if (before === undefined) return [];
+  const words = [
+    [counts.created, "created"],
+    [counts.updated, "modified"],
+    [counts.deleted, "deleted"],
+    [counts.renamed, "renamed"],
+    [counts.copied, "copied"],
+  ] as const;
+  const line = words.filter(([count]) => count > 0)
+    .map(([count, word]) => `${count.toLocaleString("en")} ${word}`).join(", ");
+  return line === "" ? [] : [line];
 }
 
 /** How many files differ between a snapshot and the one before it. */

@@ -81,7 +81,7 @@ export class StatusBar implements vscode.Disposable {
     }
     if (isOff) return undefined;
     return {
-      label: "$(circle-slash) Pause Automatic Snapshots",
+      label: "$(debug-pause) Pause Automatic Snapshots",
       run: () => vscode.commands.executeCommand("deltar.pause"),
     };
   }

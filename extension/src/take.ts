@@ -69,8 +69,10 @@ export class Taker implements vscode.Disposable {
     }
     if (lines.length === 0) return;
     const faults = guards.all.flatMap(({ faults }) => faults).length;
-    const text = lines.map((line) => line[0].toUpperCase() + line.slice(1))
-      .join(". ");
+    // A folder's name stays as it is.
+    const text = guards.all.length > 1
+      ? lines.join("; ")
+      : lines[0][0].toUpperCase() + lines[0].slice(1);
     if (faults === 0) void vscode.window.showInformationMessage(`${text}.`);
     else {
       const show = "Show What Was Left Out";

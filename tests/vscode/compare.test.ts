@@ -142,18 +142,23 @@ suite([
         "workbench.action.openWalkthrough", "deltar.deltar#start", false);`,
     );
     for (
-      const [title, picture] of [
-        ["See what changed", "browse"],
-        ["Bring it back", "restore"],
-        ["Make it yours", "tune"],
-        ["Take the first snapshot", "take"],
-      ]
+      const [title, picture, circles] of [
+        ["See what changed", "browse", 5],
+        ["Bring it back", "restore", 3],
+        ["Make it yours", "tune", 4],
+        ["Take the first snapshot", "take", 1],
+      ] as const
     ) {
       await page.getByRole("button", { name: title }).first().click();
       await page.locator(".getting-started-step.expanded")
         .filter({ hasText: title }).waitFor();
-      const drawing = page.locator(".getting-started-media iframe");
-      await drawing.waitFor();
+      const drawing = page.frameLocator(".getting-started-media iframe")
+        .frameLocator("iframe");
+      await window.until(
+        `${picture} drawn`,
+        async () => await drawing.locator("circle").count() === circles,
+        30_000,
+      );
       await window.picture(`walkthrough-${picture}`);
     }
     for (const [kind, theme] of THEMES) {
@@ -167,8 +172,11 @@ suite([
     await window.isTold(/Snapshot taken, 1 file changed/);
     await page.locator(".getting-started-step.expanded .complete").waitFor();
     await window.hush();
-    await window.command("View: Close All Editors");
+    // It is in an editor, but no file.
     await window.command("View: Show Deltar");
+    await page.getByText("Open a file of the workspace to see its versions")
+      .waitFor();
+    await window.command("View: Close All Editors");
   }],
 
   ["it looks at home in light, dark and high-contrast themes", async () => {

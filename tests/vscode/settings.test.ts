@@ -294,18 +294,18 @@ suite([
     );
     window = await suite.open(editor, { workspace });
     await window.command("View: Show Deltar");
-    await snapshot(/Goes: snapshot taken, 1 file\. Stays: snapshot taken/);
+    await snapshot(/goes: snapshot taken, 1 file; stays: snapshot taken/);
     fs.renameSync(gone, `${gone}-elsewhere`);
     fs.writeFileSync(at("notes.md"), "second\n");
     await window.command("Deltar: Create Snapshot");
     await window.isTold(/goes: .*no such directory/);
-    await window.isTold(/Stays: snapshot taken, 1 file changed/);
+    await window.isTold(/stays: snapshot taken, 1 file changed/);
     await window.picture("vanished");
     await window.row(/stays · 1 file changed/).waitFor();
     await window.row(/goes · 1 file/).waitFor();
     fs.renameSync(`${gone}-elsewhere`, gone);
     await window.hush();
-    await snapshot(/Goes: nothing changed/);
+    await snapshot(/goes: nothing changed/);
   }],
 
   ["more than the budget is warned of, with what to do", async (suite) => {

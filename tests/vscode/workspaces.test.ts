@@ -90,7 +90,7 @@ suite([
       window = await suite.open(editor, { workspace });
       await window.command("View: Show Deltar");
       await window.command("Deltar: Create Snapshot");
-      await window.isTold(/One: snapshot taken, 2 files\. Two: snapshot taken/);
+      await window.isTold(/one: snapshot taken, 2 files; two: snapshot taken/);
       await window.row(/one · 2 files/).waitFor();
       await window.row(/two · 2 files/).waitFor();
       await window.picture("multi-root");
@@ -111,7 +111,7 @@ suite([
     fs.writeFileSync(join(one, "c.txt"), "c\n");
     fs.writeFileSync(join(one, "d.log"), "d\n");
     await window.command("Deltar: Create Snapshot");
-    await window.isTold(/One: snapshot taken, 2 files changed/);
+    await window.isTold(/one: snapshot taken, 2 files changed/);
     await window.hush();
     const { repository } = await repositoryOf(editor, one);
     const last = (await snapshotsOf(one)).at(-1)!;
