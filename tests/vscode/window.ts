@@ -100,10 +100,13 @@ export class Window {
     const input = this.page.locator(".quick-input-widget input.input");
     await input.waitFor({ state: "visible" });
     await input.fill(`>${title}`);
-    // There may be others whose names go on.
-    await this.page.locator(".quick-input-list .monaco-list-row")
-      .filter({ has: this.page.getByText(title, { exact: true }) }).first()
-      .click();
+    // There may be others whose names go on, and were used before.
+    const name = title.replaceAll(/[.()]/g, "\\$&");
+    await this.page.locator(".quick-input-list .monaco-list-row").filter({
+      has: this.page.locator(".label-name", {
+        hasText: RegExp(`^${name}\u2026?$`),
+      }),
+    }).first().click();
   }
 
   /** A line of the open list. */
