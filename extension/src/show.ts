@@ -29,7 +29,7 @@ export async function showStatus(
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
     ...(status.pause === undefined ? [] : [status.pause]),
-    ...(reasons.length > 0 ? [{ label: level, kind }] : []),
+    ...(reasons.length > 0 ? [{ label: "reasons", kind }] : []),
     ...reasons.map((label) => ({
       label: `$(warning) ${label}`,
       run: () => vscode.commands.executeCommand("deltar.showLog"),

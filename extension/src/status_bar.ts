@@ -109,13 +109,13 @@ export class StatusBar implements vscode.Disposable {
     if (!vscode.workspace.isTrusted) {
       return {
         level: "off",
-        reasons: ["no automatic snapshots in restricted mode", ...reasons],
+        reasons: ["No automatic snapshots in restricted mode", ...reasons],
       };
     }
     if (this.#automatic.isOff) {
       const why = this.#automatic.isPaused
-        ? "automatic snapshots are paused"
-        : "automatic snapshots are turned off";
+        ? "Automatic snapshots are paused"
+        : "Automatic snapshots are turned off";
       return { level: "off", reasons: [why, ...reasons] };
     }
     return { level: this.#guards.protection, reasons };
