@@ -265,7 +265,8 @@ suite([
       await window.isReady();
       await isWhole(folder);
       await window.command("Deltar: Create Snapshot");
-      await window.isTold(/Snapshot taken/);
+      // VS Code starts another host, which may take one as the window reloads.
+      await window.isTold(/Snapshot taken|Nothing changed/);
       await isLike(folder);
       await window.close();
     },
