@@ -12,6 +12,7 @@ import {
   newId,
   recordName,
   SNAPSHOTS,
+  TREES,
 } from "./layout.ts";
 import { namesUnder, readIfThere } from "./note.ts";
 import { readRecord } from "./read_record.ts";
@@ -154,7 +155,7 @@ async function copySnapshot(
 /** The lengths of all that snapshots are made of. */
 async function sizesIn(storage: Storage): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for (const folder of [SNAPSHOTS, "trees/", "volumes/", "signatures/"]) {
+  for (const folder of [SNAPSHOTS, TREES, "volumes/", "signatures/"]) {
     for await (const { name, size } of storage.list(folder)) {
       sizes.set(name, size);
     }

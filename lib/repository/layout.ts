@@ -32,9 +32,11 @@ export const LATER_SETTINGS = "settings/";
 export const CHECKPOINTS = "checkpoints/";
 /** Where repair puts what it replaces, under the name it had. */
 export const DAMAGED = "damaged/";
+/** Where the layers of trees lie. */
+export const TREES = "trees/";
 /** Where content and trees lie: what prune collects. */
 export const COLLECTED = [
-  "trees/",
+  TREES,
   "volumes/",
   "signatures/",
   CHECKPOINTS,
@@ -74,7 +76,7 @@ export function idOfObject(name: string): string | undefined {
 
 /** The name of a snapshot's tree layer. */
 export function layerName(id: string, codec: CodecName): string {
-  return `trees/${id}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
+  return `${TREES}${id}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
 }
 
 /** The name of what a run tells of its `n`th finished volume. */

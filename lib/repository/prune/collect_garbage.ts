@@ -1,5 +1,12 @@
 import type { Storage } from "../../storage/storage.ts";
-import { GARBAGE, idOfObject, newId, noteName, REMOVED } from "../layout.ts";
+import {
+  GARBAGE,
+  idOfObject,
+  newId,
+  noteName,
+  REMOVED,
+  TREES,
+} from "../layout.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import { namesUnder } from "../note.ts";
 import type { Repository } from "../repository.ts";
@@ -7,7 +14,7 @@ import { LABELS, PROOFS } from "../snapshot_note.ts";
 import { type Candidates, findCandidates, runningIds } from "./candidates.ts";
 import { CollectWork } from "./collect_work.ts";
 import { buryDeadRuns } from "./dead_runs.ts";
-import { putMark } from "./garbage.ts";
+import { type GarbageLine, putMark } from "./garbage.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { RemovedSnapshot } from "./removed.ts";
@@ -86,9 +93,10 @@ export async function collectGarbage(
     isTimeSure,
     onWait: (ids) => options.onProgress?.(waitsFor({ ids }, options)),
   });
-  const expired = found.removed.filter(({ time }) =>
-    isTimeSure && time + grace <= now
-  );
+  const isExpired = ({ time }: RemovedSnapshot) =>
+    isTimeSure && time + grace <= now;
+  const expired = found.removed.filter(isExpired);
+  const removed = found.removed.filter((one) => !isExpired(one));
   const grounds = standing(found, alive);
   const usage = await readUsage(repository, found, expired, grounds, options);
   const candidates = findCandidates(found, usage, {
@@ -113,24 +121,22 @@ export async function collectGarbage(
       purged,
     });
   }
-  for (const removed of expired) {
-    await storage.delete(noteName(REMOVED, removed.id));
+  for (const { id } of expired) {
+    await storage.delete(noteName(REMOVED, id));
   }
   const spared = await findSpared(repository, found, grounds, expired);
 
   const work = new CollectWork(repository, lease, id, found, options);
-  const going = garbage
-    .filter(({ name, condemned }) => condemned && !spared(name))
-    .map(({ name }) => name);
+  const isGoing = ({ name, condemned }: GarbageLine) =>
+    condemned && !spared(name);
+  const going = garbage.filter(isGoing).map(({ name }) => name);
   await work.delete(going);
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
-  for (const removed of expired) await deleteNotes(storage, removed.id);
+  for (const { id } of expired) await deleteNotes(storage, id);
   // What was condemned stays so: one that was overtaken may yet delete it.
-  const waiting = garbage.filter(({ name, condemned }) =>
-    !condemned || spared(name)
-  );
-  const remaining = withTrees(purged, found, expired, going);
+  const waiting = garbage.filter((line) => !isGoing(line));
+  const remaining = withTrees(purged, { ...found, removed }, going);
   if (waiting.length + seen.length + remaining.length > 0) {
     // Not the id of the mark before, however short all this took.
     const next = newId(Math.max(Date.now(), now + 1), Math.random());
@@ -146,8 +152,8 @@ export async function collectGarbage(
   const sizes = (names: Iterable<string>) =>
     [...names].reduce((sum, name) => sum + (found.stored.get(name) ?? 0), 0);
   return {
-    purged: expired.map((removed) => removed.id),
-    removed: found.removed.filter((removed) => !expired.includes(removed)),
+    purged: expired.map(({ id }) => id),
+    removed,
     deleted: work.deleted,
     repacked: work.repacked,
     freed: work.freed,
@@ -219,17 +225,15 @@ function purgedIds(
 /** Those of which a tree stays that no snapshot needs: a run is at work on it. */
 function withTrees(
   purged: readonly string[],
-  { stored, records, removed }: Survey,
-  expired: readonly RemovedSnapshot[],
+  { stored, records, removed }: Pick<Survey, "stored" | "records" | "removed">,
   going: readonly string[],
 ): string[] {
-  const others = removed.filter((one) => !expired.includes(one));
-  const kept = [...records, ...others.map(({ record }) => record)]
+  const kept = [...records, ...removed.map(({ record }) => record)]
     .flatMap((record) => record?.layers.map(({ name }) => name) ?? []);
   const notOurs = new Set([...kept, ...going]);
   const staying = new Set(
     [...stored.keys()]
-      .filter((name) => name.startsWith("trees/") && !notOurs.has(name))
+      .filter((name) => name.startsWith(TREES) && !notOurs.has(name))
       .map(idOfObject),
   );
   return purged.filter((id) => staying.has(id));

@@ -6,6 +6,7 @@ import {
   recordName,
   REMOVED,
   RUNNING,
+  TREES,
 } from "../layout.ts";
 import { readIfThere } from "../note.ts";
 import { type Mark, readMarks } from "../prune/garbage.ts";
@@ -44,7 +45,7 @@ export async function findUnrecorded(
   const left = Map.groupBy(leftOvers, ({ name }) => idOfTreeOrVolume(name));
   if (left.size === 0) return [];
   const withTree = new Set(
-    [...sizes.keys()].filter((name) => name.startsWith("trees/"))
+    [...sizes.keys()].filter((name) => name.startsWith(TREES))
       .map(idOfObject),
   );
   const told = new Set(records.map(({ parent }) => parent));
