@@ -18,7 +18,7 @@ export const DAMAGE_ADVICE =
 /** Whether an error is of an object that a repository should have. */
 export function isOfObject(error: unknown): boolean {
   return error instanceof DeltarError &&
-    (isHarm(error) || error.code === "not-found") &&
+    isHarm(error) &&
     /^(?:snapshots|trees|volumes|signatures)\//.test(error.object ?? "");
 }
 
@@ -40,9 +40,10 @@ function adviceByCause(error: unknown): string | undefined {
 /** Whether an error is of settings that are damaged, or lost. */
 export function isOfSettings(error: unknown): boolean {
   return error instanceof DeltarError && error.object === "deltar.json" &&
-    (isHarm(error) || error.code === "not-found");
+    isHarm(error);
 }
 
+/** Whether something stored is damaged or lost. */
 function isHarm({ code }: DeltarError): boolean {
-  return ["corrupt", "truncated", "mismatch"].includes(code);
+  return ["corrupt", "truncated", "mismatch", "not-found"].includes(code);
 }

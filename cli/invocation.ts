@@ -3,8 +3,16 @@ import { basename, delimiter, join, relative, resolve } from "node:path";
 import process from "node:process";
 import { shellWord } from "./text.ts";
 
-/** Programs that run sources; some have their version in the name, as `node24`. */
-const RUNTIME = /^(?:bun|node|deno)/;
+/**
+ * The program that runs this if it runs sources, and its words before the
+ * script; some have their version in the name, as `node24`.
+ */
+function runtime(): { name: string; words: string[] } | undefined {
+  const name = basename(process.execPath).replace(/\.exe$/, "");
+  if (!/^(?:bun|node|deno)/.test(name)) return undefined;
+  const isDeno = name.startsWith("deno");
+  return { name, words: isDeno ? ["run", "--cached-only", "-A"] : [] };
+}
 
 /** How the user called this command, for the lines that are to be typed. */
 export function invocation(): string {
@@ -13,13 +21,13 @@ export function invocation(): string {
     const npx = env.npm_command === "exec" ? "npx " : "";
     return `${npx}deno task deltar`;
   }
-  const runtime = basename(execPath).replace(/\.exe$/, "");
   const script = argv[1] ?? "";
-  if (!script.endsWith("cli.ts") || !RUNTIME.test(runtime)) return "deltar";
-  const program = isOnPath(runtime) ? runtime : shellWord(execPath);
-  const run = runtime.startsWith("deno") ? " run --cached-only -A" : "";
+  const running = script.endsWith("cli.ts") ? runtime() : undefined;
+  if (running === undefined) return "deltar";
+  const { name, words } = running;
+  const program = isOnPath(name) ? name : shellWord(execPath);
   const place = shellWord(relative(process.cwd(), script) || script);
-  return `${program}${run} ${place}`;
+  return [program, ...words, place].join(" ");
 }
 
 /** Whether a name alone would start the program that runs, and no other one. */
@@ -35,8 +43,7 @@ function isOnPath(name: string): boolean {
 /** The words that run this command from anywhere. */
 export function ownCommand(): string[] {
   const { argv, execPath } = process;
-  const runtime = basename(execPath).replace(/\.exe$/, "");
-  if (!RUNTIME.test(runtime)) return [execPath];
-  const run = runtime.startsWith("deno") ? ["run", "--cached-only", "-A"] : [];
-  return [execPath, ...run, resolve(argv[1])];
+  const running = runtime();
+  if (running === undefined) return [execPath];
+  return [execPath, ...running.words, resolve(argv[1])];
 }
