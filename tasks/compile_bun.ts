@@ -1,6 +1,7 @@
 /**
- * Builds the single binary `dist/deltar` with Bun's compiler; with `--all` one
- * for each system and processor, `dist/deltar-linux-arm64` and so on.
+ * Builds the single binary `dist/deltar` with Bun's compiler. With the name of
+ * a target it builds that one, `dist/deltar-windows-x64.exe` for example; with
+ * `--all` it builds all of them.
  *
  * @module
  */
@@ -30,10 +31,13 @@ const BYTECODE = ["--bytecode", "--format=esm"];
 
 const [program, ...first] = bun();
 const words = process.argv.slice(2);
-if (words[0] === "--all") {
+const targets = words[0] === "--all"
+  ? Object.entries(TARGETS)
+  : Object.entries(TARGETS).filter(([target]) => words.includes(target));
+if (targets.length > 0) {
   const options = { encoding: "utf8" } as const;
   const version = execFileSync(program, [...first, "--version"], options);
-  for (const [target, name] of Object.entries(TARGETS)) {
+  for (const [target, name] of targets) {
     const folder = mkdtempSync(join(tmpdir(), "deltar-runtime-"));
     try {
       await compile(`dist/deltar-${target}`, [

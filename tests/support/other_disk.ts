@@ -1,0 +1,66 @@
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { withTemp } from "./temp.ts";
+
+/**
+ * A file system that behaves as one of another system does; other_disk.py says
+ * how.
+ */
+export type DiskKind = "apfs" | "hfs" | "exfat";
+
+const SCRIPT = fileURLToPath(new URL("other_disk.py", import.meta.url));
+/** The Python in which mfusepy is installed; it is kept for the next run. */
+const PYTHON = process.env.DELTAR_TEST_PYTHON ??
+  join(homedir(), ".cache/deltar-tests/python/bin/python");
+
+/** Options for a test that mounts one: skipped where that is not possible. */
+export function needsOtherDisk(): { skip?: string } {
+  const works = spawnSync(PYTHON, ["-c", "import mfusepy"]).status === 0 &&
+    fs.existsSync("/dev/fuse");
+  if (works || process.env.CI) return {};
+  return { skip: "needs FUSE and mfusepy; .ci/run sets them up" };
+}
+
+/**
+ * Runs `work` with an empty disk of a kind, which is unmounted afterwards.
+ *
+ * @param kind The kind of disk.
+ * @param work Called with the mount point and a folder on the ordinary disk.
+ */
+export function withOtherDisk<Result>(
+  kind: DiskKind,
+  work: (disk: string, folder: string) => Promise<Result>,
+): Promise<Result> {
+  return withTemp(async (folder) => {
+    const [real, disk, plain] = ["real", "disk", "plain"].map((name) => {
+      const path = join(folder, name);
+      fs.mkdirSync(path);
+      return path;
+    });
+    const { dev } = fs.statSync(disk);
+    const server = spawn(PYTHON, [SCRIPT, kind, real, disk], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    let hasEnded = false;
+    const ended = new Promise<void>((resolve) =>
+      server.on("close", () => {
+        hasEnded = true;
+        resolve();
+      })
+    );
+    try {
+      while (fs.statSync(disk).dev === dev) {
+        if (hasEnded) throw new Error(`${kind}: could not be mounted`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return await work(disk, plain);
+    } finally {
+      if (!hasEnded) execFileSync("umount", ["--lazy", disk]);
+      await ended;
+    }
+  });
+}

@@ -1,0 +1,100 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+const SCRIPT = fileURLToPath(new URL("wine.sh", import.meta.url));
+/** The Debian in which wine runs; it is kept for the next run. */
+const ROOT = process.env.DELTAR_TEST_WINE ??
+  join(homedir(), ".cache/deltar-tests/wine");
+const DRIVE = "/root/wine/drive_c";
+
+/** What a Windows program did. */
+export interface WindowsOutcome {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** Options for a test that runs Windows programs: skipped where they cannot. */
+export function needsWine(): { skip?: string } {
+  if (process.env.CI || fs.existsSync(join(ROOT, "root/wine/system.reg"))) {
+    return {};
+  }
+  return { skip: "needs wine; tests/support/wine.sh sets it up" };
+}
+
+/** Drive C: of a Windows, with `deltar.exe` on it. */
+export class Windows {
+  /** The drive, as a path of this system. */
+  readonly drive: string = join(ROOT, DRIVE);
+  readonly #folders: string[] = [];
+
+  /** Builds `deltar.exe` and puts it on the drive. */
+  constructor() {
+    execFileSync("sh", [SCRIPT, ROOT, "setup"], { stdio: "inherit" });
+    const task = join(REPOSITORY, "tasks/compile_bun.ts");
+    execFileSync(process.execPath, [task, "windows-x64"], {
+      cwd: REPOSITORY,
+      stdio: "ignore",
+    });
+    fs.copyFileSync(
+      join(REPOSITORY, "dist/deltar-windows-x64.exe"),
+      join(this.drive, "deltar.exe"),
+    );
+  }
+
+  /** Makes an empty folder on the drive and returns its name. */
+  folder(): string {
+    const path = fs.mkdtempSync(join(this.drive, "t-"));
+    this.#folders.push(path);
+    return path.slice(this.drive.length + 1);
+  }
+
+  /**
+   * Runs `deltar.exe`.
+   *
+   * @param directory The working directory, below `C:\`, with slashes.
+   * @param words The arguments.
+   */
+  run(directory: string, ...words: string[]): WindowsOutcome {
+    // Wine draws on a terminal or a pipe, so the output goes to files.
+    const [out, err] = ["out", "err"].map((name) => join(ROOT, `tmp/${name}`));
+    const files = [out, err].map((file) => fs.openSync(file, "w"));
+    const { status } = spawnSync("sh", [
+      SCRIPT,
+      ROOT,
+      "run",
+      `${DRIVE}/${directory}`,
+      "C:\\deltar.exe",
+      ...words,
+    ], { stdio: ["ignore", ...files], timeout: 120_000 });
+    files.forEach((file) => fs.closeSync(file));
+    return {
+      code: status,
+      out: fs.readFileSync(out, "utf8").replaceAll("\r\n", "\n"),
+      err: fs.readFileSync(err, "utf8").replaceAll("\r\n", "\n")
+        .split("\n").filter((line) => !line.includes("XDG_RUNTIME_DIR"))
+        .join("\n"),
+    };
+  }
+
+  /** Ends what still runs, and removes the folders that were made. */
+  end(): void {
+    spawnSync("chroot", [
+      ROOT,
+      "env",
+      "WINEPREFIX=/root/wine",
+      "/usr/lib/wine/wineserver64",
+      "-k",
+    ]);
+    for (const folder of this.#folders) {
+      fs.rmSync(folder, { recursive: true, force: true });
+    }
+    const data = join(this.drive, "users/root/AppData/Local/deltar");
+    fs.rmSync(data, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Runs Windows programs by wine, which lives in a Debian of its own: the one of
+# the stable release before is too old for the runtimes.
+#
+#   wine.sh ROOT setup                 makes that Debian, unless it is there
+#   wine.sh ROOT run DIRECTORY PROGRAM [WORD...]
+#
+# DIRECTORY is a path inside ROOT. Standard output should be a file: wine draws
+# on a terminal.
+set -eu
+root=$1 command=$2
+shift 2
+
+inside() {
+  # Mounts are seen by nobody else, and gone when the program ends.
+  exec unshare --mount sh -euc '
+    root=$1 directory=$2
+    shift 2
+    mount -t proc proc "$root/proc"
+    mount --rbind /dev "$root/dev"
+    exec chroot "$root" env -C "$directory" HOME=/root \
+      WINEPREFIX=/root/wine WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=" \
+      "$@"' sh "$root" "$@"
+}
+
+case $command in
+setup)
+  [ -e "$root/root/wine/system.reg" ] && exit
+  rm -rf "$root"
+  mkdir -p "$root"
+  debootstrap --variant=minbase --include=wine64,wine trixie "$root" >/dev/null
+  inside / /usr/lib/wine/wine64 wineboot -i >/dev/null 2>&1
+  ;;
+run)
+  directory=$1
+  shift
+  inside "$directory" /usr/lib/wine/wine64 "$@"
+  ;;
+esac

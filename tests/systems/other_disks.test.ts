@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import {
+  type DiskKind,
+  needsOtherDisk,
+  withOtherDisk,
+} from "../support/other_disk.ts";
+import { runs } from "../support/runs.ts";
+import { everything } from "../repository/helpers.ts";
+
+const KINDS: DiskKind[] = ["apfs", "hfs", "exfat"];
+
+/** What is at a path: a file's text, a link's target, or a folder. */
+type Item = { file: string } | { link: string } | "folder";
+
+/** The items of a tree by path. */
+type Items = Map<string, Item>;
+
+/** Names of which several are one on some disks. */
+const name = fc.constantFrom(
+  "File.txt",
+  "file.TXT",
+  "FILE.txt",
+  "caf\u00e9",
+  "cafe\u0301",
+  "CAF\u00c9",
+  "\u1e9e",
+  "ss",
+  "\u212b",
+  "\u00c5",
+  "A\u030a",
+  "dir",
+  "Dir",
+  "plain",
+  "q?",
+);
+const items: fc.Arbitrary<Items> = fc.array(
+  fc.tuple(
+    fc.array(name, { minLength: 1, maxLength: 3 }),
+    fc.oneof(
+      { weight: 5, arbitrary: fc.constant("file") },
+      { weight: 1, arbitrary: fc.constant("link") },
+      { weight: 1, arbitrary: fc.constant("folder") },
+    ),
+  ),
+  { maxLength: 10 },
+).map((all) => {
+  const tree: Items = new Map();
+  for (const [names, kind] of all) {
+    const path = names.join("/");
+    const above = names.slice(0, -1).map((_, at) =>
+      names.slice(0, at + 1).join("/")
+    );
+    const isTaken = tree.has(path) ||
+      above.some((at) => tree.has(at) && tree.get(at) !== "folder");
+    if (isTaken) continue;
+    for (const at of above) tree.set(at, "folder");
+    tree.set(
+      path,
+      kind === "folder"
+        ? "folder"
+        : kind === "link"
+        ? { link: `to ${path}` }
+        : { file: `content of ${path}` },
+    );
+  }
+  return tree;
+});
+
+/** Writes items; what a disk cannot hold beside the others is left out. */
+function write(root: string, tree: Items): void {
+  fs.mkdirSync(root, { recursive: true });
+  for (const [path, item] of tree) {
+    const place = join(root, path);
+    try {
+      if (item === "folder") fs.mkdirSync(place);
+      else if ("file" in item) {
+        fs.writeFileSync(place, item.file, { flag: "wx" });
+      } else fs.symlinkSync(item.link, place);
+    } catch {
+      // Another spelling is there, or the disk has no such names or links.
+    }
+  }
+}
+
+/** Reads the items below a folder, by the names that the disk lists. */
+function read(root: string, below = ""): Items {
+  const tree: Items = new Map();
+  for (const name of fs.readdirSync(join(root, below))) {
+    const path = below === "" ? name : `${below}/${name}`;
+    const place = join(root, path);
+    const stat = fs.lstatSync(place);
+    if (stat.isDirectory()) {
+      tree.set(path, "folder");
+      for (const [at, item] of read(root, path)) tree.set(at, item);
+    } else if (stat.isSymbolicLink()) {
+      tree.set(path, { link: fs.readlinkSync(place) });
+    } else tree.set(path, { file: fs.readFileSync(place, "utf8") });
+  }
+  return tree;
+}
+
+/** The name under which a disk lists what was written under another. */
+function listed(kind: DiskKind, path: string): string {
+  return kind === "hfs" ? path.normalize("NFD") : path;
+}
+
+/**
+ * Asserts that each item is on the disk under its own name, or is named as
+ * failed, as is everything below what failed.
+ */
+function assertThere(
+  kind: DiskKind,
+  wanted: Items,
+  there: Items,
+  failed: Iterable<string>,
+): void {
+  const named = new Set(failed);
+  for (const [path, item] of wanted) {
+    const isNamed = path.split("/").some((_, at, names) =>
+      named.has(names.slice(0, at + 1).join("/"))
+    );
+    if (isNamed) continue;
+    assert.deepEqual(
+      there.get(listed(kind, path)),
+      item,
+      `${path} is neither there nor named; there is ${[...there.keys()]}`,
+    );
+  }
+}
+
+for (const kind of KINDS) {
+  test(
+    `restore() onto ${kind} restores or names each entry [R2] [R3] [R4]`,
+    needsOtherDisk(),
+    async () => {
+      await withOtherDisk(kind, async (disk, folder) => {
+        let round = 0;
+        await fc.assert(
+          fc.asyncProperty(
+            items,
+            items,
+            fc.boolean(),
+            async (wanted, there, removes) => {
+              const source = join(folder, `${++round}`);
+              const target = join(disk, `${round}`);
+              write(source, wanted);
+              write(target, there);
+              const before = read(target);
+              const repository = await Repository.create(new MemoryStorage());
+              const { record } = await repository.snapshot(everything(source));
+              const options = { delete: removes };
+              const plan = await repository.planRestore(
+                record,
+                target,
+                options,
+              );
+              assert.deepEqual(read(target), before, "a plan changes nothing");
+              const done = await repository.restore(record, target, options);
+              const after = read(target);
+              const failed = done.failed.map(({ path }) => path);
+              assertThere(kind, wanted, after, failed);
+              const foreseen = new Set(plan.failed.map(({ path }) => path));
+              if (kind !== "exfat") {
+                for (const path of failed) {
+                  assert.ok(foreseen.has(path), `${path} was not foreseen`);
+                }
+              }
+              // What was there stays, unless an entry has its name or it is deleted.
+              if (!removes) {
+                for (const [path, item] of before) {
+                  if (item === "folder") continue;
+                  const stays = [...after].some(([at, other]) =>
+                    at.toLowerCase().normalize("NFD") ===
+                      path.toLowerCase().normalize("NFD") || other === item
+                  );
+                  assert.ok(stays, `${path} is gone`);
+                }
+              }
+              if (done.safety === undefined) return;
+              const undone = await repository.undoRestore(target);
+              assertThere(
+                kind,
+                before,
+                read(target),
+                undone.failed.map(({ path }) => path),
+              );
+            },
+          ),
+          runs(12, 500),
+        );
+      });
+    },
+  );
+
+  test(
+    `snapshot() on ${kind} survives renames that change the spelling [R2]`,
+    needsOtherDisk(),
+    async () => {
+      await withOtherDisk(kind, async (disk) => {
+        let round = 0;
+        await fc.assert(
+          fc.asyncProperty(items, items, async (first, second) => {
+            const root = join(disk, `${++round}`);
+            const repository = await Repository.create(new MemoryStorage());
+            const states: Items[] = [];
+            const records = [];
+            for (const tree of [first, second]) {
+              fs.rmSync(root, { recursive: true, force: true });
+              write(root, tree);
+              states.push(read(root));
+              const { record, skipped } = await repository.snapshot(
+                everything(root),
+              );
+              assert.deepEqual(skipped ?? [], []);
+              records.push(record);
+            }
+            const done = await repository.restore(records[0], root, {
+              delete: true,
+            });
+            assert.deepEqual(done.failed, []);
+            assert.deepEqual(read(root), states[0]);
+            if (done.safety === undefined) return;
+            const undone = await repository.undoRestore(root);
+            assert.deepEqual(undone.failed, []);
+            assert.deepEqual(read(root), states[1]);
+          }),
+          runs(12, 500),
+        );
+      });
+    },
+  );
+}
