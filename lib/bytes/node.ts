@@ -3,6 +3,7 @@ import type * as NodeFs from "node:fs";
 import type * as NodeOs from "node:os";
 import type * as NodePath from "node:path";
 import type NodeProcess from "node:process";
+import type * as NodeUtil from "node:util";
 import { builtin } from "./builtin.ts";
 
 // What Node, Deno and Bun have and a browser has not: there all of these are
@@ -16,6 +17,8 @@ export const nodePath = builtin("node:path") as typeof NodePath;
 export const nodeOs = builtin("node:os") as typeof NodeOs;
 /** This process. */
 export const process = builtin("node:process") as typeof NodeProcess;
+/** The names and words of the system's errors. */
+export const nodeUtil = builtin("node:util") as typeof NodeUtil;
 /** Bytes with Node's methods, some of them faster than any of ours. */
 export const Buffer = builtin("node:buffer")
   ?.Buffer as typeof NodeBuffer.Buffer;

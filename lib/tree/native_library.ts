@@ -4,8 +4,11 @@ export type Calls<Name extends string> = Record<
   (...words: unknown[]) => number
 >;
 
-/** What a call takes; each gives an `i32`. */
-export type Signature = readonly ("i32" | "u32" | "u64" | "buffer")[];
+/** The parameters of a call; each returns an `i32`. */
+export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
+
+/** Calls that return a `u64`, such as a pointer, instead of an `i32`. */
+const WIDE: ReadonlySet<string> = new Set(["__errno_location", "memcpy"]);
 
 interface DenoHost {
   permissions: { querySync(of: { name: "ffi" }): { state: string } };
@@ -69,7 +72,7 @@ function loadInDeno(
   }
   const symbols = Object.entries(signatures).map((
     [call, parameters],
-  ) => [call, { parameters, result: "i32" }]);
+  ) => [call, { parameters, result: WIDE.has(call) ? "u64" : "i32" }]);
   return deno.dlopen(name, Object.fromEntries(symbols)).symbols;
 }
 
@@ -81,7 +84,7 @@ function loadInBun(
   const ffi = process.getBuiltinModule?.("bun:ffi") as BunFfi | undefined;
   const symbols = Object.entries(signatures).map(([call, parameters]) => {
     const args = parameters.map((of) => of === "buffer" ? "ptr" : of);
-    return [call, { args, returns: "i32" }];
+    return [call, { args, returns: WIDE.has(call) ? "u64" : "i32" }];
   });
   return ffi?.dlopen(name, Object.fromEntries(symbols)).symbols;
 }

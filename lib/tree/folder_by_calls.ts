@@ -1,0 +1,571 @@
+import { process } from "../bytes/node.ts";
+import {
+  type Folder,
+  type FolderVisitor,
+  isName,
+  isOwner,
+  type OpenFile,
+} from "./folder.ts";
+import { loadLibrary } from "./native_library.ts";
+import { type FileStat, readStatx, splitTime, STATX_SIZE } from "./statx.ts";
+import { errorOfNumber, systemError } from "./system_error.ts";
+
+const load = () =>
+  loadLibrary({
+    __errno_location: [],
+    memcpy: ["buffer", "u64", "u64"],
+    openat: ["i32", "buffer", "i32", "u32"],
+    getdents64: ["i32", "buffer", "u64"],
+    lseek: ["i32", "i64", "i32"],
+    statx: ["i32", "buffer", "i32", "u32", "buffer"],
+    mkdirat: ["i32", "buffer", "u32"],
+    symlinkat: ["buffer", "i32", "buffer"],
+    readlinkat: ["i32", "buffer", "buffer", "u64"],
+    linkat: ["i32", "buffer", "i32", "buffer", "i32"],
+    renameat: ["i32", "buffer", "i32", "buffer"],
+    unlinkat: ["i32", "buffer", "i32"],
+    fchmodat: ["i32", "buffer", "u32", "i32"],
+    fchmod: ["i32", "u32"],
+    fchownat: ["i32", "buffer", "u32", "u32", "i32"],
+    utimensat: ["i32", "buffer", "buffer", "i32"],
+    futimens: ["i32", "buffer"],
+    pread64: ["i32", "buffer", "u64", "i64"],
+    pwrite64: ["i32", "buffer", "u64", "i64"],
+    ftruncate64: ["i32", "i64"],
+    fsync: ["i32"],
+    syncfs: ["i32"],
+    close: ["i32"],
+  });
+
+type SystemCalls = NonNullable<ReturnType<typeof load>>;
+
+// Numbers of Linux (`fcntl.h`, `sys/stat.h`, `errno.h`).
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_REMOVEDIR = 0x200;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BASIC_STATS = 0x7ff;
+const O_RDONLY = 0;
+const O_RDWR = 2;
+const O_CREAT = 0o100;
+const O_EXCL = 0o200;
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+const O_PATH = 0o10000000;
+const isArm = process?.arch === "arm64";
+const O_DIRECTORY = isArm ? 0o40000 : 0o200000;
+const O_NOFOLLOW = isArm ? 0o100000 : 0o400000;
+const ENOENT = 2;
+const EINTR = 4;
+const EBADF = 9;
+const EACCES = 13;
+const EINVAL = 22;
+const ENOSYS = 38;
+const ENOTSUP = 95;
+
+/** Where `getdents64(2)` has an entry's length, and its name. */
+const LENGTH = 16;
+const NAME = 19;
+const DOT = 46;
+
+/** The longest path that the system takes at once, in bytes with its NUL. */
+const PATH_MAX = 4096;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+const firstPath = new Uint8Array(PATH_MAX);
+const secondPath = new Uint8Array(PATH_MAX);
+const empty = new Uint8Array(1);
+const statBytes = new Uint8Array(STATX_SIZE);
+const statWords = new Uint32Array(statBytes.buffer);
+const statView = new DataView(statBytes.buffer);
+const listing = new Uint8Array(1 << 16);
+const linkText = new Uint8Array(PATH_MAX);
+const errnoBytes = new Uint8Array(4);
+const times = new BigInt64Array(4);
+const timeBytes = new Uint8Array(times.buffer);
+
+let calls: SystemCalls | undefined;
+let isLoaded = false;
+
+/**
+ * Whether folders can be opened by system calls: in Deno and Bun on Linux,
+ * where Deno may call foreign functions. Not on macOS, where `openat` takes its
+ * mode in a way that no such call can pass (arm64).
+ */
+export function hasSystemCalls(): boolean {
+  if (!isLoaded) {
+    calls = load();
+    isLoaded = true;
+  }
+  return calls !== undefined;
+}
+
+/** Opens a folder by its path, symlinks followed; `hasSystemCalls` was asked. */
+export function openByCalls(place: string): Folder {
+  const path = put(firstPath, place, "open", place);
+  return new CallFolder(openFolderAt(AT_FDCWD, path, 0, place), place);
+}
+
+class CallFolder implements Folder {
+  readonly place: string;
+  readonly #at: number;
+  #isOpen = true;
+
+  constructor(fd: number, place: string) {
+    this.#at = fd;
+    this.place = place;
+  }
+
+  /** The descriptor, for the calls that take two. */
+  get fd(): number {
+    if (!this.#isOpen) throw systemError("EBADF", "close", this.place);
+    return this.#at;
+  }
+
+  stat(): FileStat {
+    return statOf(this.fd, this.place);
+  }
+
+  statAt(name: string): FileStat | undefined {
+    const path = this.#name(name, "lstat");
+    const result = calls!.statx(
+      this.fd,
+      path,
+      AT_SYMLINK_NOFOLLOW,
+      STATX_BASIC_STATS,
+      statBytes,
+    );
+    if (result === 0) return readStatx(statView);
+    const errno = lastErrno();
+    if (errno === ENOENT) return undefined;
+    throw errorOfNumber(errno, "lstat", this.#path(name));
+  }
+
+  visit(visit: FolderVisitor): boolean {
+    const { fd } = this;
+    calls!.lseek(fd, 0, 0);
+    for (;;) {
+      const length = calls!.getdents64(fd, listing, listing.length);
+      if (length === 0) return true;
+      if (length < 0) throw this.#unlistable();
+      if (!visitListing(fd, length, visit)) return false;
+    }
+  }
+
+  /** The error of a listing. What was not opened for reading is refused it. */
+  #unlistable(): Error {
+    const errno = lastErrno();
+    if (errno !== EBADF) return errorOfNumber(errno, "scandir", this.place);
+    return systemError("EACCES", "scandir", this.place);
+  }
+
+  names(): string[] {
+    const names: string[] = [];
+    this.visit((bytes, start, end) => {
+      names.push(decoder.decode(bytes.subarray(start, end)));
+      return true;
+    });
+    return names;
+  }
+
+  openFolder(name: string): Folder {
+    const path = this.#name(name, "open");
+    const place = this.#path(name);
+    return new CallFolder(
+      openFolderAt(this.fd, path, O_NOFOLLOW, place),
+      place,
+    );
+  }
+
+  openFile(name: string): OpenFile {
+    const path = this.#name(name, "open");
+    const place = this.#path(name);
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    const file = new CallFile(openAt(this.fd, path, flags, 0, place), place);
+    try {
+      const { kind } = file.stat();
+      if (kind === "file") return file;
+      throw systemError(
+        kind === "directory" ? "EISDIR" : "ENXIO",
+        "open",
+        place,
+      );
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  createFile(name: string, mode: number): OpenFile {
+    const path = this.#name(name, "open");
+    const place = this.#path(name);
+    const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    return new CallFile(openAt(this.fd, path, flags, mode, place), place);
+  }
+
+  makeFolder(name: string, mode: number): void {
+    const path = this.#name(name, "mkdir");
+    this.#check(calls!.mkdirat(this.fd, path, mode), "mkdir", name);
+  }
+
+  makeSymlink(name: string, target: string): void {
+    const path = this.#name(name, "symlink");
+    const text = put(secondPath, target, "symlink", this.#path(name));
+    this.#check(calls!.symlinkat(text, this.fd, path), "symlink", name);
+  }
+
+  readLink(name: string): string {
+    const path = this.#name(name, "readlink");
+    const length = calls!.readlinkat(this.fd, path, linkText, linkText.length);
+    this.#check(length, "readlink", name);
+    try {
+      return strict.decode(linkText.subarray(0, length));
+    } catch {
+      throw notText(this.#path(name));
+    }
+  }
+
+  link(name: string, to: Folder, newName: string): void {
+    const from = this.#name(name, "link");
+    const { fd, path } = asCallFolder(to).target(newName, "link");
+    this.#check(calls!.linkat(this.fd, from, fd, path, 0), "link", name);
+  }
+
+  rename(name: string, to: Folder, newName: string): void {
+    const from = this.#name(name, "rename");
+    const { fd, path } = asCallFolder(to).target(newName, "rename");
+    this.#check(calls!.renameat(this.fd, from, fd, path), "rename", name);
+  }
+
+  /** The other side of a call that takes two folders. */
+  target(name: string, call: string): { fd: number; path: Uint8Array } {
+    const path = putName(secondPath, name, call, this.place);
+    return { fd: this.fd, path };
+  }
+
+  unlink(name: string): void {
+    const path = this.#name(name, "unlink");
+    this.#check(calls!.unlinkat(this.fd, path, 0), "unlink", name);
+  }
+
+  removeFolder(name: string): void {
+    const path = this.#name(name, "rmdir");
+    this.#check(calls!.unlinkat(this.fd, path, AT_REMOVEDIR), "rmdir", name);
+  }
+
+  setOwner(name: string, uid: number, gid: number): void {
+    const path = this.#name(name, "lchown");
+    if (!isOwner(uid, gid)) {
+      throw systemError("EINVAL", "lchown", this.#path(name));
+    }
+    const flag = AT_SYMLINK_NOFOLLOW;
+    this.#check(calls!.fchownat(this.fd, path, uid, gid, flag), "lchown", name);
+  }
+
+  setMode(name: string, mode: number): void {
+    const path = this.#name(name, "chmod");
+    const flag = AT_SYMLINK_NOFOLLOW;
+    if (calls!.fchmodat(this.fd, path, mode, flag) === 0) return;
+    const errno = lastErrno();
+    const place = this.#path(name);
+    if (errno !== ENOTSUP) throw errorOfNumber(errno, "chmod", place);
+    // An older C library refuses the flag altogether.
+    const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    const fd = openAt(this.fd, path, flags, 0, place);
+    try {
+      if (statOf(fd, place).kind === "symlink") {
+        throw systemError("ENOTSUP", "chmod", place);
+      }
+      setModeByProc(fd, mode, place);
+    } finally {
+      calls!.close(fd);
+    }
+  }
+
+  setTimes(name: string, mtime: bigint): void {
+    const path = this.#name(name, "utime");
+    putTime(mtime);
+    const flag = AT_SYMLINK_NOFOLLOW;
+    this.#check(
+      calls!.utimensat(this.fd, path, timeBytes, flag),
+      "utime",
+      name,
+    );
+  }
+
+  setOwnOwner(uid: number, gid: number): void {
+    setOwner(this.fd, uid, gid, this.place);
+  }
+
+  setOwnMode(mode: number): void {
+    if (calls!.fchmod(this.fd, mode) === 0) return;
+    // What was opened only to be entered takes its mode by its name.
+    setModeByProc(this.fd, mode, this.place);
+  }
+
+  setOwnTimes(mtime: bigint): void {
+    putTime(mtime);
+    if (calls!.futimens(this.fd, timeBytes) === 0) return;
+    const path = put(firstPath, procPath(this.fd), "utime", this.place);
+    if (calls!.utimensat(AT_FDCWD, path, timeBytes, 0) === 0) return;
+    throw errorOfNumber(lastErrno(), "utime", this.place);
+  }
+
+  sync(): void {
+    if (calls!.fsync(this.fd) === 0) return;
+    const errno = lastErrno();
+    // Some file systems flush no folder, and one that may not be listed was
+    // opened without the right to flush it.
+    if (errno === EBADF || errno === EINVAL) return;
+    throw errorOfNumber(errno, "fsync", this.place);
+  }
+
+  syncFileSystem(): boolean {
+    if (calls!.syncfs(this.fd) === 0) return true;
+    const errno = lastErrno();
+    if (errno === EBADF || errno === ENOSYS) return false;
+    throw errorOfNumber(errno, "syncfs", this.place);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    calls!.close(this.#at);
+  }
+
+  #name(name: string, call: string): Uint8Array {
+    return putName(firstPath, name, call, this.place);
+  }
+
+  #path(name: string): string {
+    return `${this.place}/${name}`;
+  }
+
+  #check(result: number, call: string, name: string): void {
+    if (result >= 0) return;
+    throw errorOfNumber(lastErrno(), call, this.#path(name));
+  }
+}
+
+class CallFile implements OpenFile {
+  readonly place: string;
+  readonly #at: number;
+  #isOpen = true;
+
+  constructor(fd: number, place: string) {
+    this.#at = fd;
+    this.place = place;
+  }
+
+  get #fd(): number {
+    if (!this.#isOpen) throw systemError("EBADF", "close", this.place);
+    return this.#at;
+  }
+
+  stat(): FileStat {
+    return statOf(this.#fd, this.place);
+  }
+
+  read(buffer: Uint8Array, offset: number): number {
+    if (buffer.length === 0) return 0;
+    for (;;) {
+      const got = calls!.pread64(this.#fd, buffer, buffer.length, offset);
+      if (got >= 0) return got;
+      const errno = lastErrno();
+      if (errno !== EINTR) throw errorOfNumber(errno, "read", this.place);
+    }
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    for (let at = 0; at < bytes.length;) {
+      const part = at === 0 ? bytes : bytes.subarray(at);
+      const put = calls!.pwrite64(this.#fd, part, part.length, offset + at);
+      if (put >= 0) at += put;
+      else {
+        const errno = lastErrno();
+        if (errno !== EINTR) throw errorOfNumber(errno, "write", this.place);
+      }
+    }
+  }
+
+  truncate(size: number): void {
+    this.#check(calls!.ftruncate64(this.#fd, size), "ftruncate");
+  }
+
+  setOwner(uid: number, gid: number): void {
+    setOwner(this.#fd, uid, gid, this.place);
+  }
+
+  setMode(mode: number): void {
+    this.#check(calls!.fchmod(this.#fd, mode), "fchmod");
+  }
+
+  setTimes(mtime: bigint): void {
+    putTime(mtime);
+    this.#check(calls!.futimens(this.#fd, timeBytes), "futime");
+  }
+
+  sync(): void {
+    this.#check(calls!.fsync(this.#fd), "fsync");
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    calls!.close(this.#at);
+  }
+
+  #check(result: number, call: string): void {
+    if (result >= 0) return;
+    throw errorOfNumber(lastErrno(), call, this.place);
+  }
+}
+
+function visitListing(
+  fd: number,
+  length: number,
+  visit: FolderVisitor,
+): boolean {
+  for (let at = 0; at < length;) {
+    const start = at + NAME;
+    at += listing[at + LENGTH] | listing[at + LENGTH + 1] << 8;
+    if (isDots(start)) continue;
+    const isKnown = calls!.statx(
+      fd,
+      listing.subarray(start, at),
+      AT_SYMLINK_NOFOLLOW,
+      STATX_BASIC_STATS,
+      statBytes,
+    ) === 0;
+    const end = listing.indexOf(0, start);
+    if (!visit(listing, start, end, isKnown ? statWords : undefined)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Whether a name in the listing is `.` or `..`. */
+function isDots(start: number): boolean {
+  if (listing[start] !== DOT) return false;
+  if (listing[start + 1] === 0) return true;
+  return listing[start + 1] === DOT && listing[start + 2] === 0;
+}
+
+/** Opens a folder; one that may only be entered, too. */
+function openFolderAt(
+  at: number,
+  path: Uint8Array,
+  flag: number,
+  place: string,
+): number {
+  const flags = O_DIRECTORY | O_CLOEXEC | flag;
+  const fd = calls!.openat(at, path, flags | O_RDONLY, 0);
+  if (fd >= 0) return fd;
+  const errno = lastErrno();
+  if (errno === EACCES) {
+    const entered = calls!.openat(at, path, flags | O_PATH, 0);
+    if (entered >= 0) return entered;
+  }
+  if (errno === EINTR) return openFolderAt(at, path, flag, place);
+  throw errorOfNumber(errno, "open", place);
+}
+
+function openAt(
+  at: number,
+  path: Uint8Array,
+  flags: number,
+  mode: number,
+  place: string,
+): number {
+  for (;;) {
+    const fd = calls!.openat(at, path, flags, mode);
+    if (fd >= 0) return fd;
+    const errno = lastErrno();
+    if (errno !== EINTR) throw errorOfNumber(errno, "open", place);
+  }
+}
+
+function statOf(fd: number, place: string): FileStat {
+  const flags = AT_EMPTY_PATH;
+  const wanted = STATX_BASIC_STATS;
+  if (calls!.statx(fd, empty, flags, wanted, statBytes) === 0) {
+    return readStatx(statView);
+  }
+  throw errorOfNumber(lastErrno(), "fstat", place);
+}
+
+function setOwner(fd: number, uid: number, gid: number, place: string): void {
+  if (!isOwner(uid, gid)) throw systemError("EINVAL", "fchown", place);
+  if (calls!.fchownat(fd, empty, uid, gid, AT_EMPTY_PATH) === 0) return;
+  throw errorOfNumber(lastErrno(), "fchown", place);
+}
+
+function setModeByProc(fd: number, mode: number, place: string): void {
+  const path = put(firstPath, procPath(fd), "chmod", place);
+  if (calls!.fchmodat(AT_FDCWD, path, mode, 0) === 0) return;
+  throw errorOfNumber(lastErrno(), "chmod", place);
+}
+
+function procPath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
+function putTime(mtime: bigint): void {
+  const { seconds, nanos } = splitTime(mtime);
+  times[0] = times[2] = seconds;
+  times[1] = times[3] = nanos;
+}
+
+function putName(
+  target: Uint8Array,
+  name: string,
+  call: string,
+  folder: string,
+): Uint8Array {
+  const { read, written } = encoder.encodeInto(name, target);
+  if (!isName(name) || read < name.length || written === target.length) {
+    const code = isName(name) ? "ENAMETOOLONG" : "EINVAL";
+    throw systemError(code, call, `${folder}/${name}`);
+  }
+  target[written] = 0;
+  return target;
+}
+
+/** Puts a path or a text and a NUL into a buffer. */
+function put(
+  target: Uint8Array,
+  path: string,
+  call: string,
+  place: string,
+): Uint8Array {
+  const { read, written } = encoder.encodeInto(path, target);
+  if (read < path.length || written === target.length) {
+    throw systemError("ENAMETOOLONG", call, place);
+  }
+  if (path.includes("\0")) throw systemError("EINVAL", call, place);
+  target[written] = 0;
+  return target;
+}
+
+function notText(place: string): Error {
+  return systemError(
+    "EILSEQ",
+    "readlink",
+    place,
+    "its target is not valid UTF-8",
+  );
+}
+
+function asCallFolder(folder: Folder): CallFolder {
+  if (folder instanceof CallFolder) return folder;
+  throw systemError("EXDEV", "rename", folder.place);
+}
+
+/** The number of the error of the call that has just failed. */
+function lastErrno(): number {
+  calls!.memcpy(errnoBytes, calls!.__errno_location(), 4);
+  return errnoBytes[0] | errnoBytes[1] << 8;
+}

@@ -1,0 +1,558 @@
+import type * as NodeFs from "node:fs";
+import { fs, process } from "../bytes/node.ts";
+import {
+  type Folder,
+  type FolderVisitor,
+  type Identity,
+  isName,
+  isOwner,
+  isSameFile,
+  type OpenFile,
+} from "./folder.ts";
+import {
+  type FileStat,
+  fillStatx,
+  fromNodeStat,
+  STATX_SIZE,
+  toNodeTime,
+} from "./statx.ts";
+import { errorAt, systemError } from "./system_error.ts";
+
+/** Opens nothing of a file, so that what may not be read can be named. */
+const O_PATH = 0o10000000;
+
+const statBytes = new Uint8Array(STATX_SIZE);
+const statWords = new Uint32Array(statBytes.buffer);
+const statView = new DataView(statBytes.buffer);
+const nameBytes = new Uint8Array(4096);
+const encoder = new TextEncoder();
+
+/**
+ * Whether `/proc/self/fd/N/name` leads into the open folder N, so that
+ * `node:fs`, which takes only paths, can be given a folder and a name.
+ */
+export function hasProc(): boolean {
+  if (process.platform !== "linux") return false;
+  try {
+    const fd = fs.openSync("/", fs.constants.O_DIRECTORY);
+    try {
+      const there = fs.lstatSync(`/proc/self/fd/${fd}/.`, { bigint: true });
+      const { dev, ino } = fs.fstatSync(fd, { bigint: true });
+      return there.dev === dev && there.ino === ino;
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    return false;
+  }
+}
+
+/** Opens a folder by its path, symlinks followed, for use by `/proc`. */
+export function openByProc(place: string): Folder {
+  const fd = attempt("open", place, () => openFolderFd(place, 0));
+  return new ProcFolder(fd, place);
+}
+
+/** Opens a folder by its path, symlinks followed, for use by paths. */
+export function openByPath(place: string): Folder {
+  const stat = attempt("open", place, () => {
+    const stat = fromNodeStat(fs.statSync(place, { bigint: true }));
+    if (stat.kind !== "directory") throw systemError("ENOTDIR", "open", place);
+    return stat;
+  });
+  return new PlainFolder(place, fs.realpathSync(place), stat);
+}
+
+/** A folder whose entries `node:fs` reaches by a path. */
+abstract class PathFolder implements Folder {
+  readonly place: string;
+  /** The path that leads to the folder. */
+  protected abstract readonly base: string;
+
+  constructor(place: string) {
+    this.place = place;
+  }
+
+  /** Fails if `base` no longer leads to the folder. */
+  protected abstract check(call: string): void;
+  abstract stat(): FileStat;
+  abstract openFolder(name: string): Folder;
+  abstract setMode(name: string, mode: number): void;
+  abstract setOwnOwner(uid: number, gid: number): void;
+  abstract setOwnMode(mode: number): void;
+  abstract setOwnTimes(mtime: bigint): void;
+  abstract sync(): void;
+  abstract close(): void;
+
+  statAt(name: string): FileStat | undefined {
+    return this.attempt("lstat", name, (path) => {
+      const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      return stat && fromNodeStat(stat);
+    });
+  }
+
+  visit(visit: FolderVisitor): boolean {
+    for (const name of this.names()) {
+      const { written: end } = encoder.encodeInto(name, nameBytes);
+      if (!visit(nameBytes, 0, end, this.#fill(name))) return false;
+    }
+    return true;
+  }
+
+  #fill(name: string): Uint32Array | undefined {
+    let stat: NodeFs.BigIntStats;
+    try {
+      stat = fs.lstatSync(`${this.base}/${name}`, { bigint: true });
+    } catch {
+      return undefined;
+    }
+    fillStatx(statView, stat);
+    return statWords;
+  }
+
+  names(): string[] {
+    return attempt("scandir", this.place, () => {
+      this.check("scandir");
+      return fs.readdirSync(this.base);
+    });
+  }
+
+  openFile(name: string): OpenFile {
+    return this.attempt("open", name, (path, place) => {
+      const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
+      checkFile(there, place);
+      const file = new NodeFile(fs.openSync(path, READ), place);
+      try {
+        const stat = file.stat();
+        checkFile(stat, place);
+        // Windows has no flag that refuses a link.
+        if (!isSameFile(stat, there)) {
+          throw systemError("ENOENT", "open", place, "it was replaced");
+        }
+        return file;
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+    });
+  }
+
+  createFile(name: string, mode: number): OpenFile {
+    return this.attempt("open", name, (path, place) => {
+      this.check("open");
+      return new NodeFile(fs.openSync(path, "wx+", mode), place);
+    });
+  }
+
+  makeFolder(name: string, mode: number): void {
+    this.change("mkdir", name, (path) => fs.mkdirSync(path, mode));
+  }
+
+  makeSymlink(name: string, target: string): void {
+    this.change("symlink", name, (path) => fs.symlinkSync(target, path));
+  }
+
+  readLink(name: string): string {
+    return this.attempt("readlink", name, (path, place) => {
+      const text = readText(path);
+      if (text !== undefined) return text;
+      const words = "its target is not valid UTF-8";
+      throw systemError("EILSEQ", "readlink", place, words);
+    });
+  }
+
+  link(name: string, to: Folder, newName: string): void {
+    this.change("link", name, (path) => {
+      fs.linkSync(path, asPathFolder(to).pathOf(newName, "link"));
+    });
+  }
+
+  rename(name: string, to: Folder, newName: string): void {
+    this.change("rename", name, (path) => {
+      fs.renameSync(path, asPathFolder(to).pathOf(newName, "rename"));
+    });
+  }
+
+  /** The path of an entry, for a call that takes two. */
+  pathOf(name: string, call: string): string {
+    if (!isSafe(name)) {
+      throw systemError("EINVAL", call, `${this.place}/${name}`);
+    }
+    this.check(call);
+    return `${this.base}/${name}`;
+  }
+
+  unlink(name: string): void {
+    this.change("unlink", name, (path, place) => {
+      // Not every system refuses to unlink a folder.
+      if (fs.lstatSync(path).isDirectory()) {
+        throw systemError("EISDIR", "unlink", place);
+      }
+      fs.unlinkSync(path);
+    });
+  }
+
+  removeFolder(name: string): void {
+    this.change("rmdir", name, (path) => fs.rmdirSync(path));
+  }
+
+  setOwner(name: string, uid: number, gid: number): void {
+    this.change("lchown", name, (path, place) => {
+      if (!isOwner(uid, gid)) throw systemError("EINVAL", "lchown", place);
+      fs.lchownSync(path, uid, gid);
+    });
+  }
+
+  setTimes(name: string, mtime: bigint): void {
+    const time = toNodeTime(mtime);
+    this.change("utime", name, (path) => fs.lutimesSync(path, time, time));
+  }
+
+  syncFileSystem(): boolean {
+    return false;
+  }
+
+  /** Does what changes the folder, in the folder that was opened. */
+  protected change(
+    call: string,
+    name: string,
+    work: (path: string, place: string) => void,
+  ): void {
+    this.attempt(call, name, (path, place) => {
+      this.check(call);
+      work(path, place);
+    });
+  }
+
+  protected attempt<Result>(
+    call: string,
+    name: string,
+    work: (path: string, place: string) => Result,
+  ): Result {
+    const place = `${this.place}/${name}`;
+    if (!isSafe(name)) throw systemError("EINVAL", call, place);
+    return attempt(call, place, () => work(`${this.base}/${name}`, place));
+  }
+}
+
+/** A folder by its descriptor and Linux's `/proc`. */
+class ProcFolder extends PathFolder {
+  protected override readonly base: string;
+  readonly #fd: number;
+  #isOpen = true;
+
+  constructor(fd: number, place: string) {
+    super(place);
+    this.#fd = fd;
+    this.base = `/proc/self/fd/${fd}`;
+  }
+
+  protected override check(call: string): void {
+    // Its number may belong to another folder by now.
+    if (!this.#isOpen) throw systemError("EBADF", call, this.place);
+  }
+
+  protected override attempt<Result>(
+    call: string,
+    name: string,
+    work: (path: string, place: string) => Result,
+  ): Result {
+    this.check(call);
+    return super.attempt(call, name, work);
+  }
+
+  override stat(): FileStat {
+    return this.#own("fstat", () => {
+      return fromNodeStat(fs.fstatSync(this.#fd, { bigint: true }));
+    });
+  }
+
+  override openFolder(name: string): Folder {
+    return this.attempt("open", name, (path, place) => {
+      return new ProcFolder(openFolderFd(path, NO_FOLLOW), place);
+    });
+  }
+
+  override setMode(name: string, mode: number): void {
+    this.attempt("chmod", name, (path, place) => {
+      const fd = fs.openSync(path, O_PATH | NO_FOLLOW);
+      try {
+        if (fs.fstatSync(fd).isSymbolicLink()) {
+          throw systemError("ENOTSUP", "chmod", place);
+        }
+        fs.chmodSync(`/proc/self/fd/${fd}`, mode);
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  }
+
+  override setOwnOwner(uid: number, gid: number): void {
+    this.#own("fchown", () => {
+      if (!isOwner(uid, gid)) throw systemError("EINVAL", "fchown", this.place);
+      // By its name, as it may be open only to be entered.
+      fs.chownSync(this.base, uid, gid);
+    });
+  }
+
+  override setOwnMode(mode: number): void {
+    this.#own("chmod", () => fs.chmodSync(this.base, mode));
+  }
+
+  override setOwnTimes(mtime: bigint): void {
+    const time = toNodeTime(mtime);
+    this.#own("utime", () => fs.utimesSync(this.base, time, time));
+  }
+
+  override sync(): void {
+    this.#own("fsync", () => syncFd(this.#fd));
+  }
+
+  override close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    fs.closeSync(this.#fd);
+  }
+
+  #own<Result>(call: string, work: () => Result): Result {
+    this.check(call);
+    return attempt(call, this.place, work);
+  }
+}
+
+/**
+ * A folder by its path, for systems on which `node:fs` has no other way. Before
+ * each change the path has to lead to the folder that was opened; somebody who
+ * replaces a folder on the path at just that moment is not noticed.
+ */
+class PlainFolder extends PathFolder {
+  protected override readonly base: string;
+  readonly #identity: Identity;
+
+  constructor(place: string, base: string, { device, inode }: Identity) {
+    super(place);
+    this.base = base;
+    this.#identity = { device, inode };
+  }
+
+  protected override check(call: string): void {
+    const stat = fs.lstatSync(this.base, {
+      bigint: true,
+      throwIfNoEntry: false,
+    });
+    if (
+      stat === undefined || !isSameFile(fromNodeStat(stat), this.#identity)
+    ) {
+      const words = "the folder was moved or replaced";
+      throw systemError("ENOENT", call, this.place, words);
+    }
+  }
+
+  override stat(): FileStat {
+    return attempt("lstat", this.place, () => {
+      this.check("lstat");
+      return fromNodeStat(fs.lstatSync(this.base, { bigint: true }));
+    });
+  }
+
+  override openFolder(name: string): Folder {
+    return this.attempt("open", name, (path, place) => {
+      this.check("open");
+      const stat = fromNodeStat(fs.lstatSync(path, { bigint: true }));
+      if (stat.kind !== "directory") {
+        throw systemError("ENOTDIR", "open", place);
+      }
+      return new PlainFolder(place, path, stat);
+    });
+  }
+
+  override setMode(name: string, mode: number): void {
+    this.change("chmod", name, (path, place) => {
+      if (fs.lstatSync(path).isSymbolicLink()) {
+        throw systemError("ENOTSUP", "chmod", place);
+      }
+      fs.chmodSync(path, mode);
+    });
+  }
+
+  override setOwnOwner(uid: number, gid: number): void {
+    this.#own("lchown", () => {
+      if (!isOwner(uid, gid)) throw systemError("EINVAL", "lchown", this.place);
+      fs.lchownSync(this.base, uid, gid);
+    });
+  }
+
+  override setOwnMode(mode: number): void {
+    this.#own("chmod", () => fs.chmodSync(this.base, mode));
+  }
+
+  override setOwnTimes(mtime: bigint): void {
+    const time = toNodeTime(mtime);
+    this.#own("utime", () => fs.lutimesSync(this.base, time, time));
+  }
+
+  override sync(): void {
+    // Windows has no way to flush a folder.
+    if (process.platform === "win32") return;
+    this.#own("fsync", () => {
+      const fd = fs.openSync(this.base, "r");
+      try {
+        syncFd(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  }
+
+  override close(): void {
+    // Nothing is held open.
+  }
+
+  #own(call: string, work: () => void): void {
+    attempt(call, this.place, () => {
+      this.check(call);
+      work();
+    });
+  }
+}
+
+/** An open file of `node:fs`. */
+class NodeFile implements OpenFile {
+  readonly place: string;
+  readonly #at: number;
+  #isOpen = true;
+
+  constructor(fd: number, place: string) {
+    this.#at = fd;
+    this.place = place;
+  }
+
+  stat(): FileStat {
+    return this.#attempt("fstat", (fd) => {
+      return fromNodeStat(fs.fstatSync(fd, { bigint: true }));
+    });
+  }
+
+  read(buffer: Uint8Array, offset: number): number {
+    return this.#attempt("read", (fd) => {
+      return fs.readSync(fd, buffer, 0, buffer.length, offset);
+    });
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    this.#attempt("write", (fd) => {
+      for (let at = 0; at < bytes.length;) {
+        at += fs.writeSync(fd, bytes, at, bytes.length - at, offset + at);
+      }
+    });
+  }
+
+  truncate(size: number): void {
+    this.#attempt("ftruncate", (fd) => fs.ftruncateSync(fd, size));
+  }
+
+  setOwner(uid: number, gid: number): void {
+    this.#attempt("fchown", (fd) => {
+      if (!isOwner(uid, gid)) throw systemError("EINVAL", "fchown", this.place);
+      fs.fchownSync(fd, uid, gid);
+    });
+  }
+
+  setMode(mode: number): void {
+    this.#attempt("fchmod", (fd) => fs.fchmodSync(fd, mode));
+  }
+
+  setTimes(mtime: bigint): void {
+    const time = toNodeTime(mtime);
+    this.#attempt("futime", (fd) => fs.futimesSync(fd, time, time));
+  }
+
+  sync(): void {
+    this.#attempt("fsync", (fd) => fs.fsyncSync(fd));
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    fs.closeSync(this.#at);
+  }
+
+  #attempt<Result>(call: string, work: (fd: number) => Result): Result {
+    if (!this.#isOpen) throw systemError("EBADF", call, this.place);
+    return attempt(call, this.place, () => work(this.#at));
+  }
+}
+
+const NO_FOLLOW = fs?.constants.O_NOFOLLOW ?? 0;
+/**
+ * Neither to follow a symlink that took the file's place meanwhile, nor to
+ * wait for somebody to write into a pipe that did.
+ */
+const READ = (fs?.constants.O_RDONLY ?? 0) | NO_FOLLOW |
+  (fs?.constants.O_NONBLOCK ?? 0);
+
+function openFolderFd(path: string, flag: number): number {
+  const flags = fs.constants.O_DIRECTORY | flag;
+  try {
+    return fs.openSync(path, flags);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EACCES") throw error;
+    return fs.openSync(path, flags | O_PATH);
+  }
+}
+
+/** A symlink's text, or `undefined` if it is not valid UTF-8. */
+function readText(path: string): string | undefined {
+  let text: string;
+  try {
+    text = fs.readlinkSync(path);
+  } catch (error) {
+    // Deno, which for all else has the names of the system's errors.
+    if ((error as Error).name === "InvalidData") return undefined;
+    throw error;
+  }
+  if (!text.includes("\uFFFD")) return text;
+  const { size } = fs.lstatSync(path);
+  return encoder.encode(text).length === size ? text : undefined;
+}
+
+function syncFd(fd: number): void {
+  try {
+    fs.fsyncSync(fd);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    // Some file systems flush no folder, and one that may not be listed was
+    // opened without the right to flush it.
+    if (code !== "EBADF" && code !== "EINVAL") throw error;
+  }
+}
+
+function checkFile({ kind }: FileStat, place: string): void {
+  if (kind === "symlink") throw systemError("ELOOP", "open", place);
+  if (kind === "directory") throw systemError("EISDIR", "open", place);
+  if (kind === "special") throw systemError("ENXIO", "open", place);
+}
+
+/** Whether the system reads a name as one segment: Windows has more signs. */
+function isSafe(name: string): boolean {
+  if (!isName(name)) return false;
+  return process.platform !== "win32" || !/[\\:]/.test(name);
+}
+
+function asPathFolder(folder: Folder): PathFolder {
+  if (folder instanceof PathFolder) return folder;
+  throw systemError("EXDEV", "rename", folder.place);
+}
+
+function attempt<Result>(
+  call: string,
+  place: string,
+  work: () => Result,
+): Result {
+  try {
+    return work();
+  } catch (error) {
+    // Of the folders of `/proc` nobody wants to read.
+    throw errorAt(error, call, place);
+  }
+}

@@ -1,0 +1,123 @@
+import { type Folder, type Identity, isSameFile } from "./folder.ts";
+import { parentPath } from "./path.ts";
+import { systemError } from "./system_error.ts";
+
+/** The most folders that are open at a time, the root not counted. */
+const MOST_OPEN = 64;
+/** The most closed folders of which it is remembered what they were. */
+const MOST_REMEMBERED = 1 << 16;
+
+/**
+ * The folders below a root, opened when they are needed. Work in path order
+ * opens each once. A path may be longer than the system takes: each folder is
+ * opened from the one above it.
+ */
+export class OpenFolders {
+  /** The root. */
+  readonly root: Folder;
+  /** The open folders by their paths, that used last at the end. */
+  readonly #open = new Map<string, Folder>();
+  /** What closed folders were. */
+  readonly #closed = new Map<string, Identity>();
+  readonly #most: number;
+
+  /**
+   * Takes over a root.
+   *
+   * @param root The root, which `close` closes.
+   * @param most How many folders may be open at a time, at least 4.
+   */
+  constructor(root: Folder, most: number = MOST_OPEN) {
+    this.root = root;
+    this.#most = most;
+  }
+
+  /**
+   * Opens a folder, or returns it if it is open. It stays open at least until
+   * the call after the next, so that two can be used together.
+   *
+   * @param path Its path below the root, `""` for the root.
+   * @throws The error of the system: `ENOTDIR` if a symlink or file is on the
+   * way, `ENOENT` if something is absent, or is another folder than when it was
+   * opened before.
+   */
+  at(path: string): Folder {
+    if (path === "") return this.root;
+    const known = this.#open.get(path);
+    if (known !== undefined) {
+      this.#open.delete(path);
+      this.#open.set(path, known);
+      return known;
+    }
+    // The folders from the nearest open one down.
+    const missing: string[] = [];
+    let above = path;
+    while (above !== "" && !this.#open.has(above)) {
+      missing.push(above);
+      above = parentPath(above);
+    }
+    let folder = above === "" ? this.root : this.#open.get(above)!;
+    const mayKeep = this.#most >> 1;
+    for (let left = missing.length; left > 0; left--) {
+      const at = missing[left - 1];
+      const from = folder;
+      try {
+        folder = from.openFolder(at.slice(at.lastIndexOf("/") + 1));
+      } finally {
+        // What was opened only on the way would drive out what is in use.
+        if (left < missing.length && left >= mayKeep) from.close();
+      }
+      this.#checkSame(at, folder);
+      if (left <= mayKeep) this.#keep(at, folder);
+    }
+    return folder;
+  }
+
+  /**
+   * Forgets a folder that is about to be removed; those below it were before.
+   *
+   * @param path Its path below the root.
+   */
+  forget(path: string): void {
+    for (const [at, folder] of this.#open) {
+      if (at !== path && !at.startsWith(`${path}/`)) continue;
+      folder.close();
+      this.#open.delete(at);
+    }
+    this.#closed.delete(path);
+  }
+
+  /** Closes the root and all other folders. */
+  close(): void {
+    for (const folder of this.#open.values()) folder.close();
+    this.#open.clear();
+    this.root.close();
+  }
+
+  #keep(path: string, folder: Folder): void {
+    if (this.#open.size >= this.#most) {
+      const [[oldest, closing]] = this.#open;
+      if (this.#closed.size >= MOST_REMEMBERED) {
+        const [first] = this.#closed.keys();
+        this.#closed.delete(first);
+      }
+      const { device, inode } = closing.stat();
+      this.#closed.set(oldest, { device, inode });
+      this.#open.delete(oldest);
+      closing.close();
+    }
+    this.#open.set(path, folder);
+  }
+
+  #checkSame(path: string, folder: Folder): void {
+    const before = this.#closed.get(path);
+    if (before === undefined) return;
+    if (isSameFile(before, folder.stat())) {
+      this.#closed.delete(path);
+      return;
+    }
+    folder.close();
+    const words = "another folder has taken its place";
+    throw systemError("ENOENT", "open", folder.place, words);
+  }
+}

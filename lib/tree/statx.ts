@@ -1,0 +1,133 @@
+import type * as NodeFs from "node:fs";
+
+/** What the system knows of a file, a link not followed. */
+export interface FileStat {
+  /** What it is; `special` is a socket, pipe or device. */
+  kind: "file" | "directory" | "symlink" | "special";
+  /** Permission bits. */
+  mode: number;
+  /** Modification time, in nanoseconds since 1970. */
+  mtime: bigint;
+  /** Change time, in nanoseconds since 1970. */
+  ctime: bigint;
+  /** Length in bytes. */
+  size: number;
+  /** The owner's number. */
+  uid: number;
+  /** The group's number. */
+  gid: number;
+  /** The number of the file on its device. */
+  inode: bigint;
+  /** The device it lies on. */
+  device: bigint;
+  /** How many names it has. */
+  links: number;
+}
+
+/**
+ * The 32-bit words of Linux's `struct statx` (`statx(2)`) that are used; a
+ * number of 64 bits has its lower half first. Its layout is one for all
+ * machines, and where the system has no such call it is filled in.
+ */
+export const STATX = {
+  links: 4,
+  uid: 5,
+  gid: 6,
+  mode: 7,
+  inode: 8,
+  size: 10,
+  ctime: 24,
+  mtime: 28,
+  device: 34,
+} as const;
+
+/** The length of a `struct statx` in bytes. */
+export const STATX_SIZE = 256;
+
+const NANO = 1_000_000_000n;
+
+/** The state that a `struct statx` holds. */
+export function readStatx(view: DataView): FileStat {
+  const mode = view.getUint16(28, true);
+  return {
+    kind: kindOf(mode),
+    mode: mode & 0o7777,
+    mtime: readTime(view, 112),
+    ctime: readTime(view, 96),
+    size: Number(view.getBigUint64(40, true)),
+    uid: view.getUint32(20, true),
+    gid: view.getUint32(24, true),
+    inode: view.getBigUint64(32, true),
+    device: view.getBigUint64(136, true),
+    links: view.getUint32(16, true),
+  };
+}
+
+function readTime(view: DataView, at: number): bigint {
+  return view.getBigInt64(at, true) * NANO +
+    BigInt(view.getUint32(at + 8, true));
+}
+
+/** Fills in a `struct statx` with what `node:fs` says. */
+export function fillStatx(view: DataView, stat: NodeFs.BigIntStats): void {
+  view.setUint32(16, Number(stat.nlink), true);
+  view.setUint32(20, Number(stat.uid), true);
+  view.setUint32(24, Number(stat.gid), true);
+  view.setUint32(28, Number(stat.mode), true);
+  view.setBigUint64(32, stat.ino, true);
+  view.setBigUint64(40, stat.size, true);
+  view.setBigUint64(136, stat.dev, true);
+  fillTime(view, 96, stat.ctimeNs);
+  fillTime(view, 112, stat.mtimeNs);
+}
+
+function fillTime(view: DataView, at: number, time: bigint): void {
+  const { seconds, nanos } = splitTime(time);
+  view.setBigInt64(at, seconds, true);
+  view.setUint32(at + 8, Number(nanos), true);
+}
+
+/** A time as a `struct timespec` has it: the nanoseconds count forwards. */
+export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
+  const rest = time % NANO;
+  const nanos = rest < 0n ? rest + NANO : rest;
+  return { seconds: (time - nanos) / NANO, nanos };
+}
+
+/** The state as `node:fs` tells it. */
+export function fromNodeStat(stat: NodeFs.BigIntStats): FileStat {
+  const mode = Number(stat.mode);
+  return {
+    kind: kindOf(mode),
+    mode: mode & 0o7777,
+    mtime: stat.mtimeNs,
+    ctime: stat.ctimeNs,
+    size: Number(stat.size),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    inode: stat.ino,
+    device: stat.dev,
+    links: Number(stat.nlink),
+  };
+}
+
+/** A time as `node:fs` takes it. */
+export function toNodeTime(mtime: bigint): number | string {
+  const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;
+  // Node takes a negative number for the time of the call, a text as it is.
+  return seconds < 0 ? String(seconds) : seconds;
+}
+
+/** What a `st_mode` says that something is. */
+export function kindOf(mode: number): FileStat["kind"] {
+  switch (mode & 0o170000) {
+    case 0o100000:
+      return "file";
+    case 0o040000:
+      return "directory";
+    case 0o120000:
+      return "symlink";
+    default:
+      return "special";
+  }
+}

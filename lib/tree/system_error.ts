@@ -1,0 +1,50 @@
+import { nodeOs, nodeUtil } from "../bytes/node.ts";
+
+/**
+ * An error of the file system as `node:fs` would throw it.
+ *
+ * @param code The name of the error, such as `ENOENT`.
+ * @param call The system call that failed.
+ * @param place The path that it was about.
+ * @param words Says why; by default the system's words.
+ */
+export function systemError(
+  code: string,
+  call: string,
+  place: string,
+  words: string = wordsOf(code),
+): Error {
+  return Object.assign(new Error(`${code}: ${words}, ${call} '${place}'`), {
+    code,
+    syscall: call,
+    path: place,
+  });
+}
+
+/** An error by its number on this system. */
+export function errorOfNumber(
+  errno: number,
+  call: string,
+  place: string,
+): Error {
+  const code = nodeUtil.getSystemErrorMap().get(-errno)?.[0] ?? `E${errno}`;
+  return systemError(code, call, place);
+}
+
+/** An error of `node:fs`, with the path that stands for the one it was given. */
+export function errorAt(error: unknown, call: string, place: string): Error {
+  const { code } = error as { code?: string };
+  if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) {
+    return error as Error;
+  }
+  return systemError(code, call, place);
+}
+
+function wordsOf(code: string): string {
+  const numbers = nodeOs.constants.errno as unknown as Record<string, number>;
+  const number = numbers[code];
+  const known = number === undefined
+    ? undefined
+    : nodeUtil.getSystemErrorMap().get(-number);
+  return known?.[1] ?? "the system refused";
+}
