@@ -13,7 +13,7 @@ const benchmarks = readdirSync(folder)
   .filter((file) => existsSync(`${folder}/${file}/run.ts`))
   .sort();
 if (name === undefined || name.startsWith("--")) {
-  const all = benchmarks.filter((one) => one !== "report");
+  const all = benchmarks.filter((one) => !["compare", "report"].includes(one));
   // A quick run is no measurement.
   const isQuick = process.argv.includes("--quick");
   for (const one of isQuick ? all : [...all, "report"]) {
