@@ -192,20 +192,6 @@ for (const frozen of sound) {
     });
   });
 
-  test(
-    `Repository.undelete() brings back what ${name} removed`,
-    posix,
-    async () => {
-      if (expected.removed === undefined) return;
-      await withTemp(async (folder) => {
-        const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
-        const repository = await Repository.open(storage);
-        for (const { id } of expected.removed!) await repository.undelete(id);
-        await assertAll(frozen, storage, expected.removed!);
-      });
-    },
-  );
-
   test(`Repository.snapshot() goes on from ${name}`, posix, async () => {
     await withTemp(async (temp) => {
       const folder = fs.realpathSync(temp);
@@ -242,6 +228,24 @@ for (const frozen of sound) {
       await assertAll(frozen, storage, expected.snapshots);
     });
   });
+}
+
+for (const frozen of sound) {
+  const { name, expected: { removed } } = frozen;
+  if (removed === undefined) continue;
+
+  test(
+    `Repository.undelete() brings back what ${name} removed`,
+    posix,
+    async () => {
+      await withTemp(async (folder) => {
+        const storage = new LocalStorage(thaw(frozen, join(folder, "copy")));
+        const repository = await Repository.open(storage);
+        for (const { id } of removed) await repository.undelete(id);
+        await assertAll(frozen, storage, removed);
+      });
+    },
+  );
 }
 
 for (const frozen of all.filter(({ expected }) => expected.damage)) {

@@ -1,0 +1,259 @@
+/**
+ * Repositories that today's code writes, one for each thing that it can write:
+ * what an older version does with them is tested in `old_beside_new.test.ts`.
+ *
+ * Whoever adds something to the format adds a feature here.
+ */
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import type { CodecName } from "../../lib/archive/codec.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { dieAt, FaultyStorage } from "../support/faulty_storage.ts";
+import { noise } from "../support/noise.ts";
+import { stateOf } from "../support/trees.ts";
+import { everything } from "../repository/helpers.ts";
+
+/** What a directory held, by path: see `stateOf`. */
+export type State = ReturnType<typeof stateOf>;
+
+/** A repository that today's code makes, and the directory it is of. */
+export class Workshop {
+  /** The directory. */
+  readonly root: string;
+  /** The repository's folder. */
+  readonly place: string;
+  /** What each of its snapshots has to restore to. */
+  readonly states: Map<string, State> = new Map();
+  readonly #folder: string;
+  #repository: Repository | undefined;
+
+  /** Begins in an empty folder, whose path goes through no symlink. */
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.root = this.another("root");
+    this.place = join(folder, "repository");
+  }
+
+  /** One more directory. */
+  another(name: string): string {
+    const root = join(this.#folder, name);
+    fs.mkdirSync(root);
+    return root;
+  }
+
+  /** The repository, which is made when it is asked for first. */
+  async repository(codec: CodecName = "zstd"): Promise<Repository> {
+    return this.#repository ??= await Repository.create(
+      new LocalStorage(this.place),
+      { codec },
+    );
+  }
+
+  /** Writes a file below the directory. */
+  write(path: string, content: string | Uint8Array, root = this.root): void {
+    const place = join(root, path);
+    fs.mkdirSync(dirname(place), { recursive: true });
+    fs.writeFileSync(place, content);
+  }
+
+  /** Takes a snapshot, and remembers what it holds. */
+  async take(
+    options: SnapshotOptions = {},
+    root = this.root,
+  ): Promise<SnapshotRecord> {
+    const { record } = await (await this.repository())
+      .snapshot(everything(root), options);
+    this.states.set(record.id, stateOf(root));
+    return record;
+  }
+}
+
+/** Text of which each line is another. */
+export function rows(count: number, seed = 0): string {
+  const line = (at: number) =>
+    `${at} ${"row ".repeat(1 + at * at % 31)}${seed}`;
+  return Array.from({ length: count }, (_, at) => `${line(at)}\n`).join("");
+}
+
+/** Replaces some of a file. */
+export function edit(place: string, at: number, text: string): void {
+  const bytes = fs.readFileSync(place);
+  fs.writeFileSync(
+    place,
+    Buffer.concat([
+      bytes.subarray(0, at),
+      Buffer.from(text),
+      bytes.subarray(at),
+    ]),
+  );
+}
+
+/** Runs `work` with the clock set off by some days. */
+export async function withClock<Result>(
+  days: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const now = Date.now;
+  Date.now = () => now() + days * 86_400_000;
+  try {
+    return await work();
+  } finally {
+    Date.now = now;
+  }
+}
+
+/** Some of everything. */
+function fill(shop: Workshop): void {
+  shop.write("notes.txt", "first\n");
+  shop.write("empty", "");
+  shop.write("größe/naïve café.txt", "é\n");
+  shop.write("two words/new\nline", "odd\n");
+  shop.write("lines.txt", rows(600));
+  shop.write("noise.bin", noise(5000));
+  shop.write("tool", "#!/bin/sh\n");
+  fs.chmodSync(join(shop.root, "tool"), 0o4755);
+  shop.write("private", "secret\n");
+  fs.chmodSync(join(shop.root, "private"), 0o600);
+  shop.write("hole", new Uint8Array(300_000));
+  fs.linkSync(join(shop.root, "noise.bin"), join(shop.root, "two words/link"));
+  fs.symlinkSync("../outside", join(shop.root, "dangling"));
+  fs.mkdirSync(join(shop.root, "sticky"));
+  fs.chmodSync(join(shop.root, "sticky"), 0o1777);
+}
+
+/** What can be written; each fills a repository. */
+export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
+  "entries of every kind": async (shop) => {
+    fill(shop);
+    await shop.take();
+    shop.write("notes.txt", "second\n");
+    edit(join(shop.root, "lines.txt"), 3000, "in the middle");
+    fs.renameSync(join(shop.root, "tool"), join(shop.root, "moved"));
+    fs.rmSync(join(shop.root, "empty"));
+    await shop.take({ label: "ünïcode" });
+    fs.chmodSync(join(shop.root, "private"), 0o640);
+    await shop.take();
+  },
+
+  "gzip": async (shop) => {
+    await shop.repository("gzip");
+    fill(shop);
+    await shop.take();
+    edit(join(shop.root, "lines.txt"), 3000, "in the middle");
+    await shop.take();
+  },
+
+  "deltas of a large file": async (shop) => {
+    shop.write("large", rows(20_000));
+    await shop.take();
+    for (let at = 0; at < 11; at++) {
+      edit(join(shop.root, "large"), at * 90_001, `edit ${at}`);
+      await shop.take();
+    }
+  },
+
+  "a file that grew and shrank": async (shop) => {
+    for (const count of [20_000, 60_000, 100, 30_000]) {
+      shop.write("large", rows(count));
+      await shop.take();
+    }
+  },
+
+  "labels, proofs, a removed snapshot, a size limit": async (shop) => {
+    const repository = await shop.repository();
+    fill(shop);
+    const first = await shop.take({ label: "one" });
+    shop.write("a", "a");
+    const second = await shop.take();
+    shop.write("b", "b");
+    await shop.take();
+    await repository.label(first, "two");
+    await repository.drill({ files: 2 });
+    await repository.forget(second);
+    shop.states.delete(second.id);
+    await repository.setMaxSize(1 << 30);
+  },
+
+  "moved volumes": async (shop) => {
+    const repository = await shop.repository();
+    for (const name of "abcdef") {
+      shop.write(name, rows(12_000, name.charCodeAt(0)));
+    }
+    const first = await shop.take();
+    for (const name of "abcd") shop.write(name, name);
+    const second = await shop.take();
+    fs.rmSync(join(shop.root, "e"));
+    await shop.take();
+    for (const record of [first, second]) {
+      await repository.forget(record);
+      shop.states.delete(record.id);
+      await repository.prune({}, { grace: 0, patience: 0 });
+    }
+  },
+
+  "safety snapshots": async (shop) => {
+    const repository = await shop.repository();
+    fill(shop);
+    const first = await shop.take();
+    shop.write("notes.txt", "second\n");
+    shop.write("later", "later\n");
+    await shop.take();
+    await repository.restore(first, shop.root, { delete: true });
+    await repository.undoRestore(shop.root);
+    await repository.redoRestore(shop.root);
+  },
+
+  "an interrupted run": async (shop) => {
+    await shop.repository();
+    for (let at = 0; at < 4; at++) shop.write(`n${at}`, noise(4000, at + 1));
+    await shop.take({ volumeSize: 6000 });
+    for (let at = 0; at < 6; at++) shop.write(`m${at}`, noise(4000, at + 50));
+    const faulty = new FaultyStorage(
+      new LocalStorage(shop.place),
+      dieAt(26, "before"),
+    );
+    const dying = await Repository.open(faulty);
+    await dying.snapshot(everything(shop.root), { volumeSize: 6000 })
+      .catch(() => {});
+  },
+
+  "several directories with the same files": async (shop) => {
+    const other = shop.another("other");
+    shop.write("same", noise(20_000));
+    shop.write("text", rows(3000));
+    await shop.take();
+    shop.write("copy/same", noise(20_000), other);
+    shop.write("text", rows(3000), other);
+    await shop.take({}, other);
+    shop.write("more", "more", other);
+    await shop.take({}, other);
+  },
+
+  "a clock that was ahead": async (shop) => {
+    shop.write("a", "1");
+    await withClock(-9, () => shop.take());
+    shop.write("a", "2");
+    await withClock(60, () => shop.take());
+    for (let day = 8; day >= 0; day--) {
+      shop.write("a", `day ${day}`);
+      await withClock(-day, () => shop.take());
+    }
+  },
+
+  "a repaired snapshot": async (shop) => {
+    const repository = await shop.repository();
+    shop.write("a", noise(3000, 1));
+    await shop.take();
+    shop.write("b", noise(3000, 2));
+    const second = await shop.take();
+    shop.write("c", noise(3000, 3));
+    await shop.take();
+    const { content } = (await repository.lookup(second, "b"))!;
+    fs.rmSync(join(shop.place, content![0].reference.volume));
+    await repository.repair();
+    shop.states.clear();
+  },
+};

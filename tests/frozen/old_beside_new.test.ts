@@ -1,0 +1,267 @@
+/**
+ * The first version beside today's: with everything that today's code writes,
+ * the old one either does what is right, or refuses before it writes or
+ * deletes anything.
+ */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { Walker } from "../../lib/tree/walker.ts";
+import { withTemp } from "../support/temp.ts";
+import { stateOf } from "../support/trees.ts";
+import { FIRST } from "./frozen.ts";
+import { edit, FEATURES, rows, type State, Workshop } from "./features.ts";
+import { loadOld, needsCommit, type OldApi } from "./old_code.ts";
+
+const posix = process.platform === "win32" ? { skip: true } : {};
+const options = { ...needsCommit(FIRST), ...posix };
+
+/** A storage that notes what is written and deleted. */
+function watched(storage: Storage, changes: string[]): Storage {
+  return {
+    location: storage.location,
+    get: (name, options) => storage.get(name, options),
+    put: (name, source, options) => {
+      changes.push(`put ${name}`);
+      return storage.put(name, source, options);
+    },
+    list: (prefix) => storage.list(prefix),
+    delete: (name) => {
+      changes.push(`delete ${name}`);
+      return storage.delete(name);
+    },
+  };
+}
+
+/** Holds two states of a tree against each other; times within 1 µs. */
+function assertSame(found: State, wanted: State, what: string): void {
+  type Node = { mtime: bigint };
+  for (const path of Object.keys(found)) {
+    const [a, b] = [found[path] as Node, wanted[path] as Node | undefined];
+    const off = a.mtime - (b?.mtime ?? 0n);
+    if (off > -1000n && off < 1000n) a.mtime = b!.mtime;
+  }
+  assert.deepEqual(found, wanted, what);
+}
+
+/** Restores all snapshots whose states are known, and looks at them. */
+async function assertRestores(
+  { Repository: Any, LocalStorage: Local }: Pick<
+    OldApi,
+    "Repository" | "LocalStorage"
+  >,
+  place: string,
+  states: ReadonlyMap<string, State>,
+  what: string,
+): Promise<void> {
+  const repository = await Any.open(new Local(place));
+  for (const record of await repository.snapshots()) {
+    const state = states.get(record.id);
+    if (state === undefined) continue;
+    await withTemp(async (folder) => {
+      const target = join(folder, "target");
+      const { failed } = await repository.restore(record, target);
+      assert.deepEqual(failed, [], what);
+      assertSame(stateOf(target), state, `${what}: ${record.id}`);
+    });
+  }
+}
+
+type Old = Awaited<ReturnType<OldApi["Repository"]["open"]>>;
+
+/** What the old version is asked to do with a repository. */
+const WORK: Record<
+  string,
+  (repository: Old, shop: Workshop, old: OldApi) => Promise<unknown>
+> = {
+  list: (repository) => repository.snapshots(),
+  verify: async (repository) => {
+    const { damage } = await repository.verify({ data: true });
+    assert.deepEqual(damage, []);
+  },
+  prune: (repository) => repository.prune({}, { grace: 0, patience: 0 }),
+  "prune by rules": (repository) =>
+    repository.prune({ last: 1 }, { grace: 0, patience: 0 }),
+  "snapshot": (repository, shop, old) =>
+    repository.snapshot(new old.Walker(shop.root, { excludes: [] }), {
+      label: "by the old one",
+    }),
+  "snapshot of what changed": (repository, shop, old) => {
+    const names = fs.readdirSync(shop.root).sort();
+    const isFile = (name: string) =>
+      fs.lstatSync(join(shop.root, name)).isFile();
+    edit(join(shop.root, names.findLast(isFile)!), 0, "new");
+    return repository.snapshot(new old.Walker(shop.root, { excludes: [] }));
+  },
+  "fit into a size": (repository) => repository.fit(5000, { patience: 0 }),
+  "copy": async (repository, _, old) => {
+    const target = await old.Repository.create(new old.MemoryStorage());
+    await repository.copyTo(target, await repository.snapshots());
+    const { damage } = await target.verify({ data: true });
+    assert.deepEqual(damage, []);
+  },
+  "repair": (repository) => repository.repair(),
+};
+
+for (const [feature, make] of Object.entries(FEATURES)) {
+  test(
+    `an older deltar works with ${feature}, or refuses`,
+    options,
+    async () => {
+      const old = await loadOld(FIRST);
+      await withTemp(async (temp) => {
+        const shop = new Workshop(fs.realpathSync(temp));
+        await make(shop);
+        const now = { Repository, LocalStorage };
+        await assertRestores(now, shop.place, shop.states, "today's");
+        await assertRestores(old, shop.place, shop.states, "the old one")
+          .catch(unlessRefused);
+        for (const [name, work] of Object.entries(WORK)) {
+          const what = `${feature}: ${name}`;
+          const place = join(temp, "copy");
+          fs.cpSync(shop.place, place, { recursive: true });
+          const changes: string[] = [];
+          try {
+            const repository = await old.Repository
+              .open(watched(new old.LocalStorage(place), changes));
+            await work(repository, shop, old);
+          } catch (error) {
+            unlessRefused(error);
+            const written = changes.filter((name) => !/ lease\//.test(name));
+            assert.deepEqual(written, [], `${what} was refused`);
+          }
+          const repository = await Repository.open(new LocalStorage(place));
+          const { damage } = await repository.verify({ data: true });
+          assert.deepEqual(damage, [], what);
+          await assertRestores(now, place, shop.states, what);
+          fs.rmSync(place, { recursive: true });
+        }
+      });
+    },
+  );
+}
+
+/** Only a version that is not known is a reason to refuse. */
+function unlessRefused(error: unknown): void {
+  if ((error as { code?: string }).code !== "unsupported") throw error;
+}
+
+/** Has a listing say that it is of the next version, its sum made right. */
+function raiseVersion(place: string): void {
+  const lines = fs.readFileSync(place, "utf8").split("\n");
+  const { version, ...rest } = JSON.parse(lines[0]);
+  lines[0] = JSON.stringify({ ...rest, version: version + 1 });
+  const text = lines.slice(0, -2).map((line) => `${line}\n`).join("");
+  const sum = toHex(sha256(new TextEncoder().encode(text)));
+  fs.writeFileSync(place, `${text}{"sha256":"${sum}"}\n`);
+}
+
+for (const which of ["first", "last"] as const) {
+  test(
+    `an older deltar changes nothing where the ${which} record is of a newer version`,
+    options,
+    async () => {
+      const old = await loadOld(FIRST);
+      await withTemp(async (temp) => {
+        const shop = new Workshop(fs.realpathSync(temp));
+        await FEATURES["labels, proofs, a removed snapshot, a size limit"](
+          shop,
+        );
+        const ids = [...shop.states.keys()].sort();
+        const id = which === "first" ? ids[0] : ids.at(-1)!;
+        raiseVersion(join(shop.place, `snapshots/${id}.json`));
+        const refused: string[] = [];
+        for (const [name, work] of Object.entries(WORK)) {
+          const changes: string[] = [];
+          const storage = watched(new old.LocalStorage(shop.place), changes);
+          const repository = await old.Repository.open(storage);
+          try {
+            await work(repository, shop, old);
+          } catch (error) {
+            if (error instanceof assert.AssertionError) continue;
+            unlessRefused(error);
+            refused.push(name);
+            const written = changes.filter((name) => !/ lease\//.test(name));
+            assert.deepEqual(written, [], name);
+          }
+        }
+      // Of the others a snapshot reads none.
+        const snapshots = which === "last"
+          ? ["snapshot", "snapshot of what changed"]
+          : [];
+        for (
+          const name of [
+            "prune",
+            "prune by rules",
+            "fit into a size",
+            ...snapshots,
+          ]
+        ) assert.ok(refused.includes(name), name);
+      });
+    },
+  );
+}
+
+test(
+  "an older deltar and today's take turns in one repository",
+  options,
+  async () => {
+    const old = await loadOld(FIRST);
+    await withTemp(async (temp) => {
+      const shop = new Workshop(fs.realpathSync(temp));
+      await shop.repository();
+      shop.write("large", rows(20_000));
+      shop.write("lines", rows(600));
+      const before = await shop.take({ label: "the first" });
+      const now = { Repository, LocalStorage, Walker };
+      for (let turn = 0; turn < 8; turn++) {
+        const mine = turn % 2 === 0 ? old : now;
+        const what = `turn ${turn} of ${mine === old ? "old" : "new"}`;
+        edit(join(shop.root, "large"), turn * 70_001, `turn ${turn}`);
+        edit(join(shop.root, "lines"), turn * 101, `turn ${turn}`);
+        shop.write(`file ${turn}`, rows(50, turn));
+        const repository = await mine.Repository
+          .open(new mine.LocalStorage(shop.place) as LocalStorage);
+        const { record } = await repository.snapshot(
+          new mine.Walker(shop.root, { excludes: [] }) as Walker,
+        );
+        shop.states.set(record.id, stateOf(shop.root));
+        if (turn === 3 || turn === 4) {
+          // Back to the first, and forth again.
+          const now = stateOf(shop.root);
+          await repository.restore(before as typeof record, shop.root, {
+            delete: true,
+          });
+          assertSame(stateOf(shop.root), shop.states.get(before.id)!, what);
+          await repository.undoRestore(shop.root);
+          assertSame(stateOf(shop.root), now, what);
+        }
+        if (turn === 5 || turn === 6) {
+          const [, second] = await repository.snapshots();
+          await repository.forget(second);
+          await repository.prune({}, { grace: 0, patience: 0 });
+          assert.deepEqual((await repository.removed()).length, 0);
+        }
+        for (const other of [old, now]) {
+          const both = await other.Repository
+            .open(new other.LocalStorage(shop.place) as LocalStorage);
+          const { damage } = await both.verify({ data: true });
+          assert.deepEqual(damage, [], what);
+          await assertRestores(
+            other as OldApi,
+            shop.place,
+            shop.states,
+            what,
+          );
+        }
+      }
+    });
+  },
+);

@@ -1,0 +1,57 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type * as Api from "../../mod.ts";
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** The library as it was at some commit, typed as it is today. */
+export type OldApi = typeof Api;
+
+/**
+ * Loads the library as a commit has it.
+ *
+ * Its files lie in `dist/`, where every runtime finds the same dependencies as
+ * for today's. They appear there in one step: several processes may ask.
+ *
+ * @param commit The whole name of a commit of this repository.
+ */
+export async function loadOld(commit: string): Promise<OldApi> {
+  const folder = join(ROOT, "dist", `old-${commit.slice(0, 7)}`);
+  if (!fs.existsSync(folder)) {
+    const stage = `${folder}.${process.pid}`;
+    fs.mkdirSync(stage, { recursive: true });
+    const tar = execFileSync(
+      "git",
+      ["archive", commit, "mod.ts", "lib", "LICENSE"],
+      { cwd: ROOT, maxBuffer: 1 << 28 },
+    );
+    execFileSync("tar", ["-xf", "-", "-C", stage], { input: tar });
+    try {
+      fs.renameSync(stage, folder);
+    } catch (error) {
+      if (!fs.existsSync(folder)) throw error;
+      fs.rmSync(stage, { recursive: true });
+    }
+  }
+  return await import(pathToFileURL(join(folder, "mod.ts")).href);
+}
+
+/**
+ * Skips a test where the commit is not to be had: in an archive without git's
+ * history. In continuous integration it always is.
+ */
+export function needsCommit(commit: string): { skip: boolean } {
+  if (process.env.CI === "true") return { skip: false };
+  try {
+    execFileSync("git", ["cat-file", "-e", `${commit}^{commit}`], {
+      cwd: ROOT,
+      stdio: "ignore",
+    });
+    return { skip: false };
+  } catch {
+    return { skip: true };
+  }
+}
