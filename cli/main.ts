@@ -5,8 +5,11 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { createProgram } from "./program.ts";
 
-/** What is no command of the table. */
-const OWN = ["help", "completion", "complete"];
+/** The commands that are not in the table. */
+const OWN = ["help", "completion"];
+
+/** What the scripts of `deltar completion` run. */
+const COMPLETE = "complete";
 
 /**
  * Runs the command.
@@ -30,6 +33,11 @@ export async function main(words: string[]): Promise<number> {
     },
     code: EXIT.done,
   };
+  if (words[0] === COMPLETE) {
+    const { answerShell } = await import("./completion.ts");
+    await answerShell(words.slice(1), (names) => createProgram(context, names));
+    return EXIT.done;
+  }
   const line = toType(words);
   try {
     const program = await createProgram(context, needed(line[0]));
@@ -57,8 +65,8 @@ function toType(words: string[]): string[] {
   return isKnown ? words : words.slice(0, 1);
 }
 
-/** The commands to load: completion has to know all. */
-function needed(first = ""): string[] | undefined {
-  if (first.startsWith("complet")) return undefined;
-  return Object.hasOwn(COMMANDS, first) ? [first] : [];
+/** The commands to load. */
+function needed(first = ""): string[] {
+  const isKnown = Object.hasOwn(COMMANDS, first) || OWN.includes(first);
+  return isKnown ? [first] : [];
 }

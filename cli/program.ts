@@ -6,7 +6,7 @@ import type { Context } from "./context.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT } from "./exit.ts";
 
-/** Of all commands: it has to know them. */
+/** The command that prints a shell's script. */
 const COMPLETION = "completion";
 
 /**
@@ -52,9 +52,11 @@ export async function createProgram(
     if (quiet || verbose) setVerbosity(verbose ? "verbose" : "quiet");
     context.interrupted = COMMANDS[command.name()]?.interrupted;
   });
-  if (names.includes(COMPLETION)) {
-    (await import("./completion.ts")).addCompletion(program);
-  } else program.command(COMPLETION).summary("Print a shell's completion");
+  const completion = names.includes(COMPLETION)
+    ? (await import("./completion.ts")).completionCommand()
+    : new Command(COMPLETION);
+  const summary = "Print a shell's completion";
+  program.addCommand(completion.summary(summary).description(summary));
   addExamples(program);
   settle(program);
   return program;

@@ -306,7 +306,8 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param options With `within`, only what is in that folder, itself
-   * included, or that file; little more of the tree is read.
+   * included, or that file; with `isShallow`, only the folder's direct entries.
+   * Little more of the tree is read.
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
   entries(

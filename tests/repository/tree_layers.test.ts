@@ -125,6 +125,37 @@ test("a tree reads as it was: whole, by folders and by paths", async () => {
   }
 });
 
+test("streamEntries() with isShallow gives a folder's own entries, and reads no frame below [T2]", async () => {
+  const storage = new Counting();
+  const { layers, tree } = (await makeSnapshots(storage, 12)).at(-1)!;
+  for (const within of ["", "folder 3", "folder 3/sub", "folder 3!", "none"]) {
+    const parts = streamEntries(storage, layers, { within, isShallow: true });
+    const found = (await Array.fromAsync(parts)).flat();
+    const wanted = inOrder(tree).filter(({ path }) =>
+      path.slice(0, Math.max(0, path.lastIndexOf("/"))) === within
+    );
+    assert.deepEqual(found, wanted, within);
+  }
+  const deep = new Map(
+    Array.from({ length: 20_000 }, (_, at) => `a/${"long ".repeat(20)}${at}`)
+      .concat("a", "b").map((path) => [path, directory(path)]),
+  );
+  const { layers: [layer] } = await writeTree(storage, "trees/deep.gz", codec, {
+    layers: [],
+    skippedBefore: [],
+    changed: changedLines(deep),
+    size: deep.size,
+    objects: [],
+    skipped: [],
+  });
+  assert.ok(layer.frames.length > 5);
+  storage.gets = 0;
+  const parts = streamEntries(storage, [layer], { isShallow: true });
+  const found = (await Array.fromAsync(parts)).flat();
+  assert.deepEqual(found.map(({ path }) => path), ["a", "b"]);
+  assert.ok(storage.gets < 4, `${storage.gets} frames`);
+});
+
 test("looking up a path reads a frame of the layers that may have it", async () => {
   const storage = new Counting();
   const { layers } = (await makeSnapshots(storage, 2))[1];

@@ -27,6 +27,11 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export interface ReadLayerOptions {
   /** Only the frames that this folder or file can be in. Default: all. */
   within?: string;
+  /**
+   * Leave out frames that hold only what is in folders of that folder.
+   * Default: `false`.
+   */
+  isShallow?: boolean;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
@@ -103,8 +108,10 @@ export class LayerReader {
    * `not-found` if it is not what was stored; what the storage throws.
    */
   async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
-    const { within = "", signal } = options;
-    const frames = this.#framesOf(within);
+    const { within = "", isShallow = false, signal } = options;
+    const frames = isShallow
+      ? this.#framesOf(within).filter((at) => !this.#isBelow(at, within))
+      : this.#framesOf(within);
     let entries = 0;
     let next = frames.length > 0 ? this.#ahead(frames[0], signal) : undefined;
     for (let at = 0; next !== undefined; at++) {
@@ -115,7 +122,7 @@ export class LayerReader {
       entries += part.lines.length;
       yield part;
     }
-    if (within === "" && entries !== this.#record.entries) {
+    if (within === "" && !isShallow && entries !== this.#record.entries) {
       throw this.#corrupt("it has not as many entries as recorded");
     }
   }
@@ -149,6 +156,20 @@ export class LayerReader {
       isReached(within, this.#record.frames[this.#withPaths[end]].first!)
     ) end++;
     return this.#withPaths.slice(first, end);
+  }
+
+  /** Whether all paths of a frame are in one folder of a folder. */
+  #isBelow(at: number, within: string): boolean {
+    const { frames } = this.#record;
+    const { first } = frames[at];
+    const next = this.#withPaths.find((other) => other > at) ?? frames.length;
+    const following = frames[next]?.first;
+    if (first === undefined || following === undefined) return false;
+    const start = within === "" ? 0 : within.length + 1;
+    if (within !== "" && !isInside(first, within)) return false;
+    const end = first.indexOf("/", start);
+    if (end < 0) return false;
+    return isInside(following, first.slice(0, end));
   }
 
   /** The last of the frames with paths that does not begin behind a path. */
@@ -227,6 +248,11 @@ export class LayerReader {
     const object = this.#record.name;
     return new DeltarError("corrupt", what, { object, offset });
   }
+}
+
+/** Whether a text is behind a folder's path and within it. */
+function isInside(text: string, folder: string): boolean {
+  return text.startsWith(`${folder}/`);
 }
 
 /** How the lines begin that our writer writes. */

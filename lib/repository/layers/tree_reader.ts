@@ -62,7 +62,7 @@ export class TreeFinder {
  * @param storage Where the layers lie.
  * @param layers The layers, the full one first.
  * @param options What of the tree: with `within` only what is in that folder,
- * or that file.
+ * or that file; with `isShallow` nothing of that folder's own folders.
  * @throws {DeltarError} `corrupt` and the like if a layer is not what was
  * stored.
  */
@@ -71,7 +71,7 @@ export async function* streamEntries(
   layers: readonly LayerRecord[],
   options: ReadLayerOptions = {},
 ): AsyncGenerator<TreeEntry[]> {
-  const { within = "" } = options;
+  const { within = "", isShallow = false } = options;
   const merged = mergeLayers(
     layers.map((layer) =>
       linesOf(new LayerReader(storage, layer).parts(options))
@@ -79,7 +79,9 @@ export async function* streamEntries(
   );
   for await (const lines of merged) {
     const entries = lines.filter(isEntry);
-    yield within === ""
+    yield isShallow
+      ? entries.filter(({ path }) => parentPath(path) === within)
+      : within === ""
       ? entries
       : entries.filter(({ path }) => isWithin(path, within));
   }

@@ -1,0 +1,262 @@
+import type { Argument, Command, Option } from "commander";
+import { backupNames, type Candidate, named, pathsIn } from "./candidates.ts";
+import { COMMANDS, type MakeProgram } from "./commands.ts";
+import { SHELLS } from "./completion_scripts.ts";
+import { configFile } from "./config.ts";
+import { locate } from "./location.ts";
+import { showText } from "./text.ts";
+
+/** What may stand at the cursor. */
+export interface Completion {
+  /** The words, in the order to show them. */
+  candidates: Candidate[];
+  /** What the shell itself completes there, after `prefix`. */
+  names?: "files" | "directories";
+  /** How much of the word is before the name: `--to=`. */
+  prefix: string;
+}
+
+/** What a placeholder stands for. */
+type Kind =
+  | "snapshots"
+  | "removed"
+  | "paths"
+  | "labels"
+  | "backups"
+  | "files"
+  | "directories"
+  | "shells"
+  | "commands";
+
+/** What the names of arguments and of the values of options stand for. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  snapshot: "snapshots",
+  snapshots: "snapshots",
+  a: "snapshots",
+  b: "snapshots",
+  path: "paths",
+  folder: "paths",
+  name: "backups",
+  file: "files",
+  basis: "files",
+  signature: "files",
+  delta: "files",
+  newfile: "files",
+  dir: "directories",
+  location: "directories",
+  shell: "shells",
+  command: "commands",
+};
+
+/**
+ * Completes a command line. Nothing is written, and no other machine is asked.
+ *
+ * @param words The words before the cursor's, the program's name not among
+ * them.
+ * @param current The word at the cursor, up to it.
+ * @param make Makes the command line.
+ */
+export async function complete(
+  words: readonly string[],
+  current: string,
+  make: MakeProgram,
+): Promise<Completion> {
+  const [name = ""] = words;
+  if (words.length === 0) {
+    const program = await make([]);
+    return current.startsWith("-")
+      ? optionsOf(program, [], current)
+      : only(commandNames(program), current);
+  }
+  if (name === "help") {
+    const program = await make(["rdiff"]);
+    const command = commandOf(program, words.slice(1));
+    return only(commandNames(command), current);
+  }
+  const isKnown = Object.hasOwn(COMMANDS, name) || name === "completion";
+  if (!isKnown) return only([], current);
+  const program = await make([name]);
+  const command = commandOf(program, words);
+  let depth = 0;
+  for (let at = command; at !== program; at = at.parent!) depth++;
+  const line = new Line(command, words.slice(depth));
+  const [, flag, value] = /^(--[\w-]+)=([^]*)$/.exec(current) ?? [];
+  const option = line.pending ??
+    (line.isClosed ? undefined : findOption(command, flag ?? ""));
+  if (option !== undefined) {
+    const prefix = line.pending === undefined ? `${flag}=` : "";
+    const kind = kindOfOption(option);
+    const choices = option.argChoices?.map((word) => ({ word }));
+    return await line.candidates(kind, value ?? current, prefix, choices);
+  }
+  if (current.startsWith("-") && !line.isClosed) {
+    return optionsOf(command, line.used, current);
+  }
+  if (command.commands.length > 0) return only(commandNames(command), current);
+  const { argument } = line;
+  if (argument === undefined) return optionsOf(command, line.used, current);
+  const choices = argument.argChoices?.map((word) => ({ word }));
+  return await line.candidates(line.kindOf(argument), current, "", choices);
+}
+
+/** The command that words name, as far as they name any. */
+function commandOf(program: Command, words: readonly string[]): Command {
+  let command = program;
+  for (const word of words) {
+    const child = command.commands.find((one) => one.name() === word);
+    if (child === undefined) break;
+    command = child;
+  }
+  return command;
+}
+
+/** The words that have been typed after the name of a command. */
+class Line {
+  readonly used: Option[] = [];
+  /** The option whose value is to follow. */
+  pending: Option | undefined;
+  /** Whether `--` was typed: no options follow. */
+  isClosed = false;
+  readonly #command: Command;
+  readonly #operands: string[] = [];
+  readonly #values = new Map<string, string>();
+
+  constructor(command: Command, words: readonly string[]) {
+    this.#command = command;
+    for (const word of words) {
+      if (this.pending !== undefined) {
+        this.#values.set(this.pending.attributeName(), word);
+        this.pending = undefined;
+      } else if (word === "--" && !this.isClosed) this.isClosed = true;
+      else if (this.isClosed || !/^-./.test(word)) this.#operands.push(word);
+      else this.#takeOption(word);
+    }
+  }
+
+  #takeOption(word: string): void {
+    const [, flag, value] = /^([^=]+)(?:=([^]*))?$/.exec(word) ?? [];
+    const option = findOption(this.#command, flag);
+    if (option === undefined) return;
+    this.used.push(option);
+    if (value !== undefined) this.#values.set(option.attributeName(), value);
+    else if (option.required) this.pending = option;
+  }
+
+  /** The argument that comes next. */
+  get argument(): Argument | undefined {
+    const all = this.#command.registeredArguments;
+    const last = all.at(-1);
+    return all[this.#operands.length] ?? (last?.variadic ? last : undefined);
+  }
+
+  /** What an argument stands for. */
+  kindOf(argument: Argument): Kind | undefined {
+    const name = this.#command.name();
+    const kind = KINDS[argument.name()];
+    if (name === "undelete") return "removed";
+    // Before a snapshot is named, a path is one of this machine.
+    return kind === "paths" && this.#snapshot() === undefined ? "files" : kind;
+  }
+
+  /** The snapshot that paths are of: the last that was named. */
+  #snapshot(): string | undefined {
+    return this.#operands.filter((_, at) =>
+      KINDS[this.#command.registeredArguments[at]?.name() ?? ""] === "snapshots"
+    ).at(-1);
+  }
+
+  /** What may stand for a kind. */
+  async candidates(
+    kind: Kind | undefined,
+    value: string,
+    prefix: string,
+    choices: Candidate[] = [],
+  ): Promise<Completion> {
+    if (kind === "files" || kind === "directories") {
+      return { candidates: [], names: kind, prefix };
+    }
+    const all = choices.length > 0 ? choices : await this.#find(kind, value);
+    const { candidates } = only(all, value);
+    return {
+      candidates: candidates.map((one) => ({
+        ...one,
+        word: prefix + one.word,
+      })),
+      prefix,
+    };
+  }
+
+  async #find(kind: Kind | undefined, value: string): Promise<Candidate[]> {
+    switch (kind) {
+      case "shells":
+        return SHELLS.map((word) => ({ word }));
+      case "commands":
+        return commandNames(this.#command.parent!);
+      case "backups":
+        return backupNames(this.#values.get("config") ?? configFile());
+      case "snapshots":
+      case "labels":
+      case "removed":
+        return await named(kind, this.#location());
+      case "paths":
+        return await pathsIn(this.#location(), this.#snapshot()!, value);
+      default:
+        return [];
+    }
+  }
+
+  #location(): string {
+    const directory = this.#values.get("dir") ?? ".";
+    return locate(this.#values.get("repo"), directory);
+  }
+}
+
+/** The commands below one, `help` among the first. */
+function commandNames(command: Command): Candidate[] {
+  return command.createHelp().visibleCommands(command)
+    .map((one) => ({
+      word: one.name(),
+      about: one.summary() || one.description(),
+    }));
+}
+
+function optionsOf(
+  command: Command,
+  used: readonly Option[],
+  current: string,
+): Completion {
+  return only(
+    command.createHelp().visibleOptions(command)
+      .filter((option) =>
+        !used.includes(option) || Array.isArray(option.defaultValue)
+      )
+      .map(({ long, short, description }) => ({
+        word: long ?? short!,
+        about: description,
+      })),
+    current,
+  );
+}
+
+function findOption(command: Command, flag: string): Option | undefined {
+  return command.options.find(({ long, short }) =>
+    flag === long || flag === short
+  );
+}
+
+function kindOfOption({ flags, long }: Option): Kind | undefined {
+  if (long === "--keep-label") return "labels";
+  const [, name = ""] = /[<[]([\w-]+)/.exec(flags) ?? [];
+  return KINDS[name];
+}
+
+/** Those that go on from what is typed, and that a terminal can show. */
+function only(all: readonly Candidate[], typed: string): Completion {
+  const seen = new Set<string>();
+  const candidates = all.filter(({ word }) => {
+    const isNew = word.startsWith(typed) && showText(word) === word &&
+      !seen.has(word);
+    return isNew && seen.add(word);
+  });
+  return { candidates, prefix: "" };
+}

@@ -1,0 +1,59 @@
+import { join } from "node:path";
+import {
+  DeltarError,
+  LocalStorage,
+  openStorage,
+  type Storage,
+  withCache,
+} from "../mod.ts";
+import process from "node:process";
+import { cacheFolder, isFolder, placeSum } from "./location.ts";
+
+/**
+ * What this machine has of a repository, to be read only: a folder as it is, or
+ * what is kept in the cache of one that is far away, which is not asked.
+ *
+ * @throws {TypeError} If no repository can be at such a location.
+ */
+export function nearbyStorage(location: string): Storage {
+  if (isFolder(location)) return readOnly(new LocalStorage(location));
+  const far = openStorage(location, process.env).location;
+  const folder = join(cacheFolder(), "objects", placeSum(far));
+  const cache = readOnly(new LocalStorage(folder));
+  return withCache(nothing(far, cache), cache);
+}
+
+/** A storage by which nothing can be changed. */
+function readOnly(storage: Storage): Storage {
+  return {
+    location: storage.location,
+    get: (name, options) => storage.get(name, options),
+    list: (prefix) => storage.list(prefix),
+    put: (name) => Promise.reject(refusal(name)),
+    delete: (name) => Promise.reject(refusal(name)),
+  };
+}
+
+/** A storage that has nothing, and lists what the cache keeps of it. */
+function nothing(location: string, cache: Storage): Storage {
+  const absent = (object: string) =>
+    new DeltarError("not-found", "not in the cache", { object });
+  return {
+    location,
+    get(name) {
+      throw absent(name);
+    },
+    async *list(prefix = "") {
+      const folder = "whole/";
+      for await (const { name, size } of cache.list(folder + prefix)) {
+        yield { name: name.slice(folder.length), size };
+      }
+    },
+    put: (name) => Promise.reject(refusal(name)),
+    delete: (name) => Promise.reject(refusal(name)),
+  };
+}
+
+function refusal(object: string): DeltarError {
+  return new DeltarError("io", "opened for reading only", { object });
+}

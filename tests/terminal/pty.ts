@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { shellWord } from "../../cli/text.ts";
+import type { Shell } from "./shell.ts";
+
+/** How long a shell may take to answer, in milliseconds. */
+const PATIENCE = 30_000;
+
+/** A shell at a terminal, into which a test types. */
+export class Pty {
+  /** What the terminal was sent so far. */
+  shown = "";
+  readonly #child: ChildProcess;
+  #wake = () => {};
+
+  /**
+   * Starts a shell in the project.
+   *
+   * @param shell The home and the project.
+   * @param command The command line that starts it.
+   * @param columns How wide the terminal is.
+   */
+  constructor(shell: Shell, command: string, columns = 200) {
+    const started = `stty cols ${columns} rows 50; exec ${command}`;
+    this.#child = spawn(
+      "script",
+      ["-qec", `sh -c ${shellWord(started)}`, "/dev/null"],
+      {
+        cwd: shell.project,
+        env: { ...shell.env, TERM: "xterm", LC_ALL: "C.UTF-8" },
+      },
+    );
+    this.#child.stdout!.setEncoding("utf8").on("data", (text) => {
+      this.shown += text;
+      this.#wake();
+    });
+  }
+
+  /** Types keys. */
+  type(keys: string): void {
+    this.#child.stdin!.write(keys);
+  }
+
+  /** Waits until the terminal shows something behind `from`. */
+  async see(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
+    const end = Date.now() + PATIENCE;
+    for (;;) {
+      const found = pattern.exec(this.shown.slice(from));
+      if (found !== null) return found;
+      if (Date.now() > end) {
+        throw new Error(`${pattern} is not shown: ${this.shown.slice(from)}`);
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 100);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** Ends the shell. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#child.once("close", resolve));
+    this.#child.stdin!.end("\x03\x04");
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 3000);
+    await closed;
+    clearTimeout(timer);
+  }
+}
