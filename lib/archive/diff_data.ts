@@ -3,8 +3,11 @@ import { type Change, DiffIndex } from "../tree/diff_index.ts";
 import { DirIndex, type IndexEntry } from "../tree/dir_index.ts";
 import type { HashedEntry } from "../tree/entry_line.ts";
 import { fileError } from "../tree/file.ts";
+import type { FileFacts } from "../tree/file_reader.ts";
 import type { IndexOptions } from "../tree/index_tree.ts";
+import type { OpenFolders } from "../tree/open_folders.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "../tree/read_file.ts";
+import { openTree } from "../tree/walk_tree.ts";
 import type { Walker } from "../tree/walker.ts";
 import { ARCHIVE, archiveFile } from "./archive_file.ts";
 import { codecFor, type CodecName } from "./codec.ts";
@@ -83,13 +86,18 @@ export class DiffData {
     options: DiffDataOptions = {},
   ): Promise<void> {
     await writeArchive(file, this.#previous, options, async (packer) => {
-      for (const change of this.#diff.changes) {
-        const entry = contentOf(change);
-        if (entry === undefined) continue;
-        await this.#pack(packer, entry).catch((error) => {
-          throw fileError(error, entry.path);
-        });
-        await packer.ready();
+      const folders = openTree(this.#dir);
+      try {
+        for (const change of this.#diff.changes) {
+          const entry = contentOf(change);
+          if (entry === undefined) continue;
+          await this.#pack(packer, folders, entry).catch((error) => {
+            throw fileError(error, entry.path);
+          });
+          await packer.ready();
+        }
+      } finally {
+        folders.close();
       }
     });
   }
@@ -117,14 +125,23 @@ export class DiffData {
     return { index, diff: DiffIndex.compute(index, previous) };
   }
 
-  async #pack(packer: DataPacker, entry: HashedEntry): Promise<void> {
-    const place = `${this.#dir.path}/${entry.path}`;
+  async #pack(
+    packer: DataPacker,
+    folders: OpenFolders,
+    entry: HashedEntry,
+  ): Promise<void> {
     const before = this.#previous.get(entry.path);
     const { size } = entry;
     // Of a file that grew, what was indexed may be there still.
-    const facts = size > WHOLE_LIMIT
-      ? await packer.pieces(entry, () => readPieces(place, size), before)
-      : await packer.whole(entry, readWhole(place, size), before);
+    const file = folders.openFile(entry.path);
+    let facts: FileFacts;
+    try {
+      facts = size > WHOLE_LIMIT
+        ? await packer.pieces(entry, () => readPieces(file, size), before)
+        : await packer.whole(entry, readWhole(file, size), before);
+    } finally {
+      file.close();
+    }
     if (facts.sha256 !== entry.sha256) {
       throw new DeltarError("changed", "it is no longer what was indexed", {
         path: entry.path,

@@ -36,6 +36,8 @@ export interface WalkedEntry extends Entry {
   inode: bigint;
   /** Whether it is in every way as it was when it was seen before. */
   isKnown?: true;
+  /** Whether it is a file with further names. */
+  isLinked?: true;
 }
 
 /** Why something in a directory is in no index. */

@@ -1,37 +1,33 @@
-import { fs } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { RandomAccess } from "../delta/random_access.ts";
+import type { OpenFile } from "./folder.ts";
+import { openFile } from "./read_file.ts";
 
 /** A file that is read at any place, such as the basis of a delta. */
 export class FileAccess implements RandomAccess {
   /** Its length in bytes when it was opened. */
   readonly size: number;
-  readonly #fd: number;
-  readonly #place: string;
+  readonly #file: OpenFile;
 
   /**
-   * Opens a file; a symlink is refused.
+   * Opens a file.
    *
-   * @param place A path of the operating system.
-   * @param fd The same file, if it is open.
+   * @param file The file, which `close` closes, or its path; then a symlink is
+   * refused.
    */
-  constructor(place: string, fd?: number) {
-    this.#place = place;
-    this.#fd = fd ?? fs.openSync(
-      place,
-      fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0),
-    );
-    this.size = fs.fstatSync(this.#fd).size;
+  constructor(file: OpenFile | string) {
+    this.#file = typeof file === "string" ? openFile(file) : file;
+    this.size = this.#file.stat().size;
   }
 
   /** See {@linkcode RandomAccess.read}. */
   read(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length;) {
-      const got = fs.readSync(this.#fd, bytes, at, length - at, offset + at);
+      const got = this.#file.read(bytes.subarray(at), offset + at);
       if (got === 0) {
         throw new DeltarError("truncated", "the file became shorter", {
-          object: this.#place,
+          object: this.#file.place,
           offset: offset + at,
         });
       }
@@ -42,6 +38,6 @@ export class FileAccess implements RandomAccess {
 
   /** Closes the file. */
   close(): void {
-    fs.closeSync(this.#fd);
+    this.#file.close();
   }
 }

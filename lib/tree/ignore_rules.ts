@@ -1,6 +1,9 @@
-import { fs, nodePath } from "../bytes/node.ts";
+import { nodePath, process } from "../bytes/node.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import ignore, { type Ignore } from "ignore";
+import type { Folder } from "./folder.ts";
+import { openFolder } from "./open_folder.ts";
+import { readRuleFile } from "./rule_file.ts";
 
 /** What a walk leaves out. */
 export interface IgnoreOptions {
@@ -18,7 +21,9 @@ export interface IgnoreOptions {
   /**
    * Whether `.gitignore` files and `.git/info/exclude` count, as git reads
    * them: also those above the root inside the same work tree, and a nested
-   * repository by its own rules only. Default: `false`.
+   * repository by its own rules only. A work tree above the root counts only if
+   * it belongs to the superuser, to the user that runs this, or to the owner of
+   * the root. Default: `false`.
    */
   gitignore?: boolean;
 }
@@ -103,25 +108,22 @@ export class IgnoreRules {
   /**
    * The rules that hold inside a folder, with its own ignore files read.
    *
-   * @param root The root of the walk, a path of the operating system.
-   * @param path The folder below it, `""` for the root itself.
+   * @param path The folder below the root, `""` for the root itself.
    * @param has Whether the folder holds a file or folder of that name.
-   * @param text Gives the text of a file by its path below the root, for a
-   * tree that is not on the disk.
+   * @param text Returns the text of a file by its path below the folder, or
+   * `undefined` if it cannot be used.
    */
   enter(
-    root: string,
     path: string,
     has: (name: string) => boolean,
-    text: (path: string) => string | undefined = (path) =>
-      readText(nodePath.join(root, path)),
+    text: (name: string) => string | undefined,
   ): IgnoreRules {
     let { git, own } = this.#sources;
     const base = this.#prefix + path;
     const at = base.endsWith("/") ? base.slice(0, -1) : base;
     const read = (name: string) => {
       const file = path ? `${path}/${name}` : name;
-      return parseRules(text(file), at, file);
+      return parseRules(text(name), at, file);
     };
     if (this.#options.gitignore) {
       if (has(".git")) {
@@ -198,38 +200,75 @@ const encoder = new TextEncoder();
 
 /** The git work tree that `root` lies in, or `root` itself. */
 function repositoryTop(root: string): string {
+  const trusted = trustedOwners(root);
   for (let at = root;; at = nodePath.dirname(at)) {
-    if (fs.existsSync(nodePath.join(at, ".git"))) return at;
+    if (isTop(at, at === root ? undefined : trusted)) return at;
     if (nodePath.dirname(at) === at) return root;
+  }
+}
+
+/**
+ * Whether a folder is the top of a git work tree. As git's `safe.directory`
+ * has it, nobody else's `.git` in a shared folder above rules over a directory.
+ */
+function isTop(
+  place: string,
+  trusted: ReadonlySet<number> | undefined,
+): boolean {
+  return inFolder(place, (folder) => {
+    const git = folder.statAt(".git");
+    if (git === undefined) return false;
+    return trusted === undefined ||
+      trusted.has(git.uid) && trusted.has(folder.stat().uid);
+  }) ?? false;
+}
+
+/** The superuser, the user that runs this, and the owner of the root. */
+function trustedOwners(root: string): ReadonlySet<number> {
+  const owners = new Set([0]);
+  try {
+    const user = process.getuid?.();
+    if (user !== undefined) owners.add(user);
+  } catch {
+    // Deno tells it only with `--allow-sys`.
+  }
+  const owner = inFolder(root, (folder) => folder.stat().uid);
+  if (owner !== undefined) owners.add(owner);
+  return owners;
+}
+
+/** What `work` returns; `undefined` if the folder cannot be opened. */
+function inFolder<Result>(
+  place: string,
+  work: (folder: Folder) => Result,
+): Result | undefined {
+  let folder: Folder | undefined;
+  try {
+    folder = openFolder(place);
+    return work(folder);
+  } catch {
+    return undefined;
+  } finally {
+    folder?.close();
   }
 }
 
 /** The git rules of the folders from the top down to above `prefix`. */
 function rulesAbove(top: string, prefix: string): Rule[] {
-  const exclude = nodePath.join(top, ".git", "info", "exclude");
-  const rules = readRules(exclude, "", exclude);
+  const trusted = trustedOwners(nodePath.join(top, prefix));
+  const rules: Rule[] = [];
+  const read = (folder: string, path: string) => {
+    const place = nodePath.join(top, folder);
+    const file = inFolder(place, (opened) => readRuleFile(opened, path));
+    if (file?.uid === undefined || !trusted.has(file.uid)) return;
+    rules.push(...parseRules(file.text, folder, nodePath.join(place, path)));
+  };
+  read("", ".git/info/exclude");
   const segments = prefix.split("/");
   for (let depth = 0; depth < segments.length; depth++) {
-    const at = segments.slice(0, depth).join("/");
-    const file = nodePath.join(top, at, ".gitignore");
-    rules.push(...readRules(file, at, file));
+    read(segments.slice(0, depth).join("/"), ".gitignore");
   }
   return rules;
-}
-
-/** A file's text, if it is there and can be read. */
-function readText(file: string): string | undefined {
-  try {
-    return fs.readFileSync(file, "utf8");
-  } catch {
-    // Absent, or not to be read: it leaves nothing out, which is the safe way.
-    return undefined;
-  }
-}
-
-/** The rules of one file, which rule in folder `at` below the top. */
-function readRules(file: string, at: string, shown: string): Rule[] {
-  return parseRules(readText(file), at, shown);
 }
 
 function parseRules(

@@ -1,6 +1,7 @@
 import type { IndexEntry } from "./dir_index.ts";
 import type { Metadata, WalkedEntry } from "./entry.ts";
 import type { IndexOptions } from "./index_tree.ts";
+import type { OpenFolders } from "./open_folders.ts";
 import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
@@ -23,16 +24,18 @@ export interface Step {
  * @param index What is known, and what may be reused.
  * @param options Who is told of what is left out.
  * @param states What is known and remembered of the files' states.
+ * @param folders The folders of the directory; by default the walk opens them.
  */
 export function* indexSteps(
   walker: Walker,
   { previous, unchanged }: IndexOptions,
   options: WalkOptions,
   states?: WalkStates,
+  folders?: OpenFolders,
 ): Generator<Step> {
   const walk = states === undefined
     ? unknown(walker.entries(options))
-    : walkTree(walker, options, states);
+    : walkTree(walker, options, states, folders);
   for (const { entry: walked, known, place } of walk) {
     if (known !== undefined) {
       yield { entry: known, place };

@@ -7,10 +7,11 @@ import { type FileReader, HashReader } from "./file_reader.ts";
 import { indexSteps, type Step, toMetadata } from "./index_steps.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { Measure } from "./measure.ts";
+import type { OpenFolders } from "./open_folders.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import { readStable } from "./read_stable.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
-import type { WalkStates } from "./walk_tree.ts";
+import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /** How to make an index. */
@@ -78,6 +79,21 @@ export async function indexTree(
   options: IndexOptions,
   states?: WalkStates,
 ): Promise<IndexedTree> {
+  const folders = openTree(walker);
+  try {
+    return await indexFolders(walker, folders, sink, options, states);
+  } finally {
+    folders.close();
+  }
+}
+
+async function indexFolders(
+  walker: Walker,
+  folders: OpenFolders,
+  sink: EntrySink,
+  options: IndexOptions,
+  states: WalkStates | undefined,
+): Promise<IndexedTree> {
   const { signal } = options;
   const reader: FileReader = options.reader ?? new HashReader();
   const skipped: Skipped[] = [];
@@ -112,56 +128,59 @@ export async function indexTree(
       ...measure?.advance(),
     });
   const buffer = new Uint8Array(WHOLE_LIMIT);
-  const shared = { reader, buffer, onSkip, onRead: tell };
+  const shared = { folders, reader, buffer, onSkip, onRead: tell };
   const turns = new Turns();
   /** Files that could not be kept. */
   const lost = new Set<string>();
   const steps = lookAhead(
-    indexSteps(walker, options, { onSkip, signal }, states),
+    indexSteps(walker, options, { onSkip, signal }, states, folders),
     ({ toRead, before }) => {
       if (toRead === undefined || before === undefined) return false;
       reader.expect?.(before);
       return true;
     },
   );
-  for (const step of steps) {
-    const { entry, place, toRead, before } = step;
-    let isOther = false;
-    const turn = turns.next();
-    if (turn !== undefined) {
-      await turn;
-      checkAborted(signal);
-    }
-    if (toRead !== undefined) {
-      checkAborted(signal);
-      const file = `${walker.path}/${toRead.path}`;
-      reading = step;
-      const told = readStable(file, toRead, entry, before, shared);
-      const facts = told instanceof Promise ? await told : told;
-      reading = undefined;
-      read += toRead.size;
-      if (facts === undefined) {
-        lost.add(entry.path);
+  try {
+    for (const step of steps) {
+      const { entry, place, toRead, before } = step;
+      let isOther = false;
+      const turn = turns.next();
+      if (turn !== undefined) {
+        await turn;
+        checkAborted(signal);
+      }
+      if (toRead !== undefined) {
+        checkAborted(signal);
+        reading = step;
+        const told = readStable(toRead, entry, before, shared);
+        const facts = told instanceof Promise ? await told : told;
+        reading = undefined;
+        read += toRead.size;
+        if (facts === undefined) {
+          lost.add(entry.path);
+          continue;
+        }
+        entry.size = facts.size;
+        isOther = isChanged(entry, toRead);
+        entry.sha256 = facts.sha256;
+        if (facts.signature !== undefined) entry.signature = facts.signature;
+        const room = reader.ready?.();
+        if (room !== undefined) await room;
+      } else if (entry.kind === "hardlink" && lost.has(entry.target!)) {
+        // As its first name could not be kept, nothing is left to link it to.
+        const { path, target } = entry;
+        onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
         continue;
       }
-      entry.size = facts.size;
-      isOther = isChanged(entry, toRead);
-      entry.sha256 = facts.sha256;
-      if (facts.signature !== undefined) entry.signature = facts.signature;
-      const room = reader.ready?.();
-      if (room !== undefined) await room;
-    } else if (entry.kind === "hardlink" && lost.has(entry.target!)) {
-      // As its first name could not be kept, nothing is left to link it to.
-      const { path, target } = entry;
-      onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
-      continue;
+      entries++;
+      bytes += entry.size;
+      sink.add(entry, place, isOther);
+      tell(entry.path);
     }
-    entries++;
-    bytes += entry.size;
-    sink.add(entry, place, isOther);
-    tell(entry.path);
+  } finally {
+    measure?.close();
   }
-  return { root: toMetadata(walker.stat()), skipped };
+  return { root: toMetadata(folders.root.stat()), skipped };
 }
 
 /** Whether a file was not read as the walk had found it. */

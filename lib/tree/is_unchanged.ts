@@ -1,11 +1,13 @@
-import { fs } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { Turns } from "../bytes/turns.ts";
 import { faultOf } from "./file.ts";
-import { readFolder, STATX } from "./folder_reader.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
+import type { OpenFolders } from "./open_folders.ts";
+import { readRuleFile } from "./rule_file.ts";
 import { DIRECTORY, ENTRY_FLAG, FOLDER_FLAG, TYPE } from "./state_layout.ts";
+import { STATX } from "./statx.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
+import { openTree } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
 /** A folder to look at. */
@@ -36,6 +38,20 @@ export async function isUnchanged(
     signal?: AbortSignal;
   } = {},
 ): Promise<boolean> {
+  const opened = openTree(walker);
+  try {
+    return await isSameTree(walker, opened, state, options);
+  } finally {
+    opened.close();
+  }
+}
+
+async function isSameTree(
+  walker: Walker,
+  opened: OpenFolders,
+  state: TreeState,
+  options: Parameters<typeof isUnchanged>[2] & object,
+): Promise<boolean> {
   const top = IgnoreRules.forRoot(walker.path, walker.options);
   const folders: Folder[] = [{ path: "", block: 0, rules: top }];
   let entries = 0;
@@ -45,7 +61,7 @@ export async function isUnchanged(
     const turn = turns.next();
     if (turn !== undefined) await turn;
     const known = state.folder(next.block);
-    if (!isSameFolder(walker, next, known, folders)) return false;
+    if (!isSameFolder(opened, next, known, folders)) return false;
     entries += known.count;
     options.onFolder?.(next.path, entries);
   }
@@ -54,26 +70,26 @@ export async function isUnchanged(
 
 /** Looks at one folder; adds those in it to `folders`. */
 function isSameFolder(
-  walker: Walker,
+  opened: OpenFolders,
   { path, rules: above }: Folder,
   known: FolderState,
   folders: Folder[],
 ): boolean {
-  const place = path === "" ? walker.path : `${walker.path}/${path}`;
-  if (known.flags & FOLDER_FLAG.unreadable) return isUnreadable(place);
+  if (known.flags & FOLDER_FLAG.unreadable) return isUnreadable(opened, path);
   let seen = 0;
   const below: Folder[] = [];
   let rules = above;
   try {
+    const folder = opened.at(path);
     if (known.flags & FOLDER_FLAG.ruled) {
       rules = above.enter(
-        walker.path,
         path,
-        (name) => fs.existsSync(`${place}/${name}`),
+        (name) => folder.statAt(name) !== undefined,
+        (name) => readRuleFile(folder, name).text,
       );
       if (!isEqual(rules.digest, known.rules)) return false;
     }
-    const isToTheEnd = readFolder(place, (bytes, start, end, stat) => {
+    const isToTheEnd = folder.visit((bytes, start, end, stat) => {
       const entry = known.find(bytes, start, end);
       if (entry < 0 || stat === undefined) return false;
       const flags = known.entryFlags(entry);
@@ -101,9 +117,9 @@ function isSameFolder(
 }
 
 /** Whether the system refuses to list a folder, and not for its absence. */
-function isUnreadable(place: string): boolean {
+function isUnreadable(opened: OpenFolders, path: string): boolean {
   try {
-    readFolder(place, () => false);
+    opened.at(path).visit(() => false);
     return false;
   } catch (error) {
     return faultOf(error)[0] === "unreadable";

@@ -51,6 +51,11 @@ export class Measure {
     return this.#state === "done" ? this.#totals : undefined;
   }
 
+  /** Ends the walk. */
+  close(): void {
+    this.#steps.return?.();
+  }
+
   #walk(end: number): void {
     const totals = this.#totals;
     while (performance.now() < end) {

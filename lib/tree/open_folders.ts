@@ -1,5 +1,11 @@
-import { type Folder, type Identity, isSameFile } from "./folder.ts";
+import {
+  type Folder,
+  type Identity,
+  isSameFile,
+  type OpenFile,
+} from "./folder.ts";
 import { parentPath } from "./path.ts";
+import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
 /** The most folders that are open at a time, the root not counted. */
@@ -20,6 +26,8 @@ export class OpenFolders {
   /** What closed folders were. */
   readonly #closed = new Map<string, Identity>();
   readonly #most: number;
+  #lastPath: string | undefined;
+  #last: Folder | undefined;
 
   /**
    * Takes over a root.
@@ -43,12 +51,41 @@ export class OpenFolders {
    */
   at(path: string): Folder {
     if (path === "") return this.root;
+    if (path === this.#lastPath) return this.#last!;
     const known = this.#open.get(path);
-    if (known !== undefined) {
-      this.#open.delete(path);
-      this.#open.set(path, known);
-      return known;
-    }
+    const folder = known === undefined
+      ? this.#descend(path)
+      : this.#touch(path, known);
+    this.#lastPath = path;
+    this.#last = folder;
+    return folder;
+  }
+
+  /** Opens a file by its path; see {@linkcode Folder.openFile}. */
+  openFile(path: string): OpenFile {
+    return this.at(parentPath(path)).openFile(nameOf(path));
+  }
+
+  /** The state of what is at a path; see {@linkcode Folder.statAt}. */
+  statAt(path: string): FileStat | undefined {
+    return path === ""
+      ? this.root.stat()
+      : this.at(parentPath(path)).statAt(nameOf(path));
+  }
+
+  /** A symlink's text; see {@linkcode Folder.readLink}. */
+  readLink(path: string): string {
+    return this.at(parentPath(path)).readLink(nameOf(path));
+  }
+
+  /** Marks an open folder as used last. */
+  #touch(path: string, folder: Folder): Folder {
+    this.#open.delete(path);
+    this.#open.set(path, folder);
+    return folder;
+  }
+
+  #descend(path: string): Folder {
     // The folders from the nearest open one down.
     const missing: string[] = [];
     let above = path;
@@ -56,13 +93,15 @@ export class OpenFolders {
       missing.push(above);
       above = parentPath(above);
     }
-    let folder = above === "" ? this.root : this.#open.get(above)!;
+    let folder = above === ""
+      ? this.root
+      : this.#touch(above, this.#open.get(above)!);
     const mayKeep = this.#most >> 1;
     for (let left = missing.length; left > 0; left--) {
       const at = missing[left - 1];
       const from = folder;
       try {
-        folder = from.openFolder(at.slice(at.lastIndexOf("/") + 1));
+        folder = from.openFolder(nameOf(at));
       } finally {
         // What was opened only on the way would drive out what is in use.
         if (left < missing.length && left >= mayKeep) from.close();
@@ -85,12 +124,14 @@ export class OpenFolders {
       this.#open.delete(at);
     }
     this.#closed.delete(path);
+    this.#lastPath = undefined;
   }
 
   /** Closes the root and all other folders. */
   close(): void {
     for (const folder of this.#open.values()) folder.close();
     this.#open.clear();
+    this.#lastPath = undefined;
     this.root.close();
   }
 
@@ -105,6 +146,7 @@ export class OpenFolders {
       this.#closed.set(oldest, { device, inode });
       this.#open.delete(oldest);
       closing.close();
+      if (this.#last === closing) this.#lastPath = undefined;
     }
     this.#open.set(path, folder);
   }
@@ -120,4 +162,8 @@ export class OpenFolders {
     const words = "another folder has taken its place";
     throw systemError("ENOENT", "open", folder.place, words);
   }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }

@@ -6,21 +6,35 @@ const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 /** The longest path that is accepted, in UTF-16 code units. */
 const MAX_LENGTH = 32_768;
 
+/** The most segments of a path: as many as Linux takes in one (`PATH_MAX`). */
+const MAX_SEGMENTS = 2048;
+
 /**
  * Refuses a path that is not relative, `/`-separated and inside its root.
  *
  * @param path The path, from an index, an archive or a caller.
  * @param object The archive or file that the path was read from.
  * @throws {DeltarError} `unsafe` if it is absolute, empty, has an empty, `.`
- * or `..` segment, or a NUL, or is beyond 32,768 characters.
+ * or `..` segment, or a NUL, or is beyond 32,768 characters or 2,048 segments.
  */
 export function checkPath(path: string, object?: string): void {
-  if (UNSAFE.test(path) || path.length > MAX_LENGTH) {
+  if (isTooLong(path) || UNSAFE.test(path)) {
     const shown = JSON.stringify(path.slice(0, 200));
     throw new DeltarError("unsafe", `${shown} is not a path inside a tree`, {
       object,
     });
   }
+}
+
+/** Returns whether a path has too many characters or segments. */
+export function isTooLong(path: string): boolean {
+  if (path.length > MAX_LENGTH) return true;
+  if (path.length < 2 * MAX_SEGMENTS) return false;
+  let segments = 1;
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
+    segments++;
+  }
+  return segments > MAX_SEGMENTS;
 }
 
 /**

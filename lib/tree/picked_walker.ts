@@ -1,8 +1,8 @@
-import { fs } from "../bytes/node.ts";
 import type { WalkedEntry } from "./entry.ts";
 import { faultOf } from "./file.ts";
-import { type FileStat, lstat } from "./stat.ts";
-import { readLink } from "./walk_tree.ts";
+import type { OpenFolders } from "./open_folders.ts";
+import type { FileStat } from "./statx.ts";
+import { openTree } from "./walk_tree.ts";
 import { Walker, type WalkOptions } from "./walker.ts";
 
 /**
@@ -18,8 +18,7 @@ export class PickedWalker extends Walker {
    * Looks at some paths of a directory.
    *
    * @param path The directory.
-   * @param paths The paths below it, in path order, each after its folder; no
-   * symlink is on the way to any.
+   * @param paths The paths below it, in path order, each after its folder.
    */
   constructor(path: string, paths: readonly string[]) {
     super(path, { excludes: [], ignoreFile: false });
@@ -28,17 +27,28 @@ export class PickedWalker extends Walker {
 
   /** The picked paths that are there; see {@linkcode Walker.entries}. */
   override *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
+    const folders = openTree(this);
+    try {
+      yield* this.#pick(folders, options);
+    } finally {
+      folders.close();
+    }
+  }
+
+  *#pick(
+    folders: OpenFolders,
+    options: WalkOptions,
+  ): Generator<WalkedEntry> {
     const links = new Map<string, string>();
     for (const path of this.#paths) {
-      const place = `${this.path}/${path}`;
       let stat: FileStat;
       let target: string | undefined;
       try {
-        stat = lstat(place);
+        stat = folders.statAt(path) ?? gone();
         if (stat.kind === "special") throw new Error("it is no file any more");
-        if (stat.kind === "symlink") target = readLink(place, stat.size);
-        // What cannot be read cannot be kept, be it asked for or not.
-        if (stat.kind === "file") fs.accessSync(place, fs.constants.R_OK);
+        if (stat.kind === "symlink") target = folders.readLink(path);
+        // What cannot be read cannot be kept, whatever the restore would do.
+        if (stat.kind === "file") folders.openFile(path).close();
       } catch (error) {
         const [reason, detail] = faultOf(error);
         options.onSkip?.({ path, reason, detail });
@@ -59,6 +69,7 @@ export class PickedWalker extends Walker {
         ...(target !== undefined && { target }),
       };
       if (kind === "file" && stat.links > 1) {
+        entry.isLinked = true;
         const key = `${stat.device}:${inode}`;
         const first = links.get(key);
         if (first === undefined) links.set(key, path);
@@ -67,4 +78,8 @@ export class PickedWalker extends Walker {
       yield entry;
     }
   }
+}
+
+function gone(): never {
+  throw Object.assign(new Error("it is gone"), { code: "ENOENT" });
 }

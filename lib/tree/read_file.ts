@@ -1,67 +1,76 @@
-import { fs } from "../bytes/node.ts";
+import { nodePath } from "../bytes/node.ts";
+import type { OpenFile } from "./folder.ts";
+import { openFolder } from "./open_folder.ts";
 
 /** Files up to this many bytes are read in one piece, larger ones in pieces. */
 export const WHOLE_LIMIT = 1 << 20;
 
 /**
- * Neither to follow a symlink that took the file's place meanwhile, nor to
- * wait for somebody to write into a pipe that did.
+ * Opens a file by its path.
+ *
+ * @param place A path of the operating system; symlinks are followed on the way
+ * to the file, but not the file itself.
  */
-const FLAGS = (fs?.constants.O_RDONLY ?? 0) | (fs?.constants.O_NOFOLLOW ?? 0) |
-  (fs?.constants.O_NONBLOCK ?? 0);
+export function openFile(place: string): OpenFile {
+  const folder = openFolder(nodePath.dirname(place));
+  try {
+    return folder.openFile(nodePath.basename(place));
+  } finally {
+    folder.close();
+  }
+}
 
 /**
  * The first `size` bytes of a file, or fewer if it is shorter.
  *
- * @param place A path of the operating system; a symlink is refused.
+ * @param file The file, or its path; then a symlink is refused.
  * @param size How many bytes to read at most.
  * @param buffer Where to read to; a new one costs more than small files do.
  */
 export function readWhole(
-  place: string,
+  file: OpenFile | string,
   size: number,
   buffer: Uint8Array = new Uint8Array(size),
 ): Uint8Array {
-  const fd = fs.openSync(place, FLAGS);
+  const opened = typeof file === "string" ? openFile(file) : file;
   try {
     let at = 0;
     while (at < size) {
-      const got = fs.readSync(fd, buffer, at, size - at, null);
+      const got = opened.read(buffer.subarray(at, size), at);
       if (got === 0) break;
       at += got;
     }
     return buffer.subarray(0, at);
   } finally {
-    fs.closeSync(fd);
+    if (opened !== file) opened.close();
   }
 }
 
 /**
- * A file's bytes up to `size`, in pieces of 1 MiB. The file is open while the
- * loop runs.
+ * A file's bytes up to `size`, in pieces of 1 MiB.
  *
- * @param place A path of the operating system; a symlink is refused.
+ * @param file The file, or its path; then a symlink is refused, and the file is
+ * open while the loop runs.
  * @param size How many bytes to read at most.
  * @param buffer Where to read to: a piece is then valid until the next is
  * pulled, and as long as this at most. Default: each has memory of its own.
  */
 export function* readPieces(
-  place: string,
+  file: OpenFile | string,
   size = Infinity,
   buffer?: Uint8Array,
 ): Generator<Uint8Array> {
-  const fd = fs.openSync(place, FLAGS);
+  const opened = typeof file === "string" ? openFile(file) : file;
   try {
-    if (!fs.fstatSync(fd).isFile()) throw new Error(`${place}: not a file`);
-    for (let left = size; left > 0;) {
-      const piece = buffer ?? new Uint8Array(Math.min(left, WHOLE_LIMIT));
-      const most = Math.min(left, piece.length);
-      const got = fs.readSync(fd, piece, 0, most, null);
+    for (let at = 0; at < size;) {
+      const piece = buffer ?? new Uint8Array(Math.min(size - at, WHOLE_LIMIT));
+      const most = Math.min(size - at, piece.length);
+      const got = opened.read(piece.subarray(0, most), at);
       if (got === 0) return;
-      left -= got;
+      at += got;
       yield piece.subarray(0, got);
     }
   } finally {
-    fs.closeSync(fd);
+    if (opened !== file) opened.close();
   }
 }

@@ -2,11 +2,15 @@ import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf } from "./file.ts";
 import type { FileFacts, FileReader } from "./file_reader.ts";
+import type { OpenFile } from "./folder.ts";
+import type { OpenFolders } from "./open_folders.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
-import { type FileStat, lstat } from "./stat.ts";
+import type { FileStat } from "./stat.ts";
 
 /** What all readings of one run share. */
 export interface Reading {
+  /** The folders of the tree. */
+  folders: OpenFolders;
   /** Who is handed the content. */
   reader: FileReader;
   /** Room for a file that is read whole, or a piece of one, 1 MiB. */
@@ -22,7 +26,7 @@ const ATTEMPTS = 3;
 
 type State = Pick<
   FileStat,
-  "mode" | "mtime" | "ctime" | "size" | "uid" | "gid"
+  "mode" | "mtime" | "ctime" | "size" | "uid" | "gid" | "inode"
 >;
 
 /**
@@ -30,7 +34,9 @@ type State = Pick<
  * in memory is read again if not, and handed on once; a larger one is taken as
  * it came. Either is reported if it would not keep still.
  *
- * @param place The file, a path of the operating system.
+ * What is read is always one open file, reached from its folder: its state is
+ * taken from the same file, whatever has its name by then.
+ *
  * @param walked What the walk found.
  * @param entry The file's entry, which is brought up to date.
  * @param before The file of this path in the previous index.
@@ -38,7 +44,6 @@ type State = Pick<
  * `undefined` if the file could not be kept.
  */
 export function readStable(
-  place: string,
   walked: WalkedEntry,
   entry: IndexEntry,
   before: IndexEntry | undefined,
@@ -47,39 +52,51 @@ export function readStable(
   const { path } = walked;
   let state: State = walked;
   let whole: Uint8Array | undefined;
+  let isStable = true;
   try {
-    for (let attempt = 0; state.size <= WHOLE_LIMIT; attempt++) {
-      whole = readWhole(place, state.size, shared.buffer);
-      const after = lstatFile(place);
-      if (isSame(state, after) && whole.length === state.size) break;
-      if (attempt === ATTEMPTS) {
-        shared.onSkip(unstable(path));
-        break;
+    for (let attempt = 0; whole === undefined; attempt++) {
+      const file = shared.folders.openFile(path);
+      let isHandedOn = false;
+      try {
+        if (attempt > 0 || state.size > WHOLE_LIMIT) state = file.stat();
+        if (state.size > WHOLE_LIMIT) {
+          checkLinks(walked, state, shared);
+          update(entry, state);
+          isHandedOn = true;
+          return readLarge(file, state, entry, before, shared);
+        }
+        const bytes = readWhole(file, state.size, shared.buffer);
+        const after = file.stat();
+        if (isSame(state, after) && bytes.length === state.size) whole = bytes;
+        else if (attempt === ATTEMPTS) {
+          whole = bytes;
+          isStable = false;
+        } else state = after;
+      } finally {
+        if (!isHandedOn) file.close();
       }
-      state = after;
-      whole = undefined;
     }
   } catch (error) {
     return report(path, error, shared.onSkip);
   }
+  if (!isStable) shared.onSkip(unstable(path));
+  else checkLinks(walked, state, shared);
   update(entry, state);
-  return whole === undefined
-    ? readLarge(place, state, entry, before, shared)
-    : shared.reader.whole(entry, whole, before);
+  return shared.reader.whole(entry, whole, before);
 }
 
 async function readLarge(
-  place: string,
+  file: OpenFile,
   state: State,
   entry: IndexEntry,
   before: IndexEntry | undefined,
-  { reader, buffer, onSkip, onRead }: Reading,
+  { folders, reader, buffer, onSkip, onRead }: Reading,
 ): Promise<FileFacts | undefined> {
   let fault: unknown;
   // A reader half through an archive member needs an end, not an exception.
   const readable = function* () {
     try {
-      yield* readPieces(place, state.size, buffer);
+      yield* readPieces(file, state.size, buffer);
     } catch (error) {
       fault = error;
     }
@@ -96,15 +113,29 @@ async function readLarge(
       onRead?.(entry.path, read);
     }
   };
-  const facts = await reader.pieces(entry, pieces, before);
-  if (fault !== undefined) return report(entry.path, fault, onSkip);
   try {
-    if (!isSame(state, lstatFile(place))) onSkip(unstable(entry.path));
-  } catch (error) {
-    // It was read to its end before it went.
-    report(entry.path, error, onSkip);
+    const facts = await reader.pieces(entry, pieces, before);
+    if (fault !== undefined) return report(entry.path, fault, onSkip);
+    const after = file.stat();
+    if (!isSame(state, after)) {
+      const isThere = folders.statAt(entry.path) !== undefined;
+      // What went was read to its end before.
+      onSkip(isThere ? unstable(entry.path) : gone(entry.path));
+    }
+    return facts;
+  } finally {
+    file.close();
   }
-  return facts;
+}
+
+/**
+ * Tells if another file has taken the place of one that has further names: those
+ * are links to it in the tree, and not on the disk.
+ */
+function checkLinks(walked: WalkedEntry, state: State, shared: Reading): void {
+  if (!walked.isLinked || state.inode === walked.inode) return;
+  const detail = "another file has taken its place";
+  shared.onSkip({ path: walked.path, reason: "changed", detail });
 }
 
 function report(
@@ -112,12 +143,24 @@ function report(
   error: unknown,
   onSkip: (skipped: Skipped) => void,
 ): undefined {
+  const { code } = error as { code?: string };
+  if (code !== undefined && OTHER_KIND.has(code)) {
+    const detail = "something else has taken its place";
+    return void onSkip({ path, reason: "unreadable", detail });
+  }
   const [reason, detail] = faultOf(error);
   onSkip({ path, reason, detail });
 }
 
+/** What a path that names something else than a file is refused with. */
+const OTHER_KIND: ReadonlySet<string> = new Set(["ELOOP", "EISDIR", "ENXIO"]);
+
 function unstable(path: string): Skipped {
   return { path, reason: "changed", detail: "it changed while it was read" };
+}
+
+function gone(path: string): Skipped {
+  return { path, reason: "vanished", detail: "it was gone when it was read" };
 }
 
 /** Brings an entry up to the state that its content was read in. */
@@ -128,13 +171,5 @@ function update(entry: IndexEntry, state: State): void {
 
 function isSame(before: State, after: State): boolean {
   return before.size === after.size && before.mtime === after.mtime &&
-    before.ctime === after.ctime;
-}
-
-/** The state of what has to be a file still. */
-function lstatFile(place: string): FileStat {
-  const stat = lstat(place);
-  if (stat.kind === "file") return stat;
-  const what = `something else (${stat.kind}) has taken its place`;
-  throw Object.assign(new Error(what), { code: "ENOENT" });
+    before.ctime === after.ctime && before.inode === after.inode;
 }

@@ -2,6 +2,8 @@ import { fs, nodeOs, nodePath } from "../bytes/node.ts";
 import { concat } from "../bytes/source.ts";
 import { bytesAccess, type RandomAccess } from "../delta/random_access.ts";
 import { FileAccess } from "./file_access.ts";
+import type { OpenFile } from "./folder.ts";
+import { openFolder } from "./open_folder.ts";
 
 /**
  * Bytes that are written now and read soon after, of a length not known
@@ -13,7 +15,7 @@ export class Spool {
   /** How many bytes were written. */
   size = 0;
   #parts: Uint8Array[] = [];
-  #file: { folder: string; fd: number } | undefined;
+  #file: { folder: string; file: OpenFile } | undefined;
   readonly #inMemory: number;
 
   /**
@@ -33,7 +35,7 @@ export class Spool {
       if (this.size > this.#inMemory) this.#spill();
       return;
     }
-    writeAll(this.#file.fd, bytes);
+    this.#file.file.write(bytes, this.size - bytes.length);
   }
 
   /** Takes all that a source gives. */
@@ -52,28 +54,34 @@ export class Spool {
   /** The same at any place, until the spool is disposed of. */
   access(): RandomAccess {
     if (this.#file === undefined) return bytesAccess(concat(this.#parts));
-    return new FileAccess(NAME, this.#file.fd);
+    return new FileAccess(this.#file.file);
   }
 
   /** Frees memory and disk. */
   dispose(): void {
     this.#parts = [];
     if (this.#file === undefined) return;
-    fs.closeSync(this.#file.fd);
+    this.#file.file.close();
     remove(this.#file.folder);
     this.#file = undefined;
   }
 
   #spill(): void {
     const folder = fs.mkdtempSync(nodePath.join(nodeOs.tmpdir(), "deltar-"));
-    const fd = fs.openSync(nodePath.join(folder, NAME), "wx+", 0o600);
-    this.#file = { folder, fd };
+    const opened = openFolder(folder);
+    const file = opened.createFile("spool", 0o600);
+    opened.close();
+    this.#file = { folder, file };
     try {
       remove(folder);
     } catch {
       // Windows keeps what is open; it goes when the spool does.
     }
-    for (const part of this.#parts) writeAll(fd, part);
+    let at = 0;
+    for (const part of this.#parts) {
+      file.write(part, at);
+      at += part.length;
+    }
     this.#parts = [];
   }
 }
@@ -84,11 +92,3 @@ function remove(folder: string): void {
 
 /** How many bytes are read at a time. */
 const PIECE = 1 << 20;
-
-const NAME = "spool";
-
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) {
-    at += fs.writeSync(fd, bytes, at, bytes.length - at);
-  }
-}

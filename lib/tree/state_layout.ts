@@ -1,5 +1,6 @@
 import type { Metadata } from "./entry.ts";
-import { type FileStat, kindOf } from "./stat.ts";
+import type { Identity } from "./folder.ts";
+import { type FileStat, kindOf } from "./statx.ts";
 
 /** What is known of an entry besides its state. */
 export const ENTRY_FLAG = {
@@ -97,6 +98,14 @@ export function readState(words: Uint32Array, at: number): EntryState {
     inode: readLong(words, at + ENTRY.inode),
     device: readLong(words, at + ENTRY.device),
     links: words[at + ENTRY.links],
+  };
+}
+
+/** What tells the entry at word `at` from all other files. */
+export function readIdentity(words: Uint32Array, at: number): Identity {
+  return {
+    inode: readLong(words, at + ENTRY.inode),
+    device: readLong(words, at + ENTRY.device),
   };
 }
 

@@ -1,5 +1,5 @@
 import { GrowingMemory } from "../bytes/growing_memory.ts";
-import { STATX } from "./folder_reader.ts";
+import type { Identity } from "./folder.ts";
 import {
   DIRECTORY,
   ENTRY,
@@ -8,9 +8,11 @@ import {
   HEAD,
   nameWords,
   readBasics,
+  readIdentity,
   readState,
   TYPE,
 } from "./state_layout.ts";
+import { STATX } from "./statx.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -100,6 +102,11 @@ export class StateWriter {
   /** An entry's state, as the system gave it. */
   state(entry: number): EntryState {
     return readState(this.#memory.words, entry);
+  }
+
+  /** What tells an entry from all other files. */
+  identity(entry: number): Identity {
+    return readIdentity(this.#memory.words, entry);
   }
 
   /** What an index keeps of an entry's state, besides its content. */

@@ -3,10 +3,12 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
-import { fileError, realPlace } from "./file.ts";
-import { checkPath, parentPath } from "./path.ts";
+import { faultOf, fileError, realPlace } from "./file.ts";
+import { openFolder } from "./open_folder.ts";
+import { OpenFolders } from "./open_folders.ts";
+import { checkPath, isWithin, parentPath } from "./path.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
-import { type FileStat, lstat } from "./stat.ts";
+import type { FileStat } from "./statx.ts";
 
 /**
  * What is in a directory now, asked path by path. No symlink is followed on
@@ -15,62 +17,74 @@ import { type FileStat, lstat } from "./stat.ts";
 export class Survey {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
-  /** Folders known to be real ones, or not. */
-  readonly #folders = new Map<string, boolean>([["", true]]);
+  #folders: OpenFolders | undefined;
+  /** A folder that was found absent; so is all below it. */
+  #absent: string | undefined;
   #buffer: Uint8Array | undefined;
 
   /**
-   * Looks at a directory, which need not be there.
+   * Looks at a directory, which need not be there. It is open until `close` is
+   * called.
    *
    * @throws {DeltarError} `exists` if it is something else.
    */
   constructor(root: string) {
     try {
       this.root = fs.realpathSync(root);
+      this.#folders = new OpenFolders(openFolder(this.root));
     } catch (error) {
-      if ((error as { code?: string }).code !== "ENOENT") {
-        throw fileError(error, root);
+      const { code } = error as { code?: string };
+      if (code === "ENOTDIR" && fs.existsSync(root)) {
+        throw new DeltarError("exists", "this is not a directory", {
+          object: root,
+        });
       }
+      if (code !== "ENOENT") throw fileError(error, root);
       this.root = nodePath.resolve(root);
-      this.#folders.set("", false);
-      return;
-    }
-    if (this.#stat("")?.kind !== "directory") {
-      throw new DeltarError("exists", "this is not a directory", {
-        object: root,
-      });
+      this.#absent = "";
     }
   }
 
   /** Whether there is nothing in the directory, or no directory. */
   get isVacant(): boolean {
-    return !this.#isFolder("") || this.names("").length === 0;
+    return this.#absent === "" || this.names("").length === 0;
   }
 
   /** What is at a path, or `undefined`. */
   at(path: string): FileStat | undefined {
-    if (path !== "") {
-      checkPath(path);
-      if (!this.#isFolder(parentPath(path))) return undefined;
+    if (path !== "") checkPath(path);
+    const folder = parentPath(path);
+    if (this.#absent !== undefined && isWithin(folder, this.#absent)) {
+      return undefined;
     }
-    return this.#stat(path);
+    try {
+      return this.#open().statAt(path);
+    } catch (error) {
+      if (faultOf(error)[0] !== "vanished") throw fileError(error, path);
+      this.#absent = folder;
+      return undefined;
+    }
   }
 
   /** A symlink's text. */
   target(path: string): string {
-    return this.#attempt(path, () => fs.readlinkSync(this.place(path)));
+    return this.#attempt(path, () => this.#open().readLink(path));
   }
 
   /** The SHA-256 of a file's bytes, in hexadecimal. */
   sha256(path: string, size: number): string {
     return this.#attempt(path, () => {
       const sum = createSha256();
-      const place = this.place(path);
-      if (size <= WHOLE_LIMIT) {
-        this.#buffer ??= new Uint8Array(WHOLE_LIMIT + 1);
-        // One byte more shows a file that has grown.
-        sum.update(readWhole(place, size + 1, this.#buffer));
-      } else for (const piece of readPieces(place)) sum.update(piece);
+      const file = this.#open().openFile(path);
+      try {
+        if (size <= WHOLE_LIMIT) {
+          this.#buffer ??= new Uint8Array(WHOLE_LIMIT + 1);
+          // One byte more shows a file that has grown.
+          sum.update(readWhole(file, size + 1, this.#buffer));
+        } else for (const piece of readPieces(file)) sum.update(piece);
+      } finally {
+        file.close();
+      }
       return toHex(sum.digest());
     });
   }
@@ -80,7 +94,7 @@ export class Survey {
     return this.#attempt(
       path,
       () =>
-        fs.readdirSync(this.place(path))
+        this.#open().at(path).names()
           .filter((name) => !name.startsWith(STAGE_PREFIX)).sort(),
     );
   }
@@ -89,7 +103,7 @@ export class Survey {
   *below(path: string): Generator<{ path: string; stat: FileStat }> {
     for (const name of this.names(path)) {
       const at = path === "" ? name : `${path}/${name}`;
-      const stat = this.#stat(at);
+      const stat = this.#attempt(at, () => this.#open().statAt(at));
       if (stat === undefined) continue;
       yield { path: at, stat };
       if (stat.kind === "directory") yield* this.below(at);
@@ -110,24 +124,15 @@ export class Survey {
       .split(nodePath.sep).join("/");
   }
 
-  #isFolder(path: string): boolean {
-    let known = this.#folders.get(path);
-    if (known === undefined) {
-      known = this.#isFolder(parentPath(path)) &&
-        this.#stat(path)?.kind === "directory";
-      this.#folders.set(path, known);
-    }
-    return known;
+  /** Closes the directory. */
+  close(): void {
+    this.#folders?.close();
+    this.#folders = undefined;
   }
 
-  #stat(path: string): FileStat | undefined {
-    try {
-      return lstat(this.place(path));
-    } catch (error) {
-      const { code } = error as { code?: string };
-      if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-      throw fileError(error, path);
-    }
+  #open(): OpenFolders {
+    this.#folders ??= new OpenFolders(openFolder(this.root));
+    return this.#folders;
   }
 
   #attempt<Result>(path: string, work: () => Result): Result {

@@ -1,5 +1,4 @@
 import type { Metadata } from "./entry.ts";
-import { STATX } from "./folder_reader.ts";
 import {
   DIRECTORY,
   ENTRY,
@@ -10,7 +9,7 @@ import {
   TYPE,
   wordsOf,
 } from "./state_layout.ts";
-import type { FileStat } from "./stat.ts";
+import { type FileStat, STATX } from "./statx.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 

@@ -1,14 +1,17 @@
-import { fs } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
-import { type FolderVisitor, readFolder } from "./folder_reader.ts";
+import { type Folder, type FolderVisitor, isSameFile } from "./folder.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
-import { kindOf, lstat } from "./stat.ts";
+import { openFolder } from "./open_folder.ts";
+import { OpenFolders } from "./open_folders.ts";
+import { readRuleFile } from "./rule_file.ts";
 import { ENTRY_FLAG, type EntryState, FOLDER_FLAG } from "./state_layout.ts";
+import { isTooLong } from "./path.ts";
 import { StateWriter } from "./state_writer.ts";
+import { kindOf } from "./statx.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
@@ -53,6 +56,11 @@ interface Found {
 interface Level {
   folder: string;
   block: number;
+  /**
+   * The files with rules that are not applied, by the names of the entries of
+   * the folder that they are or lie in.
+   */
+  unruled?: ReadonlyMap<string, Unruled>;
   rules: IgnoreRules;
   found: Found[];
   next: number;
@@ -60,31 +68,72 @@ interface Level {
   text?: string;
 }
 
+/** A file with rules that are not applied. */
+interface Unruled {
+  path: string;
+  fault: string;
+  isUnreadable: boolean;
+}
+
+/** Opens the folders of a directory; `close` is to be called in the end. */
+export function openTree(walker: Walker): OpenFolders {
+  try {
+    return new OpenFolders(openFolder(walker.path));
+  } catch (error) {
+    throw fileError(error, walker.path);
+  }
+}
+
 /**
- * Walks a directory through its exclusion rules, a folder at a time.
+ * Walks a directory through its exclusion rules, a folder at a time. Each folder
+ * is opened from the one above it, so the walk never leaves the directory.
  *
  * @param walker The directory.
  * @param options Who is told of what.
  * @param states What is known and remembered. By default nothing is.
+ * @param opened The folders of the directory. By default they are opened, and
+ * closed when the walk ends.
  */
 export function* walkTree(
   walker: Walker,
   options: WalkOptions,
   states?: WalkStates,
+  opened?: OpenFolders,
+): Generator<Walked> {
+  const folders = opened ?? openTree(walker);
+  try {
+    yield* walkFolders(walker, options, states, folders);
+  } finally {
+    if (opened === undefined) folders.close();
+  }
+}
+
+function* walkFolders(
+  walker: Walker,
+  options: WalkOptions,
+  states: WalkStates | undefined,
+  folders: OpenFolders,
 ): Generator<Walked> {
   const writer = states?.writer ?? new StateWriter();
   const links = new Map<string, string>();
   const skip: SkipHandler = (path, reason, detail) =>
     options.onSkip?.({ path, reason, ...(detail && { detail }) });
-  const enter = (folder: string, above: IgnoreRules, before?: number) => {
+  const enter = (
+    folder: Folder,
+    path: string,
+    above: IgnoreRules,
+    before?: number,
+  ) => {
     checkAborted(options.signal);
-    const known = before === undefined ? undefined : states?.known;
-    return enterFolder(walker, folder, above, writer, known?.folder(before!));
+    const known = before === undefined
+      ? undefined
+      : states?.known?.folder(before);
+    return enterFolder(folder, path, above, writer, known);
   };
   const top = IgnoreRules.forRoot(walker.path, walker.options);
   const levels: Level[] = [];
   try {
-    levels.push(enter("", top, 0));
+    levels.push(enter(folders.root, "", top, 0));
   } catch (error) {
     throw fileError(error, walker.path);
   }
@@ -118,7 +167,18 @@ export function* walkTree(
     const mode = writer.mode(place);
     if (mode === 0) {
       writer.mark(place, ENTRY_FLAG.skipped);
-      skip(path, ...whyUnknown(`${walker.path}/${path}`));
+      skip(path, ...whyUnknown(folders, path));
+      continue;
+    }
+    const unruled = level.unruled?.get(name);
+    if (unruled !== undefined) {
+      writer.mark(place, ENTRY_FLAG.doubtful);
+      skip(unruled.path, "unreadable", unruled.fault);
+      // It would be named a second time.
+      if (unruled.isUnreadable) continue;
+    }
+    if (isTooLong(path)) {
+      leaveOut("unreadable", "its path is too long");
       continue;
     }
     const kind = kindOf(mode);
@@ -141,22 +201,35 @@ export function* walkTree(
         if (isKnown) entry.isKnown = true;
         if (kind === "symlink") {
           try {
-            entry.target = readLink(`${walker.path}/${path}`, state.size);
+            entry.target = folders.readLink(path);
           } catch (error) {
             writer.mark(place, ENTRY_FLAG.doubtful);
             skip(path, ...faultOf(error));
             continue;
           }
         } else if (kind === "file" && state.links > 1) {
+          entry.isLinked = true;
           nameLink(entry, `${state.device}:${state.inode}`, links);
         }
         yield { entry, place };
       }
       if (kind !== "directory") continue;
+      let folder: Folder;
       try {
-        const below = enter(path, level.rules, before);
+        folder = folders.at(path);
+      } catch (error) {
+        writer.mark(place, ENTRY_FLAG.doubtful);
+        skip(path, ...faultOf(error));
+        continue;
+      }
+      try {
+        const below = enter(folder, path, level.rules, before);
         writer.link(place, below.block);
         levels.push(below);
+        if (!isSameFile(folder.stat(), writer.identity(place))) {
+          writer.mark(place, ENTRY_FLAG.doubtful);
+          skip(path, "changed", "another folder has taken its place");
+        }
       } catch (error) {
         const [reason, detail] = asFault(error);
         if (reason === "unreadable") {
@@ -176,13 +249,12 @@ type SkipHandler = (
 ) => void;
 
 function enterFolder(
-  walker: Walker,
-  folder: string,
+  folder: Folder,
+  path: string,
   above: IgnoreRules,
   writer: StateWriter,
   known: FolderState | undefined,
 ): Level {
-  const place = folder === "" ? walker.path : `${walker.path}/${folder}`;
   const found: Found[] = [];
   const block = writer.begin();
   const visit: FolderVisitor = (bytes, start, end, stat) => {
@@ -200,14 +272,23 @@ function enterFolder(
     });
     return true;
   };
-  readFolder(place, visit);
+  folder.visit(visit);
   found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  let unruled: Map<string, Unruled> | undefined;
   const has = (name: string) => found.some((entry) => entry.name === name);
-  const rules = above.enter(walker.path, folder, has);
-  if (folder === "" || rules.isOwn) {
+  const rules = above.enter(path, has, (name) => {
+    const { text, fault, isUnreadable = false } = readRuleFile(folder, name);
+    if (fault !== undefined) {
+      const at = path === "" ? name : `${path}/${name}`;
+      unruled ??= new Map();
+      unruled.set(name.split("/")[0], { path: at, fault, isUnreadable });
+    }
+    return text;
+  });
+  if (path === "" || rules.isOwn) {
     writer.markFolder(block, FOLDER_FLAG.ruled, rules.digest);
   }
-  return { folder, block, rules, found, next: 0 };
+  return { folder: path, block, rules, found, next: 0, unruled };
 }
 
 /** An abort is none of the folder's faults. */
@@ -217,11 +298,14 @@ function asFault(error: unknown): ["vanished" | "unreadable", string] {
 }
 
 /** Why the system does not tell what something is. */
-function whyUnknown(place: string): [Skipped["reason"], string] {
+function whyUnknown(
+  folders: OpenFolders,
+  path: string,
+): [Skipped["reason"], string] {
   // A name with bytes that are no UTF-8 reads back as another name.
-  if (place.includes("\uFFFD")) return ["name", "its name is not valid UTF-8"];
+  if (path.includes("\uFFFD")) return ["name", "its name is not valid UTF-8"];
   try {
-    lstat(place);
+    if (folders.statAt(path) === undefined) return ["vanished", "it is gone"];
   } catch (error) {
     return faultOf(error);
   }
@@ -271,13 +355,3 @@ function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
 }
 
 const DAY = 86_400_000_000_000n;
-
-/** A symlink's text, of `size` bytes; other than UTF-8 can be in no index. */
-export function readLink(place: string, size: number): string {
-  const target = fs.readlinkSync(place);
-  if (
-    target.includes("\uFFFD") &&
-    new TextEncoder().encode(target).length !== size
-  ) throw new Error("its target is not valid UTF-8");
-  return target;
-}

@@ -10,10 +10,13 @@ import {
   IgnoreRules,
   VERSION_CONTROL,
 } from "./ignore_rules.ts";
+import type { Folder, OpenFile } from "./folder.ts";
+import type { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin } from "./path.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
-import { type FileStat, lstat } from "./stat.ts";
-import { walkTree } from "./walk_tree.ts";
+import { readRuleFile } from "./rule_file.ts";
+import type { FileStat } from "./statx.ts";
+import { openTree, walkTree } from "./walk_tree.ts";
 
 /** How to walk. */
 export interface WalkOptions {
@@ -100,23 +103,31 @@ export class Walker {
 
   /** The state of the root directory itself. */
   stat(): FileStat {
+    const folders = openTree(this);
     try {
-      return lstat(fs.realpathSync(this.path));
+      return folders.root.stat();
     } catch (error) {
       throw fileError(error, this.path);
+    } finally {
+      folders.close();
     }
   }
 
   /**
-   * A file's content: one array for a small file, else pieces.
+   * A file's content: one array for a small file, else pieces. No symlink is
+   * followed on the way to it.
    *
    * @param path The path below the root.
    */
   open(path: string): ByteSource {
-    checkPath(path);
-    const place = `${this.path}/${path}`;
-    const { size } = lstat(place);
-    return size <= WHOLE_LIMIT ? readWhole(place, size) : readPieces(place);
+    const file = this.#openFile(path);
+    const { size } = file.stat();
+    if (size > WHOLE_LIMIT) return piecesOf(file);
+    try {
+      return readWhole(file, size);
+    } finally {
+      file.close();
+    }
   }
 
   /**
@@ -144,24 +155,58 @@ export class Walker {
   whyExcluded(path: string): string | undefined {
     const bare = path.replace(/\/$/, "");
     checkPath(bare);
-    let rules = IgnoreRules.forRoot(this.path, this.options);
     const segments = bare.split("/");
-    for (let depth = 0; depth < segments.length; depth++) {
-      const folder = segments.slice(0, depth).join("/");
-      const at = segments.slice(0, depth + 1).join("/");
-      rules = rules.enter(
-        this.path,
-        folder,
-        (name) => fs.existsSync(nodePath.join(this.path, folder, name)),
-      );
-      const stat = fs.lstatSync(nodePath.join(this.path, at), {
-        throwIfNoEntry: false,
-      });
-      const isDirectory = depth + 1 < segments.length || path.endsWith("/") ||
-        stat?.isDirectory() === true;
-      const rule = rules.match(at, isDirectory);
-      if (rule !== undefined) return rule;
+    const folders = openTree(this);
+    try {
+      let rules = IgnoreRules.forRoot(this.path, this.options);
+      for (let depth = 0; depth < segments.length; depth++) {
+        const at = segments.slice(0, depth).join("/");
+        const folder = openIfThere(folders, at);
+        rules = rules.enter(
+          at,
+          (name) => folder?.statAt(name) !== undefined,
+          (name) => folder && readRuleFile(folder, name).text,
+        );
+        const isDirectory = depth + 1 < segments.length || path.endsWith("/") ||
+          folder?.statAt(segments[depth])?.kind === "directory";
+        const here = segments.slice(0, depth + 1).join("/");
+        const rule = rules.match(here, isDirectory);
+        if (rule !== undefined) return rule;
+      }
+      return undefined;
+    } catch (error) {
+      throw fileError(error, path);
+    } finally {
+      folders.close();
     }
-    return undefined;
+  }
+
+  #openFile(path: string): OpenFile {
+    checkPath(path);
+    const folders = openTree(this);
+    try {
+      return folders.openFile(path);
+    } finally {
+      folders.close();
+    }
+  }
+}
+
+/** A file's bytes in pieces; it is closed after the last. */
+function* piecesOf(file: OpenFile): Generator<Uint8Array> {
+  try {
+    yield* readPieces(file);
+  } finally {
+    file.close();
+  }
+}
+
+/** A folder; `undefined` if there is none at the path. */
+function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
+  try {
+    return folders.at(path);
+  } catch (error) {
+    if (faultOf(error)[0] === "vanished") return undefined;
+    throw error;
   }
 }

@@ -27,7 +27,12 @@ export async function planRestore(
   target: string,
   options: RestoreOptions,
 ): Promise<RestorePlan> {
-  return (await prepare(repository, record, target, options)).plan;
+  const survey = new Survey(target);
+  try {
+    return (await prepare(repository, record, survey, options)).plan;
+  } finally {
+    survey.close();
+  }
 }
 
 /** Restores a snapshot; each file is checked before it gets its name. */
@@ -38,12 +43,22 @@ export async function restoreTree(
   options: RestoreOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
-  const { survey, plan, root } = await prepare(
-    repository,
-    record,
-    target,
-    options,
-  );
+  const survey = new Survey(target);
+  try {
+    return await restoreInto(survey, repository, record, options, hooks);
+  } finally {
+    survey.close();
+  }
+}
+
+async function restoreInto(
+  survey: Survey,
+  repository: Repository,
+  record: SnapshotRecord,
+  options: RestoreOptions,
+  hooks: RestoreHooks,
+): Promise<RestoreResult> {
+  const { plan, root } = await prepare(repository, record, survey, options);
   const left = leftIn(survey);
   const request = {
     work: "restore",
@@ -78,7 +93,12 @@ export async function planRevert(
   way: "undo" | "redo",
   { signal }: RevertOptions,
 ): Promise<RestorePlan> {
-  return (await prepareRevert(repository, target, way, signal)).plan;
+  const survey = new Survey(target);
+  try {
+    return (await prepareRevert(repository, survey, way, signal)).plan;
+  } finally {
+    survey.close();
+  }
 }
 
 /** Brings back what was there before the last restore, or undo of it. */
@@ -89,19 +109,24 @@ export async function revertRestore(
   options: RevertOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
-  const job = await prepareRevert(repository, target, way, options.signal);
-  return await carryOut(repository, job, options, hooks);
+  const survey = new Survey(target);
+  try {
+    const { signal } = options;
+    const job = await prepareRevert(repository, survey, way, signal);
+    return await carryOut(repository, job, options, hooks);
+  } finally {
+    survey.close();
+  }
 }
 
 async function prepare(
   repository: Repository,
   record: SnapshotRecord,
-  target: string,
+  survey: Survey,
   options: RestoreOptions,
-): Promise<Pick<RestoreJob, "survey" | "plan" | "root">> {
+): Promise<Pick<RestoreJob, "plan" | "root">> {
   const { paths, signal } = options;
   const { storage } = repository;
-  const survey = new Survey(target);
   // Where nothing is, nobody asks what else the snapshot has.
   const tree = paths !== undefined && survey.isVacant
     ? await readPart(storage, record, paths, signal)
@@ -120,7 +145,7 @@ async function prepare(
   });
   const plan = planSteps(survey, wanted, removal, signal);
   plan.left.push(...left);
-  return { survey, plan, root: wanted.root };
+  return { plan, root: wanted.root };
 }
 
 /** A repository that is written over cannot bring back what was there. */
@@ -150,11 +175,10 @@ function refuseOverRepository(
 
 async function prepareRevert(
   repository: Repository,
-  target: string,
+  survey: Survey,
   way: "undo" | "redo",
   signal: AbortSignal | undefined,
 ): Promise<RestoreJob> {
-  const survey = new Survey(target);
   const history = await repository.safetySnapshots(survey.root);
   const left = leftIn(survey);
   const cut = left.at(-1)?.data;

@@ -125,7 +125,6 @@ function reasonOf({ reason, detail }: Skipped): string {
 
 /** The rules that held when a snapshot was taken, from the files it has. */
 class RulesThen {
-  readonly #root: string;
   readonly #tree: Tree;
   readonly #texts: ReadonlyMap<string, string>;
   readonly #first: IgnoreRules;
@@ -137,7 +136,6 @@ class RulesThen {
     tree: Tree,
     texts: ReadonlyMap<string, string>,
   ) {
-    this.#root = root;
     this.#tree = tree;
     this.#texts = texts;
     this.#first = IgnoreRules.forRoot(root, options);
@@ -161,10 +159,9 @@ class RulesThen {
         : this.#rulesIn(parentPath(folder));
       const at = folder === "" ? "" : `${folder}/`;
       rules = above.enter(
-        this.#root,
         folder,
         (name) => this.#tree.byPath.has(at + name),
-        (file) => this.#texts.get(file),
+        (name) => this.#texts.get(at + name),
       );
       this.#inside.set(folder, rules);
     }
