@@ -97,6 +97,11 @@ class OtherDisk(Operations):
     def mkdir(self, path, mode):
         return os.mkdir(self.make(path), mode)
 
+    def mknod(self, path, mode, device):
+        if KIND == "exfat":
+            raise FuseOSError(errno.EPERM)
+        return os.mknod(self.make(path), mode, device)
+
     def rmdir(self, path):
         return os.rmdir(self.find(path))
 
@@ -170,6 +175,8 @@ FUSE(
     foreground=True,
     nothreads=True,
     use_ino=True,
+    allow_other=True,
+    default_permissions=True,
     attr_timeout=0,
     entry_timeout=0,
     negative_timeout=0,

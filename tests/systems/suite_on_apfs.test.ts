@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { needsOtherDisk, withOtherDisk } from "../support/other_disk.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Tests that do all their work below the system's temporary folder. */
+const FILES = [
+  ...fs.readdirSync(join(ROOT, "tests/tree"))
+    .filter((name) => name.endsWith(".test.ts") && name !== "spool.test.ts")
+    .map((name) => `tests/tree/${name}`),
+  "tests/archive/dir.test.ts",
+  "tests/cli/undo.test.ts",
+  "tests/repository/restore_killed.test.ts",
+  "tests/repository/restore_over.test.ts",
+];
+
+test(
+  "the tests of trees, restores and undo pass on apfs",
+  needsOtherDisk(),
+  async () => {
+    await withOtherDisk("apfs", (disk) => {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ["--test", "--test-reporter=tap", ...FILES],
+        {
+          cwd: ROOT,
+          env: { ...process.env, TMPDIR: disk, NODE_TEST_CONTEXT: undefined },
+          encoding: "utf8",
+          maxBuffer: 1 << 26,
+        },
+      );
+      assert.equal(status, 0, stdout + stderr);
+      const passed = Number(/^# pass (\d+)$/m.exec(stdout)?.[1]);
+      assert.ok(passed > 30, `${passed} tests passed`);
+      return Promise.resolve();
+    });
+  },
+);
