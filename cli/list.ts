@@ -14,15 +14,20 @@ import {
   showPath,
 } from "./text.ts";
 
+interface Options extends Shared {
+  safety?: boolean;
+}
+
 /** `deltar list`. */
 export function listCommand(context: Context): Command {
   return new Command("list")
-    .action(async (options: Shared) => {
+    .option("--safety", "show what was saved before restores, too")
+    .action(async (options: Options) => {
       context.code = await run(options);
     });
 }
 
-async function run(options: Shared): Promise<number> {
+async function run(options: Options): Promise<number> {
   const { out, repository } = await begin(options);
   let code: number = EXIT.done;
   const records = await repository.snapshots((error) => {
@@ -40,7 +45,21 @@ async function run(options: Shared): Promise<number> {
     });
     return code;
   }
-  print(out, records, proofs, repository.storage.location);
+  const shown = records.filter(({ safety }) => options.safety || !safety);
+  print(out, shown, proofs, repository.storage.location);
+  const hidden = records.length - shown.length;
+  if (hidden > 0) {
+    out.line(
+      `${plural(hidden, "safety snapshot")} of what restores overwrote; ` +
+        "`deltar list --safety` shows them",
+    );
+  }
+  if (options.safety && records.some(({ safety }) => safety)) {
+    out.line(
+      "A safety snapshot holds only what a restore, undo or redo was about " +
+        "to change. `deltar undo` goes back by the last one.",
+    );
+  }
   return code;
 }
 

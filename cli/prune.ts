@@ -34,6 +34,7 @@ interface Options extends Shared {
   keepWithinHourly?: number;
   keepWithinDaily?: number;
   keepWithinWeekly?: number;
+  keepSafety?: number;
   grace?: number;
   dryRun?: boolean;
 }
@@ -44,7 +45,8 @@ export function pruneCommand(context: Context): Command {
     .description(
       "Remove snapshots by rules, and what nothing needs any more. A snapshot " +
         "stays if any rule keeps it; without a rule all stay, and the last of " +
-        "a directory always does",
+        "a directory always does. A rule of 0 keeps nothing, as if it were " +
+        "not given",
     )
     .option("--keep-last <n>", "keep the newest n", parseCount);
   for (const period of ["hour", "day", "week", "month", "year"]) {
@@ -74,6 +76,12 @@ export function pruneCommand(context: Context): Command {
     );
   }
   return command
+    .option(
+      "--keep-safety <time>",
+      "keep what was saved before restores for this time, and always what " +
+        "the last restore needs to be undone (default: 30d)",
+      parseDuration,
+    )
     .option(
       "--grace <time>",
       "how long what is removed can be brought back (default: 7d)",
@@ -115,8 +123,9 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   }
   if (result.isClockDoubted) {
     out.warn(
-      "the clock is far ahead of all that the repository knows, so nothing is " +
-        "purged this time; if it is right, prune again",
+      "this clock is far ahead of all that the repository knows, so nothing " +
+        "is purged this time. If the clock is right, prune again: the next " +
+        "prune believes it",
     );
   }
   if (out.json) {
@@ -144,6 +153,7 @@ function policyOf(options: Options): RetentionPolicy {
     withinHourly: options.keepWithinHourly,
     withinDaily: options.keepWithinDaily,
     withinWeekly: options.keepWithinWeekly,
+    safety: options.keepSafety,
   };
 }
 

@@ -3,7 +3,8 @@ import { formatDate } from "./text.ts";
 
 /** What the JSON of commands says of a snapshot. */
 export function recordFields(record: SnapshotRecord): Record<string, unknown> {
-  const { id, time, duration, directory, label, parent, counts } = record;
+  const { id, time, duration, directory, label, parent, counts, safety } =
+    record;
   return {
     id,
     time: new Date(time).toISOString(),
@@ -12,6 +13,7 @@ export function recordFields(record: SnapshotRecord): Record<string, unknown> {
     ...label !== undefined && { label },
     ...parent !== undefined && { parent },
     counts,
+    ...safety !== undefined && { safety },
   };
 }
 

@@ -70,7 +70,7 @@ async function run(
 
 function report(
   out: Console,
-  { record, isNew, skipped }: SnapshotResult,
+  { record, isNew, skipped, ahead }: SnapshotResult,
   repository: string,
   restore: string,
   fit: FitResult | undefined,
@@ -81,6 +81,9 @@ function report(
     repository,
     restore,
     skipped,
+    ...ahead && {
+      ahead: { id: ahead.id, time: new Date(ahead.time).toISOString() },
+    },
     ...fit && { size: fitFields(fit) },
   });
 }

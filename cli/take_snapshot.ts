@@ -8,6 +8,7 @@ import {
   isFault,
   type Repository,
   type Skipped,
+  type SnapshotRecord,
   type SnapshotResult,
   VERSION_CONTROL,
 } from "../mod.ts";
@@ -16,7 +17,14 @@ import type { Console } from "./console.ts";
 import { cacheFolder, isFolder, locate, realPlace } from "./location.ts";
 import { openOrCreate } from "./open_repository.ts";
 import { parseBytes } from "./quantity.ts";
-import { formatBytes, formatCount, plural, showPath } from "./text.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDate,
+  formatDuration,
+  plural,
+  showPath,
+} from "./text.ts";
 
 /** What a snapshot is taken of, and where it goes. */
 export interface TakeOptions {
@@ -97,12 +105,25 @@ export async function takeSnapshot(
     signal,
     onSkip: (skipped) => tellOfSkipped(out, skipped),
     onDamage: (error) => {
-      out.warn(`${error.message}; all files are stored anew; ${DAMAGE_ADVICE}`);
+      out.warn(
+        `${error.message}; the snapshot is taken without it; ${DAMAGE_ADVICE}`,
+      );
     },
     measure: out.isLive,
     onProgress: (progress) => tell(out, progress),
   });
+  if (result.ahead !== undefined) out.warn(describeAhead(result.ahead));
   return { repository, location, result };
+}
+
+/** Says that the clock of a snapshot, or this machine's, is wrong. */
+function describeAhead({ id, time }: SnapshotRecord): string {
+  const ahead = time - Date.now();
+  const days = Math.floor(ahead / 86_400_000);
+  const span = days > 0 ? plural(days, "day") : formatDuration(ahead);
+  return `the newest snapshot ${id} is of ${formatDate(time)}, which lies ` +
+    `${span} ahead of this clock: check this machine's clock. If the clock ` +
+    "was wrong then, the snapshot does no harm; `deltar forget` removes it";
 }
 
 /** Tells how far it is: what is unchanged is not read, and takes no time. */

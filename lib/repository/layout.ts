@@ -1,4 +1,6 @@
 import type { CodecName } from "../archive/codec.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { isPlausibleTime } from "./moment.ts";
 
 /** The object that makes a storage a repository. */
 export const SETTINGS = "deltar.json";
@@ -109,15 +111,68 @@ export function isSafety(id: string): boolean {
 }
 
 /**
- * A new id: the time to the second, readable; then the milliseconds and
+ * The time that an id holds, in milliseconds since 1970; `undefined` if no
+ * clock can have given it: a month 13, or a year before 1970 or from 2200 on.
+ */
+export function timeOfId(id: string): number | undefined {
+  const [, y, mo, d, h, mi, s, ms] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{3})/.exec(id) ?? [];
+  const text = `${y}-${mo}-${d}T${h}:${mi}:${s}.000Z`;
+  const second = Date.parse(text);
+  // Some runtimes take 30 February for 2 March.
+  if (Number.isNaN(second) || new Date(second).toISOString() !== text) {
+    return undefined;
+  }
+  const time = second + parseInt(ms, 16);
+  return isPlausibleTime(time) ? time : undefined;
+}
+
+/**
+ * Makes an id: the time to the second, readable; then the milliseconds and
  * chance, three hexadecimal digits each. Ids sort by time.
  *
  * @param now The time, in milliseconds since 1970.
  * @param chance A number from 0 up to 1.
+ * @throws {DeltarError} `io` if the time is before 1970 or from the year 2200
+ * on: what had such an id would never be listed.
  */
 export function newId(now: number, chance: number): string {
+  if (!isPlausibleTime(now)) {
+    throw new DeltarError(
+      "io",
+      "the time for a new id is not between the years 1970 and 2200; set " +
+        "this machine's clock",
+      { object: "clock" },
+    );
+  }
   const time = new Date(now).toISOString();
   const seconds = time.slice(0, 19).replaceAll(/[-:]/g, "");
   const hex = (value: number) => value.toString(16).padStart(3, "0");
   return `${seconds}Z-${hex(now % 1000)}${hex(Math.floor(chance * 4096))}`;
+}
+
+/**
+ * Makes an id that sorts behind another, whatever the clock did.
+ *
+ * @param last The other id; `undefined` if there is none.
+ * @param now The time, in milliseconds since 1970.
+ * @param chance A number from 0 up to 1.
+ * @throws {DeltarError} `corrupt` if nothing can sort behind the other id;
+ * `io` as for `newId`.
+ */
+export function idBehind(
+  last: string | undefined,
+  now: number,
+  chance: number,
+): string {
+  const id = newId(now, chance);
+  if (last === undefined || id > last) return id;
+  const next = (timeOfId(last) ?? NaN) + 1;
+  if (isPlausibleTime(next)) return newId(next, chance);
+  throw new DeltarError(
+    "corrupt",
+    "no id can sort behind this one, whose time cannot be right; remove it " +
+      "with `deltar forget`",
+    { object: last },
+  );
 }

@@ -1,6 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
+import { parseTime } from "./moment.ts";
 
 /**
  * A small object's bytes, or `undefined` if the storage says, now, that there
@@ -32,9 +33,12 @@ export async function namesUnder(
 
 /** A valid time of a note, in milliseconds since 1970. */
 export function timeOf(value: unknown, object: string): number {
-  const time = typeof value === "string" ? Date.parse(value) : NaN;
-  if (Number.isNaN(time)) {
-    throw new DeltarError("corrupt", "it has no valid time", { object });
+  const time = parseTime(value);
+  if (time === undefined) {
+    const what = typeof value === "string"
+      ? `the time ${JSON.stringify(value.slice(0, 40))} cannot be right`
+      : "its time is missing";
+    throw new DeltarError("corrupt", what, { object });
   }
   return time;
 }

@@ -3,7 +3,7 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import { collect } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
-import { recordName } from "./layout.ts";
+import { recordName, timeOfId } from "./layout.ts";
 import { decodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
 
 /** A record and the SHA-256 of its bytes. */
@@ -26,6 +26,14 @@ export async function readRecord(
 ): Promise<ReadRecord> {
   const name = recordName(id);
   const bytes = await collect(storage.get(name));
+  if (timeOfId(id) === undefined) {
+    throw new DeltarError(
+      "corrupt",
+      "the time in this id cannot be right, so the record is refused; " +
+        `\`deltar forget ${id}\` removes it`,
+      { object: name },
+    );
+  }
   const record = decodeRecord(bytes, name);
   if (record.id !== id) {
     throw new DeltarError("corrupt", `it is the record of ${record.id}`, {

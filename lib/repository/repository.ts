@@ -28,6 +28,7 @@ import {
   recordName,
   SETTINGS,
   SNAPSHOTS,
+  timeOfId,
 } from "./layout.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
@@ -64,6 +65,7 @@ import type { RetentionPolicy } from "./prune/retention.ts";
 import { isParentLost } from "./snapshot/running.ts";
 import { encodeSettings, guessSettings, readSettings } from "./settings.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
+import { byTime } from "./snapshot_times.ts";
 import { readRecords } from "./prune/survey.ts";
 import {
   type RepositoryStats,
@@ -177,7 +179,9 @@ export class Repository {
   }
 
   /**
-   * The records of all snapshots, the oldest first.
+   * Returns the records of all snapshots, the oldest first. Those of one
+   * directory are in the order of their ids. Those of several are by time,
+   * where a time that cannot be right counts as that of the snapshot after it.
    *
    * @param onDamage Told of a record that cannot be read, which is then left
    * out. By default its error is thrown.
@@ -188,7 +192,7 @@ export class Repository {
       const read = await this.#tryRead(id, onDamage);
       if (read !== undefined) records.push(read.record);
     }
-    return await withLabels(this.storage, records, onDamage);
+    return await withLabels(this.storage, byTime(records), onDamage);
   }
 
   /**
@@ -227,7 +231,9 @@ export class Repository {
     if (ids.length === 0) throw fail("there are no snapshots yet");
     const back = /^latest(?:~(\d+))?$/.exec(text);
     if (back !== null) {
-      const taken = ids.filter((id) => !isSafety(id));
+      const taken = ids.filter((id) =>
+        !isSafety(id) && timeOfId(id) !== undefined
+      );
       const id = taken.at(-1 - Number(back[1] ?? 0));
       if (id !== undefined) return id;
       throw fail(`${text} is before the first of ${taken.length} snapshots`);

@@ -1,7 +1,7 @@
 import type { Storage } from "../storage/storage.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
-import { idOfObject, newId } from "./layout.ts";
+import { idBehind, idOfObject, timeOfId } from "./layout.ts";
 import { namesUnder, readIfThere } from "./note.ts";
 
 const VERSION = 1;
@@ -32,11 +32,10 @@ export async function putSnapshotNote(
   fields: Line,
 ): Promise<void> {
   const now = Date.now();
-  const before = (await namesUnder(storage, `${folder}${snapshot}.`)).at(-1);
-  let id = newId(now, Math.random());
+  const names = await namesUnder(storage, `${folder}${snapshot}.`);
+  const before = names.findLast((name) => ownIdOf(name) !== undefined);
   // The last one counts, whatever the clock did.
-  const last = before?.split(".").at(-2);
-  if (last !== undefined && last >= id) id = newId(timeAfter(last), 0);
+  const id = idBehind(before && ownIdOf(before), now, Math.random());
   const time = new Date(now).toISOString();
   const bytes = encodeLines(format, VERSION, { snapshot, time, ...fields }, []);
   const name = `${folder}${snapshot}.${id}.json`;
@@ -58,6 +57,7 @@ export async function readSnapshotNotes(
   for (const name of (await namesUnder(storage, folder)).reverse()) {
     const id = idOfObject(name);
     if (id === undefined || notes.has(id)) continue;
+    if (ownIdOf(name) === undefined) continue;
     try {
       const bytes = await readIfThere(storage, name);
       if (bytes === undefined) continue;
@@ -71,10 +71,8 @@ export async function readSnapshotNotes(
   return notes;
 }
 
-/** A time of which all ids are behind this one. */
-function timeAfter(id: string): number {
-  const [, year, month, day, hour, minute, second] =
-    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(id) ?? [];
-  const text = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
-  return (Date.parse(text) || Date.now()) + 1000;
+/** The id of a note's own, unless no clock can have given it. */
+function ownIdOf(name: string): string | undefined {
+  const id = name.split(".").at(-2);
+  return id !== undefined && timeOfId(id) !== undefined ? id : undefined;
 }

@@ -9,6 +9,8 @@ import {
 } from "../tree/entry_line.ts";
 import type { IgnoreOptions } from "../tree/ignore_rules.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
+import { timeOfId } from "./layout.ts";
+import { timeOf } from "./note.ts";
 
 /** A stored object as the records that need it name it. */
 export interface ObjectRecord {
@@ -73,9 +75,12 @@ export interface SnapshotCounts {
 
 /** The commit record of one snapshot: before it exists the snapshot does not. */
 export interface SnapshotRecord {
-  /** The snapshot's id; ids sort by time. */
+  /** The snapshot's id, which sorts behind its parent's. */
   id: string;
-  /** When it was begun, in milliseconds since 1970. */
+  /**
+   * When it was begun by the clock of its machine, in milliseconds since 1970.
+   * If the parent's clock ran ahead, the time in the id is a later one.
+   */
   time: number;
   /** How long it took, in milliseconds. */
   duration: number;
@@ -112,7 +117,10 @@ export interface SafetyRecord {
 }
 
 const FORMAT = "deltar-snapshot";
-const VERSION = 1;
+/** The version of records whose id holds another time than their own. */
+const APART = 2;
+/** A time and its id are told apart from this difference on, in milliseconds. */
+const MOMENT = 1000;
 const COUNTS = [
   "files",
   "directories",
@@ -136,7 +144,24 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
     time: new Date(time).toISOString(),
     root: encodeMetadata(root),
   };
-  return encodeLines(FORMAT, VERSION, header, []);
+  // A deltar that knows only version 1 forms the next id from `time`, which
+  // would sort before this one.
+  const isApart = timeInRecord(record.id, time) !== timeOfId(record.id);
+  return encodeLines(FORMAT, isApart ? APART : 1, header, []);
+}
+
+/**
+ * Returns the time of a snapshot as its record has it: that of its id, or, if
+ * they are a second or more apart, when it was begun.
+ *
+ * @param id The snapshot's id.
+ * @param started When it was begun, in milliseconds since 1970.
+ */
+export function timeInRecord(id: string, started: number): number {
+  const time = timeOfId(id);
+  return time !== undefined && Math.abs(time - started) < MOMENT
+    ? time
+    : started;
 }
 
 /**
@@ -150,7 +175,7 @@ export function decodeRecord(
   bytes: Uint8Array,
   object: string,
 ): SnapshotRecord {
-  const { header } = decodeLines(bytes, FORMAT, VERSION, object);
+  const { header } = decodeLines(bytes, FORMAT, APART, object);
   const fail = (what: string) =>
     new DeltarError("corrupt", `a record with ${what}`, { object });
   const text = (value: unknown, what: string) => {
@@ -159,8 +184,7 @@ export function decodeRecord(
   };
   const optional = (name: "label" | "parent" | "parentSha256" | "repairs") =>
     header[name] === undefined ? {} : { [name]: text(header[name], name) };
-  const time = Date.parse(text(header.time, "time"));
-  if (Number.isNaN(time)) throw fail("no valid time");
+  const time = timeOf(header.time, object);
   if (!isCount(header.duration)) throw fail("no valid duration");
   const layers = header.layers as Line[];
   if (!Array.isArray(layers) || layers.length === 0) throw fail("no layers");

@@ -51,6 +51,69 @@ test("prune says why, removes, and undelete brings back", async () => {
   });
 });
 
+test("prune takes 0 for no rule, and says so in its help [S2]", async () => {
+  await withPlace((place) => {
+    for (const seed of [1, 2, 3]) {
+      place.write({ file: text(400, seed) });
+      place.run(["snapshot"]);
+    }
+    const periods = ["hourly", "daily", "weekly", "monthly", "yearly"];
+    const ages = ["", "-hourly", "-daily", "-weekly"];
+    const rules = [
+      ...["last", ...periods].map((rule) => `--keep-${rule}`),
+      ...ages.map((rule) => `--keep-within${rule}`),
+    ];
+    const all = rules.flatMap((rule) => [rule, "0"]);
+    assert.deepEqual(place.json(["prune", ...all]).removed, []);
+    assert.deepEqual(place.json(["prune", "--keep-within", "0"]).removed, []);
+    const one = ["prune", "--keep-within", "0", "--keep-last", "2"];
+    assert.equal(place.json(one).removed.length, 1);
+    const help = place.run(["prune", "--help"]).out.replaceAll(/\s+/g, " ");
+    assert.match(help, /A rule of 0 keeps nothing, as if it were not given/);
+  });
+});
+
+test("list shows safety snapshots when asked, and --json marks them [S3]", async () => {
+  await withPlace((place) => {
+    place.write({ file: "one" });
+    place.run(["snapshot"]);
+    place.write({ file: "two" });
+    place.run(["snapshot"]);
+    place.write({ file: "three" });
+    const back = ["restore", "latest~1", "--in-place"];
+    assert.equal(place.run(back).code, 0);
+    const plain = place.run(["list"]).out;
+    assert.doesNotMatch(plain, /^\S+-safety /m);
+    assert.match(plain, /^2 snapshots of /m);
+    assert.match(plain, /^1 safety snapshot of .* `deltar list --safety`/m);
+    const shown = place.run(["list", "--safety"]).out;
+    assert.match(shown, /^\d{8}T\d{6}Z-[0-9a-f]{6}-safety /m);
+    assert.match(shown, /^3 snapshots of /m);
+    assert.match(shown, /`deltar undo` goes back by the last one/);
+    const { snapshots } = place.json(["list"]);
+    assert.deepEqual(
+      snapshots.map(({ safety }: { safety?: { before: string } }) =>
+        safety?.before
+      ),
+      [undefined, undefined, "restore"],
+    );
+    // It is neither the last of its directory nor labelled by anyone.
+    const plan = place.json([
+      ...["prune", "--dry-run", "--keep-label", "*", "--keep-safety", "1d"],
+    ]);
+    assert.deepEqual(
+      plan.snapshots.map(({ reasons }: { reasons: string[] }) =>
+        reasons.join()
+      ),
+      [
+        "",
+        "the last of its directory",
+        "undoes the last restore into its directory,a young safety snapshot",
+      ],
+    );
+  });
+});
+
 test("of what is young the newest of each period stays", async () => {
   await withPlace((place) => {
     const ids = [1, 2].map((seed) => {

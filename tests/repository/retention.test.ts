@@ -84,7 +84,7 @@ const table: [string, RetentionPolicy, string[]][] = [
     "2025-10-26 02:30",
     "2025-10-26 03:30",
   ]],
-  ["within nothing", { within: 0 }, ["2025-10-26 03:30"]],
+  ["within nothing", { within: 0 }, TIMES],
   ["one of each hour, by age", { withinHourly: 293.5 * 86_400_000 }, [
     "2025-01-05 23:00",
     "2025-01-06 01:20",
@@ -163,21 +163,46 @@ test("retention: each directory by itself, in any order", () => {
   ]);
 });
 
-test("retention: what undoes restores counts by itself, its parts together", () => {
+test("judge() judges safety snapshots by a rule of their own, their parts together [S3]", () => {
   const safety = { before: "restore", of: "x" } as SnapshotRecord["safety"];
-  const first = at("2025-01-03 10:00", { safety });
+  const label = "before the restore of x";
+  const first = at("2025-03-03 10:00", { safety, label });
   const records = [
     at("2025-01-01 10:00"),
-    at("2025-01-02 10:00", { safety }),
+    at("2025-01-02 10:00", { safety, label }),
+    at("2025-02-20 10:00", { safety, label }),
     first,
-    at("2025-01-04 10:00", { safety: { ...safety!, continues: first.id } }),
+    at("2025-03-04 10:00", { safety: { ...safety!, continues: first.id } }),
+    at("2025-03-04 11:00"),
+    at("2025-01-01 10:00", { directory: "/b", safety, label }),
   ];
-  assert.deepEqual(judge(records, { last: 1 }).map(({ keep }) => keep), [
-    true,
-    false,
-    true,
-    true,
-  ]);
+  const kept = (policy: RetentionPolicy) =>
+    judge(records, policy).map(({ keep }) => keep ? 1 : 0).join("");
+  // Of those of thirty days, and the last of each directory.
+  assert.equal(kept({ last: 1 }), "0011111");
+  assert.equal(kept({ labels: ["*"] }), "0011111");
+  assert.equal(kept({ labels: [label], safety: 0 }), "0001111");
+  assert.equal(kept({ last: 1, safety: Infinity }), "0111111");
+  // By itself it is no rule for others; without any rule all stay.
+  assert.equal(kept({ safety: 0 }), "1001111");
+  assert.equal(kept({}), "1111111");
+  assert.throws(() => judge(records, { safety: -1 }), RangeError);
+});
+
+test("thinning takes the labels of safety snapshots for none [S3]", () => {
+  const safety = { before: "restore", of: "x" } as SnapshotRecord["safety"];
+  const records = [
+    at("2025-01-01 00:00", { label: "kept longest" }),
+    at("2025-01-01 01:00"),
+    at("2025-01-02 00:00", { safety, label: "before" }),
+    at("2025-01-02 01:00", { safety, label: "before" }),
+    at("2025-01-03 00:00"),
+  ];
+  const order = [...thinningOrder(records).keys()].map(({ id }) =>
+    records.findIndex((record) => record.id === id)
+  );
+  assert.deepEqual([...order].sort(), [0, 1, 2]);
+  assert.equal(order.at(-1), 0);
 });
 
 test("retention: a clock that jumped removes nothing more", () => {

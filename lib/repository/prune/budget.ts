@@ -9,7 +9,14 @@ import {
   collectGarbage,
   layerOptions,
 } from "./collect_garbage.ts";
-import { idOfNote, LATER_SETTINGS, newId, noteName } from "../layout.ts";
+import {
+  idBehind,
+  idOfNote,
+  LATER_SETTINGS,
+  newId,
+  noteName,
+  timeOfId,
+} from "../layout.ts";
 import { waitsFor } from "./watch.ts";
 import { Lease } from "./lease.ts";
 import { namesUnder, readIfThere } from "../note.ts";
@@ -18,6 +25,7 @@ import { removeSnapshot } from "./removed.ts";
 import type { Repository } from "../repository.ts";
 import { byDirectory } from "./retention.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { TimedSnapshot } from "../snapshot_times.ts";
 import { standing, survey } from "./survey.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
@@ -43,15 +51,19 @@ export async function readBudget(
   { storage }: Repository,
 ): Promise<number | undefined> {
   const names = await namesUnder(storage, LATER_SETTINGS);
-  const name = names.findLast((name) =>
-    idOfNote(LATER_SETTINGS, name) !== undefined
-  );
+  const name = names.findLast(settingsId);
   const bytes = name && await readIfThere(storage, name);
   if (!bytes) return undefined;
   const { maxSize } = decodeLines(bytes, FORMAT, VERSION, name).header;
   if (maxSize === undefined || maxSize === null) return undefined;
   if (isCount(maxSize)) return maxSize;
   throw new DeltarError("corrupt", "a size that is none", { object: name });
+}
+
+/** The id of settings, unless no clock can have given it: they do not count. */
+function settingsId(name = ""): string | undefined {
+  const id = idOfNote(LATER_SETTINGS, name);
+  return id !== undefined && timeOfId(id) !== undefined ? id : undefined;
 }
 
 /** Has a repository's settings name a budget, in bytes, or none. */
@@ -61,10 +73,9 @@ export async function writeBudget(
 ): Promise<void> {
   if (maxSize !== undefined) checkBudget(maxSize);
   const old = await namesUnder(storage, LATER_SETTINGS);
-  const last = idOfNote(LATER_SETTINGS, old.at(-1) ?? "");
-  let id = newId(Date.now(), Math.random());
+  const last = settingsId(old.findLast(settingsId));
   // The newest id counts, whatever the clock did.
-  if (last !== undefined && last >= id) id = newId(timeAfter(last), 0);
+  const id = idBehind(last, Date.now(), Math.random());
   const bytes = encodeLines(FORMAT, VERSION, { maxSize }, []);
   await storage.put(noteName(LATER_SETTINGS, id), bytes, { ifAbsent: true });
   for (const name of old) await storage.delete(name);
@@ -153,18 +164,20 @@ async function chooseGoing(
 }
 
 /**
- * The order in which snapshots go when room is short, from 1: first those that
- * lie densest for their age, so that what stays gets sparser the older it is;
- * labelled ones after all others; the last of a directory never.
+ * Returns the order in which snapshots go when room is short, from 1: first
+ * safety snapshots and those that lie densest for their age, so that what stays
+ * gets sparser the older it is; labelled ones after all others; the last of a
+ * directory, and the last that was saved before a restore into it, never.
  */
 export function thinningOrder(
   records: readonly SnapshotRecord[],
 ): Map<SnapshotRecord, number> {
   const order: SnapshotRecord[] = [];
+  const groups = [...byDirectory(records, Date.now()).values()]
+    .flatMap(({ taken, saved }) => [taken, saved])
+    .filter(({ length }) => length > 0);
   for (const isLabelled of [false, true]) {
-    const queues = [...byDirectory(records).values()].map((group) =>
-      thinGroup(group, isLabelled)
-    );
+    const queues = groups.map((group) => thinGroup(group, isLabelled));
     // Of several directories the one goes on whose next lies densest.
     while (true) {
       const next = queues.filter((queue) => queue.length > 0)
@@ -178,29 +191,24 @@ export function thinningOrder(
 
 /** The same for one directory, whose snapshots come from the newest on. */
 function thinGroup(
-  [newest, ...rest]: readonly SnapshotRecord[],
+  [newest, ...rest]: readonly TimedSnapshot[],
   isLabelled: boolean,
 ): { record: SnapshotRecord; density: number }[] {
   const going: { record: SnapshotRecord; density: number }[] = [];
-  const left = rest.reverse()
-    .filter(({ label }) => (label !== undefined) === isLabelled);
+  const left = rest.reverse().filter(({ record: { label, safety } }) =>
+    // The label of a safety snapshot was given by no user.
+    (label !== undefined && safety === undefined) === isLabelled
+  );
   while (left.length > 0) {
     // The one that was soonest followed by another, for its age, goes.
     const gaps = left.map(({ time }, at) =>
       ((left[at + 1] ?? newest).time - time) / Math.max(newest.time - time, 1)
     );
     const density = Math.min(...gaps);
-    const [record] = left.splice(gaps.indexOf(density), 1);
+    const [{ record }] = left.splice(gaps.indexOf(density), 1);
     going.push({ record, density });
   }
   return going;
-}
-
-function timeAfter(id: string): number {
-  const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)/.exec(
-    id,
-  )!.map(Number);
-  return Date.UTC(y, mo - 1, d, h, mi, s + 1);
 }
 
 function checkBudget(maxSize: number): void {

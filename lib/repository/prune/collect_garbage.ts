@@ -13,6 +13,7 @@ import type { Repository } from "../repository.ts";
 import { LABELS, PROOFS } from "../snapshot_note.ts";
 import { type Candidates, findCandidates, runningIds } from "./candidates.ts";
 import { CollectWork } from "./collect_work.ts";
+import { findLeap } from "./clock.ts";
 import { buryDeadRuns } from "./dead_runs.ts";
 import { type GarbageLine, putMark } from "./garbage.ts";
 import type { Lease } from "./lease.ts";
@@ -28,12 +29,6 @@ import {
   type UsageOptions,
 } from "./usage.ts";
 import { waitsFor } from "./watch.ts";
-
-/**
- * A clock that is further ahead of all that the repository knows than this, or
- * than the grace, is not believed at first sight.
- */
-const LEAP = 24 * 60 * 60 * 1000;
 
 /** What a collection did. */
 export interface Collected {
@@ -57,7 +52,7 @@ export interface Collected {
   damaged: string[];
   /**
    * Whether the clock is so far ahead of all that the repository knows that
-   * nothing was purged this time; the next prune believes it.
+   * what waits for the end of its grace was not purged; the next prune does.
    */
   isClockDoubted: boolean;
   /** How many bytes of trees and content are stored now. */
@@ -86,7 +81,8 @@ export async function collectGarbage(
   const { grace } = options;
   const now = Date.now();
   const found = await survey(repository);
-  const isTimeSure = grace === 0 || isBelievable(found, now, grace);
+  const leap = grace === 0 ? undefined : findLeap(found, now, grace);
+  const isTimeSure = leap === undefined;
   const { alive, seen, dead } = await buryDeadRuns(storage, found, {
     ...options,
     now,
@@ -137,7 +133,10 @@ export async function collectGarbage(
   // What was condemned stays so: one that was overtaken may yet delete it.
   const waiting = garbage.filter((line) => !isGoing(line));
   const remaining = withTrees(purged, { ...found, removed }, going);
-  if (waiting.length + seen.length + remaining.length > 0) {
+  // A mark tells the next prune that this clock was doubted, if that matters.
+  const isDoubted = !isTimeSure &&
+    waiting.length + seen.length + removed.length > 0;
+  if (waiting.length + seen.length + remaining.length > 0 || isDoubted) {
     // Not the id of the mark before, however short all this took.
     const next = newId(Math.max(Date.now(), now + 1), Math.random());
     await putMark(storage, next, {
@@ -145,6 +144,7 @@ export async function collectGarbage(
       objects: waiting,
       runs: seen,
       purged: remaining,
+      leap,
     });
   }
   if (isMarked) await storage.delete(noteName(GARBAGE, id));
@@ -164,7 +164,7 @@ export async function collectGarbage(
     dead,
     missing,
     damaged: work.damaged,
-    isClockDoubted: !isTimeSure,
+    isClockDoubted: isDoubted,
     stored: sizes(found.stored.keys()) - work.freed,
   };
 }
@@ -249,15 +249,4 @@ function marked(
     condemned: true,
   }));
   return { objects: [...garbage, ...rewritten] };
-}
-
-/** Whether a time may be so: not far ahead of the newest that is known. */
-function isBelievable(
-  { records, removed, marks }: Survey,
-  now: number,
-  grace: number,
-): boolean {
-  const times = [...records, ...removed, ...marks].map(({ time }) => time);
-  const newest = times.reduce((a, b) => Math.max(a, b), -Infinity);
-  return now - newest <= Math.max(grace, LEAP);
 }

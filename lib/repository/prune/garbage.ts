@@ -36,6 +36,11 @@ export interface Mark {
   runs: SeenRun[];
   /** Snapshots that are gone for good although a tree of theirs may stay. */
   purged: string[];
+  /**
+   * If the clock was not believed: how far it was ahead of all that the
+   * repository knew, in milliseconds.
+   */
+  leap?: number;
 }
 
 const FORMAT = "deltar-garbage";
@@ -45,7 +50,7 @@ const VERSION = 1;
 export async function putMark(
   storage: Storage,
   id: string,
-  { time, objects, runs, purged }: Mark,
+  { time, objects, runs, purged, leap }: Mark,
 ): Promise<void> {
   const text = (since: number) => new Date(since).toISOString();
   const lines: Line[] = [
@@ -56,7 +61,11 @@ export async function putMark(
     })),
     ...runs.map((run) => ({ ...run, since: text(run.since) })),
   ];
-  const header = { time: text(time), ...purged.length > 0 && { purged } };
+  const header = {
+    time: text(time),
+    ...purged.length > 0 && { purged },
+    ...leap !== undefined && { leap },
+  };
   const bytes = encodeLines(FORMAT, VERSION, header, lines);
   await storage.put(noteName(GARBAGE, id), bytes, { ifAbsent: true });
 }
@@ -108,6 +117,7 @@ function decodeMark(bytes: Uint8Array, object: string): Mark {
     purged: Array.isArray(header.purged)
       ? header.purged.filter((id) => typeof id === "string")
       : [],
+    ...isCount(header.leap) && { leap: header.leap },
   };
   for (const [line, offset] of lines) {
     const since = timeOf(line.since, object);

@@ -46,7 +46,12 @@ export async function removeSnapshot(
     });
   }
   const record = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-  const header = { id, removed: new Date().toISOString(), reason, record };
+  const header = {
+    id,
+    removed: new Date(Date.now()).toISOString(),
+    reason,
+    record,
+  };
   // What an interrupted undelete left is of an earlier time: it is replaced.
   await storage.put(
     noteName(REMOVED, id),

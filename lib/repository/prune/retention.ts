@@ -1,8 +1,9 @@
 import type { SnapshotRecord } from "../snapshot_record.ts";
+import { judgeTimes, type TimedSnapshot } from "../snapshot_times.ts";
 
 /**
- * Which snapshots are kept. A snapshot stays if any rule keeps it; without any
- * rule all stay.
+ * The rules by which snapshots are kept. A snapshot stays if any rule keeps it.
+ * A rule of 0 keeps nothing, as if it were absent; without any rule all stay.
  */
 export interface RetentionPolicy {
   /** The newest so many. */
@@ -27,7 +28,16 @@ export interface RetentionPolicy {
   withinDaily?: number;
   /** As `within`, but only the newest of each week. */
   withinWeekly?: number;
+  /**
+   * The rule for safety snapshots, which the others do not count: those that
+   * are no older than the newest snapshot of their directory by more than so
+   * many milliseconds. Default: 30 days.
+   */
+  safety?: number;
 }
+
+/** How long safety snapshots are kept, in milliseconds: 30 days. */
+export const SAFETY_AGE = 30 * 24 * 60 * 60 * 1000;
 
 /** What a policy says of a snapshot. */
 export interface Judgement {
@@ -40,28 +50,50 @@ export interface Judgement {
 }
 
 /**
- * Judges snapshots by a policy, those of each directory by themselves, and what
- * was saved before restores into it by itself. The last of each always stays, and an empty policy keeps everything. Ages count
- * from the newest snapshot, and no clock is asked; hours to years are those of
- * the local time zone.
+ * Judges snapshots by a policy, those of each directory by themselves. The last
+ * snapshot of a directory always stays, and so does the last that was saved
+ * before a restore into it. An empty policy keeps everything.
+ *
+ * Ages count from the newest snapshot; hours to years are those of the local
+ * time zone. A snapshot whose time cannot be right, as it lies more than a day
+ * ahead of the clock or out of the order in which snapshots were taken, is kept
+ * by every rule of time, and takes no other's place.
+ *
+ * @example Keep one snapshot of each day
+ * ```ts
+ * import { judge, type SnapshotRecord } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const records = [
+ *   { id: "20250101T100000Z-000000", time: Date.UTC(2025, 0, 1, 10) },
+ *   { id: "20250101T100001Z-000000", time: Date.UTC(2025, 0, 1, 10, 0, 1) },
+ * ] as SnapshotRecord[];
+ * const judgements = judge(records, { daily: 7 });
+ * assert.deepEqual(judgements.map(({ keep }) => keep), [false, true]);
+ * ```
  *
  * @param records The snapshots, in any order.
  * @param policy The rules.
+ * @param now The time, in milliseconds since 1970. Default: the clock's.
  * @returns A judgement for each, in the order of `records`.
- * @throws {RangeError} if a number of the policy is none, or below zero.
+ * @throws {RangeError} if a number of the policy is not one, or below zero.
  */
 export function judge(
   records: readonly SnapshotRecord[],
   policy: RetentionPolicy,
+  now: number = Date.now(),
 ): Judgement[] {
   checkPolicy(policy);
   const reasons = new Map<SnapshotRecord, string[]>();
-  for (const group of byDirectory(records).values()) {
-    judgeGroup(group, policy, (record, reason) => {
-      const all = reasons.get(record);
-      if (all === undefined) reasons.set(record, [reason]);
-      else all.push(reason);
-    });
+  const keep: Keep = (record, reason) => {
+    const all = reasons.get(record);
+    if (all === undefined) reasons.set(record, [reason]);
+    else all.push(reason);
+  };
+  const groups = byDirectory(records, now);
+  for (const { taken, saved } of groups.values()) {
+    if (taken.length > 0) judgeTaken(taken, policy, keep);
+    if (saved.length > 0) judgeSaved(saved, taken, policy, keep);
   }
   keepParts(records, reasons);
   return records.map((record) => {
@@ -70,12 +102,19 @@ export function judge(
   });
 }
 
-/** Whether a policy has no rule at all. */
+/** Whether a policy has no rule for snapshots that are not safety snapshots. */
 export function isEmptyPolicy(policy: RetentionPolicy): boolean {
-  return PERIODS.every(({ rule }) => !policy[rule]) && !policy.last &&
-    AGES.every((rule) => policy[rule] === undefined) &&
+  return !hasTimeRule(policy) && !policy.last &&
     (policy.labels ?? []).length === 0;
 }
+
+/** Whether a policy has a rule that goes by the times of snapshots. */
+function hasTimeRule(policy: RetentionPolicy): boolean {
+  return PERIODS.some(({ rule }) => policy[rule]) ||
+    AGES.some((rule) => policy[rule]);
+}
+
+type Keep = (record: SnapshotRecord, reason: string) => void;
 
 const PERIODS = [
   { rule: "hourly", unit: "hour", key: hourOf },
@@ -99,70 +138,112 @@ const THINNED = [
   { rule: "withinWeekly", unit: "week", key: weekOf },
 ] as const;
 
+/** The snapshots of a directory, from the newest to the oldest. */
+export interface DirectorySnapshots {
+  /** Those that were taken of it. */
+  taken: TimedSnapshot[];
+  /** Safety snapshots: what was saved before restores into it. */
+  saved: TimedSnapshot[];
+}
+
 /**
- * Snapshots by directory, each group from the newest to the oldest; what was
- * saved before restores is apart from what was taken.
+ * Returns snapshots by directory, with the times to judge them by.
+ *
+ * @param now The time, in milliseconds since 1970.
  */
 export function byDirectory(
   records: readonly SnapshotRecord[],
-): Map<string, SnapshotRecord[]> {
-  const groups = new Map<string, SnapshotRecord[]>();
-  for (const record of records) {
-    const key = JSON.stringify([record.directory, record.safety !== undefined]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [record]);
-    else group.push(record);
-  }
-  for (const group of groups.values()) {
-    group.sort((a, b) => a.id < b.id ? 1 : -1);
+  now: number,
+): Map<string, DirectorySnapshots> {
+  const sorted = [...records].sort((a, b) => a.id < b.id ? -1 : 1);
+  const groups = new Map<string, DirectorySnapshots>();
+  for (
+    const [directory, all] of Map.groupBy(sorted, (one) => one.directory)
+  ) {
+    const timed = (isSaved: boolean) =>
+      judgeTimes(
+        all.filter(({ safety }) => (safety !== undefined) === isSaved),
+        now,
+      ).reverse();
+    groups.set(directory, { taken: timed(false), saved: timed(true) });
   }
   return groups;
 }
 
-function judgeGroup(
-  group: readonly SnapshotRecord[],
+function judgeTaken(
+  group: readonly TimedSnapshot[],
   policy: RetentionPolicy,
-  keep: (record: SnapshotRecord, reason: string) => void,
+  keep: Keep,
 ): void {
   if (isEmptyPolicy(policy)) {
-    for (const record of group) keep(record, "no rule says otherwise");
+    for (const { record } of group) keep(record, "no rule says otherwise");
     return;
   }
-  keep(group[0], "the last of its directory");
+  keep(group[0].record, "the last of its directory");
   const { last = 0, labels = [], within } = policy;
-  for (const [at, record] of group.slice(0, last).entries()) {
+  for (const [at, { record }] of group.slice(0, last).entries()) {
     keep(record, `${at + 1} of the last ${last}`);
   }
+  const plausible = group.filter(({ isPlausible }) => isPlausible);
   for (const { rule, unit, key } of PERIODS) {
     const most = policy[rule] ?? 0;
     const seen = new Set<string | number>();
-    for (const record of group) {
+    for (const { record, time } of plausible) {
       if (seen.size >= most) break;
-      const period = key(new Date(record.time));
+      const period = key(new Date(time));
       if (seen.has(period)) continue;
       seen.add(period);
       keep(record, `${unit} ${seen.size} of ${most}`);
     }
   }
+  const newest = plausible[0]?.time;
   for (const { rule, unit, key } of THINNED) {
     const most = policy[rule];
-    if (most === undefined) continue;
+    if (!most) continue;
     const seen = new Set<string>();
-    for (const record of group) {
-      if (group[0].time - record.time > most) break;
-      const period = key(new Date(record.time));
+    for (const { record, time } of plausible) {
+      if (newest - time > most) break;
+      const period = key(new Date(time));
       if (!seen.has(period)) keep(record, `young enough, one of its ${unit}`);
       seen.add(period);
     }
   }
-  for (const record of group) {
-    const { label, time } = record;
+  for (const { record: { label }, record } of group) {
     if (label !== undefined && labels.some((l) => l === "*" || l === label)) {
       keep(record, `labelled ${JSON.stringify(label)}`);
     }
-    if (within !== undefined && group[0].time - time <= within) {
-      keep(record, "young enough");
-    }
+  }
+  for (const { record, time } of plausible) {
+    if (within && newest - time <= within) keep(record, "young enough");
+  }
+  if (!hasTimeRule(policy)) return;
+  for (const { record, isPlausible } of group) {
+    if (!isPlausible) keep(record, WRONG_TIME);
+  }
+}
+
+/** Why a snapshot stays that no rule of time can judge. */
+const WRONG_TIME = "its time cannot be right";
+
+/** Judges the safety snapshots of a directory; `taken` are its other ones. */
+function judgeSaved(
+  saved: readonly TimedSnapshot[],
+  taken: readonly TimedSnapshot[],
+  policy: RetentionPolicy,
+  keep: Keep,
+): void {
+  if (isEmptyPolicy(policy) && policy.safety === undefined) {
+    for (const { record } of saved) keep(record, "no rule says otherwise");
+    return;
+  }
+  keep(saved[0].record, "undoes the last restore into its directory");
+  const newest = [taken, saved]
+    .map((group) => group.find(({ isPlausible }) => isPlausible)?.time)
+    .reduce<number>((a, b) => Math.max(a, b ?? a), -Infinity);
+  const { safety = SAFETY_AGE } = policy;
+  for (const { record, time, isPlausible } of saved) {
+    if (!isPlausible) keep(record, WRONG_TIME);
+    else if (newest - time <= safety) keep(record, "a young safety snapshot");
   }
 }
 
@@ -204,11 +285,11 @@ function checkPolicy(policy: RetentionPolicy): void {
   for (const rule of ["last", ...PERIODS.map(({ rule }) => rule)] as const) {
     const count = policy[rule] ?? 0;
     if (!Number.isSafeInteger(count) || count < 0) {
-      throw new RangeError(`${rule}: ${count} is no number of snapshots`);
+      throw new RangeError(`${rule}: ${count} is not a number of snapshots`);
     }
   }
-  for (const rule of AGES) {
+  for (const rule of [...AGES, "safety"] as const) {
     const age = policy[rule] ?? 0;
-    if (!(age >= 0)) throw new RangeError(`${rule}: ${age} is no duration`);
+    if (!(age >= 0)) throw new RangeError(`${rule}: ${age} is not a duration`);
   }
 }

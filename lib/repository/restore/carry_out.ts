@@ -76,7 +76,7 @@ export async function carryOut(
   let begun = false;
   try {
     const needed = work !== "restore" || !(fresh && losesNothing(plan));
-    const after = job.history[0]?.time ?? 0;
+    const after = job.history[0]?.id;
     hooks.onStep?.("begin journal");
     const safety = needed
       ? await saveFirst(repository, job, before ?? job.root!, {
@@ -125,7 +125,7 @@ async function saveFirst(
   repository: Repository,
   job: RestoreJob,
   root: SnapshotRecord["root"],
-  options: { after: number; first?: string; signal?: AbortSignal },
+  options: { after: string | undefined; first?: string; signal?: AbortSignal },
 ): Promise<Safety> {
   const { survey, plan, work, of, label, history } = job;
   const { after, first, signal } = options;

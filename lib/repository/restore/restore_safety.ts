@@ -14,7 +14,7 @@ import type { Survey } from "../../tree/survey.ts";
 import { packingAgainst } from "../snapshot/basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
-import { layerName, newId, volumeName } from "../layout.ts";
+import { idBehind, layerName, volumeName } from "../layout.ts";
 import { changedLinesOf } from "../snapshot/merge_tree.ts";
 import { parentOf } from "../snapshot/parent.ts";
 import type { ReadRecord } from "../read_record.ts";
@@ -27,6 +27,7 @@ import {
   encodeRecord,
   type SafetyRecord,
   type SnapshotRecord,
+  timeInRecord,
 } from "../snapshot_record.ts";
 import { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
@@ -55,8 +56,8 @@ export interface SafetyOptions {
   root: Metadata;
   /** A snapshot whose content need not be stored again, and its tree. */
   basis: (ReadRecord & { tree: Tree }) | undefined;
-  /** The time has to be behind this, in milliseconds since 1970. */
-  after: number;
+  /** The id has to sort behind this one. */
+  after: string | undefined;
   /** Told of what could not be saved. */
   onSkip: (skipped: Skipped) => void;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
@@ -101,8 +102,7 @@ async function save(
   const { codec } = repository;
   const { purpose, label, root, signal } = options;
   const started = Date.now();
-  const time = Math.max(started, options.after + 1);
-  const id = `${newId(time, Math.random())}-safety`;
+  const id = `${idBehind(options.after, started, Math.random())}-safety`;
   const run = new Run(repository.storage, { id, parent: options.basis });
   const { storage } = run;
   const write = (folder: "volumes" | "signatures") =>
@@ -174,7 +174,7 @@ async function save(
     for (const entry of index.entries) tally.add(entry);
     const record: SnapshotRecord = {
       id,
-      time,
+      time: timeInRecord(id, started),
       // The clock may be set back meanwhile.
       duration: Math.max(0, Date.now() - started),
       directory: survey.root,

@@ -11,7 +11,7 @@ import { type DamageHandler, isDamage } from "../damage.ts";
 import { CheckpointWriter } from "./checkpoint.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
-import { layerName, newId, volumeName } from "../layout.ts";
+import { idBehind, layerName, volumeName } from "../layout.ts";
 import { changedLinesOf } from "./merge_tree.ts";
 import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
@@ -20,7 +20,11 @@ import { RepositoryReader } from "./repository_reader.ts";
 import { checkParent, Run } from "./running.ts";
 import { countSnapshot } from "./snapshot_counts.ts";
 import { SnapshotEntries } from "./snapshot_entries.ts";
-import { encodeRecord, type SnapshotRecord } from "../snapshot_record.ts";
+import {
+  encodeRecord,
+  type SnapshotRecord,
+  timeInRecord,
+} from "../snapshot_record.ts";
 import { StateCache } from "./state_cache.ts";
 import { Tree } from "../layers/tree.ts";
 import { writeTree } from "../layers/write_tree.ts";
@@ -71,7 +75,15 @@ export interface SnapshotResult {
   diff: DiffIndex;
   /** What was left out, and why. */
   skipped: readonly Skipped[];
+  /**
+   * The snapshot before, if its time lies ahead of this machine's clock by more
+   * than ten minutes: one of the two clocks is wrong.
+   */
+  ahead?: SnapshotRecord;
 }
+
+/** Clocks of two machines may differ by this, in milliseconds. */
+const CLOCK_SLACK = 10 * 60 * 1000;
 
 const MEBIBYTE = 1 << 20;
 
@@ -86,6 +98,9 @@ export async function takeSnapshot(
   const mayBeNone = options.label === undefined || options.onlyIfChanged;
   const found = await repository.parentFor(dir.path, options.onDamage);
   const before = found?.record;
+  const ahead = before !== undefined && before.time > started + CLOCK_SLACK
+    ? { ahead: before }
+    : {};
   const cache = await StateCache.read(
     options.cache,
     repository.id,
@@ -95,13 +110,11 @@ export async function takeSnapshot(
   );
   if (before !== undefined && mayBeNone) {
     const unchanged = await findUnchanged(before, dir, cache, options);
-    if (unchanged !== undefined) return unchanged;
+    if (unchanged !== undefined) return { ...unchanged, ...ahead };
   }
   const parent = await findParent(repository, found, cache, options);
   const { last } = parent;
-  // Ids sort by time, whatever the clock does.
-  const now = Math.max(started, (last?.record.time ?? 0) + 1);
-  const id = newId(now, Math.random());
+  const id = idBehind(last?.record.id, started, Math.random());
   const left = await findLeftRuns(repository.storage, dir.path);
   const run = new Run(repository.storage, {
     id,
@@ -158,7 +171,7 @@ export async function takeSnapshot(
       await Promise.all([volumes.abort(), signatures.abort()]);
       await clear(storage, left.names);
       await cache.write(last.record.id, entries.list, skipped);
-      return { record: last.record, isNew: false, diff, skipped };
+      return { record: last.record, isNew: false, diff, skipped, ...ahead };
     }
     const objects = [...await volumes.close(), ...await signatures.close()];
     const written = await writeTree(storage, layerName(id, codec.name), codec, {
@@ -178,7 +191,7 @@ export async function takeSnapshot(
     );
     const record: SnapshotRecord = {
       id,
-      time: now,
+      time: timeInRecord(id, started),
       // The clock may be set back meanwhile.
       duration: Math.max(0, Date.now() - started),
       directory: dir.path,
@@ -193,7 +206,7 @@ export async function takeSnapshot(
     await run.commit(bytes);
     await clear(storage, [...left.names, ...checkpoints.names]);
     await cache.write(id, entries.list, skipped);
-    return { record, isNew: true, diff, skipped };
+    return { record, isNew: true, diff, skipped, ...ahead };
   } catch (error) {
     await Promise.all([volumes.abort(error), signatures.abort(error)]);
     if (!parent.isBroken) {

@@ -1,4 +1,5 @@
 import type { Storage } from "../../storage/storage.ts";
+import { parseTime } from "../moment.ts";
 import { isCount } from "../../tree/entry_line.ts";
 import type { DamageHandler } from "../damage.ts";
 import { PROOFS, readSnapshotNotes } from "../snapshot_note.ts";
@@ -32,9 +33,9 @@ export async function readProofs(
   const notes = await readSnapshotNotes(storage, PROOFS, onDamage);
   for (const [id, note] of notes) {
     const { files, bytes, failed, after, afterDelta } = note;
-    const time = Date.parse(String(note.time));
+    const time = parseTime(note.time);
     if (!isCount(files) || !isCount(bytes) || !isCount(failed)) continue;
-    if (Number.isNaN(time)) continue;
+    if (time === undefined) continue;
     proofs.set(id, {
       time,
       files,
