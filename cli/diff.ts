@@ -1,5 +1,13 @@
 import { Command } from "commander";
-import { type Change, isWithin, pathOf, type Skipped, Tree } from "../mod.ts";
+import {
+  type Change,
+  isTouched,
+  isWithin,
+  pathOf,
+  type Skipped,
+  type SnapshotRecord,
+  Tree,
+} from "../mod.ts";
 import { paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -32,10 +40,13 @@ async function run(
   const diff = await repository.diff(before, after);
   const moved = new Set(diff.renamed.map(({ from }) => from));
   const folder = treePath(path ?? "");
-  const changes = diff.changes.filter((change) =>
+  const isShown = (change: Change) =>
     isWithin(pathOf(change), folder) &&
-    !(change.change === "deleted" && moved.has(pathOf(change)))
-  );
+    !(change.change === "deleted" && moved.has(pathOf(change)));
+  const changes = [
+    ...folder === "" ? rootChange(before, after) : [],
+    ...diff.changes.filter(isShown),
+  ];
   if (changes.length === 0) {
     await checkPath(repository, [before, after], folder);
   }
@@ -57,6 +68,18 @@ async function run(
     out.line(describe(change, skipOf(change, skips)));
   }
   return EXIT.done;
+}
+
+/** Mode or owner of the directory itself; its time says nothing that lasts. */
+function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
+  const of = ({ root }: SnapshotRecord) =>
+    ({ path: "", kind: "directory", size: 0, ...root }) as const;
+  const { mode, uid, gid } = after.root;
+  const isSame = mode === before.root.mode && uid === before.root.uid &&
+    gid === before.root.gid;
+  return isSame
+    ? []
+    : [{ change: "touched", entry: of(after), before: of(before) }];
 }
 
 /** Why something that is gone from a snapshot was left out of it, if it was. */
@@ -85,15 +108,21 @@ const SIGNS = {
 /** One line: a sign, and the path; a directory ends in `/`. */
 function describe(change: Change, skip: Skipped | undefined): string {
   const entry = change.change === "deleted" ? change.before : change.entry;
-  const path = showPath(entry.path) + (entry.kind === "directory" ? "/" : "");
+  const path = showPath(entry.path || ".") +
+    (entry.kind === "directory" ? "/" : "");
   const moved = change.change === "renamed" || change.change === "copied";
   const from = moved ? `${showPath(change.from)} -> ` : "";
   if (skip !== undefined) {
     const why = showText(skip.detail ?? skip.reason);
     return paint("yellow", `? ${path} was left out: ${why}`);
   }
-  const [sign, color] = SIGNS[change.change];
+  const [sign, color] = SIGNS[signOf(change)];
   return paint(color, `${sign} ${from}${path}`);
+}
+
+/** A path of which only the hard links are others has not been updated. */
+function signOf(change: Change): Change["change"] {
+  return isTouched(change) ? "touched" : change.change;
 }
 
 function fields(change: Change): Record<string, unknown> {
@@ -101,10 +130,11 @@ function fields(change: Change): Record<string, unknown> {
   const { path, kind, size } = entry;
   const moved = change.change === "renamed" || change.change === "copied";
   return {
-    change: change.change,
+    change: signOf(change),
     path,
     kind,
     size,
+    ...signOf(change) !== change.change && { links: true },
     ...moved && { from: change.from },
   };
 }

@@ -7,7 +7,7 @@ import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
 import { defaultRepository } from "./location.ts";
-import { fitFields, keepToSize, printFit } from "./max_size.ts";
+import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
 import { recordFields } from "./record_fields.ts";
 import {
   addTakeOptions,
@@ -64,7 +64,7 @@ async function run(
   if (out.json) report(out, result, location, restore, fit);
   else print(out, result, location, restore, elapsed);
   if (fit !== undefined && !out.json) printFit(out, fit);
-  if (fit !== undefined && fit.after > fit.maxSize) return EXIT.partial;
+  if (fit !== undefined && isTooLarge(fit)) return EXIT.partial;
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
 }
 

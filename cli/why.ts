@@ -1,4 +1,4 @@
-import { lstatSync } from "node:fs";
+import { accessSync, constants, lstatSync, type Stats } from "node:fs";
 import { relative, resolve, sep } from "node:path";
 import { Command } from "commander";
 import { DeltarError, isWithin, type Skipped, Walker } from "../mod.ts";
@@ -80,13 +80,15 @@ async function now(
     apart: [locate(options.repo, root)],
   });
   const bare = path.replace(/\/$/, "");
-  const stat = lstatSync(resolve(root, bare), { throwIfNoEntry: false });
+  const { stat, fault } = look(resolve(root, bare));
+  // Of a folder that cannot be read the rules in it cannot be, either.
+  const isHidden = fault !== undefined && stat === undefined;
   const isSpecial = stat !== undefined && !stat.isFile() &&
     !stat.isDirectory() && !stat.isSymbolicLink();
   const why = walker.apart.has(bare)
     ? "deltar writes here"
-    : walker.whyExcluded(path) ??
-      (isSpecial ? "a socket, pipe or device" : undefined);
+    : (isHidden ? undefined : walker.whyExcluded(path)) ??
+      (isSpecial ? "a socket, pipe or device" : undefined) ?? fault;
   if (why === undefined && stat === undefined) {
     throw new DeltarError(
       "not-found",
@@ -96,6 +98,25 @@ async function now(
     );
   }
   return { path: bare, kept: why === undefined, ...(why && { why }) };
+}
+
+/** What is at a place, and why a snapshot could not read it, if so. */
+function look(place: string): { stat?: Stats; fault?: string } {
+  let stat: Stats | undefined;
+  try {
+    stat = lstatSync(place, { throwIfNoEntry: false });
+    if (stat?.isFile()) accessSync(place, constants.R_OK);
+    if (stat?.isDirectory()) {
+      accessSync(place, constants.R_OK | constants.X_OK);
+    }
+    return { stat };
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "EACCES" || code === "EPERM") {
+      return { stat, fault: "it cannot be read: permission denied" };
+    }
+    throw error;
+  }
 }
 
 /** The rules of the directory's last snapshot; those of none at first. */

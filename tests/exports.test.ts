@@ -42,6 +42,7 @@ test("mod.ts exports these values", () => {
     "formatTime",
     "isFault",
     "isLibrsyncSignature",
+    "isTouched",
     "isWithin",
     "judge",
     "openStorage",

@@ -4,6 +4,7 @@ import {
   DiffIndex,
   Dir,
   isFault,
+  isTouched,
   pathOf,
   type Repository,
   type Skipped,
@@ -265,7 +266,7 @@ function changeOf(change: Change): FileChange[] {
   if (entry.kind === "directory") return [];
   return [{
     path: pathOf(change),
-    change: change.change,
+    change: isTouched(change) ? "touched" : change.change,
     size: entry.size,
     ...("from" in change && change.from !== undefined && { from: change.from }),
   }];

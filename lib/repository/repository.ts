@@ -545,20 +545,29 @@ export class Repository {
 
   /**
    * Makes the repository fit into a number of bytes, if it does not: purges what
-   * was removed, then removes snapshots, those that lie densest for their age
-   * first and labelled ones after all others, without any grace. The last
+   * was removed, then removes snapshots, safety snapshots and those that lie
+   * densest for their age first and labelled ones after all others. The last
    * snapshot of each directory stays, even if that is too much.
    *
+   * By default there is no grace: what is removed is gone. A limit that the
+   * user did not set, but the repository names, is not worth that trust: whoever
+   * can write a settings object could have snapshots deleted. Pass a `grace`
+   * for it; then space is freed when the grace is over.
+   *
    * @param maxSize The most bytes of all objects together.
+   * @param options The grace, in milliseconds, and whom to tell. Default: 0.
    */
   fit(
     maxSize: number,
-    options: Omit<PruneOptions, "grace"> = {},
+    options: PruneOptions = {},
   ): Promise<FitResult> {
     return fitBudget(this, maxSize, options);
   }
 
-  /** The size that the repository's settings allow it, in bytes, if any. */
+  /**
+   * The size that the repository's settings allow it, in bytes, if any. Whoever
+   * can write to the repository can have set it; see `fit`.
+   */
   maxSize(): Promise<number | undefined> {
     return readBudget(this);
   }

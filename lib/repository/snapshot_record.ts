@@ -59,13 +59,16 @@ export interface SnapshotCounts {
   created: number;
   /** Files and links with other content or target. */
   updated: number;
-  /** Files and links that are gone. */
+  /** Files and links that are gone; what was skipped is not. */
   deleted: number;
   /** Files with another name. */
   renamed: number;
   /** Files that are, with the same content, under another name too. */
   copied: number;
-  /** Entries of which only mode, time or owner are others. */
+  /**
+   * Entries, and the directory itself, of which only mode, time, owner or hard
+   * links are others.
+   */
   touched: number;
   /** Bytes that were added to the repository, this record not counted. */
   stored: number;

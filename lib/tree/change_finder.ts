@@ -21,6 +21,8 @@ const UPDATED = 1;
 const MOVED = 2;
 const TOUCHED = 3;
 const DELETED = 4;
+/** Updated, but only in which paths are hard links of one another. */
+const RELINKED = 5;
 /** Added where it is a directory that was created or deleted. */
 const DIRECTORY = 8;
 
@@ -37,6 +39,8 @@ export class ChangeFinder {
   readonly #from = new Map<number, string>();
   /** Paths that are gone, and had a content that moved. */
   #gone = new Set<string>();
+  /** What the new state skipped: what is gone there was not seen. */
+  #skipped: ReadonlySet<string> = new Set();
   #next = 0;
   #entries = 0;
   #changes = 0;
@@ -79,15 +83,21 @@ export class ChangeFinder {
     else this.#create(entry, number);
   }
 
-  /** Ends the new state: what else the old one had is gone. */
-  finish(): void {
+  /**
+   * Ends the new state: what else the old one had is gone.
+   *
+   * @param skipped The paths that the new state skipped. What is gone there is
+   * not counted as deleted, as it may still be in the directory.
+   */
+  finish(skipped: Iterable<string> = []): void {
+    this.#skipped = new Set(skipped);
     while (this.#next < this.#old.length) this.#delete(this.#next++);
     if (this.#from.size === 0) return;
     const sources = new Set(this.#from.values());
     for (let row = 0; row < this.#rows.length; row++) {
       if ((this.#rows.get(row, WORD.change) & ~DIRECTORY) !== DELETED) continue;
       const { path } = this.#old[this.#rows.get(row, WORD.before)];
-      if (sources.has(path)) this.#gone.add(path);
+      if (sources.has(path) && !this.#isSkipped(path)) this.#gone.add(path);
     }
   }
 
@@ -110,10 +120,13 @@ export class ChangeFinder {
       if (change === CREATED) counts.created += 1 + more;
       else if (change === (CREATED | DIRECTORY)) counts.createdDirs += 1 + more;
       else if (change === UPDATED) counts.updated++;
-      else if (change === TOUCHED) counts.touched++;
-      else if (change === DELETED) counts.deleted++;
-      else if (change === (DELETED | DIRECTORY)) counts.deletedDirs++;
-      else if (this.#gone.has(this.#from.get(row)!)) {
+      else if (change === TOUCHED || change === RELINKED) counts.touched++;
+      else if ((change & ~DIRECTORY) === DELETED) {
+        // In a deletion it is the old entry that `more` numbers.
+        if (this.#isSkipped(this.#old[more].path)) continue;
+        if (change === DELETED) counts.deleted++;
+        else counts.deletedDirs++;
+      } else if (this.#gone.has(this.#from.get(row)!)) {
         counts.renamed++;
         renamed.add(this.#from.get(row)!);
       } else counts.copied++;
@@ -151,9 +164,13 @@ export class ChangeFinder {
       const from = this.#from.get(row);
       if (what === TOUCHED) {
         yield [{ change: "touched", entry, before: before() }, number];
-      } else if (what === UPDATED) {
-        const source = from !== undefined && { from };
-        const both = { entry, before: before(), ...source };
+      } else if (what === UPDATED || what === RELINKED) {
+        const both = {
+          entry,
+          before: before(),
+          ...from !== undefined && { from },
+          ...what === RELINKED && { isLinkOnly: true },
+        };
         yield [{ change: "updated", ...both }, number];
       } else {
         const change = this.#gone.has(from!) ? "renamed" : "copied";
@@ -201,13 +218,37 @@ export class ChangeFinder {
       entry.kind !== before.kind || entry.sha256 !== before.sha256 ||
       entry.target !== before.target || !this.#isLinkedSame(entry)
     ) {
-      const row = this.#push(UPDATED, number, old);
+      const isSame = this.#isContentSame(entry, before);
+      const row = this.#push(isSame ? RELINKED : UPDATED, number, old);
       const from = this.#sourceOf(entry);
       if (from !== undefined) this.#from.set(row, from);
     } else if (
       !isSameTime(entry.mtime, before.mtime) || entry.mode !== before.mode ||
       entry.uid !== before.uid || entry.gid !== before.gid
     ) this.#push(TOUCHED, number, old);
+  }
+
+  /** Whether the path, or a folder above it, was skipped. */
+  #isSkipped(path: string): boolean {
+    if (this.#skipped.size === 0) return false;
+    for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
+      if (this.#skipped.has(path.slice(0, end))) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Whether a path that is or was a hard link has the content that it had: then
+   * only the first name of the file is another, or the link is broken or made.
+   */
+  #isContentSame(entry: HashedEntry, before: HashedEntry): boolean {
+    if (entry.kind !== "hardlink" && before.kind !== "hardlink") return false;
+    const now = entry.kind === "hardlink" ? this.#find(entry.target!) : entry;
+    const old = before.kind === "hardlink"
+      ? this.#previous!.get(before.target!)
+      : before;
+    return now !== undefined && now.kind === old?.kind &&
+      now.sha256 === old.sha256 && now.target === old.target;
   }
 
   /** The file whose old content a file now has; an empty file has none. */

@@ -40,6 +40,11 @@ export interface UpdatedChange {
   before: HashedEntry;
   /** The path whose old content this file now has, if some file had it. */
   from?: string;
+  /**
+   * Whether the content is the same, and only which paths are hard links of one
+   * another is not. Such a path counts as touched.
+   */
+  isLinkOnly?: boolean;
 }
 
 /** A new path whose content was there before, so that no bytes are stored. */
@@ -78,7 +83,7 @@ export interface ChangeCounts {
   createdDirs: number;
   /** Paths with other content, another target or of another kind. */
   updated: number;
-  /** Paths of which only mode, time or owner are others. */
+  /** Paths of which only mode, time, owner or hard links are others. */
   touched: number;
   /** Files and links that are gone, moved ones not among them. */
   deleted: number;
@@ -192,12 +197,14 @@ export class DiffIndex {
 
   /** The paths with other content, another target or of another kind. */
   get updated(): string[] {
-    return this.#paths("updated");
+    return this.changes.filter((change) =>
+      change.change === "updated" && !change.isLinkOnly
+    ).map(pathOf);
   }
 
-  /** The paths of which only mode, time or owner are others. */
+  /** The paths of which only mode, time, owner or hard links are others. */
   get touched(): string[] {
-    return this.#paths("touched");
+    return this.changes.filter(isTouched).map(pathOf);
   }
 
   /** The paths of files and links that are gone, moved ones not among them. */
@@ -301,6 +308,17 @@ function entryOf(change: Change): HashedEntry {
   return change.change === "deleted" ? change.before : change.entry;
 }
 
+/**
+ * Returns whether a path has the content that it had, and only its mode, time,
+ * owner or hard links are others.
+ *
+ * @param change What happened to the path.
+ */
+export function isTouched(change: Change): boolean {
+  return change.change === "touched" ||
+    change.change === "updated" && change.isLinkOnly === true;
+}
+
 /** The path that a change is about. */
 export function pathOf(change: Change): string {
   return entryOf(change).path;
@@ -314,6 +332,7 @@ function encodeChange(change: Change): Line {
     const { path: _, ...before } = encodeEntry(change.before);
     line.before = before;
   }
+  if (change.change === "updated" && change.isLinkOnly) line.links = true;
   return line;
 }
 
@@ -338,6 +357,7 @@ function decodeChange(line: Line, object: string, offset: number): Change {
         entry,
         before: before(),
         ...(from !== undefined && { from }),
+        ...(line.links === true && { isLinkOnly: true }),
       };
     case "renamed":
     case "copied":

@@ -9,6 +9,7 @@ export {
   type CreatedChange,
   type DeletedChange,
   DiffIndex,
+  isTouched,
   type MovedChange,
   pathOf,
   type TouchedChange,

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseBytes, parseDuration } from "../../cli/quantity.ts";
+import { encodeLines } from "../../lib/tree/lines.ts";
 import { noise } from "../support/noise.ts";
 import { withPlace } from "./helpers.ts";
 
@@ -181,6 +182,42 @@ test("a size is kept to and said, and remembered when asked", async () => {
     assert.equal(place.json(["list"]).snapshots.length, 1);
     place.run(["snapshot", "--max-size", "none", "--remember"]);
     assert.equal(place.json(["snapshot"]).size, undefined);
+  });
+});
+
+test("a size that only the repository names removes with grace [A1]", async () => {
+  await withPlace((place) => {
+    const repo = join(place.folder, "repository");
+    const snapshot = (seed: number, more: string[] = [], env = {}) => {
+      place.write({ file: text(8000, seed) });
+      return place.json(["snapshot", "--repo", repo, ...more], { env });
+    };
+    const ids = [1, 2, 3].map((seed) => snapshot(seed).id);
+    // Somebody who may add objects to the repository.
+    fs.mkdirSync(join(repo, "settings"));
+    fs.writeFileSync(
+      join(repo, "settings/20991231T000000Z-000000.json"),
+      encodeLines("deltar-settings", 1, { maxSize: 1 }, []),
+    );
+    const last = snapshot(4);
+    assert.equal(last.code, 0);
+    assert.equal(last.size.grace, 7 * 86_400_000);
+    assert.deepEqual([...last.size.removed].sort(), ids);
+    const undelete = place.run(["undelete", ...ids, "--repo", repo]);
+    assert.equal(undelete.code, 0, undelete.err);
+    const back = ["restore", ids[0], "--repo", repo, "--to", "../back"];
+    assert.equal(place.run(back).code, 0);
+    const said = place.run(["snapshot", "--repo", repo, "--label", "said"]);
+    assert.match(said.out, /by the repository's own settings; \d removed/);
+
+    // What the user of this machine sets is kept to at once, there only.
+    const limit = ["--max-size", "20kB", "--remember"];
+    assert.equal(snapshot(5, limit).size.grace, 0);
+    assert.equal(snapshot(6).size.grace, 0);
+    const home = join(place.folder, "other");
+    const env = { HOME: home, XDG_DATA_HOME: join(home, "data") };
+    assert.ok(snapshot(7, [], env).size.grace > 0);
+    assert.equal(snapshot(8, ["--max-size", "20kB"], env).size.grace, 0);
   });
 });
 

@@ -319,7 +319,7 @@ test("hostile records are refused", async () => {
       );
     }
     const copy = await copyOf(storage);
-    copy.storage.objects.set(name, encodeLines("deltar-snapshot", 2, good, []));
+    copy.storage.objects.set(name, encodeLines("deltar-snapshot", 9, good, []));
     await assert.rejects(
       async () => (await copy.open()).find(first.id),
       { code: "unsupported" },

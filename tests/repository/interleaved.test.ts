@@ -91,6 +91,42 @@ async function prepare(folder: string): Promise<Stage> {
   return { folder, root, objects, states, now: stateOf(root) };
 }
 
+test("prune() calls nothing missing that was stored while it looked [S19]", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    const inner = new MemoryStorage();
+    const writer = await Repository.create(inner);
+    const take = async (seed: number) => {
+      fs.writeFileSync(join(root, `${seed}`), noise(9000, seed));
+      return (await writer.snapshot(everything(root))).record;
+    };
+    await take(1);
+    let taken: string | undefined;
+    const storage: Storage = {
+      location: "memory",
+      get: (name, options) => inner.get(name, options),
+      put: (name, source, options) => inner.put(name, source, options),
+      delete: (name) => inner.delete(name),
+      async *list(prefix) {
+        yield* inner.list(prefix);
+        // The volumes are listed, and the records are not read yet.
+        if (prefix === "moves/") taken ??= (await take(2)).id;
+      },
+    };
+    const repository = await Repository.open(storage);
+    const { missing } = await repository.prune({}, NOW);
+    assert.ok(taken !== undefined);
+    assert.deepEqual(missing, []);
+    // What is gone is still told.
+    const name = [...inner.objects.keys()].find((name) =>
+      name === `volumes/${taken}.vol0.tar.zst`
+    )!;
+    inner.objects.delete(name);
+    assert.deepEqual((await repository.prune({}, NOW)).missing, [name]);
+  });
+});
+
 let plays = 0;
 
 /** Plays one schedule and looks at what came of it. */

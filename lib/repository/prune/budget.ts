@@ -39,6 +39,11 @@ export interface FitResult {
   after: number;
   /** The snapshots that were removed for it, in the order they went. */
   removed: SnapshotRecord[];
+  /**
+   * How long they can be brought back, in milliseconds: only then their space
+   * is freed.
+   */
+  grace: number;
   /** What was collected, if anything had to be. */
   collected: Collected | undefined;
 }
@@ -85,20 +90,21 @@ export async function writeBudget(
 export async function fitBudget(
   repository: Repository,
   maxSize: number,
-  options: Omit<PruneOptions, "grace">,
+  options: PruneOptions,
 ): Promise<FitResult> {
   checkBudget(maxSize);
   const { storage } = repository;
   const before = await sizeOf(storage);
+  const all = { ...options, ...withDefaults({ grace: 0, ...options }) };
   const result: FitResult = {
     maxSize,
     before,
     after: before,
     removed: [],
+    grace: all.grace,
     collected: undefined,
   };
   if (before <= maxSize) return result;
-  const all = { ...options, ...withDefaults({ ...options, grace: 0 }) };
   const id = newId(Date.now(), Math.random());
   const lease = await Lease.take(storage, id, {
     ...all,

@@ -7,6 +7,7 @@ import {
   REMOVED,
   TREES,
 } from "../layout.ts";
+import { readMove } from "../content/follow_moves.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import { namesUnder } from "../note.ts";
 import type { Repository } from "../repository.ts";
@@ -162,7 +163,7 @@ export async function collectGarbage(
       bytes: sizes(waiting.map(({ name }) => name)),
     },
     dead,
-    missing,
+    missing: await stillMissing(storage, missing),
     damaged: work.damaged,
     isClockDoubted: isDoubted,
     stored: sizes(found.stored.keys()) - work.freed,
@@ -198,6 +199,37 @@ async function readUsage(
   ], layerOptions(repository, options));
   applyMoves(usage, moves, stored);
   return usage;
+}
+
+/**
+ * Which of the volumes that seemed to be missing are. One that was stored after
+ * the survey listed what is there, and before it read the records, is not.
+ */
+async function stillMissing(
+  storage: Storage,
+  names: readonly string[],
+): Promise<string[]> {
+  const missing: string[] = [];
+  for (const name of names) {
+    const seen = new Set<string>();
+    let at: string | undefined = name;
+    // A volume may have been moved, more than once; moves that go round in a
+    // circle lead nowhere.
+    while (at !== undefined && !await isStored(storage, at)) {
+      const next: string | undefined = (await readMove(storage, at))?.to.name;
+      seen.add(at);
+      at = next !== undefined && seen.has(next) ? undefined : next;
+    }
+    if (at === undefined) missing.push(name);
+  }
+  return missing;
+}
+
+async function isStored(storage: Storage, name: string): Promise<boolean> {
+  for await (const object of storage.list(name)) {
+    if (object.name === name) return true;
+  }
+  return false;
 }
 
 /** Labels and proofs of a snapshot that is purged. */

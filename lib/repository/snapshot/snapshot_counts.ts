@@ -16,12 +16,17 @@ export class EntryTally {
   }
 }
 
-/** What a snapshot found and did, in numbers. */
+/**
+ * Returns what a snapshot found and did, in numbers.
+ *
+ * @param isRootTouched Whether mode or owner of the directory itself changed.
+ */
 export function countSnapshot(
   { kinds, bytes }: EntryTally,
   changes: ChangeCounts,
   skipped: readonly Skipped[],
   stored: number,
+  isRootTouched = false,
 ): SnapshotCounts {
   const { created, updated, deleted, renamed, copied, touched } = changes;
   return {
@@ -34,7 +39,7 @@ export function countSnapshot(
     deleted,
     renamed,
     copied,
-    touched,
+    touched: touched + (isRootTouched ? 1 : 0),
     stored,
     faults: skipped.filter(isFault).length,
   };

@@ -2,7 +2,7 @@ import type { StoredContent } from "../../archive/data_packer.ts";
 import { ChangeFinder } from "../../tree/change_finder.ts";
 import { type Change, DiffIndex } from "../../tree/diff_index.ts";
 import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
-import type { Metadata } from "../../tree/entry.ts";
+import type { Metadata, Skipped } from "../../tree/entry.ts";
 import { EntryList, type EntrySink } from "../../tree/entry_list.ts";
 import type { StateWriter } from "../../tree/state_writer.ts";
 import type { KeptContent, VolumeContents } from "./checkpoint.ts";
@@ -82,9 +82,14 @@ export class SnapshotEntries implements EntrySink, VolumeContents {
     return undefined;
   }
 
-  /** Ends the list, and says what has changed. */
-  finish(root: Metadata): DiffIndex {
-    this.#changes.finish();
+  /**
+   * Ends the list, and says what has changed.
+   *
+   * @param root The state of the directory itself.
+   * @param skipped What was skipped: it is not counted as deleted.
+   */
+  finish(root: Metadata, skipped: readonly Skipped[]): DiffIndex {
+    this.#changes.finish(skipped.map(({ path }) => path));
     this.#pieces.close();
     const changes = () => this.#changes.changes((at) => this.list.at(at));
     const bare = {

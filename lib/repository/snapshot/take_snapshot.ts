@@ -165,7 +165,7 @@ export async function takeSnapshot(
       measure: options.measure,
       signal: options.signal,
     }, states);
-    const diff = entries.finish(root);
+    const diff = entries.finish(root, skipped);
     const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
     if (last !== undefined && isSame && mayBeNone) {
       await Promise.all([volumes.abort(), signatures.abort()]);
@@ -199,7 +199,13 @@ export async function takeSnapshot(
       ...(options.label !== undefined && { label: options.label }),
       ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
       layers: written.layers,
-      counts: countSnapshot(entries.tally, diff.counts, skipped, stored),
+      counts: countSnapshot(
+        entries.tally,
+        diff.counts,
+        skipped,
+        stored,
+        last !== undefined && !isSameRoot(root, last.record.root),
+      ),
       rules: dir.rules,
     };
     const bytes = encodeRecord(record);
