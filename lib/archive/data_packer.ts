@@ -94,6 +94,19 @@ export interface DataPackerOptions {
    * Default: none is found, as then all are in the archive.
    */
   shared?: (sha256: string) => StoredContent | undefined;
+  /** What lies elsewhere and is taken over by its SHA-256. Default: nothing. */
+  elsewhere?: ContentElsewhere;
+}
+
+/**
+ * Contents that whoever uses the packer has elsewhere: a file with one of them
+ * is not stored, and nothing is told of how it is.
+ */
+export interface ContentElsewhere {
+  /** Whether one of more than 1 MiB has this size. */
+  hasLargeSize(size: number): boolean;
+  /** Whether one has this SHA-256. */
+  has(sha256: string): boolean;
 }
 
 /** Contents that lie stored already, though no file of `previous` has them. */
@@ -128,6 +141,7 @@ export class DataPacker implements FileReader {
   readonly #signUpdates: boolean;
   #largeSizes: Set<number> | undefined;
   readonly #shared: DataPackerOptions["shared"];
+  readonly #elsewhere: ContentElsewhere | undefined;
   readonly #starts = new LargeStarts();
 
   /** Makes a packer that writes into `options.writer`; it does not close it. */
@@ -147,6 +161,7 @@ export class DataPacker implements FileReader {
     this.#blockSize = options.blockSize ?? chooseBlockSize;
     this.#signUpdates = options.signUpdates ?? true;
     this.#shared = options.shared;
+    this.#elsewhere = options.elsewhere;
   }
 
   /** See {@linkcode FileReader.ready}. */
@@ -177,7 +192,7 @@ export class DataPacker implements FileReader {
       return facts;
     }
     facts.stored = this.#findStored(entry, sum);
-    if (facts.stored !== undefined) return facts;
+    if (facts.stored !== undefined || this.#isElsewhere(facts)) return facts;
     if (bytes.length >= this.#minimum) facts.signature = signBytes(bytes);
     const basis = before && (this.#content ?? this.#basis)(before);
     if (basis instanceof Promise) {
@@ -294,7 +309,13 @@ export class DataPacker implements FileReader {
         .filter((entry) => entry.size > WHOLE_LIMIT)
         .map((entry) => entry.size),
     );
-    return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true;
+    return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true ||
+      this.#elsewhere?.hasLargeSize(size) === true;
+  }
+
+  /** Whether a content lies elsewhere; of an empty one that says nothing. */
+  #isElsewhere({ size, sha256 }: PackedFacts): boolean {
+    return size > 0 && this.#elsewhere?.has(sha256) === true;
   }
 
   /** What is stored already of a file's content. */
@@ -319,7 +340,10 @@ export class DataPacker implements FileReader {
       return { size, sha256, ...(signature && { signature }) };
     }
     const stored = this.#findStored(entry, sha256);
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      const facts = { size, sha256 };
+      return this.#isElsewhere(facts) ? facts : undefined;
+    }
     return { size, sha256, ...(signature && { signature }), stored };
   }
 

@@ -653,15 +653,19 @@ export class Repository {
    * @param directory The directory's absolute path.
    * @param onDamage Told of records that cannot be read; by default their
    * errors are thrown.
+   * @param onOther Told of the snapshots of other directories that are found on
+   * the way, the newest first: of all, if the directory has none.
    */
   async parentFor(
     directory: string,
     onDamage?: DamageHandler,
+    onOther?: (read: ReadRecord) => void,
   ): Promise<ReadRecord | undefined> {
     for (const id of (await this.#ids()).reverse()) {
       if (isSafety(id)) continue;
       const read = await this.#tryRead(id, onDamage);
       if (read?.record.directory === directory) return read;
+      if (read !== undefined) onOther?.(read);
     }
     return undefined;
   }

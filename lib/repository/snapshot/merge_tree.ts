@@ -63,7 +63,8 @@ async function fromBefore(
   parent: Parent,
 ): Promise<TreeEntry> {
   if (delta === undefined) {
-    const before = await parent.find(from ?? entry.path);
+    const before = await parent.find(from ?? entry.path) ??
+      await parent.elsewhere?.(entry.sha256!);
     if (before?.content === undefined) {
       throw new TypeError(`${entry.path}: no content`);
     }

@@ -22,6 +22,8 @@ export interface Parent {
   skipped: readonly Skipped[];
   /** An entry with its content. */
   find(path: string): Promise<TreeEntry | undefined>;
+  /** An entry of another directory, by the SHA-256 of its content. */
+  elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /** Whether it was remembered, and its tree turned out to be damaged. */
   isBroken: boolean;
 }

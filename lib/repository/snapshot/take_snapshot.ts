@@ -9,6 +9,7 @@ import type { Walker } from "../../tree/walker.ts";
 import { packingAgainst } from "./basis.ts";
 import { type DamageHandler, isDamage } from "../damage.ts";
 import { CheckpointWriter } from "./checkpoint.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
 import { idBehind, layerName, volumeName } from "../layout.ts";
@@ -96,7 +97,16 @@ export async function takeSnapshot(
   const { codec } = repository;
   const started = Date.now();
   const mayBeNone = options.label === undefined || options.onlyIfChanged;
-  const found = await repository.parentFor(dir.path, options.onDamage);
+  /** The latest snapshots of other directories. */
+  const others = new Map<string, ReadRecord>();
+  const found = await repository.parentFor(
+    dir.path,
+    options.onDamage,
+    (other) => {
+      const { directory } = other.record;
+      if (!others.has(directory)) others.set(directory, other);
+    },
+  );
   const before = found?.record;
   const ahead = before !== undefined && before.time > started + CLOCK_SLACK
     ? { ahead: before }
@@ -114,6 +124,15 @@ export async function takeSnapshot(
   }
   const parent = await findParent(repository, found, cache, options);
   const { last } = parent;
+  const elsewhere = last === undefined
+    ? await Elsewhere.read(
+      repository.storage,
+      others.values(),
+      options.onDamage,
+      options.signal,
+    )
+    : undefined;
+  parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
   const id = idBehind(last?.record.id, started, Math.random());
   const left = await findLeftRuns(repository.storage, dir.path);
   const run = new Run(repository.storage, {
@@ -150,6 +169,7 @@ export async function takeSnapshot(
       ...packingAgainst(parent, storage),
       known: work,
       shared: (sha256) => entries.findStored(sha256),
+      elsewhere,
     });
     const reader = new RepositoryReader(
       packer,
@@ -174,6 +194,7 @@ export async function takeSnapshot(
       return { record: last.record, isNew: false, diff, skipped, ...ahead };
     }
     const objects = [...await volumes.close(), ...await signatures.close()];
+    await elsewhere?.hold(id);
     const written = await writeTree(storage, layerName(id, codec.name), codec, {
       layers: parent.layers,
       skippedBefore: parent.skipped,
@@ -182,7 +203,7 @@ export async function takeSnapshot(
         lines: changedLinesOf(entries.stored(), parent, reader.signatures),
       },
       size: entries.list.length,
-      objects: [...work.objects, ...objects],
+      objects: [...work.objects, ...elsewhere?.objects ?? [], ...objects],
       skipped,
     }, options.signal);
     const stored = objects.reduce(
@@ -222,6 +243,7 @@ export async function takeSnapshot(
     await cache.drop();
   } finally {
     await run.end();
+    await elsewhere?.release();
   }
   // What was remembered hid that the tree itself is damaged; now it is read.
   return await takeSnapshot(repository, dir, options);

@@ -1,0 +1,235 @@
+import type { ContentElsewhere } from "../../archive/data_packer.ts";
+import { fillHex } from "../../bytes/hex.ts";
+import { WordRows } from "../../bytes/word_rows.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { type DamageHandler, isDamage } from "../damage.ts";
+import { idBehind } from "../layout.ts";
+import { LayerReader } from "../layers/layer_reader.ts";
+import { mergeLayers } from "../layers/merge_layers.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+import { isEntry, linesOf, TreeFinder } from "../layers/tree_reader.ts";
+import type { ReadRecord } from "../read_record.ts";
+import type { ObjectRecord } from "../snapshot_record.ts";
+import { Run } from "./running.ts";
+
+/** So many contents are known at most, the newest snapshots' first. */
+const MOST = 4_000_000;
+/** Their paths take so many bytes at most. */
+const MOST_PATH_BYTES = 2 ** 29;
+
+/** A snapshot of another directory. */
+interface OtherTree {
+  read: ReadRecord;
+  finder: TreeFinder;
+  /** The volumes that its entries need. */
+  objects: ObjectRecord[];
+  isUsed: boolean;
+}
+
+/**
+ * The contents in the latest snapshots of a repository's other directories: the
+ * first snapshot of a directory takes equal files over from them. Of each
+ * content some hundred bytes are kept, and no object.
+ */
+export class Elsewhere implements ContentElsewhere {
+  readonly #storage: Storage;
+  readonly #trees: OtherTree[] = [];
+  readonly #largeSizes = new Set<number>();
+  readonly #contents = new ContentTable();
+  readonly #runs: Run[] = [];
+
+  private constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  /**
+   * Reads the trees of snapshots of other directories.
+   *
+   * @param storage Where they lie.
+   * @param others The snapshots; of equal contents the first counts.
+   * @param onDamage Told of trees that cannot be read; nothing is taken over
+   * from them.
+   * @param signal Ends the work with an error of code `aborted`.
+   * @returns `undefined` if there is nothing to take over.
+   */
+  static async read(
+    storage: Storage,
+    others: Iterable<ReadRecord>,
+    onDamage: DamageHandler = () => {},
+    signal?: AbortSignal,
+  ): Promise<Elsewhere | undefined> {
+    const found = new Elsewhere(storage);
+    for (const other of others) {
+      if (found.#contents.isFull) break;
+      try {
+        await found.#addTree(other, signal);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        onDamage(error);
+      }
+    }
+    return found.#contents.length === 0 ? undefined : found;
+  }
+
+  /** See {@linkcode ContentElsewhere.hasLargeSize}. */
+  hasLargeSize(size: number): boolean {
+    return this.#largeSizes.has(size);
+  }
+
+  /** See {@linkcode ContentElsewhere.has}. */
+  has(sha256: string): boolean {
+    const found = this.#contents.find(sha256);
+    if (found === undefined) return false;
+    this.#trees[found.tree].isUsed = true;
+    return true;
+  }
+
+  /** The entry of a file with a content that `has` was asked for. */
+  async find(sha256: string): Promise<TreeEntry | undefined> {
+    const found = this.#contents.find(sha256);
+    if (found === undefined) return undefined;
+    return await this.#trees[found.tree].finder.find(found.path);
+  }
+
+  /** The volumes that what was found may lie in. */
+  get objects(): ObjectRecord[] {
+    return this.#used().flatMap(({ objects }) => objects);
+  }
+
+  /**
+   * Has a prune keep what was found until `release`: for each snapshot that it
+   * was found in, an intent, as of a run that builds on it.
+   *
+   * @param id The id of the run that takes over.
+   * @throws {DeltarError} `changed` if one of them was removed meanwhile.
+   */
+  async hold(id: string): Promise<void> {
+    for (const { read } of this.#used()) {
+      id = idBehind(id, Date.now(), Math.random());
+      const run = new Run(this.#storage, { id, parent: read });
+      this.#runs.push(run);
+      await run.begin();
+    }
+  }
+
+  /** Ends what `hold` began. */
+  async release(): Promise<void> {
+    for (const run of this.#runs.splice(0)) await run.end();
+  }
+
+  #used(): OtherTree[] {
+    return this.#trees.filter(({ isUsed }) => isUsed);
+  }
+
+  async #addTree(read: ReadRecord, signal?: AbortSignal): Promise<void> {
+    const { layers } = read.record;
+    const objects: ObjectRecord[] = [];
+    const number = this.#trees.push({
+      read,
+      finder: new TreeFinder(this.#storage, layers),
+      objects,
+      isUsed: false,
+    }) - 1;
+    const merged = mergeLayers(layers.map((layer) =>
+      linesOf(
+        new LayerReader(this.#storage, layer).parts({ signal }),
+        (part) => objects.push(...part.objects),
+      )
+    ));
+    for await (const lines of merged) {
+      for (const line of lines) {
+        if (!isEntry(line) || line.content === undefined) continue;
+        const { path, size, sha256 } = line;
+        if (size === 0 || sha256 === undefined) continue;
+        if (!this.#contents.add(sha256, number, path)) continue;
+        if (size > WHOLE_LIMIT) this.#largeSizes.add(size);
+      }
+    }
+  }
+}
+
+/** What a row says: the SHA-256 in its first words. */
+const WORD = { tree: 8, start: 9, end: 10, length: 11 } as const;
+
+/** Where contents lie, by their SHA-256. */
+class ContentTable {
+  readonly #rows = new WordRows(WORD.length);
+  #paths = new Uint8Array(1 << 16);
+  #end = 0;
+  /** A hash table of the numbers of rows, plus one. */
+  #slots = new Uint32Array(1 << 10);
+  readonly #sum = new Uint8Array(32);
+  readonly #words = new Uint32Array(this.#sum.buffer);
+
+  get length(): number {
+    return this.#rows.length;
+  }
+
+  get isFull(): boolean {
+    return this.length >= MOST || this.#end >= MOST_PATH_BYTES;
+  }
+
+  /** Adds a content, unless it is there; says whether it was added. */
+  add(sha256: string, tree: number, path: string): boolean {
+    fillHex(this.#sum, sha256);
+    if (this.isFull || this.#slots[this.#slot()] > 0) return false;
+    if (2 * (this.length + 1) > this.#slots.length) this.#grow();
+    const most = this.#end + 3 * path.length;
+    if (most > this.#paths.length) {
+      const longer = new Uint8Array(2 * most);
+      longer.set(this.#paths.subarray(0, this.#end));
+      this.#paths = longer;
+    }
+    const { written } = new TextEncoder()
+      .encodeInto(path, this.#paths.subarray(this.#end));
+    fillHex(this.#sum, sha256);
+    const slot = this.#slot();
+    const row = this.#rows.push();
+    for (const [at, word] of this.#words.entries()) {
+      this.#rows.set(row, at, word);
+    }
+    this.#rows.set(row, WORD.tree, tree);
+    this.#rows.set(row, WORD.start, this.#end);
+    this.#end += written;
+    this.#rows.set(row, WORD.end, this.#end);
+    this.#slots[slot] = row + 1;
+    return true;
+  }
+
+  find(sha256: string): { tree: number; path: string } | undefined {
+    fillHex(this.#sum, sha256);
+    const row = this.#slots[this.#slot()] - 1;
+    if (row < 0) return undefined;
+    const get = (word: number) => this.#rows.get(row, word);
+    const path = this.#paths.subarray(get(WORD.start), get(WORD.end));
+    return { tree: get(WORD.tree), path: new TextDecoder().decode(path) };
+  }
+
+  #grow(): void {
+    const rows = this.#slots.filter((row) => row > 0);
+    this.#slots = new Uint32Array(2 * this.#slots.length);
+    for (const row of rows) {
+      for (let at = 0; at < 8; at++) {
+        this.#words[at] = this.#rows.get(row - 1, at);
+      }
+      this.#slots[this.#slot()] = row;
+    }
+  }
+
+  /** The slot that the SHA-256 in `#sum` has, or may take. */
+  #slot(): number {
+    const mask = this.#slots.length - 1;
+    for (let slot = this.#words[0] & mask;; slot = slot + 1 & mask) {
+      const row = this.#slots[slot] - 1;
+      if (row < 0 || this.#isSum(row)) return slot;
+    }
+  }
+
+  #isSum(row: number): boolean {
+    for (let at = 0; at < 8; at++) {
+      if (this.#rows.get(row, at) !== this.#words[at]) return false;
+    }
+    return true;
+  }
+}
