@@ -243,6 +243,21 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     }
   },
 
+  "a prune that doubted its clock": async (shop) => {
+    const repository = await shop.repository();
+    for (const days of [-62, -61, -60]) {
+      shop.write("a", `day ${days}`);
+      await withClock(days, () => shop.take());
+    }
+    const prune = () => repository.prune({ last: 1 }, { patience: 0 });
+    await withClock(-60, prune);
+    await prune();
+    const kept = await repository.snapshots();
+    for (const id of shop.states.keys()) {
+      if (!kept.some((record) => record.id === id)) shop.states.delete(id);
+    }
+  },
+
   "a repaired snapshot": async (shop) => {
     const repository = await shop.repository();
     shop.write("a", noise(3000, 1));

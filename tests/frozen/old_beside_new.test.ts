@@ -84,7 +84,10 @@ const WORK: Record<
   list: (repository) => repository.snapshots(),
   verify: async (repository) => {
     const { damage } = await repository.verify({ data: true });
-    assert.deepEqual(damage, []);
+    // Of records of a newer version it says that a newer deltar is needed.
+    const isRefused = ({ message }: { message: string }) =>
+      /version \d+, .* use a newer one/.test(message);
+    assert.deepEqual(damage.filter((one) => !isRefused(one)), []);
   },
   prune: (repository) => repository.prune({}, { grace: 0, patience: 0 }),
   "prune by rules": (repository) =>
@@ -192,7 +195,7 @@ for (const which of ["first", "last"] as const) {
             assert.deepEqual(written, [], name);
           }
         }
-      // Of the others a snapshot reads none.
+        // Of the others a snapshot reads none.
         const snapshots = which === "last"
           ? ["snapshot", "snapshot of what changed"]
           : [];
