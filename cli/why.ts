@@ -146,7 +146,7 @@ async function then(
   const record = await findSnapshot(repository, snapshot);
   const { byPath, skipped } = await repository.tree(record);
   const skip = skipped.find((skip) => isWithin(path, skip.path));
-  if (skip !== undefined && skip.reason !== "changed") {
+  if (skip !== undefined && !byPath.has(path)) {
     return { path, kept: false, why: reasonOf(skip) };
   }
   if (!byPath.has(path)) await checkPath(repository, [record], path);

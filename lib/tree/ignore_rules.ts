@@ -34,6 +34,9 @@ export const DEFAULT_IGNORE_FILE = ".deltarignore";
 /** The folders of version control, which `Dir` leaves out by default. */
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
+/** How many levels of folders far down share a matcher. */
+const FEW = 32;
+
 /** A pattern, rewritten to be relative to the top, and where it stands. */
 interface Rule {
   pattern: string;
@@ -65,13 +68,18 @@ export class IgnoreRules {
   /** The compiled rules, without any cache of paths. */
   #compiled: Ignore | undefined;
   #isCompiled: boolean;
-  /** The same with the cache of one folder; a shared one would only grow. */
+  /**
+   * The same with the cache of one folder; a shared one would only grow. Far
+   * down in a tree a few folders share one.
+   */
   #matcher: Ignore | undefined;
+  readonly #depth: number;
 
   private constructor(
     prefix: string,
     options: IgnoreOptions,
     sources: Sources,
+    depth: number = 0,
     above?: IgnoreRules,
   ) {
     this.#prefix = prefix;
@@ -81,6 +89,11 @@ export class IgnoreRules {
     this.isOwn = above === undefined;
     this.#isCompiled = above !== undefined && above.#isCompiled;
     this.#compiled = above === undefined ? undefined : above.#compiled;
+    this.#depth = depth;
+    // A matcher of its own looks at all the folders above once more.
+    if (above !== undefined && depth > FEW && depth % FEW !== 0) {
+      this.#matcher = above.#matcher;
+    }
   }
 
   /** The rules that hold in `root`, its own ignore files not yet read. */
@@ -142,6 +155,7 @@ export class IgnoreRules {
       this.#prefix,
       this.#options,
       sources,
+      this.#depth + 1,
       same ? this : undefined,
     );
   }

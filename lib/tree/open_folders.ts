@@ -85,31 +85,46 @@ export class OpenFolders {
     return folder;
   }
 
+  /** Opens a folder from the nearest open one above it. */
   #descend(path: string): Folder {
-    // The folders from the nearest open one down.
-    const missing: string[] = [];
-    let above = path;
-    while (above !== "" && !this.#open.has(above)) {
-      missing.push(above);
-      above = parentPath(above);
-    }
-    let folder = above === ""
+    const ends = this.#endsBelowOpen(path);
+    let at = ends.pop()!;
+    let folder = at === 0
       ? this.root
-      : this.#touch(above, this.#open.get(above)!);
+      : this.#touch(path.slice(0, at), this.#open.get(path.slice(0, at))!);
     const mayKeep = this.#most >> 1;
-    for (let left = missing.length; left > 0; left--) {
-      const at = missing[left - 1];
+    for (let isKept = true; ends.length > 0;) {
+      const end = ends.pop()!;
       const from = folder;
       try {
-        folder = from.openFolder(nameOf(at));
+        folder = from.openFolder(path.slice(at === 0 ? 0 : at + 1, end));
       } finally {
         // What was opened only on the way would drive out what is in use.
-        if (left < missing.length && left >= mayKeep) from.close();
+        if (!isKept) from.close();
       }
-      this.#checkSame(at, folder);
-      if (left <= mayKeep) this.#keep(at, folder);
+      at = end;
+      isKept = ends.length < mayKeep;
+      if (isKept) this.#keep(path.slice(0, at), folder);
     }
     return folder;
+  }
+
+  /**
+   * Where the paths of the folders end that have to be opened, the deepest
+   * first; last the end of the nearest one that is open, 0 for the root.
+   */
+  #endsBelowOpen(path: string): number[] {
+    const ends = [path.length];
+    let end = path.lastIndexOf("/");
+    if (end > 0 && this.#open.has(path.slice(0, end))) return [...ends, end];
+    // To look a long path up is costly.
+    const lengths = new Set(Array.from(this.#open.keys(), (at) => at.length));
+    for (; end > 0; end = path.lastIndexOf("/", end - 1)) {
+      ends.push(end);
+      if (lengths.has(end) && this.#open.has(path.slice(0, end))) return ends;
+    }
+    ends.push(0);
+    return ends;
   }
 
   /**
@@ -136,6 +151,7 @@ export class OpenFolders {
   }
 
   #keep(path: string, folder: Folder): void {
+    this.#checkSame(path, folder);
     if (this.#open.size >= this.#most) {
       const [[oldest, closing]] = this.#open;
       if (this.#closed.size >= MOST_REMEMBERED) {

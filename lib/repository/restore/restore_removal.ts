@@ -86,7 +86,11 @@ export async function removalFor(
   return {
     extra: function* () {
       if (!options.delete || survey.isVacant) return;
+      // Where rules are that cannot be read, they may spare anything.
+      const unruled = new Map<string, string>();
       const onSkip = (skip: Skipped) => {
+        const folder = folderOfRules(skip, rules);
+        if (folder !== undefined) unruled.set(folder, reasonOf(skip));
         if (isChosen(skip.path) && !tree.byPath.has(skip.path)) {
           options.onLeft({ path: skip.path, why: reasonOf(skip) });
         }
@@ -94,7 +98,7 @@ export async function removalFor(
       for (const { path, kind } of now().entries({ onSkip })) {
         if (!isChosen(path) || tree.byPath.has(path)) continue;
         const found = kind === "hardlink" ? "file" : kind;
-        const why = sparedThen(path, found);
+        const why = sparedThen(path, found) ?? unruledAt(path, unruled);
         if (why === undefined) yield { path, kind: found };
         else options.onLeft({ path, why });
       }
@@ -121,6 +125,32 @@ export function removalOf(survey: Survey, gone: ReadonlySet<string>): Removal {
 
 function reasonOf({ reason, detail }: Skipped): string {
   return detail ?? reason;
+}
+
+/** The folder of a file with rules, if that is what could not be read. */
+function folderOfRules(
+  { path, reason }: Skipped,
+  { ignoreFile = DEFAULT_IGNORE_FILE }: IgnoreOptions,
+): string | undefined {
+  if (reason !== "unreadable") return undefined;
+  const names = [".git/info/exclude", ".gitignore", ignoreFile];
+  const name = names.find((name) => name && `/${path}`.endsWith(`/${name}`));
+  if (!name) return undefined;
+  return path.slice(0, -name.length).replace(/\/$/, "");
+}
+
+/** Why what lies in such a folder stays. */
+function unruledAt(
+  path: string,
+  unruled: ReadonlyMap<string, string>,
+): string | undefined {
+  if (unruled.size === 0) return undefined;
+  for (let at = path; at !== "";) {
+    at = parentPath(at);
+    const why = unruled.get(at);
+    if (why !== undefined) return why;
+  }
+  return undefined;
 }
 
 /** The rules that held when a snapshot was taken, from the files it has. */

@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+
+/** The user that attacks, if the tests run as the superuser. */
+const NOBODY = 65534;
+
+/**
+ * Swaps folders and files of a folder for links, pipes and back, as fast as it
+ * can, until it is killed; says so when it begins.
+ */
+const SCRIPT = `
+use strict; use POSIX;
+my ($root, $outside, $user) = @ARGV;
+if ($> == 0) { $( = $) = "$user $user"; $< = $> = $user; }
+chdir $root or die "chdir: $!";
+$| = 1; print "ready\\n";
+for (my $n = 0; ; $n++) {
+  for my $at ("dir", "dir/below", "other") {
+    rename $at, "hold" or next;
+    symlink "$outside", $at;
+    select undef, undef, undef, 0.0003 if $n % 3 == 0;
+    unlink $at;
+    rename "hold", $at;
+  }
+  for my $at ("dir/1", "dir/below/2", "other/3", ".deltarignore") {
+    rename $at, "held" or next;
+    symlink "$outside/1", $at;
+    select undef, undef, undef, 0.0003 if $n % 3 == 1;
+    unlink $at;
+    if ($n % 4 == 0) { mkfifo $at, 0600; unlink $at; }
+    rename "held", $at;
+  }
+}
+`;
+
+/** A folder of an attacker, and one outside of it that is none of his. */
+export class Attacked {
+  /** What he may change. */
+  readonly root: string;
+  /** What he may not even read. */
+  readonly outside: string;
+  /** What each file outside holds. */
+  static readonly SECRET = "the secret of another user\n";
+  /** A name that is only outside. */
+  static readonly NAME = "secret-name";
+  #process: ChildProcess | undefined;
+
+  /** Makes both folders. */
+  constructor(folder: string) {
+    this.root = join(folder, "root");
+    this.outside = join(folder, "outside");
+    fs.chmodSync(folder, 0o755);
+    for (const below of ["dir/below", "other"]) {
+      fs.mkdirSync(join(this.root, below), { recursive: true });
+      fs.mkdirSync(join(this.outside, "below"), { recursive: true });
+    }
+    const names = ["1", "2", "3", "4", "below/2", "below/5"];
+    for (const name of [...names, Attacked.NAME]) {
+      fs.writeFileSync(join(this.outside, name), Attacked.SECRET, {
+        mode: 0o600,
+      });
+    }
+    fs.chmodSync(this.outside, 0o700);
+    for (const name of ["1", "2", "4", "below/2", "below/5"]) {
+      fs.writeFileSync(join(this.root, "dir", name), `inside ${name}`);
+    }
+    for (const name of ["1", "3", "4"]) {
+      fs.writeFileSync(join(this.root, "other", name), `inside ${name}`);
+    }
+    fs.writeFileSync(join(this.root, ".deltarignore"), "nothing\n");
+    if (process.getuid?.() !== 0) return;
+    for (
+      const name of ["", ...fs.readdirSync(this.root, { recursive: true })]
+    ) {
+      fs.chownSync(join(this.root, String(name)), NOBODY, NOBODY);
+    }
+  }
+
+  /** Begins the attack. */
+  async begin(): Promise<void> {
+    const words = ["-e", SCRIPT, this.root, this.outside, String(NOBODY)];
+    const child = spawn("perl", words, {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#process = child;
+    await new Promise((resolve, reject) => {
+      child.stdout!.once("data", resolve);
+      child.once("exit", reject);
+    });
+  }
+
+  /** Ends the attack. */
+  async end(): Promise<void> {
+    const child = this.#process!;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+  }
+}

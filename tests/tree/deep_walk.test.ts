@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { Dir } from "../../lib/archive/dir.ts";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { openFolder } from "../../lib/tree/open_folder.ts";
+import { OpenFolders } from "../../lib/tree/open_folders.ts";
+import { checkPath, foldersAbove } from "../../lib/tree/path.ts";
+import { Survey } from "../../lib/tree/survey.ts";
+import { byEachAccess } from "../support/folder_access.ts";
+import { run } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+
+const onLinux = { skip: process.platform !== "linux" };
+
+/** Makes a folder below folders, and returns its path below the root. */
+function makeDeep(root: string, names: readonly string[]): string {
+  const folders = new OpenFolders(openFolder(root));
+  let path = "";
+  for (const name of names) {
+    folders.at(path).makeFolder(name, 0o755);
+    path = path === "" ? name : `${path}/${name}`;
+  }
+  const folder = folders.at(path);
+  for (const name of ["file", "left-out"]) {
+    const file = folder.createFile(name, 0o644);
+    file.write(new TextEncoder().encode(name), 0);
+    file.close();
+  }
+  const rules = folder.createFile(".deltarignore", 0o644);
+  rules.write(new TextEncoder().encode("left-out\n"), 0);
+  rules.close();
+  folder.makeSymlink("link", "nowhere");
+  folders.close();
+  return path;
+}
+
+test(
+  "Repository.snapshot() takes paths beyond PATH_MAX [R6]",
+  onLinux,
+  async () => {
+    await byEachAccess(async (access) => {
+      if (access === "paths") return;
+      await withTemp(async (folder) => {
+        const root = join(folder, "root");
+        fs.mkdirSync(root);
+        const path = makeDeep(root, Array(40).fill("n".repeat(200)));
+        assert.ok(path.length > 8000);
+        try {
+          const repository = await Repository.create(new MemoryStorage());
+          const options = { cache: join(folder, "cache"), onlyIfChanged: true };
+          const first = await repository.snapshot(new Dir(root), options);
+          assert.deepEqual(
+            first.skipped.map(({ reason, path }) => `${reason} ${path}`),
+            [`excluded ${path}/left-out`],
+          );
+          const { byPath } = await repository.tree(first.record);
+          const sum = toHex(sha256(new TextEncoder().encode("file")));
+          assert.equal(byPath.get(`${path}/file`)?.sha256, sum);
+          assert.equal(byPath.get(`${path}/link`)?.target, "nowhere");
+          const second = await repository.snapshot(new Dir(root), options);
+          assert.equal(second.isNew, false);
+          const dir = new Dir(root);
+          assert.match(dir.whyExcluded(`${path}/left-out`)!, /:1: left-out$/);
+          const survey = new Survey(root);
+          assert.equal(survey.at(`${path}/file`)?.size, 4);
+          assert.equal(survey.sha256(`${path}/file`, 4), sum);
+          survey.close();
+        } finally {
+          run("rm", ["-rf", root]);
+        }
+      });
+    });
+  },
+);
+
+test(
+  "Walker.entries() names a path of too many segments [A11]",
+  onLinux,
+  async () => {
+    await withTemp((folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      makeDeep(root, Array(2060).fill("d"));
+      try {
+        const skipped: string[] = [];
+        const dir = new Dir(root);
+        const paths = [...dir.entries({
+          onSkip: ({ path, reason, detail }) => {
+            assert.equal(path, Array(2049).fill("d").join("/"));
+            skipped.push(`${reason} ${detail}`);
+          },
+        })];
+        assert.equal(paths.length, 2048);
+        assert.deepEqual(skipped, ["unreadable its path is too long"]);
+      } finally {
+        run("rm", ["-rf", root]);
+      }
+    });
+  },
+);
+
+test("paths of very many segments are refused, and those of many are quick [A11]", async () => {
+  await withTemp((root) => {
+    const path = (first: number, count: number) =>
+      `${first}/${Array(count - 1).fill("d").join("/")}`;
+    const begun = performance.now();
+    for (let first = 0; first < 400; first++) {
+      assert.throws(() => checkPath(path(first, 16_000)), { code: "unsafe" });
+    }
+    assert.throws(() => checkPath(path(0, 2049)), { code: "unsafe" });
+    const paths = Array.from({ length: 400 }, (_, at) => path(at, 2048));
+    const survey = new Survey(root);
+    for (const path of paths) assert.equal(survey.at(path), undefined);
+    survey.close();
+    assert.equal(foldersAbove(paths).size, 400 * 2047);
+    const took = performance.now() - begun;
+    assert.ok(took < 60_000, `${took} ms`);
+  });
+});

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { Dir } from "../../lib/archive/dir.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Skipped } from "../../lib/tree/entry.ts";
+import { Walker } from "../../lib/tree/walker.ts";
+import { byEachAccess } from "../support/folder_access.ts";
+import { needs, run } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+
+/** What an unusable file with rules can be, and what is said of it. */
+const UNUSABLE: [string, (place: string, folder: string) => void, RegExp][] = [
+  [
+    "a link to an endless device",
+    (place) => fs.symlinkSync("/dev/zero", place),
+    /a symlink/,
+  ],
+  [
+    "a link to somebody's file",
+    (place, folder) => {
+      fs.writeFileSync(join(folder, "secret"), "*.secret\n", { mode: 0o600 });
+      fs.symlinkSync(join(folder, "secret"), place);
+    },
+    /a symlink/,
+  ],
+  ["a pipe", (place) => run("mkfifo", [place]), /a socket, pipe or device/],
+  [
+    "a link to a pipe",
+    (place) => {
+      run("mkfifo", [`${place}-pipe`]);
+      fs.symlinkSync(`${place}-pipe`, place);
+    },
+    /a symlink/,
+  ],
+  [
+    "too large",
+    (place) => fs.writeFileSync(place, "*.secret\n".repeat(200_000)),
+    /larger than 1 MiB/,
+  ],
+];
+
+test(
+  "a file with rules that is not a regular one of 1 MiB is named and not read [A5]",
+  needs("mkfifo"),
+  async () => {
+    await byEachAccess(async () => {
+      for (const name of [".deltarignore", ".gitignore", ".git/info/exclude"]) {
+        for (const [what, make, said] of UNUSABLE) {
+          await withTemp((folder) => {
+            const root = join(folder, "root");
+            const below = join(root, "below");
+            fs.mkdirSync(join(below, ".git/info"), { recursive: true });
+            fs.writeFileSync(join(below, "a.secret"), "");
+            make(join(below, name), folder);
+            const walker = new Walker(root, { excludes: [], gitignore: true });
+            const skipped: Skipped[] = [];
+            const onSkip = (skip: Skipped) => skipped.push(skip);
+            const paths = [...walker.entries({ onSkip })].map(({ path }) =>
+              path
+            );
+            // Rules that cannot be used leave nothing out.
+            assert.ok(paths.includes("below/a.secret"), what);
+            const [fault] = skipped.filter(({ reason }) =>
+              reason === "unreadable"
+            );
+            assert.equal(fault?.path, `below/${name}`, what);
+            assert.match(fault.detail!, said, what);
+            assert.match(fault.detail!, /rules are not applied/, what);
+            assert.ok(!JSON.stringify(skipped).includes("*.secret"), what);
+            assert.equal(walker.whyExcluded("below/a.secret"), undefined);
+          });
+        }
+      }
+    });
+  },
+);
+
+test("Repository.snapshot() names an unusable file with rules each time [A5]", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    fs.writeFileSync(join(root, "file"), "");
+    fs.symlinkSync("file", join(root, ".deltarignore"));
+    const repository = await Repository.create(new MemoryStorage());
+    for (let round = 0; round < 2; round++) {
+      const { record, skipped } = await repository.snapshot(new Dir(root), {
+        cache: join(folder, "cache"),
+      });
+      assert.deepEqual(skipped.map(({ path }) => path), [".deltarignore"]);
+      const { byPath } = await repository.tree(record);
+      assert.deepEqual([...byPath.keys()], [".deltarignore", "file"]);
+    }
+  });
+});
+
+test("Repository.restore() deletes nothing where the rules cannot be read [A5]", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(join(root, "below"), { recursive: true });
+    fs.writeFileSync(join(root, "below/file"), "");
+    const repository = await Repository.create(new MemoryStorage());
+    const { record } = await repository.snapshot(new Dir(root));
+    fs.symlinkSync("file", join(root, "below/.deltarignore"));
+    fs.writeFileSync(join(root, "below/precious"), "");
+    fs.writeFileSync(join(root, "extra"), "");
+    const plan = await repository.planRestore(record, root, { delete: true });
+    const left = new Map(plan.left.map(({ path, why }) => [path, why]));
+    assert.match(left.get("below/precious")!, /rules are not applied/);
+    await repository.restore(record, root, { delete: true });
+    assert.ok(fs.existsSync(join(root, "below/precious")));
+    assert.ok(!fs.existsSync(join(root, "extra")));
+  });
+});
+
+test("a work tree above counts only if it is one's own [A11]", {
+  skip: process.getuid?.() !== 0,
+}, async () => {
+  await byEachAccess(() =>
+    withTemp((folder) => {
+      const shared = join(folder, "shared");
+      const root = join(shared, "between/root");
+      fs.mkdirSync(join(shared, ".git/info"), { recursive: true });
+      fs.mkdirSync(root, { recursive: true });
+      fs.writeFileSync(join(shared, ".gitignore"), "*.one\n");
+      fs.writeFileSync(join(shared, "between/.gitignore"), "*.two\n");
+      fs.writeFileSync(join(shared, ".git/info/exclude"), "*.three\n");
+      for (const name of ["a.one", "a.two", "a.three", "a.four"]) {
+        fs.writeFileSync(join(root, name), "");
+      }
+      const kept = () => {
+        const walker = new Walker(root, { excludes: [], gitignore: true });
+        return [...walker.entries()].map(({ path }) => path).join(" ");
+      };
+      assert.equal(kept(), "a.four");
+      // Somebody else owns one of the files, then all of it.
+      fs.chownSync(join(shared, ".gitignore"), 1234, 1234);
+      assert.equal(kept(), "a.four a.one");
+      fs.chownSync(join(shared, ".git"), 1234, 1234);
+      assert.equal(kept(), "a.four a.one a.three a.two");
+      // Who owns the root could put the rules into it.
+      fs.chownSync(root, 1234, 1234);
+      assert.equal(kept(), "a.four");
+    })
+  );
+});
