@@ -2,7 +2,14 @@ import { writeSync } from "node:fs";
 import process from "node:process";
 import { styleText } from "node:util";
 import { type Meter, Rate } from "./rate.ts";
-import { fitColumns, showPath, showText } from "./text.ts";
+import {
+  columnsOf,
+  fitColumns,
+  showLines,
+  showPath,
+  showText,
+  toJson,
+} from "./text.ts";
 
 /** How often a terminal's progress line is drawn, in milliseconds. */
 const REDRAW = 100;
@@ -34,41 +41,46 @@ export class Console {
   constructor(json: boolean) {
     this.json = json;
     this.isLive = verbosity !== "quiet" &&
-      (json ? verbosity === "verbose" : process.stderr.isTTY === true);
+      (json
+        ? verbosity === "verbose"
+        : process.stderr.isTTY === true && !isDumb());
   }
 
   /** A line of the result. */
   line(text: string): void {
     clearProgress();
-    if (this.json || verbosity !== "quiet") say(1, `${text}\n`);
+    if (this.json || verbosity !== "quiet") tellPainted(1, `${text}\n`);
   }
 
   /** The result as one object of JSON, on a line of its own. */
   object(type: string, fields: Record<string, unknown>): void {
-    this.line(JSON.stringify({ version: 1, type, ...fields }));
+    clearProgress();
+    say(1, `${toJson({ version: 1, type, ...fields })}\n`);
   }
 
   /** Something that is not the result but has to be known. */
   warn(text: string): void {
     clearProgress();
     const name = paint("yellow", "deltar:", process.stderr);
-    say(2, `${name} ${showText(text)}\n`);
+    tellPainted(2, `${name} ${showText(text)}\n`);
   }
 
   /** Something that only who asked for all wants to know. */
   detail(text: string): void {
     if (verbosity !== "verbose" || this.json) return;
     clearProgress();
-    say(2, `${showText(text)}\n`);
+    tell(2, `${showText(text)}\n`);
   }
 
   /**
    * How far long work is, now and then: a line that is drawn over on a
    * terminal; an object of JSON each second for who asked for JSON and all.
+   * The line has the shortest first, as a narrow terminal shows no more.
    *
    * @param text What is done so far.
    * @param path What is being done.
-   * @param meter Adds the rate, and the time left if all is known.
+   * @param meter Adds the part that is done, the rate, and the time left if all
+   * is known.
    */
   progress(text: () => string, path: string, meter?: Meter): void {
     const now = performance.now();
@@ -80,22 +92,50 @@ export class Console {
       this.object("progress", { elapsed: Math.round(elapsed), path, ...meter });
       return;
     }
-    isDrawn = true;
-    const width = process.stderr.columns ?? 80;
-    const speed = meter ? this.#rate.tell(now, meter) : "";
-    const line = `${text()}${speed}  ${showPath(path)}`;
-    say(2, `\r\x1b[K${fitColumns(line, width - 1)}`);
+    const speed = meter ? this.#rate.tell(now, meter) : [];
+    const words = [...speed, text()].join(", ");
+    draw(showLines(`${words}  ${showPath(path)}`));
   }
 }
 
-/** Whether the terminal's last line is one of progress. */
-let isDrawn = false;
+/** The columns of the line of progress that the terminal shows. */
+let drawn = 0;
+
+/**
+ * Draws the line of progress. The cursor stays at its beginning: when the
+ * terminal is made narrower, the line may take several rows, all of them behind
+ * the cursor, so that drawing again clears them all.
+ */
+function draw(line: string): void {
+  const width = process.stderr.columns || 80;
+  const text = fitColumns(line, width - 1);
+  const columns = columnsOf(text);
+  const rest = hasCodes()
+    ? `${text}${CLEAR}`
+    : `${text}${" ".repeat(Math.max(0, Math.min(drawn, width - 1) - columns))}`;
+  drawn = columns;
+  say(2, `\r${rest}\r`);
+}
+
+/** Clears the terminal from the cursor on. */
+const CLEAR = "\x1b[J";
 
 /** Takes the progress line away, before something else is said. */
 export function clearProgress(): void {
-  if (!isDrawn) return;
-  isDrawn = false;
-  say(2, "\r\x1b[K");
+  if (drawn === 0) return;
+  // A blank first: some terminals keep a screen that is cleared as a whole.
+  say(2, `\r${hasCodes() ? ` ${CLEAR}` : " ".repeat(drawn)}\r`);
+  drawn = 0;
+}
+
+/** Whether the terminal knows nothing but characters. */
+function isDumb(): boolean {
+  return process.env.TERM === "dumb";
+}
+
+/** Whether the user's terminal is to be sent codes. */
+function hasCodes(): boolean {
+  return !isDumb() && !process.env.NO_COLOR;
 }
 
 /** A color, if the stream is a terminal that wants any (`NO_COLOR` does not). */
@@ -104,7 +144,17 @@ export function paint(
   text: string,
   stream: NodeJS.WriteStream = process.stdout,
 ): string {
-  return styleText(color, text, { stream });
+  return hasCodes() ? styleText(color, text, { stream }) : text;
+}
+
+/** Says lines to people, so that a terminal shows them and obeys none. */
+export function tell(fd: number, text: string): void {
+  say(fd, showLines(text));
+}
+
+/** The same, with what was painted in its colors. */
+export function tellPainted(fd: number, text: string): void {
+  say(fd, showLines(text, true));
 }
 
 const encoder = new TextEncoder();

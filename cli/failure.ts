@@ -1,11 +1,11 @@
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
 import { adviceFor } from "./advice.ts";
-import { clearProgress, paint, say } from "./console.ts";
+import { clearProgress, paint, say, tell, tellPainted } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { repositoryOf } from "./opened.ts";
-import { showText } from "./text.ts";
+import { showText, toJson } from "./text.ts";
 
 /**
  * Says why a command failed.
@@ -33,13 +33,13 @@ export function fail(
   if (json) {
     const type = "error";
     const fields = { version: 1, type, code, message, repository, next };
-    say(2, `${JSON.stringify(fields)}\n`);
+    say(2, `${toJson(fields)}\n`);
   } else if (isOurs || isOfSystem(error)) {
     const name = paint("red", "deltar:", process.stderr);
-    say(2, `${name} ${showText(message)}\n`);
-    if (repository) say(2, `  in the repository ${showText(repository)}\n`);
-    if (next) say(2, `  ${next}\n`);
-  } else say(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
+    tellPainted(2, `${name} ${showText(message)}\n`);
+    if (repository) tell(2, `  in the repository ${showText(repository)}\n`);
+    if (next) tell(2, `  ${next}\n`);
+  } else tell(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;
 }
 

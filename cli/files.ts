@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { begin, type Shared } from "./shared.ts";
 import { checkPath, findSnapshot } from "./suggest.ts";
-import { formatDate, showPath, showText, treePath } from "./text.ts";
+import { formatFileTime, showPath, showText, treePath } from "./text.ts";
 
 interface Options extends Shared {
   skipped?: boolean;
@@ -50,11 +50,17 @@ async function run(
       entries: entries.map(({ content: _, signature: __, ...entry }) => ({
         ...entry,
         mode: entry.mode.toString(8).padStart(4, "0"),
-        mtime: formatTime(entry.mtime),
+        mtime: withNanoseconds(entry.mtime),
       })),
     });
   } else for (const entry of entries) out.line(describe(entry));
   return EXIT.done;
+}
+
+/** A time in seconds with nine decimals, which FORMAT.md leaves out of `.0`. */
+function withNanoseconds(time: bigint): string {
+  const text = formatTime(time);
+  return text.includes(".") ? text : `${text}.000000000`;
 }
 
 const LETTERS = { file: "-", directory: "d", symlink: "l", hardlink: "h" };
@@ -67,7 +73,7 @@ function describe(entry: TreeEntry): string {
   ).join("");
   const name = showPath(path) + (kind === "directory" ? "/" : "");
   const link = target === undefined ? "" : ` -> ${showPath(target)}`;
-  const date = formatDate(Number(mtime / 1_000_000n));
+  const date = formatFileTime(mtime).padStart(19);
   return `${LETTERS[kind]}${bits} ${
     String(size).padStart(12)
   } ${date} ${name}${link}`;

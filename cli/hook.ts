@@ -14,7 +14,7 @@ import {
   takeSnapshot,
 } from "./take_snapshot.ts";
 import { repositoryOf } from "./opened.ts";
-import { showText } from "./text.ts";
+import { redact, showText } from "./text.ts";
 
 /** What an agent says of itself when it calls a hook. */
 interface AgentEvent {
@@ -106,7 +106,7 @@ export function hookLog(): string {
 /** Notes a failure where the user finds it. */
 function log(what: string): void {
   const file = hookLog();
-  const line = `${new Date().toISOString()} ${showText(what)}\n`;
+  const line = `${new Date().toISOString()} ${showText(redact(what))}\n`;
   try {
     mkdirSync(userFolder("data"), { recursive: true });
     const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;

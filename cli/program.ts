@@ -1,10 +1,13 @@
 import { Command, Help } from "commander";
 import { VERSION } from "../lib/version.ts";
 import { COMMANDS, type Entry } from "./commands.ts";
-import { say, setVerbosity } from "./console.ts";
+import { setVerbosity, tell } from "./console.ts";
 import type { Context } from "./context.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT } from "./exit.ts";
+
+/** Defaults that say nothing. */
+const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 
 /** The command that prints a shell's script. */
 const COMPLETION = "completion";
@@ -26,14 +29,18 @@ export async function createProgram(
     .showSuggestionAfterError()
     .showHelpAfterError("\nSee `deltar --help`.")
     .configureOutput({
-      writeOut: (text) => say(1, text),
-      writeErr: (text) => say(2, text),
+      writeOut: (text) => tell(1, text),
+      writeErr: (text) => tell(2, text),
     })
     .configureHelp({
       subcommandTerm: (command) => command.name(),
       optionDescription(option) {
         const text = Help.prototype.optionDescription.call(this, option);
-        return text.replace(/ \(default: \[\]\)$/, "");
+        return text.replace(NO_DEFAULT, "");
+      },
+      argumentDescription(argument) {
+        const text = Help.prototype.argumentDescription.call(this, argument);
+        return text.replace(NO_DEFAULT, "");
       },
       minWidthToWrap: 30,
     })

@@ -26,20 +26,25 @@ export class Rate {
    *
    * @param now The time, in milliseconds.
    * @param meter How far it is.
-   * @returns The rate, and the time left if all is known, to go after other
-   * words; nothing as long as it would mean nothing.
+   * @returns The part that is done and the time left, if all is known, and the
+   * rate, the shortest first; nothing as long as it would mean nothing.
    */
-  tell(now: number, { bytes, allBytes }: Meter): string {
+  tell(now: number, { bytes, allBytes }: Meter): string[] {
     const samples = this.#samples;
     samples.push({ at: now, bytes });
     while (samples.length > 2 && now - samples[1].at >= WINDOW) samples.shift();
+    const part = allBytes ? [percentage(bytes, allBytes)] : [];
     const elapsed = now - samples[0].at;
-    if (elapsed < SHORTEST) return "";
     const rate = 1000 * (bytes - samples[0].bytes) / elapsed;
-    if (rate < SLOWEST) return "";
-    const text = `, ${formatBytes(rate)}/s`;
-    if (allBytes === undefined) return text;
+    if (elapsed < SHORTEST || rate < SLOWEST) return part;
+    const speed = `${formatBytes(rate)}/s`;
+    if (allBytes === undefined) return [speed];
     const left = 1000 * (allBytes - bytes) / rate;
-    return `${text}, ${formatDuration(Math.max(1000, left))} left`;
+    return [...part, `${formatDuration(Math.max(1000, left))} left`, speed];
   }
+}
+
+/** How much of all is done; what has grown meanwhile is never done early. */
+function percentage(bytes: number, allBytes: number): string {
+  return `${Math.min(99, Math.floor(100 * bytes / allBytes))}%`;
 }

@@ -19,6 +19,9 @@ interface Options {
   print?: boolean;
 }
 
+/** When a backup runs if no time is named. */
+const NOON = "12:30";
+
 /** `deltar schedule`. */
 export function scheduleCommand(program: MakeProgram): Command {
   return new Command("schedule")
@@ -27,11 +30,11 @@ export function scheduleCommand(program: MakeProgram): Command {
       new Option("--every <period>", "how often").choices(["hour", "day"])
         .default("day"),
     )
-    .option(
-      "--at <time>",
-      "the time of day, HH:MM; of each hour its minutes count",
-      parseTime,
-      parseTime("12:30"),
+    .addOption(
+      new Option(
+        "--at <time>",
+        "the time of day, HH:MM; of each hour its minutes count",
+      ).argParser(parseTime).default(parseTime(NOON), NOON),
     )
     .option("--config <file>", "the configuration")
     .addOption(

@@ -1,3 +1,5 @@
+import { eastAsianWidth } from "get-east-asian-width";
+
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
 /** A number of bytes as people read it, in powers of 1,000. */
@@ -32,47 +34,156 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** A time as the local clock shows it, to the second. */
+/**
+ * A time as the local clock shows it, to the second; one that no calendar of
+ * four digits has as `@` and the seconds since 1970, which `touch -d` takes.
+ *
+ * @param time Milliseconds since 1970.
+ */
 export function formatDate(time: number): string {
   const date = new Date(time);
+  const year = date.getFullYear();
+  if (!(year >= 0 && year <= 9999)) return `@${Math.floor(time / 1000)}`;
   const two = (value: number) => String(value).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-` +
+  return `${String(year).padStart(4, "0")}-${two(date.getMonth() + 1)}-` +
     `${two(date.getDate())} ${two(date.getHours())}:` +
     `${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/**
- * A path for the eye: one with control characters, which could move a
- * terminal's cursor, is shown as a JSON string.
- */
-export function showPath(path: string): string {
-  return /\p{Cc}/u.test(path) ? showText(JSON.stringify(path)) : path;
+/** The same of a file's time, in nanoseconds since 1970. */
+export function formatFileTime(time: bigint): string {
+  const part = time % 1_000_000_000n;
+  const seconds = (time - part) / 1_000_000_000n - (part < 0n ? 1n : 0n);
+  const isDate = seconds >= -MOST_SECONDS && seconds <= MOST_SECONDS;
+  return isDate ? formatDate(Number(seconds) * 1000) : `@${seconds}`;
 }
 
-/** A text for the eye, its control characters as JSON escapes them. */
+/** How far from 1970 a `Date` reaches, in seconds. */
+const MOST_SECONDS = 8_640_000_000_000n;
+
+/**
+ * Shows a path: one with characters that a terminal obeys or does not show is
+ * given as a JSON string.
+ */
+export function showPath(path: string): string {
+  const shown = showText(path);
+  return shown === path ? path : showText(JSON.stringify(path));
+}
+
+/** All that may be in a text that needs no closer look. */
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/**
+ * Characters that a terminal obeys, does not show, or shows elsewhere: controls,
+ * directions of writing, joiners and fillers without width, half surrogates.
+ * A joiner between two emoji and a selector behind one make one emoji.
+ */
+const UNSHOWN =
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+const IN_EMOJI =
+  /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)(?:\u200d(?=\p{Extended_Pictographic})|\ufe0f)|(?<=[0-9#*])\ufe0f(?=\u20e3)/gu;
+
+/**
+ * Shows a text: characters that a terminal obeys or does not show are given as
+ * JSON escapes them.
+ */
 export function showText(text: string): string {
+  return PLAIN.test(text) ? text : escapeUnshown(text);
+}
+
+function escapeUnshown(text: string): string {
+  const kept = new Set([...text.matchAll(IN_EMOJI)].map(({ index }) => index));
   return text.replaceAll(
-    /\p{Cc}/gu,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    UNSHOWN,
+    (char, at) => kept.has(at) ? char : escaped(char),
+  );
+}
+
+/** A character as JSON escapes it. */
+function escaped(char: string): string {
+  return Array.from(
+    { length: char.length },
+    (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, "0")}`,
+  ).join("");
+}
+
+/** The codes that color a text. */
+// deno-lint-ignore no-control-regex
+const COLORS = /(\x1b\[\d{1,2}m|\n)/;
+
+/**
+ * Shows lines that are put together already: their ends stay, all else is as
+ * `showText` shows it, and secrets are left out.
+ *
+ * @param isPainted Whether colors stay, too: those that are not ours are then
+ * escaped already.
+ */
+export function showLines(text: string, isPainted = false): string {
+  const told = redact(text);
+  if (PLAIN.test(told)) return told;
+  return told.split(isPainted ? COLORS : /(\n)/)
+    .map((part, at) => at % 2 === 0 ? showText(part) : part).join("");
+}
+
+/**
+ * A user and a password, or a token, in an address. A password in which a
+ * slash was not escaped is one as well; digits before a slash are a port.
+ */
+const SECRET =
+  /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
+
+/** A text with the users and passwords in its addresses left out. */
+export function redact(text: string): string {
+  return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
+}
+
+/** The fields of JSON that are the user's own words, and told as they are. */
+const OWN = new Set(["path", "target", "from", "label"]);
+
+/**
+ * A value as JSON that a terminal shows and does not obey: of characters beyond
+ * ASCII those are escaped that `showText` escapes. Secrets are left out.
+ */
+export function toJson(value: unknown): string {
+  let json = JSON.stringify(value);
+  if (redact(json) !== json) {
+    json = JSON.stringify(
+      value,
+      (key, one) =>
+        typeof one === "string" && !OWN.has(key) ? redact(one) : one,
+    );
+  }
+  return json.replaceAll(
+    /[^\x20-\x7e]+/g,
+    (text) => text.replaceAll(UNSHOWN, escaped),
   );
 }
 
 /** What a terminal shows over the character before it. */
-const NARROW = /^[\p{Mn}\p{Me}\u200b-\u200f]$/u;
-/** What a terminal gives two columns to. */
-const WIDE =
-  /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u;
+const NARROW = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 
 /** As much of a text as fits in so many columns of a terminal. */
 export function fitColumns(text: string, columns: number): string {
   let left = columns;
   let length = 0;
   for (const char of text) {
-    left -= NARROW.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
+    left -= widthOf(char);
     if (left < 0) break;
     length += char.length;
   }
   return text.slice(0, length);
+}
+
+/** How many columns a text takes in a terminal, or more. */
+export function columnsOf(text: string): number {
+  let columns = 0;
+  for (const char of text) columns += widthOf(char);
+  return columns;
+}
+
+function widthOf(char: string): number {
+  if (NARROW.test(char)) return 0;
+  return eastAsianWidth(char.codePointAt(0)!, { ambiguousAsWide: false });
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { begin, type Shared } from "./shared.ts";
-import { formatDate, plural, showPath } from "./text.ts";
+import { formatDate, plural, showPath, showText } from "./text.ts";
 
 /** `deltar undelete`. */
 export function undeleteCommand(context: Context): Command {
@@ -47,7 +47,9 @@ function list(out: Console, removed: readonly RemovedSnapshot[]): void {
     const what = record === undefined
       ? "its record is damaged"
       : showPath([record.label, record.directory].filter(Boolean).join("  "));
-    out.line(`${id}  removed ${formatDate(time)} (${reason})  ${what}`);
+    out.line(
+      `${id}  removed ${formatDate(time)} (${showText(reason)})  ${what}`,
+    );
   }
   out.line(`${plural(removed.length, "removed snapshot")} can be brought back`);
 }

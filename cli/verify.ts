@@ -78,20 +78,28 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   tellLeftOvers(out, leftOvers.filter(({ name }) => !missed.has(name)));
   const how = data
     ? `every byte read, ${plural(rebuilt, "different content")} rebuilt`
-    : "names and sizes only; --data reads every byte";
+    : "names and sizes compared";
   out.line(
     `Verified ${plural(snapshots, "snapshot")} with ${
       plural(files, "file")
     } in ` +
       `${plural(objects, "object")}, ${formatBytes(bytes)}: ${how}`,
   );
-  out.line(
-    damage.length === 0
-      ? isLossy ? "No other damage." : "No damage."
-      : `${plural(damage.length, "object")} damaged; what is not named above ` +
-        "can be restored.",
-  );
+  out.line(conclusion(damage.length, isLossy, data));
   return code;
+}
+
+/** The last line: what was found, and what was not looked at. */
+function conclusion(damaged: number, isLossy: boolean, data: boolean): string {
+  const found = damaged > 0
+    ? `${plural(damaged, "object")} damaged`
+    : isLossy
+    ? "No other damage"
+    : "No damage";
+  if (!data) return `${found} found. Contents were not read; use --data.`;
+  return damaged > 0
+    ? `${found}; what is not named above can be restored.`
+    : `${found}.`;
 }
 
 function tellDamage(out: Console, damage: Damage): void {

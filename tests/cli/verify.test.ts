@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-test("verify tells what damage harms, and exits with 1", async () => {
+test("verify tells what damage harms and what it did not read, and exits with 1 [T6]", async () => {
   await withPlace((place) => {
     const repo = join(place.folder, "repo");
     const words = ["--repo", repo];
@@ -24,6 +24,11 @@ test("verify tells what damage harms, and exits with 1", async () => {
     bytes[30] ^= 1;
     fs.writeFileSync(join(volumes, name), bytes);
     assert.equal(place.json(["verify", ...words]).code, 0);
+    const names = place.run(["verify", ...words]);
+    assert.match(
+      names.out,
+      /\nNo damage found\. Contents were not read; use --data\.\n$/,
+    );
     const harmed = place.json(["verify", "--data", ...words]);
     assert.equal(harmed.code, 1);
     assert.deepEqual(harmed.damage, [{
@@ -122,6 +127,9 @@ test("a lost record is told, and comes back by a copy", async () => {
     place.run(["copy", "--repo", other, "--to", repo]);
     const back = place.run(["verify", "--data", ...words]);
     assert.equal(back.code, 0, back.out);
-    assert.match(back.out, /Verified 2 snapshots .*\nNo damage\.\n$/);
+    assert.match(
+      back.out,
+      /Verified 2 snapshots .*\nNo damage found\. Contents were not read; use --data\.\n$/,
+    );
   });
 });
