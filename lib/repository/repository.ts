@@ -55,7 +55,9 @@ import {
   type PruneOptions,
   type PrunePlan,
   type PruneResult,
+  withDefaults,
 } from "./prune/prune.ts";
+import { isFull, makeRoom } from "./prune/free_space.ts";
 import {
   type RemovedSnapshot,
   removeSnapshot,
@@ -490,13 +492,22 @@ export class Repository {
 
   /**
    * Removes a snapshot. Until the grace is over, which a `prune` finds,
-   * `undelete` brings it back; its bytes go only then.
+   * `undelete` brings it back; its bytes go only then. If there is no space left
+   * to note that, what was removed before and whose grace is over goes first.
    *
    * @param record The snapshot, or its id if its record is damaged.
+   * @throws {DeltarError} `not-found` if there is no such snapshot; `io` if
+   * there is no space left, and nothing may go.
    */
-  forget(record: SnapshotRecord | string): Promise<void> {
+  async forget(record: SnapshotRecord | string): Promise<void> {
     const id = typeof record === "string" ? record : record.id;
-    return removeSnapshot(this.storage, id, "forgotten");
+    try {
+      await removeSnapshot(this.storage, id, "forgotten");
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      await makeRoom(this, [], withDefaults({}));
+      await removeSnapshot(this.storage, id, "forgotten");
+    }
   }
 
   /** The removed snapshots that can be brought back, the oldest first. */

@@ -55,3 +55,68 @@ test(
     });
   },
 );
+
+test(
+  "prune and forget need no space on a disk that is full, or say what does [S11]",
+  needsMount(),
+  async () => {
+    await withPlace((place) => {
+      const [program, ...words] = [...COMMAND, '"$@"'];
+      const script = `
+      set -u
+      run() { ${
+        [program, ...words].join(" ")
+      } --repo small/repository >>out 2>>err; echo $? >>codes; }
+      fill() {
+        cat /dev/zero >small/fill 2>/dev/null
+        for i in 1 2 3 4 5 6 7 8; do cat /dev/zero >small/fill$i 2>/dev/null; done
+        df --output=avail small | tail -1 >>codes
+      }
+      mkdir small; mount -t tmpfs -o size=2m none small
+      for i in 1 2 3 4 5 6; do
+        head -c 50000 /dev/urandom >root/file
+        run snapshot root -q
+      done
+      run forget latest~5
+      echo "full:" >>codes
+      fill
+      run forget latest~4
+      run prune --keep-last 2
+      run prune --grace 0
+      rm small/fill1; fill
+      run prune --keep-last 2 --grace 0
+      rm -f small/fill*
+      run verify --data
+      run list
+      run restore latest --to to
+      umount small`;
+      runApart(script, { cwd: place.folder, env: place.env });
+      const read = (name: string) =>
+        fs.readFileSync(join(place.folder, name), "utf8");
+      const said = read("err");
+      assert.equal(
+        read("codes").replaceAll(/ +/g, ""),
+        "0\n".repeat(7) +
+          // No space; then two that cannot, and one that can.
+          "full:\n0\n1\n1\n0\n" +
+          // Again no space; and what is removed without grace goes.
+          "0\n0\n" + "0\n0\n0\n",
+        said,
+      );
+      const advice = said.match(/the disk is full, and nothing .*/g) ?? [];
+      assert.equal(advice.length, 2, said);
+      for (const line of advice) {
+        assert.match(line, /`deltar prune --keep-last 3 --grace 0`/);
+      }
+      assert.doesNotMatch(said, /make room/);
+      const out = read("out");
+      assert.match(out, /purged 1 removed one; /);
+      assert.match(out, /No damage\./);
+      assert.match(out, /^2 snapshots of /m);
+      assert.ok(
+        fs.readFileSync(join(place.folder, "to/file"))
+          .equals(fs.readFileSync(join(place.root, "file"))),
+      );
+    });
+  },
+);

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import type { DeltarError } from "../../lib/bytes/errors.ts";
+import { DeltarError } from "../../lib/bytes/errors.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
@@ -30,9 +30,33 @@ const undelete: Work = async (repository) => {
   }
 };
 
+/** A storage that has no space left until something is deleted. */
+function full(storage: Storage): Storage {
+  let isFull = true;
+  return {
+    location: storage.location,
+    get: (name, options) => storage.get(name, options),
+    list: (prefix) => storage.list(prefix),
+    put: async (name, source, options) => {
+      if (isFull) {
+        const cause = Object.assign(new Error("full"), { code: "ENOSPC" });
+        throw new DeltarError("io", "full", { object: name, cause });
+      }
+      await storage.put(name, source, options);
+    },
+    delete: async (name) => {
+      isFull = false;
+      await storage.delete(name);
+    },
+  };
+}
+const pruneFull: Work = async ({ storage }) =>
+  (await Repository.open(full(storage))).prune({ last: 1 }, NOW);
+
 /** What is done at the same time, the one that ids are older of first. */
 const SCENARIOS: Readonly<Record<string, Work[]>> = {
   "a prune and a snapshot": [prune, snapshot],
+  "a prune without space [S11] and a snapshot": [pruneFull, snapshot],
   "the parent's removal, purged at once, and a snapshot": [
     forgetLatest,
     snapshot,

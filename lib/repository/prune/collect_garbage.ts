@@ -182,12 +182,13 @@ export function layerOptions(
   };
 }
 
-async function readUsage(
+/** What snapshots and runs at work need; of expired ones it has the rank 0. */
+export async function readUsage(
   repository: Repository,
   { stored, records, removed, moves }: Survey,
   expired: readonly RemovedSnapshot[],
   grounds: ReturnType<typeof standing>,
-  options: Options,
+  options: PruneOptions,
 ): Promise<Usage> {
   const usage = await findUsage([
     ...records.map(({ layers }) => ({ layers, rank: ALWAYS })),

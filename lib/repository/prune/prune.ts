@@ -5,6 +5,7 @@ import {
   collectGarbage,
   layerOptions,
 } from "./collect_garbage.ts";
+import { isFull, makeRoom } from "./free_space.ts";
 import { newId } from "../layout.ts";
 import { Lease } from "./lease.ts";
 import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
@@ -131,12 +132,38 @@ export async function prune(
   policy: RetentionPolicy,
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const { storage } = repository;
   const all = { ...options, ...withDefaults(options) };
+  try {
+    return await pruneOnce(repository, policy, all);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    const judgements = judge(await repository.snapshots(), policy);
+    // Without grace nothing has to be noted of what is removed.
+    const going = all.grace > 0
+      ? []
+      : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);
+    const freed = await makeRoom(repository, going, all);
+    const result = await pruneOnce(repository, policy, all);
+    return {
+      ...result,
+      judgements,
+      purged: [...freed.purged, ...result.purged],
+      deleted: freed.deleted + result.deleted,
+      freed: freed.freed + result.freed,
+    };
+  }
+}
+
+async function pruneOnce(
+  repository: Repository,
+  policy: RetentionPolicy,
+  options: PruneOptions & ReturnType<typeof withDefaults>,
+): Promise<PruneResult> {
+  const { storage } = repository;
   const id = newId(Date.now(), Math.random());
   const lease = await Lease.take(storage, id, {
-    ...all,
-    onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
+    ...options,
+    onWait: (holder) => options.onProgress?.(waitsFor(holder, options)),
   });
   try {
     const judgements = judge(await repository.snapshots(), policy);
@@ -144,7 +171,7 @@ export async function prune(
       checkAborted(options.signal);
       if (!keep) await removeSnapshot(storage, record.id, "policy");
     }
-    const collected = await collectGarbage(repository, lease, id, all);
+    const collected = await collectGarbage(repository, lease, id, options);
     await storage.tidy?.(Date.now() - LONGEST_UPLOAD);
     return { judgements, ...collected };
   } finally {

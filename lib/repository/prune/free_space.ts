@@ -1,0 +1,138 @@
+import { checkAborted } from "../../bytes/abort.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { each } from "../each.ts";
+import {
+  CHECKPOINTS,
+  idOfObject,
+  noteName,
+  recordName,
+  REMOVED,
+} from "../layout.ts";
+import type { Repository } from "../repository.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
+import { findCandidates, runningIds } from "./candidates.ts";
+import { findLeap } from "./clock.ts";
+import { readUsage } from "./collect_garbage.ts";
+import type { PruneOptions } from "./prune.ts";
+import { findSpared } from "./spared.ts";
+import { AT_ONCE, standing, survey } from "./survey.ts";
+
+/** Whether an operation failed as there is no space left. */
+export function isFull(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: string } };
+  return error instanceof DeltarError &&
+    ["ENOSPC", "EDQUOT"].includes(cause?.code ?? "");
+}
+
+/** What was freed without writing anything. */
+export interface FreedSpace {
+  /** Ids of the snapshots that are gone for good. */
+  purged: string[];
+  /** Objects that were deleted. */
+  deleted: number;
+  /** How many bytes they had. */
+  freed: number;
+}
+
+/**
+ * Collects without writing anything, as there is no space left to write: no
+ * lease, no mark, no note of what was removed. It does what `collectGarbage`
+ * does, but moves no volumes. A mark would keep a snapshot from taking over what
+ * is being deleted; here the checkpoints that it would learn of it from are
+ * deleted first.
+ *
+ * @param going Snapshots that are removed for good, with what only they need.
+ * @param options The grace of snapshots that were removed before.
+ * @throws {DeltarError} What reading throws: who does not know what is needed
+ * must not collect.
+ */
+export async function freeSpace(
+  repository: Repository,
+  going: readonly SnapshotRecord[],
+  options: PruneOptions & Required<Pick<PruneOptions, "grace" | "repackBelow">>,
+): Promise<FreedSpace> {
+  const { storage } = repository;
+  const { grace, signal } = options;
+  const now = Date.now();
+  const found = await survey(repository);
+  const isTimeSure = grace === 0 || findLeap(found, now, grace) === undefined;
+  const ids = new Set(going.map(({ id }) => id));
+  const leaving = found.records.filter(({ id }) => ids.has(id));
+  const records = found.records.filter(({ id }) => !ids.has(id));
+  const expired = [
+    ...leaving.map((record) => ({
+      id: record.id,
+      time: now,
+      reason: "",
+      record,
+    })),
+    ...found.removed.filter(({ time }) => isTimeSure && time + grace <= now),
+  ];
+  const removed = [
+    ...found.removed.filter((one) => !expired.includes(one)),
+    ...expired,
+  ];
+  const known = { ...found, records, removed };
+  const grounds = standing(known);
+  const usage = await readUsage(repository, known, expired, grounds, options);
+  const { garbage } = findCandidates(known, usage, {
+    ...options,
+    now,
+    isTimeSure,
+    running: runningIds(found.intents),
+  });
+  const names = new Set(
+    garbage.filter(({ condemned }) => condemned).map(({ name }) => name),
+  );
+  // What may still be taken over stays.
+  const left = new Set(
+    [...found.stored.keys()]
+      .filter((name) => name.startsWith(CHECKPOINTS) && !names.has(name))
+      .map(idOfObject),
+  );
+  const result: FreedSpace = { purged: [], deleted: 0, freed: 0 };
+  const remove = async (some: Iterable<string>) =>
+    await each(some, AT_ONCE, async (name) => {
+      checkAborted(signal);
+      await storage.delete(name);
+      result.deleted++;
+      result.freed += found.stored.get(name) ?? 0;
+    });
+  for (const { id } of expired) {
+    if (ids.has(id)) await storage.delete(recordName(id));
+    await storage.delete(noteName(REMOVED, id));
+    result.purged.push(id);
+  }
+  const all = [...names];
+  await remove(all.filter((name) => name.startsWith(CHECKPOINTS)));
+  const spared = await findSpared(repository, known, grounds, expired);
+  await remove(
+    all.filter((name) =>
+      !name.startsWith(CHECKPOINTS) && !left.has(idOfObject(name)) &&
+      !spared(name)
+    ),
+  );
+  return result;
+}
+
+/**
+ * Frees space without writing anything, or says how to.
+ *
+ * @throws {DeltarError} `io` if there is nothing that may go.
+ */
+export async function makeRoom(
+  repository: Repository,
+  going: readonly SnapshotRecord[],
+  options: Parameters<typeof freeSpace>[2],
+): Promise<FreedSpace> {
+  const freed = await freeSpace(repository, going, options);
+  if (freed.purged.length + freed.deleted > 0) return freed;
+  throw new DeltarError(
+    "io",
+    "the disk is full, and nothing that was removed may go yet, so there is " +
+      "no space to note what is removed now. `deltar prune --keep-last 3 " +
+      "--grace 0`, or with other rules, removes snapshots for good and needs " +
+      "no space",
+    { object: repository.storage.location },
+  );
+}
