@@ -1,3 +1,5 @@
+import { DeltarError } from "./errors.ts";
+
 /**
  * Anything that bytes can be pulled from. A stream is pulled chunk by chunk,
  * so backpressure is the reader's pace; a `Uint8Array` is one chunk.
@@ -45,6 +47,36 @@ export async function collect(source: ByteSource): Promise<Uint8Array> {
   if (source instanceof Uint8Array) return source;
   const parts: Uint8Array[] = [];
   for await (const chunk of chunks(source)) parts.push(chunk);
+  return concat(parts);
+}
+
+/**
+ * All bytes of a source in one array, unless there are too many.
+ *
+ * @param source The source to pull from.
+ * @param most The largest number of bytes that is accepted.
+ * @param object The name of what is read, for errors.
+ * @throws {DeltarError} `limit` as soon as there are more; no more than `most`
+ * and one chunk were held then.
+ */
+export async function collectAtMost(
+  source: ByteSource,
+  most: number,
+  object: string,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks(source)) {
+    length += chunk.length;
+    if (length > most) {
+      throw new DeltarError(
+        "limit",
+        `has more than the ${most} bytes that such an object may have`,
+        { object },
+      );
+    }
+    parts.push(chunk);
+  }
   return concat(parts);
 }
 

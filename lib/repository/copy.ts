@@ -3,21 +3,27 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { overlap } from "../bytes/overlap.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
-import { collect } from "../bytes/source.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
-import { whereIs } from "./content/follow_moves.ts";
+import { readMove, whereIs } from "./content/follow_moves.ts";
+import { encodeMove } from "./content/move.ts";
 import {
+  checkPart,
   idOfObject,
+  idOfRecord,
+  isPart,
   moveName,
   newId,
   recordName,
   SNAPSHOTS,
   TREES,
 } from "./layout.ts";
-import { namesUnder, readIfThere } from "./note.ts";
-import { readRecord } from "./read_record.ts";
+import { LayerReader } from "./layers/layer_reader.ts";
+import { namesUnder, readIfThere, readObject } from "./note.ts";
+import { listRemoved } from "./prune/removed.ts";
+import { decodeRecordOf, readRecord } from "./read_record.ts";
 import type { Repository } from "./repository.ts";
-import { Run } from "./snapshot/running.ts";
+import { decodeLines } from "../tree/lines.ts";
+import { readIntents, Run } from "./snapshot/running.ts";
 import { LABELS } from "./snapshot_note.ts";
 import type { ObjectRecord, SnapshotRecord } from "./snapshot_record.ts";
 import { readTree } from "./layers/tree_reader.ts";
@@ -109,9 +115,9 @@ async function copySnapshot(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const name = recordName(id);
-  const bytes = await collect(from.storage.get(name, { fresh: true }));
+  const bytes = await readObject(from.storage, name, { fresh: true });
   if (there.has(name)) {
-    const old = await collect(to.storage.get(name, { fresh: true }));
+    const old = await readObject(to.storage, name, { fresh: true });
     if (toHex(sha256(old)) === toHex(sha256(bytes))) {
       await copyLabels(from.storage, to.storage, id);
       return false;
@@ -122,7 +128,7 @@ async function copySnapshot(
       { object: `${to.storage.location}/${name}` },
     );
   }
-  const { record } = await readRecord(from.storage, id);
+  const record = decodeRecordOf(id, bytes);
   const { objects, moved } = await needs(from.storage, record, here, there);
   const ids = objects.map((object) => idOfObject(object.name));
   // A prune there spares what this relies on while it is under way.
@@ -132,15 +138,22 @@ async function copySnapshot(
   });
   try {
     await run.begin();
+    const replaced = objects.filter(({ name, size }) =>
+      there.has(name) && there.get(name) !== size
+    );
+    if (replaced.length > 0) await checkReplaced(to, run.id, replaced);
     await overlap(objects, COPYING, async (object) => {
       if (there.get(object.name) === object.size) return;
-      // One of another length is damaged, and replaced.
       const ifAbsent = !there.has(object.name);
       await copyObject(from.storage, run.storage, object, { ifAbsent, signal });
       there.set(object.name, object.size);
       onObject(object);
     });
-    for (const name of moved) await copyNote(from.storage, run.storage, name);
+    for (const volume of moved) {
+      // A volume that a move names is deleted by the next prune.
+      if (there.has(volume)) throw isOther(to.storage, volume);
+      await copyMove(from.storage, run.storage, volume);
+    }
     await copyLabels(from.storage, run.storage, id);
     await run.check();
     await run.storage.put(name, bytes, { ifAbsent: true, signal })
@@ -150,6 +163,64 @@ async function copySnapshot(
     await run.end();
   }
   return true;
+}
+
+/**
+ * Refuses to replace objects of the target that have another length than the
+ * source says, unless they are damaged: what is recorded there is what the
+ * source has, or nothing there needs them. A source that lies cannot replace
+ * what is good.
+ *
+ * @param copying The run of this copy.
+ * @throws {DeltarError} `mismatch`.
+ */
+async function checkReplaced(
+  { storage }: Repository,
+  copying: string,
+  objects: readonly ObjectRecord[],
+): Promise<void> {
+  const wanted = new Map(objects.map((object) => [object.name, object]));
+  const compare = ({ name, size, sha256 }: ObjectRecord) => {
+    const other = wanted.get(name);
+    if (other === undefined) return;
+    if (other.size !== size || other.sha256 !== sha256) {
+      throw isOther(storage, name);
+    }
+  };
+  const records: SnapshotRecord[] = [];
+  for (const name of await namesUnder(storage, SNAPSHOTS)) {
+    const id = idOfRecord(name);
+    if (id !== undefined) records.push((await readRecord(storage, id)).record);
+  }
+  for (const { record } of await listRemoved(storage)) {
+    if (record !== undefined) records.push(record);
+  }
+  const seen = new Set<string>();
+  for (const layer of records.flatMap(({ layers }) => layers)) {
+    compare(layer);
+    // One that is itself to be replaced is damaged.
+    if (seen.has(layer.sha256) || wanted.has(layer.name)) continue;
+    seen.add(layer.sha256);
+    for await (const part of new LayerReader(storage, layer).parts()) {
+      part.objects.forEach(compare);
+    }
+  }
+  for (const { id, reuses } of await readIntents(storage)) {
+    if (id === copying) continue;
+    for (const name of wanted.keys()) {
+      if ([id, ...reuses].includes(idOfObject(name) ?? "")) {
+        throw isOther(storage, name);
+      }
+    }
+  }
+}
+
+function isOther({ location }: Storage, name: string): DeltarError {
+  return new DeltarError(
+    "mismatch",
+    "another object of this name is there; copy into another repository",
+    { object: `${location}/${name}` },
+  );
 }
 
 /** The lengths of all that snapshots are made of. */
@@ -171,6 +242,9 @@ async function needs(
   there: ReadonlyMap<string, number>,
 ): Promise<{ objects: ObjectRecord[]; moved: string[] }> {
   const tree = await readTree(storage, record);
+  // Each name was checked when it was decoded; what is stored is checked here.
+  const check = (kind: "layer" | "volume", name: string) =>
+    checkPart(kind, name, recordName(record.id));
   const volumes = new Set<string>();
   for (const { content = [], signature } of tree.entries) {
     for (const { reference } of content) volumes.add(reference.volume);
@@ -178,7 +252,10 @@ async function needs(
   }
   const objects = new Map<string, ObjectRecord>();
   const moved: string[] = [];
-  for (const layer of record.layers) objects.set(layer.name, layer);
+  for (const layer of record.layers) {
+    check("layer", layer.name);
+    objects.set(layer.name, layer);
+  }
   for (const volume of volumes) {
     const object = tree.objects.get(volume);
     if (object === undefined) {
@@ -186,15 +263,17 @@ async function needs(
         object: record.id,
       });
     }
+    check("volume", object.name);
     if (there.get(object.name) === object.size) {
       objects.set(object.name, object);
       continue;
     }
     const onTheWay = (name: string) => {
-      if (!here.has(name)) moved.push(moveName(name));
+      if (!here.has(name)) moved.push(name);
       return here.has(name);
     };
     const place = await whereIs(storage, object, onTheWay);
+    check("volume", place.name);
     objects.set(place.name, place);
   }
   return { objects: [...objects.values()], moved };
@@ -214,6 +293,7 @@ async function copyObject(
     for await (const part of from.get(name, { fresh: true, signal })) {
       sum.update(part);
       length += part.length;
+      if (length > size) break;
       yield part;
     }
     if (length !== size || toHex(sum.digest()) !== sha256) {
@@ -238,18 +318,26 @@ async function copyLabels(
   if (names.length === 0) return;
   const there = new Set(await namesUnder(to, prefix));
   for (const name of names) {
-    if (!there.has(name)) await copyNote(from, to, name);
+    if (there.has(name) || !isPart("label", name)) continue;
+    const bytes = await readIfThere(from, name);
+    if (bytes === undefined) continue;
+    const { header } = decodeLines(bytes, LABELS.format, 1, name);
+    if (header.snapshot !== id) continue;
+    await to.put(name, bytes, { ifAbsent: true }).catch(unlessExists);
   }
 }
 
-async function copyNote(
+/** Copies the note of where a volume went. */
+async function copyMove(
   from: Storage,
   to: Storage,
-  name: string,
+  volume: string,
 ): Promise<void> {
-  const bytes = await readIfThere(from, name);
-  if (bytes === undefined) return;
-  await to.put(name, bytes, { ifAbsent: true }).catch(unlessExists);
+  const move = await readMove(from, volume);
+  if (move === undefined) return;
+  // Written anew, it says nothing but what was checked.
+  await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
+    .catch(unlessExists);
 }
 
 function unlessExists(error: unknown): void {

@@ -1,6 +1,52 @@
+/**
+ * The names of a repository's objects. Nothing else knows how they are formed;
+ * docs/FORMAT.md, "The repository", is the contract.
+ *
+ * What a repository says is not trusted: a name that is read from an object is
+ * checked by `checkPart` against the kind of object that it should be, a copy
+ * checks it again, and a `Run` stores nothing but what `isRunObject` allows.
+ */
+
 import type { CodecName } from "../archive/codec.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { isPlausibleTime } from "./moment.ts";
+
+const MEBIBYTE = 2 ** 20;
+
+/**
+ * The largest size of a commit record, in bytes. That of a tree of ten million
+ * files has about one.
+ */
+export const MOST_RECORD: number = 8 * MEBIBYTE;
+
+/**
+ * The largest size of what a reader holds in memory as a whole, in bytes, by
+ * the folder it lies in.
+ */
+const MOST_BYTES: Record<string, number> = {
+  "deltar.json": MEBIBYTE / 16,
+  "settings": MEBIBYTE / 16,
+  "lease": MEBIBYTE / 16,
+  "labels": MEBIBYTE / 16,
+  "proofs": MEBIBYTE / 4,
+  "snapshots": MOST_RECORD,
+  // They hold a record, or the layers of one, as text.
+  "running": 2 * MOST_RECORD,
+  "removed": 2 * MOST_RECORD + MEBIBYTE,
+  "moves": 64 * MEBIBYTE,
+  "checkpoints": 32 * MEBIBYTE,
+  "garbage": 64 * MEBIBYTE,
+};
+
+/**
+ * The largest size of an object that is read as a whole, in bytes. Layers and
+ * volumes, which are read by frames, have none.
+ */
+export function mostBytesOf(name: string): number {
+  const slash = name.indexOf("/");
+  const folder = slash < 0 ? name : name.slice(0, slash);
+  return MOST_BYTES[folder] ?? MOST_RECORD;
+}
 
 /** The object that makes a storage a repository. */
 export const SETTINGS = "deltar.json";
@@ -100,7 +146,66 @@ export function volumeName(
   return `${folder}/${id}.vol${n}.${codec === "zstd" ? "tar.zst" : "tgz"}`;
 }
 
-const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
+const ID_FORM = "\\d{8}T\\d{6}Z-[0-9a-f]{6}(?:-safety)?";
+const ID = new RegExp(`^${ID_FORM}$`);
+const VOLUME_FORM =
+  `(?:volumes|signatures)/${ID_FORM}\\.vol\\d{1,9}\\.(?:tar\\.zst|tgz)`;
+
+/** The objects that records, layers, moves and notes name, by their kind. */
+const PARTS = {
+  "layer": new RegExp(`^trees/${ID_FORM}\\.ndjson\\.(?:zst|gz)$`),
+  "volume": new RegExp(`^${VOLUME_FORM}$`),
+  "move": new RegExp(`^moves/${VOLUME_FORM}\\.json$`),
+  "checkpoint": new RegExp(
+    `^checkpoints/${ID_FORM}\\.\\d{1,9}\\.ndjson\\.(?:zst|gz)$`,
+  ),
+  "label": new RegExp(`^labels/${ID_FORM}\\.${ID_FORM}\\.json$`),
+  "record": new RegExp(`^snapshots/${ID_FORM}\\.json$`),
+} as const;
+
+/** A kind of object that others name. */
+export type PartKind = keyof typeof PARTS;
+
+/** Whether a value is the name of an object of that kind. */
+export function isPart(kind: PartKind, name: unknown): name is string {
+  return typeof name === "string" && PARTS[kind].test(name);
+}
+
+/**
+ * Refuses a name that is not one of an object of that kind.
+ *
+ * @param kind What the object should be.
+ * @param name Its name, as another object has it.
+ * @param object The object that names it, for errors.
+ * @param offset Where it does.
+ * @throws {DeltarError} `corrupt`.
+ */
+export function checkPart(
+  kind: PartKind,
+  name: unknown,
+  object: string,
+  offset?: number,
+): asserts name is string {
+  if (isPart(kind, name)) return;
+  const shown = JSON.stringify(name)?.slice(0, 200);
+  throw new DeltarError("corrupt", `${shown} is not the name of a ${kind}`, {
+    object,
+    offset,
+  });
+}
+
+/**
+ * Whether a run may store an object of that name: what snapshots are made of
+ * and labels, but never settings, marks, leases or other runs' intents.
+ */
+export function isRunObject(name: string): boolean {
+  return Object.values(PARTS).some((form) => form.test(name));
+}
+
+/** Whether a value is an id of a snapshot or run. */
+export function isId(value: unknown): value is string {
+  return typeof value === "string" && ID.test(value);
+}
 
 /**
  * Whether an id is of a safety snapshot: it holds only what a restore was

@@ -1,18 +1,35 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { collect } from "../bytes/source.ts";
-import type { Storage } from "../storage/storage.ts";
+import { collectAtMost } from "../bytes/source.ts";
+import type { GetOptions, Storage } from "../storage/storage.ts";
+import { mostBytesOf } from "./layout.ts";
 import { parseTime } from "./moment.ts";
 
 /**
- * A small object's bytes, or `undefined` if the storage says, now, that there
- * is none.
+ * The bytes of an object that is read as a whole: settings, records, notes,
+ * intents, marks, moves and checkpoints.
+ *
+ * @throws {DeltarError} `limit` if it is larger than such an object may be.
+ */
+export function readObject(
+  storage: Storage,
+  name: string,
+  options?: GetOptions,
+): Promise<Uint8Array> {
+  return collectAtMost(storage.get(name, options), mostBytesOf(name), name);
+}
+
+/**
+ * The same, or `undefined` if the storage says, now, that there is no such
+ * object.
+ *
+ * @throws {DeltarError} `limit` if it is larger than such an object may be.
  */
 export async function readIfThere(
   storage: Storage,
   name: string,
 ): Promise<Uint8Array | undefined> {
   try {
-    return await collect(storage.get(name, { fresh: true }));
+    return await readObject(storage, name, { fresh: true });
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {
       return undefined;

@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
-import { collect } from "../bytes/source.ts";
+import { readObject } from "./note.ts";
 import type { Storage } from "../storage/storage.ts";
 import { recordName, timeOfId } from "./layout.ts";
 import { decodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
@@ -25,7 +25,19 @@ export async function readRecord(
   id: string,
 ): Promise<ReadRecord> {
   const name = recordName(id);
-  const bytes = await collect(storage.get(name));
+  const bytes = await readObject(storage, name);
+  return { record: decodeRecordOf(id, bytes), sha256: toHex(sha256(bytes)) };
+}
+
+/**
+ * Reads the bytes of a snapshot's commit record.
+ *
+ * @param id The snapshot's whole id.
+ * @throws {DeltarError} `corrupt` if it is of another, or what `decodeRecord`
+ * throws.
+ */
+export function decodeRecordOf(id: string, bytes: Uint8Array): SnapshotRecord {
+  const name = recordName(id);
   if (timeOfId(id) === undefined) {
     throw new DeltarError(
       "corrupt",
@@ -35,10 +47,8 @@ export async function readRecord(
     );
   }
   const record = decodeRecord(bytes, name);
-  if (record.id !== id) {
-    throw new DeltarError("corrupt", `it is the record of ${record.id}`, {
-      object: name,
-    });
-  }
-  return { record, sha256: toHex(sha256(bytes)) };
+  if (record.id === id) return record;
+  throw new DeltarError("corrupt", `it is the record of ${record.id}`, {
+    object: name,
+  });
 }

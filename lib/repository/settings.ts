@@ -1,6 +1,6 @@
 import type { CodecName } from "../archive/codec.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { collect } from "../bytes/source.ts";
+import { readObject } from "./note.ts";
 import type { Storage } from "../storage/storage.ts";
 import { decodeLines, encodeLines } from "../tree/lines.ts";
 import { idOfRecord, SETTINGS } from "./layout.ts";
@@ -27,7 +27,7 @@ export function encodeSettings({ id, codec }: Settings): Uint8Array {
  * @throws {DeltarError} `not-found`, `corrupt`, `truncated`, `unsupported`.
  */
 export async function readSettings(storage: Storage): Promise<Settings> {
-  const bytes = await collect(storage.get(SETTINGS));
+  const bytes = await readObject(storage, SETTINGS);
   const { header } = decodeLines(bytes, FORMAT, VERSION, SETTINGS);
   const { id, codec } = header;
   // The id becomes part of the names of files on this machine.

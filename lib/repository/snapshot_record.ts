@@ -1,5 +1,4 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { isName } from "../storage/names.ts";
 import type { Metadata } from "../tree/entry.ts";
 import {
   checkOrder,
@@ -9,7 +8,7 @@ import {
 } from "../tree/entry_line.ts";
 import type { IgnoreOptions } from "../tree/ignore_rules.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
-import { timeOfId } from "./layout.ts";
+import { checkPart, isId, type PartKind, timeOfId } from "./layout.ts";
 import { timeOf } from "./note.ts";
 
 /** A stored object as the records that need it name it. */
@@ -185,8 +184,17 @@ export function decodeRecord(
     if (typeof value !== "string") throw fail(`no valid ${what}`);
     return value;
   };
-  const optional = (name: "label" | "parent" | "parentSha256" | "repairs") =>
-    header[name] === undefined ? {} : { [name]: text(header[name], name) };
+  const optional = (name: "label" | "parent" | "parentSha256" | "repairs") => {
+    const value = header[name];
+    if (value === undefined) return {};
+    const isValid = name === "label"
+      ? typeof value === "string"
+      : name === "parentSha256"
+      ? isSum(value)
+      : isId(value);
+    if (!isValid) throw fail(`no valid ${name}`);
+    return { [name]: value };
+  };
   const time = timeOf(header.time, object);
   if (!isCount(header.duration)) throw fail("no valid duration");
   const layers = header.layers as Line[];
@@ -194,7 +202,7 @@ export function decodeRecord(
   const counts = (header.counts ?? {}) as Line;
   if (!COUNTS.every((name) => isCount(counts[name]))) throw fail("no counts");
   return {
-    id: text(header.id, "id"),
+    id: idIn(header.id, fail),
     time,
     duration: header.duration,
     directory: text(header.directory, "directory"),
@@ -215,13 +223,13 @@ export function decodeRecord(
 /** Reads how a record names a layer. */
 export function decodeLayerRecord(line: Line, object: string): LayerRecord {
   const fail = () =>
-    new DeltarError("corrupt", "a record with a layer that is none", {
+    new DeltarError("corrupt", "a layer without valid entries or frames", {
       object,
     });
   const { entries, frames, filter } = line ?? {};
   if (!isCount(entries) || !Array.isArray(frames)) throw fail();
   if (filter !== undefined && typeof filter !== "string") throw fail();
-  const layer = { ...decodeObject(line, object, 0), entries };
+  const layer = { ...decodeObject("layer", line, object, 0), entries };
   let size = 0;
   let last: string | undefined;
   for (const frame of frames as (Line | null)[]) {
@@ -272,30 +280,39 @@ function decodeSafety(
   const { before, of, continues } = safety ?? {};
   if (
     (before !== "restore" && before !== "undo" && before !== "redo") ||
-    typeof of !== "string" ||
-    continues !== undefined && typeof continues !== "string"
-  ) throw fail("no valid word of what it is safety for");
+    !isId(of) || continues !== undefined && !isId(continues)
+  ) throw fail("no valid `safety`");
   return {
     safety: { before, of, ...(continues !== undefined && { continues }) },
   };
 }
 
-/** Reads the name, size and sum of an object. */
+/**
+ * Reads the name, size and sum of an object.
+ *
+ * @param kind What the object should be.
+ * @throws {DeltarError} `corrupt`, with the place of the line.
+ */
 export function decodeObject(
+  kind: PartKind,
   line: Line,
   object: string,
   offset: number,
 ): ObjectRecord {
   const { name, size, sha256 } = line;
-  if (
-    !isName(name) || !isCount(size) || !isSum(sha256)
-  ) {
-    throw new DeltarError("corrupt", "an object with no name, size or sha256", {
+  checkPart(kind, name, object, offset);
+  if (!isCount(size) || !isSum(sha256)) {
+    throw new DeltarError("corrupt", `${name} has no valid size or sha256`, {
       object,
       offset,
     });
   }
   return { name, size, sha256 };
+}
+
+function idIn(value: unknown, fail: Fail): string {
+  if (!isId(value)) throw fail("no valid id");
+  return value;
 }
 
 function isSum(value: unknown): value is string {

@@ -10,6 +10,7 @@ import {
   encodeRecord,
   type SnapshotRecord,
 } from "../../lib/repository/snapshot_record.ts";
+import { Run } from "../../lib/repository/snapshot/running.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
 import { withTemp } from "../support/temp.ts";
@@ -325,4 +326,165 @@ test("hostile records are refused", async () => {
       { code: "unsupported" },
     );
   });
+});
+
+/** Stores an object and gives it as a record names it. */
+async function putObject(
+  storage: MemoryStorage,
+  name: string,
+  bytes: Uint8Array,
+): Promise<Line> {
+  await storage.put(name, bytes);
+  return { name, size: bytes.length, sha256: toHex(sha256(bytes)) };
+}
+
+/** The lines of a layer, in which the file `a` lies in the object `named`. */
+function inObject(named: Line): (lines: Line[]) => Line[] {
+  return (lines) => [
+    ...lines.map((line) => {
+      if (line.path !== "a") return line;
+      const [piece] = line.content as Line[];
+      return { ...line, content: [{ ...piece, volume: named.name }] };
+    }),
+    { object: named },
+  ];
+}
+
+const FOREIGN = [
+  "settings/20991231T000000Z-000000.json",
+  "deltar.json",
+  "garbage/20200101T000000Z-000000.json",
+  "lease/999.json",
+  "removed/20200101T000000Z-000000.json",
+  "running/20200101T000000Z-000000.json",
+  "snapshots/20200101T000000Z-000000.json",
+  "labels/20200101T000000Z-000000.20200101T000000Z-000000.json",
+  "moves/volumes/20200101T000000Z-000000.vol0.tgz.json",
+  "trees/20200101T000000Z-000000.ndjson.gz",
+  "checkpoints/20200101T000000Z-000000.0.ndjson.gz",
+  "volumes/20200101T000000Z-000000.vol0.tgz/x",
+  "volumes/x/20200101T000000Z-000000.vol0.tgz",
+  "volumes/20200101T000000Z-000000.vol0.exe",
+  "volumes/evil",
+  "other/20200101T000000Z-000000.vol0.tgz",
+];
+
+test("copyTo() from a hostile repository puts nothing but layers, volumes and notes [A1]", async () => {
+  for (const name of FOREIGN) {
+    await withTemp(async (folder) => {
+      const evil = encodeLines("deltar-settings", 1, { maxSize: 1 }, []);
+      const named = {
+        name,
+        size: evil.length,
+        sha256: toHex(sha256(evil)),
+      };
+      const { repository, record } = await forge(folder, inObject(named));
+      const storage = repository.storage as MemoryStorage;
+      const settings = storage.objects.get("deltar.json")!;
+      await storage.put(name, evil);
+      storage.objects.set("deltar.json", settings);
+      const trusted = new MemoryStorage();
+      const copy = await Repository.create(trusted);
+      const before = [...trusted.objects.keys()];
+      await assert.rejects(repository.copyTo(copy, [record]), {
+        name: "DeltarError",
+        code: "corrupt",
+      }, name);
+      assert.deepEqual([...trusted.objects.keys()], before, name);
+      const { failed } = await repository
+        .restore(record, join(folder, "target"))
+        .catch((error) => ({ failed: [{ path: "", error }] }));
+      assert.equal(failed[0].error.name, "DeltarError");
+    });
+  }
+});
+
+test("copyTo() refuses a record whose layer is another object [A1]", async () => {
+  await withTemp(async (folder) => {
+    for (const name of FOREIGN) {
+      if (name.startsWith("trees/")) continue;
+      const { storage, first } = await makeRepository(join(folder, name));
+      const [layer] = first.layers;
+      await storage.put(name, storage.objects.get(layer.name)!);
+      const record = { ...first, layers: [{ ...layer, name }] };
+      await storage.put(`snapshots/${first.id}.json`, encodeRecord(record));
+      const trusted = new MemoryStorage();
+      const copy = await Repository.create(trusted);
+      const before = [...trusted.objects.keys()];
+      const hostile = await Repository.open(storage).catch(() => undefined);
+      await assert.rejects(
+        async () => await hostile!.copyTo(copy, [record]),
+        name,
+      );
+      assert.deepEqual([...trusted.objects.keys()], before, name);
+    }
+  });
+});
+
+test("copyTo() replaces no volume that the target needs, and moves none [A1]", async () => {
+  await withTemp(async (folder) => {
+    const trusted = await makeRepository(join(folder, "trusted"));
+    const copy = await Repository.open(trusted.storage);
+    const good = [...trusted.storage.objects.keys()]
+      .find((name) => name.startsWith("volumes/"))!;
+    const before = new Map(trusted.storage.objects);
+    const evil = new TextEncoder().encode("not the volume");
+    const named = {
+      name: good,
+      size: evil.length,
+      sha256: toHex(sha256(evil)),
+    };
+    const { repository, record } = await forge(
+      join(folder, "hostile"),
+      inObject(named),
+    );
+    const storage = repository.storage as MemoryStorage;
+    await putObject(storage, good, evil);
+    const refused = { name: "DeltarError", code: "mismatch" };
+    await assert.rejects(repository.copyTo(copy, [record]), refused);
+    assert.deepEqual(trusted.storage.objects, before);
+    // Gone and moved, it would be deleted there by the next prune.
+    storage.objects.delete(good);
+    const other = "volumes/20200101T000000Z-000000.vol0.tgz";
+    const to = await putObject(storage, other, evil);
+    await storage.put(
+      `moves/${good}.json`,
+      encodeLines("deltar-move", 1, { from: named, to }, []),
+    );
+    await assert.rejects(repository.copyTo(copy, [record]), refused);
+    assert.ok(!trusted.storage.objects.has(`moves/${good}.json`));
+    assert.deepEqual(trusted.storage.objects.get(good), before.get(good));
+  });
+});
+
+test("copyTo() copies a damaged object of the target again [A1]", async () => {
+  await withTemp(async (folder) => {
+    const { storage, first } = await makeRepository(folder);
+    const repository = await Repository.open(storage);
+    const trusted = new MemoryStorage();
+    const copy = await Repository.create(trusted, { codec: "gzip" });
+    await repository.copyTo(copy, [first]);
+    const [, second] = await repository.snapshots();
+    const volume = [...trusted.objects.keys()]
+      .find((name) => name.startsWith("volumes/"))!;
+    trusted.objects.set(volume, new Uint8Array(0));
+    await repository.copyTo(copy, [second]);
+    assert.deepEqual(
+      trusted.objects.get(volume),
+      storage.objects.get(volume),
+    );
+  });
+});
+
+test("a run stores no settings, marks, leases or intents of others [A1]", async () => {
+  const storage = new MemoryStorage();
+  const run = new Run(storage, { id: "20200101T000000Z-00000a" });
+  for (
+    const name of FOREIGN.filter((name) =>
+      !/^(?:snap|trees|check|moves|label)/.test(name)
+    )
+  ) {
+    await assert.rejects(run.storage.put(name, new Uint8Array()), TypeError);
+  }
+  assert.equal(storage.objects.size, 0);
 });

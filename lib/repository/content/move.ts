@@ -43,8 +43,8 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
  */
 export function decodeMove(bytes: Uint8Array, object: string): Move {
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
-  const from = decodeObject((header.from ?? {}) as Line, object, 0);
-  const to = decodeObject((header.to ?? {}) as Line, object, 0);
+  const from = decodeObject("volume", (header.from ?? {}) as Line, object, 0);
+  const to = decodeObject("volume", (header.to ?? {}) as Line, object, 0);
   const ranges: MovedRange[] = [];
   let end = 0;
   for (const [line, at] of lines) {

@@ -11,7 +11,7 @@ import {
 import { checkOpening, type Line, splitLines } from "../../tree/lines.ts";
 import { checkPath } from "../../tree/path.ts";
 import { decodeSkipped } from "../../tree/skipped_line.ts";
-import { isName } from "../../storage/names.ts";
+import { checkPart } from "../layout.ts";
 import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
 
 /** A stored piece of a file: its whole content at some time, or a delta. */
@@ -90,7 +90,8 @@ export function decodeLayerPart(
       checkOpening(line, LAYER_FORMAT, LAYER_VERSION, object);
       opening = false;
     } else if (line.object !== undefined) {
-      part.objects.push(decodeObject(line.object as Line, object, offset));
+      const named = (line.object ?? {}) as Line;
+      part.objects.push(decodeObject("volume", named, object, offset));
     } else if (line.skipped !== undefined) {
       part.skipped.push(decodeSkipped(line, object, offset));
     } else if (line.path !== undefined || line.gone !== undefined) {
@@ -177,14 +178,19 @@ export function decodePiece(
   at: number,
 ): StoredPiece {
   const { form, size, volume, offset, length, skip, path } = line ?? {};
+  checkPart("volume", volume, object, at);
   if (
-    (form !== "whole" && form !== "delta") || !isName(volume) ||
+    (form !== "whole" && form !== "delta") ||
     !isCount(size) || !isCount(offset) || !isCount(length) || !isCount(skip)
   ) {
-    throw new DeltarError("corrupt", "a content reference that is none", {
-      object,
-      offset: at,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "a content reference without a valid form or numbers",
+      {
+        object,
+        offset: at,
+      },
+    );
   }
   return {
     form,

@@ -4,11 +4,11 @@ import {
   type VolumeRecord,
 } from "../../archive/object_writer.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { collect } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, type Line, linePieces } from "../../tree/lines.ts";
 import { codecOf } from "../content/content.ts";
 import { checkpointName } from "../layout.ts";
+import { readObject } from "../note.ts";
 import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
 import {
   decodePiece,
@@ -51,8 +51,8 @@ export interface VolumeContents {
 
 const FORMAT = "deltar-checkpoint";
 const VERSION = 1;
-/** A checkpoint of more bytes than this, decompressed, is none of ours. */
-const MOST = 2 ** 30;
+/** The largest size of a checkpoint before compression, in bytes. */
+const MOST = 2 ** 25;
 
 /** A content as its line in a checkpoint. */
 function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
@@ -69,7 +69,7 @@ export async function readCheckpoint(
   storage: Storage,
   name: string,
 ): Promise<Checkpoint> {
-  const packed = await collect(storage.get(name));
+  const packed = await readObject(storage, name);
   const plain = await codecOf(name)
     .decompressBlock(packed, MOST, { object: name });
   const { header, lines } = decodeLines(plain, FORMAT, VERSION, name);
@@ -77,7 +77,7 @@ export async function readCheckpoint(
   const fail = () =>
     new DeltarError("corrupt", "a checkpoint that is none", { object: name });
   if (typeof directory !== "string") throw fail();
-  const object = decodeObject((header.object ?? {}) as Line, name, 0);
+  const object = decodeObject("volume", (header.object ?? {}) as Line, name, 0);
   const contents: KeptContent[] = [];
   for (const [{ path, sha256, size, content }, offset] of lines) {
     const piece = decodePiece(content as Line, name, offset);

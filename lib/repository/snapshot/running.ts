@@ -4,7 +4,14 @@ import { sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { isCondemned } from "../prune/garbage.ts";
-import { idOfNote, noteName, recordName, RUNNING } from "../layout.ts";
+import {
+  idOfNote,
+  isId,
+  isRunObject,
+  noteName,
+  recordName,
+  RUNNING,
+} from "../layout.ts";
 import { namesUnder, readIfThere, timeOf } from "../note.ts";
 import { Pulse } from "./pulse.ts";
 import {
@@ -45,16 +52,22 @@ export function decodeIntent(bytes: Uint8Array, object: string): Intent {
   const { header } = decodeLines(bytes, FORMAT, VERSION, object);
   const { id, parent, layers, reuses } = header;
   if (
-    typeof id !== "string" || !Array.isArray(layers) || !Array.isArray(reuses)
+    !isId(id) || object !== noteName(RUNNING, id) ||
+    parent !== undefined && !isId(parent) ||
+    !Array.isArray(layers) || !Array.isArray(reuses) || !reuses.every(isId)
   ) {
-    throw new DeltarError("corrupt", "it says no id or layers", { object });
+    throw new DeltarError(
+      "corrupt",
+      "an intent without a valid id, parent, layers or reuses",
+      { object },
+    );
   }
   return {
     id,
     time: timeOf(header.time, object),
     ...typeof parent === "string" && { parent },
     layers: layers.map((layer) => decodeLayerRecord(layer, object)),
-    reuses: reuses.map(String),
+    reuses,
   };
 }
 
@@ -112,6 +125,9 @@ export class Run {
       location: storage.location,
       get: (name, options) => storage.get(name, options),
       put: async (name, source, options) => {
+        if (!isRunObject(name)) {
+          throw new TypeError(`no run stores ${JSON.stringify(name)}`);
+        }
         await this.begin();
         await storage.put(name, source, options);
       },
