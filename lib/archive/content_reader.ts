@@ -15,6 +15,12 @@ export interface ReadContentOptions {
   signal?: AbortSignal;
 }
 
+/** How to read a range. */
+export interface ReadRangeOptions extends ReadContentOptions {
+  /** The most decompressed bytes, default 64 MiB. */
+  limit?: number;
+}
+
 /**
  * The content that a reference points to, read with one ranged `get`. The whole
  * range is decompressed, so its checksums are met.
@@ -37,6 +43,13 @@ export async function* readContent(
   let skip = reference.skip;
   let left = size;
   checkNumber("skip", skip, reference);
+  if (skip > MOST_BEHIND) {
+    throw new DeltarError("limit", `${skip} bytes come before the content`, {
+      object: reference.volume,
+      path: options.path,
+      offset: reference.offset,
+    });
+  }
   const limit = skip + size + MOST_BEHIND;
   for await (
     const chunk of plainRange(storage, reference, codec, limit, options)
@@ -63,17 +76,16 @@ export async function* readContent(
  * @param storage Where the volume is.
  * @param reference The range.
  * @param codec The volume's compression.
- * @throws {DeltarError} As `readContent` does; `limit` beyond 64 MiB.
+ * @throws {DeltarError} As `readContent` does; `limit`.
  */
 export function readRange(
   storage: Storage,
   reference: ContentReference,
   codec: Codec,
-  options: ReadContentOptions = {},
+  options: ReadRangeOptions = {},
 ): Promise<Uint8Array> {
-  return collect(
-    plainRange(storage, reference, codec, MOST_BEHIND, options),
-  );
+  const { limit = MOST_BEHIND } = options;
+  return collect(plainRange(storage, reference, codec, limit, options));
 }
 
 function plainRange(

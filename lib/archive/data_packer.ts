@@ -283,7 +283,10 @@ export class DataPacker implements FileReader {
       facts.stored = this.#findStored(entry, facts.sha256);
       if (facts.stored !== undefined) return facts;
       if (basis.translate !== undefined) {
-        await translated!.fill(basis.translate(spool.read()));
+        for await (const bytes of basis.translate(spool.read())) {
+          translated!.write(bytes);
+          if (translated!.size > most) return undefined;
+        }
       }
       const delta = translated ?? spool;
       if (delta.size > most) return undefined;

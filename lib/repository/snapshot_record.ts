@@ -8,7 +8,13 @@ import {
 } from "../tree/entry_line.ts";
 import type { IgnoreOptions } from "../tree/ignore_rules.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
-import { checkPart, isId, type PartKind, timeOfId } from "./layout.ts";
+import {
+  checkPart,
+  isId,
+  MOST_RECORD,
+  type PartKind,
+  timeOfId,
+} from "./layout.ts";
 import { timeOf } from "./note.ts";
 
 /** A stored object as the records that need it name it. */
@@ -138,7 +144,11 @@ const COUNTS = [
   "faults",
 ] as const;
 
-/** A commit record as its object's bytes. */
+/**
+ * A commit record as its object's bytes.
+ *
+ * @throws {DeltarError} `limit` if it is larger than a reader accepts.
+ */
 export function encodeRecord(record: SnapshotRecord): Uint8Array {
   const { time, root, ...rest } = record;
   const header = {
@@ -149,7 +159,14 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // A deltar that knows only version 1 forms the next id from `time`, which
   // would sort before this one.
   const isApart = timeInRecord(record.id, time) !== timeOfId(record.id);
-  return encodeLines(FORMAT, isApart ? APART : 1, header, []);
+  const bytes = encodeLines(FORMAT, isApart ? APART : 1, header, []);
+  if (bytes.length <= MOST_RECORD) return bytes;
+  throw new DeltarError(
+    "limit",
+    `the record has ${bytes.length} bytes, and may have ${MOST_RECORD}; use ` +
+      "fewer or shorter exclude patterns",
+    { object: record.id },
+  );
 }
 
 /**

@@ -7,6 +7,12 @@ import { concat } from "../bytes/source.ts";
 export type Line = Record<string, unknown>;
 
 const NEWLINE = 10;
+const BRACKET = 0x5b;
+const BRACE = 0x7b;
+/** A first line of fewer bytes may hold anything. */
+const LONG = 1 << 20;
+/** An object or array of a longer one has about so many bytes, or more. */
+const BYTES_EACH = 8;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -95,10 +101,28 @@ export function decodeLines(
       object,
     });
   }
+  if (end > LONG) checkDense(bytes.subarray(0, end), object);
   const header = parse(bytes, 0, end, object);
   checkOpening(header, format, version, object);
   const last = checkListing(bytes, object);
   return { header, lines: between(bytes, end + 1, last, object) };
+}
+
+/**
+ * Refuses a long line that has many more objects and arrays than any of ours:
+ * each takes many times the memory of its two brackets.
+ */
+function checkDense(line: Uint8Array, object: string): void {
+  let left = line.length / BYTES_EACH;
+  for (let at = 0; at < line.length; at++) {
+    if (line[at] !== BRACKET && line[at] !== BRACE) continue;
+    if (--left < 0) {
+      throw new DeltarError("limit", "its first line has too many objects", {
+        object,
+        offset: at,
+      });
+    }
+  }
 }
 
 /**

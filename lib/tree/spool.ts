@@ -15,6 +15,11 @@ export class Spool {
   /** How many bytes were written. */
   size = 0;
   #parts: Uint8Array[] = [];
+  /** Gathers what comes in small pieces. */
+  #buffer: Uint8Array | undefined;
+  #used = 0;
+  /** How many bytes were written but for those. */
+  #kept = 0;
   #file: { folder: string; file: OpenFile } | undefined;
   readonly #inMemory: number;
 
@@ -30,12 +35,33 @@ export class Spool {
   /** Takes the next bytes; they are copied. */
   write(bytes: Uint8Array): void {
     this.size += bytes.length;
-    if (this.#file === undefined) {
-      this.#parts.push(bytes.slice());
-      if (this.size > this.#inMemory) this.#spill();
+    if (bytes.length >= BUFFER) {
+      this.#flush();
+      this.#keep(bytes);
       return;
     }
-    this.#file.file.write(bytes, this.size - bytes.length);
+    if (this.#used + bytes.length > BUFFER) this.#flush();
+    this.#buffer ??= new Uint8Array(BUFFER);
+    this.#buffer.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  #flush(): void {
+    if (this.#used === 0) return;
+    const bytes = this.#buffer!.subarray(0, this.#used);
+    this.#used = 0;
+    this.#keep(bytes);
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (this.#file === undefined) {
+      this.#parts.push(bytes.slice());
+      this.#kept += bytes.length;
+      if (this.#kept > this.#inMemory) this.#spill();
+      return;
+    }
+    this.#file.file.write(bytes, this.#kept);
+    this.#kept += bytes.length;
   }
 
   /** Takes all that a source gives. */
@@ -53,6 +79,7 @@ export class Spool {
 
   /** The same at any place, until the spool is disposed of. */
   access(): RandomAccess {
+    this.#flush();
     if (this.#file === undefined) return bytesAccess(concat(this.#parts));
     return new FileAccess(this.#file.file);
   }
@@ -60,6 +87,8 @@ export class Spool {
   /** Frees memory and disk. */
   dispose(): void {
     this.#parts = [];
+    this.#buffer = undefined;
+    this.#used = 0;
     if (this.#file === undefined) return;
     this.#file.file.close();
     remove(this.#file.folder);
@@ -89,6 +118,9 @@ export class Spool {
 function remove(folder: string): void {
   fs.rmSync(folder, { recursive: true, force: true });
 }
+
+/** Shorter pieces are gathered, in bytes. */
+const BUFFER = 1 << 16;
 
 /** How many bytes are read at a time. */
 const PIECE = 1 << 20;

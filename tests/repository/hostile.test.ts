@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
-import { collect } from "../../lib/bytes/source.ts";
+import { collect, concat } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import {
   encodeRecord,
@@ -487,4 +487,22 @@ test("a run stores no settings, marks, leases or intents of others [A1]", async 
     await assert.rejects(run.storage.put(name, new Uint8Array()), TypeError);
   }
   assert.equal(storage.objects.size, 0);
+});
+
+test("snapshot() records the size of what each delta makes [F1]", async () => {
+  await withTemp(async (folder) => {
+    const { storage, root } = await makeRepository(folder);
+    const repository = await Repository.open(storage);
+    const sizes: number[] = [];
+    for (const size of [5, 40, 1500, 20]) {
+      const bytes = concat([noise(3000, 2), noise(size, size)]);
+      fs.writeFileSync(join(root, "sub/b"), bytes);
+      sizes.push(bytes.length);
+      const { record } = await repository.snapshot(everything(root));
+      const entry = await repository.lookup(record, "sub/b");
+      const deltas = entry!.content!.slice(1);
+      assert.deepEqual(deltas.map(({ result }) => result).slice(1), sizes);
+      assert.equal(deltas[0].result, 3004);
+    }
+  });
 });

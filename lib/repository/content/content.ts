@@ -1,11 +1,12 @@
+import { ByteReader } from "../../archive/byte_reader.ts";
 import { type Codec, codecFor } from "../../archive/codec.ts";
 import { readContent, readRange } from "../../archive/content_reader.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
-import { chunks, collect, toStream } from "../../bytes/source.ts";
-import { compose } from "../../delta/compose.ts";
-import { patchBytes, patchParts } from "../../delta/patch.ts";
+import { chunks, toStream } from "../../bytes/source.ts";
+import { type ChainLink, DeltaChain } from "../../delta/delta_chain.ts";
+import { patchBytes } from "../../delta/patch.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
@@ -14,6 +15,24 @@ import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
 /** How many decompressed frames, of 1.25 MiB, are kept for files that follow. */
 const FRAMES = 24;
+
+/**
+ * The largest range that is kept for the files that follow, decompressed, in
+ * bytes. A file in a larger one is read by itself.
+ */
+const MOST_RANGE = 4 << 20;
+
+/** How many bytes of the basis are read at a time. */
+const PIECE = 1 << 18;
+
+/** The most deltas that a reader applies; writers make at most eight. */
+const MOST_DELTAS = 16;
+
+/** A delta or signature of fewer bytes is never too large for its file. */
+const LEAST_DELTA = 1 << 16;
+
+/** The largest size of a signature, in bytes: that of a file of 1 TiB. */
+const MOST_SIGNATURE = 1 << 27;
 
 /** How large a small file may have been before, to be patched in memory. */
 const MOST_BETWEEN = 8 << 20;
@@ -58,76 +77,128 @@ export class ContentReader {
     signal?: AbortSignal,
   ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     const [base, ...deltas] = entry.content ?? [];
-    if (base === undefined) throw new TypeError(`${entry.path} is no file`);
+    if (base === undefined) {
+      throw new TypeError(`${entry.path} is not a file`);
+    }
+    checkSizes(entry);
     if (entry.size <= WHOLE_LIMIT && isSmall(base)) {
       const bytes = await this.#readSmall(entry, base, deltas, signal);
       if (bytes !== undefined) return bytes;
     }
     if (deltas.length === 0) return this.#stream(base, entry.path, signal);
-    return this.#patched(entry, base, deltas, signal);
+    return this.#patched(entry, base, signal);
   }
 
   /** A small file, unless it was huge between its base and now. */
   async #readSmall(
-    { path }: TreeEntry,
+    { path, size }: TreeEntry,
     base: StoredPiece,
     deltas: StoredPiece[],
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
+    if (!deltas.every(isSmall)) return undefined;
     let bytes = await this.readPiece(base, path, signal);
     for (const delta of deltas) {
       const step = await this.readPiece(delta, path, signal);
       const object = delta.reference.volume;
+      const isLast = delta === deltas.at(-1);
+      const maxSize = isLast ? size : delta.result ?? MOST_BETWEEN;
+      if (maxSize > MOST_BETWEEN) return undefined;
       try {
-        bytes = patchBytes(bytes, step, { maxSize: MOST_BETWEEN, object });
+        bytes = patchBytes(bytes, step, { maxSize, object });
       } catch (error) {
-        if ((error as DeltarError).code === "limit") return undefined;
+        const isLimit = (error as DeltarError).code === "limit";
+        if (isLimit && maxSize === MOST_BETWEEN) return undefined;
         throw error;
       }
     }
     return bytes;
   }
 
-  /** A stored piece that fits in memory. */
+  /**
+   * A stored piece that fits in memory: of a small file, or a signature.
+   *
+   * @throws {DeltarError} `limit` if it is larger than a signature may be.
+   */
   async readPiece(
     piece: StoredPiece,
     path: string,
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
-    if (!isSmall(piece)) return collect(this.#stream(piece, path, signal));
-    const frame = await this.#frame(piece);
-    const { skip } = piece.reference;
-    if (skip + piece.size > frame.length) {
-      throw new DeltarError("corrupt", "content is shorter than it should be", {
-        object: piece.reference.volume,
-        offset: piece.reference.offset,
-        path,
-      });
+    if (isSmall(piece)) {
+      const frame = await unlessTooLarge(this.#frame(piece));
+      if (frame !== undefined) return partOf(frame, piece, path);
     }
-    return frame.subarray(skip, skip + piece.size);
+    const { size, reference } = piece;
+    if (size > MOST_SIGNATURE) {
+      throw new DeltarError(
+        "limit",
+        `${size} bytes are more than a signature may have`,
+        { object: reference.volume, offset: reference.offset, path },
+      );
+    }
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for await (const part of this.#stream(piece, path, signal)) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
   }
 
-  /** The base in a spool, and on it all deltas made into one. */
+  /** What the deltas make of the base. */
   async *#patched(
     entry: TreeEntry,
     base: StoredPiece,
-    deltas: StoredPiece[],
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
-    const spools: Spool[] = [];
+    const literals = new Spool();
+    const kept = new Spool();
+    const { path } = entry;
+    const content = this.#stream(base, path, signal);
     try {
-      const { path } = entry;
-      const basis = new Spool();
-      spools.push(basis);
-      await basis.fill(this.#stream(base, path, signal));
-      const all = await this.#compose(deltas, path, spools, signal);
-      yield* patchParts(basis.access(), all, {
-        maxSize: entry.size,
-        object: deltas.at(-1)!.reference.volume,
-        signal,
-      });
+      const chain = await this.#chain(entry, literals, signal);
+      const needed = chain.needed();
+      if (needed.end > base.size) {
+        throw new DeltarError(
+          "mismatch",
+          `the delta copies up to byte ${needed.end} of a basis of ` +
+            `${base.size}`,
+          { object: entry.content![1].reference.volume, path },
+        );
+      }
+      if (chain.isInOrder) {
+        const reader = new ByteReader(content);
+        yield* chain.result(
+          (offset, length) => forward(reader, offset, length),
+          signal,
+        );
+        return;
+      }
+      // Not more is kept of the base than the file has bytes.
+      const cursor = needed.cursor();
+      let at = 0;
+      for await (const part of content) {
+        const end = at + part.length;
+        for (
+          let range = cursor.next(at, end);
+          range !== undefined;
+          range = cursor.next(range.end, end)
+        ) kept.write(part.subarray(range.start - at, range.end - at));
+        at = end;
+        if (at >= needed.end) break;
+      }
+      const access = kept.access();
+      yield* chain.result(async function* (offset, length) {
+        const place = needed.placeOf(offset);
+        for (let at = 0; at < length; at += PIECE) {
+          yield await access.read(place + at, Math.min(PIECE, length - at));
+        }
+      }, signal);
     } finally {
-      for (const target of spools) target.dispose();
+      await content.return(undefined);
+      literals.dispose();
+      kept.dispose();
     }
   }
 
@@ -137,39 +208,32 @@ export class ContentReader {
    * @throws {DeltarError} As `read` does.
    */
   async composedDelta(entry: TreeEntry, signal?: AbortSignal): Promise<Spool> {
-    const spools: Spool[] = [];
+    checkSizes(entry);
+    const literals = new Spool();
     const result = new Spool();
     try {
-      const deltas = entry.content!.slice(1);
-      const all = await this.#compose(deltas, entry.path, spools, signal);
-      await result.fill(all);
+      const chain = await this.#chain(entry, literals, signal);
+      await result.fill(chain.encode(signal));
       return result;
     } catch (error) {
       result.dispose();
       throw error;
     } finally {
-      for (const target of spools) target.dispose();
+      literals.dispose();
     }
   }
 
-  /** Deltas made into one; `spools` gets what has to be disposed of then. */
-  async #compose(
-    deltas: StoredPiece[],
-    path: string,
-    spools: Spool[],
+  #chain(
+    { content, path, size }: TreeEntry,
+    literals: Spool,
     signal: AbortSignal | undefined,
-  ): Promise<AsyncIterable<Uint8Array>> {
-    const [oldest, ...rest] = deltas.map((delta) =>
-      this.#stream(delta, path, signal)
-    );
-    let first: AsyncIterable<Uint8Array> = oldest;
-    for (const second of rest) {
-      const spool = new Spool();
-      spools.push(spool);
-      await spool.fill(first);
-      first = compose(spool.access(), second, { signal });
-    }
-    return first;
+  ): Promise<DeltaChain> {
+    const links = content!.slice(1).map((delta): ChainLink => ({
+      open: () => this.#stream(delta, path, signal),
+      result: delta.result,
+      object: delta.reference.volume,
+    }));
+    return DeltaChain.read(links, { size, literals, signal });
   }
 
   #stream(
@@ -186,7 +250,9 @@ export class ContentReader {
     const key = keyOf(piece);
     let frame = this.#frames.get(key);
     if (frame === undefined) {
-      frame = readRange(this.#storage, reference, codecOf(reference.volume));
+      frame = readRange(this.#storage, reference, codecOf(reference.volume), {
+        limit: MOST_RANGE,
+      });
       this.#frames.set(key, frame);
       if (this.#frames.size > FRAMES) {
         this.#frames.delete(this.#frames.keys().next().value!);
@@ -203,6 +269,101 @@ function keyOf({ reference }: StoredPiece): string {
 /** Whether a piece shares a frame, or could. */
 function isSmall(piece: StoredPiece): boolean {
   return piece.size <= WHOLE_LIMIT && piece.reference.length <= 2 * WHOLE_LIMIT;
+}
+
+/** The content of a piece in the frame that it shares. */
+function partOf(
+  frame: Uint8Array,
+  { reference, size }: StoredPiece,
+  path: string,
+): Uint8Array {
+  const { volume, offset, skip } = reference;
+  if (skip + size > frame.length) {
+    throw new DeltarError("corrupt", "content is shorter than it should be", {
+      object: volume,
+      offset,
+      path,
+    });
+  }
+  return frame.subarray(skip, skip + size);
+}
+
+async function unlessTooLarge(
+  reading: Promise<Uint8Array>,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "limit") return;
+    throw error;
+  }
+}
+
+/** A range of what is read once; each is behind the one before. */
+async function* forward(
+  reader: ByteReader,
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  const end = offset + length;
+  while (reader.offset < end) {
+    const isBefore = reader.offset < offset;
+    const most = (isBefore ? offset : end) - reader.offset;
+    const part = await reader.some(most);
+    if (part === undefined) throw reader.truncated("the basis");
+    if (!isBefore) yield part;
+  }
+}
+
+/**
+ * Refuses a file whose pieces cannot make it, before anything of them is read.
+ *
+ * @throws {DeltarError} `corrupt` or `limit`.
+ */
+function checkSizes({ path, size, content, signature }: TreeEntry): void {
+  const [base, ...deltas] = content!;
+  const fail = (code: "corrupt" | "limit", what: string, piece = base) => {
+    const { volume, offset } = piece.reference;
+    return new DeltarError(code, what, { object: volume, offset, path });
+  };
+  if (deltas.length > MOST_DELTAS) {
+    throw fail("limit", `it is made of ${deltas.length} deltas`);
+  }
+  if (deltas.length === 0 && base.size !== size) {
+    throw fail(
+      "corrupt",
+      `a content of ${base.size} bytes, of a file of ${size}`,
+    );
+  }
+  for (const delta of deltas) {
+    const isLast = delta === deltas.at(-1);
+    if (isLast && delta.result !== undefined && delta.result !== size) {
+      throw fail(
+        "corrupt",
+        `a delta that makes ${delta.result} bytes, of a file of ${size}`,
+        delta,
+      );
+    }
+    const result = isLast ? size : delta.result;
+    // What is larger than its result is stored whole.
+    if (result !== undefined && delta.size > 2 * result + LEAST_DELTA) {
+      throw fail(
+        "limit",
+        `a delta of ${delta.size} bytes, which makes ${result}`,
+        delta,
+      );
+    }
+  }
+  if (
+    signature !== undefined &&
+    signature.size > Math.max(base.size, size) / 8 + LEAST_DELTA
+  ) {
+    throw fail(
+      "limit",
+      `a signature of ${signature.size} bytes, of ${base.size}`,
+      signature,
+    );
+  }
 }
 
 /** The compression of an object, by its name. */

@@ -1,7 +1,7 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
-import { collect } from "../../bytes/source.ts";
+import { collectAtMost } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Line } from "../../tree/lines.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
@@ -16,8 +16,14 @@ import {
   type LayerPart,
 } from "./tree_layer.ts";
 
-/** A frame of more bytes than this, decompressed, is no frame of ours. */
-const MOST_FRAME = 32 << 20;
+/** The most bytes of a frame before compression; writers make half as many. */
+const MOST_FRAME = 8 << 20;
+/** The most bytes that a compressed one can stand for, and the most lines. */
+const MOST_RATIO = 2048;
+const MOST_LINES = 8;
+/** As many of either are never too many. */
+const LEAST_BYTES = 1 << 16;
+const LEAST_LINES = 1 << 10;
 
 /** How many frames are kept for paths that are asked for next. */
 const RECENT = 4;
@@ -104,8 +110,9 @@ export class LayerReader {
   /**
    * The layer's lines, frame by frame; one frame is read ahead.
    *
-   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported` or
-   * `not-found` if it is not what was stored; what the storage throws.
+   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported`,
+   * `limit` or `not-found` if it is not what was stored; what the storage
+   * throws.
    */
   async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
     const { within = "", isShallow = false, signal } = options;
@@ -120,10 +127,11 @@ export class LayerReader {
         ? this.#ahead(frames[at + 1], signal)
         : undefined;
       entries += part.lines.length;
+      if (entries > this.#record.entries) throw this.#otherCount(entries);
       yield part;
     }
     if (within === "" && !isShallow && entries !== this.#record.entries) {
-      throw this.#corrupt("it has not as many entries as recorded");
+      throw this.#otherCount(entries);
     }
   }
 
@@ -211,22 +219,26 @@ export class LayerReader {
     const { name } = this.#record;
     const { length, sha256: sum } = this.#record.frames[at];
     const offset = this.#offsets[at];
-    const packed = await collect(
+    const packed = await collectAtMost(
       this.#storage.get(name, { offset, length, signal }),
+      length,
+      name,
     );
     if (toHex(sha256(packed)) !== sum) {
       throw this.#corrupt("its SHA-256 is not the recorded one", offset);
     }
+    const most = Math.min(MOST_FRAME, LEAST_BYTES + MOST_RATIO * length);
     return await codecOf(name)
-      .decompressBlock(packed, MOST_FRAME, { object: name, offset });
+      .decompressBlock(packed, most, { object: name, offset });
   }
 
   async #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
     const { name } = this.#record;
-    const { first } = this.#record.frames[at];
+    const { first, length } = this.#record.frames[at];
     const offset = this.#offsets[at];
     const plain = await this.#plain(at, signal);
-    const part = decodeLayerPart(plain, name, at === 0);
+    const mostLines = LEAST_LINES + MOST_LINES * length;
+    const part = decodeLayerPart(plain, name, at === 0, mostLines);
     const { lines } = part;
     const following = this.#record.frames
       .find((frame, index) => index > at && frame.first !== undefined);
@@ -242,6 +254,13 @@ export class LayerReader {
       throw this.#corrupt("its filter denies a path that it has", offset);
     }
     return part;
+  }
+
+  #otherCount(entries: number): DeltarError {
+    return this.#corrupt(
+      `it has ${entries} entries or more, and ${this.#record.entries} are ` +
+        "recorded",
+    );
   }
 
   #corrupt(what: string, offset = 0): DeltarError {

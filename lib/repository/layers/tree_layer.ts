@@ -20,6 +20,8 @@ export interface StoredPiece {
   form: "whole" | "delta";
   /** Its length in bytes. */
   size: number;
+  /** Of a delta, the size of what it makes, in bytes; not always recorded. */
+  result?: number;
   /** Where it lies. */
   reference: ContentReference;
   /** The path it was stored under, if that is not the entry's own. */
@@ -75,17 +77,30 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @param bytes The lines.
  * @param object The layer's name, for errors.
  * @param isFirst Whether the layer begins with them.
- * @throws {DeltarError} `corrupt`, `unsafe` or `unsupported`; its offset counts
- * from the first of these lines.
+ * @param mostLines The most lines that there may be.
+ * @throws {DeltarError} `corrupt`, `unsafe`, `limit` or `unsupported`; its
+ * offset counts from the first of these lines.
  */
 export function decodeLayerPart(
   bytes: Uint8Array,
   object: string,
   isFirst: boolean,
+  mostLines: number = Infinity,
 ): LayerPart {
   const part: LayerPart = { lines: [], objects: [], skipped: [] };
   let opening = isFirst;
+  let left = mostLines;
   for (const [line, offset] of splitLines(bytes, object)) {
+    if (left-- <= 0) {
+      throw new DeltarError(
+        "limit",
+        `a frame of more than ${mostLines} lines`,
+        {
+          object,
+          offset,
+        },
+      );
+    }
     if (opening) {
       checkOpening(line, LAYER_FORMAT, LAYER_VERSION, object);
       opening = false;
@@ -161,10 +176,10 @@ function decodeTreeEntry(
 
 /** A piece as a part of a line. */
 export function encodePiece(
-  { form, size, reference, path }: StoredPiece,
+  { form, size, result, reference, path }: StoredPiece,
 ): Line {
   const { volume, offset, length, skip } = reference;
-  return { form, size, volume, offset, length, skip, path };
+  return { form, size, result, volume, offset, length, skip, path };
 }
 
 /**
@@ -177,11 +192,12 @@ export function decodePiece(
   object: string,
   at: number,
 ): StoredPiece {
-  const { form, size, volume, offset, length, skip, path } = line ?? {};
+  const { form, size, result, volume, offset, length, skip, path } = line ?? {};
   checkPart("volume", volume, object, at);
   if (
     (form !== "whole" && form !== "delta") ||
-    !isCount(size) || !isCount(offset) || !isCount(length) || !isCount(skip)
+    !isCount(size) || result !== undefined && !isCount(result) ||
+    !isCount(offset) || !isCount(length) || !isCount(skip)
   ) {
     throw new DeltarError(
       "corrupt",
@@ -195,6 +211,7 @@ export function decodePiece(
   return {
     form,
     size,
+    ...(result !== undefined && form === "delta" && { result }),
     reference: { volume, offset, length, skip },
     ...(typeof path === "string" && { path }),
   };

@@ -24,6 +24,8 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 const MOST_DELTAS = 8;
 /** Frames that are fetched before they are needed: what a reader keeps holds. */
 const MOST_EXPECTED = 16;
+/** So many blocks of a file are never too many, however small they are. */
+const MOST_SMALL_BLOCKS = 2 ** 20;
 /** Blocks of a file that was small and is not any more, in bytes. */
 const SMALL_BLOCK = 256;
 
@@ -143,6 +145,11 @@ class Bases {
     const bytes = await this.#reader.readPiece(piece!, path);
     const signature = Signature.decode(bytes, { object });
     if (signature.fileSize !== base.size) return undefined;
+    // Each block of the file takes memory; a repository may lie about it.
+    const blocks = size / signature.blockSize;
+    if (blocks > 4 * size / largeBlockSize(size) + MOST_SMALL_BLOCKS) {
+      return undefined;
+    }
     // A file that grew much needs longer sums.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;

@@ -77,10 +77,16 @@ async function fromBefore(
     };
   }
   const { replacesDeltas, ...piece } = delta;
-  const { content, signature } = (await parent.find(entry.path))!;
+  const { content, signature, size } = (await parent.find(entry.path))!;
+  const before = replacesDeltas
+    ? content!.slice(0, 1)
+    // The first deltas were written without the size of what they make.
+    : content!.map((piece, at) =>
+      at > 0 && at === content!.length - 1 ? { ...piece, result: size } : piece
+    );
   return {
     ...entry,
-    content: [...content!.slice(0, replacesDeltas ? 1 : undefined), piece],
+    content: [...before, { ...piece, result: entry.size }],
     // It is of the whole content that the deltas build on.
     ...(signature && { signature }),
   };

@@ -1,0 +1,193 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import { DeltaReader } from "./delta_reader.ts";
+import { DeltaWriter } from "./delta_writer.ts";
+import { NeededRanges } from "./needed_ranges.ts";
+import type { RandomAccess } from "./random_access.ts";
+import { Segments } from "./segments.ts";
+
+/** Literal bytes that are read and written in one go. */
+const PIECE = 2 ** 16;
+
+/** A delta of a chain. */
+export interface ChainLink {
+  /** Gives its bytes; called once. */
+  open: () => ByteSource;
+  /** The size of its result, if that is recorded. */
+  result?: number;
+  /** The name of the delta, for error messages. */
+  object?: string;
+}
+
+/** Where the literals of a chain are kept: in memory, or in a file. */
+export interface LiteralStore {
+  /** How many bytes were written. */
+  readonly size: number;
+  /** Takes the next bytes, which are copied. */
+  write(bytes: Uint8Array): void;
+  /** What was written, at any place. */
+  access(): RandomAccess;
+}
+
+/** How to read a chain. */
+export interface ChainOptions {
+  /** The size of the last result in bytes. */
+  size: number;
+  /** Where literals are kept: never more of them than `size`. */
+  literals: LiteralStore;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * What a chain of deltas makes, told by ranges of the whole content that it
+ * begins with, and by literals.
+ *
+ * The deltas are read from the last to the first, and of each only what the
+ * ones behind it need is kept. So a chain takes as much room as its last result
+ * has bytes, however large the files between were or claim to be. Memory holds
+ * the commands (16 bytes each, at most four million).
+ */
+export class DeltaChain {
+  readonly #segments: Segments;
+  readonly #literals: RandomAccess;
+
+  private constructor(segments: Segments, literals: RandomAccess) {
+    this.#segments = segments;
+    this.#literals = literals;
+  }
+
+  /**
+   * Reads a chain.
+   *
+   * @param links The deltas, the oldest first, at least one.
+   * @throws {DeltarError} `corrupt` or `truncated` if a delta is damaged,
+   * `mismatch` if one copies from beyond the result of the one before, or makes
+   * another size than recorded, `limit` if one makes more than that or has more
+   * than four million commands, `aborted`.
+   */
+  static async read(
+    links: readonly ChainLink[],
+    { size, literals, signal }: ChainOptions,
+  ): Promise<DeltaChain> {
+    let segments: Segments | undefined;
+    for (const link of links.toReversed()) {
+      const isLast = segments === undefined;
+      const needed = NeededRanges.of(
+        segments?.copies() ?? [{ offset: 0, length: size }],
+      );
+      const result = isLast ? size : link.result;
+      const kept = await keep(link, result, needed, literals, signal);
+      segments = segments?.through(kept, link.object) ?? kept;
+    }
+    return new DeltaChain(segments!, literals.access());
+  }
+
+  /** The ranges of the first content that are needed. */
+  needed(): NeededRanges {
+    return NeededRanges.of(this.#segments.copies());
+  }
+
+  /** Whether the ranges are needed in their order, and none of them twice. */
+  get isInOrder(): boolean {
+    return this.#segments.isInOrder;
+  }
+
+  /**
+   * The last result.
+   *
+   * @param basis Reads a range of the first content; the pieces are used one by
+   * one, in the order of the result.
+   */
+  async *result(
+    basis: (offset: number, length: number) => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    for (const { kind, offset, length } of this.#segments.all()) {
+      checkAborted(signal);
+      if (kind === "copy") yield* basis(offset, length);
+      else yield* this.#literal(offset, length);
+    }
+  }
+
+  /** One delta that makes the last result of the first content. */
+  async *encode(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const writer = new DeltaWriter();
+    for (const { kind, offset, length } of this.#segments.all()) {
+      checkAborted(signal);
+      if (kind === "copy") writer.copy(offset, length);
+      else {
+        for await (const part of this.#literal(offset, length)) {
+          writer.literal(part);
+          if (writer.waiting >= PIECE) yield writer.take().slice();
+        }
+      }
+      if (writer.waiting >= PIECE) yield writer.take().slice();
+    }
+    writer.end();
+    yield writer.take().slice();
+  }
+
+  async *#literal(offset: number, length: number): AsyncGenerator<Uint8Array> {
+    const end = offset + length;
+    for (let at = offset; at < end; at += PIECE) {
+      yield await this.#literals.read(at, Math.min(PIECE, end - at));
+    }
+  }
+}
+
+/** What a delta makes of the ranges that are needed of its result. */
+async function keep(
+  { open, object }: ChainLink,
+  result: number | undefined,
+  needed: NeededRanges,
+  literals: LiteralStore,
+  signal: AbortSignal | undefined,
+): Promise<Segments> {
+  const most = result ?? Number.MAX_SAFE_INTEGER;
+  const reader = new DeltaReader(object);
+  const kept = new Segments(object);
+  const cursor = needed.cursor();
+  let size = 0;
+  for await (const piece of chunks(open())) {
+    checkAborted(signal);
+    for (const command of reader.read(piece)) {
+      const end = size + command.length;
+      if (end > most) {
+        throw new DeltarError(
+          "limit",
+          `the result has more than ${most} bytes`,
+          {
+            object,
+            offset: command.at,
+          },
+        );
+      }
+      for (
+        let part = cursor.next(size, end);
+        part !== undefined;
+        part = cursor.next(part.end, end)
+      ) {
+        const skip = part.start - size;
+        const length = part.end - part.start;
+        if (command.kind === "copy") {
+          kept.add(part.start, command.offset + skip, length);
+        } else {
+          kept.add(part.start, -1 - literals.size, length);
+          literals.write(command.bytes.subarray(skip, skip + length));
+        }
+      }
+      size = end;
+    }
+  }
+  reader.finish();
+  if (size < needed.end || (result !== undefined && size !== result)) {
+    throw new DeltarError(
+      "mismatch",
+      `the delta makes ${size} bytes, and ${result ?? needed.end} are needed`,
+      { object },
+    );
+  }
+  return kept;
+}

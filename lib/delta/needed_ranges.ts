@@ -1,0 +1,134 @@
+/** Ranges of a file that are needed of it: in order, apart, none empty. */
+export class NeededRanges {
+  /** Where each begins and ends, in turns. */
+  readonly #bounds: Float64Array;
+  /** The bytes that come before each range in what is kept. */
+  #before: Float64Array | undefined;
+
+  private constructor(bounds: Float64Array) {
+    this.#bounds = bounds;
+  }
+
+  /** The ranges that cover all given ones, which may overlap in any order. */
+  static of(
+    ranges: Iterable<{ offset: number; length: number }>,
+  ): NeededRanges {
+    let bounds = new Float64Array(128);
+    let count = 0;
+    let isSorted = true;
+    for (const { offset, length } of ranges) {
+      if (length === 0) continue;
+      const end = offset + length;
+      const last = count - 1;
+      if (count > 0 && offset >= bounds[last - 1] && offset <= bounds[last]) {
+        bounds[last] = Math.max(bounds[last], end);
+        continue;
+      }
+      isSorted &&= count === 0 || offset > bounds[last];
+      if (count === bounds.length) {
+        const larger = new Float64Array(2 * count);
+        larger.set(bounds);
+        bounds = larger;
+      }
+      bounds[count++] = offset;
+      bounds[count++] = end;
+    }
+    bounds = bounds.subarray(0, count);
+    return new NeededRanges(isSorted ? bounds : merged(bounds));
+  }
+
+  /** The end of the last range; 0 if there is none. */
+  get end(): number {
+    return this.#bounds.at(-1) ?? 0;
+  }
+
+  /** How many bytes they have. */
+  get size(): number {
+    let size = 0;
+    for (let at = 0; at < this.#bounds.length; at += 2) {
+      size += this.#bounds[at + 1] - this.#bounds[at];
+    }
+    return size;
+  }
+
+  /** Goes through them as a file is read from its beginning. */
+  cursor(): RangeCursor {
+    return new RangeCursor(this.#bounds);
+  }
+
+  /**
+   * Where a byte of a range lies in what is kept, if the ranges are kept one
+   * behind the other.
+   */
+  placeOf(offset: number): number {
+    this.#before ??= this.#sums();
+    let low = 0;
+    let high = this.#bounds.length / 2;
+    while (high - low > 1) {
+      const middle = low + high >>> 1;
+      if (this.#bounds[2 * middle] <= offset) low = middle;
+      else high = middle;
+    }
+    return this.#before[low] + offset - this.#bounds[2 * low];
+  }
+
+  #sums(): Float64Array {
+    const sums = new Float64Array(this.#bounds.length / 2);
+    for (let at = 1; at < sums.length; at++) {
+      sums[at] = sums[at - 1] + this.#bounds[2 * at - 1] -
+        this.#bounds[2 * at - 2];
+    }
+    return sums;
+  }
+}
+
+/** A place in ranges. */
+export class RangeCursor {
+  readonly #bounds: Float64Array;
+  #at = 0;
+
+  /** A cursor over bounds that are sorted. */
+  constructor(bounds: Float64Array) {
+    this.#bounds = bounds;
+  }
+
+  /** Whether no range ends behind what was asked for. */
+  get isDone(): boolean {
+    return this.#at >= this.#bounds.length;
+  }
+
+  /**
+   * The next part of a range that lies between two places; they never go back.
+   */
+  next(start: number, end: number): { start: number; end: number } | undefined {
+    if (start >= end) return undefined;
+    const bounds = this.#bounds;
+    while (this.#at < bounds.length && bounds[this.#at + 1] <= start) {
+      this.#at += 2;
+    }
+    if (this.#at >= bounds.length || bounds[this.#at] >= end) return undefined;
+    return {
+      start: Math.max(start, bounds[this.#at]),
+      end: Math.min(end, bounds[this.#at + 1]),
+    };
+  }
+}
+
+/** Ranges sorted, and those made one that touch. */
+function merged(bounds: Float64Array): Float64Array {
+  const order = new Uint32Array(bounds.length / 2);
+  for (let at = 0; at < order.length; at++) order[at] = at;
+  order.sort((a, b) => bounds[2 * a] - bounds[2 * b]);
+  const result = new Float64Array(bounds.length);
+  let count = 0;
+  for (const at of order) {
+    const [start, end] = [bounds[2 * at], bounds[2 * at + 1]];
+    if (count > 0 && start <= result[count - 1]) {
+      result[count - 1] = Math.max(result[count - 1], end);
+    } else {
+      result[count++] = start;
+      result[count++] = end;
+    }
+  }
+  return result.slice(0, count);
+}

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { concat } from "../../lib/bytes/source.ts";
+import { DeltaChain } from "../../lib/delta/delta_chain.ts";
+import { DeltaWriter } from "../../lib/delta/delta_writer.ts";
+import { deltaBytes, patchBytes, signBytes } from "../../lib/delta/mod.ts";
+import { Spool } from "../../lib/tree/spool.ts";
+import { mutate, pieces, random, randomBytes } from "./helpers.ts";
+
+const SLOW = Boolean(process.env.SLOW);
+
+interface Step {
+  delta: Uint8Array;
+  result?: number;
+}
+
+/** Reads a chain; gives it with the literals that it took. */
+async function read(steps: Step[], size: number, cut = 1000) {
+  const literals = new Spool();
+  const links = steps.map(({ delta, result }) => ({
+    open: () => pieces(delta, cut),
+    result,
+    object: "delta",
+  }));
+  const chain = await DeltaChain.read(links, { size, literals });
+  return { chain, literals };
+}
+
+/** What a chain makes of a content that is kept whole. */
+async function apply(chain: DeltaChain, base: Uint8Array): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  const result = chain.result(async function* (offset, length) {
+    await Promise.resolve();
+    yield base.subarray(offset, offset + length);
+  });
+  for await (const part of result) parts.push(part.slice());
+  return concat(parts);
+}
+
+test("DeltaChain.read() makes what the deltas make one after the other [F1]", async () => {
+  for (let seed = 1; seed <= (SLOW ? 400 : 30); seed++) {
+    const next = random(seed);
+    const options = { blockSize: [16, 100, 512][seed % 3] };
+    const base = randomBytes(next() % 40_000, seed);
+    const steps: Step[] = [];
+    let file = base;
+    for (let at = 0; at <= seed % 8; at++) {
+      const changed = mutate(file, next());
+      const delta = deltaBytes(signBytes(file, options), changed);
+      steps.push({ delta, ...next() % 2 && { result: changed.length } });
+      file = changed;
+    }
+    const { chain, literals } = await read(steps, file.length, 1 + seed * 7);
+    assert.deepEqual(await apply(chain, base), file, `seed ${seed}`);
+    assert.ok(literals.size <= file.length);
+    const encoded = concat(await Array.fromAsync(chain.encode()));
+    assert.deepEqual(patchBytes(base, encoded), file, `seed ${seed}`);
+    // What is kept of the base is enough, and not more than the file.
+    const needed = chain.needed();
+    assert.ok(needed.size <= file.length);
+    const cursor = needed.cursor();
+    const kept: Uint8Array[] = [];
+    for (
+      let range = cursor.next(0, base.length);
+      range !== undefined;
+      range = cursor.next(range.end, base.length)
+    ) kept.push(base.subarray(range.start, range.end));
+    const all = concat(kept);
+    const parts: Uint8Array[] = [];
+    for await (
+      const part of chain.result(async function* (offset, length) {
+        await Promise.resolve();
+        const place = needed.placeOf(offset);
+        yield all.subarray(place, place + length);
+      })
+    ) parts.push(part.slice());
+    assert.deepEqual(concat(parts), file, `seed ${seed}`);
+  }
+});
+
+/** A delta that copies all of a file of some bytes, so many times. */
+function repeat(size: number, times: number): Uint8Array {
+  const writer = new DeltaWriter();
+  for (let at = 0; at < times; at++) writer.copy(0, size);
+  writer.end();
+  return writer.take().slice();
+}
+
+test("DeltaChain.read() passes through a state of any size [A8]", async () => {
+  // A terabyte between, of which a hundred bytes are left.
+  const large: Step[] = [];
+  let size = 1000;
+  for (let at = 0; at < 30; at++) {
+    large.push({ delta: repeat(size, 2) });
+    size *= 2;
+  }
+  const last = new DeltaWriter();
+  last.copy(size - 100, 100);
+  last.end();
+  const base = randomBytes(1000, 1);
+  const steps = [...large, { delta: last.take().slice() }];
+  const { chain, literals } = await read(steps, 100);
+  assert.equal(literals.size, 0);
+  assert.deepEqual(await apply(chain, base), base.subarray(900));
+});
+
+test("DeltaChain.read() refuses what does not make the recorded sizes [A8, F1]", async () => {
+  const limit = { name: "DeltarError", code: "limit", object: "delta" };
+  const mismatch = { ...limit, code: "mismatch" };
+  await assert.rejects(read([{ delta: repeat(1000, 2) }], 1999), limit);
+  await assert.rejects(read([{ delta: repeat(1000, 2) }], 2001), mismatch);
+  const second = { delta: repeat(10, 1) };
+  for (const [result, refusal] of [[1999, limit], [2001, mismatch]] as const) {
+    const first = { delta: repeat(1000, 2), result };
+    await assert.rejects(read([first, second], 10), refusal);
+  }
+  // It copies from beyond the result of the one before.
+  const short = { delta: repeat(9, 1) };
+  await assert.rejects(read([short, second], 10), mismatch);
+  const bomb: Step[] = [];
+  for (let at = 0, size = 1; at < 18; at++, size *= 2) {
+    bomb.push({ delta: repeat(size, 2) });
+  }
+  await assert.rejects(read(bomb, 1000), limit);
+});
+
+test("DeltaChain.read() holds no more commands than it may [A8]", async () => {
+  const writer = new DeltaWriter();
+  // Each copies all that the one before makes, of a byte for a command.
+  for (let at = 0; at < 3000; at++) writer.copy(at % 2, 1);
+  writer.end();
+  const ones = { delta: writer.take().slice() };
+  const steps = [ones, { delta: repeat(3000, 3000) }];
+  await assert.rejects(read(steps, 9_000_000), {
+    code: "limit",
+    message: /more than 4194304 commands/,
+  });
+});

@@ -1,0 +1,344 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { codecFor } from "../../lib/archive/codec.ts";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
+import { concat } from "../../lib/bytes/source.ts";
+import { DeltaWriter } from "../../lib/delta/delta_writer.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { encodeRecord } from "../../lib/repository/snapshot_record.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { encodeLines, type Line } from "../../lib/tree/lines.ts";
+import { COMMAND } from "../cli/helpers.ts";
+import { withTemp } from "../support/temp.ts";
+
+const MIB = 2 ** 20;
+/** What a command may take, where the runtime alone takes some 100 MB. */
+const MOST_MEMORY = 320e6;
+const ID = "20250101T000000Z-000000";
+const VOLUME = `volumes/${ID}.vol0.tar.zst`;
+const SUM = "0".repeat(64);
+const zstd = codecFor("zstd");
+
+/** What a command took and said. */
+interface Taken {
+  code: number | null;
+  err: string;
+  memory: number;
+  disk: number;
+}
+
+/** Runs the command and watches its memory and its unnamed files. */
+async function watched(words: string[], folder: string): Promise<Taken> {
+  const [program, ...args] = [...COMMAND, ...words];
+  const child = spawn(program, args, {
+    env: {
+      ...process.env,
+      HOME: join(folder, "home"),
+      XDG_CACHE_HOME: join(folder, "cache"),
+      XDG_DATA_HOME: join(folder, "data"),
+      NO_COLOR: "1",
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const taken: Taken = { code: null, err: "", memory: 0, disk: 0 };
+  child.stderr.on("data", (text) => taken.err += text);
+  // Verify says there what it found.
+  child.stdout.on("data", (text) => {
+    if (taken.err.length < 1e5) taken.err += text;
+  });
+  const timer = setInterval(() => {
+    const proc = `/proc/${child.pid}`;
+    try {
+      const status = fs.readFileSync(`${proc}/status`, "utf8");
+      const [, peak] = /VmHWM:\s+(\d+)/.exec(status) ?? [];
+      taken.memory = Math.max(taken.memory, 1024 * Number(peak ?? 0));
+      let disk = 0;
+      for (const fd of fs.readdirSync(`${proc}/fd`)) {
+        const { size } = fs.statSync(`${proc}/fd/${fd}`);
+        const place = fs.readlinkSync(`${proc}/fd/${fd}`);
+        if (place.includes("deltar-")) disk += size;
+      }
+      taken.disk = Math.max(taken.disk, disk);
+    } catch {
+      // It has just ended, or this is no Linux.
+    }
+  }, 20);
+  taken.code = await new Promise((resolve) => child.on("close", resolve));
+  clearInterval(timer);
+  return taken;
+}
+
+/** A repository of one snapshot with a tree of these lines. */
+async function plant(
+  folder: string,
+  lines: Line[],
+  volume: Uint8Array,
+): Promise<void> {
+  const storage = new LocalStorage(folder);
+  await Repository.create(storage);
+  await storage.put(VOLUME, volume);
+  const object = {
+    name: VOLUME,
+    size: volume.length,
+    sha256: toHex(sha256(volume)),
+  };
+  const plain = encodeLines("deltar-tree", 1, {}, [...lines, { object }]);
+  await plantTree(storage, [{ plain, first: "" }], lines.length);
+}
+
+async function plantTree(
+  storage: LocalStorage,
+  frames: { plain: Uint8Array; first?: string }[],
+  entries: number,
+): Promise<void> {
+  const packed: Uint8Array[] = [];
+  for (const { plain } of frames) packed.push(await zstd.compress(plain));
+  const bytes = concat(packed);
+  const name = `trees/${ID}.ndjson.zst`;
+  await storage.put(name, bytes);
+  const counts = Object.fromEntries(
+    ("files directories links bytes created updated deleted renamed copied " +
+      "touched stored faults").split(" ").map((name) => [name, 0]),
+  );
+  const record = encodeRecord({
+    id: ID,
+    time: Date.parse("2025-01-01T00:00:00Z"),
+    duration: 0,
+    directory: join(storage.location, "../root"),
+    root: { mode: 0o755, mtime: 0n, uid: 0, gid: 0 },
+    layers: [{
+      name,
+      size: bytes.length,
+      sha256: toHex(sha256(bytes)),
+      entries,
+      frames: packed.map((frame, at) => ({
+        length: frame.length,
+        sha256: toHex(sha256(frame)),
+        ...frames[at].first !== undefined && { first: frames[at].first },
+      })),
+    }],
+    counts: counts as never,
+  });
+  await storage.put(`snapshots/${ID}.json`, record);
+}
+
+/** A frame of zeros, so many times: 64 GB are some three megabytes. */
+async function zeros(bytes: number): Promise<Uint8Array> {
+  const frame = await zstd.compress(new Uint8Array(16 * MIB));
+  const count = bytes / (16 * MIB);
+  return concat(Array.from({ length: count }, () => frame));
+}
+
+function fileOf(size: number, content: Line[], more: Line = {}): Line {
+  const state = { mode: "0644", mtime: "1", uid: 0, gid: 0 };
+  return {
+    path: "a",
+    kind: "file",
+    ...state,
+    size,
+    sha256: SUM,
+    content,
+    ...more,
+  };
+}
+
+/** All of the ways to read a snapshot, each in bounds. */
+async function staysInBounds(
+  folder: string,
+  most: { disk: number },
+): Promise<void> {
+  const repo = join(folder, "repo");
+  fs.mkdirSync(join(folder, "root"), { recursive: true });
+  const edited = new Uint8Array(2 * MIB).fill(7);
+  fs.writeFileSync(join(folder, "root/a"), edited);
+  for (
+    const words of [
+      ["restore", ID, "--to", join(folder, "target")],
+      ["cat", ID, "a"],
+      ["verify", "--data"],
+      ["snapshot", join(folder, "root")],
+    ]
+  ) {
+    const taken = await watched([...words, "--repo", repo], folder);
+    const what = `${words[0]}: ${taken.err}`;
+    if (words[0] !== "snapshot") {
+      assert.notEqual(taken.code, 0, what);
+      assert.match(taken.err, /volumes\/|trees\/|\ba\b/, what);
+    }
+    assert.doesNotMatch(taken.err, /\n\s+at /, what);
+    assert.ok(taken.memory < MOST_MEMORY, `${what} took ${taken.memory}`);
+    assert.ok(taken.disk <= most.disk, `${what} took ${taken.disk} on disk`);
+    fs.rmSync(join(folder, "target"), { recursive: true, force: true });
+  }
+}
+
+test("a delta or content that claims 64 GB takes neither memory nor disk [A8]", async () => {
+  const size = 4096 * 16 * MIB;
+  const bomb = await zeros(size);
+  const base = await zstd.compress(new Uint8Array(3000));
+  const volume = concat([bomb, base]);
+  const at = (offset: number, length: number) => ({
+    volume: VOLUME,
+    offset,
+    length,
+    skip: 0,
+  });
+  const huge = { ...at(0, bomb.length), size };
+  const small = { ...at(bomb.length, base.length), size: 3000 };
+  const cases: Record<string, Line> = {
+    "delta": fileOf(3000, [
+      { form: "whole", ...small },
+      { form: "delta", ...huge },
+    ]),
+    "delta of a large file": fileOf(3 * MIB, [
+      { form: "whole", ...small },
+      { form: "delta", ...huge, result: 3 * MIB },
+    ]),
+    "delta between": fileOf(3 * MIB, [
+      { form: "whole", ...small },
+      { form: "delta", ...huge, result: 3000 },
+      { form: "delta", ...small },
+    ]),
+    "content": fileOf(3000, [{ form: "whole", ...huge }]),
+    "signature": fileOf(3 * MIB, [{ form: "whole", ...huge, size: 3 * MIB }], {
+      signature: { form: "whole", ...huge },
+    }),
+    "skip": fileOf(3000, [
+      { form: "whole", ...huge, size: 3000, skip: size - 3000 },
+    ]),
+  };
+  for (const [what, line] of Object.entries(cases)) {
+    await withTemp(async (folder) => {
+      await plant(join(folder, "repo"), [line], volume);
+      await staysInBounds(folder, { disk: 9 * MIB });
+    }).catch((error) => {
+      throw new Error(what, { cause: error });
+    });
+  }
+});
+
+test("deltas that double end at the size of the file [A8]", async () => {
+  const base = await zstd.compress(new Uint8Array(4096));
+  for (const count of [9, 18]) {
+    const parts = [base];
+    const content: Line[] = [{
+      form: "whole",
+      size: 4096,
+      volume: VOLUME,
+      offset: 0,
+      length: base.length,
+      skip: 0,
+    }];
+    let size = 4096;
+    for (let n = 0; n < count; n++) {
+      const writer = new DeltaWriter();
+      // Backwards, so that nothing of it can be read in order.
+      for (let at = 1; at >= 0; at--) writer.copy(at * size / 2, size / 2);
+      writer.copy(0, size);
+      writer.end();
+      const delta = writer.take().slice();
+      const packed = await zstd.compress(delta);
+      const offset = parts.reduce((sum, part) => sum + part.length, 0);
+      parts.push(packed);
+      content.push({
+        form: "delta",
+        size: delta.length,
+        volume: VOLUME,
+        offset,
+        length: packed.length,
+        skip: 0,
+      });
+      size *= 2;
+    }
+    await withTemp(async (folder) => {
+      const line = fileOf(2 * MIB, content);
+      await plant(join(folder, "repo"), [line], concat(parts));
+      await staysInBounds(folder, { disk: 6 * MIB });
+    });
+  }
+});
+
+test("a tree of 400 KB that unpacks to gigabytes is refused [A8]", async () => {
+  const opening = `{"format":"deltar-tree","version":1}\n`;
+  const text = (part: string) => new TextEncoder().encode(part);
+  const blank = text(`{"gone":"a"${" ".repeat(30 * MIB)}}\n`);
+  const state = `"mode":"0755","mtime":"1","uid":0,"gid":0}\n`;
+  const same = `{"path":"a","kind":"directory",${state}`;
+  const skipped = `{"skipped":"excluded","path":"a"}\n`;
+  for (
+    const plain of [
+      concat([text(opening), blank]),
+      text(opening + same.repeat(400_000)),
+      text(opening + skipped.repeat(900_000)),
+    ]
+  ) {
+    await withTemp(async (folder) => {
+      const storage = new LocalStorage(join(folder, "repo"));
+      await Repository.create(storage);
+      const frames = Array.from({ length: 100 }, (_, at) => ({
+        plain,
+        first: String.fromCharCode(0x4e00 + at),
+      }));
+      await plantTree(storage, frames, 1e9);
+      await staysInBounds(folder, { disk: 3 * MIB });
+    });
+  }
+});
+
+test("records, settings and notes without end are refused by size [A8]", async () => {
+  for (
+    const name of [
+      "deltar.json",
+      `snapshots/${ID}.json`,
+      `labels/${ID}.${ID}.json`,
+      `removed/${ID}.json`,
+      `checkpoints/${ID}.0.ndjson.zst`,
+    ]
+  ) {
+    await withTemp(async (folder) => {
+      const repo = join(folder, "repo");
+      await plant(repo, [], await zstd.compress(new Uint8Array(1)));
+      fs.mkdirSync(join(repo, name, ".."), { recursive: true });
+      fs.writeFileSync(join(repo, name), "{");
+      fs.truncateSync(join(repo, name), 2 ** 30);
+      fs.mkdirSync(join(folder, "root"));
+      for (
+        const words of [["verify"], ["snapshot", `${folder}/root`]]
+      ) {
+        const { memory, err } = await watched(
+          [...words, "--repo", repo],
+          folder,
+        );
+        assert.doesNotMatch(err, /\n\s+at /, name);
+        assert.ok(memory < MOST_MEMORY, `${words[0]} ${name}: ${memory}`);
+        if (words[0] === "verify" && !name.startsWith("checkpoints")) {
+          assert.ok(err.includes(name), err);
+        }
+      }
+    });
+  }
+});
+
+test("a record of many small objects is refused before they are made [A8]", async () => {
+  await withTemp(async (folder) => {
+    const repo = join(folder, "repo");
+    await plant(repo, [], await zstd.compress(new Uint8Array(1)));
+    const many = Array.from({ length: 2_500_000 }, () => 0);
+    const text = JSON.stringify({ many }).replaceAll("0", "{}");
+    assert.ok(text.length < 8 * MIB);
+    const line = `{"format":"deltar-snapshot","version":1,${text.slice(1)}\n`;
+    const sum = toHex(sha256(new TextEncoder().encode(line)));
+    fs.writeFileSync(
+      join(repo, `snapshots/${ID}.json`),
+      `${line}{"sha256":"${sum}"}\n`,
+    );
+    const { memory, err } = await watched(["verify", "--repo", repo], folder);
+    assert.match(err, /too many objects/);
+    assert.ok(memory < MOST_MEMORY, `${memory}`);
+  });
+});
