@@ -26,12 +26,20 @@ export interface Request {
 const PATIENCE = 60_000;
 /** The slowest line that is not taken for a dead one, in bytes a millisecond. */
 const SLOWEST = 32;
+/**
+ * What the body of an answer comes at, at least, in bytes a second over the
+ * patience.
+ */
+const LEAST_RATE = 1024;
+/** How often what trickles is asked for, at most. */
+const TRICKLES = 3;
 /** What an answer other than an object is, at most, in bytes. */
-const MOST_TEXT = 16 << 20;
+const MOST_TEXT = 4 << 20;
 
 /**
  * A request and its answer. A line that breaks, or on which nothing comes for
- * a minute, is a `PassingFault`.
+ * a minute, or less than 1,024 bytes a second over a minute, is a
+ * `PassingFault`. Time in which nobody asks for the next bytes does not count.
  */
 export class Exchange {
   /** The answer; its body is read through this exchange. */
@@ -67,10 +75,19 @@ export class Exchange {
     const reader = this.response.body?.getReader();
     if (reader === undefined) return this.#watch.end();
     let done = false;
+    let waited = 0;
+    let got = 0;
     try {
       while (!done) {
+        const asked = performance.now();
         const next = await this.#watch.over(() => reader.read());
         done = next.done;
+        waited += performance.now() - asked;
+        got += next.value?.length ?? 0;
+        if (!done && waited >= this.#watch.patience) {
+          if (got < waited / 1000 * LEAST_RATE) throw this.#watch.trickles();
+          waited = got = 0;
+        }
         if (next.value !== undefined) yield next.value;
       }
     } finally {
@@ -79,14 +96,26 @@ export class Exchange {
     }
   }
 
-  /** The body as text. */
-  async text(): Promise<string> {
+  /**
+   * The body as text.
+   *
+   * @param most The most bytes that it may have.
+   * @throws {DeltarError} `limit` if it has more.
+   */
+  async text(most: number = MOST_TEXT): Promise<string> {
     const parts: Uint8Array[] = [];
     let length = 0;
     for await (const part of this.body()) {
       length += part.length;
-      if (length > MOST_TEXT) {
-        throw new DeltarError("limit", "the answer is absurdly long");
+      if (length > most) {
+        const { host } = new URL(this.#watch.url);
+        throw new DeltarError(
+          "limit",
+          `its answer has more than ${most} bytes`,
+          {
+            object: host,
+          },
+        );
       }
       parts.push(part);
     }
@@ -103,14 +132,15 @@ export class Exchange {
 /** Ends what takes too long, and says why something ended. */
 class Watch {
   readonly #stop = new AbortController();
+  /** How long nothing may happen, in milliseconds. */
+  readonly patience: number;
   readonly #request: Request;
-  readonly #patience: number;
   readonly #onAbort = () => this.#stop.abort();
   #impatient = false;
 
   constructor(request: Request, patience: number) {
     this.#request = request;
-    this.#patience = patience;
+    this.patience = patience;
     const { signal } = request;
     signal?.addEventListener("abort", this.#onAbort);
     if (signal?.aborted) this.#onAbort();
@@ -120,10 +150,26 @@ class Watch {
     return this.#stop.signal;
   }
 
+  get url(): string {
+    return this.#request.url;
+  }
+
+  /** The fault of an answer that comes too slowly. */
+  trickles(): PassingFault {
+    this.#stop.abort();
+    const fault = new DeltarError(
+      "io",
+      `it sends fewer than ${LEAST_RATE} bytes a second; check the network ` +
+        "and try again",
+      { object: new URL(this.url).host },
+    );
+    return new PassingFault(fault, { attempts: TRICKLES });
+  }
+
   /** Awaits one step of an exchange. */
   async over<Result>(
     step: () => Promise<Result>,
-    patience = this.#patience,
+    patience = this.patience,
   ): Promise<Result> {
     const timer = setTimeout(() => {
       this.#impatient = true;
@@ -167,6 +213,9 @@ class Watch {
         4,
       );
     }
+    if (REDIRECTS.test(words)) {
+      return fail("it redirects without an end; check the address", 1);
+    }
     if (UNTRUSTED.test(words)) {
       return fail(`its certificate is not trusted (${shorten(words)})`, 1);
     }
@@ -177,6 +226,8 @@ class Watch {
 /** What Deno, Bun and Node say when a host is not there. */
 const NOBODY =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
+/** What they say when an answer is elsewhere too often. */
+const REDIRECTS = /redirect/i;
 const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
 
 /** The messages and codes of an error and of what caused it. */

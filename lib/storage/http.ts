@@ -3,7 +3,8 @@ import { toBase64 } from "../bytes/base64.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { overlap } from "../bytes/overlap.ts";
 import { Exchange, type Fetch } from "./exchange.ts";
-import { checkName, isName } from "./names.ts";
+import { readFolderPage } from "./folder_page.ts";
+import { checkName } from "./names.ts";
 import { readWindow } from "./read_window.ts";
 import { PassingFault, retried } from "./retry.ts";
 import type { GetOptions, Storage, StoredObject } from "./storage.ts";
@@ -11,6 +12,25 @@ import { readWindows } from "./windows.ts";
 
 /** How many objects a listing asks for their lengths at once. */
 const ASKING = 8;
+/** The most folders that a listing goes through. */
+const MOST_FOLDERS = 4096;
+/** The most folders that a name may lie in. */
+const MOST_DEPTH = 16;
+/** The largest page that lists a folder, in bytes: of some 100,000 names. */
+const MOST_PAGE = 16 << 20;
+/** The most objects that a listing may have. */
+const MOST_OBJECTS = 1_000_000;
+
+/** How to use a web server. */
+export interface HttpOptions {
+  /** What sends requests in place of the runtime's `fetch`. */
+  fetch?: Fetch;
+  /**
+   * How long the server may be silent, in milliseconds, and how long it may send
+   * fewer than 1,024 bytes a second. Default: a minute.
+   */
+  patience?: number;
+}
 
 /**
  * A folder on a web server, which can be read and not written: a copy of a
@@ -32,16 +52,18 @@ export class HttpStorage implements Storage {
   readonly #base: URL;
   readonly #headers: Record<string, string>;
   readonly #fetch: Fetch;
+  readonly #patience: number | undefined;
 
   /**
    * Opens a folder; nothing is asked of the server yet.
    *
    * @param url Its address. A user and password go into each request, as does
    * a query; messages do not show them.
-   * @param options What sends requests, by default the runtime's `fetch`.
-   * @throws {TypeError} If it is no `http:` or `https:` address.
+   * @param options What sends requests, by default the runtime's `fetch`; and
+   * how long the server may be silent, in milliseconds, by default a minute.
+   * @throws {TypeError} If it is not an `http:` or `https:` address.
    */
-  constructor(url: string, options: { fetch?: Fetch } = {}) {
+  constructor(url: string, options: HttpOptions = {}) {
     const base = URL.canParse(url) ? new URL(url) : undefined;
     // It is not shown: it may hold a password.
     if (base === undefined || !/^https?:$/.test(base.protocol)) {
@@ -61,6 +83,7 @@ export class HttpStorage implements Storage {
     base.pathname = base.pathname.replace(/\/*$/, "/");
     this.#base = base;
     this.location = `${base.origin}${base.pathname}`.replace(/\/$/, "");
+    this.#patience = options.patience;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
   }
 
@@ -106,6 +129,13 @@ export class HttpStorage implements Storage {
     );
     const found: StoredObject[] = [];
     await overlap(names, ASKING, async (name) => {
+      if (found.length >= MOST_OBJECTS) {
+        throw new DeltarError(
+          "limit",
+          `the server lists more than ${MOST_OBJECTS} objects`,
+          { object: prefix || this.location },
+        );
+      }
       try {
         found.push({ name, size: await this.#size(name, undefined) });
       } catch (error) {
@@ -128,42 +158,82 @@ export class HttpStorage implements Storage {
 
   /** The names in a folder and those below it that start with `prefix`. */
   async *#names(folder: string, prefix: string): AsyncGenerator<string> {
-    let page: string;
-    try {
-      page = await this.#page(folder);
-    } catch (error) {
-      // A folder is there as long as it holds something.
-      if (folder !== "" && isAbsence(error)) return;
-      throw error;
-    }
-    const place = this.#url(folder);
-    const seen = new Set<string>();
-    for (
-      const [, quoted] of page.matchAll(/<a\s[^>]*?href\s*=\s*"([^"]*)"/gi)
-    ) {
-      const name = nameOf(quoted, place, folder);
-      if (name === undefined || seen.has(name)) continue;
-      seen.add(name);
-      if (name.endsWith("/")) {
-        const isInside = name.startsWith(prefix) || prefix.startsWith(name);
-        if (isInside) yield* this.#names(name, prefix);
-      } else if (name.startsWith(prefix)) yield name;
+    let left = MOST_FOLDERS;
+    const open = [folder];
+    while (open.length > 0) {
+      const at = open.pop()!;
+      if (left-- <= 0 || at.split("/").length - 1 > MOST_DEPTH) {
+        throw new DeltarError(
+          "limit",
+          `the server lists more than ${MOST_FOLDERS} folders, or folders ` +
+            `more than ${MOST_DEPTH} deep`,
+          { object: at },
+        );
+      }
+      for (const name of await this.#listed(at)) {
+        if (!name.endsWith("/")) {
+          if (name.startsWith(prefix)) yield name;
+        } else if (name.startsWith(prefix) || prefix.startsWith(name)) {
+          open.push(name);
+        }
+      }
     }
   }
 
-  /** The page on which the server lists a folder. */
-  async #page(folder: string): Promise<string> {
+  /**
+   * The names in a folder; none if it is not there. That a server does not know
+   * an address does not tell: it may just not list folders. What tells is that
+   * the page of the folder above does not name it.
+   */
+  async #listed(folder: string): Promise<Iterable<string>> {
+    const names = await this.#page(folder);
+    if (names !== undefined) return names;
+    const steps = folder.split("/").slice(0, -1);
+    for (let above = ""; steps.length > 0;) {
+      const around = await this.#page(above);
+      if (around === undefined) break;
+      const next = `${above}${steps.shift()}/`;
+      if (!around.has(next)) return [];
+      above = next;
+    }
+    throw this.#listless(folder);
+  }
+
+  #listless(folder: string): DeltarError {
+    const what = folder === ""
+      ? "the server has no such folder or does not list it; check the " +
+        "address, and"
+      : "the server does not list this folder, so what is in it is unknown;";
+    return new DeltarError(
+      "io",
+      `${what} have it list folders (nginx: autoindex on; or use rclone serve ` +
+        "http)",
+      { object: folder || this.location },
+    );
+  }
+
+  /**
+   * The names on the page of a folder, `undefined` if the server has no such
+   * page.
+   */
+  async #page(folder: string): Promise<Set<string> | undefined> {
     return await retried(async () => {
-      const exchange = await this.#send("GET", folder, {}, undefined);
+      let exchange: Exchange;
+      try {
+        exchange = await this.#send("GET", folder, {}, undefined);
+      } catch (error) {
+        if (isAbsence(error)) return undefined;
+        throw error;
+      }
       const type = exchange.response.headers.get("content-type") ?? "";
-      const text = await exchange.text();
-      if (/^text\/html\b/i.test(type)) return text;
-      throw new DeltarError(
-        "io",
-        "the server shows no list of this folder; have it do so (nginx: " +
-          "autoindex on; or use rclone serve http)",
-        { object: folder || this.location },
-      );
+      if (!/^text\/html\b/i.test(type)) {
+        await exchange.drop();
+        throw this.#listless(folder);
+      }
+      const text = await exchange.text(MOST_PAGE);
+      const page = readFolderPage(text, this.#url(folder), folder);
+      if (!page.isListing) throw this.#listless(folder);
+      return page.names;
     }, {});
   }
 
@@ -198,6 +268,7 @@ export class HttpStorage implements Storage {
         ...this.#headers,
       }),
       signal,
+      patience: this.#patience,
       redirect: "follow",
     });
     const { status, ok } = exchange.response;
@@ -236,27 +307,6 @@ export class HttpStorage implements Storage {
     return new DeltarError("unsupported", "a web server can only be read", {
       object: name,
     });
-  }
-}
-
-/** What a link on the page of a folder names, if it lies right in it. */
-function nameOf(
-  quoted: string,
-  place: URL,
-  folder: string,
-): string | undefined {
-  try {
-    const url = new URL(quoted.replaceAll("&amp;", "&"), place);
-    const isBelow = url.origin === place.origin &&
-      url.pathname.startsWith(place.pathname);
-    if (!isBelow) return undefined;
-    const rest = decodeURIComponent(url.pathname.slice(place.pathname.length));
-    const isOne = /^[^/]+\/?$/.test(rest);
-    return isOne && isName(folder + rest.replace(/\/$/, ""))
-      ? folder + rest
-      : undefined;
-  } catch {
-    return undefined;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 export { CachedStorage, type CachedStorageOptions } from "./cached.ts";
 export type { Fetch } from "./exchange.ts";
-export { HttpStorage } from "./http.ts";
+export { type HttpOptions, HttpStorage } from "./http.ts";
 export { LocalStorage } from "./local.ts";
 export { MemoryStorage } from "./memory.ts";
 export { openStorage } from "./open.ts";

@@ -1,5 +1,8 @@
+import type { XmlElement } from "@rgrove/parse-xml";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { sha256 } from "../bytes/sha256.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { checkName, isName } from "./names.ts";
 import { readWindow } from "./read_window.ts";
@@ -16,6 +19,11 @@ import type {
   StoredObject,
 } from "./storage.ts";
 import { readWindows } from "./windows.ts";
+
+/** The most objects that a list may have. */
+const MOST_OBJECTS = 10_000_000;
+/** So many pages of a list in a row may have nothing of ours. */
+const MOST_EMPTY = 1000;
 
 /**
  * A bucket of Amazon S3 or of a service that speaks its language (Ceph, MinIO,
@@ -154,8 +162,10 @@ export class S3Storage implements Storage {
   /** The objects under a prefix; see {@linkcode Storage.list}. */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     const before = this.#client.prefix;
+    const pages = new Pages(this.location);
     let token: string | undefined;
     do {
+      pages.next(token);
       const page = await this.#client.askXml({
         method: "GET",
         query: {
@@ -167,14 +177,15 @@ export class S3Storage implements Storage {
       });
       for (const object of elementsIn(page, "Contents")) {
         const key = decode(textIn(object, "Key") ?? "");
+        if (!key?.startsWith(before + prefix)) continue;
         const name = key.slice(before.length);
-        const size = Number(textIn(object, "Size"));
-        if (!key.startsWith(before + prefix) || !isName(name)) continue;
-        if (Number.isSafeInteger(size)) yield { name, size };
+        const size = Number(textIn(object, "Size") || NaN);
+        if (!isName(name)) continue;
+        if (!Number.isSafeInteger(size) || size < 0) continue;
+        pages.object(key);
+        yield { name, size };
       }
-      token = textIn(page, "IsTruncated") === "true"
-        ? textIn(page, "NextContinuationToken")
-        : undefined;
+      token = nextOf(page, "NextContinuationToken", this.location);
     } while (token !== undefined);
   }
 
@@ -193,8 +204,10 @@ export class S3Storage implements Storage {
    */
   async tidy(before: number): Promise<void> {
     const { prefix } = this.#client;
+    const pages = new Pages(this.location);
     let marker: Record<string, string> | undefined = {};
     while (marker !== undefined) {
+      pages.next(JSON.stringify(marker));
       const page = await this.#client.askXml({
         method: "GET",
         query: { uploads: "", "encoding-type": "url", prefix, ...marker },
@@ -202,16 +215,14 @@ export class S3Storage implements Storage {
       for (const upload of elementsIn(page, "Upload")) {
         const key = decode(textIn(upload, "Key") ?? "");
         const begun = Date.parse(textIn(upload, "Initiated") ?? "");
+        if (!(begun < before) || !key?.startsWith(prefix)) continue;
         const object = key.slice(prefix.length);
-        if (!(begun < before) || !key.startsWith(prefix)) continue;
         if (!isName(object)) continue;
         await giveUp(this.#client, object, textIn(upload, "UploadId") ?? "");
       }
-      const [key, id] = ["NextKeyMarker", "NextUploadIdMarker"]
-        .map((name) => textIn(page, name));
-      marker = textIn(page, "IsTruncated") === "true" && key
-        ? { "key-marker": decode(key), "upload-id-marker": id ?? "" }
-        : undefined;
+      const key = decode(nextOf(page, "NextKeyMarker", this.location) ?? "");
+      const id = textIn(page, "NextUploadIdMarker") ?? "";
+      marker = key ? { "key-marker": key, "upload-id-marker": id } : undefined;
     }
   }
 
@@ -241,9 +252,94 @@ export class S3Storage implements Storage {
   }
 }
 
-/** A key as a listing has it with `encoding-type=url`. */
-function decode(text: string): string {
-  return decodeURIComponent(text.replaceAll("+", " "));
+/** Bounds how long a service can go on with a list. */
+class Pages {
+  readonly #location: string;
+  /** The SHA-256 of what was asked for. */
+  readonly #seen = new Set<string>();
+  #empty = 0;
+  #objects = 0;
+
+  constructor(location: string) {
+    this.#location = location;
+  }
+
+  /**
+   * Begins the next page.
+   *
+   * @param token What the page before said.
+   * @throws {DeltarError} `limit` if that was said before, or nothing was
+   * listed for long.
+   */
+  next(token: string | undefined): void {
+    if (++this.#empty > MOST_EMPTY) throw this.#endless();
+    this.#note(`token ${token}`);
+  }
+
+  /**
+   * There is an object on the page.
+   *
+   * @throws {DeltarError} `limit` if it begins a second page, or is one of too
+   * many.
+   */
+  object(key: string): void {
+    const isFirst = this.#empty > 0;
+    this.#empty = 0;
+    if (isFirst) this.#note(`key ${key}`);
+    if (++this.#objects > MOST_OBJECTS) throw this.#endless();
+  }
+
+  /** What tells a page from others comes once. */
+  #note(text: string): void {
+    const sum = sha256(new TextEncoder().encode(text)).subarray(0, 12);
+    const short = toHex(sum);
+    if (this.#seen.has(short)) throw this.#endless();
+    this.#seen.add(short);
+  }
+
+  #endless(): DeltarError {
+    return new DeltarError(
+      "limit",
+      "the service goes on with its list without an end; check " +
+        "AWS_ENDPOINT_URL",
+      { object: this.#location },
+    );
+  }
+}
+
+/**
+ * What to ask for the next page with; `undefined` if this is the last.
+ *
+ * @throws {DeltarError} `io` if there is more and nothing to ask for it with:
+ * a list that just ended would be taken for all.
+ */
+function nextOf(
+  page: XmlElement,
+  name: string,
+  location: string,
+): string | undefined {
+  if (textIn(page, "IsTruncated") !== "true") return undefined;
+  const token = textIn(page, name);
+  if (token) return token;
+  throw new DeltarError(
+    "io",
+    `the service's list ends early, without ${name}`,
+    {
+      object: location,
+    },
+  );
+}
+
+/**
+ * A key as a listing has it with `encoding-type=url`; `undefined` if it is not
+ * text, and so none of ours.
+ */
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    return undefined;
+  }
 }
 
 function isExists(error: unknown): boolean {

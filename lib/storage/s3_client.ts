@@ -31,6 +31,11 @@ export interface S3Options {
   addressing?: "path" | "virtual";
   /** What sends requests in place of the runtime's `fetch`. */
   fetch?: Fetch;
+  /**
+   * How long the service may be silent, in milliseconds, and how long it may
+   * send fewer than 1,024 bytes a second. Default: a minute.
+   */
+  patience?: number;
 }
 
 /** A request to the service. */
@@ -50,6 +55,9 @@ export interface S3Request {
   /** How long nothing may happen, in milliseconds. */
   patience?: number;
 }
+
+/** The most tags of an answer. */
+const MOST_TAGS = 100_000;
 
 const EMPTY = toHex(sha256(new Uint8Array()));
 
@@ -94,7 +102,8 @@ export class S3Client {
    * @throws {DeltarError | PassingFault} What was refused or broke.
    */
   async send(request: S3Request, accept: number[] = []): Promise<Exchange> {
-    const { method, object, query = {}, body, signal, patience } = request;
+    const { method, object, query = {}, body, signal } = request;
+    const { patience = this.#options.patience } = request;
     const key = object === undefined ? "" : this.prefix + object;
     const url = new URL(this.#base);
     url.pathname += key.split("/").map(encode).join("/");
@@ -151,6 +160,7 @@ export class S3Client {
       const text = await exchange.text();
       let root: XmlElement | null = null;
       try {
+        checkTags(text);
         root = parseXml(text.trimStart()).root;
       } catch {
         // Told below.
@@ -202,6 +212,17 @@ export class S3Client {
       if (secret) text = text.replaceAll(secret, "…");
     }
     return text;
+  }
+}
+
+/**
+ * Refuses XML with more tags than a list of 1,000 objects has: each takes many
+ * times the memory of its text.
+ */
+function checkTags(text: string): void {
+  let left = MOST_TAGS;
+  for (let at = text.indexOf("<"); at >= 0; at = text.indexOf("<", at + 1)) {
+    if (left-- === 0) throw new Error("too many tags");
   }
 }
 

@@ -20,6 +20,9 @@ export interface Refusal {
   text: string;
 }
 
+/** The longest refusal that is looked into, in characters. */
+const MOST_TEXT = 1 << 16;
+
 /** What to do about each code of the service that people can do something about. */
 const CURES: Record<string, string> = {
   AccessDenied:
@@ -101,6 +104,8 @@ function skew(headers: Headers): string {
 
 /** The code and message of an error's XML, if it is that. */
 function describe(text: string): { code?: string; message?: string } {
+  // What says more than why it refuses is not read.
+  if (text.length > MOST_TEXT) return {};
   try {
     const { root } = parseXml(text);
     if (root?.name !== "Error") return {};

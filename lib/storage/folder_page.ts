@@ -1,0 +1,78 @@
+import { isName } from "./names.ts";
+
+/** A link's tag is at most so long, in characters. */
+const MOST_TAG = 8192;
+/** What servers call the pages on which they list a folder. */
+const TITLE =
+  /<(?:title|h1)\b[^>]{0,1000}>\s*(?:index of|directory (?:listing|of)|listing (?:of|for)|files within)\b/i;
+const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
+
+/** What a page says of a folder. */
+export interface FolderPage {
+  /**
+   * Whether it lists the folder: it links to something in it or to the folder
+   * above, or has the title of such a page.
+   */
+  isListing: boolean;
+  /** The names right in the folder; those of folders end in `/`. */
+  names: Set<string>;
+}
+
+/**
+ * Reads the page on which a web server lists a folder, in one pass.
+ *
+ * @param page The HTML.
+ * @param place The folder's address, which ends in `/`.
+ * @param folder The folder's name, empty or ending in `/`.
+ */
+export function readFolderPage(
+  page: string,
+  place: URL,
+  folder: string,
+): FolderPage {
+  const names = new Set<string>();
+  const above = new URL("../", place).href;
+  let isListing = TITLE.test(page.slice(0, MOST_TAG));
+  for (let at = page.indexOf("<"); at >= 0; at = page.indexOf("<", at)) {
+    const end = page.indexOf(">", at);
+    if (end < 0) break;
+    // A tag that never closed is passed over with the one that ends it.
+    const start = page.lastIndexOf("<", end);
+    at = end + 1;
+    if (end - start > MOST_TAG) continue;
+    if (!/^a\s/i.test(page.slice(start + 1, start + 3))) continue;
+    const [, ...quoted] = HREF.exec(page.slice(start, end)) ?? [];
+    const url = urlOf(quoted.find((text) => text !== undefined), place);
+    if (url === undefined) continue;
+    if (place.pathname !== "/" && url.origin + url.pathname === above) {
+      isListing = true;
+    }
+    const name = nameOf(url, place, folder);
+    if (name !== undefined) names.add(name);
+  }
+  return { isListing: isListing || names.size > 0, names };
+}
+
+function urlOf(quoted: string | undefined, place: URL): URL | undefined {
+  const text = quoted?.replaceAll("&amp;", "&");
+  return text !== undefined && URL.canParse(text, place.href)
+    ? new URL(text, place)
+    : undefined;
+}
+
+/** What a link names, if it lies right in the folder. */
+function nameOf(url: URL, place: URL, folder: string): string | undefined {
+  if (
+    url.origin !== place.origin || !url.pathname.startsWith(place.pathname)
+  ) return undefined;
+  let rest: string;
+  try {
+    rest = decodeURIComponent(url.pathname.slice(place.pathname.length));
+  } catch {
+    return undefined;
+  }
+  const isOne = /^[^/]+\/?$/.test(rest);
+  return isOne && isName(folder + rest.replace(/\/$/, ""))
+    ? folder + rest
+    : undefined;
+}
