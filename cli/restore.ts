@@ -7,11 +7,14 @@ import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import { begin, type Shared } from "./shared.ts";
 import { findSnapshot, suggesting } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
+import { askingForTrust, trustOption } from "./trust.ts";
 
 interface Options extends Shared {
   to?: string;
   inPlace?: boolean;
   delete?: boolean;
+  rootAttributes?: boolean;
+  trustRepository?: boolean;
   dryRun?: boolean;
 }
 
@@ -33,6 +36,11 @@ export function restoreCommand(context: Context): Command {
       "--delete",
       "remove what the snapshot lacks; never what it left out by its rules",
     )
+    .option(
+      "--root-attributes",
+      "give a directory that is there the snapshot's mode, owner and time",
+    )
+    .addOption(trustOption())
     .option("--dry-run", "only print what would be done")
     .action(async (
       snapshot: string,
@@ -63,14 +71,16 @@ async function run(
   const work = {
     ...chosen.length > 0 && !chosen.includes("") && { paths: chosen },
     delete: options.delete ?? false,
+    rootAttributes: options.rootAttributes ?? false,
     apart: [cacheFolder()],
     signal,
   };
+  const trust = options.trustRepository ?? false;
   if (options.dryRun) {
     const plan = await suggesting(
       repository,
       record,
-      () => repository.planRestore(record, target, work),
+      () => repository.planRestore(record, target, { ...work, trust }),
     );
     return printPlan(out, plan, { snapshot: record.id });
   }
@@ -78,10 +88,17 @@ async function run(
     repository,
     record,
     () =>
-      repository.restore(record, target, {
-        ...work,
-        onProgress: tellProgress(out),
-      }),
+      askingForTrust(
+        out,
+        trust,
+        signal,
+        (answer) =>
+          repository.restore(record, target, {
+            ...work,
+            ...answer,
+            onProgress: tellProgress(out),
+          }),
+      ),
   );
   return printResult(
     out,

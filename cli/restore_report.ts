@@ -1,4 +1,10 @@
-import type { RestorePlan, RestoreProgress, RestoreResult } from "../mod.ts";
+import { existsSync } from "node:fs";
+import type {
+  RestoreFailure,
+  RestorePlan,
+  RestoreProgress,
+  RestoreResult,
+} from "../mod.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { EXIT } from "./exit.ts";
@@ -9,6 +15,7 @@ import {
   plural,
   showPath,
 } from "./text.ts";
+import { untrustedIn } from "./trust.ts";
 
 /** What a line of a plan starts with. */
 const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
@@ -20,28 +27,33 @@ export function printPlan(
   fields: Record<string, unknown>,
 ): number {
   const { steps, kept, left, failed, bytes, target } = plan;
+  const touchesThere = plan.touchesRoot && existsSync(target);
   if (out.json) {
     out.object("restore-plan", {
       ...fields,
       target,
-      steps: steps.map(({ path, action, entry, was }) => ({
+      steps: steps.map(({ path, action, entry, was, from }) => ({
         path,
         action,
         kind: entry?.kind,
         size: entry?.size,
         was,
+        from,
       })),
+      touchesRoot: touchesThere,
       kept,
       left,
-      failed: failed.map(({ path, error }) => ({ path, error: error.message })),
+      failed: failed.map(asFields),
       bytes,
     });
     return failed.length > 0 ? EXIT.partial : EXIT.done;
   }
-  for (const { path, action, entry, was } of steps) {
+  if (touchesThere) out.line(`${MARKS.touch} ./`);
+  for (const { path, action, entry, was, from } of steps) {
     const kind = entry?.kind ?? was;
     const name = showPath(path) + (kind === "directory" ? "/" : "");
-    out.line(`${MARKS[action]} ${name}`);
+    const now = from === undefined ? "" : ` (now ${showPath(from)})`;
+    out.line(`${MARKS[action]} ${name}${now}`);
   }
   for (const { path, why } of left) {
     out.line(`  ${showPath(path)} stays: ${showPath(why)}`);
@@ -51,7 +63,9 @@ export function printPlan(
     steps.filter((step) => step.action === action).length;
   out.line(
     `Would create ${count("create")}, replace ${count("replace")}, touch ` +
-      `${count("touch")} and delete ${count("delete")}, ` +
+      `${count("touch") + (touchesThere ? 1 : 0)} and delete ${
+        count("delete")
+      }, ` +
       `${formatBytes(bytes)} to write in ${showPath(target)}; ` +
       `${kept} are as they should be. Nothing is changed.`,
   );
@@ -73,7 +87,7 @@ export function printResult(
       ...fields,
       ...counts,
       left,
-      failed: failed.map(({ path, error }) => ({ path, error: error.message })),
+      failed: failed.map(asFields),
       ...safety && { safety: safety.id },
     });
   } else {
@@ -112,13 +126,24 @@ export function tellProgress(
     );
 }
 
+function asFields(
+  { path, error, restored }: RestoreFailure,
+): Record<string, unknown> {
+  return { path, error: error.message, restored };
+}
+
+const TRUST_ADVICE = "`--trust-repository` restores owners and set-user-ID " +
+  "bits too; use it only if you trust whoever can write this repository";
+
 function warnOfFailures(
   out: Console,
   { failed }: Pick<RestoreResult, "failed">,
   what: string,
 ): void {
-  for (const { path, error } of failed) {
-    out.warn(`${showPath(path)} ${what}: ${error.message}`);
+  for (const { path, error, restored } of failed) {
+    const place = restored ? "" : `${showPath(path)} ${what}: `;
+    out.warn(place + error.message);
   }
+  if (untrustedIn({ failed }) > 0) out.warn(TRUST_ADVICE);
   if (failed.some(({ error }) => isOfObject(error))) out.warn(DAMAGE_ADVICE);
 }

@@ -4,8 +4,10 @@ import type { Context } from "./context.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import { begin, type Shared } from "./shared.ts";
 import { showPath } from "./text.ts";
+import { askingForTrust, trustOption } from "./trust.ts";
 
 interface Options extends Shared {
+  trustRepository?: boolean;
   dryRun?: boolean;
 }
 
@@ -21,6 +23,7 @@ export function revertCommand(
 ): Command {
   return new Command(way)
     .argument("[dir]", "the directory that was restored into", ".")
+    .addOption(trustOption())
     .option("--dry-run", "only print what would be done")
     .action(async (dir: string, options: Options) => {
       context.code = await run(way, dir, options, context.signal);
@@ -35,15 +38,18 @@ async function run(
 ): Promise<number> {
   const { out, repository } = await begin(options);
   const target = resolve(dir);
+  const trust = options.trustRepository ?? false;
   if (options.dryRun) {
-    const plan = await repository.planRevert(target, way);
+    const plan = await repository.planRevert(target, way, { trust, signal });
     return printPlan(out, plan, { way });
   }
   const started = performance.now();
-  const work = { signal, onProgress: tellProgress(out) };
-  const result = way === "undo"
-    ? await repository.undoRestore(target, work)
-    : await repository.redoRestore(target, work);
+  const result = await askingForTrust(out, trust, signal, (answer) => {
+    const work = { ...answer, signal, onProgress: tellProgress(out) };
+    return way === "undo"
+      ? repository.undoRestore(target, work)
+      : repository.redoRestore(target, work);
+  });
   const word = way === "undo" ? "Undone" : "Redone";
   return printResult(
     out,

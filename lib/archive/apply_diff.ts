@@ -47,27 +47,31 @@ export async function applyDiff(
   const root = nodePath.resolve(base);
   checkBase(root, diff);
   await withStage(root, async (stage) => {
-    const staged = await new Staging(root, stage, diff).fill(archive, options);
-    checkAborted(options.signal);
-    commit(root, diff, staged);
+    const staging = new Staging(root, stage, diff);
+    try {
+      await staging.fill(archive, options);
+      checkAborted(options.signal);
+      commit(root, diff, staging.writer);
+    } finally {
+      staging.writer.close();
+    }
   });
 }
 
 /** The new files of a difference, prepared in a folder of their own. */
 class Staging {
+  /** Writes into the folder. */
+  readonly writer: TreeWriter;
   readonly #root: string;
-  readonly #stage: string;
-  readonly #writer: TreeWriter;
   /** What is to be made, by path. */
   readonly #wanted = new Map<string, Change & { entry: HashedEntry }>();
   /** The names that a member may have, and the path each is for. */
   readonly #members = new Map<string, { path: string; delta: boolean }>();
-  readonly #done = new Map<string, string>();
+  readonly #done = new Set<string>();
 
   constructor(root: string, stage: string, diff: DiffIndex) {
     this.#root = root;
-    this.#stage = stage;
-    this.#writer = new TreeWriter(stage, { durable: true });
+    this.writer = new TreeWriter(stage, { durable: true });
     for (const change of diff.changes) {
       const content = contentOf(change);
       const path = pathOf(change);
@@ -86,11 +90,8 @@ class Staging {
     }
   }
 
-  /** Prepares all files, and gives where each lies. */
-  async fill(
-    archive: string,
-    options: ApplyOptions,
-  ): Promise<Map<string, string>> {
+  /** Prepares all files, each under its path. */
+  async fill(archive: string, options: ApplyOptions): Promise<void> {
     const members = scanArchives(
       archiveFile(archive),
       [archive],
@@ -118,7 +119,6 @@ class Staging {
         );
       }
     }
-    return this.#done;
   }
 
   #expect(name: string, path: string, delta: boolean): void {
@@ -153,40 +153,38 @@ class Staging {
 
   async #write(entry: HashedEntry, source: ByteSource): Promise<void> {
     const { path, size, sha256 } = entry;
-    await this.#writer.file(path, source, entry, { size, sha256: sha256! });
-    this.#done.set(path, `${this.#stage}/${path}`);
+    await this.writer.file(path, source, entry, { size, sha256: sha256! });
+    this.#done.add(path);
   }
 }
 
 /** Removes what goes, the deepest first, then puts what comes. */
-function commit(
-  root: string,
-  diff: DiffIndex,
-  staged: Map<string, string>,
-): void {
+function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
   const writer = new TreeWriter(root);
-  for (const change of [...diff.changes].reverse()) {
-    const gone = change.change === "deleted" ||
-      change.change === "updated" && change.before.kind !== change.entry.kind;
-    if (gone) writer.remove(pathOf(change));
-  }
-  for (const change of diff.changes) {
-    if (change.change === "deleted") continue;
-    const { entry } = change;
-    if (entry.kind === "directory") writer.directory(entry.path, entry);
-    else if (change.change === "touched") writer.touch(entry.path, entry);
-    else if (entry.kind === "symlink") {
-      writer.symlink(entry.path, entry.target!, entry);
-    } else if (entry.kind === "file") {
-      writer.adopt(entry.path, staged.get(entry.path)!);
+  try {
+    for (const change of [...diff.changes].reverse()) {
+      const gone = change.change === "deleted" ||
+        change.change === "updated" && change.before.kind !== change.entry.kind;
+      if (gone) writer.remove(pathOf(change));
     }
+    for (const change of diff.changes) {
+      if (change.change === "deleted") continue;
+      const { entry } = change;
+      const { path, kind } = entry;
+      if (kind === "directory") writer.directory(path, entry);
+      else if (change.change === "touched") writer.touch(path, entry);
+      else if (kind === "symlink") writer.symlink(path, entry.target!, entry);
+      else if (kind === "file") writer.adopt(path, staged, path);
+    }
+    // A link's first name may come later than the files it was renamed with.
+    for (const change of diff.changes) {
+      if (change.change === "deleted" || change.change === "touched") continue;
+      const { entry } = change;
+      if (entry.kind === "hardlink") writer.hardLink(entry.path, entry.target!);
+    }
+    writer.directory("", diff.root);
+    writer.finish();
+  } finally {
+    writer.close();
   }
-  // A link's first name may come later than the files it was renamed with.
-  for (const change of diff.changes) {
-    if (change.change === "deleted" || change.change === "touched") continue;
-    const { entry } = change;
-    if (entry.kind === "hardlink") writer.hardLink(entry.path, entry.target!);
-  }
-  writer.directory("", diff.root);
-  writer.finish();
 }

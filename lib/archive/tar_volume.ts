@@ -179,16 +179,9 @@ export class TarVolume {
     target: string | TreeSink,
     options: ExtractOptions = {},
   ): Promise<void> {
-    const sink = typeof target === "string" ? await directory(target) : target;
-    const count = this.#reader
-      ? await this.#reader.extract(path, sink)
-      : await extractMembers(
-        this.#scan(),
-        path,
-        sink,
-        (existing) => this.#find(existing),
-        options,
-      );
+    const count = typeof target === "string"
+      ? await intoDirectory(target, (sink) => this.#give(path, sink, options))
+      : await this.#give(path, target, options);
     if (count === 0 && path !== "") {
       throw new DeltarError("not-found", "there is no such member", { path });
     }
@@ -207,6 +200,22 @@ export class TarVolume {
     return this.extract("", target, options);
   }
 
+  /** Gives members to a sink, and tells how many there were. */
+  async #give(
+    path: string,
+    sink: TreeSink,
+    options: ExtractOptions,
+  ): Promise<number> {
+    if (this.#reader) return await this.#reader.extract(path, sink);
+    return await extractMembers(
+      this.#scan(),
+      path,
+      sink,
+      (existing) => this.#find(existing),
+      options,
+    );
+  }
+
   #scan(): ReturnType<typeof scanArchives> {
     return scanArchives(this.#storage, this.volumes, this.#signal);
   }
@@ -223,10 +232,19 @@ export class TarVolume {
   }
 }
 
-/** Only loaded here, as it needs a file system. */
-async function directory(path: string): Promise<TreeSink> {
+/** Has work write into a directory. */
+async function intoDirectory<Result>(
+  path: string,
+  work: (sink: TreeSink) => Promise<Result>,
+): Promise<Result> {
+  // Only loaded here, as it needs a file system.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
-  return new TreeWriter(path);
+  const writer = new TreeWriter(path);
+  try {
+    return await work(writer);
+  } finally {
+    writer.close();
+  }
 }
 
 async function loadIndex(

@@ -484,10 +484,15 @@ export class Repository {
    *
    * @param target The directory.
    * @param way Which of the two.
+   * @param options As for `undoRestore`.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
    */
-  planRevert(target: string, way: "undo" | "redo"): Promise<RestorePlan> {
-    return planRevert(this, target, way, {});
+  planRevert(
+    target: string,
+    way: "undo" | "redo",
+    options: RevertOptions = {},
+  ): Promise<RestorePlan> {
+    return planRevert(this, target, way, options);
   }
 
   /**

@@ -130,6 +130,22 @@ export class LocalStorage implements Storage {
     this.#clearFolder(this.location);
   }
 
+  /**
+   * Whether the folder, or the settings in it, belong to another user that is
+   * not root; `false` on Windows.
+   */
+  belongsToOthers(): boolean {
+    const user = process.geteuid?.();
+    if (user === undefined) return false;
+    return ["", "/deltar.json"].some((name) => {
+      const stat = attempt(
+        name,
+        () => fs.statSync(this.location + name, { throwIfNoEntry: false }),
+      );
+      return stat !== undefined && stat.uid !== user && stat.uid !== 0;
+    });
+  }
+
   #clearFolder(folder: string): void {
     let entries: NodeFs.Dirent[];
     try {

@@ -77,6 +77,42 @@ export function fileError(cause: unknown, object: string): DeltarError {
     : new DeltarError("io", message ?? String(cause), { object, cause });
 }
 
+/** A fault of the file system at a path below the root of a tree. */
+export function pathError(cause: unknown, path: string): DeltarError {
+  if (cause instanceof DeltarError) return cause;
+  const { code, message } = cause as { code?: string; message?: string };
+  return code === "ENOENT"
+    ? new DeltarError("not-found", "no such file", { path, cause })
+    : new DeltarError("io", message ?? String(cause), { path, cause });
+}
+
+/** What a system says when it can do no more, whatever the path. */
+const ENDS_ALL: ReadonlySet<unknown> = new Set([
+  "EBADF",
+  "EDQUOT",
+  "EIO",
+  "EMFILE",
+  "ENFILE",
+  "ENODEV",
+  "ENOMEM",
+  "ENOSPC",
+  "ENOTCONN",
+  "ENXIO",
+  "EROFS",
+  "ESHUTDOWN",
+  "ESTALE",
+]);
+
+/**
+ * Whether a fault of the file system is not of one path: the disk is full,
+ * read-only, failing or gone, or the process has no more descriptors.
+ */
+export function endsAll(error: unknown): boolean {
+  const { code, cause } = (error ?? {}) as { code?: string; cause?: unknown };
+  return ENDS_ALL.has(code) ||
+    error instanceof DeltarError && endsAll(cause);
+}
+
 /** How a failed system call is reported: gone, or refused. */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const { code, message } = error as { code?: string; message?: string };

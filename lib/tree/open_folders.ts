@@ -144,10 +144,15 @@ export class OpenFolders {
 
   /** Closes the root and all other folders. */
   close(): void {
+    this.closeBelow();
+    this.root.close();
+  }
+
+  /** Closes all folders but the root. */
+  closeBelow(): void {
     for (const folder of this.#open.values()) folder.close();
     this.#open.clear();
     this.#lastPath = undefined;
-    this.root.close();
   }
 
   #keep(path: string, folder: Folder): void {

@@ -1,7 +1,8 @@
-import { fs } from "../bytes/node.ts";
 import { temporaryName } from "../storage/temporary.ts";
 import { fileError } from "./file.ts";
-import { lstat, setTimes } from "./stat.ts";
+import type { Folder } from "./folder.ts";
+import { openTarget } from "./open_target.ts";
+import { removeTree } from "./remove_tree.ts";
 
 /**
  * Runs `work` with a new, empty folder inside a directory, so that what is
@@ -10,28 +11,45 @@ import { lstat, setTimes } from "./stat.ts";
  * does not tell of it.
  *
  * @param root The directory, a path of the operating system.
- * @param work What to do; it is given the folder.
+ * @param work Called with the folder's path.
  */
 export async function withStage<Result>(
   root: string,
   work: (stage: string) => Promise<Result>,
 ): Promise<Result> {
-  let stage: string;
-  let folder: string;
-  let before: bigint;
+  const name = temporaryName(crypto.randomUUID().slice(0, 8));
+  let folder: Folder;
+  let place: string;
   try {
-    folder = fs.realpathSync(root);
-    before = lstat(folder).mtime;
-    stage = fs.mkdtempSync(`${folder}/${temporaryName("")}`);
+    ({ folder, place } = openTarget(root));
   } catch (error) {
     throw fileError(error, root);
   }
   try {
-    setTimes(folder, before);
-    return await work(stage);
+    const { mtime } = folder.stat();
+    try {
+      folder.makeFolder(name, 0o700);
+      keepTime(folder, mtime);
+    } catch (error) {
+      throw fileError(error, root);
+    }
+    try {
+      return await work(`${place}/${name}`);
+    } finally {
+      const { mtime } = folder.stat();
+      removeTree(folder, name);
+      keepTime(folder, mtime);
+    }
   } finally {
-    const { mtime } = lstat(folder);
-    fs.rmSync(stage, { recursive: true, force: true });
-    setTimes(folder, mtime);
+    folder.close();
+  }
+}
+
+/** Sets a folder's time back, if it is ours. */
+function keepTime(folder: Folder, mtime: bigint): void {
+  try {
+    folder.setOwnTimes(mtime);
+  } catch {
+    // Somebody else's folder tells that something was done in it.
   }
 }

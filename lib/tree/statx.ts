@@ -1,4 +1,5 @@
 import type * as NodeFs from "node:fs";
+import { PLATFORM } from "./this_system.ts";
 
 /** What the system knows of a file, a link not followed. */
 export interface FileStat {
@@ -73,7 +74,7 @@ export function fillStatx(view: DataView, stat: NodeFs.BigIntStats): void {
   view.setUint32(16, Number(stat.nlink), true);
   view.setUint32(20, Number(stat.uid), true);
   view.setUint32(24, Number(stat.gid), true);
-  view.setUint32(28, Number(stat.mode), true);
+  view.setUint32(28, shownMode(Number(stat.mode), PLATFORM), true);
   view.setBigUint64(32, stat.ino, true);
   view.setBigUint64(40, stat.size, true);
   view.setBigUint64(136, stat.dev, true);
@@ -96,7 +97,7 @@ export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
 
 /** The state as `node:fs` tells it. */
 export function fromNodeStat(stat: NodeFs.BigIntStats): FileStat {
-  const mode = Number(stat.mode);
+  const mode = shownMode(Number(stat.mode), PLATFORM);
   return {
     kind: kindOf(mode),
     mode: mode & 0o7777,
@@ -109,6 +110,26 @@ export function fromNodeStat(stat: NodeFs.BigIntStats): FileStat {
     device: stat.dev,
     links: Number(stat.nlink),
   };
+}
+
+/**
+ * Returns the `st_mode` that is shown for one that a runtime gives. On Windows
+ * runtimes make it up, 0666 for folders too, which nobody could enter
+ * elsewhere; all that the system has is whether a file is read-only.
+ *
+ * @param mode What the runtime gives.
+ * @param platform The system, as `process.platform` names it.
+ */
+export function shownMode(mode: number, platform: string): number {
+  if (platform !== "win32") return mode;
+  switch (kindOf(mode)) {
+    case "directory":
+      return 0o040755;
+    case "file":
+      return 0o100000 | ((mode & 0o200) === 0 ? 0o444 : 0o644);
+    default:
+      return mode;
+  }
 }
 
 /** A time as `node:fs` takes it. */

@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
-import { faultOf, fileError, realPlace } from "./file.ts";
+import { faultOf, fileError, pathError, realPlace } from "./file.ts";
 import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin, parentPath } from "./path.ts";
@@ -60,7 +60,7 @@ export class Survey {
     try {
       return this.#open().statAt(path);
     } catch (error) {
-      if (faultOf(error)[0] !== "vanished") throw fileError(error, path);
+      if (faultOf(error)[0] !== "vanished") throw pathError(error, path);
       this.#absent = folder;
       return undefined;
     }
@@ -99,6 +99,20 @@ export class Survey {
     );
   }
 
+  /**
+   * A name in a folder that no plan may remove: one of deltar's own temporary
+   * files, or one that is not valid UTF-8, by which nothing can be saved.
+   */
+  untouchable(path: string): string | undefined {
+    return this.#attempt(
+      path,
+      () =>
+        this.#open().at(path).names().find((name) =>
+          name.startsWith(STAGE_PREFIX) || name.includes("\uFFFD")
+        ),
+    );
+  }
+
   /** All that lies below a folder, folders before what is in them. */
   *below(path: string): Generator<{ path: string; stat: FileStat }> {
     for (const name of this.names(path)) {
@@ -124,6 +138,12 @@ export class Survey {
       .split(nodePath.sep).join("/");
   }
 
+  /** Forgets a folder that was renamed, and what was found in it. */
+  forget(path: string): void {
+    this.#folders?.forget(path);
+    this.#absent = undefined;
+  }
+
   /** Closes the directory. */
   close(): void {
     this.#folders?.close();
@@ -139,7 +159,7 @@ export class Survey {
     try {
       return work();
     } catch (error) {
-      throw fileError(error, path);
+      throw pathError(error, path);
     }
   }
 }

@@ -1,11 +1,18 @@
-import { fs, nodePath, process } from "../bytes/node.ts";
+import { process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { temporaryName } from "../storage/temporary.ts";
+import { isSameTime } from "./change_finder.ts";
 import type { Metadata } from "./entry.ts";
-import { fileError } from "./file.ts";
+import { endsAll, fileError, pathError } from "./file.ts";
+import { type Folder, type Identity, isSameFile } from "./folder.ts";
+import { nameFault } from "./name.ts";
+import { openTarget } from "./open_target.ts";
+import { OpenFolders } from "./open_folders.ts";
 import { checkPath, comparePaths, parentPath } from "./path.ts";
-import { type FileStat, lstat, setTimes } from "./stat.ts";
+import { PrivateFolders } from "./private_folders.ts";
+import type { FileStat } from "./stat.ts";
+import { PLATFORM } from "./this_system.ts";
 import {
   checkContent,
   type ExpectedContent,
@@ -25,25 +32,61 @@ export interface TreeWriterOptions {
    * removed: makes room, or throws so that what is there stays.
    */
   onReplace?: (path: string) => void;
+  /**
+   * Called with an error that names what of the mode, time and owner of a path
+   * could not be set; it is there all the same. By default the error is
+   * thrown, and a file or link does not appear.
+   */
+  onUnset?: (path: string, error: DeltarError) => void;
   /** Called before each change of the disk, with the change in words. */
   onStep?: (step: string) => void;
 }
 
+/** The state that a folder gets when all is in it. */
+type Pending =
+  | Metadata & { as: "wanted" }
+  /** It was there, and keeps what it had as far as that can be set. */
+  | Metadata & { as: "kept"; opened: boolean }
+  /** It was made on the way to something, with the mode that the umask gives. */
+  | { as: "implied"; mode: number };
+
+/** What the mode, time and owner of something are set by. */
+interface StateSetter {
+  stat(): FileStat | undefined;
+  setOwner(uid: number, gid: number): void;
+  setMode?(mode: number): void;
+  setTimes(mtime: bigint): void;
+}
+
+let rootFolder: (writer: TreeWriter) => Folder;
+
+/** Returns the root of a writer, which `finish` closes. */
+export function rootOf(writer: TreeWriter): Folder {
+  return rootFolder(writer);
+}
+
 /**
- * Writes a tree into a directory and never outside of it: paths are checked,
- * and no symlink is followed on the way. A file appears whole or not at all,
- * under its name only once its content is what was expected. Existing files
- * and links are replaced, directories kept.
+ * Writes a tree into a directory and never outside of it: names are checked,
+ * and each folder is opened from the one above it, without following a symlink.
+ * A file appears whole or not at all, under its name only once its content is
+ * what was expected. Existing files and links are replaced, directories kept.
+ * A new directory is closed to other users until `finish`.
  */
 export class TreeWriter {
+  static {
+    rootFolder = (writer) => writer.#folders.root;
+  }
+
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
-  /** Folders known to be real ones, not links. */
-  readonly #folders = new Set<string>();
+  readonly #folders: OpenFolders;
+  /** Folders that were entered, and what they were then. */
+  readonly #entered = new Map<string, Identity>();
   /** The state that folders get, or get back, when all is in them. */
-  readonly #pending = new Map<string, Metadata>();
-  /** Whether owners can be set: root may, but not in every container. */
-  #owned: boolean;
+  readonly #pending = new Map<string, Pending>();
+  /** Whether this process may give files away. */
+  readonly #owned: boolean = ownerMatters();
+  readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
 
   /**
@@ -54,28 +97,39 @@ export class TreeWriter {
    */
   constructor(root: string, options: TreeWriterOptions = {}) {
     this.#options = options;
-    this.#owned = ownerMatters();
     try {
-      const made = fs.mkdirSync(root, { recursive: true });
-      this.root = fs.realpathSync(root);
-      if (made === undefined) this.#keep("", lstat(this.root));
+      const { folder, place, newMode } = openTarget(root);
+      this.root = place;
+      this.#folders = new OpenFolders(folder);
+      this.#private = new PrivateFolders(this.#folders);
+      const stat = folder.stat();
+      this.#entered.set("", identityOf(stat));
+      if (newMode === undefined) this.#keep("", folder, stat);
+      else this.#pending.set("", { as: "implied", mode: newMode });
     } catch (error) {
       throw fileError(error, root);
     }
-    this.#folders.add("");
   }
 
   /**
    * Makes a directory, and those above it. Its mode and time are set by
    * `finish`, since what is written into it changes them.
+   *
+   * @param path The path below the root.
+   * @param metadata Its mode, time and owner.
+   * @param isNew Whether it must not be there yet. Default: `false`.
+   * @throws {DeltarError} `exists` if it must not be there and is; `unsafe` if
+   * a file or link is in the way.
    */
-  directory(path: string, metadata: Metadata): void {
+  directory(path: string, metadata: Metadata, isNew = false): void {
     if (path !== "") {
       checkPath(path);
       this.#enter(parentPath(path));
-      this.#enter(path, 0o700);
+      if (isNew) this.#makeNew(path);
+      else this.#enter(path, true);
     }
-    this.#pending.set(path, metadata);
+    const { mode, mtime, uid, gid } = metadata;
+    this.#pending.set(path, { as: "wanted", mode, mtime, uid, gid });
   }
 
   /**
@@ -94,33 +148,57 @@ export class TreeWriter {
     metadata: Metadata,
     expected?: ExpectedContent,
   ): Promise<void> {
-    const place = this.#place(path);
-    const temporary = this.#temporary(path);
+    const folder = this.#place(path);
+    const temporary = temporaryName();
     const { durable: told = false } = this.#options;
     const durable = typeof told === "function" ? told(path) : told;
     try {
       this.#step("write");
-      const got = source instanceof Uint8Array
-        ? writeWhole(temporary, source, expected, durable)
-        : await writePieces(temporary, source, durable);
-      checkContent(path, got, expected);
-      this.#setMetadata(temporary, metadata);
+      const file = folder.createFile(temporary, 0o600);
+      try {
+        const got = source instanceof Uint8Array
+          ? writeWhole(file, source, expected)
+          : await writePieces(file, source);
+        checkContent(path, got, expected);
+        this.#setState(path, file, metadata);
+        if (durable) file.sync();
+      } finally {
+        file.close();
+      }
       this.#options.onReplace?.(path);
       this.#step("rename");
-      fs.renameSync(temporary, place);
+      // The folder may have been closed meanwhile.
+      const now = this.#folders.at(parentPath(path));
+      now.rename(temporary, now, nameOf(path));
     } catch (error) {
       this.#step("remove temporary");
-      fs.rmSync(temporary, { force: true });
-      throw fileError(error, path);
+      this.#discard(parentPath(path), temporary);
+      throw pathError(error, path);
     }
   }
 
   /** Makes a symlink; where it points to is not looked at. */
   symlink(path: string, target: string, metadata: Metadata): void {
-    this.#appear(path, (temporary) => {
-      fs.symlinkSync(target, temporary);
-      this.#setOwner(temporary, metadata);
-      setTimes(temporary, metadata.mtime);
+    const folder = this.#place(path);
+    this.#attempt(path, () => {
+      // Its owner is set by its name, so nobody else may touch that meanwhile.
+      const stage = this.#owned
+        ? this.#private.beside(parentPath(path))
+        : folder;
+      const temporary = temporaryName();
+      try {
+        this.#step("make link");
+        stage.makeSymlink(temporary, target);
+        this.#setState(path, named(stage, temporary), metadata);
+        this.#options.onReplace?.(path);
+        this.#step("rename link");
+        const now = this.#folders.at(parentPath(path));
+        stage.rename(temporary, now, nameOf(path));
+      } catch (error) {
+        this.#step("remove temporary");
+        quietly(() => stage.unlink(temporary));
+        throw error;
+      }
     });
   }
 
@@ -131,169 +209,407 @@ export class TreeWriter {
    * @param existing The name it has, below the root.
    */
   hardLink(path: string, existing: string): void {
-    const from = this.#place(existing);
-    this.#appear(path, (temporary) => {
-      if (!fs.lstatSync(from).isFile()) {
-        throw new DeltarError("unsafe", "a hard link to what is no file", {
+    this.#place(existing);
+    this.#place(path);
+    this.#attempt(path, () => {
+      const temporary = temporaryName();
+      const from = this.#folders.at(parentPath(existing));
+      const folder = this.#folders.at(parentPath(path));
+      this.#step("make link");
+      if (from.statAt(nameOf(existing))?.kind !== "file") {
+        throw new DeltarError("unsafe", "a hard link to what is not a file", {
           path,
         });
       }
-      fs.linkSync(from, temporary);
+      try {
+        from.link(nameOf(existing), folder, temporary);
+        this.#options.onReplace?.(path);
+        this.#step("rename link");
+        const now = this.#folders.at(parentPath(path));
+        now.rename(temporary, now, nameOf(path));
+      } finally {
+        this.#step("remove temporary");
+        // Renaming onto another name of the same file leaves both (POSIX).
+        this.#discard(parentPath(path), temporary);
+      }
     });
   }
 
-  /** Sets mode, time and owner of a file, or later of a directory. */
-  touch(path: string, metadata: Metadata): void {
-    const place = this.#place(path);
+  /**
+   * Sets mode, time and owner of a file or link, or later of a directory.
+   *
+   * @param path The path below the root.
+   * @param metadata Its mode, time and owner.
+   * @param seen What has to be there; by default what is.
+   * @throws {DeltarError} `changed` if something else is there.
+   */
+  touch(path: string, metadata: Metadata, seen?: FileStat): void {
+    const folder = this.#place(path);
     this.#attempt(path, () => {
-      const stat = fs.lstatSync(place);
+      const name = nameOf(path);
+      const stat = folder.statAt(name);
+      if (stat === undefined) throw gone(path);
+      if (stat.kind === "directory") return this.directory(path, metadata);
       this.#step("touch");
-      if (stat.isDirectory()) this.#pending.set(path, metadata);
-      else if (stat.isSymbolicLink()) {
-        this.#setOwner(place, metadata);
-        setTimes(place, metadata.mtime);
-      } else this.#setMetadata(place, metadata);
+      if (stat.kind === "symlink") {
+        if (this.#owned) {
+          return this.symlink(path, folder.readLink(name), metadata);
+        }
+        return this.#setState(path, named(folder, name), metadata);
+      }
+      if (PLATFORM === "win32") {
+        return this.#setState(path, named(folder, name, true), metadata);
+      }
+      if (!this.#owned && (stat.mode & 0o400) === 0) {
+        folder.setMode(name, stat.mode | 0o400);
+      }
+      const file = folder.openFile(name);
+      try {
+        const now = file.stat();
+        const { links } = seen ?? stat;
+        if (!isSameFile(now, seen ?? stat) || now.links !== links) {
+          throw new DeltarError("changed", "it was replaced meanwhile", {
+            path,
+          });
+        }
+        this.#setState(path, file, metadata);
+      } finally {
+        file.close();
+      }
     });
   }
 
   /** Removes a file or link, or an empty directory. */
   remove(path: string): void {
-    const place = this.#place(path);
+    this.#place(path);
     this.#attempt(path, () => {
       this.#options.onReplace?.(path);
       this.#step("remove");
-      if (fs.lstatSync(place).isDirectory()) fs.rmdirSync(place);
-      else fs.unlinkSync(place);
+      const folder = this.#folders.at(parentPath(path));
+      const name = nameOf(path);
+      const stat = folder.statAt(name);
+      if (stat === undefined) throw gone(path);
+      if (stat.kind === "directory") {
+        this.#folders.forget(path);
+        folder.removeFolder(name);
+      } else folder.unlink(name);
     });
-    this.#folders.delete(path);
+    this.#entered.delete(path);
     this.#pending.delete(path);
   }
 
   /**
-   * Gives a file that was written elsewhere on the same disk its name here.
+   * Gives a file that another writer wrote on the same disk its name here.
    *
    * @param path The path below the root.
-   * @param from A path of the operating system.
+   * @param from The other writer.
+   * @param fromPath The path below that one's root.
    */
-  adopt(path: string, from: string): void {
-    const place = this.#place(path);
-    this.#attempt(path, () => fs.renameSync(from, place));
+  adopt(path: string, from: TreeWriter, fromPath: string): void {
+    const folder = this.#place(path);
+    const other = from.#place(fromPath);
+    this.#attempt(path, () => {
+      other.rename(nameOf(fromPath), folder, nameOf(path));
+    });
   }
 
   /**
-   * Gives the directories their mode, time and owner, the deepest first.
+   * Gives a name another spelling, on a disk that takes both for one name.
+   *
+   * @param from The path as it is spelled now.
+   * @param path The path in the same folder as it is to be spelled.
+   */
+  respell(from: string, path: string): void {
+    const folder = this.#place(path);
+    this.#attempt(path, () => {
+      this.#step("respell");
+      for (const at of [from, path]) this.#folders.forget(at);
+      folder.rename(nameOf(from), folder, nameOf(path));
+    });
+  }
+
+  /** Returns what is at a path now, or `undefined`. */
+  at(path: string): FileStat | undefined {
+    checkPath(path);
+    try {
+      return this.#folders.at(parentPath(path)).statAt(nameOf(path));
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+      throw pathError(error, path);
+    }
+  }
+
+  /**
+   * Gives the directories their mode, time and owner, the deepest first, and
+   * closes the writer.
    *
    * @param beforeRoot Called before the root gets its own: the last time that
    * something may be changed in it.
    */
   finish(beforeRoot?: () => void): void {
+    let fault: DeltarError | undefined;
     const deepestFirst = [...this.#pending]
       .sort(([left], [right]) => comparePaths(right, left));
-    if (!this.#pending.has("")) beforeRoot?.();
-    for (const [path, metadata] of deepestFirst) {
-      const place = nodePath.join(this.root, path);
-      this.#step("finish folder");
-      this.#attempt(path, () => {
-        const isRoot = path === "" && beforeRoot !== undefined;
-        if (isRoot) {
-          // If this is the last that happens, only the time is not as it was.
-          if (metadata.mode & 0o200) this.#setMetadata(place, metadata);
-          beforeRoot();
-        }
-        this.#setMetadata(place, metadata);
-      });
-    }
+    const root = this.#pending.get("")!;
     this.#pending.clear();
+    try {
+      for (const [path, pending] of deepestFirst) {
+        if (path === "") continue;
+        this.#step("finish folder");
+        try {
+          this.#finishFolder(path, pending);
+        } catch (error) {
+          if (this.#options.onUnset === undefined || endsAll(error)) {
+            fault ??= pathError(error, path);
+          } else this.#options.onUnset(path, pathError(error, path));
+        }
+      }
+      this.#private.close();
+      // If this is the last that happens, only the time is not as it was.
+      if (beforeRoot !== undefined && root.mode & 0o200) {
+        this.#step("finish folder");
+        this.#attempt("", () => this.#finishFolder("", root));
+      }
+      beforeRoot?.();
+      this.#step("finish folder");
+      this.#attempt("", () => this.#finishFolder("", root));
+    } finally {
+      this.close();
+    }
+    if (fault !== undefined) throw fault;
   }
 
-  /** Has something made under another name take its place in one step. */
-  #appear(path: string, make: (temporary: string) => void): void {
-    const place = this.#place(path);
-    const temporary = this.#temporary(path);
-    try {
-      this.#step("make link");
-      make(temporary);
-      this.#options.onReplace?.(path);
-      this.#step("rename link");
-      fs.renameSync(temporary, place);
-    } catch (error) {
-      throw fileError(error, path);
-    } finally {
-      this.#step("remove temporary");
-      // Renaming onto another name of the same file leaves both (POSIX).
-      fs.rmSync(temporary, { force: true });
+  /**
+   * Flushes the file systems on which something was written; returns `false`
+   * where the system cannot, and nothing is flushed.
+   */
+  syncFileSystems(): boolean {
+    const done = new Set<bigint>();
+    for (const [path, { device }] of this.#entered) {
+      if (done.has(device)) continue;
+      done.add(device);
+      const isDone = this.#attempt(
+        path,
+        () => this.#folders.at(path).syncFileSystem(),
+      );
+      if (!isDone) return false;
+    }
+    return true;
+  }
+
+  /** Closes what is open; what was not finished stays as it is. */
+  close(): void {
+    this.#private.close();
+    this.#folders.close();
+  }
+
+  #finishFolder(path: string, pending: Pending): void {
+    const folder = this.#folders.at(path);
+    const entered = this.#entered.get(path);
+    if (entered === undefined || !isSameFile(entered, folder.stat())) {
+      throw new DeltarError(
+        "changed",
+        "another folder has taken its place; its mode and time are not set",
+        { path },
+      );
+    }
+    if (pending.as === "implied") return folder.setOwnMode(pending.mode);
+    if (pending.as === "wanted") {
+      return this.#setState(path, {
+        stat: () => folder.stat(),
+        setOwner: (uid, gid) => folder.setOwnOwner(uid, gid),
+        setMode: (mode) => folder.setOwnMode(mode),
+        setTimes: (mtime) => folder.setOwnTimes(mtime),
+      }, pending);
+    }
+    // Nobody asked for it to be touched, and it may be somebody else's.
+    if (pending.opened) quietly(() => folder.setOwnMode(pending.mode));
+    quietly(() => folder.setOwnTimes(pending.mtime));
+  }
+
+  /** The folder of a path, which is made if it is not there. */
+  #place(path: string): Folder {
+    checkPath(path);
+    checkName(path);
+    const folder = parentPath(path);
+    this.#enter(folder);
+    return this.#attempt(path, () => this.#folders.at(folder));
+  }
+
+  /**
+   * Makes a folder and those above it; a link in their place is refused.
+   *
+   * @param path The folder.
+   * @param isWanted Whether it gets a state of its own in the end.
+   */
+  #enter(path: string, isWanted = false): void {
+    const missing: string[] = [];
+    for (let at = path; !this.#entered.has(at); at = parentPath(at)) {
+      checkName(at);
+      missing.push(at);
+    }
+    for (const at of missing.reverse()) {
+      this.#attempt(at, () => this.#enterOne(at, isWanted && at === path));
     }
   }
 
-  /** Where a path is on the disk, once the folders above it are real. */
-  #place(path: string): string {
-    checkPath(path);
-    this.#enter(parentPath(path));
-    return `${this.root}/${path}`;
+  #enterOne(path: string, isWanted: boolean): void {
+    const above = this.#folders.at(parentPath(path));
+    const there = above.statAt(nameOf(path));
+    if (there === undefined) return this.#make(path, above, isWanted);
+    if (there.kind !== "directory") {
+      throw new DeltarError("unsafe", "a file or link is in the way", { path });
+    }
+    if (!this.#owned && (there.mode & 0o700) !== 0o700) {
+      quietly(() => above.setMode(nameOf(path), there.mode | 0o700));
+    }
+    const folder = this.#folders.at(path);
+    this.#entered.set(path, identityOf(folder.stat()));
+    this.#keep(path, folder, there);
   }
 
-  /** Makes a folder and those above it; a link in their place is refused. */
-  #enter(path: string, mode = 0o777): void {
-    if (this.#folders.has(path)) return;
-    this.#enter(parentPath(path));
+  /** Makes a folder that must not be there. */
+  #makeNew(path: string): void {
+    checkName(path);
     this.#attempt(path, () => {
-      const place = `${this.root}/${path}`;
-      const there = fs.lstatSync(place, { throwIfNoEntry: false });
-      if (there === undefined) {
-        this.#step("make folder");
-        fs.mkdirSync(place, mode);
-      } else this.#keep(path, lstat(place));
+      const above = this.#folders.at(parentPath(path));
+      this.#folders.forget(path);
+      this.#make(path, above, true);
     });
-    this.#folders.add(path);
+  }
+
+  #make(path: string, above: Folder, isWanted: boolean): void {
+    this.#step("make folder");
+    above.makeFolder(nameOf(path), isWanted ? 0o700 : 0o777);
+    const folder = this.#folders.at(path);
+    const stat = folder.stat();
+    if (this.#owned) this.#private.checkOwn(stat, folder.place);
+    this.#entered.set(path, identityOf(stat));
+    if (isWanted) return;
+    this.#pending.set(path, { as: "implied", mode: stat.mode });
+    folder.setOwnMode(stat.mode & ~0o077);
   }
 
   /** Has an existing folder keep its state, whatever is written into it. */
-  #keep(path: string, stat: FileStat): void {
-    if (stat.kind !== "directory") {
-      throw new DeltarError("unsafe", "a file or link is in the way", { path });
+  #keep(path: string, folder: Folder, stat: FileStat): void {
+    const opened = !this.#owned && (stat.mode & 0o700) !== 0o700;
+    if (opened && path === "") {
+      quietly(() => folder.setOwnMode(stat.mode | 0o700));
     }
-    if (!this.#owned && (stat.mode & 0o300) !== 0o300) {
-      fs.chmodSync(nodePath.join(this.root, path), stat.mode | 0o700);
-    }
-    if (!this.#pending.has(path)) this.#pending.set(path, stat);
+    const { mode, mtime, uid, gid } = stat;
+    this.#pending.set(path, { as: "kept", opened, mode, mtime, uid, gid });
   }
 
-  /** A name in the same folder, so that a rename is one step. */
-  #temporary(path: string): string {
-    return nodePath.join(this.root, parentPath(path), temporaryName());
-  }
-
-  #setOwner(place: string, { uid, gid }: Metadata): void {
-    if (!this.#owned) return;
-    try {
-      fs.lchownSync(place, uid, gid);
-    } catch (error) {
-      if ((error as { code?: string }).code !== "EPERM") throw error;
-      this.#owned = false;
-    }
-  }
-
-  #setMetadata(place: string, metadata: Metadata): void {
+  /** Sets owner, mode and time as far as they can be set. */
+  #setState(path: string, target: StateSetter, metadata: Metadata): void {
+    const { mode, mtime, uid, gid } = metadata;
+    const unset: string[] = [];
+    let cause: unknown;
+    const set = (
+      what: string,
+      work: () => void,
+      isSo: (stat: FileStat) => boolean,
+    ) => {
+      try {
+        work();
+      } catch (error) {
+        if (endsAll(error)) throw error;
+        // A disk without owners or modes may show what is wanted.
+        const stat = target.stat();
+        if (stat !== undefined && isSo(stat)) return;
+        unset.push(what);
+        cause ??= error;
+      }
+    };
     // Changing the owner clears the set-user-id bit, so the mode comes after.
-    this.#setOwner(place, metadata);
-    fs.chmodSync(place, metadata.mode);
-    setTimes(place, metadata.mtime);
+    if (this.#owned) {
+      set(
+        "owner",
+        () => target.setOwner(uid, gid),
+        (stat) => stat.uid === uid && stat.gid === gid,
+      );
+    }
+    // For another owner the bit was not meant.
+    const given = unset.length === 0 ? mode : mode & ~SET_ID;
+    if (target.setMode) {
+      set("mode", () => target.setMode!(given), (stat) => stat.mode === given);
+    }
+    set(
+      "time",
+      () => target.setTimes(mtime),
+      (stat) => isSameTime(stat.mtime, mtime),
+    );
+    if (cause === undefined) return;
+    if (given !== mode) unset.push("set-user-ID bit");
+    const { message } = cause as Error;
+    const words = message.replace(/, [a-z]+ '[^]*$/, "");
+    const error = new DeltarError(
+      "io",
+      `its ${unset.join(" and ")} could not be set: ${words}`,
+      { path, cause },
+    );
+    if (this.#options.onUnset === undefined) throw error;
+    this.#options.onUnset(path, error);
+  }
+
+  #discard(folder: string, name: string): void {
+    quietly(() => this.#folders.at(folder).unlink(name));
   }
 
   #step(step: string): void {
     this.#options.onStep?.(step);
   }
 
-  #attempt(path: string, work: () => void): void {
+  #attempt<Result>(path: string, work: () => Result): Result {
     try {
-      work();
+      return work();
     } catch (error) {
-      throw fileError(error, path || this.root);
+      throw path === "" ? fileError(error, this.root) : pathError(error, path);
     }
   }
 }
 
+const SET_ID = 0o6000;
+
 /** Whether this process may give files away: only root, on POSIX. */
 export function ownerMatters(): boolean {
   return process.getuid?.() === 0;
+}
+
+/** Refuses the name of a path that this system would read as another. */
+function checkName(path: string): void {
+  const fault = nameFault(nameOf(path), PLATFORM);
+  if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
+}
+
+/** An entry of a folder, whose state is set by its name. */
+function named(folder: Folder, name: string, hasMode = false): StateSetter {
+  return {
+    stat: () => folder.statAt(name),
+    setOwner: (uid, gid) => folder.setOwner(name, uid, gid),
+    ...hasMode && { setMode: (mode: number) => folder.setMode(name, mode) },
+    setTimes: (mtime) => folder.setTimes(name, mtime),
+  };
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function identityOf({ device, inode }: Identity): Identity {
+  return { device, inode };
+}
+
+function gone(path: string): DeltarError {
+  return new DeltarError("not-found", "no such file", { path });
+}
+
+/** Does what is not worth an error: nobody asked for it. */
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (endsAll(error)) throw error;
+  }
 }

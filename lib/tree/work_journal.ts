@@ -1,7 +1,5 @@
-import type * as NodeFs from "node:fs";
-import { fs } from "../bytes/node.ts";
+import { process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { syncFolder } from "../storage/local.ts";
 import {
   isAbandoned,
   isRunning,
@@ -10,20 +8,30 @@ import {
   temporaryName,
 } from "../storage/temporary.ts";
 import { fileError } from "./file.ts";
-import { lstat, setTimes } from "./stat.ts";
+import type { Folder } from "./folder.ts";
+import { openFolder } from "./open_folder.ts";
+import { OpenFolders } from "./open_folders.ts";
+import { removeTree } from "./remove_tree.ts";
+import type { FileStat } from "./stat.ts";
 
 /** What a journal says; JSON. */
 export type JournalData = Record<string, unknown>;
 
 /** A journal that killed work has left. */
 export interface LeftJournal {
-  /** The file. */
-  place: string;
+  /** Its name in the directory. */
+  name: string;
   /** What it says. */
   data: JournalData;
 }
 
 const SUFFIX = "-journal";
+
+/** Exactly the names that `begin` gives. */
+const JOURNAL = /^\.deltar-stage-p\d{1,10}-[0-9a-f]{8}-[0-9a-f]{8}-journal$/;
+
+/** The longest journal that is read, in bytes; `begin` refuses longer ones. */
+const MOST_BYTES = 1 << 16;
 
 /** The journals of this process that work is going on under. */
 const open = new Set<string>();
@@ -34,75 +42,108 @@ const open = new Set<string>();
  * directory itself, under a name that no walk sees.
  */
 export class WorkJournal {
-  readonly #place: string;
+  readonly #folder: Folder;
+  readonly #name: string;
+  readonly #key: string;
 
-  private constructor(place: string) {
-    this.#place = place;
+  private constructor(folder: Folder, name: string) {
+    this.#folder = folder;
+    this.#name = name;
+    this.#key = keyOf(folder, name);
   }
 
   /**
    * The journals that killed work has left in a directory, the oldest first.
+   * Files that this user and root did not write are not believed.
    *
+   * @param root The directory, a path of the operating system.
    * @throws {DeltarError} `exists` if another process is at work there.
    */
   static left(root: string): LeftJournal[] {
-    const left: LeftJournal[] = [];
-    for (const { place, name } of journalsIn(root)) {
-      if (isBusy(place, name)) throw busy(place, name);
-      left.push({ place, data: readData(place) });
+    let folder: Folder;
+    try {
+      folder = openFolder(root);
+    } catch (error) {
+      throw fileError(error, root);
     }
-    return left;
+    try {
+      return journalsIn(folder).map(({ name, data, stat }) => {
+        if (isBusy(folder, name, stat)) throw busy(folder, name);
+        return { name, data };
+      });
+    } finally {
+      folder.close();
+    }
   }
 
   /**
    * Begins work on a directory; the journal is on the disk before this
    * returns.
    *
+   * @param folder The directory, which is open until the work ends.
+   * @param data What to say.
+   * @returns The journal, or `undefined` if this user may not write into the
+   * directory itself, though maybe into folders in it.
    * @throws {DeltarError} `exists` if another process is at work there.
    */
-  static begin(root: string, data: JournalData): WorkJournal {
+  static begin(folder: Folder, data: JournalData): WorkJournal | undefined {
     const name = temporaryName(`${crypto.randomUUID().slice(0, 8)}${SUFFIX}`);
-    const journal = new WorkJournal(`${root}/${name}`);
-    open.add(journal.#place);
+    const journal = new WorkJournal(folder, name);
+    open.add(journal.#key);
     try {
-      journal.#write(data);
-      syncFolder(root);
+      if (!journal.#write(data)) {
+        open.delete(journal.#key);
+        return undefined;
+      }
+      folder.sync();
       // Who begins at the same time sees this one, or is seen here.
-      for (const other of journalsIn(root)) {
-        if (other.place !== journal.#place && isBusy(other.place, other.name)) {
-          throw busy(other.place, other.name);
+      for (const other of journalsIn(folder)) {
+        if (other.name !== name && isBusy(folder, other.name, other.stat)) {
+          throw busy(folder, other.name);
         }
       }
     } catch (error) {
       journal.end();
-      throw fileError(error, root);
+      throw fileError(error, folder.place);
     }
     return journal;
   }
 
   /** Removes a journal that was left, once what it tells of is settled. */
-  static remove(place: string): void {
-    fs.rmSync(place, { force: true });
+  static remove(folder: Folder, name: string): void {
+    removeName(folder, name);
   }
 
   /** The work is done, or has not begun: the journal goes. */
   end(): void {
-    fs.rmSync(this.#place, { force: true });
-    open.delete(this.#place);
+    removeName(this.#folder, this.#name);
+    open.delete(this.#key);
   }
 
   /** The work is given up half done: the journal stays. */
   abandon(): void {
-    open.delete(this.#place);
+    open.delete(this.#key);
   }
 
-  #write(data: JournalData): void {
-    const fd = fs.openSync(this.#place, "wx", 0o600);
+  /** Writes it; whether this user may. */
+  #write(data: JournalData): boolean {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(data)}\n`);
+    if (bytes.length > MOST_BYTES) {
+      throw new RangeError(`a journal of ${bytes.length} bytes`);
+    }
     try {
-      fs.writeSync(fd, `${JSON.stringify(data)}\n`);
-      fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
+      const file = this.#folder.createFile(this.#name, 0o600);
+      try {
+        file.write(bytes, 0);
+        file.sync();
+      } finally {
+        file.close();
+      }
+      return true;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "EACCES" || code === "EPERM") return false;
+      throw error;
     }
   }
 }
@@ -111,87 +152,138 @@ export class WorkJournal {
  * Removes what killed processes left in a directory and below; each folder's
  * time stays as it was. What cannot be removed stays.
  *
- * @param root The directory, a path of the operating system.
+ * @param root The directory.
  */
-export function clearAbandoned(root: string): void {
-  let entries: NodeFs.Dirent[];
-  try {
-    entries = fs.readdirSync(root, { withFileTypes: true });
-  } catch {
-    return;
-  }
-  const { mtime } = lstat(root);
-  let cleared = false;
-  for (const entry of entries) {
-    const { name } = entry;
-    const place = `${root}/${name}`;
+export function clearAbandoned(root: Folder): void {
+  const folders = new OpenFolders(root);
+  const waiting = [""];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     try {
-      if (!name.startsWith(STAGE_PREFIX)) {
-        if (entry.isDirectory()) clearAbandoned(place);
-      } else if (!name.endsWith(SUFFIX)) {
-        const modified = Number(lstat(place).mtime / 1_000_000n);
-        if (!isAbandoned(name, modified, Date.now())) continue;
-        fs.rmSync(place, { recursive: true, force: true });
-        cleared = true;
+      for (const name of clearFolder(folders.at(path))) {
+        waiting.push(path === "" ? name : `${path}/${name}`);
       }
+    } catch {
+      // It is not ours to look into, or gone.
+    }
+  }
+  folders.closeBelow();
+}
+
+/** Clears one folder; returns the names of the folders in it. */
+function clearFolder(folder: Folder): string[] {
+  const { mtime } = folder.stat();
+  const below: string[] = [];
+  let cleared = false;
+  for (const name of folder.names()) {
+    const isStage = name.startsWith(STAGE_PREFIX);
+    if (isStage && name.endsWith(SUFFIX)) continue;
+    const stat = folder.statAt(name);
+    if (stat === undefined) continue;
+    if (!isStage) {
+      if (stat.kind === "directory") below.push(name);
+      continue;
+    }
+    try {
+      if (!isAbandoned(name, inMilliseconds(stat), Date.now())) continue;
+      removeTree(folder, name);
+      cleared = true;
     } catch {
       // It is not ours to remove, or gone.
     }
   }
-  if (cleared) setTimes(root, mtime);
+  if (cleared) folder.setOwnTimes(mtime);
+  return below;
 }
 
-function* journalsIn(root: string): Generator<{ place: string; name: string }> {
-  let names: string[];
+function journalsIn(
+  folder: Folder,
+): { name: string; data: JournalData; stat: FileStat }[] {
   try {
-    names = fs.readdirSync(root);
+    return folder.names().filter((name) => JOURNAL.test(name)).sort()
+      .flatMap((name) => {
+        const read = readJournal(folder, name);
+        return read === undefined ? [] : [{ name, ...read }];
+      });
   } catch (error) {
-    throw fileError(error, root);
-  }
-  for (const name of names.sort()) {
-    if (name.startsWith(STAGE_PREFIX) && name.endsWith(SUFFIX)) {
-      yield { place: `${root}/${name}`, name };
-    }
+    throw fileError(error, folder.place);
   }
 }
 
-function isBusy(place: string, name: string): boolean {
+/**
+ * Reads a journal. One that is not a small regular file of this user or of
+ * root is none: a restore, or somebody who may write here, made it.
+ */
+function readJournal(
+  folder: Folder,
+  name: string,
+): { data: JournalData; stat: FileStat } | undefined {
+  const there = folder.statAt(name);
+  if (there?.kind !== "file" || !isBelieved(there)) return undefined;
+  const file = folder.openFile(name);
+  try {
+    const stat = file.stat();
+    if (!isBelieved(stat)) return undefined;
+    const bytes = new Uint8Array(stat.size);
+    for (let at = 0; at < bytes.length;) {
+      const got = file.read(bytes.subarray(at), at);
+      if (got === 0) break;
+      at += got;
+    }
+    return { data: parse(new TextDecoder().decode(bytes)), stat };
+  } finally {
+    file.close();
+  }
+}
+
+function isBelieved({ uid, size, links }: FileStat): boolean {
+  const user = process.geteuid?.();
+  const isOwn = user === undefined || uid === user || uid === 0;
+  return isOwn && size <= MOST_BYTES && links === 1;
+}
+
+/** A torn journal was cut before any work began. */
+function parse(text: string): JournalData {
+  try {
+    const data = JSON.parse(text);
+    return typeof data === "object" && data !== null ? data : {};
+  } catch {
+    return {};
+  }
+}
+
+function isBusy(folder: Folder, name: string, stat: FileStat): boolean {
   const owner = ownerOf(name);
-  if (owner === undefined) return !isOld(place, name);
-  return open.has(place) || isOther(owner) && isRunning(owner);
+  if (owner === undefined) {
+    return !isAbandoned(name, inMilliseconds(stat), Date.now());
+  }
+  return open.has(keyOf(folder, name)) || isOther(owner) && isRunning(owner);
 }
 
 function isOther(owner: number): boolean {
   return ownerOf(temporaryName("")) !== owner;
 }
 
-/** Whether what another machine began was given up. */
-function isOld(place: string, name: string): boolean {
-  try {
-    const modified = Number(lstat(place).mtime / 1_000_000n);
-    return isAbandoned(name, modified, Date.now());
-  } catch {
-    return true;
-  }
-}
-
-function busy(place: string, name: string): DeltarError {
+function busy(folder: Folder, name: string): DeltarError {
   const owner = ownerOf(name);
   return new DeltarError(
     "exists",
     `${owner === undefined ? "another machine" : `process ${owner}`} is ` +
       "restoring into this directory; wait for it, or remove this file if " +
       "that cannot be",
-    { object: place },
+    { object: `${folder.place}/${name}` },
   );
 }
 
-/** A torn journal was cut before any work began. */
-function readData(place: string): JournalData {
-  try {
-    const data = JSON.parse(fs.readFileSync(place, "utf8"));
-    return typeof data === "object" && data !== null ? data : {};
-  } catch {
-    return {};
-  }
+function removeName(folder: Folder, name: string): void {
+  if (folder.statAt(name) !== undefined) folder.unlink(name);
+}
+
+/** One text for one journal, by whatever path its folder was opened. */
+function keyOf(folder: Folder, name: string): string {
+  const { device, inode } = folder.stat();
+  return `${device}:${inode}/${name}`;
+}
+
+function inMilliseconds({ mtime }: FileStat): number {
+  return Number(mtime / 1_000_000n);
 }

@@ -1,8 +1,9 @@
-import { Buffer, fs } from "../bytes/node.ts";
+import { Buffer } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import type { OpenFile } from "./folder.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 
 const ZEROS = new Uint8Array(WHOLE_LIMIT);
@@ -15,49 +16,34 @@ export interface ExpectedContent {
   sha256: string;
 }
 
-/** Writes a file at once, and gives what it has then. */
+/** Writes all of a new file at once; returns what it contains then. */
 export function writeWhole(
-  place: string,
+  file: OpenFile,
   bytes: Uint8Array,
   expected: ExpectedContent | undefined,
-  durable: boolean,
 ): ExpectedContent {
-  const fd = fs.openSync(place, "wx", 0o600);
-  try {
-    for (let at = 0; at < bytes.length;) {
-      at += fs.writeSync(fd, bytes, at, bytes.length - at);
-    }
-    if (durable) fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
+  file.write(bytes, 0);
   const sum = expected === undefined ? "" : toHex(sha256(bytes));
   return { size: bytes.length, sha256: sum };
 }
 
-/** Writes a file piece by piece, with holes for zeros; gives what it has. */
+/**
+ * Writes a new file piece by piece, with holes for zeros; returns what it
+ * contains then.
+ */
 export async function writePieces(
-  place: string,
+  file: OpenFile,
   source: ByteSource,
-  durable: boolean,
 ): Promise<ExpectedContent> {
-  const fd = fs.openSync(place, "wx", 0o600);
   const sum = createSha256();
   let size = 0;
-  try {
-    for await (const piece of chunks(source)) {
-      sum.update(piece);
-      // Zeros are left out, which makes a hole where the disk has holes.
-      for (let at = 0; at < piece.length && !isZero(piece);) {
-        at += fs.writeSync(fd, piece, at, piece.length - at, size + at);
-      }
-      size += piece.length;
-    }
-    fs.ftruncateSync(fd, size);
-    if (durable) fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+  for await (const piece of chunks(source)) {
+    sum.update(piece);
+    // Zeros are left out, which makes a hole where the disk has holes.
+    if (!isZero(piece)) file.write(piece, size);
+    size += piece.length;
   }
+  file.truncate(size);
   return { size, sha256: toHex(sum.digest()) };
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Repository } from "../../lib/repository/repository.ts";
+import { foldName } from "../../lib/tree/name.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import {
   type DiskKind,
@@ -176,8 +177,7 @@ for (const kind of KINDS) {
                 for (const [path, item] of before) {
                   if (item === "folder") continue;
                   const stays = [...after].some(([at, other]) =>
-                    at.toLowerCase().normalize("NFD") ===
-                      path.toLowerCase().normalize("NFD") || other === item
+                    foldName(at) === foldName(path) || other === item
                   );
                   assert.ok(stays, `${path} is gone`);
                 }

@@ -1,11 +1,16 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { isWithin, parentPath } from "../../tree/path.ts";
+import { isSameFile } from "../../tree/folder.ts";
+import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { alikePaths } from "../../tree/spelling.ts";
+import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
 import { syncTree } from "../../tree/sync_tree.ts";
-import { TreeWriter } from "../../tree/tree_writer.ts";
+import { rootOf, TreeWriter } from "../../tree/tree_writer.ts";
 import type { ContentReader } from "../content/content.ts";
+import { currentPathsOf } from "./current_path.ts";
+import { sameName } from "./plan_steps.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { isOfOnePath } from "./restore_fault.ts";
 import type {
@@ -49,9 +54,17 @@ export class PlanApplier {
   #steps: ReadonlyMap<string, RestoreStep> = new Map();
   #safety: Safety | undefined;
   readonly #failed = new Map<string, DeltarError>();
+  /** What of the state of entries could not be set that are there. */
+  readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /** Folders that were made here, in which nothing of others can be. */
   readonly #new = new Set<string>();
+  /** The path that something has before the plan is carried out. */
+  readonly #current: (path: string) => string;
+  /** The entries to make of which others may have the same name here. */
+  readonly #alike: ReadonlyMap<string, string>;
+  /** A folder that could not be made: nothing can be in it. */
+  #blocked: string | undefined;
   /** Large files that are being written. */
   readonly #writing = new Map<string, Promise<void>>();
 
@@ -61,11 +74,24 @@ export class PlanApplier {
     this.#plan = plan;
     this.#options = options;
     if (survey.isVacant) this.#new.add("");
+    this.#current = currentPathsOf(plan.steps);
+    const made = plan.steps.filter(({ action }) => action === "create");
+    this.#alike = alikePaths(made.map(({ path }) => path));
     this.writer = new TreeWriter(survey.root, {
       durable: (path) => isDurable(this.#steps.get(path)),
       onReplace: (path) => this.#makeRoom(path),
+      onUnset: (path, error) => this.#unset.set(path, error),
       onStep: options.onStep,
     });
+    const looked = survey.at("");
+    if (
+      looked !== undefined && !isSameFile(looked, rootOf(this.writer).stat())
+    ) {
+      this.writer.close();
+      throw new DeltarError("unsafe", "another directory has taken its place", {
+        object: survey.root,
+      });
+    }
   }
 
   /**
@@ -73,7 +99,7 @@ export class PlanApplier {
    *
    * @param safety What was saved; without it nothing that is there is touched.
    */
-  async apply(safety: Safety | undefined): Promise<RestoreFailure[]> {
+  async apply(safety: Safety | undefined): Promise<void> {
     const { steps } = this.#plan;
     this.#steps = new Map(steps.map((step) => [step.path, step]));
     this.#safety = safety;
@@ -97,7 +123,17 @@ export class PlanApplier {
     } finally {
       await Promise.allSettled(this.#writing.values());
     }
-    return [...this.#failed].map(([path, error]) => ({ path, error }));
+  }
+
+  /** What could not be done, in path order, once the writer is finished. */
+  get failed(): RestoreFailure[] {
+    const failed: RestoreFailure[] = [];
+    for (const [path, error] of this.#failed) failed.push({ path, error });
+    for (const [path, error] of this.#unset) {
+      if (this.#failed.has(path)) continue;
+      failed.push({ path: path || ".", error, restored: true });
+    }
+    return failed.sort((a, b) => comparePaths(a.path, b.path));
   }
 
   /**
@@ -107,6 +143,7 @@ export class PlanApplier {
    */
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");
+    if (!all && this.writer.syncFileSystems()) return;
     const folders = new Set([""]);
     const files = new Set<string>();
     for (const step of this.#plan.steps) {
@@ -126,18 +163,28 @@ export class PlanApplier {
   async #do(step: RestoreStep): Promise<void> {
     const { path, action } = step;
     const entry = step.entry!;
+    const blocked = this.#blocked;
+    if (blocked !== undefined && isWithin(path, blocked)) {
+      return await this.#try(step, () => {
+        const words = `its folder ${blocked} could not be restored`;
+        throw new DeltarError("exists", words, { path });
+      });
+    }
     if (action === "touch") {
       return await this.#try(step, () => {
-        if (entry.kind === "file") this.#checkSaved(step);
-        this.writer.touch(path, entry);
+        const { kind } = entry;
+        const seen = kind === "file" ? this.#checkSaved(step) : undefined;
+        this.#respell(step);
+        this.writer.touch(path, entry, seen);
       });
     }
     if (entry.kind === "directory") {
-      return await this.#try(step, () => {
+      await this.#try(step, () => {
         if (step.was !== undefined) this.writer.remove(path);
-        this.writer.directory(path, entry);
-        this.#new.add(path);
+        this.#makeFolder(path, entry);
       });
+      if (this.#failed.has(path)) this.#blocked = path;
+      return;
     }
     if (entry.kind === "file" && entry.size > WHOLE_LIMIT) {
       if (this.#writing.size >= LARGE) {
@@ -151,6 +198,35 @@ export class PlanApplier {
       return;
     }
     await this.#try(step, () => this.#writeSmall(entry));
+  }
+
+  #makeFolder(path: string, entry: TreeEntry): void {
+    try {
+      this.writer.directory(path, entry, true);
+    } catch (error) {
+      const { code } = (error as DeltarError).cause as { code?: string } ?? {};
+      throw code === "EEXIST" ? this.#taken(path) : error;
+    }
+    this.#new.add(path);
+  }
+
+  /** Gives what is there the spelling of its path. */
+  #respell({ path, from }: RestoreStep): void {
+    if (from === undefined) return;
+    this.writer.respell(from, path);
+    this.#survey.forget(path);
+    this.#survey.forget(from);
+  }
+
+  /** The error of a path at which something is that was not there before. */
+  #taken(path: string): DeltarError {
+    const key = this.#alike.get(path);
+    for (const [other, shared] of this.#alike) {
+      if (shared === key && other !== path) return sameName(path, other);
+    }
+    const words =
+      "created by another process during the restore; restore again";
+    return new DeltarError("exists", words, { path });
   }
 
   async #writeSmall(entry: TreeEntry): Promise<void> {
@@ -196,20 +272,42 @@ export class PlanApplier {
     const step = this.#steps.get(path);
     if (step === undefined) return;
     if (step.action === "create") {
-      if (this.#new.has(parentPath(path))) return;
-      if (this.#survey.at(path) === undefined) return;
-      throw new DeltarError("exists", "it came while others were restored", {
-        path,
-      });
+      const isOurs = this.#new.has(parentPath(path)) && !this.#alike.has(path);
+      if (isOurs || this.writer.at(path) === undefined) return;
+      throw this.#taken(path);
     }
-    if (step.was !== "directory") return this.#checkSaved(step);
+    if (step.was !== "directory") {
+      this.#checkSaved(step);
+      if (step.action === "replace") this.#respell(step);
+      return;
+    }
     if (step.action === "replace" && !this.#removed.has(path)) {
-      this.#removed.add(path);
-      for (const { path: inside, action } of this.#plan.steps.toReversed()) {
-        if (action !== "delete" || !isWithin(inside, path)) continue;
-        this.#remove(inside);
-      }
+      this.#empty(path);
+      this.#respell(step);
       this.writer.remove(path);
+    }
+  }
+
+  /** Removes all that is in a folder, or nothing if not all was saved. */
+  #empty(folder: string): void {
+    const inside = this.#plan.steps.filter(({ path, action }) =>
+      action === "delete" && path !== folder && isWithin(path, folder)
+    );
+    const names = new Map<string, number>([[folder, 0]]);
+    for (const step of inside) {
+      const above = parentPath(step.path);
+      names.set(above, (names.get(above) ?? 0) + 1);
+      if (step.was === "directory") {
+        if (!names.has(step.path)) names.set(step.path, 0);
+      } else this.#checkSaved(step);
+    }
+    for (const [path, count] of names) {
+      if (this.#survey.names(path).length !== count) throw changed(path);
+    }
+    this.#removed.add(folder);
+    for (const step of inside.reverse()) {
+      this.#remove(step.path);
+      this.#options.onDone(step);
     }
   }
 
@@ -218,24 +316,26 @@ export class PlanApplier {
     this.#removed.add(path);
   }
 
-  /** Refuses to touch what is not what was saved. */
-  #checkSaved(step: RestoreStep): void {
+  /** Refuses to touch what is not what was saved; returns what is there. */
+  #checkSaved(step: RestoreStep): FileStat {
     const { path } = step;
+    const current = this.#current(path);
     const safety = this.#safety;
-    const before = safety?.seen.get(path);
+    const before = safety?.seen.get(current);
     const now = this.#survey.at(path);
     if (before === undefined || now === undefined) throw changed(path);
     const isSame = before.kind === now.kind && before.inode === now.inode &&
       before.device === now.device && before.size === now.size &&
       before.mtime === now.mtime;
     if (!isSame) throw changed(path);
-    if (now.kind !== "file") return;
+    if (now.kind !== "file") return now;
     // To unlink one name of a file changes the times of all.
     const isKnown = before.ctime === now.ctime && before.links === 1 &&
       now.ctime < BigInt(safety!.time) * 1_000_000n - RACY;
-    if (isKnown) return;
+    if (isKnown) return now;
     const sum = this.#survey.sha256(path, now.size);
-    if (sum !== safety!.sums.get(path)) throw changed(path);
+    if (sum !== safety!.sums.get(current)) throw changed(path);
+    return now;
   }
 }
 

@@ -1,6 +1,7 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import type { Survey } from "../../tree/survey.ts";
+import { rootOf } from "../../tree/tree_writer.ts";
 import {
   clearAbandoned,
   type JournalData,
@@ -33,7 +34,10 @@ export interface RestoreJob {
   /** The snapshot to restore, or the safety snapshot to go back by. */
   of: string;
   label: string;
+  /** What the directory itself gets; nothing if it keeps what it has. */
   root: SnapshotRecord["root"] | undefined;
+  /** What it has now, or is to have where it is absent. */
+  rootBefore: SnapshotRecord["root"];
   /** What tells the same work when it is begun again. */
   request: JournalData;
   left: LeftJournal[];
@@ -50,16 +54,12 @@ export async function carryOut(
 ): Promise<RestoreResult> {
   const { survey, plan, work, left, request } = job;
   await options.onPlan?.(plan);
-  const before = survey.at("");
   const isDone = plan.steps.length === 0 && !plan.touchesRoot;
   if (work === "restore" && isDone && left.length === 0) {
     return resultOf(plan);
   }
   const cut = left.at(-1)?.data;
-  const continues = cut !== undefined &&
-    Object.entries(request).every(([key, value]) =>
-      JSON.stringify(cut[key]) === JSON.stringify(value)
-    );
+  const continues = cut !== undefined && isSameWork(cut, request);
   const fresh = survey.isVacant || continues && cut.fresh === true;
   const first = continues && typeof cut.safety === "string"
     ? cut.safety
@@ -72,6 +72,7 @@ export async function carryOut(
     signal: options.signal,
   });
   const { writer } = applier;
+  const folder = rootOf(writer);
   let journal: WorkJournal | undefined;
   let begun = false;
   try {
@@ -79,36 +80,37 @@ export async function carryOut(
     const after = job.history[0]?.id;
     hooks.onStep?.("begin journal");
     const safety = needed
-      ? await saveFirst(repository, job, before ?? job.root!, {
+      ? await saveFirst(repository, job, {
         after,
         first,
         signal: options.signal,
       })
       : undefined;
     result.failed = [...plan.failed];
-    journal = WorkJournal.begin(writer.root, {
+    journal = WorkJournal.begin(folder, {
       ...request,
+      root: job.root !== undefined,
       ...(needed && { safety: first ?? safety!.record.id }),
       fresh: !needed,
     });
     begun = true;
-    if (left.length > 0) clearAbandoned(writer.root);
-    const failed = await applier.apply(safety);
-    result.failed.push(...failed);
+    if (left.length > 0) clearAbandoned(folder);
+    await applier.apply(safety);
     if (job.root !== undefined) writer.directory("", job.root);
     // The journal tells of what is not on the disk yet: it goes last.
     await applier.sync(left.length > 0);
     writer.finish(() => {
       hooks.onStep?.("end journal");
-      for (const { place } of left) WorkJournal.remove(place);
-      journal!.end();
+      for (const { name } of left) WorkJournal.remove(folder, name);
+      journal?.end();
     });
+    result.failed.push(...applier.failed);
     if (safety !== undefined) result.safety = safety.record;
     return result;
   } catch (error) {
     try {
       writer.finish(() => {
-        if (begun) journal!.abandon();
+        if (begun) journal?.abandon();
         else journal?.end();
       });
     } catch {
@@ -124,7 +126,6 @@ export async function carryOut(
 async function saveFirst(
   repository: Repository,
   job: RestoreJob,
-  root: SnapshotRecord["root"],
   options: { after: string | undefined; first?: string; signal?: AbortSignal },
 ): Promise<Safety> {
   const { survey, plan, work, of, label, history } = job;
@@ -133,7 +134,7 @@ async function saveFirst(
   const safety = await takeSafety(repository, survey, plan, {
     purpose: { before: work, of, ...(isKnown && { continues: first }) },
     label,
-    root,
+    root: job.rootBefore,
     basis: await basisOf(repository, survey.root, of),
     after,
     onSkip: ({ path, reason, detail }: Skipped) =>
@@ -149,6 +150,13 @@ async function saveFirst(
     signal,
   });
   return safety;
+}
+
+/** Whether a journal tells of the same work. */
+export function isSameWork(cut: JournalData, request: JournalData): boolean {
+  return Object.entries(request).every(([key, value]) =>
+    JSON.stringify(cut[key]) === JSON.stringify(value)
+  );
 }
 
 /** A snapshot that has much of what is to be saved. */

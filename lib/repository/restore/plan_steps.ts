@@ -2,12 +2,24 @@ import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { isSameTime } from "../../tree/change_finder.ts";
 import type { Metadata } from "../../tree/entry.ts";
+import { foldName, nameFault } from "../../tree/name.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
+import { Permissions } from "../../tree/permission.ts";
+import { DiskProbe } from "../../tree/probe.ts";
+import { alikePaths, Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
+import { PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
-import type { RestoreLeft, RestorePlan, RestoreStep } from "./restore_plan.ts";
+import { notTrusted, withoutPrivileges } from "./privileges.ts";
+import { isOfOnePath } from "./restore_fault.ts";
+import type {
+  RestoreFailure,
+  RestoreLeft,
+  RestorePlan,
+  RestoreStep,
+} from "./restore_plan.ts";
 import type { Removal } from "./restore_removal.ts";
 import type { Wanted } from "./restore_wanted.ts";
 
@@ -34,6 +46,8 @@ class Planner {
   readonly #steps: RestoreStep[] = [];
   readonly #removed = new Set<string>();
   readonly #failed = new Map<string, Error>();
+  /** What cannot be done of entries that are restored, or are there. */
+  readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /** The file that a snapshot has for an inode of several names. */
   readonly #claimed = new Map<string, string>();
@@ -41,6 +55,14 @@ class Planner {
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /** Files that get a new inode, so that their other names are made anew. */
   readonly #renewed = new Set<string>();
+  readonly #permissions: Permissions;
+  readonly #spelling: Spelling;
+  /** What entries share that no more than case or normalization tells apart. */
+  readonly #alike: ReadonlyMap<string, string>;
+  /** The entries that came first, by what they share. */
+  readonly #firsts = new Map<string, string[]>();
+  /** The paths of entries by those under which their folders list them. */
+  readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
   #kept = 0;
   #bytes = 0;
@@ -57,6 +79,12 @@ class Planner {
       else groups.set(target!, [path]);
     }
     this.#groups = groups;
+    this.#permissions = new Permissions(survey);
+    this.#spelling = new Spelling(
+      survey,
+      new DiskProbe((path) => survey.place(path)),
+    );
+    this.#alike = alikePaths(pathsOf(wanted.entries));
   }
 
   /** Decides what to do for one entry of the snapshot. */
@@ -66,18 +94,41 @@ class Planner {
       return this.#fail(path, `${this.#blocked} is in the way`);
     }
     try {
+      this.#checkName(path);
       this.#compare(entry, this.#survey.at(path));
     } catch (error) {
-      if (!(error instanceof DeltarError)) throw error;
+      if (!isOfOnePath(error)) throw error;
       this.#failed.set(path, error);
       if (entry.kind === "directory") this.#blocked = path;
     }
   }
 
+  /** Refuses a name that is another here, or that an earlier entry has. */
+  #checkName(path: string): void {
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    const fault = nameFault(name, PLATFORM);
+    if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
+    const key = this.#alike.get(path);
+    if (key === undefined) return;
+    const firsts = this.#firsts.get(key) ?? [];
+    this.#firsts.set(key, firsts);
+    const same = firsts.find((first) => this.#spelling.isOneName(first, path));
+    if (same !== undefined) throw sameName(path, same);
+    firsts.push(path);
+  }
+
   /** Plans the removal of what the snapshot lacks. */
   removeExtra(): void {
-    const extra = [...this.#removal.extra()].filter(({ path }) =>
-      !this.#removed.has(path) && !this.#isInFailed(path)
+    const found = [...this.#removal.extra()]
+      .map(({ path, kind }) => ({ path: this.#asWanted(path), kind }))
+      .filter(({ path }) =>
+        !this.#removed.has(path) && !this.#isInFailed(path)
+      );
+    const wanted = this.#wantedLike(found);
+    const extra = found.filter(({ path }) =>
+      !wanted.get(foldName(path))?.some((other) =>
+        this.#spelling.isOneName(other, path)
+      ) && this.#mayRemove(path)
     );
     const going = new Map(extra.map(({ path, kind }) => [path, kind]));
     for (const [path, kind] of [...going].reverse()) {
@@ -94,6 +145,38 @@ class Planner {
     for (const [path, kind] of going) this.#remove(path, kind);
   }
 
+  #mayRemove(path: string): boolean {
+    const fault = this.#faultOfRemoval(path);
+    if (fault !== undefined) this.#failed.set(path, fault);
+    return fault === undefined;
+  }
+
+  /** A path that is listed, with the folders above as entries spell them. */
+  #asWanted(path: string): string {
+    if (this.#listed.size === 0 || path === "") return path;
+    const folder = this.#asWanted(parentPath(path));
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    const at = folder === "" ? name : `${folder}/${name}`;
+    return this.#listed.get(at) ?? at;
+  }
+
+  /** The entries whose names may be those of paths under another spelling. */
+  #wantedLike(found: readonly { path: string }[]): Map<string, string[]> {
+    const wanted = new Map<string, string[]>();
+    for (const { path } of found) wanted.set(foldName(path), []);
+    if (wanted.size === 0) return wanted;
+    for (const { path } of this.#wanted.entries) {
+      wanted.get(foldName(path))?.push(path);
+    }
+    return wanted;
+  }
+
+  #faultOfRemoval(path: string): DeltarError | undefined {
+    const stat = this.#survey.at(path);
+    const why = this.#permissions.faultOfName(path, stat);
+    return why === undefined ? undefined : refused(path, why);
+  }
+
   /** Whether a folder above is in the way and stays. */
   #isInFailed(path: string): boolean {
     if (this.#failed.size === 0) return false;
@@ -104,7 +187,11 @@ class Planner {
   }
 
   finish(): RestorePlan {
-    const { root } = this.#wanted;
+    const { rootFault } = this.#wanted;
+    const root = this.#wantedRoot();
+    const rootFaults: RestoreFailure[] = rootFault
+      ? [{ path: ".", error: rootFault, restored: true }]
+      : [];
     const now = this.#survey.at("");
     const order = (a: { path: string }, b: { path: string }) =>
       comparePaths(a.path, b.path);
@@ -113,11 +200,29 @@ class Planner {
       steps: this.#steps.sort(order),
       kept: this.#kept,
       left: this.#left.sort(order),
-      failed: [...this.#failed].map(([path, error]) => ({ path, error })),
+      failed: [
+        ...[...this.#failed].map(([path, error]) => ({ path, error })),
+        ...this.#noted,
+        ...rootFaults,
+      ].sort(order),
       bytes: this.#bytes,
       touchesRoot: root !== undefined &&
         (now === undefined || !isSameMetadata(root, now)),
     };
+  }
+
+  /** The state that the directory itself is to get and can. */
+  #wantedRoot(): Metadata | undefined {
+    const { root } = this.#wanted;
+    const now = this.#survey.at("");
+    if (root === undefined || now === undefined) return root;
+    const why = this.#permissions.faultOfState(now);
+    if (why === undefined) return root;
+    // That somebody else's folder has another time is nobody's concern.
+    if (!isSameMetadata(root, { ...now, mtime: root.mtime })) {
+      this.#noted.push({ path: ".", error: refused(".", why) });
+    }
+    return undefined;
   }
 
   #compare(entry: TreeEntry, stat: FileStat | undefined): void {
@@ -132,23 +237,23 @@ class Planner {
       );
     }
     if (found !== (kind === "hardlink" ? "file" : kind)) {
-      return this.#exchange(entry, found);
+      return this.#exchange(entry, stat);
     }
     if (kind === "hardlink") return this.#compareLink(entry, stat);
     if (kind === "directory") {
       const isGood = this.#wanted.above.has(path) ||
         isSameMetadata(entry, stat);
-      return isGood ? this.#keep() : this.#add("touch", entry, found);
+      return isGood ? this.#keep(entry, stat) : this.#add("touch", entry, stat);
     }
     const isSame = kind === "symlink"
       ? this.#survey.target(path) === target
       : !this.#isClaimed(entry, stat) && this.#hasContent(entry, stat);
-    if (!isSame) return this.#add("replace", entry, found);
-    if (isSameMetadata(entry, stat)) return this.#keep();
+    if (!isSame) return this.#add("replace", entry, stat);
+    if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
     // Other names of the file are not to be touched by its way.
     const alone = kind === "symlink" || stat.links === 1 ||
       stat.links === this.#namesFound(entry, stat);
-    this.#add(alone ? "touch" : "replace", entry, found);
+    this.#add(alone ? "touch" : "replace", entry, stat);
   }
 
   #compareLink(entry: TreeEntry, stat: FileStat): void {
@@ -157,40 +262,63 @@ class Planner {
     const isSame = !this.#renewed.has(target!) &&
       !this.#failed.has(target!) && first?.kind === "file" &&
       first.inode === stat.inode && first.device === stat.device;
-    if (isSame) this.#keep();
-    else this.#add("replace", entry, stat.kind);
+    if (isSame) this.#keep(entry, stat);
+    else this.#add("replace", entry, stat);
   }
 
   /** Plans for something of another kind, which has to go first. */
-  #exchange(entry: TreeEntry, found: FileStat["kind"]): void {
+  #exchange(entry: TreeEntry, stat: FileStat): void {
     const { path } = entry;
     if (this.#wanted.above.has(path)) {
       throw new DeltarError(
         "unsafe",
-        `a ${found} is where a folder has to be`,
-        {
-          path,
-        },
+        `a ${stat.kind} is where a folder has to be`,
+        { path },
       );
     }
-    if (found === "directory") {
-      const inside = [...this.#survey.below(path)];
-      for (const { path: at, stat } of inside) {
-        const why = stat.kind === "special"
-          ? "a socket, pipe or device"
-          : this.#removal.spared(at, stat.kind);
-        if (why !== undefined) {
-          this.#left.push({ path: at, why });
-          throw new DeltarError(
-            "exists",
-            `a folder is in the way, with ${at} in it, which must stay (${why})`,
-            { path },
-          );
-        }
-      }
-      for (const { path: at, stat } of inside) this.#remove(at, stat.kind);
+    const inside = stat.kind === "directory" ? this.#emptied(path) : [];
+    this.#add("replace", entry, stat);
+    for (const { path: at, stat } of inside) this.#remove(at, stat.kind);
+  }
+
+  /** What is in a folder that is in the way, if all of it may go. */
+  #emptied(path: string): { path: string; stat: FileStat }[] {
+    const inside = [...this.#survey.below(path)];
+    const folders = inside.filter(({ stat }) => stat.kind === "directory");
+    for (const folder of [path, ...folders.map(({ path }) => path)]) {
+      const name = this.#survey.untouchable(folder);
+      if (name === undefined) continue;
+      throw new DeltarError(
+        "exists",
+        `a folder is in the way, with ${folder}/${name} in it, which cannot ` +
+          "be saved first; move it elsewhere and restore again",
+        { path },
+      );
     }
-    this.#add("replace", entry, found);
+    if (inside.length > 0 && !this.#removal.fromFolders) {
+      throw new DeltarError(
+        "exists",
+        "a folder with something in it is in the way; it goes only if what " +
+          "the snapshot lacks may be deleted",
+        { path },
+      );
+    }
+    for (const { path: at, stat } of inside) {
+      const why = stat.kind === "special"
+        ? "a socket, pipe or device"
+        : this.#removal.spared(at, stat.kind);
+      if (why !== undefined) {
+        this.#left.push({ path: at, why });
+        throw new DeltarError(
+          "exists",
+          `a folder is in the way, with ${at} in it, which must stay (${why})`,
+          { path },
+        );
+      }
+      const fault = this.#faultOfRemoval(at);
+      if (fault !== undefined) throw fault;
+    }
+    return inside;
   }
 
   /** Whether another file of the snapshot has this inode already. */
@@ -218,14 +346,58 @@ class Planner {
 
   #add(
     action: RestoreStep["action"],
-    entry: TreeEntry,
-    was?: FileStat["kind"],
+    wanted: TreeEntry,
+    stat?: FileStat,
+    from = stat && this.#spelledOtherwise(wanted, stat),
   ): void {
+    const { path } = wanted;
+    const why = stat !== undefined && action === "touch"
+      ? this.#permissions.faultOfState(stat)
+      : this.#permissions.faultOfName(path, stat);
+    if (why !== undefined) {
+      if (stat?.kind !== "directory") throw refused(path, why);
+      // What is in the folder can be restored all the same.
+      this.#noted.push({ path, error: refused(path, why) });
+      return;
+    }
+    const entry = this.#trusted(wanted, stat);
+    const isDone = action === "touch" && from === undefined &&
+      entry !== wanted && isSameMetadata(entry, stat!);
+    if (isDone) {
+      this.#kept++;
+      return;
+    }
     if (entry.kind === "file" && action !== "touch") {
-      this.#renewed.add(entry.path);
+      this.#renewed.add(path);
       this.#bytes += entry.size;
     }
-    this.#steps.push({ path: entry.path, action, entry, ...(was && { was }) });
+    this.#steps.push({
+      path,
+      action,
+      entry,
+      ...(stat && { was: stat.kind }),
+      ...(from !== undefined && { from }),
+    });
+  }
+
+  /** The entry with what may be believed of its mode and owner. */
+  #trusted(wanted: TreeEntry, stat: FileStat | undefined): TreeEntry {
+    // A further name of a file has its state.
+    if (!this.#wanted.isForeign || wanted.kind === "hardlink") return wanted;
+    const { entry, dropped } = withoutPrivileges(wanted, stat);
+    if (dropped.length === 0) return wanted;
+    const { path } = wanted;
+    const error = notTrusted(path, dropped);
+    this.#noted.push({ path, error, restored: true });
+    return entry;
+  }
+
+  /** The path by which an entry is there, if its name has to be respelled. */
+  #spelledOtherwise({ path }: TreeEntry, stat: FileStat): string | undefined {
+    const from = this.#spelling.listedAs(path, stat);
+    if (from === path) return undefined;
+    this.#listed.set(from, path);
+    return this.#spelling.isGiven(from, path) ? undefined : from;
   }
 
   #remove(path: string, was: FileStat["kind"]): void {
@@ -233,8 +405,11 @@ class Planner {
     this.#steps.push({ path, action: "delete", was });
   }
 
-  #keep(): void {
-    this.#kept++;
+  /** Leaves an entry as it is, but for the spelling of its name. */
+  #keep(entry: TreeEntry, stat: FileStat): void {
+    const from = this.#spelledOtherwise(entry, stat);
+    if (from === undefined) this.#kept++;
+    else this.#add("touch", entry, stat, from);
   }
 
   #fail(path: string, what: string): void {
@@ -242,9 +417,33 @@ class Planner {
   }
 }
 
+function* pathsOf(entries: readonly TreeEntry[]): Generator<string> {
+  for (const { path } of entries) yield path;
+}
+
+function refused(path: string, why: string): DeltarError {
+  return new DeltarError("io", why, { path });
+}
+
+/** The error of a name that an earlier entry has on this disk. */
+export function sameName(path: string, first: string): DeltarError {
+  return new DeltarError(
+    "exists",
+    `on this disk its name is that of ${first}, which is restored instead`,
+    { path },
+  );
+}
+
 /** Whether mode, time and owner are as wanted, as far as they can be set. */
 function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
-  return (stat.kind === "symlink" || wanted.mode === stat.mode) &&
+  return isSameMode(wanted.mode, stat) &&
     isSameTime(wanted.mtime, stat.mtime) &&
     (!ownerMatters() || wanted.uid === stat.uid && wanted.gid === stat.gid);
+}
+
+/** Windows keeps no more of a mode than whether a file may be written. */
+function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
+  if (kind === "symlink") return true;
+  if (PLATFORM !== "win32") return wanted === mode;
+  return kind === "directory" || ((wanted ^ mode) & 0o200) === 0;
 }

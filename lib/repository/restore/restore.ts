@@ -1,13 +1,24 @@
 import { DeltarError } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import { realTarget } from "../../tree/real_target.ts";
 import { Survey } from "../../tree/survey.ts";
+import { isSuperuser } from "../../tree/this_system.ts";
 import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
+import { belongsToOthers } from "../../storage/foreign.ts";
 import { LocalStorage } from "../../storage/local.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { readPart } from "../layers/tree_reader.ts";
 import type { Repository } from "../repository.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
-import { carryOut, type RestoreHooks, type RestoreJob } from "./carry_out.ts";
+import {
+  carryOut,
+  isSameWork,
+  type RestoreHooks,
+  type RestoreJob,
+} from "./carry_out.ts";
 import { planSteps } from "./plan_steps.ts";
+import { notTrusted, withoutPrivileges } from "./privileges.ts";
 import type { RestoreOptions, RevertOptions } from "./restore_options.ts";
 import type { RestoreLeft, RestorePlan } from "./restore_plan.ts";
 import { removalFor, removalOf } from "./restore_removal.ts";
@@ -27,12 +38,10 @@ export async function planRestore(
   target: string,
   options: RestoreOptions,
 ): Promise<RestorePlan> {
-  const survey = new Survey(target);
-  try {
-    return (await prepare(repository, record, survey, options)).plan;
-  } finally {
-    survey.close();
-  }
+  return await surveying(target, async (survey) => {
+    const left = leftUnlessBusy(survey);
+    return (await prepare(repository, record, survey, left, options)).plan;
+  });
 }
 
 /** Restores a snapshot; each file is checked before it gets its name. */
@@ -43,47 +52,11 @@ export async function restoreTree(
   options: RestoreOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
-  const survey = new Survey(target);
-  try {
-    return await restoreInto(survey, repository, record, options, hooks);
-  } finally {
-    survey.close();
-  }
-}
-
-async function restoreInto(
-  survey: Survey,
-  repository: Repository,
-  record: SnapshotRecord,
-  options: RestoreOptions,
-  hooks: RestoreHooks,
-): Promise<RestoreResult> {
-  const { plan, root } = await prepare(repository, record, survey, options);
-  const left = leftIn(survey);
-  const request = {
-    work: "restore",
-    of: record.id,
-    paths: options.paths ?? null,
-    delete: options.delete ?? false,
-  };
-  return await carryOut(
-    repository,
-    {
-      survey,
-      plan,
-      work: "restore",
-      of: record.id,
-      label: `before restoring ${record.id}`,
-      root,
-      request,
-      left,
-      history: survey.isVacant
-        ? []
-        : await repository.safetySnapshots(survey.root),
-    },
-    options,
-    hooks,
-  );
+  return await surveying(target, async (survey) => {
+    const left = leftIn(survey);
+    const job = await prepare(repository, record, survey, left, options);
+    return await carryOut(repository, job, options, hooks);
+  });
 }
 
 /** What undoing or redoing the last restore would do. */
@@ -91,14 +64,13 @@ export async function planRevert(
   repository: Repository,
   target: string,
   way: "undo" | "redo",
-  { signal }: RevertOptions,
+  options: RevertOptions,
 ): Promise<RestorePlan> {
-  const survey = new Survey(target);
-  try {
-    return (await prepareRevert(repository, survey, way, signal)).plan;
-  } finally {
-    survey.close();
-  }
+  return await surveying(
+    target,
+    async (survey) =>
+      (await prepareRevert(repository, survey, way, options)).plan,
+  );
 }
 
 /** Brings back what was there before the last restore, or undo of it. */
@@ -109,31 +81,40 @@ export async function revertRestore(
   options: RevertOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
-  const survey = new Survey(target);
-  try {
-    const { signal } = options;
-    const job = await prepareRevert(repository, survey, way, signal);
+  return await surveying(target, async (survey) => {
+    const job = await prepareRevert(repository, survey, way, options);
     return await carryOut(repository, job, options, hooks);
-  } finally {
-    survey.close();
-  }
+  });
 }
 
 async function prepare(
   repository: Repository,
   record: SnapshotRecord,
   survey: Survey,
+  left: LeftJournal[],
   options: RestoreOptions,
-): Promise<Pick<RestoreJob, "plan" | "root">> {
+): Promise<RestoreJob> {
   const { paths, signal } = options;
   const { storage } = repository;
   // Where nothing is, nobody asks what else the snapshot has.
   const tree = paths !== undefined && survey.isVacant
     ? await readPart(storage, record, paths, signal)
     : await repository.tree(record);
+  const request = {
+    work: "restore",
+    of: record.id,
+    paths: briefly(paths),
+    delete: options.delete ?? false,
+  };
+  const cut = left.at(-1)?.data;
+  // A directory that an interrupted restore made is not the user's yet.
+  const getsRoot = survey.at("") === undefined || options.rootAttributes ||
+    cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const wanted = wantedOf(tree, record, paths);
+  if (!getsRoot) wanted.root = undefined;
+  checkTrust(wanted, repository, survey, options);
   refuseOverRepository(storage, survey, wanted);
-  const left: RestoreLeft[] = [];
+  const spared: RestoreLeft[] = [];
   const removal = await removalFor(repository, survey, tree, record, {
     delete: options.delete ?? false,
     paths,
@@ -141,11 +122,68 @@ async function prepare(
       ...options.apart ?? [],
       ...storage instanceof LocalStorage ? [storage.location] : [],
     ],
-    onLeft: (one) => left.push(one),
+    onLeft: (one) => spared.push(one),
   });
   const plan = planSteps(survey, wanted, removal, signal);
-  plan.left.push(...left);
-  return { plan, root: wanted.root };
+  plan.left.push(...spared);
+  return {
+    survey,
+    plan,
+    work: "restore",
+    of: record.id,
+    label: `before restoring ${record.id}`,
+    root: plan.touchesRoot ? wanted.root : undefined,
+    rootBefore: survey.at("") ?? record.root,
+    request,
+    left,
+    history: survey.isVacant
+      ? []
+      : await repository.safetySnapshots(survey.root),
+  };
+}
+
+/** Has work look at the target, which nobody may lead elsewhere meanwhile. */
+async function surveying<Result>(
+  target: string,
+  work: (survey: Survey) => Promise<Result>,
+): Promise<Result> {
+  const place = realTarget(target);
+  const survey = new Survey(place);
+  try {
+    if (isSuperuser() && survey.root !== place) {
+      throw new DeltarError("unsafe", "a symlink has taken its place", {
+        object: place,
+      });
+    }
+    return await work(survey);
+  } finally {
+    survey.close();
+  }
+}
+
+/** The paths for a journal, or a text by which they are known again. */
+function briefly(
+  paths: readonly string[] | undefined,
+): readonly string[] | string | null {
+  const text = JSON.stringify(paths ?? null);
+  if (paths === undefined || text.length < 1 << 13) return paths ?? null;
+  return `sha256:${toHex(sha256(new TextEncoder().encode(text)))}`;
+}
+
+/** Marks what comes from somebody else's repository and was not asked for. */
+function checkTrust(
+  wanted: Wanted,
+  { storage }: Repository,
+  survey: Survey,
+  { trust }: RevertOptions,
+): void {
+  if (trust || !belongsToOthers(storage)) return;
+  wanted.isForeign = true;
+  if (wanted.root === undefined) return;
+  const { entry, dropped } = withoutPrivileges(wanted.root, survey.at(""));
+  if (dropped.length === 0) return;
+  wanted.root = entry;
+  wanted.rootFault = notTrusted(".", dropped);
 }
 
 /** A repository that is written over cannot bring back what was there. */
@@ -177,7 +215,7 @@ async function prepareRevert(
   repository: Repository,
   survey: Survey,
   way: "undo" | "redo",
-  signal: AbortSignal | undefined,
+  options: RevertOptions,
 ): Promise<RestoreJob> {
   const history = await repository.safetySnapshots(survey.root);
   const left = leftIn(survey);
@@ -188,8 +226,10 @@ async function prepareRevert(
     : groupToRevert(history, way);
   if (group === undefined) throw nothingTo(way, survey.root);
   const { wanted, gone } = await stateBefore(repository, group);
+  checkTrust(wanted, repository, survey, options);
   refuseOverRepository(repository.storage, survey, wanted);
-  const plan = planSteps(survey, wanted, removalOf(survey, gone), signal);
+  const removal = removalOf(survey, gone);
+  const plan = planSteps(survey, wanted, removal, options.signal);
   const of = group[0].id;
   return {
     survey,
@@ -199,7 +239,8 @@ async function prepareRevert(
     label: way === "undo"
       ? `before undoing the restore of ${group[0].safety?.of}`
       : "before redoing a restore",
-    root: wanted.root,
+    root: plan.touchesRoot ? wanted.root : undefined,
+    rootBefore: survey.at("") ?? group[0].root,
     request: { work: way, of, paths: null, delete: true },
     left,
     history,
@@ -208,4 +249,14 @@ async function prepareRevert(
 
 function leftIn(survey: Survey): LeftJournal[] {
   return survey.at("") === undefined ? [] : WorkJournal.left(survey.root);
+}
+
+/** What another process is doing there does not hinder a look. */
+function leftUnlessBusy(survey: Survey): LeftJournal[] {
+  try {
+    return leftIn(survey);
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "exists") return [];
+    throw error;
+  }
 }

@@ -1,29 +1,27 @@
 import { DeltarError } from "../../bytes/errors.ts";
+import { endsAll } from "../../tree/file.ts";
 import { isDamage } from "../damage.ts";
 
-/** Whether a fault is of one path, so that the others are restored all the same. */
+/**
+ * Whether a fault is of one path, so that the others are restored all the
+ * same. A fault of the target is, unless the disk or the process can do no
+ * more. A fault of the repository is if one object is damaged or cannot be
+ * read; a server that does not answer ends everything.
+ */
 export function isOfOnePath(error: unknown): error is DeltarError {
   if (isDamage(error)) return true;
-  if (!(error instanceof DeltarError)) return false;
-  if (error.code !== "io") {
-    return ["mismatch", "changed", "exists"].includes(error.code);
-  }
+  if (!(error instanceof DeltarError) || error.code === "aborted") return false;
+  if (error.code !== "io") return true;
+  if (error.path !== undefined) return !endsAll(error);
   const { code } = (error.cause ?? {}) as { code?: string };
-  return code !== undefined && OF_ONE_NAME.has(code);
+  return code !== undefined && OF_ONE_OBJECT.has(code);
 }
 
-/** What a system says of a name that it cannot take, or may not. */
-const OF_ONE_NAME: ReadonlySet<string> = new Set([
+/** What a disk says of one file of a local repository that it cannot read. */
+const OF_ONE_OBJECT: ReadonlySet<string> = new Set([
   "EACCES",
-  "EBUSY",
-  "EEXIST",
-  "EILSEQ",
-  "EINVAL",
+  "EIO",
   "EISDIR",
   "ELOOP",
-  "ENAMETOOLONG",
-  "ENOTDIR",
-  "ENOTEMPTY",
   "EPERM",
-  "ETXTBSY",
 ]);

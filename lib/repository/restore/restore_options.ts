@@ -7,6 +7,13 @@ export interface RevertOptions {
    * nothing changed.
    */
   onPlan?: (plan: RestorePlan) => void | Promise<void>;
+  /**
+   * Whether owners, and the bits that run a program as its owner or group, are
+   * restored although the repository belongs to somebody else: to another user
+   * of this machine that is not root, or to whoever serves it over HTTP. If not,
+   * they are named in `failed`. Default: `false`.
+   */
+  trust?: boolean;
   /** Told after each step how far it is. */
   onProgress?: (progress: RestoreProgress) => void;
   /**
@@ -25,6 +32,11 @@ export interface RestoreOptions extends RevertOptions {
    * at: what its rules leave out, and what it could not read. Default: `false`.
    */
   delete?: boolean;
+  /**
+   * Whether a directory that is there gets the mode, owner and time of the
+   * snapshot's own. One that is made gets them always. Default: `false`.
+   */
+  rootAttributes?: boolean;
   /**
    * Files and folders of the operating system that are never removed. A
    * repository in a local folder is always spared.

@@ -11,7 +11,7 @@ export interface RestoreStep {
    * - `create`: nothing is there yet;
    * - `replace`: what is there has other content, another target, or is of
    *   another kind;
-   * - `touch`: only mode, time or owner are others;
+   * - `touch`: only mode, time, owner, or the spelling of the name is another;
    * - `delete`: the snapshot has nothing there.
    */
   action: "create" | "replace" | "touch" | "delete";
@@ -19,6 +19,12 @@ export interface RestoreStep {
   entry?: TreeEntry;
   /** What is there now; absent if nothing is. */
   was?: FileStat["kind"];
+  /**
+   * The path as its folder spells it now, if that differs from `path` by more
+   * than normalization: `file.TXT` for `File.txt` on a disk where these are one
+   * name. It gets the spelling of `path`.
+   */
+  from?: string;
 }
 
 /** Something that a restore leaves as it is, and why. */
@@ -35,6 +41,11 @@ export interface RestoreFailure {
   path: string;
   /** Why. */
   error: Error;
+  /**
+   * Whether it is restored but for a part of its mode, time or owner, which
+   * `error` names.
+   */
+  restored?: true;
 }
 
 /** What a restore would do, as data; nothing is changed by making one. */
@@ -47,7 +58,11 @@ export interface RestorePlan {
   kept: number;
   /** What the snapshot lacks and `delete` spares. */
   left: RestoreLeft[];
-  /** What is in the way and must not go, so that a path stays as it is. */
+  /**
+   * What cannot be restored, as far as that can be told before: what is in the
+   * way and must not go, names that this system cannot have, folders that may
+   * not be written.
+   */
   failed: RestoreFailure[];
   /** Bytes of the files to write. */
   bytes: number;

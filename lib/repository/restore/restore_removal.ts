@@ -23,6 +23,8 @@ export interface Removal {
    * What to remove, in path order, apart from what is in the way of an entry.
    */
   extra: () => Iterable<{ path: string; kind: FileStat["kind"] }>;
+  /** Whether the content of a folder may go that is in the way of a file. */
+  fromFolders: boolean;
   /** Why something must stay although it is in the way or below a folder that
    * goes; `undefined` if it may go. */
   spared: (path: string, kind: FileStat["kind"]) => string | undefined;
@@ -103,6 +105,7 @@ export async function removalFor(
         else options.onLeft({ path, why });
       }
     },
+    fromFolders: options.delete,
     spared: (path, kind) =>
       now().isApart(path)
         ? "deltar writes here"
@@ -119,6 +122,7 @@ export function removalOf(survey: Survey, gone: ReadonlySet<string>): Removal {
         if (stat !== undefined) yield { path, kind: stat.kind };
       }
     },
+    fromFolders: true,
     spared: (path) => gone.has(path) ? undefined : "it came after the restore",
   };
 }

@@ -25,7 +25,10 @@ export interface RestoreResult {
   kept: number;
   /** What the snapshot lacks and was spared. */
   left: RestoreLeft[];
-  /** What could not be done, and why; what was at these places stays. */
+  /**
+   * What could not be done, and why. What was at these places stays, unless
+   * `restored` says that only a part of the mode, time or owner is missing.
+   */
   failed: RestoreFailure[];
   /**
    * The snapshot of what was there before, by which this is undone; none if

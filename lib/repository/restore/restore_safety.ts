@@ -14,6 +14,7 @@ import type { Survey } from "../../tree/survey.ts";
 import { packingAgainst } from "../snapshot/basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
+import { currentPathsOf } from "./current_path.ts";
 import { idBehind, layerName, volumeName } from "../layout.ts";
 import { changedLinesOf } from "../snapshot/merge_tree.ts";
 import { parentOf } from "../snapshot/parent.ts";
@@ -154,8 +155,9 @@ async function save(
     for (const [path, entry] of tree) {
       if (!contents.has(path)) await readBack(entry, storage, signal);
     }
+    const current = currentPathsOf(plan.steps);
     const absent = plan.steps.filter(({ action }) => action === "create")
-      .map(({ path }): Skipped => ({ path, reason: "absent" }));
+      .map(({ path }): Skipped => ({ path: current(path), reason: "absent" }));
     const skipped = [...index.skipped, ...absent];
     const name = layerName(id, codec.name);
     const written = await writeTree(storage, name, codec, {
@@ -201,12 +203,14 @@ async function save(
 
 /** What a plan changes, and the folders above, whose times it changes. */
 function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
-  const there = steps.filter(({ was }) => was !== undefined);
-  const paths = new Set(there.map(({ path }) => path));
-  for (const path of foldersAbove(steps.map(({ path }) => path))) {
+  const current = currentPathsOf(steps);
+  const there = steps.filter(({ was }) => was !== undefined)
+    .map(({ path }) => current(path));
+  const paths = new Set(there);
+  for (const path of foldersAbove(steps.map(({ path }) => current(path)))) {
     if (survey.at(path)?.kind === "directory") paths.add(path);
   }
-  for (const path of otherNames(survey, there.map(({ path }) => path))) {
+  for (const path of otherNames(survey, there)) {
     paths.add(path);
     for (const folder of foldersAbove([path])) paths.add(folder);
   }
@@ -258,13 +262,15 @@ export function withhold(
   path: string,
   error: DeltarError,
 ): void {
+  const current = currentPathsOf(plan.steps);
   plan.failed.push({ path, error });
   plan.steps = plan.steps.filter((step) => {
+    const at = current(step.path);
     const inWay = step.was === "directory" &&
       (step.action === "replace" || step.action === "delete") &&
-      isWithin(path, step.path);
+      isWithin(path, at);
     const linked = step.entry?.kind === "hardlink" &&
-      step.entry.target === path;
-    return !(inWay || linked || isWithin(step.path, path));
+      current(step.entry.target!) === path;
+    return !(inWay || linked || isWithin(at, path));
   });
 }

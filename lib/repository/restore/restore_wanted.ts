@@ -13,6 +13,13 @@ export interface Wanted {
   above: ReadonlySet<string>;
   /** The state of the directory itself, if it is to get one. */
   root: Metadata | undefined;
+  /** What of `root` is not given to it, and why. */
+  rootFault?: DeltarError;
+  /**
+   * Whether it comes from a repository of somebody else, whose owners and
+   * set-user-ID bits are not believed.
+   */
+  isForeign?: boolean;
 }
 
 /**
@@ -25,6 +32,22 @@ export interface Wanted {
  * @throws {DeltarError} `not-found` if a path is not in the snapshot.
  */
 export function wantedOf(
+  tree: Tree,
+  record: SnapshotRecord,
+  paths: readonly string[] | undefined,
+): Wanted {
+  const { directory, root } = record;
+  const wanted = pick(tree, record, paths);
+  return isOfWindows(directory)
+    ? {
+      ...wanted,
+      entries: wanted.entries.map(asOfWindows),
+      root: wanted.root && asOfWindows(root),
+    }
+    : wanted;
+}
+
+function pick(
   tree: Tree,
   record: SnapshotRecord,
   paths: readonly string[] | undefined,
@@ -73,4 +96,20 @@ function withoutAbsentLink(
   if (file?.kind !== "file") return entry;
   instead.set(target!, entry.path);
   return { ...file, path: entry.path };
+}
+
+/** Whether a directory's path is one of Windows. */
+function isOfWindows(directory: string): boolean {
+  return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(directory);
+}
+
+/**
+ * The modes that runtimes make up on Windows are not the user's: 0666, or 0444
+ * for what is read-only, for folders too, which nobody can enter then.
+ */
+function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
+  const { mode, kind = "directory" } = entry;
+  if (mode !== 0o666 && mode !== 0o444) return entry;
+  const isFolder = kind === "directory";
+  return { ...entry, mode: isFolder ? 0o755 : mode & 0o644 };
 }

@@ -151,20 +151,24 @@ async function restoreAll(
   await withScratch(scratch, async (folder) => {
     const reader = new ContentReader(storage);
     const writer = new TreeWriter(folder);
-    for (const [at, entry] of entries.entries()) {
-      checkAborted(signal);
-      const { path } = entry;
-      try {
-        await restoreOne(entry, String(at), folder, reader, writer, signal);
-        result.files++;
-        result.bytes += entry.size;
-        if (entry.content!.length > 1) result.withDeltas++;
-      } catch (error) {
-        if (!isOfStored(error)) throw error;
-        result.failed.push({ path, error });
+    try {
+      for (const [at, entry] of entries.entries()) {
+        checkAborted(signal);
+        const { path } = entry;
+        try {
+          await restoreOne(entry, String(at), folder, reader, writer, signal);
+          result.files++;
+          result.bytes += entry.size;
+          if (entry.content!.length > 1) result.withDeltas++;
+        } catch (error) {
+          if (!isOfStored(error)) throw error;
+          result.failed.push({ path, error });
+        }
+        const { bytes } = result;
+        onProgress?.({ files: at + 1, allFiles: entries.length, bytes, path });
       }
-      const { bytes } = result;
-      onProgress?.({ files: at + 1, allFiles: entries.length, bytes, path });
+    } finally {
+      writer.close();
     }
   });
 }

@@ -1,0 +1,28 @@
+import { parentPath } from "../../tree/path.ts";
+import type { RestoreStep } from "./restore_plan.ts";
+
+/**
+ * Returns a function from the path that something will have to the path by
+ * which its folders list it before the plan is carried out. They differ where
+ * a step gives a name, or that of a folder above, another spelling.
+ *
+ * @param steps The steps of the plan.
+ */
+export function currentPathsOf(
+  steps: readonly RestoreStep[],
+): (path: string) => string {
+  const names = new Map<string, string>();
+  for (const { path, from } of steps) {
+    if (from !== undefined) {
+      names.set(path, from.slice(from.lastIndexOf("/") + 1));
+    }
+  }
+  if (names.size === 0) return (path) => path;
+  const current = (path: string): string => {
+    if (path === "") return "";
+    const above = current(parentPath(path));
+    const name = names.get(path) ?? path.slice(path.lastIndexOf("/") + 1);
+    return above === "" ? name : `${above}/${name}`;
+  };
+  return current;
+}

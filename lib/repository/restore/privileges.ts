@@ -1,0 +1,54 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Metadata } from "../../tree/entry.ts";
+import type { FileStat } from "../../tree/stat.ts";
+import { ownIds } from "../../tree/this_system.ts";
+import { ownerMatters } from "../../tree/tree_writer.ts";
+
+/** The bits by which a program runs as the file's owner or group. */
+const SET_ID = 0o6000;
+
+/**
+ * Takes from an entry of somebody else's repository what gives power: bits
+ * that run a program as another user, and owners other than this process,
+ * unless what is there has that owner already.
+ *
+ * @param entry What the snapshot has.
+ * @param stat What is there now.
+ * @returns The entry without them, and their names; the same entry if it has
+ * none.
+ */
+export function withoutPrivileges<Of extends Metadata>(
+  entry: Of,
+  stat: FileStat | undefined,
+): { entry: Of; dropped: string[] } {
+  const dropped: string[] = [];
+  const given = { ...entry };
+  if ((entry.mode & SET_ID) !== 0) {
+    given.mode &= ~SET_ID;
+    dropped.push("the set-user-ID or set-group-ID bit");
+  }
+  if (ownerMatters()) {
+    const own = ownIds();
+    const { uid, gid } = stat ?? own;
+    const isOther = (entry.uid !== uid || entry.gid !== gid) &&
+      (entry.uid !== own.uid || entry.gid !== own.gid);
+    if (isOther) {
+      Object.assign(given, own);
+      dropped.push(`the owner ${entry.uid}:${entry.gid}`);
+    }
+  }
+  return dropped.length === 0 ? { entry, dropped } : { entry: given, dropped };
+}
+
+/** The error that names what was not restored of an entry. */
+export function notTrusted(
+  path: string,
+  dropped: readonly string[],
+): DeltarError {
+  return new DeltarError(
+    "unsafe",
+    `${dropped.join(" and ")} is not restored, as the repository belongs to ` +
+      "somebody else",
+    { path },
+  );
+}

@@ -1,0 +1,96 @@
+import { fs, nodePath } from "../bytes/node.ts";
+import { realPlace } from "./file.ts";
+import type { Folder } from "./folder.ts";
+import { folderAccess, openFolder } from "./open_folder.ts";
+
+/** A directory that is open for writing. */
+export interface OpenTarget {
+  /** The directory. */
+  folder: Folder;
+  /** Its absolute path, without symlinks. */
+  place: string;
+  /**
+   * The mode that the umask gave it, if it was made; until that is set it is
+   * closed to others.
+   */
+  newMode: number | undefined;
+}
+
+/**
+ * Opens a directory for writing; it is made if it is not there, and those
+ * above it. Where folders are reached by descriptors, each on the way is
+ * opened from the one above, so that no symlink that somebody puts there
+ * meanwhile is followed.
+ *
+ * @param root A path of the operating system; symlinks that it leads through
+ * now are followed.
+ * @throws The error of the system, with its `code`.
+ */
+export function openTarget(root: string): OpenTarget {
+  const place = realPlace(root);
+  if (folderAccess() === "paths") return openByPath(place);
+  const [, first, ...names] = place.split("/");
+  // In the system's own root nobody else can put a symlink.
+  const top = openFolder(fs.existsSync(`/${first}`) ? `/${first}` : "/");
+  if (top.place === "/" && first !== "") names.unshift(first);
+  let folder = top;
+  let newMode: number | undefined;
+  for (const [at, name] of names.entries()) {
+    const above = folder;
+    try {
+      newMode = undefined;
+      if (above.statAt(name) !== undefined) folder = above.openFolder(name);
+      else if (at < names.length - 1) {
+        makeFolder(above, name);
+        folder = above.openFolder(name);
+      } else ({ folder, newMode } = openNew(above, name));
+    } finally {
+      above.close();
+    }
+  }
+  return { folder, place, newMode };
+}
+
+function openByPath(place: string): OpenTarget {
+  if (fs.existsSync(place)) {
+    return { folder: openFolder(place), place, newMode: undefined };
+  }
+  const parent = nodePath.dirname(place);
+  fs.mkdirSync(parent, { recursive: true });
+  const opened = openNew(openFolder(parent), nodePath.basename(place));
+  return { ...opened, place };
+}
+
+/**
+ * Makes a folder that is closed to others, and opens it.
+ *
+ * @returns The folder, and the mode that the umask gave it; no mode if somebody
+ * else made it just now.
+ */
+export function openNew(
+  above: Folder,
+  name: string,
+): { folder: Folder; newMode: number | undefined } {
+  const isNew = makeFolder(above, name);
+  const folder = above.openFolder(name);
+  if (!isNew) return { folder, newMode: undefined };
+  try {
+    const { mode } = folder.stat();
+    folder.setOwnMode(mode & ~0o077);
+    return { folder, newMode: mode };
+  } catch (error) {
+    folder.close();
+    throw error;
+  }
+}
+
+/** Makes a folder; whether it was not made by somebody else just now. */
+function makeFolder(above: Folder, name: string): boolean {
+  try {
+    above.makeFolder(name, 0o777);
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EEXIST") throw error;
+    return false;
+  }
+}

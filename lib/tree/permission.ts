@@ -1,0 +1,69 @@
+import { fs, process } from "../bytes/node.ts";
+import { parentPath } from "./path.ts";
+import type { FileStat } from "./stat.ts";
+import type { Survey } from "./survey.ts";
+
+/**
+ * What this process may not change in a directory, as far as owners and modes
+ * tell before it tries. Root may change everything; on Windows nothing is
+ * known beforehand.
+ */
+export class Permissions {
+  readonly #survey: Survey;
+  readonly #user = process.geteuid?.() ?? 0;
+  /** Why names in a folder cannot be changed, and whether it is sticky. */
+  readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
+
+  /** @param survey The directory. */
+  constructor(survey: Survey) {
+    this.#survey = survey;
+  }
+
+  /**
+   * Why a name cannot be made, replaced or removed.
+   *
+   * @param path The path below the root.
+   * @param found What has the name now.
+   */
+  faultOfName(path: string, found: FileStat | undefined): string | undefined {
+    if (this.#user === 0) return undefined;
+    const { why, sticky } = this.#folder(parentPath(path));
+    if (why !== undefined) return why;
+    // In a sticky folder a name is its owner's.
+    return sticky && found && found.uid !== this.#user
+      ? notOwned(found)
+      : undefined;
+  }
+
+  /** Why mode and time of what is there cannot be set. */
+  faultOfState(found: FileStat): string | undefined {
+    return this.#user === 0 || found.uid === this.#user
+      ? undefined
+      : notOwned(found);
+  }
+
+  #folder(path: string): { why?: string; sticky?: boolean } {
+    let known = this.#folders.get(path);
+    if (known === undefined) {
+      this.#folders.set(path, known = this.#ask(path));
+    }
+    return known;
+  }
+
+  #ask(path: string): { why?: string; sticky?: boolean } {
+    const stat = this.#survey.at(path);
+    // The mode of an own folder is no hindrance: it is changed for a while.
+    if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
+    const place = this.#survey.place(path);
+    try {
+      fs.accessSync(place, fs.constants.W_OK | fs.constants.X_OK);
+    } catch {
+      return { why: `permission denied: ${place} belongs to user ${stat.uid}` };
+    }
+    return { sticky: (stat.mode & 0o1000) !== 0 };
+  }
+}
+
+function notOwned({ uid }: FileStat): string {
+  return `permission denied: it belongs to user ${uid}`;
+}

@@ -1,0 +1,50 @@
+import { fs, nodePath } from "../bytes/node.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { isSuperuser } from "./this_system.ts";
+
+/** As many symlinks as Linux follows on one path. */
+const MOST_LINKS = 40;
+
+/**
+ * Returns a directory's path without the symlinks it leads through. To the
+ * superuser a symlink of another user is refused: its owner could have it lead
+ * anywhere by the time that something is written.
+ *
+ * @param target A path of the operating system; what it names need not exist.
+ * @throws {DeltarError} `unsafe` for such a symlink.
+ */
+export function realTarget(target: string): string {
+  const place = nodePath.resolve(target);
+  if (!isSuperuser()) return place;
+  const waiting = place.split("/").reverse();
+  let at = "/";
+  for (let links = 0; waiting.length > 0;) {
+    const name = waiting.pop()!;
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      at = nodePath.dirname(at);
+      continue;
+    }
+    const next = nodePath.join(at, name);
+    const stat = fs.lstatSync(next, { throwIfNoEntry: false });
+    if (!stat?.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    const text = fs.readlinkSync(next);
+    if (stat.uid !== 0) {
+      throw new DeltarError(
+        "unsafe",
+        `a symlink of user ${stat.uid}, who could have it lead elsewhere; ` +
+          `name the directory that it leads to (${text})`,
+        { object: next },
+      );
+    }
+    if (++links > MOST_LINKS) {
+      throw new DeltarError("io", "too many symlinks", { object: place });
+    }
+    if (text.startsWith("/")) at = "/";
+    waiting.push(...text.split("/").reverse());
+  }
+  return at;
+}

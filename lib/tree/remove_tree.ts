@@ -1,0 +1,51 @@
+import { endsAll } from "./file.ts";
+import type { Folder } from "./folder.ts";
+import { OpenFolders } from "./open_folders.ts";
+
+/**
+ * Removes an entry of a folder with all that is in it. No symlink is followed.
+ * That it is absent is not an error.
+ *
+ * @param folder The folder.
+ * @param name The entry.
+ * @throws The error of the system, with its `code`.
+ */
+export function removeTree(folder: Folder, name: string): void {
+  const stat = folder.statAt(name);
+  if (stat === undefined) return;
+  if (stat.kind !== "directory") return folder.unlink(name);
+  if ((stat.mode & 0o700) !== 0o700) openUp(folder, name);
+  const tree = new OpenFolders(folder.openFolder(name));
+  try {
+    empty(tree, "");
+  } finally {
+    tree.close();
+  }
+  folder.removeFolder(name);
+}
+
+function empty(tree: OpenFolders, path: string): void {
+  for (const name of tree.at(path).names()) {
+    const folder = tree.at(path);
+    const stat = folder.statAt(name);
+    if (stat === undefined) continue;
+    if (stat.kind !== "directory") {
+      folder.unlink(name);
+      continue;
+    }
+    if ((stat.mode & 0o700) !== 0o700) openUp(folder, name);
+    const below = path === "" ? name : `${path}/${name}`;
+    empty(tree, below);
+    tree.forget(below);
+    tree.at(path).removeFolder(name);
+  }
+}
+
+/** Has a folder's owner read and change it. */
+function openUp(folder: Folder, name: string): void {
+  try {
+    folder.setMode(name, 0o700);
+  } catch (error) {
+    if (endsAll(error)) throw error;
+  }
+}

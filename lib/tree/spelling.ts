@@ -1,0 +1,210 @@
+import { foldName } from "./name.ts";
+import { parentPath } from "./path.ts";
+import type { NameProbe } from "./probe.ts";
+import type { FileStat } from "./stat.ts";
+
+/** A directory that can be asked what is at a path and what is in a folder. */
+export interface Disk {
+  /** Returns what is at a path, or `undefined`. */
+  at(path: string): FileStat | undefined;
+  /** Returns the names in a folder, as they are spelled there. */
+  names(path: string): string[];
+}
+
+/** What is known of a folder. */
+interface FolderNature {
+  /** Whether names that differ by case are one. */
+  case?: boolean;
+  /** Whether names that differ by normalization are one. */
+  form?: boolean;
+  /** The names as they are spelled there. */
+  listed?: ReadonlySet<string>;
+}
+
+/**
+ * Which names are one in a directory. Not the system decides that but each
+ * file system, on some each folder; so each is asked, by looking up what is
+ * there under another spelling.
+ */
+export class Spelling {
+  readonly #disk: Disk;
+  readonly #probe: NameProbe;
+  readonly #natures = new Map<string, FolderNature>();
+
+  /**
+   * @param disk The directory, as it is before anything is changed.
+   * @param probe Tells of names that are not there.
+   */
+  constructor(disk: Disk, probe: NameProbe) {
+    this.#disk = disk;
+    this.#probe = probe;
+  }
+
+  /**
+   * Returns the path under which its folder lists what is found at `path`. It
+   * is another only where the file system takes both for one name.
+   *
+   * @param path A path at which something is.
+   * @param stat What is there.
+   */
+  listedAs(path: string, stat: FileStat): string {
+    const folder = parentPath(path);
+    const name = nameOf(path);
+    const isOther = this.#asksCase(folder, name, stat) ||
+      this.#asksForm(folder, name, stat);
+    if (!isOther) return path;
+    const listed = this.#listed(folder);
+    if (listed.has(name)) return path;
+    const key = foldName(name);
+    for (const other of listed) {
+      if (foldName(other) !== key) continue;
+      const at = join(folder, other);
+      if (isSame(this.#disk.at(at), stat)) return at;
+    }
+    return path;
+  }
+
+  /**
+   * Returns whether another spelling of a name is one that the disk gave it, so
+   * that it cannot be changed.
+   *
+   * @param listed The path as it is listed.
+   * @param path The path as it is wanted.
+   */
+  isGiven(listed: string, path: string): boolean {
+    if (listed.normalize("NFD") !== path.normalize("NFD")) return false;
+    const given = this.#probe.listed(parentPath(listed), nameOf(path));
+    return given === undefined || given === nameOf(listed);
+  }
+
+  /**
+   * Whether two paths name the same thing here although they are spelled
+   * differently.
+   */
+  isOneName(left: string, right: string): boolean {
+    const names = left.split("/");
+    const others = right.split("/");
+    if (names.length !== others.length) return false;
+    for (let depth = 0; depth < names.length; depth++) {
+      if (names[depth] === others[depth]) continue;
+      const folder = names.slice(0, depth).join("/");
+      if (!this.#isOneIn(folder, names[depth], others[depth])) return false;
+    }
+    return true;
+  }
+
+  #isOneIn(folder: string, name: string, other: string): boolean {
+    if (foldName(name) !== foldName(other)) return false;
+    const stat = this.#disk.at(join(folder, name));
+    const found = this.#disk.at(join(folder, other));
+    if (stat !== undefined && found !== undefined) {
+      const listed = this.#listed(folder);
+      // Two names of one file, a hard link, are both listed.
+      return isSame(stat, found) && !(listed.has(name) && listed.has(other));
+    }
+    if (stat !== undefined || found !== undefined) return false;
+    return this.#probe.isOne(folder, name, other);
+  }
+
+  #asksCase(folder: string, name: string, stat: FileStat): boolean {
+    const other = otherCase(name);
+    if (other === name) return false;
+    const nature = this.#nature(folder);
+    nature.case ??= this.#isFoundAs(folder, name, other, stat);
+    return nature.case ?? false;
+  }
+
+  #asksForm(folder: string, name: string, stat: FileStat): boolean {
+    const other = otherForm(name);
+    if (other === name) return false;
+    const nature = this.#nature(folder);
+    nature.form ??= this.#isFoundAs(folder, name, other, stat);
+    return nature.form ?? false;
+  }
+
+  /** Whether an entry is found by another spelling, if the disk tells. */
+  #isFoundAs(
+    folder: string,
+    name: string,
+    other: string,
+    stat: FileStat,
+  ): boolean | undefined {
+    let found: FileStat | undefined;
+    try {
+      found = this.#disk.at(join(folder, other));
+    } catch {
+      // Another spelling may be too long, or not a name here.
+      return undefined;
+    }
+    if (!isSame(found, stat)) return false;
+    const listed = this.#listed(folder);
+    return !(listed.has(name) && listed.has(other));
+  }
+
+  #listed(folder: string): ReadonlySet<string> {
+    return this.#nature(folder).listed ??= new Set(this.#disk.names(folder));
+  }
+
+  #nature(folder: string): FolderNature {
+    let nature = this.#natures.get(folder);
+    if (nature === undefined) this.#natures.set(folder, nature = {});
+    return nature;
+  }
+}
+
+/**
+ * The paths of which others are told apart only by case, normalization or
+ * ignored characters, with the text that they share.
+ *
+ * @param paths Paths, each once.
+ */
+export function alikePaths(paths: Iterable<string>): Map<string, string> {
+  const counts = new Map<string, number>();
+  const all = [...paths];
+  for (const path of all) {
+    const key = foldName(path);
+    if (key !== path) counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const alike = new Map<string, string>();
+  if (counts.size === 0) return alike;
+  for (const path of all) {
+    if (counts.has(path)) counts.set(path, counts.get(path)! + 1);
+  }
+  for (const path of all) {
+    const key = foldName(path);
+    if ((counts.get(key) ?? 0) > 1) alike.set(path, key);
+  }
+  return alike;
+}
+
+function isSame(left: FileStat | undefined, right: FileStat): boolean {
+  return left !== undefined && left.inode === right.inode &&
+    left.device === right.device;
+}
+
+/** The name with the first letter that has two cases in its other one. */
+function otherCase(name: string): string {
+  const at = name.search(/[a-zA-Z]/);
+  if (at < 0) {
+    const lower = name.toLowerCase();
+    return lower !== name ? lower : name.toUpperCase();
+  }
+  const char = name[at];
+  const lower = char.toLowerCase();
+  const other = char === lower ? char.toUpperCase() : lower;
+  return name.slice(0, at) + other + name.slice(at + 1);
+}
+
+/** The name in another normalization, if there is one. */
+function otherForm(name: string): string {
+  const composed = name.normalize("NFC");
+  return composed !== name ? composed : name.normalize("NFD");
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function join(folder: string, name: string): string {
+  return folder === "" ? name : `${folder}/${name}`;
+}
