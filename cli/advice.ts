@@ -1,16 +1,5 @@
 import { DeltarError } from "../mod.ts";
 
-/** What to do about what a system refuses, by its name for it. */
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full: make room, and type the same line again",
-  EDQUOT: "your share of it is full: make room, and type the same line again",
-  EACCES: "you may not do that there: see who owns it and its mode, or name " +
-    "another place",
-  EPERM: "you may not do that there: see who owns it, or name another place",
-  EROFS: "that file system is read-only: name another place",
-  EIO: "the disk fails: copy what matters to another one",
-};
-
 /** What to do about an object that is not what was stored. */
 export const DAMAGE_ADVICE =
   "`deltar verify --data` tells what that harms, and what to do";
@@ -33,8 +22,7 @@ export function adviceFor(error: unknown): string | undefined {
 function adviceByCause(error: unknown): string | undefined {
   if (isOfObject(error)) return DAMAGE_ADVICE;
   if (!(error instanceof Error)) return undefined;
-  const { code = "" } = error as { code?: string };
-  return ADVICE[code] ?? adviceByCause(error.cause);
+  return adviceByCause(error.cause);
 }
 
 /** Whether an error is of settings that are damaged, or lost. */

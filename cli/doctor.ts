@@ -22,6 +22,7 @@ import { hookLog } from "./hook.ts";
 import { isKnownPlace, lostPlaces, noteOf } from "./known_places.ts";
 import { locate, userFolder } from "./location.ts";
 import { openRepository } from "./open_repository.ts";
+import { messageOf, refusalOf } from "./refusal.ts";
 import { formatBytes, formatDate, plural, showText } from "./text.ts";
 
 /** What one check found. */
@@ -96,7 +97,8 @@ function checkFolder(kind: "data" | "cache" | "config"): Finding {
   try {
     rmSync(mkdtempSync(join(there, ".deltar-doctor-")), { recursive: true });
   } catch (error) {
-    const detail = `${folder} cannot be written: ${(error as Error).message}`;
+    const why = refusalOf(error)?.why ?? (error as Error).message;
+    const detail = `${folder} cannot be written: ${why}`;
     return { check, state: "failed", detail };
   }
   const { bavail, bsize } = statfsSync(there);
@@ -113,10 +115,9 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
   try {
     repository = await openRepository(repo, ".", { fresh: true });
   } catch (error) {
-    const { message } = error as Error;
     const isNone = (error as DeltarError).code === "not-found" && !repo &&
       !isKnownPlace(locate(repo, "."));
-    const detail = isNone ? "none yet for this directory" : message;
+    const detail = isNone ? "none yet for this directory" : messageOf(error);
     return [{ check, state: isNone ? "ok" : "failed", detail }];
   }
   const damage: string[] = [];
@@ -182,10 +183,10 @@ async function checkConditions({ storage }: Repository): Promise<Finding> {
     // What is there is written again: harmless, whatever the storage does.
     await storage.put("deltar.json", settings, { ifAbsent: true });
   } catch (error) {
-    const { code, message } = error as DeltarError;
+    const { code } = error as DeltarError;
     return code === "exists"
       ? { check, state: "ok", detail: "the storage keeps what is there" }
-      : { check, state: "warning", detail: `it cannot be written: ${message}` };
+      : { check, state: "warning", detail: messageOf(error) };
   }
   const detail = "the storage ignores conditions: two snapshots that begin " +
     "at the same millisecond could overwrite each other";

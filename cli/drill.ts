@@ -3,6 +3,7 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
+import { messageOf } from "./refusal.ts";
 import { parseBytes, parseSome } from "./quantity.ts";
 import type { Shared } from "./shared.ts";
 import { findSnapshot } from "./suggest.ts";
@@ -63,7 +64,7 @@ async function run(
       bytes,
       failed: failed.map(({ path, error }) => ({ path, error: error.message })),
       tooLarge,
-      unnoted: unnoted?.message,
+      unnoted: unnoted && messageOf(unnoted),
     });
   } else {
     for (const { path, error } of failed) {
@@ -91,7 +92,7 @@ async function run(
   if (unnoted !== undefined) {
     out.warn(
       "this could not be noted, so the next drill takes the same files: " +
-        unnoted.message,
+        messageOf(unnoted),
     );
   }
   if (failed.length > 0) return EXIT.failed;

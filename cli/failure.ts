@@ -5,6 +5,7 @@ import { clearProgress, paint, say, tell, tellPainted } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { repositoryOf } from "./opened.ts";
+import { messageOf, refusalOf } from "./refusal.ts";
 import { showText, toJson } from "./text.ts";
 
 /**
@@ -24,16 +25,19 @@ export function fail(
   const code = isOurs ? error.code : "unexpected";
   const message = code === "aborted"
     ? ["interrupted", interrupted].filter(Boolean).join("; ")
-    : error instanceof Error
-    ? error.message
-    : String(error);
-  const repository = repositoryOf(error);
-  const next = adviceFor(error);
+    : messageOf(error);
+  const refusal = refusalOf(error);
+  const repository = refusal ? undefined : repositoryOf(error);
+  const next = refusal?.next ?? adviceFor(error);
   clearProgress();
   if (json) {
     const type = "error";
     const fields = { version: 1, type, code, message, repository, next };
     say(2, `${toJson(fields)}\n`);
+  } else if (refusal !== undefined) {
+    const name = paint("red", "deltar:", process.stderr);
+    const text = `${refusal.message}. ${refusal.next}`;
+    tellPainted(2, `${name} ${showText(text)}\n`);
   } else if (isOurs || isOfSystem(error)) {
     const name = paint("red", "deltar:", process.stderr);
     tellPainted(2, `${name} ${showText(message)}\n`);

@@ -14,6 +14,7 @@ import {
   takeSnapshot,
 } from "./take_snapshot.ts";
 import { repositoryOf } from "./opened.ts";
+import { messageOf, refusalOf } from "./refusal.ts";
 import { redact, showText } from "./text.ts";
 
 /** What an agent says of itself when it calls a hook. */
@@ -61,8 +62,8 @@ export function hookCommand(context: Context): Command {
           await keepToSize(out, taken.repository, options, signal);
         }
       } catch (error) {
-        const repository = repositoryOf(error);
-        const message = (error as Error).message +
+        const repository = refusalOf(error) ? undefined : repositoryOf(error);
+        const message = messageOf(error) +
           (repository === undefined ? "" : ` (in ${repository})`);
         out.warn(`no snapshot was taken: ${message}`);
         log(`${title} in ${directory ?? "."}: ${message}`);

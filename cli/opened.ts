@@ -1,3 +1,4 @@
+import { sep } from "node:path";
 import { DeltarError } from "../mod.ts";
 
 /** The names of objects in a repository: folders, and what begins with an id. */
@@ -15,6 +16,24 @@ export function noteOpened(location: string): void {
 /** Another command begins. */
 export function forgetOpened(): void {
   opened = [];
+}
+
+/** Whether an object's name is one of a repository. */
+export function isInRepository(object: string): boolean {
+  return opened.length > 0 &&
+    (STORED.test(object) || opened.includes(object));
+}
+
+/**
+ * The repository at hand that a file of this machine is in; without a file all
+ * of them, as it may be any.
+ */
+export function openedAt(file: string): readonly string[] {
+  return file === ""
+    ? opened
+    : opened.filter((location) =>
+      file === location || file.startsWith(location + sep)
+    );
 }
 
 /**

@@ -304,8 +304,15 @@ function attempt<Result>(
 }
 
 function ioError(name: string, cause: unknown): DeltarError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new DeltarError("io", reason, { object: name, cause });
+  return new DeltarError("io", reasonOf(cause), { object: name, cause });
+}
+
+/** Why the system refused, without the path, which may be a temporary one. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const [, code, why] = /^(E[A-Z0-9]+): ([^,]+)(?:, |$)/.exec(cause.message) ??
+    [];
+  return code === undefined ? cause.message : `${why} (${code})`;
 }
 
 function isCode(error: unknown, ...codes: string[]): boolean {
