@@ -94,6 +94,6 @@ function placeOf(
   const at = place.indexOf(TEMPORARY);
   return {
     name: at > 1 ? place.slice(0, at - 1) : place,
-    isFile: !isAbsolute(place),
+    isFile: path === "" && !isAbsolute(place),
   };
 }
