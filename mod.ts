@@ -8,6 +8,7 @@
  *
  * @module
  */
+export type { SignalOptions } from "./lib/bytes/abort.ts";
 export { DeltarError } from "./lib/bytes/errors.ts";
 export type { ErrorCode, ErrorPlace } from "./lib/bytes/errors.ts";
 export type { ByteSource } from "./lib/bytes/source.ts";

@@ -16,7 +16,10 @@ export function catCommand(context: Context): Command {
       const content = await suggesting(
         repository,
         record,
-        () => repository.readFile(record, treePath(path), context.signal),
+        () =>
+          repository.readFile(record, treePath(path), {
+            signal: context.signal,
+          }),
       );
       for await (const part of content) writeContent(part);
     });

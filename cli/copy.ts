@@ -41,9 +41,11 @@ async function run(
   for (const text of snapshots) records.push(await findSnapshot(from, text));
   if (snapshots.length === 0) {
     records.push(
-      ...await from.snapshots((error) => {
-        out.warn(`${error.message}; it is not copied`);
-        code = EXIT.partial;
+      ...await from.snapshots({
+        onDamage: (error) => {
+          out.warn(`${error.message}; it is not copied`);
+          code = EXIT.partial;
+        },
       }),
     );
   }

@@ -121,8 +121,8 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
     return [{ check, state: isNone ? "ok" : "failed", detail }];
   }
   const damage: string[] = [];
-  const records = await repository.snapshots(({ message }) => {
-    damage.push(message);
+  const records = await repository.snapshots({
+    onDamage: ({ message }) => void damage.push(message),
   });
   const findings: Finding[] = [
     damage.length > 0

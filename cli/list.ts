@@ -30,9 +30,11 @@ export function listCommand(context: Context): Command {
 async function run(options: Options): Promise<number> {
   const { out, repository } = await begin(options);
   let code: number = EXIT.done;
-  const records = await repository.snapshots((error) => {
-    out.warn(`${error.message}; ${DAMAGE_ADVICE}`);
-    code = EXIT.partial;
+  const records = await repository.snapshots({
+    onDamage: (error) => {
+      out.warn(`${error.message}; ${DAMAGE_ADVICE}`);
+      code = EXIT.partial;
+    },
   });
   const proofs = await repository.proofs();
   if (out.json) {

@@ -68,7 +68,7 @@ export async function openRepository(
   const storage = storageAt(location);
   const near = fresh ? storage : cached(location, storage);
   try {
-    return await Repository.open(near, onDamage);
+    return await Repository.open(near, { onDamage });
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {
       if (isKnownPlace(storage.location)) {

@@ -126,7 +126,9 @@ async function lastRules(
 ): Promise<ConstructorParameters<typeof Walker>[1]> {
   try {
     const repository = await openRepository(options.repo, root);
-    const last = await repository.parentFor(root, () => {});
+    const last = await repository.parentFor(root, {
+      onDamage: () => {},
+    });
     return last?.record.rules ?? { excludes: [] };
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {

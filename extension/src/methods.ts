@@ -140,7 +140,7 @@ export const methods: { [M in Method]: Handler<M> } = {
     const entry = await repository.lookup(
       await repository.find(id),
       path,
-      signal,
+      { signal },
     );
     if (entry === undefined) return undefined;
     return {
@@ -171,7 +171,8 @@ export const methods: { [M in Method]: Handler<M> } = {
   async read({ place, id, path }, { signal }) {
     const repository = await openRepository(place);
     const record = await repository.find(id);
-    const { size = 0 } = await repository.lookup(record, path, signal) ?? {};
+    const { size = 0 } = await repository.lookup(record, path, { signal }) ??
+      {};
     if (size > LARGEST_VERSION) {
       throw new DeltarError(
         "limit",
@@ -179,7 +180,7 @@ export const methods: { [M in Method]: Handler<M> } = {
         { path },
       );
     }
-    const content = await repository.readFile(record, path, signal);
+    const content = await repository.readFile(record, path, { signal });
     return new Uint8Array(await new Response(content).arrayBuffer());
   },
 
@@ -213,7 +214,7 @@ async function recordsOf(
   repository: Repository,
   place: Place,
 ): Promise<SnapshotRecord[]> {
-  const records = await repository.snapshots(() => {});
+  const records = await repository.snapshots({ onDamage: () => {} });
   return records.filter(({ directory, safety }) =>
     directory === place.directory && safety === undefined
   );

@@ -1,5 +1,7 @@
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Entry, Skipped } from "../tree/entry.ts";
 import { type TarVolumeOptions, TarVolumeWriter } from "./tar_volume_writer.ts";
@@ -32,6 +34,9 @@ export async function compressTree(
   const lost = new Set<string>();
   try {
     for await (const entry of tree.walk({ onSkip, signal })) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(signal);
       if (entry.target !== undefined && lost.has(entry.target)) {
         const detail = `is another name of ${entry.target}`;
         onSkip?.({ path: entry.path, reason: "unreadable", detail });

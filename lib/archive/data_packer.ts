@@ -1,6 +1,6 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
-import type { ByteSource } from "../bytes/source.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
 import { chooseBlockSize } from "../delta/block_size.ts";
 import { deltaBytes } from "../delta/delta.ts";
 import { deltaBetween } from "../delta/delta_between.ts";
@@ -269,7 +269,7 @@ export class DataPacker implements FileReader {
         size: entry.size,
         onDelta: (bytes) => spool.write(bytes),
       });
-      for (const piece of open()) {
+      for await (const piece of chunks(open())) {
         await scan.push(piece);
         if (spool.size > most) return undefined;
       }
@@ -334,7 +334,7 @@ export class DataPacker implements FileReader {
       ? this.#blockSize(entry.size)
       : undefined;
     const scan = new FileScan({ blockSize, size: entry.size });
-    for (const piece of open()) await scan.push(piece);
+    for await (const piece of chunks(open())) await scan.push(piece);
     const { size, signature, ...result } = await scan.finish();
     const sha256 = toHex(result.sha256);
     const known = this.#previous.findContent(sha256);
@@ -360,7 +360,7 @@ export class DataPacker implements FileReader {
     });
     let start: string | undefined;
     const source = async function* () {
-      for (const piece of open()) {
+      for await (const piece of chunks(open())) {
         start ??= startOf(entry.size, piece);
         await scan.push(piece);
         yield piece;

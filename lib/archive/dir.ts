@@ -1,3 +1,4 @@
+import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { chunks } from "../bytes/source.ts";
@@ -78,11 +79,15 @@ export class Dir extends Walker {
    *
    * @param of What it depends on besides names, kinds and link targets: the
    * files' `times` (quick), or their `contents`.
+   * @param options What ends the work.
    */
-  async hash(of: "times" | "contents" = "times"): Promise<string> {
+  async hash(
+    of: "times" | "contents" = "times",
+    { signal }: SignalOptions = {},
+  ): Promise<string> {
     const sum = createSha256();
     const encoder = new TextEncoder();
-    for await (const entry of this.walk()) {
+    for await (const entry of this.walk({ signal })) {
       const { path, kind, target, mtime, size } = entry;
       const isFile = kind === "file";
       const state = isFile && of === "times" ? `${mtime} ${size}` : "";
@@ -91,7 +96,10 @@ export class Dir extends Walker {
       sum.update(encoder.encode(`${line}\n`));
       if (isFile && of === "contents") {
         const content = createSha256();
-        for await (const part of chunks(this.open(path))) content.update(part);
+        for await (const part of chunks(this.open(path))) {
+          checkAborted(signal);
+          content.update(part);
+        }
         sum.update(content.digest());
       }
     }

@@ -1,3 +1,5 @@
+import { turnIfDue } from "../bytes/turns.ts";
+
 /**
  * How much an engine takes and gives at a time. Each time is a trip to another
  * thread, so the runtimes' default of 16 KiB costs more than the work.
@@ -60,6 +62,8 @@ export async function* drive(
   };
   try {
     while (true) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       const output = engine.read() as Uint8Array | null;
       if (failure !== undefined) throw explain(failure);
       if (output !== null) {

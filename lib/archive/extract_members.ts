@@ -1,4 +1,6 @@
+import { checkAborted } from "../bytes/abort.ts";
 import { collect } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import type { Skipped } from "../tree/entry.ts";
 import { isWithin } from "../tree/path.ts";
 import type { ScannedMember } from "./archive_scan.ts";
@@ -12,6 +14,8 @@ export const SMALL = 1024 * 1024;
 export interface ExtractOptions {
   /** Told of what no tree can hold: devices and the like. */
   onSkip?: (skipped: Skipped) => void;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -34,6 +38,9 @@ export async function extractMembers(
   const linksOut: TarMember[] = [];
   let count = 0;
   for await (const { member, body } of members) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
+    checkAborted(options.signal);
     const { path, kind } = member;
     if (!isWithin(path, within)) continue;
     count += 1;

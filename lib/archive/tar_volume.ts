@@ -1,5 +1,7 @@
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { collect, toStream } from "../bytes/source.ts";
+import { inTurns, turnIfDue } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
 import { scanArchives } from "./archive_scan.ts";
 import { type CompressOptions, compressTree } from "./compress_tree.ts";
@@ -13,7 +15,7 @@ import {
   TarVolumeWriter,
 } from "./tar_volume_writer.ts";
 import type { TreeSink, TreeSource } from "./tree_sink.ts";
-import { VolumeIndex } from "./volume_index.ts";
+import { decodeIndexSteps, type VolumeIndex } from "./volume_index.ts";
 
 /** How to open an archive. */
 export interface OpenOptions {
@@ -145,7 +147,12 @@ export class TarVolume {
   /** The members in the order of the archive. */
   async *members(): AsyncGenerator<TarMember> {
     if (this.index !== undefined) {
-      yield* this.index.members;
+      for (const member of this.index.members) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
+        checkAborted(this.#signal);
+        yield member;
+      }
     } else {
       for await (const { member } of this.#scan()) yield member;
     }
@@ -253,10 +260,8 @@ async function loadIndex(
   signal: AbortSignal | undefined,
 ): Promise<VolumeIndex | undefined> {
   try {
-    return VolumeIndex.decode(
-      await collect(storage.get(name, { signal })),
-      name,
-    );
+    const bytes = await collect(storage.get(name, { signal }));
+    return await inTurns(decodeIndexSteps(bytes, name), signal);
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") return;
     throw error;

@@ -138,7 +138,7 @@ export class TarVolumeWriter {
         volumes.map((record) => ({ ...record, name: bare(record.name) })),
         members,
       );
-      await this.#storage.put(indexName(this.#key), index.encode(), {
+      await this.#storage.put(indexName(this.#key), index.pieces(), {
         ifAbsent: true,
       });
       return index;

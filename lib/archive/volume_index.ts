@@ -1,11 +1,13 @@
 import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+import { atOnce } from "../bytes/turns.ts";
 import {
   decodeEntry,
   encodeEntry,
   type HashedEntry,
   isCount,
 } from "../tree/entry_line.ts";
-import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
+import { decodeLines, type Line, linePieces } from "../tree/lines.ts";
 import type { CodecName } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 import type { VolumeRecord } from "./object_writer.ts";
@@ -58,9 +60,14 @@ export class VolumeIndex {
 
   /** The index as the bytes of its file; see docs/FORMAT.md. */
   encode(): Uint8Array {
+    return concat([...this.pieces()]);
+  }
+
+  /** What `encode` gives, in pieces of some 64 KiB. */
+  pieces(): Generator<Uint8Array> {
     const { codec, volumes, members } = this;
     const header = { codec, volumes, members: members.length };
-    return encodeLines(FORMAT, VERSION, header, this.#lines());
+    return linePieces(FORMAT, VERSION, header, this.#lines());
   }
 
   /**
@@ -72,30 +79,7 @@ export class VolumeIndex {
    * if it is of a newer format.
    */
   static decode(bytes: Uint8Array, object = "index"): VolumeIndex {
-    const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
-    const { codec, volumes } = header;
-    if (codec !== "gzip" && codec !== "zstd") {
-      throw new DeltarError("unsupported", "an unknown codec", { object });
-    }
-    if (!Array.isArray(volumes) || !volumes.every(isRecord)) {
-      throw new DeltarError("corrupt", "an invalid list of volumes", {
-        object,
-      });
-    }
-    const members: IndexedMember[] = [];
-    for (const [line, offset] of lines) {
-      const member: IndexedMember = decodeEntry(line, object, offset);
-      if (member.kind === "file") {
-        member.content = decodeContent(line.content, volumes, object, offset);
-      }
-      members.push(member);
-    }
-    if (members.length !== header.members) {
-      throw new DeltarError("corrupt", "an index of too few or many members", {
-        object,
-      });
-    }
-    return new VolumeIndex(codec, volumes, members);
+    return atOnce(decodeIndexSteps(bytes, object));
   }
 
   *#lines(): Generator<Line> {
@@ -109,6 +93,38 @@ export class VolumeIndex {
       yield line;
     }
   }
+}
+
+/** Reads the bytes of an index file, line by line; see `VolumeIndex.decode`. */
+export function* decodeIndexSteps(
+  bytes: Uint8Array,
+  object: string,
+): Generator<void, VolumeIndex> {
+  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const { codec, volumes } = header;
+  if (codec !== "gzip" && codec !== "zstd") {
+    throw new DeltarError("unsupported", "an unknown codec", { object });
+  }
+  if (!Array.isArray(volumes) || !volumes.every(isRecord)) {
+    throw new DeltarError("corrupt", "an invalid list of volumes", {
+      object,
+    });
+  }
+  const members: IndexedMember[] = [];
+  for (const [line, offset] of lines) {
+    const member: IndexedMember = decodeEntry(line, object, offset);
+    if (member.kind === "file") {
+      member.content = decodeContent(line.content, volumes, object, offset);
+    }
+    members.push(member);
+    yield;
+  }
+  if (members.length !== header.members) {
+    throw new DeltarError("corrupt", "an index of too few or many members", {
+      object,
+    });
+  }
+  return new VolumeIndex(codec, volumes, members);
 }
 
 function isRecord(value: unknown): value is VolumeRecord {

@@ -1,5 +1,11 @@
 import { DeltarError } from "./errors.ts";
 
+/** What every asynchronous method takes. */
+export interface SignalOptions {
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
 /**
  * Ends the work here if the caller asked for it.
  *

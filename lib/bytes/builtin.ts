@@ -4,6 +4,7 @@ import type * as NodeFs from "node:fs";
 import type * as NodeOs from "node:os";
 import type * as NodePath from "node:path";
 import type NodeProcess from "node:process";
+import type * as NodeTimers from "node:timers";
 import type * as NodeUtil from "node:util";
 import type * as NodeThreads from "node:worker_threads";
 import type * as NodeZlib from "node:zlib";
@@ -15,6 +16,7 @@ interface Builtins {
   "node:os": typeof NodeOs;
   "node:path": typeof NodePath;
   "node:process": typeof NodeProcess;
+  "node:timers": typeof NodeTimers;
   "node:util": typeof NodeUtil;
   "node:worker_threads": typeof NodeThreads;
   "node:zlib": typeof NodeZlib;

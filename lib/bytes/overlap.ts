@@ -1,3 +1,5 @@
+import { turnIfDue } from "./turns.ts";
+
 /**
  * Does work on items, several at a time; their order is that of the items only
  * at the start. After a failure nothing new is begun, and what is under way is
@@ -17,6 +19,8 @@ export async function overlap<Item>(
   let failure: { error: unknown } | undefined;
   try {
     for await (const item of items) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       const task = work(item)
         .catch((error) => {
           failure ??= { error };

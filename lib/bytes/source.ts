@@ -1,4 +1,5 @@
 import { DeltarError } from "./errors.ts";
+import { turnIfDue } from "./turns.ts";
 
 /**
  * Anything that bytes can be pulled from. A stream is pulled chunk by chunk,
@@ -20,7 +21,11 @@ export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
   if (source instanceof Uint8Array) {
     yield source;
   } else if (Symbol.asyncIterator in source || Symbol.iterator in source) {
-    yield* source;
+    for await (const chunk of source) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      yield chunk;
+    }
   } else {
     // A browser whose ReadableStream is not iterable yet.
     const reader = (source as ReadableStream<Uint8Array>).getReader();
@@ -28,6 +33,8 @@ export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
     try {
       while (!done) {
         const next = await reader.read();
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
         done = next.done;
         if (next.value !== undefined) yield next.value;
       }
@@ -107,6 +114,8 @@ export function toStream(
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const next = await iterator.next();
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       if (next.done) controller.close();
       else controller.enqueue(next.value);
     },

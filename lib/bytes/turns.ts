@@ -1,29 +1,66 @@
+import { checkAborted } from "./abort.ts";
+import { builtin } from "./builtin.ts";
+
+/** How long timers, signals and I/O may have to wait, in milliseconds. */
+const PAUSE = 8;
+
+const timers = builtin("node:timers");
+
+/** When the last turn ended. One thread has one event loop, so there is one. */
+let last = performance.now();
+
 /**
- * Gives signals, timers and the garbage collector a moment of their own in long
- * work that never waits for anything.
+ * Gives the event loop a turn if it has had none for a while. Work that never
+ * waits for anything, or only for promises that are settled already, keeps
+ * timers, signals, aborts and I/O from being served, whatever it awaits. So
+ * every loop that can run for long asks here, once for each step of at most a
+ * few milliseconds:
+ *
+ *     const turn = turnIfDue();
+ *     if (turn !== undefined) await turn;
+ *
+ * @returns A promise of the end of the turn, `undefined` if none is due; asking
+ * costs about as much as reading the clock.
  */
-export class Turns {
-  readonly #pause: number;
-  #last = performance.now();
+export function turnIfDue(): Promise<void> | undefined {
+  if (performance.now() - last < PAUSE) return undefined;
+  return new Promise((resolve) => {
+    const done = () => {
+      last = performance.now();
+      resolve();
+    };
+    // An immediate runs behind the timers and I/O that are due, and waits for
+    // nothing; a timer of zero milliseconds takes at least one.
+    if (timers) timers.setImmediate(done);
+    else setTimeout(done, 0);
+  });
+}
 
-  /**
-   * Begins to count.
-   *
-   * @param pause How long others may have to wait for their turn, in
-   * milliseconds; what makes much garbage is to let it be collected often.
-   */
-  constructor(pause = 100) {
-    this.#pause = pause;
+/**
+ * Takes the steps of a generator, with turns of the event loop between them.
+ *
+ * @param steps Work that yields after each few milliseconds of it, at least.
+ * @param signal Ends the work after a turn.
+ * @returns What the generator returned.
+ * @throws {DeltarError} `aborted` if the signal fired; what a step throws.
+ */
+export async function inTurns<Result>(
+  steps: Generator<unknown, Result, void>,
+  signal?: AbortSignal,
+): Promise<Result> {
+  while (true) {
+    checkAborted(signal);
+    const { done, value } = steps.next();
+    if (done) return value;
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
   }
+}
 
-  /** Resolves when others have had their turn; `undefined` if none is due. */
-  next(): Promise<void> | undefined {
-    if (performance.now() - this.#last <= this.#pause) return undefined;
-    return new Promise((resolve) =>
-      setTimeout(() => {
-        this.#last = performance.now();
-        resolve();
-      }, 0)
-    );
+/** Takes the steps of a generator at once, for callers that cannot wait. */
+export function atOnce<Result>(steps: Generator<unknown, Result>): Result {
+  while (true) {
+    const { done, value } = steps.next();
+    if (done) return value;
   }
 }

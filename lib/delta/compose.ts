@@ -1,5 +1,6 @@
 import { type ByteSource, chunks, toStream } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaIndex } from "./delta_index.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
@@ -69,6 +70,8 @@ async function* composeParts(
   const writer = new DeltaWriter();
   for await (const piece of chunks(second)) {
     for (const command of reader.read(piece)) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       checkAborted(signal);
       guard.check(command);
       if (command.kind === "literal") {

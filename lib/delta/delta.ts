@@ -1,5 +1,6 @@
 import { type ByteSource, chunks, concat, toStream } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaBuilder } from "./delta_builder.ts";
 import type { Signature } from "./signature.ts";
 
@@ -64,9 +65,11 @@ async function* deltaParts(
     if (part.length > 0) parts.push(part.slice());
   });
   for await (const chunk of chunks(source)) {
-    checkAborted(options.signal);
     // A chunk of any size passes in pieces, so that the output stays small.
     for (let at = 0; at < chunk.length; at += PIECE) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(options.signal);
       builder.push(chunk.subarray(at, at + PIECE));
       yield* parts;
       parts = [];

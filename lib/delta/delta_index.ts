@@ -1,5 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import type { RandomAccess } from "./random_access.ts";
 
@@ -41,6 +42,8 @@ export class DeltaIndex {
     const index = new DeltaIndex();
     const reader = new DeltaReader(options.object);
     for (let at = 0; at < delta.size; at += PIECE) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       checkAborted(options.signal);
       const piece = await delta.read(at, Math.min(PIECE, delta.size - at));
       for (const command of reader.read(piece)) {

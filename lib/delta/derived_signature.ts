@@ -1,4 +1,6 @@
+import { checkAborted } from "../bytes/abort.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaIndex } from "./delta_index.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
@@ -47,6 +49,9 @@ export class DerivedSignature {
     const blocks = new Blocks(old);
     let place = 0;
     for (const { kind, offset, length } of index.origins(0, index.size)) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(options.signal);
       const end = place + length;
       if (kind === "copy") {
         blocks.copy(offset, length, place, end === index.size);
@@ -72,6 +77,8 @@ export class DerivedSignature {
     const writer = new DeltaWriter();
     for await (const piece of chunks(delta)) {
       for (const command of reader.read(piece)) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
         if (command.kind === "literal") writer.literal(command.bytes);
         else {
           // Copies are of whole blocks.

@@ -1,5 +1,6 @@
 import { type ByteSource, chunks, toStream } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { Guard } from "./guard.ts";
 import type { RandomAccess } from "./random_access.ts";
@@ -92,6 +93,8 @@ export async function* patchParts(
   const reader = new DeltaReader(object);
   for await (const piece of chunks(delta)) {
     for (const command of reader.read(piece)) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       guard.check(command);
       if (command.kind === "literal") {
         checkAborted(signal);
@@ -100,6 +103,8 @@ export async function* patchParts(
       }
       const end = command.offset + command.length;
       for (let at = command.offset; at < end; at += PIECE) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
         checkAborted(signal);
         yield await basis.read(at, Math.min(PIECE, end - at));
       }

@@ -1,4 +1,5 @@
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { chooseBlockSize, chooseStrongLength } from "./block_size.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { HashHelper } from "./hash_helper.ts";
@@ -26,6 +27,8 @@ export interface SignOptions extends SignBytesOptions {
 
 /** From so many bytes on a file is worth a second thread. */
 const LARGE = 2 ** 22;
+/** So many bytes are summed up between turns of the event loop. */
+const PIECE = 2 ** 20;
 /** Fewer bytes than this in one piece are not worth waking it. */
 const WORTH_SHARING = 2 ** 16;
 
@@ -198,8 +201,13 @@ export async function sign(
     (source instanceof Uint8Array ? source.length : undefined);
   const builder = new SignatureBuilder({ ...options, size });
   for await (const chunk of chunks(source)) {
-    checkAborted(options.signal);
-    builder.push(chunk);
+    // A chunk of any size passes in pieces, so that others get their turns.
+    for (let at = 0; at < chunk.length; at += PIECE) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(options.signal);
+      builder.push(chunk.subarray(at, at + PIECE));
+    }
   }
   return builder.finish();
 }

@@ -3,7 +3,9 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { overlap } from "../bytes/overlap.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
+import { untilAborted } from "../storage/until_aborted.ts";
 import { readMove, whereIs } from "./content/follow_moves.ts";
 import { encodeMove } from "./content/move.ts";
 import {
@@ -78,9 +80,12 @@ export async function copySnapshots(
   options: CopyOptions,
 ): Promise<CopyResult> {
   const result: CopyResult = { copied: [], present: [], objects: 0, bytes: 0 };
+  const { signal } = options;
+  // Of the one all is only read.
+  const source = untilAborted(from.storage, signal);
   const [here, there] = await Promise.all([
-    sizesIn(from.storage),
-    sizesIn(to.storage),
+    sizesIn(source),
+    sizesIn(untilAborted(to.storage, signal)),
   ]);
   const isOlder = (a: SnapshotRecord, b: SnapshotRecord) =>
     a.id < b.id ? -1 : 1;
@@ -97,9 +102,8 @@ export async function copySnapshots(
         name,
       });
     };
-    const { signal } = options;
     const sizes = { here, there };
-    const isNew = await copySnapshot(from, to, id, sizes, onObject, signal);
+    const isNew = await copySnapshot(source, to, id, sizes, onObject, signal);
     (isNew ? result.copied : result.present).push(id);
   }
   return result;
@@ -107,7 +111,7 @@ export async function copySnapshots(
 
 /** Copies a snapshot; gives whether it was not there. */
 async function copySnapshot(
-  from: Repository,
+  from: Storage,
   to: Repository,
   id: string,
   { here, there }: Record<"here" | "there", Map<string, number>>,
@@ -115,11 +119,11 @@ async function copySnapshot(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const name = recordName(id);
-  const bytes = await readObject(from.storage, name, { fresh: true });
+  const bytes = await readObject(from, name, { fresh: true });
   if (there.has(name)) {
     const old = await readObject(to.storage, name, { fresh: true });
     if (toHex(sha256(old)) === toHex(sha256(bytes))) {
-      await copyLabels(from.storage, to.storage, id);
+      await copyLabels(from, to.storage, id);
       return false;
     }
     throw new DeltarError(
@@ -129,7 +133,7 @@ async function copySnapshot(
     );
   }
   const record = decodeRecordOf(id, bytes);
-  const { objects, moved } = await needs(from.storage, record, here, there);
+  const { objects, moved } = await needs(from, record, here, there);
   const ids = objects.map((object) => idOfObject(object.name));
   // A prune there spares what this relies on while it is under way.
   const run = new Run(to.storage, {
@@ -145,16 +149,16 @@ async function copySnapshot(
     await overlap(objects, COPYING, async (object) => {
       if (there.get(object.name) === object.size) return;
       const ifAbsent = !there.has(object.name);
-      await copyObject(from.storage, run.storage, object, { ifAbsent, signal });
+      await copyObject(from, run.storage, object, { ifAbsent, signal });
       there.set(object.name, object.size);
       onObject(object);
     });
     for (const volume of moved) {
       // A volume that a move names is deleted by the next prune.
       if (there.has(volume)) throw isOther(to.storage, volume);
-      await copyMove(from.storage, run.storage, volume);
+      await copyMove(from, run.storage, volume);
     }
-    await copyLabels(from.storage, run.storage, id);
+    await copyLabels(from, run.storage, id);
     await run.check();
     await run.storage.put(name, bytes, { ifAbsent: true, signal })
       .catch(unlessExists);
@@ -247,6 +251,8 @@ async function needs(
     checkPart(kind, name, recordName(record.id));
   const volumes = new Set<string>();
   for (const { content = [], signature } of tree.entries) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
     for (const { reference } of content) volumes.add(reference.volume);
     if (signature !== undefined) volumes.add(signature.reference.volume);
   }

@@ -1,3 +1,5 @@
+import { turnIfDue } from "../bytes/turns.ts";
+
 /**
  * Does something with each item, several at a time.
  *
@@ -17,6 +19,8 @@ export async function each<Item>(
     while (failure === undefined) {
       const { value, done } = iterator.next();
       if (done) return;
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       try {
         await work(value);
       } catch (error) {

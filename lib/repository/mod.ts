@@ -22,7 +22,13 @@ export type {
   RepairResult,
   ReplacedSnapshot,
 } from "./verify/repair.ts";
-export { Repository } from "./repository.ts";
+export {
+  type CreateOptions,
+  type FindOptions,
+  type ParentOptions,
+  type ReadOptions,
+  Repository,
+} from "./repository.ts";
 export { repositoryName } from "./repository_name.ts";
 export type { LostRange } from "./verify/salvage.ts";
 export type { UnrecordedSnapshot } from "./verify/unrecorded.ts";

@@ -1,8 +1,11 @@
 import { type Codec, codecFor, type CodecName } from "../archive/codec.ts";
+import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { inTurns } from "../bytes/turns.ts";
 import { LocalStorage } from "../storage/local.ts";
 import type { Storage } from "../storage/storage.ts";
-import { DiffIndex } from "../tree/diff_index.ts";
+import { untilAborted } from "../storage/until_aborted.ts";
+import { compareSteps, type DiffIndex } from "../tree/diff_index.ts";
 import { checkPath } from "../tree/path.ts";
 import type { Walker } from "../tree/walker.ts";
 import {
@@ -88,6 +91,36 @@ import {
   type VerifyResult,
 } from "./verify/verify.ts";
 
+/** How to make a repository. */
+export interface CreateOptions extends SignalOptions {
+  /** How it compresses. Default: `zstd`. */
+  codec?: CodecName;
+}
+
+/** How to read what may be damaged. */
+export interface ReadOptions extends SignalOptions {
+  /** Told of what cannot be read. By default its error is thrown. */
+  onDamage?: DamageHandler;
+}
+
+/** How to look for the last snapshot of a directory. */
+export interface ParentOptions extends ReadOptions {
+  /**
+   * Told of the snapshots of other directories that are found on the way, the
+   * newest first: of all, if the directory has none.
+   */
+  onOther?: (read: ReadRecord) => void;
+}
+
+/** How to find a snapshot. */
+export interface FindOptions extends SignalOptions {
+  /**
+   * Whether labels given later are not looked for, which spares a request.
+   * Default: `false`.
+   */
+  asMade?: boolean;
+}
+
 /** How often a snapshot is begun anew when its parent is removed under it. */
 const RETRIES = 2;
 
@@ -138,36 +171,41 @@ export class Repository {
    */
   static async create(
     storage: Storage,
-    options: { codec?: CodecName } = {},
+    options: CreateOptions = {},
   ): Promise<Repository> {
+    const { signal } = options;
     const codec = codecFor(options.codec ?? "zstd");
+    checkAborted(signal);
     // Where it cannot be written, that is known before anything is.
     await codec.compress(new Uint8Array(0));
     const id = crypto.randomUUID();
     const bytes = encodeSettings({ id, codec: codec.name });
-    await storage.put(SETTINGS, bytes, { ifAbsent: true });
+    await storage.put(SETTINGS, bytes, { ifAbsent: true, signal });
     return new Repository(storage, id, codec);
   }
 
   /**
    * Opens a repository.
    *
-   * @param onDamage Told of settings that are lost or damaged; the repository
-   * is then opened by what its objects are named. By default it is an error.
+   * @param storage Where it is.
+   * @param options With `onDamage`, a repository whose settings are lost or
+   * damaged is opened by what its objects are named. By default it is an error.
    * @throws {DeltarError} `not-found` if there is none; `unsupported` if it is
    * of a newer format.
    */
   static async open(
     storage: Storage,
-    onDamage?: DamageHandler,
+    { onDamage, signal }: ReadOptions = {},
   ): Promise<Repository> {
+    const reading = untilAborted(storage, signal);
+    checkAborted(signal);
     try {
-      const { id, codec } = await readSettings(storage);
+      const { id, codec } = await readSettings(reading);
       if (storage instanceof LocalStorage) storage.clearAbandoned();
       return new Repository(storage, id, codecFor(codec));
     } catch (error) {
       if (!isDamage(error)) throw error;
-      const guessed = await guessSettings(storage);
+      const guessed = await guessSettings(reading);
       if (guessed !== undefined && onDamage !== undefined) {
         onDamage(error);
         return new Repository(storage, guessed.id, codecFor(guessed.codec));
@@ -185,69 +223,35 @@ export class Repository {
    * directory are in the order of their ids. Those of several are by time,
    * where a time that cannot be right counts as that of the snapshot after it.
    *
-   * @param onDamage Told of a record that cannot be read, which is then left
-   * out. By default its error is thrown.
+   * @param options Who is told of a record that cannot be read, which is then
+   * left out. By default its error is thrown.
    */
-  async snapshots(onDamage?: DamageHandler): Promise<SnapshotRecord[]> {
+  async snapshots(options: ReadOptions = {}): Promise<SnapshotRecord[]> {
+    const storage = untilAborted(this.storage, options.signal);
     const records: SnapshotRecord[] = [];
-    for (const id of await this.#ids()) {
-      const read = await this.#tryRead(id, onDamage);
+    for (const id of await idsIn(storage)) {
+      const read = await tryRead(storage, id, options.onDamage);
       if (read !== undefined) records.push(read.record);
     }
-    return await withLabels(this.storage, byTime(records), onDamage);
+    return await withLabels(storage, byTime(records), options.onDamage);
   }
 
   /**
    * The snapshot that a text names: an id, a unique beginning of one, `latest`
    * or `latest~N` for the one N before it, safety snapshots not counted.
    *
-   * @param options With `asMade`, labels given later are not looked for, which
-   * spares a request. Default: `false`.
+   * @param options How to look for it.
    * @throws {DeltarError} `not-found` if it names none, or more than one.
    */
   async find(
     text: string,
-    { asMade = false }: { asMade?: boolean } = {},
+    { asMade = false, signal }: FindOptions = {},
   ): Promise<SnapshotRecord> {
-    const { record } = await this.#readIfWhole(text) ??
-      await readRecord(this.storage, await this.#find(text));
+    const storage = untilAborted(this.storage, signal);
+    const { record } = await readIfWhole(storage, text) ??
+      await readRecord(storage, await findId(storage, text));
     if (asMade) return record;
-    return (await withLabels(this.storage, [record]))[0];
-  }
-
-  /** The record, if a text is a whole id; that takes no list. */
-  async #readIfWhole(text: string): Promise<ReadRecord | undefined> {
-    if (idOfRecord(recordName(text)) === undefined) return undefined;
-    try {
-      return await readRecord(this.storage, text);
-    } catch (error) {
-      if ((error as DeltarError).code === "not-found") return undefined;
-      throw error;
-    }
-  }
-
-  async #find(text: string): Promise<string> {
-    const ids = await this.#ids();
-    const fail = (what: string) =>
-      new DeltarError("not-found", what, { object: this.storage.location });
-    if (ids.length === 0) throw fail("there are no snapshots yet");
-    const back = /^latest(?:~(\d+))?$/.exec(text);
-    if (back !== null) {
-      const taken = ids.filter((id) =>
-        !isSafety(id) && timeOfId(id) !== undefined
-      );
-      const id = taken.at(-1 - Number(back[1] ?? 0));
-      if (id !== undefined) return id;
-      throw fail(`${text} is before the first of ${taken.length} snapshots`);
-    }
-    const found = ids.filter((id) => id.startsWith(text));
-    if (found.length === 1 && text !== "") return found[0];
-    throw fail(
-      found.length === 0
-        ? `no snapshot has an id that starts with ${JSON.stringify(text)}`
-        : `${JSON.stringify(text)} is the beginning of ${found.length} ids: ` +
-          found.slice(-3).join(", "),
-    );
+    return (await withLabels(storage, [record]))[0];
   }
 
   /**
@@ -276,22 +280,30 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param label What to call it, `undefined` for nothing any more.
+   * @param options What ends the work.
    * @returns The record with that label.
    */
-  label(
+  async label(
     record: SnapshotRecord,
     label: string | undefined,
+    { signal }: SignalOptions = {},
   ): Promise<SnapshotRecord> {
-    return labelSnapshot(this.storage, record, label);
+    const storage = untilAborted(this.storage, signal);
+    return await labelSnapshot(storage, record, label);
   }
 
   /**
    * A snapshot's tree.
    *
+   * @param record The snapshot.
+   * @param options What ends the work.
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
-  async tree(record: SnapshotRecord): Promise<Tree> {
-    return await readTree(this.storage, record);
+  async tree(
+    record: SnapshotRecord,
+    { signal }: SignalOptions = {},
+  ): Promise<Tree> {
+    return await readTree(untilAborted(this.storage, signal), record);
   }
 
   /**
@@ -299,14 +311,16 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param path The path below the root, `/`-separated.
+   * @param options What ends the work.
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
-  lookup(
+  async lookup(
     record: SnapshotRecord,
     path: string,
-    signal?: AbortSignal,
+    { signal }: SignalOptions = {},
   ): Promise<TreeEntry | undefined> {
-    return new TreeFinder(this.storage, record.layers).find(path, signal);
+    checkAborted(signal);
+    return await new TreeFinder(this.storage, record.layers).find(path, signal);
   }
 
   /**
@@ -322,7 +336,8 @@ export class Repository {
     record: SnapshotRecord,
     options: ReadLayerOptions = {},
   ): AsyncGenerator<TreeEntry[]> {
-    return streamEntries(this.storage, record.layers, options);
+    const storage = untilAborted(this.storage, options.signal);
+    return streamEntries(storage, record.layers, options);
   }
 
   /**
@@ -330,13 +345,17 @@ export class Repository {
    *
    * @param before The old one.
    * @param after The new one.
+   * @param options What ends the work.
    */
   async diff(
     before: SnapshotRecord,
     after: SnapshotRecord,
+    { signal }: SignalOptions = {},
   ): Promise<DiffIndex> {
-    const [old, now] = await Promise.all([this.tree(before), this.tree(after)]);
-    return DiffIndex.compute(now.index, old.index);
+    const [old, now] = await Promise.all(
+      [before, after].map((record) => this.tree(record, { signal })),
+    );
+    return await inTurns(compareSteps(now.index, old.index), signal);
   }
 
   /**
@@ -345,13 +364,15 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param path The file's path; a hard link gives its content.
+   * @param options What ends the work, and the stream.
    * @throws {DeltarError} `not-found` if there is no such file.
    */
   async readFile(
     record: SnapshotRecord,
     path: string,
-    signal?: AbortSignal,
+    { signal }: SignalOptions = {},
   ): Promise<ReadableStream<Uint8Array>> {
+    checkAborted(signal);
     const finder = new TreeFinder(this.storage, record.layers);
     let entry = await finder.find(path, signal);
     if (entry?.kind === "hardlink") {
@@ -385,9 +406,9 @@ export class Repository {
     options: HistoryOptions = {},
   ): Promise<PathVersion[]> {
     checkPath(path);
-    const records = await this.snapshots(options.onDamage);
+    const records = await this.snapshots(options);
     return await historyOf(
-      this.storage,
+      untilAborted(this.storage, options.signal),
       records.filter((record) =>
         // A safety snapshot holds only what a restore was to change.
         record.directory === directory && record.safety === undefined
@@ -444,7 +465,8 @@ export class Repository {
    * @param options How thoroughly, and whom to tell.
    */
   verify(options: VerifyOptions = {}): Promise<VerifyResult> {
-    return verifyRepository(this.storage, options);
+    const storage = untilAborted(this.storage, options.signal);
+    return verifyRepository(storage, options);
   }
 
   /**
@@ -501,33 +523,44 @@ export class Repository {
    * to note that, what was removed before and whose grace is over goes first.
    *
    * @param record The snapshot, or its id if its record is damaged.
+   * @param options What ends the work.
    * @throws {DeltarError} `not-found` if there is no such snapshot; `io` if
    * there is no space left, and nothing may go.
    */
-  async forget(record: SnapshotRecord | string): Promise<void> {
+  async forget(
+    record: SnapshotRecord | string,
+    { signal }: SignalOptions = {},
+  ): Promise<void> {
     const id = typeof record === "string" ? record : record.id;
+    const storage = untilAborted(this.storage, signal);
     try {
-      await removeSnapshot(this.storage, id, "forgotten");
+      await removeSnapshot(storage, id, "forgotten");
     } catch (error) {
       if (!isFull(error)) throw error;
-      await makeRoom(this, [], withDefaults({}));
-      await removeSnapshot(this.storage, id, "forgotten");
+      await makeRoom(this, [], { ...withDefaults({}), signal });
+      await removeSnapshot(storage, id, "forgotten");
     }
   }
 
-  /** The removed snapshots that can be brought back, the oldest first. */
-  async removed(): Promise<RemovedSnapshot[]> {
-    return (await readRecords(this)).removed;
+  /**
+   * The removed snapshots that can be brought back, the oldest first.
+   *
+   * @param options What ends the work.
+   */
+  async removed({ signal }: SignalOptions = {}): Promise<RemovedSnapshot[]> {
+    return (await readRecords(this, signal)).removed;
   }
 
   /**
    * Brings a removed snapshot back, as it was.
    *
    * @param id Its id.
+   * @param options What ends the work.
    * @throws {DeltarError} `not-found` if it was purged, or never removed.
    */
-  undelete(id: string): Promise<void> {
-    return restoreRecord(this.storage, id);
+  async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
+    checkAborted(signal);
+    await restoreRecord(this.storage, id, signal);
   }
 
   /**
@@ -539,7 +572,7 @@ export class Repository {
     policy: RetentionPolicy = {},
     options: PruneOptions = {},
   ): Promise<PrunePlan> {
-    return planPrune(this, policy, options);
+    return planPrune(this.#until(options.signal), policy, options);
   }
 
   /**
@@ -583,18 +616,24 @@ export class Repository {
   /**
    * The size that the repository's settings allow it, in bytes, if any. Whoever
    * can write to the repository can have set it; see `fit`.
+   *
+   * @param options What ends the work.
    */
-  maxSize(): Promise<number | undefined> {
-    return readBudget(this);
+  maxSize({ signal }: SignalOptions = {}): Promise<number | undefined> {
+    return readBudget(untilAborted(this.storage, signal));
   }
 
   /**
    * Remembers in the repository's settings the size it is allowed.
    *
    * @param maxSize A number of bytes; `undefined` allows any.
+   * @param options What ends the work.
    */
-  setMaxSize(maxSize: number | undefined): Promise<void> {
-    return writeBudget(this, maxSize);
+  setMaxSize(
+    maxSize: number | undefined,
+    { signal }: SignalOptions = {},
+  ): Promise<void> {
+    return writeBudget(untilAborted(this.storage, signal), maxSize);
   }
 
   /**
@@ -605,7 +644,7 @@ export class Repository {
    * @param options Of which snapshot and folder.
    */
   stats(options: StatsOptions = {}): Promise<RepositoryStats> {
-    return repositoryStats(this, options);
+    return repositoryStats(this.#until(options.signal), options);
   }
 
   /**
@@ -623,10 +662,12 @@ export class Repository {
   /**
    * When each snapshot was last proven by a `drill`, by its id.
    *
-   * @param onDamage Told of notes that cannot be read.
+   * @param options Who is told of notes that cannot be read.
    */
-  proofs(onDamage?: DamageHandler): Promise<Map<string, Proof>> {
-    return readProofs(this.storage, onDamage);
+  proofs(
+    { onDamage, signal }: ReadOptions = {},
+  ): Promise<Map<string, Proof>> {
+    return readProofs(untilAborted(this.storage, signal), onDamage);
   }
 
   /**
@@ -667,19 +708,16 @@ export class Repository {
    * The last snapshot of a directory, against which the next is taken.
    *
    * @param directory The directory's absolute path.
-   * @param onDamage Told of records that cannot be read; by default their
-   * errors are thrown.
-   * @param onOther Told of the snapshots of other directories that are found on
-   * the way, the newest first: of all, if the directory has none.
+   * @param options Who is told of what is found on the way.
    */
   async parentFor(
     directory: string,
-    onDamage?: DamageHandler,
-    onOther?: (read: ReadRecord) => void,
+    { onDamage, onOther, signal }: ParentOptions = {},
   ): Promise<ReadRecord | undefined> {
-    for (const id of (await this.#ids()).reverse()) {
+    const storage = untilAborted(this.storage, signal);
+    for (const id of (await idsIn(storage)).reverse()) {
       if (isSafety(id)) continue;
-      const read = await this.#tryRead(id, onDamage);
+      const read = await tryRead(storage, id, onDamage);
       if (read?.record.directory === directory) return read;
       if (read !== undefined) onOther?.(read);
     }
@@ -691,12 +729,17 @@ export class Repository {
    * taken of it, the newest first.
    *
    * @param directory The directory's absolute path, without symlinks.
+   * @param options What ends the work.
    */
-  async safetySnapshots(directory: string): Promise<SnapshotRecord[]> {
+  async safetySnapshots(
+    directory: string,
+    { signal }: SignalOptions = {},
+  ): Promise<SnapshotRecord[]> {
+    const storage = untilAborted(this.storage, signal);
     const records: SnapshotRecord[] = [];
-    for (const id of (await this.#ids()).reverse()) {
+    for (const id of (await idsIn(storage)).reverse()) {
       if (!isSafety(id)) continue;
-      const { record } = await readRecord(this.storage, id);
+      const { record } = await readRecord(storage, id);
       if (record.directory === directory) records.push(record);
     }
     return records;
@@ -705,34 +748,85 @@ export class Repository {
   /**
    * The record of a snapshot as it is stored.
    *
+   * @param id The snapshot's whole id.
+   * @param options What ends the work.
    * @throws {DeltarError} `not-found` if there is none; `corrupt` if it is
    * damaged.
    */
-  readRecord(id: string): Promise<ReadRecord> {
-    return readRecord(this.storage, id);
-  }
-
-  async #tryRead(
+  async readRecord(
     id: string,
-    onDamage: DamageHandler | undefined,
-  ): Promise<ReadRecord | undefined> {
-    try {
-      return await readRecord(this.storage, id);
-    } catch (error) {
-      // Listed and gone: it was removed in between.
-      if ((error as DeltarError).code === "not-found") return undefined;
-      if (onDamage === undefined || !isDamage(error)) throw error;
-      onDamage(error);
-      return undefined;
-    }
+    { signal }: SignalOptions = {},
+  ): Promise<ReadRecord> {
+    return await readRecord(untilAborted(this.storage, signal), id);
   }
 
-  async #ids(): Promise<string[]> {
-    const ids: string[] = [];
-    for await (const { name } of this.storage.list(SNAPSHOTS)) {
-      const id = idOfRecord(name);
-      if (id !== undefined) ids.push(id);
-    }
-    return ids.sort();
+  /** The repository as it is read for work that a signal ends. */
+  #until(signal: AbortSignal | undefined): Repository {
+    if (signal === undefined) return this;
+    const storage = untilAborted(this.storage, signal);
+    return new Repository(storage, this.id, this.codec);
   }
+}
+
+/** The record, if a text is a whole id; that takes no list. */
+async function readIfWhole(
+  storage: Storage,
+  text: string,
+): Promise<ReadRecord | undefined> {
+  if (idOfRecord(recordName(text)) === undefined) return undefined;
+  try {
+    return await readRecord(storage, text);
+  } catch (error) {
+    if ((error as DeltarError).code === "not-found") return undefined;
+    throw error;
+  }
+}
+
+async function findId(storage: Storage, text: string): Promise<string> {
+  const ids = await idsIn(storage);
+  const fail = (what: string) =>
+    new DeltarError("not-found", what, { object: storage.location });
+  if (ids.length === 0) throw fail("there are no snapshots yet");
+  const back = /^latest(?:~(\d+))?$/.exec(text);
+  if (back !== null) {
+    const taken = ids.filter((id) =>
+      !isSafety(id) && timeOfId(id) !== undefined
+    );
+    const id = taken.at(-1 - Number(back[1] ?? 0));
+    if (id !== undefined) return id;
+    throw fail(`${text} is before the first of ${taken.length} snapshots`);
+  }
+  const found = ids.filter((id) => id.startsWith(text));
+  if (found.length === 1 && text !== "") return found[0];
+  throw fail(
+    found.length === 0
+      ? `no snapshot has an id that starts with ${JSON.stringify(text)}`
+      : `${JSON.stringify(text)} is the beginning of ${found.length} ids: ` +
+        found.slice(-3).join(", "),
+  );
+}
+
+async function tryRead(
+  storage: Storage,
+  id: string,
+  onDamage: DamageHandler | undefined,
+): Promise<ReadRecord | undefined> {
+  try {
+    return await readRecord(storage, id);
+  } catch (error) {
+    // Listed and gone: it was removed in between.
+    if ((error as DeltarError).code === "not-found") return undefined;
+    if (onDamage === undefined || !isDamage(error)) throw error;
+    onDamage(error);
+    return undefined;
+  }
+}
+
+async function idsIn(storage: Storage): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { name } of storage.list(SNAPSHOTS)) {
+    const id = idOfRecord(name);
+    if (id !== undefined) ids.push(id);
+  }
+  return ids.sort();
 }

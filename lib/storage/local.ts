@@ -3,6 +3,7 @@ import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { checkName, isSegment } from "./names.ts";
 import type {
   GetOptions,
@@ -67,6 +68,8 @@ export class LocalStorage implements Storage {
         });
       }
       while (at < end) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
         checkAborted(options.signal);
         const buffer = new Uint8Array(Math.min(end - at, READ_SIZE));
         const got = attempt(
@@ -102,7 +105,9 @@ export class LocalStorage implements Storage {
       if (options.ifAbsent) {
         attempt(name, () => nameIfAbsent(temporary, target), "exists");
       } else attempt(name, () => fs.renameSync(temporary, target));
-      attempt(name, () => syncFolder(folder));
+      await flushFolder(folder).catch((cause) => {
+        throw ioError(name, cause);
+      });
     } catch (error) {
       await fs.promises.rm(temporary, { force: true }).catch(() => {});
       throw error;
@@ -112,7 +117,11 @@ export class LocalStorage implements Storage {
   /** The objects under a prefix; see {@linkcode Storage.list}. */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     await Promise.resolve();
-    yield* this.#listFolder("", prefix);
+    for (const object of this.#listFolder("", prefix)) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      yield object;
+    }
   }
 
   /** Removes an object; see {@linkcode Storage.delete}. */
@@ -263,19 +272,43 @@ function makeFolder(folder: string): void {
   syncFolder(above);
 }
 
-/** Has a folder's names on the disk; Windows has no call for it. */
+/**
+ * Has a folder's names on the disk; Windows has no call for it. A busy disk can
+ * take its time, which others use.
+ */
+async function flushFolder(folder: string): Promise<void> {
+  let handle: NodeFs.promises.FileHandle;
+  try {
+    handle = await fs.promises.open(folder, "r");
+  } catch (error) {
+    if (isCode(error, ...UNOPENED)) return;
+    throw error;
+  }
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!isCode(error, ...UNOPENED, "EINVAL")) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What a system says of a folder that it does not let be opened or flushed. */
+const UNOPENED = ["EISDIR", "EPERM", "EACCES"];
+
+/** The same at once. */
 export function syncFolder(folder: string): void {
   let fd: number;
   try {
     fd = fs.openSync(folder, "r");
   } catch (error) {
-    if (isCode(error, "EISDIR", "EPERM", "EACCES")) return;
+    if (isCode(error, ...UNOPENED)) return;
     throw error;
   }
   try {
     fs.fsyncSync(fd);
   } catch (error) {
-    if (!isCode(error, "EISDIR", "EPERM", "EACCES", "EINVAL")) throw error;
+    if (!isCode(error, ...UNOPENED, "EINVAL")) throw error;
   } finally {
     fs.closeSync(fd);
   }

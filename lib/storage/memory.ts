@@ -1,6 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { type ByteSource, chunks, concat } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { checkName } from "./names.ts";
 import type {
   GetOptions,
@@ -8,6 +9,9 @@ import type {
   Storage,
   StoredObject,
 } from "./storage.ts";
+
+/** How much of an object is given at a time, in bytes. */
+const PIECE = 1 << 20;
 
 /**
  * A storage that lives in memory: for tests, for small archives that go
@@ -51,7 +55,12 @@ export class MemoryStorage implements Storage {
         offset: bytes.length,
       });
     }
-    if (end > offset) yield bytes.slice(offset, end);
+    for (let at = offset; at < end; at += PIECE) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(options.signal);
+      yield bytes.slice(at, Math.min(at + PIECE, end));
+    }
   }
 
   /** Stores an object; see {@linkcode Storage.put}. */

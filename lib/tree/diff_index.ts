@@ -1,4 +1,7 @@
+import type { SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+import { atOnce, inTurns } from "../bytes/turns.ts";
 import { bare, ChangeFinder } from "./change_finder.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { EntryKind, Metadata } from "./entry.ts";
@@ -11,7 +14,7 @@ import {
   type HashedEntry,
 } from "./entry_line.ts";
 import { readFileBytes, writeFileAtomic } from "./file.ts";
-import { decodeLines, encodeLines, type Line } from "./lines.ts";
+import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { checkPath } from "./path.ts";
 
 /** What happened to one path. */
@@ -153,15 +156,7 @@ export class DiffIndex {
    * @param previous The old state; none for a full backup.
    */
   static compute(index: DirIndex, previous?: DirIndex): DiffIndex {
-    const finder = new ChangeFinder(previous, (path) => index.get(path));
-    for (const entry of index.entries) finder.add(entry);
-    finder.finish();
-    const changes = finder.changes((number) => bare(index.entries[number]));
-    return new DiffIndex(
-      Array.from(changes, ([change]) => change),
-      index.root,
-      finder.counts(),
-    );
+    return atOnce(compareSteps(index, previous));
   }
 
   /** The changes, in path order. */
@@ -237,8 +232,7 @@ export class DiffIndex {
 
   /** The difference as the bytes of a file; see docs/FORMAT.md. */
   encode(): Uint8Array {
-    const header = { root: encodeMetadata(this.root) };
-    return encodeLines(FORMAT, VERSION, header, this.changes.map(encodeChange));
+    return concat([...this.#pieces()]);
   }
 
   /**
@@ -250,37 +244,37 @@ export class DiffIndex {
    * with the offset.
    */
   static decode(bytes: Uint8Array, object = "diff"): DiffIndex {
-    const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
-    const changes: Change[] = [];
-    let last: string | undefined;
-    for (const [line, offset] of lines) {
-      const change = decodeChange(line, object, offset);
-      const path = pathOf(change);
-      checkOrder(last, path, object, offset);
-      last = path;
-      changes.push(change);
-    }
-    const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
-    return new DiffIndex(changes, root);
+    return atOnce(decodeSteps(bytes, object));
   }
 
   /**
    * Stores the difference: the file appears whole or not at all.
    *
    * @param file A path of the operating system.
+   * @param options What ends the work.
    */
-  async toFile(file: string): Promise<void> {
-    await writeFileAtomic(file, this.encode());
+  async toFile(file: string, options: SignalOptions = {}): Promise<void> {
+    await writeFileAtomic(file, this.#pieces(), options);
   }
 
   /**
    * Reads a difference that `toFile` stored.
    *
    * @param file A path of the operating system.
+   * @param options What ends the work.
    * @throws {DeltarError} `not-found`, or as `decode` does.
    */
-  static async fromFile(file: string): Promise<DiffIndex> {
-    return DiffIndex.decode(await readFileBytes(file), file);
+  static async fromFile(
+    file: string,
+    { signal }: SignalOptions = {},
+  ): Promise<DiffIndex> {
+    const bytes = await readFileBytes(file, signal);
+    return await inTurns(decodeSteps(bytes, file), signal);
+  }
+
+  #pieces(): Generator<Uint8Array> {
+    const header = { root: encodeMetadata(this.root) };
+    return linePieces(FORMAT, VERSION, header, encodeChanges(this.#source));
   }
 
   #paths(
@@ -301,6 +295,50 @@ export class DiffIndex {
         : []
     );
   }
+}
+
+/** Compares two states of a directory, entry by entry. */
+export function* compareSteps(
+  index: DirIndex,
+  previous: DirIndex | undefined,
+): Generator<void, DiffIndex> {
+  const finder = new ChangeFinder(previous, (path) => index.get(path));
+  for (const entry of index.entries) {
+    finder.add(entry);
+    yield;
+  }
+  finder.finish();
+  const changes: Change[] = [];
+  const at = (number: number) => bare(index.entries[number]);
+  for (const [change] of finder.changes(at)) {
+    changes.push(change);
+    yield;
+  }
+  return new DiffIndex(changes, index.root, finder.counts());
+}
+
+/** Reads the bytes of a stored difference, line by line. */
+function* decodeSteps(
+  bytes: Uint8Array,
+  object: string,
+): Generator<void, DiffIndex> {
+  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const changes: Change[] = [];
+  let last: string | undefined;
+  for (const [line, offset] of lines) {
+    const change = decodeChange(line, object, offset);
+    const path = pathOf(change);
+    checkOrder(last, path, object, offset);
+    last = path;
+    changes.push(change);
+    yield;
+  }
+  const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
+  return new DiffIndex(changes, root);
+}
+
+function* encodeChanges(changes: Iterable<Change>): Generator<Line> {
+  for (const change of changes) yield encodeChange(change);
 }
 
 /** What is there after a change, or was before a deletion. */

@@ -1,5 +1,8 @@
 import { fromBase64, toBase64 } from "../bytes/base64.ts";
+import type { SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+import { atOnce, inTurns } from "../bytes/turns.ts";
 import { Signature } from "../delta/signature.ts";
 import type { Metadata, Skipped } from "./entry.ts";
 import {
@@ -12,7 +15,7 @@ import {
 } from "./entry_line.ts";
 import { readFileBytes, writeFileAtomic } from "./file.ts";
 import { type IndexOptions, indexTree } from "./index_tree.ts";
-import { decodeLines, encodeLines, type Line } from "./lines.ts";
+import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { comparePaths } from "./path.ts";
 import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
 import type { Walker } from "./walker.ts";
@@ -136,11 +139,7 @@ export class DirIndex {
 
   /** The index as the bytes of an index file; see docs/FORMAT.md. */
   encode(): Uint8Array {
-    const header = {
-      root: encodeMetadata(this.root),
-      entries: this.entries.length,
-    };
-    return encodeLines(FORMAT, VERSION, header, this.#lines());
+    return concat([...this.#pieces()]);
   }
 
   /**
@@ -152,42 +151,40 @@ export class DirIndex {
    * with the offset.
    */
   static decode(bytes: Uint8Array, object = "index"): DirIndex {
-    const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
-    const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
-    const entries: IndexEntry[] = [];
-    const skipped: Skipped[] = [];
-    for (const [line, offset] of lines) {
-      if (line.skipped !== undefined) {
-        skipped.push(decodeSkipped(line, object, offset));
-        continue;
-      }
-      const entry: IndexEntry = decodeEntry(line, object, offset);
-      checkOrder(entries.at(-1)?.path, entry.path, object, offset);
-      if (typeof line.signature === "string") {
-        entry.signature = decodeSignature(line.signature, object, offset);
-      }
-      entries.push(entry);
-    }
-    return new DirIndex(entries, root, skipped);
+    return atOnce(decodeSteps(bytes, object));
   }
 
   /**
    * Stores the index: the file appears whole or not at all.
    *
    * @param file A path of the operating system.
+   * @param options What ends the work.
    */
-  async toFile(file: string): Promise<void> {
-    await writeFileAtomic(file, this.encode());
+  async toFile(file: string, options: SignalOptions = {}): Promise<void> {
+    await writeFileAtomic(file, this.#pieces(), options);
   }
 
   /**
    * Reads an index that `toFile` stored.
    *
    * @param file A path of the operating system.
+   * @param options What ends the work.
    * @throws {DeltarError} `not-found`, or as `decode` does.
    */
-  static async fromFile(file: string): Promise<DirIndex> {
-    return DirIndex.decode(await readFileBytes(file), file);
+  static async fromFile(
+    file: string,
+    { signal }: SignalOptions = {},
+  ): Promise<DirIndex> {
+    const bytes = await readFileBytes(file, signal);
+    return await inTurns(decodeSteps(bytes, file), signal);
+  }
+
+  #pieces(): Generator<Uint8Array> {
+    const header = {
+      root: encodeMetadata(this.root),
+      entries: this.entries.length,
+    };
+    return linePieces(FORMAT, VERSION, header, this.#lines());
   }
 
   *#lines(): Generator<Line> {
@@ -200,6 +197,31 @@ export class DirIndex {
     }
     yield* this.skipped.map(encodeSkipped);
   }
+}
+
+/** Reads the bytes of an index file, line by line. */
+function* decodeSteps(
+  bytes: Uint8Array,
+  object: string,
+): Generator<void, DirIndex> {
+  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
+  const root = decodeMetadata((header.root ?? {}) as Line, object, 0);
+  const entries: IndexEntry[] = [];
+  const skipped: Skipped[] = [];
+  for (const [line, offset] of lines) {
+    yield;
+    if (line.skipped !== undefined) {
+      skipped.push(decodeSkipped(line, object, offset));
+      continue;
+    }
+    const entry: IndexEntry = decodeEntry(line, object, offset);
+    checkOrder(entries.at(-1)?.path, entry.path, object, offset);
+    if (typeof line.signature === "string") {
+      entry.signature = decodeSignature(line.signature, object, offset);
+    }
+    entries.push(entry);
+  }
+  return new DirIndex(entries, root, skipped);
 }
 
 function decodeSignature(

@@ -1,5 +1,18 @@
 import { fs, nodePath } from "../bytes/node.ts";
+import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { chunks } from "../bytes/source.ts";
+
+/** How to write a file. */
+export interface WriteFileOptions extends SignalOptions {
+  /** Whether its folder may have to be made. */
+  inNewFolder?: boolean;
+  /**
+   * Whether a crash may lose or damage it, as what can be made again may; then
+   * it is not flushed.
+   */
+  mayBeLost?: boolean;
+}
 
 /**
  * Writes a file so that it appears whole or not at all: under another name
@@ -7,13 +20,12 @@ import { DeltarError } from "../bytes/errors.ts";
  *
  * @param file A path of the operating system.
  * @param bytes What it is to hold, in one piece or several.
- * @param options Whether its folder may have to be made; whether it may be lost
- * or damaged by a crash, as what can be made again may, and so is not flushed.
+ * @param options How.
  */
 export async function writeFileAtomic(
   file: string,
   bytes: Uint8Array | Iterable<Uint8Array>,
-  options: { inNewFolder?: boolean; mayBeLost?: boolean } = {},
+  options: WriteFileOptions = {},
 ): Promise<void> {
   const temporary = `${file}.${crypto.randomUUID()}.tmp`;
   try {
@@ -22,8 +34,11 @@ export async function writeFileAtomic(
     }
     const handle = await fs.promises.open(temporary, "wx");
     try {
-      const parts = bytes instanceof Uint8Array ? [bytes] : bytes;
-      for (const part of parts) await handle.writeFile(part);
+      for await (const part of chunks(bytes)) {
+        checkAborted(options.signal);
+        await handle.writeFile(part);
+      }
+      checkAborted(options.signal);
       if (!options.mayBeLost) await handle.sync();
     } finally {
       await handle.close();
@@ -41,7 +56,11 @@ export async function writeFileAtomic(
  * @param file A path of the operating system.
  * @throws {DeltarError} `not-found` if it is absent, else `io`.
  */
-export async function readFileBytes(file: string): Promise<Uint8Array> {
+export async function readFileBytes(
+  file: string,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  checkAborted(signal);
   try {
     return await fs.promises.readFile(file);
   } catch (cause) {

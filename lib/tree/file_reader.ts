@@ -1,5 +1,6 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
+import { chunks } from "../bytes/source.ts";
 import { chooseBlockSize } from "../delta/block_size.ts";
 import { FileScan } from "../delta/file_scan.ts";
 import { signBytes } from "../delta/sign.ts";
@@ -96,7 +97,7 @@ export class HashReader implements FileReader {
         : undefined,
       size: entry.size,
     });
-    for (const piece of open()) await scan.push(piece);
+    for await (const piece of chunks(open())) await scan.push(piece);
     const { size, sha256, signature } = await scan.finish();
     return { size, sha256: toHex(sha256), ...(signature && { signature }) };
   }

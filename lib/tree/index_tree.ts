@@ -1,5 +1,5 @@
 import { checkAborted } from "../bytes/abort.ts";
-import { Turns } from "../bytes/turns.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { EntrySink } from "./entry_list.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
@@ -128,8 +128,7 @@ async function indexFolders(
       ...measure?.advance(),
     });
   const buffer = new Uint8Array(WHOLE_LIMIT);
-  const shared = { folders, reader, buffer, onSkip, onRead: tell };
-  const turns = new Turns();
+  const shared = { folders, reader, buffer, onSkip, onRead: tell, signal };
   /** Files that could not be kept. */
   const lost = new Set<string>();
   const steps = lookAhead(
@@ -144,7 +143,7 @@ async function indexFolders(
     for (const step of steps) {
       const { entry, place, toRead, before } = step;
       let isOther = false;
-      const turn = turns.next();
+      const turn = turnIfDue();
       if (turn !== undefined) {
         await turn;
         checkAborted(signal);

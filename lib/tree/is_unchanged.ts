@@ -1,5 +1,5 @@
 import { checkAborted } from "../bytes/abort.ts";
-import { Turns } from "../bytes/turns.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { faultOf } from "./file.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
 import type { OpenFolders } from "./open_folders.ts";
@@ -55,10 +55,9 @@ async function isSameTree(
   const top = IgnoreRules.forRoot(walker.path, walker.options);
   const folders: Folder[] = [{ path: "", block: 0, rules: top }];
   let entries = 0;
-  const turns = new Turns();
   for (let next; (next = folders.pop()) !== undefined;) {
     checkAborted(options.signal);
-    const turn = turns.next();
+    const turn = turnIfDue();
     if (turn !== undefined) await turn;
     const known = state.folder(next.block);
     if (!isSameFolder(opened, next, known, folders)) return false;

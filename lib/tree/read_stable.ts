@@ -1,3 +1,4 @@
+import { checkAborted } from "../bytes/abort.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf } from "./file.ts";
@@ -19,6 +20,8 @@ export interface Reading {
   onSkip: (skipped: Skipped) => void;
   /** Told how many bytes of a large file have been read so far. */
   onRead?: (path: string, bytes: number) => void;
+  /** Ends the reading of a large file with an error of code `aborted`. */
+  signal?: AbortSignal;
 }
 
 /** How often a file that changes under the reader is read again. */
@@ -90,7 +93,7 @@ async function readLarge(
   state: State,
   entry: IndexEntry,
   before: IndexEntry | undefined,
-  { folders, reader, buffer, onSkip, onRead }: Reading,
+  { folders, reader, buffer, onSkip, onRead, signal }: Reading,
 ): Promise<FileFacts | undefined> {
   let fault: unknown;
   // A reader half through an archive member needs an end, not an exception.
@@ -105,6 +108,7 @@ async function readLarge(
   const pieces = function* () {
     let read = 0;
     for (const piece of readable()) {
+      checkAborted(signal);
       yield piece;
       read += piece.length;
       // Some readers come twice.

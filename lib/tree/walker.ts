@@ -1,7 +1,9 @@
 import type * as NodeFs from "node:fs";
 import { fs, nodePath } from "../bytes/node.ts";
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError, realPlace } from "./file.ts";
 import {
@@ -136,7 +138,14 @@ export class Walker {
    */
   async *walk(options: WalkOptions = {}): AsyncGenerator<WalkedEntry> {
     await Promise.resolve();
-    yield* this.entries(options);
+    for (const entry of this.entries(options)) {
+      const turn = turnIfDue();
+      if (turn !== undefined) {
+        await turn;
+        checkAborted(options.signal);
+      }
+      yield entry;
+    }
   }
 
   /** As `walk`, without a promise for each entry: the system calls block. */

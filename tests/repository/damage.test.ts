@@ -53,8 +53,8 @@ test("a damaged record is named, and the others are listed", async () => {
     const { repository, first, name } = await damaged(folder, "snapshots/");
     await assert.rejects(repository.snapshots(), { code: "corrupt" });
     const told: (string | undefined)[] = [];
-    const records = await repository.snapshots((error) => {
-      told.push(error.object);
+    const records = await repository.snapshots({
+      onDamage: (error) => void told.push(error.object),
     });
     assert.deepEqual(records.map(({ id }) => id), [first.id]);
     assert.deepEqual(told, [name]);

@@ -87,9 +87,11 @@ export async function readAll(
   contents: Sample["contents"],
 ): Promise<Loss> {
   const loss: Loss = { lost: [], files: [] };
-  const repository = await Repository.open(storage, () => {});
+  const repository = await Repository.open(storage, { onDamage: () => {} });
   const records = new Map(
-    (await repository.snapshots(() => {})).map((record) => [record.id, record]),
+    (await repository.snapshots({ onDamage: () => {} })).map((
+      record,
+    ) => [record.id, record]),
   );
   const seen = new Map<string, string>();
   for (const [id, sums] of contents) {

@@ -43,9 +43,9 @@ test("a snapshot is labelled anew, and its record stays as it was", async () => 
       .filter((name) => name.startsWith("labels/")).sort().at(-1)!;
     storage.objects.get(last)![20] ^= 1;
     const told: string[] = [];
-    const records = await repository.snapshots((error) =>
-      told.push(error.object!)
-    );
+    const records = await repository.snapshots({
+      onDamage: (error) => void told.push(error.object!),
+    });
     assert.equal(records[0].label, undefined);
     assert.deepEqual(told, [last]);
     const { damage: found } = await repository.verify();

@@ -38,7 +38,7 @@ async function repair(
 ): Promise<RepairResult> {
   const before = await readAll(storage, contents);
   const names = keysOf(storage);
-  const repository = await Repository.open(storage, () => {});
+  const repository = await Repository.open(storage, { onDamage: () => {} });
   const planned = await repository.repair({ dryRun: true });
   assert.deepEqual(
     keysOf(storage),
@@ -185,7 +185,7 @@ test("a repair that is killed anywhere is finished by the next", async () => {
   const { storage, contents } = await (sample ??= makeSample());
   const volume = keysOf(storage).find((name) => name.startsWith("volumes/"))!;
   const settled = async (copy: MemoryStorage) => {
-    const repository = await Repository.open(copy, () => {});
+    const repository = await Repository.open(copy, { onDamage: () => {} });
     await repository.repair();
     const { damage } = await (await Repository.open(copy))
       .verify({ data: true });
@@ -201,7 +201,7 @@ test("a repair that is killed anywhere is finished by the next", async () => {
     return copy;
   };
   const counter = new FaultyStorage(await harmed());
-  await (await Repository.open(counter, () => {})).repair();
+  await (await Repository.open(counter, { onDamage: () => {} })).repair();
   const total = counter.calls.filter(({ kind }) => kind !== "get").length;
   const writes = counter.calls
     .filter(({ kind }) => kind === "put" || kind === "delete")
@@ -211,7 +211,7 @@ test("a repair that is killed anywhere is finished by the next", async () => {
   for (let at = 0; at < writes.length; at += step) {
     const copy = await harmed();
     const dying = new FaultyStorage(copy, dieAt(writes[at], "before"));
-    await Repository.open(dying, () => {})
+    await Repository.open(dying, { onDamage: () => {} })
       .then((repository) => repository.repair())
       .catch((error) => assert.ok(isInjected(error), String(error)));
     assert.deepEqual(await settled(copy), new Set(contents.keys()));

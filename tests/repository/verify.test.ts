@@ -37,7 +37,7 @@ async function harm(
 }
 
 async function verify(storage: MemoryStorage, data: boolean) {
-  const repository = await Repository.open(storage, () => {});
+  const repository = await Repository.open(storage, { onDamage: () => {} });
   return await repository.verify({ data });
 }
 

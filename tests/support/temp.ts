@@ -6,13 +6,24 @@ import { join } from "node:path";
 export async function withTemp<Result>(
   work: (folder: string) => Result | Promise<Result>,
 ): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), "deltar-test-"));
+  const { folder, remove } = lastingTemp();
   try {
     return await work(folder);
   } finally {
-    unlock(folder);
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   }
+}
+
+/** An empty folder that several tests share. */
+export function lastingTemp(): { folder: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), "deltar-test-"));
+  return {
+    folder,
+    remove() {
+      unlock(folder);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 /** Has every folder writable, without which nothing in it can be removed. */

@@ -238,7 +238,7 @@ export class LayerReader {
     const offset = this.#offsets[at];
     const plain = await this.#plain(at, signal);
     const mostLines = LEAST_LINES + MOST_LINES * length;
-    const part = decodeLayerPart(plain, name, at === 0, mostLines);
+    const part = await decodeLayerPart(plain, name, at === 0, mostLines);
     const { lines } = part;
     const following = this.#record.frames
       .find((frame, index) => index > at && frame.first !== undefined);

@@ -1,3 +1,4 @@
+import { turnIfDue } from "../../bytes/turns.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { LayerLine } from "./tree_layer.ts";
 
@@ -37,6 +38,8 @@ export async function* mergeLayers(
       }
       if (ended) open = open.filter((cursor) => !cursor.ended);
       if (batch.length >= BATCH) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
         yield batch;
         batch = [];
       }

@@ -1,5 +1,6 @@
 import type { ContentReference } from "../../archive/content_reference.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import {
   checkOrder,
@@ -81,16 +82,18 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @throws {DeltarError} `corrupt`, `unsafe`, `limit` or `unsupported`; its
  * offset counts from the first of these lines.
  */
-export function decodeLayerPart(
+export async function decodeLayerPart(
   bytes: Uint8Array,
   object: string,
   isFirst: boolean,
   mostLines: number = Infinity,
-): LayerPart {
+): Promise<LayerPart> {
   const part: LayerPart = { lines: [], objects: [], skipped: [] };
   let opening = isFirst;
   let left = mostLines;
   for (const [line, offset] of splitLines(bytes, object)) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
     if (left-- <= 0) {
       throw new DeltarError(
         "limit",

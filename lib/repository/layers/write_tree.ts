@@ -1,5 +1,5 @@
 import type { Codec } from "../../archive/codec.ts";
-import { Turns } from "../../bytes/turns.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { comparePaths } from "../../tree/path.ts";
@@ -10,11 +10,6 @@ import { mergeLayers } from "./merge_layers.ts";
 import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
-
-/** A layer of so many lines makes much garbage. */
-const MANY = 100_000;
-/** How long its collector may have to wait then, in milliseconds. */
-const PAUSE = 8;
 
 /** The lines that a tree has and its parent's does not. */
 export interface ChangedLines {
@@ -82,9 +77,8 @@ export async function writeTree(
       })
     );
     const needed = new Set<string>();
-    const turns = new Turns(lines > MANY ? PAUSE : undefined);
     for await (const batch of mergeLayers([...sources, changed.lines])) {
-      const turn = turns.next();
+      const turn = turnIfDue();
       if (turn !== undefined) await turn;
       for (const line of batch) {
         if (line.kind === "gone") {

@@ -1,6 +1,7 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { isCount } from "../../tree/entry_line.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { freedByRank } from "./candidates.ts";
@@ -53,7 +54,7 @@ const VERSION = 1;
 
 /** The budget that a repository's settings name, in bytes. */
 export async function readBudget(
-  { storage }: Repository,
+  storage: Storage,
 ): Promise<number | undefined> {
   const names = await namesUnder(storage, LATER_SETTINGS);
   const name = names.findLast(settingsId);
@@ -73,7 +74,7 @@ function settingsId(name = ""): string | undefined {
 
 /** Has a repository's settings name a budget, in bytes, or none. */
 export async function writeBudget(
-  { storage }: Repository,
+  storage: Storage,
   maxSize: number | undefined,
 ): Promise<void> {
   if (maxSize !== undefined) checkBudget(maxSize);
@@ -94,7 +95,7 @@ export async function fitBudget(
 ): Promise<FitResult> {
   checkBudget(maxSize);
   const { storage } = repository;
-  const before = await sizeOf(storage);
+  const before = await sizeOf(untilAborted(storage, options.signal));
   const all = { ...options, ...withDefaults({ grace: 0, ...options }) };
   const result: FitResult = {
     maxSize,
@@ -143,7 +144,7 @@ async function chooseGoing(
   excess: number,
   options: PruneOptions & { repackBelow: number },
 ): Promise<SnapshotRecord[]> {
-  const found = await survey(repository);
+  const found = await survey(repository, options.signal);
   const order = thinningOrder(found.records);
   const usage = await findUsage([
     ...found.removed.map(({ record }) => ({

@@ -81,7 +81,7 @@ export async function collectGarbage(
   const { storage } = repository;
   const { grace } = options;
   const now = Date.now();
-  const found = await survey(repository);
+  const found = await survey(repository, options.signal);
   const leap = grace === 0 ? undefined : findLeap(found, now, grace);
   const isTimeSure = leap === undefined;
   const { alive, seen, dead } = await buryDeadRuns(storage, found, {
@@ -121,7 +121,11 @@ export async function collectGarbage(
   for (const { id } of expired) {
     await storage.delete(noteName(REMOVED, id));
   }
-  const spared = await findSpared(repository, found, grounds, expired);
+  const spared = await findSpared(repository, found, {
+    grounds,
+    expired,
+    signal: options.signal,
+  });
 
   const work = new CollectWork(repository, lease, id, found, options);
   const isGoing = ({ name, condemned }: GarbageLine) =>
@@ -176,7 +180,7 @@ export function layerOptions(
   { onProgress, signal }: PruneOptions,
 ): UsageOptions {
   return {
-    read: (record) => new LayerReader(storage, record).parts(),
+    read: (record) => new LayerReader(storage, record).parts({ signal }),
     onLayer: (done, all) => onProgress?.({ phase: "reading", done, all }),
     signal,
   };

@@ -98,7 +98,7 @@ export async function planPrune(
   options: PruneOptions,
 ): Promise<PrunePlan> {
   const { repackBelow } = withDefaults(options);
-  const found = await survey(repository);
+  const found = await survey(repository, options.signal);
   const judgements = judge(found.records, policy);
   const going = judgements.filter(({ keep }) => !keep);
   const staying = judgements.filter(({ keep }) => keep);
@@ -161,12 +161,14 @@ async function pruneOnce(
 ): Promise<PruneResult> {
   const { storage } = repository;
   const id = newId(Date.now(), Math.random());
+  checkAborted(options.signal);
   const lease = await Lease.take(storage, id, {
     ...options,
     onWait: (holder) => options.onProgress?.(waitsFor(holder, options)),
   });
   try {
-    const judgements = judge(await repository.snapshots(), policy);
+    const { signal } = options;
+    const judgements = judge(await repository.snapshots({ signal }), policy);
     for (const { record, keep } of judgements) {
       checkAborted(options.signal);
       if (!keep) await removeSnapshot(storage, record.id, "policy");

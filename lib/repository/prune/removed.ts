@@ -1,5 +1,6 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { isDamage } from "../damage.ts";
 import { idOfNote, newId, noteName, recordName, REMOVED } from "../layout.ts";
@@ -68,8 +69,9 @@ export async function removeSnapshot(
 export async function restoreRecord(
   storage: Storage,
   id: string,
+  signal?: AbortSignal,
 ): Promise<void> {
-  const removed = await readRemoved(storage, id);
+  const removed = await readRemoved(untilAborted(storage, signal), id);
   if (removed === undefined) {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
     throw purged(id);

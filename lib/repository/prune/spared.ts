@@ -1,3 +1,4 @@
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { isDamage } from "../damage.ts";
 import { idOfObject, moveName } from "../layout.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
@@ -16,12 +17,15 @@ import { readRecords, type Survey } from "./survey.ts";
 export async function findSpared(
   repository: Repository,
   found: Survey,
-  grounds: readonly { id: string }[],
-  expired: readonly RemovedSnapshot[],
+  { grounds, expired, signal }: {
+    grounds: readonly { id: string }[];
+    expired: readonly RemovedSnapshot[];
+    signal?: AbortSignal;
+  },
 ): Promise<(name: string) => boolean> {
-  const { storage } = repository;
+  const storage = untilAborted(repository.storage, signal);
   const intents = await readIntents(storage);
-  const { records, removed } = await readRecords(repository);
+  const { records, removed } = await readRecords(repository, signal);
   const gone = new Set(expired.map(({ id }) => id));
   const known = new Set([
     ...found.records.map(({ id }) => id),

@@ -1,3 +1,4 @@
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { each } from "../each.ts";
 import { readMove } from "../content/follow_moves.ts";
 import { type Mark, readMarks } from "./garbage.ts";
@@ -37,15 +38,18 @@ export interface Survey {
  * @throws {DeltarError} What reading throws: who does not know what is needed
  * must not collect.
  */
-export async function survey(repository: Repository): Promise<Survey> {
-  const { storage } = repository;
+export async function survey(
+  repository: Repository,
+  signal?: AbortSignal,
+): Promise<Survey> {
+  const storage = untilAborted(repository.storage, signal);
   const stored = new Map<string, number>();
   for (const folder of COLLECTED) {
     for await (const { name, size } of storage.list(folder)) {
       stored.set(name, size);
     }
   }
-  const { records, removed } = await readRecords(repository);
+  const { records, removed } = await readRecords(repository, signal);
   const intents = await readIntents(storage);
   const { names: markNames, marks } = await readMarks(storage);
   const moves = new Map<string, Move>();
@@ -66,10 +70,11 @@ export async function survey(repository: Repository): Promise<Survey> {
 /** The snapshots and removed ones; none slips from one to the other unseen. */
 export async function readRecords(
   repository: Repository,
+  signal?: AbortSignal,
 ): Promise<{ records: SnapshotRecord[]; removed: RemovedSnapshot[] }> {
-  const records = await repository.snapshots();
+  const records = await repository.snapshots({ signal });
   const ids = new Set(records.map(({ id }) => id));
-  const removed = await listRemoved(repository.storage);
+  const removed = await listRemoved(untilAborted(repository.storage, signal));
   return { records, removed: removed.filter(({ id }) => !ids.has(id)) };
 }
 

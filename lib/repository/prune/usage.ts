@@ -1,5 +1,6 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { inTurns } from "../../bytes/turns.ts";
 import { findMoved, type Move } from "../content/move.ts";
 import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
@@ -91,7 +92,7 @@ export async function findUsage(
       Math.max(showing.rank, usage.others.get(node.record.name) ?? NEVER),
     );
     for await (const part of options.read(node.record)) {
-      addPart(usage, part, showing);
+      await inTurns(addPart(usage, part, showing), options.signal);
     }
     options.onLayer?.(++done, count);
     return showing;
@@ -138,8 +139,13 @@ function merge(into: Showing, other: Showing): void {
 }
 
 /** Notes what a part of a layer needs, and hides the same paths below it. */
-function addPart(usage: Usage, part: LayerPart, showing: Showing): void {
+function* addPart(
+  usage: Usage,
+  part: LayerPart,
+  showing: Showing,
+): Generator<void, void> {
   for (const line of part.lines) {
+    yield;
     const rank = showing.paths.get(line.path) ?? showing.rank;
     showing.paths.set(line.path, NEVER);
     if (line.kind !== "file" || rank === NEVER) continue;

@@ -1,5 +1,7 @@
+import { checkAborted } from "../../bytes/abort.ts";
 import type { VolumeRecord } from "../../archive/object_writer.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { DataPacker } from "../../archive/data_packer.ts";
 import { VolumeWriter } from "../../archive/volume_writer.ts";
 import type { DiffIndex } from "../../tree/diff_index.ts";
@@ -95,18 +97,19 @@ export async function takeSnapshot(
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
   const { codec } = repository;
+  checkAborted(options.signal);
   const started = Date.now();
   const mayBeNone = options.label === undefined || options.onlyIfChanged;
   /** The latest snapshots of other directories. */
   const others = new Map<string, ReadRecord>();
-  const found = await repository.parentFor(
-    dir.path,
-    options.onDamage,
-    (other) => {
+  const found = await repository.parentFor(dir.path, {
+    onDamage: options.onDamage,
+    signal: options.signal,
+    onOther(other) {
       const { directory } = other.record;
       if (!others.has(directory)) others.set(directory, other);
     },
-  );
+  });
   const before = found?.record;
   const ahead = before !== undefined && before.time > started + CLOCK_SLACK
     ? { ahead: before }
@@ -124,9 +127,10 @@ export async function takeSnapshot(
   }
   const parent = await findParent(repository, found, cache, options);
   const { last } = parent;
+  const reading = untilAborted(repository.storage, options.signal);
   const elsewhere = last === undefined
     ? await Elsewhere.read(
-      repository.storage,
+      reading,
       others.values(),
       options.onDamage,
       options.signal,
@@ -134,7 +138,7 @@ export async function takeSnapshot(
     : undefined;
   parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
   const id = idBehind(last?.record.id, started, Math.random());
-  const left = await findLeftRuns(repository.storage, dir.path);
+  const left = await findLeftRuns(reading, dir.path);
   const run = new Run(repository.storage, {
     id,
     parent: last,
@@ -166,7 +170,7 @@ export async function takeSnapshot(
     const work = await LeftWork.read(storage, left, last?.record.id);
     const packer = new DataPacker({
       writer: volumes,
-      ...packingAgainst(parent, storage),
+      ...packingAgainst(parent, untilAborted(storage, options.signal)),
       known: work,
       shared: (sha256) => entries.findStored(sha256),
       elsewhere,
@@ -259,13 +263,13 @@ async function findParent(
   repository: Repository,
   last: ReadRecord | undefined,
   cache: StateCache,
-  { onDamage }: SnapshotOptions,
+  { onDamage, signal }: SnapshotOptions,
 ): Promise<Parent> {
   if (last === undefined) return parentOf(Tree.empty());
   const remembered = rememberedParent(repository.storage, last, cache);
   if (remembered !== undefined) return remembered;
   try {
-    return parentOf(await repository.tree(last.record), last);
+    return parentOf(await repository.tree(last.record, { signal }), last);
   } catch (error) {
     if (isDamage(error)) await checkParent(repository.storage, last);
     if (onDamage === undefined || !isDamage(error)) throw error;

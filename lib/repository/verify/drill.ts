@@ -8,7 +8,6 @@ import { TreeWriter } from "../../tree/tree_writer.ts";
 import { ContentReader } from "../content/content.ts";
 import type { DamageHandler } from "../damage.ts";
 import { DrillSample } from "./drill_sample.ts";
-import { readProofs } from "./proof.ts";
 import type { Repository } from "../repository.ts";
 import { PROOFS, putSnapshotNote } from "../snapshot_note.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
@@ -89,7 +88,7 @@ export async function drill(
     throw new RangeError("a drill of no files or bytes proves nothing");
   }
   const { storage } = repository;
-  const proofs = await readProofs(storage, onDamage);
+  const proofs = await repository.proofs({ onDamage, signal });
   const record = options.snapshot ?? await leastProven();
   const proof = proofs.get(record.id);
   const deltas = new DrillSample(proof?.afterDelta, {
@@ -132,7 +131,7 @@ export async function drill(
   return result;
 
   async function leastProven(): Promise<SnapshotRecord> {
-    const records = await repository.snapshots(onDamage);
+    const records = await repository.snapshots({ onDamage, signal });
     const time = ({ id }: SnapshotRecord) => proofs.get(id)?.time ?? 0;
     const [first] = records.reverse().sort((a, b) => time(a) - time(b));
     if (first !== undefined) return first;

@@ -1,3 +1,4 @@
+import { inTurns } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type ReadLayer, readLayer } from "../layers/read_layer.ts";
 import type {
@@ -51,6 +52,8 @@ export class Family {
     | undefined;
   /** The paths that a layer covers in those below it. */
   readonly #covers = new Map<LayerKey, Set<string>>();
+  /** The layers in use, and what none of the snapshots sees of each. */
+  readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
 
   private constructor(
     snapshots: readonly SnapshotRecord[],
@@ -95,7 +98,12 @@ export class Family {
         for (const owner of owners) lost.add(owner);
       }
     }
-    return new Family(snapshots.filter((one) => !lost.has(one)), layers);
+    const family = new Family(
+      snapshots.filter((one) => !lost.has(one)),
+      layers,
+    );
+    await inTurns(family.#hide());
+    return family;
   }
 
   /** The objects that the family's entries lie in, by name. */
@@ -109,8 +117,7 @@ export class Family {
 
   /** All entries that at least one of the snapshots has, each once. */
   *entries(): Generator<VisibleEntry> {
-    const hidden = this.#hidden();
-    for (const [key, under] of hidden) {
+    for (const [key, under] of this.#hidden) {
       const layer = this.#layers.get(key)!;
       for (const entry of layer.layer.entries) {
         if (!under.has(entry.path)) yield { entry, layer };
@@ -154,25 +161,26 @@ export class Family {
     return this.#byLayer.get(key) ?? [];
   }
 
-  /** The layers that are in use, and what none of the snapshots sees of each. */
-  #hidden(): Map<LayerKey, ReadonlySet<string>> {
-    const hidden = new Map<LayerKey, ReadonlySet<string>>();
+  /** Finds what none of the snapshots sees of each layer, step by step. */
+  *#hide(): Generator<void, void> {
     for (const { layers } of this.snapshots) {
       const above: Set<string>[] = [];
       for (const record of [...layers].reverse()) {
         const key = layerKey(record);
-        const before = hidden.get(key);
-        const candidates = before === undefined
-          ? above.flatMap((paths) => [...paths])
-          : [...before].filter((path) =>
-            above.some((paths) => paths.has(path))
-          );
-        hidden.set(key, new Set(candidates));
+        const before = this.#hidden.get(key);
+        const under = new Set<string>();
+        for (const paths of before === undefined ? above : [before]) {
+          for (const path of paths) {
+            yield;
+            if (before && !above.some((others) => others.has(path))) continue;
+            under.add(path);
+          }
+        }
+        this.#hidden.set(key, under);
         // Nothing lies under the lowest, and it is the largest.
         if (record !== layers[0]) above.push(this.#cover(key));
       }
     }
-    return hidden;
   }
 
   #cover(key: LayerKey): Set<string> {

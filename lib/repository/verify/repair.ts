@@ -1,6 +1,8 @@
 import type { Codec } from "../../archive/codec.ts";
+import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { isDamage } from "../damage.ts";
 import type { Damage } from "./findings.ts";
 import { DAMAGED, idOfRecord, recordName, SETTINGS } from "../layout.ts";
@@ -65,7 +67,8 @@ export async function repairRepository(
   options: RepairOptions,
 ): Promise<RepairResult> {
   const { dryRun = false, onProgress, signal } = options;
-  const { damage } = await verifyRepository(storage, {
+  const reading = untilAborted(storage, signal);
+  const { damage } = await verifyRepository(reading, {
     data: true,
     onProgress,
     signal,
@@ -88,17 +91,18 @@ export async function repairRepository(
     lost: [],
   };
   for (const { object, kind } of damage) {
+    checkAborted(signal);
     if (kind === "settings" || kind === "note") {
       await repairListing(storage, object, result, dryRun);
     } else if (kind === "record") {
       await repairRecord(storage, object, result, dryRun);
     }
   }
-  const again = new StoreAgain(storage);
+  const again = new StoreAgain(reading);
   for (const id of harmedSnapshots(damage)) {
     let read: ReadRecord;
     try {
-      read = await readRecord(storage, id);
+      read = await readRecord(reading, id);
     } catch (error) {
       if (!isDamage(error)) throw error;
       continue;
@@ -109,7 +113,7 @@ export async function repairRepository(
       read,
       damage,
       again,
-      dryRun,
+      { dryRun, signal },
     );
     if (replaced === undefined) result.lost.push(id);
     else result.replaced.push(replaced);

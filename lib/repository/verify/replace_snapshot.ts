@@ -2,7 +2,9 @@ import type { Codec } from "../../archive/codec.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { isDamage } from "../damage.ts";
 import type { Damage } from "./findings.ts";
@@ -47,10 +49,11 @@ export async function replaceSnapshot(
   { record, sha256 }: ReadRecord,
   damage: readonly Damage[],
   again: StoreAgain,
-  dryRun: boolean,
+  { dryRun, signal }: { dryRun: boolean; signal?: AbortSignal },
 ): Promise<ReplacedSnapshot | undefined> {
-  const tree = await salvageTree(storage, record);
-  const plan = await makePlan(storage, tree, damage);
+  const reading = untilAborted(storage, signal);
+  const tree = await salvageTree(reading, record);
+  const plan = await makePlan(reading, tree, damage);
   if (plan.kept.length + plan.again.length === 0 && tree.lost.length > 0) {
     return undefined;
   }
@@ -62,7 +65,7 @@ export async function replaceSnapshot(
   };
   if (dryRun) return replaced;
   const id = await standIn(storage, record.id) ??
-    await write(storage, codec, { record, sha256 }, tree, plan, again);
+    await write(storage, codec, { record, sha256 }, tree, plan, again, signal);
   return { ...replaced, by: id };
 }
 
@@ -76,6 +79,8 @@ async function makePlan(
   const check = new FileCheck(storage);
   const gone = new Set<string>();
   for (const entry of tree.entries.values()) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
     const { path, kind, target, content = [], signature } = entry;
     const lose = (detail: string) => {
       gone.add(path);
@@ -114,18 +119,28 @@ async function write(
   tree: SalvagedTree,
   plan: Plan,
   again: StoreAgain,
+  signal: AbortSignal | undefined,
 ): Promise<string> {
   const { record } = parent;
   const id = await siblingOf(storage, record.id);
   const run = new Run(storage, { id, parent });
   try {
-    const stored = await again.store(run.storage, codec, id, plan.again);
+    const stored = await again.store(
+      untilAborted(run.storage, signal),
+      codec,
+      id,
+      plan.again,
+    );
     const entries = new Map(
       [...plan.kept, ...stored].map((entry) => [entry.path, entry]),
     );
     const objects = new Map(tree.objects);
     for (const object of again.objects) objects.set(object.name, object);
-    await nameUnnamed(storage, entries.values(), objects);
+    await nameUnnamed(
+      untilAborted(storage, signal),
+      entries.values(),
+      objects,
+    );
     const skipped = [...tree.skipped, ...plan.lost];
     const written = await writeTree(
       run.storage,
@@ -139,6 +154,7 @@ async function write(
         objects: [...objects.values()],
         skipped,
       },
+      signal,
     );
     const { parent: _, parentSha256: __, ...rest } = record;
     const twin: SnapshotRecord = {

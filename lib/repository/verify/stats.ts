@@ -1,4 +1,5 @@
 import { checkAborted } from "../../bytes/abort.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
 import type { DamageHandler } from "../damage.ts";
 import { isDamage } from "../damage.ts";
 import { familiesOf, Family } from "./family.ts";
@@ -68,8 +69,8 @@ export async function repositoryStats(
   const { onDamage, signal, within = "", largest = 10 } = options;
   const sizes = new Map<string, number>();
   for await (const { name, size } of storage.list()) sizes.set(name, size);
-  const records = await repository.snapshots(onDamage);
-  const proofs = await repository.proofs(onDamage);
+  const records = await repository.snapshots({ onDamage });
+  const proofs = await repository.proofs({ onDamage });
   const owned = new Owners();
   for (const snapshots of familiesOf(records)) {
     checkAborted(signal);
@@ -77,7 +78,7 @@ export async function repositoryStats(
       if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(error);
     });
-    addFamily(owned, family);
+    await addFamily(owned, family);
   }
   const own = owned.bySnapshot();
   const snapshot = options.snapshot ?? records.at(-1);
@@ -136,11 +137,13 @@ class Owners {
   }
 }
 
-function addFamily(owners: Owners, family: Family): void {
+async function addFamily(owners: Owners, family: Family): Promise<void> {
   for (const { id, layers } of family.snapshots) {
     for (const { name, size } of layers) owners.add(name, size, id, false);
   }
   for (const visible of family.entries()) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
     const pieces = allPieces(visible.entry);
     if (pieces.length === 0) continue;
     const owner = family.onlyOneHaving(visible)?.id ?? SHARED;

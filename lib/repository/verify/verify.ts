@@ -1,6 +1,7 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
 import { overlap } from "../../bytes/overlap.ts";
+import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
@@ -169,6 +170,8 @@ class Verification {
     const needed = new Map<string, ObjectRecord>();
     const links: VisibleEntry[] = [];
     for (const visible of family.entries()) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       const { entry } = visible;
       if (entry.kind === "hardlink") links.push(visible);
       for (const { reference } of allPieces(entry)) {
@@ -188,8 +191,12 @@ class Verification {
       AT_ONCE,
       (visible) => this.#verifyEntry(visible, family, known, check),
     );
-    for (const link of links) this.#harmLink(link, family);
-    this.#noteNeeding(family, snapshots);
+    for (const link of links) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      this.#harmLink(link, family);
+    }
+    await this.#noteNeeding(family, snapshots);
   }
 
   async #verifyEntry(
@@ -256,7 +263,10 @@ class Verification {
   }
 
   /** Which snapshots need what is damaged, harmed or not. */
-  #noteNeeding(family: Family, snapshots: SnapshotRecord[]): void {
+  async #noteNeeding(
+    family: Family,
+    snapshots: SnapshotRecord[],
+  ): Promise<void> {
     const damaged = new Map(
       this.#findings.all().map((damage) => [damage.object, damage]),
     );
@@ -268,6 +278,8 @@ class Verification {
       }
     }
     for (const visible of family.entries()) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
       for (const { reference } of allPieces(visible.entry)) {
         const damage = damaged.get(reference.volume);
         if (damage === undefined) continue;

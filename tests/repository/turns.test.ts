@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { Dir } from "../../lib/archive/dir.ts";
+import { TarVolume } from "../../lib/archive/tar_volume.ts";
+import { bytesAccess } from "../../lib/delta/random_access.ts";
+import { delta } from "../../lib/delta/delta.ts";
+import { patch } from "../../lib/delta/patch.ts";
+import { sign } from "../../lib/delta/sign.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { DirIndex } from "../../lib/tree/dir_index.ts";
+import { noise } from "../support/noise.ts";
+import { lastingTemp } from "../support/temp.ts";
+import { watchTurns } from "../support/turns.ts";
+
+const FILES = 3000;
+const LARGE = 24 << 20;
+
+const temp = lastingTemp();
+const tree = `${temp.folder}/tree`;
+const storage = new MemoryStorage();
+const bytes = noise(LARGE);
+let repository: Repository;
+let records: SnapshotRecord[];
+let index: DirIndex;
+
+before(async () => {
+  for (let n = 0; n < FILES; n++) {
+    const folder = `${tree}/folder ${n % 30}`;
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}/file ${n}.txt`, `${n} and some text\n`.repeat(40));
+  }
+  writeFileSync(`${tree}/large`, bytes);
+  writeFileSync(`${tree}/z large`, bytes.subarray(5));
+  repository = await Repository.create(storage);
+  await repository.snapshot(new Dir(tree));
+  bytes[1 << 20] ^= 1;
+  writeFileSync(`${tree}/large`, bytes);
+  writeFileSync(`${tree}/folder 1/file 1.txt`, "other text\n");
+  await repository.snapshot(new Dir(tree));
+  records = await repository.snapshots();
+  index = await DirIndex.of(new Dir(tree));
+});
+
+after(() => temp.remove());
+
+async function through(source: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of source);
+}
+
+/** Each is long enough to be noticed where it is not interrupted. */
+const WORK: Record<string, () => Promise<unknown>> = {
+  "Dir.hash()": () => new Dir(tree).hash("contents"),
+  "Dir.walk()": async () => {
+    for (let n = 0; n < 8; n++) await through(new Dir(tree).walk());
+  },
+  "DirIndex.of()": () => DirIndex.of(new Dir(tree)),
+  "DirIndex.toFile() and fromFile()": async () => {
+    for (let n = 0; n < 5; n++) {
+      await index.toFile(`${temp.folder}/index`);
+      await DirIndex.fromFile(`${temp.folder}/index`);
+    }
+  },
+  "sign(), delta() and patch()": async () => {
+    const changed = bytes.slice(1);
+    const difference = delta(await sign(bytes), changed);
+    await through(patch(bytesAccess(bytes), difference));
+  },
+  "TarVolume.compress()": () =>
+    TarVolume.compress(new Dir(tree), new MemoryStorage(), "a", {
+      codec: "zstd",
+    }),
+  "Repository.snapshot()": async () => {
+    const other = await Repository.create(new MemoryStorage());
+    await other.snapshot(new Dir(tree));
+  },
+  "Repository.tree()": async () => {
+    for (let n = 0; n < 10; n++) await repository.tree(records[1]);
+  },
+  "Repository.entries()": async () => {
+    for (let n = 0; n < 10; n++) await through(repository.entries(records[1]));
+  },
+  "Repository.diff()": async () => {
+    for (let n = 0; n < 5; n++) await repository.diff(records[0], records[1]);
+  },
+  "Repository.readFile()": async () =>
+    await through(await repository.readFile(records[1], "large")),
+  "Repository.verify()": async () => {
+    for (let n = 0; n < 10; n++) await repository.verify();
+  },
+  "Repository.verify() of data": () => repository.verify({ data: true }),
+  "Repository.repair()": () => repository.repair({ dryRun: true }),
+  "Repository.stats()": async () => {
+    for (let n = 0; n < 10; n++) await repository.stats();
+  },
+  "Repository.planPrune()": async () => {
+    for (let n = 0; n < 10; n++) await repository.planPrune({ last: 1 });
+  },
+  "Repository.copyTo()": async () => {
+    const other = await Repository.create(new MemoryStorage());
+    await repository.copyTo(other, records);
+  },
+};
+
+for (const [name, work] of Object.entries(WORK)) {
+  test(`${name} lets timers fire while it is at work [L1]`, async () => {
+    const { turns, longest, elapsed } = await watchTurns(work);
+    const told = `${turns} turns in ${elapsed} ms, the longest ${longest} ms`;
+    // The aim is 20 ms; a machine under load is given room.
+    assert.ok(turns >= Math.floor(elapsed / 200), told);
+    assert.ok(longest < 1500, told);
+  });
+}

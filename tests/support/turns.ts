@@ -1,0 +1,35 @@
+/** How the event loop fared during some work. */
+export interface Watched {
+  /** How often a timer fired. */
+  turns: number;
+  /** The longest time that it had to wait, in milliseconds. */
+  longest: number;
+  /** How long the work took, in milliseconds. */
+  elapsed: number;
+}
+
+/** Runs work beside a timer that wants to fire all the time. */
+export async function watchTurns(
+  work: () => Promise<unknown>,
+): Promise<Watched> {
+  const begun = performance.now();
+  let last = begun;
+  let turns = 0;
+  let longest = 0;
+  const look = () => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  };
+  const timer = setInterval(() => {
+    turns++;
+    look();
+  }, 1);
+  try {
+    await work();
+  } finally {
+    look();
+    clearInterval(timer);
+  }
+  return { turns, longest, elapsed: performance.now() - begun };
+}
