@@ -16,7 +16,7 @@ const READING = 50;
 
 /** A repository, by what this machine has of it; nothing in it is changed. */
 function open(location: string): Promise<Repository> {
-  return Repository.open(nearbyStorage(location), () => {});
+  return Repository.open(nearbyStorage(location), { onDamage: () => {} });
 }
 
 /**

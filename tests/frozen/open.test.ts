@@ -85,9 +85,9 @@ for (const frozen of all) {
   test(`Repository.snapshots() lists ${name}`, async () => {
     const repository = await Repository.open(new LocalStorage(folder));
     const damaged: string[] = [];
-    const records = await repository.snapshots((error) =>
-      damaged.push(String(error.object))
-    );
+    const records = await repository.snapshots({
+      onDamage: (error) => void damaged.push(String(error.object)),
+    });
     const cut = (expected.damage ?? []).filter(({ kind }) => kind === "record");
     assert.deepEqual(damaged, cut.map(({ object }) => object));
     const unread = cut.flatMap(({ lost }) => lost);
