@@ -285,7 +285,7 @@ test("a record with a time or id that cannot be right is named, and harms no oth
       const isNewest = planted > name;
       assert.deepEqual(told, isNewest ? [planted] : []);
       assert.equal(timeOfId(record.id), START + DAY);
-      const listed = await repository.snapshots(() => {});
+      const listed = await repository.snapshots({ onDamage: () => {} });
       assert.deepEqual(listed.map(({ id }) => `snapshots/${id}.json`), [
         name,
         `snapshots/${record.id}.json`,

@@ -105,7 +105,11 @@ export async function freeSpace(
   }
   const all = [...names];
   await remove(all.filter((name) => name.startsWith(CHECKPOINTS)));
-  const spared = await findSpared(repository, known, grounds, expired);
+  const spared = await findSpared(repository, known, {
+    grounds,
+    expired,
+    signal: options.signal,
+  });
   await remove(
     all.filter((name) =>
       !name.startsWith(CHECKPOINTS) && !left.has(idOfObject(name)) &&
