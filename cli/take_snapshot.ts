@@ -119,7 +119,7 @@ export async function takeSnapshot(
 /** Says that the clock of a snapshot, or this machine's, is wrong. */
 function describeAhead({ id, time }: SnapshotRecord): string {
   const ahead = time - Date.now();
-  const days = Math.floor(ahead / 86_400_000);
+  const days = Math.round(ahead / 86_400_000);
   const span = days > 0 ? plural(days, "day") : formatDuration(ahead);
   return `the newest snapshot ${id} is of ${formatDate(time)}, which lies ` +
     `${span} ahead of this clock: check this machine's clock. If the clock ` +

@@ -55,6 +55,8 @@ export class LayerReader {
   /** The frames that have paths. */
   readonly #withPaths: number[] = [];
   /** The frames that `find` looked into last. */
+  /** The line that was found last: its frame, path, and where it starts. */
+  #last = { frame: -1, path: "", start: 0 };
   readonly #recent = new Map<number, Promise<string>>();
 
   /**
@@ -90,8 +92,13 @@ export class LayerReader {
     const at = this.#withPaths[this.#lastUpTo(path)];
     if (at === undefined) return undefined;
     const text = await this.#text(at, signal);
-    const line = findLine(text, path);
-    if (line !== undefined) {
+    // Lines are sorted: what is asked for in path order is found further on.
+    const last = this.#last;
+    const isFurther = last.frame === at && comparePaths(path, last.path) >= 0;
+    const found = findLine(text, path, isFurther ? last.start : 0);
+    if (found !== undefined) {
+      const { line, start } = found;
+      this.#last = { frame: at, path, start };
       return decodeLayerLine(line, this.#record.name, this.#offsets[at]);
     }
     if (OURS.test(text)) return undefined;
@@ -277,12 +284,21 @@ function isInside(text: string, folder: string): boolean {
 /** How the lines begin that our writer writes. */
 const OURS = /\n{"(?:path|gone)":"/;
 
-/** The line of a path, if it begins as our writer begins it. */
-function findLine(text: string, path: string): Line | undefined {
+/**
+ * The line of a path, if it begins as our writer begins it, and the newline
+ * before it; looked for from a newline on.
+ */
+function findLine(
+  text: string,
+  path: string,
+  from: number,
+): { line: Line; start: number } | undefined {
   const name = JSON.stringify(path);
-  for (const start of [`\n{"path":${name},`, `\n{"gone":${name}}`]) {
-    const at = text.indexOf(start) + 1;
-    if (at > 0) return JSON.parse(text.slice(at, text.indexOf("\n", at)));
+  for (const opening of [`\n{"path":${name},`, `\n{"gone":${name}}`]) {
+    const start = text.indexOf(opening, from);
+    if (start < 0) continue;
+    const end = text.indexOf("\n", start + 1);
+    return { line: JSON.parse(text.slice(start + 1, end)), start };
   }
   return undefined;
 }
