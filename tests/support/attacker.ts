@@ -12,11 +12,21 @@ const NOBODY = 65534;
  */
 const SCRIPT = `
 use strict; use POSIX;
-my ($root, $outside, $user) = @ARGV;
+my ($root, $outside, $user, $isGreedy) = @ARGV;
 if ($> == 0) { $( = $) = "$user $user"; $< = $> = $user; }
 chdir $root or die "chdir: $!";
 $| = 1; print "ready\\n";
 for (my $n = 0; ; $n++) {
+  unlink "dir/1", "dir/link", "other/4", "dir/below/5" if $isGreedy && !($n % 40);
+  for my $folder ($isGreedy ? (".", "dir", "dir/below", "other") : ()) {
+    opendir my $names, $folder or next;
+    for my $name (grep /^\.deltar-stage/, readdir $names) {
+      my $at = "$folder/$name";
+      rename $at, "$folder/taken" or next;
+      symlink $n % 2 ? "$outside/1" : $outside, $at;
+      rename "$folder/taken", $at if $n % 3 == 0;
+    }
+  }
   for my $at ("dir", "dir/below", "other") {
     rename $at, "hold" or next;
     symlink "$outside", $at;
@@ -78,9 +88,15 @@ export class Attacked {
     }
   }
 
-  /** Begins the attack. */
-  async begin(): Promise<void> {
+  /**
+   * Begins the attack.
+   *
+   * @param isGreedy Whether files are removed, and what deltar writes under
+   * temporary names is swapped, too.
+   */
+  async begin(isGreedy = false): Promise<void> {
     const words = ["-e", SCRIPT, this.root, this.outside, String(NOBODY)];
+    if (isGreedy) words.push("1");
     const child = spawn("perl", words, {
       stdio: ["ignore", "pipe", "inherit"],
     });

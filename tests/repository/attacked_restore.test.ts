@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { Repository } from "../../lib/repository/repository.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { Attacked } from "../support/attacker.ts";
+import { byEachAccess } from "../support/folder_access.ts";
+import { needs } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+import { everything } from "./helpers.ts";
+
+const ROUNDS = process.env.SLOW ? 200 : 8;
+
+/** All of a folder that a restore could change, its own state too. */
+function all(folder: string): unknown {
+  return ["", ...fs.readdirSync(folder, { recursive: true })].map((name) => {
+    const place = join(folder, String(name));
+    const { mode, uid, gid, size, mtimeMs } = fs.lstatSync(place);
+    const isFile = fs.lstatSync(place).isFile();
+    const content = isFile ? fs.readFileSync(place, "utf8") : "";
+    return { name, mode, uid, gid, size, mtimeMs, content };
+  });
+}
+
+test(
+  "restore() touches nothing outside while folders, files and temporary files are swapped for links [A2]",
+  needs("perl"),
+  async () => {
+    await byEachAccess(async (access) => {
+      // Plain paths cannot hold this; SECURITY.md says so.
+      if (access === "paths") return;
+      await withTemp(async (folder) => {
+        const attacked = new Attacked(folder);
+        for (const name of ["dir/1", "other/3"]) {
+          fs.chmodSync(join(attacked.root, name), 0o4755);
+        }
+        fs.symlinkSync("1", join(attacked.root, "dir/link"));
+        if (process.getuid?.() === 0) {
+          fs.lchownSync(join(attacked.root, "dir/link"), 65534, 65534);
+        }
+        const repository = await Repository.create(new MemoryStorage());
+        const { record } = await repository.snapshot(
+          everything(attacked.root),
+        );
+        const outside = all(attacked.outside);
+        let restored = 0;
+        await attacked.begin(true);
+        try {
+          for (let round = 0; round < ROUNDS; round++) {
+            try {
+              const result = await repository.restore(record, attacked.root, {
+                delete: round % 2 === 0,
+              });
+              restored += result.files;
+            } catch (error) {
+              // What else is in the way of all of it must have been said well.
+              assert.equal((error as Error).name, "DeltarError");
+            }
+            assert.deepEqual(all(attacked.outside), outside, access);
+          }
+        } finally {
+          await attacked.end();
+        }
+        assert.ok(restored > 0, "it was not for want of trying");
+        for (const name of fs.readdirSync(attacked.root)) {
+          const place = join(attacked.root, name);
+          fs.rmSync(place, { recursive: true, force: true });
+        }
+        const { failed } = await repository.restore(record, attacked.root);
+        assert.deepEqual(failed, []);
+        assert.deepEqual(all(attacked.outside), outside, access);
+      });
+    });
+  },
+);
