@@ -1,25 +1,24 @@
 import { Command } from "commander";
 import { writeContent } from "./console.ts";
 import type { Context } from "./context.ts";
-import { openRepository } from "./open_repository.ts";
-import { findSnapshot, suggesting } from "./suggest.ts";
-import { treePath } from "./text.ts";
+import { begin, type Shared } from "./shared.ts";
+import { findFolder, FOLDER_HELP, pathIn, suggesting } from "./suggest.ts";
 
 /** `deltar cat`. */
 export function catCommand(context: Context): Command {
   return new Command("cat")
-    .argument("<snapshot>", "an id, its beginning, latest, latest~N")
+    .argument("<snapshot>", FOLDER_HELP)
     .argument("<path>", "the file's path in the snapshot")
-    .action(async (snapshot: string, path: string, { repo }) => {
-      const repository = await openRepository(repo);
-      const record = await findSnapshot(repository, snapshot, { asMade: true });
+    .action(async (snapshot: string, word: string, options: Shared) => {
+      const begun = await begin(options);
+      const { repository } = begun;
+      const named = await findFolder(begun, snapshot, { asMade: true });
+      const { record } = named;
+      const path = await pathIn(repository, named, word);
       const content = await suggesting(
         repository,
         record,
-        () =>
-          repository.readFile(record, treePath(path), {
-            signal: context.signal,
-          }),
+        () => repository.readFile(record, path, { signal: context.signal }),
       );
       for await (const part of content) writeContent(part);
     });

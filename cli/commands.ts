@@ -9,7 +9,7 @@ export interface Entry {
   /** What it does, in a line. */
   summary: string;
   /** The options that many commands have and this one has too. */
-  shared: readonly ("repo" | "json" | "volume")[];
+  shared: readonly ("repo" | "dir" | "json" | "volume")[];
   /** What an interrupted one leaves, if it is long work. */
   interrupted?: string;
   /** Loads its code, and makes it. */
@@ -17,6 +17,7 @@ export interface Entry {
 }
 
 const BOTH = ["repo", "json"] as const;
+const NAMING = [...BOTH, "dir"] as const;
 const LONG = [...BOTH, "volume"] as const;
 
 const GOES_ON = "what is done stays done; the same line goes on from there";
@@ -36,27 +37,27 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   list: {
     summary: "List the snapshots of a repository, the oldest first",
-    shared: BOTH,
+    shared: NAMING,
     load: async (context) => (await import("./list.ts")).listCommand(context),
   },
   diff: {
     summary: "Show what changed from one snapshot to another",
-    shared: BOTH,
+    shared: NAMING,
     load: async (context) => (await import("./diff.ts")).diffCommand(context),
   },
   files: {
     summary: "List the files of a snapshot",
-    shared: BOTH,
+    shared: NAMING,
     load: async (context) => (await import("./files.ts")).filesCommand(context),
   },
   cat: {
     summary: "Write a file of a snapshot to standard output",
-    shared: ["repo"],
+    shared: ["repo", "dir"],
     load: async (context) => (await import("./cat.ts")).catCommand(context),
   },
   restore: {
     summary: "Restore a snapshot, or some paths of it",
-    shared: LONG,
+    shared: [...LONG, "dir"],
     interrupted: "what is restored stays; the same line restores the rest, " +
       "and `deltar undo` brings back what it wrote over, if anything",
     load: async (context) =>
@@ -75,13 +76,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./redo.ts")).redoCommand(context),
   },
   why: {
-    summary: "Tell why a path is left out of snapshots, or that it is not",
-    shared: BOTH,
+    summary: "Tell whether snapshots keep a path, and if not, why",
+    shared: NAMING,
     load: async (context) => (await import("./why.ts")).whyCommand(context),
   },
   label: {
-    summary: "Say what a snapshot is called; without a text, nothing",
-    shared: BOTH,
+    summary: "Print, set or remove the label of a snapshot",
+    shared: NAMING,
     load: async (context) => (await import("./label.ts")).labelCommand(context),
   },
   verify: {
@@ -99,7 +100,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   forget: {
     summary: "Remove snapshots; `deltar undelete` brings them back",
-    shared: BOTH,
+    shared: NAMING,
     load: async (context) =>
       (await import("./forget.ts")).forgetCommand(context),
   },
@@ -118,18 +119,18 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   stats: {
     summary: "What takes the space: by snapshot, folder and file",
-    shared: BOTH,
+    shared: NAMING,
     load: async (context) => (await import("./stats.ts")).statsCommand(context),
   },
   copy: {
     summary: "Copy snapshots to another repository",
-    shared: LONG,
+    shared: [...LONG, "dir"],
     interrupted: GOES_ON,
     load: async (context) => (await import("./copy.ts")).copyCommand(context),
   },
   drill: {
     summary: "Restore some files to see that it works, and note when",
-    shared: LONG,
+    shared: [...LONG, "dir"],
     interrupted: READ_ONLY,
     load: async (context) => (await import("./drill.ts")).drillCommand(context),
   },

@@ -17,8 +17,14 @@ export interface Backup {
 /** What one backup's entry may have. */
 const KEYS = ["directory", "repo", "snapshot", "prune"];
 
-/** An option for one time: always set, it would have a lost disk forgotten. */
-const ONCE = "init";
+/** What the file may have. */
+const TOP_KEYS = ["backups", "$schema"];
+
+/**
+ * Options for one time: always set, they would have a lost disk forgotten, and
+ * a directory continue another again and again.
+ */
+const ONCE = ["init", "continueFrom"];
 
 /** Where the configuration is when nobody says. */
 export function configFile(): string {
@@ -43,6 +49,13 @@ export async function readConfig(
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
+    const { code, message } = cause as { code?: string; message: string };
+    if (code !== "ENOENT") {
+      throw new DeltarError("io", `it cannot be read: ${message}`, {
+        object: file,
+        cause,
+      });
+    }
     throw new DeltarError(
       "not-found",
       "there is no configuration; write one as `deltar help backup` shows, or " +
@@ -53,7 +66,13 @@ export async function readConfig(
   const fail = (what: string): never => {
     throw new DeltarError("corrupt", what, { object: file });
   };
-  const { backups } = parse(text, fail);
+  // Some editors begin a file with a mark of its encoding.
+  const top = parse(text.replace(/^\uFEFF/, ""), fail);
+  const unknown = Object.keys(top).find((key) => !TOP_KEYS.includes(key));
+  if (unknown !== undefined) {
+    return fail(`it has ${JSON.stringify(unknown)}; known is "backups"`);
+  }
+  const { backups } = top;
   if (!isRecord(backups)) return fail('it has no "backups"');
   if (Object.keys(backups).length === 0) fail("it names no backup");
   const { commands } = await program(["snapshot", "prune"]);
@@ -100,7 +119,9 @@ function optionWords(
 ): string[] {
   const command = commands.find((child) => child.name() === name)!;
   if (!isRecord(section)) return fail(`${name} is no object`);
-  const options = command.options.filter((one) => one.attributeName() !== ONCE);
+  const options = command.options.filter((one) =>
+    !ONCE.includes(one.attributeName())
+  );
   return Object.entries(section).flatMap(([key, value]) => {
     const option = options.find((one) => one.attributeName() === key);
     if (option === undefined) {

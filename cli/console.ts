@@ -65,6 +65,11 @@ export class Console {
     tellPainted(2, `${name} ${showText(text)}\n`);
   }
 
+  /** Something that is worth knowing, and nothing that went wrong. */
+  note(text: string): void {
+    if (verbosity !== "quiet") this.warn(text);
+  }
+
   /** Something that only who asked for all wants to know. */
   detail(text: string): void {
     if (verbosity !== "verbose" || this.json) return;

@@ -1,13 +1,12 @@
 import { Command } from "commander";
 import type { SnapshotRecord } from "../mod.ts";
-import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { INIT } from "./known_places.ts";
 import { locate } from "./location.ts";
-import { openOrCreate, openRepository } from "./open_repository.ts";
-import type { Shared } from "./shared.ts";
-import { findSnapshot } from "./suggest.ts";
+import { openOrCreate } from "./open_repository.ts";
+import { begin, type Shared } from "./shared.ts";
+import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
 
 interface Options extends Shared {
@@ -21,7 +20,7 @@ export function copyCommand(context: Context): Command {
     .description(
       "Copy snapshots to another repository: what is not there yet, verified",
     )
-    .argument("[snapshot...]", "ids, their beginnings, latest; default all")
+    .argument("[snapshot...]", `${SNAPSHOT_HELP}; default all`)
     .requiredOption("--to <location>", "the other repository, or a new one")
     .option("--init", INIT)
     .action(async (snapshots: string[], options: Options) => {
@@ -34,11 +33,11 @@ async function run(
   options: Options,
   signal: AbortSignal,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const from = await openRepository(options.repo, ".", { fresh: true });
+  const begun = await begin(options, { fresh: true });
+  const { out, repository: from } = begun;
   let code: number = EXIT.done;
   const records: SnapshotRecord[] = [];
-  for (const text of snapshots) records.push(await findSnapshot(from, text));
+  for (const text of snapshots) records.push(await findSnapshot(begun, text));
   if (snapshots.length === 0) {
     records.push(
       ...await from.snapshots({

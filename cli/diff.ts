@@ -1,24 +1,24 @@
 import { Command } from "commander";
 import {
   type Change,
+  DiffIndex,
   isTouched,
   isWithin,
   pathOf,
   type Skipped,
   type SnapshotRecord,
-  Tree,
 } from "../mod.ts";
 import { paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { begin, type Shared } from "./shared.ts";
-import { checkPath, findSnapshot } from "./suggest.ts";
+import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { showPath, showText, treePath } from "./text.ts";
 
 /** `deltar diff`. */
 export function diffCommand(context: Context): Command {
   return new Command("diff")
-    .argument("<a>", "the old snapshot: an id, its beginning, latest, latest~N")
+    .argument("<a>", `the old snapshot: ${FOLDER_HELP}`)
     .argument("<b>", "the new snapshot")
     .argument("[path]", "only this file or folder")
     .action(async (a, b, path, options) => {
@@ -32,26 +32,34 @@ async function run(
   path: string | undefined,
   options: Shared,
 ): Promise<number> {
-  const { out, repository } = await begin(options);
-  const [before, after] = [
-    await findSnapshot(repository, a),
-    await findSnapshot(repository, b),
-  ];
-  const diff = await repository.diff(before, after);
+  const begun = await begin(options);
+  const { out, repository } = begun;
+  const [old, now] = [await findFolder(begun, a), await findFolder(begun, b)];
+  const [before, after] = [old.record, now.record];
+  const isOfFolder = old.folder + now.folder !== "";
+  const trees = await Promise.all(
+    [old, now].map(async ({ record, folder }) =>
+      (await repository.tree(record)).below(folder)
+    ),
+  );
+  const diff = DiffIndex.compute(trees[1].index, trees[0].index);
   const moved = new Set(diff.renamed.map(({ from }) => from));
-  const folder = treePath(path ?? "");
+  const folder = path === undefined
+    ? ""
+    : isOfFolder
+    ? treePath(path)
+    : await pathIn(repository, now, path);
   const isShown = (change: Change) =>
     isWithin(pathOf(change), folder) &&
     !(change.change === "deleted" && moved.has(pathOf(change)));
   const changes = [
-    ...folder === "" ? rootChange(before, after) : [],
+    ...folder === "" && !isOfFolder ? rootChange(before, after) : [],
     ...diff.changes.filter(isShown),
   ];
-  if (changes.length === 0) {
+  if (changes.length === 0 && !isOfFolder) {
     await checkPath(repository, [before, after], folder);
   }
-  const isAnyGone = changes.some(({ change }) => change === "deleted");
-  const { skipped } = isAnyGone ? await repository.tree(after) : Tree.empty();
+  const { skipped } = trees[1];
   const skips = new Map(skipped.map((skip) => [skip.path, skip]));
   if (out.json) {
     out.object("diff", {

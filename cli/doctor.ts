@@ -19,8 +19,13 @@ import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { hookLog } from "./hook.ts";
-import { isKnownPlace, lostPlaces, noteOf } from "./known_places.ts";
-import { locate, userFolder } from "./location.ts";
+import { lossAt, lostPlaces, noteOf } from "./known_places.ts";
+import {
+  absolute,
+  type FolderKind,
+  locateFrom,
+  userFolder,
+} from "./location.ts";
 import { openRepository } from "./open_repository.ts";
 import { messageOf, refusalOf } from "./refusal.ts";
 import { formatBytes, formatDate, plural, showText } from "./text.ts";
@@ -48,11 +53,9 @@ export function doctorCommand(context: Context): Command {
       const findings = [
         checkRuntime(),
         await checkZstd(),
-        ...["data", "cache", "config"].map((kind) =>
-          checkFolder(kind as "data" | "cache" | "config")
-        ),
+        ...(["data", "cache", "config", "state"] as const).map(checkFolder),
         ...await checkRepository(repo),
-        ...checkPlaces(locate(repo, ".")),
+        ...checkPlaces(located(repo)),
         ...checkHook(),
       ];
       if (findings.some(({ state }) => state === "failed")) {
@@ -64,6 +67,11 @@ export function doctorCommand(context: Context): Command {
         out.line(`${sign} ${check.padEnd(18)} ${showText(detail)}`);
       }
     });
+}
+
+/** The location of the repository that is checked. */
+function located(repo: string | undefined): string {
+  return locateFrom(repo, absolute(".")).location;
 }
 
 function checkRuntime(): Finding {
@@ -89,7 +97,7 @@ async function checkZstd(): Promise<Finding> {
   }
 }
 
-function checkFolder(kind: "data" | "cache" | "config"): Finding {
+function checkFolder(kind: FolderKind): Finding {
   const check = `${kind} folder`;
   const folder = userFolder(kind);
   let there = folder;
@@ -116,7 +124,7 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
     repository = await openRepository(repo, ".", { fresh: true });
   } catch (error) {
     const isNone = (error as DeltarError).code === "not-found" && !repo &&
-      !isKnownPlace(locate(repo, "."));
+      lossAt(located(repo)) === "new";
     const detail = isNone ? "none yet for this directory" : messageOf(error);
     return [{ check, state: isNone ? "ok" : "failed", detail }];
   }
@@ -159,8 +167,8 @@ function checkPlaces(repository: string): Finding[] {
     .map(({ location, note }) => ({
       check: "known repository",
       state: "warning",
-      detail: `${location} is not there: is its disk mounted? If it is gone ` +
-        `for good, delete ${note}`,
+      detail: `${location} is missing. If its disk is not mounted, mount it. ` +
+        `If it is gone for good, delete ${note}`,
     }));
 }
 

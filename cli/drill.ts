@@ -1,11 +1,9 @@
 import { Command } from "commander";
-import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./open_repository.ts";
 import { messageOf } from "./refusal.ts";
 import { parseBytes, parseSome } from "./quantity.ts";
-import type { Shared } from "./shared.ts";
+import { begin, type Shared } from "./shared.ts";
 import { findSnapshot } from "./suggest.ts";
 import { formatBytes, plural, showPath } from "./text.ts";
 
@@ -36,15 +34,15 @@ Exit codes: 0 all are as they were, 1 some are not, each named, or it failed;
 
 async function run(
   snapshot: string | undefined,
-  { repo, json = false, ...options }: Options,
+  { repo, dir, json = false, ...options }: Options,
   signal: AbortSignal,
 ): Promise<number> {
-  const out = new Console(json);
-  const repository = await openRepository(repo, ".", { fresh: true });
+  const begun = await begin({ repo, dir, json }, { fresh: true });
+  const { out, repository } = begun;
   const result = await repository.drill({
     ...options,
     ...snapshot !== undefined && {
-      snapshot: await findSnapshot(repository, snapshot),
+      snapshot: await findSnapshot(begun, snapshot),
     },
     signal,
     onDamage: (error) => out.warn(error.message),

@@ -48,7 +48,8 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   label: [
     ["deltar label latest 'it worked here'", "for one that is there"],
-    ["deltar label latest", "and away with it"],
+    ["deltar label latest", "print it"],
+    ["deltar label latest --remove", "remove it"],
   ],
   verify: [
     ["deltar verify", "that all is there and fits"],

@@ -3,8 +3,8 @@ import { formatTime, isWithin, type TreeEntry } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { begin, type Shared } from "./shared.ts";
-import { checkPath, findSnapshot } from "./suggest.ts";
-import { formatFileTime, showPath, showText, treePath } from "./text.ts";
+import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
+import { formatFileTime, showPath, showText } from "./text.ts";
 
 interface Options extends Shared {
   skipped?: boolean;
@@ -13,7 +13,7 @@ interface Options extends Shared {
 /** `deltar files`. */
 export function filesCommand(context: Context): Command {
   return new Command("files")
-    .argument("<snapshot>", "an id, its beginning, latest, latest~N")
+    .argument("<snapshot>", FOLDER_HELP)
     .argument("[path]", "only this file or folder")
     .option("--skipped", "what it left out instead, and why")
     .action(async (snapshot, path, options) => {
@@ -26,9 +26,13 @@ async function run(
   path: string | undefined,
   options: Options,
 ): Promise<number> {
-  const { out, repository } = await begin(options);
-  const record = await findSnapshot(repository, snapshot);
-  const folder = treePath(path ?? "");
+  const begun = await begin(options);
+  const { out, repository } = begun;
+  const named = await findFolder(begun, snapshot);
+  const { record } = named;
+  const folder = path === undefined
+    ? named.folder
+    : await pathIn(repository, named, path);
   if (options.skipped) {
     const tree = await repository.tree(record);
     const skipped = tree.skipped.filter(({ path }) => isWithin(path, folder));

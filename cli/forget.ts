@@ -3,7 +3,7 @@ import { DeltarError } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { begin, type Shared } from "./shared.ts";
-import { findSnapshot } from "./suggest.ts";
+import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 
 /** A whole id, by which even a damaged snapshot can be removed. */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
@@ -15,19 +15,20 @@ export function forgetCommand(context: Context): Command {
       "Remove snapshots; `deltar undelete` brings them back until a " +
         "`deltar prune` finds their grace over, which also frees their space",
     )
-    .argument("<snapshots...>", "ids, their beginnings, latest, latest~N")
+    .argument("<snapshots...>", SNAPSHOT_HELP)
     .action(async (snapshots: string[], options: Shared) => {
       context.code = await run(snapshots, options);
     });
 }
 
 async function run(names: string[], options: Shared): Promise<number> {
-  const { out, repository } = await begin(options);
+  const begun = await begin(options);
+  const { out, repository } = begun;
   // All are found before any goes: `latest` means another one then.
   const ids = new Set<string>();
   for (const name of names) {
     try {
-      ids.add((await findSnapshot(repository, name)).id);
+      ids.add((await findSnapshot(begun, name)).id);
     } catch (error) {
       const isDamaged = error instanceof DeltarError && ID.test(name) &&
         (error.code === "corrupt" || error.code === "truncated");

@@ -10,6 +10,7 @@ import { userFolder } from "./location.ts";
 import { keepToSize } from "./max_size.ts";
 import {
   addTakeOptions,
+  sourceOf,
   type TakeOptions,
   takeSnapshot,
 } from "./take_snapshot.ts";
@@ -54,10 +55,13 @@ export function hookCommand(context: Context): Command {
       try {
         const event = readEvent(await text(process.stdin));
         title = `agent: ${event.title}`;
-        directory ??= event.directory ?? ".";
+        const source = directory === undefined
+          ? { ...sourceOf(event.directory), isNamed: false }
+          : sourceOf(directory);
+        directory = source.place;
         const { signal } = context;
         const how = { ...options, label: title, onlyIfChanged: true };
-        const taken = await takeSnapshot(out, directory, how, signal);
+        const taken = await takeSnapshot(out, source, how, signal);
         if (taken.result.isNew) {
           await keepToSize(out, taken.repository, options, signal);
         }

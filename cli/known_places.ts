@@ -1,87 +1,106 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DeltarError } from "../mod.ts";
-import { cacheFolder, isFolder, placeSum, realPlace } from "./location.ts";
+import {
+  DeltarError,
+  fileSystemOf,
+  type KnownPlace,
+  KnownPlaces,
+  pathBelow,
+  truePlace,
+} from "../mod.ts";
+import {
+  cacheFolder,
+  holdsRepository,
+  isDefaultRepository,
+  isFolder,
+  placeSum,
+  userFolder,
+} from "./location.ts";
 
 /** What `--init` does. */
 export const INIT = "begin a new repository where there was one before";
 
-/** A place where this machine has kept snapshots. */
-interface KnownPlace {
-  /** Where. */
-  location: string;
-  /** The note that says so. */
-  note: string;
+/** What is known of a place where there is no repository. */
+export type Loss =
+  /** There was one, and its disk is not there, or it is not known. */
+  | "lost"
+  /** There was one, and its file system is there without it. */
+  | "deleted"
+  /** There never was one, or it does not matter. */
+  | "new";
+
+function places(): KnownPlaces {
+  return new KnownPlaces(join(userFolder("state"), "places"));
+}
+
+/** The key of a place: a folder has one, whichever path leads to it. */
+function keyOf(location: string): string {
+  return placeSum(isFolder(location) ? truePlace(location) : location);
+}
+
+/** The note of a version that kept them in the cache, without a file system. */
+function oldNoteOf(location: string): string {
+  return join(cacheFolder(), "places", keyOf(location));
+}
+
+/** The file that says that there was a repository at a place. */
+export function noteOf(location: string): string {
+  const old = oldNoteOf(location);
+  return existsSync(old) ? old : places().noteOf(keyOf(location));
 }
 
 /** Notes that snapshots are kept at a place. */
 export function rememberPlace(location: string): void {
-  const note = noteOf(location);
-  if (existsSync(note)) return;
+  // Nobody mounts a disk at a place that nobody names.
+  if (isDefaultRepository(location)) return;
+  places().remember(keyOf(location), location, isFolder(location));
+  rmSync(oldNoteOf(location), { force: true });
+}
+
+/** What became of the repository at a place where there is none now. */
+export function lossAt(location: string): Loss {
+  if (isDefaultRepository(location)) return "new";
+  const known = places().recall(keyOf(location)) ??
+    (existsSync(oldNoteOf(location)) ? { location } : undefined);
+  return known === undefined ? "new" : lossOf(known);
+}
+
+function lossOf(known: KnownPlace): Loss {
+  const { location } = known;
+  if (!isFolder(location)) return "lost";
   try {
-    mkdirSync(notes(), { recursive: true });
-    writeFileSync(note, `${location}\n`);
+    return KnownPlaces.isMounted(known) || isTemporary(location)
+      ? "deleted"
+      : "lost";
   } catch {
-    // Then a disk that is not mounted looks as a new one does.
+    return "lost";
   }
 }
 
-/**
- * Whether this machine has kept snapshots at a place: if nothing is there now,
- * a disk may not be mounted.
- */
-export function isKnownPlace(location: string): boolean {
-  return existsSync(noteOf(location));
+/** Whether a place is among the system's temporary files, not on another disk. */
+function isTemporary(location: string): boolean {
+  if (pathBelow(tmpdir(), location) === undefined) return false;
+  return fileSystemOf(location).mount === fileSystemOf(tmpdir()).mount;
 }
 
 /** Says that there is no repository where one was. */
 export function placeIsLost(location: string, cause?: unknown): DeltarError {
-  const asks = isFolder(location)
-    ? "is its disk mounted?"
-    : "was it moved, or deleted?";
+  const advice = isFolder(location)
+    ? "If its disk is not mounted, mount it."
+    : "If it was moved, name its new place with --repo.";
   return new DeltarError(
     "not-found",
-    `there was a repository here and now there is none: ${asks} If it is gone ` +
-      "for good, `deltar snapshot` or `deltar copy` begins a new one with " +
-      "`--init`",
+    `the repository that was here is missing. ${advice} To start a new ` +
+      "repository here, run `deltar snapshot` or `deltar copy` with `--init`.",
     { object: location, cause },
   );
 }
 
-/** The folders where this machine kept snapshots, and that hold none now. */
-export function lostPlaces(): KnownPlace[] {
-  return knownPlaces().filter(({ location }) =>
-    isFolder(location) &&
-    !["deltar.json", "snapshots"].some((name) =>
-      existsSync(join(location, name))
-    )
+/** The folders where this machine kept snapshots, and whose disk is gone. */
+export function lostPlaces(): { location: string; note: string }[] {
+  return places().all().filter((known) =>
+    isFolder(known.location) && !holdsRepository(known.location) &&
+    lossOf(known) === "lost"
   );
-}
-
-function knownPlaces(): KnownPlace[] {
-  try {
-    return readdirSync(notes()).map((name) => {
-      const note = join(notes(), name);
-      return { location: readFileSync(note, "utf8").trimEnd(), note };
-    });
-  } catch {
-    // There are none; or what is wrong with the folder is told of elsewhere.
-    return [];
-  }
-}
-
-/** Where a place is noted: a folder has one note, whichever path leads to it. */
-export function noteOf(location: string): string {
-  const place = isFolder(location) ? realPlace(location) : location;
-  return join(notes(), placeSum(place));
-}
-
-function notes(): string {
-  return join(cacheFolder(), "places");
 }

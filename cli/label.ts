@@ -3,16 +3,31 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { recordFields } from "./record_fields.ts";
 import { begin, type Shared } from "./shared.ts";
-import { findSnapshot } from "./suggest.ts";
+import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { showText } from "./text.ts";
+
+interface Options extends Shared {
+  remove?: boolean;
+}
 
 /** `deltar label`. */
 export function labelCommand(context: Context): Command {
   return new Command("label")
-    .argument("<snapshot>", "an id, its beginning, latest, latest~N")
-    .argument("[text]", "what to call it")
+    .argument("<snapshot>", SNAPSHOT_HELP)
+    .argument("[text]", "the new label; without one the label is printed")
+    .option("--remove", "remove the label")
     .action(
-      async (snapshot: string, text: string | undefined, options: Shared) => {
+      async (
+        snapshot: string,
+        text: string | undefined,
+        options: Options,
+        command: Command,
+      ) => {
+        if (options.remove && text) {
+          command.error("error: '--remove' takes no text", {
+            exitCode: EXIT.usage,
+          });
+        }
         context.code = await run(snapshot, text, options);
       },
     );
@@ -21,21 +36,26 @@ export function labelCommand(context: Context): Command {
 async function run(
   snapshot: string,
   text: string | undefined,
-  options: Shared,
+  options: Options,
 ): Promise<number> {
-  const { out, repository } = await begin(options);
-  const before = await findSnapshot(repository, snapshot);
-  const record = await repository.label(before, text || undefined);
-  if (out.json) out.object("label", recordFields(record));
-  else {
-    const was = before.label === undefined
-      ? ""
-      : `, and was ${quote(before.label)}`;
-    const now = record.label === undefined
-      ? "has no label"
-      : `is labelled ${quote(record.label)}`;
-    out.line(`${record.id} ${now}${was}`);
+  const begun = await begin(options);
+  const { out, repository } = begun;
+  const before = await findSnapshot(begun, snapshot);
+  const isAsked = text === undefined && !options.remove;
+  const record = isAsked
+    ? before
+    : await repository.label(before, text || undefined);
+  if (out.json) {
+    out.object("label", recordFields(record));
+    return EXIT.done;
   }
+  const now = record.label === undefined
+    ? "has no label"
+    : `is labelled ${quote(record.label)}`;
+  const was = isAsked || before.label === undefined
+    ? ""
+    : `, and was ${quote(before.label)}`;
+  out.line(`${record.id} ${now}${was}`);
   return EXIT.done;
 }
 

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Proof, SnapshotRecord } from "../mod.ts";
+import { pathBelow, type Proof, type SnapshotRecord } from "../mod.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { type Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -28,14 +28,17 @@ export function listCommand(context: Context): Command {
 }
 
 async function run(options: Options): Promise<number> {
-  const { out, repository } = await begin(options);
+  const { out, repository, place } = await begin(options);
   let code: number = EXIT.done;
-  const records = await repository.snapshots({
+  const all = await repository.snapshots({
     onDamage: (error) => {
       out.warn(`${error.message}; ${DAMAGE_ADVICE}`);
       code = EXIT.partial;
     },
   });
+  const records = options.dir === undefined
+    ? all
+    : all.filter(({ directory }) => pathBelow(directory, place) !== undefined);
   const proofs = await repository.proofs();
   if (out.json) {
     out.object("list", {

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
-import { readlinkSync, realpathSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
-import { repositoryName } from "../mod.ts";
+import { DeltarError, repositoryName, truePlace } from "../mod.ts";
+
+/** The kinds of files that a system has the user's folders for. */
+export type FolderKind = "data" | "cache" | "config" | "state";
 
 /** Where a user's files of a kind are kept by custom of the system. */
-export function userFolder(kind: "data" | "cache" | "config"): string {
+export function userFolder(kind: FolderKind): string {
   const { env, platform } = process;
   if (platform === "win32") {
     const local = env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local");
@@ -14,12 +17,14 @@ export function userFolder(kind: "data" | "cache" | "config"): string {
   }
   if (platform === "darwin") {
     const folder = kind === "cache" ? "Caches" : "Application Support";
-    return join(homedir(), "Library", folder, "deltar");
+    const own = join(homedir(), "Library", folder, "deltar");
+    return kind === "state" ? join(own, "state") : own;
   }
   const [name, folder] = {
     data: ["XDG_DATA_HOME", ".local/share"],
     cache: ["XDG_CACHE_HOME", ".cache"],
     config: ["XDG_CONFIG_HOME", ".config"],
+    state: ["XDG_STATE_HOME", ".local/state"],
   }[kind];
   // The rules for these variables have a relative path ignored.
   const named = env[name] ?? "";
@@ -32,37 +37,88 @@ export function cacheFolder(): string {
   return userFolder("cache");
 }
 
+/**
+ * The current directory. One that was deleted is still named by the shell, so
+ * that the project which it was in can be found.
+ *
+ * @throws {DeltarError} `not-found` if it was deleted and nothing names it.
+ */
+export function currentDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    const { PWD = "" } = process.env;
+    if (isAbsolute(PWD)) return PWD;
+    throw new DeltarError(
+      "not-found",
+      "the current directory was deleted; change to another one",
+      { cause },
+    );
+  }
+}
+
+/** A path of the system that a user typed, as an absolute one. */
+export function absolute(path: string): string {
+  return isAbsolute(path) ? resolve(path) : resolve(currentDirectory(), path);
+}
+
+/** The folder of the repositories that nobody named. */
+function repositories(): string {
+  return join(userFolder("data"), "repositories");
+}
+
 /** The repository of a directory when none is named. */
 export function defaultRepository(directory: string): string {
-  const place = realPlace(directory);
-  return join(userFolder("data"), "repositories", repositoryName(place));
+  return join(repositories(), repositoryName(truePlace(directory)));
 }
 
-/** How many symlinks one path may lead through. */
-const LINKS = 40;
-
-/** Where a path leads when its symlinks are followed, be it there or not. */
-export function realPlace(path: string, links = LINKS): string {
-  const place = resolve(path);
-  const parent = dirname(place);
-  try {
-    return realpathSync(place);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code !== "ENOENT" || parent === place || links === 0) return place;
-  }
-  const target = linkTarget(place);
-  return target === undefined
-    ? join(realPlace(parent, links), basename(place))
-    : realPlace(resolve(realPlace(parent), target), links - 1);
+/** Whether a location is one that is used when none is named. */
+export function isDefaultRepository(location: string): boolean {
+  return dirname(location) === repositories();
 }
 
-function linkTarget(place: string): string | undefined {
-  try {
-    return readlinkSync(place);
-  } catch {
-    return undefined;
+/** Where the user works: a directory, or a folder of one. */
+export interface Standing {
+  /** The location of the repository. */
+  location: string;
+  /** The directory whose repository this is, if nobody named one. */
+  project: string | undefined;
+}
+
+/**
+ * The repository for a place that the user stands in: the one that `--repo` or
+ * the environment names, else that of the innermost directory around the place
+ * that has one, as git finds its own.
+ */
+export function locateFrom(repo: string | undefined, place: string): Standing {
+  const named = repo ?? process.env.DELTAR_REPOSITORY;
+  if (named) return { location: locate(repo, place), project: undefined };
+  const start = truePlace(place);
+  for (let at = start;; at = dirname(at)) {
+    const location = defaultRepository(at);
+    if ((at === start || !isTooMuch(at)) && holdsRepository(location)) {
+      return { location, project: at };
+    }
+    if (dirname(at) === at) break;
   }
+  return { location: defaultRepository(start), project: start };
+}
+
+/** What a place is that nobody means who does not name it, if it is that. */
+export function isTooMuch(directory: string): string | undefined {
+  const place = truePlace(directory);
+  return place === dirname(place)
+    ? "a whole disk"
+    : place === truePlace(homedir())
+    ? "a home folder"
+    : undefined;
+}
+
+/** Whether a folder looks like a repository, be it damaged. */
+export function holdsRepository(folder: string): boolean {
+  return ["deltar.json", "snapshots"].some((name) =>
+    existsSync(join(folder, name))
+  );
 }
 
 /** Whether a location is a folder, and no address. */
@@ -73,8 +129,8 @@ export function isFolder(location: string): boolean {
 /** The location that `--repo`, the environment or the directory names. */
 export function locate(repo: string | undefined, directory: string): string {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
-  if (!named) return defaultRepository(directory);
-  return isFolder(named) ? resolve(named) : named;
+  if (!named) return defaultRepository(absolute(directory));
+  return isFolder(named) ? absolute(named) : named;
 }
 
 /** What tells a place from others: two services may have buckets of one name. */

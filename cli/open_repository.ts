@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import {
@@ -9,12 +9,19 @@ import {
   openStorage,
   Repository,
   type Storage,
+  truePlace,
   withCache,
 } from "../mod.ts";
 import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
-import { isKnownPlace, placeIsLost, rememberPlace } from "./known_places.ts";
-import { cacheFolder, isFolder, locate, placeSum } from "./location.ts";
+import { lossAt, placeIsLost, rememberPlace } from "./known_places.ts";
+import {
+  absolute,
+  cacheFolder,
+  isFolder,
+  locateFrom,
+  placeSum,
+} from "./location.ts";
 import { noteOpened } from "./opened.ts";
 
 /** The storage at a location. */
@@ -58,26 +65,30 @@ interface OpenOptions {
   fresh?: boolean;
 }
 
-/** Opens a repository that has to be there. */
+/**
+ * Opens the repository that is named, or that of the place where the user
+ * stands; it has to be there.
+ */
 export async function openRepository(
   repo: string | undefined,
-  directory = ".",
+  place = ".",
   { onDamage = warn, fresh = false }: OpenOptions = {},
 ): Promise<Repository> {
-  const location = locate(repo, directory);
+  const { location } = locateFrom(repo, absolute(place));
   const storage = storageAt(location);
   const near = fresh ? storage : cached(location, storage);
   try {
     return await Repository.open(near, { onDamage });
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {
-      if (isKnownPlace(storage.location)) {
-        throw placeIsLost(storage.location, error);
-      }
+      const loss = lossAt(storage.location);
+      if (loss === "lost") throw placeIsLost(storage.location, error);
       throw new DeltarError(
         "not-found",
-        "there is no repository here; `deltar snapshot` makes one, and " +
-          "`--repo` names another place",
+        (loss === "deleted"
+          ? "the repository that was here was deleted"
+          : "there is no repository here") +
+          "; `deltar snapshot` makes one, and `--repo` names another place",
         { object: storage.location, cause: error },
       );
     }
@@ -131,7 +142,8 @@ async function create(
   { codec, init = false }: CreateOptions,
 ): Promise<Repository> {
   const { location } = storage;
-  if (!init && isKnownPlace(location)) throw placeIsLost(location);
+  const loss = init ? "new" : lossAt(location);
+  if (loss === "lost") throw placeIsLost(location);
   for await (const _ of storage.list()) {
     throw new DeltarError(
       "exists",
@@ -140,13 +152,28 @@ async function create(
       { object: location },
     );
   }
+  if (isFolder(location) && isLinkToNothing(location)) {
+    mkdirSync(truePlace(location), { recursive: true, mode: 0o700 });
+  }
   try {
-    return await Repository.create(storage, { codec });
+    const repository = await Repository.create(storage, { codec });
+    if (loss === "deleted") {
+      new Console(false).warn(
+        `${location}: the repository that was here was deleted; a new one is ` +
+          "begun",
+      );
+    }
+    return repository;
   } catch (error) {
     if (!(error instanceof DeltarError && error.code === "exists")) throw error;
     // Another command was quicker.
     return await Repository.open(storage);
   }
+}
+
+function isLinkToNothing(location: string): boolean {
+  return !existsSync(location) &&
+    lstatSync(location, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 /** A storage that is far away, with a cache in the user's folder before it. */

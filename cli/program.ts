@@ -76,6 +76,12 @@ function addShared(command: Command, { summary, shared }: Entry): Command {
   if (shared.includes("repo")) {
     command.option("--repo <location>", "where snapshots are kept");
   }
+  if (shared.includes("dir")) {
+    command.option(
+      "--dir <dir>",
+      "the directory whose snapshots are meant (default: the current one)",
+    );
+  }
   if (shared.includes("json")) {
     command.option("--json", "print the result as JSON");
   }

@@ -1,17 +1,26 @@
-import { resolve } from "node:path";
+import { join } from "node:path";
 import { Command, Option } from "commander";
+import type { Repository } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { cacheFolder } from "./location.ts";
+import { absolute, cacheFolder } from "./location.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import { begin, type Shared } from "./shared.ts";
-import { findSnapshot, suggesting } from "./suggest.ts";
+import {
+  findFolder,
+  FOLDER_HELP,
+  joinPath,
+  type Named,
+  pathIn,
+  suggesting,
+} from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
 import { askingForTrust, trustOption } from "./trust.ts";
 
 interface Options extends Shared {
   to?: string;
   inPlace?: boolean;
+  all?: boolean;
   delete?: boolean;
   rootAttributes?: boolean;
   trustRepository?: boolean;
@@ -25,12 +34,16 @@ export function restoreCommand(context: Context): Command {
       "Restore a snapshot, or some paths of it: only what differs is written, " +
         "and what is overwritten is kept for `undo`",
     )
-    .argument("<snapshot>", "an id, its beginning, latest, latest~N")
+    .argument("<snapshot>", FOLDER_HELP)
     .argument("[path...]", "only these files and folders")
     .option("--to <dir>", "the directory, which need not be there or empty")
     .addOption(
       new Option("--in-place", "into the directory that the snapshot is of")
         .conflicts("to"),
+    )
+    .option(
+      "--all",
+      "in place, the whole directory, also from within a folder of it",
     )
     .option(
       "--delete",
@@ -57,18 +70,45 @@ export function restoreCommand(context: Context): Command {
     });
 }
 
+/**
+ * The paths to restore. In place, a user who stands in a folder of the
+ * directory means what is there, unless `--all` says otherwise.
+ */
+async function choose(
+  repository: Repository,
+  named: Named,
+  words: readonly string[],
+  { inPlace, all }: Options,
+): Promise<string[]> {
+  const { folder, below } = named;
+  if (folder !== "") return words.map(treePath);
+  if (inPlace) {
+    const at = all ? "" : below;
+    return (words.length === 0 ? ["."] : words)
+      .map((word) => joinPath(at, word));
+  }
+  return await Promise.all(
+    words.map((word) => pathIn(repository, named, word)),
+  );
+}
+
 async function run(
   snapshot: string,
   paths: string[],
   options: Options,
   signal: AbortSignal,
 ): Promise<number> {
-  const { out, repository } = await begin(options);
-  const record = await findSnapshot(repository, snapshot, { asMade: true });
-  const target = resolve(options.to ?? record.directory);
+  const begun = await begin(options);
+  const { out, repository } = begun;
+  const named = await findFolder(begun, snapshot, { asMade: true });
+  const { record, folder } = named;
+  const target = options.to === undefined
+    ? join(record.directory, folder)
+    : absolute(options.to);
   const started = performance.now();
-  const chosen = paths.map(treePath);
+  const chosen = await choose(repository, named, paths, options);
   const work = {
+    ...folder !== "" && { from: folder },
     ...chosen.length > 0 && !chosen.includes("") && { paths: chosen },
     delete: options.delete ?? false,
     rootAttributes: options.rootAttributes ?? false,

@@ -1,3 +1,6 @@
+import { accessSync, constants, existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, relative } from "node:path";
 import process from "node:process";
 import { Command } from "commander";
 import { type FitResult, isFault, type SnapshotResult } from "../mod.ts";
@@ -6,11 +9,14 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
-import { defaultRepository } from "./location.ts";
+import { absolute, locateFrom } from "./location.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
+import { unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
 import {
   addTakeOptions,
+  rulesOf,
+  sourceOf,
   type TakeOptions,
   takeSnapshot,
 } from "./take_snapshot.ts";
@@ -20,6 +26,7 @@ import {
   plural,
   shellWord,
   showPath,
+  showText,
 } from "./text.ts";
 
 interface Options extends TakeOptions {
@@ -30,42 +37,100 @@ interface Options extends TakeOptions {
 /** `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
   return addTakeOptions(new Command("snapshot"))
-    .argument("[dir]", "the directory", ".")
+    .argument(
+      "[dir]",
+      "the directory; by default the one that snapshots are of here",
+    )
     .option("--label <text>", "what to call this snapshot")
     .option("--init", INIT)
+    .option(
+      "--continue-from <dir>",
+      "continue the snapshots of a directory that was moved",
+    )
     .option("--remember", "have the repository remember its --max-size")
-    .action(async (dir: string, options: Options) => {
+    .action(async (
+      dir: string | undefined,
+      options: Options,
+      command: Command,
+    ) => {
+      if (options.label === "") {
+        command.error(
+          "error: '--label <text>' is empty: name it, or leave it out",
+          {
+            exitCode: EXIT.usage,
+          },
+        );
+      }
       context.code = await run(dir, options, context.signal);
     });
 }
 
 async function run(
-  directory: string,
+  directory: string | undefined,
   options: Options,
   signal: AbortSignal,
 ): Promise<number> {
   const out = new Console(options.json ?? false);
   const started = performance.now();
-  const taken = await takeSnapshot(out, directory, options, signal);
+  const source = sourceOf(directory);
+  const taken = await takeSnapshot(out, source, options, signal);
   const elapsed = performance.now() - started;
   const { repository, location, result } = taken;
+  const { excludes } = rulesOf(result.record.directory, {
+    exclude: options.exclude,
+  });
+  const idle = unmatched(excludes, result.skipped);
+  for (const pattern of idle) {
+    out.note(`--exclude ${showText(pattern)}: nothing matches it`);
+  }
   // The environment may be another when the line is typed.
   const named = Boolean(process.env.DELTAR_REPOSITORY) ||
-    location !== defaultRepository(".");
+    location !== locateFrom(undefined, absolute(".")).location;
   const restore = [
     invocation(),
     "restore",
     result.record.id,
     ...named ? ["--repo", shellWord(location)] : [],
     "--to",
-    "restored",
+    shellWord(targetBeside(result.record.directory)),
   ].join(" ");
   const fit = await keepToSize(out, repository, options, signal);
-  if (out.json) report(out, result, location, restore, fit);
+  if (out.json) report(out, result, location, restore, idle, fit);
   else print(out, result, location, restore, elapsed);
   if (fit !== undefined && !out.json) printFit(out, fit);
   if (fit !== undefined && isTooLarge(fit)) return EXIT.partial;
   return result.skipped.some(isFault) ? EXIT.partial : EXIT.done;
+}
+
+/**
+ * Where the printed line restores to: beside the directory, where it neither
+ * fills what is there nor gets into the next snapshot.
+ */
+function targetBeside(directory: string): string {
+  const parent = dirname(directory);
+  const name = `${basename(directory).slice(0, LONGEST_NAME)}-restored`;
+  const here = absolute(".");
+  const base = isWritable(parent) ? parent : tmpdir();
+  for (let number = 1;; number++) {
+    const place = join(base, number === 1 ? name : `${name}-${number}`);
+    if (existsSync(place)) continue;
+    const way = relative(here, place);
+    return /^\.\.[\\/](?!\.\.)/.test(way) || !way.startsWith("..")
+      ? way
+      : place;
+  }
+}
+
+/** As much of a name as leaves room for what comes after it. */
+const LONGEST_NAME = 200;
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function report(
@@ -73,6 +138,7 @@ function report(
   { record, isNew, skipped, ahead }: SnapshotResult,
   repository: string,
   restore: string,
+  idle: readonly string[],
   fit: FitResult | undefined,
 ): void {
   out.object("snapshot", {
@@ -84,6 +150,7 @@ function report(
     ...ahead && {
       ahead: { id: ahead.id, time: new Date(ahead.time).toISOString() },
     },
+    unmatched: idle,
     ...fit && { size: fitFields(fit) },
   });
 }

@@ -1,12 +1,11 @@
 import { Command } from "commander";
 import type { RepositoryStats } from "../mod.ts";
-import { Console } from "./console.ts";
+import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { openRepository } from "./open_repository.ts";
 import { parseCount } from "./quantity.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
-import type { Shared } from "./shared.ts";
+import { begin, type Shared } from "./shared.ts";
 import { checkPath, findSnapshot } from "./suggest.ts";
 import { formatBytes, plural, showPath, treePath } from "./text.ts";
 
@@ -17,26 +16,30 @@ interface Options extends Shared {
 /** `deltar stats`. */
 export function statsCommand(context: Context): Command {
   return new Command("stats")
-    .argument("[snapshot]", "whose folders and files", "latest")
+    .argument("[snapshot]", "whose folders and files; by default the latest")
     .argument("[folder]", "whose folders are told apart", "")
     .option("--largest <n>", "how many files to name, default 10", parseCount)
-    .action(async (snapshot: string, folder: string, options: Options) => {
+    .action(async (snapshot, folder: string, options: Options) => {
       context.code = await run(snapshot, folder, options, context.signal);
     });
 }
 
 async function run(
-  snapshot: string,
+  snapshot: string | undefined,
   folder: string,
-  { repo, largest, json = false }: Options,
+  options: Options,
   signal: AbortSignal,
 ): Promise<number> {
-  const out = new Console(json);
-  const repository = await openRepository(repo);
+  const { largest, json = false } = options;
+  const begun = await begin(options);
+  const { out, repository, place } = begun;
   let code: number = EXIT.done;
   const within = treePath(folder);
-  const record = await findSnapshot(repository, snapshot);
-  await checkPath(repository, [record], within);
+  // The repository as a whole is of interest even where it has nothing of.
+  const record = snapshot === undefined
+    ? (await repository.lastAt(place))?.record
+    : await findSnapshot(begun, snapshot);
+  if (record !== undefined) await checkPath(repository, [record], within);
   const stats = await repository.stats({
     snapshot: record,
     within,

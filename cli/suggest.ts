@@ -1,22 +1,96 @@
 import { distance } from "fastest-levenshtein";
-import { DeltarError, type Repository, type SnapshotRecord } from "../mod.ts";
-import { showPath } from "./text.ts";
+import { posix } from "node:path";
+import {
+  DeltarError,
+  type FindOptions,
+  pathBelow,
+  type Repository,
+  type SnapshotRecord,
+} from "../mod.ts";
+import type { Begun } from "./shared.ts";
+import { showPath, treePath } from "./text.ts";
 
 /** More edits than this are another name. */
 const MOST_EDITS = 3;
 
+/** What the help of commands says of a snapshot's name. */
+export const SNAPSHOT_HELP =
+  "an id or its beginning or end, a label, a date, latest, latest~N";
+
+/** The same where a folder may follow. */
+export const FOLDER_HELP = `${SNAPSHOT_HELP}; :FOLDER may follow`;
+
 /** The snapshot that a user names, or where to look for its name. */
 export async function findSnapshot(
-  repository: Repository,
+  { repository, place }: Pick<Begun, "repository" | "place">,
   name: string,
-  options?: Parameters<Repository["find"]>[1],
+  options?: FindOptions,
 ): Promise<SnapshotRecord> {
+  return await pointing(() =>
+    repository.find(name, { directory: place, ...options })
+  );
+}
+
+/** A snapshot that a user names, and how paths in it are meant. */
+export interface Named {
+  record: SnapshotRecord;
+  /** The folder that was named with it, `""` for the root. */
+  folder: string;
+  /**
+   * Where the user stands in the directory that the snapshot is of, `""` for
+   * its root or elsewhere: paths are below that.
+   */
+  below: string;
+}
+
+/** The snapshot that `SNAPSHOT` or `SNAPSHOT:FOLDER` names. */
+export async function findFolder(
+  { repository, place }: Pick<Begun, "repository" | "place">,
+  name: string,
+  options?: FindOptions,
+): Promise<Named> {
+  const { record, folder } = await pointing(() =>
+    repository.findFolder(name, { directory: place, ...options })
+  );
+  const path = treePath(folder);
+  if (path !== "") await checkPath(repository, [record], path);
+  const below = path === "" ? pathBelow(record.directory, place) : "";
+  return { record, folder: path, below: below ?? "" };
+}
+
+/**
+ * The path in a snapshot that a user names: below the folder that was named
+ * with it, else below where the user stands if it is there, else below the
+ * root.
+ */
+export async function pathIn(
+  repository: Repository,
+  { record, folder, below }: Named,
+  word: string,
+): Promise<string> {
+  const path = joinPath(folder || below, word);
+  if (folder !== "" || below === "") return path;
+  const fromRoot = joinPath("", word);
+  const isThere = await hasPath(repository, record, path);
+  return !isThere && await hasPath(repository, record, fromRoot)
+    ? fromRoot
+    : path;
+}
+
+/** A path that a user types, below a folder of a snapshot. */
+export function joinPath(folder: string, word: string): string {
+  return treePath(posix.join(folder, treePath(word)));
+}
+
+/** Has an error of a snapshot's name say where to look for names. */
+async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
-    return await repository.find(name, options);
+    return await work();
   } catch (error) {
     const isNamed = error instanceof DeltarError && error.code === "not-found";
     if (!isNamed) throw error;
-    const what = `${error.message}; \`deltar list\` shows what there is`;
+    const what = `${error.message}; \`deltar list\` shows what there is, and ` +
+      "`--dir` names the directory that is meant";
     throw new DeltarError(error.code, what);
   }
 }

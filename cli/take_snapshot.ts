@@ -1,5 +1,4 @@
-import { homedir } from "node:os";
-import { dirname } from "node:path";
+import { existsSync, renameSync } from "node:fs";
 import type { Command } from "commander";
 import {
   DeltarError,
@@ -8,14 +7,31 @@ import {
   isFault,
   type Repository,
   type Skipped,
+  type SnapshotChanges,
   type SnapshotRecord,
   type SnapshotResult,
+  truePlace,
   VERSION_CONTROL,
+  Walker,
 } from "../mod.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
-import { cacheFolder, isFolder, locate, realPlace } from "./location.ts";
+import { ask, canAsk } from "./ask.ts";
+import { movedFrom, rememberDirectory } from "./known_directories.ts";
+import {
+  absolute,
+  cacheFolder,
+  defaultRepository,
+  holdsRepository,
+  isDefaultRepository,
+  isFolder,
+  isTooMuch,
+  locate,
+  locateFrom,
+  userFolder,
+} from "./location.ts";
 import { openOrCreate } from "./open_repository.ts";
+import { toPattern } from "./patterns.ts";
 import { parseBytes } from "./quantity.ts";
 import {
   formatBytes,
@@ -23,6 +39,7 @@ import {
   formatDate,
   formatDuration,
   plural,
+  shellWord,
   showPath,
 } from "./text.ts";
 
@@ -36,27 +53,35 @@ export interface TakeOptions {
   maxSize?: number | "none";
   force?: boolean;
   init?: boolean;
+  allowEmpty?: boolean;
+  continueFrom?: string;
   onlyIfChanged?: boolean;
+}
+
+/** Adds the options by which commands exclude paths. */
+export function addExcludeOptions(command: Command): Command {
+  return command
+    .option(
+      "--exclude <pattern>",
+      "exclude what matches, in gitignore's syntax; may be repeated",
+      (pattern: string, all: string[]) => [...all, pattern],
+      [],
+    )
+    .option("--gitignore", "exclude what .gitignore files name")
+    .option("--exclude-vcs", "exclude .git/, .hg/ and .svn/");
 }
 
 /** Adds the options by which commands take snapshots. */
 export function addTakeOptions(command: Command): Command {
-  return command
-    .option(
-      "--exclude <pattern>",
-      "leave out what matches, in gitignore's syntax; may be repeated",
-      (pattern: string, all: string[]) => [...all, pattern],
-      [],
-    )
-    .option("--gitignore", "leave out what .gitignore files name")
-    .option("--exclude-vcs", "leave out .git/, .hg/ and .svn/")
+  return addExcludeOptions(command)
     .option(
       "--max-size <size>",
       "keep the repository to this size, as 500M or 20GiB, by removing the " +
         "densest old snapshots for good, never the last; none for any size",
       (text: string) => text === "none" ? text : parseBytes(text),
     )
-    .option("--force", "even of a home folder or a whole disk");
+    .option("--force", "even of a home folder or a whole disk")
+    .option("--allow-empty", "even if nothing is left of what was there");
 }
 
 /** What was taken, and where it is kept. */
@@ -66,35 +91,88 @@ export interface Taken {
   result: SnapshotResult;
 }
 
+/** Where the user is, or the directory that the user names. */
+export interface Source {
+  /** An absolute path. */
+  place: string;
+  /**
+   * Whether the directory itself was named. If not, the whole directory is
+   * meant that snapshots are of and that the place is in.
+   */
+  isNamed: boolean;
+}
+
+/** The source of a command's argument. */
+export function sourceOf(directory: string | undefined): Source {
+  return {
+    place: absolute(directory ?? "."),
+    isNamed: directory !== undefined,
+  };
+}
+
+/** The rules for a directory that options stand for. */
+export function rulesOf(
+  directory: string,
+  { exclude, excludeVcs, gitignore }: Partial<TakeOptions>,
+): { excludes: string[]; gitignore: boolean } {
+  return {
+    excludes: [
+      ...(exclude ?? []).map((pattern) => toPattern(pattern, directory)),
+      ...excludeVcs ? VERSION_CONTROL : [],
+    ],
+    gitignore: gitignore ?? false,
+  };
+}
+
 /** Takes a snapshot of a directory; `out` is told of what cannot be kept. */
 export async function takeSnapshot(
   out: Console,
-  directory: string,
+  { place, isNamed }: Source,
   options: TakeOptions,
   signal: AbortSignal,
 ): Promise<Taken> {
-  const location = locate(options.repo, directory);
-  const dir = new Dir(directory, {
-    excludes: [
-      ...options.exclude,
-      ...options.excludeVcs ? VERSION_CONTROL : [],
-    ],
-    gitignore: options.gitignore ?? false,
-    apart: [...isFolder(location) ? [location] : [], cacheFolder()],
-  });
-  if (isFolder(location) && realPlace(location) === realPlace(dir.path)) {
+  const { location, project } = isNamed
+    ? { location: locate(options.repo, place), project: undefined }
+    : locateFrom(options.repo, place);
+  const start = project ?? place;
+  // What is wrong with the directory is known before a repository is made.
+  new Walker(start);
+  if (isFolder(location) && truePlace(location) === truePlace(start)) {
     throw new DeltarError(
       "exists",
       "a directory cannot be its own repository; name another with `--repo`",
       { object: location },
     );
   }
-  if (!options.force) refuseTooMuch(dir.path);
+  if (!options.force) refuseTooMuch(start);
+  if (isDefaultRepository(location) && !holdsRepository(location)) {
+    await bringRepository(out, start, location, options, signal);
+  }
   const repository = await openOrCreate(location, options);
+  const directory = await directoryIn(repository, start, isNamed);
+  const continues = await continuedBy(
+    out,
+    repository,
+    directory,
+    options,
+    signal,
+  );
+  const dir = new Dir(directory, {
+    ...rulesOf(directory, options),
+    apart: [
+      ...isFolder(location) ? [location] : [],
+      cacheFolder(),
+      userFolder("state"),
+    ],
+  });
   const result = await repository.snapshot(dir, {
     label: options.label,
     onlyIfChanged: options.onlyIfChanged,
+    continues,
     cache: cacheFolder(),
+    onChanges: async (changes) => {
+      if (!options.allowEmpty) await refuseLoss(directory, changes, signal);
+    },
     onKept: (volumes) => {
       const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
       out.warn(
@@ -113,6 +191,7 @@ export async function takeSnapshot(
     onProgress: (progress) => tell(out, progress),
   });
   if (result.ahead !== undefined) out.warn(describeAhead(result.ahead));
+  rememberDirectory(directory, repository.storage.location);
   return { repository, location, result };
 }
 
@@ -124,6 +203,187 @@ function describeAhead({ id, time }: SnapshotRecord): string {
   return `the newest snapshot ${id} is of ${formatDate(time)}, which lies ` +
     `${span} ahead of this clock: check this machine's clock. If the clock ` +
     "was wrong then, the snapshot does no harm; `deltar forget` removes it";
+}
+
+/**
+ * The directory of a repository that the user means, spelled as its snapshots
+ * spell it.
+ */
+async function directoryIn(
+  repository: Repository,
+  start: string,
+  isNamed: boolean,
+): Promise<string> {
+  // The snapshot itself tells of damaged records.
+  const last = await repository.lastAt(start, { onDamage: () => {} });
+  if (last === undefined) return spelled(start);
+  const { directory } = last.record;
+  if (last.below === "") return directory;
+  return isNamed || isTooMuch(directory) ? spelled(start) : directory;
+}
+
+/** A path as the disk spells it, with the symlinks that the user typed. */
+function spelled(path: string): string {
+  const place = truePlace(path);
+  return place.toLowerCase() === path.toLowerCase() ||
+      /^\\\\[?.]\\/.test(path)
+    ? place
+    : path;
+}
+
+/**
+ * Moves the repository that a directory had by default before the directory was
+ * moved to where it has one now, if its snapshots are to be continued.
+ */
+async function bringRepository(
+  out: Console,
+  directory: string,
+  location: string,
+  options: TakeOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const from = await formerOf(
+    out,
+    directory,
+    options,
+    defaultRepository,
+    signal,
+  );
+  if (from === undefined) return;
+  const before = defaultRepository(from);
+  const fail = (code: "not-found" | "exists", what: string) =>
+    new DeltarError(code, what, { object: from });
+  if (!holdsRepository(before)) {
+    throw fail(
+      "not-found",
+      "there are no snapshots of this directory; name the repository that has " +
+        "them with `--repo`",
+    );
+  }
+  if (existsSync(from)) {
+    throw fail(
+      "exists",
+      "this directory is still there and needs its snapshots; to continue " +
+        `them elsewhere, add \`--repo ${shellWord(before)}\``,
+    );
+  }
+  renameSync(before, location);
+}
+
+/** The directory whose snapshots those of another continue, if there is one. */
+async function continuedBy(
+  out: Console,
+  repository: Repository,
+  directory: string,
+  options: TakeOptions,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { continueFrom } = options;
+  const last = await repository.lastAt(directory, { onDamage: () => {} });
+  if (last?.below === "") {
+    if (continueFrom === undefined) return undefined;
+    throw new DeltarError(
+      "exists",
+      "this directory has snapshots of its own already, so it cannot continue " +
+        "those of another",
+      { object: directory },
+    );
+  }
+  const { location } = repository.storage;
+  if (isDefaultRepository(location)) {
+    // It came along when the directory was moved.
+    const records = await repository.snapshots({ onDamage: () => {} });
+    return records.findLast(({ safety }) => safety === undefined)?.directory;
+  }
+  const from = await formerOf(out, directory, options, () => location, signal);
+  if (from === undefined || continueFrom === undefined) return from;
+  const former = await repository.lastAt(from);
+  if (former?.below === "") return former.record.directory;
+  throw new DeltarError(
+    "not-found",
+    "this repository has no snapshots of this directory",
+    { object: from },
+  );
+}
+
+/**
+ * The directory that this one was before it was moved, as the user says, or as
+ * this machine remembers it and the user agrees.
+ *
+ * @param repositoryOf Where snapshots of a directory would have to be.
+ */
+async function formerOf(
+  out: Console,
+  directory: string,
+  { continueFrom }: TakeOptions,
+  repositoryOf: (directory: string) => string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (continueFrom !== undefined) return absolute(continueFrom);
+  const known = movedFrom(directory);
+  if (known === undefined) return undefined;
+  const from = known.directory;
+  const isHere = known.repository === repositoryOf(from);
+  return isHere && await isToContinue(out, directory, from, signal)
+    ? from
+    : undefined;
+}
+
+async function isToContinue(
+  out: Console,
+  directory: string,
+  from: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const what =
+    `${showPath(directory)} looks like ${showPath(from)}, which was ` +
+    "moved.";
+  if (canAsk()) {
+    return await ask(`${what} Continue its snapshots?`, signal, true);
+  }
+  out.warn(
+    `${what} Its snapshots are not continued; to do so next time, use ` +
+      `\`--continue-from ${shellWord(from)}\`.`,
+  );
+  return false;
+}
+
+/** An empty directory holds fewer files than this part of what was there. */
+const ALMOST_NONE = 0.1;
+
+/** Of fewer files it is no wonder if all are replaced. */
+const MANY = 10;
+
+/**
+ * Refuses to take a directory whose disk may not be mounted: nothing is left of
+ * what was there, and hardly anything else is there.
+ */
+async function refuseLoss(
+  directory: string,
+  { parent, diff, files, skipped }: SnapshotChanges,
+  signal: AbortSignal,
+): Promise<void> {
+  if (parent === undefined) return;
+  const before = parent.counts.files + parent.counts.links;
+  const { deleted } = diff.counts;
+  const isEmpty = files === 0 && before > 0;
+  const isLost = before >= MANY && deleted >= before &&
+    files < ALMOST_NONE * before;
+  // What cannot be read is named, and not taken for deleted.
+  if (!isEmpty && !isLost || skipped.some(isFault)) return;
+  const what =
+    `nothing is left of the ${plural(before, "file")} that the last ` +
+    `snapshot has (${parent.id})`;
+  if (canAsk()) {
+    const question = `${showPath(directory)}: ${what}. Take a snapshot anyway?`;
+    if (await ask(question, signal)) return;
+  }
+  throw new DeltarError(
+    "limit",
+    `${what}. If its disk is not mounted, mount it. If the files were deleted ` +
+      "on purpose, run the command again with `--allow-empty`.",
+    { object: directory },
+  );
 }
 
 /** Tells how far it is: what is unchanged is not read, and takes no time. */
@@ -142,12 +402,7 @@ function tell(out: Console, progress: IndexProgress): void {
 
 /** Nobody means all of a home folder or disk who does not say so. */
 function refuseTooMuch(directory: string): void {
-  const place = realPlace(directory);
-  const what = place === dirname(place)
-    ? "a whole disk"
-    : place === realPlace(homedir())
-    ? "a home folder"
-    : undefined;
+  const what = isTooMuch(directory);
   if (what === undefined) return;
   throw new DeltarError(
     "limit",

@@ -1,13 +1,15 @@
-import { resolve } from "node:path";
 import { Command } from "commander";
+import { type Repository, truePlace } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
+import { absolute } from "./location.ts";
 import { begin, type Shared } from "./shared.ts";
 import { showPath } from "./text.ts";
 import { askingForTrust, trustOption } from "./trust.ts";
 
 interface Options extends Shared {
   trustRepository?: boolean;
+  all?: boolean;
   dryRun?: boolean;
 }
 
@@ -22,30 +24,55 @@ export function revertCommand(
   way: "undo" | "redo",
 ): Command {
   return new Command(way)
-    .argument("[dir]", "the directory that was restored into", ".")
+    .argument(
+      "[dir]",
+      "the directory that was restored into; by default, what is here",
+    )
+    .option("--all", "the whole directory, also from within a folder of it")
     .addOption(trustOption())
     .option("--dry-run", "only print what would be done")
-    .action(async (dir: string, options: Options) => {
+    .action(async (dir: string | undefined, options: Options) => {
       context.code = await run(way, dir, options, context.signal);
     });
 }
 
+/**
+ * The directory of a place that was restored into, and where the place is in
+ * it: the place itself if it was, else the directory that snapshots are of.
+ */
+async function targetAt(
+  repository: Repository,
+  place: string,
+): Promise<{ target: string; below: string }> {
+  const itself = { target: place, below: "" };
+  const found = await repository.lastAt(place, { onDamage: () => {} });
+  if (found === undefined || found.below === "") return itself;
+  const own = await repository.safetySnapshots(truePlace(place));
+  if (own.length > 0) return itself;
+  return { target: found.record.directory, below: found.below };
+}
+
 async function run(
   way: "undo" | "redo",
-  dir: string,
+  dir: string | undefined,
   options: Options,
   signal: AbortSignal,
 ): Promise<number> {
-  const { out, repository } = await begin(options);
-  const target = resolve(dir);
+  const place = absolute(dir ?? ".");
+  const { out, repository } = await begin({ ...options, dir: place });
+  const { target, below } = dir === undefined
+    ? await targetAt(repository, place)
+    : { target: place, below: "" };
+  const paths = below === "" || options.all ? undefined : [below];
   const trust = options.trustRepository ?? false;
   if (options.dryRun) {
-    const plan = await repository.planRevert(target, way, { trust, signal });
+    const wish = { paths, trust, signal };
+    const plan = await repository.planRevert(target, way, wish);
     return printPlan(out, plan, { way });
   }
   const started = performance.now();
   const result = await askingForTrust(out, trust, signal, (answer) => {
-    const work = { ...answer, signal, onProgress: tellProgress(out) };
+    const work = { ...answer, paths, signal, onProgress: tellProgress(out) };
     return way === "undo"
       ? repository.undoRestore(target, work)
       : repository.redoRestore(target, work);

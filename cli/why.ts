@@ -1,39 +1,76 @@
-import { accessSync, constants, lstatSync, type Stats } from "node:fs";
-import { relative, resolve, sep } from "node:path";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readdirSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { Command } from "commander";
-import { DeltarError, isWithin, type Skipped, Walker } from "../mod.ts";
+import {
+  DeltarError,
+  isWithin,
+  pathBelow,
+  type Repository,
+  type Skipped,
+  type SnapshotRecord,
+  truePlace,
+  Walker,
+} from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { locate } from "./location.ts";
+import {
+  absolute,
+  cacheFolder,
+  isFolder,
+  locateFrom,
+  userFolder,
+} from "./location.ts";
 import { openRepository } from "./open_repository.ts";
-import type { Shared } from "./shared.ts";
-import { checkPath, findSnapshot } from "./suggest.ts";
-import { showPath, treePath } from "./text.ts";
+import { begin, type Shared } from "./shared.ts";
+import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
+import {
+  addExcludeOptions,
+  rulesOf,
+  type TakeOptions,
+} from "./take_snapshot.ts";
+import { shellWord, showPath, showText } from "./text.ts";
 
-interface Options extends Shared {
-  dir: string;
-}
+interface Options extends Shared, Partial<TakeOptions> {}
 
-/** What is said of a path. */
-interface Answer {
-  path: string;
+/** Whether a path is kept, and why not. */
+interface Fate {
   /** Whether it is kept. */
   kept: boolean;
   /** The rule or fault, if it is not. */
   why?: string;
 }
 
+/** What is said of a path. */
+interface Answer extends Fate {
+  path: string;
+  /** The options that the answer is for. */
+  options?: string[];
+  /** The same for the options of the last snapshot, if that is another. */
+  last?: Fate & { snapshot: string; options: string[] };
+}
+
 /** `deltar why`. */
 export function whyCommand(context: Context): Command {
-  return new Command("why")
+  return addExcludeOptions(new Command("why"))
     .argument("<path>", "a file or folder of the directory")
-    .argument("[snapshot]", "in this one; by default the next, as the last was")
-    .option("--dir <dir>", "the directory that snapshots are of", ".")
+    .argument("[snapshot]", `${FOLDER_HELP}; by default the next one`)
+    .addHelpText("after", NOTES)
     .action(async (path, snapshot, options) => {
       context.code = await run(path, snapshot, options);
     });
 }
+
+const NOTES = `
+Without a snapshot, the answer is for the next \`deltar snapshot\` with the same
+options. If the last snapshot was taken with others that make a difference, that
+is told too.`;
 
 async function run(
   word: string,
@@ -41,112 +78,178 @@ async function run(
   options: Options,
 ): Promise<number> {
   const out = new Console(options.json ?? false);
-  const root = resolve(options.dir);
-  const path = snapshot === undefined
-    ? relative(root, resolve(word)).split(sep).join("/") +
-      (/[\\/]$/.test(word) ? "/" : "")
-    : treePath(word);
   const answer = snapshot === undefined
-    ? await now(root, path, options)
-    : await then(path, snapshot, options);
-  if (out.json) out.object("why", { ...answer });
-  else {
-    const name = showPath(answer.path);
+    ? await next(word, options)
+    : await then(word, snapshot, options);
+  if (out.json) {
+    out.object("why", { ...answer });
+    return EXIT.done;
+  }
+  const { path, last } = answer;
+  const by = answer.options?.length
+    ? ` with ${showText(answer.options.join(" "))}`
+    : "";
+  out.line(`${showPath(path)} ${wordsOf(answer, by)}`);
+  if (last !== undefined) {
+    const used = last.options.length > 0
+      ? showText(last.options.join(" "))
+      : "none";
     out.line(
-      answer.kept
-        ? `${name} is kept`
-        : `${name} is left out: ${showPath(answer.why!)}`,
+      `With the options of the last snapshot (${used}) it ` +
+        wordsOf(last, ""),
     );
   }
   return EXIT.done;
 }
 
-/** What the next snapshot would do, by the rules of the last one. */
-async function now(
-  root: string,
-  path: string,
-  options: Options,
-): Promise<Answer> {
-  const rules = await lastRules(root, options);
-  if (/^\.\.(?:\/|$)/.test(path)) {
+function wordsOf({ kept, why }: Fate, by: string): string {
+  return kept ? `is kept${by}` : `is excluded${by}: ${showPath(why!)}`;
+}
+
+/** What the next snapshot would do. */
+async function next(word: string, options: Options): Promise<Answer> {
+  const place = absolute(options.dir ?? ".");
+  const { location, project } = locateFrom(options.repo, place);
+  const last = await lastOf(options, place);
+  const root = last?.directory ?? project ?? place;
+  const found = pathOf(root, absolute(word));
+  if (found === undefined) {
     throw new DeltarError(
       "not-found",
       `it is not in ${root}; \`--dir\` names another directory`,
-      { object: path },
+      { object: word },
     );
   }
-  const walker = new Walker(root, {
-    ...rules,
-    apart: [locate(options.repo, root)],
-  });
-  const bare = path.replace(/\/$/, "");
-  const { stat, fault } = look(resolve(root, bare));
-  // Of a folder that cannot be read the rules in it cannot be, either.
-  const isHidden = fault !== undefined && stat === undefined;
-  const isSpecial = stat !== undefined && !stat.isFile() &&
-    !stat.isDirectory() && !stat.isSymbolicLink();
-  const why = walker.apart.has(bare)
-    ? "deltar writes here"
-    : (isHidden ? undefined : walker.whyExcluded(path)) ??
-      (isSpecial ? "a socket, pipe or device" : undefined) ?? fault;
-  if (why === undefined && stat === undefined) {
+  const bare = found;
+  // What is not there may be meant as a folder.
+  const path = bare !== "" && /[\\/]$/.test(word) ? `${bare}/` : bare;
+  const apart = [
+    ...isFolder(location) ? [location] : [],
+    cacheFolder(),
+    userFolder("state"),
+  ];
+  const rules = rulesOf(root, options);
+  const fate = fateOf(new Walker(root, { ...rules, apart }), path);
+  const answer: Answer = {
+    path: bare || ".",
+    ...fate,
+    options: [
+      ...(options.exclude ?? []).flatMap((one) => ["--exclude", one]),
+      ...options.gitignore ? ["--gitignore"] : [],
+      ...options.excludeVcs ? ["--exclude-vcs"] : [],
+    ],
+  };
+  if (last?.rules !== undefined) {
+    const other = fateOf(new Walker(root, { ...last.rules, apart }), path);
+    if (other.kept !== fate.kept || other.why !== fate.why) {
+      const { excludes = [], gitignore } = last.rules;
+      const used = [
+        ...excludes.flatMap((one) => ["--exclude", shellWord(one)]),
+        ...gitignore ? ["--gitignore"] : [],
+      ];
+      answer.last = { snapshot: last.id, options: used, ...other };
+    }
+  }
+  const isThere = lstatSync(join(root, bare), { throwIfNoEntry: false }) !==
+    undefined;
+  if (!isThere && fate.kept && (answer.last?.kept ?? true)) {
     throw new DeltarError(
       "not-found",
-      "there is no such file or folder, and no rule would leave it out; " +
+      "there is no such file or folder, and no rule would exclude it; " +
         "`deltar why PATH SNAPSHOT` asks of a snapshot",
       { object: root, path: bare },
     );
   }
-  return { path: bare, kept: why === undefined, ...(why && { why }) };
+  return answer;
 }
 
-/** What is at a place, and why a snapshot could not read it, if so. */
-function look(place: string): { stat?: Stats; fault?: string } {
-  let stat: Stats | undefined;
+/**
+ * The path of a place below the root, with the `/` of a folder. A symlink at
+ * its end is meant itself.
+ */
+function pathOf(root: string, place: string): string | undefined {
+  const parent = pathBelow(root, dirname(place));
+  if (truePlace(place) === truePlace(root)) return "";
+  if (parent === undefined) return undefined;
+  return parent === "" ? basename(place) : `${parent}/${basename(place)}`;
+}
+
+/** What would become of a path of a directory as it is now. */
+function fateOf(walker: Walker, path: string): Fate {
+  const why = whyNot(walker, path);
+  return { kept: why === undefined, ...why !== undefined && { why } };
+}
+
+function whyNot(walker: Walker, path: string): string | undefined {
+  const bare = path.replace(/\/$/, "");
+  if (bare === "") return undefined;
+  const segments = bare.split("/");
+  for (let depth = 1; depth <= segments.length; depth++) {
+    const at = segments.slice(0, depth).join("/");
+    const isLast = depth === segments.length;
+    const rule = walker.whyExcluded(isLast ? path : `${at}/`);
+    if (rule !== undefined) return rule;
+    if (walker.apart.has(at)) return "deltar writes here";
+    const fault = faultAt(join(walker.path, at), isLast);
+    if (fault === undefined) continue;
+    return isLast ? fault : `${at}: ${fault}`;
+  }
+  return undefined;
+}
+
+/** What keeps a file or folder from being read, if it is there. */
+function faultAt(place: string, isLast: boolean): string | undefined {
   try {
-    stat = lstatSync(place, { throwIfNoEntry: false });
-    if (stat?.isFile()) accessSync(place, constants.R_OK);
-    if (stat?.isDirectory()) {
-      accessSync(place, constants.R_OK | constants.X_OK);
+    const stat = lstatSync(place, { throwIfNoEntry: false });
+    if (stat === undefined) return undefined;
+    if (stat.isSymbolicLink()) {
+      return isLast ? undefined : "a symlink, which is not followed";
     }
-    return { stat };
+    if (stat.isDirectory()) readdirSync(place);
+    else if (!stat.isFile()) return "a socket, pipe or device";
+    else if (isLast) closeSync(openSync(place, READ));
+    return undefined;
   } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === "EACCES" || code === "EPERM") {
-      return { stat, fault: "it cannot be read: permission denied" };
-    }
-    throw error;
+    const { code, message } = error as { code?: string; message: string };
+    const why = code === "EACCES" || code === "EPERM"
+      ? "permission denied"
+      : message;
+    return `it cannot be read: ${why}`;
   }
 }
 
-/** The rules of the directory's last snapshot; those of none at first. */
-async function lastRules(
-  root: string,
+/** A pipe that takes the place of a file does not make it wait. */
+const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** The last snapshot of the directory that holds a place, if there is one. */
+async function lastOf(
   options: Options,
-): Promise<ConstructorParameters<typeof Walker>[1]> {
+  place: string,
+): Promise<SnapshotRecord | undefined> {
+  let repository: Repository;
   try {
-    const repository = await openRepository(options.repo, root);
-    const last = await repository.parentFor(root, {
-      onDamage: () => {},
-    });
-    return last?.record.rules ?? { excludes: [] };
+    repository = await openRepository(options.repo, place);
   } catch (error) {
-    if (error instanceof DeltarError && error.code === "not-found") {
-      return { excludes: [] };
-    }
+    const isNone = error instanceof DeltarError && error.code === "not-found";
+    if (isNone) return undefined;
     throw error;
   }
+  return (await repository.lastAt(place, { onDamage: () => {} }))?.record;
 }
 
 /** What a snapshot says. */
 async function then(
-  path: string,
+  word: string,
   snapshot: string,
   options: Options,
 ): Promise<Answer> {
-  const repository = await openRepository(options.repo, options.dir);
-  const record = await findSnapshot(repository, snapshot);
+  const begun = await begin(options);
+  const { repository } = begun;
+  const named = await findFolder(begun, snapshot);
+  const { record } = named;
   const { byPath, skipped } = await repository.tree(record);
+  const path = await pathIn(repository, named, word);
+  if (path === "") return { path: ".", kept: true };
   const skip = skipped.find((skip) => isWithin(path, skip.path));
   if (skip !== undefined && !byPath.has(path)) {
     return { path, kept: false, why: reasonOf(skip) };

@@ -14,6 +14,7 @@ export type {
 } from "./verify/drill.ts";
 export type { Proof } from "./verify/proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";
+export type { FindOptions, FoundFolder, FoundPlace } from "./find_snapshot.ts";
 export type { HistoryOptions, PathVersion } from "./layers/history.ts";
 export type { ReadLayerOptions } from "./layers/layer_reader.ts";
 export type { ReadRecord } from "./read_record.ts";
@@ -24,7 +25,6 @@ export type {
 } from "./verify/repair.ts";
 export {
   type CreateOptions,
-  type FindOptions,
   type ParentOptions,
   type ReadOptions,
   Repository,
@@ -55,6 +55,7 @@ export type {
   RestoreOptions,
   RestoreProgress,
   RevertOptions,
+  WorkOptions,
 } from "./restore/restore_options.ts";
 export type { RestoreResult } from "./restore/restore_result.ts";
 export type {
@@ -72,6 +73,7 @@ export type {
   SnapshotRecord,
 } from "./snapshot_record.ts";
 export type {
+  SnapshotChanges,
   SnapshotOptions,
   SnapshotResult,
 } from "./snapshot/take_snapshot.ts";

@@ -20,6 +20,12 @@ import { type DamageHandler, isDamage } from "./damage.ts";
 import { drill, type DrillOptions, type DrillResult } from "./verify/drill.ts";
 import { type Proof, readProofs } from "./verify/proof.ts";
 import {
+  Finder,
+  type FindOptions,
+  type FoundFolder,
+  type FoundPlace,
+} from "./find_snapshot.ts";
+import {
   historyOf,
   type HistoryOptions,
   type PathVersion,
@@ -28,7 +34,6 @@ import { labelSnapshot, withLabels } from "./label.ts";
 import {
   idOfRecord,
   isSafety,
-  recordName,
   SETTINGS,
   SNAPSHOTS,
   timeOfId,
@@ -110,15 +115,6 @@ export interface ParentOptions extends ReadOptions {
    * newest first: of all, if the directory has none.
    */
   onOther?: (read: ReadRecord) => void;
-}
-
-/** How to find a snapshot. */
-export interface FindOptions extends SignalOptions {
-  /**
-   * Whether labels given later are not looked for, which spares a request.
-   * Default: `false`.
-   */
-  asMade?: boolean;
 }
 
 /** How often a snapshot is begun anew when its parent is removed under it. */
@@ -237,21 +233,56 @@ export class Repository {
   }
 
   /**
-   * The snapshot that a text names: an id, a unique beginning of one, `latest`
-   * or `latest~N` for the one N before it, safety snapshots not counted.
+   * The snapshot that a text names. In this order, the text is
    *
-   * @param options How to look for it.
+   * - `latest`, or `latest~N` for the one N before it;
+   * - a whole id;
+   * - a label;
+   * - the beginning of an id, or its end of at least four characters;
+   * - a time, for the last snapshot up to its end: `today`, `yesterday`,
+   *   `3 days ago`, `2026-11-20`, `2026-11-20 14:00`, in local time.
+   *
+   * Safety snapshots are named by their ids only.
+   *
+   * @param text The text.
+   * @param options Of which directory.
    * @throws {DeltarError} `not-found` if it names none, or more than one.
    */
-  async find(
-    text: string,
-    { asMade = false, signal }: FindOptions = {},
-  ): Promise<SnapshotRecord> {
-    const storage = untilAborted(this.storage, signal);
-    const { record } = await readIfWhole(storage, text) ??
-      await readRecord(storage, await findId(storage, text));
-    if (asMade) return record;
-    return (await withLabels(storage, [record]))[0];
+  find(text: string, options: FindOptions = {}): Promise<SnapshotRecord> {
+    return this.#finder(options).find(text);
+  }
+
+  /**
+   * The snapshot, and the folder in it, that `SNAPSHOT:FOLDER` names; without a
+   * folder the root is meant.
+   *
+   * @param text The text, whose first part is as for `find`.
+   * @param options Of which directory.
+   * @throws {DeltarError} `not-found` if it names none, or more than one.
+   */
+  findFolder(text: string, options: FindOptions = {}): Promise<FoundFolder> {
+    return this.#finder(options).findFolder(text);
+  }
+
+  /**
+   * The last snapshot of the directory that holds a place; of several
+   * directories that hold it, of the innermost.
+   *
+   * @param place A directory, or a path in one, that need not exist.
+   * @param options Who is told of records that cannot be read, which then are
+   * passed over. By default their errors are thrown.
+   * @returns `undefined` if there is none.
+   */
+  lastAt(
+    place: string,
+    options: ReadOptions = {},
+  ): Promise<FoundPlace | undefined> {
+    return this.#finder(options).lastAt(place);
+  }
+
+  #finder(options: FindOptions): Finder {
+    const storage = untilAborted(this.storage, options.signal);
+    return new Finder(storage, () => idsIn(storage), options);
   }
 
   /**
@@ -766,44 +797,6 @@ export class Repository {
     const storage = untilAborted(this.storage, signal);
     return new Repository(storage, this.id, this.codec);
   }
-}
-
-/** The record, if a text is a whole id; that takes no list. */
-async function readIfWhole(
-  storage: Storage,
-  text: string,
-): Promise<ReadRecord | undefined> {
-  if (idOfRecord(recordName(text)) === undefined) return undefined;
-  try {
-    return await readRecord(storage, text);
-  } catch (error) {
-    if ((error as DeltarError).code === "not-found") return undefined;
-    throw error;
-  }
-}
-
-async function findId(storage: Storage, text: string): Promise<string> {
-  const ids = await idsIn(storage);
-  const fail = (what: string) =>
-    new DeltarError("not-found", what, { object: storage.location });
-  if (ids.length === 0) throw fail("there are no snapshots yet");
-  const back = /^latest(?:~(\d+))?$/.exec(text);
-  if (back !== null) {
-    const taken = ids.filter((id) =>
-      !isSafety(id) && timeOfId(id) !== undefined
-    );
-    const id = taken.at(-1 - Number(back[1] ?? 0));
-    if (id !== undefined) return id;
-    throw fail(`${text} is before the first of ${taken.length} snapshots`);
-  }
-  const found = ids.filter((id) => id.startsWith(text));
-  if (found.length === 1 && text !== "") return found[0];
-  throw fail(
-    found.length === 0
-      ? `no snapshot has an id that starts with ${JSON.stringify(text)}`
-      : `${JSON.stringify(text)} is the beginning of ${found.length} ids: ` +
-        found.slice(-3).join(", "),
-  );
 }
 
 async function tryRead(

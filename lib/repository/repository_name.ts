@@ -1,10 +1,14 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
+/** As much of a name as leaves room for the sum in 255 bytes. */
+const LONGEST = 246;
+
 /**
  * A name for the repository of a directory, beside those of others: what the
  * directory is called, for people, and the start of the SHA-256 of its path, so
- * that no two have the same.
+ * that no two have the same. A name that is too long for a file system loses
+ * its end.
  *
  * @param directory Its absolute path. Two spellings of a path have two names.
  * @returns A name of letters, digits, `_`, `.` and `-`.
@@ -21,5 +25,6 @@ export function repositoryName(directory: string): string {
   const last = directory.startsWith("/") ? /([^/]*)\/*$/ : /([^\\/:]*)[\\/]*$/;
   const name = last.exec(directory)![1];
   const sum = toHex(sha256(new TextEncoder().encode(directory))).slice(0, 8);
-  return `${name.replaceAll(/[^\w.-]/g, "_") || "root"}-${sum}`;
+  const plain = name.replaceAll(/[^\w.-]/g, "_").slice(0, LONGEST);
+  return `${plain || "root"}-${sum}`;
 }

@@ -122,6 +122,8 @@ export interface SafetyRecord {
   of: string;
   /** The first safety snapshot of the same work, if that was cut short. */
   continues?: string;
+  /** The only folders and files that were undone or redone. Default: all. */
+  paths?: string[];
 }
 
 const FORMAT = "deltar-snapshot";
@@ -294,13 +296,20 @@ function decodeSafety(
   fail: Fail,
 ): Pick<SnapshotRecord, "safety"> {
   if (safety === undefined) return {};
-  const { before, of, continues } = safety ?? {};
+  const { before, of, continues, paths } = safety ?? {};
   if (
     (before !== "restore" && before !== "undo" && before !== "redo") ||
-    !isId(of) || continues !== undefined && !isId(continues)
+    !isId(of) || continues !== undefined && !isId(continues) ||
+    paths !== undefined &&
+      !(Array.isArray(paths) && paths.every((path) => typeof path === "string"))
   ) throw fail("no valid `safety`");
   return {
-    safety: { before, of, ...(continues !== undefined && { continues }) },
+    safety: {
+      before,
+      of,
+      ...(continues !== undefined && { continues }),
+      ...(paths !== undefined && { paths }),
+    },
   };
 }
 

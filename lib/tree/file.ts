@@ -138,16 +138,3 @@ export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const gone = code === "ENOENT" || code === "ENOTDIR";
   return [gone ? "vanished" : "unreadable", message ?? String(error)];
 }
-
-/** A place without symlinks, also if it or folders above are yet to be made. */
-export function realPlace(place: string): string {
-  const path = nodePath.resolve(place);
-  try {
-    return fs.realpathSync(path);
-  } catch {
-    const above = nodePath.dirname(path);
-    return above === path
-      ? path
-      : nodePath.join(realPlace(above), nodePath.basename(path));
-  }
-}

@@ -29,7 +29,15 @@ export { formatTime, type HashedEntry } from "./entry_line.ts";
 export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
 export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
 export type { IndexOptions, IndexProgress } from "./index_tree.ts";
+export { type KnownPlace, KnownPlaces } from "./known_places.ts";
 export { comparePaths, isWithin } from "./path.ts";
+export { matcherOf } from "./pattern.ts";
+export {
+  type FileSystemIdentity,
+  fileSystemOf,
+  pathBelow,
+  truePlace,
+} from "./place.ts";
 export type { FileStat } from "./stat.ts";
 export { TreeWriter } from "./tree_writer.ts";
 export type { ExpectedContent } from "./write_content.ts";

@@ -1,5 +1,5 @@
 import { fs, nodePath } from "../bytes/node.ts";
-import { realPlace } from "./file.ts";
+import { truePlace } from "./place.ts";
 import type { Folder } from "./folder.ts";
 import { folderAccess, openFolder } from "./open_folder.ts";
 
@@ -27,7 +27,7 @@ export interface OpenTarget {
  * @throws The error of the system, with its `code`.
  */
 export function openTarget(root: string): OpenTarget {
-  const place = realPlace(root);
+  const place = truePlace(root);
   if (folderAccess() === "paths") return openByPath(place);
   const [, first, ...names] = place.split("/");
   // In the system's own root nobody else can put a symlink.

@@ -3,10 +3,11 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
-import { faultOf, fileError, pathError, realPlace } from "./file.ts";
+import { faultOf, fileError, pathError } from "./file.ts";
 import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin, parentPath } from "./path.ts";
+import { truePlace } from "./place.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import type { FileStat } from "./statx.ts";
 
@@ -134,7 +135,7 @@ export class Survey {
    * not in it, and is nothing but `..` if the directory lies in the place.
    */
   wayTo(place: string): string {
-    return nodePath.relative(realPlace(this.root), realPlace(place))
+    return nodePath.relative(truePlace(this.root), truePlace(place))
       .split(nodePath.sep).join("/");
   }
 

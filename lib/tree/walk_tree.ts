@@ -184,7 +184,10 @@ function* walkFolders(
     const kind = kindOf(mode);
     const rule = level.rules.match(path, kind === "directory");
     if (rule !== undefined) leaveOut("excluded", rule);
-    else if (walker.apart.has(path)) leaveOut("excluded", "deltar writes here");
+    else if (
+      walker.apart.has(path) ||
+      kind === "directory" && isApart(walker, writer.state(place))
+    ) leaveOut("excluded", "deltar writes here");
     else if (kind === "special") {
       leaveOut("special", "a socket, pipe or device");
     } else {
@@ -240,6 +243,11 @@ function* walkFolders(
       }
     }
   }
+}
+
+/** Whether a folder is one that deltar itself writes to. */
+function isApart(walker: Walker, { device, inode }: EntryState): boolean {
+  return walker.isApartFolder(device, inode);
 }
 
 type SkipHandler = (

@@ -5,7 +5,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
-import { faultOf, fileError, realPlace } from "./file.ts";
+import { faultOf, fileError } from "./file.ts";
 import {
   DEFAULT_IGNORE_FILE,
   type IgnoreOptions,
@@ -15,6 +15,7 @@ import {
 import type { Folder, OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin } from "./path.ts";
+import { truePlace } from "./place.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { readRuleFile } from "./rule_file.ts";
 import type { FileStat } from "./statx.ts";
@@ -39,6 +40,7 @@ export class Walker {
   readonly options: IgnoreOptions & { apart?: readonly string[] };
   /** Paths below the root that are left out whatever the rules. */
   readonly apart: ReadonlySet<string>;
+  readonly #apartFolders: ReadonlySet<string>;
 
   /**
    * Looks at a directory.
@@ -60,7 +62,7 @@ export class Walker {
     let real: string;
     try {
       stat = fs.statSync(this.path);
-      real = fs.realpathSync(this.path);
+      real = truePlace(this.path);
     } catch (cause) {
       if (faultOf(cause)[0] !== "vanished") throw fileError(cause, this.path);
       throw new DeltarError("not-found", "no such directory", {
@@ -75,9 +77,22 @@ export class Walker {
     }
     this.apart = new Set(
       options.apart?.map((place) =>
-        nodePath.relative(real, realPlace(place)).split(nodePath.sep).join("/")
+        nodePath.relative(real, truePlace(place)).split(nodePath.sep).join("/")
       ),
     );
+    this.#apartFolders = new Set(
+      options.apart?.map(folderKey).filter((key) => key !== undefined),
+    );
+  }
+
+  /**
+   * Whether a folder is one that is left out whatever the rules, by what the
+   * system says that it is: a path may lead to it that has another spelling, or
+   * that goes through a mount.
+   */
+  isApartFolder(device: number | bigint, inode: number | bigint): boolean {
+    return this.#apartFolders.size > 0 && BigInt(inode) !== 0n &&
+      this.#apartFolders.has(`${device}:${inode}`);
   }
 
   /** The rules by which things are left out, each as it holds. */
@@ -217,5 +232,15 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   } catch (error) {
     if (faultOf(error)[0] === "vanished") return undefined;
     throw error;
+  }
+}
+
+/** What the system tells a folder by, if there is a folder that it shows. */
+function folderKey(place: string): string | undefined {
+  try {
+    const { dev, ino } = fs.statSync(place, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
   }
 }

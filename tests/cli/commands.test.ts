@@ -132,8 +132,10 @@ test(
             "-c",
             line,
           ], { cwd: from });
-          const restored = join(from, "restored");
+          // Beside the project, which it would fill otherwise [T4].
+          const restored = `${place.root}-restored`;
           assert.equal(fs.readFileSync(join(restored, "a"), "utf8"), "a");
+          assert.deepEqual(fs.readdirSync(place.root), ["a"]);
           fs.rmSync(restored, { recursive: true });
         }
       }
@@ -257,7 +259,7 @@ test("the line that restores works, whatever the path has", {
         encoding: "utf8",
       });
       assert.equal(status, 0, stderr);
-      const restored = join(place.root, "restored");
+      const restored = `${place.root}-restored`;
       assert.deepEqual(fs.readdirSync(restored), ["a"]);
       fs.rmSync(restored, { recursive: true });
     }

@@ -4,18 +4,39 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type Place, withPlace } from "./helpers.ts";
 
-/** A repository on a disk that is then not mounted any more. */
+/** Where the notes of a place's user are. */
+function notesOf(place: Place): string {
+  return join(place.env.HOME, ".local/state/deltar/places");
+}
+
+/**
+ * A repository on a disk that is then not mounted any more: its folder is
+ * empty, and on another file system than the one that was noted.
+ */
 function unmount(place: Place): { disk: string; repo: string } {
+  // What lies among temporary files is never taken for unmounted.
+  place.env.TMPDIR = join(place.folder, "temporary");
   const disk = join(place.folder, "disk");
   const repo = join(disk, "backups");
   place.write({ a: "a" });
   assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
   fs.renameSync(disk, join(place.folder, "elsewhere"));
   fs.mkdirSync(disk);
+  swapFileSystem(place);
   return { disk, repo };
 }
 
-test("no new repository is begun where a disk is not mounted", async () => {
+/** Has the notes name another file system than the one that is there. */
+function swapFileSystem(place: Place): void {
+  for (const name of fs.readdirSync(notesOf(place))) {
+    const note = join(notesOf(place), name);
+    const known = JSON.parse(fs.readFileSync(note, "utf8"));
+    known.fileSystem.mark = "another";
+    fs.writeFileSync(note, JSON.stringify(known));
+  }
+}
+
+test("no new repository is begun where a disk is not mounted [S5]", async () => {
   await withPlace((place) => {
     const { disk, repo } = unmount(place);
     const config = join(place.folder, "config.json");
@@ -31,10 +52,12 @@ test("no new repository is begun where a disk is not mounted", async () => {
       const { code, err } = place.run(words);
       assert.equal(code, 1, words[0]);
       assert.ok(
-        err.includes(`${repo}: there was a repository here and now there is `),
+        err.includes(
+          `${repo}: the repository that was here is missing. If its`,
+        ),
         err,
       );
-      assert.match(err, /`deltar snapshot` or `deltar copy` .* `--init`/);
+      assert.match(err, /`deltar snapshot` or `deltar copy` with `--init`/);
       assert.deepEqual(fs.readdirSync(disk), []);
     }
     // Another place is as new as it ever was, and the disk may come back.
@@ -42,6 +65,63 @@ test("no new repository is begun where a disk is not mounted", async () => {
     fs.rmSync(disk, { recursive: true });
     fs.renameSync(join(place.folder, "elsewhere"), disk);
     assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
+  });
+});
+
+test("a repository that was deleted is begun anew, and that is said [S5]", async () => {
+  await withPlace((place) => {
+    place.env.TMPDIR = join(place.folder, "temporary");
+    place.write({ a: "a" });
+    const repo = join(place.folder, "backups");
+    const snapshot = () => place.run(["snapshot", "--repo", repo]);
+    assert.deepEqual([snapshot().code, snapshot().err], [0, ""]);
+    fs.rmSync(repo, { recursive: true });
+    const list = place.run(["list", "--repo", repo]);
+    assert.equal(list.code, 1);
+    assert.match(list.err, /the repository that was here was deleted/);
+    const again = snapshot();
+    assert.equal(again.code, 0);
+    assert.match(again.err, /was deleted; a new one is begun\n$/);
+    assert.equal(snapshot().err, "");
+    // The memory is in the state folder: a cache may be cleared at any time.
+    fs.rmSync(place.env.XDG_CACHE_HOME, { recursive: true });
+    fs.rmSync(repo, { recursive: true });
+    swapFileSystem(place);
+    assert.equal(snapshot().code, 1);
+  });
+});
+
+test("the default folder and temporary ones are never refused [S5]", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    assert.equal(place.run(["snapshot"]).code, 0);
+    assert.ok(!fs.existsSync(notesOf(place)));
+    fs.rmSync(join(place.env.XDG_DATA_HOME, "deltar"), { recursive: true });
+    const own = place.run(["snapshot"]);
+    assert.deepEqual([own.code, own.err], [0, ""]);
+
+    place.env.TMPDIR = place.folder;
+    const repo = join(place.folder, "backups");
+    assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
+    fs.rmSync(repo, { recursive: true });
+    swapFileSystem(place);
+    assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
+  });
+});
+
+test("what an older version noted in the cache still protects [S5]", async () => {
+  await withPlace((place) => {
+    const { repo } = unmount(place);
+    const old = join(place.env.XDG_CACHE_HOME, "deltar/places");
+    fs.mkdirSync(old, { recursive: true });
+    const [name] = fs.readdirSync(notesOf(place));
+    fs.rmSync(join(notesOf(place), name));
+    const note = join(old, name.replace(".json", ""));
+    fs.writeFileSync(note, `${repo}\n`);
+    assert.equal(place.run(["snapshot", "--repo", repo]).code, 1);
+    assert.equal(place.run(["snapshot", "--repo", repo, "--init"]).code, 0);
+    assert.ok(!fs.existsSync(note));
+    assert.deepEqual(fs.readdirSync(notesOf(place)), [name]);
   });
 });
 
@@ -53,16 +133,11 @@ test("a repository that is gone for good is begun anew with --init", async () =>
     assert.equal(place.run(["snapshot", "--init"], { env }).code, 0);
     assert.equal(place.json(["list"], { env }).snapshots.length, 1);
 
-    // One that nobody named, too.
-    assert.equal(place.run(["snapshot"]).code, 0);
-    fs.rmSync(join(place.env.XDG_DATA_HOME, "deltar"), { recursive: true });
-    assert.match(place.run(["snapshot"]).err, /if it is gone for good/i);
-    assert.equal(place.run(["snapshot", "--init"]).code, 0);
-
     const copy = (...more: string[]) =>
       place.run(["copy", "--repo", repo, "--to", join(disk, "copy"), ...more]);
     assert.equal(copy().code, 0);
     fs.rmSync(join(disk, "copy"), { recursive: true });
+    swapFileSystem(place);
     assert.equal(copy().code, 1);
     assert.equal(copy("--init").code, 0);
 
@@ -87,12 +162,14 @@ test("the doctor names places that are not there any more", async () => {
     assert.equal(named.code, 1);
     assert.equal(named.at.length, 1);
     assert.equal(named.at[0].check, "repository");
-    assert.match(named.at[0].detail, /is its disk mounted\?/);
+    assert.match(named.at[0].detail, /If its disk is not mounted, mount it\./);
 
     const { code, at: [other] } = find();
     assert.equal(code, 0);
     assert.equal(other.state, "warning");
-    assert.ok(other.detail.startsWith(`${repo} is not there: is its disk mo`));
+    assert.ok(
+      other.detail.startsWith(`${repo} is missing. If its disk is not`),
+    );
     fs.rmSync(/delete (\S+)$/.exec(other.detail)![1]);
     assert.deepEqual(find(), { code: 0, at: [] });
     assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
@@ -109,7 +186,7 @@ test("a place is known by whichever path leads to it", async () => {
     const refused = (...words: string[]) => {
       const { code, err } = place.run(words);
       assert.equal(code, 1);
-      assert.match(err, /is its disk mounted\?/);
+      assert.match(err, /If its disk is not mounted, mount it\./);
     };
     refused("snapshot", "--repo", further);
     fs.symlinkSync(disk, join(place.folder, "parent"));
@@ -129,6 +206,7 @@ test("a place is known by whichever path leads to it", async () => {
     fs.symlinkSync("disk/other", other);
     assert.equal(place.run(["snapshot", "--repo", other]).code, 0);
     fs.rmSync(disk, { recursive: true });
+    swapFileSystem(place);
     refused("snapshot", "--repo", join(disk, "other"));
 
     // A link that leads round is a fault of the system's, and no loop.
@@ -140,13 +218,31 @@ test("a place is known by whichever path leads to it", async () => {
   });
 });
 
-test("the doctor bears notes of places that cannot be read", async () => {
+test("a repository is made where a link leads that has no target yet", async () => {
   await withPlace((place) => {
-    const places = join(place.env.XDG_CACHE_HOME, "deltar/places");
-    fs.mkdirSync(join(places, "folder"), { recursive: true });
-    assert.equal(place.run(["doctor"]).code, 0);
+    place.write({ a: "a" });
+    const link = join(place.folder, "link");
+    fs.symlinkSync("disk/backups", link);
+    const { code, err } = place.run(["snapshot", "--repo", link]);
+    assert.equal(code, 0, err);
+    assert.ok(fs.existsSync(join(place.folder, "disk/backups/deltar.json")));
+  });
+});
+
+test("notes of places that cannot be read do no harm", async () => {
+  await withPlace((place) => {
+    const places = notesOf(place);
+    place.write({ a: "a" });
+    const repo = ["--repo", join(place.folder, "backups")];
+    fs.mkdirSync(join(places, "folder.json"), { recursive: true });
+    for (const text of ["", "null", '{"location":5}', "[".repeat(70_000)]) {
+      fs.writeFileSync(join(places, "0123456789abcdef.json"), text);
+      assert.equal(place.run(["doctor"]).code, 0, text);
+      assert.equal(place.run(["snapshot", ...repo]).code, 0, text);
+    }
     fs.rmSync(places, { recursive: true });
     fs.writeFileSync(places, "");
     assert.equal(place.run(["doctor"]).code, 0);
+    assert.equal(place.run(["snapshot", ...repo]).code, 0);
   });
 });

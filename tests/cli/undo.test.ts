@@ -79,14 +79,22 @@ test("why names the rule, now and in a snapshot", async () => {
     const why = (...words: string[]) => place.json(["why", ...words]);
     assert.equal(why("a.txt").kept, true);
     assert.equal(why("b.log").why, ".deltarignore:1: *.log");
-    assert.equal(why("cache/deep/c").why, "exclude: cache/");
+    // The next snapshot has other options than the last, unless they are given.
+    const plain = why("cache/deep/c");
+    assert.equal(plain.kept, true);
+    assert.deepEqual(plain.options, []);
+    assert.equal(plain.last.why, "exclude: cache/");
+    assert.deepEqual(plain.last.options, ["--exclude", "cache/"]);
+    const same = why("cache/deep/c", "--exclude", "cache/");
+    assert.equal(same.why, "exclude: cache/");
+    assert.equal(same.last, undefined);
     assert.equal(why("a.txt", "latest").kept, true);
     assert.equal(
       why("b.log", "latest").why,
       "b.log: excluded: .deltarignore:1: *.log",
     );
     assert.match(why("cache/deep/c", "latest").why, /^cache: excluded/);
-    assert.match(place.run(["why", "b.log"]).out, /^b\.log is left out: /);
+    assert.match(place.run(["why", "b.log"]).out, /^b\.log is excluded: /);
     const { skipped } = place.json(["files", "latest", "--skipped"]);
     assert.deepEqual(
       skipped.map(({ path }: { path: string }) => path),

@@ -1,3 +1,4 @@
+import { DeltarError } from "../../bytes/errors.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
 import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
@@ -48,6 +49,48 @@ export class Tree {
       objects: new Map(),
       skipped: [],
       layers: [],
+    });
+  }
+
+  /**
+   * A folder's tree: its paths are those below the folder. A hard link whose
+   * first name is elsewhere becomes the file itself.
+   *
+   * @param folder The folder's path, `""` for all.
+   * @throws {DeltarError} `not-found` if there is no such folder.
+   */
+  below(folder: string): Tree {
+    if (folder === "") return this;
+    const root = this.byPath.get(folder);
+    if (root?.kind !== "directory") {
+      const what = root === undefined
+        ? "there is no such folder"
+        : "this is not a folder";
+      throw new DeltarError("not-found", what, { path: folder });
+    }
+    const start = `${folder}/`;
+    const cut = (path: string) => path.slice(start.length);
+    const firsts = new Map<string, string>();
+    const entries = this.entries.filter(({ path }) => path.startsWith(start))
+      .map((entry) => {
+        const { kind, target = "" } = entry;
+        const path = cut(entry.path);
+        if (kind !== "hardlink") return { ...entry, path };
+        if (target.startsWith(start)) {
+          return { ...entry, path, target: cut(target) };
+        }
+        const first = firsts.get(target);
+        if (first !== undefined) return { ...entry, path, target: first };
+        firsts.set(target, path);
+        return { ...this.byPath.get(target) ?? entry, path };
+      });
+    return new Tree({
+      entries,
+      objects: this.objects,
+      layers: this.layers,
+      skipped: this.skipped.filter(({ path }) => path.startsWith(start))
+        .map((skip) => ({ ...skip, path: cut(skip.path) })),
+      root,
     });
   }
 

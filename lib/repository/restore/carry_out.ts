@@ -15,7 +15,7 @@ import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
 import type { SafetyRecord, SnapshotRecord } from "../snapshot_record.ts";
 import { PlanApplier } from "./apply_steps.ts";
-import type { RevertOptions } from "./restore_options.ts";
+import type { WorkOptions } from "./restore_options.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 import { progressOf, type RestoreResult, resultOf } from "./restore_result.ts";
 import { type Safety, takeSafety, withhold } from "./restore_safety.ts";
@@ -38,6 +38,8 @@ export interface RestoreJob {
   root: SnapshotRecord["root"] | undefined;
   /** What it has now, or is to have where it is absent. */
   rootBefore: SnapshotRecord["root"];
+  /** The only paths that an undo or redo is for. */
+  paths?: readonly string[];
   /** What tells the same work when it is begun again. */
   request: JournalData;
   left: LeftJournal[];
@@ -49,7 +51,7 @@ export interface RestoreJob {
 export async function carryOut(
   repository: Repository,
   job: RestoreJob,
-  options: RevertOptions,
+  options: WorkOptions,
   hooks: RestoreHooks,
 ): Promise<RestoreResult> {
   const { survey, plan, work, left, request } = job;
@@ -132,7 +134,12 @@ async function saveFirst(
   const { after, first, signal } = options;
   const isKnown = history.some(({ id }) => id === first);
   const safety = await takeSafety(repository, survey, plan, {
-    purpose: { before: work, of, ...(isKnown && { continues: first }) },
+    purpose: {
+      before: work,
+      of,
+      ...(isKnown && { continues: first }),
+      ...(work !== "restore" && job.paths && { paths: [...job.paths] }),
+    },
     label,
     root: job.rootBefore,
     basis: await basisOf(repository, survey.root, of),
@@ -155,7 +162,7 @@ async function saveFirst(
 /** Whether a journal tells of the same work. */
 export function isSameWork(cut: JournalData, request: JournalData): boolean {
   return Object.entries(request).every(([key, value]) =>
-    JSON.stringify(cut[key]) === JSON.stringify(value)
+    JSON.stringify(cut[key] ?? null) === JSON.stringify(value)
   );
 }
 

@@ -94,23 +94,34 @@ async function prepare(
   left: LeftJournal[],
   options: RestoreOptions,
 ): Promise<RestoreJob> {
-  const { paths, signal } = options;
+  const { from = "", paths, signal } = options;
+  if (from !== "" && options.delete) {
+    throw new DeltarError(
+      "unsupported",
+      "the rules of a snapshot are of its root, so nothing can be deleted by " +
+        "those of a folder; restore without `delete`",
+      { object: record.id, path: from },
+    );
+  }
   const { storage } = repository;
   // Where nothing is, nobody asks what else the snapshot has.
-  const tree = paths !== undefined && survey.isVacant
+  const whole = paths !== undefined && survey.isVacant && from === ""
     ? await readPart(storage, record, paths, signal)
     : await repository.tree(record);
+  const tree = whole.below(from);
   const request = {
     work: "restore",
     of: record.id,
     paths: briefly(paths),
     delete: options.delete ?? false,
+    from: options.from ?? null,
   };
   const cut = left.at(-1)?.data;
   // A directory that an interrupted restore made is not the user's yet.
   const getsRoot = survey.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
-  const wanted = wantedOf(tree, record, paths);
+  const root = from === "" ? record.root : tree.root!;
+  const wanted = wantedOf(tree, { ...record, root }, paths);
   if (!getsRoot) wanted.root = undefined;
   checkTrust(wanted, repository, survey, options);
   refuseOverRepository(storage, survey, wanted);
@@ -217,15 +228,16 @@ async function prepareRevert(
   way: "undo" | "redo",
   options: RevertOptions,
 ): Promise<RestoreJob> {
+  const { paths } = options;
   const history = await repository.safetySnapshots(survey.root);
   const left = leftIn(survey);
   const cut = left.at(-1)?.data;
   // The same that was cut short is finished first.
   const group = cut?.work === way && typeof cut.of === "string"
     ? groupOf(history, cut.of)
-    : groupToRevert(history, way);
+    : groupToRevert(history, way, paths);
   if (group === undefined) throw nothingTo(way, survey.root);
-  const { wanted, gone } = await stateBefore(repository, group);
+  const { wanted, gone } = await stateBefore(repository, group, paths);
   checkTrust(wanted, repository, survey, options);
   refuseOverRepository(repository.storage, survey, wanted);
   const removal = removalOf(survey, gone);
@@ -241,7 +253,8 @@ async function prepareRevert(
       : "before redoing a restore",
     root: plan.touchesRoot ? wanted.root : undefined,
     rootBefore: survey.at("") ?? group[0].root,
-    request: { work: way, of, paths: null, delete: true },
+    paths,
+    request: { work: way, of, paths: paths ?? null, delete: true },
     left,
     history,
   };

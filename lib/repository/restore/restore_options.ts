@@ -1,7 +1,16 @@
 import type { RestorePlan } from "./restore_plan.ts";
 
+/** How to undo or redo a restore. */
+export interface RevertOptions extends WorkOptions {
+  /**
+   * The only files and folders to bring back, with all that is in them; the
+   * rest can be brought back later. Default: all.
+   */
+  paths?: readonly string[];
+}
+
 /** How to carry out a restore, an undo or a redo. */
-export interface RevertOptions {
+export interface WorkOptions {
   /**
    * Given the plan before anything is done; what it throws ends the work, with
    * nothing changed.
@@ -24,7 +33,13 @@ export interface RevertOptions {
 }
 
 /** What to restore. */
-export interface RestoreOptions extends RevertOptions {
+export interface RestoreOptions extends WorkOptions {
+  /**
+   * The folder of the snapshot that takes the place of its root: what is in it
+   * is restored into the target, and paths are below it. It cannot be combined
+   * with `delete`. Default: the root.
+   */
+  from?: string;
   /** Files and folders to restore, with all that is in them. Default: all. */
   paths?: readonly string[];
   /**

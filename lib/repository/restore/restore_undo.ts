@@ -1,5 +1,5 @@
 import { DeltarError } from "../../bytes/errors.ts";
-import { comparePaths } from "../../tree/path.ts";
+import { comparePaths, isWithin } from "../../tree/path.ts";
 import type { Repository } from "../repository.ts";
 import type { Wanted } from "./restore_wanted.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
@@ -14,22 +14,49 @@ type Group = [SnapshotRecord, ...SnapshotRecord[]];
  *
  * @param records The safety snapshots of one directory, the newest first.
  * @param way Which of the two.
+ * @param paths The only paths that are to be brought back, if not all are.
  * @returns The snapshots of that work, of which the earlier ones count;
  * `undefined` if there is none.
  */
 export function groupToRevert(
   records: readonly SnapshotRecord[],
   way: "undo" | "redo",
+  paths?: readonly string[],
 ): Group | undefined {
-  const spent = new Set<string>();
+  /** For which paths each was brought back already, by its id. */
+  const spent = new Map<string, Paths[]>();
   for (const { id, safety } of records) {
     if (safety === undefined || safety.continues !== undefined) continue;
     if (safety.before === "restore" && way === "redo") return undefined;
     const isBack = safety.before === "undo";
-    if (isBack === (way === "undo")) spent.add(safety.of);
-    else if (!spent.has(id)) return groupOf(records, id);
+    if (isBack === (way === "undo")) {
+      spent.set(safety.of, [...spent.get(safety.of) ?? [], safety.paths]);
+      continue;
+    }
+    const asked = both(paths, safety.paths);
+    const isSpent = spent.get(id)?.some((done) => covers(done, asked));
+    if (asked?.length !== 0 && !isSpent) return groupOf(records, id);
   }
   return undefined;
+}
+
+/** Files and folders with all that is in them; all there is by default. */
+type Paths = readonly string[] | undefined;
+
+/** What is among some paths and among others. */
+function both(some: Paths, others: Paths): Paths {
+  if (some === undefined || others === undefined) return some ?? others;
+  const within = (inner: readonly string[], outer: readonly string[]) =>
+    inner.filter((path) => outer.some((other) => isWithin(path, other)));
+  return [...within(some, others), ...within(others, some)];
+}
+
+/** Whether all of some paths are among others. */
+function covers(others: Paths, paths: Paths): boolean {
+  if (others === undefined) return true;
+  return paths?.every((path) =>
+    others.some((other) => isWithin(path, other))
+  ) ?? false;
 }
 
 /** The safety snapshots of the work that began with one of them. */
@@ -47,18 +74,26 @@ export function groupOf(
 export async function stateBefore(
   repository: Repository,
   group: readonly SnapshotRecord[],
+  paths?: readonly string[],
 ): Promise<{ wanted: Wanted; gone: Set<string> }> {
   const entries = new Map<string, TreeEntry>();
   const gone = new Set<string>();
+  const isAsked = (path: string) =>
+    paths?.some((asked) => isWithin(path, asked)) ?? true;
   for (const record of group) {
     const tree = await repository.tree(record);
     for (const entry of tree.entries) {
-      if (!entries.has(entry.path) && !gone.has(entry.path)) {
+      if (
+        isAsked(entry.path) && !entries.has(entry.path) &&
+        !gone.has(entry.path)
+      ) {
         entries.set(entry.path, entry);
       }
     }
     for (const { path, reason } of tree.skipped) {
-      if (reason === "absent" && !entries.has(path)) gone.add(path);
+      if (reason === "absent" && isAsked(path) && !entries.has(path)) {
+        gone.add(path);
+      }
     }
   }
   return {
@@ -66,7 +101,7 @@ export async function stateBefore(
       entries: [...entries.values()]
         .sort((a, b) => comparePaths(a.path, b.path)),
       above: new Set(),
-      root: group[0].root,
+      root: paths === undefined ? group[0].root : undefined,
     },
     gone: new Set([...gone].sort(comparePaths)),
   };
@@ -77,8 +112,10 @@ export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
   return new DeltarError(
     "not-found",
     way === "undo"
-      ? "no restore into this directory is there to be undone"
-      : "no undone restore of this directory is there to be redone",
+      ? "nothing to undo: no restore into this directory has overwritten or " +
+        "deleted anything that is not back. To undo a restore into an empty " +
+        "directory, delete what it wrote."
+      : "nothing to redo: no restore into this directory was undone",
     { object: target },
   );
 }

@@ -60,12 +60,36 @@ export interface SnapshotOptions {
    */
   onDamage?: DamageHandler;
   /**
+   * A directory whose last snapshot is the parent if this one has none yet: the
+   * directory was moved from there. Default: none.
+   */
+  continues?: string;
+  /**
+   * Told what changed, before the snapshot is made. What it throws ends the
+   * work, and no snapshot is made.
+   *
+   * @param changes What changed, and what was left out.
+   */
+  onChanges?: (changes: SnapshotChanges) => void | Promise<void>;
+  /**
    * Told, if the work ends early, which volumes are stored and kept: the next
    * snapshot of the directory takes over what lies in them.
    */
   onKept?: (volumes: readonly VolumeRecord[]) => void;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
   signal?: AbortSignal;
+}
+
+/** What changed between a directory's last snapshot and the next. */
+export interface SnapshotChanges {
+  /** The last snapshot; none at first. */
+  parent: SnapshotRecord | undefined;
+  /** What changed since; its list is made when it is asked for. */
+  diff: DiffIndex;
+  /** How many files and links there are now. */
+  files: number;
+  /** What was left out, and why. */
+  skipped: readonly Skipped[];
 }
 
 /** What became of a snapshot. */
@@ -99,7 +123,6 @@ export async function takeSnapshot(
   const { codec } = repository;
   checkAborted(options.signal);
   const started = Date.now();
-  const mayBeNone = options.label === undefined || options.onlyIfChanged;
   /** The latest snapshots of other directories. */
   const others = new Map<string, ReadRecord>();
   const found = await repository.parentFor(dir.path, {
@@ -109,8 +132,10 @@ export async function takeSnapshot(
       const { directory } = other.record;
       if (!others.has(directory)) others.set(directory, other);
     },
-  });
+  }) ?? await continued(repository, options);
   const before = found?.record;
+  const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
+    (before === undefined || before.directory === dir.path);
   const ahead = before !== undefined && before.time > started + CLOCK_SLACK
     ? { ahead: before }
     : {};
@@ -197,6 +222,13 @@ export async function takeSnapshot(
       await cache.write(last.record.id, entries.list, skipped);
       return { record: last.record, isNew: false, diff, skipped, ...ahead };
     }
+    const { kinds } = entries.tally;
+    await options.onChanges?.({
+      parent: last?.record,
+      diff,
+      files: kinds.file + kinds.symlink + kinds.hardlink,
+      skipped,
+    });
     const objects = [...await volumes.close(), ...await signatures.close()];
     await elsewhere?.hold(id);
     const written = await writeTree(storage, layerName(id, codec.name), codec, {
@@ -251,6 +283,15 @@ export async function takeSnapshot(
   }
   // What was remembered hid that the tree itself is damaged; now it is read.
   return await takeSnapshot(repository, dir, options);
+}
+
+/** The last snapshot of the directory that this one was before. */
+async function continued(
+  repository: Repository,
+  { continues, onDamage, signal }: SnapshotOptions,
+): Promise<ReadRecord | undefined> {
+  if (continues === undefined) return undefined;
+  return await repository.parentFor(continues, { onDamage, signal });
 }
 
 /** Clears away what only an interrupted run would have needed. */

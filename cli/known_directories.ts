@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fileSystemOf, truePlace } from "../mod.ts";
+import { userFolder } from "./location.ts";
+
+/** A directory that snapshots were taken of, as this machine remembers it. */
+export interface KnownDirectory {
+  /** Its absolute path. */
+  directory: string;
+  /** Where its snapshots are. */
+  repository: string;
+  /** What the system tells it by, wherever it is moved to on its disk. */
+  identity: string;
+  /** Some of the names in it. */
+  names: string[];
+}
+
+/** The most names in a directory that are remembered. */
+const MOST_NAMES = 50;
+
+/** The most bytes of a note. */
+const LONGEST_NOTE = 1 << 16;
+
+/** Remembers that a directory's snapshots are in a repository. */
+export function rememberDirectory(
+  directory: string,
+  repository: string,
+): void {
+  try {
+    const names = namesIn(directory);
+    // An empty directory could be any.
+    if (names.length === 0) return;
+    const identity = identityOf(directory);
+    const text = `${
+      JSON.stringify({ directory, repository, identity, names })
+    }\n`;
+    const note = noteOf(directory);
+    if (readNote(note) === text) return;
+    mkdirSync(notes(), { recursive: true, mode: 0o700 });
+    writeFileSync(note, text, { mode: 0o600 });
+  } catch {
+    // Then a directory that is moved is new at its new place.
+  }
+}
+
+/**
+ * The directory that a place was before somebody moved it, if it looks as one
+ * that snapshots were taken of and that is not at its old place any more.
+ */
+export function movedFrom(place: string): KnownDirectory | undefined {
+  try {
+    const identity = identityOf(place);
+    const names = new Set(namesIn(place));
+    return readdirSync(notes()).map((name) =>
+      decodeNote(readNote(join(notes(), name)))
+    ).find((known) =>
+      known !== undefined && known.identity === identity &&
+      truePlace(known.directory) !== truePlace(place) &&
+      !isStill(known) && isMostlyIn(known.names, names)
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a directory is where it was. */
+function isStill({ directory, identity }: KnownDirectory): boolean {
+  try {
+    return identityOf(directory) === identity;
+  } catch {
+    return false;
+  }
+}
+
+/** The number of a deleted directory is given to the next that is made. */
+function isMostlyIn(
+  names: readonly string[],
+  others: ReadonlySet<string>,
+): boolean {
+  const same = names.filter((name) => others.has(name));
+  return same.length > 0 && 2 * same.length >= names.length;
+}
+
+function identityOf(directory: string): string {
+  const { ino, birthtimeMs } = statSync(directory, { bigint: true });
+  const { mount, mark } = fileSystemOf(directory);
+  return JSON.stringify([mount, mark, `${ino}`, `${birthtimeMs}`]);
+}
+
+function namesIn(directory: string): string[] {
+  return readdirSync(directory).sort().slice(0, MOST_NAMES);
+}
+
+function noteOf(directory: string): string {
+  const sum = createHash("sha256").update(truePlace(directory)).digest("hex");
+  return join(notes(), `${sum.slice(0, 16)}.json`);
+}
+
+function notes(): string {
+  return join(userFolder("state"), "directories");
+}
+
+function readNote(note: string): string | undefined {
+  try {
+    const stat = lstatSync(note);
+    if (!stat.isFile() || stat.size > LONGEST_NOTE) return undefined;
+    return readFileSync(note, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function decodeNote(text: string | undefined): KnownDirectory | undefined {
+  try {
+    const { directory, repository, identity, names } = JSON.parse(text ?? "");
+    const texts = [directory, repository, identity, ...names];
+    return texts.every((value) => typeof value === "string")
+      ? { directory, repository, identity, names }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

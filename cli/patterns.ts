@@ -1,0 +1,50 @@
+import process from "node:process";
+import { matcherOf, type Skipped, truePlace } from "../mod.ts";
+
+/**
+ * A pattern as a user means it, in gitignore's syntax: an absolute path below
+ * the directory is anchored to the directory, and so is one that begins with
+ * `./`. On Windows `\\` separates names.
+ *
+ * @param text What the user typed.
+ * @param directory The directory that the pattern is for.
+ */
+export function toPattern(text: string, directory: string): string {
+  const isWindows = process.platform === "win32";
+  const slashed = (path: string) =>
+    isWindows ? path.replaceAll("\\", "/") : path;
+  const [, sign, body] = /^(!?)(.*)$/s.exec(slashed(text))!;
+  const same = (path: string) => isWindows ? path.toLowerCase() : path;
+  for (const place of [directory, truePlace(directory)].map(slashed)) {
+    const start = `${place.replace(/\/$/, "")}/`;
+    if (start !== "/" && same(body).startsWith(same(start))) {
+      return `${sign}/${body.slice(start.length)}`;
+    }
+  }
+  return sign + body.replace(/^(?:\.\/+)+/, "/");
+}
+
+/**
+ * The patterns that excluded nothing, nor would have excluded anything if the
+ * others were not there.
+ *
+ * @param patterns Patterns in gitignore's syntax.
+ * @param skipped What was excluded.
+ */
+export function unmatched(
+  patterns: readonly string[],
+  skipped: readonly Skipped[],
+): string[] {
+  const excluded = skipped.filter(({ reason }) => reason === "excluded");
+  const details = new Set(excluded.map(({ detail }) => detail));
+  return patterns.filter((pattern) => {
+    if (pattern.startsWith("!") || details.has(`exclude: ${pattern}`)) {
+      return false;
+    }
+    const matches = matcherOf(pattern);
+    const inside = pattern.replace(/^\//, "");
+    return !excluded.some(({ path }) =>
+      matches(path, true) || inside.startsWith(`${path}/`)
+    );
+  });
+}

@@ -1,0 +1,328 @@
+/**
+ * Finding the snapshot that a text names.
+ *
+ * `latest`, labels and dates are of one directory: the one that holds the place
+ * where the user stands. `Finder` reads as few records as that takes. An id
+ * names a snapshot of any directory.
+ *
+ * @module
+ */
+import type { SignalOptions } from "../bytes/abort.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import type { Storage } from "../storage/storage.ts";
+import { pathBelow } from "../tree/place.ts";
+import { type DamageHandler, isDamage } from "./damage.ts";
+import { withLabels } from "./label.ts";
+import { idOfRecord, isSafety, recordName, timeOfId } from "./layout.ts";
+import { endOfNamedTime } from "./named_time.ts";
+import { readRecord } from "./read_record.ts";
+import type { SnapshotRecord } from "./snapshot_record.ts";
+
+/** How to find a snapshot by its name. */
+export interface FindOptions extends SignalOptions {
+  /** Spares the request for labels given later. Default: `false`. */
+  asMade?: boolean;
+  /**
+   * A directory, or a place in one, of whose snapshots alone `latest`, labels
+   * and dates are. If it has none, and the repository has snapshots of only one
+   * directory, that one is meant. Default: those of all directories.
+   */
+  directory?: string;
+  /**
+   * The time that `yesterday` and the like are counted from, in milliseconds
+   * since 1970. Default: now.
+   */
+  now?: number;
+  /**
+   * Told of records that cannot be read, which then are passed over. By default
+   * their errors are thrown.
+   */
+  onDamage?: DamageHandler;
+}
+
+/** A snapshot with the folder of it that is meant. */
+export interface FoundFolder {
+  /** The snapshot. */
+  record: SnapshotRecord;
+  /** The folder's path below the root, `""` for the root. */
+  folder: string;
+}
+
+/** The last snapshot of a directory that holds a place. */
+export interface FoundPlace {
+  /** The directory's last snapshot. */
+  record: SnapshotRecord;
+  /** The path of the place below the directory, `""` for the directory. */
+  below: string;
+}
+
+/** The shortest end of an id that names a snapshot. */
+const SHORTEST_END = 4;
+
+/** The most candidates or directories that an error names. */
+const MOST_NAMED = 6;
+
+/** Finds snapshots by their names; records are read once. */
+export class Finder {
+  readonly #storage: Storage;
+  readonly #list: () => Promise<string[]>;
+  readonly #options: FindOptions;
+  readonly #records = new Map<string, SnapshotRecord | undefined>();
+  readonly #below = new Map<string, string | undefined>();
+  #ids: string[] | undefined;
+  #labelled: SnapshotRecord[] | undefined;
+  #scope: ((record: SnapshotRecord) => boolean) | undefined;
+
+  /**
+   * Makes a finder; nothing is read yet.
+   *
+   * @param storage The repository.
+   * @param list Lists the ids of all snapshots in their order.
+   * @param options Of which directory.
+   */
+  constructor(
+    storage: Storage,
+    list: () => Promise<string[]>,
+    options: FindOptions,
+  ) {
+    this.#storage = storage;
+    this.#list = list;
+    this.#options = options;
+  }
+
+  /**
+   * The snapshot that a text names.
+   *
+   * @throws {DeltarError} `not-found` if it names none, or more than one.
+   */
+  async find(text: string): Promise<SnapshotRecord> {
+    const record = await this.#named(text);
+    if (this.#options.asMade) return record;
+    return (await withLabels(this.#storage, [record]))[0];
+  }
+
+  /**
+   * The snapshot and the folder that `SNAPSHOT:FOLDER` names. A text that names
+   * a snapshot as a whole names its root; else the first colon counts before
+   * which a snapshot is named.
+   */
+  async findFolder(text: string): Promise<FoundFolder> {
+    const plain = /^(latest(?:~\d+)?|\d{8}T\d{6}Z-[0-9a-f]{6}):(.*)$/s.exec(
+      text,
+    );
+    if (plain !== null) {
+      return { record: await this.find(plain[1]), folder: plain[2] };
+    }
+    try {
+      return { record: await this.find(text), folder: "" };
+    } catch (error) {
+      for (const { index } of text.matchAll(/:/g)) {
+        const name = text.slice(0, index);
+        try {
+          const record = await this.find(name);
+          return { record, folder: text.slice(index + 1) };
+        } catch (other) {
+          if ((other as DeltarError).code !== "not-found") throw other;
+        }
+      }
+      throw error;
+    }
+  }
+
+  /** The last snapshot of the nearest directory that holds the place. */
+  async lastAt(place: string): Promise<FoundPlace | undefined> {
+    let best: FoundPlace | undefined;
+    for await (const record of this.#newestFirst()) {
+      const below = this.#pathBelow(record.directory, place);
+      if (below === undefined) continue;
+      if (below === "") return { record, below };
+      if (best === undefined || below.length < best.below.length) {
+        best = { record, below };
+      }
+    }
+    return best;
+  }
+
+  async #named(text: string): Promise<SnapshotRecord> {
+    const back = /^latest(?:~(\d+))?$/.exec(text);
+    if (back !== null) return await this.#latest(text, Number(back[1] ?? 0));
+    const whole = await this.#whole(text);
+    if (whole !== undefined) return whole;
+    const ids = await this.#all();
+    if (ids.length === 0) throw this.#fail("there are no snapshots yet");
+    // The time in an id, to the second, is no label that anybody gives.
+    const byLabel = /^\d{8}T\d{6}/.test(text)
+      ? undefined
+      : await this.#byLabel(text);
+    return byLabel ?? await this.#byPartOfId(text, ids) ??
+      await this.#byDate(text);
+  }
+
+  async #latest(text: string, back: number): Promise<SnapshotRecord> {
+    const isMeant = await this.#isMeant();
+    let count = 0;
+    for await (const record of this.#newestFirst()) {
+      if (!isMeant(record)) continue;
+      if (count === back) return record;
+      count++;
+    }
+    throw this.#fail(
+      count === 0
+        ? "there are no snapshots yet"
+        : `${text} is before the first of ${count} snapshots`,
+    );
+  }
+
+  /** The record, if a text is a whole id; that takes no list. */
+  async #whole(text: string): Promise<SnapshotRecord | undefined> {
+    if (idOfRecord(recordName(text)) === undefined) return undefined;
+    return await this.#read(text);
+  }
+
+  async #byLabel(text: string): Promise<SnapshotRecord | undefined> {
+    const all = (await this.#taken()).filter(({ label }) => label === text);
+    if (text === "" || all.length === 0) return undefined;
+    const isMeant = await this.#isMeant();
+    const found = all.filter(isMeant);
+    if (found.length === 1) return found[0];
+    const label = `${JSON.stringify(text)} is the label of`;
+    throw this.#fail(
+      found.length === 0
+        ? `${label} no snapshot of this directory, but of ${listed(all)}`
+        : `${label} ${found.length} snapshots: ${listed(found)}`,
+    );
+  }
+
+  async #byPartOfId(
+    text: string,
+    ids: readonly string[],
+  ): Promise<SnapshotRecord | undefined> {
+    if (text === "") throw this.#fail("an empty text names no snapshot");
+    const isEnd = text.length >= SHORTEST_END &&
+      /[0-9a-f]{4}(?:-safety)?$/.test(text);
+    const found = ids.filter((id) =>
+      id.startsWith(text) || isEnd && id.endsWith(text)
+    );
+    if (found.length === 0) return undefined;
+    if (found.length === 1) return await this.#mustRead(found[0]);
+    throw this.#fail(
+      `${
+        JSON.stringify(text)
+      } is the beginning or end of ${found.length} ids: ` +
+        `${found.length > MOST_NAMED ? "…, " : ""}` +
+        found.slice(-MOST_NAMED).join(", "),
+    );
+  }
+
+  async #byDate(text: string): Promise<SnapshotRecord> {
+    const end = endOfNamedTime(text, this.#options.now ?? Date.now());
+    if (end === undefined) {
+      throw this.#fail(
+        `${
+          JSON.stringify(text)
+        } is not a snapshot's label, nor the beginning ` +
+          "or end of its id, nor a date",
+      );
+    }
+    const isMeant = await this.#isMeant();
+    let last: SnapshotRecord | undefined;
+    for (const record of await this.#taken()) {
+      if (!isMeant(record) || record.time >= end) continue;
+      if (last === undefined || record.time >= last.time) last = record;
+    }
+    if (last !== undefined) return last;
+    throw this.#fail(`no snapshot was taken before the end of ${text}`);
+  }
+
+  /** Which records `latest`, labels and dates are of. */
+  async #isMeant(): Promise<(record: SnapshotRecord) => boolean> {
+    return this.#scope ??= await this.#findScope();
+  }
+
+  async #findScope(): Promise<(record: SnapshotRecord) => boolean> {
+    const { directory } = this.#options;
+    if (directory === undefined) return () => true;
+    const last = await this.lastAt(directory);
+    if (last !== undefined) {
+      const { record, below } = last;
+      return (other) =>
+        other.directory === record.directory ||
+        this.#pathBelow(other.directory, directory) === below;
+    }
+    const all = new Set<string>();
+    for await (const record of this.#newestFirst()) all.add(record.directory);
+    if (all.size <= 1) return () => true;
+    const names = [...all].slice(0, MOST_NAMED).join(", ");
+    throw this.#fail(
+      `there are no snapshots of ${directory} here, but of ${all.size} others: ` +
+        names + (all.size > MOST_NAMED ? ", …" : ""),
+    );
+  }
+
+  #pathBelow(directory: string, place: string): string | undefined {
+    const key = `${directory}\0${place}`;
+    if (!this.#below.has(key)) {
+      const path = directory === place ? "" : pathBelow(directory, place);
+      this.#below.set(key, path);
+    }
+    return this.#below.get(key);
+  }
+
+  /** All records but those of safety snapshots, with their labels of now. */
+  async #taken(): Promise<SnapshotRecord[]> {
+    if (this.#labelled === undefined) {
+      const records: SnapshotRecord[] = [];
+      for await (const record of this.#newestFirst()) records.push(record);
+      this.#labelled = (await withLabels(this.#storage, records)).reverse();
+    }
+    return this.#labelled;
+  }
+
+  async *#newestFirst(): AsyncGenerator<SnapshotRecord> {
+    for (const id of (await this.#all()).toReversed()) {
+      if (isSafety(id) || timeOfId(id) === undefined) continue;
+      const record = await this.#read(id);
+      if (record !== undefined) yield record;
+    }
+  }
+
+  async #all(): Promise<string[]> {
+    return this.#ids ??= await this.#list();
+  }
+
+  async #mustRead(id: string): Promise<SnapshotRecord> {
+    return (await readRecord(this.#storage, id)).record;
+  }
+
+  /** A record; listed and gone, it was removed in between. */
+  async #read(id: string): Promise<SnapshotRecord | undefined> {
+    if (!this.#records.has(id)) {
+      let record: SnapshotRecord | undefined;
+      try {
+        record = await this.#mustRead(id);
+      } catch (error) {
+        if ((error as DeltarError).code !== "not-found") {
+          const { onDamage } = this.#options;
+          if (onDamage === undefined || !isDamage(error)) throw error;
+          onDamage(error);
+        }
+      }
+      this.#records.set(id, record);
+    }
+    return this.#records.get(id);
+  }
+
+  #fail(what: string): DeltarError {
+    return new DeltarError("not-found", what, {
+      object: this.#storage.location,
+    });
+  }
+}
+
+/** Snapshots by their ids, with the directories if these are several. */
+function listed(records: readonly SnapshotRecord[]): string {
+  const names = records.slice(-MOST_NAMED).map(({ id, directory }) =>
+    `${id} (${directory})`
+  );
+  return (records.length > MOST_NAMED ? "…, " : "") + names.join(", ");
+}

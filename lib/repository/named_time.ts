@@ -1,0 +1,81 @@
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+const UNITS: Readonly<Record<string, "time" | "day" | "month" | "year">> = {
+  second: "time",
+  minute: "time",
+  hour: "time",
+  day: "day",
+  week: "day",
+  month: "month",
+  year: "year",
+};
+
+/**
+ * The end of the time that a text names, in local time: `today`, `yesterday`,
+ * `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20 14:00`. Of units from a
+ * day on, the whole day is meant, so `1 day ago` is `yesterday`.
+ *
+ * @param text The text.
+ * @param now The current time, in milliseconds since 1970.
+ * @returns The first millisecond after it; `undefined` if the text names no
+ * time.
+ */
+export function endOfNamedTime(text: string, now: number): number | undefined {
+  const words = text.trim().toLowerCase();
+  const today = new Date(now);
+  const day = (years: number, months: number, days: number) =>
+    endOfDay(
+      today.getFullYear() - years,
+      today.getMonth() - months,
+      today.getDate() - days,
+    );
+  if (words === "today") return day(0, 0, 0);
+  if (words === "yesterday") return day(0, 0, 1);
+  const ago = /^(\d{1,6}|an?) ?([a-z]+?)s? ago$/.exec(words);
+  if (ago !== null) {
+    const count = ago[1].startsWith("a") ? 1 : Number(ago[1]);
+    const unit = ago[2];
+    if (UNITS[unit] === "day") {
+      return day(0, 0, unit === "week" ? 7 * count : count);
+    }
+    if (UNITS[unit] === "month") return day(0, count, 0);
+    if (UNITS[unit] === "year") return day(count, 0, 0);
+    if (UNITS[unit] === undefined) return undefined;
+    const length = unit === "hour" ? HOUR : unit === "minute" ? MINUTE : 1000;
+    return now - count * length + 1;
+  }
+  return endOfDate(words);
+}
+
+/** The end of a date that is written in digits. */
+function endOfDate(words: string): number | undefined {
+  const found =
+    /^(\d{4})-(\d\d)(?:-(\d\d)(?:[ t](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(z)?)?)?$/
+      .exec(words);
+  if (found === null) return undefined;
+  const [year, month, date, hour, minute, second] = found.slice(1, 7)
+    .map((digits) => digits === undefined ? undefined : Number(digits));
+  if (month! < 1 || month! > 12) return undefined;
+  if (date === undefined) return endOfDay(year!, month!, 0);
+  const daysOfMonth = new Date(year!, month!, 0).getDate();
+  if (date < 1 || date > daysOfMonth) return undefined;
+  if (hour === undefined) return endOfDay(year!, month! - 1, date);
+  if (hour > 23 || minute! > 59 || (second ?? 0) > 59) return undefined;
+  const millisecond = Number((found[7] ?? "").padEnd(3, "0").slice(0, 3));
+  const parts = [year!, month! - 1, date, hour, minute!, second ?? 0] as const;
+  const begin = found[8] === undefined
+    ? new Date(...parts, millisecond).getTime()
+    : Date.UTC(...parts, millisecond);
+  const length = second === undefined
+    ? MINUTE
+    : found[7] === undefined
+    ? 1000
+    : 1;
+  return begin + length;
+}
+
+/** The first millisecond after a day; days beyond a month count on. */
+function endOfDay(year: number, month: number, date: number): number {
+  return new Date(year, month, date + 1).getTime();
+}
