@@ -3,7 +3,7 @@ import { backupNames, type Candidate, named, pathsIn } from "./candidates.ts";
 import { COMMANDS, type MakeProgram } from "./commands.ts";
 import { SHELLS } from "./completion_scripts.ts";
 import { configFile } from "./config.ts";
-import { locate } from "./location.ts";
+import { absolute, locateFrom } from "./location.ts";
 import { showText } from "./text.ts";
 
 /** What may stand at the cursor. */
@@ -207,7 +207,8 @@ class Line {
 
   #location(): string {
     const directory = this.#values.get("dir") ?? ".";
-    return locate(this.#values.get("repo"), directory);
+    const place = absolute(directory);
+    return locateFrom(this.#values.get("repo"), place).location;
   }
 }
 
