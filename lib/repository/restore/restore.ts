@@ -254,7 +254,7 @@ async function prepareRevert(
     root: plan.touchesRoot ? wanted.root : undefined,
     rootBefore: survey.at("") ?? group[0].root,
     paths,
-    request: { work: way, of, paths: paths ?? null, delete: true },
+    request: { work: way, of, paths: briefly(paths), delete: true },
     left,
     history,
   };
