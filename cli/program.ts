@@ -112,7 +112,7 @@ function refuseEmpty(command: Command): void {
     })),
     ...command.options.map((option) => ({
       word: command.getOptionValue(option.attributeName()),
-      name: option.attributeName() === "label" ? "text" : option.flags,
+      name: option.flags,
     })),
   ].find(({ word, name }) =>
     name !== "text" && (Array.isArray(word) ? word : [word]).includes("")

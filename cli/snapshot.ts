@@ -48,19 +48,7 @@ export function snapshotCommand(context: Context): Command {
       "continue the snapshots of a directory that was moved",
     )
     .option("--remember", "have the repository remember its --max-size")
-    .action(async (
-      dir: string | undefined,
-      options: Options,
-      command: Command,
-    ) => {
-      if (options.label === "") {
-        command.error(
-          "error: '--label <text>' is empty: name it, or leave it out",
-          {
-            exitCode: EXIT.usage,
-          },
-        );
-      }
+    .action(async (dir: string | undefined, options: Options) => {
       context.code = await run(dir, options, context.signal);
     });
 }

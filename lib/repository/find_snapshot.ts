@@ -205,10 +205,11 @@ export class Finder {
     );
     if (found.length === 0) return undefined;
     if (found.length === 1) return await this.#mustRead(found[0]);
+    const part = found.every((id) => id.startsWith(text))
+      ? "beginning"
+      : "beginning or end";
     throw this.#fail(
-      `${
-        JSON.stringify(text)
-      } is the beginning or end of ${found.length} ids: ` +
+      `${JSON.stringify(text)} is the ${part} of ${found.length} ids: ` +
         `${found.length > MOST_NAMED ? "…, " : ""}` +
         found.slice(-MOST_NAMED).join(", "),
     );
@@ -218,10 +219,8 @@ export class Finder {
     const end = endOfNamedTime(text, this.#options.now ?? Date.now());
     if (end === undefined) {
       throw this.#fail(
-        `${
-          JSON.stringify(text)
-        } is not a snapshot's label, nor the beginning ` +
-          "or end of its id, nor a date",
+        "no snapshot has this label, or an id that ends or starts with " +
+          JSON.stringify(text),
       );
     }
     const isMeant = await this.#isMeant();

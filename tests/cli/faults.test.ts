@@ -311,13 +311,14 @@ test("a temporary folder that is not there is said in one line", {
 test("a word that is empty, as an unset variable is, is refused", async () => {
   await withPlace((place) => {
     place.write({ kept: "kept" });
-    place.run(["snapshot", "--label", ""]);
+    place.run(["snapshot"]);
     place.write({ other: "other" });
     for (
       const words of [
         ["restore", "latest", "--to", "", "--delete"],
         ["restore", "latest", "", "--to", "."],
         ["snapshot", ""],
+        ["snapshot", "--label", ""],
         ["snapshot", "--repo", ""],
         ["forget", ""],
         ["undo", ""],
