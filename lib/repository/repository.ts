@@ -31,13 +31,7 @@ import {
   type PathVersion,
 } from "./layers/history.ts";
 import { labelSnapshot, withLabels } from "./label.ts";
-import {
-  idOfRecord,
-  isSafety,
-  SETTINGS,
-  SNAPSHOTS,
-  timeOfId,
-} from "./layout.ts";
+import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
