@@ -61,6 +61,14 @@ export interface Folder {
    */
   openFile(name: string): OpenFile;
   /**
+   * Opens a file for reading, and saves to look what it is: the caller has to
+   * look at `stat().kind` before it uses what it reads. A pipe is not waited
+   * for.
+   *
+   * @throws `ELOOP` if it is a symlink.
+   */
+  openUnseen(name: string): OpenFile;
+  /**
    * Creates a file and opens it for writing and reading.
    *
    * @param mode Its permission bits, less the umask.
@@ -157,4 +165,18 @@ export function isOwner(uid: number, gid: number): boolean {
   const isNumber = (id: number) =>
     Number.isInteger(id) && id >= 0 && id < 0xffff_ffff;
   return isNumber(uid) && isNumber(gid);
+}
+
+/** The code of the error for what is not a file; `undefined` for a file. */
+export function codeOfKind(kind: FileStat["kind"]): string | undefined {
+  switch (kind) {
+    case "file":
+      return undefined;
+    case "symlink":
+      return "ELOOP";
+    case "directory":
+      return "EISDIR";
+    case "special":
+      return "ENXIO";
+  }
 }

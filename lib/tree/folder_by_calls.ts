@@ -1,5 +1,6 @@
 import { process } from "../bytes/node.ts";
 import {
+  codeOfKind,
   type Folder,
   type FolderVisitor,
   isName,
@@ -112,6 +113,7 @@ class CallFolder implements Folder {
   readonly place: string;
   readonly #at: number;
   #isOpen = true;
+  #isListed = false;
 
   constructor(fd: number, place: string) {
     this.#at = fd;
@@ -145,7 +147,8 @@ class CallFolder implements Folder {
 
   visit(visit: FolderVisitor): boolean {
     const { fd } = this;
-    calls!.lseek(fd, 0, 0);
+    if (this.#isListed) calls!.lseek(fd, 0, 0);
+    this.#isListed = true;
     for (;;) {
       const length = calls!.getdents64(fd, listing, listing.length);
       if (length === 0) return true;
@@ -180,22 +183,22 @@ class CallFolder implements Folder {
   }
 
   openFile(name: string): OpenFile {
-    const path = this.#name(name, "open");
-    const place = this.#path(name);
-    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    const file = new CallFile(openAt(this.fd, path, flags, 0, place), place);
+    const file = this.openUnseen(name);
     try {
-      const { kind } = file.stat();
-      if (kind === "file") return file;
-      throw systemError(
-        kind === "directory" ? "EISDIR" : "ENXIO",
-        "open",
-        place,
-      );
+      const code = codeOfKind(file.stat().kind);
+      if (code === undefined) return file;
+      throw systemError(code, "open", file.place);
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  openUnseen(name: string): OpenFile {
+    const path = this.#name(name, "open");
+    const place = this.#path(name);
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    return new CallFile(openAt(this.fd, path, flags, 0, place), place);
   }
 
   createFile(name: string, mode: number): OpenFile {

@@ -1,6 +1,7 @@
 import type * as NodeFs from "node:fs";
 import { fs, process } from "../bytes/node.ts";
 import {
+  codeOfKind,
   type Folder,
   type FolderVisitor,
   type Identity,
@@ -28,7 +29,7 @@ const nameBytes = new Uint8Array(4096);
 const encoder = new TextEncoder();
 
 /**
- * Whether `/proc/self/fd/N/name` leads into the open folder N, so that
+ * Whether `/proc/PID/fd/N/name` leads into the open folder N, so that
  * `node:fs`, which takes only paths, can be given a folder and a name.
  */
 export function hasProc(): boolean {
@@ -36,7 +37,7 @@ export function hasProc(): boolean {
   try {
     const fd = fs.openSync("/", fs.constants.O_DIRECTORY);
     try {
-      const there = fs.lstatSync(`/proc/self/fd/${fd}/.`, { bigint: true });
+      const there = fs.lstatSync(`${procPath(fd)}/.`, { bigint: true });
       const { dev, ino } = fs.fstatSync(fd, { bigint: true });
       return there.dev === dev && there.ino === ino;
     } finally {
@@ -118,22 +119,26 @@ abstract class PathFolder implements Folder {
   }
 
   openFile(name: string): OpenFile {
+    const file = this.openUnseen(name);
+    try {
+      checkFile(file.stat(), file.place);
+      return file;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  openUnseen(name: string): OpenFile {
     return this.attempt("open", name, (path, place) => {
+      if (NO_FOLLOW !== 0) return new NodeFile(fs.openSync(path, READ), place);
+      // Windows has no flag that refuses a link.
       const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
       checkFile(there, place);
       const file = new NodeFile(fs.openSync(path, READ), place);
-      try {
-        const stat = file.stat();
-        checkFile(stat, place);
-        // Windows has no flag that refuses a link.
-        if (!isSameFile(stat, there)) {
-          throw systemError("ENOENT", "open", place, "it was replaced");
-        }
-        return file;
-      } catch (error) {
-        file.close();
-        throw error;
-      }
+      if (isSameFile(file.stat(), there)) return file;
+      file.close();
+      throw systemError("ENOENT", "open", place, "it was replaced");
     });
   }
 
@@ -244,7 +249,7 @@ class ProcFolder extends PathFolder {
   constructor(fd: number, place: string) {
     super(place);
     this.#fd = fd;
-    this.base = `/proc/self/fd/${fd}`;
+    this.base = procPath(fd);
   }
 
   protected override check(call: string): void {
@@ -280,7 +285,7 @@ class ProcFolder extends PathFolder {
         if (fs.fstatSync(fd).isSymbolicLink()) {
           throw systemError("ENOTSUP", "chmod", place);
         }
-        fs.chmodSync(`/proc/self/fd/${fd}`, mode);
+        fs.chmodSync(procPath(fd), mode);
       } finally {
         fs.closeSync(fd);
       }
@@ -483,6 +488,11 @@ class NodeFile implements OpenFile {
   }
 }
 
+/** The number saves the system a lookup that `/proc/self` costs. */
+function procPath(fd: number): string {
+  return `/proc/${process.pid}/fd/${fd}`;
+}
+
 const NO_FOLLOW = fs?.constants.O_NOFOLLOW ?? 0;
 /**
  * Neither to follow a symlink that took the file's place meanwhile, nor to
@@ -528,9 +538,8 @@ function syncFd(fd: number): void {
 }
 
 function checkFile({ kind }: FileStat, place: string): void {
-  if (kind === "symlink") throw systemError("ELOOP", "open", place);
-  if (kind === "directory") throw systemError("EISDIR", "open", place);
-  if (kind === "special") throw systemError("ENXIO", "open", place);
+  const code = codeOfKind(kind);
+  if (code !== undefined) throw systemError(code, "open", place);
 }
 
 /** Whether the system reads a name as one segment: Windows has more signs. */

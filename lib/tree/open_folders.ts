@@ -8,6 +8,17 @@ import { parentPath } from "./path.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
+/** How folders are kept open. */
+export interface OpenFoldersOptions {
+  /** How many may be open at a time, at least 4. Default: 64. */
+  most?: number;
+  /**
+   * Whether a folder that was closed and is opened again has to be the same.
+   * Default: `true`.
+   */
+  remembers?: boolean;
+}
+
 /** The most folders that are open at a time, the root not counted. */
 const MOST_OPEN = 64;
 /** The most closed folders of which it is remembered what they were. */
@@ -26,6 +37,7 @@ export class OpenFolders {
   /** What closed folders were. */
   readonly #closed = new Map<string, Identity>();
   readonly #most: number;
+  readonly #remembers: boolean;
   #lastPath: string | undefined;
   #last: Folder | undefined;
 
@@ -33,11 +45,12 @@ export class OpenFolders {
    * Takes over a root.
    *
    * @param root The root, which `close` closes.
-   * @param most How many folders may be open at a time, at least 4.
+   * @param options How folders are kept open.
    */
-  constructor(root: Folder, most: number = MOST_OPEN) {
+  constructor(root: Folder, options: OpenFoldersOptions = {}) {
     this.root = root;
-    this.#most = most;
+    this.#most = options.most ?? MOST_OPEN;
+    this.#remembers = options.remembers ?? true;
   }
 
   /**
@@ -64,6 +77,11 @@ export class OpenFolders {
   /** Opens a file by its path; see {@linkcode Folder.openFile}. */
   openFile(path: string): OpenFile {
     return this.at(parentPath(path)).openFile(nameOf(path));
+  }
+
+  /** Opens a file by its path; see {@linkcode Folder.openUnseen}. */
+  openUnseen(path: string): OpenFile {
+    return this.at(parentPath(path)).openUnseen(nameOf(path));
   }
 
   /** The state of what is at a path; see {@linkcode Folder.statAt}. */
@@ -159,12 +177,7 @@ export class OpenFolders {
     this.#checkSame(path, folder);
     if (this.#open.size >= this.#most) {
       const [[oldest, closing]] = this.#open;
-      if (this.#closed.size >= MOST_REMEMBERED) {
-        const [first] = this.#closed.keys();
-        this.#closed.delete(first);
-      }
-      const { device, inode } = closing.stat();
-      this.#closed.set(oldest, { device, inode });
+      if (this.#remembers) this.#remember(oldest, closing);
       this.#open.delete(oldest);
       closing.close();
       if (this.#last === closing) this.#lastPath = undefined;
@@ -172,7 +185,17 @@ export class OpenFolders {
     this.#open.set(path, folder);
   }
 
+  #remember(path: string, folder: Folder): void {
+    if (this.#closed.size >= MOST_REMEMBERED) {
+      const [first] = this.#closed.keys();
+      this.#closed.delete(first);
+    }
+    const { device, inode } = folder.stat();
+    this.#closed.set(path, { device, inode });
+  }
+
   #checkSame(path: string, folder: Folder): void {
+    if (this.#closed.size === 0) return;
     const before = this.#closed.get(path);
     if (before === undefined) return;
     if (isSameFile(before, folder.stat())) {

@@ -3,10 +3,11 @@ import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf } from "./file.ts";
 import type { FileFacts, FileReader } from "./file_reader.ts";
-import type { OpenFile } from "./folder.ts";
+import { codeOfKind, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
-import type { FileStat } from "./stat.ts";
+import type { FileStat } from "./statx.ts";
+import { systemError } from "./system_error.ts";
 
 /** What all readings of one run share. */
 export interface Reading {
@@ -58,10 +59,12 @@ export function readStable(
   let isStable = true;
   try {
     for (let attempt = 0; whole === undefined; attempt++) {
-      const file = shared.folders.openFile(path);
+      const file = shared.folders.openUnseen(path);
       let isHandedOn = false;
       try {
-        if (attempt > 0 || state.size > WHOLE_LIMIT) state = file.stat();
+        if (attempt > 0 || state.size > WHOLE_LIMIT) {
+          state = statFile(file);
+        }
         if (state.size > WHOLE_LIMIT) {
           checkLinks(walked, state, shared);
           update(entry, state);
@@ -69,7 +72,7 @@ export function readStable(
           return readLarge(file, state, entry, before, shared);
         }
         const bytes = readWhole(file, state.size, shared.buffer);
-        const after = file.stat();
+        const after = statFile(file);
         if (isSame(state, after) && bytes.length === state.size) whole = bytes;
         else if (attempt === ATTEMPTS) {
           whole = bytes;
@@ -142,6 +145,14 @@ function checkLinks(walked: WalkedEntry, state: State, shared: Reading): void {
   shared.onSkip({ path: walked.path, reason: "changed", detail });
 }
 
+/** The state of what has to be a file still. */
+function statFile(file: OpenFile): FileStat {
+  const stat = file.stat();
+  const code = codeOfKind(stat.kind);
+  if (code === undefined) return stat;
+  throw systemError(code, "open", file.place);
+}
+
 function report(
   path: string,
   error: unknown,
@@ -157,7 +168,12 @@ function report(
 }
 
 /** What a path that names something else than a file is refused with. */
-const OTHER_KIND: ReadonlySet<string> = new Set(["ELOOP", "EISDIR", "ENXIO"]);
+const OTHER_KIND: ReadonlySet<string> = new Set([
+  "ELOOP",
+  "EISDIR",
+  "ENXIO",
+  "ESPIPE",
+]);
 
 function unstable(path: string): Skipped {
   return { path, reason: "changed", detail: "it changed while it was read" };

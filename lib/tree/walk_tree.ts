@@ -78,7 +78,8 @@ interface Unruled {
 /** Opens the folders of a directory; `close` is to be called in the end. */
 export function openTree(walker: Walker): OpenFolders {
   try {
-    return new OpenFolders(openFolder(walker.path));
+    // What lies in a folder that was replaced is looked at itself.
+    return new OpenFolders(openFolder(walker.path), { remembers: false });
   } catch (error) {
     throw fileError(error, walker.path);
   }

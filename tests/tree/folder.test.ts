@@ -117,6 +117,10 @@ test(
           codeOf(() => folder.openFile(name)),
         ]),
       );
+      assert.equal(codeOf(() => folder.openUnseen("zero")), "ELOOP");
+      const pipe = folder.openUnseen("pipe");
+      assert.equal(pipe.stat().kind, "special");
+      pipe.close();
       assert.deepEqual(codes, {
         pipe: "ENXIO",
         zero: "ELOOP",
@@ -175,6 +179,7 @@ function uses(folder: Folder, name: string): (() => unknown)[] {
     () => folder.statAt(name),
     () => folder.openFolder(name),
     () => folder.openFile(name),
+    () => folder.openUnseen(name),
     () => folder.createFile(name, 0o600),
     () => folder.makeFolder(name, 0o700),
     () => folder.makeSymlink(name, "x"),
@@ -339,7 +344,7 @@ test(
         if (access === "paths") return;
         const name = "n".repeat(200);
         const depth = 200;
-        const folders = new OpenFolders(openFolder(place), 16);
+        const folders = new OpenFolders(openFolder(place), { most: 16 });
         const paths = [""];
         for (let level = 0; level < depth; level++) {
           folders.at(paths[level]).makeFolder(name, 0o700);
@@ -376,7 +381,7 @@ test("OpenFolders notices that a folder was replaced [A4]", async () => {
       for (let count = 0; count < 20; count++) {
         fs.mkdirSync(join(place, `${count}/below`), { recursive: true });
       }
-      const folders = new OpenFolders(openFolder(place), 4);
+      const folders = new OpenFolders(openFolder(place), { most: 4 });
       folders.at("0/below");
       for (let count = 1; count < 20; count++) folders.at(`${count}/below`);
       fs.renameSync(join(place, "0"), join(place, "moved"));

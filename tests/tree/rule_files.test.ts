@@ -79,6 +79,34 @@ test(
   },
 );
 
+test("a file with rules that may not be read is named once [A5]", {
+  skip: process.getuid?.() !== 0 || process.platform !== "linux",
+}, async () => {
+  await byEachAccess(() =>
+    withTemp((root) => {
+      fs.chmodSync(root, 0o755);
+      fs.writeFileSync(join(root, ".deltarignore"), "b\n", { mode: 0o600 });
+      fs.writeFileSync(join(root, "b"), "");
+      const skipped: string[] = [];
+      process.seteuid!(65534);
+      try {
+        const walker = new Walker(root, { excludes: [] });
+        const onSkip = ({ path, reason, detail }: Skipped) =>
+          skipped.push(`${path} ${reason} ${detail}`);
+        const paths = [...walker.entries({ onSkip })].map(({ path }) => path);
+        assert.deepEqual(paths, ["b"]);
+      } finally {
+        process.seteuid!(0);
+      }
+      assert.equal(skipped.length, 1);
+      assert.match(
+        skipped[0],
+        /^\.deltarignore unreadable its exclusion rules are not .*EACCES/,
+      );
+    })
+  );
+});
+
 test("Repository.snapshot() names an unusable file with rules each time [A5]", async () => {
   await withTemp(async (folder) => {
     const root = join(folder, "root");
