@@ -65,6 +65,36 @@ export function judgeTimes(
 }
 
 /**
+ * Returns the time to note something at: this machine's, or, if its clock is
+ * behind, that of the newest snapshot. By a right clock, a grace that began
+ * earlier would be over at once.
+ *
+ * @param records The snapshots, in any order.
+ * @returns Milliseconds since 1970.
+ */
+export function timeNotBehind(records: readonly SnapshotRecord[]): number {
+  const sorted = [...records].sort((a, b) => a.id < b.id ? -1 : 1);
+  return [...groupsOf(sorted).values()]
+    .flatMap((group) => judgeTimes(group, Infinity))
+    .reduce(
+      (newest, { time, isPlausible }) =>
+        isPlausible ? Math.max(newest, time) : newest,
+      Date.now(),
+    );
+}
+
+/** Snapshots by directory; safety snapshots are apart. */
+function groupsOf(
+  records: readonly SnapshotRecord[],
+): Map<string, SnapshotRecord[]> {
+  return Map.groupBy(
+    records,
+    ({ directory, safety }) =>
+      JSON.stringify([directory, safety !== undefined]),
+  );
+}
+
+/**
  * Returns snapshots by time, the oldest first; those of one directory stay in
  * the order of their ids.
  *
@@ -72,12 +102,9 @@ export function judgeTimes(
  */
 export function byTime(records: readonly SnapshotRecord[]): SnapshotRecord[] {
   const now = Date.now();
-  const groups = Map.groupBy(
-    records,
-    ({ directory, safety }) =>
-      JSON.stringify([directory, safety !== undefined]),
-  );
-  return [...groups.values()].flatMap((group) => judgeTimes(group, now))
+  return [...groupsOf(records).values()].flatMap((group) =>
+    judgeTimes(group, now)
+  )
     .sort((a, b) => a.time - b.time || (a.record.id < b.record.id ? -1 : 1))
     .map(({ record }) => record);
 }

@@ -389,6 +389,40 @@ test("prune() right after a snapshot by the same wrong clock purges nothing [S18
   });
 });
 
+test("what a clock that is behind removes is not purged at once by a right one [S18]", async () => {
+  await withLife(async (life) => {
+    const { repository, storage } = life;
+    const records: SnapshotRecord[] = [];
+    for (const day of [0, 1, 2, 3, 4]) records.push(await life.take(day));
+    const left = "volumes/20200101T000000Z-000000.vol0.tar.zst";
+    storage.objects.set(left, new Uint8Array(100));
+    await life.at(-60, () => repository.forget(records[0]));
+    await life.at(-60, () => repository.prune({ last: 2 }, QUICK));
+    assert.equal((await repository.removed()).length, 3);
+    const prune = () => repository.prune({}, QUICK);
+    for (const day of [4, 5, 6]) {
+      const { purged, deleted } = await life.at(day, prune);
+      assert.deepEqual([purged, deleted], [[], 0]);
+    }
+    assert.ok(storage.objects.has(left));
+    await life.take(9);
+    assert.equal((await life.at(12, prune)).purged.length, 3);
+    assert.ok(!storage.objects.has(left));
+  });
+});
+
+test("prune() without grace purges what a clock that was ahead removed [S18]", async () => {
+  await withLife(async (life) => {
+    const { repository } = life;
+    const first = await life.take(0);
+    await life.take(1);
+    await life.at(60, () => repository.forget(first));
+    const now = { grace: 0, ...QUICK };
+    const { purged } = await life.at(2, () => repository.prune({}, now));
+    assert.deepEqual(purged, [first.id]);
+  });
+});
+
 test("prune() believes a clock by which snapshots were taken for a day [S18]", async () => {
   await withLife(async (life) => {
     const { repository } = life;

@@ -28,6 +28,8 @@ export interface Candidates {
 export interface CandidateOptions {
   /** The time, in milliseconds since 1970. */
   now: number;
+  /** From when on counts what is found to be garbage now; not before `now`. */
+  since: number;
   /** How long garbage waits, in milliseconds. */
   grace: number;
   /** Whether the time can be believed; if not, nothing's grace is over. */
@@ -87,8 +89,8 @@ export function findCandidates(
         result.repack.push({ name, ranges, freed });
       }
     } else if (!running.has(idOfObject(name) ?? "")) {
-      const begun = since.get(name) ?? now;
-      const isOver = isTimeSure && begun + grace <= now;
+      const begun = since.get(name) ?? options.since;
+      const isOver = grace === 0 || isTimeSure && begun + grace <= now;
       const condemned = rank === 0 || moves.has(moveName(name)) || isOver;
       result.garbage.push({ name, since: begun, condemned });
     }

@@ -20,6 +20,7 @@ import { type GarbageLine, putMark } from "./garbage.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { RemovedSnapshot } from "./removed.ts";
+import { timeNotBehind } from "../snapshot_times.ts";
 import { findSpared } from "./spared.ts";
 import { standing, type Survey, survey } from "./survey.ts";
 import {
@@ -91,7 +92,7 @@ export async function collectGarbage(
     onWait: (ids) => options.onProgress?.(waitsFor({ ids }, options)),
   });
   const isExpired = ({ time }: RemovedSnapshot) =>
-    isTimeSure && time + grace <= now;
+    grace === 0 || isTimeSure && time + grace <= now;
   const expired = found.removed.filter(isExpired);
   const removed = found.removed.filter((one) => !isExpired(one));
   const grounds = standing(found, alive);
@@ -99,6 +100,7 @@ export async function collectGarbage(
   const candidates = findCandidates(found, usage, {
     ...options,
     now,
+    since: timeNotBehind(found.records),
     isTimeSure,
     running: runningIds(alive),
   });

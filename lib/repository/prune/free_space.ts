@@ -66,7 +66,9 @@ export async function freeSpace(
       reason: "",
       record,
     })),
-    ...found.removed.filter(({ time }) => isTimeSure && time + grace <= now),
+    ...found.removed.filter(({ time }) =>
+      grace === 0 || isTimeSure && time + grace <= now
+    ),
   ];
   const removed = [
     ...found.removed.filter((one) => !expired.includes(one)),
@@ -78,6 +80,7 @@ export async function freeSpace(
   const { garbage } = findCandidates(known, usage, {
     ...options,
     now,
+    since: now,
     isTimeSure,
     running: runningIds(found.intents),
   });

@@ -11,6 +11,7 @@ import { Lease } from "./lease.ts";
 import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
 import type { Repository } from "../repository.ts";
 import { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
+import { timeNotBehind } from "../snapshot_times.ts";
 import { standing, survey } from "./survey.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 import { waitsFor, type Watched } from "./watch.ts";
@@ -168,10 +169,12 @@ async function pruneOnce(
   });
   try {
     const { signal } = options;
-    const judgements = judge(await repository.snapshots({ signal }), policy);
+    const records = await repository.snapshots({ signal });
+    const judgements = judge(records, policy);
+    const time = timeNotBehind(records);
     for (const { record, keep } of judgements) {
       checkAborted(options.signal);
-      if (!keep) await removeSnapshot(storage, record.id, "policy");
+      if (!keep) await removeSnapshot(storage, record.id, "policy", time);
     }
     const collected = await collectGarbage(repository, lease, id, options);
     await storage.tidy?.(Date.now() - LONGEST_UPLOAD);

@@ -3,7 +3,14 @@ import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { isDamage } from "../damage.ts";
-import { idOfNote, newId, noteName, recordName, REMOVED } from "../layout.ts";
+import {
+  idOfNote,
+  newId,
+  noteName,
+  recordName,
+  REMOVED,
+  timeOfId,
+} from "../layout.ts";
 import { namesUnder, readIfThere, timeOf } from "../note.ts";
 import { Run } from "../snapshot/running.ts";
 import { decodeRecord, type SnapshotRecord } from "../snapshot_record.ts";
@@ -32,12 +39,15 @@ const VERSION = 1;
  * Removes a snapshot: its record moves to where `undelete` finds it. Repeating
  * it after an interruption is no fault.
  *
+ * @param time When it is removed, in milliseconds since 1970. Default: now, but
+ * not before it was taken, as this machine's clock may be behind.
  * @throws {DeltarError} `not-found` if there is no such snapshot.
  */
 export async function removeSnapshot(
   storage: Storage,
   id: string,
   reason: string,
+  time?: number,
 ): Promise<void> {
   const bytes = await readIfThere(storage, recordName(id));
   if (bytes === undefined) {
@@ -47,9 +57,10 @@ export async function removeSnapshot(
     });
   }
   const record = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const taken = tryDecode(bytes, recordName(id))?.time ?? 0;
   const header = {
     id,
-    removed: new Date(Date.now()).toISOString(),
+    removed: new Date(time ?? Math.max(Date.now(), taken)).toISOString(),
     reason,
     record,
   };
