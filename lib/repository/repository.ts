@@ -562,7 +562,7 @@ export class Repository {
       await removeSnapshot(storage, id, "forgotten");
     } catch (error) {
       if (!isFull(error)) throw error;
-      await makeRoom(this, [], { ...withDefaults({}), signal });
+      await makeRoom(this, [], { ...withDefaults({}), signal }, error);
       await removeSnapshot(storage, id, "forgotten");
     }
   }

@@ -125,15 +125,19 @@ export async function freeSpace(
 /**
  * Frees space without writing anything, or says how to.
  *
- * @throws {DeltarError} `io` if there is nothing that may go.
+ * @param error What failed as there is no space left.
+ * @throws {DeltarError} `io` if there is nothing that may go: without grace
+ * that is `error`.
  */
 export async function makeRoom(
   repository: Repository,
   going: readonly SnapshotRecord[],
   options: Parameters<typeof freeSpace>[2],
+  error: unknown,
 ): Promise<FreedSpace> {
   const freed = await freeSpace(repository, going, options);
   if (freed.purged.length + freed.deleted > 0) return freed;
+  if (options.grace === 0) throw error;
   throw new DeltarError(
     "io",
     "the disk is full, and nothing that was removed may go yet, so there is " +

@@ -143,7 +143,7 @@ export async function prune(
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);
-    const freed = await makeRoom(repository, going, all);
+    const freed = await makeRoom(repository, going, all, error);
     const result = await pruneOnce(repository, policy, all);
     return {
       ...result,

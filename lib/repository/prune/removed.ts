@@ -3,14 +3,7 @@ import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { isDamage } from "../damage.ts";
-import {
-  idOfNote,
-  newId,
-  noteName,
-  recordName,
-  REMOVED,
-  timeOfId,
-} from "../layout.ts";
+import { idOfNote, newId, noteName, recordName, REMOVED } from "../layout.ts";
 import { namesUnder, readIfThere, timeOf } from "../note.ts";
 import { Run } from "../snapshot/running.ts";
 import { decodeRecord, type SnapshotRecord } from "../snapshot_record.ts";
