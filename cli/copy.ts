@@ -4,7 +4,11 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { INIT } from "./known_places.ts";
 import { locate } from "./location.ts";
-import { openOrCreate } from "./open_repository.ts";
+import {
+  addSharingOptions,
+  openOrCreate,
+  sharingOf,
+} from "./open_repository.ts";
 import { begin, type Shared } from "./shared.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
@@ -12,11 +16,13 @@ import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
 interface Options extends Shared {
   to: string;
   init?: boolean;
+  shared?: boolean;
+  sharedWrite?: boolean;
 }
 
 /** `deltar copy`. */
 export function copyCommand(context: Context): Command {
-  return new Command("copy")
+  return addSharingOptions(new Command("copy"))
     .description(
       "Copy snapshots to another repository: what is not there yet, verified",
     )
@@ -51,6 +57,7 @@ async function run(
   const to = await openOrCreate(locate(options.to, "."), {
     codec: from.codec.name,
     init: options.init,
+    shared: sharingOf(options),
   });
   const started = performance.now();
   const result = await from.copyTo(to, records, {

@@ -113,10 +113,10 @@ function log(what: string): void {
   const file = hookLog();
   const line = `${new Date().toISOString()} ${showText(redact(what))}\n`;
   try {
-    mkdirSync(userFolder("data"), { recursive: true });
+    mkdirSync(userFolder("data"), { recursive: true, mode: 0o700 });
     const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    if (size > LONGEST_LOG) writeFileSync(file, line);
-    else appendFileSync(file, line);
+    if (size > LONGEST_LOG) writeFileSync(file, line, { mode: 0o600 });
+    else appendFileSync(file, line, { mode: 0o600 });
   } catch {
     // Then standard error has it alone.
   }

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import type { Command } from "commander";
 import {
   type CodecName,
   type DamageHandler,
@@ -8,6 +9,7 @@ import {
   LocalStorage,
   openStorage,
   Repository,
+  type Sharing,
   type Storage,
   truePlace,
   withCache,
@@ -101,12 +103,28 @@ function warn(error: DeltarError): void {
   new Console(false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
+/** What the options say of who else may use a new repository. */
+export function sharingOf(
+  options: { shared?: boolean; sharedWrite?: boolean },
+): Sharing | undefined {
+  return options.sharedWrite ? "write" : options.shared ? "read" : undefined;
+}
+
+/** Adds the options that say who else may use a new repository. */
+export function addSharingOptions(command: Command): Command {
+  return command
+    .option("--shared", "let the folder's group read a new repository")
+    .option("--shared-write", "let the folder's group read and write it");
+}
+
 /** How to open a repository, or make one. */
 interface CreateOptions {
   /** How a new one compresses. */
   codec?: CodecName;
   /** Make one also where this machine knows of one that is not there now. */
   init?: boolean;
+  /** Who else may use a new one. */
+  shared?: Sharing;
 }
 
 /**
@@ -139,7 +157,7 @@ async function open(storage: Storage): Promise<Repository | undefined> {
 
 async function create(
   storage: Storage,
-  { codec, init = false }: CreateOptions,
+  { codec, init = false, shared }: CreateOptions,
 ): Promise<Repository> {
   const { location } = storage;
   const loss = init ? "new" : lossAt(location);
@@ -156,7 +174,7 @@ async function create(
     mkdirSync(truePlace(location), { recursive: true, mode: 0o700 });
   }
   try {
-    const repository = await Repository.create(storage, { codec });
+    const repository = await Repository.create(storage, { codec, shared });
     if (loss === "deleted") {
       new Console(false).warn(
         `${location}: the repository that was here was deleted; a new one is ` +

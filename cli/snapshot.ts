@@ -10,6 +10,7 @@ import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
 import { absolute, locateFrom } from "./location.ts";
+import { addSharingOptions } from "./open_repository.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
 import { unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
@@ -36,7 +37,7 @@ interface Options extends TakeOptions {
 
 /** `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
-  return addTakeOptions(new Command("snapshot"))
+  return addSharingOptions(addTakeOptions(new Command("snapshot")))
     .argument(
       "[dir]",
       "the directory; by default the one that snapshots are of here",

@@ -30,7 +30,7 @@ import {
   locateFrom,
   userFolder,
 } from "./location.ts";
-import { openOrCreate } from "./open_repository.ts";
+import { openOrCreate, sharingOf } from "./open_repository.ts";
 import { toPattern } from "./patterns.ts";
 import { parseBytes } from "./quantity.ts";
 import {
@@ -55,6 +55,8 @@ export interface TakeOptions {
   init?: boolean;
   allowEmpty?: boolean;
   continueFrom?: string;
+  shared?: boolean;
+  sharedWrite?: boolean;
   onlyIfChanged?: boolean;
 }
 
@@ -148,7 +150,10 @@ export async function takeSnapshot(
   if (isDefaultRepository(location) && !holdsRepository(location)) {
     await bringRepository(out, start, location, options, signal);
   }
-  const repository = await openOrCreate(location, options);
+  const repository = await openOrCreate(location, {
+    init: options.init,
+    shared: sharingOf(options),
+  });
   const directory = await directoryIn(repository, start, isNamed);
   const continues = await continuedBy(
     out,

@@ -3,6 +3,7 @@ import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { inTurns } from "../bytes/turns.ts";
 import { LocalStorage } from "../storage/local.ts";
+import type { Sharing } from "../storage/local_modes.ts";
 import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import { compareSteps, type DiffIndex } from "../tree/diff_index.ts";
@@ -33,6 +34,7 @@ import {
 import { labelSnapshot, withLabels } from "./label.ts";
 import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
+import { readIfThere } from "./note.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import {
   type RepairOptions,
@@ -94,6 +96,11 @@ import {
 export interface CreateOptions extends SignalOptions {
   /** How it compresses. Default: `zstd`. */
   codec?: CodecName;
+  /**
+   * Whether the folder's group may read it, or also write. By default only the
+   * folder's owner may.
+   */
+  shared?: Sharing;
 }
 
 /** How to read what may be damaged. */
@@ -154,10 +161,16 @@ export class Repository {
   /**
    * Makes a storage a repository.
    *
+   * In a folder, only its owner may look into it, whatever the umask is. Who
+   * else may is told by the folder's mode, which all that is stored follows.
+   *
    * @param storage An empty place.
-   * @param options The compression. Default: `zstd`.
+   * @param options The compression, by default `zstd`; and, for a folder, whether
+   * its group may read the repository, or also write.
    * @throws {DeltarError} `exists` if it is a repository already;
-   * `unsupported` if this runtime cannot write that compression.
+   * `unsupported` if this runtime cannot write that compression, if the file
+   * system changes the case of names, or if something other than a folder is to
+   * be shared.
    */
   static async create(
     storage: Storage,
@@ -166,8 +179,24 @@ export class Repository {
     const { signal } = options;
     const codec = codecFor(options.codec ?? "zstd");
     checkAborted(signal);
+    const { shared } = options;
+    if (shared !== undefined && shared !== "read" && shared !== "write") {
+      throw new TypeError('shared is "read" or "write"');
+    }
     // Where it cannot be written, that is known before anything is.
     await codec.compress(new Uint8Array(0));
+    if (storage instanceof LocalStorage) {
+      // One that is there keeps its modes; storing the settings says that it is.
+      const isThere = await readIfThere(storage, SETTINGS) !== undefined;
+      if (!isThere) storage.prepare(shared);
+    } else if (shared !== undefined) {
+      throw new DeltarError(
+        "unsupported",
+        "only a repository in a folder can be shared by modes; give others a " +
+          "key of their own",
+        { object: storage.location },
+      );
+    }
     const id = crypto.randomUUID();
     const bytes = encodeSettings({ id, codec: codec.name });
     await storage.put(SETTINGS, bytes, { ifAbsent: true, signal });

@@ -3,6 +3,14 @@ import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
+import {
+  isOpenToAll,
+  type LocalModes,
+  modeOf,
+  modesIn,
+  type Sharing,
+} from "./local_modes.ts";
+import { checkNamesIn } from "./local_names.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { checkName, isSegment } from "./names.ts";
 import type {
@@ -19,6 +27,9 @@ const READ_SIZE = 1 << 20;
 /**
  * A folder on a local or mounted disk; each object is a file under its name.
  * The folder is made when the first object is stored.
+ *
+ * What is stored has the mode of the folder: a folder that this makes is closed
+ * to others than its owner, and so is all in it.
  *
  * An object is written as `.deltar-stage-…` beside its place, flushed to the disk,
  * and then given its name in one step, so a crash leaves at most such a file.
@@ -42,6 +53,7 @@ const READ_SIZE = 1 << 20;
 export class LocalStorage implements Storage {
   /** The folder's absolute path. */
   readonly location: string;
+  #modes: LocalModes | undefined;
 
   /** Opens the storage in `folder`, which need not exist yet. */
   constructor(folder: string) {
@@ -90,6 +102,37 @@ export class LocalStorage implements Storage {
     }
   }
 
+  /**
+   * Makes the folder ready for a repository: it is there then, and only its
+   * owner may look into it. An empty folder that was there is closed if it is
+   * open to everybody; one that was given to a group stays as it is.
+   *
+   * @param shared Whether the folder's group may read it too, or also write.
+   * @throws {DeltarError} `unsupported` if the file system changes the case of
+   * names; `io` if the folder cannot be made, written to or shared.
+   */
+  prepare(shared?: Sharing): void {
+    const { location } = this;
+    const isNew = !fs.existsSync(location);
+    const mode = modeOf(shared);
+    attempt(location, () => {
+      makeFolder(location, { folder: mode, isExact: shared !== undefined });
+      if (isNew) return;
+      const { mode: old } = fs.statSync(location);
+      const isEmpty = fs.readdirSync(location)
+        .every((name) => name.startsWith(".") || name === "lost+found");
+      if (shared !== undefined) fs.chmodSync(location, mode);
+      else if (isEmpty && isOpenToAll(old)) closeFolder(location, mode);
+    });
+    this.#modes = undefined;
+    try {
+      checkNamesIn(location);
+    } catch (error) {
+      if (isNew) removeIfEmpty(location);
+      throw error;
+    }
+  }
+
   /** Stores an object; see {@linkcode Storage.put}. */
   async put(
     name: string,
@@ -99,9 +142,10 @@ export class LocalStorage implements Storage {
     const target = this.#file(name);
     const folder = nodePath.dirname(target);
     const temporary = nodePath.join(folder, temporaryName());
-    attempt(name, () => makeFolder(folder));
+    const modes = this.#modes ??= attempt(name, () => modesIn(this.location));
+    attempt(name, () => makeFolder(folder, modes, this.location));
     try {
-      await this.#write(name, temporary, source, options.signal);
+      await this.#write(name, temporary, source, modes, options.signal);
       if (options.ifAbsent) {
         attempt(name, () => nameIfAbsent(temporary, target), "exists");
       } else attempt(name, () => fs.renameSync(temporary, target));
@@ -208,14 +252,17 @@ export class LocalStorage implements Storage {
     name: string,
     temporary: string,
     source: ByteSource,
+    modes: LocalModes,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     // The source's own errors are passed on as they are.
     const fail = (cause: unknown): never => {
       throw ioError(name, cause);
     };
-    const handle = await fs.promises.open(temporary, "wx").catch(fail);
+    const handle = await fs.promises.open(temporary, "wx", modes.file)
+      .catch(fail);
     try {
+      if (modes.isExact) await handle.chmod(modes.file).catch(fail);
       for await (const chunk of chunks(source)) {
         checkAborted(signal);
         for (let at = 0; at < chunk.length;) {
@@ -259,17 +306,45 @@ function nameIfAbsent(temporary: string, target: string): void {
 /**
  * Makes a folder and what is above it, and has their names on the disk. They are
  * made one by one: of many, Node says `ENOENT` where all can only be read.
+ *
+ * @param modes The folder's mode, and that of those above it as far as `root`;
+ * above that the system decides.
  */
-function makeFolder(folder: string): void {
+function makeFolder(
+  folder: string,
+  modes: Pick<LocalModes, "folder" | "isExact">,
+  root: string = folder,
+): void {
   if (fs.existsSync(folder)) return;
   const above = nodePath.dirname(folder);
-  if (above !== folder) makeFolder(above);
+  if (above !== folder) makeFolder(above, modes, root);
+  const isOurs = folder.startsWith(root);
   try {
-    fs.mkdirSync(folder);
+    fs.mkdirSync(folder, isOurs ? modes.folder : undefined);
+    if (isOurs && modes.isExact) fs.chmodSync(folder, modes.folder);
   } catch (error) {
     if (!isCode(error, "EEXIST")) throw error;
   }
   syncFolder(above);
+}
+
+/** Closes a folder, unless it is another user's or cannot be closed. */
+function closeFolder(folder: string, mode: number): void {
+  try {
+    fs.chmodSync(folder, mode);
+  } catch (error) {
+    if (!isCode(error, "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL")) {
+      throw error;
+    }
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    fs.rmdirSync(folder);
+  } catch {
+    // What is in it is not ours.
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ export { CachedStorage, type CachedStorageOptions } from "./cached.ts";
 export type { Fetch } from "./exchange.ts";
 export { type HttpOptions, HttpStorage } from "./http.ts";
 export { LocalStorage } from "./local.ts";
+export type { Sharing } from "./local_modes.ts";
 export { MemoryStorage } from "./memory.ts";
 export { openStorage } from "./open.ts";
 export { S3Storage } from "./s3.ts";

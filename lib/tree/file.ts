@@ -12,6 +12,8 @@ export interface WriteFileOptions extends SignalOptions {
    * it is not flushed.
    */
   mayBeLost?: boolean;
+  /** Whether it, and a folder that is made, are closed to other users. */
+  isPrivate?: boolean;
 }
 
 /**
@@ -30,9 +32,13 @@ export async function writeFileAtomic(
   const temporary = `${file}.${crypto.randomUUID()}.tmp`;
   try {
     if (options.inNewFolder) {
-      await fs.promises.mkdir(nodePath.dirname(file), { recursive: true });
+      await fs.promises.mkdir(nodePath.dirname(file), {
+        recursive: true,
+        ...options.isPrivate && { mode: 0o700 },
+      });
     }
-    const handle = await fs.promises.open(temporary, "wx");
+    const mode = options.isPrivate ? 0o600 : undefined;
+    const handle = await fs.promises.open(temporary, "wx", mode);
     try {
       for await (const part of chunks(bytes)) {
         checkAborted(options.signal);

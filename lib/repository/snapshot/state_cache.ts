@@ -149,6 +149,7 @@ export class StateCache {
       const parts = encodeState(snapshot, entries, skipped, blocks);
       await writeFileAtomic(this.#file, parts, {
         inNewFolder: true,
+        isPrivate: true,
         mayBeLost: true,
       });
     } catch {

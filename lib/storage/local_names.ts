@@ -1,0 +1,41 @@
+import { fs, nodePath } from "../bytes/node.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { temporaryName } from "./temporary.ts";
+
+/** Letters of both cases, and a length that old file systems do not have. */
+const SUFFIX = "Probe-of-NAMES.aZ";
+
+/**
+ * Finds out whether a folder lists names as they were written: on a file system
+ * that changes their case, objects would be stored and never found.
+ *
+ * @throws {DeltarError} `unsupported` if it does not; `io` if nothing can be
+ * written there.
+ */
+export function checkNamesIn(folder: string): void {
+  const name = temporaryName(SUFFIX);
+  const place = nodePath.join(folder, name);
+  let listed: string[];
+  try {
+    fs.closeSync(fs.openSync(place, "wx", 0o600));
+    try {
+      listed = fs.readdirSync(folder);
+    } finally {
+      fs.rmSync(place, { force: true });
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DeltarError("io", reason, { object: folder, cause });
+  }
+  if (listed.includes(name)) return;
+  const other = listed.find((one) => one.toLowerCase() === name.toLowerCase());
+  const what = other === undefined
+    ? "does not list files by the names they are given"
+    : "changes the case of names";
+  throw new DeltarError(
+    "unsupported",
+    `the file system here ${what}, so snapshots could not be found again; ` +
+      "choose a folder on another disk, or mount this one so that names are kept",
+    { object: folder },
+  );
+}
