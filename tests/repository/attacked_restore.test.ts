@@ -56,7 +56,11 @@ test(
               restored += result.files;
             } catch (error) {
               // What else is in the way of all of it must have been said well.
-              assert.equal((error as Error).name, "DeltarError");
+              assert.equal(
+                (error as Error).name,
+                "DeltarError",
+                `${error}\n${(error as Error).stack}`,
+              );
             }
             assert.deepEqual(all(attacked.outside), outside, access);
           }
