@@ -275,7 +275,12 @@ function busy(folder: Folder, name: string): DeltarError {
 }
 
 function removeName(folder: Folder, name: string): void {
-  if (folder.statAt(name) !== undefined) folder.unlink(name);
+  try {
+    folder.unlink(name);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return;
+    throw fileError(error, `${folder.place}/${name}`);
+  }
 }
 
 /** One text for one journal, by whatever path its folder was opened. */
