@@ -148,14 +148,15 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
       },
     await checkConditions(repository),
   ];
-  const last = records.at(-1);
-  if (last !== undefined && last.time > Date.now() + 60_000) {
+  const ahead = records.findLast(({ time }) => time > Date.now() + 60_000);
+  if (ahead !== undefined) {
     findings.push({
       check: "clock",
       state: "warning",
       detail:
-        `the last snapshot is of ${formatDate(last.time)}, which is yet ` +
-        "to come: set this machine's clock",
+        `snapshot ${ahead.id} is of ${formatDate(ahead.time)}, which is yet ` +
+        "to come: check this machine's clock. If the clock was wrong then, " +
+        "the snapshot does no harm",
     });
   }
   return findings;

@@ -93,7 +93,9 @@ export const methods: { [M in Method]: Handler<M> } = {
     for (let at = records.length - 1; at > 0; at--) {
       signal.throwIfAborted();
       // Few snapshots see a file go; only of those the trees are read.
-      if (records[at].counts.deleted === 0) continue;
+      const { deleted, faults } = records[at].counts;
+      // What could not be read is not deleted, and may be gone since.
+      if (deleted + faults === 0) continue;
       const [old, next] = [records[at - 1], records[at]];
       const { changes } = await repository.diff(old, next);
       for (const change of changes) {

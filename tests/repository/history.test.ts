@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { Walker } from "../../lib/tree/walker.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything } from "./helpers.ts";
 
@@ -36,6 +37,30 @@ test("the history of a file names each version once, and where it was gone", asy
     assert.deepEqual(await repository.history(root, "never"), []);
     assert.deepEqual(await repository.history(`${root}-other`, "a"), []);
     await assert.rejects(repository.history(root, "../a"), { code: "unsafe" });
+  });
+});
+
+test("a history takes no path that a snapshot skipped for deleted [S10]", async () => {
+  await withTemp(async (root) => {
+    const repository = await Repository.create(new MemoryStorage());
+    fs.mkdirSync(join(root, "folder"));
+    const file = join(root, "folder/a");
+    const take = async (label: string, excludes: string[] = []) =>
+      await repository.snapshot(new Walker(root, { excludes }), { label });
+    fs.writeFileSync(file, "one");
+    await take("first");
+    await take("skipped", ["/folder/"]);
+    await take("still skipped", ["a"]);
+    await take("seen again");
+    fs.writeFileSync(file, "three");
+    await take("second");
+    fs.rmSync(file);
+    await take("deleted");
+    const versions = await repository.history(root, "folder/a");
+    assert.deepEqual(
+      versions.map(({ record, entry }) => [record.label, entry?.size]),
+      [["deleted", undefined], ["second", 5], ["first", 3]],
+    );
   });
 });
 

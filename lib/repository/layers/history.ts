@@ -1,5 +1,6 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { isWithin } from "../../tree/path.ts";
 import { type DamageHandler, isDamage } from "../damage.ts";
 import { LayerReader } from "./layer_reader.ts";
 import type { LayerRecord, SnapshotRecord } from "../snapshot_record.ts";
@@ -9,7 +10,10 @@ import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 export interface PathVersion {
   /** The first snapshot that holds it. */
   record: SnapshotRecord;
-  /** What it was then; `undefined` if it was gone. */
+  /**
+   * What it was then; `undefined` if it was gone. Of a path that a snapshot
+   * skipped, as it could not be read, the version before goes on.
+   */
   entry: TreeEntry | undefined;
 }
 
@@ -48,23 +52,40 @@ export async function historyOf(
   const versions: PathVersion[] = [];
   for (const record of records) {
     checkAborted(signal);
-    let word: LayerLine | undefined;
+    let entry: TreeEntry | undefined;
     try {
       for (const layer of record.layers.toReversed()) {
-        word = await ask(layer);
-        if (word !== undefined) break;
+        const word = await ask(layer);
+        if (word === undefined) continue;
+        if (word.kind !== "gone") entry = word;
+        break;
       }
+      const isLost = entry === undefined && versions.at(-1)?.entry;
+      if (isLost && await isSkipped(storage, record, path, signal)) continue;
     } catch (error) {
       if (onDamage === undefined || !isDamage(error)) throw error;
       onDamage(error);
       continue;
     }
-    const entry = word?.kind === "gone" ? undefined : word;
     if (identity(entry) !== identity(versions.at(-1)?.entry)) {
       versions.push({ record, entry });
     }
   }
   return versions.reverse();
+}
+
+/** Whether a snapshot skipped a path: then it was not seen to go. */
+async function isSkipped(
+  storage: Storage,
+  { layers }: SnapshotRecord,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const last = new LayerReader(storage, layers.at(-1)!);
+  for await (const { skipped } of last.parts({ signal })) {
+    if (skipped.some((skip) => isWithin(path, skip.path))) return true;
+  }
+  return false;
 }
 
 /** What makes a version another one; times and modes do not. */
