@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { basename, delimiter, join, relative, resolve } from "node:path";
 import process from "node:process";
+import { existingDirectory } from "./location.ts";
 import { shellWord } from "./text.ts";
 
 /**
@@ -26,7 +27,9 @@ export function invocation(): string {
   if (running === undefined) return "deltar";
   const { name, words } = running;
   const program = isOnPath(name) ? name : shellWord(execPath);
-  const place = shellWord(relative(process.cwd(), script) || script);
+  const here = existingDirectory();
+  const way = here === undefined ? script : relative(here, script);
+  const place = shellWord(way || script);
   return [program, ...words, place].join(" ");
 }
 

@@ -53,15 +53,16 @@ export function rememberDirectory(
 
 /**
  * The directory that a place was before somebody moved it, if it looks as one
- * that snapshots were taken of and that is not at its old place any more.
+ * that snapshots were taken of and that is not at its old place any more. Of
+ * several that it was, the last.
  */
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {
     const identity = identityOf(place);
     const names = new Set(namesIn(place));
-    return readdirSync(notes()).map((name) =>
-      decodeNote(readNote(join(notes(), name)))
-    ).find((known) =>
+    return newestFirst().map((note) => decodeNote(readNote(note))).find((
+      known,
+    ) =>
       known !== undefined && known.identity === identity &&
       truePlace(known.directory) !== truePlace(place) &&
       !isStill(known) && isMostlyIn(known.names, names)
@@ -69,6 +70,13 @@ export function movedFrom(place: string): KnownDirectory | undefined {
   } catch {
     return undefined;
   }
+}
+
+function newestFirst(): string[] {
+  return readdirSync(notes()).map((name) => {
+    const note = join(notes(), name);
+    return { note, time: lstatSync(note).mtimeMs };
+  }).sort((a, b) => b.time - a.time).map(({ note }) => note);
 }
 
 /** Whether a directory is where it was. */

@@ -57,6 +57,15 @@ export function currentDirectory(): string {
   }
 }
 
+/** The current directory, unless it was deleted. */
+export function existingDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
+}
+
 /** A path of the system that a user typed, as an absolute one. */
 export function absolute(path: string): string {
   return isAbsolute(path) ? resolve(path) : resolve(currentDirectory(), path);

@@ -9,7 +9,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
-import { absolute, locateFrom } from "./location.ts";
+import { existingDirectory, locateFrom } from "./location.ts";
 import { addSharingOptions } from "./open_repository.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
 import { unmatched } from "./patterns.ts";
@@ -70,18 +70,20 @@ async function run(
   });
   const idle = unmatched(excludes, result.skipped);
   for (const pattern of idle) {
-    out.note(`--exclude ${showText(pattern)}: nothing matches it`);
+    out.note(`--exclude ${showText(pattern)}: it excludes nothing`);
   }
+  const here = existingDirectory();
   // The environment may be another when the line is typed.
   const named = Boolean(process.env.DELTAR_REPOSITORY) ||
-    location !== locateFrom(undefined, absolute(".")).location;
+    here === undefined ||
+    location !== locateFrom(undefined, here).location;
   const restore = [
     invocation(),
     "restore",
     result.record.id,
     ...named ? ["--repo", shellWord(location)] : [],
     "--to",
-    shellWord(targetBeside(result.record.directory)),
+    shellWord(targetBeside(result.record.directory, here)),
   ].join(" ");
   const fit = await keepToSize(out, repository, options, signal);
   if (out.json) report(out, result, location, restore, idle, fit);
@@ -95,14 +97,14 @@ async function run(
  * Where the printed line restores to: beside the directory, where it neither
  * fills what is there nor gets into the next snapshot.
  */
-function targetBeside(directory: string): string {
+function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);
   const name = `${basename(directory).slice(0, LONGEST_NAME)}-restored`;
-  const here = absolute(".");
   const base = isWritable(parent) ? parent : tmpdir();
   for (let number = 1;; number++) {
     const place = join(base, number === 1 ? name : `${name}-${number}`);
     if (existsSync(place)) continue;
+    if (here === undefined) return place;
     const way = relative(here, place);
     return /^\.\.[\\/](?!\.\.)/.test(way) || !way.startsWith("..")
       ? way

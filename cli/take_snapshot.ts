@@ -328,7 +328,8 @@ async function formerOf(
   const known = movedFrom(directory);
   if (known === undefined) return undefined;
   const from = known.directory;
-  const isHere = known.repository === repositoryOf(from);
+  const isHere = known.repository === repositoryOf(from) &&
+    (!isFolder(known.repository) || holdsRepository(known.repository));
   return isHere && await isToContinue(out, directory, from, signal)
     ? from
     : undefined;

@@ -5,7 +5,7 @@ import {
   openSync,
   readdirSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { Command } from "commander";
 import {
   DeltarError,
@@ -168,6 +168,14 @@ async function next(word: string, options: Options): Promise<Answer> {
  * its end is meant itself.
  */
 function pathOf(root: string, place: string): string | undefined {
+  // A symlink on the way is told of, not followed.
+  for (const base of [root, truePlace(root)]) {
+    const way = relative(base, place);
+    if (way === "") return "";
+    if (!/^\.\.(?:[\\/]|$)/.test(way) && !isAbsolute(way)) {
+      return way.split(sep).join("/");
+    }
+  }
   const parent = pathBelow(root, dirname(place));
   if (truePlace(place) === truePlace(root)) return "";
   if (parent === undefined) return undefined;

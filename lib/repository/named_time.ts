@@ -1,15 +1,22 @@
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-const UNITS: Readonly<Record<string, "time" | "day" | "month" | "year">> = {
-  second: "time",
-  minute: "time",
-  hour: "time",
-  day: "day",
-  week: "day",
-  month: "month",
-  year: "year",
-};
+type Unit = "second" | "minute" | "hour" | "day" | "week" | "month" | "year";
+
+const UNITS: ReadonlyMap<string, Unit> = new Map([
+  ["second", "second"],
+  ["minute", "minute"],
+  ["min", "minute"],
+  ["hour", "hour"],
+  ["h", "hour"],
+  ["day", "day"],
+  ["d", "day"],
+  ["week", "week"],
+  ["w", "week"],
+  ["month", "month"],
+  ["year", "year"],
+  ["y", "year"],
+]);
 
 /**
  * The end of the time that a text names, in local time: `today`, `yesterday`,
@@ -24,28 +31,34 @@ const UNITS: Readonly<Record<string, "time" | "day" | "month" | "year">> = {
 export function endOfNamedTime(text: string, now: number): number | undefined {
   const words = text.trim().toLowerCase();
   const today = new Date(now);
-  const day = (years: number, months: number, days: number) =>
-    endOfDay(
-      today.getFullYear() - years,
-      today.getMonth() - months,
-      today.getDate() - days,
-    );
-  if (words === "today") return day(0, 0, 0);
-  if (words === "yesterday") return day(0, 0, 1);
+  const [year, month, date] = [
+    today.getFullYear(),
+    today.getMonth(),
+    today.getDate(),
+  ];
+  if (words === "today") return endOfDay(year, month, date);
+  if (words === "yesterday") return endOfDay(year, month, date - 1);
   const ago = /^(\d{1,6}|an?) ?([a-z]+?)s? ago$/.exec(words);
-  if (ago !== null) {
-    const count = ago[1].startsWith("a") ? 1 : Number(ago[1]);
-    const unit = ago[2];
-    if (UNITS[unit] === "day") {
-      return day(0, 0, unit === "week" ? 7 * count : count);
-    }
-    if (UNITS[unit] === "month") return day(0, count, 0);
-    if (UNITS[unit] === "year") return day(count, 0, 0);
-    if (UNITS[unit] === undefined) return undefined;
-    const length = unit === "hour" ? HOUR : unit === "minute" ? MINUTE : 1000;
-    return now - count * length + 1;
+  if (ago === null) return endOfDate(words);
+  const count = ago[1].startsWith("a") ? 1 : Number(ago[1]);
+  switch (UNITS.get(ago[2])) {
+    case "second":
+      return now - count * 1000 + 1;
+    case "minute":
+      return now - count * MINUTE + 1;
+    case "hour":
+      return now - count * HOUR + 1;
+    case "day":
+      return endOfDay(year, month, date - count);
+    case "week":
+      return endOfDay(year, month, date - 7 * count);
+    case "month":
+      return endOfDay(year, month - count, ofMonth(year, month - count, date));
+    case "year":
+      return endOfDay(year - count, month, ofMonth(year - count, month, date));
+    default:
+      return undefined;
   }
-  return endOfDate(words);
 }
 
 /** The end of a date that is written in digits. */
@@ -78,4 +91,9 @@ function endOfDate(words: string): number | undefined {
 /** The first millisecond after a day; days beyond a month count on. */
 function endOfDay(year: number, month: number, date: number): number {
   return new Date(year, month, date + 1).getTime();
+}
+
+/** A day of the month, or the last of a month that has fewer. */
+function ofMonth(year: number, month: number, date: number): number {
+  return Math.min(date, new Date(year, month + 1, 0).getDate());
 }

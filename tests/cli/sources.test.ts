@@ -1,0 +1,363 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { needs, runText } from "../support/peer.ts";
+import { COMMAND, withPlace } from "./helpers.ts";
+
+test("a directory that is empty all at once is not taken without a yes [S4]", async () => {
+  await withPlace((place) => {
+    const fill = () => {
+      for (let n = 0; n < 12; n++) place.write({ [`sub/${n}`]: `${n}` });
+    };
+    fill();
+    const { id } = place.json(["snapshot"]);
+    const empty = () => {
+      fs.rmSync(place.root, { recursive: true });
+      fs.mkdirSync(place.root);
+    };
+    const refused = (...words: string[]) => {
+      const { code, err } = place.run(["snapshot", ...words]);
+      assert.equal(code, 1, err);
+      assert.ok(err.includes("nothing is left of the 12 files"), err);
+      assert.ok(err.includes(id) && err.includes("--allow-empty"), err);
+    };
+    empty();
+    refused();
+    refused("--label", "nightly");
+    fs.mkdirSync(join(place.root, "sub"));
+    refused();
+    // What a mount point may have of its own.
+    place.write({ "NOT-MOUNTED": "" });
+    refused();
+    assert.equal(place.json(["list"]).snapshots.length, 1);
+    // A hook says so, and holds nobody up.
+    const hook = place.run(["hook"], { input: "{}" });
+    assert.equal(hook.code, 0);
+    assert.match(hook.err, /nothing is left of the 12 files/);
+
+    // The disk is back; or it was emptied on purpose.
+    empty();
+    fill();
+    assert.equal(place.run(["snapshot"]).code, 0);
+    empty();
+    const taken = place.json(["snapshot", "--allow-empty"]);
+    assert.equal(taken.counts.deleted, 12);
+    assert.equal(place.run(["snapshot"]).code, 0);
+    place.write({ a: "a" });
+    assert.equal(place.run(["snapshot"]).code, 0);
+    // One of few files that is replaced by another is nothing strange.
+    fs.rmSync(join(place.root, "a"));
+    place.write({ b: "b" });
+    assert.equal(place.run(["snapshot"]).code, 0);
+  });
+});
+
+test("a moved directory is recognized, and continued if that is said [S6]", async () => {
+  await withPlace((place) => {
+    const [work, other] = ["work", "other"].map((name) => {
+      fs.mkdirSync(join(place.folder, name));
+      return join(place.folder, name, "proj");
+    });
+    place.write({ a: "a", b: "b" });
+    const first = place.json(["snapshot"]);
+    fs.renameSync(place.root, work);
+    const said = place.run(["snapshot", "--continue-from", place.root], {
+      cwd: work,
+    });
+    assert.equal(said.code, 0, said.err);
+    const { repository, snapshots } = place.json(["list"], { cwd: work });
+    assert.ok(!fs.existsSync(first.repository));
+    assert.notEqual(repository, first.repository);
+    assert.equal(snapshots.length, 2);
+    assert.equal(snapshots[1].directory, work);
+    assert.equal(snapshots[1].parent, first.id);
+    assert.equal(snapshots[1].counts.created, 0);
+    assert.equal(place.run(["cat", "latest", "a"], { cwd: work }).out, "a");
+
+    // Without a terminal nobody is asked: it is said, and begun anew.
+    fs.renameSync(work, other);
+    const anew = place.run(["snapshot"], { cwd: other });
+    assert.equal(anew.code, 0);
+    assert.ok(
+      anew.err.includes(`${other} looks like ${work}, which was moved`),
+    );
+    assert.ok(anew.err.includes(`--continue-from ${work}`), anew.err);
+    assert.ok(fs.existsSync(repository));
+    assert.equal(place.run(["snapshot"], { cwd: other }).err, "");
+
+    // A new directory that only has its number is not taken for it.
+    const late = place.run(["snapshot", "--continue-from", work], {
+      cwd: other,
+    });
+    assert.equal(late.code, 1);
+    assert.match(late.err, /has snapshots of its own already/);
+  });
+});
+
+test("a moved directory is continued in a repository that is named [S6]", async () => {
+  await withPlace((place) => {
+    place.env.DELTAR_REPOSITORY = join(place.folder, "backups");
+    place.write({ a: "a", b: "b" });
+    const first = place.json(["snapshot"]);
+    const moved = join(place.folder, "moved");
+    fs.renameSync(place.root, moved);
+    const words = ["snapshot", "--continue-from", place.root];
+    const second = place.json(words, { cwd: moved });
+    assert.equal(second.code, 0);
+    assert.equal(second.parent, first.id);
+    assert.equal(second.directory, moved);
+    const other = join(moved, "other");
+    fs.mkdirSync(other);
+    const wrong = [...words.slice(0, 2), place.folder, other];
+    const none = place.run(wrong, { cwd: moved });
+    assert.match(none.err, /no snapshots of this directory/);
+    assert.equal(none.code, 1);
+  });
+});
+
+test("a repository inside is excluded, whatever its path is called [S7]", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a", "sub/b": "b" });
+    const link = join(place.folder, "link");
+    fs.symlinkSync(place.root, link);
+    const repo = join(link, "sub/../sub/repo");
+    for (let n = 0; n < 2; n++) {
+      place.write({ a: `${n}` });
+      const { id, repository } = place.json(["snapshot", "--repo", repo]);
+      const { entries } = place.json(["files", id, "--repo", repository]);
+      assert.deepEqual(
+        entries.map(({ path }: { path: string }) => path),
+        ["a", "sub", "sub/b"],
+      );
+    }
+    // One directory, whichever path leads to it.
+    const linked = place.json(["snapshot", link, "--repo", repo]);
+    assert.equal(linked.isNew, false);
+    assert.equal(linked.directory, place.root);
+  });
+});
+
+test("a repository inside is excluded through a mount, too [S7]", {
+  ...needs("mount"),
+  skip: process.platform !== "linux" || process.getuid?.() !== 0,
+}, async () => {
+  await withPlace((place) => {
+    place.write({ a: "a", "sub/b": "b" });
+    const [elsewhere, inside] = [
+      join(place.folder, "elsewhere"),
+      join(place.root, "sub/inside"),
+    ];
+    fs.mkdirSync(elsewhere);
+    fs.mkdirSync(inside);
+    const { status } = spawnSync("mount", ["--bind", elsewhere, inside]);
+    // A container may forbid it.
+    if (status !== 0) return;
+    try {
+      const words = ["--repo", elsewhere];
+      place.run(["snapshot", ...words]);
+      place.write({ a: "2" });
+      const { id } = place.json(["snapshot", ...words]);
+      const { entries } = place.json(["files", id, ...words]);
+      assert.deepEqual(
+        entries.map(({ path }: { path: string }) => path),
+        ["a", "sub", "sub/b"],
+      );
+    } finally {
+      runText("umount", [inside]);
+    }
+  });
+});
+
+test("only what needs the current directory fails once it is deleted [S12]", {
+  ...needs("sh"),
+  // Deno's own start fails there, before any script runs.
+  skip: COMMAND.includes("run"),
+}, async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    const repo = join(place.folder, "backups");
+    place.run(["snapshot", "--repo", repo]);
+    const gone = join(place.folder, "gone");
+    const run = (words: string[], input = "", pwd = "") => {
+      fs.mkdirSync(gone);
+      const script = `cd "$0" && rmdir "$0" && PWD=${pwd} && export PWD && ` +
+        'exec "$@"';
+      const line = ["-c", script, gone, ...COMMAND, ...words];
+      const { status, stdout, stderr } = spawnSync("sh", line, {
+        env: place.env,
+        input,
+        encoding: "utf8",
+      });
+      return { code: status, out: stdout, err: stderr };
+    };
+    for (const words of [["--version"], ["--help"], ["help", "list"]]) {
+      assert.equal(run(words).code, 0, words[0]);
+    }
+    assert.equal(run(["list", "--repo", repo, "--dir", place.root]).code, 0);
+    assert.equal(
+      run(["cat", "latest", "a", "--repo", repo, "--dir", "/"]).out,
+      "a",
+    );
+    assert.equal(run(["snapshot", place.root, "--repo", repo]).code, 0);
+    for (const words of [["snapshot"], ["list"], ["undo"], ["why", "a"]]) {
+      const { code, err } = run(words);
+      assert.equal(code, 1, words[0]);
+      assert.match(
+        err,
+        /^deltar: the current directory was deleted; change to/,
+      );
+    }
+    const hook = run(["hook"], "{}");
+    assert.equal(hook.code, 0);
+    assert.match(hook.err, /no snapshot was taken: the current directory was/);
+    // The shell still knows in which project it was.
+    const inside = run(
+      ["cat", "latest", "a", "--repo", repo],
+      "",
+      `${place.root}/x`,
+    );
+    assert.equal(inside.out, "a");
+  });
+});
+
+test("a directory with the longest name has a repository by default [S13]", async () => {
+  await withPlace((place) => {
+    const [one, other] = ["a", "b"].map((end) => {
+      const directory = join(place.folder, "n".repeat(254) + end);
+      fs.mkdirSync(directory);
+      fs.writeFileSync(join(directory, "f"), end);
+      return directory;
+    });
+    const { code, out, err } = place.run(["snapshot"], { cwd: one });
+    assert.equal(code, 0, err);
+    assert.equal(place.run(["snapshot"], { cwd: other }).code, 0);
+    assert.equal(place.run(["cat", "latest", "f"], { cwd: one }).out, "a");
+    assert.equal(place.run(["cat", "latest", "f"], { cwd: other }).out, "b");
+    const to = / --to (\S+)/.exec(out)![1];
+    assert.equal(
+      place.run(["restore", "latest", "--to", to], { cwd: one }).code,
+      0,
+    );
+  });
+});
+
+test("why tells of the next snapshot, with its options [S14]", async () => {
+  await withPlace((place) => {
+    place.write({ "node_modules/m": "m", a: "a" });
+    fs.symlinkSync("node_modules", join(place.root, "link"));
+    place.run(["snapshot", "--exclude", "node_modules/"]);
+    const said = place.run(["why", "node_modules/m"]).out;
+    assert.match(
+      said,
+      /^node_modules\/m is kept\nWith the options of the last /,
+    );
+    assert.match(
+      said,
+      /\(--exclude node_modules\/\) it is excluded: exclude: n/,
+    );
+    assert.equal(
+      place.run(["why", "node_modules/m", "--exclude", "m"]).out.split("\n")[0],
+      "node_modules/m is excluded with --exclude m: exclude: m",
+    );
+    const dot = place.json(["why", "."]);
+    assert.deepEqual([dot.path, dot.kept], [".", true]);
+    assert.equal(place.json(["why", ".", "latest"]).kept, true);
+    const under = place.json(["why", "link/m"]);
+    assert.equal(under.kept, false);
+    assert.equal(under.why, "link: a symlink, which is not followed");
+    assert.equal(place.json(["why", "link"]).kept, true);
+    assert.equal(place.json(["why", join(place.root, "a")]).path, "a");
+    assert.equal(place.run(["why", "../elsewhere"]).code, 1);
+  });
+});
+
+test("--exclude takes paths as they are typed, and names idle ones [S15]", async () => {
+  await withPlace((place) => {
+    place.write({
+      "cache/a": "a",
+      "sub/cache/b": "b",
+      "logs/x.log": "x",
+      y: "y",
+    });
+    const paths = (...patterns: string[]) => {
+      const words = patterns.flatMap((pattern) => ["--exclude", pattern]);
+      const { id, unmatched } = place.json([
+        "snapshot",
+        "--label",
+        "x",
+        ...words,
+      ]);
+      const { entries } = place.json(["files", id]);
+      const found = entries.map(({ path }: { path: string }) => path);
+      return { found, unmatched };
+    };
+    for (const pattern of [join(place.root, "cache"), "./cache", "/cache"]) {
+      const { found, unmatched } = paths(pattern);
+      assert.ok(!found.includes("cache"), pattern);
+      assert.ok(found.includes("sub/cache/b"), pattern);
+      assert.deepEqual(unmatched, []);
+    }
+    const idle = paths(
+      "cach",
+      "/srv/cache",
+      "*.log",
+      "x.log",
+      "logs/",
+      "logs/x.log",
+    );
+    // Of what is in an excluded folder nothing more is excluded.
+    assert.deepEqual(idle.unmatched, ["cach", "/srv/cache", "*.log", "x.log"]);
+    assert.deepEqual(paths("*.log", "x.log").unmatched, []);
+    const { err, code } = place.run([
+      "snapshot",
+      "--exclude",
+      "node_modules\\",
+    ]);
+    assert.equal(code, 0, err);
+    assert.match(err, /--exclude node_modules.: it excludes nothing/);
+    const quiet = place.run(["snapshot", "-q", "--exclude", "none"]);
+    assert.equal(quiet.err, "");
+  });
+});
+
+test("a configuration is told what is wrong with it [S17]", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    const config = join(place.folder, "config.json");
+    const backups = { root: { directory: "root", repo: "backups" } };
+    const list = (text: string) => {
+      fs.writeFileSync(config, text);
+      return place.run(["backup", "--list", "--config", config]);
+    };
+    assert.equal(list(`\uFEFF${JSON.stringify({ backups })}`).out, "root\n");
+    const unknown = list(JSON.stringify({ backups, Backups: {} }));
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.err, /it has "Backups"; known is "backups"/);
+    fs.rmSync(config);
+    fs.mkdirSync(config);
+    const unread = place.run(["backup", "--config", config]);
+    assert.equal(unread.code, 1);
+    assert.match(unread.err, /config\.json: it cannot be read: /);
+    assert.doesNotMatch(unread.err, /there is no configuration/);
+  });
+});
+
+test("label prints, sets and removes a label [T5]", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    place.run(["snapshot", "--label", "first"]);
+    const label = (...words: string[]) =>
+      place.run(["label", "latest", ...words]).out.replace(/^\S+ /, "");
+    assert.equal(label(), 'is labelled "first"\n');
+    assert.equal(label(), 'is labelled "first"\n');
+    assert.equal(label("second"), 'is labelled "second", and was "first"\n');
+    assert.equal(label("--remove"), 'has no label, and was "second"\n');
+    assert.equal(label(), "has no label\n");
+    assert.equal(place.run(["label", "latest", "x", "--remove"]).code, 2);
+    assert.equal(place.run(["snapshot", "--label", ""]).code, 2);
+    assert.equal(place.json(["list"]).snapshots.length, 1);
+  });
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { endOfNamedTime } from "../../lib/repository/named_time.ts";
+
+/** A Friday, in local time. */
+const NOW = new Date(2026, 10, 20, 15, 30, 0).getTime();
+
+test("endOfNamedTime() gives the end of the day or moment that is named", () => {
+  const day = (year: number, month: number, date: number) =>
+    new Date(year, month - 1, date + 1).getTime();
+  const cases: [string, number][] = [
+    ["today", day(2026, 11, 20)],
+    ["Yesterday", day(2026, 11, 19)],
+    ["0 days ago", day(2026, 11, 20)],
+    ["1 day ago", day(2026, 11, 19)],
+    ["a day ago", day(2026, 11, 19)],
+    ["3 days ago", day(2026, 11, 17)],
+    ["2 weeks ago", day(2026, 11, 6)],
+    ["1 month ago", day(2026, 10, 20)],
+    ["2 years ago", day(2024, 11, 20)],
+    ["30 days ago", day(2026, 10, 21)],
+    ["2026-11-20", day(2026, 11, 20)],
+    ["2024-02-29", day(2024, 2, 29)],
+    ["2026-10", day(2026, 10, 31)],
+    ["2026-12", day(2026, 12, 31)],
+    ["2026-11-20 14:00", new Date(2026, 10, 20, 14, 1).getTime()],
+    ["2026-11-20T14:00:05", new Date(2026, 10, 20, 14, 0, 6).getTime()],
+    ["2026-11-20T14:00:05.250Z", Date.UTC(2026, 10, 20, 14, 0, 5, 251)],
+    ["an hour ago", NOW - 3_600_000 + 1],
+    ["90 minutes ago", NOW - 5_400_000 + 1],
+  ];
+  for (const [text, end] of cases) {
+    assert.equal(endOfNamedTime(text, NOW), end, text);
+  }
+});
+
+test("endOfNamedTime() stays in the month that is named", () => {
+  const now = new Date(2026, 2, 31, 12).getTime();
+  assert.equal(
+    endOfNamedTime("1 month ago", now),
+    new Date(2026, 2, 1).getTime(),
+  );
+  const leap = new Date(2024, 1, 29, 12).getTime();
+  assert.equal(endOfNamedTime("1y ago", leap), new Date(2023, 2, 1).getTime());
+});
+
+test("endOfNamedTime() takes no other text for a time", () => {
+  for (
+    const text of [
+      "",
+      "now",
+      "2026",
+      "2026-13",
+      "2026-00-01",
+      "2026-02-30",
+      "2025-02-29",
+      "2026-11-20 24:00",
+      "2026-11-20 14:60",
+      "2026-11-20 14",
+      "days ago",
+      "3 fortnights ago",
+      "-1 days ago",
+      "3 days",
+      "constructor ago",
+      "1 constructor ago",
+      "20261120T140000Z",
+    ]
+  ) assert.equal(endOfNamedTime(text, NOW), undefined, text);
+});
