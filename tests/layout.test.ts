@@ -7,7 +7,8 @@ import { test } from "node:test";
 const LAYERS = ["bytes", "delta", "storage", "tree", "archive", "repository"];
 
 /** Only these know a file system, or a system at all. */
-const WITH_FILES = /^lib\/(?:tree\/|storage\/(?:local(?:_\w+)?|temporary)\.ts$)/;
+const WITH_FILES =
+  /^lib\/(?:tree\/|storage\/(?:local(?:_\w+)?|temporary)\.ts$)/;
 /** These know paths of the system. */
 const WITH_PATHS = /^lib\/archive\/(?:apply_diff|archive_file)\.ts$/;
 
