@@ -1,6 +1,21 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Repository } from "../../lib/repository/repository.ts";
@@ -17,20 +32,76 @@ import {
 } from "../support/trees.ts";
 
 const guide = join(dirname(import.meta.dirname!), "../docs/RECOVERY.md");
-const script = /```sh\n([\s\S]*?)```/.exec(readFileSync(guide, "utf8"))![1];
+const script = /```sh\n(set -eu[\s\S]*?)```/
+  .exec(readFileSync(guide, "utf8"))![1];
 const peers = needs("tar", "zstd", "jq", "rdiff", "sha256sum");
 
-function recover(folder: string, id: string, target: string): void {
+/** The shells that the script has to run under; busybox is not everywhere. */
+const SHELLS = [["dash"], ["bash"], ["busybox", "sh"]].filter(([name]) =>
+  needs(name).skip === undefined &&
+  spawnSync(name, ["-c", ":"]).error === undefined
+);
+
+/** The words that run a program as an ordinary user, if root runs the tests. */
+const AS_USER = process.getuid?.() === 0
+  ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+  : [];
+
+interface Recovering {
+  shell?: string[];
+  as?: string[];
+  /** Only this file or folder. */
+  path?: string;
+  env?: Record<string, string>;
+}
+
+/** Runs the page's script. */
+function recovered(
+  folder: string,
+  id: string,
+  target: string,
+  { shell = ["sh"], as = [], path, env }: Recovering = {},
+): { status: number | null; out: string; err: string } {
   const file = join(folder, "recover.sh");
   writeFileSync(file, script);
-  runText("sh", [file, join(folder, "repository"), id, target]);
+  const [program, ...words] = [...as, ...shell, file];
+  const { status, stdout, stderr } = spawnSync(
+    program,
+    [
+      ...words,
+      join(folder, "repository"),
+      id,
+      target,
+      ...path === undefined ? [] : [path],
+    ],
+    { encoding: "utf8", env: { ...process.env, ...env } },
+  );
+  return { status, out: stdout, err: stderr };
+}
+
+/** The same; that it fails is the test's fault. */
+function recover(
+  folder: string,
+  id: string,
+  target: string,
+  more: Recovering = {},
+): void {
+  const { status, out, err } = recovered(folder, id, target, more);
+  assert.equal(status, 0, `${out}${err}`);
+  assert.equal(err, "");
+}
+
+/** Has everybody read a folder and all in it. */
+function openTo(folder: string): void {
+  runText("chmod", ["-R", "a+rX", folder]);
 }
 
 test("the recipe of docs/RECOVERY.md gets any tree back", peers, async () => {
   const property = fc.asyncProperty(
     treeAndEdited,
     fc.constantFrom("zstd" as const, "gzip" as const),
-    ([first, second], codec) =>
+    fc.constantFrom(...SHELLS),
+    ([first, second], codec, shell) =>
       withTemp(async (folder) => {
         const storage = new LocalStorage(join(folder, "repository"));
         const repository = await Repository.create(storage, { codec });
@@ -46,9 +117,9 @@ test("the recipe of docs/RECOVERY.md gets any tree back", peers, async () => {
           new Walker(root, { excludes: [] }),
           { label: "second" },
         );
-        recover(folder, one.record.id, join(folder, "one"));
+        recover(folder, one.record.id, join(folder, "one"), { shell });
         assert.deepEqual(stateOf(join(folder, "one")), state);
-        recover(folder, two.record.id, join(folder, "two"));
+        recover(folder, two.record.id, join(folder, "two"), { shell });
         assert.deepEqual(stateOf(join(folder, "two")), stateOf(root));
       }),
   );
@@ -114,3 +185,188 @@ test("the recipe follows volumes that were moved", peers, async () => {
     assert.ok(moves.length >= times);
   });
 });
+
+for (const as of [[], AS_USER]) {
+  if (as === AS_USER && AS_USER.length === 0) continue;
+  const who = as.length === 0 ? "" : " as an ordinary user";
+  for (const shell of SHELLS) {
+    const name = `the recipe restores 3,000 files${who} under ${
+      shell.join(" ")
+    }`;
+    test(`${name} in 15 s of processor time [F7, F8, F9]`, peers, async () => {
+      await withTemp(async (folder) => {
+        const root = join(folder, "tree");
+        const modes = [0o644, 0o600, 0o400, 0o000, 0o755, 0o4755];
+        for (let at = 0; at < 3000; at++) {
+          const place = join(root, `d ${at % 60}`);
+          mkdirSync(place, { recursive: true });
+          const file = join(place, `it's ${at}`);
+          writeFileSync(file, `${at} `.repeat(at % 500));
+          chmodSync(file, modes[at % modes.length]);
+          if (as.length > 0) chownSync(file, 65534, 65534);
+        }
+        roundTimes(root);
+        const storage = new LocalStorage(join(folder, "repository"));
+        const repository = await Repository.create(storage);
+        const { record } = await repository.snapshot(new Walker(root));
+        chmodSync(folder, 0o755);
+        openTo(join(folder, "repository"));
+        const parent = join(folder, "parent");
+        mkdirSync(parent);
+        chmodSync(parent, 0o777);
+        const target = join(parent, "it's new");
+        const file = join(folder, "timed.sh");
+        writeFileSync(
+          file,
+          `${[...as, ...shell].join(" ")} "$@" && times >"${folder}/times"`,
+        );
+        const { status, err } = recovered(folder, record.id, target, {
+          shell: ["bash", file],
+        });
+        assert.equal(status, 0, err);
+        assert.equal(err, "");
+        const seconds = [
+          ...readFileSync(join(folder, "times"), "utf8")
+            .matchAll(/(\d+)m([\d.]+)s/g),
+        ].reduce((sum, [, minutes, rest]) => sum + 60 * +minutes + +rest, 0);
+        assert.ok(seconds < 15, `${seconds} s`);
+        for (
+          const path of readdirSync(root, { recursive: true, encoding: "utf8" })
+        ) {
+          const [one, other] = [root, target].map((at) =>
+            lstatSync(join(at, path), { bigint: true })
+          );
+          assert.equal(other.mode, one.mode, path);
+          assert.equal(other.mtimeNs, one.mtimeNs, path);
+          assert.equal(other.size, one.size, path);
+        }
+      });
+    });
+  }
+}
+
+for (const shell of SHELLS) {
+  test(
+    `the recipe names what is damaged and restores the rest under ${
+      shell.join(" ")
+    } [F8]`,
+    peers,
+    async () => {
+      await withTemp(async (folder) => {
+        const storage = new LocalStorage(join(folder, "repository"));
+        const repository = await Repository.create(storage);
+        const root = join(folder, "tree");
+        mkdirSync(root);
+        const volumes: string[] = [];
+        for (const name of ["first", "second", "third"]) {
+          writeFileSync(join(root, name), name.repeat(1000));
+          const { record } = await repository.snapshot(new Walker(root));
+          volumes.push(
+            join(folder, `repository/volumes/${record.id}.vol0.tar.zst`),
+          );
+        }
+        const { id } = await repository.find("latest");
+        const bytes = readFileSync(volumes[0]);
+        bytes[bytes.length >> 1] ^= 1;
+        writeFileSync(volumes[0], bytes);
+        rmSync(volumes[1]);
+        const target = join(folder, "target");
+        const { status, out, err } = recovered(folder, id, target, { shell });
+        assert.equal(status, 1, out + err);
+        assert.equal(out, "");
+        assert.match(err, /\.\/first: FAILED/);
+        assert.match(err, /volumes\/\S+ is missing/);
+        assert.match(err, /\.\/second: FAILED/);
+        assert.doesNotMatch(err, /third/);
+        assert.equal(
+          readFileSync(join(target, "third"), "utf8"),
+          "third".repeat(1000),
+        );
+        // Without a layer there is no tree to restore.
+        rmSync(join(folder, "repository/trees"), { recursive: true });
+        const lost = recovered(folder, id, join(folder, "lost"), { shell });
+        assert.notEqual(lost.status, 0);
+        assert.doesNotMatch(lost.out, /recovered/);
+      });
+    },
+  );
+}
+
+test(
+  "the recipe restores one file or folder, wherever its content lies [F9]",
+  peers,
+  async () => {
+    for (const codec of ["zstd", "gzip"] as const) {
+      await withTemp(async (folder) => {
+        const storage = new LocalStorage(join(folder, "repository"));
+        const repository = await Repository.create(storage, { codec });
+        const root = join(folder, "tree");
+        mkdirSync(join(root, "sub"), { recursive: true });
+        const noise = () => crypto.getRandomValues(new Uint8Array(60_000));
+        const content = noise();
+        writeFileSync(join(root, "was"), content);
+        writeFileSync(join(root, "sub/other"), "other");
+        for (const name of ["b", "c"]) {
+          const file = join(root, name);
+          for (let part = 0; part < 20; part++) appendFileSync(file, noise());
+        }
+        await repository.snapshot(new Walker(root));
+        // Stored under another path, as a delta against it, under another name.
+        renameSync(join(root, "was"), join(root, "sub/is"));
+        copyFileSync(join(root, "sub/is"), join(root, "copy"));
+        for (const name of ["b", "c"]) rmSync(join(root, name));
+        await repository.snapshot(new Walker(root));
+        appendFileSync(join(root, "sub/is"), "more");
+        linkSync(join(root, "sub/is"), join(root, "zlink"));
+        roundTimes(root);
+        const { record } = await repository.snapshot(new Walker(root));
+        const prune = { grace: 0, repackBelow: 1, patience: 4 };
+        const { repacked } = await repository.prune({ last: 1 }, prune);
+        assert.ok(repacked > 0);
+        for (const path of ["sub/is", "copy", "zlink", "sub"]) {
+          const target = join(folder, `of ${path.replace("/", "-")}`);
+          recover(folder, record.id, target, { path });
+          assert.deepEqual(readdirSync(target), [path.split("/")[0]]);
+          const file = path === "sub" ? "sub/other" : path;
+          assert.deepEqual(
+            readFileSync(join(target, file)),
+            readFileSync(join(root, file)),
+          );
+        }
+        const absent = recovered(folder, record.id, join(folder, "x"), {
+          path: "none",
+        });
+        assert.equal(absent.status, 1);
+        assert.match(absent.err, /^none is not in 2/);
+      });
+    }
+  },
+);
+
+test(
+  "the recipe minds TMPDIR, odd names and what is in the target [F9]",
+  peers,
+  async () => {
+    await withTemp(async (folder) => {
+      const odd = join(folder, 'it\'s "a $(place)"');
+      const repository = await Repository.create(
+        new LocalStorage(join(odd, "repository")),
+      );
+      const root = join(folder, "tree");
+      mkdirSync(root);
+      writeFileSync(join(root, "a"), "a");
+      const { record } = await repository.snapshot(new Walker(root));
+      const tmp = join(odd, "tmp 'x'");
+      mkdirSync(tmp);
+      for (const shell of SHELLS) {
+        const target = join(odd, `to ${shell.join("-")}`);
+        recover(odd, record.id, target, { shell, env: { TMPDIR: tmp } });
+        assert.equal(readFileSync(join(target, "a"), "utf8"), "a");
+        assert.deepEqual(readdirSync(tmp), []);
+        const again = recovered(odd, record.id, target, { shell });
+        assert.equal(again.status, 2);
+        assert.match(again.err, /is not empty: name a new directory\n$/);
+      }
+    });
+  },
+);
