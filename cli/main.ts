@@ -11,6 +11,9 @@ const OWN = ["help", "completion"];
 /** What the scripts of `deltar completion` run. */
 const COMPLETE = "complete";
 
+/** How long interrupted work has to clean up, in milliseconds. */
+const PATIENCE = 600;
+
 /**
  * Runs the command.
  *
@@ -28,6 +31,7 @@ export async function main(words: string[]): Promise<number> {
         // Who asks again does not want to wait.
         if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
         interrupt.abort(new Error("SIGINT"));
+        setTimeout(() => void leave(), PATIENCE).unref();
       });
       return interrupt.signal;
     },
@@ -38,6 +42,13 @@ export async function main(words: string[]): Promise<number> {
     await answerShell(words.slice(1), (names) => createProgram(context, names));
     return EXIT.done;
   }
+  /** Ends what does not stop in time; all work may be ended at any moment. */
+  const leave = async () => {
+    const { fail } = await import("./failure.ts");
+    const { DeltarError } = await import("../mod.ts");
+    const error = new DeltarError("aborted", "interrupted");
+    process.exit(fail(error, words.includes("--json"), context));
+  };
   const line = toType(words);
   try {
     const program = await createProgram(context, needed(line[0]));

@@ -72,9 +72,9 @@ export class Survey {
     return this.#attempt(path, () => this.#open().readLink(path));
   }
 
-  /** The SHA-256 of a file's bytes, in hexadecimal. */
-  sha256(path: string, size: number): string {
-    return this.#attempt(path, () => {
+  /** The SHA-256 of a file's bytes, in hexadecimal, piece by piece. */
+  *sha256(path: string, size: number): Generator<void, string> {
+    try {
       const sum = createSha256();
       const file = this.#open().openFile(path);
       try {
@@ -82,12 +82,19 @@ export class Survey {
           this.#buffer ??= new Uint8Array(WHOLE_LIMIT + 1);
           // One byte more shows a file that has grown.
           sum.update(readWhole(file, size + 1, this.#buffer));
-        } else for (const piece of readPieces(file)) sum.update(piece);
+        } else {
+          for (const piece of readPieces(file)) {
+            sum.update(piece);
+            yield;
+          }
+        }
       } finally {
         file.close();
       }
       return toHex(sum.digest());
-    });
+    } catch (error) {
+      throw pathError(error, path);
+    }
   }
 
   /** The names in a folder, sorted, deltar's own temporary ones left out. */

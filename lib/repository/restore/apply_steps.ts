@@ -1,5 +1,6 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { atOnce, turnIfDue } from "../../bytes/turns.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
@@ -109,6 +110,8 @@ export class PlanApplier {
     );
     try {
       for (const step of steps) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
         checkAborted(this.#options.signal);
         if (step.action === "delete") continue;
         if (isWritten(step)) ahead.next();
@@ -116,6 +119,8 @@ export class PlanApplier {
       }
       await Promise.all(this.#writing.values());
       for (const step of steps.toReversed()) {
+        const turn = turnIfDue();
+        if (turn !== undefined) await turn;
         checkAborted(this.#options.signal);
         if (step.action !== "delete" || this.#removed.has(step.path)) continue;
         await this.#try(step, () => this.#remove(step.path));
@@ -333,7 +338,7 @@ export class PlanApplier {
     const isKnown = before.ctime === now.ctime && before.links === 1 &&
       now.ctime < BigInt(safety!.time) * 1_000_000n - RACY;
     if (isKnown) return now;
-    const sum = this.#survey.sha256(path, now.size);
+    const sum = atOnce(this.#survey.sha256(path, now.size));
     if (sum !== safety!.sums.get(current)) throw changed(path);
     return now;
   }

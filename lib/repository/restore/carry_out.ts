@@ -142,7 +142,7 @@ async function saveFirst(
     },
     label,
     root: job.rootBefore,
-    basis: await basisOf(repository, survey.root, of),
+    basis: await basisOf(repository, survey.root, of, signal),
     after,
     onSkip: ({ path, reason, detail }: Skipped) =>
       withhold(
@@ -171,11 +171,12 @@ async function basisOf(
   repository: Repository,
   directory: string,
   of: string,
+  signal: AbortSignal | undefined,
 ): Promise<(ReadRecord & { tree: Tree }) | undefined> {
   try {
-    const read = await repository.parentFor(directory) ??
-      await repository.readRecord(of);
-    return { ...read, tree: await repository.tree(read.record) };
+    const read = await repository.parentFor(directory, { signal }) ??
+      await repository.readRecord(of, { signal });
+    return { ...read, tree: await repository.tree(read.record, { signal }) };
   } catch (error) {
     if (isDamage(error)) return undefined;
     throw error;

@@ -1,5 +1,5 @@
-import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { inTurns } from "../../bytes/turns.ts";
 import { isSameTime } from "../../tree/change_finder.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import { foldName, nameFault } from "../../tree/name.ts";
@@ -24,18 +24,14 @@ import type { Removal } from "./restore_removal.ts";
 import type { Wanted } from "./restore_wanted.ts";
 
 /** Compares what is wanted with what is there. */
-export function planSteps(
+export async function planSteps(
   survey: Survey,
   wanted: Wanted,
   removal: Removal,
   signal?: AbortSignal,
-): RestorePlan {
+): Promise<RestorePlan> {
   const planner = new Planner(survey, wanted, removal);
-  for (const entry of wanted.entries) {
-    checkAborted(signal);
-    planner.entry(entry);
-  }
-  planner.removeExtra();
+  await inTurns(planner.run(), signal);
   return planner.finish();
 }
 
@@ -87,15 +83,24 @@ class Planner {
     this.#alike = alikePaths(pathsOf(wanted.entries));
   }
 
+  /** Decides what to do, in steps of one entry, or a piece of a large file. */
+  *run(): Generator<void, void> {
+    for (const entry of this.#wanted.entries) {
+      yield;
+      yield* this.#entry(entry);
+    }
+    yield* this.#removeExtra();
+  }
+
   /** Decides what to do for one entry of the snapshot. */
-  entry(entry: TreeEntry): void {
+  *#entry(entry: TreeEntry): Generator<void, void> {
     const { path } = entry;
     if (this.#blocked !== undefined && isWithin(path, this.#blocked)) {
       return this.#fail(path, `${this.#blocked} is in the way`);
     }
     try {
       this.#checkName(path);
-      this.#compare(entry, this.#survey.at(path));
+      yield* this.#compare(entry, this.#survey.at(path));
     } catch (error) {
       if (!isOfOnePath(error)) throw error;
       this.#failed.set(path, error);
@@ -118,12 +123,14 @@ class Planner {
   }
 
   /** Plans the removal of what the snapshot lacks. */
-  removeExtra(): void {
-    const found = [...this.#removal.extra()]
-      .map(({ path, kind }) => ({ path: this.#asWanted(path), kind }))
-      .filter(({ path }) =>
-        !this.#removed.has(path) && !this.#isInFailed(path)
-      );
+  *#removeExtra(): Generator<void, void> {
+    const found: { path: string; kind: FileStat["kind"] }[] = [];
+    for (const { path: listed, kind } of this.#removal.extra()) {
+      yield;
+      const path = this.#asWanted(listed);
+      if (this.#removed.has(path) || this.#isInFailed(path)) continue;
+      found.push({ path, kind });
+    }
     const wanted = this.#wantedLike(found);
     const extra = found.filter(({ path }) =>
       !wanted.get(foldName(path))?.some((other) =>
@@ -225,7 +232,10 @@ class Planner {
     return undefined;
   }
 
-  #compare(entry: TreeEntry, stat: FileStat | undefined): void {
+  *#compare(
+    entry: TreeEntry,
+    stat: FileStat | undefined,
+  ): Generator<void, void> {
     const { path, kind, target } = entry;
     if (stat === undefined) return this.#add("create", entry);
     const found = stat.kind;
@@ -247,7 +257,7 @@ class Planner {
     }
     const isSame = kind === "symlink"
       ? this.#survey.target(path) === target
-      : !this.#isClaimed(entry, stat) && this.#hasContent(entry, stat);
+      : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#add("replace", entry, stat);
     if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
     // Other names of the file are not to be touched by its way.
@@ -331,8 +341,12 @@ class Planner {
     return false;
   }
 
-  #hasContent({ path, size, sha256 }: TreeEntry, stat: FileStat): boolean {
-    return stat.size === size && this.#survey.sha256(path, size) === sha256;
+  *#hasContent(
+    { path, size, sha256 }: TreeEntry,
+    stat: FileStat,
+  ): Generator<void, boolean> {
+    if (stat.size !== size) return false;
+    return (yield* this.#survey.sha256(path, size)) === sha256;
   }
 
   /** How many names of the entry's own group the file has. */

@@ -107,7 +107,7 @@ async function prepare(
   // Where nothing is, nobody asks what else the snapshot has.
   const whole = paths !== undefined && survey.isVacant && from === ""
     ? await readPart(storage, record, paths, signal)
-    : await repository.tree(record);
+    : await repository.tree(record, { signal });
   const tree = whole.below(from);
   const request = {
     work: "restore",
@@ -135,7 +135,7 @@ async function prepare(
     ],
     onLeft: (one) => spared.push(one),
   });
-  const plan = planSteps(survey, wanted, removal, signal);
+  const plan = await planSteps(survey, wanted, removal, signal);
   plan.left.push(...spared);
   return {
     survey,
@@ -149,7 +149,7 @@ async function prepare(
     left,
     history: survey.isVacant
       ? []
-      : await repository.safetySnapshots(survey.root),
+      : await repository.safetySnapshots(survey.root, { signal }),
   };
 }
 
@@ -228,8 +228,8 @@ async function prepareRevert(
   way: "undo" | "redo",
   options: RevertOptions,
 ): Promise<RestoreJob> {
-  const { paths } = options;
-  const history = await repository.safetySnapshots(survey.root);
+  const { paths, signal } = options;
+  const history = await repository.safetySnapshots(survey.root, { signal });
   const left = leftIn(survey);
   const cut = left.at(-1)?.data;
   // The same that was cut short is finished first.
@@ -241,7 +241,7 @@ async function prepareRevert(
   checkTrust(wanted, repository, survey, options);
   refuseOverRepository(repository.storage, survey, wanted);
   const removal = removalOf(survey, gone);
-  const plan = planSteps(survey, wanted, removal, options.signal);
+  const plan = await planSteps(survey, wanted, removal, signal);
   const of = group[0].id;
   return {
     survey,
