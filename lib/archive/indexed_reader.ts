@@ -12,6 +12,8 @@ import type { IndexedMember, VolumeIndex } from "./volume_index.ts";
 
 /** So many ranges are read ahead of the one that is being used. */
 const AHEAD = 3;
+/** The largest range that is kept for the files in it, in bytes. */
+const MOST_RANGE = 16 << 20;
 
 /**
  * Reads an archive by its index: names and states come from the index alone,
@@ -85,7 +87,10 @@ export class IndexedReader {
     const ranges = new RangeQueue(
       members.filter(isSmall).map((member) => this.#reference(member)),
       (range) =>
-        readRange(this.#storage, range, this.#codec, { signal: this.#signal }),
+        readRange(this.#storage, range, this.#codec, {
+          signal: this.#signal,
+          limit: MOST_RANGE,
+        }).catch(unlessTooLarge),
     );
     for (const member of members) {
       const { path, kind } = member;
@@ -93,9 +98,12 @@ export class IndexedReader {
       else if (kind === "symlink") {
         await sink.symlink(path, member.target!, member);
       } else if (kind === "file") {
-        const content = isSmall(member)
-          ? part(member, await ranges.next(this.#reference(member)))
-          : this.content(path);
+        const range = isSmall(member)
+          ? await ranges.next(this.#reference(member))
+          : undefined;
+        const content = range === undefined
+          ? this.content(path)
+          : part(member, range);
         await sink.file(path, content, member);
       } else if (isWithin(member.target!, within)) {
         await sink.hardLink(path, member.target!, member);
@@ -123,14 +131,14 @@ export class IndexedReader {
 /** Reads ranges in order, each once, some ahead. */
 class RangeQueue {
   readonly #ranges: ContentReference[] = [];
-  readonly #read: (range: ContentReference) => Promise<Uint8Array>;
-  readonly #reading: Promise<Uint8Array>[] = [];
+  readonly #read: (range: ContentReference) => Promise<Uint8Array | undefined>;
+  readonly #reading: Promise<Uint8Array | undefined>[] = [];
   #at = -1;
   #current: Uint8Array | undefined;
 
   constructor(
     references: ContentReference[],
-    read: (range: ContentReference) => Promise<Uint8Array>,
+    read: (range: ContentReference) => Promise<Uint8Array | undefined>,
   ) {
     this.#read = read;
     for (const reference of references) {
@@ -141,11 +149,14 @@ class RangeQueue {
     }
   }
 
-  /** The bytes of a range: that of the call before, or the next one. */
-  async next(reference: ContentReference): Promise<Uint8Array> {
+  /**
+   * The bytes of a range: that of the call before, or the next one; `undefined`
+   * if they are too many.
+   */
+  async next(reference: ContentReference): Promise<Uint8Array | undefined> {
     const same = this.#at >= 0 &&
       isSameRange(this.#ranges[this.#at], reference);
-    if (!same || this.#current === undefined) {
+    if (!same) {
       this.#at += 1;
       const end = Math.min(this.#at + 1 + AHEAD, this.#ranges.length);
       for (let at = this.#at + this.#reading.length; at < end; at++) {
@@ -157,6 +168,12 @@ class RangeQueue {
     }
     return this.#current;
   }
+}
+
+/** A range that is too large to be kept is read for each file in it. */
+function unlessTooLarge(error: unknown): undefined {
+  if (error instanceof DeltarError && error.code === "limit") return;
+  throw error;
 }
 
 function isSmall(member: IndexedMember): boolean {

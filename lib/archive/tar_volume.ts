@@ -1,8 +1,9 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { collect, toStream } from "../bytes/source.ts";
+import { collectAtMost, toStream } from "../bytes/source.ts";
 import { inTurns, turnIfDue } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
+import { MOST_LISTING } from "../tree/lines.ts";
 import { scanArchives } from "./archive_scan.ts";
 import { type CompressOptions, compressTree } from "./compress_tree.ts";
 import { extractMembers, type ExtractOptions } from "./extract_members.ts";
@@ -260,7 +261,8 @@ async function loadIndex(
   signal: AbortSignal | undefined,
 ): Promise<VolumeIndex | undefined> {
   try {
-    const bytes = await collect(storage.get(name, { signal }));
+    const source = storage.get(name, { signal });
+    const bytes = await collectAtMost(source, MOST_LISTING, name);
     return await inTurns(decodeIndexSteps(bytes, name), signal);
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") return;

@@ -1,7 +1,8 @@
 import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { chunks } from "../bytes/source.ts";
+import { chunks, collectAtMost } from "../bytes/source.ts";
+import { MOST_LISTING } from "./lines.ts";
 
 /** How to write a file. */
 export interface WriteFileOptions extends SignalOptions {
@@ -60,15 +61,31 @@ export async function writeFileAtomic(
  * All bytes of a file.
  *
  * @param file A path of the operating system.
- * @throws {DeltarError} `not-found` if it is absent, else `io`.
+ * @param most The most bytes that it may have.
+ * @throws {DeltarError} `not-found` if it is absent, `limit` if it is larger,
+ * else `io`.
  */
 export async function readFileBytes(
   file: string,
   signal?: AbortSignal,
+  most: number = MOST_LISTING,
 ): Promise<Uint8Array> {
   checkAborted(signal);
   try {
-    return await fs.promises.readFile(file);
+    const stat = await fs.promises.stat(file);
+    if (stat.isFile() && stat.size <= most) {
+      return await fs.promises.readFile(file);
+    }
+    if (stat.isDirectory()) return await fs.promises.readFile(file);
+    if (stat.isFile()) {
+      throw new DeltarError(
+        "limit",
+        `has ${stat.size} bytes, and may have ${most}`,
+        { object: file },
+      );
+    }
+    // The size of a pipe or device is not known before its end.
+    return await collectAtMost(fs.createReadStream(file), most, file);
   } catch (cause) {
     throw fileError(cause, file);
   }

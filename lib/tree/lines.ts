@@ -6,6 +6,9 @@ import { concat } from "../bytes/source.ts";
 /** A line of JSON: an object. */
 export type Line = Record<string, unknown>;
 
+/** The largest size of a listing that is read as a whole, in bytes. */
+export const MOST_LISTING: number = 2 ** 30;
+
 const NEWLINE = 10;
 const BRACKET = 0x5b;
 const BRACE = 0x7b;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
+import { TarVolume } from "../../lib/archive/tar_volume.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { concat } from "../../lib/bytes/source.ts";
@@ -12,6 +13,8 @@ import { DeltaWriter } from "../../lib/delta/delta_writer.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { encodeRecord } from "../../lib/repository/snapshot_record.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
+import { DiffIndex } from "../../lib/tree/diff_index.ts";
+import { DirIndex } from "../../lib/tree/dir_index.ts";
 import { encodeLines, type Line } from "../../lib/tree/lines.ts";
 import { COMMAND } from "../cli/helpers.ts";
 import { withTemp } from "../support/temp.ts";
@@ -159,7 +162,6 @@ async function staysInBounds(
   for (
     const words of [
       ["restore", ID, "--to", join(folder, "target")],
-      ["cat", ID, "a"],
       ["verify", "--data"],
       ["snapshot", join(folder, "root")],
     ]
@@ -340,5 +342,34 @@ test("a record of many small objects is refused before they are made [A8]", asyn
     const { memory, err } = await watched(["verify", "--repo", repo], folder);
     assert.match(err, /too many objects/);
     assert.ok(memory < MOST_MEMORY, `${memory}`);
+  });
+});
+
+test("a remembered state, index or archive's index without end is not read [A8]", async () => {
+  await withTemp(async (folder) => {
+    const repo = join(folder, "repo");
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    fs.writeFileSync(join(root, "a"), "content");
+    const words = ["snapshot", root, "--repo", repo, "--label", "x"];
+    assert.equal((await watched(words, folder)).code, 0);
+    const cache = join(folder, "cache");
+    const [state] = (fs.readdirSync(cache, { recursive: true }) as string[])
+      .filter((name) => name.endsWith(".state"));
+    fs.truncateSync(join(cache, state), 2 ** 30);
+    const { code, memory, err } = await watched(words, folder);
+    assert.equal(code, 0, err);
+    assert.ok(memory < MOST_MEMORY, `${memory}`);
+
+    const large = join(folder, "x.index.ndjson");
+    fs.writeFileSync(large, "{");
+    fs.truncateSync(large, 2 ** 31);
+    const limit = { name: "DeltarError", code: "limit" };
+    await assert.rejects(DirIndex.fromFile(large), limit);
+    await assert.rejects(DiffIndex.fromFile(large), limit);
+    await assert.rejects(
+      TarVolume.open(new LocalStorage(folder), "x"),
+      { ...limit, object: "x.index.ndjson" },
+    );
   });
 });

@@ -17,6 +17,7 @@ import { StateWriter } from "../../tree/state_writer.ts";
 import { TreeState } from "../../tree/tree_state.ts";
 import type { WalkStates } from "../../tree/walk_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
+import type { SnapshotRecord } from "../snapshot_record.ts";
 
 const FORMAT = "deltar-state";
 const VERSION = 1;
@@ -31,6 +32,13 @@ const SUM = 32;
  * is read again, as git does with its index. In nanoseconds.
  */
 const RACY = 2_000_000_000n;
+
+/**
+ * The most bytes of a remembered state: so many for each entry of the snapshot,
+ * and some for names that it left out.
+ */
+const EACH_ENTRY = 2048;
+const LEAST_STATE = 2 ** 26;
 
 /** What is remembered, and of which snapshot. */
 interface Memory {
@@ -66,23 +74,26 @@ export class StateCache {
    * @param folder Where caches are kept; none remembers nothing.
    * @param repository The repository's id.
    * @param walker The directory.
-   * @param snapshot The snapshot that the next one is taken against.
+   * @param before The snapshot that the next one is taken against.
    * @param now The time, in milliseconds since 1970.
    */
   static async read(
     folder: string | undefined,
     repository: string,
     walker: Walker,
-    snapshot: string | undefined,
+    before: Pick<SnapshotRecord, "id" | "counts"> | undefined,
     now: number,
   ): Promise<StateCache> {
     const key = toHex(sha256(new TextEncoder().encode(walker.path)));
     const file = folder && `${folder}/${repository}-${key.slice(0, 16)}.state`;
     const cache = new StateCache(file, walker, now);
-    if (file === undefined || snapshot === undefined) return cache;
+    if (file === undefined || before === undefined) return cache;
+    const { files, directories, links } = before.counts;
+    const most = LEAST_STATE + EACH_ENTRY * (files + directories + links);
     try {
-      const memory = decode(await readFileBytes(file), file);
-      if (memory.snapshot === snapshot) cache.#memory = memory;
+      const bytes = await readFileBytes(file, undefined, most);
+      const memory = decode(bytes, file);
+      if (memory.snapshot === before.id) cache.#memory = memory;
     } catch {
       // Absent or damaged, it is as if nothing were remembered.
     }

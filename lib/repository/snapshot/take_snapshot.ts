@@ -143,7 +143,7 @@ export async function takeSnapshot(
     options.cache,
     repository.id,
     dir,
-    before?.id,
+    before,
     started,
   );
   if (before !== undefined && mayBeNone) {
