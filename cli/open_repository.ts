@@ -171,7 +171,8 @@ async function create(
     );
   }
   if (isFolder(location) && isLinkToNothing(location)) {
-    mkdirSync(truePlace(location), { recursive: true, mode: 0o700 });
+    const mode = shared ? 0o777 : 0o700;
+    mkdirSync(truePlace(location), { recursive: true, mode });
   }
   try {
     const repository = await Repository.create(storage, { codec, shared });

@@ -18,6 +18,7 @@ import { checkPath, isWithin } from "./path.ts";
 import { truePlace } from "./place.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { readRuleFile } from "./rule_file.ts";
+import { lstat } from "./stat.ts";
 import type { FileStat } from "./statx.ts";
 import { openTree, walkTree } from "./walk_tree.ts";
 
@@ -238,8 +239,9 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
 /** What the system tells a folder by, if there is a folder that it shows. */
 function folderKey(place: string): string | undefined {
   try {
-    const { dev, ino } = fs.statSync(place, { bigint: true });
-    return `${dev}:${ino}`;
+    // By the calls of the walk: the system has two numbers for a device.
+    const { device, inode } = lstat(truePlace(place));
+    return `${device}:${inode}`;
   } catch {
     return undefined;
   }
