@@ -102,8 +102,13 @@ async function run(
   return EXIT.done;
 }
 
-function wordsOf({ kept, why }: Fate, by: string): string {
-  return kept ? `is kept${by}` : `is excluded${by}: ${showPath(why!)}`;
+/** How the reason begins of a path that no rule excludes. */
+const UNREADABLE = "it cannot be read: ";
+
+function wordsOf({ kept, why = "" }: Fate, by: string): string {
+  if (kept) return `is kept${by}`;
+  const verb = why.includes(UNREADABLE) ? "is skipped" : "is excluded";
+  return `${verb}${by}: ${showPath(why)}`;
 }
 
 /** What the next snapshot would do. */
@@ -150,9 +155,12 @@ async function next(word: string, options: Options): Promise<Answer> {
       answer.last = { snapshot: last.id, options: used, ...other };
     }
   }
-  const isThere = lstatSync(join(root, bare), { throwIfNoEntry: false }) !==
-    undefined;
-  if (!isThere && fate.kept && (answer.last?.kept ?? true)) {
+  const isKept = fate.kept && (answer.last?.kept ?? true);
+  // Of what cannot be read it is not known whether it is there.
+  if (
+    isKept &&
+    lstatSync(join(root, bare), { throwIfNoEntry: false }) === undefined
+  ) {
     throw new DeltarError(
       "not-found",
       "there is no such file or folder, and no rule would exclude it; " +
@@ -222,7 +230,7 @@ function faultAt(place: string, isLast: boolean): string | undefined {
     const why = code === "EACCES" || code === "EPERM"
       ? "permission denied"
       : message;
-    return `it cannot be read: ${why}`;
+    return UNREADABLE + why;
   }
 }
 
