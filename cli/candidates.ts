@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Repository, type SnapshotRecord } from "../mod.ts";
+import { pathBelow, Repository, type SnapshotRecord } from "../mod.ts";
 import { nearbyStorage } from "./read_only.ts";
 import { formatDate, treePath } from "./text.ts";
 
@@ -14,36 +14,74 @@ export interface Candidate {
 /** For how long the records of snapshots are read, in milliseconds. */
 const READING = 50;
 
+/** Where names are looked for. */
+export interface Where {
+  /** The location of the repository. */
+  location: string;
+  /** The place that the user stands in. */
+  place: string;
+}
+
 /** A repository, by what this machine has of it; nothing in it is changed. */
-function open(location: string): Promise<Repository> {
+function open({ location }: Where): Promise<Repository> {
   return Repository.open(nearbyStorage(location), { onDamage: () => {} });
 }
 
-/**
- * The names of snapshots in a repository.
- *
- * @param kind Of all, with what else names them; only labels; or removed ones.
- */
-export async function named(
-  kind: "snapshots" | "labels" | "removed",
-  location: string,
+/** The names of snapshots, and of the folders in one behind `SNAPSHOT:`. */
+export async function snapshotNames(
+  where: Where,
+  typed: string,
 ): Promise<Candidate[]> {
-  const repository = await open(location);
-  if (kind === "removed") return await idsIn(repository, "removed/");
+  const repository = await open(where);
   const ids = await idsIn(repository, "snapshots/");
   const records = await newestRecords(repository, ids);
-  const labels = records.filter(({ label }) => label)
-    .map(({ label, time }) => ({ word: label!, about: formatDate(time) }));
-  if (kind === "labels") return labels;
   const about = new Map(records.map(({ id, time, label }) => [
     id,
     [formatDate(time), label].filter(Boolean).join("  "),
   ]));
-  const latest = ids.find(({ word }) => !word.endsWith("-safety"));
+  const isAny = ids.some(({ word }) => !word.endsWith("-safety"));
   return [
-    ...latest ? [{ word: "latest", about: about.get(latest.word) }] : [],
+    ...isAny
+      ? [{ word: "latest", about: "the last one of this directory" }]
+      : [],
+    ...labelsOf(records),
     ...ids.map(({ word }) => ({ word, about: about.get(word) })),
+    ...await foldersBehind(where, typed),
   ];
+}
+
+/** The labels of snapshots. */
+export async function labelNames(where: Where): Promise<Candidate[]> {
+  const repository = await open(where);
+  const ids = await idsIn(repository, "snapshots/");
+  return labelsOf(await newestRecords(repository, ids));
+}
+
+/** The ids of removed snapshots. */
+export async function removedIds(where: Where): Promise<Candidate[]> {
+  return await idsIn(await open(where), "removed/");
+}
+
+function labelsOf(records: readonly SnapshotRecord[]): Candidate[] {
+  return records.filter(({ label }) => label)
+    .map(({ label, time }) => ({ word: label!, about: formatDate(time) }));
+}
+
+/** The folders that `SNAPSHOT:FOLDER` may become. */
+async function foldersBehind(
+  where: Where,
+  typed: string,
+): Promise<Candidate[]> {
+  const [, snapshot, folder] = /^([^:]+):([^]*)$/.exec(typed) ?? [];
+  if (snapshot === undefined) return [];
+  try {
+    const paths = await pathsIn(where, `${snapshot}:`, folder);
+    return paths.filter(({ word }) => word.endsWith("/"))
+      .map(({ word }) => ({ word: `${snapshot}:${word}` }));
+  } catch {
+    // A label may have a colon.
+    return [];
+  }
 }
 
 /** The records of the newest snapshots, as many as are read in a moment. */
@@ -79,20 +117,37 @@ async function idsIn(
 
 /** The paths of a snapshot that a typed one may become: of one folder. */
 export async function pathsIn(
-  location: string,
+  where: Where,
   snapshot: string,
   typed: string,
 ): Promise<Candidate[]> {
-  const repository = await open(location);
-  const record = await repository.find(snapshot);
-  const folder = typed.slice(0, typed.lastIndexOf("/") + 1);
-  const within = treePath(folder);
+  const repository = await open(where);
+  const { record, folder } = await repository
+    .findFolder(snapshot, { directory: where.place });
+  const isRoot = snapshot.endsWith(":");
+  const below = isRoot ? "" : pathBelow(record.directory, where.place) ?? "";
+  // As commands take a path: below where the user stands, else below the root.
+  for (const base of new Set([folder || below, folder])) {
+    const found = await entriesOf(repository, record, base, typed);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+async function entriesOf(
+  repository: Repository,
+  record: SnapshotRecord,
+  base: string,
+  typed: string,
+): Promise<Candidate[]> {
+  const start = typed.slice(0, typed.lastIndexOf("/") + 1);
+  const within = [base, treePath(start)].filter(Boolean).join("/");
   const found: Candidate[] = [];
   const parts = repository.entries(record, { within, isShallow: true });
   for await (const entries of parts) {
     for (const { path, kind } of entries) {
       const name = path.slice(path.lastIndexOf("/") + 1);
-      const word = folder + name + (kind === "directory" ? "/" : "");
+      const word = start + name + (kind === "directory" ? "/" : "");
       if (word.startsWith(typed)) found.push({ word });
     }
   }

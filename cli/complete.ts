@@ -1,5 +1,13 @@
 import type { Argument, Command, Option } from "commander";
-import { backupNames, type Candidate, named, pathsIn } from "./candidates.ts";
+import {
+  backupNames,
+  type Candidate,
+  labelNames,
+  pathsIn,
+  removedIds,
+  snapshotNames,
+  type Where,
+} from "./candidates.ts";
 import { COMMANDS, type MakeProgram } from "./commands.ts";
 import { SHELLS } from "./completion_scripts.ts";
 import { configFile } from "./config.ts";
@@ -195,20 +203,22 @@ class Line {
       case "backups":
         return backupNames(this.#values.get("config") ?? configFile());
       case "snapshots":
+        return await snapshotNames(this.#where(), value);
       case "labels":
+        return await labelNames(this.#where());
       case "removed":
-        return await named(kind, this.#location());
+        return await removedIds(this.#where());
       case "paths":
-        return await pathsIn(this.#location(), this.#snapshot()!, value);
+        return await pathsIn(this.#where(), this.#snapshot()!, value);
       default:
         return [];
     }
   }
 
-  #location(): string {
-    const directory = this.#values.get("dir") ?? ".";
-    const place = absolute(directory);
-    return locateFrom(this.#values.get("repo"), place).location;
+  #where(): Where {
+    const place = absolute(this.#values.get("dir") ?? ".");
+    const { location } = locateFrom(this.#values.get("repo"), place);
+    return { location, place };
   }
 }
 

@@ -112,6 +112,8 @@ for (const which of Object.keys(STARTS)) {
           ["deltar snapshot --excl\t-v\t", "snapshot", "--exclude-vcs"],
           ["deltar cat lat\t", "cat", "latest"],
           [`deltar cat ${id.slice(0, -1)}\t`, "cat", id],
+          ["deltar files my\t", "files", "my label"],
+          ["deltar files latest:sr\t", "files", "latest:src/"],
           ["deltar cat latest sr\tma\t", "cat", "latest", "src/main.ts"],
           [
             "deltar restore latest --to pl\t",

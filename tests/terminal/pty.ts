@@ -26,7 +26,14 @@ export class Pty {
       ["-qec", `sh -c ${shellWord(started)}`, "/dev/null"],
       {
         cwd: shell.project,
-        env: { ...shell.env, TERM: "xterm", LC_ALL: "C.UTF-8" },
+        env: {
+          ...shell.env,
+          TERM: "xterm",
+          LC_ALL: "C.UTF-8",
+          // A shell that ends would write it while the home is deleted.
+          HISTFILE: "/dev/null",
+          fish_history: "",
+        },
       },
     );
     this.#child.stdout!.setEncoding("utf8").on("data", (text) => {
