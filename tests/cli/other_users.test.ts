@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { needs } from "../support/peer.ts";
+import { COMMAND, type Outcome, type Place, withPlace } from "./helpers.ts";
+
+const USER = 65534;
+
+const isPossible = {
+  ...needs("setpriv"),
+  ...process.getuid?.() !== 0 && { skip: "needs to be root, to be another" },
+};
+
+/** Runs the command as another user, or tells that the runtime cannot. */
+function runAs(place: Place, words: string[], cwd: string): Outcome {
+  const [program, ...args] = [
+    "setpriv",
+    `--reuid=${USER}`,
+    `--regid=${USER}`,
+    "--clear-groups",
+    ...COMMAND,
+    ...words,
+  ];
+  // Node's cache of compiled code is another user's.
+  const env: Record<string, string> = { ...place.env, NODE_COMPILE_CACHE: "" };
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd,
+    env,
+    encoding: "utf8",
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+
+/** Hands over a folder with all that is in it. */
+function give(folder: string): void {
+  for (const name of ["", ...fs.readdirSync(folder, { recursive: true })]) {
+    fs.lchownSync(join(folder, String(name)), USER, USER);
+  }
+}
+
+/** Whether the runtime and its cache lie where the user may look. */
+function canRun(place: Place): boolean {
+  fs.chmodSync(place.folder, 0o755);
+  fs.mkdirSync(join(place.folder, "home"), { recursive: true });
+  give(join(place.folder, "home"));
+  give(place.root);
+  return runAs(place, ["--version"], place.root).code === 0;
+}
+
+function journals(folder: string): string[] {
+  return fs.readdirSync(folder).filter((name) => name.includes("journal"));
+}
+
+test(
+  "restore and undo name what is in another user's folder, and do the rest [R5]",
+  isPossible,
+  async () => {
+    await withPlace((place) => {
+      place.write({ "a": "a", "made/x": "x", "made/y": "y", "z": "z" });
+      if (!canRun(place)) return;
+      const run = (...words: string[]) => runAs(place, words, place.root);
+      assert.equal(run("snapshot").code, 0);
+      place.write({ "a": "A", "made/x": "X", "z": "Z" });
+      fs.rmSync(join(place.root, "made/y"));
+      give(place.root);
+      // A container made it.
+      for (const name of ["made", "made/x"]) {
+        fs.chownSync(join(place.root, name), 0, 0);
+      }
+      const restore = ["restore", "latest", "--in-place"];
+      const plan = run(...restore, "--dry-run");
+      const done = run(...restore);
+      for (const { code, err } of [plan, done]) {
+        assert.equal(code, 3, err);
+        for (const path of ["made/x", "made/y"]) {
+          assert.match(err, new RegExp(`${path} .*permission denied`));
+        }
+        assert.doesNotMatch(err, /^ +at /m);
+      }
+      assert.match(done.out, /^Restored 2 files/m);
+      const read = (path: string) =>
+        fs.readFileSync(join(place.root, path), "utf8");
+      assert.deepEqual(["a", "made/x", "z"].map(read), ["a", "X", "z"]);
+      assert.deepEqual(journals(place.root), []);
+      const undone = run("undo");
+      assert.ok(undone.code === 0 || undone.code === 3, undone.err);
+      assert.deepEqual(["a", "made/x", "z"].map(read), ["A", "X", "Z"]);
+      assert.deepEqual(journals(place.root), []);
+    });
+  },
+);
+
+test(
+  "restore puts a file into a sticky folder of root [R5]",
+  isPossible,
+  async () => {
+    await withPlace((place) => {
+      place.write({ "a": "a", "b": "b" });
+      if (!canRun(place)) return;
+      const run = (...words: string[]) => runAs(place, words, place.root);
+      assert.equal(run("snapshot").code, 0);
+      const target = join(place.folder, "shared");
+      fs.mkdirSync(target);
+      fs.chmodSync(target, 0o1777);
+      // Somebody else's file may not be replaced there.
+      fs.writeFileSync(join(target, "b"), "root's");
+      const one = run("restore", "latest", "a", "--to", target);
+      assert.equal(one.code, 0, one.err);
+      assert.equal(fs.readFileSync(join(target, "a"), "utf8"), "a");
+      const all = run("restore", "latest", "--to", target);
+      assert.equal(all.code, 3, all.err);
+      assert.match(all.err, /^deltar: b .*permission denied/m);
+      assert.equal(fs.readFileSync(join(target, "b"), "utf8"), "root's");
+      assert.deepEqual(journals(target), []);
+      assert.equal(fs.statSync(target).mode & 0o7777, 0o1777);
+    });
+  },
+);
+
+test(
+  "restore needs no right to write into the target itself [R5]",
+  isPossible,
+  async () => {
+    await withPlace((place) => {
+      place.write({ "sub/a": "a", "top": "top" });
+      if (!canRun(place)) return;
+      const run = (...words: string[]) => runAs(place, words, place.root);
+      assert.equal(run("snapshot").code, 0);
+      place.write({ "sub/a": "A", "top": "TOP" });
+      give(place.root);
+      fs.chownSync(place.root, 0, 0);
+      const { code, err } = run(
+        "restore",
+        "latest",
+        "--in-place",
+        "--repo",
+        repositoryOf(place),
+      );
+      assert.equal(code, 3, err);
+      assert.equal(fs.readFileSync(join(place.root, "sub/a"), "utf8"), "a");
+      assert.equal(fs.readFileSync(join(place.root, "top"), "utf8"), "TOP");
+    });
+  },
+);
+
+/** The repository that the first snapshot made. */
+function repositoryOf(place: Place): string {
+  const data = join(place.folder, "home/data");
+  const settings = fs.readdirSync(data, { recursive: true }).map(String)
+    .find((name) => name.endsWith("deltar.json"))!;
+  return join(data, settings, "..");
+}
