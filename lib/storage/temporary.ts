@@ -73,6 +73,12 @@ export function isRunning(pid: number): boolean {
 
 /** The machine's name as eight hexadecimal digits (FNV-1a). */
 function machine(): string {
+  return known ??= hashName();
+}
+
+let known: string | undefined;
+
+function hashName(): string {
   let sum = 0x811c9dc5;
   for (const char of nodeOs.hostname()) {
     sum = Math.imul(sum ^ char.charCodeAt(0), 0x01000193);

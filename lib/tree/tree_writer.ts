@@ -503,6 +503,19 @@ export class TreeWriter {
 
   /** Sets owner, mode and time as far as they can be set. */
   #setState(path: string, target: StateSetter, metadata: Metadata): void {
+    try {
+      // Changing the owner clears the set-user-id bit, so the mode comes after.
+      if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
+      target.setMode?.(metadata.mode);
+      target.setTimes(metadata.mtime);
+    } catch (error) {
+      if (endsAll(error)) throw error;
+      this.#setPossible(path, target, metadata);
+    }
+  }
+
+  /** Sets each by itself, and tells what could not be set. */
+  #setPossible(path: string, target: StateSetter, metadata: Metadata): void {
     const { mode, mtime, uid, gid } = metadata;
     const unset: string[] = [];
     let cause: unknown;
@@ -522,7 +535,6 @@ export class TreeWriter {
         cause ??= error;
       }
     };
-    // Changing the owner clears the set-user-id bit, so the mode comes after.
     if (this.#owned) {
       set(
         "owner",
