@@ -24,6 +24,11 @@ export function temporaryName(suffix: string = `${count++}`): string {
   return `${STAGE_PREFIX}${owner()}-${suffix}`;
 }
 
+/** Whether a name is exactly of the form that `temporaryName` gives. */
+export function isTemporaryName(name: string): boolean {
+  return OWNED.test(name);
+}
+
 /** This process and machine, in a text for others to tell by. */
 export function owner(): string {
   return `p${process.pid}-${machine()}`;

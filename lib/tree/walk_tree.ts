@@ -1,5 +1,5 @@
 import { checkAborted } from "../bytes/abort.ts";
-import { STAGE_PREFIX } from "../storage/temporary.ts";
+import { isTemporaryName, STAGE_PREFIX } from "../storage/temporary.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
@@ -154,7 +154,9 @@ function* walkFolders(
       skip(path, reason, detail);
     };
     if (name.startsWith(STAGE_PREFIX)) {
-      leaveOut("excluded", "deltar's own temporary file");
+      if (isTemporaryName(name)) {
+        leaveOut("excluded", "deltar's own temporary file");
+      } else leaveOut("name", "it is named like deltar's own temporary files");
       continue;
     }
     if (name.includes("\uFFFD")) {

@@ -235,6 +235,27 @@ test("restore() refuses entries named like deltar's own files, and restores the 
   });
 });
 
+test("snapshot() names a file that is named like deltar's own, and leaves out its own [A9]", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(join(root, ".deltar-stage-mine"), { recursive: true });
+    fs.writeFileSync(join(root, ".deltar-stage-mine/file"), "mine");
+    fs.writeFileSync(join(root, ".deltar-stage-p1-01234567-0"), "own");
+    const repository = await Repository.create(new MemoryStorage());
+    const { record } = await repository.snapshot(everything(root));
+    const { entries, skipped } = await repository.tree(record);
+    assert.deepEqual(entries, []);
+    assert.deepEqual(
+      skipped.map(({ path, reason }) => [path, reason]),
+      [
+        [".deltar-stage-mine", "name"],
+        [".deltar-stage-p1-01234567-0", "excluded"],
+      ],
+    );
+    assert.equal(record.counts.faults, 1);
+  });
+});
+
 test("restore() believes no journal that is a link, large, under another name or of another user [A9]", async () => {
   await withTemp(async (folder) => {
     const { repository, record } = await forge(folder, { a: "a" }, (x) => x);

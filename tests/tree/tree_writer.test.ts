@@ -6,8 +6,12 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
+import { openFolder } from "../../lib/tree/open_folder.ts";
+import { OpenFolders } from "../../lib/tree/open_folders.ts";
+import { removeTree } from "../../lib/tree/remove_tree.ts";
 import { lstat } from "../../lib/tree/stat.ts";
 import { TreeWriter } from "../../lib/tree/tree_writer.ts";
+import { byEachAccess } from "../support/folder_access.ts";
 import { needs, runText } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 import { stateOf } from "../support/trees.ts";
@@ -246,3 +250,36 @@ test("folders that may not be written are, and keep their modes", {
     }
   });
 });
+
+test(
+  "TreeWriter writes names of 255 bytes and paths beyond PATH_MAX [R6]",
+  { skip: process.platform !== "linux" },
+  async () => {
+    await byEachAccess(async (access) => {
+      // A path has to be short enough where there are only paths.
+      const depth = access === "paths" ? 2 : 20;
+      await withTemp(async (folder) => {
+        const root = join(folder, "root");
+        const path = Array(depth).fill("n".repeat(255)).join("/");
+        const writer = new TreeWriter(root);
+        await writer.file(path, CONTENT, META, EXPECTED);
+        writer.symlink(`${path.slice(0, -1)}l`, "target", META);
+        writer.hardLink(`${path.slice(0, -1)}h`, path);
+        writer.finish();
+        const folders = new OpenFolders(openFolder(root));
+        try {
+          const above = folders.at(path.slice(0, -256));
+          const names = ["h", "l", "n"].map((end) => "n".repeat(254) + end);
+          assert.deepEqual(above.names().sort(), names, access);
+          assert.equal(above.statAt(names[2])?.size, 7);
+          assert.equal(above.statAt(names[2])?.links, 2);
+        } finally {
+          folders.close();
+        }
+        const parent = openFolder(folder);
+        removeTree(parent, "root");
+        parent.close();
+      });
+    });
+  },
+);
