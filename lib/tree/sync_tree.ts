@@ -55,6 +55,10 @@ function syncFileSystems(folders: readonly string[]): boolean {
   return true;
 }
 
+/** Neither to follow a symlink nor to wait for a pipe in the file's place. */
+const READ = (fs?.constants.O_RDONLY ?? 0) | (fs?.constants.O_NOFOLLOW ?? 0) |
+  (fs?.constants.O_NONBLOCK ?? 0);
+
 const NOT_TAKEN = "the disk did not take all that was written";
 /** To read, and not to be passed on to programs (`fcntl.h`). */
 const O_CLOEXEC = 0x80000;
@@ -62,7 +66,7 @@ const O_CLOEXEC = 0x80000;
 async function syncFile(file: string): Promise<void> {
   try {
     // Windows flushes only what may be written.
-    const flags = process.platform === "win32" ? "r+" : "r";
+    const flags = process.platform === "win32" ? "r+" : READ;
     const handle = await fs.promises.open(file, flags);
     try {
       await handle.sync();
@@ -82,8 +86,17 @@ function attempt<Result>(place: string, work: () => Result): Result | void {
   }
 }
 
+const PASSED_OVER: ReadonlySet<string> = new Set([
+  "EACCES",
+  "ELOOP",
+  "ENOENT",
+  "ENOTDIR",
+  "ENXIO",
+  "EPERM",
+]);
+
 /** What is gone, or may not be opened. */
 function isPassedOver(error: unknown): boolean {
   const { code } = error as { code?: string };
-  return ["ENOENT", "ENOTDIR", "EACCES", "EPERM"].includes(code ?? "");
+  return PASSED_OVER.has(code ?? "");
 }

@@ -398,6 +398,22 @@ export class TreeWriter {
     return true;
   }
 
+  /** Flushes a file or folder, however long its path is. */
+  sync(path: string): void {
+    this.#attempt(path, () => {
+      const above = this.#folders.at(parentPath(path));
+      const kind = above.statAt(nameOf(path))?.kind;
+      if (kind === "directory") return this.#folders.at(path).sync();
+      if (kind !== "file") return;
+      const file = above.openFile(nameOf(path));
+      try {
+        file.sync();
+      } finally {
+        file.close();
+      }
+    });
+  }
+
   /** Closes what is open; what was not finished stays as it is. */
   close(): void {
     this.#private.close();

@@ -17,8 +17,13 @@ import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { pathError } from "../../lib/tree/file.ts";
 import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
+import { openFolder } from "../../lib/tree/open_folder.ts";
+import { removeTree } from "../../lib/tree/remove_tree.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
 import { shownMode } from "../../lib/tree/statx.ts";
+import { ownIds } from "../../lib/tree/this_system.ts";
+import { TreeWriter } from "../../lib/tree/tree_writer.ts";
+import { byEachAccess } from "../support/folder_access.ts";
 import { withTemp } from "../support/temp.ts";
 import { stateOf } from "../support/trees.ts";
 import { everything } from "./helpers.ts";
@@ -420,3 +425,42 @@ test("restore() keeps a new target closed until all is in it [A3]", async () => 
     }
   });
 });
+
+test(
+  "restore() restores, undoes and redoes paths beyond PATH_MAX [R6]",
+  { skip: process.platform !== "linux" },
+  async () => {
+    await byEachAccess(async (access) => {
+      if (access === "paths") return;
+      await withTemp(async (folder) => {
+        const path = Array(20).fill("n".repeat(250)).join("/");
+        const root = join(folder, "root");
+        const writer = new TreeWriter(root);
+        const bytes = new TextEncoder().encode("far down");
+        const metadata = { mode: 0o644, mtime: 0n, ...ownIds() };
+        await writer.file(`${path}/file`, bytes, metadata);
+        await writer.file("z", bytes, metadata);
+        writer.finish();
+        const repository = await Repository.create(new MemoryStorage());
+        const { record } = await repository.snapshot(everything(root));
+        const target = join(folder, "target");
+        const done = await repository.restore(record, target);
+        assert.deepEqual([done.failed, done.files], [[], 2], access);
+        const other = new TreeWriter(target);
+        await other.file(`${path}/file`, bytes.subarray(4), metadata);
+        other.finish();
+        const again = await repository.restore(record, target);
+        assert.deepEqual([again.failed, again.files], [[], 1], access);
+        const undone = await repository.undoRestore(target);
+        assert.deepEqual(undone.failed, [], access);
+        const redone = await repository.redoRestore(target);
+        assert.deepEqual(redone.failed, [], access);
+        const plan = await repository.planRestore(record, target);
+        assert.deepEqual(plan.steps, [], access);
+        const parent = openFolder(folder);
+        for (const name of ["root", "target"]) removeTree(parent, name);
+        parent.close();
+      });
+    });
+  },
+);

@@ -34,6 +34,8 @@ export interface ApplyPlanOptions {
   signal?: AbortSignal;
 }
 
+/** Longer paths may be longer than a system takes, in UTF-16 code units. */
+const MOST_PATH = 1000;
 /** How many large files are written at once. */
 const LARGE = 8;
 /**
@@ -162,7 +164,14 @@ export class PlanApplier {
       if (stat.kind === "file") files.add(path);
     }
     const place = (path: string) => this.#survey.place(path);
-    await syncTree([...folders].map(place), [...files].map(place));
+    const isShort = (path: string) => place(path).length < MOST_PATH;
+    await syncTree(
+      [...folders].filter(isShort).map(place),
+      [...files].filter(isShort).map(place),
+    );
+    for (const path of [...files, ...folders]) {
+      if (!isShort(path)) this.writer.sync(path);
+    }
   }
 
   async #do(step: RestoreStep): Promise<void> {
