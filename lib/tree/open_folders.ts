@@ -40,6 +40,9 @@ export class OpenFolders {
   readonly #remembers: boolean;
   #lastPath: string | undefined;
   #last: Folder | undefined;
+  /** The folder that one was opened in last. */
+  #abovePath: string | undefined;
+  #above: Folder | undefined;
 
   /**
    * Takes over a root.
@@ -67,7 +70,7 @@ export class OpenFolders {
     if (path === this.#lastPath) return this.#last!;
     const known = this.#open.get(path);
     const folder = known === undefined
-      ? this.#descend(path)
+      ? this.#openBelow(path)
       : this.#touch(path, known);
     this.#lastPath = path;
     this.#last = folder;
@@ -103,6 +106,22 @@ export class OpenFolders {
     return folder;
   }
 
+  /** Opens a folder from the one above it, which most often is open. */
+  #openBelow(path: string): Folder {
+    const end = path.lastIndexOf("/");
+    const above = end < 0 ? "" : path.slice(0, end);
+    if (above !== this.#abovePath) {
+      const parent = above === "" ? this.root : this.#open.get(above);
+      if (parent === undefined) return this.#descend(path);
+      if (above !== "") this.#touch(above, parent);
+      this.#abovePath = above;
+      this.#above = parent;
+    }
+    const folder = this.#above!.openFolder(path.slice(end + 1));
+    this.#keep(path, folder);
+    return folder;
+  }
+
   /** Opens a folder from the nearest open one above it. */
   #descend(path: string): Folder {
     const ends = this.#endsBelowOpen(path);
@@ -134,7 +153,6 @@ export class OpenFolders {
   #endsBelowOpen(path: string): number[] {
     const ends = [path.length];
     let end = path.lastIndexOf("/");
-    if (end > 0 && this.#open.has(path.slice(0, end))) return [...ends, end];
     // To look a long path up is costly.
     const lengths = new Set(Array.from(this.#open.keys(), (at) => at.length));
     for (; end > 0; end = path.lastIndexOf("/", end - 1)) {
@@ -158,6 +176,7 @@ export class OpenFolders {
     }
     this.#closed.delete(path);
     this.#lastPath = undefined;
+    this.#abovePath = undefined;
   }
 
   /** Closes the root and all other folders. */
@@ -171,18 +190,29 @@ export class OpenFolders {
     for (const folder of this.#open.values()) folder.close();
     this.#open.clear();
     this.#lastPath = undefined;
+    this.#abovePath = undefined;
   }
 
   #keep(path: string, folder: Folder): void {
     this.#checkSame(path, folder);
     if (this.#open.size >= this.#most) {
-      const [[oldest, closing]] = this.#open;
+      const oldest = this.#oldest();
+      const closing = this.#open.get(oldest)!;
       if (this.#remembers) this.#remember(oldest, closing);
       this.#open.delete(oldest);
       closing.close();
       if (this.#last === closing) this.#lastPath = undefined;
     }
     this.#open.set(path, folder);
+  }
+
+  /** The folder that was used the longest ago, and is not the one at hand. */
+  #oldest(): string {
+    const paths = this.#open.keys();
+    const first = paths.next().value!;
+    if (first !== this.#abovePath) return first;
+    this.#touch(first, this.#above!);
+    return paths.next().value!;
   }
 
   #remember(path: string, folder: Folder): void {
