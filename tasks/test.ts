@@ -26,7 +26,8 @@ const SOURCES = [
 const named = process.argv.slice(2);
 const all = named.length > 0 ? named : testFiles("tests");
 /** Tests of what is the same on every runtime: they drive other programs. */
-const ONCE = /^tests\/(?:browser|heavy|package|site|systems|terminal|vscode)\//;
+const ONCE =
+  /^tests\/(?:browser|fuzz|heavy|package|site|systems|terminal|vscode)\//;
 const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
 /** The tests in a real editor. */

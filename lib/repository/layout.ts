@@ -187,8 +187,10 @@ export function checkPart(
   offset?: number,
 ): asserts name is string {
   if (isPart(kind, name)) return;
-  const shown = JSON.stringify(name)?.slice(0, 200);
-  throw new DeltarError("corrupt", `${shown} is not the name of a ${kind}`, {
+  const what = typeof name === "string"
+    ? `${JSON.stringify(name).slice(0, 200)} is not the name of a ${kind}`
+    : `the name of a ${kind} is missing`;
+  throw new DeltarError("corrupt", what, {
     object,
     offset,
   });

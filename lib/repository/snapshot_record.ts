@@ -127,8 +127,11 @@ export interface SafetyRecord {
 }
 
 const FORMAT = "deltar-snapshot";
-/** The version of records whose id holds another time than their own. */
-const APART = 2;
+/**
+ * The version of records that say what version 1 cannot: that the id holds
+ * another time than their own, or that only some paths were undone.
+ */
+const LATER = 2;
 /** A time and its id are told apart from this difference on, in milliseconds. */
 const MOMENT = 1000;
 const COUNTS = [
@@ -161,7 +164,11 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // A deltar that knows only version 1 forms the next id from `time`, which
   // would sort before this one.
   const isApart = timeInRecord(record.id, time) !== timeOfId(record.id);
-  const bytes = encodeLines(FORMAT, isApart ? APART : 1, header, []);
+  // It also takes an undo of some paths for one of all, and undoes next what
+  // was restored before.
+  const isPartial = record.safety?.paths !== undefined;
+  const version = isApart || isPartial ? LATER : 1;
+  const bytes = encodeLines(FORMAT, version, header, []);
   if (bytes.length <= MOST_RECORD) return bytes;
   throw new DeltarError(
     "limit",
@@ -196,7 +203,7 @@ export function decodeRecord(
   bytes: Uint8Array,
   object: string,
 ): SnapshotRecord {
-  const { header } = decodeLines(bytes, FORMAT, APART, object);
+  const { header } = decodeLines(bytes, FORMAT, LATER, object);
   const fail = (what: string) =>
     new DeltarError("corrupt", `a record with ${what}`, { object });
   const text = (value: unknown, what: string) => {

@@ -171,7 +171,12 @@ export function checkOpening(
   if (header.format !== format) {
     throw new DeltarError("corrupt", `this is not a ${format}`, { object });
   }
-  if (!Number.isInteger(header.version) || Number(header.version) > version) {
+  if (!Number.isInteger(header.version) || Number(header.version) < 1) {
+    throw new DeltarError("corrupt", `a ${format} without a valid version`, {
+      object,
+    });
+  }
+  if (Number(header.version) > version) {
     throw new DeltarError(
       "unsupported",
       `${format} of version ${header.version}, and this deltar reads up to ` +

@@ -206,6 +206,17 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     await repository.redoRestore(shop.root);
   },
 
+  "an undo of some paths": async (shop) => {
+    const repository = await shop.repository();
+    fill(shop);
+    const first = await shop.take();
+    shop.write("notes.txt", "second\n");
+    shop.write("lines.txt", "second\n");
+    await shop.take();
+    await repository.restore(first, shop.root);
+    await repository.undoRestore(shop.root, { paths: ["notes.txt"] });
+  },
+
   "an interrupted run": async (shop) => {
     await shop.repository();
     for (let at = 0; at < 4; at++) shop.write(`n${at}`, noise(4000, at + 1));

@@ -156,6 +156,27 @@ function unlessRefused(error: unknown): void {
   if ((error as { code?: string }).code !== "unsupported") throw error;
 }
 
+test(
+  "an older deltar refuses to undo where some paths were undone",
+  options,
+  async () => {
+    const old = await loadOld(FIRST);
+    await withTemp(async (temp) => {
+      const shop = new Workshop(fs.realpathSync(temp));
+      await FEATURES["an undo of some paths"](shop);
+      const before = stateOf(shop.root);
+      const repository = await old.Repository
+        .open(new old.LocalStorage(shop.place));
+      for (const way of ["undoRestore", "redoRestore"] as const) {
+        await assert.rejects(() => repository[way](shop.root), {
+          code: "unsupported",
+        });
+      }
+      assert.deepEqual(stateOf(shop.root), before);
+    });
+  },
+);
+
 /** Has a listing say that it is of the next version, its sum made right. */
 function raiseVersion(place: string): void {
   const lines = fs.readFileSync(place, "utf8").split("\n");

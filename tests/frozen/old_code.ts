@@ -19,6 +19,11 @@ export type OldApi = typeof Api;
  * @param commit The whole name of a commit of this repository.
  */
 export async function loadOld(commit: string): Promise<OldApi> {
+  return await import(pathToFileURL(join(folderOf(commit), "mod.ts")).href);
+}
+
+/** The folder with the library as a commit has it. */
+export function folderOf(commit: string): string {
   const folder = join(ROOT, "dist", `old-${commit.slice(0, 7)}`);
   if (!fs.existsSync(folder)) {
     const stage = `${folder}.${process.pid}`;
@@ -36,7 +41,7 @@ export async function loadOld(commit: string): Promise<OldApi> {
       fs.rmSync(stage, { recursive: true });
     }
   }
-  return await import(pathToFileURL(join(folder, "mod.ts")).href);
+  return folder;
 }
 
 /**

@@ -292,6 +292,38 @@ test("a tree of 400 KB that unpacks to gigabytes is refused [A8]", async () => {
   }
 });
 
+test("frames of a tree that are small each are refused in all [A8]", async () => {
+  const frames = Array.from({ length: 30 }, (_, frame) => {
+    const prefix = `${String(frame).padStart(3, "0")}/${"long ".repeat(750)}`;
+    const pathOf = (at: number) => `${prefix}${String(at).padStart(6, "0")}`;
+    const state = `"mode":"0777","mtime":"1","uid":0,"gid":0,"target":"x"}\n`;
+    const text = Array.from(
+      { length: 2000 },
+      (_, at) => `{"path":"${pathOf(at)}","kind":"symlink",${state}`,
+    );
+    if (frame === 0) text.unshift(`{"format":"deltar-tree","version":1}\n`);
+    const plain = new TextEncoder().encode(text.join(""));
+    return { plain, first: pathOf(0) };
+  });
+  await withTemp(async (folder) => {
+    const storage = new LocalStorage(join(folder, "repo"));
+    await Repository.create(storage);
+    await plantTree(storage, frames, 60_000);
+    const repository = await Repository.open(storage);
+    const record = await repository.find(ID);
+    assert.ok(record.layers[0].size < MIB);
+    for (
+      const read of [
+        () => repository.tree(record),
+        () =>
+          Array.fromAsync(repository.entries(record), (part) => part.length),
+      ]
+    ) await assert.rejects(read, { name: "DeltarError", code: "limit" });
+    const { damage } = await repository.verify();
+    assert.equal(damage[0].object, record.layers[0].name);
+  });
+});
+
 test("records, settings and notes without end are refused by size [A8]", async () => {
   for (
     const name of [

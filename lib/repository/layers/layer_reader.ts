@@ -24,6 +24,9 @@ const MOST_LINES = 8;
 /** As many of either are never too many. */
 const LEAST_BYTES = 1 << 16;
 const LEAST_LINES = 1 << 10;
+/** The most bytes that a whole layer can stand for. */
+const MOST_LAYER_RATIO = 256;
+const LEAST_LAYER = 48 << 20;
 
 /** How many frames are kept for paths that are asked for next. */
 const RECENT = 4;
@@ -54,6 +57,9 @@ export class LayerReader {
   readonly #offsets: number[] = [];
   /** The frames that have paths. */
   readonly #withPaths: number[] = [];
+  /** The frames that were read, and how many bytes they have in all. */
+  readonly #seen = new Set<number>();
+  #bytes = 0;
   /** The frames that `find` looked into last. */
   /** The line that was found last: its frame, path, and where it starts. */
   #last = { frame: -1, path: "", start: 0 };
@@ -244,6 +250,7 @@ export class LayerReader {
     const { first, length } = this.#record.frames[at];
     const offset = this.#offsets[at];
     const plain = await this.#plain(at, signal);
+    this.#checkSize(at, plain.length);
     const mostLines = LEAST_LINES + MOST_LINES * length;
     const part = await decodeLayerPart(plain, name, at === 0, mostLines);
     const { lines } = part;
@@ -261,6 +268,21 @@ export class LayerReader {
       throw this.#corrupt("its filter denies a path that it has", offset);
     }
     return part;
+  }
+
+  /** Frames that are small each may be too much together. */
+  #checkSize(at: number, length: number): void {
+    if (this.#seen.has(at)) return;
+    this.#seen.add(at);
+    this.#bytes += length;
+    const { name, size } = this.#record;
+    const most = LEAST_LAYER + MOST_LAYER_RATIO * size;
+    if (this.#bytes <= most) return;
+    throw new DeltarError(
+      "limit",
+      `it decompresses to more than ${most} bytes`,
+      { object: name },
+    );
   }
 
   #otherCount(entries: number): DeltarError {
