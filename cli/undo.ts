@@ -2,8 +2,13 @@ import { Command } from "commander";
 import { type Repository, truePlace } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
-import { absolute } from "./location.ts";
-import { begin, type Shared } from "./shared.ts";
+import {
+  absolute,
+  existingDirectory,
+  holdsRepository,
+  locateFrom,
+} from "./location.ts";
+import { begin, type Begun, type Shared } from "./shared.ts";
 import { showPath } from "./text.ts";
 import { askingForTrust, trustOption } from "./trust.ts";
 
@@ -52,6 +57,25 @@ async function targetAt(
   return { target: found.record.directory, below: found.below };
 }
 
+/**
+ * The repository that a directory was restored from: that of where the user
+ * stands or, if it knows of no restore into the directory, the directory's own.
+ */
+async function beginFor(target: string, options: Options): Promise<Begun> {
+  const here = existingDirectory();
+  const own = locateFrom(options.repo, target).location;
+  const other = here === undefined
+    ? own
+    : locateFrom(options.repo, here).location;
+  if (other !== own && holdsRepository(other)) {
+    const begun = await begin(options);
+    if (!holdsRepository(own)) return begun;
+    const restores = await begun.repository.safetySnapshots(truePlace(target));
+    if (restores.length > 0) return begun;
+  }
+  return await begin({ ...options, dir: target });
+}
+
 async function run(
   way: "undo" | "redo",
   dir: string | undefined,
@@ -59,7 +83,9 @@ async function run(
   signal: AbortSignal,
 ): Promise<number> {
   const place = absolute(dir ?? ".");
-  const { out, repository } = await begin({ ...options, dir: place });
+  const { out, repository } = dir === undefined
+    ? await begin(options)
+    : await beginFor(place, options);
   const { target, below } = dir === undefined
     ? await targetAt(repository, place)
     : { target: place, below: "" };

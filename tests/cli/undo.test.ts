@@ -119,3 +119,33 @@ test("a home folder or a disk is not taken by mistake", async () => {
     assert.equal(place.run(["snapshot", "--force"], { env }).code, 0);
   });
 });
+
+test("undo DIR finds the repository that DIR was restored from [T7]", async () => {
+  await withPlace((place) => {
+    place.write({ a: "mine" });
+    place.run(["snapshot"]);
+    const other = join(place.folder, "other");
+    fs.mkdirSync(other);
+    const read = () => fs.readFileSync(join(other, "a"), "utf8");
+    const restore = () => {
+      fs.writeFileSync(join(other, "a"), "theirs");
+      const words = ["restore", "latest", "--to", other];
+      assert.equal(place.run(words).code, 0);
+      assert.equal(read(), "mine");
+    };
+    restore();
+    assert.equal(place.run(["undo", other]).code, 0);
+    assert.equal(read(), "theirs");
+    // One with snapshots of its own, too.
+    assert.equal(place.run(["snapshot", other]).code, 0);
+    restore();
+    assert.equal(place.run(["undo", "../other"]).code, 0);
+    assert.equal(read(), "theirs");
+
+    const empty = join(place.folder, "empty");
+    place.run(["restore", "latest", "--to", empty]);
+    const none = place.run(["undo", empty]);
+    assert.equal(none.code, 1);
+    assert.match(none.err, /nothing to undo: .* delete what it wrote/);
+  });
+});
