@@ -189,7 +189,7 @@ test("the recipe follows volumes that were moved", peers, async () => {
 for (const as of [[], AS_USER]) {
   if (as === AS_USER && AS_USER.length === 0) continue;
   const who = as.length === 0 ? "" : " as an ordinary user";
-  for (const shell of SHELLS) {
+  for (const shell of as.length === 0 ? SHELLS.slice(0, 1) : SHELLS) {
     const name = `the recipe restores 3,000 files${who} under ${
       shell.join(" ")
     }`;
