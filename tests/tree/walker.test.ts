@@ -130,7 +130,7 @@ test("deltar's temporary files and folders apart are left out", async () => {
   await withTemp((folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(join(root, "sub/repository/volumes"), { recursive: true });
-    fs.mkdirSync(join(root, ".deltar-stage-Xx"));
+    fs.mkdirSync(join(root, ".deltar-stage-p1-01234567-Xx"));
     fs.writeFileSync(join(root, ".deltar-stage-12-0"), "");
     fs.writeFileSync(join(root, ".deltarignore"), "");
     fs.symlinkSync(root, join(folder, "link"));
@@ -141,8 +141,8 @@ test("deltar's temporary files and folders apart are left out", async () => {
         const { paths, skipped } = walk(seen, { excludes: [], apart });
         assert.deepEqual(paths, [".deltarignore", "sub"]);
         assert.deepEqual(skipped.map(({ path, reason }) => [path, reason]), [
-          [".deltar-stage-12-0", "excluded"],
-          [".deltar-stage-Xx", "excluded"],
+          [".deltar-stage-12-0", "name"],
+          [".deltar-stage-p1-01234567-Xx", "excluded"],
           [place, "excluded"],
         ]);
       }
