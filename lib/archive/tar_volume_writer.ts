@@ -1,6 +1,15 @@
+import {
+  atLeast,
+  checkOptions,
+  checkValue,
+  countFrom,
+  oneOf,
+  signal,
+  text,
+} from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
-import { createSha256, type Sha256, sha256 } from "../bytes/sha256.ts";
+import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Entry } from "../tree/entry.ts";
@@ -53,6 +62,12 @@ export class TarVolumeWriter {
     key: string,
     options: TarVolumeOptions = {},
   ) {
+    checkOptions("TarVolume.create()", options, {
+      codec: oneOf("gzip", "zstd"),
+      volumeSize: atLeast(4096),
+      frameSize: atLeast(1024),
+      signal,
+    });
     const { codec: name = "gzip", volumeSize = 64 * 1024 * 1024 } = options;
     const codec = codecFor(name);
     this.#storage = storage;
@@ -75,15 +90,22 @@ export class TarVolumeWriter {
    * @param member Its path, or all of it; a file by default, of 1970, owned by
    * 0, with mode 0644 (0755 for what is no file). The `size` may be left out
    * if the source is a `Uint8Array`.
-   * @param source A file's content.
+   * @param source A file's content. It may be left out for what is not a file,
+   * and for a file whose `size` is 0.
    * @throws {DeltarError} `unsafe` for a path that leads outside, `exists` if
    * it was added already, `changed` if the source has fewer bytes than `size`
-   * (the rest is zeros in the archive, and more may be added).
+   * (the rest is zeros in the archive), or more (the rest is left out). After
+   * that more may be added.
+   * @throws {TypeError} If a file has no source.
+   * @throws {RangeError} If a stream has no `size`.
    */
   async add(member: NewMember | string, source?: ByteSource): Promise<void> {
     const given = typeof member === "string" ? { path: member } : member;
     const content = source ?? NOTHING;
     const { kind = "file", target } = given;
+    checkValue("the path of a member", given.path, text);
+    checkValue(`${given.path}: size`, given.size, countFrom(0));
+    checkPath(given.path);
     const whole: IndexedMember = {
       path: given.path,
       kind,
@@ -95,13 +117,13 @@ export class TarVolumeWriter {
         (content instanceof Uint8Array ? content.length : NaN),
       ...(target !== undefined && { target }),
     };
-    checkPath(whole.path);
     if (whole.kind === "hardlink") checkPath(whole.target ?? "");
     if (this.#members.has(whole.path)) {
       throw new DeltarError("exists", "was added to the archive already", {
         path: whole.path,
       });
     }
+    if (kind === "file") checkSource(given, source);
     if (content instanceof Uint8Array) {
       const reference = this.#volumes.add(whole, content);
       if (whole.kind === "file") {
@@ -159,38 +181,64 @@ export class TarVolumeWriter {
   async #addStream(member: IndexedMember, source: ByteSource): Promise<void> {
     const sum = createSha256();
     const { path, size } = member;
-    const { reference, written } = await this.#volumes.addStream(
-      member,
-      summed(source, size, sum),
-    );
+    const pieces = chunks(source);
+    let isLonger = false;
+    const summed = async function* () {
+      for (let left = size; left > 0;) {
+        const { done, value } = await pieces.next();
+        if (done) return;
+        isLonger ||= value.length > left;
+        const part = value.subarray(0, left);
+        sum.update(part);
+        left -= part.length;
+        yield part;
+      }
+    };
+    const { reference, written } = await this.#volumes
+      .addStream(member, summed())
+      .then(async (added) => {
+        isLonger ||= added.written === size && await hasMore(pieces);
+        return added;
+      })
+      .finally(() => pieces.return(undefined));
     for (let left = size - written; left > 0; left -= 65536) {
       sum.update(new Uint8Array(Math.min(left, 65536)));
     }
     member.sha256 = toHex(sum.digest());
     member.content = reference;
     this.#members.set(path, member);
-    if (written < size) {
+    if (written < size || isLonger) {
       throw new DeltarError(
         "changed",
-        `its source ended after ${written} of ${size} bytes`,
+        isLonger
+          ? `its source has more than ${size} bytes; the rest is left out`
+          : `its source ended after ${written} of ${size} bytes`,
         { path },
       );
     }
   }
 }
 
-/** Passes a source on, cut to `size` bytes, and sums it. */
-async function* summed(
-  source: ByteSource,
-  size: number,
-  sum: Sha256,
-): AsyncGenerator<Uint8Array> {
-  let left = size;
-  for await (const chunk of chunks(source)) {
-    const part = chunk.subarray(0, left);
-    sum.update(part);
-    left -= part.length;
-    yield part;
+/** Refuses a file without content, and a stream of unknown length. */
+function checkSource(
+  { path, size }: NewMember,
+  source: ByteSource | undefined,
+): void {
+  if (source === undefined && size !== 0) {
+    throw new TypeError(`${path}: a file needs a source, its content`);
+  }
+  const isStream = source !== undefined && !(source instanceof Uint8Array);
+  if (isStream && size === undefined) {
+    throw new RangeError(`${path}: a stream needs a size, its length in bytes`);
+  }
+}
+
+/** Whether a source has bytes that were not pulled. */
+async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
+  while (true) {
+    const { done, value } = await pieces.next();
+    if (done) return false;
+    if (value.length > 0) return true;
   }
 }
 

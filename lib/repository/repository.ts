@@ -1,5 +1,17 @@
 import { type Codec, codecFor, type CodecName } from "../archive/codec.ts";
 import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
+import {
+  atLeast,
+  callback,
+  checkOptions,
+  checkValue,
+  countFrom,
+  flag,
+  oneOf,
+  signal as aSignal,
+  text,
+  texts,
+} from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { inTurns } from "../bytes/turns.ts";
 import { LocalStorage } from "../storage/local.ts";
@@ -8,7 +20,7 @@ import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import { compareSteps, type DiffIndex } from "../tree/diff_index.ts";
 import { checkPath } from "../tree/path.ts";
-import type { Walker } from "../tree/walker.ts";
+import { checkWalker, type Walker } from "../tree/walker.ts";
 import {
   fitBudget,
   type FitResult,
@@ -176,6 +188,10 @@ export class Repository {
     storage: Storage,
     options: CreateOptions = {},
   ): Promise<Repository> {
+    checkOptions("Repository.create()", options, {
+      codec: oneOf("gzip", "zstd"),
+      signal: aSignal,
+    });
     const { signal } = options;
     const codec = codecFor(options.codec ?? "zstd");
     checkAborted(signal);
@@ -319,6 +335,19 @@ export class Repository {
     dir: Walker,
     options: SnapshotOptions = {},
   ): Promise<SnapshotResult> {
+    checkWalker(dir);
+    checkOptions("snapshot()", options, {
+      label: text,
+      onlyIfChanged: flag,
+      volumeSize: atLeast(4096),
+      cache: text,
+      onSkip: callback,
+      onProgress: callback,
+      measure: flag,
+      onDamage: callback,
+      onKept: callback,
+      signal: aSignal,
+    });
     for (let left = RETRIES;; left--) {
       try {
         return await takeSnapshot(this, dir, options);
@@ -342,6 +371,7 @@ export class Repository {
     label: string | undefined,
     { signal }: SignalOptions = {},
   ): Promise<SnapshotRecord> {
+    checkValue("label()", label, text);
     const storage = untilAborted(this.storage, signal);
     return await labelSnapshot(storage, record, label);
   }
@@ -481,12 +511,13 @@ export class Repository {
    * @param options Which paths, and whether to remove others.
    * @throws {DeltarError} `not-found` if a path is not in the snapshot.
    */
-  planRestore(
+  async planRestore(
     record: SnapshotRecord,
     target: string,
     options: RestoreOptions = {},
   ): Promise<RestorePlan> {
-    return planRestore(this, record, target, options);
+    checkRestore("planRestore()", target, options);
+    return await planRestore(this, record, target, options);
   }
 
   /**
@@ -503,12 +534,13 @@ export class Repository {
    * `exists` if another process restores into the directory; `unsafe` if it
    * would write into the repository itself.
    */
-  restore(
+  async restore(
     record: SnapshotRecord,
     target: string,
     options: RestoreOptions = {},
   ): Promise<RestoreResult> {
-    return restoreTree(this, record, target, options);
+    checkRestore("restore()", target, options);
+    return await restoreTree(this, record, target, options);
   }
 
   /**
@@ -518,9 +550,14 @@ export class Repository {
    *
    * @param options How thoroughly, and whom to tell.
    */
-  verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+  async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    checkOptions("verify()", options, {
+      data: flag,
+      onProgress: callback,
+      signal: aSignal,
+    });
     const storage = untilAborted(this.storage, options.signal);
-    return verifyRepository(storage, options);
+    return await verifyRepository(storage, options);
   }
 
   /**
@@ -533,11 +570,12 @@ export class Repository {
    * @param options Whom to tell.
    * @throws {DeltarError} `not-found` if there is no restore to undo.
    */
-  undoRestore(
+  async undoRestore(
     target: string,
     options: RevertOptions = {},
   ): Promise<RestoreResult> {
-    return revertRestore(this, target, "undo", options);
+    checkRestore("undoRestore()", target, options);
+    return await revertRestore(this, target, "undo", options);
   }
 
   /**
@@ -548,11 +586,12 @@ export class Repository {
    * @throws {DeltarError} `not-found` if nothing was undone since the last
    * restore.
    */
-  redoRestore(
+  async redoRestore(
     target: string,
     options: RevertOptions = {},
   ): Promise<RestoreResult> {
-    return revertRestore(this, target, "redo", options);
+    checkRestore("redoRestore()", target, options);
+    return await revertRestore(this, target, "redo", options);
   }
 
   /**
@@ -563,12 +602,13 @@ export class Repository {
    * @param options As for `undoRestore`.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
    */
-  planRevert(
+  async planRevert(
     target: string,
     way: "undo" | "redo",
     options: RevertOptions = {},
   ): Promise<RestorePlan> {
-    return planRevert(this, target, way, options);
+    checkRestore("planRevert()", target, options);
+    return await planRevert(this, target, way, options);
   }
 
   /**
@@ -622,11 +662,12 @@ export class Repository {
    *
    * @param policy Which snapshots are kept; an empty one keeps all.
    */
-  planPrune(
+  async planPrune(
     policy: RetentionPolicy = {},
     options: PruneOptions = {},
   ): Promise<PrunePlan> {
-    return planPrune(this.#until(options.signal), policy, options);
+    checkPrune("planPrune()", policy, options);
+    return await planPrune(this.#until(options.signal), policy, options);
   }
 
   /**
@@ -639,11 +680,12 @@ export class Repository {
    * records and layers throws, as nothing is collected while it is not known
    * what is needed.
    */
-  prune(
+  async prune(
     policy: RetentionPolicy = {},
     options: PruneOptions = {},
   ): Promise<PruneResult> {
-    return prune(this, policy, options);
+    checkPrune("prune()", policy, options);
+    return await prune(this, policy, options);
   }
 
   /**
@@ -660,11 +702,12 @@ export class Repository {
    * @param maxSize The most bytes of all objects together.
    * @param options The grace, in milliseconds, and whom to tell. Default: 0.
    */
-  fit(
+  async fit(
     maxSize: number,
     options: PruneOptions = {},
   ): Promise<FitResult> {
-    return fitBudget(this, maxSize, options);
+    checkPrune("fit()", {}, options);
+    return await fitBudget(this, maxSize, options);
   }
 
   /**
@@ -709,8 +752,16 @@ export class Repository {
    * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
    * scratch folder or the storage fails.
    */
-  drill(options: DrillOptions = {}): Promise<DrillResult> {
-    return drill(this, options);
+  async drill(options: DrillOptions = {}): Promise<DrillResult> {
+    checkOptions("drill()", options, {
+      files: countFrom(1),
+      bytes: atLeast(1),
+      scratch: text,
+      onProgress: callback,
+      onDamage: callback,
+      signal: aSignal,
+    });
+    return await drill(this, options);
   }
 
   /**
@@ -734,8 +785,13 @@ export class Repository {
    * @throws {DeltarError} `io` if an object could not be read for another
    * reason than being damaged or absent: then nothing is judged.
    */
-  repair(options: RepairOptions = {}): Promise<RepairResult> {
-    return repairRepository(this.storage, this.codec, options);
+  async repair(options: RepairOptions = {}): Promise<RepairResult> {
+    checkOptions("repair()", options, {
+      dryRun: flag,
+      onProgress: callback,
+      signal: aSignal,
+    });
+    return await repairRepository(this.storage, this.codec, options);
   }
 
   /**
@@ -750,12 +806,16 @@ export class Repository {
    * @throws {DeltarError} `corrupt` if an object is not what was recorded;
    * `mismatch` if the target has another snapshot of the same id.
    */
-  copyTo(
+  async copyTo(
     target: Repository,
     records: readonly SnapshotRecord[],
     options: CopyOptions = {},
   ): Promise<CopyResult> {
-    return copySnapshots(this, target, records, options);
+    checkOptions("copyTo()", options, {
+      onProgress: callback,
+      signal: aSignal,
+    });
+    return await copySnapshots(this, target, records, options);
   }
 
   /**
@@ -845,4 +905,42 @@ async function idsIn(storage: Storage): Promise<string[]> {
     if (id !== undefined) ids.push(id);
   }
   return ids.sort();
+}
+
+/** Refuses a target or options of a restore or undo that are none. */
+function checkRestore(
+  call: string,
+  target: unknown,
+  options: RestoreOptions | RevertOptions,
+): void {
+  if (typeof target !== "string") {
+    throw new TypeError(`${call}: the target has to be a path`);
+  }
+  checkOptions(call, options, {
+    from: text,
+    paths: texts,
+    apart: texts,
+    delete: flag,
+    rootAttributes: flag,
+    trust: flag,
+    onProgress: callback,
+    onPlan: callback,
+    signal: aSignal,
+  });
+}
+
+/** Refuses rules or options of a prune that are none. */
+function checkPrune(
+  call: string,
+  policy: RetentionPolicy,
+  options: PruneOptions,
+): void {
+  checkOptions(`${call}, the policy`, policy, {});
+  checkOptions(call, options, {
+    grace: atLeast(0),
+    patience: atLeast(0),
+    repackBelow: atLeast(0),
+    onProgress: callback,
+    signal: aSignal,
+  });
 }

@@ -1,5 +1,11 @@
 import { fromBase64, toBase64 } from "../bytes/base64.ts";
 import type { SignalOptions } from "../bytes/abort.ts";
+import {
+  callback,
+  checkOptions,
+  flag,
+  signal,
+} from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
 import { atOnce, inTurns } from "../bytes/turns.ts";
@@ -18,7 +24,7 @@ import { type IndexOptions, indexTree } from "./index_tree.ts";
 import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { comparePaths } from "./path.ts";
 import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
-import type { Walker } from "./walker.ts";
+import { checkWalker, type Walker } from "./walker.ts";
 
 /** An entry of an index. */
 export interface IndexEntry extends HashedEntry {
@@ -93,8 +99,17 @@ export class DirIndex {
    * @param dir The directory.
    * @param options What may be reused, and who reads the files.
    * @throws {DeltarError} `aborted` if the signal fired.
+   * @throws {TypeError} If `dir` is not a `Dir` or `Walker`.
    */
   static async of(dir: Walker, options: IndexOptions = {}): Promise<DirIndex> {
+    checkWalker(dir);
+    checkOptions("DirIndex.of()", options, {
+      unchanged: callback,
+      onSkip: callback,
+      onProgress: callback,
+      measure: flag,
+      signal,
+    });
     const entries: IndexEntry[] = [];
     const sink = { add: (entry: IndexEntry) => void entries.push(entry) };
     const { root, skipped } = await indexTree(dir, sink, options);

@@ -1,6 +1,15 @@
 import type * as NodeFs from "node:fs";
 import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
+import {
+  checkOptions,
+  checkValue,
+  either,
+  flag,
+  oneOf,
+  text,
+  texts,
+} from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
@@ -46,7 +55,7 @@ export class Walker {
   /**
    * Looks at a directory.
    *
-   * @param path The directory.
+   * @param path The directory. Default: the current one.
    * @param options What to leave out; `apart` names files and folders of the
    * operating system that are never part of the tree, such as a repository
    * inside it.
@@ -54,9 +63,16 @@ export class Walker {
    * the system refuses to tell.
    */
   constructor(
-    path: string,
+    path: string = ".",
     options: IgnoreOptions & { apart?: readonly string[] } = {},
   ) {
+    checkValue("the path of a directory", path, text);
+    checkOptions("the directory's options", options, {
+      excludes: texts,
+      ignoreFile: either(text, oneOf(false)),
+      gitignore: flag,
+      apart: texts,
+    });
     this.path = nodePath.resolve(path);
     this.options = options;
     let stat: NodeFs.Stats;
@@ -245,4 +261,18 @@ function folderKey(place: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Refuses what is not a directory that was opened for walking.
+ *
+ * @throws {TypeError} If it is a path, for example.
+ */
+export function checkWalker(dir: unknown): void {
+  if (dir instanceof Walker) return;
+  const given = typeof dir === "string" ? JSON.stringify(dir) : typeof dir;
+  throw new TypeError(
+    `a directory has to be a Dir or a Walker, not ${given}; make it by ` +
+      `new Dir(${typeof dir === "string" ? given : "path"})`,
+  );
 }

@@ -14,6 +14,7 @@ import { test } from "node:test";
 import { Dir } from "../../lib/archive/dir.ts";
 import type { NewMember, TreeSource } from "../../lib/archive/mod.ts";
 import { TarVolume, VolumeIndex } from "../../lib/archive/mod.ts";
+import { toHex } from "../../lib/bytes/hex.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Entry, Skipped } from "../../lib/tree/entry.ts";
@@ -178,7 +179,7 @@ test("add fills in what a plain file needs, and refuses what cannot be", async (
   const storage = new MemoryStorage();
   const writer = TarVolume.create(storage, "key");
   await writer.add("plain", utf8("text"));
-  await writer.add("empty");
+  await writer.add({ path: "empty", size: 0 });
   const bad: [NewMember | string, RegExp | { code: string }][] = [
     ["../up", { code: "unsafe" }],
     ["/absolute", { code: "unsafe" }],
@@ -352,4 +353,48 @@ test("a directory goes into an archive and comes out the same", async () => {
       assert.deepEqual(readdirSync(part), ["sub"]);
     }
   });
+});
+
+test("TarVolumeWriter.add() refuses a stream that is longer than its size, and the archive stays whole [L4]", async () => {
+  for (const length of [1000, 3 << 20]) {
+    for (const more of [[], [new Uint8Array(5)]]) {
+      const storage = new MemoryStorage();
+      const writer = TarVolume.create(storage, "a");
+      const bytes = noise(length);
+      const source = more.length > 0
+        ? [bytes, new Uint8Array(0), ...more]
+        : [noise(length + 1)];
+      await assert.rejects(
+        writer.add({ path: "long", size: length }, source),
+        { code: "changed", message: /has more than \d+ bytes/ },
+      );
+      await writer.add({ path: "exact", size: length }, [bytes]);
+      await writer.close();
+      const archive = await TarVolume.open(storage, "a");
+      for (const path of ["long", "exact"]) {
+        const content = await collect(archive.extractFile(path));
+        assert.ok(toHex(content) === toHex(bytes), path);
+      }
+    }
+  }
+});
+
+test("TarVolumeWriter.add() refuses a file without a source and a stream without a size [L4]", async () => {
+  const storage = new MemoryStorage();
+  const writer = TarVolume.create(storage, "a");
+  await assert.rejects(writer.add("file1"), {
+    name: "TypeError",
+    message: "file1: a file needs a source, its content",
+  });
+  await assert.rejects(writer.add("file2", [new Uint8Array(3)]), {
+    name: "RangeError",
+    message: "file2: a stream needs a size, its length in bytes",
+  });
+  await assert.rejects(
+    writer.add({ path: "file3", size: NaN }, [new Uint8Array(3)]),
+    { name: "RangeError", message: /file3: size has to be a whole number/ },
+  );
+  await writer.add({ path: "folder", kind: "directory" });
+  const index = await writer.close();
+  assert.deepEqual(index.members.map(({ path }) => path), ["folder"]);
 });
