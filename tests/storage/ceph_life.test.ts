@@ -336,13 +336,23 @@ test(
 );
 
 test(
-  "a key that can only add takes snapshots and can delete nothing",
+  "a key that can only add takes snapshots, and neither deletes nor sets rules [A1]",
   NEEDS_CEPH,
   async () => {
     const options = await cephBucket();
     const { bucket } = options;
     const Principal = { AWS: ["arn:aws:iam:::user/other"] };
-    const objects = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"];
+    // As docs/STORAGE.md has it.
+    const folders = [
+      "checkpoints",
+      "labels",
+      "proofs",
+      "running",
+      "signatures",
+      "snapshots",
+      "trees",
+      "volumes",
+    ];
     const policy = {
       Version: "2012-10-17",
       Statement: [
@@ -362,8 +372,15 @@ test(
         {
           Effect: "Allow",
           Principal,
-          Action: objects,
+          Action: ["s3:GetObject"],
           Resource: [`arn:aws:s3:::${bucket}/*`],
+        },
+        {
+          Effect: "Allow",
+          Principal,
+          Action: ["s3:PutObject", "s3:AbortMultipartUpload"],
+          Resource: folders
+            .map((folder) => `arn:aws:s3:::${bucket}/${folder}/*`),
         },
       ],
     };
@@ -377,7 +394,8 @@ test(
     await withTemp(async (folder) => {
       const root = join(folder, "root");
       fs.mkdirSync(root);
-      const repository = await Repository.create(storage);
+      await Repository.create(new S3Storage(options));
+      const repository = await Repository.open(storage);
       for (const round of [1, 2]) {
         fs.writeFileSync(join(root, `f${round}`), noise(9_000_000, round));
         roundTimes(root);
@@ -387,12 +405,21 @@ test(
         assert.deepEqual(stateOf(target), stateOf(root));
       }
       const before = await Array.fromAsync(storage.list());
+      const denied = { code: "io", message: /access is denied/ };
       for (const { name } of before) {
-        await assert.rejects(storage.delete(name), {
-          code: "io",
-          message: /access is denied/,
-        });
+        await assert.rejects(storage.delete(name), denied);
       }
+      const id = "20991231T000000Z-000000";
+      for (
+        const name of [
+          `settings/${id}.json`,
+          `garbage/${id}.json`,
+          `removed/${id}.json`,
+          `moves/${before[0].name}.json`,
+          "lease/9.json",
+          "deltar.json",
+        ]
+      ) await assert.rejects(storage.put(name, new Uint8Array(9)), denied);
       assert.deepEqual(await Array.fromAsync(storage.list()), before);
       // Who may delete clears up what the other could not.
       const owner = await Repository.open(new S3Storage(options));
