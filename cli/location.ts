@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
@@ -78,7 +78,23 @@ function repositories(): string {
 
 /** The repository of a directory when none is named. */
 export function defaultRepository(directory: string): string {
-  return join(repositories(), repositoryName(truePlace(directory)));
+  const location = join(
+    repositories(),
+    repositoryName(truePlace(directory)),
+  );
+  if (existsSync(location)) return location;
+  // Earlier versions went by the case of names in which they were typed.
+  const typed = join(repositories(), repositoryName(typedPlace(directory)));
+  return existsSync(typed) ? typed : location;
+}
+
+/** A path without symlinks, its names as they were typed. */
+function typedPlace(directory: string): string {
+  try {
+    return realpathSync(directory);
+  } catch {
+    return resolve(directory);
+  }
 }
 
 /** Whether a location is one that is used when none is named. */

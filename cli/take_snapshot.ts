@@ -154,14 +154,10 @@ export async function takeSnapshot(
     init: options.init,
     shared: sharingOf(options),
   });
-  const directory = await directoryIn(repository, start, isNamed);
-  const continues = await continuedBy(
-    out,
-    repository,
-    directory,
-    options,
-    signal,
-  );
+  const { directory, isNew } = await directoryIn(repository, start, isNamed);
+  const continues = isNew
+    ? await continuedBy(out, repository, directory, options, signal)
+    : refuseToContinue(directory, options);
   const dir = new Dir(directory, {
     ...rulesOf(directory, options),
     apart: [
@@ -212,19 +208,21 @@ function describeAhead({ id, time }: SnapshotRecord): string {
 
 /**
  * The directory of a repository that the user means, spelled as its snapshots
- * spell it.
+ * spell it, and whether there are none yet.
  */
 async function directoryIn(
   repository: Repository,
   start: string,
   isNamed: boolean,
-): Promise<string> {
+): Promise<{ directory: string; isNew: boolean }> {
   // The snapshot itself tells of damaged records.
   const last = await repository.lastAt(start, { onDamage: () => {} });
-  if (last === undefined) return spelled(start);
-  const { directory } = last.record;
-  if (last.below === "") return directory;
-  return isNamed || isTooMuch(directory) ? spelled(start) : directory;
+  const { directory = "" } = last?.record ?? {};
+  const isKnown = last !== undefined &&
+    (last.below === "" || !isNamed && !isTooMuch(directory));
+  return isKnown
+    ? { directory, isNew: false }
+    : { directory: spelled(start), isNew: true };
 }
 
 /** A path as the disk spells it, with the symlinks that the user typed. */
@@ -275,6 +273,20 @@ async function bringRepository(
   renameSync(before, location);
 }
 
+/** A directory with snapshots of its own continues those of no other. */
+function refuseToContinue(
+  directory: string,
+  { continueFrom }: TakeOptions,
+): undefined {
+  if (continueFrom === undefined) return undefined;
+  throw new DeltarError(
+    "exists",
+    "this directory has snapshots of its own already, so it cannot continue " +
+      "those of another",
+    { object: directory },
+  );
+}
+
 /** The directory whose snapshots those of another continue, if there is one. */
 async function continuedBy(
   out: Console,
@@ -284,16 +296,6 @@ async function continuedBy(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { continueFrom } = options;
-  const last = await repository.lastAt(directory, { onDamage: () => {} });
-  if (last?.below === "") {
-    if (continueFrom === undefined) return undefined;
-    throw new DeltarError(
-      "exists",
-      "this directory has snapshots of its own already, so it cannot continue " +
-        "those of another",
-      { object: directory },
-    );
-  }
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
     // It came along when the directory was moved.
