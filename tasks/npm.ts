@@ -38,7 +38,7 @@ writeFileSync(
       description: own.description,
       license: own.license,
       type: "module",
-      engines: { node: ">=24" },
+      engines: { node: ">=22.15" },
       exports: Object.fromEntries(
         Object.entries(config.exports).map(([name, file]) => [
           name,

@@ -8,6 +8,13 @@ import type * as NodeTimers from "node:timers";
 import type * as NodeUtil from "node:util";
 import type * as NodeThreads from "node:worker_threads";
 import type * as NodeZlib from "node:zlib";
+import { checkRuntime } from "./check_runtime.ts";
+
+// Nothing works without it, so it is said when deltar is imported.
+checkRuntime(
+  (globalThis as { process?: { versions?: Record<string, string> } }).process
+    ?.versions,
+);
 
 interface Builtins {
   "node:buffer": typeof NodeBuffer;
