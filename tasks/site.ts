@@ -43,7 +43,14 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "docs/RECOVERY.md",
   ],
   Explanation: ["docs/DESIGN.md"],
-  Project: ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
+  Project: [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/STYLE.md",
+    "docs/GLOSSARY.md",
+    "docs/CASES.md",
+    "SECURITY.md",
+  ],
 };
 const GROUPED = Object.values(GROUPS).flat();
 const MENU: Readonly<Record<string, readonly string[]>> = {
