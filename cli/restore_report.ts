@@ -141,8 +141,10 @@ function warnOfFailures(
   what: string,
 ): void {
   for (const { path, error, restored } of failed) {
-    const place = restored ? "" : `${showPath(path)} ${what}: `;
-    out.warn(place + error.message);
+    const { message } = error;
+    const isNamed = message.startsWith(`${path}: `);
+    const why = isNamed ? message.slice(path.length + 2) : message;
+    out.warn(`${showPath(path)}${restored ? "" : ` ${what}`}: ${why}`);
   }
   if (untrustedIn({ failed }) > 0) out.warn(TRUST_ADVICE);
   if (failed.some(({ error }) => isOfObject(error))) out.warn(DAMAGE_ADVICE);
