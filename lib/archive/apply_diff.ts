@@ -44,6 +44,7 @@ export async function applyDiff(
   archive: string,
   options: ApplyOptions = {},
 ): Promise<void> {
+  checkAborted(options.signal);
   const root = nodePath.resolve(base);
   checkBase(root, diff);
   await withStage(root, async (stage) => {

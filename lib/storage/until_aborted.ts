@@ -16,9 +16,13 @@ export function untilAborted(
   if (signal === undefined) return storage;
   return {
     location: storage.location,
-    get: (name, options) => storage.get(name, { signal, ...options }),
+    get: (name, options) =>
+      storage.get(name, { ...options, signal: options?.signal ?? signal }),
     put: (name, source, options) =>
-      storage.put(name, source, { signal, ...options }),
+      storage.put(name, source, {
+        ...options,
+        signal: options?.signal ?? signal,
+      }),
     list: (prefix) => listUntil(storage.list(prefix), signal),
     async delete(name) {
       checkAborted(signal);
