@@ -65,7 +65,8 @@ export interface Folder {
    * look at `stat().kind` before it uses what it reads. A pipe is not waited
    * for.
    *
-   * @throws `ELOOP` if it is a symlink.
+   * @throws `ELOOP` if it is a symlink; where only paths can be used, the same
+   * as `openFile`.
    */
   openUnseen(name: string): OpenFile;
   /**

@@ -131,14 +131,7 @@ abstract class PathFolder implements Folder {
 
   openUnseen(name: string): OpenFile {
     return this.attempt("open", name, (path, place) => {
-      if (NO_FOLLOW !== 0) return new NodeFile(fs.openSync(path, READ), place);
-      // Windows has no flag that refuses a link.
-      const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
-      checkFile(there, place);
-      const file = new NodeFile(fs.openSync(path, READ), place);
-      if (isSameFile(file.stat(), there)) return file;
-      file.close();
-      throw systemError("ENOENT", "open", place, "it was replaced");
+      return new NodeFile(fs.openSync(path, READ), place);
     });
   }
 
@@ -368,6 +361,18 @@ class PlainFolder extends PathFolder {
         throw systemError("ENOTDIR", "open", place);
       }
       return new PlainFolder(place, path, stat);
+    });
+  }
+
+  override openUnseen(name: string): OpenFile {
+    return this.attempt("open", name, (path, place) => {
+      // Windows has no flag that refuses a link, and Deno passes none on.
+      const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
+      checkFile(there, place);
+      const file = new NodeFile(fs.openSync(path, READ), place);
+      if (isSameFile(file.stat(), there)) return file;
+      file.close();
+      throw systemError("ENOENT", "open", place, "it was replaced");
     });
   }
 
