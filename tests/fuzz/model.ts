@@ -37,6 +37,8 @@ export class Model {
   readonly raw: Objects = new Map();
   /** Texts for mutations to take. */
   readonly pool: Pool;
+  /** The directory of which snapshots will be taken. */
+  directory?: string;
   /** Listings that were changed. */
   readonly changed: Set<string> = new Set();
   readonly #original: Objects;

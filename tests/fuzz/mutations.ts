@@ -249,6 +249,10 @@ export const plant: Mutation = (random, model) => {
       );
       record.id = id;
       if (random.chance(0.7)) record.time = time;
+      // The next snapshot is taken behind it.
+      if (random.chance(0.5) && model.directory !== undefined) {
+        record.directory = model.directory;
+      }
       if (random.chance(0.3)) record.parent = random.pick(IDS);
       return put(`snapshots/${id}.json`, [record]);
     }

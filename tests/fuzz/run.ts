@@ -187,7 +187,9 @@ async function runWorker(
     }
     const busy = (use?.busy ?? 0) - state.busy;
     if (busy > BUSY) kill("hang", `${busy} ms of work`);
-    else if (wall > WALL) kill("hang", `${wall} ms, ${busy} of them work`);
+    else if (wall > WALL && busy < WALL / 20) {
+      kill("hang", `${wall} ms, ${busy} of them work`);
+    }
     const disk = diskOf(child.pid!, worker.scratch);
     if (disk > DISK + 3 * state.claimed) {
       kill("disk", `${Math.round(disk / MEBIBYTE)} MiB`);

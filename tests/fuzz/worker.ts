@@ -139,6 +139,7 @@ async function mutatedRepository(run: Case): Promise<void> {
   const before = modelOf(folder);
   const good = await goodOf(folder);
   const model = before.copy();
+  model.directory = fs.realpathSync(join(run.folder, "source"));
   const done: string[] = [];
   for (let n = 1 + random.below(3); n > 0; n--) {
     const what = random.pick(MUTATIONS)(random, model);
@@ -515,6 +516,7 @@ async function command(run: Case): Promise<void> {
   const { random, folder } = run;
   const from = pickCorpus(random);
   const model = modelOf(from).copy();
+  model.directory = fs.realpathSync(join(folder, "source"));
   const good = await goodOf(from);
   const done: string[] = [];
   for (let n = 1 + random.below(3); n > 0; n--) {
