@@ -42,10 +42,12 @@ export async function main(words: string[]): Promise<number> {
     await answerShell(words.slice(1), (names) => createProgram(context, names));
     return EXIT.done;
   }
+  let isTold = false;
   /** Ends what does not stop in time; all work may be ended at any moment. */
   const leave = async () => {
     const { fail } = await import("./failure.ts");
     const { DeltarError } = await import("../mod.ts");
+    if (isTold) process.exit(EXIT.interrupted);
     const error = new DeltarError("aborted", "interrupted");
     process.exit(fail(error, words.includes("--json"), context));
   };
@@ -61,6 +63,7 @@ export async function main(words: string[]): Promise<number> {
       return line[0] === "hook" ? EXIT.failed : EXIT.usage;
     }
     const { fail } = await import("./failure.ts");
+    isTold = true;
     return fail(error, words.includes("--json"), context);
   }
 }
