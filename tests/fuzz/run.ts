@@ -151,6 +151,7 @@ async function runWorker(
     kind: "",
     steps: [] as string[],
     began: Date.now(),
+    stepBegan: Date.now(),
     busy: 0,
     claimed: 0,
     isDone: true,
@@ -176,7 +177,7 @@ async function runWorker(
     child.kill("SIGKILL");
   };
   const watch = setInterval(() => {
-    const wall = Date.now() - state.began;
+    const wall = Date.now() - state.stepBegan;
     const use = useOf(child.pid!);
     if (state.isDone) {
       if (Date.now() > end) kill();
@@ -204,12 +205,17 @@ async function runWorker(
           kind: message.kind,
           steps: [],
           began: Date.now(),
+          stepBegan: Date.now(),
           busy: useOf(child.pid!)?.busy ?? 0,
           claimed: 0,
           isDone: false,
         });
-      } else if (message.step !== undefined) state.steps.push(message.step);
-      else if (message.claimed !== undefined) state.claimed = message.claimed;
+      } else if (message.step !== undefined) {
+        state.steps.push(message.step);
+        // Each operation has its own time.
+        state.stepBegan = Date.now();
+        state.busy = useOf(child.pid!)?.busy ?? 0;
+      } else if (message.claimed !== undefined) state.claimed = message.claimed;
       else if (message.finding !== undefined) {
         find(message.finding, message.text);
       } else if (message.done !== undefined) {
