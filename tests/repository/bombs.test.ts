@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -44,6 +45,8 @@ async function watched(words: string[], folder: string): Promise<Taken> {
       HOME: join(folder, "home"),
       XDG_CACHE_HOME: join(folder, "cache"),
       XDG_DATA_HOME: join(folder, "data"),
+      // Else Deno's own databases would be counted.
+      DENO_DIR: process.env.DENO_DIR ?? join(homedir(), ".cache/deno"),
       NO_COLOR: "1",
     },
     stdio: ["ignore", "pipe", "pipe"],
