@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import {
   DeltarError,
   Dir,
+  type FoundPlace,
   type IndexProgress,
   isFault,
   type Repository,
@@ -154,7 +155,11 @@ export async function takeSnapshot(
     init: options.init,
     shared: sharingOf(options),
   });
-  const { directory, isNew } = await directoryIn(repository, start, isNamed);
+  const { directory, isNew, last } = await directoryIn(
+    repository,
+    start,
+    isNamed,
+  );
   const continues = isNew
     ? await continuedBy(out, repository, directory, options, signal)
     : refuseToContinue(directory, options);
@@ -170,6 +175,7 @@ export async function takeSnapshot(
     label: options.label,
     onlyIfChanged: options.onlyIfChanged,
     continues,
+    last,
     cache: cacheFolder(),
     onChanges: async (changes) => {
       if (!options.allowEmpty) await refuseLoss(directory, changes, signal);
@@ -214,15 +220,19 @@ async function directoryIn(
   repository: Repository,
   start: string,
   isNamed: boolean,
-): Promise<{ directory: string; isNew: boolean }> {
-  // The snapshot itself tells of damaged records.
-  const last = await repository.lastAt(start, { onDamage: () => {} });
+): Promise<{ directory: string; isNew: boolean; last?: FoundPlace }> {
+  let isDamaged = false;
+  const last = await repository.lastAt(start, {
+    onDamage: () => {
+      isDamaged = true;
+    },
+  });
   const { directory = "" } = last?.record ?? {};
   const isKnown = last !== undefined &&
     (last.below === "" || !isNamed && !isTooMuch(directory));
-  return isKnown
-    ? { directory, isNew: false }
-    : { directory: spelled(start), isNew: true };
+  if (!isKnown) return { directory: spelled(start), isNew: true };
+  // The snapshot looks again where records are damaged, and says which.
+  return { directory, isNew: false, ...!isDamaged && { last } };
 }
 
 /** A path as the disk spells it, with the symlinks that the user typed. */

@@ -15,7 +15,7 @@ import { type DamageHandler, isDamage } from "./damage.ts";
 import { withLabels } from "./label.ts";
 import { idOfRecord, isSafety, recordName, timeOfId } from "./layout.ts";
 import { endOfNamedTime } from "./named_time.ts";
-import { readRecord } from "./read_record.ts";
+import { type ReadRecord, readRecord } from "./read_record.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /** How to find a snapshot by its name. */
@@ -49,9 +49,7 @@ export interface FoundFolder {
 }
 
 /** The last snapshot of a directory that holds a place. */
-export interface FoundPlace {
-  /** The directory's last snapshot. */
-  record: SnapshotRecord;
+export interface FoundPlace extends ReadRecord {
   /** The path of the place below the directory, `""` for the directory. */
   below: string;
 }
@@ -67,7 +65,7 @@ export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;
   readonly #options: FindOptions;
-  readonly #records = new Map<string, SnapshotRecord | undefined>();
+  readonly #records = new Map<string, ReadRecord | undefined>();
   readonly #below = new Map<string, string | undefined>();
   #ids: string[] | undefined;
   #labelled: SnapshotRecord[] | undefined;
@@ -132,12 +130,12 @@ export class Finder {
   /** The last snapshot of the nearest directory that holds the place. */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
-    for await (const record of this.#newestFirst()) {
-      const below = this.#pathBelow(record.directory, place);
+    for await (const read of this.#newestFirst()) {
+      const below = this.#pathBelow(read.record.directory, place);
       if (below === undefined) continue;
-      if (below === "") return { record, below };
+      if (below === "") return { ...read, below };
       if (best === undefined || below.length < best.below.length) {
-        best = { record, below };
+        best = { ...read, below };
       }
     }
     return best;
@@ -161,7 +159,7 @@ export class Finder {
   async #latest(text: string, back: number): Promise<SnapshotRecord> {
     const isMeant = await this.#isMeant();
     let count = 0;
-    for await (const record of this.#newestFirst()) {
+    for await (const { record } of this.#newestFirst()) {
       if (!isMeant(record)) continue;
       if (count === back) return record;
       count++;
@@ -176,7 +174,7 @@ export class Finder {
   /** The record, if a text is a whole id; that takes no list. */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
     if (idOfRecord(recordName(text)) === undefined) return undefined;
-    return await this.#read(text);
+    return (await this.#read(text))?.record;
   }
 
   async #byLabel(text: string): Promise<SnapshotRecord | undefined> {
@@ -204,7 +202,9 @@ export class Finder {
       id.startsWith(text) || isEnd && id.endsWith(text)
     );
     if (found.length === 0) return undefined;
-    if (found.length === 1) return await this.#mustRead(found[0]);
+    if (found.length === 1) {
+      return (await readRecord(this.#storage, found[0])).record;
+    }
     const part = found.every((id) => id.startsWith(text))
       ? "beginning"
       : "beginning or end";
@@ -249,7 +249,9 @@ export class Finder {
         this.#pathBelow(other.directory, directory) === below;
     }
     const all = new Set<string>();
-    for await (const record of this.#newestFirst()) all.add(record.directory);
+    for await (const { record } of this.#newestFirst()) {
+      all.add(record.directory);
+    }
     if (all.size <= 1) return () => true;
     const names = [...all].slice(0, MOST_NAMED).join(", ");
     throw this.#fail(
@@ -271,17 +273,17 @@ export class Finder {
   async #taken(): Promise<SnapshotRecord[]> {
     if (this.#labelled === undefined) {
       const records: SnapshotRecord[] = [];
-      for await (const record of this.#newestFirst()) records.push(record);
+      for await (const { record } of this.#newestFirst()) records.push(record);
       this.#labelled = (await withLabels(this.#storage, records)).reverse();
     }
     return this.#labelled;
   }
 
-  async *#newestFirst(): AsyncGenerator<SnapshotRecord> {
+  async *#newestFirst(): AsyncGenerator<ReadRecord> {
     for (const id of (await this.#all()).toReversed()) {
       if (isSafety(id) || timeOfId(id) === undefined) continue;
-      const record = await this.#read(id);
-      if (record !== undefined) yield record;
+      const read = await this.#read(id);
+      if (read !== undefined) yield read;
     }
   }
 
@@ -289,16 +291,12 @@ export class Finder {
     return this.#ids ??= await this.#list();
   }
 
-  async #mustRead(id: string): Promise<SnapshotRecord> {
-    return (await readRecord(this.#storage, id)).record;
-  }
-
   /** A record; listed and gone, it was removed in between. */
-  async #read(id: string): Promise<SnapshotRecord | undefined> {
+  async #read(id: string): Promise<ReadRecord | undefined> {
     if (!this.#records.has(id)) {
-      let record: SnapshotRecord | undefined;
+      let read: ReadRecord | undefined;
       try {
-        record = await this.#mustRead(id);
+        read = await readRecord(this.#storage, id);
       } catch (error) {
         if ((error as DeltarError).code !== "not-found") {
           const { onDamage } = this.#options;
@@ -306,7 +304,7 @@ export class Finder {
           onDamage(error);
         }
       }
-      this.#records.set(id, record);
+      this.#records.set(id, read);
     }
     return this.#records.get(id);
   }

@@ -348,11 +348,13 @@ export class Repository {
       onKept: callback,
       signal: aSignal,
     });
+    let { last } = options;
     for (let left = RETRIES;; left--) {
       try {
-        return await takeSnapshot(this, dir, options);
+        return await takeSnapshot(this, dir, { ...options, last });
       } catch (error) {
         if (left === 0 || !isParentLost(error)) throw error;
+        last = undefined;
       }
     }
   }

@@ -16,6 +16,7 @@ import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
 import { idBehind, layerName, volumeName } from "../layout.ts";
 import { changedLinesOf } from "./merge_tree.ts";
+import type { FoundPlace } from "../find_snapshot.ts";
 import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
@@ -59,6 +60,11 @@ export interface SnapshotOptions {
    * anew rather than against them. By default their errors are thrown.
    */
   onDamage?: DamageHandler;
+  /**
+   * The last snapshot of this directory, as `Repository.lastAt` has just found
+   * it. Default: looked up.
+   */
+  last?: FoundPlace;
   /**
    * A directory whose last snapshot is the parent if this one has none yet: the
    * directory was moved from there. Default: none.
@@ -125,14 +131,15 @@ export async function takeSnapshot(
   const started = Date.now();
   /** The latest snapshots of other directories. */
   const others = new Map<string, ReadRecord>();
-  const found = await repository.parentFor(dir.path, {
-    onDamage: options.onDamage,
-    signal: options.signal,
-    onOther(other) {
-      const { directory } = other.record;
-      if (!others.has(directory)) others.set(directory, other);
-    },
-  }) ?? await continued(repository, options);
+  const found = knownLast(dir, options) ??
+    await repository.parentFor(dir.path, {
+      onDamage: options.onDamage,
+      signal: options.signal,
+      onOther(other) {
+        const { directory } = other.record;
+        if (!others.has(directory)) others.set(directory, other);
+      },
+    }) ?? await continued(repository, options);
   const before = found?.record;
   const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
     (before === undefined || before.directory === dir.path);
@@ -282,7 +289,15 @@ export async function takeSnapshot(
     await elsewhere?.release();
   }
   // What was remembered hid that the tree itself is damaged; now it is read.
-  return await takeSnapshot(repository, dir, options);
+  return await takeSnapshot(repository, dir, { ...options, last: undefined });
+}
+
+/** Returns the last snapshot that the caller has found, if it is of `dir`. */
+function knownLast(
+  { path }: Walker,
+  { last }: SnapshotOptions,
+): ReadRecord | undefined {
+  return last?.record.directory === path ? last : undefined;
 }
 
 /** The last snapshot of the directory that this one was before. */
