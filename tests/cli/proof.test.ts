@@ -23,7 +23,10 @@ test("label, drill and stats say what they did, and list shows it", async () => 
       place.json(["list", ...words]).snapshots[0].label,
       "before\nthe move",
     );
-    assert.match(place.run(["label", "latest", ...words]).out, /has no label/);
+    assert.match(
+      place.run(["label", "latest", "--remove", ...words]).out,
+      /has no label/,
+    );
 
     const drilled = place.json(["drill", "--files", "1", ...words]);
     assert.deepEqual([drilled.code, drilled.snapshot, drilled.files], [
