@@ -381,6 +381,14 @@ export class TreeWriter {
   }
 
   /**
+   * Removes the folders that it made for its own use. To be called before the
+   * tree is flushed, so that their absence is on the disk too.
+   */
+  removePrivateFolders(): void {
+    this.#private.close();
+  }
+
+  /**
    * Flushes the file systems on which something was written; returns `false`
    * where the system cannot, and nothing is flushed.
    */

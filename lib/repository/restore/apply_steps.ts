@@ -150,6 +150,7 @@ export class PlanApplier {
    */
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");
+    this.writer.removePrivateFolders();
     if (!all && this.writer.syncFileSystems()) return;
     const folders = new Set([""]);
     const files = new Set<string>();
