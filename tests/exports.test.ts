@@ -58,6 +58,7 @@ test("mod.ts exports these values", () => {
     "repositoryName",
     "sign",
     "signBytes",
+    "toJson",
     "truePlace",
     "withCache",
   ]);

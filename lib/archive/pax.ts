@@ -1,4 +1,4 @@
-import { formatTime as formatNanoseconds } from "../tree/entry_line.ts";
+import { formatTime as formatNanoseconds } from "../tree/to_json.ts";
 import type { ByteReader } from "./byte_reader.ts";
 
 const encoder = new TextEncoder();

@@ -1,4 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
+import { withJson } from "../tree/to_json.ts";
 import { ByteReader } from "./byte_reader.ts";
 import { decodePax, parseTime, type PaxRecords, SPARSE } from "./pax.ts";
 import { decodeHeader, refuseParts, type TarHeader } from "./tar_decode.ts";
@@ -205,7 +206,7 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
     throw reader.corrupt("NUL in the name of a tar member");
   }
   const empty = WITHOUT_CONTENT.includes(header.type) || kind === "directory";
-  const member: TarMember = {
+  const member: TarMember = withJson({
     path,
     kind,
     size: empty ? 0 : header.size,
@@ -213,7 +214,7 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
     mtime: header.mtime,
     uid: header.uid,
     gid: header.gid,
-  };
+  });
   if (kind === "symlink" || kind === "hardlink") member.target = header.link;
   return member;
 }

@@ -14,6 +14,7 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Entry } from "../tree/entry.ts";
 import { checkPath } from "../tree/path.ts";
+import { withJson } from "../tree/to_json.ts";
 import { codecFor, type CodecName } from "./codec.ts";
 import type { VolumeRecord } from "./object_writer.ts";
 import { type IndexedMember, VolumeIndex } from "./volume_index.ts";
@@ -106,7 +107,7 @@ export class TarVolumeWriter {
     checkValue("the path of a member", given.path, text);
     checkValue(`${given.path}: size`, given.size, countFrom(0));
     checkPath(given.path);
-    const whole: IndexedMember = {
+    const whole: IndexedMember = withJson({
       path: given.path,
       kind,
       mode: given.mode ?? (kind === "file" ? 0o644 : 0o755),
@@ -116,7 +117,7 @@ export class TarVolumeWriter {
       size: given.size ??
         (content instanceof Uint8Array ? content.length : NaN),
       ...(target !== undefined && { target }),
-    };
+    });
     if (whole.kind === "hardlink") checkPath(whole.target ?? "");
     if (this.#members.has(whole.path)) {
       throw new DeltarError("exists", "was added to the archive already", {

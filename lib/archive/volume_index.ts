@@ -8,6 +8,7 @@ import {
   isCount,
 } from "../tree/entry_line.ts";
 import { decodeLines, type Line, linePieces } from "../tree/lines.ts";
+import { toJson } from "../tree/to_json.ts";
 import type { CodecName } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 import type { VolumeRecord } from "./object_writer.ts";
@@ -56,6 +57,12 @@ export class VolumeIndex {
   get(path: string): IndexedMember | undefined {
     this.#byPath ??= new Map(this.members.map((one) => [one.path, one]));
     return this.#byPath.get(path);
+  }
+
+  /** Returns the index for `JSON.stringify`; see `toJson`. */
+  toJSON(): unknown {
+    const { codec, volumes, members } = this;
+    return toJson({ codec, volumes, members });
   }
 
   /** The index as the bytes of its file; see docs/FORMAT.md. */

@@ -81,6 +81,12 @@ export class DeltarError extends Error {
     this.path = place.path;
     this.offset = place.offset;
   }
+
+  /** Returns the error's fields for `JSON.stringify`, without its cause. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, object, path, offset } = this;
+    return { name, code, message, object, path, offset };
+  }
 }
 
 function describe(message: string, place: ErrorPlace): string {

@@ -1,3 +1,4 @@
+import { toBase64 } from "../bytes/base64.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { concat } from "../bytes/source.ts";
@@ -115,6 +116,11 @@ export class Signature {
       if (this.strong[from + index] !== digest[index]) return false;
     }
     return true;
+  }
+
+  /** Returns what `encode` gives, in base64, for `JSON.stringify`. */
+  toJSON(): string {
+    return toBase64(this.encode());
   }
 
   /**

@@ -3,6 +3,7 @@ import type { Change, ChangeCounts } from "./diff_index.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
 import { comparePaths } from "./path.ts";
+import { makeEntry } from "./to_json.ts";
 
 /**
  * What a runtime without calls of its own can be off when it sets a time, in
@@ -276,16 +277,9 @@ export function isSameTime(one: bigint, other: bigint): boolean {
 
 /** An entry without its block checksums. */
 export function bare(entry: HashedEntry): HashedEntry {
-  const { path, kind, mode, mtime, uid, gid, size, sha256, target } = entry;
-  return {
-    path,
-    kind,
-    mode,
-    mtime,
-    uid,
-    gid,
-    size,
-    ...(sha256 !== undefined && { sha256 }),
-    ...(target !== undefined && { target }),
-  };
+  const { path, kind, size, sha256, target } = entry;
+  const copy: HashedEntry = makeEntry(path, kind, entry, size);
+  if (sha256 !== undefined) copy.sha256 = sha256;
+  if (target !== undefined) copy.target = target;
+  return copy;
 }

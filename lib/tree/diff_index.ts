@@ -16,6 +16,7 @@ import {
 import { readFileBytes, writeFileAtomic } from "./file.ts";
 import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { checkPath } from "./path.ts";
+import { toJson } from "./to_json.ts";
 
 /** What happened to one path. */
 export type Change =
@@ -228,6 +229,12 @@ export class DiffIndex {
   get isEmpty(): boolean {
     for (const _ of this.#source) return false;
     return true;
+  }
+
+  /** Returns the difference for `JSON.stringify`; see {@linkcode toJson}. */
+  toJSON(): unknown {
+    const { root, counts, changes } = this;
+    return toJson({ root, counts, changes });
   }
 
   /** The difference as the bytes of a file; see docs/FORMAT.md. */

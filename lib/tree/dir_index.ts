@@ -24,6 +24,7 @@ import { type IndexOptions, indexTree } from "./index_tree.ts";
 import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { comparePaths } from "./path.ts";
 import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
+import { toJson, withJson } from "./to_json.ts";
 import { checkWalker, type Walker } from "./walker.ts";
 
 /** An entry of an index. */
@@ -34,7 +35,12 @@ export interface IndexEntry extends HashedEntry {
 
 const FORMAT = "deltar-index";
 const VERSION = 1;
-const EMPTY_ROOT: Metadata = { mode: 0o755, mtime: 0n, uid: 0, gid: 0 };
+const EMPTY_ROOT: Metadata = withJson({
+  mode: 0o755,
+  mtime: 0n,
+  uid: 0,
+  gid: 0,
+});
 
 /**
  * The state of a directory: its entries in path order, and of each file the
@@ -111,7 +117,9 @@ export class DirIndex {
       signal,
     });
     const entries: IndexEntry[] = [];
-    const sink = { add: (entry: IndexEntry) => void entries.push(entry) };
+    const sink = {
+      add: (entry: IndexEntry) => void entries.push(withJson(entry)),
+    };
     const { root, skipped } = await indexTree(dir, sink, options);
     return new DirIndex(entries, root, skipped);
   }
@@ -150,6 +158,12 @@ export class DirIndex {
       else high = middle;
     }
     return undefined;
+  }
+
+  /** Returns the index for `JSON.stringify`; see {@linkcode toJson}. */
+  toJSON(): unknown {
+    const { root, entries, skipped } = this;
+    return toJson({ root, entries, skipped });
   }
 
   /** The index as the bytes of an index file; see docs/FORMAT.md. */

@@ -2,6 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { Entry, EntryKind, Metadata } from "./entry.ts";
 import type { Line } from "./lines.ts";
 import { checkPath, comparePaths } from "./path.ts";
+import { formatTime, makeEntry, withJson } from "./to_json.ts";
 
 /** An entry with the SHA-256 of its content, in hexadecimal, if a file. */
 export interface HashedEntry extends Entry {
@@ -56,12 +57,8 @@ export function decodeEntry(
   if (typeof path !== "string") return fail("no path");
   checkPath(path, object);
   if (!KINDS.has(kind as string)) return fail("an unknown kind");
-  const entry: HashedEntry = {
-    path,
-    kind: kind as EntryKind,
-    ...decodeMetadata(line, object, offset),
-    size: 0,
-  };
+  const metadata = readMetadata(line, object, offset);
+  const entry: HashedEntry = makeEntry(path, kind as EntryKind, metadata, 0);
   if (kind === "file") {
     if (!isCount(size)) return fail("no valid size");
     if (typeof sha256 !== "string" || !HASH.test(sha256)) {
@@ -85,6 +82,10 @@ export function decodeMetadata(
   object: string,
   offset: number,
 ): Metadata {
+  return withJson(readMetadata(line, object, offset));
+}
+
+function readMetadata(line: Line, object: string, offset: number): Metadata {
   const { mode, mtime, uid, gid } = line;
   if (
     typeof mode !== "string" || !MODE.test(mode) ||
@@ -125,16 +126,6 @@ export function checkOrder(
 /** Whether a value is a whole number that can count bytes. */
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-/** Nanoseconds since 1970 as decimal seconds. */
-export function formatTime(time: bigint): string {
-  const magnitude = time < 0n ? -time : time;
-  const digits = magnitude.toString().padStart(10, "0");
-  const seconds = digits.slice(0, -9);
-  const rest = digits.slice(-9);
-  const text = rest === "000000000" ? seconds : `${seconds}.${rest}`;
-  return time < 0n ? `-${text}` : text;
 }
 
 /** Decimal seconds since 1970, as `formatTime` writes them, in nanoseconds. */

@@ -1,11 +1,13 @@
 import { fillHex, toHex } from "../bytes/hex.ts";
 import { WordRows } from "../bytes/word_rows.ts";
+import { bare } from "./change_finder.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import type { EntryKind } from "./entry.ts";
 import { encodeEntry, type HashedEntry } from "./entry_line.ts";
 import { comparePaths } from "./path.ts";
 import { ROOT, type StoredEntries, WORDS } from "./state_entries.ts";
 import type { StateWriter } from "./state_writer.ts";
+import { makeEntry } from "./to_json.ts";
 
 /** Whom a walk gives the entries of a directory, in path order. */
 export interface EntrySink {
@@ -56,8 +58,7 @@ export class EntryList {
     this.#rows.set(number, WORDS.folder, this.#open.at(-1)?.number ?? ROOT);
     if (kind === "directory") this.#open.push({ inside: `${path}/`, number });
     else if (kind !== "file" || isOther) {
-      const { signature: _, ...odd } = entry;
-      this.#odd.set(number, odd);
+      this.#odd.set(number, bare(entry));
     }
     if (sha256 !== undefined) fillHex(this.sumOf(number), sha256);
     return number;
@@ -68,11 +69,13 @@ export class EntryList {
     const odd = this.#odd.get(number);
     if (odd !== undefined) return odd;
     const place = this.#rows.get(number, WORDS.state);
-    const { size, ...basics } = this.#states.basics(place);
+    const basics = this.#states.basics(place);
     const kind = basics.kind as EntryKind;
     const path = this.path(number);
-    if (kind === "directory") return { path, ...basics, kind, size: 0 };
-    return { path, ...basics, kind, size, sha256: this.sha256(number) };
+    if (kind === "directory") return makeEntry(path, kind, basics, 0);
+    const entry: HashedEntry = makeEntry(path, kind, basics, basics.size);
+    entry.sha256 = this.sha256(number);
+    return entry;
   }
 
   /** The path of an entry. */

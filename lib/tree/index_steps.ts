@@ -2,6 +2,7 @@ import type { IndexEntry } from "./dir_index.ts";
 import type { Metadata, WalkedEntry } from "./entry.ts";
 import type { IndexOptions } from "./index_tree.ts";
 import type { OpenFolders } from "./open_folders.ts";
+import { withJson } from "./to_json.ts";
 import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
@@ -62,13 +63,13 @@ function* unknown(entries: Iterable<WalkedEntry>): Generator<Walked> {
 }
 
 function toIndexEntry(walked: WalkedEntry): IndexEntry {
-  const { path, kind, size, target } = walked;
-  const entry: IndexEntry = { path, kind, ...toMetadata(walked), size };
+  const { path, kind, mode, mtime, uid, gid, size, target } = walked;
+  const entry: IndexEntry = { path, kind, mode, mtime, uid, gid, size };
   if (target !== undefined) entry.target = target;
   return entry;
 }
 
 /** What is kept of a state besides kind and content. */
 export function toMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
-  return { mode, mtime, uid, gid };
+  return withJson({ mode, mtime, uid, gid });
 }

@@ -25,7 +25,7 @@ export {
   type SkipReason,
   type WalkedEntry,
 } from "./entry.ts";
-export { formatTime, type HashedEntry } from "./entry_line.ts";
+export type { HashedEntry } from "./entry_line.ts";
 export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
 export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
 export type { IndexOptions, IndexProgress } from "./index_tree.ts";
@@ -39,6 +39,7 @@ export {
   truePlace,
 } from "./place.ts";
 export type { FileStat } from "./stat.ts";
+export { formatTime, toJson } from "./to_json.ts";
 export { TreeWriter } from "./tree_writer.ts";
 export type { ExpectedContent } from "./write_content.ts";
 export { Walker, type WalkOptions } from "./walker.ts";

@@ -4,6 +4,7 @@ import type { IndexEntry } from "./dir_index.ts";
 import { decodeEntry } from "./entry_line.ts";
 import type { Line } from "./lines.ts";
 import { wordsOf } from "./state_layout.ts";
+import { makeEntry } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
 
 /** The words of an entry: its state, the folder it is in, and the SHA-256. */
@@ -63,13 +64,15 @@ function plainEntry(
   const place = words[at + WORDS.state];
   const folder = words[at + WORDS.folder];
   const name = state.name(place);
-  const { kind, size, ...rest } = state.basics(place);
+  const basics = state.basics(place);
+  const { kind, size } = basics;
   if (kind !== "file" && kind !== "directory") {
     throw new DeltarError("corrupt", "a remembered entry of no kind", {});
   }
   const path = folder === ROOT ? name : `${entries[folder].path}/${name}`;
-  if (kind === "directory") return { path, kind, ...rest, size: 0 };
+  if (kind === "directory") return makeEntry(path, kind, basics, 0);
   const start = 4 * (at + WORDS.sha256);
-  const sha256 = toHex(bytes.subarray(start, start + 32));
-  return { path, kind, ...rest, size, sha256 };
+  const entry: IndexEntry = makeEntry(path, kind, basics, size);
+  entry.sha256 = toHex(bytes.subarray(start, start + 32));
+  return entry;
 }

@@ -13,6 +13,7 @@ import { checkPath, comparePaths, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
 import type { FileStat } from "./stat.ts";
 import { PLATFORM } from "./this_system.ts";
+import { withJson } from "./to_json.ts";
 import {
   checkContent,
   type ExpectedContent,
@@ -332,7 +333,8 @@ export class TreeWriter {
   at(path: string): FileStat | undefined {
     checkPath(path);
     try {
-      return this.#folders.at(parentPath(path)).statAt(nameOf(path));
+      const stat = this.#folders.at(parentPath(path)).statAt(nameOf(path));
+      return stat && withJson(stat);
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === "ENOENT" || code === "ENOTDIR") return undefined;

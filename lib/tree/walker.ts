@@ -29,6 +29,7 @@ import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { readRuleFile } from "./rule_file.ts";
 import { lstat } from "./stat.ts";
 import type { FileStat } from "./statx.ts";
+import { withJson } from "./to_json.ts";
 import { openTree, walkTree } from "./walk_tree.ts";
 
 /** How to walk. */
@@ -139,7 +140,7 @@ export class Walker {
   stat(): FileStat {
     const folders = openTree(this);
     try {
-      return folders.root.stat();
+      return withJson(folders.root.stat());
     } catch (error) {
       throw fileError(error, this.path);
     } finally {
@@ -182,7 +183,7 @@ export class Walker {
 
   /** As `walk`, without a promise for each entry: the system calls block. */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
-    for (const { entry } of walkTree(this, options)) yield entry!;
+    for (const { entry } of walkTree(this, options)) yield withJson(entry!);
   }
 
   /**

@@ -1,6 +1,8 @@
 import { DeltarError } from "../../bytes/errors.ts";
+import { bare } from "../../tree/change_finder.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
+import { toJson, withJson } from "../../tree/to_json.ts";
 import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { TreeEntry } from "./tree_layer.ts";
 
@@ -75,14 +77,16 @@ export class Tree {
       .map((entry) => {
         const { kind, target = "" } = entry;
         const path = cut(entry.path);
-        if (kind !== "hardlink") return { ...entry, path };
+        if (kind !== "hardlink") return withJson({ ...entry, path });
         if (target.startsWith(start)) {
-          return { ...entry, path, target: cut(target) };
+          return withJson({ ...entry, path, target: cut(target) });
         }
         const first = firsts.get(target);
-        if (first !== undefined) return { ...entry, path, target: first };
+        if (first !== undefined) {
+          return withJson({ ...entry, path, target: first });
+        }
         firsts.set(target, path);
-        return { ...this.byPath.get(target) ?? entry, path };
+        return withJson({ ...this.byPath.get(target) ?? entry, path });
       });
     return new Tree({
       entries,
@@ -94,17 +98,23 @@ export class Tree {
     });
   }
 
+  /** Returns the tree for `JSON.stringify`; see `toJson`. */
+  toJSON(): unknown {
+    const { root, entries, objects, skipped, layers } = this;
+    return toJson({ root, entries, objects, skipped, layers });
+  }
+
   /** The entries by path. */
   get byPath(): ReadonlyMap<string, TreeEntry> {
-    return this.#byPath ??= new Map(
-      this.entries.map((entry) => [entry.path, entry]),
+    return this.#byPath ??= withJson(
+      new Map(this.entries.map((entry) => [entry.path, entry])),
     );
   }
 
   /** The tree as an index, without block checksums. */
   get index(): DirIndex {
     return this.#index ??= new DirIndex(
-      this.entries.map(({ content: _, signature: __, ...entry }) => entry),
+      this.entries.map(bare),
       this.root,
       this.skipped,
     );

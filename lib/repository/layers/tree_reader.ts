@@ -5,6 +5,7 @@ import {
   isWithin,
   parentPath,
 } from "../../tree/path.ts";
+import { withJson } from "../../tree/to_json.ts";
 import { LayerReader, type ReadLayerOptions } from "./layer_reader.ts";
 import { mergeLayers } from "./merge_layers.ts";
 import type {
@@ -93,7 +94,7 @@ export async function readTree(
   record: SnapshotRecord,
 ): Promise<Tree> {
   const entries: TreeEntry[] = [];
-  const objects = new Map<string, ObjectRecord>();
+  const objects = withJson(new Map<string, ObjectRecord>());
   const skipped: LayerPart["skipped"] = [];
   const merged = mergeLayers(record.layers.map((layer) => {
     const isLast = layer === record.layers.at(-1);

@@ -1,4 +1,5 @@
 import { checkAborted } from "../../bytes/abort.ts";
+import { withJson } from "../../tree/to_json.ts";
 import { freedByRank } from "./candidates.ts";
 import {
   type Collected,
@@ -118,8 +119,10 @@ export async function planPrune(
     [...bytes].reduce((sum, size) => sum + size, 0);
   return {
     judgements,
-    frees: new Map(
-      going.map(({ record }, at) => [record.id, freed.get(at + 1) ?? 0]),
+    frees: withJson(
+      new Map(
+        going.map(({ record }, at) => [record.id, freed.get(at + 1) ?? 0]),
+      ),
     ),
     removed: found.removed,
     freed: total(freed.values()) - (freed.get(ALWAYS) ?? 0),

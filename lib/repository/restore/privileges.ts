@@ -2,6 +2,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import { ownIds } from "../../tree/this_system.ts";
+import { withJson } from "../../tree/to_json.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 
 /** The bits by which a program runs as the file's owner or group. */
@@ -22,7 +23,7 @@ export function withoutPrivileges<Of extends Metadata>(
   stat: FileStat | undefined,
 ): { entry: Of; dropped: string[] } {
   const dropped: string[] = [];
-  const given = { ...entry };
+  const given = withJson({ ...entry });
   if ((entry.mode & SET_ID) !== 0) {
     given.mode &= ~SET_ID;
     dropped.push("the set-user-ID or set-group-ID bit");

@@ -7,6 +7,7 @@ import { chunks } from "../../bytes/source.ts";
 import { DiffIndex, pathOf } from "../../tree/diff_index.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
+import { toMetadata } from "../../tree/index_steps.ts";
 import { comparePaths, foldersAbove, isWithin } from "../../tree/path.ts";
 import { PickedWalker } from "../../tree/picked_walker.ts";
 import type { FileStat } from "../../tree/stat.ts";
@@ -180,7 +181,7 @@ async function save(
       // The clock may be set back meanwhile.
       duration: Math.max(0, Date.now() - started),
       directory: survey.root,
-      root,
+      root: toMetadata(root),
       label,
       layers: written.layers,
       counts: countSnapshot(tally, diff.counts, skipped, stored),

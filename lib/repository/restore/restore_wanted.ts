@@ -1,6 +1,7 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import { checkPath, isWithin } from "../../tree/path.ts";
+import { withJson } from "../../tree/to_json.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
@@ -90,12 +91,12 @@ function withoutAbsentLink(
   const { target } = entry;
   if (entry.kind !== "hardlink" || chosen.has(target!)) return entry;
   const first = instead.get(target!);
-  if (first !== undefined) return { ...entry, target: first };
+  if (first !== undefined) return withJson({ ...entry, target: first });
   const file = tree.byPath.get(target!);
   // A tree that lies: the link will fail, and be named.
   if (file?.kind !== "file") return entry;
   instead.set(target!, entry.path);
-  return { ...file, path: entry.path };
+  return withJson({ ...file, path: entry.path });
 }
 
 /** Whether a directory's path is one of Windows. */
@@ -111,5 +112,5 @@ function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
   const { mode, kind = "directory" } = entry;
   if (mode !== 0o666 && mode !== 0o444) return entry;
   const isFolder = kind === "directory";
-  return { ...entry, mode: isFolder ? 0o755 : mode & 0o644 };
+  return withJson({ ...entry, mode: isFolder ? 0o755 : mode & 0o644 });
 }

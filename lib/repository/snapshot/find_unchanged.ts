@@ -1,5 +1,6 @@
 import { DiffIndex } from "../../tree/diff_index.ts";
 import type { Metadata } from "../../tree/entry.ts";
+import { toMetadata } from "../../tree/index_steps.ts";
 import type { Walker } from "../../tree/walker.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import type { StateCache } from "./state_cache.ts";
@@ -23,8 +24,7 @@ export async function findUnchanged(
 ): Promise<SnapshotResult | undefined> {
   const { onProgress, onSkip, signal } = options;
   const { bytes } = last.counts;
-  const { mode, mtime, uid, gid } = dir.stat();
-  const root = { mode, mtime, uid, gid };
+  const root = toMetadata(dir.stat());
   if (!isSameRoot(root, last.root)) return undefined;
   const skipped = await cache.skippedIfUnchanged({
     signal,
