@@ -1,6 +1,6 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { collect } from "../bytes/source.ts";
-import { turnIfDue } from "../bytes/turns.ts";
+import { withTurns } from "../bytes/turns.ts";
 import type { Skipped } from "../tree/entry.ts";
 import { isWithin } from "../tree/path.ts";
 import type { ScannedMember } from "./archive_scan.ts";
@@ -37,10 +37,9 @@ export async function extractMembers(
 ): Promise<number> {
   const linksOut: TarMember[] = [];
   let count = 0;
-  for await (const { member, body } of members) {
-    const turn = turnIfDue();
-    if (turn !== undefined) await turn;
-    checkAborted(options.signal);
+  const { signal } = options;
+  checkAborted(signal);
+  for await (const { member, body } of withTurns(members, signal)) {
     const { path, kind } = member;
     if (!isWithin(path, within)) continue;
     count += 1;
@@ -52,14 +51,17 @@ export async function extractMembers(
         await sink.hardLink(path, member.target!, member);
       } else linksOut.push(member);
     } else if (kind === "file") {
-      const content = member.size <= SMALL ? await collect(body) : body;
+      const content = member.size <= SMALL
+        ? await collect(body)
+        : withTurns(body, signal);
       await sink.file(path, content, member);
     } else {
       options.onSkip?.({ path, reason: "special", detail: "no file or link" });
     }
   }
   for (const member of linksOut) {
-    await sink.file(member.path, find(member.target!), member);
+    const content = withTurns(find(member.target!), signal);
+    await sink.file(member.path, content, member);
   }
   await sink.finish();
   return count;

@@ -1,6 +1,8 @@
+import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { turnIfDue, withTurns } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isWithin } from "../tree/path.ts";
 import { type Codec, codecFor } from "./codec.ts";
@@ -50,23 +52,25 @@ export class IndexedReader {
   /**
    * The content of a file, or of the file that a hard link names.
    *
+   * @param path The path of the member.
+   * @param signal Ends this reading, as that of the reader does.
    * @throws {DeltarError} `not-found` if there is none, `corrupt` if it is not
    * what the index says.
    */
-  async *content(path: string): AsyncGenerator<Uint8Array> {
+  async *content(
+    path: string,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     const member = this.#file(path);
-    const content = this.#reference(member);
     const sum = createSha256();
-    const options = { path, signal: this.#signal };
-    for await (
-      const chunk of readContent(
-        this.#storage,
-        content,
-        member.size,
-        this.#codec,
-        options,
-      )
-    ) {
+    const pieces = readContent(
+      this.#storage,
+      this.#reference(member),
+      member.size,
+      this.#codec,
+      { path, signal: this.#signal ?? signal },
+    );
+    for await (const chunk of withTurns(pieces, this.#signal, signal)) {
       sum.update(chunk);
       yield chunk;
     }
@@ -78,9 +82,15 @@ export class IndexedReader {
    *
    * @param within Only this path and what is below it; `""` is all.
    * @param sink Takes them.
+   * @param signal Ends this work, as that of the reader does.
    * @returns How many members there were.
    */
-  async extract(within: string, sink: TreeSink): Promise<number> {
+  async extract(
+    within: string,
+    sink: TreeSink,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    checkAborted(signal);
     const members = this.#index.members.filter(({ path }) =>
       isWithin(path, within)
     );
@@ -88,11 +98,15 @@ export class IndexedReader {
       members.filter(isSmall).map((member) => this.#reference(member)),
       (range) =>
         readRange(this.#storage, range, this.#codec, {
-          signal: this.#signal,
+          signal: this.#signal ?? signal,
           limit: MOST_RANGE,
         }).catch(unlessTooLarge),
     );
     for (const member of members) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(this.#signal);
+      checkAborted(signal);
       const { path, kind } = member;
       if (kind === "directory") await sink.directory(path, member);
       else if (kind === "symlink") {
@@ -102,13 +116,13 @@ export class IndexedReader {
           ? await ranges.next(this.#reference(member))
           : undefined;
         const content = range === undefined
-          ? this.content(path)
+          ? this.content(path, signal)
           : part(member, range);
         await sink.file(path, content, member);
       } else if (isWithin(member.target!, within)) {
         await sink.hardLink(path, member.target!, member);
       } else {
-        await sink.file(path, this.content(path), member);
+        await sink.file(path, this.content(path, signal), member);
       }
     }
     await sink.finish();

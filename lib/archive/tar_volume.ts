@@ -178,7 +178,7 @@ export class TarVolume {
    * @param path Its path in the archive; `""` is all.
    * @param target The directory to write to, a path of the operating system,
    * or what else takes a tree.
-   * @param options Who is told of what is left out.
+   * @param options Who is told of what is left out, and what ends the work.
    * @throws {DeltarError} `not-found` if there is nothing of that path,
    * `unsafe` if a member would be written outside of the target.
    */
@@ -214,7 +214,8 @@ export class TarVolume {
     sink: TreeSink,
     options: ExtractOptions,
   ): Promise<number> {
-    if (this.#reader) return await this.#reader.extract(path, sink);
+    const { signal } = options;
+    if (this.#reader) return await this.#reader.extract(path, sink, signal);
     return await extractMembers(
       this.#scan(),
       path,

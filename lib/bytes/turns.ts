@@ -57,6 +57,25 @@ export async function inTurns<Result>(
   }
 }
 
+/**
+ * Passes on what a source gives, with turns of the event loop between.
+ *
+ * @param source The source.
+ * @param signals Each ends the reading after a turn.
+ * @throws {DeltarError} `aborted` if a signal fired; what the source throws.
+ */
+export async function* withTurns<One>(
+  source: AsyncIterable<One>,
+  ...signals: (AbortSignal | undefined)[]
+): AsyncGenerator<One> {
+  for await (const one of source) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
+    signals.forEach(checkAborted);
+    yield one;
+  }
+}
+
 /** Takes the steps of a generator at once, for callers that cannot wait. */
 export function atOnce<Result>(steps: Generator<unknown, Result>): Result {
   while (true) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Dir } from "../../lib/archive/dir.ts";
 import { TarVolume } from "../../lib/archive/tar_volume.ts";
@@ -25,6 +25,9 @@ const bytes = noise(LARGE);
 let repository: Repository;
 let records: SnapshotRecord[];
 let index: DirIndex;
+const archived = new MemoryStorage();
+/** How many directories were made by the tests. */
+let runs = 0;
 
 before(async () => {
   for (let n = 0; n < FILES; n++) {
@@ -42,9 +45,20 @@ before(async () => {
   await repository.snapshot(new Dir(tree));
   records = await repository.snapshots();
   index = await DirIndex.of(new Dir(tree));
+  await TarVolume.compress(new Dir(tree), archived, "a");
 });
 
 after(() => temp.remove());
+
+/** A new directory in which each file of the tree has other content. */
+function changedTree(): string {
+  const folder = `${temp.folder}/changed ${runs++}`;
+  cpSync(tree, folder, { recursive: true });
+  for (let n = 0; n < FILES; n++) {
+    writeFileSync(`${folder}/folder ${n % 30}/file ${n}.txt`, `other ${n}\n`);
+  }
+  return folder;
+}
 
 async function through(source: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of source);
@@ -72,6 +86,19 @@ const WORK: Record<string, () => Promise<unknown>> = {
     TarVolume.compress(new Dir(tree), new MemoryStorage(), "a", {
       codec: "zstd",
     }),
+  "TarVolume.extractAll()": async () => {
+    const archive = await TarVolume.open(archived, "a");
+    assert.ok(archive.index !== undefined);
+    await archive.extractAll(`${temp.folder}/extracted ${runs++}`);
+  },
+  "TarVolume.extractAll() without an index": async () => {
+    const archive = await TarVolume.open(archived, "a", { index: null });
+    await archive.extractAll(`${temp.folder}/extracted ${runs++}`);
+  },
+  "Repository.restore()": () =>
+    repository.restore(records[1], `${temp.folder}/restored ${runs++}`),
+  "Repository.restore() over what is there": () =>
+    repository.restore(records[1], changedTree()),
   "Repository.snapshot()": async () => {
     const other = await Repository.create(new MemoryStorage());
     await other.snapshot(new Dir(tree));
@@ -111,5 +138,38 @@ for (const [name, work] of Object.entries(WORK)) {
     // The aim is 20 ms; a machine under load is given room.
     assert.ok(turns >= Math.floor(elapsed / 200), told);
     assert.ok(longest < 1500, told);
+  });
+}
+
+/** Work that writes a directory, and can be ended in the middle of it. */
+const ENDED: Record<
+  string,
+  (target: string, signal: AbortSignal) => Promise<unknown>
+> = {
+  "TarVolume.extractAll()": async (target, signal) =>
+    await (await TarVolume.open(archived, "a")).extractAll(target, { signal }),
+  "TarVolume.extractAll() without an index": async (target, signal) =>
+    await (await TarVolume.open(archived, "a", { index: null }))
+      .extractAll(target, { signal }),
+  "Repository.restore()": (target, signal) =>
+    repository.restore(records[1], target, { signal }),
+};
+
+for (const [name, work] of Object.entries(ENDED)) {
+  test(`${name} ends by an abort that a timer makes while it writes [L1]`, async () => {
+    const target = `${temp.folder}/ended ${runs++}`;
+    const stop = new AbortController();
+    const timer = setInterval(() => {
+      if (existsSync(`${target}/folder 0/file 0.txt`)) stop.abort();
+    }, 1);
+    try {
+      await assert.rejects(work(target, stop.signal), {
+        name: "DeltarError",
+        code: "aborted",
+      });
+    } finally {
+      clearInterval(timer);
+    }
+    assert.ok(!existsSync(`${target}/z large`));
   });
 }
