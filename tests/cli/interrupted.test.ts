@@ -32,11 +32,15 @@ interface Ended {
   wasInterrupted: boolean;
 }
 
-/** Runs the command and interrupts it after a while, unless it has ended. */
+/**
+ * Runs the command and interrupts it, unless it has ended.
+ *
+ * @param when After how many milliseconds, or as soon as something is so.
+ */
 function interrupt(
   place: Place,
   words: string[],
-  wait: number,
+  when: number | (() => boolean),
 ): Promise<Ended> {
   const [program, ...args] = [...command, ...words];
   const begun = performance.now();
@@ -49,12 +53,17 @@ function interrupt(
   child.stderr.setEncoding("utf8").on("data", (text) => err += text);
   return new Promise((resolve) => {
     let at: number | undefined;
-    const timer = setTimeout(() => {
+    const timer = setInterval(() => {
+      const isDue = typeof when === "number"
+        ? performance.now() - begun >= when
+        : when();
+      if (!isDue) return;
+      clearInterval(timer);
       at = performance.now();
       child.kill("SIGINT");
-    }, wait);
+    }, 1);
     child.on("close", (code, signal) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       const now = performance.now();
       resolve({
         code: signal === "SIGINT" ? 130 : code ?? -1,
@@ -89,23 +98,36 @@ test("verify, repair, restore, copy and prune stop within moments of an interrup
     const to = join(place.folder, "copy");
     const again = (path: string) =>
       fs.rmSync(path, { recursive: true, force: true });
-    const work: [string[], () => void][] = [
+    /** Whether the copy has begun to write content. */
+    const isCopying = () => {
+      const volumes = join(to, "volumes");
+      return fs.existsSync(volumes) && fs.readdirSync(volumes).length > 0;
+    };
+    const work: [string[], () => void, isAmid?: () => boolean][] = [
       [["verify", "--data", ...repo], () => {}],
       [["repair", ...repo], () => {}],
       [["restore", "latest", "--to", there, ...repo], () => again(there)],
-      [["copy", ...repo, "--to", to, "--init"], () => again(to)],
+      [["copy", ...repo, "--to", to, "--init"], () => again(to), isCopying],
       [["prune", "--keep-last", "1", "--grace", "0", ...repo], () => {}],
     ];
-    for (const [words, clear] of work) {
+    for (const [words, clear, isAmid] of work) {
       const [name] = words;
       // How long it takes as a whole is found out where that changes nothing.
       const whole = name === "prune"
         ? 1500
         : (await interrupt(place, words, 3_600_000)).whole;
       const waits: number[] = [];
-      for (let moment = 0; moment < MOMENTS; moment++) {
+      const moments: (() => number | (() => boolean))[] = Array(MOMENTS)
+        .fill(() => whole * chance());
+      if (isAmid !== undefined) moments.push(() => isAmid);
+      for (const moment of moments) {
         clear();
-        const ended = await interrupt(place, words, whole * chance());
+        const when = moment();
+        const ended = await interrupt(place, words, when);
+        if (when === isAmid) {
+          assert.equal(ended.code, 130, `${name} ended first: ${ended.err}`);
+          assert.match(ended.err, /interrupted; /);
+        }
         if (!ended.wasInterrupted) continue;
         waits.push(Math.round(ended.after));
         const told = `${name}: exit ${ended.code} after ${ended.after} ms: ` +
