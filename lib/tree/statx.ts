@@ -1,4 +1,3 @@
-import type * as NodeFs from "node:fs";
 import { PLATFORM } from "./this_system.ts";
 
 /** What the system knows of a file, a link not followed. */
@@ -23,6 +22,28 @@ export interface FileStat {
   device: bigint;
   /** How many names it has. */
   links: number;
+}
+
+/** The fields that are used of the state that `node:fs` gives in bigints. */
+export interface NodeStat {
+  /** The device. */
+  dev: bigint;
+  /** The number on the device. */
+  ino: bigint;
+  /** The kind and the permission bits. */
+  mode: bigint;
+  /** The number of names. */
+  nlink: bigint;
+  /** The owner. */
+  uid: bigint;
+  /** The group. */
+  gid: bigint;
+  /** The length in bytes. */
+  size: bigint;
+  /** The modification time, in nanoseconds since 1970. */
+  mtimeNs: bigint;
+  /** The change time, in nanoseconds since 1970. */
+  ctimeNs: bigint;
 }
 
 /**
@@ -70,7 +91,7 @@ function readTime(view: DataView, at: number): bigint {
 }
 
 /** Fills in a `struct statx` with what `node:fs` says. */
-export function fillStatx(view: DataView, stat: NodeFs.BigIntStats): void {
+export function fillStatx(view: DataView, stat: NodeStat): void {
   view.setUint32(16, Number(stat.nlink), true);
   view.setUint32(20, Number(stat.uid), true);
   view.setUint32(24, Number(stat.gid), true);
@@ -96,7 +117,7 @@ export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
 }
 
 /** The state as `node:fs` tells it. */
-export function fromNodeStat(stat: NodeFs.BigIntStats): FileStat {
+export function fromNodeStat(stat: NodeStat): FileStat {
   const mode = shownMode(Number(stat.mode), PLATFORM);
   return {
     kind: kindOf(mode),

@@ -59,7 +59,8 @@ test(
       // The line that it prints is the one to type.
       const restore = said.trim().split("\n").at(-1)!.trim();
       type(restore);
-      const restored = join(clone, "restored/notes.txt");
+      const [, to] = / --to (\S+)$/.exec(restore)!;
+      const restored = join(clone, to, "notes.txt");
       assert.equal(fs.readFileSync(restored, "utf8"), "to be had again\n");
     });
   },
