@@ -236,3 +236,30 @@ for (const kind of KINDS) {
     },
   );
 }
+
+test(
+  "undoRestore() on hfs removes folders that the disk respelled [R2]",
+  needsOtherDisk(),
+  async () => {
+    await withOtherDisk("hfs", async (disk, folder) => {
+      const source = join(folder, "source");
+      const target = join(disk, "target");
+      const wanted: Items = new Map<string, Item>([
+        ["caf\u00e9", "folder"],
+        ["caf\u00e9/CAF\u00c9", "folder"],
+        ["caf\u00e9/CAF\u00c9/File.txt", { file: "in a folder" }],
+      ]);
+      write(source, wanted);
+      write(target, new Map([["caf\u00e9", { file: "a file" }]]));
+      const before = read(target);
+      const repository = await Repository.create(new MemoryStorage());
+      const { record } = await repository.snapshot(everything(source));
+      const done = await repository.restore(record, target);
+      assert.deepEqual(done.failed, []);
+      assertThere("hfs", wanted, read(target), []);
+      const undone = await repository.undoRestore(target);
+      assert.deepEqual(undone.failed, []);
+      assert.deepEqual(read(target), before);
+    });
+  },
+);

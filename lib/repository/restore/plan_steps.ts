@@ -125,10 +125,16 @@ class Planner {
   /** Plans the removal of what the snapshot lacks. */
   *#removeExtra(): Generator<void, void> {
     const found: { path: string; kind: FileStat["kind"] }[] = [];
+    // A path that goes already may be listed in another spelling.
+    const removed = Map.groupBy(this.#removed, foldName);
     for (const { path: listed, kind } of this.#removal.extra()) {
       yield;
       const path = this.#asWanted(listed);
       if (this.#removed.has(path) || this.#isInFailed(path)) continue;
+      const isGone = removed.get(foldName(path))?.some((other) =>
+        this.#spelling.isOneName(other, path)
+      );
+      if (isGone) continue;
       found.push({ path, kind });
     }
     const wanted = this.#wantedLike(found);
@@ -316,7 +322,11 @@ class Planner {
     for (const { path: at, stat } of inside) {
       const why = stat.kind === "special"
         ? "a socket, pipe or device"
-        : this.#removal.spared(at, stat.kind);
+        : this.#removal.spared(
+          at,
+          stat.kind,
+          (other) => this.#spelling.isOneName(other, at),
+        );
       if (why !== undefined) {
         this.#left.push({ path: at, why });
         throw new DeltarError(

@@ -6,6 +6,7 @@ import {
   type IgnoreOptions,
   IgnoreRules,
 } from "../../tree/ignore_rules.ts";
+import { foldName } from "../../tree/name.ts";
 import { isWithin, parentPath } from "../../tree/path.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
@@ -25,9 +26,16 @@ export interface Removal {
   extra: () => Iterable<{ path: string; kind: FileStat["kind"] }>;
   /** Whether the content of a folder may go that is in the way of a file. */
   fromFolders: boolean;
-  /** Why something must stay although it is in the way or below a folder that
-   * goes; `undefined` if it may go. */
-  spared: (path: string, kind: FileStat["kind"]) => string | undefined;
+  /**
+   * Returns why something must stay although it is in the way or below a folder
+   * that goes; `undefined` if it may go. `isOneName` tells whether the disk
+   * takes another path for the same.
+   */
+  spared: (
+    path: string,
+    kind: FileStat["kind"],
+    isOneName: (other: string) => boolean,
+  ) => string | undefined;
 }
 
 /** What a restore may remove. */
@@ -115,6 +123,8 @@ export async function removalFor(
 
 /** What is to be removed is named. */
 export function removalOf(survey: Survey, gone: ReadonlySet<string>): Removal {
+  let groups: Map<string, string[]> | undefined;
+  const folded = () => groups ??= Map.groupBy(gone, foldName);
   return {
     extra: function* () {
       for (const path of gone) {
@@ -123,7 +133,10 @@ export function removalOf(survey: Survey, gone: ReadonlySet<string>): Removal {
       }
     },
     fromFolders: true,
-    spared: (path) => gone.has(path) ? undefined : "it came after the restore",
+    spared: (path, _, isOneName) =>
+      gone.has(path) || folded().get(foldName(path))?.some(isOneName)
+        ? undefined
+        : "it came after the restore",
   };
 }
 
