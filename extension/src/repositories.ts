@@ -16,7 +16,7 @@ export async function openRepository(place: Place): Promise<Repository> {
   try {
     return await Repository.open(storage);
   } catch (cause) {
-    if (codeOf(cause) !== "not-found") throw cause;
+    if (codeOf(cause) !== "not-found") throw withLocation(cause, place);
     const object = place.repository;
     throw new DeltarError("not-found", "there are no snapshots here", {
       object,
@@ -35,7 +35,7 @@ export async function tryRepository(
     return await Repository.open(storage);
   } catch (error) {
     if (codeOf(error) === "not-found") return undefined;
-    throw error;
+    throw withLocation(error, place);
   }
 }
 
@@ -46,10 +46,16 @@ export async function openOrCreate(place: Place): Promise<Repository> {
   try {
     return await Repository.create(storageOf(place));
   } catch (error) {
-    if (codeOf(error) !== "exists") throw error;
+    if (codeOf(error) !== "exists") throw withLocation(error, place);
     // Another window was quicker.
     return await Repository.open(storageOf(place));
   }
+}
+
+/** Returns a fault of the system with the location that it is of. */
+function withLocation(cause: unknown, { repository: object }: Place): unknown {
+  if (!(cause instanceof DeltarError) || cause.code !== "io") return cause;
+  return new DeltarError("io", cause.message, { object, cause });
 }
 
 function storageOf({ repository, env }: Place): Storage {
