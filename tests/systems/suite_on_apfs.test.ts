@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -9,15 +7,17 @@ import { needsOtherDisk, withOtherDisk } from "../support/other_disk.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Tests that do all their work below the system's temporary folder. */
+/**
+ * Tests that do all their work below the system's temporary folder, and whose
+ * trees have no two names that are one there.
+ */
 const FILES = [
-  ...fs.readdirSync(join(ROOT, "tests/tree"))
-    .filter((name) => name.endsWith(".test.ts") && name !== "spool.test.ts")
-    .map((name) => `tests/tree/${name}`),
   "tests/archive/dir.test.ts",
   "tests/cli/undo.test.ts",
   "tests/repository/restore_killed.test.ts",
-  "tests/repository/restore_over.test.ts",
+  "tests/repository/snapshots.test.ts",
+  "tests/tree/index_tree.test.ts",
+  "tests/tree/walker.test.ts",
 ];
 
 test(
