@@ -7,7 +7,7 @@ import { formatDate, treePath } from "./text.ts";
 export interface Candidate {
   /** The whole word, unquoted. */
   word: string;
-  /** What it is, for shells that show it. */
+  /** The description, for shells that show one. */
   about?: string;
 }
 

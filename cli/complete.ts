@@ -14,17 +14,17 @@ import { configFile } from "./config.ts";
 import { absolute, locateFrom } from "./location.ts";
 import { showText } from "./text.ts";
 
-/** What may stand at the cursor. */
+/** The words that complete the line at the cursor. */
 export interface Completion {
   /** The words, in the order to show them. */
   candidates: Candidate[];
-  /** What the shell itself completes there, after `prefix`. */
+  /** The kind of path that the shell completes after `prefix`. */
   names?: "files" | "directories";
-  /** How much of the word is before the name: `--to=`. */
+  /** The part of the word before the name: `--to=`. */
   prefix: string;
 }
 
-/** What a placeholder stands for. */
+/** The kind of value of a placeholder. */
 type Kind =
   | "snapshots"
   | "removed"
@@ -36,7 +36,7 @@ type Kind =
   | "shells"
   | "commands";
 
-/** What the names of arguments and of the values of options stand for. */
+/** The kinds of values of arguments and options, by their names. */
 const KINDS: Readonly<Record<string, Kind>> = {
   snapshot: "snapshots",
   snapshots: "snapshots",
@@ -157,7 +157,7 @@ class Line {
     return all[this.#operands.length] ?? (last?.variadic ? last : undefined);
   }
 
-  /** What an argument stands for. */
+  /** The kind of value of an argument. */
   kindOf(argument: Argument): Kind | undefined {
     const name = this.#command.name();
     const kind = KINDS[argument.name()];
@@ -173,7 +173,7 @@ class Line {
     ).at(-1);
   }
 
-  /** What may stand for a kind. */
+  /** Returns the completions of a kind of value. */
   async candidates(
     kind: Kind | undefined,
     value: string,

@@ -89,7 +89,7 @@ async function described(
   return lines(names, texts);
 }
 
-/** What the words are, and a line for each. */
+/** Formats the completions, one line for each. */
 function lines(names: Completion["names"], texts: readonly string[]): string {
   const flags = [
     ...names === undefined ? [] : [names],

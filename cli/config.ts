@@ -17,7 +17,7 @@ export interface Backup {
 /** What one backup's entry may have. */
 const KEYS = ["directory", "repo", "snapshot", "prune"];
 
-/** What the file may have. */
+/** The keys that the file may have. */
 const TOP_KEYS = ["backups", "$schema"];
 
 /**

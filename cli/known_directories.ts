@@ -17,7 +17,7 @@ export interface KnownDirectory {
   directory: string;
   /** Where its snapshots are. */
   repository: string;
-  /** What the system tells it by, wherever it is moved to on its disk. */
+  /** The identity of the directory, which a move on its disk does not change. */
   identity: string;
   /** Some of the names in it. */
   names: string[];

@@ -21,7 +21,7 @@ import {
 /** What `--init` does. */
 export const INIT = "begin a new repository where there was one before";
 
-/** What is known of a place where there is no repository. */
+/** The facts known of a location without a repository. */
 export type Loss =
   /** There was one, and its disk is not there, or it is not known. */
   | "lost"
@@ -58,7 +58,7 @@ export function rememberPlace(location: string): void {
   rmSync(oldNoteOf(location), { force: true });
 }
 
-/** What became of the repository at a place where there is none now. */
+/** The fate of a repository that is no longer at its location. */
 export function lossAt(location: string): Loss {
   if (isDefaultRepository(location)) return "new";
   const known = places().recall(keyOf(location)) ??

@@ -11,7 +11,7 @@ const OWN = ["help", "completion"];
 /** What the scripts of `deltar completion` run. */
 const COMPLETE = "complete";
 
-/** How long interrupted work has to clean up, in milliseconds. */
+/** The time that interrupted work has to clean up, in milliseconds. */
 const PATIENCE = 600;
 
 /**

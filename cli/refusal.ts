@@ -4,11 +4,11 @@ import { isInRepository, openedAt } from "./opened.ts";
 
 /** What a system refused: it and why, and what to do about it. */
 export interface Refusal {
-  /** What could not be done, where, and why. */
+  /** The action that failed, its location, and the cause. */
   message: string;
   /** Why alone. */
   why: string;
-  /** What to do, as sentences. */
+  /** The advice, as sentences. */
   next: string;
 }
 
@@ -33,7 +33,7 @@ const REASONS: Readonly<Record<string, [why: string, next: string]>> = {
 const WRITING =
   /^(?:mkdir|rename|link|unlink|rm|rmdir|write|fsync|fdatasync|ftruncate|symlink|copyfile|f?chmod|f?chown|l?utimes?|futimes?|mkdtemp)/;
 
-/** How the names begin of files that are being written. */
+/** The prefix of names of files that are being written. */
 const TEMPORARY = ".deltar-";
 
 /** The error of a system, among an error and its causes. */

@@ -1,6 +1,6 @@
 import process from "node:process";
 
-/** What of a command line is before the cursor. */
+/** The part of a command line before the cursor. */
 export interface ShellLine {
   /** The whole words of the command, unquoted, its name first. */
   words: string[];

@@ -58,7 +58,7 @@ export function formatFileTime(time: bigint): string {
   return isDate ? formatDate(Number(seconds) * 1000) : `@${seconds}`;
 }
 
-/** How far from 1970 a `Date` reaches, in seconds. */
+/** The range of a `Date` on either side of 1970, in seconds. */
 const MOST_SECONDS = 8_640_000_000_000n;
 
 /**

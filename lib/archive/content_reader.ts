@@ -15,7 +15,7 @@ export interface ReadContentOptions {
   signal?: AbortSignal;
 }
 
-/** How to read a range. */
+/** Options for reading a range. */
 export interface ReadRangeOptions extends ReadContentOptions {
   /** The most decompressed bytes, default 64 MiB. */
   limit?: number;

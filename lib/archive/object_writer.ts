@@ -18,7 +18,7 @@ export interface VolumeRecord {
 export class ObjectWriter {
   /** The object's name. */
   readonly name: string;
-  /** How many bytes were written. */
+  /** The number of bytes written. */
   size = 0;
   readonly #pipe = new Pipe();
   readonly #sum = createSha256();

@@ -1,6 +1,6 @@
 import { DeltarError } from "./errors.ts";
 
-/** What every asynchronous method takes. */
+/** Options of every asynchronous method. */
 export interface SignalOptions {
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;

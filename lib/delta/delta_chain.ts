@@ -22,7 +22,7 @@ export interface ChainLink {
 
 /** Where the literals of a chain are kept: in memory, or in a file. */
 export interface LiteralStore {
-  /** How many bytes were written. */
+  /** The number of bytes written. */
   readonly size: number;
   /** Takes the next bytes, which are copied. */
   write(bytes: Uint8Array): void;
@@ -30,7 +30,7 @@ export interface LiteralStore {
   access(): RandomAccess;
 }
 
-/** How to read a chain. */
+/** Options for reading a chain. */
 export interface ChainOptions {
   /** The size of the last result in bytes. */
   size: number;

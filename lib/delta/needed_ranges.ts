@@ -42,7 +42,7 @@ export class NeededRanges {
     return this.#bounds.at(-1) ?? 0;
   }
 
-  /** How many bytes they have. */
+  /** The number of their bytes. */
   get size(): number {
     let size = 0;
     for (let at = 0; at < this.#bounds.length; at += 2) {

@@ -61,7 +61,7 @@ export interface CopyResult {
   present: string[];
   /** How many objects were copied. */
   objects: number;
-  /** How many bytes they have. */
+  /** The number of their bytes. */
   bytes: number;
 }
 

@@ -18,7 +18,7 @@ import { endOfNamedTime } from "./named_time.ts";
 import { type ReadRecord, readRecord } from "./read_record.ts";
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
-/** How to find a snapshot by its name. */
+/** Options for finding a snapshot by its name. */
 export interface FindOptions extends SignalOptions {
   /** Spares the request for labels given later. Default: `false`. */
   asMade?: boolean;

@@ -104,9 +104,9 @@ import {
   type VerifyResult,
 } from "./verify/verify.ts";
 
-/** How to make a repository. */
+/** Options for creating a repository. */
 export interface CreateOptions extends SignalOptions {
-  /** How it compresses. Default: `zstd`. */
+  /** The compression. Default: `zstd`. */
   codec?: CodecName;
   /**
    * Whether the folder's group may read it, or also write. By default only the
@@ -115,13 +115,13 @@ export interface CreateOptions extends SignalOptions {
   shared?: Sharing;
 }
 
-/** How to read what may be damaged. */
+/** Options for reading objects that may be damaged. */
 export interface ReadOptions extends SignalOptions {
   /** Told of what cannot be read. By default its error is thrown. */
   onDamage?: DamageHandler;
 }
 
-/** How to look for the last snapshot of a directory. */
+/** Options for finding the last snapshot of a directory. */
 export interface ParentOptions extends ReadOptions {
   /**
    * Told of the snapshots of other directories that are found on the way, the

@@ -12,7 +12,7 @@ import { openFolder } from "./open_folder.ts";
  * leaves nothing.
  */
 export class Spool {
-  /** How many bytes were written. */
+  /** The number of bytes written. */
   size = 0;
   #parts: Uint8Array[] = [];
   /** Gathers what comes in small pieces. */

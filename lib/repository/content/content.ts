@@ -22,7 +22,7 @@ const FRAMES = 24;
  */
 const MOST_RANGE = 4 << 20;
 
-/** How many bytes of the basis are read at a time. */
+/** The number of bytes of the basis that are read at a time. */
 const PIECE = 1 << 18;
 
 /** The most deltas that a reader applies; writers make at most eight. */

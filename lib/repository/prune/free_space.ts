@@ -24,13 +24,13 @@ export function isFull(error: unknown): boolean {
     ["ENOSPC", "EDQUOT"].includes(cause?.code ?? "");
 }
 
-/** What was freed without writing anything. */
+/** The space that was freed without writing anything. */
 export interface FreedSpace {
   /** Ids of the snapshots that are gone for good. */
   purged: string[];
   /** Objects that were deleted. */
   deleted: number;
-  /** How many bytes they had. */
+  /** The number of their bytes. */
   freed: number;
 }
 

@@ -36,7 +36,7 @@ export interface RetentionPolicy {
   safety?: number;
 }
 
-/** How long safety snapshots are kept, in milliseconds: 30 days. */
+/** The time that safety snapshots are kept, in milliseconds: 30 days. */
 export const SAFETY_AGE = 30 * 24 * 60 * 60 * 1000;
 
 /** What a policy says of a snapshot. */
