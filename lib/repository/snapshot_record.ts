@@ -134,6 +134,11 @@ const FORMAT = "deltar-snapshot";
 const LATER = 2;
 /** A time and its id are told apart from this difference on, in milliseconds. */
 const MOMENT = 1000;
+/** The most layers of a tree; writers make about log2 of its entries. */
+const MOST_LAYERS = 128;
+/** A layer has at most so many frames, and one more for so many bytes. */
+const LEAST_FRAMES = 1024;
+const BYTES_EACH_FRAME = 1024;
 const COUNTS = [
   "files",
   "directories",
@@ -197,7 +202,7 @@ export function timeInRecord(id: string, started: number): number {
  *
  * @param bytes The whole object.
  * @param object The object's name, for errors.
- * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ * @throws {DeltarError} `corrupt`, `limit`, `truncated` or `unsupported`.
  */
 export function decodeRecord(
   bytes: Uint8Array,
@@ -237,7 +242,7 @@ export function decodeRecord(
     ...optional("parent"),
     ...optional("parentSha256"),
     ...optional("repairs"),
-    layers: layers.map((layer) => decodeLayerRecord(layer, object)),
+    layers: decodeLayers(layers, object),
     counts: Object.fromEntries(
       COUNTS.map((name) => [name, counts[name]]),
     ) as unknown as SnapshotCounts,
@@ -246,8 +251,30 @@ export function decodeRecord(
   };
 }
 
-/** Reads how a record names a layer. */
-export function decodeLayerRecord(line: Line, object: string): LayerRecord {
+/**
+ * Reads how a record names the layers of a tree.
+ *
+ * @throws {DeltarError} `corrupt` or `limit`.
+ */
+export function decodeLayers(
+  layers: readonly Line[],
+  object: string,
+): LayerRecord[] {
+  if (layers.length > MOST_LAYERS) {
+    throw new DeltarError("limit", `a tree of ${layers.length} layers`, {
+      object,
+    });
+  }
+  const decoded = layers.map((layer) => decodeLayerRecord(layer, object));
+  if (new Set(decoded.map(({ name }) => name)).size < decoded.length) {
+    throw new DeltarError("corrupt", "a tree that has a layer twice", {
+      object,
+    });
+  }
+  return decoded;
+}
+
+function decodeLayerRecord(line: Line, object: string): LayerRecord {
   const fail = () =>
     new DeltarError("corrupt", "a layer without valid entries or frames", {
       object,
@@ -256,6 +283,13 @@ export function decodeLayerRecord(line: Line, object: string): LayerRecord {
   if (!isCount(entries) || !Array.isArray(frames)) throw fail();
   if (filter !== undefined && typeof filter !== "string") throw fail();
   const layer = { ...decodeObject("layer", line, object, 0), entries };
+  if (frames.length > LEAST_FRAMES + layer.size / BYTES_EACH_FRAME) {
+    throw new DeltarError(
+      "limit",
+      `a layer of ${layer.size} bytes in ${frames.length} frames`,
+      { object },
+    );
+  }
   let size = 0;
   let last: string | undefined;
   for (const frame of frames as (Line | null)[]) {

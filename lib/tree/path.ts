@@ -3,8 +3,12 @@ import { DeltarError } from "../bytes/errors.ts";
 /** A segment that is empty, `.` or `..`, or a NUL anywhere. */
 const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
-/** The longest path that is accepted, in UTF-16 code units. */
-const MAX_LENGTH = 32_768;
+/**
+ * The longest path that is accepted, in UTF-16 code units. V8 tells longer
+ * texts apart by their length alone where it looks for them in a `Map`: a few
+ * thousand of them, alike, take minutes.
+ */
+const MAX_LENGTH = 16_383;
 
 /** The most segments of a path: as many as Linux takes in one (`PATH_MAX`). */
 const MAX_SEGMENTS = 2048;
@@ -15,7 +19,7 @@ const MAX_SEGMENTS = 2048;
  * @param path The path, from an index, an archive or a caller.
  * @param object The archive or file that the path was read from.
  * @throws {DeltarError} `unsafe` if it is absolute, empty, has an empty, `.`
- * or `..` segment, or a NUL, or is beyond 32,768 characters or 2,048 segments.
+ * or `..` segment, or a NUL, or is beyond 16,383 characters or 2,048 segments.
  */
 export function checkPath(path: string, object?: string): void {
   if (isTooLong(path) || UNSAFE.test(path)) {
@@ -35,6 +39,13 @@ export function isTooLong(path: string): boolean {
     segments++;
   }
   return segments > MAX_SEGMENTS;
+}
+
+/** Returns a skipped path as listings have it: one that is too long is cut. */
+export function skippedPath(path: string): string {
+  return path.length <= MAX_LENGTH
+    ? path
+    : path.slice(0, MAX_LENGTH).toWellFormed();
 }
 
 /**

@@ -1,6 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { Skipped, SkipReason } from "./entry.ts";
 import type { Line } from "./lines.ts";
+import { skippedPath } from "./path.ts";
 
 const REASONS: ReadonlySet<unknown> = new Set<SkipReason>([
   "excluded",
@@ -19,8 +20,8 @@ export function encodeSkipped({ path, reason, detail }: Skipped): Line {
 }
 
 /**
- * Reads what `encodeSkipped` wrote. The path may be any text: nothing is ever
- * written to it.
+ * Reads what `encodeSkipped` wrote. The path may be any text that is not longer
+ * than paths are: nothing is ever written to it.
  *
  * @throws {DeltarError} `corrupt`, with the place of the line.
  */
@@ -30,7 +31,10 @@ export function decodeSkipped(
   offset: number,
 ): Skipped {
   const { skipped, path, detail } = line;
-  if (!REASONS.has(skipped) || typeof path !== "string") {
+  if (
+    !REASONS.has(skipped) || typeof path !== "string" ||
+    skippedPath(path) !== path
+  ) {
     throw new DeltarError("corrupt", "no valid word of what was left out", {
       object,
       offset,

@@ -9,7 +9,7 @@ import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { readRuleFile } from "./rule_file.ts";
 import { ENTRY_FLAG, type EntryState, FOLDER_FLAG } from "./state_layout.ts";
-import { isTooLong } from "./path.ts";
+import { isTooLong, skippedPath } from "./path.ts";
 import { StateWriter } from "./state_writer.ts";
 import { kindOf } from "./statx.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
@@ -118,7 +118,11 @@ function* walkFolders(
   const writer = states?.writer ?? new StateWriter();
   const links = new Map<string, string>();
   const skip: SkipHandler = (path, reason, detail) =>
-    options.onSkip?.({ path, reason, ...(detail && { detail }) });
+    options.onSkip?.({
+      path: skippedPath(path),
+      reason,
+      ...(detail && { detail }),
+    });
   const enter = (
     folder: Folder,
     path: string,

@@ -11,8 +11,15 @@ import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { concat } from "../../lib/bytes/source.ts";
 import { DeltaWriter } from "../../lib/delta/delta_writer.ts";
+import {
+  decodeIntent,
+  encodeIntent,
+} from "../../lib/repository/snapshot/running.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import { encodeRecord } from "../../lib/repository/snapshot_record.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+} from "../../lib/repository/snapshot_record.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
@@ -324,6 +331,45 @@ test("frames of a tree that are small each are refused in all [A8]", async () =>
     ) await assert.rejects(read, { name: "DeltarError", code: "limit" });
     const { damage } = await repository.verify();
     assert.equal(damage[0].object, record.layers[0].name);
+  });
+});
+
+test("a record of many layers, or of many frames for their size, is refused [A8]", async () => {
+  await withTemp(async (folder) => {
+    const storage = new LocalStorage(join(folder, "repo"));
+    await Repository.create(storage);
+    const plain = encodeLines("deltar-tree", 1, {}, []);
+    await plantTree(storage, [{ plain }], 0);
+    const repository = await Repository.open(storage);
+    const record = await repository.find(ID);
+    const [layer] = record.layers;
+    const [frame] = layer.frames;
+    const name = (at: number) =>
+      `trees/20250101T000000Z-${String(at).padStart(6, "0")}.ndjson.zst`;
+    const layersOf = (count: number) =>
+      Array.from({ length: count }, (_, at) => ({ ...layer, name: name(at) }));
+    const framesOf = (count: number) => [{
+      ...layer,
+      size: count * frame.length,
+      frames: Array(count).fill(frame),
+    }];
+    const decode = (layers: typeof record.layers) =>
+      decodeRecord(encodeRecord({ ...record, layers }), "snapshots/x.json");
+    assert.equal(decode(layersOf(128)).layers.length, 128);
+    assert.throws(() => decode(layersOf(129)), { code: "limit" });
+    assert.throws(() => decode([layer, layer]), { code: "corrupt" });
+    assert.equal(decode(framesOf(1024)).layers[0].frames.length, 1024);
+    assert.throws(() => decode(framesOf(2000)), { code: "limit" });
+    // The same in the intent of a run at work.
+    const bytes = encodeIntent({
+      id: ID,
+      time: record.time,
+      layers: framesOf(2000),
+      reuses: [],
+    });
+    assert.throws(() => decodeIntent(bytes, `running/${ID}.json`), {
+      code: "limit",
+    });
   });
 });
 

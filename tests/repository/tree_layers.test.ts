@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
 import { collect } from "../../lib/bytes/source.ts";
+import { separator } from "../../lib/repository/layers/layer_writer.ts";
 import { PathFilter } from "../../lib/repository/layers/path_filter.ts";
 import type {
   LayerRecord,
@@ -266,4 +267,49 @@ test("a filter knows its paths, and few others", () => {
   assert.ok(paths.every((path) => filter.has(path)));
   const others = paths.filter((path) => filter.has(`${path}/x`)).length;
   assert.ok(others < 60, `${others} of 2000 others`);
+});
+
+test("separator() gives the shortest beginning that comes behind the path before", () => {
+  const shortest = (last: string | undefined, path: string) => {
+    for (let length = 1; length < path.length; length++) {
+      const first = path.slice(0, length);
+      const isBehind = last === undefined || comparePaths(last, first) < 0;
+      if (isBehind && first.isWellFormed()) return first;
+    }
+    return path;
+  };
+  const paths = [
+    ...somePaths(2000),
+    "\u{1f4c1}\ud800",
+    "a\u{1f4c1}",
+    "a\u{1f4c2}b",
+    "b\udc00c",
+  ].sort(comparePaths);
+  for (const [at, path] of paths.entries()) {
+    assert.equal(separator(paths[at - 1], path), shortest(paths[at - 1], path));
+  }
+});
+
+test("a layer of long paths that differ at their ends is written at once [A8]", async () => {
+  const start = "long name ".repeat(1637);
+  const changed = new Map<string, TreeEntry>();
+  for (let at = 0; at < 3000; at++) {
+    const path = start + String(at).padStart(6, "0");
+    changed.set(path, directory(path));
+  }
+  const storage = new MemoryStorage();
+  const begun = performance.now();
+  const { layers } = await writeTree(storage, "trees/x.ndjson.gz", codec, {
+    layers: [],
+    skippedBefore: [],
+    changed: changedLines(changed),
+    size: changed.size,
+    objects: [],
+    skipped: [],
+  });
+  const took = performance.now() - begun;
+  const { frames } = layers[0];
+  assert.ok(frames.length > 150);
+  assert.ok(frames.at(-1)!.first!.startsWith(`${start}00`));
+  assert.ok(took < 15_000, `${took} ms`);
 });

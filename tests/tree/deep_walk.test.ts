@@ -9,9 +9,11 @@ import { sha256 } from "../../lib/bytes/sha256.ts";
 import { atOnce } from "../../lib/bytes/turns.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Skipped } from "../../lib/tree/entry.ts";
 import { openFolder } from "../../lib/tree/open_folder.ts";
 import { OpenFolders } from "../../lib/tree/open_folders.ts";
 import { checkPath, foldersAbove } from "../../lib/tree/path.ts";
+import { decodeSkipped, encodeSkipped } from "../../lib/tree/skipped_line.ts";
 import { Survey } from "../../lib/tree/survey.ts";
 import { byEachAccess } from "../support/folder_access.ts";
 import { run } from "../support/peer.ts";
@@ -106,6 +108,41 @@ test(
   },
 );
 
+test(
+  "Walker.entries() names a path of too many characters, cut to what a listing takes [A11]",
+  onLinux,
+  async () => {
+    await withTemp((folder) => {
+      const root = join(folder, "root");
+      fs.mkdirSync(root);
+      const names = Array(70).fill("n".repeat(250));
+      makeDeep(root, names);
+      try {
+        const skipped: Skipped[] = [];
+        const dir = new Dir(root);
+        const paths = [
+          ...dir.entries({ onSkip: (skip) => skipped.push(skip) }),
+        ];
+        assert.equal(paths.length, 65);
+        const path = names.join("/").slice(0, 16_383);
+        const expected = {
+          path,
+          reason: "unreadable",
+          detail: "its path is too long",
+        };
+        assert.deepEqual(skipped, [expected]);
+        const line = encodeSkipped(skipped[0]);
+        assert.deepEqual(decodeSkipped(line, "x", 0), expected);
+        // V8 would tell thousands of longer ones apart in minutes only.
+        const longer = { ...line, path: `${path}n` };
+        assert.throws(() => decodeSkipped(longer, "x", 0), { code: "corrupt" });
+      } finally {
+        run("rm", ["-rf", root]);
+      }
+    });
+  },
+);
+
 test("paths of very many segments are refused, and those of many are quick [A11]", async () => {
   await withTemp((root) => {
     const path = (first: number, count: number) =>
@@ -115,6 +152,8 @@ test("paths of very many segments are refused, and those of many are quick [A11]
       assert.throws(() => checkPath(path(first, 16_000)), { code: "unsafe" });
     }
     assert.throws(() => checkPath(path(0, 2049)), { code: "unsafe" });
+    checkPath("n".repeat(16_383));
+    assert.throws(() => checkPath("n".repeat(16_384)), { code: "unsafe" });
     const paths = Array.from({ length: 400 }, (_, at) => path(at, 2048));
     const survey = new Survey(root);
     for (const path of paths) assert.equal(survey.at(path), undefined);

@@ -60,9 +60,9 @@ export class LayerReader {
   /** The frames that were read, and how many bytes they have in all. */
   readonly #seen = new Set<number>();
   #bytes = 0;
-  /** The frames that `find` looked into last. */
   /** The line that was found last: its frame, path, and where it starts. */
   #last = { frame: -1, path: "", start: 0 };
+  /** The frames that `find` looked into last. */
   readonly #recent = new Map<number, Promise<string>>();
 
   /**
@@ -155,10 +155,8 @@ export class LayerReader {
   async *salvage(): AsyncGenerator<
     { part?: LayerPart; from?: string; to?: string }
   > {
-    const { frames } = this.#record;
-    for (const [at, { first: from }] of frames.entries()) {
-      const to = frames.slice(at + 1)
-        .find(({ first }) => first !== undefined)?.first;
+    for (const [at, { first: from }] of this.#record.frames.entries()) {
+      const to = this.#following(at);
       try {
         yield { part: await this.#read(at), from, to };
       } catch (error) {
@@ -181,16 +179,27 @@ export class LayerReader {
 
   /** Whether all paths of a frame are in one folder of a folder. */
   #isBelow(at: number, within: string): boolean {
-    const { frames } = this.#record;
-    const { first } = frames[at];
-    const next = this.#withPaths.find((other) => other > at) ?? frames.length;
-    const following = frames[next]?.first;
+    const { first } = this.#record.frames[at];
+    const following = this.#following(at);
     if (first === undefined || following === undefined) return false;
     const start = within === "" ? 0 : within.length + 1;
     if (within !== "" && !isInside(first, within)) return false;
     const end = first.indexOf("/", start);
     if (end < 0) return false;
     return isInside(following, first.slice(0, end));
+  }
+
+  /** The beginning of the next frame with paths, if there is one. */
+  #following(at: number): string | undefined {
+    let low = -1;
+    let high = this.#withPaths.length;
+    while (high - low > 1) {
+      const middle = low + high >>> 1;
+      if (this.#withPaths[middle] <= at) low = middle;
+      else high = middle;
+    }
+    const next = this.#withPaths[high];
+    return next === undefined ? undefined : this.#record.frames[next].first;
   }
 
   /** The last of the frames with paths that does not begin behind a path. */
@@ -254,14 +263,13 @@ export class LayerReader {
     const mostLines = LEAST_LINES + MOST_LINES * length;
     const part = await decodeLayerPart(plain, name, at === 0, mostLines);
     const { lines } = part;
-    const following = this.#record.frames
-      .find((frame, index) => index > at && frame.first !== undefined);
+    const following = this.#following(at);
     if (
       (lines.length > 0) !== (first !== undefined) ||
       lines.length > 0 && (
           comparePaths(first!, lines[0].path) > 0 ||
           following !== undefined &&
-            comparePaths(lines.at(-1)!.path, following.first!) >= 0
+            comparePaths(lines.at(-1)!.path, following) >= 0
         )
     ) throw this.#corrupt("a frame has other paths than recorded", offset);
     if (lines.some(({ path }) => this.#filter?.has(path) === false)) {

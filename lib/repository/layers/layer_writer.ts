@@ -6,7 +6,6 @@ import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { closingLine, type Line, openingLine } from "../../tree/lines.ts";
-import { comparePaths } from "../../tree/path.ts";
 import { encodeSkipped } from "../../tree/skipped_line.ts";
 import { PathFilter } from "./path_filter.ts";
 import type {
@@ -186,12 +185,18 @@ export class LayerWriter {
   }
 }
 
-/** The shortest beginning of `path` that comes behind `last`. */
-function separator(last: string | undefined, path: string): string {
-  for (let length = 1; length < path.length; length++) {
-    const first = path.slice(0, length);
-    const isBehind = last === undefined || comparePaths(last, first) < 0;
-    if (isBehind && first.isWellFormed()) return first;
+/** Returns the shortest beginning of `path` that comes behind `last`. */
+export function separator(last: string | undefined, path: string): string {
+  let same = 0;
+  if (last !== undefined) {
+    const length = Math.min(last.length, path.length);
+    while (same < length && last.charCodeAt(same) === path.charCodeAt(same)) {
+      same++;
+    }
   }
-  return path;
+  const first = path.slice(0, same + 1);
+  if (first.isWellFormed()) return first;
+  // It ends within a pair of surrogates.
+  const longer = path.slice(0, same + 2);
+  return longer.isWellFormed() ? longer : path;
 }

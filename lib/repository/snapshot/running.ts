@@ -15,7 +15,7 @@ import {
 import { namesUnder, readIfThere, timeOf } from "../note.ts";
 import { Pulse } from "./pulse.ts";
 import {
-  decodeLayerRecord,
+  decodeLayers,
   type LayerRecord,
   type SnapshotRecord,
 } from "../snapshot_record.ts";
@@ -66,7 +66,7 @@ export function decodeIntent(bytes: Uint8Array, object: string): Intent {
     id,
     time: timeOf(header.time, object),
     ...typeof parent === "string" && { parent },
-    layers: layers.map((layer) => decodeLayerRecord(layer, object)),
+    layers: decodeLayers(layers, object),
     reuses,
   };
 }

@@ -40,15 +40,12 @@ export async function salvageTree(
   let skipped: Skipped[] = [];
   for (const layer of record.layers) {
     skipped = [];
+    const unread: LostRange[] = [];
     for await (const frame of new LayerReader(storage, layer).salvage()) {
       const { part, from, to } = frame;
       if (part === undefined) {
         if (from === undefined) continue;
-        const range = { from, ...to !== undefined && { to } };
-        lost.push(range);
-        for (const path of entries.keys()) {
-          if (isWithinRange(path, range)) entries.delete(path);
-        }
+        unread.push({ from, ...to !== undefined && { to } });
         continue;
       }
       for (const line of part.lines) {
@@ -56,8 +53,15 @@ export async function salvageTree(
         else entries.set(line.path, line);
       }
       for (const object of part.objects) objects.set(object.name, object);
-      skipped.push(...part.skipped);
+      for (const skip of part.skipped) skipped.push(skip);
     }
+    // What was read of this layer lies in none of them.
+    if (unread.length > 0) {
+      for (const path of entries.keys()) {
+        if (isWithinOne(path, unread)) entries.delete(path);
+      }
+    }
+    for (const range of unread) lost.push(range);
   }
   return {
     entries: withFolders(entries, record.root),
@@ -67,9 +71,17 @@ export async function salvageTree(
   };
 }
 
-function isWithinRange(path: string, { from, to }: LostRange): boolean {
-  return comparePaths(from, path) <= 0 &&
-    (to === undefined || comparePaths(path, to) < 0);
+/** Whether a path lies within one of some ranges, which are in path order. */
+function isWithinOne(path: string, ranges: readonly LostRange[]): boolean {
+  let low = -1;
+  let high = ranges.length;
+  while (high - low > 1) {
+    const middle = low + high >>> 1;
+    if (comparePaths(ranges[middle].from, path) <= 0) low = middle;
+    else high = middle;
+  }
+  const to = ranges[low]?.to;
+  return low >= 0 && (to === undefined || comparePaths(path, to) < 0);
 }
 
 /** The entries in path order, each with the folders that it lies in. */
