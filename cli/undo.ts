@@ -52,8 +52,7 @@ async function targetAt(
   const itself = { target: place, below: "" };
   const found = await repository.lastAt(place, { onDamage: () => {} });
   if (found === undefined || found.below === "") return itself;
-  const own = await repository.safetySnapshots(truePlace(place));
-  if (own.length > 0) return itself;
+  if (await repository.isRestoreTarget(truePlace(place))) return itself;
   return { target: found.record.directory, below: found.below };
 }
 
@@ -70,8 +69,8 @@ async function beginFor(target: string, options: Options): Promise<Begun> {
   if (other !== own && holdsRepository(other)) {
     const begun = await begin(options);
     if (!holdsRepository(own)) return begun;
-    const restores = await begun.repository.safetySnapshots(truePlace(target));
-    if (restores.length > 0) return begun;
+    const { repository } = begun;
+    if (await repository.isRestoreTarget(truePlace(target))) return begun;
   }
   return await begin({ ...options, dir: target });
 }

@@ -54,6 +54,7 @@ import {
   type RepairResult,
 } from "./verify/repair.ts";
 import {
+  isRestored,
   planRestore,
   planRevert,
   restoreTree,
@@ -568,6 +569,10 @@ export class Repository {
    * is saved first, so `redoRestore` takes it back. What came since at other
    * paths stays.
    *
+   * If the directory was new or empty, the files that are still as they were
+   * restored are removed, and then the directory if the restore made it. What
+   * was changed or added since stays, and is among `failed`.
+   *
    * @param target The directory.
    * @param options Whom to tell.
    * @throws {DeltarError} `not-found` if there is no restore to undo.
@@ -859,6 +864,19 @@ export class Repository {
       if (record.directory === directory) records.push(record);
     }
     return records;
+  }
+
+  /**
+   * Returns whether a restore into a directory is known here, be it undone.
+   *
+   * @param directory The directory's absolute path, without symlinks.
+   * @param options What ends the work.
+   */
+  async isRestoreTarget(
+    directory: string,
+    { signal }: SignalOptions = {},
+  ): Promise<boolean> {
+    return await isRestored(this, directory, signal);
   }
 
   /**

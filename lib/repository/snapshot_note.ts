@@ -18,6 +18,11 @@ export interface NoteKind {
 export const LABELS: NoteKind = { folder: "labels/", format: "deltar-label" };
 /** When files of a snapshot were last restored and compared. */
 export const PROOFS: NoteKind = { folder: "proofs/", format: "deltar-proof" };
+/** The restores of a snapshot into directories that were new or empty. */
+export const RESTORES: NoteKind = {
+  folder: "restores/",
+  format: "deltar-restore",
+};
 
 /**
  * Puts a note about a snapshot under a name of its own; of several the one
@@ -72,7 +77,7 @@ export async function readSnapshotNotes(
 }
 
 /** The id of a note's own, unless no clock can have given it. */
-function ownIdOf(name: string): string | undefined {
+export function ownIdOf(name: string): string | undefined {
   const id = name.split(".").at(-2);
   return id !== undefined && timeOfId(id) !== undefined ? id : undefined;
 }

@@ -1,5 +1,7 @@
+import { nodePath } from "../bytes/node.ts";
 import { endsAll } from "./file.ts";
 import type { Folder } from "./folder.ts";
+import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 
 /**
@@ -22,6 +24,23 @@ export function removeTree(folder: Folder, name: string): void {
     tree.close();
   }
   folder.removeFolder(name);
+}
+
+/**
+ * Removes a folder if it is empty; a folder that cannot be removed stays.
+ *
+ * @param place The folder's path, without symlinks.
+ */
+export function removeEmptyFolder(place: string): void {
+  let above: Folder | undefined;
+  try {
+    above = openFolder(nodePath.dirname(place));
+    above.removeFolder(nodePath.basename(place));
+  } catch (error) {
+    if (endsAll(error)) throw error;
+  } finally {
+    above?.close();
+  }
 }
 
 function empty(tree: OpenFolders, path: string): void {

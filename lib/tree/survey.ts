@@ -41,7 +41,7 @@ export class Survey {
         });
       }
       if (code !== "ENOENT") throw fileError(error, root);
-      this.root = nodePath.resolve(root);
+      this.root = truePlace(root);
       this.#absent = "";
     }
   }

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { roundTimes, stateOf } from "../support/trees.ts";
-import { withPlace } from "./helpers.ts";
+import { type Place, withPlace } from "./helpers.ts";
 
 test("a restore in place is planned, done, undone and redone", async () => {
   await withPlace((place) => {
@@ -141,11 +141,51 @@ test("undo DIR finds the repository that DIR was restored from [T7]", async () =
     restore();
     assert.equal(place.run(["undo", "../other"]).code, 0);
     assert.equal(read(), "theirs");
-
-    const empty = join(place.folder, "empty");
-    place.run(["restore", "latest", "--to", empty]);
-    const none = place.run(["undo", empty]);
-    assert.equal(none.code, 1);
-    assert.match(none.err, /nothing to undo: .* delete what it wrote/);
   });
 });
+
+test("undo DIR takes a restore into an empty or new directory back [T7]", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a", "sub/b": "b" });
+    place.run(["snapshot"]);
+    const other = join(place.folder, "other");
+    const restore = (...words: string[]) =>
+      assert.equal(
+        place.run(["restore", "latest", ...words, "--to", other]).code,
+        0,
+      );
+    restore();
+    const dry = place.run(["undo", "--dry-run", other]);
+    assert.match(dry.out, /^- a\n- sub\/\n- sub\/b\n/);
+    const done = place.run(["undo", other]);
+    assert.equal(done.code, 0, done.err);
+    assert.match(done.out, /3 paths removed/);
+    assert.equal(fs.existsSync(other), false);
+    const again = place.run(["undo", other]);
+    assert.equal(again.code, 1);
+    assert.match(again.err, /nothing to undo/);
+    assert.equal(place.run(["redo", other]).code, 0);
+    assert.equal(fs.readFileSync(join(other, "sub/b"), "utf8"), "b");
+    assert.equal(place.run(["undo", other]).code, 0);
+
+    fs.rmSync(other, { recursive: true, force: true });
+    fs.mkdirSync(other);
+    restore("sub");
+    fs.writeFileSync(join(other, "sub/b"), "B");
+    fs.writeFileSync(join(other, "mine"), "mine");
+    // Where the user stands in what was restored.
+    const kept = place.run(["undo", "--repo", repositoryOf(place)], {
+      cwd: other,
+    });
+    assert.equal(kept.code, 3);
+    assert.match(kept.err, /mine .*: added after the restore, so it stays/);
+    assert.match(kept.err, /sub\/b .*: changed after the restore, so it stays/);
+    assert.equal(fs.readFileSync(join(other, "sub/b"), "utf8"), "B");
+    assert.ok(fs.existsSync(join(other, "mine")));
+  });
+});
+
+function repositoryOf(place: Place): string {
+  const folder = join(place.folder, "home/data/deltar/repositories");
+  return join(folder, fs.readdirSync(folder)[0]);
+}

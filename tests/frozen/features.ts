@@ -206,6 +206,16 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     await repository.redoRestore(shop.root);
   },
 
+  "restores into new directories": async (shop) => {
+    const repository = await shop.repository();
+    fill(shop);
+    const record = await shop.take();
+    const place = join(shop.root, "../restored");
+    await repository.restore(record, join(place, "one"));
+    await repository.restore(record, join(place, "two"));
+    await repository.undoRestore(join(place, "two"));
+  },
+
   "an undo of some paths": async (shop) => {
     const repository = await shop.repository();
     fill(shop);

@@ -298,6 +298,8 @@ test(
       // What was restored last, by the redo, is the first snapshot.
       await repository.restore(await repository.find(snapshots[0].id), root);
       assertRestored(root, frozen, snapshots[0].tree);
+      // The older one did not note restores into new directories.
+      fs.rmSync(join(storage.location, "restores"), { recursive: true });
       const { failed } = await repository.undoRestore(root);
       assert.deepEqual(failed, []);
       const last = snapshots.findLast(({ safety }) => !safety)!;

@@ -82,6 +82,8 @@ const CALLS: Record<string, Call> = {
   parentFor: ({ repository, dir }, o) => repository.parentFor(dir.path, o),
   safetySnapshots: ({ repository, folder }, o) =>
     repository.safetySnapshots(`${folder}/undone`, o),
+  isRestoreTarget: ({ repository, folder }, o) =>
+    repository.isRestoreTarget(`${folder}/undone`, o),
   readRecord: ({ repository, record }, o) =>
     repository.readRecord(record.id, o),
   "Dir.hash": ({ dir }, o) => dir.hash("contents", o),

@@ -175,7 +175,7 @@ test(
 );
 
 test(
-  "one file of many takes at most five requests and little more than itself",
+  "one file of many takes at most five requests, a note and little more than itself",
   NEEDS_CEPH,
   async () => {
     const files = slow ? 60_000 : 6_000;
@@ -210,7 +210,13 @@ test(
             fs.readFileSync(join(place, path))
           );
           assert.ok(was.equals(is));
-          assert.ok(passed.length <= 5, asked(passed));
+          const [notes, others] = [true, false].map((isNote) =>
+            passed.filter(({ method, url }) =>
+              (method === "PUT" && url.includes("/restores/")) === isNote
+            )
+          );
+          assert.equal(notes.length, 1, asked(passed));
+          assert.ok(others.length <= 5, asked(passed));
           const got = passed.reduce((sum, { received }) => sum + received, 0);
           assert.ok(got <= was.length + 512 * 1024, `${path}: ${got} bytes`);
         }

@@ -11,7 +11,8 @@ import { readMove } from "../content/follow_moves.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import { namesUnder } from "../note.ts";
 import type { Repository } from "../repository.ts";
-import { LABELS, PROOFS } from "../snapshot_note.ts";
+import { forgetFreshRestores } from "../restore/fresh_restore.ts";
+import { LABELS, PROOFS, RESTORES } from "../snapshot_note.ts";
 import { type Candidates, findCandidates, runningIds } from "./candidates.ts";
 import { CollectWork } from "./collect_work.ts";
 import { findLeap } from "./clock.ts";
@@ -21,6 +22,7 @@ import type { Lease } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { RemovedSnapshot } from "./removed.ts";
 import { timeNotBehind } from "../snapshot_times.ts";
+import { SAFETY_AGE } from "./retention.ts";
 import { findSpared } from "./spared.ts";
 import { standing, type Survey, survey } from "./survey.ts";
 import {
@@ -137,6 +139,8 @@ export async function collectGarbage(
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
   for (const { id } of expired) await deleteNotes(storage, id);
+  // If this clock is wrong, only the undoing of such a restore is lost.
+  await forgetFreshRestores(storage, now - SAFETY_AGE);
   // What was condemned stays so: one that was overtaken may yet delete it.
   const waiting = garbage.filter((line) => !isGoing(line));
   const remaining = withTrees(purged, { ...found, removed }, going);
@@ -239,9 +243,9 @@ async function isStored(storage: Storage, name: string): Promise<boolean> {
   return false;
 }
 
-/** Labels and proofs of a snapshot that is purged. */
+/** Deletes the notes about a snapshot that is purged. */
 async function deleteNotes(storage: Storage, id: string): Promise<void> {
-  for (const { folder } of [LABELS, PROOFS]) {
+  for (const { folder } of [LABELS, PROOFS, RESTORES]) {
     for (const name of await namesUnder(storage, `${folder}${id}.`)) {
       await storage.delete(name);
     }

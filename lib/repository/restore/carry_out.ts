@@ -1,6 +1,7 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import type { Survey } from "../../tree/survey.ts";
+import { removeEmptyFolder } from "../../tree/remove_tree.ts";
 import { rootOf } from "../../tree/tree_writer.ts";
 import {
   clearAbandoned,
@@ -15,10 +16,12 @@ import type { ReadRecord } from "../read_record.ts";
 import type { Repository } from "../repository.ts";
 import type { SafetyRecord, SnapshotRecord } from "../snapshot_record.ts";
 import { PlanApplier } from "./apply_steps.ts";
+import { noteFreshRestore } from "./fresh_restore.ts";
 import type { WorkOptions } from "./restore_options.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 import { progressOf, type RestoreResult, resultOf } from "./restore_result.ts";
 import { type Safety, takeSafety, withhold } from "./restore_safety.ts";
+import type { PastWork } from "./restore_undo.ts";
 
 /** What only tests need. */
 export interface RestoreHooks {
@@ -40,11 +43,20 @@ export interface RestoreJob {
   rootBefore: SnapshotRecord["root"];
   /** The only paths that an undo or redo is for. */
   paths?: readonly string[];
+  /** What of the snapshot a restore is for. */
+  fresh?: { from?: string; paths?: readonly string[] };
   /** What tells the same work when it is begun again. */
   request: JournalData;
   left: LeftJournal[];
-  /** The safety snapshots of the target, the newest first. */
-  history: SnapshotRecord[];
+  /** What the target can be brought back by, the newest first. */
+  history: readonly PastWork[];
+  /**
+   * The snapshot whose content need not be saved again, if an undo is of a
+   * restore into a new or empty directory. Default: `of`.
+   */
+  basis?: string;
+  /** Whether the directory goes in the end if nothing is left in it. */
+  removesRoot?: boolean;
 }
 
 /** Carries out a plan, after a safety snapshot of what it would lose. */
@@ -57,7 +69,8 @@ export async function carryOut(
   const { survey, plan, work, left, request } = job;
   await options.onPlan?.(plan);
   const isDone = plan.steps.length === 0 && !plan.touchesRoot;
-  if (work === "restore" && isDone && left.length === 0) {
+  const isNothing = isDone && left.length === 0 && !job.removesRoot;
+  if (isNothing && (work === "restore" || job.basis !== undefined)) {
     return resultOf(plan);
   }
   const cut = left.at(-1)?.data;
@@ -67,6 +80,7 @@ export async function carryOut(
     ? cut.safety
     : undefined;
   const result = resultOf(plan);
+  const made = survey.at("") === undefined;
   const applier = new PlanApplier(survey, plan, {
     reader: new ContentReader(repository.storage),
     onDone: progressOf(plan, result, options),
@@ -88,6 +102,14 @@ export async function carryOut(
         signal: options.signal,
       })
       : undefined;
+    if (!needed && !continues) {
+      hooks.onStep?.("note restore");
+      await noteFreshRestore(repository.storage, job.of, {
+        directory: survey.root,
+        made,
+        ...job.fresh,
+      }, options.signal);
+    }
     result.failed = [...plan.failed];
     journal = WorkJournal.begin(folder, {
       ...request,
@@ -108,6 +130,10 @@ export async function carryOut(
     });
     result.failed.push(...applier.failed);
     if (safety !== undefined) result.safety = safety.record;
+    if (job.removesRoot) {
+      hooks.onStep?.("remove directory");
+      removeEmptyFolder(survey.root);
+    }
     return result;
   } catch (error) {
     try {
@@ -130,7 +156,7 @@ async function saveFirst(
   job: RestoreJob,
   options: { after: string | undefined; first?: string; signal?: AbortSignal },
 ): Promise<Safety> {
-  const { survey, plan, work, of, label, history } = job;
+  const { survey, plan, work, of, label, history, basis = of } = job;
   const { after, first, signal } = options;
   const isKnown = history.some(({ id }) => id === first);
   const safety = await takeSafety(repository, survey, plan, {
@@ -142,7 +168,7 @@ async function saveFirst(
     },
     label,
     root: job.rootBefore,
-    basis: await basisOf(repository, survey.root, of, signal),
+    basis: await basisOf(repository, survey.root, basis, signal),
     after,
     onSkip: ({ path, reason, detail }: Skipped) =>
       withhold(

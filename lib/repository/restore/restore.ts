@@ -8,6 +8,7 @@ import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
 import { belongsToOthers } from "../../storage/foreign.ts";
 import { LocalStorage } from "../../storage/local.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { readPart } from "../layers/tree_reader.ts";
 import type { Repository } from "../repository.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
@@ -17,6 +18,8 @@ import {
   type RestoreHooks,
   type RestoreJob,
 } from "./carry_out.ts";
+import { freshRestoresInto } from "./fresh_restore.ts";
+import { type FreshUndo, planFreshUndo } from "./fresh_undo.ts";
 import { planSteps } from "./plan_steps.ts";
 import { notTrusted, withoutPrivileges } from "./privileges.ts";
 import type { RestoreOptions, RevertOptions } from "./restore_options.ts";
@@ -26,7 +29,9 @@ import type { RestoreResult } from "./restore_result.ts";
 import {
   groupOf,
   groupToRevert,
+  isFresh,
   nothingTo,
+  type PastWork,
   stateBefore,
 } from "./restore_undo.ts";
 import { type Wanted, wantedOf } from "./restore_wanted.ts";
@@ -145,11 +150,12 @@ async function prepare(
     label: `before restoring ${record.id}`,
     root: plan.touchesRoot ? wanted.root : undefined,
     rootBefore: survey.at("") ?? record.root,
+    fresh: { ...from !== "" && { from }, paths },
     request,
     left,
     history: survey.isVacant
       ? []
-      : await repository.safetySnapshots(survey.root, { signal }),
+      : await historyOf(repository, survey.root, signal),
   };
 }
 
@@ -229,13 +235,36 @@ async function prepareRevert(
   options: RevertOptions,
 ): Promise<RestoreJob> {
   const { paths, signal } = options;
-  const history = await repository.safetySnapshots(survey.root, { signal });
+  let history = await historyOf(repository, survey.root, signal);
   const left = leftIn(survey);
   const cut = left.at(-1)?.data;
   // The same that was cut short is finished first.
-  const group = cut?.work === way && typeof cut.of === "string"
+  let group = cut?.work === way && typeof cut.of === "string"
     ? groupOf(history, cut.of)
     : groupToRevert(history, way, paths);
+  const part = { survey, work: way, paths, left };
+  const request = { work: way, paths: briefly(paths), delete: true };
+  while (group !== undefined && isFresh(group)) {
+    const { id, safety } = group;
+    const undo = survey.at("") &&
+      await planFreshUndo(repository, survey, group, options);
+    if (undo !== undefined && !isEmptyUndo(undo, left)) {
+      return {
+        ...part,
+        ...undo,
+        of: id,
+        basis: safety.of,
+        label: `before undoing the restore of ${safety.of}`,
+        root: undefined,
+        rootBefore: survey.at("")!,
+        request: { ...request, of: id },
+        history,
+      };
+    }
+    // What it wrote is gone already.
+    history = history.filter((one) => one.id !== id);
+    group = groupToRevert(history, way, paths);
+  }
   if (group === undefined) throw nothingTo(way, survey.root);
   const { wanted, gone } = await stateBefore(repository, group, paths);
   checkTrust(wanted, repository, survey, options);
@@ -244,20 +273,49 @@ async function prepareRevert(
   const plan = await planSteps(survey, wanted, removal, signal);
   const of = group[0].id;
   return {
-    survey,
+    ...part,
     plan,
-    work: way,
     of,
     label: way === "undo"
       ? `before undoing the restore of ${group[0].safety?.of}`
       : "before redoing a restore",
     root: plan.touchesRoot ? wanted.root : undefined,
     rootBefore: survey.at("") ?? group[0].root,
-    paths,
-    request: { work: way, of, paths: briefly(paths), delete: true },
-    left,
+    request: { ...request, of },
     history,
   };
+}
+
+/** Returns whether nothing is left of what a restore wrote. */
+function isEmptyUndo(
+  { plan, removesRoot }: FreshUndo,
+  left: readonly LeftJournal[],
+): boolean {
+  const isGone = plan.steps.length === 0 && plan.failed.length === 0;
+  return isGone && !removesRoot && left.length === 0;
+}
+
+/** Returns what a directory can be brought back by, the newest first. */
+async function historyOf(
+  repository: Repository,
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<PastWork[]> {
+  const storage = untilAborted(repository.storage, signal);
+  const all = [
+    ...await repository.safetySnapshots(directory, { signal }),
+    ...await freshRestoresInto(storage, directory),
+  ];
+  return all.sort((a, b) => a.id < b.id ? 1 : -1);
+}
+
+/** Returns whether any restore into a directory is known to a repository. */
+export async function isRestored(
+  repository: Repository,
+  directory: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return (await historyOf(repository, directory, signal)).length > 0;
 }
 
 function leftIn(survey: Survey): LeftJournal[] {

@@ -32,7 +32,8 @@ export interface RestoreResult {
   failed: RestoreFailure[];
   /**
    * The snapshot of what was there before, by which this is undone; none if
-   * the target was empty or nothing was to be done.
+   * the target was new or empty, which a note tells `undoRestore`, or nothing
+   * was to be done.
    */
   safety?: SnapshotRecord;
 }

@@ -1,28 +1,38 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
 import type { Repository } from "../repository.ts";
+import type { FreshRestore } from "./fresh_restore.ts";
 import type { Wanted } from "./restore_wanted.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** The safety snapshots of one piece of work, the earliest first. */
-type Group = [SnapshotRecord, ...SnapshotRecord[]];
+export type Group = [SnapshotRecord, ...SnapshotRecord[]];
+
+/** A piece of work on a directory that can be gone back by. */
+export type PastWork = SnapshotRecord | FreshRestore;
+
+/** Returns whether the work was a restore into a new or empty directory. */
+export function isFresh(work: PastWork | Group): work is FreshRestore {
+  return "made" in work;
+}
 
 /**
  * The safety snapshots that bring back what was there before the last restore
  * that is not undone, or before the last undo that is not redone.
  *
- * @param records The safety snapshots of one directory, the newest first.
+ * @param records The safety snapshots of one directory and its restores from
+ * when it was new or empty, the newest first.
  * @param way Which of the two.
  * @param paths The only paths that are to be brought back, if not all are.
- * @returns The snapshots of that work, of which the earlier ones count;
- * `undefined` if there is none.
+ * @returns The snapshots of that work, of which the earlier ones count, or the
+ * restore into a new or empty directory; `undefined` if there is none.
  */
 export function groupToRevert(
-  records: readonly SnapshotRecord[],
+  records: readonly PastWork[],
   way: "undo" | "redo",
   paths?: readonly string[],
-): Group | undefined {
+): Group | FreshRestore | undefined {
   /** For which paths each was brought back already, by its id. */
   const spent = new Map<string, Paths[]>();
   for (const { id, safety } of records) {
@@ -59,14 +69,16 @@ function covers(others: Paths, paths: Paths): boolean {
   ) ?? false;
 }
 
-/** The safety snapshots of the work that began with one of them. */
+/** Returns the work that began with a safety snapshot, or is a restore. */
 export function groupOf(
-  records: readonly SnapshotRecord[],
+  records: readonly PastWork[],
   id: string,
-): Group | undefined {
+): Group | FreshRestore | undefined {
   const first = records.find((record) => record.id === id);
-  if (first === undefined) return undefined;
-  const rest = records.filter(({ safety }) => safety?.continues === id);
+  if (first === undefined || isFresh(first)) return first;
+  const rest = records.filter((record): record is SnapshotRecord =>
+    record.safety?.continues === id
+  );
   return [first, ...rest.reverse()];
 }
 
@@ -112,9 +124,10 @@ export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
   return new DeltarError(
     "not-found",
     way === "undo"
-      ? "nothing to undo: no restore into this directory has overwritten or " +
-        "deleted anything that is not back. To undo a restore into an empty " +
-        "directory, delete what it wrote."
+      ? "nothing to undo: no restore into this directory is known to the " +
+        "repository that is not undone. A restore from a repository that you " +
+        "may only read, or that an older deltar made into an empty directory, " +
+        "is not noted: delete what it wrote."
       : "nothing to redo: no restore into this directory was undone",
     { object: target },
   );

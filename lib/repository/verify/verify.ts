@@ -354,6 +354,6 @@ class Verification {
 
 /** Objects that serve the repository and belong to no snapshot. */
 function isOwn(name: string): boolean {
-  return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|running|settings)\//
+  return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|restores|running|settings)\//
     .test(name);
 }

@@ -27,7 +27,7 @@ export async function verifyNotes(
   findings: Findings,
 ): Promise<void> {
   for (const name of names) {
-    if (!/^(?:labels|proofs|removed)\/.*\.json$/.test(name)) continue;
+    if (!/^(?:labels|proofs|removed|restores)\/.*\.json$/.test(name)) continue;
     try {
       const bytes = await readIfThere(storage, name);
       if (bytes !== undefined) checkListing(bytes, name);

@@ -1,0 +1,139 @@
+/**
+ * Notes of restores into new or empty directories, which overwrite nothing and
+ * so need no safety snapshot. By its note such a restore is undone: what it
+ * wrote is what the snapshot has.
+ */
+import { DeltarError } from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { isDamage } from "../damage.ts";
+import { idBehind, idOfObject, mostBytesOf, timeOfId } from "../layout.ts";
+import { namesUnder, readIfThere } from "../note.ts";
+import { ownIdOf, RESTORES } from "../snapshot_note.ts";
+import type { SafetyRecord } from "../snapshot_record.ts";
+
+const VERSION = 1;
+
+/** A restore into a directory that was new or empty. */
+export interface FreshRestore {
+  /** The note's own id, which sorts among those of safety snapshots. */
+  id: string;
+  /** The directory's absolute path, without symlinks. */
+  directory: string;
+  /** The work that can be undone, as safety snapshots name it. */
+  safety: SafetyRecord;
+  /** Whether the restore made the directory. */
+  made: boolean;
+  /** The folder of the snapshot that was restored. Default: its root. */
+  from?: string;
+  /** The only paths that were restored. Default: all. */
+  paths?: readonly string[];
+}
+
+/** What to note of a restore into a directory that was new or empty. */
+type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
+
+/**
+ * Notes a restore into a directory that is new or empty. Where the storage
+ * refuses that, the restore goes on, and cannot be undone by deltar.
+ *
+ * @param storage The repository's storage.
+ * @param snapshot The id of the snapshot that is restored.
+ * @param fresh What is restored, and where.
+ * @param signal Ends the work.
+ * @throws {DeltarError} `aborted` if `signal` ends the work.
+ */
+export async function noteFreshRestore(
+  storage: Storage,
+  snapshot: string,
+  { directory, made, from, paths }: Fresh,
+  signal?: AbortSignal,
+): Promise<void> {
+  const now = Date.now();
+  const { folder, format } = RESTORES;
+  try {
+    const id = idBehind(snapshot, now, Math.random());
+    const name = `${folder}${snapshot}.${id}.json`;
+    const time = new Date(now).toISOString();
+    const fields = { snapshot, time, directory, made, from, paths };
+    const bytes = encodeLines(format, VERSION, fields, []);
+    // A reader would refuse it.
+    if (bytes.length > mostBytesOf(name)) return;
+    await storage.put(name, bytes, { ifAbsent: true, signal });
+  } catch (error) {
+    if (!(error instanceof DeltarError) || error.code === "aborted") {
+      throw error;
+    }
+  }
+}
+
+/**
+ * Returns the noted restores into a directory that was new or empty, the newest
+ * first. Notes that are damaged count as absent.
+ *
+ * @param storage The repository's storage.
+ * @param directory The directory's absolute path, without symlinks.
+ */
+export async function freshRestoresInto(
+  storage: Storage,
+  directory: string,
+): Promise<FreshRestore[]> {
+  const found: FreshRestore[] = [];
+  for (const name of await namesUnder(storage, RESTORES.folder)) {
+    const [snapshot, id] = [idOfObject(name), ownIdOf(name)];
+    if (snapshot === undefined || id === undefined) continue;
+    const fresh = await readNote(storage, name, snapshot, id);
+    if (fresh?.directory === directory) found.push(fresh);
+  }
+  return found.sort((a, b) => a.id < b.id ? 1 : -1);
+}
+
+/** Deletes the notes of restores that were made before some time. */
+export async function forgetFreshRestores(
+  storage: Storage,
+  before: number,
+): Promise<void> {
+  for (const name of await namesUnder(storage, RESTORES.folder)) {
+    const id = ownIdOf(name);
+    if (id !== undefined && timeOfId(id)! < before) await storage.delete(name);
+  }
+}
+
+async function readNote(
+  storage: Storage,
+  name: string,
+  snapshot: string,
+  id: string,
+): Promise<FreshRestore | undefined> {
+  try {
+    const bytes = await readIfThere(storage, name);
+    if (bytes === undefined) return undefined;
+    const { header } = decodeLines(bytes, RESTORES.format, VERSION, name);
+    return decodeNote(header, snapshot, id);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return undefined;
+  }
+}
+
+function decodeNote(
+  header: Line,
+  snapshot: string,
+  id: string,
+): FreshRestore | undefined {
+  const { directory, made, from, paths } = header;
+  const isValid = header.snapshot === snapshot &&
+    typeof directory === "string" && typeof made === "boolean" &&
+    (from === undefined || typeof from === "string") &&
+    (paths === undefined ||
+      Array.isArray(paths) && paths.every((path) => typeof path === "string"));
+  if (!isValid) return undefined;
+  return {
+    id,
+    directory,
+    safety: { before: "restore", of: snapshot },
+    made,
+    ...from !== undefined && { from: from as string },
+    ...paths !== undefined && { paths: paths as string[] },
+  };
+}

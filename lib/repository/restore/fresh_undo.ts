@@ -1,0 +1,186 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { inTurns } from "../../bytes/turns.ts";
+import { foldName } from "../../tree/name.ts";
+import { comparePaths, isWithin } from "../../tree/path.ts";
+import type { Survey } from "../../tree/survey.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { Repository } from "../repository.ts";
+import type { FreshRestore } from "./fresh_restore.ts";
+import { planSteps } from "./plan_steps.ts";
+import { isOfOnePath } from "./restore_fault.ts";
+import type { RestorePlan } from "./restore_plan.ts";
+import type { Removal } from "./restore_removal.ts";
+import { type Wanted, wantedOf } from "./restore_wanted.ts";
+
+/** The plan for undoing a restore into a directory that was new or empty. */
+export interface FreshUndo {
+  /** The steps: what the restore wrote and nobody changed is deleted. */
+  plan: RestorePlan;
+  /** Whether the directory goes too if nothing is left in it. */
+  removesRoot: boolean;
+}
+
+/** Options for undoing a restore into a directory that was new or empty. */
+interface FreshUndoOptions {
+  /** The only paths to undo. Default: all. */
+  paths?: readonly string[];
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Plans to undo a restore into a directory that was new or empty. Files and
+ * links that are what the snapshot has are deleted, and then folders that are
+ * empty. What was changed or added since stays, and is among `failed`.
+ *
+ * @throws {DeltarError} `not-found` if the snapshot is gone, so that nothing
+ * tells what the restore wrote.
+ */
+export async function planFreshUndo(
+  repository: Repository,
+  survey: Survey,
+  fresh: FreshRestore,
+  { paths, signal }: FreshUndoOptions,
+): Promise<FreshUndo> {
+  const written = await writtenBy(repository, fresh, signal);
+  const search = new Search(survey, written, paths);
+  await inTurns(search.run(), signal);
+  const nothing: Wanted = { entries: [], above: new Set(), root: undefined };
+  const plan = await planSteps(survey, nothing, search.removal(), signal);
+  plan.failed.push(...search.stays);
+  plan.failed.sort((a, b) => comparePaths(a.path, b.path));
+  return { plan, removesRoot: fresh.made && paths === undefined };
+}
+
+/** The entries of the snapshot that the restore was to write. */
+async function writtenBy(
+  repository: Repository,
+  { safety: { of }, from = "", paths }: FreshRestore,
+  signal: AbortSignal | undefined,
+): Promise<readonly TreeEntry[]> {
+  try {
+    const { record } = await repository.readRecord(of, { signal });
+    const tree = (await repository.tree(record, { signal })).below(from);
+    const root = from === "" ? record.root : tree.root!;
+    return wantedOf(tree, { ...record, root }, paths).entries;
+  } catch (error) {
+    if (!(error instanceof DeltarError) || error.code !== "not-found") {
+      throw error;
+    }
+    throw new DeltarError(
+      "not-found",
+      "cannot undo the last restore, as the snapshot that was restored is no " +
+        "longer here and nothing else tells what was written. Bring it back " +
+        "with `deltar undelete`, or delete what you do not need.",
+      { object: of, cause: error },
+    );
+  }
+}
+
+/** Finds what a restore wrote and what was changed or added since. */
+class Search {
+  readonly stays: { path: string; error: DeltarError }[] = [];
+  readonly #survey: Survey;
+  readonly #written: ReadonlyMap<string, TreeEntry>;
+  readonly #paths: readonly string[] | undefined;
+  readonly #going: { path: string; kind: "file" | "symlink" | "directory" }[] =
+    [];
+
+  constructor(
+    survey: Survey,
+    written: readonly TreeEntry[],
+    paths: readonly string[] | undefined,
+  ) {
+    this.#survey = survey;
+    this.#written = new Map(written.map((entry) => [entry.path, entry]));
+    this.#paths = paths;
+  }
+
+  /** Looks at each entry, in steps of one, or a piece of a large file. */
+  *run(): Generator<void, void> {
+    const names = this.#namesByFolder();
+    this.#findAdded("", names.get("") ?? []);
+    for (const entry of this.#written.values()) {
+      yield;
+      const { path } = entry;
+      const isAsked = this.#isAsked(path);
+      try {
+        const kind = this.#survey.at(path)?.kind;
+        if (kind === undefined) continue;
+        if (kind === "directory" && entry.kind === "directory") {
+          this.#findAdded(path, names.get(path) ?? []);
+          if (isAsked) this.#going.push({ path, kind });
+        } else if (isAsked) {
+          if (!(yield* this.#isUnchanged(entry))) this.#stay(path, "changed");
+          else this.#going.push({ path, kind: kind as "file" | "symlink" });
+        }
+      } catch (error) {
+        if (!isOfOnePath(error)) throw error;
+        if (isAsked) this.stays.push({ path, error });
+      }
+    }
+  }
+
+  /** What may be deleted, for `planSteps`. */
+  removal(): Removal {
+    return {
+      extra: () => this.#going,
+      fromFolders: false,
+      spared: () => undefined,
+    };
+  }
+
+  #isAsked(path: string): boolean {
+    return this.#paths?.some((asked) => isWithin(path, asked)) ?? true;
+  }
+
+  #namesByFolder(): Map<string, string[]> {
+    const names = new Map<string, string[]>();
+    for (const path of this.#written.keys()) {
+      const slash = path.lastIndexOf("/");
+      const folder = slash < 0 ? "" : path.slice(0, slash);
+      const some = names.get(folder);
+      if (some) some.push(path.slice(slash + 1));
+      else names.set(folder, [path.slice(slash + 1)]);
+    }
+    return names;
+  }
+
+  /** Notes what is in a folder and was not written there. */
+  #findAdded(folder: string, written: readonly string[]): void {
+    const known = new Set(written);
+    const found = this.#survey.names(folder);
+    const there = new Set(found);
+    // A disk may list a name in another normalization or case.
+    const respelled = new Set(
+      written.filter((name) => !there.has(name)).map(foldName),
+    );
+    for (const name of found) {
+      if (known.has(name) || respelled.has(foldName(name))) continue;
+      const path = folder === "" ? name : `${folder}/${name}`;
+      if (this.#isAsked(path)) this.#stay(path, "added");
+    }
+  }
+
+  *#isUnchanged(entry: TreeEntry): Generator<void, boolean> {
+    const { path, kind, target } = entry;
+    const stat = this.#survey.at(path);
+    if (kind === "symlink") {
+      return stat?.kind === "symlink" && this.#survey.target(path) === target;
+    }
+    const file = kind === "hardlink" ? this.#written.get(target!) : entry;
+    if (stat?.kind !== "file" || file?.kind === "directory") return false;
+    if (file === undefined || stat.size !== file.size) return false;
+    const sum = yield* this.#survey.sha256(path, file.size);
+    return sum === file.sha256;
+  }
+
+  #stay(path: string, how: "changed" | "added"): void {
+    const error = new DeltarError(
+      how === "changed" ? "changed" : "exists",
+      `${how} after the restore, so it stays`,
+      { path },
+    );
+    this.stays.push({ path, error });
+  }
+}
