@@ -1,11 +1,11 @@
 import { type ByteSource, chunks, toStream } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { turnIfDue } from "../bytes/turns.ts";
-import { DeltaIndex } from "./delta_index.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
 import { Guard } from "./guard.ts";
 import type { RandomAccess } from "./random_access.ts";
+import { readSegments } from "./read_segments.ts";
 
 /** Literal bytes that are read and written in one go. */
 const PIECE = 2 ** 16;
@@ -61,12 +61,12 @@ async function* composeParts(
   options: ComposeOptions,
 ): AsyncGenerator<Uint8Array> {
   const { maxSize = Number.MAX_SAFE_INTEGER, signal } = options;
-  const index = await DeltaIndex.read(first, {
+  const segments = await readSegments(first, {
     object: options.firstObject,
     signal,
   });
   const reader = new DeltaReader(options.secondObject);
-  const guard = new Guard(index.size, maxSize, options.secondObject);
+  const guard = new Guard(segments.size, maxSize, options.secondObject);
   const writer = new DeltaWriter();
   for await (const piece of chunks(second)) {
     for (const command of reader.read(piece)) {
@@ -79,7 +79,7 @@ async function* composeParts(
         if (writer.waiting >= PIECE) yield writer.take().slice();
         continue;
       }
-      for (const origin of index.origins(command.offset, command.length)) {
+      for (const origin of segments.origins(command.offset, command.length)) {
         if (origin.kind === "copy") {
           writer.copy(origin.offset, origin.length);
         } else {

@@ -1,10 +1,10 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
-import { DeltaIndex } from "./delta_index.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
 import type { RandomAccess } from "./random_access.ts";
+import { readSegments } from "./read_segments.ts";
 import { weakSum } from "./rolling_sum.ts";
 import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
@@ -45,16 +45,16 @@ export class DerivedSignature {
     delta: RandomAccess,
     options: { object?: string; signal?: AbortSignal } = {},
   ): Promise<DerivedSignature> {
-    const index = await DeltaIndex.read(delta, options);
+    const segments = await readSegments(delta, options);
     const blocks = new Blocks(old);
     let place = 0;
-    for (const { kind, offset, length } of index.origins(0, index.size)) {
+    for (const { kind, offset, length } of segments.all()) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       checkAborted(options.signal);
       const end = place + length;
       if (kind === "copy") {
-        blocks.copy(offset, length, place, end === index.size);
+        blocks.copy(offset, length, place, end === segments.size);
       } else {
         const { blockSize } = old;
         for (let at = 0; at + blockSize <= length; at += blockSize) {

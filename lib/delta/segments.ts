@@ -1,12 +1,22 @@
 import { DeltarError } from "../bytes/errors.ts";
-import type { Origin } from "./delta_index.ts";
 
 /** Each segment takes 16 bytes of memory: this many take 64 MiB. */
 const MOST = 2 ** 22;
 
+/** A range of what a delta makes, and where its bytes come from. */
+export interface Origin {
+  /** Whether they come from the state before, or are literals. */
+  kind: "copy" | "literal";
+  /** Offset in the state before, or where the literals are kept. */
+  offset: number;
+  /** How many bytes. */
+  length: number;
+}
+
 /**
- * Where bytes of a result come from: ranges of the state before, or literals
- * that were kept. Ranges of the result that nobody needs may be left out.
+ * Where bytes of a delta's result come from: ranges of the state before, or
+ * literals that are kept elsewhere. Ranges of the result that nobody needs may
+ * be left out.
  */
 export class Segments {
   /** Whether copies are of ranges in their order, none of them twice. */
@@ -18,6 +28,8 @@ export class Segments {
   #origins = new Float64Array(64);
   #count = 0;
   #end = 0;
+  /** The origin that would go on with the last segment. */
+  #next = NaN;
   #copied = 0;
 
   /** @param object The delta that they come from, for errors. */
@@ -31,33 +43,60 @@ export class Segments {
    * @param start Where it starts in the result.
    * @param origin Offset in the state before, or -1 - that of a literal.
    * @param length How many bytes.
-   * @throws {DeltarError} `limit` if there are more than four million.
+   * @throws {DeltarError} `limit` if there are more than four million, or the
+   * result is too large.
    */
   add(start: number, origin: number, length: number): void {
-    if (origin >= 0) {
-      this.isInOrder &&= origin >= this.#copied;
-      this.#copied = origin + length;
+    const end = start + length;
+    if (!Number.isSafeInteger(end)) {
+      const object = this.#object;
+      throw new DeltarError("limit", "the result is too large", { object });
     }
-    if (this.#count > 0 && start === this.#end) {
-      const last = this.#count - 1;
-      const before = this.#end - this.#starts[last];
-      const follows = origin < 0
-        ? this.#origins[last] - before
-        : this.#origins[last] + before;
-      if (origin === follows && origin < 0 === this.#origins[last] < 0) {
-        this.#end = start + length;
-        return;
-      }
+    const goesOn = origin === this.#next && start === this.#end;
+    this.#end = end;
+    if (origin < 0) this.#next = origin - length;
+    else {
+      if (origin < this.#copied) this.isInOrder = false;
+      this.#next = this.#copied = origin + length;
     }
+    if (goesOn) return;
     if (this.#count === this.#starts.length) this.#grow();
     this.#starts[this.#count] = start;
     this.#origins[this.#count++] = origin;
-    this.#end = start + length;
+  }
+
+  /** The size of the result in bytes, as far as segments were added. */
+  get size(): number {
+    return this.#end;
   }
 
   /** All segments, in the order of the result. */
   all(): Generator<Origin> {
-    return this.#origin(0, this.#starts[0], this.#end);
+    const start = this.#starts[0];
+    return this.origins(start, this.#end - start);
+  }
+
+  /**
+   * Where a range of the result comes from, in order.
+   *
+   * @param offset The first byte; there are segments for all of the range.
+   * @param length How many bytes.
+   */
+  *origins(offset: number, length: number): Generator<Origin> {
+    const end = offset + length;
+    let segment = this.#find(offset);
+    for (let at = offset; at < end; segment++) {
+      const next = segment + 1 < this.#count
+        ? this.#starts[segment + 1]
+        : this.#end;
+      const origin = this.#origins[segment];
+      const skip = at - this.#starts[segment];
+      const taken = Math.min(next, end) - at;
+      yield origin < 0
+        ? { kind: "literal", offset: -1 - origin + skip, length: taken }
+        : { kind: "copy", offset: origin + skip, length: taken };
+      at += taken;
+    }
   }
 
   /** The ranges of the state before that are copied, in that order. */
@@ -79,30 +118,13 @@ export class Segments {
         at += length;
         continue;
       }
-      const first = older.#find(offset);
-      for (const part of older.#origin(first, offset, offset + length)) {
+      for (const part of older.origins(offset, length)) {
         const origin = part.kind === "copy" ? part.offset : -1 - part.offset;
         composed.add(at, origin, part.length);
         at += part.length;
       }
     }
     return composed;
-  }
-
-  /** The segments from one on, for a range of the result. */
-  *#origin(segment: number, start: number, end: number): Generator<Origin> {
-    for (let at = start; at < end; segment++) {
-      const next = segment + 1 < this.#count
-        ? this.#starts[segment + 1]
-        : this.#end;
-      const origin = this.#origins[segment];
-      const skip = at - this.#starts[segment];
-      const length = Math.min(next, end) - at;
-      yield origin < 0
-        ? { kind: "literal", offset: -1 - origin + skip, length }
-        : { kind: "copy", offset: origin + skip, length };
-      at += length;
-    }
   }
 
   /** The last segment that starts at or before `offset`. */

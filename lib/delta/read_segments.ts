@@ -1,0 +1,35 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
+import { DeltaReader } from "./delta_reader.ts";
+import type { RandomAccess } from "./random_access.ts";
+import { Segments } from "./segments.ts";
+
+/** Bytes of the delta that are parsed in one go. */
+const PIECE = 2 ** 16;
+
+/**
+ * Reads where each byte of a delta's result comes from.
+ *
+ * @param delta The delta; its literals are passed over, and stay in it.
+ * @throws {DeltarError} `corrupt` or `truncated` if it is damaged, `limit` if
+ * it has more than four million commands.
+ */
+export async function readSegments(
+  delta: RandomAccess,
+  { object, signal }: { object?: string; signal?: AbortSignal } = {},
+): Promise<Segments> {
+  const segments = new Segments(object);
+  const reader = new DeltaReader(object);
+  for (let at = 0; at < delta.size; at += PIECE) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
+    checkAborted(signal);
+    const piece = await delta.read(at, Math.min(PIECE, delta.size - at));
+    for (const command of reader.read(piece)) {
+      const origin = command.kind === "copy" ? command.offset : -1 - command.at;
+      segments.add(segments.size, origin, command.length);
+    }
+  }
+  reader.finish();
+  return segments;
+}
