@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { makeBinary } from "../support/binary.ts";
 import { noise } from "../support/noise.ts";
 import { run } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
@@ -13,9 +14,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 test("the single binary does what the source does, threads and all", async () => {
   await withTemp((folder) => {
-    run(process.execPath, ["tasks/compile_bun.ts"], { cwd: ROOT });
-    const binary = join(folder, "deltar");
-    fs.copyFileSync(join(ROOT, "dist/deltar"), binary);
+    const binary = makeBinary(folder);
     const root = join(folder, "root");
     fs.mkdirSync(root);
     // Large enough for the thread that hashes.

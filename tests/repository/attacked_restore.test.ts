@@ -13,17 +13,6 @@ import { everything } from "./helpers.ts";
 
 const ROUNDS = process.env.SLOW ? 200 : 8;
 
-/** All of a folder that a restore could change, its own state too. */
-function all(folder: string): unknown {
-  return ["", ...fs.readdirSync(folder, { recursive: true })].map((name) => {
-    const place = join(folder, String(name));
-    const { mode, uid, gid, size, mtimeMs } = fs.lstatSync(place);
-    const isFile = fs.lstatSync(place).isFile();
-    const content = isFile ? fs.readFileSync(place, "utf8") : "";
-    return { name, mode, uid, gid, size, mtimeMs, content };
-  });
-}
-
 test(
   "restore() touches nothing outside while folders, files and temporary files are swapped for links [A2]",
   needs("perl"),
@@ -44,7 +33,7 @@ test(
         const { record } = await repository.snapshot(
           everything(attacked.root),
         );
-        const outside = all(attacked.outside);
+        const outside = attacked.outsideState();
         let restored = 0;
         await attacked.begin(true);
         try {
@@ -54,6 +43,10 @@ test(
                 delete: round % 2 === 0,
               });
               restored += result.files;
+              if (result.safety !== undefined) {
+                const { entries } = await repository.tree(result.safety);
+                Attacked.assertInside(entries);
+              }
             } catch (error) {
               // What else is in the way of all of it must have been said well.
               assert.equal(
@@ -62,7 +55,7 @@ test(
                 `${error}\n${(error as Error).stack}`,
               );
             }
-            assert.deepEqual(all(attacked.outside), outside, access);
+            assert.deepEqual(attacked.outsideState(), outside, access);
           }
         } finally {
           await attacked.end();
@@ -74,7 +67,7 @@ test(
         }
         const { failed } = await repository.restore(record, attacked.root);
         assert.deepEqual(failed, []);
-        assert.deepEqual(all(attacked.outside), outside, access);
+        assert.deepEqual(attacked.outsideState(), outside, access);
       });
     });
   },

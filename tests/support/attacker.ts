@@ -1,10 +1,19 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
 
 /** The user that attacks, if the tests run as the superuser. */
 const NOBODY = 65534;
+const isRoot = process.getuid?.() === 0;
+
+/** Returns what a file of the attacker holds. */
+function inside(name: string): string {
+  return `inside ${name}`;
+}
 
 /**
  * Swaps folders and files of a folder for links, pipes and back, as fast as it
@@ -45,6 +54,23 @@ for (my $n = 0; ; $n++) {
 }
 `;
 
+/** The checksums of all that the attacker's files hold, whole or not begun. */
+const OWN: ReadonlySet<string> = new Set(
+  [
+    "",
+    "nothing\n",
+    ...["1", "2", "3", "4", "below/2", "below/5"].map(inside),
+  ].map(sumOf),
+);
+const SECRET = "the secret of another user\n";
+const SECRET_SUM = sumOf(SECRET);
+/** When all that is outside was changed, in seconds of 1970: in 2001. */
+const TIME = 1_000_000_000;
+
+function sumOf(text: string): string {
+  return toHex(sha256(new TextEncoder().encode(text)));
+}
+
 /** A folder of an attacker, and one outside of it that is none of his. */
 export class Attacked {
   /** What he may change. */
@@ -52,7 +78,7 @@ export class Attacked {
   /** What he may not even read. */
   readonly outside: string;
   /** What each file outside holds. */
-  static readonly SECRET = "the secret of another user\n";
+  static readonly SECRET = SECRET;
   /** A name that is only outside. */
   static readonly NAME = "secret-name";
   #process: ChildProcess | undefined;
@@ -73,14 +99,17 @@ export class Attacked {
       });
     }
     fs.chmodSync(this.outside, 0o700);
+    for (const name of this.#outsideNames()) {
+      fs.utimesSync(join(this.outside, name), TIME, TIME);
+    }
     for (const name of ["1", "2", "4", "below/2", "below/5"]) {
-      fs.writeFileSync(join(this.root, "dir", name), `inside ${name}`);
+      fs.writeFileSync(join(this.root, "dir", name), inside(name));
     }
     for (const name of ["1", "3", "4"]) {
-      fs.writeFileSync(join(this.root, "other", name), `inside ${name}`);
+      fs.writeFileSync(join(this.root, "other", name), inside(name));
     }
     fs.writeFileSync(join(this.root, ".deltarignore"), "nothing\n");
-    if (process.getuid?.() !== 0) return;
+    if (!isRoot) return;
     for (
       const name of ["", ...fs.readdirSync(this.root, { recursive: true })]
     ) {
@@ -105,6 +134,44 @@ export class Attacked {
       child.stdout!.once("data", resolve);
       child.once("exit", reject);
     });
+  }
+
+  /** Returns all of the folder outside that anybody could change. */
+  outsideState(): unknown {
+    return this.#outsideNames().map((name) => {
+      const place = join(this.outside, name);
+      const stat = fs.lstatSync(place);
+      const { mode, uid, gid, size, mtimeMs } = stat;
+      const content = stat.isFile() ? fs.readFileSync(place, "utf8") : "";
+      return { name, mode, uid, gid, size, mtimeMs, content };
+    });
+  }
+
+  #outsideNames(): string[] {
+    const names = fs.readdirSync(this.outside, { recursive: true });
+    return ["", ...names.map(String)];
+  }
+
+  /** Asserts that entries of a snapshot are of the folder, not from outside. */
+  static assertInside(
+    entries: readonly { path: string; sha256?: string; mtime: unknown }[],
+  ): void {
+    for (const { path, sha256, mtime } of entries) {
+      Attacked.assertUntold(path);
+      const isOutside = sha256 === SECRET_SUM ||
+        String(mtime).startsWith(`${TIME}`);
+      assert.ok(!isOutside, `${path} is from outside`);
+      // What deltar had not finished, or its journal, that he took.
+      if (path.split("/").includes("taken")) continue;
+      const isOwn = sha256 === undefined || OWN.has(sha256);
+      assert.ok(isOwn, `${path}: the content is not his`);
+    }
+  }
+
+  /** Asserts that a text tells neither a name nor content from outside. */
+  static assertUntold(text: string): void {
+    assert.ok(!text.includes(Attacked.NAME), text);
+    assert.ok(!text.includes(Attacked.SECRET.trim()), text);
   }
 
   /** Ends the attack. */

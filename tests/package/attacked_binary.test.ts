@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { Attacked } from "../support/attacker.ts";
+import { makeBinary } from "../support/binary.ts";
+import { needs } from "../support/peer.ts";
+import { withTemp } from "../support/temp.ts";
+
+const ROUNDS = process.env.SLOW ? 200 : 12;
+
+/** The single binary, in the folder of an attacker. */
+class Victim {
+  readonly attacked: Attacked;
+  readonly #binary: string;
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#binary = makeBinary(folder);
+    this.attacked = new Attacked(folder);
+  }
+
+  /**
+   * Runs a command, which may fail, but not by a crash, and may not tell of
+   * what is outside.
+   *
+   * @returns What it printed as JSON, or `undefined` if it ended with an error.
+   */
+  // deno-lint-ignore no-explicit-any
+  run(...words: string[]): any {
+    const { status, signal, stdout, stderr } = spawnSync(
+      this.#binary,
+      [...words, "--repo", join(this.#folder, "repository"), "--json"],
+      {
+        cwd: this.attacked.root,
+        env: { HOME: join(this.#folder, "home"), PATH: "/nowhere" },
+        encoding: "utf8",
+        timeout: 60_000,
+      },
+    );
+    const said = `${words} exited with ${status ?? signal}: ${stdout}${stderr}`;
+    assert.ok(status !== null && [0, 1, 3].includes(status), said);
+    assert.doesNotMatch(stderr, /^ +at /m);
+    Attacked.assertUntold(said);
+    return status === 1 ? undefined : JSON.parse(stdout);
+  }
+
+  /** Asserts that a snapshot holds nothing from outside; gives its paths. */
+  check(id: string): string[] {
+    const { entries } = this.run("files", id);
+    Attacked.assertInside(entries);
+    this.run("files", id, "--skipped");
+    return entries.map(({ path }: { path: string }) => path);
+  }
+}
+
+test(
+  "the binary's snapshots take nothing from outside while folders and files are swapped for links [A4] [A5]",
+  needs("perl"),
+  async () => {
+    await withTemp(async (folder) => {
+      const victim = new Victim(folder);
+      const seen = new Set<string>();
+      let taken = 0;
+      await victim.attacked.begin();
+      try {
+        for (let round = 0; round < ROUNDS; round++) {
+          // A label, since a snapshot without changes is none.
+          const done = victim.run("snapshot", "--label", `${round}`);
+          if (done === undefined) continue;
+          taken++;
+          victim.check(done.id).forEach((path) => seen.add(path));
+        }
+      } finally {
+        await victim.attacked.end();
+      }
+      // It was not for want of trying.
+      assert.ok(taken > ROUNDS / 2, `${taken} of ${ROUNDS} snapshots`);
+      assert.ok(seen.has("other/4") && seen.has("dir/below/5"));
+    });
+  },
+);
+
+test(
+  "the binary's restores touch nothing outside while folders, files and temporary files are swapped for links [A2]",
+  needs("perl"),
+  async () => {
+    await withTemp(async (folder) => {
+      const victim = new Victim(folder);
+      const { attacked } = victim;
+      for (const name of ["dir/1", "other/3"]) {
+        fs.chmodSync(join(attacked.root, name), 0o4755);
+      }
+      const { id } = victim.run("snapshot");
+      const outside = attacked.outsideState();
+      const restore = ["restore", id, "--in-place"];
+      let restored = 0;
+      await attacked.begin(true);
+      try {
+        for (let round = 0; round < ROUNDS; round++) {
+          const more = round % 2 === 0 ? ["--delete"] : [];
+          const done = victim.run(...restore, ...more);
+          assert.deepEqual(attacked.outsideState(), outside);
+          restored += done?.files ?? 0;
+          if (done?.safety !== undefined) victim.check(done.safety);
+        }
+      } finally {
+        await attacked.end();
+      }
+      assert.ok(restored > ROUNDS, `${restored} files were restored`);
+      for (const name of fs.readdirSync(attacked.root)) {
+        const place = join(attacked.root, name);
+        fs.rmSync(place, { recursive: true, force: true });
+      }
+      assert.deepEqual(victim.run(...restore).failed, []);
+      assert.deepEqual(attacked.outsideState(), outside);
+      victim.run("snapshot", "--label", "restored");
+      assert.deepEqual(victim.check("restored"), victim.check(id));
+    });
+  },
+);
