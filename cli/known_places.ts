@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
+import process from "node:process";
 import {
   DeltarError,
   fileSystemOf,
@@ -70,7 +71,7 @@ function lossOf(known: KnownPlace): Loss {
   const { location } = known;
   if (!isFolder(location)) return "lost";
   try {
-    return KnownPlaces.isMounted(known) || isTemporary(location)
+    return KnownPlaces.isMounted(known) || isTemporary(known)
       ? "deleted"
       : "lost";
   } catch {
@@ -78,10 +79,27 @@ function lossOf(known: KnownPlace): Loss {
   }
 }
 
-/** Whether a place is among the system's temporary files, not on another disk. */
-function isTemporary(location: string): boolean {
-  if (pathBelow(tmpdir(), location) === undefined) return false;
-  return fileSystemOf(location).mount === fileSystemOf(tmpdir()).mount;
+/** The variables by which services that build and test name such folders. */
+const TEMPORARY = ["RUNNER_TEMP", "AGENT_TEMPDIRECTORY"];
+
+/** Returns the folders whose content the system deletes or forgets. */
+function temporaryFolders(): string[] {
+  const named = TEMPORARY.map((name) => process.env[name] ?? "");
+  const common = process.platform === "win32" ? [] : ["/tmp", "/var/tmp"];
+  return [tmpdir(), ...common, ...named].filter((folder) => isAbsolute(folder));
+}
+
+/**
+ * Returns whether a place was among temporary files, and not on another disk
+ * that is mounted there.
+ */
+function isTemporary({ location, fileSystem }: KnownPlace): boolean {
+  return temporaryFolders().some((folder) => {
+    if (pathBelow(folder, location) === undefined) return false;
+    return fileSystem === undefined
+      ? fileSystemOf(location).mount === fileSystemOf(folder).mount
+      : !pathBelow(folder, fileSystem.mount);
+  });
 }
 
 /** Says that there is no repository where one was. */

@@ -1,8 +1,22 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Place, withPlace } from "./helpers.ts";
+import { Place, withPlace } from "./helpers.ts";
+
+/**
+ * Runs `work` at a place that is not among temporary files: what lies there is
+ * never taken for unmounted.
+ */
+async function withLastingPlace(work: (place: Place) => void): Promise<void> {
+  const folder = fs.mkdtempSync(join(homedir(), ".deltar-test-"));
+  try {
+    await work(new Place(fs.realpathSync(folder)));
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 /** Where the notes of a place's user are. */
 function notesOf(place: Place): string {
@@ -14,8 +28,6 @@ function notesOf(place: Place): string {
  * empty, and on another file system than the one that was noted.
  */
 function unmount(place: Place): { disk: string; repo: string } {
-  // What lies among temporary files is never taken for unmounted.
-  place.env.TMPDIR = join(place.folder, "temporary");
   const disk = join(place.folder, "disk");
   const repo = join(disk, "backups");
   place.write({ a: "a" });
@@ -27,17 +39,18 @@ function unmount(place: Place): { disk: string; repo: string } {
 }
 
 /** Has the notes name another file system than the one that is there. */
-function swapFileSystem(place: Place): void {
+function swapFileSystem(place: Place, mount?: string): void {
   for (const name of fs.readdirSync(notesOf(place))) {
     const note = join(notesOf(place), name);
     const known = JSON.parse(fs.readFileSync(note, "utf8"));
     known.fileSystem.mark = "another";
+    known.fileSystem.mount = mount ?? known.fileSystem.mount;
     fs.writeFileSync(note, JSON.stringify(known));
   }
 }
 
 test("no new repository is begun where a disk is not mounted [S5]", async () => {
-  await withPlace((place) => {
+  await withLastingPlace((place) => {
     const { disk, repo } = unmount(place);
     const config = join(place.folder, "config.json");
     const backups = { root: { directory: "root", repo: "disk/backups" } };
@@ -69,8 +82,7 @@ test("no new repository is begun where a disk is not mounted [S5]", async () => 
 });
 
 test("a repository that was deleted is begun anew, and that is said [S5]", async () => {
-  await withPlace((place) => {
-    place.env.TMPDIR = join(place.folder, "temporary");
+  await withLastingPlace((place) => {
     place.write({ a: "a" });
     const repo = join(place.folder, "backups");
     const snapshot = () => place.run(["snapshot", "--repo", repo]);
@@ -100,17 +112,42 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
     const own = place.run(["snapshot"]);
     assert.deepEqual([own.code, own.err], [0, ""]);
 
-    place.env.TMPDIR = place.folder;
-    const repo = join(place.folder, "backups");
-    assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
-    fs.rmSync(repo, { recursive: true });
-    swapFileSystem(place);
-    assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
+    // The system's own, and those that services name.
+    const other = fs.mkdtempSync(join(homedir(), ".deltar-test-"));
+    try {
+      for (
+        const [folder, env] of [
+          [place.folder, {}],
+          [place.folder, { TMPDIR: other }],
+          [other, { TMPDIR: other }],
+          [other, { RUNNER_TEMP: other }],
+        ] as const
+      ) {
+        const repo = join(folder, "backups");
+        const words = ["snapshot", "--repo", repo];
+        assert.equal(place.run(words, { env }).code, 0);
+        fs.rmSync(repo, { recursive: true });
+        swapFileSystem(place);
+        const again = place.run(words, { env });
+        assert.equal(again.code, 0, again.err);
+        assert.match(again.err, /was deleted; a new one is begun/);
+        fs.rmSync(repo, { recursive: true });
+      }
+      // A disk that is mounted among temporary files is not one of them.
+      const repo = join(place.folder, "disk/backups");
+      const words = ["snapshot", "--repo", repo];
+      assert.equal(place.run(words).code, 0);
+      fs.rmSync(repo, { recursive: true });
+      swapFileSystem(place, join(place.folder, "disk"));
+      assert.equal(place.run(words).code, 1);
+    } finally {
+      fs.rmSync(other, { recursive: true, force: true });
+    }
   });
 });
 
 test("what an older version noted in the cache still protects [S5]", async () => {
-  await withPlace((place) => {
+  await withLastingPlace((place) => {
     const { repo } = unmount(place);
     const old = join(place.env.XDG_CACHE_HOME, "deltar/places");
     fs.mkdirSync(old, { recursive: true });
@@ -126,7 +163,7 @@ test("what an older version noted in the cache still protects [S5]", async () =>
 });
 
 test("a repository that is gone for good is begun anew with --init", async () => {
-  await withPlace((place) => {
+  await withLastingPlace((place) => {
     const { disk, repo } = unmount(place);
     const env = { DELTAR_REPOSITORY: repo };
     assert.equal(place.run(["snapshot"], { env }).code, 1);
@@ -151,7 +188,7 @@ test("a repository that is gone for good is begun anew with --init", async () =>
 });
 
 test("the doctor names places that are not there any more", async () => {
-  await withPlace((place) => {
+  await withLastingPlace((place) => {
     const { repo } = unmount(place);
     const find = (...words: string[]) => {
       const { code, findings } = place.json(["doctor", ...words]);
@@ -177,7 +214,7 @@ test("the doctor names places that are not there any more", async () => {
 });
 
 test("a place is known by whichever path leads to it", async () => {
-  await withPlace((place) => {
+  await withLastingPlace((place) => {
     const { disk, repo } = unmount(place);
     const link = join(place.folder, "link");
     const further = join(place.folder, "further");
