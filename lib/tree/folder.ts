@@ -1,4 +1,4 @@
-import type { FileStat } from "./statx.ts";
+import type { FileStat, Identity } from "./statx.ts";
 
 /**
  * Called with each entry of a folder, in the system's order. The arguments are
@@ -18,9 +18,6 @@ export type FolderVisitor = (
   stat: Uint32Array | undefined,
 ) => boolean;
 
-/** What tells one file or folder from all others of the machine. */
-export type Identity = Pick<FileStat, "device" | "inode">;
-
 /**
  * An open folder. All that is in it is reached by its name from here, so what
  * others rename or replace on the way to the folder makes no difference, and
@@ -35,6 +32,8 @@ export interface Folder {
   readonly place: string;
   /** Returns its own state. */
   stat(): FileStat;
+  /** Returns what tells it from all other folders. */
+  identity(): Identity;
   /** Returns the state of an entry, or `undefined` if it is absent. */
   statAt(name: string): FileStat | undefined;
   /**

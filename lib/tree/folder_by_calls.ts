@@ -8,7 +8,14 @@ import {
   type OpenFile,
 } from "./folder.ts";
 import { loadLibrary } from "./native_library.ts";
-import { type FileStat, readStatx, splitTime, STATX_SIZE } from "./statx.ts";
+import {
+  type FileStat,
+  type Identity,
+  readStatx,
+  readStatxIdentity,
+  splitTime,
+  STATX_SIZE,
+} from "./statx.ts";
 import { errorOfNumber, systemError } from "./system_error.ts";
 
 const load = () =>
@@ -128,6 +135,11 @@ class CallFolder implements Folder {
 
   stat(): FileStat {
     return statOf(this.fd, this.place);
+  }
+
+  identity(): Identity {
+    fillStat(this.fd, this.place);
+    return readStatxIdentity(statView);
   }
 
   statAt(name: string): FileStat | undefined {
@@ -492,11 +504,14 @@ function openAt(
 }
 
 function statOf(fd: number, place: string): FileStat {
-  const flags = AT_EMPTY_PATH;
+  fillStat(fd, place);
+  return readStatx(statView);
+}
+
+/** Has the system fill in the `struct statx` of an open file. */
+function fillStat(fd: number, place: string): void {
   const wanted = STATX_BASIC_STATS;
-  if (calls!.statx(fd, empty, flags, wanted, statBytes) === 0) {
-    return readStatx(statView);
-  }
+  if (calls!.statx(fd, empty, AT_EMPTY_PATH, wanted, statBytes) === 0) return;
   throw errorOfNumber(lastErrno(), "fstat", place);
 }
 

@@ -4,7 +4,6 @@ import {
   codeOfKind,
   type Folder,
   type FolderVisitor,
-  type Identity,
   isName,
   isOwner,
   isSameFile,
@@ -14,6 +13,7 @@ import {
   type FileStat,
   fillStatx,
   fromNodeStat,
+  type Identity,
   STATX_SIZE,
   toNodeTime,
 } from "./statx.ts";
@@ -77,6 +77,12 @@ abstract class PathFolder implements Folder {
   /** Fails if `base` no longer leads to the folder. */
   protected abstract check(call: string): void;
   abstract stat(): FileStat;
+
+  identity(): Identity {
+    const { device, inode } = this.stat();
+    return { device, inode };
+  }
+
   abstract openFolder(name: string): Folder;
   abstract setMode(name: string, mode: number): void;
   abstract setOwnOwner(uid: number, gid: number): void;

@@ -43,6 +43,14 @@ interface Rule {
   mark: string;
 }
 
+/** Rules that are ready to match. */
+interface Compiled {
+  /** The rules, without any cache of paths. */
+  rules: Ignore;
+  /** Whether each pattern is for folders alone, as `.git/` is. */
+  isOfFolders: boolean;
+}
+
 /** The rules of one kind each, from the weakest file to the strongest. */
 interface Sources {
   git: readonly Rule[];
@@ -65,8 +73,7 @@ export class IgnoreRules {
   readonly #sources: Sources;
   /** The folder's own files added to the rules of the folder above. */
   readonly isOwn: boolean;
-  /** The compiled rules, without any cache of paths. */
-  #compiled: Ignore | undefined;
+  #compiled: Compiled | undefined;
   #isCompiled: boolean;
   /**
    * The same with the cache of one folder; a shared one would only grow. Far
@@ -180,7 +187,9 @@ export class IgnoreRules {
       this.#isCompiled = true;
     }
     if (this.#compiled === undefined) return undefined;
-    this.#matcher ??= ignore({ ignorecase: false }).add(this.#compiled);
+    const { rules, isOfFolders } = this.#compiled;
+    if (isOfFolders && !isDirectory) return undefined;
+    this.#matcher ??= ignore({ ignorecase: false }).add(rules);
     const full = toByteString(this.#prefix + path);
     const result = this.#matcher.test(isDirectory ? `${full}/` : full);
     if (!result.ignored) return undefined;
@@ -188,15 +197,17 @@ export class IgnoreRules {
   }
 }
 
-function compile(sources: Sources): Ignore | undefined {
-  const rules = [...sources.git, ...sources.own, ...sources.given];
-  if (rules.length === 0) return undefined;
-  return ignore({ ignorecase: false }).add(
-    rules.map(({ pattern, mark }) => ({
+function compile(sources: Sources): Compiled | undefined {
+  const all = [...sources.git, ...sources.own, ...sources.given];
+  if (all.length === 0) return undefined;
+  const rules = ignore({ ignorecase: false }).add(
+    all.map(({ pattern, mark }) => ({
       pattern: toByteString(pattern),
       mark,
     })),
   );
+  const isOfFolders = all.every(({ pattern }) => /^[^\\]*\/$/.test(pattern));
+  return { rules, isOfFolders };
 }
 
 /**

@@ -1,11 +1,6 @@
-import {
-  type Folder,
-  type Identity,
-  isSameFile,
-  type OpenFile,
-} from "./folder.ts";
+import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import { parentPath } from "./path.ts";
-import type { FileStat } from "./statx.ts";
+import type { FileStat, Identity } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
 /** How folders are kept open. */
@@ -220,15 +215,14 @@ export class OpenFolders {
       const [first] = this.#closed.keys();
       this.#closed.delete(first);
     }
-    const { device, inode } = folder.stat();
-    this.#closed.set(path, { device, inode });
+    this.#closed.set(path, folder.identity());
   }
 
   #checkSame(path: string, folder: Folder): void {
     if (this.#closed.size === 0) return;
     const before = this.#closed.get(path);
     if (before === undefined) return;
-    if (isSameFile(before, folder.stat())) {
+    if (isSameFile(before, folder.identity())) {
       this.#closed.delete(path);
       return;
     }

@@ -1,5 +1,5 @@
 import type { Metadata } from "./entry.ts";
-import type { Identity } from "./folder.ts";
+import type { Identity } from "./statx.ts";
 import { type FileStat, kindOf } from "./statx.ts";
 
 /** What is known of an entry besides its state. */

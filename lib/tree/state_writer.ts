@@ -1,5 +1,5 @@
 import { GrowingMemory } from "../bytes/growing_memory.ts";
-import type { Identity } from "./folder.ts";
+import type { Identity } from "./statx.ts";
 import {
   DIRECTORY,
   ENTRY,

@@ -63,6 +63,9 @@ export const STATX = {
   device: 34,
 } as const;
 
+/** What tells one file or folder from all others of the machine. */
+export type Identity = Pick<FileStat, "device" | "inode">;
+
 /** The length of a `struct statx` in bytes. */
 export const STATX_SIZE = 256;
 
@@ -82,6 +85,14 @@ export function readStatx(view: DataView): FileStat {
     inode: view.getBigUint64(32, true),
     device: view.getBigUint64(136, true),
     links: view.getUint32(16, true),
+  };
+}
+
+/** What tells the file of a `struct statx` from all others. */
+export function readStatxIdentity(view: DataView): Identity {
+  return {
+    inode: view.getBigUint64(32, true),
+    device: view.getBigUint64(136, true),
   };
 }
 

@@ -5,7 +5,8 @@ import { temporaryName } from "../storage/temporary.ts";
 import { isSameTime } from "./change_finder.ts";
 import type { Metadata } from "./entry.ts";
 import { endsAll, fileError, pathError } from "./file.ts";
-import { type Folder, type Identity, isSameFile } from "./folder.ts";
+import { type Folder, isSameFile } from "./folder.ts";
+import type { Identity } from "./statx.ts";
 import { nameFault } from "./name.ts";
 import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
@@ -491,7 +492,7 @@ export class TreeWriter {
       quietly(() => above.setMode(nameOf(path), there.mode | 0o700));
     }
     const folder = this.#folders.at(path);
-    this.#entered.set(path, identityOf(folder.stat()));
+    this.#entered.set(path, folder.identity());
     this.#keep(path, folder, there);
   }
 

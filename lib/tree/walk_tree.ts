@@ -102,159 +102,149 @@ export function* walkTree(
   opened?: OpenFolders,
 ): Generator<Walked> {
   const folders = opened ?? openTree(walker);
+  // No `yield*` to another generator, which would make each entry dearer.
   try {
-    yield* walkFolders(walker, options, states, folders);
+    const writer = states?.writer ?? new StateWriter();
+    const links = new Map<string, string>();
+    const skip: SkipHandler = (path, reason, detail) =>
+      options.onSkip?.({
+        path: skippedPath(path),
+        reason,
+        ...(detail && { detail }),
+      });
+    const enter = (
+      folder: Folder,
+      path: string,
+      above: IgnoreRules,
+      before?: number,
+    ) => {
+      checkAborted(options.signal);
+      const known = before === undefined
+        ? undefined
+        : states?.known?.folder(before);
+      return enterFolder(folder, path, above, writer, known);
+    };
+    const top = IgnoreRules.forRoot(walker.path, walker.options);
+    const levels: Level[] = [];
+    try {
+      levels.push(enter(folders.root, "", top, 0));
+    } catch (error) {
+      throw fileError(error, walker.path);
+    }
+    while (levels.length > 0) {
+      const level = levels.at(-1)!;
+      const at = level.next++;
+      if (at === level.found.length) {
+        levels.pop();
+        // Nobody asked to remember it.
+        if (states?.writer === undefined) writer.forget(level.block);
+        continue;
+      }
+      const { name, entry: place, isKnown, old, before } = level.found[at];
+      const path = level.folder === "" ? name : `${level.folder}/${name}`;
+      const leaveOut = (reason: Skipped["reason"], detail?: string) => {
+        writer.mark(place, ENTRY_FLAG.skipped);
+        skip(path, reason, detail);
+      };
+      if (name.startsWith(STAGE_PREFIX)) {
+        if (isTemporaryName(name)) {
+          leaveOut("excluded", "deltar's own temporary file");
+        } else {leaveOut(
+            "name",
+            "it is named like deltar's own temporary files",
+          );}
+        continue;
+      }
+      if (name.includes("\uFFFD")) {
+        // Two names may read alike, and only one of them can be this text.
+        if (name === level.text || !writer.isText(place, name)) {
+          leaveOut("name", "its name is not valid UTF-8");
+          continue;
+        }
+        level.text = name;
+      }
+      const mode = writer.mode(place);
+      if (mode === 0) {
+        writer.mark(place, ENTRY_FLAG.skipped);
+        skip(path, ...whyUnknown(folders, path));
+        continue;
+      }
+      const unruled = level.unruled?.get(name);
+      if (unruled !== undefined) {
+        writer.mark(place, ENTRY_FLAG.doubtful);
+        skip(unruled.path, "unreadable", unruled.fault);
+        // It would be named a second time.
+        if (unruled.isUnreadable) continue;
+      }
+      if (isTooLong(path)) {
+        leaveOut("unreadable", "its path is too long");
+        continue;
+      }
+      const kind = kindOf(mode);
+      const rule = level.rules.match(path, kind === "directory");
+      if (rule !== undefined) leaveOut("excluded", rule);
+      else if (
+        walker.apart.has(path) ||
+        kind === "directory" && walker.isApartFolder(writer.identity(place))
+      ) leaveOut("excluded", "deltar writes here");
+      else if (kind === "special") {
+        leaveOut("special", "a socket, pipe or device");
+      } else {
+        const known = isKnown && writer.isSingle(place)
+          ? states?.entries?.get(old)
+          : undefined;
+        if (known !== undefined) yield { known, place };
+        else {
+          const state = writer.state(place);
+          if (states && kind !== "directory" && isRacy(state, states.newest)) {
+            writer.mark(place, ENTRY_FLAG.doubtful);
+          }
+          const entry = toEntry(path, kind, state);
+          if (isKnown) entry.isKnown = true;
+          if (kind === "symlink") {
+            try {
+              entry.target = folders.readLink(path);
+            } catch (error) {
+              writer.mark(place, ENTRY_FLAG.doubtful);
+              skip(path, ...faultOf(error));
+              continue;
+            }
+          } else if (kind === "file" && state.links > 1) {
+            entry.isLinked = true;
+            nameLink(entry, `${state.device}:${state.inode}`, links);
+          }
+          yield { entry, place };
+        }
+        if (kind !== "directory") continue;
+        let folder: Folder;
+        try {
+          folder = folders.at(path);
+        } catch (error) {
+          writer.mark(place, ENTRY_FLAG.doubtful);
+          skip(path, ...faultOf(error));
+          continue;
+        }
+        try {
+          const below = enter(folder, path, level.rules, before);
+          writer.link(place, below.block);
+          levels.push(below);
+          if (!isSameFile(folder.identity(), writer.identity(place))) {
+            writer.mark(place, ENTRY_FLAG.doubtful);
+            skip(path, "changed", "another folder has taken its place");
+          }
+        } catch (error) {
+          const [reason, detail] = asFault(error);
+          if (reason === "unreadable") {
+            writer.link(place, writer.block);
+            writer.markFolder(writer.block, FOLDER_FLAG.unreadable);
+          } else writer.mark(place, ENTRY_FLAG.doubtful);
+          skip(path, reason, detail);
+        }
+      }
+    }
   } finally {
     if (opened === undefined) folders.close();
   }
-}
-
-function* walkFolders(
-  walker: Walker,
-  options: WalkOptions,
-  states: WalkStates | undefined,
-  folders: OpenFolders,
-): Generator<Walked> {
-  const writer = states?.writer ?? new StateWriter();
-  const links = new Map<string, string>();
-  const skip: SkipHandler = (path, reason, detail) =>
-    options.onSkip?.({
-      path: skippedPath(path),
-      reason,
-      ...(detail && { detail }),
-    });
-  const enter = (
-    folder: Folder,
-    path: string,
-    above: IgnoreRules,
-    before?: number,
-  ) => {
-    checkAborted(options.signal);
-    const known = before === undefined
-      ? undefined
-      : states?.known?.folder(before);
-    return enterFolder(folder, path, above, writer, known);
-  };
-  const top = IgnoreRules.forRoot(walker.path, walker.options);
-  const levels: Level[] = [];
-  try {
-    levels.push(enter(folders.root, "", top, 0));
-  } catch (error) {
-    throw fileError(error, walker.path);
-  }
-  while (levels.length > 0) {
-    const level = levels.at(-1)!;
-    const at = level.next++;
-    if (at === level.found.length) {
-      levels.pop();
-      // Nobody asked to remember it.
-      if (states?.writer === undefined) writer.forget(level.block);
-      continue;
-    }
-    const { name, entry: place, isKnown, old, before } = level.found[at];
-    const path = level.folder === "" ? name : `${level.folder}/${name}`;
-    const leaveOut = (reason: Skipped["reason"], detail?: string) => {
-      writer.mark(place, ENTRY_FLAG.skipped);
-      skip(path, reason, detail);
-    };
-    if (name.startsWith(STAGE_PREFIX)) {
-      if (isTemporaryName(name)) {
-        leaveOut("excluded", "deltar's own temporary file");
-      } else leaveOut("name", "it is named like deltar's own temporary files");
-      continue;
-    }
-    if (name.includes("\uFFFD")) {
-      // Two names may read alike, and only one of them can be this text.
-      if (name === level.text || !writer.isText(place, name)) {
-        leaveOut("name", "its name is not valid UTF-8");
-        continue;
-      }
-      level.text = name;
-    }
-    const mode = writer.mode(place);
-    if (mode === 0) {
-      writer.mark(place, ENTRY_FLAG.skipped);
-      skip(path, ...whyUnknown(folders, path));
-      continue;
-    }
-    const unruled = level.unruled?.get(name);
-    if (unruled !== undefined) {
-      writer.mark(place, ENTRY_FLAG.doubtful);
-      skip(unruled.path, "unreadable", unruled.fault);
-      // It would be named a second time.
-      if (unruled.isUnreadable) continue;
-    }
-    if (isTooLong(path)) {
-      leaveOut("unreadable", "its path is too long");
-      continue;
-    }
-    const kind = kindOf(mode);
-    const rule = level.rules.match(path, kind === "directory");
-    if (rule !== undefined) leaveOut("excluded", rule);
-    else if (
-      walker.apart.has(path) ||
-      kind === "directory" && isApart(walker, writer.state(place))
-    ) leaveOut("excluded", "deltar writes here");
-    else if (kind === "special") {
-      leaveOut("special", "a socket, pipe or device");
-    } else {
-      const known = isKnown && writer.isSingle(place)
-        ? states?.entries?.get(old)
-        : undefined;
-      if (known !== undefined) yield { known, place };
-      else {
-        const state = writer.state(place);
-        if (states && kind !== "directory" && isRacy(state, states.newest)) {
-          writer.mark(place, ENTRY_FLAG.doubtful);
-        }
-        const entry = toEntry(path, kind, state);
-        if (isKnown) entry.isKnown = true;
-        if (kind === "symlink") {
-          try {
-            entry.target = folders.readLink(path);
-          } catch (error) {
-            writer.mark(place, ENTRY_FLAG.doubtful);
-            skip(path, ...faultOf(error));
-            continue;
-          }
-        } else if (kind === "file" && state.links > 1) {
-          entry.isLinked = true;
-          nameLink(entry, `${state.device}:${state.inode}`, links);
-        }
-        yield { entry, place };
-      }
-      if (kind !== "directory") continue;
-      let folder: Folder;
-      try {
-        folder = folders.at(path);
-      } catch (error) {
-        writer.mark(place, ENTRY_FLAG.doubtful);
-        skip(path, ...faultOf(error));
-        continue;
-      }
-      try {
-        const below = enter(folder, path, level.rules, before);
-        writer.link(place, below.block);
-        levels.push(below);
-        if (!isSameFile(folder.stat(), writer.identity(place))) {
-          writer.mark(place, ENTRY_FLAG.doubtful);
-          skip(path, "changed", "another folder has taken its place");
-        }
-      } catch (error) {
-        const [reason, detail] = asFault(error);
-        if (reason === "unreadable") {
-          writer.link(place, writer.block);
-          writer.markFolder(writer.block, FOLDER_FLAG.unreadable);
-        } else writer.mark(place, ENTRY_FLAG.doubtful);
-        skip(path, reason, detail);
-      }
-    }
-  }
-}
-
-/** Whether a folder is one that deltar itself writes to. */
-function isApart(walker: Walker, { device, inode }: EntryState): boolean {
-  return walker.isApartFolder(device, inode);
 }
 
 type SkipHandler = (

@@ -21,14 +21,14 @@ import {
   IgnoreRules,
   VERSION_CONTROL,
 } from "./ignore_rules.ts";
-import type { Folder, OpenFile } from "./folder.ts";
+import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin } from "./path.ts";
 import { truePlace } from "./place.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { readRuleFile } from "./rule_file.ts";
 import { lstat } from "./stat.ts";
-import type { FileStat } from "./statx.ts";
+import type { FileStat, Identity } from "./statx.ts";
 import { withJson } from "./to_json.ts";
 import { openTree, walkTree } from "./walk_tree.ts";
 
@@ -51,7 +51,7 @@ export class Walker {
   readonly options: IgnoreOptions & { apart?: readonly string[] };
   /** Paths below the root that are left out whatever the rules. */
   readonly apart: ReadonlySet<string>;
-  readonly #apartFolders: ReadonlySet<string>;
+  readonly #apartFolders: readonly Identity[];
 
   /**
    * Looks at a directory.
@@ -98,9 +98,7 @@ export class Walker {
         nodePath.relative(real, truePlace(place)).split(nodePath.sep).join("/")
       ),
     );
-    this.#apartFolders = new Set(
-      options.apart?.map(folderKey).filter((key) => key !== undefined),
-    );
+    this.#apartFolders = (options.apart ?? []).flatMap(identityOf);
   }
 
   /**
@@ -108,9 +106,8 @@ export class Walker {
    * system says that it is: a path may lead to it that has another spelling, or
    * that goes through a mount.
    */
-  isApartFolder(device: number | bigint, inode: number | bigint): boolean {
-    return this.#apartFolders.size > 0 && BigInt(inode) !== 0n &&
-      this.#apartFolders.has(`${device}:${inode}`);
+  isApartFolder(folder: Identity): boolean {
+    return this.#apartFolders.some((apart) => isSameFile(apart, folder));
   }
 
   /** The rules by which things are left out, each as it holds. */
@@ -253,14 +250,14 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   }
 }
 
-/** What the system tells a folder by, if there is a folder that it shows. */
-function folderKey(place: string): string | undefined {
+/** What the system tells a folder by, if there is one and it does so. */
+function identityOf(place: string): Identity[] {
   try {
     // By the calls of the walk: the system has two numbers for a device.
-    const { device, inode } = lstat(truePlace(place));
-    return `${device}:${inode}`;
+    const stat = lstat(truePlace(place));
+    return stat.inode === 0n ? [] : [stat];
   } catch {
-    return undefined;
+    return [];
   }
 }
 
