@@ -12,6 +12,31 @@ import { withTemp } from "../support/temp.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
+test("the single binary's hook exits with 0 where the directory is deleted [S12]", async () => {
+  await withTemp((folder) => {
+    const binary = makeBinary(folder);
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    const settings = fs.readFileSync(
+      join(ROOT, "docs/how-to/agents.md"),
+      "utf8",
+    );
+    const [, line] = /"command": "(cd .*?)"/.exec(settings)!;
+    // The directory that the agent was started in, and now is in.
+    const script = `rmdir "$PWD"; ${line.replace("deltar", '"$0"')}`;
+    const { status, stdout, stderr } = spawnSync("sh", ["-c", script, binary], {
+      cwd: root,
+      env: { HOME: folder, PATH: process.env.PATH },
+      input: JSON.stringify({ hook_event_name: "Stop", cwd: root }),
+      encoding: "utf8",
+    });
+    assert.deepEqual([status, stdout], [0, ""], stderr);
+    assert.match(stderr, /^deltar: no snapshot was taken: .*root/);
+    const log = join(folder, ".local/share/deltar/hook.log");
+    assert.match(fs.readFileSync(log, "utf8"), /agent: Stop in .*root/);
+  });
+});
+
 test("the single binary does what the source does, threads and all", async () => {
   await withTemp((folder) => {
     const binary = makeBinary(folder);

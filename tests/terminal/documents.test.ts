@@ -91,7 +91,7 @@ test("the settings for agents have their events make snapshots", async () => {
           shell.write("notes.txt", `before ${event} of ${text.length}`);
           const input = `{"hook_event_name":"${event}","cwd":"$PWD"}`;
           shell.type(
-            `echo '${input.replace("$PWD", shell.project)}' | ${line}`,
+            `echo '${input.replace("$PWD", shell.project)}' | (${line})`,
           );
           const { snapshots } = JSON.parse(shell.type("deltar list --json"));
           assert.equal(snapshots.at(-1).label, `agent: ${event}`);
