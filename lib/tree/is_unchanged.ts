@@ -60,6 +60,7 @@ async function isSameTree(
     const turn = turnIfDue();
     if (turn !== undefined) await turn;
     const known = state.folder(next.block);
+    if (known === undefined) return false;
     if (!isSameFolder(opened, next, known, folders)) return false;
     entries += known.count;
     options.onFolder?.(next.path, entries);

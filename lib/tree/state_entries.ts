@@ -3,6 +3,7 @@ import { toHex } from "../bytes/hex.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import { decodeEntry } from "./entry_line.ts";
 import type { Line } from "./lines.ts";
+import { isTooLong } from "./path.ts";
 import { wordsOf } from "./state_layout.ts";
 import { makeEntry } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
@@ -29,9 +30,9 @@ export interface KnownEntries {
 }
 
 /**
- * Reads entries; they are of the state given and nobody changed them since.
+ * Reads entries; they are of the state given.
  *
- * @throws {DeltarError} `corrupt` if they are none all the same.
+ * @throws {DeltarError | RangeError | TypeError} If they are not.
  */
 export function decodeEntries(
   { bytes, odd }: StoredEntries,
@@ -70,6 +71,9 @@ function plainEntry(
     throw new DeltarError("corrupt", "a remembered entry of no kind", {});
   }
   const path = folder === ROOT ? name : `${entries[folder].path}/${name}`;
+  if (isTooLong(path)) {
+    throw new DeltarError("corrupt", "a remembered path that is too long", {});
+  }
   if (kind === "directory") return makeEntry(path, kind, basics, 0);
   const start = 4 * (at + WORDS.sha256);
   const entry: IndexEntry = makeEntry(path, kind, basics, size);

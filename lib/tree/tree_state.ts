@@ -12,6 +12,8 @@ import {
 import { type FileStat, STATX } from "./statx.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** More bytes than a name has on any system. */
+const MOST_NAME = 1 << 16;
 
 /**
  * What a machine remembers of a directory: of each folder the names in it, in
@@ -31,7 +33,7 @@ export class TreeState {
   readonly #words: Uint32Array;
 
   /**
-   * Reads blocks that `StateWriter` made and nobody changed since.
+   * Reads blocks that `StateWriter` made.
    *
    * @param bytes The blocks; a multiple of four bytes, at such an offset.
    */
@@ -40,9 +42,16 @@ export class TreeState {
     this.#words = wordsOf(bytes);
   }
 
-  /** The folder whose block begins at `at`; the root's is at 0. */
-  folder(at: number): FolderState {
-    return new FolderState(this.bytes, this.#words, at);
+  /**
+   * Looks at a folder.
+   *
+   * @param at Where its block begins; the root's is at 0.
+   * @returns `undefined` if there is no whole block.
+   */
+  folder(at: number): FolderState | undefined {
+    return isBlock(this.#words, at)
+      ? new FolderState(this.bytes, this.#words, at)
+      : undefined;
   }
 
   /** What an index keeps of an entry's state, besides its content. */
@@ -50,13 +59,49 @@ export class TreeState {
     return readBasics(this.#words, entry);
   }
 
-  /** An entry's name. */
+  /**
+   * An entry's name.
+   *
+   * @throws {RangeError} If there is no whole entry.
+   */
   name(entry: number): string {
+    if (endOfEntry(this.#words, entry, this.#words.length) < 0) {
+      throw new RangeError(`there is no entry at word ${entry}`);
+    }
     const start = 4 * (entry + ENTRY.length);
     return decoder.decode(
       this.bytes.subarray(start, start + this.#words[entry + ENTRY.name]),
     );
   }
+}
+
+/**
+ * Returns whether there is a whole block: its entries are as many as it says,
+ * they end where it ends, and blocks of folders in it lie behind it.
+ */
+function isBlock(words: Uint32Array, at: number): boolean {
+  if (at + HEAD.length > words.length) return false;
+  const end = at + words[at + HEAD.words];
+  if (end > words.length) return false;
+  let count = 0;
+  let entry = at + HEAD.length;
+  for (; entry >= 0 && entry < end; count++) {
+    const isFolder = (words[entry] & TYPE) === DIRECTORY;
+    const block = words[entry + ENTRY.size];
+    if (isFolder && block !== 0 && block <= at) return false;
+    entry = endOfEntry(words, entry, end);
+  }
+  return entry === end && count === words[at + HEAD.count];
+}
+
+/** Returns where an entry ends, -1 if that is not before `end`. */
+function endOfEntry(words: Uint32Array, entry: number, end: number): number {
+  const name = entry + ENTRY.length;
+  if (name > end) return -1;
+  const length = words[entry + ENTRY.name];
+  if (length > MOST_NAME) return -1;
+  const after = name + nameWords(length);
+  return after <= end ? after : -1;
 }
 
 /** One folder of a state. An entry is named by the word it begins at. */

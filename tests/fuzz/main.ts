@@ -32,8 +32,11 @@ const result = await fuzz({
   },
 });
 for (const [key, times] of known) console.log(`${times} × ${key}`);
+const { busiest } = result;
 console.log(
   `seed ${seed}: ${result.cases} cases, ${result.findings.length} findings, ` +
-    `at most ${Math.round(result.memory)} MiB and ${result.longest} ms`,
+    `at most ${Math.round(result.memory)} MiB and ${result.longest} ms; most ` +
+    `work in ${seed}:${busiest.number}, ${busiest.busy} ms: ` +
+    busiest.step.slice(0, 200),
 );
 process.exitCode = result.findings.length === 0 ? 0 : 1;

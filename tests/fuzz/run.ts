@@ -52,6 +52,8 @@ export interface FuzzResult {
   memory: number;
   /** The longest case, in milliseconds. */
   longest: number;
+  /** The step with the most work, in milliseconds on a processor. */
+  busiest: { busy: number; number: number; step: string };
 }
 
 const MEBIBYTE = 1 << 20;
@@ -69,7 +71,13 @@ const CASES = 400;
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const scratch = fs.mkdtempSync(join(tmpdir(), "deltar-fuzz-"));
   const end = Date.now() + options.time;
-  const result: FuzzResult = { cases: 0, findings: [], memory: 0, longest: 0 };
+  const result: FuzzResult = {
+    cases: 0,
+    findings: [],
+    memory: 0,
+    longest: 0,
+    busiest: { busy: 0, number: 0, step: "" },
+  };
   const bombs = join(scratch, "bombs");
   // In a process of its own: it takes much memory.
   execFileSync(process.execPath, [
@@ -176,6 +184,16 @@ async function runWorker(
     if (fault !== undefined) find(fault, text);
     child.kill("SIGKILL");
   };
+  /** What a step took is known when the next thing begins. */
+  const endStep = (): number => {
+    const all = useOf(child.pid!)?.busy ?? 0;
+    const busy = all - state.busy;
+    const step = state.steps.at(-1);
+    if (step !== undefined && busy > result.busiest.busy) {
+      result.busiest = { busy, number: state.number, step };
+    }
+    return all;
+  };
   const watch = setInterval(() => {
     const wall = Date.now() - state.stepBegan;
     const use = useOf(child.pid!);
@@ -211,14 +229,15 @@ async function runWorker(
           isDone: false,
         });
       } else if (message.step !== undefined) {
-        state.steps.push(message.step);
         // Each operation has its own time.
+        state.busy = endStep();
         state.stepBegan = Date.now();
-        state.busy = useOf(child.pid!)?.busy ?? 0;
+        state.steps.push(message.step);
       } else if (message.claimed !== undefined) state.claimed = message.claimed;
       else if (message.finding !== undefined) {
         find(message.finding, message.text);
       } else if (message.done !== undefined) {
+        endStep();
         state.isDone = true;
         result.cases++;
         result.memory = Math.max(result.memory, message.memory);

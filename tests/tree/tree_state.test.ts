@@ -238,7 +238,7 @@ test("names are found in any order", async () => {
     const state = stateOf(root, {});
     const encoder = new TextEncoder();
     for (const order of [names, names.toReversed(), [...names, ...names]]) {
-      const folder = state.folder(0);
+      const folder = state.folder(0)!;
       assert.equal(folder.count, names.length);
       for (const name of order) {
         const bytes = encoder.encode(`x${name}x`);
@@ -247,6 +247,51 @@ test("names are found in any order", async () => {
         assert.equal(folder.find(bytes, 0, bytes.length), -1);
       }
     }
+  });
+});
+
+test("TreeState.folder() gives nothing where there is no whole block [A8]", async () => {
+  await withTemp((root) => {
+    for (const name of ["a", "sub/b", "sub/deeper/c"]) {
+      fs.mkdirSync(join(root, name, ".."), { recursive: true });
+      fs.writeFileSync(join(root, name), name);
+    }
+    const good = stateOf(root, {}).bytes;
+    const shifted = new Uint8Array(good.length);
+    shifted.set(good.subarray(0, 80));
+    shifted.set(good.subarray(80, -4), 81);
+    const forged = [shifted, good.subarray(0, -4), new Uint8Array(0)];
+    const { length } = good;
+    for (const value of [0, 1, 7, length / 4, 2 ** 31, 2 ** 32 - 1]) {
+      for (let word = 0; word < length / 4; word++) {
+        const bytes = good.slice();
+        new Uint32Array(bytes.buffer)[word] = value;
+        forged.push(bytes);
+      }
+    }
+    let refused = 0;
+    const name = new Uint8Array([120]);
+    for (const bytes of forged) {
+      const state = new TreeState(bytes.slice());
+      // Whatever is there, what is asked for ends soon.
+      const folders = [0];
+      for (let seen = 0; folders.length > 0; seen++) {
+        assert.ok(seen < 10);
+        const folder = state.folder(folders.pop()!);
+        if (folder === undefined) {
+          refused++;
+          continue;
+        }
+        assert.equal(folder.find(name, 0, 1), -1);
+        for (const entry of folder.entries()) {
+          assert.ok(state.name(entry).length <= length);
+          const block = folder.blockOf(entry);
+          if (block > 0) folders.push(block);
+        }
+      }
+    }
+    assert.ok(refused > 60, `${refused}`);
+    assert.throws(() => new TreeState(good).name(length / 4 - 3), RangeError);
   });
 });
 
