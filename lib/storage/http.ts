@@ -20,6 +20,8 @@ const MOST_DEPTH = 16;
 const MOST_PAGE = 16 << 20;
 /** The most objects that a listing may have. */
 const MOST_OBJECTS = 1_000_000;
+/** So many objects may always have gone between a page and the look at them. */
+const MOST_ABSENT = 1000;
 
 /** How to use a web server. */
 export interface HttpOptions {
@@ -128,6 +130,7 @@ export class HttpStorage implements Storage {
       prefix,
     );
     const found: StoredObject[] = [];
+    let absent = 0;
     await overlap(names, ASKING, async (name) => {
       if (found.length >= MOST_OBJECTS) {
         throw new DeltarError(
@@ -139,8 +142,15 @@ export class HttpStorage implements Storage {
       try {
         found.push({ name, size: await this.#size(name, undefined) });
       } catch (error) {
-        // It may have gone meanwhile.
         if (!isAbsence(error)) throw error;
+        // It may have gone meanwhile, but not most of them.
+        if (++absent <= Math.max(MOST_ABSENT, found.length)) return;
+        throw new DeltarError(
+          "io",
+          `the server lists ${absent} objects that it does not have; if many ` +
+            "are being deleted there, try again later",
+          { object: prefix || this.location },
+        );
       }
     });
     yield* found;

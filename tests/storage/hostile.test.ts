@@ -115,6 +115,41 @@ test("HttpStorage.list() ends with a page without an end [A10]", async () => {
   });
 });
 
+test("HttpStorage.list() ends with a page of objects that are not there [A10]", async () => {
+  const page = (missing: number) =>
+    Array.from({ length: missing }, (_, at) => `<a href="l${at}">`).join("") +
+    Array.from({ length: 10 }, (_, at) => `<a href="o${at}">`).join("");
+  for (const missing of [1000, 30_000]) {
+    let asked = 0;
+    const storage = new HttpStorage("http://x/", {
+      fetch: (url, { method } = {}) => {
+        asked++;
+        const isThere = /\/o\d$/.test(String(url));
+        return Promise.resolve(
+          method === "HEAD"
+            ? new Response(null, {
+              status: isThere ? 200 : 404,
+              headers: { "content-length": "5" },
+            })
+            : new Response(page(missing), {
+              headers: { "content-type": "text/html" },
+            }),
+        );
+      },
+    });
+    // Some may have been deleted since the page was made.
+    if (missing === 1000) assert.equal((await list(storage)).length, 10);
+    else {
+      await assert.rejects(list(storage), {
+        name: "DeltarError",
+        code: "io",
+        message: /lists \d+ objects that it does not have/,
+      });
+    }
+    assert.ok(asked < 1100, `${asked} requests`);
+  }
+});
+
 test("HttpStorage.list() takes links of all kinds that servers write", async () => {
   const page = `<html><head><title>Index of /x</title></head>
     <A HREF='a'>a</A> <a class=b href=b>b</a> <a title="c" href="./c">c</a>
