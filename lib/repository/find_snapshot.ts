@@ -96,7 +96,8 @@ export class Finder {
   async find(text: string): Promise<SnapshotRecord> {
     const record = await this.#named(text);
     if (this.#options.asMade) return record;
-    return (await withLabels(this.#storage, [record]))[0];
+    // It is found, whatever can be known of its label.
+    return (await withLabels(this.#storage, [record], () => {}))[0];
   }
 
   /**

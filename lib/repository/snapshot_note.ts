@@ -1,3 +1,4 @@
+import { DeltarError } from "../bytes/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
 import { type DamageHandler, isDamage } from "./damage.ts";
@@ -52,6 +53,8 @@ export async function putSnapshotNote(
  * gives way to the one before it.
  *
  * @param onDamage Told of notes that cannot be read.
+ * @throws {DeltarError} `unsupported`, without `onDamage`, if one is of a later
+ * version.
  */
 export async function readSnapshotNotes(
   storage: Storage,
@@ -69,11 +72,17 @@ export async function readSnapshotNotes(
       const { header } = decodeLines(bytes, format, VERSION, name);
       if (header.snapshot === id) notes.set(id, header);
     } catch (error) {
-      if (!isDamage(error)) throw error;
-      onDamage?.(error);
+      if (isDamage(error)) onDamage?.(error);
+      else if (onDamage !== undefined && isOfLater(error)) onDamage(error);
+      else throw error;
     }
   }
   return notes;
+}
+
+/** Whether a note is of a version that is not known. */
+function isOfLater(error: unknown): error is DeltarError {
+  return error instanceof DeltarError && error.code === "unsupported";
 }
 
 /** The id of a note's own, unless no clock can have given it. */

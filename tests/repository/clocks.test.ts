@@ -330,6 +330,18 @@ test("setMaxSize() and label() are not hidden by ids that cannot be right [A6]",
   });
 });
 
+test("Repository.maxSize() refuses a size of nothing and less", async () => {
+  await withLife(async ({ repository, storage }) => {
+    for (const maxSize of [0, -1, 1.5, "5"]) {
+      const name = "settings/20260101T000000Z-000000.json";
+      const bytes = encodeLines("deltar-settings", 1, { maxSize }, []);
+      storage.objects.set(name, bytes);
+      const corrupt = { name: "DeltarError", code: "corrupt", object: name };
+      await assert.rejects(repository.maxSize(), corrupt);
+    }
+  });
+});
+
 test("prune() frees the space of an idle repository the second time [S18]", async () => {
   await withLife(async (life) => {
     const { repository } = life;

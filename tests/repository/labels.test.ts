@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { encodeLines } from "../../lib/tree/lines.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, later } from "./helpers.ts";
 
@@ -52,5 +53,34 @@ test("a snapshot is labelled anew, and its record stays as it was", async () => 
     assert.deepEqual(found.map(({ object, kind }) => [object, kind]), [
       [last, "note"],
     ]);
+  });
+});
+
+test("Repository.find() finds a snapshot with a label of a later version, and prune() refuses", async () => {
+  await withTemp(async (root) => {
+    writeFileSync(join(root, "a"), "a");
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage);
+    const { record } = await repository
+      .snapshot(everything(root), { label: "first" });
+    await repository.label(record, "second");
+    const name = `labels/${record.id}.20990101T000000Z-000000.json`;
+    const fields = { snapshot: record.id, label: "third" };
+    await storage.put(name, encodeLines("deltar-label", 2, fields, []));
+
+    for (const text of [record.id, "latest"]) {
+      assert.equal((await repository.find(text)).label, "second");
+    }
+    await repository.restore(record, join(root, "restored"));
+    const told: string[] = [];
+    const records = await repository.snapshots({
+      onDamage: ({ code, object }) => told.push(`${code} ${object}`),
+    });
+    assert.deepEqual(records.map(({ label }) => label), ["second"]);
+    assert.deepEqual(told, [`unsupported ${name}`]);
+    // Rules may keep what has a label: it has to be known.
+    const unsupported = { name: "DeltarError", code: "unsupported" };
+    await assert.rejects(repository.snapshots(), unsupported);
+    await assert.rejects(repository.prune({ last: 1 }), unsupported);
   });
 });

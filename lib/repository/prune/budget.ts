@@ -62,8 +62,10 @@ export async function readBudget(
   if (!bytes) return undefined;
   const { maxSize } = decodeLines(bytes, FORMAT, VERSION, name).header;
   if (maxSize === undefined || maxSize === null) return undefined;
-  if (isCount(maxSize)) return maxSize;
-  throw new DeltarError("corrupt", "a size that is none", { object: name });
+  if (isCount(maxSize) && maxSize > 0) return maxSize;
+  throw new DeltarError("corrupt", "its `maxSize` is not a number of bytes", {
+    object: name,
+  });
 }
 
 /** The id of settings, unless no clock can have given it: they do not count. */
