@@ -15,7 +15,7 @@ import { scanArchives, type ScannedMember } from "./archive_scan.ts";
 import { contentOf } from "./diff_data.ts";
 import { memberName } from "./member_name.ts";
 
-/** How to apply a difference. */
+/** Options for applying a difference. */
 export interface ApplyOptions {
   /** Stops the work with an error of code `aborted`; until then nothing changed. */
   signal?: AbortSignal;
@@ -64,7 +64,7 @@ class Staging {
   /** Writes into the folder. */
   readonly writer: TreeWriter;
   readonly #root: string;
-  /** What is to be made, by path. */
+  /** The entries to create or update, by path. */
   readonly #wanted = new Map<string, Change & { entry: HashedEntry }>();
   /** The names that a member may have, and the path each is for. */
   readonly #members = new Map<string, { path: string; delta: boolean }>();

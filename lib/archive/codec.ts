@@ -4,7 +4,7 @@ import { zstd } from "./zstd_codec.ts";
 /** The compressions of a volume. */
 export type CodecName = "gzip" | "zstd";
 
-/** What decompressing may need to know beyond the bytes. */
+/** Options for decompressing. */
 export interface DecompressOptions {
   /** The object the bytes come from, for messages. */
   object?: string;
@@ -76,7 +76,7 @@ export function codecFor(name: CodecName): Codec {
   return codec;
 }
 
-/** What an archive is, by its first bytes. */
+/** The format of an archive, as its first bytes tell it. */
 export type ArchiveFormat = CodecName | "tar";
 
 /**

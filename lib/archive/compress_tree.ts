@@ -8,9 +8,9 @@ import { type TarVolumeOptions, TarVolumeWriter } from "./tar_volume_writer.ts";
 import type { TreeSource } from "./tree_sink.ts";
 import type { VolumeIndex } from "./volume_index.ts";
 
-/** How to store a tree. */
+/** Options for storing a tree. */
 export interface CompressOptions extends TarVolumeOptions {
-  /** Told of everything that is left out or could not be read as it was. */
+  /** Called with each path that is left out or could not be read unchanged. */
   onSkip?: (skipped: Skipped) => void;
 }
 

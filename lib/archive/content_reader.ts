@@ -4,10 +4,10 @@ import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 
-/** What may follow the content in its last frame without being absurd. */
-const MOST_BEHIND = 64 * 1024 * 1024;
+/** The maximum number of bytes behind the content in its last frame. */
+const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
-/** How to read content. */
+/** Options for reading content. */
 export interface ReadContentOptions {
   /** The path of the content's file, for messages. */
   path?: string;
@@ -43,14 +43,14 @@ export async function* readContent(
   let skip = reference.skip;
   let left = size;
   checkNumber("skip", skip, reference);
-  if (skip > MOST_BEHIND) {
+  if (skip > MAX_BYTES_BEHIND) {
     throw new DeltarError("limit", `${skip} bytes come before the content`, {
       object: reference.volume,
       path: options.path,
       offset: reference.offset,
     });
   }
-  const limit = skip + size + MOST_BEHIND;
+  const limit = skip + size + MAX_BYTES_BEHIND;
   for await (
     const chunk of plainRange(storage, reference, codec, limit, options)
   ) {
@@ -84,7 +84,7 @@ export function readRange(
   codec: Codec,
   options: ReadRangeOptions = {},
 ): Promise<Uint8Array> {
-  const { limit = MOST_BEHIND } = options;
+  const { limit = MAX_BYTES_BEHIND } = options;
   return collect(plainRange(storage, reference, codec, limit, options));
 }
 

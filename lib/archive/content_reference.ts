@@ -10,7 +10,7 @@ export interface ContentReference {
   offset: number;
   /** The length of the range in bytes. */
   length: number;
-  /** How many decompressed bytes come before the content's first. */
+  /** The number of decompressed bytes before the content. */
   skip: number;
 }
 

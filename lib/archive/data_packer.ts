@@ -21,7 +21,7 @@ import { LargeStarts, startOf } from "./large_starts.ts";
 import type { TarMember } from "./tar_member.ts";
 import type { VolumeWriter } from "./volume_writer.ts";
 
-/** How the content of a file was stored. */
+/** The stored form of a file's content. */
 export interface StoredContent {
   /** A whole file, or a delta against the file of this path before. */
   form: "whole" | "delta";
@@ -35,13 +35,13 @@ export interface StoredContent {
   replacesDeltas?: boolean;
 }
 
-/** What the packer tells of a file besides what is in it. */
+/** The facts that the packer reports of a file. */
 export interface PackedFacts extends FileFacts {
-  /** How its content was stored; absent if it was there before. */
+  /** The form in which its content was stored; absent if it was there before. */
   stored?: StoredContent;
 }
 
-/** What the delta of a large file is made against. */
+/** The basis of a large file's delta. */
 export interface LargeBasis {
   /** The blocks to look for. */
   signature: Signature;
@@ -53,13 +53,13 @@ export interface LargeBasis {
   dispose?: () => void;
 }
 
-/** How to pack. */
+/** Options for packing. */
 export interface DataPackerOptions {
   /** Where the members go. */
   writer: VolumeWriter;
-  /** What was there before: its content needs no storing again. */
+  /** The entries before, whose content is not stored again. */
   previous: DirIndex;
-  /** How members are named. Default: `hash`. */
+  /** The naming of members. Default: `hash`. */
   names?: MemberNames;
   /** Files of fewer bytes get no signature, in bytes. Default: 4096. */
   signatureMinimum?: number;
@@ -75,9 +75,9 @@ export interface DataPackerOptions {
    * instead of `basis`.
    */
   content?: (before: IndexEntry) => Promise<Uint8Array | undefined> | undefined;
-  /** Told of a file before `content` is asked for it. */
+  /** Called with a file before `content` is. */
   expect?: (before: IndexEntry) => void;
-  /** What a file of more than 1 MiB is compared with. Default: as `basis`. */
+  /** Returns the basis for a file of more than 1 MiB. Default: as `basis`. */
   largeBasis?: (before: IndexEntry) => Promise<LargeBasis | undefined>;
   /**
    * The block size of a new large file's signature. Default:
@@ -86,7 +86,7 @@ export interface DataPackerOptions {
   blockSize?: (size: number) => number;
   /** Whether files that are stored as deltas get signatures. Default: true. */
   signUpdates?: boolean;
-  /** What is stored already and need not be again. Default: nothing. */
+  /** The contents that are stored already. Default: none. */
   known?: KnownContents;
   /**
    * Finds a content, by its SHA-256, that was stored whole since this packer
@@ -94,7 +94,7 @@ export interface DataPackerOptions {
    * Default: none is found, as then all are in the archive.
    */
   shared?: (sha256: string) => StoredContent | undefined;
-  /** What lies elsewhere and is taken over by its SHA-256. Default: nothing. */
+  /** The contents that lie elsewhere and are taken over by SHA-256. Default: none. */
   elsewhere?: ContentElsewhere;
 }
 
@@ -321,7 +321,7 @@ export class DataPacker implements FileReader {
     return size > 0 && this.#elsewhere?.has(sha256) === true;
   }
 
-  /** What is stored already of a file's content. */
+  /** Returns the stored form of a file's content, if it is stored already. */
   #findStored(entry: IndexEntry, sha256: string): StoredContent | undefined {
     return this.#known?.find(sha256, entry.path) ?? this.#shared?.(sha256);
   }

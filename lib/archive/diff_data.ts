@@ -15,11 +15,11 @@ import { DataPacker } from "./data_packer.ts";
 import type { MemberNames } from "./member_name.ts";
 import { VolumeWriter } from "./volume_writer.ts";
 
-/** How to write a data archive. */
+/** Options for writing a data archive. */
 export interface DiffDataOptions {
   /** The compression. Default: `gzip`, which makes a `.tgz`. */
   codec?: CodecName;
-  /** How members are named. Default: `hash`. */
+  /** The naming of members. Default: `hash`. */
   names?: MemberNames;
   /** Stops the work with an error of code `aborted`; no archive appears. */
   signal?: AbortSignal;

@@ -1,8 +1,9 @@
 import { turnIfDue } from "../bytes/turns.ts";
 
 /**
- * How much an engine takes and gives at a time. Each time is a trip to another
- * thread, so the runtimes' default of 16 KiB costs more than the work.
+ * The number of bytes that an engine takes and returns at a time. Each time is a
+ * trip to another thread, so the runtimes' default of 16 KiB costs more than the
+ * work.
  */
 export const CHUNK = 256 * 1024;
 
@@ -14,7 +15,7 @@ export function chunkFor(length: number): number {
   return Math.min(4 * CHUNK, length) + 1024;
 }
 
-/** What this module uses of a `node:zlib` stream. */
+/** The part of a `node:zlib` stream that is used here. */
 export interface Engine {
   /** Takes the next chunk, or `null` while there is none. */
   read(): unknown;

@@ -10,9 +10,9 @@ import type { TreeSink } from "./tree_sink.ts";
 /** Files up to this many bytes are given to a sink in one piece. */
 export const SMALL = 1024 * 1024;
 
-/** How to extract. */
+/** Options for extracting. */
 export interface ExtractOptions {
-  /** Told of what no tree can hold: devices and the like. */
+  /** Called with each member that a tree cannot hold, such as a device. */
   onSkip?: (skipped: Skipped) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;

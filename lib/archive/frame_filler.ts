@@ -9,8 +9,8 @@ export interface Frame {
   buffer: Uint8Array;
 }
 
-/** How many buffers are kept to be filled again. */
-const MOST_SPARE = 8;
+/** The maximum number of buffers that are kept for reuse. */
+const MAX_SPARE_BUFFERS = 8;
 
 /** Cuts a tar into frames: whole members together, large ones in pieces. */
 export class FrameFiller {
@@ -78,7 +78,7 @@ export class FrameFiller {
 
   /** Takes a frame's memory back, once nobody needs it any more. */
   recycle(frame: Frame): void {
-    if (this.#spare.length < MOST_SPARE) this.#spare.push(frame.buffer);
+    if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(frame.buffer);
   }
 
   #sendFrame(): void {

@@ -7,7 +7,7 @@ import type { Codec } from "./codec.ts";
  * memory held is `pending` plain pieces and their compressed forms.
  */
 export class FrameQueue<Item> {
-  /** How many pieces are on their way. */
+  /** The number of pieces in the queue. */
   pending = 0;
   readonly #codec: Codec;
   readonly #place: (item: Item, packed: Uint8Array) => Promise<void>;

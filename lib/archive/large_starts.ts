@@ -1,7 +1,7 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
-/** How the large files begin that one run stores whole. */
+/** The beginnings of the large files that one run stores whole. */
 export class LargeStarts {
   readonly #starts = new Set<string>();
 
@@ -24,7 +24,7 @@ export class LargeStarts {
   }
 }
 
-/** What large files with the same content have in common, and few others. */
+/** Returns a key that large files of equal content share, and few others. */
 export function startOf(size: number, piece: Uint8Array): string {
   return `${size} ${toHex(sha256(piece))}`;
 }

@@ -6,11 +6,11 @@ export type MemberKind =
   | "hardlink"
   | "other";
 
-/** What a tar says of one member. */
+/** The header of a tar member. */
 export interface TarMember {
   /** Its name, `/`-separated, without a slash at the end. */
   path: string;
-  /** What it is. */
+  /** The kind of the member. */
   kind: MemberKind;
   /** The length of its content in bytes; 0 for all but files. */
   size: number;
@@ -29,7 +29,7 @@ export interface TarMember {
 /** Tar is made of blocks of so many bytes. */
 export const BLOCK = 512;
 
-/** How many zeros follow content of `size` bytes up to the next block. */
+/** Returns the number of zeros between content of `size` bytes and the next block. */
 export function padding(size: number): number {
   return (BLOCK - size % BLOCK) % BLOCK;
 }

@@ -27,7 +27,7 @@ const WITHOUT_CONTENT = "123456";
 
 /** A member as it comes along in a tar. */
 export interface TarEntry {
-  /** What the tar says of it. */
+  /** Its header. */
   member: TarMember;
   /** Where its header is, in bytes of the plain tar. */
   offset: number;

@@ -18,7 +18,7 @@ import {
 import type { TreeSink, TreeSource } from "./tree_sink.ts";
 import { decodeIndexSteps, type VolumeIndex } from "./volume_index.ts";
 
-/** How to open an archive. */
+/** Options for opening an archive. */
 export interface OpenOptions {
   /**
    * The archive's index, `null` to read without one. By default it is read
@@ -241,7 +241,7 @@ export class TarVolume {
   }
 }
 
-/** Has work write into a directory. */
+/** Opens a directory for writing, and closes it after the work. */
 async function intoDirectory<Result>(
   path: string,
   work: (sink: TreeSink) => Promise<Result>,

@@ -22,7 +22,7 @@ import { VolumeWriter } from "./volume_writer.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** What is written, besides the members. */
+/** Options for writing an archive in volumes. */
 export interface TarVolumeOptions {
   /** The compression, default gzip. */
   codec?: CodecName;

@@ -34,9 +34,9 @@ export interface TreeSink {
   finish(): void | Promise<void>;
 }
 
-/** What a walk over a tree may be told. */
+/** Options for walking a tree. */
 export interface TreeWalkOptions {
-  /** Told of everything that is left out, and why. */
+  /** Called with each path that is left out, and the reason. */
   onSkip?: (skipped: Skipped) => void;
   /** Ends the walk. */
   signal?: AbortSignal;

@@ -24,11 +24,11 @@ export interface IndexedMember extends HashedEntry {
 }
 
 /**
- * What lies where in the volumes of an archive: with it, one file is read by
- * one byte range, and checked. The archive can be read without it.
+ * The positions of the files in the volumes of an archive. With it, one file is
+ * read by one byte range, and checked. The archive can be read without it.
  */
 export class VolumeIndex {
-  /** How the volumes are compressed. */
+  /** The compression of the volumes. */
   readonly codec: CodecName;
   /** The volumes in order; names are those of files, without a folder. */
   readonly volumes: readonly VolumeRecord[];
@@ -70,7 +70,7 @@ export class VolumeIndex {
     return concat([...this.pieces()]);
   }
 
-  /** What `encode` gives, in pieces of some 64 KiB. */
+  /** Yields the bytes of `encode` in pieces of about 64 KiB. */
   pieces(): Generator<Uint8Array> {
     const { codec, volumes, members } = this;
     const header = { codec, volumes, members: members.length };

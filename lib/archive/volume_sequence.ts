@@ -6,21 +6,21 @@ import type { Frame } from "./frame_filler.ts";
 import { ObjectWriter, type VolumeRecord } from "./object_writer.ts";
 import { BLOCK } from "./tar_member.ts";
 
-/** What the sequence needs of the writer's options. */
+/** The options of the writer that the sequence uses. */
 export interface VolumeSequenceOptions {
   /** Where volumes are stored. */
   storage: Storage;
   /** The object name of volume `n`, counted from 0. */
   name: (n: number) => string;
-  /** How the end of each volume is compressed. */
+  /** The compression of each volume's end. */
   codec: Codec;
   /** The most bytes of a volume. */
   volumeSize: number;
   /** Store one volume even if it is empty. */
   evenIfEmpty?: boolean;
   /**
-   * Told of each volume when it is stored; those are not deleted by `abort`
-   * then. The next one is not ended before this has resolved.
+   * Called with each volume when it is stored; from then on, `abort` does not
+   * delete it. The next volume is not ended before the promise has resolved.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
   /** Stops the storing. */
@@ -35,7 +35,7 @@ export function worstCase(plain: number, frameSize: number): number {
 /** Puts compressed frames into volumes, one volume after the other. */
 export class VolumeSequence {
   readonly #options: VolumeSequenceOptions;
-  /** How much room the members want that are larger than a frame. */
+  /** The space that members larger than a frame need, in bytes. */
   readonly #wanted = new Map<FramePlace, number>();
   readonly #records: VolumeRecord[] = [];
   #volume: ObjectWriter | undefined;

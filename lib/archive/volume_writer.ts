@@ -19,13 +19,13 @@ const FRAME = 1.25 * MEBIBYTE;
 /** So many frames may be on their way before `ready` makes the caller wait. */
 const MOST_PENDING = 6;
 
-/** What a `VolumeWriter` needs. */
+/** Options for a `VolumeWriter`. */
 export interface VolumeWriterOptions {
   /** Where volumes are stored. */
   storage: Storage;
   /** The object name of volume `n`, counted from 0. */
   name: (n: number) => string;
-  /** How frames are compressed. */
+  /** The compression of frames. */
   codec: Codec;
   /** The most bytes of a volume, at least 4096. */
   volumeSize: number;
@@ -34,19 +34,19 @@ export interface VolumeWriterOptions {
   /** Store one volume even if no member is added, default false. */
   evenIfEmpty?: boolean;
   /**
-   * Told of each volume when it is stored: all references to it are filled in
-   * then. Volumes that it was told of stay when the writing is aborted.
+   * Called with each volume when it is stored and all references to it are
+   * filled in. Such volumes stay when the writing is aborted.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
   /** Aborts the writing. */
   signal?: AbortSignal;
 }
 
-/** What became of a member that was added as a stream. */
+/** The result of adding a member as a stream. */
 export interface StreamedContent {
   /** Where its content lies; filled in when `close` has resolved. */
   reference: ContentReference;
-  /** How many bytes came from the source; the rest are zeros. */
+  /** The number of bytes that came from the source; the rest are zeros. */
   written: number;
 }
 

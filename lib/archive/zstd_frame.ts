@@ -19,7 +19,7 @@ const RLE_BLOCK = 1;
 
 /** One frame of a zstd stream. */
 export interface Frame {
-  /** How many bytes it holds, by its header. */
+  /** The size of its content in bytes, by its header. */
   size?: number;
   /** The whole frame, compressed; taken from the reader as it is pulled. */
   bytes: AsyncGenerator<Uint8Array>;

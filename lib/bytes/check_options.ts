@@ -1,4 +1,4 @@
-/** What an option has to be. */
+/** The type or values that an option must have. */
 export interface Expected {
   /** In words, as a message has it: "a string". */
   words: string;

@@ -1,7 +1,7 @@
 /** The first version of Node with zstd and `process.getBuiltinModule`. */
 const LEAST_NODE: readonly [major: number, minor: number] = [22, 15];
 
-/** What tells the runtimes apart. */
+/** The versions by which runtimes are told apart. */
 interface Versions {
   node?: string;
   deno?: string;

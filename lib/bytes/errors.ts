@@ -1,5 +1,5 @@
 /**
- * What went wrong, for programs:
+ * The kind of an error, for programs:
  *
  * - `corrupt`: stored bytes are not what they should be (bad magic, length,
  *   checksum); nothing was written from them.

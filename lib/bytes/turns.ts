@@ -1,8 +1,8 @@
 import { checkAborted } from "./abort.ts";
 import { builtin } from "./builtin.ts";
 
-/** How long timers, signals and I/O may have to wait, in milliseconds. */
-const PAUSE = 8;
+/** The maximum time that timers, signals and I/O wait, in milliseconds. */
+const MAX_WAIT_MS = 8;
 
 const timers = builtin("node:timers");
 
@@ -23,7 +23,7 @@ let last = performance.now();
  * costs about as much as reading the clock.
  */
 export function turnIfDue(): Promise<void> | undefined {
-  if (performance.now() - last < PAUSE) return undefined;
+  if (performance.now() - last < MAX_WAIT_MS) return undefined;
   return new Promise((resolve) => {
     const done = () => {
       last = performance.now();

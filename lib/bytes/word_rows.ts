@@ -5,7 +5,7 @@ import { GrowingMemory } from "./growing_memory.ts";
  * things: a row costs what its words do, and no object.
  */
 export class WordRows {
-  /** How many rows there are. */
+  /** The number of rows. */
   length = 0;
   readonly #width: number;
   readonly #memory = new GrowingMemory();

@@ -37,7 +37,7 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
 }
 
 /**
- * How many bytes of each strong sum to keep, so that a chance false match
+ * Returns the number of bytes of each strong sum to keep, so that a chance false match
  * anywhere in a file of the basis's size has a probability below 2^-64: each
  * position is compared with each block whose 32-bit weak sum is the same.
  *

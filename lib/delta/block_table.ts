@@ -1,10 +1,10 @@
 import type { Signature } from "./signature.ts";
 
 /**
- * How many blocks of one weak sum and different contents are kept. Among chance
- * sums there are never so many; a crafted signature gains nothing by more.
+ * The maximum number of blocks with one weak sum and different contents. Chance
+ * never makes more; a crafted signature gains nothing by more.
  */
-const MOST_EQUAL = 8;
+const MAX_EQUAL_SUMS = 8;
 
 /**
  * Finds the blocks of a signature by their weak sum: a hash table with open
@@ -57,7 +57,7 @@ export class BlockTable {
     for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
       const other = this.#slots[slot] - 1;
       if (weak[other] !== sum) continue;
-      if (++equal === MOST_EQUAL || this.#same(block, other)) return;
+      if (++equal === MAX_EQUAL_SUMS || this.#same(block, other)) return;
     }
     this.#slots[slot] = block + 1;
   }

@@ -10,7 +10,7 @@ import { readSegments } from "./read_segments.ts";
 /** Literal bytes that are read and written in one go. */
 const PIECE = 2 ** 16;
 
-/** How to compose two deltas. */
+/** Options for composing two deltas. */
 export interface ComposeOptions {
   /** The name of the first delta, for error messages. */
   firstObject?: string;

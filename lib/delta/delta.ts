@@ -4,7 +4,7 @@ import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaBuilder } from "./delta_builder.ts";
 import type { Signature } from "./signature.ts";
 
-/** How to make a delta of a stream. */
+/** Options for making a delta of a stream. */
 export interface DeltaOptions {
   /** Stops the work with its reason. */
   signal?: AbortSignal;

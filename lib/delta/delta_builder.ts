@@ -7,7 +7,7 @@ import type { RollingSum } from "./rolling_sum.ts";
 import type { Signature } from "./signature.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 
-/** How much of the file is looked at in one go, besides a block. */
+/** The number of bytes of the file that are searched at a time, besides a block. */
 const WINDOW = 2 ** 18;
 
 /** Behind so many expected blocks in a row, the next are confirmed together. */
@@ -52,7 +52,7 @@ export class DeltaBuilder {
   #rolled = false;
   /** The block expected at `#at`, or -1. */
   #expected: number;
-  /** How many expected blocks in a row were confirmed. */
+  /** The number of expected blocks that were confirmed in a row. */
   #streak = 0;
   /** Whether the file is worth a second thread. */
   readonly #isLarge: boolean;

@@ -26,7 +26,7 @@ export interface LiteralStore {
   readonly size: number;
   /** Takes the next bytes, which are copied. */
   write(bytes: Uint8Array): void;
-  /** What was written, at any place. */
+  /** Returns random access to the written bytes. */
   access(): RandomAccess;
 }
 
@@ -41,8 +41,8 @@ export interface ChainOptions {
 }
 
 /**
- * What a chain of deltas makes, told by ranges of the whole content that it
- * begins with, and by literals.
+ * The result of a chain of deltas, as ranges of the whole content that the chain
+ * begins with, and literals.
  *
  * The deltas are read from the last to the first, and of each only what the
  * ones behind it need is kept. So a chain takes as much room as its last result
@@ -137,7 +137,7 @@ export class DeltaChain {
   }
 }
 
-/** What a delta makes of the ranges that are needed of its result. */
+/** Traces the needed ranges of a delta's result back to its basis. */
 async function keep(
   { open, object }: ChainLink,
   result: number | undefined,

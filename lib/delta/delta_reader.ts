@@ -6,7 +6,7 @@ export type DeltaCommand =
   & {
     /** Offset in the delta: of a copy's last byte, of the literal's first. */
     at: number;
-    /** How many bytes it makes. */
+    /** The number of bytes that it produces. */
     length: number;
   }
   & (
@@ -79,7 +79,7 @@ export class DeltaReader {
     });
   }
 
-  /** How many bytes a command takes with its parameters. */
+  /** Returns the length of a command with its parameters, in bytes. */
   #lengthOf(command: number): number {
     if (command <= 0x40) return 1;
     if (command <= 0x44) return 1 + (1 << command - 0x41);

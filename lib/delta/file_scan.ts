@@ -3,7 +3,7 @@ import { DeltaBuilder, type DeltaSink } from "./delta_builder.ts";
 import { SignatureBuilder } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
-/** What a {@linkcode FileScan} is to find out besides size and SHA-256. */
+/** Options for a {@linkcode FileScan}: its results besides size and SHA-256. */
 export interface FileScanOptions {
   /** The signature of the old file, if a delta against it is wanted. */
   basis?: Signature;
@@ -18,7 +18,7 @@ export interface FileScanOptions {
   onDelta?: DeltaSink;
 }
 
-/** What a {@linkcode FileScan} found. */
+/** The result of a {@linkcode FileScan}. */
 export interface FileScanResult {
   /** Size of the file in bytes. */
   size: number;

@@ -9,7 +9,7 @@ import type { Signature } from "./signature.ts";
  * bits, save the last two, the bits in it by the twelve high ones.
  */
 
-/** What a sum's bits are, by its twelve high bits. */
+/** The filter bits of a sum, by its twelve high bits. */
 export const FILTER_BITS: Int32Array = Int32Array.from(
   { length: 2 ** 12 },
   (_, high) => {
@@ -19,7 +19,7 @@ export const FILTER_BITS: Int32Array = Int32Array.from(
   },
 );
 
-/** How many words suit a signature: one for each block, rounded up. */
+/** Returns the number of words for a signature: one for each block, rounded up. */
 export function filterWords({ fileSize, blockSize }: Signature): number {
   const blocks = Math.floor(fileSize / blockSize);
   return 2 ** Math.ceil(Math.log2(Math.max(8, blocks)));

@@ -14,7 +14,7 @@ export class Guard {
     this.#object = object;
   }
 
-  /** How many bytes the commands so far make. */
+  /** The number of bytes that the commands so far produce. */
   get size(): number {
     return this.#size;
   }

@@ -35,7 +35,7 @@ export class HashHelper {
   );
   readonly #input = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
   readonly #output = new Uint8Array(new SharedArrayBuffer(SLOTS * CAPACITY));
-  /** Who gets the digests of each slot's job, while it is open. */
+  /** The receiver of the digests of each slot's job, while it is open. */
   readonly #deliver: (Deliver | undefined)[] = [];
   readonly #patience: number;
   #started = 0;
@@ -80,7 +80,7 @@ export class HashHelper {
     worker.unref();
   }
 
-  /** How many bytes of whole blocks fit in a job. */
+  /** Returns the number of bytes of whole blocks that fit into a job. */
   capacity(blockSize: number): number {
     return CAPACITY - CAPACITY % blockSize;
   }

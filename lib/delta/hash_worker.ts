@@ -16,21 +16,21 @@ export const STARTED: number = SLOTS * SLOT_WORDS;
 export const CONTROL = {
   /** The ticket of the next group to take. */
   next: 0,
-  /** How many groups there are. */
+  /** The number of groups. */
   groups: 1,
-  /** How many groups are done; the owner sleeps on it. */
+  /** The number of groups that are done; the owner waits on it. */
   done: 2,
-  /** How many blocks a group has, except the last. */
+  /** The number of blocks of each group but the last. */
   groupBlocks: 3,
-  /** How many blocks there are. */
+  /** The number of blocks. */
   blocks: 4,
   /** Size of a block in bytes. */
   blockSize: 5,
-  /** How many bytes of each digest to keep. */
+  /** The number of bytes of each digest to keep. */
   keep: 6,
 } as const;
 
-/** What `worker.js` below is handed. */
+/** The data that `worker.js` below gets. */
 export interface HashWorkerData {
   /** The control words of all slots, and `STARTED`. */
   control: SharedArrayBuffer;

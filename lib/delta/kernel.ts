@@ -1,6 +1,6 @@
 import { KERNEL } from "./kernel_wasm.ts";
 
-/** What `kernel.wat` exports. */
+/** The exports of `kernel.wat`. */
 export interface Kernel {
   /** Its linear memory; growing it detaches views. */
   readonly memory: WebAssembly.Memory;

@@ -8,7 +8,7 @@ import type { RandomAccess } from "./random_access.ts";
 /** Bytes of a copy that are read in one go. */
 const PIECE = 2 ** 18;
 
-/** How to apply a delta in memory. */
+/** Options for applying a delta in memory. */
 export interface PatchBytesOptions {
   /** The most bytes the result may have; by default 2^30 in memory. */
   maxSize?: number;
@@ -16,7 +16,7 @@ export interface PatchBytesOptions {
   object?: string;
 }
 
-/** How to apply a delta. */
+/** Options for applying a delta. */
 export interface PatchOptions {
   /** The most bytes the result may have; by default no limit. */
   maxSize?: number;

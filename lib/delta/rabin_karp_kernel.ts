@@ -36,7 +36,7 @@ export class RabinKarpKernel implements RollingSum {
   readonly #lists: Int32Array;
   readonly #width: number;
   readonly #power: number;
-  /** How many places were passed since `start`. */
+  /** The number of positions passed since `start`. */
   #passed = 0;
   /** Up to here all windows were looked at; the lists hold what passed. */
   #scanned = 0;
@@ -133,7 +133,7 @@ export class RabinKarpKernel implements RollingSum {
     if (this.buffer.buffer.byteLength <= MOST_KEPT) spare.push(this.#kernel);
   }
 
-  /** How many places are passed before a scan ahead is worth it. */
+  /** The number of positions to pass before a scan ahead is worth its cost. */
   get #patience(): number {
     return Math.max(4 * this.#width, SHORTEST_SCAN);
   }

@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 
 /** Bytes that can be read at any place: a basis file, or a stored delta. */
 export interface RandomAccess {
-  /** How many bytes there are. */
+  /** The number of bytes. */
   readonly size: number;
 
   /**

@@ -5,7 +5,7 @@ import { Rollsum, rollsum } from "./rollsum.ts";
 /** Which 32-bit sum finds candidate blocks; deltar's own is Rabin-Karp. */
 export type WeakKind = "rabin-karp" | "rollsum";
 
-/** How large a {@linkcode RollingSum} and its memory are to be. */
+/** The sizes of a {@linkcode RollingSum} and its memory. */
 export interface RollingShape {
   /** Bytes in the window that rolls. */
   width: number;

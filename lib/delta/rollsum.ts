@@ -23,7 +23,7 @@ function join(low: number, high: number): number {
   return (high << 16 | low & 0xffff) >>> 0;
 }
 
-/** That sum of a rolling window. */
+/** The rollsum of a rolling window. */
 export class Rollsum implements RollingSum {
   value = 0;
   readonly buffer: Uint8Array;

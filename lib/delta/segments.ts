@@ -9,7 +9,7 @@ export interface Origin {
   kind: "copy" | "literal";
   /** Offset in the state before, or where the literals are kept. */
   offset: number;
-  /** How many bytes. */
+  /** The length in bytes. */
   length: number;
 }
 

@@ -7,17 +7,17 @@ import { weakSum } from "./rolling_sum.ts";
 import { checkBlockSize, checkStrongLength, Signature } from "./signature.ts";
 import { type StrongKind, strongSum } from "./strong_sum.ts";
 
-/** How to make a signature. */
+/** Options for making a signature. */
 export interface SignBytesOptions {
   /** Size of a block in bytes, by default what {@linkcode chooseBlockSize} says. */
   blockSize?: number;
-  /** How many bytes of each strong sum to keep; by default what the size needs. */
+  /** The number of bytes of each strong sum to keep; by default as the size needs. */
   strongLength?: number;
   /** The kind of strong sum, by default `sha256`; `blake2b` is for librsync. */
   strongKind?: StrongKind;
 }
 
-/** How to make a signature of a stream. */
+/** Options for making a signature of a stream. */
 export interface SignOptions extends SignBytesOptions {
   /** The expected size in bytes, from which the block size is chosen. */
   size?: number;

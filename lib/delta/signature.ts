@@ -13,13 +13,13 @@ const LARGEST_STRONG = 32;
 /** Blocks are held in memory whole, so their size has a bound. */
 export const LARGEST_BLOCK: number = 2 ** 26;
 
-/** What a {@linkcode Signature} is made of. */
+/** The fields of a {@linkcode Signature}. */
 export interface SignatureFields {
   /** Size of a block in bytes; the last block may be shorter. */
   blockSize: number;
   /** Size of the file in bytes. */
   fileSize: number;
-  /** How many bytes of each strong sum are kept. */
+  /** The number of bytes of each strong sum. */
   strongLength: number;
   /** The weak sum of each block. */
   weak: Uint32Array;
@@ -33,7 +33,7 @@ export interface SignatureFields {
   sizeKnown?: boolean;
 }
 
-/** How to decode what was stored. */
+/** Options for decoding a signature. */
 export interface DecodeOptions {
   /** The name of what is decoded, for error messages. */
   object?: string;
@@ -66,7 +66,7 @@ export class Signature {
   readonly fileSize: number;
   /** Whether `fileSize` is the file's size, not only a bound. */
   readonly sizeKnown: boolean;
-  /** How many bytes of each strong sum are kept, at most 32. */
+  /** The number of bytes of each strong sum, at most 32. */
   readonly strongLength: number;
   /** The weak sum of each block. */
   readonly weak: Uint32Array;
@@ -104,7 +104,7 @@ export class Signature {
     this.strongKind = fields.strongKind ?? "sha256";
   }
 
-  /** How many blocks the file has. */
+  /** The number of blocks of the file. */
   get blockCount(): number {
     return this.weak.length;
   }

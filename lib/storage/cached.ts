@@ -10,17 +10,17 @@ import type {
   StoredObject,
 } from "./storage.ts";
 
-/** How a cache is kept. */
+/** Options for a cache. */
 export interface CachedStorageOptions {
   /** Whether an object never changes under its name and is worth keeping. */
   keeps: (name: string) => boolean;
-  /** How many bytes may be kept. Default: 1 GiB. */
+  /** The maximum size of the cache in bytes. Default: 1 GiB. */
   maxBytes?: number;
 }
 
 const GIBIBYTE = 2 ** 30;
-/** What is longer is read from the storage each time, in bytes. */
-const MOST = 16 << 20;
+/** The size of the largest object that is kept, in bytes. */
+const MAX_OBJECT_BYTES = 16 << 20;
 /** The length of the SHA-256 behind what is kept. */
 const SUM = 32;
 
@@ -141,7 +141,7 @@ export class CachedStorage implements Storage {
     await this.#inner.tidy?.(before);
   }
 
-  /** What is kept of an object, if it is what was stored. */
+  /** Returns the cached copy of an object if its checksum is right. */
   async #find(
     key: string,
     offset = 0,
@@ -201,7 +201,7 @@ class Copy {
 
   add(part: Uint8Array): void {
     this.#length += part.length;
-    if (this.#length > MOST) this.#parts = undefined;
+    if (this.#length > MAX_OBJECT_BYTES) this.#parts = undefined;
     this.#parts?.push(part.slice());
   }
 

@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
 import { PassingFault } from "./retry.ts";
 
-/** What sends a request: `fetch`, or something in its place. */
+/** A function that sends a request: `fetch` or a substitute. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** A request. */
@@ -15,11 +15,11 @@ export interface Request {
   headers: Headers;
   /** Its content. */
   body?: Uint8Array<ArrayBuffer>;
-  /** What to do when the answer is elsewhere. Default: `manual`. */
+  /** Whether redirects are followed. Default: `manual`. */
   redirect?: "follow" | "manual";
   /** Ends the exchange. */
   signal?: AbortSignal;
-  /** How long nothing may happen, in milliseconds. Default: a minute. */
+  /** The maximum time without any progress, in milliseconds. Default: a minute. */
   patience?: number;
 }
 
@@ -27,14 +27,14 @@ const PATIENCE = 60_000;
 /** The slowest line that is not taken for a dead one, in bytes a millisecond. */
 const SLOWEST = 32;
 /**
- * What the body of an answer comes at, at least, in bytes a second over the
+ * The minimum rate of a response body in bytes a second, averaged over the
  * patience.
  */
-const LEAST_RATE = 1024;
-/** How often what trickles is asked for, at most. */
-const TRICKLES = 3;
-/** What an answer other than an object is, at most, in bytes. */
-const MOST_TEXT = 4 << 20;
+const MIN_BYTES_PER_SECOND = 1024;
+/** The maximum number of attempts at a response that is too slow. */
+const MAX_SLOW_ATTEMPTS = 3;
+/** The maximum size of a response other than an object, in bytes. */
+const MAX_TEXT_BYTES = 4 << 20;
 
 /**
  * A request and its answer. A line that breaks, or on which nothing comes for
@@ -85,7 +85,9 @@ export class Exchange {
         waited += performance.now() - asked;
         got += next.value?.length ?? 0;
         if (!done && waited >= this.#watch.patience) {
-          if (got < waited / 1000 * LEAST_RATE) throw this.#watch.trickles();
+          if (got < waited / 1000 * MIN_BYTES_PER_SECOND) {
+            throw this.#watch.trickles();
+          }
           waited = got = 0;
         }
         if (next.value !== undefined) yield next.value;
@@ -102,7 +104,7 @@ export class Exchange {
    * @param most The most bytes that it may have.
    * @throws {DeltarError} `limit` if it has more.
    */
-  async text(most: number = MOST_TEXT): Promise<string> {
+  async text(most: number = MAX_TEXT_BYTES): Promise<string> {
     const parts: Uint8Array[] = [];
     let length = 0;
     for await (const part of this.body()) {
@@ -132,7 +134,7 @@ export class Exchange {
 /** Ends what takes too long, and says why something ended. */
 class Watch {
   readonly #stop = new AbortController();
-  /** How long nothing may happen, in milliseconds. */
+  /** The maximum time without any progress, in milliseconds. */
   readonly patience: number;
   readonly #request: Request;
   readonly #onAbort = () => this.#stop.abort();
@@ -159,11 +161,11 @@ class Watch {
     this.#stop.abort();
     const fault = new DeltarError(
       "io",
-      `it sends fewer than ${LEAST_RATE} bytes a second; check the network ` +
+      `it sends fewer than ${MIN_BYTES_PER_SECOND} bytes a second; check the network ` +
         "and try again",
       { object: new URL(this.url).host },
     );
-    return new PassingFault(fault, { attempts: TRICKLES });
+    return new PassingFault(fault, { attempts: MAX_SLOW_ATTEMPTS });
   }
 
   /** Awaits one step of an exchange. */
@@ -223,10 +225,10 @@ class Watch {
   }
 }
 
-/** What Deno, Bun and Node say when a host is not there. */
+/** The messages of Deno, Bun and Node for a host that cannot be reached. */
 const NOBODY =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
-/** What they say when an answer is elsewhere too often. */
+/** Their messages for too many redirects. */
 const REDIRECTS = /redirect/i;
 const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
 

@@ -2,12 +2,12 @@ import { isName } from "./names.ts";
 
 /** A link's tag is at most so long, in characters. */
 const MOST_TAG = 8192;
-/** What servers call the pages on which they list a folder. */
+/** The titles that servers give to their listings of a folder. */
 const TITLE =
   /<(?:title|h1)\b[^>]{0,1000}>\s*(?:index of|directory (?:listing|of)|listing (?:of|for)|files within)\b/i;
 const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 
-/** What a page says of a folder. */
+/** A folder, as a page lists it. */
 export interface FolderPage {
   /**
    * Whether it lists the folder: it links to something in it or to the folder
@@ -60,7 +60,7 @@ function urlOf(quoted: string | undefined, place: URL): URL | undefined {
     : undefined;
 }
 
-/** What a link names, if it lies right in the folder. */
+/** Returns the name that a link leads to, if it is directly in the folder. */
 function nameOf(url: URL, place: URL, folder: string): string | undefined {
   if (
     url.origin !== place.origin || !url.pathname.startsWith(place.pathname)

@@ -10,8 +10,8 @@ import { PassingFault, retried } from "./retry.ts";
 import type { GetOptions, Storage, StoredObject } from "./storage.ts";
 import { readWindows } from "./windows.ts";
 
-/** How many objects a listing asks for their lengths at once. */
-const ASKING = 8;
+/** The number of objects whose lengths a listing requests at once. */
+const CONCURRENT_LENGTH_REQUESTS = 8;
 /** The most folders that a listing goes through. */
 const MOST_FOLDERS = 4096;
 /** The most folders that a name may lie in. */
@@ -20,15 +20,15 @@ const MOST_DEPTH = 16;
 const MOST_PAGE = 16 << 20;
 /** The most objects that a listing may have. */
 const MOST_OBJECTS = 1_000_000;
-/** So many objects may always have gone between a page and the look at them. */
+/** The number of objects that may always be gone between a page and a look at them. */
 const MOST_ABSENT = 1000;
 
-/** How to use a web server. */
+/** Options for a web server. */
 export interface HttpOptions {
-  /** What sends requests in place of the runtime's `fetch`. */
+  /** The function that sends requests, in place of the runtime's `fetch`. */
   fetch?: Fetch;
   /**
-   * How long the server may be silent, in milliseconds, and how long it may send
+   * The maximum time in milliseconds for which the server may send nothing, or
    * fewer than 1,024 bytes a second. Default: a minute.
    */
   patience?: number;
@@ -131,7 +131,7 @@ export class HttpStorage implements Storage {
     );
     const found: StoredObject[] = [];
     let absent = 0;
-    await overlap(names, ASKING, async (name) => {
+    await overlap(names, CONCURRENT_LENGTH_REQUESTS, async (name) => {
       if (found.length >= MOST_OBJECTS) {
         throw new DeltarError(
           "limit",

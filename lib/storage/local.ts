@@ -21,7 +21,7 @@ import type {
 } from "./storage.ts";
 import { isAbandoned, STAGE_PREFIX, temporaryName } from "./temporary.ts";
 
-/** How much of an object is read at a time, in bytes. */
+/** The number of bytes of an object that are read at a time. */
 const READ_SIZE = 1 << 20;
 
 /**
@@ -348,8 +348,8 @@ function removeIfEmpty(folder: string): void {
 }
 
 /**
- * Has a folder's names on the disk; Windows has no call for it. A busy disk can
- * take its time, which others use.
+ * Flushes the names of a folder to the disk, except on Windows, which has no
+ * call for that. Other work goes on meanwhile.
  */
 async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
@@ -368,7 +368,7 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** What a system says of a folder that it does not let be opened or flushed. */
+/** The errors of systems that do not let a folder be opened or flushed. */
 const UNOPENED = ["EISDIR", "EPERM", "EACCES"];
 
 /** The same at once. */

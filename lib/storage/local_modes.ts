@@ -1,8 +1,8 @@
 import { fs } from "../bytes/node.ts";
 
 /**
- * Who else may use a repository in a folder: `read` lets the group of the folder
- * read it, `write` lets it read and write.
+ * The access that the group of a repository's folder gets: `read`, or `write`
+ * for reading and writing.
  */
 export type Sharing = "read" | "write";
 

@@ -10,7 +10,7 @@ import type {
   StoredObject,
 } from "./storage.ts";
 
-/** How much of an object is given at a time, in bytes. */
+/** The number of bytes of an object that are returned at a time. */
 const PIECE = 1 << 20;
 
 /**

@@ -3,7 +3,7 @@ import type { Exchange } from "./exchange.ts";
 import { PassingFault, retried } from "./retry.ts";
 import type { Window } from "./windows.ts";
 
-/** How an object on a server that speaks HTTP is read. */
+/** An object on an HTTP server, to be read in ranges. */
 export interface RangeSource {
   /** The object, for errors. */
   name: string;

@@ -1,7 +1,7 @@
 import { checkAborted } from "../bytes/abort.ts";
 import type { DeltarError } from "../bytes/errors.ts";
 
-/** How often a request is tried, at most. */
+/** The maximum number of attempts at a request. */
 export const ATTEMPTS = 8;
 /** The first pause is shorter than this, in milliseconds; each next doubles. */
 const FIRST_PAUSE = 100;
@@ -10,11 +10,11 @@ const LONGEST_PAUSE = 20_000;
 
 /** A fault that may be gone when the same is tried again. */
 export class PassingFault extends Error {
-  /** What the caller is told if it does not pass. */
+  /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
-  /** How long the server wants to be left alone, in milliseconds. */
+  /** The delay that the server asks for, in milliseconds. */
   readonly wait: number;
-  /** How often it is worth being tried, at most. */
+  /** The maximum number of attempts. */
   readonly attempts: number;
 
   /** Says that `fault` may pass. */

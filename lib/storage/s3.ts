@@ -289,7 +289,7 @@ class Pages {
     if (++this.#objects > MOST_OBJECTS) throw this.#endless();
   }
 
-  /** What tells a page from others comes once. */
+  /** Refuses a token or key that another page had. */
   #note(text: string): void {
     const sum = sha256(new TextEncoder().encode(text)).subarray(0, 12);
     const short = toHex(sum);
@@ -308,10 +308,10 @@ class Pages {
 }
 
 /**
- * What to ask for the next page with; `undefined` if this is the last.
+ * Returns the token of the next page, or `undefined` if this is the last.
  *
- * @throws {DeltarError} `io` if there is more and nothing to ask for it with:
- * a list that just ended would be taken for all.
+ * @throws {DeltarError} `io` if the list is incomplete and has no token: a list
+ * that ended here would be taken for the whole.
  */
 function nextOf(
   page: XmlElement,

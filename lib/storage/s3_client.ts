@@ -11,7 +11,7 @@ import { faultOf } from "./s3_fault.ts";
 export interface S3Options {
   /** The bucket. */
   bucket: string;
-  /** What all names in the bucket begin with: segments with `/` between. */
+  /** The common beginning of all names in the bucket: segments joined by `/`. */
   prefix?: string;
   /** The access key. */
   accessKeyId: string;
@@ -29,11 +29,11 @@ export interface S3Options {
    * its certificates do not fit), else `path`.
    */
   addressing?: "path" | "virtual";
-  /** What sends requests in place of the runtime's `fetch`. */
+  /** The function that sends requests, in place of the runtime's `fetch`. */
   fetch?: Fetch;
   /**
-   * How long the service may be silent, in milliseconds, and how long it may
-   * send fewer than 1,024 bytes a second. Default: a minute.
+   * The maximum time in milliseconds for which the service may send nothing, or
+   * fewer than 1,024 bytes a second. Default: a minute.
    */
   patience?: number;
 }
@@ -52,7 +52,7 @@ export interface S3Request {
   body?: Uint8Array<ArrayBuffer>;
   /** Ends it. */
   signal?: AbortSignal;
-  /** How long nothing may happen, in milliseconds. */
+  /** The maximum time without any progress, in milliseconds. */
   patience?: number;
 }
 
@@ -65,7 +65,7 @@ const EMPTY = toHex(sha256(new Uint8Array()));
 export class S3Client {
   /** The bucket and prefix in words. */
   readonly location: string;
-  /** What all keys begin with: empty, or ending with `/`. */
+  /** The common beginning of all keys: empty, or ending with `/`. */
   readonly prefix: string;
   readonly #options: S3Options;
   readonly #fetch: Fetch;

@@ -2,9 +2,9 @@ import { parseXml, XmlElement } from "@rgrove/parse-xml";
 import { DeltarError } from "../bytes/errors.ts";
 import { PassingFault } from "./retry.ts";
 
-/** What an S3 service refused, and how it said so. */
+/** A request that an S3 service refused, with its response. */
 export interface Refusal {
-  /** What was asked. */
+  /** The method of the request. */
   method: string;
   /** The object's name, where one was asked for. */
   object: string | undefined;
@@ -23,7 +23,7 @@ export interface Refusal {
 /** The longest refusal that is looked into, in characters. */
 const MOST_TEXT = 1 << 16;
 
-/** What to do about each code of the service that people can do something about. */
+/** The advice for each error code of the service that users can act on. */
 const CURES: Record<string, string> = {
   AccessDenied:
     "access is denied; check AWS_ACCESS_KEY_ID and that its user may do so " +

@@ -6,8 +6,8 @@ import { isMarked, MARK, markOf } from "./s3_head.ts";
 import { MOST_SENDING } from "./s3_parts.ts";
 import type { PutOptions } from "./storage.ts";
 
-/** How long the service may take to put the parts of an object together. */
-const COMPLETING = 300_000;
+/** The time that the service may take to join the parts of an object, in milliseconds. */
+const MAX_COMPLETION_MS = 300_000;
 
 /** The parts of an upload. */
 export interface Parts {
@@ -131,7 +131,7 @@ async function complete(
       },
       body: new TextEncoder().encode(body),
       signal,
-      patience: COMPLETING,
+      patience: MAX_COMPLETION_MS,
     });
   } catch (error) {
     // An attempt whose answer was lost may have completed it.

@@ -4,7 +4,7 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 
 /** The length of the first parts of an object, in bytes: the least of S3. */
 export const PART = 5 << 20;
-/** How many bytes of parts may be on their way; one part always may. */
+/** The maximum number of bytes of parts that are being sent; one part always may be. */
 export const MOST_SENDING = 3 * PART;
 
 /**

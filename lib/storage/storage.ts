@@ -8,11 +8,11 @@ export interface StoredObject {
   size: number;
 }
 
-/** What part of an object to read. */
+/** The part of an object to read. */
 export interface GetOptions {
   /** The first byte to read, from 0. */
   offset?: number;
-  /** How many bytes to read; by default all that follow. */
+  /** The number of bytes to read; by default all that follow. */
   length?: number;
   /** Ask the storage itself, whatever is kept of it nearby. */
   fresh?: boolean;
@@ -20,7 +20,7 @@ export interface GetOptions {
   signal?: AbortSignal;
 }
 
-/** How to store an object. */
+/** Options for storing an object. */
 export interface PutOptions {
   /**
    * Fail with code `exists` rather than replace an object of that name. Of any

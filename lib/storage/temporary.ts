@@ -1,13 +1,13 @@
 import { nodeOs, process } from "../bytes/node.ts";
 
 /**
- * How files and folders start that are being written and may be left behind.
- * No object's name does, and a walk leaves them out.
+ * The beginning of the names of files and folders that are being written and may
+ * be left behind. No object has such a name, and a walk leaves them out.
  */
 export const STAGE_PREFIX = ".deltar-stage-";
 
-/** What another machine left is taken for abandoned after this, in ms. */
-const MOST_AGE = 24 * 3_600_000;
+/** The age at which a file of another machine counts as abandoned, in milliseconds. */
+const MAX_AGE_MS = 24 * 3_600_000;
 
 const OWNED = /^\.deltar-stage-(p\d{1,10}-[0-9a-f]{8})-/;
 const OWNER = /^p(\d{1,10})-([0-9a-f]{8})$/;
@@ -56,7 +56,7 @@ export function isAbandoned(
 ): boolean {
   if (!name.startsWith(STAGE_PREFIX)) return false;
   const owner = ownerOf(name);
-  return owner === undefined ? now - modified > MOST_AGE : !isRunning(owner);
+  return owner === undefined ? now - modified > MAX_AGE_MS : !isRunning(owner);
 }
 
 /** The process of this machine that a temporary name tells of. */

@@ -2,9 +2,9 @@ import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { GetOptions } from "./storage.ts";
 
-/** How much of an object one request asks for, in bytes. */
+/** The number of bytes of an object that one request asks for. */
 export const WINDOW = 8 << 20;
-/** How many windows after the one being used are on their way. */
+/** The number of windows that are requested ahead of the one in use. */
 const AHEAD = 3;
 
 /** A part of an object, read whole. */
