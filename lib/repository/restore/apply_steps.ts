@@ -10,7 +10,9 @@ import type { Survey } from "../../tree/survey.ts";
 import { syncTree } from "../../tree/sync_tree.ts";
 import { rootOf, TreeWriter } from "../../tree/tree_writer.ts";
 import type { ContentReader } from "../content/content.ts";
+import { isDamage } from "../damage.ts";
 import { currentPathsOf } from "./current_path.ts";
+import { Heirs } from "./heirs.ts";
 import { sameName } from "./plan_steps.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { isOfOnePath } from "./restore_fault.ts";
@@ -57,6 +59,7 @@ export class PlanApplier {
   #steps: ReadonlyMap<string, RestoreStep> = new Map();
   #safety: Safety | undefined;
   readonly #failed = new Map<string, DeltarError>();
+  readonly #heirs = new Heirs();
   /** What of the state of entries could not be set that are there. */
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
@@ -249,14 +252,25 @@ export class PlanApplier {
     if (kind === "file") return await this.#writeFile(entry);
     if (kind === "symlink") return this.writer.symlink(path, target!, entry);
     await this.#writing.get(target!);
-    const fault = this.#failed.get(target!);
+    const made = this.#heirs.of(entry);
+    if (made.kind === "file") return await this.#inherit(made);
+    const fault = this.#failed.get(made.target!);
     if (fault !== undefined) {
-      throw new DeltarError(fault.code, `${target} could not be restored`, {
-        path,
-        cause: fault.cause,
-      });
+      const words = `${made.target} could not be restored`;
+      const { cause } = fault;
+      throw new DeltarError(fault.code, words, { path, cause });
     }
-    this.writer.hardLink(path, target!);
+    this.writer.hardLink(path, made.target!);
+  }
+
+  /** Writes the file that a hard link becomes without its first name. */
+  async #inherit(entry: TreeEntry): Promise<void> {
+    try {
+      await this.#writeFile(entry);
+    } catch (error) {
+      if (!isDamage(error)) this.#heirs.lose(entry);
+      throw error;
+    }
   }
 
   async #writeFile(entry: TreeEntry): Promise<void> {
@@ -278,6 +292,10 @@ export class PlanApplier {
       if (!isOfOnePath(error)) throw error;
       fault = error;
       this.#failed.set(step.path, error);
+      // Under another name, damaged content would be no better.
+      if (step.entry !== undefined && !isDamage(error)) {
+        this.#heirs.lose(step.entry);
+      }
     }
     this.#options.onDone(step, fault);
   }

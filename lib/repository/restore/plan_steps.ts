@@ -12,6 +12,7 @@ import type { Survey } from "../../tree/survey.ts";
 import { PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
+import { Heirs } from "./heirs.ts";
 import { notTrusted, withoutPrivileges } from "./privileges.ts";
 import { isOfOnePath } from "./restore_fault.ts";
 import type {
@@ -42,6 +43,7 @@ class Planner {
   readonly #steps: RestoreStep[] = [];
   readonly #removed = new Set<string>();
   readonly #failed = new Map<string, Error>();
+  readonly #heirs = new Heirs();
   /** What cannot be done of entries that are restored, or are there. */
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
@@ -93,17 +95,21 @@ class Planner {
   }
 
   /** Decides what to do for one entry of the snapshot. */
-  *#entry(entry: TreeEntry): Generator<void, void> {
-    const { path } = entry;
+  *#entry(wanted: TreeEntry): Generator<void, void> {
+    const { path } = wanted;
     if (this.#blocked !== undefined && isWithin(path, this.#blocked)) {
-      return this.#fail(path, `${this.#blocked} is in the way`);
+      const words = `${this.#blocked} is in the way`;
+      this.#failed.set(path, new DeltarError("exists", words, { path }));
+      return this.#heirs.lose(wanted);
     }
+    const entry = this.#heirs.of(wanted);
     try {
       this.#checkName(path);
       yield* this.#compare(entry, this.#survey.at(path));
     } catch (error) {
       if (!isOfOnePath(error)) throw error;
       this.#failed.set(path, error);
+      this.#heirs.lose(entry);
       if (entry.kind === "directory") this.#blocked = path;
     }
   }
@@ -125,37 +131,44 @@ class Planner {
   /** Plans the removal of what the snapshot lacks. */
   *#removeExtra(): Generator<void, void> {
     const found: { path: string; kind: FileStat["kind"] }[] = [];
-    // A path that goes already may be listed in another spelling.
+    // What a disk lists may be spelled otherwise.
     const removed = Map.groupBy(this.#removed, foldName);
     for (const { path: listed, kind } of this.#removal.extra()) {
       yield;
       const path = this.#asWanted(listed);
-      if (this.#removed.has(path) || this.#isInFailed(path)) continue;
-      const isGone = removed.get(foldName(path))?.some((other) =>
-        this.#spelling.isOneName(other, path)
-      );
-      if (isGone) continue;
+      if (this.#isInFailed(path) || this.#isAmong(removed, path)) continue;
       found.push({ path, kind });
     }
     const wanted = this.#wantedLike(found);
     const extra = found.filter(({ path }) =>
-      !wanted.get(foldName(path))?.some((other) =>
-        this.#spelling.isOneName(other, path)
-      ) && this.#mayRemove(path)
+      !this.#isAmong(wanted, path) && this.#mayRemove(path)
     );
     const going = new Map(extra.map(({ path, kind }) => [path, kind]));
+    let alike: Map<string, string[]> | undefined;
+    const isGoing = (path: string) => {
+      if (going.has(path)) return true;
+      alike ??= Map.groupBy(going.keys(), foldName);
+      return alike.get(foldName(path))?.some((other) =>
+        going.has(other) && this.#spelling.isOneName(other, path)
+      );
+    };
     for (const [path, kind] of [...going].reverse()) {
-      if (kind === "directory") {
-        const stays = this.#survey.names(path).find((name) =>
-          !going.has(`${path}/${name}`)
-        );
-        if (stays !== undefined) {
-          going.delete(path);
-          this.#left.push({ path, why: `${path}/${stays} stays` });
-        }
-      }
+      if (kind !== "directory") continue;
+      const stays = this.#survey.names(path).find((name) =>
+        !isGoing(`${path}/${name}`)
+      );
+      if (stays === undefined) continue;
+      going.delete(path);
+      this.#left.push({ path, why: `${path}/${stays} stays` });
     }
     for (const [path, kind] of going) this.#remove(path, kind);
+  }
+
+  /** Whether a path, in whatever spelling, is among paths by folded name. */
+  #isAmong(paths: ReadonlyMap<string, string[]>, path: string): boolean {
+    return paths.get(foldName(path))?.some((other) =>
+      this.#spelling.isOneName(other, path)
+    ) ?? false;
   }
 
   #mayRemove(path: string): boolean {
@@ -275,8 +288,7 @@ class Planner {
   #compareLink(entry: TreeEntry, stat: FileStat): void {
     const { target } = entry;
     const first = this.#survey.at(target!);
-    const isSame = !this.#renewed.has(target!) &&
-      !this.#failed.has(target!) && first?.kind === "file" &&
+    const isSame = !this.#renewed.has(target!) && first?.kind === "file" &&
       first.inode === stat.inode && first.device === stat.device;
     if (isSame) this.#keep(entry, stat);
     else this.#add("replace", entry, stat);
@@ -434,10 +446,6 @@ class Planner {
     const from = this.#spelledOtherwise(entry, stat);
     if (from === undefined) this.#kept++;
     else this.#add("touch", entry, stat, from);
-  }
-
-  #fail(path: string, what: string): void {
-    this.#failed.set(path, new DeltarError("exists", what, { path }));
   }
 }
 

@@ -1,6 +1,6 @@
 import { DataPacker, type StoredContent } from "../../archive/data_packer.ts";
 import { VolumeWriter } from "../../archive/volume_writer.ts";
-import type { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
@@ -8,14 +8,18 @@ import { DiffIndex, pathOf } from "../../tree/diff_index.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
 import { toMetadata } from "../../tree/index_steps.ts";
+import { foldName } from "../../tree/name.ts";
 import { comparePaths, foldersAbove, isWithin } from "../../tree/path.ts";
 import { PickedWalker } from "../../tree/picked_walker.ts";
+import { DiskProbe } from "../../tree/probe.ts";
+import { Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
 import { packingAgainst } from "../snapshot/basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
 import { currentPathsOf } from "./current_path.ts";
+import { Heirs } from "./heirs.ts";
 import { idBehind, layerName, volumeName } from "../layout.ts";
 import { changedLinesOf } from "../snapshot/merge_tree.ts";
 import { parentOf } from "../snapshot/parent.ts";
@@ -211,11 +215,39 @@ function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
   for (const path of foldersAbove(steps.map(({ path }) => current(path)))) {
     if (survey.at(path)?.kind === "directory") paths.add(path);
   }
-  for (const path of otherNames(survey, there)) {
-    paths.add(path);
-    for (const folder of foldersAbove([path])) paths.add(folder);
-  }
+  const others = otherNames(survey, there);
+  if (others.length > 0) addListed(paths, others, survey);
   return [...paths].sort(comparePaths);
+}
+
+/**
+ * Adds paths, with the folders above, as the directory lists them. What is
+ * among the paths already keeps the spelling that it has there: on some disks a
+ * plan's is another.
+ */
+function addListed(
+  paths: Set<string>,
+  listed: readonly string[],
+  survey: Survey,
+): void {
+  const probe = new DiskProbe((path) => survey.place(path));
+  const spelling = new Spelling(survey, probe);
+  const known = Map.groupBy(paths, foldName);
+  for (const path of listed) {
+    let at = "";
+    for (const name of path.split("/")) {
+      const next = at === "" ? name : `${at}/${name}`;
+      at = known.get(foldName(next))?.find((other) =>
+        spelling.isOneName(other, next)
+      ) ?? next;
+      if (paths.has(at)) {
+        continue;
+      }
+      paths.add(at);
+      const key = foldName(at);
+      known.set(key, [...known.get(key) ?? [], at]);
+    }
+  }
 }
 
 /** The other names in the directory of files that have several. */
@@ -264,14 +296,29 @@ export function withhold(
   error: DeltarError,
 ): void {
   const current = currentPathsOf(plan.steps);
-  plan.failed.push({ path, error });
-  plan.steps = plan.steps.filter((step) => {
+  const isNamed = plan.failed.some((other) => other.path === path);
+  if (!isNamed) plan.failed.push({ path, error });
+  const heirs = new Heirs();
+  /** A folder that keeps all that is in it, as it is not replaced. */
+  let whole: string | undefined;
+  plan.steps = plan.steps.flatMap((step) => {
     const at = current(step.path);
+    const entry = step.entry && heirs.of(step.entry);
     const inWay = step.was === "directory" &&
       (step.action === "replace" || step.action === "delete") &&
       isWithin(path, at);
-    const linked = step.entry?.kind === "hardlink" &&
-      current(step.entry.target!) === path;
-    return !(inWay || linked || isWithin(at, path));
+    const linked = entry?.kind === "hardlink" &&
+      current(entry.target!) === path;
+    const stays = inWay || linked || isWithin(at, path) ||
+      whole !== undefined && isWithin(step.path, whole);
+    if (!stays) return entry === step.entry ? [step] : [{ ...step, entry }];
+    if (inWay && step.action === "replace") whole = step.path;
+    if (entry !== undefined) heirs.lose(entry);
+    if (at !== path) {
+      const words = `${path} could not be saved first, and stays as it is`;
+      const fault = new DeltarError(error.code, words, { path: step.path });
+      plan.failed.push({ path: step.path, error: fault });
+    }
+    return [];
   });
 }

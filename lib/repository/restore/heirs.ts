@@ -1,0 +1,43 @@
+import { withJson } from "../../tree/to_json.ts";
+import type { TreeEntry } from "../layers/tree_layer.ts";
+
+/**
+ * Hard links whose first name cannot be restored. The next name that is
+ * restored becomes the file itself, and those after it become links of that
+ * one.
+ */
+export class Heirs {
+  /** The files that cannot be restored under their own paths. */
+  readonly #lost = new Map<string, TreeEntry>();
+  /** The paths that have their content instead. */
+  readonly #heirs = new Map<string, string>();
+
+  /** Remembers that an entry cannot be restored under its path. */
+  lose(entry: TreeEntry): void {
+    if (entry.kind === "file") this.#lost.set(entry.path, entry);
+  }
+
+  /**
+   * Returns what to restore for an entry: the entry, or for a hard link the
+   * file or link that it becomes.
+   *
+   * @param entry An entry; it comes after those that it links to.
+   */
+  of(entry: TreeEntry): TreeEntry {
+    if (entry.kind !== "hardlink") return entry;
+    const { path } = entry;
+    let target = entry.target!;
+    for (;;) {
+      const lost = this.#lost.get(target);
+      if (lost === undefined) {
+        return target === entry.target ? entry : withJson({ ...entry, target });
+      }
+      const heir = this.#heirs.get(target);
+      if (heir === undefined) {
+        this.#heirs.set(target, path);
+        return withJson({ ...lost, path });
+      }
+      target = heir;
+    }
+  }
+}
