@@ -6,14 +6,15 @@ import { comparePaths } from "./path.ts";
 import { makeEntry } from "./to_json.ts";
 
 /**
- * What a runtime without calls of its own can be off when it sets a time, in
- * nanoseconds: no change of a restored file.
+ * The error of a runtime without system calls when it sets a time, in
+ * nanoseconds. It is not a change of a restored file.
  */
 const TIME_SLACK = 1000n;
 
 /**
- * What a row says: the change, and the numbers of the two entries. Of what was
- * created there is no old entry; there stands how many more follow it at once.
+ * The words of a row: the change and the numbers of its two entries. A created
+ * entry has no old one; in its place is the number of created entries that
+ * follow at once.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
@@ -40,7 +41,7 @@ export class ChangeFinder {
   readonly #from = new Map<number, string>();
   /** Paths that are gone, and had a content that moved. */
   #gone = new Set<string>();
-  /** What the new state skipped: what is gone there was not seen. */
+  /** The paths that the new state skipped: they were not seen, and are not gone. */
   #skipped: ReadonlySet<string> = new Set();
   #next = 0;
   #entries = 0;
@@ -61,7 +62,7 @@ export class ChangeFinder {
     this.#find = find;
   }
 
-  /** How many changes there are. */
+  /** The number of changes. */
   get length(): number {
     return this.#changes;
   }
@@ -102,7 +103,7 @@ export class ChangeFinder {
     }
   }
 
-  /** How many changes there are of each kind; to be asked for at the end. */
+  /** Returns the number of changes of each kind; call it at the end. */
   counts(): ChangeCounts {
     const counts: ChangeCounts = {
       created: 0,

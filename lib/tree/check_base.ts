@@ -90,7 +90,7 @@ function isFolder(root: string, path: string): boolean {
   return path === "" || kindAt(root, path) === "directory";
 }
 
-/** What is at a path, links not followed; `undefined` if nothing. */
+/** Returns the kind of what is at a path, or `undefined`. Links are not followed. */
 function kindAt(root: string, path: string): string | undefined {
   checkFolders(root, path);
   try {

@@ -18,7 +18,7 @@ import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { checkPath } from "./path.ts";
 import { toJson } from "./to_json.ts";
 
-/** What happened to one path. */
+/** A change of one path. */
 export type Change =
   | CreatedChange
   | UpdatedChange
@@ -28,19 +28,19 @@ export type Change =
 
 /** A path that was not there. */
 export interface CreatedChange {
-  /** What happened. */
+  /** The kind of change. */
   change: "created";
-  /** What is there now. */
+  /** The new entry. */
   entry: HashedEntry;
 }
 
 /** A path with other content, another target or of another kind. */
 export interface UpdatedChange {
-  /** What happened. */
+  /** The kind of change. */
   change: "updated";
-  /** What is there now. */
+  /** The new entry. */
   entry: HashedEntry;
-  /** What was there. */
+  /** The old entry. */
   before: HashedEntry;
   /** The path whose old content this file now has, if some file had it. */
   from?: string;
@@ -55,7 +55,7 @@ export interface UpdatedChange {
 export interface MovedChange {
   /** `renamed` if the old path is gone, `copied` if not. */
   change: "renamed" | "copied";
-  /** What is there now. */
+  /** The new entry. */
   entry: HashedEntry;
   /** The path that had this content. */
   from: string;
@@ -63,23 +63,23 @@ export interface MovedChange {
 
 /** A path of which only mode, time or owner are others. */
 export interface TouchedChange {
-  /** What happened. */
+  /** The kind of change. */
   change: "touched";
-  /** What is there now. */
+  /** The new entry. */
   entry: HashedEntry;
-  /** What was there. */
+  /** The old entry. */
   before: HashedEntry;
 }
 
 /** A path that is gone. */
 export interface DeletedChange {
-  /** What happened. */
+  /** The kind of change. */
   change: "deleted";
-  /** What was there. */
+  /** The old entry. */
   before: HashedEntry;
 }
 
-/** How many changes there are, of each kind. */
+/** The number of changes of each kind. */
 export interface ChangeCounts {
   /** New files and links, moved ones not among them. */
   created: number;
@@ -103,11 +103,11 @@ const FORMAT = "deltar-diff";
 const VERSION = 1;
 
 /**
- * What changed from one state of a directory to another: enough, with the new
+ * The changes from one state of a directory to another: enough, with the new
  * content in an archive of `DiffData`, to make the second from the first.
  * A full backup is the difference to `DirIndex.empty()`.
  *
- * @example What changed
+ * @example A new file
  * ```ts
  * import { DiffIndex, Dir, DirIndex } from "@deltar/deltar";
  * import assert from "node:assert/strict";
@@ -167,7 +167,7 @@ export class DiffIndex {
       : [...this.#source];
   }
 
-  /** How many changes there are, of each kind. */
+  /** The number of changes of each kind. */
   get counts(): ChangeCounts {
     return this.#counts ??= {
       created: this.created.length,
@@ -348,7 +348,7 @@ function* encodeChanges(changes: Iterable<Change>): Generator<Line> {
   for (const change of changes) yield encodeChange(change);
 }
 
-/** What is there after a change, or was before a deletion. */
+/** Returns the entry after a change, or that before a deletion. */
 function entryOf(change: Change): HashedEntry {
   return change.change === "deleted" ? change.before : change.entry;
 }

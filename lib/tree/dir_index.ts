@@ -71,7 +71,7 @@ export class DirIndex {
   readonly entries: readonly IndexEntry[];
   /** Mode, time and owner of the directory itself. */
   readonly root: Metadata;
-  /** What the directory holds and the index does not, and why. */
+  /** The paths that the index leaves out, with the reasons. */
   readonly skipped: readonly Skipped[];
   #byPath: Map<string, IndexEntry> | undefined;
   #asked = 0;

@@ -1,7 +1,7 @@
-/** What an entry of a tree is. A hard link names an earlier file's path. */
+/** The kind of an entry. A hard link names an earlier file's path. */
 export type EntryKind = "file" | "directory" | "symlink" | "hardlink";
 
-/** What is kept of every file, directory or link, besides its content. */
+/** The metadata that is kept of each entry besides its content. */
 export interface Metadata {
   /** The permission bits, from 0 to 0o7777. */
   mode: number;
@@ -17,7 +17,7 @@ export interface Metadata {
 export interface Entry extends Metadata {
   /** The path below the root, `/`-separated. */
   path: string;
-  /** What it is. */
+  /** The kind. */
   kind: EntryKind;
   /** The length of a file in bytes; 0 for all else. */
   size: number;

@@ -40,7 +40,7 @@ export class EntryList {
     this.#states = states;
   }
 
-  /** How many there are. */
+  /** The number of entries. */
   get length(): number {
     return this.#rows.length;
   }

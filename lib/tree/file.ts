@@ -4,7 +4,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { chunks, collectAtMost } from "../bytes/source.ts";
 import { MOST_LISTING } from "./lines.ts";
 
-/** How to write a file. */
+/** Options for writing a file. */
 export interface WriteFileOptions extends SignalOptions {
   /** Whether its folder may have to be made. */
   inNewFolder?: boolean;
@@ -128,7 +128,7 @@ export function pathError(cause: unknown, path: string): DeltarError {
     : new DeltarError("io", message ?? String(cause), { path, cause });
 }
 
-/** What a system says when it can do no more, whatever the path. */
+/** The errors of a system that fails for every path. */
 const ENDS_ALL: ReadonlySet<unknown> = new Set([
   "EBADF",
   "EDQUOT",
@@ -155,7 +155,7 @@ export function endsAll(error: unknown): boolean {
     error instanceof DeltarError && endsAll(cause);
 }
 
-/** How a failed system call is reported: gone, or refused. */
+/** Returns the reason for a failed system call: gone, or refused. */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const { code, message } = error as { code?: string; message?: string };
   const gone = code === "ENOENT" || code === "ENOTDIR";

@@ -7,9 +7,9 @@ import { signBytes } from "../delta/sign.ts";
 import type { Signature } from "../delta/signature.ts";
 import type { IndexEntry } from "./dir_index.ts";
 
-/** What one pass over a file tells of it. */
+/** The facts that one pass over a file collects. */
 export interface FileFacts {
-  /** How many bytes were read. */
+  /** The number of bytes that were read. */
   size: number;
   /** Their SHA-256 in hexadecimal. */
   sha256: string;
@@ -17,7 +17,7 @@ export interface FileFacts {
   signature?: Signature;
 }
 
-/** Who is handed the content of each file that an index has to read. */
+/** A receiver of the content of each file that an index reads. */
 export interface FileReader {
   /**
    * A file of at most 1 MiB, whole.

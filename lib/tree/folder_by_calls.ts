@@ -508,7 +508,7 @@ function statOf(fd: number, place: string): FileStat {
   return readStatx(statView);
 }
 
-/** Has the system fill in the `struct statx` of an open file. */
+/** Fills `statBytes` with the `struct statx` of an open file. */
 function fillStat(fd: number, place: string): void {
   const wanted = STATX_BASIC_STATS;
   if (calls!.statx(fd, empty, AT_EMPTY_PATH, wanted, statBytes) === 0) return;

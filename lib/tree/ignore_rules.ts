@@ -5,7 +5,7 @@ import type { Folder } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 import { readRuleFile } from "./rule_file.ts";
 
-/** What a walk leaves out. */
+/** Options for what a walk leaves out. */
 export interface IgnoreOptions {
   /**
    * Patterns in gitignore's syntax, relative to the root; they outrank all
@@ -34,8 +34,8 @@ export const DEFAULT_IGNORE_FILE = ".deltarignore";
 /** The folders of version control, which `Dir` leaves out by default. */
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
-/** How many levels of folders far down share a matcher. */
-const FEW = 32;
+/** The number of deep levels of folders that share a matcher. */
+const LEVELS_PER_MATCHER = 32;
 
 /** A pattern, rewritten to be relative to the top, and where it stands. */
 interface Rule {
@@ -98,7 +98,10 @@ export class IgnoreRules {
     this.#compiled = above === undefined ? undefined : above.#compiled;
     this.#depth = depth;
     // A matcher of its own looks at all the folders above once more.
-    if (above !== undefined && depth > FEW && depth % FEW !== 0) {
+    if (
+      above !== undefined && depth > LEVELS_PER_MATCHER &&
+      depth % LEVELS_PER_MATCHER !== 0
+    ) {
       this.#matcher = above.#matcher;
     }
   }
@@ -262,7 +265,7 @@ function trustedOwners(root: string): ReadonlySet<number> {
   return owners;
 }
 
-/** What `work` returns; `undefined` if the folder cannot be opened. */
+/** Returns the result of `work`, or `undefined` if the folder cannot be opened. */
 function inFolder<Result>(
   place: string,
   work: (folder: Folder) => Result,

@@ -69,7 +69,7 @@ function toIndexEntry(walked: WalkedEntry): IndexEntry {
   return entry;
 }
 
-/** What is kept of a state besides kind and content. */
+/** Returns the part of a state that is kept besides kind and content. */
 export function toMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
   return withJson({ mode, mtime, uid, gid });
 }

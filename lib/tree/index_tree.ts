@@ -14,7 +14,7 @@ import { ENTRY_FLAG } from "./state_layout.ts";
 import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
-/** How to make an index. */
+/** Options for making an index. */
 export interface IndexOptions {
   /** The index before; what `unchanged` finds unchanged is taken from it. */
   previous?: DirIndex;
@@ -24,11 +24,11 @@ export interface IndexOptions {
    * alone can lie.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
-  /** Who reads the files; by default they are hashed and signed. */
+  /** The reader of the files; by default they are hashed and signed. */
   reader?: FileReader;
-  /** Told of everything that is left out, as it happens. */
+  /** Called with each path that is left out, as it happens. */
   onSkip?: (skipped: Skipped) => void;
-  /** Told after each entry, and in a large file now and then, how far it is. */
+  /** Called after each entry, and repeatedly during a large file. */
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether `onProgress` is to know how much there is in all: beside the work,
@@ -39,7 +39,7 @@ export interface IndexOptions {
   signal?: AbortSignal;
 }
 
-/** How far an index is. */
+/** The progress of an index. */
 export interface IndexProgress {
   /** Entries so far. */
   entries: number;
@@ -57,11 +57,11 @@ export interface IndexProgress {
   allRead?: number;
 }
 
-/** What `indexTree` found besides the entries. */
+/** The result of `indexTree` besides the entries. */
 export interface IndexedTree {
   /** The state of the directory itself. */
   root: Metadata;
-  /** What was left out. */
+  /** The paths that were left out. */
   skipped: Skipped[];
 }
 

@@ -80,7 +80,7 @@ export class KnownPlaces {
     }
   }
 
-  /** What is remembered under a key, if anything is. */
+  /** Returns the place that is remembered under a key, if any. */
   recall(key: string): KnownPlace | undefined {
     return decodePlace(readText(this.noteOf(key)));
   }

@@ -38,7 +38,7 @@ export function encodeLines(
   return concat([...linePieces(format, version, header, lines)]);
 }
 
-/** What `encodeLines` gives, in pieces of some 64 KiB. */
+/** Yields the bytes of `encodeLines` in pieces of about 64 KiB. */
 export function* linePieces(
   format: string,
   version: number,
@@ -74,7 +74,7 @@ export function closingLine(sum: Uint8Array): string {
   return `{"sha256":"${toHex(sum)}"}\n`;
 }
 
-/** What `decodeLines` found. */
+/** The result of `decodeLines`. */
 export interface Lines {
   /** The first line. */
   header: Line;

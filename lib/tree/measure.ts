@@ -1,6 +1,6 @@
 import type { Step } from "./index_steps.ts";
 
-/** How much there is to do in all. */
+/** The total amount of work. */
 export interface Totals {
   /** All entries. */
   allEntries: number;
@@ -10,12 +10,12 @@ export interface Totals {
   allRead: number;
 }
 
-/** What is done this soon needs no measure, in milliseconds. */
-const PATIENCE = 500;
-/** How long it is measured at a time, in milliseconds. */
-const SLICE = 10;
-/** How long the work then has for itself, in milliseconds. */
-const PAUSE = 30;
+/** The time before the measuring starts, in milliseconds: short work needs none. */
+const DELAY_MS = 500;
+/** The time of one slice of measuring, in milliseconds. */
+const SLICE_MS = 10;
+/** The time between two slices, in milliseconds. */
+const PAUSE_MS = 30;
 
 /**
  * Measures a directory beside the work that is done with it: a second walk goes
@@ -25,7 +25,7 @@ const PAUSE = 30;
 export class Measure {
   readonly #steps: Iterator<Step>;
   readonly #totals: Totals = { allEntries: 0, allBytes: 0, allRead: 0 };
-  #next = performance.now() + PATIENCE;
+  #next = performance.now() + DELAY_MS;
   #state: "walking" | "done" | "failed" = "walking";
 
   /** Measures what a walk gives. */
@@ -41,12 +41,12 @@ export class Measure {
   advance(): Totals | undefined {
     if (this.#state === "walking" && performance.now() >= this.#next) {
       try {
-        this.#walk(performance.now() + SLICE);
+        this.#walk(performance.now() + SLICE_MS);
       } catch {
         // Whoever does the work meets the fault, and tells of it.
         this.#state = "failed";
       }
-      this.#next = performance.now() + PAUSE;
+      this.#next = performance.now() + PAUSE_MS;
     }
     return this.#state === "done" ? this.#totals : undefined;
   }

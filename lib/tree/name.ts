@@ -1,6 +1,6 @@
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 
-/** What Windows takes for a path, a stream or a pattern, or refuses. */
+/** The characters with a meaning to Windows, and those that it refuses. */
 // deno-lint-ignore no-control-regex
 const WINDOWS_CHARACTERS = /[\\:<>"|?*\x00-\x1f]/;
 

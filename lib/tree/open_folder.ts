@@ -3,7 +3,7 @@ import { hasSystemCalls, openByCalls } from "./folder_by_calls.ts";
 import { hasProc, openByPath, openByProc } from "./folder_by_paths.ts";
 
 /**
- * How folders are reached: by system calls on descriptors, by paths below
+ * A way to reach folders: by system calls on descriptors, by paths below
  * `/proc/self/fd`, or by plain paths.
  */
 export type FolderAccess = "calls" | "proc" | "paths";
@@ -17,7 +17,7 @@ export function folderAccess(): FolderAccess {
 }
 
 /**
- * Has folders reached in a certain way, for tests.
+ * Sets the way in which folders are reached, for tests.
  *
  * @param access The way; `undefined` for the one that is best here.
  * @returns Whether there is such a way here.

@@ -3,9 +3,9 @@ import { parentPath } from "./path.ts";
 import type { FileStat, Identity } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
-/** How folders are kept open. */
+/** Options for keeping folders open. */
 export interface OpenFoldersOptions {
-  /** How many may be open at a time, at least 4. Default: 64. */
+  /** The maximum number of open folders, at least 4. Default: 64. */
   most?: number;
   /**
    * Whether a folder that was closed and is opened again has to be the same.
@@ -29,7 +29,7 @@ export class OpenFolders {
   readonly root: Folder;
   /** The open folders by their paths, that used last at the end. */
   readonly #open = new Map<string, Folder>();
-  /** What closed folders were. */
+  /** The identities of closed folders. */
   readonly #closed = new Map<string, Identity>();
   readonly #most: number;
   readonly #remembers: boolean;

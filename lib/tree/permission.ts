@@ -4,8 +4,8 @@ import type { FileStat } from "./stat.ts";
 import type { Survey } from "./survey.ts";
 
 /**
- * What this process may not change in a directory, as far as owners and modes
- * tell before it tries. Root may change everything; on Windows nothing is
+ * The changes that this process may not make in a directory, as far as owners
+ * and modes tell beforehand. Root may change everything; on Windows nothing is
  * known beforehand.
  */
 export class Permissions {

@@ -10,7 +10,7 @@ import { Walker, type WalkOptions } from "./walker.ts";
  * restore is about to change.
  */
 export class PickedWalker extends Walker {
-  /** What each path was when it was seen last. */
+  /** The state of each path when it was last seen. */
   readonly seen: Map<string, FileStat> = new Map();
   readonly #paths: readonly string[];
 

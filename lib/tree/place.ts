@@ -61,11 +61,11 @@ export function pathBelow(
   return isElsewhere ? undefined : path;
 }
 
-/** What tells a file system from others. */
+/** The identity of a file system. */
 export interface FileSystemIdentity {
   /** Where it is mounted: on Windows the drive. */
   mount: string;
-  /** What tells it from others that are mounted there. */
+  /** A mark that differs between file systems mounted at the same place. */
   mark: string;
 }
 

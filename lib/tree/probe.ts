@@ -4,11 +4,11 @@ import { type Folder, isSameFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 import { removeTree } from "./remove_tree.ts";
 
-/** How a disk takes names that are not there to be looked at. */
+/** Questions to a disk about names that do not exist on it yet. */
 export interface NameProbe {
   /** Whether two names are one in a folder. */
   isOne(folder: string, name: string, other: string): boolean;
-  /** How a folder lists a name that is given to a file. */
+  /** Returns the name under which a folder lists a file created with a name. */
   listed(folder: string, name: string): string | undefined;
 }
 

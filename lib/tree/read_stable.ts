@@ -9,23 +9,23 @@ import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
-/** What all readings of one run share. */
+/** The state that all reads of one run share. */
 export interface Reading {
   /** The folders of the tree. */
   folders: OpenFolders;
-  /** Who is handed the content. */
+  /** The receiver of the content. */
   reader: FileReader;
   /** Room for a file that is read whole, or a piece of one, 1 MiB. */
   buffer: Uint8Array;
-  /** Told of a file that cannot be read, or not as it was. */
+  /** Called with each file that cannot be read, or not unchanged. */
   onSkip: (skipped: Skipped) => void;
-  /** Told how many bytes of a large file have been read so far. */
+  /** Called with the number of bytes of a large file read so far. */
   onRead?: (path: string, bytes: number) => void;
   /** Ends the reading of a large file with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** How often a file that changes under the reader is read again. */
+/** The number of attempts to read a file that keeps changing. */
 const ATTEMPTS = 3;
 
 type State = Pick<
@@ -167,7 +167,7 @@ function report(
   onSkip({ path, reason, detail });
 }
 
-/** What a path that names something else than a file is refused with. */
+/** The errors of opening a path that is not a file. */
 const OTHER_KIND: ReadonlySet<string> = new Set([
   "ELOOP",
   "EISDIR",

@@ -60,7 +60,7 @@ function empty(tree: OpenFolders, path: string): void {
   }
 }
 
-/** Has a folder's owner read and change it. */
+/** Lets the owner of a folder read and change it. */
 function openUp(folder: Folder, name: string): void {
   try {
     folder.setMode(name, 0o700);

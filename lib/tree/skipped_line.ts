@@ -14,7 +14,7 @@ const REASONS: ReadonlySet<unknown> = new Set<SkipReason>([
   "lost",
 ]);
 
-/** What was left out, as a line of JSON. */
+/** Returns a path that was left out as a line of JSON. */
 export function encodeSkipped({ path, reason, detail }: Skipped): Line {
   return { skipped: reason, path, detail };
 }

@@ -11,7 +11,7 @@ export interface Disk {
   names(path: string): string[];
 }
 
-/** What is known of a folder. */
+/** The known properties of a folder. */
 interface FolderNature {
   /** Whether names that differ by case are one. */
   case?: boolean;

@@ -18,7 +18,7 @@ export class Spool {
   /** Gathers what comes in small pieces. */
   #buffer: Uint8Array | undefined;
   #used = 0;
-  /** How many bytes were written but for those. */
+  /** The number of bytes written before those. */
   #kept = 0;
   #file: { folder: string; file: OpenFile } | undefined;
   readonly #inMemory: number;
@@ -122,5 +122,5 @@ function remove(folder: string): void {
 /** Shorter pieces are gathered, in bytes. */
 const BUFFER = 1 << 16;
 
-/** How many bytes are read at a time. */
+/** The number of bytes that are read at a time. */
 const PIECE = 1 << 20;

@@ -2,7 +2,7 @@ import type { Metadata } from "./entry.ts";
 import type { Identity } from "./statx.ts";
 import { type FileStat, kindOf } from "./statx.ts";
 
-/** What is known of an entry besides its state. */
+/** Flags of an entry. */
 export const ENTRY_FLAG = {
   /** It is left out of the tree, by a rule or for what it is. */
   skipped: 1 << 16,
@@ -10,7 +10,7 @@ export const ENTRY_FLAG = {
   doubtful: 1 << 17,
 } as const;
 
-/** What is known of a folder besides its entries. */
+/** Flags of a folder. */
 export const FOLDER_FLAG = {
   /** It has exclusion rules of its own. */
   ruled: 1,
@@ -47,7 +47,7 @@ export const TYPE = 0o170000;
 /** A directory. */
 export const DIRECTORY = 0o040000;
 
-/** How many words a name of so many bytes takes. */
+/** Returns the number of words for a name of `length` bytes. */
 export function nameWords(length: number): number {
   return length + 3 >> 2;
 }
@@ -82,7 +82,7 @@ export interface EntryState {
   inode: bigint;
   /** The device. */
   device: bigint;
-  /** How many names it has. */
+  /** The number of its names (hard links). */
   links: number;
 }
 
@@ -101,7 +101,7 @@ export function readState(words: Uint32Array, at: number): EntryState {
   };
 }
 
-/** What tells the entry at word `at` from all other files. */
+/** Returns the identity of the entry at word `at`. */
 export function readIdentity(words: Uint32Array, at: number): Identity {
   return {
     inode: readLong(words, at + ENTRY.inode),
@@ -109,7 +109,7 @@ export function readIdentity(words: Uint32Array, at: number): Identity {
   };
 }
 
-/** What an index keeps of the state at word `at`, besides the content. */
+/** Returns the part of the state at word `at` that an index keeps. */
 export function readBasics(
   words: Uint32Array,
   at: number,

@@ -104,12 +104,12 @@ export class StateWriter {
     return readState(this.#memory.words, entry);
   }
 
-  /** What tells an entry from all other files. */
+  /** Returns the identity of an entry. */
   identity(entry: number): Identity {
     return readIdentity(this.#memory.words, entry);
   }
 
-  /** What an index keeps of an entry's state, besides its content. */
+  /** Returns the part of an entry's state that an index keeps. */
   basics(entry: number): ReturnType<typeof readBasics> {
     return readBasics(this.#memory.words, entry);
   }
@@ -120,7 +120,7 @@ export class StateWriter {
       (this.#memory.words[entry] & TYPE) === DIRECTORY;
   }
 
-  /** What an entry is and may, `st_mode`; 0 if the system did not tell. */
+  /** Returns the `st_mode` of an entry; 0 if the system did not tell. */
   mode(entry: number): number {
     return this.#memory.words[entry] & 0xffff;
   }

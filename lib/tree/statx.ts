@@ -1,8 +1,8 @@
 import { PLATFORM } from "./this_system.ts";
 
-/** What the system knows of a file, a link not followed. */
+/** The state of a file. Links are not followed. */
 export interface FileStat {
-  /** What it is; `special` is a socket, pipe or device. */
+  /** The kind; `special` is a socket, pipe or device. */
   kind: "file" | "directory" | "symlink" | "special";
   /** Permission bits. */
   mode: number;
@@ -20,7 +20,7 @@ export interface FileStat {
   inode: bigint;
   /** The device it lies on. */
   device: bigint;
-  /** How many names it has. */
+  /** The number of its names (hard links). */
   links: number;
 }
 
@@ -63,7 +63,7 @@ export const STATX = {
   device: 34,
 } as const;
 
-/** What tells one file or folder from all others of the machine. */
+/** The identity of a file or folder among all of the machine. */
 export type Identity = Pick<FileStat, "device" | "inode">;
 
 /** The length of a `struct statx` in bytes. */
@@ -88,7 +88,7 @@ export function readStatx(view: DataView): FileStat {
   };
 }
 
-/** What tells the file of a `struct statx` from all others. */
+/** Returns the identity of the file of a `struct statx`. */
 export function readStatxIdentity(view: DataView): Identity {
   return {
     inode: view.getBigUint64(32, true),
@@ -171,7 +171,7 @@ export function toNodeTime(mtime: bigint): number | string {
   return seconds < 0 ? String(seconds) : seconds;
 }
 
-/** What a `st_mode` says that something is. */
+/** Returns the kind that a `st_mode` tells. */
 export function kindOf(mode: number): FileStat["kind"] {
   switch (mode & 0o170000) {
     case 0o100000:

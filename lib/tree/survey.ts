@@ -12,8 +12,8 @@ import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import type { FileStat } from "./statx.ts";
 
 /**
- * What is in a directory now, asked path by path. No symlink is followed on
- * the way: what would lie behind one is not there.
+ * The present content of a directory, looked up path by path. No symlink is
+ * followed: what would be behind one counts as absent.
  */
 export class Survey {
   /** The directory's absolute path, without symlinks. */
@@ -51,7 +51,7 @@ export class Survey {
     return this.#absent === "" || this.names("").length === 0;
   }
 
-  /** What is at a path, or `undefined`. */
+  /** Returns the state of a path, or `undefined` if it is absent. */
   at(path: string): FileStat | undefined {
     if (path !== "") checkPath(path);
     const folder = parentPath(path);

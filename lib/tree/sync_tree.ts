@@ -6,12 +6,12 @@ import { AT_FDCWD } from "./native.ts";
 import { loadLibrary } from "./native_library.ts";
 import { lstat } from "./stat.ts";
 
-/** How many files are flushed at once where each has to be. */
+/** The number of files that are flushed at once where each has to be. */
 const AT_ONCE = 64;
 
 /**
- * Has on the disk what was written into a tree before: the content of files,
- * their state and their names. On Linux, Deno and Bun ask each file system
+ * Flushes to the disk what was written into a tree: the content of files, their
+ * state and their names. On Linux, Deno and Bun ask each file system
  * once; elsewhere every file and folder is flushed by itself. A file that its
  * owner may not read cannot be; it is to be flushed when it is written.
  *
@@ -95,7 +95,7 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   "EPERM",
 ]);
 
-/** What is gone, or may not be opened. */
+/** Returns whether an error is of a path that is gone or may not be opened. */
 function isPassedOver(error: unknown): boolean {
   const { code } = error as { code?: string };
   return PASSED_OVER.has(code ?? "");

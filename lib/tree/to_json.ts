@@ -59,7 +59,7 @@ function ofFields(this: object): unknown {
 /** Not enumerable, so that copies and comparisons see the fields alone. */
 const TO_JSON: PropertyDescriptor = { value: ofFields };
 
-/** Has `JSON.stringify` write an object as {@linkcode toJson} returns it. */
+/** Makes `JSON.stringify` write an object as {@linkcode toJson} returns it. */
 export function withJson<Of extends object>(object: Of): Of {
   return Object.defineProperty(object, "toJSON", TO_JSON);
 }
@@ -77,7 +77,7 @@ export function makeEntry(
   return new EntryFields(path, kind, mode, mtime, uid, gid, size);
 }
 
-/** Has the prototype of all plain objects, so entries are none of a class. */
+/** Shares the prototype of all plain objects, so that entries are plain objects. */
 const EntryFields = function (
   this: Entry,
   path: string,

@@ -16,8 +16,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const MOST_NAME = 1 << 16;
 
 /**
- * What a machine remembers of a directory: of each folder the names in it, in
- * the system's order, and the state of each. A folder is a block of 32-bit
+ * The state of a directory that a machine remembers: for each folder its names,
+ * in the system's order, and the state of each. A folder is a block of 32-bit
  * words, whole files of them one after the other:
  *
  * - the number of entries, the number of words of the block, flags;
@@ -54,7 +54,7 @@ export class TreeState {
       : undefined;
   }
 
-  /** What an index keeps of an entry's state, besides its content. */
+  /** Returns the part of an entry's state that an index keeps. */
   basics(entry: number): Metadata & Pick<FileStat, "kind" | "size"> {
     return readBasics(this.#words, entry);
   }
@@ -120,7 +120,7 @@ export class FolderState {
     this.#next = at + HEAD.length;
   }
 
-  /** How many entries it has. */
+  /** The number of entries. */
   get count(): number {
     return this.#words[this.#at + HEAD.count];
   }

@@ -22,7 +22,7 @@ import {
   writeWhole,
 } from "./write_content.ts";
 
-/** How to write a tree. */
+/** Options for writing a tree. */
 export interface TreeWriterOptions {
   /**
    * Whether a file is on the disk before it gets its name; for what replaces
@@ -52,7 +52,7 @@ type Pending =
   /** It was made on the way to something, with the mode that the umask gives. */
   | { as: "implied"; mode: number };
 
-/** What the mode, time and owner of something are set by. */
+/** Something whose mode, time and owner can be set. */
 interface StateSetter {
   stat(): FileStat | undefined;
   setOwner(uid: number, gid: number): void;
@@ -518,7 +518,7 @@ export class TreeWriter {
     folder.setOwnMode(stat.mode & ~0o077);
   }
 
-  /** Has an existing folder keep its state, whatever is written into it. */
+  /** Notes the state of an existing folder, which it gets back after writing. */
   #keep(path: string, folder: Folder, stat: FileStat): void {
     const opened = !this.#owned && (stat.mode & 0o700) !== 0o700;
     if (opened && path === "") {

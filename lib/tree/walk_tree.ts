@@ -17,7 +17,7 @@ import type { Walker, WalkOptions } from "./walker.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** What a walk knows from before, and remembers for the next. */
+/** The states that a walk knows from the last one and remembers for the next. */
 export interface WalkStates {
   /** The state before: what is the same now is given as known. */
   known?: TreeState;
@@ -25,13 +25,13 @@ export interface WalkStates {
   entries?: ReadonlyMap<number, IndexEntry>;
   /** Where the state now is written to. By default it is not kept. */
   writer?: StateWriter;
-  /** What changed at this time or later is doubtful, in nanoseconds. */
+  /** The time from which on a change makes a state doubtful, in nanoseconds. */
   newest: bigint;
 }
 
 /**
- * What a walk gives: an entry that it made, or one that was known; and where the
- * writer has its state.
+ * An entry that a walk yields: a new one, or the known one of an unchanged path.
+ * `place` is the word in the writer at which its state begins.
  */
 export type Walked =
   & { place: number }

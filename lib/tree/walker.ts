@@ -32,9 +32,9 @@ import type { FileStat, Identity } from "./statx.ts";
 import { withJson } from "./to_json.ts";
 import { openTree, walkTree } from "./walk_tree.ts";
 
-/** How to walk. */
+/** Options for walking. */
 export interface WalkOptions {
-  /** Told of everything that is left out, and why. */
+  /** Called with each path that is left out, and the reason. */
   onSkip?: (skipped: Skipped) => void;
   /** Ends the walk with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -47,7 +47,7 @@ export interface WalkOptions {
 export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
-  /** What is left out. */
+  /** The options for what is left out. */
   readonly options: IgnoreOptions & { apart?: readonly string[] };
   /** Paths below the root that are left out whatever the rules. */
   readonly apart: ReadonlySet<string>;
@@ -250,7 +250,7 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   }
 }
 
-/** What the system tells a folder by, if there is one and it does so. */
+/** Returns the identity of a folder, if there is one and the system tells it. */
 function identityOf(place: string): Identity[] {
   try {
     // By the calls of the walk: the system has two numbers for a device.

@@ -14,14 +14,14 @@ import { OpenFolders } from "./open_folders.ts";
 import { removeTree } from "./remove_tree.ts";
 import type { FileStat } from "./stat.ts";
 
-/** What a journal says; JSON. */
+/** The data of a journal, as JSON. */
 export type JournalData = Record<string, unknown>;
 
 /** A journal that killed work has left. */
 export interface LeftJournal {
   /** Its name in the directory. */
   name: string;
-  /** What it says. */
+  /** Its data. */
   data: JournalData;
 }
 

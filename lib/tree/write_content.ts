@@ -8,7 +8,7 @@ import { WHOLE_LIMIT } from "./read_file.ts";
 
 const ZEROS = new Uint8Array(WHOLE_LIMIT);
 
-/** What a file's content has to be. */
+/** The size and checksum that a file's content must have. */
 export interface ExpectedContent {
   /** Its length in bytes. */
   size: number;
