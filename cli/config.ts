@@ -6,7 +6,9 @@ import { DeltarError } from "../mod.ts";
 import type { MakeProgram } from "./commands.ts";
 import { locate, userFolder } from "./location.ts";
 
-/** A backup that the configuration names, as the command lines it stands for. */
+/**
+ * A backup that the configuration names, as the command lines it stands for.
+ */
 export interface Backup {
   /** Its name. */
   name: string;

@@ -143,7 +143,9 @@ function hasCodes(): boolean {
   return !isDumb() && !process.env.NO_COLOR;
 }
 
-/** A color, if the stream is a terminal that wants any (`NO_COLOR` does not). */
+/**
+ * A color, if the stream is a terminal that wants any (`NO_COLOR` does not).
+ */
 export function paint(
   color: "red" | "green" | "yellow" | "cyan" | "dim" | "bold",
   text: string,

@@ -17,7 +17,9 @@ export interface KnownDirectory {
   directory: string;
   /** Where its snapshots are. */
   repository: string;
-  /** The identity of the directory, which a move on its disk does not change. */
+  /**
+   * The identity of the directory, which a move on its disk does not change.
+   */
   identity: string;
   /** Some of the names in it. */
   names: string[];

@@ -158,7 +158,9 @@ export function locate(repo: string | undefined, directory: string): string {
   return isFolder(named) ? absolute(named) : named;
 }
 
-/** What tells a place from others: two services may have buckets of one name. */
+/**
+ * What tells a place from others: two services may have buckets of one name.
+ */
 export function placeSum(location: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
   const place = isFolder(location)

@@ -68,7 +68,9 @@ export async function main(words: string[]): Promise<number> {
   }
 }
 
-/** The line that is meant: `help X` is `X --help`; nothing follows a mistake. */
+/**
+ * The line that is meant: `help X` is `X --help`; nothing follows a mistake.
+ */
 function toType(words: string[]): string[] {
   const [first = "", second] = words;
   if (first === "help" && second !== undefined) {

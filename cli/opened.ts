@@ -1,7 +1,9 @@
 import { sep } from "node:path";
 import { DeltarError } from "../mod.ts";
 
-/** The names of objects in a repository: folders, and what begins with an id. */
+/**
+ * The names of objects in a repository: folders, and what begins with an id.
+ */
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 

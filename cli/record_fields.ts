@@ -17,7 +17,9 @@ export function recordFields(record: SnapshotRecord): Record<string, unknown> {
   };
 }
 
-/** What the JSON of commands says of a snapshot's last drill, if there was one. */
+/**
+ * What the JSON of commands says of a snapshot's last drill, if there was one.
+ */
 export function provenFields(proof: Proof | undefined): object {
   if (proof === undefined) return {};
   const { time, files, bytes, failed } = proof;

@@ -27,7 +27,9 @@ export interface ScheduleFiles {
 
 const two = (value: number) => String(value).padStart(2, "0");
 
-/** A user's timer and service of systemd (systemd.timer(5), systemd.service(5)). */
+/**
+ * A user's timer and service of systemd (systemd.timer(5), systemd.service(5)).
+ */
 function systemd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const folder = join(home, ".config/systemd/user");

@@ -35,7 +35,9 @@ export class Guard implements vscode.Disposable {
   failure: string | undefined;
   /** Whether a snapshot or a restore is under way. */
   isBusy = false;
-  /** Whether the last snapshot holds no file although the folder is not empty. */
+  /**
+   * Whether the last snapshot holds no file although the folder is not empty.
+   */
   isHollow = false;
   /** Fires when any of this or the list of snapshots is another. */
   readonly onDidChange: vscode.Event<void>;

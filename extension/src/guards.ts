@@ -45,7 +45,9 @@ export class Guards implements vscode.Disposable {
       .filter(({ uri }) => uri.scheme !== "file");
   }
 
-  /** The guard of the folder that holds a file, or that it is a version from. */
+  /**
+   * The guard of the folder that holds a file, or that it is a version from.
+   */
   of(uri: vscode.Uri): Guard | undefined {
     if (uri.scheme === SCHEME) return this.byKey(uri.authority);
     const folder = vscode.workspace.getWorkspaceFolder(uri);

@@ -175,7 +175,9 @@ export interface RestoreReport {
 
 /** What can be asked for, with its parameters and its result. */
 export interface Methods {
-  /** Takes a snapshot; measures meanwhile how much there is, if that is shown. */
+  /**
+   * Takes a snapshot; measures meanwhile how much there is, if that is shown.
+   */
   snapshot: [
     { place: Place; label?: string; measure?: boolean },
     SnapshotReport,

@@ -95,7 +95,9 @@ export interface RestoreRequest {
   id: string;
   /** Files and folders; all of them if left out. */
   paths?: string[];
-  /** Whether files that the snapshot does not hold go; else the user is asked. */
+  /**
+   * Whether files that the snapshot does not hold go; else the user is asked.
+   */
   deleteOthers?: boolean;
 }
 

@@ -17,7 +17,9 @@ import { memberName } from "./member_name.ts";
 
 /** Options for applying a difference. */
 export interface ApplyOptions {
-  /** Stops the work with an error of code `aborted`; until then nothing changed. */
+  /**
+   * Stops the work with an error of code `aborted`; until then nothing changed.
+   */
   signal?: AbortSignal;
 }
 

@@ -17,7 +17,9 @@ export interface DecompressOptions {
   limit?: number;
 }
 
-/** A compression whose pieces may be concatenated: gzip members, zstd frames. */
+/**
+ * A compression whose pieces may be concatenated: gzip members, zstd frames.
+ */
 export interface Codec {
   /** Its name. */
   readonly name: CodecName;

@@ -31,13 +31,17 @@ export interface StoredContent {
   reference: ContentReference;
   /** The path it was stored under, if that is not the file's own. */
   path?: string;
-  /** Whether a delta is against the whole content that the old one builds on. */
+  /**
+   * Whether a delta is against the whole content that the old one builds on.
+   */
   replacesDeltas?: boolean;
 }
 
 /** The facts that the packer reports of a file. */
 export interface PackedFacts extends FileFacts {
-  /** The form in which its content was stored; absent if it was there before. */
+  /**
+   * The form in which its content was stored; absent if it was there before.
+   */
   stored?: StoredContent;
 }
 
@@ -94,7 +98,10 @@ export interface DataPackerOptions {
    * Default: none is found, as then all are in the archive.
    */
   shared?: (sha256: string) => StoredContent | undefined;
-  /** The contents that lie elsewhere and are taken over by SHA-256. Default: none. */
+  /**
+   * The contents that lie elsewhere and are taken over by SHA-256. Default:
+   * none.
+   */
   elsewhere?: ContentElsewhere;
 }
 

@@ -29,7 +29,10 @@ export interface TarMember {
 /** Tar is made of blocks of so many bytes. */
 export const BLOCK = 512;
 
-/** Returns the number of zeros between content of `size` bytes and the next block. */
+/**
+ * Returns the number of zeros between content of `size` bytes and the next
+ * block.
+ */
 export function padding(size: number): number {
   return (BLOCK - size % BLOCK) % BLOCK;
 }

@@ -18,7 +18,9 @@ export interface TreeSink {
     source: ByteSource,
     metadata: Metadata,
   ): void | Promise<void>;
-  /** Makes a symlink; the target is what the archive says, be it what it may. */
+  /**
+   * Makes a symlink; the target is what the archive says, be it what it may.
+   */
   symlink(
     path: string,
     target: string,
@@ -42,7 +44,9 @@ export interface TreeWalkOptions {
   signal?: AbortSignal;
 }
 
-/** Where members come from: a directory, or something else that holds a tree. */
+/**
+ * Where members come from: a directory, or something else that holds a tree.
+ */
 export interface TreeSource {
   /** The entries, folders before what is in them. */
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;

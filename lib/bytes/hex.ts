@@ -19,7 +19,9 @@ export function toHex(bytes: Uint8Array): string {
   return text;
 }
 
-/** Fills bytes with what lower-case hexadecimal says; there are two digits each. */
+/**
+ * Fills bytes with what lower-case hexadecimal says; there are two digits each.
+ */
 export function fillHex(bytes: Uint8Array, text: string): void {
   for (let at = 0; at < bytes.length; at++) {
     bytes[at] = VALUES[text.charCodeAt(2 * at)] << 4 |

@@ -10,7 +10,9 @@ export interface Sha256 {
   digest(): Uint8Array;
 }
 
-/** From so many bytes on a sum is worth a thread, which takes a while to start. */
+/**
+ * From so many bytes on a sum is worth a thread, which takes a while to start.
+ */
 const LARGE = 2 ** 24;
 
 const native = builtin("node:crypto");

@@ -10,10 +10,14 @@ const PIECE = 2 ** 18;
 const END = -1;
 /** A thread that is silent for so many milliseconds may have died. */
 const PATIENCE = 10_000;
-/** It has, if so often in a row: the process may have been stopped for a while. */
+/**
+ * It has, if so often in a row: the process may have been stopped for a while.
+ */
 const MOST_SILENCES = 6;
 
-/** Words of control: how many pieces came, how many are done, then the slots'. */
+/**
+ * Words of control: how many pieces came, how many are done, then the slots'.
+ */
 const CAME = 0;
 const DONE = 1;
 const FIRST = 2;
@@ -116,7 +120,9 @@ function threadsOf() {
   return builtin("node:worker_threads");
 }
 
-/** A sum on a thread of its own, or `undefined` where there is no such thread. */
+/**
+ * A sum on a thread of its own, or `undefined` where there is no such thread.
+ */
 export function createOnThread(): Sha256 | undefined {
   const threads = threadsOf();
   if (!threads) return undefined;

@@ -16,7 +16,10 @@ export interface ComposeOptions {
   firstObject?: string;
   /** The name of the second delta, for error messages. */
   secondObject?: string;
-  /** The most bytes the result of the composed delta may have; no limit by default. */
+  /**
+   * The most bytes the result of the composed delta may have; no limit by
+   * default.
+   */
   maxSize?: number;
   /** Stops the work with its reason. */
   signal?: AbortSignal;

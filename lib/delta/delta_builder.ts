@@ -7,7 +7,9 @@ import type { RollingSum } from "./rolling_sum.ts";
 import type { Signature } from "./signature.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 
-/** The number of bytes of the file that are searched at a time, besides a block. */
+/**
+ * The number of bytes of the file that are searched at a time, besides a block.
+ */
 const WINDOW = 2 ** 18;
 
 /** Behind so many expected blocks in a row, the next are confirmed together. */

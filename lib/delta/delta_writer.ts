@@ -67,7 +67,9 @@ export class DeltaWriter {
     this.#bytes[this.#length++] = 0;
   }
 
-  /** Returns the bytes written since the last call; valid until the next write. */
+  /**
+   * Returns the bytes written since the last call; valid until the next write.
+   */
   take(): Uint8Array {
     const bytes = this.#bytes.subarray(0, this.#length);
     this.#taken += this.#length;

@@ -9,7 +9,9 @@ export interface FileScanOptions {
   basis?: Signature;
   /** Block size of the new signature in bytes; without it none is made. */
   blockSize?: number;
-  /** Expected size of the file in bytes; a file that grows meanwhile is fine. */
+  /**
+   * Expected size of the file in bytes; a file that grows meanwhile is fine.
+   */
   size?: number;
   /**
    * Takes the delta as it grows. The bytes are valid until it returns or its

@@ -19,7 +19,9 @@ export const FILTER_BITS: Int32Array = Int32Array.from(
   },
 );
 
-/** Returns the number of words for a signature: one for each block, rounded up. */
+/**
+ * Returns the number of words for a signature: one for each block, rounded up.
+ */
 export function filterWords({ fileSize, blockSize }: Signature): number {
   const blocks = Math.floor(fileSize / blockSize);
   return 2 ** Math.ceil(Math.log2(Math.max(8, blocks)));

@@ -9,7 +9,9 @@ export const GROUP_BITS = 12;
 /** The group in the ticket of a slot with no job: higher than any. */
 export const CLOSED = 2 ** GROUP_BITS - 1;
 
-/** The shared control word that rises with each job; the worker sleeps on it. */
+/**
+ * The shared control word that rises with each job; the worker sleeps on it.
+ */
 export const STARTED: number = SLOTS * SLOT_WORDS;
 
 /** Indices of a slot's control words. */

@@ -11,7 +11,9 @@ const FILTER_START = STATE_START + 64;
 /** A kernel with more memory than this is not kept for the next file. */
 const MOST_KEPT = 2 ** 23;
 const LIST_WORDS = LIST_SIZE / 4;
-/** Fewer windows than this, or than four blocks have, are not looked at ahead. */
+/**
+ * Fewer windows than this, or than four blocks have, are not looked at ahead.
+ */
 const SHORTEST_SCAN = 2 ** 13;
 /** Nor are more, so that the lists do not overflow. */
 const LONGEST_SCAN = 2 ** 18;

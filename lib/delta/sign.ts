@@ -9,9 +9,14 @@ import { type StrongKind, strongSum } from "./strong_sum.ts";
 
 /** Options for making a signature. */
 export interface SignBytesOptions {
-  /** Size of a block in bytes, by default what {@linkcode chooseBlockSize} says. */
+  /**
+   * Size of a block in bytes, by default what {@linkcode chooseBlockSize} says.
+   */
   blockSize?: number;
-  /** The number of bytes of each strong sum to keep; by default as the size needs. */
+  /**
+   * The number of bytes of each strong sum to keep; by default as the size
+   * needs.
+   */
   strongLength?: number;
   /** The kind of strong sum, by default `sha256`; `blake2b` is for librsync. */
   strongKind?: StrongKind;

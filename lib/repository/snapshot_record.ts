@@ -81,7 +81,9 @@ export interface SnapshotCounts {
   faults: number;
 }
 
-/** The commit record of one snapshot: before it exists the snapshot does not. */
+/**
+ * The commit record of one snapshot: before it exists the snapshot does not.
+ */
 export interface SnapshotRecord {
   /** The snapshot's id, which sorts behind its parent's. */
   id: string;
@@ -132,7 +134,9 @@ const FORMAT = "deltar-snapshot";
  * another time than their own, or that only some paths were undone.
  */
 const LATER = 2;
-/** A time and its id are told apart from this difference on, in milliseconds. */
+/**
+ * A time and its id are told apart from this difference on, in milliseconds.
+ */
 const MOMENT = 1000;
 /** The most layers of a tree; writers make about log2 of its entries. */
 const MOST_LAYERS = 128;

@@ -19,12 +19,16 @@ export interface Request {
   redirect?: "follow" | "manual";
   /** Ends the exchange. */
   signal?: AbortSignal;
-  /** The maximum time without any progress, in milliseconds. Default: a minute. */
+  /**
+   * The maximum time without any progress, in milliseconds. Default: a minute.
+   */
   patience?: number;
 }
 
 const PATIENCE = 60_000;
-/** The slowest line that is not taken for a dead one, in bytes a millisecond. */
+/**
+ * The slowest line that is not taken for a dead one, in bytes a millisecond.
+ */
 const SLOWEST = 32;
 /**
  * The minimum rate of a response body in bytes a second, averaged over the

@@ -20,7 +20,10 @@ const MOST_DEPTH = 16;
 const MOST_PAGE = 16 << 20;
 /** The most objects that a listing may have. */
 const MOST_OBJECTS = 1_000_000;
-/** The number of objects that may always be gone between a page and a look at them. */
+/**
+ * The number of objects that may always be gone between a page and a look at
+ * them.
+ */
 const MOST_ABSENT = 1000;
 
 /** Options for a web server. */

@@ -11,7 +11,9 @@ import { faultOf } from "./s3_fault.ts";
 export interface S3Options {
   /** The bucket. */
   bucket: string;
-  /** The common beginning of all names in the bucket: segments joined by `/`. */
+  /**
+   * The common beginning of all names in the bucket: segments joined by `/`.
+   */
   prefix?: string;
   /** The access key. */
   accessKeyId: string;

@@ -6,7 +6,10 @@ import { isMarked, MARK, markOf } from "./s3_head.ts";
 import { MOST_SENDING } from "./s3_parts.ts";
 import type { PutOptions } from "./storage.ts";
 
-/** The time that the service may take to join the parts of an object, in milliseconds. */
+/**
+ * The time that the service may take to join the parts of an object, in
+ * milliseconds.
+ */
 const MAX_COMPLETION_MS = 300_000;
 
 /** The parts of an upload. */

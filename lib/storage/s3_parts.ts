@@ -4,7 +4,10 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 
 /** The length of the first parts of an object, in bytes: the least of S3. */
 export const PART = 5 << 20;
-/** The maximum number of bytes of parts that are being sent; one part always may be. */
+/**
+ * The maximum number of bytes of parts that are being sent; one part always may
+ * be.
+ */
 export const MOST_SENDING = 3 * PART;
 
 /**

@@ -6,7 +6,10 @@ import { nodeOs, process } from "../bytes/node.ts";
  */
 export const STAGE_PREFIX = ".deltar-stage-";
 
-/** The age at which a file of another machine counts as abandoned, in milliseconds. */
+/**
+ * The age at which a file of another machine counts as abandoned, in
+ * milliseconds.
+ */
 const MAX_AGE_MS = 24 * 3_600_000;
 
 const OWNED = /^\.deltar-stage-(p\d{1,10}-[0-9a-f]{8})-/;

@@ -41,7 +41,9 @@ export class ChangeFinder {
   readonly #from = new Map<number, string>();
   /** Paths that are gone, and had a content that moved. */
   #gone = new Set<string>();
-  /** The paths that the new state skipped: they were not seen, and are not gone. */
+  /**
+   * The paths that the new state skipped: they were not seen, and are not gone.
+   */
   #skipped: ReadonlySet<string> = new Set();
   #next = 0;
   #entries = 0;

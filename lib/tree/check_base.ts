@@ -90,7 +90,10 @@ function isFolder(root: string, path: string): boolean {
   return path === "" || kindAt(root, path) === "directory";
 }
 
-/** Returns the kind of what is at a path, or `undefined`. Links are not followed. */
+/**
+ * Returns the kind of what is at a path, or `undefined`. Links are not
+ * followed.
+ */
 function kindAt(root: string, path: string): string | undefined {
   checkFolders(root, path);
   try {

@@ -110,7 +110,9 @@ export function hasSystemCalls(): boolean {
   return calls !== undefined;
 }
 
-/** Opens a folder by its path, symlinks followed; `hasSystemCalls` was asked. */
+/**
+ * Opens a folder by its path, symlinks followed; `hasSystemCalls` was asked.
+ */
 export function openByCalls(place: string): Folder {
   const path = put(firstPath, place, "open", place);
   return new CallFolder(openFolderAt(AT_FDCWD, path, 0, place), place);

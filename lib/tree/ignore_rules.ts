@@ -265,7 +265,9 @@ function trustedOwners(root: string): ReadonlySet<number> {
   return owners;
 }
 
-/** Returns the result of `work`, or `undefined` if the folder cannot be opened. */
+/**
+ * Returns the result of `work`, or `undefined` if the folder cannot be opened.
+ */
 function inFolder<Result>(
   place: string,
   work: (folder: Folder) => Result,

@@ -10,7 +10,9 @@ export interface Totals {
   allRead: number;
 }
 
-/** The time before the measuring starts, in milliseconds: short work needs none. */
+/**
+ * The time before the measuring starts, in milliseconds: short work needs none.
+ */
 const DELAY_MS = 500;
 /** The time of one slice of measuring, in milliseconds. */
 const SLICE_MS = 10;

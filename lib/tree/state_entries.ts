@@ -17,7 +17,9 @@ export const ROOT = 2 ** 32 - 1;
 export interface StoredEntries {
   /** Ten words for each entry, in path order. */
   bytes: Uint8Array;
-  /** The number and the line of each entry that its state does not tell all of. */
+  /**
+   * The number and the line of each entry that its state does not tell all of.
+   */
   odd: [number, Line][];
 }
 

@@ -6,7 +6,9 @@ import { type FileStat, kindOf } from "./statx.ts";
 export const ENTRY_FLAG = {
   /** It is left out of the tree, by a rule or for what it is. */
   skipped: 1 << 16,
-  /** It has to be looked at again: it may change with no change of its state. */
+  /**
+   * It has to be looked at again: it may change with no change of its state.
+   */
   doubtful: 1 << 17,
 } as const;
 

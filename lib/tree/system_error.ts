@@ -31,7 +31,9 @@ export function errorOfNumber(
   return systemError(code, call, place);
 }
 
-/** An error of `node:fs`, with the path that stands for the one it was given. */
+/**
+ * An error of `node:fs`, with the path that stands for the one it was given.
+ */
 export function errorAt(error: unknown, call: string, place: string): Error {
   const { code } = error as { code?: string };
   if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) {

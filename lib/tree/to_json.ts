@@ -77,7 +77,9 @@ export function makeEntry(
   return new EntryFields(path, kind, mode, mtime, uid, gid, size);
 }
 
-/** Shares the prototype of all plain objects, so that entries are plain objects. */
+/**
+ * Shares the prototype of all plain objects, so that entries are plain objects.
+ */
 const EntryFields = function (
   this: Entry,
   path: string,

@@ -49,7 +49,9 @@ type Pending =
   | Metadata & { as: "wanted" }
   /** It was there, and keeps what it had as far as that can be set. */
   | Metadata & { as: "kept"; opened: boolean }
-  /** It was made on the way to something, with the mode that the umask gives. */
+  /**
+   * It was made on the way to something, with the mode that the umask gives.
+   */
   | { as: "implied"; mode: number };
 
 /** Something whose mode, time and owner can be set. */
@@ -518,7 +520,9 @@ export class TreeWriter {
     folder.setOwnMode(stat.mode & ~0o077);
   }
 
-  /** Notes the state of an existing folder, which it gets back after writing. */
+  /**
+   * Notes the state of an existing folder, which it gets back after writing.
+   */
   #keep(path: string, folder: Folder, stat: FileStat): void {
     const opened = !this.#owned && (stat.mode & 0o700) !== 0o700;
     if (opened && path === "") {

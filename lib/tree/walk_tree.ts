@@ -17,7 +17,9 @@ import type { Walker, WalkOptions } from "./walker.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The states that a walk knows from the last one and remembers for the next. */
+/**
+ * The states that a walk knows from the last one and remembers for the next.
+ */
 export interface WalkStates {
   /** The state before: what is the same now is given as known. */
   known?: TreeState;

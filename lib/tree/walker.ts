@@ -250,7 +250,9 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   }
 }
 
-/** Returns the identity of a folder, if there is one and the system tells it. */
+/**
+ * Returns the identity of a folder, if there is one and the system tells it.
+ */
 function identityOf(place: string): Identity[] {
   try {
     // By the calls of the walk: the system has two numbers for a device.

@@ -13,7 +13,9 @@ import { Spool } from "../../tree/spool.ts";
 import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
-/** How many decompressed frames, of 1.25 MiB, are kept for files that follow. */
+/**
+ * How many decompressed frames, of 1.25 MiB, are kept for files that follow.
+ */
 const FRAMES = 24;
 
 /**

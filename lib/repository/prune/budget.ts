@@ -30,22 +30,22 @@ import type { TimedSnapshot } from "../snapshot_times.ts";
 import { standing, survey } from "./survey.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
-/** What it took to fit a repository into its budget. */
+/** The result of fitting a repository into its budget. */
 export interface FitResult {
   /** The most bytes it may have. */
   maxSize: number;
-  /** How many bytes it had. */
+  /** The size before, in bytes. */
   before: number;
-  /** How many bytes it has now. */
+  /** The size now, in bytes. */
   after: number;
   /** The snapshots that were removed for it, in the order they went. */
   removed: SnapshotRecord[];
   /**
-   * How long they can be brought back, in milliseconds: only then their space
-   * is freed.
+   * The time for which they can be brought back, in milliseconds. Their space is
+   * freed after it.
    */
   grace: number;
-  /** What was collected, if anything had to be. */
+  /** The result of the collection, if one was necessary. */
   collected: Collected | undefined;
 }
 
@@ -74,7 +74,9 @@ function settingsId(name = ""): string | undefined {
   return id !== undefined && timeOfId(id) !== undefined ? id : undefined;
 }
 
-/** Has a repository's settings name a budget, in bytes, or none. */
+/**
+ * Writes a budget in bytes into the settings of a repository, or removes it.
+ */
 export async function writeBudget(
   storage: Storage,
   maxSize: number | undefined,

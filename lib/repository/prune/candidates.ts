@@ -8,19 +8,19 @@ import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 export interface RepackCandidate {
   /** Its name. */
   name: string;
-  /** What is needed of it. */
+  /** The ranges of it that are needed. */
   ranges: { offset: number; length: number }[];
-  /** How many bytes go. */
+  /** The number of bytes that are freed. */
   freed: number;
 }
 
-/** What could go. */
+/** The objects that could be removed. */
 export interface Candidates {
-  /** What no kept snapshot needs. */
+  /** The objects that no kept snapshot needs. */
   garbage: GarbageLine[];
-  /** What is to be written anew. */
+  /** The volumes to repack. */
   repack: RepackCandidate[];
-  /** What is needed and not there. */
+  /** The objects that are needed and missing. */
   missing: string[];
 }
 
@@ -30,7 +30,7 @@ export interface CandidateOptions {
   now: number;
   /** From when on counts what is found to be garbage now; not before `now`. */
   since: number;
-  /** How long garbage waits, in milliseconds. */
+  /** The time for which garbage is kept, in milliseconds. */
   grace: number;
   /** Whether the time can be believed; if not, nothing's grace is over. */
   isTimeSure: boolean;
@@ -45,18 +45,20 @@ export function runningIds(intents: readonly Intent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
 }
 
-/** How long an object is needed. */
+/** Returns the rank up to which an object is needed. */
 export function rankOf(usage: Usage, name: string): Rank {
   return usage.others.get(name) ?? usage.volumes.get(name)?.rank ?? NEVER;
 }
 
-/** What a move takes, in bytes; a gain of less is none. */
-const MOVE_SIZE = 1024;
+/**
+ * The size of a record of a move, in bytes. A smaller gain is not worth a move.
+ */
+const MOVE_BYTES = 1024;
 
 /** The size of a volume once so much of it is alive. */
 function sizeAfter(size: number, alive: number, repackBelow: number): number {
   if (alive === 0) return 0;
-  const pays = alive < size * repackBelow && size - alive > MOVE_SIZE;
+  const pays = alive < size * repackBelow && size - alive > MOVE_BYTES;
   return pays ? alive : size;
 }
 
@@ -102,10 +104,10 @@ export function findCandidates(
 }
 
 /**
- * How many bytes go when the snapshots of each rank do, after those of all
- * lower ranks went.
+ * Returns the number of bytes that are freed when the snapshots of each rank go,
+ * after those of all lower ranks.
  *
- * @param repackBelow Volumes with less than this part alive are written anew.
+ * @param repackBelow The share of live bytes below which a volume is repacked.
  */
 export function freedByRank(
   { stored, intents }: Survey,

@@ -2,8 +2,8 @@ import type { SnapshotRecord } from "../snapshot_record.ts";
 import { byDirectory } from "./retention.ts";
 import type { Survey } from "./survey.ts";
 
-/** What a clock must not have leapt over unnoticed, in milliseconds: a day. */
-const LEAP = 24 * 60 * 60 * 1000;
+/** The maximum leap of a clock that is trusted, in milliseconds: a day. */
+const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 
 /** When something was done in a repository, as far as it tells. */
 interface Moment {
@@ -41,13 +41,13 @@ export function findLeap(
     ...removed,
     ...marks,
   ].filter(({ time }) => time <= now).sort((a, b) => b.time - a.time);
-  const most = Math.max(grace, LEAP);
+  const most = Math.max(grace, MAX_LEAP_MS);
   let since = now;
   let taken = now;
   for (const { time, isTaken, leap } of moments) {
     // Prunes may be as rare as the leap that one of them has doubted.
     if (since - time > Math.max(most, 2 * (leap ?? 0))) {
-      return now - taken >= LEAP ? undefined : since - time;
+      return now - taken >= MAX_LEAP_MS ? undefined : since - time;
     }
     if (leap !== undefined) return undefined;
     since = time;

@@ -34,7 +34,7 @@ import {
 } from "./usage.ts";
 import { waitsFor } from "./watch.ts";
 
-/** What a collection did. */
+/** The result of a collection. */
 export interface Collected {
   /** Ids of removed snapshots that are gone for good now. */
   purged: string[];
@@ -44,7 +44,7 @@ export interface Collected {
   deleted: number;
   /** Volumes that were written anew without what was dead. */
   repacked: number;
-  /** How many bytes the repository became smaller by. */
+  /** The number of bytes that were freed. */
   freed: number;
   /** Objects that nothing leads to and whose grace is not over. */
   waiting: { objects: number; bytes: number };
@@ -52,14 +52,16 @@ export interface Collected {
   dead: string[];
   /** Objects that are needed and not there: damage that was there before. */
   missing: string[];
-  /** Volumes that were to be repacked and are damaged; they stay as they are. */
+  /**
+   * Volumes that were to be repacked and are damaged; they stay as they are.
+   */
   damaged: string[];
   /**
    * Whether the clock is so far ahead of all that the repository knows that
    * what waits for the end of its grace was not purged; the next prune does.
    */
   isClockDoubted: boolean;
-  /** How many bytes of trees and content are stored now. */
+  /** The number of bytes of trees and content that are stored now. */
   stored: number;
 }
 
@@ -180,7 +182,7 @@ export async function collectGarbage(
   };
 }
 
-/** How layers are read for their use. */
+/** Returns options for reading layers for their usage. */
 export function layerOptions(
   { storage }: Repository,
   { onProgress, signal }: PruneOptions,
@@ -192,7 +194,9 @@ export function layerOptions(
   };
 }
 
-/** What snapshots and runs at work need; of expired ones it has the rank 0. */
+/**
+ * Reads what snapshots and running work need; expired snapshots have rank 0.
+ */
 export async function readUsage(
   repository: Repository,
   { stored, records, removed, moves }: Survey,
@@ -265,7 +269,9 @@ function purgedIds(
   return [...ids];
 }
 
-/** Those of which a tree stays that no snapshot needs: a run is at work on it. */
+/**
+ * Those of which a tree stays that no snapshot needs: a run is at work on it.
+ */
 function withTrees(
   purged: readonly string[],
   { stored, records, removed }: Pick<Survey, "stored" | "records" | "removed">,

@@ -9,17 +9,23 @@ import { watch } from "./watch.ts";
 /** A run is never given up sooner than this after it was last seen to live. */
 const LEAST = 24 * 60 * 60 * 1000;
 
-/** How runs are judged. */
+/** Options for telling dead runs. */
 export interface DeadRunOptions {
   /** The time, in milliseconds since 1970. */
   now: number;
-  /** How long they must have stood still, in milliseconds, at least a day. */
+  /**
+   * The time without progress after which runs are watched, in milliseconds, at
+   * least a day.
+   */
   grace: number;
   /** Whether the time can be believed; if not, all live. */
   isTimeSure: boolean;
-  /** How long one is watched before it is given up, in milliseconds. */
+  /**
+   * The time for which a run is watched before it counts as dead, in
+   * milliseconds.
+   */
   patience: number;
-  /** Told when runs are going to be watched. */
+  /** Called before runs are watched, with their ids. */
   onWait?: (ids: string[]) => void;
   /** Ends the waiting with an error of code `aborted`. */
   signal?: AbortSignal;

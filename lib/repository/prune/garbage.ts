@@ -20,17 +20,17 @@ export interface GarbageLine {
 export interface SeenRun {
   /** The run's id. */
   running: string;
-  /** How often it had beaten. */
+  /** The number of its heartbeats. */
   count: number;
   /** Since when the count is seen to be this, in milliseconds since 1970. */
   since: number;
 }
 
-/** What a prune found out for the next one. */
+/** The findings of a prune for the next one. */
 export interface Mark {
   /** When it was written, in milliseconds since 1970. */
   time: number;
-  /** What nothing leads to. */
+  /** The objects that nothing refers to. */
   objects: GarbageLine[];
   /** The runs that were at work. */
   runs: SeenRun[];
@@ -71,7 +71,8 @@ export async function putMark(
 }
 
 /**
- * What earlier prunes found out: of several marks the earliest time counts.
+ * Reads the findings of earlier prunes. Of several marks of one object, the
+ * earliest time counts.
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
  */

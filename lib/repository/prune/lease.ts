@@ -8,14 +8,17 @@ import { namesUnder, readIfThere } from "../note.ts";
 import { Pulse, readPulse } from "../snapshot/pulse.ts";
 import { watch, type Watched } from "./watch.ts";
 
-/** Who holds a lease: the id of the prune, or the name of its lease. */
+/** The holder of a lease: the id of the prune, or the name of its lease. */
 type Holder = Omit<Watched, "most">;
 
-/** How to take a lease. */
+/** Options for taking a lease. */
 export interface LeaseOptions {
-  /** How long a silent holder is watched before it counts as dead, in ms. */
+  /**
+   * The time for which a silent holder is watched before it counts as dead, in
+   * milliseconds.
+   */
   patience: number;
-  /** Told when a holder is going to be watched, as it may have died. */
+  /** Called before a holder is watched, because it may have died. */
   onWait?: (holder: Holder) => void;
   /** Ends the waiting with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -125,7 +128,7 @@ async function leases(
   return found.sort((a, b) => a.number - b.number);
 }
 
-/** Who holds a lease, `undefined` if it is given back. */
+/** Returns the holder of a lease, or `undefined` if it was released. */
 async function holderOf(
   storage: Storage,
   name: string,

@@ -17,40 +17,49 @@ import { standing, survey } from "./survey.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 import { waitsFor, type Watched } from "./watch.ts";
 
-/** How long what was removed can be brought back, in milliseconds: 7 days. */
+/**
+ * The time for which removed snapshots can be brought back, in milliseconds: 7
+ * days.
+ */
 export const GRACE = 7 * 24 * 60 * 60 * 1000;
-/** How long a silent holder or run is watched before it counts as dead. */
+/** The time for which a silent holder or run is watched, in milliseconds. */
 const PATIENCE = 45_000;
-/** An upload that began longer ago is taken for dead, in milliseconds: a day. */
+/**
+ * An upload that began longer ago is taken for dead, in milliseconds: a day.
+ */
 const LONGEST_UPLOAD = 24 * 60 * 60 * 1000;
 /** Volumes with less than this part alive are written anew. */
 const REPACK_BELOW = 0.5;
 
-/** How to prune. */
+/** Options for pruning. */
 export interface PruneOptions {
   /**
-   * How long removed snapshots, and what interrupted ones left, stay for
-   * `undelete` and for being taken over, in milliseconds. Default: 7 days.
+   * The time for which removed snapshots, and what interrupted ones left, stay
+   * for `undelete` and for later snapshots, in milliseconds. Default: 7 days.
    */
   grace?: number;
   /** Volumes with less than this part alive are repacked. Default: 0.5. */
   repackBelow?: number;
   /**
-   * How long another that gives no sign of life is watched before it counts as
-   * dead, in milliseconds. Default: 45 seconds, three of its beats.
+   * The time for which another prune or run without a sign of life is watched
+   * before it counts as dead, in milliseconds. Default: 45 seconds, three
+   * heartbeats.
    */
   patience?: number;
-  /** Told how far it is. */
+  /** Called with the progress. */
   onProgress?: (progress: PruneProgress) => void;
   /** Ends the work with an error of code `aborted`; a next prune goes on. */
   signal?: AbortSignal;
 }
 
-/** How far a prune is. */
+/** The progress of a prune. */
 export interface PruneProgress {
-  /** What it does; `waiting` is for another that may have died. */
+  /**
+   * The present phase; `waiting` is for another prune or run that may have
+   * died.
+   */
   phase: "waiting" | "reading" | "deleting" | "repacking";
-  /** How many layers, objects or volumes so far. */
+  /** The number of layers, objects or volumes so far. */
   done: number;
   /** Of how many. */
   all: number;
@@ -58,23 +67,26 @@ export interface PruneProgress {
   waitsFor?: Watched;
 }
 
-/** What a prune would do; nothing of it is done. */
+/** The changes that a prune would make. */
 export interface PrunePlan {
-  /** What the policy says of each snapshot, the oldest first. */
+  /** The judgement of the policy on each snapshot, the oldest first. */
   judgements: Judgement[];
-  /** How many bytes go with each snapshot that does, when its grace is over. */
+  /**
+   * The number of bytes freed with each removed snapshot when its grace is
+   * over.
+   */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */
   removed: RemovedSnapshot[];
-  /** How many bytes go when all grace is over. */
+  /** The number of bytes freed when all grace is over. */
   freed: number;
-  /** How many bytes of trees and content are stored now. */
+  /** The number of bytes of trees and content that are stored now. */
   stored: number;
 }
 
-/** What a prune did. */
+/** The result of a prune. */
 export interface PruneResult extends Collected {
-  /** What the policy said of each snapshot, the oldest first. */
+  /** The judgement of the policy on each snapshot, the oldest first. */
   judgements: Judgement[];
 }
 

@@ -14,7 +14,7 @@ export interface RemovedSnapshot {
   id: string;
   /** When it was removed, in milliseconds since 1970. */
   time: number;
-  /** What removed it, in words. */
+  /** The reason for its removal, in words. */
   reason: string;
   /** Its record, unless that is damaged. */
   record: SnapshotRecord | undefined;

@@ -39,7 +39,7 @@ export interface RetentionPolicy {
 /** The time that safety snapshots are kept, in milliseconds: 30 days. */
 export const SAFETY_AGE = 30 * 24 * 60 * 60 * 1000;
 
-/** What a policy says of a snapshot. */
+/** The judgement of a policy on a snapshot. */
 export interface Judgement {
   /** The snapshot. */
   record: SnapshotRecord;
@@ -131,7 +131,7 @@ const AGES = [
   "withinWeekly",
 ] as const;
 
-/** What of a period stays, by age. */
+/** The snapshots that stay of a period, by age. */
 const THINNED = [
   { rule: "withinHourly", unit: "hour", key: hourOf },
   { rule: "withinDaily", unit: "day", key: dayOf },
@@ -247,7 +247,7 @@ function judgeSaved(
   }
 }
 
-/** What was saved for one restore in several parts stays together. */
+/** Keeps the parts of one safety snapshot together. */
 function keepParts(
   records: readonly SnapshotRecord[],
   reasons: Map<SnapshotRecord, string[]>,

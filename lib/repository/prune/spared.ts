@@ -10,9 +10,9 @@ import type { RemovedSnapshot } from "./removed.ts";
 import { readRecords, type Survey } from "./survey.ts";
 
 /**
- * What has become needed since the survey: all that a new record, or a run
- * that was not there, leads to. Intents are read first: who ends in between is
- * found by its record.
+ * Finds what has become needed since the survey: all that a new record or a new
+ * run refers to. Intents are read first: a run that ends in between is found by
+ * its record.
  */
 export async function findSpared(
   repository: Repository,

@@ -10,10 +10,10 @@ import { type Intent, readIntents } from "../snapshot/running.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
 
-/** How many small objects are read at a time. */
+/** The number of small objects that are read at once. */
 export const AT_ONCE = 8;
 
-/** What is in a repository, as a prune has to know it. */
+/** The state of a repository, as a prune needs it. */
 export interface Survey {
   /** The layers, volumes and moves that are stored, with their sizes. */
   stored: Map<string, number>;
@@ -23,7 +23,7 @@ export interface Survey {
   removed: RemovedSnapshot[];
   /** The runs at work. */
   intents: Intent[];
-  /** What earlier prunes found, and the names of what they left. */
+  /** The findings of earlier prunes, and the names of what they left. */
   marks: Mark[];
   /** The names of the marks. */
   markNames: string[];
@@ -79,8 +79,8 @@ export async function readRecords(
 }
 
 /**
- * What runs at work build on, as roots that stay. One whose layers are gone
- * lost its ground before it looked, and will find that out.
+ * Returns what running work builds on, as roots that stay. A run whose layers are
+ * gone lost its parent before it looked, and will find that out.
  */
 export function standing(
   { stored, records, removed, intents }: Survey,

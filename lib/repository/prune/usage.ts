@@ -6,8 +6,8 @@ import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * How long something is needed: the rank of the snapshot that goes last of
- * those that need it. What no snapshot needs has the rank `NEVER`.
+ * The rank of the last snapshot to go of those that need something. What no
+ * snapshot needs has the rank `NEVER`.
  */
 export type Rank = number;
 
@@ -28,13 +28,13 @@ export interface Root {
 export interface VolumeUse {
   /** Its size and sum, as layers name it. */
   record: ObjectRecord | undefined;
-  /** How long any of it is needed. */
+  /** The rank up to which any of it is needed. */
   rank: Rank;
   /** The ranges by their first byte. */
   ranges: Map<number, { length: number; rank: Rank }>;
 }
 
-/** What trees need of a repository. */
+/** The objects and ranges of a repository that trees need. */
 export interface Usage {
   /** Layers and moves by name. */
   others: Map<string, Rank>;
@@ -42,11 +42,11 @@ export interface Usage {
   volumes: Map<string, VolumeUse>;
 }
 
-/** How to look. */
+/** Options for reading the usage. */
 export interface UsageOptions {
   /** Gives what a layer says, part by part. */
   read: (record: LayerRecord) => AsyncIterable<LayerPart>;
-  /** Told of each layer that was read, and of how many there are. */
+  /** Called after each layer, with the number of layers read and of all. */
   onLayer?: (done: number, all: number) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -241,7 +241,10 @@ export function applyMoves(
   }
 }
 
-/** What is needed of a volume at a rank or longer: ranges apart, by offset. */
+/**
+ * Returns the ranges of a volume that are needed up to a rank or longer, by
+ * offset.
+ */
 export function neededRanges(
   use: VolumeUse,
   atLeast: Rank,

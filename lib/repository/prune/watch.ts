@@ -11,7 +11,7 @@ export interface Watched {
   most: number;
 }
 
-/** That others are going to be watched, as a prune tells how far it is. */
+/** Returns the progress of a prune that waits for others. */
 export function waitsFor(
   watched: Omit<Watched, "most">,
   { patience }: { patience: number },
@@ -20,7 +20,7 @@ export function waitsFor(
   return { phase: "waiting", done: 0, all: 1, waitsFor };
 }
 
-/** How often what is watched is looked at while one waits. */
+/** The number of looks at what is watched during the wait. */
 const LOOKS = 4;
 
 /**

@@ -22,7 +22,9 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
  * whole, and the deltas of a large one are made into one.
  */
 const MOST_DELTAS = 8;
-/** Frames that are fetched before they are needed: what a reader keeps holds. */
+/**
+ * Frames that are fetched before they are needed: what a reader keeps holds.
+ */
 const MOST_EXPECTED = 16;
 /** So many blocks of a file are never too many, however small they are. */
 const MOST_SMALL_BLOCKS = 2 ** 20;
@@ -38,8 +40,9 @@ function largeBlockSize(size: number): number {
 }
 
 /**
- * How a repository packs files: against what the parent has, under their
- * paths, and with signatures of large files that are stored whole.
+ * Returns options for packing files into a repository: against the parent's
+ * content, under their paths, and with signatures of large files that are stored
+ * whole.
  *
  * @param parent The tree that the new one is made against.
  * @param storage Where its content lies.
@@ -62,14 +65,14 @@ export function packingAgainst(
 }
 
 /**
- * What a changed file's delta is made against: of a large file, the blocks that
- * its stored signature and the deltas since tell; of a small one the old
- * content itself, which costs no more and allows for small blocks.
+ * The bases of changed files' deltas: for a large file, the blocks that its
+ * stored signature and the deltas since tell; for a small one the old content
+ * itself, which costs no more and allows for small blocks.
  */
 class Bases {
   readonly #parent: Parent;
   readonly #reader: ContentReader;
-  /** How many frames are fetched for whom. */
+  /** The number of expected reads of each frame. */
   readonly #expected = new Map<string, number>();
   #frames = 0;
 
@@ -95,7 +98,7 @@ class Bases {
     });
   }
 
-  /** What a file of at most 1 MiB is compared with, if that may pay. */
+  /** Returns the basis of a file of at most 1 MiB, if a delta may pay. */
   async small(before: IndexEntry): Promise<Uint8Array | undefined> {
     this.#hasCome(before.path);
     const entry = await this.#entry(before);
@@ -105,7 +108,7 @@ class Bases {
     return await unlessDamaged(this.#readSmall(entry));
   }
 
-  /** What a larger file is compared with, if that may pay. */
+  /** Returns the basis of a larger file, if a delta may pay. */
   async large(before: IndexEntry): Promise<LargeBasis | undefined> {
     const entry = await this.#entry(before);
     if (entry?.signature !== undefined) {
@@ -176,7 +179,7 @@ class Bases {
   }
 }
 
-/** What cannot be read can be no basis; the file is stored whole. */
+/** Returns no basis where it cannot be read; the file is then stored whole. */
 function unlessDamaged<Basis>(
   loading: Promise<Basis>,
 ): Promise<Basis | undefined> {

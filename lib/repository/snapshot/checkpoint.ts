@@ -28,7 +28,7 @@ export interface KeptContent {
   piece: StoredPiece;
 }
 
-/** What a run says of a volume that it has finished. */
+/** The note of a run on a volume that it has finished. */
 export interface Checkpoint {
   /** The directory that the run is of. */
   directory: string;
@@ -36,7 +36,7 @@ export interface Checkpoint {
   parent?: string;
   /** The volume. */
   object: ObjectRecord;
-  /** What lies in it. */
+  /** The contents in it. */
   contents: KeptContent[];
 }
 
@@ -97,7 +97,7 @@ export async function readCheckpoint(
   };
 }
 
-/** What a run that is under way leaves behind if it should be interrupted. */
+/** A writer of the notes that an interrupted run leaves behind. */
 export class CheckpointWriter {
   /** The volumes that are stored and told of. */
   readonly kept: VolumeRecord[] = [];

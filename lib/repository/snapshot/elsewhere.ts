@@ -98,8 +98,8 @@ export class Elsewhere implements ContentElsewhere {
   }
 
   /**
-   * Has a prune keep what was found until `release`: for each snapshot that it
-   * was found in, an intent, as of a run that builds on it.
+   * Protects the found contents from a prune until `release`: writes an intent for
+   * each snapshot that has some, as a run that builds on it does.
    *
    * @param id The id of the run that takes over.
    * @throws {DeltarError} `changed` if one of them was removed meanwhile.
@@ -149,7 +149,7 @@ export class Elsewhere implements ContentElsewhere {
   }
 }
 
-/** What a row says: the SHA-256 in its first words. */
+/** The words of a row behind the SHA-256, which is in its first words. */
 const WORD = { tree: 8, start: 9, end: 10, length: 11 } as const;
 
 /** Where contents lie, by their SHA-256. */

@@ -8,12 +8,12 @@ import type {
   TreeEntry,
 } from "../layers/tree_layer.ts";
 
-/** How many lines are given at a time. */
-const BATCH = 1024;
+/** The number of lines that are yielded at a time. */
+const LINES_PER_BATCH = 1024;
 
 /**
- * What changed of a tree as lines of its layer: entries with their content, and
- * tombstones for what is gone.
+ * Yields the changes of a tree as lines of its layer: entries with their content,
+ * and tombstones for deleted paths.
  *
  * @param changes The changes in path order, each with how its new content was
  * stored, if it was.
@@ -29,7 +29,7 @@ export async function* changedLinesOf(
   for (const [change, stored] of changes) {
     const line = lineOf(change, stored, parent, signatures);
     batch.push(line instanceof Promise ? await line : line);
-    if (batch.length < BATCH) continue;
+    if (batch.length < LINES_PER_BATCH) continue;
     yield batch;
     batch = [];
   }

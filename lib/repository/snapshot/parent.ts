@@ -10,7 +10,7 @@ import type { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { TreeLookup } from "../layers/tree_lookup.ts";
 
-/** What a snapshot is taken against. */
+/** The parent of a snapshot. */
 export interface Parent {
   /** The snapshot; none at first. */
   last?: ReadRecord;
@@ -18,7 +18,7 @@ export interface Parent {
   index: DirIndex;
   /** The layers of its tree, the full one first. */
   layers: readonly LayerRecord[];
-  /** What it left out. */
+  /** The paths that it left out. */
   skipped: readonly Skipped[];
   /** An entry with its content. */
   find(path: string): Promise<TreeEntry | undefined>;

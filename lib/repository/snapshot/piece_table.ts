@@ -7,7 +7,7 @@ import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
 
-/** What a row says of an entry's content. */
+/** The words of a row, which tell where an entry's content is. */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
 /** Nothing was stored, or what no row can say. */
 const NONE = 0;
@@ -19,9 +19,8 @@ const SHARED = 3;
 const MOST_SIZE = 2 ** 30;
 
 /**
- * How the contents of a snapshot's entries were stored, and which of them are
- * the same, in little memory: twelve bytes of each entry, and some eight of
- * each content.
+ * A table of the stored contents of a snapshot's entries, and of which are equal.
+ * It takes twelve bytes for each entry and about eight for each content.
  */
 export class PieceTable {
   readonly #entries: EntryList;
@@ -61,7 +60,10 @@ export class PieceTable {
     if (form === "whole" && size > 0 && path === undefined) this.#share(number);
   }
 
-  /** How the content of an entry was stored; `undefined` if it was not. */
+  /**
+   * Returns the stored form of an entry's content, or `undefined` if it was not
+   * stored.
+   */
   get(number: number): StoredContent | undefined {
     const word = this.#rows.get(number, WORD.size);
     const kind = word & 3;

@@ -3,7 +3,7 @@ import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { isCount } from "../../tree/entry_line.ts";
 import { readIfThere } from "../note.ts";
 
-/** How often work in progress says that it lives, in milliseconds. */
+/** The interval of the heartbeats of running work, in milliseconds. */
 export const BEAT = 15_000;
 
 const FORMAT = "deltar-beat";
@@ -53,7 +53,7 @@ export class Pulse {
   }
 }
 
-/** How often the work that `name` stands for has beaten so far. */
+/** Returns the number of heartbeats of the work named `name` so far. */
 export async function readPulse(
   storage: Storage,
   name: string,

@@ -20,7 +20,7 @@ import {
   type SnapshotRecord,
 } from "../snapshot_record.ts";
 
-/** What work in progress says of itself, so that prune spares what it needs. */
+/** The declaration of running work, by which a prune spares what it needs. */
 export interface Intent {
   /** The id that the objects carry which it writes. */
   id: string;
@@ -82,7 +82,7 @@ export async function readIntents(storage: Storage): Promise<Intent[]> {
   return intents;
 }
 
-/** What a run builds on. */
+/** Options for a run: the snapshots that it builds on. */
 export interface RunOptions {
   /** The id that its objects will carry. */
   id: string;

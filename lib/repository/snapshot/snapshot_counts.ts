@@ -6,7 +6,7 @@ import type { SnapshotCounts } from "../snapshot_record.ts";
 export class EntryTally {
   /** The length of all files, in bytes. */
   bytes = 0;
-  /** How many entries there are of each kind. */
+  /** The number of entries of each kind. */
   readonly kinds = { file: 0, directory: 0, symlink: 0, hardlink: 0 };
 
   /** Counts an entry. */

@@ -10,18 +10,17 @@ import { PieceTable } from "./piece_table.ts";
 import { EntryTally } from "./snapshot_counts.ts";
 
 /**
- * What a snapshot finds, entry by entry, and how it stores it, in memory of
- * some 150 bytes of each: what else there is to say of an entry is made when it
- * is asked for.
+ * The entries that a snapshot finds and the way it stores them, in about 150
+ * bytes of memory each. Objects are made when they are asked for.
  */
 export class SnapshotEntries implements EntrySink, VolumeContents {
   /** The entries. */
   readonly list: EntryList;
-  /** How many of each kind. */
+  /** The number of entries of each kind. */
   readonly tally: EntryTally = new EntryTally();
   readonly #pieces: PieceTable;
   readonly #changes: ChangeFinder;
-  /** How the content of the file was stored that comes next. */
+  /** The stored form of the content of the next file. */
   #next: { path: string; stored: StoredContent } | undefined;
   /** So many entries `next` has looked at. */
   #told = 0;
@@ -38,7 +37,7 @@ export class SnapshotEntries implements EntrySink, VolumeContents {
     this.#changes = new ChangeFinder(previous, (path) => this.list.find(path));
   }
 
-  /** How many entries have changed. */
+  /** The number of entries that have changed. */
   get changed(): number {
     return this.#changes.length;
   }
@@ -100,7 +99,9 @@ export class SnapshotEntries implements EntrySink, VolumeContents {
     return new DiffIndex(bare, root, this.#changes.counts());
   }
 
-  /** What has changed, each with how its new content was stored, if it was. */
+  /**
+   * Yields the changes, each with the stored form of its new content, if any.
+   */
   *stored(): Generator<[change: Change, stored: StoredContent | undefined]> {
     const changes = this.#changes.changes((at) => this.list.at(at));
     for (const [change, number] of changes) {

@@ -40,7 +40,7 @@ const RACY = 2_000_000_000n;
 const EACH_ENTRY = 2048;
 const LEAST_STATE = 2 ** 26;
 
-/** What is remembered, and of which snapshot. */
+/** A remembered state, and its snapshot. */
 interface Memory {
   snapshot: string;
   skipped: Skipped[];
@@ -49,8 +49,8 @@ interface Memory {
 }
 
 /**
- * What a machine remembers of a directory between snapshots: the state of each
- * file, so that an unchanged one is not read, and an unchanged directory not
+ * The memory that a machine has of a directory between snapshots: the state of
+ * each file, so that an unchanged one is not read, and an unchanged directory not
  * compared with anything else. It may be lost or damaged at any time; that
  * costs reading the files again.
  */
@@ -100,7 +100,7 @@ export class StateCache {
     return cache;
   }
 
-  /** What a walk needs to tell what is known, and to remember it. */
+  /** The states that a walk compares with, and writes. */
   get states(): WalkStates & { writer: StateWriter } {
     return {
       known: this.#memory?.state,
@@ -110,7 +110,7 @@ export class StateCache {
     };
   }
 
-  /** What the snapshot left out. */
+  /** The paths that the snapshot left out. */
   get skipped(): readonly Skipped[] {
     return this.#memory?.skipped ?? [];
   }
@@ -128,8 +128,8 @@ export class StateCache {
   }
 
   /**
-   * What was left out, if the directory is in every way as it was; it is
-   * looked at once.
+   * Returns the paths that were left out if the directory is exactly as it was.
+   * The directory is looked at once.
    */
   async skippedIfUnchanged(
     options: Parameters<typeof isUnchanged>[2],

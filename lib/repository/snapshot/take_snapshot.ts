@@ -33,9 +33,12 @@ import { StateCache } from "./state_cache.ts";
 import { Tree } from "../layers/tree.ts";
 import { writeTree } from "../layers/write_tree.ts";
 
-/** How to take a snapshot. */
+/** Options for taking a snapshot. */
 export interface SnapshotOptions {
-  /** What the user calls it; a labelled one is taken even if nothing changed. */
+  /**
+   * The user's name for it. A labelled snapshot is taken even if nothing
+   * changed.
+   */
   label?: string;
   /** Take none if nothing changed, whatever its label. Default: false. */
   onlyIfChanged?: boolean;
@@ -46,9 +49,9 @@ export interface SnapshotOptions {
    * system. Without one every file is read every time.
    */
   cache?: string;
-  /** Told of everything that is left out, as it happens. */
+  /** Called with each path that is left out, as it happens. */
   onSkip?: (skipped: Skipped) => void;
-  /** Told after each entry, and in a large file now and then, how far it is. */
+  /** Called after each entry, and repeatedly during a large file. */
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether `onProgress` is to know how much there is in all: beside the work,
@@ -56,8 +59,8 @@ export interface SnapshotOptions {
    */
   measure?: boolean;
   /**
-   * Told of earlier snapshots that cannot be read; then all files are stored
-   * anew rather than against them. By default their errors are thrown.
+   * Called with each earlier snapshot that cannot be read. All files are then
+   * stored whole rather than as deltas. By default the errors are thrown.
    */
   onDamage?: DamageHandler;
   /**
@@ -71,42 +74,42 @@ export interface SnapshotOptions {
    */
   continues?: string;
   /**
-   * Told what changed, before the snapshot is made. What it throws ends the
-   * work, and no snapshot is made.
+   * Called with the changes before the snapshot is recorded. An error that it
+   * throws ends the work without a snapshot.
    *
-   * @param changes What changed, and what was left out.
+   * @param changes The changes, and the paths that were left out.
    */
   onChanges?: (changes: SnapshotChanges) => void | Promise<void>;
   /**
-   * Told, if the work ends early, which volumes are stored and kept: the next
-   * snapshot of the directory takes over what lies in them.
+   * Called if the work ends early, with the volumes that are stored and kept. The
+   * next snapshot of the directory takes over their content.
    */
   onKept?: (volumes: readonly VolumeRecord[]) => void;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
   signal?: AbortSignal;
 }
 
-/** What changed between a directory's last snapshot and the next. */
+/** The changes between a directory's last snapshot and the next. */
 export interface SnapshotChanges {
   /** The last snapshot; none at first. */
   parent: SnapshotRecord | undefined;
-  /** What changed since; its list is made when it is asked for. */
+  /** The changes since; the list is made when it is asked for. */
   diff: DiffIndex;
-  /** How many files and links there are now. */
+  /** The number of files and links now. */
   files: number;
-  /** What was left out, and why. */
+  /** The paths that were left out, and the reasons. */
   skipped: readonly Skipped[];
 }
 
-/** What became of a snapshot. */
+/** The result of taking a snapshot. */
 export interface SnapshotResult {
   /** The record of the snapshot, or of the last one if nothing changed. */
   record: SnapshotRecord;
   /** Whether a snapshot was made; without any change none is. */
   isNew: boolean;
-  /** What changed since the parent; its list is made when it is asked for. */
+  /** The changes since the parent; the list is made when it is asked for. */
   diff: DiffIndex;
-  /** What was left out, and why. */
+  /** The paths that were left out, and the reasons. */
   skipped: readonly Skipped[];
   /**
    * The snapshot before, if its time lies ahead of this machine's clock by more

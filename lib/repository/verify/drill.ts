@@ -13,28 +13,28 @@ import { PROOFS, putSnapshotNote } from "../snapshot_note.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** How to drill. */
+/** Options for a drill. */
 export interface DrillOptions {
   /**
    * The snapshot. Default: the newest that was never proven, else the one whose
    * proof is the oldest.
    */
   snapshot?: SnapshotRecord;
-  /** How many files at most. Default: 100. */
+  /** The maximum number of files. Default: 100. */
   files?: number;
-  /** How many bytes of files at most. Default: 256 MiB. */
+  /** The maximum size of all files in bytes. Default: 256 MiB. */
   bytes?: number;
   /** A folder with room for the largest file. Default: the system's. */
   scratch?: string;
-  /** Told of each file as it is restored. */
+  /** Called with each file as it is restored. */
   onProgress?: (progress: DrillProgress) => void;
-  /** Told of records and notes that cannot be read. */
+  /** Called with each record and note that cannot be read. */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`; nothing is recorded. */
   signal?: AbortSignal;
 }
 
-/** How far a drill is. */
+/** The progress of a drill. */
 export interface DrillProgress {
   /** Files so far. */
   files: number;
@@ -46,7 +46,7 @@ export interface DrillProgress {
   path: string;
 }
 
-/** What a drill found. */
+/** The result of a drill. */
 export interface DrillResult {
   /** The snapshot. */
   snapshot: SnapshotRecord;

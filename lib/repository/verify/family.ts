@@ -8,7 +8,7 @@ import type {
 } from "../snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** What tells a layer from all others. */
+/** The identity of a layer. */
 export type LayerKey = string;
 
 /** The key of a layer: its name alone can lie. */

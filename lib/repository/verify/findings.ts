@@ -1,6 +1,6 @@
 import { DeltarError } from "../../bytes/errors.ts";
 
-/** What an object at fault is. */
+/** The kind of a damaged object. */
 export type DamageKind =
   | "settings"
   | "record"
@@ -21,9 +21,9 @@ export interface HarmedFile {
 export interface Damage {
   /** The object's name. */
   object: string;
-  /** What it is: that decides what can be done. */
+  /** The kind, on which the possible repairs depend. */
   kind: DamageKind;
-  /** What is wrong with it, in words. */
+  /** The fault, in words. */
   message: string;
   /** The ids of snapshots of which nothing can be had for it. */
   lost: string[];
@@ -97,7 +97,9 @@ export class Findings {
     file.snapshots = [...new Set([...file.snapshots, ...ids])].sort();
   }
 
-  /** What harms a file, and in which snapshots. */
+  /**
+   * Yields the damage that affects a file, and the snapshots in which it does.
+   */
   *harming(path: string): Generator<{ damage: Damage; ids: string[] }> {
     for (const [object, files] of this.#harmed) {
       const ids = files.get(path)?.snapshots;
@@ -105,7 +107,7 @@ export class Findings {
     }
   }
 
-  /** What is known to be wrong with an object. */
+  /** Returns the known damage of an object. */
   of(object: string): Damage | undefined {
     return this.#byObject.get(object);
   }
@@ -117,7 +119,7 @@ export class Findings {
   }
 }
 
-/** What an error says, without the object, which is told apart from it. */
+/** Returns the message of an error without the object, which is shown apart. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof DeltarError) || error.code === "aborted") throw error;
   const { message, object } = error;

@@ -1,16 +1,16 @@
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
-/** What a folder or file takes. */
+/** The space that a folder or file takes. */
 export interface PathUsage {
   /** Its path; "" is what lies in the folder that was looked at itself. */
   path: string;
-  /** How many files it has. */
+  /** The number of files. */
   files: number;
   /** Their length together, in bytes. */
   bytes: number;
   /**
-   * What that takes in the repository, in bytes. Small files are compressed
-   * together; each is given its part by its length.
+   * The space that it takes in the repository, in bytes. Small files are
+   * compressed together; each has a share in proportion to its length.
    */
   stored: number;
 }

@@ -8,11 +8,11 @@ import { PROOFS, readSnapshotNotes } from "../snapshot_note.ts";
 export interface Proof {
   /** When, in milliseconds since 1970. */
   time: number;
-  /** How many files were what was stored. */
+  /** The number of files that were restored exactly. */
   files: number;
   /** Their bytes. */
   bytes: number;
-  /** How many could not be restored as they were. */
+  /** The number of files that were not. */
   failed: number;
   /** The last whole file of the sample. */
   after?: string;

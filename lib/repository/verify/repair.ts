@@ -15,11 +15,11 @@ import { encodeSettings, guessSettings } from "../settings.ts";
 import { StoreAgain } from "./store_again.ts";
 import { type VerifyProgress, verifyRepository } from "./verify.ts";
 
-/** How to repair. */
+/** Options for repairing. */
 export interface RepairOptions {
   /** Only find out what would be done. Default: false. */
   dryRun?: boolean;
-  /** Told how far the verification is that comes first. */
+  /** Called with the progress of the verification that comes first. */
   onProgress?: (progress: VerifyProgress) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -35,13 +35,15 @@ export interface ReplacedSnapshot {
   lost: string[];
   /** Paths of which it is not known any more what they were. */
   unknown: LostRange[];
-  /** How many files were stored anew, as they lay beside damage. */
+  /**
+   * The number of files that were stored again because they lay beside damage.
+   */
   storedAgain: number;
 }
 
-/** What a repair did, or would do. */
+/** The result of a repair, or of its plan. */
 export interface RepairResult {
-  /** What was wrong. */
+  /** The damage that was found. */
   damage: Damage[];
   /** Objects that were put right. */
   mended: string[];
@@ -165,7 +167,9 @@ async function repairRecord(
   else await putBack(storage, name, mended, result, dryRun);
 }
 
-/** Stores an object that was put right, once the damaged one is out of the way. */
+/**
+ * Stores an object that was put right, once the damaged one is out of the way.
+ */
 async function putBack(
   storage: Storage,
   name: string,

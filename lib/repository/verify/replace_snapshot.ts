@@ -25,7 +25,7 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 import { FileCheck } from "./verify_files.ts";
 import { changedLines, writeTree } from "../layers/write_tree.ts";
 
-/** What becomes of a snapshot's entries. */
+/** The plan for a snapshot's entries. */
 interface Plan {
   /** Entries that stay as they are. */
   kept: TreeEntry[];

@@ -13,15 +13,15 @@ export interface LostRange {
   to?: string;
 }
 
-/** What can be had of a tree whose layers are damaged. */
+/** The readable part of a tree whose layers are damaged. */
 export interface SalvagedTree {
   /** The entries that surely were in the tree. */
   entries: Map<string, TreeEntry>;
   /** The objects that the layers name. */
   objects: Map<string, ObjectRecord>;
-  /** What the snapshot left out, as far as that is known. */
+  /** The paths that the snapshot left out, as far as they are known. */
   skipped: Skipped[];
-  /** What is not known any more. */
+  /** The ranges of paths that are lost. */
   lost: LostRange[];
 }
 

@@ -10,21 +10,23 @@ import type { Repository } from "../repository.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import { allPieces } from "./verify_files.ts";
 
-/** What to find out. */
+/** Options for statistics. */
 export interface StatsOptions {
   /** The snapshot whose folders are told. Default: the last. */
   snapshot?: SnapshotRecord;
   /** The folder of it whose folders are told apart. Default: the root. */
   within?: string;
-  /** How many of the largest files are told. Default: 10. */
+  /** The number of the largest files to return. Default: 10. */
   largest?: number;
-  /** Told of records and layers that cannot be read; they are left out. */
+  /**
+   * Called with each record and layer that cannot be read; they are left out.
+   */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** What a snapshot takes. */
+/** The space that a snapshot takes. */
 export interface SnapshotUsage {
   /** The snapshot. */
   record: SnapshotRecord;
@@ -39,7 +41,7 @@ export interface SnapshotUsage {
   proof?: Proof;
 }
 
-/** What takes the space of a repository. */
+/** The use of the space of a repository. */
 export interface RepositoryStats {
   /** All objects of the repository. */
   objects: number;

@@ -17,7 +17,7 @@ import type { SnapshotRecord } from "../snapshot_record.ts";
 export interface UnrecordedSnapshot {
   /** Its id. */
   id: string;
-  /** What it has stored and no other snapshot needs. */
+  /** The objects that it stored and no other snapshot needs. */
   objects: StoredObject[];
   /**
    * Whether something tells that there was a record: a snapshot made against
@@ -88,7 +88,7 @@ async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
   return false;
 }
 
-/** What a prune is deleting, or was when it was killed. */
+/** Returns the names that a prune is deleting, or was when it was killed. */
 function condemnedNames(marks: readonly Mark[]): Set<string> {
   return new Set(
     marks.flatMap(({ objects }) =>

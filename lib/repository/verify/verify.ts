@@ -20,22 +20,22 @@ import {
   verifySettings,
 } from "./verify_records.ts";
 
-/** How to verify. */
+/** Options for verifying. */
 export interface VerifyOptions {
   /**
    * Read every byte: each object is held against its SHA-256, and each file is
    * rebuilt and held against its own. Default: false.
    */
   data?: boolean;
-  /** Told how far it is. */
+  /** Called with the progress. */
   onProgress?: (progress: VerifyProgress) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** How far a verification is. */
+/** The progress of a verification. */
 export interface VerifyProgress {
-  /** What is being looked at. */
+  /** The kind of objects that is being checked. */
   phase: "records" | "objects" | "files";
   /** Objects or files looked at so far in this phase. */
   done: number;
@@ -45,7 +45,7 @@ export interface VerifyProgress {
   name: string;
 }
 
-/** What a verification found. */
+/** The result of a verification. */
 export interface VerifyResult {
   /** Snapshots whose record is whole. */
   snapshots: number;
@@ -57,7 +57,7 @@ export interface VerifyResult {
   files: number;
   /** Different contents that were rebuilt and are what was stored. */
   rebuilt: number;
-  /** What is wrong, by object. */
+  /** The damage, by object. */
   damage: Damage[];
   /**
    * Objects that no snapshot needs: of snapshots that were interrupted or
@@ -69,7 +69,7 @@ export interface VerifyResult {
   unrecorded: UnrecordedSnapshot[];
 }
 
-/** How many files are rebuilt at once. */
+/** The number of files that are rebuilt at once. */
 const AT_ONCE = 4;
 
 /** Verifies a repository; what is harmed is named, nothing is changed. */
@@ -288,7 +288,7 @@ class Verification {
     }
   }
 
-  /** What harms a file harms its other names. */
+  /** Passes the damage of a file on to its other names. */
   #harmLink(link: VisibleEntry, family: Family): void {
     const { path, target } = link.entry;
     const having = new Set(family.having(link).map(({ id }) => id));
@@ -311,7 +311,10 @@ class Verification {
       .map(([name, size]) => ({ name, size }));
   }
 
-  /** What was removed by somebody else meanwhile is no damage. */
+  /**
+   * Returns the damage without objects that somebody else has removed
+   * meanwhile.
+   */
   async #stillThere(): Promise<Damage[]> {
     const all = this.#findings.all();
     if (all.length === 0) return all;

@@ -16,7 +16,7 @@ export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
 }
 
 /**
- * What is impossible in an entry's references, `undefined` if nothing is.
+ * Returns the fault of an entry's references, or `undefined` if they are possible.
  *
  * @param objects The objects that the tree names.
  */
@@ -45,7 +45,7 @@ export function referenceFault(
 
 /** Rebuilds files and compares them with their SHA-256: each content once. */
 export class FileCheck {
-  /** How many different contents were rebuilt. */
+  /** The number of different contents that were rebuilt. */
   files = 0;
   readonly #reader: ContentReader;
   readonly #done = new Set<string>();
@@ -82,7 +82,9 @@ export class FileCheck {
     return this.#bad.get(key);
   }
 
-  /** What is wrong with the stored signature of a large file's base, if anything. */
+  /**
+   * Returns the fault of the stored signature of a large file's base, if any.
+   */
   async checkSignature(
     { path, content, signature }: TreeEntry,
     signal: AbortSignal | undefined,

@@ -7,12 +7,12 @@ import { type DamageKind, type Findings, messageOf } from "./findings.ts";
 import type { ObjectRecord } from "../snapshot_record.ts";
 import { whereIs } from "../content/follow_moves.ts";
 
-/** How many objects are read at once. */
+/** The number of objects that are read at once. */
 const AT_ONCE = 3;
 
 /** Looks at volumes: each once, however many layers name it. */
 export class ObjectCheck {
-  /** How many objects were looked at. */
+  /** The number of objects that were checked. */
   objects = 0;
   /** Their bytes, as recorded. */
   bytes = 0;
@@ -136,7 +136,7 @@ export class ObjectCheck {
   }
 }
 
-/** What a volume holds, by its name. */
+/** Returns the kind of a volume by its name. */
 export function kindOf(name: string): DamageKind {
   return name.startsWith("signatures/") ? "signature" : "content";
 }
