@@ -30,9 +30,9 @@ import { LABELS } from "./snapshot_note.ts";
 import type { ObjectRecord, SnapshotRecord } from "./snapshot_record.ts";
 import { readTree } from "./layers/tree_reader.ts";
 
-/** How to copy snapshots. */
+/** Options for copying snapshots. */
 export interface CopyOptions {
-  /** Told after each object how far it is. */
+  /** Called after each object with the progress. */
   onProgress?: (progress: CopyProgress) => void;
   /**
    * Ends the work with an error of code `aborted`; a next copy goes on from
@@ -41,7 +41,7 @@ export interface CopyOptions {
   signal?: AbortSignal;
 }
 
-/** How far a copy is. */
+/** The progress of a copy. */
 export interface CopyProgress {
   /** The snapshot being copied. */
   snapshot: string;
@@ -53,19 +53,19 @@ export interface CopyProgress {
   name: string;
 }
 
-/** What a copy did. */
+/** The result of a copy. */
 export interface CopyResult {
   /** The ids of the snapshots that were copied, the oldest first. */
   copied: string[];
   /** The ids of those that were there already. */
   present: string[];
-  /** How many objects were copied. */
+  /** The number of objects that were copied. */
   objects: number;
   /** The number of their bytes. */
   bytes: number;
 }
 
-/** How many objects are under way at once. */
+/** The number of objects that are copied at once. */
 const COPYING = 3;
 
 /**

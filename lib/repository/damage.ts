@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 
-/** Told of an object that cannot be read as it was stored. */
+/** Called with the error of an object that cannot be read as it was stored. */
 export type DamageHandler = (error: DeltarError) => void;
 
 /** Whether an error says that a stored object is absent or not what it was. */

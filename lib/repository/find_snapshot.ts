@@ -34,8 +34,8 @@ export interface FindOptions extends SignalOptions {
    */
   now?: number;
   /**
-   * Told of records that cannot be read, which then are passed over. By default
-   * their errors are thrown.
+   * Called with the error of each record that cannot be read, which is then
+   * passed over. By default the errors are thrown.
    */
   onDamage?: DamageHandler;
 }

@@ -8,7 +8,7 @@ import { decodeRecord, type SnapshotRecord } from "./snapshot_record.ts";
 
 /** A record and the SHA-256 of its bytes. */
 export interface ReadRecord {
-  /** What it says. */
+  /** Its content. */
   record: SnapshotRecord;
   /** The SHA-256 of its object, in hexadecimal. */
   sha256: string;

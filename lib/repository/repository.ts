@@ -118,20 +118,23 @@ export interface CreateOptions extends SignalOptions {
 
 /** Options for reading objects that may be damaged. */
 export interface ReadOptions extends SignalOptions {
-  /** Told of what cannot be read. By default its error is thrown. */
+  /**
+   * Called with the error of each object that cannot be read. By default it is
+   * thrown.
+   */
   onDamage?: DamageHandler;
 }
 
 /** Options for finding the last snapshot of a directory. */
 export interface ParentOptions extends ReadOptions {
   /**
-   * Told of the snapshots of other directories that are found on the way, the
-   * newest first: of all, if the directory has none.
+   * Called with the snapshots of other directories that are found on the way,
+   * the newest first: with all, if the directory has none.
    */
   onOther?: (read: ReadRecord) => void;
 }
 
-/** How often a snapshot is begun anew when its parent is removed under it. */
+/** The number of retries of a snapshot whose parent is removed meanwhile. */
 const RETRIES = 2;
 
 /**
@@ -162,7 +165,7 @@ export class Repository {
   readonly storage: Storage;
   /** The repository's own id. */
   readonly id: string;
-  /** How it compresses. */
+  /** Its compression. */
   readonly codec: Codec;
 
   private constructor(storage: Storage, id: string, codec: Codec) {
@@ -428,7 +431,7 @@ export class Repository {
   }
 
   /**
-   * What changed between two snapshots.
+   * Returns the changes between two snapshots.
    *
    * @param before The old one.
    * @param after The new one.
@@ -506,8 +509,8 @@ export class Repository {
   }
 
   /**
-   * What `restore` would do, as data. Nothing is changed; the bytes of every
-   * file of the right size are read, as times alone can lie.
+   * Returns the changes that `restore` would make, as data. It reads the bytes of
+   * every file of the right size, since times alone can lie.
    *
    * @param record The snapshot.
    * @param target The directory, which need not be there.
@@ -602,7 +605,7 @@ export class Repository {
   }
 
   /**
-   * What `undoRestore` or `redoRestore` would do; nothing is changed.
+   * Returns the changes that `undoRestore` or `redoRestore` would make.
    *
    * @param target The directory.
    * @param way Which of the two.
@@ -665,7 +668,7 @@ export class Repository {
   }
 
   /**
-   * What `prune` would do with the snapshots, and how many bytes would go.
+   * Returns what `prune` would do with the snapshots, and the bytes it would free.
    *
    * @param policy Which snapshots are kept; an empty one keeps all.
    */
@@ -741,8 +744,8 @@ export class Repository {
   }
 
   /**
-   * What takes the space: what each snapshot added and needs alone, what the
-   * folders and the largest files of one take, how much of volumes is needed.
+   * Returns the use of the space: what each snapshot added and needs alone, what
+   * the folders and the largest files of one take, how much of volumes is needed.
    * Only records and trees are read.
    *
    * @param options Of which snapshot and folder.
@@ -846,8 +849,8 @@ export class Repository {
   }
 
   /**
-   * What undoes the restores into a directory: the safety snapshots that were
-   * taken of it, the newest first.
+   * Returns the safety snapshots of a directory, the newest first. They undo the
+   * restores into it.
    *
    * @param directory The directory's absolute path, without symlinks.
    * @param options What ends the work.

@@ -8,11 +8,11 @@ import { idOfRecord, SETTINGS } from "./layout.ts";
 const FORMAT = "deltar-repository";
 const VERSION = 1;
 
-/** What makes a storage a repository. */
+/** The settings that make a storage a repository. */
 export interface Settings {
   /** The repository's own id. */
   id: string;
-  /** How it compresses. */
+  /** Its compression. */
   codec: CodecName;
 }
 

@@ -42,15 +42,15 @@ export interface LayerFrame {
 
 /** A layer of a snapshot's tree. */
 export interface LayerRecord extends ObjectRecord {
-  /** How many entries and tombstones it has. */
+  /** The number of its entries and tombstones. */
   entries: number;
-  /** What it is made of. */
+  /** Its frames. */
   frames: LayerFrame[];
   /** A filter of its paths in base64, if they are few. */
   filter?: string;
 }
 
-/** What a snapshot found and did, in numbers. */
+/** The numbers of a snapshot. */
 export interface SnapshotCounts {
   /** Files in the tree, hard links counted once. */
   files: number;
@@ -77,7 +77,7 @@ export interface SnapshotCounts {
   touched: number;
   /** Bytes that were added to the repository, this record not counted. */
   stored: number;
-  /** What could not be kept as it was. */
+  /** The number of paths that could not be stored as they were. */
   faults: number;
 }
 
@@ -92,13 +92,13 @@ export interface SnapshotRecord {
    * If the parent's clock ran ahead, the time in the id is a later one.
    */
   time: number;
-  /** How long it took, in milliseconds. */
+  /** Its duration in milliseconds. */
   duration: number;
   /** The directory, as the machine named it that made the snapshot. */
   directory: string;
   /** Mode, time and owner of the directory itself. */
   root: Metadata;
-  /** What the user calls it. */
+  /** The user's name for it. */
   label?: string;
   /** The snapshot that this one's layers were made against. */
   parent?: string;
@@ -108,17 +108,17 @@ export interface SnapshotRecord {
   repairs?: string;
   /** The layers of the tree, the full one first. */
   layers: LayerRecord[];
-  /** What it found and did. */
+  /** Its numbers. */
   counts: SnapshotCounts;
   /** The rules by which things were left out. */
   rules?: IgnoreOptions;
-  /** What a safety snapshot was taken for. */
+  /** The purpose of a safety snapshot. */
   safety?: SafetyRecord;
 }
 
-/** What a safety snapshot was taken for: it is what undoes that. */
+/** The work before which a safety snapshot was taken, and which it undoes. */
 export interface SafetyRecord {
-  /** What was about to be done to the directory. */
+  /** The work that was about to start. */
   before: "restore" | "undo" | "redo";
   /** The snapshot that was to be restored, or the safety snapshot to go by. */
   of: string;

@@ -13,10 +13,8 @@ import { Spool } from "../../tree/spool.ts";
 import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
-/**
- * How many decompressed frames, of 1.25 MiB, are kept for files that follow.
- */
-const FRAMES = 24;
+/** The number of decompressed frames, of 1.25 MiB, that are kept. */
+const MAX_KEPT_FRAMES = 24;
 
 /**
  * The largest range that is kept for the files that follow, decompressed, in
@@ -36,8 +34,8 @@ const LEAST_DELTA = 1 << 16;
 /** The largest size of a signature, in bytes: that of a file of 1 TiB. */
 const MOST_SIGNATURE = 1 << 27;
 
-/** How large a small file may have been before, to be patched in memory. */
-const MOST_BETWEEN = 8 << 20;
+/** The maximum size of a basis that is patched in memory, in bytes. */
+const MAX_BASIS_BYTES = 8 << 20;
 
 /**
  * Reads the content of files from volumes. Small files lie many to a frame;
@@ -104,13 +102,13 @@ export class ContentReader {
       const step = await this.readPiece(delta, path, signal);
       const object = delta.reference.volume;
       const isLast = delta === deltas.at(-1);
-      const maxSize = isLast ? size : delta.result ?? MOST_BETWEEN;
-      if (maxSize > MOST_BETWEEN) return undefined;
+      const maxSize = isLast ? size : delta.result ?? MAX_BASIS_BYTES;
+      if (maxSize > MAX_BASIS_BYTES) return undefined;
       try {
         bytes = patchBytes(bytes, step, { maxSize, object });
       } catch (error) {
         const isLimit = (error as DeltarError).code === "limit";
-        if (isLimit && maxSize === MOST_BETWEEN) return undefined;
+        if (isLimit && maxSize === MAX_BASIS_BYTES) return undefined;
         throw error;
       }
     }
@@ -148,7 +146,7 @@ export class ContentReader {
     return bytes;
   }
 
-  /** What the deltas make of the base. */
+  /** Yields the result of the deltas. */
   async *#patched(
     entry: TreeEntry,
     base: StoredPiece,
@@ -256,7 +254,7 @@ export class ContentReader {
         limit: MOST_RANGE,
       });
       this.#frames.set(key, frame);
-      if (this.#frames.size > FRAMES) {
+      if (this.#frames.size > MAX_KEPT_FRAMES) {
         this.#frames.delete(this.#frames.keys().next().value!);
       }
     }

@@ -7,7 +7,7 @@ import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
 export interface MovedRange {
   /** The first byte in the old volume. */
   offset: number;
-  /** How many bytes. */
+  /** The length in bytes. */
   length: number;
   /** The first byte in the new volume. */
   to: number;
@@ -19,7 +19,7 @@ export interface Move {
   from: ObjectRecord;
   /** The new one. */
   to: ObjectRecord;
-  /** What was kept, by offset. */
+  /** The ranges that were kept, by offset. */
   ranges: MovedRange[];
 }
 

@@ -11,19 +11,19 @@ export interface PathVersion {
   /** The first snapshot that holds it. */
   record: SnapshotRecord;
   /**
-   * What it was then; `undefined` if it was gone. Of a path that a snapshot
-   * skipped, as it could not be read, the version before goes on.
+   * The entry then, or `undefined` if it was gone. A path that a snapshot skipped
+   * because it could not be read keeps its version before.
    */
   entry: TreeEntry | undefined;
 }
 
-/** How to look for versions. */
+/** Options for finding versions. */
 export interface HistoryOptions {
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
-   * Told of snapshots that cannot be read, which are then left out. By default
-   * their errors are thrown.
+   * Called with each snapshot that cannot be read, which is then left out. By
+   * default the errors are thrown.
    */
   onDamage?: DamageHandler;
 }
@@ -88,7 +88,7 @@ async function isSkipped(
   return false;
 }
 
-/** What makes a version another one; times and modes do not. */
+/** Returns what differs between versions: not the times and modes. */
 function identity(entry: TreeEntry | undefined): string | undefined {
   return entry && `${entry.kind} ${entry.sha256} ${entry.target}`;
 }

@@ -28,11 +28,11 @@ const LEAST_LINES = 1 << 10;
 const MOST_LAYER_RATIO = 256;
 const LEAST_LAYER = 48 << 20;
 
-/** How many frames are kept for paths that are asked for next. */
-const RECENT = 4;
+/** The number of frames that are kept for the next look-ups. */
+const MAX_KEPT_FRAMES = 4;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** What of a layer to read. */
+/** Options for reading a layer. */
 export interface ReadLayerOptions {
   /** Only the frames that this folder or file can be in. Default: all. */
   within?: string;
@@ -85,8 +85,8 @@ export class LayerReader {
   }
 
   /**
-   * What the layer says of a path, if anything: at most one frame is read, and
-   * kept for the paths that are asked for next.
+   * Returns the line of the layer for a path, if there is one. At most one frame
+   * is read, and kept for the next look-ups.
    *
    * @throws {DeltarError} As `parts` does.
    */
@@ -229,7 +229,7 @@ export class LayerReader {
       text = this.#plain(at, signal)
         .then((plain) => `\n${decoder.decode(plain)}`);
       this.#recent.set(at, text);
-      if (this.#recent.size > RECENT) {
+      if (this.#recent.size > MAX_KEPT_FRAMES) {
         this.#recent.delete(this.#recent.keys().next().value!);
       }
     }
@@ -311,7 +311,7 @@ function isInside(text: string, folder: string): boolean {
   return text.startsWith(`${folder}/`);
 }
 
-/** How the lines begin that our writer writes. */
+/** The beginning of the lines that our writer writes. */
 const OURS = /\n{"(?:path|gone)":"/;
 
 /**

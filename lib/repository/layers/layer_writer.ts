@@ -38,13 +38,13 @@ const PIECE = 1 << 15;
 
 const encoder = new TextEncoder();
 
-/** What a `LayerWriter` needs. */
+/** Options for a `LayerWriter`. */
 export interface LayerWriterOptions {
   /** Where the layer is stored. */
   storage: Storage;
   /** Its name. */
   name: string;
-  /** How frames are compressed. */
+  /** The compression of frames. */
   codec: Codec;
   /** About how many lines it will have. */
   expected: number;

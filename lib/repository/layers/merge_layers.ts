@@ -2,8 +2,8 @@ import { turnIfDue } from "../../bytes/turns.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { LayerLine } from "./tree_layer.ts";
 
-/** How many lines are given at a time. */
-const BATCH = 1024;
+/** The number of lines that are yielded at a time. */
+const LINES_PER_BATCH = 1024;
 
 /**
  * Lays layers over each other as they are read, in memory of a frame of each.
@@ -37,7 +37,7 @@ export async function* mergeLayers(
         if (!cursor.step() && !await cursor.advance()) ended = true;
       }
       if (ended) open = open.filter((cursor) => !cursor.ended);
-      if (batch.length >= BATCH) {
+      if (batch.length >= LINES_PER_BATCH) {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         yield batch;

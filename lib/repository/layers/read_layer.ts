@@ -4,7 +4,7 @@ import { LayerReader } from "./layer_reader.ts";
 import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { TreeEntry } from "./tree_layer.ts";
 
-/** What a layer says: entries, what is gone, what was skipped, and objects. */
+/** The content of a layer: entries, deleted and skipped paths, and objects. */
 export interface TreeLayer {
   /** Entries that are new or changed, in path order. */
   entries: TreeEntry[];
@@ -18,9 +18,9 @@ export interface TreeLayer {
 
 /** A layer that has been read, and its record. */
 export interface ReadLayer {
-  /** How the commit record names it. */
+  /** Its record in the snapshot. */
   record: LayerRecord;
-  /** What it says. */
+  /** Its content. */
   layer: TreeLayer;
 }
 

@@ -6,13 +6,13 @@ import { toJson, withJson } from "../../tree/to_json.ts";
 import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
 import type { TreeEntry } from "./tree_layer.ts";
 
-/** What a {@linkcode Tree} is made of. */
+/** The fields of a {@linkcode Tree}. */
 export interface TreeFields {
   /** All entries, in path order. */
   entries: readonly TreeEntry[];
   /** The volumes that the entries lie in, by name. */
   objects: ReadonlyMap<string, ObjectRecord>;
-  /** What the snapshot left out, and why. */
+  /** The paths that the snapshot left out, and the reasons. */
   skipped: readonly Skipped[];
   /** The layers, the full one first. */
   layers: readonly LayerRecord[];
@@ -26,7 +26,7 @@ export class Tree {
   readonly entries: readonly TreeEntry[];
   /** The volumes that the entries lie in, by name. */
   readonly objects: ReadonlyMap<string, ObjectRecord>;
-  /** What the snapshot left out, and why. */
+  /** The paths that the snapshot left out, and the reasons. */
   readonly skipped: readonly Skipped[];
   /** The layers, the full one first. */
   readonly layers: readonly LayerRecord[];

@@ -17,7 +17,7 @@ import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
 
 /** A stored piece of a file: its whole content at some time, or a delta. */
 export interface StoredPiece {
-  /** What it is. */
+  /** Whether it is whole or a delta. */
   form: "whole" | "delta";
   /** Its length in bytes. */
   size: number;
@@ -45,7 +45,7 @@ export interface Tombstone {
   kind: "gone";
 }
 
-/** What a layer says of a path. */
+/** The line of a layer for a path. */
 export type LayerLine = TreeEntry | Tombstone;
 
 /** The lines of a frame of a layer. */
@@ -54,7 +54,7 @@ export interface LayerPart {
   lines: LayerLine[];
   /** Volumes that the layer's entries need and no layer below names. */
   objects: ObjectRecord[];
-  /** What the snapshot left out, and why. */
+  /** The paths that the snapshot left out, and the reasons. */
   skipped: Skipped[];
 }
 

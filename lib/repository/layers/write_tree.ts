@@ -13,25 +13,25 @@ import { linesOf } from "./tree_reader.ts";
 
 /** The lines that a tree has and its parent's does not. */
 export interface ChangedLines {
-  /** How many there are. */
+  /** Their number. */
   size: number;
   /** The lines in path order, any number at a time; gone through once. */
   lines: AsyncIterable<readonly LayerLine[]>;
 }
 
-/** What a snapshot's tree has that its parent's does not. */
+/** The difference between a snapshot's tree and its parent's. */
 export interface TreeChange {
   /** The parent's layers, the full one first; none at first. */
   layers: readonly LayerRecord[];
-  /** What the parent left out. */
+  /** The paths that the parent left out. */
   skippedBefore: readonly Skipped[];
   /** Entries that are new or changed, and tombstones for what is gone. */
   changed: ChangedLines;
-  /** How many entries the new tree has. */
+  /** The number of entries of the new tree. */
   size: number;
   /** The volumes that the snapshot has stored. */
   objects: readonly ObjectRecord[];
-  /** What the snapshot left out. */
+  /** The paths that the snapshot left out. */
   skipped: readonly Skipped[];
 }
 

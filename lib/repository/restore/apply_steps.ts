@@ -24,11 +24,11 @@ import type {
 import type { Safety } from "./restore_safety.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** How to carry out a plan. */
+/** Options for carrying out a plan. */
 export interface ApplyPlanOptions {
   /** Where the content comes from. */
   reader: ContentReader;
-  /** Told of each step that was done, or failed. */
+  /** Called after each step, with its error if it failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
   /** Called before each change of the disk; for tests. */
   onStep?: (step: string) => void;
@@ -38,7 +38,7 @@ export interface ApplyPlanOptions {
 
 /** Longer paths may be longer than a system takes, in UTF-16 code units. */
 const MOST_PATH = 1000;
-/** How many large files are written at once. */
+/** The number of large files that are written at once. */
 const LARGE = 8;
 /**
  * Times as coarse as this may hide a change, in nanoseconds: a file that
@@ -60,7 +60,7 @@ export class PlanApplier {
   #safety: Safety | undefined;
   readonly #failed = new Map<string, DeltarError>();
   readonly #heirs = new Heirs();
-  /** What of the state of entries could not be set that are there. */
+  /** The faults of setting the state of entries that were restored. */
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /** Folders that were made here, in which nothing of others can be. */
@@ -135,7 +135,7 @@ export class PlanApplier {
     }
   }
 
-  /** What could not be done, in path order, once the writer is finished. */
+  /** Returns the failures in path order, once the writer is finished. */
   get failed(): RestoreFailure[] {
     const failed: RestoreFailure[] = [];
     for (const [path, error] of this.#failed) failed.push({ path, error });

@@ -23,7 +23,7 @@ import { progressOf, type RestoreResult, resultOf } from "./restore_result.ts";
 import { type Safety, takeSafety, withhold } from "./restore_safety.ts";
 import type { PastWork } from "./restore_undo.ts";
 
-/** What only tests need. */
+/** Hooks for tests. */
 export interface RestoreHooks {
   /** Called before each change of the disk. */
   onStep?: (step: string) => void;
@@ -37,18 +37,20 @@ export interface RestoreJob {
   /** The snapshot to restore, or the safety snapshot to go back by. */
   of: string;
   label: string;
-  /** What the directory itself gets; nothing if it keeps what it has. */
+  /**
+   * The attributes that the directory itself gets; absent if it keeps its own.
+   */
   root: SnapshotRecord["root"] | undefined;
-  /** What it has now, or is to have where it is absent. */
+  /** Its attributes now, or those to create it with. */
   rootBefore: SnapshotRecord["root"];
   /** The only paths that an undo or redo is for. */
   paths?: readonly string[];
-  /** What of the snapshot a restore is for. */
+  /** The part of the snapshot that a restore is for. */
   fresh?: { from?: string; paths?: readonly string[] };
-  /** What tells the same work when it is begun again. */
+  /** The request, by which the same work is recognised when it starts again. */
   request: JournalData;
   left: LeftJournal[];
-  /** What the target can be brought back by, the newest first. */
+  /** The work that can be undone in the target, the newest first. */
   history: readonly PastWork[];
   /**
    * The snapshot whose content need not be saved again, if an undo is of a

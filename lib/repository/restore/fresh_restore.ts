@@ -30,7 +30,7 @@ export interface FreshRestore {
   paths?: readonly string[];
 }
 
-/** What to note of a restore into a directory that was new or empty. */
+/** The note on a restore into a new or empty directory. */
 type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
 
 /**

@@ -121,7 +121,7 @@ class Search {
     }
   }
 
-  /** What may be deleted, for `planSteps`. */
+  /** Returns what `planSteps` may delete. */
   removal(): Removal {
     return {
       extra: () => this.#going,

@@ -44,18 +44,18 @@ class Planner {
   readonly #removed = new Set<string>();
   readonly #failed = new Map<string, Error>();
   readonly #heirs = new Heirs();
-  /** What cannot be done of entries that are restored, or are there. */
+  /** The faults of entries that are restored, or there already. */
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /** The file that a snapshot has for an inode of several names. */
   readonly #claimed = new Map<string, string>();
-  /** How many names of a group are there, by the first name. */
+  /** The existing names of each group of hard links, by the first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /** Files that get a new inode, so that their other names are made anew. */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;
-  /** What entries share that no more than case or normalization tells apart. */
+  /** A key that entries share which differ only by case or normalization. */
   readonly #alike: ReadonlyMap<string, string>;
   /** The entries that came first, by what they share. */
   readonly #firsts = new Map<string, string[]>();
@@ -309,7 +309,10 @@ class Planner {
     for (const { path: at, stat } of inside) this.#remove(at, stat.kind);
   }
 
-  /** What is in a folder that is in the way, if all of it may go. */
+  /**
+   * Returns the content of a folder that is in the way, if all of it may be
+   * removed.
+   */
   #emptied(path: string): { path: string; stat: FileStat }[] {
     const inside = [...this.#survey.below(path)];
     const folders = inside.filter(({ stat }) => stat.kind === "directory");
@@ -371,7 +374,9 @@ class Planner {
     return (yield* this.#survey.sha256(path, size)) === sha256;
   }
 
-  /** How many names of the entry's own group the file has. */
+  /**
+   * Returns the number of the file's names that belong to the entry's group.
+   */
   #namesFound({ path }: TreeEntry, stat: FileStat): number {
     const others = this.#groups.get(path) ?? [];
     return 1 + others.filter((other) => {

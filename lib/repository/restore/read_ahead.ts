@@ -2,10 +2,10 @@ import type { ContentReader } from "../content/content.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /**
- * How many frames are read ahead, so that a storage far away is waited for
- * once and not for each; less than the reader keeps.
+ * The number of frames that are read ahead, so that the latency of a distant
+ * storage is paid once and not for each. It is less than the reader keeps.
  */
-const AHEAD = 14;
+const FRAMES_AHEAD = 14;
 
 /** Asks for frames before the files in them have their turn. */
 export class ReadAhead {
@@ -29,7 +29,7 @@ export class ReadAhead {
     const done = this.#asked[this.#turn++] ?? 0;
     for (let at = this.#asked.length; at < this.#files.length; at++) {
       const before = this.#asked[at - 1] ?? 0;
-      if (before - done >= AHEAD) return;
+      if (before - done >= FRAMES_AHEAD) return;
       this.#asked.push(before + this.#reader.prefetch(this.#files[at]));
     }
   }

@@ -36,7 +36,7 @@ import {
 } from "./restore_undo.ts";
 import { type Wanted, wantedOf } from "./restore_wanted.ts";
 
-/** What a restore would do; nothing is changed. */
+/** Returns the steps that a restore would take. */
 export async function planRestore(
   repository: Repository,
   record: SnapshotRecord,
@@ -64,7 +64,7 @@ export async function restoreTree(
   });
 }
 
-/** What undoing or redoing the last restore would do. */
+/** Returns the steps that an undo or redo of the last restore would take. */
 export async function planRevert(
   repository: Repository,
   target: string,
@@ -159,7 +159,7 @@ async function prepare(
   };
 }
 
-/** Has work look at the target, which nobody may lead elsewhere meanwhile. */
+/** Opens the target for looking at it, and closes it after the work. */
 async function surveying<Result>(
   target: string,
   work: (survey: Survey) => Promise<Result>,
@@ -322,7 +322,10 @@ function leftIn(survey: Survey): LeftJournal[] {
   return survey.at("") === undefined ? [] : WorkJournal.left(survey.root);
 }
 
-/** What another process is doing there does not hinder a look. */
+/**
+ * Returns the journals in the target; another running process does not prevent
+ * a look.
+ */
 function leftUnlessBusy(survey: Survey): LeftJournal[] {
   try {
     return leftIn(survey);

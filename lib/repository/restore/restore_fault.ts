@@ -17,7 +17,7 @@ export function isOfOnePath(error: unknown): error is DeltarError {
   return code !== undefined && OF_ONE_OBJECT.has(code);
 }
 
-/** What a disk says of one file of a local repository that it cannot read. */
+/** The errors of a disk that cannot read one file of a local repository. */
 const OF_ONE_OBJECT: ReadonlySet<string> = new Set([
   "EACCES",
   "EIO",

@@ -1,6 +1,6 @@
 import type { RestorePlan } from "./restore_plan.ts";
 
-/** How to undo or redo a restore. */
+/** Options for an undo or redo. */
 export interface RevertOptions extends WorkOptions {
   /**
    * The only files and folders to bring back, with all that is in them; the
@@ -9,7 +9,7 @@ export interface RevertOptions extends WorkOptions {
   paths?: readonly string[];
 }
 
-/** How to carry out a restore, an undo or a redo. */
+/** Options for carrying out a restore, an undo or a redo. */
 export interface WorkOptions {
   /**
    * Given the plan before anything is done; what it throws ends the work, with
@@ -23,7 +23,7 @@ export interface WorkOptions {
    * they are named in `failed`. Default: `false`.
    */
   trust?: boolean;
-  /** Told after each step how far it is. */
+  /** Called after each step with the progress. */
   onProgress?: (progress: RestoreProgress) => void;
   /**
    * Ends the work with an error of code `aborted`; what was done stays, and
@@ -32,7 +32,7 @@ export interface WorkOptions {
   signal?: AbortSignal;
 }
 
-/** What to restore. */
+/** Options for a restore. */
 export interface RestoreOptions extends WorkOptions {
   /**
    * The folder of the snapshot that takes the place of its root: what is in it
@@ -59,7 +59,7 @@ export interface RestoreOptions extends WorkOptions {
   apart?: readonly string[];
 }
 
-/** How far a restore is. */
+/** The progress of a restore. */
 export interface RestoreProgress {
   /** Steps so far. */
   entries: number;

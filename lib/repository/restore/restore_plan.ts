@@ -1,12 +1,12 @@
 import type { FileStat } from "../../tree/stat.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** What a restore does to one path. */
+/** A change that a restore makes to one path. */
 export interface RestoreStep {
   /** The path below the target. */
   path: string;
   /**
-   * What is done:
+   * The kind of change:
    *
    * - `create`: nothing is there yet;
    * - `replace`: what is there has other content, another target, or is of
@@ -15,9 +15,9 @@ export interface RestoreStep {
    * - `delete`: the snapshot has nothing there.
    */
   action: "create" | "replace" | "touch" | "delete";
-  /** What will be there; absent if it is deleted. */
+  /** The entry afterwards; absent if the path is deleted. */
   entry?: TreeEntry;
-  /** What is there now; absent if nothing is. */
+  /** The kind of what is there now; absent if nothing is. */
   was?: FileStat["kind"];
   /**
    * The path as its folder spells it now, if that differs from `path` by more
@@ -48,19 +48,19 @@ export interface RestoreFailure {
   restored?: true;
 }
 
-/** What a restore would do, as data; nothing is changed by making one. */
+/** The changes that a restore would make, as data. */
 export interface RestorePlan {
   /** The directory's absolute path. */
   target: string;
-  /** What is done, in path order. */
+  /** The changes, in path order. */
   steps: RestoreStep[];
-  /** How many entries are there already as they should be. */
+  /** The number of entries that need no change. */
   kept: number;
-  /** What the snapshot lacks and `delete` spares. */
+  /** The paths that the snapshot lacks and `delete` spares. */
   left: RestoreLeft[];
   /**
-   * What cannot be restored, as far as that can be told before: what is in the
-   * way and must not go, names that this system cannot have, folders that may
+   * The paths that cannot be restored, as far as is known beforehand: those with
+   * something in the way that must not be removed, names that this system cannot have, folders that may
    * not be written.
    */
   failed: RestoreFailure[];

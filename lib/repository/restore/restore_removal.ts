@@ -18,10 +18,11 @@ import type { RestoreLeft } from "./restore_plan.ts";
 import type { SnapshotRecord } from "../snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** What may go from the target. */
+/** The paths that may be removed from the target. */
 export interface Removal {
   /**
-   * What to remove, in path order, apart from what is in the way of an entry.
+   * Yields the paths to remove, in path order, but not what is in an entry's
+   * way.
    */
   extra: () => Iterable<{ path: string; kind: FileStat["kind"] }>;
   /** Whether the content of a folder may go that is in the way of a file. */
@@ -38,7 +39,7 @@ export interface Removal {
   ) => string | undefined;
 }
 
-/** What a restore may remove. */
+/** Options for what a restore may remove. */
 export interface RemovalOptions {
   /** Whether to remove what the snapshot lacks. */
   delete: boolean;
@@ -46,14 +47,14 @@ export interface RemovalOptions {
   paths?: readonly string[];
   /** Files and folders of the operating system that are never touched. */
   apart: readonly string[];
-  /** Told of what stays although the snapshot lacks it. */
+  /** Called with each path that stays although the snapshot lacks it. */
   onLeft: (left: RestoreLeft) => void;
 }
 
 /**
- * What may go for a snapshot: only what it would hold had it been there. So
- * whatever its rules leave out stays, by the rules as they are now and as they
- * were then; and what it found and could not keep.
+ * Returns the paths that may be removed for a snapshot: only those that the
+ * snapshot would hold if they had existed. What its rules exclude stays, by the
+ * rules of now and of then, and so does what it found and could not store.
  */
 export async function removalFor(
   repository: Repository,
@@ -121,7 +122,7 @@ export async function removalFor(
   };
 }
 
-/** What is to be removed is named. */
+/** Returns the removal of given paths. */
 export function removalOf(survey: Survey, gone: ReadonlySet<string>): Removal {
   let groups: Map<string, string[]> | undefined;
   const folded = () => groups ??= Map.groupBy(gone, foldName);

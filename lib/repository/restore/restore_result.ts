@@ -7,7 +7,7 @@ import type {
   RestoreStep,
 } from "./restore_plan.ts";
 
-/** What a restore did. */
+/** The result of a restore. */
 export interface RestoreResult {
   /** Files that were written, hard links counted once. */
   files: number;
@@ -19,14 +19,14 @@ export interface RestoreResult {
   bytes: number;
   /** Entries of which only mode, time or owner were set. */
   touched: number;
-  /** What was removed. */
+  /** The number of removed paths. */
   deleted: number;
   /** Entries that were there already as they should be. */
   kept: number;
-  /** What the snapshot lacks and was spared. */
+  /** The paths that the snapshot lacks and that were kept. */
   left: RestoreLeft[];
   /**
-   * What could not be done, and why. What was at these places stays, unless
+   * The paths that failed, and why. What was at these paths stays, unless
    * `restored` says that only a part of the mode, time or owner is missing.
    */
   failed: RestoreFailure[];

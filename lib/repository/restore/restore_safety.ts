@@ -40,11 +40,11 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 import { isEntry } from "../layers/tree_reader.ts";
 import { changedLines, writeTree } from "../layers/write_tree.ts";
 
-/** What was saved before a restore begins. */
+/** The safety snapshot of a restore. */
 export interface Safety {
   /** The safety snapshot. */
   record: SnapshotRecord;
-  /** What each path was when its bytes were saved. */
+  /** The state of each path when its bytes were saved. */
   seen: ReadonlyMap<string, FileStat>;
   /** The SHA-256 of the bytes that were saved, by path. */
   sums: ReadonlyMap<string, string>;
@@ -52,11 +52,11 @@ export interface Safety {
   time: number;
 }
 
-/** How to take a safety snapshot. */
+/** Options for a safety snapshot. */
 export interface SafetyOptions {
-  /** What it is taken for. */
+  /** The purpose that its record names. */
   purpose: SafetyRecord;
-  /** What the user reads. */
+  /** The label that is shown to the user. */
   label: string;
   /** The state of the directory itself before anything was done. */
   root: Metadata;
@@ -64,7 +64,7 @@ export interface SafetyOptions {
   basis: (ReadRecord & { tree: Tree }) | undefined;
   /** The id has to sort behind this one. */
   after: string | undefined;
-  /** Told of what could not be saved. */
+  /** Called with each path that could not be saved. */
   onSkip: (skipped: Skipped) => void;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
   signal?: AbortSignal;
@@ -94,7 +94,7 @@ export async function takeSafety(
   }
 }
 
-/** What is stored already cannot be read back. */
+/** The error that stored content cannot be read back. */
 class NotReadable extends Error {}
 
 async function save(
@@ -206,7 +206,10 @@ async function save(
   }
 }
 
-/** What a plan changes, and the folders above, whose times it changes. */
+/**
+ * Returns the paths that a plan changes, and the folders above, whose times
+ * change.
+ */
 function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
   const current = currentPathsOf(steps);
   const there = steps.filter(({ was }) => was !== undefined)
@@ -265,7 +268,7 @@ function otherNames(survey: Survey, paths: readonly string[]): string[] {
   );
 }
 
-/** Has the repository give what it is trusted with. */
+/** Reads back from the repository what was just stored. */
 async function readBack(
   entry: TreeEntry,
   storage: Repository["storage"],

@@ -53,7 +53,7 @@ export function groupToRevert(
 /** Files and folders with all that is in them; all there is by default. */
 type Paths = readonly string[] | undefined;
 
-/** What is among some paths and among others. */
+/** Returns the paths that are in both sets. */
 function both(some: Paths, others: Paths): Paths {
   if (some === undefined || others === undefined) return some ?? others;
   const within = (inner: readonly string[], outer: readonly string[]) =>
@@ -82,7 +82,7 @@ export function groupOf(
   return [first, ...rest.reverse()];
 }
 
-/** What was there before some work, and what was not. */
+/** Returns the state before some work: what was there, and what was not. */
 export async function stateBefore(
   repository: Repository,
   group: readonly SnapshotRecord[],

@@ -8,13 +8,13 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** The state that a restore is to bring about. */
 export interface Wanted {
-  /** What has to be there, in path order. */
+  /** The entries to restore, in path order. */
   entries: readonly TreeEntry[];
   /** Those of the entries that are only the way to others. */
   above: ReadonlySet<string>;
   /** The state of the directory itself, if it is to get one. */
   root: Metadata | undefined;
-  /** What of `root` is not given to it, and why. */
+  /** The fault by which a part of `root` is not set. */
   rootFault?: DeltarError;
   /**
    * Whether it comes from a repository of somebody else, whose owners and
@@ -24,7 +24,7 @@ export interface Wanted {
 }
 
 /**
- * What a snapshot wants to be there.
+ * Returns the entries that a snapshot wants in the target.
  *
  * @param tree The snapshot's tree.
  * @param record The snapshot.
