@@ -38,6 +38,15 @@ export interface Codec {
   compress(plain: Uint8Array): Promise<Uint8Array>;
 
   /**
+   * Makes one independent gzip member or zstd frame that holds the bytes as
+   * they are, and so is not smaller than they are.
+   *
+   * @param plain The bytes; they must not change until this resolves.
+   * @throws {DeltarError} `unsupported` for gzip where the runtime has no zlib.
+   */
+  store(plain: Uint8Array): Promise<Uint8Array>;
+
+  /**
    * Decompresses any number of concatenated members or frames, in bounded
    * memory, pulled.
    *

@@ -1,4 +1,5 @@
 import { builtin } from "../bytes/builtin.ts";
+import { DeltarError } from "../bytes/errors.ts";
 import { chunks, collect } from "../bytes/source.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
@@ -25,6 +26,7 @@ export const gzip: Codec = {
   name: "gzip",
   extension: "tgz",
   compress,
+  store,
   decompress,
   decompressBlock(bytes, limit, options) {
     return collect(decompress(chunks(bytes), { ...options, limit }));
@@ -32,11 +34,24 @@ export const gzip: Codec = {
 };
 
 function compress(plain: Uint8Array): Promise<Uint8Array> {
-  if (zlib === undefined) return webGzip(plain);
+  return zlib === undefined ? webGzip(plain) : deflate(plain, {});
+}
+
+async function store(plain: Uint8Array): Promise<Uint8Array> {
+  if (zlib === undefined) {
+    throw new DeltarError("unsupported", "this runtime has no zlib");
+  }
+  return await deflate(plain, { level: 0 });
+}
+
+function deflate(
+  plain: Uint8Array,
+  options: { level?: number },
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    zlib.gzip(
+    zlib!.gzip(
       plain,
-      { chunkSize: chunkFor(plain.length) },
+      { ...options, chunkSize: chunkFor(plain.length) },
       (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
     );
   });

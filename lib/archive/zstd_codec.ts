@@ -6,7 +6,12 @@ import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webUnzstd } from "./web_zstd.ts";
-import { type Frame, nextFrame, SMALL_FRAME } from "./zstd_frame.ts";
+import {
+  type Frame,
+  nextFrame,
+  SMALL_FRAME,
+  storedFrame,
+} from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
 const writing = zlib?.constants?.ZSTD_c_checksumFlag === undefined
@@ -27,6 +32,7 @@ export const zstd: Codec = {
   name: "zstd",
   extension: "tar.zst",
   compress,
+  store: (plain) => Promise.resolve(storedFrame(plain)),
   decompress,
   decompressBlock(bytes, limit, options) {
     return collect(decompress(chunks(bytes), { ...options, limit }));

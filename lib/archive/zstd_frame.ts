@@ -103,6 +103,33 @@ function checkWindow(
   }
 }
 
+/**
+ * Makes a frame of blocks that are not compressed. It has no checksum.
+ *
+ * @param plain What it holds, fewer than 2^32 bytes.
+ */
+export function storedFrame(plain: Uint8Array): Uint8Array {
+  const count = Math.max(1, Math.ceil(plain.length / LARGEST_BLOCK));
+  const frame = new Uint8Array(9 + 3 * count + plain.length);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, MAGIC, true);
+  // One segment, and a size of four bytes.
+  frame[4] = 0xa0;
+  view.setUint32(5, plain.length, true);
+  let at = 9;
+  for (let block = 1; block <= count; block++) {
+    const start = (block - 1) * LARGEST_BLOCK;
+    const part = plain.subarray(start, start + LARGEST_BLOCK);
+    const bits = part.length << 3 | (block === count ? 1 : 0);
+    frame[at] = bits;
+    frame[at + 1] = bits >> 8;
+    frame[at + 2] = bits >> 16;
+    frame.set(part, at + 3);
+    at += 3 + part.length;
+  }
+  return frame;
+}
+
 async function* blocks(
   reader: ByteReader,
   header: Uint8Array,

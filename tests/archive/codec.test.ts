@@ -49,6 +49,19 @@ for (const name of NAMES) {
     await fc.assert(cases, { numRuns: runs(20) });
   });
 
+  test(`${name}: what is stored is not compressed, and is read as all else`, async () => {
+    const codec = codecFor(name);
+    for (const size of [0, 1, 255, 256, 65_536, 131_072, 131_073, 5_000_000]) {
+      const plain = new Uint8Array(size).fill(7);
+      const stored = await codec.store(plain);
+      assert.ok(stored.length > size);
+      assert.deepEqual(await codec.decompressBlock(stored, size), plain);
+      const both = concat([stored, await codec.compress(utf8("more"))]);
+      const all = await gather(codec.decompress(pieces(both, 70_000)));
+      assert.deepEqual(all, concat([plain, utf8("more")]));
+    }
+  });
+
   test(`${name}: input is taken in any pieces`, async () => {
     const { codec, plain, packed, ends } = await sample(name);
     for (const length of [1, 2, 3, 7, 512, 513, packed.length]) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
 import { collect } from "../../lib/bytes/source.ts";
+import { LayerReader } from "../../lib/repository/layers/layer_reader.ts";
 import { separator } from "../../lib/repository/layers/layer_writer.ts";
 import { PathFilter } from "../../lib/repository/layers/path_filter.ts";
 import type {
@@ -312,4 +313,45 @@ test("a layer of long paths that differ at their ends is written at once [A8]", 
   assert.ok(frames.length > 150);
   assert.ok(frames.at(-1)!.first!.startsWith(`${start}00`));
   assert.ok(took < 15_000, `${took} ms`);
+});
+
+test("a layer of very like lines is written such that it is read [A8]", async () => {
+  const start = "n".repeat(16_000);
+  const changed = new Map<string, TreeEntry | undefined>();
+  for (let at = 0; at < 6500; at++) {
+    changed.set(start + String(at).padStart(6, "0"), undefined);
+  }
+  for (const name of ["gzip", "zstd"] as const) {
+    const storage = new MemoryStorage();
+    const change = { layers: [], skippedBefore: [], objects: [], skipped: [] };
+    const first = await writeTree(
+      storage,
+      `trees/x.ndjson.${name === "gzip" ? "gz" : "zst"}`,
+      codecFor(name),
+      {
+        ...change,
+        changed: changedLines(new Map([["a", directory("a")]])),
+        size: 1e6,
+      },
+    );
+    const { layers } = await writeTree(
+      storage,
+      `trees/y.ndjson.${name === "gzip" ? "gz" : "zst"}`,
+      codecFor(name),
+      { ...change, ...first, changed: changedLines(changed), size: 1e6 },
+    );
+    assert.equal(layers.length, 2);
+    const [, { size, frames }] = layers;
+    const plain = 6500 * (start.length + 18);
+    // Compressed as all else, it would be less than readers take for so much.
+    const stored = frames.filter(({ length }) => length > 250_000);
+    assert.ok(stored.length > 0 && stored.length < 20, `${stored.length}`);
+    const rest = stored.reduce((left, { length }) => left - length, size);
+    assert.ok(48 * 2 ** 20 + 256 * rest < plain, `${rest}`);
+    let lines = 0;
+    for await (const part of new LayerReader(storage, layers[1]).parts()) {
+      lines += part.lines.length;
+    }
+    assert.equal(lines, 6500);
+  }
 });

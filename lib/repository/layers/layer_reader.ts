@@ -7,6 +7,11 @@ import type { Line } from "../../tree/lines.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
 import { codecOf } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
+import {
+  mostBytesOfFrame,
+  mostBytesOfLayer,
+  mostLinesOfFrame,
+} from "./layer_limits.ts";
 import { PathFilter } from "./path_filter.ts";
 import type { LayerRecord } from "../snapshot_record.ts";
 import {
@@ -15,18 +20,6 @@ import {
   type LayerLine,
   type LayerPart,
 } from "./tree_layer.ts";
-
-/** The most bytes of a frame before compression; writers make half as many. */
-const MOST_FRAME = 8 << 20;
-/** The most bytes that a compressed one can stand for, and the most lines. */
-const MOST_RATIO = 2048;
-const MOST_LINES = 8;
-/** As many of either are never too many. */
-const LEAST_BYTES = 1 << 16;
-const LEAST_LINES = 1 << 10;
-/** The most bytes that a whole layer can stand for. */
-const MOST_LAYER_RATIO = 256;
-const LEAST_LAYER = 48 << 20;
 
 /** The number of frames that are kept for the next look-ups. */
 const MAX_KEPT_FRAMES = 4;
@@ -249,7 +242,7 @@ export class LayerReader {
     if (toHex(sha256(packed)) !== sum) {
       throw this.#corrupt("its SHA-256 is not the recorded one", offset);
     }
-    const most = Math.min(MOST_FRAME, LEAST_BYTES + MOST_RATIO * length);
+    const most = mostBytesOfFrame(length);
     return await codecOf(name)
       .decompressBlock(packed, most, { object: name, offset });
   }
@@ -260,8 +253,8 @@ export class LayerReader {
     const offset = this.#offsets[at];
     const plain = await this.#plain(at, signal);
     this.#checkSize(at, plain.length);
-    const mostLines = LEAST_LINES + MOST_LINES * length;
-    const part = await decodeLayerPart(plain, name, at === 0, mostLines);
+    const most = mostLinesOfFrame(length);
+    const part = await decodeLayerPart(plain, name, at === 0, most);
     const { lines } = part;
     const following = this.#following(at);
     if (
@@ -284,7 +277,7 @@ export class LayerReader {
     this.#seen.add(at);
     this.#bytes += length;
     const { name, size } = this.#record;
-    const most = LEAST_LAYER + MOST_LAYER_RATIO * size;
+    const most = mostBytesOfLayer(size);
     if (this.#bytes <= most) return;
     throw new DeltarError(
       "limit",

@@ -7,6 +7,11 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { closingLine, type Line, openingLine } from "../../tree/lines.ts";
 import { encodeSkipped } from "../../tree/skipped_line.ts";
+import {
+  mostBytesOfFrame,
+  mostBytesOfLayer,
+  mostLinesOfFrame,
+} from "./layer_limits.ts";
 import { PathFilter } from "./path_filter.ts";
 import type {
   LayerFrame,
@@ -32,6 +37,8 @@ const LINE = 300;
 const MOST_FILTERED = 2048;
 /** So many frames may be on their way before `ready` makes the caller wait. */
 const MOST_PENDING = 4;
+/** The first and the last line of a layer, which are no entries. */
+const BESIDES = 2;
 
 /** So many characters are made bytes at a time. */
 const PIECE = 1 << 15;
@@ -54,11 +61,20 @@ export interface LayerWriterOptions {
   signal?: AbortSignal;
 }
 
+/** A frame on its way. */
+interface FullFrame {
+  first?: string;
+  lines: number;
+  /** What holds its bytes, and how many there are. */
+  buffer: Uint8Array;
+  used: number;
+}
+
 /** Writes a layer line by line, cut into frames. */
 export class LayerWriter {
   readonly #options: LayerWriterOptions;
   readonly #object: ObjectWriter;
-  readonly #queue: FrameQueue<{ first?: string; buffer: Uint8Array }>;
+  readonly #queue: FrameQueue<FullFrame>;
   readonly #frames: LayerFrame[] = [];
   readonly #sum = createSha256();
   readonly #frameSize: number;
@@ -68,7 +84,12 @@ export class LayerWriter {
   #used = 0;
   #first: string | undefined;
   #last: string | undefined;
+  /** The lines of the frame that is being filled. */
+  #lines = 0;
   #entries = 0;
+  /** The bytes of the frames that are stored, before and after compression. */
+  #plain = 0;
+  #size = 0;
   #paths: string[] = [];
 
   /** Starts a layer; it must not be there yet. */
@@ -78,14 +99,20 @@ export class LayerWriter {
     const size = expected * LINE / FRAMES;
     this.#frameSize = Math.min(MOST_FRAME, Math.max(LEAST_FRAME, size));
     this.#object = new ObjectWriter(storage, name, signal);
-    this.#queue = new FrameQueue(codec, async ({ first, buffer }, packed) => {
+    this.#queue = new FrameQueue(codec, async (frame, packed) => {
+      const { first, buffer, used } = frame;
+      const bytes = this.#isReadable(frame, packed.length)
+        ? packed
+        : await codec.store(buffer.subarray(0, used));
       this.#spare.push(buffer);
+      this.#plain += used;
+      this.#size += bytes.length;
       this.#frames.push({
-        length: packed.length,
-        sha256: toHex(sha256(packed)),
+        length: bytes.length,
+        sha256: toHex(sha256(bytes)),
         ...(first !== undefined && { first }),
       });
-      await this.#object.write(packed);
+      await this.#object.write(bytes);
     }, MOST_PENDING);
   }
 
@@ -146,7 +173,18 @@ export class LayerWriter {
     await this.#queue.settled();
   }
 
+  /**
+   * Whether a reader takes a frame of so many compressed bytes. If many lines
+   * are alike, compression makes less of them than a reader gives room for.
+   */
+  #isReadable({ used, lines }: FullFrame, packed: number): boolean {
+    return used <= mostBytesOfFrame(packed) &&
+      lines + BESIDES <= mostLinesOfFrame(packed) &&
+      this.#plain + used <= mostBytesOfLayer(this.#size + packed);
+  }
+
   #write(line: Line): void {
+    this.#lines++;
     this.#text += JSON.stringify(line) + "\n";
     const isFull = this.#used + this.#text.length >= this.#frameSize;
     if (isFull || this.#text.length >= PIECE) this.#flush();
@@ -177,9 +215,14 @@ export class LayerWriter {
 
   #send(): void {
     const buffer = this.#buffer!;
-    const frame = { first: this.#first, buffer };
-    this.#queue.push(frame, buffer.subarray(0, this.#used));
+    this.#queue.push({
+      first: this.#first,
+      lines: this.#lines,
+      buffer,
+      used: this.#used,
+    }, buffer.subarray(0, this.#used));
     this.#first = undefined;
+    this.#lines = 0;
     this.#buffer = undefined;
     this.#used = 0;
   }
