@@ -412,6 +412,7 @@ function attempt<Result>(
 }
 
 function ioError(name: string, cause: unknown): DeltarError {
+  if (cause instanceof DeltarError) return cause;
   return new DeltarError("io", reasonOf(cause), { object: name, cause });
 }
 

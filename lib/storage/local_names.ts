@@ -24,6 +24,7 @@ export function checkNamesIn(folder: string): void {
       fs.rmSync(place, { force: true });
     }
   } catch (cause) {
+    if (cause instanceof DeltarError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DeltarError("io", reason, { object: folder, cause });
   }

@@ -1,4 +1,6 @@
 import { nodeOs, process } from "../bytes/node.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
  * The beginning of the names of files and folders that are being written and may
@@ -59,7 +61,8 @@ export function isAbandoned(
 ): boolean {
   if (!name.startsWith(STAGE_PREFIX)) return false;
   const owner = ownerOf(name);
-  return owner === undefined ? now - modified > MAX_AGE_MS : !isRunning(owner);
+  const runs = owner === undefined ? undefined : isRunning(owner);
+  return runs === undefined ? now - modified > MAX_AGE_MS : !runs;
 }
 
 /** The process of this machine that a temporary name tells of. */
@@ -68,16 +71,32 @@ export function ownerOf(name: string): number | undefined {
   return processOf(owner);
 }
 
-/** Whether a process of this machine runs. */
-export function isRunning(pid: number): boolean {
+/**
+ * Returns whether a process of this machine runs; `undefined` if this runtime
+ * may not ask.
+ */
+export function isRunning(pid: number): boolean | undefined {
+  if (pid === process.pid) return true;
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
+    if (error instanceof DeltarError) return hasGroup(pid);
     // It runs, but is somebody else's.
     return (error as { code?: string }).code === "EPERM";
   }
 }
+
+/**
+ * Returns whether a process is in a process group, as each that runs is. Deno
+ * asks the system without its permission to run programs only by this way.
+ */
+function hasGroup(pid: number): boolean | undefined {
+  calls ??= loadLibrary({ getpgid: ["i32"] }) ?? null;
+  return calls === null ? undefined : calls.getpgid(pid) >= 0;
+}
+
+let calls: { getpgid: (...words: unknown[]) => number } | null | undefined;
 
 /** The machine's name as eight hexadecimal digits (FNV-1a). */
 function machine(): string {
@@ -88,8 +107,21 @@ let known: string | undefined;
 
 function hashName(): string {
   let sum = 0x811c9dc5;
-  for (const char of nodeOs.hostname()) {
+  for (const char of hostname()) {
     sum = Math.imul(sum ^ char.charCodeAt(0), 0x01000193);
   }
   return (sum >>> 0).toString(16).padStart(8, "0");
+}
+
+/**
+ * The machine's name. Where this runtime may not ask for it, a name that no
+ * other process has: then nobody takes what this one writes for abandoned.
+ */
+function hostname(): string {
+  try {
+    return nodeOs.hostname();
+  } catch (error) {
+    if (error instanceof DeltarError) return crypto.randomUUID();
+    throw error;
+  }
 }

@@ -1,6 +1,7 @@
 import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { isDenied } from "../bytes/permitted.ts";
 import { chunks, collectAtMost } from "../bytes/source.ts";
 import { MOST_LISTING } from "./lines.ts";
 
@@ -121,7 +122,11 @@ export function fileError(cause: unknown, object: string): DeltarError {
 
 /** A fault of the file system at a path below the root of a tree. */
 export function pathError(cause: unknown, path: string): DeltarError {
-  if (cause instanceof DeltarError) return cause;
+  if (cause instanceof DeltarError) {
+    if (cause.path !== undefined || !isDenied(cause)) return cause;
+    const { code, message } = cause;
+    return new DeltarError(code, message, { path, cause: cause.cause });
+  }
   const { code, message } = cause as { code?: string; message?: string };
   return code === "ENOENT"
     ? new DeltarError("not-found", "no such file", { path, cause })

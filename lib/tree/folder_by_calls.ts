@@ -7,7 +7,7 @@ import {
   isOwner,
   type OpenFile,
 } from "./folder.ts";
-import { loadLibrary } from "./native_library.ts";
+import { loadLibrary } from "../bytes/native_library.ts";
 import {
   type FileStat,
   type Identity,

@@ -1,4 +1,4 @@
-import { loadLibrary } from "./native_library.ts";
+import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
  * Times to the nanosecond. Deno's `lstat` gives milliseconds only, and no

@@ -3,7 +3,7 @@ import { overlap } from "../bytes/overlap.ts";
 import { syncFolder } from "../storage/local.ts";
 import { fileError } from "./file.ts";
 import { AT_FDCWD } from "./native.ts";
-import { loadLibrary } from "./native_library.ts";
+import { loadLibrary } from "../bytes/native_library.ts";
 import { lstat } from "./stat.ts";
 
 /** The number of files that are flushed at once where each has to be. */

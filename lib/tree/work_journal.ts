@@ -2,7 +2,6 @@ import { process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import {
   isAbandoned,
-  isRunning,
   ownerOf,
   STAGE_PREFIX,
   temporaryName,
@@ -256,7 +255,9 @@ function isBusy(folder: Folder, name: string, stat: FileStat): boolean {
   if (owner === undefined) {
     return !isAbandoned(name, inMilliseconds(stat), Date.now());
   }
-  return open.has(keyOf(folder, name)) || isOther(owner) && isRunning(owner);
+  if (open.has(keyOf(folder, name))) return true;
+  return isOther(owner) &&
+    !isAbandoned(name, inMilliseconds(stat), Date.now());
 }
 
 function isOther(owner: number): boolean {

@@ -153,7 +153,7 @@ async function holderOf(
  * again: one that runs may not be the holder, and is watched.
  */
 function isGone({ process }: Holder): boolean {
-  return process !== undefined && !isRunning(process);
+  return process !== undefined && isRunning(process) === false;
 }
 
 /** Watches whether a holder gives a sign of life. */

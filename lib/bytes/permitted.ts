@@ -1,0 +1,127 @@
+import { DeltarError } from "./errors.ts";
+
+interface Host {
+  Deno?: {
+    permissions: { querySync(of: { name: string }): { state: string } };
+  };
+  process?: { permission?: unknown };
+}
+
+/** What Deno grants or denies one by one, as far as deltar needs it. */
+const PERMISSIONS = ["read", "write", "sys", "env", "run"];
+
+/**
+ * Returns a module of the runtime whose functions throw a `DeltarError` that
+ * names the permission, where the runtime was not given it. Where it was given
+ * all of them, this is the module itself.
+ *
+ * @param module The module; `undefined` in a browser.
+ */
+export function permitted<Module extends object>(
+  module: Module | undefined,
+): Module | undefined {
+  return module === undefined || isAllGranted() ? module : guarded(module);
+}
+
+/**
+ * Returns the error that names the permission which the runtime lacks, if that
+ * is what an error tells; else the error itself.
+ */
+export function explained(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, code, permission, resource } = error as Error & {
+    code?: string;
+    permission?: string;
+    resource?: string;
+  };
+  if (name === "NotCapable") {
+    // Deno asks for that to make a symlink.
+    if (/requires unscoped/.test(message)) {
+      return lacks("--allow-read --allow-write", undefined, error);
+    }
+    const [, of] = /^Requires (\w+) access/.exec(message) ?? [];
+    const [, what] = /access to "(.*)", run again/.exec(message) ?? [];
+    // One is asked for after the other, so all are named.
+    if (of === "sys") return lacks("--allow-sys", undefined, error);
+    return lacks(`--allow-${of ?? "all"}`, what && lasting(what), error);
+  }
+  if (code === "ERR_ACCESS_DENIED") {
+    const flag = /^FileSystem(Read|Write)$/.exec(permission ?? "")?.[1];
+    if (flag === undefined) {
+      // Some calls are refused whatever Node is allowed.
+      const words = `refused under Node's --permission: ${message}`;
+      return new DeltarError("io", words, { cause: error });
+    }
+    const option = `--allow-fs-${flag.toLowerCase()}`;
+    return lacks(option, resource && lasting(resource), error);
+  }
+  return error;
+}
+
+/** Returns whether an error tells of a permission that the runtime lacks. */
+export function isDenied(error: DeltarError): boolean {
+  const { name, code } = (error.cause ?? {}) as {
+    name?: string;
+    code?: string;
+  };
+  return name === "NotCapable" || code === "ERR_ACCESS_DENIED";
+}
+
+/** A path, or the folder of a file that has another name each time. */
+function lasting(path: string): string {
+  return path.replace(/(?<=.)[/\\]\.?deltar-(?:\w{6}|stage-[^/\\]*)$/, "");
+}
+
+function lacks(flag: string, what: string | undefined, cause: Error) {
+  const advice = what === undefined ? flag : `${flag}=${what}`;
+  return new DeltarError(
+    "io",
+    `the runtime was not given this permission; run it with ${advice}`,
+    { object: what, cause },
+  );
+}
+
+function isAllGranted(): boolean {
+  const { Deno, process } = globalThis as Host;
+  if (Deno === undefined) return process?.permission === undefined;
+  return PERMISSIONS.every((name) =>
+    Deno.permissions.querySync({ name }).state === "granted"
+  );
+}
+
+function guarded<Module extends object>(module: Module): Module {
+  const copy = Object.create(module);
+  const set = (name: string, value: unknown) =>
+    Object.defineProperty(copy, name, { value });
+  for (const [name, value] of Object.entries(module)) {
+    // Names of classes begin with a capital letter.
+    if (typeof value === "function" && /^[a-z]/.test(name)) {
+      set(name, guardedCall(value as Call, module));
+    } else if (name === "promises") set(name, guarded(value));
+  }
+  return copy;
+}
+
+type Call = (...words: unknown[]) => unknown;
+
+function guardedCall(call: Call, module: object): Call {
+  const copy = (...words: unknown[]) => {
+    try {
+      const result = call.apply(module, words);
+      return result instanceof Promise
+        ? result.catch((error) => {
+          throw explained(error);
+        })
+        : result;
+    } catch (error) {
+      throw explained(error);
+    }
+  };
+  for (const [name, value] of Object.entries(call)) {
+    const isCall = typeof value === "function";
+    Object.assign(copy, {
+      [name]: isCall ? guardedCall(value as Call, call) : value,
+    });
+  }
+  return copy;
+}
