@@ -1,62 +1,23 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
-import { needs } from "../support/peer.ts";
-import { COMMAND, type Outcome, type Place, withPlace } from "./helpers.ts";
+import {
+  give,
+  needsOtherUser,
+  OtherUser,
+  type Outcome,
+} from "../support/other_user.ts";
+import { CLI, type Place, withPlace } from "./helpers.ts";
 
-const USER = 65534;
-
-const isPossible = {
-  ...needs("setpriv"),
-  ...process.getuid?.() !== 0 && { skip: "needs to be root, to be another" },
-};
-
-/** Runs the command as another user. */
-function runAs(place: Place, words: string[], cwd: string): Outcome {
-  const [program, ...args] = [
-    "setpriv",
-    `--reuid=${USER}`,
-    `--regid=${USER}`,
-    "--clear-groups",
-    join(place.folder, "runtime"),
-    ...COMMAND.slice(1),
-    ...words,
-  ];
-  const env: Record<string, string> = {
-    ...place.env,
-    // The caches of compiled code belong to root.
-    DENO_DIR: join(place.folder, "home/deno"),
-    NODE_COMPILE_CACHE: "",
-  };
-  const { status, stdout, stderr } = spawnSync(program, args, {
-    cwd,
-    env,
-    encoding: "utf8",
-  });
-  return { code: status, out: stdout, err: stderr };
-}
-
-/** Hands over a folder with all that is in it. */
-function give(folder: string): void {
-  for (const name of ["", ...fs.readdirSync(folder, { recursive: true })]) {
-    fs.lchownSync(join(folder, String(name)), USER, USER);
-  }
-}
-
-/** Makes a place for another user, with a runtime that the user may start. */
-function withUserPlace(work: (place: Place) => void): Promise<void> {
+/** Makes a place, and somebody who runs commands in its root. */
+function withUserPlace(
+  work: (place: Place, run: (...words: string[]) => Outcome) => void,
+): Promise<void> {
   return withPlace((place) => {
-    fs.chmodSync(place.folder, 0o755);
-    fs.mkdirSync(join(place.folder, "home"));
-    give(join(place.folder, "home"));
-    // It may lie below `/root`.
-    const runtime = join(place.folder, "runtime");
-    fs.copyFileSync(COMMAND[0], runtime, fs.constants.COPYFILE_FICLONE);
-    fs.chmodSync(runtime, 0o755);
-    work(place);
+    const user = new OtherUser(place.folder);
+    const { root: cwd, env } = place;
+    work(place, (...words) => user.run([CLI, ...words], { cwd, env }));
   });
 }
 
@@ -66,12 +27,11 @@ function journals(folder: string): string[] {
 
 test(
   "restore and undo name what is in another user's folder, and do the rest [R5]",
-  isPossible,
+  needsOtherUser,
   async () => {
-    await withUserPlace((place) => {
+    await withUserPlace((place, run) => {
       place.write({ "a": "a", "made/x": "x", "made/y": "y", "z": "z" });
       give(place.root);
-      const run = (...words: string[]) => runAs(place, words, place.root);
       const taken = run("snapshot");
       assert.equal(taken.code, 0, taken.err);
       place.write({ "a": "A", "made/x": "X", "z": "Z" });
@@ -106,12 +66,11 @@ test(
 
 test(
   "restore puts a file into a sticky folder of root [R5]",
-  isPossible,
+  needsOtherUser,
   async () => {
-    await withUserPlace((place) => {
+    await withUserPlace((place, run) => {
       place.write({ "a": "a", "b": "b" });
       give(place.root);
-      const run = (...words: string[]) => runAs(place, words, place.root);
       const taken = run("snapshot");
       assert.equal(taken.code, 0, taken.err);
       const target = join(place.folder, "shared");
@@ -134,12 +93,11 @@ test(
 
 test(
   "restore needs no right to write into the target itself [R5]",
-  isPossible,
+  needsOtherUser,
   async () => {
-    await withUserPlace((place) => {
+    await withUserPlace((place, run) => {
       place.write({ "sub/a": "a", "top": "top" });
       give(place.root);
-      const run = (...words: string[]) => runAs(place, words, place.root);
       const taken = run("snapshot");
       assert.equal(taken.code, 0, taken.err);
       place.write({ "sub/a": "A", "top": "TOP" });

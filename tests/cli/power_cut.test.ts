@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { noise } from "../support/noise.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
@@ -43,6 +44,7 @@ class Disk {
 }
 
 async function canMount(): Promise<boolean> {
+  if (process.env.CI) return true;
   let can = false;
   await withTemp((folder) => {
     try {

@@ -2,16 +2,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
-import { needs } from "../support/peer.ts";
+import { HELD, needsHeld } from "../support/other_user.ts";
 import { COMMAND, type Outcome, type Place, withPlace } from "./helpers.ts";
-
-const isRoot = process.getuid?.() === 0;
-/** Root may read everything; without these rights it is held to modes. */
-const HELD = isRoot
-  ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-  : [];
 
 function run(place: Place, words: string[]): Outcome {
   const [program, ...args] = [...HELD, ...COMMAND, ...words];
@@ -25,7 +18,7 @@ function run(place: Place, words: string[]): Outcome {
 
 test(
   "list and snapshot do not count what cannot be read as deleted [S10]",
-  isRoot ? needs("setpriv") : {},
+  needsHeld,
   async () => {
     await withPlace((place) => {
       place.write({ f: "secret", "folder/g": "g", gone: "x", other: "y" });

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { Attacked } from "../support/attacker.ts";
-import { byEachAccess } from "../support/folder_access.ts";
+import { byEachOpenAccess } from "../support/folder_access.ts";
 import { needs } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything } from "./helpers.ts";
@@ -17,9 +17,7 @@ test(
   "restore() touches nothing outside while folders, files and temporary files are swapped for links [A2]",
   needs("perl"),
   async () => {
-    await byEachAccess(async (access) => {
-      // Plain paths cannot hold this; SECURITY.md says so.
-      if (access === "paths") return;
+    await byEachOpenAccess(async (access) => {
       await withTemp(async (folder) => {
         const attacked = new Attacked(folder);
         for (const name of ["dir/1", "other/3"]) {

@@ -6,7 +6,7 @@ import { Dir } from "../../lib/archive/dir.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { Attacked } from "../support/attacker.ts";
-import { byEachAccess } from "../support/folder_access.ts";
+import { byEachOpenAccess } from "../support/folder_access.ts";
 import { needs } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 
@@ -16,9 +16,7 @@ test(
   "Repository.snapshot() takes nothing from outside while folders and files are swapped for links [A4][A5]",
   needs("perl"),
   async () => {
-    await byEachAccess(async (access) => {
-      // Plain paths cannot hold this; SECURITY.md says so.
-      if (access === "paths") return;
+    await byEachOpenAccess(async () => {
       await withTemp(async (folder) => {
         const attacked = new Attacked(folder);
         const repository = await Repository.create(new MemoryStorage());

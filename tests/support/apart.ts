@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import process from "node:process";
 
 const UNSHARE = ["--user", "--map-root-user", "--mount", "sh", "-c"];
 
@@ -13,8 +14,12 @@ export function runApart(
   });
 }
 
-/** Skips a test where nothing can be mounted, as in many a container. */
+/**
+ * Skips a test where nothing can be mounted, as in many a container, except
+ * where continuous integration promises that it can.
+ */
 export function needsMount(): { skip: boolean } {
+  if (process.env.CI) return { skip: false };
   const script = "mount -t tmpfs -o size=64k none /mnt";
   try {
     execFileSync("unshare", [...UNSHARE, script], { stdio: "ignore" });

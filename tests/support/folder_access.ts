@@ -1,3 +1,4 @@
+import process from "node:process";
 import {
   type FolderAccess,
   useFolderAccess,
@@ -23,4 +24,21 @@ export async function byEachAccess(
       useFolderAccess(undefined);
     }
   }
+}
+
+/**
+ * Runs `work` once by each way that holds folders open. Plain paths cannot hold
+ * what such a test asks for; SECURITY.md says so.
+ */
+export async function byEachOpenAccess(
+  work: (access: FolderAccess) => void | Promise<void>,
+): Promise<void> {
+  let times = 0;
+  await byEachAccess(async (access) => {
+    if (access === "paths") return;
+    times++;
+    await work(access);
+  });
+  // Every runtime has one on Linux, where the tests run.
+  if (times === 0 && process.platform === "linux") throw new Error("no way");
 }

@@ -8,7 +8,11 @@ import { type Folder, isSameFile } from "../../lib/tree/folder.ts";
 import { type FolderAccess, openFolder } from "../../lib/tree/open_folder.ts";
 import { OpenFolders } from "../../lib/tree/open_folders.ts";
 import { lstat } from "../../lib/tree/stat.ts";
-import { ACCESSES, byEachAccess } from "../support/folder_access.ts";
+import {
+  ACCESSES,
+  byEachAccess,
+  byEachOpenAccess,
+} from "../support/folder_access.ts";
 import { needs, run } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 
@@ -280,10 +284,8 @@ test("Folder gives the same errors by each way", async () => {
 });
 
 test("Folder that was closed is not used", async () => {
-  await byEachAccess((access) =>
+  await byEachOpenAccess(() =>
     withTemp((place) => {
-      // By plain paths nothing is held open, and nothing can be mistaken.
-      if (access === "paths") return;
       fs.writeFileSync(join(place, "file"), "");
       const root = openFolder(place);
       root.close();
@@ -344,9 +346,8 @@ test(
   "OpenFolders reaches paths beyond PATH_MAX and keeps few open [R6]",
   onLinux,
   async () => {
-    await byEachAccess((access) =>
+    await byEachOpenAccess(() =>
       withTemp((place) => {
-        if (access === "paths") return;
         const name = "n".repeat(200);
         const depth = 200;
         const folders = new OpenFolders(openFolder(place), { most: 16 });

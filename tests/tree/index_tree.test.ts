@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { DirIndex, type IndexEntry } from "../../lib/tree/dir_index.ts";
 import type { Skipped } from "../../lib/tree/entry.ts";
 import { type FileFacts, HashReader } from "../../lib/tree/file_reader.ts";
 import { Walker } from "../../lib/tree/walker.ts";
+import { needsHeld, runHeld } from "../support/other_user.ts";
 import { needs, run } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 
+const worker = fileURLToPath(
+  new URL("./unreadable_worker.ts", import.meta.url),
+);
 const everything = (root: string) => new Walker(root, { excludes: [] });
 const LARGE = new Uint8Array(2_500_000).fill(7);
 
@@ -211,15 +215,6 @@ test("timers run while a large tree is indexed", async () => {
   });
 });
 
-test("a file that may not be read is reported", {
-  skip: process.getuid?.() === 0 || process.platform === "win32",
-}, async () => {
-  await withTemp(async (root) => {
-    fs.writeFileSync(join(root, "a"), "a", { mode: 0 });
-    const index = await DirIndex.of(everything(root));
-    assert.deepEqual(
-      index.skipped.map(({ path, reason }) => [path, reason]),
-      [["a", "unreadable"]],
-    );
-  });
+test("a file that may not be read is reported", needsHeld, async () => {
+  await withTemp((root) => runHeld(worker, "file", root));
 });

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { DirIndex, type IndexEntry } from "../../lib/tree/dir_index.ts";
 import { EntryList, type EntrySink } from "../../lib/tree/entry_list.ts";
@@ -13,21 +14,15 @@ import { decodeEntries } from "../../lib/tree/state_entries.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { TreeState } from "../../lib/tree/tree_state.ts";
 import { Walker } from "../../lib/tree/walker.ts";
-import { walkTree } from "../../lib/tree/walk_tree.ts";
+import { needsHeld, runHeld } from "../support/other_user.ts";
 import { runs } from "../support/runs.ts";
 import { withTemp } from "../support/temp.ts";
 import { rewriteTree, treeAndEdited, writeTree } from "../support/trees.ts";
+import { type Rules, stateOf } from "./states.ts";
 
-type Rules = ConstructorParameters<typeof Walker>[1];
-
-/** The state of a directory, as if it had been left alone for long. */
-function stateOf(root: string, rules: Rules, newest = 2n ** 63n): TreeState {
-  const writer = new StateWriter(64);
-  for (
-    const { entry } of walkTree(new Walker(root, rules), {}, { writer, newest })
-  ) assert.ok(entry);
-  return new TreeState(writer.finish().slice());
-}
+const worker = fileURLToPath(
+  new URL("./unreadable_worker.ts", import.meta.url),
+);
 
 /** Whether `edit` is seen, in a directory made for it. */
 async function isSeen(
@@ -295,18 +290,13 @@ test("TreeState.folder() gives nothing where there is no whole block [A8]", asyn
   });
 });
 
-test("a folder that may not be listed is unchanged while it may not", {
-  skip: process.platform === "win32" || process.getuid?.() === 0,
-}, async () => {
-  await withTemp(async (root) => {
-    fs.mkdirSync(join(root, "closed"), { mode: 0o000 });
-    const state = stateOf(root, {});
-    const walker = new Walker(root);
-    assert.equal(await isUnchanged(walker, state), true);
-    fs.chmodSync(join(root, "closed"), 0o755);
-    assert.equal(await isUnchanged(walker, state), false);
-  });
-});
+test(
+  "a folder that may not be listed is unchanged while it may not",
+  needsHeld,
+  async () => {
+    await withTemp((root) => runHeld(worker, "folder", root));
+  },
+);
 
 test("an abort ends the look at what may be unchanged", async () => {
   await withTemp(async (root) => {

@@ -1,0 +1,107 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { needs } from "./peer.ts";
+
+/** The user and group that are not root: nobody. */
+export const USER = 65534;
+
+const isRoot = process.getuid?.() === 0;
+const host = globalThis as { Deno?: unknown };
+/** The words with which a runtime runs a script. */
+const RUN = host.Deno === undefined
+  ? []
+  : ["run", "-A", "--cached-only", "--no-check"];
+
+/** Options for a test that runs something as another user. */
+export const needsOtherUser: { skip?: string } = isRoot
+  ? needs("setpriv")
+  : { skip: "needs to be root, to be another user" };
+
+/** What a script did. */
+export interface Outcome {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** Another user of the machine, who has a home and a runtime. */
+export class OtherUser {
+  readonly #runtime: string;
+  readonly #home: string;
+
+  /**
+   * Makes the user's home, and copies the runtime, since it may lie below
+   * `/root`.
+   *
+   * @param folder A folder of the test, which is opened to the user.
+   */
+  constructor(folder: string) {
+    fs.chmodSync(folder, 0o755);
+    this.#home = join(folder, "home");
+    fs.mkdirSync(this.#home, { recursive: true });
+    give(this.#home);
+    this.#runtime = join(folder, "runtime");
+    const clone = fs.constants.COPYFILE_FICLONE;
+    fs.copyFileSync(process.execPath, this.#runtime, clone);
+    fs.chmodSync(this.#runtime, 0o755);
+  }
+
+  /** Runs a script under the runtime of this test. */
+  run(
+    words: readonly string[],
+    { cwd, env }: { cwd?: string; env?: Record<string, string> } = {},
+  ): Outcome {
+    const ids = [`--reuid=${USER}`, `--regid=${USER}`, "--clear-groups"];
+    const args = [...ids, this.#runtime, ...RUN, ...words];
+    const { status, stdout, stderr } = spawnSync("setpriv", args, {
+      cwd,
+      env: {
+        PATH: process.env.PATH ?? "",
+        HOME: this.#home,
+        ...env,
+        // The caches of compiled code belong to root.
+        DENO_DIR: join(this.#home, "deno"),
+        NODE_COMPILE_CACHE: "",
+      },
+      encoding: "utf8",
+    });
+    return { code: status, out: stdout, err: stderr };
+  }
+}
+
+/** Hands over a folder with all that is in it. */
+export function give(folder: string): void {
+  for (const name of ["", ...fs.readdirSync(folder, { recursive: true })]) {
+    fs.lchownSync(join(folder, String(name)), USER, USER);
+  }
+}
+
+/**
+ * Words before a command that hold it to the modes of files, which root
+ * otherwise is not.
+ */
+export const HELD: readonly string[] = isRoot
+  ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+  : [];
+
+/** Options for a test that runs something with `HELD`. */
+export const needsHeld: { skip?: string } = process.platform === "win32"
+  ? { skip: "needs modes" }
+  : isRoot
+  ? needs("setpriv")
+  : {};
+
+/**
+ * Runs a script under the runtime of this test, held to the modes of files.
+ *
+ * @throws If it fails, with what it said.
+ */
+export function runHeld(...words: string[]): void {
+  const [program, ...args] = [...HELD, process.execPath, ...RUN, ...words];
+  const { status, stderr, error } = spawnSync(program, args, {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw error ?? new Error(stderr);
+}
