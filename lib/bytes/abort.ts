@@ -7,6 +7,31 @@ export interface SignalOptions {
 }
 
 /**
+ * Waits for something that cannot be ended, unless the caller asks to end the
+ * work before: it goes on then, and nobody waits for it.
+ *
+ * @throws {DeltarError} `aborted` if the signal fired first.
+ */
+export async function unlessAborted<Result>(
+  work: Promise<Result>,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  if (signal === undefined) return await work;
+  let stop = () => {};
+  const aborted = new Promise<void>((resolve) => stop = resolve);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    if (!signal.aborted) await Promise.race([work, aborted]);
+    checkAborted(signal);
+    return await work;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    // What becomes of it then is nobody's concern.
+    work.catch(() => {});
+  }
+}
+
+/**
  * Ends the work here if the caller asked for it.
  *
  * @throws {DeltarError} `aborted`, with the signal's reason as its cause.

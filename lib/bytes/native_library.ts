@@ -1,3 +1,5 @@
+import { type CallsAside, callsOnThread } from "./native_thread.ts";
+
 /** The calls of a C library, by name. */
 export type Calls<Name extends string> = Record<
   Name,
@@ -14,8 +16,11 @@ interface DenoHost {
   permissions: { querySync(of: { name: "ffi" }): { state: string } };
   dlopen(
     name: string,
-    symbols: Record<string, { parameters: Signature; result: string }>,
-  ): { symbols: Calls<string> };
+    symbols: Record<
+      string,
+      { parameters: Signature; result: string; nonblocking?: boolean }
+    >,
+  ): { symbols: unknown };
 }
 
 interface BunFfi {
@@ -47,13 +52,51 @@ interface Host {
 export function loadLibrary<Name extends string>(
   signatures: Record<Name, Signature>,
 ): Calls<Name> | undefined {
+  return ofLibrary(({ Deno, Bun, process }, name) => {
+    if (Deno) return loadInDeno(Deno, name, signatures);
+    return Bun ? loadInBun(process, name, signatures) : undefined;
+  });
+}
+
+/**
+ * The same for calls that wait for a disk: another thread makes them, and the
+ * event loop goes on.
+ *
+ * @param names Calls that take a descriptor and return an `i32`. The number of
+ * an error (`errno`) stays with the other thread.
+ */
+export function loadAside<Name extends string>(
+  names: readonly Name[],
+): CallsAside<Name> | undefined {
+  return ofLibrary((host, library) => {
+    if (host.Deno && mayCall(host.Deno)) {
+      const symbols = names.map((name) =>
+        [
+          name,
+          { parameters: ["i32"], result: "i32", nonblocking: true },
+        ] as const
+      );
+      const loaded = host.Deno.dlopen(library, Object.fromEntries(symbols));
+      return loaded.symbols as CallsAside<Name>;
+    }
+    if (!host.Bun) return undefined;
+    // Says whether it is this library.
+    const signatures = names.map((name) => [name, ["i32"]] as const);
+    loadInBun(host.process, library, Object.fromEntries(signatures));
+    return callsOnThread(library, names);
+  });
+}
+
+/** Loads something of the C library, whatever that is called. */
+function ofLibrary<Loaded>(
+  load: (host: Host, library: string) => Loaded | undefined,
+): Loaded | undefined {
   const host = globalThis as unknown as Host;
   if (host.process?.platform !== "linux") return undefined;
   const arch = host.process.arch === "arm64" ? "aarch64" : "x86_64";
   for (const name of ["libc.so.6", `libc.musl-${arch}.so.1`]) {
     try {
-      if (host.Deno) return loadInDeno(host.Deno, name, signatures);
-      if (host.Bun) return loadInBun(host.process, name, signatures);
+      return load(host, name);
     } catch {
       // Not this C library; the next name, or none.
     }
@@ -61,27 +104,30 @@ export function loadLibrary<Name extends string>(
   return undefined;
 }
 
+/** To ask would interrupt the user; what is not granted is done without. */
+function mayCall(deno: DenoHost): boolean {
+  return deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
+
 function loadInDeno(
   deno: DenoHost,
   name: string,
   signatures: Record<string, Signature>,
 ): Calls<string> | undefined {
-  // To ask would interrupt the user; what is not granted is done without.
-  if (deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-    return undefined;
-  }
+  if (!mayCall(deno)) return undefined;
   const symbols = Object.entries(signatures).map((
     [call, parameters],
   ) => [call, { parameters, result: WIDE.has(call) ? "u64" : "i32" }]);
-  return deno.dlopen(name, Object.fromEntries(symbols)).symbols;
+  const loaded = deno.dlopen(name, Object.fromEntries(symbols));
+  return loaded.symbols as Calls<string>;
 }
 
 function loadInBun(
-  process: NonNullable<Host["process"]>,
+  process: Host["process"],
   name: string,
   signatures: Record<string, Signature>,
 ): Calls<string> | undefined {
-  const ffi = process.getBuiltinModule?.("bun:ffi") as BunFfi | undefined;
+  const ffi = process?.getBuiltinModule?.("bun:ffi") as BunFfi | undefined;
   const symbols = Object.entries(signatures).map(([call, parameters]) => {
     const args = parameters.map((of) => of === "buffer" ? "ptr" : of);
     return [call, { args, returns: WIDE.has(call) ? "u64" : "i32" }];

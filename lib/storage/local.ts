@@ -351,7 +351,7 @@ function removeIfEmpty(folder: string): void {
  * Flushes the names of a folder to the disk, except on Windows, which has no
  * call for that. Other work goes on meanwhile.
  */
-async function flushFolder(folder: string): Promise<void> {
+export async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
   try {
     handle = await fs.promises.open(folder, "r");

@@ -109,10 +109,16 @@ export interface Folder {
   setOwnMode(mode: number): void;
   /** Sets its own access and modification time. */
   setOwnTimes(mtime: bigint): void;
-  /** Flushes its names to the disk, where a system can. */
-  sync(): void;
-  /** Flushes its whole file system; returns `false` where a system cannot. */
-  syncFileSystem(): boolean;
+  /**
+   * Flushes its names to the disk, where a system can, while the event loop goes
+   * on.
+   */
+  sync(): Promise<void>;
+  /**
+   * Flushes its whole file system while the event loop goes on; returns `false`
+   * where a system cannot.
+   */
+  syncFileSystem(): Promise<boolean>;
   /** Closes it. Closing twice does nothing. */
   close(): void;
 }
@@ -142,6 +148,8 @@ export interface OpenFile {
   setTimes(mtime: bigint): void;
   /** Flushes it to the disk. */
   sync(): void;
+  /** Flushes it to the disk while the event loop goes on. */
+  flush(): Promise<void>;
   /** Closes it. Closing twice does nothing. */
   close(): void;
 }

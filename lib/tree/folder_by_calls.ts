@@ -7,7 +7,7 @@ import {
   isOwner,
   type OpenFile,
 } from "./folder.ts";
-import { loadLibrary } from "../bytes/native_library.ts";
+import { loadAside, loadLibrary } from "../bytes/native_library.ts";
 import {
   type FileStat,
   type Identity,
@@ -96,6 +96,26 @@ const timeBytes = new Uint8Array(times.buffer);
 
 let calls: SystemCalls | undefined;
 let isLoaded = false;
+/** The calls that may have to wait for a disk for long. */
+let aside: ReturnType<typeof loadDiskCalls> | null = null;
+
+const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
+
+/**
+ * Has another thread make a call.
+ *
+ * @returns Whether all went well; `undefined` if there is no such thread. The
+ * number of an error is known to the other thread alone: to make the call again
+ * here tells it, unless the system tells of each error once.
+ */
+async function doneAside(
+  call: "fsync" | "syncfs",
+  fd: number,
+): Promise<boolean | undefined> {
+  if (aside === null) aside = loadDiskCalls();
+  const result = await aside?.[call](fd);
+  return result === undefined ? undefined : result === 0;
+}
 
 /**
  * Whether folders can be opened by system calls: in Deno and Bun on Linux,
@@ -330,8 +350,13 @@ class CallFolder implements Folder {
     throw errorOfNumber(lastErrno(), "utime", this.place);
   }
 
-  sync(): void {
-    if (calls!.fsync(this.fd) === 0) return;
+  async sync(): Promise<void> {
+    const isDone = await doneAside("fsync", this.fd);
+    if (isDone) return;
+    if (calls!.fsync(this.fd) === 0) {
+      if (isDone === undefined) return;
+      throw systemError("EIO", "fsync", this.place);
+    }
     const errno = lastErrno();
     // Some file systems flush no folder, and one that may not be listed was
     // opened without the right to flush it.
@@ -339,8 +364,13 @@ class CallFolder implements Folder {
     throw errorOfNumber(errno, "fsync", this.place);
   }
 
-  syncFileSystem(): boolean {
-    if (calls!.syncfs(this.fd) === 0) return true;
+  async syncFileSystem(): Promise<boolean> {
+    const isDone = await doneAside("syncfs", this.fd);
+    if (isDone) return true;
+    if (calls!.syncfs(this.fd) === 0) {
+      if (isDone === undefined) return true;
+      throw systemError("EIO", "syncfs", this.place);
+    }
     const errno = lastErrno();
     if (errno === EBADF || errno === ENOSYS) return false;
     throw errorOfNumber(errno, "syncfs", this.place);
@@ -426,6 +456,13 @@ class CallFile implements OpenFile {
 
   sync(): void {
     this.#check(calls!.fsync(this.#fd), "fsync");
+  }
+
+  async flush(): Promise<void> {
+    const isDone = await doneAside("fsync", this.#fd);
+    if (isDone) return;
+    this.sync();
+    if (isDone === false) throw systemError("EIO", "fsync", this.place);
   }
 
   close(): void {

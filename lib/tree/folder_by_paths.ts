@@ -88,7 +88,7 @@ abstract class PathFolder implements Folder {
   abstract setOwnOwner(uid: number, gid: number): void;
   abstract setOwnMode(mode: number): void;
   abstract setOwnTimes(mtime: bigint): void;
-  abstract sync(): void;
+  abstract sync(): Promise<void>;
   abstract close(): void;
 
   statAt(name: string): FileStat | undefined {
@@ -212,8 +212,8 @@ abstract class PathFolder implements Folder {
     this.change("utime", name, (path) => fs.lutimesSync(path, time, time));
   }
 
-  syncFileSystem(): boolean {
-    return false;
+  syncFileSystem(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   /** Does what changes the folder, in the folder that was opened. */
@@ -308,8 +308,8 @@ class ProcFolder extends PathFolder {
     this.#own("utime", () => fs.utimesSync(this.base, time, time));
   }
 
-  override sync(): void {
-    this.#own("fsync", () => syncFd(this.#fd));
+  override sync(): Promise<void> {
+    return syncFolder(this.#fd, this.place);
   }
 
   override close(): void {
@@ -407,17 +407,18 @@ class PlainFolder extends PathFolder {
     this.#own("utime", () => fs.lutimesSync(this.base, time, time));
   }
 
-  override sync(): void {
+  override async sync(): Promise<void> {
     // Windows has no way to flush a folder.
     if (process.platform === "win32") return;
+    let fd: number | undefined;
     this.#own("fsync", () => {
-      const fd = fs.openSync(this.base, "r");
-      try {
-        syncFd(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
+      fd = fs.openSync(this.base, "r");
     });
+    try {
+      await syncFolder(fd!, this.place);
+    } finally {
+      fs.closeSync(fd!);
+    }
   }
 
   override close(): void {
@@ -487,6 +488,10 @@ class NodeFile implements OpenFile {
     this.#attempt("fsync", (fd) => fs.fsyncSync(fd));
   }
 
+  flush(): Promise<void> {
+    return this.#attempt("fsync", (fd) => flush(fd, this.place));
+  }
+
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -537,9 +542,20 @@ function readText(path: string): string | undefined {
   return encoder.encode(text).length === size ? text : undefined;
 }
 
-function syncFd(fd: number): void {
+/** Flushes what is open while the event loop goes on. */
+function flush(fd: number, place: string): Promise<void> {
+  return new Promise((resolve, reject) =>
+    fs.fsync(fd, (error) => {
+      // Deno passes `undefined` if there is none.
+      if (error) reject(errorAt(error, "fsync", place));
+      else resolve();
+    })
+  );
+}
+
+async function syncFolder(fd: number, place: string): Promise<void> {
   try {
-    fs.fsyncSync(fd);
+    await flush(fd, place);
   } catch (error) {
     const { code } = error as { code?: string };
     // Some file systems flush no folder, and one that may not be listed was

@@ -1,9 +1,10 @@
+import { checkAborted } from "../bytes/abort.ts";
 import { fs, process } from "../bytes/node.ts";
 import { overlap } from "../bytes/overlap.ts";
-import { syncFolder } from "../storage/local.ts";
+import { turnIfDue } from "../bytes/turns.ts";
+import { flushFolder } from "../storage/local.ts";
 import { fileError } from "./file.ts";
-import { AT_FDCWD } from "./native.ts";
-import { loadLibrary } from "../bytes/native_library.ts";
+import { openFolder } from "./open_folder.ts";
 import { lstat } from "./stat.ts";
 
 /** The number of files that are flushed at once where each has to be. */
@@ -18,39 +19,47 @@ const AT_ONCE = 64;
  * @param folders The folders in which anything changed, the root among them,
  * as paths of the operating system.
  * @param files The files that were written. Those that are gone are passed over.
+ * @param signal Ends the work with an error of code `aborted`.
  * @throws {DeltarError} `io` if the disk did not take what was written.
  */
 export async function syncTree(
   folders: readonly string[],
   files: readonly string[],
+  signal?: AbortSignal,
 ): Promise<void> {
-  if (syncFileSystems(folders)) return;
-  await overlap(files, AT_ONCE, syncFile);
-  for (const folder of folders) {
-    await Promise.resolve();
-    attempt(folder, () => syncFolder(folder));
-  }
+  if (await syncFileSystems(folders, signal)) return;
+  await overlap(files, AT_ONCE, async (file) => {
+    checkAborted(signal);
+    await attempt(file, () => syncFile(file));
+  });
+  await overlap(folders, AT_ONCE, async (folder) => {
+    checkAborted(signal);
+    await attempt(folder, () => flushFolder(folder));
+  });
 }
 
 /** Flushes each file system that folders lie on; whether there is a call. */
-function syncFileSystems(folders: readonly string[]): boolean {
-  const calls = loadLibrary({
-    openat: ["i32", "buffer", "i32"],
-    syncfs: ["i32"],
-    close: ["i32"],
-  });
-  if (calls === undefined) return false;
+async function syncFileSystems(
+  folders: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const done = new Set<bigint>();
-  for (const folder of folders) {
-    const { device } = attempt(folder, () => lstat(folder)) ?? {};
-    if (device === undefined || done.has(device)) continue;
-    done.add(device);
-    const path = new TextEncoder().encode(`${folder}\0`);
-    const fd = calls.openat(AT_FDCWD, path, O_CLOEXEC);
-    if (fd < 0) return false;
-    const result = calls.syncfs(fd);
-    calls.close(fd);
-    if (result !== 0) throw fileError(new Error(NOT_TAKEN), folder);
+  for (const place of folders) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
+    checkAborted(signal);
+    const isDone = await attempt(place, async () => {
+      const { device } = lstat(place);
+      if (done.has(device)) return true;
+      done.add(device);
+      const folder = openFolder(place);
+      try {
+        return await folder.syncFileSystem();
+      } finally {
+        folder.close();
+      }
+    });
+    if (isDone === false) return false;
   }
   return true;
 }
@@ -59,28 +68,24 @@ function syncFileSystems(folders: readonly string[]): boolean {
 const READ = (fs?.constants.O_RDONLY ?? 0) | (fs?.constants.O_NOFOLLOW ?? 0) |
   (fs?.constants.O_NONBLOCK ?? 0);
 
-const NOT_TAKEN = "the disk did not take all that was written";
-/** To read, and not to be passed on to programs (`fcntl.h`). */
-const O_CLOEXEC = 0x80000;
-
 async function syncFile(file: string): Promise<void> {
+  // Windows flushes only what may be written.
+  const flags = process.platform === "win32" ? "r+" : READ;
+  const handle = await fs.promises.open(file, flags);
   try {
-    // Windows flushes only what may be written.
-    const flags = process.platform === "win32" ? "r+" : READ;
-    const handle = await fs.promises.open(file, flags);
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (!isPassedOver(error)) throw fileError(error, file);
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
-function attempt<Result>(place: string, work: () => Result): Result | void {
+/** Works on a path; one that is gone or may not be opened is passed over. */
+async function attempt<Result>(
+  place: string,
+  work: () => Promise<Result>,
+): Promise<Result | void> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (!isPassedOver(error)) throw fileError(error, place);
   }

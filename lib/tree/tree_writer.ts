@@ -1,17 +1,19 @@
 import { process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import { temporaryName } from "../storage/temporary.ts";
 import { isSameTime } from "./change_finder.ts";
 import type { Metadata } from "./entry.ts";
 import { endsAll, fileError, pathError } from "./file.ts";
-import { type Folder, isSameFile } from "./folder.ts";
+import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import type { Identity } from "./statx.ts";
 import { nameFault } from "./name.ts";
 import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, comparePaths, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
+import { WHOLE_LIMIT } from "./read_file.ts";
 import type { FileStat } from "./stat.ts";
 import { PLATFORM } from "./this_system.ts";
 import { withJson } from "./to_json.ts";
@@ -29,6 +31,11 @@ export interface TreeWriterOptions {
    * other files. Default: `false`.
    */
   durable?: boolean | ((path: string) => boolean);
+  /**
+   * Whether large files go to the disk while they are written, so that to flush
+   * them in the end takes moments. Default: `false`.
+   */
+  flushes?: boolean;
   /**
    * Called right before a file or link takes its name, or something is
    * removed: makes room, or throws so that what is there stays.
@@ -92,6 +99,8 @@ export class TreeWriter {
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
+  /** Whether to flush a small file took a while. */
+  #waitsForDisk = false;
 
   /**
    * Opens a directory for writing; it is made if it is not there.
@@ -154,7 +163,7 @@ export class TreeWriter {
   ): Promise<void> {
     const folder = this.#place(path);
     const temporary = temporaryName();
-    const { durable: told = false } = this.#options;
+    const { durable: told = false, flushes = false } = this.#options;
     const durable = typeof told === "function" ? told(path) : told;
     try {
       this.#step("write");
@@ -162,10 +171,13 @@ export class TreeWriter {
       try {
         const got = source instanceof Uint8Array
           ? writeWhole(file, source, expected)
-          : await writePieces(file, source);
+          : await writePieces(file, source, flushes);
         checkContent(path, got, expected);
         this.#setState(path, file, metadata);
-        if (durable) file.sync();
+        if (durable) await this.#flush(file, got.size);
+      } catch (error) {
+        await shrink(file);
+        throw error;
       } finally {
         file.close();
       }
@@ -397,34 +409,37 @@ export class TreeWriter {
    * Flushes the file systems on which something was written; returns `false`
    * where the system cannot, and nothing is flushed.
    */
-  syncFileSystems(): boolean {
+  async syncFileSystems(): Promise<boolean> {
     const done = new Set<bigint>();
     for (const [path, { device }] of this.#entered) {
       if (done.has(device)) continue;
       done.add(device);
-      const isDone = this.#attempt(
-        path,
-        () => this.#folders.at(path).syncFileSystem(),
-      );
-      if (!isDone) return false;
+      const folder = this.#attempt(path, () => this.#folders.at(path));
+      try {
+        if (!await folder.syncFileSystem()) return false;
+      } catch (error) {
+        throw this.#errorAt(path, error);
+      }
     }
     return true;
   }
 
   /** Flushes a file or folder, however long its path is. */
-  sync(path: string): void {
-    this.#attempt(path, () => {
+  async sync(path: string): Promise<void> {
+    try {
       const above = this.#folders.at(parentPath(path));
       const kind = above.statAt(nameOf(path))?.kind;
-      if (kind === "directory") return this.#folders.at(path).sync();
+      if (kind === "directory") return await this.#folders.at(path).sync();
       if (kind !== "file") return;
       const file = above.openFile(nameOf(path));
       try {
-        file.sync();
+        await file.flush();
       } finally {
         file.close();
       }
-    });
+    } catch (error) {
+      throw this.#errorAt(path, error);
+    }
   }
 
   /** Closes what is open; what was not finished stays as it is. */
@@ -596,6 +611,17 @@ export class TreeWriter {
     this.#options.onUnset(path, error);
   }
 
+  /**
+   * Flushes a file. Where that takes no time, as in memory, small files are
+   * flushed at once: to wait for another thread would take longer.
+   */
+  async #flush(file: OpenFile, size: number): Promise<void> {
+    if (size > WHOLE_LIMIT || this.#waitsForDisk) return await file.flush();
+    const begun = performance.now();
+    file.sync();
+    this.#waitsForDisk = performance.now() - begun > FLUSHED_AT_ONCE;
+  }
+
   #discard(folder: string, name: string): void {
     quietly(() => this.#folders.at(folder).unlink(name));
   }
@@ -608,16 +634,42 @@ export class TreeWriter {
     try {
       return work();
     } catch (error) {
-      throw path === "" ? fileError(error, this.root) : pathError(error, path);
+      throw this.#errorAt(path, error);
     }
+  }
+
+  #errorAt(path: string, error: unknown): DeltarError {
+    return path === "" ? fileError(error, this.root) : pathError(error, path);
   }
 }
 
 const SET_ID = 0o6000;
 
+/** How long it may take at most to flush a file at once, in milliseconds. */
+const FLUSHED_AT_ONCE = 0.5;
+
+/** How many bytes are taken away at a time. */
+const SHRINKING = 1 << 25;
+
 /** Whether this process may give files away: only root, on POSIX. */
 export function ownerMatters(): boolean {
   return process.getuid?.() === 0;
+}
+
+/**
+ * Takes a file's content away in steps, with turns of the event loop between
+ * them, as the system takes long to remove a large file that was just written.
+ */
+async function shrink(file: OpenFile): Promise<void> {
+  try {
+    for (let { size } = file.stat(); size > SHRINKING; size -= SHRINKING) {
+      file.truncate(size - SHRINKING);
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+    }
+  } catch {
+    // It is removed all the same.
+  }
 }
 
 /** Refuses the name of a path that this system would read as another. */

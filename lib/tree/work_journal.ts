@@ -1,5 +1,7 @@
+import { checkAborted } from "../bytes/abort.ts";
 import { process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import {
   isAbandoned,
   ownerOf,
@@ -85,16 +87,19 @@ export class WorkJournal {
    * directory itself, though maybe into folders in it.
    * @throws {DeltarError} `exists` if another process is at work there.
    */
-  static begin(folder: Folder, data: JournalData): WorkJournal | undefined {
+  static async begin(
+    folder: Folder,
+    data: JournalData,
+  ): Promise<WorkJournal | undefined> {
     const name = temporaryName(`${crypto.randomUUID().slice(0, 8)}${SUFFIX}`);
     const journal = new WorkJournal(folder, name);
     open.add(journal.#key);
     try {
-      if (!journal.#write(data)) {
+      if (!await journal.#write(data)) {
         open.delete(journal.#key);
         return undefined;
       }
-      folder.sync();
+      await folder.sync();
       // Who begins at the same time sees this one, or is seen here.
       for (const other of journalsIn(folder)) {
         if (other.name !== name && isBusy(folder, other.name, other.stat)) {
@@ -125,7 +130,7 @@ export class WorkJournal {
   }
 
   /** Writes it; whether this user may. */
-  #write(data: JournalData): boolean {
+  async #write(data: JournalData): Promise<boolean> {
     const bytes = new TextEncoder().encode(`${JSON.stringify(data)}\n`);
     if (bytes.length > MOST_BYTES) {
       throw new RangeError(`a journal of ${bytes.length} bytes`);
@@ -134,7 +139,7 @@ export class WorkJournal {
       const file = this.#folder.createFile(this.#name, 0o600);
       try {
         file.write(bytes, 0);
-        file.sync();
+        await file.flush();
       } finally {
         file.close();
       }
@@ -152,11 +157,18 @@ export class WorkJournal {
  * time stays as it was. What cannot be removed stays.
  *
  * @param root The directory.
+ * @param signal Ends the work with an error of code `aborted`.
  */
-export function clearAbandoned(root: Folder): void {
+export async function clearAbandoned(
+  root: Folder,
+  signal?: AbortSignal,
+): Promise<void> {
   const folders = new OpenFolders(root);
   const waiting = [""];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const turn = turnIfDue();
+    if (turn !== undefined) await turn;
+    checkAborted(signal);
     try {
       for (const name of clearFolder(folders.at(path))) {
         waiting.push(path === "" ? name : `${path}/${name}`);

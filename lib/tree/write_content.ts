@@ -6,6 +6,12 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { OpenFile } from "./folder.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 
+/**
+ * How much of a file may wait for the disk while it is written, in bytes. A
+ * process that is to end has to wait for what it flushes (Linux).
+ */
+const MOST_WAITING = 1 << 24;
+
 const ZEROS = new Uint8Array(WHOLE_LIMIT);
 
 /** The size and checksum that a file's content must have. */
@@ -30,18 +36,38 @@ export function writeWhole(
 /**
  * Writes a new file piece by piece, with holes for zeros; returns what it
  * contains then.
+ *
+ * @param flushes Whether it goes to the disk meanwhile, but for the end.
  */
 export async function writePieces(
   file: OpenFile,
   source: ByteSource,
+  flushes: boolean,
 ): Promise<ExpectedContent> {
   const sum = createSha256();
   let size = 0;
-  for await (const piece of chunks(source)) {
-    sum.update(piece);
-    // Zeros are left out, which makes a hole where the disk has holes.
-    if (!isZero(piece)) file.write(piece, size);
-    size += piece.length;
+  let waiting = 0;
+  let flushing: Promise<void> | undefined;
+  try {
+    for await (const piece of chunks(source)) {
+      sum.update(piece);
+      // Zeros are left out, which makes a hole where the disk has holes.
+      const isHole = isZero(piece);
+      if (!isHole) file.write(piece, size);
+      size += piece.length;
+      if (isHole || !flushes) continue;
+      waiting += piece.length;
+      if (waiting < MOST_WAITING) continue;
+      waiting = 0;
+      await flushing;
+      flushing = file.flush();
+      // Its error is met where it is awaited.
+      flushing.catch(() => {});
+    }
+    await flushing;
+  } finally {
+    // The file is closed next.
+    await flushing?.catch(() => {});
   }
   file.truncate(size);
   return { size, sha256: toHex(sum.digest()) };

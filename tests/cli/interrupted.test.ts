@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { generator } from "../support/faulty_storage.ts";
 import { noise } from "../support/noise.ts";
+import { runText } from "../support/peer.ts";
 import { COMMAND, type Place, withPlace } from "./helpers.ts";
 
 /** The single binary, if `DELTAR_BINARY` names it. */
@@ -14,9 +16,16 @@ const command = process.env.DELTAR_BINARY
   : COMMAND;
 /** How often each command is interrupted. */
 const MOMENTS = process.env.SLOW ? 20 : 2;
-/** How many files of 16 MiB there are: 3 GB, or 100 MB. */
-const LARGE = process.env.SLOW ? 190 : 6;
-const SMALL = 500;
+/** The pieces in which content is written, and the size of most files, in MiB. */
+const PIECE = 16;
+/** What there is: 3 GB, or 100 MB. */
+const HUGE = process.env.SLOW
+  ? { count: 7, length: 300 }
+  : { count: 1, length: 40 };
+const LARGE = process.env.SLOW ? 56 : 4;
+const SMALL = process.env.SLOW ? 3000 : 300;
+/** The names of what is interrupted, parted by commas; by default all. */
+const ONLY = process.env.ONLY?.split(",");
 /** How long it may take until the prompt is back, on a machine under load. */
 const MOST = process.env.SLOW ? 1000 : 4000;
 
@@ -76,78 +85,191 @@ function interrupt(
   });
 }
 
-/** Two snapshots of large and small files, of which the first is removed. */
-function fill(place: Place, repo: string[]): void {
-  const write = (name: string, seed: number) =>
-    fs.writeFileSync(join(place.root, name), noise(16 << 20, seed));
-  for (let n = 0; n < LARGE; n++) write(`large ${n}`, n + 1);
-  for (let n = 0; n < SMALL; n++) {
-    place.write({ [`folder ${n % 20}/${n}`]: `${n}\n`.repeat(100) });
+/** Content of a length in MiB, written in pieces. */
+function writeLarge(place: string, length: number, seed: number): void {
+  const fd = fs.openSync(place, "w");
+  try {
+    for (let at = 0; at < length; at += PIECE) {
+      const size = Math.min(PIECE, length - at);
+      fs.writeSync(fd, noise(size << 20, seed + at));
+    }
+  } finally {
+    fs.closeSync(fd);
   }
-  assert.equal(place.run(["snapshot", ...repo]).code, 0);
-  for (let n = 0; n < LARGE; n += 2) write(`large ${n}`, n + 1000);
-  assert.equal(place.run(["snapshot", ...repo]).code, 0);
+}
+
+/** Two snapshots of large and small files, of which half differ. */
+function fill(place: Place, repo: string[]): void {
+  const snapshot = () => {
+    const { code, err } = place.run(["snapshot", ...repo]);
+    assert.equal(code, 0, err);
+  };
+  const write = (n: number, seed: number) => {
+    const length = n < HUGE.count ? HUGE.length : PIECE;
+    writeLarge(join(place.root, `large ${n}`), length, seed);
+  };
+  for (let n = 0; n < HUGE.count + LARGE; n++) write(n, 1000 * (n + 1));
+  for (let n = 0; n < SMALL; n++) {
+    const bytes = noise(1 + n * 7919 % 20_000, n + 1);
+    const folder = join(place.root, `folder ${n % 20}`);
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(join(folder, `${n}`), bytes);
+  }
+  snapshot();
+  for (let n = 0; n < HUGE.count + LARGE; n += 2) write(n, 1000 * (n + 1) + 1);
+  snapshot();
+}
+
+/** Flips a bit of each of the two largest objects in a repository. */
+function damage(repository: string): void {
+  const volumes = join(repository, "volumes");
+  const sizes = fs.readdirSync(volumes)
+    .map((name) => ({ name, size: fs.statSync(join(volumes, name)).size }))
+    .sort((left, right) => right.size - left.size);
+  for (const { name, size } of sizes.slice(0, 2)) {
+    const object = join(volumes, name);
+    // It may be linked to the object of another repository.
+    const bytes = fs.readFileSync(object);
+    bytes[size >> 1] ^= 1;
+    fs.rmSync(object);
+    fs.writeFileSync(object, bytes);
+  }
+}
+
+/** What is interrupted. */
+interface Work {
+  name: string;
+  /** The command; called once before each interrupt. */
+  words: () => string[];
+  /** Whether it is in the midst of its work. */
+  isAmid?: () => boolean;
+  /** The exit code when all is done; 0 by default. */
+  code?: number;
+  /** Called when all is done. */
+  check?: () => void;
 }
 
 test("verify, repair, restore, copy and prune stop within moments of an interrupt, say so, and go on when they are called again [T3]", async (t) => {
   await withPlace(async (place) => {
+    const { folder } = place;
     const chance = generator(Number(process.env.SEED ?? 1));
-    const repo = ["--repo", join(place.folder, "repository")];
+    const original = join(folder, "repository");
+    const repo = ["--repo", original];
     fill(place, repo);
-    const there = join(place.folder, "restored");
-    const to = join(place.folder, "copy");
-    const again = (path: string) =>
+    const clear = (path: string) =>
       fs.rmSync(path, { recursive: true, force: true });
-    /** Whether the copy has begun to write content. */
-    const isCopying = () => {
-      const volumes = join(to, "volumes");
-      return fs.existsSync(volumes) && fs.readdirSync(volumes).length > 0;
+    /** A repository like the original. Objects never change, so links do. */
+    const another = (name: string) => {
+      const path = join(folder, name);
+      clear(path);
+      runText("cp", ["-al", original, path]);
+      return path;
     };
-    const work: [string[], () => void, isAmid?: () => boolean][] = [
-      [["verify", "--data", ...repo], () => {}],
-      [["repair", ...repo], () => {}],
-      [["restore", "latest", "--to", there, ...repo], () => again(there)],
-      [["copy", ...repo, "--to", to, "--init"], () => again(to), isCopying],
-      [["prune", "--keep-last", "1", "--grace", "0", ...repo], () => {}],
+    const [there, over, copy] = ["restored", "over", "copy"].map((name) =>
+      join(folder, name)
+    );
+    const restore = (snapshot: string, to: string) => {
+      return ["restore", snapshot, "--to", to, ...repo];
+    };
+    const isSound = (repository: string) => {
+      const words = ["verify", "--data", "--repo", repository];
+      const { code, out, err } = place.run(words);
+      assert.equal(code, 0, out + err);
+    };
+    const isRestored = (path: string) => {
+      for (const name of ["large 0", "large 1", "folder 3/3"]) {
+        const [now, wanted] = [path, place.root]
+          .map((folder) => fs.readFileSync(join(folder, name)));
+        assert.ok(now.equals(wanted), `${path}: ${name}`);
+      }
+    };
+    let turn = 0;
+    const works: Work[] = [
+      { name: "verify", words: () => ["verify", "--data", ...repo] },
+      {
+        name: "restore",
+        words: () => (clear(there), restore("latest", there)),
+        check: () => isRestored(there),
+      },
+      {
+        name: "restore over files",
+        words: () => restore(turn++ % 2 === 0 ? "latest" : "latest~1", over),
+        check() {
+          assert.equal(place.run(restore("latest", over)).code, 0);
+          isRestored(over);
+        },
+      },
+      {
+        name: "copy",
+        words() {
+          clear(copy);
+          return ["copy", ...repo, "--to", copy, "--init"];
+        },
+        isAmid() {
+          const volumes = join(copy, "volumes");
+          return fs.existsSync(volumes) && fs.readdirSync(volumes).length > 0;
+        },
+        check: () => isSound(copy),
+      },
+      {
+        name: "repair",
+        words() {
+          const path = another("damaged");
+          damage(path);
+          return ["repair", "--repo", path];
+        },
+        // Files are lost, which it names.
+        code: 3,
+        check: () => isSound(join(folder, "damaged")),
+      },
+      {
+        name: "prune",
+        words: () => [
+          ...["prune", "--keep-last", "1", "--grace", "0"],
+          ...["--repo", another("pruned")],
+        ],
+        check: () => isSound(join(folder, "pruned")),
+      },
     ];
-    for (const [words, clear, isAmid] of work) {
-      const [name] = words;
-      // How long it takes as a whole is found out where that changes nothing.
-      const whole = name === "prune"
-        ? 1500
-        : (await interrupt(place, words, 3_600_000)).whole;
+    for (const { name, words, isAmid, code = 0, check } of works) {
+      if (ONLY && !ONLY.includes(name)) continue;
+      const first = await interrupt(place, words(), 3_600_000);
+      assert.equal(first.code, code, first.err);
+      const { whole } = first;
       const waits: number[] = [];
-      const moments: (() => number | (() => boolean))[] = Array(MOMENTS)
-        .fill(() => whole * chance());
-      if (isAmid !== undefined) moments.push(() => isAmid);
-      for (const moment of moments) {
-        clear();
-        const when = moment();
-        const ended = await interrupt(place, words, when);
+      const moments: (number | (() => boolean))[] = Array
+        .from({ length: MOMENTS }, () => whole * chance());
+      if (isAmid !== undefined) moments.push(isAmid);
+      for (const when of moments) {
+        const line = words();
+        const ended = await interrupt(place, line, when);
         if (when === isAmid) {
           assert.equal(ended.code, 130, `${name} ended first: ${ended.err}`);
           assert.match(ended.err, /interrupted; /);
         }
-        if (!ended.wasInterrupted) continue;
-        waits.push(Math.round(ended.after));
-        const told = `${name}: exit ${ended.code} after ${ended.after} ms: ` +
-          ended.err;
-        assert.ok(ended.after < MOST, told);
-        // It may have been done already.
-        if (ended.code === 0) continue;
-        assert.equal(ended.code, 130, told);
-        // One that has only just begun is ended by the system.
-        if (ended.err !== "") assert.match(ended.err, /interrupted; /, told);
+        if (ended.wasInterrupted) {
+          waits.push(Math.round(ended.after));
+          const told = `${name}: exit ${ended.code} after ${ended.after} ms ` +
+            `(interrupted after ${ended.whole - ended.after}): ${ended.err}`;
+          assert.ok(ended.after < MOST, told);
+          // It may have been done already.
+          if (ended.code !== code) {
+            assert.equal(ended.code, 130, told);
+            // One that has only just begun is ended by the system.
+            if (ended.err !== "") {
+              assert.match(ended.err, /interrupted; /, told);
+            }
+          }
+        }
+        const next = await interrupt(place, line, 3_600_000);
+        // Nothing is left to say if all was done before.
+        assert.ok([0, code].includes(next.code), `${name}: ${next.err}`);
       }
-      const next = place.run(words);
-      assert.equal(next.code, 0, `${name}: ${next.err}`);
-      t.diagnostic(`${name}: ${waits.join(", ")} ms of ${Math.round(whole)}`);
+      check?.();
+      t.diagnostic(
+        `${name}: ${waits.join(", ")} ms of ${Math.round(whole)}, load ` +
+          loadavg().map((load) => load.toFixed(1)).join(" "),
+      );
     }
-    const verified = place.run(["verify", "--data", ...repo]);
-    assert.equal(verified.code, 0, verified.out);
-    const copied = place.run(["verify", "--data", "--repo", to]);
-    assert.equal(copied.code, 0, copied.out);
-    const large = fs.readFileSync(join(there, "large 0"));
-    assert.ok(large.equals(fs.readFileSync(join(place.root, "large 0"))));
   });
 });

@@ -46,7 +46,7 @@ test("openFolder() reaches folders by descriptors on Linux", onLinux, () => {
 });
 
 test("Folder does all that a tree needs", async () => {
-  await inFolder((folder, place, access) => {
+  await inFolder(async (folder, place, access) => {
     assert.deepEqual(folder.names(), []);
     const file = folder.createFile("file", 0o600);
     file.write(CONTENT, 0);
@@ -55,6 +55,8 @@ test("Folder does all that a tree needs", async () => {
     file.setMode(0o640);
     file.setTimes(TIME);
     file.sync();
+    await file.flush();
+    assert.equal(await folder.syncFileSystem(), access === "calls");
     assert.equal(file.stat().size, 12);
     const buffer = new Uint8Array(20);
     assert.equal(file.read(buffer, 0), 12);
@@ -94,7 +96,7 @@ test("Folder does all that a tree needs", async () => {
     below.unlink("linked");
     below.setOwnMode(0o750);
     below.setOwnTimes(TIME);
-    below.sync();
+    await below.sync();
     assert.equal(below.stat().mode, 0o750);
     assert.equal(below.stat().mtime, TIME);
     assert.throws(() => folder.unlink("below"), { code: "EISDIR" });
@@ -404,7 +406,7 @@ test("OpenFolders notices that a folder was replaced [A4]", async () => {
 test("Folder of which nothing may be listed can be entered", {
   skip: process.platform !== "linux" || process.getuid?.() !== 0,
 }, async () => {
-  await inFolder((folder, place) => {
+  await inFolder(async (folder, place) => {
     fs.mkdirSync(join(place, "shut/in"), { recursive: true });
     fs.chmodSync(place, 0o711);
     fs.chownSync(join(place, "shut"), 65534, 65534);
@@ -420,7 +422,7 @@ test("Folder of which nothing may be listed can be entered", {
       assert.equal(shut.statAt("file")!.mtime, TIME);
       shut.setOwnTimes(TIME);
       shut.setOwnMode(0o700);
-      shut.sync();
+      await shut.sync();
       assert.equal(shut.stat().mode, 0o700);
       shut.close();
     } finally {

@@ -1,6 +1,6 @@
-import { checkAborted } from "../../bytes/abort.ts";
+import { checkAborted, unlessAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { atOnce, turnIfDue } from "../../bytes/turns.ts";
+import { atOnce, inTurns, turnIfDue } from "../../bytes/turns.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
@@ -71,6 +71,8 @@ export class PlanApplier {
   readonly #alike: ReadonlyMap<string, string>;
   /** A folder that could not be made: nothing can be in it. */
   #blocked: string | undefined;
+  /** What large files were just now that are what was saved. */
+  readonly #checked = new Map<string, FileStat>();
   /** Large files that are being written. */
   readonly #writing = new Map<string, Promise<void>>();
 
@@ -85,6 +87,7 @@ export class PlanApplier {
     this.#alike = alikePaths(made.map(({ path }) => path));
     this.writer = new TreeWriter(survey.root, {
       durable: (path) => isDurable(this.#steps.get(path)),
+      flushes: true,
       onReplace: (path) => this.#makeRoom(path),
       onUnset: (path, error) => this.#unset.set(path, error),
       onStep: options.onStep,
@@ -120,6 +123,12 @@ export class PlanApplier {
         checkAborted(this.#options.signal);
         if (step.action === "delete") continue;
         if (isWritten(step)) ahead.next();
+        if (step.action === "replace" && step.was === "directory") {
+          for (const inside of this.#deletedIn(step.path)) {
+            await this.#checkLarge(inside);
+          }
+        }
+        await this.#checkLarge(step);
         await this.#do(step);
       }
       await Promise.all(this.#writing.values());
@@ -128,6 +137,7 @@ export class PlanApplier {
         if (turn !== undefined) await turn;
         checkAborted(this.#options.signal);
         if (step.action !== "delete" || this.#removed.has(step.path)) continue;
+        await this.#checkLarge(step);
         await this.#try(step, () => this.#remove(step.path));
       }
     } finally {
@@ -154,7 +164,11 @@ export class PlanApplier {
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");
     this.writer.removePrivateFolders();
-    if (!all && this.writer.syncFileSystems()) return;
+    await unlessAborted(this.#sync(all), this.#options.signal);
+  }
+
+  async #sync(all: boolean): Promise<void> {
+    if (!all && await this.writer.syncFileSystems()) return;
     const folders = new Set([""]);
     const files = new Set<string>();
     for (const step of this.#plan.steps) {
@@ -172,9 +186,10 @@ export class PlanApplier {
     await syncTree(
       [...folders].filter(isShort).map(place),
       [...files].filter(isShort).map(place),
+      this.#options.signal,
     );
     for (const path of [...files, ...folders]) {
-      if (!isShort(path)) this.writer.sync(path);
+      if (!isShort(path)) await this.writer.sync(path);
     }
   }
 
@@ -323,9 +338,7 @@ export class PlanApplier {
 
   /** Removes all that is in a folder, or nothing if not all was saved. */
   #empty(folder: string): void {
-    const inside = this.#plan.steps.filter(({ path, action }) =>
-      action === "delete" && path !== folder && isWithin(path, folder)
-    );
+    const inside = this.#deletedIn(folder);
     const names = new Map<string, number>([[folder, 0]]);
     for (const step of inside) {
       const above = parentPath(step.path);
@@ -344,6 +357,13 @@ export class PlanApplier {
     }
   }
 
+  /** The steps that delete what is in a folder. */
+  #deletedIn(folder: string): RestoreStep[] {
+    return this.#plan.steps.filter(({ path, action }) =>
+      action === "delete" && path !== folder && isWithin(path, folder)
+    );
+  }
+
   #remove(path: string): void {
     this.writer.remove(path);
     this.#removed.add(path);
@@ -357,19 +377,59 @@ export class PlanApplier {
     const before = safety?.seen.get(current);
     const now = this.#survey.at(path);
     if (before === undefined || now === undefined) throw changed(path);
-    const isSame = before.kind === now.kind && before.inode === now.inode &&
-      before.device === now.device && before.size === now.size &&
-      before.mtime === now.mtime;
-    if (!isSame) throw changed(path);
+    if (!isSameState(before, now)) throw changed(path);
     if (now.kind !== "file") return now;
-    // To unlink one name of a file changes the times of all.
-    const isKnown = before.ctime === now.ctime && before.links === 1 &&
-      now.ctime < BigInt(safety!.time) * 1_000_000n - RACY;
-    if (isKnown) return now;
+    if (isKnown(before, now, safety!)) return now;
+    const checked = this.#checked.get(path);
+    if (checked && isSameState(checked, now) && checked.ctime === now.ctime) {
+      return now;
+    }
     const sum = atOnce(this.#survey.sha256(path, now.size));
     if (sum !== safety!.sums.get(current)) throw changed(path);
     return now;
   }
+
+  /**
+   * Reads a large file again that `#checkSaved` is to be asked about, as that
+   * cannot wait for it. What changes behind this changes its time too, if that
+   * is not of just now: then `#checkSaved` reads it itself.
+   */
+  async #checkLarge({ path, was }: RestoreStep): Promise<void> {
+    const safety = this.#safety;
+    if (was !== "file" || safety === undefined) return;
+    const current = this.#current(path);
+    const before = safety.seen.get(current);
+    if (before === undefined || before.size <= WHOLE_LIMIT) return;
+    const { signal } = this.#options;
+    try {
+      const now = this.#survey.at(path);
+      if (now === undefined || isKnown(before, now, safety)) return;
+      if (!isOld(now, Date.now())) return;
+      const sum = await inTurns(this.#survey.sha256(path, now.size), signal);
+      if (sum === safety.sums.get(current)) this.#checked.set(path, now);
+    } catch {
+      // Who needs it meets the same.
+      checkAborted(signal);
+    }
+  }
+}
+
+/** Whether two looks at something show no difference but in its `ctime`. */
+function isSameState(before: FileStat, now: FileStat): boolean {
+  return before.kind === now.kind && before.inode === now.inode &&
+    before.device === now.device && before.size === now.size &&
+    before.mtime === now.mtime;
+}
+
+/** Whether a file cannot have changed since it was saved. */
+function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
+  // To unlink one name of a file changes the times of all.
+  return before.ctime === now.ctime && before.links === 1 && isOld(now, time);
+}
+
+/** Whether a change of a file at some time, or later, changes its `ctime`. */
+function isOld({ ctime }: FileStat, time: number): boolean {
+  return ctime < BigInt(time) * 1_000_000n - RACY;
 }
 
 function changed(path: string): DeltarError {

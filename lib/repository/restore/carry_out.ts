@@ -113,14 +113,14 @@ export async function carryOut(
       }, options.signal);
     }
     result.failed = [...plan.failed];
-    journal = WorkJournal.begin(folder, {
+    journal = await WorkJournal.begin(folder, {
       ...request,
       root: job.root !== undefined,
       ...(needed && { safety: first ?? safety!.record.id }),
       fresh: !needed,
     });
     begun = true;
-    if (left.length > 0) clearAbandoned(folder);
+    if (left.length > 0) await clearAbandoned(folder, options.signal);
     await applier.apply(safety);
     if (job.root !== undefined) writer.directory("", job.root);
     // The journal tells of what is not on the disk yet: it goes last.

@@ -1,0 +1,73 @@
+import { builtin } from "./builtin.ts";
+
+/**
+ * Calls that take a descriptor. They return 0, -1 if they failed, or `undefined`
+ * if they were not made.
+ */
+export type CallsAside<Name extends string> = Record<
+  Name,
+  (fd: number) => Promise<number | undefined>
+>;
+
+/**
+ * The thread's program. It is text because that is what starts on every runtime
+ * and out of a single binary alike, without a file of its own to be found.
+ */
+const PROGRAM = `
+const { parentPort, workerData } = require("node:worker_threads");
+const { dlopen } = process.getBuiltinModule("bun:ffi");
+const types = { args: ["i32"], returns: "i32" };
+const load = (library) => {
+  const names = workerData.names.map((name) => [name, types]);
+  return dlopen(library, Object.fromEntries(names)).symbols;
+};
+const calls = load(workerData.library);
+parentPort.on("message", ([name, fd]) => {
+  parentPort.postMessage(calls[name](fd));
+});
+`;
+
+/**
+ * Calls of a C library on a thread, which waits for them in place of the event
+ * loop. The thread starts with the first call; it makes one call at a time.
+ *
+ * @param library The name of the library.
+ * @param names What to call.
+ * @returns The calls, or `undefined` where there are no threads.
+ */
+export function callsOnThread<Name extends string>(
+  library: string,
+  names: readonly Name[],
+): CallsAside<Name> | undefined {
+  const threads = builtin("node:worker_threads");
+  if (threads === undefined) return undefined;
+  const start = () => {
+    const workerData = { library, names };
+    const worker = new threads.Worker(PROGRAM, { eval: true, workerData });
+    worker.on("message", (result: number) => settle(result));
+    worker.on("error", () => {
+      isDead = true;
+      while (waiting.length > 0) settle(undefined);
+    });
+    return worker;
+  };
+  /** Who waits, in the order of their calls. */
+  const waiting: ((result: number | undefined) => void)[] = [];
+  let worker: ReturnType<typeof start> | undefined;
+  let isDead = false;
+  const settle = (result: number | undefined) => {
+    waiting.shift()?.(result);
+    if (waiting.length === 0) worker?.unref();
+  };
+  const call = (name: Name) => (fd: number) =>
+    new Promise<number | undefined>((resolve) => {
+      if (isDead) return resolve(undefined);
+      worker ??= start();
+      worker.ref();
+      waiting.push(resolve);
+      worker.postMessage([name, fd]);
+    });
+  return Object.fromEntries(
+    names.map((name) => [name, call(name)]),
+  ) as CallsAside<Name>;
+}
