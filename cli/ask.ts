@@ -1,20 +1,23 @@
 import process from "node:process";
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
+import { DeltarError } from "../mod.ts";
 import { clearProgress } from "./console.ts";
 import { showText } from "./text.ts";
 
-/** Whether somebody is there to be asked. */
+/** Returns whether there is a terminal at which somebody can be asked. */
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
 /**
- * Asks a question on the terminal.
+ * Asks a question on the terminal. The terminal itself edits the line, so that
+ * an interrupt comes as the signal that it is everywhere else.
  *
  * @param question The question, which ends in a question mark.
  * @param signal Ends the waiting.
- * @param otherwise The answer of who only presses Enter. Default: no.
- * @returns Whether the answer is `y` or `yes`.
+ * @param otherwise The answer if only Enter is pressed. Default: no.
+ * @returns Whether the answer is `y` or `yes`; no at the end of the input.
+ * @throws {DeltarError} `aborted` if `signal` ends the waiting.
  */
 export async function ask(
   question: string,
@@ -22,13 +25,22 @@ export async function ask(
   otherwise = false,
 ): Promise<boolean> {
   clearProgress();
-  const { stdin: input, stderr: output } = process;
-  const terminal = createInterface({ input, output });
+  const { stdin: input, stderr } = process;
+  stderr.write(`${showText(question)} [${otherwise ? "Y/n" : "y/N"}] `);
+  const terminal = createInterface({ input, terminal: false });
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const end = () => resolve(undefined);
+  terminal.once("line", resolve);
+  terminal.once("close", end);
+  signal.addEventListener("abort", end);
   try {
-    const text = `${showText(question)} [${otherwise ? "Y/n" : "y/N"}] `;
-    const answer = (await terminal.question(text, { signal })).trim();
-    return answer === "" ? otherwise : /^y(?:es)?$/i.test(answer);
+    if (signal.aborted) end();
+    const answer = (await promise)?.trim();
+    if (answer === undefined) stderr.write("\n");
+    if (signal.aborted) throw new DeltarError("aborted", "interrupted");
+    return answer === "" ? otherwise : /^y(?:es)?$/i.test(answer ?? "");
   } finally {
+    signal.removeEventListener("abort", end);
     terminal.close();
   }
 }

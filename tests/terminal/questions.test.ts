@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { before, describe, test } from "node:test";
+import { makeBinary } from "../support/binary.ts";
+import { needs } from "../support/peer.ts";
+import { lastingTemp } from "../support/temp.ts";
+import { Pty } from "./pty.ts";
+import { type Shell, withShell } from "./shell.ts";
+
+/** The key that ends the input. */
+const END = "\x04";
+/** The key that interrupts. */
+const INTERRUPT = "\x03";
+
+/** What a command that asks showed, and how it ended. */
+interface Answered {
+  shown: string;
+  code: number;
+}
+
+/** Types a line at a terminal, and keys once a question is shown. */
+async function answer(
+  shell: Shell,
+  line: string,
+  question: RegExp,
+  keys: string,
+): Promise<Answered> {
+  const pty = new Pty(shell, "sh");
+  try {
+    pty.type(`${line}; echo "code=$?"\r`);
+    await pty.see(question);
+    const from = pty.shown.length;
+    pty.type(keys);
+    const [, code] = await pty.see(/code=(\d+)/, from);
+    const shown = pty.shown.slice(from);
+    assert.doesNotMatch(shown, /\n {4}at /, "a stack trace");
+    return { shown, code: Number(code) };
+  } finally {
+    await pty.close();
+  }
+}
+
+function empty(shell: Shell): void {
+  for (const name of fs.readdirSync(shell.project)) {
+    fs.rmSync(join(shell.project, name), { recursive: true });
+  }
+}
+
+function countOf(shell: Shell): number {
+  return JSON.parse(shell.type("deltar list --json")).snapshots.length;
+}
+
+let binary = "";
+
+/** The answers that reach the binary by other ways than a line of text. */
+const FEW = /^(?:y|the end of the input|Ctrl\+C)$/;
+
+for (const what of ["the source", "the single binary"]) {
+  /** A shell whose `deltar` is the one to test. */
+  const withDeltar = (work: (shell: Shell) => Promise<void>) =>
+    withShell(async (shell) => {
+      if (what === "the single binary") {
+        const deltar = join(shell.home, "bin/deltar");
+        fs.rmSync(deltar);
+        fs.symlinkSync(binary, deltar);
+      }
+      await work(shell);
+    });
+
+  describe(what, needs("script"), () => {
+    if (what === "the single binary") {
+      before(() => {
+        const { folder, remove } = lastingTemp();
+        binary = makeBinary(folder);
+        process.once("exit", remove);
+      });
+    }
+
+    for (
+      const [name, keys, wanted, count] of [
+        ["y", "y\r", 0, 3],
+        ["Yes", " Yes \r", 0, 3],
+        ["n", "n\r", 1, 2],
+        ["Enter", "\r", 1, 2],
+        ["another word", "yesterday\r", 1, 2],
+        ["the end of the input", END, 1, 2],
+        ["Ctrl+C", INTERRUPT, 130, 2],
+      ] as const
+    ) {
+      if (what !== "the source" && !FEW.test(name)) continue;
+      test(`snapshot of an emptied directory is answered by ${name} [S4]`, async () => {
+        await withDeltar(async (shell) => {
+          empty(shell);
+          const question = /nothing is left of .* anyway\? \[y\/N\] /;
+          const { shown, code } = await answer(
+            shell,
+            "deltar snapshot",
+            question,
+            keys,
+          );
+          assert.equal(code, wanted, shown);
+          assert.equal(countOf(shell), count);
+          if (code === 1) assert.match(shown, /--allow-empty/);
+          if (code === 130) assert.match(shown, /interrupted/);
+        });
+      });
+    }
+
+    for (
+      const [name, keys, wanted, count] of [
+        ["Enter", "\r", 0, 2],
+        ["n", "n\r", 0, 1],
+        ["the end of the input", END, 0, 1],
+        ["Ctrl+C", INTERRUPT, 130, 0],
+      ] as const
+    ) {
+      if (what !== "the source" && !FEW.test(name)) continue;
+      test(`snapshot of a moved directory is answered by ${name} [S6]`, async () => {
+        await withDeltar(async (shell) => {
+          const moved = join(shell.home, "moved");
+          const repo = join(shell.home, "repository");
+          const env = `DELTAR_REPOSITORY=${repo}; export DELTAR_REPOSITORY`;
+          shell.type(`${env}; deltar snapshot`);
+          fs.renameSync(shell.project, moved);
+          fs.mkdirSync(shell.project);
+          fs.appendFileSync(join(moved, "notes.txt"), "third\n");
+          const { shown, code } = await answer(
+            shell,
+            `${env}; cd ../moved; deltar snapshot`,
+            /which was moved\. Continue its snapshots\? \[Y\/n\] /,
+            keys,
+          );
+          assert.equal(code, wanted, shown);
+          const list = `${env}; deltar list --dir ../moved --json || true`;
+          const { snapshots = [] } = JSON.parse(shell.type(list));
+          const own = snapshots.filter(
+            ({ directory }: { directory: string }) => directory === moved,
+          );
+          const taken = count === 0 ? 0 : 1;
+          assert.equal(own.length, taken);
+          if (taken > 0) assert.equal("parent" in own[0], count === 2, shown);
+        });
+      });
+    }
+
+    const isRoot = process.getuid?.() === 0;
+    for (
+      const [name, keys, wanted, bits] of [
+        ["y", "y\r", 0, 0o4755],
+        ["n", "n\r", 3, 0o755],
+        ["the end of the input", END, 3, 0o755],
+        ["Ctrl+C", INTERRUPT, 130, undefined],
+      ] as const
+    ) {
+      if (what !== "the source" && !FEW.test(name)) continue;
+      test(
+        `restore from somebody else's repository is answered by ${name} [A11]`,
+        {
+          skip: isRoot ? false : "only root can give files away",
+        },
+        async () => {
+          await withDeltar(async (shell) => {
+            shell.write("tool", "#!/bin/sh\n");
+            fs.chmodSync(join(shell.project, "tool"), 0o4755);
+            const repo = join(shell.home, "repository");
+            shell.type(`deltar snapshot --repo ${repo}`);
+            shell.type(`chown -R 65534 ${repo}`);
+            const { shown, code } = await answer(
+              shell,
+              `deltar restore latest --repo ${repo} --to ../restored`,
+              /belongs to somebody else\. .*\? \[y\/N\] /,
+              keys,
+            );
+            assert.equal(code, wanted, shown);
+            const tool = join(shell.home, "restored/tool");
+            const stat = fs.statSync(tool, { throwIfNoEntry: false });
+            assert.equal(stat && stat.mode & 0o7777, bits);
+          });
+        },
+      );
+    }
+  });
+}
