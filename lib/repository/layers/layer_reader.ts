@@ -7,6 +7,7 @@ import type { Line } from "../../tree/lines.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
 import { codecOf } from "../content/content.ts";
 import { isDamage } from "../damage.ts";
+import { directLines } from "./direct_lines.ts";
 import {
   mostBytesOfFrame,
   mostBytesOfLayer,
@@ -126,12 +127,12 @@ export class LayerReader {
       ? this.#framesOf(within).filter((at) => !this.#isBelow(at, within))
       : this.#framesOf(within);
     let entries = 0;
-    let next = frames.length > 0 ? this.#ahead(frames[0], signal) : undefined;
+    const ahead = (at: number) =>
+      this.#ahead(at, signal, isShallow ? within : undefined);
+    let next = frames.length > 0 ? ahead(frames[0]) : undefined;
     for (let at = 0; next !== undefined; at++) {
       const part: LayerPart = await next;
-      next = at + 1 < frames.length
-        ? this.#ahead(frames[at + 1], signal)
-        : undefined;
+      next = at + 1 < frames.length ? ahead(frames[at + 1]) : undefined;
       entries += part.lines.length;
       if (entries > this.#record.entries) throw this.#otherCount(entries);
       yield part;
@@ -208,8 +209,12 @@ export class LayerReader {
     return low;
   }
 
-  #ahead(at: number, signal?: AbortSignal): Promise<LayerPart> {
-    const part = this.#read(at, signal);
+  #ahead(
+    at: number,
+    signal: AbortSignal | undefined,
+    onlyIn: string | undefined,
+  ): Promise<LayerPart> {
+    const part = this.#read(at, signal, onlyIn);
     // Who stops before it is asked for need not hear of its failure.
     part.catch(() => {});
     return part;
@@ -247,18 +252,29 @@ export class LayerReader {
       .decompressBlock(packed, most, { object: name, offset });
   }
 
-  async #read(at: number, signal?: AbortSignal): Promise<LayerPart> {
+  /**
+   * Reads a frame.
+   *
+   * @param onlyIn The folder whose folders are left out with what is in them.
+   */
+  async #read(
+    at: number,
+    signal?: AbortSignal,
+    onlyIn?: string,
+  ): Promise<LayerPart> {
     const { name } = this.#record;
     const { first, length } = this.#record.frames[at];
     const offset = this.#offsets[at];
     const plain = await this.#plain(at, signal);
     this.#checkSize(at, plain.length);
     const most = mostLinesOfFrame(length);
-    const part = await decodeLayerPart(plain, name, at === 0, most);
+    const text = onlyIn === undefined ? plain : directLines(plain, onlyIn);
+    const part = await decodeLayerPart(text, name, at === 0, most);
     const { lines } = part;
     const following = this.#following(at);
     if (
-      (lines.length > 0) !== (first !== undefined) ||
+      lines.length > 0 && first === undefined ||
+      lines.length === 0 && first !== undefined && onlyIn === undefined ||
       lines.length > 0 && (
           comparePaths(first!, lines[0].path) > 0 ||
           following !== undefined &&
