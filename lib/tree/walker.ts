@@ -106,7 +106,7 @@ export class Walker {
    * system says that it is: a path may lead to it that has another spelling, or
    * that goes through a mount.
    */
-  isApartFolder(folder: Identity): boolean {
+  isApartFolder(folder: Pick<FileStat, "device" | "inode">): boolean {
     return this.#apartFolders.some((apart) => isSameFile(apart, folder));
   }
 
