@@ -1,6 +1,6 @@
 import { DeltarError } from "../mod.ts";
 
-/** What to do about an object that is not what was stored. */
+/** The advice for an object that is not what was stored. */
 export const DAMAGE_ADVICE =
   "`deltar verify --data` tells what that harms, and what to do";
 
@@ -11,10 +11,10 @@ export function isOfObject(error: unknown): boolean {
     /^(?:snapshots|trees|volumes|signatures)\//.test(error.object ?? "");
 }
 
-/** What to do about settings that are lost or damaged. */
-export const SETTINGS_ADVICE = "`deltar repair` writes the settings anew";
+/** The advice for settings that are lost or damaged. */
+export const SETTINGS_ADVICE = "`deltar repair` writes the settings again";
 
-/** What to do about an error, if it or its cause tells. */
+/** Returns advice for an error, if it or its cause is known. */
 export function adviceFor(error: unknown): string | undefined {
   return isOfSettings(error) ? SETTINGS_ADVICE : adviceByCause(error);
 }

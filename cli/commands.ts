@@ -4,13 +4,13 @@ import type { Context } from "./context.ts";
 /** The command line, with these commands or all. */
 export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 
-/** What is known of a command before its code is loaded. */
+/** A command, before its code is loaded. */
 export interface Entry {
-  /** What it does, in a line. */
+  /** Its summary, in a line. */
   summary: string;
   /** The options that many commands have and this one has too. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
-  /** What an interrupted one leaves, if it is long work. */
+  /** A sentence about what an interruption leaves, for long work. */
   interrupted?: string;
   /** Loads its code, and makes it. */
   load: (context: Context, program: MakeProgram) => Promise<Command>;
@@ -111,7 +111,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
       (await import("./undelete.ts")).undeleteCommand(context),
   },
   repair: {
-    summary: "Rebuild what can be, set aside what cannot be had any more",
+    summary: "Rebuild what is damaged, and set aside what is lost",
     shared: LONG,
     interrupted: GOES_ON,
     load: async (context) =>

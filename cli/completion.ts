@@ -15,8 +15,8 @@ export function completionCommand(): Command {
 }
 
 /**
- * What a shell's script asks: `deltar complete SHELL …`. When nothing can be
- * said, nothing is, whatever the reason.
+ * Answers a shell's script: `deltar complete SHELL …`. When anything fails, it
+ * prints nothing.
  *
  * @param words The shell's name, then the line, as its script passes it.
  * @param make Makes the command line.

@@ -16,7 +16,7 @@ export interface Backup {
   lines: string[][];
 }
 
-/** What one backup's entry may have. */
+/** The keys of a backup's entry. */
 const KEYS = ["directory", "repo", "snapshot", "prune"];
 
 /** The keys that the file may have. */
@@ -82,13 +82,13 @@ export async function readConfig(
     const at = (what: string) =>
       fail(`backup ${JSON.stringify(name)}: ${what}`);
     if (!/^[\w.-]+$/.test(name)) at("a name has letters, digits, - _ . only");
-    if (!isRecord(entry)) return at("it is no object");
+    if (!isRecord(entry)) return at("it is not an object");
     const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
     if (unknown) at(`it has ${unknown}; known are ${KEYS.join(", ")}`);
     const { directory, repo } = entry;
     if (typeof directory !== "string") return at('it has no "directory"');
     if (repo !== undefined && typeof repo !== "string") {
-      return at("repo is no text");
+      return at("repo is not a text");
     }
     const options = (command: string) =>
       optionWords(commands, command, entry[command], at);
@@ -105,7 +105,7 @@ export async function readConfig(
 function parse(text: string, fail: (what: string) => never) {
   try {
     const value = JSON.parse(text);
-    return isRecord(value) ? value : fail("it is no object");
+    return isRecord(value) ? value : fail("it is not an object");
   } catch (error) {
     if (error instanceof DeltarError) throw error;
     return fail(`it is no JSON: ${(error as Error).message}`);
@@ -120,7 +120,7 @@ function optionWords(
   fail: (what: string) => never,
 ): string[] {
   const command = commands.find((child) => child.name() === name)!;
-  if (!isRecord(section)) return fail(`${name} is no object`);
+  if (!isRecord(section)) return fail(`${name} is not an object`);
   const options = command.options.filter((one) =>
     !ONCE.includes(one.attributeName())
   );
@@ -137,7 +137,7 @@ function optionWords(
   });
 }
 
-/** What an option says of a value that it does not take. */
+/** Returns an option's refusal of a value, if it refuses it. */
 function refusalOf(option: Option, value: unknown): string | undefined {
   if (typeof value === "boolean") return undefined;
   try {

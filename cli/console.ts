@@ -11,13 +11,15 @@ import {
   toJson,
 } from "./text.ts";
 
-/** How often a terminal's progress line is drawn, in milliseconds. */
+/**
+ * The interval at which a terminal's progress line is drawn, in milliseconds.
+ */
 const REDRAW = 100;
 
-/** How often progress is told in JSON, in milliseconds. */
+/** The interval of progress in JSON, in milliseconds. */
 const RETELL = 1000;
 
-/** How much commands say. */
+/** The amount of output. */
 export type Verbosity = "quiet" | "normal" | "verbose";
 
 let verbosity: Verbosity = "normal";
@@ -27,7 +29,10 @@ export function setVerbosity(value: Verbosity): void {
   verbosity = value;
 }
 
-/** What a command says: results to standard output, the rest to the error. */
+/**
+ * The output of a command: results to standard output, the rest to standard
+ * error.
+ */
 export class Console {
   /** Whether results are JSON. */
   readonly json: boolean;
@@ -78,12 +83,12 @@ export class Console {
   }
 
   /**
-   * How far long work is, now and then: a line that is drawn over on a
-   * terminal; an object of JSON each second for who asked for JSON and all.
-   * The line has the shortest first, as a narrow terminal shows no more.
+   * Shows the progress of long work: on a terminal as a line that is drawn again
+   * and again; with `--json --verbose` as an object each second. The line begins
+   * with its shortest parts, since a narrow terminal cuts it.
    *
-   * @param text What is done so far.
-   * @param path What is being done.
+   * @param text Returns the work done so far, in words.
+   * @param path The path at hand.
    * @param meter Adds the part that is done, the rate, and the time left if all
    * is known.
    */

@@ -30,13 +30,13 @@ import { openRepository } from "./open_repository.ts";
 import { messageOf, refusalOf } from "./refusal.ts";
 import { formatBytes, formatDate, plural, showText } from "./text.ts";
 
-/** What one check found. */
+/** The result of one check. */
 interface Finding {
-  /** What was checked. */
+  /** The name of the check. */
   check: string;
   /** Whether all is well; what only may become trouble is a warning. */
   state: "ok" | "warning" | "failed";
-  /** What was found and, if it is not well, what to do. */
+  /** The finding, and advice if something is wrong. */
   detail: string;
 }
 
@@ -173,7 +173,7 @@ function checkPlaces(repository: string): Finding[] {
     }));
 }
 
-/** What an agent's hook could not do, which nobody may have seen. */
+/** Checks for failures of an agent's hook, which nobody may have seen. */
 function checkHook(): Finding[] {
   const file = hookLog();
   if (!existsSync(file)) return [];

@@ -126,7 +126,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
 };
 
-/** Has each command's help end with its examples. */
+/** Appends its examples to each command's help. */
 export function addExamples(program: Command): void {
   for (const command of program.commands) {
     const examples = EXAMPLES[command.name()] ?? [];

@@ -18,15 +18,15 @@ import { repositoryOf } from "./opened.ts";
 import { messageOf, refusalOf } from "./refusal.ts";
 import { redact, showText } from "./text.ts";
 
-/** What an agent says of itself when it calls a hook. */
+/** The input that an agent passes to a hook. */
 interface AgentEvent {
-  /** What happens, and with which tool: `PreToolUse Edit`. */
+  /** The event and the tool, such as `PreToolUse Edit`. */
   title: string;
   /** Where the agent works. */
   directory?: string;
 }
 
-/** A longer log begins anew, in bytes. */
+/** The size in bytes at which the log starts again. */
 const LONGEST_LOG = 1_000_000;
 
 const HELP = `
@@ -89,7 +89,7 @@ function readEvent(json: string): AgentEvent {
     // Said below.
   }
   if (typeof fields !== "object" || fields === null) {
-    throw new TypeError("what the agent said is no object of JSON");
+    throw new TypeError("the input of the agent is not a JSON object");
   }
   const get = (...names: string[]) => {
     const found = names.map((name) => (fields as Record<string, unknown>)[name])

@@ -15,7 +15,7 @@ function runtime(): { name: string; words: string[] } | undefined {
   return { name, words: isDeno ? ["run", "--cached-only", "-A"] : [] };
 }
 
-/** How the user called this command, for the lines that are to be typed. */
+/** Returns the way the user called this command, for lines of advice. */
 export function invocation(): string {
   const { env, argv, execPath } = process;
   if (env.DELTAR_TASK === "1") {

@@ -19,7 +19,7 @@ import {
   userFolder,
 } from "./location.ts";
 
-/** What `--init` does. */
+/** The effect of `--init`. */
 export const INIT = "begin a new repository where there was one before";
 
 /** The facts known of a location without a repository. */

@@ -110,7 +110,7 @@ function print(
   );
 }
 
-/** How many paths changed in which way, with the signs of `diff`. */
+/** Returns the numbers of changed paths, with the signs of `diff`. */
 function changes(counts: SnapshotRecord["counts"]): string {
   const { created, updated, deleted, renamed, copied, touched } = counts;
   return Object.entries({

@@ -129,7 +129,9 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
   return { location: defaultRepository(start), project: start };
 }
 
-/** What a place is that nobody means who does not name it, if it is that. */
+/**
+ * Returns the name of a directory too large to snapshot without being asked.
+ */
 export function isTooMuch(directory: string): string | undefined {
   const place = truePlace(directory);
   return place === dirname(place)
@@ -159,7 +161,7 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * What tells a place from others: two services may have buckets of one name.
+ * Returns the identity of a location: two services may have buckets of one name.
  */
 export function placeSum(location: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;

@@ -8,7 +8,7 @@ import { createProgram } from "./program.ts";
 /** The commands that are not in the table. */
 const OWN = ["help", "completion"];
 
-/** What the scripts of `deltar completion` run. */
+/** The command that the scripts of `deltar completion` run. */
 const COMPLETE = "complete";
 
 /** The time that interrupted work has to clean up, in milliseconds. */
@@ -23,12 +23,12 @@ const PATIENCE = 600;
 export async function main(words: string[]): Promise<number> {
   const interrupt = new AbortController();
   const context: Context = {
-    // Only who asks for the signal can end its work in good order; all others
+    // Only commands that use the signal can end their work in good order; all others
     // are ended by the system.
     get signal() {
       if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
       process.on("SIGINT", () => {
-        // Who asks again does not want to wait.
+        // A second interrupt does not wait.
         if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
         interrupt.abort(new Error("SIGINT"));
         setTimeout(() => void leave(), PATIENCE).unref();

@@ -7,7 +7,7 @@ import { tell } from "./prune.ts";
 import { formatBytes, formatDate, plural } from "./text.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
-/** How long what a repository's own limit removes can be brought back. */
+/** The grace of what a repository's own size limit removes, in milliseconds. */
 const GRACE = 7 * DAY;
 
 /**

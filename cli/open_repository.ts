@@ -43,7 +43,7 @@ export function storageAt(location: string): Storage {
   }
 }
 
-/** What is in a folder's place, if that is no folder. */
+/** Returns what is at a location if it is not a directory. */
 function whatIsThere(location: string): string | undefined {
   try {
     const stat = statSync(location);
@@ -59,9 +59,9 @@ function whatIsThere(location: string): string | undefined {
   }
 }
 
-/** How to open a repository. */
+/** Options for opening a repository. */
 interface OpenOptions {
-  /** Told of settings that are lost or damaged. */
+  /** Called with the error of settings that are lost or damaged. */
   onDamage?: DamageHandler;
   /** Ask the storage itself for everything. */
   fresh?: boolean;
@@ -98,12 +98,12 @@ export async function openRepository(
   }
 }
 
-/** What can be restored is restored, settings or not. */
+/** Warns of damaged settings; snapshots can be restored without them. */
 function warn(error: DeltarError): void {
   new Console(false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
-/** What the options say of who else may use a new repository. */
+/** Returns the options' access of others to a new repository. */
 export function sharingOf(
   options: { shared?: boolean; sharedWrite?: boolean },
 ): Sharing | undefined {
@@ -117,13 +117,13 @@ export function addSharingOptions(command: Command): Command {
     .option("--shared-write", "let the folder's group read and write it");
 }
 
-/** How to open a repository, or make one. */
+/** Options for opening a repository, or making one. */
 interface CreateOptions {
-  /** How a new one compresses. */
+  /** The compression of a new repository. */
   codec?: CodecName;
   /** Make one also where this machine knows of one that is not there now. */
   init?: boolean;
-  /** Who else may use a new one. */
+  /** The access of others to a new repository. */
   shared?: Sharing;
 }
 

@@ -123,7 +123,7 @@ function refuseEmpty(command: Command): void {
   });
 }
 
-/** Has each command throw rather than exit. */
+/** Makes each command throw rather than exit. */
 function settle(command: Command): void {
   command.exitOverride();
   for (const child of command.commands) {

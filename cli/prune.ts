@@ -157,7 +157,7 @@ function policyOf(options: Options): RetentionPolicy {
   };
 }
 
-/** How far it is; and for whom it waits, also to who sees no progress. */
+/** Shows the progress, and always whom the prune waits for. */
 export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;
   if (waitsFor !== undefined) out.warn(describeWaiting(waitsFor));
@@ -165,7 +165,7 @@ export function tell(out: Console, progress: PruneProgress): void {
     waiting: "watching another run that gives no sign of life",
     reading: "reading what is needed",
     deleting: "deleting what nothing needs",
-    repacking: "writing volumes anew without what is dead",
+    repacking: "repacking volumes",
   };
   out.progress(() => texts[phase], all > 1 ? `${done} of ${all}` : "");
 }

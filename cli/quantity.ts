@@ -30,7 +30,7 @@ export function parseDuration(text: string): number {
 
 /**
  * A number of bytes as `500M`, `2.5GB` or `10GiB`: in powers of 1,000, with
- * `i` of 1,024. A number alone is refused: who writes 20 means no 20 bytes, and
+ * `i` of 1,024. A number alone is refused: a user who writes 20 does not mean 20 bytes, and
  * snapshots would go for it.
  */
 export function parseBytes(text: string): number {

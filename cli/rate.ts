@@ -1,6 +1,6 @@
 import { formatBytes, formatDuration } from "./text.ts";
 
-/** How far long work is, in bytes. */
+/** The progress of long work, in bytes. */
 export interface Meter {
   /** Bytes so far. */
   bytes: number;
@@ -8,7 +8,7 @@ export interface Meter {
   allBytes?: number;
 }
 
-/** How much of the work, the last of it, tells the rate, in milliseconds. */
+/** The time over which the rate is measured, in milliseconds. */
 const WINDOW = 10_000;
 
 /** Before this a rate means nothing, in milliseconds. */
@@ -17,7 +17,10 @@ const SHORTEST = 500;
 /** Below this it is not the bytes that take the time, in bytes a second. */
 const SLOWEST = 1000;
 
-/** How fast long work is of late: it may have begun with what is no reading. */
+/**
+ * The recent rate of long work, which may have begun with something else than
+ * reading.
+ */
 export class Rate {
   readonly #samples: { at: number; bytes: number }[] = [];
 
@@ -44,7 +47,7 @@ export class Rate {
   }
 }
 
-/** How much of all is done; what has grown meanwhile is never done early. */
+/** Returns the share that is done, never 100 % before the end. */
 function percentage(bytes: number, allBytes: number): string {
   return `${Math.min(99, Math.floor(100 * bytes / allBytes))}%`;
 }

@@ -19,8 +19,9 @@ import type { RandomAccess } from "../lib/delta/mod.ts";
 /** Bytes that are read in one go: enough to share out. */
 const PIECE = 2 ** 19;
 /**
- * Over so many pieces the event loop gets its turn at each, for worker threads to
- * start sooner; then at each of so many, for garbage to be collected.
+ * The number of first pieces at each of which the event loop gets a turn, so that
+ * worker threads start sooner; and the interval of later turns, in pieces, so that
+ * garbage is collected.
  */
 const TURNS = { first: 64, then: 8 };
 

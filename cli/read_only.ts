@@ -10,8 +10,8 @@ import process from "node:process";
 import { cacheFolder, isFolder, placeSum } from "./location.ts";
 
 /**
- * What this machine has of a repository, to be read only: a folder as it is, or
- * what is kept in the cache of one that is far away, which is not asked.
+ * Returns what this machine has of a repository, for reading: a local repository
+ * itself, or the cache of a remote one, without any request.
  *
  * @throws {TypeError} If no repository can be at such a location.
  */

@@ -1,7 +1,7 @@
 import type { Proof, SnapshotRecord } from "../mod.ts";
 import { formatDate } from "./text.ts";
 
-/** What the JSON of commands says of a snapshot. */
+/** Returns the fields of a snapshot for the JSON of commands. */
 export function recordFields(record: SnapshotRecord): Record<string, unknown> {
   const { id, time, duration, directory, label, parent, counts, safety } =
     record;
@@ -17,9 +17,7 @@ export function recordFields(record: SnapshotRecord): Record<string, unknown> {
   };
 }
 
-/**
- * What the JSON of commands says of a snapshot's last drill, if there was one.
- */
+/** Returns the fields of a snapshot's last drill, if any, for JSON. */
 export function provenFields(proof: Proof | undefined): object {
   if (proof === undefined) return {};
   const { time, files, bytes, failed } = proof;

@@ -2,7 +2,7 @@ import { isAbsolute } from "node:path";
 import { DeltarError } from "../mod.ts";
 import { isInRepository, openedAt } from "./opened.ts";
 
-/** What a system refused: it and why, and what to do about it. */
+/** A refusal of the system: the object, the reason, and advice. */
 export interface Refusal {
   /** The action that failed, its location, and the cause. */
   message: string;
@@ -43,7 +43,7 @@ interface SystemError extends Error {
   path?: string;
 }
 
-/** What a system refused, if that is what an error is about. */
+/** Returns the refusal of the system that an error is about, if any. */
 export function refusalOf(error: unknown): Refusal | undefined {
   const cause = systemCause(error);
   if (cause === undefined) return undefined;
@@ -76,7 +76,7 @@ function systemCause(error: unknown): SystemError | undefined {
   return isOurs && error.code !== "io" ? undefined : systemCause(error.cause);
 }
 
-/** What an error is about, by a name that a user knows. */
+/** Returns the object of an error, by a name that a user knows. */
 function placeOf(
   error: unknown,
   path: string,

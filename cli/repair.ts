@@ -61,7 +61,7 @@ function tell(out: Console, result: RepairResult, dryRun: boolean): void {
   }
   const would = dryRun ? "would be " : "";
   for (const name of mended) out.line(`${showPath(name)}: ${would}put right`);
-  for (const id of lost) out.line(`${id}: nothing can be had of it any more`);
+  for (const id of lost) out.line(`${id}: nothing of it can be read any more`);
   for (const { id, by, lost, unknown, storedAgain } of replaced) {
     out.line(`${id}: ${would}replaced${by === undefined ? "" : ` by ${by}`}`);
     if (storedAgain > 0) {

@@ -17,7 +17,7 @@ import {
 } from "./text.ts";
 import { untrustedIn } from "./trust.ts";
 
-/** What a line of a plan starts with. */
+/** The signs at the beginning of the lines of a plan. */
 const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
 
 /** Prints what would be done, a line for each path. */

@@ -1,15 +1,15 @@
 import { join } from "node:path";
 
-/** How often a backup runs. */
+/** The interval of a scheduled backup. */
 export type Every = "hour" | "day";
 
-/** What is to be run, and when. */
+/** A command to run, and the times. */
 export interface Schedule {
   /** The backup's name. */
   name: string;
   /** The command line. */
   command: readonly string[];
-  /** How often. */
+  /** The interval. */
   every: Every;
   /** The hour of the day, from 0; for each hour it says nothing. */
   hour: number;
@@ -168,7 +168,7 @@ function xml(text: string): string {
     .replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
-/** What writes a schedule, by the system's name in `process.platform`. */
+/** The writers of a schedule, by the system's name in `process.platform`. */
 export const SYSTEMS: Readonly<
   Record<string, (schedule: Schedule) => ScheduleFiles>
 > = { linux: systemd, darwin: launchd, win32: windows };

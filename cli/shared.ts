@@ -3,7 +3,7 @@ import { Console } from "./console.ts";
 import { absolute } from "./location.ts";
 import { openRepository } from "./open_repository.ts";
 
-/** What most commands are told. */
+/** The options of most commands. */
 export interface Shared {
   /** Where snapshots are kept. */
   repo?: string;
@@ -13,7 +13,7 @@ export interface Shared {
   json?: boolean;
 }
 
-/** What most commands begin with. */
+/** The things that most commands begin with. */
 export interface Begun {
   /** Somewhere to speak. */
   out: Console;

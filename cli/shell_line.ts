@@ -104,7 +104,7 @@ class Lexer {
     }
   }
 
-  /** What is between double quotes; the end of the line ends it, too. */
+  /** Reads text in double quotes; the end of the line ends it, too. */
   #quoted(): string {
     for (let text = "";;) {
       text += this.#take(/[^"\\$]+/y);
@@ -124,7 +124,9 @@ class Lexer {
     return tilde === "" ? "" : process.env.HOME ?? tilde;
   }
 
-  /** What begins with `$`: the value of an exported variable, or its text. */
+  /**
+   * Reads what begins with `$`: the value of an exported variable, or its text.
+   */
   #variable(): string {
     const command = this.#take(/\$\((?:[^()]|\([^()]*\))*(?:\)|$)/y);
     if (command !== "") return command;
@@ -133,7 +135,7 @@ class Lexer {
     return (name !== "" && process.env[name]) || text;
   }
 
-  /** What a sticky pattern matches here. */
+  /** Takes the text that a sticky pattern matches here. */
   #take(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#line)?.[0] ?? "";

@@ -13,7 +13,7 @@ import { showPath, treePath } from "./text.ts";
 /** More edits than this are another name. */
 const MOST_EDITS = 3;
 
-/** What the help of commands says of a snapshot's name. */
+/** The help on a snapshot's name. */
 export const SNAPSHOT_HELP =
   "an id or its beginning or end, a label, a date, latest, latest~N";
 
@@ -82,7 +82,7 @@ export function joinPath(folder: string, word: string): string {
   return treePath(posix.join(folder, treePath(word)));
 }
 
-/** Has an error of a snapshot's name say where to look for names. */
+/** Adds to an error of a snapshot's name where to look for names. */
 async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

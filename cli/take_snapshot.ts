@@ -44,7 +44,7 @@ import {
   showPath,
 } from "./text.ts";
 
-/** What a snapshot is taken of, and where it goes. */
+/** The source of a snapshot, and its repository. */
 export interface TakeOptions {
   repo?: string;
   label?: string;
@@ -87,7 +87,7 @@ export function addTakeOptions(command: Command): Command {
     .option("--allow-empty", "even if nothing is left of what was there");
 }
 
-/** What was taken, and where it is kept. */
+/** A snapshot that was taken, and its repository. */
 export interface Taken {
   repository: Repository;
   location: string;

@@ -159,10 +159,12 @@ export function toJson(value: unknown): string {
   );
 }
 
-/** What a terminal shows over the character before it. */
+/** The characters that a terminal shows over the one before. */
 const NARROW = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 
-/** As much of a text as fits in so many columns of a terminal. */
+/**
+ * Returns the part of a text that fits into a number of columns of a terminal.
+ */
 export function fitColumns(text: string, columns: number): string {
   let left = columns;
   let length = 0;
@@ -174,7 +176,7 @@ export function fitColumns(text: string, columns: number): string {
   return text.slice(0, length);
 }
 
-/** How many columns a text takes in a terminal, or more. */
+/** Returns an upper bound of the columns that a text takes in a terminal. */
 export function columnsOf(text: string): number {
   let columns = 0;
   for (const char of text) columns += widthOf(char);

@@ -51,7 +51,10 @@ export async function askingForTrust<Result>(
   return await work({ trust: await ask(question, signal) });
 }
 
-/** How many paths lack owners or bits since the repository is not believed. */
+/**
+ * Returns the number of paths without owners or bits of an untrusted
+ * repository.
+ */
 export function untrustedIn({ failed }: Pick<RestorePlan, "failed">): number {
   return failed.filter(({ error, restored }) =>
     restored && error instanceof DeltarError && error.code === "unsafe"

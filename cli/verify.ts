@@ -16,12 +16,14 @@ interface Options extends Shared {
   data?: boolean;
 }
 
-/** How many files are named for each damaged object; JSON names all. */
+/**
+ * The number of files that are named for each damaged object; JSON names all.
+ */
 const MOST_NAMED = 20;
 
-/** What to do about damage, by what is damaged. */
+/** The advice for damage, by the kind of object. */
 const NEXT: Record<DamageKind, string> = {
-  settings: "`deltar repair` writes the settings anew",
+  settings: "`deltar repair` writes the settings again",
   record: "`deltar repair` sets the record aside, so that the others work",
   layer: "`deltar repair` sets aside the snapshots that need it",
   content:
@@ -105,9 +107,9 @@ function conclusion(damaged: number, isLossy: boolean, data: boolean): string {
 function tellDamage(out: Console, damage: Damage): void {
   const { object, kind, message, lost, files } = damage;
   out.line(`${showPath(object)}: ${showText(message)}`);
-  if (lost.length > 0) out.line(`  nothing can be had of ${span(lost)}`);
+  if (lost.length > 0) out.line(`  nothing can be read of ${span(lost)}`);
   if (files.length > 0) {
-    out.line(`  ${plural(files.length, "file")} cannot be had of it:`);
+    out.line(`  ${plural(files.length, "file")} of it cannot be read:`);
     for (const { path, snapshots } of files.slice(0, MOST_NAMED)) {
       out.line(`    ${showPath(path)}  in ${span(snapshots)}`);
     }
@@ -130,7 +132,7 @@ function tellUnrecorded(
   );
   out.line(
     wasThere
-      ? "  nothing can be had of that snapshot: its record was lost"
+      ? "  nothing can be read of that snapshot: its record was lost"
       : "  the snapshot was cut short right before its end, or the record was lost",
   );
   out.line(

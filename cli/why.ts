@@ -47,7 +47,7 @@ interface Fate {
   why?: string;
 }
 
-/** What is said of a path. */
+/** The answer for a path. */
 interface Answer extends Fate {
   path: string;
   /** The options that the answer is for. */
@@ -102,7 +102,7 @@ async function run(
   return EXIT.done;
 }
 
-/** How the reason begins of a path that no rule excludes. */
+/** The beginning of the reason for a path that no rule excludes. */
 const UNREADABLE = "it cannot be read: ";
 
 function wordsOf({ kept, why = "" }: Fate, by: string): string {
@@ -111,7 +111,7 @@ function wordsOf({ kept, why = "" }: Fate, by: string): string {
   return `${verb}${by}: ${showPath(why)}`;
 }
 
-/** What the next snapshot would do. */
+/** Returns what the next snapshot would do with a path. */
 async function next(word: string, options: Options): Promise<Answer> {
   const place = absolute(options.dir ?? ".");
   const { location, project } = locateFrom(options.repo, place);
@@ -190,7 +190,7 @@ function pathOf(root: string, place: string): string | undefined {
   return parent === "" ? basename(place) : `${parent}/${basename(place)}`;
 }
 
-/** What would become of a path of a directory as it is now. */
+/** Returns what a snapshot taken now would do with a path. */
 function fateOf(walker: Walker, path: string): Fate {
   const why = whyNot(walker, path);
   return { kept: why === undefined, ...why !== undefined && { why } };
@@ -213,7 +213,9 @@ function whyNot(walker: Walker, path: string): string | undefined {
   return undefined;
 }
 
-/** What keeps a file or folder from being read, if it is there. */
+/**
+ * Returns the fault that prevents reading a file or folder, if there is one.
+ */
 function faultAt(place: string, isLast: boolean): string | undefined {
   try {
     const stat = lstatSync(place, { throwIfNoEntry: false });
@@ -253,7 +255,7 @@ async function lastOf(
   return (await repository.lastAt(place, { onDamage: () => {} }))?.record;
 }
 
-/** What a snapshot says. */
+/** Returns what a snapshot says of a path. */
 async function then(
   word: string,
   snapshot: string,

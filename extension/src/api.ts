@@ -1,5 +1,5 @@
 /**
- * What other extensions may use:
+ * The API for other extensions:
  * `extensions.getExtension("deltar.deltar").activate()` gives `DeltarExports`.
  *
  * @module
@@ -14,15 +14,15 @@ export interface Snapshot {
   readonly folder: vscode.Uri;
   /** When it was begun. */
   readonly time: Date;
-  /** What it is called. */
+  /** Its name. */
   readonly label?: string;
 }
 
-/** What happened to a file. */
+/** A change of a file. */
 export interface Change {
   /** The path below the folder, `/`-separated. */
   readonly path: string;
-  /** What happened. */
+  /** The kind of change. */
   readonly change: string;
   /** The file as it was, if it was there; to be read by `workspace.fs`. */
   readonly before?: vscode.Uri;
@@ -30,7 +30,7 @@ export interface Change {
   readonly after?: vscode.Uri;
 }
 
-/** What is restored. */
+/** Options for a restore. */
 export interface RestoreOptions {
   /** Files and folders below it; all of them if left out. */
   readonly paths?: readonly string[];
@@ -38,19 +38,19 @@ export interface RestoreOptions {
   readonly deleteOthers?: boolean;
 }
 
-/** What a restore did. */
+/** The result of a restore. */
 export interface RestoreResult {
   /** Whether the user let it happen. */
   readonly done: boolean;
-  /** How many files and links were written. */
+  /** The number of files and links that were written. */
   readonly written: number;
-  /** How many paths were deleted, folders too. */
+  /** The number of paths that were deleted, including folders. */
   readonly deleted: number;
-  /** What could not be restored, and why. */
+  /** The paths that could not be restored, and why. */
   readonly failed: readonly { path: string; message: string }[];
 }
 
-/** What other extensions can do, version 1. */
+/** The API for other extensions, version 1. */
 export interface DeltarApi {
   /** Its version. */
   readonly version: 1;
@@ -65,13 +65,13 @@ export interface DeltarApi {
   ): Promise<Snapshot[]>;
   /** The snapshots of a workspace folder, or of all, the newest first. */
   list(options?: { folder?: vscode.Uri }): Promise<Snapshot[]>;
-  /** What changed from one snapshot to another of the same folder. */
+  /** Returns the changes between two snapshots of the same folder. */
   diff(before: Snapshot, after: Snapshot): Promise<Change[]>;
   /** Restores a snapshot in place; the user is asked first. */
   restore(snapshot: Snapshot, options?: RestoreOptions): Promise<RestoreResult>;
 }
 
-/** What `activate` returns: the way to the API of a version. */
+/** The exports of `activate`: access to the API of a version. */
 export interface DeltarExports {
   /**
    * The API.

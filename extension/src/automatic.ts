@@ -4,7 +4,7 @@ import type { Guards } from "./guards.ts";
 import { triggers } from "./settings.ts";
 import type { Taker } from "./take.ts";
 
-/** A burst of saves is waited for no longer than so many delays. */
+/** A burst of saves is waited for for at most this number of delays. */
 const PATIENCE = 6;
 
 /** Takes snapshots after saving, every so often and at the end. */

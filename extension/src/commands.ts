@@ -32,7 +32,7 @@ import type { ChangeNode, Node, SnapshotNode } from "./snapshots_view.ts";
 import type { StatusBar } from "./status_bar.ts";
 import { type Taker, tellFailure } from "./take.ts";
 
-/** What some commands need besides. */
+/** Further parts that some commands need. */
 export interface Parts {
   /** It takes snapshots. */
   taker: Taker;
@@ -141,7 +141,7 @@ export function registerCommands(
       async (...words: never[]) => {
         try {
           if (OF_A_LINE.has(name) && words[0] === undefined) {
-            // VS Code forgets the lines of a list while it is made anew.
+            // VS Code forgets the lines of a list while it is made again.
             void vscode.window.showInformationMessage(
               "The list has just changed. Choose the line again.",
             );

@@ -13,7 +13,7 @@ const MOST_FILES = 1000;
 
 const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 
-/** What a snapshot made of a file, both sides read-only. */
+/** Opens the change of a file by a snapshot, both sides read-only. */
 export async function openChange(
   { guard, info, change }: ChangeNode,
 ): Promise<void> {
@@ -186,7 +186,7 @@ async function openList(
   );
 }
 
-/** What a file was before a change and after it. */
+/** Returns a file before a change and after it. */
 function sides(
   guard: Guard,
   before: string | undefined,

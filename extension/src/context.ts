@@ -2,13 +2,13 @@ import type * as vscode from "vscode";
 import type { Guards } from "./guards.ts";
 import type { HistoryView } from "./history_view.ts";
 
-/** What the commands work with. */
+/** The parts that commands work with. */
 export interface Context {
   /** The folders of the workspace. */
   guards: Guards;
   /** The output channel. */
   log: vscode.LogOutputChannel;
-  /** What is remembered of this workspace. */
+  /** The memory of this workspace. */
   memory: vscode.Memento;
   /** The view of the active file's versions. */
   history: HistoryView;

@@ -14,7 +14,7 @@ const LOOKS: Readonly<Record<FileChange["change"], [string, string, string]>> =
     touched: ["T", "Mode or time changed", "descriptionForeground"],
   };
 
-/** What a change is called. */
+/** Returns the name of a change. */
 export function nameOfChange(change: FileChange["change"]): string {
   return LOOKS[change][1];
 }

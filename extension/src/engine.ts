@@ -8,11 +8,11 @@ import type {
   ToWorker,
 } from "./protocol.ts";
 
-/** What else a request may come with. */
+/** Options for a request. */
 export interface CallOptions {
   /** Asks the worker to stop; the call then fails with code `aborted`. */
   signal?: AbortSignal;
-  /** Told how far the work is, a few times a second. */
+  /** Called with the progress of the work, a few times a second. */
   onProgress?: (progress: Progress) => void;
 }
 
@@ -20,7 +20,7 @@ export interface CallOptions {
 export class EngineError extends Error {
   /** The kind of fault, as `DeltarError` tells it. */
   readonly code: string | undefined;
-  /** What the system calls it, such as `ENOSPC`. */
+  /** The error code of the system, such as `ENOSPC`. */
   readonly system: string | undefined;
 
   constructor({ message, code, system }: Fault) {

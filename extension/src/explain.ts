@@ -1,6 +1,6 @@
 import { EngineError } from "./engine.ts";
 
-/** What one can do about what the system says. */
+/** The advice for errors of the system. */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "The disk is full. Free some space, or choose another place with " +
     "the setting deltar.repository.location.",
@@ -19,7 +19,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 /** The command by which keys are given. */
 export const SET_KEYS = "Deltar: Set S3 Credentials";
 
-/** What a storage asks of its environment, as it is called in the editor. */
+/** The names that the editor has for the environment of a storage. */
 const NAMES: Readonly<Record<string, string>> = {
   AWS_ACCESS_KEY_ID: "the access key ID",
   AWS_SECRET_ACCESS_KEY: "the secret access key",
@@ -27,7 +27,7 @@ const NAMES: Readonly<Record<string, string>> = {
   AWS_REGION: "the setting deltar.repository.region",
 };
 
-/** What went wrong, and what to do about it. */
+/** Returns what went wrong, and what to do about it. */
 export function explain(error: unknown): string {
   const said = error instanceof Error ? error.message : String(error);
   const message =

@@ -10,10 +10,10 @@ import type {
 } from "./protocol.ts";
 import { placeOf } from "./settings.ts";
 
-/** How well a folder is protected. */
+/** The protection of a folder. */
 export type Protection = "protected" | "partial" | "off";
 
-/** What a guard works with. */
+/** The parts that a guard works with. */
 export interface GuardParts {
   /** Where the extension keeps what it keeps. */
   storage: vscode.Uri;
@@ -25,11 +25,11 @@ export interface GuardParts {
   reader: Engine;
 }
 
-/** What is known of one workspace folder, and the work that is done on it. */
+/** A workspace folder, with what is known of it and the work on it. */
 export class Guard implements vscode.Disposable {
   /** The folder. */
   readonly folder: vscode.WorkspaceFolder;
-  /** What could not be kept by the last snapshot. */
+  /** The paths that the last snapshot could not store. */
   faults: readonly LeftOut[] = [];
   /** Why the last snapshot failed, if it did. */
   failure: string | undefined;
@@ -48,11 +48,11 @@ export class Guard implements vscode.Disposable {
   readonly #reader: Engine;
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
-  /** How many files differ between two snapshots that were compared. */
+  /** The number of files that differ between two compared snapshots. */
   readonly #counted = new Map<string, number>();
   #unseen: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  /** How often its snapshots came to be kept elsewhere. */
+  /** The number of times that the location of its snapshots changed. */
   #moves = 0;
 
   constructor(
@@ -82,7 +82,7 @@ export class Guard implements vscode.Disposable {
     return this.#unseen;
   }
 
-  /** How well it is protected, as far as this alone can tell. */
+  /** Its protection, as far as this folder alone can tell. */
   get protection(): Protection {
     if (this.failure !== undefined) return "off";
     if (this.last === undefined) return "off";

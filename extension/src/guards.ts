@@ -59,7 +59,7 @@ export class Guards implements vscode.Disposable {
     return this.all.find(({ folder }) => repositoryKey(folder) === key);
   }
 
-  /** How well the workspace is protected: as its weakest folder is. */
+  /** The protection of the workspace: that of its weakest folder. */
   get protection(): Protection {
     if (!vscode.workspace.isTrusted) return "off";
     const all = this.all.map(({ protection }) => protection);

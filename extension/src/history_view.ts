@@ -26,7 +26,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   #view: vscode.TreeView<VersionNode> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: AbortController | undefined;
-  /** What the list that is shown depends on. */
+  /** The key of the list that is shown. */
   #shown: string | undefined;
   /** A file that was asked for, until another editor is opened. */
   #pinned: vscode.Uri | undefined;
@@ -133,7 +133,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     return item;
   }
 
-  /** What the list depends on: the file, and the last snapshot. */
+  /** Returns the key of a list: the file, and the last snapshot. */
   #key(): string {
     const file = this.#file();
     if (file === undefined) return "";

@@ -7,7 +7,7 @@ import { restore } from "./restore.ts";
 import type { Taker } from "./take.ts";
 import { versionUri } from "./versions.ts";
 
-/** What the extension exports. */
+/** Returns the exports of the extension. */
 export function makeExports(api: Api): DeltarExports {
   return {
     getAPI(version) {
@@ -112,7 +112,7 @@ export class Api implements DeltarApi {
     if (folder === undefined) return guards.all;
     const guard = guards.of(folder);
     if (guard === undefined) {
-      throw new RangeError(`${folder} is no folder of this workspace`);
+      throw new RangeError(`${folder} is not a folder of this workspace`);
     }
     return [guard];
   }

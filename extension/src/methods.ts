@@ -31,7 +31,7 @@ const TREES = 4;
 
 const trees = new Map<string, Promise<Tree>>();
 
-/** What the worker can do. */
+/** The methods of the worker. */
 export const methods: { [M in Method]: Handler<M> } = {
   ...restoreMethods,
 

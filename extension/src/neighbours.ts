@@ -4,8 +4,8 @@ import * as vscode from "vscode";
 import type { Guards } from "./guards.ts";
 import type { Taker } from "./take.ts";
 
-/** How long to gather news, in milliseconds. */
-const CALM = 200;
+/** The time for which news are gathered, in milliseconds. */
+const GATHER_MS = 200;
 
 /**
  * Windows of the same machine tell each other that there is a new snapshot: by
@@ -30,7 +30,7 @@ export class Neighbours implements vscode.Disposable {
     void fs.promises.mkdir(folder, { recursive: true }).then(() => {
       const watcher = fs.watch(folder, () => {
         clearTimeout(this.#timer);
-        this.#timer = setTimeout(() => void hear().catch(() => {}), CALM);
+        this.#timer = setTimeout(() => void hear().catch(() => {}), GATHER_MS);
       });
       watcher.on("error", () => watcher.close());
       this.#disposables.push(new vscode.Disposable(() => watcher.close()));

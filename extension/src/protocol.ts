@@ -1,6 +1,6 @@
 /**
- * What the extension and its worker say to each other: requests with an id,
- * their progress, their answers, and the wish to cancel one.
+ * The messages between the extension and its worker: requests with an id, their
+ * progress, their responses, and cancellations.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export interface SnapshotInfo {
   time: number;
   /** The folder it is of. */
   directory: string;
-  /** What the user calls it. */
+  /** The user's name for it. */
   label?: string;
   /** The one before it in the list, with which it is compared. */
   before?: string;
@@ -41,9 +41,9 @@ export interface SnapshotInfo {
    * tells what it did since the last of those.
    */
   since?: number;
-  /** How many files differ since then, once that was counted. */
+  /** The number of files that differ since then, once counted. */
   changed?: number;
-  /** What it found and did. */
+  /** Its numbers. */
   counts: SnapshotCounts;
 }
 
@@ -59,11 +59,11 @@ export interface LeftOut {
   isFault: boolean;
 }
 
-/** What happened to a path from one state to another. */
+/** A change of a path from one state to another. */
 export interface FileChange {
   /** The path below the folder. */
   path: string;
-  /** What happened. */
+  /** The kind of change. */
   change: "created" | "updated" | "deleted" | "renamed" | "copied" | "touched";
   /** Its length in bytes after, or before if it was deleted. */
   size: number;
@@ -77,7 +77,7 @@ export interface FileVersion {
   id: string;
   /** When that was begun, in milliseconds since 1970. */
   time: number;
-  /** What that is called. */
+  /** Its label. */
   label?: string;
   /** Its length in bytes; none if it was gone. */
   size?: number;
@@ -95,9 +95,9 @@ export interface DeletedFile {
   size: number;
 }
 
-/** What a path is in a snapshot. */
+/** The state of a path in a snapshot. */
 export interface VersionStat {
-  /** What it is. */
+  /** The kind. */
   kind: "file" | "directory" | "symlink";
   /** Its length in bytes. */
   size: number;
@@ -105,7 +105,7 @@ export interface VersionStat {
   mtime: number;
 }
 
-/** How far long work is. */
+/** The progress of long work. */
 export interface Progress {
   /** Files and folders so far. */
   entries: number;
@@ -115,19 +115,19 @@ export interface Progress {
   path: string;
 }
 
-/** What became of a snapshot. */
+/** The result of taking a snapshot. */
 export interface SnapshotReport {
   /** The snapshot, or the last one if nothing changed. */
   snapshot: SnapshotInfo;
   /** Whether one was made. */
   isNew: boolean;
-  /** What could not be kept, and what no rule names. */
+  /** The paths that could not be stored, and that no rule names. */
   skipped: LeftOut[];
-  /** How long the worker worked, in milliseconds. */
+  /** The time that the worker took, in milliseconds. */
   duration: number;
 }
 
-/** What a restore would do, in paths. */
+/** The changes that a restore would make, as paths. */
 export interface RestorePlan {
   /** Files that are there and become others. */
   overwritten: string[];
@@ -135,23 +135,23 @@ export interface RestorePlan {
   created: string[];
   /** Files that are there and not in the snapshot. */
   deleted: string[];
-  /** How many are the same but for mode, time or owner. */
+  /** The number of paths that differ only in mode, time or owner. */
   touched: number;
 }
 
-/** What removing old snapshots would do. */
+/** The effect of removing old snapshots. */
 export interface PrunePlan {
-  /** How many snapshots go. */
+  /** The number of snapshots that are removed. */
   removed: number;
-  /** How many stay. */
+  /** The number of snapshots that stay. */
   kept: number;
-  /** How many bytes become free. */
+  /** The number of bytes that are freed. */
   freed: number;
-  /** How many bytes are stored. */
+  /** The number of bytes that are stored. */
   stored: number;
 }
 
-/** What to restore. */
+/** A request to restore. */
 export interface RestoreWish {
   /** The snapshot. */
   id: string;
@@ -161,19 +161,19 @@ export interface RestoreWish {
   deleteOthers: boolean;
 }
 
-/** What a restore, an undo or a redo did. */
+/** The result of a restore, an undo or a redo. */
 export interface RestoreReport {
-  /** How many files and links were written. */
+  /** The number of files and links that were written. */
   written: number;
-  /** How many paths only got their mode and time. */
+  /** The number of paths of which only mode and time were set. */
   touched: number;
-  /** How many paths were deleted, folders too. */
+  /** The number of paths that were deleted, including folders. */
   deleted: number;
-  /** What could not be restored, and why. */
+  /** The paths that could not be restored, and why. */
   failed: { path: string; message: string }[];
 }
 
-/** What can be asked for, with its parameters and its result. */
+/** The methods, with their parameters and results. */
 export interface Methods {
   /**
    * Takes a snapshot; measures meanwhile how much there is, if that is shown.
@@ -184,22 +184,24 @@ export interface Methods {
   ];
   /** All snapshots of the folder, the newest first. */
   list: [{ place: Place }, SnapshotInfo[]];
-  /** What changed from one snapshot to another, or from nothing. */
+  /** Returns the changes from one snapshot to another, or from nothing. */
   compare: [
     { place: Place; before: string | undefined; after: string },
     FileChange[],
   ];
-  /** What a snapshot left out. */
+  /** Returns the paths that a snapshot left out. */
   skipped: [{ place: Place; id: string }, LeftOut[]];
   /** Files that are gone, the last to go first, where each was last. */
   deleted: [{ place: Place }, DeletedFile[]];
-  /** What removing old snapshots would do. */
+  /** The effect of removing old snapshots. */
   planPrune: [{ place: Place; policy: RetentionPolicy }, PrunePlan];
   /** Removes old snapshots; gives the ids of the folder's, the oldest first. */
   prune: [{ place: Place; policy: RetentionPolicy }, { removed: string[] }];
-  /** How much the repository takes, in bytes. */
+  /** Returns the size of the repository in bytes. */
   usage: [{ place: Place }, { bytes: number }];
-  /** What a path is in a snapshot; nothing if it is not there. */
+  /**
+   * Returns the state of a path in a snapshot, or `undefined` if it is absent.
+   */
   stat: [{ place: Place; id: string; path: string }, VersionStat | undefined];
   /** The names in a folder of a snapshot. */
   children: [
@@ -208,7 +210,7 @@ export interface Methods {
   ];
   /** A file's content. */
   read: [{ place: Place; id: string; path: string }, Uint8Array];
-  /** What a restore would do; nothing is changed. */
+  /** Returns the changes that a restore would make. */
   plan: [{ place: Place; wish: RestoreWish }, RestorePlan];
   /** Restores in place, after a safety snapshot. */
   restore: [{ place: Place; wish: RestoreWish }, RestoreReport];
@@ -230,11 +232,11 @@ export type ToWorker =
 
 /** A fault, as it crosses the threads. */
 export interface Fault {
-  /** What is wrong. */
+  /** The message. */
   message: string;
   /** The kind of fault, as `DeltarError` tells it. */
   code?: string;
-  /** What the system calls it, such as `ENOSPC`. */
+  /** The error code of the system, such as `ENOSPC`. */
   system?: string;
 }
 

@@ -89,7 +89,7 @@ export async function restoreUris(
   }
 }
 
-/** What a restore may be asked to do without a question in between. */
+/** A request to restore without a question in between. */
 export interface RestoreRequest {
   /** The snapshot. */
   id: string;

@@ -5,7 +5,7 @@ import type { Handler, Work } from "./worker.ts";
 
 type Methods = "plan" | "restore" | "undo" | "redo";
 
-/** What the worker can do that changes the workspace. */
+/** The methods of the worker that change the workspace. */
 export const restoreMethods: { [M in Methods & Method]: Handler<M> } = {
   async plan({ place, wish }, { signal }) {
     const repository = await openRepository(place);

@@ -10,9 +10,9 @@ import type { Place } from "./protocol.ts";
 export interface Triggers {
   /** After saving. */
   onSave: boolean;
-  /** How long after the last save, in milliseconds. */
+  /** The delay after the last save, in milliseconds. */
   delay: number;
-  /** How often, in milliseconds; 0 for never. */
+  /** The interval in milliseconds; 0 for never. */
   every: number;
   /** Before the window closes. */
   onClose: boolean;

@@ -4,7 +4,9 @@ import type { Guard } from "./guard.ts";
 import { leftOutItems, pickGuard, snapshotItems } from "./pick.ts";
 import type { StatusBar } from "./status_bar.ts";
 
-/** What one gets to see by clicking the status bar: how it is, and the list. */
+/**
+ * Shows the status and the list of snapshots after a click on the status bar.
+ */
 export async function showStatus(
   { guards }: Context,
   status: StatusBar,

@@ -33,7 +33,7 @@ export interface FolderNode {
   info: SnapshotInfo;
   /** Its path. */
   path: string;
-  /** What is shown of it: folders that hold but one are shown together. */
+  /** The text to show: folders with a single entry are joined. */
   title: string;
   changes: FileChange[];
 }
@@ -178,7 +178,10 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   }
 }
 
-/** What a snapshot did since the one before it, in a line if anything. */
+/**
+ * Returns the changes of a snapshot since the one before, as a line if there
+ * are any.
+ */
 function whatChanged({ before, counts }: SnapshotInfo): string[] {
   if (before === undefined) return [];
   const words = [
@@ -193,7 +196,10 @@ function whatChanged({ before, counts }: SnapshotInfo): string[] {
   return line === "" ? [] : [line];
 }
 
-/** How many files differ between a snapshot and the one before it. */
+/**
+ * Returns how many files differ between a snapshot and the one before it, in
+ * words.
+ */
 export function changedOf(
   { counts, time, before, since, changed: counted }: SnapshotInfo,
 ): string {

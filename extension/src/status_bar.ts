@@ -3,8 +3,8 @@ import type { Automatic } from "./automatic.ts";
 import type { Guards } from "./guards.ts";
 import { formatAgo, plural } from "./text.ts";
 
-/** How often "5 min ago" is looked at, in milliseconds. */
-const TICK = 30_000;
+/** The interval at which "5 min ago" is updated, in milliseconds. */
+const UPDATE_MS = 30_000;
 
 /** Says how well the workspace is protected, and when that was last seen to. */
 export class StatusBar implements vscode.Disposable {
@@ -24,7 +24,7 @@ export class StatusBar implements vscode.Disposable {
     this.#item.name = "Deltar Snapshots";
     this.#item.command = "deltar.showStatus";
     const update = () => this.update();
-    const timer = setInterval(update, TICK);
+    const timer = setInterval(update, UPDATE_MS);
     this.#disposables = [
       this.#item,
       guards.onDidChange(update),
@@ -70,7 +70,9 @@ export class StatusBar implements vscode.Disposable {
     this.#item.show();
   }
 
-  /** What pauses automatic snapshots or has them go on, if there are any. */
+  /**
+   * The action that pauses or resumes automatic snapshots, if there are any.
+   */
   get pause(): { label: string; run: () => unknown } | undefined {
     const { isPaused, isOff } = this.#automatic;
     if (isPaused) {
@@ -86,7 +88,10 @@ export class StatusBar implements vscode.Disposable {
     };
   }
 
-  /** How well the workspace is protected, and why not better. */
+  /**
+   * Returns the protection of the workspace, and the reasons for less than
+   * full.
+   */
   state(): { level: "protected" | "partial" | "off"; reasons: string[] } {
     const reasons: string[] = [];
     for (

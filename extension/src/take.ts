@@ -7,11 +7,11 @@ import { budget } from "./settings.ts";
 import { changedOf } from "./snapshots_view.ts";
 import { formatBytes, plural } from "./text.ts";
 
-/** What fires when a snapshot was made. */
+/** The event of a snapshot that was taken. */
 export interface SnapshotEvent {
   /** The folder it is of. */
   guard: Guard;
-  /** What became of it. */
+  /** The result. */
   report: SnapshotReport;
 }
 

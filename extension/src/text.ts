@@ -60,7 +60,7 @@ export function formatSince(since: number, time: number, now: number): string {
   return day === formatDay(time, now) ? formatTime(since) : day;
 }
 
-/** How long ago, roughly. */
+/** Returns the time since then, roughly. */
 export function formatAgo(time: number, now: number): string {
   const minutes = Math.floor((now - time) / 60_000);
   if (minutes < 1) return "just now";

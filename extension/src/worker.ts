@@ -19,7 +19,7 @@ import type {
   ToWorker,
 } from "./protocol.ts";
 
-/** What a method gets besides its parameters. */
+/** The surroundings of a method. */
 export interface Work {
   /** Fires when the request is cancelled. */
   signal: AbortSignal;

@@ -31,7 +31,7 @@ export class PlacedContent implements ContentReference {
   /** See {@linkcode ContentReference.skip}. */
   readonly skip: number;
 
-  /** Content that begins so many decompressed bytes into a frame. */
+  /** Content that begins at a number of decompressed bytes in a frame. */
   constructor(frame: FramePlace, skip: number) {
     this.frame = frame;
     this.skip = skip;

@@ -190,7 +190,7 @@ export class DataPacker implements FileReader {
     const sum = toHex(sha256(bytes));
     const facts: PackedFacts = { size: bytes.length, sha256: sum };
     const known = this.#previous.findContent(sum);
-    // Empty content says nothing of where it comes from; it is stored anew.
+    // Empty content says nothing of where it comes from; it is stored again.
     const isOld = bytes.length === 0
       ? before?.sha256 === sum
       : known !== undefined;

@@ -8,7 +8,7 @@ import { turnIfDue } from "../bytes/turns.ts";
 export const CHUNK = 256 * 1024;
 
 /**
- * The same for the compression of so many bytes: room for what comes of a
+ * The same for the compression of that many bytes: room for what comes of a
  * frame, so that it is one trip and needs no putting together.
  */
 export function chunkFor(length: number): number {

@@ -12,7 +12,7 @@ import { SMALL } from "./extract_members.ts";
 import type { TreeSink } from "./tree_sink.ts";
 import type { IndexedMember, VolumeIndex } from "./volume_index.ts";
 
-/** So many ranges are read ahead of the one that is being used. */
+/** The number of ranges that are read ahead of the one in use. */
 const AHEAD = 3;
 /** The largest range that is kept for the files in it, in bytes. */
 const MOST_RANGE = 16 << 20;

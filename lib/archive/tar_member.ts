@@ -26,7 +26,7 @@ export interface TarMember {
   target?: string;
 }
 
-/** Tar is made of blocks of so many bytes. */
+/** The size of the blocks of a tar, in bytes. */
 export const BLOCK = 512;
 
 /**

@@ -89,7 +89,7 @@ export class TarVolumeWriter {
    * Adds a member. Await it before the next one.
    *
    * @param member Its path, or all of it; a file by default, of 1970, owned by
-   * 0, with mode 0644 (0755 for what is no file). The `size` may be left out
+   * 0, with mode 0644 (0755 for all but files). The `size` may be left out
    * if the source is a `Uint8Array`.
    * @param source A file's content. It may be left out for what is not a file,
    * and for a file whose `size` is 0.

@@ -16,7 +16,7 @@ const MEBIBYTE = 1024 * 1024;
  * files like each other meet in one; a file of 1 MiB has room with its header.
  */
 const FRAME = 1.25 * MEBIBYTE;
-/** So many frames may be on their way before `ready` makes the caller wait. */
+/** The number of frames in progress at which `ready` makes the caller wait. */
 const MOST_PENDING = 6;
 
 /** Options for a `VolumeWriter`. */
@@ -273,7 +273,7 @@ export class VolumeWriter {
   }
 }
 
-/** Gives the first `size` bytes of a source to `use`, if there are so many. */
+/** Passes the first `size` bytes of a source to `use`, if it has that many. */
 async function take(
   source: ByteSource,
   size: number,

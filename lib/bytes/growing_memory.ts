@@ -1,4 +1,4 @@
-/** Addresses are reserved for so many bytes; memory is taken as it is used. */
+/** The number of bytes of reserved addresses; memory is taken as it is used. */
 const MOST = 2 ** 30;
 
 /**
@@ -11,14 +11,14 @@ export class GrowingMemory {
   /** The same as 32-bit words. */
   words: Uint32Array;
 
-  /** Takes memory of so many bytes at first, a multiple of four. */
+  /** Takes `length` bytes of memory at first, a multiple of four. */
   constructor(length: number = 1 << 12) {
     const buffer = allocate(length);
     this.bytes = new Uint8Array(buffer, 0, length);
     this.words = new Uint32Array(buffer, 0, length / 4);
   }
 
-  /** Makes sure that there are so many bytes; new ones are zeros. */
+  /** Makes sure that there are `length` bytes; new ones are zeros. */
   reserve(length: number): void {
     const old = this.bytes;
     if (length <= old.length) return;

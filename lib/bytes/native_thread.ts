@@ -51,7 +51,7 @@ export function callsOnThread<Name extends string>(
     });
     return worker;
   };
-  /** Who waits, in the order of their calls. */
+  /** The callers that wait, in the order of their calls. */
   const waiting: ((result: number | undefined) => void)[] = [];
   let worker: ReturnType<typeof start> | undefined;
   let isDead = false;

@@ -8,7 +8,7 @@ import { builtin } from "./builtin.ts";
 import { permitted } from "./permitted.ts";
 
 // What Node, Deno and Bun have and a browser has not: there all of these are
-// undefined, and only who reads or writes a disk notices.
+// undefined, and only code that uses a disk notices.
 
 /** The file system. */
 export const fs = permitted(builtin("node:fs")) as typeof NodeFs;

@@ -7,7 +7,7 @@ interface Host {
   process?: { permission?: unknown };
 }
 
-/** What Deno grants or denies one by one, as far as deltar needs it. */
+/** The permissions of Deno that deltar uses. */
 const PERMISSIONS = ["read", "write", "sys", "env", "run"];
 
 /**

@@ -11,7 +11,7 @@ export interface Sha256 {
 }
 
 /**
- * From so many bytes on a sum is worth a thread, which takes a while to start.
+ * The size in bytes from which a sum is worth a thread, which takes a while to start.
  */
 const LARGE = 2 ** 24;
 

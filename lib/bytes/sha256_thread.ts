@@ -8,7 +8,7 @@ const SLOTS = 4;
 const PIECE = 2 ** 18;
 /** In place of a length: the sum is wanted. */
 const END = -1;
-/** A thread that is silent for so many milliseconds may have died. */
+/** The silence in milliseconds after which a thread may have died. */
 const PATIENCE = 10_000;
 /**
  * It has, if so often in a row: the process may have been stopped for a while.
@@ -101,7 +101,7 @@ class Sha256Thread {
     return slot;
   }
 
-  /** Waits until so many pieces are done. */
+  /** Waits until this number of pieces is done. */
   #await(pieces: number): void {
     for (let silences = 0; silences < MOST_SILENCES;) {
       const done = Atomics.load(this.#control, DONE);

@@ -10,7 +10,7 @@ export class WordRows {
   readonly #width: number;
   readonly #memory = new GrowingMemory();
 
-  /** Makes rows of so many words. */
+  /** Makes rows of `width` words. */
   constructor(width: number) {
     this.#width = width;
   }
@@ -32,7 +32,10 @@ export class WordRows {
     this.#memory.words[this.#width * row + word] = value;
   }
 
-  /** So many bytes of a row from a word on; they hold until the next `push`. */
+  /**
+   * Returns bytes of a row from a word on; they are valid until the next
+   * `push`.
+   */
   bytes(row: number, word: number, length: number): Uint8Array {
     const start = 4 * (this.#width * row + word);
     return this.#memory.bytes.subarray(start, start + length);

@@ -12,7 +12,10 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
  */
 const WINDOW = 2 ** 18;
 
-/** Behind so many expected blocks in a row, the next are confirmed together. */
+/**
+ * The number of expected blocks in a row behind which the next are confirmed
+ * together.
+ */
 const LONG_RUN = 32;
 /** Fewer bytes than this are not worth waking a second thread. */
 const WORTH_SHARING = 2 ** 16;
@@ -21,7 +24,7 @@ const LARGE = 2 ** 22;
 
 /**
  * Takes the bytes of the delta. They are valid until it returns, or until the
- * promise that it returns is fulfilled; who wants to keep them copies them.
+ * promise that it returns is fulfilled; a caller that keeps them must copy them.
  */
 export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
 
@@ -168,7 +171,7 @@ export class DeltaBuilder {
 
   /**
    * Confirms, on two threads, as many expected blocks as are in the window;
-   * for behind so many that matched, most often all of them do.
+   * for behind that many matches, most often all of them do.
    */
   #matchRun(): boolean {
     const { blockSize, fileSize, strongKind, strongLength } = this.#basis;

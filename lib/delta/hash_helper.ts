@@ -16,7 +16,7 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 const LARGEST_BLOCK = CAPACITY / 4;
 /** About how many bytes are taken at a time. */
 const GROUP = 2 ** 15;
-/** A worker that is silent for so many milliseconds has died. */
+/** The silence in milliseconds after which a worker counts as dead. */
 const PATIENCE = 10_000;
 
 /** Gets digests, which are valid until it returns. */
@@ -61,7 +61,7 @@ export class HashHelper {
    * Starts a worker.
    *
    * @param program What it runs.
-   * @param patience After so many milliseconds of silence it is taken for dead.
+   * @param patience The silence in milliseconds after which it counts as dead.
    * @throws {TypeError} Where there are no such workers.
    */
   constructor(program = HASH_WORKER, patience = PATIENCE) {

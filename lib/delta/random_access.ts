@@ -11,7 +11,7 @@ export interface RandomAccess {
    * may serve every call.
    *
    * @param offset The first byte, from 0.
-   * @param length How many bytes; the result has exactly so many.
+   * @param length The number of bytes, which the result has exactly.
    * @throws {DeltarError} If they cannot be read; `truncated` if there are fewer.
    */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;

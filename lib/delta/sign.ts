@@ -30,9 +30,9 @@ export interface SignOptions extends SignBytesOptions {
   signal?: AbortSignal;
 }
 
-/** From so many bytes on a file is worth a second thread. */
+/** The size in bytes from which a file is worth a second thread. */
 const LARGE = 2 ** 22;
-/** So many bytes are summed up between turns of the event loop. */
+/** The number of bytes that are summed between turns of the event loop. */
 const PIECE = 2 ** 20;
 /** Fewer bytes than this in one piece are not worth waking it. */
 const WORTH_SHARING = 2 ** 16;

@@ -341,7 +341,7 @@ async function copyMove(
 ): Promise<void> {
   const move = await readMove(from, volume);
   if (move === undefined) return;
-  // Written anew, it says nothing but what was checked.
+  // Encoded again, it holds only fields that were checked.
   await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
     .catch(unlessExists);
 }

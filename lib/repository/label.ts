@@ -4,7 +4,7 @@ import type { SnapshotRecord } from "./snapshot_record.ts";
 import { LABELS, putSnapshotNote, readSnapshotNotes } from "./snapshot_note.ts";
 
 /**
- * Labels a snapshot anew. Its record stays as it is: a note beside it says
+ * Changes the label of a snapshot. Its record stays as it is: a note beside it says
  * what it is called now.
  *
  * @param label What to call it, `undefined` for nothing any more.

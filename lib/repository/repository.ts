@@ -364,7 +364,7 @@ export class Repository {
   }
 
   /**
-   * Labels a snapshot anew. Its record stays as it is; a note beside it says
+   * Changes the label of a snapshot. Its record stays as it is; a note beside it says
    * what it is called now.
    *
    * @param record The snapshot.
@@ -682,7 +682,7 @@ export class Repository {
 
   /**
    * Removes the snapshots that a policy does not keep; purges those whose grace
-   * is over, with what only they needed; and writes volumes anew that are mostly
+   * is over, with what only they needed; and repacks volumes that are mostly
    * dead. Snapshots may be taken at the same time, and it may be killed.
    *
    * @param policy Which snapshots are kept; an empty one keeps all.
@@ -786,7 +786,7 @@ export class Repository {
   }
 
   /**
-   * Rebuilds what can be rebuilt, and sets aside what cannot be had any more,
+   * Rebuilds what can be rebuilt, and sets aside what cannot be read any more,
    * so that all else works. A snapshot of which files are lost is replaced by
    * one without them, which names them; the next snapshot stores them again if
    * the directory has them still. What is replaced is copied to `damaged/`.

@@ -104,7 +104,7 @@ export interface SnapshotRecord {
   parent?: string;
   /** The SHA-256 of the parent's record, in hexadecimal. */
   parentSha256?: string;
-  /** The snapshot that it stands in for, as not all of that could be had. */
+  /** The snapshot that it stands in for, which could not be read whole. */
   repairs?: string;
   /** The layers of the tree, the full one first. */
   layers: LayerRecord[];
@@ -140,7 +140,9 @@ const LATER = 2;
 const MOMENT = 1000;
 /** The most layers of a tree; writers make about log2 of its entries. */
 const MOST_LAYERS = 128;
-/** A layer has at most so many frames, and one more for so many bytes. */
+/**
+ * The maximum number of frames of a layer, and the bytes that allow one more.
+ */
 const LEAST_FRAMES = 1024;
 const BYTES_EACH_FRAME = 1024;
 const COUNTS = [

@@ -156,7 +156,7 @@ export class CachedStorage implements Storage {
         return undefined;
       }
       const until = length === undefined ? end : offset + length;
-      // A range that is none is for the storage to refuse.
+      // The storage refuses an invalid range.
       return until <= end && offset <= until
         ? bytes.subarray(offset, until)
         : undefined;

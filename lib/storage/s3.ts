@@ -22,7 +22,7 @@ import { readWindows } from "./windows.ts";
 
 /** The most objects that a list may have. */
 const MOST_OBJECTS = 10_000_000;
-/** So many pages of a list in a row may have nothing of ours. */
+/** The number of successive pages of a list that may be without our objects. */
 const MOST_EMPTY = 1000;
 
 /**

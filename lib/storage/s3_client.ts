@@ -7,7 +7,7 @@ import { Exchange, type Fetch } from "./exchange.ts";
 import { retried } from "./retry.ts";
 import { faultOf } from "./s3_fault.ts";
 
-/** A bucket of an S3 service, and who asks. */
+/** A bucket of an S3 service, with the keys for it. */
 export interface S3Options {
   /** The bucket. */
   bucket: string;

@@ -98,7 +98,7 @@ export interface Storage {
   /**
    * The objects whose name starts with `prefix`, in no particular order. What is put
    * or deleted meanwhile may or may not be listed; the rest is, exactly once.
-   * What is no object name is left out. A listing that cannot be completed
+   * Other names than those of objects are left out. A listing that cannot be completed
    * throws; it never just ends.
    */
   list(prefix?: string): AsyncIterable<StoredObject>;

@@ -263,7 +263,7 @@ export class ChangeFinder {
 
   /**
    * Whether the content behind a hard link is the one before: when it is
-   * replaced under the first name, the other names have to be linked anew.
+   * replaced under the first name, the other names have to be linked again.
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;

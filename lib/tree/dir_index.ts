@@ -103,7 +103,7 @@ export class DirIndex {
    * Walks a directory and reads its files, each once.
    *
    * @param dir The directory.
-   * @param options What may be reused, and who reads the files.
+   * @param options What may be reused, and the reader of the files.
    * @throws {DeltarError} `aborted` if the signal fired.
    * @throws {TypeError} If `dir` is not a `Dir` or `Walker`.
    */
@@ -127,7 +127,7 @@ export class DirIndex {
   /** The entry of a path, if there is one. */
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
-      // A map of all is worth it only for who asks for many.
+      // A map of all pays only for many look-ups.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }

@@ -102,11 +102,11 @@ let aside: ReturnType<typeof loadDiskCalls> | null = null;
 const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
 
 /**
- * Has another thread make a call.
+ * Makes a call in another thread.
  *
- * @returns Whether all went well; `undefined` if there is no such thread. The
- * number of an error is known to the other thread alone: to make the call again
- * here tells it, unless the system tells of each error once.
+ * @returns Whether the call succeeded; `undefined` if there is no such thread.
+ * Only the other thread knows the number of an error: repeating the call here
+ * tells it, unless the system reports each error once.
  */
 async function doneAside(
   call: "fsync" | "syncfs",

@@ -70,7 +70,7 @@ export interface IndexedTree {
  *
  * @param walker The directory.
  * @param sink Is given the entries.
- * @param options What may be reused, and who reads the files.
+ * @param options What may be reused, and the reader of the files.
  * @param states What is known and remembered of the files' states.
  */
 export async function indexTree(

@@ -14,7 +14,7 @@ const BRACKET = 0x5b;
 const BRACE = 0x7b;
 /** A first line of fewer bytes may hold anything. */
 const LONG = 1 << 20;
-/** An object or array of a longer one has about so many bytes, or more. */
+/** The number of bytes in an object or array of a long line, about or more. */
 const BYTES_EACH = 8;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -1,6 +1,6 @@
-/** So many chosen ones may be told of before their turn. */
+/** The number of chosen items that are announced ahead. */
 const CHOSEN = 8;
-/** So many may wait in all. */
+/** The number of items that may wait in all. */
 const WAITING = 4096;
 
 /**

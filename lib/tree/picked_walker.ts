@@ -45,7 +45,9 @@ export class PickedWalker extends Walker {
       let target: string | undefined;
       try {
         stat = folders.statAt(path) ?? gone();
-        if (stat.kind === "special") throw new Error("it is no file any more");
+        if (stat.kind === "special") {
+          throw new Error("it is not a file any more");
+        }
         if (stat.kind === "symlink") target = folders.readLink(path);
         // What cannot be read cannot be kept, whatever the restore would do.
         if (stat.kind === "file") folders.openFile(path).close();

@@ -619,7 +619,7 @@ export class TreeWriter {
     if (size > WHOLE_LIMIT || this.#waitsForDisk) return await file.flush();
     const begun = performance.now();
     file.sync();
-    this.#waitsForDisk = performance.now() - begun > FLUSHED_AT_ONCE;
+    this.#waitsForDisk = performance.now() - begun > MAX_FLUSH_MS;
   }
 
   #discard(folder: string, name: string): void {
@@ -645,11 +645,11 @@ export class TreeWriter {
 
 const SET_ID = 0o6000;
 
-/** How long it may take at most to flush a file at once, in milliseconds. */
-const FLUSHED_AT_ONCE = 0.5;
+/** The maximum time for flushing a file at once, in milliseconds. */
+const MAX_FLUSH_MS = 0.5;
 
-/** How many bytes are taken away at a time. */
-const SHRINKING = 1 << 25;
+/** The number of bytes by which a file shrinks at a time. */
+const SHRINK_BYTES = 1 << 25;
 
 /** Whether this process may give files away: only root, on POSIX. */
 export function ownerMatters(): boolean {
@@ -662,8 +662,12 @@ export function ownerMatters(): boolean {
  */
 async function shrink(file: OpenFile): Promise<void> {
   try {
-    for (let { size } = file.stat(); size > SHRINKING; size -= SHRINKING) {
-      file.truncate(size - SHRINKING);
+    for (
+      let { size } = file.stat();
+      size > SHRINK_BYTES;
+      size -= SHRINK_BYTES
+    ) {
+      file.truncate(size - SHRINK_BYTES);
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
     }

@@ -7,10 +7,10 @@ import type { OpenFile } from "./folder.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 
 /**
- * How much of a file may wait for the disk while it is written, in bytes. A
- * process that is to end has to wait for what it flushes (Linux).
+ * The maximum number of written bytes of a file that wait for the disk. On Linux,
+ * a process cannot end before a flush that it has begun.
  */
-const MOST_WAITING = 1 << 24;
+const MAX_UNFLUSHED_BYTES = 1 << 24;
 
 const ZEROS = new Uint8Array(WHOLE_LIMIT);
 
@@ -57,7 +57,7 @@ export async function writePieces(
       size += piece.length;
       if (isHole || !flushes) continue;
       waiting += piece.length;
-      if (waiting < MOST_WAITING) continue;
+      if (waiting < MAX_UNFLUSHED_BYTES) continue;
       waiting = 0;
       await flushing;
       flushing = file.flush();

@@ -45,7 +45,7 @@ test("a configuration that is wrong says where", async () => {
     const config = join(place.folder, "config.json");
     const cases: [string, RegExp][] = [
       ["{", /it is no JSON/],
-      ["[]", /it is no object/],
+      ["[]", /it is not an object/],
       ["{}", /it has no "backups"/],
       ['{"backups": {"a b": {}}}', /backup "a b": a name has letters/],
       ['{"backups": {"a": {}}}', /backup "a": it has no "directory"/],

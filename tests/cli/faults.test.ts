@@ -76,7 +76,7 @@ test("an error of an object names the repository that has it", async () => {
       err.split("\n").filter((line) => line.includes("in the repository")),
       [`  in the repository ${two}`],
     );
-    assert.match(err, /\n {2}`deltar repair` writes the settings anew\n/);
+    assert.match(err, /\n {2}`deltar repair` writes the settings again\n/);
   });
 });
 

@@ -72,8 +72,8 @@ test("a hook that fails says so, and holds no agent up", async () => {
   await withPlace((place) => {
     const gone = join(place.folder, "gone");
     const failing: [string, RegExp][] = [
-      ["", /no object of JSON/],
-      ['"text"', /no object of JSON/],
+      ["", /not a JSON object/],
+      ['"text"', /not a JSON object/],
       [JSON.stringify({ cwd: gone }), /no such directory/],
     ];
     for (const [input, said] of failing) {

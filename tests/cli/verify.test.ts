@@ -91,7 +91,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
       refused.err,
       /^deltar: deltar\.json: no such object\n {2}in the/,
     );
-    assert.match(refused.err, /`deltar repair` writes the settings anew\n$/);
+    assert.match(refused.err, /`deltar repair` writes the settings again\n$/);
     assert.equal(
       fs.readFileSync(join(place.folder, "to/sub/b.txt"), "utf8"),
       "second",
@@ -122,7 +122,7 @@ test("a lost record is told, and comes back by a copy", async () => {
     fs.writeFileSync(join(repo, `labels/${id}.${id}.json`), "");
     const lost = place.run(["verify", ...words]);
     assert.equal(lost.code, 1);
-    assert.match(lost.out, /nothing can be had of that snapshot/);
+    assert.match(lost.out, /nothing can be read of that snapshot/);
     fs.rmSync(join(repo, `labels/${id}.${id}.json`));
     place.run(["copy", "--repo", other, "--to", repo]);
     const back = place.run(["verify", "--data", ...words]);

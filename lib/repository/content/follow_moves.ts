@@ -6,8 +6,8 @@ import { readIfThere } from "../note.ts";
 import type { ObjectRecord } from "../snapshot_record.ts";
 
 /**
- * Each move leaves less than the volume before had; so many in a row are none
- * of ours.
+ * The maximum number of moves in a row. Each leaves less than the volume before,
+ * so more of them form a loop.
  */
 const MOST_MOVES = 64;
 

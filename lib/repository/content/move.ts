@@ -13,7 +13,7 @@ export interface MovedRange {
   to: number;
 }
 
-/** A volume that was written anew without the frames that nothing needs. */
+/** A volume that was rewritten without the frames that nothing needs. */
 export interface Move {
   /** The old volume. */
   from: ObjectRecord;

@@ -143,7 +143,7 @@ export class LayerReader {
   }
 
   /**
-   * The layer's lines as far as they can be had, frame by frame, each with the
+   * Yields the layer's readable lines, frame by frame, each with the
    * paths that it lies between; `part` is absent where one is damaged.
    */
   async *salvage(): AsyncGenerator<
@@ -215,7 +215,7 @@ export class LayerReader {
     onlyIn: string | undefined,
   ): Promise<LayerPart> {
     const part = this.#read(at, signal, onlyIn);
-    // Who stops before it is asked for need not hear of its failure.
+    // A caller that stops early does not need its failure.
     part.catch(() => {});
     return part;
   }

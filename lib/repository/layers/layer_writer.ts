@@ -29,18 +29,18 @@ import {
 const LEAST_FRAME = 1 << 18;
 /** The same for a layer of any number. */
 const MOST_FRAME = 1 << 22;
-/** So many frames a layer is cut into; a commit record names each. */
+/** The number of frames of a layer; a commit record names each. */
 const FRAMES = 128;
 /** About how long a line is. */
 const LINE = 300;
-/** A layer of so many lines still has a filter of their paths. */
+/** The maximum number of lines of a layer with a filter of their paths. */
 const MOST_FILTERED = 2048;
-/** So many frames may be on their way before `ready` makes the caller wait. */
+/** The number of frames in progress at which `ready` makes the caller wait. */
 const MOST_PENDING = 4;
 /** The first and the last line of a layer, which are no entries. */
 const BESIDES = 2;
 
-/** So many characters are made bytes at a time. */
+/** The number of characters that are encoded at a time. */
 const PIECE = 1 << 15;
 
 const encoder = new TextEncoder();
@@ -65,7 +65,7 @@ export interface LayerWriterOptions {
 interface FullFrame {
   first?: string;
   lines: number;
-  /** What holds its bytes, and how many there are. */
+  /** The buffer that its first `used` bytes are in. */
   buffer: Uint8Array;
   used: number;
 }
@@ -174,8 +174,8 @@ export class LayerWriter {
   }
 
   /**
-   * Whether a reader takes a frame of so many compressed bytes. If many lines
-   * are alike, compression makes less of them than a reader gives room for.
+   * Returns whether a reader accepts a frame of `packed` compressed bytes. Many
+   * lines that are alike may compress better than a reader's limit allows.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {
     return used <= mostBytesOfFrame(packed) &&

@@ -224,5 +224,5 @@ function thinGroup(
 
 function checkBudget(maxSize: number): void {
   if (Number.isSafeInteger(maxSize) && maxSize > 0) return;
-  throw new RangeError(`maxSize ${maxSize} is no number of bytes`);
+  throw new RangeError(`maxSize is not a number of bytes: ${maxSize}`);
 }

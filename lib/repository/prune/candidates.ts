@@ -34,7 +34,7 @@ export interface CandidateOptions {
   grace: number;
   /** Whether the time can be believed; if not, nothing's grace is over. */
   isTimeSure: boolean;
-  /** Volumes with less than this part alive are written anew. */
+  /** The share of live bytes below which a volume is repacked. */
   repackBelow: number;
   /** Runs whose objects are spared. */
   running: ReadonlySet<string>;

@@ -42,7 +42,7 @@ export interface Collected {
   removed: RemovedSnapshot[];
   /** Objects that were deleted. */
   deleted: number;
-  /** Volumes that were written anew without what was dead. */
+  /** Volumes that were repacked. */
   repacked: number;
   /** The number of bytes that were freed. */
   freed: number;
@@ -114,7 +114,7 @@ export async function collectGarbage(
   const isMarked =
     garbage.length + repack.length + seen.length + expired.length > 0;
 
-  // Told before intents are read, so that who comes later sees it.
+  // Written before intents are read, so that a later run sees it.
   await lease.check();
   if (isMarked) {
     await putMark(storage, id, {

@@ -93,7 +93,7 @@ export async function readMarks(
 
 /**
  * Whether a prune is deleting objects that one of these runs wrote, or writing
- * volumes of theirs anew.
+ * their volumes.
  */
 export async function isCondemned(
   storage: Storage,
@@ -128,7 +128,7 @@ function decodeMark(bytes: Uint8Array, object: string): Mark {
     } else if (isName(name) && typeof condemned === "boolean") {
       mark.objects.push({ name, since, condemned });
     } else {
-      throw new DeltarError("corrupt", "a line that is none", {
+      throw new DeltarError("corrupt", "invalid garbage line", {
         object,
         offset,
       });

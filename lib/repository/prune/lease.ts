@@ -29,7 +29,7 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune: one holder at a time. Who dies leaves it behind; another
+ * The right to prune: one holder at a time. A process that dies leaves it behind; another
  * takes it over after having watched, by its own monotonic clock, that the
  * holder's count does not change. The name has a number that grows, so of
  * several that take over one succeeds, and a holder that was only asleep finds

@@ -28,7 +28,7 @@ const PATIENCE = 45_000;
  * An upload that began longer ago is taken for dead, in milliseconds: a day.
  */
 const LONGEST_UPLOAD = 24 * 60 * 60 * 1000;
-/** Volumes with less than this part alive are written anew. */
+/** The share of live bytes below which a volume is repacked. */
 const REPACK_BELOW = 0.5;
 
 /** Options for pruning. */

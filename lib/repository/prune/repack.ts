@@ -9,7 +9,7 @@ import type { Move, MovedRange } from "../content/move.ts";
 import type { ObjectRecord } from "../snapshot_record.ts";
 
 /**
- * Writes a volume anew with the frames that are needed, as they are, without
+ * Rewrites a volume with the frames that are needed, as they are, without
  * decompressing them. The old one is read whole and held against its SHA-256:
  * damage is not copied to where it would look sound.
  *

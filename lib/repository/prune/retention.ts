@@ -6,21 +6,21 @@ import { judgeTimes, type TimedSnapshot } from "../snapshot_times.ts";
  * A rule of 0 keeps nothing, as if it were absent; without any rule all stay.
  */
 export interface RetentionPolicy {
-  /** The newest so many. */
+  /** The number of the newest snapshots. */
   last?: number;
-  /** The newest of each of the last so many hours that have any. */
+  /** The newest of each of this number of hours that have any. */
   hourly?: number;
-  /** The newest of each of the last so many days that have any. */
+  /** The newest of each of this number of days that have any. */
   daily?: number;
-  /** The newest of each of the last so many weeks, from Monday on. */
+  /** The newest of each of this number of weeks, from Monday on. */
   weekly?: number;
-  /** The newest of each of the last so many months that have any. */
+  /** The newest of each of this number of months that have any. */
   monthly?: number;
-  /** The newest of each of the last so many years that have any. */
+  /** The newest of each of this number of years that have any. */
   yearly?: number;
   /** Those with one of these labels; `*` stands for any label. */
   labels?: readonly string[];
-  /** Those no older than the newest by more than so many milliseconds. */
+  /** The maximum age behind the newest, in milliseconds. */
   within?: number;
   /** As `within`, but only the newest of each hour. */
   withinHourly?: number;

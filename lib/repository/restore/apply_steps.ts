@@ -71,7 +71,7 @@ export class PlanApplier {
   readonly #alike: ReadonlyMap<string, string>;
   /** A folder that could not be made: nothing can be in it. */
   #blocked: string | undefined;
-  /** What large files were just now that are what was saved. */
+  /** The states of large files whose content was just found to be as saved. */
   readonly #checked = new Map<string, FileStat>();
   /** Large files that are being written. */
   readonly #writing = new Map<string, Promise<void>>();
@@ -157,9 +157,9 @@ export class PlanApplier {
   }
 
   /**
-   * Has on the disk what was written, but for the state of folders.
+   * Flushes to the disk what was written, but for the state of folders.
    *
-   * @param all Whether others may have written before what is not on it yet.
+   * @param all Whether an earlier process may have written what is not flushed.
    */
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");

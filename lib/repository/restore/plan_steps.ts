@@ -51,7 +51,7 @@ class Planner {
   readonly #claimed = new Map<string, string>();
   /** The existing names of each group of hard links, by the first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
-  /** Files that get a new inode, so that their other names are made anew. */
+  /** Files that get a new inode, so that their other names are linked again. */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;

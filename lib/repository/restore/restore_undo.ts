@@ -119,7 +119,7 @@ export async function stateBefore(
   };
 }
 
-/** The error of who wants back what there is not. */
+/** Returns the error that there is nothing to undo or redo. */
 export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
   return new DeltarError(
     "not-found",

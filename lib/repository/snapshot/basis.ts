@@ -26,7 +26,10 @@ const MOST_DELTAS = 8;
  * Frames that are fetched before they are needed: what a reader keeps holds.
  */
 const MOST_EXPECTED = 16;
-/** So many blocks of a file are never too many, however small they are. */
+/**
+ * The number of blocks of a file that is always acceptable, however small they
+ * are.
+ */
 const MOST_SMALL_BLOCKS = 2 ** 20;
 /** Blocks of a file that was small and is not any more, in bytes. */
 const SMALL_BLOCK = 256;

@@ -75,7 +75,7 @@ export async function readCheckpoint(
   const { header, lines } = decodeLines(plain, FORMAT, VERSION, name);
   const { directory, parent } = header;
   const fail = () =>
-    new DeltarError("corrupt", "a checkpoint that is none", { object: name });
+    new DeltarError("corrupt", "invalid checkpoint", { object: name });
   if (typeof directory !== "string") throw fail();
   const object = decodeObject("volume", (header.object ?? {}) as Line, name, 0);
   const contents: KeptContent[] = [];

@@ -13,9 +13,9 @@ import type { ReadRecord } from "../read_record.ts";
 import type { ObjectRecord } from "../snapshot_record.ts";
 import { Run } from "./running.ts";
 
-/** So many contents are known at most, the newest snapshots' first. */
+/** The maximum number of known contents, the newest snapshots' first. */
 const MOST = 4_000_000;
-/** Their paths take so many bytes at most. */
+/** The maximum size of their paths in bytes. */
 const MOST_PATH_BYTES = 2 ** 29;
 
 /** A snapshot of another directory. */

@@ -221,7 +221,7 @@ export async function checkParent(
   }
 }
 
-/** The error of a run whose ground went; the run may be begun anew. */
+/** The error of a run whose parent was removed; the run may start again. */
 class ParentLost extends DeltarError {}
 
 function parentLost(object: string, what: string): DeltarError {

@@ -22,7 +22,7 @@ export class SnapshotEntries implements EntrySink, VolumeContents {
   readonly #changes: ChangeFinder;
   /** The stored form of the content of the next file. */
   #next: { path: string; stored: StoredContent } | undefined;
-  /** So many entries `next` has looked at. */
+  /** The number of entries that `next` has looked at. */
   #told = 0;
 
   /**

@@ -22,7 +22,7 @@ import type { SnapshotRecord } from "../snapshot_record.ts";
 const FORMAT = "deltar-state";
 const VERSION = 1;
 const NEWLINE = 10;
-/** So many bytes are written at a time. */
+/** The number of bytes that are written at a time. */
 const PIECE = 1 << 20;
 const SUM = 32;
 
@@ -34,7 +34,7 @@ const SUM = 32;
 const RACY = 2_000_000_000n;
 
 /**
- * The most bytes of a remembered state: so many for each entry of the snapshot,
+ * The maximum size of a remembered state: this number of bytes for each entry,
  * and some for names that it left out.
  */
 const EACH_ENTRY = 2048;

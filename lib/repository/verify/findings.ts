@@ -13,7 +13,7 @@ export type DamageKind =
 export interface HarmedFile {
   /** Its path. */
   path: string;
-  /** The ids of the snapshots in which it cannot be had, the oldest first. */
+  /** The ids of the snapshots in which it cannot be read, the oldest first. */
   snapshots: string[];
 }
 
@@ -25,13 +25,13 @@ export interface Damage {
   kind: DamageKind;
   /** The fault, in words. */
   message: string;
-  /** The ids of snapshots of which nothing can be had for it. */
+  /** The ids of snapshots of which nothing can be read for it. */
   lost: string[];
   /** The ids of all snapshots that need it. */
   needing: string[];
   /** Whether it could not be read at all, whatever it holds. */
   unreadable: boolean;
-  /** Files that cannot be had for it; those of lost snapshots not counted. */
+  /** Files that cannot be read for it; those of lost snapshots not counted. */
   files: HarmedFile[];
 }
 
@@ -70,7 +70,7 @@ export class Findings {
     return damage;
   }
 
-  /** Notes that nothing can be had of snapshots for a fault. */
+  /** Notes that nothing of some snapshots can be read for a fault. */
   lose(damage: Damage, ids: readonly string[]): void {
     damage.lost = [...new Set([...damage.lost, ...ids])].sort();
     this.need(damage, ids);
@@ -81,7 +81,7 @@ export class Findings {
     damage.needing = [...new Set([...damage.needing, ...ids])].sort();
   }
 
-  /** Notes that a file cannot be had of snapshots for a fault. */
+  /** Notes that a file of some snapshots cannot be read for a fault. */
   harm(damage: Damage, path: string, ids: readonly string[]): void {
     let files = this.#harmed.get(damage.object);
     if (files === undefined) {

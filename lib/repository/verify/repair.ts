@@ -25,11 +25,11 @@ export interface RepairOptions {
   signal?: AbortSignal;
 }
 
-/** A snapshot of which not all can be had, and what stands in for it. */
+/** A snapshot that cannot be read whole, and its replacement. */
 export interface ReplacedSnapshot {
   /** Its id. */
   id: string;
-  /** The id of the snapshot with all that can be had; absent on a dry run. */
+  /** The id of the snapshot with all that can be read; absent on a dry run. */
   by?: string;
   /** The files that are lost. */
   lost: string[];
@@ -51,12 +51,12 @@ export interface RepairResult {
   setAside: string[];
   /** Snapshots that another one stands in for now. */
   replaced: ReplacedSnapshot[];
-  /** Snapshots of which nothing can be had any more. */
+  /** Snapshots of which nothing can be read any more. */
   lost: string[];
 }
 
 /**
- * Rebuilds what can be rebuilt, and sets aside what cannot be had any more, so
+ * Rebuilds what can be rebuilt, and sets aside what cannot be read any more, so
  * that all else works. Nothing is changed in place: what is replaced is first
  * copied to `damaged/`. It may be killed at any time and run again.
  *
@@ -132,7 +132,7 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
   return [...new Set(ids)].sort();
 }
 
-/** Settings and notes: put right by their own sum, or made anew, or away. */
+/** Settings and notes: mended by their own sum, made again, or removed. */
 async function repairListing(
   storage: Storage,
   name: string,

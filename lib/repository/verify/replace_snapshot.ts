@@ -29,19 +29,19 @@ import { changedLines, writeTree } from "../layers/write_tree.ts";
 interface Plan {
   /** Entries that stay as they are. */
   kept: TreeEntry[];
-  /** Files whose content or signature is to be stored anew. */
+  /** Files whose content or signature is to be stored again. */
   again: { entry: TreeEntry; content: boolean }[];
   /** Files that are lost. */
   lost: Skipped[];
 }
 
 /**
- * Makes the snapshot that stands in for one of which not all can be had: the
+ * Makes the snapshot that stands in for one that cannot be read whole: the
  * same without what is lost, which it names. Its id sorts right behind.
  *
  * @param damage What is wrong, with the files that it harms.
- * @param again Stores anew what lies in damaged volumes.
- * @returns `undefined` if nothing can be had of it.
+ * @param again Stores again what lies in damaged volumes.
+ * @returns `undefined` if nothing of it can be read.
  */
 export async function replaceSnapshot(
   storage: Storage,

@@ -34,7 +34,7 @@ export interface SnapshotUsage {
   added: number;
   /**
    * Bytes that only it needs: what would be free if it went, once volumes that
-   * are partly dead are written anew.
+   * are partly dead are repacked.
    */
   own: number;
   /** When it was last proven by a drill. */

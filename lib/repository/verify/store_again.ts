@@ -20,8 +20,8 @@ const MEBIBYTE = 1 << 20;
 type Stored = StoredPiece & { path: string };
 
 /**
- * Stores anew what lies in damaged volumes and can still be read, and makes
- * signatures anew from content: each content once, however many need it.
+ * Stores again what lies in damaged volumes and can still be read, and makes
+ * signatures from content: each content once, however many need it.
  */
 export class StoreAgain {
   /** The volumes that were written. */
@@ -39,7 +39,7 @@ export class StoreAgain {
    * Entries as they were, in volumes of a new run.
    *
    * @param entries Files whose content can be read; `content` says whether it
-   * is stored anew, besides the signature of a large one.
+   * is stored again, besides the signature of a large one.
    * @returns The same entries with their new places.
    * @throws {DeltarError} `corrupt` if a content is not what was stored.
    */

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** The forms that docs/STYLE.md does not allow, in sources and pages. */
+const FORMS: readonly RegExp[] = [
+  /\b(?:that|which) is none\b/i,
+  /\b(?:be|been) had\b/i,
+  /\bwho (?:asks?|wants?|dies|stops?|restores?|reads?|comes)\b/i,
+  /\b(?:it|what|which) is no (?:array|directory|file|folder|list|number|object|text)\b/i,
+  /\bso many\b/i,
+  /\banew\b/i,
+];
+
+/** The forms that no docstring begins with. */
+const OPENINGS = /\/\*\*\s+(?:\* )?(?:Has|How|Told|What|Who) /g;
+
+/** The files below a folder whose names end in a certain way. */
+function filesIn(folder: string, end: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true })
+    .map((name) => `${folder}/${name}`.replaceAll("\\", "/"))
+    .filter((name) => name.endsWith(end) && !name.includes("node_modules"));
+}
+
+const sources = ["lib", "cli", "extension/src"]
+  .flatMap((folder) => filesIn(folder, ".ts"));
+const pages = [
+  "README.md",
+  "SECURITY.md",
+  "CONTRIBUTING.md",
+  ...filesIn("docs", ".md").filter((name) => name !== "docs/STYLE.md"),
+];
+
+/** Where a pattern matches a file, as `file:line: text`. */
+function matches(name: string, pattern: RegExp): string[] {
+  const text = readFileSync(join(root, name), "utf8");
+  return Array.from(text.matchAll(new RegExp(pattern, "gi")), ({ index }) => {
+    const line = text.slice(0, index).split("\n").length;
+    return `${name}:${line}: ${text.slice(index).split("\n", 1)[0]}`;
+  });
+}
+
+test("sources and pages have none of the forms that the style excludes", () => {
+  const found = [...sources, ...pages].flatMap((name) =>
+    FORMS.flatMap((form) => matches(name, form))
+  );
+  assert.deepEqual(found, []);
+});
+
+test("docstrings begin with a verb or a noun", () => {
+  const found = sources.flatMap((name) => matches(name, OPENINGS));
+  assert.deepEqual(found, []);
+});
