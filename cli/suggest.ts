@@ -13,6 +13,9 @@ import { showPath, treePath } from "./text.ts";
 /** More edits than this are another name. */
 const MOST_EDITS = 3;
 
+/** The longest path, in characters, that is compared with others. */
+const MOST_COMPARED = 256;
+
 /** The help on a snapshot's name. */
 export const SNAPSHOT_HELP =
   "an id or its beginning or end, a label, a date, latest, latest~N";
@@ -162,6 +165,8 @@ async function findSimilar(
   record: SnapshotRecord,
   path: string,
 ): Promise<string | undefined> {
+  // Comparing takes as many steps as the product of the lengths.
+  if (path.length > MOST_COMPARED) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;
   let least = Math.min(MOST_EDITS, path.length / 2);

@@ -78,15 +78,42 @@ export function isWithin(path: string, folder: string): boolean {
   return folder === "" || path === folder || path.startsWith(`${folder}/`);
 }
 
-/** The folders above paths, the root not among them. */
-export function foldersAbove(paths: Iterable<string>): Set<string> {
-  const folders = new Set<string>();
+/**
+ * Yields the folders above paths, each once and the root not. Below a folder
+ * that is not wanted none is asked for.
+ *
+ * @param paths The paths, in path order.
+ * @param isWanted Returns whether a folder is wanted.
+ */
+export function* foldersAbove(
+  paths: Iterable<string>,
+  isWanted: (folder: string) => boolean,
+): Generator<string> {
+  let last = "";
+  // Where the first folder above `last` ends that is not wanted.
+  let unwanted = Infinity;
   for (const path of paths) {
-    for (
-      let at = parentPath(path);
-      at !== "" && !folders.has(at);
-      at = parentPath(at)
-    ) folders.add(at);
+    const shared = sharedLength(last, path);
+    if (unwanted > shared) unwanted = Infinity;
+    // What is above both was asked for before.
+    let end = path.indexOf("/", shared + 1);
+    for (; end >= 0 && end < unwanted; end = path.indexOf("/", end + 1)) {
+      const folder = path.slice(0, end);
+      if (isWanted(folder)) yield folder;
+      else unwanted = end;
+    }
+    last = path;
   }
-  return folders;
+}
+
+/** Returns the length of the longest folder that is above two paths. */
+function sharedLength(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  let folder = 0;
+  for (let at = 0; at < length; at++) {
+    const code = left.charCodeAt(at);
+    if (code !== right.charCodeAt(at)) return folder;
+    if (code === SLASH) folder = at;
+  }
+  return folder;
 }

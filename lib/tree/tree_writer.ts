@@ -69,6 +69,11 @@ interface StateSetter {
   setTimes(mtime: bigint): void;
 }
 
+/** The number of folders without an entry that are made in any case. */
+const LEAST_IMPLIED = 4096;
+/** The number of them that each entry allows besides. */
+const IMPLIED_EACH = 16;
+
 let rootFolder: (writer: TreeWriter) => Folder;
 
 /** Returns the root of a writer, which `finish` closes. */
@@ -95,6 +100,10 @@ export class TreeWriter {
   readonly #entered = new Map<string, Identity>();
   /** The state that folders get, or get back, when all is in them. */
   readonly #pending = new Map<string, Pending>();
+  /** The number of files, links and directories that it was told of. */
+  #named = 0;
+  /** The number of folders that were made only as something lies in them. */
+  #implied = 0;
   /** Whether this process may give files away. */
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
@@ -135,6 +144,7 @@ export class TreeWriter {
    * a file or link is in the way.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
+    this.#named++;
     if (path !== "") {
       checkPath(path);
       this.#enter(parentPath(path));
@@ -474,6 +484,7 @@ export class TreeWriter {
 
   /** The folder of a path, which is made if it is not there. */
   #place(path: string): Folder {
+    this.#named++;
     checkPath(path);
     checkName(path);
     const folder = parentPath(path);
@@ -488,13 +499,33 @@ export class TreeWriter {
    * @param isWanted Whether it gets a state of its own in the end.
    */
   #enter(path: string, isWanted = false): void {
-    const missing: string[] = [];
-    for (let at = path; !this.#entered.has(at); at = parentPath(at)) {
-      checkName(at);
-      missing.push(at);
+    if (this.#entered.has(path)) return;
+    const ends: number[] = [];
+    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
+      ends.push(at);
     }
-    for (const at of missing.reverse()) {
-      this.#attempt(at, () => this.#enterOne(at, isWanted && at === path));
+    ends.push(path.length);
+    // Above a folder that was entered all were.
+    let known = -1;
+    let next = ends.length - 1;
+    while (next - known > 1) {
+      const middle = known + next >>> 1;
+      if (this.#entered.has(path.slice(0, ends[middle]))) known = middle;
+      else next = middle;
+    }
+    for (let at = next; at < ends.length; at++) {
+      const fault = nameFault(
+        path.slice(at === 0 ? 0 : ends[at - 1] + 1, ends[at]),
+        PLATFORM,
+      );
+      if (fault === undefined) continue;
+      const folder = path.slice(0, ends[at]);
+      throw new DeltarError("unsafe", fault, { path: folder });
+    }
+    for (let at = next; at < ends.length; at++) {
+      const folder = path.slice(0, ends[at]);
+      const isLast = at === ends.length - 1;
+      this.#attempt(folder, () => this.#enterOne(folder, isWanted && isLast));
     }
   }
 
@@ -524,6 +555,7 @@ export class TreeWriter {
   }
 
   #make(path: string, above: Folder, isWanted: boolean): void {
+    if (!isWanted) this.#imply(path);
     this.#step("make folder");
     above.makeFolder(nameOf(path), isWanted ? 0o700 : 0o777);
     const folder = this.#folders.at(path);
@@ -533,6 +565,23 @@ export class TreeWriter {
     if (isWanted) return;
     this.#pending.set(path, { as: "implied", mode: stat.mode });
     folder.setOwnMode(stat.mode & ~0o077);
+  }
+
+  /**
+   * Counts a folder that no entry is of. A few hundred deep paths could have
+   * very many, which take time and a block of the disk each.
+   */
+  #imply(path: string): void {
+    const most = LEAST_IMPLIED + IMPLIED_EACH * this.#named;
+    if (this.#implied >= most) {
+      throw new DeltarError(
+        "limit",
+        `folders without an entry of their own: ${most} of them were made, ` +
+          "and no more are",
+        { path },
+      );
+    }
+    this.#implied++;
   }
 
   /**

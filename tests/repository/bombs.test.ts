@@ -373,6 +373,35 @@ test("a record of many layers, or of many frames for their size, is refused [A8]
   });
 });
 
+test("restore() makes only so many folders of which the snapshot has no entry [A8, A11]", async () => {
+  await withTemp(async (folder) => {
+    const storage = new LocalStorage(join(folder, "repo"));
+    await Repository.create(storage);
+    const state = { mode: "0777", mtime: "1", uid: 0, gid: 0, target: "x" };
+    const lines = Array.from({ length: 60 }, (_, at) => ({
+      path: `${at + 10}${"/d".repeat(200)}/link`,
+      kind: "symlink",
+      ...state,
+    }));
+    const plain = encodeLines("deltar-tree", 1, {}, lines);
+    await plantTree(storage, [{ plain, first: "" }], lines.length);
+    const repository = await Repository.open(storage);
+    const target = join(folder, "target");
+    const result = await repository.restore(await repository.find(ID), target);
+    assert.equal(result.links + result.failed.length, 60);
+    assert.ok(result.links >= 20 && result.links < 30, `${result.links}`);
+    for (const { error } of result.failed) {
+      assert.match(error.message, /folders without an entry/);
+    }
+    const made = fs.readdirSync(target, { recursive: true }).length;
+    assert.ok(made < 4096 + 16 * 60 + 60, `${made}`);
+    assert.deepEqual(
+      fs.readdirSync(target).filter((name) => name.startsWith(".")),
+      [],
+    );
+  });
+});
+
 test("records, settings and notes without end are refused by size [A8]", async () => {
   for (
     const name of [

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import fc from "fast-check";
 import { Dir } from "../../lib/archive/dir.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
@@ -12,11 +13,12 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Skipped } from "../../lib/tree/entry.ts";
 import { openFolder } from "../../lib/tree/open_folder.ts";
 import { OpenFolders } from "../../lib/tree/open_folders.ts";
-import { checkPath, foldersAbove } from "../../lib/tree/path.ts";
+import { checkPath, comparePaths, foldersAbove } from "../../lib/tree/path.ts";
 import { decodeSkipped, encodeSkipped } from "../../lib/tree/skipped_line.ts";
 import { Survey } from "../../lib/tree/survey.ts";
 import { byEachOpenAccess } from "../support/folder_access.ts";
 import { run } from "../support/peer.ts";
+import { runs } from "../support/runs.ts";
 import { withTemp } from "../support/temp.ts";
 
 const onLinux = { skip: process.platform !== "linux" };
@@ -142,6 +144,35 @@ test(
   },
 );
 
+test("foldersAbove() asks for each folder once, and not below one that is not wanted", () => {
+  const path = fc.array(fc.constantFrom("a", "b", "a b", "ab"), {
+    minLength: 1,
+    maxLength: 5,
+  }).map((names) => names.join("/"));
+  fc.assert(
+    fc.property(fc.array(path), fc.array(path), (some, unwanted) => {
+      const asked: string[] = [];
+      const found = [...foldersAbove(some.toSorted(comparePaths), (folder) => {
+        asked.push(folder);
+        return !unwanted.includes(folder);
+      })];
+      const above = (path: string) =>
+        path.split("/").map((_, at, names) => names.slice(0, at).join("/"))
+          .slice(1);
+      const isBelow = (folder: string) =>
+        [...above(folder)].some((other) => unwanted.includes(other));
+      const all = new Set(some.flatMap(above));
+      const expected = [...all].filter((folder) => !isBelow(folder));
+      assert.deepEqual(asked.toSorted(), expected.toSorted());
+      assert.deepEqual(
+        found.toSorted(),
+        expected.filter((folder) => !unwanted.includes(folder)).toSorted(),
+      );
+    }),
+    runs(300),
+  );
+});
+
 test("paths of very many segments are refused, and those of many are quick [A11]", async () => {
   await withTemp((root) => {
     const path = (first: number, count: number) =>
@@ -157,7 +188,13 @@ test("paths of very many segments are refused, and those of many are quick [A11]
     const survey = new Survey(root);
     for (const path of paths) assert.equal(survey.at(path), undefined);
     survey.close();
-    assert.equal(foldersAbove(paths).size, 400 * 2047);
+    let asked = 0;
+    const above = foldersAbove(paths.sort(comparePaths), () => {
+      asked++;
+      return false;
+    });
+    assert.deepEqual([...above], []);
+    assert.equal(asked, 400);
     const took = performance.now() - begun;
     assert.ok(took < 60_000, `${took} ms`);
   });

@@ -173,9 +173,10 @@ export class PlanApplier {
     const files = new Set<string>();
     for (const step of this.#plan.steps) {
       const { path } = step;
+      // The folder of what could not be made may not be there.
+      if (this.#failed.has(path)) continue;
       folders.add(parentPath(path));
-      if (this.#failed.has(path) || !isWritten(step)) continue;
-      if (!isDurable(step)) files.add(path);
+      if (isWritten(step) && !isDurable(step)) files.add(path);
     }
     for (const { path, stat } of all ? this.#survey.below("") : []) {
       if (stat.kind === "directory") folders.add(path);

@@ -215,9 +215,9 @@ function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
   const there = steps.filter(({ was }) => was !== undefined)
     .map(({ path }) => current(path));
   const paths = new Set(there);
-  for (const path of foldersAbove(steps.map(({ path }) => current(path)))) {
-    if (survey.at(path)?.kind === "directory") paths.add(path);
-  }
+  const changed = steps.map(({ path }) => current(path)).sort(comparePaths);
+  const isFolder = (path: string) => survey.at(path)?.kind === "directory";
+  for (const folder of foldersAbove(changed, isFolder)) paths.add(folder);
   const others = otherNames(survey, there);
   if (others.length > 0) addListed(paths, others, survey);
   return [...paths].sort(comparePaths);
