@@ -1,7 +1,7 @@
 import type { SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
-import { atOnce, inTurns } from "../bytes/turns.ts";
+import { atOnce } from "../bytes/turns.ts";
 import { bare, ChangeFinder } from "./change_finder.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { EntryKind, Metadata } from "./entry.ts";
@@ -13,7 +13,7 @@ import {
   encodeMetadata,
   type HashedEntry,
 } from "./entry_line.ts";
-import { readFileBytes, writeFileAtomic } from "./file.ts";
+import { decodeFile, writeFileAtomic } from "./file.ts";
 import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { checkPath } from "./path.ts";
 import { toJson } from "./to_json.ts";
@@ -273,10 +273,9 @@ export class DiffIndex {
    */
   static async fromFile(
     file: string,
-    { signal }: SignalOptions = {},
+    options: SignalOptions = {},
   ): Promise<DiffIndex> {
-    const bytes = await readFileBytes(file, signal);
-    return await inTurns(decodeSteps(bytes, file), signal);
+    return await decodeFile(file, decodeSteps, options);
   }
 
   #pieces(): Generator<Uint8Array> {

@@ -8,7 +8,7 @@ import {
 } from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
-import { atOnce, inTurns } from "../bytes/turns.ts";
+import { atOnce } from "../bytes/turns.ts";
 import { Signature } from "../delta/signature.ts";
 import type { Metadata, Skipped } from "./entry.ts";
 import {
@@ -19,7 +19,7 @@ import {
   encodeMetadata,
   type HashedEntry,
 } from "./entry_line.ts";
-import { readFileBytes, writeFileAtomic } from "./file.ts";
+import { decodeFile, writeFileAtomic } from "./file.ts";
 import { type IndexOptions, indexTree } from "./index_tree.ts";
 import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { comparePaths } from "./path.ts";
@@ -202,10 +202,9 @@ export class DirIndex {
    */
   static async fromFile(
     file: string,
-    { signal }: SignalOptions = {},
+    options: SignalOptions = {},
   ): Promise<DirIndex> {
-    const bytes = await readFileBytes(file, signal);
-    return await inTurns(decodeSteps(bytes, file), signal);
+    return await decodeFile(file, decodeSteps, options);
   }
 
   #pieces(): Generator<Uint8Array> {

@@ -3,6 +3,7 @@ import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { isDenied } from "../bytes/permitted.ts";
 import { chunks, collectAtMost } from "../bytes/source.ts";
+import { inTurns } from "../bytes/turns.ts";
 import { MOST_LISTING } from "./lines.ts";
 
 /** Options for writing a file. */
@@ -90,6 +91,22 @@ export async function readFileBytes(
   } catch (cause) {
     throw fileError(cause, file);
   }
+}
+
+/**
+ * Reads a file and decodes it, with turns of the event loop between.
+ *
+ * @param file A path of the operating system.
+ * @param decode Decodes its bytes, step by step; is told its name for errors.
+ * @throws {DeltarError} As `readFileBytes` and `decode` do.
+ */
+export async function decodeFile<Result>(
+  file: string,
+  decode: (bytes: Uint8Array, object: string) => Generator<unknown, Result>,
+  { signal }: SignalOptions = {},
+): Promise<Result> {
+  const bytes = await readFileBytes(file, signal);
+  return await inTurns(decode(bytes, file), signal);
 }
 
 /** Removes a file; that there is none is no fault. */

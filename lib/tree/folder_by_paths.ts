@@ -74,6 +74,9 @@ abstract class PathFolder implements Folder {
     this.place = place;
   }
 
+  /** Whether that is a link, and what it leads to is meant. */
+  protected abstract readonly isLink: boolean;
+
   /** Fails if `base` no longer leads to the folder. */
   protected abstract check(call: string): void;
   abstract stat(): FileStat;
@@ -85,9 +88,6 @@ abstract class PathFolder implements Folder {
 
   abstract openFolder(name: string): Folder;
   abstract setMode(name: string, mode: number): void;
-  abstract setOwnOwner(uid: number, gid: number): void;
-  abstract setOwnMode(mode: number): void;
-  abstract setOwnTimes(mtime: bigint): void;
   abstract sync(): Promise<void>;
   abstract close(): void;
 
@@ -212,8 +212,34 @@ abstract class PathFolder implements Folder {
     this.change("utime", name, (path) => fs.lutimesSync(path, time, time));
   }
 
+  setOwnOwner(uid: number, gid: number): void {
+    this.own("chown", () => {
+      if (!isOwner(uid, gid)) throw systemError("EINVAL", "chown", this.place);
+      const chown = this.isLink ? fs.chownSync : fs.lchownSync;
+      chown(this.base, uid, gid);
+    });
+  }
+
+  setOwnMode(mode: number): void {
+    this.own("chmod", () => fs.chmodSync(this.base, mode));
+  }
+
+  setOwnTimes(mtime: bigint): void {
+    const time = toNodeTime(mtime);
+    const utimes = this.isLink ? fs.utimesSync : fs.lutimesSync;
+    this.own("utime", () => utimes(this.base, time, time));
+  }
+
   syncFileSystem(): Promise<boolean> {
     return Promise.resolve(false);
+  }
+
+  /** Does something with the folder itself. */
+  protected own<Result>(call: string, work: () => Result): Result {
+    return attempt(call, this.place, () => {
+      this.check(call);
+      return work();
+    });
   }
 
   /** Does what changes the folder, in the folder that was opened. */
@@ -242,6 +268,8 @@ abstract class PathFolder implements Folder {
 /** A folder by its descriptor and Linux's `/proc`. */
 class ProcFolder extends PathFolder {
   protected override readonly base: string;
+  /** The way by it works for a folder that is open only to be entered, too. */
+  protected override readonly isLink = true;
   readonly #fd: number;
   #isOpen = true;
 
@@ -266,7 +294,7 @@ class ProcFolder extends PathFolder {
   }
 
   override stat(): FileStat {
-    return this.#own("fstat", () => {
+    return this.own("fstat", () => {
       return fromNodeStat(fs.fstatSync(this.#fd, { bigint: true }));
     });
   }
@@ -291,23 +319,6 @@ class ProcFolder extends PathFolder {
     });
   }
 
-  override setOwnOwner(uid: number, gid: number): void {
-    this.#own("fchown", () => {
-      if (!isOwner(uid, gid)) throw systemError("EINVAL", "fchown", this.place);
-      // By its name, as it may be open only to be entered.
-      fs.chownSync(this.base, uid, gid);
-    });
-  }
-
-  override setOwnMode(mode: number): void {
-    this.#own("chmod", () => fs.chmodSync(this.base, mode));
-  }
-
-  override setOwnTimes(mtime: bigint): void {
-    const time = toNodeTime(mtime);
-    this.#own("utime", () => fs.utimesSync(this.base, time, time));
-  }
-
   override sync(): Promise<void> {
     return syncFolder(this.#fd, this.place);
   }
@@ -316,11 +327,6 @@ class ProcFolder extends PathFolder {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     fs.closeSync(this.#fd);
-  }
-
-  #own<Result>(call: string, work: () => Result): Result {
-    this.check(call);
-    return attempt(call, this.place, work);
   }
 }
 
@@ -331,6 +337,7 @@ class ProcFolder extends PathFolder {
  */
 class PlainFolder extends PathFolder {
   protected override readonly base: string;
+  protected override readonly isLink = false;
   readonly #identity: Identity;
 
   constructor(place: string, base: string, { device, inode }: Identity) {
@@ -353,8 +360,7 @@ class PlainFolder extends PathFolder {
   }
 
   override stat(): FileStat {
-    return attempt("lstat", this.place, () => {
-      this.check("lstat");
+    return this.own("lstat", () => {
       return fromNodeStat(fs.lstatSync(this.base, { bigint: true }));
     });
   }
@@ -391,27 +397,11 @@ class PlainFolder extends PathFolder {
     });
   }
 
-  override setOwnOwner(uid: number, gid: number): void {
-    this.#own("lchown", () => {
-      if (!isOwner(uid, gid)) throw systemError("EINVAL", "lchown", this.place);
-      fs.lchownSync(this.base, uid, gid);
-    });
-  }
-
-  override setOwnMode(mode: number): void {
-    this.#own("chmod", () => fs.chmodSync(this.base, mode));
-  }
-
-  override setOwnTimes(mtime: bigint): void {
-    const time = toNodeTime(mtime);
-    this.#own("utime", () => fs.lutimesSync(this.base, time, time));
-  }
-
   override async sync(): Promise<void> {
     // Windows has no way to flush a folder.
     if (process.platform === "win32") return;
     let fd: number | undefined;
-    this.#own("fsync", () => {
+    this.own("fsync", () => {
       fd = fs.openSync(this.base, "r");
     });
     try {
@@ -423,13 +413,6 @@ class PlainFolder extends PathFolder {
 
   override close(): void {
     // Nothing is held open.
-  }
-
-  #own(call: string, work: () => void): void {
-    attempt(call, this.place, () => {
-      this.check(call);
-      work();
-    });
   }
 }
 
