@@ -86,9 +86,11 @@ export async function readConfig(
     const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
     if (unknown) at(`it has ${unknown}; known are ${KEYS.join(", ")}`);
     const { directory, repo } = entry;
-    if (typeof directory !== "string") return at('it has no "directory"');
-    if (repo !== undefined && typeof repo !== "string") {
-      return at("repo is not a text");
+    if (typeof directory !== "string" || directory === "") {
+      return at('it has no "directory"');
+    }
+    if (repo !== undefined && (typeof repo !== "string" || repo === "")) {
+      return at(`repo cannot be ${JSON.stringify(repo)}`);
     }
     const options = (command: string) =>
       optionWords(commands, command, entry[command], at);
@@ -108,7 +110,7 @@ function parse(text: string, fail: (what: string) => never) {
     return isRecord(value) ? value : fail("it is not an object");
   } catch (error) {
     if (error instanceof DeltarError) throw error;
-    return fail(`it is no JSON: ${(error as Error).message}`);
+    return fail(`it is not JSON: ${(error as Error).message}`);
   }
 }
 

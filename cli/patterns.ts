@@ -1,3 +1,4 @@
+import { isAbsolute, posix } from "node:path";
 import process from "node:process";
 import { matcherOf, type Skipped, truePlace } from "../mod.ts";
 
@@ -13,7 +14,8 @@ export function toPattern(text: string, directory: string): string {
   const isWindows = process.platform === "win32";
   const slashed = (path: string) =>
     isWindows ? path.replaceAll("\\", "/") : path;
-  const [, sign, body] = /^(!?)(.*)$/s.exec(slashed(text))!;
+  const [, sign, typed] = /^(!?)(.*)$/s.exec(slashed(text))!;
+  const body = isAbsolute(typed) ? withoutDots(typed) : typed;
   const same = (path: string) => isWindows ? path.toLowerCase() : path;
   for (const place of [directory, truePlace(directory)].map(slashed)) {
     const start = `${place.replace(/\/$/, "")}/`;
@@ -22,6 +24,11 @@ export function toPattern(text: string, directory: string): string {
     }
   }
   return sign + body.replace(/^(?:\.\/+)+/, "/");
+}
+
+/** An absolute path without `.`, `..` and empty names. */
+function withoutDots(path: string): string {
+  return /\/\.{0,2}\//.test(path) ? posix.normalize(path) : path;
 }
 
 /**

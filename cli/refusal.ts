@@ -26,6 +26,8 @@ const REASONS: Readonly<Record<string, [why: string, next: string]>> = {
   ENOSPC: ["the disk is full", `Free some space on it, ${FREE}`],
   EDQUOT: ["the quota is used up", `Free some of your space on it, ${FREE}`],
   ENOTDIR: ["part of the path is a file", "Choose another"],
+  ENAMETOOLONG: ["the name or path is too long", "Choose a shorter one."],
+  ELOOP: ["it leads through too many symlinks", "Choose another"],
   EIO: ["the disk fails", "Copy what matters to another one."],
 };
 

@@ -12,11 +12,10 @@ import { INIT } from "./known_places.ts";
 import { existingDirectory, locateFrom } from "./location.ts";
 import { addSharingOptions } from "./open_repository.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
-import { unmatched } from "./patterns.ts";
+import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
 import {
   addTakeOptions,
-  rulesOf,
   sourceOf,
   type TakeOptions,
   takeSnapshot,
@@ -65,10 +64,13 @@ async function run(
   const taken = await takeSnapshot(out, source, options, signal);
   const elapsed = performance.now() - started;
   const { repository, location, result } = taken;
-  const { excludes } = rulesOf(result.record.directory, {
-    exclude: options.exclude,
-  });
-  const idle = unmatched(excludes, result.skipped);
+  const typed = new Map(
+    options.exclude?.map((
+      text,
+    ) => [toPattern(text, result.record.directory), text]),
+  );
+  const idle = unmatched([...typed.keys()], result.skipped)
+    .map((pattern) => typed.get(pattern)!);
   for (const pattern of idle) {
     out.note(`--exclude ${showText(pattern)}: it excludes nothing`);
   }

@@ -157,10 +157,7 @@ async function next(word: string, options: Options): Promise<Answer> {
   }
   const isKept = fate.kept && (answer.last?.kept ?? true);
   // Of what cannot be read it is not known whether it is there.
-  if (
-    isKept &&
-    lstatSync(join(root, bare), { throwIfNoEntry: false }) === undefined
-  ) {
+  if (isKept && isAbsent(join(root, bare))) {
     throw new DeltarError(
       "not-found",
       "there is no such file or folder, and no rule would exclude it; " +
@@ -213,6 +210,16 @@ function whyNot(walker: Walker, path: string): string | undefined {
   return undefined;
 }
 
+function isAbsent(place: string): boolean {
+  try {
+    return lstatSync(place, { throwIfNoEntry: false }) === undefined;
+  } catch (error) {
+    // Nothing is below a file.
+    if ((error as { code?: string }).code === "ENOTDIR") return true;
+    throw error;
+  }
+}
+
 /**
  * Returns the fault that prevents reading a file or folder, if there is one.
  */
@@ -229,6 +236,8 @@ function faultAt(place: string, isLast: boolean): string | undefined {
     return undefined;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
+    // Nothing is below a file.
+    if (code === "ENOTDIR") return undefined;
     const why = code === "EACCES" || code === "EPERM"
       ? "permission denied"
       : message;

@@ -144,10 +144,18 @@ export function pathError(cause: unknown, path: string): DeltarError {
     const { code, message } = cause;
     return new DeltarError(code, message, { path, cause: cause.cause });
   }
-  const { code, message } = cause as { code?: string; message?: string };
+  const { code } = cause as { code?: string };
   return code === "ENOENT"
     ? new DeltarError("not-found", "no such file", { path, cause })
-    : new DeltarError("io", message ?? String(cause), { path, cause });
+    : new DeltarError("io", reasonOf(cause), { path, cause });
+}
+
+/** Why the system refused, without the path, which may be a temporary one. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const [, code, why] = /^(E[A-Z0-9]+): ([^,]+)(?:, |$)/.exec(cause.message) ??
+    [];
+  return code === undefined ? cause.message : `${why} (${code})`;
 }
 
 /** The errors of a system that fails for every path. */

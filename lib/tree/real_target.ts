@@ -1,5 +1,7 @@
+import type { Stats } from "node:fs";
 import { fs, nodePath } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { fileError } from "./file.ts";
 import { isSuperuser } from "./this_system.ts";
 
 /** As many symlinks as Linux follows on one path. */
@@ -26,7 +28,7 @@ export function realTarget(target: string): string {
       continue;
     }
     const next = nodePath.join(at, name);
-    const stat = fs.lstatSync(next, { throwIfNoEntry: false });
+    const stat = lookAt(next);
     if (!stat?.isSymbolicLink()) {
       at = next;
       continue;
@@ -47,4 +49,12 @@ export function realTarget(target: string): string {
     waiting.push(...text.split("/").reverse());
   }
   return at;
+}
+
+function lookAt(place: string): Stats | undefined {
+  try {
+    return fs.lstatSync(place, { throwIfNoEntry: false });
+  } catch (error) {
+    throw fileError(error, place);
+  }
 }

@@ -44,11 +44,16 @@ test("a configuration that is wrong says where", async () => {
   await withPlace((place) => {
     const config = join(place.folder, "config.json");
     const cases: [string, RegExp][] = [
-      ["{", /it is no JSON/],
+      ["{", /it is not JSON/],
       ["[]", /it is not an object/],
       ["{}", /it has no "backups"/],
       ['{"backups": {"a b": {}}}', /backup "a b": a name has letters/],
       ['{"backups": {"a": {}}}', /backup "a": it has no "directory"/],
+      ['{"backups": {"a": {"directory": ""}}}', /it has no "directory"/],
+      [
+        '{"backups": {"a": {"directory": ".", "repo": ""}}}',
+        /repo cannot be ""/,
+      ],
       [
         '{"backups": {"a": {"directory": ".", "exclude": []}}}',
         /it has exclude; known are directory, repo, snapshot, prune/,

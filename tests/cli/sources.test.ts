@@ -272,6 +272,9 @@ test("why tells of the next snapshot, with its options [S14]", async () => {
     assert.equal(place.json(["why", "link"]).kept, true);
     assert.equal(place.json(["why", join(place.root, "a")]).path, "a");
     assert.equal(place.run(["why", "../elsewhere"]).code, 1);
+    const below = place.run(["why", "a/b"]);
+    assert.equal(below.code, 1);
+    assert.match(below.err, /a\/b: there is no such file or folder/);
   });
 });
 
@@ -295,7 +298,15 @@ test("--exclude takes paths as they are typed, and names idle ones [S15]", async
       const found = entries.map(({ path }: { path: string }) => path);
       return { found, unmatched };
     };
-    for (const pattern of [join(place.root, "cache"), "./cache", "/cache"]) {
+    for (
+      const pattern of [
+        join(place.root, "cache"),
+        `${place.root}/sub/../cache`,
+        `${place.root}//cache/`,
+        "./cache",
+        "/cache",
+      ]
+    ) {
       const { found, unmatched } = paths(pattern);
       assert.ok(!found.includes("cache"), pattern);
       assert.ok(found.includes("sub/cache/b"), pattern);
@@ -312,6 +323,9 @@ test("--exclude takes paths as they are typed, and names idle ones [S15]", async
     // Of what is in an excluded folder nothing more is excluded.
     assert.deepEqual(idle.unmatched, ["cach", "/srv/cache", "*.log", "x.log"]);
     assert.deepEqual(paths("*.log", "x.log").unmatched, []);
+    // By the words that were typed.
+    const own = ["./none", join(place.root, "sub/none"), "../y"];
+    assert.deepEqual(paths(...own).unmatched, own);
     const { err, code } = place.run([
       "snapshot",
       "--exclude",
