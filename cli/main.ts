@@ -12,7 +12,7 @@ const OWN = ["help", "completion"];
 const COMPLETE = "complete";
 
 /** The time that interrupted work has to clean up, in milliseconds. */
-const PATIENCE = 600;
+const PATIENCE = 400;
 
 /**
  * Runs the command.

@@ -698,7 +698,7 @@ const SET_ID = 0o6000;
 const MAX_FLUSH_MS = 0.5;
 
 /** The number of bytes by which a file shrinks at a time. */
-const SHRINK_BYTES = 1 << 25;
+const SHRINK_BYTES = 1 << 22;
 
 /** Whether this process may give files away: only root, on POSIX. */
 export function ownerMatters(): boolean {
