@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
+import { parseLabel } from "./label_text.ts";
 import { recordFields } from "./record_fields.ts";
 import { begin, type Shared } from "./shared.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
@@ -14,7 +15,11 @@ interface Options extends Shared {
 export function labelCommand(context: Context): Command {
   return new Command("label")
     .argument("<snapshot>", SNAPSHOT_HELP)
-    .argument("[text]", "the new label; without one the label is printed")
+    .argument(
+      "[text]",
+      "the new label; without one the label is printed",
+      parseLabel,
+    )
     .option("--remove", "remove the label")
     .action(
       async (

@@ -12,6 +12,7 @@ import { INIT } from "./known_places.ts";
 import { existingDirectory, locateFrom } from "./location.ts";
 import { addSharingOptions } from "./open_repository.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
+import { parseLabel } from "./label_text.ts";
 import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
 import {
@@ -41,7 +42,7 @@ export function snapshotCommand(context: Context): Command {
       "[dir]",
       "the directory; by default the one that snapshots are of here",
     )
-    .option("--label <text>", "what to call this snapshot")
+    .option("--label <text>", "what to call this snapshot", parseLabel)
     .option("--init", INIT)
     .option(
       "--continue-from <dir>",

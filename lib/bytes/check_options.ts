@@ -15,6 +15,14 @@ export const text: Expected = {
   is: (value) => typeof value === "string",
 };
 
+/** A string of at most `most` UTF-16 code units. */
+export function textUpTo(most: number): Expected {
+  return {
+    words: `a string of at most ${most} characters`,
+    is: (value) => typeof value === "string" && value.length <= most,
+  };
+}
+
 /** A list of strings. */
 export const texts: Expected = {
   words: "a list of strings",

@@ -4,6 +4,12 @@ import type { SnapshotRecord } from "./snapshot_record.ts";
 import { LABELS, putSnapshotNote, readSnapshotNotes } from "./snapshot_note.ts";
 
 /**
+ * The maximum length of a label that is given, in UTF-16 code units: what says
+ * so stays much smaller than a reader accepts.
+ */
+export const MAX_LABEL_LENGTH = 1000;
+
+/**
  * Changes the label of a snapshot. Its record stays as it is: a note beside it says
  * what it is called now.
  *

@@ -11,6 +11,7 @@ import {
   signal as aSignal,
   text,
   texts,
+  textUpTo,
 } from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { inTurns } from "../bytes/turns.ts";
@@ -43,7 +44,7 @@ import {
   type HistoryOptions,
   type PathVersion,
 } from "./layers/history.ts";
-import { labelSnapshot, withLabels } from "./label.ts";
+import { labelSnapshot, MAX_LABEL_LENGTH, withLabels } from "./label.ts";
 import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import { readIfThere } from "./note.ts";
@@ -352,6 +353,7 @@ export class Repository {
       onKept: callback,
       signal: aSignal,
     });
+    checkLabel("snapshot(): label", options.label);
     let { last } = options;
     for (let left = RETRIES;; left--) {
       try {
@@ -368,7 +370,7 @@ export class Repository {
    * what it is called now.
    *
    * @param record The snapshot.
-   * @param label What to call it, `undefined` for nothing any more.
+   * @param label The label, of at most 1,000 characters; `undefined` removes it.
    * @param options What ends the work.
    * @returns The record with that label.
    */
@@ -377,7 +379,7 @@ export class Repository {
     label: string | undefined,
     { signal }: SignalOptions = {},
   ): Promise<SnapshotRecord> {
-    checkValue("label()", label, text);
+    checkLabel("label()", label);
     const storage = untilAborted(this.storage, signal);
     return await labelSnapshot(storage, record, label);
   }
@@ -950,6 +952,12 @@ function checkRestore(
     onPlan: callback,
     signal: aSignal,
   });
+}
+
+/** Refuses a label of the wrong type, or that no reader would accept. */
+function checkLabel(name: string, label: unknown): void {
+  checkValue(name, label, text);
+  checkValue(name, label, textUpTo(MAX_LABEL_LENGTH));
 }
 
 /** Refuses rules or options of a prune that are none. */

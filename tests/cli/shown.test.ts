@@ -182,3 +182,26 @@ test("help shows defaults as they are typed [T9]", async () => {
     assert.match(out, /\(default:\s+12:30\)/);
   });
 });
+
+test("label and snapshot refuse a blank label and one that no reader accepts [T5]", async () => {
+  await withPlace((place) => {
+    place.write({ a: "a" });
+    assert.equal(place.run(["snapshot"]).code, 0);
+    for (const text of [" ", "\t\n", "x".repeat(70_000)]) {
+      for (
+        const words of [["label", "latest", text], [
+          "snapshot",
+          "--label",
+          text,
+        ]]
+      ) {
+        const { code, err } = place.run(words);
+        assert.equal(code, 2, words[0]);
+        assert.match(err, /It is blank|may have 1000/);
+      }
+    }
+    const { snapshots } = place.json(["list"]);
+    assert.equal(snapshots.length, 1);
+    assert.equal(snapshots[0].label, undefined);
+  });
+});

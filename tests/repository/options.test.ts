@@ -23,6 +23,12 @@ const WRONG: [
     /snapshot\(\): label has to be a string, not 5/,
   ],
   [
+    (repository, dir) =>
+      repository.snapshot(dir, { label: "x".repeat(70_000) }),
+    "TypeError",
+    /label has to be a string of at most 1000 characters/,
+  ],
+  [
     (repository, dir) => repository.snapshot(dir, { volumeSize: NaN }),
     "RangeError",
     /volumeSize has to be a number of at least 4096, not NaN/,

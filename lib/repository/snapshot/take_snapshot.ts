@@ -36,7 +36,7 @@ import { writeTree } from "../layers/write_tree.ts";
 /** Options for taking a snapshot. */
 export interface SnapshotOptions {
   /**
-   * The user's name for it. A labelled snapshot is taken even if nothing
+   * The user's name for it, of at most 1,000 characters. A labelled snapshot is taken even if nothing
    * changed.
    */
   label?: string;
