@@ -273,8 +273,10 @@ export async function restoreAll(
     () => repository.undoRestore(target),
   );
   if (undone !== undefined && over.failed.length + undone.failed.length === 0) {
-    // Whatever the snapshot was: what was there is there again.
-    if (contentOf(target) !== before) {
+    // Whatever the snapshot was: what was there is there again. If there was
+    // nothing to do, what was undone is the restore before, into no directory.
+    const expected = over.safety === undefined ? "nothing" : before;
+    if (contentOf(target) !== expected) {
       run.find("not undone", `${other.id} over ${record.id} in ${folder}`);
     }
   }
