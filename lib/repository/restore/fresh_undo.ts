@@ -1,7 +1,10 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { foldName } from "../../tree/name.ts";
-import { comparePaths, isWithin } from "../../tree/path.ts";
+import { isSameFile } from "../../tree/folder.ts";
+import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
+import { alikePaths } from "../../tree/spelling.ts";
+import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import type { Repository } from "../repository.ts";
@@ -83,6 +86,12 @@ class Search {
   readonly #survey: Survey;
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
+  /** What entries share that no more than case or normalization tells apart. */
+  readonly #alike: ReadonlyMap<string, string>;
+  /** The entries that are there, by what they share. */
+  readonly #firsts = new Map<string, string[]>();
+  /** Folders that another folder took the place of, so they were not written. */
+  readonly #aliases = new Set<string>();
   readonly #going: { path: string; kind: "file" | "symlink" | "directory" }[] =
     [];
 
@@ -94,6 +103,7 @@ class Search {
     this.#survey = survey;
     this.#written = new Map(written.map((entry) => [entry.path, entry]));
     this.#paths = paths;
+    this.#alike = alikePaths(this.#written.keys());
   }
 
   /** Looks at each entry, in steps of one, or a piece of a large file. */
@@ -105,8 +115,9 @@ class Search {
       const { path } = entry;
       const isAsked = this.#isAsked(path);
       try {
-        const kind = this.#survey.at(path)?.kind;
-        if (kind === undefined) continue;
+        const stat = this.#survey.at(path);
+        if (stat === undefined || this.#isAlias(entry, stat)) continue;
+        const { kind } = stat;
         if (kind === "directory" && entry.kind === "directory") {
           this.#findAdded(path, names.get(path) ?? []);
           if (isAsked) this.#going.push({ path, kind });
@@ -128,6 +139,32 @@ class Search {
       fromFolders: false,
       spared: () => undefined,
     };
+  }
+
+  /**
+   * Returns whether the disk takes a path for that of an earlier entry, which
+   * alone was restored, or one of its folders.
+   */
+  #isAlias({ path, kind }: TreeEntry, stat: FileStat): boolean {
+    const folder = parentPath(path);
+    const key = this.#alike.get(path);
+    let isAlias = this.#aliases.has(folder);
+    if (!isAlias && key !== undefined) {
+      const firsts = this.#firsts.get(key) ?? [];
+      this.#firsts.set(key, firsts);
+      isAlias = firsts.some((first) => this.#isOneName(first, path, stat));
+      firsts.push(path);
+    }
+    if (isAlias && kind === "directory") this.#aliases.add(path);
+    return isAlias;
+  }
+
+  #isOneName(first: string, path: string, stat: FileStat): boolean {
+    const other = this.#survey.at(first);
+    if (other === undefined || !isSameFile(other, stat)) return false;
+    // Hard links may have such names too, where these are two.
+    const names = this.#survey.names(parentPath(path));
+    return ![first, path].every((one) => names.includes(nameOf(one)));
   }
 
   #isAsked(path: string): boolean {
@@ -183,4 +220,8 @@ class Search {
     );
     this.stays.push({ path, error });
   }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
