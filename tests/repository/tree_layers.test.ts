@@ -384,7 +384,7 @@ test("a layer of very like lines is written such that it is read [A8]", async ()
     const stored = frames.filter(({ length }) => length > 250_000);
     assert.ok(stored.length > 0 && stored.length < 20, `${stored.length}`);
     const rest = stored.reduce((left, { length }) => left - length, size);
-    assert.ok(48 * 2 ** 20 + 256 * rest < plain, `${rest}`);
+    assert.ok(48 * 2 ** 20 + 128 * rest < plain, `${rest}`);
     let lines = 0;
     for await (const part of new LayerReader(storage, layers[1]).parts()) {
       lines += part.lines.length;

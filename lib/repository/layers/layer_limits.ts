@@ -7,7 +7,7 @@ const MOST_LINES = 8;
 const LEAST_BYTES = 1 << 16;
 const LEAST_LINES = 1 << 10;
 /** The most bytes that a byte of a whole layer can stand for. */
-const MOST_LAYER_RATIO = 256;
+const MOST_LAYER_RATIO = 128;
 const LEAST_LAYER = 48 << 20;
 
 /** Returns the most bytes that a frame of a layer may decompress to. */
