@@ -85,7 +85,7 @@ test(
 );
 
 test(
-  "the binary's restores touch nothing outside while folders, files and temporary files are swapped for links [A2]",
+  "the binary's restores and undos touch nothing outside while folders, files and temporary files are swapped for links [A2]",
   needs("perl"),
   async () => {
     await withTemp(async (folder) => {
@@ -106,6 +106,10 @@ test(
           assert.deepEqual(attacked.outsideState(), outside);
           restored += done?.files ?? 0;
           if (done?.safety !== undefined) victim.check(done.safety);
+          if (round % 4 !== 3) continue;
+          const undone = victim.run("undo");
+          assert.deepEqual(attacked.outsideState(), outside);
+          if (undone?.safety !== undefined) victim.check(undone.safety);
         }
       } finally {
         await attacked.end();
