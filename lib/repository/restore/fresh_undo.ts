@@ -86,7 +86,7 @@ class Search {
   readonly #survey: Survey;
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
-  /** What entries share that no more than case or normalization tells apart. */
+  /** The text that paths share which only case or normalization tells apart. */
   readonly #alike: ReadonlyMap<string, string>;
   /** The entries that are there, by what they share. */
   readonly #firsts = new Map<string, string[]>();
