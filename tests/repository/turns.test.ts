@@ -26,6 +26,8 @@ let repository: Repository;
 let records: SnapshotRecord[];
 let index: DirIndex;
 const archived = new MemoryStorage();
+/** A directory in which each small file of the tree has other content. */
+let changed: string;
 /** How many directories were made by the tests. */
 let runs = 0;
 
@@ -46,19 +48,14 @@ before(async () => {
   records = await repository.snapshots();
   index = await DirIndex.of(new Dir(tree));
   await TarVolume.compress(new Dir(tree), archived, "a");
+  changed = `${temp.folder}/changed`;
+  cpSync(tree, changed, { recursive: true });
+  for (let n = 0; n < FILES; n++) {
+    writeFileSync(`${changed}/folder ${n % 30}/file ${n}.txt`, `other ${n}\n`);
+  }
 });
 
 after(() => temp.remove());
-
-/** A new directory in which each file of the tree has other content. */
-function changedTree(): string {
-  const folder = `${temp.folder}/changed ${runs++}`;
-  cpSync(tree, folder, { recursive: true });
-  for (let n = 0; n < FILES; n++) {
-    writeFileSync(`${folder}/folder ${n % 30}/file ${n}.txt`, `other ${n}\n`);
-  }
-  return folder;
-}
 
 async function through(source: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of source);
@@ -78,8 +75,7 @@ const WORK: Record<string, () => Promise<unknown>> = {
     }
   },
   "sign(), delta() and patch()": async () => {
-    const changed = bytes.slice(1);
-    const difference = delta(await sign(bytes), changed);
+    const difference = delta(await sign(bytes), bytes.slice(1));
     await through(patch(bytesAccess(bytes), difference));
   },
   "TarVolume.compress()": () =>
@@ -98,7 +94,7 @@ const WORK: Record<string, () => Promise<unknown>> = {
   "Repository.restore()": () =>
     repository.restore(records[1], `${temp.folder}/restored ${runs++}`),
   "Repository.restore() over what is there": () =>
-    repository.restore(records[1], changedTree()),
+    repository.restore(records[1], changed),
   "Repository.snapshot()": async () => {
     const other = await Repository.create(new MemoryStorage());
     await other.snapshot(new Dir(tree));
