@@ -101,7 +101,7 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
 ]);
 
 /** Returns whether an error is of a path that is gone or may not be opened. */
-function isPassedOver(error: unknown): boolean {
+export function isPassedOver(error: unknown): boolean {
   const { code } = error as { code?: string };
   return PASSED_OVER.has(code ?? "");
 }

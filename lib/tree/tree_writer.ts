@@ -7,7 +7,6 @@ import { isSameTime } from "./change_finder.ts";
 import type { Metadata } from "./entry.ts";
 import { endsAll, fileError, pathError } from "./file.ts";
 import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
-import type { Identity } from "./statx.ts";
 import { nameFault } from "./name.ts";
 import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
@@ -15,6 +14,8 @@ import { checkPath, comparePaths, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import type { FileStat } from "./stat.ts";
+import type { Identity } from "./statx.ts";
+import { isPassedOver } from "./sync_tree.ts";
 import { PLATFORM } from "./this_system.ts";
 import { withJson } from "./to_json.ts";
 import {
@@ -434,9 +435,13 @@ export class TreeWriter {
     return true;
   }
 
-  /** Flushes a file or folder, however long its path is. */
+  /**
+   * Flushes a file or folder, however long its path is. One that is gone or may
+   * not be opened is passed over.
+   */
   async sync(path: string): Promise<void> {
     try {
+      if (path === "") return await this.#folders.root.sync();
       const above = this.#folders.at(parentPath(path));
       const kind = above.statAt(nameOf(path))?.kind;
       if (kind === "directory") return await this.#folders.at(path).sync();
@@ -448,7 +453,7 @@ export class TreeWriter {
         file.close();
       }
     } catch (error) {
-      throw this.#errorAt(path, error);
+      if (!isPassedOver(error)) throw this.#errorAt(path, error);
     }
   }
 

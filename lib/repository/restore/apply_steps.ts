@@ -38,6 +38,11 @@ export interface ApplyPlanOptions {
 
 /** Longer paths may be longer than a system takes, in UTF-16 code units. */
 const MOST_PATH = 1000;
+/**
+ * The maximum number of steps whose files and folders are flushed one by one. A
+ * call for the whole file system also waits for what other programs wrote.
+ */
+const MAX_SINGLE_FLUSHES = 8;
 /** The number of large files that are written at once. */
 const LARGE = 8;
 /**
@@ -168,7 +173,8 @@ export class PlanApplier {
   }
 
   async #sync(all: boolean): Promise<void> {
-    if (!all && await this.writer.syncFileSystems()) return;
+    const isFew = !all && this.#plan.steps.length <= MAX_SINGLE_FLUSHES;
+    if (!all && !isFew && await this.writer.syncFileSystems()) return;
     const folders = new Set([""]);
     const files = new Set<string>();
     for (const step of this.#plan.steps) {
@@ -176,6 +182,10 @@ export class PlanApplier {
       // The folder of what could not be made may not be there.
       if (this.#failed.has(path)) continue;
       folders.add(parentPath(path));
+      // Folders above may have been made for the path.
+      for (let at = path; isFew && at !== ""; at = parentPath(at)) {
+        folders.add(parentPath(at));
+      }
       if (isWritten(step) && !isDurable(step)) files.add(path);
     }
     for (const { path, stat } of all ? this.#survey.below("") : []) {
@@ -184,13 +194,15 @@ export class PlanApplier {
     }
     const place = (path: string) => this.#survey.place(path);
     const isShort = (path: string) => place(path).length < MOST_PATH;
-    await syncTree(
-      [...folders].filter(isShort).map(place),
-      [...files].filter(isShort).map(place),
-      this.#options.signal,
-    );
+    if (!isFew) {
+      await syncTree(
+        [...folders].filter(isShort).map(place),
+        [...files].filter(isShort).map(place),
+        this.#options.signal,
+      );
+    }
     for (const path of [...files, ...folders]) {
-      if (!isShort(path)) await this.writer.sync(path);
+      if (isFew || !isShort(path)) await this.writer.sync(path);
     }
   }
 
