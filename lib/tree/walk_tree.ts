@@ -186,7 +186,7 @@ export function* walkTree(
       const rule = level.rules.match(path, kind === "directory");
       if (rule !== undefined) leaveOut("excluded", rule);
       else if (
-        walker.apart.has(path) ||
+        walker.apart.size > 0 && walker.apart.has(path) ||
         kind === "directory" && walker.isApartFolder(writer.identity(place))
       ) leaveOut("excluded", "deltar writes here");
       else if (kind === "special") {

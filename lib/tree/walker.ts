@@ -96,7 +96,7 @@ export class Walker {
     this.apart = new Set(
       options.apart?.map((place) =>
         nodePath.relative(real, truePlace(place)).split(nodePath.sep).join("/")
-      ),
+      ).filter((path) => !/^\.\.(?:\/|$)/.test(path)),
     );
     this.#apartFolders = (options.apart ?? []).flatMap(identityOf);
   }

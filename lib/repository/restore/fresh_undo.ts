@@ -90,7 +90,9 @@ class Search {
   readonly #alike: ReadonlyMap<string, string>;
   /** The entries that are there, by what they share. */
   readonly #firsts = new Map<string, string[]>();
-  /** Folders that another folder took the place of, so they were not written. */
+  /**
+   * Folders that another folder took the place of, so they were not written.
+   */
   readonly #aliases = new Set<string>();
   readonly #going: { path: string; kind: "file" | "symlink" | "directory" }[] =
     [];
