@@ -2,7 +2,7 @@
 export interface Bar {
   /** Whose it is. */
   name: string;
-  /** How long it is, in the chart's unit. */
+  /** The length in the chart's unit. */
   value: number;
 }
 

@@ -3,10 +3,10 @@ import { delimiter, dirname, isAbsolute } from "node:path";
 import process from "node:process";
 import type { Command } from "./runtimes.ts";
 
-/** How much of a failed program's last output is kept, in characters. */
+/** The number of characters of a failed program's last output that are kept. */
 const KEPT = 6000;
 
-/** How a program ended. */
+/** The end of a program. */
 export interface Run {
   /** Whether it succeeded. */
   ok: boolean;

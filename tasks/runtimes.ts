@@ -15,7 +15,7 @@ export function deno(): Command {
   return [process.execPath];
 }
 
-/** What runs a script with the runtime that runs this. */
+/** Returns the command that runs a script with the present runtime. */
 export function script(): Command {
   return process.versions.deno === undefined
     ? [process.execPath]
@@ -57,7 +57,7 @@ function packaged(name: string, program: string): Command {
 }
 
 /**
- * What packs an extension of VS Code; it has a hundred dependencies that
+ * Returns the command that packs an extension of VS Code; it has a hundred dependencies that
  * nothing else needs.
  */
 export function vsce(): Command {

@@ -28,7 +28,7 @@ function sources(folder: string): string[] {
     });
 }
 
-/** What a file imports, examples in comments left out. */
+/** Returns the imports of a file, without examples in comments. */
 function importsOf(file: string): Import[] {
   const code = readFileSync(join(root, file), "utf8")
     .replaceAll(/\/\*[\s\S]*?\*\//g, "");

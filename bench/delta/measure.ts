@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 
-/** What a run of a program took. */
+/** The time and memory of a run of a program. */
 export interface Run {
   /** Wall-clock time in seconds, from its start to its end. */
   seconds: number;

@@ -114,7 +114,7 @@ function describe(programs: Programs): string[] {
   ];
 }
 
-/** What is measured: a verb and the pair of files it works on. */
+/** A measurement: a verb and the pair of files that it works on. */
 type Job = [verb: "signature" | "delta" | "patch", pair: string];
 
 function jobs(): Job[] {

@@ -1,5 +1,5 @@
 /**
- * What protecting a workspace costs, the extension's way against a shadow
+ * The costs of protecting a workspace, the extension's way against a shadow
  * repository of git: `deno task bench editor [MEGABYTES] [--quick]`. It runs on
  * Node, as the extension does.
  *

@@ -36,7 +36,7 @@ interface DeltaRow {
   size: number;
 }
 
-/** What an edit of a workspace with a large file took. */
+/** The costs of an edit of a workspace with a large file. */
 interface EditorReport extends Report<EditorRow> {
   megabytes: number;
   files: number;

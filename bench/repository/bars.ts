@@ -1,8 +1,8 @@
-/** What was measured of a program in a step of a workload: medians. */
+/** The medians of a program in a step of a workload. */
 export interface Row {
   /** The workload, and what was done. */
   workload: string;
-  /** What was done. */
+  /** The step. */
   step: string;
   /** The program. */
   peer: string;
@@ -16,7 +16,7 @@ export interface Row {
 
 /** A bar, and how near it is. */
 export interface Bar {
-  /** What is held against what. */
+  /** The two things that are compared. */
   what: string;
   /** The figure, which is to be at most the limit. */
   value: number;

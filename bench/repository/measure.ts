@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Step } from "./peers.ts";
 
-/** What a program took. */
+/** The time that a program took. */
 export interface Taken {
   /** Wall-clock time in seconds. */
   seconds: number;

@@ -12,13 +12,13 @@ export interface Step {
 
 /** A program that keeps versions of a directory. */
 export interface Peer {
-  /** What it is called in the table. */
+  /** Its name in the table. */
   name: string;
   /** The words that print its version. */
   version: string[];
-  /** What is set in its environment, given a folder of its own. */
+  /** Returns its environment, given a folder of its own. */
   env: (home: string) => Record<string, string>;
-  /** What makes a repository, if anything has to. */
+  /** Returns the steps that create a repository, if any. */
   init?: (repo: string) => Step[];
   /** Keeps the directory as it is now. */
   snapshot: (repo: string, live: string, n: number) => Step[];

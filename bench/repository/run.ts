@@ -26,7 +26,9 @@ import {
 /** Files that changed so shortly before are read again; that is waited for. */
 const SETTLE = 2500;
 
-/** Runs the benchmark, prints its tables and writes bench/out/repository.json. */
+/**
+ * Runs the benchmark, prints its tables and writes bench/out/repository.json.
+ */
 export async function run(words: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: words,
@@ -120,7 +122,7 @@ async function runWorkload(
   return rows;
 }
 
-/** What the newest snapshot costs behind few others, and behind many. */
+/** Measures the newest snapshot behind few others, and behind many. */
 async function runHistory(
   work: string,
   [count, measured]: Scale["history"],

@@ -23,7 +23,7 @@ const MIB = 2 ** 20;
 export interface Workload {
   /** Its name. */
   name: string;
-  /** What is done to the directory before each snapshot; the first fills it. */
+  /** The changes of the directory before each snapshot; the first fills it. */
   states: { name: string; apply: (live: string) => void }[];
   /** A file to restore by itself, if that is measured. */
   file?: (live: string) => string;
@@ -31,7 +31,7 @@ export interface Workload {
   unchanged?: boolean;
 }
 
-/** How large the inputs are. */
+/** The sizes of the inputs. */
 export interface Scale {
   /** The random file, in MiB. */
   scatter: number;
@@ -43,7 +43,9 @@ export interface Scale {
   many: [files: number, versions: number];
   /** Snapshots of a long history, and how many of each end are measured. */
   history: [snapshots: number, measured: number];
-  /** Whether changed files have to be older than a moment before each snapshot. */
+  /**
+   * Whether changed files have to be older than a moment before each snapshot.
+   */
   settles: boolean;
 }
 

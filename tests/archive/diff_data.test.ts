@@ -191,7 +191,9 @@ test("a flipped bit or a cut anywhere in an archive is refused, and nothing chan
   });
 });
 
-/** Time, level and system in a gzip header (RFC 1952) say nothing of content. */
+/**
+ * Time, level and system in a gzip header (RFC 1952) say nothing of content.
+ */
 function isIdleHeaderByte(bytes: Uint8Array, at: number): boolean {
   for (let start = Math.max(0, at - 9); start <= at - 4; start++) {
     if (bytes[start] === 0x1f && bytes[start + 1] === 0x8b) return true;

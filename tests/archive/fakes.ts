@@ -4,7 +4,7 @@ import { type ByteSource, collect } from "../../lib/bytes/source.ts";
 import type { GetOptions, Storage } from "../../lib/storage/storage.ts";
 import type { Metadata } from "../../lib/tree/entry.ts";
 
-/** What a sink was given for a path. */
+/** The data that a sink got for a path. */
 export interface SunkEntry {
   kind: string;
   metadata: Metadata;

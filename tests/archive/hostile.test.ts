@@ -284,7 +284,7 @@ async function sample(codec: "gzip" | "zstd") {
   return { storage, names };
 }
 
-/** What an archive extracts to, as text to compare. */
+/** Returns the extracted tree of an archive as text to compare. */
 async function extracted(
   storage: MemoryStorage,
   index?: null,

@@ -14,7 +14,7 @@ export interface RawHeader {
   prefix?: string;
   /** Bytes that go over the block before it is summed. */
   patch?: [at: number, bytes: number[]];
-  /** What is added to the checksum. */
+  /** A number to add to the checksum. */
   sumOff?: number;
 }
 

@@ -1,6 +1,6 @@
 import { HttpStorage, patchBytes, Repository } from "../../mod.ts";
 
-/** What the page of the test does: everything happens in the browser. */
+/** Runs the page of the test: everything happens in the browser. */
 async function show(address: string): Promise<Record<string, unknown>> {
   const repository = await Repository.open(new HttpStorage(address));
   const record = await repository.find("latest");

@@ -16,18 +16,18 @@ export const COMMAND = host.Deno === undefined
   ? [process.execPath, CLI]
   : [process.execPath, "run", "-A", "--cached-only", "--no-check", CLI];
 
-/** What a command did. */
+/** The result of a command. */
 export interface Outcome {
   code: number | null;
   out: string;
   err: string;
 }
 
-/** What is other than usual when a command runs. */
+/** Options for running a command. */
 interface Circumstances {
   cwd?: string;
   env?: object;
-  /** What its standard input gives. */
+  /** The content of its standard input. */
   input?: string;
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-/** What agents say, as their documentation shows it. */
+/** The events of agents, as their documentation shows them. */
 const EVENTS: [label: string, event: object][] = [
   ["agent: SessionStart", {
     session_id: "abc123",

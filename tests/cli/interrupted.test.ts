@@ -14,11 +14,13 @@ import { COMMAND, type Place, withPlace } from "./helpers.ts";
 const command = process.env.DELTAR_BINARY
   ? [process.env.DELTAR_BINARY]
   : COMMAND;
-/** How often each command is interrupted. */
+/** The number of interrupts of each command. */
 const MOMENTS = process.env.SLOW ? 20 : 2;
-/** The pieces in which content is written, and the size of most files, in MiB. */
+/**
+ * The pieces in which content is written, and the size of most files, in MiB.
+ */
 const PIECE = 16;
-/** What there is: 3 GB, or 100 MB. */
+/** The sizes of the tree: 3 GB, or 100 MB. */
 const HUGE = process.env.SLOW
   ? { count: 7, length: 300 }
   : { count: 1, length: 40 };
@@ -26,10 +28,13 @@ const LARGE = process.env.SLOW ? 56 : 4;
 const SMALL = process.env.SLOW ? 3000 : 300;
 /** The names of what is interrupted, parted by commas; by default all. */
 const ONLY = process.env.ONLY?.split(",");
-/** How long it may take until the prompt is back, on a machine under load. */
+/**
+ * The maximum time until the prompt is back on a loaded machine, in
+ * milliseconds.
+ */
 const MOST = process.env.SLOW ? 1000 : 4000;
 
-/** How a command ended that was interrupted. */
+/** The end of an interrupted command. */
 interface Ended {
   /** Its exit code, 130 too if the system ended it as it had just begun. */
   code: number;
@@ -139,7 +144,7 @@ function damage(repository: string): void {
   }
 }
 
-/** What is interrupted. */
+/** A command to interrupt. */
 interface Work {
   name: string;
   /** The command; called once before each interrupt. */

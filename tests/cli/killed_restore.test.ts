@@ -17,7 +17,7 @@ const command = process.env.DELTAR_BINARY
   ? [process.env.DELTAR_BINARY]
   : COMMAND;
 const ROUNDS = process.env.SLOW ? 40 : 6;
-/** How many files the directory has; each is another in every state. */
+/** The number of files of the directory; each differs in every state. */
 const FILES = 60;
 
 type States = Record<string, { kind: string; content?: string }>;
@@ -135,7 +135,10 @@ test("killed at any time, a restore over files or its undo loses no byte and is 
       const what = `round ${round}`;
       fill(root, 2 + round);
       const before = contentOf(root);
-      /** What was there, or is wanted there, is there; or it is not lost. */
+      /**
+       * Checks that each path has its old or its wanted content, or that it is
+       * not lost.
+       */
       const check = async () => {
         const now = contentOf(root);
         const stored = await sums.read();

@@ -38,7 +38,7 @@ function unmount(place: Place): { disk: string; repo: string } {
   return { disk, repo };
 }
 
-/** Has the notes name another file system than the one that is there. */
+/** Makes the notes name another file system than the present one. */
 function swapFileSystem(place: Place, mount?: string): void {
   for (const name of fs.readdirSync(notesOf(place))) {
     const note = join(notesOf(place), name);

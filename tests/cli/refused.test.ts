@@ -8,7 +8,7 @@ import { needsMount, runApart } from "../support/apart.ts";
 import { needs } from "../support/peer.ts";
 import { COMMAND, withPlace } from "./helpers.ts";
 
-/** What a user need not know: names of objects, files being written, codes. */
+/** Matches internal names: those of objects, of temporary files, and codes. */
 const INTERNAL =
   /\.deltar-|running\/|lease\/|removed\/|labels\/|\bE[A-Z]{3,}\b|syscall/;
 

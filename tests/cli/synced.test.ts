@@ -6,7 +6,9 @@ import { test } from "node:test";
 import { needs, runText } from "../support/peer.ts";
 import { COMMAND, type Place, withPlace } from "./helpers.ts";
 
-/** The calls of the system that a command makes, the completed ones in order. */
+/**
+ * The calls of the system that a command makes, the completed ones in order.
+ */
 function callsOf(place: Place, words: string[]): string[] {
   const trace = join(place.folder, "trace");
   runText("env", [
@@ -60,7 +62,7 @@ function hasTaken(path: string, calls: readonly string[]): boolean {
   });
 }
 
-/** What is not on the disk when the journal goes: files, folders, by path. */
+/** Returns the paths that are not on the disk when the journal is removed. */
 function unsynced(root: string, calls: readonly string[]): string[] {
   const dirty = new Set<string>();
   const flushed = new Set<string>();

@@ -38,7 +38,7 @@ test("a text is cut where the terminal's line ends, not within a character", () 
   assert.equal(fitColumns("any", 0), "");
 });
 
-/** What a terminal obeys or does not show, and how it is given. */
+/** Characters that a terminal obeys or does not show, and their escapes. */
 const UNSHOWN: [text: string, shown: string][] = [
   ["\x1b[2J", "\\u001b[2J"],
   ["a\x7fb", "a\\u007fb"],

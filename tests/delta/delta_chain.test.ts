@@ -27,7 +27,7 @@ async function read(steps: Step[], size: number, cut = 1000) {
   return { chain, literals };
 }
 
-/** What a chain makes of a content that is kept whole. */
+/** Returns the result of a chain on a content that is stored whole. */
 async function apply(chain: DeltaChain, base: Uint8Array): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   const result = chain.result(async function* (offset, length) {

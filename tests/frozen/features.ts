@@ -16,7 +16,7 @@ import { noise } from "../support/noise.ts";
 import { stateOf } from "../support/trees.ts";
 import { everything } from "../repository/helpers.ts";
 
-/** What a directory held, by path: see `stateOf`. */
+/** The state of a directory by path; see `stateOf`. */
 export type State = ReturnType<typeof stateOf>;
 
 /** A repository that today's code makes, and the directory it is of. */
@@ -25,7 +25,7 @@ export class Workshop {
   readonly root: string;
   /** The repository's folder. */
   readonly place: string;
-  /** What each of its snapshots has to restore to. */
+  /** The state that each of its snapshots must restore to. */
   readonly states: Map<string, State> = new Map();
   readonly #folder: string;
   #repository: Repository | undefined;
@@ -124,7 +124,7 @@ function fill(shop: Workshop): void {
   fs.chmodSync(join(shop.root, "sticky"), 0o1777);
 }
 
-/** What can be written; each fills a repository. */
+/** The features; each fills a repository. */
 export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
   "entries of every kind": async (shop) => {
     fill(shop);

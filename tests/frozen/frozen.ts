@@ -43,7 +43,7 @@ export interface FrozenSnapshot {
   absent?: string[];
 }
 
-/** What a repository has to be found to be. */
+/** The expected findings for a repository. */
 export interface Expected {
   about: string;
   snapshots: FrozenSnapshot[];
@@ -55,7 +55,7 @@ export interface Expected {
     lost: string[];
     files: { path: string; snapshots: string[] }[];
   }[];
-  /** What lay in the directory when a snapshot of it was cut short. */
+  /** The files of the directory when a snapshot of it was interrupted. */
   next?: Record<string, number>;
   nodes: FrozenNode[];
 }
@@ -102,7 +102,7 @@ export function thaw(frozen: Frozen, folder: string): string {
 }
 
 /**
- * Has the records of a repository name another directory, so that its next
+ * Makes the records of a repository name another directory, so that its next
  * snapshot, or an undo, can be made anywhere.
  *
  * @param folder The repository's folder.

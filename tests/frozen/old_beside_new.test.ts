@@ -76,7 +76,7 @@ async function assertRestores(
 
 type Old = Awaited<ReturnType<OldApi["Repository"]["open"]>>;
 
-/** What the old version is asked to do with a repository. */
+/** The commands that the old version runs on a repository. */
 const WORK: Record<
   string,
   (repository: Old, shop: Workshop, old: OldApi) => Promise<unknown>
@@ -177,7 +177,7 @@ test(
   },
 );
 
-/** Has a listing say that it is of the next version, its sum made right. */
+/** Raises the version of a listing and corrects its sum. */
 function raiseVersion(place: string): void {
   const lines = fs.readFileSync(place, "utf8").split("\n");
   const { version, ...rest } = JSON.parse(lines[0]);

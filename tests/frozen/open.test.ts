@@ -22,7 +22,9 @@ import {
   thaw,
 } from "./frozen.ts";
 
-/** What these repositories hold cannot be made on a disk of Windows. */
+/**
+ * Skips on Windows, where the content of these repositories cannot be created.
+ */
 const posix = { skip: process.platform === "win32" };
 const all = allFrozen();
 const sound = all.filter(({ expected }) => expected.damage === undefined);

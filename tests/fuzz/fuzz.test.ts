@@ -7,7 +7,7 @@ import { describe, fuzz } from "./run.ts";
 
 /** Where `/proc` tells what a process takes, and `mkfifo` makes a pipe. */
 const linux = process.platform !== "linux" ? { skip: true } : {};
-/** How many cases each seed has: some 25 seconds of them, or hours. */
+/** The number of cases of each seed: about 25 seconds of them, or hours. */
 const COUNT = process.env.SLOW ? 20_000 : 100;
 const SEEDS = process.env.SLOW
   ? [1, 2, 3].map((n) => n + Date.now() % 1_000_000)

@@ -130,7 +130,7 @@ export class Model {
     return objects;
   }
 
-  /** Has a record name its layers and its parent as they are now. */
+  /** Makes a record name its layers and its parent as they are now. */
   #seal(
     name: string,
     record: JsonObject,

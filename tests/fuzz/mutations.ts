@@ -1,5 +1,5 @@
 /**
- * How repositories are changed: each mutation is something that damage, an
+ * Mutations of repositories: each is something that damage, an
  * attacker or another program could have made of one.
  */
 import { Buffer } from "node:buffer";
@@ -154,7 +154,7 @@ const changeBytes: Mutation = (random, model) => {
   return `bytes of ${name}`;
 };
 
-/** What is in a volume changed, in frames that are whole. */
+/** Changes the content of a volume, in whole frames. */
 const changeVolume: Mutation = (random, model) => {
   const names = model.names("volumes/").concat(model.names("signatures/"));
   if (names.length === 0) return undefined;

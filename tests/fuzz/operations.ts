@@ -1,4 +1,4 @@
-/** What is done with each mutant, and what must never come of it. */
+/** The operations on each mutant, and the results that are faults. */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ export type Code = typeof Api;
 type Repository = Api.Repository;
 type SnapshotRecord = Api.SnapshotRecord;
 
-/** What a case has: its folders, its choices, and where it tells. */
+/** A case: its folders, its choices, and its output. */
 export interface Case {
   code: Code;
   random: Random;

@@ -18,19 +18,19 @@ export interface Finding {
   seed: number;
   number: number;
   kind: string;
-  /** What is wrong. */
+  /** The fault. */
   fault: string;
   text: string;
-  /** What was done up to then. */
+  /** The steps up to then. */
   steps: string[];
 }
 
-/** What to run. */
+/** Options for a run. */
 export interface FuzzOptions {
   seed: number;
   /** The first case. Default: 0. */
   first?: number;
-  /** How many cases at most. Default: as many as there is time for. */
+  /** The maximum number of cases. Default: as many as the time allows. */
   count?: number;
   /** For how long, in milliseconds. */
   time: number;
@@ -40,11 +40,11 @@ export interface FuzzOptions {
   kinds?: string[];
   /** Whether to end with the first case that has a finding. Default: false. */
   untilFinding?: boolean;
-  /** Told of each finding. */
+  /** Called with each finding. */
   onFinding?: (finding: Finding) => void;
 }
 
-/** What was run. */
+/** The result of a run. */
 export interface FuzzResult {
   cases: number;
   findings: Finding[];
@@ -62,7 +62,7 @@ const MEMORY = 400;
 /** The most time of a case on a processor, and by the clock, in ms. */
 const BUSY = 10_000;
 const WALL = 90_000;
-/** What a case may have on the disk besides three times what it claims. */
+/** The disk space of a case besides three times its claimed size, in bytes. */
 const DISK = 64 * MEBIBYTE;
 /** Workers begin anew after so many cases. */
 const CASES = 400;
@@ -184,7 +184,7 @@ async function runWorker(
     if (fault !== undefined) find(fault, text);
     child.kill("SIGKILL");
   };
-  /** What a step took is known when the next thing begins. */
+  /** Ends a step, and returns its time: the next step begins. */
   const endStep = (): number => {
     const all = useOf(child.pid!)?.busy ?? 0;
     const busy = all - state.busy;
@@ -257,7 +257,7 @@ async function runWorker(
   return state.number + 1;
 }
 
-/** What a process takes, where the system tells it. */
+/** Returns the memory and time of a process, where the system tells them. */
 function useOf(pid: number): { memory: number; busy: number } | undefined {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -271,7 +271,7 @@ function useOf(pid: number): { memory: number; busy: number } | undefined {
   }
 }
 
-/** What lies on the disk of a case, files that have no name any more too. */
+/** Returns the disk space of a case, including unlinked files. */
 function diskOf(pid: number, folder: string): number {
   let size = 0;
   const visit = (at: string) => {

@@ -15,7 +15,9 @@ import * as zlib from "node:zlib";
 import { type Objects, objectsIn } from "./model.ts";
 import { Random } from "./random.ts";
 
-/** How a server is hostile; `none` serves a repository as it is. */
+/**
+ * The ways in which a server is hostile; `none` serves a repository as it is.
+ */
 const WAYS = [
   "none",
   "many tags",

@@ -29,7 +29,7 @@ import {
 import { Random } from "./random.ts";
 import { otherObject, otherText } from "./values.ts";
 
-/** What a worker is told. */
+/** Options for a worker. */
 export interface WorkerOptions {
   /** The folder of the code that is tested. */
   code: string;
@@ -75,7 +75,7 @@ function modelOf(folder: string): Model {
   return model;
 }
 
-/** What each snapshot of an unharmed repository restores to. */
+/** Returns the state that each snapshot of an intact repository restores to. */
 function goodOf(folder: string): Promise<Map<string, string>> {
   let good = goods.get(folder);
   if (good === undefined) {
@@ -378,7 +378,7 @@ async function mutatedFile(run: Case): Promise<void> {
   }
 }
 
-/** What a machine remembers, changed with its sum right. */
+/** Changes the remembered state of a machine and corrects its sum. */
 async function mutatedState(run: Case): Promise<void> {
   const { random, folder } = run;
   const cache = join(folder, "cache");

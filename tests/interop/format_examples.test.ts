@@ -44,7 +44,7 @@ const WORDS = new Set([
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What a value is made of, whatever names, sizes and sums it has. */
+/** Returns the shape of a value without its names, sizes and sums. */
 function shape(value: Json, key = ""): Json {
   if (Array.isArray(value)) {
     const shapes = new Set(value.map((one) => JSON.stringify(shape(one))));

@@ -12,7 +12,10 @@ import { withTemp } from "../support/temp.ts";
 const project = dirname(dirname(import.meta.dirname!));
 const peers = needs("cp", "diff", "find");
 
-/** What `find` sees of a tree: kind, mode, links, time and target by path. */
+/**
+ * Returns what `find` prints of a tree: kind, mode, links, time and target by
+ * path.
+ */
 function listing(root: string): Map<string, { state: string; time: number }> {
   const text = runText("find", [root, "-printf", "%P\\t%y %m %n %l\\t%T@\\0"]);
   return new Map(

@@ -91,7 +91,7 @@ function recover(
   assert.equal(err, "");
 }
 
-/** Has everybody read a folder and all in it. */
+/** Lets everybody read a folder and all in it. */
 function openTo(folder: string): void {
   runText("chmod", ["-R", "a+rX", folder]);
 }

@@ -10,7 +10,7 @@ import { withTemp } from "../support/temp.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** What a network needs to be reached from here, and nothing else. */
+/** The variables that the network needs here. */
 const NETWORK = Object.entries(process.env).filter(([name]) =>
   /cert|ssl|tls|proxy|npm_config_registry/i.test(name)
 );

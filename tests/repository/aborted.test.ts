@@ -14,7 +14,7 @@ import { DirIndex } from "../../lib/tree/dir_index.ts";
 import { noise } from "../support/noise.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** What the calls work on. */
+/** The objects that the calls work on. */
 interface Stage {
   folder: string;
   dir: Dir;

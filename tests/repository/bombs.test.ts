@@ -28,14 +28,17 @@ import { COMMAND } from "../cli/helpers.ts";
 import { withTemp } from "../support/temp.ts";
 
 const MIB = 2 ** 20;
-/** What a command may take, where the runtime alone takes some 100 MB. */
+/**
+ * The maximum memory of a command in bytes; the runtime alone takes about 100
+ * MB.
+ */
 const MOST_MEMORY = 320e6;
 const ID = "20250101T000000Z-000000";
 const VOLUME = `volumes/${ID}.vol0.tar.zst`;
 const SUM = "0".repeat(64);
 const zstd = codecFor("zstd");
 
-/** What a command took and said. */
+/** The resources and the output of a command. */
 interface Taken {
   code: number | null;
   err: string;

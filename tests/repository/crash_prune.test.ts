@@ -20,7 +20,7 @@ import { copyOf, everything, noise } from "./helpers.ts";
 const NOW = { grace: 0, patience: 1 };
 const volumeSize = 1 << 26;
 
-/** What each snapshot has to restore to, by its id. */
+/** The state that each snapshot must restore to, by its id. */
 type States = Map<string, unknown>;
 
 interface Stage {
@@ -138,7 +138,7 @@ const WORKS: Readonly<Record<string, Work>> = {
   },
 };
 
-/** What removes no snapshot, not even by a rule. */
+/** The work that removes no snapshot, not even by a rule. */
 const KEEPS_ALL = new Set(["a snapshot", "bringing back"]);
 
 /** A number of faults, spread over all: all with `SLOW=1`. */

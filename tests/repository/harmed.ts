@@ -72,7 +72,7 @@ function sumsOf(root: string): Map<string, string> {
   return sums;
 }
 
-/** What cannot be had any more: whole snapshots, and files of the others. */
+/** The losses: whole snapshots, and files of the others. */
 export interface Loss {
   lost: string[];
   files: string[];
@@ -125,7 +125,7 @@ export async function readAll(
   return loss;
 }
 
-/** What a verification says is lost, in the same words. */
+/** Returns the losses that a verification reports, in the same form. */
 export function lossOf(damage: readonly Damage[]): Loss {
   const lost = [...new Set(damage.flatMap((one) => one.lost))].sort();
   const files = damage.flatMap((one) =>

@@ -53,7 +53,7 @@ function full(storage: Storage): Storage {
 const pruneFull: Work = async ({ storage }) =>
   (await Repository.open(full(storage))).prune({ last: 1 }, NOW);
 
-/** What is done at the same time, the one that ids are older of first. */
+/** The work that is done at the same time, that with the older ids first. */
 const SCENARIOS: Readonly<Record<string, Work[]>> = {
   "a prune and a snapshot": [prune, snapshot],
   "a prune without space [S11] and a snapshot": [pruneFull, snapshot],

@@ -39,7 +39,7 @@ test("every snapshot of a life restores exactly", async () => {
   await fc.assert(property, runs(25));
 });
 
-/** What the lists say, in numbers. */
+/** Returns the numbers of changes in a list. */
 function countsOf(changes: readonly Change[]): ChangeCounts {
   return new DiffIndex(changes, { mode: 0, mtime: 0n, uid: 0, gid: 0 }).counts;
 }

@@ -20,7 +20,7 @@ type States = Record<string, { kind: string; content?: string }>;
 /** A directory whose files change all the time, and all that they ever were. */
 class Restless {
   readonly root: string;
-  /** What was at each path at any time: SHA-256 of files, or another kind. */
+  /** The states that each path has had: SHA-256 of files, or another kind. */
   readonly seen = new Map<string, Set<string>>();
   changes = 0;
   readonly #chance: () => number;
@@ -56,7 +56,9 @@ class Restless {
     return this.#chance() * most;
   }
 
-  /** Every fourth file is large: it is read in pieces, others change meanwhile. */
+  /**
+   * Every fourth file is large: it is read in pieces, others change meanwhile.
+   */
   #write(path: string): void {
     const size = Number(path) % 4 === 0 ? 1_500_000 : 9000;
     const content = noise(size, 1 + Math.floor(this.#below(1e6)));

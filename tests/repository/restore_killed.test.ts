@@ -24,7 +24,7 @@ import { withTemp } from "../support/temp.ts";
 import { stateOf } from "../support/trees.ts";
 import { copyOf, everything, noise } from "./helpers.ts";
 
-/** What a killed process throws: nothing that it would do happens. */
+/** The error of a killed process: nothing that it would do happens. */
 class Killed extends Error {}
 
 /** Lets `steps` changes of the disk happen, and no more. */

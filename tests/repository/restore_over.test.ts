@@ -24,7 +24,7 @@ function whole(root: string): unknown {
   return { "": { mode, mtime }, ...stateOf(root) };
 }
 
-/** What is at a path and below it. */
+/** Returns the state of a path and below it. */
 function within(state: unknown, path: string): unknown {
   return Object.fromEntries(
     Object.entries(state as object).filter(([at]) => isWithin(at, path)),

@@ -28,7 +28,7 @@ let index: DirIndex;
 const archived = new MemoryStorage();
 /** A directory in which each small file of the tree has other content. */
 let changed: string;
-/** How many directories were made by the tests. */
+/** The number of directories that the tests have made. */
 let runs = 0;
 
 before(async () => {

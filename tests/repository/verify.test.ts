@@ -6,7 +6,7 @@ import type { MemoryStorage } from "../../lib/storage/memory.ts";
 import { copyOf } from "./helpers.ts";
 import { lossOf, makeSample, readAll, type Sample } from "./harmed.ts";
 
-/** How many places of each object are harmed. */
+/** The number of positions of each object that are damaged. */
 const PLACES = process.env.SLOW ? 60 : 3;
 
 let sample: Promise<Sample> | undefined;

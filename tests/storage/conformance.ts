@@ -14,7 +14,7 @@ async function names(storage: Storage, prefix?: string): Promise<string[]> {
   return found.sort();
 }
 
-/** What a storage promises; see lib/storage/storage.ts. */
+/** Tests the contract of a storage; see lib/storage/storage.ts. */
 export function conforms(
   what: string,
   withStorage: (work: (storage: Storage) => Promise<void>) => Promise<void>,

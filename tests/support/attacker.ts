@@ -73,11 +73,11 @@ function sumOf(text: string): string {
 
 /** A folder of an attacker, and one outside of it that is none of his. */
 export class Attacked {
-  /** What he may change. */
+  /** The folder that he may change. */
   readonly root: string;
-  /** What he may not even read. */
+  /** The folder that he may not even read. */
   readonly outside: string;
-  /** What each file outside holds. */
+  /** The content of each file outside. */
   static readonly SECRET = SECRET;
   /** A name that is only outside. */
   static readonly NAME = "secret-name";

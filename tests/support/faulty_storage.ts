@@ -8,7 +8,7 @@ import type {
 } from "../../lib/storage/storage.ts";
 
 /**
- * What befalls an operation:
+ * A fault of an operation:
  *
  * - `before`: it fails before it did anything;
  * - `after`: it takes effect, or gives all it has, and then fails;
@@ -29,7 +29,7 @@ export const HONEST: readonly Fault[] = ["before", "after", "reset", "slow"];
 export interface Operation {
   /** Which call it is, from 1. */
   number: number;
-  /** What is called. */
+  /** The method. */
   kind: "get" | "put" | "list" | "delete";
   /** The object's name, or the prefix. */
   name: string;
@@ -87,9 +87,9 @@ export function isInjected(error: unknown): boolean {
 }
 
 const MARK = "injected fault";
-/** How many changes a stale listing has not seen yet. */
+/** The number of changes that a stale listing has not seen yet. */
 const LAG = 3;
-/** How long something slow takes, in milliseconds. */
+/** The delay of a slow operation, in milliseconds. */
 const PAUSE = 5;
 
 /**
@@ -99,11 +99,11 @@ const PAUSE = 5;
 export class FaultyStorage implements Storage {
   /** The place in words. */
   readonly location: string;
-  /** What was called so far, and what befell it. */
+  /** The calls so far, and their faults. */
   readonly calls: (Operation & { fault?: Fault })[] = [];
   readonly #inner: Storage;
   readonly #plan: FaultPlan;
-  /** What was under the name of each of the last changes, the oldest first. */
+  /** The objects before each of the last changes, the oldest first. */
   readonly #undo: { name: string; before: StoredObject | undefined }[] = [];
 
   /** Wraps `inner`; by default nothing goes wrong and calls are counted. */
@@ -113,7 +113,7 @@ export class FaultyStorage implements Storage {
     this.location = inner.location;
   }
 
-  /** How many operations there were. */
+  /** The number of operations. */
   get operations(): number {
     return this.calls.length;
   }

@@ -19,7 +19,7 @@ export const needsOtherUser: { skip?: string } = isRoot
   ? needs("setpriv")
   : { skip: "needs to be root, to be another user" };
 
-/** What a script did. */
+/** The result of a script. */
 export interface Outcome {
   code: number | null;
   out: string;

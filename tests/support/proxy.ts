@@ -8,7 +8,7 @@ import {
 import { collect } from "../../lib/bytes/source.ts";
 
 /**
- * What befalls a request: it is `refused` with a status of 503 before it came
+ * A mishap of a request: it is `refused` with a status of 503 before it came
  * to the server; the connection is `cut` before, or half of the answer's body
  * is sent and then it is `cut-late`; or the server did what it should, and the
  * answer is `lost`.
@@ -28,15 +28,15 @@ export interface Passing {
   status: number;
   /** Bytes of the answer's body that came by. */
   received: number;
-  /** What befell it. */
+  /** Its mishap. */
   mishap?: Mishap;
 }
 
-/** How a proxy treats what comes by. */
+/** Options for a proxy. */
 export interface ProxyOptions {
-  /** How long a request is under way, there and back, in milliseconds. */
+  /** The round-trip time of a request, in milliseconds. */
   latency?: number;
-  /** What befalls a request. */
+  /** Returns the mishap of a request. */
   mishap?: (passing: Passing) => Mishap | undefined;
 }
 
@@ -46,7 +46,7 @@ export interface Proxy {
   address: string;
   /** All requests, in order. */
   passed: Passing[];
-  /** How many were under way at once, at most. */
+  /** The largest number of requests at once. */
   most: number;
 }
 

@@ -12,9 +12,9 @@ import type {
 /** One of several that work on a storage at the same time. */
 class Actor implements Storage {
   readonly location = "memory";
-  /** What it waits to do. */
+  /** The work that waits. */
   readonly waiting: (() => Promise<void>)[] = [];
-  /** What it has done, and what came of it. */
+  /** A trace of the work that was done. */
   trace = "";
   isDone = false;
   readonly #inner: Storage;
@@ -80,11 +80,11 @@ class Actor implements Storage {
   }
 }
 
-/** What came of one schedule. */
+/** The result of one schedule. */
 export interface Played {
-  /** What was left of the storage. */
+  /** The storage afterwards. */
   storage: MemoryStorage;
-  /** What each work came to, or failed with. */
+  /** The result or error of each work. */
   outcomes: PromiseSettledResult<unknown>[];
   /** Before each step: which actors could go on, and the state as a text. */
   steps: { enabled: number[]; state: string; taken: number }[];

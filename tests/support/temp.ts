@@ -26,7 +26,7 @@ export function lastingTemp(): { folder: string; remove: () => void } {
   };
 }
 
-/** Has every folder writable, without which nothing in it can be removed. */
+/** Makes every folder writable, so that its content can be removed. */
 function unlock(folder: string): void {
   try {
     chmodSync(folder, 0o700);

@@ -191,7 +191,9 @@ function applyEdit(tree: Tree, edit: Edit): void {
   }
 }
 
-/** Makes on the disk of one model tree another; what is the same is not touched. */
+/**
+ * Makes on the disk of one model tree another; what is the same is not touched.
+ */
 export function rewriteTree(root: string, before: Tree, after: Tree): void {
   const linked = new Set(
     [...before, ...after].flatMap(([path, node]) =>

@@ -1,10 +1,10 @@
-/** How the event loop fared during some work. */
+/** Statistics of the event loop during some work. */
 export interface Watched {
-  /** How often a timer fired. */
+  /** The number of times that a timer fired. */
   turns: number;
   /** The longest time that it had to wait, in milliseconds. */
   longest: number;
-  /** How long the work took, in milliseconds. */
+  /** The time that the work took, in milliseconds. */
   elapsed: number;
 }
 

@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from "node:http";
 import { collect } from "../../lib/bytes/source.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 
-/** How a web server differs from a good one. */
+/** The differences of a web server from a good one. */
 export interface WebServerOptions {
   /** Ranges are ignored. */
   withoutRanges?: boolean;

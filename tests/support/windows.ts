@@ -12,7 +12,7 @@ const ROOT = process.env.DELTAR_TEST_WINE ??
   join(homedir(), ".cache/deltar-tests/wine");
 const DRIVE = "/root/wine/drive_c";
 
-/** What a Windows program did. */
+/** The result of a Windows program. */
 export interface WindowsOutcome {
   code: number | null;
   out: string;

@@ -17,7 +17,7 @@ import { everything } from "../repository/helpers.ts";
 
 const KINDS: DiskKind[] = ["apfs", "hfs", "exfat"];
 
-/** What is at a path: a file's text, a link's target, or a folder. */
+/** The state of a path: a file's text, a link's target, or a folder. */
 type Item = { file: string } | { link: string } | "folder";
 
 /** The items of a tree by path. */
@@ -77,7 +77,10 @@ const items: fc.Arbitrary<Items> = fc.array(
   return tree;
 });
 
-/** What a file holds; one that holds another's content is a link of it. */
+/**
+ * The beginning of a file's content; a file with another's content is its hard
+ * link.
+ */
 const CONTENT = "content of ";
 
 /** Writes items; what a disk cannot hold beside the others is left out. */

@@ -34,7 +34,7 @@ const NAMES = [
   "eq=ual",
 ];
 
-/** How each shell is started, and has the script. */
+/** The commands that start each shell and load the script. */
 const STARTS: Record<string, [command: string, line: string]> = {
   bash: ["bash --norc --noprofile -i", ". <(deltar completion bash)"],
   zsh: [

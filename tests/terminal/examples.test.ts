@@ -12,7 +12,7 @@ const program = await createProgram({
 const names = program.commands.map((command) => command.name())
   .filter((name) => !["complete", "help"].includes(name));
 
-/** What has to have been done for an example to make sense. */
+/** The commands to run before an example. */
 const BEFORE: Record<string, string[]> = {
   undo: ["deltar restore latest~1 --in-place"],
   redo: ["deltar restore latest~1 --in-place", "deltar undo"],

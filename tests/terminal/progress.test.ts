@@ -8,7 +8,7 @@ import { withShell } from "./shell.ts";
 const ESC = "\x1b";
 const CLEAR = `${ESC}[J`;
 
-/** What a terminal of some columns is sent by a restore. */
+/** Returns what a restore sends to a terminal of some columns. */
 async function sent(columns: number, env: string): Promise<string> {
   let shown = "";
   await withShell(async (shell) => {

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { shellWord } from "../../cli/text.ts";
 import type { Shell } from "./shell.ts";
 
-/** How long a shell may take to answer, in milliseconds. */
+/** The maximum time for a response of a shell, in milliseconds. */
 const PATIENCE = 30_000;
 
 /** A shell at a terminal, into which a test types. */
 export class Pty {
-  /** What the terminal was sent so far. */
+  /** The output to the terminal so far. */
   shown = "";
   readonly #child: ChildProcess;
   #wake = () => {};

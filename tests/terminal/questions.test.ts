@@ -14,7 +14,7 @@ const END = "\x04";
 /** The key that interrupts. */
 const INTERRUPT = "\x03";
 
-/** What a command that asks showed, and how it ended. */
+/** The output and the end of a command that asks. */
 interface Answered {
   shown: string;
   code: number;

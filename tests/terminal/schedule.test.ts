@@ -56,7 +56,7 @@ test("words for systemd keep what they are", () => {
   assert.ok(Object.values(files)[1].includes("OnCalendar=*-*-* 02:05\n"));
 });
 
-/** What is written for a system, as a file; gives its name and its text. */
+/** Returns the name and the text of the file for a system. */
 function written(system: string, every: "hour" | "day", folder: string) {
   const { files } = SYSTEMS[system]({ ...schedule, every });
   const [text] = Object.values(files);

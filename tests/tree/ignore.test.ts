@@ -23,7 +23,7 @@ function pathsOf(walker: Walker): string[] {
   return [...walker.entries()].map((entry) => entry.path);
 }
 
-/** What git would leave out of these paths. */
+/** Returns the paths that git would leave out. */
 function ignoredByGit(root: string, paths: string[]): Set<string> {
   const result = spawnSync("git", [
     "-c",

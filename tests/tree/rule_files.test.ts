@@ -12,7 +12,7 @@ import { byEachAccess } from "../support/folder_access.ts";
 import { needs, run } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** What an unusable file with rules can be, and what is said of it. */
+/** The kinds of unusable files with rules, and the messages. */
 const UNUSABLE: [string, (place: string, folder: string) => void, RegExp][] = [
   [
     "a link to an endless device",

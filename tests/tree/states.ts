@@ -4,7 +4,7 @@ import { TreeState } from "../../lib/tree/tree_state.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { walkTree } from "../../lib/tree/walk_tree.ts";
 
-/** What a walker excludes. */
+/** The rules of a walker. */
 export type Rules = ConstructorParameters<typeof Walker>[1];
 
 /** Returns the state of a directory, as if it had been left alone for long. */

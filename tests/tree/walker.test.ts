@@ -10,7 +10,7 @@ import { Walker, type WalkOptions } from "../../lib/tree/walker.ts";
 import { needs, run } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
 
-/** What a walk finds, and what it leaves out. */
+/** Returns what a walk finds, and what it leaves out. */
 function walk(
   root: string,
   options: ConstructorParameters<typeof Walker>[1] = { excludes: [] },

@@ -1,5 +1,5 @@
 /**
- * What other extensions and language models can do in real VS Code, and how
+ * The API for other extensions and language models in real VS Code, and how
  * little of the extension host's time all of it takes.
  */
 import assert from "node:assert/strict";
@@ -27,7 +27,7 @@ const COUNTS = process.env.SLOW ? [10_000, 100_000] : [10_000];
 const API = `const api = (await vscode.extensions.getExtension("deltar.deltar")
   .activate()).getAPI(1);`;
 
-/** What a language model tool answers. */
+/** Returns the answer of a language model tool. */
 function invoke(tool: string, input: unknown): Promise<string> {
   return editor.ask(
     `const { content } = await vscode.lm.invokeTool("${tool}", {

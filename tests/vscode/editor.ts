@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How an editor is started. */
+/** Options for starting an editor. */
 export interface EditorOptions {
   /** The folder of code-server. */
   editor: string;
@@ -19,7 +19,7 @@ export interface EditorOptions {
   settings?: Record<string, unknown>;
 }
 
-/** What the tests want of every editor: no noise, and answers at once. */
+/** The settings of every editor in tests: no noise, and answers at once. */
 const QUIET = {
   "workbench.startupEditor": "none",
   "workbench.tips.enabled": false,
@@ -127,7 +127,7 @@ export class Editor {
     );
   }
 
-  /** What the extension has logged, in all windows so far. */
+  /** Returns the log of the extension, of all windows so far. */
   log(): string {
     const folder = join(this.folder, "user");
     return fs.readdirSync(folder, { encoding: "utf8", recursive: true })

@@ -53,7 +53,7 @@ export function installEditor(): string {
   return editor;
 }
 
-/** Has it write logs without what it would have compiled for that. */
+/** Makes the editor write logs without its native module. */
 function letItLog(editor: string): void {
   const module = join("node_modules", "@vscode", "spdlog", "index.js");
   fs.copyFileSync(

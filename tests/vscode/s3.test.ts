@@ -33,7 +33,7 @@ async function giveKeys(id: string, secret: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-/** What is stored in the bucket. */
+/** Returns the objects in the bucket. */
 async function stored() {
   const storage = new S3Storage({ ...bucket, prefix: "snapshots" });
   const folders = new Set<string>();

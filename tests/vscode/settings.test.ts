@@ -1,5 +1,5 @@
 /**
- * What each setting does, in real VS Code: what is left out, when snapshots are
+ * The effect of each setting in real VS Code: what is left out, when snapshots are
  * taken, where they are kept, and for how long.
  */
 import assert from "node:assert/strict";
@@ -440,7 +440,7 @@ async function makePast(times: readonly number[]): Promise<void> {
   }
 }
 
-/** How often the extension has looked for changes since this was asked first. */
+/** Returns the number of looks for changes since the first call. */
 function looks(): Promise<number> {
   return editor.ask(
     `const { Worker } = require("node:worker_threads");

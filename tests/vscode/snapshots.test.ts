@@ -128,7 +128,7 @@ suite([
   }],
 ]);
 
-/** What the settings keep of the project. */
+/** Returns whether the settings keep a path of the project. */
 function isKept(path: string): boolean {
   const name = path.split("/").at(-1)!;
   return name !== ".git" && path !== "build" && name !== ".DS_Store";

@@ -20,7 +20,7 @@ export const root = dirname(dirname(import.meta.dirname!));
 /** Where screenshots are kept. */
 const PICTURES = join(root, "dist", "screenshots");
 
-/** What all tests of a file share. */
+/** The things that all tests of a file share. */
 export interface Suite {
   /** A folder that goes when all is done. */
   folder: string;

@@ -10,7 +10,7 @@ import {
 } from "playwright-core";
 import type { Editor } from "./editor.ts";
 
-/** How long to wait for anything, in milliseconds: the machine may be busy. */
+/** The maximum wait in milliseconds: the machine may be busy. */
 const PATIENCE = 120_000;
 
 /** Waits, in the page, for what moves and will end. */
@@ -122,7 +122,9 @@ export class Window {
     await this.line(text).first().click();
   }
 
-  /** Chooses from the open menu, which takes no click as soon as it is there. */
+  /**
+   * Chooses from the open menu, which takes no click as soon as it is there.
+   */
   async chooseFromMenu(name: string): Promise<void> {
     const item = this.page.getByRole("menuitem", { name });
     await item.waitFor();
@@ -286,7 +288,7 @@ export class Window {
     await this.page.locator(".tab.active:not(.dirty)").waitFor();
   }
 
-  /** What both sides of the open diff editor show. */
+  /** Returns the text of both sides of the open diff editor. */
   async sides(): Promise<[string, string]> {
     const text = async (side: string) => {
       const lines = this.page.locator(
