@@ -1,5 +1,5 @@
 import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
-import { parentPath } from "./path.ts";
+import { nameOf, parentPath } from "./path.ts";
 import type { FileStat, Identity } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
@@ -230,8 +230,4 @@ export class OpenFolders {
     const words = "another folder has taken its place";
     throw systemError("ENOENT", "open", folder.place, words);
   }
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }

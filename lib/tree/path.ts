@@ -67,6 +67,11 @@ export function comparePaths(left: string, right: string): number {
 
 const SLASH = 47;
 
+/** Returns the last segment of a path. */
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
 /** The folder a path lies in, `""` for the root. */
 export function parentPath(path: string): string {
   const slash = path.lastIndexOf("/");

@@ -1,5 +1,5 @@
 import { foldName } from "./name.ts";
-import { parentPath } from "./path.ts";
+import { nameOf, parentPath } from "./path.ts";
 import type { NameProbe } from "./probe.ts";
 import type { FileStat } from "./stat.ts";
 
@@ -199,10 +199,6 @@ function otherCase(name: string): string {
 function otherForm(name: string): string {
   const composed = name.normalize("NFC");
   return composed !== name ? composed : name.normalize("NFD");
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function join(folder: string, name: string): string {

@@ -10,7 +10,7 @@ import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import { nameFault } from "./name.ts";
 import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
-import { checkPath, comparePaths, parentPath } from "./path.ts";
+import { checkPath, comparePaths, nameOf, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 import type { FileStat } from "./stat.ts";
@@ -744,10 +744,6 @@ function named(folder: Folder, name: string, hasMode = false): StateSetter {
     ...hasMode && { setMode: (mode: number) => folder.setMode(name, mode) },
     setTimes: (mtime) => folder.setTimes(name, mtime),
   };
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function identityOf({ device, inode }: Identity): Identity {
