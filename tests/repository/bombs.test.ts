@@ -376,7 +376,7 @@ test("a record of many layers, or of many frames for their size, is refused [A8]
   });
 });
 
-test("restore() makes only so many folders of which the snapshot has no entry [A8, A11]", async () => {
+test("restore() makes a bounded number of folders that have no entry [A8, A11]", async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(join(folder, "repo"));
     await Repository.create(storage);

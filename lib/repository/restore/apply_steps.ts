@@ -182,8 +182,8 @@ export class PlanApplier {
       // The folder of what could not be made may not be there.
       if (this.#failed.has(path)) continue;
       folders.add(parentPath(path));
-      // Folders above may have been made for the path.
-      for (let at = path; isFew && at !== ""; at = parentPath(at)) {
+      // Folders further above may have been made for the path.
+      for (let at = parentPath(path); isFew && at !== ""; at = parentPath(at)) {
         folders.add(parentPath(at));
       }
       if (isWritten(step) && !isDurable(step)) files.add(path);
@@ -403,9 +403,9 @@ export class PlanApplier {
   }
 
   /**
-   * Reads a large file again that `#checkSaved` is to be asked about, as that
-   * cannot wait for it. What changes behind this changes its time too, if that
-   * is not of just now: then `#checkSaved` reads it itself.
+   * Reads a large file again before `#checkSaved`, which cannot wait for it. A
+   * later change of the file changes its time too, unless that is very recent:
+   * then `#checkSaved` reads the file itself.
    */
   async #checkLarge({ path, was }: RestoreStep): Promise<void> {
     const safety = this.#safety;
@@ -421,7 +421,7 @@ export class PlanApplier {
       const sum = await inTurns(this.#survey.sha256(path, now.size), signal);
       if (sum === safety.sums.get(current)) this.#checked.set(path, now);
     } catch {
-      // Who needs it meets the same.
+      // `#checkSaved` reads it again, and meets the same error.
       checkAborted(signal);
     }
   }
