@@ -1,5 +1,4 @@
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { DeltarError } from "../mod.ts";
 import { clearProgress } from "./console.ts";
 import { showText } from "./text.ts";
@@ -25,6 +24,7 @@ export async function ask(
   otherwise = false,
 ): Promise<boolean> {
   clearProgress();
+  const { createInterface } = await import("node:readline");
   const { stdin: input, stderr } = process;
   stderr.write(`${showText(question)} [${otherwise ? "Y/n" : "y/N"}] `);
   const terminal = createInterface({ input, terminal: false });

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   lstatSync,
   mkdirSync,
@@ -9,6 +8,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fileSystemOf, truePlace } from "../mod.ts";
+import { nameSum } from "./name_sum.ts";
 import { userFolder } from "./location.ts";
 
 /** A directory that snapshots were taken of, as this machine remembers it. */
@@ -110,8 +110,7 @@ function namesIn(directory: string): string[] {
 }
 
 function noteOf(directory: string): string {
-  const sum = createHash("sha256").update(truePlace(directory)).digest("hex");
-  return join(notes(), `${sum.slice(0, 16)}.json`);
+  return join(notes(), `${nameSum(truePlace(directory))}.json`);
 }
 
 function notes(): string {

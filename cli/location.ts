@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { DeltarError, repositoryName, truePlace } from "../mod.ts";
+import { nameSum } from "./name_sum.ts";
 
 /** The kinds of files that a system has the user's folders for. */
 export type FolderKind = "data" | "cache" | "config" | "state";
@@ -168,6 +168,5 @@ export function placeSum(location: string): string {
   const place = isFolder(location)
     ? [location]
     : [location, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL];
-  const sum = createHash("sha256").update(JSON.stringify(place)).digest("hex");
-  return sum.slice(0, 16);
+  return nameSum(JSON.stringify(place));
 }

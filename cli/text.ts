@@ -16,7 +16,8 @@ export function formatBytes(bytes: number): string {
 
 /** A number with its thousands apart. */
 export function formatCount(count: number): string {
-  return count.toLocaleString("en-US");
+  // `toLocaleString` would load the runtime's tables of languages.
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** "1 file", "2 files". */

@@ -13,9 +13,8 @@ import {
 import type { Context } from "./context.ts";
 import { explain, isCancelled } from "./explain.ts";
 import { findDeleted } from "./find_deleted.ts";
-import type { VersionNode } from "./history_view.ts";
+import { activeUri, type VersionNode } from "./history_view.ts";
 import type { Keys } from "./keys.ts";
-import { activeUri } from "./history_view.ts";
 import { Guard } from "./guard.ts";
 import type { RestoreWish } from "./protocol.ts";
 import {

@@ -4,8 +4,7 @@ import { explain } from "./explain.ts";
 import type { Guard } from "./guard.ts";
 import { pickGuard } from "./pick.ts";
 import type { RetentionPolicy } from "./protocol.ts";
-import type { Taker } from "./take.ts";
-import { withProgress } from "./take.ts";
+import { type Taker, withProgress } from "./take.ts";
 import { formatBytes, plural } from "./text.ts";
 
 const DAY = 86_400_000;

@@ -89,6 +89,16 @@ export class DeltarError extends Error {
   }
 }
 
+/** Called with the error of an object that cannot be read as it was stored. */
+export type DamageHandler = (error: DeltarError) => void;
+
+/** Returns whether an error tells of a stored object that is absent or damaged. */
+export function isDamage(error: unknown): error is DeltarError {
+  return error instanceof DeltarError &&
+    ["corrupt", "truncated", "not-found", "unsafe", "limit"]
+      .includes(error.code);
+}
+
 function describe(message: string, place: ErrorPlace): string {
   const where = [place.object, place.path].filter((part) => part !== undefined);
   const at = place.offset === undefined ? "" : ` (at byte ${place.offset})`;

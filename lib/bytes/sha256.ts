@@ -15,7 +15,14 @@ export interface Sha256 {
  */
 const LARGE = 2 ** 24;
 
-const native = builtin("node:crypto");
+/** Bun's own hash, which is there without any of `node:crypto`. */
+const { Bun } = globalThis as { Bun?: { SHA256: new () => Sha256 } };
+const crypto = Bun === undefined ? builtin("node:crypto") : undefined;
+
+/** Starts a SHA-256 by the runtime's own hash; in a browser there is none. */
+const startNative: (() => Sha256) | undefined = Bun
+  ? () => new Bun.SHA256()
+  : crypto && (() => crypto.createHash("sha256"));
 
 /**
  * Starts a SHA-256 over input that arrives in pieces. Web Crypto digests whole
@@ -28,12 +35,13 @@ const native = builtin("node:crypto");
 export function createSha256(size = 0): Sha256 {
   const threaded = size >= LARGE ? createOnThread() : undefined;
   if (threaded) return threaded;
-  return native ? native.createHash("sha256") : portable.create();
+  return startNative ? startNative() : portable.create();
 }
 
 /** The SHA-256 of one buffer, 32 bytes, at once. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return native
-    ? native.createHash("sha256").update(bytes).digest()
-    : portable(bytes);
+  if (startNative === undefined) return portable(bytes);
+  const sum = startNative();
+  sum.update(bytes);
+  return sum.digest();
 }

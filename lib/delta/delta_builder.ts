@@ -2,8 +2,7 @@ import { BlockTable } from "./block_table.ts";
 import { DeltaWriter } from "./delta_writer.ts";
 import { HashHelper } from "./hash_helper.ts";
 import { fillFilter, filterWords } from "./filter.ts";
-import { rollingSum, weakSum } from "./rolling_sum.ts";
-import type { RollingSum } from "./rolling_sum.ts";
+import { type RollingSum, rollingSum, weakSum } from "./rolling_sum.ts";
 import type { Signature } from "./signature.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 

@@ -43,16 +43,18 @@ export interface Kernel {
 /** Size in bytes of each list that `scan` fills. */
 export const LIST_SIZE = 8192;
 
-const module = compile();
+/** The compiled kernel; `null` before it is asked for the first time. */
+let compiled: WebAssembly.Module | undefined | null = null;
 
 /**
  * A new instance of the kernel, or `undefined` where there is no WebAssembly
  * with SIMD, or it is forbidden.
  */
 export function createKernel(): Kernel | undefined {
-  if (!module) return undefined;
+  if (compiled === null) compiled = compile();
+  if (compiled === undefined) return undefined;
   try {
-    return new WebAssembly.Instance(module).exports as unknown as Kernel;
+    return new WebAssembly.Instance(compiled).exports as unknown as Kernel;
   } catch {
     return undefined;
   }

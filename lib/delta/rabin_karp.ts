@@ -1,4 +1,4 @@
-import { createKernel } from "./kernel.ts";
+import { createKernel, type Kernel } from "./kernel.ts";
 import { passes } from "./filter.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
@@ -11,8 +11,8 @@ const POWER_4 = Math.imul(POWER_3, MULTIPLIER);
 
 /** From this length on, copying to the kernel's memory is worth it. */
 const LONG = 256;
-const kernel = createKernel();
-const scratch = new Uint8Array(kernel?.memory.buffer ?? new ArrayBuffer(0));
+/** The kernel with its memory; `undefined` until it is needed. */
+let shared: { kernel: Kernel | undefined; memory: Uint8Array } | undefined;
 
 /**
  * librsync's Rabin-Karp sum (its `rabinkarp.h`): with `n` bytes `c`,
@@ -23,16 +23,23 @@ export function rabinKarp(
   start: number,
   end: number,
 ): number {
-  if (!kernel || end - start < LONG) {
-    return rabinKarpPortable(bytes, start, end);
-  }
+  if (end - start < LONG) return rabinKarpPortable(bytes, start, end);
+  // Compiling it takes longer than many commands do besides.
+  const { kernel, memory } = shared ??= prepareKernel();
+  if (kernel === undefined) return rabinKarpPortable(bytes, start, end);
   let sum = SEED;
-  for (let at = start; at < end; at += scratch.length) {
-    const part = bytes.subarray(at, Math.min(end, at + scratch.length));
-    scratch.set(part);
+  for (let at = start; at < end; at += memory.length) {
+    const part = bytes.subarray(at, Math.min(end, at + memory.length));
+    memory.set(part);
     sum = kernel.weak(0, part.length, sum);
   }
   return sum >>> 0;
+}
+
+function prepareKernel(): NonNullable<typeof shared> {
+  const kernel = createKernel();
+  const memory = new Uint8Array(kernel?.memory.buffer ?? new ArrayBuffer(0));
+  return { kernel, memory };
 }
 
 /** {@linkcode rabinKarp} without WebAssembly. */

@@ -14,8 +14,6 @@ export type StrongKind = "sha256" | "blake2b";
  */
 export type StrongSum = (block: Uint8Array) => Uint8Array;
 
-const native = builtin("node:crypto");
-
 /**
  * The digest function of a kind of strong sum.
  *
@@ -25,6 +23,7 @@ export function strongSum(kind: StrongKind, length: number): StrongSum {
   if (kind === "blake2b") {
     return (block) => blake2b(block, { dkLen: 32 }).subarray(0, length);
   }
+  const native = builtin("node:crypto");
   if (!native?.hash) return (block) => sha256(block).subarray(0, length);
   // The one-shot call costs a third of a hash object on small blocks, and a
   // string less than an array, which has memory of its own to be made and freed.

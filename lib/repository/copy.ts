@@ -1,7 +1,7 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
-import { overlap } from "../bytes/overlap.ts";
+import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
@@ -18,16 +18,20 @@ import {
   recordName,
   SNAPSHOTS,
   TREES,
-} from "./layout.ts";
+} from "./format/names.ts";
 import { LayerReader } from "./layers/layer_reader.ts";
-import { namesUnder, readIfThere, readObject } from "./note.ts";
+import { namesUnder, readIfThere, readObject } from "./format/note.ts";
 import { listRemoved } from "./prune/removed.ts";
-import { decodeRecordOf, readRecord } from "./read_record.ts";
-import type { Repository } from "./repository.ts";
+import {
+  decodeRecordOf,
+  type ObjectRecord,
+  readRecord,
+  type SnapshotRecord,
+} from "./format/snapshot_record.ts";
+import type { Store } from "./store/store.ts";
 import { decodeLines } from "../tree/lines.ts";
-import { readIntents, Run } from "./snapshot/running.ts";
-import { LABELS } from "./snapshot_note.ts";
-import type { ObjectRecord, SnapshotRecord } from "./snapshot_record.ts";
+import { readIntents, Run } from "./runs/run.ts";
+import { LABELS } from "./format/snapshot_note.ts";
 import { readTree } from "./layers/tree_reader.ts";
 
 /** Options for copying snapshots. */
@@ -74,8 +78,8 @@ const COPYING = 3;
  * as it goes by, and the commit record last, byte for byte.
  */
 export async function copySnapshots(
-  from: Repository,
-  to: Repository,
+  from: Store,
+  to: Store,
   records: readonly SnapshotRecord[],
   options: CopyOptions,
 ): Promise<CopyResult> {
@@ -112,7 +116,7 @@ export async function copySnapshots(
 /** Copies a snapshot; gives whether it was not there. */
 async function copySnapshot(
   from: Storage,
-  to: Repository,
+  to: Store,
   id: string,
   { here, there }: Record<"here" | "there", Map<string, number>>,
   onObject: (object: ObjectRecord) => void,
@@ -146,7 +150,7 @@ async function copySnapshot(
       there.has(name) && there.get(name) !== size
     );
     if (replaced.length > 0) await checkReplaced(to, run.id, replaced);
-    await overlap(objects, COPYING, async (object) => {
+    await forEachConcurrent(objects, COPYING, async (object) => {
       if (there.get(object.name) === object.size) return;
       const ifAbsent = !there.has(object.name);
       await copyObject(from, run.storage, object, { ifAbsent, signal });
@@ -179,7 +183,7 @@ async function copySnapshot(
  * @throws {DeltarError} `mismatch`.
  */
 async function checkReplaced(
-  { storage }: Repository,
+  { storage }: Store,
   copying: string,
   objects: readonly ObjectRecord[],
 ): Promise<void> {

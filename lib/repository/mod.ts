@@ -6,39 +6,43 @@
 export type { FitResult } from "./prune/budget.ts";
 export type { Collected } from "./prune/collect_garbage.ts";
 export type { CopyOptions, CopyProgress, CopyResult } from "./copy.ts";
-export type { DamageHandler } from "./damage.ts";
+export type { DamageHandler } from "../bytes/errors.ts";
 export type {
   DrillOptions,
   DrillProgress,
   DrillResult,
-} from "./verify/drill.ts";
-export type { Proof } from "./verify/proof.ts";
+} from "./drill/drill.ts";
+export type { Proof } from "./store/proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";
-export type { FindOptions, FoundFolder, FoundPlace } from "./find_snapshot.ts";
+export type {
+  FindOptions,
+  FoundFolder,
+  FoundPlace,
+} from "./store/find_snapshot.ts";
 export type { HistoryOptions, PathVersion } from "./layers/history.ts";
 export type { ReadLayerOptions } from "./layers/layer_reader.ts";
-export type { ReadRecord } from "./read_record.ts";
+export type { ReadRecord } from "./format/snapshot_record.ts";
 export type {
   RepairOptions,
   RepairResult,
   ReplacedSnapshot,
-} from "./verify/repair.ts";
-export {
-  type CreateOptions,
-  type ParentOptions,
-  type ReadOptions,
-  Repository,
-} from "./repository.ts";
+} from "./repair/repair.ts";
+export { Repository } from "./repository.ts";
+export type {
+  CreateOptions,
+  ParentOptions,
+  ReadOptions,
+} from "./store/store.ts";
 export { repositoryName } from "./repository_name.ts";
-export type { LostRange } from "./verify/salvage.ts";
+export type { LostRange } from "./repair/salvage.ts";
 export type { UnrecordedSnapshot } from "./verify/unrecorded.ts";
 export type { Watched } from "./prune/watch.ts";
-export type { PathUsage } from "./verify/folder_usage.ts";
+export type { PathUsage } from "./stats/folder_usage.ts";
 export type {
   RepositoryStats,
   SnapshotUsage,
   StatsOptions,
-} from "./verify/stats.ts";
+} from "./stats/stats.ts";
 export type {
   PruneOptions,
   PrunePlan,
@@ -71,7 +75,7 @@ export type {
   SafetyRecord,
   SnapshotCounts,
   SnapshotRecord,
-} from "./snapshot_record.ts";
+} from "./format/snapshot_record.ts";
 export type {
   SnapshotChanges,
   SnapshotOptions,

@@ -1,4 +1,4 @@
-import { type Codec, codecFor, type CodecName } from "../archive/codec.ts";
+import type { Codec } from "../archive/codec.ts";
 import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import {
   atLeast,
@@ -15,8 +15,6 @@ import {
 } from "../bytes/check_options.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { inTurns } from "../bytes/turns.ts";
-import { LocalStorage } from "../storage/local.ts";
-import type { Sharing } from "../storage/local_modes.ts";
 import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import { compareSteps, type DiffIndex } from "../tree/diff_index.ts";
@@ -30,30 +28,27 @@ import {
 } from "./prune/budget.ts";
 import { checkedStream, ContentReader } from "./content/content.ts";
 import { type CopyOptions, type CopyResult, copySnapshots } from "./copy.ts";
-import { type DamageHandler, isDamage } from "./damage.ts";
-import { drill, type DrillOptions, type DrillResult } from "./verify/drill.ts";
-import { type Proof, readProofs } from "./verify/proof.ts";
+import { drill, type DrillOptions, type DrillResult } from "./drill/drill.ts";
+import { type Proof, readProofs } from "./store/proof.ts";
 import {
   Finder,
   type FindOptions,
   type FoundFolder,
   type FoundPlace,
-} from "./find_snapshot.ts";
+} from "./store/find_snapshot.ts";
 import {
   historyOf,
   type HistoryOptions,
   type PathVersion,
 } from "./layers/history.ts";
-import { labelSnapshot, MAX_LABEL_LENGTH, withLabels } from "./label.ts";
-import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "./layout.ts";
+import { labelSnapshot, MAX_LABEL_LENGTH } from "./store/label.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
-import { readIfThere } from "./note.ts";
-import { type ReadRecord, readRecord } from "./read_record.ts";
+import type { ReadRecord, SnapshotRecord } from "./format/snapshot_record.ts";
 import {
   type RepairOptions,
   repairRepository,
   type RepairResult,
-} from "./verify/repair.ts";
+} from "./repair/repair.ts";
 import {
   isRestored,
   planRestore,
@@ -82,58 +77,32 @@ import {
   restoreRecord,
 } from "./prune/removed.ts";
 import type { RetentionPolicy } from "./prune/retention.ts";
-import { isParentLost } from "./snapshot/running.ts";
-import { encodeSettings, guessSettings, readSettings } from "./settings.ts";
-import type { SnapshotRecord } from "./snapshot_record.ts";
-import { byTime } from "./snapshot_times.ts";
-import { readRecords } from "./prune/survey.ts";
+import { isParentLost } from "./runs/run.ts";
+import { readRecords } from "./prune/repository_state.ts";
 import {
   type RepositoryStats,
   repositoryStats,
   type StatsOptions,
-} from "./verify/stats.ts";
+} from "./stats/stats.ts";
 import {
   type SnapshotOptions,
   type SnapshotResult,
   takeSnapshot,
 } from "./snapshot/take_snapshot.ts";
+import {
+  type CreateOptions,
+  type ParentOptions,
+  type ReadOptions,
+  Store,
+} from "./store/store.ts";
 import type { Tree } from "./layers/tree.ts";
 import type { TreeEntry } from "./layers/tree_layer.ts";
-import { readTree, streamEntries, TreeFinder } from "./layers/tree_reader.ts";
+import { streamEntries, TreeFinder } from "./layers/tree_reader.ts";
 import {
   type VerifyOptions,
   verifyRepository,
   type VerifyResult,
 } from "./verify/verify.ts";
-
-/** Options for creating a repository. */
-export interface CreateOptions extends SignalOptions {
-  /** The compression. Default: `zstd`. */
-  codec?: CodecName;
-  /**
-   * Whether the folder's group may read it, or also write. By default only the
-   * folder's owner may.
-   */
-  shared?: Sharing;
-}
-
-/** Options for reading objects that may be damaged. */
-export interface ReadOptions extends SignalOptions {
-  /**
-   * Called with the error of each object that cannot be read. By default it is
-   * thrown.
-   */
-  onDamage?: DamageHandler;
-}
-
-/** Options for finding the last snapshot of a directory. */
-export interface ParentOptions extends ReadOptions {
-  /**
-   * Called with the snapshots of other directories that are found on the way,
-   * the newest first: with all, if the directory has none.
-   */
-  onOther?: (read: ReadRecord) => void;
-}
 
 /** The number of retries of a snapshot whose parent is removed meanwhile. */
 const RETRIES = 2;
@@ -162,17 +131,25 @@ const RETRIES = 2;
  * ```
  */
 export class Repository {
-  /** Where the objects are. */
-  readonly storage: Storage;
-  /** The repository's own id. */
-  readonly id: string;
-  /** Its compression. */
-  readonly codec: Codec;
+  readonly #store: Store;
 
-  private constructor(storage: Storage, id: string, codec: Codec) {
-    this.storage = storage;
-    this.id = id;
-    this.codec = codec;
+  private constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The place of the objects. */
+  get storage(): Storage {
+    return this.#store.storage;
+  }
+
+  /** The repository's own id. */
+  get id(): string {
+    return this.#store.id;
+  }
+
+  /** Its compression. */
+  get codec(): Codec {
+    return this.#store.codec;
   }
 
   /**
@@ -197,31 +174,11 @@ export class Repository {
       codec: oneOf("gzip", "zstd"),
       signal: aSignal,
     });
-    const { signal } = options;
-    const codec = codecFor(options.codec ?? "zstd");
-    checkAborted(signal);
     const { shared } = options;
     if (shared !== undefined && shared !== "read" && shared !== "write") {
       throw new TypeError('shared is "read" or "write"');
     }
-    // Where it cannot be written, that is known before anything is.
-    await codec.compress(new Uint8Array(0));
-    if (storage instanceof LocalStorage) {
-      // One that is there keeps its modes; storing the settings says that it is.
-      const isThere = await readIfThere(storage, SETTINGS) !== undefined;
-      if (!isThere) storage.prepare(shared);
-    } else if (shared !== undefined) {
-      throw new DeltarError(
-        "unsupported",
-        "only a repository in a folder can be shared by modes; give others a " +
-          "key of their own",
-        { object: storage.location },
-      );
-    }
-    const id = crypto.randomUUID();
-    const bytes = encodeSettings({ id, codec: codec.name });
-    await storage.put(SETTINGS, bytes, { ifAbsent: true, signal });
-    return new Repository(storage, id, codec);
+    return new Repository(await Store.create(storage, options));
   }
 
   /**
@@ -235,27 +192,9 @@ export class Repository {
    */
   static async open(
     storage: Storage,
-    { onDamage, signal }: ReadOptions = {},
+    options: ReadOptions = {},
   ): Promise<Repository> {
-    const reading = untilAborted(storage, signal);
-    checkAborted(signal);
-    try {
-      const { id, codec } = await readSettings(reading);
-      if (storage instanceof LocalStorage) storage.clearAbandoned();
-      return new Repository(storage, id, codecFor(codec));
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      const guessed = await guessSettings(reading);
-      if (guessed !== undefined && onDamage !== undefined) {
-        onDamage(error);
-        return new Repository(storage, guessed.id, codecFor(guessed.codec));
-      }
-      if (guessed !== undefined || error.code !== "not-found") throw error;
-      throw new DeltarError("not-found", "there is no repository here", {
-        object: storage.location,
-        cause: error,
-      });
-    }
+    return new Repository(await Store.open(storage, options));
   }
 
   /**
@@ -267,13 +206,7 @@ export class Repository {
    * left out. By default its error is thrown.
    */
   async snapshots(options: ReadOptions = {}): Promise<SnapshotRecord[]> {
-    const storage = untilAborted(this.storage, options.signal);
-    const records: SnapshotRecord[] = [];
-    for (const id of await idsIn(storage)) {
-      const read = await tryRead(storage, id, options.onDamage);
-      if (read !== undefined) records.push(read.record);
-    }
-    return await withLabels(storage, byTime(records), options.onDamage);
+    return await this.#store.records(options);
   }
 
   /**
@@ -325,8 +258,8 @@ export class Repository {
   }
 
   #finder(options: FindOptions): Finder {
-    const storage = untilAborted(this.storage, options.signal);
-    return new Finder(storage, () => idsIn(storage), options);
+    const store = this.#store.until(options.signal);
+    return new Finder(store.storage, () => store.ids(), options);
   }
 
   /**
@@ -357,7 +290,7 @@ export class Repository {
     let { last } = options;
     for (let left = RETRIES;; left--) {
       try {
-        return await takeSnapshot(this, dir, { ...options, last });
+        return await takeSnapshot(this.#store, dir, { ...options, last });
       } catch (error) {
         if (left === 0 || !isParentLost(error)) throw error;
         last = undefined;
@@ -395,7 +328,7 @@ export class Repository {
     record: SnapshotRecord,
     { signal }: SignalOptions = {},
   ): Promise<Tree> {
-    return await readTree(untilAborted(this.storage, signal), record);
+    return await this.#store.tree(record, { signal });
   }
 
   /**
@@ -525,7 +458,7 @@ export class Repository {
     options: RestoreOptions = {},
   ): Promise<RestorePlan> {
     checkRestore("planRestore()", target, options);
-    return await planRestore(this, record, target, options);
+    return await planRestore(this.#store, record, target, options);
   }
 
   /**
@@ -548,7 +481,7 @@ export class Repository {
     options: RestoreOptions = {},
   ): Promise<RestoreResult> {
     checkRestore("restore()", target, options);
-    return await restoreTree(this, record, target, options);
+    return await restoreTree(this.#store, record, target, options);
   }
 
   /**
@@ -587,7 +520,7 @@ export class Repository {
     options: RevertOptions = {},
   ): Promise<RestoreResult> {
     checkRestore("undoRestore()", target, options);
-    return await revertRestore(this, target, "undo", options);
+    return await revertRestore(this.#store, target, "undo", options);
   }
 
   /**
@@ -603,7 +536,7 @@ export class Repository {
     options: RevertOptions = {},
   ): Promise<RestoreResult> {
     checkRestore("redoRestore()", target, options);
-    return await revertRestore(this, target, "redo", options);
+    return await revertRestore(this.#store, target, "redo", options);
   }
 
   /**
@@ -620,7 +553,7 @@ export class Repository {
     options: RevertOptions = {},
   ): Promise<RestorePlan> {
     checkRestore("planRevert()", target, options);
-    return await planRevert(this, target, way, options);
+    return await planRevert(this.#store, target, way, options);
   }
 
   /**
@@ -643,7 +576,7 @@ export class Repository {
       await removeSnapshot(storage, id, "forgotten");
     } catch (error) {
       if (!isFull(error)) throw error;
-      await makeRoom(this, [], { ...withDefaults({}), signal }, error);
+      await makeRoom(this.#store, [], { ...withDefaults({}), signal }, error);
       await removeSnapshot(storage, id, "forgotten");
     }
   }
@@ -654,7 +587,7 @@ export class Repository {
    * @param options What ends the work.
    */
   async removed({ signal }: SignalOptions = {}): Promise<RemovedSnapshot[]> {
-    return (await readRecords(this, signal)).removed;
+    return (await readRecords(this.#store, signal)).removed;
   }
 
   /**
@@ -679,7 +612,7 @@ export class Repository {
     options: PruneOptions = {},
   ): Promise<PrunePlan> {
     checkPrune("planPrune()", policy, options);
-    return await planPrune(this.#until(options.signal), policy, options);
+    return await planPrune(this.#store.until(options.signal), policy, options);
   }
 
   /**
@@ -697,7 +630,7 @@ export class Repository {
     options: PruneOptions = {},
   ): Promise<PruneResult> {
     checkPrune("prune()", policy, options);
-    return await prune(this, policy, options);
+    return await prune(this.#store, policy, options);
   }
 
   /**
@@ -719,7 +652,7 @@ export class Repository {
     options: PruneOptions = {},
   ): Promise<FitResult> {
     checkPrune("fit()", {}, options);
-    return await fitBudget(this, maxSize, options);
+    return await fitBudget(this.#store, maxSize, options);
   }
 
   /**
@@ -753,7 +686,7 @@ export class Repository {
    * @param options Of which snapshot and folder.
    */
   stats(options: StatsOptions = {}): Promise<RepositoryStats> {
-    return repositoryStats(this.#until(options.signal), options);
+    return repositoryStats(this.#store.until(options.signal), options);
   }
 
   /**
@@ -773,7 +706,7 @@ export class Repository {
       onDamage: callback,
       signal: aSignal,
     });
-    return await drill(this, options);
+    return await drill(this.#store, options);
   }
 
   /**
@@ -827,7 +760,7 @@ export class Repository {
       onProgress: callback,
       signal: aSignal,
     });
-    return await copySnapshots(this, target, records, options);
+    return await copySnapshots(this.#store, target.#store, records, options);
   }
 
   /**
@@ -838,16 +771,9 @@ export class Repository {
    */
   async parentFor(
     directory: string,
-    { onDamage, onOther, signal }: ParentOptions = {},
+    options: ParentOptions = {},
   ): Promise<ReadRecord | undefined> {
-    const storage = untilAborted(this.storage, signal);
-    for (const id of (await idsIn(storage)).reverse()) {
-      if (isSafety(id)) continue;
-      const read = await tryRead(storage, id, onDamage);
-      if (read?.record.directory === directory) return read;
-      if (read !== undefined) onOther?.(read);
-    }
-    return undefined;
+    return await this.#store.parentOf(directory, options);
   }
 
   /**
@@ -859,16 +785,9 @@ export class Repository {
    */
   async safetySnapshots(
     directory: string,
-    { signal }: SignalOptions = {},
+    options: SignalOptions = {},
   ): Promise<SnapshotRecord[]> {
-    const storage = untilAborted(this.storage, signal);
-    const records: SnapshotRecord[] = [];
-    for (const id of (await idsIn(storage)).reverse()) {
-      if (!isSafety(id)) continue;
-      const { record } = await readRecord(storage, id);
-      if (record.directory === directory) records.push(record);
-    }
-    return records;
+    return await this.#store.safetySnapshots(directory, options);
   }
 
   /**
@@ -881,7 +800,7 @@ export class Repository {
     directory: string,
     { signal }: SignalOptions = {},
   ): Promise<boolean> {
-    return await isRestored(this, directory, signal);
+    return await isRestored(this.#store, directory, signal);
   }
 
   /**
@@ -894,42 +813,10 @@ export class Repository {
    */
   async readRecord(
     id: string,
-    { signal }: SignalOptions = {},
+    options: SignalOptions = {},
   ): Promise<ReadRecord> {
-    return await readRecord(untilAborted(this.storage, signal), id);
+    return await this.#store.record(id, options);
   }
-
-  /** The repository as it is read for work that a signal ends. */
-  #until(signal: AbortSignal | undefined): Repository {
-    if (signal === undefined) return this;
-    const storage = untilAborted(this.storage, signal);
-    return new Repository(storage, this.id, this.codec);
-  }
-}
-
-async function tryRead(
-  storage: Storage,
-  id: string,
-  onDamage: DamageHandler | undefined,
-): Promise<ReadRecord | undefined> {
-  try {
-    return await readRecord(storage, id);
-  } catch (error) {
-    // Listed and gone: it was removed in between.
-    if ((error as DeltarError).code === "not-found") return undefined;
-    if (onDamage === undefined || !isDamage(error)) throw error;
-    onDamage(error);
-    return undefined;
-  }
-}
-
-async function idsIn(storage: Storage): Promise<string[]> {
-  const ids: string[] = [];
-  for await (const { name } of storage.list(SNAPSHOTS)) {
-    const id = idOfRecord(name);
-    if (id !== undefined) ids.push(id);
-  }
-  return ids.sort();
 }
 
 /** Refuses a target or options of a restore or undo that are none. */

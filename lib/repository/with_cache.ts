@@ -1,6 +1,6 @@
 import { CachedStorage } from "../storage/cached.ts";
 import type { Storage } from "../storage/storage.ts";
-import { idOfRecord } from "./layout.ts";
+import { idOfRecord } from "./format/names.ts";
 
 /**
  * A repository's storage with a cache before it, for one that is far away:

@@ -1,7 +1,7 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { toBase64 } from "../bytes/base64.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { overlap } from "../bytes/overlap.ts";
+import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { Exchange, type Fetch } from "./exchange.ts";
 import { readFolderPage } from "./folder_page.ts";
 import { checkName } from "./names.ts";
@@ -134,7 +134,7 @@ export class HttpStorage implements Storage {
     );
     const found: StoredObject[] = [];
     let absent = 0;
-    await overlap(names, CONCURRENT_LENGTH_REQUESTS, async (name) => {
+    await forEachConcurrent(names, CONCURRENT_LENGTH_REQUESTS, async (name) => {
       if (found.length >= MOST_OBJECTS) {
         throw new DeltarError(
           "limit",

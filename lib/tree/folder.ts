@@ -34,6 +34,11 @@ export interface Folder {
   stat(): FileStat;
   /** Returns what tells it from all other folders. */
   identity(): Identity;
+  /**
+   * Returns whether it is the folder of this identity. Once it was listed, most
+   * often no system call is needed.
+   */
+  is(identity: Identity): boolean;
   /** Returns the state of an entry, or `undefined` if it is absent. */
   statAt(name: string): FileStat | undefined;
   /**

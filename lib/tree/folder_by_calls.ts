@@ -5,6 +5,7 @@ import {
   type FolderVisitor,
   isName,
   isOwner,
+  isSameFile,
   type OpenFile,
 } from "./folder.ts";
 import { loadAside, loadLibrary } from "../bytes/native_library.ts";
@@ -77,6 +78,9 @@ const LENGTH = 16;
 const NAME = 19;
 const DOT = 46;
 
+/** The inode of the root of each of btrfs's volumes. */
+const BTRFS_ROOT = 256n;
+
 /** The longest path that the system takes at once, in bytes with its NUL. */
 const PATH_MAX = 4096;
 
@@ -90,6 +94,7 @@ const statBytes = new Uint8Array(STATX_SIZE);
 const statWords = new Uint32Array(statBytes.buffer);
 const statView = new DataView(statBytes.buffer);
 const listing = new Uint8Array(1 << 16);
+const listingView = new DataView(listing.buffer);
 const linkText = new Uint8Array(PATH_MAX);
 const errnoBytes = new Uint8Array(4);
 const times = new BigInt64Array(4);
@@ -153,6 +158,8 @@ class CallFolder implements Folder {
   readonly #at: number;
   #isOpen = true;
   #isListed = false;
+  /** Its inode as its listing tells it; 0 before it was listed. */
+  #inode = 0n;
 
   constructor(fd: number, place: string) {
     this.#at = fd;
@@ -172,6 +179,13 @@ class CallFolder implements Folder {
   identity(): Identity {
     fillStat(this.fd, this.place);
     return readStatxIdentity(statView);
+  }
+
+  is(identity: Identity): boolean {
+    // What takes a folder's place by a rename lies on the same device, unless
+    // both are the roots of volumes of btrfs.
+    return this.#inode > BTRFS_ROOT && this.#inode === identity.inode ||
+      isSameFile(this.identity(), identity);
   }
 
   statAt(name: string): FileStat | undefined {
@@ -197,8 +211,34 @@ class CallFolder implements Folder {
       const length = calls!.getdents64(fd, listing, listing.length);
       if (length === 0) return true;
       if (length < 0) throw this.#unlistable();
-      if (!visitListing(fd, length, visit)) return false;
+      if (!this.#visitListing(fd, length, visit)) return false;
     }
+  }
+
+  #visitListing(fd: number, length: number, visit: FolderVisitor): boolean {
+    for (let at = 0; at < length;) {
+      const from = at;
+      const start = at + NAME;
+      at += listing[from + LENGTH] | listing[from + LENGTH + 1] << 8;
+      if (isDots(start)) {
+        if (listing[start + 1] === 0) {
+          this.#inode = listingView.getBigUint64(from, true);
+        }
+        continue;
+      }
+      const isKnown = calls!.statx(
+        fd,
+        listing.subarray(start, at),
+        AT_SYMLINK_NOFOLLOW,
+        STATX_BASIC_STATS,
+        statBytes,
+      ) === 0;
+      const end = listing.indexOf(0, start);
+      if (!visit(listing, start, end, isKnown ? statWords : undefined)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** The error of a listing. What was not opened for reading is refused it. */
@@ -485,30 +525,6 @@ class CallFile implements OpenFile {
     if (result >= 0) return;
     throw errorOfNumber(lastErrno(), call, this.place);
   }
-}
-
-function visitListing(
-  fd: number,
-  length: number,
-  visit: FolderVisitor,
-): boolean {
-  for (let at = 0; at < length;) {
-    const start = at + NAME;
-    at += listing[at + LENGTH] | listing[at + LENGTH + 1] << 8;
-    if (isDots(start)) continue;
-    const isKnown = calls!.statx(
-      fd,
-      listing.subarray(start, at),
-      AT_SYMLINK_NOFOLLOW,
-      STATX_BASIC_STATS,
-      statBytes,
-    ) === 0;
-    const end = listing.indexOf(0, start);
-    if (!visit(listing, start, end, isKnown ? statWords : undefined)) {
-      return false;
-    }
-  }
-  return true;
 }
 
 /** Whether a name in the listing is `.` or `..`. */

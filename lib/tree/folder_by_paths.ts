@@ -86,6 +86,10 @@ abstract class PathFolder implements Folder {
     return { device, inode };
   }
 
+  is(identity: Identity): boolean {
+    return isSameFile(this.stat(), identity);
+  }
+
   abstract openFolder(name: string): Folder;
   abstract setMode(name: string, mode: number): void;
   abstract sync(): Promise<void>;

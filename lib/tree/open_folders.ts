@@ -16,6 +16,8 @@ export interface OpenFoldersOptions {
 
 /** The most folders that are open at a time, the root not counted. */
 const MOST_OPEN = 64;
+/** The length, in characters, from which a path is long. */
+const LONG_PATH = 512;
 /** The most closed folders of which it is remembered what they were. */
 const MOST_REMEMBERED = 1 << 16;
 
@@ -148,11 +150,14 @@ export class OpenFolders {
   #endsBelowOpen(path: string): number[] {
     const ends = [path.length];
     let end = path.lastIndexOf("/");
-    // To look a long path up is costly.
-    const lengths = new Set(Array.from(this.#open.keys(), (at) => at.length));
+    // To look many long paths up is costly.
+    const lengths = path.length > LONG_PATH
+      ? new Set(Array.from(this.#open.keys(), (at) => at.length))
+      : undefined;
     for (; end > 0; end = path.lastIndexOf("/", end - 1)) {
       ends.push(end);
-      if (lengths.has(end) && this.#open.has(path.slice(0, end))) return ends;
+      if (lengths?.has(end) === false) continue;
+      if (this.#open.has(path.slice(0, end))) return ends;
     }
     ends.push(0);
     return ends;

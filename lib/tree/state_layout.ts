@@ -1,6 +1,5 @@
 import type { Metadata } from "./entry.ts";
-import type { Identity } from "./statx.ts";
-import { type FileStat, kindOf } from "./statx.ts";
+import { type FileStat, type Identity, kindOf } from "./statx.ts";
 
 /** Flags of an entry. */
 export const ENTRY_FLAG = {

@@ -1,5 +1,5 @@
 import { GrowingMemory } from "../bytes/growing_memory.ts";
-import type { Identity } from "./statx.ts";
+import { type Identity, STATX } from "./statx.ts";
 import {
   DIRECTORY,
   ENTRY,
@@ -12,7 +12,6 @@ import {
   readState,
   TYPE,
 } from "./state_layout.ts";
-import { STATX } from "./statx.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -1,6 +1,6 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { fs, process } from "../bytes/node.ts";
-import { overlap } from "../bytes/overlap.ts";
+import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { flushFolder } from "../storage/local.ts";
 import { fileError } from "./file.ts";
@@ -28,11 +28,11 @@ export async function syncTree(
   signal?: AbortSignal,
 ): Promise<void> {
   if (await syncFileSystems(folders, signal)) return;
-  await overlap(files, AT_ONCE, async (file) => {
+  await forEachConcurrent(files, AT_ONCE, async (file) => {
     checkAborted(signal);
     await attempt(file, () => syncFile(file));
   });
-  await overlap(folders, AT_ONCE, async (folder) => {
+  await forEachConcurrent(folders, AT_ONCE, async (folder) => {
     checkAborted(signal);
     await attempt(folder, () => flushFolder(folder));
   });

@@ -3,7 +3,7 @@ import { isTemporaryName, STAGE_PREFIX } from "../storage/temporary.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import type { Skipped, WalkedEntry } from "./entry.ts";
 import { faultOf, fileError } from "./file.ts";
-import { type Folder, type FolderVisitor, isSameFile } from "./folder.ts";
+import type { Folder, FolderVisitor } from "./folder.ts";
 import { IgnoreRules } from "./ignore_rules.ts";
 import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
@@ -184,10 +184,13 @@ export function* walkTree(
       }
       const kind = kindOf(mode);
       const rule = level.rules.match(path, kind === "directory");
+      const identity = kind === "directory"
+        ? writer.identity(place)
+        : undefined;
       if (rule !== undefined) leaveOut("excluded", rule);
       else if (
         walker.apart.size > 0 && walker.apart.has(path) ||
-        kind === "directory" && walker.isApartFolder(writer.identity(place))
+        identity !== undefined && walker.isApartFolder(identity)
       ) leaveOut("excluded", "deltar writes here");
       else if (kind === "special") {
         leaveOut("special", "a socket, pipe or device");
@@ -217,7 +220,7 @@ export function* walkTree(
           }
           yield { entry, place };
         }
-        if (kind !== "directory") continue;
+        if (identity === undefined) continue;
         let folder: Folder;
         try {
           folder = folders.at(path);
@@ -230,7 +233,7 @@ export function* walkTree(
           const below = enter(folder, path, level.rules, before);
           writer.link(place, below.block);
           levels.push(below);
-          if (!isSameFile(folder.identity(), writer.identity(place))) {
+          if (!folder.is(identity)) {
             writer.mark(place, ENTRY_FLAG.doubtful);
             skip(path, "changed", "another folder has taken its place");
           }

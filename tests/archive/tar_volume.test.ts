@@ -12,8 +12,12 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { Dir } from "../../lib/archive/dir.ts";
-import type { NewMember, TreeSource } from "../../lib/archive/mod.ts";
-import { TarVolume, VolumeIndex } from "../../lib/archive/mod.ts";
+import {
+  type NewMember,
+  TarVolume,
+  type TreeSource,
+  VolumeIndex,
+} from "../../lib/archive/mod.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";

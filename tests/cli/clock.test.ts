@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { newId } from "../../lib/repository/layout.ts";
+import { newId } from "../../lib/repository/format/names.ts";
 import { encodeLines } from "../../lib/tree/lines.ts";
 import { type Place, withPlace } from "./helpers.ts";
 

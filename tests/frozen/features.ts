@@ -8,7 +8,7 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { CodecName } from "../../lib/archive/codec.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { dieAt, FaultyStorage } from "../support/faulty_storage.ts";

@@ -7,7 +7,7 @@ import { TarVolume } from "../../lib/archive/tar_volume.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { sign } from "../../lib/delta/sign.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";

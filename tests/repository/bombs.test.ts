@@ -11,15 +11,12 @@ import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { concat } from "../../lib/bytes/source.ts";
 import { DeltaWriter } from "../../lib/delta/delta_writer.ts";
-import {
-  decodeIntent,
-  encodeIntent,
-} from "../../lib/repository/snapshot/running.ts";
+import { decodeIntent, encodeIntent } from "../../lib/repository/runs/run.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import {
   decodeRecord,
   encodeRecord,
-} from "../../lib/repository/snapshot_record.ts";
+} from "../../lib/repository/format/snapshot_record.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";

@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { idBehind, newId, timeOfId } from "../../lib/repository/layout.ts";
-import { parseTime } from "../../lib/repository/moment.ts";
+import {
+  idBehind,
+  newId,
+  timeOfId,
+} from "../../lib/repository/format/names.ts";
+import { parseTime } from "../../lib/repository/format/moment.ts";
 import { judge } from "../../lib/repository/prune/retention.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { encodeLines } from "../../lib/tree/lines.ts";
 import { withTemp } from "../support/temp.ts";

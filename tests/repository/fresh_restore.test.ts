@@ -5,7 +5,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { DeltarError } from "../../lib/bytes/errors.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { withTemp } from "../support/temp.ts";

@@ -1,11 +1,17 @@
 import { collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
+import { Store } from "../../lib/repository/store/store.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 
 /** A walker that leaves nothing out. */
 export function everything(root: string): Walker {
   return new Walker(root, { excludes: [] });
+}
+
+/** A repository as the work on it takes it. */
+export function storeOf({ storage }: Repository): Promise<Store> {
+  return Store.open(storage, {});
 }
 
 /** Runs `work` as if it were some seconds later, so that no file is racy. */

@@ -9,8 +9,8 @@ import { Repository } from "../../lib/repository/repository.ts";
 import {
   encodeRecord,
   type SnapshotRecord,
-} from "../../lib/repository/snapshot_record.ts";
-import { Run } from "../../lib/repository/snapshot/running.ts";
+} from "../../lib/repository/format/snapshot_record.ts";
+import { Run } from "../../lib/repository/runs/run.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
 import { withTemp } from "../support/temp.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endOfNamedTime } from "../../lib/repository/named_time.ts";
+import { endOfNamedTime } from "../../lib/repository/store/named_time.ts";
 
 /** A Friday, in local time. */
 const NOW = new Date(2026, 10, 20, 15, 30, 0).getTime();

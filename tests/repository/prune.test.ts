@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { newId } from "../../lib/repository/layout.ts";
+import { newId } from "../../lib/repository/format/names.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import { Run } from "../../lib/repository/snapshot/running.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import { Run } from "../../lib/repository/runs/run.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { owner } from "../../lib/storage/temporary.ts";
 import { encodeLines } from "../../lib/tree/lines.ts";
@@ -377,7 +377,7 @@ test("a prune that is at work keeps others out, a dead one is taken over", async
     assert.deepEqual(history.names("lease/"), []);
     storage.objects.set("lease/4.json", new TextEncoder().encode(lines));
     // The count changes while it is watched.
-    const { Pulse } = await import("../../lib/repository/snapshot/pulse.ts");
+    const { Pulse } = await import("../../lib/repository/runs/heartbeat.ts");
     const pulse = new Pulse(storage, "lease/4.json");
     pulse.start(1);
     await assert.rejects(repository.prune({}, { grace: 0, patience: 200 }), {

@@ -7,7 +7,7 @@ import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { RepairResult } from "../../lib/repository/verify/repair.ts";
+import type { RepairResult } from "../../lib/repository/repair/repair.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { comparePaths } from "../../lib/tree/path.ts";
 import { dieAt, FaultyStorage, isInjected } from "../support/faulty_storage.ts";

@@ -12,7 +12,7 @@ import { isOfOnePath } from "../../lib/repository/restore/restore_fault.ts";
 import {
   encodeRecord,
   type SnapshotRecord,
-} from "../../lib/repository/snapshot_record.ts";
+} from "../../lib/repository/format/snapshot_record.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { pathError } from "../../lib/tree/file.ts";

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { restoreTree } from "../../lib/repository/restore/restore.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
 import { noise } from "../support/noise.ts";
 import { withTemp } from "../support/temp.ts";
-import { everything } from "./helpers.ts";
+import { everything, storeOf } from "./helpers.ts";
 
 const LARGE = Buffer.from(noise(3 << 20));
 
@@ -53,14 +53,25 @@ test("restore() replaces a large file that was read again, unless it changes beh
       fs.writeFileSync(place, other);
       setTimes(place, mtime);
     };
-    const refused = await restoreTree(repository, record, target, {}, {
-      onStep: change,
-    });
+    const refused = await restoreTree(
+      await storeOf(repository),
+      record,
+      target,
+      {},
+      {
+        onStep: change,
+      },
+    );
     assert.deepEqual(refused.failed.map(({ path }) => path), ["large"]);
     assert.match(refused.failed[0].error.message, /it changed/);
     assert.ok(other.equals(fs.readFileSync(place)));
     await untilOld();
-    const { failed } = await restoreTree(repository, record, target, {});
+    const { failed } = await restoreTree(
+      await storeOf(repository),
+      record,
+      target,
+      {},
+    );
     assert.deepEqual(failed, []);
     assert.ok(LARGE.equals(fs.readFileSync(place)));
   });
@@ -75,7 +86,9 @@ test("restore() heeds a signal while the disk is flushed, and goes on or is undo
         if (step === "sync") controller.abort();
       };
       await assert.rejects(
-        restoreTree(repository, record, target, { signal }, { onStep }),
+        restoreTree(await storeOf(repository), record, target, { signal }, {
+          onStep,
+        }),
         { code: "aborted" },
       );
       const journals = fs.readdirSync(target)

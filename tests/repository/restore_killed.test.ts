@@ -10,7 +10,7 @@ import {
   restoreTree,
   revertRestore,
 } from "../../lib/repository/restore/restore.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { STAGE_PREFIX } from "../../lib/storage/temporary.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
@@ -22,7 +22,7 @@ import {
 } from "../support/faulty_storage.ts";
 import { withTemp } from "../support/temp.ts";
 import { stateOf } from "../support/trees.ts";
-import { copyOf, everything, noise } from "./helpers.ts";
+import { copyOf, everything, noise, storeOf } from "./helpers.ts";
 
 /** The error of a killed process: nothing that it would do happens. */
 class Killed extends Error {}
@@ -188,7 +188,7 @@ test("killed at any step, no byte is lost, and the same call finishes", async ()
     const options = { delete: true };
     const killed = await isKilled(
       target,
-      restoreTree(repository, record, target, options, kill),
+      restoreTree(await storeOf(repository), record, target, options, kill),
     );
     const stored = await sumsIn(repository);
     const there = sumsOf(target);
@@ -210,7 +210,13 @@ test("killed at any step, undo brings back what was there", async () => {
     const before = whole(target);
     const killed = await isKilled(
       target,
-      restoreTree(repository, record, target, { delete: true }, kill),
+      restoreTree(
+        await storeOf(repository),
+        record,
+        target,
+        { delete: true },
+        kill,
+      ),
     );
     const isSaved = (await repository.snapshots()).length > 1;
     if (isSaved) await repository.undoRestore(target);
@@ -226,7 +232,7 @@ test("an undo killed at any step is finished by the next", async () => {
     const after = whole(target);
     const killed = await isKilled(
       target,
-      revertRestore(repository, target, "undo", {}, kill),
+      revertRestore(await storeOf(repository), target, "undo", {}, kill),
     );
     const isLeft = leftovers(target).some((name) => name.endsWith("-journal"));
     const isBegun = (await repository.safetySnapshots(target)).length > 1;
@@ -252,7 +258,7 @@ for (const code of ["ENOSPC", "EACCES"]) {
       const options = { delete: true };
       try {
         const { failed } = await restoreTree(
-          repository,
+          await storeOf(repository),
           record,
           target,
           options,

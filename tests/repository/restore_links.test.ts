@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { restoreTree } from "../../lib/repository/restore/restore.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { withTemp } from "../support/temp.ts";
-import { everything } from "./helpers.ts";
+import { everything, storeOf } from "./helpers.ts";
 
 /** Runs `work` with a snapshot of three names of one file. */
 function withLinks(
@@ -62,9 +62,15 @@ test("restore() restores hard links whose first name is taken meanwhile [R4]", a
       isFirst = false;
       fs.writeFileSync(join(target, "1"), "somebody else's");
     };
-    const { failed } = await restoreTree(repository, record, target, {}, {
-      onStep,
-    });
+    const { failed } = await restoreTree(
+      await storeOf(repository),
+      record,
+      target,
+      {},
+      {
+        onStep,
+      },
+    );
     assert.deepEqual(failed.map(({ path }) => path), ["1"]);
     assert.equal(fs.readFileSync(join(target, "1"), "utf8"), "somebody else's");
     assertLinked(target);
@@ -79,9 +85,15 @@ test("restore() names all that it leaves for what could not be saved first", asy
     const onStep = (step: string) => {
       if (step === "begin journal") fs.rmSync(join(target, "1/mine"));
     };
-    const { failed } = await restoreTree(repository, record, target, {
-      delete: true,
-    }, { onStep });
+    const { failed } = await restoreTree(
+      await storeOf(repository),
+      record,
+      target,
+      {
+        delete: true,
+      },
+      { onStep },
+    );
     assert.deepEqual(failed.map(({ path }) => path).sort(), [
       "1",
       "1/mine",

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { thinningOrder } from "../../lib/repository/prune/budget.ts";
-import { newId } from "../../lib/repository/layout.ts";
+import { newId } from "../../lib/repository/format/names.ts";
 import {
   judge,
   type RetentionPolicy,
 } from "../../lib/repository/prune/retention.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 
 /** A snapshot at a local time, written as `YYYY-MM-DD hh:mm`. */
 function at(

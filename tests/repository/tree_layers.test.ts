@@ -9,7 +9,7 @@ import { PathFilter } from "../../lib/repository/layers/path_filter.ts";
 import type {
   LayerRecord,
   SnapshotRecord,
-} from "../../lib/repository/snapshot_record.ts";
+} from "../../lib/repository/format/snapshot_record.ts";
 import type { TreeEntry } from "../../lib/repository/layers/tree_layer.ts";
 import {
   readPart,

@@ -8,7 +8,7 @@ import { delta } from "../../lib/delta/delta.ts";
 import { patch } from "../../lib/delta/patch.ts";
 import { sign } from "../../lib/delta/sign.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { SnapshotRecord } from "../../lib/repository/snapshot_record.ts";
+import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
 import { noise } from "../support/noise.ts";

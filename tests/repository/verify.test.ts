@@ -188,7 +188,7 @@ test("a record that was replaced is found by its child", async () => {
   const repository = await Repository.open(copy);
   const [first, second] = await repository.snapshots();
   const { encodeRecord } = await import(
-    "../../lib/repository/snapshot_record.ts"
+    "../../lib/repository/format/snapshot_record.ts"
   );
   const name = `snapshots/${first.id}.json`;
   copy.objects.set(name, encodeRecord({ ...first, label: "forged" }));

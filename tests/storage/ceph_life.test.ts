@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { overlap } from "../../lib/bytes/overlap.ts";
+import { forEachConcurrent } from "../../lib/bytes/for_each_concurrent.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { S3Client } from "../../lib/storage/s3_client.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
@@ -268,7 +268,7 @@ test(
     const options = await cephBucket();
     const seeds = process.env.SLOW ? 200 : 4;
     const all = Array.from({ length: seeds }, (_, at) => at + 1);
-    await overlap(all, 8, async (seed) => {
+    await forEachConcurrent(all, 8, async (seed) => {
       const chance = generator(seed);
       const kinds = ["refused", "cut", "cut-late", "lost"] as const;
       const mishap = (): Mishap | undefined => {

@@ -1,5 +1,4 @@
 import { ByteReader } from "../../archive/byte_reader.ts";
-import { type Codec, codecFor } from "../../archive/codec.ts";
 import { readContent, readRange } from "../../archive/content_reader.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
@@ -10,6 +9,7 @@ import { patchBytes } from "../../delta/patch.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
+import { codecOf } from "../format/names.ts";
 import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
@@ -364,11 +364,6 @@ function checkSizes({ path, size, content, signature }: TreeEntry): void {
       signature,
     );
   }
-}
-
-/** The compression of an object, by its name. */
-export function codecOf(name: string): Codec {
-  return codecFor(/\.(?:tgz|gz)$/.test(name) ? "gzip" : "zstd");
 }
 
 /**

@@ -1,9 +1,9 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import type { GetOptions, Storage } from "../../storage/storage.ts";
-import { moveName } from "../layout.ts";
+import { moveName } from "../format/names.ts";
 import { decodeMove, findMoved, type Move } from "./move.ts";
-import { readIfThere } from "../note.ts";
-import type { ObjectRecord } from "../snapshot_record.ts";
+import { readIfThere } from "../format/note.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
  * The maximum number of moves in a row. Each leaves less than the volume before,

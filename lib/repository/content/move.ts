@@ -1,7 +1,7 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { isCount } from "../../tree/entry_line.ts";
 import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
-import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
+import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
 /** Bytes of a volume and where they are in the one that took its place. */
 export interface MovedRange {

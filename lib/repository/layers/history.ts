@@ -1,9 +1,9 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { isWithin } from "../../tree/path.ts";
-import { type DamageHandler, isDamage } from "../damage.ts";
+import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { LayerReader } from "./layer_reader.ts";
-import type { LayerRecord, SnapshotRecord } from "../snapshot_record.ts";
+import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 
 /** A version of a path: what it was from one snapshot on. */

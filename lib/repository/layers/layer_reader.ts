@@ -1,12 +1,11 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collectAtMost } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Line } from "../../tree/lines.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
-import { codecOf } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
+import { codecOf } from "../format/names.ts";
 import { directLines } from "./direct_lines.ts";
 import {
   mostBytesOfFrame,
@@ -14,7 +13,7 @@ import {
   mostLinesOfFrame,
 } from "./layer_limits.ts";
 import { PathFilter } from "./path_filter.ts";
-import type { LayerRecord } from "../snapshot_record.ts";
+import type { LayerRecord } from "../format/snapshot_record.ts";
 import {
   decodeLayerLine,
   decodeLayerPart,

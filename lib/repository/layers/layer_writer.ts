@@ -17,7 +17,7 @@ import type {
   LayerFrame,
   LayerRecord,
   ObjectRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
 import {
   encodeLayerLine,
   LAYER_FORMAT,

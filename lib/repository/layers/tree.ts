@@ -3,7 +3,7 @@ import { bare } from "../../tree/change_finder.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
 import { toJson, withJson } from "../../tree/to_json.ts";
-import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
+import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "./tree_layer.ts";
 
 /** The fields of a {@linkcode Tree}. */

@@ -12,8 +12,8 @@ import {
 import { checkOpening, type Line, splitLines } from "../../tree/lines.ts";
 import { checkPath } from "../../tree/path.ts";
 import { decodeSkipped } from "../../tree/skipped_line.ts";
-import { checkPart } from "../layout.ts";
-import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
+import { checkPart } from "../format/names.ts";
+import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
 /** A stored piece of a file: its whole content at some time, or a delta. */
 export interface StoredPiece {

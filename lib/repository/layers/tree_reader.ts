@@ -5,6 +5,7 @@ import {
   isWithin,
   parentPath,
 } from "../../tree/path.ts";
+import type { Skipped } from "../../tree/entry.ts";
 import { withJson } from "../../tree/to_json.ts";
 import { LayerReader, type ReadLayerOptions } from "./layer_reader.ts";
 import { mergeLayers } from "./merge_layers.ts";
@@ -12,37 +13,66 @@ import type {
   LayerRecord,
   ObjectRecord,
   SnapshotRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
 import { Tree } from "./tree.ts";
 import type { LayerLine, LayerPart, TreeEntry } from "./tree_layer.ts";
 
-/** Looks paths up in a snapshot's tree. */
+/** Options for looking paths up. */
+export interface FinderOptions {
+  /**
+   * Whether what was found is kept, for paths that are asked for several times.
+   * Default: `false`.
+   */
+  remember?: boolean;
+}
+
+/**
+ * Looks paths up in a snapshot's tree, best in path order: of each layer the
+ * frame that was read last is kept.
+ */
 export class TreeFinder {
   readonly #layers: LayerReader[];
+  readonly #found: Map<string, TreeEntry | undefined> | undefined;
 
   /**
    * Makes a finder; nothing is read yet.
    *
    * @param storage Where the layers lie.
    * @param layers The layers, the full one first.
+   * @param options Whether to remember what was found.
    */
-  constructor(storage: Storage, layers: readonly LayerRecord[]) {
+  constructor(
+    storage: Storage,
+    layers: readonly LayerRecord[],
+    { remember = false }: FinderOptions = {},
+  ) {
     this.#layers = layers.map((layer) => new LayerReader(storage, layer))
       .reverse();
+    this.#found = remember ? new Map() : undefined;
   }
 
   /**
-   * The entry of a path. Of each layer that may say something of the path one
-   * frame is read, the last layer first.
+   * Returns the entry of a path. Of each layer that may have the path one frame
+   * is read, the last layer first.
    *
    * @throws {DeltarError} `corrupt` and the like if a layer is not what was
-   * stored; `unsafe` if the path is none.
+   * stored; `unsafe` if `path` is not a path inside a tree.
    */
   async find(
     path: string,
     signal?: AbortSignal,
   ): Promise<TreeEntry | undefined> {
     checkPath(path);
+    if (this.#found?.has(path)) return this.#found.get(path);
+    const entry = await this.#search(path, signal);
+    this.#found?.set(path, entry);
+    return entry;
+  }
+
+  async #search(
+    path: string,
+    signal: AbortSignal | undefined,
+  ): Promise<TreeEntry | undefined> {
     for (const layer of this.#layers) {
       const line = await layer.find(path, signal);
       if (line !== undefined) return isEntry(line) ? line : undefined;
@@ -175,4 +205,48 @@ export async function* linesOf(
     onPart(part);
     yield part.lines;
   }
+}
+
+/** The content of a layer: entries, deleted and skipped paths, and objects. */
+export interface TreeLayer {
+  /** Entries that are new or changed, in path order. */
+  entries: TreeEntry[];
+  /** Paths that are gone, in path order. */
+  gone: string[];
+  /** The volumes that the entries need and earlier layers do not name. */
+  objects: ObjectRecord[];
+  /** All that this snapshot left out, and why. */
+  skipped: Skipped[];
+}
+
+/** A layer that has been read, and its record. */
+export interface ReadLayer {
+  /** Its record in the snapshot. */
+  record: LayerRecord;
+  /** Its content. */
+  layer: TreeLayer;
+}
+
+/**
+ * Reads a layer of a snapshot's tree as a whole.
+ *
+ * @param storage Where it lies.
+ * @param record How the commit record names it.
+ * @throws {DeltarError} `corrupt` if it is not what the record says; what
+ * reading, decompressing and decoding throw.
+ */
+export async function readLayer(
+  storage: Storage,
+  record: LayerRecord,
+): Promise<ReadLayer> {
+  const layer: TreeLayer = { entries: [], gone: [], objects: [], skipped: [] };
+  for await (const part of new LayerReader(storage, record).parts()) {
+    for (const line of part.lines) {
+      if (line.kind === "gone") layer.gone.push(line.path);
+      else layer.entries.push(line);
+    }
+    for (const object of part.objects) layer.objects.push(object);
+    for (const skipped of part.skipped) layer.skipped.push(skipped);
+  }
+  return { record, layer };
 }

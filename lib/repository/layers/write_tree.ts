@@ -7,7 +7,7 @@ import { encodeSkipped } from "../../tree/skipped_line.ts";
 import { LayerReader } from "./layer_reader.ts";
 import { LayerWriter } from "./layer_writer.ts";
 import { mergeLayers } from "./merge_layers.ts";
-import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
+import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 

@@ -17,17 +17,17 @@ import {
   newId,
   noteName,
   timeOfId,
-} from "../layout.ts";
+} from "../format/names.ts";
 import { waitsFor } from "./watch.ts";
 import { Lease } from "./lease.ts";
-import { namesUnder, readIfThere } from "../note.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
 import { type PruneOptions, withDefaults } from "./prune.ts";
 import { removeSnapshot } from "./removed.ts";
-import type { Repository } from "../repository.ts";
+import type { Store } from "../store/store.ts";
 import { byDirectory } from "./retention.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
-import type { TimedSnapshot } from "../snapshot_times.ts";
-import { standing, survey } from "./survey.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { TimedSnapshot } from "../format/snapshot_times.ts";
+import { standing, survey } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
 /** The result of fitting a repository into its budget. */
@@ -93,12 +93,12 @@ export async function writeBudget(
 
 /** See `Repository.fit`. */
 export async function fitBudget(
-  repository: Repository,
+  store: Store,
   maxSize: number,
   options: PruneOptions,
 ): Promise<FitResult> {
   checkBudget(maxSize);
-  const { storage } = repository;
+  const { storage } = store;
   const before = await sizeOf(untilAborted(storage, options.signal));
   const all = { ...options, ...withDefaults({ grace: 0, ...options }) };
   const result: FitResult = {
@@ -118,14 +118,14 @@ export async function fitBudget(
   try {
     let gone: SnapshotRecord[];
     do {
-      gone = await chooseGoing(repository, result.after - maxSize, all);
+      gone = await chooseGoing(store, result.after - maxSize, all);
       for (const record of gone) {
         checkAborted(options.signal);
         await removeSnapshot(storage, record.id, "size");
         result.removed.push(record);
       }
       const run = newId(Date.now(), Math.random());
-      result.collected = await collectGarbage(repository, lease, run, all);
+      result.collected = await collectGarbage(store, lease, run, all);
       result.after = await sizeOf(storage);
       // What was foreseen may be a little too little.
     } while (result.after > maxSize && gone.length > 0);
@@ -144,11 +144,11 @@ async function sizeOf(storage: Storage): Promise<number> {
 
 /** The snapshots that have to go, besides what goes anyway, to free so much. */
 async function chooseGoing(
-  repository: Repository,
+  store: Store,
   excess: number,
   options: PruneOptions & { repackBelow: number },
 ): Promise<SnapshotRecord[]> {
-  const found = await survey(repository, options.signal);
+  const found = await survey(store, options.signal);
   const order = thinningOrder(found.records);
   const usage = await findUsage([
     ...found.removed.map(({ record }) => ({
@@ -160,7 +160,7 @@ async function chooseGoing(
       rank: order.get(record) ?? ALWAYS,
     })),
     ...standing(found),
-  ], layerOptions(repository, options));
+  ], layerOptions(store, options));
   applyMoves(usage, found.moves, found.stored);
   const freed = freedByRank(found, usage, options.repackBelow);
   let left = excess;

@@ -1,7 +1,7 @@
-import type { GarbageLine } from "./garbage.ts";
-import { idOfObject, moveName } from "../layout.ts";
-import type { Intent } from "../snapshot/running.ts";
-import type { Survey } from "./survey.ts";
+import type { GarbageLine } from "../runs/garbage_mark.ts";
+import { idOfObject, moveName } from "../format/names.ts";
+import type { Intent } from "../runs/run.ts";
+import type { Survey } from "./repository_state.ts";
 import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 
 /** A volume that is mostly dead. */

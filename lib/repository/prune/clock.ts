@@ -1,6 +1,6 @@
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { byDirectory } from "./retention.ts";
-import type { Survey } from "./survey.ts";
+import type { Survey } from "./repository_state.ts";
 
 /** The maximum leap of a clock that is trusted, in milliseconds: a day. */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;

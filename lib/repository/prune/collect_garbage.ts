@@ -6,25 +6,25 @@ import {
   noteName,
   REMOVED,
   TREES,
-} from "../layout.ts";
+} from "../format/names.ts";
 import { readMove } from "../content/follow_moves.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
-import { namesUnder } from "../note.ts";
-import type { Repository } from "../repository.ts";
-import { forgetFreshRestores } from "../restore/fresh_restore.ts";
-import { LABELS, PROOFS, RESTORES } from "../snapshot_note.ts";
+import { namesUnder } from "../format/note.ts";
+import type { Store } from "../store/store.ts";
+import { forgetFreshRestores } from "../store/fresh_restore.ts";
+import { LABELS, PROOFS, RESTORES } from "../format/snapshot_note.ts";
 import { type Candidates, findCandidates, runningIds } from "./candidates.ts";
 import { CollectWork } from "./collect_work.ts";
 import { findLeap } from "./clock.ts";
 import { buryDeadRuns } from "./dead_runs.ts";
-import { type GarbageLine, putMark } from "./garbage.ts";
+import { type GarbageLine, putMark } from "../runs/garbage_mark.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { RemovedSnapshot } from "./removed.ts";
-import { timeNotBehind } from "../snapshot_times.ts";
+import { timeNotBehind } from "../format/snapshot_times.ts";
 import { SAFETY_AGE } from "./retention.ts";
 import { findSpared } from "./spared.ts";
-import { standing, type Survey, survey } from "./survey.ts";
+import { standing, type Survey, survey } from "./repository_state.ts";
 import {
   ALWAYS,
   applyMoves,
@@ -78,15 +78,15 @@ type Options =
  * @param id The id of this prune.
  */
 export async function collectGarbage(
-  repository: Repository,
+  store: Store,
   lease: Lease,
   id: string,
   options: Options,
 ): Promise<Collected> {
-  const { storage } = repository;
+  const { storage } = store;
   const { grace } = options;
   const now = Date.now();
-  const found = await survey(repository, options.signal);
+  const found = await survey(store, options.signal);
   const leap = grace === 0 ? undefined : findLeap(found, now, grace);
   const isTimeSure = leap === undefined;
   const { alive, seen, dead } = await buryDeadRuns(storage, found, {
@@ -100,7 +100,7 @@ export async function collectGarbage(
   const expired = found.removed.filter(isExpired);
   const removed = found.removed.filter((one) => !isExpired(one));
   const grounds = standing(found, alive);
-  const usage = await readUsage(repository, found, expired, grounds, options);
+  const usage = await readUsage(store, found, expired, grounds, options);
   const candidates = findCandidates(found, usage, {
     ...options,
     now,
@@ -127,13 +127,13 @@ export async function collectGarbage(
   for (const { id } of expired) {
     await storage.delete(noteName(REMOVED, id));
   }
-  const spared = await findSpared(repository, found, {
+  const spared = await findSpared(store, found, {
     grounds,
     expired,
     signal: options.signal,
   });
 
-  const work = new CollectWork(repository, lease, id, found, options);
+  const work = new CollectWork(store, lease, id, found, options);
   const isGoing = ({ name, condemned }: GarbageLine) =>
     condemned && !spared(name);
   const going = garbage.filter(isGoing).map(({ name }) => name);
@@ -184,7 +184,7 @@ export async function collectGarbage(
 
 /** Returns options for reading layers for their usage. */
 export function layerOptions(
-  { storage }: Repository,
+  { storage }: Store,
   { onProgress, signal }: PruneOptions,
 ): UsageOptions {
   return {
@@ -198,7 +198,7 @@ export function layerOptions(
  * Reads what snapshots and running work need; expired snapshots have rank 0.
  */
 export async function readUsage(
-  repository: Repository,
+  store: Store,
   { stored, records, removed, moves }: Survey,
   expired: readonly RemovedSnapshot[],
   grounds: ReturnType<typeof standing>,
@@ -211,7 +211,7 @@ export async function readUsage(
       rank: expired.includes(one) ? 0 : ALWAYS,
     })),
     ...grounds,
-  ], layerOptions(repository, options));
+  ], layerOptions(store, options));
   applyMoves(usage, moves, stored);
   return usage;
 }

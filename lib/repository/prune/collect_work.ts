@@ -1,17 +1,15 @@
 import { checkAborted } from "../../bytes/abort.ts";
-import type { DeltarError } from "../../bytes/errors.ts";
-import { codecOf } from "../content/content.ts";
+import { type DeltarError, isDamage } from "../../bytes/errors.ts";
+import { codecOf, moveName, volumeName } from "../format/names.ts";
 import { encodeMove } from "../content/move.ts";
-import { isDamage } from "../damage.ts";
-import { each } from "../each.ts";
-import { moveName, volumeName } from "../layout.ts";
-import type { Repository } from "../repository.ts";
-import { Run } from "../snapshot/running.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
+import type { Store } from "../store/store.ts";
+import { Run } from "../runs/run.ts";
 import type { RepackCandidate } from "./candidates.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions, PruneProgress } from "./prune.ts";
 import { repackVolume } from "./repack.ts";
-import { AT_ONCE, type Survey } from "./survey.ts";
+import { AT_ONCE, type Survey } from "./repository_state.ts";
 import type { Usage } from "./usage.ts";
 
 /** The steps that cannot be taken back. */
@@ -20,20 +18,20 @@ export class CollectWork {
   repacked = 0;
   freed = 0;
   readonly damaged: string[] = [];
-  readonly #repository: Repository;
+  readonly #store: Store;
   readonly #lease: Lease;
   readonly #id: string;
   readonly #found: Survey;
   readonly #options: PruneOptions;
 
   constructor(
-    repository: Repository,
+    store: Store,
     lease: Lease,
     id: string,
     found: Survey,
     options: PruneOptions,
   ) {
-    this.#repository = repository;
+    this.#store = store;
     this.#lease = lease;
     this.#id = id;
     this.#found = found;
@@ -42,9 +40,9 @@ export class CollectWork {
 
   async delete(names: readonly string[]): Promise<void> {
     if (names.length > 0) await this.#lease.check();
-    await each(names, AT_ONCE, async (name) => {
+    await forEachConcurrent(names, AT_ONCE, async (name) => {
       checkAborted(this.#options.signal);
-      await this.#repository.storage.delete(name);
+      await this.#store.storage.delete(name);
       this.deleted++;
       this.freed += this.#found.stored.get(name) ?? 0;
       this.#tell("deleting", this.deleted, names.length);
@@ -55,7 +53,7 @@ export class CollectWork {
     candidates: readonly RepackCandidate[],
     usage: Usage,
   ): Promise<void> {
-    const { storage } = this.#repository;
+    const { storage } = this.#store;
     const run = new Run(storage, { id: this.#id });
     try {
       for (const [at, candidate] of candidates.entries()) {
@@ -81,7 +79,7 @@ export class CollectWork {
     { name, ranges }: RepackCandidate,
     usage: Usage,
   ): Promise<void> {
-    const { storage } = this.#repository;
+    const { storage } = this.#store;
     const { signal } = this.#options;
     const from = usage.volumes.get(name)!.record!;
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";

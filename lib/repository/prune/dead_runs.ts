@@ -1,9 +1,9 @@
 import type { Storage } from "../../storage/storage.ts";
-import type { SeenRun } from "./garbage.ts";
-import { noteName, RUNNING } from "../layout.ts";
-import { beatName, readPulse } from "../snapshot/pulse.ts";
-import type { Intent } from "../snapshot/running.ts";
-import type { Survey } from "./survey.ts";
+import type { SeenRun } from "../runs/garbage_mark.ts";
+import { noteName, RUNNING } from "../format/names.ts";
+import { beatName, readPulse } from "../runs/heartbeat.ts";
+import type { Intent } from "../runs/run.ts";
+import type { Survey } from "./repository_state.ts";
 import { watch } from "./watch.ts";
 
 /** A run is never given up sooner than this after it was last seen to live. */

@@ -1,21 +1,21 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { each } from "../each.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import {
   CHECKPOINTS,
   idOfObject,
   noteName,
   recordName,
   REMOVED,
-} from "../layout.ts";
-import type { Repository } from "../repository.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+} from "../format/names.ts";
+import type { Store } from "../store/store.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { findCandidates, runningIds } from "./candidates.ts";
 import { findLeap } from "./clock.ts";
 import { readUsage } from "./collect_garbage.ts";
 import type { PruneOptions } from "./prune.ts";
 import { findSpared } from "./spared.ts";
-import { AT_ONCE, standing, survey } from "./survey.ts";
+import { AT_ONCE, standing, survey } from "./repository_state.ts";
 
 /** Whether an operation failed as there is no space left. */
 export function isFull(error: unknown): boolean {
@@ -47,14 +47,14 @@ export interface FreedSpace {
  * must not collect.
  */
 export async function freeSpace(
-  repository: Repository,
+  store: Store,
   going: readonly SnapshotRecord[],
   options: PruneOptions & Required<Pick<PruneOptions, "grace" | "repackBelow">>,
 ): Promise<FreedSpace> {
-  const { storage } = repository;
+  const { storage } = store;
   const { grace, signal } = options;
   const now = Date.now();
-  const found = await survey(repository);
+  const found = await survey(store);
   const isTimeSure = grace === 0 || findLeap(found, now, grace) === undefined;
   const ids = new Set(going.map(({ id }) => id));
   const leaving = found.records.filter(({ id }) => ids.has(id));
@@ -76,7 +76,7 @@ export async function freeSpace(
   ];
   const known = { ...found, records, removed };
   const grounds = standing(known);
-  const usage = await readUsage(repository, known, expired, grounds, options);
+  const usage = await readUsage(store, known, expired, grounds, options);
   const { garbage } = findCandidates(known, usage, {
     ...options,
     now,
@@ -95,7 +95,7 @@ export async function freeSpace(
   );
   const result: FreedSpace = { purged: [], deleted: 0, freed: 0 };
   const remove = async (some: Iterable<string>) =>
-    await each(some, AT_ONCE, async (name) => {
+    await forEachConcurrent(some, AT_ONCE, async (name) => {
       checkAborted(signal);
       await storage.delete(name);
       result.deleted++;
@@ -108,7 +108,7 @@ export async function freeSpace(
   }
   const all = [...names];
   await remove(all.filter((name) => name.startsWith(CHECKPOINTS)));
-  const spared = await findSpared(repository, known, {
+  const spared = await findSpared(store, known, {
     grounds,
     expired,
     signal: options.signal,
@@ -130,12 +130,12 @@ export async function freeSpace(
  * that is `error`.
  */
 export async function makeRoom(
-  repository: Repository,
+  store: Store,
   going: readonly SnapshotRecord[],
   options: Parameters<typeof freeSpace>[2],
   error: unknown,
 ): Promise<FreedSpace> {
-  const freed = await freeSpace(repository, going, options);
+  const freed = await freeSpace(store, going, options);
   if (freed.purged.length + freed.deleted > 0) return freed;
   if (options.grace === 0) throw error;
   throw new DeltarError(
@@ -144,6 +144,6 @@ export async function makeRoom(
       "no space to note what is removed now. `deltar prune --keep-last 3 " +
       "--grace 0`, or with other rules, removes snapshots for good and needs " +
       "no space",
-    { object: repository.storage.location },
+    { object: store.storage.location },
   );
 }

@@ -1,11 +1,10 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { isRunning, owner, processOf } from "../../storage/temporary.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
-import { isDamage } from "../damage.ts";
-import { LEASES } from "../layout.ts";
-import { namesUnder, readIfThere } from "../note.ts";
-import { Pulse, readPulse } from "../snapshot/pulse.ts";
+import { LEASES } from "../format/names.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
+import { Pulse, readPulse } from "../runs/heartbeat.ts";
 import { watch, type Watched } from "./watch.ts";
 
 /** The holder of a lease: the id of the prune, or the name of its lease. */

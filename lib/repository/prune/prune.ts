@@ -7,13 +7,13 @@ import {
   layerOptions,
 } from "./collect_garbage.ts";
 import { isFull, makeRoom } from "./free_space.ts";
-import { newId } from "../layout.ts";
+import { newId } from "../format/names.ts";
 import { Lease } from "./lease.ts";
 import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
-import type { Repository } from "../repository.ts";
+import type { Store } from "../store/store.ts";
 import { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
-import { timeNotBehind } from "../snapshot_times.ts";
-import { standing, survey } from "./survey.ts";
+import { timeNotBehind } from "../format/snapshot_times.ts";
+import { standing, survey } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 import { waitsFor, type Watched } from "./watch.ts";
 
@@ -107,12 +107,12 @@ export function withDefaults(options: PruneOptions): Required<
 
 /** See `Repository.planPrune`. */
 export async function planPrune(
-  repository: Repository,
+  store: Store,
   policy: RetentionPolicy,
   options: PruneOptions,
 ): Promise<PrunePlan> {
   const { repackBelow } = withDefaults(options);
-  const found = await survey(repository, options.signal);
+  const found = await survey(store, options.signal);
   const judgements = judge(found.records, policy);
   const going = judgements.filter(({ keep }) => !keep);
   const staying = judgements.filter(({ keep }) => keep);
@@ -124,7 +124,7 @@ export async function planPrune(
     ...going.map(({ record: { layers } }, at) => ({ layers, rank: at + 1 })),
     ...staying.map(({ record: { layers } }) => ({ layers, rank: ALWAYS })),
     ...standing(found),
-  ], layerOptions(repository, options));
+  ], layerOptions(store, options));
   applyMoves(usage, found.moves, found.stored);
   const freed = freedByRank(found, usage, repackBelow);
   const total = (bytes: Iterable<number>) =>
@@ -144,22 +144,22 @@ export async function planPrune(
 
 /** See `Repository.prune`. */
 export async function prune(
-  repository: Repository,
+  store: Store,
   policy: RetentionPolicy,
   options: PruneOptions,
 ): Promise<PruneResult> {
   const all = { ...options, ...withDefaults(options) };
   try {
-    return await pruneOnce(repository, policy, all);
+    return await pruneOnce(store, policy, all);
   } catch (error) {
     if (!isFull(error)) throw error;
-    const judgements = judge(await repository.snapshots(), policy);
+    const judgements = judge(await store.records(), policy);
     // Without grace nothing has to be noted of what is removed.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);
-    const freed = await makeRoom(repository, going, all, error);
-    const result = await pruneOnce(repository, policy, all);
+    const freed = await makeRoom(store, going, all, error);
+    const result = await pruneOnce(store, policy, all);
     return {
       ...result,
       judgements,
@@ -171,11 +171,11 @@ export async function prune(
 }
 
 async function pruneOnce(
-  repository: Repository,
+  store: Store,
   policy: RetentionPolicy,
   options: PruneOptions & ReturnType<typeof withDefaults>,
 ): Promise<PruneResult> {
-  const { storage } = repository;
+  const { storage } = store;
   const id = newId(Date.now(), Math.random());
   checkAborted(options.signal);
   const lease = await Lease.take(storage, id, {
@@ -184,14 +184,14 @@ async function pruneOnce(
   });
   try {
     const { signal } = options;
-    const records = await repository.snapshots({ signal });
+    const records = await store.records({ signal });
     const judgements = judge(records, policy);
     const time = timeNotBehind(records);
     for (const { record, keep } of judgements) {
       checkAborted(options.signal);
       if (!keep) await removeSnapshot(storage, record.id, "policy", time);
     }
-    const collected = await collectGarbage(repository, lease, id, options);
+    const collected = await collectGarbage(store, lease, id, options);
     await storage.tidy?.(Date.now() - LONGEST_UPLOAD);
     return { judgements, ...collected };
   } finally {

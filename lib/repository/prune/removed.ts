@@ -1,12 +1,20 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
-import { isDamage } from "../damage.ts";
-import { idOfNote, newId, noteName, recordName, REMOVED } from "../layout.ts";
-import { namesUnder, readIfThere, timeOf } from "../note.ts";
-import { Run } from "../snapshot/running.ts";
-import { decodeRecord, type SnapshotRecord } from "../snapshot_record.ts";
+import {
+  idOfNote,
+  newId,
+  noteName,
+  recordName,
+  REMOVED,
+} from "../format/names.ts";
+import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
+import { Run } from "../runs/run.ts";
+import {
+  decodeRecord,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
 
 /** A snapshot that was removed and can be brought back. */
 export interface RemovedSnapshot {

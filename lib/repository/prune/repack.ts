@@ -4,9 +4,9 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { codecOf } from "../content/content.ts";
+import { codecOf } from "../format/names.ts";
 import type { Move, MovedRange } from "../content/move.ts";
-import type { ObjectRecord } from "../snapshot_record.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
  * Rewrites a volume with the frames that are needed, as they are, without

@@ -1,5 +1,5 @@
-import type { SnapshotRecord } from "../snapshot_record.ts";
-import { judgeTimes, type TimedSnapshot } from "../snapshot_times.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import { judgeTimes, type TimedSnapshot } from "../format/snapshot_times.ts";
 
 /**
  * The rules by which snapshots are kept. A snapshot stays if any rule keeps it.

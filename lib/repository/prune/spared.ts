@@ -1,13 +1,13 @@
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { isDamage } from "../damage.ts";
-import { idOfObject, moveName } from "../layout.ts";
+import { isDamage } from "../../bytes/errors.ts";
+import { idOfObject, moveName } from "../format/names.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
-import type { Repository } from "../repository.ts";
-import { readIntents } from "../snapshot/running.ts";
-import type { LayerRecord } from "../snapshot_record.ts";
+import type { Store } from "../store/store.ts";
+import { readIntents } from "../runs/run.ts";
+import type { LayerRecord } from "../format/snapshot_record.ts";
 import { runningIds } from "./candidates.ts";
 import type { RemovedSnapshot } from "./removed.ts";
-import { readRecords, type Survey } from "./survey.ts";
+import { readRecords, type Survey } from "./repository_state.ts";
 
 /**
  * Finds what has become needed since the survey: all that a new record or a new
@@ -15,7 +15,7 @@ import { readRecords, type Survey } from "./survey.ts";
  * its record.
  */
 export async function findSpared(
-  repository: Repository,
+  store: Store,
   found: Survey,
   { grounds, expired, signal }: {
     grounds: readonly { id: string }[];
@@ -23,9 +23,9 @@ export async function findSpared(
     signal?: AbortSignal;
   },
 ): Promise<(name: string) => boolean> {
-  const storage = untilAborted(repository.storage, signal);
+  const storage = untilAborted(store.storage, signal);
   const intents = await readIntents(storage);
-  const { records, removed } = await readRecords(repository, signal);
+  const { records, removed } = await readRecords(store, signal);
   const gone = new Set(expired.map(({ id }) => id));
   const known = new Set([
     ...found.records.map(({ id }) => id),

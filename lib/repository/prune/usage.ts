@@ -2,7 +2,7 @@ import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { findMoved, type Move } from "../content/move.ts";
-import type { LayerRecord, ObjectRecord } from "../snapshot_record.ts";
+import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
 
 /**

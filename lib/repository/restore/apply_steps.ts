@@ -1,5 +1,6 @@
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { checkAborted, unlessAborted } from "../../bytes/abort.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { atOnce, inTurns, turnIfDue } from "../../bytes/turns.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
@@ -10,7 +11,6 @@ import type { Survey } from "../../tree/survey.ts";
 import { syncTree } from "../../tree/sync_tree.ts";
 import { rootOf, TreeWriter } from "../../tree/tree_writer.ts";
 import type { ContentReader } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
 import { sameName } from "./plan_steps.ts";
@@ -43,6 +43,9 @@ const MOST_PATH = 1000;
  * call for the whole file system also waits for what other programs wrote.
  */
 const MAX_SINGLE_FLUSHES = 8;
+
+/** The maximum number of files and folders that are flushed side by side. */
+const MAX_FLUSHES_AT_ONCE = 32;
 /** The number of large files that are written at once. */
 const LARGE = 8;
 /**
@@ -201,9 +204,11 @@ export class PlanApplier {
         this.#options.signal,
       );
     }
-    for (const path of [...files, ...folders]) {
-      if (isFew || !isShort(path)) await this.writer.sync(path);
-    }
+    const single = [...files, ...folders]
+      .filter((path) => isFew || !isShort(path));
+    // A folder that is being flushed has to stay open.
+    const atOnce = single.length <= MAX_FLUSHES_AT_ONCE ? single.length : 1;
+    await forEachConcurrent(single, atOnce, (path) => this.writer.sync(path));
   }
 
   async #do(step: RestoreStep): Promise<void> {

@@ -1,4 +1,4 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import type { Survey } from "../../tree/survey.ts";
 import { removeEmptyFolder } from "../../tree/remove_tree.ts";
@@ -10,13 +10,15 @@ import {
   WorkJournal,
 } from "../../tree/work_journal.ts";
 import { ContentReader } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
 import type { Tree } from "../layers/tree.ts";
-import type { ReadRecord } from "../read_record.ts";
-import type { Repository } from "../repository.ts";
-import type { SafetyRecord, SnapshotRecord } from "../snapshot_record.ts";
+import type {
+  ReadRecord,
+  SafetyRecord,
+  SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import type { Store } from "../store/store.ts";
 import { PlanApplier } from "./apply_steps.ts";
-import { noteFreshRestore } from "./fresh_restore.ts";
+import { noteFreshRestore } from "../store/fresh_restore.ts";
 import type { WorkOptions } from "./restore_options.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 import { progressOf, type RestoreResult, resultOf } from "./restore_result.ts";
@@ -63,7 +65,7 @@ export interface RestoreJob {
 
 /** Carries out a plan, after a safety snapshot of what it would lose. */
 export async function carryOut(
-  repository: Repository,
+  store: Store,
   job: RestoreJob,
   options: WorkOptions,
   hooks: RestoreHooks,
@@ -84,7 +86,7 @@ export async function carryOut(
   const result = resultOf(plan);
   const made = survey.at("") === undefined;
   const applier = new PlanApplier(survey, plan, {
-    reader: new ContentReader(repository.storage),
+    reader: new ContentReader(store.storage),
     onDone: progressOf(plan, result, options),
     onStep: hooks.onStep,
     signal: options.signal,
@@ -98,7 +100,7 @@ export async function carryOut(
     const after = job.history[0]?.id;
     hooks.onStep?.("begin journal");
     const safety = needed
-      ? await saveFirst(repository, job, {
+      ? await saveFirst(store, job, {
         after,
         first,
         signal: options.signal,
@@ -106,7 +108,7 @@ export async function carryOut(
       : undefined;
     if (!needed && !continues) {
       hooks.onStep?.("note restore");
-      await noteFreshRestore(repository.storage, job.of, {
+      await noteFreshRestore(store.storage, job.of, {
         directory: survey.root,
         made,
         ...job.fresh,
@@ -154,14 +156,14 @@ export async function carryOut(
 
 /** Takes the safety snapshot; what it cannot hold is not touched. */
 async function saveFirst(
-  repository: Repository,
+  store: Store,
   job: RestoreJob,
   options: { after: string | undefined; first?: string; signal?: AbortSignal },
 ): Promise<Safety> {
   const { survey, plan, work, of, label, history, basis = of } = job;
   const { after, first, signal } = options;
   const isKnown = history.some(({ id }) => id === first);
-  const safety = await takeSafety(repository, survey, plan, {
+  const safety = await takeSafety(store, survey, plan, {
     purpose: {
       before: work,
       of,
@@ -170,7 +172,7 @@ async function saveFirst(
     },
     label,
     root: job.rootBefore,
-    basis: await basisOf(repository, survey.root, basis, signal),
+    basis: await basisOf(store, survey.root, basis, signal),
     after,
     onSkip: ({ path, reason, detail }: Skipped) =>
       withhold(
@@ -196,15 +198,15 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 
 /** A snapshot that has much of what is to be saved. */
 async function basisOf(
-  repository: Repository,
+  store: Store,
   directory: string,
   of: string,
   signal: AbortSignal | undefined,
 ): Promise<(ReadRecord & { tree: Tree }) | undefined> {
   try {
-    const read = await repository.parentFor(directory, { signal }) ??
-      await repository.readRecord(of, { signal });
-    return { ...read, tree: await repository.tree(read.record, { signal }) };
+    const read = await store.parentOf(directory, { signal }) ??
+      await store.record(of, { signal });
+    return { ...read, tree: await store.tree(read.record, { signal }) };
   } catch (error) {
     if (isDamage(error)) return undefined;
     throw error;

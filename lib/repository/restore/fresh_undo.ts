@@ -7,8 +7,8 @@ import { alikePaths } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
-import type { Repository } from "../repository.ts";
-import type { FreshRestore } from "./fresh_restore.ts";
+import type { Store } from "../store/store.ts";
+import type { FreshRestore } from "../store/fresh_restore.ts";
 import { planSteps } from "./plan_steps.ts";
 import { isOfOnePath } from "./restore_fault.ts";
 import type { RestorePlan } from "./restore_plan.ts";
@@ -40,12 +40,12 @@ interface FreshUndoOptions {
  * tells what the restore wrote.
  */
 export async function planFreshUndo(
-  repository: Repository,
+  store: Store,
   survey: Survey,
   fresh: FreshRestore,
   { paths, signal }: FreshUndoOptions,
 ): Promise<FreshUndo> {
-  const written = await writtenBy(repository, fresh, signal);
+  const written = await writtenBy(store, fresh, signal);
   const search = new Search(survey, written, paths);
   await inTurns(search.run(), signal);
   const nothing: Wanted = { entries: [], above: new Set(), root: undefined };
@@ -57,13 +57,13 @@ export async function planFreshUndo(
 
 /** The entries of the snapshot that the restore was to write. */
 async function writtenBy(
-  repository: Repository,
+  store: Store,
   { safety: { of }, from = "", paths }: FreshRestore,
   signal: AbortSignal | undefined,
 ): Promise<readonly TreeEntry[]> {
   try {
-    const { record } = await repository.readRecord(of, { signal });
-    const tree = (await repository.tree(record, { signal })).below(from);
+    const { record } = await store.record(of, { signal });
+    const tree = (await store.tree(record, { signal })).below(from);
     const root = from === "" ? record.root : tree.root!;
     return wantedOf(tree, { ...record, root }, paths).entries;
   } catch (error) {

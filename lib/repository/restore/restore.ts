@@ -10,15 +10,15 @@ import { LocalStorage } from "../../storage/local.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { readPart } from "../layers/tree_reader.ts";
-import type { Repository } from "../repository.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { Store } from "../store/store.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import {
   carryOut,
   isSameWork,
   type RestoreHooks,
   type RestoreJob,
 } from "./carry_out.ts";
-import { freshRestoresInto } from "./fresh_restore.ts";
+import { freshRestoresInto } from "../store/fresh_restore.ts";
 import { type FreshUndo, planFreshUndo } from "./fresh_undo.ts";
 import { planSteps } from "./plan_steps.ts";
 import { notTrusted, withoutPrivileges } from "./privileges.ts";
@@ -38,20 +38,20 @@ import { type Wanted, wantedOf } from "./restore_wanted.ts";
 
 /** Returns the steps that a restore would take. */
 export async function planRestore(
-  repository: Repository,
+  store: Store,
   record: SnapshotRecord,
   target: string,
   options: RestoreOptions,
 ): Promise<RestorePlan> {
   return await surveying(target, async (survey) => {
     const left = leftUnlessBusy(survey);
-    return (await prepare(repository, record, survey, left, options)).plan;
+    return (await prepare(store, record, survey, left, options)).plan;
   });
 }
 
 /** Restores a snapshot; each file is checked before it gets its name. */
 export async function restoreTree(
-  repository: Repository,
+  store: Store,
   record: SnapshotRecord,
   target: string,
   options: RestoreOptions,
@@ -59,41 +59,40 @@ export async function restoreTree(
 ): Promise<RestoreResult> {
   return await surveying(target, async (survey) => {
     const left = leftIn(survey);
-    const job = await prepare(repository, record, survey, left, options);
-    return await carryOut(repository, job, options, hooks);
+    const job = await prepare(store, record, survey, left, options);
+    return await carryOut(store, job, options, hooks);
   });
 }
 
 /** Returns the steps that an undo or redo of the last restore would take. */
 export async function planRevert(
-  repository: Repository,
+  store: Store,
   target: string,
   way: "undo" | "redo",
   options: RevertOptions,
 ): Promise<RestorePlan> {
   return await surveying(
     target,
-    async (survey) =>
-      (await prepareRevert(repository, survey, way, options)).plan,
+    async (survey) => (await prepareRevert(store, survey, way, options)).plan,
   );
 }
 
 /** Brings back what was there before the last restore, or undo of it. */
 export async function revertRestore(
-  repository: Repository,
+  store: Store,
   target: string,
   way: "undo" | "redo",
   options: RevertOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
   return await surveying(target, async (survey) => {
-    const job = await prepareRevert(repository, survey, way, options);
-    return await carryOut(repository, job, options, hooks);
+    const job = await prepareRevert(store, survey, way, options);
+    return await carryOut(store, job, options, hooks);
   });
 }
 
 async function prepare(
-  repository: Repository,
+  store: Store,
   record: SnapshotRecord,
   survey: Survey,
   left: LeftJournal[],
@@ -108,11 +107,11 @@ async function prepare(
       { object: record.id, path: from },
     );
   }
-  const { storage } = repository;
+  const { storage } = store;
   // Where nothing is, nobody asks what else the snapshot has.
   const whole = paths !== undefined && survey.isVacant && from === ""
     ? await readPart(storage, record, paths, signal)
-    : await repository.tree(record, { signal });
+    : await store.tree(record, { signal });
   const tree = whole.below(from);
   const request = {
     work: "restore",
@@ -128,10 +127,10 @@ async function prepare(
   const root = from === "" ? record.root : tree.root!;
   const wanted = wantedOf(tree, { ...record, root }, paths);
   if (!getsRoot) wanted.root = undefined;
-  checkTrust(wanted, repository, survey, options);
+  checkTrust(wanted, store, survey, options);
   refuseOverRepository(storage, survey, wanted);
   const spared: RestoreLeft[] = [];
-  const removal = await removalFor(repository, survey, tree, record, {
+  const removal = await removalFor(store, survey, tree, record, {
     delete: options.delete ?? false,
     paths,
     apart: [
@@ -153,9 +152,7 @@ async function prepare(
     fresh: { ...from !== "" && { from }, paths },
     request,
     left,
-    history: survey.isVacant
-      ? []
-      : await historyOf(repository, survey.root, signal),
+    history: survey.isVacant ? [] : await historyOf(store, survey.root, signal),
   };
 }
 
@@ -190,7 +187,7 @@ function briefly(
 /** Marks what comes from somebody else's repository and was not asked for. */
 function checkTrust(
   wanted: Wanted,
-  { storage }: Repository,
+  { storage }: Store,
   survey: Survey,
   { trust }: RevertOptions,
 ): void {
@@ -229,13 +226,13 @@ function refuseOverRepository(
 }
 
 async function prepareRevert(
-  repository: Repository,
+  store: Store,
   survey: Survey,
   way: "undo" | "redo",
   options: RevertOptions,
 ): Promise<RestoreJob> {
   const { paths, signal } = options;
-  let history = await historyOf(repository, survey.root, signal);
+  let history = await historyOf(store, survey.root, signal);
   const left = leftIn(survey);
   const cut = left.at(-1)?.data;
   // The same that was cut short is finished first.
@@ -247,7 +244,7 @@ async function prepareRevert(
   while (group !== undefined && isFresh(group)) {
     const { id, safety } = group;
     const undo = survey.at("") &&
-      await planFreshUndo(repository, survey, group, options);
+      await planFreshUndo(store, survey, group, options);
     if (undo !== undefined && !isEmptyUndo(undo, left)) {
       return {
         ...part,
@@ -266,9 +263,9 @@ async function prepareRevert(
     group = groupToRevert(history, way, paths);
   }
   if (group === undefined) throw nothingTo(way, survey.root);
-  const { wanted, gone } = await stateBefore(repository, group, paths);
-  checkTrust(wanted, repository, survey, options);
-  refuseOverRepository(repository.storage, survey, wanted);
+  const { wanted, gone } = await stateBefore(store, group, paths);
+  checkTrust(wanted, store, survey, options);
+  refuseOverRepository(store.storage, survey, wanted);
   const removal = removalOf(survey, gone);
   const plan = await planSteps(survey, wanted, removal, signal);
   const of = group[0].id;
@@ -297,13 +294,13 @@ function isEmptyUndo(
 
 /** Returns what a directory can be brought back by, the newest first. */
 async function historyOf(
-  repository: Repository,
+  store: Store,
   directory: string,
   signal: AbortSignal | undefined,
 ): Promise<PastWork[]> {
-  const storage = untilAborted(repository.storage, signal);
+  const storage = untilAborted(store.storage, signal);
   const all = [
-    ...await repository.safetySnapshots(directory, { signal }),
+    ...await store.safetySnapshots(directory, { signal }),
     ...await freshRestoresInto(storage, directory),
   ];
   return all.sort((a, b) => a.id < b.id ? 1 : -1);
@@ -311,11 +308,11 @@ async function historyOf(
 
 /** Returns whether any restore into a directory is known to a repository. */
 export async function isRestored(
-  repository: Repository,
+  store: Store,
   directory: string,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  return (await historyOf(repository, directory, signal)).length > 0;
+  return (await historyOf(store, directory, signal)).length > 0;
 }
 
 function leftIn(survey: Survey): LeftJournal[] {

@@ -1,6 +1,5 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { endsAll } from "../../tree/file.ts";
-import { isDamage } from "../damage.ts";
 
 /**
  * Whether a fault is of one path, so that the others are restored all the

@@ -1,5 +1,5 @@
 import { collect } from "../../bytes/source.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import {
   DEFAULT_IGNORE_FILE,
@@ -12,10 +12,9 @@ import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
 import { Walker } from "../../tree/walker.ts";
 import { checkedStream, ContentReader } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
-import type { Repository } from "../repository.ts";
+import type { Store } from "../store/store.ts";
 import type { RestoreLeft } from "./restore_plan.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
 /** The paths that may be removed from the target. */
@@ -57,7 +56,7 @@ export interface RemovalOptions {
  * rules of now and of then, and so does what it found and could not store.
  */
 export async function removalFor(
-  repository: Repository,
+  store: Store,
   survey: Survey,
   tree: Tree,
   record: SnapshotRecord,
@@ -77,7 +76,7 @@ export async function removalFor(
     tree,
     survey.isVacant
       ? new Map()
-      : await ignoreFiles(repository, tree, rules, options.delete),
+      : await ignoreFiles(store, tree, rules, options.delete),
   );
   const skipped = new Map(tree.skipped.map((skip) => [skip.path, skip]));
   let walker: Walker | undefined;
@@ -219,7 +218,7 @@ class RulesThen {
 
 /** The texts of the ignore files that a snapshot has, by path. */
 async function ignoreFiles(
-  { storage }: Repository,
+  { storage }: Store,
   tree: Tree,
   { ignoreFile = DEFAULT_IGNORE_FILE, gitignore }: IgnoreOptions,
   all: boolean,

@@ -1,4 +1,4 @@
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { RevertOptions } from "./restore_options.ts";
 import type {
   RestoreFailure,

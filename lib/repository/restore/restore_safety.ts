@@ -1,6 +1,6 @@
 import { DataPacker, type StoredContent } from "../../archive/data_packer.ts";
 import { VolumeWriter } from "../../archive/volume_writer.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
@@ -17,24 +17,23 @@ import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
 import { packingAgainst } from "../snapshot/basis.ts";
 import { ContentReader } from "../content/content.ts";
-import { isDamage } from "../damage.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
-import { idBehind, layerName, volumeName } from "../layout.ts";
+import { idBehind, layerName, volumeName } from "../format/names.ts";
 import { changedLinesOf } from "../snapshot/merge_tree.ts";
 import { parentOf } from "../snapshot/parent.ts";
-import type { ReadRecord } from "../read_record.ts";
-import type { Repository } from "../repository.ts";
-import { RepositoryReader } from "../snapshot/repository_reader.ts";
-import type { RestorePlan } from "./restore_plan.ts";
-import { Run } from "../snapshot/running.ts";
-import { countSnapshot, EntryTally } from "../snapshot/snapshot_counts.ts";
 import {
   encodeRecord,
+  type ReadRecord,
   type SafetyRecord,
   type SnapshotRecord,
   timeInRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
+import type { Store } from "../store/store.ts";
+import { RepositoryReader } from "../snapshot/repository_reader.ts";
+import type { RestorePlan } from "./restore_plan.ts";
+import { Run } from "../runs/run.ts";
+import { countSnapshot, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { isEntry } from "../layers/tree_reader.ts";
@@ -78,7 +77,7 @@ const VOLUME_SIZE = 64 << 20;
  * has already are read back from it, and stored again if they cannot be.
  */
 export async function takeSafety(
-  repository: Repository,
+  store: Store,
   survey: Survey,
   plan: RestorePlan,
   options: SafetyOptions,
@@ -86,11 +85,11 @@ export async function takeSafety(
   const paths = pathsToSave(survey, plan);
   const tree = options.basis?.tree ?? Tree.empty();
   try {
-    return await save(repository, survey, plan, paths, tree, options);
+    return await save(store, survey, plan, paths, tree, options);
   } catch (error) {
     if (!(error instanceof NotReadable)) throw error;
     const none = Tree.empty();
-    return await save(repository, survey, plan, paths, none, options);
+    return await save(store, survey, plan, paths, none, options);
   }
 }
 
@@ -98,18 +97,18 @@ export async function takeSafety(
 class NotReadable extends Error {}
 
 async function save(
-  repository: Repository,
+  store: Store,
   survey: Survey,
   plan: RestorePlan,
   paths: string[],
   basis: Tree,
   options: SafetyOptions,
 ): Promise<Safety> {
-  const { codec } = repository;
+  const { codec } = store;
   const { purpose, label, root, signal } = options;
   const started = Date.now();
   const id = `${idBehind(options.after, started, Math.random())}-safety`;
-  const run = new Run(repository.storage, { id, parent: options.basis });
+  const run = new Run(store.storage, { id, parent: options.basis });
   const { storage } = run;
   const write = (folder: "volumes" | "signatures") =>
     new VolumeWriter({
@@ -271,7 +270,7 @@ function otherNames(survey: Survey, paths: readonly string[]): string[] {
 /** Reads back from the repository what was just stored. */
 async function readBack(
   entry: TreeEntry,
-  storage: Repository["storage"],
+  storage: Store["storage"],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (entry.kind !== "file") return;

@@ -1,9 +1,9 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
-import type { Repository } from "../repository.ts";
-import type { FreshRestore } from "./fresh_restore.ts";
+import type { Store } from "../store/store.ts";
+import type { FreshRestore } from "../store/fresh_restore.ts";
 import type { Wanted } from "./restore_wanted.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** The safety snapshots of one piece of work, the earliest first. */
@@ -84,7 +84,7 @@ export function groupOf(
 
 /** Returns the state before some work: what was there, and what was not. */
 export async function stateBefore(
-  repository: Repository,
+  store: Store,
   group: readonly SnapshotRecord[],
   paths?: readonly string[],
 ): Promise<{ wanted: Wanted; gone: Set<string> }> {
@@ -93,7 +93,7 @@ export async function stateBefore(
   const isAsked = (path: string) =>
     paths?.some((asked) => isWithin(path, asked)) ?? true;
   for (const record of group) {
-    const tree = await repository.tree(record);
+    const tree = await store.tree(record);
     for (const entry of tree.entries) {
       if (
         isAsked(entry.path) && !entries.has(entry.path) &&

@@ -2,7 +2,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import { checkPath, isWithin } from "../../tree/path.ts";
 import { withJson } from "../../tree/to_json.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 

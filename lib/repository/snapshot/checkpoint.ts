@@ -6,10 +6,9 @@ import {
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, type Line, linePieces } from "../../tree/lines.ts";
-import { codecOf } from "../content/content.ts";
-import { checkpointName } from "../layout.ts";
-import { readObject } from "../note.ts";
-import { decodeObject, type ObjectRecord } from "../snapshot_record.ts";
+import { checkpointName, codecOf } from "../format/names.ts";
+import { readObject } from "../format/note.ts";
+import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 import {
   decodePiece,
   encodePiece,

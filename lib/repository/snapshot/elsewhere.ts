@@ -3,15 +3,14 @@ import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
-import { type DamageHandler, isDamage } from "../damage.ts";
-import { idBehind } from "../layout.ts";
+import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
+import { idBehind } from "../format/names.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
 import { mergeLayers } from "../layers/merge_layers.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { isEntry, linesOf, TreeFinder } from "../layers/tree_reader.ts";
-import type { ReadRecord } from "../read_record.ts";
-import type { ObjectRecord } from "../snapshot_record.ts";
-import { Run } from "./running.ts";
+import type { ObjectRecord, ReadRecord } from "../format/snapshot_record.ts";
+import { Run } from "../runs/run.ts";
 
 /** The maximum number of known contents, the newest snapshots' first. */
 const MOST = 4_000_000;

@@ -2,7 +2,7 @@ import { DiffIndex } from "../../tree/diff_index.ts";
 import type { Metadata } from "../../tree/entry.ts";
 import { toMetadata } from "../../tree/index_steps.ts";
 import type { Walker } from "../../tree/walker.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { StateCache } from "./state_cache.ts";
 import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 

@@ -1,12 +1,11 @@
 import type { StoredContent } from "../../archive/data_packer.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import { readCheckpoint } from "./checkpoint.ts";
-import { isDamage } from "../damage.ts";
-import { isCondemned } from "../prune/garbage.ts";
-import { CHECKPOINTS, idOfObject, recordName } from "../layout.ts";
-import { namesUnder, readIfThere } from "../note.ts";
-import type { ObjectRecord } from "../snapshot_record.ts";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
+import { isDamage } from "../../bytes/errors.ts";
+import { isCondemned } from "../runs/garbage_mark.ts";
+import { CHECKPOINTS, idOfObject, recordName } from "../format/names.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /** Where runs that did not end have told of what they finished. */
 export interface LeftRuns {

@@ -1,14 +1,12 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { DirIndex } from "../../tree/dir_index.ts";
 import type { Skipped } from "../../tree/entry.ts";
-import { isDamage } from "../damage.ts";
-import type { ReadRecord } from "../read_record.ts";
-import type { LayerRecord } from "../snapshot_record.ts";
+import type { LayerRecord, ReadRecord } from "../format/snapshot_record.ts";
 import type { StateCache } from "./state_cache.ts";
 import type { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
-import { TreeLookup } from "../layers/tree_lookup.ts";
+import { TreeFinder } from "../layers/tree_reader.ts";
 
 /** The parent of a snapshot. */
 export interface Parent {
@@ -52,7 +50,7 @@ export function rememberedParent(
   const entries = cache.entries();
   if (entries === undefined) return undefined;
   const { layers, root } = last.record;
-  const lookup = new TreeLookup(storage, layers);
+  const lookup = new TreeFinder(storage, layers, { remember: true });
   const index = new DirIndex(entries, root, cache.skipped);
   const parent: Parent = {
     last,

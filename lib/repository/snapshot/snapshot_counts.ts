@@ -1,6 +1,6 @@
 import type { ChangeCounts } from "../../tree/diff_index.ts";
 import { type Entry, isFault, type Skipped } from "../../tree/entry.ts";
-import type { SnapshotCounts } from "../snapshot_record.ts";
+import type { SnapshotCounts } from "../format/snapshot_record.ts";
 
 /** Counts the entries of a tree, one by one. */
 export class EntryTally {

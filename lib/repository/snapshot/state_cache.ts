@@ -17,7 +17,7 @@ import { StateWriter } from "../../tree/state_writer.ts";
 import { TreeState } from "../../tree/tree_state.ts";
 import type { WalkStates } from "../../tree/walk_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 
 const FORMAT = "deltar-state";
 const VERSION = 1;

@@ -9,26 +9,26 @@ import type { Skipped } from "../../tree/entry.ts";
 import { type IndexProgress, indexTree } from "../../tree/index_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
 import { packingAgainst } from "./basis.ts";
-import { type DamageHandler, isDamage } from "../damage.ts";
+import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { CheckpointWriter } from "./checkpoint.ts";
 import { Elsewhere } from "./elsewhere.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
-import { idBehind, layerName, volumeName } from "../layout.ts";
+import { idBehind, layerName, volumeName } from "../format/names.ts";
 import { changedLinesOf } from "./merge_tree.ts";
-import type { FoundPlace } from "../find_snapshot.ts";
-import type { ReadRecord } from "../read_record.ts";
-import type { Repository } from "../repository.ts";
-import { type Parent, parentOf, rememberedParent } from "./parent.ts";
-import { RepositoryReader } from "./repository_reader.ts";
-import { checkParent, Run } from "./running.ts";
-import { countSnapshot } from "./snapshot_counts.ts";
-import { SnapshotEntries } from "./snapshot_entries.ts";
+import type { FoundPlace } from "../store/find_snapshot.ts";
 import {
   encodeRecord,
+  type ReadRecord,
   type SnapshotRecord,
   timeInRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
+import type { Store } from "../store/store.ts";
+import { type Parent, parentOf, rememberedParent } from "./parent.ts";
+import { RepositoryReader } from "./repository_reader.ts";
+import { checkParent, Run } from "../runs/run.ts";
+import { countSnapshot } from "./snapshot_counts.ts";
+import { SnapshotEntries } from "./snapshot_entries.ts";
 import { StateCache } from "./state_cache.ts";
 import { Tree } from "../layers/tree.ts";
 import { writeTree } from "../layers/write_tree.ts";
@@ -125,24 +125,24 @@ const MEBIBYTE = 1 << 20;
 
 /** Takes a snapshot of `dir` into a repository. */
 export async function takeSnapshot(
-  repository: Repository,
+  store: Store,
   dir: Walker,
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
-  const { codec } = repository;
+  const { codec } = store;
   checkAborted(options.signal);
   const started = Date.now();
   /** The latest snapshots of other directories. */
   const others = new Map<string, ReadRecord>();
   const found = knownLast(dir, options) ??
-    await repository.parentFor(dir.path, {
+    await store.parentOf(dir.path, {
       onDamage: options.onDamage,
       signal: options.signal,
       onOther(other) {
         const { directory } = other.record;
         if (!others.has(directory)) others.set(directory, other);
       },
-    }) ?? await continued(repository, options);
+    }) ?? await continued(store, options);
   const before = found?.record;
   const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
     (before === undefined || before.directory === dir.path);
@@ -151,7 +151,7 @@ export async function takeSnapshot(
     : {};
   const cache = await StateCache.read(
     options.cache,
-    repository.id,
+    store.id,
     dir,
     before,
     started,
@@ -160,9 +160,9 @@ export async function takeSnapshot(
     const unchanged = await findUnchanged(before, dir, cache, options);
     if (unchanged !== undefined) return { ...unchanged, ...ahead };
   }
-  const parent = await findParent(repository, found, cache, options);
+  const parent = await findParent(store, found, cache, options);
   const { last } = parent;
-  const reading = untilAborted(repository.storage, options.signal);
+  const reading = untilAborted(store.storage, options.signal);
   const elsewhere = last === undefined
     ? await Elsewhere.read(
       reading,
@@ -174,7 +174,7 @@ export async function takeSnapshot(
   parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
   const id = idBehind(last?.record.id, started, Math.random());
   const left = await findLeftRuns(reading, dir.path);
-  const run = new Run(repository.storage, {
+  const run = new Run(store.storage, {
     id,
     parent: last,
     reuses: left.ids,
@@ -292,7 +292,7 @@ export async function takeSnapshot(
     await elsewhere?.release();
   }
   // What was remembered hid that the tree itself is damaged; now it is read.
-  return await takeSnapshot(repository, dir, { ...options, last: undefined });
+  return await takeSnapshot(store, dir, { ...options, last: undefined });
 }
 
 /** Returns the last snapshot that the caller has found, if it is of `dir`. */
@@ -305,11 +305,11 @@ function knownLast(
 
 /** The last snapshot of the directory that this one was before. */
 async function continued(
-  repository: Repository,
+  store: Store,
   { continues, onDamage, signal }: SnapshotOptions,
 ): Promise<ReadRecord | undefined> {
   if (continues === undefined) return undefined;
-  return await repository.parentFor(continues, { onDamage, signal });
+  return await store.parentOf(continues, { onDamage, signal });
 }
 
 /** Clears away what only an interrupted run would have needed. */
@@ -319,18 +319,18 @@ async function clear(storage: Storage, names: string[]): Promise<void> {
 
 /** The last snapshot of the directory, if its tree can be read, and that. */
 async function findParent(
-  repository: Repository,
+  store: Store,
   last: ReadRecord | undefined,
   cache: StateCache,
   { onDamage, signal }: SnapshotOptions,
 ): Promise<Parent> {
   if (last === undefined) return parentOf(Tree.empty());
-  const remembered = rememberedParent(repository.storage, last, cache);
+  const remembered = rememberedParent(store.storage, last, cache);
   if (remembered !== undefined) return remembered;
   try {
-    return parentOf(await repository.tree(last.record, { signal }), last);
+    return parentOf(await store.tree(last.record, { signal }), last);
   } catch (error) {
-    if (isDamage(error)) await checkParent(repository.storage, last);
+    if (isDamage(error)) await checkParent(store.storage, last);
     if (onDamage === undefined || !isDamage(error)) throw error;
     onDamage(error);
     return parentOf(Tree.empty());

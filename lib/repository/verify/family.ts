@@ -1,11 +1,11 @@
 import { inTurns } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { type ReadLayer, readLayer } from "../layers/read_layer.ts";
+import { type ReadLayer, readLayer } from "../layers/tree_reader.ts";
 import type {
   LayerRecord,
   ObjectRecord,
   SnapshotRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** The identity of a layer. */

@@ -7,11 +7,11 @@ import {
   REMOVED,
   RUNNING,
   TREES,
-} from "../layout.ts";
-import { readIfThere } from "../note.ts";
-import { type Mark, readMarks } from "../prune/garbage.ts";
-import { LABELS, PROOFS } from "../snapshot_note.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+} from "../format/names.ts";
+import { readIfThere } from "../format/note.ts";
+import { type Mark, readMarks } from "../runs/garbage_mark.ts";
+import { LABELS, PROOFS } from "../format/snapshot_note.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 
 /** A snapshot whose tree is stored, and whose record is not. */
 export interface UnrecordedSnapshot {

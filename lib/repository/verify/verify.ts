@@ -1,16 +1,16 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
-import { overlap } from "../../bytes/overlap.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
-import { recordName, SETTINGS } from "../layout.ts";
+import { recordName, SETTINGS } from "../format/names.ts";
 import type {
   LayerRecord,
   ObjectRecord,
   SnapshotRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
 import { findUnrecorded, type UnrecordedSnapshot } from "./unrecorded.ts";
 import { allPieces, FileCheck, referenceFault } from "./verify_files.ts";
 import { kindOf, ObjectCheck } from "./verify_objects.ts";
@@ -186,7 +186,7 @@ class Verification {
       (name, bytes) => this.#tell("objects", name, bytes, bytes === 0 ? 1 : 0),
     );
     for (const name of needed.keys()) this.#needed.add(check.placeOf(name));
-    await overlap(
+    await forEachConcurrent(
       family.entries(),
       AT_ONCE,
       (visible) => this.#verifyEntry(visible, family, known, check),

@@ -5,7 +5,7 @@ import { chunks } from "../../bytes/source.ts";
 import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { ContentReader } from "../content/content.ts";
-import type { ObjectRecord } from "../snapshot_record.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
 /** All pieces that an entry refers to, its signature's the last. */

@@ -1,10 +1,10 @@
 import type { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
-import { overlap } from "../../bytes/overlap.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type DamageKind, type Findings, messageOf } from "./findings.ts";
-import type { ObjectRecord } from "../snapshot_record.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 import { whereIs } from "../content/follow_moves.ts";
 
 /** The number of objects that are read at once. */
@@ -65,7 +65,7 @@ export class ObjectCheck {
     onRead: (name: string, bytes: number) => void,
   ): Promise<void> {
     const fresh = [...objects].filter((object) => this.#isNew(object));
-    await overlap(fresh, AT_ONCE, async (object) => {
+    await forEachConcurrent(fresh, AT_ONCE, async (object) => {
       const fault = await this.#findPlace(object) ??
         this.#sizeFault(this.#places.get(object.name) ?? object) ??
         (this.#data

@@ -2,11 +2,14 @@ import type { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Findings } from "./findings.ts";
 import { checkListing } from "../../tree/lines.ts";
-import { readIfThere } from "../note.ts";
-import { idOfRecord, recordName, SETTINGS } from "../layout.ts";
-import { type ReadRecord, readRecord } from "../read_record.ts";
-import { readSettings } from "../settings.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import { readIfThere } from "../format/note.ts";
+import { idOfRecord, recordName, SETTINGS } from "../format/names.ts";
+import {
+  type ReadRecord,
+  readRecord,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import { readSettings } from "../format/settings.ts";
 
 /** Looks at the settings. */
 export async function verifySettings(

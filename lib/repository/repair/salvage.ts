@@ -2,7 +2,10 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
 import { comparePaths } from "../../tree/path.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
-import type { ObjectRecord, SnapshotRecord } from "../snapshot_record.ts";
+import type {
+  ObjectRecord,
+  SnapshotRecord,
+} from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** Paths, in path order, of which it is not known any more what they were. */

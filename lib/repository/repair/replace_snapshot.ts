@@ -1,28 +1,28 @@
 import type { Codec } from "../../archive/codec.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import type { Skipped } from "../../tree/entry.ts";
-import { isDamage } from "../damage.ts";
-import type { Damage } from "./findings.ts";
-import { idOfRecord, layerName, SNAPSHOTS } from "../layout.ts";
-import { namesUnder } from "../note.ts";
-import { type ReadRecord, readRecord } from "../read_record.ts";
-import type { ReplacedSnapshot } from "./repair.ts";
-import { Run } from "../snapshot/running.ts";
-import { type SalvagedTree, salvageTree } from "./salvage.ts";
+import type { Damage } from "../verify/findings.ts";
+import { idOfRecord, layerName, SNAPSHOTS } from "../format/names.ts";
+import { namesUnder } from "../format/note.ts";
 import {
   encodeRecord,
   type ObjectRecord,
+  type ReadRecord,
+  readRecord,
   type SnapshotCounts,
   type SnapshotRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
+import type { ReplacedSnapshot } from "./repair.ts";
+import { Run } from "../runs/run.ts";
+import { type SalvagedTree, salvageTree } from "./salvage.ts";
 import type { StoreAgain } from "./store_again.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
-import { FileCheck } from "./verify_files.ts";
+import { FileCheck } from "../verify/verify_files.ts";
 import { changedLines, writeTree } from "../layers/write_tree.ts";
 
 /** The plan for a snapshot's entries. */

@@ -3,8 +3,14 @@ import { isName } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { isCount } from "../../tree/entry_line.ts";
 import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
-import { GARBAGE, idOfNote, idOfObject, MOVES, noteName } from "../layout.ts";
-import { namesUnder, readIfThere, timeOf } from "../note.ts";
+import {
+  GARBAGE,
+  idOfNote,
+  idOfObject,
+  MOVES,
+  noteName,
+} from "../format/names.ts";
+import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
 
 /** An object that nothing leads to. */
 export interface GarbageLine {

@@ -10,7 +10,7 @@ import { turnIfDue } from "./turns.ts";
  * @param work What to do with each.
  * @throws The first that `items` or `work` threw.
  */
-export async function overlap<Item>(
+export async function forEachConcurrent<Item>(
   items: Iterable<Item> | AsyncIterable<Item>,
   most: number,
   work: (item: Item) => Promise<void>,

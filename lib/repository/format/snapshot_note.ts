@@ -1,8 +1,11 @@
-import { DeltarError } from "../bytes/errors.ts";
-import type { Storage } from "../storage/storage.ts";
-import { decodeLines, encodeLines, type Line } from "../tree/lines.ts";
-import { type DamageHandler, isDamage } from "./damage.ts";
-import { idBehind, idOfObject, timeOfId } from "./layout.ts";
+import {
+  type DamageHandler,
+  DeltarError,
+  isDamage,
+} from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { idBehind, idOfObject, timeOfId } from "./names.ts";
 import { namesUnder, readIfThere } from "./note.ts";
 
 const VERSION = 1;

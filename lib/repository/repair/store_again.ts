@@ -10,8 +10,8 @@ import { FileScan } from "../../delta/file_scan.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import { ContentReader } from "../content/content.ts";
-import { volumeName } from "../layout.ts";
-import type { ObjectRecord } from "../snapshot_record.ts";
+import { volumeName } from "../format/names.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
 const MEBIBYTE = 1 << 20;

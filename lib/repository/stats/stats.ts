@@ -1,14 +1,14 @@
 import { checkAborted } from "../../bytes/abort.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
-import type { DamageHandler } from "../damage.ts";
-import { isDamage } from "../damage.ts";
-import { familiesOf, Family } from "./family.ts";
+import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
+import { familiesOf, Family } from "../verify/family.ts";
 import { FolderUsage, type PathUsage } from "./folder_usage.ts";
-import { recordName } from "../layout.ts";
-import type { Proof } from "./proof.ts";
-import type { Repository } from "../repository.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
-import { allPieces } from "./verify_files.ts";
+import { recordName } from "../format/names.ts";
+import { streamEntries } from "../layers/tree_reader.ts";
+import { type Proof, readProofs } from "../store/proof.ts";
+import type { Store } from "../store/store.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import { allPieces } from "../verify/verify_files.ts";
 
 /** Options for statistics. */
 export interface StatsOptions {
@@ -64,15 +64,15 @@ const SHARED = "";
 
 /** Finds out what takes the space; only records and trees are read. */
 export async function repositoryStats(
-  repository: Repository,
+  store: Store,
   options: StatsOptions,
 ): Promise<RepositoryStats> {
-  const { storage } = repository;
+  const { storage } = store;
   const { onDamage, signal, within = "", largest = 10 } = options;
   const sizes = new Map<string, number>();
   for await (const { name, size } of storage.list()) sizes.set(name, size);
-  const records = await repository.snapshots({ onDamage });
-  const proofs = await repository.proofs({ onDamage });
+  const records = await store.records({ onDamage });
+  const proofs = await readProofs(store.storage, onDamage);
   const owned = new Owners();
   for (const snapshots of familiesOf(records)) {
     checkAborted(signal);
@@ -87,7 +87,10 @@ export async function repositoryStats(
   const usage = new FolderUsage(within, largest);
   if (snapshot !== undefined) {
     for await (
-      const batch of repository.entries(snapshot, { within, signal })
+      const batch of streamEntries(store.storage, snapshot.layers, {
+        within,
+        signal,
+      })
     ) {
       for (const entry of batch) usage.add(entry);
     }

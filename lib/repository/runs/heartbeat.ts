@@ -1,7 +1,7 @@
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { isCount } from "../../tree/entry_line.ts";
-import { readIfThere } from "../note.ts";
+import { readIfThere } from "../format/note.ts";
 
 /** The interval of the heartbeats of running work, in milliseconds. */
 export const BEAT = 15_000;

@@ -1,7 +1,7 @@
-import { DeltarError } from "../bytes/errors.ts";
-import { collectAtMost } from "../bytes/source.ts";
-import type { GetOptions, Storage } from "../storage/storage.ts";
-import { mostBytesOf } from "./layout.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { collectAtMost } from "../../bytes/source.ts";
+import type { GetOptions, Storage } from "../../storage/storage.ts";
+import { mostBytesOf } from "./names.ts";
 import { parseTime } from "./moment.ts";
 
 /**

@@ -1,19 +1,18 @@
 import type { Codec } from "../../archive/codec.ts";
 import { checkAborted } from "../../bytes/abort.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { isDamage } from "../damage.ts";
-import type { Damage } from "./findings.ts";
-import { DAMAGED, idOfRecord, recordName, SETTINGS } from "../layout.ts";
+import type { Damage } from "../verify/findings.ts";
+import { DAMAGED, idOfRecord, recordName, SETTINGS } from "../format/names.ts";
 import { mendBit } from "./mend_bit.ts";
-import { namesUnder, readIfThere } from "../note.ts";
-import { type ReadRecord, readRecord } from "../read_record.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
+import { type ReadRecord, readRecord } from "../format/snapshot_record.ts";
 import { replaceSnapshot } from "./replace_snapshot.ts";
 import type { LostRange } from "./salvage.ts";
-import { encodeSettings, guessSettings } from "../settings.ts";
+import { encodeSettings, guessSettings } from "../format/settings.ts";
 import { StoreAgain } from "./store_again.ts";
-import { type VerifyProgress, verifyRepository } from "./verify.ts";
+import { type VerifyProgress, verifyRepository } from "../verify/verify.ts";
 
 /** Options for repairing. */
 export interface RepairOptions {

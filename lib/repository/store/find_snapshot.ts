@@ -7,16 +7,22 @@
  *
  * @module
  */
-import type { SignalOptions } from "../bytes/abort.ts";
-import { DeltarError } from "../bytes/errors.ts";
-import type { Storage } from "../storage/storage.ts";
-import { pathBelow } from "../tree/place.ts";
-import { type DamageHandler, isDamage } from "./damage.ts";
+import type { SignalOptions } from "../../bytes/abort.ts";
+import {
+  type DamageHandler,
+  DeltarError,
+  isDamage,
+} from "../../bytes/errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { pathBelow } from "../../tree/place.ts";
 import { withLabels } from "./label.ts";
-import { idOfRecord, isSafety, recordName, timeOfId } from "./layout.ts";
+import { idOfRecord, isSafety, recordName, timeOfId } from "../format/names.ts";
 import { endOfNamedTime } from "./named_time.ts";
-import { type ReadRecord, readRecord } from "./read_record.ts";
-import type { SnapshotRecord } from "./snapshot_record.ts";
+import {
+  type ReadRecord,
+  readRecord,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
 
 /** Options for finding a snapshot by its name. */
 export interface FindOptions extends SignalOptions {

@@ -1,9 +1,9 @@
-import type { CodecName } from "../archive/codec.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import type { CodecName } from "../../archive/codec.ts";
+import { DeltarError } from "../../bytes/errors.ts";
 import { readObject } from "./note.ts";
-import type { Storage } from "../storage/storage.ts";
-import { decodeLines, encodeLines } from "../tree/lines.ts";
-import { idOfRecord, SETTINGS } from "./layout.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { idOfRecord, SETTINGS } from "./names.ts";
 
 const FORMAT = "deltar-repository";
 const VERSION = 1;

@@ -1,16 +1,18 @@
 import { checkAborted } from "../../bytes/abort.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { type DamageHandler, DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
 import { readPieces } from "../../tree/read_file.ts";
 import { removeScratch, withScratch } from "../../tree/scratch.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import { ContentReader } from "../content/content.ts";
-import type { DamageHandler } from "../damage.ts";
 import { DrillSample } from "./drill_sample.ts";
-import type { Repository } from "../repository.ts";
-import { PROOFS, putSnapshotNote } from "../snapshot_note.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import { readProofs } from "../store/proof.ts";
+import type { Store } from "../store/store.ts";
+import { streamEntries } from "../layers/tree_reader.ts";
+import { PROOFS, putSnapshotNote } from "../format/snapshot_note.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** Options for a drill. */
@@ -80,15 +82,15 @@ const BYTES = 256 << 20;
  * scratch folder or the storage fails.
  */
 export async function drill(
-  repository: Repository,
+  store: Store,
   options: DrillOptions,
 ): Promise<DrillResult> {
   const { files = FILES, bytes = BYTES, signal, onDamage } = options;
   if (!(files >= 1) || !(bytes >= 1)) {
     throw new RangeError("a drill of no files or bytes proves nothing");
   }
-  const { storage } = repository;
-  const proofs = await repository.proofs({ onDamage, signal });
+  const storage = untilAborted(store.storage, signal);
+  const proofs = await readProofs(storage, onDamage);
   const record = options.snapshot ?? await leastProven();
   const proof = proofs.get(record.id);
   const deltas = new DrillSample(proof?.afterDelta, {
@@ -96,7 +98,7 @@ export async function drill(
     bytes: Math.ceil(bytes / 2),
   });
   const wholes = new DrillSample(proof?.after, { files, bytes });
-  for await (const batch of repository.entries(record, { signal })) {
+  for await (const batch of streamEntries(storage, record.layers, { signal })) {
     for (const entry of batch) {
       if (entry.kind !== "file") continue;
       (entry.content!.length > 1 ? deltas : wholes).offer(entry);
@@ -115,7 +117,7 @@ export async function drill(
     failed: [],
     tooLarge: deltas.tooLarge + wholes.tooLarge,
   };
-  await restoreAll(repository, [...withDeltas, ...others], result, options);
+  await restoreAll(store, [...withDeltas, ...others], result, options);
   try {
     await putSnapshotNote(storage, PROOFS, record.id, {
       files: result.files,
@@ -131,7 +133,7 @@ export async function drill(
   return result;
 
   async function leastProven(): Promise<SnapshotRecord> {
-    const records = await repository.snapshots({ onDamage, signal });
+    const records = await store.records({ onDamage, signal });
     const time = ({ id }: SnapshotRecord) => proofs.get(id)?.time ?? 0;
     const [first] = records.reverse().sort((a, b) => time(a) - time(b));
     if (first !== undefined) return first;
@@ -142,7 +144,7 @@ export async function drill(
 }
 
 async function restoreAll(
-  { storage }: Repository,
+  { storage }: Store,
   entries: readonly TreeEntry[],
   result: DrillResult,
   { scratch, onProgress, signal }: DrillOptions,

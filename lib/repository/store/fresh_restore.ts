@@ -3,14 +3,18 @@
  * so need no safety snapshot. By its note such a restore is undone: what it
  * wrote is what the snapshot has.
  */
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
-import { isDamage } from "../damage.ts";
-import { idBehind, idOfObject, mostBytesOf, timeOfId } from "../layout.ts";
-import { namesUnder, readIfThere } from "../note.ts";
-import { ownIdOf, RESTORES } from "../snapshot_note.ts";
-import type { SafetyRecord } from "../snapshot_record.ts";
+import {
+  idBehind,
+  idOfObject,
+  mostBytesOf,
+  timeOfId,
+} from "../format/names.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
+import { ownIdOf, RESTORES } from "../format/snapshot_note.ts";
+import type { SafetyRecord } from "../format/snapshot_record.ts";
 
 const VERSION = 1;
 

@@ -3,7 +3,7 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
-import { isCondemned } from "../prune/garbage.ts";
+import { isCondemned } from "./garbage_mark.ts";
 import {
   idOfNote,
   isId,
@@ -11,14 +11,14 @@ import {
   noteName,
   recordName,
   RUNNING,
-} from "../layout.ts";
-import { namesUnder, readIfThere, timeOf } from "../note.ts";
-import { Pulse } from "./pulse.ts";
+} from "../format/names.ts";
+import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
+import { Pulse } from "./heartbeat.ts";
 import {
   decodeLayers,
   type LayerRecord,
   type SnapshotRecord,
-} from "../snapshot_record.ts";
+} from "../format/snapshot_record.ts";
 
 /** The declaration of running work, by which a prune spares what it needs. */
 export interface Intent {

@@ -1,8 +1,8 @@
 import type { Storage } from "../../storage/storage.ts";
-import { parseTime } from "../moment.ts";
+import { parseTime } from "../format/moment.ts";
 import { isCount } from "../../tree/entry_line.ts";
-import type { DamageHandler } from "../damage.ts";
-import { PROOFS, readSnapshotNotes } from "../snapshot_note.ts";
+import type { DamageHandler } from "../../bytes/errors.ts";
+import { PROOFS, readSnapshotNotes } from "../format/snapshot_note.ts";
 
 /** When files of a snapshot were last restored and compared. */
 export interface Proof {

@@ -1,7 +1,11 @@
-import type { Storage } from "../storage/storage.ts";
-import type { DamageHandler } from "./damage.ts";
-import type { SnapshotRecord } from "./snapshot_record.ts";
-import { LABELS, putSnapshotNote, readSnapshotNotes } from "./snapshot_note.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { DamageHandler } from "../../bytes/errors.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import {
+  LABELS,
+  putSnapshotNote,
+  readSnapshotNotes,
+} from "../format/snapshot_note.ts";
 
 /**
  * The maximum length of a label that is given, in UTF-16 code units: what says

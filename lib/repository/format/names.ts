@@ -7,8 +7,8 @@
  * checks it again, and a `Run` stores nothing but what `isRunObject` allows.
  */
 
-import type { CodecName } from "../archive/codec.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
+import { DeltarError } from "../../bytes/errors.ts";
 import { isPlausibleTime } from "./moment.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -282,4 +282,9 @@ export function idBehind(
       "with `deltar forget`",
     { object: last },
   );
+}
+
+/** Returns the compression of an object, by its name. */
+export function codecOf(name: string): Codec {
+  return codecFor(/\.(?:tgz|gz)$/.test(name) ? "gzip" : "zstd");
 }

@@ -1,13 +1,13 @@
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { each } from "../each.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { readMove } from "../content/follow_moves.ts";
-import { type Mark, readMarks } from "./garbage.ts";
-import { COLLECTED, moveName, MOVES } from "../layout.ts";
+import { type Mark, readMarks } from "../runs/garbage_mark.ts";
+import { COLLECTED, moveName, MOVES } from "../format/names.ts";
 import type { Move } from "../content/move.ts";
 import { listRemoved, type RemovedSnapshot } from "./removed.ts";
-import type { Repository } from "../repository.ts";
-import { type Intent, readIntents } from "../snapshot/running.ts";
-import type { SnapshotRecord } from "../snapshot_record.ts";
+import type { Store } from "../store/store.ts";
+import { type Intent, readIntents } from "../runs/run.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
 
 /** The number of small objects that are read at once. */
@@ -39,22 +39,22 @@ export interface Survey {
  * must not collect.
  */
 export async function survey(
-  repository: Repository,
+  store: Store,
   signal?: AbortSignal,
 ): Promise<Survey> {
-  const storage = untilAborted(repository.storage, signal);
+  const storage = untilAborted(store.storage, signal);
   const stored = new Map<string, number>();
   for (const folder of COLLECTED) {
     for await (const { name, size } of storage.list(folder)) {
       stored.set(name, size);
     }
   }
-  const { records, removed } = await readRecords(repository, signal);
+  const { records, removed } = await readRecords(store, signal);
   const intents = await readIntents(storage);
   const { names: markNames, marks } = await readMarks(storage);
   const moves = new Map<string, Move>();
   const moved = [...stored.keys()].filter((name) => name.startsWith(MOVES));
-  await each(moved, AT_ONCE, async (object) => {
+  await forEachConcurrent(moved, AT_ONCE, async (object) => {
     const volume = object.slice(MOVES.length, -".json".length);
     const move = await readMove(storage, volume);
     if (move !== undefined) moves.set(object, move);
@@ -69,12 +69,12 @@ export async function survey(
 
 /** The snapshots and removed ones; none slips from one to the other unseen. */
 export async function readRecords(
-  repository: Repository,
+  store: Store,
   signal?: AbortSignal,
 ): Promise<{ records: SnapshotRecord[]; removed: RemovedSnapshot[] }> {
-  const records = await repository.snapshots({ signal });
+  const records = await store.records({ signal });
   const ids = new Set(records.map(({ id }) => id));
-  const removed = await listRemoved(untilAborted(repository.storage, signal));
+  const removed = await listRemoved(untilAborted(store.storage, signal));
   return { records, removed: removed.filter(({ id }) => !ids.has(id)) };
 }
 

@@ -1,0 +1,268 @@
+/**
+ * The repository as the work on it sees it: the objects, the repository's id
+ * and compression, and the snapshots that are there. Taking, restoring, pruning
+ * and verifying snapshots take a `Store`; only the public class `Repository`
+ * knows all of them.
+ *
+ * @module
+ */
+import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
+import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
+import {
+  type DamageHandler,
+  DeltarError,
+  isDamage,
+} from "../../bytes/errors.ts";
+import { LocalStorage } from "../../storage/local.ts";
+import type { Sharing } from "../../storage/local_modes.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "../format/names.ts";
+import { readIfThere } from "../format/note.ts";
+import {
+  type ReadRecord,
+  readRecord,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import {
+  encodeSettings,
+  guessSettings,
+  readSettings,
+} from "../format/settings.ts";
+import { byTime } from "../format/snapshot_times.ts";
+import type { Tree } from "../layers/tree.ts";
+import { readTree } from "../layers/tree_reader.ts";
+import { withLabels } from "./label.ts";
+
+/** Options for creating a repository. */
+export interface CreateOptions extends SignalOptions {
+  /** The compression. Default: `zstd`. */
+  codec?: CodecName;
+  /**
+   * Whether the folder's group may read it, or also write. By default only the
+   * folder's owner may.
+   */
+  shared?: Sharing;
+}
+
+/** Options for reading objects that may be damaged. */
+export interface ReadOptions extends SignalOptions {
+  /**
+   * Called with the error of each object that cannot be read. By default it is
+   * thrown.
+   */
+  onDamage?: DamageHandler;
+}
+
+/** Options for finding the last snapshot of a directory. */
+export interface ParentOptions extends ReadOptions {
+  /**
+   * Called with the snapshots of other directories that are found on the way,
+   * the newest first: with all, if the directory has none.
+   */
+  onOther?: (read: ReadRecord) => void;
+}
+
+/** A repository's objects, and the snapshots among them. */
+export class Store {
+  /** Where the objects are. */
+  readonly storage: Storage;
+  /** The repository's own id. */
+  readonly id: string;
+  /** Its compression. */
+  readonly codec: Codec;
+
+  private constructor(storage: Storage, id: string, codec: Codec) {
+    this.storage = storage;
+    this.id = id;
+    this.codec = codec;
+  }
+
+  /**
+   * Makes a storage a repository.
+   *
+   * @param storage An empty place.
+   * @param options The compression, and who may use a folder.
+   * @throws {DeltarError} `exists` if it is a repository already;
+   * `unsupported` if this runtime cannot write that compression, or only
+   * another storage can be shared so.
+   */
+  static async create(
+    storage: Storage,
+    options: CreateOptions,
+  ): Promise<Store> {
+    const { signal, shared } = options;
+    const codec = codecFor(options.codec ?? "zstd");
+    checkAborted(signal);
+    // Where it cannot be written, that is known before anything is.
+    await codec.compress(new Uint8Array(0));
+    if (storage instanceof LocalStorage) {
+      // One that is there keeps its modes; storing the settings says that it is.
+      const isThere = await readIfThere(storage, SETTINGS) !== undefined;
+      if (!isThere) storage.prepare(shared);
+    } else if (shared !== undefined) {
+      throw new DeltarError(
+        "unsupported",
+        "only a repository in a folder can be shared by modes; give others a " +
+          "key of their own",
+        { object: storage.location },
+      );
+    }
+    const id = crypto.randomUUID();
+    const bytes = encodeSettings({ id, codec: codec.name });
+    await storage.put(SETTINGS, bytes, { ifAbsent: true, signal });
+    return new Store(storage, id, codec);
+  }
+
+  /**
+   * Opens a repository.
+   *
+   * @param storage Where it is.
+   * @param options With `onDamage`, a repository whose settings are lost or
+   * damaged is opened by what its objects are named. By default it is an error.
+   * @throws {DeltarError} `not-found` if there is none; `unsupported` if it is
+   * of a newer format.
+   */
+  static async open(
+    storage: Storage,
+    { onDamage, signal }: ReadOptions,
+  ): Promise<Store> {
+    const reading = untilAborted(storage, signal);
+    checkAborted(signal);
+    try {
+      const { id, codec } = await readSettings(reading);
+      if (storage instanceof LocalStorage) storage.clearAbandoned();
+      return new Store(storage, id, codecFor(codec));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const guessed = await guessSettings(reading);
+      if (guessed !== undefined && onDamage !== undefined) {
+        onDamage(error);
+        return new Store(storage, guessed.id, codecFor(guessed.codec));
+      }
+      if (guessed !== undefined || error.code !== "not-found") throw error;
+      throw new DeltarError("not-found", "there is no repository here", {
+        object: storage.location,
+        cause: error,
+      });
+    }
+  }
+
+  /** Returns the same repository, read until a signal fires. */
+  until(signal: AbortSignal | undefined): Store {
+    if (signal === undefined) return this;
+    const storage = untilAborted(this.storage, signal);
+    return new Store(storage, this.id, this.codec);
+  }
+
+  /** Returns the ids of all snapshots in their order. */
+  async ids(signal?: AbortSignal): Promise<string[]> {
+    const storage = untilAborted(this.storage, signal);
+    const ids: string[] = [];
+    for await (const { name } of storage.list(SNAPSHOTS)) {
+      const id = idOfRecord(name);
+      if (id !== undefined) ids.push(id);
+    }
+    return ids.sort();
+  }
+
+  /**
+   * Returns the records of all snapshots, the oldest first. Those of one
+   * directory are in the order of their ids. Those of several are by time,
+   * where a time that cannot be right counts as that of the snapshot after it.
+   *
+   * @param options With `onDamage`, records that cannot be read are left out.
+   */
+  async records(
+    { onDamage, signal }: ReadOptions = {},
+  ): Promise<SnapshotRecord[]> {
+    const storage = untilAborted(this.storage, signal);
+    const records: SnapshotRecord[] = [];
+    for (const id of await this.ids(signal)) {
+      const read = await tryRead(storage, id, onDamage);
+      if (read !== undefined) records.push(read.record);
+    }
+    return await withLabels(storage, byTime(records), onDamage);
+  }
+
+  /**
+   * Returns the record of a snapshot as it is stored.
+   *
+   * @throws {DeltarError} `not-found` if there is none; `corrupt` if it is
+   * damaged.
+   */
+  async record(
+    id: string,
+    { signal }: SignalOptions = {},
+  ): Promise<ReadRecord> {
+    return await readRecord(untilAborted(this.storage, signal), id);
+  }
+
+  /**
+   * Returns the last snapshot of a directory, against which the next is taken.
+   *
+   * @param directory The directory's absolute path.
+   * @param options Who is told of what is found on the way.
+   */
+  async parentOf(
+    directory: string,
+    { onDamage, onOther, signal }: ParentOptions = {},
+  ): Promise<ReadRecord | undefined> {
+    const storage = untilAborted(this.storage, signal);
+    for (const id of (await this.ids(signal)).reverse()) {
+      if (isSafety(id)) continue;
+      const read = await tryRead(storage, id, onDamage);
+      if (read?.record.directory === directory) return read;
+      if (read !== undefined) onOther?.(read);
+    }
+    return undefined;
+  }
+
+  /**
+   * Returns the safety snapshots of a directory, the newest first.
+   *
+   * @param directory The directory's absolute path, without symlinks.
+   */
+  async safetySnapshots(
+    directory: string,
+    { signal }: SignalOptions = {},
+  ): Promise<SnapshotRecord[]> {
+    const storage = untilAborted(this.storage, signal);
+    const records: SnapshotRecord[] = [];
+    for (const id of (await this.ids(signal)).reverse()) {
+      if (!isSafety(id)) continue;
+      const { record } = await readRecord(storage, id);
+      if (record.directory === directory) records.push(record);
+    }
+    return records;
+  }
+
+  /**
+   * Returns a snapshot's whole tree.
+   *
+   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   */
+  async tree(
+    record: SnapshotRecord,
+    { signal }: SignalOptions = {},
+  ): Promise<Tree> {
+    return await readTree(untilAborted(this.storage, signal), record);
+  }
+}
+
+/** Reads a record; `undefined` if it is gone, or damaged and that is told. */
+async function tryRead(
+  storage: Storage,
+  id: string,
+  onDamage: DamageHandler | undefined,
+): Promise<ReadRecord | undefined> {
+  try {
+    return await readRecord(storage, id);
+  } catch (error) {
+    // Listed and gone: it was removed in between.
+    if ((error as DeltarError).code === "not-found") return undefined;
+    if (onDamage === undefined || !isDamage(error)) throw error;
+    onDamage(error);
+    return undefined;
+  }
+}
