@@ -6,6 +6,7 @@
  * @module
  */
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import { run } from "./run.ts";
@@ -51,17 +52,37 @@ const checks: Step[] = [
   ],
   ["publishing", deno(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
 ];
-const suites: Step[] = files.length === 0 ? [] : [
-  ["suite on Deno", deno(), "test", "-A", "--no-check", ...files],
-  [
-    "suite on Bun",
+/** The suite's processes that run side by side; they share no environment. */
+const PROCESSES = files.length > 1 ? Math.min(2, availableParallelism()) : 1;
+const parts = Array.from(
+  { length: PROCESSES },
+  (_, part) => files.filter((_, at) => at % PROCESSES === part),
+);
+/** The steps of the suite; those of a group run side by side. */
+const groups: Step[][] = files.length === 0 ? [] : [
+  parts.map((part, at) => [
+    titleOf("Deno", at),
+    deno(),
+    "test",
+    "-A",
+    "--no-check",
+    ...part,
+  ]),
+  parts.map((part, at) => [
+    titleOf("Bun", at),
     bun(),
     "test",
     "--timeout",
     "1800000",
-    ...files.map((file) => `./${file}`),
-  ],
-  ["suite on Node", node(), "--test", ...files],
+    ...part.map((file) => `./${file}`),
+  ]),
+  [[
+    "suite on Node",
+    node(),
+    "--test",
+    `--test-concurrency=${PROCESSES}`,
+    ...files,
+  ]],
 ];
 // One after the other: they start browsers, editors and package managers.
 for (
@@ -71,12 +92,20 @@ for (
     file.startsWith("tests/vscode/") === isOfIt
   );
   if (mine.length === 0) continue;
-  suites.push([title, node(), "--test", "--test-concurrency=1", ...mine]);
+  groups.push([[title, node(), "--test", "--test-concurrency=1", ...mine]]);
 }
+if (named.length === 0) groups.unshift(...checks.map((step) => [step]));
 
-const steps = [...named.length > 0 ? [] : checks, ...suites];
 const failed: [title: string, end: string][] = [];
-for (const [title, command, ...words] of steps) {
+for (const group of groups) await Promise.all(group.map(runStep));
+for (const [title, end] of failed) {
+  console.log(`\n# failed: ${title}; its last words:\n${end}`);
+}
+const count = groups.flat().length;
+console.log(`\n${count - failed.length} passed, ${failed.length} failed`);
+process.exitCode = failed.length === 0 ? 0 : 1;
+
+async function runStep([title, command, ...words]: Step): Promise<void> {
   let { ok, end } = await run(title, command, ...words);
   if (!ok && title === EDITOR) {
     // A screen that is driven from outside may be late once; twice is a fault.
@@ -85,13 +114,11 @@ for (const [title, command, ...words] of steps) {
   }
   if (!ok) failed.push([title, end]);
 }
-for (const [title, end] of failed) {
-  console.log(`\n# failed: ${title}; its last words:\n${end}`);
+
+function titleOf(runtime: string, part: number): string {
+  const which = PROCESSES > 1 ? `, part ${part + 1} of ${PROCESSES}` : "";
+  return `suite on ${runtime}${which}`;
 }
-console.log(
-  `\n${steps.length - failed.length} passed, ${failed.length} failed`,
-);
-process.exitCode = failed.length === 0 ? 0 : 1;
 
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
