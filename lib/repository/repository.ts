@@ -736,7 +736,7 @@ export class Repository {
       onProgress: callback,
       signal: aSignal,
     });
-    return await repairRepository(this.storage, this.codec, options);
+    return await repairRepository(this.#store, options);
   }
 
   /**

@@ -20,6 +20,7 @@ import {
   type HashedEntry,
 } from "./entry_line.ts";
 import { decodeFile, writeFileAtomic } from "./file.ts";
+import { HashReader } from "./file_reader.ts";
 import { type IndexOptions, indexTree } from "./index_tree.ts";
 import { decodeLines, type Line, linePieces } from "./lines.ts";
 import { comparePaths } from "./path.ts";
@@ -120,7 +121,8 @@ export class DirIndex {
     const sink = {
       add: (entry: IndexEntry) => void entries.push(withJson(entry)),
     };
-    const { root, skipped } = await indexTree(dir, sink, options);
+    const { reader = new HashReader() } = options;
+    const { root, skipped } = await indexTree(dir, sink, reader, options);
     return new DirIndex(entries, root, skipped);
   }
 

@@ -4,21 +4,28 @@ import { bare } from "./change_finder.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import type { EntryKind } from "./entry.ts";
 import { encodeEntry, type HashedEntry } from "./entry_line.ts";
+import type { FileFacts } from "./file_reader.ts";
 import { comparePaths } from "./path.ts";
 import { ROOT, type StoredEntries, WORDS } from "./state_entries.ts";
 import type { StateWriter } from "./state_writer.ts";
 import { makeEntry } from "./to_json.ts";
 
-/** Whom a walk gives the entries of a directory, in path order. */
-export interface EntrySink {
+/** A receiver of the entries of a directory, in path order. */
+export interface EntrySink<Facts extends FileFacts = FileFacts> {
   /**
    * Takes the next entry.
    *
    * @param entry The entry; a file's with its SHA-256.
    * @param place Where the walk's writer has its state.
    * @param isOther Whether it was read as another than the state says.
+   * @param facts What the file's reader found out, if it was read.
    */
-  add(entry: IndexEntry, place: number, isOther: boolean): void;
+  add(
+    entry: IndexEntry,
+    place: number,
+    isOther: boolean,
+    facts: Facts | undefined,
+  ): void;
 }
 
 /**

@@ -17,8 +17,11 @@ export interface FileFacts {
   signature?: Signature;
 }
 
-/** A receiver of the content of each file that an index reads. */
-export interface FileReader {
+/**
+ * A receiver of the content of each file that an index reads. What it finds out
+ * of a file goes with the file's entry to the {@linkcode EntrySink}.
+ */
+export interface FileReader<Facts extends FileFacts = FileFacts> {
   /**
    * A file of at most 1 MiB, whole.
    *
@@ -31,7 +34,7 @@ export interface FileReader {
     entry: IndexEntry,
     bytes: Uint8Array,
     before: IndexEntry | undefined,
-  ): FileFacts | Promise<FileFacts>;
+  ): Facts | Promise<Facts>;
 
   /**
    * A larger file.
@@ -46,7 +49,7 @@ export interface FileReader {
     entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
     before: IndexEntry | undefined,
-  ): Promise<FileFacts>;
+  ): Promise<Facts>;
 
   /**
    * A file will be handed over soon, so what it is compared with may be fetched.

@@ -3,7 +3,7 @@ import { turnIfDue } from "../bytes/turns.ts";
 import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { EntrySink } from "./entry_list.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
-import { type FileReader, HashReader } from "./file_reader.ts";
+import type { FileFacts, FileReader } from "./file_reader.ts";
 import { indexSteps, type Step, toMetadata } from "./index_steps.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { Measure } from "./measure.ts";
@@ -72,33 +72,42 @@ export interface IndexedTree {
  * Walks a directory and reads each file that is not known already.
  *
  * @param walker The directory.
- * @param sink Is given the entries.
- * @param options What may be reused, and the reader of the files.
+ * @param sink Takes the entries, with what the reader found out of them.
+ * @param reader Takes the content of the files that are read.
+ * @param options What may be reused.
  * @param states What is known and remembered of the files' states.
  */
-export async function indexTree(
+export async function indexTree<Facts extends FileFacts>(
   walker: Walker,
-  sink: EntrySink,
-  options: IndexOptions,
+  sink: EntrySink<Facts>,
+  reader: FileReader<Facts>,
+  options: Omit<IndexOptions, "reader">,
   states?: WalkStates,
 ): Promise<IndexedTree> {
   const folders = openTree(walker);
   try {
-    return await indexFolders(walker, folders, sink, options, states);
+    return await indexFolders(
+      walker,
+      folders,
+      sink,
+      reader,
+      options,
+      states,
+    );
   } finally {
     folders.close();
   }
 }
 
-async function indexFolders(
+async function indexFolders<Facts extends FileFacts>(
   walker: Walker,
   folders: OpenFolders,
-  sink: EntrySink,
-  options: IndexOptions,
+  sink: EntrySink<Facts>,
+  reader: FileReader<Facts>,
+  options: Omit<IndexOptions, "reader">,
   states: WalkStates | undefined,
 ): Promise<IndexedTree> {
   const { signal } = options;
-  const reader: FileReader = options.reader ?? new HashReader();
   const skipped: Skipped[] = [];
   let reading: Step | undefined;
   const onSkip = (skip: Skipped) => {
@@ -146,6 +155,7 @@ async function indexFolders(
     for (const step of steps) {
       const { entry, place, toRead, before } = step;
       let isOther = false;
+      let facts: Facts | undefined;
       // What is known takes less time than a look at the clock.
       const isLong = toRead !== undefined || entries % KNOWN_AT_ONCE === 0;
       const turn = isLong ? turnIfDue() : undefined;
@@ -157,7 +167,7 @@ async function indexFolders(
         checkAborted(signal);
         reading = step;
         const told = readStable(toRead, entry, before, shared);
-        const facts = told instanceof Promise ? await told : told;
+        facts = told instanceof Promise ? await told : told;
         reading = undefined;
         read += toRead.size;
         if (facts === undefined) {
@@ -178,7 +188,7 @@ async function indexFolders(
       }
       entries++;
       bytes += entry.size;
-      sink.add(entry, place, isOther);
+      sink.add(entry, place, isOther, facts);
       tell(entry.path);
     }
   } finally {

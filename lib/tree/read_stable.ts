@@ -10,11 +10,11 @@ import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
 /** The state that all reads of one run share. */
-export interface Reading {
+export interface Reading<Facts extends FileFacts = FileFacts> {
   /** The folders of the tree. */
   folders: OpenFolders;
   /** The receiver of the content. */
-  reader: FileReader;
+  reader: FileReader<Facts>;
   /** Room for a file that is read whole, or a piece of one, 1 MiB. */
   buffer: Uint8Array;
   /** Called with each file that cannot be read, or not unchanged. */
@@ -47,12 +47,12 @@ type State = Pick<
  * @returns What the reader says, a promise only if the reader gave one;
  * `undefined` if the file could not be kept.
  */
-export function readStable(
+export function readStable<Facts extends FileFacts>(
   walked: WalkedEntry,
   entry: IndexEntry,
   before: IndexEntry | undefined,
-  shared: Reading,
-): FileFacts | undefined | Promise<FileFacts | undefined> {
+  shared: Reading<Facts>,
+): Facts | undefined | Promise<Facts | undefined> {
   const { path } = walked;
   let state: State = walked;
   let whole: Uint8Array | undefined;
@@ -91,13 +91,13 @@ export function readStable(
   return shared.reader.whole(entry, whole, before);
 }
 
-async function readLarge(
+async function readLarge<Facts extends FileFacts>(
   file: OpenFile,
   state: State,
   entry: IndexEntry,
   before: IndexEntry | undefined,
-  { folders, reader, buffer, onSkip, onRead, signal }: Reading,
-): Promise<FileFacts | undefined> {
+  { folders, reader, buffer, onSkip, onRead, signal }: Reading<Facts>,
+): Promise<Facts | undefined> {
   let fault: unknown;
   // A reader half through an archive member needs an end, not an exception.
   const readable = function* () {
@@ -139,10 +139,14 @@ async function readLarge(
  * Tells if another file has taken the place of one that has further names: those
  * are links to it in the tree, and not on the disk.
  */
-function checkLinks(walked: WalkedEntry, state: State, shared: Reading): void {
+function checkLinks(
+  walked: WalkedEntry,
+  state: State,
+  { onSkip }: Pick<Reading, "onSkip">,
+): void {
   if (!walked.isLinked || state.inode === walked.inode) return;
   const detail = "another file has taken its place";
-  shared.onSkip({ path: walked.path, reason: "changed", detail });
+  onSkip({ path: walked.path, reason: "changed", detail });
 }
 
 /** The state of what has to be a file still. */

@@ -8,6 +8,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { encodeState } from "../../lib/repository/snapshot/state_cache.ts";
 import { StateWriter } from "../../lib/tree/state_writer.ts";
 import { EntryList } from "../../lib/tree/entry_list.ts";
+import { HashReader } from "../../lib/tree/file_reader.ts";
 import { indexTree } from "../../lib/tree/index_tree.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
@@ -175,6 +176,7 @@ test("what the cache knows is not read; lost, broken or foreign it does no harm"
             list.add(entry, place, isOther);
           },
         },
+        new HashReader(),
         {},
         states,
       );

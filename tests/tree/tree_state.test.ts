@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { DirIndex, type IndexEntry } from "../../lib/tree/dir_index.ts";
 import { EntryList, type EntrySink } from "../../lib/tree/entry_list.ts";
+import { HashReader } from "../../lib/tree/file_reader.ts";
 import { indexTree } from "../../lib/tree/index_tree.ts";
 import { isUnchanged } from "../../lib/tree/is_unchanged.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
@@ -166,7 +167,13 @@ test("any edit is seen, and what is the same is known", async () => {
       const walker = new Walker(root, { excludes: [] });
       const states = { writer: new StateWriter(), newest: 2n ** 63n };
       const first = new Listed(states.writer);
-      const { root: top } = await indexTree(walker, first, {}, states);
+      const { root: top } = await indexTree(
+        walker,
+        first,
+        new HashReader(),
+        {},
+        states,
+      );
       const state = new TreeState(states.writer.finish());
       assert.equal(await isUnchanged(walker, state), true);
       const known = decodeEntries(first.list.encode(), state);
@@ -183,7 +190,7 @@ test("any edit is seen, and what is the same is known", async () => {
       if (!isSame) assert.equal(await isUnchanged(walker, state), false);
       const previous = new DirIndex(known.entries, top);
       const second = new Listed(new StateWriter());
-      await indexTree(walker, second, {
+      await indexTree(walker, second, new HashReader(), {
         previous,
         unchanged: (entry) => entry.isKnown === true,
       }, {

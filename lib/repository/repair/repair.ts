@@ -1,4 +1,3 @@
-import type { Codec } from "../../archive/codec.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -9,6 +8,7 @@ import { mendBit } from "./mend_bit.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import { type ReadRecord, readRecord } from "../format/snapshot_record.ts";
 import { replaceSnapshot } from "./replace_snapshot.ts";
+import type { Store } from "../store/store.ts";
 import type { LostRange } from "./salvage.ts";
 import { encodeSettings, guessSettings } from "../format/settings.ts";
 import { StoreAgain } from "./store_again.ts";
@@ -63,11 +63,11 @@ export interface RepairResult {
  * than being damaged or absent: then nothing is judged.
  */
 export async function repairRepository(
-  storage: Storage,
-  codec: Codec,
+  store: Store,
   options: RepairOptions,
 ): Promise<RepairResult> {
   const { dryRun = false, onProgress, signal } = options;
+  const { storage } = store;
   const reading = untilAborted(storage, signal);
   const { damage } = await verifyRepository(reading, {
     data: true,
@@ -109,8 +109,7 @@ export async function repairRepository(
       continue;
     }
     const replaced = await replaceSnapshot(
-      storage,
-      codec,
+      store,
       read,
       damage,
       again,

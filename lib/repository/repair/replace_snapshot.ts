@@ -1,4 +1,3 @@
-import type { Codec } from "../../archive/codec.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
@@ -7,23 +6,22 @@ import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import type { Damage } from "../verify/findings.ts";
-import { idOfRecord, layerName, SNAPSHOTS } from "../format/names.ts";
+import { idOfRecord, SNAPSHOTS } from "../format/names.ts";
 import { namesUnder } from "../format/note.ts";
 import {
-  encodeRecord,
   type ObjectRecord,
   type ReadRecord,
   readRecord,
   type SnapshotCounts,
-  type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import type { ReplacedSnapshot } from "./repair.ts";
-import { Run } from "../runs/run.ts";
+import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
+import type { Store } from "../store/store.ts";
 import { type SalvagedTree, salvageTree } from "./salvage.ts";
 import type { StoreAgain } from "./store_again.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { FileCheck } from "../verify/verify_files.ts";
-import { changedLines, writeTree } from "../layers/write_tree.ts";
+import { changedLines } from "../layers/write_tree.ts";
 
 /** The plan for a snapshot's entries. */
 interface Plan {
@@ -44,13 +42,13 @@ interface Plan {
  * @returns `undefined` if nothing of it can be read.
  */
 export async function replaceSnapshot(
-  storage: Storage,
-  codec: Codec,
+  store: Pick<Store, "storage" | "codec">,
   { record, sha256 }: ReadRecord,
   damage: readonly Damage[],
   again: StoreAgain,
   { dryRun, signal }: { dryRun: boolean; signal?: AbortSignal },
 ): Promise<ReplacedSnapshot | undefined> {
+  const { storage } = store;
   const reading = untilAborted(storage, signal);
   const tree = await salvageTree(reading, record);
   const plan = await makePlan(reading, tree, damage);
@@ -65,7 +63,7 @@ export async function replaceSnapshot(
   };
   if (dryRun) return replaced;
   const id = await standIn(storage, record.id) ??
-    await write(storage, codec, { record, sha256 }, tree, plan, again, signal);
+    await write(store, { record, sha256 }, tree, plan, again, signal);
   return { ...replaced, by: id };
 }
 
@@ -113,8 +111,7 @@ function isFile(tree: SalvagedTree, path: string, gone: Set<string>): boolean {
 }
 
 async function write(
-  storage: Storage,
-  codec: Codec,
+  store: Pick<Store, "storage" | "codec">,
   parent: ReadRecord,
   tree: SalvagedTree,
   plan: Plan,
@@ -122,53 +119,33 @@ async function write(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const { record } = parent;
-  const id = await siblingOf(storage, record.id);
-  const run = new Run(storage, { id, parent });
-  try {
-    const stored = await again.store(
-      untilAborted(run.storage, signal),
-      codec,
-      id,
-      plan.again,
-    );
-    const entries = new Map(
-      [...plan.kept, ...stored].map((entry) => [entry.path, entry]),
-    );
-    const objects = new Map(tree.objects);
-    for (const object of again.objects) objects.set(object.name, object);
-    await nameUnnamed(
-      untilAborted(storage, signal),
-      entries.values(),
-      objects,
-    );
-    const skipped = [...tree.skipped, ...plan.lost];
-    const written = await writeTree(
-      run.storage,
-      layerName(id, codec.name),
-      codec,
-      {
-        layers: [],
-        skippedBefore: [],
-        changed: changedLines(entries),
-        size: entries.size,
-        objects: [...objects.values()],
-        skipped,
-      },
-      signal,
-    );
-    const { parent: _, parentSha256: __, ...rest } = record;
-    const twin: SnapshotRecord = {
-      ...rest,
-      id,
-      repairs: record.id,
-      layers: written.layers,
-      counts: countsOf(entries, record.counts, plan.lost.length),
-    };
-    await run.commit(encodeRecord(twin));
-    return id;
-  } finally {
-    await run.end();
-  }
+  const id = await siblingOf(store.storage, record.id);
+  await using writer = new SnapshotWriter(store, { id, parent, signal });
+  const stored = await again.store(writer, plan.again);
+  const entries = new Map(
+    [...plan.kept, ...stored].map((entry) => [entry.path, entry]),
+  );
+  const objects = new Map(tree.objects);
+  for (const object of again.objects) objects.set(object.name, object);
+  const reading = untilAborted(store.storage, signal);
+  await nameUnnamed(reading, entries.values(), objects);
+  const layers = await writer.writeTree({
+    layers: [],
+    skippedBefore: [],
+    changed: changedLines(entries),
+    size: entries.size,
+    objects: [...objects.values()],
+    skipped: [...tree.skipped, ...plan.lost],
+  });
+  const { parent: _, parentSha256: __, ...rest } = record;
+  await writer.commit({
+    ...rest,
+    id,
+    repairs: record.id,
+    layers,
+    counts: countsOf(entries, record.counts, plan.lost.length),
+  });
+  return id;
 }
 
 /** Objects whose names were lost with a frame: they are as they are found. */

@@ -1,7 +1,6 @@
-import type { Codec } from "../../archive/codec.ts";
 import { memberName } from "../../archive/member_name.ts";
 import type { TarMember } from "../../archive/tar_member.ts";
-import { VolumeWriter } from "../../archive/volume_writer.ts";
+import type { VolumeWriter } from "../../archive/volume_writer.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { chunks } from "../../bytes/source.ts";
@@ -10,11 +9,9 @@ import { FileScan } from "../../delta/file_scan.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import { ContentReader } from "../content/content.ts";
-import { volumeName } from "../format/names.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
-
-const MEBIBYTE = 1 << 20;
+import type { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 
 /** A piece that lies in a sound volume, and the path it was stored under. */
 type Stored = StoredPiece & { path: string };
@@ -36,34 +33,26 @@ export class StoreAgain {
   }
 
   /**
-   * Entries as they were, in volumes of a new run.
+   * Stores entries as they were, in volumes of a new snapshot.
    *
+   * @param writer The snapshot's writer.
    * @param entries Files whose content can be read; `content` says whether it
    * is stored again, besides the signature of a large one.
    * @returns The same entries with their new places.
    * @throws {DeltarError} `corrupt` if a content is not what was stored.
    */
   async store(
-    storage: Storage,
-    codec: Codec,
-    id: string,
+    writer: SnapshotWriter,
     entries: readonly { entry: TreeEntry; content: boolean }[],
   ): Promise<TreeEntry[]> {
-    const write = (folder: "volumes" | "signatures") =>
-      new VolumeWriter({
-        storage,
-        name: (n) => volumeName(folder, id, n, codec.name),
-        codec,
-        volumeSize: 64 * MEBIBYTE,
-      });
-    const [volumes, signatures] = [write("volumes"), write("signatures")];
+    const { volumes, signatures } = writer;
     try {
       for (const { entry, content } of entries) {
         await this.#one(entry, content, volumes, signatures);
       }
-      this.objects.push(...await volumes.close(), ...await signatures.close());
+      this.objects.push(...await writer.closeVolumes());
     } catch (error) {
-      await Promise.all([volumes.abort(error), signatures.abort(error)]);
+      await writer.abort(error);
       throw error;
     }
     return entries.map(({ entry, content }) => this.#placed(entry, content));

@@ -1,12 +1,17 @@
-import { DataPacker, type StoredContent } from "../../archive/data_packer.ts";
-import { VolumeWriter } from "../../archive/volume_writer.ts";
+import {
+  DataPacker,
+  type PackedFacts,
+  type StoredContent,
+} from "../../archive/data_packer.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
 import { DiffIndex, pathOf } from "../../tree/diff_index.ts";
-import { DirIndex } from "../../tree/dir_index.ts";
+import { DirIndex, type IndexEntry } from "../../tree/dir_index.ts";
 import type { Metadata, Skipped } from "../../tree/entry.ts";
+import type { EntrySink } from "../../tree/entry_list.ts";
+import { indexTree } from "../../tree/index_tree.ts";
 import { toMetadata } from "../../tree/index_steps.ts";
 import { foldName } from "../../tree/name.ts";
 import { comparePaths, foldersAbove, isWithin } from "../../tree/path.ts";
@@ -19,11 +24,10 @@ import { packingAgainst } from "../snapshot/basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
-import { idBehind, layerName, volumeName } from "../format/names.ts";
+import { idBehind } from "../format/names.ts";
 import { changedLinesOf } from "../snapshot/merge_tree.ts";
 import { parentOf } from "../snapshot/parent.ts";
 import {
-  encodeRecord,
   type ReadRecord,
   type SafetyRecord,
   type SnapshotRecord,
@@ -32,12 +36,12 @@ import {
 import type { Store } from "../store/store.ts";
 import { RepositoryReader } from "../snapshot/repository_reader.ts";
 import type { RestorePlan } from "./restore_plan.ts";
-import { Run } from "../runs/run.ts";
+import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 import { countSnapshot, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { Tree } from "../layers/tree.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { isEntry } from "../layers/tree_reader.ts";
-import { changedLines, writeTree } from "../layers/write_tree.ts";
+import { changedLines } from "../layers/write_tree.ts";
 
 /** The safety snapshot of a restore. */
 export interface Safety {
@@ -68,8 +72,6 @@ export interface SafetyOptions {
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
   signal?: AbortSignal;
 }
-
-const VOLUME_SIZE = 64 << 20;
 
 /**
  * Saves all that a plan changes, overwrites or removes: its bytes, and what
@@ -104,46 +106,36 @@ async function save(
   basis: Tree,
   options: SafetyOptions,
 ): Promise<Safety> {
-  const { codec } = store;
   const { purpose, label, root, signal } = options;
   const started = Date.now();
   const id = `${idBehind(options.after, started, Math.random())}-safety`;
-  const run = new Run(store.storage, { id, parent: options.basis });
-  const { storage } = run;
-  const write = (folder: "volumes" | "signatures") =>
-    new VolumeWriter({
-      storage,
-      name: (n) => volumeName(folder, id, n, codec.name),
-      codec,
-      volumeSize: VOLUME_SIZE,
-      signal,
-    });
-  const volumes = write("volumes");
-  const signatures = write("signatures");
+  await using writer = new SnapshotWriter(store, {
+    id,
+    parent: options.basis,
+    signal,
+  });
+  const { storage } = writer;
   try {
     const packer = new DataPacker({
-      writer: volumes,
+      writer: writer.volumes,
       ...packingAgainst(parentOf(basis), storage),
     });
-    const contents = new Map<string, StoredContent>();
-    const reader = new RepositoryReader(
-      packer,
-      signatures,
-      (path, content) => contents.set(path, content),
-    );
+    const reader = new RepositoryReader(packer, writer.signatures);
     const walker = new PickedWalker(survey.root, paths);
-    const index = await DirIndex.of(walker, {
+    const saved = new SavedEntries();
+    const { skipped: unsaved } = await indexTree(walker, saved, reader, {
       previous: basis.index,
-      reader,
       onSkip: options.onSkip,
       signal,
     });
+    const { entries, contents } = saved;
+    const index = new DirIndex(entries);
     const diff = new DiffIndex(
       DiffIndex.compute(index, basis.index).changes
         .filter(({ change }) => change !== "deleted"),
       root,
     );
-    const objects = [...await volumes.close(), ...await signatures.close()];
+    const objects = await writer.closeVolumes();
     const lines = changedLinesOf(
       diff.changes.map((change) => [change, contents.get(pathOf(change))]),
       parentOf(basis),
@@ -153,7 +145,7 @@ async function save(
     for await (const some of lines) {
       for (const line of some) if (isEntry(line)) tree.set(line.path, line);
     }
-    for (const { path } of index.entries) {
+    for (const { path } of entries) {
       if (!tree.has(path)) tree.set(path, basis.byPath.get(path)!);
     }
     for (const [path, entry] of tree) {
@@ -162,22 +154,17 @@ async function save(
     const current = currentPathsOf(plan.steps);
     const absent = plan.steps.filter(({ action }) => action === "create")
       .map(({ path }): Skipped => ({ path: current(path), reason: "absent" }));
-    const skipped = [...index.skipped, ...absent];
-    const name = layerName(id, codec.name);
-    const written = await writeTree(storage, name, codec, {
+    const skipped = [...unsaved, ...absent];
+    const layers = await writer.writeTree({
       layers: [],
       skippedBefore: [],
       changed: changedLines(tree),
       size: tree.size,
       objects: [...basis.objects.values(), ...objects],
       skipped,
-    }, signal);
-    const stored = objects.reduce(
-      (sum, { size }) => sum + size,
-      written.stored,
-    );
+    });
     const tally = new EntryTally();
-    for (const entry of index.entries) tally.add(entry);
+    for (const entry of entries) tally.add(entry);
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, started),
@@ -186,22 +173,36 @@ async function save(
       directory: survey.root,
       root: toMetadata(root),
       label,
-      layers: written.layers,
-      counts: countSnapshot(tally, diff.counts, skipped, stored),
+      layers,
+      counts: countSnapshot(tally, diff.counts, skipped, writer.stored),
       safety: purpose,
     };
-    await run.commit(encodeRecord(record));
+    await writer.commit(record);
     const sums = new Map<string, string>();
-    for (const { path, kind, target, sha256 } of index.entries) {
+    for (const { path, kind, target, sha256 } of entries) {
       const sum = kind === "hardlink" ? sums.get(target!) : sha256;
       if (sum !== undefined) sums.set(path, sum);
     }
     return { record, seen: walker.seen, sums, time: started };
   } catch (error) {
-    await Promise.all([volumes.abort(error), signatures.abort(error)]);
+    await writer.abort(error);
     throw error;
-  } finally {
-    await run.end();
+  }
+}
+
+/** Collects entries, and how their content was stored. */
+class SavedEntries implements EntrySink<PackedFacts> {
+  readonly entries: IndexEntry[] = [];
+  readonly contents = new Map<string, StoredContent>();
+
+  add(
+    entry: IndexEntry,
+    _place: number,
+    _isOther: boolean,
+    facts: PackedFacts | undefined,
+  ): void {
+    this.entries.push(entry);
+    if (facts?.stored) this.contents.set(entry.path, facts.stored);
   }
 }
 

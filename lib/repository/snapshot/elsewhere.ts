@@ -31,7 +31,7 @@ interface OtherTree {
  * first snapshot of a directory takes equal files over from them. Of each
  * content some hundred bytes are kept, and no object.
  */
-export class Elsewhere implements ContentElsewhere {
+export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   readonly #storage: Storage;
   readonly #trees: OtherTree[] = [];
   readonly #largeSizes = new Set<number>();
@@ -113,7 +113,7 @@ export class Elsewhere implements ContentElsewhere {
   }
 
   /** Ends what `hold` began. */
-  async release(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const run of this.#runs.splice(0)) await run.end();
   }
 

@@ -1,37 +1,24 @@
-import type {
-  DataPacker,
-  PackedFacts,
-  StoredContent,
-} from "../../archive/data_packer.ts";
+import type { DataPacker, PackedFacts } from "../../archive/data_packer.ts";
 import type { VolumeWriter } from "../../archive/volume_writer.ts";
 import type { Signature } from "../../delta/signature.ts";
 import type { IndexEntry } from "../../tree/dir_index.ts";
-import type { FileFacts, FileReader } from "../../tree/file_reader.ts";
+import type { FileReader } from "../../tree/file_reader.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
  * Hands files to a packer and stores their signatures right away: held until
  * the end they would be as many as the data is large.
  */
-export class RepositoryReader implements FileReader {
+export class RepositoryReader implements FileReader<PackedFacts> {
   /** The stored signatures, by path. */
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
-  readonly #onStored: (path: string, stored: StoredContent) => void;
 
-  /**
-   * Stores content through `packer` and signatures in `writer`; `onStored` is
-   * told how each file's content was stored, if it was.
-   */
-  constructor(
-    packer: DataPacker,
-    writer: VolumeWriter,
-    onStored: (path: string, stored: StoredContent) => void,
-  ) {
+  /** Stores content through `packer` and signatures in `writer`. */
+  constructor(packer: DataPacker, writer: VolumeWriter) {
     this.#packer = packer;
     this.#writer = writer;
-    this.#onStored = onStored;
   }
 
   /** See {@linkcode FileReader.expect}. */
@@ -44,10 +31,8 @@ export class RepositoryReader implements FileReader {
     entry: IndexEntry,
     bytes: Uint8Array,
     before: IndexEntry | undefined,
-  ): FileFacts | Promise<FileFacts> {
-    const facts = this.#packer.whole(entry, bytes, before);
-    if (!(facts instanceof Promise)) return this.#note(entry, facts);
-    return facts.then((facts) => this.#note(entry, facts));
+  ): PackedFacts | Promise<PackedFacts> {
+    return this.#packer.whole(entry, bytes, before);
   }
 
   /** See {@linkcode FileReader.pieces}. */
@@ -55,7 +40,7 @@ export class RepositoryReader implements FileReader {
     entry: IndexEntry,
     open: () => Iterable<Uint8Array>,
     before: IndexEntry | undefined,
-  ): Promise<FileFacts> {
+  ): Promise<PackedFacts> {
     const { signature, ...facts } = await this.#packer.pieces(
       entry,
       open,
@@ -68,17 +53,12 @@ export class RepositoryReader implements FileReader {
     } else if (signature !== undefined && form === "whole") {
       this.signatures.set(entry.path, this.#store(entry, signature));
     }
-    return this.#note(entry, facts);
+    return facts;
   }
 
   /** See {@linkcode FileReader.ready}. */
   ready(): Promise<void> | undefined {
     return this.#packer.ready() ?? this.#writer.ready();
-  }
-
-  #note({ path }: IndexEntry, facts: PackedFacts): FileFacts {
-    if (facts.stored !== undefined) this.#onStored(path, facts.stored);
-    return facts;
   }
 
   #store(entry: IndexEntry, signature: Signature): StoredPiece {

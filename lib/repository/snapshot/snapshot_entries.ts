@@ -1,4 +1,4 @@
-import type { StoredContent } from "../../archive/data_packer.ts";
+import type { PackedFacts, StoredContent } from "../../archive/data_packer.ts";
 import { ChangeFinder } from "../../tree/change_finder.ts";
 import { type Change, DiffIndex } from "../../tree/diff_index.ts";
 import type { DirIndex, IndexEntry } from "../../tree/dir_index.ts";
@@ -13,15 +13,13 @@ import { EntryTally } from "./snapshot_counts.ts";
  * The entries that a snapshot finds and the way it stores them, in about 150
  * bytes of memory each. Objects are made when they are asked for.
  */
-export class SnapshotEntries implements EntrySink, VolumeContents {
+export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   /** The entries. */
   readonly list: EntryList;
   /** The number of entries of each kind. */
   readonly tally: EntryTally = new EntryTally();
   readonly #pieces: PieceTable;
   readonly #changes: ChangeFinder;
-  /** The stored form of the content of the next file. */
-  #next: { path: string; stored: StoredContent } | undefined;
   /** The number of entries that `next` has looked at. */
   #told = 0;
 
@@ -42,19 +40,17 @@ export class SnapshotEntries implements EntrySink, VolumeContents {
     return this.#changes.length;
   }
 
-  /** Notes how the content of the file was stored that is added next. */
-  store(path: string, stored: StoredContent): void {
-    this.#next = { path, stored };
-  }
-
   /** See {@linkcode EntrySink.add}. */
-  add(entry: IndexEntry, place: number, isOther: boolean): void {
+  add(
+    entry: IndexEntry,
+    place: number,
+    isOther: boolean,
+    facts: PackedFacts | undefined,
+  ): void {
     this.list.add(entry, place, isOther);
     this.tally.add(entry);
     this.#changes.add(entry);
-    const isStored = this.#next?.path === entry.path;
-    this.#pieces.add(isStored ? this.#next!.stored : undefined);
-    this.#next = undefined;
+    this.#pieces.add(facts?.stored);
   }
 
   /** A content of these that was stored whole, with the path it lies under. */

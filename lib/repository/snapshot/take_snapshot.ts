@@ -3,7 +3,6 @@ import type { VolumeRecord } from "../../archive/object_writer.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { DataPacker } from "../../archive/data_packer.ts";
-import { VolumeWriter } from "../../archive/volume_writer.ts";
 import type { DiffIndex } from "../../tree/diff_index.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { type IndexProgress, indexTree } from "../../tree/index_tree.ts";
@@ -14,11 +13,10 @@ import { CheckpointWriter } from "./checkpoint.ts";
 import { Elsewhere } from "./elsewhere.ts";
 import { findLeftRuns, LeftWork } from "./left_work.ts";
 import { findUnchanged, isSameRoot } from "./find_unchanged.ts";
-import { idBehind, layerName, volumeName } from "../format/names.ts";
+import { idBehind } from "../format/names.ts";
 import { changedLinesOf } from "./merge_tree.ts";
 import type { FoundPlace } from "../store/find_snapshot.ts";
 import {
-  encodeRecord,
   type ReadRecord,
   type SnapshotRecord,
   timeInRecord,
@@ -26,12 +24,12 @@ import {
 import type { Store } from "../store/store.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
-import { checkParent, Run } from "../runs/run.ts";
+import { checkParent } from "../runs/run.ts";
 import { countSnapshot } from "./snapshot_counts.ts";
 import { SnapshotEntries } from "./snapshot_entries.ts";
+import { SnapshotWriter } from "./snapshot_writer.ts";
 import { StateCache } from "./state_cache.ts";
 import { Tree } from "../layers/tree.ts";
-import { writeTree } from "../layers/write_tree.ts";
 
 /** Options for taking a snapshot. */
 export interface SnapshotOptions {
@@ -121,17 +119,165 @@ export interface SnapshotResult {
 /** Clocks of two machines may differ by this, in milliseconds. */
 const CLOCK_SLACK = 10 * 60 * 1000;
 
-const MEBIBYTE = 1 << 20;
-
 /** Takes a snapshot of `dir` into a repository. */
 export async function takeSnapshot(
   store: Store,
   dir: Walker,
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
-  const { codec } = store;
-  checkAborted(options.signal);
+  try {
+    return await takeOnce(store, dir, options);
+  } catch (error) {
+    if (!(error instanceof DamageFoundLate)) throw error;
+    // With nothing remembered, the tree itself is read now.
+    return await takeOnce(store, dir, { ...options, last: undefined });
+  }
+}
+
+/**
+ * The error that the parent's tree is damaged, which what this machine remembers
+ * of it had hidden. What is remembered was dropped.
+ */
+class DamageFoundLate extends Error {}
+
+async function takeOnce(
+  store: Store,
+  dir: Walker,
+  options: SnapshotOptions,
+): Promise<SnapshotResult> {
+  const { signal } = options;
+  checkAborted(signal);
   const started = Date.now();
+  const { found, others } = await findLast(store, dir, options);
+  const before = found?.record;
+  const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
+    (before === undefined || before.directory === dir.path);
+  const ahead = before !== undefined && before.time > started + CLOCK_SLACK
+    ? { ahead: before }
+    : {};
+  const { cache: folder } = options;
+  const cache = await StateCache.read(folder, store.id, dir, before, started);
+  if (before !== undefined && mayBeNone) {
+    const unchanged = await findUnchanged(before, dir, cache, options);
+    if (unchanged !== undefined) return { ...unchanged, ...ahead };
+  }
+  const parent = await findParent(store, found, cache, options);
+  const { last } = parent;
+  const reading = untilAborted(store.storage, signal);
+  await using elsewhere = last === undefined
+    ? await Elsewhere.read(reading, others, options.onDamage, signal)
+    : undefined;
+  parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
+  const id = idBehind(last?.record.id, started, Math.random());
+  const left = await findLeftRuns(reading, dir.path);
+  const entries = new SnapshotEntries(cache.states.writer, parent.index);
+  await using writer = new SnapshotWriter(store, {
+    id,
+    parent: last,
+    reuses: left.ids,
+    volumeSize: options.volumeSize,
+    onStored: (volume) => checkpoints.stored(volume),
+    signal,
+  });
+  const checkpoints: CheckpointWriter = new CheckpointWriter(
+    writer.storage,
+    store.codec,
+    {
+      id,
+      directory: dir.path,
+      parent: last?.record.id,
+    },
+    entries,
+  );
+  try {
+    if (left.ids.length > 0) await writer.begin();
+    const work = await LeftWork.read(writer.storage, left, last?.record.id);
+    const packer = new DataPacker({
+      writer: writer.volumes,
+      ...packingAgainst(parent, untilAborted(writer.storage, signal)),
+      known: work,
+      shared: (sha256) => entries.findStored(sha256),
+      elsewhere,
+    });
+    const reader = new RepositoryReader(packer, writer.signatures);
+    const { root, skipped } = await indexTree(dir, entries, reader, {
+      previous: parent.index,
+      unchanged: (entry) => entry.isKnown === true,
+      onSkip: options.onSkip,
+      onProgress: options.onProgress,
+      measure: options.measure,
+      signal,
+    }, cache.states);
+    const diff = entries.finish(root, skipped);
+    const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
+    if (last !== undefined && isSame && mayBeNone) {
+      await writer.abort();
+      await clear(writer.storage, left.names);
+      await cache.write(last.record.id, entries.list, skipped);
+      return { record: last.record, isNew: false, diff, skipped, ...ahead };
+    }
+    const { kinds } = entries.tally;
+    await options.onChanges?.({
+      parent: last?.record,
+      diff,
+      files: kinds.file + kinds.symlink + kinds.hardlink,
+      skipped,
+    });
+    const objects = await writer.closeVolumes();
+    await elsewhere?.hold(id);
+    const layers = await writer.writeTree({
+      layers: parent.layers,
+      skippedBefore: parent.skipped,
+      changed: {
+        size: entries.changed,
+        lines: changedLinesOf(entries.stored(), parent, reader.signatures),
+      },
+      size: entries.list.length,
+      objects: [...work.objects, ...elsewhere?.objects ?? [], ...objects],
+      skipped,
+    });
+    const record: SnapshotRecord = {
+      id,
+      time: timeInRecord(id, started),
+      // The clock may be set back meanwhile.
+      duration: Math.max(0, Date.now() - started),
+      directory: dir.path,
+      root,
+      ...(options.label !== undefined && { label: options.label }),
+      ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
+      layers,
+      counts: countSnapshot(
+        entries.tally,
+        diff.counts,
+        skipped,
+        writer.stored,
+        last !== undefined && !isSameRoot(root, last.record.root),
+      ),
+      rules: dir.rules,
+    };
+    await writer.commit(record);
+    await clear(writer.storage, [...left.names, ...checkpoints.names]);
+    await cache.write(id, entries.list, skipped);
+    return { record, isNew: true, diff, skipped, ...ahead };
+  } catch (error) {
+    await writer.abort(error);
+    if (parent.isBroken) {
+      await cache.drop();
+      throw new DamageFoundLate("the parent's tree is damaged", {
+        cause: error,
+      });
+    }
+    if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
+    throw error;
+  }
+}
+
+/** Finds the last snapshot of a directory, and those of others on the way. */
+async function findLast(
+  store: Store,
+  dir: Walker,
+  options: SnapshotOptions,
+): Promise<{ found: ReadRecord | undefined; others: Iterable<ReadRecord> }> {
   /** The latest snapshots of other directories. */
   const others = new Map<string, ReadRecord>();
   const found = knownLast(dir, options) ??
@@ -143,156 +289,7 @@ export async function takeSnapshot(
         if (!others.has(directory)) others.set(directory, other);
       },
     }) ?? await continued(store, options);
-  const before = found?.record;
-  const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
-    (before === undefined || before.directory === dir.path);
-  const ahead = before !== undefined && before.time > started + CLOCK_SLACK
-    ? { ahead: before }
-    : {};
-  const cache = await StateCache.read(
-    options.cache,
-    store.id,
-    dir,
-    before,
-    started,
-  );
-  if (before !== undefined && mayBeNone) {
-    const unchanged = await findUnchanged(before, dir, cache, options);
-    if (unchanged !== undefined) return { ...unchanged, ...ahead };
-  }
-  const parent = await findParent(store, found, cache, options);
-  const { last } = parent;
-  const reading = untilAborted(store.storage, options.signal);
-  const elsewhere = last === undefined
-    ? await Elsewhere.read(
-      reading,
-      others.values(),
-      options.onDamage,
-      options.signal,
-    )
-    : undefined;
-  parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
-  const id = idBehind(last?.record.id, started, Math.random());
-  const left = await findLeftRuns(reading, dir.path);
-  const run = new Run(store.storage, {
-    id,
-    parent: last,
-    reuses: left.ids,
-  });
-  const { storage } = run;
-  const { states } = cache;
-  const entries = new SnapshotEntries(states.writer, parent.index);
-  const checkpoints = new CheckpointWriter(storage, codec, {
-    id,
-    directory: dir.path,
-    parent: last?.record.id,
-  }, entries);
-  const write = (folder: "volumes" | "signatures") =>
-    new VolumeWriter({
-      storage,
-      name: (n) => volumeName(folder, id, n, codec.name),
-      codec,
-      volumeSize: options.volumeSize ?? 64 * MEBIBYTE,
-      ...folder === "volumes" && {
-        onStored: (volume) => checkpoints.stored(volume),
-      },
-      signal: options.signal,
-    });
-  const volumes = write("volumes");
-  const signatures = write("signatures");
-  try {
-    if (left.ids.length > 0) await run.begin();
-    const work = await LeftWork.read(storage, left, last?.record.id);
-    const packer = new DataPacker({
-      writer: volumes,
-      ...packingAgainst(parent, untilAborted(storage, options.signal)),
-      known: work,
-      shared: (sha256) => entries.findStored(sha256),
-      elsewhere,
-    });
-    const reader = new RepositoryReader(
-      packer,
-      signatures,
-      (path, stored) => entries.store(path, stored),
-    );
-    const { root, skipped } = await indexTree(dir, entries, {
-      previous: parent.index,
-      unchanged: (entry) => entry.isKnown === true,
-      reader,
-      onSkip: options.onSkip,
-      onProgress: options.onProgress,
-      measure: options.measure,
-      signal: options.signal,
-    }, states);
-    const diff = entries.finish(root, skipped);
-    const isSame = diff.isEmpty && isSameRoot(root, parent.index.root);
-    if (last !== undefined && isSame && mayBeNone) {
-      await Promise.all([volumes.abort(), signatures.abort()]);
-      await clear(storage, left.names);
-      await cache.write(last.record.id, entries.list, skipped);
-      return { record: last.record, isNew: false, diff, skipped, ...ahead };
-    }
-    const { kinds } = entries.tally;
-    await options.onChanges?.({
-      parent: last?.record,
-      diff,
-      files: kinds.file + kinds.symlink + kinds.hardlink,
-      skipped,
-    });
-    const objects = [...await volumes.close(), ...await signatures.close()];
-    await elsewhere?.hold(id);
-    const written = await writeTree(storage, layerName(id, codec.name), codec, {
-      layers: parent.layers,
-      skippedBefore: parent.skipped,
-      changed: {
-        size: entries.changed,
-        lines: changedLinesOf(entries.stored(), parent, reader.signatures),
-      },
-      size: entries.list.length,
-      objects: [...work.objects, ...elsewhere?.objects ?? [], ...objects],
-      skipped,
-    }, options.signal);
-    const stored = objects.reduce(
-      (sum, { size }) => sum + size,
-      written.stored,
-    );
-    const record: SnapshotRecord = {
-      id,
-      time: timeInRecord(id, started),
-      // The clock may be set back meanwhile.
-      duration: Math.max(0, Date.now() - started),
-      directory: dir.path,
-      root,
-      ...(options.label !== undefined && { label: options.label }),
-      ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
-      layers: written.layers,
-      counts: countSnapshot(
-        entries.tally,
-        diff.counts,
-        skipped,
-        stored,
-        last !== undefined && !isSameRoot(root, last.record.root),
-      ),
-      rules: dir.rules,
-    };
-    const bytes = encodeRecord(record);
-    await run.commit(bytes);
-    await clear(storage, [...left.names, ...checkpoints.names]);
-    await cache.write(id, entries.list, skipped);
-    return { record, isNew: true, diff, skipped, ...ahead };
-  } catch (error) {
-    await Promise.all([volumes.abort(error), signatures.abort(error)]);
-    if (!parent.isBroken) {
-      if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
-      throw error;
-    }
-    await cache.drop();
-  } finally {
-    await run.end();
-    await elsewhere?.release();
-  }
-  // What was remembered hid that the tree itself is damaged; now it is read.
-  return await takeSnapshot(store, dir, { ...options, last: undefined });
+  return { found, others: others.values() };
 }
 
 /** Returns the last snapshot that the caller has found, if it is of `dir`. */

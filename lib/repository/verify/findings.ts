@@ -1,3 +1,4 @@
+import { comparePaths } from "../../tree/path.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 
 /** The kind of a damaged object. */
@@ -112,8 +113,11 @@ export class Findings {
     return this.#byObject.get(object);
   }
 
-  /** All that is wrong, by the objects' names. */
+  /** Returns all that is wrong, by the names of objects and paths of files. */
   all(): Damage[] {
+    for (const { files } of this.#byObject.values()) {
+      files.sort((a, b) => comparePaths(a.path, b.path));
+    }
     return [...this.#byObject.values()]
       .sort((a, b) => a.object < b.object ? -1 : 1);
   }

@@ -1,0 +1,145 @@
+import type { Codec } from "../../archive/codec.ts";
+import type { VolumeRecord } from "../../archive/object_writer.ts";
+import { VolumeWriter } from "../../archive/volume_writer.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { layerName, volumeName } from "../format/names.ts";
+import {
+  encodeRecord,
+  type LayerRecord,
+  type ObjectRecord,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import { type TreeChange, writeTree } from "../layers/write_tree.ts";
+import { Run, type RunOptions } from "../runs/run.ts";
+
+/** Options for writing a snapshot. */
+export interface SnapshotWriterOptions extends RunOptions {
+  /** The size that volumes do not exceed, in bytes. Default: 64 MiB. */
+  volumeSize?: number;
+  /** Called with each volume of content that is stored. */
+  onStored?: (volume: VolumeRecord) => Promise<void>;
+  /** Ends the writing with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** The size that volumes do not exceed, in bytes. */
+const VOLUME_SIZE_BYTES = 64 << 20;
+
+/**
+ * Writes the objects of one snapshot, as part of a run that a prune spares:
+ * content and signatures into volumes, the tree into a layer, and last the
+ * record, which makes it a snapshot.
+ *
+ * Dispose of it in the end. Without a record, what it has stored is garbage,
+ * which a prune collects.
+ */
+export class SnapshotWriter implements AsyncDisposable {
+  /** The snapshot's id. */
+  readonly id: string;
+  /** The repository's storage, to which only this run's objects are written. */
+  readonly storage: Storage;
+  /** The volumes of content. */
+  readonly volumes: VolumeWriter;
+  /** The volumes of signatures. */
+  readonly signatures: VolumeWriter;
+  readonly #codec: Codec;
+  readonly #run: Run;
+  readonly #signal: AbortSignal | undefined;
+  #stored = 0;
+
+  /**
+   * Makes a writer; nothing is stored yet.
+   *
+   * @param repository The repository's storage, and its compression.
+   * @param options The snapshot's id, and what it builds on.
+   */
+  constructor(
+    repository: { storage: Storage; codec: Codec },
+    options: SnapshotWriterOptions,
+  ) {
+    const { id, volumeSize = VOLUME_SIZE_BYTES, onStored, signal } = options;
+    this.id = id;
+    this.#codec = repository.codec;
+    this.#signal = signal;
+    this.#run = new Run(repository.storage, options);
+    this.storage = this.#run.storage;
+    this.volumes = this.#volumesIn("volumes", volumeSize, onStored);
+    this.signatures = this.#volumesIn("signatures", volumeSize);
+  }
+
+  /** The bytes of all objects that were finished, in volumes and layers. */
+  get stored(): number {
+    return this.#stored;
+  }
+
+  /** Begins the run before anything is stored; see {@linkcode Run.begin}. */
+  begin(): Promise<void> {
+    return this.#run.begin();
+  }
+
+  /** Finishes the volumes, and returns them. */
+  async closeVolumes(): Promise<ObjectRecord[]> {
+    const objects = [
+      ...await this.volumes.close(),
+      ...await this.signatures.close(),
+    ];
+    for (const { size } of objects) this.#stored += size;
+    return objects;
+  }
+
+  /**
+   * Stores the layer of the snapshot's tree; see {@linkcode writeTree}.
+   *
+   * @returns All layers of the tree.
+   */
+  async writeTree(change: TreeChange): Promise<LayerRecord[]> {
+    const name = layerName(this.id, this.#codec.name);
+    const { layers, stored } = await writeTree(
+      this.storage,
+      name,
+      this.#codec,
+      change,
+      this.#signal,
+    );
+    this.#stored += stored;
+    return layers;
+  }
+
+  /** Stores the record; see {@linkcode Run.commit}. */
+  async commit(record: SnapshotRecord): Promise<void> {
+    await this.#run.commit(encodeRecord(record));
+  }
+
+  /**
+   * Ends the writing of volumes that are not finished. What is stored of them
+   * stays.
+   *
+   * @param error Why, if it failed.
+   */
+  async abort(error?: unknown): Promise<void> {
+    await Promise.all([
+      this.volumes.abort(error),
+      this.signatures.abort(error),
+    ]);
+  }
+
+  /** Ends the run. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#run.end();
+  }
+
+  #volumesIn(
+    folder: "volumes" | "signatures",
+    volumeSize: number,
+    onStored?: SnapshotWriterOptions["onStored"],
+  ): VolumeWriter {
+    return new VolumeWriter({
+      storage: this.storage,
+      name: (n) => volumeName(folder, this.id, n, this.#codec.name),
+      codec: this.#codec,
+      volumeSize,
+      ...onStored && { onStored },
+      signal: this.#signal,
+    });
+  }
+}
