@@ -111,7 +111,7 @@ function commandsOf(value: unknown): string[] {
 
 test("the tutorial brings back what it loses, and undoes that", async () => {
   const text = readFileSync(join(ROOT, PAGES[0]), "utf8");
-  const [, upToRestore] = /^(.*?)^`--dry-run` prints/ms.exec(text)!;
+  const [, upToRestore] = /^(.*?)^`--dry-run` shows/ms.exec(text)!;
   const typed = [...upToRestore.matchAll(/^```sh\n(.*?)^```$/gms)]
     .map(([, code]) => code).join("\n");
   await withShell((shell) => {
