@@ -6,6 +6,30 @@ import { test } from "node:test";
 /** The rooms of the house; each may import from those before it. */
 const LAYERS = ["bytes", "delta", "storage", "tree", "archive", "repository"];
 
+/**
+ * The rooms of `lib/repository`; each may import from those before it. A file at
+ * the top is a room of its own.
+ */
+const REPOSITORY_ROOMS = [
+  "format",
+  "runs",
+  "layers",
+  "content",
+  "store",
+  "snapshot",
+  "prune",
+  "restore",
+  "verify",
+  "repair",
+  "drill",
+  "stats",
+  "copy.ts",
+  "with_cache.ts",
+  "repository_name.ts",
+  "repository.ts",
+  "mod.ts",
+];
+
 /** Only these know a file system, or a system at all. */
 const WITH_FILES =
   /^lib\/(?:tree\/|storage\/(?:local(?:_\w+)?|temporary)\.ts$)/;
@@ -51,6 +75,21 @@ test("imports in lib/ go one way", () => {
     assert.ok(LAYERS.includes(from), `${file} lies in no layer`);
     assert.ok(
       LAYERS.indexOf(to) <= LAYERS.indexOf(from),
+      `${file} imports ${target}, which lies above it`,
+    );
+  }
+});
+
+test("imports in lib/repository go one way, types included", () => {
+  const folder = "lib/repository/";
+  for (const { file, target } of sources("lib/repository").flatMap(importsOf)) {
+    if (!target.startsWith(folder)) continue;
+    const [from, to] = [file, target].map((path) =>
+      path.slice(folder.length).split("/")[0]
+    );
+    assert.ok(REPOSITORY_ROOMS.includes(from), `${file} lies in no room`);
+    assert.ok(
+      REPOSITORY_ROOMS.indexOf(to) <= REPOSITORY_ROOMS.indexOf(from),
       `${file} imports ${target}, which lies above it`,
     );
   }

@@ -10,7 +10,9 @@
  * - `mismatch`: a basis or result is not the one that was expected.
  * - `not-found`: no such object, snapshot, path or volume.
  * - `exists`: it is there already and must not be replaced.
- * - `changed`: a file changed while it was read.
+ * - `changed`: a file or folder changed while it was read or restored.
+ * - `conflict`: other work on the repository took something away that this work
+ *   builds on, or took it for dead; run it again.
  * - `io`: the operating system or a storage refused; see `cause`.
  * - `aborted`: the caller's signal fired.
  */
@@ -24,6 +26,7 @@ export type ErrorCode =
   | "not-found"
   | "exists"
   | "changed"
+  | "conflict"
   | "io"
   | "aborted";
 

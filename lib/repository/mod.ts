@@ -3,7 +3,7 @@
  *
  * @module
  */
-export type { FitResult } from "./prune/budget.ts";
+export type { FitResult } from "./prune/size_limit.ts";
 export type { Collected } from "./prune/collect_garbage.ts";
 export type { CopyOptions, CopyProgress, CopyResult } from "./copy.ts";
 export type { DamageHandler } from "../bytes/errors.ts";
@@ -36,7 +36,7 @@ export type {
 export { repositoryName } from "./repository_name.ts";
 export type { LostRange } from "./repair/salvage.ts";
 export type { UnrecordedSnapshot } from "./verify/unrecorded.ts";
-export type { Watched } from "./prune/watch.ts";
+export type { Watched } from "./prune/lease.ts";
 export type { PathUsage } from "./stats/folder_usage.ts";
 export type {
   RepositoryStats,
@@ -60,14 +60,14 @@ export type {
   RestoreProgress,
   RevertOptions,
   WorkOptions,
-} from "./restore/restore_options.ts";
-export type { RestoreResult } from "./restore/restore_result.ts";
+} from "./restore/session.ts";
+export type { RestoreResult } from "./restore/session.ts";
 export type {
   RestoreFailure,
   RestoreLeft,
   RestorePlan,
   RestoreStep,
-} from "./restore/restore_plan.ts";
+} from "./restore/plan.ts";
 export type {
   LayerFrame,
   LayerRecord,

@@ -25,7 +25,7 @@ import {
   type FitResult,
   readBudget,
   writeBudget,
-} from "./prune/budget.ts";
+} from "./prune/size_limit.ts";
 import { checkedStream, ContentReader } from "./content/content.ts";
 import { type CopyOptions, type CopyResult, copySnapshots } from "./copy.ts";
 import { drill, type DrillOptions, type DrillResult } from "./drill/drill.ts";
@@ -58,10 +58,10 @@ import {
 } from "./restore/restore.ts";
 import type {
   RestoreOptions,
+  RestoreResult,
   RevertOptions,
-} from "./restore/restore_options.ts";
-import type { RestoreResult } from "./restore/restore_result.ts";
-import type { RestorePlan } from "./restore/restore_plan.ts";
+} from "./restore/session.ts";
+import type { RestorePlan } from "./restore/plan.ts";
 import {
   planPrune,
   prune,
@@ -77,7 +77,7 @@ import {
   restoreRecord,
 } from "./prune/removed.ts";
 import type { RetentionPolicy } from "./prune/retention.ts";
-import { isParentLost } from "./runs/run.ts";
+import { isConflict } from "./runs/run.ts";
 import { readRecords } from "./prune/repository_state.ts";
 import {
   type RepositoryStats,
@@ -292,7 +292,7 @@ export class Repository {
       try {
         return await takeSnapshot(this.#store, dir, { ...options, last });
       } catch (error) {
-        if (left === 0 || !isParentLost(error)) throw error;
+        if (left === 0 || !isConflict(error)) throw error;
         last = undefined;
       }
     }

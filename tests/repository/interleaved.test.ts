@@ -182,7 +182,7 @@ async function playOne(
       const { code } = outcome.reason as DeltarError;
       assert.ok(
         works[at] === undelete && code === "not-found" ||
-          code === "changed",
+          code === "conflict",
         `${what}: ${(outcome.reason as Error).stack}`,
       );
     }

@@ -54,7 +54,7 @@ test("many writers, those who remove, and prunes, on one storage, as clocks jump
           states.set(record.id, stateOf(root));
         } catch (error) {
           const { code } = error as DeltarError;
-          assert.ok(["aborted", "changed"].includes(code), `${error}`);
+          assert.ok(["aborted", "conflict"].includes(code), `${error}`);
         }
       }
     };
@@ -83,7 +83,7 @@ test("many writers, those who remove, and prunes, on one storage, as clocks jump
           // Another one has the lease, or took it over, or took away what
           // was being read; the next prune goes on.
           const { code } = error as DeltarError;
-          const fine = ["exists", "changed", "not-found"];
+          const fine = ["exists", "conflict", "not-found"];
           assert.ok(fine.includes(code), (error as Error).stack);
         }
       }

@@ -377,8 +377,10 @@ test("a prune that is at work keeps others out, a dead one is taken over", async
     assert.deepEqual(history.names("lease/"), []);
     storage.objects.set("lease/4.json", new TextEncoder().encode(lines));
     // The count changes while it is watched.
-    const { Pulse } = await import("../../lib/repository/runs/heartbeat.ts");
-    const pulse = new Pulse(storage, "lease/4.json");
+    const { Heartbeat } = await import(
+      "../../lib/repository/runs/heartbeat.ts"
+    );
+    const pulse = new Heartbeat(storage, "lease/4.json");
     pulse.start(1);
     await assert.rejects(repository.prune({}, { grace: 0, patience: 200 }), {
       code: "exists",

@@ -8,7 +8,7 @@ import { sha256 } from "../../lib/bytes/sha256.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { DeltarError } from "../../lib/bytes/errors.ts";
 import { Repository } from "../../lib/repository/repository.ts";
-import { isOfOnePath } from "../../lib/repository/restore/restore_fault.ts";
+import { isOfOnePath } from "../../lib/repository/restore/plan.ts";
 import {
   encodeRecord,
   type SnapshotRecord,

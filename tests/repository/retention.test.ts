@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { thinningOrder } from "../../lib/repository/prune/budget.ts";
+import { thinningOrder } from "../../lib/repository/prune/size_limit.ts";
 import { newId } from "../../lib/repository/format/names.ts";
 import {
   judge,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Repository } from "../../lib/repository/repository.ts";
-import type { RestoreFailure } from "../../lib/repository/restore/restore_plan.ts";
+import type { RestoreFailure } from "../../lib/repository/restore/plan.ts";
 import { foldName } from "../../lib/tree/name.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import {

@@ -1,7 +1,7 @@
 import type { GarbageLine } from "../runs/garbage_mark.ts";
 import { idOfObject, moveName } from "../format/names.ts";
-import type { Intent } from "../runs/run.ts";
-import type { Survey } from "./repository_state.ts";
+import type { RunIntent } from "../runs/run.ts";
+import type { RepositoryState } from "./repository_state.ts";
 import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 
 /** A volume that is mostly dead. */
@@ -41,7 +41,7 @@ export interface CandidateOptions {
 }
 
 /** The ids whose objects runs at work need, by what they say. */
-export function runningIds(intents: readonly Intent[]): Set<string> {
+export function runningIds(intents: readonly RunIntent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
 }
 
@@ -67,7 +67,7 @@ function sizeAfter(size: number, alive: number, repackBelow: number): number {
  * snapshots needed, of rank 0, have had their grace as snapshots.
  */
 export function findCandidates(
-  { stored, marks, moves }: Survey,
+  { stored, marks, moves }: RepositoryState,
   usage: Usage,
   options: CandidateOptions,
 ): Candidates {
@@ -110,7 +110,7 @@ export function findCandidates(
  * @param repackBelow The share of live bytes below which a volume is repacked.
  */
 export function freedByRank(
-  { stored, intents }: Survey,
+  { stored, intents }: RepositoryState,
   usage: Usage,
   repackBelow: number,
 ): Map<Rank, number> {

@@ -1,6 +1,6 @@
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { byDirectory } from "./retention.ts";
-import type { Survey } from "./repository_state.ts";
+import type { RepositoryState } from "./repository_state.ts";
 
 /** The maximum leap of a clock that is trusted, in milliseconds: a day. */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
@@ -28,7 +28,10 @@ interface Moment {
  * believed.
  */
 export function findLeap(
-  { records, removed, marks }: Pick<Survey, "records" | "removed" | "marks">,
+  { records, removed, marks }: Pick<
+    RepositoryState,
+    "records" | "removed" | "marks"
+  >,
   now: number,
   grace: number,
 ): number | undefined {

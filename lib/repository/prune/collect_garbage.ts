@@ -18,13 +18,17 @@ import { CollectWork } from "./collect_work.ts";
 import { findLeap } from "./clock.ts";
 import { buryDeadRuns } from "./dead_runs.ts";
 import { type GarbageLine, putMark } from "../runs/garbage_mark.ts";
-import type { Lease } from "./lease.ts";
+import { type Lease, waitsFor } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { RemovedSnapshot } from "./removed.ts";
 import { timeNotBehind } from "../format/snapshot_times.ts";
 import { SAFETY_AGE } from "./retention.ts";
-import { findSpared } from "./spared.ts";
-import { standing, type Survey, survey } from "./repository_state.ts";
+import { findNewlyNeeded } from "./newly_needed.ts";
+import {
+  readState,
+  type RepositoryState,
+  rootsOfRunningWork,
+} from "./repository_state.ts";
 import {
   ALWAYS,
   applyMoves,
@@ -32,7 +36,6 @@ import {
   type Usage,
   type UsageOptions,
 } from "./usage.ts";
-import { waitsFor } from "./watch.ts";
 
 /** The result of a collection. */
 export interface Collected {
@@ -86,7 +89,7 @@ export async function collectGarbage(
   const { storage } = store;
   const { grace } = options;
   const now = Date.now();
-  const found = await survey(store, options.signal);
+  const found = await readState(store, options.signal);
   const leap = grace === 0 ? undefined : findLeap(found, now, grace);
   const isTimeSure = leap === undefined;
   const { alive, seen, dead } = await buryDeadRuns(storage, found, {
@@ -99,7 +102,7 @@ export async function collectGarbage(
     grace === 0 || isTimeSure && time + grace <= now;
   const expired = found.removed.filter(isExpired);
   const removed = found.removed.filter((one) => !isExpired(one));
-  const grounds = standing(found, alive);
+  const grounds = rootsOfRunningWork(found, alive);
   const usage = await readUsage(store, found, expired, grounds, options);
   const candidates = findCandidates(found, usage, {
     ...options,
@@ -127,7 +130,7 @@ export async function collectGarbage(
   for (const { id } of expired) {
     await storage.delete(noteName(REMOVED, id));
   }
-  const spared = await findSpared(store, found, {
+  const spared = await findNewlyNeeded(store, found, {
     grounds,
     expired,
     signal: options.signal,
@@ -199,9 +202,9 @@ export function layerOptions(
  */
 export async function readUsage(
   store: Store,
-  { stored, records, removed, moves }: Survey,
+  { stored, records, removed, moves }: RepositoryState,
   expired: readonly RemovedSnapshot[],
-  grounds: ReturnType<typeof standing>,
+  grounds: ReturnType<typeof rootsOfRunningWork>,
   options: PruneOptions,
 ): Promise<Usage> {
   const usage = await findUsage([
@@ -258,7 +261,7 @@ async function deleteNotes(storage: Storage, id: string): Promise<void> {
 
 /** Snapshots that are purged, now or before, whose trees may still be there. */
 function purgedIds(
-  { marks }: Survey,
+  { marks }: RepositoryState,
   expired: readonly RemovedSnapshot[],
 ): string[] {
   const ids = new Set(marks.flatMap(({ purged }) => purged));
@@ -274,7 +277,10 @@ function purgedIds(
  */
 function withTrees(
   purged: readonly string[],
-  { stored, records, removed }: Pick<Survey, "stored" | "records" | "removed">,
+  { stored, records, removed }: Pick<
+    RepositoryState,
+    "stored" | "records" | "removed"
+  >,
   going: readonly string[],
 ): string[] {
   const kept = [...records, ...removed.map(({ record }) => record)]

@@ -9,7 +9,7 @@ import type { RepackCandidate } from "./candidates.ts";
 import type { Lease } from "./lease.ts";
 import type { PruneOptions, PruneProgress } from "./prune.ts";
 import { repackVolume } from "./repack.ts";
-import { AT_ONCE, type Survey } from "./repository_state.ts";
+import { AT_ONCE, type RepositoryState } from "./repository_state.ts";
 import type { Usage } from "./usage.ts";
 
 /** The steps that cannot be taken back. */
@@ -21,14 +21,14 @@ export class CollectWork {
   readonly #store: Store;
   readonly #lease: Lease;
   readonly #id: string;
-  readonly #found: Survey;
+  readonly #found: RepositoryState;
   readonly #options: PruneOptions;
 
   constructor(
     store: Store,
     lease: Lease,
     id: string,
-    found: Survey,
+    found: RepositoryState,
     options: PruneOptions,
   ) {
     this.#store = store;

@@ -1,10 +1,10 @@
 import type { Storage } from "../../storage/storage.ts";
 import type { SeenRun } from "../runs/garbage_mark.ts";
 import { noteName, RUNNING } from "../format/names.ts";
-import { beatName, readPulse } from "../runs/heartbeat.ts";
-import type { Intent } from "../runs/run.ts";
-import type { Survey } from "./repository_state.ts";
-import { watch } from "./watch.ts";
+import { beatName, countHeartbeats } from "../runs/heartbeat.ts";
+import type { RunIntent } from "../runs/run.ts";
+import type { RepositoryState } from "./repository_state.ts";
+import { watch } from "./lease.ts";
 
 /** A run is never given up sooner than this after it was last seen to live. */
 const LEAST = 24 * 60 * 60 * 1000;
@@ -41,9 +41,9 @@ export interface DeadRunOptions {
  */
 export async function buryDeadRuns(
   storage: Storage,
-  { intents, marks }: Survey,
+  { intents, marks }: RepositoryState,
   options: DeadRunOptions,
-): Promise<{ alive: Intent[]; seen: SeenRun[]; dead: string[] }> {
+): Promise<{ alive: RunIntent[]; seen: SeenRun[]; dead: string[] }> {
   const { now, grace, isTimeSure } = options;
   const before = new Map(
     marks.flatMap(({ runs }) => runs).map((run) => [run.running, run]),
@@ -51,7 +51,7 @@ export async function buryDeadRuns(
   const seen: SeenRun[] = [];
   const silent = new Set<string>();
   for (const { id } of intents) {
-    const count = await readPulse(storage, noteName(RUNNING, id));
+    const count = await countHeartbeats(storage, noteName(RUNNING, id));
     const earlier = before.get(id);
     const since = earlier?.count === count ? Math.min(earlier.since, now) : now;
     seen.push({ running: id, count, since });
@@ -63,7 +63,7 @@ export async function buryDeadRuns(
   const dead: string[] = [];
   await Promise.all([...silent].map(async (id) => {
     const name = noteName(RUNNING, id);
-    if (await watch(() => readPulse(storage, name), options)) return;
+    if (await watch(() => countHeartbeats(storage, name), options)) return;
     await storage.delete(name);
     await storage.delete(beatName(name));
     dead.push(id);

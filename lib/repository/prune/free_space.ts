@@ -14,8 +14,8 @@ import { findCandidates, runningIds } from "./candidates.ts";
 import { findLeap } from "./clock.ts";
 import { readUsage } from "./collect_garbage.ts";
 import type { PruneOptions } from "./prune.ts";
-import { findSpared } from "./spared.ts";
-import { AT_ONCE, standing, survey } from "./repository_state.ts";
+import { findNewlyNeeded } from "./newly_needed.ts";
+import { AT_ONCE, readState, rootsOfRunningWork } from "./repository_state.ts";
 
 /** Whether an operation failed as there is no space left. */
 export function isFull(error: unknown): boolean {
@@ -54,7 +54,7 @@ export async function freeSpace(
   const { storage } = store;
   const { grace, signal } = options;
   const now = Date.now();
-  const found = await survey(store);
+  const found = await readState(store);
   const isTimeSure = grace === 0 || findLeap(found, now, grace) === undefined;
   const ids = new Set(going.map(({ id }) => id));
   const leaving = found.records.filter(({ id }) => ids.has(id));
@@ -75,7 +75,7 @@ export async function freeSpace(
     ...expired,
   ];
   const known = { ...found, records, removed };
-  const grounds = standing(known);
+  const grounds = rootsOfRunningWork(known);
   const usage = await readUsage(store, known, expired, grounds, options);
   const { garbage } = findCandidates(known, usage, {
     ...options,
@@ -108,7 +108,7 @@ export async function freeSpace(
   }
   const all = [...names];
   await remove(all.filter((name) => name.startsWith(CHECKPOINTS)));
-  const spared = await findSpared(store, known, {
+  const spared = await findNewlyNeeded(store, known, {
     grounds,
     expired,
     signal: options.signal,

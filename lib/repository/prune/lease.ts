@@ -4,8 +4,9 @@ import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../tree/lines.ts";
 import { LEASES } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
-import { Pulse, readPulse } from "../runs/heartbeat.ts";
-import { watch, type Watched } from "./watch.ts";
+import { countHeartbeats, Heartbeat } from "../runs/heartbeat.ts";
+import { checkAborted } from "../../bytes/abort.ts";
+import type { PruneProgress } from "./prune.ts";
 
 /** The holder of a lease: the id of the prune, or the name of its lease. */
 type Holder = Omit<Watched, "most">;
@@ -41,14 +42,14 @@ export class Lease {
   readonly #storage: Storage;
   readonly #name: string;
   readonly #holder: string;
-  readonly #pulse: Pulse;
+  readonly #heartbeat: Heartbeat;
 
   private constructor(storage: Storage, name: string, holder: string) {
     this.#storage = storage;
     this.#name = name;
     this.#holder = holder;
-    this.#pulse = new Pulse(storage, name);
-    this.#pulse.start();
+    this.#heartbeat = new Heartbeat(storage, name);
+    this.#heartbeat.start();
   }
 
   /**
@@ -93,7 +94,7 @@ export class Lease {
   /**
    * Whether the lease is still this holder's.
    *
-   * @throws {DeltarError} `changed` if it was taken over.
+   * @throws {DeltarError} `conflict` if it was taken over.
    */
   async check(): Promise<void> {
     const bytes = await readIfThere(this.#storage, this.#name);
@@ -103,7 +104,7 @@ export class Lease {
       if (header.holder === this.#holder) return;
     }
     throw new DeltarError(
-      "changed",
+      "conflict",
       "another prune took over, as this one stood still; nothing is lost",
       { object: this.#name },
     );
@@ -111,7 +112,7 @@ export class Lease {
 
   /** Gives the lease back; what fails here is waited for by the next. */
   async end(): Promise<void> {
-    await this.#pulse.stop().catch(() => {});
+    await this.#heartbeat.stop().catch(() => {});
     await this.#storage.delete(this.#name).catch(() => {});
   }
 }
@@ -166,7 +167,9 @@ async function isBeating(
   return await watch(async () => {
     const now = await leases(storage);
     // One that is given back, or taken over, changes as well.
-    return now.at(-1)?.name === name ? await readPulse(storage, name) : -1;
+    return now.at(-1)?.name === name
+      ? await countHeartbeats(storage, name)
+      : -1;
   }, options);
 }
 
@@ -179,4 +182,63 @@ function taken(object: string, holder?: Holder): DeltarError {
     `another prune${who} is at work in this repository; wait for its end`,
     { object },
   );
+}
+
+/** Others that gave no sign of life, and are watched for one. */
+export interface Watched {
+  /** The ids of a prune or of runs; each tells when it began. */
+  ids: string[];
+  /** The process, if it is known to be one of this machine. */
+  process?: number;
+  /** For how long at most, in milliseconds. */
+  most: number;
+}
+
+/** Returns the progress of a prune that waits for others. */
+export function waitsFor(
+  watched: Omit<Watched, "most">,
+  { patience }: { patience: number },
+): PruneProgress {
+  const waitsFor = { ...watched, most: patience };
+  return { phase: "waiting", done: 0, all: 1, waitsFor };
+}
+
+/** The number of looks at what is watched during the wait. */
+const LOOKS = 4;
+
+/**
+ * Watches a value for a while, by this machine's monotonic clock.
+ *
+ * @param look Gives the value.
+ * @param options How long, in milliseconds, and what ends the waiting.
+ * @returns Whether it changed.
+ * @throws {DeltarError} `aborted`.
+ */
+export async function watch(
+  look: () => Promise<number>,
+  { patience, signal }: { patience: number; signal?: AbortSignal },
+): Promise<boolean> {
+  const first = await look();
+  for (let at = 0; at < LOOKS; at++) {
+    await pause(patience / LOOKS, signal);
+    if (await look() !== first) return true;
+  }
+  return false;
+}
+
+async function pause(
+  milliseconds: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  checkAborted(signal);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stop = () => {};
+  await new Promise<void>((resolve) => {
+    stop = resolve;
+    timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+  clearTimeout(timer);
+  signal?.removeEventListener("abort", stop);
+  checkAborted(signal);
 }

@@ -8,14 +8,13 @@ import {
 } from "./collect_garbage.ts";
 import { isFull, makeRoom } from "./free_space.ts";
 import { newId } from "../format/names.ts";
-import { Lease } from "./lease.ts";
+import { Lease, waitsFor, type Watched } from "./lease.ts";
 import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
 import { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
 import { timeNotBehind } from "../format/snapshot_times.ts";
-import { standing, survey } from "./repository_state.ts";
+import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
-import { waitsFor, type Watched } from "./watch.ts";
 
 /**
  * The time for which removed snapshots can be brought back, in milliseconds: 7
@@ -112,7 +111,7 @@ export async function planPrune(
   options: PruneOptions,
 ): Promise<PrunePlan> {
   const { repackBelow } = withDefaults(options);
-  const found = await survey(store, options.signal);
+  const found = await readState(store, options.signal);
   const judgements = judge(found.records, policy);
   const going = judgements.filter(({ keep }) => !keep);
   const staying = judgements.filter(({ keep }) => keep);
@@ -123,7 +122,7 @@ export async function planPrune(
     })),
     ...going.map(({ record: { layers } }, at) => ({ layers, rank: at + 1 })),
     ...staying.map(({ record: { layers } }) => ({ layers, rank: ALWAYS })),
-    ...standing(found),
+    ...rootsOfRunningWork(found),
   ], layerOptions(store, options));
   applyMoves(usage, found.moves, found.stored);
   const freed = freedByRank(found, usage, repackBelow);

@@ -6,7 +6,7 @@ import { COLLECTED, moveName, MOVES } from "../format/names.ts";
 import type { Move } from "../content/move.ts";
 import { listRemoved, type RemovedSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
-import { type Intent, readIntents } from "../runs/run.ts";
+import { readIntents, type RunIntent } from "../runs/run.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
 
@@ -14,7 +14,7 @@ import { ALWAYS, type Root } from "./usage.ts";
 export const AT_ONCE = 8;
 
 /** The state of a repository, as a prune needs it. */
-export interface Survey {
+export interface RepositoryState {
   /** The layers, volumes and moves that are stored, with their sizes. */
   stored: Map<string, number>;
   /** The snapshots. */
@@ -22,7 +22,7 @@ export interface Survey {
   /** The removed ones that are not purged. */
   removed: RemovedSnapshot[];
   /** The runs at work. */
-  intents: Intent[];
+  intents: RunIntent[];
   /** The findings of earlier prunes, and the names of what they left. */
   marks: Mark[];
   /** The names of the marks. */
@@ -38,10 +38,10 @@ export interface Survey {
  * @throws {DeltarError} What reading throws: who does not know what is needed
  * must not collect.
  */
-export async function survey(
+export async function readState(
   store: Store,
   signal?: AbortSignal,
-): Promise<Survey> {
+): Promise<RepositoryState> {
   const storage = untilAborted(store.storage, signal);
   const stored = new Map<string, number>();
   for (const folder of COLLECTED) {
@@ -82,9 +82,9 @@ export async function readRecords(
  * Returns what running work builds on, as roots that stay. A run whose layers are
  * gone lost its parent before it looked, and will find that out.
  */
-export function standing(
-  { stored, records, removed, intents }: Survey,
-  alive: readonly Intent[] = intents,
+export function rootsOfRunningWork(
+  { stored, records, removed, intents }: RepositoryState,
+  alive: readonly RunIntent[] = intents,
 ): (Root & { id: string })[] {
   const known = new Set(
     [...records, ...removed.flatMap(({ record }) => record ?? [])]

@@ -1,5 +1,5 @@
 import { parentPath } from "../../tree/path.ts";
-import type { RestoreStep } from "./restore_plan.ts";
+import type { RestoreStep } from "./plan.ts";
 
 /**
  * Returns a function from the path that something will have to the path by

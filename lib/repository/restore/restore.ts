@@ -17,15 +17,21 @@ import {
   isSameWork,
   type RestoreHooks,
   type RestoreJob,
-} from "./carry_out.ts";
+  type RestoreOptions,
+  type RestoreResult,
+  type RevertOptions,
+} from "./session.ts";
 import { freshRestoresInto } from "../store/fresh_restore.ts";
-import { type FreshUndo, planFreshUndo } from "./fresh_undo.ts";
-import { planSteps } from "./plan_steps.ts";
+import { type FreshUndo, planFreshUndo } from "./undo_fresh.ts";
+import {
+  planSteps,
+  type RestoreLeft,
+  type RestorePlan,
+  type TargetState,
+  targetStateOf,
+} from "./plan.ts";
 import { notTrusted, withoutPrivileges } from "./privileges.ts";
-import type { RestoreOptions, RevertOptions } from "./restore_options.ts";
-import type { RestoreLeft, RestorePlan } from "./restore_plan.ts";
-import { removalFor, removalOf } from "./restore_removal.ts";
-import type { RestoreResult } from "./restore_result.ts";
+import { removalFor, removalOf } from "./removal.ts";
 import {
   groupOf,
   groupToRevert,
@@ -33,8 +39,7 @@ import {
   nothingTo,
   type PastWork,
   stateBefore,
-} from "./restore_undo.ts";
-import { type Wanted, wantedOf } from "./restore_wanted.ts";
+} from "./undo.ts";
 
 /** Returns the steps that a restore would take. */
 export async function planRestore(
@@ -125,7 +130,7 @@ async function prepare(
   const getsRoot = survey.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const root = from === "" ? record.root : tree.root!;
-  const wanted = wantedOf(tree, { ...record, root }, paths);
+  const wanted = targetStateOf(tree, { ...record, root }, paths);
   if (!getsRoot) wanted.root = undefined;
   checkTrust(wanted, store, survey, options);
   refuseOverRepository(storage, survey, wanted);
@@ -186,7 +191,7 @@ function briefly(
 
 /** Marks what comes from somebody else's repository and was not asked for. */
 function checkTrust(
-  wanted: Wanted,
+  wanted: TargetState,
   { storage }: Store,
   survey: Survey,
   { trust }: RevertOptions,
@@ -204,7 +209,7 @@ function checkTrust(
 function refuseOverRepository(
   storage: Storage,
   survey: Survey,
-  { entries }: Wanted,
+  { entries }: TargetState,
 ): void {
   if (!(storage instanceof LocalStorage)) return;
   const way = survey.wayTo(storage.location);

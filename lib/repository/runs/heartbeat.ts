@@ -19,7 +19,7 @@ export function beatName(name: string): string {
  * that lives from work that died by whether the count changes while they watch,
  * so no clock is compared with that of another machine.
  */
-export class Pulse {
+export class Heartbeat {
   readonly #storage: Storage;
   readonly #name: string;
   #count = 0;
@@ -54,7 +54,7 @@ export class Pulse {
 }
 
 /** Returns the number of heartbeats of the work named `name` so far. */
-export async function readPulse(
+export async function countHeartbeats(
   storage: Storage,
   name: string,
 ): Promise<number> {

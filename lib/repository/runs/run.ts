@@ -13,7 +13,7 @@ import {
   RUNNING,
 } from "../format/names.ts";
 import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
-import { Pulse } from "./heartbeat.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import {
   decodeLayers,
   type LayerRecord,
@@ -21,7 +21,7 @@ import {
 } from "../format/snapshot_record.ts";
 
 /** The declaration of running work, by which a prune spares what it needs. */
-export interface Intent {
+export interface RunIntent {
   /** The id that the objects carry which it writes. */
   id: string;
   /** When it was begun, in milliseconds since 1970. */
@@ -38,7 +38,7 @@ const FORMAT = "deltar-running";
 const VERSION = 1;
 
 /** An intent as its object's bytes. */
-export function encodeIntent(intent: Intent): Uint8Array {
+export function encodeIntent(intent: RunIntent): Uint8Array {
   const time = new Date(intent.time).toISOString();
   return encodeLines(FORMAT, VERSION, { ...intent, time }, []);
 }
@@ -48,7 +48,7 @@ export function encodeIntent(intent: Intent): Uint8Array {
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
  */
-export function decodeIntent(bytes: Uint8Array, object: string): Intent {
+export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
   const { header } = decodeLines(bytes, FORMAT, VERSION, object);
   const { id, parent, layers, reuses } = header;
   if (
@@ -72,8 +72,8 @@ export function decodeIntent(bytes: Uint8Array, object: string): Intent {
 }
 
 /** All intents; one that ends while they are read is left out. */
-export async function readIntents(storage: Storage): Promise<Intent[]> {
-  const intents: Intent[] = [];
+export async function readIntents(storage: Storage): Promise<RunIntent[]> {
+  const intents: RunIntent[] = [];
   for (const name of await namesUnder(storage, RUNNING)) {
     if (idOfNote(RUNNING, name) === undefined) continue;
     const bytes = await readIfThere(storage, name);
@@ -111,7 +111,7 @@ export class Run {
   readonly #inner: Storage;
   readonly #options: RunOptions;
   readonly #name: string;
-  readonly #pulse: Pulse;
+  readonly #heartbeat: Heartbeat;
   #begun: Promise<void> | undefined;
 
   /** A run that has done nothing yet. */
@@ -120,7 +120,7 @@ export class Run {
     this.#inner = storage;
     this.#options = options;
     this.#name = noteName(RUNNING, options.id);
-    this.#pulse = new Pulse(storage, this.#name);
+    this.#heartbeat = new Heartbeat(storage, this.#name);
     this.storage = {
       location: storage.location,
       get: (name, options) => storage.get(name, options),
@@ -139,7 +139,7 @@ export class Run {
   /**
    * Puts the intent, unless that is done; `storage` does it at its first put.
    *
-   * @throws {DeltarError} `changed` if the parent was removed meanwhile, or
+   * @throws {DeltarError} `conflict` if the parent was removed meanwhile, or
    * what is to be taken over is being collected.
    */
   begin(): Promise<void> {
@@ -150,7 +150,7 @@ export class Run {
    * Stores the commit record, and takes it back if the run was given up for
    * dead in the meantime, as its objects may be collected then.
    *
-   * @throws {DeltarError} `changed` if it was.
+   * @throws {DeltarError} `conflict` if it was.
    */
   async commit(bytes: Uint8Array): Promise<void> {
     await this.begin();
@@ -160,7 +160,7 @@ export class Run {
     try {
       await this.check();
     } catch (error) {
-      if ((error as DeltarError).code === "changed") {
+      if (isConflict(error)) {
         await this.#inner.delete(name);
       }
       throw error;
@@ -170,12 +170,12 @@ export class Run {
   /**
    * Whether the intent still stands.
    *
-   * @throws {DeltarError} `changed` if a prune gave the run up for dead.
+   * @throws {DeltarError} `conflict` if a prune gave the run up for dead.
    */
   async check(): Promise<void> {
     if (await readIfThere(this.#inner, this.#name) !== undefined) return;
     throw new DeltarError(
-      "changed",
+      "conflict",
       "this run stood still for so long that it was taken for dead and what " +
         "it stored may be removed; run it again",
       { object: this.#name },
@@ -186,7 +186,7 @@ export class Run {
   async end(): Promise<void> {
     if (this.#begun === undefined) return;
     await this.#begun.catch(() => {});
-    await this.#pulse.stop().catch(() => {});
+    await this.#heartbeat.stop().catch(() => {});
     await this.#inner.delete(this.#name).catch(() => {});
   }
 
@@ -200,7 +200,7 @@ export class Run {
       reuses: [...reuses],
     };
     await this.#inner.put(this.#name, encodeIntent(intent), { ifAbsent: true });
-    this.#pulse.start();
+    this.#heartbeat.start();
     if (parent !== undefined) await checkParent(this.#inner, parent);
     await ground?.check();
     if (reuses.length > 0 && await isCondemned(this.#inner, reuses)) {
@@ -221,14 +221,14 @@ export async function checkParent(
   }
 }
 
-/** The error of a run whose parent was removed; the run may start again. */
-class ParentLost extends DeltarError {}
-
 function parentLost(object: string, what: string): DeltarError {
-  return new ParentLost("changed", `${what}; run it again`, { object });
+  return new DeltarError("conflict", `${what}; run it again`, { object });
 }
 
-/** Whether a run failed for what it builds on being removed under it. */
-export function isParentLost(error: unknown): boolean {
-  return error instanceof ParentLost;
+/**
+ * Returns whether work failed since other work on the repository was in its way;
+ * begun again, it may succeed.
+ */
+export function isConflict(error: unknown): boolean {
+  return error instanceof DeltarError && error.code === "conflict";
 }

@@ -101,7 +101,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * each snapshot that has some, as a run that builds on it does.
    *
    * @param id The id of the run that takes over.
-   * @throws {DeltarError} `changed` if one of them was removed meanwhile.
+   * @throws {DeltarError} `conflict` if one of them was removed meanwhile.
    */
   async hold(id: string): Promise<void> {
     for (const { read } of this.#used()) {

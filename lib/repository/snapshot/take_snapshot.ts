@@ -7,7 +7,7 @@ import type { DiffIndex } from "../../tree/diff_index.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { type IndexProgress, indexTree } from "../../tree/index_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
-import { packingAgainst } from "./basis.ts";
+import { packingAgainst } from "./delta_basis.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { CheckpointWriter } from "./checkpoint.ts";
 import { Elsewhere } from "./elsewhere.ts";

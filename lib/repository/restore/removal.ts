@@ -13,7 +13,7 @@ import type { Survey } from "../../tree/survey.ts";
 import { Walker } from "../../tree/walker.ts";
 import { checkedStream, ContentReader } from "../content/content.ts";
 import type { Store } from "../store/store.ts";
-import type { RestoreLeft } from "./restore_plan.ts";
+import type { RestoreLeft } from "./plan.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 

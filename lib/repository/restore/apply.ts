@@ -13,15 +13,14 @@ import { rootOf, TreeWriter } from "../../tree/tree_writer.ts";
 import type { ContentReader } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
-import { sameName } from "./plan_steps.ts";
-import { ReadAhead } from "./read_ahead.ts";
-import { isOfOnePath } from "./restore_fault.ts";
-import type {
-  RestoreFailure,
-  RestorePlan,
-  RestoreStep,
-} from "./restore_plan.ts";
-import type { Safety } from "./restore_safety.ts";
+import {
+  isOfOnePath,
+  type RestoreFailure,
+  type RestorePlan,
+  type RestoreStep,
+  sameName,
+} from "./plan.ts";
+import type { Safety } from "./safety_snapshot.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** Options for carrying out a plan. */
@@ -469,4 +468,38 @@ function isDurable(step: RestoreStep | undefined): boolean {
 
 function isWritten({ action, entry }: RestoreStep): boolean {
   return entry?.kind === "file" && action !== "touch";
+}
+
+/**
+ * The number of frames that are read ahead, so that the latency of a distant
+ * storage is paid once and not for each. It is less than the reader keeps.
+ */
+const FRAMES_AHEAD = 14;
+
+/** Asks for frames before the files in them have their turn. */
+export class ReadAhead {
+  readonly #reader: ContentReader;
+  readonly #files: readonly TreeEntry[];
+  /** The frames that had been asked for by each file asked for. */
+  readonly #asked: number[] = [];
+  #turn = 0;
+
+  /**
+   * @param reader What reads the frames.
+   * @param files The files, in the order in which they have their turns.
+   */
+  constructor(reader: ContentReader, files: readonly TreeEntry[]) {
+    this.#reader = reader;
+    this.#files = files;
+  }
+
+  /** A file has its turn. */
+  next(): void {
+    const done = this.#asked[this.#turn++] ?? 0;
+    for (let at = this.#asked.length; at < this.#files.length; at++) {
+      const before = this.#asked[at - 1] ?? 0;
+      if (before - done >= FRAMES_AHEAD) return;
+      this.#asked.push(before + this.#reader.prefetch(this.#files[at]));
+    }
+  }
 }

@@ -18,8 +18,7 @@ import {
   noteName,
   timeOfId,
 } from "../format/names.ts";
-import { waitsFor } from "./watch.ts";
-import { Lease } from "./lease.ts";
+import { Lease, waitsFor } from "./lease.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import { type PruneOptions, withDefaults } from "./prune.ts";
 import { removeSnapshot } from "./removed.ts";
@@ -27,7 +26,7 @@ import type { Store } from "../store/store.ts";
 import { byDirectory } from "./retention.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TimedSnapshot } from "../format/snapshot_times.ts";
-import { standing, survey } from "./repository_state.ts";
+import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
 /** The result of fitting a repository into its budget. */
@@ -148,7 +147,7 @@ async function chooseGoing(
   excess: number,
   options: PruneOptions & { repackBelow: number },
 ): Promise<SnapshotRecord[]> {
-  const found = await survey(store, options.signal);
+  const found = await readState(store, options.signal);
   const order = thinningOrder(found.records);
   const usage = await findUsage([
     ...found.removed.map(({ record }) => ({
@@ -159,7 +158,7 @@ async function chooseGoing(
       layers: record.layers,
       rank: order.get(record) ?? ALWAYS,
     })),
-    ...standing(found),
+    ...rootsOfRunningWork(found),
   ], layerOptions(store, options));
   applyMoves(usage, found.moves, found.stored);
   const freed = freedByRank(found, usage, options.repackBelow);

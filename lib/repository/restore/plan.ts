@@ -1,9 +1,15 @@
-import { DeltarError } from "../../bytes/errors.ts";
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { isSameTime } from "../../tree/change_finder.ts";
 import type { Metadata } from "../../tree/entry.ts";
+import { endsAll } from "../../tree/file.ts";
 import { foldName, nameFault } from "../../tree/name.ts";
-import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
+import {
+  checkPath,
+  comparePaths,
+  isWithin,
+  parentPath,
+} from "../../tree/path.ts";
 import { Permissions } from "../../tree/permission.ts";
 import { DiskProbe } from "../../tree/probe.ts";
 import { alikePaths, Spelling } from "../../tree/spelling.ts";
@@ -14,20 +20,193 @@ import { ownerMatters } from "../../tree/tree_writer.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { Heirs } from "./heirs.ts";
 import { notTrusted, withoutPrivileges } from "./privileges.ts";
-import { isOfOnePath } from "./restore_fault.ts";
-import type {
-  RestoreFailure,
-  RestoreLeft,
-  RestorePlan,
-  RestoreStep,
-} from "./restore_plan.ts";
-import type { Removal } from "./restore_removal.ts";
-import type { Wanted } from "./restore_wanted.ts";
+import type { Removal } from "./removal.ts";
+import { withJson } from "../../tree/to_json.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { Tree } from "../layers/tree.ts";
+
+/** A change that a restore makes to one path. */
+export interface RestoreStep {
+  /** The path below the target. */
+  path: string;
+  /**
+   * The kind of change:
+   *
+   * - `create`: nothing is there yet;
+   * - `replace`: what is there has other content, another target, or is of
+   *   another kind;
+   * - `touch`: only mode, time, owner, or the spelling of the name is another;
+   * - `delete`: the snapshot has nothing there.
+   */
+  action: "create" | "replace" | "touch" | "delete";
+  /** The entry afterwards; absent if the path is deleted. */
+  entry?: TreeEntry;
+  /** The kind of what is there now; absent if nothing is. */
+  was?: FileStat["kind"];
+  /**
+   * The path as its folder spells it now, if that differs from `path` by more
+   * than normalization: `file.TXT` for `File.txt` on a disk where these are one
+   * name. It gets the spelling of `path`.
+   */
+  from?: string;
+}
+
+/** Something that a restore leaves as it is, and why. */
+export interface RestoreLeft {
+  /** The path below the target. */
+  path: string;
+  /** Why, in words: the rule that the snapshot left it out by, for example. */
+  why: string;
+}
+
+/** Something that cannot be restored, and why. */
+export interface RestoreFailure {
+  /** The path below the target. */
+  path: string;
+  /** Why. */
+  error: Error;
+  /**
+   * Whether it is restored but for a part of its mode, time or owner, which
+   * `error` names.
+   */
+  restored?: true;
+}
+
+/** The changes that a restore would make, as data. */
+export interface RestorePlan {
+  /** The directory's absolute path. */
+  target: string;
+  /** The changes, in path order. */
+  steps: RestoreStep[];
+  /** The number of entries that need no change. */
+  kept: number;
+  /** The paths that the snapshot lacks and `delete` spares. */
+  left: RestoreLeft[];
+  /**
+   * The paths that cannot be restored, as far as is known beforehand: those with
+   * something in the way that must not be removed, names that this system cannot have, folders that may
+   * not be written.
+   */
+  failed: RestoreFailure[];
+  /** Bytes of the files to write. */
+  bytes: number;
+  /** Whether the directory itself gets another mode, time or owner. */
+  touchesRoot: boolean;
+}
+
+/** The state that a restore is to bring about. */
+export interface TargetState {
+  /** The entries to restore, in path order. */
+  entries: readonly TreeEntry[];
+  /** Those of the entries that are only the way to others. */
+  above: ReadonlySet<string>;
+  /** The state of the directory itself, if it is to get one. */
+  root: Metadata | undefined;
+  /** The fault by which a part of `root` is not set. */
+  rootFault?: DeltarError;
+  /**
+   * Whether it comes from a repository of somebody else, whose owners and
+   * set-user-ID bits are not believed.
+   */
+  isForeign?: boolean;
+}
+
+/**
+ * Returns the entries that a snapshot wants in the target.
+ *
+ * @param tree The snapshot's tree.
+ * @param record The snapshot.
+ * @param paths Files and folders, with all that is in them; all by default. A
+ * hard link whose first name is not among them becomes the file itself.
+ * @throws {DeltarError} `not-found` if a path is not in the snapshot.
+ */
+export function targetStateOf(
+  tree: Tree,
+  record: SnapshotRecord,
+  paths: readonly string[] | undefined,
+): TargetState {
+  const { directory, root } = record;
+  const wanted = pick(tree, record, paths);
+  return isOfWindows(directory)
+    ? {
+      ...wanted,
+      entries: wanted.entries.map(asOfWindows),
+      root: wanted.root && asOfWindows(root),
+    }
+    : wanted;
+}
+
+function pick(
+  tree: Tree,
+  record: SnapshotRecord,
+  paths: readonly string[] | undefined,
+): TargetState {
+  if (paths === undefined) {
+    return { entries: tree.entries, above: new Set(), root: record.root };
+  }
+  for (const path of paths) {
+    checkPath(path);
+    if (!tree.byPath.has(path)) {
+      throw new DeltarError("not-found", "it is not in this snapshot", {
+        object: record.id,
+        path,
+      });
+    }
+  }
+  const chosen = new Map<string, TreeEntry>();
+  const above = new Set<string>();
+  const instead = new Map<string, string>();
+  for (const entry of tree.entries) {
+    if (paths.some((path) => isWithin(entry.path, path))) {
+      chosen.set(entry.path, withoutAbsentLink(entry, tree, chosen, instead));
+    } else if (
+      entry.kind === "directory" &&
+      paths.some((path) => isWithin(path, entry.path))
+    ) {
+      chosen.set(entry.path, entry);
+      above.add(entry.path);
+    }
+  }
+  return { entries: [...chosen.values()], above, root: undefined };
+}
+
+function withoutAbsentLink(
+  entry: TreeEntry,
+  tree: Tree,
+  chosen: Map<string, TreeEntry>,
+  instead: Map<string, string>,
+): TreeEntry {
+  const { target } = entry;
+  if (entry.kind !== "hardlink" || chosen.has(target!)) return entry;
+  const first = instead.get(target!);
+  if (first !== undefined) return withJson({ ...entry, target: first });
+  const file = tree.byPath.get(target!);
+  // A tree that lies: the link will fail, and be named.
+  if (file?.kind !== "file") return entry;
+  instead.set(target!, entry.path);
+  return withJson({ ...file, path: entry.path });
+}
+
+/** Whether a directory's path is one of Windows. */
+function isOfWindows(directory: string): boolean {
+  return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(directory);
+}
+
+/**
+ * The modes that runtimes make up on Windows are not the user's: 0666, or 0444
+ * for what is read-only, for folders too, which nobody can enter then.
+ */
+function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
+  const { mode, kind = "directory" } = entry;
+  if (mode !== 0o666 && mode !== 0o444) return entry;
+  const isFolder = kind === "directory";
+  return withJson({ ...entry, mode: isFolder ? 0o755 : mode & 0o644 });
+}
 
 /** Compares what is wanted with what is there. */
 export async function planSteps(
   survey: Survey,
-  wanted: Wanted,
+  wanted: TargetState,
   removal: Removal,
   signal?: AbortSignal,
 ): Promise<RestorePlan> {
@@ -38,7 +217,7 @@ export async function planSteps(
 
 class Planner {
   readonly #survey: Survey;
-  readonly #wanted: Wanted;
+  readonly #wanted: TargetState;
   readonly #removal: Removal;
   readonly #steps: RestoreStep[] = [];
   readonly #removed = new Set<string>();
@@ -65,7 +244,7 @@ class Planner {
   #kept = 0;
   #bytes = 0;
 
-  constructor(survey: Survey, wanted: Wanted, removal: Removal) {
+  constructor(survey: Survey, wanted: TargetState, removal: Removal) {
     this.#survey = survey;
     this.#wanted = wanted;
     this.#removal = removal;
@@ -484,3 +663,27 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
   if (PLATFORM !== "win32") return wanted === mode;
   return kind === "directory" || ((wanted ^ mode) & 0o200) === 0;
 }
+
+/**
+ * Whether a fault is of one path, so that the others are restored all the
+ * same. A fault of the target is, unless the disk or the process can do no
+ * more. A fault of the repository is if one object is damaged or cannot be
+ * read; a server that does not answer ends everything.
+ */
+export function isOfOnePath(error: unknown): error is DeltarError {
+  if (isDamage(error)) return true;
+  if (!(error instanceof DeltarError) || error.code === "aborted") return false;
+  if (error.code !== "io") return true;
+  if (error.path !== undefined) return !endsAll(error);
+  const { code } = (error.cause ?? {}) as { code?: string };
+  return code !== undefined && OF_ONE_OBJECT.has(code);
+}
+
+/** The errors of a disk that cannot read one file of a local repository. */
+const OF_ONE_OBJECT: ReadonlySet<string> = new Set([
+  "EACCES",
+  "EIO",
+  "EISDIR",
+  "ELOOP",
+  "EPERM",
+]);

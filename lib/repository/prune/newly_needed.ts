@@ -7,16 +7,16 @@ import { readIntents } from "../runs/run.ts";
 import type { LayerRecord } from "../format/snapshot_record.ts";
 import { runningIds } from "./candidates.ts";
 import type { RemovedSnapshot } from "./removed.ts";
-import { readRecords, type Survey } from "./repository_state.ts";
+import { readRecords, type RepositoryState } from "./repository_state.ts";
 
 /**
  * Finds what has become needed since the survey: all that a new record or a new
  * run refers to. Intents are read first: a run that ends in between is found by
  * its record.
  */
-export async function findSpared(
+export async function findNewlyNeeded(
   store: Store,
-  found: Survey,
+  found: RepositoryState,
   { grounds, expired, signal }: {
     grounds: readonly { id: string }[];
     expired: readonly RemovedSnapshot[];

@@ -2,7 +2,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
 import type { Store } from "../store/store.ts";
 import type { FreshRestore } from "../store/fresh_restore.ts";
-import type { Wanted } from "./restore_wanted.ts";
+import type { TargetState } from "./plan.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
@@ -87,7 +87,7 @@ export async function stateBefore(
   store: Store,
   group: readonly SnapshotRecord[],
   paths?: readonly string[],
-): Promise<{ wanted: Wanted; gone: Set<string> }> {
+): Promise<{ wanted: TargetState; gone: Set<string> }> {
   const entries = new Map<string, TreeEntry>();
   const gone = new Set<string>();
   const isAsked = (path: string) =>

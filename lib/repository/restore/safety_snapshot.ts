@@ -20,7 +20,7 @@ import { DiskProbe } from "../../tree/probe.ts";
 import { Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
-import { packingAgainst } from "../snapshot/basis.ts";
+import { packingAgainst } from "../snapshot/delta_basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
@@ -35,7 +35,7 @@ import {
 } from "../format/snapshot_record.ts";
 import type { Store } from "../store/store.ts";
 import { RepositoryReader } from "../snapshot/repository_reader.ts";
-import type { RestorePlan } from "./restore_plan.ts";
+import type { RestorePlan } from "./plan.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 import { countSnapshot, EntryTally } from "../snapshot/snapshot_counts.ts";
 import { Tree } from "../layers/tree.ts";

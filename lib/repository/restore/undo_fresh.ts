@@ -9,11 +9,14 @@ import type { Survey } from "../../tree/survey.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import type { Store } from "../store/store.ts";
 import type { FreshRestore } from "../store/fresh_restore.ts";
-import { planSteps } from "./plan_steps.ts";
-import { isOfOnePath } from "./restore_fault.ts";
-import type { RestorePlan } from "./restore_plan.ts";
-import type { Removal } from "./restore_removal.ts";
-import { type Wanted, wantedOf } from "./restore_wanted.ts";
+import {
+  isOfOnePath,
+  planSteps,
+  type RestorePlan,
+  type TargetState,
+  targetStateOf,
+} from "./plan.ts";
+import type { Removal } from "./removal.ts";
 
 /** The plan for undoing a restore into a directory that was new or empty. */
 export interface FreshUndo {
@@ -48,7 +51,11 @@ export async function planFreshUndo(
   const written = await writtenBy(store, fresh, signal);
   const search = new Search(survey, written, paths);
   await inTurns(search.run(), signal);
-  const nothing: Wanted = { entries: [], above: new Set(), root: undefined };
+  const nothing: TargetState = {
+    entries: [],
+    above: new Set(),
+    root: undefined,
+  };
   const plan = await planSteps(survey, nothing, search.removal(), signal);
   plan.failed.push(...search.stays);
   plan.failed.sort((a, b) => comparePaths(a.path, b.path));
@@ -65,7 +72,7 @@ async function writtenBy(
     const { record } = await store.record(of, { signal });
     const tree = (await store.tree(record, { signal })).below(from);
     const root = from === "" ? record.root : tree.root!;
-    return wantedOf(tree, { ...record, root }, paths).entries;
+    return targetStateOf(tree, { ...record, root }, paths).entries;
   } catch (error) {
     if (!(error instanceof DeltarError) || error.code !== "not-found") {
       throw error;
