@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { collectAtMost, toStream } from "../bytes/source.ts";
 import { inTurns, turnIfDue } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
-import { MOST_LISTING } from "../tree/lines.ts";
+import { MOST_LISTING } from "../bytes/listing.ts";
 import { scanArchives } from "./archive_scan.ts";
 import { type CompressOptions, compressTree } from "./compress_tree.ts";
 import { extractMembers, type ExtractOptions } from "./extract_members.ts";

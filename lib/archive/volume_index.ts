@@ -5,9 +5,9 @@ import {
   decodeEntry,
   encodeEntry,
   type HashedEntry,
-  isCount,
 } from "../tree/entry_line.ts";
-import { decodeLines, type Line, linePieces } from "../tree/lines.ts";
+import { isCount } from "../bytes/is_count.ts";
+import { decodeLines, type Line, linePieces } from "../bytes/listing.ts";
 import { toJson } from "../tree/to_json.ts";
 import type { CodecName } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";

@@ -29,7 +29,7 @@ import {
   type SnapshotRecord,
 } from "./format/snapshot_record.ts";
 import type { Store } from "./store/store.ts";
-import { decodeLines } from "../tree/lines.ts";
+import { decodeLines } from "../bytes/listing.ts";
 import { readIntents, Run } from "./runs/run.ts";
 import { LABELS } from "./format/snapshot_note.ts";
 import { readTree } from "./layers/tree_reader.ts";

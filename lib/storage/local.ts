@@ -53,11 +53,13 @@ const READ_SIZE = 1 << 20;
 export class LocalStorage implements Storage {
   /** The folder's absolute path. */
   readonly location: string;
+  /** The folder, as `location` is. */
+  readonly localPath: string;
   #modes: LocalModes | undefined;
 
   /** Opens the storage in `folder`, which need not exist yet. */
   constructor(folder: string) {
-    this.location = nodePath.resolve(folder);
+    this.location = this.localPath = nodePath.resolve(folder);
   }
 
   /** The bytes of an object; see {@linkcode Storage.get}. */

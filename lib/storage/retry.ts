@@ -1,3 +1,4 @@
+import { pause } from "../bytes/pause.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import type { DeltarError } from "../bytes/errors.ts";
 
@@ -52,20 +53,8 @@ export async function retried<Result>(
       if (!(error instanceof PassingFault)) throw error;
       if (before + 1 >= Math.min(attempts, error.attempts)) throw error.fault;
       const bound = Math.min(FIRST_PAUSE * 2 ** before, LONGEST_PAUSE);
-      await pause(Math.max(Math.random() * bound, error.wait), signal);
+      const time = Math.max(Math.random() * bound, error.wait);
+      await pause(Math.min(time, LONGEST_PAUSE), signal);
     }
   }
-}
-
-/** Resolves after some milliseconds, or as soon as the signal fires. */
-function pause(time: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, Math.min(time, LONGEST_PAUSE));
-    signal?.addEventListener("abort", done);
-  });
 }

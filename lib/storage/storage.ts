@@ -67,6 +67,12 @@ export interface Storage {
   readonly location: string;
 
   /**
+   * The folder of the operating system that the objects lie in; absent if they
+   * do not lie in one.
+   */
+  readonly localPath?: string;
+
+  /**
    * The bytes of an object, pulled as they are read. Nothing is asked of the
    * storage before the first chunk is; leaving the loop early lets go of it.
    *

@@ -1,3 +1,4 @@
+import { fnv1a } from "../bytes/fnv1a.ts";
 import { nodeOs, process } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { loadLibrary } from "../bytes/native_library.ts";
@@ -106,11 +107,8 @@ function machine(): string {
 let known: string | undefined;
 
 function hashName(): string {
-  let sum = 0x811c9dc5;
-  for (const char of hostname()) {
-    sum = Math.imul(sum ^ char.charCodeAt(0), 0x01000193);
-  }
-  return (sum >>> 0).toString(16).padStart(8, "0");
+  const units = Array.from(hostname(), (char) => char.charCodeAt(0));
+  return fnv1a(units).toString(16).padStart(8, "0");
 }
 
 /**

@@ -16,6 +16,7 @@ export function untilAborted(
   if (signal === undefined) return storage;
   return {
     location: storage.location,
+    localPath: storage.localPath,
     get: (name, options) =>
       storage.get(name, { ...options, signal: options?.signal ?? signal }),
     put: (name, source, options) =>

@@ -14,7 +14,7 @@ import {
   type HashedEntry,
 } from "./entry_line.ts";
 import { decodeFile, writeFileAtomic } from "./file.ts";
-import { decodeLines, type Line, linePieces } from "./lines.ts";
+import { decodeLines, type Line, linePieces } from "../bytes/listing.ts";
 import { checkPath } from "./path.ts";
 import { toJson } from "./to_json.ts";
 

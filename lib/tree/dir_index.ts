@@ -22,7 +22,7 @@ import {
 import { decodeFile, writeFileAtomic } from "./file.ts";
 import { HashReader } from "./file_reader.ts";
 import { type IndexOptions, indexTree } from "./index_tree.ts";
-import { decodeLines, type Line, linePieces } from "./lines.ts";
+import { decodeLines, type Line, linePieces } from "../bytes/listing.ts";
 import { comparePaths } from "./path.ts";
 import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
 import { toJson, withJson } from "./to_json.ts";

@@ -1,6 +1,7 @@
+import { isCount } from "../bytes/is_count.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { Entry, EntryKind, Metadata } from "./entry.ts";
-import type { Line } from "./lines.ts";
+import type { Line } from "../bytes/listing.ts";
 import { checkPath, comparePaths } from "./path.ts";
 import { formatTime, makeEntry, withJson } from "./to_json.ts";
 
@@ -121,11 +122,6 @@ export function checkOrder(
       offset,
     });
   }
-}
-
-/** Whether a value is a whole number that can count bytes. */
-export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** Decimal seconds since 1970, as `formatTime` writes them, in nanoseconds. */

@@ -4,7 +4,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { isDenied } from "../bytes/permitted.ts";
 import { chunks, collectAtMost } from "../bytes/source.ts";
 import { inTurns } from "../bytes/turns.ts";
-import { MOST_LISTING } from "./lines.ts";
+import { MOST_LISTING } from "../bytes/listing.ts";
 
 /** Options for writing a file. */
 export interface WriteFileOptions extends SignalOptions {

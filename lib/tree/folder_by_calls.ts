@@ -9,6 +9,7 @@ import {
   type OpenFile,
 } from "./folder.ts";
 import { loadAside, loadLibrary } from "../bytes/native_library.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS } from "./native.ts";
 import {
   type FileStat,
   type Identity,
@@ -49,11 +50,8 @@ const load = () =>
 type SystemCalls = NonNullable<ReturnType<typeof load>>;
 
 // Numbers of Linux (`fcntl.h`, `sys/stat.h`, `errno.h`).
-const AT_FDCWD = -100;
-const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
-const STATX_BASIC_STATS = 0x7ff;
 const O_RDONLY = 0;
 const O_RDWR = 2;
 const O_CREAT = 0o100;

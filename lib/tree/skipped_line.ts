@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { Skipped, SkipReason } from "./entry.ts";
-import type { Line } from "./lines.ts";
+import type { Line } from "../bytes/listing.ts";
 import { skippedPath } from "./path.ts";
 
 const REASONS: ReadonlySet<unknown> = new Set<SkipReason>([

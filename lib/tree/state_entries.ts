@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import type { IndexEntry } from "./dir_index.ts";
 import { decodeEntry } from "./entry_line.ts";
-import type { Line } from "./lines.ts";
+import type { Line } from "../bytes/listing.ts";
 import { isTooLong } from "./path.ts";
 import { wordsOf } from "./state_layout.ts";
 import { makeEntry } from "./to_json.ts";

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newId } from "../../lib/repository/format/names.ts";
-import { encodeLines } from "../../lib/tree/lines.ts";
+import { encodeLines } from "../../lib/bytes/listing.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 const DAY = 86_400_000;

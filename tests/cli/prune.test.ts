@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseBytes, parseDuration } from "../../cli/quantity.ts";
-import { encodeLines } from "../../lib/tree/lines.ts";
+import { encodeLines } from "../../lib/bytes/listing.ts";
 import { noise } from "../support/noise.ts";
 import { withPlace } from "./helpers.ts";
 

@@ -11,7 +11,11 @@ import { fileURLToPath } from "node:url";
 import { codecFor } from "../../lib/archive/codec.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
-import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
+import {
+  decodeLines,
+  encodeLines,
+  type Line,
+} from "../../lib/bytes/listing.ts";
 import { stateOf } from "../support/trees.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));

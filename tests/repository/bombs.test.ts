@@ -20,7 +20,7 @@ import {
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
-import { encodeLines, type Line } from "../../lib/tree/lines.ts";
+import { encodeLines, type Line } from "../../lib/bytes/listing.ts";
 import { COMMAND } from "../cli/helpers.ts";
 import { withTemp } from "../support/temp.ts";
 

@@ -12,7 +12,7 @@ import { judge } from "../../lib/repository/prune/retention.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { encodeLines } from "../../lib/tree/lines.ts";
+import { encodeLines } from "../../lib/bytes/listing.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything } from "./helpers.ts";
 

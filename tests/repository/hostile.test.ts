@@ -12,7 +12,11 @@ import {
 } from "../../lib/repository/format/snapshot_record.ts";
 import { Run } from "../../lib/repository/runs/run.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
+import {
+  decodeLines,
+  encodeLines,
+  type Line,
+} from "../../lib/bytes/listing.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";
 import { copyOf, everything, noise } from "./helpers.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { encodeLines } from "../../lib/tree/lines.ts";
+import { encodeLines } from "../../lib/bytes/listing.ts";
 import { withTemp } from "../support/temp.ts";
 import { everything, later } from "./helpers.ts";
 

@@ -8,7 +8,7 @@ import { Run } from "../../lib/repository/runs/run.ts";
 import type { SnapshotRecord } from "../../lib/repository/format/snapshot_record.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { owner } from "../../lib/storage/temporary.ts";
-import { encodeLines } from "../../lib/tree/lines.ts";
+import { encodeLines } from "../../lib/bytes/listing.ts";
 import type { PruneProgress } from "../../lib/repository/prune/prune.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";

@@ -16,7 +16,11 @@ import {
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { pathError } from "../../lib/tree/file.ts";
-import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
+import {
+  decodeLines,
+  encodeLines,
+  type Line,
+} from "../../lib/bytes/listing.ts";
 import { openFolder } from "../../lib/tree/open_folder.ts";
 import { removeTree } from "../../lib/tree/remove_tree.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";

@@ -12,7 +12,7 @@ import { HashReader } from "../../lib/tree/file_reader.ts";
 import { indexTree } from "../../lib/tree/index_tree.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
-import { encodeLines } from "../../lib/tree/lines.ts";
+import { encodeLines } from "../../lib/bytes/listing.ts";
 import { setTimes } from "../../lib/tree/stat.ts";
 import { withTemp } from "../support/temp.ts";
 import { roundTimes, stateOf } from "../support/trees.ts";

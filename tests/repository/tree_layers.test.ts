@@ -22,7 +22,7 @@ import {
 } from "../../lib/repository/layers/write_tree.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { GetOptions } from "../../lib/storage/storage.ts";
-import { decodeLines } from "../../lib/tree/lines.ts";
+import { decodeLines } from "../../lib/bytes/listing.ts";
 import { comparePaths, isWithin } from "../../lib/tree/path.ts";
 import { noise } from "../support/noise.ts";
 

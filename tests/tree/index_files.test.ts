@@ -6,7 +6,11 @@ import fc from "fast-check";
 import { type Change, DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
 import { type HashedEntry, parseTime } from "../../lib/tree/entry_line.ts";
-import { decodeLines, encodeLines, type Line } from "../../lib/tree/lines.ts";
+import {
+  decodeLines,
+  encodeLines,
+  type Line,
+} from "../../lib/bytes/listing.ts";
 import { formatTime } from "../../lib/tree/to_json.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { runs } from "../support/runs.ts";

@@ -1,6 +1,6 @@
 import { DeltarError } from "../../bytes/errors.ts";
-import { isCount } from "../../tree/entry_line.ts";
-import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { isCount } from "../../bytes/is_count.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
 /** Bytes of a volume and where they are in the one that took its place. */

@@ -2,7 +2,7 @@ import type { CodecName } from "../../archive/codec.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { readObject } from "./note.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import { idOfRecord, SETTINGS } from "./names.ts";
 
 const FORMAT = "deltar-repository";

@@ -4,7 +4,7 @@ import {
   isDamage,
 } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import { idBehind, idOfObject, timeOfId } from "./names.ts";
 import { namesUnder, readIfThere } from "./note.ts";
 

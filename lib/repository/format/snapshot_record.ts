@@ -7,10 +7,10 @@ import {
   checkOrder,
   decodeMetadata,
   encodeMetadata,
-  isCount,
 } from "../../tree/entry_line.ts";
+import { isCount } from "../../bytes/is_count.ts";
 import type { IgnoreOptions } from "../../tree/ignore_rules.ts";
-import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import {
   checkPart,
   isId,

@@ -3,7 +3,7 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collectAtMost } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { Line } from "../../tree/lines.ts";
+import type { Line } from "../../bytes/listing.ts";
 import { comparePaths, isWithin } from "../../tree/path.ts";
 import { codecOf } from "../format/names.ts";
 import { directLines } from "./direct_lines.ts";

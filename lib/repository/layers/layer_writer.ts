@@ -5,7 +5,7 @@ import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Skipped } from "../../tree/entry.ts";
-import { closingLine, type Line, openingLine } from "../../tree/lines.ts";
+import { closingLine, type Line, openingLine } from "../../bytes/listing.ts";
 import { encodeSkipped } from "../../tree/skipped_line.ts";
 import {
   mostBytesOfFrame,

@@ -1,3 +1,4 @@
+import { fnv1a } from "../../bytes/fnv1a.ts";
 import { fromBase64, toBase64 } from "../../bytes/base64.ts";
 
 /** Bits for each path: about one in a hundred others is taken for one. */
@@ -55,11 +56,7 @@ export class PathFilter {
 
 /** Double hashing of FNV-1a (32 bits) of the UTF-8 bytes. */
 function* bitsOf(path: string, bits: number): Generator<number> {
-  let hash = 0x811c9dc5;
-  for (const byte of encoder.encode(path)) {
-    hash = Math.imul(hash ^ byte, 0x01000193);
-  }
-  const first = hash >>> 0;
+  const hash = fnv1a(encoder.encode(path));
   const step = (hash >>> 15 | hash << 17 | 1) >>> 0;
-  for (let at = 0; at < HASHES; at++) yield (first + at * step) % bits;
+  for (let at = 0; at < HASHES; at++) yield (hash + at * step) % bits;
 }

@@ -7,9 +7,9 @@ import {
   decodeEntry,
   encodeEntry,
   type HashedEntry,
-  isCount,
 } from "../../tree/entry_line.ts";
-import { checkOpening, type Line, splitLines } from "../../tree/lines.ts";
+import { isCount } from "../../bytes/is_count.ts";
+import { checkOpening, type Line, splitLines } from "../../bytes/listing.ts";
 import { checkPath } from "../../tree/path.ts";
 import { decodeSkipped } from "../../tree/skipped_line.ts";
 import { checkPart } from "../format/names.ts";

@@ -1,7 +1,8 @@
+import { pause } from "../../bytes/pause.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { isRunning, owner, processOf } from "../../storage/temporary.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import { LEASES } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import { countHeartbeats, Heartbeat } from "../runs/heartbeat.ts";
@@ -221,24 +222,8 @@ export async function watch(
   const first = await look();
   for (let at = 0; at < LOOKS; at++) {
     await pause(patience / LOOKS, signal);
+    checkAborted(signal);
     if (await look() !== first) return true;
   }
   return false;
-}
-
-async function pause(
-  milliseconds: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  checkAborted(signal);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let stop = () => {};
-  await new Promise<void>((resolve) => {
-    stop = resolve;
-    timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
-  clearTimeout(timer);
-  signal?.removeEventListener("abort", stop);
-  checkAborted(signal);
 }

@@ -1,7 +1,7 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import {
   idOfNote,
   newId,

@@ -2,8 +2,8 @@ import { checkAborted } from "../../bytes/abort.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
-import { isCount } from "../../tree/entry_line.ts";
-import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { isCount } from "../../bytes/is_count.ts";
+import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import { freedByRank } from "./candidates.ts";
 import {
   type Collected,

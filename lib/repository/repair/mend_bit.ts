@@ -1,4 +1,4 @@
-import { checkListing } from "../../tree/lines.ts";
+import { checkListing } from "../../bytes/listing.ts";
 
 /** Longer listings would take too long: each bit costs a SHA-256 of them. */
 const MOST = 16 << 10;

@@ -1,3 +1,4 @@
+import { RACY_NANOSECONDS } from "../../tree/racy.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { checkAborted, unlessAborted } from "../../bytes/abort.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
@@ -47,12 +48,6 @@ const MAX_SINGLE_FLUSHES = 8;
 const MAX_FLUSHES_AT_ONCE = 32;
 /** The number of large files that are written at once. */
 const LARGE = 8;
-/**
- * Times as coarse as this may hide a change, in nanoseconds: a file that
- * changed so shortly before it was saved is read again.
- */
-const RACY = 2_000_000_000n;
-
 /**
  * Carries out the steps of a plan, one path at a time. What is there is
  * replaced or removed only if it is still what was saved.
@@ -446,7 +441,7 @@ function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
 
 /** Whether a change of a file at some time, or later, changes its `ctime`. */
 function isOld({ ctime }: FileStat, time: number): boolean {
-  return ctime < BigInt(time) * 1_000_000n - RACY;
+  return ctime < BigInt(time) * 1_000_000n - RACY_NANOSECONDS;
 }
 
 function changed(path: string): DeltarError {

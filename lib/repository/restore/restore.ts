@@ -6,7 +6,6 @@ import { Survey } from "../../tree/survey.ts";
 import { isSuperuser } from "../../tree/this_system.ts";
 import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
 import { belongsToOthers } from "../../storage/foreign.ts";
-import { LocalStorage } from "../../storage/local.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { readPart } from "../layers/tree_reader.ts";
@@ -140,7 +139,7 @@ async function prepare(
     paths,
     apart: [
       ...options.apart ?? [],
-      ...storage instanceof LocalStorage ? [storage.location] : [],
+      ...storage.localPath === undefined ? [] : [storage.localPath],
     ],
     onLeft: (one) => spared.push(one),
   });
@@ -211,8 +210,8 @@ function refuseOverRepository(
   survey: Survey,
   { entries }: TargetState,
 ): void {
-  if (!(storage instanceof LocalStorage)) return;
-  const way = survey.wayTo(storage.location);
+  if (storage.localPath === undefined) return;
+  const way = survey.wayTo(storage.localPath);
   if (way === "" || /^\.\.(\/\.\.)*$/.test(way)) {
     throw new DeltarError(
       "unsafe",

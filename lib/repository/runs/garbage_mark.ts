@@ -1,8 +1,8 @@
 import { DeltarError } from "../../bytes/errors.ts";
 import { isName } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { isCount } from "../../tree/entry_line.ts";
-import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { isCount } from "../../bytes/is_count.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import {
   GARBAGE,
   idOfNote,

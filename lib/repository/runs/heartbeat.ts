@@ -1,6 +1,6 @@
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, encodeLines } from "../../tree/lines.ts";
-import { isCount } from "../../tree/entry_line.ts";
+import { decodeLines, encodeLines } from "../../bytes/listing.ts";
+import { isCount } from "../../bytes/is_count.ts";
 import { readIfThere } from "../format/note.ts";
 
 /** The interval of the heartbeats of running work, in milliseconds. */

@@ -2,7 +2,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, encodeLines } from "../../tree/lines.ts";
+import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import { isCondemned } from "./garbage_mark.ts";
 import {
   idOfNote,

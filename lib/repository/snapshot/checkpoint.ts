@@ -5,7 +5,7 @@ import {
 } from "../../archive/object_writer.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, type Line, linePieces } from "../../tree/lines.ts";
+import { decodeLines, type Line, linePieces } from "../../bytes/listing.ts";
 import { checkpointName, codecOf } from "../format/names.ts";
 import { readObject } from "../format/note.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";

@@ -1,3 +1,4 @@
+import { RACY_NANOSECONDS } from "../../tree/racy.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
@@ -11,7 +12,7 @@ import {
   type StoredEntries,
 } from "../../tree/state_entries.ts";
 import { isUnchanged } from "../../tree/is_unchanged.ts";
-import type { Line } from "../../tree/lines.ts";
+import type { Line } from "../../bytes/listing.ts";
 import { decodeSkipped, encodeSkipped } from "../../tree/skipped_line.ts";
 import { StateWriter } from "../../tree/state_writer.ts";
 import { TreeState } from "../../tree/tree_state.ts";
@@ -25,13 +26,6 @@ const NEWLINE = 10;
 /** The number of bytes that are written at a time. */
 const PIECE = 1 << 20;
 const SUM = 32;
-
-/**
- * A file that changed so shortly before it was looked at may change again with
- * no change of its times (the coarsest file systems keep two seconds), so it
- * is read again, as git does with its index. In nanoseconds.
- */
-const RACY = 2_000_000_000n;
 
 /**
  * The maximum size of a remembered state: this number of bytes for each entry,
@@ -65,7 +59,7 @@ export class StateCache {
   private constructor(file: string | undefined, walker: Walker, now: number) {
     this.#file = file;
     this.#walker = walker;
-    this.#newest = BigInt(now) * 1_000_000n - RACY;
+    this.#newest = BigInt(now) * 1_000_000n - RACY_NANOSECONDS;
   }
 
   /**

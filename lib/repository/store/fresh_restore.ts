@@ -5,7 +5,7 @@
  */
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { decodeLines, encodeLines, type Line } from "../../tree/lines.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import {
   idBehind,
   idOfObject,

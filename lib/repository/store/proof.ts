@@ -1,6 +1,6 @@
 import type { Storage } from "../../storage/storage.ts";
 import { parseTime } from "../format/moment.ts";
-import { isCount } from "../../tree/entry_line.ts";
+import { isCount } from "../../bytes/is_count.ts";
 import type { DamageHandler } from "../../bytes/errors.ts";
 import { PROOFS, readSnapshotNotes } from "../format/snapshot_note.ts";
 

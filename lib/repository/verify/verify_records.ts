@@ -1,7 +1,7 @@
 import type { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Findings } from "./findings.ts";
-import { checkListing } from "../../tree/lines.ts";
+import { checkListing } from "../../bytes/listing.ts";
 import { readIfThere } from "../format/note.ts";
 import { idOfRecord, recordName, SETTINGS } from "../format/names.ts";
 import {

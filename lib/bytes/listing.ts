@@ -1,7 +1,7 @@
-import { DeltarError } from "../bytes/errors.ts";
-import { toHex } from "../bytes/hex.ts";
-import { createSha256, sha256 } from "../bytes/sha256.ts";
-import { concat } from "../bytes/source.ts";
+import { DeltarError } from "./errors.ts";
+import { toHex } from "./hex.ts";
+import { createSha256, sha256 } from "./sha256.ts";
+import { concat } from "./source.ts";
 
 /** A line of JSON: an object. */
 export type Line = Record<string, unknown>;

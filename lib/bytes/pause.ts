@@ -1,0 +1,21 @@
+/**
+ * Resolves after a time, or as soon as a signal fires.
+ *
+ * @param milliseconds The time.
+ * @param signal Ends the waiting; it does not make it fail.
+ */
+export function pause(
+  milliseconds: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    if (signal?.aborted) done();
+    else signal?.addEventListener("abort", done);
+  });
+}
