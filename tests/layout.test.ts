@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 
@@ -154,3 +154,22 @@ function valueImports(file: string): string[] {
     relative(root, join(root, dirname(file), target))
   );
 }
+
+test("the overview names files that are there, and so do the heads of rooms", () => {
+  const page = readFileSync(join(root, "docs/ARCHITECTURE.md"), "utf8");
+  const [picture] = page.split("\n## ", 1);
+  const named = [...picture.matchAll(/\b(?:cli|[a-z]+)\/[a-z_/]+\.ts/g)]
+    .map(([path]) => path.startsWith("cli/") ? path : `lib/${path}`);
+  named.push(...[...page.matchAll(/`((?:lib|tests|cli)\/[\w/.]+\.ts)`/g)]
+    .map(([, path]) => path));
+  assert.ok(named.length > 50);
+  for (const path of named) assert.ok(existsSync(join(root, path)), path);
+  for (const file of sources("lib")) {
+    const [head] = readFileSync(join(root, file), "utf8").split("*/", 1);
+    if (!head.startsWith("/**") || !head.includes("@module")) continue;
+    for (const [, path] of head.matchAll(/`((?:\.\.\/)?[\w/]+\.ts)`/g)) {
+      const at = join(root, dirname(file), path);
+      assert.ok(existsSync(at), `${file} names ${path}`);
+    }
+  }
+});

@@ -1,3 +1,21 @@
+/**
+ * Restoring, undoing and redoing.
+ *
+ * Each begins with a plan and ends with a session. `restore.ts` finds out what the
+ * target should become: the snapshot's tree for a restore, the state before the
+ * last restore for an undo (`undo.ts`, and `undo_fresh.ts` for a restore into a
+ * new or empty directory). `plan.ts` compares that with what is there and lists
+ * the steps; it changes nothing. `removal.ts` decides what `delete` removes and
+ * what it spares.
+ *
+ * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the plan
+ * would overwrite or delete. Then a journal is put into the target, `apply.ts`
+ * does the steps and flushes them to the disk, and the journal goes. After a
+ * crash the journal is still there: the same call continues, and `undo` goes
+ * back.
+ *
+ * @module
+ */
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";

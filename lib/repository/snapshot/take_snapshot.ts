@@ -1,3 +1,22 @@
+/**
+ * Taking snapshots.
+ *
+ * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and what
+ * this machine remembers of it (`state_cache.ts`). If nothing changed, that is
+ * all (`find_unchanged.ts`). Otherwise the directory is walked once. Changed
+ * files go through the `RepositoryReader` into volumes, as deltas against their
+ * last state where that is smaller (`delta_basis.ts`), and `SnapshotEntries`
+ * collects the entries in little memory (`piece_table.ts`).
+ *
+ * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
+ * (`merge_tree.ts` makes its lines) and the record, in that order: without the
+ * record there is no snapshot. A run that is interrupted leaves checkpoints
+ * (`checkpoint.ts`), from which the next one takes over finished volumes
+ * (`left_work.ts`). A first snapshot takes over equal files from other
+ * directories' snapshots (`elsewhere.ts`).
+ *
+ * @module
+ */
 import { checkAborted } from "../../bytes/abort.ts";
 import type { VolumeRecord } from "../../archive/object_writer.ts";
 import type { Storage } from "../../storage/storage.ts";

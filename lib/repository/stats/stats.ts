@@ -1,3 +1,10 @@
+/**
+ * Statistics: where the space of a repository goes, told from records and trees
+ * alone. `folder_usage.ts` adds up the folders and largest files of one
+ * snapshot.
+ *
+ * @module
+ */
 import { checkAborted } from "../../bytes/abort.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";

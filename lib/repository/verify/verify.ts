@@ -1,3 +1,15 @@
+/**
+ * Verifying: what is wrong in a repository, and what that takes.
+ *
+ * `verify_records.ts` reads all records and notes, `family.ts` the trees of all
+ * snapshots that grow from one full layer, each layer once. `verify_objects.ts`
+ * looks for every object that they need, and hashes it if asked to.
+ * `verify_files.ts` rebuilds each content. `unrecorded.ts` recognises snapshots
+ * whose records are gone. `findings.ts` collects the damage: by object, with the
+ * files and snapshots that it harms.
+ *
+ * @module
+ */
 import { checkAborted } from "../../bytes/abort.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
