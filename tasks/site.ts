@@ -42,7 +42,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "docs/FORMAT.md",
     "docs/RECOVERY.md",
   ],
-  Explanation: ["docs/DESIGN.md"],
+  Explanation: ["docs/DESIGN.md", "docs/ARCHITECTURE.md"],
   Project: [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
