@@ -1,10 +1,11 @@
 import { nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { existing } from "../bytes/existing.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { patchParts } from "../delta/patch.ts";
-import { type Change, type DiffIndex, pathOf } from "../tree/diff_index.ts";
-import type { HashedEntry } from "../tree/entry_line.ts";
+import { type DiffIndex, pathOf } from "../tree/diff_index.ts";
+import type { HashedFileEntry } from "../tree/entry_line.ts";
 import { checkBase } from "../tree/check_base.ts";
 import { FileAccess } from "../tree/file_access.ts";
 import { readPieces } from "../tree/read_file.ts";
@@ -61,13 +62,20 @@ export async function applyDiff(
   });
 }
 
+/** A file to create or update. */
+interface Wanted {
+  entry: HashedFileEntry;
+  /** The path in the old state that has its content. */
+  from?: string;
+}
+
 /** The new files of a difference, prepared in a folder of their own. */
 class Staging {
   /** Writes into the folder. */
   readonly writer: TreeWriter;
   readonly #root: string;
-  /** The entries to create or update, by path. */
-  readonly #wanted = new Map<string, Change & { entry: HashedEntry }>();
+  /** The files to create or update, by path. */
+  readonly #wanted = new Map<string, Wanted>();
   /** The names that a member may have, and the path each is for. */
   readonly #members = new Map<string, { path: string; delta: boolean }>();
   readonly #done = new Set<string>();
@@ -76,20 +84,20 @@ class Staging {
     this.#root = root;
     this.writer = new TreeWriter(stage, { durable: true });
     for (const change of diff.changes) {
-      const content = contentOf(change);
+      const entry = contentOf(change);
       const path = pathOf(change);
-      if (content !== undefined) {
+      if (entry !== undefined) {
         for (const names of ["hash", "path"] as const) {
           this.#expect(memberName(path, "whole", names), path, false);
           this.#expect(memberName(path, "delta", names), path, true);
         }
-        this.#wanted.set(path, change as Change & { entry: HashedEntry });
+        this.#wanted.set(path, { entry });
       }
     }
     for (const change of diff.changes) {
-      if ("from" in change && change.from !== undefined) {
-        this.#wanted.set(pathOf(change), change);
-      }
+      if (!("from" in change) || change.from === undefined) continue;
+      const { entry, from } = change;
+      if (entry.kind === "file") this.#wanted.set(entry.path, { entry, from });
     }
   }
 
@@ -104,13 +112,10 @@ class Staging {
       checkAborted(options.signal);
       await this.#takeMember(entry, archive);
     }
-    for (const [path, change] of this.#wanted) {
+    for (const [path, { entry, from }] of this.#wanted) {
       checkAborted(options.signal);
-      if ("from" in change && change.from !== undefined) {
-        await this.#write(
-          change.entry,
-          readPieces(`${this.#root}/${change.from}`),
-        );
+      if (from !== undefined) {
+        await this.#write(entry, readPieces(`${this.#root}/${from}`));
       } else if (!this.#done.has(path)) {
         throw new DeltarError(
           "not-found",
@@ -140,7 +145,7 @@ class Staging {
       });
     }
     const { path, delta } = expected;
-    const { entry } = this.#wanted.get(path)!;
+    const { entry } = existing(this.#wanted, path);
     if (!delta) return await this.#write(entry, body);
     const basis = new FileAccess(`${this.#root}/${path}`);
     try {
@@ -154,9 +159,9 @@ class Staging {
     }
   }
 
-  async #write(entry: HashedEntry, source: ByteSource): Promise<void> {
+  async #write(entry: HashedFileEntry, source: ByteSource): Promise<void> {
     const { path, size, sha256 } = entry;
-    await this.writer.file(path, source, entry, { size, sha256: sha256! });
+    await this.writer.file(path, source, entry, { size, sha256 });
     this.#done.add(path);
   }
 }
@@ -173,17 +178,17 @@ function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
     for (const change of diff.changes) {
       if (change.change === "deleted") continue;
       const { entry } = change;
-      const { path, kind } = entry;
+      const { path, kind, target } = entry;
       if (kind === "directory") writer.directory(path, entry);
       else if (change.change === "touched") writer.touch(path, entry);
-      else if (kind === "symlink") writer.symlink(path, entry.target!, entry);
+      else if (kind === "symlink") writer.symlink(path, target, entry);
       else if (kind === "file") writer.adopt(path, staged, path);
     }
     // A link's first name may come later than the files it was renamed with.
     for (const change of diff.changes) {
       if (change.change === "deleted" || change.change === "touched") continue;
       const { entry } = change;
-      if (entry.kind === "hardlink") writer.hardLink(entry.path, entry.target!);
+      if (entry.kind === "hardlink") writer.hardLink(entry.path, entry.target);
     }
     writer.directory("", diff.root);
     writer.finish();

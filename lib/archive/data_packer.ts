@@ -7,7 +7,8 @@ import { deltaBetween } from "../delta/delta_between.ts";
 import { FileScan } from "../delta/file_scan.ts";
 import { signBytes } from "../delta/sign.ts";
 import type { Signature } from "../delta/signature.ts";
-import type { DirIndex, IndexEntry } from "../tree/dir_index.ts";
+import type { DirIndex, IndexFileEntry } from "../tree/dir_index.ts";
+import type { FileEntry } from "../tree/entry.ts";
 import {
   type FileFacts,
   type FileReader,
@@ -72,17 +73,19 @@ export interface DataPackerOptions {
    * it stored whole. By default the one in `previous`.
    */
   basis?: (
-    before: IndexEntry,
+    before: IndexFileEntry,
   ) => Signature | undefined | Promise<Signature | undefined>;
   /**
    * The old content of a file of at most 1 MiB, if it is at hand and may serve
    * instead of `basis`.
    */
-  content?: (before: IndexEntry) => Promise<Uint8Array | undefined> | undefined;
+  content?: (
+    before: IndexFileEntry,
+  ) => Promise<Uint8Array | undefined> | undefined;
   /** Called with a file before `content` is. */
-  expect?: (before: IndexEntry) => void;
+  expect?: (before: IndexFileEntry) => void;
   /** Returns the basis for a file of more than 1 MiB. Default: as `basis`. */
-  largeBasis?: (before: IndexEntry) => Promise<LargeBasis | undefined>;
+  largeBasis?: (before: IndexFileEntry) => Promise<LargeBasis | undefined>;
   /**
    * The block size of a new large file's signature. Default:
    * `chooseBlockSize`.
@@ -177,15 +180,15 @@ export class DataPacker implements FileReader {
   }
 
   /** See {@linkcode FileReader.expect}. */
-  expect(before: IndexEntry): void {
+  expect(before: IndexFileEntry): void {
     this.#expect?.(before);
   }
 
   /** See {@linkcode FileReader.whole}. */
   whole(
-    entry: IndexEntry,
+    entry: FileEntry,
     bytes: Uint8Array,
-    before: IndexEntry | undefined,
+    before: IndexFileEntry | undefined,
   ): PackedFacts | Promise<PackedFacts> {
     const sum = toHex(sha256(bytes));
     const facts: PackedFacts = { size: bytes.length, sha256: sum };
@@ -214,9 +217,9 @@ export class DataPacker implements FileReader {
 
   /** See {@linkcode FileReader.pieces}. */
   async pieces(
-    entry: IndexEntry,
+    entry: FileEntry,
     open: () => Iterable<Uint8Array>,
-    before: IndexEntry | undefined,
+    before: IndexFileEntry | undefined,
   ): Promise<PackedFacts> {
     const basis = before && await this.#largeBasis(before);
     if (basis !== undefined) {
@@ -235,7 +238,7 @@ export class DataPacker implements FileReader {
   }
 
   #storeBytes(
-    entry: IndexEntry,
+    entry: FileEntry,
     bytes: Uint8Array,
     basis: Signature | Uint8Array | undefined,
   ): StoredContent {
@@ -251,7 +254,7 @@ export class DataPacker implements FileReader {
   }
 
   #store(
-    entry: IndexEntry,
+    entry: FileEntry,
     form: StoredContent["form"],
     bytes: Uint8Array,
   ): StoredContent {
@@ -262,13 +265,14 @@ export class DataPacker implements FileReader {
 
   /** One pass for hash, delta and new signature; none if it does not pay. */
   async #storeDelta(
-    entry: IndexEntry,
+    entry: FileEntry,
     open: () => Iterable<Uint8Array>,
     basis: LargeBasis,
   ): Promise<PackedFacts | undefined> {
     const most = entry.size * MOST_LARGE_DELTA;
     const spool = new Spool();
-    const translated = basis.translate && new Spool();
+    const { translate } = basis;
+    const translated = translate && new Spool();
     try {
       const scan = new FileScan({
         basis: basis.signature,
@@ -289,10 +293,10 @@ export class DataPacker implements FileReader {
       if (this.#previous.findContent(facts.sha256) !== undefined) return facts;
       facts.stored = this.#findStored(entry, facts.sha256);
       if (facts.stored !== undefined) return facts;
-      if (basis.translate !== undefined) {
-        for await (const bytes of basis.translate(spool.read())) {
-          translated!.write(bytes);
-          if (translated!.size > most) return undefined;
+      if (translate !== undefined && translated !== undefined) {
+        for await (const bytes of translate(spool.read())) {
+          translated.write(bytes);
+          if (translated.size > most) return undefined;
         }
       }
       const delta = translated ?? spool;
@@ -329,12 +333,12 @@ export class DataPacker implements FileReader {
   }
 
   /** Returns the stored form of a file's content, if it is stored already. */
-  #findStored(entry: IndexEntry, sha256: string): StoredContent | undefined {
+  #findStored(entry: FileEntry, sha256: string): StoredContent | undefined {
     return this.#known?.find(sha256, entry.path) ?? this.#shared?.(sha256);
   }
 
   async #findKnown(
-    entry: IndexEntry,
+    entry: FileEntry,
     open: () => Iterable<Uint8Array>,
   ): Promise<PackedFacts | undefined> {
     const blockSize = this.#known?.hasSize(entry.size)
@@ -358,7 +362,7 @@ export class DataPacker implements FileReader {
   }
 
   async #storePieces(
-    entry: IndexEntry,
+    entry: FileEntry,
     open: () => Iterable<Uint8Array>,
   ): Promise<PackedFacts> {
     const scan = new FileScan({
@@ -385,7 +389,7 @@ export class DataPacker implements FileReader {
   }
 
   #member(
-    entry: IndexEntry,
+    entry: FileEntry,
     form: StoredContent["form"],
     size: number,
   ): TarMember {

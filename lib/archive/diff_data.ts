@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { type Change, DiffIndex } from "../tree/diff_index.ts";
-import { DirIndex, type IndexEntry } from "../tree/dir_index.ts";
-import type { HashedEntry } from "../tree/entry_line.ts";
+import { DirIndex, type IndexFileEntry } from "../tree/dir_index.ts";
+import type { HashedFileEntry } from "../tree/entry_line.ts";
 import { fileError } from "../tree/file.ts";
 import type { FileFacts } from "../tree/file_reader.ts";
 import type { IndexOptions } from "../tree/index_tree.ts";
@@ -128,9 +128,10 @@ export class DiffData {
   async #pack(
     packer: DataPacker,
     folders: OpenFolders,
-    entry: HashedEntry,
+    entry: HashedFileEntry,
   ): Promise<void> {
-    const before = this.#previous.get(entry.path);
+    const old = this.#previous.get(entry.path);
+    const before = old?.kind === "file" ? old : undefined;
     const { size } = entry;
     // Of a file that grew, what was indexed may be there still.
     const file = folders.openFile(entry.path);
@@ -151,7 +152,7 @@ export class DiffData {
 }
 
 /** The file whose content a change has to bring along, if any. */
-export function contentOf(change: Change): IndexEntry | undefined {
+export function contentOf(change: Change): IndexFileEntry | undefined {
   if (change.change !== "created" && change.change !== "updated") {
     return undefined;
   }

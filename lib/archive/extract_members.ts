@@ -4,7 +4,7 @@ import { withTurns } from "../bytes/turns.ts";
 import type { Skipped } from "../tree/entry.ts";
 import { isWithin } from "../tree/path.ts";
 import type { ScannedMember } from "./archive_scan.ts";
-import type { TarMember } from "./tar_member.ts";
+import type { TarLinkMember } from "./tar_member.ts";
 import type { TreeSink } from "./tree_sink.ts";
 
 /** Files up to this many bytes are given to a sink in one piece. */
@@ -35,22 +35,22 @@ export async function extractMembers(
   find: (path: string) => AsyncIterable<Uint8Array>,
   options: ExtractOptions,
 ): Promise<number> {
-  const linksOut: TarMember[] = [];
+  const linksOut: TarLinkMember[] = [];
   let count = 0;
   const { signal } = options;
   checkAborted(signal);
   for await (const { member, body } of withTurns(members, signal)) {
-    const { path, kind } = member;
+    const { path } = member;
     if (!isWithin(path, within)) continue;
     count += 1;
-    if (kind === "directory") await sink.directory(path, member);
-    else if (kind === "symlink") {
-      await sink.symlink(path, member.target!, member);
-    } else if (kind === "hardlink") {
-      if (isWithin(member.target!, within)) {
-        await sink.hardLink(path, member.target!, member);
+    if (member.kind === "directory") await sink.directory(path, member);
+    else if (member.kind === "symlink") {
+      await sink.symlink(path, member.target, member);
+    } else if (member.kind === "hardlink") {
+      if (isWithin(member.target, within)) {
+        await sink.hardLink(path, member.target, member);
       } else linksOut.push(member);
-    } else if (kind === "file") {
+    } else if (member.kind === "file") {
       const content = member.size <= SMALL
         ? await collect(body)
         : withTurns(body, signal);
@@ -60,7 +60,7 @@ export async function extractMembers(
     }
   }
   for (const member of linksOut) {
-    const content = withTurns(find(member.target!), signal);
+    const content = withTurns(find(member.target), signal);
     await sink.file(member.path, content, member);
   }
   await sink.finish();

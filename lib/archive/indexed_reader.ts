@@ -10,7 +10,11 @@ import { readContent, readRange } from "./content_reader.ts";
 import type { ContentReference } from "./content_reference.ts";
 import { SMALL } from "./extract_members.ts";
 import type { TreeSink } from "./tree_sink.ts";
-import type { IndexedMember, VolumeIndex } from "./volume_index.ts";
+import type {
+  IndexedFile,
+  IndexedMember,
+  VolumeIndex,
+} from "./volume_index.ts";
 
 /** The number of ranges that are read ahead of the one in use. */
 const AHEAD = 3;
@@ -107,10 +111,10 @@ export class IndexedReader {
       if (turn !== undefined) await turn;
       checkAborted(this.#signal);
       checkAborted(signal);
-      const { path, kind } = member;
+      const { path, kind, target } = member;
       if (kind === "directory") await sink.directory(path, member);
       else if (kind === "symlink") {
-        await sink.symlink(path, member.target!, member);
+        await sink.symlink(path, target, member);
       } else if (kind === "file") {
         const range = isSmall(member)
           ? await ranges.next(this.#reference(member))
@@ -119,8 +123,8 @@ export class IndexedReader {
           ? this.content(path, signal)
           : part(member, range);
         await sink.file(path, content, member);
-      } else if (isWithin(member.target!, within)) {
-        await sink.hardLink(path, member.target!, member);
+      } else if (isWithin(target, within)) {
+        await sink.hardLink(path, target, member);
       } else {
         await sink.file(path, this.content(path, signal), member);
       }
@@ -129,15 +133,14 @@ export class IndexedReader {
     return members.length;
   }
 
-  #file(path: string): IndexedMember {
+  #file(path: string): IndexedFile {
     let member = this.#index.get(path);
-    if (member?.kind === "hardlink") member = this.#index.get(member.target!);
+    if (member?.kind === "hardlink") member = this.#index.get(member.target);
     if (member?.kind === "file") return member;
     throw new DeltarError("not-found", "there is no such file", { path });
   }
 
-  #reference(member: IndexedMember): ContentReference {
-    const content = member.content!;
+  #reference({ content }: IndexedFile): ContentReference {
     return { ...content, volume: this.#folder + content.volume };
   }
 }
@@ -190,7 +193,7 @@ function unlessTooLarge(error: unknown): undefined {
   throw error;
 }
 
-function isSmall(member: IndexedMember): boolean {
+function isSmall(member: IndexedMember): member is IndexedFile {
   return member.kind === "file" && member.size <= SMALL;
 }
 
@@ -200,18 +203,18 @@ function isSameRange(left: ContentReference, right: ContentReference): boolean {
 }
 
 /** A member's content out of its range, checked. */
-function part(member: IndexedMember, range: Uint8Array): Uint8Array {
-  const { skip } = member.content!;
+function part(member: IndexedFile, range: Uint8Array): Uint8Array {
+  const { skip } = member.content;
   const bytes = range.subarray(skip, skip + member.size);
   checkSum(member, sha256(bytes));
   return bytes;
 }
 
-function checkSum(member: IndexedMember, sum: Uint8Array): void {
+function checkSum(member: IndexedFile, sum: Uint8Array): void {
   if (toHex(sum) === member.sha256) return;
   throw new DeltarError("corrupt", "content is not what the index says", {
-    object: member.content!.volume,
+    object: member.content.volume,
     path: member.path,
-    offset: member.content!.offset,
+    offset: member.content.offset,
   });
 }

@@ -33,7 +33,13 @@ export { readContent, type ReadContentOptions } from "./content_reader.ts";
 export type { ContentReference } from "./content_reference.ts";
 export type { ExtractOptions } from "./extract_members.ts";
 export type { VolumeRecord } from "./object_writer.ts";
-export type { MemberKind, TarMember } from "./tar_member.ts";
+export type {
+  MemberKind,
+  TarLinkMember,
+  TarMember,
+  TarMemberFields,
+  TarPlainMember,
+} from "./tar_member.ts";
 export { type OpenOptions, TarVolume } from "./tar_volume.ts";
 export {
   type NewMember,
@@ -42,7 +48,11 @@ export {
 } from "./tar_volume_writer.ts";
 export { readTar, type TarEntry } from "./tar_reader.ts";
 export type { TreeSink, TreeSource, TreeWalkOptions } from "./tree_sink.ts";
-export { type IndexedMember, VolumeIndex } from "./volume_index.ts";
+export {
+  type IndexedFile,
+  type IndexedMember,
+  VolumeIndex,
+} from "./volume_index.ts";
 export {
   type StreamedContent,
   VolumeWriter,

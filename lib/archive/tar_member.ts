@@ -6,12 +6,10 @@ export type MemberKind =
   | "hardlink"
   | "other";
 
-/** The header of a tar member. */
-export interface TarMember {
+/** The fields that the headers of all tar members have. */
+export interface TarMemberFields {
   /** Its name, `/`-separated, without a slash at the end. */
   path: string;
-  /** The kind of the member. */
-  kind: MemberKind;
   /** The length of its content in bytes; 0 for all but files. */
   size: number;
   /** The permission bits, such as `0o644`, up to `0o7777`. */
@@ -22,9 +20,26 @@ export interface TarMember {
   uid: number;
   /** The group's number. */
   gid: number;
-  /** Where a symlink points, or the path of the member a hard link repeats. */
-  target?: string;
 }
+
+/** The header of a tar member that is not a link. */
+export interface TarPlainMember extends TarMemberFields {
+  /** The kind of the member. */
+  kind: Exclude<MemberKind, "symlink" | "hardlink">;
+  /** Absent: only links have a target. */
+  target?: undefined;
+}
+
+/** The header of a tar member that is a link. */
+export interface TarLinkMember extends TarMemberFields {
+  /** The kind of the member. */
+  kind: "symlink" | "hardlink";
+  /** Where a symlink points, or the path of the member a hard link repeats. */
+  target: string;
+}
+
+/** The header of a tar member. */
+export type TarMember = TarPlainMember | TarLinkMember;
 
 /** The size of the blocks of a tar, in bytes. */
 export const BLOCK = 512;

@@ -206,17 +206,19 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
     throw reader.corrupt("NUL in the name of a tar member");
   }
   const empty = WITHOUT_CONTENT.includes(header.type) || kind === "directory";
-  const member: TarMember = withJson({
+  const fields = {
     path,
-    kind,
     size: empty ? 0 : header.size,
     mode: header.mode,
     mtime: header.mtime,
     uid: header.uid,
     gid: header.gid,
-  });
-  if (kind === "symlink" || kind === "hardlink") member.target = header.link;
-  return member;
+  };
+  return withJson<TarMember>(
+    kind === "symlink" || kind === "hardlink"
+      ? { ...fields, kind, target: header.link }
+      : { ...fields, kind },
+  );
 }
 
 /** A second block of zeros, and then nothing but zeros. */

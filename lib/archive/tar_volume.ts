@@ -235,7 +235,7 @@ export class TarVolume {
       if (member.path !== path) continue;
       if (member.kind === "file") return yield* body;
       if (member.kind !== "hardlink" || isTarget) break;
-      return yield* this.#find(member.target!, true);
+      return yield* this.#find(member.target, true);
     }
     throw new DeltarError("not-found", "there is no such file", { path });
   }

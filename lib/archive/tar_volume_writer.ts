@@ -12,10 +12,11 @@ import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Entry } from "../tree/entry.ts";
+import type { BaseEntry, Entry, EntryKind } from "../tree/entry.ts";
 import { checkPath } from "../tree/path.ts";
 import { withJson } from "../tree/to_json.ts";
 import { codecFor, type CodecName } from "./codec.ts";
+import type { ContentReference } from "./content_reference.ts";
 import type { VolumeRecord } from "./object_writer.ts";
 import { type IndexedMember, VolumeIndex } from "./volume_index.ts";
 import { VolumeWriter } from "./volume_writer.ts";
@@ -35,9 +36,13 @@ export interface TarVolumeOptions {
 }
 
 /** A member to add; `path` is all that a file or directory needs. */
-export interface NewMember extends Partial<Entry> {
+export interface NewMember extends Partial<BaseEntry> {
   /** Its path in the archive, `/`-separated. */
   path: string;
+  /** The kind. Default: `file`. */
+  kind?: EntryKind;
+  /** The text of a symlink, or the path of the file that a hard link names. */
+  target?: string;
 }
 
 /**
@@ -103,37 +108,35 @@ export class TarVolumeWriter {
   async add(member: NewMember | string, source?: ByteSource): Promise<void> {
     const given = typeof member === "string" ? { path: member } : member;
     const content = source ?? NOTHING;
-    const { kind = "file", target } = given;
+    const { path, kind = "file", target = "" } = given;
     checkValue("the path of a member", given.path, text);
     checkValue(`${given.path}: size`, given.size, countFrom(0));
     checkPath(given.path);
-    const whole: IndexedMember = withJson({
-      path: given.path,
-      kind,
+    const numbers = {
       mode: given.mode ?? (kind === "file" ? 0o644 : 0o755),
       mtime: given.mtime ?? 0n,
       uid: given.uid ?? 0,
       gid: given.gid ?? 0,
       size: given.size ??
         (content instanceof Uint8Array ? content.length : NaN),
-      ...(target !== undefined && { target }),
-    });
-    if (whole.kind === "hardlink") checkPath(whole.target ?? "");
-    if (this.#members.has(whole.path)) {
+    };
+    const entry = withJson<Entry>(
+      kind === "symlink" || kind === "hardlink"
+        ? { path, kind, ...numbers, target }
+        : { path, kind, ...numbers },
+    );
+    if (kind === "hardlink") checkPath(target);
+    if (this.#members.has(path)) {
       throw new DeltarError("exists", "was added to the archive already", {
-        path: whole.path,
+        path,
       });
     }
     if (kind === "file") checkSource(given, source);
     if (content instanceof Uint8Array) {
-      const reference = this.#volumes.add(whole, content);
-      if (whole.kind === "file") {
-        whole.sha256 = toHex(sha256(content));
-        whole.content = reference;
-      }
-      this.#members.set(whole.path, whole);
+      const reference = this.#volumes.add(entry, content);
+      this.#keep(entry, reference, () => sha256(content));
     } else {
-      await this.#addStream(whole, content);
+      await this.#addStream(entry, content);
     }
     await this.#volumes.ready();
   }
@@ -152,7 +155,7 @@ export class TarVolumeWriter {
       const bare = (name: string) => name.slice(folder.length);
       const members = [...this.#members.values()];
       for (const member of members) {
-        if (member.content === undefined) continue;
+        if (member.kind !== "file") continue;
         const { volume, offset, length, skip } = member.content;
         member.content = { volume: bare(volume), offset, length, skip };
       }
@@ -179,7 +182,19 @@ export class TarVolumeWriter {
     return this.#volumes.abort(reason);
   }
 
-  async #addStream(member: IndexedMember, source: ByteSource): Promise<void> {
+  /** Keeps a member for the index, a file with where its content lies. */
+  #keep(
+    entry: Entry,
+    content: ContentReference,
+    sum: () => Uint8Array,
+  ): void {
+    const member = entry.kind === "file"
+      ? Object.assign(entry, { sha256: toHex(sum()), content })
+      : entry;
+    this.#members.set(member.path, member);
+  }
+
+  async #addStream(member: Entry, source: ByteSource): Promise<void> {
     const sum = createSha256();
     const { path, size } = member;
     const pieces = chunks(source);
@@ -205,9 +220,7 @@ export class TarVolumeWriter {
     for (let left = size - written; left > 0; left -= 65536) {
       sum.update(new Uint8Array(Math.min(left, 65536)));
     }
-    member.sha256 = toHex(sum.digest());
-    member.content = reference;
-    this.#members.set(path, member);
+    this.#keep(member, reference, () => sum.digest());
     if (written < size || isLonger) {
       throw new DeltarError(
         "changed",

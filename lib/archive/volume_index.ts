@@ -4,10 +4,11 @@ import { atOnce } from "../bytes/turns.ts";
 import {
   decodeEntry,
   encodeEntry,
-  type HashedEntry,
+  type HashedFileEntry,
 } from "../tree/entry_line.ts";
 import { isCount } from "../bytes/is_count.ts";
 import { decodeLines, type Line, linePieces } from "../bytes/listing.ts";
+import type { NonFileEntry } from "../tree/entry.ts";
 import { toJson } from "../tree/to_json.ts";
 import type { CodecName } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
@@ -17,11 +18,14 @@ const FORMAT = "deltar-volume-index";
 const VERSION = 1;
 const HASH = /^[0-9a-f]{64}$/;
 
-/** A member of an archive as the index knows it. */
-export interface IndexedMember extends HashedEntry {
-  /** Where a file's content lies; `volume` is a name as in `volumes`. */
-  content?: ContentReference;
+/** A file in an archive as the index knows it. */
+export interface IndexedFile extends HashedFileEntry {
+  /** Where its content lies; `volume` is a name as in `volumes`. */
+  content: ContentReference;
 }
+
+/** A member of an archive as the index knows it. */
+export type IndexedMember = IndexedFile | NonFileEntry;
 
 /**
  * The positions of the files in the volumes of an archive. With it, one file is
@@ -119,11 +123,14 @@ export function* decodeIndexSteps(
   }
   const members: IndexedMember[] = [];
   for (const [line, offset] of lines) {
-    const member: IndexedMember = decodeEntry(line, object, offset);
-    if (member.kind === "file") {
-      member.content = decodeContent(line.content, volumes, object, offset);
-    }
-    members.push(member);
+    const entry = decodeEntry(line, object, offset);
+    members.push(
+      entry.kind === "file"
+        ? Object.assign(entry, {
+          content: decodeContent(line.content, volumes, object, offset),
+        })
+        : entry,
+    );
     yield;
   }
   if (members.length !== header.members) {

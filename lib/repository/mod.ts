@@ -75,6 +75,9 @@ export type {
 } from "./restore/session.ts";
 export type { RestoreResult } from "./restore/session.ts";
 export type {
+  ChangeStep,
+  CreateStep,
+  DeleteStep,
   RestoreFailure,
   RestoreLeft,
   RestorePlan,
@@ -94,7 +97,11 @@ export type {
   SnapshotResult,
 } from "./snapshot/take_snapshot.ts";
 export { Tree, type TreeFields } from "./layers/tree.ts";
-export type { StoredPiece, TreeEntry } from "./layers/tree_layer.ts";
+export type {
+  StoredPiece,
+  TreeEntry,
+  TreeFileEntry,
+} from "./layers/tree_layer.ts";
 export type {
   VerifyOptions,
   VerifyProgress,

@@ -1,9 +1,10 @@
+import { existing } from "../bytes/existing.ts";
 import { WordRows } from "../bytes/word_rows.ts";
 import type { Change, ChangeCounts } from "./diff_index.ts";
 import type { DirIndex } from "./dir_index.ts";
 import type { HashedEntry } from "./entry_line.ts";
 import { comparePaths } from "./path.ts";
-import { makeEntry } from "./to_json.ts";
+import { makeDirectory, makeFile, makeLink } from "./to_json.ts";
 
 /**
  * The error of a runtime without system calls when it sets a time, in
@@ -130,10 +131,13 @@ export class ChangeFinder {
         if (this.#isSkipped(this.#old[more].path)) continue;
         if (change === DELETED) counts.deleted++;
         else counts.deletedDirs++;
-      } else if (this.#gone.has(this.#from.get(row)!)) {
-        counts.renamed++;
-        renamed.add(this.#from.get(row)!);
-      } else counts.copied++;
+      } else {
+        const from = existing(this.#from, row);
+        if (this.#gone.has(from)) {
+          counts.renamed++;
+          renamed.add(from);
+        } else counts.copied++;
+      }
     }
     // A file that has another name now is not deleted as well.
     counts.deleted -= renamed.size;
@@ -165,10 +169,10 @@ export class ChangeFinder {
         continue;
       }
       const entry = at(number);
-      const from = this.#from.get(row);
       if (what === TOUCHED) {
         yield [{ change: "touched", entry, before: before() }, number];
       } else if (what === UPDATED || what === RELINKED) {
+        const from = this.#from.get(row);
         const both = {
           entry,
           before: before(),
@@ -177,8 +181,9 @@ export class ChangeFinder {
         };
         yield [{ change: "updated", ...both }, number];
       } else {
-        const change = this.#gone.has(from!) ? "renamed" : "copied";
-        yield [{ change, entry, from: from! }, number];
+        const from = existing(this.#from, row);
+        const change = this.#gone.has(from) ? "renamed" : "copied";
+        yield [{ change, entry, from }, number];
       }
     }
   }
@@ -247,9 +252,9 @@ export class ChangeFinder {
    */
   #isContentSame(entry: HashedEntry, before: HashedEntry): boolean {
     if (entry.kind !== "hardlink" && before.kind !== "hardlink") return false;
-    const now = entry.kind === "hardlink" ? this.#find(entry.target!) : entry;
+    const now = entry.kind === "hardlink" ? this.#find(entry.target) : entry;
     const old = before.kind === "hardlink"
-      ? this.#previous!.get(before.target!)
+      ? this.#previous?.get(before.target)
       : before;
     return now !== undefined && now.kind === old?.kind &&
       now.sha256 === old.sha256 && now.target === old.target;
@@ -267,8 +272,8 @@ export class ChangeFinder {
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;
-    const before = this.#previous!.get(target!);
-    return this.#find(target!)?.sha256 === before?.sha256;
+    const before = this.#previous?.get(target);
+    return this.#find(target)?.sha256 === before?.sha256;
   }
 }
 
@@ -280,9 +285,13 @@ export function isSameTime(one: bigint, other: bigint): boolean {
 
 /** An entry without its block checksums. */
 export function bare(entry: HashedEntry): HashedEntry {
-  const { path, kind, size, sha256, target } = entry;
-  const copy: HashedEntry = makeEntry(path, kind, entry, size);
-  if (sha256 !== undefined) copy.sha256 = sha256;
-  if (target !== undefined) copy.target = target;
-  return copy;
+  const { path, kind } = entry;
+  switch (kind) {
+    case "file":
+      return makeFile(path, entry, entry.size, entry.sha256);
+    case "directory":
+      return makeDirectory(path, entry);
+    default:
+      return makeLink(path, kind, entry, entry.target);
+  }
 }

@@ -72,8 +72,8 @@ function checkEntry(root: string, before: HashedEntry): void {
   ) {
     fail(path, "it points elsewhere");
   }
-  if (kind === "hardlink") {
-    const target = before.target!;
+  if (before.kind === "hardlink") {
+    const { target } = before;
     const [one, other] = [path, target].map((path) => `${root}/${path}`);
     if (kindAt(root, target) !== "file" || !isSameFile(one, other)) {
       fail(path, `it is not another name of ${target}`);

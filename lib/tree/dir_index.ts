@@ -10,14 +10,14 @@ import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
 import { atOnce } from "../bytes/turns.ts";
 import { Signature } from "../delta/signature.ts";
-import type { Metadata, Skipped } from "./entry.ts";
+import type { Metadata, NonFileEntry, Skipped } from "./entry.ts";
 import {
   checkOrder,
   decodeEntry,
   decodeMetadata,
   encodeEntry,
   encodeMetadata,
-  type HashedEntry,
+  type HashedFileEntry,
 } from "./entry_line.ts";
 import { decodeFile, writeFileAtomic } from "./file.ts";
 import { HashReader } from "./file_reader.ts";
@@ -28,11 +28,14 @@ import { decodeSkipped, encodeSkipped } from "./skipped_line.ts";
 import { toJson, withJson } from "./to_json.ts";
 import { checkWalker, type Walker } from "./walker.ts";
 
-/** An entry of an index. */
-export interface IndexEntry extends HashedEntry {
+/** A file in an index. */
+export interface IndexFileEntry extends HashedFileEntry {
   /** The block checksums of a file that is large enough for deltas to pay. */
   signature?: Signature;
 }
+
+/** An entry of an index. */
+export type IndexEntry = IndexFileEntry | NonFileEntry;
 
 const FORMAT = "deltar-index";
 const VERSION = 1;
@@ -246,7 +249,7 @@ function* decodeSteps(
     }
     const entry: IndexEntry = decodeEntry(line, object, offset);
     checkOrder(entries.at(-1)?.path, entry.path, object, offset);
-    if (typeof line.signature === "string") {
+    if (entry.kind === "file" && typeof line.signature === "string") {
       entry.signature = decodeSignature(line.signature, object, offset);
     }
     entries.push(entry);

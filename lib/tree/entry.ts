@@ -13,23 +13,64 @@ export interface Metadata {
   gid: number;
 }
 
-/** One entry of a tree. */
-export interface Entry extends Metadata {
+/** The fields that entries of all kinds have. */
+export interface BaseEntry extends Metadata {
   /** The path below the root, `/`-separated. */
   path: string;
-  /** The kind. */
-  kind: EntryKind;
   /** The length of a file in bytes; 0 for all else. */
   size: number;
-  /**
-   * A symlink's text, or for a hard link the path below the root of the file
-   * it is another name of, which comes earlier in path order.
-   */
-  target?: string;
 }
 
-/** An entry as a walk finds it, with what tells whether a file was touched. */
-export interface WalkedEntry extends Entry {
+/** A file. */
+export interface FileEntry extends BaseEntry {
+  /** The kind. */
+  kind: "file";
+  /** Absent: only links have a target. */
+  target?: undefined;
+}
+
+/** An entry that is not a file, and so has no content. */
+export interface ContentlessEntry extends BaseEntry {
+  /** Absent: only files have content. */
+  sha256?: undefined;
+  /** Absent: only files have content. */
+  content?: undefined;
+  /** Absent: only files have content. */
+  signature?: undefined;
+}
+
+/** A directory. */
+export interface DirectoryEntry extends ContentlessEntry {
+  /** The kind. */
+  kind: "directory";
+  /** Absent: only links have a target. */
+  target?: undefined;
+}
+
+/** A symbolic link. */
+export interface SymlinkEntry extends ContentlessEntry {
+  /** The kind. */
+  kind: "symlink";
+  /** The text of the link. */
+  target: string;
+}
+
+/** Another name of a file. */
+export interface HardLinkEntry extends ContentlessEntry {
+  /** The kind. */
+  kind: "hardlink";
+  /** The path of the file below the root. It comes earlier in path order. */
+  target: string;
+}
+
+/** One entry of a tree that is not a file. */
+export type NonFileEntry = DirectoryEntry | SymlinkEntry | HardLinkEntry;
+
+/** One entry of a tree; `kind` tells which fields it has. */
+export type Entry = FileEntry | NonFileEntry;
+
+/** The state that tells whether an entry was changed since it was seen. */
+export interface WalkedState {
   /** When content or metadata last changed, in nanoseconds since 1970. */
   ctime: bigint;
   /** The file's number on its device. */
@@ -39,6 +80,12 @@ export interface WalkedEntry extends Entry {
   /** Whether it is a file with further names. */
   isLinked?: true;
 }
+
+/** An entry as a walk finds it. */
+export type WalkedEntry = Entry & WalkedState;
+
+/** A file as a walk finds it. */
+export type WalkedFile = FileEntry & WalkedState;
 
 /** Why something in a directory is in no index. */
 export type SkipReason =

@@ -1,17 +1,25 @@
 import { isCount } from "../bytes/is_count.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import type { Entry, EntryKind, Metadata } from "./entry.ts";
 import type { Line } from "../bytes/listing.ts";
+import type { FileEntry, Metadata, NonFileEntry } from "./entry.ts";
 import { checkPath, comparePaths } from "./path.ts";
-import { formatTime, makeEntry, withJson } from "./to_json.ts";
+import {
+  formatTime,
+  makeDirectory,
+  makeFile,
+  makeLink,
+  withJson,
+} from "./to_json.ts";
 
-/** An entry with the SHA-256 of its content, in hexadecimal, if a file. */
-export interface HashedEntry extends Entry {
-  /** The SHA-256 of a file's content in hexadecimal; absent for all else. */
-  sha256?: string;
+/** A file with the SHA-256 of its content. */
+export interface HashedFileEntry extends FileEntry {
+  /** The SHA-256 of the content in hexadecimal. */
+  sha256: string;
 }
 
-const KINDS = new Set(["file", "directory", "symlink", "hardlink"]);
+/** An entry; a file's has the SHA-256 of its content. */
+export type HashedEntry = HashedFileEntry | NonFileEntry;
+
 const HASH = /^[0-9a-f]{64}$/;
 const MODE = /^0[0-7]{3,4}$/;
 const TIME = /^(-?)(\d{1,19})(?:\.(\d{1,9}))?$/;
@@ -57,24 +65,24 @@ export function decodeEntry(
   const { path, kind, size, sha256, target } = line;
   if (typeof path !== "string") return fail("no path");
   checkPath(path, object);
-  if (!KINDS.has(kind as string)) return fail("an unknown kind");
+  if (
+    kind !== "file" && kind !== "directory" && kind !== "symlink" &&
+    kind !== "hardlink"
+  ) return fail("an unknown kind");
   const metadata = readMetadata(line, object, offset);
-  const entry: HashedEntry = makeEntry(path, kind as EntryKind, metadata, 0);
+  if (kind === "directory") return makeDirectory(path, metadata);
   if (kind === "file") {
     if (!isCount(size)) return fail("no valid size");
     if (typeof sha256 !== "string" || !HASH.test(sha256)) {
       return fail("no valid sha256");
     }
-    entry.size = size;
-    entry.sha256 = sha256;
-  } else if (kind !== "directory") {
-    if (typeof target !== "string" || target === "" || target.includes("\0")) {
-      return fail("no valid target");
-    }
-    if (kind === "hardlink") checkPath(target, object);
-    entry.target = target;
+    return makeFile(path, metadata, size, sha256);
   }
-  return entry;
+  if (typeof target !== "string" || target === "" || target.includes("\0")) {
+    return fail("no valid target");
+  }
+  if (kind === "hardlink") checkPath(target, object);
+  return makeLink(path, kind, metadata, target);
 }
 
 /** Reads what `encodeMetadata` wrote. */
@@ -87,10 +95,12 @@ export function decodeMetadata(
 }
 
 function readMetadata(line: Line, object: string, offset: number): Metadata {
-  const { mode, mtime, uid, gid } = line;
+  const { mode, uid, gid } = line;
+  const mtime = typeof line.mtime === "string"
+    ? parseTime(line.mtime)
+    : undefined;
   if (
-    typeof mode !== "string" || !MODE.test(mode) ||
-    typeof mtime !== "string" || !TIME.test(mtime) ||
+    typeof mode !== "string" || !MODE.test(mode) || mtime === undefined ||
     !isCount(uid) || !isCount(gid)
   ) {
     throw new DeltarError(
@@ -102,7 +112,7 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
       },
     );
   }
-  return { mode: parseInt(mode, 8), mtime: parseTime(mtime), uid, gid };
+  return { mode: parseInt(mode, 8), mtime, uid, gid };
 }
 
 /**
@@ -124,9 +134,14 @@ export function checkOrder(
   }
 }
 
-/** Decimal seconds since 1970, as `formatTime` writes them, in nanoseconds. */
-export function parseTime(text: string): bigint {
-  const [, sign, seconds, rest = ""] = TIME.exec(text)!;
+/**
+ * Returns decimal seconds since 1970, as `formatTime` writes them, in
+ * nanoseconds; `undefined` if the text is not such a number.
+ */
+export function parseTime(text: string): bigint | undefined {
+  const match = TIME.exec(text);
+  if (match === null) return undefined;
+  const [, sign, seconds, rest = ""] = match;
   const time = BigInt(seconds + rest.padEnd(9, "0"));
   return sign === "-" ? -time : time;
 }

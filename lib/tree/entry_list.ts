@@ -2,13 +2,12 @@ import { fillHex, toHex } from "../bytes/hex.ts";
 import { WordRows } from "../bytes/word_rows.ts";
 import { bare } from "./change_finder.ts";
 import type { IndexEntry } from "./dir_index.ts";
-import type { EntryKind } from "./entry.ts";
 import { encodeEntry, type HashedEntry } from "./entry_line.ts";
 import type { FileFacts } from "./file_reader.ts";
 import { comparePaths } from "./path.ts";
 import { ROOT, type StoredEntries, WORDS } from "./state_entries.ts";
 import type { StateWriter } from "./state_writer.ts";
-import { makeEntry } from "./to_json.ts";
+import { makeDirectory, makeFile } from "./to_json.ts";
 
 /** A receiver of the entries of a directory, in path order. */
 export interface EntrySink<Facts extends FileFacts = FileFacts> {
@@ -56,13 +55,13 @@ export class EntryList {
   add(entry: IndexEntry, place: number, isOther: boolean): number {
     const { path, kind, sha256 } = entry;
     const number = this.#rows.push();
-    while (
-      this.#open.length > 0 && !path.startsWith(this.#open.at(-1)!.inside)
-    ) {
+    let folder = this.#open.at(-1);
+    while (folder !== undefined && !path.startsWith(folder.inside)) {
       this.#open.pop();
+      folder = this.#open.at(-1);
     }
     this.#rows.set(number, WORDS.state, place);
-    this.#rows.set(number, WORDS.folder, this.#open.at(-1)?.number ?? ROOT);
+    this.#rows.set(number, WORDS.folder, folder?.number ?? ROOT);
     if (kind === "directory") this.#open.push({ inside: `${path}/`, number });
     else if (kind !== "file" || isOther) {
       this.#odd.set(number, bare(entry));
@@ -77,12 +76,11 @@ export class EntryList {
     if (odd !== undefined) return odd;
     const place = this.#rows.get(number, WORDS.state);
     const basics = this.#states.basics(place);
-    const kind = basics.kind as EntryKind;
     const path = this.path(number);
-    if (kind === "directory") return makeEntry(path, kind, basics, 0);
-    const entry: HashedEntry = makeEntry(path, kind, basics, basics.size);
-    entry.sha256 = this.sha256(number);
-    return entry;
+    // Links are all among those of which the state does not tell all.
+    return basics.kind === "directory"
+      ? makeDirectory(path, basics)
+      : makeFile(path, basics, basics.size, this.sha256(number));
   }
 
   /** The path of an entry. */

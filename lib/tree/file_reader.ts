@@ -5,7 +5,8 @@ import { chooseBlockSize } from "../delta/block_size.ts";
 import { FileScan } from "../delta/file_scan.ts";
 import { signBytes } from "../delta/sign.ts";
 import type { Signature } from "../delta/signature.ts";
-import type { IndexEntry } from "./dir_index.ts";
+import type { IndexFileEntry } from "./dir_index.ts";
+import type { FileEntry } from "./entry.ts";
 
 /** The facts that one pass over a file collects. */
 export interface FileFacts {
@@ -31,9 +32,9 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * @param before The file of this path in the previous index.
    */
   whole(
-    entry: IndexEntry,
+    entry: FileEntry,
     bytes: Uint8Array,
-    before: IndexEntry | undefined,
+    before: IndexFileEntry | undefined,
   ): Facts | Promise<Facts>;
 
   /**
@@ -46,9 +47,9 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * @param before The file of this path in the previous index.
    */
   pieces(
-    entry: IndexEntry,
+    entry: FileEntry,
     open: () => Iterable<Uint8Array>,
-    before: IndexEntry | undefined,
+    before: IndexFileEntry | undefined,
   ): Promise<Facts>;
 
   /**
@@ -56,7 +57,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    *
    * @param before The file of this path in the previous index.
    */
-  expect?(before: IndexEntry): void;
+  expect?(before: IndexFileEntry): void;
 
   /** Resolves when there is room for the next file; absent, there always is. */
   ready?(): Promise<void> | undefined;
@@ -80,7 +81,7 @@ export class HashReader implements FileReader {
   }
 
   /** See {@linkcode FileReader.whole}. */
-  whole(_entry: IndexEntry, bytes: Uint8Array): FileFacts {
+  whole(_entry: FileEntry, bytes: Uint8Array): FileFacts {
     const facts: FileFacts = {
       size: bytes.length,
       sha256: toHex(sha256(bytes)),
@@ -91,7 +92,7 @@ export class HashReader implements FileReader {
 
   /** See {@linkcode FileReader.pieces}. */
   async pieces(
-    entry: IndexEntry,
+    entry: FileEntry,
     open: () => Iterable<Uint8Array>,
   ): Promise<FileFacts> {
     const scan = new FileScan({

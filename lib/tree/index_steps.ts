@@ -1,21 +1,43 @@
-import type { IndexEntry } from "./dir_index.ts";
-import type { Metadata, WalkedEntry } from "./entry.ts";
+import type { IndexEntry, IndexFileEntry } from "./dir_index.ts";
+import type {
+  FileEntry,
+  Metadata,
+  NonFileEntry,
+  WalkedEntry,
+  WalkedFile,
+} from "./entry.ts";
+import type { FileFacts } from "./file_reader.ts";
 import type { IndexOptions } from "./index_tree.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { withJson } from "./to_json.ts";
 import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
-/** An entry of a tree that is indexed, and what is still to be read for it. */
-export interface Step {
-  /** The entry; of a file that is to be read, without its content's sum. */
+/** An entry of a tree that is indexed: one that is complete, or a file to read. */
+export type Step = KnownStep | ReadStep;
+
+/** An entry for which nothing is to be read. */
+export interface KnownStep {
+  /** The entry. */
   entry: IndexEntry;
   /** Where the state's writer has it. */
   place: number;
-  /** The file to read, as the walk found it. */
-  toRead?: WalkedEntry;
+  /** Tells it from a file to read. */
+  toRead?: undefined;
+  /** Tells it from a file to read. */
+  before?: undefined;
+}
+
+/** A file that is to be read. */
+export interface ReadStep {
+  /** The entry, without what its content tells. */
+  entry: FileEntry;
+  /** Where the state's writer has it. */
+  place: number;
+  /** The file as the walk found it. */
+  toRead: WalkedFile;
   /** The file of this path before. */
-  before?: IndexEntry;
+  before: IndexFileEntry | undefined;
 }
 
 /**
@@ -42,18 +64,21 @@ export function* indexSteps(
       yield { entry: known, place };
       continue;
     }
-    const entry = toIndexEntry(walked);
     if (walked.kind !== "file") {
-      yield { entry, place };
+      yield { entry: withoutState(walked), place };
       continue;
     }
-    const before = previous?.get(walked.path);
-    if (!unchanged?.(walked) || before?.kind !== "file") {
+    const { path, kind, mode, mtime, uid, gid, size } = walked;
+    const old = previous?.get(path);
+    const before = old?.kind === "file" ? old : undefined;
+    if (!unchanged?.(walked) || before === undefined) {
+      const entry = { path, kind, mode, mtime, uid, gid, size };
       yield { entry, place, toRead: walked, before };
       continue;
     }
-    entry.sha256 = before.sha256;
-    entry.signature = before.signature;
+    const { sha256, signature } = before;
+    const facts = { sha256, signature };
+    const entry = { path, kind, mode, mtime, uid, gid, size, ...facts };
     yield { entry, place };
   }
 }
@@ -62,11 +87,19 @@ function* unknown(entries: Iterable<WalkedEntry>): Generator<Walked> {
   for (const entry of entries) yield { entry, place: 0 };
 }
 
-function toIndexEntry(walked: WalkedEntry): IndexEntry {
+function withoutState(walked: NonFileEntry): NonFileEntry {
   const { path, kind, mode, mtime, uid, gid, size, target } = walked;
-  const entry: IndexEntry = { path, kind, mode, mtime, uid, gid, size };
-  if (target !== undefined) entry.target = target;
-  return entry;
+  return kind === "directory"
+    ? { path, kind, mode, mtime, uid, gid, size }
+    : { path, kind, mode, mtime, uid, gid, size, target };
+}
+
+/** Completes the entry of a file with what its content tells. */
+export function complete(
+  entry: FileEntry,
+  { size, sha256, signature }: FileFacts,
+): IndexFileEntry {
+  return Object.assign(entry, { size, sha256 }, signature && { signature });
 }
 
 /** Returns the part of a state that is kept besides kind and content. */

@@ -4,7 +4,7 @@ import type { DirIndex, IndexEntry } from "./dir_index.ts";
 import type { EntrySink } from "./entry_list.ts";
 import type { Metadata, Skipped, WalkedEntry } from "./entry.ts";
 import type { FileFacts, FileReader } from "./file_reader.ts";
-import { indexSteps, type Step, toMetadata } from "./index_steps.ts";
+import { complete, indexSteps, type Step, toMetadata } from "./index_steps.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { Measure } from "./measure.ts";
 import type { OpenFolders } from "./open_folders.ts";
@@ -153,38 +153,41 @@ async function indexFolders<Facts extends FileFacts>(
   );
   try {
     for (const step of steps) {
-      const { entry, place, toRead, before } = step;
+      const { place } = step;
+      let entry: IndexEntry;
       let isOther = false;
       let facts: Facts | undefined;
       // What is known takes less time than a look at the clock.
-      const isLong = toRead !== undefined || entries % KNOWN_AT_ONCE === 0;
+      const isLong = step.toRead !== undefined || entries % KNOWN_AT_ONCE === 0;
       const turn = isLong ? turnIfDue() : undefined;
       if (turn !== undefined) {
         await turn;
         checkAborted(signal);
       }
-      if (toRead !== undefined) {
+      if (step.toRead !== undefined) {
         checkAborted(signal);
         reading = step;
-        const told = readStable(toRead, entry, before, shared);
+        const { toRead, entry: file, before } = step;
+        const told = readStable(toRead, file, before, shared);
         facts = told instanceof Promise ? await told : told;
         reading = undefined;
         read += toRead.size;
         if (facts === undefined) {
-          lost.add(entry.path);
+          lost.add(file.path);
           continue;
         }
-        entry.size = facts.size;
+        entry = complete(file, facts);
         isOther = isChanged(entry, toRead);
-        entry.sha256 = facts.sha256;
-        if (facts.signature !== undefined) entry.signature = facts.signature;
         const room = reader.ready?.();
         if (room !== undefined) await room;
-      } else if (entry.kind === "hardlink" && lost.has(entry.target!)) {
-        // As its first name could not be kept, nothing is left to link it to.
-        const { path, target } = entry;
-        onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
-        continue;
+      } else {
+        entry = step.entry;
+        if (entry.kind === "hardlink" && lost.has(entry.target)) {
+          // As its first name could not be kept, nothing is left to link it to.
+          const { path, target } = entry;
+          onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
+          continue;
+        }
       }
       entries++;
       bytes += entry.size;

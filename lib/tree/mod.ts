@@ -29,17 +29,25 @@ export {
   type TouchedChange,
   type UpdatedChange,
 } from "./diff_index.ts";
-export { DirIndex, type IndexEntry } from "./dir_index.ts";
+export { DirIndex, type IndexEntry, type IndexFileEntry } from "./dir_index.ts";
 export {
+  type BaseEntry,
+  type ContentlessEntry,
+  type DirectoryEntry,
   type Entry,
   type EntryKind,
+  type FileEntry,
+  type HardLinkEntry,
   isFault,
   type Metadata,
+  type NonFileEntry,
   type Skipped,
   type SkipReason,
+  type SymlinkEntry,
   type WalkedEntry,
+  type WalkedState,
 } from "./entry.ts";
-export type { HashedEntry } from "./entry_line.ts";
+export type { HashedEntry, HashedFileEntry } from "./entry_line.ts";
 export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
 export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";
 export type { IndexOptions, IndexProgress } from "./index_tree.ts";

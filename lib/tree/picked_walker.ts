@@ -3,6 +3,7 @@ import { faultOf } from "./file.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import type { FileStat } from "./statx.ts";
 import { openTree } from "./walk_tree.ts";
+import { nameOfFile, walkedEntry, walkedLink } from "./walked_entry.ts";
 import { Walker, type WalkOptions } from "./walker.ts";
 
 /**
@@ -42,41 +43,24 @@ export class PickedWalker extends Walker {
     const links = new Map<string, string>();
     for (const path of this.#paths) {
       let stat: FileStat;
-      let target: string | undefined;
+      let entry: WalkedEntry;
       try {
         stat = folders.statAt(path) ?? gone();
-        if (stat.kind === "special") {
-          throw new Error("it is not a file any more");
-        }
-        if (stat.kind === "symlink") target = folders.readLink(path);
+        const { kind } = stat;
+        if (kind === "special") throw new Error("it is not a file any more");
         // What cannot be read cannot be kept, whatever the restore would do.
-        if (stat.kind === "file") folders.openFile(path).close();
+        if (kind === "file") folders.openFile(path).close();
+        entry = kind === "symlink"
+          ? walkedLink(path, kind, stat, folders.readLink(path))
+          : kind === "file" && stat.links > 1
+          ? nameOfFile(path, stat, links)
+          : walkedEntry(path, kind, stat);
       } catch (error) {
         const [reason, detail] = faultOf(error);
         options.onSkip?.({ path, reason, detail });
         continue;
       }
       this.seen.set(path, stat);
-      const { mode, mtime, uid, gid, ctime, inode, kind } = stat;
-      const entry: WalkedEntry = {
-        path,
-        kind: kind as WalkedEntry["kind"],
-        mode,
-        mtime,
-        uid,
-        gid,
-        size: kind === "file" ? stat.size : 0,
-        ctime,
-        inode,
-        ...(target !== undefined && { target }),
-      };
-      if (kind === "file" && stat.links > 1) {
-        entry.isLinked = true;
-        const key = `${stat.device}:${inode}`;
-        const first = links.get(key);
-        if (first === undefined) links.set(key, path);
-        else Object.assign(entry, { kind: "hardlink", target: first, size: 0 });
-      }
       yield entry;
     }
   }

@@ -1,6 +1,6 @@
 import { checkAborted } from "../bytes/abort.ts";
-import type { IndexEntry } from "./dir_index.ts";
-import type { Skipped, WalkedEntry } from "./entry.ts";
+import type { IndexFileEntry } from "./dir_index.ts";
+import type { FileEntry, Skipped, WalkedFile } from "./entry.ts";
 import { faultOf } from "./file.ts";
 import type { FileFacts, FileReader } from "./file_reader.ts";
 import { codeOfKind, type OpenFile } from "./folder.ts";
@@ -48,9 +48,9 @@ type State = Pick<
  * `undefined` if the file could not be kept.
  */
 export function readStable<Facts extends FileFacts>(
-  walked: WalkedEntry,
-  entry: IndexEntry,
-  before: IndexEntry | undefined,
+  walked: WalkedFile,
+  entry: FileEntry,
+  before: IndexFileEntry | undefined,
   shared: Reading<Facts>,
 ): Facts | undefined | Promise<Facts | undefined> {
   const { path } = walked;
@@ -94,8 +94,8 @@ export function readStable<Facts extends FileFacts>(
 async function readLarge<Facts extends FileFacts>(
   file: OpenFile,
   state: State,
-  entry: IndexEntry,
-  before: IndexEntry | undefined,
+  entry: FileEntry,
+  before: IndexFileEntry | undefined,
   { folders, reader, buffer, onSkip, onRead, signal }: Reading<Facts>,
 ): Promise<Facts | undefined> {
   let fault: unknown;
@@ -140,7 +140,7 @@ async function readLarge<Facts extends FileFacts>(
  * are links to it in the tree, and not on the disk.
  */
 function checkLinks(
-  walked: WalkedEntry,
+  walked: WalkedFile,
   state: State,
   { onSkip }: Pick<Reading, "onSkip">,
 ): void {
@@ -188,7 +188,7 @@ function gone(path: string): Skipped {
 }
 
 /** Brings an entry up to the state that its content was read in. */
-function update(entry: IndexEntry, state: State): void {
+function update(entry: FileEntry, state: State): void {
   const { mode, mtime, uid, gid, size } = state;
   Object.assign(entry, { mode, mtime, uid, gid, size });
 }

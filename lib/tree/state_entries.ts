@@ -5,7 +5,7 @@ import { decodeEntry } from "./entry_line.ts";
 import type { Line } from "../bytes/listing.ts";
 import { isTooLong } from "./path.ts";
 import { wordsOf } from "./state_layout.ts";
-import { makeEntry } from "./to_json.ts";
+import { makeDirectory, makeFile } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
 
 /** The words of an entry: its state, the folder it is in, and the SHA-256. */
@@ -76,9 +76,8 @@ function plainEntry(
   if (isTooLong(path)) {
     throw new DeltarError("corrupt", "a remembered path that is too long", {});
   }
-  if (kind === "directory") return makeEntry(path, kind, basics, 0);
+  if (kind === "directory") return makeDirectory(path, basics);
   const start = 4 * (at + WORDS.sha256);
-  const entry: IndexEntry = makeEntry(path, kind, basics, size);
-  entry.sha256 = toHex(bytes.subarray(start, start + 32));
-  return entry;
+  const sha256 = toHex(bytes.subarray(start, start + 32));
+  return makeFile(path, basics, size, sha256);
 }

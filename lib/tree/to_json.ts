@@ -1,4 +1,11 @@
-import type { Entry, EntryKind, Metadata } from "./entry.ts";
+import type {
+  DirectoryEntry,
+  EntryKind,
+  HardLinkEntry,
+  Metadata,
+  SymlinkEntry,
+} from "./entry.ts";
+import type { HashedFileEntry } from "./entry_line.ts";
 
 /**
  * Returns a value as `JSON.stringify` takes it, however deep: a time in
@@ -65,23 +72,61 @@ export function withJson<Of extends object>(object: Of): Of {
 }
 
 /**
- * Makes an entry with its `toJSON`. There may be millions: with a constructor
- * each takes less memory than a literal to which properties are added later.
+ * Makes the entry of a file, with its `toJSON`. There may be millions: with a
+ * constructor each takes less memory than a literal to which properties are
+ * added later.
  */
-export function makeEntry(
+export function makeFile(
   path: string,
-  kind: EntryKind,
   { mode, mtime, uid, gid }: Metadata,
   size: number,
-): Entry {
-  return new EntryFields(path, kind, mode, mtime, uid, gid, size);
+  sha256: string,
+): HashedFileEntry {
+  return new EntryFields(path, "file", mode, mtime, uid, gid, size, sha256);
+}
+
+/** Makes the entry of a directory; see {@linkcode makeFile}. */
+export function makeDirectory(
+  path: string,
+  { mode, mtime, uid, gid }: Metadata,
+): DirectoryEntry {
+  return new EntryFields(path, "directory", mode, mtime, uid, gid, 0);
+}
+
+/** Makes the entry of a link; see {@linkcode makeFile}. */
+export function makeLink(
+  path: string,
+  kind: "symlink" | "hardlink",
+  { mode, mtime, uid, gid }: Metadata,
+  target: string,
+): SymlinkEntry | HardLinkEntry {
+  return new EntryFields(
+    path,
+    kind,
+    mode,
+    mtime,
+    uid,
+    gid,
+    0,
+    undefined,
+    target,
+  );
+}
+
+/** The fields that a constructor may set, whatever the kind. */
+interface AllFields extends Metadata {
+  path: string;
+  kind: EntryKind;
+  size: number;
+  sha256?: string;
+  target?: string;
 }
 
 /**
  * Shares the prototype of all plain objects, so that entries are plain objects.
  */
 const EntryFields = function (
-  this: Entry,
+  this: AllFields,
   path: string,
   kind: EntryKind,
   mode: number,
@@ -89,6 +134,8 @@ const EntryFields = function (
   uid: number,
   gid: number,
   size: number,
+  sha256?: string,
+  target?: string,
 ): void {
   this.path = path;
   this.kind = kind;
@@ -98,10 +145,33 @@ const EntryFields = function (
   this.gid = gid;
   this.size = size;
   Object.defineProperty(this, "toJSON", TO_JSON);
-} as unknown as new (
-  ...fields: [string, EntryKind, number, bigint, number, number, number]
-) => Entry;
+  if (sha256 !== undefined) this.sha256 = sha256;
+  if (target !== undefined) this.target = target;
+} as unknown as {
+  new (
+    ...fields: [string, "file", ...Numbers, sha256: string]
+  ): HashedFileEntry;
+  new (...fields: [string, "directory", ...Numbers]): DirectoryEntry;
+  new (
+    ...fields: [
+      string,
+      "symlink" | "hardlink",
+      ...Numbers,
+      sha256: undefined,
+      target: string,
+    ]
+  ): SymlinkEntry | HardLinkEntry;
+};
 EntryFields.prototype = Object.prototype;
+
+/** Mode, time, owner, group and size. */
+type Numbers = [
+  mode: number,
+  mtime: bigint,
+  uid: number,
+  gid: number,
+  size: number,
+];
 
 /** Nanoseconds since 1970 as decimal seconds. */
 export function formatTime(time: bigint): string {

@@ -12,6 +12,7 @@ import { ENTRY_FLAG, type EntryState, FOLDER_FLAG } from "./state_layout.ts";
 import { isTooLong, skippedPath } from "./path.ts";
 import { StateWriter } from "./state_writer.ts";
 import { kindOf } from "./statx.ts";
+import { nameOfFile, walkedEntry, walkedLink } from "./walked_entry.ts";
 import type { FolderState, TreeState } from "./tree_state.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
@@ -204,20 +205,19 @@ export function* walkTree(
           if (states && kind !== "directory" && isRacy(state, states.newest)) {
             writer.mark(place, ENTRY_FLAG.doubtful);
           }
-          const entry = toEntry(path, kind, state);
-          if (isKnown) entry.isKnown = true;
+          let entry: WalkedEntry;
           if (kind === "symlink") {
             try {
-              entry.target = folders.readLink(path);
+              entry = walkedLink(path, kind, state, folders.readLink(path));
             } catch (error) {
               writer.mark(place, ENTRY_FLAG.doubtful);
               skip(path, ...faultOf(error));
               continue;
             }
           } else if (kind === "file" && state.links > 1) {
-            entry.isLinked = true;
-            nameLink(entry, `${state.device}:${state.inode}`, links);
-          }
+            entry = nameOfFile(path, state, links);
+          } else entry = walkedEntry(path, kind, state);
+          if (isKnown) entry.isKnown = true;
           yield { entry, place };
         }
         if (identity === undefined) continue;
@@ -320,40 +320,6 @@ function whyUnknown(
     return faultOf(error);
   }
   return ["vanished", "it came only now"];
-}
-
-function toEntry(
-  path: string,
-  kind: WalkedEntry["kind"],
-  state: EntryState,
-): WalkedEntry {
-  return {
-    path,
-    kind,
-    mode: state.mode & 0o7777,
-    mtime: state.mtime,
-    uid: state.uid,
-    gid: state.gid,
-    size: kind === "file" ? state.size : 0,
-    ctime: state.ctime,
-    inode: state.inode,
-  };
-}
-
-/** A further name of a file is a hard link to the first. */
-function nameLink(
-  entry: WalkedEntry,
-  key: string,
-  links: Map<string, string>,
-): void {
-  const first = links.get(key);
-  if (first === undefined) {
-    links.set(key, entry.path);
-    return;
-  }
-  entry.kind = "hardlink";
-  entry.target = first;
-  entry.size = 0;
 }
 
 /**

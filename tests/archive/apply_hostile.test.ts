@@ -8,7 +8,10 @@ import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { type Change, DiffIndex } from "../../lib/tree/diff_index.ts";
 import { DirIndex } from "../../lib/tree/dir_index.ts";
-import type { HashedEntry } from "../../lib/tree/entry_line.ts";
+import type {
+  HashedEntry,
+  HashedFileEntry,
+} from "../../lib/tree/entry_line.ts";
 import { comparePaths } from "../../lib/tree/path.ts";
 import { lstat, setTimes } from "../../lib/tree/stat.ts";
 import { Walker } from "../../lib/tree/walker.ts";
@@ -20,14 +23,18 @@ const everything = (root: string) => new Walker(root, { excludes: [] });
 const META = { mode: 0o755, mtime: 1_000_000_000n, uid: 0, gid: 0 };
 const CONTENT = new TextEncoder().encode("evil");
 
-function entry(path: string, more: Partial<HashedEntry> = {}): HashedEntry {
+function entry(path: string, more: Partial<HashedFileEntry> = {}): HashedEntry {
   const sum = toHex(sha256(CONTENT));
   return { path, kind: "file", ...META, size: 4, sha256: sum, ...more };
 }
-const dir = (path: string) =>
-  entry(path, { kind: "directory", size: 0, sha256: undefined });
-const link = (path: string, target: string, kind: "symlink" | "hardlink") =>
-  entry(path, { kind, target, size: 0, sha256: undefined });
+const dir = (path: string): HashedEntry => (
+  { path, kind: "directory", ...META, size: 0 }
+);
+const link = (
+  path: string,
+  target: string,
+  kind: "symlink" | "hardlink",
+): HashedEntry => ({ path, kind, ...META, size: 0, target });
 const created = (entry: HashedEntry): Change => ({ change: "created", entry });
 
 test("hostile differences are refused, and nothing is changed", async () => {

@@ -1,6 +1,9 @@
 import process from "node:process";
 import { concat } from "../../lib/bytes/source.ts";
-import type { TarMember } from "../../lib/archive/tar_member.ts";
+import type {
+  TarMember,
+  TarMemberFields,
+} from "../../lib/archive/tar_member.ts";
 
 /** More cases when `SLOW` is set. */
 export function runs(few: number): number {
@@ -21,8 +24,8 @@ export async function* pieces(
 export function file(
   path: string,
   size: number,
-  more: Partial<TarMember> = {},
-): TarMember {
+  more: Partial<TarMemberFields> = {},
+): TarMember & { kind: "file" } {
   return {
     path,
     kind: "file",
@@ -41,9 +44,9 @@ export function special(
   kind: TarMember["kind"],
   target?: string,
 ): TarMember {
-  const member = file(path, 0, { kind, mode: 0o755 });
-  if (target !== undefined) member.target = target;
-  return member;
+  const member = { ...file(path, 0, { mode: 0o755 }), kind };
+  if (target !== undefined) Object.assign(member, { target });
+  return member as TarMember;
 }
 
 /** UTF-8. */

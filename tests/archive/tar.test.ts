@@ -120,7 +120,10 @@ test("what no tar can hold is refused", () => {
     [{ gid: Infinity }, RangeError],
   ];
   for (const [change, error] of wrong) {
-    assert.throws(() => encodeHeader({ ...file("a", 1), ...change }), error);
+    assert.throws(
+      () => encodeHeader({ ...file("a", 1), ...change } as TarMember),
+      error,
+    );
   }
 });
 

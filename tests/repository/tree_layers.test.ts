@@ -55,8 +55,10 @@ class Counting extends MemoryStorage {
   }
 }
 
+const META = { mode: 0o755, mtime: 1n, uid: 0, gid: 0, size: 0 };
+
 function directory(path: string, mode = 0o755): TreeEntry {
-  return { path, kind: "directory", mode, mtime: 1n, uid: 0, gid: 0, size: 0 };
+  return { path, kind: "directory", ...META, mode };
 }
 
 /** Paths of many shapes: folders, names that sort around `/`, astral ones. */
@@ -216,7 +218,8 @@ test("a part of a tree has the folders above it, and the files behind links", as
   const storage = new MemoryStorage();
   const paths = somePaths(6000);
   const link: TreeEntry = {
-    ...directory("folder 3/sub/link"),
+    ...META,
+    path: "folder 3/sub/link",
     kind: "hardlink",
     target: "folder 7/sub",
   };

@@ -55,24 +55,26 @@ const DIR = { path: "b", kind: "directory", ...META };
 
 /** A small index and a small difference, with all that lines can say. */
 function examples(): [string, Uint8Array, (bytes: Uint8Array) => unknown][] {
-  const entry = (path: string, more: Partial<HashedEntry>): HashedEntry => ({
+  const fields = (path: string) => ({
     path,
-    kind: "file",
     mode: 0o4755,
     mtime: -1_000_000_001n,
     uid: 1,
     gid: 2,
     size: 0,
-    ...more,
   });
-  const file = (path: string) =>
-    entry(path, { size: 5, sha256: "ab".repeat(32) });
+  const file = (path: string): HashedEntry => ({
+    ...fields(path),
+    kind: "file",
+    size: 5,
+    sha256: "ab".repeat(32),
+  });
   const index = new DirIndex(
     [
       file("a\n"),
-      entry("b", { kind: "directory" }),
-      entry("b/c", { kind: "symlink", target: "../é" }),
-      entry("b-", { kind: "hardlink", target: "a\n" }),
+      { ...fields("b"), kind: "directory" },
+      { ...fields("b/c"), kind: "symlink", target: "../é" },
+      { ...fields("b-"), kind: "hardlink", target: "a\n" },
     ],
     { mode: 0o700, mtime: 5n, uid: 0, gid: 0 },
     [{ path: "x", reason: "special", detail: "a pipe" }],

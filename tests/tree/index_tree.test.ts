@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
-import { DirIndex, type IndexEntry } from "../../lib/tree/dir_index.ts";
-import type { Skipped } from "../../lib/tree/entry.ts";
+import { DirIndex } from "../../lib/tree/dir_index.ts";
+import type { FileEntry, Skipped } from "../../lib/tree/entry.ts";
 import { type FileFacts, HashReader } from "../../lib/tree/file_reader.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { needsHeld, runHeld } from "../support/other_user.ts";
@@ -118,7 +118,7 @@ test("a large file is read into the same memory all the time", async () => {
     const seen = new Set<unknown>();
     class Looking extends HashReader {
       override pieces(
-        entry: IndexEntry,
+        entry: FileEntry,
         open: () => Iterable<Uint8Array>,
       ): Promise<FileFacts> {
         return super.pieces(entry, function* () {
@@ -143,7 +143,7 @@ test("a file that never keeps still is kept once, and reported", async () => {
     fs.writeFileSync(join(root, "z"), "z");
     class Restless extends HashReader {
       override pieces(
-        entry: IndexEntry,
+        entry: FileEntry,
         open: () => Iterable<Uint8Array>,
       ): Promise<FileFacts> {
         return super.pieces(entry, function* () {

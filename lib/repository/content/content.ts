@@ -21,7 +21,7 @@ import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
 import { codecOf } from "../format/names.ts";
 import { followMoves } from "./follow_moves.ts";
-import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
+import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /** The number of decompressed frames, of 1.25 MiB, that are kept. */
 const MAX_KEPT_FRAMES = 24;
@@ -65,10 +65,10 @@ export class ContentReader {
    *
    * @returns How many frames were not asked for already.
    */
-  prefetch(entry: TreeEntry): number {
+  prefetch(entry: TreeFileEntry): number {
     if (entry.size > WHOLE_LIMIT) return 0;
     let begun = 0;
-    for (const piece of entry.content ?? []) {
+    for (const piece of entry.content) {
       if (!isSmall(piece)) continue;
       if (!this.#frames.has(keyOf(piece))) begun++;
       this.#frame(piece).catch(() => {});
@@ -83,13 +83,10 @@ export class ContentReader {
    * @throws {DeltarError} `corrupt`, `truncated`, `not-found` or `io`.
    */
   async read(
-    entry: TreeEntry,
+    entry: TreeFileEntry,
     signal?: AbortSignal,
   ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-    const [base, ...deltas] = entry.content ?? [];
-    if (base === undefined) {
-      throw new TypeError(`${entry.path} is not a file`);
-    }
+    const [base, ...deltas] = entry.content;
     checkSizes(entry);
     if (entry.size <= WHOLE_LIMIT && isSmall(base)) {
       const bytes = await this.#readSmall(entry, base, deltas, signal);
@@ -101,7 +98,7 @@ export class ContentReader {
 
   /** A small file, unless it was huge between its base and now. */
   async #readSmall(
-    { path, size }: TreeEntry,
+    { path, size }: TreeFileEntry,
     base: StoredPiece,
     deltas: StoredPiece[],
     signal: AbortSignal | undefined,
@@ -158,7 +155,7 @@ export class ContentReader {
 
   /** Yields the result of the deltas. */
   async *#patched(
-    entry: TreeEntry,
+    entry: TreeFileEntry,
     base: StoredPiece,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
@@ -174,7 +171,7 @@ export class ContentReader {
           "mismatch",
           `the delta copies up to byte ${needed.end} of a basis of ` +
             `${base.size}`,
-          { object: entry.content![1].reference.volume, path },
+          { object: entry.content[1].reference.volume, path },
         );
       }
       if (chain.isInOrder) {
@@ -217,7 +214,10 @@ export class ContentReader {
    *
    * @throws {DeltarError} As `read` does.
    */
-  async composedDelta(entry: TreeEntry, signal?: AbortSignal): Promise<Spool> {
+  async composedDelta(
+    entry: TreeFileEntry,
+    signal?: AbortSignal,
+  ): Promise<Spool> {
     checkSizes(entry);
     const literals = new Spool();
     const result = new Spool();
@@ -234,11 +234,11 @@ export class ContentReader {
   }
 
   #chain(
-    { content, path, size }: TreeEntry,
+    { content, path, size }: TreeFileEntry,
     literals: Spool,
     signal: AbortSignal | undefined,
   ): Promise<DeltaChain> {
-    const links = content!.slice(1).map((delta): ChainLink => ({
+    const links = content.slice(1).map((delta): ChainLink => ({
       open: () => this.#stream(delta, path, signal),
       result: delta.result,
       object: delta.reference.volume,
@@ -330,8 +330,8 @@ async function* forward(
  *
  * @throws {DeltarError} `corrupt` or `limit`.
  */
-function checkSizes({ path, size, content, signature }: TreeEntry): void {
-  const [base, ...deltas] = content!;
+function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
+  const [base, ...deltas] = content;
   const fail = (code: "corrupt" | "limit", what: string, piece = base) => {
     const { volume, offset } = piece.reference;
     return new DeltarError(code, what, { object: volume, offset, path });
@@ -385,14 +385,14 @@ function checkSizes({ path, size, content, signature }: TreeEntry): void {
  * are asked for, so that there is somebody to hear of its failure.
  */
 export function checkedStream(
-  entry: TreeEntry,
+  entry: TreeFileEntry,
   read: () => Promise<Uint8Array | AsyncIterable<Uint8Array>>,
 ): ReadableStream<Uint8Array> {
   return toStream(checked(entry, read));
 }
 
 async function* checked(
-  entry: TreeEntry,
+  entry: TreeFileEntry,
   read: () => Promise<Uint8Array | AsyncIterable<Uint8Array>>,
 ): AsyncGenerator<Uint8Array> {
   const sum = createSha256();
@@ -402,7 +402,7 @@ async function* checked(
   }
   if (toHex(sum.digest()) !== entry.sha256) {
     throw new DeltarError("corrupt", "its content is not what was stored", {
-      object: entry.content?.[0].reference.volume,
+      object: entry.content[0].reference.volume,
       path: entry.path,
     });
   }

@@ -22,7 +22,7 @@ import type { Store } from "../store/store.ts";
 import { streamEntries } from "../layers/tree_reader.ts";
 import { PROOFS, putSnapshotNote } from "../format/snapshot_note.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { TreeFileEntry } from "../layers/tree_layer.ts";
 
 /** Options for a drill. */
 export interface DrillOptions {
@@ -110,7 +110,7 @@ export async function drill(
   for await (const batch of streamEntries(storage, record.layers, { signal })) {
     for (const entry of batch) {
       if (entry.kind !== "file") continue;
-      (entry.content!.length > 1 ? deltas : wholes).offer(entry);
+      (entry.content.length > 1 ? deltas : wholes).offer(entry);
     }
   }
   const withDeltas = deltas.files();
@@ -154,7 +154,7 @@ export async function drill(
 
 async function restoreAll(
   { storage }: Store,
-  entries: readonly TreeEntry[],
+  entries: readonly TreeFileEntry[],
   result: DrillResult,
   { scratch, onProgress, signal }: DrillOptions,
 ): Promise<void> {
@@ -169,7 +169,7 @@ async function restoreAll(
           await restoreOne(entry, String(at), folder, reader, writer, signal);
           result.files++;
           result.bytes += entry.size;
-          if (entry.content!.length > 1) result.withDeltas++;
+          if (entry.content.length > 1) result.withDeltas++;
         } catch (error) {
           if (!isOfStored(error)) throw error;
           result.failed.push({ path, error });
@@ -184,7 +184,7 @@ async function restoreAll(
 }
 
 async function restoreOne(
-  entry: TreeEntry,
+  entry: TreeFileEntry,
   name: string,
   folder: string,
   reader: ContentReader,
@@ -194,7 +194,7 @@ async function restoreOne(
   const { path, size, sha256 } = entry;
   const content = await reader.read(entry, signal);
   const metadata = { ...entry, mode: 0o600 };
-  await writer.file(name, content, metadata, { size, sha256: sha256! });
+  await writer.file(name, content, metadata, { size, sha256: sha256 });
   const place = `${folder}/${name}`;
   const sum = createSha256();
   for (const part of readPieces(place)) sum.update(part);

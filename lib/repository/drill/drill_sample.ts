@@ -1,5 +1,5 @@
 import { comparePaths } from "../../tree/path.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
  * The next files of a round through a tree: those behind where the last sample
@@ -28,7 +28,7 @@ export class DrillSample {
   }
 
   /** Considers a file; files come in path order. */
-  offer(entry: TreeEntry): void {
+  offer(entry: TreeFileEntry): void {
     if (entry.size > this.#most.bytes) {
       this.tooLarge++;
       return;
@@ -43,7 +43,7 @@ export class DrillSample {
    *
    * @param left How many files and bytes it may have after all.
    */
-  files(left: { files: number; bytes: number } = this.#most): TreeEntry[] {
+  files(left: { files: number; bytes: number } = this.#most): TreeFileEntry[] {
     const all = new Part();
     const whole = { files: left.files, bytes: left.bytes };
     for (const entry of this.#behind.entries) all.add(entry, whole);
@@ -56,11 +56,11 @@ export class DrillSample {
 
 /** Files one behind the other, until one does not fit any more. */
 class Part {
-  readonly entries: TreeEntry[] = [];
+  readonly entries: TreeFileEntry[] = [];
   isFull = false;
   #bytes = 0;
 
-  add(entry: TreeEntry, most: { files: number; bytes: number }): void {
+  add(entry: TreeFileEntry, most: { files: number; bytes: number }): void {
     this.isFull ||= this.entries.length === most.files ||
       this.#bytes + entry.size > most.bytes;
     if (this.isFull) return;

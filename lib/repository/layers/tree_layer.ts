@@ -16,12 +16,12 @@
 import type { ContentReference } from "../../archive/content_reference.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
-import type { Skipped } from "../../tree/entry.ts";
+import type { NonFileEntry, Skipped } from "../../tree/entry.ts";
 import {
   checkOrder,
   decodeEntry,
   encodeEntry,
-  type HashedEntry,
+  type HashedFileEntry,
 } from "../../tree/entry_line.ts";
 import { isCount } from "../../bytes/is_count.ts";
 import { checkOpening, type Line, splitLines } from "../../bytes/listing.ts";
@@ -44,13 +44,16 @@ export interface StoredPiece {
   path?: string;
 }
 
-/** An entry of a snapshot's tree. */
-export interface TreeEntry extends HashedEntry {
-  /** A file's content: a whole file first, then the deltas to apply to it. */
-  content?: StoredPiece[];
+/** A file of a snapshot's tree. */
+export interface TreeFileEntry extends HashedFileEntry {
+  /** The content: a whole file first, then the deltas to apply to it. */
+  content: StoredPiece[];
   /** The stored signature of a large file's first piece. */
   signature?: StoredPiece;
 }
+
+/** An entry of a snapshot's tree. */
+export type TreeEntry = TreeFileEntry | NonFileEntry;
 
 /** A line of a layer that says that an entry of a layer below is no more. */
 export interface Tombstone {
@@ -163,7 +166,7 @@ function decodeTreeEntry(
   object: string,
   offset: number,
 ): TreeEntry {
-  const entry: TreeEntry = decodeEntry(line, object, offset);
+  const entry = decodeEntry(line, object, offset);
   if (entry.kind !== "file") return entry;
   const pieces = line.content;
   if (!Array.isArray(pieces) || pieces.length === 0) {
@@ -173,8 +176,8 @@ function decodeTreeEntry(
       path: entry.path,
     });
   }
-  entry.content = pieces.map((piece) => decodePiece(piece, object, offset));
-  const forms = entry.content.map((piece) => piece.form);
+  const content = pieces.map((piece) => decodePiece(piece, object, offset));
+  const forms = content.map((piece) => piece.form);
   if (forms[0] !== "whole" || forms.lastIndexOf("whole") !== 0) {
     throw new DeltarError(
       "corrupt",
@@ -186,10 +189,10 @@ function decodeTreeEntry(
       },
     );
   }
-  if (line.signature !== undefined) {
-    entry.signature = decodePiece(line.signature as Line, object, offset);
-  }
-  return entry;
+  const file = Object.assign(entry, { content });
+  if (line.signature === undefined) return file;
+  const signature = decodePiece(line.signature as Line, object, offset);
+  return Object.assign(file, { signature });
 }
 
 /** A piece as a part of a line. */

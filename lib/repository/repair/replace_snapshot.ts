@@ -19,7 +19,7 @@ import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 import type { Store } from "../store/store.ts";
 import { type SalvagedTree, salvageTree } from "./salvage.ts";
 import type { StoreAgain } from "./store_again.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 import { FileCheck } from "../verify/verify_files.ts";
 import { changedLines } from "../layers/write_tree.ts";
 
@@ -28,7 +28,7 @@ interface Plan {
   /** Entries that stay as they are. */
   kept: TreeEntry[];
   /** Files whose content or signature is to be stored again. */
-  again: { entry: TreeEntry; content: boolean }[];
+  again: { entry: TreeFileEntry; content: boolean }[];
   /** Files that are lost. */
   lost: Skipped[];
 }
@@ -79,15 +79,16 @@ async function makePlan(
   for (const entry of tree.entries.values()) {
     const turn = turnIfDue();
     if (turn !== undefined) await turn;
-    const { path, kind, target, content = [], signature } = entry;
+    const { path } = entry;
     const lose = (detail: string) => {
       gone.add(path);
       plan.lost.push({ path, reason: "lost", detail });
     };
-    if (kind === "hardlink" && !isFile(tree, target!, gone)) {
-      lose(`as ${target} is`);
-    } else if (kind !== "file") plan.kept.push(entry);
+    if (entry.kind === "hardlink" && !isFile(tree, entry.target, gone)) {
+      lose(`as ${entry.target} is`);
+    } else if (entry.kind !== "file") plan.kept.push(entry);
     else {
+      const { content, signature } = entry;
       // Where the tree itself was damaged, no file was looked at before.
       const isSuspect = content
         .some(({ reference }) => suspect.has(reference.volume));

@@ -10,7 +10,7 @@ import type { Storage } from "../../storage/storage.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import { ContentReader } from "../content/content.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
-import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
+import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 
 /** A piece that lies in a sound volume, and the path it was stored under. */
@@ -43,8 +43,8 @@ export class StoreAgain {
    */
   async store(
     writer: SnapshotWriter,
-    entries: readonly { entry: TreeEntry; content: boolean }[],
-  ): Promise<TreeEntry[]> {
+    entries: readonly { entry: TreeFileEntry; content: boolean }[],
+  ): Promise<TreeFileEntry[]> {
     const { volumes, signatures } = writer;
     try {
       for (const { entry, content } of entries) {
@@ -59,12 +59,12 @@ export class StoreAgain {
   }
 
   async #one(
-    entry: TreeEntry,
+    entry: TreeFileEntry,
     content: boolean,
     volumes: VolumeWriter,
     signatures: VolumeWriter,
   ): Promise<void> {
-    const sum = entry.sha256!;
+    const sum = entry.sha256;
     const needsContent = content && !this.#contents.has(sum);
     const isLarge = entry.size > WHOLE_LIMIT;
     const needsSignature = isLarge && !this.#signatures.has(sum);
@@ -91,7 +91,7 @@ export class StoreAgain {
     const { sha256, signature } = await scan.finish();
     if (toHex(sha256) !== sum) {
       throw new DeltarError("corrupt", "its content is not what was stored", {
-        object: entry.content![0].reference.volume,
+        object: entry.content[0].reference.volume,
         path,
       });
     }
@@ -103,10 +103,10 @@ export class StoreAgain {
       .set(sum, { form: "whole", size: bytes.length, reference, path });
   }
 
-  #placed(entry: TreeEntry, content: boolean): TreeEntry {
+  #placed(entry: TreeFileEntry, content: boolean): TreeFileEntry {
     const { signature: _, ...rest } = entry;
-    const stored = this.#contents.get(entry.sha256!);
-    const signature = this.#signatures.get(entry.sha256!);
+    const stored = this.#contents.get(entry.sha256);
+    const signature = this.#signatures.get(entry.sha256);
     return {
       ...rest,
       ...content && stored && { content: [underPath(stored, entry.path)] },
@@ -119,7 +119,7 @@ function underPath({ path, ...piece }: Stored, own: string): StoredPiece {
   return path === own ? piece : { ...piece, path };
 }
 
-function memberOf(entry: TreeEntry, path: string, size: number): TarMember {
+function memberOf(entry: TreeFileEntry, path: string, size: number): TarMember {
   const { mode, mtime, uid, gid } = entry;
   return {
     path,

@@ -3,6 +3,7 @@ import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { checkAborted, unlessAborted } from "../../bytes/abort.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { atOnce, inTurns, turnIfDue } from "../../bytes/turns.ts";
+import type { DirectoryEntry } from "../../tree/entry.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
@@ -15,6 +16,8 @@ import type { ContentReader } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
 import { Heirs } from "./heirs.ts";
 import {
+  type ChangeStep,
+  type CreateStep,
   isOfOnePath,
   type RestoreFailure,
   type RestorePlan,
@@ -22,7 +25,7 @@ import {
   sameName,
 } from "./plan.ts";
 import type { Safety } from "./safety_snapshot.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /** Options for carrying out a plan. */
 export interface ApplyPlanOptions {
@@ -116,7 +119,7 @@ export class PlanApplier {
     this.#safety = safety;
     const ahead = new ReadAhead(
       this.#options.reader,
-      steps.filter(isWritten).map(({ entry }) => entry!),
+      steps.filter(isWritten).map(({ entry }) => entry),
     );
     try {
       for (const step of steps) {
@@ -205,9 +208,8 @@ export class PlanApplier {
     await forEachConcurrent(single, atOnce, (path) => this.writer.sync(path));
   }
 
-  async #do(step: RestoreStep): Promise<void> {
-    const { path, action } = step;
-    const entry = step.entry!;
+  async #do(step: CreateStep | ChangeStep): Promise<void> {
+    const { path, action, entry } = step;
     const blocked = this.#blocked;
     if (blocked !== undefined && isWithin(path, blocked)) {
       return await this.#try(step, () => {
@@ -274,24 +276,26 @@ export class PlanApplier {
     return new DeltarError("exists", words, { path });
   }
 
-  async #writeSmall(entry: TreeEntry): Promise<void> {
+  async #writeSmall(
+    entry: Exclude<TreeEntry, DirectoryEntry>,
+  ): Promise<void> {
     const { path, kind, target } = entry;
     if (kind === "file") return await this.#writeFile(entry);
-    if (kind === "symlink") return this.writer.symlink(path, target!, entry);
-    await this.#writing.get(target!);
-    const made = this.#heirs.of(entry);
+    if (kind === "symlink") return this.writer.symlink(path, target, entry);
+    await this.#writing.get(target);
+    const made = this.#heirs.ofLink(entry);
     if (made.kind === "file") return await this.#inherit(made);
-    const fault = this.#failed.get(made.target!);
+    const fault = this.#failed.get(made.target);
     if (fault !== undefined) {
       const words = `${made.target} could not be restored`;
       const { cause } = fault;
       throw new DeltarError(fault.code, words, { path, cause });
     }
-    this.writer.hardLink(path, made.target!);
+    this.writer.hardLink(path, made.target);
   }
 
   /** Writes the file that a hard link becomes without its first name. */
-  async #inherit(entry: TreeEntry): Promise<void> {
+  async #inherit(entry: TreeFileEntry): Promise<void> {
     try {
       await this.#writeFile(entry);
     } catch (error) {
@@ -300,11 +304,11 @@ export class PlanApplier {
     }
   }
 
-  async #writeFile(entry: TreeEntry): Promise<void> {
+  async #writeFile(entry: TreeFileEntry): Promise<void> {
     const { path, size, sha256 } = entry;
     const { reader, signal } = this.#options;
     const content = await reader.read(entry, signal);
-    await this.writer.file(path, content, entry, { size, sha256: sha256! });
+    await this.writer.file(path, content, entry, { size, sha256 });
   }
 
   /** Does a step; a fault of its path alone is noted. */
@@ -388,16 +392,18 @@ export class PlanApplier {
     const safety = this.#safety;
     const before = safety?.seen.get(current);
     const now = this.#survey.at(path);
-    if (before === undefined || now === undefined) throw changed(path);
+    if (safety === undefined || before === undefined || now === undefined) {
+      throw changed(path);
+    }
     if (!isSameState(before, now)) throw changed(path);
     if (now.kind !== "file") return now;
-    if (isKnown(before, now, safety!)) return now;
+    if (isKnown(before, now, safety)) return now;
     const checked = this.#checked.get(path);
     if (checked && isSameState(checked, now) && checked.ctime === now.ctime) {
       return now;
     }
     const sum = atOnce(this.#survey.sha256(path, now.size));
-    if (sum !== safety!.sums.get(current)) throw changed(path);
+    if (sum !== safety.sums.get(current)) throw changed(path);
     return now;
   }
 
@@ -461,8 +467,10 @@ function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
 }
 
-function isWritten({ action, entry }: RestoreStep): boolean {
-  return entry?.kind === "file" && action !== "touch";
+function isWritten(
+  step: RestoreStep,
+): step is RestoreStep & { entry: TreeFileEntry } {
+  return step.entry?.kind === "file" && step.action !== "touch";
 }
 
 /**
@@ -474,7 +482,7 @@ const FRAMES_AHEAD = 14;
 /** Asks for frames before the files in them have their turn. */
 export class ReadAhead {
   readonly #reader: ContentReader;
-  readonly #files: readonly TreeEntry[];
+  readonly #files: readonly TreeFileEntry[];
   /** The frames that had been asked for by each file asked for. */
   readonly #asked: number[] = [];
   #turn = 0;
@@ -483,7 +491,7 @@ export class ReadAhead {
    * @param reader What reads the frames.
    * @param files The files, in the order in which they have their turns.
    */
-  constructor(reader: ContentReader, files: readonly TreeEntry[]) {
+  constructor(reader: ContentReader, files: readonly TreeFileEntry[]) {
     this.#reader = reader;
     this.#files = files;
   }

@@ -1,5 +1,6 @@
 import { withJson } from "../../tree/to_json.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { HardLinkEntry } from "../../tree/entry.ts";
+import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
  * Hard links whose first name cannot be restored. The next name that is
@@ -8,7 +9,7 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
  */
 export class Heirs {
   /** The files that cannot be restored under their own paths. */
-  readonly #lost = new Map<string, TreeEntry>();
+  readonly #lost = new Map<string, TreeFileEntry>();
   /** The paths that have their content instead. */
   readonly #heirs = new Map<string, string>();
 
@@ -24,9 +25,13 @@ export class Heirs {
    * @param entry An entry; it comes after those that it links to.
    */
   of(entry: TreeEntry): TreeEntry {
-    if (entry.kind !== "hardlink") return entry;
+    return entry.kind === "hardlink" ? this.ofLink(entry) : entry;
+  }
+
+  /** Returns the file or link that a hard link becomes; see {@linkcode of}. */
+  ofLink(entry: HardLinkEntry): TreeFileEntry | HardLinkEntry {
     const { path } = entry;
-    let target = entry.target!;
+    let { target } = entry;
     for (;;) {
       const lost = this.#lost.get(target);
       if (lost === undefined) {

@@ -1,7 +1,7 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { isSameTime } from "../../tree/change_finder.ts";
-import type { Metadata } from "../../tree/entry.ts";
+import type { HardLinkEntry, Metadata } from "../../tree/entry.ts";
 import { endsAll } from "../../tree/file.ts";
 import { foldName, nameFault } from "../../tree/name.ts";
 import {
@@ -25,30 +25,59 @@ import { withJson } from "../../tree/to_json.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** A change that a restore makes to one path. */
-export interface RestoreStep {
+/** A change that a restore makes to one path; `action` tells which. */
+export type RestoreStep = CreateStep | ChangeStep | DeleteStep;
+
+/** The creation of a path at which nothing is yet. */
+export interface CreateStep {
+  /** The path below the target. */
+  path: string;
+  /** The kind of change. */
+  action: "create";
+  /** The entry afterwards. */
+  entry: TreeEntry;
+  /** Absent: nothing is there. */
+  was?: undefined;
+  /** Absent: nothing is there. */
+  from?: undefined;
+}
+
+/** The change of a path at which something is. */
+export interface ChangeStep {
   /** The path below the target. */
   path: string;
   /**
    * The kind of change:
    *
-   * - `create`: nothing is there yet;
    * - `replace`: what is there has other content, another target, or is of
    *   another kind;
-   * - `touch`: only mode, time, owner, or the spelling of the name is another;
-   * - `delete`: the snapshot has nothing there.
+   * - `touch`: only mode, time, owner, or the spelling of the name is another.
    */
-  action: "create" | "replace" | "touch" | "delete";
-  /** The entry afterwards; absent if the path is deleted. */
-  entry?: TreeEntry;
-  /** The kind of what is there now; absent if nothing is. */
-  was?: FileStat["kind"];
+  action: "replace" | "touch";
+  /** The entry afterwards. */
+  entry: TreeEntry;
+  /** The kind of what is there now. */
+  was: FileStat["kind"];
   /**
    * The path as its folder spells it now, if that differs from `path` by more
    * than normalization: `file.TXT` for `File.txt` on a disk where these are one
    * name. It gets the spelling of `path`.
    */
   from?: string;
+}
+
+/** The removal of a path that the snapshot lacks. */
+export interface DeleteStep {
+  /** The path below the target. */
+  path: string;
+  /** The kind of change. */
+  action: "delete";
+  /** Absent: nothing is there afterwards. */
+  entry?: undefined;
+  /** The kind of what is there now. */
+  was: FileStat["kind"];
+  /** Absent: only what stays can be respelled. */
+  from?: undefined;
 }
 
 /** Something that a restore leaves as it is, and why. */
@@ -176,14 +205,14 @@ function withoutAbsentLink(
   chosen: Map<string, TreeEntry>,
   instead: Map<string, string>,
 ): TreeEntry {
+  if (entry.kind !== "hardlink" || chosen.has(entry.target)) return entry;
   const { target } = entry;
-  if (entry.kind !== "hardlink" || chosen.has(target!)) return entry;
-  const first = instead.get(target!);
+  const first = instead.get(target);
   if (first !== undefined) return withJson({ ...entry, target: first });
-  const file = tree.byPath.get(target!);
+  const file = tree.byPath.get(target);
   // A tree that lies: the link will fail, and be named.
   if (file?.kind !== "file") return entry;
-  instead.set(target!, entry.path);
+  instead.set(target, entry.path);
   return withJson({ ...file, path: entry.path });
 }
 
@@ -251,9 +280,9 @@ class Planner {
     const groups = new Map<string, string[]>();
     for (const { kind, path, target } of wanted.entries) {
       if (kind !== "hardlink") continue;
-      const group = groups.get(target!);
+      const group = groups.get(target);
       if (group) group.push(path);
-      else groups.set(target!, [path]);
+      else groups.set(target, [path]);
     }
     this.#groups = groups;
     this.#permissions = new Permissions(survey);
@@ -435,7 +464,7 @@ class Planner {
     stat: FileStat | undefined,
   ): Generator<void, void> {
     const { path, kind, target } = entry;
-    if (stat === undefined) return this.#add("create", entry);
+    if (stat === undefined) return this.#create(entry);
     const found = stat.kind;
     if (found === "special") {
       throw new DeltarError(
@@ -447,30 +476,32 @@ class Planner {
     if (found !== (kind === "hardlink" ? "file" : kind)) {
       return this.#exchange(entry, stat);
     }
-    if (kind === "hardlink") return this.#compareLink(entry, stat);
+    if (entry.kind === "hardlink") return this.#compareLink(entry, stat);
     if (kind === "directory") {
       const isGood = this.#wanted.above.has(path) ||
         isSameMetadata(entry, stat);
-      return isGood ? this.#keep(entry, stat) : this.#add("touch", entry, stat);
+      return isGood
+        ? this.#keep(entry, stat)
+        : this.#change("touch", entry, stat);
     }
     const isSame = kind === "symlink"
       ? this.#survey.target(path) === target
       : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
-    if (!isSame) return this.#add("replace", entry, stat);
+    if (!isSame) return this.#change("replace", entry, stat);
     if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
     // Other names of the file are not to be touched by its way.
     const alone = kind === "symlink" || stat.links === 1 ||
       stat.links === this.#namesFound(entry, stat);
-    this.#add(alone ? "touch" : "replace", entry, stat);
+    this.#change(alone ? "touch" : "replace", entry, stat);
   }
 
-  #compareLink(entry: TreeEntry, stat: FileStat): void {
+  #compareLink(entry: HardLinkEntry, stat: FileStat): void {
     const { target } = entry;
-    const first = this.#survey.at(target!);
-    const isSame = !this.#renewed.has(target!) && first?.kind === "file" &&
+    const first = this.#survey.at(target);
+    const isSame = !this.#renewed.has(target) && first?.kind === "file" &&
       first.inode === stat.inode && first.device === stat.device;
     if (isSame) this.#keep(entry, stat);
-    else this.#add("replace", entry, stat);
+    else this.#change("replace", entry, stat);
   }
 
   /** Plans for something of another kind, which has to go first. */
@@ -484,7 +515,7 @@ class Planner {
       );
     }
     const inside = stat.kind === "directory" ? this.#emptied(path) : [];
-    this.#add("replace", entry, stat);
+    this.#change("replace", entry, stat);
     for (const { path: at, stat } of inside) this.#remove(at, stat.kind);
   }
 
@@ -564,40 +595,53 @@ class Planner {
     }).length;
   }
 
-  #add(
-    action: RestoreStep["action"],
+  #create(wanted: TreeEntry): void {
+    const { path } = wanted;
+    const why = this.#permissions.faultOfName(path, undefined);
+    if (why !== undefined) throw refused(path, why);
+    const entry = this.#trusted(wanted, undefined);
+    this.#renew(entry);
+    this.#steps.push({ path, action: "create", entry });
+  }
+
+  #change(
+    action: ChangeStep["action"],
     wanted: TreeEntry,
-    stat?: FileStat,
-    from = stat && this.#spelledOtherwise(wanted, stat),
+    stat: FileStat,
+    from = this.#spelledOtherwise(wanted, stat),
   ): void {
     const { path } = wanted;
-    const why = stat !== undefined && action === "touch"
+    const why = action === "touch"
       ? this.#permissions.faultOfState(stat)
       : this.#permissions.faultOfName(path, stat);
     if (why !== undefined) {
-      if (stat?.kind !== "directory") throw refused(path, why);
+      if (stat.kind !== "directory") throw refused(path, why);
       // What is in the folder can be restored all the same.
       this.#noted.push({ path, error: refused(path, why) });
       return;
     }
     const entry = this.#trusted(wanted, stat);
     const isDone = action === "touch" && from === undefined &&
-      entry !== wanted && isSameMetadata(entry, stat!);
+      entry !== wanted && isSameMetadata(entry, stat);
     if (isDone) {
       this.#kept++;
       return;
     }
-    if (entry.kind === "file" && action !== "touch") {
-      this.#renewed.add(path);
-      this.#bytes += entry.size;
-    }
+    if (action !== "touch") this.#renew(entry);
     this.#steps.push({
       path,
       action,
       entry,
-      ...(stat && { was: stat.kind }),
+      was: stat.kind,
       ...(from !== undefined && { from }),
     });
+  }
+
+  /** Notes that an entry is written. */
+  #renew(entry: TreeEntry): void {
+    if (entry.kind !== "file") return;
+    this.#renewed.add(entry.path);
+    this.#bytes += entry.size;
   }
 
   /** The entry with what may be believed of its mode and owner. */
@@ -629,7 +673,7 @@ class Planner {
   #keep(entry: TreeEntry, stat: FileStat): void {
     const from = this.#spelledOtherwise(entry, stat);
     if (from === undefined) this.#kept++;
-    else this.#add("touch", entry, stat, from);
+    else this.#change("touch", entry, stat, from);
   }
 }
 

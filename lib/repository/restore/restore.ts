@@ -146,7 +146,7 @@ async function prepare(
   // A directory that an interrupted restore made is not the user's yet.
   const getsRoot = survey.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
-  const root = from === "" ? record.root : tree.root!;
+  const { root = record.root } = tree;
   const wanted = targetStateOf(tree, { ...record, root }, paths);
   if (!getsRoot) wanted.root = undefined;
   checkTrust(wanted, store, survey, options);
@@ -265,9 +265,13 @@ async function prepareRevert(
   const request = { work: way, paths: briefly(paths), delete: true };
   while (group !== undefined && isFresh(group)) {
     const { id, safety } = group;
-    const undo = survey.at("") &&
+    const rootBefore = survey.at("");
+    const undo = rootBefore &&
       await planFreshUndo(store, survey, group, options);
-    if (undo !== undefined && !isEmptyUndo(undo, left)) {
+    if (
+      rootBefore !== undefined && undo !== undefined &&
+      !isEmptyUndo(undo, left)
+    ) {
       return {
         ...part,
         ...undo,
@@ -275,7 +279,7 @@ async function prepareRevert(
         basis: safety.of,
         label: `before undoing the restore of ${safety.of}`,
         root: undefined,
-        rootBefore: survey.at("")!,
+        rootBefore,
         request: { ...request, of: id },
         history,
       };

@@ -4,6 +4,7 @@ import {
   type StoredContent,
 } from "../../archive/data_packer.ts";
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { existing } from "../../bytes/existing.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { chunks } from "../../bytes/source.ts";
@@ -146,7 +147,7 @@ async function save(
       for (const line of some) if (isEntry(line)) tree.set(line.path, line);
     }
     for (const { path } of entries) {
-      if (!tree.has(path)) tree.set(path, basis.byPath.get(path)!);
+      if (!tree.has(path)) tree.set(path, existing(basis.byPath, path));
     }
     for (const [path, entry] of tree) {
       if (!contents.has(path)) await readBack(entry, storage, signal);
@@ -180,7 +181,7 @@ async function save(
     await writer.commit(record);
     const sums = new Map<string, string>();
     for (const { path, kind, target, sha256 } of entries) {
-      const sum = kind === "hardlink" ? sums.get(target!) : sha256;
+      const sum = kind === "hardlink" ? sums.get(target) : sha256;
       if (sum !== undefined) sums.set(path, sum);
     }
     return { record, seen: walker.seen, sums, time: started };
@@ -306,15 +307,18 @@ export function withhold(
   let whole: string | undefined;
   plan.steps = plan.steps.flatMap((step) => {
     const at = current(step.path);
-    const entry = step.entry && heirs.of(step.entry);
+    const kept = step.entry === undefined
+      ? step
+      : { ...step, entry: heirs.of(step.entry) };
+    const { entry } = kept;
     const inWay = step.was === "directory" &&
       (step.action === "replace" || step.action === "delete") &&
       isWithin(path, at);
     const linked = entry?.kind === "hardlink" &&
-      current(entry.target!) === path;
+      current(entry.target) === path;
     const stays = inWay || linked || isWithin(at, path) ||
       whole !== undefined && isWithin(step.path, whole);
-    if (!stays) return entry === step.entry ? [step] : [{ ...step, entry }];
+    if (!stays) return entry === step.entry ? [step] : [kept];
     if (inWay && step.action === "replace") whole = step.path;
     if (entry !== undefined) heirs.lose(entry);
     if (at !== path) {

@@ -166,14 +166,15 @@ export function progressOf(
   };
 }
 
-function tally(result: RestoreResult, { action, entry }: RestoreStep): void {
-  if (action === "delete") result.deleted++;
-  else if (action === "touch") result.touched++;
+function tally(result: RestoreResult, step: RestoreStep): void {
+  if (step.action === "delete") result.deleted++;
+  else if (step.action === "touch") result.touched++;
   else {
-    if (entry!.kind === "file") result.files++;
-    else if (entry!.kind === "directory") result.directories++;
+    const { entry } = step;
+    if (entry.kind === "file") result.files++;
+    else if (entry.kind === "directory") result.directories++;
     else result.links++;
-    result.bytes += entry!.size;
+    result.bytes += entry.size;
   }
 }
 

@@ -71,7 +71,7 @@ async function writtenBy(
   try {
     const { record } = await store.record(of, { signal });
     const tree = (await store.tree(record, { signal })).below(from);
-    const root = from === "" ? record.root : tree.root!;
+    const { root = record.root } = tree;
     return targetStateOf(tree, { ...record, root }, paths).entries;
   } catch (error) {
     if (!(error instanceof DeltarError) || error.code !== "not-found") {
@@ -214,7 +214,7 @@ class Search {
     if (kind === "symlink") {
       return stat?.kind === "symlink" && this.#survey.target(path) === target;
     }
-    const file = kind === "hardlink" ? this.#written.get(target!) : entry;
+    const file = kind === "hardlink" ? this.#written.get(target) : entry;
     if (stat?.kind !== "file" || file?.kind === "directory") return false;
     if (file === undefined || stat.size !== file.size) return false;
     const sum = yield* this.#survey.sha256(path, file.size);

@@ -11,11 +11,11 @@ import { DerivedSignature } from "../../delta/derived_signature.ts";
 import { signBytes } from "../../delta/sign.ts";
 import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { IndexEntry } from "../../tree/dir_index.ts";
+import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
 import { ContentReader } from "../content/content.ts";
 import type { Parent } from "./parent.ts";
-import type { TreeEntry } from "../layers/tree_layer.ts";
+import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
  * Deltas that a file's content may be made of; then a small file is stored
@@ -86,7 +86,7 @@ class Bases {
   }
 
   /** Begins to fetch what `small` will need. */
-  expect(before: IndexEntry): void {
+  expect(before: IndexFileEntry): void {
     const { path, size } = before;
     if (size === 0 || size > WHOLE_LIMIT) return;
     this.#expected.set(path, 0);
@@ -102,20 +102,21 @@ class Bases {
   }
 
   /** Returns the basis of a file of at most 1 MiB, if a delta may pay. */
-  async small(before: IndexEntry): Promise<Uint8Array | undefined> {
+  async small(before: IndexFileEntry): Promise<Uint8Array | undefined> {
     this.#hasCome(before.path);
     const entry = await this.#entry(before);
-    if (entry === undefined || entry.content!.length > MOST_DELTAS) {
+    if (entry === undefined || entry.content.length > MOST_DELTAS) {
       return undefined;
     }
     return await unlessDamaged(this.#readSmall(entry));
   }
 
   /** Returns the basis of a larger file, if a delta may pay. */
-  async large(before: IndexEntry): Promise<LargeBasis | undefined> {
+  async large(before: IndexFileEntry): Promise<LargeBasis | undefined> {
     const entry = await this.#entry(before);
-    if (entry?.signature !== undefined) {
-      return await unlessDamaged(this.#derive(entry));
+    const signature = entry?.signature;
+    if (entry !== undefined && signature !== undefined) {
+      return await unlessDamaged(this.#derive(entry, signature));
     }
     const content = await this.small(before);
     return content &&
@@ -132,23 +133,26 @@ class Bases {
     }
   }
 
-  async #entry({ path }: IndexEntry): Promise<TreeEntry | undefined> {
+  async #entry({ path }: IndexFileEntry): Promise<TreeFileEntry | undefined> {
     const entry = await this.#parent.find(path);
-    return entry?.content === undefined || entry.size === 0 ? undefined : entry;
+    return entry?.kind === "file" && entry.size > 0 ? entry : undefined;
   }
 
-  async #readSmall(entry: TreeEntry): Promise<Uint8Array | undefined> {
+  async #readSmall(entry: TreeFileEntry): Promise<Uint8Array | undefined> {
     if (entry.size > WHOLE_LIMIT) return undefined;
     const content = await this.#reader.read(entry);
     if (!(content instanceof Uint8Array)) return undefined;
     return toHex(sha256(content)) === entry.sha256 ? content : undefined;
   }
 
-  async #derive(entry: TreeEntry): Promise<LargeBasis | undefined> {
-    const { signature: piece, content, path, size } = entry;
-    const [base, ...deltas] = content!;
-    const object = piece!.reference.volume;
-    const bytes = await this.#reader.readPiece(piece!, path);
+  async #derive(
+    entry: TreeFileEntry,
+    piece: StoredPiece,
+  ): Promise<LargeBasis | undefined> {
+    const { content, path, size } = entry;
+    const [base, ...deltas] = content;
+    const object = piece.reference.volume;
+    const bytes = await this.#reader.readPiece(piece, path);
     const signature = Signature.decode(bytes, { object });
     if (signature.fileSize !== base.size) return undefined;
     // Each block of the file takes memory; a repository may lie about it.
@@ -159,18 +163,19 @@ class Bases {
     // A file that grew much needs longer sums.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
-    if (deltas.length === 0) return { signature };
+    const last = deltas.at(-1);
+    if (last === undefined) return { signature };
     const delta = await this.#reader.composedDelta(entry);
     try {
       const derived = await DerivedSignature.of(signature, delta.access(), {
-        object: deltas.at(-1)!.reference.volume,
+        object: last.reference.volume,
       });
       const isBound = deltas.length >= MOST_DELTAS;
       return {
         signature: derived.signature,
         translate: (next) => {
-          const last = derived.translate(next);
-          return isBound ? compose(delta.access(), last) : last;
+          const step = derived.translate(next);
+          return isBound ? compose(delta.access(), step) : step;
         },
         replacesDeltas: isBound,
         dispose: () => delta.dispose(),

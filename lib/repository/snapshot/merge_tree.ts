@@ -1,6 +1,6 @@
 import type { StoredContent } from "../../archive/data_packer.ts";
 import { type Change, pathOf } from "../../tree/diff_index.ts";
-import type { HashedEntry } from "../../tree/entry_line.ts";
+import type { HashedFileEntry } from "../../tree/entry_line.ts";
 import type { Parent } from "./parent.ts";
 import type {
   LayerLine,
@@ -57,14 +57,14 @@ function lineOf(
 
 /** An entry whose content is made of what was there before. */
 async function fromBefore(
-  entry: HashedEntry,
+  entry: HashedFileEntry,
   delta: StoredContent | undefined,
   from: string | undefined,
   parent: Parent,
 ): Promise<TreeEntry> {
   if (delta === undefined) {
     const before = await parent.find(from ?? entry.path) ??
-      await parent.elsewhere?.(entry.sha256!);
+      await parent.elsewhere?.(entry.sha256);
     if (before?.content === undefined) {
       throw new TypeError(`${entry.path}: no content`);
     }
@@ -77,12 +77,16 @@ async function fromBefore(
     };
   }
   const { replacesDeltas, ...piece } = delta;
-  const { content, signature, size } = (await parent.find(entry.path))!;
+  const old = await parent.find(entry.path);
+  if (old?.kind !== "file") {
+    throw new TypeError(`${entry.path}: a delta against what was not a file`);
+  }
+  const { content, signature, size } = old;
   const before = replacesDeltas
-    ? content!.slice(0, 1)
+    ? content.slice(0, 1)
     // The first deltas were written without the size of what they make.
-    : content!.map((piece, at) =>
-      at > 0 && at === content!.length - 1 ? { ...piece, result: size } : piece
+    : content.map((piece, at) =>
+      at > 0 && at === content.length - 1 ? { ...piece, result: size } : piece
     );
   return {
     ...entry,

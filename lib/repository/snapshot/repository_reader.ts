@@ -1,7 +1,8 @@
 import type { DataPacker, PackedFacts } from "../../archive/data_packer.ts";
 import type { VolumeWriter } from "../../archive/volume_writer.ts";
 import type { Signature } from "../../delta/signature.ts";
-import type { IndexEntry } from "../../tree/dir_index.ts";
+import type { IndexFileEntry } from "../../tree/dir_index.ts";
+import type { FileEntry } from "../../tree/entry.ts";
 import type { FileReader } from "../../tree/file_reader.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
@@ -22,24 +23,24 @@ export class RepositoryReader implements FileReader<PackedFacts> {
   }
 
   /** See {@linkcode FileReader.expect}. */
-  expect(before: IndexEntry): void {
+  expect(before: IndexFileEntry): void {
     this.#packer.expect(before);
   }
 
   /** See {@linkcode FileReader.whole}. */
   whole(
-    entry: IndexEntry,
+    entry: FileEntry,
     bytes: Uint8Array,
-    before: IndexEntry | undefined,
+    before: IndexFileEntry | undefined,
   ): PackedFacts | Promise<PackedFacts> {
     return this.#packer.whole(entry, bytes, before);
   }
 
   /** See {@linkcode FileReader.pieces}. */
   async pieces(
-    entry: IndexEntry,
+    entry: FileEntry,
     open: () => Iterable<Uint8Array>,
-    before: IndexEntry | undefined,
+    before: IndexFileEntry | undefined,
   ): Promise<PackedFacts> {
     const { signature, ...facts } = await this.#packer.pieces(
       entry,
@@ -61,7 +62,7 @@ export class RepositoryReader implements FileReader<PackedFacts> {
     return this.#packer.ready() ?? this.#writer.ready();
   }
 
-  #store(entry: IndexEntry, signature: Signature): StoredPiece {
+  #store(entry: FileEntry, signature: Signature): StoredPiece {
     const bytes = signature.encode();
     const size = bytes.length;
     const { path, mode, uid, gid } = entry;

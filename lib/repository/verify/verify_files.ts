@@ -6,7 +6,11 @@ import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { ContentReader } from "../content/content.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
-import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
+import type {
+  StoredPiece,
+  TreeEntry,
+  TreeFileEntry,
+} from "../layers/tree_layer.ts";
 
 /** All pieces that an entry refers to, its signature's the last. */
 export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
@@ -65,7 +69,7 @@ export class FileCheck {
    * @throws {DeltarError} `aborted`.
    */
   async check(
-    entry: TreeEntry,
+    entry: TreeFileEntry,
     signal: AbortSignal | undefined,
     onRead: (bytes: number) => void,
   ): Promise<DeltarError | undefined> {
@@ -86,7 +90,7 @@ export class FileCheck {
    * Returns the fault of the stored signature of a large file's base, if any.
    */
   async checkSignature(
-    { path, content, signature }: TreeEntry,
+    { path, content, signature }: TreeFileEntry,
     signal: AbortSignal | undefined,
   ): Promise<DeltarError | undefined> {
     if (signature === undefined) return undefined;
@@ -94,7 +98,7 @@ export class FileCheck {
     try {
       const bytes = await this.#reader.readPiece(signature, path, signal);
       const { fileSize } = Signature.decode(bytes, { object });
-      if (fileSize === content![0].size) {
+      if (fileSize === content[0].size) {
         return undefined;
       }
       return new DeltarError("corrupt", "a signature of another file", {
@@ -108,7 +112,7 @@ export class FileCheck {
 
   async #rebuild(
     key: string,
-    entry: TreeEntry,
+    entry: TreeFileEntry,
     signal: AbortSignal | undefined,
     onRead: (bytes: number) => void,
   ): Promise<void> {
@@ -122,7 +126,7 @@ export class FileCheck {
       }
       if (size !== entry.size || toHex(sum.digest()) !== entry.sha256) {
         throw new DeltarError("corrupt", "its content is not what was stored", {
-          object: entry.content?.[0].reference.volume,
+          object: entry.content[0].reference.volume,
           path: entry.path,
         });
       }
@@ -141,8 +145,8 @@ function faultOf(error: unknown): DeltarError {
 }
 
 /** A short text that is the same for the same content in the same place. */
-function contentKey(entry: TreeEntry): string {
-  const places = entry.content!.map(({ form, size, reference }) => {
+function contentKey(entry: TreeFileEntry): string {
+  const places = entry.content.map(({ form, size, reference }) => {
     const { volume, offset, length, skip } = reference;
     return [form, size, volume, offset, length, skip];
   });

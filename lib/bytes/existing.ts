@@ -1,0 +1,14 @@
+/**
+ * Returns the value of a key that is known to be in a map.
+ *
+ * @throws {RangeError} If the key is not in the map. That is a fault of deltar
+ * itself, not of its input.
+ */
+export function existing<Key, Value>(
+  map: ReadonlyMap<Key, Value>,
+  key: Key,
+): Value {
+  const value = map.get(key);
+  if (value !== undefined || map.has(key)) return value as Value;
+  throw new RangeError(`no value for ${key}`);
+}

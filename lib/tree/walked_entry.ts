@@ -1,0 +1,70 @@
+import type { WalkedEntry } from "./entry.ts";
+import type { FileStat } from "./statx.ts";
+
+/** The part of a state that an entry is made of. */
+type State = Pick<
+  FileStat,
+  "mode" | "mtime" | "uid" | "gid" | "size" | "ctime" | "inode"
+>;
+
+/** Makes the entry of a file or directory that a walk found. */
+export function walkedEntry(
+  path: string,
+  kind: "file" | "directory",
+  state: State,
+): WalkedEntry {
+  return {
+    path,
+    kind,
+    mode: state.mode & 0o7777,
+    mtime: state.mtime,
+    uid: state.uid,
+    gid: state.gid,
+    size: kind === "file" ? state.size : 0,
+    ctime: state.ctime,
+    inode: state.inode,
+  };
+}
+
+/** Makes the entry of a link that a walk found. */
+export function walkedLink(
+  path: string,
+  kind: "symlink" | "hardlink",
+  state: State,
+  target: string,
+): WalkedEntry {
+  return {
+    path,
+    kind,
+    mode: state.mode & 0o7777,
+    mtime: state.mtime,
+    uid: state.uid,
+    gid: state.gid,
+    size: 0,
+    ctime: state.ctime,
+    inode: state.inode,
+    target,
+  };
+}
+
+/**
+ * Makes the entry of a file that has several names: a file under the name that
+ * is found first, and hard links to it under the others.
+ *
+ * @param links The first names that were found, by device and inode. It is
+ * added to.
+ */
+export function nameOfFile(
+  path: string,
+  state: State & Pick<FileStat, "device">,
+  links: Map<string, string>,
+): WalkedEntry {
+  const key = `${state.device}:${state.inode}`;
+  const first = links.get(key);
+  if (first === undefined) links.set(key, path);
+  const entry = first === undefined
+    ? walkedEntry(path, "file", state)
+    : walkedLink(path, "hardlink", state, first);
+  entry.isLinked = true;
+  return entry;
+}
