@@ -9,8 +9,6 @@
  * @module
  */
 export type { SignalOptions } from "./lib/bytes/abort.ts";
-export { DeltarError } from "./lib/bytes/errors.ts";
-export type { ErrorCode, ErrorPlace } from "./lib/bytes/errors.ts";
 export type { ByteSource } from "./lib/bytes/source.ts";
 export * from "./lib/archive/mod.ts";
 export * from "./lib/delta/mod.ts";

@@ -13,6 +13,16 @@ import { run } from "./run.ts";
 import { type Command, script } from "./runtimes.ts";
 
 const OUT = "dist/npm";
+const KEYWORDS = [
+  "backup",
+  "incremental",
+  "rsync",
+  "delta",
+  "snapshot",
+  "tar",
+  "librsync",
+  "s3",
+];
 
 rmSync(OUT, { recursive: true, force: true });
 const tsc = "node_modules/typescript/bin/tsc";
@@ -37,7 +47,9 @@ writeFileSync(
       version: config.version,
       description: own.description,
       license: own.license,
+      keywords: KEYWORDS,
       type: "module",
+      sideEffects: ["./cli.js"],
       engines: { node: ">=22.15" },
       exports: Object.fromEntries(
         Object.entries(config.exports).map(([name, file]) => [

@@ -5,6 +5,7 @@ import * as api from "../mod.ts";
 test("mod.ts exports these values", () => {
   assert.deepEqual(Object.keys(api).sort(), [
     "CachedStorage",
+    "DeltaStream",
     "DeltarError",
     "DiffData",
     "DiffIndex",
@@ -16,9 +17,11 @@ test("mod.ts exports these values", () => {
     "KnownPlaces",
     "LocalStorage",
     "MemoryStorage",
+    "PatchStream",
     "Repository",
     "S3Storage",
     "Signature",
+    "SignatureStream",
     "TarVolume",
     "TarVolumeWriter",
     "Tree",

@@ -16,6 +16,11 @@
  *
  * @module
  */
+export {
+  DeltarError,
+  type ErrorCode,
+  type ErrorPlace,
+} from "../bytes/errors.ts";
 export { applyDiff, type ApplyOptions } from "./apply_diff.ts";
 export { DiffData, type DiffDataOptions } from "./diff_data.ts";
 export { Dir } from "./dir.ts";

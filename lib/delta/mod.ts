@@ -16,6 +16,11 @@
  *
  * @module
  */
+export {
+  DeltarError,
+  type ErrorCode,
+  type ErrorPlace,
+} from "../bytes/errors.ts";
 export { chooseBlockSize, chooseStrongLength } from "./block_size.ts";
 export { compose, type ComposeOptions } from "./compose.ts";
 export { delta, deltaBytes, type DeltaOptions } from "./delta.ts";
@@ -50,3 +55,8 @@ export {
   type SignatureFields,
 } from "./signature.ts";
 export type { StrongKind } from "./strong_sum.ts";
+export {
+  DeltaStream,
+  PatchStream,
+  SignatureStream,
+} from "./transform_streams.ts";

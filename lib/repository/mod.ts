@@ -15,6 +15,11 @@
  *
  * @module
  */
+export {
+  DeltarError,
+  type ErrorCode,
+  type ErrorPlace,
+} from "../bytes/errors.ts";
 export type { FitResult } from "./prune/size_limit.ts";
 export type { Collected } from "./prune/collect_garbage.ts";
 export type { CopyOptions, CopyProgress, CopyResult } from "./copy.ts";

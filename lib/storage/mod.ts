@@ -11,6 +11,11 @@
  *
  * @module
  */
+export {
+  DeltarError,
+  type ErrorCode,
+  type ErrorPlace,
+} from "../bytes/errors.ts";
 export { CachedStorage, type CachedStorageOptions } from "./cached.ts";
 export type { Fetch } from "./exchange.ts";
 export { type HttpOptions, HttpStorage } from "./http.ts";

@@ -18,6 +18,11 @@
  * @module
  */
 export {
+  DeltarError,
+  type ErrorCode,
+  type ErrorPlace,
+} from "../bytes/errors.ts";
+export {
   type Change,
   type ChangeCounts,
   type CreatedChange,

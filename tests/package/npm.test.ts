@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { DeltarError } from "../../mod.ts";
 import { bun } from "../../tasks/runtimes.ts";
 import { run, runText } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";
@@ -15,6 +16,28 @@ function examples(): string[] {
   const text = fs.readFileSync(join(ROOT, "README.md"), "utf8");
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code);
 }
+
+test("publint and arethetypeswrong find nothing wrong with the package", () => {
+  run(process.execPath, ["tasks/npm.ts"], { cwd: ROOT });
+  const bin = join(ROOT, "node_modules/.bin");
+  const place = { cwd: ROOT };
+  run(join(bin, "publint"), ["--strict", "dist/npm"], place);
+  const words = ["--pack", "dist/npm", "--profile", "esm-only"];
+  run(join(bin, "attw"), words, place);
+});
+
+test("each entry point has the library's error", async () => {
+  const { exports } = JSON.parse(
+    fs.readFileSync(join(ROOT, "deno.json"), "utf8"),
+  );
+  const entries = Object.entries<string>(exports)
+    .filter(([name]) => name !== "./cli");
+  assert.equal(entries.length, 6);
+  for (const [name, file] of entries) {
+    const entry = await import(new URL(`../../${file}`, import.meta.url).href);
+    assert.equal(entry.DeltarError, DeltarError, name);
+  }
+});
 
 test("the package installs into an empty project and does what the README says", async () => {
   run(process.execPath, ["tasks/npm.ts"], { cwd: ROOT });

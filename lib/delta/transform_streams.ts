@@ -1,0 +1,134 @@
+import type { ByteSource } from "../bytes/source.ts";
+import { toStream } from "../bytes/source.ts";
+import { delta, type DeltaOptions } from "./delta.ts";
+import { patch, type PatchOptions } from "./patch.ts";
+import type { RandomAccess } from "./random_access.ts";
+import { sign, type SignOptions } from "./sign.ts";
+import type { Signature } from "./signature.ts";
+
+/**
+ * Connects two ends by work that reads from one and returns the bytes for the
+ * other. A failure of the work reaches both ends.
+ */
+function connect(
+  work: (source: ByteSource) => ReadableStream<Uint8Array>,
+): TransformStream<Uint8Array, Uint8Array> {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  return { readable: work(readable), writable };
+}
+
+/**
+ * A stream that takes a file and gives its signature, encoded. The signature
+ * comes when the file has ended; memory is bounded by its size.
+ *
+ * @example The signature of a file as it passes
+ * ```ts
+ * import { sign, SignatureStream } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const file = new TextEncoder().encode("0123456789".repeat(10_000));
+ * const size = file.length;
+ * const stream = new Blob([file]).stream().pipeThrough(
+ *   new SignatureStream({ size }),
+ * );
+ * const signature = await new Response(stream).bytes();
+ * assert.deepEqual(signature, (await sign(file, { size })).encode());
+ * ```
+ */
+export class SignatureStream
+  implements TransformStream<Uint8Array, Uint8Array> {
+  /** The encoded signature. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** The file. */
+  readonly writable: WritableStream<Uint8Array>;
+
+  /**
+   * Makes a stream.
+   *
+   * @param options As for {@linkcode sign}; without `size` the blocks are
+   * those of a file of unknown size.
+   * @throws {RangeError} If an option is out of range, from the stream.
+   */
+  constructor(options: SignOptions = {}) {
+    const encoded = async function* (source: ByteSource) {
+      yield (await sign(source, options)).encode();
+    };
+    const ends = connect((source) => toStream(encoded(source)));
+    this.readable = ends.readable;
+    this.writable = ends.writable;
+  }
+}
+
+/**
+ * A stream that takes a file and gives its delta against a basis, in librsync's
+ * format and in bounded memory.
+ *
+ * @example The delta of a file as it passes
+ * ```ts
+ * import { DeltaStream, patchBytes, sign } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("0123456789".repeat(10_000));
+ * const after = before.slice(5);
+ * const stream = new Blob([after]).stream().pipeThrough(
+ *   new DeltaStream(await sign(before)),
+ * );
+ * const delta = await new Response(stream).bytes();
+ * assert.deepEqual(patchBytes(before, delta), after);
+ * ```
+ */
+export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
+  /** The delta. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** The file. */
+  readonly writable: WritableStream<Uint8Array>;
+
+  /**
+   * Makes a stream.
+   *
+   * @param basis The signature of the basis.
+   * @param options As for {@linkcode delta}.
+   */
+  constructor(basis: Signature, options: DeltaOptions = {}) {
+    const ends = connect((source) => delta(basis, source, options));
+    this.readable = ends.readable;
+    this.writable = ends.writable;
+  }
+}
+
+/**
+ * A stream that takes a delta and gives the file, in bounded memory. It fails as
+ * {@linkcode patch} does; compare the result's SHA-256 before it replaces
+ * anything.
+ *
+ * @example A file from its basis and a delta
+ * ```ts
+ * import { bytesAccess, delta, PatchStream, sign } from "@deltar/deltar";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("0123456789".repeat(10_000));
+ * const after = before.slice(5);
+ * const stream = delta(await sign(before), after).pipeThrough(
+ *   new PatchStream(bytesAccess(before)),
+ * );
+ * assert.deepEqual(await new Response(stream).bytes(), after);
+ * ```
+ */
+export class PatchStream implements TransformStream<Uint8Array, Uint8Array> {
+  /** The file. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** The delta. */
+  readonly writable: WritableStream<Uint8Array>;
+
+  /**
+   * Makes a stream.
+   *
+   * @param basis The basis.
+   * @param options As for {@linkcode patch}.
+   */
+  constructor(basis: RandomAccess, options: PatchOptions = {}) {
+    const ends = connect((source) => patch(basis, source, options));
+    this.readable = ends.readable;
+    this.writable = ends.writable;
+  }
+}
