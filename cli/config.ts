@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { DeltarError } from "../mod.ts";
 import type { MakeProgram } from "./commands.ts";
+import { codeOf } from "./error_code.ts";
 import { locate, userFolder } from "./location.ts";
 
 /**
@@ -51,12 +52,15 @@ export async function readConfig(
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    const { code, message } = cause as { code?: string; message: string };
-    if (code !== "ENOENT") {
-      throw new DeltarError("io", `it cannot be read: ${message}`, {
-        object: file,
-        cause,
-      });
+    if (codeOf(cause) !== "ENOENT") {
+      throw new DeltarError(
+        "io",
+        `it cannot be read: ${cause instanceof Error ? cause.message : cause}`,
+        {
+          object: file,
+          cause,
+        },
+      );
     }
     throw new DeltarError(
       "not-found",

@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { styleText } from "node:util";
+import { codeOf } from "./error_code.ts";
 import { type Meter, Rate } from "./rate.ts";
 import {
   columnsOf,
@@ -196,7 +197,7 @@ function write(fd: number, bytes: Uint8Array): boolean {
     try {
       at += writeSync(fd, bytes, at, bytes.length - at);
     } catch (error) {
-      const { code } = error as { code?: string };
+      const code = codeOf(error);
       if (code === "EPIPE") return false;
       if (code !== "EAGAIN") throw placed(error as Error, fd);
       // A pipe that is full and does not block: its reader needs a moment.

@@ -17,6 +17,7 @@ import {
 } from "../mod.ts";
 import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
+import { codeOf } from "./error_code.ts";
 import { EXIT } from "./exit.ts";
 import { hookLog } from "./hook.ts";
 import { lossAt, lostPlaces, noteOf } from "./known_places.ts";
@@ -123,7 +124,7 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
   try {
     repository = await openRepository(repo, ".", { fresh: true });
   } catch (error) {
-    const isNone = (error as DeltarError).code === "not-found" && !repo &&
+    const isNone = codeOf(error) === "not-found" && !repo &&
       lossAt(located(repo)) === "new";
     const detail = isNone ? "none yet for this directory" : messageOf(error);
     return [{ check, state: isNone ? "ok" : "failed", detail }];

@@ -16,6 +16,7 @@ import {
 } from "../mod.ts";
 import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
+import { codeOf } from "./error_code.ts";
 import { lossAt, placeIsLost, rememberPlace } from "./known_places.ts";
 import {
   absolute,
@@ -52,7 +53,7 @@ function whatIsThere(location: string): string | undefined {
       ? "this is a file"
       : "this is a device, pipe or socket";
   } catch (error) {
-    const { code } = error as { code?: string };
+    const code = codeOf(error);
     if (code === "ENOENT") return undefined;
     if (code === "ENOTDIR") return "this is inside a file";
     throw error;

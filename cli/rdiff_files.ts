@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import process from "node:process";
 import { basename, dirname, join } from "node:path";
-import { DeltarError } from "../lib/bytes/errors.ts";
+import { codeOf, DeltarError, errorMessage } from "../lib/bytes/errors.ts";
 import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";
 
@@ -179,9 +179,7 @@ function attempt<Result>(object: string, call: () => Result): Result {
   try {
     return call();
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code === "ENOENT"
-      ? "not-found"
-      : "io";
-    throw new DeltarError(code, (cause as Error).message, { object, cause });
+    const code = codeOf(cause) === "ENOENT" ? "not-found" : "io";
+    throw new DeltarError(code, errorMessage(cause), { object, cause });
   }
 }

@@ -19,6 +19,7 @@ import {
 } from "../mod.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
+import { codeOf } from "./error_code.ts";
 import { EXIT } from "./exit.ts";
 import {
   absolute,
@@ -215,7 +216,7 @@ function isAbsent(place: string): boolean {
     return lstatSync(place, { throwIfNoEntry: false }) === undefined;
   } catch (error) {
     // Nothing is below a file.
-    if ((error as { code?: string }).code === "ENOTDIR") return true;
+    if (codeOf(error) === "ENOTDIR") return true;
     throw error;
   }
 }
@@ -235,12 +236,14 @@ function faultAt(place: string, isLast: boolean): string | undefined {
     else if (isLast) closeSync(openSync(place, READ));
     return undefined;
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
+    const code = codeOf(error);
     // Nothing is below a file.
     if (code === "ENOTDIR") return undefined;
     const why = code === "EACCES" || code === "EPERM"
       ? "permission denied"
-      : message;
+      : error instanceof Error
+      ? error.message
+      : String(error);
     return UNREADABLE + why;
   }
 }

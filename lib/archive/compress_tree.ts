@@ -1,5 +1,5 @@
 import { checkAborted } from "../bytes/abort.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError, errorMessage } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -85,11 +85,11 @@ async function addEntry(
 }
 
 function explain(path: string, cause: unknown): Skipped {
-  const { code, message } = cause as { code?: string; message?: string };
+  const code = codeOf(cause);
   const gone = code === "ENOENT" || code === "not-found";
   return {
     path,
     reason: gone ? "vanished" : "unreadable",
-    detail: message ?? String(cause),
+    detail: errorMessage(cause),
   };
 }

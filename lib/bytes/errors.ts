@@ -92,6 +92,22 @@ export class DeltarError extends Error {
   }
 }
 
+/**
+ * Returns the code of a thrown value: that of a `DeltarError`, or of an error of
+ * the operating system, such as `ENOENT`. It is `undefined` if there is none.
+ */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  return "code" in error && typeof error.code === "string"
+    ? error.code
+    : undefined;
+}
+
+/** Returns the message of a thrown value, whatever was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Called with the error of an object that cannot be read as it was stored. */
 export type DamageHandler = (error: DeltarError) => void;
 

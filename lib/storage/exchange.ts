@@ -1,4 +1,4 @@
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
 import { PassingFault } from "./retry.ts";
 
@@ -240,8 +240,8 @@ const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
 function wordsOf(cause: unknown): string {
   const words: string[] = [];
   for (let at = cause; at instanceof Error && words.length < 8;) {
-    const { code } = at as { code?: unknown };
-    if (typeof code === "string" && !at.message.includes(code)) {
+    const code = codeOf(at);
+    if (code !== undefined && !at.message.includes(code)) {
       words.push(code);
     }
     if (at.message !== "") words.push(at.message);

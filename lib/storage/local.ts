@@ -1,7 +1,7 @@
 import type * as NodeFs from "node:fs";
 import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted } from "../bytes/abort.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import {
   isOpenToAll,
@@ -427,5 +427,5 @@ function reasonOf(cause: unknown): string {
 }
 
 function isCode(error: unknown, ...codes: string[]): boolean {
-  return codes.includes((error as { code?: string })?.code ?? "");
+  return codes.includes(codeOf(error) ?? "");
 }

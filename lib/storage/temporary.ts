@@ -1,6 +1,6 @@
 import { fnv1a } from "../bytes/fnv1a.ts";
 import { nodeOs, process } from "../bytes/node.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
@@ -84,7 +84,7 @@ export function isRunning(pid: number): boolean | undefined {
   } catch (error) {
     if (error instanceof DeltarError) return hasGroup(pid);
     // It runs, but is somebody else's.
-    return (error as { code?: string }).code === "EPERM";
+    return codeOf(error) === "EPERM";
   }
 }
 

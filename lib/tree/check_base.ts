@@ -1,5 +1,5 @@
 import { fs } from "../bytes/node.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { type DiffIndex, pathOf } from "./diff_index.ts";
@@ -99,7 +99,7 @@ function kindAt(root: string, path: string): string | undefined {
   try {
     return lstat(`${root}/${path}`).kind;
   } catch (error) {
-    const { code } = error as { code?: string };
+    const code = codeOf(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw error;
   }

@@ -1,6 +1,6 @@
 import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError, errorMessage } from "../bytes/errors.ts";
 import { isDenied } from "../bytes/permitted.ts";
 import { chunks, collectAtMost } from "../bytes/source.ts";
 import { inTurns } from "../bytes/turns.ts";
@@ -123,7 +123,7 @@ export function isVacant(place: string): boolean {
   try {
     return fs.readdirSync(place).length === 0;
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return true;
+    if (codeOf(error) === "ENOENT") return true;
     throw fileError(error, place);
   }
 }
@@ -131,10 +131,9 @@ export function isVacant(place: string): boolean {
 /** A fault of the file system as an error that names the file. */
 export function fileError(cause: unknown, object: string): DeltarError {
   if (cause instanceof DeltarError) return cause;
-  const { code, message } = cause as { code?: string; message?: string };
-  return code === "ENOENT"
+  return codeOf(cause) === "ENOENT"
     ? new DeltarError("not-found", "no such file", { object, cause })
-    : new DeltarError("io", message ?? String(cause), { object, cause });
+    : new DeltarError("io", errorMessage(cause), { object, cause });
 }
 
 /** A fault of the file system at a path below the root of a tree. */
@@ -144,8 +143,7 @@ export function pathError(cause: unknown, path: string): DeltarError {
     const { code, message } = cause;
     return new DeltarError(code, message, { path, cause: cause.cause });
   }
-  const { code } = cause as { code?: string };
-  return code === "ENOENT"
+  return codeOf(cause) === "ENOENT"
     ? new DeltarError("not-found", "no such file", { path, cause })
     : new DeltarError("io", reasonOf(cause), { path, cause });
 }
@@ -180,14 +178,13 @@ const ENDS_ALL: ReadonlySet<unknown> = new Set([
  * read-only, failing or gone, or the process has no more descriptors.
  */
 export function endsAll(error: unknown): boolean {
-  const { code, cause } = (error ?? {}) as { code?: string; cause?: unknown };
-  return ENDS_ALL.has(code) ||
-    error instanceof DeltarError && endsAll(cause);
+  return ENDS_ALL.has(codeOf(error)) ||
+    error instanceof DeltarError && endsAll(error.cause);
 }
 
 /** Returns the reason for a failed system call: gone, or refused. */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
-  const { code, message } = error as { code?: string; message?: string };
+  const code = codeOf(error);
   const gone = code === "ENOENT" || code === "ENOTDIR";
-  return [gone ? "vanished" : "unreadable", message ?? String(error)];
+  return [gone ? "vanished" : "unreadable", errorMessage(error)];
 }

@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import type * as NodeFs from "node:fs";
 import { fs, process } from "../bytes/node.ts";
 import {
@@ -509,7 +510,7 @@ function openFolderFd(path: string, flag: number): number {
   try {
     return fs.openSync(path, flags);
   } catch (error) {
-    if ((error as { code?: string }).code !== "EACCES") throw error;
+    if (codeOf(error) !== "EACCES") throw error;
     return fs.openSync(path, flags | O_PATH);
   }
 }
@@ -544,7 +545,7 @@ async function syncFolder(fd: number, place: string): Promise<void> {
   try {
     await flush(fd, place);
   } catch (error) {
-    const { code } = error as { code?: string };
+    const code = codeOf(error);
     // Some file systems flush no folder, and one that may not be listed was
     // opened without the right to flush it.
     if (code !== "EBADF" && code !== "EINVAL") throw error;

@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import { fs, nodePath } from "../bytes/node.ts";
 import { truePlace } from "./place.ts";
 import type { Folder } from "./folder.ts";
@@ -90,7 +91,7 @@ function makeFolder(above: Folder, name: string): boolean {
     above.makeFolder(name, 0o777);
     return true;
   } catch (error) {
-    if ((error as { code?: string }).code !== "EEXIST") throw error;
+    if (codeOf(error) !== "EEXIST") throw error;
     return false;
   }
 }

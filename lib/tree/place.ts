@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import { fs, nodePath } from "../bytes/node.ts";
 
 /** The most symlinks that one path may lead through. */
@@ -16,7 +17,7 @@ export function truePlace(path: string, links: number = LINKS): string {
   try {
     return withoutPrefix(fs.realpathSync.native(place));
   } catch (error) {
-    const { code } = error as { code?: string };
+    const code = codeOf(error);
     if (parent === place) return place.toUpperCase();
     if (code !== "ENOENT" || links === 0) return place;
   }

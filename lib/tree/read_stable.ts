@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import type { IndexFileEntry } from "./dir_index.ts";
 import type { FileEntry, Skipped, WalkedFile } from "./entry.ts";
@@ -162,7 +163,7 @@ function report(
   error: unknown,
   onSkip: (skipped: Skipped) => void,
 ): undefined {
-  const { code } = error as { code?: string };
+  const code = codeOf(error);
   if (code !== undefined && OTHER_KIND.has(code)) {
     const detail = "something else has taken its place";
     return void onSkip({ path, reason: "unreadable", detail });

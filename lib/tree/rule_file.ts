@@ -1,3 +1,4 @@
+import { codeOf, errorMessage } from "../bytes/errors.ts";
 import type { Folder, OpenFile } from "./folder.ts";
 
 /** The most bytes that a file with exclusion rules may have. */
@@ -67,8 +68,7 @@ function readText(file: OpenFile): RuleFile {
 }
 
 function faultOf(error: unknown): RuleFile {
-  const { code, message } = error as { code?: string; message?: string };
-  switch (code) {
+  switch (codeOf(error)) {
     case "ENOENT":
     case "ENOTDIR":
     // A folder of that name holds no rules.
@@ -79,7 +79,7 @@ function faultOf(error: unknown): RuleFile {
     case "ENXIO":
       return unusable("it is a socket, pipe or device");
     default:
-      return { ...unusable(message ?? String(error)), isUnreadable: true };
+      return { ...unusable(errorMessage(error)), isUnreadable: true };
   }
 }
 

@@ -1,5 +1,5 @@
 import { fs, nodePath } from "../bytes/node.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import { STAGE_PREFIX } from "../storage/temporary.ts";
@@ -34,7 +34,7 @@ export class Survey {
       this.root = fs.realpathSync(root);
       this.#folders = new OpenFolders(openFolder(this.root));
     } catch (error) {
-      const { code } = error as { code?: string };
+      const code = codeOf(error);
       if (code === "ENOTDIR" && fs.existsSync(root)) {
         throw new DeltarError("exists", "this is not a directory", {
           object: root,

@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { fs, process } from "../bytes/node.ts";
 import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
@@ -102,6 +103,6 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
 
 /** Returns whether an error is of a path that is gone or may not be opened. */
 export function isPassedOver(error: unknown): boolean {
-  const { code } = error as { code?: string };
+  const code = codeOf(error);
   return PASSED_OVER.has(code ?? "");
 }

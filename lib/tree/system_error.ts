@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import { nodeOs, nodeUtil } from "../bytes/node.ts";
 
 /**
@@ -35,8 +36,8 @@ export function errorOfNumber(
  * An error of `node:fs`, with the path that stands for the one it was given.
  */
 export function errorAt(error: unknown, call: string, place: string): Error {
-  const { code } = error as { code?: string };
-  if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) {
+  const code = codeOf(error);
+  if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) {
     return error as Error;
   }
   return systemError(code, call, place);

@@ -1,5 +1,5 @@
 import { process } from "../bytes/node.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { temporaryName } from "../storage/temporary.ts";
@@ -362,7 +362,7 @@ export class TreeWriter {
       const stat = this.#folders.at(parentPath(path)).statAt(nameOf(path));
       return stat && withJson(stat);
     } catch (error) {
-      const { code } = error as { code?: string };
+      const code = codeOf(error);
       if (code === "ENOENT" || code === "ENOTDIR") return undefined;
       throw pathError(error, path);
     }

@@ -1,3 +1,4 @@
+import { codeOf } from "../bytes/errors.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { isTemporaryName, STAGE_PREFIX } from "../storage/temporary.ts";
 import type { IndexEntry } from "./dir_index.ts";
@@ -303,7 +304,7 @@ function enterFolder(
 
 /** An abort is none of the folder's faults. */
 function asFault(error: unknown): ["vanished" | "unreadable", string] {
-  if ((error as { code?: string }).code === "aborted") throw error;
+  if (codeOf(error) === "aborted") throw error;
   return faultOf(error);
 }
 

@@ -1,6 +1,6 @@
 import { checkAborted } from "../bytes/abort.ts";
 import { process } from "../bytes/node.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import {
   isAbandoned,
@@ -145,7 +145,7 @@ export class WorkJournal {
       }
       return true;
     } catch (error) {
-      const { code } = error as { code?: string };
+      const code = codeOf(error);
       if (code === "EACCES" || code === "EPERM") return false;
       throw error;
     }
@@ -291,7 +291,7 @@ function removeName(folder: Folder, name: string): void {
   try {
     folder.unlink(name);
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return;
+    if (codeOf(error) === "ENOENT") return;
     throw fileError(error, `${folder.place}/${name}`);
   }
 }

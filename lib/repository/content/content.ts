@@ -10,7 +10,7 @@
  */
 import { ByteReader } from "../../archive/byte_reader.ts";
 import { readContent, readRange } from "../../archive/content_reader.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import { chunks, toStream } from "../../bytes/source.ts";
@@ -114,7 +114,7 @@ export class ContentReader {
       try {
         bytes = patchBytes(bytes, step, { maxSize, object });
       } catch (error) {
-        const isLimit = (error as DeltarError).code === "limit";
+        const isLimit = codeOf(error) === "limit";
         if (isLimit && maxSize === MAX_BASIS_BYTES) return undefined;
         throw error;
       }

@@ -1,5 +1,5 @@
 import { checkAborted } from "../../bytes/abort.ts";
-import { type DeltarError, isDamage } from "../../bytes/errors.ts";
+import { codeOf, type DeltarError, isDamage } from "../../bytes/errors.ts";
 import { codecOf, moveName, volumeName } from "../format/names.ts";
 import { encodeMove } from "../content/move.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
@@ -91,7 +91,7 @@ export class CollectWork {
       await storage.put(moveName(name), encodeMove(move), { ifAbsent: true });
     } catch (error) {
       // Nothing tells of it, unless an answer was lost; then it has to stay.
-      if ((error as DeltarError).code !== "io") await storage.delete(to);
+      if (codeOf(error) !== "io") await storage.delete(to);
       throw error;
     }
     // Taken for dead, it may have lost the new volume; overtaken, the old one

@@ -1,5 +1,5 @@
 import { checkAborted } from "../../bytes/abort.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import {
   CHECKPOINTS,
@@ -19,9 +19,9 @@ import { AT_ONCE, readState, rootsOfRunningWork } from "./repository_state.ts";
 
 /** Whether an operation failed as there is no space left. */
 export function isFull(error: unknown): boolean {
-  const { cause } = error as { cause?: { code?: string } };
-  return error instanceof DeltarError &&
-    ["ENOSPC", "EDQUOT"].includes(cause?.code ?? "");
+  if (!(error instanceof DeltarError)) return false;
+  const code = codeOf(error.cause);
+  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 /** The space that was freed without writing anything. */

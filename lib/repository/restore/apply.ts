@@ -1,7 +1,7 @@
 import { RACY_NANOSECONDS } from "../../tree/racy.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { checkAborted, unlessAborted } from "../../bytes/abort.ts";
-import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { atOnce, inTurns, turnIfDue } from "../../bytes/turns.ts";
 import type { DirectoryEntry } from "../../tree/entry.ts";
 import { isSameFile } from "../../tree/folder.ts";
@@ -251,8 +251,9 @@ export class PlanApplier {
     try {
       this.writer.directory(path, entry, true);
     } catch (error) {
-      const { code } = (error as DeltarError).cause as { code?: string } ?? {};
-      throw code === "EEXIST" ? this.#taken(path) : error;
+      const isTaken = error instanceof DeltarError &&
+        codeOf(error.cause) === "EEXIST";
+      throw isTaken ? this.#taken(path) : error;
     }
     this.#new.add(path);
   }

@@ -1,4 +1,4 @@
-import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import { isSameTime } from "../../tree/change_finder.ts";
 import type { HardLinkEntry, Metadata } from "../../tree/entry.ts";
@@ -719,7 +719,7 @@ export function isOfOnePath(error: unknown): error is DeltarError {
   if (!(error instanceof DeltarError) || error.code === "aborted") return false;
   if (error.code !== "io") return true;
   if (error.path !== undefined) return !endsAll(error);
-  const { code } = (error.cause ?? {}) as { code?: string };
+  const code = codeOf(error.cause);
   return code !== undefined && OF_ONE_OBJECT.has(code);
 }
 

@@ -9,6 +9,7 @@
  */
 import type { SignalOptions } from "../../bytes/abort.ts";
 import {
+  codeOf,
   type DamageHandler,
   DeltarError,
   isDamage,
@@ -127,7 +128,7 @@ export class Finder {
           const record = await this.find(name);
           return { record, folder: text.slice(index + 1) };
         } catch (other) {
-          if ((other as DeltarError).code !== "not-found") throw other;
+          if (codeOf(other) !== "not-found") throw other;
         }
       }
       throw error;
@@ -305,7 +306,7 @@ export class Finder {
       try {
         read = await readRecord(this.#storage, id);
       } catch (error) {
-        if ((error as DeltarError).code !== "not-found") {
+        if (codeOf(error) !== "not-found") {
           const { onDamage } = this.#options;
           if (onDamage === undefined || !isDamage(error)) throw error;
           onDamage(error);

@@ -9,6 +9,7 @@
 import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
 import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
 import {
+  codeOf,
   type DamageHandler,
   DeltarError,
   isDamage,
@@ -260,7 +261,7 @@ async function tryRead(
     return await readRecord(storage, id);
   } catch (error) {
     // Listed and gone: it was removed in between.
-    if ((error as DeltarError).code === "not-found") return undefined;
+    if (codeOf(error) === "not-found") return undefined;
     if (onDamage === undefined || !isDamage(error)) throw error;
     onDamage(error);
     return undefined;

@@ -1,5 +1,5 @@
 import { comparePaths } from "../../tree/path.ts";
-import { DeltarError } from "../../bytes/errors.ts";
+import { codeOf, DeltarError } from "../../bytes/errors.ts";
 
 /** The kind of a damaged object. */
 export type DamageKind =
@@ -51,12 +51,12 @@ export class Findings {
   object(
     object: string,
     kind: DamageKind,
-    fault: string | DeltarError,
+    fault: unknown,
   ): Damage {
     let damage = this.#byObject.get(object);
     if (damage === undefined) {
       const message = typeof fault === "string" ? fault : messageOf(fault);
-      const unreadable = typeof fault !== "string" && fault.code === "io";
+      const unreadable = codeOf(fault) === "io";
       damage = {
         object,
         kind,

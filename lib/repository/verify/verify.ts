@@ -173,7 +173,7 @@ class Verification {
       snapshots,
       (error, { name }, harmed) => {
         const damage = this.#findings
-          .object(name, "layer", error as DeltarError);
+          .object(name, "layer", error);
         this.#findings.lose(damage, harmed.map(({ id }) => id));
       },
     );

@@ -1,4 +1,3 @@
-import type { DeltarError } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Findings } from "./findings.ts";
 import { checkListing } from "../../bytes/listing.ts";
@@ -19,7 +18,7 @@ export async function verifySettings(
   try {
     await readSettings(storage);
   } catch (error) {
-    findings.object(SETTINGS, "settings", error as DeltarError);
+    findings.object(SETTINGS, "settings", error);
   }
 }
 
@@ -35,7 +34,7 @@ export async function verifyNotes(
       const bytes = await readIfThere(storage, name);
       if (bytes !== undefined) checkListing(bytes, name);
     } catch (error) {
-      findings.object(name, "note", error as DeltarError);
+      findings.object(name, "note", error);
     }
   }
 }
@@ -60,7 +59,7 @@ export async function verifyRecords(
     try {
       read.set(id, await readRecord(storage, id));
     } catch (error) {
-      const damage = findings.object(name, "record", error as DeltarError);
+      const damage = findings.object(name, "record", error);
       findings.lose(damage, [id]);
     }
     onRead(name);
