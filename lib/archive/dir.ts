@@ -5,9 +5,26 @@ import { chunks } from "../bytes/source.ts";
 import type { WalkedEntry } from "../tree/entry.ts";
 import { parentPath } from "../tree/path.ts";
 import { matcherOf } from "../tree/pattern.ts";
+import { temporaryFile } from "../tree/scratch.ts";
 import { Walker } from "../tree/walker.ts";
 import { ARCHIVE, archiveFile } from "./archive_file.ts";
 import { type CompressOptions, compressTree } from "./compress_tree.ts";
+
+/** Options for listing files. */
+export interface FilesOptions {
+  /** Compares two files for another order. Default: path order. */
+  sort?: (one: WalkedEntry, other: WalkedEntry) => number;
+}
+
+/**
+ * What a directory's hash depends on besides names, kinds and link targets: the
+ * files' `times` and sizes, their `contents`, or a value that a function returns
+ * for each file.
+ */
+export type HashBasis =
+  | "times"
+  | "contents"
+  | ((entry: WalkedEntry) => string | number | bigint);
 
 /**
  * A directory seen through exclusion rules, with what one often wants to know
@@ -41,12 +58,31 @@ export class Dir extends Walker {
    * The paths of all files, hard links among them, in path order.
    *
    * @param pattern Only those that match, in gitignore's syntax.
+   * @param options Another order.
+   *
+   * @example The largest file first
+   * ```ts
+   * import { Dir } from "@deltar/deltar";
+   * import assert from "node:assert/strict";
+   * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+   *
+   * const folder = mkdtempSync("example-");
+   * try {
+   *   writeFileSync(`${folder}/a`, "1");
+   *   writeFileSync(`${folder}/b`, "22");
+   *   const sort = (a: { size: number }, b: { size: number }) => b.size - a.size;
+   *   assert.deepEqual(new Dir(folder).files("*", { sort }), ["b", "a"]);
+   * } finally {
+   *   rmSync(folder, { recursive: true });
+   * }
+   * ```
    */
-  files(pattern?: string): string[] {
-    return this.#paths(
+  files(pattern?: string, { sort }: FilesOptions = {}): string[] {
+    const found = this.#find(
       (entry) => entry.kind === "file" || entry.kind === "hardlink",
       pattern,
     );
+    return (sort ? found.sort(sort) : found).map(({ path }) => path);
   }
 
   /**
@@ -55,7 +91,8 @@ export class Dir extends Walker {
    * @param pattern Only those that match, in gitignore's syntax.
    */
   subdirs(pattern?: string): string[] {
-    return this.#paths((entry) => entry.kind === "directory", pattern);
+    return this.#find((entry) => entry.kind === "directory", pattern)
+      .map(({ path }) => path);
   }
 
   /**
@@ -75,24 +112,49 @@ export class Dir extends Walker {
   }
 
   /**
-   * One SHA-256, in hexadecimal, for the state of the whole directory.
+   * Returns one SHA-256, in hexadecimal, for the state of the whole directory.
    *
-   * @param of What it depends on besides names, kinds and link targets: the
-   * files' `times` (quick), or their `contents`.
+   * @param of What the hash depends on besides names, kinds and link targets.
+   * Default: `times`, which is quick.
    * @param options What ends the work.
+   *
+   * @example A hash that only sizes change
+   * ```ts
+   * import { Dir } from "@deltar/deltar";
+   * import assert from "node:assert/strict";
+   * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+   *
+   * const folder = mkdtempSync("example-");
+   * try {
+   *   const hash = () => new Dir(folder).hash(({ size }) => size);
+   *   writeFileSync(`${folder}/a`, "1");
+   *   const before = await hash();
+   *   writeFileSync(`${folder}/a`, "2");
+   *   assert.equal(await hash(), before);
+   *   writeFileSync(`${folder}/a`, "22");
+   *   assert.notEqual(await hash(), before);
+   * } finally {
+   *   rmSync(folder, { recursive: true });
+   * }
+   * ```
    */
   async hash(
-    of: "times" | "contents" = "times",
+    of: HashBasis = "times",
     { signal }: SignalOptions = {},
   ): Promise<string> {
     const sum = createSha256();
     const encoder = new TextEncoder();
     for await (const entry of this.walk({ signal })) {
-      const { path, kind, target, mtime, size } = entry;
+      const { path, kind, mtime, size } = entry;
       const isFile = kind === "file";
-      const state = isFile && of === "times" ? `${mtime} ${size}` : "";
+      const state = !isFile || of === "contents"
+        ? ""
+        : of === "times"
+        ? `${mtime} ${size}`
+        : `${of(entry)}`;
       // JSON keeps the fields apart, whatever is in a name.
-      const line = JSON.stringify([path, kind, target ?? "", state]);
+      const target = "target" in entry ? entry.target : "";
+      const line = JSON.stringify([path, kind, target, state]);
       sum.update(encoder.encode(`${line}\n`));
       if (isFile && of === "contents") {
         const content = createSha256();
@@ -107,11 +169,12 @@ export class Dir extends Walker {
   }
 
   /**
-   * Whether a path is left out, itself or with a directory above it;
+   * Returns whether a path is left out, itself or with a directory above it;
    * `whyExcluded` tells by which rule.
    *
-   * @param path The path below the root; ending in `/` it is taken for a
-   * directory whatever is there.
+   * @param path The path below the root, or an absolute one of the operating
+   * system; ending in `/` it is taken for a directory whatever is there.
+   * @throws {DeltarError} `unsafe` if it lies outside the directory.
    */
   isExcluded(path: string): boolean {
     return this.whyExcluded(path) !== undefined;
@@ -123,42 +186,40 @@ export class Dir extends Walker {
    * @param marker The file's name, such as `package.json`.
    */
   findProjects(marker: string = ".project"): string[] {
-    return this.#paths(
+    return this.#find(
       ({ kind, path }) =>
         kind !== "directory" &&
         (path === marker || path.endsWith(`/${marker}`)),
-    ).map(parentPath);
+    ).map(({ path }) => parentPath(path));
   }
 
   /**
    * Stores the directory as one archive, which appears whole.
    *
    * @param file Where, a path of the operating system, usually ending in
-   * `.tgz`. If it lies inside the directory it is not put into itself.
+   * `.tgz`. If it lies inside the directory it is not put into itself. By
+   * default a new temporary file, which stays until the caller removes it.
    * @param options The compression, and who is told of what was left out.
+   * @returns The path of the archive.
    */
   async compressTo(
-    file: string,
+    file: string = temporaryFile(".tgz"),
     options: Omit<CompressOptions, "volumeSize"> = {},
-  ): Promise<void> {
+  ): Promise<string> {
     await compressTree(this.apartFrom(file), archiveFile(file), ARCHIVE, {
       ...options,
       volumeSize: Number.MAX_SAFE_INTEGER,
     });
+    return file;
   }
 
-  #paths(
+  #find(
     wanted: (entry: WalkedEntry) => boolean,
     pattern?: string,
-  ): string[] {
+  ): WalkedEntry[] {
     const matches = pattern === undefined ? () => true : matcherOf(pattern);
-    const paths: string[] = [];
-    for (const entry of this.entries()) {
-      const isDirectory = entry.kind === "directory";
-      if (wanted(entry) && matches(entry.path, isDirectory)) {
-        paths.push(entry.path);
-      }
-    }
-    return paths;
+    return this.entries().filter((entry) =>
+      wanted(entry) && matches(entry.path, entry.kind === "directory")
+    ).toArray();
   }
 }

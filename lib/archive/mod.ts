@@ -23,7 +23,7 @@ export {
 } from "../bytes/errors.ts";
 export { applyDiff, type ApplyOptions } from "./apply_diff.ts";
 export { DiffData, type DiffDataOptions } from "./diff_data.ts";
-export { Dir } from "./dir.ts";
+export { Dir, type FilesOptions, type HashBasis } from "./dir.ts";
 export type { MemberNames } from "./member_name.ts";
 export {
   type ArchiveFormat,

@@ -25,3 +25,9 @@ export async function withScratch<Result>(
 export function removeScratch(file: string): void {
   fs.rmSync(file, { force: true });
 }
+
+/** Returns the path of a file that is not there, in a new temporary folder. */
+export function temporaryFile(extension: string): string {
+  const folder = fs.mkdtempSync(nodePath.join(nodeOs.tmpdir(), "deltar-"));
+  return nodePath.join(folder, `archive${extension}`);
+}

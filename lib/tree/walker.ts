@@ -24,7 +24,7 @@ import {
 import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin } from "./path.ts";
-import { truePlace } from "./place.ts";
+import { pathBelow, truePlace } from "./place.ts";
 import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
 import { readRuleFile } from "./rule_file.ts";
 import { lstat } from "./stat.ts";
@@ -186,13 +186,13 @@ export class Walker {
   /**
    * Whether a path is left out, itself or with a folder above it.
    *
-   * @param path The path below the root; ending in `/` it is taken for a
-   * directory whatever is there.
+   * @param path The path below the root, or an absolute one of the operating
+   * system; ending in `/` it is taken for a directory whatever is there.
    * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
    * `undefined`.
    */
   whyExcluded(path: string): string | undefined {
-    const bare = path.replace(/\/$/, "");
+    const bare = this.#below(path).replace(/\/$/, "");
     checkPath(bare);
     const segments = bare.split("/");
     const folders = openTree(this);
@@ -218,6 +218,16 @@ export class Walker {
     } finally {
       folders.close();
     }
+  }
+
+  /** Returns the path below the root of one that may be absolute. */
+  #below(path: string): string {
+    if (!nodePath.isAbsolute(path)) return path;
+    // What it names may be a symlink, which is not followed.
+    const folder = pathBelow(this.path, nodePath.dirname(path));
+    if (folder === undefined) return path;
+    const name = nodePath.basename(path);
+    return folder === "" ? name : `${folder}/${name}`;
   }
 
   #openFile(path: string): OpenFile {

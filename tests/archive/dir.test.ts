@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { Dir } from "../../lib/archive/dir.ts";
 import type { Skipped } from "../../lib/tree/entry.ts";
@@ -172,3 +172,37 @@ test("an archive that cannot be finished does not replace the one before", async
     ]);
   });
 });
+
+test("Dir.isExcluded() takes absolute paths, and refuses those outside", async () => {
+  await withTemp((folder) => {
+    fs.writeFileSync(join(folder, ".deltarignore"), "*.md\nbuild/\n");
+    fs.writeFileSync(join(folder, "a.md"), "");
+    fs.symlinkSync("/etc/hostname", join(folder, "link.md"));
+    const dir = new Dir(folder);
+    assert.equal(dir.isExcluded(join(folder, "a.md")), true);
+    assert.equal(dir.isExcluded(join(folder, "link.md")), true);
+    assert.equal(dir.isExcluded(join(folder, "a.txt")), false);
+    assert.equal(dir.isExcluded(`${join(folder, "build")}/`), true);
+    assert.throws(() => dir.isExcluded("/etc/hostname"), { code: "unsafe" });
+  });
+});
+
+test(
+  "Dir.compressTo() without a file makes a temporary one",
+  needs("tar"),
+  async () => {
+    await withTemp(async (folder) => {
+      fs.writeFileSync(join(folder, "a"), "content");
+      const file = await new Dir(folder).compressTo();
+      try {
+        assert.match(file, /\.tgz$/);
+        const extracted = join(folder, "extracted");
+        fs.mkdirSync(extracted);
+        runText("tar", ["-xzf", file, "-C", extracted]);
+        assert.equal(fs.readFileSync(join(extracted, "a"), "utf8"), "content");
+      } finally {
+        fs.rmSync(dirname(file), { recursive: true });
+      }
+    });
+  },
+);
