@@ -47,6 +47,7 @@ export type {
 } from "./tar_member.ts";
 export { type OpenOptions, TarVolume } from "./tar_volume.ts";
 export {
+  type AddTreeOptions,
   type NewMember,
   type TarVolumeOptions,
   TarVolumeWriter,

@@ -25,6 +25,11 @@ export interface OpenOptions {
    * from the storage, if it is there.
    */
   index?: VolumeIndex | null;
+  /**
+   * The object names of the volumes, in order, for an archive without an index.
+   * By default they are looked for in the storage.
+   */
+  volumes?: readonly string[];
   /** Ends the reading with an error of code `aborted`. */
   signal?: AbortSignal;
 }
@@ -125,7 +130,7 @@ export class TarVolume {
     const folder = folderOf(key);
     const names = index
       ? index.volumes.map(({ name }) => folder + name)
-      : await findVolumes(storage, key);
+      : options.volumes ?? await findVolumes(storage, key);
     return new TarVolume(storage, names, folder, index, signal);
   }
 

@@ -1,3 +1,5 @@
+import { checkAborted } from "../bytes/abort.ts";
+import { turnIfDue } from "../bytes/turns.ts";
 import {
   atLeast,
   checkOptions,
@@ -7,13 +9,20 @@ import {
   signal,
   text,
 } from "../bytes/check_options.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { codeOf, DeltarError, errorMessage } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { BaseEntry, Entry, EntryKind } from "../tree/entry.ts";
-import { checkPath } from "../tree/path.ts";
+import {
+  type BaseEntry,
+  type Entry,
+  type EntryKind,
+  isFault,
+  type Skipped,
+} from "../tree/entry.ts";
+import { checkPath, isWithin } from "../tree/path.ts";
+import type { TreeSource } from "./tree_sink.ts";
 import { withJson } from "../tree/to_json.ts";
 import { codecFor, type CodecName } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
@@ -23,6 +32,16 @@ import { VolumeWriter } from "./volume_writer.ts";
 
 const NOTHING = new Uint8Array(0);
 
+/** Options for adding a tree to an archive. */
+export interface AddTreeOptions {
+  /** The only file or folder to add, with all that is in it. Default: all. */
+  within?: string;
+  /** Called with each path that is left out or could not be read unchanged. */
+  onSkip?: (skipped: Skipped) => void;
+  /** Ends the work with an error of code `aborted`. */
+  signal?: AbortSignal;
+}
+
 /** Options for writing an archive in volumes. */
 export interface TarVolumeOptions {
   /** The compression, default gzip. */
@@ -31,6 +50,8 @@ export interface TarVolumeOptions {
   volumeSize?: number;
   /** The bytes that are compressed at a time, default 1.25 MiB. */
   frameSize?: number;
+  /** The tree from which `add` takes a path that is given alone. */
+  tree?: TreeSource;
   /** Aborts the writing; nothing is left of it then. */
   signal?: AbortSignal;
 }
@@ -54,6 +75,7 @@ export class TarVolumeWriter {
   readonly #key: string;
   readonly #codec: CodecName;
   readonly #volumes: VolumeWriter;
+  readonly #tree: TreeSource | undefined;
   readonly #members = new Map<string, IndexedMember>();
 
   /**
@@ -79,6 +101,7 @@ export class TarVolumeWriter {
     this.#storage = storage;
     this.#key = key;
     this.#codec = name;
+    this.#tree = options.tree;
     this.#volumes = new VolumeWriter({
       storage,
       name: (n) => `${key}.vol${n}.${codec.extension}`,
@@ -95,7 +118,8 @@ export class TarVolumeWriter {
    *
    * @param member Its path, or all of it; a file by default, of 1970, owned by
    * 0, with mode 0644 (0755 for all but files). The `size` may be left out
-   * if the source is a `Uint8Array`.
+   * if the source is a `Uint8Array`. A path alone is taken from the archive's
+   * `tree`, if it has one: a folder with all that is in it.
    * @param source A file's content. It may be left out for what is not a file,
    * and for a file whose `size` is 0.
    * @throws {DeltarError} `unsafe` for a path that leads outside, `exists` if
@@ -106,6 +130,9 @@ export class TarVolumeWriter {
    * @throws {RangeError} If a stream has no `size`.
    */
   async add(member: NewMember | string, source?: ByteSource): Promise<void> {
+    if (
+      typeof member === "string" && source === undefined && this.#tree
+    ) return await this.#addPath(this.#tree, member);
     const given = typeof member === "string" ? { path: member } : member;
     const content = source ?? NOTHING;
     const { path, kind = "file", target = "" } = given;
@@ -139,6 +166,35 @@ export class TarVolumeWriter {
       await this.#addStream(entry, content);
     }
     await this.#volumes.ready();
+  }
+
+  /**
+   * Adds a tree, or a part of it. A file that cannot be read is reported and left
+   * out; one that gets shorter meanwhile is reported and filled with zeros.
+   *
+   * @param tree The tree, such as a `Dir`.
+   * @param options Which part, and whom to tell.
+   * @throws {DeltarError} `exists` if a path of it was added already.
+   */
+  async addTree(tree: TreeSource, options: AddTreeOptions = {}): Promise<void> {
+    const { within = "", onSkip, signal } = options;
+    const lost = new Set<string>();
+    for await (const entry of tree.walk({ onSkip, signal })) {
+      const turn = turnIfDue();
+      if (turn !== undefined) await turn;
+      checkAborted(signal);
+      if (within !== "" && !isWithin(entry.path, within)) continue;
+      const target = "target" in entry ? entry.target : undefined;
+      if (target !== undefined && lost.has(target)) {
+        const detail = `is another name of ${target}`;
+        onSkip?.({ path: entry.path, reason: "unreadable", detail });
+        continue;
+      }
+      const skipped = await addEntry(this, tree, entry);
+      if (skipped === undefined) continue;
+      if (skipped.reason !== "changed") lost.add(entry.path);
+      onSkip?.(skipped);
+    }
   }
 
   /**
@@ -180,6 +236,21 @@ export class TarVolumeWriter {
   /** Gives up; nothing is left of the archive. */
   abort(reason?: unknown): Promise<void> {
     return this.#volumes.abort(reason);
+  }
+
+  async #addPath(tree: TreeSource, path: string): Promise<void> {
+    checkPath(path);
+    const before = this.#members.size;
+    await this.addTree(tree, {
+      within: path,
+      onSkip(skipped) {
+        const { path: at, reason, detail } = skipped;
+        if (!isFault(skipped) || !isWithin(at, path)) return;
+        throw new DeltarError("io", detail ?? reason, { path: at });
+      },
+    });
+    if (this.#members.size > before) return;
+    throw new DeltarError("not-found", "the tree has no such path", { path });
   }
 
   /** Keeps a member for the index, a file with where its content lies. */
@@ -264,4 +335,44 @@ export function folderOf(key: string): string {
 /** The object name of an archive's index. */
 export function indexName(key: string): string {
   return `${key}.index.ndjson`;
+}
+
+/** Adds an entry; tells what was wrong if it is the source that failed. */
+async function addEntry(
+  writer: TarVolumeWriter,
+  tree: TreeSource,
+  entry: Entry,
+): Promise<Skipped | undefined> {
+  let fault: { cause: unknown } | undefined;
+  const guarded = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* chunks(tree.open(entry.path));
+    } catch (cause) {
+      fault = { cause };
+      throw cause;
+    }
+  };
+  try {
+    const source: ByteSource | undefined = entry.kind === "file"
+      ? guarded()
+      : undefined;
+    await writer.add(entry, source);
+    return undefined;
+  } catch (error) {
+    if (fault !== undefined) return explain(entry.path, fault.cause);
+    if (error instanceof DeltarError && error.code === "changed") {
+      return { path: entry.path, reason: "changed", detail: error.message };
+    }
+    throw error;
+  }
+}
+
+function explain(path: string, cause: unknown): Skipped {
+  const code = codeOf(cause);
+  const gone = code === "ENOENT" || code === "not-found";
+  return {
+    path,
+    reason: gone ? "vanished" : "unreadable",
+    detail: errorMessage(cause),
+  };
 }
