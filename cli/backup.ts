@@ -1,9 +1,8 @@
 import { Command } from "commander";
 import { DeltarError } from "../mod.ts";
-import type { MakeProgram } from "./commands.ts";
 import { configFile, readConfig } from "./config.ts";
 import { Console } from "./console.ts";
-import type { Context } from "./context.ts";
+import type { Context, MakeProgram } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { fail } from "./failure.ts";
 import { forgetOpened } from "./opened.ts";

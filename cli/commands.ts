@@ -1,8 +1,5 @@
 import type { Command } from "commander";
-import type { Context } from "./context.ts";
-
-/** The command line, with these commands or all. */
-export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
+import type { Context, MakeProgram } from "./context.ts";
 
 /** A command, before its code is loaded. */
 export interface Entry {

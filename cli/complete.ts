@@ -8,7 +8,8 @@ import {
   snapshotNames,
   type Where,
 } from "./candidates.ts";
-import { COMMANDS, type MakeProgram } from "./commands.ts";
+import { COMMANDS } from "./commands.ts";
+import type { MakeProgram } from "./context.ts";
 import { SHELLS } from "./completion_scripts.ts";
 import { configFile } from "./config.ts";
 import { absolute, locateFrom } from "./location.ts";

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { Argument, Command } from "commander";
-import type { MakeProgram } from "./commands.ts";
+import type { MakeProgram } from "./context.ts";
 import { complete, type Completion } from "./complete.ts";
 import { SCRIPTS, SHELLS } from "./completion_scripts.ts";
 import { say } from "./console.ts";

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DeltarError } from "../mod.ts";
-import type { MakeProgram } from "./commands.ts";
+import type { MakeProgram } from "./context.ts";
 import { configFile, readConfig } from "./config.ts";
 import { Console } from "./console.ts";
 import { ownCommand } from "./invocation.ts";

@@ -31,7 +31,10 @@ rmSync(join(extension, "dist"), { recursive: true, force: true });
 mkdirSync(join(root, "dist"), { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ["extension/src/extension.ts", "extension/src/worker.ts"],
+  entryPoints: {
+    extension: "extension/src/host/extension.ts",
+    worker: "extension/src/worker/worker.ts",
+  },
   outdir: "extension/dist",
   outExtension: { ".js": ".cjs" },
   bundle: true,

@@ -30,6 +30,22 @@ const REPOSITORY_ROOMS = [
   "mod.ts",
 ];
 
+/**
+ * The rooms of the extension host's thread; each may import from those before
+ * it. A file at the top is a room of its own.
+ */
+const HOST_ROOMS = [
+  "engine.ts",
+  "settings.ts",
+  "ui",
+  "folders",
+  "snapshots",
+  "views",
+  "commands",
+  "api",
+  "extension.ts",
+];
+
 /** Only these know a file system, or a system at all. */
 const WITH_FILES =
   /^lib\/(?:tree\/|storage\/(?:local(?:_\w+)?|temporary)\.ts$)/;
@@ -81,17 +97,53 @@ test("imports in lib/ go one way", () => {
 });
 
 test("imports in lib/repository go one way, types included", () => {
-  const folder = "lib/repository/";
-  for (const { file, target } of sources("lib/repository").flatMap(importsOf)) {
-    if (!target.startsWith(folder)) continue;
+  assertOrder("lib/repository", REPOSITORY_ROOMS);
+});
+
+test("imports in the extension host's thread go one way, types included", () => {
+  assertOrder("extension/src/host", HOST_ROOMS);
+});
+
+/** Asserts that each room in a folder imports only from those before it. */
+function assertOrder(folder: string, rooms: readonly string[]): void {
+  const all = sources(folder).flatMap(importsOf);
+  assert.ok(all.length > 50);
+  for (const { file, target } of all) {
+    if (!target.startsWith(`${folder}/`)) continue;
     const [from, to] = [file, target].map((path) =>
-      path.slice(folder.length).split("/")[0]
+      path.slice(folder.length + 1).split("/")[0]
     );
-    assert.ok(REPOSITORY_ROOMS.includes(from), `${file} lies in no room`);
+    assert.ok(rooms.includes(from), `${file} lies in no room`);
     assert.ok(
-      REPOSITORY_ROOMS.indexOf(to) <= REPOSITORY_ROOMS.indexOf(from),
+      rooms.indexOf(to) <= rooms.indexOf(from),
       `${file} imports ${target}, which lies above it`,
     );
+  }
+}
+
+test("each thread of the extension imports itself and what both share", () => {
+  const threads = ["host", "worker", "shared"];
+  for (const { file, target } of sources("extension/src").flatMap(importsOf)) {
+    const thread = file.split("/")[2];
+    assert.ok(threads.includes(thread), `${file} lies in no thread`);
+    const to = /^extension\/src\/(\w+)/.exec(target)?.[1];
+    assert.ok(
+      to === undefined || to === thread || to === "shared",
+      `${file} imports ${target}`,
+    );
+    if (target === "vscode") assert.equal(thread, "host", file);
+  }
+});
+
+test("only the worker of the extension loads the library", () => {
+  for (const thread of ["host", "shared"]) {
+    for (const file of sources(`extension/src/${thread}`)) {
+      for (const target of valueImports(file)) {
+        // The name of a folder's repository, which needs no other module.
+        if (target === "lib/repository/repository_name.ts") continue;
+        assert.doesNotMatch(target, /^(?:lib\/|mod\.ts$)/, file);
+      }
+    }
   }
 });
 
@@ -131,10 +183,21 @@ test("the command uses the library by its public names", () => {
   }
 });
 
-test("no module imports itself by a circle of values", () => {
-  const graph = new Map(
-    sources("lib").map((file) => [file, valueImports(file)]),
-  );
+test("no module of lib/ imports itself by a circle of values", () => {
+  assertNoCircle(sources("lib"), valueImports);
+});
+
+test("no module of cli/ or extension/ imports itself by a circle", () => {
+  const files = ["cli", "extension/src"].flatMap(sources);
+  assertNoCircle(files, (file) => importsOf(file).map(({ target }) => target));
+});
+
+/** Asserts that no file leads back to itself by imports. */
+function assertNoCircle(
+  files: readonly string[],
+  imported: (file: string) => string[],
+): void {
+  const graph = new Map(files.map((file) => [file, imported(file)]));
   const done = new Set<string>();
   const visit = (file: string, above: string[]) => {
     assert.ok(!above.includes(file), [...above, file].join(" -> "));
@@ -143,7 +206,7 @@ test("no module imports itself by a circle of values", () => {
     done.add(file);
   };
   for (const file of graph.keys()) visit(file, []);
-});
+}
 
 /** The files that one needs at run time: types do not count. */
 function valueImports(file: string): string[] {
@@ -151,7 +214,7 @@ function valueImports(file: string): string[] {
     .replaceAll(/\/\*[\s\S]*?\*\//g, "")
     .replaceAll(/(?:import|export) type [^;]*;/g, "");
   return [...code.matchAll(/\bfrom\s+"(\.[^"\n]+)"/g)].map(([, target]) =>
-    relative(root, join(root, dirname(file), target))
+    relative(root, join(root, dirname(file), target)).replaceAll("\\", "/")
   );
 }
 

@@ -14,7 +14,7 @@ import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { writeResult } from "../write_result.ts";
-import { Engine } from "../../extension/src/engine.ts";
+import { Engine } from "../../extension/src/host/engine.ts";
 
 /** Small files beside the large one. */
 const FILES = 2000;
@@ -84,14 +84,14 @@ function makeWorkspace(root: string): void {
 
 function deltarWay(directory: string): Way {
   const store = join(folder, "deltar");
-  const place = {
+  const config = {
     directory,
     repository: store,
     cache: join(folder, "cache"),
     excludes: [".git"],
     gitignore: true,
   };
-  return { store, snapshot: () => engine.call("snapshot", { place }) };
+  return { store, snapshot: () => engine.call("snapshot", { config }) };
 }
 
 function gitWay(root: string): Way {

@@ -1,0 +1,113 @@
+import * as vscode from "vscode";
+import type { Snapshot } from "./api.ts";
+import type { Api } from "./make_api.ts";
+
+/** The maximum number of lines that a language model is given. */
+const MAX_LINES = 200;
+
+interface RestoreInput {
+  snapshot: string;
+  paths?: string[];
+  deleteOthers?: boolean;
+}
+
+/** Registers the tools of language models. */
+export function registerTools(api: Api): vscode.Disposable {
+  const find = async (id: string, all?: Snapshot[]): Promise<Snapshot> => {
+    const snapshots = all ?? await api.list();
+    const found = id === "latest"
+      ? snapshots.slice(0, 1)
+      : snapshots.filter((one) => one.id.startsWith(id));
+    if (found.length === 1) return found[0];
+    throw new Error(
+      `${found.length === 0 ? "No" : "More than one"} snapshot has an id ` +
+        `that starts with ${JSON.stringify(id)}. Call deltar_list for the ids.`,
+    );
+  };
+  return vscode.Disposable.from(
+    vscode.lm.registerTool<{ label?: string }>("deltar_snapshot", {
+      prepareInvocation: () => ({
+        invocationMessage: "Taking a snapshot of the workspace",
+      }),
+      async invoke({ input: { label } }) {
+        const taken = await api.snapshot(label ? { label } : {});
+        if (taken.length === 0) throw new Error("No folder is open.");
+        return text([
+          "The workspace is protected by these snapshots:",
+          ...taken.map(lineOf),
+        ]);
+      },
+    }),
+    vscode.lm.registerTool<Record<string, never>>("deltar_list", {
+      prepareInvocation: () => ({ invocationMessage: "Listing snapshots" }),
+      async invoke() {
+        const snapshots = await api.list();
+        if (snapshots.length === 0) {
+          return text(["There are no snapshots yet. Call deltar_snapshot."]);
+        }
+        return text(snapshots.map(lineOf));
+      },
+    }),
+    vscode.lm.registerTool<{ before: string; after?: string }>("deltar_diff", {
+      prepareInvocation: () => ({ invocationMessage: "Comparing snapshots" }),
+      async invoke({ input: { before, after } }) {
+        const old = await find(before);
+        const now = after === undefined
+          ? (await api.snapshot({ folder: old.folder }))[0]
+          : await find(after);
+        const changes = await api.diff(old, now);
+        if (changes.length === 0) return text(["Nothing differs."]);
+        return text(changes.map(({ path, change }) => `${change} ${path}`));
+      },
+    }),
+    vscode.lm.registerTool<RestoreInput>("deltar_restore", {
+      prepareInvocation: ({ input: { snapshot, paths, deleteOthers } }) => ({
+        invocationMessage: "Restoring files",
+        confirmationMessages: {
+          title: "Restore files from a snapshot",
+          message:
+            `Restore ${
+              paths?.length ? paths.join(", ") : "the whole folder"
+            } from snapshot ${snapshot}` +
+            (deleteOthers ? ", and delete what it does not hold" : "") + "?",
+        },
+      }),
+      async invoke({ input: { snapshot, paths, deleteOthers } }) {
+        const { done, written, deleted, failed } = await api.restore(
+          await find(snapshot),
+          {
+            ...(paths?.length && { paths }),
+            deleteOthers: deleteOthers === true,
+          },
+        );
+        if (!done) {
+          return text([
+            "Nothing was restored: the user refused, or the files are as in " +
+            "the snapshot already.",
+          ]);
+        }
+        return text([
+          `${written} files written, ${deleted} deleted.`,
+          ...failed.map(({ path, message }) => `failed: ${path}: ${message}`),
+        ]);
+      },
+    }),
+  );
+}
+
+function lineOf({ id, folder, time, label }: Snapshot): string {
+  return [id, time.toISOString(), folder.fsPath, label]
+    .filter((part) => part !== undefined).join("  ");
+}
+
+function text(lines: readonly string[]): vscode.LanguageModelToolResult {
+  const more = lines.length - MAX_LINES;
+  return new vscode.LanguageModelToolResult([
+    new vscode.LanguageModelTextPart(
+      [
+        ...lines.slice(0, MAX_LINES),
+        ...(more > 0 ? [`and ${more} more`] : []),
+      ].join("\n"),
+    ),
+  ]);
+}

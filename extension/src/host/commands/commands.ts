@@ -1,0 +1,173 @@
+import * as vscode from "vscode";
+import type { RestoreRequest } from "../../shared/protocol.ts";
+import { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { S3Credentials } from "../folders/s3_credentials.ts";
+import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
+import type { SnapshotRunner } from "../snapshots/snapshot_runner.ts";
+import { explain, isCancelled } from "../ui/explain.ts";
+import { showFailure } from "../ui/notifications.ts";
+import { activeUri, type VersionNode } from "../views/history_view.ts";
+import type {
+  ChangeNode,
+  Node,
+  SnapshotNode,
+} from "../views/snapshots_view.ts";
+import type { StatusBar } from "../views/status_bar.ts";
+import {
+  compareSnapshots,
+  compareWithFile,
+  compareWithSnapshot,
+  compareWithWorkspace,
+  openChange,
+  openSnapshotChanges,
+  openVersion,
+  openVersionChange,
+} from "./compare.ts";
+import type { Context } from "./context.ts";
+import { findDeleted } from "./find_deleted.ts";
+import { pruneManually } from "./prune.ts";
+import {
+  carryOut,
+  restore,
+  restoreLines,
+  restoreSnapshot,
+  restoreUris,
+  undo,
+} from "./restore.ts";
+import { showSkipped, showStatus } from "./show.ts";
+
+/** Further parts that some commands work with. */
+export interface CommandParts {
+  /** The part that takes snapshots. */
+  runner: SnapshotRunner;
+  /** The part that takes snapshots automatically. */
+  automatic: AutomaticSnapshots;
+  /** The status bar's item. */
+  status: StatusBar;
+  /** The credentials of repositories on S3. */
+  credentials: S3Credentials;
+}
+
+/** Commands that work on a line of a view. */
+const NEED_NODE = new Set([
+  "openChange",
+  "openVersionChange",
+  "openSnapshotChanges",
+  "openVersion",
+  "openFileInSnapshot",
+  "compareVersionWithFile",
+  "compareChangeWithFile",
+  "restoreChange",
+  "restoreFolder",
+  "restoreVersion",
+]);
+
+type Nodes<T> = [node?: T, all?: T[]];
+
+/** Registers all commands; their errors are logged and shown. */
+export function registerCommands(
+  context: Context,
+  { runner, automatic, status, credentials }: CommandParts,
+): vscode.Disposable[] {
+  const setPaused = (isPaused: boolean) => {
+    automatic.isPaused = isPaused;
+    context.log.info(
+      `automatic snapshots ${isPaused ? "are paused" : "go on"}`,
+    );
+    status.update();
+    void vscode.commands.executeCommand(
+      "setContext",
+      "deltar.isPaused",
+      isPaused,
+    );
+  };
+  const commands: Record<string, (...words: never[]) => unknown> = {
+    snapshot: () => runner.takeManually(),
+    snapshotWithLabel: async () => {
+      const label = await vscode.window.showInputBox({
+        prompt: "What to call the snapshot",
+        placeHolder: "before the refactoring",
+      });
+      if (label !== undefined) {
+        await runner.takeManually(label.trim() || undefined);
+      }
+    },
+    showStatus: () => showStatus(context, status),
+    showSkipped: () => showSkipped(context),
+    showLog: () => context.log.show(),
+    refresh: () => context.folders.refresh(),
+    pause: () => setPaused(true),
+    resume: () => setPaused(false),
+    openChange: (node: ChangeNode) => openChange(node),
+    openVersionChange: (node: VersionNode) => openVersionChange(node),
+    openSnapshotChanges: (node: SnapshotNode) => openSnapshotChanges(node),
+    openVersion: ({ folder, path, version }: VersionNode) =>
+      openVersion(folder, path, version.id),
+    openFileInSnapshot: async ({ folder, change, info }: ChangeNode) => {
+      const isGone = change.change === "deleted";
+      const id = isGone ? await folder.before(info) : info.id;
+      await openVersion(folder, change.path, id ?? info.id);
+    },
+    compareVersionWithFile: ({ folder, path, version }: VersionNode) =>
+      compareWithFile(folder, path, version),
+    compareChangeWithFile: ({ folder, change, info }: ChangeNode) =>
+      compareWithFile(folder, change.path, info),
+    compareWithSnapshot: (uri?: vscode.Uri) =>
+      compareWithSnapshot(context, uri),
+    compareSnapshots: (...[node, all]: Nodes<SnapshotNode>) =>
+      compareSnapshots(context, snapshotsAmong(all ?? (node ? [node] : []))),
+    compareWithWorkspace: (node?: SnapshotNode) =>
+      compareWithWorkspace(context, node),
+    showHistory: async (uri?: vscode.Uri) => {
+      const file = uri ?? activeUri();
+      if (file !== undefined) await context.history.show(file);
+    },
+    findDeleted: () => findDeleted(context),
+    restoreSnapshot: (node?: SnapshotNode) => restoreSnapshot(context, node),
+    restoreFolder: (...[node, all]: Nodes<Node>) =>
+      restoreLines(context, all ?? (node ? [node] : [])),
+    restoreChange: (...[node, all]: Nodes<Node>) =>
+      restoreLines(context, all ?? (node ? [node] : [])),
+    restoreVersion: ({ folder, path, version }: VersionNode) =>
+      restore(context, folder, { id: version.id, paths: [path] }),
+    restoreFile: (uri?: vscode.Uri, all?: vscode.Uri[]) =>
+      restoreUris(context, all ?? (uri ? [uri] : [])),
+    undoRestore: (folder?: unknown) =>
+      undo(
+        context,
+        "undo",
+        folder instanceof ProtectedFolder ? folder : undefined,
+      ),
+    finishRestore: (folder: ProtectedFolder, request: RestoreRequest) =>
+      carryOut(context, folder, request),
+    redoRestore: () => undo(context, "redo"),
+    prune: () => pruneManually(context),
+    setCredentials: () => credentials.ask(),
+    forgetCredentials: () => credentials.forget(),
+  };
+  return Object.entries(commands).map(([name, run]) =>
+    vscode.commands.registerCommand(
+      `deltar.${name}`,
+      async (...words: never[]) => {
+        try {
+          if (NEED_NODE.has(name) && words[0] === undefined) {
+            // VS Code passes no line while the list is loaded again.
+            void vscode.window.showInformationMessage(
+              "The list has just changed. Choose the line again.",
+            );
+            return;
+          }
+          return await run(...words);
+        } catch (error) {
+          if (isCancelled(error)) return;
+          context.log.error(`${name}: ${explain(error)}`);
+          void showFailure(explain(error), context.log);
+        }
+      },
+    )
+  );
+}
+
+function snapshotsAmong(nodes: readonly SnapshotNode[]): SnapshotNode[] {
+  return nodes.filter(({ kind }) => kind === "snapshot");
+}

@@ -1,0 +1,221 @@
+import * as vscode from "vscode";
+import type { FileChange, SnapshotInfo } from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { fileUri, pathIn, versionUri } from "../folders/version_uri.ts";
+import { formatMoment } from "../ui/text.ts";
+import { activeUri, type VersionNode } from "../views/history_view.ts";
+import type { ChangeNode, SnapshotNode } from "../views/snapshots_view.ts";
+import type { Context } from "./context.ts";
+import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
+
+/** The maximum number of files in the multi-file diff editor. */
+const MAX_FILES = 1000;
+
+const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
+
+/** Opens the change of a file by a snapshot, both sides read-only. */
+export async function openChange(
+  { folder, info, change }: ChangeNode,
+): Promise<void> {
+  const before = await folder.before(info);
+  const [left, right] = sides(folder, before, info.id, change);
+  await openDiff(left, right, `${nameOf(change.path)} (${moment(info)})`);
+}
+
+/** Compares a version of a file with the one before it. */
+export async function openVersionChange(
+  { folder, path, version, before }: VersionNode,
+): Promise<void> {
+  const id = (of: typeof before) => of?.size === undefined ? undefined : of.id;
+  await openDiff(
+    versionUri(folder, id(before), path),
+    versionUri(folder, id(version), path),
+    `${nameOf(path)} (${moment(version)})`,
+  );
+}
+
+/** Compares a version of a file with the file as it is now. */
+export async function compareWithFile(
+  folder: ProtectedFolder,
+  path: string,
+  version: { id: string; time: number },
+): Promise<void> {
+  await openDiff(
+    versionUri(folder, version.id, path),
+    fileUri(folder, path),
+    `${nameOf(path)} (${moment(version)} \u2194 Now)`,
+  );
+}
+
+/** Compares a file with a version that the user chooses. */
+export async function compareWithSnapshot(
+  { folders }: Context,
+  uri: vscode.Uri | undefined = activeUri(),
+): Promise<void> {
+  const folder = uri && folders.of(uri);
+  if (folder === undefined) {
+    void vscode.window.showInformationMessage(
+      "Open a file of the workspace to compare it with a snapshot.",
+    );
+    return;
+  }
+  const path = pathIn(folder, uri!);
+  const version = await pickVersion(
+    folder,
+    path,
+    "Compare with which version?",
+  );
+  if (version !== undefined) await compareWithFile(folder, path, version);
+}
+
+/** Opens a version in its own editor. */
+export async function openVersion(
+  folder: ProtectedFolder,
+  path: string,
+  id: string,
+): Promise<void> {
+  await vscode.commands.executeCommand(
+    "vscode.open",
+    versionUri(folder, id, path),
+  );
+}
+
+/** Opens all changes of a snapshot. */
+export async function openSnapshotChanges(
+  { folder, info: { id } }: { folder: ProtectedFolder; info: { id: string } },
+): Promise<void> {
+  const info = (await folder.snapshots()).find((one) => one.id === id);
+  if (info === undefined) return;
+  const before = await folder.before(info);
+  await openChanges(folder, before, info, `Snapshot of ${moment(info)}`);
+}
+
+/** Compares two snapshots of a folder. */
+export async function compareSnapshots(
+  { folders }: Context,
+  nodes: readonly SnapshotNode[],
+): Promise<void> {
+  let [one, two] = nodes;
+  if (one === undefined) {
+    const folder = await pickFolder(folders);
+    const info = folder &&
+      await pickSnapshot(folder, "Compare which snapshot?");
+    if (info === undefined) return;
+    one = { kind: "snapshot", folder: folder!, info };
+  }
+  const { folder } = one;
+  if (two === undefined || two.folder !== folder) {
+    const info = await pickSnapshot(folder, "With which other snapshot?");
+    if (info === undefined) return;
+    two = { kind: "snapshot", folder, info };
+  }
+  const [before, after] = one.info.id < two.info.id
+    ? [one.info, two.info]
+    : [two.info, one.info];
+  const title = `${moment(before)} \u2194 ${moment(after)}`;
+  await openChanges(folder, before.id, after, title);
+}
+
+/** Compares a snapshot with the folder, of which a snapshot is taken first. */
+export async function compareWithWorkspace(
+  { folders }: Context,
+  node: SnapshotNode | undefined,
+): Promise<void> {
+  const folder = node?.folder ?? await pickFolder(folders);
+  const info = node?.info ??
+    (folder && await pickSnapshot(folder, "Compare which snapshot with now?"));
+  if (folder === undefined || info === undefined) return;
+  const { snapshot } = await folder.snapshot(undefined);
+  const changes = await folder.reader.call("compare", {
+    config: folder.config,
+    before: info.id,
+    after: snapshot.id,
+  });
+  const title = `${moment(info)} \u2194 Now`;
+  await openList(folder, changes, title, (change) => {
+    const [left] = sides(folder, info.id, snapshot.id, change);
+    const right = change.change === "deleted"
+      ? undefined
+      : fileUri(folder, change.path);
+    return [left, right];
+  });
+}
+
+async function openChanges(
+  folder: ProtectedFolder,
+  before: string | undefined,
+  after: SnapshotInfo,
+  title: string,
+): Promise<void> {
+  const config = folder.config;
+  const changes = await folder.reader.call("compare", {
+    config,
+    before,
+    after: after.id,
+  });
+  await openList(
+    folder,
+    changes,
+    title,
+    (change) => sides(folder, before, after.id, change),
+  );
+}
+
+type Sides = [vscode.Uri | undefined, vscode.Uri | undefined];
+
+/** Opens the multi-file diff editor. */
+async function openList(
+  folder: ProtectedFolder,
+  all: readonly FileChange[],
+  title: string,
+  sidesOf: (change: FileChange) => Sides,
+): Promise<void> {
+  const changes = all.filter(({ change }) => change !== "touched");
+  if (changes.length === 0) {
+    void vscode.window.showInformationMessage(
+      all.length === 0
+        ? "Nothing differs."
+        : "Only modes or times of files differ, no content.",
+    );
+    return;
+  }
+  await vscode.commands.executeCommand(
+    "vscode.changes",
+    changes.length > MAX_FILES
+      ? `${title} (the first ${MAX_FILES} of ${changes.length} files)`
+      : title,
+    changes.slice(0, MAX_FILES).map((change) => [
+      fileUri(folder, change.path),
+      ...sidesOf(change),
+    ]),
+  );
+}
+
+/** Returns a file before a change and after it. */
+function sides(
+  folder: ProtectedFolder,
+  before: string | undefined,
+  after: string,
+  { change, path, from }: FileChange,
+): Sides {
+  const isNew = change === "created" || before === undefined;
+  const old = change === "updated" ? path : from ?? path;
+  return [
+    isNew ? undefined : versionUri(folder, before, old),
+    change === "deleted" ? undefined : versionUri(folder, after, path),
+  ];
+}
+
+async function openDiff(
+  left: vscode.Uri | undefined,
+  right: vscode.Uri | undefined,
+  title: string,
+): Promise<void> {
+  if (left !== undefined && right !== undefined) {
+    await vscode.commands.executeCommand("vscode.diff", left, right, title);
+  } else await vscode.commands.executeCommand("vscode.open", left ?? right);
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}

@@ -1,0 +1,15 @@
+import type * as vscode from "vscode";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import type { HistoryView } from "../views/history_view.ts";
+
+/** The parts of the extension that commands work with. */
+export interface Context {
+  /** The folders of the workspace. */
+  folders: ProtectedFolders;
+  /** The output channel. */
+  log: vscode.LogOutputChannel;
+  /** The state that VS Code keeps for this workspace. */
+  memory: vscode.Memento;
+  /** The view of the active file's versions. */
+  history: HistoryView;
+}

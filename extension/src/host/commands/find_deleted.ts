@@ -1,0 +1,31 @@
+import * as vscode from "vscode";
+import { formatBytes, formatMoment } from "../ui/text.ts";
+import { openVersion } from "./compare.ts";
+import type { Context } from "./context.ts";
+import { pickFolder } from "./pick.ts";
+
+/** Lists the files that were deleted between snapshots, and opens one. */
+export async function findDeleted({ folders }: Context): Promise<void> {
+  const folder = await pickFolder(folders);
+  if (folder === undefined) return;
+  const config = folder.config;
+  const deleted = await folder.reader.call("deleted", { config });
+  if (deleted.length === 0) {
+    void vscode.window.showInformationMessage(
+      `No file of ${folder.name} was deleted between snapshots.`,
+    );
+    return;
+  }
+  const now = Date.now();
+  const chosen = await vscode.window.showQuickPick(
+    deleted.map(({ path, id, time, size }) => ({
+      label: path,
+      description: `deleted by ${formatMoment(time, now)} \u00b7 ` +
+        formatBytes(size),
+      path,
+      id,
+    })),
+    { placeHolder: "Choose a file to see how it was last" },
+  );
+  if (chosen !== undefined) await openVersion(folder, chosen.path, chosen.id);
+}

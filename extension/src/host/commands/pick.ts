@@ -1,0 +1,137 @@
+import * as vscode from "vscode";
+import type {
+  FileVersion,
+  SkippedPath,
+  SnapshotInfo,
+} from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { changedFiles } from "../ui/snapshot_text.ts";
+import {
+  formatAgo,
+  formatBytes,
+  formatDay,
+  formatMoment,
+  formatTime,
+} from "../ui/text.ts";
+
+/** Returns the folder for a command: the only one, or the user's choice. */
+export async function pickFolder(
+  folders: ProtectedFolders,
+): Promise<ProtectedFolder | undefined> {
+  if (folders.all.length <= 1) return folders.all[0];
+  const chosen = await vscode.window.showQuickPick(
+    folders.all.map((folder) => ({
+      label: folder.name,
+      description: folder.uri.fsPath,
+      folder,
+    })),
+    { placeHolder: "Which folder?" },
+  );
+  return chosen?.folder;
+}
+
+/** Asks the user to choose a snapshot of a folder. */
+export async function pickSnapshot(
+  folder: ProtectedFolder,
+  placeHolder: string,
+): Promise<SnapshotInfo | undefined> {
+  const snapshots = await folder.snapshots();
+  if (snapshots.length === 0) {
+    void vscode.window.showInformationMessage(
+      `There are no snapshots of ${folder.name} yet.`,
+    );
+    return undefined;
+  }
+  const chosen = await vscode.window.showQuickPick(
+    snapshotItems(snapshots.map((info) => ({ folder, info }))),
+    { placeHolder, matchOnDescription: true },
+  );
+  return chosen?.info;
+}
+
+/** Returns snapshots as lines to choose from, separated by days. */
+export function snapshotItems(
+  snapshots: readonly { folder: ProtectedFolder; info: SnapshotInfo }[],
+): (vscode.QuickPickItem & {
+  folder?: ProtectedFolder;
+  info?: SnapshotInfo;
+})[] {
+  const now = Date.now();
+  const isOfSeveral = new Set(snapshots.map(({ folder }) => folder)).size > 1;
+  const items: (vscode.QuickPickItem & {
+    folder?: ProtectedFolder;
+    info?: SnapshotInfo;
+  })[] = [];
+  let day: string | undefined;
+  for (const { folder, info } of snapshots) {
+    const next = formatDay(info.time, now);
+    if (next !== day) {
+      day = next;
+      const kind = vscode.QuickPickItemKind.Separator;
+      items.push({ label: day, kind });
+    }
+    items.push({
+      label: info.label === undefined
+        ? `$(history) ${formatTime(info.time)}`
+        : `$(tag) ${info.label}`,
+      description: [
+        ...(info.label === undefined ? [] : [formatTime(info.time)]),
+        formatAgo(info.time, now),
+        ...(isOfSeveral ? [folder.name] : []),
+        changedFiles(info),
+      ].join(" \u00b7 "),
+      folder,
+      info,
+    });
+  }
+  return items;
+}
+
+/** Asks the user to choose a version of a file. */
+export async function pickVersion(
+  folder: ProtectedFolder,
+  path: string,
+  placeHolder: string,
+): Promise<FileVersion | undefined> {
+  const config = folder.config;
+  const versions = await folder.reader.call("history", { config, path });
+  const there = versions.filter(({ size }) => size !== undefined);
+  if (there.length === 0) {
+    void vscode.window.showInformationMessage(
+      `${path} is in no snapshot yet.`,
+    );
+    return undefined;
+  }
+  const now = Date.now();
+  const chosen = await vscode.window.showQuickPick(
+    there.map((version) => ({
+      label: formatMoment(version.time, now),
+      description: [version.label, formatBytes(version.size!)]
+        .filter((part) => part !== undefined).join(" \u00b7 "),
+      version,
+    })),
+    { placeHolder, matchOnDescription: true },
+  );
+  return chosen?.version;
+}
+
+/** Returns skipped paths as lines, the faults first. */
+export function skippedItems(
+  skipped: readonly SkippedPath[],
+): vscode.QuickPickItem[] {
+  const kind = vscode.QuickPickItemKind.Separator;
+  const item = ({ path, reason, detail, isFault }: SkippedPath) => ({
+    label: `$(${isFault ? "warning" : "exclude"}) ${path}`,
+    description: reason,
+    ...(detail !== undefined && { detail }),
+  });
+  const faults = skipped.filter(({ isFault }) => isFault);
+  const others = skipped.filter(({ isFault }) => !isFault);
+  return [
+    ...(faults.length > 0 ? [{ label: "could not be kept", kind }] : []),
+    ...faults.map(item),
+    ...(others.length > 0 ? [{ label: "left out by rule or kind", kind }] : []),
+    ...others.map(item),
+  ];
+}

@@ -1,0 +1,42 @@
+import * as vscode from "vscode";
+import { retentionPolicy } from "../settings.ts";
+import { removedText } from "../snapshots/retention.ts";
+import { withProgress } from "../ui/notifications.ts";
+import { formatBytes, plural } from "../ui/text.ts";
+import type { Context } from "./context.ts";
+import { pickFolder } from "./pick.ts";
+
+/** Removes old snapshots, after the user has confirmed their number. */
+export async function pruneManually({ folders, log }: Context): Promise<void> {
+  const folder = await pickFolder(folders);
+  if (folder === undefined) return;
+  const params = { config: folder.config, policy: retentionPolicy() };
+  const { removed, kept, freed, stored } = await folder.reader.call(
+    "previewPrune",
+    params,
+  );
+  if (removed === 0) {
+    void vscode.window.showInformationMessage(
+      `The rules keep all ${plural(kept, "snapshot")} of ` +
+        `${folder.name}; they take ${formatBytes(stored)}.`,
+    );
+    return;
+  }
+  const remove = `Remove ${plural(removed, "Snapshot")}`;
+  const answer = await vscode.window.showWarningMessage(
+    `Remove ${plural(removed, "old snapshot")} of ${folder.name}?`,
+    {
+      modal: true,
+      detail: `${plural(kept, "snapshot")} stay. ` +
+        `${formatBytes(freed)} of ${formatBytes(stored)} become ` +
+        "free in seven days; until then nothing is deleted.",
+    },
+    remove,
+  );
+  if (answer !== remove) return;
+  await withProgress("Removing old snapshots", async (signal) => {
+    const { removed } = await folder.reader.call("prune", params, { signal });
+    log.info(removedText(folder, removed));
+  });
+  folder.refresh();
+}

@@ -1,0 +1,369 @@
+import * as vscode from "vscode";
+import type {
+  RestorePreview,
+  RestoreReport,
+  RestoreRequest,
+  SnapshotInfo,
+} from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { pathIn } from "../folders/version_uri.ts";
+import { explain, isCancelled } from "../ui/explain.ts";
+import { showFailure, withProgress } from "../ui/notifications.ts";
+import { formatMoment, plural } from "../ui/text.ts";
+import { activeUri } from "../views/history_view.ts";
+import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
+import type { Context } from "./context.ts";
+import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
+import { remember } from "./unfinished_restores.ts";
+import { unsaved } from "./unsaved.ts";
+
+/** The maximum number of paths that a question or a log line names. */
+const MAX_NAMED_PATHS = 8;
+
+/**
+ * Restores files and folders that were chosen in the list of snapshots: to
+ * their state after the snapshot, or before it if it deleted them. The user is
+ * asked once for each snapshot that is restored from.
+ */
+export async function restoreLines(
+  context: Context,
+  nodes: readonly Node[],
+): Promise<void> {
+  const proposals = new Map<
+    string,
+    { folder: ProtectedFolder; id: string; paths: string[] }
+  >();
+  for (const node of nodes) {
+    if (node.kind !== "change" && node.kind !== "folder") continue;
+    const { folder, info } = node;
+    const changes = node.kind === "change" ? [node.change] : node.changes;
+    const isGone = changes.every(({ change }) => change === "deleted");
+    const id = isGone ? await folder.before(info) : info.id;
+    if (id === undefined) continue;
+    const key = `${folder.uri} ${id}`;
+    const proposal = proposals.get(key) ?? { folder, id, paths: [] };
+    proposal.paths.push(node.kind === "change" ? node.change.path : node.path);
+    proposals.set(key, proposal);
+  }
+  const newestFirst = [...proposals.values()]
+    .sort((a, b) => a.id < b.id ? 1 : -1);
+  for (const { folder, id, paths } of newestFirst) {
+    await restore(context, folder, { id, paths });
+  }
+}
+
+/** Restores a whole snapshot. */
+export async function restoreSnapshot(
+  context: Context,
+  node: SnapshotNode | undefined,
+): Promise<void> {
+  const folder = node?.folder ?? await pickFolder(context.folders);
+  const info = node?.info ??
+    (folder && await pickSnapshot(folder, "Restore which snapshot?"));
+  if (folder === undefined || info === undefined) return;
+  await restore(context, folder, { id: info.id });
+}
+
+/** Restores what was chosen in the explorer, or the open file. */
+export async function restoreUris(
+  context: Context,
+  chosen: readonly vscode.Uri[],
+): Promise<void> {
+  const open = activeUri();
+  const uris = chosen.length > 0 ? chosen : open ? [open] : [];
+  const folder = uris[0] && context.folders.of(uris[0]);
+  if (folder === undefined) {
+    void vscode.window.showInformationMessage(
+      "Choose a file or folder of the workspace to restore.",
+    );
+    return;
+  }
+  const paths = uris.filter((uri) => context.folders.of(uri) === folder)
+    .map((uri) => pathIn(folder, uri));
+  if (paths.includes("")) {
+    return await restoreSnapshot(context, undefined);
+  }
+  const version = paths.length === 1 && await isFile(uris[0])
+    ? await pickVersion(folder, paths[0], "Restore which version?")
+    : await pickSnapshot(folder, "Restore from which snapshot?");
+  if (version !== undefined) {
+    await restore(context, folder, { id: version.id, paths });
+  }
+}
+
+/** A restore that the user is asked to confirm. */
+export interface RestoreProposal {
+  /** The snapshot. */
+  id: string;
+  /** The files and folders to restore; all of them by default. */
+  paths?: string[];
+  /**
+   * Whether to delete files that the snapshot does not hold; by default the
+   * user is asked.
+   */
+  deleteOthers?: boolean;
+}
+
+/**
+ * Restores after the user has confirmed the changes. Unsaved editors are saved
+ * first, so that the safety snapshot holds their content.
+ *
+ * @returns The result, or `undefined` if the user refused.
+ */
+export async function restore(
+  context: Context,
+  folder: ProtectedFolder,
+  proposal: RestoreProposal,
+): Promise<RestoreReport | undefined> {
+  const { log } = context;
+  if (!vscode.workspace.isTrusted) {
+    void vscode.window.showWarningMessage(
+      "Files are restored in trusted workspaces only.",
+    );
+    return undefined;
+  }
+  const { id, paths } = proposal;
+  const info = (await folder.snapshots()).find((one) => one.id === id);
+  if (info === undefined) {
+    void vscode.window.showErrorMessage("This snapshot is not there any more.");
+    return undefined;
+  }
+  let request: RestoreRequest = {
+    id,
+    deleteOthers: true,
+    ...(paths && { paths }),
+  };
+  try {
+    const config = folder.config;
+    const preview = await folder.reader.call("previewRestore", {
+      config,
+      request,
+    });
+    const chosen = await confirm(folder, info, preview, proposal);
+    if (chosen === undefined) return undefined;
+    request = { ...request, ...chosen };
+    for (const { uri, save } of unsaved(folder, preview)) {
+      if (await save()) continue;
+      throw new Error(
+        `${uri.fsPath} could not be saved, so nothing was restored`,
+      );
+    }
+    return await carryOut(context, folder, request);
+  } catch (error) {
+    if (isCancelled(error)) {
+      await remember(context.memory, folder, undefined);
+      void offerUndo("The restore was stopped part of the way.", "Undo");
+      return undefined;
+    }
+    log.error(`${folder.name}: restoring failed: ${explain(error)}`);
+    void showFailure(`Restoring failed: ${explain(error)}`, log);
+    return undefined;
+  }
+}
+
+/**
+ * Restores without asking. The request is remembered until the restore ends, so
+ * that a restore that is cut short can be finished.
+ */
+export async function carryOut(
+  { log, memory }: Context,
+  folder: ProtectedFolder,
+  request: RestoreRequest,
+): Promise<RestoreReport> {
+  const { config } = folder;
+  await remember(memory, folder, request);
+  const report = await withProgress(
+    "Restoring",
+    (signal, onProgress) =>
+      folder.exclusive(() =>
+        folder.writer.call("restore", { config, request }, {
+          signal,
+          onProgress,
+        })
+      ),
+  );
+  await remember(memory, folder, undefined);
+  const { paths, id } = request;
+  showReport(
+    report,
+    "Restored",
+    log,
+    folder,
+    [
+      ...(paths
+        ? [paths.length > MAX_NAMED_PATHS ? "some paths" : paths.join(", ")]
+        : []),
+      `from snapshot ${id}`,
+    ].join(" "),
+  );
+  return report;
+}
+
+/** Undoes the last restore of a folder, or restores again what was undone. */
+export async function undo(
+  { folders, log, memory }: Context,
+  direction: "undo" | "redo",
+  of?: ProtectedFolder,
+): Promise<void> {
+  const folder = of ?? await pickFolder(folders);
+  if (folder === undefined) return;
+  const name = direction === "undo" ? "Undo Last Restore" : "Redo Restore";
+  try {
+    const { config } = folder;
+    const report = await withProgress(
+      name,
+      (signal, onProgress) =>
+        folder.exclusive(() =>
+          folder.writer.call(direction, { config }, { signal, onProgress })
+        ),
+    );
+    await remember(memory, folder, undefined);
+    const word = direction === "undo" ? "Undone" : "Redone";
+    showReport(report, word, log, folder, "the last restore");
+  } catch (error) {
+    if (isCancelled(error)) return;
+    log.error(`${folder.name}: ${direction} failed: ${explain(error)}`);
+    void showFailure(`${name}: ${explain(error)}`, log);
+  }
+}
+
+/**
+ * Asks the user to confirm the changes of a restore.
+ *
+ * @returns The choices, or `undefined` if the user refused.
+ */
+async function confirm(
+  folder: ProtectedFolder,
+  info: SnapshotInfo,
+  preview: RestorePreview,
+  { paths, deleteOthers }: RestoreProposal,
+): Promise<Partial<RestoreRequest> | undefined> {
+  const { overwritten, created, deleted, touched } = preview;
+  const written = [...overwritten, ...created];
+  if (written.length + deleted.length + touched === 0) {
+    void vscode.window.showInformationMessage(
+      "Everything is as it was in this snapshot already.",
+    );
+    return undefined;
+  }
+  const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
+  const what = paths?.length === 1
+    ? paths[0]
+    : paths === undefined
+    ? folder.name
+    : plural(paths.length, "path");
+  const detail = [
+    list("overwritten", overwritten),
+    list("created", created),
+    touched === 0
+      ? ""
+      : `${
+        plural(touched, "file")
+      } the same but for mode or time, which is set.`,
+    list(
+      deleteOthers === undefined
+        ? "not in the snapshot, and deleted only if you say so"
+        : "deleted",
+      deleteOthers === false ? [] : deleted,
+    ),
+    list("saved first, since it has unsaved changes", dirty),
+    "A safety snapshot of what is there is taken before; Undo Last " +
+    "Restore brings it back.",
+  ].filter((part) => part !== "").join("\n\n");
+  const restore = "Restore";
+  const remove = `Restore and Delete ${plural(deleted.length, "File")}`;
+  const choose = "Choose Files\u2026";
+  const asks = deleteOthers === undefined && deleted.length > 0;
+  const answer = await vscode.window.showWarningMessage(
+    `Restore ${what} as of ${formatMoment(info.time, Date.now())}?`,
+    { modal: true, detail },
+    ...(written.length + touched > 0 || !asks ? [restore] : []),
+    ...(asks ? [remove] : []),
+    ...(written.length > 1 ? [choose] : []),
+  );
+  if (answer === restore) return { deleteOthers: deleteOthers === true };
+  if (answer === remove) return { deleteOthers: true };
+  if (answer === choose) return await chooseFiles(preview);
+  return undefined;
+}
+
+async function chooseFiles(
+  { overwritten, created }: RestorePreview,
+): Promise<Partial<RestoreRequest> | undefined> {
+  const items = (paths: string[], title: string) => [
+    ...(paths.length > 0
+      ? [{ label: title, kind: vscode.QuickPickItemKind.Separator }]
+      : []),
+    ...paths.map((path) => ({ label: path, picked: true })),
+  ];
+  const chosen = await vscode.window.showQuickPick(
+    [...items(overwritten, "overwritten"), ...items(created, "created")],
+    {
+      canPickMany: true,
+      title: "Restore these files",
+      placeHolder: "Type to find a path",
+    },
+  );
+  if (chosen === undefined || chosen.length === 0) return undefined;
+  return { paths: chosen.map(({ label }) => label), deleteOthers: false };
+}
+
+/** Returns the number of paths and the first of them, for a question. */
+function list(title: string, paths: readonly string[]): string {
+  if (paths.length === 0) return "";
+  const more = paths.length - MAX_NAMED_PATHS;
+  return `${plural(paths.length, "file")} ${title}:\n` +
+    paths.slice(0, MAX_NAMED_PATHS).map((path) => `  ${path}`).join("\n") +
+    (more > 0 ? `\n  and ${more.toLocaleString("en")} more` : "");
+}
+
+/** Logs the result of a restore, and shows it with a button to undo it. */
+function showReport(
+  { written, touched, deleted, failed }: RestoreReport,
+  word: string,
+  log: vscode.LogOutputChannel,
+  folder: ProtectedFolder,
+  what: string,
+): void {
+  const done = [
+    ...(written > 0 ? [`${plural(written, "file")} written`] : []),
+    ...(deleted > 0 ? [`${plural(deleted, "path")} deleted`] : []),
+    ...(written + deleted === 0
+      ? [`mode and time of ${plural(touched, "path")}`]
+      : []),
+  ].join(", ");
+  log.info(`${folder.name}: ${word.toLowerCase()} ${what}: ${done}`);
+  for (const { path, message } of failed) {
+    log.warn(`${folder.name}: not restored: ${path}: ${message}`);
+  }
+  if (failed.length > 0) {
+    const [{ path, message }] = failed;
+    void showFailure(
+      `${word}: ${done}. ${plural(failed.length, "path")} could not be ` +
+        `restored; the first is ${path}: ${message}`,
+      log,
+    );
+  } else {
+    void offerUndo(`${word}: ${done}.`, word === "Undone" ? "Redo" : "Undo");
+  }
+}
+
+async function offerUndo(
+  message: string,
+  action: "Undo" | "Redo",
+): Promise<void> {
+  const answer = await vscode.window.showInformationMessage(message, action);
+  if (answer === undefined) return;
+  await vscode.commands.executeCommand(
+    action === "Undo" ? "deltar.undoRestore" : "deltar.redoRestore",
+  );
+}
+
+async function isFile(uri: vscode.Uri): Promise<boolean> {
+  try {
+    const { type } = await vscode.workspace.fs.stat(uri);
+    return (type & vscode.FileType.Directory) === 0;
+  } catch {
+    return true;
+  }
+}

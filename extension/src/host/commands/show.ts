@@ -1,0 +1,100 @@
+import * as vscode from "vscode";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { StatusBar } from "../views/status_bar.ts";
+import type { Context } from "./context.ts";
+import { pickFolder, skippedItems, snapshotItems } from "./pick.ts";
+
+/**
+ * Shows the status and the list of snapshots after a click on the status bar.
+ */
+export async function showStatus(
+  { folders }: Context,
+  status: StatusBar,
+): Promise<void> {
+  const { level, reasons } = status.state();
+  const lists = await Promise.all(
+    folders.all.map(async (folder) => {
+      const list = await folder.snapshots().catch(() => []);
+      return list.map((info) => ({ folder, info }));
+    }),
+  );
+  const snapshots = lists.flat().sort((a, b) => b.info.time - a.info.time);
+  const kind = vscode.QuickPickItemKind.Separator;
+  const faults = folders.all.flatMap(({ faults }) => faults);
+  const items: (vscode.QuickPickItem & { run?: () => unknown })[] = [
+    {
+      label: "$(add) Create Snapshot",
+      run: () => vscode.commands.executeCommand("deltar.snapshot"),
+    },
+    {
+      label: "$(exclude) Show What Was Left Out",
+      run: () => vscode.commands.executeCommand("deltar.showSkipped"),
+    },
+    ...(status.pause === undefined ? [] : [status.pause]),
+    ...(reasons.length > 0 ? [{ label: "reasons", kind }] : []),
+    ...reasons.map((label) => ({
+      label: `$(warning) ${label}`,
+      run: () => vscode.commands.executeCommand("deltar.showLog"),
+    })),
+    ...skippedItems(faults),
+    ...snapshotItems(snapshots).map(({ folder, info, ...item }) => ({
+      ...item,
+      ...(folder && info && {
+        run: () => openChanges(folder, info.id),
+      }),
+    })),
+  ];
+  const title = `Deltar: ${level}`;
+  const chosen = await vscode.window.showQuickPick(items, {
+    title,
+    placeHolder: "Choose a snapshot to see what changed with it",
+    matchOnDescription: true,
+  });
+  await chosen?.run?.();
+}
+
+function openChanges(folder: ProtectedFolder, id: string): Thenable<unknown> {
+  return vscode.commands.executeCommand("deltar.openSnapshotChanges", {
+    kind: "snapshot",
+    folder,
+    info: { id },
+  });
+}
+
+/** Lists what a folder's last snapshot left out, and why. */
+export async function showSkipped({ folders }: Context): Promise<void> {
+  const folder = await pickFolder(folders);
+  if (folder === undefined) return;
+  const [last] = await folder.snapshots();
+  if (last === undefined) {
+    void vscode.window.showInformationMessage(
+      folder.failure ?? `There are no snapshots of ${folder.name} yet.`,
+    );
+    return;
+  }
+  const config = folder.config;
+  const recorded = await folder.reader.call("skipped", { config, id: last.id });
+  const known = new Set(folder.faults.map(({ path }) => path));
+  const skipped = [
+    ...folder.faults,
+    ...recorded.filter(({ path }) => !known.has(path)),
+  ];
+  if (skipped.length === 0) {
+    void vscode.window.showInformationMessage(
+      `The last snapshot of ${folder.name} left nothing out.`,
+    );
+    return;
+  }
+  const chosen = await vscode.window.showQuickPick(skippedItems(skipped), {
+    title: `${folder.name}: left out`,
+    placeHolder: "Type to find a path or a rule",
+    matchOnDetail: true,
+    matchOnDescription: true,
+  });
+  const path = chosen?.label.replace(/^\$\(\w+\) /, "");
+  if (path === undefined) return;
+  await vscode.commands.executeCommand(
+    "revealInExplorer",
+    vscode.Uri.joinPath(folder.uri, path),
+  );
+}

@@ -1,0 +1,40 @@
+import * as vscode from "vscode";
+import type { RestoreRequest } from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { Context } from "./context.ts";
+
+const keyOf = ({ uri }: ProtectedFolder) => `restoring ${uri}`;
+
+/** Remembers a restore that has begun, or, without a request, that it ended. */
+export async function remember(
+  memory: vscode.Memento,
+  folder: ProtectedFolder,
+  request: RestoreRequest | undefined,
+): Promise<void> {
+  await memory.update(keyOf(folder), request);
+}
+
+/** Offers to finish or undo restores that were cut short. */
+export async function offerToFinish(context: Context): Promise<void> {
+  for (const folder of context.folders.all) {
+    const request = context.memory.get<RestoreRequest>(keyOf(folder));
+    if (request === undefined || !vscode.workspace.isTrusted) continue;
+    const undo = "Undo It";
+    const finish = "Finish It";
+    const answer = await vscode.window.showWarningMessage(
+      `A restore of ${folder.name} was cut short. Nothing is lost: what ` +
+        "it was to overwrite is in a safety snapshot.",
+      undo,
+      finish,
+    );
+    if (answer === undo) {
+      await vscode.commands.executeCommand("deltar.undoRestore", folder);
+    } else if (answer === finish) {
+      await vscode.commands.executeCommand(
+        "deltar.finishRestore",
+        folder,
+        request,
+      );
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import { Worker } from "node:worker_threads";
+import type {
+  Fault,
+  FromWorker,
+  Method,
+  Methods,
+  Progress,
+  ToWorker,
+} from "../shared/protocol.ts";
+
+/** Options for a request. */
+export interface CallOptions {
+  /** Cancels the request, which then fails with the code `aborted`. */
+  signal?: AbortSignal;
+  /** Called with the progress of the work, a few times a second. */
+  onProgress?: (progress: Progress) => void;
+}
+
+/** A fault that the worker reported. */
+export class EngineError extends Error {
+  /** The code of a `DeltarError`. */
+  readonly code: string | undefined;
+  /** The error code of the system, such as `ENOSPC`. */
+  readonly system: string | undefined;
+
+  constructor({ message, code, system }: Fault) {
+    super(message);
+    this.name = "EngineError";
+    this.code = code;
+    this.system = system;
+  }
+}
+
+interface Pending {
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+  onProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** The library in its own thread, which the first call starts. */
+export class Engine {
+  readonly #script: string;
+  readonly #pending = new Map<number, Pending>();
+  #worker: Worker | undefined;
+  #last = 0;
+
+  /** @param script The path of the worker's script. */
+  constructor(script: string) {
+    this.#script = script;
+  }
+
+  /** Calls a method of the worker. */
+  call<M extends Method>(
+    method: M,
+    params: Methods[M][0],
+    { signal, onProgress }: CallOptions = {},
+  ): Promise<Methods[M][1]> {
+    const id = ++this.#last;
+    const worker = this.#worker ??= this.#start();
+    return new Promise<Methods[M][1]>((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(new EngineError({ code: "aborted", message: "cancelled" }));
+        return;
+      }
+      const cancel = () => this.#worker?.postMessage({ cancel: id });
+      signal?.addEventListener("abort", cancel, { once: true });
+      const settle = <T>(then: (value: T) => void) => (value: T) => {
+        signal?.removeEventListener("abort", cancel);
+        then(value);
+      };
+      this.#pending.set(id, {
+        resolve: settle(resolve),
+        reject: settle(reject),
+        onProgress,
+      });
+      worker.postMessage({ id, method, params } as ToWorker);
+    });
+  }
+
+  /** Ends the thread; calls that have begun fail. */
+  async dispose(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#script, { stderr: false, stdout: false });
+    worker.on("message", (message: FromWorker) => this.#receive(message));
+    worker.on("error", (error: Error) => this.#fail(worker, error.message));
+    worker.on("exit", () => this.#fail(worker, "the engine has ended"));
+    return worker;
+  }
+
+  #receive(message: FromWorker): void {
+    const pending = this.#pending.get(message.id);
+    if (pending === undefined) return;
+    if ("progress" in message) {
+      pending.onProgress?.(message.progress);
+      return;
+    }
+    this.#pending.delete(message.id);
+    if ("fault" in message) pending.reject(new EngineError(message.fault));
+    else pending.resolve(message.result as never);
+  }
+
+  /** The next call starts another thread. */
+  #fail(worker: Worker, message: string): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(new EngineError({ message }));
+  }
+}

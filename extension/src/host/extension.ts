@@ -1,0 +1,102 @@
+/**
+ * The extension. Two threads share the work: the extension host, which VS Code
+ * gives every extension, and a worker, which runs the library.
+ *
+ * `host/` holds the first. `extension.ts` makes its parts; `folders/` has the
+ * workspace's folders with the state of their snapshots, `snapshots/` takes and
+ * removes snapshots, `views/` shows them, `commands/` answers the user, and
+ * `api/` answers other extensions and language models. `engine.ts` calls the
+ * worker, of which two run: one writes, while the other one reads.
+ *
+ * `worker/` holds the second. `worker.ts` receives requests, reports progress
+ * and cancels; `methods.ts` and `restore_methods.ts` carry them out.
+ *
+ * `shared/protocol.ts` describes the messages between the threads.
+ *
+ * @module
+ */
+import * as vscode from "vscode";
+import type { DeltarExports } from "./api/api.ts";
+import { Api, makeExports } from "./api/make_api.ts";
+import { registerTools } from "./api/tools.ts";
+import { registerCommands } from "./commands/commands.ts";
+import type { Context } from "./commands/context.ts";
+import { offerToFinish } from "./commands/unfinished_restores.ts";
+import { Engine } from "./engine.ts";
+import { FolderLog } from "./folders/folder_log.ts";
+import { ProtectedFolders } from "./folders/protected_folders.ts";
+import { S3Credentials } from "./folders/s3_credentials.ts";
+import { VersionFileSystem } from "./folders/version_file_system.ts";
+import { SCHEME } from "./folders/version_uri.ts";
+import { AutomaticSnapshots } from "./snapshots/automatic_snapshots.ts";
+import { Retention } from "./snapshots/retention.ts";
+import { SnapshotRunner } from "./snapshots/snapshot_runner.ts";
+import { WindowSync } from "./snapshots/window_sync.ts";
+import { ChangeDecorations } from "./views/change_decorations.ts";
+import { HistoryView } from "./views/history_view.ts";
+import { SnapshotsView } from "./views/snapshots_view.ts";
+import { StatusBar } from "./views/status_bar.ts";
+
+let end: (() => Promise<void>) | undefined;
+
+/** Called by VS Code once it has started. */
+export function activate(extension: vscode.ExtensionContext): DeltarExports {
+  const script = vscode.Uri.joinPath(extension.extensionUri, "dist/worker.cjs");
+  const writer = new Engine(script.fsPath);
+  const reader = new Engine(script.fsPath);
+  const storage = extension.globalStorageUri;
+  const log = vscode.window.createOutputChannel("Deltar", { log: true });
+  const credentials = new S3Credentials(extension.secrets);
+  const folders = new ProtectedFolders({
+    storage,
+    credentials,
+    writer,
+    reader,
+  });
+  const history = new HistoryView(folders);
+  const memory = extension.workspaceState;
+  const context: Context = { folders, log, history, memory };
+  const runner = new SnapshotRunner(folders, log);
+  const automatic = new AutomaticSnapshots(folders, runner);
+  const status = new StatusBar(folders, automatic);
+  const api = new Api(context, runner);
+  extension.subscriptions.push(
+    log,
+    credentials,
+    folders,
+    runner,
+    automatic,
+    status,
+    new FolderLog(folders, log, extension.extension.packageJSON.version),
+    new SnapshotsView(folders).attach("deltar.snapshots"),
+    history.attach("deltar.fileHistory"),
+    vscode.workspace.registerFileSystemProvider(
+      SCHEME,
+      new VersionFileSystem(folders),
+      { isReadonly: true, isCaseSensitive: true },
+    ),
+    vscode.window.registerFileDecorationProvider(new ChangeDecorations()),
+    new Retention(log, extension.globalState, runner),
+    new WindowSync(storage, folders, runner),
+    ...registerCommands(context, { runner, automatic, status, credentials }),
+    registerTools(api),
+  );
+  end = async () => {
+    await automatic.close();
+    await Promise.all([writer.dispose(), reader.dispose()]);
+  };
+  // The status bar needs the snapshots; listing them can wait for the rest.
+  setTimeout(async () => {
+    await credentials.ready;
+    for (const folder of folders.all) {
+      folder.snapshots().then(() => status.update(), () => status.update());
+    }
+    await offerToFinish(context);
+  }, 0);
+  return makeExports(api);
+}
+
+/** Called by VS Code before it ends. */
+export async function deactivate(): Promise<void> {
+  await end?.();
+}

@@ -1,0 +1,58 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import * as vscode from "vscode";
+// Alone: the workers load the rest of the library.
+import { repositoryName } from "../../../../lib/repository/repository_name.ts";
+import type { FolderConfig } from "../../shared/protocol.ts";
+import type { S3Credentials } from "./s3_credentials.ts";
+
+/** The folders of version control systems; in a worktree, `.git` is a file. */
+const VERSION_CONTROL = [".git", ".hg", ".svn"];
+
+/**
+ * Returns the configuration of a folder, as its settings say.
+ *
+ * @param storage The directory of the extension's own files.
+ * @param credentials The credentials of repositories on S3.
+ */
+export function folderConfig(
+  folder: vscode.WorkspaceFolder,
+  storage: vscode.Uri,
+  credentials: S3Credentials,
+): FolderConfig {
+  const settings = vscode.workspace.getConfiguration("deltar", folder.uri);
+  const list = (name: string) =>
+    settings.get<unknown[]>(name, []).filter((item) =>
+      typeof item === "string"
+    );
+  const directory = folder.uri.fsPath;
+  const location = settings.get("repository.location", "").trim();
+  const endpoint = settings.get("repository.endpoint", "").trim();
+  const region = settings.get("repository.region", "").trim();
+  const base = location === ""
+    ? join(storage.fsPath, "repositories")
+    : location.replace(/^~(?=\/|\\|$)/, homedir());
+  const name = repositoryName(directory);
+  const isRemote = /^\w{2,}:\/\//.test(base);
+  return {
+    directory,
+    repository: isRemote
+      ? `${base.replace(/\/+$/, "")}/${name}`
+      : resolve(directory, base, name),
+    cache: join(storage.fsPath, "cache"),
+    excludes: [
+      // Later patterns win: what is kept, then what is excluded.
+      ...list("exclude.keepIgnored").map((pattern) => `!${pattern}`),
+      ...(settings.get("exclude.versionControl", true) ? VERSION_CONTROL : []),
+      ...list("exclude.patterns"),
+    ],
+    gitignore: settings.get("exclude.useGitignore", true),
+    ...(isRemote && {
+      env: {
+        ...credentials.env,
+        ...(endpoint && { AWS_ENDPOINT_URL: endpoint }),
+        ...(region && { AWS_REGION: region }),
+      },
+    }),
+  };
+}

@@ -1,0 +1,47 @@
+import type * as vscode from "vscode";
+import type { ProtectedFolder } from "./protected_folder.ts";
+import type { ProtectedFolders } from "./protected_folders.ts";
+
+/** Logs the repository of each folder, and faults of listing its snapshots. */
+export class FolderLog implements vscode.Disposable {
+  readonly #folders: ProtectedFolders;
+  readonly #log: vscode.LogOutputChannel;
+  readonly #repositories = new WeakMap<ProtectedFolder, string>();
+  readonly #listErrors = new WeakMap<ProtectedFolder, string | undefined>();
+  readonly #watch: vscode.Disposable;
+
+  constructor(
+    folders: ProtectedFolders,
+    log: vscode.LogOutputChannel,
+    version: string,
+  ) {
+    this.#folders = folders;
+    this.#log = log;
+    log.info(`Deltar ${version}`);
+    this.#watch = folders.onDidChange(() => this.#update());
+    this.#update();
+  }
+
+  dispose(): void {
+    this.#watch.dispose();
+  }
+
+  #update(): void {
+    for (const folder of this.#folders.all) {
+      const { name } = folder;
+      const { directory, repository } = folder.config;
+      if (this.#repositories.get(folder) !== repository) {
+        this.#repositories.set(folder, repository);
+        this.#log.info(
+          `${name}: snapshots of ${directory} are kept in ${repository}`,
+        );
+      }
+      if (this.#listErrors.get(folder) !== folder.listError) {
+        this.#listErrors.set(folder, folder.listError);
+        if (folder.listError !== undefined) {
+          this.#log.warn(`${name}: no list of snapshots: ${folder.listError}`);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,231 @@
+import * as vscode from "vscode";
+import type {
+  FolderConfig,
+  SkippedPath,
+  SnapshotInfo,
+  SnapshotReport,
+} from "../../shared/protocol.ts";
+import { type CallOptions, type Engine, EngineError } from "../engine.ts";
+import { explain } from "../ui/explain.ts";
+import { folderConfig } from "./folder_config.ts";
+import type { S3Credentials } from "./s3_credentials.ts";
+
+/** The protection of a folder. */
+export type Protection = "protected" | "partial" | "off";
+
+/** The parts that a folder works with. */
+export interface FolderParts {
+  /** The directory of the extension's own files. */
+  storage: vscode.Uri;
+  /** The credentials of repositories on S3. */
+  credentials: S3Credentials;
+  /** The engine that takes snapshots and restores. */
+  writer: Engine;
+  /** The engine that reads, also while the other one works. */
+  reader: Engine;
+}
+
+/** A workspace folder: the state of its snapshots, and the work on it. */
+export class ProtectedFolder implements vscode.Disposable {
+  /** The folder as VS Code knows it. */
+  readonly workspaceFolder: vscode.WorkspaceFolder;
+  /** The engine that takes snapshots and restores. */
+  readonly writer: Engine;
+  /** The engine that reads, also while the other one works. */
+  readonly reader: Engine;
+  /** The paths that the last snapshot could not store. */
+  faults: readonly SkippedPath[] = [];
+  /** The reason for which the last snapshot failed, if it did. */
+  failure: string | undefined;
+  /** Whether a snapshot or a restore is under way. */
+  isBusy = false;
+  /**
+   * Whether the last snapshot holds no file although the folder is not empty.
+   */
+  hasNoFiles = false;
+  /** Fires when the state or the list of snapshots changes. */
+  readonly onDidChange: vscode.Event<void>;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly #storage: vscode.Uri;
+  readonly #credentials: S3Credentials;
+  #snapshots: Promise<SnapshotInfo[]> | undefined;
+  #known: readonly SnapshotInfo[] = [];
+  /** The number of files that differ between two compared snapshots. */
+  readonly #counted = new Map<string, number>();
+  #listError: string | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  /** The number of times that the location of its snapshots changed. */
+  #moves = 0;
+
+  constructor(
+    workspaceFolder: vscode.WorkspaceFolder,
+    { storage, credentials, writer, reader }: FolderParts,
+  ) {
+    this.workspaceFolder = workspaceFolder;
+    this.writer = writer;
+    this.reader = reader;
+    this.#storage = storage;
+    this.#credentials = credentials;
+    this.onDidChange = this.#changed.event;
+  }
+
+  /** The name that VS Code shows. */
+  get name(): string {
+    return this.workspaceFolder.name;
+  }
+
+  /** The address. */
+  get uri(): vscode.Uri {
+    return this.workspaceFolder.uri;
+  }
+
+  /** The configuration, as the settings are now. */
+  get config(): FolderConfig {
+    return folderConfig(
+      this.workspaceFolder,
+      this.#storage,
+      this.#credentials,
+    );
+  }
+
+  /** The last snapshot in the list that was read last. */
+  get last(): SnapshotInfo | undefined {
+    return this.#known[0];
+  }
+
+  /** The reason for which listing the snapshots failed, if it did. */
+  get listError(): string | undefined {
+    return this.#listError;
+  }
+
+  /** The protection by the folder's snapshots. */
+  get protection(): Protection {
+    if (this.failure !== undefined) return "off";
+    if (this.last === undefined) return "off";
+    return this.faults.length > 0 || this.last.counts.faults > 0 ||
+        this.hasNoFiles
+      ? "partial"
+      : "protected";
+  }
+
+  /** Returns all snapshots, the newest first. */
+  snapshots(): Promise<SnapshotInfo[]> {
+    return this.#snapshots ??= this.#list();
+  }
+
+  /** Returns the id of the snapshot before another in the current list. */
+  async before({ id }: { id: string }): Promise<string | undefined> {
+    const snapshots = await this.snapshots();
+    const same = snapshots.find((one) => one.id === id);
+    return same ? same.before : snapshots.find((one) => one.id < id)?.id;
+  }
+
+  /** Remembers the number of files that a snapshot changed. */
+  counted({ id, before, since }: SnapshotInfo, changed: number): void {
+    const key = `${id} ${before}`;
+    if (since === undefined || this.#counted.get(key) === changed) return;
+    this.#counted.set(key, changed);
+    this.refresh();
+  }
+
+  /** Makes the next call of `snapshots` list them again. */
+  refresh(): void {
+    this.#snapshots = undefined;
+    this.#changed.fire();
+  }
+
+  /** Forgets the snapshots and lists those of the current configuration. */
+  async move(): Promise<void> {
+    this.#moves++;
+    this.#snapshots = undefined;
+    this.#known = [];
+    this.failure = this.#listError = undefined;
+    this.faults = [];
+    this.hasNoFiles = false;
+    await this.snapshots().catch(() => {});
+    this.#changed.fire();
+  }
+
+  /** Takes a snapshot, after the work that has begun. */
+  snapshot(
+    label: string | undefined,
+    { measure = false, ...options }: CallOptions & { measure?: boolean } = {},
+  ): Promise<SnapshotReport> {
+    return this.exclusive(async () => {
+      try {
+        const report = await this.writer.call("snapshot", {
+          config: this.config,
+          ...(label !== undefined && { label }),
+          measure,
+        }, options);
+        this.failure = undefined;
+        this.faults = report.skipped.filter(({ isFault }) => isFault);
+        this.hasNoFiles = report.snapshot.counts.files === 0 &&
+          report.skipped.length > 0;
+        return report;
+      } catch (error) {
+        const isCancelled = error instanceof EngineError &&
+          error.code === "aborted";
+        if (!isCancelled) this.failure = explain(error);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Runs work that changes the folder or its snapshots, after all such work
+   * that has begun, and lists the snapshots again.
+   */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const run = async () => {
+      this.isBusy = true;
+      this.#changed.fire();
+      try {
+        return await work();
+      } finally {
+        this.isBusy = false;
+        this.#snapshots = undefined;
+        await this.snapshots().catch(() => {});
+        this.#changed.fire();
+      }
+    };
+    const result = this.#queue.then(run);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
+
+  async #list(): Promise<SnapshotInfo[]> {
+    const config = this.config;
+    const moves = this.#moves;
+    try {
+      const listed = await this.reader.call("list", { config });
+      const snapshots = listed.map((info) => {
+        const changed = this.#counted.get(`${info.id} ${info.before}`);
+        return changed === undefined ? info : { ...info, changed };
+      });
+      if (moves !== this.#moves) return await this.snapshots();
+      if (snapshots[0]?.id !== this.last?.id && snapshots[0] !== undefined) {
+        const { id } = snapshots[0];
+        if (snapshots[0].counts.faults > 0) {
+          const skipped = await this.reader.call("skipped", { config, id });
+          this.faults = skipped.filter(({ isFault }) => isFault);
+        } else this.faults = [];
+      }
+      this.#known = snapshots;
+      // Only the listing had failed, and it works again.
+      if (this.failure === this.#listError) this.failure = undefined;
+      this.#listError = undefined;
+      return snapshots;
+    } catch (error) {
+      if (moves !== this.#moves) return await this.snapshots();
+      this.#snapshots = undefined;
+      this.#listError = explain(error);
+      this.failure ??= this.#listError;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import * as vscode from "vscode";
+import {
+  type FolderParts,
+  ProtectedFolder,
+  type Protection,
+} from "./protected_folder.ts";
+import { folderKey, SCHEME } from "./version_uri.ts";
+
+/** The folders of the workspace that can be protected. */
+export class ProtectedFolders implements vscode.Disposable {
+  /** Fires when a folder or the list of folders changes. */
+  readonly onDidChange: vscode.Event<void>;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly #folders = new Map<string, ProtectedFolder>();
+  readonly #parts: FolderParts;
+  readonly #watches: vscode.Disposable[];
+
+  constructor(parts: FolderParts) {
+    this.#parts = parts;
+    this.onDidChange = this.#changed.event;
+    this.#watches = [
+      vscode.workspace.onDidChangeWorkspaceFolders(() => {
+        this.#update();
+        this.#changed.fire();
+      }),
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        for (const folder of this.all) {
+          if (event.affectsConfiguration("deltar.repository", folder.uri)) {
+            void folder.move();
+          }
+        }
+      }),
+      parts.credentials.onDidChange(() => {
+        for (const folder of this.all) void folder.move();
+      }),
+    ];
+    this.#update();
+  }
+
+  /** All of them, in the order of the workspace. */
+  get all(): readonly ProtectedFolder[] {
+    return [...this.#folders.values()];
+  }
+
+  /** Folders that cannot be protected: they are not on this machine. */
+  get unsupportedFolders(): readonly vscode.WorkspaceFolder[] {
+    return (vscode.workspace.workspaceFolders ?? [])
+      .filter(({ uri }) => uri.scheme !== "file");
+  }
+
+  /** Returns the folder that holds a file, or that a version is from. */
+  of(uri: vscode.Uri): ProtectedFolder | undefined {
+    if (uri.scheme === SCHEME) return this.byKey(uri.authority);
+    const folder = vscode.workspace.getWorkspaceFolder(uri);
+    return folder && this.#folders.get(folder.uri.toString());
+  }
+
+  /** Returns the folder with a key in the addresses of versions. */
+  byKey(key: string): ProtectedFolder | undefined {
+    return this.all.find(({ uri }) => folderKey(uri) === key);
+  }
+
+  /** The protection of the workspace: that of its weakest folder. */
+  get protection(): Protection {
+    if (!vscode.workspace.isTrusted) return "off";
+    const all = this.all.map(({ protection }) => protection);
+    if (all.length === 0 || all.every((one) => one === "off")) return "off";
+    return all.some((one) => one !== "protected") ||
+        this.unsupportedFolders.length > 0
+      ? "partial"
+      : "protected";
+  }
+
+  /** Makes the next use list the snapshots of all folders again. */
+  refresh(): void {
+    for (const folder of this.all) folder.refresh();
+  }
+
+  dispose(): void {
+    for (const watch of this.#watches) watch.dispose();
+    this.#changed.dispose();
+    for (const folder of this.all) folder.dispose();
+  }
+
+  #update(): void {
+    const folders = (vscode.workspace.workspaceFolders ?? [])
+      .filter(({ uri }) => uri.scheme === "file");
+    const wanted = new Map(folders.map((one) => [one.uri.toString(), one]));
+    for (const [key, folder] of this.#folders) {
+      if (wanted.has(key)) continue;
+      folder.dispose();
+      this.#folders.delete(key);
+    }
+    const ordered = [...wanted].map(
+      ([key, folder]): [string, ProtectedFolder] => {
+        const known = this.#folders.get(key);
+        if (known !== undefined) return [key, known];
+        const added = new ProtectedFolder(folder, this.#parts);
+        added.onDidChange(() => this.#changed.fire());
+        return [key, added];
+      },
+    );
+    this.#folders.clear();
+    for (const [key, folder] of ordered) this.#folders.set(key, folder);
+  }
+}

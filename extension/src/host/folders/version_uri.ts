@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import * as vscode from "vscode";
+
+/** The scheme of files in snapshots. */
+export const SCHEME = "deltar";
+
+/** The query in place of a snapshot's id, for an empty file. */
+export const EMPTY = "nothing";
+
+/** A folder, as far as addresses need it. */
+interface Folder {
+  /** The address of the folder. */
+  uri: vscode.Uri;
+}
+
+/** Returns the key of a folder in the addresses of versions. */
+export function folderKey(uri: vscode.Uri): string {
+  return createHash("sha256").update(uri.toString()).digest("hex").slice(0, 16);
+}
+
+/**
+ * Returns the address of a file in a snapshot; without a snapshot, of an empty
+ * file. Its path is the file's own, since editors take different paths for a
+ * rename.
+ */
+export function versionUri(
+  { uri }: Folder,
+  id: string | undefined,
+  path: string,
+): vscode.Uri {
+  return vscode.Uri.from({
+    scheme: SCHEME,
+    authority: folderKey(uri),
+    path: fileUri({ uri }, path).path,
+    query: id ?? EMPTY,
+  });
+}
+
+/** Returns the address of a file in the workspace. */
+export function fileUri({ uri }: Folder, path: string): vscode.Uri {
+  return vscode.Uri.joinPath(uri, path);
+}
+
+/** Returns the path of a file below its folder, `/`-separated. */
+export function pathIn(folder: Folder, uri: vscode.Uri): string {
+  return uri.path.slice(folder.uri.path.replace(/\/$/, "").length + 1);
+}

@@ -1,0 +1,57 @@
+import * as vscode from "vscode";
+import type { RetentionPolicy } from "../shared/protocol.ts";
+
+const DAY_MS = 86_400_000;
+
+/** The moments at which snapshots are taken automatically. */
+export interface Triggers {
+  /** After saving. */
+  onSave: boolean;
+  /** The delay after the last save, in milliseconds. */
+  delay: number;
+  /** The interval in milliseconds; 0 for never. */
+  every: number;
+  /** Before the window closes. */
+  onClose: boolean;
+}
+
+/** Returns the triggers that are set. */
+export function triggers(): Triggers {
+  const settings = vscode.workspace.getConfiguration("deltar.snapshot");
+  return {
+    onSave: settings.get("onSave", true),
+    delay: Math.max(0, settings.get("delaySeconds", 5)) * 1000,
+    every: Math.max(0, settings.get("everyMinutes", 10)) * 60_000,
+    onClose: settings.get("onClose", true),
+  };
+}
+
+/**
+ * Returns the size in bytes above which the user is warned of a folder's
+ * snapshots; 0 for no limit.
+ */
+export function sizeLimit(): number {
+  return vscode.workspace.getConfiguration("deltar.storage")
+    .get("maxSizeMB", 0) * 1e6;
+}
+
+/** Returns whether old snapshots are removed automatically. */
+export function isRetentionEnabled(): boolean {
+  return vscode.workspace.getConfiguration("deltar.retention")
+    .get("enabled", true);
+}
+
+/** Returns the policy by which old snapshots are kept or removed. */
+export function retentionPolicy(): RetentionPolicy {
+  const settings = vscode.workspace.getConfiguration("deltar.retention");
+  const days = (name: string, otherwise: number) =>
+    Math.max(0, settings.get(name, otherwise));
+  const weekly = days("weeklyDays", 0);
+  return {
+    within: days("allDays", 1) * DAY_MS,
+    withinHourly: days("hourlyDays", 7) * DAY_MS,
+    withinDaily: days("dailyDays", 31) * DAY_MS,
+    withinWeekly: weekly === 0 ? Infinity : weekly * DAY_MS,
+    labels: ["*"],
+  };
+}

@@ -1,0 +1,116 @@
+import * as vscode from "vscode";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { triggers } from "../settings.ts";
+import type { SnapshotRunner } from "./snapshot_runner.ts";
+
+/**
+ * The maximum time from the first save of a burst to its snapshot, in delays.
+ */
+const MAX_DELAYS = 6;
+
+/** Takes snapshots after saving, at an interval, and before closing. */
+export class AutomaticSnapshots implements vscode.Disposable {
+  readonly #folders: ProtectedFolders;
+  readonly #runner: SnapshotRunner;
+  readonly #waiting = new Map<
+    ProtectedFolder,
+    { timer: Timer; since: number }
+  >();
+  readonly #disposables: vscode.Disposable[] = [];
+  #interval: Timer | undefined;
+  #isPaused = false;
+
+  constructor(folders: ProtectedFolders, runner: SnapshotRunner) {
+    this.#folders = folders;
+    this.#runner = runner;
+    this.#disposables.push(
+      vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#saved(uri)),
+      vscode.workspace.onDidSaveNotebookDocument(({ uri }) => this.#saved(uri)),
+      // Changes in the explorer are not saves, but are regretted as easily.
+      vscode.workspace.onDidCreateFiles(({ files }) => this.#savedAll(files)),
+      vscode.workspace.onDidDeleteFiles(({ files }) => this.#savedAll(files)),
+      vscode.workspace.onDidRenameFiles(({ files }) =>
+        this.#savedAll(files.map(({ newUri }) => newUri))
+      ),
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        if (event.affectsConfiguration("deltar.snapshot")) this.#restartTimer();
+      }),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => this.#restartTimer()),
+    );
+    this.#restartTimer();
+  }
+
+  /** Whether the user has paused automatic snapshots. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused;
+    this.#restartTimer();
+  }
+
+  /** Whether no snapshot would be taken automatically. */
+  get isOff(): boolean {
+    const { onSave, every, onClose } = triggers();
+    return this.#isPaused || !onSave && every === 0 && !onClose;
+  }
+
+  /** Takes the last snapshots before the window closes. */
+  async close(): Promise<void> {
+    const isWanted = triggers().onClose && this.#mayTake;
+    this.dispose();
+    if (!isWanted) return;
+    await Promise.all(
+      this.#folders.all.map((folder) =>
+        this.#runner.takeAutomatically(folder, "the window closes")
+      ),
+    );
+  }
+
+  dispose(): void {
+    clearInterval(this.#interval);
+    for (const { timer } of this.#waiting.values()) clearTimeout(timer);
+    this.#waiting.clear();
+    for (const one of this.#disposables.splice(0)) one.dispose();
+  }
+
+  get #mayTake(): boolean {
+    return vscode.workspace.isTrusted && !this.#isPaused;
+  }
+
+  #savedAll(uris: readonly vscode.Uri[]): void {
+    for (const uri of uris) this.#saved(uri);
+  }
+
+  #saved(uri: vscode.Uri): void {
+    const { onSave, delay } = triggers();
+    const folder = this.#folders.of(uri);
+    if (folder === undefined || !onSave || !this.#mayTake) return;
+    const now = Date.now();
+    const since = this.#waiting.get(folder)?.since ?? now;
+    clearTimeout(this.#waiting.get(folder)?.timer);
+    const latest = since + MAX_DELAYS * delay;
+    const timer = setTimeout(() => {
+      this.#waiting.delete(folder);
+      void this.#runner.takeAutomatically(folder, "after saving");
+    }, Math.min(delay, Math.max(0, latest - now)));
+    this.#waiting.set(folder, { timer, since });
+  }
+
+  #restartTimer(): void {
+    clearInterval(this.#interval);
+    const { every } = triggers();
+    if (every === 0 || !this.#mayTake) return;
+    this.#interval = setInterval(() => {
+      for (const folder of this.#folders.all) {
+        if (!folder.isBusy) {
+          void this.#runner.takeAutomatically(folder, "time has passed");
+        }
+      }
+    }, every);
+  }
+}
+
+type Timer = ReturnType<typeof setTimeout>;

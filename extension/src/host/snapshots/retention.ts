@@ -1,0 +1,66 @@
+import * as vscode from "vscode";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { isRetentionEnabled, retentionPolicy } from "../settings.ts";
+import { explain } from "../ui/explain.ts";
+import { plural } from "../ui/text.ts";
+import type { SnapshotRunner } from "./snapshot_runner.ts";
+
+/** The interval of automatic removal, in milliseconds. */
+const INTERVAL_MS = 86_400_000;
+
+/** Removes old snapshots once a day, after a snapshot was taken. */
+export class Retention implements vscode.Disposable {
+  readonly #log: vscode.LogOutputChannel;
+  readonly #state: vscode.Memento;
+  readonly #watch: vscode.Disposable;
+
+  constructor(
+    log: vscode.LogOutputChannel,
+    state: vscode.Memento,
+    runner: SnapshotRunner,
+  ) {
+    this.#log = log;
+    this.#state = state;
+    this.#watch = runner.onDidSnapshot(({ folder }) =>
+      void this.#prune(folder)
+    );
+  }
+
+  dispose(): void {
+    this.#watch.dispose();
+  }
+
+  async #prune(folder: ProtectedFolder): Promise<void> {
+    if (!isRetentionEnabled() || !vscode.workspace.isTrusted) return;
+    const key = `pruned ${folder.uri}`;
+    if (Date.now() - this.#state.get(key, 0) < INTERVAL_MS) return;
+    await this.#state.update(key, Date.now());
+    try {
+      const { removed } = await folder.reader.call("prune", {
+        config: folder.config,
+        policy: retentionPolicy(),
+      });
+      this.#log.info(removedText(folder, removed));
+      if (removed.length > 0) folder.refresh();
+    } catch (error) {
+      // Another window may be pruning; this one tries again tomorrow.
+      this.#log.warn(
+        `${folder.name}: removing old snapshots: ${explain(error)}`,
+      );
+    }
+  }
+}
+
+/** Returns which snapshots were removed, for the log. */
+export function removedText(
+  { name }: ProtectedFolder,
+  removed: readonly string[],
+): string {
+  const which = removed.length > 1
+    ? `, from ${removed[0]} to ${removed.at(-1)}`
+    : removed.length === 1
+    ? `, ${removed[0]}`
+    : "";
+  return `${name}: ${plural(removed.length, "old snapshot")} removed ` +
+    `by the rules${which}`;
+}

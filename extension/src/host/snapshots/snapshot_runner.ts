@@ -1,0 +1,201 @@
+import * as vscode from "vscode";
+import type { Progress, SnapshotReport } from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { sizeLimit } from "../settings.ts";
+import { explain, isCancelled } from "../ui/explain.ts";
+import { showFailure, withProgress } from "../ui/notifications.ts";
+import { changedFiles } from "../ui/snapshot_text.ts";
+import { formatBytes, plural } from "../ui/text.ts";
+
+/** The event of a snapshot that was taken. */
+export interface SnapshotEvent {
+  /** The folder. */
+  folder: ProtectedFolder;
+  /** The result. */
+  report: SnapshotReport;
+}
+
+/** Takes snapshots, logs and shows their results, and fires events. */
+export class SnapshotRunner implements vscode.Disposable {
+  /** Fires after each snapshot that was made. */
+  readonly onDidSnapshot: vscode.Event<SnapshotEvent>;
+  readonly #made = new vscode.EventEmitter<SnapshotEvent>();
+  readonly #folders: ProtectedFolders;
+  readonly #log: vscode.LogOutputChannel;
+  /** Folders whose failure was shown already. */
+  readonly #failed = new Set<ProtectedFolder>();
+  /** Folders whose size was shown already. */
+  readonly #large = new Set<ProtectedFolder>();
+
+  constructor(folders: ProtectedFolders, log: vscode.LogOutputChannel) {
+    this.#folders = folders;
+    this.#log = log;
+    this.onDidSnapshot = this.#made.event;
+  }
+
+  /**
+   * Takes a snapshot of each folder because the user asked for it, with
+   * progress that can be cancelled.
+   */
+  async takeManually(label?: string): Promise<void> {
+    const folders = this.#folders.all;
+    if (folders.length === 0) {
+      void vscode.window.showInformationMessage(
+        "Open a folder to take snapshots of it.",
+      );
+      return;
+    }
+    const lines: string[] = [];
+    const failures: string[] = [];
+    await withProgress("Taking a snapshot", async (signal, onProgress) => {
+      for (const folder of folders) {
+        const prefix = folders.length > 1 ? `${folder.name}: ` : "";
+        try {
+          const { snapshot, isNew } = await this.take(folder, label, {
+            signal,
+            onProgress,
+            // A bar is for one folder.
+            measure: folders.length === 1,
+          });
+          lines.push(
+            prefix +
+              (isNew
+                ? `snapshot taken, ${changedFiles(snapshot)}`
+                : "nothing changed since the last snapshot"),
+          );
+        } catch (error) {
+          if (isCancelled(error)) throw error;
+          // The other folders get theirs.
+          failures.push(prefix + explain(error));
+        }
+      }
+    });
+    for (const failure of failures) {
+      void showFailure(failure, this.#log);
+    }
+    if (lines.length === 0) return;
+    const faults = folders.flatMap(({ faults }) => faults).length;
+    // A folder's name stays as it is.
+    const text = folders.length > 1
+      ? lines.join("; ")
+      : lines[0][0].toUpperCase() + lines[0].slice(1);
+    if (faults === 0) void vscode.window.showInformationMessage(`${text}.`);
+    else {
+      const show = "Show What Was Left Out";
+      const chosen = vscode.window.showWarningMessage(
+        `${text}. ${plural(faults, "path")} could not be kept.`,
+        show,
+      );
+      void chosen.then((answer) => {
+        if (answer === show) {
+          return vscode.commands.executeCommand("deltar.showSkipped");
+        }
+      });
+    }
+  }
+
+  /**
+   * Takes a snapshot because of a trigger. Of failures in a row, only the first
+   * is shown.
+   */
+  async takeAutomatically(
+    folder: ProtectedFolder,
+    reason: string,
+  ): Promise<void> {
+    try {
+      await this.take(folder, undefined, {}, reason);
+      this.#failed.delete(folder);
+    } catch (error) {
+      if (this.#failed.has(folder)) return;
+      this.#failed.add(folder);
+      void showFailure(
+        `${folder.name} is not protected: ${explain(error)}`,
+        this.#log,
+      );
+    }
+  }
+
+  /** Takes a snapshot. */
+  async take(
+    folder: ProtectedFolder,
+    label: string | undefined,
+    options: {
+      signal?: AbortSignal;
+      onProgress?: (progress: Progress) => void;
+      measure?: boolean;
+    } = {},
+    reason = "asked for",
+  ): Promise<SnapshotReport> {
+    const log = this.#log;
+    const { name } = folder;
+    try {
+      const report = await folder.snapshot(label, options);
+      const { snapshot, isNew, skipped, duration } = report;
+      const time = `${duration.toFixed(0)} ms`;
+      if (isNew) {
+        log.info(
+          `${name}: snapshot ${snapshot.id} (${reason}` +
+            `${label === undefined ? "" : `, called ${label}`}), ` +
+            `${changedFiles(snapshot)}, ${
+              formatBytes(snapshot.counts.stored)
+            } ` +
+            `stored, ${time}`,
+        );
+      } else log.info(`${name}: nothing changed (${reason}), ${time}`);
+      for (const { path, reason, detail, isFault } of skipped) {
+        if (isFault) {
+          log.warn(`${name}: ${path}: ${reason}${detail ? `: ${detail}` : ""}`);
+        }
+      }
+      if (isNew) {
+        this.#made.fire({ folder, report });
+        this.#watchSize(folder).catch((error) => {
+          log.warn(`${name}: how much is stored: ${explain(error)}`);
+        });
+      }
+      return report;
+    } catch (error) {
+      if (isCancelled(error)) log.info(`${name}: cancelled (${reason})`);
+      else log.error(`${name}: no snapshot (${reason}): ${explain(error)}`);
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    this.#made.dispose();
+  }
+
+  /** Warns, once, when the snapshots of a folder exceed the size limit. */
+  async #watchSize(folder: ProtectedFolder): Promise<void> {
+    const limit = sizeLimit();
+    if (limit === 0) return;
+    const { bytes } = await folder.reader.call("usage", {
+      config: folder.config,
+    });
+    if (bytes <= limit) {
+      this.#large.delete(folder);
+      return;
+    }
+    if (this.#large.has(folder)) return;
+    this.#large.add(folder);
+    const prune = "Remove Old Snapshots\u2026";
+    const settings = "Open Settings";
+    void vscode.window.showWarningMessage(
+      `The snapshots of ${folder.name} take ${formatBytes(bytes)}, ` +
+        `more than the limit of ${formatBytes(limit)}.`,
+      prune,
+      settings,
+    ).then((answer) => {
+      if (answer === prune) {
+        return vscode.commands.executeCommand("deltar.prune");
+      }
+      if (answer === settings) {
+        return vscode.commands.executeCommand(
+          "workbench.action.openSettings",
+          "deltar.storage",
+        );
+      }
+    });
+  }
+}

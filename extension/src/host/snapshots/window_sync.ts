@@ -1,0 +1,51 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import * as vscode from "vscode";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import type { SnapshotRunner } from "./snapshot_runner.ts";
+
+/** The time after the last news before they are read, in milliseconds. */
+const QUIET_MS = 200;
+
+/**
+ * Tells the other windows of this machine about each new snapshot, by writing
+ * one file in the extension's own storage, which all windows watch.
+ */
+export class WindowSync implements vscode.Disposable {
+  readonly #disposables: vscode.Disposable[];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    storage: vscode.Uri,
+    folders: ProtectedFolders,
+    runner: SnapshotRunner,
+  ) {
+    const folder = join(storage.fsPath, "news");
+    const file = join(folder, "last");
+    const own = `${process.pid}`;
+    const publish = () =>
+      fs.promises.writeFile(file, own).catch(() => {
+        // The other windows see it the next time they list.
+      });
+    const receive = async () => {
+      if (await fs.promises.readFile(file, "utf8") !== own) folders.refresh();
+    };
+    this.#disposables = [runner.onDidSnapshot(publish)];
+    void fs.promises.mkdir(folder, { recursive: true }).then(() => {
+      const watcher = fs.watch(folder, () => {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(
+          () => void receive().catch(() => {}),
+          QUIET_MS,
+        );
+      });
+      watcher.on("error", () => watcher.close());
+      this.#disposables.push(new vscode.Disposable(() => watcher.close()));
+    }).catch(() => {});
+  }
+
+  dispose(): void {
+    clearTimeout(this.#timer);
+    for (const one of this.#disposables.splice(0)) one.dispose();
+  }
+}

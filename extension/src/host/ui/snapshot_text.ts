@@ -1,0 +1,38 @@
+import type { SnapshotInfo } from "../../shared/protocol.ts";
+import { formatSince, plural } from "./text.ts";
+
+/**
+ * Returns how many files differ between a snapshot and the one before it, in
+ * words.
+ */
+export function changedFiles(
+  { counts, time, before, since, changed: counted }: SnapshotInfo,
+): string {
+  if (before === undefined) return plural(counts.files, "file");
+  if (since !== undefined && counted === undefined) {
+    return `changes since ${formatSince(since, time, Date.now())}`;
+  }
+  const changed = counted ?? counts.created + counts.updated + counts.deleted +
+      counts.renamed + counts.copied;
+  return changed === 0
+    ? "no file changed"
+    : `${plural(changed, "file")} changed`;
+}
+
+/**
+ * Returns the changes of a snapshot since the one before, as a line if there
+ * are any.
+ */
+export function changesByKind({ before, counts }: SnapshotInfo): string[] {
+  if (before === undefined) return [];
+  const words = [
+    [counts.created, "created"],
+    [counts.updated, "modified"],
+    [counts.deleted, "deleted"],
+    [counts.renamed, "renamed"],
+    [counts.copied, "copied"],
+  ] as const;
+  const line = words.filter(([count]) => count > 0)
+    .map(([count, word]) => `${count.toLocaleString("en")} ${word}`).join(", ");
+  return line === "" ? [] : [line];
+}

@@ -1,0 +1,70 @@
+/** A count and its noun. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+/** A number of bytes for people. */
+export function formatBytes(bytes: number): string {
+  if (Math.abs(bytes) < 1000) return `${bytes} B`;
+  let value = bytes;
+  let unit = "";
+  for (unit of ["kB", "MB", "GB", "TB"]) {
+    value /= 1000;
+    if (Math.abs(value) < 999.5) break;
+  }
+  return `${value.toFixed(Math.abs(value) < 9.95 ? 1 : 0)} ${unit}`;
+}
+
+/** Returns a difference in bytes, with its sign. */
+export function formatDifference(bytes: number): string {
+  return bytes < 0
+    ? `\u2212${formatBytes(-bytes)}`
+    : bytes > 0
+    ? `+${formatBytes(bytes)}`
+    : "\u00b10 B";
+}
+
+/** Returns the time of day, to the second. */
+export function formatTime(time: number): string {
+  return new Date(time).toLocaleTimeString(undefined, {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hour12: false,
+  });
+}
+
+/** Returns the day: today, yesterday, or its date. */
+export function formatDay(time: number, now: number): string {
+  const day = (of: number) => new Date(of).setHours(0, 0, 0, 0);
+  const ago = Math.round((day(now) - day(time)) / 86_400_000);
+  if (ago === 0) return "Today";
+  if (ago === 1) return "Yesterday";
+  return new Date(time).toLocaleDateString("en", {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    ...(ago > 300 && { year: "numeric" }),
+  });
+}
+
+/** Returns a time for a sentence or a title. */
+export function formatMoment(time: number, now: number): string {
+  const day = formatDay(time, now);
+  return day === "Today" ? formatTime(time) : `${day}, ${formatTime(time)}`;
+}
+
+/** Returns an earlier time: its day, if that is not the day of `time`. */
+export function formatSince(since: number, time: number, now: number): string {
+  const day = formatDay(since, now);
+  return day === formatDay(time, now) ? formatTime(since) : day;
+}
+
+/** Returns the time since then, in minutes or hours, or its day. */
+export function formatAgo(time: number, now: number): string {
+  const minutes = Math.floor((now - time) / 60_000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours} h ago` : formatDay(time, now);
+}

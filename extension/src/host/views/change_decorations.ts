@@ -1,0 +1,40 @@
+import * as vscode from "vscode";
+import type { FileChange } from "../../shared/protocol.ts";
+
+/** The scheme of lines that show a change; no file is read through it. */
+const SCHEME = "deltar-change";
+
+const LOOKS: Readonly<Record<FileChange["change"], [string, string, string]>> =
+  {
+    created: ["A", "Created", "gitDecoration.addedResourceForeground"],
+    updated: ["M", "Modified", "gitDecoration.modifiedResourceForeground"],
+    deleted: ["D", "Deleted", "gitDecoration.deletedResourceForeground"],
+    renamed: ["R", "Renamed", "gitDecoration.renamedResourceForeground"],
+    copied: ["C", "Copied", "gitDecoration.addedResourceForeground"],
+    touched: ["T", "Mode or time changed", "descriptionForeground"],
+  };
+
+/** Returns the name of a change. */
+export function nameOfChange(change: FileChange["change"]): string {
+  return LOOKS[change][1];
+}
+
+/** Returns the address by which a line gets its icon and letter. */
+export function changeUri({ path, change }: FileChange): vscode.Uri {
+  return vscode.Uri.from({ scheme: SCHEME, path: `/${path}`, query: change });
+}
+
+/** Letters and colors of changes, as in source control views. */
+export class ChangeDecorations implements vscode.FileDecorationProvider {
+  provideFileDecoration(uri: vscode.Uri): vscode.FileDecoration | undefined {
+    if (uri.scheme !== SCHEME) return undefined;
+    const look = LOOKS[uri.query as FileChange["change"]];
+    if (look === undefined) return undefined;
+    const [badge, tooltip, color] = look;
+    return new vscode.FileDecoration(
+      badge,
+      tooltip,
+      new vscode.ThemeColor(color),
+    );
+  }
+}

@@ -1,0 +1,278 @@
+import * as vscode from "vscode";
+import type { FileChange, SnapshotInfo } from "../../shared/protocol.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import { explain } from "../ui/explain.ts";
+import { changedFiles, changesByKind } from "../ui/snapshot_text.ts";
+import { formatBytes, formatDay, formatTime, plural } from "../ui/text.ts";
+import { changeUri, nameOfChange } from "./change_decorations.ts";
+
+/** The snapshots of one day. */
+interface DayNode {
+  kind: "day";
+  title: string;
+  snapshots: SnapshotNode[];
+}
+
+/** A snapshot of a folder. */
+export interface SnapshotNode {
+  kind: "snapshot";
+  folder: ProtectedFolder;
+  info: SnapshotInfo;
+}
+
+/** A folder with changes in it. */
+export interface FolderNode {
+  kind: "folder";
+  folder: ProtectedFolder;
+  info: SnapshotInfo;
+  /** Its path. */
+  path: string;
+  /** The text to show: folders with a single entry are joined. */
+  title: string;
+  changes: FileChange[];
+}
+
+/** A file that changed. */
+export interface ChangeNode {
+  kind: "change";
+  folder: ProtectedFolder;
+  info: SnapshotInfo;
+  change: FileChange;
+}
+
+/** A line of text. */
+interface NoteNode {
+  kind: "note";
+  title: string;
+  /** Whether the text is about a fault. */
+  isFault?: boolean;
+}
+
+/** A line of the view. */
+export type Node = DayNode | SnapshotNode | FolderNode | ChangeNode | NoteNode;
+
+/** The list of snapshots by day; each has the files that changed with it. */
+export class SnapshotsView implements vscode.TreeDataProvider<Node> {
+  readonly onDidChangeTreeData: vscode.Event<void>;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly #folders: ProtectedFolders;
+  #view: vscode.TreeView<Node> | undefined;
+
+  constructor(folders: ProtectedFolders) {
+    this.#folders = folders;
+    this.onDidChangeTreeData = this.#changed.event;
+    folders.onDidChange(() => this.#changed.fire());
+  }
+
+  /** Shows the list in a view. */
+  attach(id: string): vscode.Disposable {
+    return this.#view = vscode.window.createTreeView(id, {
+      treeDataProvider: this,
+      canSelectMany: true,
+      showCollapseAll: true,
+    });
+  }
+
+  async getChildren(node?: Node): Promise<Node[]> {
+    if (node === undefined) return await this.#dayNodes();
+    switch (node.kind) {
+      case "day":
+        return node.snapshots;
+      case "snapshot":
+        return await changesOf(node);
+      case "folder":
+        return childrenOf(node, node.changes, `${node.path}/`);
+      default:
+        return [];
+    }
+  }
+
+  getTreeItem(node: Node): vscode.TreeItem {
+    switch (node.kind) {
+      case "day": {
+        const { Expanded } = vscode.TreeItemCollapsibleState;
+        const item = new vscode.TreeItem(node.title, Expanded);
+        item.id = node.title;
+        item.contextValue = "day";
+        return item;
+      }
+      case "snapshot":
+        return this.#snapshotItem(node);
+      case "folder":
+        return folderItem(node);
+      case "change":
+        return changeItem(node);
+      case "note": {
+        const item = new vscode.TreeItem(node.title);
+        item.tooltip = node.title;
+        if (node.isFault) item.iconPath = new vscode.ThemeIcon("warning");
+        return item;
+      }
+    }
+  }
+
+  async #dayNodes(): Promise<Node[]> {
+    const failures: string[] = [];
+    const lists = await Promise.all(
+      this.#folders.all.map(async (folder): Promise<SnapshotNode[]> => {
+        try {
+          const list = await folder.snapshots();
+          return list.map((info) => ({ kind: "snapshot", folder, info }));
+        } catch (error) {
+          failures.push(`${folder.name}: ${explain(error)}`);
+          return [];
+        }
+      }),
+    );
+    const snapshots = lists.flat().sort((a, b) => b.info.time - a.info.time);
+    const days = new Map<string, DayNode>();
+    const now = Date.now();
+    for (const snapshot of snapshots) {
+      const title = formatDay(snapshot.info.time, now);
+      const day = days.get(title) ?? { kind: "day", title, snapshots: [] };
+      day.snapshots.push(snapshot);
+      days.set(title, day);
+    }
+    // A line of the list would be cut off.
+    if (this.#view !== undefined) this.#view.message = failures.join("\n");
+    return [...days.values()];
+  }
+
+  #snapshotItem({ folder, info }: SnapshotNode): vscode.TreeItem {
+    const { counts, label, time, id } = info;
+    const name = this.#folders.all.length > 1 ? folder.name : undefined;
+    const item = new vscode.TreeItem(
+      formatTime(time),
+      vscode.TreeItemCollapsibleState.Collapsed,
+    );
+    item.id = `${folder.uri} ${id}`;
+    item.description = [name, label, changedFiles(info)]
+      .filter((part) => part !== undefined).join(" \u00b7 ");
+    item.iconPath = new vscode.ThemeIcon(
+      counts.faults > 0 ? "warning" : label === undefined ? "history" : "tag",
+    );
+    item.contextValue = "snapshot";
+    const lines = [
+      `**${label === undefined ? "Snapshot" : escapeMarkdown(label)}**`,
+      new Date(time).toLocaleString(),
+      `${plural(counts.files, "file")}, ${formatBytes(counts.bytes)}; ` +
+      `${formatBytes(counts.stored)} stored`,
+      ...(info.since === undefined
+        ? changesByKind(info)
+        : [`Changes since ${new Date(info.since).toLocaleString()}`]),
+      ...(counts.faults > 0
+        ? [`${plural(counts.faults, "file")} could not be kept`]
+        : []),
+    ];
+    item.tooltip = new vscode.MarkdownString(lines.join("\n\n"));
+    item.accessibilityInformation = {
+      label: `Snapshot of ${formatTime(time)}, ${item.description}`,
+    };
+    return item;
+  }
+}
+
+async function changesOf(node: SnapshotNode): Promise<Node[]> {
+  const { folder, info } = node;
+  try {
+    const changes = await folder.reader.call("compare", {
+      config: folder.config,
+      before: await folder.before(info),
+      after: info.id,
+    });
+    const shown = changes.filter(({ change }) => change !== "touched");
+    folder.counted(info, shown.length);
+    const nodes = childrenOf(node, shown.length > 0 ? shown : changes, "");
+    return nodes.length > 0 ? nodes : [{ kind: "note", title: "No changes" }];
+  } catch (error) {
+    return [{ kind: "note", title: explain(error), isFault: true }];
+  }
+}
+
+/** Returns the lines below `prefix`: folders first, then files. */
+function childrenOf(
+  { folder, info }: { folder: ProtectedFolder; info: SnapshotInfo },
+  changes: FileChange[],
+  prefix: string,
+): Node[] {
+  const folders = new Map<string, FileChange[]>();
+  const files: Node[] = [];
+  for (const change of changes) {
+    const rest = change.path.slice(prefix.length);
+    const slash = rest.indexOf("/");
+    if (slash < 0) {
+      files.push({ kind: "change", folder, info, change });
+      continue;
+    }
+    const name = rest.slice(0, slash);
+    const list = folders.get(name);
+    if (list === undefined) folders.set(name, [change]);
+    else list.push(change);
+  }
+  return [
+    ...[...folders].map(([name, changes]): FolderNode => {
+      const title = compact(changes, prefix.length, name);
+      return {
+        kind: "folder",
+        folder,
+        info,
+        path: prefix + title,
+        title,
+        changes,
+      };
+    }),
+    ...files,
+  ];
+}
+
+/** Returns a folder's name, joined with those of folders that it only holds. */
+function compact(changes: FileChange[], start: number, name: string): string {
+  const [{ path }] = changes;
+  for (let title = name;;) {
+    const slash = path.indexOf("/", start + title.length + 1);
+    if (slash < 0) return title;
+    const next = path.slice(start, slash);
+    const prefix = path.slice(0, slash + 1);
+    if (!changes.every((change) => change.path.startsWith(prefix))) {
+      return title;
+    }
+    title = next;
+  }
+}
+
+function folderItem(
+  { folder, info, path, title }: FolderNode,
+): vscode.TreeItem {
+  const item = new vscode.TreeItem(
+    title,
+    vscode.TreeItemCollapsibleState.Collapsed,
+  );
+  item.id = `${folder.uri} ${info.id} ${path}/`;
+  item.iconPath = vscode.ThemeIcon.Folder;
+  item.contextValue = "folder";
+  return item;
+}
+
+function changeItem(node: ChangeNode): vscode.TreeItem {
+  const { folder, info, change } = node;
+  const item = new vscode.TreeItem(changeUri(change));
+  item.id = `${folder.uri} ${info.id} ${change.path}`;
+  item.iconPath = vscode.ThemeIcon.File;
+  item.contextValue = `change.${change.change}`;
+  item.description = change.from === undefined
+    ? formatBytes(change.size)
+    : `from ${change.from}`;
+  item.tooltip = `${change.path}\n${nameOfChange(change.change)}, ` +
+    formatBytes(change.size);
+  item.command = {
+    command: "deltar.openChange",
+    title: "Open Changes",
+    arguments: [node],
+  };
+  return item;
+}
+
+function escapeMarkdown(text: string): string {
+  return text.replaceAll(/[\\`*_{}[\]()#+\-.!<>|]/g, "\\$&");
+}

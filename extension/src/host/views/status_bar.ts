@@ -1,0 +1,131 @@
+import * as vscode from "vscode";
+import type { ProtectedFolders } from "../folders/protected_folders.ts";
+import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
+import { formatAgo, plural } from "../ui/text.ts";
+
+/** The interval at which "5 min ago" is updated, in milliseconds. */
+const UPDATE_MS = 30_000;
+
+/** The status bar's item: the protection, and the time of the last snapshot. */
+export class StatusBar implements vscode.Disposable {
+  readonly #item: vscode.StatusBarItem;
+  readonly #folders: ProtectedFolders;
+  readonly #automatic: AutomaticSnapshots;
+  readonly #disposables: vscode.Disposable[];
+
+  constructor(folders: ProtectedFolders, automatic: AutomaticSnapshots) {
+    this.#folders = folders;
+    this.#automatic = automatic;
+    this.#item = vscode.window.createStatusBarItem(
+      "deltar.status",
+      vscode.StatusBarAlignment.Left,
+      10,
+    );
+    this.#item.name = "Deltar Snapshots";
+    this.#item.command = "deltar.showStatus";
+    const update = () => this.update();
+    const timer = setInterval(update, UPDATE_MS);
+    this.#disposables = [
+      this.#item,
+      folders.onDidChange(update),
+      vscode.workspace.onDidChangeConfiguration(update),
+      vscode.workspace.onDidGrantWorkspaceTrust(update),
+      new vscode.Disposable(() => clearInterval(timer)),
+    ];
+    this.update();
+  }
+
+  /** Shows the current state. */
+  update(): void {
+    const { all } = this.#folders;
+    if (all.length === 0 && this.#folders.unsupportedFolders.length === 0) {
+      this.#item.hide();
+      return;
+    }
+    const state = this.state();
+    const isBusy = all.some(({ isBusy }) => isBusy);
+    const last = Math.max(...all.map(({ last }) => last?.time ?? 0));
+    const when = last === 0
+      ? ""
+      : `, ${state.level === "off" ? "last " : ""}${
+        formatAgo(last, Date.now())
+      }`;
+    const icon = isBusy
+      ? "sync~spin"
+      : state.level === "protected"
+      ? "shield"
+      : state.level === "partial"
+      ? "warning"
+      : "circle-slash";
+    this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
+    // Only for failures, which the user has to act on.
+    this.#item.backgroundColor = all.some(({ failure }) => failure)
+      ? new vscode.ThemeColor("statusBarItem.warningBackground")
+      : undefined;
+    this.#item.tooltip = ["Deltar snapshots", ...state.reasons].join("\n");
+    this.#item.accessibilityInformation = {
+      label: `Deltar snapshots: ${state.level}${when}`,
+      role: "button",
+    };
+    this.#item.show();
+  }
+
+  /**
+   * The action that pauses or resumes automatic snapshots, if there are any.
+   */
+  get pause(): { label: string; run: () => unknown } | undefined {
+    const { isPaused, isOff } = this.#automatic;
+    if (isPaused) {
+      return {
+        label: "$(play) Resume AutomaticSnapshots Snapshots",
+        run: () => vscode.commands.executeCommand("deltar.resume"),
+      };
+    }
+    if (isOff) return undefined;
+    return {
+      label: "$(debug-pause) Pause AutomaticSnapshots Snapshots",
+      run: () => vscode.commands.executeCommand("deltar.pause"),
+    };
+  }
+
+  /**
+   * Returns the protection of the workspace, and the reasons for less than
+   * full.
+   */
+  state(): { level: "protected" | "partial" | "off"; reasons: string[] } {
+    const reasons: string[] = [];
+    for (
+      const { name, failure, faults, last, hasNoFiles } of this.#folders.all
+    ) {
+      if (failure !== undefined) reasons.push(`${name}: ${failure}`);
+      else if (last === undefined) reasons.push(`${name}: no snapshot yet`);
+      else if (faults.length > 0) {
+        reasons.push(
+          `${name}: ${plural(faults.length, "path")} could not be kept`,
+        );
+      } else if (hasNoFiles) {
+        reasons.push(`${name}: rules leave out every file`);
+      }
+    }
+    for (const { name } of this.#folders.unsupportedFolders) {
+      reasons.push(`${name}: not on a disk of this machine`);
+    }
+    if (!vscode.workspace.isTrusted) {
+      return {
+        level: "off",
+        reasons: ["No automatic snapshots in restricted mode", ...reasons],
+      };
+    }
+    if (this.#automatic.isOff) {
+      const why = this.#automatic.isPaused
+        ? "Automatic snapshots are paused"
+        : "Automatic snapshots are turned off";
+      return { level: "off", reasons: [why, ...reasons] };
+    }
+    return { level: this.#folders.protection, reasons };
+  }
+
+  dispose(): void {
+    for (const one of this.#disposables) one.dispose();
+  }
+}

@@ -1,0 +1,15 @@
+import type { Method, Methods, Progress } from "../shared/protocol.ts";
+
+/** The parts of a request that are not its parameters. */
+export interface Work {
+  /** Fires when the request is cancelled. */
+  signal: AbortSignal;
+  /** Reports the progress; calls in quick succession are dropped. */
+  progress: (progress: Progress) => void;
+}
+
+/** The function that carries out a method. */
+export type Handler<M extends Method> = (
+  params: Methods[M][0],
+  work: Work,
+) => Promise<Methods[M][1]>;

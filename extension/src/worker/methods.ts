@@ -1,0 +1,281 @@
+import {
+  type Change,
+  DeltarError,
+  DiffIndex,
+  Dir,
+  isFault,
+  isTouched,
+  pathOf,
+  type Repository,
+  type Skipped,
+  type SnapshotRecord,
+  Tree,
+} from "../../../mod.ts";
+import type {
+  DeletedFile,
+  FileChange,
+  FolderConfig,
+  Method,
+  SkippedPath,
+  SnapshotInfo,
+  VersionStat,
+} from "../shared/protocol.ts";
+import type { Handler } from "./handler.ts";
+import { openOrCreate, openRepository, tryRepository } from "./repositories.ts";
+import { restoreMethods } from "./restore_methods.ts";
+
+/** The maximum size of a version that is opened in an editor, in bytes. */
+const MAX_VERSION_BYTES = 2 ** 30;
+/** The maximum number of trees in memory: the user compares and browses few. */
+const MAX_TREES = 4;
+
+const trees = new Map<string, Promise<Tree>>();
+
+/** The methods of the worker. */
+export const methods: { [M in Method]: Handler<M> } = {
+  ...restoreMethods,
+
+  async snapshot({ config, label, measure }, { signal, progress }) {
+    const started = performance.now();
+    const repository = await openOrCreate(config);
+    const { record, isNew, skipped } = await repository.snapshot(
+      dirOf(config),
+      {
+        ...(label !== undefined && { label }),
+        cache: config.cache,
+        signal,
+        onDamage: () => {},
+        measure,
+        onProgress: ({ entries, allEntries, path }) =>
+          progress({ entries, allEntries, path }),
+      },
+    );
+    return {
+      snapshot: infoOf(record, record.parent),
+      isNew,
+      skipped: skipped.map(skippedPath),
+      duration: performance.now() - started,
+    };
+  },
+
+  async list({ config }) {
+    const repository = await tryRepository(config);
+    if (repository === undefined) return [];
+    const records = await recordsOf(repository, config);
+    const times = new Map(records.map(({ id, time }) => [id, time]));
+    return records.map((record, at) => {
+      const { parent } = record;
+      if (parent === undefined) return infoOf(record);
+      // The next older one where the parent was removed or is a safety snapshot.
+      if (times.has(parent)) return infoOf(record, parent);
+      const older = at > 0 ? records[at - 1] : undefined;
+      return infoOf(record, older?.id, older?.time);
+    }).reverse();
+  },
+
+  async compare({ config, before, after }) {
+    const repository = await openRepository(config);
+    const now = await treeOf(repository, after);
+    const old = before === undefined
+      ? Tree.empty()
+      : await treeOf(repository, before);
+    return DiffIndex.compute(now.index, old.index).changes.flatMap(changeOf);
+  },
+
+  async skipped({ config, id }) {
+    const tree = await treeOf(await openRepository(config), id);
+    return tree.skipped.map(skippedPath);
+  },
+
+  async deleted({ config }, { signal }) {
+    const repository = await openRepository(config);
+    const records = await recordsOf(repository, config);
+    if (records.length === 0) return [];
+    const now = (await treeOf(repository, records.at(-1)!.id)).byPath;
+    const found = new Map<string, DeletedFile>();
+    for (let at = records.length - 1; at > 0; at--) {
+      signal.throwIfAborted();
+      // Few snapshots delete files; only the trees of those are read.
+      const { deleted, faults } = records[at].counts;
+      // A path that could not be read counts as a fault, even if deleted later.
+      if (deleted + faults === 0) continue;
+      const [old, next] = [records[at - 1], records[at]];
+      const { changes } = await repository.diff(old, next);
+      for (const change of changes) {
+        if (change.change !== "deleted") continue;
+        const { path, kind, size } = change.before;
+        if (kind === "directory" || now.has(path) || found.has(path)) continue;
+        found.set(path, { path, id: old.id, time: next.time, size });
+      }
+    }
+    return [...found.values()];
+  },
+
+  async previewPrune({ config, policy }, { signal }) {
+    const repository = await openRepository(config);
+    const { judgements, freed, stored } = await repository.planPrune(policy, {
+      signal,
+    });
+    const own = judgements.filter(({ record }) =>
+      record.directory === config.directory && record.safety === undefined
+    );
+    const kept = own.filter(({ keep }) => keep).length;
+    return { removed: own.length - kept, kept, freed, stored };
+  },
+
+  async prune({ config, policy }, { signal }) {
+    const repository = await openRepository(config);
+    const { judgements } = await repository.prune(policy, { signal });
+    const own = judgements.filter(({ record, keep }) =>
+      !keep && record.directory === config.directory &&
+      record.safety === undefined
+    );
+    return { removed: own.map(({ record }) => record.id).sort() };
+  },
+
+  async usage({ config }) {
+    const repository = await openRepository(config);
+    let bytes = 0;
+    for await (const { size } of repository.storage.list()) bytes += size;
+    return { bytes };
+  },
+
+  async stat({ config, id, path }, { signal }) {
+    const repository = await openRepository(config);
+    const entry = await repository.lookup(
+      await repository.find(id),
+      path,
+      { signal },
+    );
+    if (entry === undefined) return undefined;
+    return {
+      kind: kindOf(entry.kind),
+      size: entry.size,
+      mtime: Number(entry.mtime / 1_000_000n),
+    };
+  },
+
+  async children({ config, id, path }, { signal }) {
+    const repository = await openRepository(config);
+    const record = await repository.find(id);
+    const prefix = path === "" ? "" : `${path}/`;
+    const within = path === "" ? undefined : path;
+    const names: [string, VersionStat["kind"]][] = [];
+    const some = { signal, ...(within !== undefined && { within }) };
+    for await (const entries of repository.entries(record, some)) {
+      for (const { path, kind } of entries) {
+        const name = path.slice(prefix.length);
+        if (path.startsWith(prefix) && !name.includes("/")) {
+          names.push([name, kindOf(kind)]);
+        }
+      }
+    }
+    return names;
+  },
+
+  async read({ config, id, path }, { signal }) {
+    const repository = await openRepository(config);
+    const record = await repository.find(id);
+    const { size = 0 } = await repository.lookup(record, path, { signal }) ??
+      {};
+    if (size > MAX_VERSION_BYTES) {
+      throw new DeltarError(
+        "limit",
+        "this version is too large for an editor; restore it instead",
+        { path },
+      );
+    }
+    const content = await repository.readFile(record, path, { signal });
+    return new Uint8Array(await new Response(content).arrayBuffer());
+  },
+
+  async history({ config, path }, { signal }) {
+    const repository = await tryRepository(config);
+    if (repository === undefined) return [];
+    const versions = await repository.history(config.directory, path, {
+      signal,
+      onDamage: () => {},
+    });
+    return versions.map(({ record: { id, time, label }, entry }) => ({
+      id,
+      time,
+      ...(label !== undefined && { label }),
+      ...(entry !== undefined && { size: entry.size }),
+    }));
+  },
+};
+
+/** Returns the directory of a folder, with its rules. */
+function dirOf(
+  { directory, excludes, gitignore, repository, cache }: FolderConfig,
+) {
+  return new Dir(directory, {
+    excludes,
+    gitignore,
+    apart: [repository, cache],
+  });
+}
+
+/** Returns the snapshots of a folder, the oldest first, without safety ones. */
+async function recordsOf(
+  repository: Repository,
+  config: FolderConfig,
+): Promise<SnapshotRecord[]> {
+  const records = await repository.snapshots({ onDamage: () => {} });
+  return records.filter(({ directory, safety }) =>
+    directory === config.directory && safety === undefined
+  );
+}
+
+/** Returns the tree of a snapshot; snapshots never change, so it is cached. */
+async function treeOf(repository: Repository, id: string): Promise<Tree> {
+  const key = `${repository.id} ${id}`;
+  const tree = trees.get(key) ??
+    repository.find(id).then((record) => repository.tree(record));
+  trees.delete(key);
+  trees.set(key, tree);
+  for (const old of [...trees.keys()].slice(0, -MAX_TREES)) trees.delete(old);
+  try {
+    return await tree;
+  } catch (error) {
+    trees.delete(key);
+    throw error;
+  }
+}
+
+function infoOf(
+  record: SnapshotRecord,
+  before?: string,
+  since?: number,
+): SnapshotInfo {
+  const { id, time, directory, label, counts } = record;
+  return {
+    id,
+    time,
+    directory,
+    ...(label !== undefined && { label }),
+    ...(before !== undefined && { before }),
+    ...(since !== undefined && { since }),
+    counts,
+  };
+}
+
+function skippedPath(skipped: Skipped): SkippedPath {
+  return { ...skipped, isFault: isFault(skipped) };
+}
+
+function kindOf(kind: string): VersionStat["kind"] {
+  return kind === "directory" || kind === "symlink" ? kind : "file";
+}
+
+/** Returns a change of a file or link; those of folders follow from them. */
+function changeOf(change: Change): FileChange[] {
+  const entry = change.change === "deleted" ? change.before : change.entry;
+  if (entry.kind === "directory") return [];
+  return [{
+    path: pathOf(change),
+    change: isTouched(change) ? "touched" : change.change,
+    size: entry.size,
+    ...("from" in change && change.from !== undefined && { from: change.from }),
+  }];
+}

@@ -1,0 +1,72 @@
+import {
+  DeltarError,
+  openStorage,
+  Repository,
+  type Storage,
+} from "../../../mod.ts";
+import type { FolderConfig } from "../shared/protocol.ts";
+
+/**
+ * Opens the repository of a folder.
+ *
+ * @throws {DeltarError} `not-found` if there is none.
+ */
+export async function openRepository(
+  config: FolderConfig,
+): Promise<Repository> {
+  const storage = storageOf(config);
+  try {
+    return await Repository.open(storage);
+  } catch (cause) {
+    if (codeOf(cause) !== "not-found") throw withLocation(cause, config);
+    const object = config.repository;
+    throw new DeltarError("not-found", "there are no snapshots here", {
+      object,
+      cause,
+    });
+  }
+}
+
+/** Opens the repository of a folder, if there is one. */
+export async function tryRepository(
+  config: FolderConfig,
+): Promise<Repository | undefined> {
+  // Outside of `try`: missing credentials are not a missing repository.
+  const storage = storageOf(config);
+  try {
+    return await Repository.open(storage);
+  } catch (error) {
+    if (codeOf(error) === "not-found") return undefined;
+    throw withLocation(error, config);
+  }
+}
+
+/** Opens the repository of a folder, or creates it. */
+export async function openOrCreate(config: FolderConfig): Promise<Repository> {
+  const repository = await tryRepository(config);
+  if (repository !== undefined) return repository;
+  try {
+    return await Repository.create(storageOf(config));
+  } catch (error) {
+    if (codeOf(error) !== "exists") throw withLocation(error, config);
+    // Another window has created it meanwhile.
+    return await Repository.open(storageOf(config));
+  }
+}
+
+/** Returns an error of the system with the location of the repository. */
+function withLocation(
+  cause: unknown,
+  { repository: object }: FolderConfig,
+): unknown {
+  if (!(cause instanceof DeltarError) || cause.code !== "io") return cause;
+  return new DeltarError("io", cause.message, { object, cause });
+}
+
+function storageOf({ repository, env }: FolderConfig): Storage {
+  return openStorage(repository, env);
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof DeltarError ? error.code : undefined;
+}

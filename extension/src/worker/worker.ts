@@ -1,0 +1,89 @@
+/**
+ * The worker: answers requests by calling the library, and receives
+ * cancellations also while the library works without a pause.
+ *
+ * @module
+ */
+import {
+  type MessagePort,
+  parentPort,
+  receiveMessageOnPort,
+} from "node:worker_threads";
+import type {
+  Fault,
+  FromWorker,
+  Method,
+  Progress,
+  ToWorker,
+} from "../shared/protocol.ts";
+import type { Handler } from "./handler.ts";
+import { methods } from "./methods.ts";
+
+/** The minimum time between two reports of progress, in milliseconds. */
+const REPORT_MS = 100;
+
+const port = parentPort as MessagePort;
+const running = new Map<number, AbortController>();
+
+port.on("message", receive);
+
+function receive(message: ToWorker): void {
+  if ("cancel" in message) running.get(message.cancel)?.abort();
+  else void run(message);
+}
+
+/** Receives the messages that have arrived while the thread was busy. */
+function poll(): void {
+  for (;;) {
+    const received = receiveMessageOnPort(port);
+    if (received === undefined) return;
+    const message = received.message as ToWorker;
+    // A new request waits until the thread is free.
+    if ("cancel" in message) receive(message);
+    else setImmediate(receive, message);
+  }
+}
+
+async function run(
+  { id, method, params }: Exclude<ToWorker, { cancel: number }>,
+): Promise<void> {
+  const send = (message: FromWorker, transfer: ArrayBuffer[] = []) =>
+    port.postMessage(message, transfer);
+  const controller = new AbortController();
+  running.set(id, controller);
+  let last = performance.now();
+  const progress = (progress: Progress) => {
+    const now = performance.now();
+    if (now - last < REPORT_MS) return;
+    last = now;
+    poll();
+    send({ id, progress });
+  };
+  try {
+    const handler = methods[method] as Handler<Method>;
+    const result = await handler(params as never, {
+      signal: controller.signal,
+      progress,
+    });
+    send(
+      { id, result },
+      result instanceof Uint8Array ? [result.buffer as ArrayBuffer] : [],
+    );
+  } catch (error) {
+    send({ id, fault: faultOf(error) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+function faultOf(error: unknown): Fault {
+  const fault: Fault = { message: String(error) };
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code } = at as { code?: unknown };
+    if (at === error) fault.message = at.message;
+    if (typeof code !== "string") continue;
+    if (/^E[A-Z]+$/.test(code)) fault.system ??= code;
+    else fault.code ??= code;
+  }
+  return fault;
+}
