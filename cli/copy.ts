@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { SnapshotRecord } from "../mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { INIT } from "./known_places.ts";
@@ -11,7 +12,7 @@ import {
 } from "./open_repository.ts";
 import { begin, type Shared } from "./shared.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
-import { formatBytes, formatDuration, plural, showPath } from "./text.ts";
+import { formatDuration, showPath } from "./text.ts";
 
 interface Options extends Shared {
   to: string;

@@ -15,6 +15,7 @@ import {
   type Repository,
   VERSION,
 } from "../mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import { Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { codeOf } from "./error_code.ts";
@@ -29,7 +30,7 @@ import {
 } from "./location.ts";
 import { openRepository } from "./open_repository.ts";
 import { messageOf, refusalOf } from "./refusal.ts";
-import { formatBytes, formatDate, plural, showText } from "./text.ts";
+import { formatDate, showText } from "./text.ts";
 
 /** The result of one check. */
 interface Finding {

@@ -1,11 +1,12 @@
 import { Command } from "commander";
+import { formatBytes, plural } from "../shared/text.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { messageOf } from "./refusal.ts";
 import { parseBytes, parseSome } from "./quantity.ts";
 import { begin, type Shared } from "./shared.ts";
 import { findSnapshot } from "./suggest.ts";
-import { formatBytes, plural, showPath } from "./text.ts";
+import { showPath } from "./text.ts";
 
 interface Options extends Shared {
   files?: number;

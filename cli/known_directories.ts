@@ -8,7 +8,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fileSystemOf, truePlace } from "../mod.ts";
-import { nameSum } from "./name_sum.ts";
+import { nameSum } from "../shared/name_sum.ts";
 import { userFolder } from "./location.ts";
 
 /** A directory that snapshots were taken of, as this machine remembers it. */

@@ -1,18 +1,13 @@
 import { Command } from "commander";
 import { pathBelow, type Proof, type SnapshotRecord } from "../mod.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { type Console, paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
 import { begin, type Shared } from "./shared.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatDate,
-  plural,
-  showPath,
-} from "./text.ts";
+import { formatDate, showPath } from "./text.ts";
 
 interface Options extends Shared {
   safety?: boolean;

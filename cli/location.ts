@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { DeltarError, repositoryName, truePlace } from "../mod.ts";
-import { nameSum } from "./name_sum.ts";
+import { nameSum } from "../shared/name_sum.ts";
 
 /** The kinds of files that a system has the user's folders for. */
 export type FolderKind = "data" | "cache" | "config" | "state";

@@ -1,10 +1,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DeltarError, type FitResult, type Repository } from "../mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 import { placeSum, userFolder } from "./location.ts";
 import { tell } from "./prune.ts";
-import { formatBytes, formatDate, plural } from "./text.ts";
+import { formatDate } from "./text.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 /** The grace of what a repository's own size limit removes, in milliseconds. */

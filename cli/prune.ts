@@ -8,19 +8,14 @@ import type {
   RetentionPolicy,
   Watched,
 } from "../mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseCount, parseDuration } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
 import { begin, type Shared } from "./shared.ts";
-import {
-  formatBytes,
-  formatDate,
-  formatDuration,
-  plural,
-  showPath,
-} from "./text.ts";
+import { formatDate, formatDuration, showPath } from "./text.ts";
 
 interface Options extends Shared {
   keepLast?: number;

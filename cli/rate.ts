@@ -1,4 +1,5 @@
-import { formatBytes, formatDuration } from "./text.ts";
+import { formatBytes } from "../shared/text.ts";
+import { formatDuration } from "./text.ts";
 
 /** The progress of long work, in bytes. */
 export interface Meter {

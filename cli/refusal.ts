@@ -1,5 +1,9 @@
 import { isAbsolute } from "node:path";
 import { DeltarError } from "../mod.ts";
+import {
+  SYSTEM_ERRORS,
+  type SystemErrorText,
+} from "../shared/system_errors.ts";
 import { isInRepository, openedAt } from "./opened.ts";
 
 /** A refusal of the system: the object, the reason, and advice. */
@@ -12,23 +16,14 @@ export interface Refusal {
   next: string;
 }
 
-const CHECK = "Check the owner and mode, or choose another";
-const FREE = "then run the same command again.";
+const AGAIN = "then run the same command again.";
 
-/** Why a system refuses, and what to do, by its name for it. */
-const REASONS: Readonly<Record<string, [why: string, next: string]>> = {
-  EACCES: ["permission denied", CHECK],
-  EPERM: ["operation not permitted", CHECK],
-  EROFS: [
-    "the file system is read-only",
-    "Mount it for writing, or choose another",
-  ],
-  ENOSPC: ["the disk is full", `Free some space on it, ${FREE}`],
-  EDQUOT: ["the quota is used up", `Free some of your space on it, ${FREE}`],
-  ENOTDIR: ["part of the path is a file", "Choose another"],
-  ENAMETOOLONG: ["the name or path is too long", "Choose a shorter one."],
-  ELOOP: ["it leads through too many symlinks", "Choose another"],
-  EIO: ["the disk fails", "Copy what matters to another one."],
+/** The advice for errors after which choosing another location does not help. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: `${SYSTEM_ERRORS.ENOSPC.remedy}, ${AGAIN}`,
+  EDQUOT: `${SYSTEM_ERRORS.EDQUOT.remedy}, ${AGAIN}`,
+  ENAMETOOLONG: "Choose a shorter one.",
+  EIO: "Copy what matters to another one.",
 };
 
 /** Calls that change something; an `open` may be of a file to be written. */
@@ -40,7 +35,7 @@ const TEMPORARY = ".deltar-";
 
 /** The error of a system, among an error and its causes. */
 interface SystemError extends Error {
-  code: string;
+  code: keyof typeof SYSTEM_ERRORS;
   syscall?: string;
   path?: string;
 }
@@ -50,7 +45,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   const cause = systemCause(error);
   if (cause === undefined) return undefined;
   const { code, syscall = "", message, path = "" } = cause;
-  const [why, next] = REASONS[code];
+  const { reason: why, remedy }: SystemErrorText = SYSTEM_ERRORS[code];
   const isWrite = WRITING.test(syscall) || message.includes(TEMPORARY) ||
     /^(?:ENOSPC|EDQUOT|EROFS)$/.test(code);
   const place = placeOf(error, path);
@@ -59,7 +54,8 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return {
     message: `cannot ${what} ${place.name}: ${why}`,
     why,
-    next: next.endsWith(".") ? next : `${next} ${other}`,
+    next: ADVICE[code] ??
+      `${remedy ? `${remedy}, or choose` : "Choose"} another ${other}`,
   };
 }
 
@@ -72,7 +68,7 @@ export function messageOf(error: unknown): string {
 function systemCause(error: unknown): SystemError | undefined {
   if (!(error instanceof Error)) return undefined;
   const isOurs = error instanceof DeltarError;
-  if (!isOurs && Object.hasOwn(REASONS, (error as SystemError).code)) {
+  if (!isOurs && Object.hasOwn(SYSTEM_ERRORS, (error as SystemError).code)) {
     return error as SystemError;
   }
   return isOurs && error.code !== "io" ? undefined : systemCause(error.cause);

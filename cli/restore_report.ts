@@ -5,16 +5,11 @@ import type {
   RestoreProgress,
   RestoreResult,
 } from "../mod.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { EXIT } from "./exit.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  plural,
-  showPath,
-} from "./text.ts";
+import { formatDuration, showPath } from "./text.ts";
 import { untrustedIn } from "./trust.ts";
 
 /** The signs at the beginning of the lines of a plan. */

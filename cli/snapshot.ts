@@ -4,6 +4,7 @@ import { basename, dirname, join, relative } from "node:path";
 import process from "node:process";
 import { Command } from "commander";
 import { type FitResult, isFault, type SnapshotResult } from "../mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -21,14 +22,7 @@ import {
   type TakeOptions,
   takeSnapshot,
 } from "./take_snapshot.ts";
-import {
-  formatBytes,
-  formatDuration,
-  plural,
-  shellWord,
-  showPath,
-  showText,
-} from "./text.ts";
+import { formatDuration, shellWord, showPath, showText } from "./text.ts";
 
 interface Options extends TakeOptions {
   remember?: boolean;

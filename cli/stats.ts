@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { RepositoryStats } from "../mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -7,7 +8,7 @@ import { parseCount } from "./quantity.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
 import { begin, type Shared } from "./shared.ts";
 import { checkPath, findSnapshot } from "./suggest.ts";
-import { formatBytes, plural, showPath, treePath } from "./text.ts";
+import { showPath, treePath } from "./text.ts";
 
 interface Options extends Shared {
   largest?: number;

@@ -15,6 +15,7 @@ import {
   VERSION_CONTROL,
   Walker,
 } from "../mod.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
 import { ask, canAsk } from "./ask.ts";
@@ -34,15 +35,7 @@ import {
 import { openOrCreate, sharingOf } from "./open_repository.ts";
 import { toPattern } from "./patterns.ts";
 import { parseBytes } from "./quantity.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatDate,
-  formatDuration,
-  plural,
-  shellWord,
-  showPath,
-} from "./text.ts";
+import { formatDate, formatDuration, shellWord, showPath } from "./text.ts";
 
 /** The source of a snapshot, and its repository. */
 export interface TakeOptions {

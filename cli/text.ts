@@ -1,30 +1,5 @@
 import { eastAsianWidth } from "get-east-asian-width";
 
-const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
-
-/** A number of bytes as people read it, in powers of 1,000. */
-export function formatBytes(bytes: number): string {
-  let unit = 0;
-  let value = bytes;
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
-}
-
-/** A number with its thousands apart. */
-export function formatCount(count: number): string {
-  // `toLocaleString` would load the runtime's tables of languages.
-  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
-}
-
-/** "1 file", "2 files". */
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${formatCount(count)} ${count === 1 ? one : many}`;
-}
-
 /** A duration in milliseconds as people read it. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;

@@ -1,8 +1,8 @@
 import { Option } from "commander";
 import { DeltarError, type RestorePlan } from "../mod.ts";
+import { plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Console } from "./console.ts";
-import { plural } from "./text.ts";
 
 /** The option by which somebody else's repository is believed. */
 export function trustOption(): Option {

@@ -1,10 +1,11 @@
 import { Command } from "commander";
 import { DeltarError, type RemovedSnapshot } from "../mod.ts";
+import { plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { begin, type Shared } from "./shared.ts";
-import { formatDate, plural, showPath, showText } from "./text.ts";
+import { formatDate, showPath, showText } from "./text.ts";
 
 /** `deltar undelete`. */
 export function undeleteCommand(context: Context): Command {

@@ -5,12 +5,13 @@ import type {
   UnrecordedSnapshot,
   VerifyResult,
 } from "../mod.ts";
+import { formatBytes, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
 import type { Shared } from "./shared.ts";
-import { formatBytes, plural, showPath, showText } from "./text.ts";
+import { showPath, showText } from "./text.ts";
 
 interface Options extends Shared {
   data?: boolean;

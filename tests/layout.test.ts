@@ -183,12 +183,18 @@ test("the command uses the library by its public names", () => {
   }
 });
 
+test("shared/ imports nothing from other folders", () => {
+  for (const { file, target } of sources("shared").flatMap(importsOf)) {
+    assert.match(target, /^(?:node:|shared\/)/, file);
+  }
+});
+
 test("no module of lib/ imports itself by a circle of values", () => {
   assertNoCircle(sources("lib"), valueImports);
 });
 
 test("no module of cli/ or extension/ imports itself by a circle", () => {
-  const files = ["cli", "extension/src"].flatMap(sources);
+  const files = ["cli", "shared", "extension/src"].flatMap(sources);
   assertNoCircle(files, (file) => importsOf(file).map(({ target }) => target));
 });
 

@@ -26,7 +26,7 @@ function filesIn(folder: string, end: string): string[] {
     .filter((name) => name.endsWith(end) && !name.includes("node_modules"));
 }
 
-const sources = ["lib", "cli", "extension/src"]
+const sources = ["lib", "cli", "shared", "extension/src"]
   .flatMap((folder) => filesIn(folder, ".ts"));
 const pages = [
   "README.md",

@@ -205,7 +205,7 @@ suite([
         await editor.set({ "deltar.repository.location": locked });
         await window.command("Deltar: Create Snapshot");
         await window.isTold(
-          isRoot ? /file system is read-only/ : /Permission was refused/,
+          isRoot ? /file system is read-only/ : /Permission denied/,
         );
         await window.picture("not-writable");
         await window.hush();
@@ -267,9 +267,9 @@ suite([
     // Where a file is in the way.
     await editor.set({ "deltar.repository.location": at("notes.md") });
     await logs(
-      /\[warning\] logged: no list of snapshots: A file is in the way/,
+      /\[warning\] logged: no list of snapshots: Part of the path is a file/,
     );
-    await window.says(/^logged: A file is in the way\./);
+    await window.says(/^logged: Part of the path is a file\./);
     await window.command("Deltar: Create Snapshot");
     await logs(/\[error\] logged: no snapshot \(asked for\): .*notes\.md/);
     const told = await window.isTold(/notes\.md/);

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
-import { formatBytes, formatMoment } from "../ui/text.ts";
+import { formatBytes } from "../../../../shared/text.ts";
+import { formatMoment } from "../ui/text.ts";
 import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { pickFolder } from "./pick.ts";

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { formatBytes } from "../../../../shared/text.ts";
 import type {
   FileVersion,
   SkippedPath,
@@ -7,13 +8,7 @@ import type {
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
-import {
-  formatAgo,
-  formatBytes,
-  formatDay,
-  formatMoment,
-  formatTime,
-} from "../ui/text.ts";
+import { formatAgo, formatDay, formatMoment, formatTime } from "../ui/text.ts";
 
 /** Returns the folder for a command: the only one, or the user's choice. */
 export async function pickFolder(

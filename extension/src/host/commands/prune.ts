@@ -1,8 +1,8 @@
 import * as vscode from "vscode";
+import { formatBytes, plural } from "../../../../shared/text.ts";
 import { retentionPolicy } from "../settings.ts";
 import { removedText } from "../snapshots/retention.ts";
 import { withProgress } from "../ui/notifications.ts";
-import { formatBytes, plural } from "../ui/text.ts";
 import type { Context } from "./context.ts";
 import { pickFolder } from "./pick.ts";
 

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { plural } from "../../../../shared/text.ts";
 import type {
   RestorePreview,
   RestoreReport,
@@ -9,7 +10,7 @@ import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
-import { formatMoment, plural } from "../ui/text.ts";
+import { formatMoment } from "../ui/text.ts";
 import { activeUri } from "../views/history_view.ts";
 import type { Node, SnapshotNode } from "../views/snapshots_view.ts";
 import type { Context } from "./context.ts";

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import * as vscode from "vscode";
+import { nameSum } from "../../../../shared/name_sum.ts";
 
 /** The scheme of files in snapshots. */
 export const SCHEME = "deltar";
@@ -15,7 +15,7 @@ interface Folder {
 
 /** Returns the key of a folder in the addresses of versions. */
 export function folderKey(uri: vscode.Uri): string {
-  return createHash("sha256").update(uri.toString()).digest("hex").slice(0, 16);
+  return nameSum(uri.toString());
 }
 
 /**

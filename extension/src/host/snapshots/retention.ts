@@ -1,8 +1,8 @@
 import * as vscode from "vscode";
+import { plural } from "../../../../shared/text.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { isRetentionEnabled, retentionPolicy } from "../settings.ts";
 import { explain } from "../ui/explain.ts";
-import { plural } from "../ui/text.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /** The interval of automatic removal, in milliseconds. */

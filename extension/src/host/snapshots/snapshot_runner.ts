@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { formatBytes, plural } from "../../../../shared/text.ts";
 import type { Progress, SnapshotReport } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
@@ -6,7 +7,6 @@ import { sizeLimit } from "../settings.ts";
 import { explain, isCancelled } from "../ui/explain.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
-import { formatBytes, plural } from "../ui/text.ts";
 
 /** The event of a snapshot that was taken. */
 export interface SnapshotEvent {

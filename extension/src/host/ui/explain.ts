@@ -1,20 +1,8 @@
+import {
+  SYSTEM_ERRORS,
+  type SystemErrorText,
+} from "../../../../shared/system_errors.ts";
 import { EngineError } from "../engine.ts";
-
-/** The advice for errors of the system. */
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOSPC: "The disk is full. Free some space, or choose another place with " +
-    "the setting deltar.repository.location.",
-  EDQUOT: "The disk quota is used up. Free some space, or choose another " +
-    "place with the setting deltar.repository.location.",
-  EACCES: "Permission was refused. Check who owns it, or choose another " +
-    "place with the setting deltar.repository.location.",
-  EPERM: "Permission was refused. Check who owns it, or choose another " +
-    "place with the setting deltar.repository.location.",
-  ENOTDIR: "A file is in the way. Choose another place with the setting " +
-    "deltar.repository.location.",
-  EROFS: "The file system is read-only. Choose another place with the " +
-    "setting deltar.repository.location.",
-};
 
 /** The command that asks for S3 credentials. */
 export const SET_CREDENTIALS = "Deltar: Set S3 Credentials";
@@ -33,10 +21,18 @@ export function explain(error: unknown): string {
   const message =
     said.replaceAll(/AWS_[A-Z_]+/g, (name) => NAMES[name] ?? name) +
     (/AWS_(?:ACCESS|SECRET)/.test(said) ? `. Run ${SET_CREDENTIALS}.` : "");
-  const advice = error instanceof EngineError && error.system !== undefined
-    ? ADVICE[error.system]
-    : undefined;
+  const advice = error instanceof EngineError ? adviceFor(error) : undefined;
   return advice === undefined ? message : `${advice} (${message})`;
+}
+
+/** Returns the reason and the remedy of an error of the system, if known. */
+function adviceFor({ system }: EngineError): string | undefined {
+  const known: Readonly<Record<string, SystemErrorText>> = SYSTEM_ERRORS;
+  if (system === undefined || !Object.hasOwn(known, system)) return undefined;
+  const { reason, remedy } = known[system];
+  return `${reason[0].toUpperCase()}${reason.slice(1)}. ` +
+    `${remedy ? `${remedy}, or choose` : "Choose"} another repository with ` +
+    "the setting deltar.repository.location.";
 }
 
 /** Returns whether an error is of work that the user cancelled. */

@@ -1,5 +1,6 @@
+import { plural } from "../../../../shared/text.ts";
 import type { SnapshotInfo } from "../../shared/protocol.ts";
-import { formatSince, plural } from "./text.ts";
+import { formatSince } from "./text.ts";
 
 /**
  * Returns how many files differ between a snapshot and the one before it, in

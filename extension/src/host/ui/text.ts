@@ -1,19 +1,4 @@
-/** A count and its noun. */
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-}
-
-/** A number of bytes for people. */
-export function formatBytes(bytes: number): string {
-  if (Math.abs(bytes) < 1000) return `${bytes} B`;
-  let value = bytes;
-  let unit = "";
-  for (unit of ["kB", "MB", "GB", "TB"]) {
-    value /= 1000;
-    if (Math.abs(value) < 999.5) break;
-  }
-  return `${value.toFixed(Math.abs(value) < 9.95 ? 1 : 0)} ${unit}`;
-}
+import { formatBytes } from "../../../../shared/text.ts";
 
 /** Returns a difference in bytes, with its sign. */
 export function formatDifference(bytes: number): string {

@@ -1,10 +1,11 @@
 import * as vscode from "vscode";
+import { formatBytes } from "../../../../shared/text.ts";
 import type { FileVersion } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { pathIn } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
-import { formatBytes, formatDifference, formatMoment } from "../ui/text.ts";
+import { formatDifference, formatMoment } from "../ui/text.ts";
 
 /** A version of the file in the active editor. */
 export interface VersionNode {

@@ -1,10 +1,11 @@
 import * as vscode from "vscode";
+import { formatBytes, plural } from "../../../../shared/text.ts";
 import type { FileChange, SnapshotInfo } from "../../shared/protocol.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { explain } from "../ui/explain.ts";
 import { changedFiles, changesByKind } from "../ui/snapshot_text.ts";
-import { formatBytes, formatDay, formatTime, plural } from "../ui/text.ts";
+import { formatDay, formatTime } from "../ui/text.ts";
 import { changeUri, nameOfChange } from "./change_decorations.ts";
 
 /** The snapshots of one day. */

@@ -1,7 +1,8 @@
 import * as vscode from "vscode";
+import { plural } from "../../../../shared/text.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
-import { formatAgo, plural } from "../ui/text.ts";
+import { formatAgo } from "../ui/text.ts";
 
 /** The interval at which "5 min ago" is updated, in milliseconds. */
 const UPDATE_MS = 30_000;

@@ -1,0 +1,28 @@
+/** An error of the operating system, in words. */
+export interface SystemErrorText {
+  /** The reason, to be put after a colon. */
+  reason: string;
+  /** The first step of what to do, as an imperative, if there is any. */
+  remedy?: string;
+}
+
+const CHECK = "Check the owner and mode";
+
+/** The errors of the operating system that are explained, by their codes. */
+export const SYSTEM_ERRORS = {
+  EACCES: { reason: "permission denied", remedy: CHECK },
+  EPERM: { reason: "operation not permitted", remedy: CHECK },
+  EROFS: {
+    reason: "the file system is read-only",
+    remedy: "Mount it for writing",
+  },
+  ENOSPC: { reason: "the disk is full", remedy: "Free some space on it" },
+  EDQUOT: {
+    reason: "the quota is used up",
+    remedy: "Free some of your space on it",
+  },
+  ENOTDIR: { reason: "part of the path is a file" },
+  ENAMETOOLONG: { reason: "the name or path is too long" },
+  ELOOP: { reason: "it leads through too many symlinks" },
+  EIO: { reason: "the disk fails" },
+} as const satisfies Record<string, SystemErrorText>;

@@ -1,0 +1,33 @@
+/**
+ * Numbers and units, as the command and the extension show them.
+ *
+ * @module
+ */
+
+const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
+
+/**
+ * Returns a number of bytes for people: three significant digits, in powers of
+ * 1,000.
+ */
+export function formatBytes(bytes: number): string {
+  let unit = 0;
+  let value = bytes;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+/** Returns a number with commas between its thousands. */
+export function formatCount(count: number): string {
+  // `toLocaleString` would load the runtime's tables of languages.
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
+}
+
+/** Returns a number with its noun: "1 file", "2 files". */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
