@@ -1,6 +1,6 @@
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
-import { clearProgress } from "./console.ts";
+import type { Console } from "./console.ts";
 import { showText } from "./text.ts";
 
 /** Returns whether there is a terminal at which somebody can be asked. */
@@ -12,6 +12,7 @@ export function canAsk(): boolean {
  * Asks a question on the terminal. The terminal itself edits the line, so that
  * an interrupt comes as the signal that it is everywhere else.
  *
+ * @param out The output, whose line of progress is cleared.
  * @param question The question, which ends in a question mark.
  * @param signal Ends the waiting.
  * @param otherwise The answer if only Enter is pressed. Default: no.
@@ -19,11 +20,12 @@ export function canAsk(): boolean {
  * @throws {DeltarError} `aborted` if `signal` ends the waiting.
  */
 export async function ask(
+  out: Console,
   question: string,
   signal: AbortSignal,
   otherwise = false,
 ): Promise<boolean> {
-  clearProgress();
+  out.clear();
   const { createInterface } = await import("node:readline");
   const { stdin: input, stderr } = process;
   stderr.write(`${showText(question)} [${otherwise ? "Y/n" : "y/N"}] `);

@@ -5,7 +5,7 @@ import { Console } from "./console.ts";
 import type { Context, MakeProgram } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { fail } from "./failure.ts";
-import { forgetOpened } from "./opened.ts";
+import { OpenedRepositories } from "./opened.ts";
 import { shellWord, showText } from "./text.ts";
 
 interface Options {
@@ -61,7 +61,7 @@ export function backupCommand(
           { object: file },
         );
       }
-      const out = new Console(false);
+      const out = new Console(context, false);
       for (const { name, lines } of backups) {
         if (names.length > 0 && !names.includes(name)) continue;
         if (options.list) out.line(showText(name));
@@ -85,9 +85,9 @@ async function runLines(
     const line = showText(["deltar", ...words].map(shellWord).join(" "));
     out.line(dryRun ? line : `# ${line}`);
     if (dryRun) continue;
-    const before = context.code;
+    const { code: before, verbosity } = context;
     try {
-      forgetOpened();
+      context.opened = new OpenedRepositories();
       context.code = EXIT.done;
       const line = await program([words[0]]);
       await line.parseAsync(words, { from: "user" });
@@ -99,6 +99,8 @@ async function runLines(
       return;
     } finally {
       context.code = worse(before, context.code);
+      // A line may have options of its own.
+      context.verbosity = verbosity;
     }
   }
 }

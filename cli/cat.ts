@@ -1,7 +1,6 @@
 import { Command } from "commander";
-import { writeContent } from "./console.ts";
 import type { Context } from "./context.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { findFolder, FOLDER_HELP, pathIn, suggesting } from "./suggest.ts";
 
 /** `deltar cat`. */
@@ -9,8 +8,8 @@ export function catCommand(context: Context): Command {
   return new Command("cat")
     .argument("<snapshot>", FOLDER_HELP)
     .argument("<path>", "the file's path in the snapshot")
-    .action(async (snapshot: string, word: string, options: Shared) => {
-      const begun = await begin(options);
+    .action(async (snapshot: string, word: string, options: CommonOptions) => {
+      const begun = await begin(context, options);
       const { repository } = begun;
       const named = await findFolder(begun, snapshot, { asMade: true });
       const { record } = named;
@@ -20,6 +19,9 @@ export function catCommand(context: Context): Command {
         record,
         () => repository.readFile(record, path, { signal: context.signal }),
       );
-      for await (const part of content) writeContent(part);
+      for await (const part of content) {
+        // A reader that is gone ends the command.
+        if (!context.terminal.writeBytes(1, part)) break;
+      }
     });
 }

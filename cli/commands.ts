@@ -141,8 +141,8 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   schedule: {
     summary: "Write what makes the system run a backup regularly",
     shared: [],
-    load: async (_, program) =>
-      (await import("./schedule.ts")).scheduleCommand(program),
+    load: async (context, program) =>
+      (await import("./schedule.ts")).scheduleCommand(context, program),
   },
   hook: {
     summary: "Take a snapshot when an AI agent says what it is about to do",

@@ -1,17 +1,17 @@
 import { Buffer } from "node:buffer";
 import { Argument, Command } from "commander";
-import type { MakeProgram } from "./context.ts";
+import type { Context, MakeProgram } from "./context.ts";
 import { complete, type Completion } from "./complete.ts";
 import { SCRIPTS, SHELLS } from "./completion_scripts.ts";
-import { say } from "./console.ts";
 import { parseLine, unquote } from "./shell_line.ts";
+import type { Terminal } from "./terminal.ts";
 import { showText } from "./text.ts";
 
 /** `deltar completion SHELL`, which prints a shell's script. */
-export function completionCommand(): Command {
+export function completionCommand({ terminal }: Context): Command {
   return new Command("completion")
     .addArgument(new Argument("<shell>", "which shell").choices(SHELLS))
-    .action((shell: string) => say(1, SCRIPTS[shell]));
+    .action((shell: string) => terminal.write(1, SCRIPTS[shell]));
 }
 
 /**
@@ -20,13 +20,15 @@ export function completionCommand(): Command {
  *
  * @param words The shell's name, then the line, as its script passes it.
  * @param make Makes the command line.
+ * @param terminal The output.
  */
 export async function answerShell(
   [shell, ...words]: readonly string[],
   make: MakeProgram,
+  terminal: Terminal,
 ): Promise<void> {
   try {
-    say(1, await ANSWERS[shell]?.(words, make) ?? "");
+    terminal.write(1, await ANSWERS[shell]?.(words, make) ?? "");
   } catch {
     // There is no repository, or it cannot be read: the command will say so.
   }

@@ -1,14 +1,40 @@
 import type { Command } from "commander";
+import { EXIT } from "./exit.ts";
+import { OpenedRepositories } from "./opened.ts";
+import { Terminal } from "./terminal.ts";
 
 /** Makes the command line, with the named commands or all. */
 export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 
-/** The surroundings of a command's action, with its exit code. */
-export interface Context {
-  /** Fires when the user interrupts; asked for once, by who heeds it. */
-  readonly signal: AbortSignal;
+/** The amount of output. */
+export type Verbosity = "quiet" | "normal" | "verbose";
+
+/** The state of one run of the command line, which is passed to each command. */
+export class Context {
+  /** The output of the process. */
+  readonly terminal: Terminal = new Terminal();
+  /** The repositories that the command at hand has opened. */
+  opened: OpenedRepositories = new OpenedRepositories();
+  /** The amount of output. */
+  verbosity: Verbosity = "normal";
   /** The exit code of the process. */
-  code: number;
+  code: number = EXIT.done;
   /** A sentence about what an interruption leaves, and how to go on. */
   interrupted?: string;
+  readonly #signal: () => AbortSignal;
+
+  /**
+   * Begins a run.
+   *
+   * @param signal Returns the signal that fires when the user interrupts. It is
+   * called by commands that can end their work in good order.
+   */
+  constructor(signal: () => AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Fires when the user interrupts. */
+  get signal(): AbortSignal {
+    return this.#signal();
+  }
 }

@@ -10,11 +10,11 @@ import {
   openOrCreate,
   sharingOf,
 } from "./open_repository.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { formatDuration, showPath } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   to: string;
   init?: boolean;
   shared?: boolean;
@@ -31,16 +31,17 @@ export function copyCommand(context: Context): Command {
     .requiredOption("--to <location>", "the other repository, or a new one")
     .option("--init", INIT)
     .action(async (snapshots: string[], options: Options) => {
-      context.code = await run(snapshots, options, context.signal);
+      context.code = await run(context, snapshots, options);
     });
 }
 
 async function run(
+  context: Context,
   snapshots: string[],
   options: Options,
-  signal: AbortSignal,
 ): Promise<number> {
-  const begun = await begin(options, { fresh: true });
+  const { signal } = context;
+  const begun = await begin(context, options, { fresh: true });
   const { out, repository: from } = begun;
   let code: number = EXIT.done;
   const records: SnapshotRecord[] = [];
@@ -55,7 +56,7 @@ async function run(
       }),
     );
   }
-  const to = await openOrCreate(locate(options.to, "."), {
+  const to = await openOrCreate(context, locate(options.to, "."), {
     codec: from.codec.name,
     init: options.init,
     shared: sharingOf(options),

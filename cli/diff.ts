@@ -8,11 +8,11 @@ import {
   type Skipped,
   type SnapshotRecord,
 } from "../mod.ts";
-import { paint } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
+import { paint } from "./terminal.ts";
 import { showPath, showText, treePath } from "./text.ts";
 
 /** `deltar diff`. */
@@ -22,17 +22,18 @@ export function diffCommand(context: Context): Command {
     .argument("<b>", "the new snapshot")
     .argument("[path]", "only this file or folder")
     .action(async (a, b, path, options) => {
-      context.code = await run(a, b, path, options);
+      context.code = await run(context, a, b, path, options);
     });
 }
 
 async function run(
+  context: Context,
   a: string,
   b: string,
   path: string | undefined,
-  options: Shared,
+  options: CommonOptions,
 ): Promise<number> {
-  const begun = await begin(options);
+  const begun = await begin(context, options);
   const { out, repository } = begun;
   const [old, now] = [await findFolder(begun, a), await findFolder(begun, b)];
   const [before, after] = [old.record, now.record];

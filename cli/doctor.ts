@@ -16,7 +16,7 @@ import {
   VERSION,
 } from "../mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
-import { Console, paint } from "./console.ts";
+import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { codeOf } from "./error_code.ts";
 import { EXIT } from "./exit.ts";
@@ -30,6 +30,7 @@ import {
 } from "./location.ts";
 import { openRepository } from "./open_repository.ts";
 import { messageOf, refusalOf } from "./refusal.ts";
+import { paint } from "./terminal.ts";
 import { formatDate, showText } from "./text.ts";
 
 /** The result of one check. */
@@ -51,12 +52,14 @@ const LITTLE = 1e9;
 export function doctorCommand(context: Context): Command {
   return new Command("doctor")
     .action(async ({ repo, json }: { repo?: string; json?: boolean }) => {
-      const out = new Console(json ?? false);
+      const out = new Console(context, json ?? false);
       const findings = [
         checkRuntime(),
         await checkZstd(),
-        ...(["data", "cache", "config", "state"] as const).map(checkFolder),
-        ...await checkRepository(repo),
+        ...(["data", "cache", "config", "state"] as const).map((kind) =>
+          checkFolder(context, kind)
+        ),
+        ...await checkRepository(context, repo),
         ...checkPlaces(located(repo)),
         ...checkHook(),
       ];
@@ -99,7 +102,7 @@ async function checkZstd(): Promise<Finding> {
   }
 }
 
-function checkFolder(kind: FolderKind): Finding {
+function checkFolder({ opened }: Context, kind: FolderKind): Finding {
   const check = `${kind} folder`;
   const folder = userFolder(kind);
   let there = folder;
@@ -107,7 +110,7 @@ function checkFolder(kind: FolderKind): Finding {
   try {
     rmSync(mkdtempSync(join(there, ".deltar-doctor-")), { recursive: true });
   } catch (error) {
-    const why = refusalOf(error)?.why ?? (error as Error).message;
+    const why = refusalOf(error, opened)?.why ?? (error as Error).message;
     const detail = `${folder} cannot be written: ${why}`;
     return { check, state: "failed", detail };
   }
@@ -119,15 +122,20 @@ function checkFolder(kind: FolderKind): Finding {
     : { check, state: "ok", detail };
 }
 
-async function checkRepository(repo: string | undefined): Promise<Finding[]> {
+async function checkRepository(
+  context: Context,
+  repo: string | undefined,
+): Promise<Finding[]> {
   const check = "repository";
   let repository: Repository;
   try {
-    repository = await openRepository(repo, ".", { fresh: true });
+    repository = await openRepository(context, repo, ".", { fresh: true });
   } catch (error) {
     const isNone = codeOf(error) === "not-found" && !repo &&
       lossAt(located(repo)) === "new";
-    const detail = isNone ? "none yet for this directory" : messageOf(error);
+    const detail = isNone
+      ? "none yet for this directory"
+      : messageOf(error, context.opened);
     return [{ check, state: isNone ? "ok" : "failed", detail }];
   }
   const damage: string[] = [];
@@ -148,7 +156,7 @@ async function checkRepository(repo: string | undefined): Promise<Finding[]> {
           plural(records.length, "snapshot")
         } in ${repository.storage.location}`,
       },
-    await checkConditions(repository),
+    await checkConditions(context, repository),
   ];
   const ahead = records.findLast(({ time }) => time > Date.now() + 60_000);
   if (ahead !== undefined) {
@@ -185,7 +193,10 @@ function checkHook(): Finding[] {
 }
 
 /** Whether the storage refuses to write over what must not be written over. */
-async function checkConditions({ storage }: Repository): Promise<Finding> {
+async function checkConditions(
+  { opened }: Context,
+  { storage }: Repository,
+): Promise<Finding> {
   const check = "conditional write";
   const settings = Buffer.concat(
     await Array.fromAsync(storage.get("deltar.json")),
@@ -197,7 +208,7 @@ async function checkConditions({ storage }: Repository): Promise<Finding> {
     const { code } = error as DeltarError;
     return code === "exists"
       ? { check, state: "ok", detail: "the storage keeps what is there" }
-      : { check, state: "warning", detail: messageOf(error) };
+      : { check, state: "warning", detail: messageOf(error, opened) };
   }
   const detail = "the storage ignores conditions: two snapshots that begin " +
     "at the same millisecond could overwrite each other";

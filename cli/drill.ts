@@ -4,11 +4,11 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { messageOf } from "./refusal.ts";
 import { parseBytes, parseSome } from "./quantity.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { findSnapshot } from "./suggest.ts";
 import { showPath } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   files?: number;
   bytes?: number;
   scratch?: string;
@@ -23,7 +23,7 @@ export function drillCommand(context: Context): Command {
     .option("--scratch <dir>", "where to restore them for a moment")
     .addHelpText("after", NOTES)
     .action(async (snapshot: string | undefined, options: Options) => {
-      context.code = await run(snapshot, options, context.signal);
+      context.code = await run(context, snapshot, options);
     });
 }
 
@@ -34,11 +34,12 @@ Exit codes: 0 all are as they were, 1 some are not, each named, or it failed;
 3 all are, but it could not be noted.`;
 
 async function run(
+  context: Context,
   snapshot: string | undefined,
   { repo, dir, json = false, ...options }: Options,
-  signal: AbortSignal,
 ): Promise<number> {
-  const begun = await begin({ repo, dir, json }, { fresh: true });
+  const { signal } = context;
+  const begun = await begin(context, { repo, dir, json }, { fresh: true });
   const { out, repository } = begun;
   const result = await repository.drill({
     ...options,
@@ -63,7 +64,7 @@ async function run(
       bytes,
       failed: failed.map(({ path, error }) => ({ path, error: error.message })),
       tooLarge,
-      unnoted: unnoted && messageOf(unnoted),
+      unnoted: unnoted && messageOf(unnoted, context.opened),
     });
   } else {
     for (const { path, error } of failed) {
@@ -91,7 +92,7 @@ async function run(
   if (unnoted !== undefined) {
     out.warn(
       "this could not be noted, so the next drill takes the same files: " +
-        messageOf(unnoted),
+        messageOf(unnoted, context.opened),
     );
   }
   if (failed.length > 0) return EXIT.failed;

@@ -1,11 +1,10 @@
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
 import { adviceFor } from "./advice.ts";
-import { clearProgress, paint, say, tell, tellPainted } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { repositoryOf } from "./opened.ts";
-import { messageOf, refusalOf } from "./refusal.ts";
+import { messageOf, refusalOf, repositoryOf } from "./refusal.ts";
+import { paint } from "./terminal.ts";
 import { showText, toJson } from "./text.ts";
 
 /**
@@ -13,37 +12,39 @@ import { showText, toJson } from "./text.ts";
  *
  * @param error What it threw.
  * @param json Whether it was to speak JSON.
- * @param context What is left of interrupted work.
+ * @param context The state of the run.
  * @returns The exit code.
  */
 export function fail(
   error: unknown,
   json: boolean,
-  { interrupted }: Context,
+  { interrupted, opened, terminal }: Context,
 ): number {
   const isOurs = error instanceof DeltarError;
   const code = isOurs ? error.code : "unexpected";
   const message = code === "aborted"
     ? ["interrupted", interrupted].filter(Boolean).join("; ")
-    : messageOf(error);
-  const refusal = refusalOf(error);
-  const repository = refusal ? undefined : repositoryOf(error);
+    : messageOf(error, opened);
+  const refusal = refusalOf(error, opened);
+  const repository = refusal ? undefined : repositoryOf(error, opened);
   const next = refusal?.next ?? adviceFor(error);
-  clearProgress();
+  terminal.clear();
   if (json) {
     const type = "error";
     const fields = { version: 1, type, code, message, repository, next };
-    say(2, `${toJson(fields)}\n`);
+    terminal.write(2, `${toJson(fields)}\n`);
   } else if (refusal !== undefined) {
     const name = paint("red", "deltar:", process.stderr);
     const text = `${refusal.message}. ${refusal.next}`;
-    tellPainted(2, `${name} ${showText(text)}\n`);
+    terminal.tellPainted(2, `${name} ${showText(text)}\n`);
   } else if (isOurs || isOfSystem(error)) {
     const name = paint("red", "deltar:", process.stderr);
-    tellPainted(2, `${name} ${showText(message)}\n`);
-    if (repository) tell(2, `  in the repository ${showText(repository)}\n`);
-    if (next) tell(2, `  ${next}\n`);
-  } else tell(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
+    terminal.tellPainted(2, `${name} ${showText(message)}\n`);
+    if (repository) {
+      terminal.tell(2, `  in the repository ${showText(repository)}\n`);
+    }
+    if (next) terminal.tell(2, `  ${next}\n`);
+  } else terminal.tell(2, `deltar: ${(error as Error)?.stack ?? message}\n`);
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;
 }
 

@@ -2,11 +2,11 @@ import { Command } from "commander";
 import { formatTime, isWithin, type TreeEntry } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { formatFileTime, showPath, showText } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   skipped?: boolean;
 }
 
@@ -17,16 +17,17 @@ export function filesCommand(context: Context): Command {
     .argument("[path]", "only this file or folder")
     .option("--skipped", "what it left out instead, and why")
     .action(async (snapshot, path, options) => {
-      context.code = await run(snapshot, path, options);
+      context.code = await run(context, snapshot, path, options);
     });
 }
 
 async function run(
+  context: Context,
   snapshot: string,
   path: string | undefined,
   options: Options,
 ): Promise<number> {
-  const begun = await begin(options);
+  const begun = await begin(context, options);
   const { out, repository } = begun;
   const named = await findFolder(begun, snapshot);
   const { record } = named;

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { DeltarError } from "../mod.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 
 /** A whole id, by which even a damaged snapshot can be removed. */
@@ -16,13 +16,17 @@ export function forgetCommand(context: Context): Command {
         "`deltar prune` finds their grace over, which also frees their space",
     )
     .argument("<snapshots...>", SNAPSHOT_HELP)
-    .action(async (snapshots: string[], options: Shared) => {
-      context.code = await run(snapshots, options);
+    .action(async (snapshots: string[], options: CommonOptions) => {
+      context.code = await run(context, snapshots, options);
     });
 }
 
-async function run(names: string[], options: Shared): Promise<number> {
-  const begun = await begin(options);
+async function run(
+  context: Context,
+  names: string[],
+  options: CommonOptions,
+): Promise<number> {
+  const begun = await begin(context, options);
   const { out, repository } = begun;
   // All are found before any goes: `latest` means another one then.
   const ids = new Set<string>();

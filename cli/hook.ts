@@ -14,8 +14,7 @@ import {
   type TakeOptions,
   takeSnapshot,
 } from "./take_snapshot.ts";
-import { repositoryOf } from "./opened.ts";
-import { messageOf, refusalOf } from "./refusal.ts";
+import { messageOf, refusalOf, repositoryOf } from "./refusal.ts";
 import { redact, showText } from "./text.ts";
 
 /** The input that an agent passes to a hook. */
@@ -49,7 +48,7 @@ export function hookCommand(context: Context): Command {
       if (process.stdin.isTTY) {
         command.error("error: an agent runs this, with JSON for its input");
       }
-      const out = new Console(false);
+      const out = new Console(context, false);
       let title = "agent";
       let directory = dir ?? process.env.CLAUDE_PROJECT_DIR;
       try {
@@ -61,13 +60,16 @@ export function hookCommand(context: Context): Command {
         directory = source.place;
         const { signal } = context;
         const how = { ...options, label: title, onlyIfChanged: true };
-        const taken = await takeSnapshot(out, source, how, signal);
+        const taken = await takeSnapshot(context, out, source, how);
         if (taken.result.isNew) {
           await keepToSize(out, taken.repository, options, signal);
         }
       } catch (error) {
-        const repository = refusalOf(error) ? undefined : repositoryOf(error);
-        const message = messageOf(error) +
+        const { opened } = context;
+        const repository = refusalOf(error, opened)
+          ? undefined
+          : repositoryOf(error, opened);
+        const message = messageOf(error, opened) +
           (repository === undefined ? "" : ` (in ${repository})`);
         out.warn(`no snapshot was taken: ${message}`);
         log(`${title} in ${directory ?? "."}: ${message}`);

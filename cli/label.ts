@@ -3,11 +3,11 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseLabel } from "./label_text.ts";
 import { recordFields } from "./record_fields.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { showText } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   remove?: boolean;
 }
 
@@ -33,17 +33,18 @@ export function labelCommand(context: Context): Command {
             exitCode: EXIT.usage,
           });
         }
-        context.code = await run(snapshot, text, options);
+        context.code = await run(context, snapshot, text, options);
       },
     );
 }
 
 async function run(
+  context: Context,
   snapshot: string,
   text: string | undefined,
   options: Options,
 ): Promise<number> {
-  const begun = await begin(options);
+  const begun = await begin(context, options);
   const { out, repository } = begun;
   const before = await findSnapshot(begun, snapshot);
   const isAsked = text === undefined && !options.remove;

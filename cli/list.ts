@@ -2,14 +2,15 @@ import { Command } from "commander";
 import { pathBelow, type Proof, type SnapshotRecord } from "../mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
-import { type Console, paint } from "./console.ts";
+import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
+import { paint } from "./terminal.ts";
 import { formatDate, showPath } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   safety?: boolean;
 }
 
@@ -18,12 +19,12 @@ export function listCommand(context: Context): Command {
   return new Command("list")
     .option("--safety", "show what was saved before restores, too")
     .action(async (options: Options) => {
-      context.code = await run(options);
+      context.code = await run(context, options);
     });
 }
 
-async function run(options: Options): Promise<number> {
-  const { out, repository, place } = await begin(options);
+async function run(context: Context, options: Options): Promise<number> {
+  const { out, repository, place } = await begin(context, options);
   let code: number = EXIT.done;
   const all = await repository.snapshots({
     onDamage: (error) => {

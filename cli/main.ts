@@ -1,7 +1,7 @@
 import process from "node:process";
 import { CommanderError } from "commander";
 import { COMMANDS } from "./commands.ts";
-import type { Context } from "./context.ts";
+import { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { createProgram } from "./program.ts";
 
@@ -22,24 +22,25 @@ const PATIENCE = 400;
  */
 export async function main(words: string[]): Promise<number> {
   const interrupt = new AbortController();
-  const context: Context = {
-    // Only commands that use the signal can end their work in good order; all others
-    // are ended by the system.
-    get signal() {
-      if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
-      process.on("SIGINT", () => {
-        // A second interrupt does not wait.
-        if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
-        interrupt.abort(new Error("SIGINT"));
-        setTimeout(() => void leave(), PATIENCE).unref();
-      });
-      return interrupt.signal;
-    },
-    code: EXIT.done,
-  };
+  // Only commands that use the signal can end their work in good order; the
+  // system ends all others.
+  const context = new Context(() => {
+    if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
+    process.on("SIGINT", () => {
+      // A second interrupt does not wait.
+      if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+      interrupt.abort(new Error("SIGINT"));
+      setTimeout(() => void leave(), PATIENCE).unref();
+    });
+    return interrupt.signal;
+  });
   if (words[0] === COMPLETE) {
     const { answerShell } = await import("./completion.ts");
-    await answerShell(words.slice(1), (names) => createProgram(context, names));
+    await answerShell(
+      words.slice(1),
+      (names) => createProgram(context, names),
+      context.terminal,
+    );
     return EXIT.done;
   }
   let isTold = false;

@@ -16,6 +16,7 @@ import {
 } from "../mod.ts";
 import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
 import { codeOf } from "./error_code.ts";
 import { lossAt, placeIsLost, rememberPlace } from "./known_places.ts";
 import {
@@ -25,10 +26,10 @@ import {
   locateFrom,
   placeSum,
 } from "./location.ts";
-import { noteOpened } from "./opened.ts";
+import type { OpenedRepositories } from "./opened.ts";
 
-/** The storage at a location. */
-export function storageAt(location: string): Storage {
+/** Returns the storage at a location, and notes that it is opened. */
+function storageAt(location: string, opened: OpenedRepositories): Storage {
   const other = isFolder(location) ? whatIsThere(location) : undefined;
   if (other !== undefined) {
     const what = `${other}, and a repository is a folder`;
@@ -36,7 +37,7 @@ export function storageAt(location: string): Storage {
   }
   try {
     const storage = openStorage(location, process.env);
-    noteOpened(storage.location);
+    opened.add(storage.location);
     return storage;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
@@ -61,7 +62,7 @@ function whatIsThere(location: string): string | undefined {
 }
 
 /** Options for opening a repository. */
-interface OpenOptions {
+export interface OpenOptions {
   /** Called with the error of settings that are lost or damaged. */
   onDamage?: DamageHandler;
   /** Ask the storage itself for everything. */
@@ -73,15 +74,18 @@ interface OpenOptions {
  * stands; it has to be there.
  */
 export async function openRepository(
+  context: Context,
   repo: string | undefined,
   place = ".",
-  { onDamage = warn, fresh = false }: OpenOptions = {},
+  { onDamage, fresh = false }: OpenOptions = {},
 ): Promise<Repository> {
   const { location } = locateFrom(repo, absolute(place));
-  const storage = storageAt(location);
+  const storage = storageAt(location, context.opened);
   const near = fresh ? storage : cached(location, storage);
   try {
-    return await Repository.open(near, { onDamage });
+    return await Repository.open(near, {
+      onDamage: onDamage ?? ((error) => warn(context, error)),
+    });
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") {
       const loss = lossAt(storage.location);
@@ -100,8 +104,8 @@ export async function openRepository(
 }
 
 /** Warns of damaged settings; snapshots can be restored without them. */
-function warn(error: DeltarError): void {
-  new Console(false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
+function warn(context: Context, error: DeltarError): void {
+  new Console(context, false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
 /** Returns the options' access of others to a new repository. */
@@ -135,11 +139,13 @@ interface CreateOptions {
  * mounted.
  */
 export async function openOrCreate(
+  context: Context,
   location: string,
   options: CreateOptions = {},
 ): Promise<Repository> {
-  const storage = cached(location, storageAt(location));
-  const repository = await open(storage) ?? await create(storage, options);
+  const storage = cached(location, storageAt(location, context.opened));
+  const repository = await open(storage) ??
+    await create(context, storage, options);
   rememberPlace(storage.location);
   return repository;
 }
@@ -157,6 +163,7 @@ async function open(storage: Storage): Promise<Repository | undefined> {
 }
 
 async function create(
+  context: Context,
   storage: Storage,
   { codec, init = false, shared }: CreateOptions,
 ): Promise<Repository> {
@@ -178,7 +185,7 @@ async function create(
   try {
     const repository = await Repository.create(storage, { codec, shared });
     if (loss === "deleted") {
-      new Console(false).warn(
+      new Console(context, false).warn(
         `${location}: the repository that was here was deleted; a new one is ` +
           "begun",
       );

@@ -1,5 +1,4 @@
 import { sep } from "node:path";
-import { DeltarError } from "../mod.ts";
 
 /**
  * The names of objects in a repository: folders, and what begins with an id.
@@ -7,45 +6,35 @@ import { DeltarError } from "../mod.ts";
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 
-/** The repositories that the command at hand works with. */
-let opened: string[] = [];
-
-/** Notes that the command at hand works with a repository. */
-export function noteOpened(location: string): void {
-  if (!opened.includes(location)) opened.push(location);
+/** Returns whether a name is that of an object in a repository. */
+export function isStored(object: string): boolean {
+  return STORED.test(object);
 }
 
-/** Another command begins. */
-export function forgetOpened(): void {
-  opened = [];
-}
+/** The repositories that a command has opened. */
+export class OpenedRepositories {
+  readonly #locations: string[] = [];
 
-/** Whether an object's name is one of a repository. */
-export function isInRepository(object: string): boolean {
-  return opened.length > 0 &&
-    (STORED.test(object) || opened.includes(object));
-}
+  /** The locations, in the order of opening. */
+  get locations(): readonly string[] {
+    return this.#locations;
+  }
 
-/**
- * The repository at hand that a file of this machine is in; without a file all
- * of them, as it may be any.
- */
-export function openedAt(file: string): readonly string[] {
-  return file === ""
-    ? opened
-    : opened.filter((location) =>
+  /** Adds a repository that is about to be opened. */
+  add(location: string): void {
+    if (!this.#locations.includes(location)) this.#locations.push(location);
+  }
+
+  /** Returns whether an object of an error is in one of the repositories. */
+  holds(object: string): boolean {
+    return this.#locations.length > 0 &&
+      (isStored(object) || this.#locations.includes(object));
+  }
+
+  /** Returns the repositories that a file of this machine is in. */
+  around(file: string): readonly string[] {
+    return this.#locations.filter((location) =>
       file === location || file.startsWith(location + sep)
     );
-}
-
-/**
- * Which repository an error's object is in, where the message does not tell;
- * of several, which it may be.
- */
-export function repositoryOf(error: unknown): string | undefined {
-  if (!(error instanceof DeltarError)) return undefined;
-  const { object = "", message } = error;
-  if (!STORED.test(object) || opened.length === 0) return undefined;
-  if (opened.some((location) => message.includes(location))) return undefined;
-  return opened.join(" or ");
+  }
 }

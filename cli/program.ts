@@ -1,7 +1,6 @@
 import { Command, Help } from "commander";
 import { VERSION } from "../lib/version.ts";
 import { COMMANDS, type Entry } from "./commands.ts";
-import { setVerbosity, tell } from "./console.ts";
 import type { Context } from "./context.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT } from "./exit.ts";
@@ -29,8 +28,8 @@ export async function createProgram(
     .showSuggestionAfterError()
     .showHelpAfterError("\nSee `deltar --help`.")
     .configureOutput({
-      writeOut: (text) => tell(1, text),
-      writeErr: (text) => tell(2, text),
+      writeOut: (text) => context.terminal.tell(1, text),
+      writeErr: (text) => context.terminal.tell(2, text),
     })
     .configureHelp({
       subcommandTerm: (command) => command.name(),
@@ -56,11 +55,11 @@ export async function createProgram(
   program.hook("preAction", (_, command) => {
     refuseEmpty(command);
     const { quiet, verbose } = command.opts();
-    if (quiet || verbose) setVerbosity(verbose ? "verbose" : "quiet");
+    if (quiet || verbose) context.verbosity = verbose ? "verbose" : "quiet";
     context.interrupted = COMMANDS[command.name()]?.interrupted;
   });
   const completion = names.includes(COMPLETION)
-    ? (await import("./completion.ts")).completionCommand()
+    ? (await import("./completion.ts")).completionCommand(context)
     : new Command(COMPLETION);
   const summary = "Print a shell's completion";
   program.addCommand(completion.summary(summary).description(summary));

@@ -14,10 +14,10 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseCount, parseDuration } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { formatDate, formatDuration, showPath } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   keepLast?: number;
   keepHourly?: number;
   keepDaily?: number;
@@ -84,7 +84,7 @@ export function pruneCommand(context: Context): Command {
     )
     .option("--dry-run", "only say what would be removed, and why")
     .action(async (options: Options) => {
-      context.code = await run(options, context.signal);
+      context.code = await run(context, options);
     });
 }
 
@@ -92,8 +92,9 @@ function adverb(period: string): string {
   return period === "day" ? "daily" : `${period}ly`;
 }
 
-async function run(options: Options, signal: AbortSignal): Promise<number> {
-  const { out, repository } = await begin(options);
+async function run(context: Context, options: Options): Promise<number> {
+  const { signal } = context;
+  const { out, repository } = await begin(context, options);
   const policy = policyOf(options);
   const prune: PruneOptions = {
     grace: options.grace,

@@ -4,7 +4,7 @@ import {
   SYSTEM_ERRORS,
   type SystemErrorText,
 } from "../shared/system_errors.ts";
-import { isInRepository, openedAt } from "./opened.ts";
+import { isStored, type OpenedRepositories } from "./opened.ts";
 
 /** A refusal of the system: the object, the reason, and advice. */
 export interface Refusal {
@@ -41,14 +41,17 @@ interface SystemError extends Error {
 }
 
 /** Returns the refusal of the system that an error is about, if any. */
-export function refusalOf(error: unknown): Refusal | undefined {
+export function refusalOf(
+  error: unknown,
+  opened: OpenedRepositories,
+): Refusal | undefined {
   const cause = systemCause(error);
   if (cause === undefined) return undefined;
   const { code, syscall = "", message, path = "" } = cause;
   const { reason: why, remedy }: SystemErrorText = SYSTEM_ERRORS[code];
   const isWrite = WRITING.test(syscall) || message.includes(TEMPORARY) ||
     /^(?:ENOSPC|EDQUOT|EROFS)$/.test(code);
-  const place = placeOf(error, path);
+  const place = placeOf(error, path, opened);
   const what = isWrite ? place.isFile ? "write" : "write to" : "read";
   const other = place.isRepository ? "repository with --repo." : "directory.";
   return {
@@ -60,9 +63,29 @@ export function refusalOf(error: unknown): Refusal | undefined {
 }
 
 /** An error's message for people; what a system refused is put in words. */
-export function messageOf(error: unknown): string {
+export function messageOf(
+  error: unknown,
+  opened: OpenedRepositories,
+): string {
   if (!(error instanceof Error)) return String(error);
-  return refusalOf(error)?.message ?? error.message;
+  return refusalOf(error, opened)?.message ?? error.message;
+}
+
+/**
+ * Returns the repository that an error's object is in, if its message does not
+ * name it; of several repositories, the ones that it may be in.
+ */
+export function repositoryOf(
+  error: unknown,
+  { locations }: OpenedRepositories,
+): string | undefined {
+  if (!(error instanceof DeltarError)) return undefined;
+  const { object = "", message } = error;
+  if (!isStored(object) || locations.length === 0) return undefined;
+  if (locations.some((location) => message.includes(location))) {
+    return undefined;
+  }
+  return locations.join(" or ");
 }
 
 function systemCause(error: unknown): SystemError | undefined {
@@ -78,13 +101,14 @@ function systemCause(error: unknown): SystemError | undefined {
 function placeOf(
   error: unknown,
   path: string,
+  opened: OpenedRepositories,
 ): { name: string; isRepository?: boolean; isFile?: boolean } {
   const { object = "", path: inner } = error instanceof DeltarError
     ? error
     : { path: undefined };
-  const repositories = path === "" ? [] : openedAt(path);
-  if (repositories.length === 1 || isInRepository(object)) {
-    const names = repositories.length > 0 ? repositories : openedAt("");
+  const repositories = path === "" ? [] : opened.around(path);
+  if (repositories.length === 1 || opened.holds(object)) {
+    const names = repositories.length > 0 ? repositories : opened.locations;
     return { name: names.join(" or "), isRepository: true };
   }
   if (inner !== undefined) return { name: inner, isFile: true };

@@ -5,10 +5,10 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
-import type { Shared } from "./shared.ts";
+import type { CommonOptions } from "./begin.ts";
 import { showPath } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
@@ -18,7 +18,7 @@ export function repairCommand(context: Context): Command {
     .option("--dry-run", "only tell what would be done")
     .addHelpText("after", NOTES)
     .action(async (options: Options) => {
-      context.code = await run(options, context.signal);
+      context.code = await run(context, options);
     });
 }
 
@@ -29,9 +29,10 @@ the directory still has is stored again by the next snapshot.
 
 Exit codes: 0 all is whole, 3 something is lost, each file named; 1 it failed.`;
 
-async function run(options: Options, signal: AbortSignal): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo, ".", {
+async function run(context: Context, options: Options): Promise<number> {
+  const { signal } = context;
+  const out = new Console(context, options.json ?? false);
+  const repository = await openRepository(context, options.repo, ".", {
     onDamage: () => {},
     fresh: true,
   });

@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { absolute, cacheFolder } from "./location.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import {
   findFolder,
   FOLDER_HELP,
@@ -17,7 +17,7 @@ import {
 import { showPath, treePath } from "./text.ts";
 import { askingForTrust, trustOption } from "./trust.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   to?: string;
   inPlace?: boolean;
   all?: boolean;
@@ -66,7 +66,7 @@ export function restoreCommand(context: Context): Command {
           exitCode: EXIT.usage,
         });
       }
-      context.code = await run(snapshot, paths, options, context.signal);
+      context.code = await run(context, snapshot, paths, options);
     });
 }
 
@@ -93,12 +93,13 @@ async function choose(
 }
 
 async function run(
+  context: Context,
   snapshot: string,
   paths: string[],
   options: Options,
-  signal: AbortSignal,
 ): Promise<number> {
-  const begun = await begin(options);
+  const { signal } = context;
+  const begun = await begin(context, options);
   const { out, repository } = begun;
   const named = await findFolder(begun, snapshot, { asMade: true });
   const { record, folder } = named;

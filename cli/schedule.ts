@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DeltarError } from "../mod.ts";
-import type { MakeProgram } from "./context.ts";
+import type { Context, MakeProgram } from "./context.ts";
 import { configFile, readConfig } from "./config.ts";
 import { Console } from "./console.ts";
 import { ownCommand } from "./invocation.ts";
@@ -23,7 +23,10 @@ interface Options {
 const NOON = "12:30";
 
 /** `deltar schedule`. */
-export function scheduleCommand(program: MakeProgram): Command {
+export function scheduleCommand(
+  context: Context,
+  program: MakeProgram,
+): Command {
   return new Command("schedule")
     .argument("<name>", "a backup of the configuration")
     .addOption(
@@ -67,7 +70,7 @@ export function scheduleCommand(program: MakeProgram): Command {
         ...options.at,
         home: homedir(),
       });
-      const out = new Console(false);
+      const out = new Console(context, false);
       for (const [path, text] of Object.entries(files)) {
         if (options.print) out.line(`# ${showPath(path)}\n${text}`);
         else {

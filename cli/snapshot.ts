@@ -44,19 +44,20 @@ export function snapshotCommand(context: Context): Command {
     )
     .option("--remember", "have the repository remember its --max-size")
     .action(async (dir: string | undefined, options: Options) => {
-      context.code = await run(dir, options, context.signal);
+      context.code = await run(context, dir, options);
     });
 }
 
 async function run(
+  context: Context,
   directory: string | undefined,
   options: Options,
-  signal: AbortSignal,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
+  const { signal } = context;
+  const out = new Console(context, options.json ?? false);
   const started = performance.now();
   const source = sourceOf(directory);
-  const taken = await takeSnapshot(out, source, options, signal);
+  const taken = await takeSnapshot(context, out, source, options);
   const elapsed = performance.now() - started;
   const { repository, location, result } = taken;
   const typed = new Map(

@@ -6,11 +6,11 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseCount } from "./quantity.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findSnapshot } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   largest?: number;
 }
 
@@ -21,18 +21,19 @@ export function statsCommand(context: Context): Command {
     .argument("[folder]", "whose folders are told apart", "")
     .option("--largest <n>", "how many files to name, default 10", parseCount)
     .action(async (snapshot, folder: string, options: Options) => {
-      context.code = await run(snapshot, folder, options, context.signal);
+      context.code = await run(context, snapshot, folder, options);
     });
 }
 
 async function run(
+  context: Context,
   snapshot: string | undefined,
   folder: string,
   options: Options,
-  signal: AbortSignal,
 ): Promise<number> {
+  const { signal } = context;
   const { largest, json = false } = options;
-  const begun = await begin(options);
+  const begun = await begin(context, options);
   const { out, repository, place } = begun;
   let code: number = EXIT.done;
   const within = treePath(folder);

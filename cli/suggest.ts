@@ -7,7 +7,7 @@ import {
   type Repository,
   type SnapshotRecord,
 } from "../mod.ts";
-import type { Begun } from "./shared.ts";
+import type { Begun } from "./begin.ts";
 import { showPath, treePath } from "./text.ts";
 
 /** More edits than this are another name. */

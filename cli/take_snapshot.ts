@@ -18,6 +18,7 @@ import {
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import type { Console } from "./console.ts";
+import type { Context } from "./context.ts";
 import { ask, canAsk } from "./ask.ts";
 import { movedFrom, rememberDirectory } from "./known_directories.ts";
 import {
@@ -122,11 +123,12 @@ export function rulesOf(
 
 /** Takes a snapshot of a directory; `out` is told of what cannot be kept. */
 export async function takeSnapshot(
+  context: Context,
   out: Console,
   { place, isNamed }: Source,
   options: TakeOptions,
-  signal: AbortSignal,
 ): Promise<Taken> {
+  const { signal } = context;
   const { location, project } = isNamed
     ? { location: locate(options.repo, place), project: undefined }
     : locateFrom(options.repo, place);
@@ -144,7 +146,7 @@ export async function takeSnapshot(
   if (isDefaultRepository(location) && !holdsRepository(location)) {
     await bringRepository(out, start, location, options, signal);
   }
-  const repository = await openOrCreate(location, {
+  const repository = await openOrCreate(context, location, {
     init: options.init,
     shared: sharingOf(options),
   });
@@ -171,7 +173,9 @@ export async function takeSnapshot(
     last,
     cache: cacheFolder(),
     onChanges: async (changes) => {
-      if (!options.allowEmpty) await refuseLoss(directory, changes, signal);
+      if (!options.allowEmpty) {
+        await refuseLoss(out, directory, changes, signal);
+      }
     },
     onKept: (volumes) => {
       const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
@@ -350,7 +354,7 @@ async function isToContinue(
     `${showPath(directory)} looks like ${showPath(from)}, which was ` +
     "moved.";
   if (canAsk()) {
-    return await ask(`${what} Continue its snapshots?`, signal, true);
+    return await ask(out, `${what} Continue its snapshots?`, signal, true);
   }
   out.warn(
     `${what} Its snapshots are not continued; to do so next time, use ` +
@@ -370,6 +374,7 @@ const MANY = 10;
  * what was there, and hardly anything else is there.
  */
 async function refuseLoss(
+  out: Console,
   directory: string,
   { parent, diff, files, skipped }: SnapshotChanges,
   signal: AbortSignal,
@@ -387,7 +392,7 @@ async function refuseLoss(
     `snapshot has (${parent.id})`;
   if (canAsk()) {
     const question = `${showPath(directory)}: ${what}. Take a snapshot anyway?`;
-    if (await ask(question, signal)) return;
+    if (await ask(out, question, signal)) return;
   }
   throw new DeltarError(
     "limit",

@@ -48,7 +48,7 @@ export async function askingForTrust<Result>(
   const question =
     "This repository belongs to somebody else. Restore the owners and " +
     `set-user-ID bits that it has for ${plural(count, "path")}?`;
-  return await work({ trust: await ask(question, signal) });
+  return await work({ trust: await ask(out, question, signal) });
 }
 
 /**

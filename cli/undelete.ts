@@ -4,20 +4,24 @@ import { plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { formatDate, showPath, showText } from "./text.ts";
 
 /** `deltar undelete`. */
 export function undeleteCommand(context: Context): Command {
   return new Command("undelete")
     .argument("[snapshots...]", "ids of removed snapshots, or their beginnings")
-    .action(async (snapshots: string[], options: Shared) => {
-      context.code = await run(snapshots, options);
+    .action(async (snapshots: string[], options: CommonOptions) => {
+      context.code = await run(context, snapshots, options);
     });
 }
 
-async function run(names: string[], options: Shared): Promise<number> {
-  const { out, repository } = await begin(options);
+async function run(
+  context: Context,
+  names: string[],
+  options: CommonOptions,
+): Promise<number> {
+  const { out, repository } = await begin(context, options);
   const removed = await repository.removed();
   if (names.length === 0) {
     list(out, removed);

@@ -8,11 +8,11 @@ import {
   holdsRepository,
   locateFrom,
 } from "./location.ts";
-import { begin, type Begun, type Shared } from "./shared.ts";
+import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import { showPath } from "./text.ts";
 import { askingForTrust, trustOption } from "./trust.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   trustRepository?: boolean;
   all?: boolean;
   dryRun?: boolean;
@@ -37,7 +37,7 @@ export function revertCommand(
     .addOption(trustOption())
     .option("--dry-run", "only print what would be done")
     .action(async (dir: string | undefined, options: Options) => {
-      context.code = await run(way, dir, options, context.signal);
+      context.code = await run(context, way, dir, options);
     });
 }
 
@@ -60,31 +60,36 @@ async function targetAt(
  * The repository that a directory was restored from: that of where the user
  * stands or, if it knows of no restore into the directory, the directory's own.
  */
-async function beginFor(target: string, options: Options): Promise<Begun> {
+async function beginFor(
+  context: Context,
+  target: string,
+  options: Options,
+): Promise<Begun> {
   const here = existingDirectory();
   const own = locateFrom(options.repo, target).location;
   const other = here === undefined
     ? own
     : locateFrom(options.repo, here).location;
   if (other !== own && holdsRepository(other)) {
-    const begun = await begin(options);
+    const begun = await begin(context, options);
     if (!holdsRepository(own)) return begun;
     const { repository } = begun;
     if (await repository.isRestoreTarget(truePlace(target))) return begun;
   }
-  return await begin({ ...options, dir: target });
+  return await begin(context, { ...options, dir: target });
 }
 
 async function run(
+  context: Context,
   way: "undo" | "redo",
   dir: string | undefined,
   options: Options,
-  signal: AbortSignal,
 ): Promise<number> {
+  const { signal } = context;
   const place = absolute(dir ?? ".");
   const { out, repository } = dir === undefined
-    ? await begin(options)
-    : await beginFor(place, options);
+    ? await begin(context, options)
+    : await beginFor(context, place, options);
   const { target, below } = dir === undefined
     ? await targetAt(repository, place)
     : { target: place, below: "" };

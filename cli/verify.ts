@@ -10,10 +10,10 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
-import type { Shared } from "./shared.ts";
+import type { CommonOptions } from "./begin.ts";
 import { showPath, showText } from "./text.ts";
 
-interface Options extends Shared {
+interface Options extends CommonOptions {
   data?: boolean;
 }
 
@@ -43,16 +43,17 @@ export function verifyCommand(context: Context): Command {
     )
     .addHelpText("after", EXIT_CODES)
     .action(async (options: Options) => {
-      context.code = await run(options, context.signal);
+      context.code = await run(context, options);
     });
 }
 
 const EXIT_CODES = `
 Exit codes: 0 nothing is damaged, 1 something is, or it failed.`;
 
-async function run(options: Options, signal: AbortSignal): Promise<number> {
-  const out = new Console(options.json ?? false);
-  const repository = await openRepository(options.repo, ".", {
+async function run(context: Context, options: Options): Promise<number> {
+  const { signal } = context;
+  const out = new Console(context, options.json ?? false);
+  const repository = await openRepository(context, options.repo, ".", {
     onDamage: () => {},
     fresh: true,
   });

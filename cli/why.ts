@@ -29,7 +29,7 @@ import {
   userFolder,
 } from "./location.ts";
 import { openRepository } from "./open_repository.ts";
-import { begin, type Shared } from "./shared.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import {
   addExcludeOptions,
@@ -38,7 +38,7 @@ import {
 } from "./take_snapshot.ts";
 import { shellWord, showPath, showText } from "./text.ts";
 
-interface Options extends Shared, Partial<TakeOptions> {}
+interface Options extends CommonOptions, Partial<TakeOptions> {}
 
 /** Whether a path is kept, and why not. */
 interface Fate {
@@ -64,7 +64,7 @@ export function whyCommand(context: Context): Command {
     .argument("[snapshot]", `${FOLDER_HELP}; by default the next one`)
     .addHelpText("after", NOTES)
     .action(async (path, snapshot, options) => {
-      context.code = await run(path, snapshot, options);
+      context.code = await run(context, path, snapshot, options);
     });
 }
 
@@ -74,14 +74,15 @@ options. If the last snapshot was taken with others that make a difference, that
 is told too.`;
 
 async function run(
+  context: Context,
   word: string,
   snapshot: string | undefined,
   options: Options,
 ): Promise<number> {
-  const out = new Console(options.json ?? false);
+  const out = new Console(context, options.json ?? false);
   const answer = snapshot === undefined
-    ? await next(word, options)
-    : await then(word, snapshot, options);
+    ? await next(context, word, options)
+    : await then(context, word, snapshot, options);
   if (out.json) {
     out.object("why", { ...answer });
     return EXIT.done;
@@ -113,10 +114,14 @@ function wordsOf({ kept, why = "" }: Fate, by: string): string {
 }
 
 /** Returns what the next snapshot would do with a path. */
-async function next(word: string, options: Options): Promise<Answer> {
+async function next(
+  context: Context,
+  word: string,
+  options: Options,
+): Promise<Answer> {
   const place = absolute(options.dir ?? ".");
   const { location, project } = locateFrom(options.repo, place);
-  const last = await lastOf(options, place);
+  const last = await lastOf(context, options, place);
   const root = last?.directory ?? project ?? place;
   const found = pathOf(root, absolute(word));
   if (found === undefined) {
@@ -253,12 +258,13 @@ const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** The last snapshot of the directory that holds a place, if there is one. */
 async function lastOf(
+  context: Context,
   options: Options,
   place: string,
 ): Promise<SnapshotRecord | undefined> {
   let repository: Repository;
   try {
-    repository = await openRepository(options.repo, place);
+    repository = await openRepository(context, options.repo, place);
   } catch (error) {
     const isNone = error instanceof DeltarError && error.code === "not-found";
     if (isNone) return undefined;
@@ -269,11 +275,12 @@ async function lastOf(
 
 /** Returns what a snapshot says of a path. */
 async function then(
+  context: Context,
   word: string,
   snapshot: string,
   options: Options,
 ): Promise<Answer> {
-  const begun = await begin(options);
+  const begun = await begin(context, options);
   const { repository } = begun;
   const named = await findFolder(begun, snapshot);
   const { record } = named;

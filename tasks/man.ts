@@ -7,6 +7,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { EXAMPLES } from "../cli/examples.ts";
+import { Context } from "../cli/context.ts";
 import { createProgram } from "../cli/program.ts";
 
 /** A text with what roff would take for its own escaped. */
@@ -89,6 +90,6 @@ export function manualPage(program: Command): string {
 
 if (import.meta.main) {
   mkdirSync("dist", { recursive: true });
-  const context = { signal: new AbortController().signal, code: 0 };
+  const context = new Context(() => new AbortController().signal);
   writeFileSync("dist/deltar.1", manualPage(await createProgram(context)));
 }

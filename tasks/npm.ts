@@ -7,6 +7,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import own from "../package.json" with { type: "json" };
+import { Context } from "../cli/context.ts";
 import { createProgram } from "../cli/program.ts";
 import { manualPage } from "./man.ts";
 import { run } from "./run.ts";
@@ -37,7 +38,7 @@ writeFileSync(
 for (const file of ["README.md", "LICENSE", "docs"]) {
   cpSync(file, `${OUT}/${file}`, { recursive: true });
 }
-const context = { signal: new AbortController().signal, code: 0 };
+const context = new Context(() => new AbortController().signal);
 writeFileSync(`${OUT}/deltar.1`, manualPage(await createProgram(context)));
 writeFileSync(
   `${OUT}/package.json`,

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Context } from "../../cli/context.ts";
 import { createProgram } from "../../cli/program.ts";
 import { cephBucket, NEEDS_CEPH } from "../support/ceph.ts";
 import { needs } from "../support/peer.ts";
@@ -61,10 +62,9 @@ test("the lines of the README do what they say", async () => {
 
 test("the page of the command has all commands and only their options", async () => {
   const text = readFileSync(join(ROOT, "docs/COMMAND.md"), "utf8");
-  const program = await createProgram({
-    signal: new AbortController().signal,
-    code: 0,
-  });
+  const program = await createProgram(
+    new Context(() => new AbortController().signal),
+  );
   const [, synopsis] = /^# The command\n\n(.*?)\n\n\S/ms.exec(text)!;
   for (const command of program.commands) {
     if (/^(?:help|complete)$/.test(command.name())) continue;

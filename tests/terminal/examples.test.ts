@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EXAMPLES } from "../../cli/examples.ts";
+import { Context } from "../../cli/context.ts";
 import { createProgram } from "../../cli/program.ts";
 import { manualPage } from "../../tasks/man.ts";
 import { withShell } from "./shell.ts";
 
-const program = await createProgram({
-  signal: new AbortController().signal,
-  code: 0,
-});
+const program = await createProgram(
+  new Context(() => new AbortController().signal),
+);
 const names = program.commands.map((command) => command.name())
   .filter((name) => !["complete", "help"].includes(name));
 

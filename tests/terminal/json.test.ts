@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Context } from "../../cli/context.ts";
 import { createProgram } from "../../cli/program.ts";
 import { withShell } from "./shell.ts";
 
@@ -76,10 +77,9 @@ function typed(): [name: string, line: string][] {
 }
 
 test("every command with --json is here", async () => {
-  const program = await createProgram({
-    signal: new AbortController().signal,
-    code: 0,
-  });
+  const program = await createProgram(
+    new Context(() => new AbortController().signal),
+  );
   const names = program.commands
     .filter(({ options }) => options.some(({ long }) => long === "--json"))
     .map((command) => command.name());

@@ -1,10 +1,11 @@
 import type { Repository } from "../mod.ts";
 import { Console } from "./console.ts";
+import type { Context } from "./context.ts";
 import { absolute } from "./location.ts";
-import { openRepository } from "./open_repository.ts";
+import { type OpenOptions, openRepository } from "./open_repository.ts";
 
 /** The options of most commands. */
-export interface Shared {
+export interface CommonOptions {
   /** Where snapshots are kept. */
   repo?: string;
   /** The directory whose snapshots are meant, or a folder in it. */
@@ -25,13 +26,14 @@ export interface Begun {
 
 /** Opens the repository for the place where the user stands. */
 export async function begin(
-  { repo, dir = ".", json = false }: Shared,
-  how?: Parameters<typeof openRepository>[2],
+  context: Context,
+  { repo, dir = ".", json = false }: CommonOptions,
+  how?: OpenOptions,
 ): Promise<Begun> {
   const place = absolute(dir);
   return {
-    out: new Console(json),
-    repository: await openRepository(repo, place, how),
+    out: new Console(context, json),
+    repository: await openRepository(context, repo, place, how),
     place,
   };
 }

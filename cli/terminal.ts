@@ -1,0 +1,119 @@
+import { writeSync } from "node:fs";
+import process from "node:process";
+import { styleText } from "node:util";
+import { codeOf } from "./error_code.ts";
+import { columnsOf, fitColumns, showLines } from "./text.ts";
+
+/** Clears a terminal from the cursor on. */
+const CLEAR = "\x1b[J";
+
+/** The pause before a full pipe is written to again, in milliseconds. */
+const RETRY_MS = 5;
+
+/**
+ * Standard output and standard error of the process, with the line of progress
+ * that standard error shows.
+ */
+export class Terminal {
+  readonly #encoder = new TextEncoder();
+  readonly #pause = new Int32Array(new SharedArrayBuffer(4));
+  /** The descriptors whose readers are gone. */
+  readonly #closed = new Set<number>();
+  /** The columns of the line of progress that is shown. */
+  #drawn = 0;
+
+  /**
+   * Writes text at once. To a reader that is gone, as `head` goes, nothing more
+   * is written; the work goes on, and its exit code is not changed.
+   */
+  write(fd: number, text: string): void {
+    this.writeBytes(fd, this.#encoder.encode(text));
+  }
+
+  /**
+   * Writes bytes at once.
+   *
+   * @returns Whether the reader is there.
+   */
+  writeBytes(fd: number, bytes: Uint8Array): boolean {
+    if (this.#closed.has(fd)) return false;
+    for (let at = 0; at < bytes.length;) {
+      try {
+        at += writeSync(fd, bytes, at, bytes.length - at);
+      } catch (error) {
+        const code = codeOf(error);
+        if (code === "EPIPE") {
+          this.#closed.add(fd);
+          return false;
+        }
+        if (code !== "EAGAIN") throw placed(error as Error, fd);
+        // A pipe that is full and does not block: its reader needs a moment.
+        Atomics.wait(this.#pause, 0, 0, RETRY_MS);
+      }
+    }
+    return true;
+  }
+
+  /** Writes lines for people, so that a terminal shows and obeys nothing. */
+  tell(fd: number, text: string): void {
+    this.write(fd, showLines(text));
+  }
+
+  /** Writes lines for people, with the colors that `paint` gave them. */
+  tellPainted(fd: number, text: string): void {
+    this.write(fd, showLines(text, true));
+  }
+
+  /**
+   * Draws the line of progress. The cursor stays at its beginning: when the
+   * terminal is made narrower, the line may take several rows, all of them
+   * behind the cursor, so that drawing again clears them all.
+   */
+  draw(line: string): void {
+    const width = process.stderr.columns || 80;
+    const text = fitColumns(line, width - 1);
+    const columns = columnsOf(text);
+    const blanks = Math.min(this.#drawn, width - 1) - columns;
+    const rest = hasCodes() ? CLEAR : " ".repeat(Math.max(0, blanks));
+    this.#drawn = columns;
+    this.write(2, `\r${text}${rest}\r`);
+  }
+
+  /** Clears the line of progress, before other text is written. */
+  clear(): void {
+    if (this.#drawn === 0) return;
+    // A blank first: some terminals keep a screen that is cleared as a whole.
+    const blank = hasCodes() ? ` ${CLEAR}` : " ".repeat(this.#drawn);
+    this.write(2, `\r${blank}\r`);
+    this.#drawn = 0;
+  }
+}
+
+/** Returns whether the terminal knows nothing but characters. */
+export function isDumb(): boolean {
+  return process.env.TERM === "dumb";
+}
+
+/** Returns whether the user's terminal may be sent codes. */
+function hasCodes(): boolean {
+  return !isDumb() && !process.env.NO_COLOR;
+}
+
+/**
+ * Returns a text in a color, if the stream is a terminal and `NO_COLOR` is not
+ * set.
+ */
+export function paint(
+  color: "red" | "green" | "yellow" | "cyan" | "dim" | "bold",
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
+  return hasCodes() ? styleText(color, text, { stream }) : text;
+}
+
+/** Returns an error of writing, with the stream that was written to. */
+function placed(error: Error, fd: number): Error {
+  const path = fd === 1 ? "standard output" : "standard error";
+  error.message = `${path}: ${error.message}`;
+  return Object.assign(error, { path, syscall: "write" });
+}
