@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import type { Context } from "./context.ts";
 import { begin, type CommonOptions } from "./begin.ts";
+import type { Context } from "./context.ts";
 import { findFolder, FOLDER_HELP, pathIn, suggesting } from "./suggest.ts";
 
 /** `deltar cat`. */

@@ -9,9 +9,9 @@ import {
   type Where,
 } from "./candidates.ts";
 import { COMMANDS } from "./commands.ts";
-import type { MakeProgram } from "./context.ts";
 import { SHELLS } from "./completion_scripts.ts";
 import { configFile } from "./config.ts";
+import type { MakeProgram } from "./context.ts";
 import { absolute, locateFrom } from "./location.ts";
 import { showText } from "./text.ts";
 

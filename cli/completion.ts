@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { Argument, Command } from "commander";
-import type { Context, MakeProgram } from "./context.ts";
 import { complete, type Completion } from "./complete.ts";
 import { SCRIPTS, SHELLS } from "./completion_scripts.ts";
+import type { Context, MakeProgram } from "./context.ts";
 import { parseLine, unquote } from "./shell_line.ts";
 import type { Terminal } from "./terminal.ts";
 import { showText } from "./text.ts";

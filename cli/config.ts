@@ -3,8 +3,8 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { DeltarError } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 import type { MakeProgram } from "./context.ts";
-import { codeOf } from "./error_code.ts";
 import { locate, userFolder } from "./location.ts";
 
 /**

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { SnapshotRecord } from "../mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { INIT } from "./known_places.ts";
@@ -10,7 +11,6 @@ import {
   openOrCreate,
   sharingOf,
 } from "./open_repository.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { formatDuration, showPath } from "./text.ts";
 

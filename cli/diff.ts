@@ -8,9 +8,9 @@ import {
   type Skipped,
   type SnapshotRecord,
 } from "../mod.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { paint } from "./terminal.ts";
 import { showPath, showText, treePath } from "./text.ts";

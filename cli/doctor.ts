@@ -15,10 +15,10 @@ import {
   type Repository,
   VERSION,
 } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
-import { codeOf } from "./error_code.ts";
 import { EXIT } from "./exit.ts";
 import { hookLog } from "./hook.ts";
 import { lossAt, lostPlaces, noteOf } from "./known_places.ts";

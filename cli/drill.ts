@@ -1,10 +1,10 @@
 import { Command } from "commander";
 import { formatBytes, plural } from "../shared/text.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { messageOf } from "./refusal.ts";
 import { parseBytes, parseSome } from "./quantity.ts";
-import { begin, type CommonOptions } from "./begin.ts";
+import { messageOf } from "./refusal.ts";
 import { findSnapshot } from "./suggest.ts";
 import { showPath } from "./text.ts";
 

@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { formatTime, isWithin, type TreeEntry } from "../mod.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { formatFileTime, showPath, showText } from "./text.ts";
 

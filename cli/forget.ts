@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { DeltarError } from "../mod.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 
 /** A whole id, by which even a damaged snapshot can be removed. */

@@ -8,13 +8,13 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { userFolder } from "./location.ts";
 import { keepToSize } from "./max_size.ts";
+import { messageOf, refusalOf, repositoryOf } from "./refusal.ts";
 import {
   addTakeOptions,
   sourceOf,
   type TakeOptions,
   takeSnapshot,
 } from "./take_snapshot.ts";
-import { messageOf, refusalOf, repositoryOf } from "./refusal.ts";
 import { redact, showText } from "./text.ts";
 
 /** The input that an agent passes to a hook. */

@@ -1,9 +1,9 @@
 import { Command } from "commander";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseLabel } from "./label_text.ts";
 import { recordFields } from "./record_fields.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { showText } from "./text.ts";
 

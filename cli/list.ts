@@ -2,11 +2,11 @@ import { Command } from "commander";
 import { pathBelow, type Proof, type SnapshotRecord } from "../mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { paint } from "./terminal.ts";
 import { formatDate, showPath } from "./text.ts";
 

@@ -14,10 +14,10 @@ import {
   truePlace,
   withCache,
 } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
-import { codeOf } from "./error_code.ts";
 import { lossAt, placeIsLost, rememberPlace } from "./known_places.ts";
 import {
   absolute,

@@ -9,12 +9,12 @@ import type {
   Watched,
 } from "../mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseCount, parseDuration } from "./quantity.ts";
 import { recordFields } from "./record_fields.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { formatDate, formatDuration, showPath } from "./text.ts";
 
 interface Options extends CommonOptions {

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
+import { DeltaBuilder } from "../lib/delta/delta_builder.ts";
 import {
   decodeLibrsyncSignature,
   encodeLibrsyncSignature,
@@ -6,7 +7,6 @@ import {
   sign,
   Signature,
 } from "../lib/delta/mod.ts";
-import { DeltaBuilder } from "../lib/delta/delta_builder.ts";
 import { patchParts } from "../lib/delta/patch.ts";
 import {
   openBasis,

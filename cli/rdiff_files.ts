@@ -10,8 +10,8 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import process from "node:process";
 import { basename, dirname, join } from "node:path";
+import process from "node:process";
 import { codeOf, DeltarError, errorMessage } from "../lib/bytes/errors.ts";
 import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";

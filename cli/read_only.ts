@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import process from "node:process";
 import {
   DeltarError,
   LocalStorage,
@@ -6,7 +7,6 @@ import {
   type Storage,
   withCache,
 } from "../mod.ts";
-import process from "node:process";
 import { cacheFolder, isFolder, placeSum } from "./location.ts";
 
 /**

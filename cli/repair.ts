@@ -1,11 +1,11 @@
 import { Command } from "commander";
 import type { RepairResult } from "../mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
+import type { CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
-import type { CommonOptions } from "./begin.ts";
 import { showPath } from "./text.ts";
 
 interface Options extends CommonOptions {

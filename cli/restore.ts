@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import type { Repository } from "../mod.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { absolute, cacheFolder } from "./location.ts";
 import { printPlan, printResult, tellProgress } from "./restore_report.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import {
   findFolder,
   FOLDER_HELP,

@@ -10,10 +10,10 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
 import { INIT } from "./known_places.ts";
-import { existingDirectory, locateFrom } from "./location.ts";
-import { addSharingOptions } from "./open_repository.ts";
-import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
 import { parseLabel } from "./label_text.ts";
+import { existingDirectory, locateFrom } from "./location.ts";
+import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
+import { addSharingOptions } from "./open_repository.ts";
 import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
 import {

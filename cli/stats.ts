@@ -1,12 +1,12 @@
 import { Command } from "commander";
 import type { RepositoryStats } from "../mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseCount } from "./quantity.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findSnapshot } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
 

@@ -17,9 +17,9 @@ import {
 } from "../mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
+import { ask, canAsk } from "./ask.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
-import { ask, canAsk } from "./ask.ts";
 import { movedFrom, rememberDirectory } from "./known_directories.ts";
 import {
   absolute,

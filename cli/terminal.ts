@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { styleText } from "node:util";
-import { codeOf } from "./error_code.ts";
+import { codeOf } from "../shared/error_code.ts";
 import { columnsOf, fitColumns, showLines } from "./text.ts";
 
 /** Clears a terminal from the cursor on. */

@@ -1,10 +1,10 @@
 import { Command } from "commander";
 import { DeltarError, type RemovedSnapshot } from "../mod.ts";
 import { plural } from "../shared/text.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { formatDate, showPath, showText } from "./text.ts";
 
 /** `deltar undelete`. */

@@ -1,14 +1,14 @@
 import { Command } from "commander";
 import { type Repository, truePlace } from "../mod.ts";
+import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
-import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import {
   absolute,
   existingDirectory,
   holdsRepository,
   locateFrom,
 } from "./location.ts";
-import { begin, type Begun, type CommonOptions } from "./begin.ts";
+import { printPlan, printResult, tellProgress } from "./restore_report.ts";
 import { showPath } from "./text.ts";
 import { askingForTrust, trustOption } from "./trust.ts";
 

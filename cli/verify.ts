@@ -6,11 +6,11 @@ import type {
   VerifyResult,
 } from "../mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
+import type { CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
-import type { CommonOptions } from "./begin.ts";
 import { showPath, showText } from "./text.ts";
 
 interface Options extends CommonOptions {

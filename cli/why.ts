@@ -17,9 +17,10 @@ import {
   truePlace,
   Walker,
 } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
+import { begin, type CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
-import { codeOf } from "./error_code.ts";
 import { EXIT } from "./exit.ts";
 import {
   absolute,
@@ -29,7 +30,6 @@ import {
   userFolder,
 } from "./location.ts";
 import { openRepository } from "./open_repository.ts";
-import { begin, type CommonOptions } from "./begin.ts";
 import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import {
   addExcludeOptions,

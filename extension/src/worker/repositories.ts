@@ -4,6 +4,7 @@ import {
   Repository,
   type Storage,
 } from "../../../mod.ts";
+import { codeOf } from "../../../shared/error_code.ts";
 import type { FolderConfig } from "../shared/protocol.ts";
 
 /**
@@ -65,8 +66,4 @@ function withLocation(
 
 function storageOf({ repository, env }: FolderConfig): Storage {
   return openStorage(repository, env);
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof DeltarError ? error.code : undefined;
 }

@@ -9,6 +9,7 @@ import {
   parentPort,
   receiveMessageOnPort,
 } from "node:worker_threads";
+import { codeOf } from "../../../shared/error_code.ts";
 import type {
   Fault,
   FromWorker,
@@ -79,9 +80,9 @@ async function run(
 function faultOf(error: unknown): Fault {
   const fault: Fault = { message: String(error) };
   for (let at = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown };
+    const code = codeOf(at);
     if (at === error) fault.message = at.message;
-    if (typeof code !== "string") continue;
+    if (code === undefined) continue;
     if (/^E[A-Z]+$/.test(code)) fault.system ??= code;
     else fault.code ??= code;
   }
