@@ -1,5 +1,8 @@
 import { type FramePlace, PlacedContent } from "./content_reference.ts";
-import { padding } from "./tar_member.ts";
+import { BLOCK, padding } from "./tar_member.ts";
+
+/** More zeros than a member is padded with. */
+const ZEROS = new Uint8Array(BLOCK);
 
 /** A run of members, or a piece of one, to be placed in a volume. */
 export interface Frame {
@@ -97,8 +100,7 @@ export class FrameFiller {
   }
 
   #pad(zeros: number): void {
-    this.#buffer!.fill(0, this.#used, this.#used + zeros);
-    this.#used += zeros;
+    if (zeros > 0) this.#put(ZEROS.subarray(0, zeros));
   }
 }
 

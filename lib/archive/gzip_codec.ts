@@ -8,6 +8,7 @@ import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";
 import { webGunzip, webGzip } from "./web_gzip.ts";
 
 const zlib = builtin("node:zlib");
+type Zlib = NonNullable<typeof zlib>;
 
 // RFC 1952, 2.3.1: the flags of a member's header.
 const HAS_CRC = 2;
@@ -34,22 +35,23 @@ export const gzip: Codec = {
 };
 
 function compress(plain: Uint8Array): Promise<Uint8Array> {
-  return zlib === undefined ? webGzip(plain) : deflate(plain, {});
+  return zlib === undefined ? webGzip(plain) : deflate(zlib, plain, {});
 }
 
 async function store(plain: Uint8Array): Promise<Uint8Array> {
   if (zlib === undefined) {
     throw new DeltarError("unsupported", "this runtime has no zlib");
   }
-  return await deflate(plain, { level: 0 });
+  return await deflate(zlib, plain, { level: 0 });
 }
 
 function deflate(
+  zlib: Zlib,
   plain: Uint8Array,
   options: { level?: number },
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    zlib!.gzip(
+    zlib.gzip(
       plain,
       { ...options, chunkSize: chunkFor(plain.length) },
       (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
@@ -61,7 +63,11 @@ function decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  return decompressPieces(source, options, zlib ? inflateMember : webGunzip);
+  return decompressPieces(
+    source,
+    options,
+    zlib ? (reader) => inflateMember(zlib, reader) : webGunzip,
+  );
 }
 
 /**
@@ -69,11 +75,12 @@ function decompress(
  * given to zlib, whose own reading of members passes over trailing garbage.
  */
 async function* inflateMember(
+  zlib: Zlib,
   reader: ByteReader,
 ): AsyncGenerator<Uint8Array> {
   await skipHeader(reader);
   const start = reader.offset;
-  const engine = zlib!.createInflateRaw({ chunkSize: CHUNK });
+  const engine = zlib.createInflateRaw({ chunkSize: CHUNK });
   let last: Uint8Array = NOTHING;
   let crc = 0;
   let size = 0;
@@ -94,7 +101,7 @@ async function* inflateMember(
         : reader.corrupt("damaged gzip member", start, cause),
   );
   for await (const chunk of output) {
-    crc = zlib!.crc32(chunk, crc);
+    crc = zlib.crc32(chunk, crc);
     size += chunk.length;
     yield chunk;
   }

@@ -181,7 +181,7 @@ class RangeQueue {
         bytes.catch(() => {});
         this.#reading.push(bytes);
       }
-      this.#current = await this.#reading.shift()!;
+      this.#current = await this.#reading.shift();
     }
     return this.#current;
   }

@@ -14,9 +14,10 @@ import {
 } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
-const writing = zlib?.constants?.ZSTD_c_checksumFlag === undefined
+/** The runtime's zstd, if it has one, and the options to write with it. */
+const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   ? undefined
-  : { params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
+  : { zlib, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
 
 /**
  * Frames that hold fewer bytes are decompressed in one trip, as a stream for
@@ -40,16 +41,17 @@ export const zstd: Codec = {
 };
 
 async function compress(plain: Uint8Array): Promise<Uint8Array> {
-  if (writing === undefined) {
+  if (engine === undefined) {
     throw new DeltarError(
       "unsupported",
       "this runtime writes no zstd, only gzip",
     );
   }
+  const { zlib, params } = engine;
   return await new Promise((resolve, reject) => {
-    zlib!.zstdCompress(
+    zlib.zstdCompress(
       plain,
-      { ...writing, chunkSize: chunkFor(plain.length) },
+      { params, chunkSize: chunkFor(plain.length) },
       (error, packed) => error ? reject(error) : resolve(plainBytes(packed)),
     );
   });
@@ -77,22 +79,25 @@ async function* decodeFrame(
 ): AsyncGenerator<Uint8Array> {
   const explain = (cause: unknown) =>
     reader.corrupt("damaged zstd frame", offset, cause);
-  if (writing === undefined) {
+  if (engine === undefined) {
     yield* webUnzstd(frame.bytes, explain);
     return;
   }
+  const { zlib } = engine;
   const head: Uint8Array[] = [];
   if (frame.size !== undefined && frame.size < AT_ONCE) {
     const isWhole = await take(frame.bytes, frame.size + CHUNK, head);
     if (isWhole) {
-      yield await decodeAtOnce(concat(head), frame.size).catch((cause) => {
-        throw explain(cause);
-      });
+      yield await decodeAtOnce(zlib, concat(head), frame.size).catch(
+        (cause) => {
+          throw explain(cause);
+        },
+      );
       return;
     }
   }
   yield* drive(
-    zlib!.createZstdDecompress({ chunkSize: CHUNK }),
+    zlib.createZstdDecompress({ chunkSize: CHUNK }),
     async () => head.shift() ?? (await frame.bytes.next()).value,
     explain,
   );
@@ -121,9 +126,13 @@ async function take(
 }
 
 /** Decompresses one whole frame that says how many bytes it holds. */
-function decodeAtOnce(frame: Uint8Array, size: number): Promise<Uint8Array> {
+function decodeAtOnce(
+  zlib: NonNullable<ReturnType<typeof builtin<"node:zlib">>>,
+  frame: Uint8Array,
+  size: number,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    zlib!.zstdDecompress(
+    zlib.zstdDecompress(
       frame,
       { chunkSize: size + 1024, maxOutputLength: size + 1024 },
       (error, plain) => error ? reject(error) : resolve(plainBytes(plain)),

@@ -64,10 +64,11 @@ export async function nextFrame(
     (single ? 0 : 1) + sizeLength,
     "a zstd frame",
   );
-  const size = sizeLength === 0
-    ? undefined
-    : contentSize(fields.subarray(fields.length - sizeLength));
-  checkWindow(single ? size! : windowOf(fields[0]), reader, start);
+  const sizeField = fields.subarray(fields.length - sizeLength);
+  const size = sizeLength === 0 ? undefined : contentSize(sizeField);
+  // The window of a single segment is its content, whose size is given then.
+  const window = single ? contentSize(sizeField) : windowOf(fields[0]);
+  checkWindow(window, reader, start);
   const header = new Uint8Array(5 + fields.length);
   header.set(magic);
   header[4] = descriptor;

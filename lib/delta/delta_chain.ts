@@ -81,7 +81,8 @@ export class DeltaChain {
       const kept = await keep(link, result, needed, literals, signal);
       segments = segments?.through(kept, link.object) ?? kept;
     }
-    return new DeltaChain(segments!, literals.access());
+    if (segments === undefined) throw new RangeError("a chain of no deltas");
+    return new DeltaChain(segments, literals.access());
   }
 
   /** The ranges of the first content that are needed. */

@@ -401,7 +401,7 @@ export class Repository {
     const finder = new TreeFinder(this.storage, record.layers);
     let entry = await finder.find(path, signal);
     if (entry?.kind === "hardlink") {
-      entry = await finder.find(entry.target!, signal);
+      entry = await finder.find(entry.target, signal);
     }
     if (entry?.kind !== "file") {
       const what = entry === undefined

@@ -22,8 +22,10 @@ const LONGEST = 246;
  * ```
  */
 export function repositoryName(directory: string): string {
-  const last = directory.startsWith("/") ? /([^/]*)\/*$/ : /([^\\/:]*)[\\/]*$/;
-  const name = last.exec(directory)![1];
+  const [ends, above] = directory.startsWith("/")
+    ? [/\/*$/, /^.*\//s]
+    : [/[\\/]*$/, /^.*[\\/:]/s];
+  const name = directory.replace(ends, "").replace(above, "");
   const sum = toHex(sha256(new TextEncoder().encode(directory))).slice(0, 8);
   const plain = name.replaceAll(/[^\w.-]/g, "_").slice(0, LONGEST);
   return `${plain || "root"}-${sum}`;

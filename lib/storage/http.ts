@@ -173,8 +173,7 @@ export class HttpStorage implements Storage {
   async *#names(folder: string, prefix: string): AsyncGenerator<string> {
     let left = MOST_FOLDERS;
     const open = [folder];
-    while (open.length > 0) {
-      const at = open.pop()!;
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
       if (left-- <= 0 || at.split("/").length - 1 > MOST_DEPTH) {
         throw new DeltarError(
           "limit",

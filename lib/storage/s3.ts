@@ -142,11 +142,15 @@ export class S3Storage implements Storage {
     const spare: Uint8Array<ArrayBuffer>[] = [];
     const pieces = parts(name, source, spare, options.signal);
     try {
-      const first = (await pieces.next()).value!;
-      const second = await pieces.next();
-      if (second.done) await this.#putWhole(name, first, options);
+      const begun: Uint8Array<ArrayBuffer>[] = [];
+      while (begun.length < 2) {
+        const { done, value } = await pieces.next();
+        if (done) break;
+        begun.push(value);
+      }
+      // Of an empty object there is one part too.
+      if (begun.length === 1) await this.#putWhole(name, begun[0], options);
       else {
-        const begun = [first, second.value];
         await putParts(
           this.#client,
           name,

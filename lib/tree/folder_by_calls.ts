@@ -143,6 +143,12 @@ export function hasSystemCalls(): boolean {
   return calls !== undefined;
 }
 
+/** Returns the system calls; `hasSystemCalls` was asked. */
+function system(): SystemCalls {
+  if (calls === undefined) throw new TypeError("no system calls are loaded");
+  return calls;
+}
+
 /**
  * Opens a folder by its path, symlinks followed; `hasSystemCalls` was asked.
  */
@@ -188,7 +194,7 @@ class CallFolder implements Folder {
 
   statAt(name: string): FileStat | undefined {
     const path = this.#name(name, "lstat");
-    const result = calls!.statx(
+    const result = system().statx(
       this.fd,
       path,
       AT_SYMLINK_NOFOLLOW,
@@ -203,10 +209,10 @@ class CallFolder implements Folder {
 
   visit(visit: FolderVisitor): boolean {
     const { fd } = this;
-    if (this.#isListed) calls!.lseek(fd, 0, 0);
+    if (this.#isListed) system().lseek(fd, 0, 0);
     this.#isListed = true;
     for (;;) {
-      const length = calls!.getdents64(fd, listing, listing.length);
+      const length = system().getdents64(fd, listing, listing.length);
       if (length === 0) return true;
       if (length < 0) throw this.#unlistable();
       if (!this.#visitListing(fd, length, visit)) return false;
@@ -224,7 +230,7 @@ class CallFolder implements Folder {
         }
         continue;
       }
-      const isKnown = calls!.statx(
+      const isKnown = system().statx(
         fd,
         listing.subarray(start, at),
         AT_SYMLINK_NOFOLLOW,
@@ -292,18 +298,23 @@ class CallFolder implements Folder {
 
   makeFolder(name: string, mode: number): void {
     const path = this.#name(name, "mkdir");
-    this.#check(calls!.mkdirat(this.fd, path, mode), "mkdir", name);
+    this.#check(system().mkdirat(this.fd, path, mode), "mkdir", name);
   }
 
   makeSymlink(name: string, target: string): void {
     const path = this.#name(name, "symlink");
     const text = put(secondPath, target, "symlink", this.#path(name));
-    this.#check(calls!.symlinkat(text, this.fd, path), "symlink", name);
+    this.#check(system().symlinkat(text, this.fd, path), "symlink", name);
   }
 
   readLink(name: string): string {
     const path = this.#name(name, "readlink");
-    const length = calls!.readlinkat(this.fd, path, linkText, linkText.length);
+    const length = system().readlinkat(
+      this.fd,
+      path,
+      linkText,
+      linkText.length,
+    );
     this.#check(length, "readlink", name);
     try {
       return strict.decode(linkText.subarray(0, length));
@@ -315,13 +326,13 @@ class CallFolder implements Folder {
   link(name: string, to: Folder, newName: string): void {
     const from = this.#name(name, "link");
     const { fd, path } = asCallFolder(to).target(newName, "link");
-    this.#check(calls!.linkat(this.fd, from, fd, path, 0), "link", name);
+    this.#check(system().linkat(this.fd, from, fd, path, 0), "link", name);
   }
 
   rename(name: string, to: Folder, newName: string): void {
     const from = this.#name(name, "rename");
     const { fd, path } = asCallFolder(to).target(newName, "rename");
-    this.#check(calls!.renameat(this.fd, from, fd, path), "rename", name);
+    this.#check(system().renameat(this.fd, from, fd, path), "rename", name);
   }
 
   /** The other side of a call that takes two folders. */
@@ -332,12 +343,12 @@ class CallFolder implements Folder {
 
   unlink(name: string): void {
     const path = this.#name(name, "unlink");
-    this.#check(calls!.unlinkat(this.fd, path, 0), "unlink", name);
+    this.#check(system().unlinkat(this.fd, path, 0), "unlink", name);
   }
 
   removeFolder(name: string): void {
     const path = this.#name(name, "rmdir");
-    this.#check(calls!.unlinkat(this.fd, path, AT_REMOVEDIR), "rmdir", name);
+    this.#check(system().unlinkat(this.fd, path, AT_REMOVEDIR), "rmdir", name);
   }
 
   setOwner(name: string, uid: number, gid: number): void {
@@ -346,13 +357,17 @@ class CallFolder implements Folder {
       throw systemError("EINVAL", "lchown", this.#path(name));
     }
     const flag = AT_SYMLINK_NOFOLLOW;
-    this.#check(calls!.fchownat(this.fd, path, uid, gid, flag), "lchown", name);
+    this.#check(
+      system().fchownat(this.fd, path, uid, gid, flag),
+      "lchown",
+      name,
+    );
   }
 
   setMode(name: string, mode: number): void {
     const path = this.#name(name, "chmod");
     const flag = AT_SYMLINK_NOFOLLOW;
-    if (calls!.fchmodat(this.fd, path, mode, flag) === 0) return;
+    if (system().fchmodat(this.fd, path, mode, flag) === 0) return;
     const errno = lastErrno();
     const place = this.#path(name);
     if (errno !== ENOTSUP) throw errorOfNumber(errno, "chmod", place);
@@ -365,7 +380,7 @@ class CallFolder implements Folder {
       }
       setModeByProc(fd, mode, place);
     } finally {
-      calls!.close(fd);
+      system().close(fd);
     }
   }
 
@@ -374,7 +389,7 @@ class CallFolder implements Folder {
     putTime(mtime);
     const flag = AT_SYMLINK_NOFOLLOW;
     this.#check(
-      calls!.utimensat(this.fd, path, timeBytes, flag),
+      system().utimensat(this.fd, path, timeBytes, flag),
       "utime",
       name,
     );
@@ -385,23 +400,23 @@ class CallFolder implements Folder {
   }
 
   setOwnMode(mode: number): void {
-    if (calls!.fchmod(this.fd, mode) === 0) return;
+    if (system().fchmod(this.fd, mode) === 0) return;
     // What was opened only to be entered takes its mode by its name.
     setModeByProc(this.fd, mode, this.place);
   }
 
   setOwnTimes(mtime: bigint): void {
     putTime(mtime);
-    if (calls!.futimens(this.fd, timeBytes) === 0) return;
+    if (system().futimens(this.fd, timeBytes) === 0) return;
     const path = put(firstPath, procPath(this.fd), "utime", this.place);
-    if (calls!.utimensat(AT_FDCWD, path, timeBytes, 0) === 0) return;
+    if (system().utimensat(AT_FDCWD, path, timeBytes, 0) === 0) return;
     throw errorOfNumber(lastErrno(), "utime", this.place);
   }
 
   async sync(): Promise<void> {
     const isDone = await doneAside("fsync", this.fd);
     if (isDone) return;
-    if (calls!.fsync(this.fd) === 0) {
+    if (system().fsync(this.fd) === 0) {
       if (isDone === undefined) return;
       throw systemError("EIO", "fsync", this.place);
     }
@@ -415,7 +430,7 @@ class CallFolder implements Folder {
   async syncFileSystem(): Promise<boolean> {
     const isDone = await doneAside("syncfs", this.fd);
     if (isDone) return true;
-    if (calls!.syncfs(this.fd) === 0) {
+    if (system().syncfs(this.fd) === 0) {
       if (isDone === undefined) return true;
       throw systemError("EIO", "syncfs", this.place);
     }
@@ -427,7 +442,7 @@ class CallFolder implements Folder {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    calls!.close(this.#at);
+    system().close(this.#at);
   }
 
   #name(name: string, call: string): Uint8Array {
@@ -466,7 +481,7 @@ class CallFile implements OpenFile {
   read(buffer: Uint8Array, offset: number): number {
     if (buffer.length === 0) return 0;
     for (;;) {
-      const got = calls!.pread64(this.#fd, buffer, buffer.length, offset);
+      const got = system().pread64(this.#fd, buffer, buffer.length, offset);
       if (got >= 0) return got;
       const errno = lastErrno();
       if (errno !== EINTR) throw errorOfNumber(errno, "read", this.place);
@@ -476,7 +491,7 @@ class CallFile implements OpenFile {
   write(bytes: Uint8Array, offset: number): void {
     for (let at = 0; at < bytes.length;) {
       const part = at === 0 ? bytes : bytes.subarray(at);
-      const put = calls!.pwrite64(this.#fd, part, part.length, offset + at);
+      const put = system().pwrite64(this.#fd, part, part.length, offset + at);
       if (put >= 0) at += put;
       else {
         const errno = lastErrno();
@@ -486,7 +501,7 @@ class CallFile implements OpenFile {
   }
 
   truncate(size: number): void {
-    this.#check(calls!.ftruncate64(this.#fd, size), "ftruncate");
+    this.#check(system().ftruncate64(this.#fd, size), "ftruncate");
   }
 
   setOwner(uid: number, gid: number): void {
@@ -494,16 +509,16 @@ class CallFile implements OpenFile {
   }
 
   setMode(mode: number): void {
-    this.#check(calls!.fchmod(this.#fd, mode), "fchmod");
+    this.#check(system().fchmod(this.#fd, mode), "fchmod");
   }
 
   setTimes(mtime: bigint): void {
     putTime(mtime);
-    this.#check(calls!.futimens(this.#fd, timeBytes), "futime");
+    this.#check(system().futimens(this.#fd, timeBytes), "futime");
   }
 
   sync(): void {
-    this.#check(calls!.fsync(this.#fd), "fsync");
+    this.#check(system().fsync(this.#fd), "fsync");
   }
 
   async flush(): Promise<void> {
@@ -516,7 +531,7 @@ class CallFile implements OpenFile {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    calls!.close(this.#at);
+    system().close(this.#at);
   }
 
   #check(result: number, call: string): void {
@@ -540,11 +555,11 @@ function openFolderAt(
   place: string,
 ): number {
   const flags = O_DIRECTORY | O_CLOEXEC | flag;
-  const fd = calls!.openat(at, path, flags | O_RDONLY, 0);
+  const fd = system().openat(at, path, flags | O_RDONLY, 0);
   if (fd >= 0) return fd;
   const errno = lastErrno();
   if (errno === EACCES) {
-    const entered = calls!.openat(at, path, flags | O_PATH, 0);
+    const entered = system().openat(at, path, flags | O_PATH, 0);
     if (entered >= 0) return entered;
   }
   if (errno === EINTR) return openFolderAt(at, path, flag, place);
@@ -559,7 +574,7 @@ function openAt(
   place: string,
 ): number {
   for (;;) {
-    const fd = calls!.openat(at, path, flags, mode);
+    const fd = system().openat(at, path, flags, mode);
     if (fd >= 0) return fd;
     const errno = lastErrno();
     if (errno !== EINTR) throw errorOfNumber(errno, "open", place);
@@ -574,19 +589,19 @@ function statOf(fd: number, place: string): FileStat {
 /** Fills `statBytes` with the `struct statx` of an open file. */
 function fillStat(fd: number, place: string): void {
   const wanted = STATX_BASIC_STATS;
-  if (calls!.statx(fd, empty, AT_EMPTY_PATH, wanted, statBytes) === 0) return;
+  if (system().statx(fd, empty, AT_EMPTY_PATH, wanted, statBytes) === 0) return;
   throw errorOfNumber(lastErrno(), "fstat", place);
 }
 
 function setOwner(fd: number, uid: number, gid: number, place: string): void {
   if (!isOwner(uid, gid)) throw systemError("EINVAL", "fchown", place);
-  if (calls!.fchownat(fd, empty, uid, gid, AT_EMPTY_PATH) === 0) return;
+  if (system().fchownat(fd, empty, uid, gid, AT_EMPTY_PATH) === 0) return;
   throw errorOfNumber(lastErrno(), "fchown", place);
 }
 
 function setModeByProc(fd: number, mode: number, place: string): void {
   const path = put(firstPath, procPath(fd), "chmod", place);
-  if (calls!.fchmodat(AT_FDCWD, path, mode, 0) === 0) return;
+  if (system().fchmodat(AT_FDCWD, path, mode, 0) === 0) return;
   throw errorOfNumber(lastErrno(), "chmod", place);
 }
 
@@ -647,6 +662,6 @@ function asCallFolder(folder: Folder): CallFolder {
 
 /** The number of the error of the call that has just failed. */
 function lastErrno(): number {
-  calls!.memcpy(errnoBytes, calls!.__errno_location(), 4);
+  system().memcpy(errnoBytes, system().__errno_location(), 4);
   return errnoBytes[0] | errnoBytes[1] << 8;
 }

@@ -405,14 +405,11 @@ class PlainFolder extends PathFolder {
   override async sync(): Promise<void> {
     // Windows has no way to flush a folder.
     if (process.platform === "win32") return;
-    let fd: number | undefined;
-    this.own("fsync", () => {
-      fd = fs.openSync(this.base, "r");
-    });
+    const fd = this.own("fsync", () => fs.openSync(this.base, "r"));
     try {
-      await syncFolder(fd!, this.place);
+      await syncFolder(fd, this.place);
     } finally {
-      fs.closeSync(fd!);
+      fs.closeSync(fd);
     }
   }
 

@@ -112,7 +112,7 @@ function isSameFolder(
   } catch {
     return false;
   }
-  while (below.length > 0) folders.push(below.pop()!);
+  for (const folder of below.reverse()) folders.push(folder);
   return true;
 }
 

@@ -64,7 +64,7 @@ export class OpenFolders {
    */
   at(path: string): Folder {
     if (path === "") return this.root;
-    if (path === this.#lastPath) return this.#last!;
+    if (path === this.#lastPath && this.#last !== undefined) return this.#last;
     const known = this.#open.get(path);
     const folder = known === undefined
       ? this.#openBelow(path)
@@ -107,28 +107,26 @@ export class OpenFolders {
   #openBelow(path: string): Folder {
     const end = path.lastIndexOf("/");
     const above = end < 0 ? "" : path.slice(0, end);
-    if (above !== this.#abovePath) {
-      const parent = above === "" ? this.root : this.#open.get(above);
+    let parent = above === this.#abovePath ? this.#above : undefined;
+    if (parent === undefined) {
+      parent = above === "" ? this.root : this.#open.get(above);
       if (parent === undefined) return this.#descend(path);
       if (above !== "") this.#touch(above, parent);
       this.#abovePath = above;
       this.#above = parent;
     }
-    const folder = this.#above!.openFolder(path.slice(end + 1));
+    const folder = parent.openFolder(path.slice(end + 1));
     this.#keep(path, folder);
     return folder;
   }
 
   /** Opens a folder from the nearest open one above it. */
   #descend(path: string): Folder {
-    const ends = this.#endsBelowOpen(path);
-    let at = ends.pop()!;
-    let folder = at === 0
-      ? this.root
-      : this.#touch(path.slice(0, at), this.#open.get(path.slice(0, at))!);
+    const { ends, ...nearest } = this.#nearestOpen(path);
+    let { at, folder } = nearest;
     const mayKeep = this.#most >> 1;
-    for (let isKept = true; ends.length > 0;) {
-      const end = ends.pop()!;
+    let isKept = true;
+    for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
       const from = folder;
       try {
         folder = from.openFolder(path.slice(at === 0 ? 0 : at + 1, end));
@@ -144,10 +142,11 @@ export class OpenFolders {
   }
 
   /**
-   * Where the paths of the folders end that have to be opened, the deepest
-   * first; last the end of the nearest one that is open, 0 for the root.
+   * Returns the nearest open folder above a path and where its path ends, 0 for
+   * the root; and where the paths of the folders below it end that have to be
+   * opened, the deepest first.
    */
-  #endsBelowOpen(path: string): number[] {
+  #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];
     let end = path.lastIndexOf("/");
     // To look many long paths up is costly.
@@ -155,12 +154,16 @@ export class OpenFolders {
       ? new Set(Array.from(this.#open.keys(), (at) => at.length))
       : undefined;
     for (; end > 0; end = path.lastIndexOf("/", end - 1)) {
+      if (lengths?.has(end) !== false) {
+        const above = path.slice(0, end);
+        const folder = this.#open.get(above);
+        if (folder !== undefined) {
+          return { ends, at: end, folder: this.#touch(above, folder) };
+        }
+      }
       ends.push(end);
-      if (lengths?.has(end) === false) continue;
-      if (this.#open.has(path.slice(0, end))) return ends;
     }
-    ends.push(0);
-    return ends;
+    return { ends, at: 0, folder: this.root };
   }
 
   /**
@@ -196,8 +199,7 @@ export class OpenFolders {
   #keep(path: string, folder: Folder): void {
     this.#checkSame(path, folder);
     if (this.#open.size >= this.#most) {
-      const oldest = this.#oldest();
-      const closing = this.#open.get(oldest)!;
+      const [oldest, closing] = this.#oldest();
       if (this.#remembers) this.#remember(oldest, closing);
       this.#open.delete(oldest);
       closing.close();
@@ -207,12 +209,12 @@ export class OpenFolders {
   }
 
   /** The folder that was used the longest ago, and is not the one at hand. */
-  #oldest(): string {
-    const paths = this.#open.keys();
-    const first = paths.next().value!;
-    if (first !== this.#abovePath) return first;
-    this.#touch(first, this.#above!);
-    return paths.next().value!;
+  #oldest(): [path: string, folder: Folder] {
+    const [first, second] = this.#open;
+    const [path, folder] = first;
+    if (path !== this.#abovePath) return first;
+    this.#touch(path, folder);
+    return second ?? first;
   }
 
   #remember(path: string, folder: Folder): void {

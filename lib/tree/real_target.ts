@@ -20,8 +20,8 @@ export function realTarget(target: string): string {
   if (!isSuperuser()) return place;
   const waiting = place.split("/").reverse();
   let at = "/";
-  for (let links = 0; waiting.length > 0;) {
-    const name = waiting.pop()!;
+  let links = 0;
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     if (name === "" || name === ".") continue;
     if (name === "..") {
       at = nodePath.dirname(at);

@@ -25,7 +25,7 @@ export interface RuleFile {
  */
 export function readRuleFile(folder: Folder, path: string): RuleFile {
   const segments = path.split("/");
-  const name = segments.pop()!;
+  const [name] = segments.splice(-1);
   const opened: Folder[] = [];
   let at = folder;
   try {

@@ -168,7 +168,8 @@ export function alikePaths(paths: Iterable<string>): Map<string, string> {
   const alike = new Map<string, string>();
   if (counts.size === 0) return alike;
   for (const path of all) {
-    if (counts.has(path)) counts.set(path, counts.get(path)! + 1);
+    const count = counts.get(path);
+    if (count !== undefined) counts.set(path, count + 1);
   }
   for (const path of all) {
     const key = foldName(path);

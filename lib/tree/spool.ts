@@ -47,8 +47,8 @@ export class Spool {
   }
 
   #flush(): void {
-    if (this.#used === 0) return;
-    const bytes = this.#buffer!.subarray(0, this.#used);
+    if (this.#buffer === undefined || this.#used === 0) return;
+    const bytes = this.#buffer.subarray(0, this.#used);
     this.#used = 0;
     this.#keep(bytes);
   }

@@ -1,4 +1,5 @@
 import { process } from "../bytes/node.ts";
+import { existing } from "../bytes/existing.ts";
 import { codeOf, DeltarError } from "../bytes/errors.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
@@ -379,7 +380,7 @@ export class TreeWriter {
     let fault: DeltarError | undefined;
     const deepestFirst = [...this.#pending]
       .sort(([left], [right]) => comparePaths(right, left));
-    const root = this.#pending.get("")!;
+    const root = existing(this.#pending, "");
     this.#pending.clear();
     try {
       for (const [path, pending] of deepestFirst) {
@@ -645,7 +646,7 @@ export class TreeWriter {
     // For another owner the bit was not meant.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     if (target.setMode) {
-      set("mode", () => target.setMode!(given), (stat) => stat.mode === given);
+      set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
     }
     set(
       "time",

@@ -38,11 +38,15 @@ export interface WalkStates {
  * `place` is the word in the writer at which its state begins.
  */
 export type Walked =
-  & { place: number }
-  & (
-    | { entry: WalkedEntry; known?: undefined }
-    | { known: IndexEntry; entry?: undefined }
-  );
+  | NewWalked
+  | { known: IndexEntry; entry?: undefined; place: number };
+
+/** A new entry that a walk yields; see {@linkcode Walked}. */
+export interface NewWalked {
+  entry: WalkedEntry;
+  known?: undefined;
+  place: number;
+}
 
 /** An entry of a folder, before rules. */
 interface Found {
@@ -99,6 +103,16 @@ export function openTree(walker: Walker): OpenFolders {
  * @param opened The folders of the directory. By default they are opened, and
  * closed when the walk ends.
  */
+export function walkTree(
+  walker: Walker,
+  options: WalkOptions,
+): Generator<NewWalked>;
+export function walkTree(
+  walker: Walker,
+  options: WalkOptions,
+  states: WalkStates,
+  opened?: OpenFolders,
+): Generator<Walked>;
 export function* walkTree(
   walker: Walker,
   options: WalkOptions,
@@ -135,8 +149,11 @@ export function* walkTree(
     } catch (error) {
       throw fileError(error, walker.path);
     }
-    while (levels.length > 0) {
-      const level = levels.at(-1)!;
+    for (
+      let level = levels.at(-1);
+      level !== undefined;
+      level = levels.at(-1)
+    ) {
       const at = level.next++;
       if (at === level.found.length) {
         levels.pop();
@@ -271,9 +288,9 @@ function enterFolder(
   const visit: FolderVisitor = (bytes, start, end, stat) => {
     const entry = writer.add(bytes, start, end, stat);
     const old = known?.find(bytes, start, end) ?? -1;
-    const isKnown = old >= 0 && stat !== undefined &&
-      known!.entryFlags(old) === 0 && known!.isSame(old, stat);
-    const before = old < 0 ? 0 : known!.blockOf(old);
+    const isKnown = known !== undefined && old >= 0 && stat !== undefined &&
+      known.entryFlags(old) === 0 && known.isSame(old, stat);
+    const before = known === undefined || old < 0 ? 0 : known.blockOf(old);
     found.push({
       name: decoder.decode(bytes.subarray(start, end)),
       entry,

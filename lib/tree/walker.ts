@@ -180,7 +180,7 @@ export class Walker {
 
   /** As `walk`, without a promise for each entry: the system calls block. */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
-    for (const { entry } of walkTree(this, options)) yield withJson(entry!);
+    for (const { entry } of walkTree(this, options)) yield withJson(entry);
   }
 
   /**

@@ -265,7 +265,8 @@ export class ContentReader {
       });
       this.#frames.set(key, frame);
       if (this.#frames.size > MAX_KEPT_FRAMES) {
-        this.#frames.delete(this.#frames.keys().next().value!);
+        const [oldest] = this.#frames.keys();
+        this.#frames.delete(oldest);
       }
     }
     return frame;

@@ -43,7 +43,8 @@ export function judgeTimes(
   let next = Infinity;
   for (let at = records.length - 1; at >= 0; at--) {
     above[at] = next;
-    if (isBelieved[at]) next = times[at]!;
+    const time = times[at];
+    if (time !== undefined && isBelieved[at]) next = time;
   }
   let last = -Infinity;
   return records.map((record, at) => {
@@ -112,7 +113,7 @@ export function byTime(records: readonly SnapshotRecord[]): SnapshotRecord[] {
 /** Which numbers belong to the longest run of them that does not decrease. */
 function longestRun(times: readonly (number | undefined)[]): boolean[] {
   /** Of the runs of each length, where the one ends that ends lowest. */
-  const ends: number[] = [];
+  const ends: { at: number; time: number }[] = [];
   const before: (number | undefined)[] = [];
   for (const [at, time] of times.entries()) {
     if (time === undefined) continue;
@@ -120,14 +121,14 @@ function longestRun(times: readonly (number | undefined)[]): boolean[] {
     let high = ends.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (times[ends[middle]]! <= time) low = middle + 1;
+      if (ends[middle].time <= time) low = middle + 1;
       else high = middle;
     }
-    before[at] = ends[low - 1];
-    ends[low] = at;
+    before[at] = ends[low - 1]?.at;
+    ends[low] = { at, time };
   }
   const isInRun = times.map(() => false);
-  for (let at = ends.at(-1); at !== undefined; at = before[at]) {
+  for (let at = ends.at(-1)?.at; at !== undefined; at = before[at]) {
     isInRun[at] = true;
   }
   return isInRun;

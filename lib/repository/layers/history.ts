@@ -81,8 +81,10 @@ async function isSkipped(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const last = new LayerReader(storage, layers.at(-1)!);
-  for await (const { skipped } of last.parts({ signal })) {
+  const last = layers.at(-1);
+  if (last === undefined) return false;
+  const parts = new LayerReader(storage, last).parts({ signal });
+  for await (const { skipped } of parts) {
     if (skipped.some((skip) => isWithin(path, skip.path))) return true;
   }
   return false;

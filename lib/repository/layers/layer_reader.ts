@@ -50,6 +50,8 @@ export class LayerReader {
   readonly #offsets: number[] = [];
   /** The frames that have paths. */
   readonly #withPaths: number[] = [];
+  /** The beginnings of those, in the same order. */
+  readonly #firsts: string[] = [];
   /** The frames that were read, and how many bytes they have in all. */
   readonly #seen = new Set<number>();
   #bytes = 0;
@@ -70,7 +72,9 @@ export class LayerReader {
     for (const [at, { length, first }] of record.frames.entries()) {
       this.#offsets.push(offset);
       offset += length;
-      if (first !== undefined) this.#withPaths.push(at);
+      if (first === undefined) continue;
+      this.#withPaths.push(at);
+      this.#firsts.push(first);
     }
     if (record.filter === undefined) return;
     this.#filter = PathFilter.decode(record.filter);
@@ -165,7 +169,7 @@ export class LayerReader {
     let end = first;
     while (
       end < this.#withPaths.length &&
-      isReached(within, this.#record.frames[this.#withPaths[end]].first!)
+      isReached(within, this.#firsts[end])
     ) end++;
     return this.#withPaths.slice(first, end);
   }
@@ -201,8 +205,7 @@ export class LayerReader {
     let high = this.#withPaths.length;
     while (high - low > 1) {
       const middle = low + high >>> 1;
-      const { first } = this.#record.frames[this.#withPaths[middle]];
-      if (comparePaths(first!, path) <= 0) low = middle;
+      if (comparePaths(this.#firsts[middle], path) <= 0) low = middle;
       else high = middle;
     }
     return low;
@@ -227,7 +230,8 @@ export class LayerReader {
         .then((plain) => `\n${decoder.decode(plain)}`);
       this.#recent.set(at, text);
       if (this.#recent.size > MAX_KEPT_FRAMES) {
-        this.#recent.delete(this.#recent.keys().next().value!);
+        const [oldest] = this.#recent.keys();
+        this.#recent.delete(oldest);
       }
     }
     return text;
@@ -270,16 +274,15 @@ export class LayerReader {
     const text = onlyIn === undefined ? plain : directLines(plain, onlyIn);
     const part = await decodeLayerPart(text, name, at === 0, most);
     const { lines } = part;
+    const [head, tail] = [lines.at(0), lines.at(-1)];
     const following = this.#following(at);
-    if (
-      lines.length > 0 && first === undefined ||
-      lines.length === 0 && first !== undefined && onlyIn === undefined ||
-      lines.length > 0 && (
-          comparePaths(first!, lines[0].path) > 0 ||
-          following !== undefined &&
-            comparePaths(lines.at(-1)!.path, following) >= 0
-        )
-    ) throw this.#corrupt("a frame has other paths than recorded", offset);
+    const isOther = head === undefined || tail === undefined
+      ? first !== undefined && onlyIn === undefined
+      : first === undefined || comparePaths(first, head.path) > 0 ||
+        following !== undefined && comparePaths(tail.path, following) >= 0;
+    if (isOther) {
+      throw this.#corrupt("a frame has other paths than recorded", offset);
+    }
     if (lines.some(({ path }) => this.#filter?.has(path) === false)) {
       throw this.#corrupt("its filter denies a path that it has", offset);
     }

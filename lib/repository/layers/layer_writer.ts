@@ -213,8 +213,10 @@ export class LayerWriter {
     buffer.set(bytes, used);
   }
 
+  /** Sends the frame, if there is anything in it. */
   #send(): void {
-    const buffer = this.#buffer!;
+    const buffer = this.#buffer;
+    if (buffer === undefined) return;
     this.#queue.push({
       first: this.#first,
       lines: this.#lines,

@@ -179,7 +179,7 @@ export async function readPart(
     }
   }
   for (const { kind, target } of [...chosen.values()]) {
-    if (kind === "hardlink") await add(target!);
+    if (kind === "hardlink") await add(target);
   }
   return new Tree({
     entries: [...chosen.values()]

@@ -113,10 +113,14 @@ function planLayer(
   const kept = [...layers];
   const merged: LayerRecord[] = [];
   let lines = changed.size;
-  while (kept.length > 1 && kept.at(-1)!.entries <= 2 * lines) {
-    const layer = kept.pop()!;
-    merged.unshift(layer);
-    lines += layer.entries;
+  for (
+    let last = kept.at(-1);
+    last !== undefined && kept.length > 1 && last.entries <= 2 * lines;
+    last = kept.at(-1)
+  ) {
+    kept.pop();
+    merged.unshift(last);
+    lines += last.entries;
   }
   if (lines < size) return { kept, merged, lines };
   return { kept: [], merged: [...kept, ...merged], lines };

@@ -267,7 +267,10 @@ function purgedIds(
   const ids = new Set(marks.flatMap(({ purged }) => purged));
   for (const { id, record } of expired) {
     ids.add(id);
-    for (const { name } of record?.layers ?? []) ids.add(idOfObject(name)!);
+    for (const { name } of record?.layers ?? []) {
+      const owner = idOfObject(name);
+      if (owner !== undefined) ids.add(owner);
+    }
   }
   return [...ids];
 }

@@ -81,7 +81,8 @@ export class CollectWork {
   ): Promise<void> {
     const { storage } = this.#store;
     const { signal } = this.#options;
-    const from = usage.volumes.get(name)!.record!;
+    const from = usage.volumes.get(name)?.record;
+    if (from === undefined) throw new TypeError(`no record of ${name}`);
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
     const to = volumeName(folder, this.#id, at, codecOf(name).name);
     const move = await repackVolume(run.storage, from, ranges, to, signal);

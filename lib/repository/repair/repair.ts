@@ -167,12 +167,16 @@ async function repairRecord(
   result: RepairResult,
   dryRun: boolean,
 ): Promise<void> {
+  const id = idOfRecord(name);
+  if (id === undefined) {
+    throw new TypeError(`not the name of a record: ${name}`);
+  }
   const bytes = await readIfThere(storage, name);
   // Gone meanwhile, or whole: then only the chain of parents is broken.
-  if (bytes === undefined || await isWhole(storage, name)) return;
+  if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
   await setAside(storage, name, result, dryRun);
-  if (mended === undefined) result.lost.push(idOfRecord(name)!);
+  if (mended === undefined) result.lost.push(id);
   else await putBack(storage, name, mended, result, dryRun);
 }
 
@@ -190,9 +194,9 @@ async function putBack(
   if (!dryRun) await storage.put(name, mended, { ifAbsent: true });
 }
 
-async function isWhole(storage: Storage, name: string): Promise<boolean> {
+async function isWhole(storage: Storage, id: string): Promise<boolean> {
   try {
-    await readRecord(storage, idOfRecord(name)!);
+    await readRecord(storage, id);
     return true;
   } catch (error) {
     if (!isDamage(error)) throw error;

@@ -229,6 +229,8 @@ async function siblingOf(storage: Storage, id: string): Promise<string> {
 
 /** An id before its three digits of chance, these, and what is behind. */
 function partsOf(id: string): { stem: string; chance: number; suffix: string } {
-  const [, stem, chance, suffix] = /^(.*)([0-9a-f]{3})(-safety)?$/.exec(id)!;
+  const match = /^(.*)([0-9a-f]{3})(-safety)?$/.exec(id);
+  if (match === null) throw new TypeError(`invalid snapshot id: ${id}`);
+  const [, stem, chance, suffix] = match;
   return { stem, chance: parseInt(chance, 16), suffix: suffix ?? "" };
 }

@@ -72,7 +72,8 @@ export class LeftWork {
     }
     for (const name of left.names) {
       // What was committed after all is known as any snapshot's content is.
-      if (committed.has(idOfObject(name)!)) continue;
+      const id = idOfObject(name);
+      if (id !== undefined && committed.has(id)) continue;
       const checkpoint = await tryRead(storage, name);
       if (checkpoint === undefined) continue;
       const { object } = checkpoint;

@@ -78,6 +78,13 @@ export class PieceTable {
     return { form, size: word >>> 2, reference };
   }
 
+  /** Returns the stored form of an entry's content, which was stored. */
+  stored(number: number): StoredContent {
+    const content = this.get(number);
+    if (content !== undefined) return content;
+    throw new RangeError(`no content of entry ${number} was stored`);
+  }
+
   /** Where an entry's content lies that was stored for it; filled in later. */
   frame(number: number): FramePlace | undefined {
     const kind = this.#rows.get(number, WORD.size) & 3;
@@ -104,7 +111,7 @@ export class PieceTable {
   }
 
   #under(number: number): StoredContent {
-    return { ...this.get(number)!, path: this.#entries.path(number) };
+    return { ...this.stored(number), path: this.#entries.path(number) };
   }
 
   #set(number: number, frame: number, skip: number, size: number): void {

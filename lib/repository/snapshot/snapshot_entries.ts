@@ -64,7 +64,7 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
       const frame = this.#pieces.frame(this.#told);
       if (frame === undefined) continue;
       if (frame.volume !== volume) return undefined;
-      const piece = this.#pieces.get(this.#told)!;
+      const piece = this.#pieces.stored(this.#told);
       // One that replaces others is of no use without the word that it does.
       if (piece.replacesDeltas) continue;
       const number = this.#told++;

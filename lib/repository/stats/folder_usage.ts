@@ -1,3 +1,4 @@
+import { existing } from "../../bytes/existing.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
 /** The space that a folder or file takes. */
@@ -71,7 +72,9 @@ export class FolderUsage {
     );
     for (const { length, total, parts } of this.#ranges.values()) {
       for (const [path, part] of parts) {
-        folders.get(path)!.stored += total === 0 ? 0 : length * part / total;
+        existing(folders, path).stored += total === 0
+          ? 0
+          : length * part / total;
       }
     }
     for (const folder of folders.values()) {

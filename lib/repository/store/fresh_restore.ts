@@ -99,7 +99,8 @@ export async function forgetFreshRestores(
 ): Promise<void> {
   for (const name of await namesUnder(storage, RESTORES.folder)) {
     const id = ownIdOf(name);
-    if (id !== undefined && timeOfId(id)! < before) await storage.delete(name);
+    const time = id === undefined ? undefined : timeOfId(id);
+    if (time !== undefined && time < before) await storage.delete(name);
   }
 }
 

@@ -67,20 +67,21 @@ function endOfDate(words: string): number | undefined {
     /^(\d{4})-(\d\d)(?:-(\d\d)(?:[ t](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(z)?)?)?$/
       .exec(words);
   if (found === null) return undefined;
+  // What is not given is 0 here.
   const [year, month, date, hour, minute, second] = found.slice(1, 7)
-    .map((digits) => digits === undefined ? undefined : Number(digits));
-  if (month! < 1 || month! > 12) return undefined;
-  if (date === undefined) return endOfDay(year!, month!, 0);
-  const daysOfMonth = new Date(year!, month!, 0).getDate();
+    .map((digits) => Number(digits ?? 0));
+  if (month < 1 || month > 12) return undefined;
+  if (found[3] === undefined) return endOfDay(year, month, 0);
+  const daysOfMonth = new Date(year, month, 0).getDate();
   if (date < 1 || date > daysOfMonth) return undefined;
-  if (hour === undefined) return endOfDay(year!, month! - 1, date);
-  if (hour > 23 || minute! > 59 || (second ?? 0) > 59) return undefined;
+  if (found[4] === undefined) return endOfDay(year, month - 1, date);
+  if (hour > 23 || minute > 59 || second > 59) return undefined;
   const millisecond = Number((found[7] ?? "").padEnd(3, "0").slice(0, 3));
-  const parts = [year!, month! - 1, date, hour, minute!, second ?? 0] as const;
+  const parts = [year, month - 1, date, hour, minute, second] as const;
   const begin = found[8] === undefined
     ? new Date(...parts, millisecond).getTime()
     : Date.UTC(...parts, millisecond);
-  const length = second === undefined
+  const length = found[6] === undefined
     ? MINUTE
     : found[7] === undefined
     ? 1000

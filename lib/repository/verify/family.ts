@@ -1,3 +1,4 @@
+import { existing } from "../../bytes/existing.ts";
 import { inTurns } from "../../bytes/turns.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type ReadLayer, readLayer } from "../layers/tree_reader.ts";
@@ -79,18 +80,20 @@ export class Family {
     ) => void,
   ): Promise<Family> {
     const layers = new Map<LayerKey, ReadLayer>();
-    const having = new Map<LayerKey, SnapshotRecord[]>();
+    const having = new Map<
+      LayerKey,
+      { record: LayerRecord; owners: SnapshotRecord[] }
+    >();
     for (const snapshot of snapshots) {
       for (const layer of snapshot.layers) {
         const key = layerKey(layer);
         const others = having.get(key);
-        if (others === undefined) having.set(key, [snapshot]);
-        else others.push(snapshot);
+        if (others !== undefined) others.owners.push(snapshot);
+        else having.set(key, { record: layer, owners: [snapshot] });
       }
     }
     const lost = new Set<SnapshotRecord>();
-    for (const [key, owners] of having) {
-      const record = owners[0].layers.find((one) => layerKey(one) === key)!;
+    for (const [key, { record, owners }] of having) {
       try {
         layers.set(key, await readLayer(storage, record));
       } catch (error) {
@@ -118,7 +121,7 @@ export class Family {
   /** All entries that at least one of the snapshots has, each once. */
   *entries(): Generator<VisibleEntry> {
     for (const [key, under] of this.#hidden) {
-      const layer = this.#layers.get(key)!;
+      const layer = existing(this.#layers, key);
       for (const entry of layer.layer.entries) {
         if (!under.has(entry.path)) yield { entry, layer };
       }
@@ -186,7 +189,7 @@ export class Family {
   #cover(key: LayerKey): Set<string> {
     let paths = this.#covers.get(key);
     if (paths === undefined) {
-      const { layer } = this.#layers.get(key)!;
+      const { layer } = existing(this.#layers, key);
       paths = new Set(layer.gone);
       for (const { path } of layer.entries) paths.add(path);
       this.#covers.set(key, paths);

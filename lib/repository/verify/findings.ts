@@ -1,4 +1,5 @@
 import { comparePaths } from "../../tree/path.ts";
+import { existing } from "../../bytes/existing.ts";
 import { codeOf, DeltarError } from "../../bytes/errors.ts";
 
 /** The kind of a damaged object. */
@@ -104,7 +105,8 @@ export class Findings {
   *harming(path: string): Generator<{ damage: Damage; ids: string[] }> {
     for (const [object, files] of this.#harmed) {
       const ids = files.get(path)?.snapshots;
-      if (ids !== undefined) yield { damage: this.of(object)!, ids };
+      if (ids === undefined) continue;
+      yield { damage: existing(this.#byObject, object), ids };
     }
   }
 

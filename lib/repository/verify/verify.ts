@@ -10,6 +10,7 @@
  *
  * @module
  */
+import type { HardLinkEntry } from "../../tree/entry.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
@@ -180,12 +181,12 @@ class Verification {
     for (const layer of layers.values()) check.checkSize(layer, "layer");
     const known = family.objects();
     const needed = new Map<string, ObjectRecord>();
-    const links: VisibleEntry[] = [];
+    const links: VisibleLink[] = [];
     for (const visible of family.entries()) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       const { entry } = visible;
-      if (entry.kind === "hardlink") links.push(visible);
+      if (isLink(visible)) links.push(visible);
       for (const { reference } of allPieces(entry)) {
         const object = known.get(reference.volume);
         if (object !== undefined) needed.set(object.name, object);
@@ -228,7 +229,7 @@ class Verification {
       this.#harm(visible, family, name, impossible);
       return;
     }
-    const pieces = entry.content!.map((piece) => piece.reference.volume);
+    const pieces = entry.content.map((piece) => piece.reference.volume);
     const missing = pieces.find((name) => check.isMissing(name));
     const suspect = pieces.find((name) => this.#findings.of(name));
     if (missing !== undefined) {
@@ -301,10 +302,10 @@ class Verification {
   }
 
   /** Passes the damage of a file on to its other names. */
-  #harmLink(link: VisibleEntry, family: Family): void {
+  #harmLink(link: VisibleLink, family: Family): void {
     const { path, target } = link.entry;
     const having = new Set(family.having(link).map(({ id }) => id));
-    for (const { damage, ids } of this.#findings.harming(target!)) {
+    for (const { damage, ids } of this.#findings.harming(target)) {
       const both = ids.filter((id) => having.has(id));
       if (both.length > 0) this.#findings.harm(damage, path, both);
     }
@@ -371,4 +372,11 @@ class Verification {
 function isOwn(name: string): boolean {
   return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|restores|running|settings)\//
     .test(name);
+}
+
+/** A hard link that at least one of the snapshots has. */
+type VisibleLink = VisibleEntry & { entry: HardLinkEntry };
+
+function isLink(visible: VisibleEntry): visible is VisibleLink {
+  return visible.entry.kind === "hardlink";
 }
