@@ -17,7 +17,7 @@ export interface FilesOptions {
 }
 
 /**
- * What a directory's hash depends on besides names, kinds and link targets: the
+ * The basis of a directory's hash besides names, kinds and link targets: the
  * files' `times` and sizes, their `contents`, or a value that a function returns
  * for each file.
  */

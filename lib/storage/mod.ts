@@ -6,7 +6,8 @@
  * `s3.ts` keeps them in a bucket, through one signing client (`s3_client.ts`) and
  * multipart uploads (`s3_multipart.ts`). `http.ts` reads them from a web server,
  * `memory.ts` holds them in memory, and `cached.ts` keeps copies of small objects
- * nearby. Requests that fail for a moment are repeated (`retry.ts`), and ranges
+ * nearby. Requests that fail for a moment are repeated (`retry.ts`;
+ * `s3_fault.ts` decides which refusals of S3 pass, and how often), and ranges
  * of distant objects are asked for ahead (`windows.ts`).
  *
  * @module

@@ -13,7 +13,8 @@
  * and gives a file its name only once its content is what was expected. What a
  * disk makes of names (case, normalization) is asked of the disk itself
  * (`probe.ts`, `spelling.ts`). `work_journal.ts` tells a later process of work
- * that was cut short.
+ * that was cut short, in whatever data its caller gives it. `entry.ts` has the
+ * kinds of entries, and the reasons for which a path is skipped.
  *
  * @module
  */

@@ -3,16 +3,18 @@ import type { Skipped, SkipReason } from "./entry.ts";
 import type { Line } from "../bytes/listing.ts";
 import { skippedPath } from "./path.ts";
 
-const REASONS: ReadonlySet<unknown> = new Set<SkipReason>([
-  "excluded",
-  "special",
-  "unreadable",
-  "vanished",
-  "changed",
-  "name",
-  "absent",
-  "lost",
-]);
+/** All reasons: the compiler asks for one that is missing. */
+const ALL_REASONS: Record<SkipReason, true> = {
+  excluded: true,
+  special: true,
+  unreadable: true,
+  vanished: true,
+  changed: true,
+  name: true,
+  absent: true,
+  lost: true,
+};
+const REASONS: ReadonlySet<unknown> = new Set(Object.keys(ALL_REASONS));
 
 /** Returns a path that was left out as a line of JSON. */
 export function encodeSkipped({ path, reason, detail }: Skipped): Line {

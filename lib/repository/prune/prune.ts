@@ -3,7 +3,8 @@
  *
  * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a number of
  * bytes, and `clock.ts` finds out whether this machine's time can be believed.
- * `removed.ts` removes a snapshot so that it can be brought back.
+ * `removed.ts` removes a snapshot so that it can be brought back. The defaults, such
+ * as the grace, are in this file.
  *
  * `collect_garbage.ts` frees space in two phases. It reads the state of the
  * repository (`repository_state.ts`: first what is stored, then the records, then

@@ -20,7 +20,7 @@ import { ownerMatters } from "../../tree/tree_writer.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import { Heirs } from "./heirs.ts";
 import { notTrusted, withoutPrivileges } from "./privileges.ts";
-import type { Removal } from "./removal.ts";
+import type { RemovalPolicy } from "./removal.ts";
 import { withJson } from "../../tree/to_json.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
@@ -236,7 +236,7 @@ function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
 export async function planSteps(
   survey: Survey,
   wanted: TargetState,
-  removal: Removal,
+  removal: RemovalPolicy,
   signal?: AbortSignal,
 ): Promise<RestorePlan> {
   const planner = new Planner(survey, wanted, removal);
@@ -247,7 +247,7 @@ export async function planSteps(
 class Planner {
   readonly #survey: Survey;
   readonly #wanted: TargetState;
-  readonly #removal: Removal;
+  readonly #removal: RemovalPolicy;
   readonly #steps: RestoreStep[] = [];
   readonly #removed = new Set<string>();
   readonly #failed = new Map<string, Error>();
@@ -273,7 +273,7 @@ class Planner {
   #kept = 0;
   #bytes = 0;
 
-  constructor(survey: Survey, wanted: TargetState, removal: Removal) {
+  constructor(survey: Survey, wanted: TargetState, removal: RemovalPolicy) {
     this.#survey = survey;
     this.#wanted = wanted;
     this.#removal = removal;
@@ -341,7 +341,7 @@ class Planner {
     const found: { path: string; kind: FileStat["kind"] }[] = [];
     // What a disk lists may be spelled otherwise.
     const removed = Map.groupBy(this.#removed, foldName);
-    for (const { path: listed, kind } of this.#removal.extra()) {
+    for (const { path: listed, kind } of this.#removal.removable()) {
       yield;
       const path = this.#asWanted(listed);
       if (this.#isInFailed(path) || this.#isAmong(removed, path)) continue;
@@ -536,7 +536,7 @@ class Planner {
         { path },
       );
     }
-    if (inside.length > 0 && !this.#removal.fromFolders) {
+    if (inside.length > 0 && !this.#removal.mayEmptyFolders) {
       throw new DeltarError(
         "exists",
         "a folder with something in it is in the way; it goes only if what " +
@@ -547,7 +547,7 @@ class Planner {
     for (const { path: at, stat } of inside) {
       const why = stat.kind === "special"
         ? "a socket, pipe or device"
-        : this.#removal.spared(
+        : this.#removal.whySpared(
           at,
           stat.kind,
           (other) => this.#spelling.isOneName(other, at),

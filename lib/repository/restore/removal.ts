@@ -17,25 +17,28 @@ import type { RestoreLeft } from "./plan.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** The paths that may be removed from the target. */
-export interface Removal {
+/** Decides which paths of a target may be removed, and why others stay. */
+export interface RemovalPolicy {
+  /** Whether the content of a folder may go that is in the way of a file. */
+  readonly mayEmptyFolders: boolean;
   /**
    * Yields the paths to remove, in path order, but not what is in an entry's
    * way.
    */
-  extra: () => Iterable<{ path: string; kind: FileStat["kind"] }>;
-  /** Whether the content of a folder may go that is in the way of a file. */
-  fromFolders: boolean;
+  removable(): Iterable<{ path: string; kind: FileStat["kind"] }>;
   /**
    * Returns why something must stay although it is in the way or below a folder
-   * that goes; `undefined` if it may go. `isOneName` tells whether the disk
-   * takes another path for the same.
+   * that goes; `undefined` if it may go.
+   *
+   * @param path The path below the target.
+   * @param kind The kind of what is there.
+   * @param isOneName Returns whether the disk takes another path for the same.
    */
-  spared: (
+  whySpared(
     path: string,
     kind: FileStat["kind"],
     isOneName: (other: string) => boolean,
-  ) => string | undefined;
+  ): string | undefined;
 }
 
 /** Options for what a restore may remove. */
@@ -51,9 +54,9 @@ export interface RemovalOptions {
 }
 
 /**
- * Returns the paths that may be removed for a snapshot: only those that the
- * snapshot would hold if they had existed. What its rules exclude stays, by the
- * rules of now and of then, and so does what it found and could not store.
+ * Returns the policy of a restore: only what the snapshot would hold if it had
+ * existed may go. What the rules of now or of the snapshot exclude stays, and so
+ * does what the snapshot found and could not store.
  */
 export async function removalFor(
   store: Store,
@@ -61,7 +64,7 @@ export async function removalFor(
   tree: Tree,
   record: SnapshotRecord,
   options: RemovalOptions,
-): Promise<Removal> {
+): Promise<RemovalPolicy> {
   if (options.delete && record.rules === undefined) {
     throw new DeltarError(
       "unsupported",
@@ -70,74 +73,131 @@ export async function removalFor(
     );
   }
   const rules: IgnoreOptions = record.rules ?? { excludes: [] };
-  const then = new RulesThen(
-    survey.root,
-    rules,
-    tree,
-    survey.isVacant
-      ? new Map()
-      : await ignoreFiles(store, tree, rules, options.delete),
-  );
-  const skipped = new Map(tree.skipped.map((skip) => [skip.path, skip]));
-  let walker: Walker | undefined;
-  const now = () => {
-    walker ??= new Walker(survey.root, { ...rules, apart: options.apart });
-    return walker;
-  };
-  const sparedThen = (path: string, kind: FileStat["kind"]) => {
-    for (let at = path; at !== ""; at = parentPath(at)) {
-      const skip = skipped.get(at);
-      if (skip !== undefined) return reasonOf(skip);
-    }
-    return then.match(path, kind === "directory");
-  };
-  const isChosen = (path: string) =>
-    options.paths?.some((chosen) => isWithin(path, chosen)) ?? true;
-  return {
-    extra: function* () {
-      if (!options.delete || survey.isVacant) return;
-      // Where rules are that cannot be read, they may spare anything.
-      const unruled = new Map<string, string>();
-      const onSkip = (skip: Skipped) => {
-        const folder = folderOfRules(skip, rules);
-        if (folder !== undefined) unruled.set(folder, reasonOf(skip));
-        if (isChosen(skip.path) && !tree.byPath.has(skip.path)) {
-          options.onLeft({ path: skip.path, why: reasonOf(skip) });
-        }
-      };
-      for (const { path, kind } of now().entries({ onSkip })) {
-        if (!isChosen(path) || tree.byPath.has(path)) continue;
-        const found = kind === "hardlink" ? "file" : kind;
-        const why = sparedThen(path, found) ?? unruledAt(path, unruled);
-        if (why === undefined) yield { path, kind: found };
-        else options.onLeft({ path, why });
-      }
-    },
-    fromFolders: options.delete,
-    spared: (path, kind) =>
-      now().isApart(path)
-        ? "deltar writes here"
-        : sparedThen(path, kind) ?? now().whyExcluded(path),
-  };
+  const texts = survey.isVacant
+    ? new Map<string, string>()
+    : await ignoreFiles(store, tree, rules, options.delete);
+  return new RemovalByRules(survey, tree, rules, texts, options);
 }
 
-/** Returns the removal of given paths. */
-export function removalOf(survey: Survey, gone: ReadonlySet<string>): Removal {
-  let groups: Map<string, string[]> | undefined;
-  const folded = () => groups ??= Map.groupBy(gone, foldName);
-  return {
-    extra: function* () {
-      for (const path of gone) {
-        const stat = survey.at(path);
-        if (stat !== undefined) yield { path, kind: stat.kind };
-      }
-    },
-    fromFolders: true,
-    spared: (path, _, isOneName) =>
-      gone.has(path) || folded().get(foldName(path))?.some(isOneName)
-        ? undefined
-        : "it came after the restore",
-  };
+/** Returns the policy of an undo: the given paths may go. */
+export function removalOf(
+  survey: Survey,
+  gone: ReadonlySet<string>,
+): RemovalPolicy {
+  return new RemovalOfPaths(survey, gone);
+}
+
+class RemovalByRules implements RemovalPolicy {
+  readonly mayEmptyFolders: boolean;
+  readonly #survey: Survey;
+  readonly #tree: Tree;
+  readonly #rules: IgnoreOptions;
+  readonly #options: RemovalOptions;
+  /** The rules that held when the snapshot was taken. */
+  readonly #snapshotRules: SnapshotRules;
+  /** The paths that the snapshot left out. */
+  readonly #skipped: ReadonlyMap<string, Skipped>;
+  #walker: Walker | undefined;
+
+  constructor(
+    survey: Survey,
+    tree: Tree,
+    rules: IgnoreOptions,
+    texts: ReadonlyMap<string, string>,
+    options: RemovalOptions,
+  ) {
+    this.mayEmptyFolders = options.delete;
+    this.#survey = survey;
+    this.#tree = tree;
+    this.#rules = rules;
+    this.#options = options;
+    this.#snapshotRules = new SnapshotRules(survey.root, rules, tree, texts);
+    this.#skipped = new Map(tree.skipped.map((skip) => [skip.path, skip]));
+  }
+
+  *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
+    if (!this.#options.delete || this.#survey.isVacant) return;
+    // Where rules are that cannot be read, they may spare anything.
+    const unruled = new Map<string, string>();
+    const onSkip = (skip: Skipped) => {
+      const folder = folderOfRules(skip, this.#rules);
+      if (folder !== undefined) unruled.set(folder, reasonOf(skip));
+      if (this.#isNew(skip.path)) this.#leave(skip.path, reasonOf(skip));
+    };
+    for (const { path, kind } of this.#present().entries({ onSkip })) {
+      if (!this.#isNew(path)) continue;
+      const found = kind === "hardlink" ? "file" : kind;
+      const why = this.#whyLeftOut(path, found) ?? unruledAt(path, unruled);
+      if (why === undefined) yield { path, kind: found };
+      else this.#leave(path, why);
+    }
+  }
+
+  whySpared(path: string, kind: FileStat["kind"]): string | undefined {
+    const present = this.#present();
+    if (present.isApart(path)) return "deltar writes here";
+    return this.#whyLeftOut(path, kind) ?? present.whyExcluded(path);
+  }
+
+  /** The target as it is now, through the rules of the snapshot's options. */
+  #present(): Walker {
+    const { apart } = this.#options;
+    return this.#walker ??= new Walker(this.#survey.root, {
+      ...this.#rules,
+      apart,
+    });
+  }
+
+  /** Whether a path is among those to look at, and the snapshot lacks it. */
+  #isNew(path: string): boolean {
+    const isChosen =
+      this.#options.paths?.some((chosen) => isWithin(path, chosen)) ?? true;
+    return isChosen && !this.#tree.byPath.has(path);
+  }
+
+  /** Returns why the snapshot would not have held a path. */
+  #whyLeftOut(path: string, kind: FileStat["kind"]): string | undefined {
+    for (let at = path; at !== ""; at = parentPath(at)) {
+      const skip = this.#skipped.get(at);
+      if (skip !== undefined) return reasonOf(skip);
+    }
+    return this.#snapshotRules.match(path, kind === "directory");
+  }
+
+  #leave(path: string, why: string): void {
+    this.#options.onLeft({ path, why });
+  }
+}
+
+class RemovalOfPaths implements RemovalPolicy {
+  readonly mayEmptyFolders = true;
+  readonly #survey: Survey;
+  readonly #gone: ReadonlySet<string>;
+  /** The paths by what they are on a disk that ignores case. */
+  #folded: Map<string, string[]> | undefined;
+
+  constructor(survey: Survey, gone: ReadonlySet<string>) {
+    this.#survey = survey;
+    this.#gone = gone;
+  }
+
+  *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
+    for (const path of this.#gone) {
+      const stat = this.#survey.at(path);
+      if (stat !== undefined) yield { path, kind: stat.kind };
+    }
+  }
+
+  whySpared(
+    path: string,
+    _kind: FileStat["kind"],
+    isOneName: (other: string) => boolean,
+  ): string | undefined {
+    if (this.#gone.has(path)) return undefined;
+    this.#folded ??= Map.groupBy(this.#gone, foldName);
+    const isGone = this.#folded.get(foldName(path))?.some(isOneName);
+    return isGone ? undefined : "it came after the restore";
+  }
 }
 
 function reasonOf({ reason, detail }: Skipped): string {
@@ -171,7 +231,7 @@ function unruledAt(
 }
 
 /** The rules that held when a snapshot was taken, from the files it has. */
-class RulesThen {
+class SnapshotRules {
   readonly #tree: Tree;
   readonly #texts: ReadonlyMap<string, string>;
   readonly #first: IgnoreRules;

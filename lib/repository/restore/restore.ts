@@ -9,7 +9,7 @@
  * what it spares.
  *
  * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the plan
- * would overwrite or delete. Then a journal is put into the target, `apply.ts`
+ * would overwrite or delete. Then it puts a journal into the target and decides what that says, `apply.ts`
  * does the steps and flushes them to the disk, and the journal goes. After a
  * crash the journal is still there: the same call continues, and `undo` goes
  * back.

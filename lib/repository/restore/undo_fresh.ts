@@ -16,7 +16,7 @@ import {
   type TargetState,
   targetStateOf,
 } from "./plan.ts";
-import type { Removal } from "./removal.ts";
+import type { RemovalPolicy } from "./removal.ts";
 
 /** The plan for undoing a restore into a directory that was new or empty. */
 export interface FreshUndo {
@@ -142,11 +142,11 @@ class Search {
   }
 
   /** Returns what `planSteps` may delete. */
-  removal(): Removal {
+  removal(): RemovalPolicy {
     return {
-      extra: () => this.#going,
-      fromFolders: false,
-      spared: () => undefined,
+      removable: () => this.#going,
+      mayEmptyFolders: false,
+      whySpared: () => undefined,
     };
   }
 
