@@ -63,8 +63,9 @@ export async function removedIds(where: Where): Promise<Candidate[]> {
 }
 
 function labelsOf(records: readonly SnapshotRecord[]): Candidate[] {
-  return records.filter(({ label }) => label)
-    .map(({ label, time }) => ({ word: label!, about: formatDate(time) }));
+  return records.flatMap(({ label, time }) =>
+    label ? [{ word: label, about: formatDate(time) }] : []
+  );
 }
 
 /** The folders that `SNAPSHOT:FOLDER` may become. */

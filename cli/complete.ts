@@ -87,7 +87,10 @@ export async function complete(
   const program = await make([name]);
   const command = commandOf(program, words);
   let depth = 0;
-  for (let at = command; at !== program; at = at.parent!) depth++;
+  for (let at: Command | null = command; at !== program; at = at.parent) {
+    if (at === null) break;
+    depth++;
+  }
   const line = new Line(command, words.slice(depth));
   const [, flag, value] = /^(--[\w-]+)=([^]*)$/.exec(current) ?? [];
   const option = line.pending ??
@@ -200,7 +203,7 @@ class Line {
       case "shells":
         return SHELLS.map((word) => ({ word }));
       case "commands":
-        return commandNames(this.#command.parent!);
+        return commandNames(this.#command.parent ?? this.#command);
       case "backups":
         return backupNames(this.#values.get("config") ?? configFile());
       case "snapshots":
@@ -209,8 +212,11 @@ class Line {
         return await labelNames(this.#where());
       case "removed":
         return await removedIds(this.#where());
-      case "paths":
-        return await pathsIn(this.#where(), this.#snapshot()!, value);
+      case "paths": {
+        const snapshot = this.#snapshot();
+        if (snapshot === undefined) return [];
+        return await pathsIn(this.#where(), snapshot, value);
+      }
       default:
         return [];
     }
@@ -243,7 +249,7 @@ function optionsOf(
         !used.includes(option) || Array.isArray(option.defaultValue)
       )
       .map(({ long, short, description }) => ({
-        word: long ?? short!,
+        word: long ?? short ?? "",
         about: description,
       })),
     current,

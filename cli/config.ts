@@ -125,11 +125,10 @@ function optionWords(
   section: unknown = {},
   fail: (what: string) => never,
 ): string[] {
-  const command = commands.find((child) => child.name() === name)!;
   if (!isRecord(section)) return fail(`${name} is not an object`);
-  const options = command.options.filter((one) =>
-    !ONCE.includes(one.attributeName())
-  );
+  const options = commands.filter((child) => child.name() === name)
+    .flatMap((command) => command.options)
+    .filter((one) => !ONCE.includes(one.attributeName()));
   return Object.entries(section).flatMap(([key, value]) => {
     const option = options.find((one) => one.attributeName() === key);
     if (option === undefined) {
@@ -157,7 +156,7 @@ function refusalOf(option: Option, value: unknown): string | undefined {
 
 /** An option with its value, or nothing if it takes no such value. */
 function words(option: Option, value: unknown): string[] | undefined {
-  const flag = option.long!;
+  const flag = `--${option.name()}`;
   const takesText = option.required || option.optional;
   if (typeof value === "boolean") {
     return takesText ? undefined : value ? [flag] : [];

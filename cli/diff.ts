@@ -66,10 +66,10 @@ async function run(
     out.object("diff", {
       before: before.id,
       after: after.id,
-      changes: changes.map((change) => ({
-        ...fields(change),
-        ...skipOf(change, skips) && { skipped: skipOf(change, skips)!.reason },
-      })),
+      changes: changes.map((change) => {
+        const skip = skipOf(change, skips);
+        return { ...fields(change), ...skip && { skipped: skip.reason } };
+      }),
     });
     return EXIT.done;
   }

@@ -14,7 +14,8 @@ export function toPattern(text: string, directory: string): string {
   const isWindows = process.platform === "win32";
   const slashed = (path: string) =>
     isWindows ? path.replaceAll("\\", "/") : path;
-  const [, sign, typed] = /^(!?)(.*)$/s.exec(slashed(text))!;
+  const sign = text.startsWith("!") ? "!" : "";
+  const typed = slashed(text).slice(sign.length);
   const body = isAbsolute(typed) ? withoutDots(typed) : typed;
   const same = (path: string) => isWindows ? path.toLowerCase() : path;
   for (const place of [directory, truePlace(directory)].map(slashed)) {

@@ -66,7 +66,7 @@ async function run(
     ) => [toPattern(text, result.record.directory), text]),
   );
   const idle = unmatched([...typed.keys()], result.skipped)
-    .map((pattern) => typed.get(pattern)!);
+    .map((pattern) => typed.get(pattern) ?? pattern);
   for (const pattern of idle) {
     out.note(`--exclude ${showText(pattern)}: it excludes nothing`);
   }

@@ -123,7 +123,8 @@ export async function checkPath(
   for (const record of records) {
     if (await hasPath(repository, record, path)) return;
   }
-  const last = records.at(-1)!;
+  const last = records.at(-1);
+  if (last === undefined) return;
   await suggesting(repository, last, () => {
     const place = { object: last.id, path };
     throw new DeltarError("not-found", "it is not in this snapshot", place);

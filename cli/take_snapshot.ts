@@ -407,10 +407,10 @@ function tell(out: Console, progress: IndexProgress): void {
   const { entries, allEntries, read, allRead, path } = progress;
   out.progress(
     () =>
-      allEntries === undefined
+      allEntries === undefined || allRead === undefined
         ? `${plural(entries, "entry", "entries")}, ${formatBytes(read)} read`
         : `${formatCount(entries)} of ${formatCount(allEntries)} entries, ` +
-          `${formatBytes(read)} of ${formatBytes(allRead!)} read`,
+          `${formatBytes(read)} of ${formatBytes(allRead)} read`,
     path,
     { bytes: read, allBytes: allRead },
   );

@@ -161,7 +161,7 @@ export function columnsOf(text: string): number {
 
 function widthOf(char: string): number {
   if (NARROW.test(char)) return 0;
-  return eastAsianWidth(char.codePointAt(0)!, { ambiguousAsWide: false });
+  return eastAsianWidth(char.codePointAt(0) ?? 0, { ambiguousAsWide: false });
 }
 
 /**

@@ -38,6 +38,15 @@ type Step = [title: string, command: Command, ...words: string[]];
 const checks: Step[] = [
   ["format", deno(), "fmt", "--check", ...SOURCES, "docs", ...PAGES],
   ["lint", deno(), "lint", ...SOURCES],
+  [
+    "lint without !",
+    deno(),
+    "lint",
+    "--rules-include=no-non-null-assertion",
+    "cli",
+    "shared",
+    "extension",
+  ],
   ["types", deno(), "check", ...SOURCES],
   ["documentation", deno(), "doc", "--lint", ...Object.values(config.exports)],
   [

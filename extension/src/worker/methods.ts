@@ -90,8 +90,9 @@ export const methods: { [M in Method]: Handler<M> } = {
   async deleted({ config }, { signal }) {
     const repository = await openRepository(config);
     const records = await recordsOf(repository, config);
-    if (records.length === 0) return [];
-    const now = (await treeOf(repository, records.at(-1)!.id)).byPath;
+    const last = records.at(-1);
+    if (last === undefined) return [];
+    const now = (await treeOf(repository, last.id)).byPath;
     const found = new Map<string, DeletedFile>();
     for (let at = records.length - 1; at > 0; at--) {
       signal.throwIfAborted();

@@ -53,13 +53,13 @@ export async function compareWithSnapshot(
   uri: vscode.Uri | undefined = activeUri(),
 ): Promise<void> {
   const folder = uri && folders.of(uri);
-  if (folder === undefined) {
+  if (uri === undefined || folder === undefined) {
     void vscode.window.showInformationMessage(
       "Open a file of the workspace to compare it with a snapshot.",
     );
     return;
   }
-  const path = pathIn(folder, uri!);
+  const path = pathIn(folder, uri);
   const version = await pickVersion(
     folder,
     path,
@@ -100,8 +100,8 @@ export async function compareSnapshots(
     const folder = await pickFolder(folders);
     const info = folder &&
       await pickSnapshot(folder, "Compare which snapshot?");
-    if (info === undefined) return;
-    one = { kind: "snapshot", folder: folder!, info };
+    if (folder === undefined || info === undefined) return;
+    one = { kind: "snapshot", folder, info };
   }
   const { folder } = one;
   if (two === undefined || two.folder !== folder) {

@@ -91,7 +91,9 @@ export async function pickVersion(
 ): Promise<FileVersion | undefined> {
   const config = folder.config;
   const versions = await folder.reader.call("history", { config, path });
-  const there = versions.filter(({ size }) => size !== undefined);
+  const there = versions.flatMap(({ size, ...version }) =>
+    size === undefined ? [] : [{ ...version, size }]
+  );
   if (there.length === 0) {
     void vscode.window.showInformationMessage(
       `${path} is in no snapshot yet.`,
@@ -102,7 +104,7 @@ export async function pickVersion(
   const chosen = await vscode.window.showQuickPick(
     there.map((version) => ({
       label: formatMoment(version.time, now),
-      description: [version.label, formatBytes(version.size!)]
+      description: [version.label, formatBytes(version.size)]
         .filter((part) => part !== undefined).join(" \u00b7 "),
       version,
     })),
