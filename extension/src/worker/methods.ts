@@ -23,188 +23,190 @@ import type {
 import type { Handler } from "./handler.ts";
 import { openOrCreate, openRepository, tryRepository } from "./repositories.ts";
 import { restoreMethods } from "./restore_methods.ts";
+import { TreeCache } from "./tree_cache.ts";
 
 /** The maximum size of a version that is opened in an editor, in bytes. */
 const MAX_VERSION_BYTES = 2 ** 30;
-/** The maximum number of trees in memory: the user compares and browses few. */
-const MAX_TREES = 4;
 
-const trees = new Map<string, Promise<Tree>>();
+/** Returns the methods of the worker, which share a cache of trees. */
+export function createMethods(): { [M in Method]: Handler<M> } {
+  const trees = new TreeCache();
+  return {
+    ...restoreMethods,
 
-/** The methods of the worker. */
-export const methods: { [M in Method]: Handler<M> } = {
-  ...restoreMethods,
+    async snapshot({ config, label, measure }, { signal, progress }) {
+      const started = performance.now();
+      const repository = await openOrCreate(config);
+      const { record, isNew, skipped } = await repository.snapshot(
+        dirOf(config),
+        {
+          ...(label !== undefined && { label }),
+          cache: config.cache,
+          signal,
+          onDamage: () => {},
+          measure,
+          onProgress: ({ entries, allEntries, path }) =>
+            progress({ entries, allEntries, path }),
+        },
+      );
+      return {
+        snapshot: infoOf(record, record.parent),
+        isNew,
+        skipped: skipped.map(skippedPath),
+        duration: performance.now() - started,
+      };
+    },
 
-  async snapshot({ config, label, measure }, { signal, progress }) {
-    const started = performance.now();
-    const repository = await openOrCreate(config);
-    const { record, isNew, skipped } = await repository.snapshot(
-      dirOf(config),
-      {
-        ...(label !== undefined && { label }),
-        cache: config.cache,
-        signal,
-        onDamage: () => {},
-        measure,
-        onProgress: ({ entries, allEntries, path }) =>
-          progress({ entries, allEntries, path }),
-      },
-    );
-    return {
-      snapshot: infoOf(record, record.parent),
-      isNew,
-      skipped: skipped.map(skippedPath),
-      duration: performance.now() - started,
-    };
-  },
+    async list({ config }) {
+      const repository = await tryRepository(config);
+      if (repository === undefined) return [];
+      const records = await recordsOf(repository, config);
+      const times = new Map(records.map(({ id, time }) => [id, time]));
+      return records.map((record, at) => {
+        const { parent } = record;
+        if (parent === undefined) return infoOf(record);
+        // The next older one where the parent was removed or is a safety snapshot.
+        if (times.has(parent)) return infoOf(record, parent);
+        const older = at > 0 ? records[at - 1] : undefined;
+        return infoOf(record, older?.id, older?.time);
+      }).reverse();
+    },
 
-  async list({ config }) {
-    const repository = await tryRepository(config);
-    if (repository === undefined) return [];
-    const records = await recordsOf(repository, config);
-    const times = new Map(records.map(({ id, time }) => [id, time]));
-    return records.map((record, at) => {
-      const { parent } = record;
-      if (parent === undefined) return infoOf(record);
-      // The next older one where the parent was removed or is a safety snapshot.
-      if (times.has(parent)) return infoOf(record, parent);
-      const older = at > 0 ? records[at - 1] : undefined;
-      return infoOf(record, older?.id, older?.time);
-    }).reverse();
-  },
+    async compare({ config, before, after }) {
+      const repository = await openRepository(config);
+      const now = await trees.get(repository, after);
+      const old = before === undefined
+        ? Tree.empty()
+        : await trees.get(repository, before);
+      return DiffIndex.compute(now.index, old.index).changes.flatMap(changeOf);
+    },
 
-  async compare({ config, before, after }) {
-    const repository = await openRepository(config);
-    const now = await treeOf(repository, after);
-    const old = before === undefined
-      ? Tree.empty()
-      : await treeOf(repository, before);
-    return DiffIndex.compute(now.index, old.index).changes.flatMap(changeOf);
-  },
+    async skipped({ config, id }) {
+      const tree = await trees.get(await openRepository(config), id);
+      return tree.skipped.map(skippedPath);
+    },
 
-  async skipped({ config, id }) {
-    const tree = await treeOf(await openRepository(config), id);
-    return tree.skipped.map(skippedPath);
-  },
-
-  async deleted({ config }, { signal }) {
-    const repository = await openRepository(config);
-    const records = await recordsOf(repository, config);
-    const last = records.at(-1);
-    if (last === undefined) return [];
-    const now = (await treeOf(repository, last.id)).byPath;
-    const found = new Map<string, DeletedFile>();
-    for (let at = records.length - 1; at > 0; at--) {
-      signal.throwIfAborted();
-      // Few snapshots delete files; only the trees of those are read.
-      const { deleted, faults } = records[at].counts;
-      // A path that could not be read counts as a fault, even if deleted later.
-      if (deleted + faults === 0) continue;
-      const [old, next] = [records[at - 1], records[at]];
-      const { changes } = await repository.diff(old, next);
-      for (const change of changes) {
-        if (change.change !== "deleted") continue;
-        const { path, kind, size } = change.before;
-        if (kind === "directory" || now.has(path) || found.has(path)) continue;
-        found.set(path, { path, id: old.id, time: next.time, size });
-      }
-    }
-    return [...found.values()];
-  },
-
-  async previewPrune({ config, policy }, { signal }) {
-    const repository = await openRepository(config);
-    const { judgements, freed, stored } = await repository.planPrune(policy, {
-      signal,
-    });
-    const own = judgements.filter(({ record }) =>
-      record.directory === config.directory && record.safety === undefined
-    );
-    const kept = own.filter(({ keep }) => keep).length;
-    return { removed: own.length - kept, kept, freed, stored };
-  },
-
-  async prune({ config, policy }, { signal }) {
-    const repository = await openRepository(config);
-    const { judgements } = await repository.prune(policy, { signal });
-    const own = judgements.filter(({ record, keep }) =>
-      !keep && record.directory === config.directory &&
-      record.safety === undefined
-    );
-    return { removed: own.map(({ record }) => record.id).sort() };
-  },
-
-  async usage({ config }) {
-    const repository = await openRepository(config);
-    let bytes = 0;
-    for await (const { size } of repository.storage.list()) bytes += size;
-    return { bytes };
-  },
-
-  async stat({ config, id, path }, { signal }) {
-    const repository = await openRepository(config);
-    const entry = await repository.lookup(
-      await repository.find(id),
-      path,
-      { signal },
-    );
-    if (entry === undefined) return undefined;
-    return {
-      kind: kindOf(entry.kind),
-      size: entry.size,
-      mtime: Number(entry.mtime / 1_000_000n),
-    };
-  },
-
-  async children({ config, id, path }, { signal }) {
-    const repository = await openRepository(config);
-    const record = await repository.find(id);
-    const prefix = path === "" ? "" : `${path}/`;
-    const within = path === "" ? undefined : path;
-    const names: [string, VersionStat["kind"]][] = [];
-    const some = { signal, ...(within !== undefined && { within }) };
-    for await (const entries of repository.entries(record, some)) {
-      for (const { path, kind } of entries) {
-        const name = path.slice(prefix.length);
-        if (path.startsWith(prefix) && !name.includes("/")) {
-          names.push([name, kindOf(kind)]);
+    async deleted({ config }, { signal }) {
+      const repository = await openRepository(config);
+      const records = await recordsOf(repository, config);
+      const last = records.at(-1);
+      if (last === undefined) return [];
+      const now = (await trees.get(repository, last.id)).byPath;
+      const found = new Map<string, DeletedFile>();
+      for (let at = records.length - 1; at > 0; at--) {
+        signal.throwIfAborted();
+        // Few snapshots delete files; only the trees of those are read.
+        const { deleted, faults } = records[at].counts;
+        // A path that could not be read counts as a fault, even if deleted later.
+        if (deleted + faults === 0) continue;
+        const [old, next] = [records[at - 1], records[at]];
+        const { changes } = await repository.diff(old, next);
+        for (const change of changes) {
+          if (change.change !== "deleted") continue;
+          const { path, kind, size } = change.before;
+          if (kind === "directory" || now.has(path) || found.has(path)) {
+            continue;
+          }
+          found.set(path, { path, id: old.id, time: next.time, size });
         }
       }
-    }
-    return names;
-  },
+      return [...found.values()];
+    },
 
-  async read({ config, id, path }, { signal }) {
-    const repository = await openRepository(config);
-    const record = await repository.find(id);
-    const { size = 0 } = await repository.lookup(record, path, { signal }) ??
-      {};
-    if (size > MAX_VERSION_BYTES) {
-      throw new DeltarError(
-        "limit",
-        "this version is too large for an editor; restore it instead",
-        { path },
+    async previewPrune({ config, policy }, { signal }) {
+      const repository = await openRepository(config);
+      const { judgements, freed, stored } = await repository.planPrune(policy, {
+        signal,
+      });
+      const own = judgements.filter(({ record }) =>
+        record.directory === config.directory && record.safety === undefined
       );
-    }
-    const content = await repository.readFile(record, path, { signal });
-    return new Uint8Array(await new Response(content).arrayBuffer());
-  },
+      const kept = own.filter(({ keep }) => keep).length;
+      return { removed: own.length - kept, kept, freed, stored };
+    },
 
-  async history({ config, path }, { signal }) {
-    const repository = await tryRepository(config);
-    if (repository === undefined) return [];
-    const versions = await repository.history(config.directory, path, {
-      signal,
-      onDamage: () => {},
-    });
-    return versions.map(({ record: { id, time, label }, entry }) => ({
-      id,
-      time,
-      ...(label !== undefined && { label }),
-      ...(entry !== undefined && { size: entry.size }),
-    }));
-  },
-};
+    async prune({ config, policy }, { signal }) {
+      const repository = await openRepository(config);
+      const { judgements } = await repository.prune(policy, { signal });
+      const own = judgements.filter(({ record, keep }) =>
+        !keep && record.directory === config.directory &&
+        record.safety === undefined
+      );
+      return { removed: own.map(({ record }) => record.id).sort() };
+    },
+
+    async usage({ config }) {
+      const repository = await openRepository(config);
+      let bytes = 0;
+      for await (const { size } of repository.storage.list()) bytes += size;
+      return { bytes };
+    },
+
+    async stat({ config, id, path }, { signal }) {
+      const repository = await openRepository(config);
+      const entry = await repository.lookup(
+        await repository.find(id),
+        path,
+        { signal },
+      );
+      if (entry === undefined) return undefined;
+      return {
+        kind: kindOf(entry.kind),
+        size: entry.size,
+        mtime: Number(entry.mtime / 1_000_000n),
+      };
+    },
+
+    async children({ config, id, path }, { signal }) {
+      const repository = await openRepository(config);
+      const record = await repository.find(id);
+      const prefix = path === "" ? "" : `${path}/`;
+      const within = path === "" ? undefined : path;
+      const names: [string, VersionStat["kind"]][] = [];
+      const some = { signal, ...(within !== undefined && { within }) };
+      for await (const entries of repository.entries(record, some)) {
+        for (const { path, kind } of entries) {
+          const name = path.slice(prefix.length);
+          if (path.startsWith(prefix) && !name.includes("/")) {
+            names.push([name, kindOf(kind)]);
+          }
+        }
+      }
+      return names;
+    },
+
+    async read({ config, id, path }, { signal }) {
+      const repository = await openRepository(config);
+      const record = await repository.find(id);
+      const { size = 0 } = await repository.lookup(record, path, { signal }) ??
+        {};
+      if (size > MAX_VERSION_BYTES) {
+        throw new DeltarError(
+          "limit",
+          "this version is too large for an editor; restore it instead",
+          { path },
+        );
+      }
+      const content = await repository.readFile(record, path, { signal });
+      return new Uint8Array(await new Response(content).arrayBuffer());
+    },
+
+    async history({ config, path }, { signal }) {
+      const repository = await tryRepository(config);
+      if (repository === undefined) return [];
+      const versions = await repository.history(config.directory, path, {
+        signal,
+        onDamage: () => {},
+      });
+      return versions.map(({ record: { id, time, label }, entry }) => ({
+        id,
+        time,
+        ...(label !== undefined && { label }),
+        ...(entry !== undefined && { size: entry.size }),
+      }));
+    },
+  };
+}
 
 /** Returns the directory of a folder, with its rules. */
 function dirOf(
@@ -226,22 +228,6 @@ async function recordsOf(
   return records.filter(({ directory, safety }) =>
     directory === config.directory && safety === undefined
   );
-}
-
-/** Returns the tree of a snapshot; snapshots never change, so it is cached. */
-async function treeOf(repository: Repository, id: string): Promise<Tree> {
-  const key = `${repository.id} ${id}`;
-  const tree = trees.get(key) ??
-    repository.find(id).then((record) => repository.tree(record));
-  trees.delete(key);
-  trees.set(key, tree);
-  for (const old of [...trees.keys()].slice(0, -MAX_TREES)) trees.delete(old);
-  try {
-    return await tree;
-  } catch (error) {
-    trees.delete(key);
-    throw error;
-  }
 }
 
 function infoOf(

@@ -18,12 +18,13 @@ import type {
   ToWorker,
 } from "../shared/protocol.ts";
 import type { Handler } from "./handler.ts";
-import { methods } from "./methods.ts";
+import { createMethods } from "./methods.ts";
 
 /** The minimum time between two reports of progress, in milliseconds. */
 const REPORT_MS = 100;
 
 const port = parentPort as MessagePort;
+const methods = createMethods();
 const running = new Map<number, AbortController>();
 
 port.on("message", receive);
