@@ -40,6 +40,27 @@ test("named backups run with the options that they name", async () => {
   });
 });
 
+test("backup keeps --quiet of a command from the commands after it", async () => {
+  await withPlace((place) => {
+    place.write({ "a.txt": "a" });
+    const config = join(place.folder, "config.json");
+    const backup = (repo: string, quiet: boolean) => ({
+      directory: "root",
+      repo,
+      snapshot: { quiet },
+    });
+    fs.writeFileSync(
+      config,
+      JSON.stringify({
+        backups: { one: backup("1", true), two: backup("2", false) },
+      }),
+    );
+    const { code, out, err } = place.run(["backup", "--config", config]);
+    assert.equal(code, 0, err);
+    assert.equal(out.match(/^ {2}seen /gm)?.length, 1, out);
+  });
+});
+
 test("a configuration that is wrong says where", async () => {
   await withPlace((place) => {
     const config = join(place.folder, "config.json");
