@@ -1,17 +1,17 @@
 import { DeltarError } from "../mod.ts";
 
-/** The advice for an object that is not what was stored. */
+/** The advice for an object that is damaged or missing. */
 export const DAMAGE_ADVICE =
-  "`deltar verify --data` tells what that harms, and what to do";
+  "`deltar verify --data` shows which files are affected, and what to do";
 
-/** Whether an error is of an object that a repository should have. */
+/** Returns whether an error says that an object of a repository is damaged. */
 export function isOfObject(error: unknown): boolean {
   return error instanceof DeltarError &&
     isHarm(error) &&
     /^(?:snapshots|trees|volumes|signatures)\//.test(error.object ?? "");
 }
 
-/** The advice for settings that are lost or damaged. */
+/** The advice for settings that are missing or damaged. */
 export const SETTINGS_ADVICE = "`deltar repair` writes the settings again";
 
 /** Returns advice for an error, if it or its cause is known. */
@@ -25,13 +25,13 @@ function adviceByCause(error: unknown): string | undefined {
   return adviceByCause(error.cause);
 }
 
-/** Whether an error is of settings that are damaged, or lost. */
+/** Returns whether an error says that settings are damaged or missing. */
 export function isOfSettings(error: unknown): boolean {
   return error instanceof DeltarError && error.object === "deltar.json" &&
     isHarm(error);
 }
 
-/** Whether something stored is damaged or lost. */
+/** Returns whether an error says that an object is damaged or missing. */
 function isHarm({ code }: DeltarError): boolean {
   return ["corrupt", "truncated", "mismatch", "not-found"].includes(code);
 }

@@ -3,21 +3,21 @@ import { DeltarError } from "../mod.ts";
 import type { Console } from "./console.ts";
 import { showText } from "./text.ts";
 
-/** Returns whether there is a terminal at which somebody can be asked. */
+/** Returns whether a question can be asked on a terminal. */
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
 /**
  * Asks a question on the terminal. The terminal itself edits the line, so that
- * an interrupt comes as the signal that it is everywhere else.
+ * Ctrl+C sends the same signal as elsewhere.
  *
  * @param out The output, whose line of progress is cleared.
  * @param question The question, which ends in a question mark.
- * @param signal Ends the waiting.
+ * @param signal Stops the wait.
  * @param otherwise The answer if only Enter is pressed. Default: no.
  * @returns Whether the answer is `y` or `yes`; no at the end of the input.
- * @throws {DeltarError} `aborted` if `signal` ends the waiting.
+ * @throws {DeltarError} `aborted` if `signal` stops the wait.
  */
 export async function ask(
   out: Console,

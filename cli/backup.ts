@@ -28,13 +28,13 @@ The configuration (--config, else config.json in your configuration folder):
     }
   }
 
-What "snapshot" and "prune" may have are the options of these commands;
-without "prune" nothing is removed.`;
+The keys below "snapshot" and "prune" are the options of these commands. Without
+"prune" no snapshot is removed.`;
 
 /**
- * `deltar backup`: the snapshots and prunings that a configuration names.
+ * Makes `deltar backup`, which runs the snapshots and prunes of a configuration.
  *
- * @param context Where the exit code is left.
+ * @param context The context, which gets the exit code.
  * @param program Makes the command line that runs each line.
  */
 export function backupCommand(
@@ -42,10 +42,10 @@ export function backupCommand(
   program: MakeProgram,
 ): Command {
   return new Command("backup")
-    .argument("[name...]", "which; all if none is named")
-    .option("--config <file>", "the configuration")
-    .option("--list", "print the names only")
-    .option("--dry-run", "print the lines that would be run")
+    .argument("[name...]", "The names of backups (default: all)")
+    .option("--config <file>", "Use this configuration")
+    .option("--list", "Print the names of the backups")
+    .option("--dry-run", "Print the commands without running them")
     .addHelpText("after", HELP)
     .action(async (names: string[], options: Options) => {
       const file = options.config ?? configFile();
@@ -57,7 +57,8 @@ export function backupCommand(
         const all = backups.map(({ name }) => name).join(", ") || "none";
         throw new DeltarError(
           "not-found",
-          `there is no backup ${JSON.stringify(unknown)}; there are: ${all}`,
+          `no backup is named ${JSON.stringify(unknown)}; the backups are: ` +
+            all,
           { object: file },
         );
       }
@@ -71,8 +72,8 @@ export function backupCommand(
 }
 
 /**
- * Runs the lines of one backup; the first that fails ends them, but not the
- * other backups, and the worst exit code of all is kept.
+ * Runs the lines of one backup. The first line that fails ends this backup but
+ * not the others. The exit code is the worst one of all lines.
  */
 async function runLines(
   context: Context,

@@ -6,25 +6,25 @@ import { type OpenOptions, openRepository } from "./open_repository.ts";
 
 /** The options of most commands. */
 export interface CommonOptions {
-  /** Where snapshots are kept. */
+  /** The location of the repository. */
   repo?: string;
-  /** The directory whose snapshots are meant, or a folder in it. */
+  /** The directory whose snapshots are used, or a folder in it. */
   dir?: string;
   /** Whether the result is printed as JSON. */
   json?: boolean;
 }
 
-/** The things that most commands begin with. */
+/** The output, repository and directory that most commands work with. */
 export interface Begun {
-  /** Somewhere to speak. */
+  /** The output. */
   out: Console;
   /** The repository. */
   repository: Repository;
-  /** Where the user stands: in the directory that `latest` is of. */
+  /** The directory that `latest` refers to, as an absolute path. */
   place: string;
 }
 
-/** Opens the repository for the place where the user stands. */
+/** Opens the repository of the current or named directory. */
 export async function begin(
   context: Context,
   { repo, dir = ".", json = false }: CommonOptions,

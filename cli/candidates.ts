@@ -3,31 +3,31 @@ import { pathBelow, Repository, type SnapshotRecord } from "../mod.ts";
 import { nearbyStorage } from "./read_only.ts";
 import { formatDate, treePath } from "./text.ts";
 
-/** A word that may stand at the cursor. */
+/** A word that may complete the line at the cursor. */
 export interface Candidate {
   /** The whole word, unquoted. */
   word: string;
-  /** The description, for shells that show one. */
+  /** The description, for shells that show descriptions. */
   about?: string;
 }
 
-/** For how long the records of snapshots are read, in milliseconds. */
+/** The maximum time to read the records of snapshots, in milliseconds. */
 const READING = 50;
 
-/** Where names are looked for. */
+/** The repository and directory of a completion. */
 export interface Where {
   /** The location of the repository. */
   location: string;
-  /** The place that the user stands in. */
+  /** The absolute path of the current directory. */
   place: string;
 }
 
-/** A repository, by what this machine has of it; nothing in it is changed. */
+/** Opens a repository read-only; a remote one from the cache. */
 function open({ location }: Where): Promise<Repository> {
   return Repository.open(nearbyStorage(location), { onDamage: () => {} });
 }
 
-/** The names of snapshots, and of the folders in one behind `SNAPSHOT:`. */
+/** Returns the names of snapshots, and of folders after `SNAPSHOT:`. */
 export async function snapshotNames(
   where: Where,
   typed: string,
@@ -42,7 +42,7 @@ export async function snapshotNames(
   const isAny = ids.some(({ word }) => !word.endsWith("-safety"));
   return [
     ...isAny
-      ? [{ word: "latest", about: "the last one of this directory" }]
+      ? [{ word: "latest", about: "The last snapshot of this directory" }]
       : [],
     ...labelsOf(records),
     ...ids.map(({ word }) => ({ word, about: about.get(word) })),
@@ -50,14 +50,14 @@ export async function snapshotNames(
   ];
 }
 
-/** The labels of snapshots. */
+/** Returns the labels of snapshots. */
 export async function labelNames(where: Where): Promise<Candidate[]> {
   const repository = await open(where);
   const ids = await idsIn(repository, "snapshots/");
   return labelsOf(await newestRecords(repository, ids));
 }
 
-/** The ids of removed snapshots. */
+/** Returns the ids of removed snapshots. */
 export async function removedIds(where: Where): Promise<Candidate[]> {
   return await idsIn(await open(where), "removed/");
 }
@@ -68,7 +68,7 @@ function labelsOf(records: readonly SnapshotRecord[]): Candidate[] {
   );
 }
 
-/** The folders that `SNAPSHOT:FOLDER` may become. */
+/** Returns the completions of `SNAPSHOT:FOLDER`. */
 async function foldersBehind(
   where: Where,
   typed: string,
@@ -85,7 +85,7 @@ async function foldersBehind(
   }
 }
 
-/** The records of the newest snapshots, as many as are read in a moment. */
+/** Reads the records of the newest snapshots, for at most `READING`. */
 async function newestRecords(
   repository: Repository,
   ids: readonly Candidate[],
@@ -97,13 +97,13 @@ async function newestRecords(
     try {
       records.push(await repository.find(word));
     } catch {
-      // A damaged one is named by its id only.
+      // A damaged snapshot is offered by its id only.
     }
   }
   return records;
 }
 
-/** The ids in the names of a folder's records, the newest first. */
+/** Returns the ids of the records in a folder of the repository, newest first. */
 async function idsIn(
   { storage }: Repository,
   folder: string,
@@ -116,7 +116,7 @@ async function idsIn(
   return ids.sort().reverse().map((word) => ({ word }));
 }
 
-/** The paths of a snapshot that a typed one may become: of one folder. */
+/** Returns the paths of a snapshot that complete a typed path, of one folder. */
 export async function pathsIn(
   where: Where,
   snapshot: string,
@@ -127,7 +127,7 @@ export async function pathsIn(
     .findFolder(snapshot, { directory: where.place });
   const isRoot = snapshot.endsWith(":");
   const below = isRoot ? "" : pathBelow(record.directory, where.place) ?? "";
-  // As commands take a path: below where the user stands, else below the root.
+  // Commands look below the current directory first, then below the root.
   for (const base of new Set([folder || below, folder])) {
     const found = await entriesOf(repository, record, base, typed);
     if (found.length > 0) return found;
@@ -155,7 +155,7 @@ async function entriesOf(
   return found;
 }
 
-/** The backups that a configuration names. */
+/** Returns the names of the backups of a configuration. */
 export function backupNames(file: string): Candidate[] {
   const { backups } = JSON.parse(readFileSync(file, "utf8"));
   return Object.keys(backups).map((word) => ({

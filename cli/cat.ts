@@ -7,7 +7,7 @@ import { findFolder, FOLDER_HELP, pathIn, suggesting } from "./suggest.ts";
 export function catCommand(context: Context): Command {
   return new Command("cat")
     .argument("<snapshot>", FOLDER_HELP)
-    .argument("<path>", "the file's path in the snapshot")
+    .argument("<path>", "The path of the file in the snapshot")
     .action(async (snapshot: string, word: string, options: CommonOptions) => {
       const begun = await begin(context, options);
       const { repository } = begun;

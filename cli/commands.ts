@@ -1,15 +1,15 @@
 import type { Command } from "commander";
 import type { Context, MakeProgram } from "./context.ts";
 
-/** A command, before its code is loaded. */
+/** A command whose code is loaded on demand. */
 export interface Entry {
-  /** Its summary, in a line. */
+  /** The summary, in one line. */
   summary: string;
-  /** The options that many commands have and this one has too. */
+  /** The common options that this command takes. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
-  /** A sentence about what an interruption leaves, for long work. */
+  /** What an interruption leaves, as a sentence; for commands that run long. */
   interrupted?: string;
-  /** Loads its code, and makes it. */
+  /** Loads the code of the command and makes it. */
   load: (context: Context, program: MakeProgram) => Promise<Command>;
 }
 
@@ -17,23 +17,23 @@ const BOTH = ["repo", "json"] as const;
 const NAMING = [...BOTH, "dir"] as const;
 const LONG = [...BOTH, "volume"] as const;
 
-const GOES_ON = "what is done stays done; the same line goes on from there";
-const READ_ONLY = "it only read, and nothing is changed";
+const GOES_ON = "finished work is kept; run the same command again to continue";
+const READ_ONLY = "nothing was changed";
 
 /**
- * The commands, in the order of the help. Only the one that is named is loaded:
- * that is most of the time that a start takes.
+ * The commands, in the order of the help. Only the named command is loaded,
+ * because loading takes most of the time of a start.
  */
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   snapshot: {
     summary: "Take a snapshot of a directory",
     shared: LONG,
-    interrupted: "no snapshot is made",
+    interrupted: "no snapshot was made",
     load: async (context) =>
       (await import("./snapshot.ts")).snapshotCommand(context),
   },
   list: {
-    summary: "List the snapshots of a repository, the oldest first",
+    summary: "List the snapshots of a repository, oldest first",
     shared: NAMING,
     load: async (context) => (await import("./list.ts")).listCommand(context),
   },
@@ -55,25 +55,25 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   restore: {
     summary: "Restore a snapshot, or some paths of it",
     shared: [...LONG, "dir"],
-    interrupted: "what is restored stays; the same line restores the rest, " +
-      "and `deltar undo` brings back what it wrote over, if anything",
+    interrupted: "restored files are kept; run the same command again to " +
+      "restore the rest, or `deltar undo` to undo the restore",
     load: async (context) =>
       (await import("./restore.ts")).restoreCommand(context),
   },
   undo: {
-    summary: "Bring back what was there before the last restore",
+    summary: "Undo the last restore",
     shared: LONG,
     interrupted: GOES_ON,
     load: async (context) => (await import("./undo.ts")).undoCommand(context),
   },
   redo: {
-    summary: "Take the last `undo` back",
+    summary: "Redo what the last `undo` reverted",
     shared: LONG,
     interrupted: GOES_ON,
     load: async (context) => (await import("./redo.ts")).redoCommand(context),
   },
   why: {
-    summary: "Tell whether snapshots keep a path, and if not, why",
+    summary: "Show whether snapshots include a path, and why not",
     shared: NAMING,
     load: async (context) => (await import("./why.ts")).whyCommand(context),
   },
@@ -83,16 +83,16 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./label.ts")).labelCommand(context),
   },
   verify: {
-    summary: "Verify that every snapshot can be restored; nothing is changed",
+    summary: "Verify that every snapshot can be restored",
     shared: LONG,
     interrupted: READ_ONLY,
     load: async (context) =>
       (await import("./verify.ts")).verifyCommand(context),
   },
   prune: {
-    summary: "Remove snapshots by rules, and what nothing needs",
+    summary: "Remove snapshots by rules, and free space",
     shared: LONG,
-    interrupted: "nothing that is needed is gone; the next prune goes on",
+    interrupted: "no snapshot was damaged; the next prune does the rest",
     load: async (context) => (await import("./prune.ts")).pruneCommand(context),
   },
   forget: {
@@ -102,20 +102,20 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
       (await import("./forget.ts")).forgetCommand(context),
   },
   undelete: {
-    summary: "Bring removed snapshots back; without any, list them",
+    summary: "Bring removed snapshots back, or list them",
     shared: BOTH,
     load: async (context) =>
       (await import("./undelete.ts")).undeleteCommand(context),
   },
   repair: {
-    summary: "Rebuild what is damaged, and set aside what is lost",
+    summary: "Rebuild damaged objects, and set aside what cannot be rebuilt",
     shared: LONG,
     interrupted: GOES_ON,
     load: async (context) =>
       (await import("./repair.ts")).repairCommand(context),
   },
   stats: {
-    summary: "What takes the space: by snapshot, folder and file",
+    summary: "Show what uses the space, by snapshot, folder and file",
     shared: NAMING,
     load: async (context) => (await import("./stats.ts")).statsCommand(context),
   },
@@ -126,37 +126,37 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./copy.ts")).copyCommand(context),
   },
   drill: {
-    summary: "Restore some files to see that it works, and note when",
+    summary: "Test a restore of some files, and record the result",
     shared: [...LONG, "dir"],
     interrupted: READ_ONLY,
     load: async (context) => (await import("./drill.ts")).drillCommand(context),
   },
   backup: {
-    summary: "Run the backups that the configuration names",
+    summary: "Run the backups of the configuration",
     shared: ["volume"],
     interrupted: GOES_ON,
     load: async (context, program) =>
       (await import("./backup.ts")).backupCommand(context, program),
   },
   schedule: {
-    summary: "Write what makes the system run a backup regularly",
+    summary: "Write a timer or task that runs a backup regularly",
     shared: [],
     load: async (context, program) =>
       (await import("./schedule.ts")).scheduleCommand(context, program),
   },
   hook: {
-    summary: "Take a snapshot when an AI agent says what it is about to do",
+    summary: "Take a snapshot before a step of an AI agent",
     shared: ["repo"],
     load: async (context) => (await import("./hook.ts")).hookCommand(context),
   },
   doctor: {
-    summary: "Check what deltar needs here, and say what to do",
+    summary: "Check this machine and the repository, and give advice",
     shared: BOTH,
     load: async (context) =>
       (await import("./doctor.ts")).doctorCommand(context),
   },
   rdiff: {
-    summary: "Signatures, deltas and patches of single files",
+    summary: "Make signatures, deltas and patches of single files",
     shared: [],
     load: async () => (await import("./rdiff.ts")).rdiffCommand(),
   },

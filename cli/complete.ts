@@ -58,11 +58,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /**
- * Completes a command line. Nothing is written, and no other machine is asked.
+ * Completes a command line. Writes nothing and does not use the network.
  *
- * @param words The words before the cursor's, the program's name not among
- * them.
- * @param current The word at the cursor, up to it.
+ * @param words The words before the word at the cursor, without the program's
+ * name.
+ * @param current The word at the cursor, up to the cursor.
  * @param make Makes the command line.
  */
 export async function complete(
@@ -111,7 +111,7 @@ export async function complete(
   return await line.candidates(line.kindOf(argument), current, "", choices);
 }
 
-/** The command that words name, as far as they name any. */
+/** Returns the innermost command that words name. */
 function commandOf(program: Command, words: readonly string[]): Command {
   let command = program;
   for (const word of words) {
@@ -122,7 +122,7 @@ function commandOf(program: Command, words: readonly string[]): Command {
   return command;
 }
 
-/** The words that have been typed after the name of a command. */
+/** The words that were typed after the name of a command. */
 class Line {
   readonly used: Option[] = [];
   /** The option whose value is to follow. */
@@ -154,23 +154,23 @@ class Line {
     else if (option.required) this.pending = option;
   }
 
-  /** The argument that comes next. */
+  /** The next argument. */
   get argument(): Argument | undefined {
     const all = this.#command.registeredArguments;
     const last = all.at(-1);
     return all[this.#operands.length] ?? (last?.variadic ? last : undefined);
   }
 
-  /** The kind of value of an argument. */
+  /** Returns the kind of value of an argument. */
   kindOf(argument: Argument): Kind | undefined {
     const name = this.#command.name();
     const kind = KINDS[argument.name()];
     if (name === "undelete") return "removed";
-    // Before a snapshot is named, a path is one of this machine.
+    // Without a snapshot before it, a path is one of this machine.
     return kind === "paths" && this.#snapshot() === undefined ? "files" : kind;
   }
 
-  /** The snapshot that paths are of: the last that was named. */
+  /** Returns the last named snapshot, which paths belong to. */
   #snapshot(): string | undefined {
     return this.#operands.filter((_, at) =>
       KINDS[this.#command.registeredArguments[at]?.name() ?? ""] === "snapshots"
@@ -229,7 +229,7 @@ class Line {
   }
 }
 
-/** The commands below one, `help` among the first. */
+/** Returns the subcommands of a command. */
 function commandNames(command: Command): Candidate[] {
   return command.createHelp().visibleCommands(command)
     .map((one) => ({
@@ -268,7 +268,7 @@ function kindOfOption({ flags, long }: Option): Kind | undefined {
   return KINDS[name];
 }
 
-/** Those that go on from what is typed, and that a terminal can show. */
+/** Returns the candidates that begin with the typed text and are printable. */
 function only(all: readonly Candidate[], typed: string): Completion {
   const seen = new Set<string>();
   const candidates = all.filter(({ word }) => {

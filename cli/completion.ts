@@ -7,15 +7,15 @@ import { parseLine, unquote } from "./shell_line.ts";
 import type { Terminal } from "./terminal.ts";
 import { showText } from "./text.ts";
 
-/** `deltar completion SHELL`, which prints a shell's script. */
+/** Makes `deltar completion SHELL`, which prints the script of a shell. */
 export function completionCommand({ terminal }: Context): Command {
   return new Command("completion")
-    .addArgument(new Argument("<shell>", "which shell").choices(SHELLS))
+    .addArgument(new Argument("<shell>", "The shell").choices(SHELLS))
     .action((shell: string) => terminal.write(1, SCRIPTS[shell]));
 }
 
 /**
- * Answers a shell's script: `deltar complete SHELL …`. When anything fails, it
+ * Answers the script of a shell: `deltar complete SHELL …`. If anything fails,
  * prints nothing.
  *
  * @param words The shell's name, then the line, as its script passes it.
@@ -30,7 +30,7 @@ export async function answerShell(
   try {
     terminal.write(1, await ANSWERS[shell]?.(words, make) ?? "");
   } catch {
-    // There is no repository, or it cannot be read: the command will say so.
+    // The command itself will report the error.
   }
 }
 
@@ -40,22 +40,22 @@ type Answer = (
 ) => Promise<string | undefined>;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  /** Asks with the line up to the cursor, and the word that is replaced. */
+  /** Answers the line up to the cursor, and the word that is replaced. */
   async bash([line = "", replaced = ""], make) {
     const { words, current, isRedirection } = parseLine(line);
     if (isRedirection) return "files\n";
     const { candidates, names } = await complete(words.slice(1), current, make);
-    // `:` and `=` begin a new word for bash, which replaces only that.
+    // bash begins a new word at `:` and `=`, and replaces only that word.
     const kept = current.length - unquote(replaced).length;
     const texts = candidates.map(({ word }) => word.slice(kept));
     return lines(names, texts);
   },
-  /** Asks with the words, the last of which is at the cursor. */
+  /** Answers the words, of which the last is at the cursor. */
   zsh: (words, make) => described(words.slice(0, -1), words.at(-1), make),
-  /** The same, the last one as it is typed. */
+  /** Answers the words, of which the last is as typed. */
   fish: (words, make) =>
     described(words.slice(0, -1), unquote(words.at(-1) ?? ""), make),
-  /** Asks with the same as JSON in base64: it passes no empty words. */
+  /** Answers words as JSON in base64, because PowerShell drops empty words. */
   async powershell([base64 = ""], make) {
     const words: unknown = JSON.parse(Buffer.from(base64, "base64").toString());
     if (!Array.isArray(words)) return undefined;
@@ -70,7 +70,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       word,
       about: about || word,
     }));
-    // What a Windows console reads need not be UTF-8.
+    // A Windows console may not use UTF-8.
     return JSON.stringify(list).replaceAll(
       /[^\x20-\x7e]/g,
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -78,7 +78,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
 };
 
-/** The words with what they are, for a shell that shows it. */
+/** Returns the candidates with their descriptions. */
 async function described(
   words: readonly string[],
   current = "",

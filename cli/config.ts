@@ -7,11 +7,9 @@ import { codeOf } from "../shared/error_code.ts";
 import type { MakeProgram } from "./context.ts";
 import { locate, userFolder } from "./location.ts";
 
-/**
- * A backup that the configuration names, as the command lines it stands for.
- */
+/** A backup of the configuration, as command lines. */
 export interface Backup {
-  /** Its name. */
+  /** The name. */
   name: string;
   /** The lines to run, one after the other. */
   lines: string[][];
@@ -20,16 +18,16 @@ export interface Backup {
 /** The keys of a backup's entry. */
 const KEYS = ["directory", "repo", "snapshot", "prune"];
 
-/** The keys that the file may have. */
+/** The keys of the configuration. */
 const TOP_KEYS = ["backups", "$schema"];
 
 /**
- * Options for one time: always set, they would have a lost disk forgotten, and
- * a directory continue another again and again.
+ * Options that a configuration may not set. If they were set on every run,
+ * deltar would not notice a lost disk.
  */
 const ONCE = ["init", "continueFrom"];
 
-/** Where the configuration is when nobody says. */
+/** Returns the default path of the configuration. */
 export function configFile(): string {
   return join(userFolder("config"), "config.json");
 }
@@ -42,7 +40,8 @@ export function configFile(): string {
  *
  * @param file The file.
  * @param program Makes the commands, whose options are the keys.
- * @throws {DeltarError} `not-found` or `corrupt`, with what is wrong where.
+ * @throws {DeltarError} `not-found` if the file does not exist, `corrupt` if it
+ * is wrong.
  */
 export async function readConfig(
   file: string,
@@ -55,7 +54,8 @@ export async function readConfig(
     if (codeOf(cause) !== "ENOENT") {
       throw new DeltarError(
         "io",
-        `it cannot be read: ${cause instanceof Error ? cause.message : cause}`,
+        "cannot read the configuration: " +
+          (cause instanceof Error ? cause.message : cause),
         {
           object: file,
           cause,
@@ -64,7 +64,7 @@ export async function readConfig(
     }
     throw new DeltarError(
       "not-found",
-      "there is no configuration; write one as `deltar help backup` shows, or " +
+      "no configuration here; write one as `deltar help backup` shows, or " +
         "name another with `--config`",
       { object: file, cause },
     );
@@ -76,22 +76,26 @@ export async function readConfig(
   const top = parse(text.replace(/^\uFEFF/, ""), fail);
   const unknown = Object.keys(top).find((key) => !TOP_KEYS.includes(key));
   if (unknown !== undefined) {
-    return fail(`it has ${JSON.stringify(unknown)}; known is "backups"`);
+    return fail(
+      `unknown key ${JSON.stringify(unknown)}; the only key is "backups"`,
+    );
   }
   const { backups } = top;
-  if (!isRecord(backups)) return fail('it has no "backups"');
-  if (Object.keys(backups).length === 0) fail("it names no backup");
+  if (!isRecord(backups)) return fail('missing object "backups"');
+  if (Object.keys(backups).length === 0) fail('"backups" is empty');
   const { commands } = await program(["snapshot", "prune"]);
   return Object.entries(backups).map(([name, entry]) => {
     const at = (what: string) =>
       fail(`backup ${JSON.stringify(name)}: ${what}`);
-    if (!/^[\w.-]+$/.test(name)) at("a name has letters, digits, - _ . only");
-    if (!isRecord(entry)) return at("it is not an object");
+    if (!/^[\w.-]+$/.test(name)) {
+      at("the name may have only letters, digits and - _ .");
+    }
+    if (!isRecord(entry)) return at("not an object");
     const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
-    if (unknown) at(`it has ${unknown}; known are ${KEYS.join(", ")}`);
+    if (unknown) at(`unknown key ${unknown}; the keys are ${KEYS.join(", ")}`);
     const { directory, repo } = entry;
     if (typeof directory !== "string" || directory === "") {
-      return at('it has no "directory"');
+      return at('missing "directory"');
     }
     if (repo !== undefined && (typeof repo !== "string" || repo === "")) {
       return at(`repo cannot be ${JSON.stringify(repo)}`);
@@ -111,14 +115,14 @@ export async function readConfig(
 function parse(text: string, fail: (what: string) => never) {
   try {
     const value = JSON.parse(text);
-    return isRecord(value) ? value : fail("it is not an object");
+    return isRecord(value) ? value : fail("not a JSON object");
   } catch (error) {
     if (error instanceof DeltarError) throw error;
-    return fail(`it is not JSON: ${(error as Error).message}`);
+    return fail(`not JSON: ${(error as Error).message}`);
   }
 }
 
-/** A section's keys as the options that they are. */
+/** Returns the command-line options that the keys of a section stand for. */
 function optionWords(
   commands: readonly Command[],
   name: string,
@@ -133,7 +137,7 @@ function optionWords(
     const option = options.find((one) => one.attributeName() === key);
     if (option === undefined) {
       const all = options.map((one) => one.attributeName()).join(", ");
-      return fail(`${name} has no option ${key}; it has ${all}`);
+      return fail(`${name} has no option ${key}; the options are ${all}`);
     }
     const wrong = `${name}.${key} cannot be ${JSON.stringify(value)}`;
     const found = words(option, value) ?? fail(wrong);
@@ -142,7 +146,7 @@ function optionWords(
   });
 }
 
-/** Returns an option's refusal of a value, if it refuses it. */
+/** Returns the message with which an option refuses a value, if it does. */
 function refusalOf(option: Option, value: unknown): string | undefined {
   if (typeof value === "boolean") return undefined;
   try {
@@ -154,7 +158,7 @@ function refusalOf(option: Option, value: unknown): string | undefined {
   }
 }
 
-/** An option with its value, or nothing if it takes no such value. */
+/** Returns an option with its value, or `undefined` if the type is wrong. */
 function words(option: Option, value: unknown): string[] | undefined {
   const flag = `--${option.name()}`;
   const takesText = option.required || option.optional;

@@ -85,14 +85,14 @@ export class Console {
   }
 
   /**
-   * Shows the progress of long work: on a terminal as a line that is drawn again
-   * and again; with `--json --verbose` as an object each second. The line begins
-   * with its shortest parts, since a narrow terminal cuts it.
+   * Shows the progress of long work: on a terminal as a line that is redrawn,
+   * with `--json --verbose` as an object each second. The line begins with its
+   * shortest parts, because a narrow terminal cuts it.
    *
    * @param text Returns the work done so far, in words.
-   * @param path The path at hand.
-   * @param meter Adds the part that is done, the rate, and the time left if all
-   * is known.
+   * @param path The current path.
+   * @param meter The bytes done, from which percentage, rate and remaining time
+   * are computed.
    */
   progress(text: () => string, path: string, meter?: Meter): void {
     const now = performance.now();

@@ -19,7 +19,7 @@ export class Context {
   verbosity: Verbosity = "normal";
   /** The exit code of the process. */
   code: number = EXIT.done;
-  /** A sentence about what an interruption leaves, and how to go on. */
+  /** A sentence about what an interruption leaves, and how to continue. */
   interrupted?: string;
   readonly #signal: () => AbortSignal;
 

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { SnapshotRecord } from "../mod.ts";
-import { formatBytes, plural } from "../shared/text.ts";
+import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -25,10 +25,14 @@ interface Options extends CommonOptions {
 export function copyCommand(context: Context): Command {
   return addSharingOptions(new Command("copy"))
     .description(
-      "Copy snapshots to another repository: what is not there yet, verified",
+      "Copy snapshots to another repository. Only objects that it does not " +
+        "have are copied, and each is checked against its SHA-256",
     )
-    .argument("[snapshot...]", `${SNAPSHOT_HELP}; default all`)
-    .requiredOption("--to <location>", "the other repository, or a new one")
+    .argument("[snapshot...]", `${SNAPSHOT_HELP} (default: all)`)
+    .requiredOption(
+      "--to <location>",
+      "Copy to this repository, which is created if it does not exist",
+    )
     .option("--init", INIT)
     .action(async (snapshots: string[], options: Options) => {
       context.code = await run(context, snapshots, options);
@@ -50,7 +54,7 @@ async function run(
     records.push(
       ...await from.snapshots({
         onDamage: (error) => {
-          out.warn(`${error.message}; it is not copied`);
+          out.warn(`${error.message}; this snapshot is not copied`);
           code = EXIT.partial;
         },
       }),
@@ -86,7 +90,9 @@ async function run(
         `to ${showPath(location)} in ` +
         formatDuration(performance.now() - started) +
         (present.length > 0
-          ? `; ${present.length} ${present.length === 1 ? "was" : "were"} there`
+          ? `; ${formatCount(present.length)} ${
+            present.length === 1 ? "was" : "were"
+          } already there`
           : ""),
     );
   }

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import {
   type Change,
   DiffIndex,
+  isFault,
   isTouched,
   isWithin,
   pathOf,
@@ -18,9 +19,9 @@ import { showPath, showText, treePath } from "./text.ts";
 /** `deltar diff`. */
 export function diffCommand(context: Context): Command {
   return new Command("diff")
-    .argument("<a>", `the old snapshot: ${FOLDER_HELP}`)
-    .argument("<b>", "the new snapshot")
-    .argument("[path]", "only this file or folder")
+    .argument("<a>", `The old snapshot. ${FOLDER_HELP}`)
+    .argument("<b>", "The new snapshot")
+    .argument("[path]", "Only this file or folder")
     .action(async (a, b, path, options) => {
       context.code = await run(context, a, b, path, options);
     });
@@ -79,7 +80,7 @@ async function run(
   return EXIT.done;
 }
 
-/** Mode or owner of the directory itself; its time says nothing that lasts. */
+/** Returns the change of the directory's own mode or owner. Its time is ignored. */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   const of = ({ root }: SnapshotRecord) =>
     ({ path: "", kind: "directory", size: 0, ...root }) as const;
@@ -91,7 +92,7 @@ function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
     : [{ change: "touched", entry: of(after), before: of(before) }];
 }
 
-/** Why something that is gone from a snapshot was left out of it, if it was. */
+/** Returns the reason why a snapshot excluded or skipped a path, if it did. */
 function skipOf(
   change: Change,
   skips: ReadonlyMap<string, Skipped>,
@@ -114,7 +115,7 @@ const SIGNS = {
   copied: ["=", "cyan"],
 } as const;
 
-/** One line: a sign, and the path; a directory ends in `/`. */
+/** Returns a line with a sign and a path. The path of a directory ends in `/`. */
 function describe(change: Change, skip: Skipped | undefined): string {
   const entry = change.change === "deleted" ? change.before : change.entry;
   const path = showPath(entry.path || ".") +
@@ -123,13 +124,14 @@ function describe(change: Change, skip: Skipped | undefined): string {
   const from = moved ? `${showPath(change.from)} -> ` : "";
   if (skip !== undefined) {
     const why = showText(skip.detail ?? skip.reason);
-    return paint("yellow", `? ${path} was left out: ${why}`);
+    const verb = isFault(skip) ? "skipped" : "excluded";
+    return paint("yellow", `? ${path} was ${verb}: ${why}`);
   }
   const [sign, color] = SIGNS[signOf(change)];
   return paint(color, `${sign} ${from}${path}`);
 }
 
-/** A path of which only the hard links are others has not been updated. */
+/** Returns the kind of a change; a change of hard links only is `touched`. */
 function signOf(change: Change): Change["change"] {
   return isTouched(change) ? "touched" : change.change;
 }

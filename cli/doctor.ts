@@ -37,15 +37,15 @@ import { formatDate, showText } from "./text.ts";
 interface Finding {
   /** The name of the check. */
   check: string;
-  /** Whether all is well; what only may become trouble is a warning. */
+  /** The result; a warning is something that may become a problem. */
   state: "ok" | "warning" | "failed";
-  /** The finding, and advice if something is wrong. */
+  /** The finding, with advice if it is not `ok`. */
   detail: string;
 }
 
 const COLORS = { ok: "green", warning: "yellow", failed: "red" } as const;
 
-/** Less free space than this is a warning, in bytes. */
+/** The free space below which `doctor` warns, in bytes. */
 const LITTLE = 1e9;
 
 /** `deltar doctor`. */
@@ -74,7 +74,7 @@ export function doctorCommand(context: Context): Command {
     });
 }
 
-/** The location of the repository that is checked. */
+/** Returns the location of the repository to check. */
 function located(repo: string | undefined): string {
   return locateFrom(repo, absolute(".")).location;
 }
@@ -96,8 +96,8 @@ async function checkZstd(): Promise<Finding> {
     await codecFor("zstd").compress(new Uint8Array(1));
     return { check, state: "ok", detail: "zstd and gzip" };
   } catch {
-    const detail = "this runtime has no zstd, in which repositories are " +
-      "written; use Node 24, Deno 2.6 or Bun 1.3, or later";
+    const detail = "this runtime has no zstd, which new repositories need. " +
+      "Use Node 24, Deno 2.6 or Bun 1.3, or a later version.";
     return { check, state: "failed", detail };
   }
 }
@@ -111,14 +111,14 @@ function checkFolder({ opened }: Context, kind: FolderKind): Finding {
     rmSync(mkdtempSync(join(there, ".deltar-doctor-")), { recursive: true });
   } catch (error) {
     const why = refusalOf(error, opened)?.why ?? (error as Error).message;
-    const detail = `${folder} cannot be written: ${why}`;
+    const detail = `cannot write to ${folder}: ${why}`;
     return { check, state: "failed", detail };
   }
   const { bavail, bsize } = statfsSync(there);
   const free = bavail * bsize;
   const detail = `${folder}, ${formatBytes(free)} free`;
   return free < LITTLE
-    ? { check, state: "warning", detail: `${detail}: that is little` }
+    ? { check, state: "warning", detail: `${detail}: free some space` }
     : { check, state: "ok", detail };
 }
 
@@ -164,35 +164,36 @@ async function checkRepository(
       check: "clock",
       state: "warning",
       detail:
-        `snapshot ${ahead.id} is of ${formatDate(ahead.time)}, which is yet ` +
-        "to come: check this machine's clock. If the clock was wrong then, " +
-        "the snapshot does no harm",
+        `snapshot ${ahead.id} has the time ${formatDate(ahead.time)}, which ` +
+        "is in the future. Check this machine's clock. If the clock was " +
+        "wrong when the snapshot was taken, the snapshot does no harm.",
     });
   }
   return findings;
 }
 
-/** Other places where snapshots were kept, and now are none. */
+/** Checks for other repositories that this machine knows and that are missing. */
 function checkPlaces(repository: string): Finding[] {
   return lostPlaces().filter(({ note }) => note !== noteOf(repository))
     .map(({ location, note }) => ({
       check: "known repository",
       state: "warning",
       detail: `${location} is missing. If its disk is not mounted, mount it. ` +
-        `If it is gone for good, delete ${note}`,
+        `If the repository is lost, delete ${note}`,
     }));
 }
 
-/** Checks for failures of an agent's hook, which nobody may have seen. */
+/** Checks for failures of `deltar hook`, which the user may not have seen. */
 function checkHook(): Finding[] {
   const file = hookLog();
   if (!existsSync(file)) return [];
   const last = readFileSync(file, "utf8").trimEnd().split("\n").at(-1);
-  const detail = `it failed, last at ${last}; delete ${file} when you know why`;
+  const detail = `the hook failed, last at ${last}. After you have read ` +
+    `${file}, delete it.`;
   return [{ check: "agent hook", state: "warning", detail }];
 }
 
-/** Whether the storage refuses to write over what must not be written over. */
+/** Checks that the storage refuses to replace an object if it is told to. */
 async function checkConditions(
   { opened }: Context,
   { storage }: Repository,
@@ -202,15 +203,17 @@ async function checkConditions(
     await Array.fromAsync(storage.get("deltar.json")),
   );
   try {
-    // What is there is written again: harmless, whatever the storage does.
+    // The same content is written again, which is harmless if the storage
+    // ignores the condition.
     await storage.put("deltar.json", settings, { ifAbsent: true });
   } catch (error) {
     const { code } = error as DeltarError;
     return code === "exists"
-      ? { check, state: "ok", detail: "the storage keeps what is there" }
+      ? { check, state: "ok", detail: "the storage keeps existing objects" }
       : { check, state: "warning", detail: messageOf(error, opened) };
   }
-  const detail = "the storage ignores conditions: two snapshots that begin " +
-    "at the same millisecond could overwrite each other";
+  const detail = "the storage ignores `If-None-Match`. Two snapshots that " +
+    "begin in the same millisecond could overwrite each other; run one " +
+    "deltar at a time.";
   return { check, state: "warning", detail };
 }

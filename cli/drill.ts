@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseBytes, parseSome } from "./quantity.ts";
 import { messageOf } from "./refusal.ts";
-import { findSnapshot } from "./suggest.ts";
+import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { showPath } from "./text.ts";
 
 interface Options extends CommonOptions {
@@ -17,10 +17,17 @@ interface Options extends CommonOptions {
 /** `deltar drill`. */
 export function drillCommand(context: Context): Command {
   return new Command("drill")
-    .argument("[snapshot]", "by default the one that was proven longest ago")
-    .option("--files <n>", "how many files at most, default 100", parseSome)
-    .option("--bytes <size>", "how much at most, default 256M", parseBytes)
-    .option("--scratch <dir>", "where to restore them for a moment")
+    .argument(
+      "[snapshot]",
+      `${SNAPSHOT_HELP} (default: the one whose last drill is oldest)`,
+    )
+    .option("--files <n>", "Restore at most n files (default: 100)", parseSome)
+    .option(
+      "--bytes <size>",
+      "Restore at most this much (default: 256M)",
+      parseBytes,
+    )
+    .option("--scratch <dir>", "Restore into a temporary directory in this one")
     .addHelpText("after", NOTES)
     .action(async (snapshot: string | undefined, options: Options) => {
       context.code = await run(context, snapshot, options);
@@ -28,10 +35,10 @@ export function drillCommand(context: Context): Command {
 }
 
 const NOTES = `
-Each time the next files are taken, up to half of them files with deltas.
+Each drill takes the next files, up to half of them files with deltas.
 
-Exit codes: 0 all are as they were, 1 some are not, each named, or it failed;
-3 all are, but it could not be noted.`;
+Exit codes: 0 every file matched, 1 some files did not match (each is named) or
+the command failed, 3 every file matched but the result could not be recorded.`;
 
 async function run(
   context: Context,
@@ -68,31 +75,31 @@ async function run(
     });
   } else {
     for (const { path, error } of failed) {
-      out.warn(`${showPath(path)} cannot be restored: ${error.message}`);
+      out.warn(`${showPath(path)}: cannot be restored: ${error.message}`);
     }
     if (files > 0 || failed.length === 0) {
       out.line(
         `Restored ${plural(files, "file")} of ${id}, ${formatBytes(bytes)}, ` +
-          `${withDeltas} of them with deltas: each is what was stored`,
+          `${withDeltas} of them with deltas. Each matches its SHA-256.`,
       );
     }
     if (tooLarge > 0) {
       out.line(
-        `${plural(tooLarge, "file")} larger than the sample left out; ` +
-          "--bytes makes it larger",
+        `Skipped ${plural(tooLarge, "file")} larger than the limit; raise it ` +
+          "with --bytes.",
       );
     }
     if (failed.length > 0) {
       out.line(
-        `${plural(failed.length, "file")} cannot be restored: ` +
-          "`deltar verify --data` says what is damaged",
+        `${plural(failed.length, "file")} cannot be restored. ` +
+          "`deltar verify --data` shows what is damaged.",
       );
     }
   }
   if (unnoted !== undefined) {
     out.warn(
-      "this could not be noted, so the next drill takes the same files: " +
-        messageOf(unnoted, context.opened),
+      "the result could not be recorded, so the next drill takes the same " +
+        `files: ${messageOf(unnoted, context.opened)}`,
     );
   }
   if (failed.length > 0) return EXIT.failed;

@@ -1,132 +1,150 @@
 import type { Command } from "commander";
 
-/** A line to type, and what it does. */
+/** A command to type, and its purpose as a phrase. */
 export type Example = readonly [line: string, what: string];
 
 /** Examples of each command: for its help, the manual page, and the tests. */
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   snapshot: [
-    ["deltar snapshot", "of the current directory"],
-    ["deltar snapshot ~/project --label 'before the upgrade'", "with a label"],
+    ["deltar snapshot", "Snapshot the current directory"],
+    [
+      "deltar snapshot ~/project --label 'before the upgrade'",
+      "Snapshot a directory, with a label",
+    ],
     [
       "deltar snapshot --exclude '*.iso' --gitignore",
-      "without images and what git ignores",
+      "Exclude disk images and the files that git ignores",
     ],
   ],
-  list: [["deltar list", "the current directory's snapshots"]],
+  list: [["deltar list", "List the snapshots of the current directory"]],
   diff: [
-    ["deltar diff latest~1 latest", "what the last snapshot brought"],
-    ["deltar diff latest~1 latest src", "the same, in one folder"],
+    ["deltar diff latest~1 latest", "Show what the last snapshot changed"],
+    ["deltar diff latest~1 latest src", "Show the changes in one folder"],
   ],
   files: [
-    ["deltar files latest src", "what the last snapshot has of a folder"],
+    ["deltar files latest src", "List a folder of the last snapshot"],
   ],
-  cat: [["deltar cat latest~1 notes.txt > old-notes.txt", "an old version"]],
+  cat: [[
+    "deltar cat latest~1 notes.txt > old-notes.txt",
+    "Save an old version of a file",
+  ]],
   restore: [
     [
       "deltar restore latest --to ../as-it-was",
-      "all of it, beside the original",
+      "Restore everything into a new directory",
     ],
-    ["deltar restore latest~1 src --to ../old-src", "one folder"],
+    ["deltar restore latest~1 src --to ../old-src", "Restore one folder"],
     [
       "deltar restore latest --in-place --delete --dry-run",
-      "what would bring the directory back",
+      "Show what a restore over the directory would change",
     ],
     [
       "deltar restore latest --in-place --delete",
-      "the same, done; `deltar undo` reverts it",
+      "Restore over the directory; `deltar undo` undoes it",
     ],
   ],
   undo: [
-    ["deltar undo --dry-run", "what the last restore changed here"],
-    ["deltar undo", "as it was before that"],
+    ["deltar undo --dry-run", "Show what undo would change"],
+    ["deltar undo", "Undo the last restore"],
   ],
-  redo: [["deltar redo", "as it was before `undo`"]],
+  redo: [["deltar redo", "Redo what `undo` reverted"]],
   why: [
-    ["deltar why notes.txt", "would the next snapshot keep it?"],
-    ["deltar why notes.txt latest", "did the last one?"],
+    ["deltar why notes.txt", "Would the next snapshot include the file?"],
+    ["deltar why notes.txt latest", "Does the last snapshot include it?"],
   ],
   label: [
-    ["deltar label latest 'it worked here'", "for one that is there"],
-    ["deltar label latest", "print it"],
-    ["deltar label latest --remove", "remove it"],
+    ["deltar label latest 'it worked here'", "Label a snapshot"],
+    ["deltar label latest", "Print the label"],
+    ["deltar label latest --remove", "Remove the label"],
   ],
   verify: [
-    ["deltar verify", "that all is there and fits"],
-    ["deltar verify --data", "every byte"],
+    ["deltar verify", "Check that every object is there, by name and size"],
+    ["deltar verify --data", "Check every byte"],
   ],
   prune: [
     [
       "deltar prune --keep-daily 7 --keep-weekly 8 --keep-label '*' --dry-run",
-      "what would go, and why the rest stays",
+      "Show what would be removed, and why the rest stays",
     ],
     [
       "deltar prune --keep-within 2d --keep-within-daily 30d",
-      "all of two days, and one a day of a month",
+      "Keep every snapshot of two days, and one per day of 30 days",
     ],
-    ["deltar prune", "only what nothing needs"],
+    ["deltar prune", "Free the space of snapshots removed earlier"],
   ],
   forget: [
-    ["deltar forget latest~1", "the one before the last"],
+    ["deltar forget latest~1", "Remove the snapshot before the last one"],
   ],
   undelete: [
-    ["deltar undelete", "which ones can be brought back"],
+    ["deltar undelete", "List the snapshots that can be brought back"],
   ],
   repair: [
-    ["deltar repair --dry-run", "what would be done"],
-    ["deltar repair", "do it"],
+    ["deltar repair --dry-run", "Show what would be repaired"],
+    ["deltar repair", "Repair the repository"],
   ],
   copy: [
-    ["deltar copy --to /mnt/usb/backups", "all that is not there yet"],
+    ["deltar copy --to /mnt/usb/backups", "Copy all new snapshots to a disk"],
     [
       "deltar copy latest --repo s3://backups/laptop --to /mnt/usb/backups",
-      "the last one, from a bucket",
+      "Copy the last snapshot of a bucket",
     ],
   ],
   stats: [
-    ["deltar stats", "of the repository, and the last snapshot's folders"],
-    ["deltar stats latest src", "of a folder's folders"],
+    ["deltar stats", "Show the sizes of snapshots and of folders"],
+    ["deltar stats latest src", "Show the sizes of the folders in src"],
   ],
   drill: [
-    ["deltar drill", "the next 100 files of some snapshot"],
-    ["deltar drill latest --files 5 --bytes 10M", "fewer, of the last"],
+    ["deltar drill", "Test the next 100 files of a snapshot"],
+    [
+      "deltar drill latest --files 5 --bytes 10M",
+      "Test a few files of the last snapshot",
+    ],
   ],
   rdiff: [
-    ["deltar rdiff signature old.bin old.sig", "of the old file"],
-    ["deltar rdiff delta old.sig new.bin changes.delta", "against it"],
+    ["deltar rdiff signature old.bin old.sig", "Sign the old file"],
+    [
+      "deltar rdiff delta old.sig new.bin changes.delta",
+      "Make a delta of the new file",
+    ],
     [
       "deltar rdiff patch old.bin changes.delta again.bin",
-      "the new file again",
+      "Make the new file from the old file and the delta",
     ],
   ],
   backup: [
-    ["deltar backup --list", "what the configuration names"],
-    ["deltar backup project --dry-run", "what one of them would run"],
-    ["deltar backup", "all of them"],
+    ["deltar backup --list", "List the backups of the configuration"],
+    ["deltar backup project --dry-run", "Show what one backup would run"],
+    ["deltar backup", "Run all backups"],
   ],
   schedule: [
-    ["deltar schedule project --every hour", "at 30 minutes past each"],
-    ["deltar schedule project --at 02:15 --print", "only look"],
+    [
+      "deltar schedule project --every hour",
+      "Run a backup every hour, at 30 minutes past",
+    ],
+    [
+      "deltar schedule project --at 02:15 --print",
+      "Print the files without writing them",
+    ],
   ],
   hook: [
     [
       `echo '{"hook_event_name": "PreToolUse", "tool_name": "Edit"}' | deltar hook`,
-      "what an agent does before it edits",
+      "Take a snapshot as an agent does before it edits",
     ],
   ],
   doctor: [[
     "deltar doctor",
-    "of this machine and this directory's repository",
+    "Check this machine and the repository of the current directory",
   ]],
   completion: [
     [
       "deltar completion bash > ~/.deltar-completion",
-      "then source it in ~/.bashrc",
+      "Write the script; then source it in ~/.bashrc",
     ],
   ],
 };
 
-/** Appends its examples to each command's help. */
+/** Appends the examples of each command to its help. */
 export function addExamples(program: Command): void {
   for (const command of program.commands) {
     const examples = EXAMPLES[command.name()] ?? [];

@@ -8,10 +8,10 @@ import { paint } from "./terminal.ts";
 import { showText, toJson } from "./text.ts";
 
 /**
- * Says why a command failed.
+ * Prints the reason for which a command failed.
  *
- * @param error What it threw.
- * @param json Whether it was to speak JSON.
+ * @param error The error that the command threw.
+ * @param json Whether to print JSON.
  * @param context The state of the run.
  * @returns The exit code.
  */
@@ -48,7 +48,7 @@ export function fail(
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;
 }
 
-/** Whether the system refused something: its words and the place say it all. */
+/** Returns whether an error is one of the system that names a path. */
 function isOfSystem(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "path" in error;
 }

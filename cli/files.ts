@@ -14,8 +14,8 @@ interface Options extends CommonOptions {
 export function filesCommand(context: Context): Command {
   return new Command("files")
     .argument("<snapshot>", FOLDER_HELP)
-    .argument("[path]", "only this file or folder")
-    .option("--skipped", "what it left out instead, and why")
+    .argument("[path]", "Only this file or folder")
+    .option("--skipped", "List excluded and skipped paths instead, and why")
     .action(async (snapshot, path, options) => {
       context.code = await run(context, snapshot, path, options);
     });
@@ -62,7 +62,7 @@ async function run(
   return EXIT.done;
 }
 
-/** A time in seconds with nine decimals, which FORMAT.md leaves out of `.0`. */
+/** Formats a time in seconds with nine decimals, even if they are zero. */
 function withNanoseconds(time: bigint): string {
   const text = formatTime(time);
   return text.includes(".") ? text : `${text}.000000000`;

@@ -5,15 +5,15 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 
-/** A whole id, by which even a damaged snapshot can be removed. */
+/** A whole id. It names even a damaged snapshot. */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 
 /** `deltar forget`. */
 export function forgetCommand(context: Context): Command {
   return new Command("forget")
     .description(
-      "Remove snapshots; `deltar undelete` brings them back until a " +
-        "`deltar prune` finds their grace over, which also frees their space",
+      "Remove snapshots. `deltar undelete` brings them back until " +
+        "`deltar prune` frees their space after the grace period",
     )
     .argument("<snapshots...>", SNAPSHOT_HELP)
     .action(async (snapshots: string[], options: CommonOptions) => {
@@ -28,7 +28,7 @@ async function run(
 ): Promise<number> {
   const begun = await begin(context, options);
   const { out, repository } = begun;
-  // All are found before any goes: `latest` means another one then.
+  // Find all snapshots before removing any, because `latest` changes then.
   const ids = new Set<string>();
   for (const name of names) {
     try {

@@ -21,24 +21,26 @@ import { redact, showText } from "./text.ts";
 interface AgentEvent {
   /** The event and the tool, such as `PreToolUse Edit`. */
   title: string;
-  /** Where the agent works. */
+  /** The directory in which the agent works. */
   directory?: string;
 }
 
-/** The size in bytes at which the log starts again. */
+/** The size in bytes above which the log is replaced. */
 const LONGEST_LOG = 1_000_000;
 
 const HELP = `
-An agent runs this before it uses a tool, and gives it JSON on standard input:
-VS Code, Claude Code and Copilot CLI all do. Nothing is printed, and no snapshot
-is made if nothing changed. The agent is never held up by a failure: it is told
-on standard error and in hook.log in your data folder, and the exit code is 0;
-for wrong usage it is 1, as 2 would forbid the tool.`;
+VS Code, Claude Code and Copilot CLI run this command before a tool is used, with
+JSON on standard input. If nothing has changed, no snapshot is made. Nothing is
+printed on standard output.
+
+A failure never stops the agent: it is written to standard error and to hook.log
+in your data folder, and the exit code is 0. For wrong usage the exit code is 1,
+because an agent treats 2 as a veto.`;
 
 /** `deltar hook`. */
 export function hookCommand(context: Context): Command {
   return addTakeOptions(new Command("hook"))
-    .argument("[dir]", "the directory; by default where the agent works")
+    .argument("[dir]", "The directory (default: the one the agent works in)")
     .addHelpText("after", HELP)
     .action(async (
       dir: string | undefined,
@@ -46,7 +48,7 @@ export function hookCommand(context: Context): Command {
       command: Command,
     ) => {
       if (process.stdin.isTTY) {
-        command.error("error: an agent runs this, with JSON for its input");
+        command.error("error: standard input must be JSON from an agent");
       }
       const out = new Console(context, false);
       let title = "agent";
@@ -71,7 +73,7 @@ export function hookCommand(context: Context): Command {
           : repositoryOf(error, opened);
         const message = messageOf(error, opened) +
           (repository === undefined ? "" : ` (in ${repository})`);
-        out.warn(`no snapshot was taken: ${message}`);
+        out.warn(`no snapshot was made: ${message}`);
         log(`${title} in ${directory ?? "."}: ${message}`);
       }
       context.code = EXIT.done;
@@ -79,16 +81,17 @@ export function hookCommand(context: Context): Command {
 }
 
 /**
- * Reads what an agent says. Claude Code and VS Code name fields in snake case,
- * as Copilot CLI does for events in Pascal case; other versions of the last two
- * name them in camel case, and Copilot CLI then leaves the event out.
+ * Reads the event of an agent. Claude Code and VS Code name fields in snake
+ * case, and so does Copilot CLI for events in Pascal case. Other versions of VS
+ * Code and Copilot CLI name fields in camel case, and Copilot CLI then omits the
+ * event.
  */
 function readEvent(json: string): AgentEvent {
   let fields: unknown;
   try {
     fields = JSON.parse(json);
   } catch {
-    // Said below.
+    // Reported below.
   }
   if (typeof fields !== "object" || fields === null) {
     throw new TypeError("the input of the agent is not a JSON object");
@@ -105,12 +108,12 @@ function readEvent(json: string): AgentEvent {
   return { title: title || "a hook", directory: get("cwd") };
 }
 
-/** Where failures are noted. */
+/** Returns the path of the log of failures. */
 export function hookLog(): string {
   return join(userFolder("data"), "hook.log");
 }
 
-/** Notes a failure where the user finds it. */
+/** Writes a failure to the log. */
 function log(what: string): void {
   const file = hookLog();
   const line = `${new Date().toISOString()} ${showText(redact(what))}\n`;
@@ -120,6 +123,6 @@ function log(what: string): void {
     if (size > LONGEST_LOG) writeFileSync(file, line, { mode: 0o600 });
     else appendFileSync(file, line, { mode: 0o600 });
   } catch {
-    // Then standard error has it alone.
+    // The failure is on standard error too.
   }
 }

@@ -5,8 +5,8 @@ import { existingDirectory } from "./location.ts";
 import { shellWord } from "./text.ts";
 
 /**
- * The program that runs this if it runs sources, and its words before the
- * script; some have their version in the name, as `node24`.
+ * Returns the runtime that runs this script and its arguments before the script,
+ * or `undefined` for the single binary. The name may have a version: `node24`.
  */
 function runtime(): { name: string; words: string[] } | undefined {
   const name = basename(process.execPath).replace(/\.exe$/, "");
@@ -15,7 +15,7 @@ function runtime(): { name: string; words: string[] } | undefined {
   return { name, words: isDeno ? ["run", "--cached-only", "-A"] : [] };
 }
 
-/** Returns the way the user called this command, for lines of advice. */
+/** Returns the words with which the user called this command. */
 export function invocation(): string {
   const { env, argv, execPath } = process;
   if (env.DELTAR_TASK === "1") {
@@ -33,7 +33,7 @@ export function invocation(): string {
   return [program, ...words, place].join(" ");
 }
 
-/** Whether a name alone would start the program that runs, and no other one. */
+/** Returns whether a name alone starts the program that is running. */
 function isOnPath(name: string): boolean {
   const { env, execPath, platform } = process;
   const file = platform === "win32" ? `${name}.exe` : name;
@@ -43,7 +43,7 @@ function isOnPath(name: string): boolean {
   return first !== undefined && realpathSync(first) === realpathSync(execPath);
 }
 
-/** The words that run this command from anywhere. */
+/** Returns the words that run this command from any directory. */
 export function ownCommand(): string[] {
   const { argv, execPath } = process;
   const running = runtime();

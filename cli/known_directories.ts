@@ -11,34 +11,34 @@ import { fileSystemOf, truePlace } from "../mod.ts";
 import { nameSum } from "../shared/name_sum.ts";
 import { userFolder } from "./location.ts";
 
-/** A directory that snapshots were taken of, as this machine remembers it. */
+/** A directory that has snapshots, as this machine remembers it. */
 export interface KnownDirectory {
-  /** Its absolute path. */
+  /** The absolute path. */
   directory: string;
-  /** Where its snapshots are. */
+  /** The location of the repository. */
   repository: string;
   /**
    * The identity of the directory, which a move on its disk does not change.
    */
   identity: string;
-  /** Some of the names in it. */
+  /** Some of the names in the directory. */
   names: string[];
 }
 
-/** The most names in a directory that are remembered. */
+/** The maximum number of names that are remembered of a directory. */
 const MOST_NAMES = 50;
 
-/** The most bytes of a note. */
+/** The maximum size of a note, in bytes. */
 const LONGEST_NOTE = 1 << 16;
 
-/** Remembers that a directory's snapshots are in a repository. */
+/** Records that the snapshots of a directory are in a repository. */
 export function rememberDirectory(
   directory: string,
   repository: string,
 ): void {
   try {
     const names = namesIn(directory);
-    // An empty directory could be any.
+    // An empty directory cannot be recognized.
     if (names.length === 0) return;
     const identity = identityOf(directory);
     const text = `${
@@ -49,14 +49,14 @@ export function rememberDirectory(
     mkdirSync(notes(), { recursive: true, mode: 0o700 });
     writeFileSync(note, text, { mode: 0o600 });
   } catch {
-    // Then a directory that is moved is new at its new place.
+    // Without the note, a moved directory counts as a new one.
   }
 }
 
 /**
- * The directory that a place was before somebody moved it, if it looks as one
- * that snapshots were taken of and that is not at its old place any more. Of
- * several that it was, the last.
+ * Returns the known directory that was moved to a place, if there is one. It has
+ * the same identity and mostly the same names, and is gone from its old path. Of
+ * several, returns the one remembered last.
  */
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {
@@ -81,7 +81,7 @@ function newestFirst(): string[] {
   }).sort((a, b) => b.time - a.time).map(({ note }) => note);
 }
 
-/** Whether a directory is where it was. */
+/** Returns whether a directory is still at its old path. */
 function isStill({ directory, identity }: KnownDirectory): boolean {
   try {
     return identityOf(directory) === identity;
@@ -90,7 +90,10 @@ function isStill({ directory, identity }: KnownDirectory): boolean {
   }
 }
 
-/** The number of a deleted directory is given to the next that is made. */
+/**
+ * Returns whether at least half of some names are among others. The system gives
+ * the identity of a deleted directory to a new one, so identity is not enough.
+ */
 function isMostlyIn(
   names: readonly string[],
   others: ReadonlySet<string>,

@@ -19,47 +19,47 @@ import {
   userFolder,
 } from "./location.ts";
 
-/** The effect of `--init`. */
-export const INIT = "begin a new repository where there was one before";
+/** The help text of `--init`. */
+export const INIT = "Create a new repository where a known one is missing";
 
-/** The facts known of a location without a repository. */
+/** What is known of a location without a repository. */
 export type Loss =
-  /** There was one, and its disk is not there, or it is not known. */
+  /** A repository was here, and its disk may not be mounted. */
   | "lost"
-  /** There was one, and its file system is there without it. */
+  /** A repository was here, and its file system is mounted without it. */
   | "deleted"
-  /** There never was one, or it does not matter. */
+  /** No repository was here, or its loss does not matter. */
   | "new";
 
 function places(): KnownPlaces {
   return new KnownPlaces(join(userFolder("state"), "places"));
 }
 
-/** The key of a place: a folder has one, whichever path leads to it. */
+/** Returns the key of a location: the same one for each path to a folder. */
 function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
 }
 
-/** The note of a version that kept them in the cache, without a file system. */
+/** Returns the note of an older version, which kept notes in the cache. */
 function oldNoteOf(location: string): string {
   return join(cacheFolder(), "places", keyOf(location));
 }
 
-/** The file that says that there was a repository at a place. */
+/** Returns the file that records that a repository was at a location. */
 export function noteOf(location: string): string {
   const old = oldNoteOf(location);
   return existsSync(old) ? old : places().noteOf(keyOf(location));
 }
 
-/** Notes that snapshots are kept at a place. */
+/** Records that a repository is at a location. */
 export function rememberPlace(location: string): void {
-  // Nobody mounts a disk at a place that nobody names.
+  // Disks are not mounted in the default folder.
   if (isDefaultRepository(location)) return;
   places().remember(keyOf(location), location, isFolder(location));
   rmSync(oldNoteOf(location), { force: true });
 }
 
-/** The fate of a repository that is no longer at its location. */
+/** Returns what is known of a location without a repository. */
 export function lossAt(location: string): Loss {
   if (isDefaultRepository(location)) return "new";
   const known = places().recall(keyOf(location)) ??
@@ -79,10 +79,10 @@ function lossOf(known: KnownPlace): Loss {
   }
 }
 
-/** The variables by which services that build and test name such folders. */
+/** The variables with which build services name temporary folders. */
 const TEMPORARY = ["RUNNER_TEMP", "AGENT_TEMPDIRECTORY"];
 
-/** Returns the folders whose content the system deletes or forgets. */
+/** Returns the folders whose files the system may delete at any time. */
 function temporaryFolders(): string[] {
   const named = TEMPORARY.map((name) => process.env[name] ?? "");
   const common = process.platform === "win32" ? [] : ["/tmp", "/var/tmp"];
@@ -90,8 +90,8 @@ function temporaryFolders(): string[] {
 }
 
 /**
- * Returns whether a place was among temporary files, and not on another disk
- * that is mounted there.
+ * Returns whether a location was among temporary files, and not on another disk
+ * mounted there.
  */
 function isTemporary({ location, fileSystem }: KnownPlace): boolean {
   return temporaryFolders().some((folder) => {
@@ -102,11 +102,11 @@ function isTemporary({ location, fileSystem }: KnownPlace): boolean {
   });
 }
 
-/** Says that there is no repository where one was. */
+/** Returns the error for a known repository that is missing. */
 export function placeIsLost(location: string, cause?: unknown): DeltarError {
   const advice = isFolder(location)
     ? "If its disk is not mounted, mount it."
-    : "If it was moved, name its new place with --repo.";
+    : "If it was moved, name its new location with --repo.";
   return new DeltarError(
     "not-found",
     `the repository that was here is missing. ${advice} To start a new ` +
@@ -115,7 +115,7 @@ export function placeIsLost(location: string, cause?: unknown): DeltarError {
   );
 }
 
-/** The folders where this machine kept snapshots, and whose disk is gone. */
+/** Returns the known repositories in folders whose disk is missing. */
 export function lostPlaces(): { location: string; note: string }[] {
   return places().all().filter((known) =>
     isFolder(known.location) && !holdsRepository(known.location) &&

@@ -17,10 +17,10 @@ export function labelCommand(context: Context): Command {
     .argument("<snapshot>", SNAPSHOT_HELP)
     .argument(
       "[text]",
-      "the new label; without one the label is printed",
+      "The new label (default: print the label)",
       parseLabel,
     )
-    .option("--remove", "remove the label")
+    .option("--remove", "Remove the label")
     .action(
       async (
         snapshot: string,
@@ -57,10 +57,10 @@ async function run(
   }
   const now = record.label === undefined
     ? "has no label"
-    : `is labelled ${quote(record.label)}`;
+    : `has the label ${quote(record.label)}`;
   const was = isAsked || before.label === undefined
     ? ""
-    : `, and was ${quote(before.label)}`;
+    : ` (before: ${quote(before.label)})`;
   out.line(`${record.id} ${now}${was}`);
   return EXIT.done;
 }

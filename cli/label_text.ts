@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 
-/** The most characters that the library takes. */
+/** The maximum length of a label, in characters. */
 const MAX_LENGTH = 1000;
 
 /**
@@ -10,10 +10,10 @@ const MAX_LENGTH = 1000;
  */
 export function parseLabel(text: string): string {
   if (text !== "" && text.trim() === "") {
-    throw new InvalidArgumentError("It is blank.");
+    throw new InvalidArgumentError("The label is blank.");
   }
   if (text.length <= MAX_LENGTH) return text;
   throw new InvalidArgumentError(
-    `It has ${text.length} characters, and may have ${MAX_LENGTH}.`,
+    `The label has ${text.length} characters, at most ${MAX_LENGTH}.`,
   );
 }

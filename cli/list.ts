@@ -17,7 +17,7 @@ interface Options extends CommonOptions {
 /** `deltar list`. */
 export function listCommand(context: Context): Command {
   return new Command("list")
-    .option("--safety", "show what was saved before restores, too")
+    .option("--safety", "Show safety snapshots too")
     .action(async (options: Options) => {
       context.code = await run(context, options);
     });
@@ -51,14 +51,14 @@ async function run(context: Context, options: Options): Promise<number> {
   const hidden = records.length - shown.length;
   if (hidden > 0) {
     out.line(
-      `${plural(hidden, "safety snapshot")} of what restores overwrote; ` +
-        "`deltar list --safety` shows them",
+      `${plural(hidden, "safety snapshot")} not shown; ` +
+        "`deltar list --safety` shows all.",
     );
   }
   if (options.safety && records.some(({ safety }) => safety)) {
     out.line(
-      "A safety snapshot holds only what a restore, undo or redo was about " +
-        "to change. `deltar undo` goes back by the last one.",
+      "A safety snapshot holds the files that a restore, undo or redo was " +
+        "about to change. `deltar undo` restores the last one.",
     );
   }
   return code;
@@ -101,7 +101,7 @@ function print(
     ? showPath(one)
     : `${directories.size} directories`;
   out.line(
-    `${plural(records.length, "snapshot")} of ${of}, which added ` +
+    `${plural(records.length, "snapshot")} of ${of} added ` +
       `${formatBytes(added)} to ${showPath(location)}`,
   );
 }

@@ -5,10 +5,10 @@ import process from "node:process";
 import { DeltarError, repositoryName, truePlace } from "../mod.ts";
 import { nameSum } from "../shared/name_sum.ts";
 
-/** The kinds of files that a system has the user's folders for. */
+/** The kinds of user folders. */
 export type FolderKind = "data" | "cache" | "config" | "state";
 
-/** Where a user's files of a kind are kept by custom of the system. */
+/** Returns the user's folder of a kind, by the conventions of the system. */
 export function userFolder(kind: FolderKind): string {
   const { env, platform } = process;
   if (platform === "win32") {
@@ -26,22 +26,22 @@ export function userFolder(kind: FolderKind): string {
     config: ["XDG_CONFIG_HOME", ".config"],
     state: ["XDG_STATE_HOME", ".local/state"],
   }[kind];
-  // The rules for these variables have a relative path ignored.
+  // The XDG specification says to ignore relative paths.
   const named = env[name] ?? "";
   const base = isAbsolute(named) ? named : resolve(homedir(), folder);
   return join(base, "deltar");
 }
 
-/** Where this machine remembers what it saw of directories. */
+/** Returns the folder of caches. */
 export function cacheFolder(): string {
   return userFolder("cache");
 }
 
 /**
- * The current directory. One that was deleted is still named by the shell, so
- * that the project which it was in can be found.
+ * Returns the current directory. If it was deleted, returns the path that the
+ * shell has for it, so that its project can be found.
  *
- * @throws {DeltarError} `not-found` if it was deleted and nothing names it.
+ * @throws {DeltarError} `not-found` if it was deleted and its path is unknown.
  */
 export function currentDirectory(): string {
   try {
@@ -57,7 +57,7 @@ export function currentDirectory(): string {
   }
 }
 
-/** The current directory, unless it was deleted. */
+/** Returns the current directory, or `undefined` if it was deleted. */
 export function existingDirectory(): string | undefined {
   try {
     return process.cwd();
@@ -66,29 +66,29 @@ export function existingDirectory(): string | undefined {
   }
 }
 
-/** A path of the system that a user typed, as an absolute one. */
+/** Returns the absolute path of a path that a user typed. */
 export function absolute(path: string): string {
   return isAbsolute(path) ? resolve(path) : resolve(currentDirectory(), path);
 }
 
-/** The folder of the repositories that nobody named. */
+/** Returns the folder of default repositories. */
 function repositories(): string {
   return join(userFolder("data"), "repositories");
 }
 
-/** The repository of a directory when none is named. */
+/** Returns the location of a directory's default repository. */
 export function defaultRepository(directory: string): string {
   const location = join(
     repositories(),
     repositoryName(truePlace(directory)),
   );
   if (existsSync(location)) return location;
-  // Earlier versions went by the case of names in which they were typed.
+  // Earlier versions used the case in which the names were typed.
   const typed = join(repositories(), repositoryName(typedPlace(directory)));
   return existsSync(typed) ? typed : location;
 }
 
-/** A path without symlinks, its names as they were typed. */
+/** Returns a path without symlinks, with names as they were typed. */
 function typedPlace(directory: string): string {
   try {
     return realpathSync(directory);
@@ -97,23 +97,23 @@ function typedPlace(directory: string): string {
   }
 }
 
-/** Whether a location is one that is used when none is named. */
+/** Returns whether a location is a default one. */
 export function isDefaultRepository(location: string): boolean {
   return dirname(location) === repositories();
 }
 
-/** Where the user works: a directory, or a folder of one. */
+/** The repository that a command uses, and its directory. */
 export interface Standing {
   /** The location of the repository. */
   location: string;
-  /** The directory whose repository this is, if nobody named one. */
+  /** The directory of a default repository. */
   project: string | undefined;
 }
 
 /**
- * The repository for a place that the user stands in: the one that `--repo` or
- * the environment names, else that of the innermost directory around the place
- * that has one, as git finds its own.
+ * Finds the repository for a directory: the one that `--repo` or the environment
+ * names, or else the default repository of the innermost directory around it
+ * that has one, as git does.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
@@ -130,7 +130,7 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
 }
 
 /**
- * Returns the name of a directory too large to snapshot without being asked.
+ * Describes a directory that is too large to take without `--force`.
  */
 export function isTooMuch(directory: string): string | undefined {
   const place = truePlace(directory);
@@ -141,19 +141,19 @@ export function isTooMuch(directory: string): string | undefined {
     : undefined;
 }
 
-/** Whether a folder looks like a repository, be it damaged. */
+/** Returns whether a folder looks like a repository, even a damaged one. */
 export function holdsRepository(folder: string): boolean {
   return ["deltar.json", "snapshots"].some((name) =>
     existsSync(join(folder, name))
   );
 }
 
-/** Whether a location is a folder, and no address. */
+/** Returns whether a location is a folder and not an address. */
 export function isFolder(location: string): boolean {
   return !/^\w[\w+.-]+:\/\//.test(location);
 }
 
-/** The location that `--repo`, the environment or the directory names. */
+/** Returns the location that `--repo`, the environment or a directory names. */
 export function locate(repo: string | undefined, directory: string): string {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
   if (!named) return defaultRepository(absolute(directory));
@@ -161,7 +161,8 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * Returns the identity of a location: two services may have buckets of one name.
+ * Returns a name for a location. The name includes the S3 service, because two
+ * services may have buckets of the same name.
  */
 export function placeSum(location: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;

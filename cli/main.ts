@@ -11,7 +11,7 @@ const OWN = ["help", "completion"];
 /** The command that the scripts of `deltar completion` run. */
 const COMPLETE = "complete";
 
-/** The time that interrupted work has to clean up, in milliseconds. */
+/** The maximum time of the cleanup after an interrupt, in milliseconds. */
 const PATIENCE = 400;
 
 /**
@@ -44,7 +44,7 @@ export async function main(words: string[]): Promise<number> {
     return EXIT.done;
   }
   let isTold = false;
-  /** Ends what does not stop in time; all work may be ended at any moment. */
+  /** Ends the process if the work does not stop in time, which is always safe. */
   const leave = async () => {
     const { fail } = await import("./failure.ts");
     const { DeltarError } = await import("../mod.ts");
@@ -60,7 +60,7 @@ export async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      // An agent takes the code for wrong usage as a veto.
+      // An agent treats the code for wrong usage as a veto.
       return line[0] === "hook" ? EXIT.failed : EXIT.usage;
     }
     const { fail } = await import("./failure.ts");
@@ -70,7 +70,8 @@ export async function main(words: string[]): Promise<number> {
 }
 
 /**
- * The line that is meant: `help X` is `X --help`; nothing follows a mistake.
+ * Returns the line to parse: `X --help` for `help X`, and only the first word if
+ * it is not a command.
  */
 function toType(words: string[]): string[] {
   const [first = "", second] = words;
@@ -82,7 +83,7 @@ function toType(words: string[]): string[] {
   return isKnown ? words : words.slice(0, 1);
 }
 
-/** The commands to load. */
+/** Returns the names of the commands to load. */
 function needed(first = ""): string[] {
   const isKnown = Object.hasOwn(COMMANDS, first) || OWN.includes(first);
   return isKnown ? [first] : [];

@@ -8,15 +8,16 @@ import { tell } from "./prune.ts";
 import { formatDate } from "./text.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
-/** The grace of what a repository's own size limit removes, in milliseconds. */
+/** The grace period for a limit that another machine set, in milliseconds. */
 const GRACE = 7 * DAY;
 
 /**
- * Makes a repository fit into the size that was given or is remembered. What
- * the user set on this machine is kept to at once; what only the repository
- * names, by removing with the usual grace.
+ * Makes a repository fit into the size that was given or is remembered.
  *
- * @returns What it took, `undefined` if any size will do.
+ * A limit that the user set on this machine removes snapshots permanently. A
+ * limit that only the repository names removes them with a grace period.
+ *
+ * @returns The removed snapshots and sizes, or `undefined` without a limit.
  */
 export async function keepToSize(
   out: Console,
@@ -41,13 +42,14 @@ export async function keepToSize(
     });
   } catch (error) {
     if (!(error instanceof DeltarError) || error.code !== "exists") throw error;
-    // The snapshot is made; another prune is at work, the next one fits it.
-    out.warn(`the repository's size is not looked at: ${error.message}`);
+    // The snapshot is made. Another prune is running, so the next snapshot
+    // applies the limit.
+    out.warn(`the size limit was not applied this time: ${error.message}`);
     return undefined;
   }
 }
 
-/** Notes that this machine's user set a repository's limit, or none. */
+/** Records the limit that the user of this machine set for a repository. */
 function noteLimit(repository: Repository, limit: number | undefined): void {
   const file = noteOf(repository);
   try {
@@ -57,11 +59,11 @@ function noteLimit(repository: Repository, limit: number | undefined): void {
       writeFileSync(file, limitText(repository, limit), { mode: 0o600 });
     }
   } catch {
-    // Then it is kept to with grace.
+    // Without the note the limit is applied with a grace period.
   }
 }
 
-/** The limit of a repository that this machine's user set, if any. */
+/** Returns the limit that the user of this machine set for a repository, if any. */
 function notedLimit(repository: Repository): number | undefined {
   try {
     const text = readFileSync(noteOf(repository), "utf8");
@@ -80,43 +82,44 @@ function noteOf({ storage }: Repository): string {
   return join(userFolder("data"), "limits", placeSum(storage.location));
 }
 
-/** Whether a repository is larger than it may be, and will stay so. */
+/** Returns whether a repository will stay larger than its limit. */
 export function isTooLarge({ after, maxSize, collected }: FitResult): boolean {
-  // What waits for the end of its grace makes room later.
+  // Snapshots in their grace period free space later.
   return after > maxSize && (collected?.removed ?? []).length === 0;
 }
 
-/** Says what was removed for the size, and what is too much even so. */
+/** Prints the snapshots that were removed, and warns if the size is still too large. */
 export function printFit(out: Console, fit: FitResult): void {
   const { maxSize, before, after, removed, grace, collected } = fit;
   for (const { id, time } of removed) {
-    out.line(`  removed     ${id} of ${formatDate(time)}, to save space`);
+    out.line(`  removed     ${id} of ${formatDate(time)}, to free space`);
   }
-  const allowed = `${formatBytes(before)} were more than the ` +
-    `${formatBytes(maxSize)} allowed`;
+  const allowed = `${formatBytes(before)} exceeded the limit of ` +
+    formatBytes(maxSize);
   const waiting = collected?.removed.length ?? 0;
   if (before > maxSize && grace === 0) {
     out.line(
       `  size        ${allowed}; ${plural(removed.length, "snapshot")} and ` +
-        `what was removed before are gone for good; now ${formatBytes(after)}`,
+        "all snapshots removed earlier were deleted permanently; now " +
+        formatBytes(after),
     );
   } else if (before > maxSize) {
     out.line(
-      `  size        ${allowed} by the repository's own settings; ` +
+      `  size        ${allowed} in the repository's settings; ` +
         `${plural(waiting, "removed snapshot")} can be brought back for ` +
-        `${plural(grace / DAY, "day")}, and then make room; now ` +
+        `${plural(grace / DAY, "day")} before the space is freed; now ` +
         formatBytes(after),
     );
   }
   if (isTooLarge(fit)) {
     out.warn(
-      `the last snapshots alone take ${formatBytes(after)}, more than the ` +
-        `${formatBytes(maxSize)} allowed; they stay`,
+      `the last snapshots alone use ${formatBytes(after)}, more than the ` +
+        `limit of ${formatBytes(maxSize)}; they are kept`,
     );
   }
 }
 
-/** The same for programs. */
+/** Returns the fields of the result for JSON. */
 export function fitFields(fit: FitResult): Record<string, unknown> {
   const { maxSize, before, after, removed, grace } = fit;
   return {

@@ -32,7 +32,8 @@ import type { OpenedRepositories } from "./opened.ts";
 function storageAt(location: string, opened: OpenedRepositories): Storage {
   const other = isFolder(location) ? whatIsThere(location) : undefined;
   if (other !== undefined) {
-    const what = `${other}, and a repository is a folder`;
+    const what = `${other}, but a repository is a directory; choose another ` +
+      "with --repo";
     throw new DeltarError("unsupported", what, { object: location });
   }
   try {
@@ -45,7 +46,7 @@ function storageAt(location: string, opened: OpenedRepositories): Storage {
   }
 }
 
-/** Returns what is at a location if it is not a directory. */
+/** Describes what is at a location if it is not a directory. */
 function whatIsThere(location: string): string | undefined {
   try {
     const stat = statSync(location);
@@ -63,15 +64,16 @@ function whatIsThere(location: string): string | undefined {
 
 /** Options for opening a repository. */
 export interface OpenOptions {
-  /** Called with the error of settings that are lost or damaged. */
+  /** Called with the error if settings are missing or damaged. */
   onDamage?: DamageHandler;
-  /** Ask the storage itself for everything. */
+  /** Whether to read from the storage without the cache. */
   fresh?: boolean;
 }
 
 /**
- * Opens the repository that is named, or that of the place where the user
- * stands; it has to be there.
+ * Opens the repository that is named, or that of a directory.
+ *
+ * @throws {DeltarError} `not-found` if the repository does not exist.
  */
 export async function openRepository(
   context: Context,
@@ -94,8 +96,9 @@ export async function openRepository(
         "not-found",
         (loss === "deleted"
           ? "the repository that was here was deleted"
-          : "there is no repository here") +
-          "; `deltar snapshot` makes one, and `--repo` names another place",
+          : "no repository here") +
+          ". Create one with `deltar snapshot`, or choose another with " +
+          "`--repo`.",
         { object: storage.location, cause: error },
       );
     }
@@ -108,35 +111,38 @@ function warn(context: Context, error: DeltarError): void {
   new Console(context, false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
-/** Returns the options' access of others to a new repository. */
+/** Returns the access of other users to a new repository. */
 export function sharingOf(
   options: { shared?: boolean; sharedWrite?: boolean },
 ): Sharing | undefined {
   return options.sharedWrite ? "write" : options.shared ? "read" : undefined;
 }
 
-/** Adds the options that say who else may use a new repository. */
+/** Adds the options for sharing a new repository with a group. */
 export function addSharingOptions(command: Command): Command {
   return command
-    .option("--shared", "let the folder's group read a new repository")
-    .option("--shared-write", "let the folder's group read and write it");
+    .option("--shared", "Let the folder's group read a new repository")
+    .option(
+      "--shared-write",
+      "Let the folder's group read and write a new repository",
+    );
 }
 
-/** Options for opening a repository, or making one. */
+/** Options for opening or creating a repository. */
 interface CreateOptions {
   /** The compression of a new repository. */
   codec?: CodecName;
-  /** Make one also where this machine knows of one that is not there now. */
+  /** Whether to create a repository where a known one is missing. */
   init?: boolean;
-  /** The access of others to a new repository. */
+  /** The access of other users to a new repository. */
   shared?: Sharing;
 }
 
 /**
- * Opens a repository, or makes one in a place that is empty or absent.
+ * Opens a repository, or creates one in a new or empty directory.
  *
- * @throws {DeltarError} `not-found` if there was one, as its disk may not be
- * mounted.
+ * @throws {DeltarError} `not-found` if a known repository is missing, because
+ * its disk may not be mounted.
  */
 export async function openOrCreate(
   context: Context,
@@ -150,7 +156,7 @@ export async function openOrCreate(
   return repository;
 }
 
-/** Opens a repository, if there is one: one that lost its settings is one. */
+/** Opens a repository if it exists, even if its settings are missing. */
 async function open(storage: Storage): Promise<Repository | undefined> {
   try {
     return await Repository.open(storage);
@@ -173,8 +179,7 @@ async function create(
   for await (const _ of storage.list()) {
     throw new DeltarError(
       "exists",
-      "this place holds other things and no repository; name an empty one " +
-        "or a new one",
+      "not a repository, but not empty; choose an empty or new directory",
       { object: location },
     );
   }
@@ -186,14 +191,14 @@ async function create(
     const repository = await Repository.create(storage, { codec, shared });
     if (loss === "deleted") {
       new Console(context, false).warn(
-        `${location}: the repository that was here was deleted; a new one is ` +
-          "begun",
+        `${location}: the repository that was here was deleted; created a ` +
+          "new one",
       );
     }
     return repository;
   } catch (error) {
     if (!(error instanceof DeltarError && error.code === "exists")) throw error;
-    // Another command was quicker.
+    // Another command created the repository first.
     return await Repository.open(storage);
   }
 }
@@ -203,7 +208,7 @@ function isLinkToNothing(location: string): boolean {
     lstatSync(location, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
-/** A storage that is far away, with a cache in the user's folder before it. */
+/** Returns a remote storage with a cache in the user's folder; a local one as is. */
 function cached(location: string, storage: Storage): Storage {
   if (isFolder(location)) return storage;
   const folder = join(cacheFolder(), "objects", placeSum(storage.location));

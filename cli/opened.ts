@@ -1,8 +1,6 @@
 import { sep } from "node:path";
 
-/**
- * The names of objects in a repository: folders, and what begins with an id.
- */
+/** The names of objects in a repository. */
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 

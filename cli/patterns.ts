@@ -3,9 +3,9 @@ import process from "node:process";
 import { matcherOf, type Skipped, truePlace } from "../mod.ts";
 
 /**
- * A pattern as a user means it, in gitignore's syntax: an absolute path below
- * the directory is anchored to the directory, and so is one that begins with
- * `./`. On Windows `\\` separates names.
+ * Returns the gitignore pattern for a pattern that the user typed. An absolute
+ * path below the directory, and a path that begins with `./`, are anchored to
+ * the directory. On Windows, `\\` separates names.
  *
  * @param text What the user typed.
  * @param directory The directory that the pattern is for.
@@ -27,17 +27,16 @@ export function toPattern(text: string, directory: string): string {
   return sign + body.replace(/^(?:\.\/+)+/, "/");
 }
 
-/** An absolute path without `.`, `..` and empty names. */
+/** Returns an absolute path without `.`, `..` and empty names. */
 function withoutDots(path: string): string {
   return /\/\.{0,2}\//.test(path) ? posix.normalize(path) : path;
 }
 
 /**
- * The patterns that excluded nothing, nor would have excluded anything if the
- * others were not there.
+ * Returns the patterns that would exclude nothing, even without the others.
  *
  * @param patterns Patterns in gitignore's syntax.
- * @param skipped What was excluded.
+ * @param skipped The excluded and skipped paths.
  */
 export function unmatched(
   patterns: readonly string[],

@@ -5,18 +5,18 @@ import type { Context } from "./context.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT } from "./exit.ts";
 
-/** Defaults that say nothing. */
+/** Default values that the help does not show. */
 const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 
 /** The command that prints a shell's script. */
 const COMPLETION = "completion";
 
 /**
- * The command line.
+ * Makes the command line.
  *
- * @param context What commands are given.
- * @param names The commands that are needed; the others are names only. All by
- * default.
+ * @param context The context of the commands.
+ * @param names The commands to load; of the others only the names are known.
+ * By default all commands are loaded.
  */
 export async function createProgram(
   context: Context,
@@ -24,7 +24,8 @@ export async function createProgram(
 ): Promise<Command> {
   const program = new Command("deltar")
     .description("Incremental snapshots of directories, stored anywhere")
-    .version(VERSION)
+    .version(VERSION, "-V, --version", "Print the version")
+    .helpCommand("help [command]", "Show the help of a command")
     .showSuggestionAfterError()
     .showHelpAfterError("\nSee `deltar --help`.")
     .configureOutput({
@@ -61,51 +62,54 @@ export async function createProgram(
   const completion = names.includes(COMPLETION)
     ? (await import("./completion.ts")).completionCommand(context)
     : new Command(COMPLETION);
-  const summary = "Print a shell's completion";
+  const summary = "Print the completion script of a shell";
   program.addCommand(completion.summary(summary).description(summary));
   addExamples(program);
   settle(program);
   return program;
 }
 
-/** Adds what many commands have. */
+/** Adds the common options of a command. */
 function addShared(command: Command, { summary, shared }: Entry): Command {
   command.summary(summary);
   if (command.description() === "") command.description(summary);
   if (shared.includes("repo")) {
-    command.option("--repo <location>", "where snapshots are kept");
+    command.option("--repo <location>", "Use this repository");
   }
   if (shared.includes("dir")) {
     command.option(
       "--dir <dir>",
-      "the directory whose snapshots are meant (default: the current one)",
+      "Use the snapshots of this directory (default: the current directory)",
     );
   }
   if (shared.includes("json")) {
-    command.option("--json", "print the result as JSON");
+    command.option("--json", "Print the result as JSON");
   }
   if (shared.includes("volume")) {
-    command.option("-q, --quiet", "say nothing but what went wrong");
-    command.option("-v, --verbose", "say more; with --json, progress too");
+    command.option("-q, --quiet", "Print only warnings and errors");
+    command.option(
+      "-v, --verbose",
+      "Print details; with --json, also progress",
+    );
   }
   return command;
 }
 
 const EPILOGUE = `
-A repository is kept in $DELTAR_REPOSITORY, where --repo says, or else in a
-folder per directory under your data folder.
+The repository is the one that --repo names, or else $DELTAR_REPOSITORY, or else
+a folder for each directory under your data folder.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files could not
-be, each of them named; 130 interrupted.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for the files that
+are named, 130 interrupted.`;
 
 /**
- * Refuses words that are empty, as an unset variable of a shell is: most would
- * name the current directory, or everything. A label may be empty.
+ * Refuses empty arguments, such as an unset variable of a shell: most of them
+ * would name the current directory or everything. A label may be empty.
  */
 function refuseEmpty(command: Command): void {
   const empty = [
     ...command.registeredArguments.map((argument, at) => ({
-      // One that was left out may well be empty by default.
+      // An omitted argument may be empty by default.
       word: at < command.args.length ? command.processedArgs[at] : undefined,
       name: argument.name(),
     })),
@@ -117,14 +121,14 @@ function refuseEmpty(command: Command): void {
     name !== "text" && (Array.isArray(word) ? word : [word]).includes("")
   );
   if (empty === undefined) return;
-  command.error(`error: '${empty.name}' is empty: name it, or leave it out`, {
+  command.error(`error: '${empty.name}' is empty: give a value or omit it`, {
     exitCode: EXIT.usage,
   });
 }
 
 /** Makes each command throw rather than exit. */
 function settle(command: Command): void {
-  command.exitOverride();
+  command.exitOverride().helpOption("-h, --help", "Show this help");
   for (const child of command.commands) {
     child.copyInheritedSettings(command);
     child.showHelpAfterError(`\nSee \`deltar help ${child.name()}\`.`);

@@ -38,51 +38,51 @@ interface Options extends CommonOptions {
 export function pruneCommand(context: Context): Command {
   const command = new Command("prune")
     .description(
-      "Remove snapshots by rules, and what nothing needs any more. A snapshot " +
-        "stays if any rule keeps it; without a rule all stay, and the last of " +
-        "a directory always does. A rule of 0 keeps nothing, as if it were " +
-        "not given",
+      "Remove snapshots by rules, and free the space of snapshots whose grace " +
+        "period is over. A snapshot is kept if any rule keeps it. Without a " +
+        "rule every snapshot is kept, and the last one of a directory always " +
+        "is. A rule of 0 keeps nothing, as if it were not given",
     )
-    .option("--keep-last <n>", "keep the newest n", parseCount);
+    .option("--keep-last <n>", "Keep the newest n snapshots", parseCount);
   for (const period of ["hour", "day", "week", "month", "year"]) {
     command.option(
       `--keep-${adverb(period)} <n>`,
-      `keep the newest of each of the last n ${period}s that have any`,
+      `Keep the newest snapshot of each of the last n ${period}s that have one`,
       parseCount,
     );
   }
   command
     .option(
       "--keep-label <text>",
-      "keep what is labelled so, * for any label; may be repeated",
+      "Keep snapshots with this label, * for any label; may be repeated",
       (label: string, all: string[]) => [...all, label],
       [],
     )
     .option(
       "--keep-within <time>",
-      "keep what is no older than the newest by more, as 12h, 30d or 1y6m",
+      "Keep every snapshot made within this time of the newest (12h, 30d, 1y6m)",
       parseDuration,
     );
   for (const period of ["hour", "day", "week"]) {
     command.option(
       `--keep-within-${adverb(period)} <time>`,
-      `of what is no older, keep the newest of each ${period}`,
+      `Keep the newest snapshot of each ${period} within this time of the newest`,
       parseDuration,
     );
   }
   return command
     .option(
       "--keep-safety <time>",
-      "keep what was saved before restores for this time, and always what " +
-        "the last restore needs to be undone (default: 30d)",
+      "Keep safety snapshots for this time, and always the last one of each " +
+        "directory (default: 30d)",
       parseDuration,
     )
     .option(
       "--grace <time>",
-      "how long what is removed can be brought back (default: 7d)",
+      "Allow removed snapshots to be brought back for this time (default: 7d)",
       parseDuration,
     )
-    .option("--dry-run", "only say what would be removed, and why")
+    .option("--dry-run", "Show what would be removed without removing anything")
     .action(async (options: Options) => {
       context.code = await run(context, options);
     });
@@ -112,16 +112,22 @@ async function run(context: Context, options: Options): Promise<number> {
     ? EXIT.partial
     : EXIT.done;
   for (const name of result.missing) {
-    out.warn(`${name}: it is needed and missing; \`deltar verify\` says more`);
+    out.warn(
+      `${name}: missing, but needed; \`deltar verify\` shows which files are ` +
+        "affected",
+    );
   }
   for (const name of result.damaged) {
-    out.warn(`${name}: it is damaged and stays; \`deltar verify\` says more`);
+    out.warn(
+      `${name}: damaged and therefore kept; \`deltar verify\` shows which ` +
+        "files are affected",
+    );
   }
   if (result.isClockDoubted) {
     out.warn(
-      "this clock is far ahead of all that the repository knows, so nothing " +
-        "is purged this time. If the clock is right, prune again: the next " +
-        "prune believes it",
+      "this machine's clock is far ahead of every time in the repository, so " +
+        "nothing was purged. If the clock is right, run `deltar prune` again: " +
+        "the next prune trusts the clock.",
     );
   }
   if (out.json) {
@@ -153,14 +159,14 @@ function policyOf(options: Options): RetentionPolicy {
   };
 }
 
-/** Shows the progress, and always whom the prune waits for. */
+/** Shows the progress, and warns of runs that the prune waits for. */
 export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;
   if (waitsFor !== undefined) out.warn(describeWaiting(waitsFor));
   const texts = {
-    waiting: "watching another run that gives no sign of life",
-    reading: "reading what is needed",
-    deleting: "deleting what nothing needs",
+    waiting: "waiting for another run that gives no sign of life",
+    reading: "reading which objects are needed",
+    deleting: "deleting objects that are not needed",
     repacking: "repacking volumes",
   };
   out.progress(() => texts[phase], all > 1 ? `${done} of ${all}` : "");
@@ -168,8 +174,8 @@ export function tell(out: Console, progress: PruneProgress): void {
 
 function describeWaiting({ ids, process, most }: Watched): string {
   const who = process === undefined ? "" : ` (process ${process})`;
-  return `${ids.join(", ")}${who} has not ended; for up to ` +
-    `${formatDuration(most)} it is watched whether it still lives`;
+  return `${ids.join(", ")}${who} has not ended. Waiting up to ` +
+    `${formatDuration(most)} to see whether it is still running.`;
 }
 
 function judgementFields(
@@ -202,9 +208,10 @@ function printPlan(out: Console, plan: PrunePlan): void {
   }
   const going = plan.judgements.filter(({ keep }) => !keep).length;
   out.line(
-    `Would remove ${plural(going, "snapshot")} of ` +
-      `${plan.judgements.length}; when the grace of all that is removed is ` +
-      `over, ${formatBytes(plan.freed)} of ${formatBytes(plan.stored)} go.`,
+    `Would remove ${going} of ` +
+      `${plural(plan.judgements.length, "snapshot")}. After the grace period ` +
+      `of all removed snapshots, ${formatBytes(plan.freed)} of ` +
+      `${formatBytes(plan.stored)} would be freed.`,
   );
 }
 
@@ -231,11 +238,12 @@ function printResult(out: Console, result: PruneResult): void {
   }
   const removed = result.judgements.filter(({ keep }) => !keep).length;
   out.line(
-    `Removed ${plural(removed, "snapshot")}, purged ` +
-      `${plural(result.purged.length, "removed one")}; deleted ` +
+    `Removed ${plural(removed, "snapshot")} and purged ` +
+      `${plural(result.purged.length, "removed snapshot")}. Deleted ` +
       `${plural(result.deleted, "object")}, repacked ` +
-      `${plural(result.repacked, "volume")}: ${formatBytes(result.freed)} ` +
-      `freed, ${formatBytes(result.stored)} stored.`,
+      `${plural(result.repacked, "volume")} and freed ` +
+      `${formatBytes(result.freed)}. The repository uses ` +
+      `${formatBytes(result.stored)}.`,
   );
   if (result.removed.length > 0) {
     out.line(
@@ -245,8 +253,9 @@ function printResult(out: Console, result: PruneResult): void {
   }
   if (result.waiting.objects > 0) {
     out.line(
-      `${plural(result.waiting.objects, "object")} that nothing needs, of ` +
-        `${formatBytes(result.waiting.bytes)}, wait for the end of the grace.`,
+      `${plural(result.waiting.objects, "object")} ` +
+        `(${formatBytes(result.waiting.bytes)}) will be deleted after the ` +
+        "grace period.",
     );
   }
 }

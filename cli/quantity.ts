@@ -13,14 +13,16 @@ const UNITS: Readonly<Record<string, number>> = {
 const PREFIXES = ["", "k", "m", "g", "t", "p"];
 
 /**
- * A duration as `12h`, `30d`, `2w`, `6m` or `1y6m`, in milliseconds: a month
- * has 30 days and a year 365. `0` is none.
+ * Parses a duration such as `12h`, `30d`, `2w`, `6m`, `1y6m` or `0`. A month has
+ * 30 days and a year 365.
+ *
+ * @returns The duration in milliseconds.
  */
 export function parseDuration(text: string): number {
   if (text === "0") return 0;
   const parts = [...text.matchAll(/(\d{1,9})(min|[shdwmy])/g)];
   if (text !== parts.map(([part]) => part).join("") || text === "") {
-    throw new InvalidArgumentError("Write 12h, 30d, 2w, 6m or 1y6m.");
+    throw new InvalidArgumentError("Use a duration such as 12h, 30d or 1y6m.");
   }
   return parts.reduce(
     (sum, [, count, unit]) => sum + Number(count) * UNITS[unit],
@@ -29,9 +31,11 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * A number of bytes as `500M`, `2.5GB` or `10GiB`: in powers of 1,000, with
- * `i` of 1,024. A number alone is refused: a user who writes 20 does not mean 20 bytes, and
- * snapshots would go for it.
+ * Parses a size such as `500M`, `2.5GB` or `10GiB`, in powers of 1,000, or with
+ * `i` of 1,024. A number without a unit is refused: it is probably a mistake, and
+ * snapshots would be removed for it.
+ *
+ * @returns The size in bytes.
  */
 export function parseBytes(text: string): number {
   const found = /^(\d{1,15}(?:\.\d{1,3})?) ?(?:([kmgtp])(i?)b?|b)$/i
@@ -42,20 +46,20 @@ export function parseBytes(text: string): number {
     Number(count) * base ** PREFIXES.indexOf((prefix ?? "").toLowerCase()),
   );
   if (!Number.isSafeInteger(bytes) || bytes === 0) {
-    throw new InvalidArgumentError("Write 500M, 2.5GB or 10GiB.");
+    throw new InvalidArgumentError("Use a size such as 500M, 2.5GB or 10GiB.");
   }
   return bytes;
 }
 
-/** A number of things. */
+/** Parses a whole number from 0. */
 export function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("Write a whole number.");
+  throw new InvalidArgumentError("Use a whole number.");
 }
 
-/** A number of things, of which none would be nothing to do. */
+/** Parses a whole number from 1. */
 export function parseSome(text: string): number {
   const count = parseCount(text);
   if (count > 0) return count;
-  throw new InvalidArgumentError("Write a whole number from 1 on.");
+  throw new InvalidArgumentError("Use a whole number of at least 1.");
 }

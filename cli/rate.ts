@@ -3,35 +3,32 @@ import { formatDuration } from "./text.ts";
 
 /** The progress of long work, in bytes. */
 export interface Meter {
-  /** Bytes so far. */
+  /** The number of bytes so far. */
   bytes: number;
-  /** All bytes there will be, if that is known. */
+  /** The total number of bytes, if known. */
   allBytes?: number;
 }
 
 /** The time over which the rate is measured, in milliseconds. */
 const WINDOW = 10_000;
 
-/** Before this a rate means nothing, in milliseconds. */
+/** The minimum time to measure a rate, in milliseconds. */
 const SHORTEST = 500;
 
-/** Below this it is not the bytes that take the time, in bytes a second. */
+/** The minimum rate that is shown, in bytes a second. */
 const SLOWEST = 1000;
 
-/**
- * The recent rate of long work, which may have begun with something else than
- * reading.
- */
+/** The recent rate of long work. */
 export class Rate {
   readonly #samples: { at: number; bytes: number }[] = [];
 
   /**
-   * Takes note of how far the work is.
+   * Records the progress of the work.
    *
    * @param now The time, in milliseconds.
-   * @param meter How far it is.
-   * @returns The part that is done and the time left, if all is known, and the
-   * rate, the shortest first; nothing as long as it would mean nothing.
+   * @param meter The progress.
+   * @returns The percentage and the remaining time, if the total is known, and
+   * the rate. What cannot be estimated yet is omitted.
    */
   tell(now: number, { bytes, allBytes }: Meter): string[] {
     const samples = this.#samples;
@@ -48,7 +45,7 @@ export class Rate {
   }
 }
 
-/** Returns the share that is done, never 100 % before the end. */
+/** Returns the percentage that is done, at most 99 %. */
 function percentage(bytes: number, allBytes: number): string {
   return `${Math.min(99, Math.floor(100 * bytes / allBytes))}%`;
 }

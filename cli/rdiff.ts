@@ -26,37 +26,50 @@ interface Options {
 }
 
 /**
- * The `rdiff` command, with the arguments of librsync's command of that name:
- * `signature`, `delta` and `patch` of single files, `-` for standard input and
- * output. Its actions throw `DeltarError` for what goes wrong at run time.
+ * Makes the `rdiff` command, with the arguments of librsync's command of that
+ * name: `signature`, `delta` and `patch` of single files, with `-` for standard
+ * input and output. Its actions throw a `DeltarError` if they fail.
  */
 export function rdiffCommand(): Command {
   const command = new Command("rdiff")
-    .option("-b, --block-size <bytes>", "block size; 0: by file size", count, 0)
-    .option("-S, --sum-size <bytes>", "strong sum; 0: by file size", count, 0)
-    .option("-H, --hash <kind>", "sha256, or blake2 as librsync's", hash)
-    .option("-f, --force", "replace an output file that exists", false)
-    .option("-s, --stats", "print statistics to standard error", false);
+    .option(
+      "-b, --block-size <bytes>",
+      "Use this block size; 0 chooses by the file's size",
+      count,
+      0,
+    )
+    .option(
+      "-S, --sum-size <bytes>",
+      "Use strong sums of this size; 0 chooses by the file's size",
+      count,
+      0,
+    )
+    .option("-H, --hash <kind>", "Use sha256, or blake2 like librsync", hash)
+    .option("-f, --force", "Replace an existing output file", false)
+    .option("-s, --stats", "Print statistics to standard error", false);
   command.command("signature")
     .description("Write the signature of a file")
-    .argument("[basis]", "the file", "-")
-    .argument("[signature]", "where to write", "-")
+    .argument("[basis]", "The file", "-")
+    .argument("[signature]", "The signature to write", "-")
     .action((basis, output, _, self: Command) =>
       writeSignature(basis, output, self.optsWithGlobals())
     );
   command.command("delta")
-    .description("Write how a new file differs from a signature's file")
-    .argument("<signature>", "deltar's, or librsync's with BLAKE2")
-    .argument("[newfile]", "the new file", "-")
-    .argument("[delta]", "where to write", "-")
+    .description("Write the delta from a signature's file to a new file")
+    .argument(
+      "<signature>",
+      "A signature of deltar, or of librsync with BLAKE2",
+    )
+    .argument("[newfile]", "The new file", "-")
+    .argument("[delta]", "The delta to write", "-")
     .action((basis, input, output, _, self: Command) =>
       writeDelta(basis, input, output, self.optsWithGlobals())
     );
   command.command("patch")
     .description("Apply a delta to the file it was made against")
-    .argument("<basis>", "the old file")
-    .argument("[delta]", "the delta", "-")
-    .argument("[newfile]", "where to write", "-")
+    .argument("<basis>", "The old file")
+    .argument("[delta]", "The delta", "-")
+    .argument("[newfile]", "The new file to write", "-")
     .action((basis, input, output, _, self: Command) =>
       writePatched(basis, input, output, self.optsWithGlobals())
     );
@@ -144,12 +157,12 @@ async function writePatched(
 
 function count(text: string): number {
   if (!/^\d{1,9}$/.test(text)) {
-    throw new InvalidArgumentError("expected a number of bytes");
+    throw new InvalidArgumentError("Use a whole number of bytes.");
   }
   return Number(text);
 }
 
 function hash(text: string): "sha256" | "blake2" {
   if (text === "sha256" || text === "blake2") return text;
-  throw new InvalidArgumentError("expected sha256 or blake2");
+  throw new InvalidArgumentError("Use sha256 or blake2.");
 }

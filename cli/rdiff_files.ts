@@ -16,7 +16,7 @@ import { codeOf, DeltarError, errorMessage } from "../lib/bytes/errors.ts";
 import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";
 
-/** Bytes that are read in one go: enough to share out. */
+/** The number of bytes that are read at once. */
 const PIECE = 2 ** 19;
 /**
  * The number of first pieces at each of which the event loop gets a turn, so that
@@ -25,7 +25,7 @@ const PIECE = 2 ** 19;
  */
 const TURNS = { first: 64, then: 8 };
 
-/** A file's size in bytes; unknown for `-` and for what is no plain file. */
+/** Returns a file's size in bytes, or `undefined` if it is not a regular file. */
 export function sizeOf(name: string): number | undefined {
   if (name === "-") return undefined;
   const stat = attempt(name, () => statSync(name));
@@ -33,8 +33,8 @@ export function sizeOf(name: string): number | undefined {
 }
 
 /**
- * The bytes of a file, or of standard input for `-`. One buffer serves all
- * pieces: each is valid until the next is pulled.
+ * Reads a file, or standard input for `-`. All pieces share one buffer: each is
+ * valid until the next is read.
  */
 export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   if (name === "-") {
@@ -59,14 +59,14 @@ export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** All bytes of a file, or of standard input for `-`. */
+/** Reads a whole file, or all of standard input for `-`. */
 export async function readWhole(name: string): Promise<Uint8Array> {
   return name === "-"
     ? await collect(process.stdin)
     : attempt(name, () => readFileSync(name));
 }
 
-/** A file that can be read anywhere, through one buffer, until it is closed. */
+/** Opens a file for reading at any offset, with one shared buffer. */
 export function openBasis(name: string): RandomAccess & { close(): void } {
   const file = attempt(name, () => openSync(name, "r"));
   const { size } = fstatSync(file);
@@ -94,25 +94,25 @@ export function openBasis(name: string): RandomAccess & { close(): void } {
   };
 }
 
-/** Where output goes: a file that appears whole or not at all, or `-`. */
+/** An output file that appears whole or not at all, or standard output. */
 export class Output {
   readonly #name: string;
   readonly #temporary: string | undefined;
   readonly #file: number = 1;
-  /** Bytes written so far. */
+  /** The number of bytes written so far. */
   size = 0;
 
   /**
-   * Opens a temporary file beside the wanted one.
+   * Opens a temporary file beside the output file.
    *
-   * @param force Replace a file of that name.
-   * @throws {DeltarError} `exists` if there is one and `force` is not set.
+   * @param force Whether to replace an existing file.
+   * @throws {DeltarError} `exists` if the file exists and `force` is false.
    */
   constructor(name: string, force: boolean) {
     this.#name = name;
     if (name === "-") return;
     if (!force && existsSync(name)) {
-      throw new DeltarError("exists", "the file exists; --force replaces it", {
+      throw new DeltarError("exists", "file exists; replace it with --force", {
         object: name,
       });
     }
@@ -122,7 +122,7 @@ export class Output {
     this.#temporary = temporary;
   }
 
-  /** Writes all of `bytes`; they may be reused once it returned or resolved. */
+  /** Writes bytes. The caller may reuse them after the write has finished. */
   write(bytes: Uint8Array): void | Promise<void> {
     this.size += bytes.length;
     if (this.#temporary === undefined) return writeStandardOutput(bytes);
@@ -131,7 +131,7 @@ export class Output {
     }
   }
 
-  /** Gives the file its name. */
+  /** Renames the temporary file to the output file. */
   commit(): void {
     const temporary = this.#temporary;
     if (temporary === undefined) return;
@@ -139,7 +139,7 @@ export class Output {
     attempt(this.#name, () => renameSync(temporary, this.#name));
   }
 
-  /** Leaves nothing behind. */
+  /** Deletes the temporary file. */
   discard(): void {
     if (this.#temporary === undefined) return;
     closeSync(this.#file);
@@ -148,9 +148,9 @@ export class Output {
 }
 
 /**
- * Lets `work` write an output, which appears only if all went well.
+ * Runs work that writes an output. The output appears only if the work succeeds.
  *
- * @returns How many bytes were written.
+ * @returns The number of bytes written.
  */
 export async function withOutput(
   name: string,

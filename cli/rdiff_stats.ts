@@ -1,6 +1,6 @@
 import { DeltaReader } from "../lib/delta/delta_reader.ts";
 
-/** Counts what passes, for `--stats`. */
+/** Counts bytes and commands for `--stats`. */
 export class Stats {
   readonly #start = performance.now();
   readonly #reader = new DeltaReader();
@@ -9,7 +9,7 @@ export class Stats {
   #copied = 0;
   #literal = 0;
 
-  /** Passes a source on and counts its bytes, and commands if it is a delta. */
+  /** Yields a source and counts its bytes, and its commands if it is a delta. */
   async *read(
     source: AsyncIterable<Uint8Array>,
     isDelta = false,
@@ -33,13 +33,13 @@ export class Stats {
     }
   }
 
-  /** The line to print about a delta. */
+  /** The line about a delta. */
   get summary(): string {
     return `${this.#copies} copies of ${this.#copied} bytes, ` +
       `${this.#literal} literal bytes`;
   }
 
-  /** The line to print about the work. */
+  /** Returns the line about the work. */
   work(written: number): string {
     const seconds = (performance.now() - this.#start) / 1000;
     const megabytes = Math.max(this.#read, written) / 1e6;

@@ -10,10 +10,10 @@ import {
 import { cacheFolder, isFolder, placeSum } from "./location.ts";
 
 /**
- * Returns what this machine has of a repository, for reading: a local repository
- * itself, or the cache of a remote one, without any request.
+ * Returns a read-only storage without network requests: a local repository
+ * itself, or the cache of a remote one.
  *
- * @throws {TypeError} If no repository can be at such a location.
+ * @throws {TypeError} If the location is not valid.
  */
 export function nearbyStorage(location: string): Storage {
   if (isFolder(location)) return readOnly(new LocalStorage(location));
@@ -23,7 +23,7 @@ export function nearbyStorage(location: string): Storage {
   return withCache(nothing(far, cache), cache);
 }
 
-/** A storage by which nothing can be changed. */
+/** Returns a storage that refuses to be changed. */
 function readOnly(storage: Storage): Storage {
   return {
     location: storage.location,
@@ -34,7 +34,7 @@ function readOnly(storage: Storage): Storage {
   };
 }
 
-/** A storage that has nothing, and lists what the cache keeps of it. */
+/** Returns a storage without objects, which lists the objects of the cache. */
 function nothing(location: string, cache: Storage): Storage {
   const absent = (object: string) =>
     new DeltarError("not-found", "not in the cache", { object });

@@ -26,9 +26,9 @@ export function provenFields(proof: Proof | undefined): object {
   };
 }
 
-/** The same for people. */
+/** Returns the result of a snapshot's last drill, if any, in words. */
 export function provenWords(proof: Proof | undefined): string | undefined {
   if (proof === undefined) return undefined;
   const date = formatDate(proof.time).slice(0, 10);
-  return proof.failed > 0 ? `FAILED a drill ${date}` : `proven ${date}`;
+  return proof.failed > 0 ? `FAILED a drill ${date}` : `tested ${date}`;
 }

@@ -6,11 +6,11 @@ import {
 } from "../shared/system_errors.ts";
 import { isStored, type OpenedRepositories } from "./opened.ts";
 
-/** A refusal of the system: the object, the reason, and advice. */
+/** An error of the operating system, in words. */
 export interface Refusal {
-  /** The action that failed, its location, and the cause. */
+  /** The failed action, the path, and the reason. */
   message: string;
-  /** Why alone. */
+  /** The reason. */
   why: string;
   /** The advice, as sentences. */
   next: string;
@@ -23,24 +23,24 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: `${SYSTEM_ERRORS.ENOSPC.remedy}, ${AGAIN}`,
   EDQUOT: `${SYSTEM_ERRORS.EDQUOT.remedy}, ${AGAIN}`,
   ENAMETOOLONG: "Choose a shorter one.",
-  EIO: "Copy what matters to another one.",
+  EIO: "Copy your files to another disk.",
 };
 
-/** Calls that change something; an `open` may be of a file to be written. */
+/** The names of system calls that change something. */
 const WRITING =
   /^(?:mkdir|rename|link|unlink|rm|rmdir|write|fsync|fdatasync|ftruncate|symlink|copyfile|f?chmod|f?chown|l?utimes?|futimes?|mkdtemp)/;
 
-/** The prefix of names of files that are being written. */
+/** The beginning of the names of temporary files. */
 const TEMPORARY = ".deltar-";
 
-/** The error of a system, among an error and its causes. */
+/** An error of the operating system. */
 interface SystemError extends Error {
   code: keyof typeof SYSTEM_ERRORS;
   syscall?: string;
   path?: string;
 }
 
-/** Returns the refusal of the system that an error is about, if any. */
+/** Returns the system's refusal that caused an error, if any. */
 export function refusalOf(
   error: unknown,
   opened: OpenedRepositories,
@@ -62,7 +62,7 @@ export function refusalOf(
   };
 }
 
-/** An error's message for people; what a system refused is put in words. */
+/** Returns the message of an error, with errors of the system in words. */
 export function messageOf(
   error: unknown,
   opened: OpenedRepositories,
@@ -97,7 +97,7 @@ function systemCause(error: unknown): SystemError | undefined {
   return isOurs && error.code !== "io" ? undefined : systemCause(error.cause);
 }
 
-/** Returns the object of an error, by a name that a user knows. */
+/** Returns a name that a user knows for the object of an error. */
 function placeOf(
   error: unknown,
   path: string,

@@ -15,7 +15,7 @@ interface Options extends CommonOptions {
 /** `deltar repair`. */
 export function repairCommand(context: Context): Command {
   return new Command("repair")
-    .option("--dry-run", "only tell what would be done")
+    .option("--dry-run", "Show what would change without changing anything")
     .addHelpText("after", NOTES)
     .action(async (options: Options) => {
       context.code = await run(context, options);
@@ -23,11 +23,12 @@ export function repairCommand(context: Context): Command {
 }
 
 const NOTES = `
-Every byte is verified first. A snapshot of which files are lost is replaced by
-one without them, which names them; what is replaced is kept in damaged/. What
-the directory still has is stored again by the next snapshot.
+repair first reads every byte. It replaces each snapshot that has lost files by
+a new snapshot without them, which lists them, and moves the old record to
+damaged/. The next snapshot stores again the files that the directory still has.
 
-Exit codes: 0 all is whole, 3 something is lost, each file named; 1 it failed.`;
+Exit codes: 0 nothing is lost, 1 the command failed, 3 some files are lost and
+named.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;
@@ -58,30 +59,32 @@ async function run(context: Context, options: Options): Promise<number> {
 function tell(out: Console, result: RepairResult, dryRun: boolean): void {
   const { damage, mended, setAside, replaced, lost } = result;
   if (damage.length === 0) {
-    out.line("Nothing is damaged; nothing was done.");
+    out.line("Nothing is damaged. Nothing was changed.");
     return;
   }
   const would = dryRun ? "would be " : "";
-  for (const name of mended) out.line(`${showPath(name)}: ${would}put right`);
-  for (const id of lost) out.line(`${id}: nothing of it can be read any more`);
+  for (const name of mended) out.line(`${showPath(name)}: ${would}repaired`);
+  for (const id of lost) out.line(`${id}: lost; none of its files can be read`);
   for (const { id, by, lost, unknown, storedAgain } of replaced) {
     out.line(`${id}: ${would}replaced${by === undefined ? "" : ` by ${by}`}`);
     if (storedAgain > 0) {
-      out.line(`  ${plural(storedAgain, "file")} beside damage stored again`);
+      out.line(
+        `  ${plural(storedAgain, "file")} in damaged volumes stored again`,
+      );
     }
     if (lost.length + unknown.length === 0) out.line("  nothing is lost");
     for (const path of lost) out.line(`  lost: ${showPath(path)}`);
     for (const { from, to } of unknown) {
       const end = to === undefined ? "to the end" : `up to ${showPath(to)}`;
-      out.line(`  lost: all from ${showPath(from)} ${end}`);
+      out.line(`  lost: every path from ${showPath(from)} ${end}`);
     }
   }
   const copies = setAside.length;
   out.line(
     `${plural(damage.length, "object")} damaged; ${plural(copies, "object")} ` +
-      `${would}kept in damaged/. ` +
+      `${would}moved to damaged/. ` +
       (dryRun
-        ? "Nothing was done yet."
-        : "Take a snapshot now: what is still there is stored again."),
+        ? "Nothing was changed."
+        : "Take a snapshot now to store again the files that are still there."),
   );
 }

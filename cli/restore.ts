@@ -31,30 +31,34 @@ interface Options extends CommonOptions {
 export function restoreCommand(context: Context): Command {
   return new Command("restore")
     .description(
-      "Restore a snapshot, or some paths of it: only what differs is written, " +
-        "and what is overwritten is kept for `undo`",
+      "Restore a snapshot, or some paths of it. Only files that differ are " +
+        "written. Files that are overwritten or deleted are saved first, so " +
+        "that `deltar undo` can undo the restore",
     )
     .argument("<snapshot>", FOLDER_HELP)
-    .argument("[path...]", "only these files and folders")
-    .option("--to <dir>", "the directory, which need not be there or empty")
+    .argument("[path...]", "Only these files and folders")
+    .option(
+      "--to <dir>",
+      "Restore into this directory, which is created if it does not exist",
+    )
     .addOption(
-      new Option("--in-place", "into the directory that the snapshot is of")
+      new Option("--in-place", "Restore over the snapshot's own directory")
         .conflicts("to"),
     )
     .option(
       "--all",
-      "in place, the whole directory, also from within a folder of it",
+      "With --in-place, restore the whole directory, not only the current one",
     )
     .option(
       "--delete",
-      "remove what the snapshot lacks; never what it left out by its rules",
+      "Delete files that are not in the snapshot, except excluded files",
     )
     .option(
       "--root-attributes",
-      "give a directory that is there the snapshot's mode, owner and time",
+      "Set the mode, owner and time of a target directory that exists",
     )
     .addOption(trustOption())
-    .option("--dry-run", "only print what would be done")
+    .option("--dry-run", "Show what would change without changing anything")
     .action(async (
       snapshot: string,
       paths: string[],
@@ -62,7 +66,7 @@ export function restoreCommand(context: Context): Command {
       command: Command,
     ) => {
       if (options.to === undefined && !options.inPlace) {
-        command.error("error: say where to: `--to <dir>` or `--in-place`", {
+        command.error("error: add `--to <dir>` or `--in-place`", {
           exitCode: EXIT.usage,
         });
       }
@@ -71,8 +75,8 @@ export function restoreCommand(context: Context): Command {
 }
 
 /**
- * The paths to restore. In place, a user who stands in a folder of the
- * directory means what is there, unless `--all` says otherwise.
+ * Returns the paths to restore. In place these are the paths below the current
+ * directory, unless `--all` is given.
  */
 async function choose(
   repository: Repository,
@@ -145,7 +149,7 @@ async function run(
     out,
     result,
     { snapshot: record.id, target },
-    (done) => `Restored ${done}, of ${record.id} to ${showPath(target)}`,
+    (done) => `Restored ${done}, from ${record.id} to ${showPath(target)}`,
     started,
   );
 }

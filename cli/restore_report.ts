@@ -12,10 +12,10 @@ import { EXIT } from "./exit.ts";
 import { formatDuration, showPath } from "./text.ts";
 import { untrustedIn } from "./trust.ts";
 
-/** The signs at the beginning of the lines of a plan. */
+/** The signs that the lines of a plan begin with. */
 const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
 
-/** Prints what would be done, a line for each path. */
+/** Prints a plan, one line for each path. */
 export function printPlan(
   out: Console,
   plan: RestorePlan,
@@ -51,7 +51,7 @@ export function printPlan(
     out.line(`${MARKS[action]} ${name}${now}`);
   }
   for (const { path, why } of left) {
-    out.line(`  ${showPath(path)} stays: ${showPath(why)}`);
+    out.line(`  ${showPath(path)} is kept: ${showPath(why)}`);
   }
   warnOfFailures(out, plan, "would not be restored");
   const count = (action: string) =>
@@ -60,14 +60,14 @@ export function printPlan(
     `Would create ${count("create")}, replace ${count("replace")}, touch ` +
       `${count("touch") + (touchesThere ? 1 : 0)} and delete ${
         count("delete")
-      }, ` +
-      `${formatBytes(bytes)} to write in ${showPath(target)}; ` +
-      `${kept} are as they should be. Nothing is changed.`,
+      } of the paths in ${showPath(target)}, and write ` +
+      `${formatBytes(bytes)}. ${formatCount(kept)} already ` +
+      `${kept === 1 ? "matches" : "match"}. Nothing was changed.`,
   );
   return failed.length > 0 ? EXIT.partial : EXIT.done;
 }
 
-/** Prints what was done. */
+/** Prints the result of a restore. */
 export function printResult(
   out: Console,
   result: RestoreResult,
@@ -88,9 +88,9 @@ export function printResult(
   } else {
     const { files, directories, links, bytes, touched, deleted, kept } = result;
     const more = [
-      ...deleted > 0 ? [`${plural(deleted, "path")} removed`] : [],
+      ...deleted > 0 ? [`${plural(deleted, "path")} deleted`] : [],
       ...touched > 0 ? [`${plural(touched, "path")} touched`] : [],
-      ...kept > 0 ? [`${plural(kept, "path")} left as they were`] : [],
+      ...kept > 0 ? [`${plural(kept, "path")} unchanged`] : [],
     ];
     out.line(
       sentence(
@@ -101,13 +101,13 @@ export function printResult(
     );
     if (more.length > 0) out.line(`  ${more.join(", ")}`);
     if (safety !== undefined) {
-      out.line(`  what was there before is snapshot ${safety.id}`);
+      out.line(`  The previous files are in safety snapshot ${safety.id}.`);
     }
   }
   return failed.length > 0 ? EXIT.partial : EXIT.done;
 }
 
-/** Tells how far a restore is. */
+/** Returns a callback that shows the progress of a restore. */
 export function tellProgress(
   out: Console,
 ): (progress: RestoreProgress) => void {
@@ -127,8 +127,9 @@ function asFields(
   return { path, error: error.message, restored };
 }
 
-const TRUST_ADVICE = "`--trust-repository` restores owners and set-user-ID " +
-  "bits too; use it only if you trust whoever can write this repository";
+const TRUST_ADVICE = "`--trust-repository` also restores owners and " +
+  "set-user-ID bits. Use it only if you trust everyone who can write to this " +
+  "repository.";
 
 function warnOfFailures(
   out: Console,

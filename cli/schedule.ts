@@ -19,7 +19,7 @@ interface Options {
   print?: boolean;
 }
 
-/** When a backup runs if no time is named. */
+/** The default time of day of a backup. */
 const NOON = "12:30";
 
 /** `deltar schedule`. */
@@ -28,30 +28,31 @@ export function scheduleCommand(
   program: MakeProgram,
 ): Command {
   return new Command("schedule")
-    .argument("<name>", "a backup of the configuration")
+    .argument("<name>", "The name of a backup in the configuration")
     .addOption(
-      new Option("--every <period>", "how often").choices(["hour", "day"])
-        .default("day"),
+      new Option("--every <period>", "Run the backup every hour or every day")
+        .choices(["hour", "day"]).default("day"),
     )
     .addOption(
       new Option(
         "--at <time>",
-        "the time of day, HH:MM; of each hour its minutes count",
+        "Run at this time of day, HH:MM; with --every hour only MM is used",
       ).argParser(parseTime).default(parseTime(NOON), NOON),
     )
-    .option("--config <file>", "the configuration")
+    .option("--config <file>", "Use this configuration")
     .addOption(
-      new Option("--system <system>", "for which system")
+      new Option("--system <system>", "Write files for this operating system")
         .choices(Object.keys(SYSTEMS)).default(process.platform, "this one"),
     )
-    .option("--print", "print it, and write nothing")
+    .option("--print", "Print the files without writing them")
     .action(async (name: string, options: Options) => {
       const config = resolve(options.config ?? configFile());
       const backups = await readConfig(config, program);
       if (!backups.some((backup) => backup.name === name)) {
         throw new DeltarError(
           "not-found",
-          `there is no backup ${JSON.stringify(name)}`,
+          `no backup is named ${JSON.stringify(name)}; ` +
+            "`deltar backup --list` lists them",
           { object: config },
         );
       }
@@ -59,8 +60,8 @@ export function scheduleCommand(
       if (system === undefined) {
         throw new DeltarError(
           "unsupported",
-          `deltar knows no scheduler of ${options.system}; have yours run ` +
-            `\`deltar backup ${name}\``,
+          `no scheduler is supported on ${options.system}. Let your own ` +
+            `scheduler run \`deltar backup ${name}\`.`,
         );
       }
       const { files, next } = system({
@@ -79,7 +80,7 @@ export function scheduleCommand(
           out.line(`Wrote ${showPath(path)}`);
         }
       }
-      out.line(`Switch it on with:\n  ${next}`);
+      out.line(`Enable it with:\n  ${next}`);
     });
 }
 

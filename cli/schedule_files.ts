@@ -3,7 +3,7 @@ import { join } from "node:path";
 /** The interval of a scheduled backup. */
 export type Every = "hour" | "day";
 
-/** A command to run, and the times. */
+/** A command to run, and when to run it. */
 export interface Schedule {
   /** The backup's name. */
   name: string;
@@ -11,7 +11,7 @@ export interface Schedule {
   command: readonly string[];
   /** The interval. */
   every: Every;
-  /** The hour of the day, from 0; for each hour it says nothing. */
+  /** The hour of the day, from 0; unused if `every` is `hour`. */
   hour: number;
   /** The minute of the hour, from 0. */
   minute: number;
@@ -19,7 +19,7 @@ export interface Schedule {
   home: string;
 }
 
-/** Files to write, by path, and the line that switches them on. */
+/** Files to write, by path, and the command that enables them. */
 export interface ScheduleFiles {
   files: Record<string, string>;
   next: string;
@@ -28,7 +28,8 @@ export interface ScheduleFiles {
 const two = (value: number) => String(value).padStart(2, "0");
 
 /**
- * A user's timer and service of systemd (systemd.timer(5), systemd.service(5)).
+ * Returns a user's timer and service for systemd (systemd.timer(5),
+ * systemd.service(5)).
  */
 function systemd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
@@ -50,9 +51,9 @@ Description=deltar backup ${name}
 Type=oneshot
 Nice=10
 IOSchedulingClass=idle
-# Credentials for a repository that is not on this disk, if there are any.
+# Credentials for a repository on S3, if any.
 EnvironmentFile=-%h/.config/deltar/environment
-# Some files could not be read: done all the same, and said in the journal.
+# 3 means that some files could not be read; the journal names them.
 SuccessExitStatus=3
 ExecStart=${quoted.join(" ")}
 `,
@@ -73,7 +74,7 @@ WantedBy=timers.target
   };
 }
 
-/** A user's agent of launchd (launchd.plist(5)). */
+/** Returns a user's agent for launchd (launchd.plist(5)). */
 function launchd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const label = `deltar.backup.${name}`;

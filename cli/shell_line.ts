@@ -2,18 +2,18 @@ import process from "node:process";
 
 /** The part of a command line before the cursor. */
 export interface ShellLine {
-  /** The whole words of the command, unquoted, its name first. */
+  /** The complete words of the command, unquoted, beginning with its name. */
   words: string[];
-  /** The word that the cursor is in, unquoted; empty after a blank. */
+  /** The word at the cursor, unquoted; empty after a blank. */
   current: string;
-  /** Whether that word is the file of a redirection. */
+  /** Whether the word at the cursor is the file of a redirection. */
   isRedirection: boolean;
 }
 
 /**
- * Takes a command line apart as a POSIX shell does, up to the cursor. Nothing
- * of it is run or looked for: of expansions only `~` and exported variables are
- * known, and all others stay as they are written.
+ * Splits a command line into words like a POSIX shell, up to the cursor. Runs
+ * nothing. Expands only `~` and exported variables; other expansions are kept
+ * as written.
  *
  * @param line The line up to the cursor.
  */
@@ -35,7 +35,7 @@ export function parseLine(line: string): ShellLine {
   }
 }
 
-/** A word of a line without its quotes. */
+/** Removes the quotes of a word. */
 export function unquote(word: string): string {
   return new Lexer(word, false).next().text;
 }
@@ -51,7 +51,7 @@ class Lexer {
   readonly #splits: boolean;
   #at = 0;
 
-  /** Reads words of a line, or with `splits` false all of it as one. */
+  /** Reads the words of a line, or the whole line as one word. */
   constructor(line: string, splits = true) {
     this.#line = line;
     this.#splits = splits;
@@ -104,7 +104,7 @@ class Lexer {
     }
   }
 
-  /** Reads text in double quotes; the end of the line ends it, too. */
+  /** Reads text in double quotes, up to the quote or the end of the line. */
   #quoted(): string {
     for (let text = "";;) {
       text += this.#take(/[^"\\$]+/y);
@@ -125,7 +125,7 @@ class Lexer {
   }
 
   /**
-   * Reads what begins with `$`: the value of an exported variable, or its text.
+   * Reads an expansion: the value of an exported variable, or the text itself.
    */
   #variable(): string {
     const command = this.#take(/\$\((?:[^()]|\([^()]*\))*(?:\)|$)/y);

@@ -34,15 +34,16 @@ export function snapshotCommand(context: Context): Command {
   return addSharingOptions(addTakeOptions(new Command("snapshot")))
     .argument(
       "[dir]",
-      "the directory; by default the one that snapshots are of here",
+      "The directory (default: the one around the current directory that has " +
+        "snapshots, or else the current directory)",
     )
-    .option("--label <text>", "what to call this snapshot", parseLabel)
+    .option("--label <text>", "Give the snapshot this label", parseLabel)
     .option("--init", INIT)
     .option(
       "--continue-from <dir>",
-      "continue the snapshots of a directory that was moved",
+      "Continue the snapshots of a directory that was moved",
     )
-    .option("--remember", "have the repository remember its --max-size")
+    .option("--remember", "Store --max-size in the repository")
     .action(async (dir: string | undefined, options: Options) => {
       context.code = await run(context, dir, options);
     });
@@ -68,10 +69,10 @@ async function run(
   const idle = unmatched([...typed.keys()], result.skipped)
     .map((pattern) => typed.get(pattern) ?? pattern);
   for (const pattern of idle) {
-    out.note(`--exclude ${showText(pattern)}: it excludes nothing`);
+    out.note(`--exclude ${showText(pattern)}: this pattern excludes nothing`);
   }
   const here = existingDirectory();
-  // The environment may be another when the line is typed.
+  // The environment may differ when the user types the line.
   const named = Boolean(process.env.DELTAR_REPOSITORY) ||
     here === undefined ||
     location !== locateFrom(undefined, here).location;
@@ -92,8 +93,8 @@ async function run(
 }
 
 /**
- * Where the printed line restores to: beside the directory, where it neither
- * fills what is there nor gets into the next snapshot.
+ * Returns the target of the printed restore command: a new directory beside the
+ * snapshot's directory, so that it does not get into the next snapshot.
  */
 function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);
@@ -110,7 +111,7 @@ function targetBeside(directory: string, here: string | undefined): string {
   }
 }
 
-/** As much of a name as leaves room for what comes after it. */
+/** The maximum length of a name before a suffix, in characters. */
 const LONGEST_NAME = 200;
 
 function isWritable(folder: string): boolean {
@@ -159,14 +160,14 @@ function print(
   ].join(", ");
   if (!isNew) {
     out.line(
-      `Nothing changed since snapshot ${record.id}; no new one is made.`,
+      `Nothing changed since snapshot ${record.id}. No snapshot was made.`,
     );
-    out.line(`  seen        ${seen}, ${formatBytes(counts.bytes)}`);
+    out.line(`  found       ${seen}, ${formatBytes(counts.bytes)}`);
     out.line(`  time        ${formatDuration(elapsed)}`);
   } else {
     out.line(`Snapshot ${record.id} of ${showPath(record.directory)}`);
     if (record.label) out.line(`  label       ${showPath(record.label)}`);
-    out.line(`  seen        ${seen}, ${formatBytes(counts.bytes)}`);
+    out.line(`  found       ${seen}, ${formatBytes(counts.bytes)}`);
     const { createdDirs, deletedDirs } = diff.counts;
     out.line(
       `  created     ${plural(counts.created, "file")}${dirs(createdDirs)}`,
@@ -184,16 +185,14 @@ function print(
   const faults = skipped.filter(isFault).length - changed;
   const ruled = skipped.length - changed - faults;
   if (ruled > 0) {
-    out.line(`  left out    ${plural(ruled, "path")} by rule or kind`);
+    out.line(`  excluded    ${plural(ruled, "path")}`);
   }
   if (faults > 0) {
-    out.line(`  not kept    ${plural(faults, "path")}, named above`);
+    out.line(`  skipped     ${plural(faults, "path")}, named above`);
   }
   if (changed > 0) {
     out.line(
-      `  changing    ${
-        plural(changed, "file")
-      }, named above: kept as it was read`,
+      `  changing    ${plural(changed, "file")}, named above, stored as read`,
     );
   }
   out.line(`Restore it with:\n  ${restore}`);

@@ -7,7 +7,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { parseCount } from "./quantity.ts";
 import { provenFields, provenWords, recordFields } from "./record_fields.ts";
-import { checkPath, findSnapshot } from "./suggest.ts";
+import { checkPath, findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { showPath, treePath } from "./text.ts";
 
 interface Options extends CommonOptions {
@@ -17,9 +17,13 @@ interface Options extends CommonOptions {
 /** `deltar stats`. */
 export function statsCommand(context: Context): Command {
   return new Command("stats")
-    .argument("[snapshot]", "whose folders and files; by default the latest")
-    .argument("[folder]", "whose folders are told apart", "")
-    .option("--largest <n>", "how many files to name, default 10", parseCount)
+    .argument("[snapshot]", `${SNAPSHOT_HELP} (default: latest)`)
+    .argument("[folder]", "Show the folders in this folder", "")
+    .option(
+      "--largest <n>",
+      "Show the n largest files (default: 10)",
+      parseCount,
+    )
     .action(async (snapshot, folder: string, options: Options) => {
       context.code = await run(context, snapshot, folder, options);
     });
@@ -37,7 +41,7 @@ async function run(
   const { out, repository, place } = begun;
   let code: number = EXIT.done;
   const within = treePath(folder);
-  // The repository as a whole is of interest even where it has nothing of.
+  // The repository may have no snapshot of the current directory.
   const record = snapshot === undefined
     ? (await repository.lastAt(place))?.record
     : await findSnapshot(begun, snapshot);
@@ -73,7 +77,7 @@ async function run(
 function print(out: Console, stats: RepositoryStats, within: string): void {
   const { snapshots, snapshot, folders, largest, volumes } = stats;
   const size = (bytes: number) => formatBytes(bytes).padStart(8);
-  out.line("Snapshots             added  only its own");
+  out.line(`${"Snapshot".padEnd(23)}     added    unique`);
   for (const { record, added, own, proof } of snapshots) {
     const rest = [record.label && showPath(record.label), provenWords(proof)];
     out.line(
@@ -82,7 +86,7 @@ function print(out: Console, stats: RepositoryStats, within: string): void {
   }
   if (snapshot !== undefined) {
     const place = within === "" ? "" : ` in ${showPath(within)}`;
-    out.line(`Folders of ${snapshot.id}${place}: stored (about), of`);
+    out.line(`Folders of ${snapshot.id}${place}: stored (estimate), size`);
     for (const { path, stored, bytes, files } of folders) {
       const name = path === "" ? "(not in a folder)" : showPath(path);
       const count = plural(files, "file");
@@ -98,9 +102,11 @@ function print(out: Console, stats: RepositoryStats, within: string): void {
     : Math.round(100 * volumes.dead / volumes.bytes);
   out.line(
     `${plural(volumes.count, "volume")} of ${formatBytes(volumes.bytes)}, ` +
-      `${formatBytes(volumes.dead)} of it needed by none (${part} %)`,
+      `${formatBytes(volumes.dead)} of them unused (${part} %)`,
   );
   out.line(
-    `${plural(stats.objects, "object")} of ${formatBytes(stats.bytes)} in all`,
+    `${plural(stats.objects, "object")} of ${
+      formatBytes(stats.bytes)
+    } in total`,
   );
 }

@@ -10,20 +10,20 @@ import {
 import type { Begun } from "./begin.ts";
 import { showPath, treePath } from "./text.ts";
 
-/** More edits than this are another name. */
+/** The maximum edit distance of a suggestion. */
 const MOST_EDITS = 3;
 
-/** The longest path, in characters, that is compared with others. */
+/** The maximum length of a path that suggestions are looked for, in characters. */
 const MOST_COMPARED = 256;
 
 /** The help on a snapshot's name. */
 export const SNAPSHOT_HELP =
-  "an id or its beginning or end, a label, a date, latest, latest~N";
+  "An id, its beginning or end, a label, a date, latest or latest~N";
 
-/** The same where a folder may follow. */
-export const FOLDER_HELP = `${SNAPSHOT_HELP}; :FOLDER may follow`;
+/** The help on a snapshot's name that a folder may follow. */
+export const FOLDER_HELP = `${SNAPSHOT_HELP}; also SNAPSHOT:FOLDER`;
 
-/** The snapshot that a user names, or where to look for its name. */
+/** Returns the snapshot that a user names. */
 export async function findSnapshot(
   { repository, place }: Pick<Begun, "repository" | "place">,
   name: string,
@@ -34,19 +34,19 @@ export async function findSnapshot(
   );
 }
 
-/** A snapshot that a user names, and how paths in it are meant. */
+/** A snapshot that a user names, and the folder that typed paths start from. */
 export interface Named {
   record: SnapshotRecord;
-  /** The folder that was named with it, `""` for the root. */
+  /** The folder of `SNAPSHOT:FOLDER`, `""` for the root. */
   folder: string;
   /**
-   * Where the user stands in the directory that the snapshot is of, `""` for
-   * its root or elsewhere: paths are below that.
+   * The path of the current directory in the snapshot's directory. `""` if it
+   * is the root or elsewhere.
    */
   below: string;
 }
 
-/** The snapshot that `SNAPSHOT` or `SNAPSHOT:FOLDER` names. */
+/** Returns the snapshot that `SNAPSHOT` or `SNAPSHOT:FOLDER` names. */
 export async function findFolder(
   { repository, place }: Pick<Begun, "repository" | "place">,
   name: string,
@@ -62,9 +62,9 @@ export async function findFolder(
 }
 
 /**
- * The path in a snapshot that a user names: below the folder that was named
- * with it, else below where the user stands if it is there, else below the
- * root.
+ * Returns the path in a snapshot that a user typed. The path is relative to the
+ * folder of `SNAPSHOT:FOLDER`. Without one, it is relative to the current
+ * directory if it exists there, or else to the root.
  */
 export async function pathIn(
   repository: Repository,
@@ -80,25 +80,25 @@ export async function pathIn(
     : path;
 }
 
-/** A path that a user types, below a folder of a snapshot. */
+/** Joins a folder of a snapshot and a path that a user typed. */
 export function joinPath(folder: string, word: string): string {
   return treePath(posix.join(folder, treePath(word)));
 }
 
-/** Adds to an error of a snapshot's name where to look for names. */
+/** Adds advice to the error of a snapshot that is not found. */
 async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     const isNamed = error instanceof DeltarError && error.code === "not-found";
     if (!isNamed) throw error;
-    const what = `${error.message}; \`deltar list\` shows what there is, and ` +
-      "`--dir` names the directory that is meant";
+    const what = `${error.message}. \`deltar list\` lists the snapshots. ` +
+      "To use the snapshots of another directory, add `--dir`.";
     throw new DeltarError(error.code, what);
   }
 }
 
-/** Whether there is anything at or below a path of a snapshot. */
+/** Returns whether a snapshot has an entry at or below a path. */
 async function hasPath(
   repository: Repository,
   record: SnapshotRecord,
@@ -111,9 +111,9 @@ async function hasPath(
 }
 
 /**
- * Refuses a path that is in none of some snapshots.
+ * Checks that at least one of several snapshots has a path.
  *
- * @throws {DeltarError} `not-found`, with the path that may have been meant.
+ * @throws {DeltarError} `not-found` with a similar path, if none has it.
  */
 export async function checkPath(
   repository: Repository,
@@ -127,17 +127,17 @@ export async function checkPath(
   if (last === undefined) return;
   await suggesting(repository, last, () => {
     const place = { object: last.id, path };
-    throw new DeltarError("not-found", "it is not in this snapshot", place);
+    throw new DeltarError("not-found", "not in this snapshot", place);
   });
 }
 
 /**
- * Does some work on paths of a snapshot; if one of them is not there, the error
- * says which path might have been meant.
+ * Runs work on paths of a snapshot. If the snapshot does not have one of them,
+ * the error suggests a similar path.
  *
  * @param repository The repository.
  * @param record The snapshot.
- * @param work What is done.
+ * @param work The work.
  */
 export async function suggesting<Result>(
   repository: Repository,
@@ -153,20 +153,18 @@ export async function suggesting<Result>(
     }
     const similar = await findSimilar(repository, record, path);
     if (similar === undefined || similar === path) throw error;
-    const what = `it is not in this snapshot; did you mean ${
-      showPath(similar)
-    }?`;
+    const what = `not in this snapshot; did you mean ${showPath(similar)}?`;
     throw new DeltarError(code, what, { object: record.id, path });
   }
 }
 
-/** The path of a snapshot that is most like one, if any is much like it. */
+/** Returns the path of a snapshot that is most similar to a typed path, if any. */
 async function findSimilar(
   repository: Repository,
   record: SnapshotRecord,
   path: string,
 ): Promise<string | undefined> {
-  // Comparing takes as many steps as the product of the lengths.
+  // The comparison takes a number of steps that is the product of the lengths.
   if (path.length > MOST_COMPARED) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;

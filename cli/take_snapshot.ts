@@ -38,7 +38,7 @@ import { toPattern } from "./patterns.ts";
 import { parseBytes } from "./quantity.ts";
 import { formatDate, formatDuration, shellWord, showPath } from "./text.ts";
 
-/** The source of a snapshot, and its repository. */
+/** Options of the commands that take snapshots. */
 export interface TakeOptions {
   repo?: string;
   label?: string;
@@ -60,12 +60,12 @@ export function addExcludeOptions(command: Command): Command {
   return command
     .option(
       "--exclude <pattern>",
-      "exclude what matches, in gitignore's syntax; may be repeated",
+      "Exclude paths that match, in gitignore's syntax; may be repeated",
       (pattern: string, all: string[]) => [...all, pattern],
       [],
     )
-    .option("--gitignore", "exclude what .gitignore files name")
-    .option("--exclude-vcs", "exclude .git/, .hg/ and .svn/");
+    .option("--gitignore", "Exclude paths that .gitignore files match")
+    .option("--exclude-vcs", "Exclude .git/, .hg/ and .svn/");
 }
 
 /** Adds the options by which commands take snapshots. */
@@ -73,12 +73,12 @@ export function addTakeOptions(command: Command): Command {
   return addExcludeOptions(command)
     .option(
       "--max-size <size>",
-      "keep the repository to this size, as 500M or 20GiB, by removing the " +
-        "densest old snapshots for good, never the last; none for any size",
+      "Limit the repository to this size (500M, 20GiB, or none for no limit) " +
+        "by permanently removing old snapshots, never the last",
       (text: string) => text === "none" ? text : parseBytes(text),
     )
-    .option("--force", "even of a home folder or a whole disk")
-    .option("--allow-empty", "even if nothing is left of what was there");
+    .option("--force", "Allow a home folder or a whole disk")
+    .option("--allow-empty", "Allow a directory that has lost its files");
 }
 
 /** A snapshot that was taken, and its repository. */
@@ -88,18 +88,18 @@ export interface Taken {
   result: SnapshotResult;
 }
 
-/** Where the user is, or the directory that the user names. */
+/** The directory that the user names, or the current one. */
 export interface Source {
-  /** An absolute path. */
+  /** The absolute path. */
   place: string;
   /**
-   * Whether the directory itself was named. If not, the whole directory is
-   * meant that snapshots are of and that the place is in.
+   * Whether the user named the directory. If not, the snapshot is of the
+   * directory around it that has snapshots.
    */
   isNamed: boolean;
 }
 
-/** The source of a command's argument. */
+/** Returns the source that a command's argument names. */
 export function sourceOf(directory: string | undefined): Source {
   return {
     place: absolute(directory ?? "."),
@@ -107,7 +107,7 @@ export function sourceOf(directory: string | undefined): Source {
   };
 }
 
-/** The rules for a directory that options stand for. */
+/** Returns the exclude rules of options for a directory. */
 export function rulesOf(
   directory: string,
   { exclude, excludeVcs, gitignore }: Partial<TakeOptions>,
@@ -121,7 +121,7 @@ export function rulesOf(
   };
 }
 
-/** Takes a snapshot of a directory; `out` is told of what cannot be kept. */
+/** Takes a snapshot of a directory and warns of paths that are skipped. */
 export async function takeSnapshot(
   context: Context,
   out: Console,
@@ -133,12 +133,12 @@ export async function takeSnapshot(
     ? { location: locate(options.repo, place), project: undefined }
     : locateFrom(options.repo, place);
   const start = project ?? place;
-  // What is wrong with the directory is known before a repository is made.
+  // Throws if the directory cannot be read, before a repository is created.
   new Walker(start);
   if (isFolder(location) && truePlace(location) === truePlace(start)) {
     throw new DeltarError(
       "exists",
-      "a directory cannot be its own repository; name another with `--repo`",
+      "the directory is its own repository; choose another with `--repo`",
       { object: location },
     );
   }
@@ -180,15 +180,15 @@ export async function takeSnapshot(
     onKept: (volumes) => {
       const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
       out.warn(
-        `what is finished is kept (${plural(volumes.length, "volume")}, ` +
-          `${formatBytes(size)}): the next snapshot goes on from there`,
+        `${plural(volumes.length, "finished volume")} ` +
+          `(${formatBytes(size)}) will be reused by the next snapshot`,
       );
     },
     signal,
     onSkip: (skipped) => tellOfSkipped(out, skipped),
     onDamage: (error) => {
       out.warn(
-        `${error.message}; the snapshot is taken without it; ${DAMAGE_ADVICE}`,
+        `${error.message}; the snapshot does not use it; ${DAMAGE_ADVICE}`,
       );
     },
     measure: out.isLive,
@@ -199,19 +199,20 @@ export async function takeSnapshot(
   return { repository, location, result };
 }
 
-/** Says that the clock of a snapshot, or this machine's, is wrong. */
+/** Returns the warning that the clock of a snapshot or of this machine is wrong. */
 function describeAhead({ id, time }: SnapshotRecord): string {
   const ahead = time - Date.now();
   const days = Math.round(ahead / 86_400_000);
   const span = days > 0 ? plural(days, "day") : formatDuration(ahead);
-  return `the newest snapshot ${id} is of ${formatDate(time)}, which lies ` +
-    `${span} ahead of this clock: check this machine's clock. If the clock ` +
-    "was wrong then, the snapshot does no harm; `deltar forget` removes it";
+  return `the newest snapshot ${id} has the time ${formatDate(time)}, which ` +
+    `is ${span} ahead of this machine's clock. Check the clock. If it was ` +
+    "wrong when the snapshot was taken, the snapshot does no harm, and " +
+    "`deltar forget` removes it.";
 }
 
 /**
- * The directory of a repository that the user means, spelled as its snapshots
- * spell it, and whether there are none yet.
+ * Returns the directory to take, spelled as its snapshots spell it, and whether
+ * it has no snapshots yet.
  */
 async function directoryIn(
   repository: Repository,
@@ -228,11 +229,11 @@ async function directoryIn(
   const isKnown = last !== undefined &&
     (last.below === "" || !isNamed && !isTooMuch(directory));
   if (!isKnown) return { directory: spelled(start), isNew: true };
-  // The snapshot looks again where records are damaged, and says which.
+  // If records are damaged, the snapshot reads them again and reports them.
   return { directory, isNew: false, ...!isDamaged && { last } };
 }
 
-/** A path as the disk spells it, with the symlinks that the user typed. */
+/** Returns a path as the disk spells it, with the symlinks that the user typed. */
 function spelled(path: string): string {
   const place = truePlace(path);
   return place.toLowerCase() === path.toLowerCase() ||
@@ -242,8 +243,8 @@ function spelled(path: string): string {
 }
 
 /**
- * Moves the repository that a directory had by default before the directory was
- * moved to where it has one now, if its snapshots are to be continued.
+ * Moves the default repository of a directory that was moved to the default
+ * location for the new path, if its snapshots are to be continued.
  */
 async function bringRepository(
   out: Console,
@@ -266,21 +267,21 @@ async function bringRepository(
   if (!holdsRepository(before)) {
     throw fail(
       "not-found",
-      "there are no snapshots of this directory; name the repository that has " +
-        "them with `--repo`",
+      "the default repository of this directory is missing; name the " +
+        "repository that has its snapshots with `--repo`",
     );
   }
   if (existsSync(from)) {
     throw fail(
       "exists",
-      "this directory is still there and needs its snapshots; to continue " +
-        `them elsewhere, add \`--repo ${shellWord(before)}\``,
+      "this directory still exists and needs its snapshots. To continue them " +
+        `for another directory, add \`--repo ${shellWord(before)}\`.`,
     );
   }
   renameSync(before, location);
 }
 
-/** A directory with snapshots of its own continues those of no other. */
+/** Refuses `--continue-from` for a directory that already has snapshots. */
 function refuseToContinue(
   directory: string,
   { continueFrom }: TakeOptions,
@@ -288,13 +289,13 @@ function refuseToContinue(
   if (continueFrom === undefined) return undefined;
   throw new DeltarError(
     "exists",
-    "this directory has snapshots of its own already, so it cannot continue " +
-      "those of another",
+    "this directory already has snapshots, so it cannot continue those of " +
+      "another one; omit `--continue-from`",
     { object: directory },
   );
 }
 
-/** The directory whose snapshots those of another continue, if there is one. */
+/** Returns the directory whose snapshots a new directory continues, if any. */
 async function continuedBy(
   out: Console,
   repository: Repository,
@@ -305,7 +306,7 @@ async function continuedBy(
   const { continueFrom } = options;
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
-    // It came along when the directory was moved.
+    // The default repository was moved along with its directory.
     const records = await repository.snapshots({ onDamage: () => {} });
     return records.findLast(({ safety }) => safety === undefined)?.directory;
   }
@@ -315,16 +316,17 @@ async function continuedBy(
   if (former?.below === "") return former.record.directory;
   throw new DeltarError(
     "not-found",
-    "this repository has no snapshots of this directory",
+    "this repository has no snapshots of this directory; `deltar list` shows " +
+      "the directories that it has",
     { object: from },
   );
 }
 
 /**
- * The directory that this one was before it was moved, as the user says, or as
- * this machine remembers it and the user agrees.
+ * Returns the former path of a moved directory: the one that the user names, or
+ * the one that this machine remembers if the user confirms it.
  *
- * @param repositoryOf Where snapshots of a directory would have to be.
+ * @param repositoryOf Returns where snapshots of a directory are expected.
  */
 async function formerOf(
   out: Console,
@@ -357,21 +359,21 @@ async function isToContinue(
     return await ask(out, `${what} Continue its snapshots?`, signal, true);
   }
   out.warn(
-    `${what} Its snapshots are not continued; to do so next time, use ` +
+    `${what} Its snapshots are not continued. To continue them, use ` +
       `\`--continue-from ${shellWord(from)}\`.`,
   );
   return false;
 }
 
-/** An empty directory holds fewer files than this part of what was there. */
+/** The fraction of the former files below which a directory counts as empty. */
 const ALMOST_NONE = 0.1;
 
-/** Of fewer files it is no wonder if all are replaced. */
+/** The minimum number of former files for a loss to be suspicious. */
 const MANY = 10;
 
 /**
- * Refuses to take a directory whose disk may not be mounted: nothing is left of
- * what was there, and hardly anything else is there.
+ * Refuses a directory whose disk may not be mounted: no former file is left, and
+ * few or no other files are there.
  */
 async function refuseLoss(
   out: Console,
@@ -385,24 +387,23 @@ async function refuseLoss(
   const isEmpty = files === 0 && before > 0;
   const isLost = before >= MANY && deleted >= before &&
     files < ALMOST_NONE * before;
-  // What cannot be read is named, and not taken for deleted.
+  // Files that cannot be read are reported and do not count as deleted.
   if (!isEmpty && !isLost || skipped.some(isFault)) return;
-  const what =
-    `nothing is left of the ${plural(before, "file")} that the last ` +
-    `snapshot has (${parent.id})`;
+  const what = `none of the ${plural(before, "file")} of the last snapshot ` +
+    `(${parent.id}) is left`;
   if (canAsk()) {
     const question = `${showPath(directory)}: ${what}. Take a snapshot anyway?`;
     if (await ask(out, question, signal)) return;
   }
   throw new DeltarError(
     "limit",
-    `${what}. If its disk is not mounted, mount it. If the files were deleted ` +
-      "on purpose, run the command again with `--allow-empty`.",
+    `${what}. If the disk of the directory is not mounted, mount it. If you ` +
+      "deleted the files on purpose, run the command again with `--allow-empty`.",
     { object: directory },
   );
 }
 
-/** Tells how far it is: what is unchanged is not read, and takes no time. */
+/** Shows the progress. Unchanged files are not read and do not count. */
 function tell(out: Console, progress: IndexProgress): void {
   const { entries, allEntries, read, allRead, path } = progress;
   out.progress(
@@ -416,13 +417,13 @@ function tell(out: Console, progress: IndexProgress): void {
   );
 }
 
-/** Nobody means all of a home folder or disk who does not say so. */
+/** Refuses a home folder or a whole disk, which is rarely meant. */
 function refuseTooMuch(directory: string): void {
   const what = isTooMuch(directory);
   if (what === undefined) return;
   throw new DeltarError(
     "limit",
-    `this is ${what}: name a folder in it, or add \`--force\``,
+    `this is ${what}. Name a folder in it, or add \`--force\`.`,
     { object: directory },
   );
 }

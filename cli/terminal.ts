@@ -4,7 +4,7 @@ import { styleText } from "node:util";
 import { codeOf } from "../shared/error_code.ts";
 import { columnsOf, fitColumns, showLines } from "./text.ts";
 
-/** Clears a terminal from the cursor on. */
+/** The code that clears a terminal from the cursor to the end. */
 const CLEAR = "\x1b[J";
 
 /** The pause before a full pipe is written to again, in milliseconds. */
@@ -23,17 +23,17 @@ export class Terminal {
   #drawn = 0;
 
   /**
-   * Writes text at once. To a reader that is gone, as `head` goes, nothing more
-   * is written; the work goes on, and its exit code is not changed.
+   * Writes text synchronously. If the reader has closed the pipe, as `head`
+   * does, the text is discarded and the work continues with the same exit code.
    */
   write(fd: number, text: string): void {
     this.writeBytes(fd, this.#encoder.encode(text));
   }
 
   /**
-   * Writes bytes at once.
+   * Writes bytes synchronously.
    *
-   * @returns Whether the reader is there.
+   * @returns Whether the reader has the pipe open.
    */
   writeBytes(fd: number, bytes: Uint8Array): boolean {
     if (this.#closed.has(fd)) return false;
@@ -47,27 +47,27 @@ export class Terminal {
           return false;
         }
         if (code !== "EAGAIN") throw placed(error as Error, fd);
-        // A pipe that is full and does not block: its reader needs a moment.
+        // The pipe is full and does not block: wait for the reader.
         Atomics.wait(this.#pause, 0, 0, RETRY_MS);
       }
     }
     return true;
   }
 
-  /** Writes lines for people, so that a terminal shows and obeys nothing. */
+  /** Writes lines with control characters escaped. */
   tell(fd: number, text: string): void {
     this.write(fd, showLines(text));
   }
 
-  /** Writes lines for people, with the colors that `paint` gave them. */
+  /** Writes lines with control characters escaped, except colors. */
   tellPainted(fd: number, text: string): void {
     this.write(fd, showLines(text, true));
   }
 
   /**
-   * Draws the line of progress. The cursor stays at its beginning: when the
-   * terminal is made narrower, the line may take several rows, all of them
-   * behind the cursor, so that drawing again clears them all.
+   * Draws the line of progress and leaves the cursor at its beginning. If the
+   * terminal becomes narrower, the line takes several rows, all of them after
+   * the cursor, so that the next drawing clears them.
    */
   draw(line: string): void {
     const width = process.stderr.columns || 80;
@@ -82,14 +82,14 @@ export class Terminal {
   /** Clears the line of progress, before other text is written. */
   clear(): void {
     if (this.#drawn === 0) return;
-    // A blank first: some terminals keep a screen that is cleared as a whole.
+    // The blank is needed because some terminals do not clear a whole screen.
     const blank = hasCodes() ? ` ${CLEAR}` : " ".repeat(this.#drawn);
     this.write(2, `\r${blank}\r`);
     this.#drawn = 0;
   }
 }
 
-/** Returns whether the terminal knows nothing but characters. */
+/** Returns whether the terminal does not know control codes. */
 export function isDumb(): boolean {
   return process.env.TERM === "dumb";
 }

@@ -1,6 +1,6 @@
 import { eastAsianWidth } from "get-east-asian-width";
 
-/** A duration in milliseconds as people read it. */
+/** Formats a duration in milliseconds, such as `3.4 s` or `2 min 5 s`. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 59_950) return `${(milliseconds / 1000).toFixed(1)} s`;
@@ -11,8 +11,9 @@ export function formatDuration(milliseconds: number): string {
 }
 
 /**
- * A time as the local clock shows it, to the second; one that no calendar of
- * four digits has as `@` and the seconds since 1970, which `touch -d` takes.
+ * Formats a time in the local time zone, to the second. A year that does not
+ * have four digits is shown as `@` and the seconds since 1970, which `touch -d`
+ * accepts.
  *
  * @param time Milliseconds since 1970.
  */
@@ -26,7 +27,7 @@ export function formatDate(time: number): string {
     `${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/** The same of a file's time, in nanoseconds since 1970. */
+/** Formats a file's time, in nanoseconds since 1970, like `formatDate`. */
 export function formatFileTime(time: bigint): string {
   const part = time % 1_000_000_000n;
   const seconds = (time - part) / 1_000_000_000n - (part < 0n ? 1n : 0n);
@@ -38,31 +39,28 @@ export function formatFileTime(time: bigint): string {
 const MOST_SECONDS = 8_640_000_000_000n;
 
 /**
- * Shows a path: one with characters that a terminal obeys or does not show is
- * given as a JSON string.
+ * Formats a path for a terminal. A path with control characters or invisible
+ * characters becomes a JSON string.
  */
 export function showPath(path: string): string {
   const shown = showText(path);
   return shown === path ? path : showText(JSON.stringify(path));
 }
 
-/** All that may be in a text that needs no closer look. */
+/** A text of printable ASCII, which needs no escapes. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
- * Characters that a terminal obeys, does not show, or shows elsewhere: controls,
- * directions of writing, joiners and fillers without width, half surrogates.
- * A joiner between two emoji and a selector behind one make one emoji.
+ * Characters that a terminal obeys, hides or moves: controls, directional marks,
+ * joiners and fillers without width, lone surrogates.
  */
 const UNSHOWN =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+/** Joiners between two emoji, and variation selectors after one. */
 const IN_EMOJI =
   /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)(?:\u200d(?=\p{Extended_Pictographic})|\ufe0f)|(?<=[0-9#*])\ufe0f(?=\u20e3)/gu;
 
-/**
- * Shows a text: characters that a terminal obeys or does not show are given as
- * JSON escapes them.
- */
+/** Formats a text for a terminal: unsafe characters become JSON escapes. */
 export function showText(text: string): string {
   return PLAIN.test(text) ? text : escapeUnshown(text);
 }
@@ -75,7 +73,7 @@ function escapeUnshown(text: string): string {
   );
 }
 
-/** A character as JSON escapes it. */
+/** Returns the JSON escape of a character. */
 function escaped(char: string): string {
   return Array.from(
     { length: char.length },
@@ -83,15 +81,15 @@ function escaped(char: string): string {
   ).join("");
 }
 
-/** The codes that color a text. */
+/** The control codes of colors, and line ends. */
 // deno-lint-ignore no-control-regex
 const COLORS = /(\x1b\[\d{1,2}m|\n)/;
 
 /**
- * Shows lines that are put together already: their ends stay, all else is as
- * `showText` shows it, and secrets are left out.
+ * Formats several lines for a terminal like `showText`, but keeps line ends and
+ * removes secrets.
  *
- * @param isPainted Whether colors stay, too: those that are not ours are then
+ * @param isPainted Whether to keep colors. Colors in foreign text must be
  * escaped already.
  */
 export function showLines(text: string, isPainted = false): string {
@@ -102,23 +100,23 @@ export function showLines(text: string, isPainted = false): string {
 }
 
 /**
- * A user and a password, or a token, in an address. A password in which a
- * slash was not escaped is one as well; digits before a slash are a port.
+ * A user and password, or a token, in an address. A password may contain a slash
+ * that is not escaped; digits before a slash are a port.
  */
 const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
 
-/** A text with the users and passwords in its addresses left out. */
+/** Replaces the users and passwords in the addresses of a text. */
 export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
 }
 
-/** The fields of JSON that are the user's own words, and told as they are. */
+/** The fields of JSON that hold the user's own text and are not redacted. */
 const OWN = new Set(["path", "target", "from", "label"]);
 
 /**
- * A value as JSON that a terminal shows and does not obey: of characters beyond
- * ASCII those are escaped that `showText` escapes. Secrets are left out.
+ * Formats a value as JSON that is safe to print on a terminal. Escapes the same
+ * characters as `showText`, and removes secrets.
  */
 export function toJson(value: unknown): string {
   let json = JSON.stringify(value);
@@ -135,7 +133,7 @@ export function toJson(value: unknown): string {
   );
 }
 
-/** The characters that a terminal shows over the one before. */
+/** Characters without a width of their own. */
 const NARROW = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 
 /**
@@ -165,8 +163,8 @@ function widthOf(char: string): number {
 }
 
 /**
- * A path in a snapshot as the user may type it: `./` before it and `/` after
- * it are no part of it; `.` is the root, `""`.
+ * Returns the path in a snapshot for a path that the user typed: without `./` at
+ * the beginning and `/` at the end, and `""` for `.`.
  */
 export function treePath(word: string): string {
   return word.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "").replace(
@@ -175,7 +173,7 @@ export function treePath(word: string): string {
   );
 }
 
-/** A word as a POSIX shell takes it. */
+/** Quotes a word for a POSIX shell if necessary. */
 export function shellWord(word: string): string {
   if (/^[\w@%+=:,./~-]+$/.test(word)) return word;
   return `'${word.replaceAll("'", `'\\''`)}'`;

@@ -4,27 +4,27 @@ import { plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Console } from "./console.ts";
 
-/** The option by which somebody else's repository is believed. */
+/** Makes the option that trusts another user's repository. */
 export function trustOption(): Option {
   return new Option(
     "--trust-repository",
-    "restore owners and set-user-ID bits from somebody else's repository too",
+    "Restore owners and set-user-ID bits from another user's repository too",
   );
 }
 
-/** Thrown to end work that has not begun, as somebody has to be asked. */
+/** Thrown to stop work before it begins, because the user must be asked. */
 class Doubt extends Error {}
 
 /**
- * Runs work that restores something. If that comes from somebody else's
- * repository, with owners or set-user-ID bits, who sits at the terminal is
- * asked whether to restore these.
+ * Runs work that restores something. If the repository belongs to another user
+ * and has owners or set-user-ID bits, asks at the terminal whether to restore
+ * them.
  *
- * @param out Whether anybody can be asked is its matter.
- * @param trust Whether the option says so.
- * @param signal Ends the waiting for an answer.
- * @param work Called with whether to believe it, and with what to be told of
- * the plan; it is called again once the question is answered.
+ * @param out The output. No question is asked if the output is JSON.
+ * @param trust Whether `--trust-repository` was given.
+ * @param signal Stops the wait for an answer.
+ * @param work Called with whether to trust the repository, and with a callback
+ * for the plan. Called again after the question is answered.
  */
 export async function askingForTrust<Result>(
   out: Console,
@@ -46,14 +46,14 @@ export async function askingForTrust<Result>(
     if (!(error instanceof Doubt)) throw error;
   }
   const question =
-    "This repository belongs to somebody else. Restore the owners and " +
-    `set-user-ID bits that it has for ${plural(count, "path")}?`;
+    "This repository belongs to another user. Restore its owners and " +
+    `set-user-ID bits for ${plural(count, "path")}?`;
   return await work({ trust: await ask(out, question, signal) });
 }
 
 /**
- * Returns the number of paths without owners or bits of an untrusted
- * repository.
+ * Returns the number of paths whose owners or set-user-ID bits are not restored
+ * because the repository is not trusted.
  */
 export function untrustedIn({ failed }: Pick<RestorePlan, "failed">): number {
   return failed.filter(({ error, restored }) =>

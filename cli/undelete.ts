@@ -10,7 +10,10 @@ import { formatDate, showPath, showText } from "./text.ts";
 /** `deltar undelete`. */
 export function undeleteCommand(context: Context): Command {
   return new Command("undelete")
-    .argument("[snapshots...]", "ids of removed snapshots, or their beginnings")
+    .argument(
+      "[snapshots...]",
+      "Ids of removed snapshots, or their beginnings (default: list them)",
+    )
     .action(async (snapshots: string[], options: CommonOptions) => {
       context.code = await run(context, snapshots, options);
     });
@@ -50,13 +53,15 @@ function list(out: Console, removed: readonly RemovedSnapshot[]): void {
   }
   for (const { id, time, reason, record } of removed) {
     const what = record === undefined
-      ? "its record is damaged"
+      ? "the record is damaged"
       : showPath([record.label, record.directory].filter(Boolean).join("  "));
     out.line(
       `${id}  removed ${formatDate(time)} (${showText(reason)})  ${what}`,
     );
   }
-  out.line(`${plural(removed.length, "removed snapshot")} can be brought back`);
+  out.line(
+    `${plural(removed.length, "removed snapshot")} can be brought back.`,
+  );
 }
 
 function findRemoved(
@@ -68,8 +73,9 @@ function findRemoved(
   throw new DeltarError(
     "not-found",
     found.length === 0
-      ? `no removed snapshot has an id that starts with ` +
-        `${JSON.stringify(text)}; \`deltar undelete\` shows what there is`
-      : `${JSON.stringify(text)} is the beginning of ${found.length} ids`,
+      ? `no removed snapshot has an id that begins with ` +
+        `${JSON.stringify(text)}; \`deltar undelete\` lists them`
+      : `${found.length} removed snapshots have ids that begin with ` +
+        `${JSON.stringify(text)}; add more characters`,
   );
 }

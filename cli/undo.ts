@@ -23,27 +23,29 @@ export function undoCommand(context: Context): Command {
   return revertCommand(context, "undo");
 }
 
-/** A command that goes one way or the other. */
+/** Makes the command `undo` or `redo`. */
 export function revertCommand(
   context: Context,
   way: "undo" | "redo",
 ): Command {
+  const verb = way === "undo" ? "Undo" : "Redo";
   return new Command(way)
     .argument(
       "[dir]",
-      "the directory that was restored into; by default, what is here",
+      "The directory that was restored into (default: the current directory)",
     )
-    .option("--all", "the whole directory, also from within a folder of it")
+    .option("--all", `${verb} the whole directory, not only the current one`)
     .addOption(trustOption())
-    .option("--dry-run", "only print what would be done")
+    .option("--dry-run", "Show what would change without changing anything")
     .action(async (dir: string | undefined, options: Options) => {
       context.code = await run(context, way, dir, options);
     });
 }
 
 /**
- * The directory of a place that was restored into, and where the place is in
- * it: the place itself if it was, else the directory that snapshots are of.
+ * Returns the directory that was restored into, and the path of `place` below
+ * it. This is `place` itself if a restore went into it, or else the directory
+ * around it that has snapshots.
  */
 async function targetAt(
   repository: Repository,
@@ -57,8 +59,8 @@ async function targetAt(
 }
 
 /**
- * The repository that a directory was restored from: that of where the user
- * stands or, if it knows of no restore into the directory, the directory's own.
+ * Opens the repository that a directory was restored from: the repository of
+ * the current directory if it has such a restore, or else that of the directory.
  */
 async function beginFor(
   context: Context,
@@ -112,7 +114,7 @@ async function run(
     out,
     result,
     { way, target },
-    (done) => `${word} in ${showPath(target)}: ${done} written`,
+    (done) => `${word} in ${showPath(target)}: wrote ${done}`,
     started,
   );
 }

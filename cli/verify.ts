@@ -18,20 +18,21 @@ interface Options extends CommonOptions {
 }
 
 /**
- * The number of files that are named for each damaged object; JSON names all.
+ * The maximum number of files that are named for each damaged object. JSON names
+ * all of them.
  */
 const MOST_NAMED = 20;
 
 /** The advice for damage, by the kind of object. */
 const NEXT: Record<DamageKind, string> = {
   settings: "`deltar repair` writes the settings again",
-  record: "`deltar repair` sets the record aside, so that the others work",
-  layer: "`deltar repair` sets aside the snapshots that need it",
+  record: "`deltar repair` moves the record to damaged/",
+  layer: "`deltar repair` moves the snapshots that need this layer to damaged/",
   content:
-    "`deltar repair` makes snapshots of what is left; take a snapshot after " +
-    "it, which stores again what is still on the disk",
-  note: "it is passed over; `deltar repair` clears it away",
-  signature: "nothing is lost; `deltar repair` has it made again",
+    "`deltar repair` makes new snapshots of the files that are left; then " +
+    "take a snapshot to store again the files that are still on the disk",
+  note: "no snapshot needs this note; `deltar repair` deletes it",
+  signature: "nothing is lost; `deltar repair` lets it be made again",
 };
 
 /** `deltar verify`. */
@@ -39,7 +40,8 @@ export function verifyCommand(context: Context): Command {
   return new Command("verify")
     .option(
       "--data",
-      "read every byte, and rebuild every file, rather than names and sizes",
+      "Read every byte and rebuild every file, instead of comparing names and " +
+        "sizes",
     )
     .addHelpText("after", EXIT_CODES)
     .action(async (options: Options) => {
@@ -48,7 +50,9 @@ export function verifyCommand(context: Context): Command {
 }
 
 const EXIT_CODES = `
-Exit codes: 0 nothing is damaged, 1 something is, or it failed.`;
+verify never changes the repository.
+
+Exit codes: 0 nothing is damaged, 1 something is damaged or the command failed.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;
@@ -81,8 +85,8 @@ async function run(context: Context, options: Options): Promise<number> {
   );
   tellLeftOvers(out, leftOvers.filter(({ name }) => !missed.has(name)));
   const how = data
-    ? `every byte read, ${plural(rebuilt, "different content")} rebuilt`
-    : "names and sizes compared";
+    ? `read every byte, rebuilt ${plural(rebuilt, "distinct content")}`
+    : "compared names and sizes";
   out.line(
     `Verified ${plural(snapshots, "snapshot")} with ${
       plural(files, "file")
@@ -93,31 +97,31 @@ async function run(context: Context, options: Options): Promise<number> {
   return code;
 }
 
-/** The last line: what was found, and what was not looked at. */
+/** Returns the last line, which sums up the result. */
 function conclusion(damaged: number, isLossy: boolean, data: boolean): string {
   const found = damaged > 0
     ? `${plural(damaged, "object")} damaged`
     : isLossy
     ? "No other damage"
     : "No damage";
-  if (!data) return `${found} found. Contents were not read; use --data.`;
+  if (!data) return `${found} found. To check contents too, use --data.`;
   return damaged > 0
-    ? `${found}; what is not named above can be restored.`
+    ? `${found}. Everything not named above can be restored.`
     : `${found}.`;
 }
 
 function tellDamage(out: Console, damage: Damage): void {
   const { object, kind, message, lost, files } = damage;
   out.line(`${showPath(object)}: ${showText(message)}`);
-  if (lost.length > 0) out.line(`  nothing can be read of ${span(lost)}`);
+  if (lost.length > 0) out.line(`  lost: ${span(lost)}`);
   if (files.length > 0) {
-    out.line(`  ${plural(files.length, "file")} of it cannot be read:`);
+    out.line(`  ${plural(files.length, "file")} cannot be restored:`);
     for (const { path, snapshots } of files.slice(0, MOST_NAMED)) {
       out.line(`    ${showPath(path)}  in ${span(snapshots)}`);
     }
     tellMore(out, files.length, "file");
   }
-  if (lost.length + files.length === 0) out.line("  harms no file");
+  if (lost.length + files.length === 0) out.line("  no file is affected");
   out.line(`  next: ${NEXT[kind]}`);
 }
 
@@ -126,20 +130,19 @@ function tellUnrecorded(
   { id, objects, wasThere }: UnrecordedSnapshot,
 ): void {
   out.line(
-    `snapshots/${id}.json: it is missing, and ${
-      plural(objects.length, "object")
-    } ` +
-      `of ${formatBytes(sizeOf(objects))} that only its snapshot needs ` +
+    `snapshots/${id}.json: missing, but ${plural(objects.length, "object")} ` +
+      `(${formatBytes(sizeOf(objects))}) of this snapshot ` +
       `${objects.length === 1 ? "is" : "are"} there`,
   );
   out.line(
     wasThere
-      ? "  nothing can be read of that snapshot: its record was lost"
-      : "  the snapshot was cut short right before its end, or the record was lost",
+      ? "  the record was lost, so the snapshot cannot be read"
+      : "  the snapshot was interrupted just before its end, or its record was lost",
   );
   out.line(
-    "  next: if it was lost, bring it back before a prune removes the rest: from " +
-      "a copy of this repository, or by `deltar copy` from one that has it",
+    "  next: if the record was lost, restore the file from a copy of this " +
+      "repository, or run `deltar copy` from a repository that has the " +
+      "snapshot, before a prune deletes these objects",
   );
 }
 
@@ -152,7 +155,7 @@ function tellLeftOvers(
     `${plural(leftOvers.length, "object")} of ${
       formatBytes(sizeOf(leftOvers))
     } ` +
-      "that no snapshot needs: no damage; a prune removes them",
+      "are not needed by any snapshot. This is not damage; a prune deletes them.",
   );
   for (const { name } of leftOvers.slice(0, MOST_NAMED)) {
     out.line(`  ${showPath(name)}`);
@@ -171,7 +174,7 @@ function tellMore(out: Console, count: number, what: string): void {
   );
 }
 
-/** Snapshots by their ids, many by the first and the last. */
+/** Returns the ids of snapshots; of more than two, the first and the last. */
 function span(ids: readonly string[]): string {
   if (ids.length <= 2) return ids.join(" and ");
   return `${plural(ids.length, "snapshot")}, ${ids[0]} to ${ids.at(-1)}`;

@@ -40,11 +40,11 @@ import { shellWord, showPath, showText } from "./text.ts";
 
 interface Options extends CommonOptions, Partial<TakeOptions> {}
 
-/** Whether a path is kept, and why not. */
+/** Whether a snapshot includes a path, and why not. */
 interface Fate {
-  /** Whether it is kept. */
+  /** Whether the path is included. */
   kept: boolean;
-  /** The rule or fault, if it is not. */
+  /** The rule or fault that keeps the path out. */
   why?: string;
 }
 
@@ -53,15 +53,15 @@ interface Answer extends Fate {
   path: string;
   /** The options that the answer is for. */
   options?: string[];
-  /** The same for the options of the last snapshot, if that is another. */
+  /** The answer for the options of the last snapshot, if it differs. */
   last?: Fate & { snapshot: string; options: string[] };
 }
 
 /** `deltar why`. */
 export function whyCommand(context: Context): Command {
   return addExcludeOptions(new Command("why"))
-    .argument("<path>", "a file or folder of the directory")
-    .argument("[snapshot]", `${FOLDER_HELP}; by default the next one`)
+    .argument("<path>", "A file or folder of the directory")
+    .argument("[snapshot]", `${FOLDER_HELP} (default: the next snapshot)`)
     .addHelpText("after", NOTES)
     .action(async (path, snapshot, options) => {
       context.code = await run(context, path, snapshot, options);
@@ -70,8 +70,8 @@ export function whyCommand(context: Context): Command {
 
 const NOTES = `
 Without a snapshot, the answer is for the next \`deltar snapshot\` with the same
-options. If the last snapshot was taken with others that make a difference, that
-is told too.`;
+options. If the options of the last snapshot give another answer, that answer is
+shown too.`;
 
 async function run(
   context: Context,
@@ -97,23 +97,23 @@ async function run(
       ? showText(last.options.join(" "))
       : "none";
     out.line(
-      `With the options of the last snapshot (${used}) it ` +
+      `With the options of the last snapshot (${used}), ${showPath(path)} ` +
         wordsOf(last, ""),
     );
   }
   return EXIT.done;
 }
 
-/** The beginning of the reason for a path that no rule excludes. */
-const UNREADABLE = "it cannot be read: ";
+/** The beginning of the reason for a path that cannot be read. */
+const UNREADABLE = "cannot be read: ";
 
 function wordsOf({ kept, why = "" }: Fate, by: string): string {
-  if (kept) return `is kept${by}`;
+  if (kept) return `is included${by}`;
   const verb = why.includes(UNREADABLE) ? "is skipped" : "is excluded";
   return `${verb}${by}: ${showPath(why)}`;
 }
 
-/** Returns what the next snapshot would do with a path. */
+/** Returns whether the next snapshot would include a path. */
 async function next(
   context: Context,
   word: string,
@@ -127,12 +127,12 @@ async function next(
   if (found === undefined) {
     throw new DeltarError(
       "not-found",
-      `it is not in ${root}; \`--dir\` names another directory`,
+      `not in ${root}; name another directory with \`--dir\``,
       { object: word },
     );
   }
   const bare = found;
-  // What is not there may be meant as a folder.
+  // A path that does not exist may name a future folder.
   const path = bare !== "" && /[\\/]$/.test(word) ? `${bare}/` : bare;
   const apart = [
     ...isFolder(location) ? [location] : [],
@@ -162,12 +162,12 @@ async function next(
     }
   }
   const isKept = fate.kept && (answer.last?.kept ?? true);
-  // Of what cannot be read it is not known whether it is there.
+  // It is unknown whether a path that cannot be read exists.
   if (isKept && isAbsent(join(root, bare))) {
     throw new DeltarError(
       "not-found",
-      "there is no such file or folder, and no rule would exclude it; " +
-        "`deltar why PATH SNAPSHOT` asks of a snapshot",
+      "no such file or folder, and no rule would exclude it; to look into a " +
+        "snapshot, run `deltar why PATH SNAPSHOT`",
       { object: root, path: bare },
     );
   }
@@ -175,11 +175,11 @@ async function next(
 }
 
 /**
- * The path of a place below the root, with the `/` of a folder. A symlink at
- * its end is meant itself.
+ * Returns the path of a file or folder below the root. A symlink at the end of
+ * the path is not followed.
  */
 function pathOf(root: string, place: string): string | undefined {
-  // A symlink on the way is told of, not followed.
+  // A symlink on the way is reported, not followed.
   for (const base of [root, truePlace(root)]) {
     const way = relative(base, place);
     if (way === "") return "";
@@ -193,7 +193,7 @@ function pathOf(root: string, place: string): string | undefined {
   return parent === "" ? basename(place) : `${parent}/${basename(place)}`;
 }
 
-/** Returns what a snapshot taken now would do with a path. */
+/** Returns whether a snapshot taken now would include a path. */
 function fateOf(walker: Walker, path: string): Fate {
   const why = whyNot(walker, path);
   return { kept: why === undefined, ...why !== undefined && { why } };
@@ -208,7 +208,7 @@ function whyNot(walker: Walker, path: string): string | undefined {
     const isLast = depth === segments.length;
     const rule = walker.whyExcluded(isLast ? path : `${at}/`);
     if (rule !== undefined) return rule;
-    if (walker.apart.has(at)) return "deltar writes here";
+    if (walker.apart.has(at)) return "deltar's own files are here";
     const fault = faultAt(join(walker.path, at), isLast);
     if (fault === undefined) continue;
     return isLast ? fault : `${at}: ${fault}`;
@@ -220,7 +220,7 @@ function isAbsent(place: string): boolean {
   try {
     return lstatSync(place, { throwIfNoEntry: false }) === undefined;
   } catch (error) {
-    // Nothing is below a file.
+    // A file has no entries.
     if (codeOf(error) === "ENOTDIR") return true;
     throw error;
   }
@@ -242,7 +242,7 @@ function faultAt(place: string, isLast: boolean): string | undefined {
     return undefined;
   } catch (error) {
     const code = codeOf(error);
-    // Nothing is below a file.
+    // A file has no entries.
     if (code === "ENOTDIR") return undefined;
     const why = code === "EACCES" || code === "EPERM"
       ? "permission denied"
@@ -253,10 +253,10 @@ function faultAt(place: string, isLast: boolean): string | undefined {
   }
 }
 
-/** A pipe that takes the place of a file does not make it wait. */
+/** The flags to open a file without waiting if it is a pipe. */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** The last snapshot of the directory that holds a place, if there is one. */
+/** Returns the last snapshot of the directory around a place, if there is one. */
 async function lastOf(
   context: Context,
   options: Options,
@@ -273,7 +273,7 @@ async function lastOf(
   return (await repository.lastAt(place, { onDamage: () => {} }))?.record;
 }
 
-/** Returns what a snapshot says of a path. */
+/** Returns whether a snapshot includes a path. */
 async function then(
   context: Context,
   word: string,

@@ -18,11 +18,11 @@ export const SYSTEM_ERRORS = {
   },
   ENOSPC: { reason: "the disk is full", remedy: "Free some space on it" },
   EDQUOT: {
-    reason: "the quota is used up",
-    remedy: "Free some of your space on it",
+    reason: "the disk quota is exceeded",
+    remedy: "Delete some of your files",
   },
-  ENOTDIR: { reason: "part of the path is a file" },
+  ENOTDIR: { reason: "a part of the path is a file" },
   ENAMETOOLONG: { reason: "the name or path is too long" },
-  ELOOP: { reason: "it leads through too many symlinks" },
-  EIO: { reason: "the disk fails" },
+  ELOOP: { reason: "the path leads through too many symlinks" },
+  EIO: { reason: "the disk is failing" },
 } as const satisfies Record<string, SystemErrorText>;

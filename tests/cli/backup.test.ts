@@ -65,37 +65,40 @@ test("a configuration that is wrong says where", async () => {
   await withPlace((place) => {
     const config = join(place.folder, "config.json");
     const cases: [string, RegExp][] = [
-      ["{", /it is not JSON/],
-      ["[]", /it is not an object/],
-      ["{}", /it has no "backups"/],
-      ['{"backups": {"a b": {}}}', /backup "a b": a name has letters/],
-      ['{"backups": {"a": {}}}', /backup "a": it has no "directory"/],
-      ['{"backups": {"a": {"directory": ""}}}', /it has no "directory"/],
+      ["{", /not JSON/],
+      ["[]", /not a JSON object/],
+      ["{}", /missing object "backups"/],
+      [
+        '{"backups": {"a b": {}}}',
+        /backup "a b": the name may have only letters/,
+      ],
+      ['{"backups": {"a": {}}}', /backup "a": missing "directory"/],
+      ['{"backups": {"a": {"directory": ""}}}', /missing "directory"/],
       [
         '{"backups": {"a": {"directory": ".", "repo": ""}}}',
         /repo cannot be ""/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "exclude": []}}}',
-        /it has exclude; known are directory, repo, snapshot, prune/,
+        /unknown key exclude; the keys are directory, repo, snapshot, prune/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"labl": "x"}}}}',
-        /snapshot has no option labl; it has .*label/,
+        /snapshot has no option labl; the options are .*label/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"label": true}}}}',
         /snapshot\.label cannot be true/,
       ],
-      ['{"backups": {}}', /it names no backup/],
+      ['{"backups": {}}', /"backups" is empty/],
       // Only the run at night would meet these.
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"maxSize": 20}}}}',
-        /snapshot\.maxSize cannot be 20: Write 500M/,
+        /snapshot\.maxSize cannot be 20: Use a size such as 500M/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "prune": {"keepWithin": "7"}}}}',
-        /prune\.keepWithin cannot be "7": Write 12h/,
+        /prune\.keepWithin cannot be "7": Use a duration such as 12h/,
       ],
     ];
     for (const [text, message] of cases) {
@@ -107,6 +110,6 @@ test("a configuration that is wrong says where", async () => {
     }
     const none = place.run(["backup", "--config", join(place.folder, "none")]);
     assert.equal(none.code, 1);
-    assert.match(none.err, /there is no configuration; write one/);
+    assert.match(none.err, /no configuration here; write one/);
   });
 });

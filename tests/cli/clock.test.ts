@@ -49,7 +49,7 @@ test("snapshot says at once that the newest one lies ahead of the clock [S1]", a
     // It is the newest one again.
     place.run(["forget", taken.id]);
     const said = place.run(["snapshot"]).err;
-    assert.match(said, /the newest snapshot \S+ is of .* 60 days ahead/);
+    assert.match(said, /the newest snapshot \S+ has the time .* 60 days ahead/);
   });
 });
 

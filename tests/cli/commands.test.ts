@@ -16,7 +16,7 @@ test("a snapshot is taken, listed, compared and restored", async () => {
     assert.equal(first.code, 0, first.err);
     assert.equal(first.err, "");
     assert.match(first.out, /^Snapshot \d{8}T\d{6}Z-[0-9a-f]{6} of /);
-    assert.match(first.out, /seen {8}3 files, 1 directory, 9 B/);
+    assert.match(first.out, /found {7}3 files, 1 directory, 9 B/);
     assert.match(first.out, /created {5}3 files and 1 directory/);
     const before = stateOf(place.root);
 
@@ -52,7 +52,7 @@ test("a snapshot is taken, listed, compared and restored", async () => {
       shown.out,
       new RegExp(`^Snapshot .*\n${id} .*\n${second.id} .*after\n`),
     );
-    assert.match(shown.out, /2 snapshots of .*root, which added .* to /);
+    assert.match(shown.out, /2 snapshots of .*root added .* to /);
 
     const diff = place.run(["diff", "latest~1", "latest"]);
     assert.equal(
@@ -280,12 +280,12 @@ test("what a snapshot had to leave out is not shown as deleted", {
     assert.equal(
       place.run(words).out,
       "+ .deltarignore\n" +
-        "? dir/ was left out: .deltarignore:2: dir/\n" +
-        "? dir/in was left out: .deltarignore:2: dir/\n" +
+        "? dir/ was excluded: .deltarignore:2: dir/\n" +
+        "? dir/in was excluded: .deltarignore:2: dir/\n" +
         "- gone\n" +
-        "? kept out was left out: .deltarignore:1: kept*\n" +
+        "? kept out was excluded: .deltarignore:1: kept*\n" +
         "t sub/\n" +
-        "? sub/pipe was left out: a socket, pipe or device\n",
+        "? sub/pipe was excluded: a socket, pipe or device\n",
     );
     const { changes } = place.json(words);
     assert.deepEqual(

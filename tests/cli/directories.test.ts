@@ -125,7 +125,7 @@ test("snapshots are named by labels, dates, and ends of ids", async () => {
     const wrong = place.run(["label", "2026-02-30"], inDocs);
     assert.match(
       wrong.err,
-      /this label, or an id that ends or starts with "2026-02-30"; /,
+      /this label, or an id that ends or starts with "2026-02-30"\. /,
     );
     // A label of another directory is said to be one.
     place.run(["label", ids[1], "elsewhere"], inDocs);

@@ -37,6 +37,6 @@ test("the doctor finds all well, or says what is not", async () => {
     const env = { XDG_DATA_HOME: home, XDG_CACHE_HOME: home };
     const { code, out } = place.run(["doctor"], { env });
     assert.equal(code, 1);
-    assert.match(out, /^failed +data folder +\S+ cannot be written/m);
+    assert.match(out, /^failed +data folder +cannot write to \S+:/m);
   });
 });

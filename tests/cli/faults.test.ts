@@ -16,7 +16,7 @@ test("wrong usage exits with 2 and says what is right", async () => {
       [["snapshot", "a", "b"], /too many arguments/],
       [["snapshot", "--exclude"], /argument missing/],
       [["diff", "latest"], /missing required argument 'b'/],
-      [["restore", "latest"], /say where to: .--to/],
+      [["restore", "latest"], /error: add .--to/],
       [["cat", "latest"], /missing required argument 'path'/],
     ];
     for (const [words, said] of cases) {
@@ -91,25 +91,28 @@ test("what fails exits with 1 and says what to do", async () => {
       assert.match(err, /^deltar: [^\n]*\n$/, what);
       assert.equal(out, "");
     };
-    failing(["list"], /there is no repository here; `deltar snapshot` makes/);
+    failing(["list"], /no repository here\. Create one with `deltar snapshot`/);
     failing(["snapshot", "absent"], /absent: no such directory/);
     failing(["snapshot", "a"], /this is not a directory/);
     assert.equal(place.run(["snapshot"]).code, 0);
-    failing(["snapshot", "--repo", "."], /cannot be its own repository/);
+    failing(["snapshot", "--repo", "."], /the directory is its own repository/);
     fs.mkdirSync(join(place.folder, "full"));
     fs.writeFileSync(join(place.folder, "full/x"), "");
-    failing(["snapshot", "--repo", "../full"], /name an empty one or a new/);
+    failing(
+      ["snapshot", "--repo", "../full"],
+      /choose an empty or new directory/,
+    );
     failing(
       ["snapshot", "--repo", "a"],
-      /a file, and a repository is a folder/,
+      /a file, but a repository is a directory/,
     );
     failing(
       ["list", "--repo", "a/b"],
-      /a\/b: this is inside a file, and a rep/,
+      /a\/b: this is inside a file, but a rep/,
     );
     if (process.platform !== "win32") {
       const device = ["snapshot", "--repo", "/dev/null"];
-      failing(device, /null: this is a device, pipe or socket, and a reposit/);
+      failing(device, /null: this is a device, pipe or socket, but a reposit/);
     }
     failing(
       ["restore", "latest", "x", "--to", "../to"],
@@ -119,13 +122,16 @@ test("what fails exits with 1 and says what to do", async () => {
     failing(["cat", "latest", "x"], /no such file/);
     failing(["cat", "latest", "../root/a"], /is not a path inside a tree/);
     failing(["files", "latest", "x"], /not in this snapshot/);
-    failing(["files", "9"], /starts with "9"; `deltar list` shows what/);
-    failing(["undelete", "9"], /starts with "9"; `deltar undelete` shows/);
+    failing(["files", "9"], /starts with "9"\. `deltar list` lists/);
+    failing(["undelete", "9"], /begins with "9"; `deltar undelete` lists/);
     failing(["diff", "latest", "latest", "x"], /not in this snapshot/);
     failing(["stats", "latest", "x"], /not in this snapshot/);
     failing(["why", "x"], /no such file or folder, and no rule/);
     failing(["why", "x", "latest"], /not in this snapshot/);
-    failing(["why", "../x"], /not in .*root; `--dir` names another/);
+    failing(
+      ["why", "../x"],
+      /not in .*root; name another directory with `--dir`/,
+    );
     fs.mkdirSync(join(place.root, "folder"));
     assert.equal(place.run(["snapshot"]).code, 0);
     failing(["cat", "latest", "folder"], /: it is a directory in this/);
@@ -156,7 +162,7 @@ test("files that cannot be kept or restored are named, with exit code 3", {
     const taken = place.run(["snapshot"]);
     assert.equal(taken.code, 3);
     assert.match(taken.err, /^deltar: name\uFFFD: name: .*not valid UTF-8\n$/);
-    assert.match(taken.out, /not kept {4}1 path/);
+    assert.match(taken.out, /skipped {5}1 path/);
     const { code, skipped, repository, id } = place.json(["snapshot"]);
     assert.equal(code, 3);
     assert.equal(skipped[0].reason, "name");
@@ -354,8 +360,8 @@ test("a file that changes while it is read is kept, and said to be so", async ()
       const { code, out, err } = place.run(["snapshot"]);
       assert.equal(code, 3, out + err);
       assert.match(err, /^deltar: growing: changed: /);
-      assert.match(out, /changing {4}1 file, named above: kept as it was read/);
-      assert.doesNotMatch(out, /not kept/);
+      assert.match(out, /changing {4}1 file, named above, stored as read/);
+      assert.doesNotMatch(out, /skipped {5}/);
     } finally {
       stop.abort();
     }
@@ -396,7 +402,7 @@ test("an interrupt ends a snapshot with 130, and there is none", {
     assert.equal(await ended, 130, said);
     assert.match(
       said,
-      /^(?:deltar: .* is kept .*\n)?deltar: interrupted; no snapshot is made\n$/,
+      /^(?:deltar: .* will be reused .*\n)?deltar: interrupted; no snapshot was made\n$/,
     );
     const left = fs.readdirSync(repository, { recursive: true }) as string[];
     const folders = /^(?:checkpoints|running|volumes)$/;

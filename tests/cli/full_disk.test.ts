@@ -112,7 +112,7 @@ test(
       }
       assert.doesNotMatch(said, /make room/);
       const out = read("out");
-      assert.match(out, /purged 1 removed one; /);
+      assert.match(out, /purged 1 removed snapshot\. /);
       assert.match(out, /No damage\./);
       assert.match(out, /^2 snapshots of /m);
       assert.ok(

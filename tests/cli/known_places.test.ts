@@ -93,7 +93,7 @@ test("a repository that was deleted is begun anew, and that is said [S5]", async
     assert.match(list.err, /the repository that was here was deleted/);
     const again = snapshot();
     assert.equal(again.code, 0);
-    assert.match(again.err, /was deleted; a new one is begun\n$/);
+    assert.match(again.err, /was deleted; created a new one\n$/);
     assert.equal(snapshot().err, "");
     // The memory is in the state folder: a cache may be cleared at any time.
     fs.rmSync(place.env.XDG_CACHE_HOME, { recursive: true });
@@ -130,7 +130,7 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
         swapFileSystem(place);
         const again = place.run(words, { env });
         assert.equal(again.code, 0, again.err);
-        assert.match(again.err, /was deleted; a new one is begun/);
+        assert.match(again.err, /was deleted; created a new one/);
         fs.rmSync(repo, { recursive: true });
       }
       // A disk that is mounted among temporary files is not one of them.
@@ -183,7 +183,10 @@ test("a repository that is gone for good is begun anew with --init", async () =>
     const root = { directory: "root", snapshot: { init: true } };
     fs.writeFileSync(config, JSON.stringify({ backups: { root } }));
     const { err } = place.run(["backup", "--config", config]);
-    assert.match(err, /snapshot has no option init; it has (?!.*\binit\b)/);
+    assert.match(
+      err,
+      /snapshot has no option init; the options are (?!.*\binit\b)/,
+    );
   });
 });
 

@@ -18,7 +18,7 @@ test("label, drill and stats say what they did, and list shows it", async () => 
       ...words,
     ]);
     assert.equal(labelled.code, 0, labelled.err);
-    assert.match(labelled.out, /is labelled "before\\nthe move"/);
+    assert.match(labelled.out, /has the label "before\\nthe move"/);
     assert.equal(
       place.json(["list", ...words]).snapshots[0].label,
       "before\nthe move",
@@ -34,10 +34,13 @@ test("label, drill and stats say what they did, and list shows it", async () => 
       id,
       1,
     ]);
-    assert.match(place.run(["drill", ...words]).out, /each is what was stored/);
+    assert.match(
+      place.run(["drill", ...words]).out,
+      /Each matches its SHA-256/,
+    );
     const [listed] = place.json(["list", ...words]).snapshots;
     assert.equal(listed.proven.files, 2);
-    assert.match(place.run(["list", ...words]).out, /proven \d{4}-/);
+    assert.match(place.run(["list", ...words]).out, /tested \d{4}-/);
 
     const stats = place.json(["stats", ...words]);
     assert.equal(stats.snapshot, id);
@@ -50,21 +53,21 @@ test("label, drill and stats say what they did, and list shows it", async () => 
     assert.equal(told.code, 0, told.err);
     assert.match(told.out, /sub\/b\.txt/);
     assert.doesNotMatch(told.out, /a\.txt/);
-    assert.match(told.out, /proven \d{4}-/);
+    assert.match(told.out, /tested \d{4}-/);
     for (const files of ["none", "0", "-1"]) {
       const { code, err } = place.run(["drill", "--files", files, ...words]);
       assert.equal(code, 2, files);
-      assert.match(err, /Write a whole number/);
+      assert.match(err, /Use a whole number/);
     }
     const copy = ["copy", ...words, "--to", "../copy"];
     assert.equal(place.run(copy).code, 0);
-    assert.match(place.run(copy).out, /Copied 0 .*; 1 was there\n$/);
+    assert.match(place.run(copy).out, /Copied 0 .*; 1 was already there\n$/);
 
     // Where nothing could be restored, nothing is what was stored.
     fs.rmSync(join(place.folder, "repo/volumes"), { recursive: true });
     const failed = place.run(["drill", ...words]);
     assert.equal(failed.code, 1);
-    assert.match(failed.out, /^2 files cannot be restored: .*\n$/);
+    assert.match(failed.out, /^2 files cannot be restored\. .*\n$/);
   });
 });
 
@@ -86,11 +89,11 @@ test(
       assert.equal(read("codes"), "3\n3\n", read("err"));
       assert.match(
         read("out"),
-        /^Restored 1 file .* each is what was stored$/m,
+        /^Restored 1 file .* Each matches its SHA-256\.$/m,
       );
       assert.match(
         read("err"),
-        /^(?:deltar: this could not be noted, .*: cannot write to \S+\/repo: the file system is read-only\n){2}$/,
+        /^(?:deltar: the result could not be recorded, .*: cannot write to \S+\/repo: the file system is read-only\n){2}$/,
       );
       assert.match(JSON.parse(read("json")).unnoted, /read-only$/);
     });

@@ -47,7 +47,7 @@ test(
       assert.deepEqual(lines.slice(0, 4), Array(4).fill(refused("r")));
       assert.match(
         lines[4],
-        /could not be noted.*: cannot write to \S+disk\/r:/,
+        /could not be recorded.*: cannot write to \S+disk\/r:/,
       );
       assert.deepEqual(lines.slice(5), [refused("other")]);
     });

@@ -197,7 +197,7 @@ test("label and snapshot refuse a blank label and one that no reader accepts [T5
       ) {
         const { code, err } = place.run(words);
         assert.equal(code, 2, words[0]);
-        assert.match(err, /It is blank|may have 1000/);
+        assert.match(err, /The label is blank|at most 1000/);
       }
     }
     const { snapshots } = place.json(["list"]);

@@ -33,11 +33,14 @@ test("a restore in place is planned, done, undone and redone", async () => {
     );
     const text = place.run([...words, "--dry-run"]);
     assert.match(text.out, /^~ a\.txt\n- new\/\n- new\/c\.txt\n\+ sub\/\n/);
-    assert.match(text.out, /other\.log stays: \.deltarignore:1: \*\.log/);
+    assert.match(text.out, /other\.log is kept: \.deltarignore:1: \*\.log/);
     assert.deepEqual(stateOf(place.root), before);
     const done = place.run(words);
     assert.equal(done.code, 0, done.err);
-    assert.match(done.out, /what was there before is snapshot \S+-safety/);
+    assert.match(
+      done.out,
+      /The previous files are in safety snapshot \S+-safety/,
+    );
     const after = stateOf(place.root);
     assert.deepEqual(Object.keys(after).sort(), [
       ".deltarignore",
@@ -159,7 +162,7 @@ test("undo DIR takes a restore into an empty or new directory back [T7]", async 
     assert.match(dry.out, /^- a\n- sub\/\n- sub\/b\n/);
     const done = place.run(["undo", other]);
     assert.equal(done.code, 0, done.err);
-    assert.match(done.out, /3 paths removed/);
+    assert.match(done.out, /3 paths deleted/);
     assert.equal(fs.existsSync(other), false);
     const again = place.run(["undo", other]);
     assert.equal(again.code, 1);

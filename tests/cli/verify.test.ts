@@ -27,7 +27,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     const names = place.run(["verify", ...words]);
     assert.match(
       names.out,
-      /\nNo damage found\. Contents were not read; use --data\.\n$/,
+      /\nNo damage found\. To check contents too, use --data\.\n$/,
     );
     const harmed = place.json(["verify", "--data", ...words]);
     assert.equal(harmed.code, 1);
@@ -45,7 +45,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     assert.match(told.out, /c\.txt {2}in 2/);
     assert.match(
       told.out,
-      /next: `deltar repair` .*; take a snapshot after it/,
+      /next: `deltar repair` .*; then take a snapshot/,
     );
     const partly = place.run([
       "restore",
@@ -62,7 +62,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     const unread = place.run(["cat", "latest", "c.txt", ...words]);
     assert.match(
       unread.err,
-      /^deltar: volumes\/.*\n {2}in .*\/repo\n {2}`deltar verify --data` tells/,
+      /^deltar: volumes\/.*\n {2}in .*\/repo\n {2}`deltar verify --data` shows/,
     );
 
     const planned = place.json(["repair", "--dry-run", ...words]);
@@ -113,8 +113,8 @@ test("a lost record is told, and comes back by a copy", async () => {
     fs.rmSync(join(repo, `snapshots/${id}.json`));
     const cut = place.run(["verify", ...words]);
     assert.equal(cut.code, 0);
-    assert.match(cut.out, new RegExp(`^snapshots/${id}\\.json: it is missing`));
-    assert.match(cut.out, /cut short .* or the record was lost/);
+    assert.match(cut.out, new RegExp(`^snapshots/${id}\\.json: missing, but `));
+    assert.match(cut.out, /interrupted .* or its record was lost/);
     assert.match(cut.out, /next: .*`deltar copy`/);
     assert.doesNotMatch(cut.out, /no snapshot needs/);
     // Now something tells that it was there.
@@ -122,7 +122,7 @@ test("a lost record is told, and comes back by a copy", async () => {
     fs.writeFileSync(join(repo, `labels/${id}.${id}.json`), "");
     const lost = place.run(["verify", ...words]);
     assert.equal(lost.code, 1);
-    assert.match(lost.out, /nothing can be read of that snapshot/);
+    assert.match(lost.out, /so the snapshot cannot be read/);
     fs.rmSync(join(repo, `labels/${id}.${id}.json`));
     place.run(["copy", "--repo", other, "--to", repo]);
     const back = place.run(["verify", "--data", ...words]);

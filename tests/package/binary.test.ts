@@ -31,7 +31,7 @@ test("the single binary's hook exits with 0 where the directory is deleted [S12]
       encoding: "utf8",
     });
     assert.deepEqual([status, stdout], [0, ""], stderr);
-    assert.match(stderr, /^deltar: no snapshot was taken: .*root/);
+    assert.match(stderr, /^deltar: no snapshot was made: .*root/);
     const log = join(folder, ".local/share/deltar/hook.log");
     assert.match(fs.readFileSync(log, "utf8"), /agent: Stop in .*root/);
   });

@@ -93,7 +93,7 @@ for (const what of ["the source", "the single binary"]) {
       test(`snapshot of an emptied directory is answered by ${name} [S4]`, async () => {
         await withDeltar(async (shell) => {
           empty(shell);
-          const question = /nothing is left of .* anyway\? \[y\/N\] /;
+          const question = /none of the .* is left.* anyway\? \[y\/N\] /;
           const { shown, code } = await answer(
             shell,
             "deltar snapshot",
@@ -170,7 +170,7 @@ for (const what of ["the source", "the single binary"]) {
             const { shown, code } = await answer(
               shell,
               `deltar restore latest --repo ${repo} --to ../restored`,
-              /belongs to somebody else\. .*\? \[y\/N\] /,
+              /belongs to another user\. .*\? \[y\/N\] /,
               keys,
             );
             assert.equal(code, wanted, shown);
