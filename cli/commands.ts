@@ -7,7 +7,7 @@ export interface Entry {
   summary: string;
   /** The common options that this command takes. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
-  /** What an interruption leaves, as a sentence; for commands that run long. */
+  /** A sentence about what an interruption leaves, for commands that run long. */
   interrupted?: string;
   /** Loads the code of the command and makes it. */
   load: (context: Context, program: MakeProgram) => Promise<Command>;

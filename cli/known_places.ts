@@ -22,7 +22,7 @@ import {
 /** The help text of `--init`. */
 export const INIT = "Create a new repository where a known one is missing";
 
-/** What is known of a location without a repository. */
+/** The knowledge of a location without a repository. */
 export type Loss =
   /** A repository was here, and its disk may not be mounted. */
   | "lost"
