@@ -144,8 +144,8 @@ suite([
     for (
       const [title, picture, circles] of [
         ["See what changed", "browse", 5],
-        ["Bring it back", "restore", 3],
-        ["Make it yours", "tune", 4],
+        ["Restore files", "restore", 3],
+        ["Change the settings", "tune", 4],
         ["Take the first snapshot", "take", 1],
       ] as const
     ) {

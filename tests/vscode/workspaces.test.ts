@@ -117,7 +117,7 @@ suite([
     const last = (await snapshotsOf(one)).at(-1)!;
     const paths = (await repository.tree(last)).entries.map(({ path }) => path);
     assert.deepEqual(paths, ["a.txt", "c.txt"]);
-    await window.command("Deltar: Show What Was Left Out");
+    await window.command("Deltar: Show Excluded and Skipped Files");
     await window.choose("one");
     await window.line(/d\.log/).waitFor();
     await window.picture("left-out");

@@ -128,7 +128,7 @@ export function skippedItems(
   return [
     ...(faults.length > 0 ? [{ label: "could not be kept", kind }] : []),
     ...faults.map(item),
-    ...(others.length > 0 ? [{ label: "left out by rule or kind", kind }] : []),
+    ...(others.length > 0 ? [{ label: "excluded", kind }] : []),
     ...others.map(item),
   ];
 }

@@ -27,7 +27,7 @@ export async function showStatus(
       run: () => vscode.commands.executeCommand("deltar.snapshot"),
     },
     {
-      label: "$(exclude) Show What Was Left Out",
+      label: "$(exclude) Show Excluded and Skipped Files",
       run: () => vscode.commands.executeCommand("deltar.showSkipped"),
     },
     ...(status.pause === undefined ? [] : [status.pause]),
@@ -86,7 +86,7 @@ export async function showSkipped({ folders }: Context): Promise<void> {
     return;
   }
   const chosen = await vscode.window.showQuickPick(skippedItems(skipped), {
-    title: `${folder.name}: left out`,
+    title: `${folder.name}: excluded and skipped files`,
     placeHolder: "Type to find a path or a rule",
     matchOnDetail: true,
     matchOnDescription: true,

@@ -82,7 +82,7 @@ export class SnapshotRunner implements vscode.Disposable {
       : lines[0][0].toUpperCase() + lines[0].slice(1);
     if (faults === 0) void vscode.window.showInformationMessage(`${text}.`);
     else {
-      const show = "Show What Was Left Out";
+      const show = "Show Excluded and Skipped Files";
       const chosen = vscode.window.showWarningMessage(
         `${text}. ${plural(faults, "path")} could not be kept.`,
         show,
