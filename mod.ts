@@ -9,10 +9,66 @@
  * @module
  */
 export type { SignalOptions } from "./lib/bytes/abort.ts";
+export { DeltarError, type ErrorCode } from "./lib/bytes/errors.ts";
 export type { ByteSource } from "./lib/bytes/source.ts";
-export * from "./lib/archive/mod.ts";
-export * from "./lib/delta/mod.ts";
-export * from "./lib/repository/mod.ts";
-export * from "./lib/storage/mod.ts";
-export * from "./lib/tree/mod.ts";
+export { applyDiff, DiffData, Dir, TarVolume } from "./lib/archive/mod.ts";
+export {
+  bytesAccess,
+  compose,
+  delta,
+  DeltaStream,
+  patch,
+  PatchStream,
+  type RandomAccess,
+  sign,
+  Signature,
+  SignatureStream,
+} from "./lib/delta/mod.ts";
+export {
+  type CopyOptions,
+  type CopyResult,
+  type DrillOptions,
+  type DrillResult,
+  type FindOptions,
+  type PruneOptions,
+  type PrunePlan,
+  type PruneResult,
+  type RepairOptions,
+  type RepairResult,
+  Repository,
+  type RepositoryStats,
+  type RestoreOptions,
+  type RestorePlan,
+  type RestoreResult,
+  type RetentionPolicy,
+  type RevertOptions,
+  type SnapshotOptions,
+  type SnapshotRecord,
+  type SnapshotResult,
+  type StatsOptions,
+  Tree,
+  type TreeEntry,
+  type VerifyOptions,
+  type VerifyResult,
+  withCache,
+} from "./lib/repository/mod.ts";
+export {
+  HttpStorage,
+  LocalStorage,
+  MemoryStorage,
+  openStorage,
+  S3Storage,
+  type Storage,
+} from "./lib/storage/mod.ts";
+export {
+  type Change,
+  DiffIndex,
+  DirIndex,
+  type Entry,
+  type IgnoreOptions,
+  type IndexEntry,
+  type Skipped,
+  toJson,
+  Walker,
+} from "./lib/tree/mod.ts";
 export { VERSION } from "./lib/version.ts";

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { pathBelow, Repository, type SnapshotRecord } from "../mod.ts";
+import { Repository, type SnapshotRecord } from "../mod.ts";
+import { pathBelow } from "../lib/tree/mod.ts";
 import { nearbyStorage } from "./read_only.ts";
 import { formatDate, treePath } from "./text.ts";
 

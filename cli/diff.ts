@@ -2,13 +2,10 @@ import { Command } from "commander";
 import {
   type Change,
   DiffIndex,
-  isFault,
-  isTouched,
-  isWithin,
-  pathOf,
   type Skipped,
   type SnapshotRecord,
 } from "../mod.ts";
+import { isFault, isTouched, isWithin, pathOf } from "../lib/tree/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";

@@ -9,12 +9,8 @@ import {
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { Command } from "commander";
-import {
-  codecFor,
-  type DeltarError,
-  type Repository,
-  VERSION,
-} from "../mod.ts";
+import { type DeltarError, type Repository, VERSION } from "../mod.ts";
+import { codecFor } from "../lib/archive/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import { Console } from "./console.ts";

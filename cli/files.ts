@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { formatTime, isWithin, type TreeEntry } from "../mod.ts";
+import type { TreeEntry } from "../mod.ts";
+import { formatTime, isWithin } from "../lib/tree/mod.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";

@@ -7,7 +7,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { fileSystemOf, truePlace } from "../mod.ts";
+import { fileSystemOf, truePlace } from "../lib/tree/mod.ts";
 import { nameSum } from "../shared/name_sum.ts";
 import { userFolder } from "./location.ts";
 

@@ -2,14 +2,14 @@ import { existsSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
+import { DeltarError } from "../mod.ts";
 import {
-  DeltarError,
   fileSystemOf,
   type KnownPlace,
   KnownPlaces,
   pathBelow,
   truePlace,
-} from "../mod.ts";
+} from "../lib/tree/mod.ts";
 import {
   cacheFolder,
   holdsRepository,

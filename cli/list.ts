@@ -1,5 +1,7 @@
 import { Command } from "commander";
-import { pathBelow, type Proof, type SnapshotRecord } from "../mod.ts";
+import type { SnapshotRecord } from "../mod.ts";
+import type { Proof } from "../lib/repository/mod.ts";
+import { pathBelow } from "../lib/tree/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { begin, type CommonOptions } from "./begin.ts";

@@ -2,7 +2,9 @@ import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
-import { DeltarError, repositoryName, truePlace } from "../mod.ts";
+import { DeltarError } from "../mod.ts";
+import { repositoryName } from "../lib/repository/mod.ts";
+import { truePlace } from "../lib/tree/mod.ts";
 import { nameSum } from "../shared/name_sum.ts";
 
 /** The kinds of user folders. */

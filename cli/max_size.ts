@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { DeltarError, type FitResult, type Repository } from "../mod.ts";
+import { DeltarError, type Repository } from "../mod.ts";
+import type { FitResult } from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 import { placeSum, userFolder } from "./location.ts";

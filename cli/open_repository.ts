@@ -3,17 +3,17 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Command } from "commander";
 import {
-  type CodecName,
-  type DamageHandler,
   DeltarError,
   LocalStorage,
   openStorage,
   Repository,
-  type Sharing,
   type Storage,
-  truePlace,
   withCache,
 } from "../mod.ts";
+import type { CodecName } from "../lib/archive/mod.ts";
+import type { DamageHandler } from "../lib/repository/mod.ts";
+import type { Sharing } from "../lib/storage/mod.ts";
+import { truePlace } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";

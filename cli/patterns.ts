@@ -1,6 +1,7 @@
 import { isAbsolute, posix } from "node:path";
 import process from "node:process";
-import { matcherOf, type Skipped, truePlace } from "../mod.ts";
+import type { Skipped } from "../mod.ts";
+import { matcherOf, truePlace } from "../lib/tree/mod.ts";
 
 /**
  * Returns the gitignore pattern for a pattern that the user typed. An absolute

@@ -1,13 +1,15 @@
 import { Command } from "commander";
 import type {
-  Judgement,
   PruneOptions,
   PrunePlan,
-  PruneProgress,
   PruneResult,
   RetentionPolicy,
-  Watched,
 } from "../mod.ts";
+import type {
+  Judgement,
+  PruneProgress,
+  Watched,
+} from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";

@@ -1,4 +1,5 @@
-import type { Proof, SnapshotRecord } from "../mod.ts";
+import type { SnapshotRecord } from "../mod.ts";
+import type { Proof } from "../lib/repository/mod.ts";
 import { formatDate } from "./text.ts";
 
 /** Returns the fields of a snapshot for the JSON of commands. */

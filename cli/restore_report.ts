@@ -1,10 +1,6 @@
 import { existsSync } from "node:fs";
-import type {
-  RestoreFailure,
-  RestorePlan,
-  RestoreProgress,
-  RestoreResult,
-} from "../mod.ts";
+import type { RestorePlan, RestoreResult } from "../mod.ts";
+import type { RestoreFailure, RestoreProgress } from "../lib/repository/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE, isOfObject } from "./advice.ts";
 import type { Console } from "./console.ts";

@@ -3,10 +3,10 @@ import { distance } from "fastest-levenshtein";
 import {
   DeltarError,
   type FindOptions,
-  pathBelow,
   type Repository,
   type SnapshotRecord,
 } from "../mod.ts";
+import { pathBelow } from "../lib/tree/mod.ts";
 import type { Begun } from "./begin.ts";
 import { showPath, treePath } from "./text.ts";
 

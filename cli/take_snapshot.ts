@@ -3,18 +3,19 @@ import type { Command } from "commander";
 import {
   DeltarError,
   Dir,
-  type FoundPlace,
-  type IndexProgress,
-  isFault,
   type Repository,
   type Skipped,
-  type SnapshotChanges,
   type SnapshotRecord,
   type SnapshotResult,
-  truePlace,
-  VERSION_CONTROL,
   Walker,
 } from "../mod.ts";
+import type { FoundPlace, SnapshotChanges } from "../lib/repository/mod.ts";
+import {
+  type IndexProgress,
+  isFault,
+  truePlace,
+  VERSION_CONTROL,
+} from "../lib/tree/mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { DAMAGE_ADVICE } from "./advice.ts";
 import { ask, canAsk } from "./ask.ts";

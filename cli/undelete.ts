@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { DeltarError, type RemovedSnapshot } from "../mod.ts";
+import { DeltarError } from "../mod.ts";
+import type { RemovedSnapshot } from "../lib/repository/mod.ts";
 import { plural } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { type Repository, truePlace } from "../mod.ts";
+import type { Repository } from "../mod.ts";
+import { truePlace } from "../lib/tree/mod.ts";
 import { begin, type Begun, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import {

@@ -1,10 +1,10 @@
 import { Command } from "commander";
+import type { VerifyResult } from "../mod.ts";
 import type {
   Damage,
   DamageKind,
   UnrecordedSnapshot,
-  VerifyResult,
-} from "../mod.ts";
+} from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import type { CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";

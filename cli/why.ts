@@ -9,14 +9,12 @@ import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { Command } from "commander";
 import {
   DeltarError,
-  isWithin,
-  pathBelow,
   type Repository,
   type Skipped,
   type SnapshotRecord,
-  truePlace,
   Walker,
 } from "../mod.ts";
+import { isWithin, pathBelow, truePlace } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";

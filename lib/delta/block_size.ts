@@ -17,7 +17,7 @@ const UNKNOWN_SIZE = 2 ** 29;
  *
  * @example
  * ```ts
- * import { chooseBlockSize } from "@deltar/deltar";
+ * import { chooseBlockSize } from "@deltar/deltar/delta";
  * import assert from "node:assert/strict";
  *
  * assert.equal(chooseBlockSize(100_000), 1024);

@@ -39,7 +39,8 @@ export interface ComposeOptions {
  *
  * @example
  * ```ts
- * import { bytesAccess, compose, deltaBytes, patchBytes, signBytes } from "@deltar/deltar";
+ * import { bytesAccess, compose } from "@deltar/deltar";
+ * import { deltaBytes, patchBytes, signBytes } from "@deltar/deltar/delta";
  * import assert from "node:assert/strict";
  *
  * const text = (lines: number) => new TextEncoder().encode("some line\n".repeat(lines));

@@ -38,7 +38,7 @@ export interface FileScanResult {
  *
  * @example
  * ```ts
- * import { FileScan, patchBytes, signBytes } from "@deltar/deltar";
+ * import { FileScan, patchBytes, signBytes } from "@deltar/deltar/delta";
  * import assert from "node:assert/strict";
  *
  * const before = new TextEncoder().encode("once upon a time, ".repeat(500));

@@ -45,7 +45,8 @@ export interface DecodeOptions {
  *
  * @example
  * ```ts
- * import { deltaBytes, patchBytes, Signature, signBytes } from "@deltar/deltar";
+ * import { Signature } from "@deltar/deltar";
+ * import { deltaBytes, patchBytes, signBytes } from "@deltar/deltar/delta";
  * import assert from "node:assert/strict";
  *
  * const before = new TextEncoder().encode("a line\n".repeat(1000));

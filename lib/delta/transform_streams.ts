@@ -65,7 +65,8 @@ export class SignatureStream
  *
  * @example The delta of a file as it passes
  * ```ts
- * import { DeltaStream, patchBytes, sign } from "@deltar/deltar";
+ * import { DeltaStream, sign } from "@deltar/deltar";
+ * import { patchBytes } from "@deltar/deltar/delta";
  * import assert from "node:assert/strict";
  *
  * const before = new TextEncoder().encode("0123456789".repeat(10_000));

@@ -15,7 +15,7 @@ const LONGEST = 246;
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { repositoryName } from "@deltar/deltar";
+ * import { repositoryName } from "@deltar/deltar/repository";
  *
  * assert.equal(repositoryName("/home/ada/my notes"), "my_notes-ad23b8c9");
  * assert.equal(repositoryName("/"), "root-8a5edab2");

@@ -36,7 +36,8 @@ const SUM = 32;
  *
  * @example Read twice, ask once
  * ```ts
- * import { CachedStorage, MemoryStorage } from "@deltar/deltar";
+ * import { MemoryStorage } from "@deltar/deltar";
+ * import { CachedStorage } from "@deltar/deltar/storage";
  * import assert from "node:assert/strict";
  *
  * const far = new MemoryStorage();

@@ -16,7 +16,7 @@ export interface KnownPlace {
  *
  * @example Tell a deleted repository from a disk that is not mounted
  * ```ts
- * import { KnownPlaces } from "@deltar/deltar";
+ * import { KnownPlaces } from "@deltar/deltar/tree";
  * import assert from "node:assert/strict";
  * import { mkdtempSync, rmSync } from "node:fs";
  *

@@ -1,4 +1,5 @@
-import { HttpStorage, patchBytes, Repository } from "../../mod.ts";
+import { HttpStorage, Repository } from "../../mod.ts";
+import { patchBytes } from "../../lib/delta/mod.ts";
 
 /** Runs the page of the test: everything happens in the browser. */
 async function show(address: string): Promise<Record<string, unknown>> {

@@ -6,13 +6,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
-import {
-  deltaBytes,
-  Dir,
-  LocalStorage,
-  Repository,
-  signBytes,
-} from "../../mod.ts";
+import { Dir, LocalStorage, Repository } from "../../mod.ts";
+import { deltaBytes, signBytes } from "../../lib/delta/mod.ts";
 import { noise } from "../support/noise.ts";
 import { needs } from "../support/peer.ts";
 import { withTemp } from "../support/temp.ts";

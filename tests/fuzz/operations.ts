@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import type * as Delta from "../../lib/delta/mod.ts";
 import type * as Api from "../../mod.ts";
 import type { Random } from "./random.ts";
 
-export type Code = typeof Api;
+export type Code = typeof Api & typeof Delta;
 type Repository = Api.Repository;
 type SnapshotRecord = Api.SnapshotRecord;
 

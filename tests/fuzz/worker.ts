@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type * as Delta from "../../lib/delta/mod.ts";
 import type * as Api from "../../mod.ts";
 import { type Bomb, bombOf } from "./bombs.ts";
 import { otherFile, otherState } from "./files.ts";
@@ -52,7 +53,11 @@ const tell = (message: Record<string, unknown>) =>
   fs.writeSync(1, `${JSON.stringify(message)}\n`);
 
 process.env.TMPDIR = join(scratch, "case/tmp");
-const code: Code = await import(pathToFileURL(join(place, "mod.ts")).href);
+const entry = (file: string) => import(pathToFileURL(join(place, file)).href);
+const code: Code = {
+  ...await entry("mod.ts"),
+  ...await entry("lib/delta/mod.ts"),
+};
 const frozen = join(dirname(dirname(fileURLToPath(import.meta.url))), "frozen");
 const CORPUS = fs.readdirSync(frozen).filter((name) =>
   /^[0-9a-f]{7}$/.test(name)
@@ -372,7 +377,7 @@ async function mutatedFile(run: Case): Promise<void> {
       () =>
         code.decodeLibrsyncSignature(
           bytes,
-          { size: basis.length } as Api.DecodeOptions & { size: number },
+          { size: basis.length } as Delta.DecodeOptions & { size: number },
         ),
     );
   }

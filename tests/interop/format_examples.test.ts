@@ -13,13 +13,13 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import {
-  codecFor,
   DiffIndex,
   DirIndex,
   MemoryStorage,
   Repository,
   Walker,
 } from "../../mod.ts";
+import { codecFor } from "../../lib/archive/mod.ts";
 import { compressTree } from "../../lib/archive/compress_tree.ts";
 import { chunks, collect, concat } from "../../lib/bytes/source.ts";
 import { withTemp } from "../support/temp.ts";

@@ -11,12 +11,12 @@ import {
   DirIndex,
   type Entry,
   MemoryStorage,
-  readTar,
   Repository,
   TarVolume,
   toJson,
-  TreeWriter,
 } from "../../mod.ts";
+import { readTar } from "../../lib/archive/mod.ts";
+import { TreeWriter } from "../../lib/tree/mod.ts";
 import { setTimes } from "../../lib/tree/stat.ts";
 import { withTemp } from "../support/temp.ts";
 

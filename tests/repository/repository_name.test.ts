@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { posix, win32 } from "node:path";
 import { test } from "node:test";
-import { repositoryName } from "../../mod.ts";
+import { repositoryName } from "../../lib/repository/mod.ts";
 
 test("a repository is called as its directory, with a sum of the path", () => {
   for (

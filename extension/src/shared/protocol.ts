@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { RetentionPolicy, SnapshotCounts } from "../../../mod.ts";
+import type { RetentionPolicy } from "../../../mod.ts";
+import type { SnapshotCounts } from "../../../lib/repository/mod.ts";
 
 export type { RetentionPolicy };
 

@@ -3,14 +3,12 @@ import {
   DeltarError,
   DiffIndex,
   Dir,
-  isFault,
-  isTouched,
-  pathOf,
   type Repository,
   type Skipped,
   type SnapshotRecord,
   Tree,
 } from "../../../mod.ts";
+import { isFault, isTouched, pathOf } from "../../../lib/tree/mod.ts";
 import type {
   DeletedFile,
   FileChange,

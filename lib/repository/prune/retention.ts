@@ -61,7 +61,8 @@ export interface Judgement {
  *
  * @example Keep one snapshot of each day
  * ```ts
- * import { judge, type SnapshotRecord } from "@deltar/deltar";
+ * import { type SnapshotRecord } from "@deltar/deltar";
+ * import { judge } from "@deltar/deltar/repository";
  * import assert from "node:assert/strict";
  *
  * const records = [
