@@ -78,13 +78,13 @@ export class StatusBar implements vscode.Disposable {
     const { isPaused, isOff } = this.#automatic;
     if (isPaused) {
       return {
-        label: "$(play) Resume AutomaticSnapshots Snapshots",
+        label: "$(play) Resume Automatic Snapshots",
         run: () => vscode.commands.executeCommand("deltar.resume"),
       };
     }
     if (isOff) return undefined;
     return {
-      label: "$(debug-pause) Pause AutomaticSnapshots Snapshots",
+      label: "$(debug-pause) Pause Automatic Snapshots",
       run: () => vscode.commands.executeCommand("deltar.pause"),
     };
   }
