@@ -16,6 +16,26 @@ const FORMS: readonly RegExp[] = [
   /\banew\b/i,
 ];
 
+/** The forms that pages do not use. */
+const PAGE_FORMS: readonly RegExp[] = [
+  /\bheld against\b/i,
+  /\b(?:left|leaves?) out\b/i,
+  /\bin good order\b/i,
+];
+
+/** The forms that messages and pages do not use. */
+const MESSAGE_FORMS: readonly RegExp[] = [
+  /["`](?:it|they) (?:is|are|has|have|was|were|cannot|says?) /,
+  /\bleft as they were\b/i,
+  /\bholds? (?:it|the agent) up\b/i,
+];
+
+/** The rooms whose docstrings begin with the noun itself. */
+const NAMED = ["cli", "shared", "lib/bytes", "lib/delta", "lib/storage"];
+
+/** The openings that stand for a noun that the reader has to look for. */
+const PRONOUNS = /\/\*\*\s+(?:\* )?(?:Its|It|Those|They|Where|When) /g;
+
 /** The forms that no docstring begins with. */
 const OPENINGS = /\/\*\*\s+(?:\* )?(?:Has|How|Told|What|Who) /g;
 
@@ -58,5 +78,19 @@ test("docstrings begin with a verb or a noun", () => {
   const found = [...sources, ...others].flatMap((name) =>
     matches(name, OPENINGS)
   );
+  assert.deepEqual(found, []);
+});
+
+test("docstrings, pages and messages name their subject", () => {
+  const named = NAMED.flatMap((folder) => filesIn(folder, ".ts"));
+  const found = [
+    ...named.flatMap((name) => matches(name, PRONOUNS)),
+    ...pages.flatMap((name) =>
+      PAGE_FORMS.flatMap((form) => matches(name, form))
+    ),
+    ...filesIn("cli", ".ts").flatMap((name) =>
+      MESSAGE_FORMS.flatMap((form) => matches(name, form))
+    ),
+  ];
   assert.deepEqual(found, []);
 });

@@ -11,7 +11,7 @@ import { readTar } from "./tar_reader.ts";
 export interface ScannedMember {
   /** The member, its path made plain; `""` is the root itself. */
   member: TarMember;
-  /** Its content, to be read before the next is asked for, or not. */
+  /** The content, valid until the next member is read. */
   body: AsyncIterable<Uint8Array>;
   /** The object that it lies in. */
   object: string;

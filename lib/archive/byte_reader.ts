@@ -28,7 +28,7 @@ export class ByteReader {
     this.offset = place.offset ?? 0;
   }
 
-  /** Whether the source has ended and all of it was taken. */
+  /** Returns whether the source has ended and all of it was taken. */
   async atEnd(): Promise<boolean> {
     return await this.#fill() === 0;
   }
@@ -80,7 +80,7 @@ export class ByteReader {
       : concat([bytes, this.#chunk]);
   }
 
-  /** All that is left, as it comes. */
+  /** Yields the remaining bytes. */
   async *rest(): AsyncGenerator<Uint8Array> {
     try {
       for (let part; (part = await this.some()) !== undefined;) yield part;

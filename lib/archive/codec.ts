@@ -21,7 +21,7 @@ export interface DecompressOptions {
  * A compression whose pieces may be concatenated: gzip members, zstd frames.
  */
 export interface Codec {
-  /** Its name. */
+  /** The name of the codec. */
   readonly name: CodecName;
   /** The extension of a tar compressed with it. */
   readonly extension: "tgz" | "tar.zst";

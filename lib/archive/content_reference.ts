@@ -14,7 +14,7 @@ export interface ContentReference {
   skip: number;
 }
 
-/** Where what is compressed together lies; filled in once it is stored. */
+/** The location of a frame, set once the frame is stored. */
 export interface FramePlace {
   /** The volume's object name; empty until then. */
   volume: string;

@@ -28,7 +28,7 @@ export interface StoredContent {
   form: "whole" | "delta";
   /** The length of what was stored, in bytes. */
   size: number;
-  /** Where it lies; filled in when the writer is closed. */
+  /** The location of the content, set when the writer is closed. */
   reference: ContentReference;
   /** The path it was stored under, if that is not the file's own. */
   path?: string;
@@ -60,7 +60,7 @@ export interface LargeBasis {
 
 /** Options for packing. */
 export interface DataPackerOptions {
-  /** Where the members go. */
+  /** The writer of the members. */
   writer: VolumeWriter;
   /** The entries before, whose content is not stored again. */
   previous: DirIndex;
@@ -93,7 +93,7 @@ export interface DataPackerOptions {
   blockSize?: (size: number) => number;
   /** Whether files that are stored as deltas get signatures. Default: true. */
   signUpdates?: boolean;
-  /** The contents that are stored already. Default: none. */
+  /** The contents that are already stored. Default: none. */
   known?: KnownContents;
   /**
    * Finds a content, by its SHA-256, that was stored whole since this packer
@@ -113,23 +113,23 @@ export interface DataPackerOptions {
  * is not stored, and nothing is told of how it is.
  */
 export interface ContentElsewhere {
-  /** Whether one of more than 1 MiB has this size. */
+  /** Returns whether one of more than 1 MiB has this size. */
   hasLargeSize(size: number): boolean;
-  /** Whether one has this SHA-256. */
+  /** Returns whether one has this SHA-256. */
   has(sha256: string): boolean;
 }
 
 /** Contents that lie stored already, though no file of `previous` has them. */
 export interface KnownContents {
-  /** Whether a file of this size may be among them. */
+  /** Returns whether a file of this size may be among them. */
   hasSize(size: number): boolean;
   /** The content with this SHA-256, for the file of this path. */
   find(sha256: string, path: string): StoredContent | undefined;
 }
 
-/** A delta of more than this part of a small file would not pay. */
+/** The maximum size of a delta of a small file, as a part of the file. */
 const MOST_DELTA = 0.5;
-/** The same for a large file, which is stored whole at a higher price. */
+/** The maximum size of a delta of a large file, as a part of the file. */
 const MOST_LARGE_DELTA = 0.75;
 
 /**
@@ -263,7 +263,7 @@ export class DataPacker implements FileReader {
     return { form, size: bytes.length, reference };
   }
 
-  /** One pass for hash, delta and new signature; none if it does not pay. */
+  /** Stores a delta in one pass with hash and new signature, if it is small enough. */
   async #storeDelta(
     entry: FileEntry,
     open: () => Iterable<Uint8Array>,
@@ -316,7 +316,7 @@ export class DataPacker implements FileReader {
     }
   }
 
-  /** Whether a large file of this size was there before, perhaps this one. */
+  /** Returns whether a large file of this size was there before, perhaps this one. */
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(
       this.#previous.entries
@@ -327,7 +327,7 @@ export class DataPacker implements FileReader {
       this.#elsewhere?.hasLargeSize(size) === true;
   }
 
-  /** Whether a content lies elsewhere; of an empty one that says nothing. */
+  /** Returns whether a content lies elsewhere; of an empty one that says nothing. */
   #isElsewhere({ size, sha256 }: PackedFacts): boolean {
     return size > 0 && this.#elsewhere?.has(sha256) === true;
   }

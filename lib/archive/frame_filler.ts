@@ -1,12 +1,12 @@
 import { type FramePlace, PlacedContent } from "./content_reference.ts";
 import { BLOCK, padding } from "./tar_member.ts";
 
-/** More zeros than a member is padded with. */
+/** Zeros for padding, more than a member needs. */
 const ZEROS = new Uint8Array(BLOCK);
 
 /** A run of members, or a piece of one, to be placed in a volume. */
 export interface Frame {
-  /** Where it will lie; the pieces of a large member have one in common. */
+  /** The location of the frame. All pieces of a large member share one. */
   place: FramePlace;
   /** The memory the plain frame was made in. */
   buffer: Uint8Array;

@@ -11,7 +11,7 @@ export class LargeStarts {
   }
 
   /**
-   * Whether a large file begins as one that was stored, so that it is worth
+   * Returns whether a large file begins as one that was stored, so that it is worth
    * reading twice.
    *
    * @param size Its length in bytes.

@@ -8,7 +8,7 @@ import { Pipe } from "./pipe.ts";
 export interface VolumeRecord {
   /** The object's name. */
   name: string;
-  /** Its length in bytes. */
+  /** The length of the object, in bytes. */
   size: number;
   /** The SHA-256 of its bytes, in hexadecimal. */
   sha256: string;

@@ -5,7 +5,7 @@ import { BLOCK } from "./tar_member.ts";
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
 
-/** One header block, as it is: extended headers have not been applied. */
+/** A header block, to which extended headers are not applied yet. */
 export interface TarHeader {
   /** The name with its prefix, possibly with a slash at the end. */
   name: string;
@@ -86,7 +86,7 @@ export function refuseParts(reader: ByteReader, path: string): never {
   );
 }
 
-/** Old tars summed signed bytes. */
+/** Old versions of tar summed signed bytes. */
 function checkSums(block: Uint8Array): { unsigned: number; signed: number } {
   let unsigned = 8 * 0x20;
   let high = 0;

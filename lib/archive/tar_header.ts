@@ -201,7 +201,7 @@ function writeName(header: Uint8Array, at: number, name: string): boolean {
   return fits;
 }
 
-/** For readers without pax; the record has the whole name. */
+/** Writes a truncated name for readers without pax. */
 function writeUnicode(header: Uint8Array, at: number, name: string): false {
   if (name.includes("\0")) throw new TypeError("a name holds a NUL");
   encoder.encodeInto(name, header.subarray(at, at + 100));

@@ -8,13 +8,13 @@ export type MemberKind =
 
 /** The fields that the headers of all tar members have. */
 export interface TarMemberFields {
-  /** Its name, `/`-separated, without a slash at the end. */
+  /** The path, `/`-separated, without a slash at the end. */
   path: string;
   /** The length of its content in bytes; 0 for all but files. */
   size: number;
   /** The permission bits, such as `0o644`, up to `0o7777`. */
   mode: number;
-  /** When it was modified, in nanoseconds since 1970 (UTC). */
+  /** The modification time, in nanoseconds since 1970 (UTC). */
   mtime: bigint;
   /** The owner's number. */
   uid: number;
@@ -34,7 +34,7 @@ export interface TarPlainMember extends TarMemberFields {
 export interface TarLinkMember extends TarMemberFields {
   /** The kind of the member. */
   kind: "symlink" | "hardlink";
-  /** Where a symlink points, or the path of the member a hard link repeats. */
+  /** The target of a symlink, or the path of a hard link's member. */
   target: string;
 }
 

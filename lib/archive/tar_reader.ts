@@ -22,16 +22,16 @@ const KINDS: Record<string, MemberKind> = {
   "2": "symlink",
   "5": "directory",
 };
-/** Only these have content, whatever their size field says. */
+/** The types of members without content, whatever their size field says. */
 const WITHOUT_CONTENT = "123456";
 
 /** A member as it comes along in a tar. */
 export interface TarEntry {
-  /** Its header. */
+  /** The header. */
   member: TarMember;
-  /** Where its header is, in bytes of the plain tar. */
+  /** The offset of the header, in bytes of the uncompressed tar. */
   offset: number;
-  /** Its content, to be read before the next entry is asked for, or not. */
+  /** The content, valid until the next entry is read. */
   body: AsyncIterable<Uint8Array>;
 }
 

@@ -58,7 +58,7 @@ export interface TarVolumeOptions {
 
 /** A member to add; `path` is all that a file or directory needs. */
 export interface NewMember extends Partial<BaseEntry> {
-  /** Its path in the archive, `/`-separated. */
+  /** The path in the archive, `/`-separated. */
   path: string;
   /** The kind. Default: `file`. */
   kind?: EntryKind;
@@ -318,7 +318,7 @@ function checkSource(
   }
 }
 
-/** Whether a source has bytes that were not pulled. */
+/** Returns whether a source has bytes that were not pulled. */
 async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
   while (true) {
     const { done, value } = await pieces.next();

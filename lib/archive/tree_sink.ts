@@ -32,7 +32,7 @@ export interface TreeSink {
     existing: string,
     metadata: Metadata,
   ): void | Promise<void>;
-  /** All was given. */
+  /** Called after the last entry. */
   finish(): void | Promise<void>;
 }
 

@@ -20,7 +20,7 @@ const HASH = /^[0-9a-f]{64}$/;
 
 /** A file in an archive as the index knows it. */
 export interface IndexedFile extends HashedFileEntry {
-  /** Where its content lies; `volume` is a name as in `volumes`. */
+  /** The location of the content; `volume` is a name as in `volumes`. */
   content: ContentReference;
 }
 

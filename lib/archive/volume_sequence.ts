@@ -8,7 +8,7 @@ import { BLOCK } from "./tar_member.ts";
 
 /** The options of the writer that the sequence uses. */
 export interface VolumeSequenceOptions {
-  /** Where volumes are stored. */
+  /** The storage of the volumes. */
   storage: Storage;
   /** The object name of volume `n`, counted from 0. */
   name: (n: number) => string;

@@ -21,13 +21,13 @@ const MOST_PENDING = 6;
 
 /** Options for a `VolumeWriter`. */
 export interface VolumeWriterOptions {
-  /** Where volumes are stored. */
+  /** The storage of the volumes. */
   storage: Storage;
   /** The object name of volume `n`, counted from 0. */
   name: (n: number) => string;
   /** The compression of frames. */
   codec: Codec;
-  /** The most bytes of a volume, at least 4096. */
+  /** The maximum size of a volume in bytes, at least 4,096. */
   volumeSize: number;
   /** The bytes of a frame before compression, default 1.25 MiB. */
   frameSize?: number;
@@ -44,7 +44,7 @@ export interface VolumeWriterOptions {
 
 /** The result of adding a member as a stream. */
 export interface StreamedContent {
-  /** Where its content lies; filled in when `close` has resolved. */
+  /** The location of the content, set when `close` has resolved. */
   reference: ContentReference;
   /** The number of bytes that came from the source; the rest are zeros. */
   written: number;

@@ -23,7 +23,7 @@ export function textUpTo(most: number): Expected {
   };
 }
 
-/** A list of strings. */
+/** Checks for a list of strings. */
 export const texts: Expected = {
   words: "a list of strings",
   is: (value) => Array.isArray(value) && value.every(text.is),
@@ -67,7 +67,7 @@ export function countFrom(least: number): Expected {
   };
 }
 
-/** One of some values. */
+/** Returns the expectation of one of several values. */
 export function oneOf(...values: readonly unknown[]): Expected {
   const all = values.map((value) => JSON.stringify(value));
   return {

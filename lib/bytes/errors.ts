@@ -30,7 +30,7 @@ export type ErrorCode =
   | "io"
   | "aborted";
 
-/** Where a fault lies: each field is given when it is known. */
+/** The location of a fault. Each field is set if it is known. */
 export interface ErrorPlace {
   /** The object, archive or file that is at fault. */
   object?: string;

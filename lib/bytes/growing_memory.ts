@@ -8,7 +8,7 @@ const MOST = 2 ** 30;
 export class GrowingMemory {
   /** The memory as bytes; another array after `reserve`. */
   bytes: Uint8Array;
-  /** The same as 32-bit words. */
+  /** The memory as 32-bit words. */
   words: Uint32Array;
 
   /** Takes `length` bytes of memory at first, a multiple of four. */
@@ -34,7 +34,7 @@ export class GrowingMemory {
   }
 }
 
-/** Of all memory, what is shared can grow with others looking at it. */
+/** Allocates shared memory, which can grow while views of it are in use. */
 function allocate(length: number): ArrayBufferLike {
   try {
     const maxByteLength = Math.max(MOST, 2 * length);

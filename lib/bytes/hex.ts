@@ -1,4 +1,4 @@
-/** As new runtimes have it. */
+/** The method that new runtimes have. */
 const native = (Uint8Array.prototype as { toHex?: () => string }).toHex;
 /** The digits of each byte, where there is nothing faster. */
 const DIGITS = native === undefined

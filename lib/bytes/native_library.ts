@@ -104,7 +104,7 @@ function ofLibrary<Loaded>(
   return undefined;
 }
 
-/** To ask would interrupt the user; what is not granted is done without. */
+/** Returns whether a permission is granted, without asking the user. */
 function mayCall(deno: DenoHost): boolean {
   return deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }

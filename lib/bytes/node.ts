@@ -16,7 +16,7 @@ export const fs = permitted(builtin("node:fs")) as typeof NodeFs;
 export const nodePath = permitted(builtin("node:path")) as typeof NodePath;
 /** The operating system. */
 export const nodeOs = permitted(builtin("node:os")) as typeof NodeOs;
-/** This process. */
+/** The process. */
 export const process = permitted(
   builtin("node:process"),
 ) as typeof NodeProcess;

@@ -1,4 +1,4 @@
-/** Less is freed soon enough, and may lie in a pool of the runtime. */
+/** The size from which memory is released explicitly, in bytes. */
 const WORTH = 2 ** 18;
 
 /**

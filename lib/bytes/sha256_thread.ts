@@ -4,14 +4,15 @@ import type { Sha256 } from "./sha256.ts";
 
 /** Pieces that may wait for the thread. */
 const SLOTS = 4;
-/** Most bytes of a piece. */
+/** The maximum size of a piece, in bytes. */
 const PIECE = 2 ** 18;
 /** In place of a length: the sum is wanted. */
 const END = -1;
 /** The silence in milliseconds after which a thread may have died. */
 const PATIENCE = 10_000;
 /**
- * It has, if so often in a row: the process may have been stopped for a while.
+ * The number of silences in a row after which the thread counts as dead. One is
+ * not enough, because the process may have been stopped for a while.
  */
 const MOST_SILENCES = 6;
 

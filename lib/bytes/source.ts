@@ -87,7 +87,7 @@ export async function collectAtMost(
   return concat(parts);
 }
 
-/** One array with the bytes of all `parts`, in order. */
+/** Returns one array with the bytes of all `parts`, in order. */
 export function concat(parts: Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0];
   let length = 0;

@@ -6,7 +6,7 @@ const MAX_WAIT_MS = 8;
 
 const timers = builtin("node:timers");
 
-/** When the last turn ended. One thread has one event loop, so there is one. */
+/** The time at which the last turn ended. A thread has one event loop. */
 let last = performance.now();
 
 /**

@@ -41,7 +41,7 @@ export class WordRows {
     return this.#memory.bytes.subarray(start, start + length);
   }
 
-  /** All rows as bytes, one after the other, until the next `push`. */
+  /** All rows as bytes, in order. Valid until the next `push`. */
   all(): Uint8Array {
     return this.#memory.bytes.subarray(0, 4 * this.#width * this.length);
   }

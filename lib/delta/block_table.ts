@@ -62,7 +62,7 @@ export class BlockTable {
     this.#slots[slot] = block + 1;
   }
 
-  /** Whether two blocks have the same strong sum. */
+  /** Returns whether two blocks have the same strong sum. */
   #same(block: number, other: number): boolean {
     const { strong, strongLength } = this.#signature;
     const from = block * strongLength;

@@ -57,8 +57,9 @@ export function deltaBetween(old: Uint8Array, now: Uint8Array): Uint8Array {
 }
 
 /**
- * Where bytes were written over others; `undefined` if that does not tell well
- * how one state became the other. Both begin and end with bytes that differ.
+ * Returns a delta of ranges that were overwritten in place, or `undefined` if
+ * that does not describe the change well. Both states begin and end with bytes
+ * that differ.
  */
 function overwritten(
   old: Uint8Array,

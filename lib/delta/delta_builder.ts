@@ -41,16 +41,16 @@ export class DeltaBuilder {
   readonly #sink: DeltaSink;
   readonly #table: BlockTable;
   readonly #writer: DeltaWriter;
-  /** Its buffer is the window: the file's bytes from `#literal` on. */
+  /** The search. Its buffer holds the file's bytes from `#literal` on. */
   #rolling: RollingSum;
   readonly #strongSum: StrongSum;
   /** The largest that the window gets. */
   readonly #capacity: number;
-  /** Where the bytes in the window end. */
+  /** The offset at which the bytes in the window end. */
   #end = 0;
-  /** Where the search is: all before is either copied or literal. */
+  /** The offset of the search. Everything before is copied or literal. */
   #at = 0;
-  /** Where the literal bytes start that are not written yet. */
+  /** The offset of the first literal byte that is not written yet. */
   #literal = 0;
   /** Whether the rolling sum stands at `#at`. */
   #rolled = false;

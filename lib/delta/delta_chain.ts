@@ -20,7 +20,7 @@ export interface ChainLink {
   object?: string;
 }
 
-/** Where the literals of a chain are kept: in memory, or in a file. */
+/** A store for the literals of a chain, in memory or in a file. */
 export interface LiteralStore {
   /** The number of bytes written. */
   readonly size: number;
@@ -34,7 +34,7 @@ export interface LiteralStore {
 export interface ChainOptions {
   /** The size of the last result in bytes. */
   size: number;
-  /** Where literals are kept: never more of them than `size`. */
+  /** The store for literals, which never holds more than `size` bytes. */
   literals: LiteralStore;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -112,7 +112,7 @@ export class DeltaChain {
     }
   }
 
-  /** One delta that makes the last result of the first content. */
+  /** A single delta from the first content to the last result. */
   async *encode(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const writer = new DeltaWriter();
     for (const { kind, offset, length } of this.#segments.all()) {

@@ -25,7 +25,7 @@ export class DerivedSignature {
    * delta against it becomes one against the file by `translate`.
    */
   readonly signature: Signature;
-  /** Where in the file each block lies. */
+  /** The offset of each block in the file, in bytes. */
   readonly #places: Float64Array;
 
   private constructor(signature: Signature, places: Float64Array) {

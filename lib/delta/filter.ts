@@ -38,7 +38,7 @@ export function fillFilter(filter: Int32Array, signature: Signature): void {
   }
 }
 
-/** Whether a sum may be that of a block. */
+/** Returns whether a sum may be that of a block. */
 export function passes(filter: Int32Array, sum: number): boolean {
   const bits = FILTER_BITS[sum >>> 20];
   return (filter[sum >>> 2 & filter.length - 1] & bits) === bits;

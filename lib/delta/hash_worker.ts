@@ -1,6 +1,6 @@
 /** Jobs that may be open at once. */
 export const SLOTS = 4;
-/** Most bytes of a job. */
+/** The maximum size of a job, in bytes. */
 export const CAPACITY = 2 ** 18;
 /** Words of control that each slot has. */
 export const SLOT_WORDS = 8;

@@ -2,7 +2,7 @@ import { KERNEL } from "./kernel_wasm.ts";
 
 /** The exports of `kernel.wat`. */
 export interface Kernel {
-  /** Its linear memory; growing it detaches views. */
+  /** The linear memory of the kernel. Growing it detaches views. */
   readonly memory: WebAssembly.Memory;
   /**
    * Moves the window whose sum lies at `state` from `at` on to the first place that

@@ -11,7 +11,7 @@ const MAGIC: Record<number, WeakKind> = {
 const MD4_MAGIC = [0x72730136, 0x72730146];
 
 /**
- * Whether `bytes` start as a signature file of librsync (`rdiff signature`)
+ * Returns whether `bytes` start as a signature file of librsync (`rdiff signature`)
  * does, of any kind of sums.
  */
 export function isLibrsyncSignature(bytes: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 /** Ranges of a file that are needed of it: in order, apart, none empty. */
 export class NeededRanges {
-  /** Where each begins and ends, in turns. */
+  /** The beginning and end of each range, alternating. */
   readonly #bounds: Float64Array;
   /** The bytes that come before each range in what is kept. */
   #before: Float64Array | undefined;
@@ -57,8 +57,8 @@ export class NeededRanges {
   }
 
   /**
-   * Where a byte of a range lies in what is kept, if the ranges are kept one
-   * behind the other.
+   * Returns the offset of a byte in the kept bytes, if the ranges are kept one
+   * after the other.
    */
   placeOf(offset: number): number {
     this.#before ??= this.#sums();

@@ -14,15 +14,15 @@ export interface Origin {
 }
 
 /**
- * Where bytes of a delta's result come from: ranges of the state before, or
- * literals that are kept elsewhere. Ranges of the result that nobody needs may
- * be left out.
+ * The sources of the bytes of a delta's result: ranges of the state before, or
+ * literals that are kept elsewhere. Ranges of the result that are not needed may
+ * be missing.
  */
 export class Segments {
   /** Whether copies are of ranges in their order, none of them twice. */
   isInOrder = true;
   readonly #object: string | undefined;
-  /** Where each segment starts in the result. */
+  /** The offset of each segment in the result, in bytes. */
   #starts = new Float64Array(64);
   /** A copy's offset in the state before, or -1 - the offset of the literal. */
   #origins = new Float64Array(64);
@@ -77,7 +77,7 @@ export class Segments {
   }
 
   /**
-   * Where a range of the result comes from, in order.
+   * Yields the sources of a range of the result, in order.
    *
    * @param offset The first byte; there are segments for all of the range.
    * @param length How many bytes.

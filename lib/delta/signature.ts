@@ -110,7 +110,7 @@ export class Signature {
     return this.weak.length;
   }
 
-  /** Whether a block's strong sum starts `digest`. */
+  /** Returns whether a block's strong sum starts `digest`. */
   hasStrong(block: number, digest: Uint8Array): boolean {
     const from = block * this.strongLength;
     for (let index = 0; index < this.strongLength; index++) {

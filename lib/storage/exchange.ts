@@ -9,11 +9,11 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface Request {
   /** GET, PUT and so on. */
   method: string;
-  /** Where to; it holds no credentials. */
+  /** The address, without credentials. */
   url: string;
-  /** Its header fields. */
+  /** The header fields. */
   headers: Headers;
-  /** Its content. */
+  /** The content. */
   body?: Uint8Array<ArrayBuffer>;
   /** Whether redirects are followed. Default: `manual`. */
   redirect?: "follow" | "manual";
@@ -250,7 +250,7 @@ function wordsOf(cause: unknown): string {
   return words.length > 0 ? words.join(": ") : String(cause);
 }
 
-/** One line that shows no address: the host is named already. */
+/** Returns one line without addresses; the host is named already. */
 function shorten(words: string): string {
   return words.replaceAll(/\(?\bhttps?:\/\/[^\s)]*\)?/g, "").replaceAll(
     /\s+/g,

@@ -2,7 +2,7 @@ import { LocalStorage } from "./local.ts";
 import type { Storage } from "./storage.ts";
 
 /**
- * Whether what a storage has was written by somebody that this user has no
+ * Returns whether what a storage has was written by somebody that this user has no
  * reason to believe: a folder of another user of this machine that is not root,
  * or what is read over HTTP, which cannot be written that way.
  *

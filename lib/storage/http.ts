@@ -114,7 +114,7 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * Refuses: a web server is read only.
+   * Refuses to write, because a web server is read-only.
    *
    * @throws {DeltarError} `unsupported`, always.
    */
@@ -160,7 +160,7 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * Refuses: a web server is read only.
+   * Refuses to write, because a web server is read-only.
    *
    * @throws {DeltarError} `unsupported`, always.
    */

@@ -186,7 +186,7 @@ export class LocalStorage implements Storage {
   }
 
   /**
-   * Whether the folder, or the settings in it, belong to another user that is
+   * Returns whether the folder, or the settings in it, belong to another user that is
    * not root; `false` on Windows.
    */
   belongsToOthers(): boolean {
@@ -373,7 +373,7 @@ export async function flushFolder(folder: string): Promise<void> {
 /** The errors of systems that do not let a folder be opened or flushed. */
 const UNOPENED = ["EISDIR", "EPERM", "EACCES"];
 
-/** The same at once. */
+/** Flushes a folder to the disk synchronously. */
 export function syncFolder(folder: string): void {
   let fd: number;
   try {

@@ -17,9 +17,9 @@ const CLOSED = 0o700;
 
 /** The modes of what is stored in a folder. */
 export interface LocalModes {
-  /** Of folders. */
+  /** The mode of folders. */
   folder: number;
-  /** Of files. */
+  /** The mode of files. */
   file: number;
   /** Whether they are set whatever the process's umask is. */
   isExact: boolean;
@@ -46,7 +46,7 @@ export function modeOf(shared: Sharing | undefined): number {
 }
 
 /**
- * Whether a folder that was there before a storage in it is to be closed: one
+ * Returns whether a folder that was there before a storage in it is to be closed: one
  * that everybody may look into, as the system makes folders. Who gave it to a
  * group, or made it narrower, is heeded.
  *

@@ -1,5 +1,5 @@
 /**
- * Where bytes live: the interface that drivers implement, and the drivers.
+ * Storage of objects: the interface that drivers implement, and the drivers.
  *
  * `storage.ts` is the contract. `local.ts` keeps objects as files of a folder:
  * each is written under a temporary name (`temporary.ts`), flushed, and renamed.

@@ -1,11 +1,11 @@
 const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
 
-/** Whether a text can be one part of an object's name, between slashes. */
+/** Returns whether a text can be one part of an object's name, between slashes. */
 export function isSegment(text: string): boolean {
   return SEGMENT.test(text);
 }
 
-/** Whether a value is an object name as `Storage` defines it. */
+/** Returns whether a value is an object name as `Storage` defines it. */
 export function isName(value: unknown): value is string {
   return typeof value === "string" && value.split("/").every(isSegment);
 }

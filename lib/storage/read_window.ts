@@ -90,7 +90,7 @@ function strongTag(headers: Headers): string | undefined {
   return tag?.startsWith("W/") ? undefined : tag;
 }
 
-/** Where the answer starts, and how long the object is. */
+/** The offset at which the answer starts, and the length of the object. */
 function rangeOf(
   status: number,
   headers: Headers,

@@ -44,7 +44,7 @@ export interface S3Options {
 export interface S3Request {
   /** GET, PUT and so on. */
   method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
-  /** The object, without the prefix; none is the bucket itself. */
+  /** The name of the object without the prefix, or `undefined` for the bucket. */
   object?: string;
   /** The query. */
   query?: Record<string, string>;
@@ -155,7 +155,7 @@ export class S3Client {
     }, { signal: request.signal });
   }
 
-  /** The same for what is answered with XML; gives its root. */
+  /** Sends a request that is answered with XML, and returns its root. */
   askXml(request: S3Request): Promise<XmlElement> {
     return retried(async () => {
       const exchange = await this.send(request);

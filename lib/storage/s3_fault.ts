@@ -14,9 +14,9 @@ export interface Refusal {
   endpoint: string;
   /** The status of the answer. */
   status: number;
-  /** Its header fields. */
+  /** The header fields of the answer. */
   headers: Headers;
-  /** Its body. */
+  /** The body of the answer. */
   text: string;
 }
 

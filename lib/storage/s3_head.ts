@@ -4,7 +4,7 @@ import type { S3Client } from "./s3_client.ts";
 /** Marks what a `put` stored, so that it knows its own work again. */
 export const MARK = "x-amz-meta-deltar-put";
 
-/** Whether an object has a mark. */
+/** Returns whether an object has a mark. */
 export async function isMarked(
   client: S3Client,
   name: string,

@@ -16,9 +16,9 @@ const MAX_COMPLETION_MS = 300_000;
 export interface Parts {
   /** The first ones. */
   begun: Uint8Array<ArrayBuffer>[];
-  /** Those after them. */
+  /** The parts after them. */
   rest: AsyncIterable<Uint8Array<ArrayBuffer>>;
-  /** Where the memory of parts goes that are sent. */
+  /** The buffers of parts that are sent, for reuse. */
   spare: Uint8Array<ArrayBuffer>[];
 }
 

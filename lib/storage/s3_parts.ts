@@ -66,7 +66,7 @@ export async function* parts(
   yield part.subarray(0, filled);
 }
 
-/** The same bytes with more room: small objects take little. */
+/** Returns a larger buffer with the same bytes. */
 function grown(
   part: Uint8Array,
   least: number,

@@ -2,9 +2,9 @@ import type { ByteSource } from "../bytes/source.ts";
 
 /** An object as a listing shows it. */
 export interface StoredObject {
-  /** Its name, `/`-separated, never starting or ending with `/`. */
+  /** The name, `/`-separated, without `/` at the beginning or end. */
   name: string;
-  /** Its length in bytes. */
+  /** The length in bytes. */
   size: number;
 }
 
@@ -36,7 +36,7 @@ export interface PutOptions {
 }
 
 /**
- * Where bytes live: a flat space of immutable, named objects. Names are
+ * A store of objects: a flat space of immutable, named objects. Names are
  * `/`-separated segments that do not start with `.` and hold no backslash and
  * no control character.
  *

@@ -30,12 +30,12 @@ export function temporaryName(suffix: string = `${count++}`): string {
   return `${STAGE_PREFIX}${owner()}-${suffix}`;
 }
 
-/** Whether a name is exactly of the form that `temporaryName` gives. */
+/** Returns whether a name is exactly of the form that `temporaryName` gives. */
 export function isTemporaryName(name: string): boolean {
   return OWNED.test(name);
 }
 
-/** This process and machine, in a text for others to tell by. */
+/** A text that identifies this process and machine. */
 export function owner(): string {
   return `p${process.pid}-${machine()}`;
 }
@@ -47,7 +47,7 @@ export function processOf(owner: string): number | undefined {
 }
 
 /**
- * Whether nobody writes there any more: its process is gone, or it is of
+ * Returns whether nobody writes there any more: its process is gone, or it is of
  * another machine, or of no known one, and a day old. What this process wrote
  * is never abandoned.
  *
