@@ -47,7 +47,7 @@ export class ObjectWriter {
    * Writes bytes; resolves when the storage has taken them.
    *
    * @param onUsed Called when the storage is done with them, unless it fails.
-   * @throws What the storage failed with.
+   * @throws The error of the storage.
    */
   async write(bytes: Uint8Array, onUsed?: () => void): Promise<void> {
     this.#sum.update(bytes);

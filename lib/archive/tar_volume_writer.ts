@@ -201,7 +201,7 @@ export class TarVolumeWriter {
    * Ends the archive and stores its index.
    *
    * @returns The index, as it was stored.
-   * @throws What the storage failed with; nothing is left of the archive then.
+   * @throws The error of the storage; the incomplete archive is deleted then.
    */
   async close(): Promise<VolumeIndex> {
     let volumes: VolumeRecord[] = [];

@@ -58,7 +58,7 @@ export class VolumeSequence {
    * Writes a frame to the volume it belongs to and fills in its place.
    *
    * @param packed The frame compressed, in memory that is freed after use.
-   * @throws What the storage failed with.
+   * @throws The error of the storage.
    */
   async place(frame: Frame, packed: Uint8Array): Promise<void> {
     const { place } = frame;

@@ -116,7 +116,7 @@ export class VolumeWriter {
    * @param member What it is; for a file, `size` is the content's length.
    * @param content Its content, empty for all but files.
    * @returns Where the content will lie; filled in when `close` has resolved.
-   * @throws What the writing failed with since the last call.
+   * @throws The error of the write since the last call.
    */
   add(member: TarMember, content: Uint8Array): ContentReference {
     this.#check();
@@ -137,7 +137,7 @@ export class VolumeWriter {
   /**
    * Resolves when there is room for more; `undefined` if there is room now.
    *
-   * @throws What the writing failed with.
+   * @throws The error of the write.
    */
   ready(): Promise<void> | undefined {
     return this.#queue.ready();
@@ -185,7 +185,7 @@ export class VolumeWriter {
    * Ends the last volume and resolves when all is stored.
    *
    * @returns The volumes, in order.
-   * @throws What the writing failed with; then call `abort`.
+   * @throws The error of the write; then call `abort`.
    */
   async close(): Promise<VolumeRecord[]> {
     this.#check();

@@ -6,7 +6,7 @@ import type { Sha256 } from "./sha256.ts";
 const SLOTS = 4;
 /** The maximum size of a piece, in bytes. */
 const PIECE = 2 ** 18;
-/** In place of a length: the sum is wanted. */
+/** A value in place of a length, which asks for the sum. */
 const END = -1;
 /** The silence in milliseconds after which a thread may have died. */
 const PATIENCE = 10_000;

@@ -1,5 +1,5 @@
 const SMALLEST_BLOCK = 1024;
-/** A signature never needs more blocks than this, whatever the file's size. */
+/** The maximum number of blocks of a signature, for files of any size. */
 const MOST_BLOCKS = 2 ** 22;
 /** Block size and strong sum when the size of a stream is not known. */
 const UNKNOWN_SIZE = 2 ** 29;

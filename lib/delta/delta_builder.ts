@@ -119,7 +119,7 @@ export class DeltaBuilder {
     return this.#sink(this.#writer.take());
   }
 
-  /** The bytes in memory, without the one to spare. */
+  /** The bytes in memory, without the spare byte. */
   get #window(): Uint8Array {
     return this.#rolling.buffer.subarray(0, -1);
   }
