@@ -11,7 +11,7 @@ export interface DecompressOptions {
   /** The offset of the first byte in that object, default 0, for messages. */
   offset?: number;
   /**
-   * The most bytes that may come out; one more is an error of code `limit`.
+   * The maximum number of bytes that may come out; one more is an error of code `limit`.
    * By default there is no limit, as memory is bounded anyway.
    */
   limit?: number;

@@ -62,7 +62,7 @@ export interface LargeBasis {
 export interface DataPackerOptions {
   /** The writer of the members. */
   writer: VolumeWriter;
-  /** The entries before, whose content is not stored again. */
+  /** The old entries, whose content is not stored again. */
   previous: DirIndex;
   /** The naming of members. Default: `hash`. */
   names?: MemberNames;

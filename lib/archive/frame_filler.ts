@@ -17,7 +17,7 @@ const MAX_SPARE_BUFFERS = 8;
 
 /** Cuts a tar into frames: whole members together, large ones in pieces. */
 export class FrameFiller {
-  /** The most bytes of a frame, a multiple of a tar's block. */
+  /** The maximum number of bytes of a frame, a multiple of a tar's block. */
   readonly size: number;
   readonly #send: (frame: Frame, plain: Uint8Array) => void;
   readonly #spare: Uint8Array[] = [];

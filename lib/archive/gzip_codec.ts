@@ -17,7 +17,7 @@ const HAS_NAME = 8;
 const HAS_COMMENT = 16;
 const RESERVED = 0xe0;
 
-/** The most bytes of a name or comment in a header that are put up with. */
+/** The maximum number of bytes of a name or comment in a header that are put up with. */
 const MOST_TEXT = 65536;
 
 const NOTHING = new Uint8Array(0);

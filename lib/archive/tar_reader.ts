@@ -12,7 +12,7 @@ import {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The most bytes of an extended header or long name that are accepted. */
+/** The maximum number of bytes of an extended header or long name that are accepted. */
 const MOST_EXTENDED = 1024 * 1024;
 
 const KINDS: Record<string, MemberKind> = {

@@ -46,7 +46,7 @@ export interface AddTreeOptions {
 export interface TarVolumeOptions {
   /** The compression, default gzip. */
   codec?: CodecName;
-  /** The most bytes of a volume, default 64 MiB. */
+  /** The maximum number of bytes of a volume, default 64 MiB. */
   volumeSize?: number;
   /** The bytes that are compressed at a time, default 1.25 MiB. */
   frameSize?: number;

@@ -14,7 +14,7 @@ export interface VolumeSequenceOptions {
   name: (n: number) => string;
   /** The compression of each volume's end. */
   codec: Codec;
-  /** The most bytes of a volume. */
+  /** The maximum number of bytes of a volume. */
   volumeSize: number;
   /** Store one volume even if it is empty. */
   evenIfEmpty?: boolean;

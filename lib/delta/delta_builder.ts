@@ -16,7 +16,7 @@ const WINDOW = 2 ** 18;
  * together.
  */
 const LONG_RUN = 32;
-/** Fewer bytes than this are not worth waking a second thread. */
+/** The minimum number of bytes for which a second thread is used. */
 const WORTH_SHARING = 2 ** 16;
 /** Smaller files are done before such a thread has started. */
 const LARGE = 2 ** 22;

@@ -42,7 +42,7 @@ export class NeededRanges {
     return this.#bounds.at(-1) ?? 0;
   }
 
-  /** The number of their bytes. */
+  /** The total length of the ranges, in bytes. */
   get size(): number {
     let size = 0;
     for (let at = 0; at < this.#bounds.length; at += 2) {

@@ -12,13 +12,13 @@ import { readWindows } from "./windows.ts";
 
 /** The number of objects whose lengths a listing requests at once. */
 const CONCURRENT_LENGTH_REQUESTS = 8;
-/** The most folders that a listing goes through. */
+/** The maximum number of folders that a listing goes through. */
 const MOST_FOLDERS = 4096;
-/** The most folders that a name may lie in. */
+/** The maximum number of folders that a name may lie in. */
 const MOST_DEPTH = 16;
 /** The largest page that lists a folder, in bytes: of some 100,000 names. */
 const MOST_PAGE = 16 << 20;
-/** The most objects that a listing may have. */
+/** The maximum number of objects that a listing may have. */
 const MOST_OBJECTS = 1_000_000;
 /**
  * The number of objects that may always be gone between a page and a look at

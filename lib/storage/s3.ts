@@ -20,7 +20,7 @@ import type {
 } from "./storage.ts";
 import { readWindows } from "./windows.ts";
 
-/** The most objects that a list may have. */
+/** The maximum number of objects that a list may have. */
 const MOST_OBJECTS = 10_000_000;
 /** The number of successive pages of a list that may be without our objects. */
 const MOST_EMPTY = 1000;
