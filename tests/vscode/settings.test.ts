@@ -240,7 +240,7 @@ suite([
     const [{ id }] = await records();
     await logs(RegExp(
       `\\[info\\] logged: snapshot ${id} \\(asked for\\), 1 file, ` +
-        "[\\d.]+ k?B stored, \\d+ ms$",
+        "[\\d.]+ K?B stored, \\d+ ms$",
       "m",
     ));
     await snapshot(/Nothing changed/);
@@ -267,9 +267,9 @@ suite([
     // Where a file is in the way.
     await editor.set({ "deltar.repository.location": at("notes.md") });
     await logs(
-      /\[warning\] logged: no list of snapshots: Part of the path is a file/,
+      /\[warning\] logged: no list of snapshots: A part of the path is a file/,
     );
-    await window.says(/^logged: Part of the path is a file\./);
+    await window.says(/^logged: A part of the path is a file\./);
     await window.command("Deltar: Create Snapshot");
     await logs(/\[error\] logged: no snapshot \(asked for\): .*notes\.md/);
     const told = await window.isTold(/notes\.md/);
