@@ -57,7 +57,7 @@ test("backup keeps --quiet of a command from the commands after it", async () =>
     );
     const { code, out, err } = place.run(["backup", "--config", config]);
     assert.equal(code, 0, err);
-    assert.equal(out.match(/^ {2}seen /gm)?.length, 1, out);
+    assert.equal(out.match(/^ {2}found /gm)?.length, 1, out);
   });
 });
 
