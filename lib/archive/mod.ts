@@ -2,13 +2,14 @@
  * Archives: tar cut into volumes and frames, directories as archives, and
  * differences as archives.
  *
- * `tar_header.ts` and `tar_reader.ts` write and read tar. `volume_writer.ts` sets
- * the size of frames, fills them with members (`frame_filler.ts`), compresses several at a time
- * (`frame_queue.ts`, `codec.ts`) and cuts the stream into volumes
- * (`volume_sequence.ts`). A reference (`content_reference.ts`) names the frame
- * that a content lies in, so that one file is read without the rest
- * (`content_reader.ts`). `data_packer.ts` decides for each file whether it is
- * stored whole, as a delta, or not at all; its caller gives it the basis.
+ * `tar_header.ts` and `tar_reader.ts` write and read tar. `volume_writer.ts`
+ * sets the size of frames, fills them with members (`frame_filler.ts`),
+ * compresses several at a time (`frame_queue.ts`, `codec.ts`) and cuts the
+ * stream into volumes (`volume_sequence.ts`). A reference
+ * (`content_reference.ts`) names the frame that a content lies in, so that one
+ * file is read without the rest (`content_reader.ts`). `data_packer.ts` decides
+ * for each file whether it is stored whole, as a delta, or not at all; its
+ * caller gives it the basis.
  *
  * `tar_volume.ts` is a directory as an archive with an index
  * (`volume_index.ts`), `diff_data.ts` a difference as one, and `apply_diff.ts`

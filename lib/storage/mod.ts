@@ -2,13 +2,13 @@
  * Storage of objects: the interface that drivers implement, and the drivers.
  *
  * `storage.ts` is the contract. `local.ts` keeps objects as files of a folder:
- * each is written under a temporary name (`temporary.ts`), flushed, and renamed.
- * `s3.ts` keeps them in a bucket, through one signing client (`s3_client.ts`) and
- * multipart uploads (`s3_multipart.ts`). `http.ts` reads them from a web server,
- * `memory.ts` holds them in memory, and `cached.ts` keeps copies of small objects
- * nearby. Requests that fail for a moment are repeated (`retry.ts`;
- * `s3_fault.ts` decides which refusals of S3 pass, and how often), and ranges
- * of distant objects are asked for ahead (`windows.ts`).
+ * each is written under a temporary name (`temporary.ts`), flushed, and
+ * renamed. `s3.ts` keeps them in a bucket, through one signing client
+ * (`s3_client.ts`) and multipart uploads (`s3_multipart.ts`). `http.ts` reads
+ * them from a web server, `memory.ts` holds them in memory, and `cached.ts`
+ * keeps copies of small objects nearby. Requests that fail for a moment are
+ * repeated: `retry.ts` sets how often, `s3_fault.ts` decides which refusals of
+ * S3 pass. Ranges of distant objects are asked for ahead (`windows.ts`).
  *
  * @module
  */

@@ -1,10 +1,11 @@
 /**
  * The content of files, put together from its stored pieces.
  *
- * An entry names a whole piece and up to eight deltas. `ContentReader` reads the
- * ranges of the volumes they lie in, keeps the last ranges for the files that
- * follow, applies the deltas, and checks the SHA-256. A volume that a prune
- * repacked is found by its move (`follow_moves.ts`; `move.ts` has the format).
+ * An entry names a whole piece and up to eight deltas. `ContentReader` reads
+ * the ranges of the volumes they lie in, keeps the last ranges for the files
+ * that follow, applies the deltas, and checks the SHA-256. A volume that a
+ * prune repacked is found by its move (`follow_moves.ts`; `move.ts` has the
+ * format).
  *
  * @module
  */

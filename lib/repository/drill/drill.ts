@@ -1,8 +1,8 @@
 /**
  * Drills: proof that a snapshot restores.
  *
- * `drill_sample.ts` chooses the files that have their turn. `drill` restores them
- * into a scratch folder and compares them. A note of it
+ * `drill_sample.ts` chooses the files that have their turn. `drill` restores
+ * them into a scratch folder and compares them. A note of it
  * (`../store/proof.ts`) says when, and where the next drill goes on.
  *
  * @module

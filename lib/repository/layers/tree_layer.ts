@@ -1,15 +1,15 @@
 /**
  * Trees as layers.
  *
- * A snapshot's tree is a stack of layers: a full one with every entry, and above
- * it smaller ones with what changed, entries and tombstones. `tree_layer.ts` has
- * the lines of a layer, `layer_writer.ts` stores them in frames of their own
- * compression, and `layer_reader.ts` reads single frames, found by their first
- * paths and a filter (`path_filter.ts`). `write_tree.ts` decides which layers
- * are merged, so that there are about log2 of the number of entries.
- * `merge_layers.ts` lays several over each other as they are read.
- * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` is one in
- * memory, and `history.ts` follows a path through many snapshots.
+ * A snapshot's tree is a stack of layers: a full one with every entry, and
+ * above it smaller ones with what changed, entries and tombstones.
+ * `tree_layer.ts` has the lines of a layer, `layer_writer.ts` stores them in
+ * frames of their own compression, and `layer_reader.ts` reads single frames,
+ * found by their first paths and a filter (`path_filter.ts`). `write_tree.ts`
+ * decides which layers are merged, so that there are about log2 of the number
+ * of entries. `merge_layers.ts` lays several over each other as they are read.
+ * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` is one
+ * in memory, and `history.ts` follows a path through many snapshots.
  *
  * @module
  */

@@ -1,18 +1,20 @@
 /**
- * Pruning: removing snapshots by rules, and freeing the space that nothing needs.
+ * Pruning: removing snapshots by rules, and freeing the space that nothing
+ * needs.
  *
- * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a number of
- * bytes, and `clock.ts` finds out whether this machine's time can be believed.
- * `removed.ts` removes a snapshot so that it can be brought back. The defaults, such
- * as the grace, are in this file.
+ * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a number
+ * of bytes, and `clock.ts` finds out whether this machine's time can be
+ * believed. `removed.ts` removes a snapshot so that it can be brought back. The
+ * defaults, such as the grace, are in this file.
  *
  * `collect_garbage.ts` frees space in two phases. It reads the state of the
- * repository (`repository_state.ts`: first what is stored, then the records, then
- * the intents of runs), gives up runs that died (`dead_runs.ts`), and finds what
- * every kept snapshot needs (`usage.ts`). What remains becomes a candidate
- * (`candidates.ts`) and is marked. Objects whose mark is older than the grace are
- * condemned, looked for once more among what has become needed in the meantime
- * (`newly_needed.ts`), and deleted or repacked (`collect_work.ts`, `repack.ts`).
+ * repository (`repository_state.ts`: first what is stored, then the records,
+ * then the intents of runs), gives up runs that died (`dead_runs.ts`), and
+ * finds what every kept snapshot needs (`usage.ts`). What remains becomes a
+ * candidate (`candidates.ts`) and is marked. Objects whose mark is older than
+ * the grace are condemned, looked for once more among what has become needed in
+ * the meantime (`newly_needed.ts`), and deleted or repacked (`collect_work.ts`,
+ * `repack.ts`).
  *
  * The lease (`lease.ts`) keeps two prunes from doing the same work. Safety does
  * not depend on it: `../runs/run.ts` explains how snapshots and prunes find out

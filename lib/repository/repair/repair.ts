@@ -3,8 +3,8 @@
  *
  * Records and notes with a flipped bit are put right by their own sums
  * (`mend_bit.ts`). A snapshot that cannot be read whole is replaced by one
- * without what is lost (`replace_snapshot.ts`): `salvage.ts` reads what is left of
- * its tree, and `store_again.ts` stores content again that lies in damaged
+ * without what is lost (`replace_snapshot.ts`): `salvage.ts` reads what is left
+ * of its tree, and `store_again.ts` stores content again that lies in damaged
  * volumes. What is replaced is copied to `damaged/` first.
  *
  * @module

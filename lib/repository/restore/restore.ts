@@ -1,18 +1,18 @@
 /**
  * Restoring, undoing and redoing.
  *
- * Each begins with a plan and ends with a session. `restore.ts` finds out what the
- * target should become: the snapshot's tree for a restore, the state before the
- * last restore for an undo (`undo.ts`, and `undo_fresh.ts` for a restore into a
- * new or empty directory). `plan.ts` compares that with what is there and lists
- * the steps; it changes nothing. `removal.ts` decides what `delete` removes and
- * what it spares.
+ * Each begins with a plan and ends with a session. `restore.ts` finds out what
+ * the target should become: the snapshot's tree for a restore, the state before
+ * the last restore for an undo (`undo.ts`, and `undo_fresh.ts` for a restore
+ * into a new or empty directory). `plan.ts` compares that with what is there
+ * and lists the steps; it changes nothing. `removal.ts` decides what `delete`
+ * removes and what it spares.
  *
- * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the plan
- * would overwrite or delete. Then it puts a journal into the target and decides what that says, `apply.ts`
- * does the steps and flushes them to the disk, and the journal goes. After a
- * crash the journal is still there: the same call continues, and `undo` goes
- * back.
+ * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the
+ * plan would overwrite or delete. Then it puts a journal into the target and
+ * decides what that says, `apply.ts` does the steps and flushes them to the
+ * disk, and the journal goes. After a crash the journal is still there: the
+ * same call continues, and `undo` goes back.
  *
  * @module
  */

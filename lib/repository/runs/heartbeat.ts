@@ -3,7 +3,10 @@ import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import { isCount } from "../../bytes/is_count.ts";
 import { readIfThere } from "../format/note.ts";
 
-/** The interval of the heartbeats of running work, in milliseconds. */
+/**
+ * The interval of the heartbeats of running work, in milliseconds. A prune watches
+ * a silent run or prune for three of them (`PATIENCE` in `../prune/prune.ts`).
+ */
 export const BEAT = 15_000;
 
 const FORMAT = "deltar-beat";

@@ -4,22 +4,22 @@
  * no lock.
  *
  * A run (`Run`) puts an intent before its first object. The intent names the
- * layers that the run builds on. Only then does the run check that its parent is
- * still a snapshot. A prune works in the opposite order: it removes records
+ * layers that the run builds on. Only then does the run check that its parent
+ * is still a snapshot. A prune works in the opposite order: it removes records
  * first and reads intents afterwards. Whatever the order of two such steps, one
  * side sees the other: either the run finds its parent gone and begins again
  * (`conflict`), or the prune finds the intent and keeps what it names.
  *
- * A run that lasts counts heartbeats (`heartbeat.ts`). A prune that sees the same
- * count for longer than the grace, and watches it stand still, deletes the
+ * A run that lasts counts heartbeats (`heartbeat.ts`). A prune that sees the
+ * same count for longer than the grace, and watches it stand still, deletes the
  * intent. A run checks its intent right before and right after it stores its
  * record, and takes the record back if the intent is gone.
  *
- * Prunes write what they find into marks (`garbage_mark.ts`) and delete it at the
- * earliest in a later run, after the grace. A run that takes over objects of an
- * interrupted one looks at the marks after its intent is put, and takes over
- * nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has the
- * whole argument.
+ * Prunes write what they find into marks (`garbage_mark.ts`) and delete it at
+ * the earliest in a later run, after the grace. A run that takes over objects
+ * of an interrupted one looks at the marks after its intent is put, and takes
+ * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has
+ * the whole argument.
  *
  * @module
  */

@@ -1,12 +1,14 @@
 /**
  * Taking snapshots.
  *
- * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and what
- * this machine remembers of it (`state_cache.ts`). If nothing changed, that is
- * all (`find_unchanged.ts`). Otherwise the directory is walked once. Changed
- * files go through the `RepositoryReader` into volumes, as deltas against their
- * last state where that is smaller (`delta_basis.ts`), and `SnapshotEntries`
- * collects the entries in little memory (`piece_table.ts`).
+ * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and
+ * what this machine remembers of it (`state_cache.ts`). If nothing changed,
+ * that is all (`find_unchanged.ts`). Otherwise the directory is walked once.
+ * Changed files go through the `RepositoryReader` into volumes, as deltas
+ * against their last state where that is smaller
+ * (`../../archive/data_packer.ts` decides, and `delta_basis.ts` finds the
+ * basis), and `SnapshotEntries` collects the entries in little memory
+ * (`piece_table.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
  * (`merge_tree.ts` makes its lines) and the record, in that order: without the

@@ -5,9 +5,9 @@
  * snapshots that grow from one full layer, each layer once. `verify_objects.ts`
  * looks for every object that they need, and hashes it if asked to.
  * `verify_files.ts` rebuilds each content. `unrecorded.ts` recognises snapshots
- * whose records are gone. `findings.ts` collects the damage: by object, with the
- * files and snapshots that it harms. Everything in it is damage; what is only
- * worth knowing is a field of `VerifyResult`.
+ * whose records are gone. `findings.ts` collects the damage: by object, with
+ * the files and snapshots that it harms. Everything in it is damage; what is
+ * only worth knowing is a field of `VerifyResult`. `cli/verify.ts` prints both.
  *
  * @module
  */
