@@ -7,43 +7,46 @@ import { comparePaths } from "./path.ts";
 import { makeDirectory, makeFile, makeLink } from "./to_json.ts";
 
 /**
- * The error of a runtime without system calls when it sets a time, in
- * nanoseconds. It is not a change of a restored file.
+ * The error, in nanoseconds, with which a runtime without system calls sets a
+ * time. A difference this small is not a change of a restored file.
  */
 const TIME_SLACK = 1000n;
 
 /**
- * The words of a row: the change and the numbers of its two entries. A created
- * entry has no old one; in its place is the number of created entries that
- * follow at once.
+ * The words of a row: the change, and the numbers of the new and the old entry.
+ * A created entry has no old one. That word then holds the number of created
+ * entries that directly follow.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
 const UPDATED = 1;
-/** Renamed or copied, which only the end tells. */
+/**
+ * The file was renamed or copied. Only the end of the comparison tells which.
+ */
 const MOVED = 2;
 const TOUCHED = 3;
 const DELETED = 4;
-/** Updated, but only in which paths are hard links of one another. */
+/** Only the grouping of hard links changed, not the content. */
 const RELINKED = 5;
-/** Added where it is a directory that was created or deleted. */
+/** Added to the code of a change if the path is a directory. */
 const DIRECTORY = 8;
 
 /**
- * Finds what changed from one state of a directory to another, while the new one
- * is being found, entry by entry. Of each change, a few numbers are kept.
+ * Finds the changes between two states of a directory while the entries of the
+ * new state arrive one by one. It keeps a few numbers for each change.
  */
 export class ChangeFinder {
   readonly #previous: DirIndex | undefined;
   readonly #old: readonly HashedEntry[];
   readonly #find: (path: string) => HashedEntry | undefined;
   readonly #rows = new WordRows(WORD.length);
-  /** The path that a file has its content from, by row. */
+  /** The path that a file's content comes from, by row. */
   readonly #from = new Map<number, string>();
-  /** Paths that are gone, and had a content that moved. */
+  /** The paths that are gone and whose content was found at another path. */
   #gone = new Set<string>();
   /**
-   * The paths that the new state skipped: they were not seen, and are not gone.
+   * The paths that the new state skipped. They were not read, so they do not
+   * count as deleted.
    */
   #skipped: ReadonlySet<string> = new Set();
   #next = 0;
@@ -53,8 +56,8 @@ export class ChangeFinder {
   /**
    * Makes a finder.
    *
-   * @param previous The old state; none for a full backup.
-   * @param find The entry of a path of the new state, which came already.
+   * @param previous The old state. Absent for a full backup.
+   * @param find Returns the entry that was added for a path of the new state.
    */
   constructor(
     previous: DirIndex | undefined,
@@ -70,10 +73,10 @@ export class ChangeFinder {
     return this.#changes;
   }
 
-  /** Takes the next entry of the new state. They are numbered from 0. */
+  /** Adds the next entry of the new state. Entries are numbered from 0. */
   add(entry: HashedEntry): void {
     const number = this.#entries++;
-    // The very same, and not only alike, where it was known to be unchanged.
+    // A known, unchanged entry is the same object in both states.
     if (this.#old[this.#next] === entry) {
       this.#next++;
       return;
@@ -89,10 +92,10 @@ export class ChangeFinder {
   }
 
   /**
-   * Ends the new state: what else the old one had is gone.
+   * Ends the new state. Every other path of the old state is deleted.
    *
-   * @param skipped The paths that the new state skipped. What is gone there is
-   * not counted as deleted, as it may still be in the directory.
+   * @param skipped The paths that the new state skipped. A path below one of
+   * them does not count as deleted, because it may still exist.
    */
   finish(skipped: Iterable<string> = []): void {
     this.#skipped = new Set(skipped);
@@ -106,7 +109,7 @@ export class ChangeFinder {
     }
   }
 
-  /** Returns the number of changes of each kind; call it at the end. */
+  /** Returns the number of changes of each kind. Call it after `finish`. */
   counts(): ChangeCounts {
     const counts: ChangeCounts = {
       created: 0,
@@ -127,7 +130,7 @@ export class ChangeFinder {
       else if (change === UPDATED) counts.updated++;
       else if (change === TOUCHED || change === RELINKED) counts.touched++;
       else if ((change & ~DIRECTORY) === DELETED) {
-        // In a deletion it is the old entry that `more` numbers.
+        // In a deletion, `more` is the number of the old entry.
         if (this.#isSkipped(this.#old[more].path)) continue;
         if (change === DELETED) counts.deleted++;
         else counts.deletedDirs++;
@@ -139,16 +142,16 @@ export class ChangeFinder {
         } else counts.copied++;
       }
     }
-    // A file that has another name now is not deleted as well.
+    // The old path of a renamed file does not count as deleted.
     counts.deleted -= renamed.size;
     return counts;
   }
 
   /**
-   * The changes in path order, each with the number of the new entry, -1 if
-   * there is none; to be asked for at the end.
+   * Yields the changes in path order, each with the number of the new entry, or
+   * -1 if there is none. Call it after `finish`.
    *
-   * @param at The new entry of a number, without its block checksums.
+   * @param at Returns the new entry of a number, without its block checksums.
    */
   *changes(
     at: (number: number) => HashedEntry,
@@ -237,7 +240,7 @@ export class ChangeFinder {
     ) this.#push(TOUCHED, number, old);
   }
 
-  /** Whether the path, or a folder above it, was skipped. */
+  /** Returns whether the path, or a folder above it, was skipped. */
   #isSkipped(path: string): boolean {
     if (this.#skipped.size === 0) return false;
     for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
@@ -247,8 +250,8 @@ export class ChangeFinder {
   }
 
   /**
-   * Whether a path that is or was a hard link has the content that it had: then
-   * only the first name of the file is another, or the link is broken or made.
+   * Returns whether a path that is or was a hard link has the same content as
+   * before. If so, only the grouping of the names changed.
    */
   #isContentSame(entry: HashedEntry, before: HashedEntry): boolean {
     if (entry.kind !== "hardlink" && before.kind !== "hardlink") return false;
@@ -260,15 +263,18 @@ export class ChangeFinder {
       now.sha256 === old.sha256 && now.target === old.target;
   }
 
-  /** The file whose old content a file now has; an empty file has none. */
+  /**
+   * Returns the path of the file whose old content this file now has. Empty
+   * files have no source.
+   */
   #sourceOf({ sha256, size }: HashedEntry): string | undefined {
     if (sha256 === undefined || size === 0) return undefined;
     return this.#previous?.findContent(sha256)?.path;
   }
 
   /**
-   * Whether the content behind a hard link is the one before: when it is
-   * replaced under the first name, the other names have to be linked again.
+   * Returns whether the file that a hard link names still has its old content.
+   * If that file is replaced, its other names have to be linked again.
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;
@@ -277,13 +283,13 @@ export class ChangeFinder {
   }
 }
 
-/** Whether two times are one, as far as a runtime can set it. */
+/** Returns whether two times are equal within the precision of the runtime. */
 export function isSameTime(one: bigint, other: bigint): boolean {
   const late = one - other;
   return late > -TIME_SLACK && late < TIME_SLACK;
 }
 
-/** An entry without its block checksums. */
+/** Returns an entry without its block checksums. */
 export function bare(entry: HashedEntry): HashedEntry {
   const { path, kind } = entry;
   switch (kind) {

@@ -9,9 +9,10 @@ import { readPieces } from "./read_file.ts";
 import { lstat } from "./stat.ts";
 
 /**
- * Refuses a directory that is not in the state a difference starts from:
- * whatever it would change, remove or copy has to be what it was, and what it
- * would create must not be there. So no byte is lost that is not in a backup.
+ * Checks that a directory is in the state that a difference starts from. Paths
+ * that the difference changes, deletes or copies must be unchanged, and paths
+ * that it creates must not exist. This prevents the loss of data that is not in
+ * a backup.
  *
  * @param root The directory.
  * @param diff The difference that is to be applied.
@@ -21,7 +22,7 @@ import { lstat } from "./stat.ts";
 export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();
   const gone = new Set<string>();
-  /** Paths that become folders, in which there is nothing yet. */
+  /** Paths that become folders and are still empty. */
   const opened = new Set<string>();
   const expectSum = (path: string, sha256: string) => {
     const place = `${root}/${path}`;
@@ -91,8 +92,8 @@ function isFolder(root: string, path: string): boolean {
 }
 
 /**
- * Returns the kind of what is at a path, or `undefined`. Links are not
- * followed.
+ * Returns the kind of the entry at a path, or `undefined` if the path does not
+ * exist. Links are not followed.
  */
 function kindAt(root: string, path: string): string | undefined {
   checkFolders(root, path);
@@ -105,7 +106,7 @@ function kindAt(root: string, path: string): string | undefined {
   }
 }
 
-/** Refuses a way out of the tree or through a link. */
+/** Refuses a path that leads out of the tree or through a link. */
 function checkFolders(root: string, path: string): void {
   checkPath(path);
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
@@ -116,7 +117,7 @@ function checkFolders(root: string, path: string): void {
   }
 }
 
-/** A folder that goes must hold nothing but what goes. */
+/** Refuses a deleted folder that holds anything that is not deleted. */
 function checkEmptied(root: string, path: string, gone: Set<string>): void {
   if (kindAt(root, path) !== "directory") return;
   for (const name of fs.readdirSync(`${root}/${path}`)) {

@@ -26,7 +26,7 @@ export type Change =
   | TouchedChange
   | DeletedChange;
 
-/** A path that was not there. */
+/** The creation of a path. */
 export interface CreatedChange {
   /** The kind of change. */
   change: "created";
@@ -34,7 +34,7 @@ export interface CreatedChange {
   entry: HashedEntry;
 }
 
-/** A path with other content, another target or of another kind. */
+/** A change of a path's content, link target or kind. */
 export interface UpdatedChange {
   /** The kind of change. */
   change: "updated";
@@ -45,13 +45,16 @@ export interface UpdatedChange {
   /** The path whose old content this file now has, if some file had it. */
   from?: string;
   /**
-   * Whether the content is the same, and only which paths are hard links of one
-   * another is not. Such a path counts as touched.
+   * Whether the content is unchanged and only the grouping of hard links
+   * differs. Such a path counts as touched.
    */
   isLinkOnly?: boolean;
 }
 
-/** A new path whose content was there before, so that no bytes are stored. */
+/**
+ * A new path whose content existed before under another path, so that no bytes
+ * are stored.
+ */
 export interface MovedChange {
   /** `renamed` if the old path is gone, `copied` if not. */
   change: "renamed" | "copied";
@@ -61,7 +64,7 @@ export interface MovedChange {
   from: string;
 }
 
-/** A path of which only mode, time or owner are others. */
+/** A change of only the mode, time or owner of a path. */
 export interface TouchedChange {
   /** The kind of change. */
   change: "touched";
@@ -71,7 +74,7 @@ export interface TouchedChange {
   before: HashedEntry;
 }
 
-/** A path that is gone. */
+/** The deletion of a path. */
 export interface DeletedChange {
   /** The kind of change. */
   change: "deleted";
@@ -81,21 +84,24 @@ export interface DeletedChange {
 
 /** The number of changes of each kind. */
 export interface ChangeCounts {
-  /** New files and links, moved ones not among them. */
+  /** The number of new files and links, except renamed and copied ones. */
   created: number;
-  /** New directories. */
+  /** The number of new directories. */
   createdDirs: number;
-  /** Paths with other content, another target or of another kind. */
+  /** The number of paths whose content, link target or kind changed. */
   updated: number;
-  /** Paths of which only mode, time, owner or hard links are others. */
+  /**
+   * The number of paths of which only the mode, time, owner or hard links
+   * changed.
+   */
   touched: number;
-  /** Files and links that are gone, moved ones not among them. */
+  /** The number of deleted files and links, except renamed ones. */
   deleted: number;
-  /** Directories that are gone. */
+  /** The number of deleted directories. */
   deletedDirs: number;
-  /** Files that have another name now. */
+  /** The number of renamed files. */
   renamed: number;
-  /** New files whose content was, and is, under another name too. */
+  /** The number of new files with the content of a file that still exists. */
   copied: number;
 }
 
@@ -103,9 +109,9 @@ const FORMAT = "deltar-diff";
 const VERSION = 1;
 
 /**
- * The changes from one state of a directory to another: enough, with the new
- * content in an archive of `DiffData`, to make the second from the first.
- * A full backup is the difference to `DirIndex.empty()`.
+ * The changes from one state of a directory to another. With the new content in
+ * an archive of `DiffData`, they suffice to make the second state from the
+ * first. A full backup is the difference to `DirIndex.empty()`.
  *
  * @example A new file
  * ```ts
@@ -133,12 +139,12 @@ export class DiffIndex {
   #counts: ChangeCounts | undefined;
 
   /**
-   * Makes a difference of changes that are in path order already.
+   * Makes a difference from changes that are in path order.
    *
-   * @param changes The changes. What can be iterated more than once, and is no
-   * array, is made one only when it has to be: a million changes take memory.
+   * @param changes The changes. An iterable that is not an array becomes one
+   * only when that is necessary, since a million changes take much memory.
    * @param root The new state of the directory itself.
-   * @param counts How many there are of each kind, if that is known.
+   * @param counts The number of changes of each kind, if known.
    */
   constructor(
     changes: Iterable<Change>,
@@ -151,10 +157,10 @@ export class DiffIndex {
   }
 
   /**
-   * Compares two states of a directory; the files themselves are not needed.
+   * Compares two states of a directory. It does not read the files.
    *
    * @param index The new state.
-   * @param previous The old state; none for a full backup.
+   * @param previous The old state. Absent for a full backup.
    */
   static compute(index: DirIndex, previous?: DirIndex): DiffIndex {
     return atOnce(compareSteps(index, previous));
@@ -181,7 +187,7 @@ export class DiffIndex {
     };
   }
 
-  /** The paths of new files and links, moved ones not among them. */
+  /** The paths of new files and links, except renamed and copied ones. */
   get created(): string[] {
     return this.#paths("created", (kind) => kind !== "directory");
   }
@@ -191,41 +197,41 @@ export class DiffIndex {
     return this.#paths("created", (kind) => kind === "directory");
   }
 
-  /** The paths with other content, another target or of another kind. */
+  /** The paths whose content, link target or kind changed. */
   get updated(): string[] {
     return this.changes.filter((change) =>
       change.change === "updated" && !change.isLinkOnly
     ).map(pathOf);
   }
 
-  /** The paths of which only mode, time, owner or hard links are others. */
+  /** The paths of which only the mode, time, owner or hard links changed. */
   get touched(): string[] {
     return this.changes.filter(isTouched).map(pathOf);
   }
 
-  /** The paths of files and links that are gone, moved ones not among them. */
+  /** The paths of deleted files and links, except renamed ones. */
   get deleted(): string[] {
     const moved = new Set(this.renamed.map(({ from }) => from));
     return this.#paths("deleted", (kind) => kind !== "directory")
       .filter((path) => !moved.has(path));
   }
 
-  /** The paths of directories that are gone. */
+  /** The paths of deleted directories. */
   get deletedDirs(): string[] {
     return this.#paths("deleted", (kind) => kind === "directory");
   }
 
-  /** The files that have another name now. */
+  /** The renamed files. */
   get renamed(): { from: string; to: string }[] {
     return this.#moved("renamed");
   }
 
-  /** The new files whose content was, and is, under another name too. */
+  /** The new files with the content of a file that still exists. */
   get copied(): { from: string; to: string }[] {
     return this.#moved("copied");
   }
 
-  /** Whether nothing changed at all. */
+  /** Whether there are no changes. */
   get isEmpty(): boolean {
     for (const _ of this.#source) return false;
     return true;
@@ -237,7 +243,10 @@ export class DiffIndex {
     return toJson({ root, counts, changes });
   }
 
-  /** The difference as the bytes of a file; see docs/FORMAT.md. */
+  /**
+   * Returns the difference as the bytes of a file. The format is in
+   * docs/FORMAT.md.
+   */
   encode(): Uint8Array {
     return concat([...this.#pieces()]);
   }
@@ -246,7 +255,7 @@ export class DiffIndex {
    * Reads the bytes of a file that `encode` made.
    *
    * @param bytes The whole file.
-   * @param object Its name, for errors.
+   * @param object The name of the file, for errors.
    * @throws {DeltarError} `corrupt`, `truncated`, `unsafe` or `unsupported`,
    * with the offset.
    */
@@ -255,10 +264,10 @@ export class DiffIndex {
   }
 
   /**
-   * Stores the difference: the file appears whole or not at all.
+   * Stores the difference. The file appears whole or not at all.
    *
    * @param file A path of the operating system.
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    */
   async toFile(file: string, options: SignalOptions = {}): Promise<void> {
     await writeFileAtomic(file, this.#pieces(), options);
@@ -268,8 +277,8 @@ export class DiffIndex {
    * Reads a difference that `toFile` stored.
    *
    * @param file A path of the operating system.
-   * @param options What ends the work.
-   * @throws {DeltarError} `not-found`, or as `decode` does.
+   * @param options The signal that ends the work.
+   * @throws {DeltarError} `not-found`, or an error of `decode`.
    */
   static async fromFile(
     file: string,
@@ -347,23 +356,23 @@ function* encodeChanges(changes: Iterable<Change>): Generator<Line> {
   for (const change of changes) yield encodeChange(change);
 }
 
-/** Returns the entry after a change, or that before a deletion. */
+/** Returns the entry after a change, or the entry before a deletion. */
 function entryOf(change: Change): HashedEntry {
   return change.change === "deleted" ? change.before : change.entry;
 }
 
 /**
- * Returns whether a path has the content that it had, and only its mode, time,
- * owner or hard links are others.
+ * Returns whether a path's content is unchanged and only its mode, time, owner
+ * or hard links differ.
  *
- * @param change What happened to the path.
+ * @param change The change of the path.
  */
 export function isTouched(change: Change): boolean {
   return change.change === "touched" ||
     change.change === "updated" && change.isLinkOnly === true;
 }
 
-/** The path that a change is about. */
+/** Returns the path that a change is about. */
 export function pathOf(change: Change): string {
   return entryOf(change).path;
 }

@@ -30,7 +30,10 @@ import { checkWalker, type Walker } from "./walker.ts";
 
 /** A file in an index. */
 export interface IndexFileEntry extends HashedFileEntry {
-  /** The block checksums of a file that is large enough for deltas to pay. */
+  /**
+   * The block checksums of a file that is large enough for deltas to save
+   * space.
+   */
   signature?: Signature;
 }
 
@@ -47,9 +50,9 @@ const EMPTY_ROOT: Metadata = withJson({
 });
 
 /**
- * The state of a directory: its entries in path order, and of each file the
- * SHA-256 and the block checksums. Kept from one backup to the next, it is all
- * that is needed to tell and to store what changed.
+ * The state of a directory: its entries in path order, with the SHA-256 and the
+ * block checksums of each file. The index of one backup is all that the next
+ * backup needs to find and store what changed.
  *
  * @example Index a directory, store the index and read it again
  * ```ts
@@ -73,20 +76,20 @@ const EMPTY_ROOT: Metadata = withJson({
 export class DirIndex {
   /** All entries, in path order. */
   readonly entries: readonly IndexEntry[];
-  /** Mode, time and owner of the directory itself. */
+  /** The mode, time and owner of the directory itself. */
   readonly root: Metadata;
-  /** The paths that the index leaves out, with the reasons. */
+  /** The paths that were skipped or excluded, with the reasons. */
   readonly skipped: readonly Skipped[];
   #byPath: Map<string, IndexEntry> | undefined;
   #asked = 0;
   #byContent: Map<string, IndexEntry> | undefined;
 
   /**
-   * Makes an index of entries that are in path order already.
+   * Makes an index from entries that are in path order.
    *
    * @param entries The entries.
    * @param root The state of the directory itself.
-   * @param skipped What was left out.
+   * @param skipped The paths that were skipped or excluded.
    */
   constructor(
     entries: readonly IndexEntry[],
@@ -98,16 +101,16 @@ export class DirIndex {
     this.skipped = skipped;
   }
 
-  /** The index of nothing: what a first, full backup is compared with. */
+  /** Returns an empty index. A first, full backup is compared with it. */
   static empty(): DirIndex {
     return new DirIndex([]);
   }
 
   /**
-   * Walks a directory and reads its files, each once.
+   * Walks a directory and reads each of its files once.
    *
    * @param dir The directory.
-   * @param options What may be reused, and the reader of the files.
+   * @param options Options for making the index.
    * @throws {DeltarError} `aborted` if the signal fired.
    * @throws {TypeError} If `dir` is not a `Dir` or `Walker`.
    */
@@ -129,17 +132,19 @@ export class DirIndex {
     return new DirIndex(entries, root, skipped);
   }
 
-  /** The entry of a path, if there is one. */
+  /** Returns the entry of a path, if there is one. */
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
-      // A map of all pays only for many look-ups.
+      // A map of all entries is worth its memory only for many look-ups.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }
     return this.#byPath.get(path);
   }
 
-  /** A file with this content, if there is one: the first in path order. */
+  /**
+   * Returns the first file, in path order, with this content, if there is one.
+   */
   findContent(sha256: string): IndexEntry | undefined {
     if (this.#byContent === undefined) {
       this.#byContent = new Map();
@@ -171,7 +176,10 @@ export class DirIndex {
     return toJson({ root, entries, skipped });
   }
 
-  /** The index as the bytes of an index file; see docs/FORMAT.md. */
+  /**
+   * Returns the index as the bytes of an index file. The format is in
+   * docs/FORMAT.md.
+   */
   encode(): Uint8Array {
     return concat([...this.#pieces()]);
   }
@@ -180,7 +188,7 @@ export class DirIndex {
    * Reads the bytes of an index file.
    *
    * @param bytes The whole file.
-   * @param object Its name, for errors.
+   * @param object The name of the file, for errors.
    * @throws {DeltarError} `corrupt`, `truncated`, `unsafe` or `unsupported`,
    * with the offset.
    */
@@ -189,10 +197,10 @@ export class DirIndex {
   }
 
   /**
-   * Stores the index: the file appears whole or not at all.
+   * Stores the index. The file appears whole or not at all.
    *
    * @param file A path of the operating system.
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    */
   async toFile(file: string, options: SignalOptions = {}): Promise<void> {
     await writeFileAtomic(file, this.#pieces(), options);
@@ -202,8 +210,8 @@ export class DirIndex {
    * Reads an index that `toFile` stored.
    *
    * @param file A path of the operating system.
-   * @param options What ends the work.
-   * @throws {DeltarError} `not-found`, or as `decode` does.
+   * @param options The signal that ends the work.
+   * @throws {DeltarError} `not-found`, or an error of `decode`.
    */
   static async fromFile(
     file: string,

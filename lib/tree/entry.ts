@@ -1,11 +1,11 @@
 /** The kind of an entry. A hard link names an earlier file's path. */
 export type EntryKind = "file" | "directory" | "symlink" | "hardlink";
 
-/** The metadata that is kept of each entry besides its content. */
+/** The metadata of an entry besides its content. */
 export interface Metadata {
   /** The permission bits, from 0 to 0o7777. */
   mode: number;
-  /** When the content last changed, in nanoseconds since 1970. */
+  /** The time of the last change of the content, in nanoseconds since 1970. */
   mtime: bigint;
   /** The owner's number. */
   uid: number;
@@ -13,11 +13,11 @@ export interface Metadata {
   gid: number;
 }
 
-/** The fields that entries of all kinds have. */
+/** The fields of entries of every kind. */
 export interface BaseEntry extends Metadata {
   /** The path below the root, `/`-separated. */
   path: string;
-  /** The length of a file in bytes; 0 for all else. */
+  /** The length of a file in bytes; 0 for other kinds. */
   size: number;
 }
 
@@ -29,7 +29,7 @@ export interface FileEntry extends BaseEntry {
   target?: undefined;
 }
 
-/** An entry that is not a file, and so has no content. */
+/** An entry without content, such as a directory or a link. */
 export interface ContentlessEntry extends BaseEntry {
   /** Absent: only files have content. */
   sha256?: undefined;
@@ -63,21 +63,24 @@ export interface HardLinkEntry extends ContentlessEntry {
   target: string;
 }
 
-/** One entry of a tree that is not a file. */
+/** An entry of a tree that is not a file. */
 export type NonFileEntry = DirectoryEntry | SymlinkEntry | HardLinkEntry;
 
-/** One entry of a tree; `kind` tells which fields it has. */
+/** An entry of a tree. `kind` tells which fields it has. */
 export type Entry = FileEntry | NonFileEntry;
 
-/** The state that tells whether an entry was changed since it was seen. */
+/** The state by which a later walk recognizes that an entry is unchanged. */
 export interface WalkedState {
-  /** When content or metadata last changed, in nanoseconds since 1970. */
+  /**
+   * The time of the last change of content or metadata, in nanoseconds since
+   * 1970.
+   */
   ctime: bigint;
   /** The file's number on its device. */
   inode: bigint;
-  /** Whether it is in every way as it was when it was seen before. */
+  /** Whether the entry is unchanged since the last walk in every respect. */
   isKnown?: true;
-  /** Whether it is a file with further names. */
+  /** Whether the entry is a file with more than one name. */
   isLinked?: true;
 }
 
@@ -87,7 +90,7 @@ export type WalkedEntry = Entry & WalkedState;
 /** A file as a walk finds it. */
 export type WalkedFile = FileEntry & WalkedState;
 
-/** Why something in a directory is in no index. */
+/** The reason why a path is skipped or excluded. */
 export type SkipReason =
   | "excluded"
   | "special"
@@ -98,25 +101,31 @@ export type SkipReason =
   | "absent"
   | "lost";
 
-/** Something that was left out, or not read as one would wish. */
+/**
+ * A path that is skipped or excluded, or a file that changed while it was read.
+ */
 export interface Skipped {
   /** The path below the root, `/`-separated. */
   path: string;
   /**
-   * Why:
+   * The reason:
    *
-   * - `excluded`: a rule says so; `detail` names the rule and where it stands.
+   * - `excluded`: a rule excludes it; `detail` names the rule, its file and
+   *   line.
    * - `special`: a socket, pipe or device.
-   * - `unreadable`: the system refused; `detail` says how.
-   * - `vanished`: it was gone when it was to be read.
-   * - `changed`: it changed while it was read; what was read is kept.
-   * - `lost`: it was kept, and damage has taken it; a repair says so.
-   * - `name`: its name is not valid Unicode, so no index can hold it.
-   * - `absent`: nothing was there; only a safety snapshot says so, of what a
-   *   restore creates.
+   * - `unreadable`: the system refused access; `detail` has the system's
+   *   message.
+   * - `vanished`: it was deleted before it could be read.
+   * - `changed`: it changed while it was read; the bytes that were read are
+   *   kept.
+   * - `lost`: it was stored and its content is damaged; only a repair uses
+   *   this.
+   * - `name`: its name is not valid Unicode, so an index cannot hold it.
+   * - `absent`: the path did not exist; only a safety snapshot uses this, for
+   *   paths that the restore creates.
    */
   reason: SkipReason;
-  /** The rule, or the system's words. */
+  /** The rule, or the system's message. */
   detail?: string;
 }
 
@@ -126,7 +135,7 @@ const NO_FAULT: ReadonlySet<SkipReason> = new Set([
   "absent",
 ]);
 
-/** Whether a skip means that a file could not be kept as it was. */
+/** Returns whether a skip means that a file could not be stored as it was. */
 export function isFault(skipped: Skipped): boolean {
   return !NO_FAULT.has(skipped.reason);
 }

@@ -17,14 +17,17 @@ export interface HashedFileEntry extends FileEntry {
   sha256: string;
 }
 
-/** An entry; a file's has the SHA-256 of its content. */
+/** An entry. A file's entry has the SHA-256 of its content. */
 export type HashedEntry = HashedFileEntry | NonFileEntry;
 
 const HASH = /^[0-9a-f]{64}$/;
 const MODE = /^0[0-7]{3,4}$/;
 const TIME = /^(-?)(\d{1,19})(?:\.(\d{1,9}))?$/;
 
-/** An entry as a line of JSON, its fields in the order the format names. */
+/**
+ * Returns an entry as a line of JSON, with its fields in the order of the
+ * format.
+ */
 export function encodeEntry(entry: HashedEntry): Line {
   const line: Line = { path: entry.path, kind: entry.kind };
   Object.assign(line, encodeMetadata(entry));
@@ -36,7 +39,10 @@ export function encodeEntry(entry: HashedEntry): Line {
   return line;
 }
 
-/** Mode in octal, time as decimal seconds since 1970, and the owner. */
+/**
+ * Returns a line with the mode in octal, the time in decimal seconds since
+ * 1970, and the owner.
+ */
 export function encodeMetadata(metadata: Metadata): Line {
   return {
     mode: "0" + metadata.mode.toString(8).padStart(3, "0"),
@@ -47,7 +53,7 @@ export function encodeMetadata(metadata: Metadata): Line {
 }
 
 /**
- * Reads an entry's line; nothing in it is believed.
+ * Reads an entry's line. Every field is validated.
  *
  * @throws {DeltarError} `corrupt` or `unsafe`, with the place of the line.
  */
@@ -85,7 +91,7 @@ export function decodeEntry(
   return makeLink(path, kind, metadata, target);
 }
 
-/** Reads what `encodeMetadata` wrote. */
+/** Reads a line that `encodeMetadata` wrote. */
 export function decodeMetadata(
   line: Line,
   object: string,
@@ -116,7 +122,7 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
 }
 
 /**
- * Refuses a path that does not come after the one before it.
+ * Refuses a path that does not sort after the one before it.
  *
  * @throws {DeltarError} `corrupt`, with the place of the line.
  */
@@ -135,8 +141,8 @@ export function checkOrder(
 }
 
 /**
- * Returns decimal seconds since 1970, as `formatTime` writes them, in
- * nanoseconds; `undefined` if the text is not such a number.
+ * Parses decimal seconds since 1970, as `formatTime` writes them. Returns
+ * nanoseconds, or `undefined` if the text is not such a number.
  */
 export function parseTime(text: string): bigint | undefined {
   const match = TIME.exec(text);

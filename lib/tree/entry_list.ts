@@ -9,15 +9,16 @@ import { ROOT, type StoredEntries, WORDS } from "./state_entries.ts";
 import type { StateWriter } from "./state_writer.ts";
 import { makeDirectory, makeFile } from "./to_json.ts";
 
-/** A receiver of the entries of a directory, in path order. */
+/** A sink for the entries of a directory, in path order. */
 export interface EntrySink<Facts extends FileFacts = FileFacts> {
   /**
-   * Takes the next entry.
+   * Adds the next entry.
    *
-   * @param entry The entry; a file's with its SHA-256.
-   * @param place Where the walk's writer has its state.
-   * @param isOther Whether it was read as another than the state says.
-   * @param facts What the file's reader found out, if it was read.
+   * @param entry The entry. A file's entry has its SHA-256.
+   * @param place The word at which the walk's writer has the entry's state.
+   * @param isOther Whether the entry differs from that state, because the file
+   * changed before it was read.
+   * @param facts The facts that the file's reader collected, if it was read.
    */
   add(
     entry: IndexEntry,
@@ -28,16 +29,16 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
 }
 
 /**
- * The entries of a directory in path order, without their block checksums, in
- * little memory: their states are where the walk has written them, and forty
- * bytes are kept of each besides.
+ * The entries of a directory in path order, without their block checksums. The
+ * list takes forty bytes for each entry, since their states are in the walk's
+ * writer.
  */
 export class EntryList {
   readonly #states: StateWriter;
   readonly #rows = new WordRows(WORDS.length);
-  /** Those of which the state does not tell all, by number. */
+  /** The entries that the state does not fully describe, by number. */
   readonly #odd = new Map<number, HashedEntry>();
-  /** The folder that the last entry is in, and those above it. */
+  /** The folder that the last entry is in, and the folders above it. */
   readonly #open: { inside: string; number: number }[] = [];
   #folder = { number: ROOT, path: "" };
 
@@ -51,7 +52,9 @@ export class EntryList {
     return this.#rows.length;
   }
 
-  /** Adds the next entry, see {@linkcode EntrySink.add}, and numbers it. */
+  /**
+   * Adds the next entry and returns its number. See {@linkcode EntrySink.add}.
+   */
   add(entry: IndexEntry, place: number, isOther: boolean): number {
     const { path, kind, sha256 } = entry;
     const number = this.#rows.push();
@@ -70,20 +73,21 @@ export class EntryList {
     return number;
   }
 
-  /** An entry by its number. */
+  /** Returns an entry by its number. */
   at(number: number): HashedEntry {
     const odd = this.#odd.get(number);
     if (odd !== undefined) return odd;
     const place = this.#rows.get(number, WORDS.state);
     const basics = this.#states.basics(place);
     const path = this.path(number);
-    // Links are all among those of which the state does not tell all.
+    // Links are always among the entries that the state does not fully
+    // describe.
     return basics.kind === "directory"
       ? makeDirectory(path, basics)
       : makeFile(path, basics, basics.size, this.sha256(number));
   }
 
-  /** The path of an entry. */
+  /** Returns the path of an entry by its number. */
   path(number: number): string {
     const odd = this.#odd.get(number);
     if (odd !== undefined) return odd.path;
@@ -96,17 +100,17 @@ export class EntryList {
     return `${this.#folder.path}/${name}`;
   }
 
-  /** The SHA-256 of a file, in hexadecimal. */
+  /** Returns the SHA-256 of a file by its number, in hexadecimal. */
   sha256(number: number): string {
     return toHex(this.sumOf(number));
   }
 
-  /** The SHA-256 of a file. */
+  /** Returns the SHA-256 of a file by its number. */
   sumOf(number: number): Uint8Array {
     return this.#rows.bytes(number, WORDS.sha256, 32);
   }
 
-  /** Whether a SHA-256, as eight words, is that of a file. */
+  /** Returns whether a file has this SHA-256, given as eight words. */
   hasSum(number: number, words: Uint32Array): boolean {
     for (let at = 0; at < words.length; at++) {
       if (this.#rows.get(number, WORDS.sha256 + at) !== words[at]) return false;
@@ -114,7 +118,7 @@ export class EntryList {
     return true;
   }
 
-  /** The entry of a path, if there is one. */
+  /** Returns the entry of a path, if there is one. */
   find(path: string): HashedEntry | undefined {
     let low = 0;
     let high = this.length;
@@ -128,7 +132,9 @@ export class EntryList {
     return undefined;
   }
 
-  /** The list as it is remembered beside the states; see `decodeEntries`. */
+  /**
+   * Returns the list as it is stored beside the states. See `decodeEntries`.
+   */
   encode(): StoredEntries {
     const odd = [...this.#odd].map(([number, entry]) =>
       [number, encodeEntry(entry)] satisfies StoredEntries["odd"][number]

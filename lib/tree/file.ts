@@ -8,24 +8,28 @@ import { MOST_LISTING } from "../bytes/listing.ts";
 
 /** Options for writing a file. */
 export interface WriteFileOptions extends SignalOptions {
-  /** Whether its folder may have to be made. */
+  /** Whether the file's folder is created if it is missing. */
   inNewFolder?: boolean;
   /**
-   * Whether a crash may lose or damage it, as what can be made again may; then
-   * it is not flushed.
+   * Whether a crash may lose or damage the file, because it can be rebuilt. If
+   * so, it is not flushed.
    */
   mayBeLost?: boolean;
-  /** Whether it, and a folder that is made, are closed to other users. */
+  /**
+   * Whether other users have no access to the file, nor to a folder that is
+   * created for it.
+   */
   isPrivate?: boolean;
 }
 
 /**
- * Writes a file so that it appears whole or not at all: under another name
- * beside it, flushed to the disk, then renamed.
+ * Writes a file so that it appears whole or not at all. The bytes are written
+ * under a temporary name beside it and flushed to the disk. The temporary file
+ * is then renamed.
  *
  * @param file A path of the operating system.
- * @param bytes What it is to hold, in one piece or several.
- * @param options How.
+ * @param bytes The content, in one piece or several.
+ * @param options Options for writing.
  */
 export async function writeFileAtomic(
   file: string,
@@ -60,12 +64,12 @@ export async function writeFileAtomic(
 }
 
 /**
- * All bytes of a file.
+ * Returns all bytes of a file.
  *
  * @param file A path of the operating system.
- * @param most The most bytes that it may have.
- * @throws {DeltarError} `not-found` if it is absent, `limit` if it is larger,
- * else `io`.
+ * @param most The maximum size in bytes.
+ * @throws {DeltarError} `not-found` if the file is absent, `limit` if it is
+ * larger than `most`, otherwise `io`.
  */
 export async function readFileBytes(
   file: string,
@@ -94,11 +98,12 @@ export async function readFileBytes(
 }
 
 /**
- * Reads a file and decodes it, with turns of the event loop between.
+ * Reads a file and decodes it, and yields to the event loop in between.
  *
  * @param file A path of the operating system.
- * @param decode Decodes its bytes, step by step; is told its name for errors.
- * @throws {DeltarError} As `readFileBytes` and `decode` do.
+ * @param decode Decodes the bytes step by step. The second argument is the name
+ * of the file, for errors.
+ * @throws {DeltarError} The errors of `readFileBytes` and `decode`.
  */
 export async function decodeFile<Result>(
   file: string,
@@ -109,7 +114,7 @@ export async function decodeFile<Result>(
   return await inTurns(decode(bytes, file), signal);
 }
 
-/** Removes a file; that there is none is no fault. */
+/** Deletes a file. A missing file is not an error. */
 export async function removeFile(file: string): Promise<void> {
   try {
     await fs.promises.rm(file, { force: true });
@@ -118,7 +123,7 @@ export async function removeFile(file: string): Promise<void> {
   }
 }
 
-/** Whether a path names nothing, or a directory with nothing in it. */
+/** Returns whether a path does not exist or is an empty directory. */
 export function isVacant(place: string): boolean {
   try {
     return fs.readdirSync(place).length === 0;
@@ -128,7 +133,9 @@ export function isVacant(place: string): boolean {
   }
 }
 
-/** A fault of the file system as an error that names the file. */
+/**
+ * Returns an error of the file system as a `DeltarError` that names the file.
+ */
 export function fileError(cause: unknown, object: string): DeltarError {
   if (cause instanceof DeltarError) return cause;
   return codeOf(cause) === "ENOENT"
@@ -136,7 +143,10 @@ export function fileError(cause: unknown, object: string): DeltarError {
     : new DeltarError("io", errorMessage(cause), { object, cause });
 }
 
-/** A fault of the file system at a path below the root of a tree. */
+/**
+ * Returns an error of the file system as a `DeltarError` that names a path
+ * below the root of a tree.
+ */
 export function pathError(cause: unknown, path: string): DeltarError {
   if (cause instanceof DeltarError) {
     if (cause.path !== undefined || !isDenied(cause)) return cause;
@@ -148,7 +158,9 @@ export function pathError(cause: unknown, path: string): DeltarError {
     : new DeltarError("io", reasonOf(cause), { path, cause });
 }
 
-/** Why the system refused, without the path, which may be a temporary one. */
+/**
+ * Returns the system's reason without the path, which may be a temporary one.
+ */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const [, code, why] = /^(E[A-Z0-9]+): ([^,]+)(?:, |$)/.exec(cause.message) ??
@@ -156,7 +168,7 @@ function reasonOf(cause: unknown): string {
   return code === undefined ? cause.message : `${why} (${code})`;
 }
 
-/** The errors of a system that fails for every path. */
+/** The codes of errors that affect every path. */
 const ENDS_ALL: ReadonlySet<unknown> = new Set([
   "EBADF",
   "EDQUOT",
@@ -174,15 +186,18 @@ const ENDS_ALL: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Whether a fault of the file system is not of one path: the disk is full,
- * read-only, failing or gone, or the process has no more descriptors.
+ * Returns whether an error of the file system affects every path: the disk is
+ * full, read-only, failing or gone, or the process has no more descriptors.
  */
 export function endsAll(error: unknown): boolean {
   return ENDS_ALL.has(codeOf(error)) ||
     error instanceof DeltarError && endsAll(error.cause);
 }
 
-/** Returns the reason for a failed system call: gone, or refused. */
+/**
+ * Returns the reason for a failed system call: the path vanished or is
+ * unreadable.
+ */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const code = codeOf(error);
   const gone = code === "ENOENT" || code === "ENOTDIR";

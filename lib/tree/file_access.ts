@@ -3,17 +3,17 @@ import type { RandomAccess } from "../delta/random_access.ts";
 import type { OpenFile } from "./folder.ts";
 import { openFile } from "./read_file.ts";
 
-/** A file that is read at any place, such as the basis of a delta. */
+/** A file that can be read at any offset, such as the basis of a delta. */
 export class FileAccess implements RandomAccess {
-  /** Its length in bytes when it was opened. */
+  /** The length in bytes when the file was opened. */
   readonly size: number;
   readonly #file: OpenFile;
 
   /**
    * Opens a file.
    *
-   * @param file The file, which `close` closes, or its path; then a symlink is
-   * refused.
+   * @param file The open file, which `close` closes, or the path of a file. A
+   * path that is a symlink is refused.
    */
   constructor(file: OpenFile | string) {
     this.#file = typeof file === "string" ? openFile(file) : file;

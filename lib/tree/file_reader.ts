@@ -12,23 +12,23 @@ import type { FileEntry } from "./entry.ts";
 export interface FileFacts {
   /** The number of bytes that were read. */
   size: number;
-  /** Their SHA-256 in hexadecimal. */
+  /** The SHA-256 of these bytes in hexadecimal. */
   sha256: string;
-  /** Their block checksums, if the file is large enough. */
+  /** The block checksums, if the file is large enough. */
   signature?: Signature;
 }
 
 /**
- * A receiver of the content of each file that an index reads. What it finds out
- * of a file goes with the file's entry to the {@linkcode EntrySink}.
+ * A reader of the content of files. The facts that it returns are passed, with
+ * the file's entry, to the {@linkcode EntrySink}.
  */
 export interface FileReader<Facts extends FileFacts = FileFacts> {
   /**
-   * A file of at most 1 MiB, whole.
+   * Takes a file of at most 1 MiB in one piece.
    *
-   * @param entry What is known of it; `size` is the length of `bytes`.
-   * @param bytes Its content, valid until this returns or what it returned is
-   * fulfilled.
+   * @param entry The entry of the file. `size` is the length of `bytes`.
+   * @param bytes The content, valid until this method returns or the promise
+   * that it returned is settled.
    * @param before The file of this path in the previous index.
    */
   whole(
@@ -38,12 +38,13 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   ): Facts | Promise<Facts>;
 
   /**
-   * A larger file.
+   * Takes a larger file in pieces.
    *
-   * @param entry What is known of it; `size` is what it had when found.
-   * @param open Reads it from the start, in pieces, each of which is valid until
-   * the next is pulled; may be called again when that ended. The pieces end
-   * early if the file does.
+   * @param entry The entry of the file. `size` is its size when the walk found
+   * it.
+   * @param open Reads the file from the start in pieces. A piece is valid until
+   * the next one is pulled. `open` may be called again after the pieces have
+   * ended. They end early if the file was truncated.
    * @param before The file of this path in the previous index.
    */
   pieces(
@@ -53,28 +54,32 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   ): Promise<Facts>;
 
   /**
-   * A file will be handed over soon, so what it is compared with may be fetched.
+   * Called when a file will be read soon, so that the content it is compared
+   * with can be fetched in advance.
    *
    * @param before The file of this path in the previous index.
    */
   expect?(before: IndexFileEntry): void;
 
-  /** Resolves when there is room for the next file; absent, there always is. */
+  /**
+   * Resolves when there is room for the next file. Without this method there
+   * always is room.
+   */
   ready?(): Promise<void> | undefined;
 }
 
-/** Files below this many bytes get no signature unless asked for. */
+/** The size in bytes below which files get no signature by default. */
 export const SIGNATURE_MINIMUM = 4096;
 
-/** Reads files for their SHA-256 and their block checksums. */
+/** Reads files for their SHA-256 and block checksums. */
 export class HashReader implements FileReader {
   readonly #minimum: number;
 
   /**
    * Makes a reader.
    *
-   * @param signatureMinimum Files of fewer bytes get no signature: a delta
-   * would not pay. Default: 4096.
+   * @param signatureMinimum The size in bytes below which files get no
+   * signature, since a delta would not save space. Default: 4096.
    */
   constructor(signatureMinimum: number = SIGNATURE_MINIMUM) {
     this.#minimum = signatureMinimum;

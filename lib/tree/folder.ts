@@ -4,12 +4,12 @@ import type { FileStat, Identity } from "./statx.ts";
  * Called with each entry of a folder, in the system's order. The arguments are
  * valid until it returns.
  *
- * @param bytes Holds the name, in UTF-8 if it is text.
- * @param start The name's first byte.
- * @param end The byte after its last.
- * @param stat Its `struct statx`; `undefined` if it vanished or the system
- * refuses to tell.
- * @returns Whether to go on.
+ * @param bytes The buffer that holds the name, in UTF-8 if it is text.
+ * @param start The offset of the name's first byte.
+ * @param end The offset after the name's last byte.
+ * @param stat The entry's `struct statx`. `undefined` if the entry vanished or
+ * the system refuses to return it.
+ * @returns Whether to continue.
  */
 export type FolderVisitor = (
   bytes: Uint8Array,
@@ -19,24 +19,24 @@ export type FolderVisitor = (
 ) => boolean;
 
 /**
- * An open folder. All that is in it is reached by its name from here, so what
- * others rename or replace on the way to the folder makes no difference, and
- * no symlink is ever followed.
+ * An open folder. Entries are reached by their names relative to this folder.
+ * Changes of the path to the folder therefore have no effect, and no symlink is
+ * followed.
  *
- * A name is one segment: the empty name, `.`, `..`, and a name with a `/` or a
- * NUL are refused with `EINVAL`. Errors have the `code` that `node:fs` gives
- * them (`ENOENT`, `EACCES`), the same on every system, and `path`.
+ * A name is one segment. The empty name, `.`, `..`, and names with a `/` or a
+ * NUL are refused with `EINVAL`. Errors have a `path` and, on every system, the
+ * `code` of `node:fs` (`ENOENT`, `EACCES`).
  */
 export interface Folder {
-  /** The path it was opened by, for messages. */
+  /** The path by which the folder was opened, for messages. */
   readonly place: string;
-  /** Returns its own state. */
+  /** Returns the state of the folder itself. */
   stat(): FileStat;
-  /** Returns what tells it from all other folders. */
+  /** Returns the identity of the folder, which no other folder has. */
   identity(): Identity;
   /**
-   * Returns whether it is the folder of this identity. Once it was listed, most
-   * often no system call is needed.
+   * Returns whether the folder has this identity. After it was listed, this
+   * usually needs no system call.
    */
   is(identity: Identity): boolean;
   /** Returns the state of an entry, or `undefined` if it is absent. */
@@ -44,122 +44,128 @@ export interface Folder {
   /**
    * Lists the folder with the state of each entry.
    *
-   * @param visit Called with each entry; must not use a folder itself.
-   * @returns Whether `visit` let it come to its end.
+   * @param visit Called with each entry. It must not use a folder itself.
+   * @returns Whether all entries were visited.
    */
   visit(visit: FolderVisitor): boolean;
-  /** Returns its names, in the system's order. */
+  /** Returns the names in the folder, in the system's order. */
   names(): string[];
   /**
-   * Opens a folder in it. A folder that may be entered but not listed opens,
-   * and fails when it is listed.
+   * Opens a folder inside this one. A folder that may be entered but not listed
+   * can be opened. Listing it then fails.
    *
-   * @throws `ENOTDIR` if it is anything else, also a symlink to a folder.
+   * @throws `ENOTDIR` if the entry is anything else, including a symlink to a
+   * folder.
    */
   openFolder(name: string): Folder;
   /**
    * Opens a file for reading.
    *
-   * @throws `ELOOP` if it is a symlink, `EISDIR` if it is a folder, `ENXIO` if
-   * it is a pipe, socket or device. None of them is waited for.
+   * @throws `ELOOP` for a symlink, `EISDIR` for a folder, `ENXIO` for a pipe,
+   * socket or device. It never blocks on one of them.
    */
   openFile(name: string): OpenFile;
   /**
-   * Opens a file for reading, and saves to look what it is: the caller has to
-   * look at `stat().kind` before it uses what it reads. A pipe is not waited
-   * for.
+   * Opens a file for reading without checking its kind first. The caller has to
+   * check `stat().kind` before it uses the bytes. A pipe does not block.
    *
-   * @throws `ELOOP` if it is a symlink; where only paths can be used, the same
-   * as `openFile`.
+   * @throws `ELOOP` for a symlink. On systems where only paths can be used, the
+   * errors of `openFile`.
    */
   openUnseen(name: string): OpenFile;
   /**
    * Creates a file and opens it for writing and reading.
    *
-   * @param mode Its permission bits, less the umask.
-   * @throws `EEXIST` if anything has the name.
+   * @param mode The permission bits, from which the umask is removed.
+   * @throws `EEXIST` if the name exists.
    */
   createFile(name: string, mode: number): OpenFile;
-  /** Makes a folder; its mode is less the umask. */
+  /**
+   * Creates a folder with these permission bits, from which the umask is
+   * removed.
+   */
   makeFolder(name: string, mode: number): void;
-  /** Makes a symlink with this text. */
+  /** Creates a symlink with this text. */
   makeSymlink(name: string, target: string): void;
   /**
    * Returns a symlink's text.
    *
-   * @throws `EILSEQ` if it is not valid UTF-8.
+   * @throws `EILSEQ` if the text is not valid UTF-8.
    */
   readLink(name: string): string;
-  /** Makes another name of a file or symlink, in this folder or another. */
+  /** Creates another name for a file or symlink, in this folder or another. */
   link(name: string, to: Folder, newName: string): void;
-  /** Moves an entry; what has the new name is replaced. */
+  /** Renames an entry, and replaces an existing entry of the new name. */
   rename(name: string, to: Folder, newName: string): void;
-  /** Removes a name of anything but a folder. */
+  /** Removes the name of an entry that is not a folder. */
   unlink(name: string): void;
   /** Removes an empty folder. */
   removeFolder(name: string): void;
-  /** Sets the owner of an entry, of a symlink itself. */
+  /** Sets the owner of an entry. A symlink is not followed. */
   setOwner(name: string, uid: number, gid: number): void;
   /**
    * Sets the permission bits of an entry.
    *
-   * @throws `ENOTSUP` if it is a symlink.
+   * @throws `ENOTSUP` for a symlink.
    */
   setMode(name: string, mode: number): void;
-  /** Sets access and modification time of an entry, of a symlink itself. */
+  /**
+   * Sets the access and modification time of an entry. A symlink is not
+   * followed.
+   */
   setTimes(name: string, mtime: bigint): void;
-  /** Sets its own owner. */
+  /** Sets the owner of the folder itself. */
   setOwnOwner(uid: number, gid: number): void;
-  /** Sets its own permission bits. */
+  /** Sets the permission bits of the folder itself. */
   setOwnMode(mode: number): void;
-  /** Sets its own access and modification time. */
+  /** Sets the access and modification time of the folder itself. */
   setOwnTimes(mtime: bigint): void;
   /**
-   * Flushes its names to the disk, where a system can, while the event loop goes
-   * on.
+   * Flushes the names in the folder to the disk, if the system can. It does not
+   * block the event loop.
    */
   sync(): Promise<void>;
   /**
-   * Flushes its whole file system while the event loop goes on; returns `false`
-   * where a system cannot.
+   * Flushes the whole file system without blocking the event loop. Returns
+   * `false` if the system cannot.
    */
   syncFileSystem(): Promise<boolean>;
-  /** Closes it. Closing twice does nothing. */
+  /** Closes the folder. Closing twice does nothing. */
   close(): void;
 }
 
 /** An open regular file. */
 export interface OpenFile {
-  /** The path it was opened by, for messages. */
+  /** The path by which the file was opened, for messages. */
   readonly place: string;
-  /** Returns its state. */
+  /** Returns the state of the file. */
   stat(): FileStat;
   /**
-   * Reads into `buffer`, which may get less than it holds.
+   * Reads into `buffer`. Fewer bytes than it holds may be read.
    *
-   * @param offset Where to begin, in bytes.
+   * @param offset The offset in the file, in bytes.
    * @returns The number of bytes read; 0 at the end of the file.
    */
   read(buffer: Uint8Array, offset: number): number;
   /** Writes all of `bytes` at an offset in bytes. */
   write(bytes: Uint8Array, offset: number): void;
-  /** Sets its length in bytes. */
+  /** Sets the length in bytes. */
   truncate(size: number): void;
-  /** Sets its owner. */
+  /** Sets the owner. */
   setOwner(uid: number, gid: number): void;
-  /** Sets its permission bits. */
+  /** Sets the permission bits. */
   setMode(mode: number): void;
-  /** Sets its access and modification time. */
+  /** Sets the access and modification time. */
   setTimes(mtime: bigint): void;
-  /** Flushes it to the disk. */
+  /** Flushes the file to the disk. */
   sync(): void;
-  /** Flushes it to the disk while the event loop goes on. */
+  /** Flushes the file to the disk without blocking the event loop. */
   flush(): Promise<void>;
-  /** Closes it. Closing twice does nothing. */
+  /** Closes the file. Closing twice does nothing. */
   close(): void;
 }
 
-/** Returns whether two states are of one file or folder. */
+/** Returns whether two states are of the same file or folder. */
 export function isSameFile(left: Identity, right: Identity): boolean {
   return left.inode === right.inode && left.device === right.device;
 }
@@ -171,8 +177,9 @@ export function isName(name: string): boolean {
 }
 
 /**
- * Returns whether these are numbers of an owner and a group. A system call
- * would take 4294967296 for 0, the superuser, and 4294967295 for "unchanged".
+ * Returns whether two numbers are valid as an owner and a group. A system call
+ * would truncate 4294967296 to 0, the superuser, and take 4294967295 as
+ * "unchanged".
  */
 export function isOwner(uid: number, gid: number): boolean {
   const isNumber = (id: number) =>
@@ -180,7 +187,10 @@ export function isOwner(uid: number, gid: number): boolean {
   return isNumber(uid) && isNumber(gid);
 }
 
-/** The code of the error for what is not a file; `undefined` for a file. */
+/**
+ * Returns the error code for something other than a file; `undefined` for a
+ * file.
+ */
 export function codeOfKind(kind: FileStat["kind"]): string | undefined {
   switch (kind) {
     case "file":

@@ -49,7 +49,7 @@ const load = () =>
 
 type SystemCalls = NonNullable<ReturnType<typeof load>>;
 
-// Numbers of Linux (`fcntl.h`, `sys/stat.h`, `errno.h`).
+// Constants of Linux (`fcntl.h`, `sys/stat.h`, `errno.h`).
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
 const O_RDONLY = 0;
@@ -71,15 +71,15 @@ const EINVAL = 22;
 const ENOSYS = 38;
 const ENOTSUP = 95;
 
-/** Where `getdents64(2)` has an entry's length, and its name. */
+/** The offsets of an entry's length and name in a record of `getdents64(2)`. */
 const LENGTH = 16;
 const NAME = 19;
 const DOT = 46;
 
-/** The inode of the root of each of btrfs's volumes. */
+/** The inode of the root of each btrfs volume. */
 const BTRFS_ROOT = 256n;
 
-/** The longest path that the system takes at once, in bytes with its NUL. */
+/** The maximum length of a path in one system call, in bytes with its NUL. */
 const PATH_MAX = 4096;
 
 const encoder = new TextEncoder();
@@ -100,17 +100,18 @@ const timeBytes = new Uint8Array(times.buffer);
 
 let calls: SystemCalls | undefined;
 let isLoaded = false;
-/** The calls that may have to wait for a disk for long. */
+/** The calls that may wait for a disk for a long time. */
 let aside: ReturnType<typeof loadDiskCalls> | null = null;
 
 const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
 
 /**
- * Makes a call in another thread.
+ * Makes a system call in another thread.
  *
  * @returns Whether the call succeeded; `undefined` if there is no such thread.
- * Only the other thread knows the number of an error: repeating the call here
- * tells it, unless the system reports each error once.
+ * Only the other thread can read the error number. To learn it, the caller
+ * repeats the call in this thread. That works unless the system reports each
+ * error only once.
  */
 async function doneAside(
   call: "fsync" | "syncfs",
@@ -123,17 +124,17 @@ async function doneAside(
 }
 
 /**
- * Flushes a file by Bun's own threads, which run anyway: to start another takes
- * as long as a restore of one file.
+ * Flushes a file on one of Bun's existing threads. To start another thread
+ * takes as long as to restore one file.
  */
 function flushOnPool(fd: number): Promise<boolean> {
   return new Promise((resolve) => fs.fsync(fd, (error) => resolve(!error)));
 }
 
 /**
- * Whether folders can be opened by system calls: in Deno and Bun on Linux,
- * where Deno may call foreign functions. Not on macOS, where `openat` takes its
- * mode in a way that no such call can pass (arm64).
+ * Returns whether folders can be opened by system calls: in Deno and Bun on
+ * Linux, if Deno may call foreign functions. On macOS (arm64), `openat` takes
+ * its mode in a way that no foreign call can pass.
  */
 export function hasSystemCalls(): boolean {
   if (!isLoaded) {
@@ -143,14 +144,17 @@ export function hasSystemCalls(): boolean {
   return calls !== undefined;
 }
 
-/** Returns the system calls; `hasSystemCalls` was asked. */
+/**
+ * Returns the system calls. Call it only if `hasSystemCalls` returned `true`.
+ */
 function system(): SystemCalls {
   if (calls === undefined) throw new TypeError("no system calls are loaded");
   return calls;
 }
 
 /**
- * Opens a folder by its path, symlinks followed; `hasSystemCalls` was asked.
+ * Opens a folder by its path and follows symlinks. Call it only if
+ * `hasSystemCalls` returned `true`.
  */
 export function openByCalls(place: string): Folder {
   const path = put(firstPath, place, "open", place);
@@ -162,7 +166,9 @@ class CallFolder implements Folder {
   readonly #at: number;
   #isOpen = true;
   #isListed = false;
-  /** Its inode as its listing tells it; 0 before it was listed. */
+  /**
+   * The inode that the folder's listing has; 0 before the folder was listed.
+   */
   #inode = 0n;
 
   constructor(fd: number, place: string) {
@@ -170,7 +176,7 @@ class CallFolder implements Folder {
     this.place = place;
   }
 
-  /** The descriptor, for the calls that take two. */
+  /** The descriptor, for calls that take two folders. */
   get fd(): number {
     if (!this.#isOpen) throw systemError("EBADF", "close", this.place);
     return this.#at;
@@ -186,8 +192,8 @@ class CallFolder implements Folder {
   }
 
   is(identity: Identity): boolean {
-    // What takes a folder's place by a rename lies on the same device, unless
-    // both are the roots of volumes of btrfs.
+    // A folder that takes this one's place by a rename is on the same device,
+    // unless both are roots of btrfs volumes.
     return this.#inode > BTRFS_ROOT && this.#inode === identity.inode ||
       isSameFile(this.identity(), identity);
   }
@@ -245,7 +251,10 @@ class CallFolder implements Folder {
     return true;
   }
 
-  /** The error of a listing. What was not opened for reading is refused it. */
+  /**
+   * Returns the error of a listing. A folder that was not opened for reading
+   * cannot be listed.
+   */
   #unlistable(): Error {
     const errno = lastErrno();
     if (errno !== EBADF) return errorOfNumber(errno, "scandir", this.place);
@@ -335,7 +344,7 @@ class CallFolder implements Folder {
     this.#check(system().renameat(this.fd, from, fd, path), "rename", name);
   }
 
-  /** The other side of a call that takes two folders. */
+  /** Returns the second folder and name of a call that takes two. */
   target(name: string, call: string): { fd: number; path: Uint8Array } {
     const path = putName(secondPath, name, call, this.place);
     return { fd: this.fd, path };
@@ -371,7 +380,7 @@ class CallFolder implements Folder {
     const errno = lastErrno();
     const place = this.#path(name);
     if (errno !== ENOTSUP) throw errorOfNumber(errno, "chmod", place);
-    // An older C library refuses the flag altogether.
+    // Older C libraries reject the flag.
     const flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     const fd = openAt(this.fd, path, flags, 0, place);
     try {
@@ -401,7 +410,8 @@ class CallFolder implements Folder {
 
   setOwnMode(mode: number): void {
     if (system().fchmod(this.fd, mode) === 0) return;
-    // What was opened only to be entered takes its mode by its name.
+    // A folder that was opened only to be entered can be changed only by its
+    // name.
     setModeByProc(this.fd, mode, this.place);
   }
 
@@ -421,8 +431,8 @@ class CallFolder implements Folder {
       throw systemError("EIO", "fsync", this.place);
     }
     const errno = lastErrno();
-    // Some file systems flush no folder, and one that may not be listed was
-    // opened without the right to flush it.
+    // Some file systems cannot flush a folder, and a folder that may not be
+    // listed was opened without the right to be flushed.
     if (errno === EBADF || errno === EINVAL) return;
     throw errorOfNumber(errno, "fsync", this.place);
   }
@@ -540,14 +550,14 @@ class CallFile implements OpenFile {
   }
 }
 
-/** Whether a name in the listing is `.` or `..`. */
+/** Returns whether a name in the listing is `.` or `..`. */
 function isDots(start: number): boolean {
   if (listing[start] !== DOT) return false;
   if (listing[start + 1] === 0) return true;
   return listing[start + 1] === DOT && listing[start + 2] === 0;
 }
 
-/** Opens a folder; one that may only be entered, too. */
+/** Opens a folder, even if it may be entered but not listed. */
 function openFolderAt(
   at: number,
   path: Uint8Array,
@@ -630,7 +640,7 @@ function putName(
   return target;
 }
 
-/** Puts a path or a text and a NUL into a buffer. */
+/** Writes a path or a text and a NUL into a buffer. */
 function put(
   target: Uint8Array,
   path: string,
@@ -660,7 +670,7 @@ function asCallFolder(folder: Folder): CallFolder {
   throw systemError("EXDEV", "rename", folder.place);
 }
 
-/** The number of the error of the call that has just failed. */
+/** Returns the error number of the call that has just failed. */
 function lastErrno(): number {
   system().memcpy(errnoBytes, system().__errno_location(), 4);
   return errnoBytes[0] | errnoBytes[1] << 8;

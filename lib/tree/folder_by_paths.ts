@@ -20,7 +20,10 @@ import {
 } from "./statx.ts";
 import { errorAt, systemError } from "./system_error.ts";
 
-/** Opens nothing of a file, so that what may not be read can be named. */
+/**
+ * Opens a file without access to its content, so that unreadable files can be
+ * reached.
+ */
 const O_PATH = 0o10000000;
 
 const statBytes = new Uint8Array(STATX_SIZE);
@@ -30,8 +33,8 @@ const nameBytes = new Uint8Array(4096);
 const encoder = new TextEncoder();
 
 /**
- * Whether `/proc/PID/fd/N/name` leads into the open folder N, so that
- * `node:fs`, which takes only paths, can be given a folder and a name.
+ * Returns whether `/proc/PID/fd/N/name` leads into the open folder N. If so,
+ * `node:fs`, which takes only paths, can work relative to a folder.
  */
 export function hasProc(): boolean {
   if (process.platform !== "linux") return false;
@@ -49,13 +52,19 @@ export function hasProc(): boolean {
   }
 }
 
-/** Opens a folder by its path, symlinks followed, for use by `/proc`. */
+/**
+ * Opens a folder by its path and follows symlinks. Its entries are reached by
+ * `/proc`.
+ */
 export function openByProc(place: string): Folder {
   const fd = attempt("open", place, () => openFolderFd(place, 0));
   return new ProcFolder(fd, place);
 }
 
-/** Opens a folder by its path, symlinks followed, for use by paths. */
+/**
+ * Opens a folder by its path and follows symlinks. Its entries are reached by
+ * paths.
+ */
 export function openByPath(place: string): Folder {
   const stat = attempt("open", place, () => {
     const stat = fromNodeStat(fs.statSync(place, { bigint: true }));
@@ -75,7 +84,7 @@ abstract class PathFolder implements Folder {
     this.place = place;
   }
 
-  /** Whether that is a link, and what it leads to is meant. */
+  /** Whether that path is a link to the folder, which has to be followed. */
   protected abstract readonly isLink: boolean;
 
   /** Fails if `base` no longer leads to the folder. */
@@ -182,7 +191,7 @@ abstract class PathFolder implements Folder {
     });
   }
 
-  /** The path of an entry, for a call that takes two. */
+  /** Returns the path of an entry, for calls that take two. */
   pathOf(name: string, call: string): string {
     if (!isSafe(name)) {
       throw systemError("EINVAL", call, `${this.place}/${name}`);
@@ -193,7 +202,7 @@ abstract class PathFolder implements Folder {
 
   unlink(name: string): void {
     this.change("unlink", name, (path, place) => {
-      // Not every system refuses to unlink a folder.
+      // Some systems allow a folder to be unlinked.
       if (fs.lstatSync(path).isDirectory()) {
         throw systemError("EISDIR", "unlink", place);
       }
@@ -239,7 +248,7 @@ abstract class PathFolder implements Folder {
     return Promise.resolve(false);
   }
 
-  /** Does something with the folder itself. */
+  /** Runs an operation on the folder itself. */
   protected own<Result>(call: string, work: () => Result): Result {
     return attempt(call, this.place, () => {
       this.check(call);
@@ -247,7 +256,10 @@ abstract class PathFolder implements Folder {
     });
   }
 
-  /** Does what changes the folder, in the folder that was opened. */
+  /**
+   * Runs an operation that changes the folder, after a check that the path
+   * still leads to it.
+   */
   protected change(
     call: string,
     name: string,
@@ -270,10 +282,12 @@ abstract class PathFolder implements Folder {
   }
 }
 
-/** A folder by its descriptor and Linux's `/proc`. */
+/** A folder that is reached by its descriptor and Linux's `/proc`. */
 class ProcFolder extends PathFolder {
   protected override readonly base: string;
-  /** The way by it works for a folder that is open only to be entered, too. */
+  /**
+   * A path through the link works also for a folder that may only be entered.
+   */
   protected override readonly isLink = true;
   readonly #fd: number;
   #isOpen = true;
@@ -285,7 +299,7 @@ class ProcFolder extends PathFolder {
   }
 
   protected override check(call: string): void {
-    // Its number may belong to another folder by now.
+    // The descriptor's number may belong to another folder by now.
     if (!this.#isOpen) throw systemError("EBADF", call, this.place);
   }
 
@@ -336,9 +350,9 @@ class ProcFolder extends PathFolder {
 }
 
 /**
- * A folder by its path, for systems on which `node:fs` has no other way. Before
- * each change the path has to lead to the folder that was opened; somebody who
- * replaces a folder on the path at just that moment is not noticed.
+ * A folder that is reached by its path, for systems on which `node:fs` has no
+ * other way. Before each change, the path is checked to lead to the folder that
+ * was opened. A replacement between the check and the change is not noticed.
  */
 class PlainFolder extends PathFolder {
   protected override readonly base: string;
@@ -383,7 +397,7 @@ class PlainFolder extends PathFolder {
 
   override openUnseen(name: string): OpenFile {
     return this.attempt("open", name, (path, place) => {
-      // Windows has no flag that refuses a link, and Deno passes none on.
+      // Windows has no flag that refuses a link, and Deno does not pass one on.
       const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
       checkFile(there, place);
       const file = new NodeFile(fs.openSync(path, READ), place);
@@ -403,7 +417,7 @@ class PlainFolder extends PathFolder {
   }
 
   override async sync(): Promise<void> {
-    // Windows has no way to flush a folder.
+    // Windows cannot flush a folder.
     if (process.platform === "win32") return;
     const fd = this.own("fsync", () => fs.openSync(this.base, "r"));
     try {
@@ -414,7 +428,7 @@ class PlainFolder extends PathFolder {
   }
 
   override close(): void {
-    // Nothing is held open.
+    // No descriptor is open.
   }
 }
 
@@ -489,15 +503,18 @@ class NodeFile implements OpenFile {
   }
 }
 
-/** The number saves the system a lookup that `/proc/self` costs. */
+/**
+ * Returns the path of a descriptor. The process number avoids the lookup of
+ * `/proc/self`.
+ */
 function procPath(fd: number): string {
   return `/proc/${process.pid}/fd/${fd}`;
 }
 
 const NO_FOLLOW = fs?.constants.O_NOFOLLOW ?? 0;
 /**
- * Neither to follow a symlink that took the file's place meanwhile, nor to
- * wait for somebody to write into a pipe that did.
+ * Flags that do not follow a symlink and do not block on a pipe that replaced
+ * the file.
  */
 const READ = (fs?.constants.O_RDONLY ?? 0) | NO_FOLLOW |
   (fs?.constants.O_NONBLOCK ?? 0);
@@ -512,13 +529,14 @@ function openFolderFd(path: string, flag: number): number {
   }
 }
 
-/** A symlink's text, or `undefined` if it is not valid UTF-8. */
+/** Reads a symlink's text. Returns `undefined` if it is not valid UTF-8. */
 function readText(path: string): string | undefined {
   let text: string;
   try {
     text = fs.readlinkSync(path);
   } catch (error) {
-    // Deno, which for all else has the names of the system's errors.
+    // Deno has its own name for this error, and the system's names for all
+    // others.
     if ((error as Error).name === "InvalidData") return undefined;
     throw error;
   }
@@ -527,11 +545,11 @@ function readText(path: string): string | undefined {
   return encoder.encode(text).length === size ? text : undefined;
 }
 
-/** Flushes what is open while the event loop goes on. */
+/** Flushes a descriptor without blocking the event loop. */
 function flush(fd: number, place: string): Promise<void> {
   return new Promise((resolve, reject) =>
     fs.fsync(fd, (error) => {
-      // Deno passes `undefined` if there is none.
+      // Deno passes `undefined` if there is no error.
       if (error) reject(errorAt(error, "fsync", place));
       else resolve();
     })
@@ -543,8 +561,8 @@ async function syncFolder(fd: number, place: string): Promise<void> {
     await flush(fd, place);
   } catch (error) {
     const code = codeOf(error);
-    // Some file systems flush no folder, and one that may not be listed was
-    // opened without the right to flush it.
+    // Some file systems cannot flush a folder, and a folder that may not be
+    // listed was opened without the right to be flushed.
     if (code !== "EBADF" && code !== "EINVAL") throw error;
   }
 }
@@ -554,7 +572,10 @@ function checkFile({ kind }: FileStat, place: string): void {
   if (code !== undefined) throw systemError(code, "open", place);
 }
 
-/** Whether the system reads a name as one segment: Windows has more signs. */
+/**
+ * Returns whether the system reads a name as one segment. Windows has further
+ * separators.
+ */
 function isSafe(name: string): boolean {
   if (!isName(name)) return false;
   return process.platform !== "win32" || !/[\\:]/.test(name);
@@ -573,7 +594,7 @@ function attempt<Result>(
   try {
     return work();
   } catch (error) {
-    // Of the folders of `/proc` nobody wants to read.
+    // The folders of `/proc` itself are never read.
     throw errorAt(error, call, place);
   }
 }

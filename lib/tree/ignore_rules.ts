@@ -5,25 +5,25 @@ import type { Folder } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 import { readRuleFile } from "./rule_file.ts";
 
-/** Options for what a walk leaves out. */
+/** Options for what a walk excludes. */
 export interface IgnoreOptions {
   /**
-   * Patterns in gitignore's syntax, relative to the root; they outrank all
-   * rules found in files. Default: `.git/`, `.hg/` and `.svn/`.
+   * Patterns in gitignore's syntax, relative to the root. They take precedence
+   * over all rules in files. Default: `.git/`, `.hg/` and `.svn/`.
    */
   excludes?: readonly string[];
   /**
-   * The name of the files that hold such patterns for the folder they lie in
-   * and what is below it; they outrank `.gitignore`. Default: `.deltarignore`;
-   * `false` for none.
+   * The name of files with such patterns for the folder that contains them and
+   * everything below it. They take precedence over `.gitignore`. Default:
+   * `.deltarignore`; `false` for none.
    */
   ignoreFile?: string | false;
   /**
-   * Whether `.gitignore` files and `.git/info/exclude` count, as git reads
-   * them: also those above the root inside the same work tree, and a nested
-   * repository by its own rules only. A work tree above the root counts only if
-   * it belongs to the superuser, to the user that runs this, or to the owner of
-   * the root. Default: `false`.
+   * Whether `.gitignore` files and `.git/info/exclude` are applied as git
+   * applies them. This includes files above the root in the same work tree. A
+   * nested repository has only its own rules. A work tree above the root is
+   * used only if it belongs to the superuser, to the user of this process, or
+   * to the owner of the root. Default: `false`.
    */
   gitignore?: boolean;
 }
@@ -31,27 +31,27 @@ export interface IgnoreOptions {
 /** The name of the files with deltar's own patterns. */
 export const DEFAULT_IGNORE_FILE = ".deltarignore";
 
-/** The folders of version control, which `Dir` leaves out by default. */
+/** The folders of version control, which `Dir` excludes by default. */
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
-/** The number of deep levels of folders that share a matcher. */
+/** The number of levels of deep folders that share a matcher. */
 const LEVELS_PER_MATCHER = 32;
 
-/** A pattern, rewritten to be relative to the top, and where it stands. */
+/** A pattern, rewritten to be relative to the top, with its file and line. */
 interface Rule {
   pattern: string;
   mark: string;
 }
 
-/** Rules that are ready to match. */
+/** Rules that are ready for matching. */
 interface Compiled {
-  /** The rules, without any cache of paths. */
+  /** The rules, without a cache of paths. */
   rules: Ignore;
-  /** Whether each pattern is for folders alone, as `.git/` is. */
+  /** Whether each pattern matches only folders, as `.git/` does. */
   isOfFolders: boolean;
 }
 
-/** The rules of one kind each, from the weakest file to the strongest. */
+/** The rules of each source, from the lowest precedence to the highest. */
 interface Sources {
   git: readonly Rule[];
   own: readonly Rule[];
@@ -59,25 +59,25 @@ interface Sources {
 }
 
 /**
- * The exclusion rules that hold in one folder. Rules of all levels are one
- * list in gitignore's order, each pattern rewritten to be relative to the top
- * (the root of the walk, or of the git work tree around it), so that the last
- * match wins across files as git has it. Matching is the `ignore` package's.
+ * The exclusion rules of one folder. The rules of all levels form one list in
+ * gitignore's order. Each pattern is rewritten to be relative to the top (the
+ * root of the walk, or of the git work tree around it), so the last match wins
+ * across files as in git. The `ignore` package does the matching.
  *
  * See `gitignore(5)`.
  */
 export class IgnoreRules {
-  /** From the top to the root of the walk: `""` or ending in `/`. */
+  /** The path from the top to the root of the walk: `""` or ending in `/`. */
   readonly #prefix: string;
   readonly #options: IgnoreOptions;
   readonly #sources: Sources;
-  /** The folder's own files added to the rules of the folder above. */
+  /** Whether the folder has rule files of its own. */
   readonly isOwn: boolean;
   #compiled: Compiled | undefined;
   #isCompiled: boolean;
   /**
-   * The same with the cache of one folder; a shared one would only grow. Far
-   * down in a tree a few folders share one.
+   * A matcher with the cache of one folder. A cache for the whole tree would
+   * only grow. Deep in a tree, a few folders share a matcher.
    */
   #matcher: Ignore | undefined;
   readonly #depth: number;
@@ -92,12 +92,13 @@ export class IgnoreRules {
     this.#prefix = prefix;
     this.#options = options;
     this.#sources = sources;
-    // Compiled when they are first asked; the folder above may have been.
+    // The rules are compiled at the first match; the folder above may have
+    // compiled them.
     this.isOwn = above === undefined;
     this.#isCompiled = above !== undefined && above.#isCompiled;
     this.#compiled = above === undefined ? undefined : above.#compiled;
     this.#depth = depth;
-    // A matcher of its own looks at all the folders above once more.
+    // A matcher of this folder's own checks all folders above again.
     if (
       above !== undefined && depth > LEVELS_PER_MATCHER &&
       depth % LEVELS_PER_MATCHER !== 0
@@ -106,7 +107,7 @@ export class IgnoreRules {
     }
   }
 
-  /** The rules that hold in `root`, its own ignore files not yet read. */
+  /** Returns the rules of `root`, before its own ignore files are read. */
   static forRoot(root: string, options: IgnoreOptions): IgnoreRules {
     const top = options.gitignore ? repositoryTop(root) : root;
     const prefix = nodePath.relative(top, root).split(nodePath.sep).join("/");
@@ -123,16 +124,17 @@ export class IgnoreRules {
     if (prefix === "") return rules;
     const git = rulesAbove(top, prefix);
     const above = new IgnoreRules("", options, { git, own: [], given: [] });
-    // Who names an ignored folder as the root wants it all the same.
+    // The user chose this folder as the root, so rules above that exclude it
+    // are dropped.
     if (above.match(prefix, true) !== undefined) return rules;
     return new IgnoreRules(rules.#prefix, options, { ...sources, git });
   }
 
   /**
-   * The rules that hold inside a folder, with its own ignore files read.
+   * Returns the rules inside a folder, including its own ignore files.
    *
    * @param path The folder below the root, `""` for the root itself.
-   * @param has Whether the folder holds a file or folder of that name.
+   * @param has Returns whether the folder holds a file or folder of that name.
    * @param text Returns the text of a file by its path below the folder, or
    * `undefined` if it cannot be used.
    */
@@ -150,8 +152,8 @@ export class IgnoreRules {
     };
     if (this.#options.gitignore) {
       if (has(".git")) {
-        // A nested repository is ruled by its own files; the outer top's own
-        // exclude file has been read already when the root lies below it.
+        // A nested repository has only its own rule files. If the root lies
+        // below it, the exclude file of the outer top has been read already.
         if (path !== "") git = [];
         git = [...git, ...read(".git/info/exclude")];
       }
@@ -170,19 +172,19 @@ export class IgnoreRules {
     );
   }
 
-  /** The SHA-256 of all that they say: 32 bytes. */
+  /** The SHA-256 of all rules: 32 bytes. */
   get digest(): Uint8Array {
     const said = JSON.stringify([this.#prefix, this.#options, this.#sources]);
     return sha256(encoder.encode(said));
   }
 
   /**
-   * The rule that leaves a path out, as `file:line: pattern` or `exclude:
-   * pattern`, or `undefined` if it stays in. The folders above the path must
-   * not be excluded themselves.
+   * Returns the rule that excludes a path, as `file:line: pattern` or
+   * `exclude: pattern`, or `undefined` if no rule excludes it. The folders
+   * above the path must not be excluded themselves.
    *
    * @param path The path below the root.
-   * @param isDirectory Whether it is a directory (a symlink never is).
+   * @param isDirectory Whether the path is a directory. A symlink is not.
    */
   match(path: string, isDirectory: boolean): string | undefined {
     if (!this.#isCompiled) {
@@ -214,8 +216,8 @@ function compile(sources: Sources): Compiled | undefined {
 }
 
 /**
- * The UTF-8 bytes of a text, each as one character: git matches bytes, so its
- * `?` and `[...]` stand for one of them.
+ * Returns the UTF-8 bytes of a text, each as one character. Git matches bytes,
+ * so its `?` and `[...]` stand for one byte.
  */
 function toByteString(text: string): string {
   // deno-lint-ignore no-control-regex
@@ -226,7 +228,7 @@ function toByteString(text: string): string {
 
 const encoder = new TextEncoder();
 
-/** The git work tree that `root` lies in, or `root` itself. */
+/** Returns the git work tree that `root` lies in, or `root` itself. */
 function repositoryTop(root: string): string {
   const trusted = trustedOwners(root);
   for (let at = root;; at = nodePath.dirname(at)) {
@@ -236,8 +238,8 @@ function repositoryTop(root: string): string {
 }
 
 /**
- * Whether a folder is the top of a git work tree. As git's `safe.directory`
- * has it, nobody else's `.git` in a shared folder above rules over a directory.
+ * Returns whether a folder is the top of a git work tree. Like git's
+ * `safe.directory`, it ignores another user's `.git` in a shared folder above.
  */
 function isTop(
   place: string,
@@ -251,14 +253,16 @@ function isTop(
   }) ?? false;
 }
 
-/** The superuser, the user that runs this, and the owner of the root. */
+/**
+ * Returns the superuser, the user of this process, and the owner of the root.
+ */
 function trustedOwners(root: string): ReadonlySet<number> {
   const owners = new Set([0]);
   try {
     const user = process.getuid?.();
     if (user !== undefined) owners.add(user);
   } catch {
-    // Deno tells it only with `--allow-sys`.
+    // Deno returns it only with `--allow-sys`.
   }
   const owner = inFolder(root, (folder) => folder.stat().uid);
   if (owner !== undefined) owners.add(owner);
@@ -283,7 +287,9 @@ function inFolder<Result>(
   }
 }
 
-/** The git rules of the folders from the top down to above `prefix`. */
+/**
+ * Returns the git rules of the folders from the top to the parent of `prefix`.
+ */
 function rulesAbove(top: string, prefix: string): Rule[] {
   const trusted = trustedOwners(nodePath.join(top, prefix));
   const rules: Rule[] = [];
@@ -316,9 +322,9 @@ function parseRules(
 }
 
 /**
- * Rewrites a pattern of a file in `folder` to mean the same at the top: a
- * pattern with a slash before its end is anchored to its folder, any other
- * matches at every depth below it.
+ * Rewrites a pattern of a file in `folder` to have the same meaning at the top.
+ * A pattern with a slash before its end is anchored to its folder. Any other
+ * pattern matches at every depth below the folder.
  */
 function rebase(line: string, folder: string): string {
   const negation = line.startsWith("!") ? "!" : "";

@@ -13,41 +13,41 @@ import { withJson } from "./to_json.ts";
 import { type Walked, type WalkStates, walkTree } from "./walk_tree.ts";
 import type { Walker, WalkOptions } from "./walker.ts";
 
-/** An entry of a tree that is indexed: one that is complete, or a file to read. */
+/** An entry of a tree that is being indexed: complete, or a file to read. */
 export type Step = KnownStep | ReadStep;
 
-/** An entry for which nothing is to be read. */
+/** A complete entry, for which nothing has to be read. */
 export interface KnownStep {
   /** The entry. */
   entry: IndexEntry;
-  /** Where the state's writer has it. */
+  /** The word at which the state's writer has the entry's state. */
   place: number;
-  /** Tells it from a file to read. */
+  /** Absent: only a file to read has it. */
   toRead?: undefined;
-  /** Tells it from a file to read. */
+  /** Absent: only a file to read has it. */
   before?: undefined;
 }
 
-/** A file that is to be read. */
+/** A file that has to be read. */
 export interface ReadStep {
-  /** The entry, without what its content tells. */
+  /** The entry, without the facts that need its content. */
   entry: FileEntry;
-  /** Where the state's writer has it. */
+  /** The word at which the state's writer has the entry's state. */
   place: number;
   /** The file as the walk found it. */
   toRead: WalkedFile;
-  /** The file of this path before. */
+  /** The file of this path in the previous index. */
   before: IndexFileEntry | undefined;
 }
 
 /**
- * Walks a directory, and takes what is unchanged from before.
+ * Walks a directory and takes over unchanged files from the previous index.
  *
  * @param walker The directory.
- * @param index What is known, and what may be reused.
- * @param options Who is told of what is left out.
- * @param states What is known and remembered of the files' states.
- * @param folders The folders of the directory; by default the walk opens them.
+ * @param index The options for making an index.
+ * @param options The options of the walk.
+ * @param states The states that the walk knows and remembers.
+ * @param folders The folders of the directory. By default the walk opens them.
  */
 export function* indexSteps(
   walker: Walker,
@@ -94,7 +94,7 @@ function withoutState(walked: NonFileEntry): NonFileEntry {
     : { path, kind, mode, mtime, uid, gid, size, target };
 }
 
-/** Completes the entry of a file with what its content tells. */
+/** Completes the entry of a file with the facts of its content. */
 export function complete(
   entry: FileEntry,
   { size, sha256, signature }: FileFacts,
@@ -102,7 +102,7 @@ export function complete(
   return Object.assign(entry, { size, sha256 }, signature && { signature });
 }
 
-/** Returns the part of a state that is kept besides kind and content. */
+/** Returns the metadata of a state. */
 export function toMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
   return withJson({ mode, mtime, uid, gid });
 }

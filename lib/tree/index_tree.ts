@@ -14,28 +14,28 @@ import { ENTRY_FLAG } from "./state_layout.ts";
 import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
-/** The number of entries that need no reading between looks at the clock. */
+/** The number of entries without reading between two looks at the clock. */
 const KNOWN_AT_ONCE = 64;
 
 /** Options for making an index. */
 export interface IndexOptions {
-  /** The index before; what `unchanged` finds unchanged is taken from it. */
+  /** The previous index. Files that `unchanged` accepts are taken from it. */
   previous?: DirIndex;
   /**
-   * Whether a file is the one that `previous` knows, so that it need not be
-   * read; asked of every file. By default every file is read: size and time
-   * alone can lie.
+   * Called with every file. Returns whether it is the file that `previous`
+   * knows, so that it is not read. By default every file is read, because size
+   * and time alone can be wrong.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
-  /** The reader of the files; by default they are hashed and signed. */
+  /** The reader of the files. By default they are hashed and signed. */
   reader?: FileReader;
-  /** Called with each path that is left out, as it happens. */
+  /** Called with each path that is skipped or excluded, as it happens. */
   onSkip?: (skipped: Skipped) => void;
   /** Called after each entry, and repeatedly during a large file. */
   onProgress?: (progress: IndexProgress) => void;
   /**
-   * Whether `onProgress` is to know how much there is in all: beside the work,
-   * each folder is looked at once more. Default: `false`.
+   * Whether `onProgress` is passed the totals. A second walk, beside the work,
+   * visits each folder once more. Default: `false`.
    */
   measure?: boolean;
   /** Ends the work with an error of code `aborted`. */
@@ -44,19 +44,19 @@ export interface IndexOptions {
 
 /** The progress of an index. */
 export interface IndexProgress {
-  /** Entries so far. */
+  /** The number of entries so far. */
   entries: number;
-  /** Bytes of files so far, read or not. */
+  /** The number of bytes of files so far, read or not. */
   bytes: number;
-  /** Bytes of those that had to be read. */
+  /** The number of bytes that had to be read so far. */
   read: number;
-  /** The path just done, or of the large file that is being read. */
+  /** The path that was just finished, or the large file that is being read. */
   path: string;
-  /** All entries there will be, once that has been measured. */
+  /** The number of all entries, after the measuring. */
   allEntries?: number;
-  /** All bytes there will be, once that has been measured. */
+  /** The number of all bytes, after the measuring. */
   allBytes?: number;
-  /** All bytes that have to be read, once that has been measured. */
+  /** The number of all bytes that have to be read, after the measuring. */
   allRead?: number;
 }
 
@@ -64,18 +64,19 @@ export interface IndexProgress {
 export interface IndexedTree {
   /** The state of the directory itself. */
   root: Metadata;
-  /** The paths that were left out. */
+  /** The paths that were skipped or excluded. */
   skipped: Skipped[];
 }
 
 /**
- * Walks a directory and reads each file that is not known already.
+ * Walks a directory and reads each file that is not known to be unchanged.
  *
  * @param walker The directory.
- * @param sink Takes the entries, with what the reader found out of them.
- * @param reader Takes the content of the files that are read.
- * @param options What may be reused.
- * @param states What is known and remembered of the files' states.
+ * @param sink The sink for the entries, with the facts that the reader
+ * collected.
+ * @param reader The reader of the files' content.
+ * @param options Options for making an index.
+ * @param states The states that the walk knows and remembers.
  */
 export async function indexTree<Facts extends FileFacts>(
   walker: Walker,
@@ -130,7 +131,7 @@ async function indexFolders<Facts extends FileFacts>(
       ),
     )
     : undefined;
-  /** Tells how far it is, also in the file that is being read. */
+  /** Reports the progress, also within the file that is being read. */
   const tell = (path: string, inFile = 0) =>
     options.onProgress?.({
       entries,
@@ -141,7 +142,7 @@ async function indexFolders<Facts extends FileFacts>(
     });
   const buffer = new Uint8Array(WHOLE_LIMIT);
   const shared = { folders, reader, buffer, onSkip, onRead: tell, signal };
-  /** Files that could not be kept. */
+  /** Files that could not be stored. */
   const lost = new Set<string>();
   const steps = lookAhead(
     indexSteps(walker, options, { onSkip, signal }, states, folders),
@@ -157,7 +158,7 @@ async function indexFolders<Facts extends FileFacts>(
       let entry: IndexEntry;
       let isOther = false;
       let facts: Facts | undefined;
-      // What is known takes less time than a look at the clock.
+      // A known entry takes less time than a look at the clock.
       const isLong = step.toRead !== undefined || entries % KNOWN_AT_ONCE === 0;
       const turn = isLong ? turnIfDue() : undefined;
       if (turn !== undefined) {
@@ -183,7 +184,8 @@ async function indexFolders<Facts extends FileFacts>(
       } else {
         entry = step.entry;
         if (entry.kind === "hardlink" && lost.has(entry.target)) {
-          // As its first name could not be kept, nothing is left to link it to.
+          // The first name could not be stored, so there is nothing to link
+          // this one to.
           const { path, target } = entry;
           onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
           continue;
@@ -200,7 +202,7 @@ async function indexFolders<Facts extends FileFacts>(
   return { root: toMetadata(folders.root.stat()), skipped };
 }
 
-/** Whether a file was not read as the walk had found it. */
+/** Returns whether a file's state differed from the walk's when it was read. */
 function isChanged(entry: IndexEntry, walked: WalkedEntry): boolean {
   return entry.size !== walked.size || entry.mtime !== walked.mtime ||
     entry.mode !== walked.mode || entry.uid !== walked.uid ||

@@ -10,7 +10,7 @@ import type { FolderState, TreeState } from "./tree_state.ts";
 import { openTree } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
-/** A folder to look at. */
+/** A folder to compare. */
 interface Folder {
   path: string;
   block: number;
@@ -20,15 +20,15 @@ interface Folder {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Whether a directory is, seen through its rules, in every way as it was: each
- * folder is listed and each entry asked for its state, but nothing is read,
- * and nothing is kept of what is as it was. Ends at the first difference, and
- * at the first doubt.
+ * Returns whether a directory, seen through its rules, is unchanged in every
+ * respect. Each folder is listed and the state of each entry is compared. No
+ * file is read. The comparison stops at the first difference or doubt.
  *
  * @param walker The directory.
- * @param state Its state before.
- * @param options Told of each folder's path, and of the entries so far; ends
- * the work with an error of code `aborted`.
+ * @param state The previous state.
+ * @param options `onFolder`, called with the path of each folder and the number
+ * of entries so far, and a signal that ends the work with an error of code
+ * `aborted`.
  */
 export async function isUnchanged(
   walker: Walker,
@@ -68,7 +68,7 @@ async function isSameTree(
   return true;
 }
 
-/** Looks at one folder; adds those in it to `folders`. */
+/** Compares one folder, and adds the folders in it to `folders`. */
 function isSameFolder(
   opened: OpenFolders,
   { path, rules: above }: Folder,
@@ -95,7 +95,8 @@ function isSameFolder(
       const flags = known.entryFlags(entry);
       if (flags & ENTRY_FLAG.doubtful) return false;
       seen++;
-      // Of what is left out, only the kind can have the rules say otherwise.
+      // For an excluded entry, only its kind can change the decision of the
+      // rules.
       if (flags & ENTRY_FLAG.skipped) return known.isSameKind(entry, stat);
       if (!known.isSame(entry, stat)) return false;
       if ((stat[STATX.mode] & TYPE) !== DIRECTORY) return true;
@@ -116,7 +117,7 @@ function isSameFolder(
   return true;
 }
 
-/** Whether the system refuses to list a folder, and not for its absence. */
+/** Returns whether the system refuses to list a folder that exists. */
 function isUnreadable(opened: OpenFolders, path: string): boolean {
   try {
     opened.at(path).visit(() => false);

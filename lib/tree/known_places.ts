@@ -3,16 +3,16 @@ import { type FileSystemIdentity, fileSystemOf } from "./place.ts";
 
 /** A place where this machine has kept a repository. */
 export interface KnownPlace {
-  /** Its location: a folder, or an address. */
+  /** The location of the repository: a folder, or an address. */
   location: string;
-  /** The file system that a folder lay on. */
+  /** The file system that contained the folder. */
   fileSystem?: FileSystemIdentity;
 }
 
 /**
- * The places where a machine has kept repositories, one note for each in a
- * folder. They tell a repository whose disk is not mounted from one that was
- * never there, and from one that was deleted.
+ * The places where a machine has kept repositories, with one note for each in a
+ * folder. The notes tell a repository whose disk is not mounted from one that
+ * never existed and from one that was deleted.
  *
  * @example Tell a deleted repository from a disk that is not mounted
  * ```ts
@@ -37,7 +37,8 @@ export class KnownPlaces {
   readonly folder: string;
 
   /**
-   * Uses a folder; it is made when the first place is remembered.
+   * Uses a folder for the notes. It is created when the first place is
+   * remembered.
    *
    * @param folder A path of the operating system.
    */
@@ -45,25 +46,29 @@ export class KnownPlaces {
     this.folder = folder;
   }
 
-  /** Whether the file system that held a place is mounted where it was. */
+  /**
+   * Returns whether the file system of a place is mounted at the same mount
+   * point.
+   */
   static isMounted({ location, fileSystem }: KnownPlace): boolean {
     if (fileSystem === undefined) return false;
     const now = fileSystemOf(location);
     return now.mount === fileSystem.mount && now.mark === fileSystem.mark;
   }
 
-  /** The file of a note. */
+  /** Returns the path of the note of a key. */
   noteOf(key: string): string {
     return nodePath.join(this.folder, `${key}.json`);
   }
 
   /**
-   * Remembers a place. A note that cannot be written is not an error: the
-   * place is then new each time.
+   * Remembers a place. A note that cannot be written is not an error: the place
+   * then counts as new each time.
    *
-   * @param key The name of its note.
+   * @param key The key of the place.
    * @param location The location.
-   * @param isFolder Whether it is a folder, whose file system is noted too.
+   * @param isFolder Whether the location is a folder, whose file system is
+   * noted too.
    */
   remember(key: string, location: string, isFolder: boolean): void {
     try {
@@ -76,7 +81,8 @@ export class KnownPlaces {
       fs.mkdirSync(this.folder, { recursive: true, mode: 0o700 });
       fs.writeFileSync(this.noteOf(key), text, { mode: 0o600 });
     } catch {
-      // Then a disk that is not mounted looks as a new place does.
+      // Without a note, a disk that is not mounted cannot be told from a new
+      // place.
     }
   }
 
@@ -85,7 +91,7 @@ export class KnownPlaces {
     return decodePlace(readText(this.noteOf(key)));
   }
 
-  /** All places that are remembered, with their notes. */
+  /** Returns all places that are remembered, with their notes. */
   all(): (KnownPlace & { note: string })[] {
     let names: string[];
     try {
@@ -101,7 +107,7 @@ export class KnownPlaces {
   }
 }
 
-/** The most bytes that a note has. */
+/** The maximum size of a note, in bytes. */
 const LONGEST_NOTE = 1 << 16;
 
 function readText(file: string): string | undefined {
@@ -114,7 +120,7 @@ function readText(file: string): string | undefined {
   }
 }
 
-/** Reads a note; what is not one says nothing. */
+/** Reads a note. Returns `undefined` for anything that is not a note. */
 function decodePlace(text: string | undefined): KnownPlace | undefined {
   try {
     const { location, fileSystem } = JSON.parse(text ?? "");

@@ -1,15 +1,15 @@
-/** The number of chosen items that are announced ahead. */
+/** The maximum number of chosen items that are announced ahead. */
 const CHOSEN = 8;
-/** The number of items that may wait in all. */
+/** The maximum number of items that wait in all. */
 const WAITING = 4096;
 
 /**
- * Gives all of a source in its order, but looks ahead for some of them, so that
- * what these need can be fetched meanwhile.
+ * Yields all items of a source in order, but looks ahead for chosen items so
+ * that their data can be fetched in advance.
  *
- * @param source What is given.
- * @param choose Called once for each, before its turn comes: whether it is one of
- * those that something is fetched for.
+ * @param source The items.
+ * @param choose Called once with each item before its turn. Returns whether
+ * data is fetched for the item.
  */
 export function* lookAhead<One>(
   source: Iterable<One>,

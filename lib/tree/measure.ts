@@ -2,27 +2,28 @@ import type { Step } from "./index_steps.ts";
 
 /** The total amount of work. */
 export interface Totals {
-  /** All entries. */
+  /** The number of all entries. */
   allEntries: number;
-  /** The bytes of all files. */
+  /** The number of bytes of all files. */
   allBytes: number;
-  /** The bytes of those that have to be read. */
+  /** The number of bytes of the files that have to be read. */
   allRead: number;
 }
 
 /**
- * The time before the measuring starts, in milliseconds: short work needs none.
+ * The time before the measuring starts, in milliseconds. Work that ends sooner
+ * is not measured.
  */
 const DELAY_MS = 500;
-/** The time of one slice of measuring, in milliseconds. */
+/** The duration of one slice of measuring, in milliseconds. */
 const SLICE_MS = 10;
 /** The time between two slices, in milliseconds. */
 const PAUSE_MS = 30;
 
 /**
- * Measures a directory beside the work that is done with it: a second walk goes
- * ahead in slices of time, and keeps nothing but sums. It takes a quarter of
- * the time until it has come to its end, and no file is read for it.
+ * Measures a directory during the work on it. A second walk runs ahead in
+ * slices of time, adds up the totals, and reads no file. It takes a quarter of
+ * the time until it ends.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;
@@ -30,22 +31,22 @@ export class Measure {
   #next = performance.now() + DELAY_MS;
   #state: "walking" | "done" | "failed" = "walking";
 
-  /** Measures what a walk gives. */
+  /** Measures the steps of a walk. */
   constructor(steps: Iterable<Step>) {
     this.#steps = steps[Symbol.iterator]();
   }
 
   /**
-   * Goes on for a moment, if it is time to.
+   * Continues the measuring for one slice, if a slice is due.
    *
-   * @returns All there is, once that is known.
+   * @returns The totals, if the walk has ended.
    */
   advance(): Totals | undefined {
     if (this.#state === "walking" && performance.now() >= this.#next) {
       try {
         this.#walk(performance.now() + SLICE_MS);
       } catch {
-        // Whoever does the work meets the fault, and tells of it.
+        // The work itself meets the same error and reports it.
         this.#state = "failed";
       }
       this.#next = performance.now() + PAUSE_MS;

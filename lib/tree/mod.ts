@@ -1,21 +1,21 @@
 /**
- * Directories: walking, what to leave out, indexes, differences, writing.
+ * Directories: walking, excluding, indexing, comparing and writing them.
  *
- * Everything on the disk is reached through open folders, each opened from the
- * one above (`folder.ts` is the interface; `folder_by_calls.ts` uses system
+ * Everything on the disk is reached through open folders. Each is opened from
+ * the one above (`folder.ts` is the interface; `folder_by_calls.ts` uses system
  * calls, `folder_by_paths.ts` paths). `walk_tree.ts` walks a directory through
  * its exclusion rules (`ignore_rules.ts` parses and matches them) and writes
- * the state of every entry (`state_writer.ts`), so that the next walk knows
- * what is unchanged. `index_tree.ts` reads the files that are not known,
- * `dir_index.ts` is the result, and `diff_index.ts` compares two of them.
+ * the state of every entry (`state_writer.ts`), by which the next walk finds
+ * unchanged files. `index_tree.ts` reads the other files and makes an index
+ * (`dir_index.ts`). `diff_index.ts` compares two indexes.
  *
- * `tree_writer.ts` writes into a directory: it checks names, follows no
- * symlink, and gives a file its name only once its content is what was
- * expected. What a disk makes of names (case, normalization) is asked of the
- * disk itself (`probe.ts`, `spelling.ts`). `work_journal.ts` tells a later
- * process of work that was cut short, in whatever data its caller gives it.
- * `entry.ts` has the kinds of entries, and the reasons for which a path is
- * skipped.
+ * `tree_writer.ts` writes into a directory. It checks names, follows no
+ * symlink, and renames a file into place only after its content was checked.
+ * `probe.ts` and `spelling.ts` find out how the disk treats names (case,
+ * normalization). `work_journal.ts` records the work that is going on in a
+ * directory, so that a later process can finish or undo it if it is
+ * interrupted; its caller decides what the record says. `entry.ts` has the
+ * kinds of entries, and the reasons for which a path is skipped.
  *
  * @module
  */

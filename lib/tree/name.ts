@@ -1,17 +1,19 @@
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 
-/** The characters with a meaning to Windows, and those that it refuses. */
+/** The characters that have a meaning on Windows, and those that it refuses. */
 // deno-lint-ignore no-control-regex
 const WINDOWS_CHARACTERS = /[\\:<>"|?*\x00-\x1f]/;
 
 /**
- * Names that Windows opens as devices in every folder, whatever extension
- * follows, in any case, also with blanks before the extension.
+ * Names that Windows opens as devices in every folder, in any case, with any
+ * extension, and with blanks before the extension.
  */
 const WINDOWS_DEVICES =
   /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)/i;
 
-/** The most bytes (POSIX) or UTF-16 code units (others) of a name. */
+/**
+ * The maximum length of a name, in bytes (POSIX) or UTF-16 code units (others).
+ */
 const MAX_NAME = 255;
 
 /**
@@ -20,13 +22,13 @@ const MAX_NAME = 255;
  */
 const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
-/** Neither a capital letter nor anything beyond ASCII. */
+/** Matches names without capital letters and characters beyond ASCII. */
 // deno-lint-ignore no-control-regex
 const FOLDED = /^[\x00-@[-\x7f]*$/;
 
 /**
- * Why a system would read something else in a name than a file of this name,
- * or cannot have it.
+ * Returns why a name is not fit as the name of a file on a system: the system
+ * refuses it or gives it another meaning.
  *
  * @param name One segment of a path.
  * @param platform The system, as `process.platform` names it.
@@ -60,20 +62,20 @@ export function nameFault(name: string, platform: string): string | undefined {
 const OWN = "its name is one that deltar gives to its own temporary files";
 
 /**
- * A text that two names share if any file system may take them for one:
- * those that differ by case, by Unicode normalization or by characters that
- * are ignored. Names with different texts are different everywhere.
+ * Returns a text that is equal for all names that some file system treats as
+ * one. Such names differ only by case, Unicode normalization or ignored
+ * characters. Names with different texts are different on every file system.
  *
  * @param name A name, or a path.
  */
 export function foldName(name: string): string {
   if (FOLDED.test(name)) return name;
-  // Some letters are only alike in one of the cases (ẞ, ß and ss; K and k).
+  // Some letters are equal in only one of the cases (ẞ, ß and ss; K and k).
   return name.normalize("NFKD").replace(IGNORED, "").toLowerCase()
     .toUpperCase().toLowerCase().normalize("NFKD");
 }
 
-/** Whether a name is deltar's own where case and normalization do not count. */
+/** Returns whether a name is deltar's own, ignoring case and normalization. */
 export function isOwnName(name: string): boolean {
   return foldName(name).startsWith(STAGE_PREFIX);
 }

@@ -1,24 +1,30 @@
 import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
- * Times to the nanosecond. Deno's `lstat` gives milliseconds only, and no
- * runtime's `utimes` takes more than a double holds (about 240 ns).
+ * System calls for times in nanoseconds. Deno's `lstat` returns milliseconds,
+ * and the `utimes` of every runtime takes a double (a precision of about 240
+ * ns).
  */
 export interface Native {
-  /** Fills `stat` with a `struct statx` (Linux); whether it worked. */
+  /**
+   * Fills `stat` with a `struct statx` (Linux). Returns whether the call
+   * succeeded.
+   */
   statx: (path: Uint8Array, stat: Uint8Array) => boolean;
-  /** Sets access and modification time; whether it worked. */
+  /** Sets access and modification time. Returns whether the call succeeded. */
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }
 
-/** To take a path from the current folder (`fcntl.h`). */
+/** The descriptor that stands for the current folder (`fcntl.h`). */
 export const AT_FDCWD = -100;
-/** Not to follow a symlink (`fcntl.h`). */
+/** The flag not to follow a symlink (`fcntl.h`). */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
-/** All that `stat(2)` knows (`sys/stat.h`). */
+/** The mask for all fields of `stat(2)` (`sys/stat.h`). */
 export const STATX_BASIC_STATS = 0x7ff;
 
-/** The calls, or `undefined` where the runtime or the system has them not. */
+/**
+ * Returns the calls, or `undefined` if the runtime or the system lacks them.
+ */
 export function loadNative(): Native | undefined {
   const calls = loadLibrary({
     statx: ["i32", "buffer", "i32", "u32", "buffer"],

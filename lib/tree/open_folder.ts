@@ -10,17 +10,17 @@ export type FolderAccess = "calls" | "proc" | "paths";
 
 let chosen: FolderAccess | undefined;
 
-/** Returns how folders are reached here: the safest way that there is. */
+/** Returns the safest way to reach folders that is available. */
 export function folderAccess(): FolderAccess {
   chosen ??= hasSystemCalls() ? "calls" : hasProc() ? "proc" : "paths";
   return chosen;
 }
 
 /**
- * Sets the way in which folders are reached, for tests.
+ * Sets the way to reach folders, for tests.
  *
- * @param access The way; `undefined` for the one that is best here.
- * @returns Whether there is such a way here.
+ * @param access The way; `undefined` for the safest one available.
+ * @returns Whether this way is available.
  */
 export function useFolderAccess(access: FolderAccess | undefined): boolean {
   chosen = access;
@@ -29,8 +29,8 @@ export function useFolderAccess(access: FolderAccess | undefined): boolean {
 }
 
 /**
- * Opens a folder by its path. Symlinks on this way are followed; below the
- * folder none is.
+ * Opens a folder by its path. Symlinks on this path are followed. Symlinks
+ * below the folder are not.
  *
  * @param place A path of the operating system.
  * @throws The error of the system, with its `code`.

@@ -8,28 +8,28 @@ export interface OpenFoldersOptions {
   /** The maximum number of open folders, at least 4. Default: 64. */
   most?: number;
   /**
-   * Whether a folder that was closed and is opened again has to be the same.
+   * Whether a closed folder that is opened again must be the same folder.
    * Default: `true`.
    */
   remembers?: boolean;
 }
 
-/** The most folders that are open at a time, the root not counted. */
+/** The maximum number of open folders, not counting the root. */
 const MOST_OPEN = 64;
-/** The length, in characters, from which a path is long. */
+/** The length, in characters, from which a path counts as long. */
 const LONG_PATH = 512;
-/** The most closed folders of which it is remembered what they were. */
+/** The maximum number of closed folders whose identities are kept. */
 const MOST_REMEMBERED = 1 << 16;
 
 /**
  * The folders below a root, opened when they are needed. Work in path order
- * opens each once. A path may be longer than the system takes: each folder is
- * opened from the one above it.
+ * opens each folder once. A path may be longer than the system's limit, because
+ * each folder is opened from the one above it.
  */
 export class OpenFolders {
   /** The root. */
   readonly root: Folder;
-  /** The open folders by their paths, that used last at the end. */
+  /** The open folders by their paths. The last used is at the end. */
   readonly #open = new Map<string, Folder>();
   /** The identities of closed folders. */
   readonly #closed = new Map<string, Identity>();
@@ -37,15 +37,15 @@ export class OpenFolders {
   readonly #remembers: boolean;
   #lastPath: string | undefined;
   #last: Folder | undefined;
-  /** The folder that one was opened in last. */
+  /** The path of the folder from which another was opened last. */
   #abovePath: string | undefined;
   #above: Folder | undefined;
 
   /**
-   * Takes over a root.
+   * Takes over an open root.
    *
    * @param root The root, which `close` closes.
-   * @param options How folders are kept open.
+   * @param options Options for keeping folders open.
    */
   constructor(root: Folder, options: OpenFoldersOptions = {}) {
     this.root = root;
@@ -54,13 +54,13 @@ export class OpenFolders {
   }
 
   /**
-   * Opens a folder, or returns it if it is open. It stays open at least until
-   * the call after the next, so that two can be used together.
+   * Opens a folder, or returns it if it is already open. It stays open at least
+   * until the call after the next, so two folders can be used together.
    *
-   * @param path Its path below the root, `""` for the root.
+   * @param path The path below the root, `""` for the root.
    * @throws The error of the system: `ENOTDIR` if a symlink or file is on the
-   * way, `ENOENT` if something is absent, or is another folder than when it was
-   * opened before.
+   * path, `ENOENT` if a folder is absent or is not the one that was opened
+   * before.
    */
   at(path: string): Folder {
     if (path === "") return this.root;
@@ -84,26 +84,28 @@ export class OpenFolders {
     return this.at(parentPath(path)).openUnseen(nameOf(path));
   }
 
-  /** The state of what is at a path; see {@linkcode Folder.statAt}. */
+  /**
+   * Returns the state of the entry at a path. See {@linkcode Folder.statAt}.
+   */
   statAt(path: string): FileStat | undefined {
     return path === ""
       ? this.root.stat()
       : this.at(parentPath(path)).statAt(nameOf(path));
   }
 
-  /** A symlink's text; see {@linkcode Folder.readLink}. */
+  /** Returns a symlink's text. See {@linkcode Folder.readLink}. */
   readLink(path: string): string {
     return this.at(parentPath(path)).readLink(nameOf(path));
   }
 
-  /** Marks an open folder as used last. */
+  /** Marks an open folder as the last used. */
   #touch(path: string, folder: Folder): Folder {
     this.#open.delete(path);
     this.#open.set(path, folder);
     return folder;
   }
 
-  /** Opens a folder from the one above it, which most often is open. */
+  /** Opens a folder from the one above it, which is usually open. */
   #openBelow(path: string): Folder {
     const end = path.lastIndexOf("/");
     const above = end < 0 ? "" : path.slice(0, end);
@@ -131,7 +133,8 @@ export class OpenFolders {
       try {
         folder = from.openFolder(path.slice(at === 0 ? 0 : at + 1, end));
       } finally {
-        // What was opened only on the way would drive out what is in use.
+        // A folder that was opened only on the way must not displace one in
+        // use.
         if (!isKept) from.close();
       }
       at = end;
@@ -142,14 +145,14 @@ export class OpenFolders {
   }
 
   /**
-   * Returns the nearest open folder above a path and where its path ends, 0 for
-   * the root; and where the paths of the folders below it end that have to be
-   * opened, the deepest first.
+   * Returns the nearest open folder above a path and the index at which its
+   * path ends, 0 for the root. Also returns the ends of the paths of the
+   * folders that have to be opened below it, the deepest first.
    */
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];
     let end = path.lastIndexOf("/");
-    // To look many long paths up is costly.
+    // Looking up many long paths is costly.
     const lengths = path.length > LONG_PATH
       ? new Set(Array.from(this.#open.keys(), (at) => at.length))
       : undefined;
@@ -167,9 +170,10 @@ export class OpenFolders {
   }
 
   /**
-   * Forgets a folder that is about to be removed; those below it were before.
+   * Forgets a folder that is about to be removed. The folders below it must
+   * have been forgotten before.
    *
-   * @param path Its path below the root.
+   * @param path The path below the root.
    */
   forget(path: string): void {
     for (const [at, folder] of this.#open) {
@@ -208,7 +212,7 @@ export class OpenFolders {
     this.#open.set(path, folder);
   }
 
-  /** The folder that was used the longest ago, and is not the one at hand. */
+  /** Returns the least recently used folder that is not the current one. */
   #oldest(): [path: string, folder: Folder] {
     const [first, second] = this.#open;
     const [path, folder] = first;

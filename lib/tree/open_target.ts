@@ -8,30 +8,30 @@ import { folderAccess, openFolder } from "./open_folder.ts";
 export interface OpenTarget {
   /** The directory. */
   folder: Folder;
-  /** Its absolute path, without symlinks. */
+  /** The absolute path, without symlinks. */
   place: string;
   /**
-   * The mode that the umask gave it, if it was made; until that is set it is
-   * closed to others.
+   * The mode that the umask gives a directory that was created here. Until that
+   * mode is set, the directory is closed to other users.
    */
   newMode: number | undefined;
 }
 
 /**
- * Opens a directory for writing; it is made if it is not there, and those
- * above it. Where folders are reached by descriptors, each on the way is
- * opened from the one above, so that no symlink that somebody puts there
- * meanwhile is followed.
+ * Opens a directory for writing. It is created, with the folders above it, if
+ * it does not exist. If folders can be reached by descriptors, each one is
+ * opened from the one above, so a symlink that another process creates
+ * meanwhile is not followed.
  *
- * @param root A path of the operating system; symlinks that it leads through
- * now are followed.
+ * @param root A path of the operating system; symlinks that are on the path at
+ * the time of the call are followed.
  * @throws The error of the system, with its `code`.
  */
 export function openTarget(root: string): OpenTarget {
   const place = truePlace(root);
   if (folderAccess() === "paths") return openByPath(place);
   const [, first, ...names] = place.split("/");
-  // In the system's own root nobody else can put a symlink.
+  // Other users cannot create symlinks in the system's root.
   const top = openFolder(fs.existsSync(`/${first}`) ? `/${first}` : "/");
   if (top.place === "/" && first !== "") names.unshift(first);
   let folder = top;
@@ -63,10 +63,10 @@ function openByPath(place: string): OpenTarget {
 }
 
 /**
- * Makes a folder that is closed to others, and opens it.
+ * Creates a folder that is closed to other users, and opens it.
  *
- * @returns The folder, and the mode that the umask gave it; no mode if somebody
- * else made it just now.
+ * @returns The folder, and the mode that the umask gives it. There is no mode
+ * if another process created the folder at the same time.
  */
 export function openNew(
   above: Folder,
@@ -85,7 +85,7 @@ export function openNew(
   }
 }
 
-/** Makes a folder; whether it was not made by somebody else just now. */
+/** Creates a folder. Returns whether it did not exist yet. */
 function makeFolder(above: Folder, name: string): boolean {
   try {
     above.makeFolder(name, 0o777);

@@ -1,16 +1,19 @@
 import { DeltarError } from "../bytes/errors.ts";
 
-/** A segment that is empty, `.` or `..`, or a NUL anywhere. */
+/** Matches an empty segment, `.` or `..`, and a NUL. */
 const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
 /**
- * The longest path that is accepted, in UTF-16 code units. V8 tells longer
- * texts apart by their length alone where it looks for them in a `Map`: a few
- * thousand of them, alike, take minutes.
+ * The maximum length of a path, in UTF-16 code units. In a `Map`, V8 hashes
+ * longer texts by their length alone, so looking up a few thousand of equal
+ * length takes minutes.
  */
 const MAX_LENGTH = 16_383;
 
-/** The most segments of a path: as many as Linux takes in one (`PATH_MAX`). */
+/**
+ * The maximum number of segments of a path: the number that fits into one path
+ * of Linux (`PATH_MAX`).
+ */
 const MAX_SEGMENTS = 2048;
 
 /**
@@ -41,7 +44,7 @@ export function isTooLong(path: string): boolean {
   return segments > MAX_SEGMENTS;
 }
 
-/** Returns a skipped path as listings have it: one that is too long is cut. */
+/** Returns a skipped path for a listing. A path that is too long is cut. */
 export function skippedPath(path: string): string {
   return path.length <= MAX_LENGTH
     ? path
@@ -49,9 +52,9 @@ export function skippedPath(path: string): string {
 }
 
 /**
- * The order of paths in an index: a folder comes right before what is in it,
- * names in one folder by their UTF-16 code units. This is the order of a
- * depth-first walk, so trees and indexes merge as streams.
+ * Compares paths by their order in an index. A folder comes directly before its
+ * content. Names in one folder are ordered by their UTF-16 code units. This is
+ * the order of a depth-first walk, so trees and indexes merge as streams.
  *
  * @returns Negative, zero or positive, as `Array.prototype.sort` takes it.
  */
@@ -72,20 +75,20 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** The folder a path lies in, `""` for the root. */
+/** Returns the folder that contains a path; `""` is the root. */
 export function parentPath(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "" : path.slice(0, slash);
 }
 
-/** Whether `path` is `folder` or lies below it; `""` is the root. */
+/** Returns whether `path` is `folder` or is below it; `""` is the root. */
 export function isWithin(path: string, folder: string): boolean {
   return folder === "" || path === folder || path.startsWith(`${folder}/`);
 }
 
 /**
- * Yields the folders above paths, each once and the root not. Below a folder
- * that is not wanted none is asked for.
+ * Yields the folders above paths, each once and without the root. If a folder
+ * is not wanted, the folders below it are not tested.
  *
  * @param paths The paths, in path order.
  * @param isWanted Returns whether a folder is wanted.
@@ -95,12 +98,12 @@ export function* foldersAbove(
   isWanted: (folder: string) => boolean,
 ): Generator<string> {
   let last = "";
-  // Where the first folder above `last` ends that is not wanted.
+  // The end of the first folder above `last` that is not wanted.
   let unwanted = Infinity;
   for (const path of paths) {
     const shared = sharedLength(last, path);
     if (unwanted > shared) unwanted = Infinity;
-    // What is above both was asked for before.
+    // Folders above both paths were tested before.
     let end = path.indexOf("/", shared + 1);
     for (; end >= 0 && end < unwanted; end = path.indexOf("/", end + 1)) {
       const folder = path.slice(0, end);

@@ -1,8 +1,8 @@
 import ignore from "ignore";
 
 /**
- * Whether paths match one pattern in gitignore's syntax, themselves and not
- * by a folder above them.
+ * Returns a function that tells whether a path itself, not a folder above it,
+ * matches a pattern in gitignore's syntax.
  *
  * @param pattern The pattern.
  */
@@ -11,8 +11,8 @@ export function matcherOf(
 ): (path: string, isDirectory: boolean) => boolean {
   const bare = pattern.replace(/(?<=.)\/$/, "");
   const onlyFolders = bare !== pattern;
-  // Folders are taken back, so that none rules over what is in it; to ask for
-  // one itself its path goes without the slash.
+  // Folders are included again, so that none excludes its content. A folder
+  // itself is tested without its trailing slash.
   const rules = ignore({ ignorecase: false })
     .add([{ pattern: bare }, { pattern: "!*/" }]);
   return (path, isDirectory) =>

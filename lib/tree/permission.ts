@@ -5,37 +5,44 @@ import type { Survey } from "./survey.ts";
 
 /**
  * The changes that this process may not make in a directory, as far as owners
- * and modes tell beforehand. Root may change everything; on Windows nothing is
- * known beforehand.
+ * and modes show in advance. Root may change everything. On Windows nothing is
+ * known in advance.
  */
 export class Permissions {
   readonly #survey: Survey;
   readonly #user = process.geteuid?.() ?? 0;
-  /** Why names in a folder cannot be changed, and whether it is sticky. */
+  /**
+   * The reason why names in a folder cannot be changed, and whether it is
+   * sticky.
+   */
   readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
 
-  /** @param survey The directory. */
+  /**
+   * Makes the check for a directory.
+   *
+   * @param survey The directory.
+   */
   constructor(survey: Survey) {
     this.#survey = survey;
   }
 
   /**
-   * Why a name cannot be made, replaced or removed.
+   * Returns why a name cannot be created, replaced or removed.
    *
    * @param path The path below the root.
-   * @param found What has the name now.
+   * @param found The state of the entry that has the name now.
    */
   faultOfName(path: string, found: FileStat | undefined): string | undefined {
     if (this.#user === 0) return undefined;
     const { why, sticky } = this.#folder(parentPath(path));
     if (why !== undefined) return why;
-    // In a sticky folder a name is its owner's.
+    // In a sticky folder, only the owner of an entry may change its name.
     return sticky && found && found.uid !== this.#user
       ? notOwned(found)
       : undefined;
   }
 
-  /** Why mode and time of what is there cannot be set. */
+  /** Returns why the mode and time of an existing entry cannot be set. */
   faultOfState(found: FileStat): string | undefined {
     return this.#user === 0 || found.uid === this.#user
       ? undefined
@@ -52,7 +59,8 @@ export class Permissions {
 
   #ask(path: string): { why?: string; sticky?: boolean } {
     const stat = this.#survey.at(path);
-    // The mode of an own folder is no hindrance: it is changed for a while.
+    // The mode of a folder of this user is no obstacle: it is changed
+    // temporarily.
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
     const place = this.#survey.place(path);
     try {

@@ -7,16 +7,16 @@ import { nameOfFile, walkedEntry, walkedLink } from "./walked_entry.ts";
 import { Walker, type WalkOptions } from "./walker.ts";
 
 /**
- * A directory of which only some paths are seen, whatever the rules: what a
- * restore is about to change.
+ * A directory of which only some paths are walked, whatever the rules: the
+ * paths that a restore is about to change.
  */
 export class PickedWalker extends Walker {
-  /** The state of each path when it was last seen. */
+  /** The last state of each path. */
   readonly seen: Map<string, FileStat> = new Map();
   readonly #paths: readonly string[];
 
   /**
-   * Looks at some paths of a directory.
+   * Makes a walker for some paths of a directory.
    *
    * @param path The directory.
    * @param paths The paths below it, in path order, each after its folder.
@@ -26,7 +26,7 @@ export class PickedWalker extends Walker {
     this.#paths = paths;
   }
 
-  /** The picked paths that are there; see {@linkcode Walker.entries}. */
+  /** Yields the picked paths that exist. See {@linkcode Walker.entries}. */
   override *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
     const folders = openTree(this);
     try {
@@ -48,7 +48,7 @@ export class PickedWalker extends Walker {
         stat = folders.statAt(path) ?? gone();
         const { kind } = stat;
         if (kind === "special") throw new Error("it is not a file any more");
-        // What cannot be read cannot be kept, whatever the restore would do.
+        // A file that cannot be read cannot be saved.
         if (kind === "file") folders.openFile(path).close();
         entry = kind === "symlink"
           ? walkedLink(path, kind, stat, folders.readLink(path))

@@ -1,13 +1,13 @@
 import { codeOf } from "../bytes/errors.ts";
 import { fs, nodePath } from "../bytes/node.ts";
 
-/** The most symlinks that one path may lead through. */
+/** The maximum number of symlinks on one path. */
 const LINKS = 40;
 
 /**
- * The one spelling of a place: absolute, without symlinks, and with the names
- * as the disk has them, whatever their case in `path`. What does not exist yet
- * keeps its spelling.
+ * Returns the canonical path of a place: absolute, without symlinks, and with
+ * the names as the disk spells them. Segments that do not exist yet keep their
+ * spelling.
  *
  * @param path A path of the operating system.
  */
@@ -27,7 +27,10 @@ export function truePlace(path: string, links: number = LINKS): string {
     : truePlace(nodePath.resolve(truePlace(parent), target), links - 1);
 }
 
-/** A path without what Windows lets stand before it: `\\?\C:\x` is `C:\x`. */
+/**
+ * Returns a path without the prefix that Windows allows before it: `\\?\C:\x`
+ * is `C:\x`.
+ */
 function withoutPrefix(path: string): string {
   return path.replace(
     /^\\\\[?.]\\(?:UNC\\(?=[^\\])|(?=[a-z]:))/i,
@@ -44,16 +47,16 @@ function linkTarget(place: string): string | undefined {
 }
 
 /**
- * The path of a place below a directory, `/`-separated and `""` for the
- * directory itself, whichever spellings the two have.
+ * Returns the path of a place below a directory, `/`-separated and `""` for the
+ * directory itself. The two may be spelled differently.
  *
- * @returns `undefined` if the place is elsewhere.
+ * @returns `undefined` if the place is not below the directory.
  */
 export function pathBelow(
   directory: string,
   place: string,
 ): string | undefined {
-  // A record may be of another system, whose paths are not absolute here.
+  // A record may come from another system, whose paths are not absolute here.
   if (!nodePath.isAbsolute(directory)) return undefined;
   const way = nodePath.relative(truePlace(directory), truePlace(place));
   const path = way.split(nodePath.sep).join("/");
@@ -64,24 +67,24 @@ export function pathBelow(
 
 /** The identity of a file system. */
 export interface FileSystemIdentity {
-  /** Where it is mounted: on Windows the drive. */
+  /** The mount point; on Windows, the drive. */
   mount: string;
-  /** A mark that differs between file systems mounted at the same place. */
+  /** A text that differs between file systems mounted at the same place. */
   mark: string;
 }
 
 /**
- * The file system that holds a place, or will hold it once it is made.
+ * Returns the file system that contains a place, or will contain it once it is
+ * created.
  *
- * The mount point is found by going up for as long as the device stays the
- * same. The time at which the mount point's own folder was born is the time at
- * which the file system was made; it does not change when the disk is plugged
- * in again, as the number of the device does. Where the file system does not
- * know it, its kind and size have to do, and on Windows the volume's serial
- * number.
+ * The mount point is the highest folder above the place with the same device.
+ * The birth time of the mount point's own folder is the time at which the file
+ * system was created. Unlike the device number, it does not change when the
+ * disk is plugged in again. If the file system has no birth times, its kind and
+ * size are used instead, and on Windows the volume's serial number.
  *
  * @param path A path of the operating system.
- * @throws {Error} What the system says if nothing can be learned.
+ * @throws {Error} The system's error, if the file system cannot be identified.
  */
 export function fileSystemOf(path: string): FileSystemIdentity {
   let at = truePlace(path);

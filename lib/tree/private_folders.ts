@@ -4,7 +4,7 @@ import type { OpenFolders } from "./open_folders.ts";
 import type { FileStat } from "./stat.ts";
 import { systemError } from "./system_error.ts";
 
-/** A folder that only this process may enter, and the path it is in. */
+/** A folder that only this process may enter, and its path. */
 interface PrivateFolder {
   folder: Folder;
   above: string;
@@ -12,22 +12,27 @@ interface PrivateFolder {
 }
 
 /**
- * Folders that nobody else may enter, one for each disk that a tree lies on, in
- * which links are prepared: what is set by a name cannot be led astray there.
+ * Folders that other users cannot enter, one for each disk of a tree. Links are
+ * prepared in them, since an owner that is set by name cannot be misdirected
+ * there.
  */
 export class PrivateFolders {
   readonly #tree: OpenFolders;
   readonly #folders = new Map<bigint, PrivateFolder>();
-  /** The user that new files belong to. */
+  /** The user that owns new files. */
   #owner: number | undefined;
 
-  /** @param tree The folders of the tree. */
+  /**
+   * Makes private folders for a tree.
+   *
+   * @param tree The folders of the tree.
+   */
   constructor(tree: OpenFolders) {
     this.#tree = tree;
   }
 
   /**
-   * Returns such a folder on the disk that a folder of the tree is on.
+   * Returns the private folder on the same disk as a folder of the tree.
    *
    * @param path The folder's path below the root.
    */
@@ -51,8 +56,8 @@ export class PrivateFolders {
   }
 
   /**
-   * Refuses a folder that belongs to somebody else although it was just made:
-   * it was exchanged before it was opened.
+   * Refuses a new folder that belongs to another user, since it was exchanged
+   * before it was opened.
    */
   checkOwn({ uid }: FileStat, place: string): void {
     this.#owner ??= this.#askOwner();
@@ -61,20 +66,23 @@ export class PrivateFolders {
     throw systemError("ENOENT", "open", place, words);
   }
 
-  /** Removes and closes them. */
+  /** Removes and closes the folders. */
   close(): void {
     for (const { folder, above, name } of this.#folders.values()) {
       folder.close();
       try {
         this.#tree.at(above).removeFolder(name);
       } catch {
-        // The next restore removes it.
+        // The next restore removes the folder.
       }
     }
     this.#folders.clear();
   }
 
-  /** Not every disk gives new files to the user that made them. */
+  /**
+   * Returns the owner of new files. On some disks it is not the user that
+   * creates them.
+   */
   #askOwner(): number {
     const { root } = this.#tree;
     const name = temporaryName();

@@ -4,23 +4,30 @@ import { type Folder, isSameFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 import { removeTree } from "./remove_tree.ts";
 
-/** Questions to a disk about names that do not exist on it yet. */
+/** Tests of how a disk treats names that do not exist on it yet. */
 export interface NameProbe {
-  /** Whether two names are one in a folder. */
+  /** Returns whether a folder treats two names as one. */
   isOne(folder: string, name: string, other: string): boolean;
-  /** Returns the name under which a folder lists a file created with a name. */
+  /**
+   * Returns the name that a folder lists for a file that was created with a
+   * name.
+   */
   listed(folder: string, name: string): string | undefined;
 }
 
 /**
- * Asks a disk about names by giving them to empty files, in a folder of its own
- * that is gone afterwards; the time of the folder above does not tell of it.
- * Where this user may not write, two names are two.
+ * Tests names by creating empty files in a temporary folder on the disk. The
+ * time of the folder above is set back afterwards. If this user may not write
+ * there, two different names count as two.
  */
 export class DiskProbe implements NameProbe {
   readonly #place: (path: string) => string;
 
-  /** @param place Returns where a folder is on the disk. */
+  /**
+   * Makes a probe.
+   *
+   * @param place Returns where a folder is on the disk.
+   */
   constructor(place: (path: string) => string) {
     this.#place = place;
   }
@@ -63,7 +70,7 @@ export class DiskProbe implements NameProbe {
   }
 }
 
-/** Opens a folder, or the nearest above it that is there. */
+/** Opens a folder, or the nearest existing folder above it. */
 function openNearest(place: string): Folder {
   try {
     return openFolder(place);
@@ -74,7 +81,7 @@ function openNearest(place: string): Folder {
   }
 }
 
-/** Does work with a new folder, which is removed afterwards. */
+/** Runs a function with a new folder, which is removed afterwards. */
 function withFolder<Result>(
   above: Folder,
   work: (folder: Folder) => Result,

@@ -2,14 +2,14 @@ import { nodePath } from "../bytes/node.ts";
 import type { OpenFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 
-/** Files up to this many bytes are read in one piece, larger ones in pieces. */
+/** The size in bytes up to which a file is read in one piece. */
 export const WHOLE_LIMIT = 1 << 20;
 
 /**
  * Opens a file by its path.
  *
- * @param place A path of the operating system; symlinks are followed on the way
- * to the file, but not the file itself.
+ * @param place A path of the operating system; symlinks are followed on the
+ * path to the file, but the file itself must not be one.
  */
 export function openFile(place: string): OpenFile {
   const folder = openFolder(nodePath.dirname(place));
@@ -21,11 +21,12 @@ export function openFile(place: string): OpenFile {
 }
 
 /**
- * The first `size` bytes of a file, or fewer if it is shorter.
+ * Returns the first `size` bytes of a file, or all of it if it is shorter.
  *
- * @param file The file, or its path; then a symlink is refused.
- * @param size How many bytes to read at most.
- * @param buffer Where to read to; a new one costs more than small files do.
+ * @param file The open file, or its path. A path that is a symlink is refused.
+ * @param size The maximum number of bytes to read.
+ * @param buffer The buffer to read into. A new one costs more than reading a
+ * small file.
  */
 export function readWhole(
   file: OpenFile | string,
@@ -47,13 +48,14 @@ export function readWhole(
 }
 
 /**
- * A file's bytes up to `size`, in pieces of 1 MiB.
+ * Yields the first `size` bytes of a file in pieces of 1 MiB.
  *
- * @param file The file, or its path; then a symlink is refused, and the file is
- * open while the loop runs.
- * @param size How many bytes to read at most.
- * @param buffer Where to read to: a piece is then valid until the next is
- * pulled, and as long as this at most. Default: each has memory of its own.
+ * @param file The open file, or its path. A path that is a symlink is refused.
+ * A file that is given by its path is open while the loop runs.
+ * @param size The maximum number of bytes to read.
+ * @param buffer The buffer to read into. A piece is then valid until the next
+ * is pulled, and not longer than the buffer. Default: each piece has its own
+ * memory.
  */
 export function* readPieces(
   file: OpenFile | string,

@@ -14,15 +14,18 @@ import { systemError } from "./system_error.ts";
 export interface Reading<Facts extends FileFacts = FileFacts> {
   /** The folders of the tree. */
   folders: OpenFolders;
-  /** The receiver of the content. */
+  /** The reader of the content. */
   reader: FileReader<Facts>;
-  /** Room for a file that is read whole, or a piece of one, 1 MiB. */
+  /** A buffer of 1 MiB, for a whole file or a piece of one. */
   buffer: Uint8Array;
-  /** Called with each file that cannot be read, or not unchanged. */
+  /** Called with each file that cannot be read or that changed meanwhile. */
   onSkip: (skipped: Skipped) => void;
   /** Called with the number of bytes of a large file read so far. */
   onRead?: (path: string, bytes: number) => void;
-  /** Ends the reading of a large file with an error of code `aborted`. */
+  /**
+   * A signal that ends the reading of a large file with an error of code
+   * `aborted`.
+   */
   signal?: AbortSignal;
 }
 
@@ -35,18 +38,18 @@ type State = Pick<
 >;
 
 /**
- * Reads a file and looks whether it stayed the same meanwhile. One that fits
- * in memory is read again if not, and handed on once; a larger one is taken as
- * it came. Either is reported if it would not keep still.
+ * Reads a file and checks that it did not change meanwhile. A file that fits in
+ * memory is read again if it did, and is handed to the reader once. A larger
+ * file is read once. A file that keeps changing is reported.
  *
- * What is read is always one open file, reached from its folder: its state is
- * taken from the same file, whatever has its name by then.
+ * The bytes and the state come from the same open file, which was reached from
+ * its folder, even if the name is given to another file meanwhile.
  *
- * @param walked What the walk found.
- * @param entry The file's entry, which is brought up to date.
+ * @param walked The file as the walk found it.
+ * @param entry The file's entry, which is updated.
  * @param before The file of this path in the previous index.
- * @returns What the reader says, a promise only if the reader gave one;
- * `undefined` if the file could not be kept.
+ * @returns The result of the reader, a promise only if the reader returned one;
+ * `undefined` if the file could not be stored.
  */
 export function readStable<Facts extends FileFacts>(
   walked: WalkedFile,
@@ -100,7 +103,8 @@ async function readLarge<Facts extends FileFacts>(
   { folders, reader, buffer, onSkip, onRead, signal }: Reading<Facts>,
 ): Promise<Facts | undefined> {
   let fault: unknown;
-  // A reader half through an archive member needs an end, not an exception.
+  // A reader in the middle of an archive member needs the pieces to end, not to
+  // throw.
   const readable = function* () {
     try {
       yield* readPieces(file, state.size, buffer);
@@ -115,7 +119,7 @@ async function readLarge<Facts extends FileFacts>(
       checkAborted(signal);
       yield piece;
       read += piece.length;
-      // Some readers come twice.
+      // Some readers read the pieces twice.
       if (read <= farthest) continue;
       farthest = read;
       onRead?.(entry.path, read);
@@ -127,7 +131,7 @@ async function readLarge<Facts extends FileFacts>(
     const after = file.stat();
     if (!isSame(state, after)) {
       const isThere = folders.statAt(entry.path) !== undefined;
-      // What went was read to its end before.
+      // A file that vanished was read to its end before.
       onSkip(isThere ? unstable(entry.path) : gone(entry.path));
     }
     return facts;
@@ -137,8 +141,8 @@ async function readLarge<Facts extends FileFacts>(
 }
 
 /**
- * Tells if another file has taken the place of one that has further names: those
- * are links to it in the tree, and not on the disk.
+ * Reports a file with further names that was replaced by another file. The
+ * other names are links to it in the tree, but not on the disk.
  */
 function checkLinks(
   walked: WalkedFile,
@@ -150,7 +154,7 @@ function checkLinks(
   onSkip({ path: walked.path, reason: "changed", detail });
 }
 
-/** The state of what has to be a file still. */
+/** Returns the state of an open file, which must still be a regular file. */
 function statFile(file: OpenFile): FileStat {
   const stat = file.stat();
   const code = codeOfKind(stat.kind);
@@ -188,7 +192,7 @@ function gone(path: string): Skipped {
   return { path, reason: "vanished", detail: "it was gone when it was read" };
 }
 
-/** Brings an entry up to the state that its content was read in. */
+/** Updates an entry to the state in which its content was read. */
 function update(entry: FileEntry, state: State): void {
   const { mode, mtime, uid, gid, size } = state;
   Object.assign(entry, { mode, mtime, uid, gid, size });

@@ -4,15 +4,15 @@ import { DeltarError } from "../bytes/errors.ts";
 import { fileError } from "./file.ts";
 import { isSuperuser } from "./this_system.ts";
 
-/** As many symlinks as Linux follows on one path. */
+/** The maximum number of symlinks on one path, as on Linux. */
 const MOST_LINKS = 40;
 
 /**
- * Returns a directory's path without the symlinks it leads through. To the
- * superuser a symlink of another user is refused: its owner could have it lead
- * anywhere by the time that something is written.
+ * Returns a directory's path without symlinks. For the superuser, a symlink of
+ * another user is refused, because its owner could redirect it before something
+ * is written.
  *
- * @param target A path of the operating system; what it names need not exist.
+ * @param target A path of the operating system; it need not exist.
  * @throws {DeltarError} `unsafe` for such a symlink.
  */
 export function realTarget(target: string): string {

@@ -5,8 +5,8 @@ import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 
 /**
- * Removes an entry of a folder with all that is in it. No symlink is followed.
- * That it is absent is not an error.
+ * Deletes an entry of a folder with everything in it. No symlink is followed. A
+ * missing entry is not an error.
  *
  * @param folder The folder.
  * @param name The entry.
@@ -27,7 +27,7 @@ export function removeTree(folder: Folder, name: string): void {
 }
 
 /**
- * Removes a folder if it is empty; a folder that cannot be removed stays.
+ * Removes a folder if it is empty and can be removed.
  *
  * @param place The folder's path, without symlinks.
  */
@@ -60,7 +60,7 @@ function empty(tree: OpenFolders, path: string): void {
   }
 }
 
-/** Lets the owner of a folder read and change it. */
+/** Adds the owner's permissions to read and change a folder. */
 function openUp(folder: Folder, name: string): void {
   try {
     folder.setMode(name, 0o700);

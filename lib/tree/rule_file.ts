@@ -1,24 +1,26 @@
 import { codeOf, errorMessage } from "../bytes/errors.ts";
 import type { Folder, OpenFile } from "./folder.ts";
 
-/** The most bytes that a file with exclusion rules may have. */
+/** The maximum size of a file with exclusion rules, in bytes. */
 export const RULE_FILE_LIMIT = 1 << 20;
 
-/** The text of a file with exclusion rules, or why it cannot be used. */
+/**
+ * The text of a file with exclusion rules, or the reason why it cannot be used.
+ */
 export interface RuleFile {
-  /** Its text; `undefined` if there is no such file, or it is of no use. */
+  /** The text; `undefined` if the file does not exist or cannot be used. */
   text?: string;
-  /** Why its rules are not applied. */
+  /** The reason why the rules are not applied. */
   fault?: string;
-  /** Whether it is a file that the system refuses to read. */
+  /** Whether the file exists and the system refuses to read it. */
   isUnreadable?: boolean;
-  /** The number of its owner. */
+  /** The user number of the owner. */
   uid?: number;
 }
 
 /**
- * Reads a file with exclusion rules: a regular file of limited size, not through
- * a symlink, as git does.
+ * Reads a file with exclusion rules. It must be a regular file of limited size,
+ * and like git, no symlink is followed.
  *
  * @param folder An open folder.
  * @param path The file's path below it.
@@ -32,7 +34,7 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
     for (const segment of segments) {
       const kind = at.statAt(segment)?.kind;
       if (kind === "symlink") return unusable("a symlink is on the way to it");
-      // A work tree has its rules elsewhere: `.git` is a file there.
+      // In a linked work tree `.git` is a file, and the rules are elsewhere.
       if (kind !== "directory") return {};
       opened.push(at = at.openFolder(segment));
     }
@@ -50,7 +52,7 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
 }
 
 function readText(file: OpenFile): RuleFile {
-  // One byte more shows a file that is too large.
+  // One more byte shows that a file is too large.
   const bytes = new Uint8Array(
     Math.min(file.stat().size, RULE_FILE_LIMIT) + 1,
   );
@@ -71,7 +73,7 @@ function faultOf(error: unknown): RuleFile {
   switch (codeOf(error)) {
     case "ENOENT":
     case "ENOTDIR":
-    // A folder of that name holds no rules.
+    // A folder with the name of a rule file holds no rules.
     case "EISDIR":
       return {};
     case "ELOOP":

@@ -1,11 +1,11 @@
 import { fs, nodeOs, nodePath } from "../bytes/node.ts";
 
 /**
- * Does work with an empty folder, which is gone when it is done.
+ * Runs a function with an empty folder, which is deleted afterwards.
  *
- * @param parent Where to make the folder; by default where the system has
- * temporary files.
- * @param work Is given the folder's path.
+ * @param parent The folder in which to create it. Default: the system's folder
+ * for temporary files.
+ * @param work Called with the folder's path.
  */
 export async function withScratch<Result>(
   parent: string | undefined,
@@ -21,12 +21,12 @@ export async function withScratch<Result>(
   }
 }
 
-/** Removes a file of such a folder. */
+/** Deletes a file of such a folder. */
 export function removeScratch(file: string): void {
   fs.rmSync(file, { force: true });
 }
 
-/** Returns the path of a file that is not there, in a new temporary folder. */
+/** Returns a path in a new temporary folder. The file does not exist yet. */
 export function temporaryFile(extension: string): string {
   const folder = fs.mkdtempSync(nodePath.join(nodeOs.tmpdir(), "deltar-"));
   return nodePath.join(folder, `archive${extension}`);

@@ -3,7 +3,7 @@ import type { Skipped, SkipReason } from "./entry.ts";
 import type { Line } from "../bytes/listing.ts";
 import { skippedPath } from "./path.ts";
 
-/** All reasons: the compiler asks for one that is missing. */
+/** All reasons. The compiler reports a missing one. */
 const ALL_REASONS: Record<SkipReason, true> = {
   excluded: true,
   special: true,
@@ -16,14 +16,14 @@ const ALL_REASONS: Record<SkipReason, true> = {
 };
 const REASONS: ReadonlySet<unknown> = new Set(Object.keys(ALL_REASONS));
 
-/** Returns a path that was left out as a line of JSON. */
+/** Returns a skipped or excluded path as a line of JSON. */
 export function encodeSkipped({ path, reason, detail }: Skipped): Line {
   return { skipped: reason, path, detail };
 }
 
 /**
- * Reads what `encodeSkipped` wrote. The path may be any text that is not longer
- * than paths are: nothing is ever written to it.
+ * Reads a line that `encodeSkipped` wrote. The path may be any text within the
+ * maximum length of paths, since nothing is ever written to it.
  *
  * @throws {DeltarError} `corrupt`, with the place of the line.
  */

@@ -3,28 +3,30 @@ import { nameOf, parentPath } from "./path.ts";
 import type { NameProbe } from "./probe.ts";
 import type { FileStat } from "./stat.ts";
 
-/** A directory that can be asked what is at a path and what is in a folder. */
+/** A directory that returns the state of a path and the names in a folder. */
 export interface Disk {
-  /** Returns what is at a path, or `undefined`. */
+  /**
+   * Returns the state of the entry at a path, or `undefined` if there is none.
+   */
   at(path: string): FileStat | undefined;
-  /** Returns the names in a folder, as they are spelled there. */
+  /** Returns the names in a folder, as the folder spells them. */
   names(path: string): string[];
 }
 
 /** The known properties of a folder. */
 interface FolderNature {
-  /** Whether names that differ by case are one. */
+  /** Whether names that differ only by case are one name. */
   case?: boolean;
-  /** Whether names that differ by normalization are one. */
+  /** Whether names that differ only by normalization are one name. */
   form?: boolean;
-  /** The names as they are spelled there. */
+  /** The names as the folder spells them. */
   listed?: ReadonlySet<string>;
 }
 
 /**
- * Which names are one in a directory. Not the system decides that but each
- * file system, on some each folder; so each is asked, by looking up what is
- * there under another spelling.
+ * Finds out which names are one name in a directory. Each file system decides
+ * this, on some systems each folder. Each folder is therefore tested by looking
+ * up existing entries under another spelling.
  */
 export class Spelling {
   readonly #disk: Disk;
@@ -32,8 +34,10 @@ export class Spelling {
   readonly #natures = new Map<string, FolderNature>();
 
   /**
+   * Makes the tests for a directory.
+   *
    * @param disk The directory, as it is before anything is changed.
-   * @param probe Tells of names that are not there.
+   * @param probe Tests names that do not exist.
    */
   constructor(disk: Disk, probe: NameProbe) {
     this.#disk = disk;
@@ -41,11 +45,11 @@ export class Spelling {
   }
 
   /**
-   * Returns the path under which its folder lists what is found at `path`. It
-   * is another only where the file system takes both for one name.
+   * Returns the path under which the folder lists the entry at `path`. It
+   * differs from `path` only if the file system treats both as one name.
    *
-   * @param path A path at which something is.
-   * @param stat What is there.
+   * @param path The path of an existing entry.
+   * @param stat The state of that entry.
    */
   listedAs(path: string, stat: FileStat): string {
     const folder = parentPath(path);
@@ -65,10 +69,10 @@ export class Spelling {
   }
 
   /**
-   * Returns whether another spelling of a name is one that the disk gave it, so
-   * that it cannot be changed.
+   * Returns whether the disk itself chose the other spelling of a name, so that
+   * the name cannot be respelled.
    *
-   * @param listed The path as it is listed.
+   * @param listed The path as the folder lists it.
    * @param path The path as it is wanted.
    */
   isGiven(listed: string, path: string): boolean {
@@ -78,8 +82,8 @@ export class Spelling {
   }
 
   /**
-   * Whether two paths name the same thing here although they are spelled
-   * differently.
+   * Returns whether two differently spelled paths are the same path on this
+   * disk.
    */
   isOneName(left: string, right: string): boolean {
     const names = left.split("/");
@@ -99,7 +103,7 @@ export class Spelling {
     const found = this.#disk.at(join(folder, other));
     if (stat !== undefined && found !== undefined) {
       const listed = this.#listed(folder);
-      // Two names of one file, a hard link, are both listed.
+      // Two hard links to one file are both listed.
       return isSame(stat, found) && !(listed.has(name) && listed.has(other));
     }
     if (stat !== undefined || found !== undefined) return false;
@@ -122,7 +126,10 @@ export class Spelling {
     return nature.form ?? false;
   }
 
-  /** Whether an entry is found by another spelling, if the disk tells. */
+  /**
+   * Returns whether an entry is found under another spelling, if the disk can
+   * tell.
+   */
   #isFoundAs(
     folder: string,
     name: string,
@@ -133,7 +140,7 @@ export class Spelling {
     try {
       found = this.#disk.at(join(folder, other));
     } catch {
-      // Another spelling may be too long, or not a name here.
+      // The other spelling may be too long or invalid as a name.
       return undefined;
     }
     if (!isSame(found, stat)) return false;
@@ -153,8 +160,8 @@ export class Spelling {
 }
 
 /**
- * The paths of which others are told apart only by case, normalization or
- * ignored characters, with the text that they share.
+ * Returns the paths that differ from another path only by case, normalization
+ * or ignored characters, with the text that they share.
  *
  * @param paths Paths, each once.
  */
@@ -183,7 +190,7 @@ function isSame(left: FileStat | undefined, right: FileStat): boolean {
     left.device === right.device;
 }
 
-/** The name with the first letter that has two cases in its other one. */
+/** Returns the name with the other case of its first letter that has two. */
 function otherCase(name: string): string {
   const at = name.search(/[a-zA-Z]/);
   if (at < 0) {
@@ -196,7 +203,7 @@ function otherCase(name: string): string {
   return name.slice(0, at) + other + name.slice(at + 1);
 }
 
-/** The name in another normalization, if there is one. */
+/** Returns the name in another normalization, if there is one. */
 function otherForm(name: string): string {
   const composed = name.normalize("NFC");
   return composed !== name ? composed : name.normalize("NFD");

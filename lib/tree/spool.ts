@@ -6,19 +6,19 @@ import type { OpenFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 
 /**
- * Bytes that are written now and read soon after, of a length not known
- * before: in memory as long as they are few, then in a temporary file. Where
- * the system can, that has no name from the beginning: a process that is killed
- * leaves nothing.
+ * A buffer for bytes that are written once and read soon after, of a length not
+ * known in advance. A few bytes are kept in memory, more in a temporary file.
+ * If the system allows it, the file has no name, so a killed process leaves
+ * nothing behind.
  */
 export class Spool {
   /** The number of bytes written. */
   size = 0;
   #parts: Uint8Array[] = [];
-  /** Gathers what comes in small pieces. */
+  /** A buffer that collects small pieces. */
   #buffer: Uint8Array | undefined;
   #used = 0;
-  /** The number of bytes written before those. */
+  /** The number of bytes written before those in the buffer. */
   #kept = 0;
   #file: { folder: string; file: OpenFile } | undefined;
   readonly #inMemory: number;
@@ -26,13 +26,13 @@ export class Spool {
   /**
    * Makes an empty spool.
    *
-   * @param inMemory How many bytes are kept in memory at most.
+   * @param inMemory The maximum number of bytes in memory.
    */
   constructor(inMemory: number = 8 << 20) {
     this.#inMemory = inMemory;
   }
 
-  /** Takes the next bytes; they are copied. */
+  /** Appends bytes. They are copied. */
   write(bytes: Uint8Array): void {
     this.size += bytes.length;
     if (bytes.length >= BUFFER) {
@@ -64,12 +64,12 @@ export class Spool {
     this.#kept += bytes.length;
   }
 
-  /** Takes all that a source gives. */
+  /** Appends all bytes of a source. */
   async fill(source: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const part of source) this.write(part);
   }
 
-  /** Everything that was written, in order. */
+  /** Yields all bytes that were written, in order. */
   *read(): Generator<Uint8Array> {
     const access = this.access();
     for (let at = 0; at < access.size; at += PIECE) {
@@ -77,14 +77,16 @@ export class Spool {
     }
   }
 
-  /** The same at any place, until the spool is disposed of. */
+  /**
+   * Returns random access to the bytes, valid until the spool is disposed of.
+   */
   access(): RandomAccess {
     this.#flush();
     if (this.#file === undefined) return bytesAccess(concat(this.#parts));
     return new FileAccess(this.#file.file);
   }
 
-  /** Frees memory and disk. */
+  /** Frees the memory and deletes the file. */
   dispose(): void {
     this.#parts = [];
     this.#buffer = undefined;
@@ -104,7 +106,7 @@ export class Spool {
     try {
       remove(folder);
     } catch {
-      // Windows keeps what is open; it goes when the spool does.
+      // Windows does not delete an open file. It is deleted when it is closed.
     }
     let at = 0;
     for (const part of this.#parts) {
@@ -119,8 +121,8 @@ function remove(folder: string): void {
   fs.rmSync(folder, { recursive: true, force: true });
 }
 
-/** Shorter pieces are gathered, in bytes. */
+/** The length in bytes below which pieces are collected. */
 const BUFFER = 1 << 16;
 
-/** The number of bytes that are read at a time. */
+/** The number of bytes read at a time. */
 const PIECE = 1 << 20;

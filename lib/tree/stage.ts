@@ -5,10 +5,10 @@ import { openTarget } from "./open_target.ts";
 import { removeTree } from "./remove_tree.ts";
 
 /**
- * Runs `work` with a new, empty folder inside a directory, so that what is
- * prepared there takes its place by a rename. The folder is gone afterwards;
- * one that a crash left behind is never part of a tree. The directory's time
- * does not tell of it.
+ * Runs `work` with a new, empty folder inside a directory, so that the results
+ * can be renamed into place. The folder is deleted afterwards. A folder that a
+ * crash left behind is never part of a tree. The directory's time does not
+ * change.
  *
  * @param root The directory, a path of the operating system.
  * @param work Called with the folder's path.
@@ -45,11 +45,11 @@ export async function withStage<Result>(
   }
 }
 
-/** Sets a folder's time back, if it is ours. */
+/** Sets a folder's time back, if this process owns it. */
 function keepTime(folder: Folder, mtime: bigint): void {
   try {
     folder.setOwnTimes(mtime);
   } catch {
-    // Somebody else's folder tells that something was done in it.
+    // The time of another user's folder shows that something was done in it.
   }
 }

@@ -19,7 +19,7 @@ const statBuffer = new Uint8Array(STATX_SIZE);
 const view = new DataView(statBuffer.buffer);
 
 /**
- * The state of what a path names, without following a symlink.
+ * Returns the state of the entry at a path. A symlink is not followed.
  *
  * @param path A path of the operating system.
  * @throws The error of `node:fs`, with its `code`.
@@ -33,9 +33,9 @@ export function lstat(path: string): FileStat {
 }
 
 /**
- * Sets access and modification time of what a path names, without following a
- * symlink: to the nanosecond in Deno and Bun on Linux, elsewhere to what a
- * double holds (240 ns).
+ * Sets the access and modification time of the entry at a path. A symlink is
+ * not followed. The precision is a nanosecond in Deno and Bun on Linux, and
+ * that of a double (240 ns) elsewhere.
  *
  * @param path A path of the operating system.
  * @param mtime The time, in nanoseconds since 1970.
@@ -51,7 +51,10 @@ export function setTimes(path: string, mtime: bigint): void {
   fs.lutimesSync(path, time, time);
 }
 
-/** Loaded when they are first needed: many a command does without. */
+/**
+ * Returns the system calls. They are loaded at the first use, because many
+ * commands do not need them.
+ */
 function nativeCalls(): Native | undefined {
   if (!isLoaded) {
     native = loadNative();
@@ -60,7 +63,7 @@ function nativeCalls(): Native | undefined {
   return native;
 }
 
-/** Puts the path and a NUL into the buffer; whether it has room. */
+/** Writes the path and a NUL into the buffer. Returns whether they fit. */
 function encodePath(path: string): boolean {
   const { read, written } = encoder.encodeInto(path, pathBuffer);
   if (read < path.length || written === pathBuffer.length) return false;

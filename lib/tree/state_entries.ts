@@ -8,22 +8,23 @@ import { wordsOf } from "./state_layout.ts";
 import { makeDirectory, makeFile } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
 
-/** The words of an entry: its state, the folder it is in, and the SHA-256. */
+/** The words of an entry: its state, its folder, and the SHA-256. */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
-/** The folder of what lies in the root. */
+/** The number that stands for the root as a folder. */
 export const ROOT = 2 ** 32 - 1;
 
-/** The entries of an index, as they are remembered beside their states. */
+/** The entries of an index, as they are stored beside their states. */
 export interface StoredEntries {
   /** Ten words for each entry, in path order. */
   bytes: Uint8Array;
   /**
-   * The number and the line of each entry that its state does not tell all of.
+   * The number and the line of each entry that its state does not fully
+   * describe.
    */
   odd: [number, Line][];
 }
 
-/** An index that was remembered. */
+/** The entries of a remembered index. */
 export interface KnownEntries {
   /** The entries, in path order. */
   entries: IndexEntry[];
@@ -32,9 +33,10 @@ export interface KnownEntries {
 }
 
 /**
- * Reads entries; they are of the state given.
+ * Reads the entries that belong to these states.
  *
- * @throws {DeltarError | RangeError | TypeError} If they are not.
+ * @throws {DeltarError | RangeError | TypeError} If they do not belong to these
+ * states.
  */
 export function decodeEntries(
   { bytes, odd }: StoredEntries,
@@ -56,7 +58,9 @@ export function decodeEntries(
   return { entries, byState };
 }
 
-/** A file or directory of which the state tells all but the SHA-256. */
+/**
+ * Returns a file or directory that is fully described by its state and SHA-256.
+ */
 function plainEntry(
   bytes: Uint8Array,
   at: number,

@@ -3,19 +3,20 @@ import { type FileStat, type Identity, kindOf } from "./statx.ts";
 
 /** Flags of an entry. */
 export const ENTRY_FLAG = {
-  /** It is left out of the tree, by a rule or for what it is. */
+  /** The entry is not part of the tree, because of a rule or of its kind. */
   skipped: 1 << 16,
   /**
-   * It has to be looked at again: it may change with no change of its state.
+   * The entry has to be read again, because it may have changed without a
+   * change of its state.
    */
   doubtful: 1 << 17,
 } as const;
 
 /** Flags of a folder. */
 export const FOLDER_FLAG = {
-  /** It has exclusion rules of its own. */
+  /** The folder has its own exclusion rules. */
   ruled: 1,
-  /** The system refused to tell what is in it. */
+  /** The system refused to list the folder. */
   unreadable: 2,
 } as const;
 
@@ -43,9 +44,9 @@ export const ENTRY = {
   length: 17,
 } as const;
 
-/** The part of a `st_mode` that says what something is. */
+/** The bits of `st_mode` that hold the type. */
 export const TYPE = 0o170000;
-/** A directory. */
+/** The type of a directory. */
 export const DIRECTORY = 0o040000;
 
 /** Returns the number of words for a name of `length` bytes. */
@@ -53,19 +54,19 @@ export function nameWords(length: number): number {
   return length + 3 >> 2;
 }
 
-/** Bytes as 32-bit words; they begin at a multiple of four. */
+/** Returns bytes as 32-bit words. They must begin at a multiple of four. */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 }
 
-/** Bytes, each as one character. */
+/** Returns a range of bytes as a text of one character for each byte. */
 export function latin1(bytes: Uint8Array, start: number, end: number): string {
   let text = "";
   for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at]);
   return text;
 }
 
-/** An entry's state, with the type in the mode as the system has it. */
+/** The state of an entry, with the type in the mode as the system has it. */
 export interface EntryState {
   /** `st_mode`: type and permissions. */
   mode: number;
@@ -73,13 +74,13 @@ export interface EntryState {
   uid: number;
   /** The group's number. */
   gid: number;
-  /** Length in bytes; of a directory it is no length. */
+  /** The length in bytes; it has no meaning for a directory. */
   size: number;
   /** Modification time, in nanoseconds since 1970. */
   mtime: bigint;
   /** Change time, in nanoseconds since 1970. */
   ctime: bigint;
-  /** The number on its device. */
+  /** The number of the inode on its device. */
   inode: bigint;
   /** The device. */
   device: bigint;
@@ -87,7 +88,7 @@ export interface EntryState {
   links: number;
 }
 
-/** The state of the entry at word `at`. */
+/** Returns the state of the entry at word `at`. */
 export function readState(words: Uint32Array, at: number): EntryState {
   return {
     mode: words[at + ENTRY.mode] & 0xffff,
@@ -129,12 +130,12 @@ export function readBasics(
 const TWO_32 = 2 ** 32;
 const NANO = 1_000_000_000n;
 
-/** The size of the entry at word `at`. */
+/** Returns the size of the entry at word `at`. */
 export function readSize(words: Uint32Array, at: number): number {
   return words[at + ENTRY.size] + words[at + ENTRY.size + 1] * TWO_32;
 }
 
-/** The time at word `at`, in nanoseconds since 1970. */
+/** Returns the time at word `at`, in nanoseconds since 1970. */
 export function readTime(words: Uint32Array, at: number): bigint {
   const seconds = words[at] + (words[at + 1] | 0) * TWO_32;
   return BigInt(seconds) * NANO + BigInt(words[at + 2]);

@@ -25,16 +25,16 @@ export class StateWriter {
   /**
    * Makes a writer.
    *
-   * @param room How many bytes there is room for at first.
+   * @param room The initial capacity in bytes.
    */
   constructor(room: number = 1 << 16) {
     this.#memory = new GrowingMemory(room);
   }
 
   /**
-   * Begins the block of a folder; what is added next is in it.
+   * Begins the block of a folder. The entries that are added next belong to it.
    *
-   * @returns Where it begins.
+   * @returns The word at which the block begins.
    */
   begin(): number {
     this.#block = this.#used;
@@ -48,10 +48,11 @@ export class StateWriter {
   /**
    * Adds an entry.
    *
-   * @param bytes Where its name lies.
-   * @param start The name's first byte.
-   * @param end The byte after its last.
-   * @param stat Its `struct statx`; without it, it is doubtful.
+   * @param bytes The buffer that holds the name.
+   * @param start The offset of the name's first byte.
+   * @param end The offset after the name's last byte.
+   * @param stat The entry's `struct statx`. Without it, the entry is marked as
+   * doubtful.
    */
   add(
     bytes: Uint8Array,
@@ -98,7 +99,7 @@ export class StateWriter {
     return at;
   }
 
-  /** An entry's state, as the system gave it. */
+  /** Returns an entry's state, as the system returned it. */
   state(entry: number): EntryState {
     return readState(this.#memory.words, entry);
   }
@@ -113,23 +114,23 @@ export class StateWriter {
     return readBasics(this.#memory.words, entry);
   }
 
-  /** Whether it has one name, as directories always do. */
+  /** Returns whether an entry has only one name. Directories always do. */
   isSingle(entry: number): boolean {
     return this.#memory.words[entry + ENTRY.links] === 1 ||
       (this.#memory.words[entry] & TYPE) === DIRECTORY;
   }
 
-  /** Returns the `st_mode` of an entry; 0 if the system did not tell. */
+  /** Returns the `st_mode` of an entry; 0 if the system did not return it. */
   mode(entry: number): number {
     return this.#memory.words[entry] & 0xffff;
   }
 
-  /** An entry's name; bytes that are no UTF-8 read as U+FFFD. */
+  /** Returns an entry's name. Bytes that are not valid UTF-8 become U+FFFD. */
   name(entry: number): string {
     return decoder.decode(this.#name(entry));
   }
 
-  /** Whether an entry's name is just this text. */
+  /** Returns whether an entry's name is exactly this text. */
   isText(entry: number, name: string): boolean {
     const bytes = encoder.encode(name);
     const found = this.#name(entry);
@@ -137,33 +138,33 @@ export class StateWriter {
       found.every((byte, at) => byte === bytes[at]);
   }
 
-  /** Where the block begins that was begun last. */
+  /** The word at which the last begun block begins. */
   get block(): number {
     return this.#block;
   }
 
-  /** Marks a folder. */
+  /** Sets a flag of a folder, and the checksum of its rules. */
   markFolder(block: number, flag: number, rules?: Uint8Array): void {
     this.#memory.words[block + HEAD.flags] |= flag;
     if (rules) this.#memory.bytes.set(rules, 4 * (block + HEAD.rules));
   }
 
-  /** Marks an entry, see {@linkcode ENTRY_FLAG}. */
+  /** Sets a flag of an entry. See {@linkcode ENTRY_FLAG}. */
   mark(entry: number, flag: number): void {
     this.#memory.words[entry] |= flag;
   }
 
-  /** Notes where the block of a directory begins. */
+  /** Records where the block of a directory begins. */
   link(entry: number, block: number): void {
     this.#memory.words[entry + ENTRY.size] = block;
   }
 
-  /** Forgets the block at `block` and all after it. */
+  /** Removes the block at `block` and all blocks after it. */
   forget(block: number): void {
     this.#used = block;
   }
 
-  /** All blocks; they hold until more is added. */
+  /** Returns all blocks. The bytes are valid until more is added. */
   finish(): Uint8Array {
     return this.#memory.bytes.subarray(0, 4 * this.#used);
   }

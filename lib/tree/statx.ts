@@ -16,19 +16,19 @@ export interface FileStat {
   uid: number;
   /** The group's number. */
   gid: number;
-  /** The number of the file on its device. */
+  /** The number of the inode on its device. */
   inode: bigint;
-  /** The device it lies on. */
+  /** The device that contains the file. */
   device: bigint;
   /** The number of its names (hard links). */
   links: number;
 }
 
-/** The fields that are used of the state that `node:fs` gives in bigints. */
+/** The fields in use of the bigint state of `node:fs`. */
 export interface NodeStat {
   /** The device. */
   dev: bigint;
-  /** The number on the device. */
+  /** The number of the inode on its device. */
   ino: bigint;
   /** The kind and the permission bits. */
   mode: bigint;
@@ -47,9 +47,9 @@ export interface NodeStat {
 }
 
 /**
- * The 32-bit words of Linux's `struct statx` (`statx(2)`) that are used; a
- * number of 64 bits has its lower half first. Its layout is one for all
- * machines, and where the system has no such call it is filled in.
+ * The 32-bit words in use of Linux's `struct statx` (`statx(2)`). A 64-bit
+ * number has its lower half first. The layout is the same on all machines. On
+ * systems without the call it is filled in.
  */
 export const STATX = {
   links: 4,
@@ -63,7 +63,7 @@ export const STATX = {
   device: 34,
 } as const;
 
-/** The identity of a file or folder among all of the machine. */
+/** The identity of a file or folder, unique on the machine. */
 export type Identity = Pick<FileStat, "device" | "inode">;
 
 /** The length of a `struct statx` in bytes. */
@@ -71,7 +71,7 @@ export const STATX_SIZE = 256;
 
 const NANO = 1_000_000_000n;
 
-/** The state that a `struct statx` holds. */
+/** Returns the state in a `struct statx`. */
 export function readStatx(view: DataView): FileStat {
   const mode = view.getUint16(28, true);
   return {
@@ -101,7 +101,7 @@ function readTime(view: DataView, at: number): bigint {
     BigInt(view.getUint32(at + 8, true));
 }
 
-/** Fills in a `struct statx` with what `node:fs` says. */
+/** Fills in a `struct statx` from a state of `node:fs`. */
 export function fillStatx(view: DataView, stat: NodeStat): void {
   view.setUint32(16, Number(stat.nlink), true);
   view.setUint32(20, Number(stat.uid), true);
@@ -120,14 +120,17 @@ function fillTime(view: DataView, at: number, time: bigint): void {
   view.setUint32(at + 8, Number(nanos), true);
 }
 
-/** A time as a `struct timespec` has it: the nanoseconds count forwards. */
+/**
+ * Returns a time as a `struct timespec` has it. The nanoseconds are never
+ * negative.
+ */
 export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
   const rest = time % NANO;
   const nanos = rest < 0n ? rest + NANO : rest;
   return { seconds: (time - nanos) / NANO, nanos };
 }
 
-/** The state as `node:fs` tells it. */
+/** Returns a state of `node:fs` as a `FileStat`. */
 export function fromNodeStat(stat: NodeStat): FileStat {
   const mode = shownMode(Number(stat.mode), PLATFORM);
   return {
@@ -145,11 +148,11 @@ export function fromNodeStat(stat: NodeStat): FileStat {
 }
 
 /**
- * Returns the `st_mode` that is shown for one that a runtime gives. On Windows
- * runtimes make it up, 0666 for folders too, which nobody could enter
- * elsewhere; all that the system has is whether a file is read-only.
+ * Returns the `st_mode` to use for the one that a runtime returns. On Windows,
+ * runtimes make it up: 0666 even for folders, which could not be entered on
+ * other systems. Windows stores only whether a file is read-only.
  *
- * @param mode What the runtime gives.
+ * @param mode The mode that the runtime returns.
  * @param platform The system, as `process.platform` names it.
  */
 export function shownMode(mode: number, platform: string): number {
@@ -164,14 +167,14 @@ export function shownMode(mode: number, platform: string): number {
   }
 }
 
-/** A time as `node:fs` takes it. */
+/** Returns a time in the form that `node:fs` takes. */
 export function toNodeTime(mtime: bigint): number | string {
   const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;
-  // Node takes a negative number for the time of the call, a text as it is.
+  // Node replaces a negative number with the current time, but accepts a text.
   return seconds < 0 ? String(seconds) : seconds;
 }
 
-/** Returns the kind that a `st_mode` tells. */
+/** Returns the kind in a `st_mode`. */
 export function kindOf(mode: number): FileStat["kind"] {
   switch (mode & 0o170000) {
     case 0o100000:

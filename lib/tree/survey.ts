@@ -13,21 +13,21 @@ import type { FileStat } from "./statx.ts";
 
 /**
  * The present content of a directory, looked up path by path. No symlink is
- * followed: what would be behind one counts as absent.
+ * followed. Paths behind a symlink count as absent.
  */
 export class Survey {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
   #folders: OpenFolders | undefined;
-  /** A folder that was found absent; so is all below it. */
+  /** A folder that is absent, and with it everything below. */
   #absent: string | undefined;
   #buffer: Uint8Array | undefined;
 
   /**
-   * Looks at a directory, which need not be there. It is open until `close` is
+   * Opens a directory, which need not exist. It is open until `close` is
    * called.
    *
-   * @throws {DeltarError} `exists` if it is something else.
+   * @throws {DeltarError} `exists` if the path is something else.
    */
   constructor(root: string) {
     try {
@@ -46,12 +46,14 @@ export class Survey {
     }
   }
 
-  /** Whether there is nothing in the directory, or no directory. */
+  /** Whether the directory is empty or does not exist. */
   get isVacant(): boolean {
     return this.#absent === "" || this.names("").length === 0;
   }
 
-  /** Returns the state of a path, or `undefined` if it is absent. */
+  /**
+   * Returns the state of the entry at a path, or `undefined` if it is absent.
+   */
   at(path: string): FileStat | undefined {
     if (path !== "") checkPath(path);
     const folder = parentPath(path);
@@ -67,12 +69,15 @@ export class Survey {
     }
   }
 
-  /** A symlink's text. */
+  /** Returns a symlink's text. */
   target(path: string): string {
     return this.#attempt(path, () => this.#open().readLink(path));
   }
 
-  /** The SHA-256 of a file's bytes, in hexadecimal, piece by piece. */
+  /**
+   * Returns the SHA-256 of a file's bytes in hexadecimal, and yields after each
+   * piece.
+   */
   *sha256(path: string, size: number): Generator<void, string> {
     try {
       const sum = createSha256();
@@ -80,7 +85,7 @@ export class Survey {
       try {
         if (size <= WHOLE_LIMIT) {
           this.#buffer ??= new Uint8Array(WHOLE_LIMIT + 1);
-          // One byte more shows a file that has grown.
+          // One more byte shows that a file has grown.
           sum.update(readWhole(file, size + 1, this.#buffer));
         } else {
           for (const piece of readPieces(file)) {
@@ -97,7 +102,9 @@ export class Survey {
     }
   }
 
-  /** The names in a folder, sorted, deltar's own temporary ones left out. */
+  /**
+   * Returns the names in a folder, sorted and without deltar's temporary files.
+   */
   names(path: string): string[] {
     return this.#attempt(
       path,
@@ -108,8 +115,8 @@ export class Survey {
   }
 
   /**
-   * A name in a folder that no plan may remove: one of deltar's own temporary
-   * files, or one that is not valid UTF-8, by which nothing can be saved.
+   * Returns a name in a folder that no plan may remove: that of one of deltar's
+   * temporary files, or one that is not valid UTF-8 and so cannot be saved.
    */
   untouchable(path: string): string | undefined {
     return this.#attempt(
@@ -121,7 +128,7 @@ export class Survey {
     );
   }
 
-  /** All that lies below a folder, folders before what is in them. */
+  /** Yields everything below a folder. Each folder comes before its content. */
   *below(path: string): Generator<{ path: string; stat: FileStat }> {
     for (const name of this.names(path)) {
       const at = path === "" ? name : `${path}/${name}`;
@@ -132,21 +139,24 @@ export class Survey {
     }
   }
 
-  /** Where a path is on the disk. */
+  /** Returns the path of the operating system for a path below the root. */
   place(path: string): string {
     return path === "" ? this.root : `${this.root}/${path}`;
   }
 
   /**
-   * The way from the directory to a place, which begins with `..` if that is
-   * not in it, and is nothing but `..` if the directory lies in the place.
+   * Returns the relative path from the directory to a place. It begins with
+   * `..` if the place is outside, and consists only of `..` if the place
+   * contains the directory.
    */
   wayTo(place: string): string {
     return nodePath.relative(truePlace(this.root), truePlace(place))
       .split(nodePath.sep).join("/");
   }
 
-  /** Forgets a folder that was renamed, and what was found in it. */
+  /**
+   * Forgets a folder that was renamed, with everything known about its content.
+   */
   forget(path: string): void {
     this.#folders?.forget(path);
     this.#absent = undefined;

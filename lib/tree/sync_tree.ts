@@ -8,20 +8,20 @@ import { fileError } from "./file.ts";
 import { openFolder } from "./open_folder.ts";
 import { lstat } from "./stat.ts";
 
-/** The number of files that are flushed at once where each has to be. */
+/** The number of files that are flushed at the same time, one by one. */
 const AT_ONCE = 64;
 
 /**
- * Flushes to the disk what was written into a tree: the content of files, their
- * state and their names. On Linux, Deno and Bun ask each file system
- * once; elsewhere every file and folder is flushed by itself. A file that its
- * owner may not read cannot be; it is to be flushed when it is written.
+ * Flushes to the disk what was written into a tree: content, state and names.
+ * On Linux, Deno and Bun flush each file system with one call. Elsewhere every
+ * file and folder is flushed by itself. A file that its owner may not read
+ * cannot be flushed here; flush it when it is written.
  *
- * @param folders The folders in which anything changed, the root among them,
- * as paths of the operating system.
- * @param files The files that were written. Those that are gone are passed over.
+ * @param folders The folders with changes, including the root, as paths of the
+ * operating system.
+ * @param files The files that were written. Missing files are ignored.
  * @param signal Ends the work with an error of code `aborted`.
- * @throws {DeltarError} `io` if the disk did not take what was written.
+ * @throws {DeltarError} `io` if the disk did not accept the data.
  */
 export async function syncTree(
   folders: readonly string[],
@@ -39,7 +39,10 @@ export async function syncTree(
   });
 }
 
-/** Flushes each file system that folders lie on; whether there is a call. */
+/**
+ * Flushes the file system of each folder. Returns whether there is a call for
+ * that.
+ */
 async function syncFileSystems(
   folders: readonly string[],
   signal: AbortSignal | undefined,
@@ -65,12 +68,12 @@ async function syncFileSystems(
   return true;
 }
 
-/** Neither to follow a symlink nor to wait for a pipe in the file's place. */
+/** Flags that do not follow a symlink and do not block on a pipe. */
 const READ = (fs?.constants.O_RDONLY ?? 0) | (fs?.constants.O_NOFOLLOW ?? 0) |
   (fs?.constants.O_NONBLOCK ?? 0);
 
 async function syncFile(file: string): Promise<void> {
-  // Windows flushes only what may be written.
+  // Windows flushes only files that are opened for writing.
   const flags = process.platform === "win32" ? "r+" : READ;
   const handle = await fs.promises.open(file, flags);
   try {
@@ -80,7 +83,10 @@ async function syncFile(file: string): Promise<void> {
   }
 }
 
-/** Works on a path; one that is gone or may not be opened is passed over. */
+/**
+ * Runs an operation on a path. A path that is gone or cannot be opened is
+ * ignored.
+ */
 async function attempt<Result>(
   place: string,
   work: () => Promise<Result>,
@@ -101,7 +107,7 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   "EPERM",
 ]);
 
-/** Returns whether an error is of a path that is gone or may not be opened. */
+/** Returns whether an error says that a path is gone or cannot be opened. */
 export function isPassedOver(error: unknown): boolean {
   const code = codeOf(error);
   return PASSED_OVER.has(code ?? "");

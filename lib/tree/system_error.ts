@@ -2,12 +2,12 @@ import { codeOf } from "../bytes/errors.ts";
 import { nodeOs, nodeUtil } from "../bytes/node.ts";
 
 /**
- * An error of the file system as `node:fs` would throw it.
+ * Returns an error like those that `node:fs` throws.
  *
  * @param code The name of the error, such as `ENOENT`.
  * @param call The system call that failed.
- * @param place The path that it was about.
- * @param words Says why; by default the system's words.
+ * @param place The path that the call was about.
+ * @param words The reason. Default: the system's message.
  */
 export function systemError(
   code: string,
@@ -22,7 +22,7 @@ export function systemError(
   });
 }
 
-/** An error by its number on this system. */
+/** Returns the error for an error number of this system. */
 export function errorOfNumber(
   errno: number,
   call: string,
@@ -32,9 +32,7 @@ export function errorOfNumber(
   return systemError(code, call, place);
 }
 
-/**
- * An error of `node:fs`, with the path that stands for the one it was given.
- */
+/** Returns an error of `node:fs` with another path in place of its own. */
 export function errorAt(error: unknown, call: string, place: string): Error {
   const code = codeOf(error);
   if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) {

@@ -8,11 +8,11 @@ import type {
 import type { HashedFileEntry } from "./entry_line.ts";
 
 /**
- * Returns a value as `JSON.stringify` takes it, however deep: a time in
- * nanoseconds as decimal seconds, as docs/FORMAT.md has it, another `bigint` in
- * decimal digits, a `Map` as an object, a `Set` as an array, an error with its
- * message. What the library returns does this by itself in `JSON.stringify`; a
- * copy of an entry, such as `{ ...entry }`, does not.
+ * Returns a value in a form for `JSON.stringify`, at any depth. A time in
+ * nanoseconds becomes decimal seconds, as in docs/FORMAT.md. Another `bigint`
+ * becomes decimal digits, a `Map` an object, a `Set` an array, and an error an
+ * object with its message. The values that the library returns have a `toJSON`
+ * that does this. A copy of an entry, such as `{ ...entry }`, does not.
  *
  * @param value The value. It is not changed.
  *
@@ -58,23 +58,23 @@ function fieldsOf(fields: Iterable<[unknown, unknown]>): object {
 
 const TIMES: ReadonlySet<string> = new Set(["mtime", "ctime"]);
 
-/** The `toJSON` of plain objects, and of maps. */
+/** Returns the fields of an object or map for `JSON.stringify`. */
 function ofFields(this: object): unknown {
   return converted(this, "");
 }
 
-/** Not enumerable, so that copies and comparisons see the fields alone. */
+/** Not enumerable, so that copies and comparisons use only the fields. */
 const TO_JSON: PropertyDescriptor = { value: ofFields };
 
-/** Makes `JSON.stringify` write an object as {@linkcode toJson} returns it. */
+/** Adds a `toJSON` to an object that returns {@linkcode toJson} of it. */
 export function withJson<Of extends object>(object: Of): Of {
   return Object.defineProperty(object, "toJSON", TO_JSON);
 }
 
 /**
- * Makes the entry of a file, with its `toJSON`. There may be millions: with a
- * constructor each takes less memory than a literal to which properties are
- * added later.
+ * Makes the entry of a file, with its `toJSON`. There may be millions of
+ * entries. Made with a constructor, each takes less memory than a literal that
+ * gets further properties.
  */
 export function makeFile(
   path: string,
@@ -113,7 +113,7 @@ export function makeLink(
   );
 }
 
-/** The fields that a constructor may set, whatever the kind. */
+/** The fields that the constructor may set, for all kinds. */
 interface AllFields extends Metadata {
   path: string;
   kind: EntryKind;
@@ -123,7 +123,8 @@ interface AllFields extends Metadata {
 }
 
 /**
- * Shares the prototype of all plain objects, so that entries are plain objects.
+ * A constructor that uses the prototype of plain objects, so that entries are
+ * plain objects.
  */
 const EntryFields = function (
   this: AllFields,
@@ -164,7 +165,7 @@ const EntryFields = function (
 };
 EntryFields.prototype = Object.prototype;
 
-/** Mode, time, owner, group and size. */
+/** The mode, time, owner, group and size. */
 type Numbers = [
   mode: number,
   mtime: bigint,
@@ -173,7 +174,7 @@ type Numbers = [
   size: number,
 ];
 
-/** Nanoseconds since 1970 as decimal seconds. */
+/** Returns nanoseconds since 1970 as decimal seconds. */
 export function formatTime(time: bigint): string {
   const magnitude = time < 0n ? -time : time;
   const digits = magnitude.toString().padStart(10, "0");

@@ -12,20 +12,23 @@ import {
 import { type FileStat, STATX } from "./statx.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-/** More bytes than a name has on any system. */
+/**
+ * A number of bytes greater than the maximum length of a name on any system.
+ */
 const MOST_NAME = 1 << 16;
 
 /**
- * The state of a directory that a machine remembers: for each folder its names,
- * in the system's order, and the state of each. A folder is a block of 32-bit
- * words, whole files of them one after the other:
+ * The state of a directory that a machine remembers: for each folder the names,
+ * in the system's order, and the state of each entry. A folder is a block of
+ * 32-bit words. The blocks of all folders are concatenated. A block has:
  *
  * - the number of entries, the number of words of the block, flags;
- * - the SHA-256 of the exclusion rules, if the folder has some of its own;
+ * - the SHA-256 of the exclusion rules, if the folder has its own;
  * - the entries: their flags and mode, owner, size, times, inode, number of
  *   links and device, the length of the name and the name, padded with zeros.
  *
- * In place of a directory's size stands where its own block begins.
+ * The size of a directory is replaced by the word at which its own block
+ * begins.
  */
 export class TreeState {
   /** The blocks as bytes. */
@@ -33,9 +36,10 @@ export class TreeState {
   readonly #words: Uint32Array;
 
   /**
-   * Reads blocks that `StateWriter` made.
+   * Reads blocks that `StateWriter` wrote.
    *
-   * @param bytes The blocks; a multiple of four bytes, at such an offset.
+   * @param bytes The blocks. Their length and offset are multiples of four
+   * bytes.
    */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -43,9 +47,9 @@ export class TreeState {
   }
 
   /**
-   * Looks at a folder.
+   * Returns the folder of a block.
    *
-   * @param at Where its block begins; the root's is at 0.
+   * @param at The word at which the block begins. The root's begins at 0.
    * @returns `undefined` if there is no whole block.
    */
   folder(at: number): FolderState | undefined {
@@ -60,9 +64,9 @@ export class TreeState {
   }
 
   /**
-   * An entry's name.
+   * Returns an entry's name.
    *
-   * @throws {RangeError} If there is no whole entry.
+   * @throws {RangeError} If the entry is incomplete.
    */
   name(entry: number): string {
     if (endOfEntry(this.#words, entry, this.#words.length) < 0) {
@@ -76,8 +80,8 @@ export class TreeState {
 }
 
 /**
- * Returns whether there is a whole block: its entries are as many as it says,
- * they end where it ends, and blocks of folders in it lie behind it.
+ * Returns whether there is a complete block: the number of entries is right,
+ * they end where the block ends, and the blocks of subfolders come after it.
  */
 function isBlock(words: Uint32Array, at: number): boolean {
   if (at + HEAD.length > words.length) return false;
@@ -104,7 +108,9 @@ function endOfEntry(words: Uint32Array, entry: number, end: number): number {
   return after <= end ? after : -1;
 }
 
-/** One folder of a state. An entry is named by the word it begins at. */
+/**
+ * One folder of a state. An entry is identified by the word at which it begins.
+ */
 export class FolderState {
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
@@ -112,7 +118,7 @@ export class FolderState {
   #next: number;
   #byName: Map<string, number> | undefined;
 
-  /** Looks at the block that begins at word `at`. */
+  /** Uses the block that begins at word `at`. */
   constructor(bytes: Uint8Array, words: Uint32Array, at: number) {
     this.#bytes = bytes;
     this.#words = words;
@@ -125,22 +131,22 @@ export class FolderState {
     return this.#words[this.#at + HEAD.count];
   }
 
-  /** Its flags, see {@linkcode FOLDER_FLAG}. */
+  /** The flags of the folder. See {@linkcode FOLDER_FLAG}. */
   get flags(): number {
     return this.#words[this.#at + HEAD.flags];
   }
 
-  /** The SHA-256 of its rules, 32 bytes. */
+  /** The SHA-256 of the folder's rules, 32 bytes. */
   get rules(): Uint8Array {
     const start = 4 * (this.#at + HEAD.rules);
     return this.#bytes.subarray(start, start + 32);
   }
 
   /**
-   * The entry of a name. The names are best asked for in the system's order,
-   * in which they are found at once.
+   * Returns the entry of a name. Names are found without a search if they are
+   * looked up in the system's order.
    *
-   * @returns The entry, -1 if there is none.
+   * @returns The word at which the entry begins, or -1 if there is none.
    */
   find(bytes: Uint8Array, start: number, end: number): number {
     const entry = this.#next;
@@ -149,7 +155,8 @@ export class FolderState {
       return entry;
     }
     this.#byName ??= this.#indexNames();
-    // Byte by byte, as what is no UTF-8 is told apart only so.
+    // Names are compared byte by byte, since names that are not UTF-8 differ
+    // only in bytes.
     const key = latin1(bytes, start, end);
     const found = this.#byName.get(key);
     if (found === undefined) return -1;
@@ -157,7 +164,10 @@ export class FolderState {
     return found;
   }
 
-  /** Whether an entry is in every way as the system says it is now. */
+  /**
+   * Returns whether an entry's state equals the one that the system returns
+   * now.
+   */
   isSame(entry: number, stat: Uint32Array): boolean {
     const words = this.#words;
     const mode = words[entry] & 0xffff;
@@ -178,23 +188,28 @@ export class FolderState {
           words[entry + ENTRY.size + 1] === stat[STATX.size + 1]);
   }
 
-  /** Whether an entry is of the kind that the system says it is now. */
+  /**
+   * Returns whether an entry's kind equals the one that the system returns now.
+   */
   isSameKind(entry: number, stat: Uint32Array): boolean {
     return (this.#words[entry] & TYPE) === (stat[STATX.mode] & TYPE);
   }
 
-  /** An entry's flags, see {@linkcode ENTRY_FLAG}. */
+  /** Returns an entry's flags. See {@linkcode ENTRY_FLAG}. */
   entryFlags(entry: number): number {
     return this.#words[entry] & ~0xffff;
   }
 
-  /** Where the block of a directory begins, 0 if it has none. */
+  /**
+   * Returns the word at which the block of a directory begins, or 0 if it has
+   * none.
+   */
   blockOf(entry: number): number {
     const isDirectory = (this.#words[entry] & TYPE) === DIRECTORY;
     return isDirectory ? this.#words[entry + ENTRY.size] : 0;
   }
 
-  /** All entries, in the system's order. */
+  /** Yields all entries, in the system's order. */
   *entries(): Generator<number> {
     for (let at = this.#at + HEAD.length; at < this.#end;) {
       yield at;

@@ -29,41 +29,42 @@ import {
 /** Options for writing a tree. */
 export interface TreeWriterOptions {
   /**
-   * Whether a file is on the disk before it gets its name; for what replaces
-   * other files. Default: `false`.
+   * Whether a file is flushed to the disk before it gets its name. Use it for
+   * files that replace others. Default: `false`.
    */
   durable?: boolean | ((path: string) => boolean);
   /**
-   * Whether large files go to the disk while they are written, so that to flush
-   * them in the end takes moments. Default: `false`.
+   * Whether large files are flushed while they are written, so that the final
+   * flush is short. Default: `false`.
    */
   flushes?: boolean;
   /**
-   * Called right before a file or link takes its name, or something is
-   * removed: makes room, or throws so that what is there stays.
+   * Called directly before a file or link takes its name, or an entry is
+   * removed. It makes room for the entry, or throws to keep what exists.
    */
   onReplace?: (path: string) => void;
   /**
-   * Called with an error that names what of the mode, time and owner of a path
-   * could not be set; it is there all the same. By default the error is
+   * Called with an error that names which of the mode, time and owner of a path
+   * could not be set. The path exists all the same. By default the error is
    * thrown, and a file or link does not appear.
    */
   onUnset?: (path: string, error: DeltarError) => void;
-  /** Called before each change of the disk, with the change in words. */
+  /** Called before each change of the disk, with a description of it. */
   onStep?: (step: string) => void;
 }
 
-/** The state that a folder gets when all is in it. */
+/** The state that a folder gets after its content was written. */
 type Pending =
   | Metadata & { as: "wanted" }
-  /** It was there, and keeps what it had as far as that can be set. */
+  /** The folder existed and keeps its state, as far as that can be set. */
   | Metadata & { as: "kept"; opened: boolean }
   /**
-   * It was made on the way to something, with the mode that the umask gives.
+   * The folder was created as a parent of a path, with the mode that the umask
+   * gives.
    */
   | { as: "implied"; mode: number };
 
-/** Something whose mode, time and owner can be set. */
+/** An open entry whose mode, time and owner can be set. */
 interface StateSetter {
   stat(): FileStat | undefined;
   setOwner(uid: number, gid: number): void;
@@ -71,24 +72,24 @@ interface StateSetter {
   setTimes(mtime: bigint): void;
 }
 
-/** The number of folders without an entry that are made in any case. */
+/** The number of folders without an entry that may always be created. */
 const LEAST_IMPLIED = 4096;
-/** The number of them that each entry allows besides. */
+/** The number of further folders without an entry for each entry. */
 const IMPLIED_EACH = 16;
 
 let rootFolder: (writer: TreeWriter) => Folder;
 
-/** Returns the root of a writer, which `finish` closes. */
+/** Returns the root folder of a writer, which `finish` closes. */
 export function rootOf(writer: TreeWriter): Folder {
   return rootFolder(writer);
 }
 
 /**
- * Writes a tree into a directory and never outside of it: names are checked,
- * and each folder is opened from the one above it, without following a symlink.
- * A file appears whole or not at all, under its name only once its content is
- * what was expected. Existing files and links are replaced, directories kept.
- * A new directory is closed to other users until `finish`.
+ * Writes a tree into a directory and never outside of it. Names are checked,
+ * and each folder is opened from the one above it without following a symlink.
+ * A file gets its name only after its content was checked, so it appears whole
+ * or not at all. Existing files and links are replaced. Existing directories
+ * are kept. A new directory is closed to other users until `finish`.
  */
 export class TreeWriter {
   static {
@@ -98,26 +99,30 @@ export class TreeWriter {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
   readonly #folders: OpenFolders;
-  /** Folders that were entered, and what they were then. */
+  /** Folders that were entered, with their identities at that time. */
   readonly #entered = new Map<string, Identity>();
-  /** The state that folders get, or get back, when all is in them. */
+  /**
+   * The states that folders get, or get back, after their content was written.
+   */
   readonly #pending = new Map<string, Pending>();
-  /** The number of files, links and directories that it was told of. */
+  /**
+   * The number of files, links and directories that were passed to the writer.
+   */
   #named = 0;
-  /** The number of folders that were made only as something lies in them. */
+  /** The number of folders that were created only as parents of other paths. */
   #implied = 0;
-  /** Whether this process may give files away. */
+  /** Whether this process may change the owner of files. */
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
-  /** Whether to flush a small file took a while. */
+  /** Whether flushing a small file took a noticeable time. */
   #waitsForDisk = false;
 
   /**
-   * Opens a directory for writing; it is made if it is not there.
+   * Opens a directory for writing. It is created if it does not exist.
    *
    * @param root A path of the operating system.
-   * @param options How to write.
+   * @param options Options for writing.
    */
   constructor(root: string, options: TreeWriterOptions = {}) {
     this.#options = options;
@@ -136,14 +141,14 @@ export class TreeWriter {
   }
 
   /**
-   * Makes a directory, and those above it. Its mode and time are set by
-   * `finish`, since what is written into it changes them.
+   * Creates a directory and the folders above it. `finish` sets its mode and
+   * time, since writing into it changes them.
    *
    * @param path The path below the root.
-   * @param metadata Its mode, time and owner.
-   * @param isNew Whether it must not be there yet. Default: `false`.
-   * @throws {DeltarError} `exists` if it must not be there and is; `unsafe` if
-   * a file or link is in the way.
+   * @param metadata The mode, time and owner of the directory.
+   * @param isNew Whether the directory must not exist yet. Default: `false`.
+   * @throws {DeltarError} `exists` if it must not exist and does; `unsafe` if a
+   * file or link is in the way.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
@@ -161,11 +166,11 @@ export class TreeWriter {
    * Writes a file.
    *
    * @param path The path below the root.
-   * @param source Its content.
-   * @param metadata Its mode, time and owner.
-   * @param expected What the content has to be.
-   * @throws {DeltarError} `mismatch` if the content is another; nothing is
-   * there then that was not before.
+   * @param source The content of the file.
+   * @param metadata The mode, time and owner of the file.
+   * @param expected The size and SHA-256 that the content must have.
+   * @throws {DeltarError} `mismatch` if the content differs from `expected`;
+   * the path is then unchanged.
    */
   async file(
     path: string,
@@ -195,7 +200,7 @@ export class TreeWriter {
       }
       this.#options.onReplace?.(path);
       this.#step("rename");
-      // The folder may have been closed meanwhile.
+      // The folder may have been closed in the meantime.
       const now = this.#folders.at(parentPath(path));
       now.rename(temporary, now, nameOf(path));
     } catch (error) {
@@ -205,11 +210,12 @@ export class TreeWriter {
     }
   }
 
-  /** Makes a symlink; where it points to is not looked at. */
+  /** Creates a symlink. Its target is not checked. */
   symlink(path: string, target: string, metadata: Metadata): void {
     const folder = this.#place(path);
     this.#attempt(path, () => {
-      // Its owner is set by its name, so nobody else may touch that meanwhile.
+      // The link's owner is set by name, so other users must not be able to
+      // replace the link meanwhile.
       const stage = this.#owned
         ? this.#private.beside(parentPath(path))
         : folder;
@@ -231,10 +237,10 @@ export class TreeWriter {
   }
 
   /**
-   * Makes another name of a file that is there.
+   * Creates another name for an existing file.
    *
    * @param path The new name, below the root.
-   * @param existing The name it has, below the root.
+   * @param existing The path of the existing file, below the root.
    */
   hardLink(path: string, existing: string): void {
     this.#place(existing);
@@ -257,19 +263,21 @@ export class TreeWriter {
         now.rename(temporary, now, nameOf(path));
       } finally {
         this.#step("remove temporary");
-        // Renaming onto another name of the same file leaves both (POSIX).
+        // Renaming onto another name of the same file leaves both names
+        // (POSIX).
         this.#discard(parentPath(path), temporary);
       }
     });
   }
 
   /**
-   * Sets mode, time and owner of a file or link, or later of a directory.
+   * Sets the mode, time and owner of a file or link. Those of a directory are
+   * set by `finish`.
    *
    * @param path The path below the root.
-   * @param metadata Its mode, time and owner.
-   * @param seen What has to be there; by default what is.
-   * @throws {DeltarError} `changed` if something else is there.
+   * @param metadata The mode, time and owner to set.
+   * @param seen The entry that must be at the path. Default: any.
+   * @throws {DeltarError} `changed` if something else is at the path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -327,11 +335,12 @@ export class TreeWriter {
   }
 
   /**
-   * Gives a file that another writer wrote on the same disk its name here.
+   * Moves a file that another writer wrote on the same disk to a path of this
+   * writer.
    *
    * @param path The path below the root.
    * @param from The other writer.
-   * @param fromPath The path below that one's root.
+   * @param fromPath The path below the other writer's root.
    */
   adopt(path: string, from: TreeWriter, fromPath: string): void {
     const folder = this.#place(path);
@@ -342,10 +351,11 @@ export class TreeWriter {
   }
 
   /**
-   * Gives a name another spelling, on a disk that takes both for one name.
+   * Changes the spelling of a name on a disk that treats both spellings as one
+   * name.
    *
-   * @param from The path as it is spelled now.
-   * @param path The path in the same folder as it is to be spelled.
+   * @param from The path in its present spelling.
+   * @param path The path in its new spelling, in the same folder.
    */
   respell(from: string, path: string): void {
     const folder = this.#place(path);
@@ -356,7 +366,10 @@ export class TreeWriter {
     });
   }
 
-  /** Returns what is at a path now, or `undefined`. */
+  /**
+   * Returns the state of the entry at a path now, or `undefined` if there is
+   * none.
+   */
   at(path: string): FileStat | undefined {
     checkPath(path);
     try {
@@ -370,11 +383,11 @@ export class TreeWriter {
   }
 
   /**
-   * Gives the directories their mode, time and owner, the deepest first, and
+   * Sets the mode, time and owner of the directories, the deepest first, and
    * closes the writer.
    *
-   * @param beforeRoot Called before the root gets its own: the last time that
-   * something may be changed in it.
+   * @param beforeRoot Called before the root's state is set, when the root can
+   * still be changed for the last time.
    */
   finish(beforeRoot?: () => void): void {
     let fault: DeltarError | undefined;
@@ -395,7 +408,7 @@ export class TreeWriter {
         }
       }
       this.#private.close();
-      // If this is the last that happens, only the time is not as it was.
+      // If the process ends here, only the root's time differs.
       if (beforeRoot !== undefined && root.mode & 0o200) {
         this.#step("finish folder");
         this.#attempt("", () => this.#finishFolder("", root));
@@ -410,16 +423,16 @@ export class TreeWriter {
   }
 
   /**
-   * Removes the folders that it made for its own use. To be called before the
-   * tree is flushed, so that their absence is on the disk too.
+   * Removes the folders that the writer created for its own use. Call it before
+   * the tree is flushed, so that their removal is flushed too.
    */
   removePrivateFolders(): void {
     this.#private.close();
   }
 
   /**
-   * Flushes the file systems on which something was written; returns `false`
-   * where the system cannot, and nothing is flushed.
+   * Flushes the file systems that were written to. Returns `false` if the
+   * system cannot, and nothing was flushed.
    */
   async syncFileSystems(): Promise<boolean> {
     const done = new Set<bigint>();
@@ -437,8 +450,8 @@ export class TreeWriter {
   }
 
   /**
-   * Flushes a file or folder, however long its path is. One that is gone or may
-   * not be opened is passed over.
+   * Flushes a file or folder with a path of any length. A path that is gone or
+   * cannot be opened is ignored.
    */
   async sync(path: string): Promise<void> {
     try {
@@ -458,7 +471,7 @@ export class TreeWriter {
     }
   }
 
-  /** Closes what is open; what was not finished stays as it is. */
+  /** Closes all folders. Unfinished files stay as they are. */
   close(): void {
     this.#private.close();
     this.#folders.close();
@@ -483,12 +496,16 @@ export class TreeWriter {
         setTimes: (mtime) => folder.setOwnTimes(mtime),
       }, pending);
     }
-    // Nobody asked for it to be touched, and it may be somebody else's.
+    // Nobody requested a change of this folder, and it may belong to another
+    // user.
     if (pending.opened) quietly(() => folder.setOwnMode(pending.mode));
     quietly(() => folder.setOwnTimes(pending.mtime));
   }
 
-  /** The folder of a path, which is made if it is not there. */
+  /**
+   * Returns the folder that contains a path. It is created if it does not
+   * exist.
+   */
   #place(path: string): Folder {
     this.#named++;
     checkPath(path);
@@ -499,10 +516,11 @@ export class TreeWriter {
   }
 
   /**
-   * Makes a folder and those above it; a link in their place is refused.
+   * Creates a folder and the folders above it. A link in their place is
+   * refused.
    *
    * @param path The folder.
-   * @param isWanted Whether it gets a state of its own in the end.
+   * @param isWanted Whether `finish` sets a state for the folder.
    */
   #enter(path: string, isWanted = false): void {
     if (this.#entered.has(path)) return;
@@ -511,7 +529,7 @@ export class TreeWriter {
       ends.push(at);
     }
     ends.push(path.length);
-    // Above a folder that was entered all were.
+    // The folders above an entered folder were entered too.
     let known = -1;
     let next = ends.length - 1;
     while (next - known > 1) {
@@ -550,7 +568,7 @@ export class TreeWriter {
     this.#keep(path, folder, there);
   }
 
-  /** Makes a folder that must not be there. */
+  /** Creates a folder that must not exist yet. */
   #makeNew(path: string): void {
     checkName(path);
     this.#attempt(path, () => {
@@ -574,8 +592,8 @@ export class TreeWriter {
   }
 
   /**
-   * Counts a folder that no entry is of. A few hundred deep paths could have
-   * very many, which take time and a block of the disk each.
+   * Counts a folder that has no entry. A few hundred deep paths could create
+   * very many such folders, each of which takes time and a block of the disk.
    */
   #imply(path: string): void {
     const most = LEAST_IMPLIED + IMPLIED_EACH * this.#named;
@@ -591,7 +609,7 @@ export class TreeWriter {
   }
 
   /**
-   * Notes the state of an existing folder, which it gets back after writing.
+   * Records the state of an existing folder, which is set back after writing.
    */
   #keep(path: string, folder: Folder, stat: FileStat): void {
     const opened = !this.#owned && (stat.mode & 0o700) !== 0o700;
@@ -602,7 +620,7 @@ export class TreeWriter {
     this.#pending.set(path, { as: "kept", opened, mode, mtime, uid, gid });
   }
 
-  /** Sets owner, mode and time as far as they can be set. */
+  /** Sets the owner, mode and time, as far as that is possible. */
   #setState(path: string, target: StateSetter, metadata: Metadata): void {
     try {
       // Changing the owner clears the set-user-id bit, so the mode comes after.
@@ -615,7 +633,10 @@ export class TreeWriter {
     }
   }
 
-  /** Sets each by itself, and tells what could not be set. */
+  /**
+   * Sets owner, mode and time one by one, and reports those that could not be
+   * set.
+   */
   #setPossible(path: string, target: StateSetter, metadata: Metadata): void {
     const { mode, mtime, uid, gid } = metadata;
     const unset: string[] = [];
@@ -629,7 +650,7 @@ export class TreeWriter {
         work();
       } catch (error) {
         if (endsAll(error)) throw error;
-        // A disk without owners or modes may show what is wanted.
+        // A disk without owners or modes may show the wanted ones anyway.
         const stat = target.stat();
         if (stat !== undefined && isSo(stat)) return;
         unset.push(what);
@@ -643,7 +664,7 @@ export class TreeWriter {
         (stat) => stat.uid === uid && stat.gid === gid,
       );
     }
-    // For another owner the bit was not meant.
+    // The set-user-id bit was not meant for another owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     if (target.setMode) {
       set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
@@ -667,8 +688,9 @@ export class TreeWriter {
   }
 
   /**
-   * Flushes a file. Where that takes no time, as in memory, small files are
-   * flushed at once: to wait for another thread would take longer.
+   * Flushes a file. If flushing takes no time, as in memory, small files are
+   * flushed synchronously, because waiting for another thread would take
+   * longer.
    */
   async #flush(file: OpenFile, size: number): Promise<void> {
     if (size > WHOLE_LIMIT || this.#waitsForDisk) return await file.flush();
@@ -700,20 +722,23 @@ export class TreeWriter {
 
 const SET_ID = 0o6000;
 
-/** The maximum time for flushing a file at once, in milliseconds. */
+/** The maximum duration of a synchronous flush, in milliseconds. */
 const MAX_FLUSH_MS = 0.5;
 
-/** The number of bytes by which a file shrinks at a time. */
+/** The number of bytes by which a file is truncated at a time. */
 const SHRINK_BYTES = 1 << 22;
 
-/** Whether this process may give files away: only root, on POSIX. */
+/**
+ * Returns whether this process may change the owner of files. Only root may, on
+ * POSIX.
+ */
 export function ownerMatters(): boolean {
   return process.getuid?.() === 0;
 }
 
 /**
- * Takes a file's content away in steps, with turns of the event loop between
- * them, as the system takes long to remove a large file that was just written.
+ * Truncates a file step by step and yields to the event loop in between,
+ * because the system takes long to delete a large file that was just written.
  */
 async function shrink(file: OpenFile): Promise<void> {
   try {
@@ -727,17 +752,17 @@ async function shrink(file: OpenFile): Promise<void> {
       if (turn !== undefined) await turn;
     }
   } catch {
-    // It is removed all the same.
+    // The file is deleted all the same.
   }
 }
 
-/** Refuses the name of a path that this system would read as another. */
+/** Refuses a path whose name this system would change or misread. */
 function checkName(path: string): void {
   const fault = nameFault(nameOf(path), PLATFORM);
   if (fault !== undefined) throw new DeltarError("unsafe", fault, { path });
 }
 
-/** An entry of a folder, whose state is set by its name. */
+/** Returns a setter for the state of an entry, which is reached by its name. */
 function named(folder: Folder, name: string, hasMode = false): StateSetter {
   return {
     stat: () => folder.statAt(name),
@@ -755,7 +780,7 @@ function gone(path: string): DeltarError {
   return new DeltarError("not-found", "no such file", { path });
 }
 
-/** Does what is not worth an error: nobody asked for it. */
+/** Runs a change that nobody requested, and ignores its errors. */
 function quietly(work: () => void): void {
   try {
     work();

@@ -20,22 +20,25 @@ import type { Walker, WalkOptions } from "./walker.ts";
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * The states that a walk knows from the last one and remembers for the next.
+ * The states that a walk knows from the last walk and remembers for the next.
  */
 export interface WalkStates {
-  /** The state before: what is the same now is given as known. */
+  /** The previous state. Entries that are unchanged are yielded as known. */
   known?: TreeState;
-  /** The entries of the state before, by their states. */
+  /** The entries of the previous state, by their words in it. */
   entries?: ReadonlyMap<number, IndexEntry>;
-  /** Where the state now is written to. By default it is not kept. */
+  /** The writer of the new state. By default the new state is not kept. */
   writer?: StateWriter;
-  /** The time from which on a change makes a state doubtful, in nanoseconds. */
+  /**
+   * The time from which on a change makes a state doubtful, in nanoseconds
+   * since 1970.
+   */
   newest: bigint;
 }
 
 /**
- * An entry that a walk yields: a new one, or the known one of an unchanged path.
- * `place` is the word in the writer at which its state begins.
+ * An entry that a walk yields: a new one, or the known one of an unchanged
+ * path. `place` is the word at which the writer has its state.
  */
 export type Walked =
   | NewWalked
@@ -48,45 +51,45 @@ export interface NewWalked {
   place: number;
 }
 
-/** An entry of a folder, before rules. */
+/** An entry of a folder before the rules are applied. */
 interface Found {
   name: string;
-  /** Where the writer has it. */
+  /** The word at which the writer has the entry's state. */
   entry: number;
   isKnown: boolean;
-  /** Its state before, if it is the same. */
+  /** The word of the previous state, if the entry is unchanged. */
   old: number;
-  /** The block of a directory in the state before. */
+  /** The block of a directory in the previous state. */
   before: number | undefined;
 }
 
-/** A folder whose entries are being given. */
+/** A folder whose entries are being yielded. */
 interface Level {
   folder: string;
   block: number;
   /**
-   * The files with rules that are not applied, by the names of the entries of
-   * the folder that they are or lie in.
+   * The rule files that are not applied, by the name of the entry that is or
+   * contains the file.
    */
   unruled?: ReadonlyMap<string, Unruled>;
   rules: IgnoreRules;
   found: Found[];
   next: number;
-  /** The last name with a U+FFFD that is truly one. */
+  /** The last name that really contains a U+FFFD. */
   text?: string;
 }
 
-/** A file with rules that are not applied. */
+/** A rule file that is not applied. */
 interface Unruled {
   path: string;
   fault: string;
   isUnreadable: boolean;
 }
 
-/** Opens the folders of a directory; `close` is to be called in the end. */
+/** Opens the folders of a directory. Call `close` at the end. */
 export function openTree(walker: Walker): OpenFolders {
   try {
-    // What lies in a folder that was replaced is looked at itself.
+    // The content of a folder that was replaced is walked too.
     return new OpenFolders(openFolder(walker.path), { remembers: false });
   } catch (error) {
     throw fileError(error, walker.path);
@@ -94,12 +97,13 @@ export function openTree(walker: Walker): OpenFolders {
 }
 
 /**
- * Walks a directory through its exclusion rules, a folder at a time. Each folder
- * is opened from the one above it, so the walk never leaves the directory.
+ * Walks a directory through its exclusion rules, one folder at a time. Each
+ * folder is opened from the one above it, so the walk never leaves the
+ * directory.
  *
  * @param walker The directory.
- * @param options Who is told of what.
- * @param states What is known and remembered. By default nothing is.
+ * @param options The callback for skipped paths, and the signal.
+ * @param states The states that the walk knows and remembers. Default: none.
  * @param opened The folders of the directory. By default they are opened, and
  * closed when the walk ends.
  */
@@ -120,7 +124,7 @@ export function* walkTree(
   opened?: OpenFolders,
 ): Generator<Walked> {
   const folders = opened ?? openTree(walker);
-  // No `yield*` to another generator, which would make each entry dearer.
+  // `yield*` to another generator would make each entry slower.
   try {
     const writer = states?.writer ?? new StateWriter();
     const links = new Map<string, string>();
@@ -157,7 +161,7 @@ export function* walkTree(
       const at = level.next++;
       if (at === level.found.length) {
         levels.pop();
-        // Nobody asked to remember it.
+        // The state is not kept.
         if (states?.writer === undefined) writer.forget(level.block);
         continue;
       }
@@ -177,7 +181,8 @@ export function* walkTree(
         continue;
       }
       if (name.includes("\uFFFD")) {
-        // Two names may read alike, and only one of them can be this text.
+        // Two names may decode to the same text, and only one of them is
+        // exactly this text.
         if (name === level.text || !writer.isText(place, name)) {
           leaveOut("name", "its name is not valid UTF-8");
           continue;
@@ -194,7 +199,7 @@ export function* walkTree(
       if (unruled !== undefined) {
         writer.mark(place, ENTRY_FLAG.doubtful);
         skip(unruled.path, "unreadable", unruled.fault);
-        // It would be named a second time.
+        // The file would be reported a second time.
         if (unruled.isUnreadable) continue;
       }
       if (isTooLong(path)) {
@@ -319,18 +324,18 @@ function enterFolder(
   return { folder: path, block, rules, found, next: 0, unruled };
 }
 
-/** An abort is none of the folder's faults. */
+/** Returns the fault of a folder. An abort is thrown again. */
 function asFault(error: unknown): ["vanished" | "unreadable", string] {
   if (codeOf(error) === "aborted") throw error;
   return faultOf(error);
 }
 
-/** Why the system does not tell what something is. */
+/** Returns why the system does not return the state of an entry. */
 function whyUnknown(
   folders: OpenFolders,
   path: string,
 ): [Skipped["reason"], string] {
-  // A name with bytes that are no UTF-8 reads back as another name.
+  // A name with bytes that are not UTF-8 decodes to another name.
   if (path.includes("\uFFFD")) return ["name", "its name is not valid UTF-8"];
   try {
     if (folders.statAt(path) === undefined) return ["vanished", "it is gone"];
@@ -341,8 +346,8 @@ function whyUnknown(
 }
 
 /**
- * Whether a file may change with no change of its state. A time far ahead was
- * set by somebody, and does not stay when the file changes.
+ * Returns whether a file may change without a change of its state. A time far
+ * in the future was set explicitly, so a change of the file changes it.
  */
 function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
   return ctime >= newest || mtime >= newest && mtime < newest + DAY;

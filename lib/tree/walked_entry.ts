@@ -1,7 +1,7 @@
 import type { WalkedEntry } from "./entry.ts";
 import type { FileStat } from "./statx.ts";
 
-/** The part of a state that an entry is made of. */
+/** The fields of a state that an entry is made from. */
 type State = Pick<
   FileStat,
   "mode" | "mtime" | "uid" | "gid" | "size" | "ctime" | "inode"
@@ -48,11 +48,11 @@ export function walkedLink(
 }
 
 /**
- * Makes the entry of a file that has several names: a file under the name that
- * is found first, and hard links to it under the others.
+ * Makes the entry of a file with several names: a file for the first name that
+ * is found, and hard links to it for the others.
  *
- * @param links The first names that were found, by device and inode. It is
- * added to.
+ * @param links The first names that were found, by device and inode. This
+ * function adds to it.
  */
 export function nameOfFile(
   path: string,

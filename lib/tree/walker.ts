@@ -34,34 +34,34 @@ import { openTree, walkTree } from "./walk_tree.ts";
 
 /** Options for walking. */
 export interface WalkOptions {
-  /** Called with each path that is left out, and the reason. */
+  /** Called with each path that is skipped or excluded, and the reason. */
   onSkip?: (skipped: Skipped) => void;
   /** Ends the walk with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * A directory seen through its exclusion rules: the walk that everything
- * else stands on. An excluded folder is not entered, a symlink not followed.
+ * A directory seen through its exclusion rules. Indexes and snapshots are based
+ * on its walk. An excluded folder is not entered, and a symlink is not
+ * followed.
  */
 export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
-  /** The options for what is left out. */
+  /** The options for what is excluded. */
   readonly options: IgnoreOptions & { apart?: readonly string[] };
-  /** Paths below the root that are left out whatever the rules. */
+  /** Paths below the root that are always excluded. */
   readonly apart: ReadonlySet<string>;
   readonly #apartFolders: readonly Identity[];
 
   /**
-   * Looks at a directory.
+   * Opens a directory for walking.
    *
    * @param path The directory. Default: the current one.
-   * @param options What to leave out; `apart` names files and folders of the
-   * operating system that are never part of the tree, such as a repository
-   * inside it.
+   * @param options What to exclude. `apart` has paths of the operating system
+   * that are never part of the tree, such as a repository inside it.
    * @throws {DeltarError} `not-found` if there is no such directory; `io` if
-   * the system refuses to tell.
+   * the system refuses access.
    */
   constructor(
     path: string = ".",
@@ -102,15 +102,15 @@ export class Walker {
   }
 
   /**
-   * Whether a folder is one that is left out whatever the rules, by what the
-   * system says that it is: a path may lead to it that has another spelling, or
-   * that goes through a mount.
+   * Returns whether a folder is always excluded. The folder is identified by
+   * device and inode, because its path may have another spelling or go through
+   * a mount.
    */
   isApartFolder(folder: Pick<FileStat, "device" | "inode">): boolean {
     return this.#apartFolders.some((apart) => isSameFile(apart, folder));
   }
 
-  /** The rules by which things are left out, each as it holds. */
+  /** The exclusion rules, with their defaults. */
   get rules(): Required<IgnoreOptions> {
     const { excludes, ignoreFile, gitignore } = this.options;
     return {
@@ -120,20 +120,22 @@ export class Walker {
     };
   }
 
-  /** Whether a path is left out whatever the rules, or has such in it. */
+  /** Returns whether a path is always excluded, or contains such a path. */
   isApart(path: string): boolean {
     return [...this.apart].some((apart) =>
       isWithin(path, apart) || isWithin(apart, path)
     );
   }
 
-  /** The same directory without a file or folder that is being written. */
+  /**
+   * Returns the same directory without a file or folder that is being written.
+   */
   apartFrom(place: string): Walker {
     const apart = [...this.options.apart ?? [], place];
     return new Walker(this.path, { ...this.options, apart });
   }
 
-  /** The state of the root directory itself. */
+  /** Returns the state of the root directory itself. */
   stat(): FileStat {
     const folders = openTree(this);
     try {
@@ -146,8 +148,8 @@ export class Walker {
   }
 
   /**
-   * A file's content: one array for a small file, else pieces. No symlink is
-   * followed on the way to it.
+   * Returns a file's content: one array for a small file, otherwise pieces. No
+   * symlink on the path is followed.
    *
    * @param path The path below the root.
    */
@@ -163,8 +165,8 @@ export class Walker {
   }
 
   /**
-   * Every entry that is not excluded, in path order. Hard links come as a
-   * `file` first and as `hardlink` entries that name it after.
+   * Yields every entry that is not excluded, in path order. The first name of a
+   * file is a `file`. Further names are `hardlink` entries that name the first.
    */
   async *walk(options: WalkOptions = {}): AsyncGenerator<WalkedEntry> {
     await Promise.resolve();
@@ -178,16 +180,19 @@ export class Walker {
     }
   }
 
-  /** As `walk`, without a promise for each entry: the system calls block. */
+  /**
+   * Yields the same entries as `walk`, without a promise for each. The system
+   * calls block.
+   */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
     for (const { entry } of walkTree(this, options)) yield withJson(entry);
   }
 
   /**
-   * Whether a path is left out, itself or with a folder above it.
+   * Returns the rule that excludes a path or a folder above it.
    *
    * @param path The path below the root, or an absolute one of the operating
-   * system; ending in `/` it is taken for a directory whatever is there.
+   * system; with a trailing `/` it counts as a directory, whatever it is.
    * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
    * `undefined`.
    */
@@ -220,10 +225,10 @@ export class Walker {
     }
   }
 
-  /** Returns the path below the root of one that may be absolute. */
+  /** Returns the path below the root for a path that may be absolute. */
   #below(path: string): string {
     if (!nodePath.isAbsolute(path)) return path;
-    // What it names may be a symlink, which is not followed.
+    // The path may name a symlink, which is not followed.
     const folder = pathBelow(this.path, nodePath.dirname(path));
     if (folder === undefined) return path;
     const name = nodePath.basename(path);
@@ -241,7 +246,7 @@ export class Walker {
   }
 }
 
-/** A file's bytes in pieces; it is closed after the last. */
+/** Yields a file's bytes in pieces, and closes the file after the last. */
 function* piecesOf(file: OpenFile): Generator<Uint8Array> {
   try {
     yield* readPieces(file);
@@ -250,7 +255,7 @@ function* piecesOf(file: OpenFile): Generator<Uint8Array> {
   }
 }
 
-/** A folder; `undefined` if there is none at the path. */
+/** Opens a folder. Returns `undefined` if there is none at the path. */
 function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   try {
     return folders.at(path);
@@ -260,12 +265,11 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   }
 }
 
-/**
- * Returns the identity of a folder, if there is one and the system tells it.
- */
+/** Returns the identity of a folder, if it exists and the system returns it. */
 function identityOf(place: string): Identity[] {
   try {
-    // By the calls of the walk: the system has two numbers for a device.
+    // The walk's own calls are used, because the system has two numbers for a
+    // device.
     const stat = lstat(truePlace(place));
     return stat.inode === 0n ? [] : [stat];
   } catch {
@@ -274,9 +278,9 @@ function identityOf(place: string): Identity[] {
 }
 
 /**
- * Refuses what is not a directory that was opened for walking.
+ * Refuses an argument that is not a `Walker`.
  *
- * @throws {TypeError} If it is a path, for example.
+ * @throws {TypeError} If the argument is something else, such as a path.
  */
 export function checkWalker(dir: unknown): void {
   if (dir instanceof Walker) return;

@@ -18,29 +18,29 @@ import type { FileStat } from "./stat.ts";
 /** The data of a journal, as JSON. */
 export type JournalData = Record<string, unknown>;
 
-/** A journal that killed work has left. */
+/** A journal that an interrupted process has left behind. */
 export interface LeftJournal {
-  /** Its name in the directory. */
+  /** The name of the journal in the directory. */
   name: string;
-  /** Its data. */
+  /** The data of the journal. */
   data: JournalData;
 }
 
 const SUFFIX = "-journal";
 
-/** Exactly the names that `begin` gives. */
+/** Matches exactly the names that `begin` chooses. */
 const JOURNAL = /^\.deltar-stage-p\d{1,10}-[0-9a-f]{8}-[0-9a-f]{8}-journal$/;
 
-/** The longest journal that is read, in bytes; `begin` refuses longer ones. */
+/** The maximum size of a journal, in bytes. */
 const MOST_BYTES = 1 << 16;
 
-/** The journals of this process that work is going on under. */
+/** The journals that are in use by this process. */
 const open = new Set<string>();
 
 /**
- * Says in a directory that work on it is going on, for as long as it is; when
- * the process is killed, the next one finds what it was. A file in the
- * directory itself, under a name that no walk sees.
+ * A file in a directory that says that work on the directory is going on. If
+ * the process is killed, the next process finds the journal and learns what the
+ * work was. Its name is one that no walk yields.
  */
 export class WorkJournal {
   readonly #folder: Folder;
@@ -54,11 +54,13 @@ export class WorkJournal {
   }
 
   /**
-   * The journals that killed work has left in a directory, the oldest first.
-   * Files that this user and root did not write are not believed.
+   * Returns the journals that interrupted work has left in a directory, the
+   * oldest first. Files that were written by users other than this one and root
+   * are ignored.
    *
    * @param root The directory, a path of the operating system.
-   * @throws {DeltarError} `exists` if another process is at work there.
+   * @throws {DeltarError} `exists` if another process is at work in the
+   * directory.
    */
   static left(root: string): LeftJournal[] {
     let folder: Folder;
@@ -78,14 +80,15 @@ export class WorkJournal {
   }
 
   /**
-   * Begins work on a directory; the journal is on the disk before this
-   * returns.
+   * Begins work on a directory. The journal is on the disk when the promise
+   * resolves.
    *
    * @param folder The directory, which is open until the work ends.
-   * @param data What to say.
+   * @param data The data of the journal.
    * @returns The journal, or `undefined` if this user may not write into the
-   * directory itself, though maybe into folders in it.
-   * @throws {DeltarError} `exists` if another process is at work there.
+   * directory itself. Folders in it may still be writable.
+   * @throws {DeltarError} `exists` if another process is at work in the
+   * directory.
    */
   static async begin(
     folder: Folder,
@@ -100,7 +103,8 @@ export class WorkJournal {
         return undefined;
       }
       await folder.sync();
-      // Who begins at the same time sees this one, or is seen here.
+      // Of two processes that begin at the same time, each sees the other's
+      // journal or is seen.
       for (const other of journalsIn(folder)) {
         if (other.name !== name && isBusy(folder, other.name, other.stat)) {
           throw busy(folder, other.name);
@@ -113,23 +117,23 @@ export class WorkJournal {
     return journal;
   }
 
-  /** Removes a journal that was left, once what it tells of is settled. */
+  /** Deletes a journal that was left behind, after its work was settled. */
   static remove(folder: Folder, name: string): void {
     removeName(folder, name);
   }
 
-  /** The work is done, or has not begun: the journal goes. */
+  /** Deletes the journal, because the work is done or was not begun. */
   end(): void {
     removeName(this.#folder, this.#name);
     open.delete(this.#key);
   }
 
-  /** The work is given up half done: the journal stays. */
+  /** Leaves the journal in the directory, because the work is half done. */
   abandon(): void {
     open.delete(this.#key);
   }
 
-  /** Writes it; whether this user may. */
+  /** Writes the journal. Returns whether this user may. */
   async #write(data: JournalData): Promise<boolean> {
     const bytes = new TextEncoder().encode(`${JSON.stringify(data)}\n`);
     if (bytes.length > MOST_BYTES) {
@@ -153,8 +157,8 @@ export class WorkJournal {
 }
 
 /**
- * Removes what killed processes left in a directory and below; each folder's
- * time stays as it was. What cannot be removed stays.
+ * Deletes what killed processes left in a directory and below. The times of
+ * folders do not change. Files that cannot be deleted stay.
  *
  * @param root The directory.
  * @param signal Ends the work with an error of code `aborted`.
@@ -174,13 +178,13 @@ export async function clearAbandoned(
         waiting.push(path === "" ? name : `${path}/${name}`);
       }
     } catch {
-      // It is not ours to look into, or gone.
+      // The folder belongs to another user, or is gone.
     }
   }
   folders.closeBelow();
 }
 
-/** Clears one folder; returns the names of the folders in it. */
+/** Clears one folder. Returns the names of the folders in it. */
 function clearFolder(folder: Folder): string[] {
   const { mtime } = folder.stat();
   const below: string[] = [];
@@ -199,7 +203,7 @@ function clearFolder(folder: Folder): string[] {
       removeTree(folder, name);
       cleared = true;
     } catch {
-      // It is not ours to remove, or gone.
+      // The file belongs to another user, or is gone.
     }
   }
   if (cleared) folder.setOwnTimes(mtime);
@@ -221,8 +225,8 @@ function journalsIn(
 }
 
 /**
- * Reads a journal. One that is not a small regular file of this user or of
- * root is none: a restore, or somebody who may write here, made it.
+ * Reads a journal. A file that is not a small regular file of this user or of
+ * root is not a journal: another user, or a restore, may have created it.
  */
 function readJournal(
   folder: Folder,
@@ -252,7 +256,7 @@ function isBelieved({ uid, size, links }: FileStat): boolean {
   return isOwn && size <= MOST_BYTES && links === 1;
 }
 
-/** A torn journal was cut before any work began. */
+/** Parses a journal. If it is torn, it was cut off before any work began. */
 function parse(text: string): JournalData {
   try {
     const data = JSON.parse(text);
@@ -296,7 +300,9 @@ function removeName(folder: Folder, name: string): void {
   }
 }
 
-/** One text for one journal, by whatever path its folder was opened. */
+/**
+ * Returns a key for a journal that does not depend on the path of its folder.
+ */
 function keyOf(folder: Folder, name: string): string {
   const { device, inode } = folder.stat();
   return `${device}:${inode}/${name}`;

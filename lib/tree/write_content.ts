@@ -7,8 +7,8 @@ import type { OpenFile } from "./folder.ts";
 import { WHOLE_LIMIT } from "./read_file.ts";
 
 /**
- * The maximum number of written bytes of a file that wait for the disk. On Linux,
- * a process cannot end before a flush that it has begun.
+ * The maximum number of written bytes of a file that wait to be flushed. On
+ * Linux, a process cannot end before a flush that it has begun.
  */
 const MAX_UNFLUSHED_BYTES = 1 << 24;
 
@@ -16,13 +16,15 @@ const ZEROS = new Uint8Array(WHOLE_LIMIT);
 
 /** The size and checksum that a file's content must have. */
 export interface ExpectedContent {
-  /** Its length in bytes. */
+  /** The length in bytes. */
   size: number;
-  /** Its SHA-256 in hexadecimal. */
+  /** The SHA-256 in hexadecimal. */
   sha256: string;
 }
 
-/** Writes all of a new file at once; returns what it contains then. */
+/**
+ * Writes a new file in one piece. Returns the size and checksum of its content.
+ */
 export function writeWhole(
   file: OpenFile,
   bytes: Uint8Array,
@@ -34,10 +36,11 @@ export function writeWhole(
 }
 
 /**
- * Writes a new file piece by piece, with holes for zeros; returns what it
- * contains then.
+ * Writes a new file piece by piece, with holes for zeros. Returns the size and
+ * checksum of its content.
  *
- * @param flushes Whether it goes to the disk meanwhile, but for the end.
+ * @param flushes Whether the file is flushed while it is written, except for
+ * its end.
  */
 export async function writePieces(
   file: OpenFile,
@@ -51,7 +54,7 @@ export async function writePieces(
   try {
     for await (const piece of chunks(source)) {
       sum.update(piece);
-      // Zeros are left out, which makes a hole where the disk has holes.
+      // Skipped zeros become a hole on disks that support holes.
       const isHole = isZero(piece);
       if (!isHole) file.write(piece, size);
       size += piece.length;
@@ -61,7 +64,7 @@ export async function writePieces(
       waiting = 0;
       await flushing;
       flushing = file.flush();
-      // Its error is met where it is awaited.
+      // The error is handled where the flush is awaited.
       flushing.catch(() => {});
     }
     await flushing;
@@ -74,7 +77,7 @@ export async function writePieces(
 }
 
 /**
- * Refuses content that is not what was stored.
+ * Refuses content whose size or checksum is not the expected one.
  *
  * @throws {DeltarError} `mismatch`.
  */
