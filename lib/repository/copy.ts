@@ -39,7 +39,7 @@ export interface CopyOptions {
   /** Called after each object with the progress. */
   onProgress?: (progress: CopyProgress) => void;
   /**
-   * Ends the work with an error of code `aborted`; a next copy goes on from
+   * Ends the work with an error of code `aborted`. The next copy continues from
    * there.
    */
   signal?: AbortSignal;
@@ -49,9 +49,9 @@ export interface CopyOptions {
 export interface CopyProgress {
   /** The snapshot being copied. */
   snapshot: string;
-  /** Objects copied so far, of all snapshots. */
+  /** The number of objects copied so far, of all snapshots. */
   objects: number;
-  /** Bytes copied so far. */
+  /** The number of bytes copied so far. */
   bytes: number;
   /** The object that was just copied. */
   name: string;
@@ -61,21 +61,21 @@ export interface CopyProgress {
 export interface CopyResult {
   /** The ids of the snapshots that were copied, the oldest first. */
   copied: string[];
-  /** The ids of those that were there already. */
+  /** The ids of the snapshots that the target already had. */
   present: string[];
   /** The number of objects that were copied. */
   objects: number;
-  /** The number of their bytes. */
+  /** The total size of these objects, in bytes. */
   bytes: number;
 }
 
-/** The number of objects that are copied at once. */
+/** The number of objects that are copied at the same time. */
 const COPYING = 3;
 
 /**
- * Copies snapshots from one repository to another, the oldest first: each
- * object that is not there under its name, held against its recorded SHA-256
- * as it goes by, and the commit record last, byte for byte.
+ * Copies snapshots from one repository to another, the oldest first. An object
+ * that the target lacks is copied and checked against its recorded SHA-256. The
+ * commit record is copied last, byte for byte.
  */
 export async function copySnapshots(
   from: Store,
@@ -85,7 +85,7 @@ export async function copySnapshots(
 ): Promise<CopyResult> {
   const result: CopyResult = { copied: [], present: [], objects: 0, bytes: 0 };
   const { signal } = options;
-  // Of the one all is only read.
+  // The source is only read.
   const source = untilAborted(from.storage, signal);
   const [here, there] = await Promise.all([
     sizesIn(source),
@@ -113,7 +113,7 @@ export async function copySnapshots(
   return result;
 }
 
-/** Copies a snapshot; gives whether it was not there. */
+/** Copies a snapshot. Returns whether the target lacked it. */
 async function copySnapshot(
   from: Storage,
   to: Store,
@@ -139,7 +139,8 @@ async function copySnapshot(
   const record = decodeRecordOf(id, bytes);
   const { objects, moved } = await needs(from, record, here, there);
   const ids = objects.map((object) => idOfObject(object.name));
-  // A prune there spares what this relies on while it is under way.
+  // While this run is going on, a prune of the target keeps the objects it
+  // relies on.
   const run = new Run(to.storage, {
     id: newId(Date.now(), Math.random()),
     reuses: [...new Set(ids.filter((id) => id !== undefined))],
@@ -158,7 +159,7 @@ async function copySnapshot(
       onObject(object);
     });
     for (const volume of moved) {
-      // A volume that a move names is deleted by the next prune.
+      // The next prune would delete a volume that a move names.
       if (there.has(volume)) throw isOther(to.storage, volume);
       await copyMove(from, run.storage, volume);
     }
@@ -174,10 +175,11 @@ async function copySnapshot(
 }
 
 /**
- * Refuses to replace objects of the target that have another length than the
- * source says, unless they are damaged: what is recorded there is what the
- * source has, or nothing there needs them. A source that lies cannot replace
- * what is good.
+ * Refuses to replace sound objects of the target. It is called for objects
+ * whose length is not the one that the source says. Such an object may be
+ * replaced only if it is damaged: the target's records agree with the source,
+ * or nothing in the target refers to it. A malicious source therefore cannot
+ * replace a sound object.
  *
  * @param copying The run of this copy.
  * @throws {DeltarError} `mismatch`.
@@ -206,7 +208,7 @@ async function checkReplaced(
   const seen = new Set<string>();
   for (const layer of records.flatMap(({ layers }) => layers)) {
     compare(layer);
-    // One that is itself to be replaced is damaged.
+    // A layer that is to be replaced itself is damaged.
     if (seen.has(layer.sha256) || wanted.has(layer.name)) continue;
     seen.add(layer.sha256);
     for await (const part of new LayerReader(storage, layer).parts()) {
@@ -231,7 +233,7 @@ function isOther({ location }: Storage, name: string): DeltarError {
   );
 }
 
-/** The lengths of all that snapshots are made of. */
+/** Returns the sizes of all stored records, layers and volumes, by name. */
 async function sizesIn(storage: Storage): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   for (const folder of [SNAPSHOTS, TREES, "volumes/", "signatures/"]) {
@@ -242,7 +244,7 @@ async function sizesIn(storage: Storage): Promise<Map<string, number>> {
   return sizes;
 }
 
-/** The objects that a snapshot needs, where they are now. */
+/** Returns the objects that a snapshot needs, with their present names. */
 async function needs(
   storage: Storage,
   record: SnapshotRecord,
@@ -250,7 +252,8 @@ async function needs(
   there: ReadonlyMap<string, number>,
 ): Promise<{ objects: ObjectRecord[]; moved: string[] }> {
   const tree = await readTree(storage, record);
-  // Each name was checked when it was decoded; what is stored is checked here.
+  // Names were checked when they were decoded. The names of objects that will
+  // be stored are checked again here.
   const check = (kind: "layer" | "volume", name: string) =>
     checkPart(kind, name, recordName(record.id));
   const volumes = new Set<string>();
@@ -289,7 +292,9 @@ async function needs(
   return { objects: [...objects.values()], moved };
 }
 
-/** Copies an object, which appears only if it is what was recorded. */
+/**
+ * Copies an object. It appears in the target only if it is what was recorded.
+ */
 async function copyObject(
   from: Storage,
   to: Storage,
@@ -317,7 +322,7 @@ async function copyObject(
   await to.put(name, checked(), options).catch(unlessExists);
 }
 
-/** Copies the labels that a snapshot was given after it was made. */
+/** Copies the labels that a snapshot got after it was taken. */
 async function copyLabels(
   from: Storage,
   to: Storage,
@@ -337,7 +342,7 @@ async function copyLabels(
   }
 }
 
-/** Copies the note of where a volume went. */
+/** Copies the move of a volume. */
 async function copyMove(
   from: Storage,
   to: Storage,
@@ -345,7 +350,7 @@ async function copyMove(
 ): Promise<void> {
   const move = await readMove(from, volume);
   if (move === undefined) return;
-  // Encoded again, it holds only fields that were checked.
+  // Encoded again, the move holds only fields that were checked.
   await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
     .catch(unlessExists);
 }

@@ -1,9 +1,10 @@
 /**
  * Repositories: snapshots of directories over time, on one storage.
  *
- * `repository.ts` is the public class. Each of its methods calls a function of
- * a room and passes it the `Store`: the objects, the repository's id and codec,
- * and the records. The rooms, each of which imports only those before it:
+ * `repository.ts` is the public class. Each of its methods calls a function in
+ * one of the directories below and passes it the `Store`: the objects, the
+ * repository's id and codec, and the records. Each directory imports only those
+ * listed before it:
  *
  * - `format/`: names, records, settings and notes, as docs/FORMAT.md has them;
  * - `runs/`: how writers and prunes work side by side without a lock;

@@ -104,7 +104,9 @@ import {
   type VerifyResult,
 } from "./verify/verify.ts";
 
-/** The number of retries of a snapshot whose parent is removed meanwhile. */
+/**
+ * The number of retries of a snapshot whose parent is removed during the work.
+ */
 const RETRIES = 2;
 
 /**
@@ -137,7 +139,7 @@ export class Repository {
     this.#store = store;
   }
 
-  /** The place of the objects. */
+  /** The storage of the repository. */
   get storage(): Storage {
     return this.#store.storage;
   }
@@ -147,7 +149,7 @@ export class Repository {
     return this.#store.id;
   }
 
-  /** Its compression. */
+  /** The compression of the repository. */
   get codec(): Codec {
     return this.#store.codec;
   }
@@ -155,16 +157,17 @@ export class Repository {
   /**
    * Makes a storage a repository.
    *
-   * In a folder, only its owner may look into it, whatever the umask is. Who
-   * else may is told by the folder's mode, which all that is stored follows.
+   * By default only the owner of a folder can read the repository in it,
+   * whatever the umask is. The folder's mode determines the access of all files
+   * in it.
    *
-   * @param storage An empty place.
-   * @param options The compression, by default `zstd`; and, for a folder, whether
-   * its group may read the repository, or also write.
-   * @throws {DeltarError} `exists` if it is a repository already;
+   * @param storage An empty storage.
+   * @param options The compression, `zstd` by default. For a folder, also
+   * whether its group may read, or read and write, the repository.
+   * @throws {DeltarError} `exists` if the storage is a repository already;
    * `unsupported` if this runtime cannot write that compression, if the file
-   * system changes the case of names, or if something other than a folder is to
-   * be shared.
+   * system changes the case of names, or if the storage to share is not a
+   * folder.
    */
   static async create(
     storage: Storage,
@@ -184,11 +187,12 @@ export class Repository {
   /**
    * Opens a repository.
    *
-   * @param storage Where it is.
+   * @param storage The repository's storage.
    * @param options With `onDamage`, a repository whose settings are lost or
-   * damaged is opened by what its objects are named. By default it is an error.
-   * @throws {DeltarError} `not-found` if there is none; `unsupported` if it is
-   * of a newer format.
+   * damaged is opened based on the names of its objects. By default this is an
+   * error.
+   * @throws {DeltarError} `not-found` if the storage is not a repository;
+   * `unsupported` if its format is newer.
    */
   static async open(
     storage: Storage,
@@ -198,19 +202,20 @@ export class Repository {
   }
 
   /**
-   * Returns the records of all snapshots, the oldest first. Those of one
-   * directory are in the order of their ids. Those of several are by time,
-   * where a time that cannot be right counts as that of the snapshot after it.
+   * Returns the records of all snapshots, the oldest first. The records of one
+   * directory are in the order of their ids. Those of several directories are
+   * ordered by time. For a snapshot whose time cannot be right, the time of the
+   * next snapshot is used.
    *
-   * @param options Who is told of a record that cannot be read, which is then
-   * left out. By default its error is thrown.
+   * @param options With `onDamage`, a record that cannot be read is reported
+   * and omitted. By default its error is thrown.
    */
   async snapshots(options: ReadOptions = {}): Promise<SnapshotRecord[]> {
     return await this.#store.records(options);
   }
 
   /**
-   * The snapshot that a text names. In this order, the text is
+   * Returns the snapshot that a text names. In this order, the text is
    *
    * - `latest`, or `latest~N` for the one N before it;
    * - a whole id;
@@ -222,33 +227,35 @@ export class Repository {
    * Safety snapshots are named by their ids only.
    *
    * @param text The text.
-   * @param options Of which directory.
-   * @throws {DeltarError} `not-found` if it names none, or more than one.
+   * @param options The directory whose snapshots are searched.
+   * @throws {DeltarError} `not-found` if the text names no snapshot, or more
+   * than one.
    */
   find(text: string, options: FindOptions = {}): Promise<SnapshotRecord> {
     return this.#finder(options).find(text);
   }
 
   /**
-   * The snapshot, and the folder in it, that `SNAPSHOT:FOLDER` names; without a
-   * folder the root is meant.
+   * Returns the snapshot and the folder in it that `SNAPSHOT:FOLDER` names.
+   * Without a folder, it is the root.
    *
    * @param text The text, whose first part is as for `find`.
-   * @param options Of which directory.
-   * @throws {DeltarError} `not-found` if it names none, or more than one.
+   * @param options The directory whose snapshots are searched.
+   * @throws {DeltarError} `not-found` if the text names no snapshot, or more
+   * than one.
    */
   findFolder(text: string, options: FindOptions = {}): Promise<FoundFolder> {
     return this.#finder(options).findFolder(text);
   }
 
   /**
-   * The last snapshot of the directory that holds a place; of several
-   * directories that hold it, of the innermost.
+   * Returns the last snapshot of the directory that contains a place. If
+   * several directories contain it, the innermost counts.
    *
-   * @param place A directory, or a path in one, that need not exist.
-   * @param options Who is told of records that cannot be read, which then are
-   * passed over. By default their errors are thrown.
-   * @returns `undefined` if there is none.
+   * @param place A directory, or a path in one. It need not exist.
+   * @param options With `onDamage`, records that cannot be read are reported
+   * and ignored. By default their errors are thrown.
+   * @returns The snapshot, or `undefined` if there is none.
    */
   lastAt(
     place: string,
@@ -263,11 +270,12 @@ export class Repository {
   }
 
   /**
-   * Takes a snapshot of a directory: what changed since the last one of the
-   * same directory is stored. Nothing is locked, and several may run at once.
+   * Takes a snapshot of a directory and stores the changes since the last
+   * snapshot of the same directory. There are no locks. Several snapshots may
+   * be taken at the same time.
    *
    * @param dir The directory.
-   * @param options What to call it, and whom to tell.
+   * @param options The label and other options for taking a snapshot.
    */
   async snapshot(
     dir: Walker,
@@ -299,12 +307,13 @@ export class Repository {
   }
 
   /**
-   * Changes the label of a snapshot. Its record stays as it is; a note beside it says
-   * what it is called now.
+   * Changes the label of a snapshot. The record stays as it is. A note beside
+   * it holds the new label.
    *
    * @param record The snapshot.
-   * @param label The label, of at most 1,000 characters; `undefined` removes it.
-   * @param options What ends the work.
+   * @param label The label, of at most 1,000 characters; `undefined` removes
+   * it.
+   * @param options The signal that ends the work.
    * @returns The record with that label.
    */
   async label(
@@ -318,10 +327,10 @@ export class Repository {
   }
 
   /**
-   * A snapshot's tree.
+   * Returns a snapshot's tree.
    *
    * @param record The snapshot.
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
   async tree(
@@ -332,11 +341,12 @@ export class Repository {
   }
 
   /**
-   * The entry of a path in a snapshot, for which little of its tree is read.
+   * Returns the entry of a path in a snapshot. It reads only a small part of
+   * the tree.
    *
    * @param record The snapshot.
    * @param path The path below the root, `/`-separated.
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
   async lookup(
@@ -349,12 +359,13 @@ export class Repository {
   }
 
   /**
-   * The entries of a snapshot in path order, some at a time, in bounded memory.
+   * Yields the entries of a snapshot in path order, some at a time, in bounded
+   * memory.
    *
    * @param record The snapshot.
-   * @param options With `within`, only what is in that folder, itself
-   * included, or that file; with `isShallow`, only the folder's direct entries.
-   * Little more of the tree is read.
+   * @param options With `within`, only that file, or that folder and its
+   * content; with `isShallow`, only the folder's direct entries. Little more of
+   * the tree is read.
    * @throws {DeltarError} `corrupt` if a layer is not what the record says.
    */
   entries(
@@ -370,7 +381,7 @@ export class Repository {
    *
    * @param before The old one.
    * @param after The new one.
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    */
   async diff(
     before: SnapshotRecord,
@@ -384,12 +395,13 @@ export class Repository {
   }
 
   /**
-   * A file of a snapshot, as a stream that fails at its end if the content is
-   * not what was stored.
+   * Returns a file of a snapshot as a stream. The stream fails at its end if
+   * the content is not what was stored.
    *
    * @param record The snapshot.
-   * @param path The file's path; a hard link gives its content.
-   * @param options What ends the work, and the stream.
+   * @param path The file's path; for a hard link, the content of the linked
+   * file is returned.
+   * @param options The signal that ends the work and the stream.
    * @throws {DeltarError} `not-found` if there is no such file.
    */
   async readFile(
@@ -418,12 +430,14 @@ export class Repository {
   }
 
   /**
-   * The versions of a path over the snapshots of a directory, the newest
-   * first: each time its content, kind or target became another, or it went.
+   * Returns the versions of a path over the snapshots of a directory, the
+   * newest first. A new version begins when the content, kind or target of the
+   * path changes, or when the path is deleted.
    *
    * @param directory The directory's absolute path.
-   * @param path The path below it.
-   * @param options When to stop, and whom to tell of damage.
+   * @param path The path below the directory.
+   * @param options The signal, and the callback for snapshots that cannot be
+   * read.
    */
   async history(
     directory: string,
@@ -435,7 +449,8 @@ export class Repository {
     return await historyOf(
       untilAborted(this.storage, options.signal),
       records.filter((record) =>
-        // A safety snapshot holds only what a restore was to change.
+        // A safety snapshot holds only the paths that a restore was about to
+        // change.
         record.directory === directory && record.safety === undefined
       ),
       path,
@@ -444,12 +459,12 @@ export class Repository {
   }
 
   /**
-   * Returns the changes that `restore` would make, as data. It reads the bytes of
-   * every file of the right size, since times alone can lie.
+   * Returns the changes that `restore` would make, as data. It reads the bytes
+   * of every file of the right size, since times alone can lie.
    *
    * @param record The snapshot.
-   * @param target The directory, which need not be there.
-   * @param options Which paths, and whether to remove others.
+   * @param target The directory, which need not exist.
+   * @param options The paths to restore, and whether to delete others.
    * @throws {DeltarError} `not-found` if a path is not in the snapshot.
    */
   async planRestore(
@@ -462,18 +477,19 @@ export class Repository {
   }
 
   /**
-   * Restores a snapshot, or some paths of it, into a directory: only what
-   * differs is written. What is overwritten or removed is saved first, in a
-   * safety snapshot, by which `undoRestore` brings it back; what cannot be
-   * saved stays. A restore that was killed or failed is finished by the same
-   * call, or reverted by `undoRestore`.
+   * Restores a snapshot, or some of its paths, into a directory. Only
+   * differences are written. Files that would be overwritten or deleted are
+   * saved to a safety snapshot first, so `undoRestore` can bring them back. A
+   * file that cannot be saved is not changed. After a restore was killed or
+   * failed, the same call finishes it and `undoRestore` reverts it.
    *
    * @param record The snapshot.
-   * @param target The directory; it is made if it is not there.
-   * @param options Which paths, whether to remove others, and whom to tell.
+   * @param target The directory. It is created if it does not exist.
+   * @param options The paths to restore, whether to delete others, and
+   * callbacks.
    * @throws {DeltarError} `not-found` if a path is not in the snapshot;
-   * `exists` if another process restores into the directory; `unsafe` if it
-   * would write into the repository itself.
+   * `exists` if another process restores into the directory; `unsafe` if the
+   * restore would write into the repository itself.
    */
   async restore(
     record: SnapshotRecord,
@@ -485,11 +501,11 @@ export class Repository {
   }
 
   /**
-   * Verifies that every snapshot can be restored: that all objects are there
-   * and of their size, or, with `data`, that every byte is what was stored.
-   * What is wrong is told, not thrown; nothing is changed.
+   * Verifies that every snapshot can be restored: that all objects exist with
+   * the right size or, with `data`, that every byte is what was stored. Damage
+   * is reported in the result, not thrown. Nothing is changed.
    *
-   * @param options How thoroughly, and whom to tell.
+   * @param options Options for verifying.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     checkOptions("verify()", options, {
@@ -502,17 +518,18 @@ export class Repository {
   }
 
   /**
-   * Brings a directory back to what it was before the last restore into it;
-   * called again, to what it was before the one before. What was changed since
-   * is saved first, so `redoRestore` takes it back. What came since at other
-   * paths stays.
+   * Reverts the last restore into a directory. Called again, it reverts the
+   * restore before. Changes made since the restore are saved first, so
+   * `redoRestore` can bring them back. Files that were created at other paths
+   * since then stay.
    *
    * If the directory was new or empty, the files that are still as they were
-   * restored are removed, and then the directory if the restore made it. What
-   * was changed or added since stays, and is among `failed`.
+   * restored are deleted, and then the directory, if the restore created it.
+   * Files that were changed or added since then stay, and are listed in
+   * `failed`.
    *
    * @param target The directory.
-   * @param options Whom to tell.
+   * @param options Options for undoing a restore.
    * @throws {DeltarError} `not-found` if there is no restore to undo.
    */
   async undoRestore(
@@ -524,10 +541,10 @@ export class Repository {
   }
 
   /**
-   * Takes the last `undoRestore` back.
+   * Reverts the last `undoRestore`.
    *
    * @param target The directory.
-   * @param options Whom to tell.
+   * @param options Options for redoing a restore.
    * @throws {DeltarError} `not-found` if nothing was undone since the last
    * restore.
    */
@@ -543,8 +560,8 @@ export class Repository {
    * Returns the changes that `undoRestore` or `redoRestore` would make.
    *
    * @param target The directory.
-   * @param way Which of the two.
-   * @param options As for `undoRestore`.
+   * @param way Whether to plan an undo or a redo.
+   * @param options The options of `undoRestore`.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
    */
   async planRevert(
@@ -557,14 +574,15 @@ export class Repository {
   }
 
   /**
-   * Removes a snapshot. Until the grace is over, which a `prune` finds,
-   * `undelete` brings it back; its bytes go only then. If there is no space left
-   * to note that, what was removed before and whose grace is over goes first.
+   * Removes a snapshot. During its grace period, `undelete` brings it back. The
+   * first `prune` after the grace period frees its space. If the disk is too
+   * full to record the removal, snapshots whose grace period is over are purged
+   * first.
    *
-   * @param record The snapshot, or its id if its record is damaged.
-   * @param options What ends the work.
-   * @throws {DeltarError} `not-found` if there is no such snapshot; `io` if
-   * there is no space left, and nothing may go.
+   * @param record The snapshot, or its id, if its record is damaged.
+   * @param options The signal that ends the work.
+   * @throws {DeltarError} `not-found` if there is no such snapshot; `io` if the
+   * disk is full and nothing can be purged.
    */
   async forget(
     record: SnapshotRecord | string,
@@ -582,20 +600,21 @@ export class Repository {
   }
 
   /**
-   * The removed snapshots that can be brought back, the oldest first.
+   * Returns the removed snapshots that can be brought back, the oldest first.
    *
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    */
   async removed({ signal }: SignalOptions = {}): Promise<RemovedSnapshot[]> {
     return (await readRecords(this.#store, signal)).removed;
   }
 
   /**
-   * Brings a removed snapshot back, as it was.
+   * Brings back a removed snapshot as it was.
    *
-   * @param id Its id.
-   * @param options What ends the work.
-   * @throws {DeltarError} `not-found` if it was purged, or never removed.
+   * @param id The id of the snapshot.
+   * @param options The signal that ends the work.
+   * @throws {DeltarError} `not-found` if the snapshot was purged, or never
+   * removed.
    */
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);
@@ -603,9 +622,10 @@ export class Repository {
   }
 
   /**
-   * Returns what `prune` would do with the snapshots, and the bytes it would free.
+   * Returns the snapshots that `prune` would keep and remove, and the number of
+   * bytes that it would free.
    *
-   * @param policy Which snapshots are kept; an empty one keeps all.
+   * @param policy The rules for keeping snapshots. An empty policy keeps all.
    */
   async planPrune(
     policy: RetentionPolicy = {},
@@ -616,14 +636,15 @@ export class Repository {
   }
 
   /**
-   * Removes the snapshots that a policy does not keep; purges those whose grace
-   * is over, with what only they needed; and repacks volumes that are mostly
-   * dead. Snapshots may be taken at the same time, and it may be killed.
+   * Removes the snapshots that a policy does not keep, purges those whose grace
+   * period is over with the objects that only they needed, and repacks volumes
+   * of which little is needed. Snapshots may be taken at the same time. A prune
+   * can be killed at any time.
    *
-   * @param policy Which snapshots are kept; an empty one keeps all.
-   * @throws {DeltarError} `exists` if another prune is at work; what reading
-   * records and layers throws, as nothing is collected while it is not known
-   * what is needed.
+   * @param policy The rules for keeping snapshots. An empty policy keeps all.
+   * @throws {DeltarError} `exists` if another prune is at work; the error of a
+   * record or layer that cannot be read, because nothing is collected unless
+   * all needed objects are known.
    */
   async prune(
     policy: RetentionPolicy = {},
@@ -634,18 +655,21 @@ export class Repository {
   }
 
   /**
-   * Makes the repository fit into a number of bytes, if it does not: purges what
-   * was removed, then removes snapshots, safety snapshots and those that lie
-   * densest for their age first and labelled ones after all others. The last
-   * snapshot of each directory stays, even if that is too much.
+   * Reduces the repository to a maximum size, if it is larger. First it purges
+   * the snapshots that were removed before. Then it removes safety snapshots
+   * and the snapshots that are closest together for their age. Labelled
+   * snapshots are removed after all others. The last snapshot of each directory
+   * is kept, even if the repository stays too large.
    *
-   * By default there is no grace: what is removed is gone. A limit that the
-   * user did not set, but the repository names, is not worth that trust: whoever
-   * can write a settings object could have snapshots deleted. Pass a `grace`
-   * for it; then space is freed when the grace is over.
+   * By default there is no grace period, and removed snapshots cannot be
+   * brought back. If the maximum comes from the repository's settings and not
+   * from the user, pass a `grace`: anyone who can write a settings object could
+   * otherwise cause snapshots to be deleted. Space is then freed when the grace
+   * period is over.
    *
-   * @param maxSize The most bytes of all objects together.
-   * @param options The grace, in milliseconds, and whom to tell. Default: 0.
+   * @param maxSize The maximum total size of all objects, in bytes.
+   * @param options The grace period, in milliseconds (default: 0), and
+   * callbacks.
    */
   async fit(
     maxSize: number,
@@ -656,20 +680,20 @@ export class Repository {
   }
 
   /**
-   * The size that the repository's settings allow it, in bytes, if any. Whoever
-   * can write to the repository can have set it; see `fit`.
+   * Returns the maximum size in the repository's settings, in bytes, if there
+   * is one. Anyone who can write to the repository can set it. See `fit`.
    *
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    */
   maxSize({ signal }: SignalOptions = {}): Promise<number | undefined> {
     return readBudget(untilAborted(this.storage, signal));
   }
 
   /**
-   * Remembers in the repository's settings the size it is allowed.
+   * Writes the maximum size into the repository's settings.
    *
-   * @param maxSize A number of bytes; `undefined` allows any.
-   * @param options What ends the work.
+   * @param maxSize The maximum size in bytes; `undefined` removes the limit.
+   * @param options The signal that ends the work.
    */
   setMaxSize(
     maxSize: number | undefined,
@@ -679,11 +703,12 @@ export class Repository {
   }
 
   /**
-   * Returns the use of the space: what each snapshot added and needs alone, what
-   * the folders and the largest files of one take, how much of volumes is needed.
-   * Only records and trees are read.
+   * Returns how the space of the repository is used: what each snapshot added
+   * and what it alone needs, the space of the folders and the largest files of
+   * one snapshot, and the share of volumes that is needed. Only records and
+   * trees are read.
    *
-   * @param options Of which snapshot and folder.
+   * @param options The snapshot and folder to report on.
    */
   stats(options: StatsOptions = {}): Promise<RepositoryStats> {
     return repositoryStats(this.#store.until(options.signal), options);
@@ -691,9 +716,10 @@ export class Repository {
 
   /**
    * Restores some files of a snapshot into a scratch folder, compares them, and
-   * notes when: each time the next ones.
+   * records the time. Each drill takes the next files.
    *
-   * @param options Which snapshot, how many files, and where.
+   * @param options The snapshot, the size of the sample, and the scratch
+   * folder.
    * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
    * scratch folder or the storage fails.
    */
@@ -710,9 +736,9 @@ export class Repository {
   }
 
   /**
-   * When each snapshot was last proven by a `drill`, by its id.
+   * Returns the last drill of each snapshot that has one, by the snapshot's id.
    *
-   * @param options Who is told of notes that cannot be read.
+   * @param options With `onDamage`, notes that cannot be read are reported.
    */
   proofs(
     { onDamage, signal }: ReadOptions = {},
@@ -721,14 +747,15 @@ export class Repository {
   }
 
   /**
-   * Rebuilds what can be rebuilt, and sets aside what cannot be read any more,
-   * so that all else works. A snapshot of which files are lost is replaced by
-   * one without them, which names them; the next snapshot stores them again if
-   * the directory has them still. What is replaced is copied to `damaged/`.
+   * Rebuilds damaged objects if possible, and moves unreadable ones to
+   * `damaged/`, so that everything else works. A snapshot with lost files is
+   * replaced by one without them, which lists them. The next snapshot stores
+   * them again if the directory still has them. Every replaced object is copied
+   * to `damaged/` first.
    *
-   * @param options Whether to do it, and whom to tell.
+   * @param options Whether it is a dry run, and callbacks.
    * @throws {DeltarError} `io` if an object could not be read for another
-   * reason than being damaged or absent: then nothing is judged.
+   * reason than being damaged or missing. Nothing is changed in that case.
    */
   async repair(options: RepairOptions = {}): Promise<RepairResult> {
     checkOptions("repair()", options, {
@@ -740,16 +767,16 @@ export class Repository {
   }
 
   /**
-   * Copies snapshots to another repository, whatever the storages are: what is
-   * there already is not copied again, so a copy that was interrupted goes on,
-   * and copying often costs only what is new. Each object is held against its
-   * SHA-256 on the way.
+   * Copies snapshots to another repository, on any storage. Objects that the
+   * target already has are not copied again, so an interrupted copy continues
+   * and a repeated copy costs only new objects. Each object is checked against
+   * its SHA-256 while it is copied.
    *
    * @param target The other repository.
    * @param records The snapshots.
-   * @param options Whom to tell.
+   * @param options Options for copying.
    * @throws {DeltarError} `corrupt` if an object is not what was recorded;
-   * `mismatch` if the target has another snapshot of the same id.
+   * `mismatch` if the target has a different snapshot with the same id.
    */
   async copyTo(
     target: Repository,
@@ -764,10 +791,12 @@ export class Repository {
   }
 
   /**
-   * The last snapshot of a directory, against which the next is taken.
+   * Returns the last snapshot of a directory, which is the parent of the next
+   * one.
    *
    * @param directory The directory's absolute path.
-   * @param options Who is told of what is found on the way.
+   * @param options Callbacks for damaged records and for snapshots of other
+   * directories.
    */
   async parentFor(
     directory: string,
@@ -777,11 +806,11 @@ export class Repository {
   }
 
   /**
-   * Returns the safety snapshots of a directory, the newest first. They undo the
-   * restores into it.
+   * Returns the safety snapshots of a directory, the newest first. They undo
+   * the restores into it.
    *
    * @param directory The directory's absolute path, without symlinks.
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    */
   async safetySnapshots(
     directory: string,
@@ -791,10 +820,11 @@ export class Repository {
   }
 
   /**
-   * Returns whether a restore into a directory is known here, be it undone.
+   * Returns whether the repository has a record of a restore into a directory,
+   * even if it was undone.
    *
    * @param directory The directory's absolute path, without symlinks.
-   * @param options What ends the work.
+   * @param options The signal that ends the work.
    */
   async isRestoreTarget(
     directory: string,
@@ -804,12 +834,12 @@ export class Repository {
   }
 
   /**
-   * The record of a snapshot as it is stored.
+   * Returns the record of a snapshot as it is stored.
    *
    * @param id The snapshot's whole id.
-   * @param options What ends the work.
-   * @throws {DeltarError} `not-found` if there is none; `corrupt` if it is
-   * damaged.
+   * @param options The signal that ends the work.
+   * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`
+   * if the record is damaged.
    */
   async readRecord(
     id: string,
@@ -819,7 +849,7 @@ export class Repository {
   }
 }
 
-/** Refuses a target or options of a restore or undo that are none. */
+/** Refuses an invalid target or invalid options of a restore or undo. */
 function checkRestore(
   call: string,
   target: unknown,
@@ -841,13 +871,13 @@ function checkRestore(
   });
 }
 
-/** Refuses a label of the wrong type, or that no reader would accept. */
+/** Refuses a label that is not a text or that no reader would accept. */
 function checkLabel(name: string, label: unknown): void {
   checkValue(name, label, text);
   checkValue(name, label, textUpTo(MAX_LABEL_LENGTH));
 }
 
-/** Refuses rules or options of a prune that are none. */
+/** Refuses invalid rules or options of a prune. */
 function checkPrune(
   call: string,
   policy: RetentionPolicy,

@@ -1,16 +1,20 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
-/** As much of a name as leaves room for the sum in 255 bytes. */
+/**
+ * The maximum length of the readable part, which leaves room for the checksum
+ * in 255 bytes.
+ */
 const LONGEST = 246;
 
 /**
- * A name for the repository of a directory, beside those of others: what the
- * directory is called, for people, and the start of the SHA-256 of its path, so
- * that no two have the same. A name that is too long for a file system loses
- * its end.
+ * Returns a name for the repository of a directory among the repositories of
+ * other directories. It consists of the directory's name, for people, and the
+ * start of the SHA-256 of its path, so that no two directories have the same
+ * name. A name that is too long for a file system is cut at its end.
  *
- * @param directory Its absolute path. Two spellings of a path have two names.
+ * @param directory The directory's absolute path. Two spellings of a path have
+ * two names.
  * @returns A name of letters, digits, `_`, `.` and `-`.
  * @example
  * ```ts

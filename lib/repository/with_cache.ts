@@ -3,14 +3,15 @@ import type { Storage } from "../storage/storage.ts";
 import { idOfRecord } from "./format/names.ts";
 
 /**
- * A repository's storage with a cache before it, for one that is far away:
- * what was written or read once of records, trees and signatures is not asked
- * for again. It can be lost at any time; see {@linkcode CachedStorage}.
+ * Returns a repository's storage with a cache, for a storage that is far away.
+ * Records, trees and signatures that were written or read once are not
+ * requested again. The cache can be deleted at any time. See {@linkcode
+ * CachedStorage}.
  *
- * @param storage Where the repository is.
- * @param cache Where to keep things, a place for this repository alone; what
- * is in it is as secret as the names of the files.
- * @param maxBytes How many bytes to keep at most. Default: 1 GiB.
+ * @param storage The repository's storage.
+ * @param cache The storage for the cache, which only this repository may use.
+ * Its content is as confidential as the names of the files.
+ * @param maxBytes The maximum size of the cache in bytes. Default: 1 GiB.
  */
 export function withCache(
   storage: Storage,

@@ -2,9 +2,9 @@
  * The content of files, put together from its stored pieces.
  *
  * An entry names a whole piece and up to eight deltas. `ContentReader` reads
- * the ranges of the volumes they lie in, keeps the last ranges for the files
- * that follow, applies the deltas, and checks the SHA-256. A volume that a
- * prune repacked is found by its move (`follow_moves.ts`; `move.ts` has the
+ * the ranges of the volumes that contain them, caches the last ranges for the
+ * next files, applies the deltas, and checks the SHA-256. If a prune repacked a
+ * volume, its move leads to the new one (`follow_moves.ts`; `move.ts` has the
  * format).
  *
  * @module
@@ -24,47 +24,57 @@ import { codecOf } from "../format/names.ts";
 import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
-/** The number of decompressed frames, of 1.25 MiB, that are kept. */
+/**
+ * The maximum number of decompressed frames, of 1.25 MiB each, that are cached.
+ */
 const MAX_KEPT_FRAMES = 24;
 
 /**
- * The largest range that is kept for the files that follow, decompressed, in
- * bytes. A file in a larger one is read by itself.
+ * The maximum size of a range that is cached for the next files, decompressed,
+ * in bytes. A file in a larger range is read by itself.
  */
 const MOST_RANGE = 4 << 20;
 
-/** The number of bytes of the basis that are read at a time. */
+/** The number of bytes of the basis read at a time. */
 const PIECE = 1 << 18;
 
-/** The most deltas that a reader applies; writers make at most eight. */
+/**
+ * The maximum number of deltas that a reader applies. Writers make at most
+ * eight.
+ */
 const MOST_DELTAS = 16;
 
-/** A delta or signature of fewer bytes is never too large for its file. */
+/**
+ * The size in bytes below which a delta or signature is never too large for its
+ * file.
+ */
 const LEAST_DELTA = 1 << 16;
 
-/** The largest size of a signature, in bytes: that of a file of 1 TiB. */
+/** The maximum size of a signature, in bytes: that of a file of 1 TiB. */
 const MOST_SIGNATURE = 1 << 27;
 
 /** The maximum size of a basis that is patched in memory, in bytes. */
 const MAX_BASIS_BYTES = 8 << 20;
 
 /**
- * Reads the content of files from volumes. Small files lie many to a frame;
- * the last frames are kept, so files in path order decompress each once.
+ * Reads the content of files from volumes. Many small files share a frame. The
+ * last frames are cached, so reading files in path order decompresses each
+ * frame once.
  */
 export class ContentReader {
   readonly #storage: Storage;
   readonly #frames = new Map<string, Promise<Uint8Array>>();
 
-  /** Reads from a repository's storage. */
+  /** Makes a reader for a repository's storage. */
   constructor(storage: Storage) {
     this.#storage = followMoves(storage);
   }
 
   /**
-   * Begins to read what a small file needs, so that it is there in time.
+   * Begins to read the frames that a small file needs, so that they are
+   * available in time.
    *
-   * @returns How many frames were not asked for already.
+   * @returns The number of frames that were not requested before.
    */
   prefetch(entry: TreeFileEntry): number {
     if (entry.size > WHOLE_LIMIT) return 0;
@@ -78,9 +88,9 @@ export class ContentReader {
   }
 
   /**
-   * A file's content; not yet held against its SHA-256.
+   * Returns a file's content, which is not yet checked against its SHA-256.
    *
-   * @returns One array for a small file, else pieces.
+   * @returns One array for a small file, otherwise pieces.
    * @throws {DeltarError} `corrupt`, `truncated`, `not-found` or `io`.
    */
   async read(
@@ -97,7 +107,10 @@ export class ContentReader {
     return this.#patched(entry, base, signal);
   }
 
-  /** A small file, unless it was huge between its base and now. */
+  /**
+   * Returns the content of a small file; `undefined` if its deltas or an
+   * intermediate version are too large to be patched in memory.
+   */
   async #readSmall(
     { path, size }: TreeFileEntry,
     base: StoredPiece,
@@ -124,7 +137,8 @@ export class ContentReader {
   }
 
   /**
-   * A stored piece that fits in memory: of a small file, or a signature.
+   * Returns a stored piece that fits in memory: a signature, or a piece of a
+   * small file.
    *
    * @throws {DeltarError} `limit` if it is larger than a signature may be.
    */
@@ -154,7 +168,7 @@ export class ContentReader {
     return bytes;
   }
 
-  /** Yields the result of the deltas. */
+  /** Yields the content that the deltas make. */
   async *#patched(
     entry: TreeFileEntry,
     base: StoredPiece,
@@ -183,7 +197,7 @@ export class ContentReader {
         );
         return;
       }
-      // Not more is kept of the base than the file has bytes.
+      // No more of the basis is cached than the file has bytes.
       const cursor = needed.cursor();
       let at = 0;
       for await (const part of content) {
@@ -211,9 +225,10 @@ export class ContentReader {
   }
 
   /**
-   * All deltas of a file made into one, which the caller disposes of.
+   * Returns one delta composed of all deltas of a file. The caller disposes of
+   * it.
    *
-   * @throws {DeltarError} As `read` does.
+   * @throws {DeltarError} The errors of `read`.
    */
   async composedDelta(
     entry: TreeFileEntry,
@@ -278,12 +293,12 @@ function keyOf({ reference }: StoredPiece): string {
   return `${reference.volume}:${reference.offset}:${reference.length}`;
 }
 
-/** Whether a piece shares a frame, or could. */
+/** Returns whether a piece is small enough to share a frame. */
 function isSmall(piece: StoredPiece): boolean {
   return piece.size <= WHOLE_LIMIT && piece.reference.length <= 2 * WHOLE_LIMIT;
 }
 
-/** The content of a piece in the frame that it shares. */
+/** Returns the content of a piece in the frame that it shares. */
 function partOf(
   frame: Uint8Array,
   { reference, size }: StoredPiece,
@@ -311,7 +326,10 @@ async function unlessTooLarge(
   }
 }
 
-/** A range of what is read once; each is behind the one before. */
+/**
+ * Yields ranges of a source that is read once. Each range is after the one
+ * before.
+ */
 async function* forward(
   reader: ByteReader,
   offset: number,
@@ -328,7 +346,7 @@ async function* forward(
 }
 
 /**
- * Refuses a file whose pieces cannot make it, before anything of them is read.
+ * Refuses a file whose pieces have impossible sizes, before any piece is read.
  *
  * @throws {DeltarError} `corrupt` or `limit`.
  */
@@ -357,7 +375,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
       );
     }
     const result = isLast ? size : delta.result;
-    // What is larger than its result is stored whole.
+    // A piece that is larger than its result would have been stored whole.
     if (result !== undefined && delta.size > 2 * result + LEAST_DELTA) {
       throw fail(
         "limit",
@@ -379,12 +397,13 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
 }
 
 /**
- * A file's content as a stream that fails at its end if it is not what was
- * stored.
+ * Returns a file's content as a stream that fails at its end if the content is
+ * not what was stored.
  *
  * @param entry The file.
- * @param read Gives what `ContentReader.read` does; called when the first bytes
- * are asked for, so that there is somebody to hear of its failure.
+ * @param read Returns the result of `ContentReader.read`. Called when the first
+ * bytes are requested, so that its failure is reported to the reader of the
+ * stream.
  */
 export function checkedStream(
   entry: TreeFileEntry,

@@ -6,15 +6,15 @@ import { readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
- * The maximum number of moves in a row. Each leaves less than the volume before,
- * so more of them form a loop.
+ * The maximum number of moves in a row. Each move shrinks the volume, so a
+ * longer chain is a loop.
  */
 const MOST_MOVES = 64;
 
 /**
- * A storage in which ranges of volumes are found wherever they were moved to.
- * What is where it always was costs nothing: a move is looked for only when the
- * storage says that a volume is not there.
+ * Returns a storage that finds ranges of volumes that were moved. Reading a
+ * volume that was not moved costs nothing extra: a move is looked for only if
+ * the storage reports the volume as missing.
  */
 export function followMoves(storage: Storage): Storage {
   const known = new Map<string, Move>();
@@ -34,7 +34,8 @@ export function followMoves(storage: Storage): Storage {
         }
         return;
       } catch (error) {
-        // A volume may go while it is read; the rest is then read elsewhere.
+        // A volume may be deleted while it is read. The rest is then read from
+        // the new one.
         move = await find(name, error);
         if (options.length === undefined || move === undefined) throw error;
         known.set(name, move);
@@ -69,7 +70,7 @@ export function followMoves(storage: Storage): Storage {
 }
 
 /**
- * Where a volume went, if it was moved.
+ * Returns the move of a volume, if it was moved.
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
  */
@@ -88,10 +89,10 @@ export async function readMove(
 }
 
 /**
- * The object that holds what is left of a volume: itself if it is there, else
- * what took its place.
+ * Returns the object that holds the remaining content of a volume: the volume
+ * itself, or the one that replaced it.
  *
- * @param has Whether an object is there.
+ * @param has Returns whether an object exists.
  */
 export async function whereIs(
   storage: Storage,

@@ -3,7 +3,7 @@ import { isCount } from "../../bytes/is_count.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
-/** Bytes of a volume and where they are in the one that took its place. */
+/** A range of a volume and its position in the volume that replaced it. */
 export interface MovedRange {
   /** The first byte in the old volume. */
   offset: number;
@@ -13,11 +13,11 @@ export interface MovedRange {
   to: number;
 }
 
-/** A volume that was rewritten without the frames that nothing needs. */
+/** A volume that was rewritten without the frames that are not needed. */
 export interface Move {
   /** The old volume. */
   from: ObjectRecord;
-  /** The new one. */
+  /** The new volume. */
   to: ObjectRecord;
   /** The ranges that were kept, by offset. */
   ranges: MovedRange[];
@@ -26,7 +26,7 @@ export interface Move {
 const FORMAT = "deltar-move";
 const VERSION = 1;
 
-/** A move as its object's bytes. */
+/** Returns a move as the bytes of its object. */
 export function encodeMove({ from, to, ranges }: Move): Uint8Array {
   const lines = ranges.map(({ offset, length, to }): Line => ({
     offset,
@@ -37,7 +37,7 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
 }
 
 /**
- * Reads a move; nothing in it is believed.
+ * Reads a move. Every field is validated.
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
  */
@@ -64,7 +64,10 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
   return { from, to, ranges };
 }
 
-/** Where a range of the old volume starts in the new one, if it was kept. */
+/**
+ * Returns the offset of a range of the old volume in the new one, if the range
+ * was kept.
+ */
 export function findMoved(
   { ranges }: Move,
   offset: number,

@@ -1,9 +1,9 @@
 /**
- * Drills: proof that a snapshot restores.
+ * Drills: proof that a snapshot can be restored.
  *
- * `drill_sample.ts` chooses the files that have their turn. `drill` restores
- * them into a scratch folder and compares them. A note of it
- * (`../store/proof.ts`) says when, and where the next drill goes on.
+ * `drill_sample.ts` chooses the next files. `drill` restores them into a
+ * scratch folder and compares them. A note (`../store/proof.ts`) records the
+ * time and the point at which the next drill continues.
  *
  * @module
  */
@@ -27,33 +27,36 @@ import type { TreeFileEntry } from "../layers/tree_layer.ts";
 /** Options for a drill. */
 export interface DrillOptions {
   /**
-   * The snapshot. Default: the newest that was never proven, else the one whose
-   * proof is the oldest.
+   * The snapshot. Default: the newest one without a proof, or else the one with
+   * the oldest proof.
    */
   snapshot?: SnapshotRecord;
   /** The maximum number of files. Default: 100. */
   files?: number;
   /** The maximum size of all files in bytes. Default: 256 MiB. */
   bytes?: number;
-  /** A folder with room for the largest file. Default: the system's. */
+  /**
+   * A folder with room for the largest file. Default: the system's folder for
+   * temporary files.
+   */
   scratch?: string;
   /** Called with each file as it is restored. */
   onProgress?: (progress: DrillProgress) => void;
   /** Called with each record and note that cannot be read. */
   onDamage?: DamageHandler;
-  /** Ends the work with an error of code `aborted`; nothing is recorded. */
+  /** Ends the work with an error of code `aborted`. No proof is recorded. */
   signal?: AbortSignal;
 }
 
 /** The progress of a drill. */
 export interface DrillProgress {
-  /** Files so far. */
+  /** The number of files so far. */
   files: number;
-  /** All files of the sample. */
+  /** The number of files in the sample. */
   allFiles: number;
-  /** Their bytes so far. */
+  /** The number of bytes of these files so far. */
   bytes: number;
-  /** The path at hand. */
+  /** The path of the current file. */
   path: string;
 }
 
@@ -61,19 +64,22 @@ export interface DrillProgress {
 export interface DrillResult {
   /** The snapshot. */
   snapshot: SnapshotRecord;
-  /** Files that were restored and are what was stored. */
+  /** The number of files that were restored exactly. */
   files: number;
-  /** Those of them that are made of a whole file and deltas. */
+  /** The number of these files that consist of a whole file and deltas. */
   withDeltas: number;
-  /** Their bytes. */
+  /** The total size of these files, in bytes. */
   bytes: number;
-  /** Files that could not be restored as they were, and why. */
+  /** The files that could not be restored exactly, with the errors. */
   failed: { path: string; error: DeltarError }[];
-  /** Files that are larger than the sample may be, and so were left out. */
+  /**
+   * The number of files that are larger than the whole sample, and so were not
+   * restored.
+   */
   tooLarge: number;
   /**
-   * Why no note of it could be made, if the storage takes none; then the next
-   * drill takes the same files.
+   * The reason why the proof could not be recorded, if the storage is not
+   * writable. The next drill then takes the same files.
    */
   unnoted?: DeltarError;
 }
@@ -83,9 +89,9 @@ const BYTES = 256 << 20;
 
 /**
  * Restores some files of a snapshot into a scratch folder, reads them back and
- * compares them with their SHA-256; each time the next ones. Up to half of them
- * are files with deltas, as those have most to prove. A note says when, unless the
- * storage is read-only.
+ * compares them with their SHA-256. Each drill takes the next files. Up to half
+ * of them are files with deltas, because restoring them also tests the deltas.
+ * A note records the time, unless the storage is read-only.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
  * scratch folder or the storage fails.
@@ -206,7 +212,10 @@ async function restoreOne(
   }
 }
 
-/** Whether it is what is stored that is at fault, not the scratch folder. */
+/**
+ * Returns whether an error comes from the repository and not from the scratch
+ * folder.
+ */
 function isOfStored(error: unknown): error is DeltarError {
   return error instanceof DeltarError && error.code !== "aborted" &&
     error.code !== "io";

@@ -2,11 +2,11 @@ import { comparePaths } from "../../tree/path.ts";
 import type { TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * The next files of a round through a tree: those behind where the last sample
- * ended, then, from the start, those before.
+ * Chooses the next files of a round through a tree: those after the end of the
+ * last sample, then those from the start of the tree.
  */
 export class DrillSample {
-  /** Files that are larger than a whole sample may be. */
+  /** The number of files that are larger than a whole sample. */
   tooLarge = 0;
   readonly #after: string | undefined;
   readonly #most: { files: number; bytes: number };
@@ -14,10 +14,10 @@ export class DrillSample {
   readonly #before = new Part();
 
   /**
-   * Makes a sample that is filled by `offer`.
+   * Makes an empty sample, which `offer` fills.
    *
-   * @param after The last path of the sample before, if there was one.
-   * @param most How many files and bytes it may have.
+   * @param after The last path of the previous sample, if there was one.
+   * @param most The maximum number of files and bytes.
    */
   constructor(
     after: string | undefined,
@@ -27,7 +27,7 @@ export class DrillSample {
     this.#most = most;
   }
 
-  /** Considers a file; files come in path order. */
+  /** Offers the next file, in path order. */
   offer(entry: TreeFileEntry): void {
     if (entry.size > this.#most.bytes) {
       this.tooLarge++;
@@ -39,9 +39,9 @@ export class DrillSample {
   }
 
   /**
-   * The files of the sample.
+   * Returns the files of the sample.
    *
-   * @param left How many files and bytes it may have after all.
+   * @param left The maximum number of files and bytes that remain.
    */
   files(left: { files: number; bytes: number } = this.#most): TreeFileEntry[] {
     const all = new Part();
@@ -54,7 +54,7 @@ export class DrillSample {
   }
 }
 
-/** Files one behind the other, until one does not fit any more. */
+/** Collects consecutive files until the next one does not fit. */
 class Part {
   readonly entries: TreeFileEntry[] = [];
   isFull = false;

@@ -1,25 +1,26 @@
-/** The first time that no id can hold, in milliseconds since 1970. */
+/** The first time that an id cannot hold, in milliseconds since 1970. */
 const END = Date.UTC(2200, 0, 1);
 
-/** A time as RFC 3339 has it. */
+/** Matches a time in RFC 3339 format. */
 const RFC_3339 =
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
 /**
- * Whether a clock can have shown a time: it lies in the years 1970 to 2199.
+ * Returns whether a time is plausible as the time of a clock: in the years 1970
+ * to 2199.
  *
- * @param time Milliseconds since 1970.
+ * @param time The time, in milliseconds since 1970.
  */
 export function isPlausibleTime(time: number): boolean {
   return time >= 0 && time < END;
 }
 
 /**
- * Reads a time of a record or note.
+ * Parses the time of a record or note.
  *
- * @param value The text, as in RFC 3339.
- * @returns Milliseconds since 1970; `undefined` if it is not such a text, or
- * no clock can have shown that time.
+ * @param value The text, in RFC 3339 format.
+ * @returns Milliseconds since 1970; `undefined` if the text is not in that
+ * format or the time is not plausible.
  */
 export function parseTime(value: unknown): number | undefined {
   if (typeof value !== "string" || !RFC_3339.test(value)) return undefined;

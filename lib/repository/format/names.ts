@@ -1,10 +1,10 @@
 /**
- * The names of a repository's objects. Nothing else knows how they are formed;
- * docs/FORMAT.md, "The repository", is the contract.
+ * The names of a repository's objects. No other file knows their format, which
+ * is defined in docs/FORMAT.md, "The repository".
  *
- * What a repository says is not trusted: a name that is read from an object is
- * checked by `checkPart` against the kind of object that it should be, a copy
- * checks it again, and a `Run` stores nothing but what `isRunObject` allows.
+ * The content of a repository is not trusted. `checkPart` checks every name
+ * that is read from an object against the expected kind of object. A copy
+ * checks it again, and a `Run` stores only objects that `isRunObject` allows.
  */
 
 import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
@@ -14,14 +14,14 @@ import { isPlausibleTime } from "./moment.ts";
 const MEBIBYTE = 2 ** 20;
 
 /**
- * The largest size of a commit record, in bytes. That of a tree of ten million
- * files has about one.
+ * The maximum size of a commit record, in bytes. The record of a tree of ten
+ * million files takes about 1 MiB.
  */
 export const MOST_RECORD: number = 8 * MEBIBYTE;
 
 /**
- * The largest size of what a reader holds in memory as a whole, in bytes, by
- * the folder it lies in.
+ * The maximum sizes of objects that are read into memory as a whole, in bytes,
+ * by folder.
  */
 const MOST_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,
@@ -30,7 +30,7 @@ const MOST_BYTES: Record<string, number> = {
   "labels": MEBIBYTE / 16,
   "proofs": MEBIBYTE / 4,
   "snapshots": MOST_RECORD,
-  // They hold a record, or the layers of one, as text.
+  // These objects contain a record, or the layers of one, as text.
   "running": 2 * MOST_RECORD,
   "removed": 2 * MOST_RECORD + MEBIBYTE,
   "moves": 64 * MEBIBYTE,
@@ -39,8 +39,8 @@ const MOST_BYTES: Record<string, number> = {
 };
 
 /**
- * The largest size of an object that is read as a whole, in bytes. Layers and
- * volumes, which are read by frames, have none.
+ * Returns the maximum size of an object that is read as a whole, in bytes.
+ * Layers and volumes have no maximum, because they are read by frames.
  */
 export function mostBytesOf(name: string): number {
   const slash = name.indexOf("/");
@@ -50,39 +50,47 @@ export function mostBytesOf(name: string): number {
 
 /** The object that makes a storage a repository. */
 export const SETTINGS = "deltar.json";
-/** Where commit records lie. */
+/** The folder of commit records. */
 export const SNAPSHOTS = "snapshots/";
 
-/** The name of a snapshot's commit record. */
+/** Returns the name of a snapshot's commit record. */
 export function recordName(id: string): string {
   return `${SNAPSHOTS}${id}.json`;
 }
 
-/** The id that a commit record's name holds, if it is one. */
+/**
+ * Returns the id in the name of a commit record; `undefined` for other names.
+ */
 export function idOfRecord(name: string): string | undefined {
   const id = name.slice(SNAPSHOTS.length).replace(/\.json$/, "");
   return name === recordName(id) && ID.test(id) ? id : undefined;
 }
 
-/** Where the records of removed snapshots lie until they are purged. */
+/** The folder of the records of removed snapshots, until they are purged. */
 export const REMOVED = "removed/";
-/** Where work in progress says what it needs. */
+/** The folder of the intents of runs. */
 export const RUNNING = "running/";
-/** Where prune notes what nothing leads to. */
+/** The folder of the marks of prunes. */
 export const GARBAGE = "garbage/";
-/** Where it is told which volume took the place of another. */
+/** The folder of moves, which say which volume replaced another. */
 export const MOVES = "moves/";
-/** Where a prune says that it is the one. */
+/** The folder of the lease of the running prune. */
 export const LEASES = "lease/";
-/** Where settings lie that may change. */
+/** The folder of settings that can change. */
 export const LATER_SETTINGS = "settings/";
-/** Where a run tells what it has finished, until it has ended. */
+/**
+ * The folder of checkpoints, in which a run records finished volumes until it
+ * ends.
+ */
 export const CHECKPOINTS = "checkpoints/";
-/** Where repair puts what it replaces, under the name it had. */
+/**
+ * The folder into which a repair copies the objects that it replaces, under
+ * their names.
+ */
 export const DAMAGED = "damaged/";
-/** Where the layers of trees lie. */
+/** The folder of the layers of trees. */
 export const TREES = "trees/";
-/** Where content and trees lie: what prune collects. */
+/** The folders of content and trees, which prunes collect. */
 export const COLLECTED = [
   TREES,
   "volumes/",
@@ -91,7 +99,9 @@ export const COLLECTED = [
   MOVES,
 ] as const;
 
-/** The name of a note about a run: its intent, mark, or removed record. */
+/**
+ * Returns the name of a note about a run: its intent, mark, or removed record.
+ */
 export function noteName(
   folder:
     | typeof REMOVED
@@ -103,31 +113,34 @@ export function noteName(
   return `${folder}${id}.json`;
 }
 
-/** The id in the name of a note, if it is one of that folder. */
+/**
+ * Returns the id in the name of a note of this folder; `undefined` for other
+ * names.
+ */
 export function idOfNote(folder: string, name: string): string | undefined {
   if (!name.startsWith(folder) || !name.endsWith(".json")) return undefined;
   const id = name.slice(folder.length, -".json".length);
   return ID.test(id) ? id : undefined;
 }
 
-/** The name of the object that tells where a volume went. */
+/** Returns the name of the move of a volume. */
 export function moveName(volume: string): string {
   return `${MOVES}${volume}.json`;
 }
 
-/** The id of the run that wrote a layer or volume, by its name. */
+/** Returns the id of the run that wrote a layer or volume, from its name. */
 export function idOfObject(name: string): string | undefined {
   const file = name.slice(name.lastIndexOf("/") + 1);
   const id = file.slice(0, file.indexOf("."));
   return ID.test(id) ? id : undefined;
 }
 
-/** The name of a snapshot's tree layer. */
+/** Returns the name of a snapshot's tree layer. */
 export function layerName(id: string, codec: CodecName): string {
   return `${TREES}${id}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
 }
 
-/** The name of what a run tells of its `n`th finished volume. */
+/** Returns the name of a run's checkpoint for its `n`th finished volume. */
 export function checkpointName(
   id: string,
   n: number,
@@ -136,7 +149,7 @@ export function checkpointName(
   return `${CHECKPOINTS}${id}.${n}.ndjson.${codec === "zstd" ? "zst" : "gz"}`;
 }
 
-/** The name of volume `n` of a snapshot's content or signatures. */
+/** Returns the name of volume `n` of a snapshot's content or signatures. */
 export function volumeName(
   folder: "volumes" | "signatures",
   id: string,
@@ -151,7 +164,10 @@ const ID = new RegExp(`^${ID_FORM}$`);
 const VOLUME_FORM =
   `(?:volumes|signatures)/${ID_FORM}\\.vol\\d{1,9}\\.(?:tar\\.zst|tgz)`;
 
-/** The objects that records, layers, moves and notes name, by their kind. */
+/**
+ * The patterns of the names of objects that records, layers, moves and notes
+ * refer to, by kind.
+ */
 const PARTS = {
   "layer": new RegExp(`^trees/${ID_FORM}\\.ndjson\\.(?:zst|gz)$`),
   "volume": new RegExp(`^${VOLUME_FORM}$`),
@@ -163,21 +179,21 @@ const PARTS = {
   "record": new RegExp(`^snapshots/${ID_FORM}\\.json$`),
 } as const;
 
-/** A kind of object that others name. */
+/** A kind of object that other objects refer to. */
 export type PartKind = keyof typeof PARTS;
 
-/** Whether a value is the name of an object of that kind. */
+/** Returns whether a value is a name of an object of this kind. */
 export function isPart(kind: PartKind, name: unknown): name is string {
   return typeof name === "string" && PARTS[kind].test(name);
 }
 
 /**
- * Refuses a name that is not one of an object of that kind.
+ * Refuses a value that is not a name of an object of this kind.
  *
- * @param kind What the object should be.
- * @param name Its name, as another object has it.
+ * @param kind The expected kind of the object.
+ * @param name The name, as another object has it.
  * @param object The object that names it, for errors.
- * @param offset Where it does.
+ * @param offset The offset at which it names it.
  * @throws {DeltarError} `corrupt`.
  */
 export function checkPart(
@@ -197,36 +213,38 @@ export function checkPart(
 }
 
 /**
- * Whether a run may store an object of that name: what snapshots are made of
- * and labels, but never settings, marks, leases or other runs' intents.
+ * Returns whether a run may store an object of this name. Runs store labels and
+ * the objects of snapshots, but never settings, marks, leases or other runs'
+ * intents.
  */
 export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));
 }
 
-/** Whether a value is an id of a snapshot or run. */
+/** Returns whether a value is an id of a snapshot or run. */
 export function isId(value: unknown): value is string {
   return typeof value === "string" && ID.test(value);
 }
 
 /**
- * Whether an id is of a safety snapshot: it holds only what a restore was
- * about to change, so nothing is compared with it.
+ * Returns whether an id belongs to a safety snapshot. Such a snapshot holds
+ * only the paths that a restore was about to change, so it is never a parent.
  */
 export function isSafety(id: string): boolean {
   return id.endsWith("-safety");
 }
 
 /**
- * The time that an id holds, in milliseconds since 1970; `undefined` if no
- * clock can have given it: a month 13, or a year before 1970 or from 2200 on.
+ * Returns the time in an id, in milliseconds since 1970. Returns `undefined`
+ * for a time that is not plausible, such as a month 13, or a year before 1970
+ * or after 2199.
  */
 export function timeOfId(id: string): number | undefined {
   const [, y, mo, d, h, mi, s, ms] =
     /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{3})/.exec(id) ?? [];
   const text = `${y}-${mo}-${d}T${h}:${mi}:${s}.000Z`;
   const second = Date.parse(text);
-  // Some runtimes take 30 February for 2 March.
+  // Some runtimes read 30 February as 2 March.
   if (Number.isNaN(second) || new Date(second).toISOString() !== text) {
     return undefined;
   }
@@ -235,13 +253,14 @@ export function timeOfId(id: string): number | undefined {
 }
 
 /**
- * Makes an id: the time to the second, readable; then the milliseconds and
- * chance, three hexadecimal digits each. Ids sort by time.
+ * Makes an id from the time to the second in readable form, the milliseconds,
+ * and a random number. The last two have three hexadecimal digits each. Ids
+ * sort by time.
  *
  * @param now The time, in milliseconds since 1970.
- * @param chance A number from 0 up to 1.
+ * @param chance A random number, at least 0 and less than 1.
  * @throws {DeltarError} `io` if the time is before 1970 or from the year 2200
- * on: what had such an id would never be listed.
+ * on, because objects with such an id would never be listed.
  */
 export function newId(now: number, chance: number): string {
   if (!isPlausibleTime(now)) {
@@ -259,13 +278,13 @@ export function newId(now: number, chance: number): string {
 }
 
 /**
- * Makes an id that sorts behind another, whatever the clock did.
+ * Makes an id that sorts after another, even if the clock was set back.
  *
  * @param last The other id; `undefined` if there is none.
  * @param now The time, in milliseconds since 1970.
- * @param chance A number from 0 up to 1.
- * @throws {DeltarError} `corrupt` if nothing can sort behind the other id;
- * `io` as for `newId`.
+ * @param chance A random number, at least 0 and less than 1.
+ * @throws {DeltarError} `corrupt` if no id can sort after the other one; `io`
+ * as for `newId`.
  */
 export function idBehind(
   last: string | undefined,
@@ -284,7 +303,7 @@ export function idBehind(
   );
 }
 
-/** Returns the compression of an object, by its name. */
+/** Returns the compression of an object, from its name. */
 export function codecOf(name: string): Codec {
   return codecFor(/\.(?:tgz|gz)$/.test(name) ? "gzip" : "zstd");
 }

@@ -5,10 +5,11 @@ import { mostBytesOf } from "./names.ts";
 import { parseTime } from "./moment.ts";
 
 /**
- * The bytes of an object that is read as a whole: settings, records, notes,
- * intents, marks, moves and checkpoints.
+ * Returns the bytes of an object that is read as a whole: settings, records,
+ * notes, intents, marks, moves and checkpoints.
  *
- * @throws {DeltarError} `limit` if it is larger than such an object may be.
+ * @throws {DeltarError} `limit` if it is larger than the maximum for its
+ * folder.
  */
 export function readObject(
   storage: Storage,
@@ -19,10 +20,11 @@ export function readObject(
 }
 
 /**
- * The same, or `undefined` if the storage says, now, that there is no such
- * object.
+ * Returns the bytes of an object that is read as a whole, or `undefined` if the
+ * storage reports that it does not exist.
  *
- * @throws {DeltarError} `limit` if it is larger than such an object may be.
+ * @throws {DeltarError} `limit` if it is larger than the maximum for its
+ * folder.
  */
 export async function readIfThere(
   storage: Storage,
@@ -38,7 +40,7 @@ export async function readIfThere(
   }
 }
 
-/** The names under a prefix. */
+/** Returns the names of the objects whose names begin with a prefix. */
 export async function namesUnder(
   storage: Storage,
   prefix: string,
@@ -48,7 +50,10 @@ export async function namesUnder(
   return names.sort();
 }
 
-/** A valid time of a note, in milliseconds since 1970. */
+/**
+ * Returns the time of a note, in milliseconds since 1970. Refuses an invalid
+ * one.
+ */
 export function timeOf(value: unknown, object: string): number {
   const time = parseTime(value);
   if (time === undefined) {

@@ -12,17 +12,17 @@ const VERSION = 1;
 export interface Settings {
   /** The repository's own id. */
   id: string;
-  /** Its compression. */
+  /** The compression of the repository. */
   codec: CodecName;
 }
 
-/** Settings as their object's bytes. */
+/** Returns settings as the bytes of their object. */
 export function encodeSettings({ id, codec }: Settings): Uint8Array {
   return encodeLines(FORMAT, VERSION, { id, codec }, []);
 }
 
 /**
- * Reads a repository's settings; nothing in them is believed.
+ * Reads a repository's settings. Every field is validated.
  *
  * @throws {DeltarError} `not-found`, `corrupt`, `truncated`, `unsupported`.
  */
@@ -30,7 +30,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);
   const { header } = decodeLines(bytes, FORMAT, VERSION, SETTINGS);
   const { id, codec } = header;
-  // The id becomes part of the names of files on this machine.
+  // The id becomes part of file names on this machine.
   if (
     typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
     (codec !== "gzip" && codec !== "zstd")
@@ -43,10 +43,11 @@ export async function readSettings(storage: Storage): Promise<Settings> {
 }
 
 /**
- * Settings for a repository that has lost its own, by what its objects are
- * named; the id is one that no repository has.
+ * Returns settings for a repository that has lost its own, based on the names
+ * of its objects. The id is one that no repository has.
  *
- * @returns `undefined` if there is no snapshot: then it is no repository.
+ * @returns `undefined` if there is no snapshot, since the storage is then not a
+ * repository.
  */
 export async function guessSettings(
   storage: Storage,

@@ -10,29 +10,32 @@ import { namesUnder, readIfThere } from "./note.ts";
 
 const VERSION = 1;
 
-/** A kind of note about snapshots; records themselves are never changed. */
+/** A kind of note about snapshots. Records themselves never change. */
 export interface NoteKind {
-  /** The folder that they lie in, with its `/`. */
+  /** The folder of the notes, with its `/`. */
   folder: string;
-  /** The name of their format. */
+  /** The name of the format of the notes. */
   format: string;
 }
 
-/** Labels that were given, or taken away, after the snapshot was made. */
+/** The notes of labels that were changed after the snapshot was taken. */
 export const LABELS: NoteKind = { folder: "labels/", format: "deltar-label" };
-/** When files of a snapshot were last restored and compared. */
+/**
+ * The notes of drills: the last time that files of a snapshot were restored and
+ * compared.
+ */
 export const PROOFS: NoteKind = { folder: "proofs/", format: "deltar-proof" };
-/** The restores of a snapshot into directories that were new or empty. */
+/** The notes of restores of a snapshot into new or empty directories. */
 export const RESTORES: NoteKind = {
   folder: "restores/",
   format: "deltar-restore",
 };
 
 /**
- * Puts a note about a snapshot under a name of its own; of several the one
+ * Stores a note about a snapshot under a new name. Of several notes, the one
  * with the last name counts.
  *
- * @param fields What it says, besides the snapshot and the time.
+ * @param fields The fields of the note besides the snapshot and the time.
  */
 export async function putSnapshotNote(
   storage: Storage,
@@ -43,7 +46,8 @@ export async function putSnapshotNote(
   const now = Date.now();
   const names = await namesUnder(storage, `${folder}${snapshot}.`);
   const before = names.findLast((name) => ownIdOf(name) !== undefined);
-  // The last one counts, whatever the clock did.
+  // The last note counts, so its id must sort last even if the clock was set
+  // back.
   const id = idBehind(before && ownIdOf(before), now, Math.random());
   const time = new Date(now).toISOString();
   const bytes = encodeLines(format, VERSION, { snapshot, time, ...fields }, []);
@@ -52,12 +56,12 @@ export async function putSnapshotNote(
 }
 
 /**
- * The last note of each snapshot that has one, by its id; one that is damaged
- * gives way to the one before it.
+ * Returns the last readable note of each snapshot that has one, by the
+ * snapshot's id. A damaged note is ignored in favor of the one before it.
  *
- * @param onDamage Told of notes that cannot be read.
- * @throws {DeltarError} `unsupported`, without `onDamage`, if one is of a later
- * version.
+ * @param onDamage Called with the error of each note that cannot be read.
+ * @throws {DeltarError} `unsupported` if a note has a later version and there
+ * is no `onDamage`.
  */
 export async function readSnapshotNotes(
   storage: Storage,
@@ -83,12 +87,14 @@ export async function readSnapshotNotes(
   return notes;
 }
 
-/** Whether a note is of a version that is not known. */
+/** Returns whether the version of a note is later than this code knows. */
 function isOfLater(error: unknown): error is DeltarError {
   return error instanceof DeltarError && error.code === "unsupported";
 }
 
-/** The id of a note's own, unless no clock can have given it. */
+/**
+ * Returns the id of the note itself; `undefined` if its time is not plausible.
+ */
 export function ownIdOf(name: string): string | undefined {
   const id = name.split(".").at(-2);
   return id !== undefined && timeOfId(id) !== undefined ? id : undefined;

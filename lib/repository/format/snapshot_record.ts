@@ -21,112 +21,124 @@ import {
 } from "./names.ts";
 import { readObject, timeOf } from "./note.ts";
 
-/** A stored object as the records that need it name it. */
+/** A reference to a stored object in a record. */
 export interface ObjectRecord {
   /** The object's name. */
   name: string;
-  /** Its length in bytes. */
+  /** The length in bytes. */
   size: number;
   /** The SHA-256 of its bytes, in hexadecimal. */
   sha256: string;
 }
 
-/** A run of a layer's lines, compressed by itself. */
+/** A sequence of lines of a layer that is compressed by itself. */
 export interface LayerFrame {
-  /** Its length in bytes; the first begins the object, each follows another. */
+  /**
+   * The length in bytes. The first frame is at the start of the object, and
+   * each of the others follows the one before.
+   */
   length: number;
-  /** The SHA-256 of its bytes, in hexadecimal. */
+  /** The SHA-256 of the frame's bytes, in hexadecimal. */
   sha256: string;
   /**
-   * Not behind its first path, and behind all paths of the frames before;
-   * absent if it has none.
+   * A text that sorts not after the first path of the frame, and after all
+   * paths of the frames before. Absent if the frame has no paths.
    */
   first?: string;
 }
 
 /** A layer of a snapshot's tree. */
 export interface LayerRecord extends ObjectRecord {
-  /** The number of its entries and tombstones. */
+  /** The number of entries and tombstones. */
   entries: number;
-  /** Its frames. */
+  /** The frames of the layer. */
   frames: LayerFrame[];
-  /** A filter of its paths in base64, if they are few. */
+  /** A filter of the paths in base64, if they are few. */
   filter?: string;
 }
 
-/** The numbers of a snapshot. */
+/** The counts of a snapshot. */
 export interface SnapshotCounts {
-  /** Files in the tree, hard links counted once. */
+  /** The number of files in the tree, hard links counted once. */
   files: number;
-  /** Directories in the tree. */
+  /** The number of directories in the tree. */
   directories: number;
-  /** Symlinks and further names of hard links in the tree. */
+  /** The number of symlinks and further names of hard links in the tree. */
   links: number;
-  /** The length of all files, in bytes. */
+  /** The total length of all files, in bytes. */
   bytes: number;
-  /** New files and links. */
+  /** The number of new files and links. */
   created: number;
-  /** Files and links with other content or target. */
+  /** The number of files and links with another content or target. */
   updated: number;
-  /** Files and links that are gone; what was skipped is not. */
+  /** The number of deleted files and links, not counting skipped ones. */
   deleted: number;
-  /** Files with another name. */
+  /** The number of renamed files. */
   renamed: number;
-  /** Files that are, with the same content, under another name too. */
+  /** The number of new files with the content of a file that still exists. */
   copied: number;
   /**
-   * Entries, and the directory itself, of which only mode, time, owner or hard
-   * links are others.
+   * The number of entries, including the directory itself, of which only the
+   * mode, time, owner or hard links changed.
    */
   touched: number;
-  /** Bytes that were added to the repository, this record not counted. */
+  /**
+   * The number of bytes that were added to the repository, not counting this
+   * record.
+   */
   stored: number;
   /** The number of paths that could not be stored as they were. */
   faults: number;
 }
 
 /**
- * The commit record of one snapshot: before it exists the snapshot does not.
+ * The commit record of one snapshot. The snapshot exists only if its record
+ * does.
  */
 export interface SnapshotRecord {
-  /** The snapshot's id, which sorts behind its parent's. */
+  /** The snapshot's id, which sorts after its parent's. */
   id: string;
   /**
-   * When it was begun by the clock of its machine, in milliseconds since 1970.
-   * If the parent's clock ran ahead, the time in the id is a later one.
+   * The start of the snapshot by the clock of its machine, in milliseconds
+   * since 1970. If the parent's clock was ahead, the time in the id is later.
    */
   time: number;
-  /** Its duration in milliseconds. */
+  /** The duration in milliseconds. */
   duration: number;
-  /** The directory, as the machine named it that made the snapshot. */
+  /** The path of the directory on the machine that took the snapshot. */
   directory: string;
-  /** Mode, time and owner of the directory itself. */
+  /** The mode, time and owner of the directory itself. */
   root: Metadata;
-  /** The user's name for it. */
+  /** The label. */
   label?: string;
-  /** The snapshot that this one's layers were made against. */
+  /** The snapshot that this one is the difference to. */
   parent?: string;
   /** The SHA-256 of the parent's record, in hexadecimal. */
   parentSha256?: string;
-  /** The snapshot that it stands in for, which could not be read whole. */
+  /** The damaged snapshot that this one replaces. */
   repairs?: string;
   /** The layers of the tree, the full one first. */
   layers: LayerRecord[];
-  /** Its numbers. */
+  /** The counts of the snapshot. */
   counts: SnapshotCounts;
-  /** The rules by which things were left out. */
+  /** The rules by which paths were excluded. */
   rules?: IgnoreOptions;
   /** The purpose of a safety snapshot. */
   safety?: SafetyRecord;
 }
 
-/** The work before which a safety snapshot was taken, and which it undoes. */
+/** The purpose of a safety snapshot: the work that it can undo. */
 export interface SafetyRecord {
   /** The work that was about to start. */
   before: "restore" | "undo" | "redo";
-  /** The snapshot that was to be restored, or the safety snapshot to go by. */
+  /**
+   * The snapshot that was to be restored, or the safety snapshot that was to be
+   * undone.
+   */
   of: string;
-  /** The first safety snapshot of the same work, if that was cut short. */
+  /**
+   * The first safety snapshot of the same work, if that work was interrupted.
+   */
   continues?: string;
   /** The only folders and files that were undone or redone. Default: all. */
   paths?: string[];
@@ -134,18 +146,23 @@ export interface SafetyRecord {
 
 const FORMAT = "deltar-snapshot";
 /**
- * The version of records that say what version 1 cannot: that the id holds
- * another time than their own, or that only some paths were undone.
+ * The version of records with facts that version 1 cannot express: an id with
+ * another time than the record's, or an undo of only some paths.
  */
 const LATER = 2;
 /**
- * A time and its id are told apart from this difference on, in milliseconds.
+ * The difference, in milliseconds, from which a time and the one in its id
+ * count as different.
  */
 const MOMENT = 1000;
-/** The most layers of a tree; writers make about log2 of its entries. */
+/**
+ * The maximum number of layers of a tree. Writers make about log2 of its
+ * entries.
+ */
 const MOST_LAYERS = 128;
 /**
- * The maximum number of frames of a layer, and the bytes that allow one more.
+ * The number of frames of a layer that is always allowed, and the number of
+ * bytes that allow one more.
  */
 const LEAST_FRAMES = 1024;
 const BYTES_EACH_FRAME = 1024;
@@ -165,7 +182,7 @@ const COUNTS = [
 ] as const;
 
 /**
- * A commit record as its object's bytes.
+ * Returns a commit record as the bytes of its object.
  *
  * @throws {DeltarError} `limit` if it is larger than a reader accepts.
  */
@@ -176,11 +193,11 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
     time: new Date(time).toISOString(),
     root: encodeMetadata(root),
   };
-  // A deltar that knows only version 1 forms the next id from `time`, which
+  // A deltar that knows only version 1 makes the next id from `time`. That id
   // would sort before this one.
   const isApart = timeInRecord(record.id, time) !== timeOfId(record.id);
-  // It also takes an undo of some paths for one of all, and undoes next what
-  // was restored before.
+  // It would also take an undo of some paths for a full one, and continue with
+  // the restore before.
   const isPartial = record.safety?.paths !== undefined;
   const version = isApart || isPartial ? LATER : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
@@ -194,11 +211,11 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
 }
 
 /**
- * Returns the time of a snapshot as its record has it: that of its id, or, if
- * they are a second or more apart, when it was begun.
+ * Returns the time of a snapshot for its record: the time in its id or, if the
+ * two differ by a second or more, the time at which it was started.
  *
  * @param id The snapshot's id.
- * @param started When it was begun, in milliseconds since 1970.
+ * @param started The start of the snapshot, in milliseconds since 1970.
  */
 export function timeInRecord(id: string, started: number): number {
   const time = timeOfId(id);
@@ -208,7 +225,7 @@ export function timeInRecord(id: string, started: number): number {
 }
 
 /**
- * Reads a commit record; nothing in it is believed.
+ * Reads a commit record. Every field is validated.
  *
  * @param bytes The whole object.
  * @param object The object's name, for errors.
@@ -262,7 +279,7 @@ export function decodeRecord(
 }
 
 /**
- * Reads how a record names the layers of a tree.
+ * Reads the layers of a tree from a record.
  *
  * @throws {DeltarError} `corrupt` or `limit`.
  */
@@ -336,7 +353,7 @@ function decodeRules(
     !excludes.every((pattern) => typeof pattern === "string") ||
     ignoreFile !== false && typeof ignoreFile !== "string" ||
     typeof gitignore !== "boolean" ||
-    // It becomes part of a path.
+    // The name becomes part of a path.
     /[/\\\0]/.test(ignoreFile || "")
   ) throw fail("no valid rules");
   return { rules: { excludes, ignoreFile, gitignore } };
@@ -365,9 +382,9 @@ function decodeSafety(
 }
 
 /**
- * Reads the name, size and sum of an object.
+ * Reads the name, size and SHA-256 of an object.
  *
- * @param kind What the object should be.
+ * @param kind The expected kind of the object.
  * @throws {DeltarError} `corrupt`, with the place of the line.
  */
 export function decodeObject(
@@ -396,9 +413,9 @@ function isSum(value: unknown): value is string {
   return typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
 }
 
-/** A record and the SHA-256 of its bytes. */
+/** A record and the SHA-256 of its object. */
 export interface ReadRecord {
-  /** Its content. */
+  /** The record. */
   record: SnapshotRecord;
   /** The SHA-256 of its object, in hexadecimal. */
   sha256: string;
@@ -408,7 +425,7 @@ export interface ReadRecord {
  * Reads the commit record of a snapshot.
  *
  * @param id The snapshot's whole id.
- * @throws {DeltarError} `not-found`, or what `decodeRecord` throws.
+ * @throws {DeltarError} `not-found`, or an error of `decodeRecord`.
  */
 export async function readRecord(
   storage: Storage,
@@ -423,8 +440,8 @@ export async function readRecord(
  * Reads the bytes of a snapshot's commit record.
  *
  * @param id The snapshot's whole id.
- * @throws {DeltarError} `corrupt` if it is of another, or what `decodeRecord`
- * throws.
+ * @throws {DeltarError} `corrupt` if the record is another snapshot's, or an
+ * error of `decodeRecord`.
  */
 export function decodeRecordOf(id: string, bytes: Uint8Array): SnapshotRecord {
   const name = recordName(id);

@@ -1,30 +1,30 @@
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
- * A clock may be wrong by this much, in milliseconds, and its snapshots are
- * still judged by their time: a day, as of a clock in the wrong time zone.
+ * The error, in milliseconds, up to which the time of a clock is still used:
+ * one day, because of clocks in the wrong time zone.
  */
 const SLACK = 24 * 60 * 60 * 1000;
 
-/** A snapshot with the time to judge it by. */
+/** A snapshot with the time that retention rules use. */
 export interface TimedSnapshot {
   /** The snapshot. */
   record: SnapshotRecord;
   /**
-   * Its time, in milliseconds since 1970, put between those of the snapshots
-   * before and after it if it does not lie there.
+   * The time, in milliseconds since 1970. If it is not between those of the
+   * snapshots before and after, it is moved between them.
    */
   time: number;
-  /** Whether its own time can be right, give or take a day. */
+  /** Whether the recorded time can be right, give or take a day. */
   isPlausible: boolean;
 }
 
 /**
- * Finds which times of the snapshots of one directory can be right. Each
- * snapshot was taken after those whose ids sort before its own, so the longest
- * run of times that do not decrease is believed, as far as it is not ahead of
- * the clock. One clock that was wrong, ahead or behind, is found out by those
- * around it.
+ * Finds out which times of the snapshots of one directory can be right. Each
+ * snapshot was taken after those whose ids sort before its own. The longest
+ * subsequence of times that do not decrease is therefore trusted, except for
+ * times ahead of the clock. The neighbors of a wrong time, ahead or behind,
+ * expose it.
  *
  * @param records The snapshots, in the order of their ids.
  * @param now The time, in milliseconds since 1970.
@@ -59,16 +59,16 @@ export function judgeTimes(
     const nearest = isPlausible
       ? Math.min(Math.max(own, last), above[at])
       : [above[at], last].find(Number.isFinite) ?? own;
-    // What comes behind it must not be earlier.
+    // The times after it must not be earlier.
     last = Math.max(last, nearest);
     return { record, time: nearest, isPlausible };
   });
 }
 
 /**
- * Returns the time to note something at: this machine's, or, if its clock is
- * behind, that of the newest snapshot. By a right clock, a grace that began
- * earlier would be over at once.
+ * Returns the time for a new note: this machine's or, if its clock is behind,
+ * that of the newest snapshot. A grace period that began too early would be
+ * over at once by a right clock.
  *
  * @param records The snapshots, in any order.
  * @returns Milliseconds since 1970.
@@ -84,7 +84,9 @@ export function timeNotBehind(records: readonly SnapshotRecord[]): number {
     );
 }
 
-/** Snapshots by directory; safety snapshots are apart. */
+/**
+ * Returns snapshots by directory. Safety snapshots are in groups of their own.
+ */
 function groupsOf(
   records: readonly SnapshotRecord[],
 ): Map<string, SnapshotRecord[]> {
@@ -96,8 +98,8 @@ function groupsOf(
 }
 
 /**
- * Returns snapshots by time, the oldest first; those of one directory stay in
- * the order of their ids.
+ * Returns snapshots by time, the oldest first. The snapshots of one directory
+ * stay in the order of their ids.
  *
  * @param records The snapshots, in the order of their ids.
  */
@@ -110,9 +112,12 @@ export function byTime(records: readonly SnapshotRecord[]): SnapshotRecord[] {
     .map(({ record }) => record);
 }
 
-/** Which numbers belong to the longest run of them that does not decrease. */
+/**
+ * Returns which numbers belong to the longest subsequence that does not
+ * decrease.
+ */
 function longestRun(times: readonly (number | undefined)[]): boolean[] {
-  /** Of the runs of each length, where the one ends that ends lowest. */
+  /** The end of the subsequence of each length whose last time is lowest. */
   const ends: { at: number; time: number }[] = [];
   const before: (number | undefined)[] = [];
   for (const [at, time] of times.entries()) {

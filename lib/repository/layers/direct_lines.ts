@@ -1,9 +1,10 @@
 /**
- * Leaves out lines of a layer without decoding them.
+ * Removes lines of a layer without decoding them.
  *
- * To list one folder of a large tree, most of the lines of a frame are of what
- * lies deeper. Such a line is known by its first bytes, which our writer always
- * gives the same form; a line of another form is left in, and decoded.
+ * When one folder of a large tree is listed, most lines of a frame are of
+ * entries in its subfolders. These lines are recognized by their first bytes,
+ * which deltar's writer always writes in the same form. Lines in another form
+ * are kept and decoded.
  */
 
 const NEWLINE = 0x0a;
@@ -12,14 +13,14 @@ const SLASH = 0x2f;
 
 const encoder = new TextEncoder();
 
-/** The beginnings of lines of entries, and of tombstones. */
+/** The first bytes of the lines of entries and tombstones. */
 const OPENINGS = ['{"path":"', '{"gone":"'];
 
 /**
- * Returns the lines of a frame but for those of what lies in folders of one
+ * Returns the lines of a frame without those of entries in subfolders of a
  * folder.
  *
- * @param plain Whole lines.
+ * @param plain The lines; each is complete.
  * @param folder The folder; `""` for the root.
  */
 export function directLines(plain: Uint8Array, folder: string): Uint8Array {
@@ -39,7 +40,9 @@ export function directLines(plain: Uint8Array, folder: string): Uint8Array {
   return kept.subarray(0, length);
 }
 
-/** Returns whether a line has this opening, and then a name with a `/`. */
+/**
+ * Returns whether a line begins with this opening and then a name with a `/`.
+ */
 function isDeeper(
   plain: Uint8Array,
   start: number,
@@ -50,7 +53,8 @@ function isDeeper(
   for (const byte of opening) {
     if (plain[at++] !== byte) return false;
   }
-  // A quote within the name ends this early, and the line is decoded.
+  // An escaped quote in the name stops the search early, and the line is
+  // decoded.
   for (; at < end && plain[at] !== QUOTE; at++) {
     if (plain[at] === SLASH) return true;
   }

@@ -6,13 +6,13 @@ import { LayerReader } from "./layer_reader.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 
-/** A version of a path: what it was from one snapshot on. */
+/** A version of a path, which is valid from one snapshot on. */
 export interface PathVersion {
-  /** The first snapshot that holds it. */
+  /** The first snapshot with this version. */
   record: SnapshotRecord;
   /**
-   * The entry then, or `undefined` if it was gone. A path that a snapshot skipped
-   * because it could not be read keeps its version before.
+   * The entry, or `undefined` if the path was deleted. A path that a snapshot
+   * skipped because it could not be read keeps its previous version.
    */
   entry: TreeEntry | undefined;
 }
@@ -22,19 +22,19 @@ export interface HistoryOptions {
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
-   * Called with each snapshot that cannot be read, which is then left out. By
-   * default the errors are thrown.
+   * Called with the error of each snapshot that cannot be read. The snapshot is
+   * then ignored. By default the errors are thrown.
    */
   onDamage?: DamageHandler;
 }
 
 /**
- * The versions of a path, the newest first. Each layer is read once, however
- * many snapshots stand on it.
+ * Returns the versions of a path, the newest first. Each layer is read once,
+ * even if many snapshots share it.
  *
- * @param storage Where the layers are.
+ * @param storage The repository's storage.
  * @param records The snapshots of one directory, the oldest first.
- * @param path The path below it.
+ * @param path The path below the directory.
  */
 export async function historyOf(
   storage: Storage,
@@ -74,7 +74,10 @@ export async function historyOf(
   return versions.reverse();
 }
 
-/** Whether a snapshot skipped a path: then it was not seen to go. */
+/**
+ * Returns whether a snapshot skipped a path. A skipped path does not count as
+ * deleted.
+ */
 async function isSkipped(
   storage: Storage,
   { layers }: SnapshotRecord,
@@ -90,7 +93,10 @@ async function isSkipped(
   return false;
 }
 
-/** Returns what differs between versions: not the times and modes. */
+/**
+ * Returns a text for the parts of an entry that make a version: all but times
+ * and modes.
+ */
 function identity(entry: TreeEntry | undefined): string | undefined {
   return entry && `${entry.kind} ${entry.sha256} ${entry.target}`;
 }

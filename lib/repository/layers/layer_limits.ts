@@ -1,26 +1,38 @@
-/** The most bytes of a frame before compression; writers make half as many. */
+/**
+ * The maximum size of a frame before compression, in bytes. Writers stop at
+ * half of it.
+ */
 const MOST_FRAME = 8 << 20;
-/** The most bytes that a compressed one can stand for, and the most lines. */
+/**
+ * The maximum number of bytes, and of lines, for each compressed byte of a
+ * frame.
+ */
 const MOST_RATIO = 2048;
 const MOST_LINES = 8;
-/** As many of either are never too many. */
+/** The number of bytes, or lines, that is always allowed. */
 const LEAST_BYTES = 1 << 16;
 const LEAST_LINES = 1 << 10;
-/** The most bytes that a byte of a whole layer can stand for. */
+/** The maximum number of bytes for each compressed byte of a whole layer. */
 const MOST_LAYER_RATIO = 128;
 const LEAST_LAYER = 48 << 20;
 
-/** Returns the most bytes that a frame of a layer may decompress to. */
+/**
+ * Returns the maximum number of bytes to which a frame of a layer may
+ * decompress.
+ */
 export function mostBytesOfFrame(packed: number): number {
   return Math.min(MOST_FRAME, LEAST_BYTES + MOST_RATIO * packed);
 }
 
-/** Returns the most lines that a frame of a layer may have. */
+/** Returns the maximum number of lines of a frame of a layer. */
 export function mostLinesOfFrame(packed: number): number {
   return LEAST_LINES + MOST_LINES * packed;
 }
 
-/** Returns the most bytes that all frames of a layer may decompress to. */
+/**
+ * Returns the maximum number of bytes to which all frames of a layer may
+ * decompress.
+ */
 export function mostBytesOfLayer(packed: number): number {
   return LEAST_LAYER + MOST_LAYER_RATIO * packed;
 }

@@ -21,16 +21,19 @@ import {
   type LayerPart,
 } from "./tree_layer.ts";
 
-/** The number of frames that are kept for the next look-ups. */
+/** The maximum number of frames that are cached for the next look-ups. */
 const MAX_KEPT_FRAMES = 4;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Options for reading a layer. */
 export interface ReadLayerOptions {
-  /** Only the frames that this folder or file can be in. Default: all. */
+  /**
+   * The folder or file to read: only the frames that can contain it are read.
+   * Default: all.
+   */
   within?: string;
   /**
-   * Leave out frames that hold only what is in folders of that folder.
+   * Whether to skip frames that hold only entries in subfolders of that folder.
    * Default: `false`.
    */
   isShallow?: boolean;
@@ -39,31 +42,31 @@ export interface ReadLayerOptions {
 }
 
 /**
- * Reads a layer of a tree by its frames; each is held against its SHA-256
- * before anything in it is looked at.
+ * Reads a layer of a tree by its frames. Each frame is checked against its
+ * SHA-256 before it is decoded.
  */
 export class LayerReader {
   readonly #storage: Storage;
   readonly #record: LayerRecord;
   readonly #filter: PathFilter | undefined;
-  /** Where each frame begins in the object. */
+  /** The offset of each frame in the object. */
   readonly #offsets: number[] = [];
-  /** The frames that have paths. */
+  /** The frames with paths. */
   readonly #withPaths: number[] = [];
-  /** The beginnings of those, in the same order. */
+  /** The lower bounds of the paths of those frames, in the same order. */
   readonly #firsts: string[] = [];
-  /** The frames that were read, and how many bytes they have in all. */
+  /** The frames that were read, and their total size in bytes. */
   readonly #seen = new Set<number>();
   #bytes = 0;
-  /** The line that was found last: its frame, path, and where it starts. */
+  /** The last line that was found: its frame, its path, and its start. */
   #last = { frame: -1, path: "", start: 0 };
-  /** The frames that `find` looked into last. */
+  /** The last frames that `find` searched. */
   readonly #recent = new Map<number, Promise<string>>();
 
   /**
-   * Makes a reader; nothing is read yet.
+   * Makes a reader. It reads nothing yet.
    *
-   * @throws {DeltarError} `corrupt` if the record's filter is none.
+   * @throws {DeltarError} `corrupt` if the record's filter is invalid.
    */
   constructor(storage: Storage, record: LayerRecord) {
     this.#storage = storage;
@@ -82,10 +85,10 @@ export class LayerReader {
   }
 
   /**
-   * Returns the line of the layer for a path, if there is one. At most one frame
-   * is read, and kept for the next look-ups.
+   * Returns the line of the layer for a path, if there is one. It reads at most
+   * one frame, which is cached for the next look-ups.
    *
-   * @throws {DeltarError} As `parts` does.
+   * @throws {DeltarError} The errors of `parts`.
    */
   async find(
     path: string,
@@ -95,7 +98,7 @@ export class LayerReader {
     const at = this.#withPaths[this.#lastUpTo(path)];
     if (at === undefined) return undefined;
     const text = await this.#text(at, signal);
-    // Lines are sorted: what is asked for in path order is found further on.
+    // Lines are sorted, so look-ups in path order continue from the last line.
     const last = this.#last;
     const isFurther = last.frame === at && comparePaths(path, last.path) >= 0;
     const found = findLine(text, path, isFurther ? last.start : 0);
@@ -105,12 +108,12 @@ export class LayerReader {
       return decodeLayerLine(line, this.#record.name, this.#offsets[at]);
     }
     if (OURS.test(text)) return undefined;
-    // Another writer may have put the same in other words.
+    // Another writer may have written the line in another form.
     const { lines } = await this.#read(at, signal);
     return lines.find((line) => line.path === path);
   }
 
-  /** Whether `find` needs to read nothing more for a path. */
+  /** Returns whether `find` can look up a path without reading a frame. */
   knows(path: string): boolean {
     if (this.#filter?.has(path) === false) return true;
     const at = this.#withPaths[this.#lastUpTo(path)];
@@ -118,11 +121,11 @@ export class LayerReader {
   }
 
   /**
-   * The layer's lines, frame by frame; one frame is read ahead.
+   * Yields the layer's lines, frame by frame. One frame is read ahead.
    *
    * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported`,
-   * `limit` or `not-found` if it is not what was stored; what the storage
-   * throws.
+   * `limit` or `not-found` if the layer is not what was stored; an error of the
+   * storage.
    */
   async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
     const { within = "", isShallow = false, signal } = options;
@@ -146,8 +149,8 @@ export class LayerReader {
   }
 
   /**
-   * Yields the layer's readable lines, frame by frame, each with the
-   * paths that it lies between; `part` is absent where one is damaged.
+   * Yields the readable lines of the layer, frame by frame, with the paths
+   * between which they lie. `part` is absent for a damaged frame.
    */
   async *salvage(): AsyncGenerator<
     { part?: LayerPart; from?: string; to?: string }
@@ -174,7 +177,7 @@ export class LayerReader {
     return this.#withPaths.slice(first, end);
   }
 
-  /** Whether all paths of a frame are in one folder of a folder. */
+  /** Returns whether all paths of a frame are in one subfolder of a folder. */
   #isBelow(at: number, within: string): boolean {
     const { first } = this.#record.frames[at];
     const following = this.#following(at);
@@ -186,7 +189,7 @@ export class LayerReader {
     return isInside(following, first.slice(0, end));
   }
 
-  /** The beginning of the next frame with paths, if there is one. */
+  /** Returns the lower bound of the next frame with paths, if there is one. */
   #following(at: number): string | undefined {
     let low = -1;
     let high = this.#withPaths.length;
@@ -199,7 +202,7 @@ export class LayerReader {
     return next === undefined ? undefined : this.#record.frames[next].first;
   }
 
-  /** The last of the frames with paths that does not begin behind a path. */
+  /** Returns the last frame with paths that does not begin after a path. */
   #lastUpTo(path: string): number {
     let low = -1;
     let high = this.#withPaths.length;
@@ -217,12 +220,12 @@ export class LayerReader {
     onlyIn: string | undefined,
   ): Promise<LayerPart> {
     const part = this.#read(at, signal, onlyIn);
-    // A caller that stops early does not need its failure.
+    // If the caller stops early, the failure is not needed.
     part.catch(() => {});
     return part;
   }
 
-  /** A frame as text, after a line's end; the last few are kept. */
+  /** Returns a newline and a frame as text. The last few frames are cached. */
   #text(at: number, signal?: AbortSignal): Promise<string> {
     let text = this.#recent.get(at);
     if (text === undefined) {
@@ -237,7 +240,7 @@ export class LayerReader {
     return text;
   }
 
-  /** A frame as it was before compression. */
+  /** Returns a frame after decompression. */
   async #plain(at: number, signal?: AbortSignal): Promise<Uint8Array> {
     const { name } = this.#record;
     const { length, sha256: sum } = this.#record.frames[at];
@@ -258,7 +261,7 @@ export class LayerReader {
   /**
    * Reads a frame.
    *
-   * @param onlyIn The folder whose folders are left out with what is in them.
+   * @param onlyIn The folder whose subfolders' content is not returned.
    */
   async #read(
     at: number,
@@ -289,7 +292,7 @@ export class LayerReader {
     return part;
   }
 
-  /** Frames that are small each may be too much together. */
+  /** Refuses frames that are each small enough but too large together. */
   #checkSize(at: number, length: number): void {
     if (this.#seen.has(at)) return;
     this.#seen.add(at);
@@ -317,17 +320,19 @@ export class LayerReader {
   }
 }
 
-/** Whether a text is behind a folder's path and within it. */
+/**
+ * Returns whether a text is inside a folder and after the folder's own path.
+ */
 function isInside(text: string, folder: string): boolean {
   return text.startsWith(`${folder}/`);
 }
 
-/** The beginning of the lines that our writer writes. */
+/** Matches the beginning of a line in the form of deltar's writer. */
 const OURS = /\n{"(?:path|gone)":"/;
 
 /**
- * The line of a path, if it begins as our writer begins it, and the newline
- * before it; looked for from a newline on.
+ * Returns the line of a path, with the newline before it, if it has the form of
+ * deltar's writer. The search begins at a newline.
  */
 function findLine(
   text: string,
@@ -344,7 +349,9 @@ function findLine(
   return undefined;
 }
 
-/** Whether a frame that begins at `first` can have something of `within`. */
+/**
+ * Returns whether a frame that begins at `first` can contain paths in `within`.
+ */
 function isReached(within: string, first: string): boolean {
   return comparePaths(first, within) <= 0 || isWithin(first, within);
 }

@@ -25,47 +25,52 @@ import {
   type LayerLine,
 } from "./tree_layer.ts";
 
-/** A frame is about so long before compression, in a layer of few entries. */
+/**
+ * The smallest frame size before compression, in bytes: that of a layer of few
+ * entries.
+ */
 const LEAST_FRAME = 1 << 18;
-/** The same for a layer of any number. */
+/** The largest frame size before compression, in bytes. */
 const MOST_FRAME = 1 << 22;
-/** The number of frames of a layer; a commit record names each. */
+/**
+ * The number of frames to aim for in a layer. A commit record lists each frame.
+ */
 const FRAMES = 128;
-/** About how long a line is. */
+/** The approximate length of a line, in bytes. */
 const LINE = 300;
-/** The maximum number of lines of a layer with a filter of their paths. */
+/** The maximum number of lines of a layer that gets a filter of its paths. */
 const MOST_FILTERED = 2048;
-/** The number of frames in progress at which `ready` makes the caller wait. */
+/** The number of pending frames at which `ready` makes the caller wait. */
 const MOST_PENDING = 4;
-/** The first and the last line of a layer, which are no entries. */
+/** The number of lines of a layer besides entries: the first and the last. */
 const BESIDES = 2;
 
-/** The number of characters that are encoded at a time. */
+/** The number of characters encoded at a time. */
 const PIECE = 1 << 15;
 
 const encoder = new TextEncoder();
 
 /** Options for a `LayerWriter`. */
 export interface LayerWriterOptions {
-  /** Where the layer is stored. */
+  /** The storage for the layer. */
   storage: Storage;
-  /** Its name. */
+  /** The name of the layer. */
   name: string;
   /** The compression of frames. */
   codec: Codec;
-  /** About how many lines it will have. */
+  /** The approximate number of lines. */
   expected: number;
-  /** Whether it lies on no other, so that each path is looked up in it. */
+  /** Whether the layer is the lowest one, in which every path is looked up. */
   isFull: boolean;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** A frame on its way. */
+/** A frame that is ready to be stored. */
 interface FullFrame {
   first?: string;
   lines: number;
-  /** The buffer that its first `used` bytes are in. */
+  /** The buffer, whose first `used` bytes are the frame. */
   buffer: Uint8Array;
   used: number;
 }
@@ -84,15 +89,15 @@ export class LayerWriter {
   #used = 0;
   #first: string | undefined;
   #last: string | undefined;
-  /** The lines of the frame that is being filled. */
+  /** The number of lines in the current frame. */
   #lines = 0;
   #entries = 0;
-  /** The bytes of the frames that are stored, before and after compression. */
+  /** The size of the stored frames before compression, in bytes. */
   #plain = 0;
   #size = 0;
   #paths: string[] = [];
 
-  /** Starts a layer; it must not be there yet. */
+  /** Starts a layer. It must not exist yet. */
   constructor(options: LayerWriterOptions) {
     const { storage, name, codec, expected, signal } = options;
     this.#options = options;
@@ -116,7 +121,7 @@ export class LayerWriter {
     }, MOST_PENDING);
   }
 
-  /** Adds the next line; lines come in path order. */
+  /** Adds the next line. Lines are added in path order. */
   add(line: LayerLine): void {
     const { path } = line;
     this.#first ??= separator(this.#last, path);
@@ -127,20 +132,22 @@ export class LayerWriter {
   }
 
   /**
-   * Resolves when there is room for more; `undefined` if there is room now.
+   * Resolves when the writer accepts more lines. Returns `undefined` if it does
+   * now.
    *
-   * @throws What the writing failed with.
+   * @throws The error with which writing the layer failed.
    */
   ready(): Promise<void> | undefined {
     return this.#queue.ready();
   }
 
   /**
-   * Ends the layer and resolves when it is stored.
+   * Ends the layer. Resolves when it is stored.
    *
-   * @param objects The volumes that it has to name.
-   * @param skipped What the snapshot left out.
-   * @throws What the writing failed with; then call `abort`.
+   * @param objects The volumes that the layer has to name.
+   * @param skipped The paths that the snapshot skipped or excluded.
+   * @throws The error with which writing the layer failed. Call `abort` in that
+   * case.
    */
   async close(
     objects: Iterable<ObjectRecord>,
@@ -166,7 +173,7 @@ export class LayerWriter {
     };
   }
 
-  /** Gives up; resolves when nothing is stored. */
+  /** Cancels the layer. Resolves when nothing of it is stored. */
   async abort(reason: unknown): Promise<void> {
     this.#queue.fail(reason);
     await this.#object.abort(reason);
@@ -175,7 +182,7 @@ export class LayerWriter {
 
   /**
    * Returns whether a reader accepts a frame of `packed` compressed bytes. Many
-   * lines that are alike may compress better than a reader's limit allows.
+   * equal lines may compress better than a reader's limit allows.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {
     return used <= mostBytesOfFrame(packed) &&
@@ -191,7 +198,7 @@ export class LayerWriter {
     if (isFull) this.#send();
   }
 
-  /** Puts the text into the frame. */
+  /** Encodes the collected text into the frame. */
   #flush(): void {
     const bytes = encoder.encode(this.#text);
     this.#text = "";
@@ -205,7 +212,7 @@ export class LayerWriter {
     let buffer = this.#buffer ??= this.#spare.pop() ??
       new Uint8Array(this.#frameSize + 2 * PIECE);
     if (this.#used > buffer.length) {
-      // A line is longer than is to be thought of.
+      // A line may be longer than the buffer.
       buffer = new Uint8Array(this.#used + 2 * PIECE);
       buffer.set(this.#buffer.subarray(0, used));
       this.#buffer = buffer;
@@ -213,7 +220,7 @@ export class LayerWriter {
     buffer.set(bytes, used);
   }
 
-  /** Sends the frame, if there is anything in it. */
+  /** Stores the frame, unless it is empty. */
   #send(): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
@@ -230,7 +237,7 @@ export class LayerWriter {
   }
 }
 
-/** Returns the shortest beginning of `path` that comes behind `last`. */
+/** Returns the shortest prefix of `path` that sorts after `last`. */
 export function separator(last: string | undefined, path: string): string {
   let same = 0;
   if (last !== undefined) {
@@ -241,7 +248,7 @@ export function separator(last: string | undefined, path: string): string {
   }
   const first = path.slice(0, same + 1);
   if (first.isWellFormed()) return first;
-  // It ends within a pair of surrogates.
+  // The prefix would end inside a surrogate pair.
   const longer = path.slice(0, same + 2);
   return longer.isWellFormed() ? longer : path;
 }

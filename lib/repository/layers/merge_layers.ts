@@ -2,15 +2,15 @@ import { turnIfDue } from "../../bytes/turns.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { LayerLine } from "./tree_layer.ts";
 
-/** The number of lines that are yielded at a time. */
+/** The number of lines yielded at a time. */
 const LINES_PER_BATCH = 1024;
 
 /**
- * Lays layers over each other as they are read, in memory of a frame of each.
+ * Merges layers as they are read, using the memory of one frame of each.
  *
- * @param layers The lines of each in path order, any number at a time; of lines
- * of the same path the one of the last layer counts.
- * @returns The lines in path order, any number at a time, tombstones as well.
+ * @param layers The lines of each layer in path order, any number at a time. If
+ * several layers have a line for the same path, the last layer counts.
+ * @returns The lines in path order, any number at a time, including tombstones.
  */
 export async function* mergeLayers(
   layers: readonly AsyncIterable<readonly LayerLine[]>[],
@@ -51,7 +51,7 @@ export async function* mergeLayers(
   }
 }
 
-/** A place in a layer's lines. */
+/** A position in the lines of a layer. */
 class Cursor {
   /** Whether there are no more lines. */
   ended = false;
@@ -63,18 +63,18 @@ class Cursor {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** The line that it stands at. */
+  /** The current line. */
   get line(): LayerLine {
     return this.#lines[this.#at];
   }
 
-  /** Goes to the next line, if it is in memory. */
+  /** Moves to the next line, if it is in memory. Returns whether it is. */
   step(): boolean {
     this.#at++;
     return this.#at < this.#lines.length;
   }
 
-  /** Goes to the next lines that are not in memory. */
+  /** Loads the next lines and moves to the first of them. */
   async advance(): Promise<boolean> {
     do {
       const { done, value } = await this.#source.next();
@@ -88,7 +88,7 @@ class Cursor {
     return true;
   }
 
-  /** The line that it stands at, and all that follow. */
+  /** Yields the current line and all lines after it. */
   async *rest(): AsyncGenerator<readonly LayerLine[]> {
     do yield this.#lines.slice(this.#at); while (await this.advance());
   }

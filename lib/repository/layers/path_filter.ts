@@ -1,16 +1,19 @@
 import { fnv1a } from "../../bytes/fnv1a.ts";
 import { fromBase64, toBase64 } from "../../bytes/base64.ts";
 
-/** Bits for each path: about one in a hundred others is taken for one. */
+/**
+ * The number of bits for each path. About one in a hundred other paths passes
+ * the filter.
+ */
 const BITS_EACH = 10;
-/** Bits that each path sets. */
+/** The number of bits that each path sets. */
 const HASHES = 7;
 
 const encoder = new TextEncoder();
 
 /**
- * Tells of most paths that a layer does not have that it does not: a Bloom
- * filter, so small that a commit record can hold it.
+ * A Bloom filter that recognizes most paths that a layer does not have. It is
+ * small enough for a commit record.
  */
 export class PathFilter {
   readonly #bytes: Uint8Array;
@@ -19,7 +22,7 @@ export class PathFilter {
     this.#bytes = bytes;
   }
 
-  /** The filter that knows some paths. */
+  /** Returns a filter for some paths. */
   static of(paths: readonly string[]): PathFilter {
     const bytes = new Uint8Array(Math.ceil(paths.length * BITS_EACH / 8) + 1);
     for (const path of paths) {
@@ -30,7 +33,7 @@ export class PathFilter {
     return new PathFilter(bytes);
   }
 
-  /** Reads what `encode` wrote; `undefined` if it is no such text. */
+  /** Reads a text that `encode` wrote. Returns `undefined` for other texts. */
   static decode(text: string): PathFilter | undefined {
     try {
       const bytes = fromBase64(text);
@@ -40,7 +43,10 @@ export class PathFilter {
     }
   }
 
-  /** Whether a path may be one of them; those that are always may. */
+  /**
+   * Returns whether a path may be one of the filter's paths. For those paths it
+   * is always `true`.
+   */
   has(path: string): boolean {
     for (const bit of bitsOf(path, this.#bytes.length * 8)) {
       if ((this.#bytes[bit >>> 3] & 1 << (bit & 7)) === 0) return false;
@@ -48,13 +54,16 @@ export class PathFilter {
     return true;
   }
 
-  /** The filter as base64. */
+  /** Returns the filter as base64. */
   encode(): string {
     return toBase64(this.#bytes);
   }
 }
 
-/** Double hashing of FNV-1a (32 bits) of the UTF-8 bytes. */
+/**
+ * Yields the bits of a path, by double hashing of its UTF-8 bytes with FNV-1a
+ * (32 bits).
+ */
 function* bitsOf(path: string, bits: number): Generator<number> {
   const hash = fnv1a(encoder.encode(path));
   const step = (hash >>> 15 | hash << 17 | 1) >>> 0;

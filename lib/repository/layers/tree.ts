@@ -10,13 +10,13 @@ import type { TreeEntry } from "./tree_layer.ts";
 export interface TreeFields {
   /** All entries, in path order. */
   entries: readonly TreeEntry[];
-  /** The volumes that the entries lie in, by name. */
+  /** The volumes that hold the content of the entries, by name. */
   objects: ReadonlyMap<string, ObjectRecord>;
-  /** The paths that the snapshot left out, and the reasons. */
+  /** The paths that the snapshot skipped or excluded, and the reasons. */
   skipped: readonly Skipped[];
   /** The layers, the full one first. */
   layers: readonly LayerRecord[];
-  /** Mode, time and owner of the directory itself. */
+  /** The mode, time and owner of the directory itself. */
   root?: Metadata;
 }
 
@@ -24,18 +24,18 @@ export interface TreeFields {
 export class Tree {
   /** All entries, in path order. */
   readonly entries: readonly TreeEntry[];
-  /** The volumes that the entries lie in, by name. */
+  /** The volumes that hold the content of the entries, by name. */
   readonly objects: ReadonlyMap<string, ObjectRecord>;
-  /** The paths that the snapshot left out, and the reasons. */
+  /** The paths that the snapshot skipped or excluded, and the reasons. */
   readonly skipped: readonly Skipped[];
   /** The layers, the full one first. */
   readonly layers: readonly LayerRecord[];
-  /** Mode, time and owner of the directory itself. */
+  /** The mode, time and owner of the directory itself. */
   readonly root: Metadata | undefined;
   #byPath: ReadonlyMap<string, TreeEntry> | undefined;
   #index: DirIndex | undefined;
 
-  /** Takes the fields as they are. */
+  /** Makes a tree from its fields. */
   constructor(fields: TreeFields) {
     this.entries = fields.entries;
     this.objects = fields.objects;
@@ -44,7 +44,7 @@ export class Tree {
     this.root = fields.root;
   }
 
-  /** The tree of no snapshot. */
+  /** Returns an empty tree. */
   static empty(): Tree {
     return new Tree({
       entries: [],
@@ -55,8 +55,8 @@ export class Tree {
   }
 
   /**
-   * A folder's tree: its paths are those below the folder. A hard link whose
-   * first name is elsewhere becomes the file itself.
+   * Returns the tree of a folder, with paths relative to the folder. A hard
+   * link whose first name is outside of the folder becomes the file itself.
    *
    * @param folder The folder's path, `""` for all.
    * @throws {DeltarError} `not-found` if there is no such folder.
@@ -98,7 +98,7 @@ export class Tree {
     });
   }
 
-  /** Returns the tree for `JSON.stringify`; see `toJson`. */
+  /** Returns the tree for `JSON.stringify`. See `toJson`. */
   toJSON(): unknown {
     const { root, entries, objects, skipped, layers } = this;
     return toJson({ root, entries, objects, skipped, layers });

@@ -1,15 +1,15 @@
 /**
  * Trees as layers.
  *
- * A snapshot's tree is a stack of layers: a full one with every entry, and
- * above it smaller ones with what changed, entries and tombstones.
+ * A snapshot's tree is a stack of layers. The lowest is a full layer with every
+ * entry. Smaller layers above it have the changes: entries and tombstones.
  * `tree_layer.ts` has the lines of a layer, `layer_writer.ts` stores them in
- * frames of their own compression, and `layer_reader.ts` reads single frames,
- * found by their first paths and a filter (`path_filter.ts`). `write_tree.ts`
- * decides which layers are merged, so that there are about log2 of the number
- * of entries. `merge_layers.ts` lays several over each other as they are read.
- * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` is one
- * in memory, and `history.ts` follows a path through many snapshots.
+ * frames that are compressed separately, and `layer_reader.ts` reads single
+ * frames, which it finds by their first paths and a filter (`path_filter.ts`).
+ * `write_tree.ts` merges layers so that a tree has about log2 of its number of
+ * entries. `merge_layers.ts` merges layers as they are read. `tree_reader.ts`
+ * reads whole trees, parts and single paths, `tree.ts` is one in memory, and
+ * `history.ts` follows a path through many snapshots.
  *
  * @module
  */
@@ -30,23 +30,27 @@ import { decodeSkipped } from "../../tree/skipped_line.ts";
 import { checkPart } from "../format/names.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
-/** A stored piece of a file: its whole content at some time, or a delta. */
+/** A stored piece of a file: the whole content at some time, or a delta. */
 export interface StoredPiece {
-  /** Whether it is whole or a delta. */
+  /** The form of the piece. */
   form: "whole" | "delta";
-  /** Its length in bytes. */
+  /** The length in bytes. */
   size: number;
-  /** Of a delta, the size of what it makes, in bytes; not always recorded. */
+  /**
+   * The size of the content that a delta makes, in bytes. Not always recorded.
+   */
   result?: number;
-  /** Where it lies. */
+  /** The position in a volume. */
   reference: ContentReference;
-  /** The path it was stored under, if that is not the entry's own. */
+  /**
+   * The path under which the piece was stored, if it is not the entry's own.
+   */
   path?: string;
 }
 
 /** A file of a snapshot's tree. */
 export interface TreeFileEntry extends HashedFileEntry {
-  /** The content: a whole file first, then the deltas to apply to it. */
+  /** The content: a whole file first, then the deltas that apply to it. */
   content: StoredPiece[];
   /** The stored signature of a large file's first piece. */
   signature?: StoredPiece;
@@ -55,11 +59,11 @@ export interface TreeFileEntry extends HashedFileEntry {
 /** An entry of a snapshot's tree. */
 export type TreeEntry = TreeFileEntry | NonFileEntry;
 
-/** A line of a layer that says that an entry of a layer below is no more. */
+/** A line of a layer that deletes an entry of a layer below. */
 export interface Tombstone {
   /** The path that is gone. */
   path: string;
-  /** Tells it from an entry. */
+  /** The kind, which no entry has. */
   kind: "gone";
 }
 
@@ -70,9 +74,9 @@ export type LayerLine = TreeEntry | Tombstone;
 export interface LayerPart {
   /** Entries and tombstones, in path order. */
   lines: LayerLine[];
-  /** Volumes that the layer's entries need and no layer below names. */
+  /** The volumes that the layer's entries need and no layer below names. */
   objects: ObjectRecord[];
-  /** The paths that the snapshot left out, and the reasons. */
+  /** The paths that the snapshot skipped or excluded, and the reasons. */
   skipped: Skipped[];
 }
 
@@ -81,7 +85,7 @@ export const LAYER_FORMAT = "deltar-tree";
 /** The version of the format. */
 export const LAYER_VERSION = 1;
 
-/** An entry or tombstone as a line of JSON. */
+/** Returns an entry or tombstone as a line of JSON. */
 export function encodeLayerLine(entry: LayerLine): Line {
   if (entry.kind === "gone") return { gone: entry.path };
   const line = encodeEntry(entry);
@@ -91,14 +95,14 @@ export function encodeLayerLine(entry: LayerLine): Line {
 }
 
 /**
- * Reads whole lines of a layer; nothing in them is believed.
+ * Reads complete lines of a layer. Every field is validated.
  *
  * @param bytes The lines.
  * @param object The layer's name, for errors.
- * @param isFirst Whether the layer begins with them.
- * @param mostLines The most lines that there may be.
- * @throws {DeltarError} `corrupt`, `unsafe`, `limit` or `unsupported`; its
- * offset counts from the first of these lines.
+ * @param isFirst Whether they are the first lines of the layer.
+ * @param mostLines The maximum number of lines.
+ * @throws {DeltarError} `corrupt`, `unsafe`, `limit` or `unsupported`; the
+ * offset is relative to the first of these lines.
  */
 export async function decodeLayerPart(
   bytes: Uint8Array,
@@ -145,7 +149,7 @@ export async function decodeLayerPart(
 }
 
 /**
- * Reads what `encodeLayerLine` made; nothing in it is believed.
+ * Reads a line that `encodeLayerLine` wrote. Every field is validated.
  *
  * @throws {DeltarError} `corrupt` or `unsafe`, with the place of the line.
  */
@@ -195,7 +199,7 @@ function decodeTreeEntry(
   return Object.assign(file, { signature });
 }
 
-/** A piece as a part of a line. */
+/** Returns a piece as a part of a line of JSON. */
 export function encodePiece(
   { form, size, result, reference, path }: StoredPiece,
 ): Line {
@@ -204,7 +208,7 @@ export function encodePiece(
 }
 
 /**
- * Reads what `encodePiece` made; nothing in it is believed.
+ * Reads a piece that `encodePiece` wrote. Every field is validated.
  *
  * @throws {DeltarError} `corrupt`, with the place of the line.
  */

@@ -17,29 +17,29 @@ import type {
 import { Tree } from "./tree.ts";
 import type { LayerLine, LayerPart, TreeEntry } from "./tree_layer.ts";
 
-/** Options for looking paths up. */
+/** Options for looking up paths. */
 export interface FinderOptions {
   /**
-   * Whether what was found is kept, for paths that are asked for several times.
-   * Default: `false`.
+   * Whether found entries are kept, for paths that are looked up more than
+   * once. Default: `false`.
    */
   remember?: boolean;
 }
 
 /**
- * Looks paths up in a snapshot's tree, best in path order: of each layer the
- * frame that was read last is kept.
+ * Looks up paths in a snapshot's tree. Path order is fastest, because the last
+ * frames of each layer are cached.
  */
 export class TreeFinder {
   readonly #layers: LayerReader[];
   readonly #found: Map<string, TreeEntry | undefined> | undefined;
 
   /**
-   * Makes a finder; nothing is read yet.
+   * Makes a finder. It reads nothing yet.
    *
-   * @param storage Where the layers lie.
+   * @param storage The repository's storage.
    * @param layers The layers, the full one first.
-   * @param options Whether to remember what was found.
+   * @param options Whether to keep found entries.
    */
   constructor(
     storage: Storage,
@@ -52,11 +52,11 @@ export class TreeFinder {
   }
 
   /**
-   * Returns the entry of a path. Of each layer that may have the path one frame
-   * is read, the last layer first.
+   * Returns the entry of a path. It reads one frame of each layer that may have
+   * the path, beginning with the last layer.
    *
-   * @throws {DeltarError} `corrupt` and the like if a layer is not what was
-   * stored; `unsafe` if `path` is not a path inside a tree.
+   * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; an
+   * error of `LayerReader.find` if a layer is not what was stored.
    */
   async find(
     path: string,
@@ -80,22 +80,22 @@ export class TreeFinder {
     return undefined;
   }
 
-  /** Whether `find` needs to read nothing more for a path. */
+  /** Returns whether `find` can look up a path without reading a frame. */
   knows(path: string): boolean {
     return this.#layers.every((layer) => layer.knows(path));
   }
 }
 
 /**
- * The entries of a snapshot's tree in path order, some at a time, in memory of
- * two frames of each layer.
+ * Yields the entries of a snapshot's tree in path order, some at a time, using
+ * the memory of two frames of each layer.
  *
- * @param storage Where the layers lie.
+ * @param storage The repository's storage.
  * @param layers The layers, the full one first.
- * @param options What of the tree: with `within` only what is in that folder,
- * or that file; with `isShallow` nothing of that folder's own folders.
- * @throws {DeltarError} `corrupt` and the like if a layer is not what was
- * stored.
+ * @param options The part of the tree: with `within`, only that file, or the
+ * content of that folder; with `isShallow`, only its direct entries.
+ * @throws {DeltarError} An error of `LayerReader.parts` if a layer is not what
+ * was stored.
  */
 export async function* streamEntries(
   storage: Storage,
@@ -118,7 +118,7 @@ export async function* streamEntries(
   }
 }
 
-/** A snapshot's whole tree in memory. */
+/** Reads a snapshot's whole tree into memory. */
 export async function readTree(
   storage: Storage,
   record: SnapshotRecord,
@@ -146,12 +146,13 @@ export async function readTree(
 }
 
 /**
- * Of a snapshot's tree in memory some paths, with all that is in them, and the
- * files that hard links among them name. Of the folders above them those are
- * there for which nothing more had to be read: their modes and times are not
- * worth a request each. What the snapshot skipped is not there.
+ * Reads some paths of a snapshot's tree into memory, with everything in them
+ * and the files that hard links among them name. A folder above them is
+ * included only if no further frame has to be read for it, because its mode and
+ * time are not worth a request. Skipped paths are not included.
  *
- * @throws {DeltarError} `unsafe` if a path is none; as `streamEntries` does.
+ * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; the
+ * errors of `streamEntries`.
  */
 export async function readPart(
   storage: Storage,
@@ -191,12 +192,12 @@ export async function readPart(
   });
 }
 
-/** Whether a line is an entry, and no tombstone. */
+/** Returns whether a line is an entry and not a tombstone. */
 export function isEntry(line: LayerLine): line is TreeEntry {
   return line.kind !== "gone";
 }
 
-/** The lines of a layer's parts; `onPart` is told of the rest. */
+/** Yields the lines of a layer's parts. `onPart` is called with each part. */
 export async function* linesOf(
   parts: AsyncIterable<LayerPart>,
   onPart: (part: LayerPart) => void = () => {},
@@ -209,31 +210,31 @@ export async function* linesOf(
 
 /** The content of a layer: entries, deleted and skipped paths, and objects. */
 export interface TreeLayer {
-  /** Entries that are new or changed, in path order. */
+  /** The new and changed entries, in path order. */
   entries: TreeEntry[];
-  /** Paths that are gone, in path order. */
+  /** The deleted paths, in path order. */
   gone: string[];
   /** The volumes that the entries need and earlier layers do not name. */
   objects: ObjectRecord[];
-  /** All that this snapshot left out, and why. */
+  /** The paths that this snapshot skipped or excluded, with the reasons. */
   skipped: Skipped[];
 }
 
 /** A layer that has been read, and its record. */
 export interface ReadLayer {
-  /** Its record in the snapshot. */
+  /** The record of the layer in the snapshot's record. */
   record: LayerRecord;
-  /** Its content. */
+  /** The content of the layer. */
   layer: TreeLayer;
 }
 
 /**
  * Reads a layer of a snapshot's tree as a whole.
  *
- * @param storage Where it lies.
- * @param record How the commit record names it.
- * @throws {DeltarError} `corrupt` if it is not what the record says; what
- * reading, decompressing and decoding throw.
+ * @param storage The repository's storage.
+ * @param record The record of the layer.
+ * @throws {DeltarError} `corrupt` if the layer does not match its record; the
+ * errors of reading, decompressing and decoding.
  */
 export async function readLayer(
   storage: Storage,

@@ -11,41 +11,43 @@ import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 
-/** The lines that a tree has and its parent's does not. */
+/** The lines of a tree that its parent's tree does not have. */
 export interface ChangedLines {
-  /** Their number. */
+  /** The number of lines. */
   size: number;
-  /** The lines in path order, any number at a time; gone through once. */
+  /**
+   * The lines in path order, any number at a time. They can be iterated once.
+   */
   lines: AsyncIterable<readonly LayerLine[]>;
 }
 
 /** The difference between a snapshot's tree and its parent's. */
 export interface TreeChange {
-  /** The parent's layers, the full one first; none at first. */
+  /** The parent's layers, the full one first. Empty without a parent. */
   layers: readonly LayerRecord[];
-  /** The paths that the parent left out. */
+  /** The paths that the parent skipped or excluded. */
   skippedBefore: readonly Skipped[];
-  /** Entries that are new or changed, and tombstones for what is gone. */
+  /** The new and changed entries, and tombstones for deleted paths. */
   changed: ChangedLines;
   /** The number of entries of the new tree. */
   size: number;
   /** The volumes that the snapshot has stored. */
   objects: readonly ObjectRecord[];
-  /** The paths that the snapshot left out. */
+  /** The paths that the snapshot skipped or excluded. */
   skipped: readonly Skipped[];
 }
 
 /**
  * Stores the layer of a new snapshot, if it needs one. Layers of about the same
- * number of lines are merged, so that there are at most about log2 of the
- * number of entries; when the changes outgrow the tree, a full layer is
- * written. Reading a tree is bounded so, and writing costs what changed, times
- * that logarithm.
+ * number of lines are merged, so that a tree has at most about log2 of its
+ * number of entries as layers. When the changes outgrow the tree, a full layer
+ * is written. This bounds the cost of reading a tree. Writing costs the number
+ * of changes times that logarithm.
  *
- * @param storage Where to.
+ * @param storage The storage for the layer.
  * @param name The layer's name.
- * @param codec How it is compressed.
- * @returns The layers of the new tree, and the bytes that were stored.
+ * @param codec The compression of the layer.
+ * @returns The layers of the new tree, and the number of bytes stored.
  */
 export async function writeTree(
   storage: Storage,
@@ -106,7 +108,10 @@ export async function writeTree(
   }
 }
 
-/** Which of the parent's layers stay, and which become part of the new one. */
+/**
+ * Returns which of the parent's layers stay, and which are merged into the new
+ * one.
+ */
 function planLayer(
   { layers, changed, size }: TreeChange,
 ): { kept: LayerRecord[]; merged: LayerRecord[]; lines: number } {
@@ -126,7 +131,10 @@ function planLayer(
   return { kept: [], merged: [...kept, ...merged], lines };
 }
 
-/** Changes that are at hand by their paths; `undefined` for what is gone. */
+/**
+ * Returns changes in memory, by path, as lines. `undefined` stands for a
+ * deleted path.
+ */
 export function changedLines(
   changed: ReadonlyMap<string, TreeEntry | undefined>,
 ): ChangedLines {

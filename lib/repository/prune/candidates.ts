@@ -4,43 +4,49 @@ import type { RunIntent } from "../runs/run.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 
-/** A volume that is mostly dead. */
+/** A volume of which little is needed. */
 export interface RepackCandidate {
-  /** Its name. */
+  /** The name of the volume. */
   name: string;
-  /** The ranges of it that are needed. */
+  /** The ranges that are needed. */
   ranges: { offset: number; length: number }[];
-  /** The number of bytes that are freed. */
+  /** The number of bytes that repacking frees. */
   freed: number;
 }
 
-/** The objects that could be removed. */
+/** The objects that could be deleted or repacked. */
 export interface Candidates {
   /** The objects that no kept snapshot needs. */
   garbage: GarbageLine[];
   /** The volumes to repack. */
   repack: RepackCandidate[];
-  /** The objects that are needed and missing. */
+  /** The objects that are needed but missing. */
   missing: string[];
 }
 
-/** By what is judged. */
+/** Options for finding candidates. */
 export interface CandidateOptions {
   /** The time, in milliseconds since 1970. */
   now: number;
-  /** From when on counts what is found to be garbage now; not before `now`. */
+  /**
+   * The time at which the grace period of new garbage begins, in milliseconds
+   * since 1970. Not before `now`.
+   */
   since: number;
-  /** The time for which garbage is kept, in milliseconds. */
+  /** The grace period of garbage, in milliseconds. */
   grace: number;
-  /** Whether the time can be believed; if not, nothing's grace is over. */
+  /** Whether the clock is trusted. If not, no grace period counts as over. */
   isTimeSure: boolean;
-  /** The share of live bytes below which a volume is repacked. */
+  /** The share of needed bytes below which a volume is repacked. */
   repackBelow: number;
-  /** Runs whose objects are spared. */
+  /** The ids of runs whose objects are kept. */
   running: ReadonlySet<string>;
 }
 
-/** The ids whose objects runs at work need, by what they say. */
+/**
+ * Returns the ids of the runs whose objects are needed, from the intents of
+ * running work.
+ */
 export function runningIds(intents: readonly RunIntent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
 }
@@ -51,11 +57,15 @@ export function rankOf(usage: Usage, name: string): Rank {
 }
 
 /**
- * The size of a record of a move, in bytes. A smaller gain is not worth a move.
+ * The approximate size of a move, in bytes. Repacking has to free more than
+ * that.
  */
 const MOVE_BYTES = 1024;
 
-/** The size of a volume once so much of it is alive. */
+/**
+ * Returns the size of a volume after a prune, if this number of its bytes is
+ * needed.
+ */
 function sizeAfter(size: number, alive: number, repackBelow: number): number {
   if (alive === 0) return 0;
   const pays = alive < size * repackBelow && size - alive > MOVE_BYTES;
@@ -63,8 +73,8 @@ function sizeAfter(size: number, alive: number, repackBelow: number): number {
 }
 
 /**
- * Finds what could go: objects of no rank above 0. Those that only purged
- * snapshots needed, of rank 0, have had their grace as snapshots.
+ * Finds objects that can go: those of no rank above 0. Objects of rank 0 were
+ * needed only by purged snapshots, so their grace period is over.
  */
 export function findCandidates(
   { stored, marks, moves }: RepositoryState,
@@ -104,10 +114,11 @@ export function findCandidates(
 }
 
 /**
- * Returns the number of bytes that are freed when the snapshots of each rank go,
- * after those of all lower ranks.
+ * Returns the number of bytes that are freed with the snapshots of each rank,
+ * if those of all lower ranks are gone already.
  *
- * @param repackBelow The share of live bytes below which a volume is repacked.
+ * @param repackBelow The share of needed bytes below which a volume is
+ * repacked.
  */
 export function freedByRank(
   { stored, intents }: RepositoryState,

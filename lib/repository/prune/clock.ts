@@ -2,30 +2,33 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { byDirectory } from "./retention.ts";
 import type { RepositoryState } from "./repository_state.ts";
 
-/** The maximum leap of a clock that is trusted, in milliseconds: a day. */
+/** The maximum leap of a clock that is trusted, in milliseconds: one day. */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 
-/** When something was done in a repository, as far as it tells. */
+/** A time at which something was done in a repository. */
 interface Moment {
   time: number;
-  /** Whether it is the time of a snapshot, and can be right. */
+  /** Whether the time is the plausible time of a snapshot. */
   isTaken?: boolean;
-  /** If it was a prune that did not believe its clock: how far it was ahead. */
+  /**
+   * The leap that a prune recorded because it did not trust its clock, in
+   * milliseconds.
+   */
   leap?: number;
 }
 
 /**
- * Judges whether a clock can be believed. It is, if what the repository tells
- * leads up to its time without a leap of more than the grace; or if, behind
- * such a leap, snapshots were taken for a day, or an earlier prune was made,
- * which said that it did not believe the clock. A clock that is wrong once, for
- * a snapshot and the prune after it, is not believed.
+ * Decides whether a clock is trusted. It is trusted if the times in the
+ * repository lead up to its time without a leap longer than the grace period.
+ * After such a leap, it is trusted if snapshots were taken for a day, or if an
+ * earlier prune recorded that it did not trust the clock. A clock that is wrong
+ * once, for a snapshot and the prune after it, is therefore not trusted.
  *
- * @param survey What the repository has.
+ * @param survey The state of the repository.
  * @param now The time, in milliseconds since 1970.
- * @param grace How long removed snapshots can be brought back, in milliseconds.
- * @returns How far the clock is ahead, in milliseconds; `undefined` if it is
- * believed.
+ * @param grace The grace period, in milliseconds.
+ * @returns The leap of the clock, in milliseconds; `undefined` if the clock is
+ * trusted.
  */
 export function findLeap(
   { records, removed, marks }: Pick<
@@ -48,7 +51,8 @@ export function findLeap(
   let since = now;
   let taken = now;
   for (const { time, isTaken, leap } of moments) {
-    // Prunes may be as rare as the leap that one of them has doubted.
+    // The time between prunes may be as long as the leap that one of them
+    // doubted.
     if (since - time > Math.max(most, 2 * (leap ?? 0))) {
       return now - taken >= MAX_LEAP_MS ? undefined : since - time;
     }

@@ -39,29 +39,31 @@ import {
 
 /** The result of a collection. */
 export interface Collected {
-  /** Ids of removed snapshots that are gone for good now. */
+  /** The ids of the removed snapshots that were purged. */
   purged: string[];
   /** The removed snapshots that can still be brought back. */
   removed: RemovedSnapshot[];
-  /** Objects that were deleted. */
+  /** The number of objects that were deleted. */
   deleted: number;
-  /** Volumes that were repacked. */
+  /** The number of volumes that were repacked. */
   repacked: number;
   /** The number of bytes that were freed. */
   freed: number;
-  /** Objects that nothing leads to and whose grace is not over. */
+  /** The garbage whose grace period is not over. */
   waiting: { objects: number; bytes: number };
-  /** Ids of interrupted runs that were given up for dead. */
+  /** The ids of interrupted runs that were declared dead. */
   dead: string[];
-  /** Objects that are needed and not there: damage that was there before. */
-  missing: string[];
   /**
-   * Volumes that were to be repacked and are damaged; they stay as they are.
+   * The objects that are needed but missing. They were missing before this
+   * prune.
    */
+  missing: string[];
+  /** The volumes that were to be repacked but are damaged. They are kept. */
   damaged: string[];
   /**
-   * Whether the clock is so far ahead of all that the repository knows that
-   * what waits for the end of its grace was not purged; the next prune does.
+   * Whether the clock is so far ahead of every time in the repository that
+   * nothing was purged whose grace period is over by it. The next prune purges
+   * it.
    */
   isClockDoubted: boolean;
   /** The number of bytes of trees and content that are stored now. */
@@ -74,10 +76,10 @@ type Options =
   & Required<Pick<PruneOptions, "grace" | "repackBelow" | "patience">>;
 
 /**
- * Collects what nothing leads to. See "Removing" in docs/FORMAT.md for the
- * order of its steps, and for why it is safe beside snapshots.
+ * Collects garbage. "Removing" in docs/FORMAT.md explains the order of the
+ * steps, and why they are safe while snapshots are taken.
  *
- * @param lease Looked at before each step that cannot be taken back.
+ * @param lease The lease, which is checked before each irreversible step.
  * @param id The id of this prune.
  */
 export async function collectGarbage(
@@ -117,7 +119,7 @@ export async function collectGarbage(
   const isMarked =
     garbage.length + repack.length + seen.length + expired.length > 0;
 
-  // Written before intents are read, so that a later run sees it.
+  // The mark is written before intents are read, so that a later run sees it.
   await lease.check();
   if (isMarked) {
     await putMark(storage, id, {
@@ -144,16 +146,19 @@ export async function collectGarbage(
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
   for (const { id } of expired) await deleteNotes(storage, id);
-  // If this clock is wrong, only the undoing of such a restore is lost.
+  // If this clock is wrong, only the ability to undo such a restore is lost.
   await forgetFreshRestores(storage, now - SAFETY_AGE);
-  // What was condemned stays so: one that was overtaken may yet delete it.
+  // Condemned objects stay condemned: a prune that was overtaken may still
+  // delete them.
   const waiting = garbage.filter((line) => !isGoing(line));
   const remaining = withTrees(purged, { ...found, removed }, going);
-  // A mark tells the next prune that this clock was doubted, if that matters.
+  // A mark tells the next prune that this clock was not trusted, if that
+  // matters.
   const isDoubted = !isTimeSure &&
     waiting.length + seen.length + removed.length > 0;
   if (waiting.length + seen.length + remaining.length > 0 || isDoubted) {
-    // Not the id of the mark before, however short all this took.
+    // The new mark must not have the id of the mark before, however short the
+    // prune was.
     const next = newId(Math.max(Date.now(), now + 1), Math.random());
     await putMark(storage, next, {
       time: now,
@@ -185,7 +190,7 @@ export async function collectGarbage(
   };
 }
 
-/** Returns options for reading layers for their usage. */
+/** Returns options for reading the usage of layers. */
 export function layerOptions(
   { storage }: Store,
   { onProgress, signal }: PruneOptions,
@@ -198,7 +203,7 @@ export function layerOptions(
 }
 
 /**
- * Reads what snapshots and running work need; expired snapshots have rank 0.
+ * Reads what snapshots and running work need. Expired snapshots have rank 0.
  */
 export async function readUsage(
   store: Store,
@@ -220,8 +225,9 @@ export async function readUsage(
 }
 
 /**
- * Which of the volumes that seemed to be missing are. One that was stored after
- * the survey listed what is there, and before it read the records, is not.
+ * Returns which of the volumes that seemed to be missing really are. A volume
+ * may have been stored after the objects were listed and before the records
+ * were read.
  */
 async function stillMissing(
   storage: Storage,
@@ -231,8 +237,8 @@ async function stillMissing(
   for (const name of names) {
     const seen = new Set<string>();
     let at: string | undefined = name;
-    // A volume may have been moved, more than once; moves that go round in a
-    // circle lead nowhere.
+    // A volume may have been moved more than once. Moves that form a circle
+    // lead nowhere.
     while (at !== undefined && !await isStored(storage, at)) {
       const next: string | undefined = (await readMove(storage, at))?.to.name;
       seen.add(at);
@@ -250,7 +256,7 @@ async function isStored(storage: Storage, name: string): Promise<boolean> {
   return false;
 }
 
-/** Deletes the notes about a snapshot that is purged. */
+/** Deletes the notes about a purged snapshot. */
 async function deleteNotes(storage: Storage, id: string): Promise<void> {
   for (const { folder } of [LABELS, PROOFS, RESTORES]) {
     for (const name of await namesUnder(storage, `${folder}${id}.`)) {
@@ -259,7 +265,10 @@ async function deleteNotes(storage: Storage, id: string): Promise<void> {
   }
 }
 
-/** Snapshots that are purged, now or before, whose trees may still be there. */
+/**
+ * Returns the purged snapshots, of this prune and earlier ones, whose trees may
+ * still exist.
+ */
 function purgedIds(
   { marks }: RepositoryState,
   expired: readonly RemovedSnapshot[],
@@ -276,7 +285,8 @@ function purgedIds(
 }
 
 /**
- * Those of which a tree stays that no snapshot needs: a run is at work on it.
+ * Returns the snapshots of which a layer stays although no snapshot needs it,
+ * because a run is at work on it.
  */
 function withTrees(
   purged: readonly string[],

@@ -12,7 +12,7 @@ import { repackVolume } from "./repack.ts";
 import { AT_ONCE, type RepositoryState } from "./repository_state.ts";
 import type { Usage } from "./usage.ts";
 
-/** The steps that cannot be taken back. */
+/** The irreversible steps of a prune. */
 export class CollectWork {
   deleted = 0;
   repacked = 0;
@@ -63,7 +63,7 @@ export class CollectWork {
           await this.#repackOne(run, at, candidate, usage);
         } catch (error) {
           const { code } = error as DeltarError;
-          // Another prune was quicker, or the volume is damaged.
+          // Another prune was faster, or the volume is damaged.
           if (code !== "exists" && !isDamage(error)) throw error;
           if (code !== "exists") this.damaged.push(candidate.name);
         }
@@ -91,12 +91,14 @@ export class CollectWork {
       await run.check();
       await storage.put(moveName(name), encodeMove(move), { ifAbsent: true });
     } catch (error) {
-      // Nothing tells of it, unless an answer was lost; then it has to stay.
+      // Nothing refers to the new volume, unless the answer to storing the move
+      // was lost. In that case it has to stay.
       if (codeOf(error) !== "io") await storage.delete(to);
       throw error;
     }
-    // Taken for dead, it may have lost the new volume; overtaken, the old one
-    // may be of use again: then it stays.
+    // If the run was declared dead, the new volume may have been deleted. If
+    // the prune was overtaken, the old volume may be needed again. In both
+    // cases the old volume stays.
     await run.check();
     await this.#lease.check();
     await storage.delete(name);

@@ -6,10 +6,13 @@ import type { RunIntent } from "../runs/run.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { watch } from "./lease.ts";
 
-/** A run is never given up sooner than this after it was last seen to live. */
+/**
+ * The minimum time between the last sign of life of a run and its being
+ * declared dead, in milliseconds.
+ */
 const LEAST = 24 * 60 * 60 * 1000;
 
-/** Options for telling dead runs. */
+/** Options for finding dead runs. */
 export interface DeadRunOptions {
   /** The time, in milliseconds since 1970. */
   now: number;
@@ -18,7 +21,7 @@ export interface DeadRunOptions {
    * least a day.
    */
   grace: number;
-  /** Whether the time can be believed; if not, all live. */
+  /** Whether the clock is trusted. If not, no run is declared dead. */
   isTimeSure: boolean;
   /**
    * The time for which a run is watched before it counts as dead, in
@@ -32,12 +35,13 @@ export interface DeadRunOptions {
 }
 
 /**
- * Tells runs that died from those at work. One is dead if an earlier prune saw
- * the same count, the grace has passed since, and the count does not change
- * while it is watched now. Its intent is deleted; if it only slept, it finds
- * that out before it commits.
+ * Tells dead runs from live ones. A run is dead if an earlier prune saw the
+ * same heartbeat count, the grace period has passed since, and the count does
+ * not change while it is watched. The intent of a dead run is deleted. A run
+ * that was only suspended notices that before it commits.
  *
- * @returns The runs that live with how they were seen, and the dead ones' ids.
+ * @returns The live runs with their heartbeat counts, and the ids of the dead
+ * ones.
  */
 export async function buryDeadRuns(
   storage: Storage,

@@ -17,34 +17,34 @@ import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import { AT_ONCE, readState, rootsOfRunningWork } from "./repository_state.ts";
 
-/** Whether an operation failed as there is no space left. */
+/** Returns whether an operation failed because the disk is full. */
 export function isFull(error: unknown): boolean {
   if (!(error instanceof DeltarError)) return false;
   const code = codeOf(error.cause);
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
-/** The space that was freed without writing anything. */
+/** The space that was freed without writing. */
 export interface FreedSpace {
-  /** Ids of the snapshots that are gone for good. */
+  /** The ids of the snapshots that were purged. */
   purged: string[];
-  /** Objects that were deleted. */
+  /** The number of objects that were deleted. */
   deleted: number;
-  /** The number of their bytes. */
+  /** The total size of these objects, in bytes. */
   freed: number;
 }
 
 /**
- * Collects without writing anything, as there is no space left to write: no
- * lease, no mark, no note of what was removed. It does what `collectGarbage`
- * does, but moves no volumes. A mark would keep a snapshot from taking over what
- * is being deleted; here the checkpoints that it would learn of it from are
- * deleted first.
+ * Collects garbage without writing, because the disk is full: without a lease,
+ * a mark, or notes of removed snapshots. Otherwise it works like
+ * `collectGarbage`, but it moves no volumes. A mark would keep snapshots from
+ * taking over objects that are being deleted. Instead, the checkpoints that
+ * lead to those objects are deleted first.
  *
- * @param going Snapshots that are removed for good, with what only they need.
- * @param options The grace of snapshots that were removed before.
- * @throws {DeltarError} What reading throws: who does not know what is needed
- * must not collect.
+ * @param going The snapshots to purge, with the objects that only they need.
+ * @param options The grace period of snapshots that were removed before.
+ * @throws {DeltarError} The error of a read that failed. Nothing is collected
+ * unless all needed objects are known.
  */
 export async function freeSpace(
   store: Store,
@@ -87,7 +87,7 @@ export async function freeSpace(
   const names = new Set(
     garbage.filter(({ condemned }) => condemned).map(({ name }) => name),
   );
-  // What may still be taken over stays.
+  // Objects that can still be taken over stay.
   const left = new Set(
     [...found.stored.keys()]
       .filter((name) => name.startsWith(CHECKPOINTS) && !names.has(name))
@@ -123,11 +123,11 @@ export async function freeSpace(
 }
 
 /**
- * Frees space without writing anything, or says how to.
+ * Frees space without writing, or throws an error that says how to free it.
  *
- * @param error What failed as there is no space left.
- * @throws {DeltarError} `io` if there is nothing that may go: without grace
- * that is `error`.
+ * @param error The error of the operation that failed because the disk is full.
+ * @throws {DeltarError} `io` if nothing can be freed. Without a grace period it
+ * is `error`.
  */
 export async function makeRoom(
   store: Store,

@@ -19,7 +19,7 @@ export interface LeaseOptions {
    * milliseconds.
    */
   patience: number;
-  /** Called before a holder is watched, because it may have died. */
+  /** Called before a holder is watched that may have died. */
   onWait?: (holder: Holder) => void;
   /** Ends the waiting with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -30,14 +30,15 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune: one holder at a time. A process that dies leaves it behind; another
- * takes it over after having watched, by its own monotonic clock, that the
- * holder's count does not change. The name has a number that grows, so of
- * several that take over one succeeds, and a holder that was only asleep finds
- * a higher number.
+ * The right to prune, which one holder has at a time. If the holder's process
+ * dies, the lease stays. Another process takes it over after it has watched, by
+ * its own monotonic clock, that the holder's heartbeat count does not change.
+ * The name of the lease contains a number that grows. Of several processes that
+ * take over, only one succeeds, and a holder that was only suspended finds a
+ * higher number.
  *
- * It keeps prunes from doing the same work twice. That nothing is lost does
- * not rest on it.
+ * The lease keeps prunes from doing the same work twice. The safety of the data
+ * does not depend on it.
  */
 export class Lease {
   readonly #storage: Storage;
@@ -56,8 +57,8 @@ export class Lease {
   /**
    * Takes the lease.
    *
-   * @param holder What tells this holder from others.
-   * @throws {DeltarError} `exists` if a living one has it.
+   * @param holder A description of this holder that differs from all others.
+   * @throws {DeltarError} `exists` if another live holder has it.
    */
   static async take(
     storage: Storage,
@@ -93,7 +94,7 @@ export class Lease {
   }
 
   /**
-   * Whether the lease is still this holder's.
+   * Checks that the lease still belongs to this holder.
    *
    * @throws {DeltarError} `conflict` if it was taken over.
    */
@@ -111,7 +112,7 @@ export class Lease {
     );
   }
 
-  /** Gives the lease back; what fails here is waited for by the next. */
+  /** Releases the lease. If that fails, the next prune waits for it. */
   async end(): Promise<void> {
     await this.#heartbeat.stop().catch(() => {});
     await this.#storage.delete(this.#name).catch(() => {});
@@ -129,7 +130,7 @@ async function leases(
   return found.sort((a, b) => a.number - b.number);
 }
 
-/** Returns the holder of a lease, or `undefined` if it was released. */
+/** Returns the holder of a lease, or `undefined` if the lease was released. */
 async function holderOf(
   storage: Storage,
   name: string,
@@ -143,21 +144,22 @@ async function holderOf(
       process: processOf(String(header.process)),
     };
   } catch (error) {
-    // Whoever holds it, it is watched.
+    // Whoever the holder is, the lease is watched.
     if (isDamage(error)) return { ids: [name] };
     throw error;
   }
 }
 
 /**
- * Whether a holder surely is no more. The number of a process may be used
- * again: one that runs may not be the holder, and is watched.
+ * Returns whether a holder's process certainly does not exist any more. Process
+ * numbers are reused, so a process that exists may not be the holder. It is
+ * watched.
  */
 function isGone({ process }: Holder): boolean {
   return process !== undefined && isRunning(process) === false;
 }
 
-/** Watches whether a holder gives a sign of life. */
+/** Watches whether a holder's heartbeat count changes. */
 async function isBeating(
   storage: Storage,
   name: string,
@@ -167,7 +169,7 @@ async function isBeating(
   options.onWait?.(holder);
   return await watch(async () => {
     const now = await leases(storage);
-    // One that is given back, or taken over, changes as well.
+    // A lease that is released or taken over changes as well.
     return now.at(-1)?.name === name
       ? await countHeartbeats(storage, name)
       : -1;
@@ -185,13 +187,15 @@ function taken(object: string, holder?: Holder): DeltarError {
   );
 }
 
-/** Others that gave no sign of life, and are watched for one. */
+/** Other prunes or runs that may have died and are being watched. */
 export interface Watched {
-  /** The ids of a prune or of runs; each tells when it began. */
+  /**
+   * The ids of a prune or of runs. Each contains the time at which it began.
+   */
   ids: string[];
-  /** The process, if it is known to be one of this machine. */
+  /** The process number, if the process is known to be on this machine. */
   process?: number;
-  /** For how long at most, in milliseconds. */
+  /** The maximum duration of the watch, in milliseconds. */
   most: number;
 }
 
@@ -204,15 +208,15 @@ export function waitsFor(
   return { phase: "waiting", done: 0, all: 1, waitsFor };
 }
 
-/** The number of looks at what is watched during the wait. */
+/** The number of times that a watched value is read during the wait. */
 const LOOKS = 4;
 
 /**
- * Watches a value for a while, by this machine's monotonic clock.
+ * Watches a value for some time, measured by this machine's monotonic clock.
  *
- * @param look Gives the value.
- * @param options How long, in milliseconds, and what ends the waiting.
- * @returns Whether it changed.
+ * @param look Returns the value.
+ * @param options The duration in milliseconds, and the signal.
+ * @returns Whether the value changed.
  * @throws {DeltarError} `aborted`.
  */
 export async function watch(

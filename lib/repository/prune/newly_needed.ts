@@ -10,9 +10,9 @@ import type { RemovedSnapshot } from "./removed.ts";
 import { readRecords, type RepositoryState } from "./repository_state.ts";
 
 /**
- * Finds what has become needed since the survey: all that a new record or a new
- * run refers to. Intents are read first: a run that ends in between is found by
- * its record.
+ * Finds objects that became needed after the state was read: those that a new
+ * record or run refers to. Intents are read first, because a run that ends in
+ * between is found by its record.
  */
 export async function findNewlyNeeded(
   store: Store,
@@ -33,7 +33,7 @@ export async function findNewlyNeeded(
   ]);
   const names = new Set<string>();
   const spareVolume = (volume: string) => {
-    // And wherever it was moved to.
+    // The volumes that it was moved to are needed too.
     for (let name: string | undefined = volume; name !== undefined;) {
       if (names.has(name)) return;
       const object = moveName(name);
@@ -60,7 +60,8 @@ export async function findNewlyNeeded(
     try {
       await spare(layers);
     } catch (error) {
-      // Its ground was gone before it looked; it will find that out.
+      // The run's parent was removed before it checked. The run will notice
+      // that.
       if (!isDamage(error)) throw error;
     }
   }

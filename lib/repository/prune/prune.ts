@@ -2,23 +2,23 @@
  * Pruning: removing snapshots by rules, and freeing the space that nothing
  * needs.
  *
- * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a number
- * of bytes, and `clock.ts` finds out whether this machine's time can be
- * believed. `removed.ts` removes a snapshot so that it can be brought back. The
- * defaults, such as the grace, are in this file.
+ * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a maximum
+ * size, and `clock.ts` decides whether this machine's clock is trusted.
+ * `removed.ts` removes a snapshot so that it can be brought back. The defaults,
+ * such as the grace period, are in this file.
  *
  * `collect_garbage.ts` frees space in two phases. It reads the state of the
  * repository (`repository_state.ts`: first what is stored, then the records,
- * then the intents of runs), gives up runs that died (`dead_runs.ts`), and
- * finds what every kept snapshot needs (`usage.ts`). What remains becomes a
- * candidate (`candidates.ts`) and is marked. Objects whose mark is older than
- * the grace are condemned, looked for once more among what has become needed in
- * the meantime (`newly_needed.ts`), and deleted or repacked (`collect_work.ts`,
+ * then the intents of runs), declares silent runs dead (`dead_runs.ts`), and
+ * finds what every kept snapshot needs (`usage.ts`). Every other object becomes
+ * a candidate (`candidates.ts`) and is marked. Objects whose mark is older than
+ * the grace period are condemned. Those that nothing has come to need in the
+ * meantime (`newly_needed.ts`) are deleted or repacked (`collect_work.ts`,
  * `repack.ts`).
  *
  * The lease (`lease.ts`) keeps two prunes from doing the same work. Safety does
  * not depend on it: `../runs/run.ts` explains how snapshots and prunes find out
- * about each other. `free_space.ts` does what it can on a disk that is full.
+ * about each other. `free_space.ts` frees space on a disk that is full.
  *
  * @module
  */
@@ -40,28 +40,30 @@ import { timeNotBehind } from "../format/snapshot_times.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
-/**
- * The time for which removed snapshots can be brought back, in milliseconds: 7
- * days.
- */
+/** The default grace period, in milliseconds: 7 days. */
 export const GRACE = 7 * 24 * 60 * 60 * 1000;
 /** The time for which a silent holder or run is watched, in milliseconds. */
 const PATIENCE = 45_000;
 /**
- * An upload that began longer ago is taken for dead, in milliseconds: a day.
+ * The age at which an unfinished upload counts as dead, in milliseconds: one
+ * day.
  */
 const LONGEST_UPLOAD = 24 * 60 * 60 * 1000;
-/** The share of live bytes below which a volume is repacked. */
+/** The default share of needed bytes below which a volume is repacked. */
 const REPACK_BELOW = 0.5;
 
 /** Options for pruning. */
 export interface PruneOptions {
   /**
-   * The time for which removed snapshots, and what interrupted ones left, stay
-   * for `undelete` and for later snapshots, in milliseconds. Default: 7 days.
+   * The grace period, in milliseconds. During it, `undelete` can bring back
+   * removed snapshots, and later snapshots can take over the objects of
+   * interrupted ones. Default: 7 days.
    */
   grace?: number;
-  /** Volumes with less than this part alive are repacked. Default: 0.5. */
+  /**
+   * The share of needed bytes, from 0 to 1, below which a volume is repacked.
+   * Default: 0.5.
+   */
   repackBelow?: number;
   /**
    * The time for which another prune or run without a sign of life is watched
@@ -71,22 +73,24 @@ export interface PruneOptions {
   patience?: number;
   /** Called with the progress. */
   onProgress?: (progress: PruneProgress) => void;
-  /** Ends the work with an error of code `aborted`; a next prune goes on. */
+  /**
+   * Ends the work with an error of code `aborted`. The next prune continues it.
+   */
   signal?: AbortSignal;
 }
 
 /** The progress of a prune. */
 export interface PruneProgress {
   /**
-   * The present phase; `waiting` is for another prune or run that may have
-   * died.
+   * The current phase. In the phase `waiting`, another prune or run is watched
+   * that may have died.
    */
   phase: "waiting" | "reading" | "deleting" | "repacking";
-  /** The number of layers, objects or volumes so far. */
+  /** The number of layers, objects or volumes that are done. */
   done: number;
-  /** Of how many. */
+  /** The number of all of them. */
   all: number;
-  /** While it waits: for whom. */
+  /** In the phase `waiting`: the prune or runs that are watched. */
   waitsFor?: Watched;
 }
 
@@ -95,13 +99,13 @@ export interface PrunePlan {
   /** The judgement of the policy on each snapshot, the oldest first. */
   judgements: Judgement[];
   /**
-   * The number of bytes freed with each removed snapshot when its grace is
-   * over.
+   * The number of bytes that each removed snapshot frees when its grace period
+   * is over.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The number of bytes freed when all grace is over. */
+  /** The number of bytes that are free when all grace periods are over. */
   freed: number;
   /** The number of bytes of trees and content that are stored now. */
   stored: number;
@@ -113,7 +117,7 @@ export interface PruneResult extends Collected {
   judgements: Judgement[];
 }
 
-/** Options with all their defaults. */
+/** Returns options with their defaults filled in. */
 export function withDefaults(options: PruneOptions): Required<
   Pick<PruneOptions, "grace" | "repackBelow" | "patience">
 > {
@@ -128,7 +132,7 @@ export function withDefaults(options: PruneOptions): Required<
   return { grace, repackBelow, patience };
 }
 
-/** See `Repository.planPrune`. */
+/** Plans a prune. See `Repository.planPrune`. */
 export async function planPrune(
   store: Store,
   policy: RetentionPolicy,
@@ -165,7 +169,7 @@ export async function planPrune(
   };
 }
 
-/** See `Repository.prune`. */
+/** Prunes a repository. See `Repository.prune`. */
 export async function prune(
   store: Store,
   policy: RetentionPolicy,
@@ -177,7 +181,7 @@ export async function prune(
   } catch (error) {
     if (!isFull(error)) throw error;
     const judgements = judge(await store.records(), policy);
-    // Without grace nothing has to be noted of what is removed.
+    // Without a grace period, no notes of removed snapshots are needed.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);

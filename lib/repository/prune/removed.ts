@@ -18,17 +18,17 @@ import {
 
 /** A snapshot that was removed and can be brought back. */
 export interface RemovedSnapshot {
-  /** Its id. */
+  /** The id of the snapshot. */
   id: string;
-  /** When it was removed, in milliseconds since 1970. */
+  /** The time of the removal, in milliseconds since 1970. */
   time: number;
-  /** The reason for its removal, in words. */
+  /** The reason for the removal, as text. */
   reason: string;
-  /** Its record, unless that is damaged. */
+  /** The record of the snapshot, unless it is damaged. */
   record: SnapshotRecord | undefined;
 }
 
-/** The same with the record's own bytes. */
+/** A removed snapshot with the bytes of its record. */
 interface StoredRemoval extends RemovedSnapshot {
   bytes: Uint8Array;
 }
@@ -37,11 +37,12 @@ const FORMAT = "deltar-removed";
 const VERSION = 1;
 
 /**
- * Removes a snapshot: its record moves to where `undelete` finds it. Repeating
- * it after an interruption is no fault.
+ * Removes a snapshot by moving its record to where `undelete` finds it. It can
+ * be repeated after an interruption.
  *
- * @param time When it is removed, in milliseconds since 1970. Default: now, but
- * not before it was taken, as this machine's clock may be behind.
+ * @param time The time of the removal, in milliseconds since 1970. Default:
+ * now, but not before the time of the snapshot, since this machine's clock may
+ * be behind.
  * @throws {DeltarError} `not-found` if there is no such snapshot.
  */
 export async function removeSnapshot(
@@ -65,7 +66,7 @@ export async function removeSnapshot(
     reason,
     record,
   };
-  // What an interrupted undelete left is of an earlier time: it is replaced.
+  // The note of an interrupted undelete has an earlier time, so it is replaced.
   await storage.put(
     noteName(REMOVED, id),
     encodeLines(FORMAT, VERSION, header, []),
@@ -76,7 +77,8 @@ export async function removeSnapshot(
 /**
  * Brings a removed snapshot back.
  *
- * @throws {DeltarError} `not-found` if it is not there any more.
+ * @throws {DeltarError} `not-found` if the snapshot was purged or never
+ * removed.
  */
 export async function restoreRecord(
   storage: Storage,
@@ -106,7 +108,10 @@ export async function restoreRecord(
   }
 }
 
-/** The removed snapshots, the oldest first. One that is back is not listed. */
+/**
+ * Returns the removed snapshots, the oldest first. Snapshots that were brought
+ * back are not listed.
+ */
 export async function listRemoved(
   storage: Storage,
 ): Promise<RemovedSnapshot[]> {

@@ -9,16 +9,17 @@ import type { Move, MovedRange } from "../content/move.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
- * Rewrites a volume with the frames that are needed, as they are, without
- * decompressing them. The old one is read whole and held against its SHA-256:
- * damage is not copied to where it would look sound.
+ * Writes a new volume with only the needed frames of an old one, without
+ * decompressing them. The old volume is read as a whole and checked against its
+ * SHA-256, so that damaged frames do not get a valid checksum.
  *
- * @param storage Where both are.
+ * @param storage The repository's storage.
  * @param from The old volume.
- * @param ranges What to keep: ranges of whole frames, apart, by offset.
+ * @param ranges The ranges to keep: whole frames that do not overlap, by
+ * offset.
  * @param name The new volume's name.
- * @throws {DeltarError} `corrupt` or `truncated` if the old volume is not what
- * it was; then nothing is stored.
+ * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged.
+ * Nothing is stored in that case.
  */
 export async function repackVolume(
   storage: Storage,

@@ -10,33 +10,33 @@ import { readIntents, type RunIntent } from "../runs/run.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
 
-/** The number of small objects that are read at once. */
+/** The number of small objects that are read at the same time. */
 export const AT_ONCE = 8;
 
 /** The state of a repository, as a prune needs it. */
 export interface RepositoryState {
-  /** The layers, volumes and moves that are stored, with their sizes. */
+  /** The stored layers, volumes and moves, with their sizes. */
   stored: Map<string, number>;
   /** The snapshots. */
   records: SnapshotRecord[];
-  /** The removed ones that are not purged. */
+  /** The removed snapshots that are not purged. */
   removed: RemovedSnapshot[];
   /** The runs at work. */
   intents: RunIntent[];
-  /** The findings of earlier prunes, and the names of what they left. */
+  /** The marks of earlier prunes. */
   marks: Mark[];
   /** The names of the marks. */
   markNames: string[];
-  /** Where volumes went, by the name of the move's object. */
+  /** The moves, by the names of their objects. */
   moves: Map<string, Move>;
 }
 
 /**
- * Looks at a repository. The order matters: what is stored is listed first, so
- * what is written from then on is no candidate for anything.
+ * Reads the state of a repository. The order matters. Objects are listed first,
+ * so that objects that are written later cannot become candidates.
  *
- * @throws {DeltarError} What reading throws: who does not know what is needed
- * must not collect.
+ * @throws {DeltarError} The error of a read that failed. Nothing may be
+ * collected unless all needed objects are known.
  */
 export async function readState(
   store: Store,
@@ -60,14 +60,18 @@ export async function readState(
     if (move !== undefined) moves.set(object, move);
   });
   for (const [object, { from, to }] of moves) {
-    // A prune that was taken for dead may have lost what it was about to tell.
+    // A prune that was declared dead may have lost the new volume before it
+    // stored the move.
     const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
     if (isLost && stored.has(from.name)) moves.delete(object);
   }
   return { stored, records, removed, intents, marks, markNames, moves };
 }
 
-/** The snapshots and removed ones; none slips from one to the other unseen. */
+/**
+ * Reads the records of snapshots and removed snapshots. One that is removed in
+ * between is found in at least one of the lists.
+ */
 export async function readRecords(
   store: Store,
   signal?: AbortSignal,
@@ -79,8 +83,9 @@ export async function readRecords(
 }
 
 /**
- * Returns what running work builds on, as roots that stay. A run whose layers are
- * gone lost its parent before it looked, and will find that out.
+ * Returns the layers that running work builds on, as roots that stay. A run
+ * whose layers are gone lost its parent before it checked, and will notice
+ * that.
  */
 export function rootsOfRunningWork(
   { stored, records, removed, intents }: RepositoryState,

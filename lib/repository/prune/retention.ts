@@ -2,62 +2,72 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { judgeTimes, type TimedSnapshot } from "../format/snapshot_times.ts";
 
 /**
- * The rules by which snapshots are kept. A snapshot stays if any rule keeps it.
- * A rule of 0 keeps nothing, as if it were absent; without any rule all stay.
+ * The rules by which snapshots are kept. A snapshot is kept if any rule keeps
+ * it. A rule of 0 has no effect. Without any rule, all snapshots are kept.
  */
 export interface RetentionPolicy {
-  /** The number of the newest snapshots. */
+  /** The number of newest snapshots to keep. */
   last?: number;
-  /** The newest of each of this number of hours that have any. */
+  /**
+   * The number of hours of which to keep the newest snapshot. Hours without
+   * snapshots do not count.
+   */
   hourly?: number;
-  /** The newest of each of this number of days that have any. */
+  /**
+   * The number of days of which to keep the newest snapshot. Days without
+   * snapshots do not count.
+   */
   daily?: number;
-  /** The newest of each of this number of weeks, from Monday on. */
+  /**
+   * The number of weeks, from Monday on, of which to keep the newest snapshot.
+   */
   weekly?: number;
-  /** The newest of each of this number of months that have any. */
+  /** The number of months of which to keep the newest snapshot. */
   monthly?: number;
-  /** The newest of each of this number of years that have any. */
+  /** The number of years of which to keep the newest snapshot. */
   yearly?: number;
-  /** Those with one of these labels; `*` stands for any label. */
+  /** Keep snapshots with one of these labels; `*` stands for any label. */
   labels?: readonly string[];
-  /** The maximum age behind the newest, in milliseconds. */
+  /** Keep every snapshot up to this many milliseconds older than the newest. */
   within?: number;
-  /** As `within`, but only the newest of each hour. */
+  /** Like `within`, but keep only the newest snapshot of each hour. */
   withinHourly?: number;
-  /** As `within`, but only the newest of each day. */
+  /** Like `within`, but keep only the newest snapshot of each day. */
   withinDaily?: number;
-  /** As `within`, but only the newest of each week. */
+  /** Like `within`, but keep only the newest snapshot of each week. */
   withinWeekly?: number;
   /**
-   * The rule for safety snapshots, which the others do not count: those that
-   * are no older than the newest snapshot of their directory by more than so
-   * many milliseconds. Default: 30 days.
+   * Keep safety snapshots up to this many milliseconds older than the newest
+   * snapshot of their directory. The other rules ignore safety snapshots.
+   * Default: 30 days.
    */
   safety?: number;
 }
 
-/** The time that safety snapshots are kept, in milliseconds: 30 days. */
+/**
+ * The default time that safety snapshots are kept, in milliseconds: 30 days.
+ */
 export const SAFETY_AGE = 30 * 24 * 60 * 60 * 1000;
 
 /** The judgement of a policy on a snapshot. */
 export interface Judgement {
   /** The snapshot. */
   record: SnapshotRecord;
-  /** Whether it stays. */
+  /** Whether the snapshot is kept. */
   keep: boolean;
-  /** The rules that keep it, in words; none if it goes. */
+  /** The rules that keep it, as texts. Empty if it is removed. */
   reasons: string[];
 }
 
 /**
- * Judges snapshots by a policy, those of each directory by themselves. The last
- * snapshot of a directory always stays, and so does the last that was saved
- * before a restore into it. An empty policy keeps everything.
+ * Judges the snapshots of each directory by a policy. The last snapshot of a
+ * directory is always kept, and so is its last safety snapshot. An empty policy
+ * keeps everything.
  *
- * Ages count from the newest snapshot; hours to years are those of the local
- * time zone. A snapshot whose time cannot be right, as it lies more than a day
- * ahead of the clock or out of the order in which snapshots were taken, is kept
- * by every rule of time, and takes no other's place.
+ * Ages are relative to the newest snapshot. Hours, days and longer periods are
+ * those of the local time zone. A time cannot be right if it is more than a day
+ * ahead of the clock, or out of the order in which the snapshots were taken.
+ * Such a snapshot is kept by every rule of time, in addition to the others.
  *
  * @example Keep one snapshot of each day
  * ```ts
@@ -76,8 +86,8 @@ export interface Judgement {
  * @param records The snapshots, in any order.
  * @param policy The rules.
  * @param now The time, in milliseconds since 1970. Default: the clock's.
- * @returns A judgement for each, in the order of `records`.
- * @throws {RangeError} if a number of the policy is not one, or below zero.
+ * @returns The judgement on each snapshot, in the order of `records`.
+ * @throws {RangeError} if a number of the policy is negative or not a number.
  */
 export function judge(
   records: readonly SnapshotRecord[],
@@ -103,13 +113,15 @@ export function judge(
   });
 }
 
-/** Whether a policy has no rule for snapshots that are not safety snapshots. */
+/** Returns whether a policy has no rule for ordinary snapshots. */
 export function isEmptyPolicy(policy: RetentionPolicy): boolean {
   return !hasTimeRule(policy) && !policy.last &&
     (policy.labels ?? []).length === 0;
 }
 
-/** Whether a policy has a rule that goes by the times of snapshots. */
+/**
+ * Returns whether a policy has a rule that depends on the times of snapshots.
+ */
 function hasTimeRule(policy: RetentionPolicy): boolean {
   return PERIODS.some(({ rule }) => policy[rule]) ||
     AGES.some((rule) => policy[rule]);
@@ -132,7 +144,7 @@ const AGES = [
   "withinWeekly",
 ] as const;
 
-/** The snapshots that stay of a period, by age. */
+/** The rules that keep one snapshot of each period up to an age. */
 const THINNED = [
   { rule: "withinHourly", unit: "hour", key: hourOf },
   { rule: "withinDaily", unit: "day", key: dayOf },
@@ -141,14 +153,14 @@ const THINNED = [
 
 /** The snapshots of a directory, from the newest to the oldest. */
 export interface DirectorySnapshots {
-  /** Those that were taken of it. */
+  /** The ordinary snapshots. */
   taken: TimedSnapshot[];
-  /** Safety snapshots: what was saved before restores into it. */
+  /** The safety snapshots. */
   saved: TimedSnapshot[];
 }
 
 /**
- * Returns snapshots by directory, with the times to judge them by.
+ * Returns snapshots by directory, with the times that retention rules use.
  *
  * @param now The time, in milliseconds since 1970.
  */
@@ -223,10 +235,13 @@ function judgeTaken(
   }
 }
 
-/** Why a snapshot stays that no rule of time can judge. */
+/** The reason for keeping a snapshot that no rule of time can judge. */
 const WRONG_TIME = "its time cannot be right";
 
-/** Judges the safety snapshots of a directory; `taken` are its other ones. */
+/**
+ * Judges the safety snapshots of a directory. `taken` are its ordinary
+ * snapshots.
+ */
 function judgeSaved(
   saved: readonly TimedSnapshot[],
   taken: readonly TimedSnapshot[],
@@ -248,7 +263,7 @@ function judgeSaved(
   }
 }
 
-/** Keeps the parts of one safety snapshot together. */
+/** Keeps all safety snapshots of one piece of work together. */
 function keepParts(
   records: readonly SnapshotRecord[],
   reasons: Map<SnapshotRecord, string[]>,
@@ -276,7 +291,7 @@ function hourOf(date: Date): string {
   return `${dayOf(date)}-${date.getHours()}`;
 }
 
-/** The day of the week's Monday. */
+/** Returns the Monday of the week. */
 function weekOf(date: Date): string {
   const day = date.getDate() - (date.getDay() + 6) % 7;
   return dayOf(new Date(date.getFullYear(), date.getMonth(), day));

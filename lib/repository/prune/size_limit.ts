@@ -29,19 +29,19 @@ import type { TimedSnapshot } from "../format/snapshot_times.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
-/** The result of fitting a repository into its budget. */
+/** The result of fitting a repository into its maximum size. */
 export interface FitResult {
-  /** The most bytes it may have. */
+  /** The maximum size, in bytes. */
   maxSize: number;
   /** The size before, in bytes. */
   before: number;
   /** The size now, in bytes. */
   after: number;
-  /** The snapshots that were removed for it, in the order they went. */
+  /** The snapshots that were removed, in the order of removal. */
   removed: SnapshotRecord[];
   /**
-   * The time for which they can be brought back, in milliseconds. Their space is
-   * freed after it.
+   * The grace period of these snapshots, in milliseconds. Their space is freed
+   * after it.
    */
   grace: number;
   /** The result of the collection, if one was necessary. */
@@ -51,7 +51,7 @@ export interface FitResult {
 const FORMAT = "deltar-settings";
 const VERSION = 1;
 
-/** The budget that a repository's settings name, in bytes. */
+/** Returns the maximum size that a repository's settings name, in bytes. */
 export async function readBudget(
   storage: Storage,
 ): Promise<number | undefined> {
@@ -67,14 +67,18 @@ export async function readBudget(
   });
 }
 
-/** The id of settings, unless no clock can have given it: they do not count. */
+/**
+ * Returns the id of a settings object. Returns `undefined` if its time is not
+ * plausible; such settings are ignored.
+ */
 function settingsId(name = ""): string | undefined {
   const id = idOfNote(LATER_SETTINGS, name);
   return id !== undefined && timeOfId(id) !== undefined ? id : undefined;
 }
 
 /**
- * Writes a budget in bytes into the settings of a repository, or removes it.
+ * Writes a maximum size in bytes into the settings of a repository, or removes
+ * it.
  */
 export async function writeBudget(
   storage: Storage,
@@ -83,14 +87,14 @@ export async function writeBudget(
   if (maxSize !== undefined) checkBudget(maxSize);
   const old = await namesUnder(storage, LATER_SETTINGS);
   const last = settingsId(old.findLast(settingsId));
-  // The newest id counts, whatever the clock did.
+  // The newest id counts, so it must sort last even if the clock was set back.
   const id = idBehind(last, Date.now(), Math.random());
   const bytes = encodeLines(FORMAT, VERSION, { maxSize }, []);
   await storage.put(noteName(LATER_SETTINGS, id), bytes, { ifAbsent: true });
   for (const name of old) await storage.delete(name);
 }
 
-/** See `Repository.fit`. */
+/** Fits a repository into its maximum size. See `Repository.fit`. */
 export async function fitBudget(
   store: Store,
   maxSize: number,
@@ -126,7 +130,7 @@ export async function fitBudget(
       const run = newId(Date.now(), Math.random());
       result.collected = await collectGarbage(store, lease, run, all);
       result.after = await sizeOf(storage);
-      // What was foreseen may be a little too little.
+      // The estimate may be a little too low.
     } while (result.after > maxSize && gone.length > 0);
   } finally {
     await lease.end();
@@ -141,7 +145,10 @@ async function sizeOf(storage: Storage): Promise<number> {
   return sum;
 }
 
-/** The snapshots that have to go, besides what goes anyway, to free so much. */
+/**
+ * Returns the snapshots to remove, besides those that go anyway, to free this
+ * number of bytes.
+ */
 async function chooseGoing(
   store: Store,
   excess: number,
@@ -174,10 +181,11 @@ async function chooseGoing(
 }
 
 /**
- * Returns the order in which snapshots go when room is short, from 1: first
- * safety snapshots and those that lie densest for their age, so that what stays
- * gets sparser the older it is; labelled ones after all others; the last of a
- * directory, and the last that was saved before a restore into it, never.
+ * Returns the order in which snapshots are removed when space is short, counted
+ * from 1. Safety snapshots and the snapshots that are closest together for
+ * their age go first, so older snapshots become sparser. Labelled snapshots go
+ * after all others. The last snapshot and the last safety snapshot of a
+ * directory are never removed.
  */
 export function thinningOrder(
   records: readonly SnapshotRecord[],
@@ -188,7 +196,8 @@ export function thinningOrder(
     .filter(({ length }) => length > 0);
   for (const isLabelled of [false, true]) {
     const queues = groups.map((group) => thinGroup(group, isLabelled));
-    // Of several directories the one goes on whose next lies densest.
+    // The next snapshot comes from the directory whose candidate is closest to
+    // its neighbor.
     while (true) {
       const next = queues.filter((queue) => queue.length > 0)
         .sort((a, b) => a[0].density - b[0].density)[0]?.shift();
@@ -199,18 +208,22 @@ export function thinningOrder(
   return new Map(order.map((record, at) => [record, at + 1]));
 }
 
-/** The same for one directory, whose snapshots come from the newest on. */
+/**
+ * Returns the order for one directory, whose snapshots are sorted from the
+ * newest on.
+ */
 function thinGroup(
   [newest, ...rest]: readonly TimedSnapshot[],
   isLabelled: boolean,
 ): { record: SnapshotRecord; density: number }[] {
   const going: { record: SnapshotRecord; density: number }[] = [];
   const left = rest.reverse().filter(({ record: { label, safety } }) =>
-    // The label of a safety snapshot was given by no user.
+    // The label of a safety snapshot was not given by a user.
     (label !== undefined && safety === undefined) === isLabelled
   );
   while (left.length > 0) {
-    // The one that was soonest followed by another, for its age, goes.
+    // The snapshot that was followed soonest by another, relative to its age,
+    // goes next.
     const gaps = left.map(({ time }, at) =>
       ((left[at + 1] ?? newest).time - time) / Math.max(newest.time - time, 1)
     );

@@ -6,64 +6,67 @@ import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * The rank of the last snapshot to go of those that need something. What no
- * snapshot needs has the rank `NEVER`.
+ * The rank of the snapshot that needs an object and is removed last. The rank
+ * of an object that no snapshot needs is `NEVER`.
  */
 export type Rank = number;
 
-/** The rank of what nothing needs. */
+/** The rank of objects that nothing needs. */
 export const NEVER: Rank = -Infinity;
-/** The rank of what stays. */
+/** The rank of objects that stay. */
 export const ALWAYS: Rank = Infinity;
 
-/** A tree, as its layers, and how long it stays. */
+/** A tree, given by its layers, with its rank. */
 export interface Root {
-  /** Its layers, the full one first. */
+  /** The layers of the tree, the full one first. */
   layers: readonly LayerRecord[];
-  /** Its rank. */
+  /** The rank of the tree. */
   rank: Rank;
 }
 
-/** The frames of a volume that files need, and how long. */
+/** The frames of a volume that files need, with their ranks. */
 export interface VolumeUse {
-  /** Its size and sum, as layers name it. */
+  /** The size and SHA-256 of the volume, as layers name them. */
   record: ObjectRecord | undefined;
-  /** The rank up to which any of it is needed. */
+  /** The highest rank of any range. */
   rank: Rank;
-  /** The ranges by their first byte. */
+  /** The needed ranges, by offset. */
   ranges: Map<number, { length: number; rank: Rank }>;
 }
 
 /** The objects and ranges of a repository that trees need. */
 export interface Usage {
-  /** Layers and moves by name. */
+  /** The layers and moves, by name. */
   others: Map<string, Rank>;
-  /** Volumes by name. */
+  /** The volumes, by name. */
   volumes: Map<string, VolumeUse>;
 }
 
 /** Options for reading the usage. */
 export interface UsageOptions {
-  /** Gives what a layer says, part by part. */
+  /** Yields the content of a layer, part by part. */
   read: (record: LayerRecord) => AsyncIterable<LayerPart>;
-  /** Called after each layer, with the number of layers read and of all. */
+  /**
+   * Called after each layer, with the number of layers read so far and of all
+   * layers.
+   */
   onLayer?: (done: number, all: number) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** A layer with those that are laid over it in some tree. */
+/** A layer with the layers that are directly above it in some tree. */
 interface Node {
   record: LayerRecord | undefined;
-  /** The rank of the tree that ends here, if one does. */
+  /** The rank of the tree whose last layer this is, if there is one. */
   own: Rank;
   above: Map<string, Node>;
 }
 
 /**
- * The paths whose entry below is hidden in some of the trees above a layer:
- * the longest rank of those in which it still shows. Others show as long as
- * `rank` says.
+ * The paths that are hidden in some of the trees above a layer, each with the
+ * highest rank of the trees in which it is still visible. All other paths have
+ * the rank `rank`.
  */
 interface Showing {
   rank: Rank;
@@ -71,9 +74,10 @@ interface Showing {
 }
 
 /**
- * Finds what trees need: the entries that show in any of them. Trees share
- * their lower layers; each layer is read once, however many trees have it, and
- * a part of one at a time is held, with the paths that the layers above it name.
+ * Finds the objects that trees need: those of the entries that are visible in
+ * any tree. Trees share their lower layers. Each layer is read once, and one
+ * part of it is in memory at a time, together with the paths of the layers
+ * above.
  */
 export async function findUsage(
   roots: readonly Root[],
@@ -101,7 +105,7 @@ export async function findUsage(
   return usage;
 }
 
-/** The roots as one tree of layers. */
+/** Returns the roots as one tree of layers. */
 function plant(roots: readonly Root[]): { top: Node; count: number } {
   const top: Node = { record: undefined, own: NEVER, above: new Map() };
   let count = 0;
@@ -122,7 +126,10 @@ function plant(roots: readonly Root[]): { top: Node; count: number } {
   return { top, count };
 }
 
-/** Trees beside each other: a path shows if it does in any of them. */
+/**
+ * Merges trees with the same lower layer. A path is visible if it is in any of
+ * them.
+ */
 function merge(into: Showing, other: Showing): void {
   const rank = Math.max(into.rank, other.rank);
   const set = (path: string, shown: Rank) => {
@@ -138,7 +145,10 @@ function merge(into: Showing, other: Showing): void {
   into.rank = rank;
 }
 
-/** Notes what a part of a layer needs, and hides the same paths below it. */
+/**
+ * Records what a part of a layer needs, and hides its paths in the layers
+ * below.
+ */
 function* addPart(
   usage: Usage,
   part: LayerPart,
@@ -189,13 +199,13 @@ function addRange(
 }
 
 /**
- * Says of volumes that were moved that the new ones are needed in their place.
+ * Transfers the usage of volumes that were moved to the new volumes.
  *
- * @param moves The moves, by the name of their object. One that lacks a part
- * which is needed of a volume that is still there counts for nothing, and is
- * taken out.
- * @param stored What is there.
- * @throws {DeltarError} `corrupt` if a move lacks what is needed.
+ * @param moves The moves, by the name of their object. If a move lacks a needed
+ * range and the old volume still exists, the move is ignored and removed from
+ * the map.
+ * @param stored The stored objects.
+ * @throws {DeltarError} `corrupt` if a move lacks a needed range.
  */
 export function applyMoves(
   usage: Usage,
@@ -205,7 +215,8 @@ export function applyMoves(
   const byVolume = new Map(
     [...moves].map(([object, move]) => [move.from.name, { object, move }]),
   );
-  // A volume may have been moved more than once: new names are looked at too.
+  // A volume may have been moved more than once, so new names are added to the
+  // list.
   const names = [...usage.volumes.keys()];
   for (const name of names) {
     const found = byVolume.get(name);
@@ -242,8 +253,8 @@ export function applyMoves(
 }
 
 /**
- * Returns the ranges of a volume that are needed up to a rank or longer, by
- * offset.
+ * Returns the ranges of a volume that are needed at this rank or a higher one,
+ * by offset.
  */
 export function neededRanges(
   use: VolumeUse,

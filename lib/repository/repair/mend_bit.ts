@@ -1,14 +1,19 @@
 import { checkListing } from "../../bytes/listing.ts";
 
-/** Longer listings would take too long: each bit costs a SHA-256 of them. */
+/**
+ * The maximum size of a listing, in bytes. Testing each bit costs a SHA-256 of
+ * the whole listing.
+ */
 const MOST = 16 << 10;
 
 /**
- * A listing of which a single bit was flipped, as it was: its last line has
- * the SHA-256 that only the right bytes have. Bits rot one at a time.
+ * Restores a listing in which a single bit was flipped. The last line of a
+ * listing has the SHA-256 of the original bytes, so the flipped bit can be
+ * found by trying each one.
  *
  * @param bytes The damaged listing.
- * @returns `undefined` if more is wrong than one bit, or it is long.
+ * @returns `undefined` if more than one bit is wrong or the listing is too
+ * long.
  */
 export function mendBit(bytes: Uint8Array): Uint8Array | undefined {
   if (bytes.length > MOST) return undefined;

@@ -1,11 +1,11 @@
 /**
  * Repairing what `verify` finds.
  *
- * Records and notes with a flipped bit are put right by their own sums
- * (`mend_bit.ts`). A snapshot that cannot be read whole is replaced by one
- * without what is lost (`replace_snapshot.ts`): `salvage.ts` reads what is left
- * of its tree, and `store_again.ts` stores content again that lies in damaged
- * volumes. What is replaced is copied to `damaged/` first.
+ * Records and notes with one flipped bit are corrected by their own checksums
+ * (`mend_bit.ts`). A snapshot that cannot be read completely is replaced by one
+ * without the lost files (`replace_snapshot.ts`): `salvage.ts` reads the rest
+ * of its tree, and `store_again.ts` stores readable content of damaged volumes
+ * again. Every replaced object is copied to `damaged/` first.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { type VerifyProgress, verifyRepository } from "../verify/verify.ts";
 
 /** Options for repairing. */
 export interface RepairOptions {
-  /** Only find out what would be done. Default: false. */
+  /** Whether to only report what would be done. Default: `false`. */
   dryRun?: boolean;
   /** Called with the progress of the verification that comes first. */
   onProgress?: (progress: VerifyProgress) => void;
@@ -35,43 +35,48 @@ export interface RepairOptions {
   signal?: AbortSignal;
 }
 
-/** A snapshot that cannot be read whole, and its replacement. */
+/** A snapshot that cannot be read completely, and its replacement. */
 export interface ReplacedSnapshot {
-  /** Its id. */
+  /** The id of the snapshot. */
   id: string;
-  /** The id of the snapshot with all that can be read; absent on a dry run. */
+  /**
+   * The id of the replacement, which has everything that can be read. Absent on
+   * a dry run.
+   */
   by?: string;
   /** The files that are lost. */
   lost: string[];
-  /** Paths of which it is not known any more what they were. */
+  /** The ranges of paths whose entries are lost. */
   unknown: LostRange[];
   /**
-   * The number of files that were stored again because they lay beside damage.
+   * The number of files that were stored again because their volumes are
+   * damaged.
    */
   storedAgain: number;
 }
 
-/** The result of a repair, or of its plan. */
+/** The result of a repair, or of a dry run. */
 export interface RepairResult {
   /** The damage that was found. */
   damage: Damage[];
-  /** Objects that were put right. */
+  /** The objects that were corrected. */
   mended: string[];
-  /** Objects that were moved to `damaged/`: nothing is thrown away. */
+  /** The objects that were moved to `damaged/`. Nothing is thrown away. */
   setAside: string[];
-  /** Snapshots that another one stands in for now. */
+  /** The snapshots that were replaced. */
   replaced: ReplacedSnapshot[];
-  /** Snapshots of which nothing can be read any more. */
+  /** The ids of the snapshots of which nothing can be read. */
   lost: string[];
 }
 
 /**
- * Rebuilds what can be rebuilt, and sets aside what cannot be read any more, so
- * that all else works. Nothing is changed in place: what is replaced is first
- * copied to `damaged/`. It may be killed at any time and run again.
+ * Rebuilds damaged objects if possible, and moves unreadable ones to
+ * `damaged/`, so that everything else works. Nothing is changed in place: an
+ * object is copied to `damaged/` before it is replaced. A repair can be killed
+ * at any time and run again.
  *
  * @throws {DeltarError} `io` if an object could not be read for another reason
- * than being damaged or absent: then nothing is judged.
+ * than being damaged or missing. Nothing is changed in that case.
  */
 export async function repairRepository(
   store: Store,
@@ -133,7 +138,10 @@ export async function repairRepository(
   return result;
 }
 
-/** Snapshots that need an object which is damaged, the oldest first. */
+/**
+ * Returns the ids of the snapshots that need a damaged object, the oldest
+ * first.
+ */
 function harmedSnapshots(damage: readonly Damage[]): string[] {
   const ids = damage
     .filter(({ kind }) => !["settings", "note", "record"].includes(kind))
@@ -141,7 +149,10 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
   return [...new Set(ids)].sort();
 }
 
-/** Settings and notes: mended by their own sum, made again, or removed. */
+/**
+ * Repairs settings or a note: corrects it by its own checksum, makes it again,
+ * or removes it.
+ */
 async function repairListing(
   storage: Storage,
   name: string,
@@ -160,7 +171,9 @@ async function repairListing(
   }
 }
 
-/** A record: put right by its own sum, or set aside. */
+/**
+ * Repairs a record: corrects it by its own checksum, or moves it to `damaged/`.
+ */
 async function repairRecord(
   storage: Storage,
   name: string,
@@ -172,7 +185,8 @@ async function repairRecord(
     throw new TypeError(`not the name of a record: ${name}`);
   }
   const bytes = await readIfThere(storage, name);
-  // Gone meanwhile, or whole: then only the chain of parents is broken.
+  // The record was removed meanwhile, or it is sound and only its parent's
+  // checksum differs.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
   await setAside(storage, name, result, dryRun);
@@ -180,9 +194,7 @@ async function repairRecord(
   else await putBack(storage, name, mended, result, dryRun);
 }
 
-/**
- * Stores an object that was put right, once the damaged one is out of the way.
- */
+/** Stores a corrected object after the damaged one was moved away. */
 async function putBack(
   storage: Storage,
   name: string,
@@ -204,7 +216,7 @@ async function isWhole(storage: Storage, id: string): Promise<boolean> {
   }
 }
 
-/** Moves an object to where nothing looks for it: first there, then away. */
+/** Moves an object to `damaged/`: copies it, then deletes the original. */
 async function setAside(
   storage: Storage,
   name: string,

@@ -25,20 +25,21 @@ import { changedLines } from "../layers/write_tree.ts";
 
 /** The plan for a snapshot's entries. */
 interface Plan {
-  /** Entries that stay as they are. */
+  /** The entries that stay as they are. */
   kept: TreeEntry[];
-  /** Files whose content or signature is to be stored again. */
+  /** The files whose content or signature is stored again. */
   again: { entry: TreeFileEntry; content: boolean }[];
-  /** Files that are lost. */
+  /** The files that are lost. */
   lost: Skipped[];
 }
 
 /**
- * Makes the snapshot that stands in for one that cannot be read whole: the
- * same without what is lost, which it names. Its id sorts right behind.
+ * Makes the replacement for a snapshot that cannot be read completely. It is
+ * the same snapshot without the lost files, which it lists as skipped. Its id
+ * sorts directly after the original's.
  *
- * @param damage What is wrong, with the files that it harms.
- * @param again Stores again what lies in damaged volumes.
+ * @param damage The damage, with the files that it affects.
+ * @param again Stores the readable content of damaged volumes again.
  * @returns `undefined` if nothing of it can be read.
  */
 export async function replaceSnapshot(
@@ -89,7 +90,8 @@ async function makePlan(
     } else if (entry.kind !== "file") plan.kept.push(entry);
     else {
       const { content, signature } = entry;
-      // Where the tree itself was damaged, no file was looked at before.
+      // If the tree itself was damaged, the verification did not check its
+      // files.
       const isSuspect = content
         .some(({ reference }) => suspect.has(reference.volume));
       const fault = isSuspect || tree.lost.length > 0
@@ -149,7 +151,10 @@ async function write(
   return id;
 }
 
-/** Objects whose names were lost with a frame: they are as they are found. */
+/**
+ * Adds objects whose names were lost with a frame. They are recorded with their
+ * present size and checksum.
+ */
 async function nameUnnamed(
   storage: Storage,
   entries: Iterable<TreeEntry>,
@@ -191,7 +196,10 @@ function countsOf(
   };
 }
 
-/** The snapshot that stands in already, if a repair was ended in between. */
+/**
+ * Returns the replacement of an earlier repair that was interrupted, if there
+ * is one.
+ */
 async function standIn(
   storage: Storage,
   id: string,
@@ -210,7 +218,7 @@ async function standIn(
   return undefined;
 }
 
-/** The next id of the same time, which sorts right behind. */
+/** Returns the next id of the same time, which sorts directly after. */
 async function siblingOf(storage: Storage, id: string): Promise<string> {
   const { stem, chance, suffix } = partsOf(id);
   const taken = new Set<string>();
@@ -227,7 +235,10 @@ async function siblingOf(storage: Storage, id: string): Promise<string> {
   });
 }
 
-/** An id before its three digits of chance, these, and what is behind. */
+/**
+ * Splits an id into the part before its three random digits, these digits, and
+ * the suffix.
+ */
 function partsOf(id: string): { stem: string; chance: number; suffix: string } {
   const match = /^(.*)([0-9a-f]{3})(-safety)?$/.exec(id);
   if (match === null) throw new TypeError(`invalid snapshot id: ${id}`);

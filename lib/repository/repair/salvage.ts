@@ -8,30 +8,31 @@ import type {
 } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** Paths, in path order, of which it is not known any more what they were. */
+/** A range of paths, in path order, whose entries are lost. */
 export interface LostRange {
-  /** The first path that is lost. */
+  /** The first path of the range. */
   from: string;
-  /** The first behind them that is not; absent if they go to the end. */
+  /** The first path after the range. Absent if the range has no end. */
   to?: string;
 }
 
 /** The readable part of a tree whose layers are damaged. */
 export interface SalvagedTree {
-  /** The entries that surely were in the tree. */
+  /** The entries that were certainly in the tree. */
   entries: Map<string, TreeEntry>;
   /** The objects that the layers name. */
   objects: Map<string, ObjectRecord>;
-  /** The paths that the snapshot left out, as far as they are known. */
+  /**
+   * The paths that the snapshot skipped or excluded, as far as they are known.
+   */
   skipped: Skipped[];
   /** The ranges of paths that are lost. */
   lost: LostRange[];
 }
 
 /**
- * Lays over each other what can be read of a snapshot's layers, frame by
- * frame. Where a frame is lost, what lies below it is not taken instead: it
- * may be of another time.
+ * Merges the readable frames of a snapshot's layers. Where a frame is lost, the
+ * entries of the layers below are not used, because they may be outdated.
  */
 export async function salvageTree(
   storage: Storage,
@@ -58,7 +59,7 @@ export async function salvageTree(
       for (const object of part.objects) objects.set(object.name, object);
       for (const skip of part.skipped) skipped.push(skip);
     }
-    // What was read of this layer lies in none of them.
+    // The lines that were read from this layer are in none of the lost ranges.
     if (unread.length > 0) {
       for (const path of entries.keys()) {
         if (isWithinOne(path, unread)) entries.delete(path);
@@ -74,7 +75,10 @@ export async function salvageTree(
   };
 }
 
-/** Whether a path lies within one of some ranges, which are in path order. */
+/**
+ * Returns whether a path is within one of several ranges, which are in path
+ * order.
+ */
 function isWithinOne(path: string, ranges: readonly LostRange[]): boolean {
   let low = -1;
   let high = ranges.length;
@@ -87,7 +91,10 @@ function isWithinOne(path: string, ranges: readonly LostRange[]): boolean {
   return low >= 0 && (to === undefined || comparePaths(path, to) < 0);
 }
 
-/** The entries in path order, each with the folders that it lies in. */
+/**
+ * Returns the entries in path order, each preceded by the folders that contain
+ * it.
+ */
 function withFolders(
   entries: ReadonlyMap<string, TreeEntry>,
   { mtime, uid, gid }: Metadata,

@@ -13,12 +13,12 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 import type { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
 
-/** A piece that lies in a sound volume, and the path it was stored under. */
+/** A piece in a sound volume, and the path under which it was stored. */
 type Stored = StoredPiece & { path: string };
 
 /**
- * Stores again what lies in damaged volumes and can still be read, and makes
- * signatures from content: each content once, however many need it.
+ * Stores the readable content of damaged volumes again, and makes signatures
+ * from content. Each content is stored once, even if many files need it.
  */
 export class StoreAgain {
   /** The volumes that were written. */
@@ -27,7 +27,7 @@ export class StoreAgain {
   readonly #contents = new Map<string, Stored>();
   readonly #signatures = new Map<string, Stored>();
 
-  /** Stores what it reads from a repository's storage. */
+  /** Makes a writer that reads from a repository's storage. */
   constructor(storage: Storage) {
     this.#reader = new ContentReader(storage);
   }
@@ -36,10 +36,11 @@ export class StoreAgain {
    * Stores entries as they were, in volumes of a new snapshot.
    *
    * @param writer The snapshot's writer.
-   * @param entries Files whose content can be read; `content` says whether it
-   * is stored again, besides the signature of a large one.
-   * @returns The same entries with their new places.
-   * @throws {DeltarError} `corrupt` if a content is not what was stored.
+   * @param entries The files, whose content must be readable. `content` says
+   * whether the content is stored again, besides the signature of a large file.
+   * @returns The same entries with their new references.
+   * @throws {DeltarError} `corrupt` if the content of a file is not what was
+   * stored.
    */
   async store(
     writer: SnapshotWriter,

@@ -29,7 +29,7 @@ import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /** Options for carrying out a plan. */
 export interface ApplyPlanOptions {
-  /** Where the content comes from. */
+  /** The reader of the content. */
   reader: ContentReader;
   /** Called after each step, with its error if it failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
@@ -39,24 +39,29 @@ export interface ApplyPlanOptions {
   signal?: AbortSignal;
 }
 
-/** Longer paths may be longer than a system takes, in UTF-16 code units. */
+/**
+ * The length of a path, in UTF-16 code units, from which it may be too long for
+ * a system.
+ */
 const MOST_PATH = 1000;
 /**
- * The maximum number of steps whose files and folders are flushed one by one. A
- * call for the whole file system also waits for what other programs wrote.
+ * The maximum number of steps whose files and folders are flushed one by one.
+ * Flushing the whole file system also waits for the data of other programs.
  */
 const MAX_SINGLE_FLUSHES = 8;
 
-/** The maximum number of files and folders that are flushed side by side. */
+/**
+ * The maximum number of files and folders that are flushed at the same time.
+ */
 const MAX_FLUSHES_AT_ONCE = 32;
-/** The number of large files that are written at once. */
+/** The number of large files that are written at the same time. */
 const LARGE = 8;
 /**
- * Carries out the steps of a plan, one path at a time. What is there is
- * replaced or removed only if it is still what was saved.
+ * Carries out the steps of a plan, one path at a time. An existing entry is
+ * replaced or deleted only if it is still the one that was saved.
  */
 export class PlanApplier {
-  /** Writes into the target; to be finished by who made this. */
+  /** The writer of the target. The owner of the applier calls its `finish`. */
   readonly writer: TreeWriter;
   readonly #survey: Survey;
   readonly #plan: RestorePlan;
@@ -65,23 +70,33 @@ export class PlanApplier {
   #safety: Safety | undefined;
   readonly #failed = new Map<string, DeltarError>();
   readonly #heirs = new Heirs();
-  /** The faults of setting the state of entries that were restored. */
+  /** The errors of setting the state of restored entries. */
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
-  /** Folders that were made here, in which nothing of others can be. */
+  /**
+   * The folders that were created here, in which no other process can have
+   * files.
+   */
   readonly #new = new Set<string>();
-  /** The path that something has before the plan is carried out. */
+  /** Returns the path that an entry has before the plan is carried out. */
   readonly #current: (path: string) => string;
-  /** The entries to make of which others may have the same name here. */
+  /** The new entries that may have the same name as others on this disk. */
   readonly #alike: ReadonlyMap<string, string>;
-  /** A folder that could not be made: nothing can be in it. */
+  /**
+   * A folder that could not be created, so that nothing can be created in it.
+   */
   #blocked: string | undefined;
-  /** The states of large files whose content was just found to be as saved. */
+  /**
+   * The states of large files whose content was just compared with the saved
+   * one.
+   */
   readonly #checked = new Map<string, FileStat>();
-  /** Large files that are being written. */
+  /** The large files that are being written. */
   readonly #writing = new Map<string, Promise<void>>();
 
-  /** Prepares to carry out a plan; the target is made if it is not there. */
+  /**
+   * Prepares to carry out a plan. The target is created if it does not exist.
+   */
   constructor(survey: Survey, plan: RestorePlan, options: ApplyPlanOptions) {
     this.#survey = survey;
     this.#plan = plan;
@@ -109,9 +124,10 @@ export class PlanApplier {
   }
 
   /**
-   * Carries out all steps, the removal of what is not wanted last.
+   * Carries out all steps. Deletions come last.
    *
-   * @param safety What was saved; without it nothing that is there is touched.
+   * @param safety The safety snapshot. Without it, no existing entry is
+   * changed.
    */
   async apply(safety: Safety | undefined): Promise<void> {
     const { steps } = this.#plan;
@@ -150,7 +166,7 @@ export class PlanApplier {
     }
   }
 
-  /** Returns the failures in path order, once the writer is finished. */
+  /** The failures in path order. Complete after the writer is finished. */
   get failed(): RestoreFailure[] {
     const failed: RestoreFailure[] = [];
     for (const [path, error] of this.#failed) failed.push({ path, error });
@@ -162,9 +178,10 @@ export class PlanApplier {
   }
 
   /**
-   * Flushes to the disk what was written, but for the state of folders.
+   * Flushes to the disk what was written, except for the state of folders.
    *
-   * @param all Whether an earlier process may have written what is not flushed.
+   * @param all Whether to flush everything, because an earlier process may have
+   * left data that is not flushed.
    */
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");
@@ -179,10 +196,10 @@ export class PlanApplier {
     const files = new Set<string>();
     for (const step of this.#plan.steps) {
       const { path } = step;
-      // The folder of what could not be made may not be there.
+      // The folder of a path that could not be created may not exist.
       if (this.#failed.has(path)) continue;
       folders.add(parentPath(path));
-      // Folders further above may have been made for the path.
+      // The folders further above may have been created for the path.
       for (let at = parentPath(path); isFew && at !== ""; at = parentPath(at)) {
         folders.add(parentPath(at));
       }
@@ -239,7 +256,7 @@ export class PlanApplier {
       }
       const writing = this.#try(step, () => this.#writeFile(entry))
         .finally(() => this.#writing.delete(path));
-      // Its error is met where all are awaited.
+      // The error is handled where all writes are awaited.
       writing.catch(() => {});
       this.#writing.set(path, writing);
       return;
@@ -258,7 +275,7 @@ export class PlanApplier {
     this.#new.add(path);
   }
 
-  /** Gives what is there the spelling of its path. */
+  /** Changes the spelling of an existing name to that of the step's path. */
   #respell({ path, from }: RestoreStep): void {
     if (from === undefined) return;
     this.writer.respell(from, path);
@@ -266,7 +283,7 @@ export class PlanApplier {
     this.#survey.forget(from);
   }
 
-  /** The error of a path at which something is that was not there before. */
+  /** Returns the error for a path that another process has created. */
   #taken(path: string): DeltarError {
     const key = this.#alike.get(path);
     for (const [other, shared] of this.#alike) {
@@ -295,7 +312,10 @@ export class PlanApplier {
     this.writer.hardLink(path, made.target);
   }
 
-  /** Writes the file that a hard link becomes without its first name. */
+  /**
+   * Writes the file that a hard link becomes because its first name is not
+   * restored.
+   */
   async #inherit(entry: TreeFileEntry): Promise<void> {
     try {
       await this.#writeFile(entry);
@@ -312,7 +332,7 @@ export class PlanApplier {
     await this.writer.file(path, content, entry, { size, sha256 });
   }
 
-  /** Does a step; a fault of its path alone is noted. */
+  /** Runs a step. An error that affects only its path is recorded. */
   async #try(
     step: RestoreStep,
     work: () => void | Promise<void>,
@@ -324,7 +344,7 @@ export class PlanApplier {
       if (!isOfOnePath(error)) throw error;
       fault = error;
       this.#failed.set(step.path, error);
-      // Under another name, damaged content would be no better.
+      // Damaged content would not be better under another name.
       if (step.entry !== undefined && !isDamage(error)) {
         this.#heirs.lose(step.entry);
       }
@@ -332,7 +352,10 @@ export class PlanApplier {
     this.#options.onDone(step, fault);
   }
 
-  /** Called when a path is about to be taken or removed. */
+  /**
+   * Makes room for a path that is about to be created, replaced or deleted. It
+   * refuses to replace or delete what was not saved.
+   */
   #makeRoom(path: string): void {
     const step = this.#steps.get(path);
     if (step === undefined) return;
@@ -353,7 +376,9 @@ export class PlanApplier {
     }
   }
 
-  /** Removes all that is in a folder, or nothing if not all was saved. */
+  /**
+   * Deletes the content of a folder, or nothing if a part of it was not saved.
+   */
   #empty(folder: string): void {
     const inside = this.#deletedIn(folder);
     const names = new Map<string, number>([[folder, 0]]);
@@ -374,7 +399,7 @@ export class PlanApplier {
     }
   }
 
-  /** The steps that delete what is in a folder. */
+  /** Returns the steps that delete the content of a folder. */
   #deletedIn(folder: string): RestoreStep[] {
     return this.#plan.steps.filter(({ path, action }) =>
       action === "delete" && path !== folder && isWithin(path, folder)
@@ -386,7 +411,10 @@ export class PlanApplier {
     this.#removed.add(path);
   }
 
-  /** Refuses to touch what is not what was saved; returns what is there. */
+  /**
+   * Refuses to change an entry that is not the saved one. Returns its present
+   * state.
+   */
   #checkSaved(step: RestoreStep): FileStat {
     const { path } = step;
     const current = this.#current(path);
@@ -409,9 +437,9 @@ export class PlanApplier {
   }
 
   /**
-   * Reads a large file again before `#checkSaved`, which cannot wait for it. A
-   * later change of the file changes its time too, unless that is very recent:
-   * then `#checkSaved` reads the file itself.
+   * Compares a large file before `#checkSaved`, which is synchronous. A later
+   * change of the file changes its time, unless the file was changed very
+   * recently. In that case `#checkSaved` reads the file itself.
    */
   async #checkLarge({ path, was }: RestoreStep): Promise<void> {
     const safety = this.#safety;
@@ -427,26 +455,29 @@ export class PlanApplier {
       const sum = await inTurns(this.#survey.sha256(path, now.size), signal);
       if (sum === safety.sums.get(current)) this.#checked.set(path, now);
     } catch {
-      // `#checkSaved` reads it again, and meets the same error.
+      // `#checkSaved` reads the file again and meets the same error.
       checkAborted(signal);
     }
   }
 }
 
-/** Whether two looks at something show no difference but in its `ctime`. */
+/** Returns whether two states of an entry are equal except for `ctime`. */
 function isSameState(before: FileStat, now: FileStat): boolean {
   return before.kind === now.kind && before.inode === now.inode &&
     before.device === now.device && before.size === now.size &&
     before.mtime === now.mtime;
 }
 
-/** Whether a file cannot have changed since it was saved. */
+/** Returns whether a file cannot have changed since it was saved. */
 function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
-  // To unlink one name of a file changes the times of all.
+  // Removing one name of a file changes the `ctime` of all its names.
   return before.ctime === now.ctime && before.links === 1 && isOld(now, time);
 }
 
-/** Whether a change of a file at some time, or later, changes its `ctime`. */
+/**
+ * Returns whether a file is old enough at a time that a later change would
+ * change its `ctime`.
+ */
 function isOld({ ctime }: FileStat, time: number): boolean {
   return ctime < BigInt(time) * 1_000_000n - RACY_NANOSECONDS;
 }
@@ -460,9 +491,9 @@ function changed(path: string): DeltarError {
 }
 
 /**
- * Whether a file is on the disk before it gets its name. What is new is not:
- * cut short, it is restored again. All is flushed in the end, except what its
- * owner may not read.
+ * Returns whether a file is flushed before it gets its name. New files are not,
+ * because an interrupted restore writes them again. Everything is flushed at
+ * the end, except files that their owner may not read.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
@@ -475,29 +506,32 @@ function isWritten(
 }
 
 /**
- * The number of frames that are read ahead, so that the latency of a distant
- * storage is paid once and not for each. It is less than the reader keeps.
+ * The number of frames that are read ahead, so that the latency of a remote
+ * storage is paid once and not for each frame. It is less than the number of
+ * frames that the reader caches.
  */
 const FRAMES_AHEAD = 14;
 
-/** Asks for frames before the files in them have their turn. */
+/** Requests frames before their files are restored. */
 export class ReadAhead {
   readonly #reader: ContentReader;
   readonly #files: readonly TreeFileEntry[];
-  /** The frames that had been asked for by each file asked for. */
+  /** The number of frames that each requested file added. */
   readonly #asked: number[] = [];
   #turn = 0;
 
   /**
-   * @param reader What reads the frames.
-   * @param files The files, in the order in which they have their turns.
+   * Makes a read-ahead for files.
+   *
+   * @param reader The reader of the frames.
+   * @param files The files, in the order in which they are restored.
    */
   constructor(reader: ContentReader, files: readonly TreeFileEntry[]) {
     this.#reader = reader;
     this.#files = files;
   }
 
-  /** A file has its turn. */
+  /** Advances to the next file. */
   next(): void {
     const done = this.#asked[this.#turn++] ?? 0;
     for (let at = this.#asked.length; at < this.#files.length; at++) {

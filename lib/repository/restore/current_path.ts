@@ -2,9 +2,9 @@ import { parentPath } from "../../tree/path.ts";
 import type { RestoreStep } from "./plan.ts";
 
 /**
- * Returns a function from the path that something will have to the path by
- * which its folders list it before the plan is carried out. They differ where
- * a step gives a name, or that of a folder above, another spelling.
+ * Returns a function from the path that an entry will have to the path under
+ * which its folder lists it before the plan is carried out. The two differ if a
+ * step changes the spelling of the name, or of a folder above it.
  *
  * @param steps The steps of the plan.
  */

@@ -3,32 +3,31 @@ import type { HardLinkEntry } from "../../tree/entry.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * Hard links whose first name cannot be restored. The next name that is
- * restored becomes the file itself, and those after it become links of that
- * one.
+ * Hard links whose first name cannot be restored. The next name becomes the
+ * file itself, and the names after it become links to that one.
  */
 export class Heirs {
   /** The files that cannot be restored under their own paths. */
   readonly #lost = new Map<string, TreeFileEntry>();
-  /** The paths that have their content instead. */
+  /** The paths that get the content instead. */
   readonly #heirs = new Map<string, string>();
 
-  /** Remembers that an entry cannot be restored under its path. */
+  /** Records that an entry cannot be restored under its path. */
   lose(entry: TreeEntry): void {
     if (entry.kind === "file") this.#lost.set(entry.path, entry);
   }
 
   /**
-   * Returns what to restore for an entry: the entry, or for a hard link the
-   * file or link that it becomes.
+   * Returns what to restore for an entry: the entry itself or, for a hard link,
+   * the file or link that it becomes.
    *
-   * @param entry An entry; it comes after those that it links to.
+   * @param entry The entry. Entries are passed after those that they link to.
    */
   of(entry: TreeEntry): TreeEntry {
     return entry.kind === "hardlink" ? this.ofLink(entry) : entry;
   }
 
-  /** Returns the file or link that a hard link becomes; see {@linkcode of}. */
+  /** Returns the file or link that a hard link becomes. See {@linkcode of}. */
   ofLink(entry: HardLinkEntry): TreeFileEntry | HardLinkEntry {
     const { path } = entry;
     let { target } = entry;

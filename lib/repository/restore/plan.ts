@@ -25,10 +25,10 @@ import { withJson } from "../../tree/to_json.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** A change that a restore makes to one path; `action` tells which. */
+/** A change that a restore makes to one path. `action` tells which. */
 export type RestoreStep = CreateStep | ChangeStep | DeleteStep;
 
-/** The creation of a path at which nothing is yet. */
+/** The creation of a path that does not exist yet. */
 export interface CreateStep {
   /** The path below the target. */
   path: string;
@@ -36,67 +36,69 @@ export interface CreateStep {
   action: "create";
   /** The entry afterwards. */
   entry: TreeEntry;
-  /** Absent: nothing is there. */
+  /** Absent: the path does not exist. */
   was?: undefined;
-  /** Absent: nothing is there. */
+  /** Absent: the path does not exist. */
   from?: undefined;
 }
 
-/** The change of a path at which something is. */
+/** The change of an existing path. */
 export interface ChangeStep {
   /** The path below the target. */
   path: string;
   /**
    * The kind of change:
    *
-   * - `replace`: what is there has other content, another target, or is of
-   *   another kind;
-   * - `touch`: only mode, time, owner, or the spelling of the name is another.
+   * - `replace`: the existing entry has another content, target or kind;
+   * - `touch`: only the mode, time, owner, or spelling of the name differs.
    */
   action: "replace" | "touch";
   /** The entry afterwards. */
   entry: TreeEntry;
-  /** The kind of what is there now. */
+  /** The kind of the existing entry. */
   was: FileStat["kind"];
   /**
    * The path as its folder spells it now, if that differs from `path` by more
-   * than normalization: `file.TXT` for `File.txt` on a disk where these are one
-   * name. It gets the spelling of `path`.
+   * than normalization, such as `file.TXT` for `File.txt` on a disk that treats
+   * them as one name. The restore changes it to the spelling of `path`.
    */
   from?: string;
 }
 
-/** The removal of a path that the snapshot lacks. */
+/** The deletion of a path that the snapshot does not have. */
 export interface DeleteStep {
   /** The path below the target. */
   path: string;
   /** The kind of change. */
   action: "delete";
-  /** Absent: nothing is there afterwards. */
+  /** Absent: the path does not exist afterwards. */
   entry?: undefined;
-  /** The kind of what is there now. */
+  /** The kind of the existing entry. */
   was: FileStat["kind"];
-  /** Absent: only what stays can be respelled. */
+  /** Absent: only entries that stay can be respelled. */
   from?: undefined;
 }
 
-/** Something that a restore leaves as it is, and why. */
+/** A path that a restore leaves as it is, and the reason. */
 export interface RestoreLeft {
   /** The path below the target. */
   path: string;
-  /** Why, in words: the rule that the snapshot left it out by, for example. */
+  /**
+   * The reason as text, such as the rule by which the snapshot excluded the
+   * path.
+   */
   why: string;
 }
 
-/** Something that cannot be restored, and why. */
+/** A path that cannot be restored, and the error. */
 export interface RestoreFailure {
   /** The path below the target. */
   path: string;
-  /** Why. */
+  /** The error. */
   error: Error;
   /**
-   * Whether it is restored but for a part of its mode, time or owner, which
-   * `error` names.
+   * Whether the path was restored except for a part of its mode, time or owner,
+   * which `error` names.
    */
   restored?: true;
 }
@@ -109,44 +111,45 @@ export interface RestorePlan {
   steps: RestoreStep[];
   /** The number of entries that need no change. */
   kept: number;
-  /** The paths that the snapshot lacks and `delete` spares. */
+  /** The paths that the snapshot does not have and `delete` keeps. */
   left: RestoreLeft[];
   /**
-   * The paths that cannot be restored, as far as is known beforehand: those with
-   * something in the way that must not be removed, names that this system cannot have, folders that may
-   * not be written.
+   * The paths that cannot be restored, as far as is known in advance: an entry
+   * that must not be removed is in the way, the system does not allow the name,
+   * or the folder is not writable.
    */
   failed: RestoreFailure[];
-  /** Bytes of the files to write. */
+  /** The number of bytes of the files to write. */
   bytes: number;
-  /** Whether the directory itself gets another mode, time or owner. */
+  /** Whether the mode, time or owner of the directory itself changes. */
   touchesRoot: boolean;
 }
 
-/** The state that a restore is to bring about. */
+/** The state of the target after a restore. */
 export interface TargetState {
   /** The entries to restore, in path order. */
   entries: readonly TreeEntry[];
-  /** Those of the entries that are only the way to others. */
+  /** The entries that are restored only as folders above other entries. */
   above: ReadonlySet<string>;
-  /** The state of the directory itself, if it is to get one. */
+  /** The state of the directory itself, if it is to be set. */
   root: Metadata | undefined;
-  /** The fault by which a part of `root` is not set. */
+  /** The error by which a part of `root` is not set. */
   rootFault?: DeltarError;
   /**
-   * Whether it comes from a repository of somebody else, whose owners and
-   * set-user-ID bits are not believed.
+   * Whether the state comes from another user's repository, whose owners and
+   * set-user-ID bits are not trusted.
    */
   isForeign?: boolean;
 }
 
 /**
- * Returns the entries that a snapshot wants in the target.
+ * Returns the state of the target that a snapshot describes.
  *
  * @param tree The snapshot's tree.
  * @param record The snapshot.
- * @param paths Files and folders, with all that is in them; all by default. A
- * hard link whose first name is not among them becomes the file itself.
+ * @param paths The files and folders to restore, with all their content.
+ * Default: all. A hard link whose first name is not among them becomes the file
+ * itself.
  * @throws {DeltarError} `not-found` if a path is not in the snapshot.
  */
 export function targetStateOf(
@@ -210,20 +213,21 @@ function withoutAbsentLink(
   const first = instead.get(target);
   if (first !== undefined) return withJson({ ...entry, target: first });
   const file = tree.byPath.get(target);
-  // A tree that lies: the link will fail, and be named.
+  // The tree is invalid. The link will fail and be reported.
   if (file?.kind !== "file") return entry;
   instead.set(target, entry.path);
   return withJson({ ...file, path: entry.path });
 }
 
-/** Whether a directory's path is one of Windows. */
+/** Returns whether a directory's path is a path of Windows. */
 function isOfWindows(directory: string): boolean {
   return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(directory);
 }
 
 /**
- * The modes that runtimes make up on Windows are not the user's: 0666, or 0444
- * for what is read-only, for folders too, which nobody can enter then.
+ * Returns an entry of Windows with a usable mode. Runtimes make up the modes on
+ * Windows: 0666, or 0444 for read-only entries. Folders get the same modes,
+ * with which nobody could enter them.
  */
 function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
   const { mode, kind = "directory" } = entry;
@@ -232,7 +236,7 @@ function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
   return withJson({ ...entry, mode: isFolder ? 0o755 : mode & 0o644 });
 }
 
-/** Compares what is wanted with what is there. */
+/** Compares the wanted state with the present one and returns the plan. */
 export async function planSteps(
   survey: Survey,
   wanted: TargetState,
@@ -252,22 +256,27 @@ class Planner {
   readonly #removed = new Set<string>();
   readonly #failed = new Map<string, Error>();
   readonly #heirs = new Heirs();
-  /** The faults of entries that are restored, or there already. */
+  /** The faults of entries that are restored or already present. */
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
-  /** The file that a snapshot has for an inode of several names. */
+  /** The snapshot's file for each inode with several names. */
   readonly #claimed = new Map<string, string>();
   /** The existing names of each group of hard links, by the first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
-  /** Files that get a new inode, so that their other names are linked again. */
+  /**
+   * The files that get a new inode, so that their other names are linked again.
+   */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;
-  /** A key that entries share which differ only by case or normalization. */
+  /**
+   * A key for each path, equal for paths that differ only by case or
+   * normalization.
+   */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The entries that came first, by what they share. */
+  /** The first entries with each of these keys. */
   readonly #firsts = new Map<string, string[]>();
-  /** The paths of entries by those under which their folders list them. */
+  /** The paths of entries, by the paths under which their folders list them. */
   readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
   #kept = 0;
@@ -293,7 +302,9 @@ class Planner {
     this.#alike = alikePaths(pathsOf(wanted.entries));
   }
 
-  /** Decides what to do, in steps of one entry, or a piece of a large file. */
+  /**
+   * Plans all steps. Yields after each entry, or after a piece of a large file.
+   */
   *run(): Generator<void, void> {
     for (const entry of this.#wanted.entries) {
       yield;
@@ -302,7 +313,7 @@ class Planner {
     yield* this.#removeExtra();
   }
 
-  /** Decides what to do for one entry of the snapshot. */
+  /** Plans the step for one entry of the snapshot. */
   *#entry(wanted: TreeEntry): Generator<void, void> {
     const { path } = wanted;
     if (this.#blocked !== undefined && isWithin(path, this.#blocked)) {
@@ -322,7 +333,9 @@ class Planner {
     }
   }
 
-  /** Refuses a name that is another here, or that an earlier entry has. */
+  /**
+   * Refuses a name that this system would change, or that an earlier entry has.
+   */
   #checkName(path: string): void {
     const name = path.slice(path.lastIndexOf("/") + 1);
     const fault = nameFault(name, PLATFORM);
@@ -336,10 +349,10 @@ class Planner {
     firsts.push(path);
   }
 
-  /** Plans the removal of what the snapshot lacks. */
+  /** Plans the deletion of paths that the snapshot does not have. */
   *#removeExtra(): Generator<void, void> {
     const found: { path: string; kind: FileStat["kind"] }[] = [];
-    // What a disk lists may be spelled otherwise.
+    // The disk may list a name with another spelling.
     const removed = Map.groupBy(this.#removed, foldName);
     for (const { path: listed, kind } of this.#removal.removable()) {
       yield;
@@ -372,7 +385,9 @@ class Planner {
     for (const [path, kind] of going) this.#remove(path, kind);
   }
 
-  /** Whether a path, in whatever spelling, is among paths by folded name. */
+  /**
+   * Returns whether a path is among paths by folded name, with any spelling.
+   */
   #isAmong(paths: ReadonlyMap<string, string[]>, path: string): boolean {
     return paths.get(foldName(path))?.some((other) =>
       this.#spelling.isOneName(other, path)
@@ -385,7 +400,10 @@ class Planner {
     return fault === undefined;
   }
 
-  /** A path that is listed, with the folders above as entries spell them. */
+  /**
+   * Returns a listed path, with the folders above it spelled as the entries
+   * spell them.
+   */
   #asWanted(path: string): string {
     if (this.#listed.size === 0 || path === "") return path;
     const folder = this.#asWanted(parentPath(path));
@@ -394,7 +412,9 @@ class Planner {
     return this.#listed.get(at) ?? at;
   }
 
-  /** The entries whose names may be those of paths under another spelling. */
+  /**
+   * Returns the entries whose names may be other spellings of the found paths.
+   */
   #wantedLike(found: readonly { path: string }[]): Map<string, string[]> {
     const wanted = new Map<string, string[]>();
     for (const { path } of found) wanted.set(foldName(path), []);
@@ -411,7 +431,7 @@ class Planner {
     return why === undefined ? undefined : refused(path, why);
   }
 
-  /** Whether a folder above is in the way and stays. */
+  /** Returns whether a folder above is in the way and cannot be removed. */
   #isInFailed(path: string): boolean {
     if (this.#failed.size === 0) return false;
     for (let at = path; at !== ""; at = parentPath(at)) {
@@ -445,14 +465,16 @@ class Planner {
     };
   }
 
-  /** The state that the directory itself is to get and can. */
+  /**
+   * Returns the wanted state of the directory itself, as far as it can be set.
+   */
   #wantedRoot(): Metadata | undefined {
     const { root } = this.#wanted;
     const now = this.#survey.at("");
     if (root === undefined || now === undefined) return root;
     const why = this.#permissions.faultOfState(now);
     if (why === undefined) return root;
-    // That somebody else's folder has another time is nobody's concern.
+    // A different time alone of a folder of another user is not reported.
     if (!isSameMetadata(root, { ...now, mtime: root.mtime })) {
       this.#noted.push({ path: ".", error: refused(".", why) });
     }
@@ -489,7 +511,7 @@ class Planner {
       : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#change("replace", entry, stat);
     if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
-    // Other names of the file are not to be touched by its way.
+    // Other names of the file must not be changed through this one.
     const alone = kind === "symlink" || stat.links === 1 ||
       stat.links === this.#namesFound(entry, stat);
     this.#change(alone ? "touch" : "replace", entry, stat);
@@ -504,7 +526,10 @@ class Planner {
     else this.#change("replace", entry, stat);
   }
 
-  /** Plans for something of another kind, which has to go first. */
+  /**
+   * Plans the replacement of an entry of another kind, which has to be removed
+   * first.
+   */
   #exchange(entry: TreeEntry, stat: FileStat): void {
     const { path } = entry;
     if (this.#wanted.above.has(path)) {
@@ -521,7 +546,7 @@ class Planner {
 
   /**
    * Returns the content of a folder that is in the way, if all of it may be
-   * removed.
+   * deleted.
    */
   #emptied(path: string): { path: string; stat: FileStat }[] {
     const inside = [...this.#survey.below(path)];
@@ -566,7 +591,7 @@ class Planner {
     return inside;
   }
 
-  /** Whether another file of the snapshot has this inode already. */
+  /** Returns whether another file of the snapshot already uses this inode. */
   #isClaimed({ path }: TreeEntry, stat: FileStat): boolean {
     if (stat.links === 1) return false;
     const key = `${stat.device}:${stat.inode}`;
@@ -585,7 +610,7 @@ class Planner {
   }
 
   /**
-   * Returns the number of the file's names that belong to the entry's group.
+   * Returns the number of names of the file that belong to the entry's group.
    */
   #namesFound({ path }: TreeEntry, stat: FileStat): number {
     const others = this.#groups.get(path) ?? [];
@@ -616,7 +641,7 @@ class Planner {
       : this.#permissions.faultOfName(path, stat);
     if (why !== undefined) {
       if (stat.kind !== "directory") throw refused(path, why);
-      // What is in the folder can be restored all the same.
+      // The content of the folder can be restored all the same.
       this.#noted.push({ path, error: refused(path, why) });
       return;
     }
@@ -637,16 +662,16 @@ class Planner {
     });
   }
 
-  /** Notes that an entry is written. */
+  /** Records that an entry gets a new inode. */
   #renew(entry: TreeEntry): void {
     if (entry.kind !== "file") return;
     this.#renewed.add(entry.path);
     this.#bytes += entry.size;
   }
 
-  /** The entry with what may be believed of its mode and owner. */
+  /** Returns the entry with only the trusted parts of its mode and owner. */
   #trusted(wanted: TreeEntry, stat: FileStat | undefined): TreeEntry {
-    // A further name of a file has its state.
+    // A further name of a file has the state of the file.
     if (!this.#wanted.isForeign || wanted.kind === "hardlink") return wanted;
     const { entry, dropped } = withoutPrivileges(wanted, stat);
     if (dropped.length === 0) return wanted;
@@ -656,7 +681,7 @@ class Planner {
     return entry;
   }
 
-  /** The path by which an entry is there, if its name has to be respelled. */
+  /** Returns the present path of an entry, if its name has to be respelled. */
   #spelledOtherwise({ path }: TreeEntry, stat: FileStat): string | undefined {
     const from = this.#spelling.listedAs(path, stat);
     if (from === path) return undefined;
@@ -669,7 +694,7 @@ class Planner {
     this.#steps.push({ path, action: "delete", was });
   }
 
-  /** Leaves an entry as it is, but for the spelling of its name. */
+  /** Keeps an entry as it is, except for the spelling of its name. */
   #keep(entry: TreeEntry, stat: FileStat): void {
     const from = this.#spelledOtherwise(entry, stat);
     if (from === undefined) this.#kept++;
@@ -685,7 +710,7 @@ function refused(path: string, why: string): DeltarError {
   return new DeltarError("io", why, { path });
 }
 
-/** The error of a name that an earlier entry has on this disk. */
+/** Returns the error for a name that an earlier entry has on this disk. */
 export function sameName(path: string, first: string): DeltarError {
   return new DeltarError(
     "exists",
@@ -694,14 +719,20 @@ export function sameName(path: string, first: string): DeltarError {
   );
 }
 
-/** Whether mode, time and owner are as wanted, as far as they can be set. */
+/**
+ * Returns whether mode, time and owner are as wanted, as far as they can be
+ * set.
+ */
 function isSameMetadata(wanted: Metadata, stat: FileStat): boolean {
   return isSameMode(wanted.mode, stat) &&
     isSameTime(wanted.mtime, stat.mtime) &&
     (!ownerMatters() || wanted.uid === stat.uid && wanted.gid === stat.gid);
 }
 
-/** Windows keeps no more of a mode than whether a file may be written. */
+/**
+ * Returns whether a mode is as wanted. Windows stores only whether a file is
+ * writable.
+ */
 function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
   if (kind === "symlink") return true;
   if (PLATFORM !== "win32") return wanted === mode;
@@ -709,10 +740,11 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
 }
 
 /**
- * Whether a fault is of one path, so that the others are restored all the
- * same. A fault of the target is, unless the disk or the process can do no
- * more. A fault of the repository is if one object is damaged or cannot be
- * read; a server that does not answer ends everything.
+ * Returns whether an error affects only one path, so that the others can be
+ * restored. An error of the target does, unless the disk is full or failing or
+ * the process is out of descriptors. An error of the repository does if one
+ * object is damaged or unreadable. A server that does not respond ends the
+ * restore.
  */
 export function isOfOnePath(error: unknown): error is DeltarError {
   if (isDamage(error)) return true;

@@ -9,14 +9,14 @@ import { ownerMatters } from "../../tree/tree_writer.ts";
 const SET_ID = 0o6000;
 
 /**
- * Takes from an entry of somebody else's repository what gives power: bits
- * that run a program as another user, and owners other than this process,
- * unless what is there has that owner already.
+ * Removes privileges from an entry of another user's repository: set-user-ID
+ * and set-group-ID bits, and owners other than this process, unless the
+ * existing entry has that owner already.
  *
- * @param entry What the snapshot has.
- * @param stat What is there now.
- * @returns The entry without them, and their names; the same entry if it has
- * none.
+ * @param entry The entry of the snapshot.
+ * @param stat The state of the existing entry.
+ * @returns The entry without these privileges, and their names. The same entry
+ * if it has none.
  */
 export function withoutPrivileges<Of extends Metadata>(
   entry: Of,
@@ -41,7 +41,9 @@ export function withoutPrivileges<Of extends Metadata>(
   return dropped.length === 0 ? { entry, dropped } : { entry: given, dropped };
 }
 
-/** The error that names what was not restored of an entry. */
+/**
+ * Returns the error that names which privileges of an entry were not restored.
+ */
 export function notTrusted(
   path: string,
   dropped: readonly string[],

@@ -17,22 +17,25 @@ import type { RestoreLeft } from "./plan.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** Decides which paths of a target may be removed, and why others stay. */
+/** Decides which paths of a target may be deleted, and why others are kept. */
 export interface RemovalPolicy {
-  /** Whether the content of a folder may go that is in the way of a file. */
+  /**
+   * Whether the content of a folder may be deleted that is in the way of a
+   * file.
+   */
   readonly mayEmptyFolders: boolean;
   /**
-   * Yields the paths to remove, in path order, but not what is in an entry's
-   * way.
+   * Yields the paths to delete, in path order, except those that are in the way
+   * of an entry.
    */
   removable(): Iterable<{ path: string; kind: FileStat["kind"] }>;
   /**
-   * Returns why something must stay although it is in the way or below a folder
-   * that goes; `undefined` if it may go.
+   * Returns why an entry is kept although it is in the way, or below a folder
+   * that is deleted. Returns `undefined` if it may be deleted.
    *
    * @param path The path below the target.
-   * @param kind The kind of what is there.
-   * @param isOneName Returns whether the disk takes another path for the same.
+   * @param kind The kind of the entry.
+   * @param isOneName Returns whether the disk treats another path as the same.
    */
   whySpared(
     path: string,
@@ -41,22 +44,25 @@ export interface RemovalPolicy {
   ): string | undefined;
 }
 
-/** Options for what a restore may remove. */
+/** Options for what a restore may delete. */
 export interface RemovalOptions {
-  /** Whether to remove what the snapshot lacks. */
+  /** Whether to delete paths that the snapshot does not have. */
   delete: boolean;
-  /** Only below these paths. Default: everywhere. */
+  /** The paths below which to delete. Default: everywhere. */
   paths?: readonly string[];
   /** Files and folders of the operating system that are never touched. */
   apart: readonly string[];
-  /** Called with each path that stays although the snapshot lacks it. */
+  /**
+   * Called with each path that is kept although the snapshot does not have it.
+   */
   onLeft: (left: RestoreLeft) => void;
 }
 
 /**
- * Returns the policy of a restore: only what the snapshot would hold if it had
- * existed may go. What the rules of now or of the snapshot exclude stays, and so
- * does what the snapshot found and could not store.
+ * Returns the policy of a restore: a path may be deleted only if the snapshot
+ * would contain it if it had existed then. Paths that the present rules or the
+ * snapshot's rules exclude are kept, and so are paths that the snapshot found
+ * and could not store.
  */
 export async function removalFor(
   store: Store,
@@ -79,7 +85,7 @@ export async function removalFor(
   return new RemovalByRules(survey, tree, rules, texts, options);
 }
 
-/** Returns the policy of an undo: the given paths may go. */
+/** Returns the policy of an undo: only the given paths may be deleted. */
 export function removalOf(
   survey: Survey,
   gone: ReadonlySet<string>,
@@ -93,9 +99,9 @@ class RemovalByRules implements RemovalPolicy {
   readonly #tree: Tree;
   readonly #rules: IgnoreOptions;
   readonly #options: RemovalOptions;
-  /** The rules that held when the snapshot was taken. */
+  /** The rules at the time of the snapshot. */
   readonly #snapshotRules: SnapshotRules;
-  /** The paths that the snapshot left out. */
+  /** The paths that the snapshot skipped or excluded. */
   readonly #skipped: ReadonlyMap<string, Skipped>;
   #walker: Walker | undefined;
 
@@ -117,7 +123,7 @@ class RemovalByRules implements RemovalPolicy {
 
   *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
     if (!this.#options.delete || this.#survey.isVacant) return;
-    // Where rules are that cannot be read, they may spare anything.
+    // If rules cannot be read, they may exclude anything in their folder.
     const unruled = new Map<string, string>();
     const onSkip = (skip: Skipped) => {
       const folder = folderOfRules(skip, this.#rules);
@@ -139,7 +145,10 @@ class RemovalByRules implements RemovalPolicy {
     return this.#whyLeftOut(path, kind) ?? present.whyExcluded(path);
   }
 
-  /** The target as it is now, through the rules of the snapshot's options. */
+  /**
+   * Returns the target as it is now, seen through rules with the snapshot's
+   * options.
+   */
   #present(): Walker {
     const { apart } = this.#options;
     return this.#walker ??= new Walker(this.#survey.root, {
@@ -148,14 +157,16 @@ class RemovalByRules implements RemovalPolicy {
     });
   }
 
-  /** Whether a path is among those to look at, and the snapshot lacks it. */
+  /**
+   * Returns whether a path is among those to consider and not in the snapshot.
+   */
   #isNew(path: string): boolean {
     const isChosen =
       this.#options.paths?.some((chosen) => isWithin(path, chosen)) ?? true;
     return isChosen && !this.#tree.byPath.has(path);
   }
 
-  /** Returns why the snapshot would not have held a path. */
+  /** Returns why the snapshot would not have contained a path. */
   #whyLeftOut(path: string, kind: FileStat["kind"]): string | undefined {
     for (let at = path; at !== ""; at = parentPath(at)) {
       const skip = this.#skipped.get(at);
@@ -173,7 +184,7 @@ class RemovalOfPaths implements RemovalPolicy {
   readonly mayEmptyFolders = true;
   readonly #survey: Survey;
   readonly #gone: ReadonlySet<string>;
-  /** The paths by what they are on a disk that ignores case. */
+  /** The paths by their folded form, for disks that ignore case. */
   #folded: Map<string, string[]> | undefined;
 
   constructor(survey: Survey, gone: ReadonlySet<string>) {
@@ -204,7 +215,7 @@ function reasonOf({ reason, detail }: Skipped): string {
   return detail ?? reason;
 }
 
-/** The folder of a file with rules, if that is what could not be read. */
+/** Returns the folder of a rule file, if the rule file could not be read. */
 function folderOfRules(
   { path, reason }: Skipped,
   { ignoreFile = DEFAULT_IGNORE_FILE }: IgnoreOptions,
@@ -216,7 +227,10 @@ function folderOfRules(
   return path.slice(0, -name.length).replace(/\/$/, "");
 }
 
-/** Why what lies in such a folder stays. */
+/**
+ * Returns why a path stays, if the rules of a folder above it could not be
+ * read.
+ */
 function unruledAt(
   path: string,
   unruled: ReadonlyMap<string, string>,
@@ -230,7 +244,7 @@ function unruledAt(
   return undefined;
 }
 
-/** The rules that held when a snapshot was taken, from the files it has. */
+/** The rules at the time of a snapshot, from the rule files in it. */
 class SnapshotRules {
   readonly #tree: Tree;
   readonly #texts: ReadonlyMap<string, string>;
@@ -248,7 +262,7 @@ class SnapshotRules {
     this.#first = IgnoreRules.forRoot(root, options);
   }
 
-  /** The rule that leaves a path out, itself or with a folder above it. */
+  /** Returns the rule that excludes a path or a folder above it. */
   match(path: string, isDirectory: boolean): string | undefined {
     const folder = parentPath(path);
     if (folder !== "") {
@@ -276,7 +290,7 @@ class SnapshotRules {
   }
 }
 
-/** The texts of the ignore files that a snapshot has, by path. */
+/** Returns the texts of the ignore files in a snapshot, by path. */
 async function ignoreFiles(
   { storage }: Store,
   tree: Tree,
@@ -297,7 +311,7 @@ async function ignoreFiles(
       const stream = checkedStream(entry, () => reader.read(entry));
       texts.set(path, new TextDecoder().decode(await collect(stream)));
     } catch (error) {
-      // Without its rules nobody can tell what may be deleted.
+      // Without its rules, it is not known what may be deleted.
       if (all || !isDamage(error)) throw error;
     }
   }

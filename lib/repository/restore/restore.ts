@@ -1,18 +1,18 @@
 /**
  * Restoring, undoing and redoing.
  *
- * Each begins with a plan and ends with a session. `restore.ts` finds out what
- * the target should become: the snapshot's tree for a restore, the state before
- * the last restore for an undo (`undo.ts`, and `undo_fresh.ts` for a restore
- * into a new or empty directory). `plan.ts` compares that with what is there
- * and lists the steps; it changes nothing. `removal.ts` decides what `delete`
- * removes and what it spares.
+ * Each begins with a plan and ends with a session. `restore.ts` determines the
+ * wanted state of the target: the snapshot's tree for a restore, the state
+ * before the last restore for an undo (`undo.ts`, and `undo_fresh.ts` for a
+ * restore into a new or empty directory). `plan.ts` compares that with the
+ * present state and lists the steps; it changes nothing. `removal.ts` decides
+ * what `delete` deletes and what it keeps.
  *
  * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the
- * plan would overwrite or delete. Then it puts a journal into the target and
- * decides what that says, `apply.ts` does the steps and flushes them to the
- * disk, and the journal goes. After a crash the journal is still there: the
- * same call continues, and `undo` goes back.
+ * plan would overwrite or delete. Then the session writes a journal into the
+ * target and decides what it says, `apply.ts` carries out the steps and flushes
+ * them to the disk, and the journal is deleted. After a crash the journal is
+ * still there: the same call continues the restore, and `undo` reverts it.
  *
  * @module
  */
@@ -71,7 +71,7 @@ export async function planRestore(
   });
 }
 
-/** Restores a snapshot; each file is checked before it gets its name. */
+/** Restores a snapshot. Each file is checked before it gets its name. */
 export async function restoreTree(
   store: Store,
   record: SnapshotRecord,
@@ -99,7 +99,7 @@ export async function planRevert(
   );
 }
 
-/** Brings back what was there before the last restore, or undo of it. */
+/** Reverts the last restore, or the last undo. */
 export async function revertRestore(
   store: Store,
   target: string,
@@ -130,7 +130,7 @@ async function prepare(
     );
   }
   const { storage } = store;
-  // Where nothing is, nobody asks what else the snapshot has.
+  // An empty target needs nothing else of the snapshot.
   const whole = paths !== undefined && survey.isVacant && from === ""
     ? await readPart(storage, record, paths, signal)
     : await store.tree(record, { signal });
@@ -143,7 +143,8 @@ async function prepare(
     from: options.from ?? null,
   };
   const cut = left.at(-1)?.data;
-  // A directory that an interrupted restore made is not the user's yet.
+  // A directory that an interrupted restore created does not belong to the user
+  // yet.
   const getsRoot = survey.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const { root = record.root } = tree;
@@ -178,7 +179,7 @@ async function prepare(
   };
 }
 
-/** Opens the target for looking at it, and closes it after the work. */
+/** Opens the target for reading its state, and closes it after the work. */
 async function surveying<Result>(
   target: string,
   work: (survey: Survey) => Promise<Result>,
@@ -197,7 +198,7 @@ async function surveying<Result>(
   }
 }
 
-/** The paths for a journal, or a text by which they are known again. */
+/** Returns the paths for a journal, or a text by which they are recognized. */
 function briefly(
   paths: readonly string[] | undefined,
 ): readonly string[] | string | null {
@@ -206,7 +207,10 @@ function briefly(
   return `sha256:${toHex(sha256(new TextEncoder().encode(text)))}`;
 }
 
-/** Marks what comes from somebody else's repository and was not asked for. */
+/**
+ * Marks a state from another user's repository as not trusted, unless the
+ * caller trusts it.
+ */
 function checkTrust(
   wanted: TargetState,
   { storage }: Store,
@@ -222,7 +226,10 @@ function checkTrust(
   wanted.rootFault = notTrusted(".", dropped);
 }
 
-/** A repository that is written over cannot bring back what was there. */
+/**
+ * Refuses a target that contains the repository: if the repository is
+ * overwritten, nothing can be undone.
+ */
 function refuseOverRepository(
   storage: Storage,
   survey: Survey,
@@ -257,7 +264,7 @@ async function prepareRevert(
   let history = await historyOf(store, survey.root, signal);
   const left = leftIn(survey);
   const cut = left.at(-1)?.data;
-  // The same that was cut short is finished first.
+  // The same work, if it was interrupted, is finished first.
   let group = cut?.work === way && typeof cut.of === "string"
     ? groupOf(history, cut.of)
     : groupToRevert(history, way, paths);
@@ -284,7 +291,7 @@ async function prepareRevert(
         history,
       };
     }
-    // What it wrote is gone already.
+    // The files that it wrote are deleted already.
     history = history.filter((one) => one.id !== id);
     group = groupToRevert(history, way, paths);
   }
@@ -318,7 +325,10 @@ function isEmptyUndo(
   return isGone && !removesRoot && left.length === 0;
 }
 
-/** Returns what a directory can be brought back by, the newest first. */
+/**
+ * Returns the work on a directory that can be undone or redone, the newest
+ * first.
+ */
 async function historyOf(
   store: Store,
   directory: string,
@@ -332,7 +342,7 @@ async function historyOf(
   return all.sort((a, b) => a.id < b.id ? 1 : -1);
 }
 
-/** Returns whether any restore into a directory is known to a repository. */
+/** Returns whether a repository has a record of a restore into a directory. */
 export async function isRestored(
   store: Store,
   directory: string,
@@ -346,8 +356,8 @@ function leftIn(survey: Survey): LeftJournal[] {
 }
 
 /**
- * Returns the journals in the target; another running process does not prevent
- * a look.
+ * Returns the journals in the target. Another process at work there does not
+ * prevent planning.
  */
 function leftUnlessBusy(survey: Survey): LeftJournal[] {
   try {

@@ -52,21 +52,21 @@ export interface Safety {
   seen: ReadonlyMap<string, FileStat>;
   /** The SHA-256 of the bytes that were saved, by path. */
   sums: ReadonlyMap<string, string>;
-  /** When it was begun, in milliseconds since 1970. */
+  /** The start of the safety snapshot, in milliseconds since 1970. */
   time: number;
 }
 
 /** Options for a safety snapshot. */
 export interface SafetyOptions {
-  /** The purpose that its record names. */
+  /** The purpose for the record. */
   purpose: SafetyRecord;
   /** The label that is shown to the user. */
   label: string;
   /** The state of the directory itself before anything was done. */
   root: Metadata;
-  /** A snapshot whose content need not be stored again, and its tree. */
+  /** A snapshot, with its tree, whose content need not be stored again. */
   basis: (ReadRecord & { tree: Tree }) | undefined;
-  /** The id has to sort behind this one. */
+  /** The id after which the new id has to sort. */
   after: string | undefined;
   /** Called with each path that could not be saved. */
   onSkip: (skipped: Skipped) => void;
@@ -75,9 +75,9 @@ export interface SafetyOptions {
 }
 
 /**
- * Saves all that a plan changes, overwrites or removes: its bytes, and what
- * was not there. The bytes of every file are read. Those that the repository
- * has already are read back from it, and stored again if they cannot be.
+ * Saves everything that a plan changes, overwrites or deletes: the bytes, and
+ * which paths did not exist. Every file is read. Content that the repository
+ * already has is read back from it, and stored again if that fails.
  */
 export async function takeSafety(
   store: Store,
@@ -96,7 +96,7 @@ export async function takeSafety(
   }
 }
 
-/** The error that stored content cannot be read back. */
+/** The error for stored content that cannot be read back. */
 class NotReadable extends Error {}
 
 async function save(
@@ -169,7 +169,7 @@ async function save(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, started),
-      // The clock may be set back meanwhile.
+      // The clock may have been set back meanwhile.
       duration: Math.max(0, Date.now() - started),
       directory: survey.root,
       root: toMetadata(root),
@@ -191,7 +191,7 @@ async function save(
   }
 }
 
-/** Collects entries, and how their content was stored. */
+/** Collects entries and the stored form of their content. */
 class SavedEntries implements EntrySink<PackedFacts> {
   readonly entries: IndexEntry[] = [];
   readonly contents = new Map<string, StoredContent>();
@@ -225,9 +225,9 @@ function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
 }
 
 /**
- * Adds paths, with the folders above, as the directory lists them. What is
- * among the paths already keeps the spelling that it has there: on some disks a
- * plan's is another.
+ * Adds paths and the folders above them, spelled as the directory lists them.
+ * Paths that are already in the set keep their spelling, because the plan may
+ * spell them differently on some disks.
  */
 function addListed(
   paths: Set<string>,
@@ -254,7 +254,7 @@ function addListed(
   }
 }
 
-/** The other names in the directory of files that have several. */
+/** Returns the other names in the directory of files with several names. */
 function otherNames(survey: Survey, paths: readonly string[]): string[] {
   const inodes = new Set<string>();
   for (const path of paths) {
@@ -269,7 +269,7 @@ function otherNames(survey: Survey, paths: readonly string[]): string[] {
   );
 }
 
-/** Reads back from the repository what was just stored. */
+/** Reads content back from the repository that was just stored. */
 async function readBack(
   entry: TreeEntry,
   storage: Store["storage"],
@@ -288,11 +288,12 @@ async function readBack(
 }
 
 /**
- * Takes from a plan what must not be done since a path could not be saved.
+ * Removes the steps from a plan that must not be carried out because a path
+ * could not be saved.
  *
  * @param plan The plan, which is changed.
  * @param path The path.
- * @param error Why not.
+ * @param error The reason.
  */
 export function withhold(
   plan: RestorePlan,
@@ -303,7 +304,7 @@ export function withhold(
   const isNamed = plan.failed.some((other) => other.path === path);
   if (!isNamed) plan.failed.push({ path, error });
   const heirs = new Heirs();
-  /** A folder that keeps all that is in it, as it is not replaced. */
+  /** A folder whose content is kept, because the folder is not replaced. */
   let whole: string | undefined;
   plan.steps = plan.steps.flatMap((step) => {
     const at = current(step.path);

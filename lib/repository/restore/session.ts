@@ -31,22 +31,22 @@ import type { PastWork } from "./undo.ts";
 /** Options for carrying out a restore, an undo or a redo. */
 export interface WorkOptions {
   /**
-   * Given the plan before anything is done; what it throws ends the work, with
-   * nothing changed.
+   * Called with the plan before anything is changed. An error that it throws
+   * ends the work.
    */
   onPlan?: (plan: RestorePlan) => void | Promise<void>;
   /**
-   * Whether owners, and the bits that run a program as its owner or group, are
-   * restored although the repository belongs to somebody else: to another user
-   * of this machine that is not root, or to whoever serves it over HTTP. If not,
-   * they are named in `failed`. Default: `false`.
+   * Whether owners, set-user-ID bits and set-group-ID bits are restored
+   * although the repository belongs to somebody else: to another user of this
+   * machine other than root, or to the operator of an HTTP server. If not, the
+   * entries are listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */
   onProgress?: (progress: RestoreProgress) => void;
   /**
-   * Ends the work with an error of code `aborted`; what was done stays, and
-   * the same call finishes it.
+   * Ends the work with an error of code `aborted`. Finished steps stay, and the
+   * same call finishes the rest.
    */
   signal?: AbortSignal;
 }
@@ -54,8 +54,8 @@ export interface WorkOptions {
 /** Options for an undo or redo. */
 export interface RevertOptions extends WorkOptions {
   /**
-   * The only files and folders to bring back, with all that is in them; the
-   * rest can be brought back later. Default: all.
+   * The files and folders to bring back, with all their content. The rest can
+   * be brought back later. Default: all.
    */
   paths?: readonly string[];
 }
@@ -63,76 +63,79 @@ export interface RevertOptions extends WorkOptions {
 /** Options for a restore. */
 export interface RestoreOptions extends WorkOptions {
   /**
-   * The folder of the snapshot that takes the place of its root: what is in it
-   * is restored into the target, and paths are below it. It cannot be combined
-   * with `delete`. Default: the root.
+   * The folder of the snapshot that is restored as the root. Its content is
+   * restored into the target, and `paths` are relative to it. It cannot be
+   * combined with `delete`. Default: the root.
    */
   from?: string;
-  /** Files and folders to restore, with all that is in them. Default: all. */
+  /** The files and folders to restore, with all their content. Default: all. */
   paths?: readonly string[];
   /**
-   * Whether to remove what the snapshot lacks, apart from what it did not look
-   * at: what its rules leave out, and what it could not read. Default: `false`.
+   * Whether to delete paths that the snapshot does not have. Paths that its
+   * rules exclude and paths that it could not read are kept. Default: `false`.
    */
   delete?: boolean;
   /**
-   * Whether a directory that is there gets the mode, owner and time of the
-   * snapshot's own. One that is made gets them always. Default: `false`.
+   * Whether an existing directory gets the mode, owner and time of the
+   * snapshot's root. A new directory always gets them. Default: `false`.
    */
   rootAttributes?: boolean;
   /**
-   * Files and folders of the operating system that are never removed. A
-   * repository in a local folder is always spared.
+   * Files and folders of the operating system that are never deleted. A
+   * repository in a local folder is always kept.
    */
   apart?: readonly string[];
 }
 
 /** The progress of a restore. */
 export interface RestoreProgress {
-  /** Steps so far. */
+  /** The number of steps so far. */
   entries: number;
-  /** All steps there will be. */
+  /** The number of all steps. */
   allEntries: number;
-  /** Bytes of files so far. */
+  /** The number of bytes of files so far. */
   bytes: number;
-  /** All bytes there will be. */
+  /** The number of all bytes. */
   allBytes: number;
-  /** The path just done. */
+  /** The path that was just finished. */
   path: string;
 }
 
 /** The result of a restore. */
 export interface RestoreResult {
-  /** Files that were written, hard links counted once. */
+  /** The number of files that were written, hard links counted once. */
   files: number;
-  /** Directories that were made. */
+  /** The number of directories that were created. */
   directories: number;
-  /** Symlinks and further names of hard links that were made. */
+  /**
+   * The number of symlinks and further names of hard links that were created.
+   */
   links: number;
-  /** Bytes of files that were written. */
+  /** The number of bytes of the files that were written. */
   bytes: number;
-  /** Entries of which only mode, time or owner were set. */
+  /** The number of entries of which only the mode, time or owner was set. */
   touched: number;
-  /** The number of removed paths. */
+  /** The number of deleted paths. */
   deleted: number;
-  /** Entries that were there already as they should be. */
+  /** The number of entries that needed no change. */
   kept: number;
-  /** The paths that the snapshot lacks and that were kept. */
+  /** The paths that the snapshot does not have and that were kept. */
   left: RestoreLeft[];
   /**
-   * The paths that failed, and why. What was at these paths stays, unless
-   * `restored` says that only a part of the mode, time or owner is missing.
+   * The paths that failed, with the errors. The entries at these paths are
+   * unchanged, unless `restored` says that only a part of the mode, time or
+   * owner is missing.
    */
   failed: RestoreFailure[];
   /**
-   * The snapshot of what was there before, by which this is undone; none if
-   * the target was new or empty, which a note tells `undoRestore`, or nothing
-   * was to be done.
+   * The safety snapshot, by which the restore can be undone. Absent if nothing
+   * had to be changed, or if the target was new or empty; in the latter case a
+   * note lets `undoRestore` undo the restore.
    */
   safety?: SnapshotRecord;
 }
 
-/** The result of a restore that has done nothing yet. */
+/** Returns the initial result of a restore. */
 export function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
   return {
     files: 0,
@@ -147,7 +150,7 @@ export function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
   };
 }
 
-/** Counts what is done, and tells how far it is. */
+/** Counts finished steps and reports the progress. */
 export function progressOf(
   plan: RestorePlan,
   result: RestoreResult,
@@ -184,39 +187,41 @@ export interface RestoreHooks {
   onStep?: (step: string) => void;
 }
 
-/** A restore, an undo or a redo, planned. */
+/** A planned restore, undo or redo. */
 export interface RestoreJob {
   survey: Survey;
   plan: RestorePlan;
   work: SafetyRecord["before"];
-  /** The snapshot to restore, or the safety snapshot to go back by. */
+  /** The snapshot to restore, or the safety snapshot to undo. */
   of: string;
   label: string;
   /**
-   * The attributes that the directory itself gets; absent if it keeps its own.
+   * The attributes that the directory itself gets. Absent if it keeps its own.
    */
   root: SnapshotRecord["root"] | undefined;
-  /** Its attributes now, or those to create it with. */
+  /** The present attributes of the directory, or those to create it with. */
   rootBefore: SnapshotRecord["root"];
-  /** The only paths that an undo or redo is for. */
+  /** The paths to which an undo or redo is limited. */
   paths?: readonly string[];
-  /** The part of the snapshot that a restore is for. */
+  /** The part of the snapshot that is restored. */
   fresh?: { from?: string; paths?: readonly string[] };
-  /** The request, by which the same work is recognised when it starts again. */
+  /**
+   * The request, by which the same work is recognized when it is started again.
+   */
   request: JournalData;
   left: LeftJournal[];
-  /** The work that can be undone in the target, the newest first. */
+  /** The work in the target that can be undone, the newest first. */
   history: readonly PastWork[];
   /**
-   * The snapshot whose content need not be saved again, if an undo is of a
+   * The snapshot whose content need not be saved again, for an undo of a
    * restore into a new or empty directory. Default: `of`.
    */
   basis?: string;
-  /** Whether the directory goes in the end if nothing is left in it. */
+  /** Whether the directory is deleted at the end if it is empty. */
   removesRoot?: boolean;
 }
 
-/** Carries out a plan, after a safety snapshot of what it would lose. */
+/** Carries out a plan, after a safety snapshot of what the plan changes. */
 export async function carryOut(
   store: Store,
   job: RestoreJob,
@@ -236,7 +241,7 @@ export async function carryOut(
   }
 }
 
-/** Returns whether nothing is to be done, not even for an undo to go back by. */
+/** Returns whether there is nothing to do and nothing to record for an undo. */
 function hasNothingToDo(
   { plan, work, left, basis, removesRoot }: RestoreJob,
 ): boolean {
@@ -244,17 +249,17 @@ function hasNothingToDo(
     !removesRoot && (work === "restore" || basis !== undefined);
 }
 
-/** The work that an earlier process began and did not finish. */
+/** The unfinished work of an earlier process. */
 interface Resumption {
-  /** Whether it is the same work, which goes on now. */
+  /** Whether the work is the same, so that it continues now. */
   isSame: boolean;
-  /** Whether it began in a new or empty directory. */
+  /** Whether the work began in a new or empty directory. */
   wasFresh: boolean;
-  /** The first safety snapshot of the same work, if it needed one. */
+  /** The first safety snapshot of the same work, if there is one. */
   safetyId: string | undefined;
 }
 
-/** Returns what a journal in the target tells of earlier work. */
+/** Returns the earlier work that a journal in the target describes. */
 function resumptionOf({ left, request }: RestoreJob): Resumption {
   const data = left.at(-1)?.data;
   const isSame = data !== undefined && isSameWork(data, request);
@@ -268,8 +273,8 @@ function resumptionOf({ left, request }: RestoreJob): Resumption {
 }
 
 /**
- * A plan that is being carried out. The journal in the target stands for it from
- * `begin` to `finish`, so that a process that dies in between leaves word.
+ * A plan that is being carried out. A journal is in the target from `begin` to
+ * `finish`, so that the work can be continued if the process dies.
  */
 class RestoreSession {
   readonly #store: Store;
@@ -277,14 +282,14 @@ class RestoreSession {
   readonly #options: WorkOptions;
   readonly #hooks: RestoreHooks;
   readonly #earlier: Resumption;
-  /** Whether the directory was not there. */
+  /** Whether the directory is created by this work. */
   readonly #isMade: boolean;
   readonly #applier: PlanApplier;
   readonly #result: RestoreResult;
   #safety: Safety | undefined;
   #journal: WorkJournal | undefined;
 
-  /** Prepares the work, and makes the directory if it is not there. */
+  /** Prepares the work, and creates the directory if it does not exist. */
   constructor(
     store: Store,
     job: RestoreJob,
@@ -308,7 +313,7 @@ class RestoreSession {
   }
 
   /**
-   * Saves what the plan would lose, or notes that it loses nothing, and puts the
+   * Takes the safety snapshot, or records that none is needed, and writes the
    * journal.
    */
   async begin(): Promise<void> {
@@ -328,18 +333,20 @@ class RestoreSession {
     });
   }
 
-  /** Does all steps, and flushes what was written. */
+  /** Carries out all steps, and flushes what was written. */
   async apply(): Promise<void> {
     const { root, left } = this.#job;
     const { signal } = this.#options;
     if (left.length > 0) await clearAbandoned(this.#folder, signal);
     await this.#applier.apply(this.#safety);
     if (root !== undefined) this.#writer.directory("", root);
-    // The journal tells of what is not on the disk yet: it goes last.
+    // The journal protects data that is not flushed yet, so it is deleted last.
     await this.#applier.sync(left.length > 0);
   }
 
-  /** Ends the work: the journals go, and the directory opens to others. */
+  /**
+   * Ends the work: deletes the journals and opens the directory to other users.
+   */
   finish(): RestoreResult {
     const { survey, left, removesRoot } = this.#job;
     this.#writer.finish(() => {
@@ -356,12 +363,15 @@ class RestoreSession {
     return this.#result;
   }
 
-  /** Gives up after a failure; the journal stays, so that the work can go on. */
+  /**
+   * Gives up after a failure. The journal stays, so that the work can be
+   * continued.
+   */
   abandon(): void {
     try {
       this.#writer.finish(() => this.#journal?.abandon());
     } catch {
-      // What went wrong first is what counts.
+      // The first error is the one to report.
     } finally {
       this.#journal?.abandon();
     }
@@ -394,7 +404,7 @@ class RestoreSession {
   }
 }
 
-/** Takes the safety snapshot; what it cannot hold is not touched. */
+/** Takes the safety snapshot. Entries that it cannot hold are not changed. */
 async function saveFirst(
   store: Store,
   job: RestoreJob,
@@ -429,14 +439,14 @@ async function saveFirst(
   return safety;
 }
 
-/** Whether a journal tells of the same work. */
+/** Returns whether a journal describes the same work. */
 export function isSameWork(cut: JournalData, request: JournalData): boolean {
   return Object.entries(request).every(([key, value]) =>
     JSON.stringify(cut[key] ?? null) === JSON.stringify(value)
   );
 }
 
-/** A snapshot that has much of what is to be saved. */
+/** Returns a snapshot that contains much of what has to be saved. */
 async function basisOf(
   store: Store,
   directory: string,
@@ -453,7 +463,7 @@ async function basisOf(
   }
 }
 
-/** Whether nothing that is there is overwritten or removed. */
+/** Returns whether no existing entry is overwritten or deleted. */
 function losesNothing({ steps }: RestorePlan): boolean {
   return steps.every(({ action, was }) =>
     action === "create" || action === "touch" && was === "directory"

@@ -9,7 +9,7 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 /** The safety snapshots of one piece of work, the earliest first. */
 export type Group = [SnapshotRecord, ...SnapshotRecord[]];
 
-/** A piece of work on a directory that can be gone back by. */
+/** A piece of work on a directory that can be undone. */
 export type PastWork = SnapshotRecord | FreshRestore;
 
 /** Returns whether the work was a restore into a new or empty directory. */
@@ -18,22 +18,25 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
 }
 
 /**
- * The safety snapshots that bring back what was there before the last restore
- * that is not undone, or before the last undo that is not redone.
+ * Returns the safety snapshots of the last restore that is not undone, or of
+ * the last undo that is not redone.
  *
- * @param records The safety snapshots of one directory and its restores from
+ * @param records The safety snapshots of one directory and the restores into it
  * when it was new or empty, the newest first.
- * @param way Which of the two.
- * @param paths The only paths that are to be brought back, if not all are.
- * @returns The snapshots of that work, of which the earlier ones count, or the
- * restore into a new or empty directory; `undefined` if there is none.
+ * @param way Whether to find a restore or an undo.
+ * @param paths The paths to bring back. Default: all.
+ * @returns The safety snapshots of that work, of which the earlier ones take
+ * precedence, or the restore into a new or empty directory; `undefined` if
+ * there is none.
  */
 export function groupToRevert(
   records: readonly PastWork[],
   way: "undo" | "redo",
   paths?: readonly string[],
 ): Group | FreshRestore | undefined {
-  /** For which paths each was brought back already, by its id. */
+  /**
+   * The paths that were already brought back for each piece of work, by its id.
+   */
   const spent = new Map<string, Paths[]>();
   for (const { id, safety } of records) {
     if (safety === undefined || safety.continues !== undefined) continue;
@@ -50,7 +53,7 @@ export function groupToRevert(
   return undefined;
 }
 
-/** Files and folders with all that is in them; all there is by default. */
+/** Files and folders with all their content. `undefined` stands for all. */
 type Paths = readonly string[] | undefined;
 
 /** Returns the paths that are in both sets. */
@@ -61,7 +64,7 @@ function both(some: Paths, others: Paths): Paths {
   return [...within(some, others), ...within(others, some)];
 }
 
-/** Whether all of some paths are among others. */
+/** Returns whether all of some paths are within others. */
 function covers(others: Paths, paths: Paths): boolean {
   if (others === undefined) return true;
   return paths?.every((path) =>
@@ -69,7 +72,10 @@ function covers(others: Paths, paths: Paths): boolean {
   ) ?? false;
 }
 
-/** Returns the work that began with a safety snapshot, or is a restore. */
+/**
+ * Returns the safety snapshots of the work that began with an id, or the
+ * restore into a new or empty directory with that id.
+ */
 export function groupOf(
   records: readonly PastWork[],
   id: string,
@@ -82,7 +88,10 @@ export function groupOf(
   return [first, ...rest.reverse()];
 }
 
-/** Returns the state before some work: what was there, and what was not. */
+/**
+ * Returns the state before some work: the entries that existed, and the paths
+ * that did not.
+ */
 export async function stateBefore(
   store: Store,
   group: readonly SnapshotRecord[],
@@ -119,7 +128,7 @@ export async function stateBefore(
   };
 }
 
-/** Returns the error that there is nothing to undo or redo. */
+/** Returns the error for a directory without a restore to undo or redo. */
 export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
   return new DeltarError(
     "not-found",

@@ -20,15 +20,15 @@ import type { RemovalPolicy } from "./removal.ts";
 
 /** The plan for undoing a restore into a directory that was new or empty. */
 export interface FreshUndo {
-  /** The steps: what the restore wrote and nobody changed is deleted. */
+  /** The steps: delete what the restore wrote and nobody changed. */
   plan: RestorePlan;
-  /** Whether the directory goes too if nothing is left in it. */
+  /** Whether the directory is deleted too if it is empty. */
   removesRoot: boolean;
 }
 
 /** Options for undoing a restore into a directory that was new or empty. */
 interface FreshUndoOptions {
-  /** The only paths to undo. Default: all. */
+  /** The paths to undo. Default: all. */
   paths?: readonly string[];
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -36,11 +36,11 @@ interface FreshUndoOptions {
 
 /**
  * Plans to undo a restore into a directory that was new or empty. Files and
- * links that are what the snapshot has are deleted, and then folders that are
- * empty. What was changed or added since stays, and is among `failed`.
+ * links that match the snapshot are deleted, and then empty folders. Entries
+ * that were changed or added since then stay, and are listed in `failed`.
  *
- * @throws {DeltarError} `not-found` if the snapshot is gone, so that nothing
- * tells what the restore wrote.
+ * @throws {DeltarError} `not-found` if the snapshot is gone, so that it is not
+ * known what the restore wrote.
  */
 export async function planFreshUndo(
   store: Store,
@@ -62,7 +62,7 @@ export async function planFreshUndo(
   return { plan, removesRoot: fresh.made && paths === undefined };
 }
 
-/** The entries of the snapshot that the restore was to write. */
+/** Returns the entries of the snapshot that the restore was to write. */
 async function writtenBy(
   store: Store,
   { safety: { of }, from = "", paths }: FreshRestore,
@@ -93,12 +93,16 @@ class Search {
   readonly #survey: Survey;
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
-  /** The text that paths share which only case or normalization tells apart. */
+  /**
+   * A key for each path, equal for paths that differ only by case or
+   * normalization.
+   */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The entries that are there, by what they share. */
+  /** The existing entries with each of these keys. */
   readonly #firsts = new Map<string, string[]>();
   /**
-   * Folders that another folder took the place of, so they were not written.
+   * The folders whose path another folder has on this disk, so they were not
+   * written.
    */
   readonly #aliases = new Set<string>();
   readonly #going: { path: string; kind: "file" | "symlink" | "directory" }[] =
@@ -115,7 +119,9 @@ class Search {
     this.#alike = alikePaths(this.#written.keys());
   }
 
-  /** Looks at each entry, in steps of one, or a piece of a large file. */
+  /**
+   * Compares each entry. Yields after each, or after a piece of a large file.
+   */
   *run(): Generator<void, void> {
     const names = this.#namesByFolder();
     this.#findAdded("", names.get("") ?? []);
@@ -141,7 +147,7 @@ class Search {
     }
   }
 
-  /** Returns what `planSteps` may delete. */
+  /** Returns the policy that tells `planSteps` what to delete. */
   removal(): RemovalPolicy {
     return {
       removable: () => this.#going,
@@ -151,8 +157,8 @@ class Search {
   }
 
   /**
-   * Returns whether the disk takes a path for that of an earlier entry, which
-   * alone was restored, or one of its folders.
+   * Returns whether the disk treats a path as that of an earlier entry, the
+   * only one that was restored, or of one of its folders.
    */
   #isAlias({ path, kind }: TreeEntry, stat: FileStat): boolean {
     const folder = parentPath(path);
@@ -171,7 +177,7 @@ class Search {
   #isOneName(first: string, path: string, stat: FileStat): boolean {
     const other = this.#survey.at(first);
     if (other === undefined || !isSameFile(other, stat)) return false;
-    // Hard links may have such names too, where these are two.
+    // On a disk that tells such names apart, hard links may have them too.
     const names = this.#survey.names(parentPath(path));
     return ![first, path].every((one) => names.includes(nameOf(one)));
   }
@@ -192,12 +198,12 @@ class Search {
     return names;
   }
 
-  /** Notes what is in a folder and was not written there. */
+  /** Records the entries of a folder that the restore did not write. */
   #findAdded(folder: string, written: readonly string[]): void {
     const known = new Set(written);
     const found = this.#survey.names(folder);
     const there = new Set(found);
-    // A disk may list a name in another normalization or case.
+    // The disk may list a name in another normalization or case.
     const respelled = new Set(
       written.filter((name) => !there.has(name)).map(foldName),
     );

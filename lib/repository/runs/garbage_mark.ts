@@ -12,39 +12,45 @@ import {
 } from "../format/names.ts";
 import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
 
-/** An object that nothing leads to. */
+/** An object that nothing refers to. */
 export interface GarbageLine {
   /** The object. */
   name: string;
-  /** Since when it is known to be garbage, in milliseconds since 1970. */
+  /**
+   * The time at which it was found to be garbage, in milliseconds since 1970.
+   */
   since: number;
-  /** Whether it is being deleted, or rewritten without what is dead. */
+  /**
+   * Whether the object is being deleted, or rewritten without unneeded frames.
+   */
   condemned: boolean;
 }
 
-/** A run that was seen at work, and how far its count was. */
+/** A run that was seen at work, with its heartbeat count. */
 export interface SeenRun {
   /** The run's id. */
   running: string;
   /** The number of its heartbeats. */
   count: number;
-  /** Since when the count is seen to be this, in milliseconds since 1970. */
+  /**
+   * The time since which the count has not changed, in milliseconds since 1970.
+   */
   since: number;
 }
 
-/** The findings of a prune for the next one. */
+/** The findings of a prune, for the next prune. */
 export interface Mark {
-  /** When it was written, in milliseconds since 1970. */
+  /** The time of the mark, in milliseconds since 1970. */
   time: number;
   /** The objects that nothing refers to. */
   objects: GarbageLine[];
   /** The runs that were at work. */
   runs: SeenRun[];
-  /** Snapshots that are gone for good although a tree of theirs may stay. */
+  /** The purged snapshots of which a tree may still exist. */
   purged: string[];
   /**
-   * If the clock was not believed: how far it was ahead of all that the
-   * repository knew, in milliseconds.
+   * The leap of the clock ahead of every time in the repository, in
+   * milliseconds, if the clock was not trusted.
    */
   leap?: number;
 }
@@ -77,7 +83,7 @@ export async function putMark(
 }
 
 /**
- * Reads the findings of earlier prunes. Of several marks of one object, the
+ * Reads the marks of earlier prunes. If several marks list one object, the
  * earliest time counts.
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
@@ -98,8 +104,8 @@ export async function readMarks(
 }
 
 /**
- * Whether a prune is deleting objects that one of these runs wrote, or writing
- * their volumes.
+ * Returns whether a prune is deleting objects of one of these runs, or
+ * rewriting their volumes.
  */
 export async function isCondemned(
   storage: Storage,

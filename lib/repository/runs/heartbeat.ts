@@ -4,23 +4,23 @@ import { isCount } from "../../bytes/is_count.ts";
 import { readIfThere } from "../format/note.ts";
 
 /**
- * The interval of the heartbeats of running work, in milliseconds. A prune watches
- * a silent run or prune for three of them (`PATIENCE` in `../prune/prune.ts`).
+ * The interval between heartbeats of running work, in milliseconds. A prune watches
+ * silent work for three of them (`PATIENCE` in `../prune/prune.ts`).
  */
 export const BEAT = 15_000;
 
 const FORMAT = "deltar-beat";
 const VERSION = 1;
 
-/** The name of the object that counts the beats of another. */
+/** Returns the name of the object with the heartbeats of another object. */
 export function beatName(name: string): string {
   return name.replace(/\.json$/, ".beat.json");
 }
 
 /**
- * Counts up in an object beside `name` while work goes on. Others tell work
- * that lives from work that died by whether the count changes while they watch,
- * so no clock is compared with that of another machine.
+ * Increases a count in an object beside `name` while work goes on. Other
+ * processes recognize live work by a count that changes while they watch. No
+ * clock is compared with that of another machine.
  */
 export class Heartbeat {
   readonly #storage: Storage;
@@ -29,20 +29,20 @@ export class Heartbeat {
   #timer: ReturnType<typeof setInterval> | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  /** A pulse for the object `name`; it does not beat yet. */
+  /** Makes a heartbeat for the object `name`. It does not beat yet. */
   constructor(storage: Storage, name: string) {
     this.#storage = storage;
     this.#name = beatName(name);
   }
 
-  /** Beats from now on, the first time after `every` milliseconds. */
+  /** Starts the heartbeats, the first after `every` milliseconds. */
   start(every: number = BEAT): void {
     this.#timer ??= setInterval(() => {
       this.#last = this.#last.then(() => this.#beat());
     }, every);
   }
 
-  /** Ends the beating and removes its object. */
+  /** Stops the heartbeats and deletes their object. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#last;
@@ -51,7 +51,7 @@ export class Heartbeat {
 
   async #beat(): Promise<void> {
     const bytes = encodeLines(FORMAT, VERSION, { count: ++this.#count }, []);
-    // A beat that fails is missed; the next one may not be.
+    // A failed heartbeat is skipped. The next one may succeed.
     await this.#storage.put(this.#name, bytes).catch(() => {});
   }
 }

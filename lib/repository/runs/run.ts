@@ -1,7 +1,7 @@
 /**
- * Runs: work that writes objects which no record names yet, beside prunes that
- * delete objects which nothing needs. Neither waits for the other, and there is
- * no lock.
+ * Runs: work that writes objects that no record names yet, while prunes may be
+ * deleting objects that nothing needs. Neither waits for the other, and there
+ * is no lock.
  *
  * A run (`Run`) puts an intent before its first object. The intent names the
  * layers that the run builds on. Only then does the run check that its parent
@@ -10,16 +10,17 @@
  * side sees the other: either the run finds its parent gone and begins again
  * (`conflict`), or the prune finds the intent and keeps what it names.
  *
- * A run that lasts counts heartbeats (`heartbeat.ts`). A prune that sees the
- * same count for longer than the grace, and watches it stand still, deletes the
- * intent. A run checks its intent right before and right after it stores its
- * record, and takes the record back if the intent is gone.
+ * A long run counts heartbeats (`heartbeat.ts`). If a prune sees the same count
+ * for longer than the grace period, and the count does not change while it
+ * watches, it deletes the intent. A run checks its intent right before and
+ * right after it stores its record, and takes the record back if the intent is
+ * gone.
  *
- * Prunes write what they find into marks (`garbage_mark.ts`) and delete it at
- * the earliest in a later run, after the grace. A run that takes over objects
- * of an interrupted one looks at the marks after its intent is put, and takes
- * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has
- * the whole argument.
+ * A prune records garbage in a mark (`garbage_mark.ts`). Only a later prune,
+ * after the grace period, deletes it. A run that takes over objects of an
+ * interrupted run reads the marks after it has put its intent, and takes over
+ * nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has the
+ * whole argument.
  *
  * @module
  */
@@ -45,31 +46,31 @@ import {
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 
-/** The declaration of running work, by which a prune spares what it needs. */
+/** The declaration of running work. A prune keeps what it names. */
 export interface RunIntent {
-  /** The id that the objects carry which it writes. */
+  /** The id in the names of the objects that the run writes. */
   id: string;
-  /** When it was begun, in milliseconds since 1970. */
+  /** The start of the run, in milliseconds since 1970. */
   time: number;
-  /** The snapshot that it builds on. */
+  /** The snapshot that the run builds on. */
   parent?: string;
-  /** The layers of that snapshot: all that is reached from them is needed. */
+  /** The layers of that snapshot. Everything that they refer to is needed. */
   layers: LayerRecord[];
-  /** Ids of interrupted runs whose finished objects it takes over. */
+  /** The ids of interrupted runs whose finished objects are taken over. */
   reuses: string[];
 }
 
 const FORMAT = "deltar-running";
 const VERSION = 1;
 
-/** An intent as its object's bytes. */
+/** Returns an intent as the bytes of its object. */
 export function encodeIntent(intent: RunIntent): Uint8Array {
   const time = new Date(intent.time).toISOString();
   return encodeLines(FORMAT, VERSION, { ...intent, time }, []);
 }
 
 /**
- * Reads an intent.
+ * Reads an intent. Every field is validated.
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
  */
@@ -96,7 +97,7 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
   };
 }
 
-/** All intents; one that ends while they are read is left out. */
+/** Reads all intents. An intent that is deleted meanwhile is ignored. */
 export async function readIntents(storage: Storage): Promise<RunIntent[]> {
   const intents: RunIntent[] = [];
   for (const name of await namesUnder(storage, RUNNING)) {
@@ -109,29 +110,29 @@ export async function readIntents(storage: Storage): Promise<RunIntent[]> {
 
 /** Options for a run: the snapshots that it builds on. */
 export interface RunOptions {
-  /** The id that its objects will carry. */
+  /** The id for the names of the run's objects. */
   id: string;
-  /** The snapshot it is made against, with the SHA-256 of its record. */
+  /** The parent snapshot, with the SHA-256 of its record. */
   parent?: { record: SnapshotRecord; sha256: string };
   /**
-   * Instead of a parent: layers that it needs, and what looks, once the intent
-   * is put, whether they are still kept.
+   * The layers that the run needs instead of a parent, and a check, called
+   * after the intent is put, that they are still kept.
    */
   ground?: { layers: readonly LayerRecord[]; check: () => Promise<void> };
-  /** Ids of interrupted runs whose finished objects it takes over. */
+  /** The ids of interrupted runs whose finished objects are taken over. */
   reuses?: readonly string[];
 }
 
 /**
- * A run that writes objects which no record leads to yet. Before its first
- * object is stored it puts an intent, and only then looks whether its parent
- * is still a snapshot; a prune removes records first and reads intents after
- * that. So one of the two sees the other, whatever their order.
+ * A run, which writes objects that no record refers to yet. Before it stores
+ * its first object, it puts an intent and then checks that its parent is still
+ * a snapshot. A prune removes records first and reads intents afterwards.
+ * Whatever their order, one of the two sees the other.
  */
 export class Run {
   /** The run's id. */
   readonly id: string;
-  /** The repository's storage; the intent is put before anything else is. */
+  /** The repository's storage. The first write through it puts the intent. */
   readonly storage: Storage;
   readonly #inner: Storage;
   readonly #options: RunOptions;
@@ -139,7 +140,7 @@ export class Run {
   readonly #heartbeat: Heartbeat;
   #begun: Promise<void> | undefined;
 
-  /** A run that has done nothing yet. */
+  /** Makes a run, which does nothing yet. */
   constructor(storage: Storage, options: RunOptions) {
     this.id = options.id;
     this.#inner = storage;
@@ -162,20 +163,21 @@ export class Run {
   }
 
   /**
-   * Puts the intent, unless that is done; `storage` does it at its first put.
+   * Puts the intent, unless that is done. The first write to `storage` does it
+   * automatically.
    *
    * @throws {DeltarError} `conflict` if the parent was removed meanwhile, or
-   * what is to be taken over is being collected.
+   * the objects to take over are being collected.
    */
   begin(): Promise<void> {
     return this.#begun ??= this.#begin();
   }
 
   /**
-   * Stores the commit record, and takes it back if the run was given up for
-   * dead in the meantime, as its objects may be collected then.
+   * Stores the commit record. If a prune declared the run dead in the meantime,
+   * the record is deleted again, because the run's objects may be collected.
    *
-   * @throws {DeltarError} `conflict` if it was.
+   * @throws {DeltarError} `conflict` if the run was declared dead.
    */
   async commit(bytes: Uint8Array): Promise<void> {
     await this.begin();
@@ -193,9 +195,9 @@ export class Run {
   }
 
   /**
-   * Whether the intent still stands.
+   * Checks that the intent still exists.
    *
-   * @throws {DeltarError} `conflict` if a prune gave the run up for dead.
+   * @throws {DeltarError} `conflict` if a prune declared the run dead.
    */
   async check(): Promise<void> {
     if (await readIfThere(this.#inner, this.#name) !== undefined) return;
@@ -207,7 +209,7 @@ export class Run {
     );
   }
 
-  /** Ends the run, be it done or given up. What fails here harms nobody. */
+  /** Ends the run, finished or not. A failure here does no harm. */
   async end(): Promise<void> {
     if (this.#begun === undefined) return;
     await this.#begun.catch(() => {});
@@ -234,7 +236,7 @@ export class Run {
   }
 }
 
-/** Looks whether a snapshot is still there, with the same record. */
+/** Checks that a snapshot still exists with the same record. */
 export async function checkParent(
   storage: Storage,
   parent: { record: SnapshotRecord; sha256: string },
@@ -251,8 +253,8 @@ function parentLost(object: string, what: string): DeltarError {
 }
 
 /**
- * Returns whether work failed since other work on the repository was in its way;
- * begun again, it may succeed.
+ * Returns whether work failed because of other work on the repository, so that
+ * it may succeed if it is started again.
  */
 export function isConflict(error: unknown): boolean {
   return error instanceof DeltarError && error.code === "conflict";

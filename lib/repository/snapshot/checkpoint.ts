@@ -15,45 +15,45 @@ import {
   type StoredPiece,
 } from "../layers/tree_layer.ts";
 
-/** A content that lies whole in a stored volume. */
+/** A content that is complete in a stored volume. */
 export interface KeptContent {
-  /** The path it was stored under. */
+  /** The path under which it was stored. */
   path: string;
   /** The SHA-256 of the file, in hexadecimal. */
   sha256: string;
   /** The file's length in bytes. */
   size: number;
-  /** Where it lies. */
+  /** The position in the volume. */
   piece: StoredPiece;
 }
 
-/** The note of a run on a volume that it has finished. */
+/** The record of a run about a volume that it has finished. */
 export interface Checkpoint {
-  /** The directory that the run is of. */
+  /** The directory of the snapshot. */
   directory: string;
-  /** The snapshot that its deltas are made against. */
+  /** The parent of the snapshot, against which its deltas are made. */
   parent?: string;
   /** The volume. */
   object: ObjectRecord;
-  /** The contents in it. */
+  /** The contents in the volume. */
   contents: KeptContent[];
 }
 
 /** The contents of volumes that are being written. */
 export interface VolumeContents {
   /**
-   * The next content that lies in a volume; `undefined` if that was all.
-   * Volumes are asked for in the order in which they are stored.
+   * Returns the next content in a volume; `undefined` after the last. Volumes
+   * are passed in the order in which they are stored.
    */
   next(volume: string): KeptContent | undefined;
 }
 
 const FORMAT = "deltar-checkpoint";
 const VERSION = 1;
-/** The largest size of a checkpoint before compression, in bytes. */
+/** The maximum size of a checkpoint before compression, in bytes. */
 const MOST = 2 ** 25;
 
-/** A content as its line in a checkpoint. */
+/** Returns a content as a line of a checkpoint. */
 function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
   return { path, sha256, size, content: encodePiece(piece) };
 }
@@ -96,11 +96,11 @@ export async function readCheckpoint(
   };
 }
 
-/** A writer of the notes that an interrupted run leaves behind. */
+/** Writes the checkpoints of a run, which remain if it is interrupted. */
 export class CheckpointWriter {
-  /** The volumes that are stored and told of. */
+  /** The stored volumes that have a checkpoint. */
   readonly kept: VolumeRecord[] = [];
-  /** The names of the checkpoints that were put. */
+  /** The names of the checkpoints. */
   readonly names: string[] = [];
   readonly #storage: Storage;
   readonly #codec: Codec;
@@ -108,10 +108,10 @@ export class CheckpointWriter {
   readonly #contents: VolumeContents;
 
   /**
-   * Makes a writer; nothing is stored before a volume is.
+   * Makes a writer. It stores nothing before the first volume.
    *
-   * @param run The run's id, its directory and what it is made against.
-   * @param contents What lies in its volumes.
+   * @param run The run's id, its directory and its parent.
+   * @param contents The contents of its volumes.
    */
   constructor(
     storage: Storage,
@@ -126,8 +126,8 @@ export class CheckpointWriter {
   }
 
   /**
-   * Tells of a volume that is stored. What fails here costs only what an
-   * interruption would cost without it.
+   * Writes the checkpoint of a stored volume. If that fails, an interruption of
+   * the run only loses the volume's content.
    */
   async stored(object: VolumeRecord): Promise<void> {
     const { id, directory, parent } = this.#run;
@@ -145,7 +145,7 @@ export class CheckpointWriter {
     } catch (error) {
       await writer.abort(error);
       if (!(error instanceof DeltarError)) throw error;
-      // The volume's own storing tells of a storage that fails.
+      // If the storage fails, storing the next volume reports it.
     }
   }
 

@@ -18,37 +18,38 @@ import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * Deltas that a file's content may be made of; then a small file is stored
- * whole, and the deltas of a large one are made into one.
+ * The maximum number of deltas of a file. After that, a small file is stored
+ * whole, and the deltas of a large file are composed into one.
  */
 const MOST_DELTAS = 8;
 /**
- * Frames that are fetched before they are needed: what a reader keeps holds.
+ * The maximum number of frames that are fetched in advance: the number that a
+ * reader caches.
  */
 const MOST_EXPECTED = 16;
 /**
- * The number of blocks of a file that is always acceptable, however small they
- * are.
+ * The number of blocks of a file that is always acceptable, whatever their
+ * size.
  */
 const MOST_SMALL_BLOCKS = 2 ** 20;
-/** Blocks of a file that was small and is not any more, in bytes. */
+/** The block size, in bytes, of a file that was small and is not any more. */
 const SMALL_BLOCK = 256;
 
 /**
- * The block size of a large file: small, as literals are stored each time and
- * a signature only with a whole content.
+ * Returns the block size of a large file. It is small, because literals are
+ * stored with each delta and a signature only with a whole content.
  */
 function largeBlockSize(size: number): number {
   return Math.max(2048, chooseBlockSize(size) / 2);
 }
 
 /**
- * Returns options for packing files into a repository: against the parent's
- * content, under their paths, and with signatures of large files that are stored
- * whole.
+ * Returns options for packing files into a repository: as deltas against the
+ * parent's content, under their paths, and with signatures of large files that
+ * are stored whole.
  *
- * @param parent The tree that the new one is made against.
- * @param storage Where its content lies.
+ * @param parent The parent of the snapshot.
+ * @param storage The repository's storage.
  */
 export function packingAgainst(
   parent: Parent,
@@ -68,9 +69,9 @@ export function packingAgainst(
 }
 
 /**
- * The bases of changed files' deltas: for a large file, the blocks that its
- * stored signature and the deltas since tell; for a small one the old content
- * itself, which costs no more and allows for small blocks.
+ * The bases of changed files' deltas. For a large file, the basis is the blocks
+ * of its stored signature, updated by the deltas since. For a small file, it is
+ * the old content itself, which costs no more and allows small blocks.
  */
 class Bases {
   readonly #parent: Parent;
@@ -79,13 +80,13 @@ class Bases {
   readonly #expected = new Map<string, number>();
   #frames = 0;
 
-  /** The bases of the files of a tree. */
+  /** Makes the bases for the files of a tree. */
   constructor(parent: Parent, storage: Storage) {
     this.#parent = parent;
     this.#reader = new ContentReader(storage);
   }
 
-  /** Begins to fetch what `small` will need. */
+  /** Begins to fetch the frames that `small` will need. */
   expect(before: IndexFileEntry): void {
     const { path, size } = before;
     if (size === 0 || size > WHOLE_LIMIT) return;
@@ -97,11 +98,13 @@ class Bases {
       this.#expected.set(path, frames);
       this.#frames += frames;
     }).catch(() => {
-      // Whoever needs it meets the fault again.
+      // The read that needs the frame meets the same error.
     });
   }
 
-  /** Returns the basis of a file of at most 1 MiB, if a delta may pay. */
+  /**
+   * Returns the basis of a file of at most 1 MiB, if a delta may save space.
+   */
   async small(before: IndexFileEntry): Promise<Uint8Array | undefined> {
     this.#hasCome(before.path);
     const entry = await this.#entry(before);
@@ -111,7 +114,7 @@ class Bases {
     return await unlessDamaged(this.#readSmall(entry));
   }
 
-  /** Returns the basis of a larger file, if a delta may pay. */
+  /** Returns the basis of a larger file, if a delta may save space. */
   async large(before: IndexFileEntry): Promise<LargeBasis | undefined> {
     const entry = await this.#entry(before);
     const signature = entry?.signature;
@@ -123,7 +126,10 @@ class Bases {
       { signature: signBytes(content, { blockSize: SMALL_BLOCK }) };
   }
 
-  /** A file has its turn; those expected before it needed nothing. */
+  /**
+   * Records that a file is being read. The files expected before it were not
+   * read.
+   */
   #hasCome(path: string): void {
     if (!this.#expected.has(path)) return;
     for (const [expected, frames] of this.#expected) {
@@ -155,12 +161,12 @@ class Bases {
     const bytes = await this.#reader.readPiece(piece, path);
     const signature = Signature.decode(bytes, { object });
     if (signature.fileSize !== base.size) return undefined;
-    // Each block of the file takes memory; a repository may lie about it.
+    // Each block of the file takes memory, and the repository is not trusted.
     const blocks = size / signature.blockSize;
     if (blocks > 4 * size / largeBlockSize(size) + MOST_SMALL_BLOCKS) {
       return undefined;
     }
-    // A file that grew much needs longer sums.
+    // A file that has grown much needs longer checksums.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
     const last = deltas.at(-1);
@@ -187,7 +193,10 @@ class Bases {
   }
 }
 
-/** Returns no basis where it cannot be read; the file is then stored whole. */
+/**
+ * Returns the basis, or `undefined` if it cannot be read. The file is then
+ * stored whole.
+ */
 function unlessDamaged<Basis>(
   loading: Promise<Basis>,
 ): Promise<Basis | undefined> {

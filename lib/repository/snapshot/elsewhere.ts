@@ -12,7 +12,10 @@ import { isEntry, linesOf, TreeFinder } from "../layers/tree_reader.ts";
 import type { ObjectRecord, ReadRecord } from "../format/snapshot_record.ts";
 import { Run } from "../runs/run.ts";
 
-/** The maximum number of known contents, the newest snapshots' first. */
+/**
+ * The maximum number of known contents. Those of the newest snapshots come
+ * first.
+ */
 const MOST = 4_000_000;
 /** The maximum size of their paths in bytes. */
 const MOST_PATH_BYTES = 2 ** 29;
@@ -21,15 +24,15 @@ const MOST_PATH_BYTES = 2 ** 29;
 interface OtherTree {
   read: ReadRecord;
   finder: TreeFinder;
-  /** The volumes that its entries need. */
+  /** The volumes that the entries need. */
   objects: ObjectRecord[];
   isUsed: boolean;
 }
 
 /**
- * The contents in the latest snapshots of a repository's other directories: the
- * first snapshot of a directory takes equal files over from them. Of each
- * content some hundred bytes are kept, and no object.
+ * The contents in the latest snapshots of a repository's other directories. The
+ * first snapshot of a directory takes over equal files from them. Each content
+ * takes about a hundred bytes of memory and no object.
  */
 export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   readonly #storage: Storage;
@@ -45,10 +48,10 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   /**
    * Reads the trees of snapshots of other directories.
    *
-   * @param storage Where they lie.
-   * @param others The snapshots; of equal contents the first counts.
-   * @param onDamage Told of trees that cannot be read; nothing is taken over
-   * from them.
+   * @param storage The repository's storage.
+   * @param others The snapshots. Of equal contents, the first counts.
+   * @param onDamage Called with the error of each tree that cannot be read.
+   * Nothing is taken over from it.
    * @param signal Ends the work with an error of code `aborted`.
    * @returns `undefined` if there is nothing to take over.
    */
@@ -84,24 +87,28 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
     return true;
   }
 
-  /** The entry of a file with a content that `has` was asked for. */
+  /**
+   * Returns the entry of a file with a content for which `has` returned `true`.
+   */
   async find(sha256: string): Promise<TreeEntry | undefined> {
     const found = this.#contents.find(sha256);
     if (found === undefined) return undefined;
     return await this.#trees[found.tree].finder.find(found.path);
   }
 
-  /** The volumes that what was found may lie in. */
+  /** The volumes that may hold the contents that were found. */
   get objects(): ObjectRecord[] {
     return this.#used().flatMap(({ objects }) => objects);
   }
 
   /**
-   * Protects the found contents from a prune until `release`: writes an intent for
-   * each snapshot that has some, as a run that builds on it does.
+   * Protects the found contents from a prune until this object is disposed of.
+   * It puts an intent for each snapshot that has some of them, like a run that
+   * builds on the snapshot.
    *
-   * @param id The id of the run that takes over.
-   * @throws {DeltarError} `conflict` if one of them was removed meanwhile.
+   * @param id The id of the run that takes the contents over.
+   * @throws {DeltarError} `conflict` if one of the snapshots was removed
+   * meanwhile.
    */
   async hold(id: string): Promise<void> {
     for (const { read } of this.#used()) {
@@ -112,7 +119,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
     }
   }
 
-  /** Ends what `hold` began. */
+  /** Ends the protection that `hold` began. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const run of this.#runs.splice(0)) await run.end();
   }
@@ -148,15 +155,15 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   }
 }
 
-/** The words of a row behind the SHA-256, which is in its first words. */
+/** The words of a row after the SHA-256, which takes the first words. */
 const WORD = { tree: 8, start: 9, end: 10, length: 11 } as const;
 
-/** Where contents lie, by their SHA-256. */
+/** A table of the positions of contents, by SHA-256. */
 class ContentTable {
   readonly #rows = new WordRows(WORD.length);
   #paths = new Uint8Array(1 << 16);
   #end = 0;
-  /** A hash table of the numbers of rows, plus one. */
+  /** A hash table of row numbers plus one. */
   #slots = new Uint32Array(1 << 10);
   readonly #sum = new Uint8Array(32);
   readonly #words = new Uint32Array(this.#sum.buffer);
@@ -169,7 +176,9 @@ class ContentTable {
     return this.length >= MOST || this.#end >= MOST_PATH_BYTES;
   }
 
-  /** Adds a content, unless it is there; says whether it was added. */
+  /**
+   * Adds a content, unless it is in the table. Returns whether it was added.
+   */
   add(sha256: string, tree: number, path: string): boolean {
     fillHex(this.#sum, sha256);
     if (this.isFull || this.#slots[this.#slot()] > 0) return false;
@@ -216,7 +225,7 @@ class ContentTable {
     }
   }
 
-  /** The slot that the SHA-256 in `#sum` has, or may take. */
+  /** Returns the slot of the SHA-256 in `#sum`, or the free one for it. */
   #slot(): number {
     const mask = this.#slots.length - 1;
     for (let slot = this.#words[0] & mask;; slot = slot + 1 & mask) {

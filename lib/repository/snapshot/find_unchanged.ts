@@ -7,14 +7,15 @@ import type { StateCache } from "./state_cache.ts";
 import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 
 /**
- * Whether a directory is in every way as its last snapshot found it, told from
- * what this machine remembers alone: no tree is read, nothing written.
+ * Checks whether a directory is in every respect as its last snapshot found it.
+ * It uses only the state that this machine remembers. No tree is read and
+ * nothing is written.
  *
  * @param last The last snapshot of the directory.
  * @param dir The directory.
- * @param cache What is remembered of the directory in that snapshot.
- * @param options Whom to tell.
- * @returns The result; `undefined` where there is any doubt.
+ * @param cache The remembered state of the directory in that snapshot.
+ * @param options The callbacks and the signal.
+ * @returns The result; `undefined` if there is any doubt.
  */
 export async function findUnchanged(
   last: SnapshotRecord,
@@ -36,7 +37,10 @@ export async function findUnchanged(
   return { record: last, isNew: false, diff: new DiffIndex([], root), skipped };
 }
 
-/** Whether a directory is as it was; its time says nothing that lasts. */
+/**
+ * Returns whether the directory itself is unchanged. Its time is ignored,
+ * because it does not reveal a lasting change.
+ */
 export function isSameRoot(
   now: Metadata,
   before: Metadata | undefined,

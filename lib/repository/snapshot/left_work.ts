@@ -7,15 +7,15 @@ import { CHECKPOINTS, idOfObject, recordName } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
-/** Where runs that did not end have told of what they finished. */
+/** The unfinished runs of a directory and their checkpoints. */
 export interface LeftRuns {
-  /** Their ids. */
+  /** The ids of the runs. */
   ids: string[];
   /** The names of their checkpoints. */
   names: string[];
 }
 
-/** The runs that have left checkpoints of a directory behind. */
+/** Returns the runs that left checkpoints of a directory behind. */
 export async function findLeftRuns(
   storage: Storage,
   directory: string,
@@ -38,20 +38,21 @@ export async function findLeftRuns(
   return left;
 }
 
-/** Contents that interrupted runs have stored, to be taken over. */
+/** The contents that interrupted runs have stored, which can be taken over. */
 export class LeftWork {
-  /** The volumes they lie in. */
+  /** The volumes of the contents. */
   readonly objects: ObjectRecord[] = [];
   readonly #whole = new Map<string, StoredContent & { path: string }>();
   readonly #deltas = new Map<string, StoredContent>();
   readonly #sizes = new Set<number>();
 
   /**
-   * Reads what runs have left. To be called once the run that takes it over
-   * has said so: until then it may be collected at any time.
+   * Reads the checkpoints of interrupted runs. Call it after the intent of the
+   * run that takes them over was put, because their objects may be collected
+   * before that.
    *
    * @param left The runs.
-   * @param parent The snapshot that deltas have to be made against.
+   * @param parent The snapshot against which deltas have to be made.
    */
   static async read(
     storage: Storage,
@@ -71,7 +72,8 @@ export class LeftWork {
       if (bytes !== undefined) committed.add(id);
     }
     for (const name of left.names) {
-      // What was committed after all is known as any snapshot's content is.
+      // The content of a run that was committed after all is known from its
+      // snapshot.
       const id = idOfObject(name);
       if (id !== undefined && committed.has(id)) continue;
       const checkpoint = await tryRead(storage, name);
@@ -84,16 +86,16 @@ export class LeftWork {
     return work;
   }
 
-  /** Whether a file of this size may have been stored. */
+  /** Returns whether a file of this size may have been stored. */
   hasSize(size: number): boolean {
     return this.#sizes.has(size);
   }
 
   /**
-   * The content of a file, if it was stored.
+   * Returns the stored content of a file, if there is one.
    *
-   * @param sha256 Its SHA-256, in hexadecimal.
-   * @param path Its path: a delta is of use to the same path only.
+   * @param sha256 The file's SHA-256, in hexadecimal.
+   * @param path The file's path. A delta can be used only for the same path.
    */
   find(sha256: string, path: string): StoredContent | undefined {
     const whole = this.#whole.get(sha256);
@@ -122,7 +124,7 @@ async function tryRead(
   try {
     return await readCheckpoint(storage, name);
   } catch (error) {
-    // It may also have been cleared away just now.
+    // The checkpoint may also have been deleted just now.
     if (isDamage(error)) return undefined;
     throw error;
   }

@@ -8,16 +8,16 @@ import type {
   TreeEntry,
 } from "../layers/tree_layer.ts";
 
-/** The number of lines that are yielded at a time. */
+/** The number of lines yielded at a time. */
 const LINES_PER_BATCH = 1024;
 
 /**
- * Yields the changes of a tree as lines of its layer: entries with their content,
- * and tombstones for deleted paths.
+ * Yields the changes of a tree as lines of its layer: entries with their
+ * content, and tombstones for deleted paths.
  *
- * @param changes The changes in path order, each with how its new content was
- * stored, if it was.
- * @param parent The tree before.
+ * @param changes The changes in path order, each with the stored form of its
+ * new content, if it was stored.
+ * @param parent The parent of the snapshot.
  * @param signatures The signatures that were stored, by path.
  */
 export async function* changedLinesOf(
@@ -55,7 +55,7 @@ function lineOf(
   return fromBefore(entry, stored, from, parent);
 }
 
-/** An entry whose content is made of what was there before. */
+/** Returns an entry whose content existed before. */
 async function fromBefore(
   entry: HashedFileEntry,
   delta: StoredContent | undefined,
@@ -84,19 +84,22 @@ async function fromBefore(
   const { content, signature, size } = old;
   const before = replacesDeltas
     ? content.slice(0, 1)
-    // The first deltas were written without the size of what they make.
+    // The first deltas were written without the size of their result.
     : content.map((piece, at) =>
       at > 0 && at === content.length - 1 ? { ...piece, result: size } : piece
     );
   return {
     ...entry,
     content: [...before, { ...piece, result: entry.size }],
-    // It is of the whole content that the deltas build on.
+    // The signature is that of the whole content that the deltas apply to.
     ...(signature && { signature }),
   };
 }
 
-/** A piece that another file takes over keeps the path it was stored under. */
+/**
+ * Returns a piece with the path under which it was stored, for use by another
+ * file.
+ */
 function underItsName(
   piece: StoredPiece,
   owner: string,

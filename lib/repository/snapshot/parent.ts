@@ -10,23 +10,25 @@ import { TreeFinder } from "../layers/tree_reader.ts";
 
 /** The parent of a snapshot. */
 export interface Parent {
-  /** The snapshot; none at first. */
+  /** The snapshot. Absent for a first snapshot. */
   last?: ReadRecord;
-  /** Its entries. */
+  /** The entries of its tree. */
   index: DirIndex;
   /** The layers of its tree, the full one first. */
   layers: readonly LayerRecord[];
-  /** The paths that it left out. */
+  /** The paths that it skipped or excluded. */
   skipped: readonly Skipped[];
-  /** An entry with its content. */
+  /** Returns the entry of a path, with its content. */
   find(path: string): Promise<TreeEntry | undefined>;
-  /** An entry of another directory, by the SHA-256 of its content. */
+  /** Returns an entry of another directory by the SHA-256 of its content. */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
-  /** Whether it was remembered, and its tree turned out to be damaged. */
+  /**
+   * Whether the parent was remembered and its tree turned out to be damaged.
+   */
   isBroken: boolean;
 }
 
-/** A parent whose tree was read. */
+/** Returns a parent whose tree was read. */
 export function parentOf(tree: Tree, last?: ReadRecord): Parent {
   return {
     last,
@@ -39,8 +41,8 @@ export function parentOf(tree: Tree, last?: ReadRecord): Parent {
 }
 
 /**
- * A parent that this machine remembers: of its tree only the frames are read
- * that have what changed.
+ * Returns a parent that this machine remembers. Only the frames of its tree
+ * that contain changed entries are read.
  */
 export function rememberedParent(
   storage: Storage,

@@ -7,20 +7,24 @@ import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
 
-/** The words of a row, which tell where an entry's content is. */
+/** The words of a row, which describe the position of an entry's content. */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
-/** Nothing was stored, or what no row can say. */
+/** Nothing was stored, or the position does not fit into a row. */
 const NONE = 0;
 const WHOLE = 1;
 const DELTA = 2;
-/** It is stored under the path of the entry whose number the first word is. */
+/**
+ * The content is stored under the path of the entry whose number is the first
+ * word.
+ */
 const SHARED = 3;
-/** A larger size has no room in a row. */
+/** The size from which a position does not fit into a row. */
 const MOST_SIZE = 2 ** 30;
 
 /**
- * A table of the stored contents of a snapshot's entries, and of which are equal.
- * It takes twelve bytes for each entry and about eight for each content.
+ * A table of the stored contents of a snapshot's entries, which also finds
+ * equal contents. It takes twelve bytes for each entry and about eight for each
+ * content.
  */
 export class PieceTable {
   readonly #entries: EntryList;
@@ -38,7 +42,7 @@ export class PieceTable {
     this.#entries = entries;
   }
 
-  /** Notes how the content of the list's last entry was stored, if it was. */
+  /** Records how the content of the list's last entry was stored, if it was. */
   add(stored: StoredContent | undefined): void {
     const number = this.#rows.push();
     if (stored === undefined) return;
@@ -78,14 +82,17 @@ export class PieceTable {
     return { form, size: word >>> 2, reference };
   }
 
-  /** Returns the stored form of an entry's content, which was stored. */
+  /** Returns the stored form of an entry's content, which must be stored. */
   stored(number: number): StoredContent {
     const content = this.get(number);
     if (content !== undefined) return content;
     throw new RangeError(`no content of entry ${number} was stored`);
   }
 
-  /** Where an entry's content lies that was stored for it; filled in later. */
+  /**
+   * Returns the position of content that was stored for an entry. It is filled
+   * in later.
+   */
   frame(number: number): FramePlace | undefined {
     const kind = this.#rows.get(number, WORD.size) & 3;
     if (kind === WHOLE || kind === DELTA) {
@@ -98,14 +105,17 @@ export class PieceTable {
       : undefined;
   }
 
-  /** A content that was stored whole, with the path it lies under. */
+  /**
+   * Returns a content that was stored whole, with the path under which it is
+   * stored.
+   */
   find(sha256: string): StoredContent | undefined {
     fillHex(this.#sum, sha256);
     const number = this.#slots[this.#slot()] - 1;
     return number < 0 ? undefined : this.#under(number);
   }
 
-  /** No content is looked for any more. */
+  /** Frees the hash table. `find` must not be called any more. */
   close(): void {
     this.#slots = new Uint32Array(0);
   }
@@ -128,7 +138,7 @@ export class PieceTable {
   #put(number: number): void {
     this.#sum.set(this.#entries.sumOf(number));
     const slot = this.#slot();
-    // The first that was stored counts.
+    // The first entry that was stored counts.
     if (this.#slots[slot] === 0) this.#slots[slot] = number + 1;
   }
 
@@ -138,7 +148,7 @@ export class PieceTable {
     for (const number of numbers) if (number > 0) this.#put(number - 1);
   }
 
-  /** The slot that the SHA-256 in `#sum` has, or may take. */
+  /** Returns the slot of the SHA-256 in `#sum`, or the free one for it. */
   #slot(): number {
     const mask = this.#slots.length - 1;
     for (let slot = this.#sumWords[0] & mask;; slot = slot + 1 & mask) {

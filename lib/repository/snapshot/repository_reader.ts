@@ -7,8 +7,8 @@ import type { FileReader } from "../../tree/file_reader.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * Hands files to a packer and stores their signatures right away: held until
- * the end they would be as many as the data is large.
+ * Passes files to a packer and stores their signatures at once. If they were
+ * kept until the end, they would take memory in proportion to the data.
  */
 export class RepositoryReader implements FileReader<PackedFacts> {
   /** The stored signatures, by path. */
@@ -16,7 +16,10 @@ export class RepositoryReader implements FileReader<PackedFacts> {
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
 
-  /** Stores content through `packer` and signatures in `writer`. */
+  /**
+   * Makes a reader that stores content with `packer` and signatures with
+   * `writer`.
+   */
   constructor(packer: DataPacker, writer: VolumeWriter) {
     this.#packer = packer;
     this.#writer = writer;

@@ -2,9 +2,9 @@ import type { ChangeCounts } from "../../tree/diff_index.ts";
 import { type Entry, isFault, type Skipped } from "../../tree/entry.ts";
 import type { SnapshotCounts } from "../format/snapshot_record.ts";
 
-/** Counts the entries of a tree, one by one. */
+/** Counts the entries of a tree. */
 export class EntryTally {
-  /** The length of all files, in bytes. */
+  /** The total length of all files, in bytes. */
   bytes = 0;
   /** The number of entries of each kind. */
   readonly kinds = { file: 0, directory: 0, symlink: 0, hardlink: 0 };
@@ -17,9 +17,10 @@ export class EntryTally {
 }
 
 /**
- * Returns what a snapshot found and did, in numbers.
+ * Returns the counts of a snapshot.
  *
- * @param isRootTouched Whether mode or owner of the directory itself changed.
+ * @param isRootTouched Whether the mode or owner of the directory itself
+ * changed.
  */
 export function countSnapshot(
   { kinds, bytes }: EntryTally,

@@ -10,8 +10,8 @@ import { PieceTable } from "./piece_table.ts";
 import { EntryTally } from "./snapshot_counts.ts";
 
 /**
- * The entries that a snapshot finds and the way it stores them, in about 150
- * bytes of memory each. Objects are made when they are asked for.
+ * The entries that a snapshot finds and the stored forms of their content. They
+ * take about 150 bytes of memory each. Objects are made only on request.
  */
 export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   /** The entries. */
@@ -26,8 +26,8 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   /**
    * Makes an empty list.
    *
-   * @param states Where the walk writes the entries' states.
-   * @param previous What it is compared with.
+   * @param states The writer of the walk's states.
+   * @param previous The index of the parent.
    */
   constructor(states: StateWriter, previous: DirIndex) {
     this.list = new EntryList(states);
@@ -53,7 +53,9 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
     this.#pieces.add(facts?.stored);
   }
 
-  /** A content of these that was stored whole, with the path it lies under. */
+  /**
+   * Returns a content of these entries that was stored whole, with its path.
+   */
   findStored(sha256: string): StoredContent | undefined {
     return this.#pieces.find(sha256);
   }
@@ -65,7 +67,8 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
       if (frame === undefined) continue;
       if (frame.volume !== volume) return undefined;
       const piece = this.#pieces.stored(this.#told);
-      // One that replaces others is of no use without the word that it does.
+      // A piece that replaces deltas cannot be used without the note that it
+      // does.
       if (piece.replacesDeltas) continue;
       const number = this.#told++;
       const path = this.list.path(number);
@@ -78,10 +81,10 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   }
 
   /**
-   * Ends the list, and says what has changed.
+   * Ends the list, and returns the changes.
    *
    * @param root The state of the directory itself.
-   * @param skipped What was skipped: it is not counted as deleted.
+   * @param skipped The skipped paths, which do not count as deleted.
    */
   finish(root: Metadata, skipped: readonly Skipped[]): DiffIndex {
     this.#changes.finish(skipped.map(({ path }) => path));

@@ -14,7 +14,7 @@ import { Run, type RunOptions } from "../runs/run.ts";
 
 /** Options for writing a snapshot. */
 export interface SnapshotWriterOptions extends RunOptions {
-  /** The size that volumes do not exceed, in bytes. Default: 64 MiB. */
+  /** The maximum size of volumes, in bytes. Default: 64 MiB. */
   volumeSize?: number;
   /** Called with each volume of content that is stored. */
   onStored?: (volume: VolumeRecord) => Promise<void>;
@@ -22,25 +22,25 @@ export interface SnapshotWriterOptions extends RunOptions {
   signal?: AbortSignal;
 }
 
-/** The size that volumes do not exceed, in bytes. */
+/** The default maximum size of volumes, in bytes. */
 const VOLUME_SIZE_BYTES = 64 << 20;
 
 /**
- * Writes the objects of one snapshot, as part of a run that a prune spares:
- * content and signatures into volumes, the tree into a layer, and last the
- * record, which makes it a snapshot.
+ * Writes the objects of one snapshot as a run: content and signatures into
+ * volumes, the tree into a layer, and last the record, which makes it a
+ * snapshot.
  *
- * Dispose of it in the end. Without a record, what it has stored is garbage,
- * which a prune collects.
+ * Dispose of the writer at the end. Without a record, everything that it stored
+ * is garbage.
  */
 export class SnapshotWriter implements AsyncDisposable {
   /** The snapshot's id. */
   readonly id: string;
   /** The repository's storage, to which only this run's objects are written. */
   readonly storage: Storage;
-  /** The volumes of content. */
+  /** The writer of the volumes of content. */
   readonly volumes: VolumeWriter;
-  /** The volumes of signatures. */
+  /** The writer of the volumes of signatures. */
   readonly signatures: VolumeWriter;
   readonly #codec: Codec;
   readonly #run: Run;
@@ -48,10 +48,11 @@ export class SnapshotWriter implements AsyncDisposable {
   #stored = 0;
 
   /**
-   * Makes a writer; nothing is stored yet.
+   * Makes a writer. It stores nothing yet.
    *
    * @param repository The repository's storage, and its compression.
-   * @param options The snapshot's id, and what it builds on.
+   * @param options The snapshot's id, and the parent or layers that it builds
+   * on.
    */
   constructor(
     repository: { storage: Storage; codec: Codec },
@@ -67,17 +68,17 @@ export class SnapshotWriter implements AsyncDisposable {
     this.signatures = this.#volumesIn("signatures", volumeSize);
   }
 
-  /** The bytes of all objects that were finished, in volumes and layers. */
+  /** The total size of all finished objects, in bytes. */
   get stored(): number {
     return this.#stored;
   }
 
-  /** Begins the run before anything is stored; see {@linkcode Run.begin}. */
+  /** Begins the run before anything is stored. See {@linkcode Run.begin}. */
   begin(): Promise<void> {
     return this.#run.begin();
   }
 
-  /** Finishes the volumes, and returns them. */
+  /** Finishes the volumes and returns them. */
   async closeVolumes(): Promise<ObjectRecord[]> {
     const objects = [
       ...await this.volumes.close(),
@@ -88,7 +89,7 @@ export class SnapshotWriter implements AsyncDisposable {
   }
 
   /**
-   * Stores the layer of the snapshot's tree; see {@linkcode writeTree}.
+   * Stores the layer of the snapshot's tree. See {@linkcode writeTree}.
    *
    * @returns All layers of the tree.
    */
@@ -105,16 +106,15 @@ export class SnapshotWriter implements AsyncDisposable {
     return layers;
   }
 
-  /** Stores the record; see {@linkcode Run.commit}. */
+  /** Stores the record. See {@linkcode Run.commit}. */
   async commit(record: SnapshotRecord): Promise<void> {
     await this.#run.commit(encodeRecord(record));
   }
 
   /**
-   * Ends the writing of volumes that are not finished. What is stored of them
-   * stays.
+   * Stops writing unfinished volumes. The parts that are already stored stay.
    *
-   * @param error Why, if it failed.
+   * @param error The error, if the work failed.
    */
   async abort(error?: unknown): Promise<void> {
     await Promise.all([

@@ -23,18 +23,18 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 const FORMAT = "deltar-state";
 const VERSION = 1;
 const NEWLINE = 10;
-/** The number of bytes that are written at a time. */
+/** The number of bytes written at a time. */
 const PIECE = 1 << 20;
 const SUM = 32;
 
 /**
- * The maximum size of a remembered state: this number of bytes for each entry,
- * and some for names that it left out.
+ * The maximum size of a remembered state, in bytes for each entry. It includes
+ * the names of excluded paths.
  */
 const EACH_ENTRY = 2048;
 const LEAST_STATE = 2 ** 26;
 
-/** A remembered state, and its snapshot. */
+/** A remembered state and its snapshot. */
 interface Memory {
   snapshot: string;
   skipped: Skipped[];
@@ -43,10 +43,10 @@ interface Memory {
 }
 
 /**
- * The memory that a machine has of a directory between snapshots: the state of
- * each file, so that an unchanged one is not read, and an unchanged directory not
- * compared with anything else. It may be lost or damaged at any time; that
- * costs reading the files again.
+ * The state of a directory that a machine remembers between snapshots. It has
+ * the state of each file, so that unchanged files are not read and an unchanged
+ * directory is not compared with the repository. If it is lost or damaged, the
+ * next snapshot reads the files again.
  */
 export class StateCache {
   readonly #file: string | undefined;
@@ -63,12 +63,12 @@ export class StateCache {
   }
 
   /**
-   * Reads what is remembered of a directory as it was in a snapshot.
+   * Reads the remembered state of a directory as it was in a snapshot.
    *
-   * @param folder Where caches are kept; none remembers nothing.
+   * @param folder The folder of the caches. Without it, nothing is remembered.
    * @param repository The repository's id.
    * @param walker The directory.
-   * @param before The snapshot that the next one is taken against.
+   * @param before The parent of the next snapshot.
    * @param now The time, in milliseconds since 1970.
    */
   static async read(
@@ -89,12 +89,12 @@ export class StateCache {
       const memory = decode(bytes, file);
       if (memory.snapshot === before.id) cache.#memory = memory;
     } catch {
-      // Absent or damaged, it is as if nothing were remembered.
+      // An absent or damaged state counts as none.
     }
     return cache;
   }
 
-  /** The states that a walk compares with, and writes. */
+  /** The states that a walk compares with and writes. */
   get states(): WalkStates & { writer: StateWriter } {
     return {
       known: this.#memory?.state,
@@ -104,12 +104,12 @@ export class StateCache {
     };
   }
 
-  /** The paths that the snapshot left out. */
+  /** The paths that the snapshot skipped or excluded. */
   get skipped(): readonly Skipped[] {
     return this.#memory?.skipped ?? [];
   }
 
-  /** The snapshot's entries, if they are remembered. */
+  /** Returns the snapshot's entries, if they are remembered. */
   entries(): readonly IndexEntry[] | undefined {
     const memory = this.#memory;
     if (memory === undefined) return undefined;
@@ -122,8 +122,8 @@ export class StateCache {
   }
 
   /**
-   * Returns the paths that were left out if the directory is exactly as it was.
-   * The directory is looked at once.
+   * Returns the paths that were skipped or excluded, if the directory is
+   * exactly as it was. The directory is walked once.
    */
   async skippedIfUnchanged(
     options: Parameters<typeof isUnchanged>[2],
@@ -134,14 +134,14 @@ export class StateCache {
     return isSame ? memory.skipped : undefined;
   }
 
-  /** Forgets all that is remembered of the directory. */
+  /** Deletes the remembered state of the directory. */
   async drop(): Promise<void> {
     if (this.#file !== undefined) await removeFile(this.#file);
   }
 
   /**
-   * Remembers what the walk saw, as the state of a snapshot. A fault is none
-   * of the snapshot's.
+   * Stores the state of the walk as the state of a snapshot. An error is
+   * ignored, because it does not affect the snapshot.
    */
   async write(
     snapshot: string,
@@ -158,18 +158,18 @@ export class StateCache {
         mayBeLost: true,
       });
     } catch {
-      // The next snapshot reads the files again.
+      // Without the state, the next snapshot reads the files again.
     }
   }
 }
 
 /**
- * A remembered state as the bytes of its file: a line of JSON, filled up with
- * spaces to whole words; the blocks; the entries; a SHA-256.
+ * Yields a remembered state as the bytes of its file: a line of JSON, padded
+ * with spaces to whole words, the blocks, the entries, and a SHA-256.
  *
- * @param snapshot The snapshot that it is of.
- * @param entries What the snapshot found.
- * @param skipped What it left out.
+ * @param snapshot The snapshot of the state.
+ * @param entries The entries of the snapshot.
+ * @param skipped The paths that it skipped or excluded.
  * @param blocks The blocks of `StateWriter`.
  * @returns The bytes in pieces.
  */
@@ -195,7 +195,7 @@ export function* encodeState(
   const sum = createSha256();
   for (const part of [head, blocks, bytes]) {
     for (let at = 0; at < part.length; at += PIECE) {
-      // A copy, as not everything can be done with memory that may be shared.
+      // The bytes are copied, because shared memory cannot be used everywhere.
       const piece = part.slice(at, at + PIECE);
       sum.update(piece);
       yield piece;
@@ -223,7 +223,7 @@ function decode(bytes: Uint8Array, object: string): Memory {
   };
 }
 
-/** Bytes that begin at a whole word of their buffer. */
+/** Returns bytes that begin at a whole word of their buffer. */
 function aligned(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
 }

@@ -2,18 +2,17 @@
  * Taking snapshots.
  *
  * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and
- * what this machine remembers of it (`state_cache.ts`). If nothing changed,
- * that is all (`find_unchanged.ts`). Otherwise the directory is walked once.
+ * what this machine remembers of it (`state_cache.ts`). If nothing changed, it
+ * is done (`find_unchanged.ts`). Otherwise the directory is walked once.
  * Changed files go through the `RepositoryReader` into volumes, as deltas
- * against their last state where that is smaller
- * (`../../archive/data_packer.ts` decides, and `delta_basis.ts` finds the
- * basis), and `SnapshotEntries` collects the entries in little memory
- * (`piece_table.ts`).
+ * against their last state if that is smaller (`../../archive/data_packer.ts`
+ * decides, `delta_basis.ts` finds the basis), and `SnapshotEntries` collects
+ * the entries in a compact table (`piece_table.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
- * (`merge_tree.ts` makes its lines) and the record, in that order: without the
- * record there is no snapshot. A run that is interrupted leaves checkpoints
- * (`checkpoint.ts`), from which the next one takes over finished volumes
+ * (`merge_tree.ts` makes its lines) and the record, in that order. Without the
+ * record there is no snapshot. An interrupted run leaves checkpoints
+ * (`checkpoint.ts`), from which the next run takes over finished volumes
  * (`left_work.ts`). A first snapshot takes over equal files from other
  * directories' snapshots (`elsewhere.ts`).
  *
@@ -55,31 +54,35 @@ import { Tree } from "../layers/tree.ts";
 /** Options for taking a snapshot. */
 export interface SnapshotOptions {
   /**
-   * The user's name for it, of at most 1,000 characters. A labelled snapshot is taken even if nothing
-   * changed.
+   * The label, of at most 1,000 characters. A labelled snapshot is taken even
+   * if nothing changed.
    */
   label?: string;
-  /** Take none if nothing changed, whatever its label. Default: false. */
+  /**
+   * Whether to take no snapshot if nothing changed, even with a label. Default:
+   * `false`.
+   */
   onlyIfChanged?: boolean;
-  /** The size that volumes do not exceed, in bytes. Default: 64 MiB. */
+  /** The maximum size of volumes, in bytes. Default: 64 MiB. */
   volumeSize?: number;
   /**
-   * Where this machine remembers what it saw, a folder of the operating
-   * system. Without one every file is read every time.
+   * The folder of the operating system in which this machine remembers the
+   * state of directories. Without it, every file is read every time.
    */
   cache?: string;
-  /** Called with each path that is left out, as it happens. */
+  /** Called with each path that is skipped or excluded, as it happens. */
   onSkip?: (skipped: Skipped) => void;
   /** Called after each entry, and repeatedly during a large file. */
   onProgress?: (progress: IndexProgress) => void;
   /**
-   * Whether `onProgress` is to know how much there is in all: beside the work,
-   * each folder is looked at once more. Default: `false`.
+   * Whether `onProgress` is passed the totals. A second walk, beside the work,
+   * visits each folder once more. Default: `false`.
    */
   measure?: boolean;
   /**
-   * Called with each earlier snapshot that cannot be read. All files are then
-   * stored whole rather than as deltas. By default the errors are thrown.
+   * Called with the error of each earlier snapshot that cannot be read. All
+   * files are then stored whole rather than as deltas. By default the errors
+   * are thrown.
    */
   onDamage?: DamageHandler;
   /**
@@ -88,15 +91,15 @@ export interface SnapshotOptions {
    */
   last?: FoundPlace;
   /**
-   * A directory whose last snapshot is the parent if this one has none yet: the
-   * directory was moved from there. Default: none.
+   * The directory from which this one was moved. Its last snapshot becomes the
+   * parent if this directory has no snapshot yet. Default: none.
    */
   continues?: string;
   /**
    * Called with the changes before the snapshot is recorded. An error that it
    * throws ends the work without a snapshot.
    *
-   * @param changes The changes, and the paths that were left out.
+   * @param changes The changes, and the paths that were skipped or excluded.
    */
   onChanges?: (changes: SnapshotChanges) => void | Promise<void>;
   /**
@@ -110,13 +113,13 @@ export interface SnapshotOptions {
 
 /** The changes between a directory's last snapshot and the next. */
 export interface SnapshotChanges {
-  /** The last snapshot; none at first. */
+  /** The last snapshot. Absent for a first snapshot. */
   parent: SnapshotRecord | undefined;
-  /** The changes since; the list is made when it is asked for. */
+  /** The changes since then. The list is made on first use. */
   diff: DiffIndex;
   /** The number of files and links now. */
   files: number;
-  /** The paths that were left out, and the reasons. */
+  /** The paths that were skipped or excluded, and the reasons. */
   skipped: readonly Skipped[];
 }
 
@@ -124,20 +127,22 @@ export interface SnapshotChanges {
 export interface SnapshotResult {
   /** The record of the snapshot, or of the last one if nothing changed. */
   record: SnapshotRecord;
-  /** Whether a snapshot was made; without any change none is. */
+  /** Whether a new snapshot was taken. Without changes, none is. */
   isNew: boolean;
-  /** The changes since the parent; the list is made when it is asked for. */
+  /** The changes since the parent. The list is made on first use. */
   diff: DiffIndex;
-  /** The paths that were left out, and the reasons. */
+  /** The paths that were skipped or excluded, and the reasons. */
   skipped: readonly Skipped[];
   /**
-   * The snapshot before, if its time lies ahead of this machine's clock by more
-   * than ten minutes: one of the two clocks is wrong.
+   * The parent, if its time is more than ten minutes ahead of this machine's
+   * clock. One of the two clocks is wrong.
    */
   ahead?: SnapshotRecord;
 }
 
-/** Clocks of two machines may differ by this, in milliseconds. */
+/**
+ * The maximum difference between the clocks of two machines, in milliseconds.
+ */
 const CLOCK_SLACK = 10 * 60 * 1000;
 
 /** Takes a snapshot of `dir` into a repository. */
@@ -150,14 +155,14 @@ export async function takeSnapshot(
     return await takeOnce(store, dir, options);
   } catch (error) {
     if (!(error instanceof DamageFoundLate)) throw error;
-    // With nothing remembered, the tree itself is read now.
+    // With the remembered state gone, the tree itself is read.
     return await takeOnce(store, dir, { ...options, last: undefined });
   }
 }
 
 /**
- * The error that the parent's tree is damaged, which what this machine remembers
- * of it had hidden. What is remembered was dropped.
+ * The error for a damaged tree of the parent, which the remembered state had
+ * hidden. The remembered state was deleted.
  */
 class DamageFoundLate extends Error {}
 
@@ -260,7 +265,7 @@ async function takeOnce(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, started),
-      // The clock may be set back meanwhile.
+      // The clock may have been set back meanwhile.
       duration: Math.max(0, Date.now() - started),
       directory: dir.path,
       root,
@@ -293,7 +298,10 @@ async function takeOnce(
   }
 }
 
-/** Finds the last snapshot of a directory, and those of others on the way. */
+/**
+ * Finds the last snapshot of a directory, and the last ones of other
+ * directories on the way.
+ */
 async function findLast(
   store: Store,
   dir: Walker,
@@ -313,7 +321,9 @@ async function findLast(
   return { found, others: others.values() };
 }
 
-/** Returns the last snapshot that the caller has found, if it is of `dir`. */
+/**
+ * Returns the last snapshot that the caller has found, if it is one of `dir`.
+ */
 function knownLast(
   { path }: Walker,
   { last }: SnapshotOptions,
@@ -321,7 +331,7 @@ function knownLast(
   return last?.record.directory === path ? last : undefined;
 }
 
-/** The last snapshot of the directory that this one was before. */
+/** Returns the last snapshot of the directory's former path. */
 async function continued(
   store: Store,
   { continues, onDamage, signal }: SnapshotOptions,
@@ -330,12 +340,15 @@ async function continued(
   return await store.parentOf(continues, { onDamage, signal });
 }
 
-/** Clears away what only an interrupted run would have needed. */
+/** Deletes objects that only an interrupted run would have needed. */
 async function clear(storage: Storage, names: string[]): Promise<void> {
   for (const name of names) await storage.delete(name).catch(() => {});
 }
 
-/** The last snapshot of the directory, if its tree can be read, and that. */
+/**
+ * Returns the last snapshot of the directory and its tree, if the tree can be
+ * read.
+ */
 async function findParent(
   store: Store,
   last: ReadRecord | undefined,

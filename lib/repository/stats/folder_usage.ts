@@ -1,29 +1,29 @@
 import { existing } from "../../bytes/existing.ts";
 import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
-/** The space that a folder or file takes. */
+/** The space that a folder or file uses. */
 export interface PathUsage {
-  /** Its path; "" is what lies in the folder that was looked at itself. */
+  /** The path. `""` stands for the files directly in the folder in question. */
   path: string;
   /** The number of files. */
   files: number;
-  /** Their length together, in bytes. */
+  /** The total length of the files, in bytes. */
   bytes: number;
   /**
-   * The space that it takes in the repository, in bytes. Small files are
-   * compressed together; each has a share in proportion to its length.
+   * The space used in the repository, in bytes. Small files are compressed
+   * together; each has a share in proportion to its length.
    */
   stored: number;
 }
 
-/** A range of a volume, and who has how much of what is in it. */
+/** A range of a volume, and the share of each file in it. */
 interface SharedRange {
   length: number;
   total: number;
   parts: Map<string, number>;
 }
 
-/** Adds up what the folders of a tree take, and its largest files. */
+/** Adds up the space of a tree's folders, and finds its largest files. */
 export class FolderUsage {
   readonly #within: string;
   readonly #most: number;
@@ -32,10 +32,10 @@ export class FolderUsage {
   #largest: PathUsage[] = [];
 
   /**
-   * Makes a sum.
+   * Makes an empty sum.
    *
-   * @param within The folder whose folders are told apart.
-   * @param most How many of the largest files are wanted.
+   * @param within The folder whose subfolders are counted separately.
+   * @param most The number of largest files to return.
    */
   constructor(within: string, most: number) {
     this.#within = within === "" ? "" : `${within}/`;
@@ -65,7 +65,7 @@ export class FolderUsage {
     if (this.#largest.length >= 2 * this.#most + 1000) this.#cut();
   }
 
-  /** The folders, what takes most first. */
+  /** Returns the folders. Those that use the most space come first. */
   folders(): PathUsage[] {
     const folders = new Map(
       [...this.#folders].map(([path, folder]) => [path, { ...folder }]),
@@ -85,8 +85,8 @@ export class FolderUsage {
   }
 
   /**
-   * The largest files. What each takes is that of its own frames, at most its
-   * own length where it shares one.
+   * Returns the largest files. A file's space is that of its own frames. In a
+   * shared frame it is at most the file's length.
    */
   largest(): PathUsage[] {
     this.#cut();
@@ -111,7 +111,7 @@ export class FolderUsage {
   }
 }
 
-/** All that a file keeps in volumes. */
+/** Returns all pieces of a file in volumes. */
 function piecesOf({ content = [], signature }: TreeEntry): StoredPiece[] {
   return signature === undefined ? content : [...content, signature];
 }

@@ -1,6 +1,6 @@
 /**
- * Statistics: where the space of a repository goes, told from records and trees
- * alone. `folder_usage.ts` adds up the folders and largest files of one
+ * Statistics: how the space of a repository is used, based only on records and
+ * trees. `folder_usage.ts` adds up the folders and largest files of one
  * snapshot.
  *
  * @module
@@ -19,57 +19,60 @@ import { allPieces } from "../verify/verify_files.ts";
 
 /** Options for statistics. */
 export interface StatsOptions {
-  /** The snapshot whose folders are told. Default: the last. */
+  /** The snapshot whose folders are reported. Default: the last. */
   snapshot?: SnapshotRecord;
-  /** The folder of it whose folders are told apart. Default: the root. */
+  /** The folder whose subfolders are reported. Default: the root. */
   within?: string;
   /** The number of the largest files to return. Default: 10. */
   largest?: number;
   /**
-   * Called with each record and layer that cannot be read; they are left out.
+   * Called with the error of each record and layer that cannot be read. It is
+   * then ignored.
    */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** The space that a snapshot takes. */
+/** The space that a snapshot uses. */
 export interface SnapshotUsage {
   /** The snapshot. */
   record: SnapshotRecord;
-  /** Bytes that it added to the repository when it was taken. */
+  /** The number of bytes that it added to the repository when it was taken. */
   added: number;
   /**
-   * Bytes that only it needs: what would be free if it went, once volumes that
-   * are partly dead are repacked.
+   * The number of bytes that only this snapshot needs. They would be freed if
+   * it were removed and partly unneeded volumes were repacked.
    */
   own: number;
-  /** When it was last proven by a drill. */
+  /** The last drill of the snapshot. */
   proof?: Proof;
 }
 
 /** The use of the space of a repository. */
 export interface RepositoryStats {
-  /** All objects of the repository. */
+  /** The number of all objects of the repository. */
   objects: number;
-  /** Their bytes. */
+  /** The total size of all objects, in bytes. */
   bytes: number;
   /** The snapshots, the oldest first. */
   snapshots: SnapshotUsage[];
-  /** The snapshot that folders and files are told of; none if there is none. */
+  /**
+   * The snapshot whose folders and files are reported. Absent if there is none.
+   */
   snapshot?: SnapshotRecord;
-  /** Its folders, what takes most first. */
+  /** The folders of that snapshot. Those that use the most space come first. */
   folders: PathUsage[];
-  /** Its largest files. */
+  /** The largest files of that snapshot. */
   largest: PathUsage[];
-  /** Volumes of content and signatures, and how much of them is needed. */
+  /** The volumes of content and signatures, and how much of them is needed. */
   volumes: { count: number; bytes: number; alive: number; dead: number };
 }
 
-/** Several snapshots need it. */
+/** Marks an object that several snapshots need. */
 const SHARED = "";
 
-/** Finds out what takes the space; only records and trees are read. */
+/** Computes the statistics. Only records and trees are read. */
 export async function repositoryStats(
   store: Store,
   options: StatsOptions,
@@ -126,9 +129,9 @@ export async function repositoryStats(
   };
 }
 
-/** Which snapshot needs a range of a volume, or a layer, all by itself. */
+/** Finds the snapshot that alone needs a range of a volume, or a layer. */
 class Owners {
-  /** The bytes of volumes that anything needs. */
+  /** The number of bytes of volumes that any snapshot needs. */
   alive = 0;
   readonly #byKey = new Map<string, { owner: string; length: number }>();
 

@@ -1,9 +1,9 @@
 /**
  * Finding the snapshot that a text names.
  *
- * `latest`, labels and dates are of one directory: the one that holds the place
- * where the user stands. `Finder` reads as few records as that takes. An id
- * names a snapshot of any directory.
+ * `latest`, labels and dates refer to snapshots of one directory: the one that
+ * contains the current directory. `Finder` reads as few records as possible. An
+ * id names a snapshot of any directory.
  *
  * @module
  */
@@ -27,27 +27,31 @@ import {
 
 /** Options for finding a snapshot by its name. */
 export interface FindOptions extends SignalOptions {
-  /** Spares the request for labels given later. Default: `false`. */
+  /**
+   * Whether to ignore labels that were changed after the snapshot was taken,
+   * which saves a request. Default: `false`.
+   */
   asMade?: boolean;
   /**
-   * A directory, or a place in one, of whose snapshots alone `latest`, labels
-   * and dates are. If it has none, and the repository has snapshots of only one
-   * directory, that one is meant. Default: those of all directories.
+   * A directory, or a place in one, to whose snapshots `latest`, labels and
+   * dates refer. If it has none, and the repository has snapshots of only one
+   * directory, they refer to that one. Default: the snapshots of all
+   * directories.
    */
   directory?: string;
   /**
-   * The time that `yesterday` and the like are counted from, in milliseconds
+   * The time to which `yesterday` and the like are relative, in milliseconds
    * since 1970. Default: now.
    */
   now?: number;
   /**
-   * Called with the error of each record that cannot be read, which is then
-   * passed over. By default the errors are thrown.
+   * Called with the error of each record that cannot be read. The record is
+   * then ignored. By default the errors are thrown.
    */
   onDamage?: DamageHandler;
 }
 
-/** A snapshot with the folder of it that is meant. */
+/** A snapshot and a folder in it. */
 export interface FoundFolder {
   /** The snapshot. */
   record: SnapshotRecord;
@@ -55,19 +59,19 @@ export interface FoundFolder {
   folder: string;
 }
 
-/** The last snapshot of a directory that holds a place. */
+/** The last snapshot of a directory that contains a place. */
 export interface FoundPlace extends ReadRecord {
   /** The path of the place below the directory, `""` for the directory. */
   below: string;
 }
 
-/** The shortest end of an id that names a snapshot. */
+/** The minimum length of the end of an id that names a snapshot. */
 const SHORTEST_END = 4;
 
-/** The most candidates or directories that an error names. */
+/** The maximum number of candidates or directories that an error names. */
 const MOST_NAMED = 6;
 
-/** Finds snapshots by their names; records are read once. */
+/** Finds snapshots by their names. Each record is read once. */
 export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;
@@ -79,11 +83,11 @@ export class Finder {
   #scope: ((record: SnapshotRecord) => boolean) | undefined;
 
   /**
-   * Makes a finder; nothing is read yet.
+   * Makes a finder. It reads nothing yet.
    *
-   * @param storage The repository.
-   * @param list Lists the ids of all snapshots in their order.
-   * @param options Of which directory.
+   * @param storage The repository's storage.
+   * @param list Returns the ids of all snapshots in order.
+   * @param options The directory whose snapshots are searched, and callbacks.
    */
   constructor(
     storage: Storage,
@@ -96,21 +100,22 @@ export class Finder {
   }
 
   /**
-   * The snapshot that a text names.
+   * Returns the snapshot that a text names.
    *
-   * @throws {DeltarError} `not-found` if it names none, or more than one.
+   * @throws {DeltarError} `not-found` if the text names no snapshot, or more
+   * than one.
    */
   async find(text: string): Promise<SnapshotRecord> {
     const record = await this.#named(text);
     if (this.#options.asMade) return record;
-    // It is found, whatever can be known of its label.
+    // The snapshot is found, even if its label cannot be read.
     return (await withLabels(this.#storage, [record], () => {}))[0];
   }
 
   /**
-   * The snapshot and the folder that `SNAPSHOT:FOLDER` names. A text that names
-   * a snapshot as a whole names its root; else the first colon counts before
-   * which a snapshot is named.
+   * Returns the snapshot and the folder that `SNAPSHOT:FOLDER` names. If the
+   * whole text names a snapshot, it is that snapshot's root. Otherwise the text
+   * is split at the first colon after the name of a snapshot.
    */
   async findFolder(text: string): Promise<FoundFolder> {
     const plain = /^(latest(?:~\d+)?|\d{8}T\d{6}Z-[0-9a-f]{6}):(.*)$/s.exec(
@@ -135,7 +140,9 @@ export class Finder {
     }
   }
 
-  /** The last snapshot of the nearest directory that holds the place. */
+  /**
+   * Returns the last snapshot of the nearest directory that contains the place.
+   */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
     for await (const read of this.#newestFirst()) {
@@ -156,7 +163,7 @@ export class Finder {
     if (whole !== undefined) return whole;
     const ids = await this.#all();
     if (ids.length === 0) throw this.#fail("there are no snapshots yet");
-    // The time in an id, to the second, is no label that anybody gives.
+    // The time in an id, to the second, is never a label.
     const byLabel = /^\d{8}T\d{6}/.test(text)
       ? undefined
       : await this.#byLabel(text);
@@ -179,7 +186,9 @@ export class Finder {
     );
   }
 
-  /** The record, if a text is a whole id; that takes no list. */
+  /**
+   * Returns the record, if a text is a complete id. This needs no list of ids.
+   */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
     if (idOfRecord(recordName(text)) === undefined) return undefined;
     return (await this.#read(text))?.record;
@@ -241,7 +250,9 @@ export class Finder {
     throw this.#fail(`no snapshot was taken before the end of ${text}`);
   }
 
-  /** Which records `latest`, labels and dates are of. */
+  /**
+   * Returns a test for the records to which `latest`, labels and dates refer.
+   */
   async #isMeant(): Promise<(record: SnapshotRecord) => boolean> {
     return this.#scope ??= await this.#findScope();
   }
@@ -277,7 +288,10 @@ export class Finder {
     return this.#below.get(key);
   }
 
-  /** All records but those of safety snapshots, with their labels of now. */
+  /**
+   * Returns all records except those of safety snapshots, with their present
+   * labels.
+   */
   async #taken(): Promise<SnapshotRecord[]> {
     if (this.#labelled === undefined) {
       const records: SnapshotRecord[] = [];
@@ -299,7 +313,10 @@ export class Finder {
     return this.#ids ??= await this.#list();
   }
 
-  /** A record; listed and gone, it was removed in between. */
+  /**
+   * Reads a record. Returns `undefined` if the snapshot was removed after it
+   * was listed.
+   */
   async #read(id: string): Promise<ReadRecord | undefined> {
     if (!this.#records.has(id)) {
       let read: ReadRecord | undefined;
@@ -324,7 +341,9 @@ export class Finder {
   }
 }
 
-/** Snapshots by their ids, with the directories if these are several. */
+/**
+ * Returns a list of snapshot ids, with the directories if there are several.
+ */
 function listed(records: readonly SnapshotRecord[]): string {
   const names = records.slice(-MOST_NAMED).map(({ id, directory }) =>
     `${id} (${directory})`

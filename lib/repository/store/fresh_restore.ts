@@ -1,7 +1,7 @@
 /**
- * Notes of restores into new or empty directories, which overwrite nothing and
- * so need no safety snapshot. By its note such a restore is undone: what it
- * wrote is what the snapshot has.
+ * Notes of restores into new or empty directories. Such a restore overwrites
+ * nothing and so needs no safety snapshot. To undo it, the note is enough: the
+ * restore wrote what is in the snapshot.
  */
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -20,30 +20,32 @@ const VERSION = 1;
 
 /** A restore into a directory that was new or empty. */
 export interface FreshRestore {
-  /** The note's own id, which sorts among those of safety snapshots. */
+  /**
+   * The id of the note itself, which sorts among the ids of safety snapshots.
+   */
   id: string;
   /** The directory's absolute path, without symlinks. */
   directory: string;
-  /** The work that can be undone, as safety snapshots name it. */
+  /** The work that can be undone, in the form that safety snapshots have. */
   safety: SafetyRecord;
-  /** Whether the restore made the directory. */
+  /** Whether the restore created the directory. */
   made: boolean;
   /** The folder of the snapshot that was restored. Default: its root. */
   from?: string;
-  /** The only paths that were restored. Default: all. */
+  /** The paths that were restored. Default: all. */
   paths?: readonly string[];
 }
 
-/** The note on a restore into a new or empty directory. */
+/** The content of the note on a restore into a new or empty directory. */
 type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
 
 /**
- * Notes a restore into a directory that is new or empty. Where the storage
- * refuses that, the restore goes on, and cannot be undone by deltar.
+ * Records a restore into a directory that is new or empty. If the storage
+ * refuses the note, the restore continues but cannot be undone by deltar.
  *
  * @param storage The repository's storage.
  * @param snapshot The id of the snapshot that is restored.
- * @param fresh What is restored, and where.
+ * @param fresh The directory and the restored part of the snapshot.
  * @param signal Ends the work.
  * @throws {DeltarError} `aborted` if `signal` ends the work.
  */
@@ -72,8 +74,8 @@ export async function noteFreshRestore(
 }
 
 /**
- * Returns the noted restores into a directory that was new or empty, the newest
- * first. Notes that are damaged count as absent.
+ * Returns the recorded restores into a directory that was new or empty, the
+ * newest first. Damaged notes are ignored.
  *
  * @param storage The repository's storage.
  * @param directory The directory's absolute path, without symlinks.
@@ -92,7 +94,7 @@ export async function freshRestoresInto(
   return found.sort((a, b) => a.id < b.id ? 1 : -1);
 }
 
-/** Deletes the notes of restores that were made before some time. */
+/** Deletes the notes of restores that were made before a time. */
 export async function forgetFreshRestores(
   storage: Storage,
   before: number,

@@ -8,16 +8,16 @@ import {
 } from "../format/snapshot_note.ts";
 
 /**
- * The maximum length of a label that is given, in UTF-16 code units: what says
- * so stays much smaller than a reader accepts.
+ * The maximum length of a label, in UTF-16 code units. The note stays much
+ * smaller than the maximum size of notes.
  */
 export const MAX_LABEL_LENGTH = 1000;
 
 /**
- * Changes the label of a snapshot. Its record stays as it is: a note beside it says
- * what it is called now.
+ * Changes the label of a snapshot. The record stays as it is. A note beside it
+ * holds the new label.
  *
- * @param label What to call it, `undefined` for nothing any more.
+ * @param label The label; `undefined` removes it.
  * @returns The record with that label.
  */
 export async function labelSnapshot(
@@ -29,7 +29,7 @@ export async function labelSnapshot(
   return withLabel(record, label);
 }
 
-/** Records with the labels that they have now. */
+/** Returns records with their present labels. */
 export async function withLabels(
   storage: Storage,
   records: SnapshotRecord[],

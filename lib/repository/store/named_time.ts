@@ -19,14 +19,14 @@ const UNITS: ReadonlyMap<string, Unit> = new Map([
 ]);
 
 /**
- * The end of the time that a text names, in local time: `today`, `yesterday`,
- * `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20 14:00`. Of units from a
- * day on, the whole day is meant, so `1 day ago` is `yesterday`.
+ * Returns the end of the time that a text names, in local time: `today`,
+ * `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20 14:00`. Days
+ * and longer units stand for the whole day, so `1 day ago` is `yesterday`.
  *
  * @param text The text.
  * @param now The current time, in milliseconds since 1970.
- * @returns The first millisecond after it; `undefined` if the text names no
- * time.
+ * @returns The first millisecond after that time; `undefined` if the text names
+ * no time.
  */
 export function endOfNamedTime(text: string, now: number): number | undefined {
   const words = text.trim().toLowerCase();
@@ -61,13 +61,13 @@ export function endOfNamedTime(text: string, now: number): number | undefined {
   }
 }
 
-/** The end of a date that is written in digits. */
+/** Returns the end of a date that is written in digits. */
 function endOfDate(words: string): number | undefined {
   const found =
     /^(\d{4})-(\d\d)(?:-(\d\d)(?:[ t](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(z)?)?)?$/
       .exec(words);
   if (found === null) return undefined;
-  // What is not given is 0 here.
+  // Parts that are missing from the text are 0 here.
   const [year, month, date, hour, minute, second] = found.slice(1, 7)
     .map((digits) => Number(digits ?? 0));
   if (month < 1 || month > 12) return undefined;
@@ -89,12 +89,15 @@ function endOfDate(words: string): number | undefined {
   return begin + length;
 }
 
-/** The first millisecond after a day; days beyond a month count on. */
+/**
+ * Returns the first millisecond after a day. Days after the end of a month
+ * continue in the next.
+ */
 function endOfDay(year: number, month: number, date: number): number {
   return new Date(year, month, date + 1).getTime();
 }
 
-/** A day of the month, or the last of a month that has fewer. */
+/** Returns a day of the month, or the last day if the month is shorter. */
 function ofMonth(year: number, month: number, date: number): number {
   return Math.min(date, new Date(year, month + 1, 0).getDate());
 }

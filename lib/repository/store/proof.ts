@@ -4,15 +4,15 @@ import { isCount } from "../../bytes/is_count.ts";
 import type { DamageHandler } from "../../bytes/errors.ts";
 import { PROOFS, readSnapshotNotes } from "../format/snapshot_note.ts";
 
-/** When files of a snapshot were last restored and compared. */
+/** The last time that files of a snapshot were restored and compared. */
 export interface Proof {
-  /** When, in milliseconds since 1970. */
+  /** The time, in milliseconds since 1970. */
   time: number;
   /** The number of files that were restored exactly. */
   files: number;
-  /** Their bytes. */
+  /** The total size of these files, in bytes. */
   bytes: number;
-  /** The number of files that were not. */
+  /** The number of files that could not be restored exactly. */
   failed: number;
   /** The last whole file of the sample. */
   after?: string;
@@ -21,9 +21,9 @@ export interface Proof {
 }
 
 /**
- * The last proof of each snapshot that has one, by its id.
+ * Returns the last proof of each snapshot that has one, by its id.
  *
- * @param onDamage Told of proofs that cannot be read.
+ * @param onDamage Called with the error of each proof that cannot be read.
  */
 export async function readProofs(
   storage: Storage,

@@ -1,8 +1,7 @@
 /**
- * The repository as the work on it sees it: the objects, the repository's id
- * and compression, and the snapshots that are there. Taking, restoring, pruning
- * and verifying snapshots take a `Store`; only the public class `Repository`
- * knows all of them.
+ * The store: a repository's objects, its id and compression, and its snapshots.
+ * The functions that take, restore, prune and verify snapshots are passed a
+ * `Store`. Only the public class `Repository` knows all of them.
  *
  * @module
  */
@@ -40,8 +39,8 @@ export interface CreateOptions extends SignalOptions {
   /** The compression. Default: `zstd`. */
   codec?: CodecName;
   /**
-   * Whether the folder's group may read it, or also write. By default only the
-   * folder's owner may.
+   * Whether the folder's group may read, or read and write, the repository. By
+   * default only the folder's owner may.
    */
   shared?: Sharing;
 }
@@ -49,8 +48,8 @@ export interface CreateOptions extends SignalOptions {
 /** Options for reading objects that may be damaged. */
 export interface ReadOptions extends SignalOptions {
   /**
-   * Called with the error of each object that cannot be read. By default it is
-   * thrown.
+   * Called with the error of each object that cannot be read. By default the
+   * error is thrown.
    */
   onDamage?: DamageHandler;
 }
@@ -59,18 +58,18 @@ export interface ReadOptions extends SignalOptions {
 export interface ParentOptions extends ReadOptions {
   /**
    * Called with the snapshots of other directories that are found on the way,
-   * the newest first: with all, if the directory has none.
+   * the newest first. If the directory has no snapshot, these are all of them.
    */
   onOther?: (read: ReadRecord) => void;
 }
 
-/** A repository's objects, and the snapshots among them. */
+/** A repository's objects and snapshots. */
 export class Store {
-  /** Where the objects are. */
+  /** The storage of the objects. */
   readonly storage: Storage;
   /** The repository's own id. */
   readonly id: string;
-  /** Its compression. */
+  /** The compression of the repository. */
   readonly codec: Codec;
 
   private constructor(storage: Storage, id: string, codec: Codec) {
@@ -82,11 +81,11 @@ export class Store {
   /**
    * Makes a storage a repository.
    *
-   * @param storage An empty place.
-   * @param options The compression, and who may use a folder.
-   * @throws {DeltarError} `exists` if it is a repository already;
-   * `unsupported` if this runtime cannot write that compression, or only
-   * another storage can be shared so.
+   * @param storage An empty storage.
+   * @param options The compression, and the access to a folder.
+   * @throws {DeltarError} `exists` if the storage is a repository already;
+   * `unsupported` if this runtime cannot write that compression, or if this
+   * storage cannot be shared.
    */
   static async create(
     storage: Storage,
@@ -95,10 +94,12 @@ export class Store {
     const { signal, shared } = options;
     const codec = codecFor(options.codec ?? "zstd");
     checkAborted(signal);
-    // Where it cannot be written, that is known before anything is.
+    // If this runtime cannot write the compression, it fails before anything is
+    // written.
     await codec.compress(new Uint8Array(0));
     if (storage instanceof LocalStorage) {
-      // One that is there keeps its modes; storing the settings says that it is.
+      // An existing folder keeps its modes. Storing the settings reports that
+      // it is a repository.
       const isThere = await readIfThere(storage, SETTINGS) !== undefined;
       if (!isThere) storage.prepare(shared);
     } else if (shared !== undefined) {
@@ -118,11 +119,12 @@ export class Store {
   /**
    * Opens a repository.
    *
-   * @param storage Where it is.
+   * @param storage The repository's storage.
    * @param options With `onDamage`, a repository whose settings are lost or
-   * damaged is opened by what its objects are named. By default it is an error.
-   * @throws {DeltarError} `not-found` if there is none; `unsupported` if it is
-   * of a newer format.
+   * damaged is opened based on the names of its objects. By default this is an
+   * error.
+   * @throws {DeltarError} `not-found` if the storage is not a repository;
+   * `unsupported` if its format is newer.
    */
   static async open(
     storage: Storage,
@@ -149,14 +151,14 @@ export class Store {
     }
   }
 
-  /** Returns the same repository, read until a signal fires. */
+  /** Returns the same repository with a signal that ends its reads. */
   until(signal: AbortSignal | undefined): Store {
     if (signal === undefined) return this;
     const storage = untilAborted(this.storage, signal);
     return new Store(storage, this.id, this.codec);
   }
 
-  /** Returns the ids of all snapshots in their order. */
+  /** Returns the ids of all snapshots in order. */
   async ids(signal?: AbortSignal): Promise<string[]> {
     const storage = untilAborted(this.storage, signal);
     const ids: string[] = [];
@@ -168,11 +170,13 @@ export class Store {
   }
 
   /**
-   * Returns the records of all snapshots, the oldest first. Those of one
-   * directory are in the order of their ids. Those of several are by time,
-   * where a time that cannot be right counts as that of the snapshot after it.
+   * Returns the records of all snapshots, the oldest first. The records of one
+   * directory are in the order of their ids. Those of several directories are
+   * ordered by time. For a snapshot whose time cannot be right, the time of the
+   * next snapshot is used.
    *
-   * @param options With `onDamage`, records that cannot be read are left out.
+   * @param options With `onDamage`, records that cannot be read are reported
+   * and omitted.
    */
   async records(
     { onDamage, signal }: ReadOptions = {},
@@ -189,8 +193,8 @@ export class Store {
   /**
    * Returns the record of a snapshot as it is stored.
    *
-   * @throws {DeltarError} `not-found` if there is none; `corrupt` if it is
-   * damaged.
+   * @throws {DeltarError} `not-found` if there is no such snapshot; `corrupt`
+   * if the record is damaged.
    */
   async record(
     id: string,
@@ -200,10 +204,12 @@ export class Store {
   }
 
   /**
-   * Returns the last snapshot of a directory, against which the next is taken.
+   * Returns the last snapshot of a directory, which is the parent of the next
+   * one.
    *
    * @param directory The directory's absolute path.
-   * @param options Who is told of what is found on the way.
+   * @param options Callbacks for damaged records and for snapshots of other
+   * directories.
    */
   async parentOf(
     directory: string,
@@ -251,7 +257,10 @@ export class Store {
   }
 }
 
-/** Reads a record; `undefined` if it is gone, or damaged and that is told. */
+/**
+ * Reads a record. Returns `undefined` if it is gone, or if it is damaged and
+ * `onDamage` was called.
+ */
 async function tryRead(
   storage: Storage,
   id: string,
@@ -260,7 +269,7 @@ async function tryRead(
   try {
     return await readRecord(storage, id);
   } catch (error) {
-    // Listed and gone: it was removed in between.
+    // The snapshot was removed after it was listed.
     if (codeOf(error) === "not-found") return undefined;
     if (onDamage === undefined || !isDamage(error)) throw error;
     onDamage(error);

@@ -9,15 +9,20 @@ import type {
 } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** The identity of a layer. */
+/** A text that identifies a layer. */
 export type LayerKey = string;
 
-/** The key of a layer: its name alone can lie. */
+/**
+ * Returns the key of a layer. It includes the checksum, because a name alone
+ * could be forged.
+ */
 export function layerKey({ name, sha256 }: LayerRecord): LayerKey {
   return `${sha256} ${name}`;
 }
 
-/** Snapshots whose trees grow from the same full layer, in their order. */
+/**
+ * Returns the snapshots whose trees are based on the same full layer, in order.
+ */
 export function familiesOf(
   records: readonly SnapshotRecord[],
 ): SnapshotRecord[][] {
@@ -31,29 +36,29 @@ export function familiesOf(
   return [...families.values()];
 }
 
-/** An entry, and the layer it stands in. */
+/** A visible entry and its layer. */
 export interface VisibleEntry {
   /** The entry. */
   entry: TreeEntry;
-  /** Its layer. */
+  /** The layer that contains the entry. */
   layer: ReadLayer;
 }
 
 /**
- * The trees of all snapshots of a family at once: each layer is read, and each
- * entry met, once, however many snapshots have it. Memory is that of one full
- * layer and the changes since.
+ * The trees of all snapshots of a family. Each layer is read once and each
+ * entry is visited once, even if many snapshots have it. The memory is that of
+ * one full layer and the changes since.
  */
 export class Family {
-  /** The snapshots whose layers could all be read, in their order. */
+  /** The snapshots whose layers could all be read, in order. */
   readonly snapshots: readonly SnapshotRecord[];
   readonly #layers: ReadonlyMap<LayerKey, ReadLayer>;
   #byLayer:
     | Map<LayerKey, { snapshot: SnapshotRecord; above: LayerKey[] }[]>
     | undefined;
-  /** The paths that a layer covers in those below it. */
+  /** The paths of the layers below that a layer hides. */
   readonly #covers = new Map<LayerKey, Set<string>>();
-  /** The layers in use, and what none of the snapshots sees of each. */
+  /** The layers in use, each with the paths that none of the snapshots sees. */
   readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
 
   private constructor(
@@ -67,8 +72,8 @@ export class Family {
   /**
    * Reads the layers of a family.
    *
-   * @param onFailure Told of a layer that cannot be read and of the snapshots
-   * that have it, which are left out; it may throw.
+   * @param onFailure Called with a layer that cannot be read and the snapshots
+   * that have it, which are ignored. It may throw.
    */
   static async read(
     storage: Storage,
@@ -109,7 +114,9 @@ export class Family {
     return family;
   }
 
-  /** The objects that the family's entries lie in, by name. */
+  /**
+   * Returns the objects that hold the content of the family's entries, by name.
+   */
   objects(): Map<string, ObjectRecord> {
     const objects = new Map<string, ObjectRecord>();
     for (const { layer } of this.#layers.values()) {
@@ -118,7 +125,7 @@ export class Family {
     return objects;
   }
 
-  /** All entries that at least one of the snapshots has, each once. */
+  /** Yields all entries that at least one of the snapshots has, each once. */
   *entries(): Generator<VisibleEntry> {
     for (const [key, under] of this.#hidden) {
       const layer = existing(this.#layers, key);
@@ -128,12 +135,12 @@ export class Family {
     }
   }
 
-  /** The snapshots that have an entry, by the layer it stands in. */
+  /** Returns the snapshots that have an entry, based on its layer. */
   having(visible: VisibleEntry): SnapshotRecord[] {
     return [...this.#having(visible)];
   }
 
-  /** The snapshot that has an entry, if no other one has. */
+  /** Returns the snapshot that has an entry, if no other snapshot has it. */
   onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
     const [first, second] = this.#having(visible);
     return second === undefined ? first : undefined;
@@ -146,7 +153,7 @@ export class Family {
     }
   }
 
-  /** The snapshots that have a layer, and the layers above it. */
+  /** Returns the snapshots that have a layer, with the layers above it. */
   #users(
     key: LayerKey,
   ): { snapshot: SnapshotRecord; above: LayerKey[] }[] {
@@ -164,7 +171,10 @@ export class Family {
     return this.#byLayer.get(key) ?? [];
   }
 
-  /** Finds what none of the snapshots sees of each layer, step by step. */
+  /**
+   * Finds the paths of each layer that none of the snapshots sees, step by
+   * step.
+   */
   *#hide(): Generator<void, void> {
     for (const { layers } of this.snapshots) {
       const above: Set<string>[] = [];
@@ -180,7 +190,7 @@ export class Family {
           }
         }
         this.#hidden.set(key, under);
-        // Nothing lies under the lowest, and it is the largest.
+        // No layer is below the lowest, which is the largest.
         if (record !== layers[0]) above.push(this.#cover(key));
       }
     }

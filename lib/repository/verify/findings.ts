@@ -11,43 +11,50 @@ export type DamageKind =
   | "signature"
   | "note";
 
-/** A file that damage harms. */
+/** A file that is affected by damage. */
 export interface HarmedFile {
-  /** Its path. */
+  /** The path of the file. */
   path: string;
-  /** The ids of the snapshots in which it cannot be read, the oldest first. */
+  /**
+   * The ids of the snapshots in which the file cannot be read, the oldest
+   * first.
+   */
   snapshots: string[];
 }
 
-/** An object that is not what it should be, and what that harms. */
+/** A damaged or missing object, and the effects. */
 export interface Damage {
   /** The object's name. */
   object: string;
-  /** The kind, on which the possible repairs depend. */
+  /** The kind of the object, on which the possible repairs depend. */
   kind: DamageKind;
-  /** The fault, in words. */
+  /** The fault, as text. */
   message: string;
-  /** The ids of snapshots of which nothing can be read for it. */
+  /** The ids of the snapshots of which nothing can be read because of it. */
   lost: string[];
-  /** The ids of all snapshots that need it. */
+  /** The ids of all snapshots that need the object. */
   needing: string[];
-  /** Whether it could not be read at all, whatever it holds. */
+  /** Whether the object could not be read at all. */
   unreadable: boolean;
-  /** Files that cannot be read for it; those of lost snapshots not counted. */
+  /**
+   * The files that cannot be read because of it, not counting those of lost
+   * snapshots.
+   */
   files: HarmedFile[];
 }
 
-/** Gathers what is wrong, object by object. */
+/** Collects damage by object. */
 export class Findings {
   readonly #byObject = new Map<string, Damage>();
   readonly #harmed = new Map<string, Map<string, HarmedFile>>();
 
   /**
-   * Notes that an object is at fault; what was said first stays.
+   * Records that an object is damaged. An earlier message of the same object
+   * stays.
    *
-   * @param fault What is wrong: in words, or what reading it threw; an error
-   * that tells of no stored object is thrown again.
-   * @returns What is known of it, to be added to.
+   * @param fault The fault as text, or the error of reading the object. An
+   * error that is not about a stored object is thrown again.
+   * @returns The damage of the object, which can be extended.
    */
   object(
     object: string,
@@ -72,18 +79,20 @@ export class Findings {
     return damage;
   }
 
-  /** Notes that nothing of some snapshots can be read for a fault. */
+  /** Records that nothing of some snapshots can be read because of a fault. */
   lose(damage: Damage, ids: readonly string[]): void {
     damage.lost = [...new Set([...damage.lost, ...ids])].sort();
     this.need(damage, ids);
   }
 
-  /** Notes that snapshots need an object that is at fault. */
+  /** Records that snapshots need a damaged object. */
   need(damage: Damage, ids: readonly string[]): void {
     damage.needing = [...new Set([...damage.needing, ...ids])].sort();
   }
 
-  /** Notes that a file of some snapshots cannot be read for a fault. */
+  /**
+   * Records that a file of some snapshots cannot be read because of a fault.
+   */
   harm(damage: Damage, path: string, ids: readonly string[]): void {
     let files = this.#harmed.get(damage.object);
     if (files === undefined) {
@@ -100,7 +109,8 @@ export class Findings {
   }
 
   /**
-   * Yields the damage that affects a file, and the snapshots in which it does.
+   * Yields the damage that affects a file, with the ids of the affected
+   * snapshots.
    */
   *harming(path: string): Generator<{ damage: Damage; ids: string[] }> {
     for (const [object, files] of this.#harmed) {
@@ -115,7 +125,9 @@ export class Findings {
     return this.#byObject.get(object);
   }
 
-  /** Returns all that is wrong, by the names of objects and paths of files. */
+  /**
+   * Returns all damage, sorted by the names of objects and the paths of files.
+   */
   all(): Damage[] {
     for (const { files } of this.#byObject.values()) {
       files.sort((a, b) => comparePaths(a.path, b.path));
@@ -125,7 +137,10 @@ export class Findings {
   }
 }
 
-/** Returns the message of an error without the object, which is shown apart. */
+/**
+ * Returns the message of an error without the object, which is shown
+ * separately.
+ */
 export function messageOf(error: unknown): string {
   if (!(error instanceof DeltarError) || error.code === "aborted") throw error;
   const { message, object } = error;

@@ -13,28 +13,28 @@ import { type Mark, readMarks } from "../runs/garbage_mark.ts";
 import { LABELS, PROOFS } from "../format/snapshot_note.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 
-/** A snapshot whose tree is stored, and whose record is not. */
+/** A snapshot whose tree is stored but whose record is missing. */
 export interface UnrecordedSnapshot {
-  /** Its id. */
+  /** The id of the snapshot. */
   id: string;
-  /** The objects that it stored and no other snapshot needs. */
+  /** The objects that it stored and that no other snapshot needs. */
   objects: StoredObject[];
   /**
-   * Whether something tells that there was a record: a snapshot made against
-   * it, a label or a proof. If not, it may also have been cut short right
-   * before its end.
+   * Whether there is evidence of a record: a snapshot with this parent, a label
+   * or a proof. If not, the snapshot may also have been interrupted just before
+   * its end.
    */
   wasThere: boolean;
 }
 
 /**
- * Finds snapshots of which only the record is missing. One that was removed,
- * is being taken, was replaced by a repair, or is being collected by a prune is
- * none of them.
+ * Finds snapshots of which only the record is missing. Snapshots that were
+ * removed, are being taken, were replaced by a repair, or are being collected
+ * by a prune are not included.
  *
- * @param sizes What the storage lists: sizes by name.
- * @param records The snapshots that there are.
- * @param leftOvers What none of them needs.
+ * @param sizes The sizes of the stored objects, by name.
+ * @param records The records of the existing snapshots.
+ * @param leftOvers The objects that none of them needs.
  */
 export async function findUnrecorded(
   storage: Storage,
@@ -73,10 +73,10 @@ function idOfTreeOrVolume(name: string): string | undefined {
     : undefined;
 }
 
-/** Whether it is known, now, what became of a snapshot. */
+/** Returns whether it is known what became of a snapshot. */
 async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
   const names = [
-    // The record last: what is at work ends by putting it.
+    // The record is checked last, because a run ends by putting it.
     noteName(RUNNING, id),
     noteName(REMOVED, id),
     `${DAMAGED}${recordName(id)}`,
@@ -88,7 +88,10 @@ async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
   return false;
 }
 
-/** Returns the names that a prune is deleting, or was when it was killed. */
+/**
+ * Returns the names of the objects that a prune is deleting, or was when it was
+ * killed.
+ */
 function condemnedNames(marks: readonly Mark[]): Set<string> {
   return new Set(
     marks.flatMap(({ objects }) =>

@@ -1,13 +1,13 @@
 /**
- * Verifying: what is wrong in a repository, and what that takes.
+ * Verifying: finding damage in a repository and its effects.
  *
- * `verify_records.ts` reads all records and notes, `family.ts` the trees of all
- * snapshots that grow from one full layer, each layer once. `verify_objects.ts`
- * looks for every object that they need, and hashes it if asked to.
- * `verify_files.ts` rebuilds each content. `unrecorded.ts` recognises snapshots
- * whose records are gone. `findings.ts` collects the damage: by object, with
- * the files and snapshots that it harms. Everything in it is damage; what is
- * only worth knowing is a field of `VerifyResult`. `cli/verify.ts` prints both.
+ * `verify_records.ts` reads all records and notes. `family.ts` reads the trees
+ * of all snapshots that are based on one full layer, each layer once.
+ * `verify_objects.ts` checks that every needed object exists, and hashes it on
+ * request. `verify_files.ts` rebuilds each content. `unrecorded.ts` recognises
+ * snapshots whose records are gone. `findings.ts` collects the damage by
+ * object, with the affected files and snapshots. Other findings are fields of
+ * `VerifyResult`; `cli/verify.ts` prints both.
  *
  * @module
  */
@@ -37,8 +37,8 @@ import {
 /** Options for verifying. */
 export interface VerifyOptions {
   /**
-   * Read every byte: each object is held against its SHA-256, and each file is
-   * rebuilt and held against its own. Default: false.
+   * Whether to read every byte. Each object is checked against its SHA-256, and
+   * each file is rebuilt and checked against its own. Default: `false`.
    */
   data?: boolean;
   /** Called with the progress. */
@@ -51,42 +51,45 @@ export interface VerifyOptions {
 export interface VerifyProgress {
   /** The kind of objects that is being checked. */
   phase: "records" | "objects" | "files";
-  /** Objects or files looked at so far in this phase. */
+  /** The number of objects or files checked so far in this phase. */
   done: number;
-  /** Bytes read so far, of objects and of rebuilt files. */
+  /** The number of bytes read so far, of objects and rebuilt files. */
   bytes: number;
-  /** The object or path at hand. */
+  /** The current object or path. */
   name: string;
 }
 
 /** The result of a verification. */
 export interface VerifyResult {
-  /** Snapshots whose record is whole. */
+  /** The number of snapshots with a sound record. */
   snapshots: number;
-  /** Objects that were looked at. */
+  /** The number of objects that were checked. */
   objects: number;
-  /** Their bytes. */
+  /** The total size of these objects, in bytes. */
   bytes: number;
-  /** Files, of all snapshots, that were looked at; each entry once. */
+  /**
+   * The number of files of all snapshots that were checked. Each entry counts
+   * once.
+   */
   files: number;
-  /** Different contents that were rebuilt and are what was stored. */
+  /** The number of different contents that were rebuilt and are sound. */
   rebuilt: number;
   /** The damage, by object. */
   damage: Damage[];
   /**
-   * Objects that no snapshot needs: of snapshots that were interrupted or
-   * removed, or foreign. They are no damage. Not known, and empty, while a
-   * record or a layer cannot be read.
+   * The objects that no snapshot needs, which interrupted or removed snapshots
+   * or other programs left. They are not damage. Empty if a record or layer
+   * cannot be read, because they are then not known.
    */
   leftOvers: StoredObject[];
-  /** Snapshots of which the tree is stored and the record is missing. */
+  /** The snapshots whose tree is stored but whose record is missing. */
   unrecorded: UnrecordedSnapshot[];
 }
 
-/** The number of files that are rebuilt at once. */
+/** The number of files that are rebuilt at the same time. */
 const AT_ONCE = 4;
 
-/** Verifies a repository; what is harmed is named, nothing is changed. */
+/** Verifies a repository and reports the damage. Nothing is changed. */
 export async function verifyRepository(
   storage: Storage,
   options: VerifyOptions = {},
@@ -159,7 +162,7 @@ class Verification {
     };
   }
 
-  /** The trees of some snapshots, and what they need. */
+  /** Verifies the trees of some snapshots, and the objects that they need. */
   async #verifyFamily(
     snapshots: SnapshotRecord[],
     check: ObjectCheck,
@@ -276,7 +279,10 @@ class Verification {
     this.#findings.harm(damage, visible.entry.path, ids);
   }
 
-  /** Which snapshots need what is damaged, harmed or not. */
+  /**
+   * Records which snapshots need a damaged object, whether or not a file is
+   * affected.
+   */
   async #noteNeeding(
     family: Family,
     snapshots: SnapshotRecord[],
@@ -302,7 +308,7 @@ class Verification {
     }
   }
 
-  /** Passes the damage of a file on to its other names. */
+  /** Applies the damage of a file to its other names. */
   #harmLink(link: VisibleLink, family: Family): void {
     const { path, target } = link.entry;
     const having = new Set(family.having(link).map(({ id }) => id));
@@ -326,7 +332,7 @@ class Verification {
   }
 
   /**
-   * Returns the damage without objects that somebody else has removed
+   * Returns the damage without objects that another process has deleted
    * meanwhile.
    */
   async #stillThere(): Promise<Damage[]> {
@@ -369,7 +375,9 @@ class Verification {
   }
 }
 
-/** Objects that serve the repository and belong to no snapshot. */
+/**
+ * Returns whether an object serves the repository and belongs to no snapshot.
+ */
 function isOwn(name: string): boolean {
   return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|restores|running|settings)\//
     .test(name);

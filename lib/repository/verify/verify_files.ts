@@ -12,7 +12,7 @@ import type {
   TreeFileEntry,
 } from "../layers/tree_layer.ts";
 
-/** All pieces that an entry refers to, its signature's the last. */
+/** Returns all pieces that an entry refers to, the signature last. */
 export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
   const pieces = [...content ?? []];
   if (signature !== undefined) pieces.push(signature);
@@ -47,7 +47,10 @@ export function referenceFault(
   return undefined;
 }
 
-/** Rebuilds files and compares them with their SHA-256: each content once. */
+/**
+ * Rebuilds files and compares them with their SHA-256. Each content is rebuilt
+ * once.
+ */
 export class FileCheck {
   /** The number of different contents that were rebuilt. */
   files = 0;
@@ -56,16 +59,16 @@ export class FileCheck {
   readonly #bad = new Map<string, DeltarError>();
   readonly #running = new Map<string, Promise<void>>();
 
-  /** Makes a check of what lies on a storage. */
+  /** Makes a check for a storage. */
   constructor(storage: Storage) {
     this.#reader = new ContentReader(storage);
   }
 
   /**
-   * Rebuilds a file, unless that was done.
+   * Rebuilds a file, unless its content was rebuilt before.
    *
-   * @param onRead Told of bytes that were rebuilt.
-   * @returns What is wrong with it, `undefined` if it is what was stored.
+   * @param onRead Called with the number of bytes that were rebuilt.
+   * @returns The fault of the file; `undefined` if it is sound.
    * @throws {DeltarError} `aborted`.
    */
   async check(
@@ -87,7 +90,8 @@ export class FileCheck {
   }
 
   /**
-   * Returns the fault of the stored signature of a large file's base, if any.
+   * Returns the fault of the stored signature of a large file's first piece, if
+   * there is one.
    */
   async checkSignature(
     { path, content, signature }: TreeFileEntry,
@@ -138,13 +142,13 @@ export class FileCheck {
   }
 }
 
-/** A fault of what is stored; any other is thrown. */
+/** Returns an error about stored data. Throws any other error again. */
 function faultOf(error: unknown): DeltarError {
   if (error instanceof DeltarError && error.code !== "aborted") return error;
   throw error;
 }
 
-/** A short text that is the same for the same content in the same place. */
+/** Returns a text that is equal for equal contents in the same place. */
 function contentKey(entry: TreeFileEntry): string {
   const places = entry.content.map(({ form, size, reference }) => {
     const { volume, offset, length, skip } = reference;

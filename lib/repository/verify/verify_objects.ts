@@ -7,27 +7,27 @@ import { type DamageKind, type Findings, messageOf } from "./findings.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 import { whereIs } from "../content/follow_moves.ts";
 
-/** The number of objects that are read at once. */
+/** The number of objects that are read at the same time. */
 const AT_ONCE = 3;
 
-/** Looks at volumes: each once, however many layers name it. */
+/** Checks volumes. Each is checked once, even if many layers name it. */
 export class ObjectCheck {
   /** The number of objects that were checked. */
   objects = 0;
-  /** Their bytes, as recorded. */
+  /** The total size of these objects as recorded, in bytes. */
   bytes = 0;
   readonly #storage: Storage;
   readonly #sizes: ReadonlyMap<string, number>;
   readonly #findings: Findings;
   readonly #data: boolean;
   readonly #seen = new Map<string, string>();
-  /** Where volumes are that were moved, by the name they had. */
+  /** The present records of volumes that were moved, by their old names. */
   readonly #places = new Map<string, ObjectRecord>();
 
   /**
    * Makes a check.
    *
-   * @param sizes What the storage lists: sizes by name.
+   * @param sizes The sizes of the stored objects, by name.
    * @param data Whether all bytes are read.
    */
   constructor(
@@ -42,23 +42,26 @@ export class ObjectCheck {
     this.#data = data;
   }
 
-  /** Whether an object is not there at all. */
+  /** Returns whether an object does not exist. */
   isMissing(name: string): boolean {
     return !this.#sizes.has(this.placeOf(name));
   }
 
-  /** The name of the object that holds what is left of a volume. */
+  /**
+   * Returns the name of the object that holds the remaining content of a
+   * volume.
+   */
   placeOf(name: string): string {
     return this.#places.get(name)?.name ?? name;
   }
 
-  /** Looks at an object's size alone: what it should hold is read elsewhere. */
+  /** Checks only the size of an object. Its content is checked elsewhere. */
   checkSize(object: ObjectRecord, kind: DamageKind): void {
     const fault = this.#sizeFault(object);
     if (fault !== undefined) this.#findings.object(object.name, kind, fault);
   }
 
-  /** Looks at objects that were not looked at before. */
+  /** Checks objects that were not checked before. */
   async check(
     objects: Iterable<ObjectRecord>,
     signal: AbortSignal | undefined,
@@ -84,7 +87,10 @@ export class ObjectCheck {
     });
   }
 
-  /** Finds out where a volume went that is not there; says what fails. */
+  /**
+   * Finds the new place of a missing volume. Returns the fault, if there is
+   * one.
+   */
   async #findPlace(object: ObjectRecord): Promise<string | undefined> {
     if (this.#sizes.has(object.name)) return undefined;
     try {

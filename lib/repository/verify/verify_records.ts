@@ -10,7 +10,7 @@ import {
 } from "../format/snapshot_record.ts";
 import { readSettings } from "../format/settings.ts";
 
-/** Looks at the settings. */
+/** Verifies the settings. */
 export async function verifySettings(
   storage: Storage,
   findings: Findings,
@@ -22,7 +22,7 @@ export async function verifySettings(
   }
 }
 
-/** Looks at notes: none harms a file, but what they say would be lost. */
+/** Verifies notes. A damaged note affects no file, but its content is lost. */
 export async function verifyNotes(
   storage: Storage,
   names: Iterable<string>,
@@ -40,11 +40,11 @@ export async function verifyNotes(
 }
 
 /**
- * Reads all commit records and holds each against the SHA-256 that its child
- * knows it by. A parent may be gone: snapshots are removed.
+ * Reads all commit records and checks each against the SHA-256 in its child's
+ * record. A parent may be absent, because snapshots can be removed.
  *
  * @param names The names of all objects.
- * @returns The records that are whole, the oldest first.
+ * @returns The sound records, the oldest first.
  */
 export async function verifyRecords(
   storage: Storage,
