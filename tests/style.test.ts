@@ -31,7 +31,7 @@ const MESSAGE_FORMS: readonly RegExp[] = [
 ];
 
 /** The rooms whose docstrings begin with the noun itself. */
-const NAMED = ["cli", "shared", "lib/bytes", "lib/delta", "lib/storage"];
+const NAMED = ["cli", "shared", "lib"];
 
 /** The openings that stand for a noun that the reader has to look for. */
 const PRONOUNS = /\/\*\*\s+(?:\* )?(?:Its|It|Those|They|Where|When) /g;

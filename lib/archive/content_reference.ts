@@ -1,7 +1,6 @@
 /**
- * Where the content of a member lies: a byte range of a volume that
- * decompresses alone. The content's length is not part of it; the member
- * has it.
+ * The position of a member's content: a byte range of a volume that can be
+ * decompressed by itself. The length of the content is recorded in the member.
  */
 export interface ContentReference {
   /** The volume's object name. */

@@ -2,10 +2,10 @@ import type { ByteSource } from "../bytes/source.ts";
 import type { Entry, Metadata, Skipped } from "../tree/entry.ts";
 
 /**
- * Where extracted members go: a directory, or something else that holds a tree.
- * Paths are relative, `/`-separated, and have no `.` or `..`; a folder may come
- * after what is in it, or not at all. Whoever implements this does not write
- * through symlinks that it was given, and fails with code `unsafe` instead.
+ * A receiver of extracted members: a directory, or something else that holds a
+ * tree. Paths are relative, `/`-separated, and have no `.` or `..`. A folder
+ * may come after its content, or not at all. An implementation must not write
+ * through symlinks that it was given. It fails with code `unsafe` instead.
  */
 export interface TreeSink {
   /** Makes a directory. */
@@ -45,7 +45,7 @@ export interface TreeWalkOptions {
 }
 
 /**
- * Where members come from: a directory, or something else that holds a tree.
+ * A source of members: a directory, or something else that holds a tree.
  */
 export interface TreeSource {
   /** The entries, folders before what is in them. */
