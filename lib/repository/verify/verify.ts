@@ -7,7 +7,7 @@
  * request. `verify_files.ts` rebuilds each content. `unrecorded.ts` recognises
  * snapshots whose records are gone. `findings.ts` collects the damage by
  * object, with the affected files and snapshots. Other findings are fields of
- * `VerifyResult`; `cli/verify.ts` prints both.
+ * `VerifyResult`. The command prints both.
  *
  * @module
  */
