@@ -19,27 +19,27 @@ import { memberName } from "./member_name.ts";
 /** Options for applying a difference. */
 export interface ApplyOptions {
   /**
-   * Stops the work with an error of code `aborted`; until then nothing changed.
+   * Aborts the work with an error of code `aborted`. The directory is not
+   * changed before that.
    */
   signal?: AbortSignal;
 }
 
 /**
- * Makes in a directory what a `DiffIndex` says, with the content of its
- * archive.
+ * Applies a `DiffIndex` to a directory, with the content from its archive.
  *
- * Everything is prepared and checked first: the directory has to be in the old
- * state wherever something changes, the archive has to hold all content, and
- * each result has to have the SHA-256 that was stored. Only then is anything
- * changed: what goes is removed, what comes takes its name in one step each.
+ * Everything is prepared and checked before anything is changed: every path
+ * that changes must be in the old state, the archive must contain all needed
+ * content, and each result must have the recorded SHA-256. Then old paths are
+ * removed, and each new file is renamed into place.
  *
  * @param base The directory in the old state.
- * @param diff What changed.
+ * @param diff The difference to apply.
  * @param archive The archive that `DiffData` wrote, a path of the operating
- * system.
+ *   system.
  * @throws {DeltarError} `mismatch` if the directory is not in the old state;
- * `corrupt`, `truncated` or `not-found` if the archive is damaged or lacks
- * content. Nothing in the directory is changed then.
+ *   `corrupt`, `truncated` or `not-found` if the archive is damaged or lacks
+ *   content. In all these cases, nothing in the directory is changed.
  */
 export async function applyDiff(
   base: string,
@@ -65,18 +65,18 @@ export async function applyDiff(
 /** A file to create or update. */
 interface Wanted {
   entry: HashedFileEntry;
-  /** The path in the old state that has its content. */
+  /** The path of the file in the old state that has the same content. */
   from?: string;
 }
 
-/** The new files of a difference, prepared in a folder of their own. */
+/** The new files of a difference, prepared in a temporary folder. */
 class Staging {
-  /** Writes into the folder. */
+  /** The writer of the temporary folder. */
   readonly writer: TreeWriter;
   readonly #root: string;
   /** The files to create or update, by path. */
   readonly #wanted = new Map<string, Wanted>();
-  /** The names that a member may have, and the path each is for. */
+  /** The expected member names, with the path that each belongs to. */
   readonly #members = new Map<string, { path: string; delta: boolean }>();
   readonly #done = new Set<string>();
 
@@ -136,7 +136,8 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    // A file that could not be read to its end left what no change asks for.
+    // A file that could not be read completely left a member that no change
+    // needs.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
       throw new DeltarError("corrupt", "the same content a second time", {
@@ -166,7 +167,9 @@ class Staging {
   }
 }
 
-/** Removes what goes, the deepest first, then puts what comes. */
+/**
+ * Removes old paths, the deepest first, then renames the new ones into place.
+ */
 function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
   const writer = new TreeWriter(root);
   try {
@@ -184,7 +187,7 @@ function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
       else if (kind === "symlink") writer.symlink(path, target, entry);
       else if (kind === "file") writer.adopt(path, staged, path);
     }
-    // A link's first name may come later than the files it was renamed with.
+    // The first name of a hard link may come after its other names.
     for (const change of diff.changes) {
       if (change.change === "deleted" || change.change === "touched") continue;
       const { entry } = change;

@@ -4,14 +4,15 @@ import { LocalStorage } from "../storage/local.ts";
 import type { Storage } from "../storage/storage.ts";
 import { indexName } from "./tar_volume_writer.ts";
 
-/** The name under which an archive's one volume is stored. */
+/** The object name of an archive's only volume. */
 export const ARCHIVE = "archive";
 
 /**
- * A storage for a single archive: its volume becomes the file, which appears
- * whole and replaces one of that name; an index is not kept.
+ * Returns a storage for a single archive. The archive's volume is written to
+ * the file, which appears complete and replaces an existing file. An index is
+ * not stored.
  *
- * @param file A path of the operating system.
+ * @param file The path of the file, in the form of the operating system.
  */
 export function archiveFile(file: string): Storage {
   const place = nodePath.resolve(file);

@@ -9,22 +9,23 @@ import { readTar } from "./tar_reader.ts";
 
 /** A member with its content and the archive it was found in. */
 export interface ScannedMember {
-  /** The member, its path made plain; `""` is the root itself. */
+  /** The member, with a normalized path; `""` is the root itself. */
   member: TarMember;
   /** The content, valid until the next member is read. */
   body: AsyncIterable<Uint8Array>;
-  /** The object that it lies in. */
+  /** The name of the object that contains the member. */
   object: string;
 }
 
 /**
- * The members of archives, one archive after the other, read from their
- * starts: whatever tar, gzip or zstd wrote, no index needed.
+ * Yields the members of archives, one archive after the other. Each archive is
+ * read from its start, without an index, and may be written by any tar, gzip or
+ * zstd.
  *
- * @param storage Where the archives are.
- * @param names Their object names, in order.
- * @throws {DeltarError} What `readTar`, the codecs and the storage throw;
- * `unsafe` for a member whose path leads outside.
+ * @param storage The storage of the archives.
+ * @param names The object names of the archives, in order.
+ * @throws {DeltarError} `unsafe` for a member whose path leads outside, and the
+ *   errors of `readTar`, the codecs and the storage.
  */
 export async function* scanArchives(
   storage: Storage,
@@ -43,7 +44,10 @@ export async function* scanArchives(
   }
 }
 
-/** The tar in an archive of any known compression, told by its first bytes. */
+/**
+ * Yields the plain tar of an archive, whose compression is detected by its
+ * first bytes.
+ */
 async function* plainTar(
   source: AsyncIterable<Uint8Array>,
   object: string,
@@ -61,7 +65,8 @@ async function* plainTar(
     reader.unread(head);
     const format = detectFormat(head);
     if (format === undefined && head.length === 512) {
-      // An old tar has no magic; its checksum will tell.
+      // A tar older than ustar has no magic number. Its first header is checked
+      // by its checksum.
       yield* reader.rest();
     } else if (format === undefined) {
       throw new DeltarError("corrupt", "neither tar nor gzip nor zstd", {

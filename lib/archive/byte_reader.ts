@@ -4,11 +4,12 @@ import { concat } from "../bytes/source.ts";
 const NOTHING = new Uint8Array(0);
 
 /**
- * Takes lengths of bytes from a source whose chunks are cut anywhere. It pulls
- * only what is asked for and never allocates more than has arrived.
+ * Reads given numbers of bytes from a source of chunks of any size. The reader
+ * pulls only as much as is asked for, and never allocates more than has
+ * arrived.
  */
 export class ByteReader {
-  /** The object that is read, for messages. */
+  /** The name of the object that is read, for messages. */
   readonly object: string | undefined;
   /** The offset of the next byte, in bytes from the start of the object. */
   offset: number;
@@ -17,9 +18,9 @@ export class ByteReader {
   #ended = false;
 
   /**
-   * Makes a reader; nothing is pulled yet.
+   * Makes a reader. Nothing is pulled yet.
    *
-   * @param source The bytes.
+   * @param source The bytes to read.
    * @param place The object's name and the offset of the source's first byte.
    */
   constructor(source: AsyncIterable<Uint8Array>, place: ErrorPlace = {}) {
@@ -28,14 +29,14 @@ export class ByteReader {
     this.offset = place.offset ?? 0;
   }
 
-  /** Returns whether the source has ended and all of it was taken. */
+  /** Returns whether the source has ended and all of its bytes were read. */
   async atEnd(): Promise<boolean> {
     return await this.#fill() === 0;
   }
 
   /**
-   * The next bytes as they come: at least one, at most `most`, `undefined` at
-   * the end.
+   * Returns the next bytes as they arrive: at least one and at most `most`, or
+   * `undefined` at the end.
    */
   async some(most: number = Infinity): Promise<Uint8Array | undefined> {
     const there = this.#chunk.length || await this.#fill();
@@ -43,19 +44,20 @@ export class ByteReader {
   }
 
   /**
-   * The next `length` bytes at once if they are at hand in one piece; spares
-   * an `await` where much is small.
+   * Returns the next `length` bytes if they are already buffered in one chunk.
+   * This saves an `await` for each small read.
    */
   now(length: number): Uint8Array | undefined {
     return this.#chunk.length >= length ? this.#take(length) : undefined;
   }
 
   /**
-   * The next `length` bytes.
+   * Returns the next `length` bytes.
    *
-   * @param length How many; the caller has checked that it is no absurd number.
-   * @param what What they are, for the message.
-   * @throws {DeltarError} `truncated` if the source ends before.
+   * @param length The number of bytes. The caller has checked that it is
+   *   reasonable.
+   * @param what The name of the part that is read, for the message.
+   * @throws {DeltarError} `truncated` if the source ends before that.
    */
   async exactly(length: number, what: string): Promise<Uint8Array> {
     const whole = this.now(length);
@@ -71,7 +73,7 @@ export class ByteReader {
     return concat(parts);
   }
 
-  /** Gives back the last bytes that were taken, unchanged. */
+  /** Puts back the bytes that were read last, unchanged. */
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.offset -= bytes.length;
@@ -89,7 +91,7 @@ export class ByteReader {
     }
   }
 
-  /** Stops the source; for a reader that leaves before the end. */
+  /** Cancels the source, for a caller that stops before the end. */
   async cancel(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
@@ -97,7 +99,7 @@ export class ByteReader {
     await this.#source.return?.();
   }
 
-  /** The error for a source that ended inside of `what`. */
+  /** Returns the error for a source that ended inside `what`. */
   truncated(what: string, offset: number = this.offset): DeltarError {
     return new DeltarError("truncated", `ends inside ${what}`, {
       object: this.object,
@@ -105,7 +107,7 @@ export class ByteReader {
     });
   }
 
-  /** The error for bytes that are not what they should be. */
+  /** Returns the error for invalid bytes. */
   corrupt(
     message: string,
     offset: number = this.offset,

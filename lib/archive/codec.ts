@@ -6,53 +6,56 @@ export type CodecName = "gzip" | "zstd";
 
 /** Options for decompressing. */
 export interface DecompressOptions {
-  /** The object the bytes come from, for messages. */
+  /** The name of the object that the bytes come from, for messages. */
   object?: string;
   /** The offset of the first byte in that object, default 0, for messages. */
   offset?: number;
   /**
-   * The maximum number of bytes that may come out; one more is an error of code `limit`.
-   * By default there is no limit, as memory is bounded anyway.
+   * The maximum number of decompressed bytes. More of them are an error of code
+   * `limit`. By default there is no limit, as memory is bounded anyway.
    */
   limit?: number;
 }
 
 /**
- * A compression whose pieces may be concatenated: gzip members, zstd frames.
+ * A compression whose output can be concatenated: gzip members or zstd frames.
  */
 export interface Codec {
   /** The name of the codec. */
   readonly name: CodecName;
-  /** The extension of a tar compressed with it. */
+  /** The extension of a tar archive compressed with it. */
   readonly extension: "tgz" | "tar.zst";
 
   /**
-   * Compresses to one independent gzip member or zstd frame, which carries a
-   * checksum of the content; off the main thread where the runtime can.
+   * Compresses bytes to one independent gzip member or zstd frame, which
+   * carries a checksum of the content. The work is done off the main thread
+   * where the runtime supports that.
    *
-   * @param plain The bytes; they must not change until this resolves.
-   * @returns What came of them, in memory of its own if it is large.
-   * @throws {DeltarError} `unsupported` for zstd where the runtime has none
-   * (Node before 22.15, a browser); reading it works everywhere.
+   * @param plain The bytes. They must not change until the promise resolves.
+   * @returns The compressed bytes; if there are many, in memory that nothing
+   *   else uses.
+   * @throws {DeltarError} `unsupported` for zstd if the runtime cannot write it
+   *   (Node before 22.15, a browser). Reading zstd works everywhere.
    */
   compress(plain: Uint8Array): Promise<Uint8Array>;
 
   /**
-   * Makes one independent gzip member or zstd frame that holds the bytes as
-   * they are, and so is not smaller than they are.
+   * Makes one independent gzip member or zstd frame that holds the bytes
+   * uncompressed, and is slightly larger than they are.
    *
-   * @param plain The bytes; they must not change until this resolves.
-   * @throws {DeltarError} `unsupported` for gzip where the runtime has no zlib.
+   * @param plain The bytes. They must not change until the promise resolves.
+   * @throws {DeltarError} `unsupported` for gzip if the runtime has no zlib.
    */
   store(plain: Uint8Array): Promise<Uint8Array>;
 
   /**
-   * Decompresses any number of concatenated members or frames, in bounded
-   * memory, pulled.
+   * Decompresses any number of concatenated members or frames in bounded
+   * memory, as the result is pulled.
    *
-   * @throws {DeltarError} `corrupt` for damage and for anything else that
-   * follows a piece, `truncated` if the source ends inside a piece, `limit`,
-   * `unsupported` for what only other decoders can read.
+   * @throws {DeltarError} `corrupt` if a piece is damaged or followed by
+   *   something else, `truncated` if the source ends inside a piece, `limit` if
+   *   there are too many decompressed bytes, `unsupported` if a piece needs a
+   *   feature that this decoder lacks.
    */
   decompress(
     source: AsyncIterable<Uint8Array>,
@@ -60,12 +63,12 @@ export interface Codec {
   ): AsyncGenerator<Uint8Array>;
 
   /**
-   * Decompresses one small range at once.
+   * Decompresses one small range in a single call.
    *
    * @param bytes One or more whole members or frames.
-   * @param limit The most bytes that may come out.
-   * @param options The place, for messages.
-   * @throws {DeltarError} As `decompress` does.
+   * @param limit The maximum number of decompressed bytes.
+   * @param options The object and offset, for messages.
+   * @throws {DeltarError} The same errors as `decompress`.
    */
   decompressBlock(
     bytes: Uint8Array,
@@ -77,9 +80,9 @@ export interface Codec {
 const CODECS = { gzip, zstd };
 
 /**
- * The codec of a name.
+ * Returns the codec of a name.
  *
- * @param name The compression.
+ * @param name The name of the compression.
  */
 export function codecFor(name: CodecName): Codec {
   const codec = CODECS[name];
@@ -87,15 +90,15 @@ export function codecFor(name: CodecName): Codec {
   return codec;
 }
 
-/** The format of an archive, as its first bytes tell it. */
+/** The format of an archive, as detected by its first bytes. */
 export type ArchiveFormat = CodecName | "tar";
 
 /**
- * Tells the format of an archive by its magic numbers; it takes up to 512
- * bytes, and 262 to know a tar.
+ * Detects the format of an archive by its magic number. The first 512 bytes are
+ * enough; a tar needs at least 262.
  *
  * @param head The first bytes of the archive.
- * @returns The format, `undefined` if it is none of them.
+ * @returns The format, or `undefined` if it is unknown.
  */
 export function detectFormat(head: Uint8Array): ArchiveFormat | undefined {
   const [a, b, c, d] = head;
@@ -107,7 +110,10 @@ export function detectFormat(head: Uint8Array): ArchiveFormat | undefined {
   return isTar(head) ? "tar" : undefined;
 }
 
-/** A tar begins with a header that has a magic, or is of zeros if empty. */
+/**
+ * Returns whether a block is the start of a tar: a header with a magic number,
+ * or zeros if the archive is empty.
+ */
 function isTar(head: Uint8Array): boolean {
   const magic = String.fromCharCode(...head.subarray(257, 262));
   if (magic === "ustar") return true;

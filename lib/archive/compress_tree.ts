@@ -6,18 +6,21 @@ import type { VolumeIndex } from "./volume_index.ts";
 
 /** Options for storing a tree. */
 export interface CompressOptions extends TarVolumeOptions {
-  /** Called with each path that is left out or could not be read unchanged. */
+  /**
+   * Called with each path that was skipped, or that changed while it was read.
+   */
   onSkip?: (skipped: Skipped) => void;
 }
 
 /**
  * Stores a whole tree as an archive. A file that cannot be read is reported and
- * left out; one that gets shorter meanwhile is reported and filled with zeros.
+ * skipped. A file that gets shorter while it is read is reported and filled
+ * with zeros.
  *
- * @param tree The tree.
- * @param storage Where to.
- * @param key What the names of the archive's objects start with.
- * @param options How.
+ * @param tree The tree to store.
+ * @param storage The storage of the archive.
+ * @param key The prefix of the object names of the archive.
+ * @param options Options for storing.
  */
 export async function compressTree(
   tree: TreeSource,

@@ -4,33 +4,36 @@ import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 
-/** The maximum number of bytes behind the content in its last frame. */
+/**
+ * The maximum number of bytes that may follow the content in its last frame.
+ */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
 /** Options for reading content. */
 export interface ReadContentOptions {
   /** The path of the content's file, for messages. */
   path?: string;
-  /** Stops the reading with an error of code `aborted`. */
+  /** Aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /** Options for reading a range. */
 export interface ReadRangeOptions extends ReadContentOptions {
-  /** The most decompressed bytes, default 64 MiB. */
+  /** The maximum number of decompressed bytes. Default: 64 MiB. */
   limit?: number;
 }
 
 /**
- * The content that a reference points to, read with one ranged `get`. The whole
- * range is decompressed, so its checksums are met.
+ * Reads the content that a reference points to with one ranged `get`. The whole
+ * range is decompressed, so that its checksums are checked.
  *
- * @param storage Where the volume is.
- * @param reference Where in the volume; it need not be trusted.
- * @param size The content's length in bytes.
- * @param codec The volume's compression.
+ * @param storage The storage of the volume.
+ * @param reference The range of the volume. It may be untrusted.
+ * @param size The length of the content in bytes.
+ * @param codec The compression of the volume.
  * @throws {DeltarError} `corrupt` if the reference is impossible or the range
- * is no content of that size; what the storage and the codec throw.
+ *   does not hold content of that size, and the errors of the storage and the
+ *   codec.
  */
 export async function* readContent(
   storage: Storage,
@@ -70,13 +73,14 @@ export async function* readContent(
 }
 
 /**
- * The whole range of a reference, decompressed; for reading what several
- * references of one range point to, each at its own `skip`.
+ * Reads and decompresses the whole range of a reference, for a caller that
+ * needs several contents of one range, each at its own `skip`.
  *
- * @param storage Where the volume is.
- * @param reference The range.
- * @param codec The volume's compression.
- * @throws {DeltarError} As `readContent` does; `limit`.
+ * @param storage The storage of the volume.
+ * @param reference The range of the volume.
+ * @param codec The compression of the volume.
+ * @throws {DeltarError} `limit` if the range holds more than the limit, and the
+ *   errors of `readContent`.
  */
 export function readRange(
   storage: Storage,

@@ -5,7 +5,7 @@
 export interface ContentReference {
   /** The volume's object name. */
   volume: string;
-  /** The first byte of the range in the volume. */
+  /** The offset of the range in the volume, in bytes. */
   offset: number;
   /** The length of the range in bytes. */
   length: number;
@@ -15,22 +15,32 @@ export interface ContentReference {
 
 /** The location of a frame, set once the frame is stored. */
 export interface FramePlace {
-  /** The volume's object name; empty until then. */
+  /** The object name of the volume; empty until the frame is stored. */
   volume: string;
-  /** The first byte in the volume. */
+  /** The offset of the frame in the volume, in bytes. */
   offset: number;
-  /** The length in bytes. */
+  /** The length of the frame in bytes. */
   length: number;
 }
 
-/** Content that shares the place of its frame with other members. */
+/**
+ * A content reference that shares the place of its frame with other members.
+ */
 export class PlacedContent implements ContentReference {
-  /** The frame, or all frames of a member that is larger than one. */
+  /**
+   * The place of the frame, or of all frames of a member that is larger than
+   * one.
+   */
   readonly frame: FramePlace;
   /** See {@linkcode ContentReference.skip}. */
   readonly skip: number;
 
-  /** Content that begins at a number of decompressed bytes in a frame. */
+  /**
+   * Makes a reference to content in a frame.
+   *
+   * @param frame The place of the frame.
+   * @param skip The number of decompressed bytes before the content.
+   */
   constructor(frame: FramePlace, skip: number) {
     this.frame = frame;
     this.skip = skip;

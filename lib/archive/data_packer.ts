@@ -24,37 +24,47 @@ import type { VolumeWriter } from "./volume_writer.ts";
 
 /** The stored form of a file's content. */
 export interface StoredContent {
-  /** A whole file, or a delta against the file of this path before. */
+  /**
+   * Whether the content is stored whole, or as a delta against the old content
+   * of the file.
+   */
   form: "whole" | "delta";
-  /** The length of what was stored, in bytes. */
+  /** The length of the stored whole content or delta, in bytes. */
   size: number;
   /** The location of the content, set when the writer is closed. */
   reference: ContentReference;
-  /** The path it was stored under, if that is not the file's own. */
+  /**
+   * The path under which the content is stored, if it differs from the file's
+   * path.
+   */
   path?: string;
   /**
-   * Whether a delta is against the whole content that the old one builds on.
+   * Whether the delta applies to the whole content at the start of the old
+   * content's chain, and so replaces the deltas of that chain.
    */
   replacesDeltas?: boolean;
 }
 
-/** The facts that the packer reports of a file. */
+/** The facts about a file that the packer reports. */
 export interface PackedFacts extends FileFacts {
-  /**
-   * The form in which its content was stored; absent if it was there before.
-   */
+  /** The form in which the content was stored; absent if nothing was stored. */
   stored?: StoredContent;
 }
 
 /** The basis of a large file's delta. */
 export interface LargeBasis {
-  /** The blocks to look for. */
+  /**
+   * The signature of the basis, whose blocks are looked for in the new content.
+   */
   signature: Signature;
-  /** Makes the delta against them the one to store; by default it is. */
+  /**
+   * Translates a delta against the signature to the delta that is stored. By
+   * default, the delta is stored as it is.
+   */
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
   /** See {@linkcode StoredContent.replacesDeltas}. */
   replacesDeltas?: boolean;
-  /** Frees what it holds. */
+  /** Frees the resources of the basis. */
   dispose?: () => void;
 }
 
@@ -62,32 +72,38 @@ export interface LargeBasis {
 export interface DataPackerOptions {
   /** The writer of the members. */
   writer: VolumeWriter;
-  /** The old entries, whose content is not stored again. */
+  /** The old entries. Content that they have is not stored again. */
   previous: DirIndex;
   /** The naming of members. Default: `hash`. */
   names?: MemberNames;
-  /** Files of fewer bytes get no signature, in bytes. Default: 4096. */
+  /**
+   * The minimum size of a file that gets a signature, in bytes. Default: 4096.
+   */
   signatureMinimum?: number;
   /**
-   * The signature to store an updated file's delta against; `undefined` has
-   * it stored whole. By default the one in `previous`.
+   * Returns the signature to make an updated file's delta against, or
+   * `undefined` to store the file whole. By default, the signature is taken
+   * from `previous`.
    */
   basis?: (
     before: IndexFileEntry,
   ) => Signature | undefined | Promise<Signature | undefined>;
   /**
-   * The old content of a file of at most 1 MiB, if it is at hand and may serve
-   * instead of `basis`.
+   * Returns the old content of a file of at most 1 MiB, if it is available and
+   * can be used instead of `basis`.
    */
   content?: (
     before: IndexFileEntry,
   ) => Promise<Uint8Array | undefined> | undefined;
-  /** Called with a file before `content` is. */
+  /** Called with the old entry of a file before `content` is called with it. */
   expect?: (before: IndexFileEntry) => void;
-  /** Returns the basis for a file of more than 1 MiB. Default: as `basis`. */
+  /**
+   * Returns the basis for a file of more than 1 MiB. Default: the signature
+   * that `basis` returns.
+   */
   largeBasis?: (before: IndexFileEntry) => Promise<LargeBasis | undefined>;
   /**
-   * The block size of a new large file's signature. Default:
+   * Returns the block size for the signature of a new large file. Default:
    * `chooseBlockSize`.
    */
   blockSize?: (size: number) => number;
@@ -96,46 +112,55 @@ export interface DataPackerOptions {
   /** The contents that are already stored. Default: none. */
   known?: KnownContents;
   /**
-   * Finds a content, by its SHA-256, that was stored whole since this packer
-   * was made, with the path it lies under; it need not be stored again.
-   * Default: none is found, as then all are in the archive.
+   * Returns the stored form of a whole content with this SHA-256 that was
+   * stored after this packer was made, with its path, so that it is not stored
+   * again. By default, nothing is found, so that the archive contains all
+   * content.
    */
   shared?: (sha256: string) => StoredContent | undefined;
   /**
-   * The contents that lie elsewhere and are taken over by SHA-256. Default:
-   * none.
+   * The contents that the caller has elsewhere and that are not stored.
+   * Default: none.
    */
   elsewhere?: ContentElsewhere;
 }
 
 /**
- * Contents that whoever uses the packer has elsewhere: a file with one of them
- * is not stored, and nothing is told of how it is.
+ * Contents that the caller has elsewhere. A file with one of them is not
+ * stored, and no stored form is reported for it.
  */
 export interface ContentElsewhere {
-  /** Returns whether one of more than 1 MiB has this size. */
+  /** Returns whether one of the contents of more than 1 MiB has this size. */
   hasLargeSize(size: number): boolean;
-  /** Returns whether one has this SHA-256. */
+  /** Returns whether one of the contents has this SHA-256. */
   has(sha256: string): boolean;
 }
 
-/** Contents that lie stored already, though no file of `previous` has them. */
+/** Contents that are already stored, though no file of `previous` has them. */
 export interface KnownContents {
-  /** Returns whether a file of this size may be among them. */
+  /** Returns whether one of the contents may have this size. */
   hasSize(size: number): boolean;
-  /** The content with this SHA-256, for the file of this path. */
+  /**
+   * Returns the stored form of the content with this SHA-256, for the file at
+   * this path.
+   */
   find(sha256: string, path: string): StoredContent | undefined;
 }
 
-/** The maximum size of a delta of a small file, as a part of the file. */
+/**
+ * The maximum size of a small file's delta, as a fraction of the file's size.
+ */
 const MOST_DELTA = 0.5;
-/** The maximum size of a delta of a large file, as a part of the file. */
+/**
+ * The maximum size of a large file's delta, as a fraction of the file's size.
+ */
 const MOST_LARGE_DELTA = 0.75;
 
 /**
- * Stores the content of the files that an index reads, in the same pass: a
- * new file whole under `created/`, a changed one as a delta under `updated/`
- * if that pays, and nothing where the content was there before.
+ * Stores the content of files in the same pass in which they are indexed. A new
+ * file is stored whole under `created/`. A changed file is stored as a delta
+ * under `updated/` if the delta is small enough. Content that was there before
+ * is not stored.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;
@@ -154,7 +179,10 @@ export class DataPacker implements FileReader {
   readonly #elsewhere: ContentElsewhere | undefined;
   readonly #starts = new LargeStarts();
 
-  /** Makes a packer that writes into `options.writer`; it does not close it. */
+  /**
+   * Makes a packer that writes to `options.writer`. The packer does not close
+   * it.
+   */
   constructor(options: DataPackerOptions) {
     this.#writer = options.writer;
     this.#previous = options.previous;
@@ -193,7 +221,8 @@ export class DataPacker implements FileReader {
     const sum = toHex(sha256(bytes));
     const facts: PackedFacts = { size: bytes.length, sha256: sum };
     const known = this.#previous.findContent(sum);
-    // Empty content says nothing of where it comes from; it is stored again.
+    // Equal content shows that a file was copied or moved, except if it is
+    // empty. An empty file is stored again.
     const isOld = bytes.length === 0
       ? before?.sha256 === sum
       : known !== undefined;
@@ -263,7 +292,10 @@ export class DataPacker implements FileReader {
     return { form, size: bytes.length, reference };
   }
 
-  /** Stores a delta in one pass with hash and new signature, if it is small enough. */
+  /**
+   * Stores a delta if it is small enough. The file is read once for the delta,
+   * the hash and the new signature.
+   */
   async #storeDelta(
     entry: FileEntry,
     open: () => Iterable<Uint8Array>,
@@ -316,7 +348,10 @@ export class DataPacker implements FileReader {
     }
   }
 
-  /** Returns whether a large file of this size was there before, perhaps this one. */
+  /**
+   * Returns whether a large file of this size may be known already, so that its
+   * hash is worth computing first.
+   */
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(
       this.#previous.entries
@@ -327,7 +362,10 @@ export class DataPacker implements FileReader {
       this.#elsewhere?.hasLargeSize(size) === true;
   }
 
-  /** Returns whether a content lies elsewhere; of an empty one that says nothing. */
+  /**
+   * Returns whether the caller has this content elsewhere. Empty content is
+   * always stored.
+   */
   #isElsewhere({ size, sha256 }: PackedFacts): boolean {
     return size > 0 && this.#elsewhere?.has(sha256) === true;
   }
@@ -398,7 +436,8 @@ export class DataPacker implements FileReader {
       kind: "file",
       size,
       mode: entry.mode & 0o777,
-      // Whole seconds need no extended header; the index has the rest.
+      // A time in whole seconds needs no extended header. The index has the
+      // exact time.
       mtime: entry.mtime - entry.mtime % 1_000_000_000n,
       uid: entry.uid,
       gid: entry.gid,

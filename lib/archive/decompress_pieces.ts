@@ -3,13 +3,15 @@ import { ByteReader } from "./byte_reader.ts";
 import type { DecompressOptions } from "./codec.ts";
 
 /**
- * Decompresses pieces that lie one behind the other, up to a limit.
+ * Decompresses concatenated pieces, up to a limit.
  *
  * @param source The compressed bytes.
- * @param options Their place, and the limit.
- * @param next Starts to decompress the piece that the reader is at; none if
- * the piece has no content.
- * @throws {DeltarError} `limit`, and what `next` throws.
+ * @param options The object and offset of the bytes, for messages, and the
+ *   limit.
+ * @param next Starts to decompress the piece at the reader's position. It
+ *   returns `undefined` if the piece has no content.
+ * @throws {DeltarError} `limit` if there are too many decompressed bytes, and
+ *   the errors of `next`.
  */
 export async function* decompressPieces(
   source: AsyncIterable<Uint8Array>,

@@ -21,14 +21,17 @@ export interface DiffDataOptions {
   codec?: CodecName;
   /** The naming of members. Default: `hash`. */
   names?: MemberNames;
-  /** Stops the work with an error of code `aborted`; no archive appears. */
+  /**
+   * Aborts the work with an error of code `aborted`. No archive is written
+   * then.
+   */
   signal?: AbortSignal;
 }
 
 /**
- * The content that a `DiffIndex` needs, as a tar archive with two folders:
- * `created/` holds whole files, `updated/` holds deltas that `rdiff patch`
- * applies to the old files.
+ * Stores the content that a `DiffIndex` needs, as a tar archive with two
+ * folders: `created/` holds whole files, `updated/` holds deltas that
+ * `rdiff patch` applies to the old files.
  *
  * @example Store what changed, and make the change elsewhere
  * ```ts
@@ -60,12 +63,12 @@ export class DiffData {
   readonly #previous: DirIndex;
 
   /**
-   * Names what is to be stored.
+   * Makes an object that stores the content of a difference.
    *
-   * @param diff What changed.
+   * @param diff The difference.
    * @param dir The directory in its new state.
-   * @param previous The old state, whose block checksums the deltas are made
-   * against; without it changed files are stored whole.
+   * @param previous The old state. Deltas are made against its block checksums.
+   *   Without it, changed files are stored whole.
    */
   constructor(diff: DiffIndex, dir: Walker, previous?: DirIndex) {
     this.#diff = diff;
@@ -74,12 +77,12 @@ export class DiffData {
   }
 
   /**
-   * Writes the archive; it appears whole or not at all.
+   * Writes the archive, which appears complete or not at all.
    *
    * @param file A path of the operating system, usually ending in `.tgz`.
-   * @param options How to write it.
-   * @throws {DeltarError} `changed` if a file is no longer what `diff` says,
-   * `not-found` if it is gone.
+   * @param options Options for writing.
+   * @throws {DeltarError} `changed` if a file differs from its entry in `diff`,
+   *   `not-found` if it does not exist any more.
    */
   async createArchive(
     file: string,
@@ -103,12 +106,14 @@ export class DiffData {
   }
 
   /**
-   * Index, difference and archive in one pass, so that each file is read once.
+   * Makes index, difference and archive in one pass, so that each file is read
+   * once.
    *
    * @param dir The directory in its new state.
    * @param previous The old state; `DirIndex.empty()` for a full backup.
-   * @param file Where to write the archive, a path of the operating system.
-   * @param options How to index and how to write.
+   * @param file The path of the archive to write, in the form of the operating
+   *   system.
+   * @param options Options for indexing and for writing.
    */
   static async capture(
     dir: Walker,
@@ -133,7 +138,7 @@ export class DiffData {
     const old = this.#previous.get(entry.path);
     const before = old?.kind === "file" ? old : undefined;
     const { size } = entry;
-    // Of a file that grew, what was indexed may be there still.
+    // A file that grew may still begin with the indexed content.
     const file = folders.openFile(entry.path);
     let facts: FileFacts;
     try {
@@ -151,7 +156,7 @@ export class DiffData {
   }
 }
 
-/** The file whose content a change has to bring along, if any. */
+/** Returns the entry whose content has to be stored for a change, if any. */
 export function contentOf(change: Change): IndexFileEntry | undefined {
   if (change.change !== "created" && change.change !== "updated") {
     return undefined;
@@ -162,7 +167,10 @@ export function contentOf(change: Change): IndexFileEntry | undefined {
   return change.entry.kind === "file" ? change.entry : undefined;
 }
 
-/** Runs `work` with a packer into one archive, which appears if it succeeds. */
+/**
+ * Runs `work` with a packer that writes to one archive. The archive appears
+ * only if `work` succeeds.
+ */
 async function writeArchive<Result>(
   file: string,
   previous: DirIndex,

@@ -18,8 +18,8 @@ export interface FilesOptions {
 
 /**
  * The basis of a directory's hash besides names, kinds and link targets: the
- * files' `times` and sizes, their `contents`, or a value that a function returns
- * for each file.
+ * `times` and sizes of the files, their `contents`, or a value that a function
+ * returns for each file.
  */
 export type HashBasis =
   | "times"
@@ -27,9 +27,9 @@ export type HashBasis =
   | ((entry: WalkedEntry) => string | number | bigint);
 
 /**
- * A directory seen through exclusion rules, with what one often wants to know
- * of it. By default `.git/`, `.hg/` and `.svn/` are left out, and what
- * `.deltarignore` files say.
+ * A directory as its exclusion rules leave it, with queries for its files. By
+ * default, `.git/`, `.hg/`, `.svn/` and the paths that `.deltarignore` files
+ * name are excluded.
  *
  * @example Look at a directory
  * ```ts
@@ -55,10 +55,11 @@ export type HashBasis =
  */
 export class Dir extends Walker {
   /**
-   * The paths of all files, hard links among them, in path order.
+   * Returns the paths of all files, including hard links, in path order.
    *
-   * @param pattern Only those that match, in gitignore's syntax.
-   * @param options Another order.
+   * @param pattern A pattern in gitignore's syntax that the paths must match.
+   *   Default: all files.
+   * @param options The order of the result.
    *
    * @example The largest file first
    * ```ts
@@ -86,9 +87,10 @@ export class Dir extends Walker {
   }
 
   /**
-   * The paths of all directories, in path order.
+   * Returns the paths of all directories, in path order.
    *
-   * @param pattern Only those that match, in gitignore's syntax.
+   * @param pattern A pattern in gitignore's syntax that the paths must match.
+   *   Default: all directories.
    */
   subdirs(pattern?: string): string[] {
     return this.#find((entry) => entry.kind === "directory", pattern)
@@ -96,7 +98,7 @@ export class Dir extends Walker {
   }
 
   /**
-   * The first file that matches a pattern, if any does.
+   * Returns the first file that matches a pattern, if any.
    *
    * @param pattern The pattern, in gitignore's syntax.
    */
@@ -104,7 +106,9 @@ export class Dir extends Walker {
     return this.files(pattern)[0];
   }
 
-  /** The length of all files in bytes, hard links counted once. */
+  /**
+   * Returns the total size of all files in bytes, with hard links counted once.
+   */
   size(): number {
     let size = 0;
     for (const entry of this.entries()) size += entry.size;
@@ -114,9 +118,9 @@ export class Dir extends Walker {
   /**
    * Returns one SHA-256, in hexadecimal, for the state of the whole directory.
    *
-   * @param of What the hash depends on besides names, kinds and link targets.
-   * Default: `times`, which is quick.
-   * @param options What ends the work.
+   * @param of The basis of the hash besides names, kinds and link targets.
+   *   Default: `times`, which is fast.
+   * @param options The signal that aborts the work.
    *
    * @example A hash that only sizes change
    * ```ts
@@ -152,7 +156,7 @@ export class Dir extends Walker {
         : of === "times"
         ? `${mtime} ${size}`
         : `${of(entry)}`;
-      // JSON keeps the fields apart, whatever is in a name.
+      // JSON separates the fields, whatever bytes a name contains.
       const target = "target" in entry ? entry.target : "";
       const line = JSON.stringify([path, kind, target, state]);
       sum.update(encoder.encode(`${line}\n`));
@@ -169,21 +173,22 @@ export class Dir extends Walker {
   }
 
   /**
-   * Returns whether a path is left out, itself or with a directory above it;
-   * `whyExcluded` tells by which rule.
+   * Returns whether a path is excluded, by itself or with a directory above it.
+   * `whyExcluded` returns the rule.
    *
-   * @param path The path below the root, or an absolute one of the operating
-   * system; ending in `/` it is taken for a directory whatever is there.
-   * @throws {DeltarError} `unsafe` if it lies outside the directory.
+   * @param path The path below the root, or an absolute path of the operating
+   *   system. A path that ends in `/` is treated as a directory, whatever is
+   *   there.
+   * @throws {DeltarError} `unsafe` if the path lies outside the directory.
    */
   isExcluded(path: string): boolean {
     return this.whyExcluded(path) !== undefined;
   }
 
   /**
-   * The directories that hold a certain file, `""` for the root.
+   * Returns the directories that contain a certain file, `""` for the root.
    *
-   * @param marker The file's name, such as `package.json`.
+   * @param marker The name of the file, such as `package.json`.
    */
   findProjects(marker: string = ".project"): string[] {
     return this.#find(
@@ -194,12 +199,13 @@ export class Dir extends Walker {
   }
 
   /**
-   * Stores the directory as one archive, which appears whole.
+   * Stores the directory as one archive, which appears complete.
    *
-   * @param file Where, a path of the operating system, usually ending in
-   * `.tgz`. If it lies inside the directory it is not put into itself. By
-   * default a new temporary file, which stays until the caller removes it.
-   * @param options The compression, and who is told of what was left out.
+   * @param file The path of the archive, in the form of the operating system,
+   *   usually ending in `.tgz`. An archive inside the directory is not stored
+   *   in itself. By default, a new temporary file, which the caller has to
+   *   remove.
+   * @param options The compression, and a callback for skipped paths.
    * @returns The path of the archive.
    */
   async compressTo(

@@ -1,43 +1,46 @@
 import { turnIfDue } from "../bytes/turns.ts";
 
 /**
- * The number of bytes that an engine takes and returns at a time. Each time is a
- * trip to another thread, so the runtimes' default of 16 KiB costs more than the
- * work.
+ * The size of the chunks that an engine takes and returns, in bytes. Each chunk
+ * is a round trip to another thread, so with the runtimes' default of 16 KiB
+ * the trips cost more than the work.
  */
 export const CHUNK = 256 * 1024;
 
 /**
- * The same for the compression of that many bytes: room for what comes of a
- * frame, so that it is one trip and needs no putting together.
+ * Returns the chunk size for compressing `length` bytes: enough for all of the
+ * output, so that a frame takes one round trip and its output needs no
+ * concatenation.
  */
 export function chunkFor(length: number): number {
   return Math.min(4 * CHUNK, length) + 1024;
 }
 
-/** The part of a `node:zlib` stream that is used here. */
+/** The methods of a `node:zlib` stream that are used here. */
 export interface Engine {
-  /** Takes the next chunk, or `null` while there is none. */
+  /** Returns the next chunk of output, or `null` if none is ready. */
   read(): unknown;
-  /** Gives a chunk to work on; `done` is called when it is used up. */
+  /** Writes a chunk of input. `done` is called when it is used up. */
   write(chunk: Uint8Array, done: () => void): unknown;
   /** Ends the input. */
   end(): unknown;
   /** Frees the engine. */
   destroy(): unknown;
-  /** Listens to `readable`, `end` and `error`. */
+  /** Adds a listener for `readable`, `end` or `error`. */
   on(event: string, listener: (value?: unknown) => void): unknown;
 }
 
 /**
- * Runs bytes through a `node:zlib` stream, pulled: input is asked for only
- * when the last is used up and all its output was taken, so at most one chunk
- * of input and the engine's own buffer are held. Ends when the engine says so,
- * which may be before the input ends.
+ * Runs bytes through a `node:zlib` stream, as the result is pulled. Input is
+ * pulled only after the previous input is used up and all of its output was
+ * taken, so memory holds at most one chunk of input and the engine's own
+ * buffer. The result ends when the engine ends, which may be before the input
+ * ends.
  *
- * @param engine The stream; it is destroyed in the end.
- * @param pull The next input, `undefined` at its end; what it throws passes.
- * @param explain Makes the error to throw of what the engine reports.
+ * @param engine The stream. It is destroyed in the end.
+ * @param pull Returns the next input, or `undefined` at its end. Its errors are
+ *   rethrown.
+ * @param explain Returns the error to throw for an error of the engine.
  */
 export async function* drive(
   engine: Engine,
@@ -85,7 +88,10 @@ export async function* drive(
   }
 }
 
-/** The bytes as a `Uint8Array` proper: a `Buffer` has another `slice`. */
+/**
+ * Returns the bytes as a plain `Uint8Array`, because the `slice` of a `Buffer`
+ * does not copy.
+ */
 export function plainBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -7,26 +7,30 @@ import type { ScannedMember } from "./archive_scan.ts";
 import type { TarLinkMember } from "./tar_member.ts";
 import type { TreeSink } from "./tree_sink.ts";
 
-/** Files up to this many bytes are given to a sink in one piece. */
+/**
+ * The maximum size of a file that is passed to a sink in one piece, in bytes.
+ */
 export const SMALL = 1024 * 1024;
 
 /** Options for extracting. */
 export interface ExtractOptions {
   /** Called with each member that a tree cannot hold, such as a device. */
   onSkip?: (skipped: Skipped) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * Gives scanned members to a sink.
+ * Writes scanned members to a sink.
  *
  * @param members The members.
- * @param within Only this path and what is below it; `""` is all.
- * @param sink Takes them.
- * @param find Reads a file that a hard link names and that is not extracted.
- * @param options Who is told of what is left out.
- * @returns How many members there were.
+ * @param within The path to extract, with everything below it; `""` is
+ *   everything.
+ * @param sink The receiver of the members.
+ * @param find Reads the target of a hard link, if the target itself is not
+ *   extracted.
+ * @param options The signal, and a callback for skipped members.
+ * @returns The number of members that were extracted.
  */
 export async function extractMembers(
   members: AsyncIterable<ScannedMember>,

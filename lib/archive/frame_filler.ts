@@ -1,23 +1,28 @@
 import { type FramePlace, PlacedContent } from "./content_reference.ts";
 import { BLOCK, padding } from "./tar_member.ts";
 
-/** Zeros for padding, more than a member needs. */
+/** Zeros for the padding of a member. */
 const ZEROS = new Uint8Array(BLOCK);
 
-/** A run of members, or a piece of one, to be placed in a volume. */
+/**
+ * A group of members, or a piece of a large one, that is compressed together.
+ */
 export interface Frame {
   /** The location of the frame. All pieces of a large member share one. */
   place: FramePlace;
-  /** The memory the plain frame was made in. */
+  /** The buffer that holds the uncompressed frame. */
   buffer: Uint8Array;
 }
 
 /** The maximum number of buffers that are kept for reuse. */
 const MAX_SPARE_BUFFERS = 8;
 
-/** Cuts a tar into frames: whole members together, large ones in pieces. */
+/**
+ * Cuts a tar into frames. Small members share a frame, and a large member is
+ * cut into several.
+ */
 export class FrameFiller {
-  /** The maximum number of bytes of a frame, a multiple of a tar's block. */
+  /** The maximum size of a frame in bytes, a multiple of a tar's block. */
   readonly size: number;
   readonly #send: (frame: Frame, plain: Uint8Array) => void;
   readonly #spare: Uint8Array[] = [];
@@ -28,15 +33,16 @@ export class FrameFiller {
   /**
    * Makes a filler.
    *
-   * @param size The most bytes of a frame, a multiple of a tar's block.
-   * @param send Is given each frame when it is full.
+   * @param size The maximum size of a frame in bytes, a multiple of a tar's
+   *   block.
+   * @param send Called with each frame when it is full.
    */
   constructor(size: number, send: (frame: Frame, plain: Uint8Array) => void) {
     this.size = size;
     this.#send = send;
   }
 
-  /** Adds a member that is no longer than a frame, with its padding. */
+  /** Adds a member that fits in one frame, with its padding. */
   add(header: Uint8Array, content: Uint8Array): PlacedContent {
     const zeros = padding(content.length);
     const length = header.length + content.length + zeros;
@@ -48,7 +54,7 @@ export class FrameFiller {
     return reference;
   }
 
-  /** Starts a member that has frames of its own. */
+  /** Begins a member that has frames of its own. */
   begin(header: Uint8Array): PlacedContent {
     this.seal();
     const reference = new PlacedContent(this.#place, header.length);
@@ -56,7 +62,7 @@ export class FrameFiller {
     return reference;
   }
 
-  /** Adds to the content of the member that was begun. */
+  /** Appends bytes to the content of the member that was begun. */
   append(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       if (this.#used === this.size) this.#sendFrame();
@@ -68,18 +74,18 @@ export class FrameFiller {
 
   /** Ends the member that was begun, whose content has `size` bytes. */
   end(size: number): void {
-    // A frame is of whole blocks, so there is room.
+    // The size of a frame is a multiple of the block, so the padding fits.
     this.#pad(padding(size));
     this.seal();
   }
 
-  /** Sends what there is, if there is anything. */
+  /** Sends the current frame, unless it is empty. */
   seal(): void {
     this.#sendFrame();
     this.#place = newPlace();
   }
 
-  /** Takes a frame's memory back, once nobody needs it any more. */
+  /** Takes back the buffer of a frame that is no longer used. */
   recycle(frame: Frame): void {
     if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(frame.buffer);
   }

@@ -1,10 +1,10 @@
 import type { Codec } from "./codec.ts";
 
 /**
- * Compresses pieces, several at a time, and hands them on in order.
+ * Compresses several pieces at the same time, and passes them on in order.
  *
- * `pending` counts the pieces that were pushed and not yet handed on; the
- * memory held is `pending` plain pieces and their compressed forms.
+ * `pending` is the number of pieces that were pushed and not yet passed on. The
+ * queue holds the plain and compressed bytes of `pending` pieces.
  */
 export class FrameQueue<Item> {
   /** The number of pieces in the queue. */
@@ -20,10 +20,11 @@ export class FrameQueue<Item> {
   /**
    * Makes a queue.
    *
-   * @param codec How to compress.
-   * @param place Takes each compressed piece; it is not called again until it
-   * has resolved.
-   * @param most How many pieces may be pending before `ready` makes wait.
+   * @param codec The codec that compresses the pieces.
+   * @param place Called with each compressed piece. The next call comes after
+   *   its promise has resolved.
+   * @param most The number of pending pieces at which `ready` makes the caller
+   *   wait.
    */
   constructor(
     codec: Codec,
@@ -35,12 +36,13 @@ export class FrameQueue<Item> {
     this.#most = most;
   }
 
-  /** Takes a piece; it must not change until it was handed on. */
+  /** Adds a piece, which must not change until it has been passed on. */
   push(item: Item, plain: Uint8Array): void {
     this.pending += 1;
     const before = this.#last;
     const packed = this.#codec.compress(plain);
-    // Its fault is met below, in order; until then nobody listens.
+    // The error is handled below, in order. Until then, the promise has no
+    // other handler.
     packed.catch(() => {});
     this.#last = (async () => {
       await before;
@@ -59,9 +61,10 @@ export class FrameQueue<Item> {
   }
 
   /**
-   * Resolves when there is room again; `undefined` if there is room.
+   * Resolves when there is room for another piece. Returns `undefined` if there
+   * is room now.
    *
-   * @throws What the compression or the placing failed with.
+   * @throws The error of the compression or of `place`.
    */
   ready(): Promise<void> | undefined {
     if (this.#failed) return Promise.reject(this.#failure);
@@ -73,17 +76,19 @@ export class FrameQueue<Item> {
     return this.#room.promise;
   }
 
-  /** Resolves when nothing is pending any more, be it handed on or dropped. */
+  /**
+   * Resolves when no piece is pending any more, whether passed on or dropped.
+   */
   settled(): Promise<void> {
     return this.#last;
   }
 
-  /** Throws what has failed, if anything. */
+  /** Throws the first error of the queue, if there is one. */
   check(): void {
     if (this.#failed) throw this.#failure;
   }
 
-  /** Drops what is pending; all later calls fail with `reason`. */
+  /** Drops the pending pieces. All later calls fail with `reason`. */
   fail(reason: unknown): void {
     if (this.#failed) return;
     this.#failed = true;

@@ -17,7 +17,7 @@ const HAS_NAME = 8;
 const HAS_COMMENT = 16;
 const RESERVED = 0xe0;
 
-/** The maximum number of bytes of a name or comment in a header that are put up with. */
+/** The maximum length of a name or comment in a header, in bytes. */
 const MOST_TEXT = 65536;
 
 const NOTHING = new Uint8Array(0);
@@ -71,8 +71,9 @@ function decompress(
 }
 
 /**
- * One member. Header and trailer are read here and only the deflate stream is
- * given to zlib, whose own reading of members passes over trailing garbage.
+ * Yields the content of one member. Header and trailer are read here and only
+ * the deflate stream is passed to zlib, because zlib's own reader of members
+ * ignores trailing garbage.
  */
 async function* inflateMember(
   zlib: Zlib,
@@ -86,7 +87,7 @@ async function* inflateMember(
   let size = 0;
   const surplus = () => reader.offset - start - engine.bytesWritten;
   const pull = async () => {
-    // What it leaves lies behind the member's end.
+    // The remaining bytes belong to the next member.
     if (surplus() > 0) return undefined;
     const next = await reader.some(CHUNK);
     last = next ?? NOTHING;

@@ -16,14 +16,17 @@ import type {
   VolumeIndex,
 } from "./volume_index.ts";
 
-/** The number of ranges that are read ahead of the one in use. */
+/** The number of ranges that are read ahead of the current one. */
 const AHEAD = 3;
-/** The largest range that is kept for the files in it, in bytes. */
+/**
+ * The maximum size of a range that is kept in memory for all files in it, in
+ * bytes.
+ */
 const MOST_RANGE = 16 << 20;
 
 /**
- * Reads an archive by its index: names and states come from the index alone,
- * of the volumes only content is read, and it is checked.
+ * Reads an archive by its index. Names and metadata come from the index alone.
+ * Only content is read from the volumes, and it is checked against the index.
  */
 export class IndexedReader {
   readonly #storage: Storage;
@@ -35,10 +38,10 @@ export class IndexedReader {
   /**
    * Makes a reader.
    *
-   * @param storage Where the volumes are.
-   * @param folder What comes before their names in the index.
+   * @param storage The storage of the volumes.
+   * @param folder The prefix of the volume names of the index.
    * @param index The index.
-   * @param signal Ends the reading.
+   * @param signal Aborts the reading.
    */
   constructor(
     storage: Storage,
@@ -54,12 +57,12 @@ export class IndexedReader {
   }
 
   /**
-   * The content of a file, or of the file that a hard link names.
+   * Reads the content of a file, or of the file that a hard link points to.
    *
    * @param path The path of the member.
-   * @param signal Ends this reading, as that of the reader does.
-   * @throws {DeltarError} `not-found` if there is none, `corrupt` if it is not
-   * what the index says.
+   * @param signal Aborts this read, in addition to the signal of the reader.
+   * @throws {DeltarError} `not-found` if there is no such file, `corrupt` if
+   *   the content differs from the index.
    */
   async *content(
     path: string,
@@ -82,12 +85,14 @@ export class IndexedReader {
   }
 
   /**
-   * Gives members to a sink.
+   * Writes members to a sink.
    *
-   * @param within Only this path and what is below it; `""` is all.
-   * @param sink Takes them.
-   * @param signal Ends this work, as that of the reader does.
-   * @returns How many members there were.
+   * @param within The path to extract, with everything below it; `""` is
+   *   everything.
+   * @param sink The receiver of the members.
+   * @param signal Aborts this extraction, in addition to the signal of the
+   *   reader.
+   * @returns The number of members that were extracted.
    */
   async extract(
     within: string,
@@ -145,7 +150,7 @@ export class IndexedReader {
   }
 }
 
-/** Reads ranges in order, each once, some ahead. */
+/** Reads ranges in order, each once, and some of them ahead. */
 class RangeQueue {
   readonly #ranges: ContentReference[] = [];
   readonly #read: (range: ContentReference) => Promise<Uint8Array | undefined>;
@@ -167,8 +172,8 @@ class RangeQueue {
   }
 
   /**
-   * The bytes of a range: that of the call before, or the next one; `undefined`
-   * if they are too many.
+   * Returns the bytes of a range: the one of the previous call or the next one.
+   * Returns `undefined` if the range is too large to keep.
    */
   async next(reference: ContentReference): Promise<Uint8Array | undefined> {
     const same = this.#at >= 0 &&
@@ -187,7 +192,10 @@ class RangeQueue {
   }
 }
 
-/** A range that is too large to be kept is read for each file in it. */
+/**
+ * Returns `undefined` for the error that a range is too large. Such a range is
+ * read again for each file in it.
+ */
 function unlessTooLarge(error: unknown): undefined {
   if (error instanceof DeltarError && error.code === "limit") return;
   throw error;
@@ -202,7 +210,7 @@ function isSameRange(left: ContentReference, right: ContentReference): boolean {
     left.volume === right.volume;
 }
 
-/** A member's content out of its range, checked. */
+/** Returns a member's content from its range, after checking it. */
 function part(member: IndexedFile, range: Uint8Array): Uint8Array {
   const { skip } = member.content;
   const bytes = range.subarray(skip, skip + member.size);

@@ -1,21 +1,24 @@
 import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
-/** The beginnings of the large files that one run stores whole. */
+/**
+ * The keys of the large files that one run has stored whole, made from their
+ * first pieces.
+ */
 export class LargeStarts {
   readonly #starts = new Set<string>();
 
-  /** Notes what `startOf` says of one. */
+  /** Adds the key of a file, as returned by `startOf`. */
   add(start: string): void {
     this.#starts.add(start);
   }
 
   /**
-   * Returns whether a large file begins as one that was stored, so that it is worth
-   * reading twice.
+   * Returns whether a large file begins like one that was stored, so that it is
+   * worth reading twice.
    *
-   * @param size Its length in bytes.
-   * @param open Reads it from its start.
+   * @param size The size of the file in bytes.
+   * @param open Opens the file at its start.
    */
   has(size: number, open: () => Iterable<Uint8Array>): boolean {
     if (this.#starts.size === 0) return false;
@@ -24,7 +27,10 @@ export class LargeStarts {
   }
 }
 
-/** Returns a key that large files of equal content share, and few others. */
+/**
+ * Returns a key from the size and the first piece of a large file. Files of
+ * equal content have equal keys.
+ */
 export function startOf(size: number, piece: Uint8Array): string {
   return `${size} ${toHex(sha256(piece))}`;
 }

@@ -6,15 +6,15 @@ import { sha256 } from "../bytes/sha256.ts";
  */
 export type MemberNames = "hash" | "path";
 
-/** The folder of each form in a data archive. */
+/** The folder in a data archive for each form of content. */
 export const FOLDERS = { whole: "created", delta: "updated" } as const;
 
 /**
- * The name of the member that holds a file's content.
+ * Returns the name of the member that holds a file's content.
  *
- * @param path The file's path.
- * @param form Whether it is stored whole or as a delta.
- * @param names How members are named.
+ * @param path The path of the file.
+ * @param form Whether the content is stored whole or as a delta.
+ * @param names The naming of members.
  */
 export function memberName(
   path: string,

@@ -2,11 +2,11 @@ import { DeltarError } from "../bytes/errors.ts";
 import { checkPath } from "../tree/path.ts";
 
 /**
- * A member's name as a path inside of a tree: `./` and doubled slashes are
- * taken out, and what would lead outside is refused.
+ * Returns a member's name as a path inside a tree, without `./` and doubled
+ * slashes.
  *
  * @param name The name, from an archive.
- * @param object The archive, for the message.
+ * @param object The name of the archive, for the message.
  * @returns The path, `""` for the root itself.
  * @throws {DeltarError} `unsafe` if the name is absolute or has a `..`.
  */

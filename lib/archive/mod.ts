@@ -6,14 +6,14 @@
  * sets the size of frames, fills them with members (`frame_filler.ts`),
  * compresses several at a time (`frame_queue.ts`, `codec.ts`) and cuts the
  * stream into volumes (`volume_sequence.ts`). A reference
- * (`content_reference.ts`) names the frame that a content lies in, so that one
- * file is read without the rest (`content_reader.ts`). `data_packer.ts` decides
- * for each file whether it is stored whole, as a delta, or not at all; its
- * caller gives it the basis.
+ * (`content_reference.ts`) is the position of the frame that holds a content,
+ * so that one file is read without the rest (`content_reader.ts`).
+ * `data_packer.ts` decides for each file whether it is stored whole, as a
+ * delta, or not at all. Its caller passes the basis.
  *
- * `tar_volume.ts` is a directory as an archive with an index
- * (`volume_index.ts`), `diff_data.ts` a difference as one, and `apply_diff.ts`
- * applies it.
+ * `tar_volume.ts` stores a directory as an archive with an index
+ * (`volume_index.ts`). `diff_data.ts` stores the content of a difference as an
+ * archive, and `apply_diff.ts` applies it.
  *
  * @module
  */

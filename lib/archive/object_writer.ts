@@ -4,7 +4,7 @@ import { createSha256 } from "../bytes/sha256.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Pipe } from "./pipe.ts";
 
-/** A stored volume as its records name it. */
+/** The name, size and checksum of a stored volume. */
 export interface VolumeRecord {
   /** The object's name. */
   name: string;
@@ -14,7 +14,10 @@ export interface VolumeRecord {
   sha256: string;
 }
 
-/** Stores one object that is made piece by piece, and sums it as it goes. */
+/**
+ * Stores one object that is written piece by piece, and computes its size and
+ * SHA-256 at the same time.
+ */
 export class ObjectWriter {
   /** The object's name. */
   readonly name: string;
@@ -25,11 +28,11 @@ export class ObjectWriter {
   readonly #stored: Promise<void>;
 
   /**
-   * Starts to store an object; it must not be there yet.
+   * Starts to store an object, which must not exist yet.
    *
-   * @param storage Where to.
-   * @param name The object's name.
-   * @param signal Stops the storing.
+   * @param storage The storage of the object.
+   * @param name The name of the object.
+   * @param signal Aborts the write.
    */
   constructor(storage: Storage, name: string, signal?: AbortSignal) {
     this.name = name;
@@ -44,9 +47,10 @@ export class ObjectWriter {
   }
 
   /**
-   * Writes bytes; resolves when the storage has taken them.
+   * Writes bytes. Resolves when the storage has taken them.
    *
-   * @param onUsed Called when the storage is done with them, unless it fails.
+   * @param onUsed Called when the storage no longer needs the bytes, unless it
+   *   fails.
    * @throws The error of the storage.
    */
   async write(bytes: Uint8Array, onUsed?: () => void): Promise<void> {
@@ -55,13 +59,14 @@ export class ObjectWriter {
     try {
       await this.#pipe.push(bytes, onUsed);
     } catch (error) {
-      // A storage that fails leaves the pipe first and says why after that.
+      // A storage that fails stops reading the pipe before it reports its
+      // error.
       await this.#stored;
       throw error;
     }
   }
 
-  /** Ends the object; resolves when it is stored. */
+  /** Ends the object. Resolves when it is stored. */
   async finish(): Promise<VolumeRecord> {
     this.#pipe.end();
     await this.#stored;
@@ -69,7 +74,10 @@ export class ObjectWriter {
     return { name: this.name, size: this.size, sha256 };
   }
 
-  /** Gives up; resolves when the storage has let go and nothing is stored. */
+  /**
+   * Aborts the write. Resolves when the storage has stopped and nothing is
+   * stored.
+   */
   async abort(reason: unknown): Promise<void> {
     this.#pipe.fail(reason);
     await this.#stored.catch(() => {});

@@ -5,20 +5,24 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
 
-/** Under this key stands that there are records of GNU's sparse members. */
+/** The key under which the presence of GNU's sparse records is kept. */
 export const SPARSE = "GNU.sparse";
 
-/** The records that are kept; an archive may bring any number of others. */
+/**
+ * The records that are kept. All others are ignored, as an archive may have any
+ * number of them.
+ */
 const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
 
-/** No known key is longer, in bytes. */
+/** The maximum length of a key in bytes; known keys are shorter. */
 const LONGEST_KEY = 64;
 
 /** PAX records (POSIX.1-2001, "pax Extended Header") by key. */
 export type PaxRecords = Map<string, string>;
 
 /**
- * Encodes records, each as `length key=value\n` where the length counts itself.
+ * Encodes records, each as `length key=value\n`, where the length includes
+ * itself.
  *
  * @param records The records, in the order to write.
  */
@@ -35,12 +39,12 @@ export function encodePax(records: PaxRecords): Uint8Array {
 }
 
 /**
- * Decodes the body of an extended header into `records`, as far as they are
- * known; an empty value takes a record away.
+ * Decodes the body of an extended header and adds the known records to
+ * `records`. An empty value deletes a record.
  *
  * @param body The whole body.
  * @param records The records so far.
- * @param place Where the body is, for messages.
+ * @param place The object and offset of the body, for messages.
  * @throws {DeltarError} `corrupt` if a length is wrong.
  */
 export function decodePax(
@@ -76,10 +80,10 @@ export function decodePax(
 }
 
 /**
- * A time as decimal seconds, such as `1136239445.25`, exact to the nanosecond
- * and without zeros at its end.
+ * Formats a time as decimal seconds, such as `1136239445.25`, exact to the
+ * nanosecond and without trailing zeros.
  *
- * @param time Nanoseconds since 1970.
+ * @param time The time in nanoseconds since 1970.
  */
 export function formatTime(time: bigint): string {
   const text = formatNanoseconds(time);
@@ -87,10 +91,11 @@ export function formatTime(time: bigint): string {
 }
 
 /**
- * Decimal seconds as nanoseconds; what is finer is cut off.
+ * Parses decimal seconds. Digits after the nanoseconds are cut off.
  *
- * @param text Such as `formatTime` gives.
- * @returns The time, `undefined` if `text` is none.
+ * @param text The text, as returned by `formatTime`.
+ * @returns The time in nanoseconds since 1970, or `undefined` if `text` is not
+ *   a time.
  */
 export function parseTime(text: string): bigint | undefined {
   const match = /^(-?)(\d{1,20})(?:\.(\d*))?$/.exec(text);

@@ -1,6 +1,7 @@
 /**
- * A pipe from who pushes chunks to who pulls them, one chunk wide: `push`
- * resolves when the chunk was taken, so the writer goes at the reader's pace.
+ * A pipe that holds one chunk, from a writer that pushes to a reader that
+ * pulls. `push` resolves when the chunk was taken, so the writer goes at the
+ * reader's pace.
  */
 export class Pipe implements AsyncIterable<Uint8Array> {
   #next: { chunk: Uint8Array; onUsed?: () => void } | undefined;
@@ -11,11 +12,12 @@ export class Pipe implements AsyncIterable<Uint8Array> {
   #taken: PromiseWithResolvers<void> | undefined;
 
   /**
-   * Gives the next chunk; call it again only after it has resolved.
+   * Passes the next chunk to the reader. Call it again only after it has
+   * resolved.
    *
-   * @param onUsed Called when the reader has pulled again and so is done with
-   * the chunk.
-   * @throws What `fail` was given, once that was called.
+   * @param onUsed Called when the reader pulls again and no longer needs the
+   *   chunk.
+   * @throws The reason that was passed to `fail`.
    */
   async push(chunk: Uint8Array, onUsed?: () => void): Promise<void> {
     if (this.#failed) throw this.#failure;
@@ -25,13 +27,13 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     await this.#taken.promise;
   }
 
-  /** There are no more chunks. */
+  /** Ends the chunks. */
   end(): void {
     this.#ended = true;
     this.#wake();
   }
 
-  /** Lets both ends fail with `reason`; the first reason stays. */
+  /** Makes both ends fail with `reason`. Only the first reason is kept. */
   fail(reason: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
@@ -40,7 +42,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     this.#wake();
   }
 
-  /** The chunks; to be iterated once. */
+  /** Yields the chunks. It can be iterated once. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     try {
       while (true) {

@@ -5,7 +5,7 @@ import { BLOCK } from "./tar_member.ts";
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
 
-/** A header block, to which extended headers are not applied yet. */
+/** A decoded header block, before extended headers are applied. */
 export interface TarHeader {
   /** The name with its prefix, possibly with a slash at the end. */
   name: string;
@@ -15,22 +15,22 @@ export interface TarHeader {
   size: number;
   /** The permission bits. */
   mode: number;
-  /** Modification time in nanoseconds. */
+  /** The modification time in nanoseconds since 1970. */
   mtime: bigint;
   /** The owner's number. */
   uid: number;
   /** The group's number. */
   gid: number;
-  /** The link name, maybe empty. */
+  /** The link name, which may be empty. */
   link: string;
 }
 
 /**
- * Decodes a header block: ustar, GNU (with base-256 numbers) or old v7.
+ * Decodes a header block of ustar, GNU (with base-256 numbers) or v7.
  *
- * @param block 512 bytes.
- * @param reader Stands behind the block, for messages.
- * @returns The header, `undefined` if the block is all zeros.
+ * @param block The 512 bytes of the block.
+ * @param reader The reader, positioned after the block, for messages.
+ * @returns The header, or `undefined` if the block is all zeros.
  * @throws {DeltarError} `corrupt` if the checksum or a number is wrong.
  */
 export function decodeHeader(
@@ -73,7 +73,10 @@ export function decodeHeader(
   };
 }
 
-/** Refuses what would be read wrongly: members that are not there in full. */
+/**
+ * Throws the error for a sparse or split member, whose content is not all
+ * there.
+ */
 export function refuseParts(reader: ByteReader, path: string): never {
   throw new DeltarError(
     "unsupported",
@@ -86,7 +89,10 @@ export function refuseParts(reader: ByteReader, path: string): never {
   );
 }
 
-/** Old versions of tar summed signed bytes. */
+/**
+ * Returns both sums of a header's bytes, because old versions of tar summed
+ * signed bytes.
+ */
 function checkSums(block: Uint8Array): { unsigned: number; signed: number } {
   let unsigned = 8 * 0x20;
   let high = 0;
@@ -104,7 +110,7 @@ function text(block: Uint8Array, at: number, length: number): string {
   return decoder.decode(block.subarray(at, end));
 }
 
-/** Octal text, or GNU's base-256 if the first bit is set. */
+/** Decodes octal text, or GNU's base-256 if the first bit is set. */
 function decodeNumber(field: Uint8Array): number | undefined {
   if (field[0] & 0x80) return decodeBinary(field);
   let at = 0;
@@ -119,7 +125,9 @@ function decodeNumber(field: Uint8Array): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** Two's complement, most significant byte first, without its first bit. */
+/**
+ * Decodes a big-endian two's complement number whose first bit is only a flag.
+ */
 function decodeBinary(field: Uint8Array): number | undefined {
   const negative = (field[0] & 0x40) !== 0;
   let value = negative ? field[0] - 0x100 : field[0] & 0x3f;

@@ -14,25 +14,32 @@ const TYPES = {
   other: "",
 };
 
-/** A pax header with one short record is so long. */
+/**
+ * The size in bytes of a pax header with one short record, and the header after
+ * it.
+ */
 const SCRATCH = 3 * BLOCK;
 
-/** Room for headers, for who makes many and copies each before the next. */
+/**
+ * Returns memory for headers, for a caller that makes many and copies each one
+ * before the next.
+ */
 export function headerScratch(): Uint8Array {
   return new Uint8Array(SCRATCH);
 }
 
 /**
- * The header of a member as POSIX.1-1988 (ustar), preceded by a pax extended
- * header where ustar cannot say it: names that are long or not ASCII, sizes
- * from 8 GiB, times with a fraction, large owner numbers. The same member
- * gives the same bytes.
+ * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
+ * precedes it for values that ustar cannot hold: names that are long or not
+ * ASCII, sizes from 8 GiB, times with a fraction, large owner numbers. The same
+ * member always results in the same bytes.
  *
- * @param member The member; `mode` is cut to its permission bits.
- * @param scratch Where to write it if it fits, by default new memory.
- * @throws {TypeError} If a name is empty or holds a NUL, a link has no target,
- * or the kind is `other`.
- * @throws {RangeError} If a size or owner is no safe, positive integer.
+ * @param member The member. Only the permission bits of `mode` are used.
+ * @param scratch The memory to write the header to, if it fits. Default: new
+ *   memory.
+ * @throws {TypeError} If a name is empty or contains a NUL, a link has no
+ *   target, or the kind is `other`.
+ * @throws {RangeError} If a size or owner is not a safe integer from 0.
  */
 export function encodeHeader(
   member: TarMember,
@@ -58,7 +65,7 @@ export function encodeHeader(
     const target = member.target ?? "";
     if (!writeName(header, 157, target)) record("linkpath", target);
   }
-  // A bigint is slow, and this runs for every file.
+  // A bigint is slow, and this function runs for every file.
   let seconds = Number(member.mtime / SECOND);
   const nanos = Number(member.mtime % SECOND);
   const fits = seconds >= 0 && nanos >= 0 && seconds <= LARGEST_SIZE;
@@ -90,7 +97,9 @@ function checkNumber(name: string, value: number): void {
   }
 }
 
-/** Extended header, its records, and the header they are for. */
+/**
+ * Returns an extended header, its records, and the header that they apply to.
+ */
 function withPax(
   pax: PaxRecords,
   header: Uint8Array,
@@ -105,7 +114,7 @@ function withPax(
   return whole;
 }
 
-/** An extended header, all but its size and time. */
+/** The template of an extended header, without its size and time. */
 const EXTENDED = new Uint8Array(BLOCK);
 writeName(EXTENDED, 0, "PaxHeader");
 writeOctal(EXTENDED, 100, 8, 0o644);
@@ -126,10 +135,11 @@ function writeExtended(
 const TIME_KEY = encoder.encode(" mtime=");
 
 /**
- * The record `30 mtime=1700000000.123456789\n`, without the fraction's last
- * zeros: what most files need, and so made without strings.
+ * Writes the record `30 mtime=1700000000.123456789\n` without trailing zeros of
+ * the fraction. Most files need only this record, so it is made without
+ * strings.
  *
- * @returns Its length.
+ * @returns The length of the record in bytes.
  */
 function writeTimeRecord(
   body: Uint8Array,
@@ -140,7 +150,8 @@ function writeTimeRecord(
   for (let rest = seconds; rest >= 10; rest = Math.floor(rest / 10)) digits++;
   let decimals = 9;
   for (; nanos % 10 === 0; nanos /= 10) decimals--;
-  // Two digits of length, as the rest is from 11 to 29 bytes.
+  // The length field has two digits, as the rest of the record has 11 to 29
+  // bytes.
   const length = 2 + TIME_KEY.length + digits + 1 + decimals + 1;
   writeDecimal(body, 0, 2, length);
   body.set(TIME_KEY, 2);
@@ -164,7 +175,7 @@ function writeDecimal(
   }
 }
 
-/** Writes type, magic and, over all, the checksum. */
+/** Writes the type, the magic number and, last, the checksum. */
 function finish(header: Uint8Array, type: string): void {
   header[156] = type.charCodeAt(0);
   header.set(MAGIC, 257);
@@ -175,11 +186,14 @@ function finish(header: Uint8Array, type: string): void {
   writeOctal(header, 148, 7, sum);
 }
 
-/** A path in `name` and, if need be, `prefix`; false if it wants pax. */
+/**
+ * Writes a path to `name` and, if necessary, `prefix`. Returns whether the path
+ * fits without pax.
+ */
 function writePath(header: Uint8Array, path: string): boolean {
   if (writeName(header, 0, path)) return true;
   if (path.length > 256 || !isAscii(path)) return false;
-  // The longest prefix that leaves a name, so names stay as they are.
+  // The longest possible prefix is used, and the name must not be empty.
   const slash = path.lastIndexOf("/", Math.min(155, path.length - 2));
   if (slash <= 0 || path.length - slash - 1 > 100) return false;
   header.fill(0, 0, 100);
@@ -188,7 +202,9 @@ function writePath(header: Uint8Array, path: string): boolean {
   return true;
 }
 
-/** A name in a field of 100 bytes, cut to it; false if that loses anything. */
+/**
+ * Writes a name to a field of 100 bytes. Returns whether it fits without loss.
+ */
 function writeName(header: Uint8Array, at: number, name: string): boolean {
   if (name.length === 0) throw new TypeError("a name is empty");
   const fits = name.length <= 100;
@@ -228,14 +244,14 @@ function writeFitting(
   writeOctal(header, at, length, value > largest ? 0 : value);
 }
 
-/** Octal digits to the field's end but one, which is NUL. */
+/** Writes octal digits to all of a field but its last byte, which is NUL. */
 function writeOctal(
   header: Uint8Array,
   at: number,
   length: number,
   value: number,
 ): void {
-  // Division, as sizes are beyond what shifts can do.
+  // Division, because shifts are limited to 32 bits.
   for (let digit = at + length - 2; digit >= at; digit--) {
     header[digit] = 0x30 + value % 8;
     value = Math.floor(value / 8);

@@ -1,4 +1,4 @@
-/** The kinds of members; `other` is a device, a pipe or unknown. */
+/** The kinds of members; `other` is a device, a pipe or an unknown type. */
 export type MemberKind =
   | "file"
   | "directory"
@@ -10,7 +10,7 @@ export type MemberKind =
 export interface TarMemberFields {
   /** The path, `/`-separated, without a slash at the end. */
   path: string;
-  /** The length of its content in bytes; 0 for all but files. */
+  /** The length of the content in bytes; 0 for all kinds but files. */
   size: number;
   /** The permission bits, such as `0o644`, up to `0o7777`. */
   mode: number;
@@ -26,7 +26,7 @@ export interface TarMemberFields {
 export interface TarPlainMember extends TarMemberFields {
   /** The kind of the member. */
   kind: Exclude<MemberKind, "symlink" | "hardlink">;
-  /** Absent: only links have a target. */
+  /** Always absent, as only links have a target. */
   target?: undefined;
 }
 
@@ -34,7 +34,9 @@ export interface TarPlainMember extends TarMemberFields {
 export interface TarLinkMember extends TarMemberFields {
   /** The kind of the member. */
   kind: "symlink" | "hardlink";
-  /** The target of a symlink, or the path of a hard link's member. */
+  /**
+   * The target of a symlink, or the path of the member that a hard link names.
+   */
   target: string;
 }
 

@@ -12,7 +12,7 @@ import {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The maximum number of bytes of an extended header or long name that are accepted. */
+/** The maximum size of an extended header or long name, in bytes. */
 const MOST_EXTENDED = 1024 * 1024;
 
 const KINDS: Record<string, MemberKind> = {
@@ -22,28 +22,32 @@ const KINDS: Record<string, MemberKind> = {
   "2": "symlink",
   "5": "directory",
 };
-/** The types of members without content, whatever their size field says. */
+/**
+ * The types of members that have no content, whatever their size field
+ * contains.
+ */
 const WITHOUT_CONTENT = "123456";
 
-/** A member as it comes along in a tar. */
+/** A member of a tar, with its content. */
 export interface TarEntry {
   /** The header. */
   member: TarMember;
-  /** The offset of the header, in bytes of the uncompressed tar. */
+  /** The offset of the header in the uncompressed tar, in bytes. */
   offset: number;
   /** The content, valid until the next entry is read. */
   body: AsyncIterable<Uint8Array>;
 }
 
 /**
- * Reads the members of a plain tar as they come: pax, ustar, GNU and v7.
+ * Reads the members of a plain tar in order: pax, ustar, GNU and v7.
  *
- * @param source The tar; it is pulled as members and bodies are read.
- * @param options `object` is the archive's name, for messages.
- * @throws {DeltarError} `truncated` if the source ends before the archive
- * does, `corrupt` if a header is none or bytes follow the end, `limit` if a
- * name or extended header is beyond 1 MiB, `unsupported` for sparse members
- * and parts of GNU multi-volume archives.
+ * @param source The tar. It is pulled as members and bodies are read.
+ * @param options Options for reading; `object` is the name of the archive, for
+ *   messages.
+ * @throws {DeltarError} `truncated` if the source ends before the archive does,
+ *   `corrupt` if a header is invalid or bytes follow the end, `limit` if a name
+ *   or extended header is larger than 1 MiB, `unsupported` for sparse members
+ *   and parts of GNU multi-volume archives.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
@@ -65,7 +69,7 @@ export async function* readTar(
   }
 }
 
-/** A member's content, straight from the archive's reader. */
+/** The content of a member, read from the archive's reader. */
 class Body implements AsyncIterable<Uint8Array> {
   readonly #reader: ByteReader;
   readonly #size: number;
@@ -83,7 +87,7 @@ class Body implements AsyncIterable<Uint8Array> {
     for (let part; (part = await this.#next()) !== undefined;) yield part;
   }
 
-  /** Passes over what was not read, and over the padding. */
+  /** Skips the rest of the content and the padding. */
   async skip(): Promise<void> {
     this.#over = true;
     while (this.#left > 0) await this.#next();
@@ -100,7 +104,9 @@ class Body implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** The next member, with what the headers before it say of it. */
+/**
+ * Returns the next member, with the values of the extended headers before it.
+ */
 async function nextEntry(
   reader: ByteReader,
   globals: PaxRecords,
@@ -146,7 +152,9 @@ async function nextEntry(
   }
 }
 
-/** The body of an extended header; its size is checked before it is read. */
+/**
+ * Reads the body of an extended header. Its size is checked before it is read.
+ */
 async function extended(
   reader: ByteReader,
   header: TarHeader,
@@ -168,7 +176,7 @@ function longText(body: Uint8Array): string {
   return decoder.decode(end < 0 ? body : body.subarray(0, end));
 }
 
-/** Puts the records of an extended header over a header's fields. */
+/** Replaces the fields of a header by the records of an extended header. */
 function applyPax(
   header: TarHeader,
   records: PaxRecords,
@@ -196,7 +204,7 @@ function applyPax(
 
 function toMember(header: TarHeader, reader: ByteReader): TarMember {
   let kind = KINDS[header.type] ?? "other";
-  // Before ustar a directory was a file whose name ends so.
+  // Before ustar, a directory was a file whose name ended in a slash.
   if (kind === "file" && header.name.endsWith("/")) kind = "directory";
   let end = header.name.length;
   while (end > 1 && header.name[end - 1] === "/") end--;
@@ -221,7 +229,7 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
   );
 }
 
-/** A second block of zeros, and then nothing but zeros. */
+/** Checks that a second block of zeros follows, and then nothing but zeros. */
 async function checkEnd(reader: ByteReader): Promise<void> {
   const block = await reader.exactly(BLOCK, "the end of the tar");
   let rest: Uint8Array | undefined = block;

@@ -21,23 +21,24 @@ import { decodeIndexSteps, type VolumeIndex } from "./volume_index.ts";
 /** Options for opening an archive. */
 export interface OpenOptions {
   /**
-   * The archive's index, `null` to read without one. By default it is read
-   * from the storage, if it is there.
+   * The archive's index, or `null` to read without one. By default, it is read
+   * from the storage if it exists.
    */
   index?: VolumeIndex | null;
   /**
    * The object names of the volumes, in order, for an archive without an index.
-   * By default they are looked for in the storage.
+   * By default, they are looked for in the storage.
    */
   volumes?: readonly string[];
-  /** Ends the reading with an error of code `aborted`. */
+  /** Aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * A tar archive cut into volumes, with an index of what lies where, so that one
- * file is read without fetching the rest. Each volume is an archive that `tar`
- * reads; without the index, the volumes are read from their starts.
+ * A tar archive cut into volumes, with an index of the positions of its
+ * members, so that one file can be read without the rest. Each volume is an
+ * archive that `tar` can read. Without the index, the volumes are read from
+ * their starts.
  *
  * @example Write an archive and read one file of it
  * ```ts
@@ -78,11 +79,12 @@ export class TarVolume {
   }
 
   /**
-   * Starts an archive: `{key}.vol0.tgz` and so on, and `{key}.index.ndjson`.
+   * Starts an archive with the objects `{key}.vol0.tgz` and so on, and
+   * `{key}.index.ndjson`.
    *
-   * @param storage Where to.
-   * @param key What the names of its objects start with.
-   * @param options How.
+   * @param storage The storage of the archive.
+   * @param key The prefix of the object names of the archive.
+   * @param options Options for writing.
    */
   static create(
     storage: Storage,
@@ -96,9 +98,9 @@ export class TarVolume {
    * Stores a whole tree as an archive.
    *
    * @param tree The tree, such as a `Dir`.
-   * @param storage Where to.
-   * @param key What the names of its objects start with.
-   * @param options How, and who is told of what could not be read.
+   * @param storage The storage of the archive.
+   * @param key The prefix of the object names of the archive.
+   * @param options Options for writing, and a callback for skipped files.
    */
   static compress(
     tree: TreeSource,
@@ -112,11 +114,11 @@ export class TarVolume {
   /**
    * Opens an archive by its key.
    *
-   * @param storage Where it is.
-   * @param key What the names of its objects start with.
-   * @param options Its index, if it is known already.
+   * @param storage The storage of the archive.
+   * @param key The prefix of the object names of the archive.
+   * @param options The index, if the caller has it already.
    * @throws {DeltarError} `not-found` if there is no such archive, or a volume
-   * is missing; if its index is damaged, what `VolumeIndex.decode` throws.
+   *   is missing; the errors of `VolumeIndex.decode` if the index is damaged.
    */
   static async open(
     storage: Storage,
@@ -135,12 +137,12 @@ export class TarVolume {
   }
 
   /**
-   * Opens archives by their names, without an index; also such as others wrote:
-   * tar, gzip or zstd.
+   * Opens archives by their object names, without an index. They may be made by
+   * other programs: tar, gzip or zstd.
    *
-   * @param storage Where they are.
-   * @param names Their object names, in order.
-   * @param options Only the signal is of use.
+   * @param storage The storage of the archives.
+   * @param names The object names of the archives, in order.
+   * @param options Options for opening, of which only the signal is used.
    */
   static fromVolumes(
     storage: Storage,
@@ -150,7 +152,7 @@ export class TarVolume {
     return new TarVolume(storage, names, "", undefined, options.signal);
   }
 
-  /** The members in the order of the archive. */
+  /** Yields the members in the order of the archive. */
   async *members(): AsyncGenerator<TarMember> {
     if (this.index !== undefined) {
       for (const member of this.index.members) {
@@ -165,27 +167,27 @@ export class TarVolume {
   }
 
   /**
-   * The content of a file, or of what a hard link names, checked against the
-   * index if there is one. With the index, only its byte range is read. Without
-   * it the first member of that path is taken.
+   * Reads the content of a file, or of the file that a hard link names. With an
+   * index, only the byte range of the file is read, and the content is checked.
+   * Without an index, the first member of that path is read.
    *
-   * @param path Its path in the archive.
-   * @returns The content; it fails with `not-found` if there is no such file.
+   * @param path The path of the file in the archive.
+   * @returns The content. It fails with `not-found` if there is no such file.
    */
   extractFile(path: string): ReadableStream<Uint8Array> {
     return toStream(this.#reader?.content(path) ?? this.#find(path));
   }
 
   /**
-   * Extracts a file or link, or a directory with all that is in it, under its
+   * Extracts a file, a link, or a directory with everything in it, under its
    * whole path.
    *
-   * @param path Its path in the archive; `""` is all.
-   * @param target The directory to write to, a path of the operating system,
-   * or what else takes a tree.
-   * @param options Who is told of what is left out, and what ends the work.
-   * @throws {DeltarError} `not-found` if there is nothing of that path,
-   * `unsafe` if a member would be written outside of the target.
+   * @param path The path in the archive; `""` is everything.
+   * @param target The directory to write to, as a path of the operating system,
+   *   or a sink.
+   * @param options The signal, and a callback for skipped members.
+   * @throws {DeltarError} `not-found` if the archive has nothing at that path,
+   *   `unsafe` if a member would be written outside the target.
    */
   async extract(
     path: string,
@@ -203,8 +205,8 @@ export class TarVolume {
   /**
    * Extracts all members.
    *
-   * @param target As for `extract`.
-   * @param options As for `extract`.
+   * @param target The target, as for `extract`.
+   * @param options The options, as for `extract`.
    */
   extractAll(
     target: string | TreeSink,
@@ -213,7 +215,7 @@ export class TarVolume {
     return this.extract("", target, options);
   }
 
-  /** Gives members to a sink, and tells how many there were. */
+  /** Writes members to a sink, and returns their number. */
   async #give(
     path: string,
     sink: TreeSink,
@@ -234,7 +236,10 @@ export class TarVolume {
     return scanArchives(this.#storage, this.volumes, this.#signal);
   }
 
-  /** A link is followed once: what it names has to be a file. */
+  /**
+   * Reads a file. A hard link is followed once, and its target has to be a
+   * file.
+   */
   async *#find(path: string, isTarget = false): AsyncGenerator<Uint8Array> {
     for await (const { member, body } of this.#scan()) {
       if (member.path !== path) continue;
@@ -251,7 +256,7 @@ async function intoDirectory<Result>(
   path: string,
   work: (sink: TreeSink) => Promise<Result>,
 ): Promise<Result> {
-  // Only loaded here, as it needs a file system.
+  // Loaded only here, because it needs a file system.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
   const writer = new TreeWriter(path);
   try {
@@ -276,7 +281,10 @@ async function loadIndex(
   }
 }
 
-/** The volumes of a key in the order of their numbers, none missing between. */
+/**
+ * Returns the volumes of a key in the order of their numbers, after checking
+ * that none is missing.
+ */
 async function findVolumes(storage: Storage, key: string): Promise<string[]> {
   const found: string[] = [];
   for await (const { name } of storage.list(`${key}.vol`)) {

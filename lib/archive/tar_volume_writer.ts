@@ -34,29 +34,33 @@ const NOTHING = new Uint8Array(0);
 
 /** Options for adding a tree to an archive. */
 export interface AddTreeOptions {
-  /** The only file or folder to add, with all that is in it. Default: all. */
+  /**
+   * The only file or folder to add, with everything in it. Default: everything.
+   */
   within?: string;
-  /** Called with each path that is left out or could not be read unchanged. */
+  /**
+   * Called with each path that was skipped, or that changed while it was read.
+   */
   onSkip?: (skipped: Skipped) => void;
-  /** Ends the work with an error of code `aborted`. */
+  /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /** Options for writing an archive in volumes. */
 export interface TarVolumeOptions {
-  /** The compression, default gzip. */
+  /** The compression. Default: `gzip`. */
   codec?: CodecName;
-  /** The maximum number of bytes of a volume, default 64 MiB. */
+  /** The maximum size of a volume in bytes. Default: 64 MiB. */
   volumeSize?: number;
-  /** The bytes that are compressed at a time, default 1.25 MiB. */
+  /** The size of a frame before compression, in bytes. Default: 1.25 MiB. */
   frameSize?: number;
-  /** The tree from which `add` takes a path that is given alone. */
+  /** The tree from which `add` reads a path that is passed without content. */
   tree?: TreeSource;
-  /** Aborts the writing; nothing is left of it then. */
+  /** Aborts the write. Nothing of the archive is left then. */
   signal?: AbortSignal;
 }
 
-/** A member to add; `path` is all that a file or directory needs. */
+/** A member to add. A file or directory needs only `path`. */
 export interface NewMember extends Partial<BaseEntry> {
   /** The path in the archive, `/`-separated. */
   path: string;
@@ -67,7 +71,7 @@ export interface NewMember extends Partial<BaseEntry> {
 }
 
 /**
- * Writes an archive of volumes and, when closed, its index. Made by
+ * Writes an archive of volumes and, when closed, its index. It is made by
  * `TarVolume.create`.
  */
 export class TarVolumeWriter {
@@ -79,11 +83,11 @@ export class TarVolumeWriter {
   readonly #members = new Map<string, IndexedMember>();
 
   /**
-   * Starts an archive; nothing is stored before there is something to store.
+   * Starts an archive. Nothing is stored before the first frame is full.
    *
-   * @param storage Where to.
-   * @param key What the names of its objects start with.
-   * @param options How.
+   * @param storage The storage of the archive.
+   * @param key The prefix of the object names of the archive.
+   * @param options Options for writing.
    */
   constructor(
     storage: Storage,
@@ -114,18 +118,19 @@ export class TarVolumeWriter {
   }
 
   /**
-   * Adds a member. Await it before the next one.
+   * Adds a member. Await the promise before adding the next one.
    *
-   * @param member Its path, or all of it; a file by default, of 1970, owned by
-   * 0, with mode 0644 (0755 for all but files). The `size` may be left out
-   * if the source is a `Uint8Array`. A path alone is taken from the archive's
-   * `tree`, if it has one: a folder with all that is in it.
-   * @param source A file's content. It may be left out for what is not a file,
-   * and for a file whose `size` is 0.
+   * @param member The path of the member, or all of its metadata. By default, a
+   *   member is a file of 1970, owned by 0, with mode 0644 (0755 for all kinds
+   *   but files). The `size` may be omitted if the source is a `Uint8Array`. A
+   *   path without a source is read from the archive's `tree`, if there is one:
+   *   a folder with everything in it.
+   * @param source The content of a file. It may be omitted for other kinds, and
+   *   for a file whose `size` is 0.
    * @throws {DeltarError} `unsafe` for a path that leads outside, `exists` if
-   * it was added already, `changed` if the source has fewer bytes than `size`
-   * (the rest is zeros in the archive), or more (the rest is left out). After
-   * that more may be added.
+   *   the path was added already, `changed` if the source has fewer bytes than
+   *   `size` (the rest is zeros in the archive) or more (the rest is not
+   *   stored). More members may be added after such an error.
    * @throws {TypeError} If a file has no source.
    * @throws {RangeError} If a stream has no `size`.
    */
@@ -169,12 +174,14 @@ export class TarVolumeWriter {
   }
 
   /**
-   * Adds a tree, or a part of it. A file that cannot be read is reported and left
-   * out; one that gets shorter meanwhile is reported and filled with zeros.
+   * Adds a tree, or a part of it. A file that cannot be read is reported and
+   * skipped. A file that gets shorter while it is read is reported and filled
+   * with zeros.
    *
    * @param tree The tree, such as a `Dir`.
-   * @param options Which part, and whom to tell.
-   * @throws {DeltarError} `exists` if a path of it was added already.
+   * @param options The part to add, the signal, and a callback for skipped
+   *   files.
+   * @throws {DeltarError} `exists` if a path of the tree was added already.
    */
   async addTree(tree: TreeSource, options: AddTreeOptions = {}): Promise<void> {
     const { within = "", onSkip, signal } = options;
@@ -200,8 +207,8 @@ export class TarVolumeWriter {
   /**
    * Ends the archive and stores its index.
    *
-   * @returns The index, as it was stored.
-   * @throws The error of the storage; the incomplete archive is deleted then.
+   * @returns The stored index.
+   * @throws The error of the storage. The incomplete archive is deleted then.
    */
   async close(): Promise<VolumeIndex> {
     let volumes: VolumeRecord[] = [];
@@ -233,7 +240,7 @@ export class TarVolumeWriter {
     }
   }
 
-  /** Gives up; nothing is left of the archive. */
+  /** Aborts the write. Nothing of the archive is left. */
   abort(reason?: unknown): Promise<void> {
     return this.#volumes.abort(reason);
   }
@@ -253,7 +260,10 @@ export class TarVolumeWriter {
     throw new DeltarError("not-found", "the tree has no such path", { path });
   }
 
-  /** Keeps a member for the index, a file with where its content lies. */
+  /**
+   * Keeps a member for the index. A file is kept with the position of its
+   * content.
+   */
   #keep(
     entry: Entry,
     content: ContentReference,
@@ -304,7 +314,7 @@ export class TarVolumeWriter {
   }
 }
 
-/** Refuses a file without content, and a stream of unknown length. */
+/** Throws if a file has no content or a stream has no known length. */
 function checkSource(
   { path, size }: NewMember,
   source: ByteSource | undefined,
@@ -318,7 +328,7 @@ function checkSource(
   }
 }
 
-/** Returns whether a source has bytes that were not pulled. */
+/** Returns whether a source has more bytes than were pulled. */
 async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
   while (true) {
     const { done, value } = await pieces.next();
@@ -327,17 +337,20 @@ async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
   }
 }
 
-/** The part of a key up to its last slash. */
+/** Returns the part of a key up to its last slash. */
 export function folderOf(key: string): string {
   return key.slice(0, key.lastIndexOf("/") + 1);
 }
 
-/** The object name of an archive's index. */
+/** Returns the object name of an archive's index. */
 export function indexName(key: string): string {
   return `${key}.index.ndjson`;
 }
 
-/** Adds an entry; tells what was wrong if it is the source that failed. */
+/**
+ * Adds an entry. If its source fails or changes, returns the reason instead of
+ * throwing an error.
+ */
 async function addEntry(
   writer: TarVolumeWriter,
   tree: TreeSource,

@@ -5,7 +5,7 @@ import type { Entry, Metadata, Skipped } from "../tree/entry.ts";
  * A receiver of extracted members: a directory, or something else that holds a
  * tree. Paths are relative, `/`-separated, and have no `.` or `..`. A folder
  * may come after its content, or not at all. An implementation must not write
- * through symlinks that it was given. It fails with code `unsafe` instead.
+ * through symlinks that it has made. It fails with code `unsafe` instead.
  */
 export interface TreeSink {
   /** Makes a directory. */
@@ -18,15 +18,13 @@ export interface TreeSink {
     source: ByteSource,
     metadata: Metadata,
   ): void | Promise<void>;
-  /**
-   * Makes a symlink; the target is what the archive says, be it what it may.
-   */
+  /** Makes a symlink. Its target comes from the archive and is not checked. */
   symlink(
     path: string,
     target: string,
     metadata: Metadata,
   ): void | Promise<void>;
-  /** Makes `path` another name of `existing`, which was given before. */
+  /** Makes `path` another name of `existing`, which was made before. */
   hardLink(
     path: string,
     existing: string,
@@ -38,9 +36,9 @@ export interface TreeSink {
 
 /** Options for walking a tree. */
 export interface TreeWalkOptions {
-  /** Called with each path that is left out, and the reason. */
+  /** Called with each path that is skipped, and the reason. */
   onSkip?: (skipped: Skipped) => void;
-  /** Ends the walk. */
+  /** Aborts the walk. */
   signal?: AbortSignal;
 }
 
@@ -48,8 +46,8 @@ export interface TreeWalkOptions {
  * A source of members: a directory, or something else that holds a tree.
  */
 export interface TreeSource {
-  /** The entries, folders before what is in them. */
+  /** Yields the entries, each folder before its content. */
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;
-  /** A file's content; a small one preferably in one piece. */
+  /** Returns a file's content. A small file should come in one piece. */
   open(path: string): ByteSource;
 }

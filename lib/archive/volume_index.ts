@@ -18,23 +18,24 @@ const FORMAT = "deltar-volume-index";
 const VERSION = 1;
 const HASH = /^[0-9a-f]{64}$/;
 
-/** A file in an archive as the index knows it. */
+/** A file in an archive, as the index records it. */
 export interface IndexedFile extends HashedFileEntry {
-  /** The location of the content; `volume` is a name as in `volumes`. */
+  /** The position of the content; `volume` is one of the names in `volumes`. */
   content: ContentReference;
 }
 
-/** A member of an archive as the index knows it. */
+/** A member of an archive, as the index records it. */
 export type IndexedMember = IndexedFile | NonFileEntry;
 
 /**
- * The positions of the files in the volumes of an archive. With it, one file is
- * read by one byte range, and checked. The archive can be read without it.
+ * The positions of the files in the volumes of an archive. With the index, one
+ * file is read with one byte range, and checked. The archive can also be read
+ * without it.
  */
 export class VolumeIndex {
   /** The compression of the volumes. */
   readonly codec: CodecName;
-  /** The volumes in order; names are those of files, without a folder. */
+  /** The volumes in order. Their names are file names, without a folder. */
   readonly volumes: readonly VolumeRecord[];
   /** The members in the order they were added. */
   readonly members: readonly IndexedMember[];
@@ -43,7 +44,7 @@ export class VolumeIndex {
   /**
    * Makes an index.
    *
-   * @param codec How the volumes are compressed.
+   * @param codec The compression of the volumes.
    * @param volumes The volumes in order.
    * @param members The members in order.
    */
@@ -57,19 +58,19 @@ export class VolumeIndex {
     this.members = members;
   }
 
-  /** The member of a path, if there is one. */
+  /** Returns the member at a path, if there is one. */
   get(path: string): IndexedMember | undefined {
     this.#byPath ??= new Map(this.members.map((one) => [one.path, one]));
     return this.#byPath.get(path);
   }
 
-  /** Returns the index for `JSON.stringify`; see `toJson`. */
+  /** Returns the index as a value for `JSON.stringify`; see `toJson`. */
   toJSON(): unknown {
     const { codec, volumes, members } = this;
     return toJson({ codec, volumes, members });
   }
 
-  /** The index as the bytes of its file; see docs/FORMAT.md. */
+  /** Returns the index as the bytes of its file; see docs/FORMAT.md. */
   encode(): Uint8Array {
     return concat([...this.pieces()]);
   }
@@ -82,12 +83,12 @@ export class VolumeIndex {
   }
 
   /**
-   * Reads the bytes of an index file; nothing in them is believed.
+   * Decodes the bytes of an index file, which may be untrusted.
    *
    * @param bytes The whole file.
-   * @param object Its name, for messages.
-   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, or `unsupported`
-   * if it is of a newer format.
+   * @param object The name of the file, for messages.
+   * @throws {DeltarError} `corrupt`, `truncated` or `unsafe` if the file is
+   *   invalid, `unsupported` if it is of a newer format.
    */
   static decode(bytes: Uint8Array, object = "index"): VolumeIndex {
     return atOnce(decodeIndexSteps(bytes, object));
@@ -106,7 +107,9 @@ export class VolumeIndex {
   }
 }
 
-/** Reads the bytes of an index file, line by line; see `VolumeIndex.decode`. */
+/**
+ * Decodes the bytes of an index file line by line; see `VolumeIndex.decode`.
+ */
 export function* decodeIndexSteps(
   bytes: Uint8Array,
   object: string,

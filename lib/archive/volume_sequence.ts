@@ -6,58 +6,66 @@ import type { Frame } from "./frame_filler.ts";
 import { ObjectWriter, type VolumeRecord } from "./object_writer.ts";
 import { BLOCK } from "./tar_member.ts";
 
-/** The options of the writer that the sequence uses. */
+/** Options for a sequence of volumes. */
 export interface VolumeSequenceOptions {
   /** The storage of the volumes. */
   storage: Storage;
-  /** The object name of volume `n`, counted from 0. */
+  /** Returns the object name of volume `n`, counted from 0. */
   name: (n: number) => string;
   /** The compression of each volume's end. */
   codec: Codec;
   /** The maximum number of bytes of a volume. */
   volumeSize: number;
-  /** Store one volume even if it is empty. */
+  /** Whether one volume is stored even if it is empty. */
   evenIfEmpty?: boolean;
   /**
-   * Called with each volume when it is stored; from then on, `abort` does not
-   * delete it. The next volume is not ended before the promise has resolved.
+   * Called with each volume when it is stored. From then on, `abort` does not
+   * delete it. The next volume is ended only after the promise has resolved.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Stops the storing. */
+  /** Aborts the write. */
   signal?: AbortSignal;
 }
 
-/** The most that `plain` bytes can come to in frames of `frameSize`. */
+/**
+ * Returns the maximum size that `plain` bytes can have after compression in
+ * frames of `frameSize`.
+ */
 export function worstCase(plain: number, frameSize: number): number {
   return Math.ceil(plain * 1.02) + 128 * Math.ceil(plain / frameSize);
 }
 
-/** Puts compressed frames into volumes, one volume after the other. */
+/** Writes compressed frames to volumes, one volume after the other. */
 export class VolumeSequence {
   readonly #options: VolumeSequenceOptions;
-  /** The space that members larger than a frame need, in bytes. */
+  /** The space that each member larger than a frame needs, in bytes. */
   readonly #wanted = new Map<FramePlace, number>();
   readonly #records: VolumeRecord[] = [];
   #volume: ObjectWriter | undefined;
   #count = 0;
-  /** The storing of the volume before, which goes on beside. */
+  /** The storing of the previous volume, which continues in parallel. */
   #finishing: Promise<void> = Promise.resolve();
   #end: Promise<Uint8Array> | undefined;
 
-  /** Makes a sequence; no volume is opened before it is needed. */
+  /** Makes a sequence. A volume is opened only when it is needed. */
   constructor(options: VolumeSequenceOptions) {
     this.#options = options;
   }
 
-  /** Foretells a member whose pieces must lie in one volume. */
+  /**
+   * Announces a member whose pieces must lie in one volume.
+   *
+   * @param place The place of the member's frames.
+   * @param room The maximum size of its frames in bytes.
+   */
   announce(place: FramePlace, room: number): void {
     this.#wanted.set(place, room);
   }
 
   /**
-   * Writes a frame to the volume it belongs to and fills in its place.
+   * Writes a frame to the current volume or the next one, and sets its place.
    *
-   * @param packed The frame compressed, in memory that is freed after use.
+   * @param packed The compressed frame. Its memory is freed after use.
    * @throws The error of the storage.
    */
   async place(frame: Frame, packed: Uint8Array): Promise<void> {
@@ -76,7 +84,7 @@ export class VolumeSequence {
     await volume.write(packed, () => release(packed));
   }
 
-  /** Ends the last volume; resolves when all are stored. */
+  /** Ends the last volume. Resolves when all volumes are stored. */
   async close(): Promise<VolumeRecord[]> {
     if (this.#count === 0 && this.#options.evenIfEmpty) {
       this.#volume = this.#open();
@@ -87,10 +95,10 @@ export class VolumeSequence {
   }
 
   /**
-   * Gives up the volume being written and deletes the others, unless somebody
-   * was told of them.
+   * Aborts the current volume and deletes the others, except for those that
+   * `onStored` was called with.
    *
-   * @param reason What the storage is told.
+   * @param reason The reason that is passed to the storage.
    * @param settled Resolves when no frame is being placed any more.
    */
   async abort(reason: unknown, settled: Promise<void>): Promise<void> {
@@ -116,7 +124,7 @@ export class VolumeSequence {
     if (size > this.#options.volumeSize) await this.#finish();
   }
 
-  /** Ends a volume; its storing is awaited before the next one is ended. */
+  /** Ends a volume. The next one is ended only after this one is stored. */
   async #finish(): Promise<void> {
     const volume = this.#volume;
     if (volume === undefined) return;

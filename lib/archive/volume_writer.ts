@@ -12,8 +12,9 @@ import { VolumeSequence, worstCase } from "./volume_sequence.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /**
- * Bytes of a frame: what is worth reading for one small file, and enough that
- * files like each other meet in one; a file of 1 MiB has room with its header.
+ * The default size of a frame in bytes. It is small enough to read for a single
+ * small file, and large enough that similar files share a frame. A file of 1
+ * MiB fits together with its header.
  */
 const FRAME = 1.25 * MEBIBYTE;
 /** The number of frames in progress at which `ready` makes the caller wait. */
@@ -23,41 +24,43 @@ const MOST_PENDING = 6;
 export interface VolumeWriterOptions {
   /** The storage of the volumes. */
   storage: Storage;
-  /** The object name of volume `n`, counted from 0. */
+  /** Returns the object name of volume `n`, counted from 0. */
   name: (n: number) => string;
   /** The compression of frames. */
   codec: Codec;
   /** The maximum size of a volume in bytes, at least 4,096. */
   volumeSize: number;
-  /** The bytes of a frame before compression, default 1.25 MiB. */
+  /** The size of a frame before compression, in bytes. Default: 1.25 MiB. */
   frameSize?: number;
-  /** Store one volume even if no member is added, default false. */
+  /**
+   * Whether one volume is stored even if no member is added. Default: false.
+   */
   evenIfEmpty?: boolean;
   /**
-   * Called with each volume when it is stored and all references to it are
-   * filled in. Such volumes stay when the writing is aborted.
+   * Called with each volume when it is stored and all references to it are set.
+   * Aborting the write does not delete such a volume.
    */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Aborts the writing. */
+  /** Aborts the write. */
   signal?: AbortSignal;
 }
 
 /** The result of adding a member as a stream. */
 export interface StreamedContent {
-  /** The location of the content, set when `close` has resolved. */
+  /** The position of the content, set when `close` has resolved. */
   reference: ContentReference;
-  /** The number of bytes that came from the source; the rest are zeros. */
+  /** The number of bytes that came from the source. The rest are zeros. */
   written: number;
 }
 
 /**
- * Writes members to volumes: tar archives that are cut into frames, runs of
- * members (or pieces of a large one) which are compressed one by one, so that
- * each member can be read by a small byte range.
+ * Writes members to volumes: tar archives that are cut into frames. A frame
+ * holds several members, or a piece of a large one. Frames are compressed one
+ * by one, so that each member can be read with a small byte range.
  *
- * A volume does not exceed the size asked for, except by one member that is
- * larger by itself. At most seven frames are held, plain and compressed, as long
- * as the caller waits for `ready()` between calls of `add()`.
+ * A volume does not exceed its maximum size, except for a single member that is
+ * larger by itself. At most seven frames are held, plain and compressed, if the
+ * caller waits for `ready()` between calls of `add()`.
  */
 export class VolumeWriter {
   readonly #volumes: VolumeSequence;
@@ -70,9 +73,9 @@ export class VolumeWriter {
   #aborted: Promise<void> | undefined;
 
   /**
-   * Makes a writer; nothing is stored before there is a frame.
+   * Makes a writer. Nothing is stored before the first frame is full.
    *
-   * @param options Where and how to write.
+   * @param options Options for writing.
    * @throws {RangeError} If a size is too small.
    */
   constructor(options: VolumeWriterOptions) {
@@ -83,7 +86,7 @@ export class VolumeWriter {
     if (!(frameSize >= 2 * BLOCK)) {
       throw new RangeError(`frameSize ${frameSize} is not at least 1024`);
     }
-    // A full frame fits a volume even if it does not compress.
+    // A full frame fits in a volume even if it does not compress.
     const room = Math.floor((volumeSize - 512) / 1.02);
     const most = Math.floor(Math.min(frameSize, room) / BLOCK) * BLOCK;
     this.#volumes = new VolumeSequence(options);
@@ -111,12 +114,12 @@ export class VolumeWriter {
   }
 
   /**
-   * Adds a member at once; its content is copied.
+   * Adds a member, whose content is copied before the call returns.
    *
-   * @param member What it is; for a file, `size` is the content's length.
-   * @param content Its content, empty for all but files.
-   * @returns Where the content will lie; filled in when `close` has resolved.
-   * @throws The error of the write since the last call.
+   * @param member The member. For a file, `size` is the length of the content.
+   * @param content The content, empty for all kinds but files.
+   * @returns The position of the content, set when `close` has resolved.
+   * @throws The error of a write since the last call.
    */
   add(member: TarMember, content: Uint8Array): ContentReference {
     this.#check();
@@ -135,9 +138,10 @@ export class VolumeWriter {
   }
 
   /**
-   * Resolves when there is room for more; `undefined` if there is room now.
+   * Resolves when there is room for more. Returns `undefined` if there is room
+   * now.
    *
-   * @throws The error of the write.
+   * @throws The error of a write.
    */
   ready(): Promise<void> | undefined {
     return this.#queue.ready();
@@ -145,15 +149,16 @@ export class VolumeWriter {
 
   /**
    * Adds a file from a stream, in bounded memory. Exactly `member.size` bytes
-   * go into the archive: what a shorter source lacks is zeros, what a longer
-   * one has beyond is not read. Nothing else may be added meanwhile.
+   * go into the archive: a shorter source is filled up with zeros, and the rest
+   * of a longer source is not read. Nothing else may be added at the same time.
    *
-   * @param member What it is.
-   * @param source Its content.
-   * @returns Where the content will lie, and how much of it came.
-   * @throws What the source or the writing failed with. If it is the source, the
-   * member is left out or, once part of it was written, filled up with zeros;
-   * the archive stays whole and more may be added.
+   * @param member The member.
+   * @param source The content.
+   * @returns The position of the content, and the number of bytes from the
+   *   source.
+   * @throws The error of the source or of a write. If the source fails, the
+   *   member is omitted or, if a part of it was written already, filled up with
+   *   zeros. The archive stays valid and more members may be added.
    */
   async addStream(
     member: TarMember,
@@ -182,10 +187,10 @@ export class VolumeWriter {
   }
 
   /**
-   * Ends the last volume and resolves when all is stored.
+   * Ends the last volume. Resolves when all volumes are stored.
    *
    * @returns The volumes, in order.
-   * @throws The error of the write; then call `abort`.
+   * @throws The error of a write. The caller then has to call `abort`.
    */
   async close(): Promise<VolumeRecord[]> {
     this.#check();
@@ -201,12 +206,12 @@ export class VolumeWriter {
   }
 
   /**
-   * Gives up: the volume being written does not appear, and those that were
-   * stored already are deleted as far as the storage lets it. After `close` has
-   * resolved, nothing happens.
+   * Aborts the write. The current volume does not appear, and volumes that were
+   * stored already are deleted if the storage allows it. After `close` has
+   * resolved, this has no effect.
    *
-   * @param reason What other calls fail with from now on, by default an error
-   * of code `aborted`.
+   * @param reason The error of all later calls. Default: an error of code
+   *   `aborted`.
    */
   abort(
     reason: unknown = new DeltarError("aborted", "the writing was aborted"),
@@ -226,7 +231,7 @@ export class VolumeWriter {
     }
   }
 
-  /** A member that is larger than a frame, with backpressure. */
+  /** Adds a member that is larger than a frame, at the pace of the storage. */
   async #addPieces(
     member: TarMember,
     header: Uint8Array,
@@ -235,7 +240,8 @@ export class VolumeWriter {
     let reference: PlacedContent | undefined;
     let written = 0;
     const append = (part: Uint8Array) => {
-      // Only now, so that a source that cannot be opened leaves no trace.
+      // Begun only now, so that a source that cannot be opened leaves nothing
+      // in the archive.
       reference ??= this.#begin(member, header);
       this.#filler.append(part);
       return this.ready();
@@ -248,8 +254,8 @@ export class VolumeWriter {
       reference ??= this.#begin(member, header);
     } finally {
       if (reference !== undefined) {
-        // So that the archive stays whole. This throws if it is not the source
-        // that failed.
+        // Filling up keeps the archive valid. If a write failed instead of the
+        // source, this throws.
         const zeros = new Uint8Array(MEBIBYTE);
         for (let left = member.size - written; left > 0; left -= MEBIBYTE) {
           await append(zeros.subarray(0, left));
@@ -261,7 +267,7 @@ export class VolumeWriter {
     return { reference, written };
   }
 
-  /** Starts a member that has frames of its own. */
+  /** Begins a member that has frames of its own. */
   #begin(member: TarMember, header: Uint8Array): PlacedContent {
     const whole = header.length + member.size + padding(member.size);
     const reference = this.#filler.begin(header);
@@ -273,7 +279,10 @@ export class VolumeWriter {
   }
 }
 
-/** Passes the first `size` bytes of a source to `use`, if it has that many. */
+/**
+ * Passes the first `size` bytes of a source to `use`, or all of them if there
+ * are fewer.
+ */
 async function take(
   source: ByteSource,
   size: number,

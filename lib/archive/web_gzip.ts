@@ -3,8 +3,8 @@ import { collect, toStream } from "../bytes/source.ts";
 import type { ByteReader } from "./byte_reader.ts";
 
 /**
- * gzip through the Compression Streams that browsers have; for where there is
- * no `node:zlib`.
+ * Compresses with the Compression Streams of browsers, for runtimes without
+ * `node:zlib`.
  *
  * @param plain The bytes to compress to one member.
  */
@@ -15,11 +15,13 @@ export function webGzip(plain: Uint8Array): Promise<Uint8Array> {
 }
 
 /**
- * The content of the one member that `reader` holds. Compression Streams do
- * not tell where a member ends, so several in a row are an error.
+ * Yields the content of the only member that `reader` holds. Compression
+ * Streams do not report where a member ends, so more than one member is an
+ * error.
  *
- * @param reader The compressed bytes; all are taken.
- * @throws {DeltarError} `corrupt` if it is anything but one whole member.
+ * @param reader The compressed bytes. All of them are read.
+ * @throws {DeltarError} `corrupt` if the bytes are anything but one whole
+ *   member.
  */
 export async function* webGunzip(
   reader: ByteReader,

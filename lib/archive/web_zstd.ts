@@ -1,12 +1,12 @@
 import { Decompress } from "fzstd";
 
 /**
- * The content of one zstd frame, decoded by fzstd: for where there is no
- * `node:zlib`. It does not look at the frame's checksum; what is read is held
- * against its SHA-256 anyway.
+ * Yields the content of one zstd frame, decoded by fzstd, for runtimes without
+ * `node:zlib`. fzstd ignores the checksum of the frame. The caller checks the
+ * content against its SHA-256 anyway.
  *
  * @param frame The bytes of exactly one frame, whose window was checked.
- * @param explain Makes the error to throw of what the decoder reports.
+ * @param explain Returns the error to throw for an error of the decoder.
  */
 export async function* webUnzstd(
   frame: AsyncIterable<Uint8Array>,
@@ -15,7 +15,7 @@ export async function* webUnzstd(
   const ready: Uint8Array[] = [];
   let ended = false;
   const decoder = new Decompress((chunk, last) => {
-    // The decoder writes on into what it gave.
+    // The decoder reuses the memory of the chunk.
     if (chunk.length > 0) ready.push(chunk.slice());
     ended ||= last ?? false;
   });

@@ -14,15 +14,16 @@ import {
 } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
-/** The runtime's zstd, if it has one, and the options to write with it. */
+/** The runtime's zlib if it supports zstd, and the options to write with it. */
 const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   ? undefined
   : { zlib, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
 
 /**
- * Frames that hold fewer bytes are decompressed in one trip, as a stream for
- * each costs as much as the work. Deno throws what its one-shot decoder finds
- * where nobody can catch it, so there all frames are streamed.
+ * The content size in bytes below which a frame is decompressed in one call,
+ * because a stream for each small frame costs as much as the work. In Deno, the
+ * errors of the one-shot decoder cannot be caught, so all frames are streamed
+ * there.
  */
 const AT_ONCE = builtin("node:process")?.versions.deno === undefined
   ? SMALL_FRAME
@@ -58,8 +59,9 @@ async function compress(plain: Uint8Array): Promise<Uint8Array> {
 }
 
 /**
- * The runtimes' decoders stop after the first frames of several, without a
- * word, so each frame gets a decoder of its own and exactly its bytes.
+ * Decompresses each frame with a decoder of its own and exactly its bytes,
+ * because the runtimes' decoders silently stop after the first of several
+ * frames.
  */
 function decompress(
   source: AsyncIterable<Uint8Array>,
@@ -107,9 +109,10 @@ async function* decodeFrame(
 }
 
 /**
- * Takes the bytes of a frame, which may be any number whatever comes of them.
+ * Reads the bytes of a frame, up to about `most` of them. A frame may have any
+ * number of bytes, whatever its content.
  *
- * @returns Whether that is all; there may be more if they are over `most`.
+ * @returns Whether the frame was read to its end.
  */
 async function take(
   bytes: AsyncGenerator<Uint8Array>,
@@ -125,7 +128,7 @@ async function take(
   return false;
 }
 
-/** Decompresses one whole frame that says how many bytes it holds. */
+/** Decompresses one whole frame whose header has the size of the content. */
 function decodeAtOnce(
   zlib: NonNullable<ReturnType<typeof builtin<"node:zlib">>>,
   frame: Uint8Array,

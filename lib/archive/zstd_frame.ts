@@ -7,11 +7,17 @@ import { CHUNK } from "./engine.ts";
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
 const LARGEST_BLOCK = 128 * 1024;
-/** The largest window that is decoded, as the `zstd` command has it. */
+/**
+ * The maximum size of a window in bytes, the same as the default of the `zstd`
+ * command.
+ */
 const LARGEST_WINDOW = 128 * 1024 * 1024;
 const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 
-/** Frames that hold fewer bytes, and little besides, come in one piece. */
+/**
+ * The maximum size of content, in bytes, of a frame that is yielded in one
+ * piece.
+ */
 export const SMALL_FRAME: number = 4 * 1024 * 1024;
 
 const COMPRESSED_BLOCK = 2;
@@ -19,20 +25,22 @@ const RLE_BLOCK = 1;
 
 /** One frame of a zstd stream. */
 export interface Frame {
-  /** The size of its content in bytes, by its header. */
+  /** The size of the content in bytes, as the frame's header has it. */
   size?: number;
-  /** The whole frame, compressed; taken from the reader as it is pulled. */
+  /** The whole compressed frame. It is read from the reader as it is pulled. */
   bytes: AsyncGenerator<Uint8Array>;
 }
 
 /**
- * The next frame of a zstd stream, found by its headers and cut where it ends.
+ * Returns the next frame of a zstd stream, which is found by its headers and
+ * cut where it ends.
  *
- * @param reader At the start of a frame; the frame has been taken from it when
- * the result is exhausted.
- * @returns The frame, `undefined` for a skippable frame (passed over).
+ * @param reader The reader, at the start of a frame. The frame has been read
+ *   when the result is exhausted.
+ * @returns The frame, or `undefined` for a skippable frame, which is skipped.
  * @throws {DeltarError} `corrupt` or `truncated` if there is no whole frame,
- * `unsupported` if it needs a dictionary, `limit` if its window is too large.
+ *   `unsupported` if the frame needs a dictionary, `limit` if its window is too
+ *   large.
  */
 export async function nextFrame(
   reader: ByteReader,
@@ -66,7 +74,8 @@ export async function nextFrame(
   );
   const sizeField = fields.subarray(fields.length - sizeLength);
   const size = sizeLength === 0 ? undefined : contentSize(sizeField);
-  // The window of a single segment is its content, whose size is given then.
+  // The window of a single-segment frame is its content, whose size is then
+  // present.
   const window = single ? contentSize(sizeField) : windowOf(fields[0]);
   checkWindow(window, reader, start);
   const header = new Uint8Array(5 + fields.length);
@@ -77,7 +86,7 @@ export async function nextFrame(
   return { size, bytes: blocks(reader, header, checksum, size) };
 }
 
-// RFC 8878, 3.1.1.1.4: a size of two bytes is 256 more than they say.
+// RFC 8878, 3.1.1.1.4: a size field of two bytes holds the size minus 256.
 function contentSize(field: Uint8Array): number {
   const value = field.reduceRight((sum, byte) => sum * 256 + byte, 0);
   return field.length === 2 ? value + 256 : value;
@@ -89,7 +98,10 @@ function windowOf(descriptor: number): number {
   return base + (base / 8) * (descriptor & 7);
 }
 
-/** A decoder allocates the window that the header asks for. */
+/**
+ * Checks the size of a window, because a decoder allocates the window that the
+ * header asks for.
+ */
 function checkWindow(
   window: number,
   reader: ByteReader,
@@ -105,16 +117,16 @@ function checkWindow(
 }
 
 /**
- * Makes a frame of blocks that are not compressed. It has no checksum.
+ * Makes a frame of uncompressed blocks. It has no checksum.
  *
- * @param plain What it holds, fewer than 2^32 bytes.
+ * @param plain The content of the frame, fewer than 2^32 bytes.
  */
 export function storedFrame(plain: Uint8Array): Uint8Array {
   const count = Math.max(1, Math.ceil(plain.length / LARGEST_BLOCK));
   const frame = new Uint8Array(9 + 3 * count + plain.length);
   const view = new DataView(frame.buffer);
   view.setUint32(0, MAGIC, true);
-  // One segment, and a size of four bytes.
+  // A single segment, with a size field of four bytes.
   frame[4] = 0xa0;
   view.setUint32(5, plain.length, true);
   let at = 9;
