@@ -12,27 +12,31 @@ import type {
 
 /** Options for a cache. */
 export interface CachedStorageOptions {
-  /** Whether an object never changes under its name and is worth keeping. */
+  /**
+   * Returns whether an object should be cached. It must never change under its
+   * name.
+   */
   keeps: (name: string) => boolean;
   /** The maximum size of the cache in bytes. Default: 1 GiB. */
   maxBytes?: number;
 }
 
 const GIBIBYTE = 2 ** 30;
-/** The size of the largest object that is kept, in bytes. */
+/** The maximum size of an object that is cached, in bytes. */
 const MAX_OBJECT_BYTES = 16 << 20;
-/** The length of the SHA-256 behind what is kept. */
+/** The length in bytes of the SHA-256 at the end of each cached object. */
 const SUM = 32;
 
 /**
- * A storage of which objects, or the ranges of them that were read, are kept
- * in another one that is near. What is kept is checked when it is used; losing
- * or harming it costs a request, never a wrong byte. When there is too much,
- * what sorts first by name goes, which with names that begin with a time is
- * the oldest.
+ * A storage that caches objects, or the ranges of them that were read, in a
+ * second storage that is faster. Cached bytes are checked whenever they are
+ * used, so a lost or damaged cache costs requests, and never returns wrong
+ * bytes. When the cache is full, the objects whose names sort first are
+ * deleted. With names that begin with a time, these are the oldest.
  *
- * Only what was written or read whole through it is kept. Listings always come
- * from the storage itself, and so does what is read with `fresh`.
+ * Only objects and ranges that were written or read completely through this
+ * storage are cached. Listings, and reads with `fresh`, always come from the
+ * inner storage.
  *
  * @example Read twice, ask once
  * ```ts
@@ -50,20 +54,21 @@ const SUM = 32;
  * ```
  */
 export class CachedStorage implements Storage {
-  /** The place of the storage itself. */
+  /** The location of the inner storage. */
   readonly location: string;
   readonly #inner: Storage;
   readonly #cache: Storage;
   readonly #keeps: (name: string) => boolean;
   readonly #maxBytes: number;
-  /** The bytes that are kept, once they were counted. */
+  /** The total size of the cached objects in bytes, once it was counted. */
   #kept: Promise<number> | undefined;
 
   /**
-   * Puts a cache before a storage.
+   * Makes a cache for a storage.
    *
-   * @param inner The storage.
-   * @param cache Where to keep things: a place of its own for each storage.
+   * @param inner The storage to cache.
+   * @param cache The storage of the cache. It must not be shared with another
+   *   inner storage.
    */
   constructor(inner: Storage, cache: Storage, options: CachedStorageOptions) {
     this.location = inner.location;
@@ -73,7 +78,7 @@ export class CachedStorage implements Storage {
     this.#maxBytes = options.maxBytes ?? GIBIBYTE;
   }
 
-  /** The bytes of an object; see {@linkcode Storage.get}. */
+  /** Reads an object; see {@linkcode Storage.get}. */
   async *get(
     name: string,
     options: GetOptions = {},
@@ -120,7 +125,7 @@ export class CachedStorage implements Storage {
     await this.#keep(`whole/${name}`, copy.bytes);
   }
 
-  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
   list(prefix?: string): AsyncIterable<StoredObject> {
     return this.#inner.list(prefix);
   }
@@ -137,7 +142,10 @@ export class CachedStorage implements Storage {
     });
   }
 
-  /** Clears away what killed writers left; see {@linkcode Storage.tidy}. */
+  /**
+   * Deletes the unfinished writes of killed processes; see {@linkcode
+   * Storage.tidy}.
+   */
   async tidy(before: number): Promise<void> {
     await this.#inner.tidy?.(before);
   }
@@ -157,7 +165,7 @@ export class CachedStorage implements Storage {
         return undefined;
       }
       const until = length === undefined ? end : offset + length;
-      // The storage refuses an invalid range.
+      // An invalid range is passed on to the inner storage, which refuses it.
       return until <= end && offset <= until
         ? bytes.subarray(offset, until)
         : undefined;
@@ -195,7 +203,7 @@ export class CachedStorage implements Storage {
   }
 }
 
-/** The bytes that go by, unless they are too many. */
+/** A copy of the bytes that pass through, given up if there are too many. */
 class Copy {
   #parts: Uint8Array[] | undefined = [];
   #length = 0;
@@ -211,7 +219,10 @@ class Copy {
   }
 }
 
-/** Does what may fail: a cache that does not work is as good as none. */
+/**
+ * Runs work on the cache and ignores its errors, because the inner storage
+ * works without a cache.
+ */
 async function ignoring<Result>(
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {

@@ -5,48 +5,51 @@ import { PassingFault } from "./retry.ts";
 /** A function that sends a request: `fetch` or a substitute. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** A request. */
+/** A request to an HTTP server. */
 export interface Request {
   /** GET, PUT and so on. */
   method: string;
-  /** The address, without credentials. */
+  /** The URL, without credentials. */
   url: string;
   /** The header fields. */
   headers: Headers;
-  /** The content. */
+  /** The body. */
   body?: Uint8Array<ArrayBuffer>;
   /** Whether redirects are followed. Default: `manual`. */
   redirect?: "follow" | "manual";
-  /** Ends the exchange. */
+  /** Aborts the exchange. */
   signal?: AbortSignal;
   /**
-   * The maximum time without any progress, in milliseconds. Default: a minute.
+   * The maximum time without any progress, in milliseconds. Default: one
+   * minute.
    */
   patience?: number;
 }
 
 const PATIENCE = 60_000;
 /**
- * The slowest line that is not taken for a dead one, in bytes a millisecond.
+ * The minimum rate at which a request body counts as progressing, in bytes per
+ * millisecond.
  */
 const SLOWEST = 32;
 /**
- * The minimum rate of a response body in bytes a second, averaged over the
- * patience.
+ * The minimum rate of a response body in bytes per second, averaged over
+ * `patience`.
  */
 const MIN_BYTES_PER_SECOND = 1024;
-/** The maximum number of attempts at a response that is too slow. */
+/** The maximum number of attempts if the response is too slow. */
 const MAX_SLOW_ATTEMPTS = 3;
 /** The maximum size of a response other than an object, in bytes. */
 const MAX_TEXT_BYTES = 4 << 20;
 
 /**
- * A request and its answer. A line that breaks, or on which nothing comes for
- * a minute, or less than 1,024 bytes a second over a minute, is a
- * `PassingFault`. Time in which nobody asks for the next bytes does not count.
+ * A request and its response. A connection that breaks, that delivers nothing
+ * for a minute, or that delivers fewer than 1,024 bytes a second over a minute,
+ * fails with a `PassingFault`. The time in which the caller does not read the
+ * body does not count.
  */
 export class Exchange {
-  /** The answer; its body is read through this exchange. */
+  /** The response. Its body is read through this exchange. */
   readonly response: Response;
   readonly #watch: Watch;
 
@@ -55,7 +58,9 @@ export class Exchange {
     this.#watch = watch;
   }
 
-  /** Sends a request and awaits the head of the answer. */
+  /**
+   * Sends a request and waits for the status and header fields of the response.
+   */
   static async begin(fetch: Fetch, request: Request): Promise<Exchange> {
     const { method, url, headers, body, patience = PATIENCE } = request;
     const watch = new Watch(request, patience);
@@ -74,7 +79,7 @@ export class Exchange {
     return new Exchange(response, watch);
   }
 
-  /** The body of the answer, chunk by chunk. */
+  /** Yields the body of the response, chunk by chunk. */
   async *body(): AsyncGenerator<Uint8Array> {
     const reader = this.response.body?.getReader();
     if (reader === undefined) return this.#watch.end();
@@ -103,10 +108,10 @@ export class Exchange {
   }
 
   /**
-   * The body as text.
+   * Returns the body as text.
    *
-   * @param most The most bytes that it may have.
-   * @throws {DeltarError} `limit` if it has more.
+   * @param most The maximum size of the body in bytes.
+   * @throws {DeltarError} `limit` if the body is larger.
    */
   async text(most: number = MAX_TEXT_BYTES): Promise<string> {
     const parts: Uint8Array[] = [];
@@ -128,14 +133,14 @@ export class Exchange {
     return new TextDecoder().decode(concat(parts));
   }
 
-  /** Lets go of the answer. */
+  /** Closes the exchange without reading the rest of the response. */
   async drop(): Promise<void> {
     await this.response.body?.cancel().catch(() => {});
     this.#watch.end();
   }
 }
 
-/** Ends what takes too long, and says why something ended. */
+/** Aborts steps that take too long, and explains why a step failed. */
 class Watch {
   readonly #stop = new AbortController();
   /** The maximum time without any progress, in milliseconds. */
@@ -160,7 +165,7 @@ class Watch {
     return this.#request.url;
   }
 
-  /** The fault of an answer that comes too slowly. */
+  /** Returns the error for a response that is too slow. */
   trickles(): PassingFault {
     this.#stop.abort();
     const fault = new DeltarError(
@@ -229,14 +234,16 @@ class Watch {
   }
 }
 
-/** The messages of Deno, Bun and Node for a host that cannot be reached. */
+/**
+ * Matches the messages of Deno, Bun and Node for a host that cannot be reached.
+ */
 const NOBODY =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
-/** Their messages for too many redirects. */
+/** Matches their messages for too many redirects. */
 const REDIRECTS = /redirect/i;
 const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
 
-/** The messages and codes of an error and of what caused it. */
+/** Returns the messages and codes of an error and of its causes. */
 function wordsOf(cause: unknown): string {
   const words: string[] = [];
   for (let at = cause; at instanceof Error && words.length < 8;) {
@@ -250,7 +257,10 @@ function wordsOf(cause: unknown): string {
   return words.length > 0 ? words.join(": ") : String(cause);
 }
 
-/** Returns one line without addresses; the host is named already. */
+/**
+ * Returns a message as one short line without URLs, because the host is already
+ * named.
+ */
 function shorten(words: string): string {
   return words.replaceAll(/\(?\bhttps?:\/\/[^\s)]*\)?/g, "").replaceAll(
     /\s+/g,

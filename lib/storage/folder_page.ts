@@ -1,29 +1,29 @@
 import { isName } from "./names.ts";
 
-/** A link's tag is at most so long, in characters. */
+/** The maximum length of a link's tag, in characters. */
 const MOST_TAG = 8192;
 /** The titles that servers give to their listings of a folder. */
 const TITLE =
   /<(?:title|h1)\b[^>]{0,1000}>\s*(?:index of|directory (?:listing|of)|listing (?:of|for)|files within)\b/i;
 const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 
-/** A folder, as a page lists it. */
+/** A folder as a web server's page lists it. */
 export interface FolderPage {
   /**
-   * Whether it lists the folder: it links to something in it or to the folder
-   * above, or has the title of such a page.
+   * Whether the page lists the folder: it links to something in the folder or
+   * to its parent folder, or has the title of such a page.
    */
   isListing: boolean;
-  /** The names right in the folder; those of folders end in `/`. */
+  /** The names directly in the folder. Names of folders end in `/`. */
   names: Set<string>;
 }
 
 /**
- * Reads the page on which a web server lists a folder, in one pass.
+ * Reads a web server's page that lists a folder, in one pass.
  *
  * @param page The HTML.
- * @param place The folder's address, which ends in `/`.
- * @param folder The folder's name, empty or ending in `/`.
+ * @param place The URL of the folder, which ends in `/`.
+ * @param folder The name of the folder, empty or ending in `/`.
  */
 export function readFolderPage(
   page: string,
@@ -36,7 +36,7 @@ export function readFolderPage(
   for (let at = page.indexOf("<"); at >= 0; at = page.indexOf("<", at)) {
     const end = page.indexOf(">", at);
     if (end < 0) break;
-    // A tag that never closed is passed over with the one that ends it.
+    // A tag that is never closed is skipped together with the next tag.
     const start = page.lastIndexOf("<", end);
     at = end + 1;
     if (end - start > MOST_TAG) continue;
@@ -60,7 +60,7 @@ function urlOf(quoted: string | undefined, place: URL): URL | undefined {
     : undefined;
 }
 
-/** Returns the name that a link leads to, if it is directly in the folder. */
+/** Returns the name that a link points to, if it is directly in the folder. */
 function nameOf(url: URL, place: URL, folder: string): string | undefined {
   if (
     url.origin !== place.origin || !url.pathname.startsWith(place.pathname)

@@ -10,19 +10,22 @@ import { PassingFault, retried } from "./retry.ts";
 import type { GetOptions, Storage, StoredObject } from "./storage.ts";
 import { readWindows } from "./windows.ts";
 
-/** The number of objects whose lengths a listing requests at once. */
+/** The maximum number of lengths that a listing requests at once. */
 const CONCURRENT_LENGTH_REQUESTS = 8;
-/** The maximum number of folders that a listing goes through. */
+/** The maximum number of folders that a listing reads. */
 const MOST_FOLDERS = 4096;
-/** The maximum number of folders that a name may lie in. */
+/** The maximum number of folders above an object. */
 const MOST_DEPTH = 16;
-/** The largest page that lists a folder, in bytes: of some 100,000 names. */
+/**
+ * The maximum size of a page that lists a folder, in bytes: about 100,000
+ * names.
+ */
 const MOST_PAGE = 16 << 20;
-/** The maximum number of objects that a listing may have. */
+/** The maximum number of objects in a listing. */
 const MOST_OBJECTS = 1_000_000;
 /**
- * The number of objects that may always be gone between a page and a look at
- * them.
+ * The number of listed objects that may be missing, because they were deleted
+ * after the page was read.
  */
 const MOST_ABSENT = 1000;
 
@@ -32,15 +35,15 @@ export interface HttpOptions {
   fetch?: Fetch;
   /**
    * The maximum time in milliseconds for which the server may send nothing, or
-   * fewer than 1,024 bytes a second. Default: a minute.
+   * fewer than 1,024 bytes a second. Default: one minute.
    */
   patience?: number;
 }
 
 /**
- * A folder on a web server, which can be read and not written: a copy of a
- * repository, or one that `rclone serve http`, nginx with `autoindex on` or
- * Apache shows. The server has to give byte ranges and listings of folders.
+ * A folder on a web server, which is read-only: a copy of a repository, or a
+ * repository that is served by `rclone serve http`, nginx with `autoindex on`,
+ * or Apache. The server has to support byte ranges and listings of folders.
  *
  * @example A repository that others publish
  * ```ts
@@ -52,7 +55,7 @@ export interface HttpOptions {
  * ```
  */
 export class HttpStorage implements Storage {
-  /** The folder's address, without user, password and query. */
+  /** The URL of the folder, without user, password and query. */
   readonly location: string;
   readonly #base: URL;
   readonly #headers: Record<string, string>;
@@ -60,17 +63,17 @@ export class HttpStorage implements Storage {
   readonly #patience: number | undefined;
 
   /**
-   * Opens a folder; nothing is asked of the server yet.
+   * Opens a folder. No request is sent yet.
    *
-   * @param url Its address. A user and password go into each request, as does
-   * a query; messages do not show them.
-   * @param options What sends requests, by default the runtime's `fetch`; and
-   * how long the server may be silent, in milliseconds, by default a minute.
-   * @throws {TypeError} If it is not an `http:` or `https:` address.
+   * @param url The URL of the folder. Its user, password and query are sent
+   *   with each request, and are not shown in messages.
+   * @param options The function that sends requests, by default the runtime's
+   *   `fetch`, and the maximum silence of the server.
+   * @throws {TypeError} If the URL does not begin with `http:` or `https:`.
    */
   constructor(url: string, options: HttpOptions = {}) {
     const base = URL.canParse(url) ? new URL(url) : undefined;
-    // It is not shown: it may hold a password.
+    // The URL is not shown, because it may contain a password.
     if (base === undefined || !/^https?:$/.test(base.protocol)) {
       throw new TypeError("not an http(s) address");
     }
@@ -92,7 +95,7 @@ export class HttpStorage implements Storage {
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
   }
 
-  /** The bytes of an object; see {@linkcode Storage.get}. */
+  /** Reads an object; see {@linkcode Storage.get}. */
   async *get(
     name: string,
     options: GetOptions = {},
@@ -124,7 +127,7 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * The objects under a prefix, as the server's pages link to them; see
+   * Lists the objects under a prefix, as the server's pages link to them; see
    * {@linkcode Storage.list}.
    */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
@@ -146,7 +149,8 @@ export class HttpStorage implements Storage {
         found.push({ name, size: await this.#size(name, undefined) });
       } catch (error) {
         if (!isAbsence(error)) throw error;
-        // It may have gone meanwhile, but not most of them.
+        // An object may have been deleted since the page was read, but not most
+        // of them.
         if (++absent <= Math.max(MOST_ABSENT, found.length)) return;
         throw new DeltarError(
           "io",
@@ -169,7 +173,10 @@ export class HttpStorage implements Storage {
     await Promise.reject(this.#readOnly(name));
   }
 
-  /** The names in a folder and those below it that start with `prefix`. */
+  /**
+   * Yields the names that start with `prefix`, in a folder and the folders
+   * below it.
+   */
   async *#names(folder: string, prefix: string): AsyncGenerator<string> {
     let left = MOST_FOLDERS;
     const open = [folder];
@@ -193,9 +200,10 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * The names in a folder; none if it is not there. That a server does not know
-   * an address does not tell: it may just not list folders. What tells is that
-   * the page of the folder above does not name it.
+   * Returns the names in a folder; none if the folder does not exist. A
+   * response that the URL is unknown is not enough to conclude that, because
+   * the server may just not list folders. The page of the parent folder
+   * decides: a folder that it does not link to does not exist.
    */
   async #listed(folder: string): Promise<Iterable<string>> {
     const names = await this.#page(folder);
@@ -225,8 +233,8 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * The names on the page of a folder, `undefined` if the server has no such
-   * page.
+   * Returns the names on the page of a folder, or `undefined` if the server has
+   * no such page.
    */
   async #page(folder: string): Promise<Set<string> | undefined> {
     return await retried(async () => {
@@ -275,7 +283,7 @@ export class HttpStorage implements Storage {
       url: this.#url(name).href,
       headers: new Headers({
         ...headers,
-        // Some runtimes ask for compressed answers by themselves.
+        // Some runtimes ask for compressed responses by default.
         "accept-encoding": "identity",
         ...this.#headers,
       }),

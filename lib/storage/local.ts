@@ -21,18 +21,18 @@ import type {
 } from "./storage.ts";
 import { isAbandoned, STAGE_PREFIX, temporaryName } from "./temporary.ts";
 
-/** The number of bytes of an object that are read at a time. */
+/** The maximum number of bytes of an object that are read at a time. */
 const READ_SIZE = 1 << 20;
 
 /**
- * A folder on a local or mounted disk; each object is a file under its name.
+ * A folder on a local or mounted disk. Each object is a file under its name.
  * The folder is made when the first object is stored.
  *
- * What is stored has the mode of the folder: a folder that this makes is closed
- * to others than its owner, and so is all in it.
+ * Files and folders get the permissions of the storage's folder. A folder that
+ * this class makes is accessible to its owner only, and so is everything in it.
  *
- * An object is written as `.deltar-stage-…` beside its place, flushed to the disk,
- * and then given its name in one step, so a crash leaves at most such a file.
+ * An object is written to a file `.deltar-stage-…` in the same folder, flushed
+ * to the disk, and renamed in one step, so a crash leaves at most such a file.
  *
  * @example Store and list
  * ```ts
@@ -51,18 +51,22 @@ const READ_SIZE = 1 << 20;
  * ```
  */
 export class LocalStorage implements Storage {
-  /** The folder's absolute path. */
+  /** The absolute path of the folder. */
   readonly location: string;
-  /** The folder, as `location` is. */
+  /** The absolute path of the folder, the same as `location`. */
   readonly localPath: string;
   #modes: LocalModes | undefined;
 
-  /** Opens the storage in `folder`, which need not exist yet. */
+  /**
+   * Opens the storage in a folder.
+   *
+   * @param folder The path of the folder, which need not exist yet.
+   */
   constructor(folder: string) {
     this.location = this.localPath = nodePath.resolve(folder);
   }
 
-  /** The bytes of an object; see {@linkcode Storage.get}. */
+  /** Reads an object; see {@linkcode Storage.get}. */
   async *get(
     name: string,
     options: GetOptions = {},
@@ -105,13 +109,14 @@ export class LocalStorage implements Storage {
   }
 
   /**
-   * Makes the folder ready for a repository: it is there then, and only its
-   * owner may look into it. An empty folder that was there is closed if it is
-   * open to everybody; one that was given to a group stays as it is.
+   * Prepares the folder for a new repository: makes it if necessary, and closes
+   * it to other users. An existing folder is closed if everybody can read it
+   * and it is empty. A folder that was shared with a group keeps its
+   * permissions.
    *
-   * @param shared Whether the folder's group may read it too, or also write.
+   * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes the case of
-   * names; `io` if the folder cannot be made, written to or shared.
+   *   names; `io` if the folder cannot be made, written to or shared.
    */
   prepare(shared?: Sharing): void {
     const { location } = this;
@@ -160,7 +165,7 @@ export class LocalStorage implements Storage {
     }
   }
 
-  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     await Promise.resolve();
     for (const object of this.#listFolder("", prefix)) {
@@ -178,16 +183,17 @@ export class LocalStorage implements Storage {
   }
 
   /**
-   * Removes what killed processes left half-written, which no `list` shows;
-   * nothing of a process that runs. What cannot be removed stays.
+   * Deletes the unfinished files of killed processes, which `list` does not
+   * show. Files of running processes stay, and so does a file that cannot be
+   * deleted.
    */
   clearAbandoned(): void {
     this.#clearFolder(this.location);
   }
 
   /**
-   * Returns whether the folder, or the settings in it, belong to another user that is
-   * not root; `false` on Windows.
+   * Returns whether the folder, or the settings in it, belong to another user
+   * that is not root. Returns `false` on Windows.
    */
   belongsToOthers(): boolean {
     const user = process.geteuid?.();
@@ -216,13 +222,13 @@ export class LocalStorage implements Storage {
         const { mtimeMs } = fs.lstatSync(place);
         if (isAbandoned(entry.name, mtimeMs, Date.now())) fs.rmSync(place);
       } catch {
-        // It is gone, or not ours to remove.
+        // The file is gone already, or this user may not delete it.
       }
     }
   }
 
   *#listFolder(folder: string, prefix: string): Generator<StoredObject> {
-    // Only folders that can hold a name with this prefix are entered.
+    // Only folders that can contain a name with this prefix are entered.
     const all = folder.startsWith(prefix);
     if (!all && !prefix.startsWith(folder)) return;
     for (const entry of this.#read(folder)) {
@@ -257,7 +263,7 @@ export class LocalStorage implements Storage {
     modes: LocalModes,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    // The source's own errors are passed on as they are.
+    // The source's own errors are rethrown as they are.
     const fail = (cause: unknown): never => {
       throw ioError(name, cause);
     };
@@ -286,9 +292,10 @@ export class LocalStorage implements Storage {
 }
 
 /**
- * Gives a file its name unless that is taken, in one step: a link is made only
- * where there is nothing. On file systems without hard links (FAT, exFAT, some
- * network mounts) it takes two, and of two writers at once the later one wins.
+ * Renames a file in one step, unless the new name is taken. A hard link is
+ * used, because it is never made over an existing file. On file systems without
+ * hard links (FAT, exFAT, some network mounts), two steps are needed, and if
+ * two writers do this at once, the later one wins.
  */
 function nameIfAbsent(temporary: string, target: string): void {
   try {
@@ -306,11 +313,12 @@ function nameIfAbsent(temporary: string, target: string): void {
 }
 
 /**
- * Makes a folder and what is above it, and has their names on the disk. They are
- * made one by one: of many, Node says `ENOENT` where all can only be read.
+ * Makes a folder and its parents, and flushes their names to the disk. They are
+ * made one by one, because Node's recursive call reports `ENOENT` where a
+ * folder is read-only.
  *
- * @param modes The folder's mode, and that of those above it as far as `root`;
- * above that the system decides.
+ * @param modes The mode of the folder and its parents up to `root`. Folders
+ *   above that get the default mode.
  */
 function makeFolder(
   folder: string,
@@ -330,7 +338,10 @@ function makeFolder(
   syncFolder(above);
 }
 
-/** Closes a folder, unless it is another user's or cannot be closed. */
+/**
+ * Closes a folder to other users. Does nothing if the folder belongs to another
+ * user or cannot be closed.
+ */
 function closeFolder(folder: string, mode: number): void {
   try {
     fs.chmodSync(folder, mode);
@@ -345,13 +356,13 @@ function removeIfEmpty(folder: string): void {
   try {
     fs.rmdirSync(folder);
   } catch {
-    // What is in it is not ours.
+    // The folder contains files of others, and stays as it is.
   }
 }
 
 /**
- * Flushes the names of a folder to the disk, except on Windows, which has no
- * call for that. Other work goes on meanwhile.
+ * Flushes the names in a folder to the disk without blocking, except on
+ * Windows, which has no call for that.
  */
 export async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
@@ -370,10 +381,10 @@ export async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** The errors of systems that do not let a folder be opened or flushed. */
+/** The error codes of systems on which a folder cannot be opened or flushed. */
 const UNOPENED = ["EISDIR", "EPERM", "EACCES"];
 
-/** Flushes a folder to the disk synchronously. */
+/** Flushes the names in a folder to the disk synchronously. */
 export function syncFolder(folder: string): void {
   let fd: number;
   try {
@@ -391,10 +402,13 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** The errors of the system that tell what the contract has words for. */
+/** The system errors for which `Storage` has an error code of its own. */
 const TOLD = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
 
-/** Runs a system call; its fault is `io`, or `told` if the system said so. */
+/**
+ * Runs a system call. Throws an error of code `io`, or of code `told` if the
+ * system's error means that.
+ */
 function attempt<Result>(
   name: string,
   work: () => Result,
@@ -418,7 +432,10 @@ function ioError(name: string, cause: unknown): DeltarError {
   return new DeltarError("io", reasonOf(cause), { object: name, cause });
 }
 
-/** Why the system refused, without the path, which may be a temporary one. */
+/**
+ * Returns the reason of a system error without its path, which may be a
+ * temporary one.
+ */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const [, code, why] = /^(E[A-Z0-9]+): ([^,]+)(?:, |$)/.exec(cause.message) ??

@@ -6,9 +6,9 @@ import { fs } from "../bytes/node.ts";
  */
 export type Sharing = "read" | "write";
 
-/** The set-group-id bit: what is made in a folder gets the folder's group. */
+/** The set-group-id bit. Files made in such a folder get the folder's group. */
 const OF_GROUP = 0o2000;
-/** The folder's mode, by who else may use it. */
+/** The mode of a shared folder, by the access of its group. */
 const SHARED: Record<Sharing, number> = {
   read: OF_GROUP | 0o750,
   write: OF_GROUP | 0o770,
@@ -21,15 +21,16 @@ export interface LocalModes {
   folder: number;
   /** The mode of files. */
   file: number;
-  /** Whether they are set whatever the process's umask is. */
+  /** Whether the modes are set regardless of the process's umask. */
   isExact: boolean;
 }
 
 /**
- * The modes of what is stored: those of the storage's folder, which so tells
- * who may use it; without one, only its owner.
+ * Returns the modes for files and folders in a storage. They follow the mode of
+ * the storage's folder. If the folder does not exist, only the owner gets
+ * access.
  *
- * @param folder The storage's folder, which need not be there.
+ * @param folder The storage's folder, which need not exist.
  */
 export function modesIn(folder: string): LocalModes {
   const mode = fs.statSync(folder, { throwIfNoEntry: false })?.mode ?? CLOSED;
@@ -40,15 +41,15 @@ export function modesIn(folder: string): LocalModes {
   };
 }
 
-/** The mode of the folder of a new storage. */
+/** Returns the mode of the folder of a new storage. */
 export function modeOf(shared: Sharing | undefined): number {
   return shared === undefined ? CLOSED : SHARED[shared];
 }
 
 /**
- * Returns whether a folder that was there before a storage in it is to be closed: one
- * that everybody may look into, as the system makes folders. Who gave it to a
- * group, or made it narrower, is heeded.
+ * Returns whether an existing folder should be closed when a storage is made in
+ * it: one that everybody can read, as systems make folders by default. A folder
+ * that was shared with a group or restricted on purpose keeps its mode.
  *
  * @param mode The folder's mode.
  */

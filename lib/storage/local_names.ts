@@ -2,15 +2,18 @@ import { fs, nodePath } from "../bytes/node.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { temporaryName } from "./temporary.ts";
 
-/** Letters of both cases, and a length that old file systems do not have. */
+/**
+ * A file name with letters of both cases, and longer than some old file systems
+ * allow.
+ */
 const SUFFIX = "Probe-of-NAMES.aZ";
 
 /**
- * Finds out whether a folder lists names as they were written: on a file system
- * that changes their case, objects would be stored and never found.
+ * Checks that a folder lists names as they were written. On a file system that
+ * changes their case, objects would be stored and never found.
  *
- * @throws {DeltarError} `unsupported` if it does not; `io` if nothing can be
- * written there.
+ * @throws {DeltarError} `unsupported` if the folder changes names; `io` if it
+ *   cannot be written to.
  */
 export function checkNamesIn(folder: string): void {
   const name = temporaryName(SUFFIX);

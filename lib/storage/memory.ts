@@ -10,12 +10,12 @@ import type {
   StoredObject,
 } from "./storage.ts";
 
-/** The number of bytes of an object that are returned at a time. */
+/** The maximum number of bytes of an object that are yielded at a time. */
 const PIECE = 1 << 20;
 
 /**
- * A storage that lives in memory: for tests, for small archives that go
- * elsewhere, and as the shortest model of what a storage does.
+ * A storage in memory: for tests, for small archives that are sent elsewhere,
+ * and as the shortest implementation of the interface.
  *
  * @example Store and read a part
  * ```ts
@@ -29,12 +29,12 @@ const PIECE = 1 << 20;
  * ```
  */
 export class MemoryStorage implements Storage {
-  /** The place in words. */
+  /** The name of the storage in messages. */
   readonly location = "memory";
-  /** The objects by name; tests may reach in. */
+  /** The objects by name. Tests may change them. */
   readonly objects: Map<string, Uint8Array> = new Map();
 
-  /** The bytes of an object; see {@linkcode Storage.get}. */
+  /** Reads an object; see {@linkcode Storage.get}. */
   async *get(
     name: string,
     options: GetOptions = {},
@@ -84,7 +84,7 @@ export class MemoryStorage implements Storage {
     this.objects.set(name, concat(parts));
   }
 
-  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     await Promise.resolve();
     for (const [name, bytes] of [...this.objects]) {

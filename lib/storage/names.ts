@@ -1,6 +1,9 @@
 const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
 
-/** Returns whether a text can be one part of an object's name, between slashes. */
+/**
+ * Returns whether a text can be one segment of an object's name, between
+ * slashes.
+ */
 export function isSegment(text: string): boolean {
   return SEGMENT.test(text);
 }
@@ -11,10 +14,10 @@ export function isName(value: unknown): value is string {
 }
 
 /**
- * Refuses what is not an object name as `Storage` defines it, before it can
- * reach a file system or a URL.
+ * Throws if a value is not an object name as `Storage` defines it, before it
+ * can reach a file system or a URL.
  *
- * @throws {TypeError} if `name` is not such a name.
+ * @throws {TypeError} If `name` is not such a name.
  */
 export function checkName(name: string): void {
   if (!isName(name)) {

@@ -4,13 +4,13 @@ import { S3Storage } from "./s3.ts";
 import type { Storage } from "./storage.ts";
 
 /**
- * Opens the storage that a location names: `s3://bucket/prefix`, an address
- * that begins with `http://` or `https://`, or else a folder.
+ * Opens the storage at a location: `s3://bucket/prefix`, a URL that begins with
+ * `http://` or `https://`, or else the path of a folder.
  *
- * @param location Where the objects are.
- * @param env The environment, for the keys; see
- * {@linkcode S3Storage.fromLocation}.
- * @throws {TypeError} If it is none of these.
+ * @param location The location of the objects.
+ * @param env The environment variables with the keys; see {@linkcode
+ *   S3Storage.fromLocation}.
+ * @throws {TypeError} If the location is invalid.
  *
  * @example A folder
  * ```ts

@@ -3,24 +3,25 @@ import type { Exchange } from "./exchange.ts";
 import { PassingFault, retried } from "./retry.ts";
 import type { Window } from "./windows.ts";
 
-/** An object on an HTTP server, to be read in ranges. */
+/** An object on an HTTP server that is read in ranges. */
 export interface RangeSource {
-  /** The object, for errors. */
+  /** The name of the object, for errors. */
   name: string;
   /**
-   * Sends one request and gives its answer, of status 200, 206 or 416; all
+   * Sends one request and returns its response, of status 200, 206 or 416. All
    * others are errors.
    */
   send: (headers: Record<string, string>) => Promise<Exchange>;
-  /** The object's length. */
+  /** Returns the length of the object in bytes. */
   sizeOf: () => Promise<number>;
-  /** Ends the reading. */
+  /** Aborts the read. */
   signal: AbortSignal | undefined;
 }
 
 /**
- * Reads bytes `from` up to `to` of an object by a ranged request (RFC 9110,
- * section 14). An answer that breaks off is taken up where it did.
+ * Reads bytes `from` up to `to`, not included, of an object with a ranged
+ * request (RFC 9110, section 14). A response that breaks off is continued with
+ * another request.
  */
 export async function readWindow(
   { name, send, sizeOf, signal }: RangeSource,
@@ -66,7 +67,7 @@ export async function readWindow(
       });
     }
     for await (const chunk of exchange.body()) {
-      // A server that ignores ranges sends what comes after, too.
+      // A server that ignores the end of a range sends the bytes after it, too.
       const part = chunk.subarray(0, length - got);
       bytes.set(part, got);
       got += part.length;
@@ -84,13 +85,19 @@ export async function readWindow(
   }, { signal });
 }
 
-/** A tag that may be asked for: weak ones do not tell bytes apart. */
+/**
+ * Returns the entity tag of a response, unless it is weak: different bytes may
+ * have the same weak tag.
+ */
 function strongTag(headers: Headers): string | undefined {
   const tag = headers.get("etag") ?? undefined;
   return tag?.startsWith("W/") ? undefined : tag;
 }
 
-/** The offset at which the answer starts, and the length of the object. */
+/**
+ * Returns the offset at which the response starts, and the length of the
+ * object.
+ */
 function rangeOf(
   status: number,
   headers: Headers,

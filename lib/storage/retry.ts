@@ -2,23 +2,28 @@ import { pause } from "../bytes/pause.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import type { DeltarError } from "../bytes/errors.ts";
 
-/** The maximum number of attempts at a request. */
+/** The default maximum number of attempts at a request. */
 export const ATTEMPTS = 8;
-/** The first pause is shorter than this, in milliseconds; each next doubles. */
+/**
+ * The bound of the first pause in milliseconds. It doubles with each attempt.
+ */
 const FIRST_PAUSE = 100;
-/** No pause is longer than this, in milliseconds. */
+/** The maximum pause in milliseconds. */
 const LONGEST_PAUSE = 20_000;
 
-/** A fault that may be gone when the same is tried again. */
+/** A temporary fault. The same work may succeed if it is tried again. */
 export class PassingFault extends Error {
   /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
-  /** The delay that the server asks for, in milliseconds. */
+  /**
+   * The minimum delay before the next attempt that the server asks for, in
+   * milliseconds.
+   */
   readonly wait: number;
   /** The maximum number of attempts. */
   readonly attempts: number;
 
-  /** Says that `fault` may pass. */
+  /** Wraps a fault that may be temporary. */
   constructor(
     fault: DeltarError,
     { wait = 0, attempts = Infinity }: { wait?: number; attempts?: number } =
@@ -32,12 +37,13 @@ export class PassingFault extends Error {
 }
 
 /**
- * Does something until it works, does not fail with a `PassingFault`, or was
- * tried `attempts` times. Between tries it pauses for a random time whose bound
- * doubles ("full jitter", Exponential Backoff And Jitter, AWS Architecture
- * Blog, 2015), so that many clients do not come back at once.
+ * Runs work until it succeeds, fails with something other than a
+ * `PassingFault`, or was tried `attempts` times. Between attempts, it waits for
+ * a random time whose bound doubles ("full jitter", Exponential Backoff And
+ * Jitter, AWS Architecture Blog, 2015), so that many clients do not retry at
+ * the same moment.
  *
- * @param work Is given how often it was tried before.
+ * @param work Called with the number of attempts before.
  * @throws {DeltarError} `aborted`, or the last fault.
  */
 export async function retried<Result>(

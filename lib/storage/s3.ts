@@ -20,23 +20,27 @@ import type {
 } from "./storage.ts";
 import { readWindows } from "./windows.ts";
 
-/** The maximum number of objects that a list may have. */
+/** The maximum number of objects in a listing. */
 const MOST_OBJECTS = 10_000_000;
-/** The number of successive pages of a list that may be without our objects. */
+/**
+ * The maximum number of successive pages of a listing without any object of
+ * this storage.
+ */
 const MOST_EMPTY = 1000;
 
 /**
- * A bucket of Amazon S3 or of a service that speaks its language (Ceph, MinIO,
- * R2 and others), or what is under a prefix of one.
+ * A bucket of Amazon S3 or of a compatible service (Ceph, MinIO, R2 and
+ * others), or the objects under a prefix in one.
  *
- * What breaks or is refused for a time is tried again, up to eight times with
- * growing random pauses. Objects of more than 5 MiB go up in parts, three at
- * once, and come back in windows of 8 MiB, four at once.
+ * Requests that break or that are refused temporarily are tried up to eight
+ * times, with growing random pauses. Objects of more than 5 MiB are uploaded in
+ * parts, three at once, and downloaded in windows of 8 MiB, four at once.
  *
- * `ifAbsent` is as strict as the service: objects of up to 5 MiB are stored with
- * `If-None-Match: *`, and larger ones are completed with it. Some services
- * (Ceph before 20) heed it for the former only; then of two writers that finish
- * an object larger than 5 MiB in the same moment the later one wins.
+ * `ifAbsent` is as strict as the service: objects of up to 5 MiB are stored
+ * with `If-None-Match: *`, and the uploads of larger ones are completed with
+ * it. Some services (Ceph before 20) support it only for the former. There, if
+ * two writers finish an object larger than 5 MiB at the same moment, the later
+ * one wins.
  *
  * @example Open what `--repo s3://bucket/prefix` names
  * ```ts
@@ -52,14 +56,14 @@ const MOST_EMPTY = 1000;
  * ```
  */
 export class S3Storage implements Storage {
-  /** The bucket and prefix. */
+  /** The bucket and prefix, for messages. */
   readonly location: string;
   readonly #client: S3Client;
 
   /**
-   * Opens a bucket, which has to be there; nothing is asked of it yet.
+   * Opens a bucket, which has to exist. No request is sent yet.
    *
-   * @throws {TypeError} If the bucket, the prefix or the endpoint is none.
+   * @throws {TypeError} If the bucket, the prefix or the endpoint is invalid.
    */
   constructor(options: S3Options) {
     if (options.prefix && !isName(options.prefix)) {
@@ -70,13 +74,13 @@ export class S3Storage implements Storage {
   }
 
   /**
-   * Opens what a location names.
+   * Opens the storage at a location.
    *
-   * @param location `s3://bucket` or `s3://bucket/prefix`.
+   * @param location The location: `s3://bucket` or `s3://bucket/prefix`.
    * @param env The environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-   * `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`,
-   * `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and
-   * `DELTAR_S3_ADDRESSING`, `path` or `virtual`.
+   *   `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`,
+   *   `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and `DELTAR_S3_ADDRESSING`,
+   *   `path` or `virtual`.
    * @throws {DeltarError} `not-found` if there are no keys.
    */
   static fromLocation(
@@ -108,7 +112,7 @@ export class S3Storage implements Storage {
     });
   }
 
-  /** The bytes of an object; see {@linkcode Storage.get}. */
+  /** Reads an object; see {@linkcode Storage.get}. */
   async *get(
     name: string,
     options: GetOptions = {},
@@ -148,7 +152,7 @@ export class S3Storage implements Storage {
         if (done) break;
         begun.push(value);
       }
-      // Of an empty object there is one part too.
+      // An empty object consists of one empty part.
       if (begun.length === 1) await this.#putWhole(name, begun[0], options);
       else {
         await putParts(
@@ -163,7 +167,7 @@ export class S3Storage implements Storage {
     }
   }
 
-  /** The objects under a prefix; see {@linkcode Storage.list}. */
+  /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     const before = this.#client.prefix;
     const pages = new Pages(this.location);
@@ -201,10 +205,11 @@ export class S3Storage implements Storage {
   }
 
   /**
-   * Ends uploads that were begun and never finished, as a writer leaves them
-   * that was killed: they cost as if they were stored.
+   * Aborts unfinished uploads, such as those of killed writers, because the
+   * service charges for their parts.
    *
-   * @param before Only those begun before this, in milliseconds since 1970.
+   * @param before The time in milliseconds since 1970. Only uploads that were
+   *   begun earlier are aborted.
    */
   async tidy(before: number): Promise<void> {
     const { prefix } = this.#client;
@@ -247,7 +252,8 @@ export class S3Storage implements Storage {
         });
         await exchange.drop();
       } catch (error) {
-        // An attempt whose answer was lost may have stored it.
+        // An earlier attempt whose response was lost may have stored the
+        // object.
         const isOurs = isExists(error) && before > 0 &&
           await isMarked(this.#client, name, mark, signal);
         if (!isOurs) throw error;
@@ -256,10 +262,12 @@ export class S3Storage implements Storage {
   }
 }
 
-/** Bounds how long a service can go on with a list. */
+/**
+ * Limits the pages of a listing, so that a service cannot continue it forever.
+ */
 class Pages {
   readonly #location: string;
-  /** The SHA-256 of what was asked for. */
+  /** The SHA-256 sums of the tokens and keys seen so far. */
   readonly #seen = new Set<string>();
   #empty = 0;
   #objects = 0;
@@ -271,9 +279,9 @@ class Pages {
   /**
    * Begins the next page.
    *
-   * @param token What the page before said.
-   * @throws {DeltarError} `limit` if that was said before, or nothing was
-   * listed for long.
+   * @param token The token of the page, as returned with the page before.
+   * @throws {DeltarError} `limit` if the token was seen before, or too many
+   *   pages had no objects.
    */
   next(token: string | undefined): void {
     if (++this.#empty > MOST_EMPTY) throw this.#endless();
@@ -281,10 +289,10 @@ class Pages {
   }
 
   /**
-   * There is an object on the page.
+   * Counts an object of the page.
    *
-   * @throws {DeltarError} `limit` if it begins a second page, or is one of too
-   * many.
+   * @throws {DeltarError} `limit` if another page began with the same object,
+   *   or there are too many objects.
    */
   object(key: string): void {
     const isFirst = this.#empty > 0;
@@ -293,7 +301,7 @@ class Pages {
     if (++this.#objects > MOST_OBJECTS) throw this.#endless();
   }
 
-  /** Refuses a token or key that another page had. */
+  /** Throws if another page had the same token or first key. */
   #note(text: string): void {
     const sum = sha256(new TextEncoder().encode(text)).subarray(0, 12);
     const short = toHex(sum);
@@ -314,8 +322,8 @@ class Pages {
 /**
  * Returns the token of the next page, or `undefined` if this is the last.
  *
- * @throws {DeltarError} `io` if the list is incomplete and has no token: a list
- * that ended here would be taken for the whole.
+ * @throws {DeltarError} `io` if the list is incomplete and has no token.
+ *   Without this error, the list would be taken for complete.
  */
 function nextOf(
   page: XmlElement,
@@ -335,8 +343,8 @@ function nextOf(
 }
 
 /**
- * A key as a listing has it with `encoding-type=url`; `undefined` if it is not
- * text, and so none of ours.
+ * Decodes a key of a listing with `encoding-type=url`. Returns `undefined` if
+ * the key is not valid text, and so is not a key of this storage.
  */
 function decode(text: string): string | undefined {
   try {

@@ -9,33 +9,31 @@ import { faultOf } from "./s3_fault.ts";
 
 /** A bucket of an S3 service, with the keys for it. */
 export interface S3Options {
-  /** The bucket. */
+  /** The name of the bucket. */
   bucket: string;
-  /**
-   * The common beginning of all names in the bucket: segments joined by `/`.
-   */
+  /** The prefix of all names in the bucket: segments joined by `/`. */
   prefix?: string;
   /** The access key. */
   accessKeyId: string;
-  /** The secret key; it is kept out of all messages. */
+  /** The secret key, which is kept out of all messages. */
   secretAccessKey: string;
-  /** The token of temporary keys. */
+  /** The session token of temporary keys. */
   sessionToken?: string;
-  /** The region, default `us-east-1`, which most other services take. */
+  /** The region. Default: `us-east-1`, which most other services accept. */
   region?: string;
-  /** The service's address. Default: Amazon's, of the region. */
+  /** The URL of the service. Default: Amazon's for the region. */
   endpoint?: string;
   /**
-   * Whether the bucket is in the path of addresses or the first part of the
-   * host's name. Default: `virtual` at Amazon (but for names with dots, which
-   * its certificates do not fit), else `path`.
+   * Whether the bucket is in the path of URLs or the first part of the host
+   * name. Default: `virtual` for Amazon, except for names with dots, which its
+   * certificates do not cover; `path` for other services.
    */
   addressing?: "path" | "virtual";
   /** The function that sends requests, in place of the runtime's `fetch`. */
   fetch?: Fetch;
   /**
    * The maximum time in milliseconds for which the service may send nothing, or
-   * fewer than 1,024 bytes a second. Default: a minute.
+   * fewer than 1,024 bytes a second. Default: one minute.
    */
   patience?: number;
 }
@@ -46,28 +44,28 @@ export interface S3Request {
   method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
   /** The name of the object without the prefix, or `undefined` for the bucket. */
   object?: string;
-  /** The query. */
+  /** The parameters of the query. */
   query?: Record<string, string>;
-  /** Further header fields. */
+  /** Additional header fields. */
   headers?: Record<string, string>;
-  /** The content. */
+  /** The body. */
   body?: Uint8Array<ArrayBuffer>;
-  /** Ends it. */
+  /** Aborts the request. */
   signal?: AbortSignal;
   /** The maximum time without any progress, in milliseconds. */
   patience?: number;
 }
 
-/** The most tags of an answer. */
+/** The maximum number of tags in a response. */
 const MOST_TAGS = 100_000;
 
 const EMPTY = toHex(sha256(new Uint8Array()));
 
-/** Signs requests to one bucket, sends them and reads refusals. */
+/** Signs requests to one bucket, sends them, and explains refusals. */
 export class S3Client {
-  /** The bucket and prefix in words. */
+  /** The bucket and prefix, for messages. */
   readonly location: string;
-  /** The common beginning of all keys: empty, or ending with `/`. */
+  /** The prefix of all keys: empty, or ending with `/`. */
   readonly prefix: string;
   readonly #options: S3Options;
   readonly #fetch: Fetch;
@@ -77,7 +75,7 @@ export class S3Client {
   constructor(options: S3Options) {
     const { bucket, prefix = "", region = "us-east-1", endpoint } = options;
     if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
-      // It is not shown: who gets it wrong may have put keys into it.
+      // The location is not shown, because it may contain keys by mistake.
       throw new TypeError("what follows s3:// is no bucket's name");
     }
     this.#options = { ...options, region };
@@ -100,8 +98,9 @@ export class S3Client {
   /**
    * Sends a request once.
    *
-   * @param accept Statuses besides those of success that are no refusal.
-   * @throws {DeltarError | PassingFault} What was refused or broke.
+   * @param accept Statuses that are accepted in addition to those of success.
+   * @throws {DeltarError | PassingFault} If the request is refused or the
+   *   connection breaks.
    */
   async send(request: S3Request, accept: number[] = []): Promise<Exchange> {
     const { method, object, query = {}, body, signal } = request;
@@ -142,7 +141,10 @@ export class S3Client {
     throw await this.refusal(request, exchange);
   }
 
-  /** The same, tried again while that may help; gives the body as text. */
+  /**
+   * Sends a request, retries it after temporary faults, and returns the body as
+   * text.
+   */
   ask(
     request: S3Request,
     accept?: number[],
@@ -155,7 +157,7 @@ export class S3Client {
     }, { signal: request.signal });
   }
 
-  /** Sends a request that is answered with XML, and returns its root. */
+  /** Sends a request whose response is XML, and returns the root element. */
   askXml(request: S3Request): Promise<XmlElement> {
     return retried(async () => {
       const exchange = await this.send(request);
@@ -165,9 +167,9 @@ export class S3Client {
         checkTags(text);
         root = parseXml(text.trimStart()).root;
       } catch {
-        // Told below.
+        // Invalid XML is reported below.
       }
-      // A POST that takes long begins its answer before it knows the end.
+      // The response to a slow POST begins before its outcome is known.
       if (root?.name === "Error") {
         throw this.#fault(request, exchange.response, text, 500);
       }
@@ -183,7 +185,7 @@ export class S3Client {
     }, { signal: request.signal });
   }
 
-  /** The error that an answer is. */
+  /** Returns the error for a response that is a refusal. */
   async refusal(request: S3Request, exchange: Exchange): Promise<Error> {
     const text = await exchange.text();
     const { response } = exchange;
@@ -207,7 +209,7 @@ export class S3Client {
     });
   }
 
-  /** A text without what nobody may see. */
+  /** Returns a text without the secrets in it. */
   #redact(text: string): string {
     const { accessKeyId, secretAccessKey, sessionToken } = this.#options;
     for (const secret of [accessKeyId, secretAccessKey, sessionToken]) {
@@ -218,8 +220,8 @@ export class S3Client {
 }
 
 /**
- * Refuses XML with more tags than a list of 1,000 objects has: each takes many
- * times the memory of its text.
+ * Throws if XML has more tags than a list of 1,000 objects, because each takes
+ * many times the memory of its text.
  */
 function checkTags(text: string): void {
   let left = MOST_TAGS;
@@ -228,7 +230,7 @@ function checkTags(text: string): void {
   }
 }
 
-/** A part of a key as it is in an address (RFC 3986, section 2.3). */
+/** Encodes a segment of a key for a URL (RFC 3986, section 2.3). */
 function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(
     /[!'()*]/g,

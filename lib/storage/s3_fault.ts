@@ -6,21 +6,21 @@ import { PassingFault } from "./retry.ts";
 export interface Refusal {
   /** The method of the request. */
   method: string;
-  /** The object's name, where one was asked for. */
+  /** The name of the object, if the request was for one. */
   object: string | undefined;
   /** The bucket and the service, for messages. */
   bucket: string;
-  /** The service's address. */
+  /** The URL of the service. */
   endpoint: string;
-  /** The status of the answer. */
+  /** The status of the response. */
   status: number;
-  /** The header fields of the answer. */
+  /** The header fields of the response. */
   headers: Headers;
-  /** The body of the answer. */
+  /** The body of the response. */
   text: string;
 }
 
-/** The longest refusal that is looked into, in characters. */
+/** The maximum length of a body that is parsed, in characters. */
 const MOST_TEXT = 1 << 16;
 
 /** The advice for each error code of the service that users can act on. */
@@ -47,7 +47,7 @@ const CURES: Record<string, string> = {
     "the secret key is not the access key's; check AWS_SECRET_ACCESS_KEY",
 };
 
-/** Codes of states that pass. */
+/** The error codes of the service for temporary states. */
 const PASSING = new Set([
   "ConditionalRequestConflict",
   "ConcurrentModification",
@@ -58,11 +58,15 @@ const PASSING = new Set([
   "SlowDown",
 ]);
 
-/** The error that a refusal is: a `DeltarError`, or one in a `PassingFault`. */
+/**
+ * Returns the error for a refusal: a `DeltarError`, or a `PassingFault` with
+ * one if the refusal is temporary.
+ */
 export function faultOf(refusal: Refusal): Error {
   const { method, status, headers, object, bucket, endpoint } = refusal;
   const { code, message } = describe(refusal.text);
-  // A HEAD has no body; whoever sends one asks again when it is refused.
+  // The response to a HEAD has no body. After a refusal, the caller sends
+  // another request to get the reason.
   const hasNoCode = code === undefined;
   if (status === 404 && object !== undefined) {
     if (code === "NoSuchKey" || (hasNoCode && method === "HEAD")) {
@@ -102,9 +106,12 @@ function skew(headers: Headers): string {
     "right and try again";
 }
 
-/** The code and message of an error's XML, if it is that. */
+/**
+ * Returns the code and message of an error's XML, or nothing if it is not such
+ * XML.
+ */
 function describe(text: string): { code?: string; message?: string } {
-  // What says more than why it refuses is not read.
+  // A longer text is more than a reason, and is not parsed.
   if (text.length > MOST_TEXT) return {};
   try {
     const { root } = parseXml(text);
@@ -115,12 +122,12 @@ function describe(text: string): { code?: string; message?: string } {
   }
 }
 
-/** The text of the first child of that name. */
+/** Returns the text of the first child with this name. */
 export function textIn(element: XmlElement, name: string): string | undefined {
   return elementsIn(element, name)[0]?.text;
 }
 
-/** The children of that name. */
+/** Returns the children with this name. */
 export function elementsIn(element: XmlElement, name: string): XmlElement[] {
   return element.children.filter((child) =>
     child instanceof XmlElement && child.name === name

@@ -1,7 +1,10 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { S3Client } from "./s3_client.ts";
 
-/** Marks what a `put` stored, so that it knows its own work again. */
+/**
+ * The header field that marks an object with the `put` that stored it, so that
+ * a repeated attempt recognizes its own object.
+ */
 export const MARK = "x-amz-meta-deltar-put";
 
 /** Returns whether an object has a mark. */
@@ -14,7 +17,10 @@ export async function isMarked(
   return await markOf(client, name, signal) === mark;
 }
 
-/** The mark of an object, empty without one; nothing if it is not there. */
+/**
+ * Returns the mark of an object, or `""` if it has none, or `undefined` if the
+ * object does not exist.
+ */
 export async function markOf(
   client: S3Client,
   name: string,
@@ -24,7 +30,7 @@ export async function markOf(
   return headers && (headers.get(MARK) ?? "");
 }
 
-/** The length of an object in bytes. */
+/** Returns the length of an object in bytes. */
 export async function sizeOf(
   client: S3Client,
   name: string,
@@ -48,14 +54,16 @@ async function head(
     return (await client.ask({ ...request, method: "HEAD" })).headers;
   } catch (error) {
     if (error instanceof DeltarError && error.code === "aborted") throw error;
-    // A HEAD that is refused does not say why; this does.
+    // The refusal of a HEAD has no reason. The refusal of this request has one.
     const headers = { range: "bytes=0-0" };
     await client.ask({ ...request, method: "GET", headers }, [416]);
     throw error;
   }
 }
 
-/** Takes it that something is not there; all else is thrown. */
+/**
+ * Returns `undefined` for an error of code `not-found`, and throws all others.
+ */
 export function unlessAbsent(error: unknown): undefined {
   if (error instanceof DeltarError && error.code === "not-found") return;
   throw error;

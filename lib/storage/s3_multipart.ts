@@ -7,22 +7,22 @@ import { MOST_SENDING } from "./s3_parts.ts";
 import type { PutOptions } from "./storage.ts";
 
 /**
- * The time that the service may take to join the parts of an object, in
- * milliseconds.
+ * The maximum time in milliseconds that the service may take to join the parts
+ * of an object.
  */
 const MAX_COMPLETION_MS = 300_000;
 
 /** The parts of an upload. */
 export interface Parts {
-  /** The first ones. */
+  /** The first parts, which are already read. */
   begun: Uint8Array<ArrayBuffer>[];
-  /** The parts after them. */
+  /** The remaining parts. */
   rest: AsyncIterable<Uint8Array<ArrayBuffer>>;
-  /** The buffers of parts that are sent, for reuse. */
+  /** The buffers of sent parts, for reuse. */
   spare: Uint8Array<ArrayBuffer>[];
 }
 
-/** Stores an object in parts, all of them or nothing. */
+/** Stores an object in parts, completely or not at all. */
 export async function putParts(
   client: S3Client,
   name: string,
@@ -50,7 +50,7 @@ export async function putParts(
   }
 }
 
-/** Sends parts, some at once; gives their tags. */
+/** Sends parts, several at once, and returns their tags. */
 async function sendParts(
   client: S3Client,
   name: string,
@@ -111,7 +111,7 @@ async function complete(
   mark: string,
   { ifAbsent, signal }: PutOptions,
 ): Promise<void> {
-  // Not every service heeds the condition below.
+  // Some services ignore the condition of the request below.
   if (ifAbsent && await markOf(client, name, signal) !== undefined) {
     throw new DeltarError("exists", "the object is there already", {
       object: name,
@@ -137,13 +137,13 @@ async function complete(
       patience: MAX_COMPLETION_MS,
     });
   } catch (error) {
-    // An attempt whose answer was lost may have completed it.
+    // An earlier attempt whose response was lost may have completed the upload.
     checkAborted(signal);
     if (!await isMarked(client, name, mark, signal)) throw error;
   }
 }
 
-/** Drops an upload, if the service lets it. */
+/** Aborts an upload, if the service allows it. */
 export async function giveUp(
   client: S3Client,
   object: string,

@@ -2,19 +2,20 @@ import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 
-/** The length of the first parts of an object, in bytes: the least of S3. */
+/** The size of the first parts of an object in bytes, the minimum of S3. */
 export const PART = 5 << 20;
 /**
- * The maximum number of bytes of parts that are being sent; one part always may
- * be.
+ * The maximum number of bytes of parts that are sent at once. A single part may
+ * be larger.
  */
 export const MOST_SENDING = 3 * PART;
 
 /**
- * The length of part `n`, counted from 1: parts grow, so that an object whose
- * length nobody knows needs little memory while it is small and may become
- * 1 TiB in the 10,000 parts that S3 allows. The first 10 GiB go in equal ones,
- * then they double with each eighth of the parts that are left.
+ * Returns the size of part `n` in bytes, counted from 1. The parts grow, so
+ * that an object of unknown size needs little memory while it is small, and can
+ * have 1 TiB in the 10,000 parts that S3 allows. The parts of the first 10 GiB
+ * have equal sizes. After that, the size doubles every 1,000 parts, six times
+ * at most.
  */
 export function partSize(n: number): number {
   return n <= 2000
@@ -23,13 +24,13 @@ export function partSize(n: number): number {
 }
 
 /**
- * A source cut into the parts of an upload, all as long as they may be but the
- * last, which is empty only if the source is. Each has memory of its own until
- * that is given back.
+ * Cuts a source into the parts of an upload. All parts but the last are full,
+ * and a part is empty only if the source is empty. Each part has a buffer of
+ * its own until the caller puts the buffer into `spare`.
  *
- * @param name The object, for errors.
- * @param spare Memory of parts that are sent, to be used again: runtimes are
- * slow to free what is as large as this.
+ * @param name The name of the object, for errors.
+ * @param spare The buffers of sent parts, which are reused because runtimes are
+ *   slow to free buffers of this size.
  * @throws {DeltarError} `aborted`, or `limit` beyond about 1 TiB.
  */
 export async function* parts(

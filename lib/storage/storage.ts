@@ -1,6 +1,6 @@
 import type { ByteSource } from "../bytes/source.ts";
 
-/** An object as a listing shows it. */
+/** An object in a listing. */
 export interface StoredObject {
   /** The name, `/`-separated, without `/` at the beginning or end. */
   name: string;
@@ -10,118 +10,129 @@ export interface StoredObject {
 
 /** The part of an object to read. */
 export interface GetOptions {
-  /** The first byte to read, from 0. */
+  /** The offset of the first byte to read. Default: 0. */
   offset?: number;
-  /** The number of bytes to read; by default all that follow. */
+  /** The number of bytes to read. Default: all bytes after `offset`. */
   length?: number;
-  /** Ask the storage itself, whatever is kept of it nearby. */
+  /**
+   * Whether the object is read from the storage itself rather than from a
+   * cache.
+   */
   fresh?: boolean;
-  /** Stops the reading with an error of code `aborted`. */
+  /** Aborts the read with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /** Options for storing an object. */
 export interface PutOptions {
   /**
-   * Fail with code `exists` rather than replace an object of that name. Of any
-   * number of writers at once, on any machines, exactly one succeeds, unless
-   * the storage documents where it cannot promise that.
+   * Whether to fail with code `exists` if the name is taken, instead of
+   * replacing the object. If any number of writers do this at once, on any
+   * machines, exactly one succeeds, unless the storage documents that it cannot
+   * guarantee this.
    */
   ifAbsent?: boolean;
   /**
-   * Stops the writing with an error of code `aborted`. The object is then
-   * absent, or, if the storage had been given its last byte already, whole.
+   * Aborts the write with an error of code `aborted`. The object is then
+   * absent, or, if the storage had already received its last byte, complete.
    */
   signal?: AbortSignal;
 }
 
 /**
  * A store of objects: a flat space of immutable, named objects. Names are
- * `/`-separated segments that do not start with `.` and hold no backslash and
- * no control character.
+ * `/`-separated segments that do not start with `.` and contain no backslash
+ * and no control character.
  *
- * Whoever implements this promises:
+ * An implementation guarantees:
  *
- * - **Whole or not at all.** A reader never sees a part of an object, neither
- *   while it is written nor after a `put` failed.
- * - **Stored is stored.** Once `put` resolves, the object survives a crash,
- *   every `get` that begins later finds it, and every `list` names it.
- * - **A fault is never turned into absence.** `not-found` and `exists` are
- *   thrown only when the storage itself said so of this object; that a bucket,
- *   a mount or a network is not there, or access is refused, is an `io` error
- *   with its cause.
- * - **No short answers.** A `get` gives exactly the bytes of its range or
- *   throws; an answer that ends early is `truncated` or `io`, or is asked for
- *   again, never passed on as if it were all.
- * - **A source is used once.** A chunk of it is valid until the next is pulled:
- *   its memory is used again or freed then. A `put` that tries again copies
- *   what it needs for that, in bounded memory; errors of the source are thrown
- *   as they are.
- * - **Names are checked** before anything else, with a `TypeError`.
+ * - **Complete or not at all.** A reader never sees a part of an object,
+ *   neither while it is written nor after a `put` failed.
+ * - **Stored objects stay stored.** Once `put` resolves, the object survives a
+ *   crash, every `get` that begins later finds it, and every `list` that begins
+ *   later includes it.
+ * - **A fault never looks like absence.** `not-found` and `exists` are thrown
+ *   only if the storage itself reported so for this object. A bucket, mount or
+ *   network that is missing, and access that is refused, is an `io` error with
+ *   its cause.
+ * - **No short reads.** A `get` yields exactly the bytes of its range or
+ *   throws. If a response ends early, the rest is requested again, or the error
+ *   is `truncated` or `io`.
+ * - **A source is read once.** Each chunk is valid until the next one is
+ *   pulled. After that, its memory may be reused or freed. A `put` that retries
+ *   copies the bytes it needs for that, in bounded memory. Errors of the source
+ *   are thrown as they are.
+ * - **Names are checked** before anything else. An invalid name is a
+ *   `TypeError`.
  *
- * Any number of calls may run at once. What fails with `io` may be tried again
- * by the caller; faults that are known to pass are retried in the storage.
+ * Any number of calls may run at the same time. The caller may retry after an
+ * `io` error. Faults that are known to be temporary are retried by the storage.
  */
 export interface Storage {
-  /** The place in words, for messages; it carries no secret. */
+  /** The location in words, for messages, without secrets. */
   readonly location: string;
 
   /**
-   * The folder of the operating system that the objects lie in; absent if they
-   * do not lie in one.
+   * The folder of the operating system that contains the objects; absent if
+   * there is none.
    */
   readonly localPath?: string;
 
   /**
-   * The bytes of an object, pulled as they are read. Nothing is asked of the
-   * storage before the first chunk is; leaving the loop early lets go of it.
+   * Reads the bytes of an object, as they are pulled. No request is sent before
+   * the first chunk is pulled. Leaving the loop early cancels the read.
    *
-   * A range is checked against the object even if it is empty: `offset` may be
-   * the object's length, with a `length` of 0 or none, and gives no bytes.
+   * A range is checked against the object even if it is empty: `offset` may
+   * equal the object's length if `length` is 0 or absent, and the result is
+   * empty.
    *
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
-   * if the range reaches beyond its end.
+   *   if the range reaches beyond its end.
    */
   get(name: string, options?: GetOptions): AsyncIterable<Uint8Array>;
 
   /**
-   * Stores an object, replacing one of that name unless `ifAbsent` is set.
-   * The source is pulled at the pace of the storage, in bounded memory whatever
-   * its length, and ended early if the writing fails.
+   * Stores an object. An existing object of that name is replaced unless
+   * `ifAbsent` is set. The source is pulled at the pace of the storage, in
+   * bounded memory whatever its length, and ended early if the write fails.
    *
-   * A `put` that fails leaves what was there before. Only if it fails with
-   * `io`, after it had been given its last byte, may the whole new object be
-   * there: the answer was lost and nobody can know. Storing the same bytes
-   * again is then the cure; with `ifAbsent`, `exists` tells that they, or those
-   * of another writer, are there. A `put` that itself tries again never takes
-   * its own earlier attempt for another writer's.
+   * A `put` that fails leaves the old state. There is one exception: if it
+   * fails with `io` after the storage received the last byte, the new object
+   * may be stored completely, because the response was lost. Storing the same
+   * bytes again resolves that. With `ifAbsent`, the error `exists` then means
+   * that this object, or that of another writer, is stored. A `put` that
+   * retries by itself never mistakes its own earlier attempt for another
+   * writer's.
    *
    * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
-   * `unsupported` if the storage can only be read.
+   *   `unsupported` if the storage is read-only.
    */
   put(name: string, source: ByteSource, options?: PutOptions): Promise<void>;
 
   /**
-   * The objects whose name starts with `prefix`, in no particular order. What is put
-   * or deleted meanwhile may or may not be listed; the rest is, exactly once.
-   * Other names than those of objects are left out. A listing that cannot be completed
-   * throws; it never just ends.
+   * Lists the objects whose name starts with `prefix`, in no particular order.
+   * An object that is stored or deleted at the same time may or may not be
+   * listed. Every other object is listed exactly once. Names that are not
+   * object names are omitted. A listing that cannot be completed throws; it
+   * never ends early.
    */
   list(prefix?: string): AsyncIterable<StoredObject>;
 
   /**
-   * Removes an object; that there is none is no fault. A `delete` that fails
-   * may have taken effect.
+   * Deletes an object. It is not an error if there is no such object. A
+   * `delete` that fails may still have taken effect.
    *
-   * @throws {DeltarError} `unsupported` if the storage can only be read.
+   * @throws {DeltarError} `unsupported` if the storage is read-only.
    */
   delete(name: string): Promise<void>;
 
   /**
-   * Clears away what writers left that were killed: unfinished uploads and the
-   * like, which no `list` shows. A storage without such things has no `tidy`.
+   * Deletes unfinished writes of killed processes, such as incomplete uploads,
+   * which `list` does not show. A storage that has none does not implement
+   * `tidy`.
    *
-   * @param before Only what was begun before this, in milliseconds since 1970.
+   * @param before The time in milliseconds since 1970. Only writes that were
+   *   begun earlier are deleted.
    */
   tidy?(before: number): Promise<void>;
 }

@@ -4,14 +4,14 @@ import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
- * The beginning of the names of files and folders that are being written and may
- * be left behind. No object has such a name, and a walk leaves them out.
+ * The prefix of the names of files and folders that are being written and may
+ * be left behind. No object has such a name, and a walk skips them.
  */
 export const STAGE_PREFIX = ".deltar-stage-";
 
 /**
- * The age at which a file of another machine counts as abandoned, in
- * milliseconds.
+ * The age in milliseconds at which a file of another machine counts as
+ * abandoned.
  */
 const MAX_AGE_MS = 24 * 3_600_000;
 
@@ -21,16 +21,20 @@ const OWNER = /^p(\d{1,10})-([0-9a-f]{8})$/;
 let count = 0;
 
 /**
- * A new name for what is being written: it tells the process and the machine,
- * so that what a killed process left is known as such.
+ * Returns a new name for a file that is being written. The name contains the
+ * process and the machine, so that the files of a killed process are
+ * recognized.
  *
- * @param suffix What the name ends in. Default: a number.
+ * @param suffix The end of the name. Default: a number.
  */
 export function temporaryName(suffix: string = `${count++}`): string {
   return `${STAGE_PREFIX}${owner()}-${suffix}`;
 }
 
-/** Returns whether a name is exactly of the form that `temporaryName` gives. */
+/**
+ * Returns whether a name has exactly the form of the names from
+ * `temporaryName`.
+ */
 export function isTemporaryName(name: string): boolean {
   return OWNED.test(name);
 }
@@ -40,20 +44,23 @@ export function owner(): string {
   return `p${process.pid}-${machine()}`;
 }
 
-/** The process of this machine that such a text tells of, if it does. */
+/**
+ * Returns the process that a text from `owner` identifies, or `undefined` if it
+ * belongs to another machine.
+ */
 export function processOf(owner: string): number | undefined {
   const [, pid, where] = OWNER.exec(owner) ?? [];
   return where === machine() ? Number(pid) : undefined;
 }
 
 /**
- * Returns whether nobody writes there any more: its process is gone, or it is of
- * another machine, or of no known one, and a day old. What this process wrote
- * is never abandoned.
+ * Returns whether a file is abandoned by its writer: the process has ended, or
+ * the file is a day old and its process is unknown or of another machine. A
+ * file of the current process is never abandoned.
  *
- * @param name The last segment of a path.
- * @param modified When it was modified, in milliseconds since 1970.
- * @param now The time, in milliseconds since 1970.
+ * @param name The last segment of the path.
+ * @param modified The modification time in milliseconds since 1970.
+ * @param now The current time in milliseconds since 1970.
  */
 export function isAbandoned(
   name: string,
@@ -66,15 +73,18 @@ export function isAbandoned(
   return runs === undefined ? now - modified > MAX_AGE_MS : !runs;
 }
 
-/** The process of this machine that a temporary name tells of. */
+/**
+ * Returns the process that a temporary name contains, or `undefined` if it
+ * belongs to another machine.
+ */
 export function ownerOf(name: string): number | undefined {
   const [, owner = ""] = OWNED.exec(name) ?? [];
   return processOf(owner);
 }
 
 /**
- * Returns whether a process of this machine runs; `undefined` if this runtime
- * may not ask.
+ * Returns whether a process of this machine is running, or `undefined` if the
+ * runtime is not permitted to find out.
  */
 export function isRunning(pid: number): boolean | undefined {
   if (pid === process.pid) return true;
@@ -83,14 +93,15 @@ export function isRunning(pid: number): boolean | undefined {
     return true;
   } catch (error) {
     if (error instanceof DeltarError) return hasGroup(pid);
-    // It runs, but is somebody else's.
+    // The process is running and belongs to another user.
     return codeOf(error) === "EPERM";
   }
 }
 
 /**
- * Returns whether a process is in a process group, as each that runs is. Deno
- * asks the system without its permission to run programs only by this way.
+ * Returns whether a process is in a process group, as each running process is.
+ * In Deno, this is the only check of a process that works without the
+ * permission to run programs.
  */
 function hasGroup(pid: number): boolean | undefined {
   calls ??= loadLibrary({ getpgid: ["i32"] }) ?? null;
@@ -99,7 +110,7 @@ function hasGroup(pid: number): boolean | undefined {
 
 let calls: { getpgid: (...words: unknown[]) => number } | null | undefined;
 
-/** The machine's name as eight hexadecimal digits (FNV-1a). */
+/** Returns the FNV-1a sum of the machine's name as eight hexadecimal digits. */
 function machine(): string {
   return known ??= hashName();
 }
@@ -112,8 +123,9 @@ function hashName(): string {
 }
 
 /**
- * The machine's name. Where this runtime may not ask for it, a name that no
- * other process has: then nobody takes what this one writes for abandoned.
+ * Returns the machine's name. If the runtime is not permitted to read it,
+ * returns a name that no other process uses, so that no other process considers
+ * the files of this one abandoned.
  */
 function hostname(): string {
   try {

@@ -2,12 +2,12 @@ import { checkAborted } from "../bytes/abort.ts";
 import type { Storage, StoredObject } from "./storage.ts";
 
 /**
- * A storage for work that a signal ends: whatever is read or listed through it
- * ends with an error of code `aborted`, without the signal being handed to each
- * function that reads. What cleans up after the work must not go through it.
+ * Returns a storage whose reads and listings end with an error of code
+ * `aborted` when a signal fires, so that the signal need not be passed to each
+ * function that reads. Cleanup after the work must use the original storage.
  *
  * @param storage The storage.
- * @param signal What ends the work; without one it is the storage itself.
+ * @param signal The signal. Without one, the storage itself is returned.
  */
 export function untilAborted(
   storage: Storage,
@@ -33,7 +33,7 @@ export function untilAborted(
   };
 }
 
-/** Lists until the signal fires, also while the storage does not answer. */
+/** Lists until the signal fires, even if the storage does not respond. */
 async function* listUntil(
   list: AsyncIterable<StoredObject>,
   signal: AbortSignal,
@@ -60,7 +60,7 @@ async function* listUntil(
     }
   } finally {
     signal.removeEventListener("abort", onAbort);
-    // One that does not answer is not waited for.
+    // A listing that does not respond is not waited for.
     if (!isOver) iterator.return?.()?.catch(() => {});
   }
 }

@@ -2,24 +2,26 @@ import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import type { GetOptions } from "./storage.ts";
 
-/** The number of bytes of an object that one request asks for. */
+/** The number of bytes of an object that are read with one request. */
 export const WINDOW = 8 << 20;
-/** The number of windows that are requested ahead of the one in use. */
+/** The number of windows that are requested ahead of the current one. */
 const AHEAD = 3;
 
-/** A part of an object, read whole. */
+/** A part of an object that was read completely. */
 export interface Window {
-  /** The bytes: all that was asked for, or those up to the object's end. */
+  /**
+   * The bytes: all that were requested, or those up to the end of the object.
+   */
   bytes: Uint8Array;
   /** The length of the whole object, in bytes. */
   size: number;
-  /** Tells whether later parts are of the same object. */
+  /** The entity tag, which shows whether later parts are of the same object. */
   tag?: string;
 }
 
 /**
- * Reads a part of an object: bytes `from` up to `to`, not included; `tag` is
- * that of the parts before.
+ * Reads the bytes from `from` up to `to`, not included, of an object; `tag` is
+ * the tag of the parts before.
  */
 export type ReadWindow = (
   from: number,
@@ -29,12 +31,11 @@ export type ReadWindow = (
 ) => Promise<Window>;
 
 /**
- * The bytes of a range, read in windows of which some are on their way while
- * one is used: a line with a long way is used to its width, memory stays
- * bounded whatever the runtime's own streams hold, and a connection that breaks
- * costs one window.
+ * Reads a range in windows, of which several are requested ahead. So a
+ * connection with a high latency is fully used, memory is bounded whatever the
+ * runtime's own streams buffer, and a broken connection costs one window.
  *
- * @param name The object, for errors.
+ * @param name The name of the object, for errors.
  * @param read Reads a window.
  * @throws {DeltarError} `truncated` if the range reaches beyond the end.
  */
@@ -67,7 +68,8 @@ export async function* readWindows(
       while (asked < end && coming.length < AHEAD) {
         const to = Math.min(asked + WINDOW, end);
         const next = read(asked, to, tag, both);
-        // Its fault is met in its turn; until then nobody listens.
+        // The error is handled when this window is awaited. Until then, the
+        // promise has no handler.
         next.catch(() => {});
         coming.push(next);
         asked = to;
