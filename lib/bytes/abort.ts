@@ -1,14 +1,14 @@
 import { DeltarError } from "./errors.ts";
 
-/** Options of every asynchronous method. */
+/** Options that all asynchronous methods have. */
 export interface SignalOptions {
-  /** Ends the work with an error of code `aborted`. */
+  /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * Waits for something that cannot be ended, unless the caller asks to end the
- * work before: it goes on then, and nobody waits for it.
+ * Waits for work that cannot be aborted, until the signal fires. The work then
+ * continues, and its result is ignored.
  *
  * @throws {DeltarError} `aborted` if the signal fired first.
  */
@@ -26,13 +26,13 @@ export async function unlessAborted<Result>(
     return await work;
   } finally {
     signal.removeEventListener("abort", stop);
-    // What becomes of it then is nobody's concern.
+    // The result and the error of the work are ignored from here on.
     work.catch(() => {});
   }
 }
 
 /**
- * Ends the work here if the caller asked for it.
+ * Throws if the caller's signal has fired.
  *
  * @throws {DeltarError} `aborted`, with the signal's reason as its cause.
  */

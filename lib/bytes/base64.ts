@@ -1,4 +1,4 @@
-/** Bytes as base64 (RFC 4648, padded). */
+/** Returns bytes as base64 (RFC 4648, padded). */
 export function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) {
@@ -8,9 +8,9 @@ export function toBase64(bytes: Uint8Array): string {
 }
 
 /**
- * The bytes of a base64 text.
+ * Decodes a base64 text.
  *
- * @throws {DOMException} if it is no base64.
+ * @throws {DOMException} If the text is not base64.
  */
 export function fromBase64(text: string): Uint8Array {
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));

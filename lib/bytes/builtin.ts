@@ -10,7 +10,7 @@ import type * as NodeThreads from "node:worker_threads";
 import type * as NodeZlib from "node:zlib";
 import { checkRuntime } from "./check_runtime.ts";
 
-// Nothing works without it, so it is said when deltar is imported.
+// Checked when deltar is imported, because nothing works without it.
 checkRuntime(
   (globalThis as { process?: { versions?: Record<string, string> } }).process
     ?.versions,
@@ -30,11 +30,11 @@ interface Builtins {
 }
 
 /**
- * A built-in module of the runtime, or `undefined` where there is none (a
- * browser). Asking at run time keeps a static import out of modules that also
- * run in a page.
+ * Returns a built-in module of the runtime, or `undefined` where there is none
+ * (a browser). Loading at run time avoids static imports in modules that also
+ * run in a browser.
  *
- * @param name The module's name.
+ * @param name The name of the module.
  */
 export function builtin<Name extends keyof Builtins>(
   name: Name,

@@ -1,21 +1,21 @@
 /** The type or values that an option must have. */
 export interface Expected {
-  /** In words, as a message has it: "a string". */
+  /** The expectation in words, for messages: "a string". */
   words: string;
-  /** Whether a value is. */
+  /** Returns whether a value is as expected. */
   is: (value: unknown) => boolean;
 }
 
 const isNumber = (value: unknown): value is number =>
   typeof value === "number" && !Number.isNaN(value);
 
-/** A string. */
+/** Expects a string. */
 export const text: Expected = {
   words: "a string",
   is: (value) => typeof value === "string",
 };
 
-/** A string of at most `most` UTF-16 code units. */
+/** Returns the expectation of a string of at most `most` UTF-16 code units. */
 export function textUpTo(most: number): Expected {
   return {
     words: `a string of at most ${most} characters`,
@@ -23,25 +23,25 @@ export function textUpTo(most: number): Expected {
   };
 }
 
-/** Checks for a list of strings. */
+/** Expects a list of strings. */
 export const texts: Expected = {
   words: "a list of strings",
   is: (value) => Array.isArray(value) && value.every(text.is),
 };
 
-/** A boolean. */
+/** Expects a boolean. */
 export const flag: Expected = {
   words: "true or false",
   is: (value) => typeof value === "boolean",
 };
 
-/** A function. */
+/** Expects a function. */
 export const callback: Expected = {
   words: "a function",
   is: (value) => typeof value === "function",
 };
 
-/** An `AbortSignal`. */
+/** Expects an `AbortSignal`. */
 export const signal: Expected = {
   words: "an AbortSignal",
   is: (value) =>
@@ -49,7 +49,7 @@ export const signal: Expected = {
     "addEventListener" in value,
 };
 
-/** A number of at least `least`. */
+/** Returns the expectation of a number of at least `least`. */
 export function atLeast(least: number): Expected {
   return {
     words: `a number of at least ${least}`,
@@ -57,7 +57,9 @@ export function atLeast(least: number): Expected {
   };
 }
 
-/** A whole number of at least `least`, or `Infinity`. */
+/**
+ * Returns the expectation of a whole number of at least `least`, or `Infinity`.
+ */
 export function countFrom(least: number): Expected {
   return {
     words: `a whole number of at least ${least}`,
@@ -76,7 +78,7 @@ export function oneOf(...values: readonly unknown[]): Expected {
   };
 }
 
-/** Either of two. */
+/** Returns the expectation of one of two kinds of values. */
 export function either(one: Expected, other: Expected): Expected {
   return {
     words: `${one.words} or ${other.words}`,
@@ -85,15 +87,15 @@ export function either(one: Expected, other: Expected): Expected {
 }
 
 /**
- * Refuses options of the wrong type or out of range, as callers in plain
- * JavaScript may give them, before anything is done. Options that are not known
- * are passed over.
+ * Checks the types and ranges of options, because callers in plain JavaScript
+ * may pass anything. Unknown options are ignored.
  *
- * @param call What the options are of, as a message has it.
+ * @param call The name of the call or class that the options belong to, for
+ *   messages.
  * @param options The options.
- * @param expected What each of them has to be, if it is there.
- * @throws {TypeError} If one is of the wrong type.
- * @throws {RangeError} If one is a number out of range.
+ * @param expected The expectation for each option that may be present.
+ * @throws {TypeError} If an option is of the wrong type.
+ * @throws {RangeError} If an option is a number out of range.
  */
 export function checkOptions(
   call: string,
@@ -115,9 +117,9 @@ export function checkOptions(
 }
 
 /**
- * Refuses a value of the wrong type or out of range; `undefined` passes.
+ * Checks the type and range of a value. `undefined` is accepted.
  *
- * @param name What it is, as a message has it.
+ * @param name The name of the value, for messages.
  */
 export function checkValue(
   name: string,
@@ -131,7 +133,7 @@ export function checkValue(
     : new TypeError(message);
 }
 
-/** A value as a message has it. */
+/** Returns a value as a message shows it. */
 function show(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);

@@ -1,7 +1,7 @@
 /** The first version of Node with zstd and `process.getBuiltinModule`. */
 const LEAST_NODE: readonly [major: number, minor: number] = [22, 15];
 
-/** The versions by which runtimes are told apart. */
+/** The versions by which runtimes are distinguished. */
 interface Versions {
   node?: string;
   deno?: string;
@@ -9,11 +9,11 @@ interface Versions {
 }
 
 /**
- * Refuses a version of Node that lacks what deltar is made of: there, calls
- * would wait for ever or fail with words about something else.
+ * Throws for a version of Node that lacks what deltar needs. There, calls would
+ * never return or fail with unrelated errors.
  *
- * @param versions The versions of the runtime; none in a browser.
- * @throws {Error} With the version that is needed.
+ * @param versions The versions of the runtime, absent in a browser.
+ * @throws {Error} If the version is too old, with the version that is needed.
  */
 export function checkRuntime(versions: Versions | undefined): void {
   const { node, deno, bun } = versions ?? {};

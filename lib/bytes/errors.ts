@@ -1,18 +1,18 @@
 /**
  * The kind of an error, for programs:
  *
- * - `corrupt`: stored bytes are not what they should be (bad magic, length,
- *   checksum); nothing was written from them.
- * - `truncated`: an input ended before its own lengths said so.
- * - `unsupported`: well formed, but of a newer or unknown format.
- * - `unsafe`: obeying would write outside the target or follow a link.
- * - `limit`: a length or count is beyond what is accepted.
- * - `mismatch`: a basis or result is not the one that was expected.
- * - `not-found`: no such object, snapshot, path or volume.
- * - `exists`: it is there already and must not be replaced.
+ * - `corrupt`: stored bytes are invalid (bad magic, length, checksum); nothing
+ *   was written from them.
+ * - `truncated`: an input ended before the end that its own lengths require.
+ * - `unsupported`: an input is well formed, but of a newer or unknown format.
+ * - `unsafe`: the operation would write outside the target or follow a link.
+ * - `limit`: a length or count is larger than the maximum.
+ * - `mismatch`: a basis or result differs from the expected one.
+ * - `not-found`: there is no such object, snapshot, path or volume.
+ * - `exists`: the object or file exists already and must not be replaced.
  * - `changed`: a file or folder changed while it was read or restored.
- * - `conflict`: other work on the repository took something away that this work
- *   builds on, or took it for dead; run it again.
+ * - `conflict`: a concurrent operation on the repository removed something that
+ *   this one builds on, or considered this one dead. Run it again.
  * - `io`: the operating system or a storage refused; see `cause`.
  * - `aborted`: the caller's signal fired.
  */
@@ -43,9 +43,10 @@ export interface ErrorPlace {
 }
 
 /**
- * The one error that deltar throws for what its callers can meet at run time:
- * bad input, absent objects, refused operations. Misuse of the API (a wrong
- * type, a value out of range) throws the built-in `TypeError` and `RangeError`.
+ * An error that deltar throws for everything that its callers can encounter at
+ * run time: bad input, missing objects, refused operations. Misuse of the API
+ * (a wrong type, a value out of range) throws the built-in `TypeError` and
+ * `RangeError`.
  *
  * The message is a lower-case sentence that names the place.
  *
@@ -70,11 +71,11 @@ export class DeltarError extends Error {
   readonly offset: number | undefined;
 
   /**
-   * Makes an error; the place is woven into the message.
+   * Makes an error. The place is added to the message.
    *
-   * @param code The kind of fault.
-   * @param message What is wrong, without the place.
-   * @param place Where it is.
+   * @param code The kind of error.
+   * @param message The description of the fault, without its place.
+   * @param place The place of the fault.
    */
   constructor(code: ErrorCode, message: string, place: ErrorPlace = {}) {
     super(describe(message, place), { cause: place.cause });
@@ -93,8 +94,9 @@ export class DeltarError extends Error {
 }
 
 /**
- * Returns the code of a thrown value: that of a `DeltarError`, or of an error of
- * the operating system, such as `ENOENT`. It is `undefined` if there is none.
+ * Returns the code of a thrown value: that of a `DeltarError`, or of an error
+ * of the operating system, such as `ENOENT`. Returns `undefined` if there is no
+ * code.
  */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;
@@ -111,7 +113,9 @@ export function errorMessage(error: unknown): string {
 /** Called with the error of an object that cannot be read as it was stored. */
 export type DamageHandler = (error: DeltarError) => void;
 
-/** Returns whether an error tells of a stored object that is absent or damaged. */
+/**
+ * Returns whether an error means that a stored object is missing or damaged.
+ */
 export function isDamage(error: unknown): error is DeltarError {
   return error instanceof DeltarError &&
     ["corrupt", "truncated", "not-found", "unsafe", "limit"]

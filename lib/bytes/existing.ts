@@ -1,8 +1,8 @@
 /**
  * Returns the value of a key that is known to be in a map.
  *
- * @throws {RangeError} If the key is not in the map. That is a fault of deltar
- * itself, not of its input.
+ * @throws {RangeError} If the key is not in the map. That is a bug in deltar,
+ *   and not a fault of its input.
  */
 export function existing<Key, Value>(
   map: ReadonlyMap<Key, Value>,

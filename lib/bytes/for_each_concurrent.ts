@@ -1,14 +1,13 @@
 import { turnIfDue } from "./turns.ts";
 
 /**
- * Does work on items, several at a time; their order is that of the items only
- * at the start. After a failure nothing new is begun, and what is under way is
- * waited for.
+ * Runs work on items, several at a time, started in the order of the items.
+ * After a failure, no more work is started, and running work is waited for.
  *
- * @param items What to work on; pulled as there is room.
- * @param most How many may be under way at once.
- * @param work What to do with each.
- * @throws The first that `items` or `work` threw.
+ * @param items The items, pulled as there is room.
+ * @param most The maximum number of items in progress.
+ * @param work Called with each item.
+ * @throws The first error of `items` or `work`.
  */
 export async function forEachConcurrent<Item>(
   items: Iterable<Item> | AsyncIterable<Item>,

@@ -1,24 +1,31 @@
-/** The number of bytes of reserved addresses; memory is taken as it is used. */
+/**
+ * The size of the reserved address range in bytes. Memory is allocated as it is
+ * used.
+ */
 const MOST = 2 ** 30;
 
 /**
- * Bytes that become more without being moved, where the runtime can: there is
- * no moment at which they are there twice, and no room that is not needed.
+ * An array of bytes that grows in place where the runtime supports that, so
+ * that there is never a second copy, and little unused memory.
  */
 export class GrowingMemory {
-  /** The memory as bytes; another array after `reserve`. */
+  /** The memory as bytes. `reserve` replaces this array. */
   bytes: Uint8Array;
-  /** The memory as 32-bit words. */
+  /** The memory as 32-bit words. `reserve` replaces this array. */
   words: Uint32Array;
 
-  /** Takes `length` bytes of memory at first, a multiple of four. */
+  /**
+   * Makes a memory.
+   *
+   * @param length The initial number of bytes, a multiple of four.
+   */
   constructor(length: number = 1 << 12) {
     const buffer = allocate(length);
     this.bytes = new Uint8Array(buffer, 0, length);
     this.words = new Uint32Array(buffer, 0, length / 4);
   }
 
-  /** Makes sure that there are `length` bytes; new ones are zeros. */
+  /** Makes the memory at least `length` bytes long. New bytes are zeros. */
   reserve(length: number): void {
     const old = this.bytes;
     if (length <= old.length) return;
@@ -41,7 +48,8 @@ function allocate(length: number): ArrayBufferLike {
     const buffer = new SharedArrayBuffer(length, { maxByteLength });
     if (isGrowable(buffer)) return buffer;
   } catch {
-    // A page has none, and there may be no such range of addresses.
+    // A browser may have no shared memory, and the system may have no such
+    // address range left.
   }
   return new ArrayBuffer(length);
 }

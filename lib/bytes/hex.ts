@@ -1,19 +1,22 @@
-/** The method that new runtimes have. */
+/** The built-in method of new runtimes. */
 const native = (Uint8Array.prototype as { toHex?: () => string }).toHex;
-/** The digits of each byte, where there is nothing faster. */
+/**
+ * The hexadecimal digits of each byte, for runtimes without the built-in
+ * method.
+ */
 const DIGITS = native === undefined
   ? Array.from(
     { length: 256 },
     (_, byte) => byte.toString(16).padStart(2, "0"),
   )
   : [];
-/** The value of each hexadecimal digit, by its code. */
+/** The value of each hexadecimal digit, by its character code. */
 const VALUES = new Uint8Array(128);
 for (const [value, digit] of [..."0123456789abcdef"].entries()) {
   VALUES[digit.charCodeAt(0)] = value;
 }
 
-/** Bytes as lower-case hexadecimal, as `sha256sum` prints them. */
+/** Returns bytes as lower-case hexadecimal, as `sha256sum` prints them. */
 export function toHex(bytes: Uint8Array): string {
   if (native !== undefined) return native.call(bytes);
   let text = "";
@@ -22,7 +25,8 @@ export function toHex(bytes: Uint8Array): string {
 }
 
 /**
- * Fills bytes with what lower-case hexadecimal says; there are two digits each.
+ * Decodes lower-case hexadecimal into bytes. The text has two digits for each
+ * byte.
  */
 export function fillHex(bytes: Uint8Array, text: string): void {
   for (let at = 0; at < bytes.length; at++) {

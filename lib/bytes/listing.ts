@@ -3,31 +3,36 @@ import { toHex } from "./hex.ts";
 import { createSha256, sha256 } from "./sha256.ts";
 import { concat } from "./source.ts";
 
-/** A line of JSON: an object. */
+/** A line of a listing: a JSON object. */
 export type Line = Record<string, unknown>;
 
-/** The largest size of a listing that is read as a whole, in bytes. */
+/** The maximum size of a listing that is read into memory, in bytes. */
 export const MOST_LISTING: number = 2 ** 30;
 
 const NEWLINE = 10;
 const BRACKET = 0x5b;
 const BRACE = 0x7b;
-/** A first line of fewer bytes may hold anything. */
+/**
+ * The length of a first line, in bytes, up to which it may have any number of
+ * objects.
+ */
 const LONG = 1 << 20;
-/** The number of bytes in an object or array of a long line, about or more. */
+/**
+ * The minimum number of bytes of a long line for each object or array in it.
+ */
 const BYTES_EACH = 8;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Writes lines of JSON as all of deltar's listings have them: first a line
- * with `format` and `version`, last a line with the SHA-256 of all bytes
- * before it, so that a cut or changed listing is told from a whole one.
+ * Encodes lines of JSON as a listing, the form of all of deltar's own files: a
+ * first line with `format` and `version`, and a last line with the SHA-256 of
+ * all bytes before it, by which a cut or changed listing is detected.
  *
  * @param format The name of the format.
  * @param version The version of the format.
- * @param header What else the first line says.
- * @param lines The lines between.
+ * @param header The other fields of the first line.
+ * @param lines The lines between the first and the last.
  */
 export function encodeLines(
   format: string,
@@ -60,7 +65,7 @@ export function* linePieces(
   yield encoder.encode(text + closingLine(sum.digest()));
 }
 
-/** The first line of a listing. */
+/** Returns the first line of a listing. */
 export function openingLine(
   format: string,
   version: number,
@@ -69,7 +74,11 @@ export function openingLine(
   return JSON.stringify({ format, version, ...header }) + "\n";
 }
 
-/** The last line of a listing, of the SHA-256 of all bytes before it. */
+/**
+ * Returns the last line of a listing.
+ *
+ * @param sum The SHA-256 of all bytes before the line.
+ */
 export function closingLine(sum: Uint8Array): string {
   return `{"sha256":"${toHex(sum)}"}\n`;
 }
@@ -78,19 +87,22 @@ export function closingLine(sum: Uint8Array): string {
 export interface Lines {
   /** The first line. */
   header: Line;
-  /** The lines between, parsed as they are asked for, with their offsets. */
+  /**
+   * The lines between the first and the last, with their offsets. They are
+   * parsed as they are pulled.
+   */
   lines: Generator<[line: Line, offset: number]>;
 }
 
 /**
- * Reads what `encodeLines` wrote.
+ * Decodes a listing, as `encodeLines` encodes it.
  *
  * @param bytes The whole listing.
- * @param format The name of the format that is expected.
- * @param version The newest version that is known.
- * @param object The file's name, for errors.
- * @throws {DeltarError} `corrupt` or `truncated` if it is not what was
- * written; `unsupported` if its version is newer.
+ * @param format The name of the expected format.
+ * @param version The newest known version.
+ * @param object The name of the file, for errors.
+ * @throws {DeltarError} `corrupt` or `truncated` if the listing is invalid;
+ *   `unsupported` if its version is newer.
  */
 export function decodeLines(
   bytes: Uint8Array,
@@ -112,8 +124,8 @@ export function decodeLines(
 }
 
 /**
- * Refuses a long line that has many more objects and arrays than any of ours:
- * each takes many times the memory of its two brackets.
+ * Throws if a long line has far more objects and arrays than any line that
+ * deltar writes, because each takes many times the memory of its two brackets.
  */
 function checkDense(line: Uint8Array, object: string): void {
   let left = line.length / BYTES_EACH;
@@ -129,9 +141,9 @@ function checkDense(line: Uint8Array, object: string): void {
 }
 
 /**
- * Refuses a listing, of whatever format, that is not as it was written.
+ * Checks the checksum of a listing of any format.
  *
- * @returns Where its last line begins, which has the SHA-256.
+ * @returns The offset of the last line, which has the SHA-256.
  * @throws {DeltarError} `corrupt` or `truncated`.
  */
 export function checkListing(bytes: Uint8Array, object: string): number {
@@ -158,7 +170,7 @@ export function checkListing(bytes: Uint8Array, object: string): number {
 }
 
 /**
- * Refuses a first line of another format, or of a newer version.
+ * Checks the format and version in a first line.
  *
  * @throws {DeltarError} `corrupt` or `unsupported`.
  */
@@ -187,11 +199,12 @@ export function checkOpening(
 }
 
 /**
- * The lines of a part of a listing, which may be any whole lines of it.
+ * Yields the parsed lines of a part of a listing, which consists of whole
+ * lines.
  *
- * @param bytes Whole lines.
- * @param object The object's name, for errors.
- * @throws {DeltarError} `corrupt` if they are no lines of JSON objects.
+ * @param bytes The whole lines.
+ * @param object The name of the object, for errors.
+ * @throws {DeltarError} `corrupt` if a line is not a JSON object.
  */
 export function splitLines(
   bytes: Uint8Array,
@@ -226,7 +239,7 @@ function parse(
     const value = JSON.parse(decoder.decode(bytes.subarray(start, end)));
     if (typeof value === "object" && value !== null) return value;
   } catch {
-    // Reported below like any other line that is no JSON object.
+    // Reported below like every line that is not a JSON object.
   }
   throw new DeltarError("corrupt", "this line is not a JSON object", {
     object,

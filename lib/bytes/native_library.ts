@@ -6,7 +6,7 @@ export type Calls<Name extends string> = Record<
   (...words: unknown[]) => number
 >;
 
-/** The parameters of a call; each returns an `i32`. */
+/** The types of a call's parameters. Its result is an `i32`. */
 export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
 
 /** Calls that return a `u64`, such as a pointer, instead of an `i32`. */
@@ -41,13 +41,13 @@ interface Host {
 }
 
 /**
- * Calls of the C library that `node:fs` has no words for, or only slow ones.
- * Deno and Bun can call it, here on Linux only; elsewhere there is nothing,
- * and `node:fs` has to do.
+ * Loads calls of the C library that `node:fs` lacks or that are slow there.
+ * They are available in Deno and Bun on Linux only. Elsewhere, the caller has
+ * to use `node:fs`.
  *
- * @param signatures What each call takes.
- * @returns The calls, or `undefined` where the runtime, the system or the
- * library has them not.
+ * @param signatures The parameters of each call.
+ * @returns The calls, or `undefined` if the runtime, the system or the library
+ *   does not have them.
  */
 export function loadLibrary<Name extends string>(
   signatures: Record<Name, Signature>,
@@ -59,11 +59,12 @@ export function loadLibrary<Name extends string>(
 }
 
 /**
- * The same for calls that wait for a disk: another thread makes them, and the
- * event loop goes on.
+ * Loads calls that wait for a disk. Another thread makes them, so that the
+ * event loop is not blocked.
  *
- * @param names Calls that take a descriptor and return an `i32`. The number of
- * an error (`errno`) stays with the other thread.
+ * @param names The names of calls that take a descriptor and return an `i32`.
+ *   The error number (`errno`) is not available, because it stays with the
+ *   other thread.
  */
 export function loadAside<Name extends string>(
   names: readonly Name[],
@@ -80,14 +81,14 @@ export function loadAside<Name extends string>(
       return loaded.symbols as CallsAside<Name>;
     }
     if (!host.Bun) return undefined;
-    // Says whether it is this library.
+    // Looking the calls up shows whether this is the right library.
     const signatures = names.map((name) => [name, ["i32"]] as const);
     loadInBun(host.process, library, Object.fromEntries(signatures));
     return callsOnThread(library, names);
   });
 }
 
-/** Loads something of the C library, whatever that is called. */
+/** Loads from the C library, trying each of its possible names. */
 function ofLibrary<Loaded>(
   load: (host: Host, library: string) => Loaded | undefined,
 ): Loaded | undefined {
@@ -98,7 +99,7 @@ function ofLibrary<Loaded>(
     try {
       return load(host, name);
     } catch {
-      // Not this C library; the next name, or none.
+      // Not found under this name. The next one is tried.
     }
   }
   return undefined;

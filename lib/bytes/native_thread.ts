@@ -10,8 +10,8 @@ export type CallsAside<Name extends string> = Record<
 >;
 
 /**
- * The thread's program. It is text because that is what starts on every runtime
- * and out of a single binary alike, without a file of its own to be found.
+ * The program of the thread. It is text, because a text can be started on every
+ * runtime and from a single binary, without a separate file.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
@@ -28,11 +28,12 @@ parentPort.on("message", ([name, fd]) => {
 `;
 
 /**
- * Calls of a C library on a thread, which waits for them in place of the event
- * loop. The thread starts with the first call; it makes one call at a time.
+ * Returns calls of a C library that run on a thread, so that the event loop is
+ * not blocked. The thread starts with the first call, and makes one call at a
+ * time.
  *
  * @param library The name of the library.
- * @param names What to call.
+ * @param names The names of the calls.
  * @returns The calls, or `undefined` where there are no threads.
  */
 export function callsOnThread<Name extends string>(
@@ -51,7 +52,7 @@ export function callsOnThread<Name extends string>(
     });
     return worker;
   };
-  /** The callers that wait, in the order of their calls. */
+  /** The callers that wait for a result, in the order of their calls. */
   const waiting: ((result: number | undefined) => void)[] = [];
   let worker: ReturnType<typeof start> | undefined;
   let isDead = false;

@@ -7,21 +7,21 @@ import type * as NodeUtil from "node:util";
 import { builtin } from "./builtin.ts";
 import { permitted } from "./permitted.ts";
 
-// What Node, Deno and Bun have and a browser has not: there all of these are
-// undefined, and only code that uses a disk notices.
+// The modules that Node, Deno and Bun have. In a browser all of them are
+// undefined, which only matters to code that uses a disk.
 
-/** The file system. */
+/** The module for the file system. */
 export const fs = permitted(builtin("node:fs")) as typeof NodeFs;
-/** Paths of the operating system. */
+/** The module for paths of the operating system. */
 export const nodePath = permitted(builtin("node:path")) as typeof NodePath;
-/** The operating system. */
+/** The module for the operating system. */
 export const nodeOs = permitted(builtin("node:os")) as typeof NodeOs;
-/** The process. */
+/** The module for the process. */
 export const process = permitted(
   builtin("node:process"),
 ) as typeof NodeProcess;
-/** The names and words of the system's errors. */
+/** The module with the names and descriptions of system errors. */
 export const nodeUtil = builtin("node:util") as typeof NodeUtil;
-/** Bytes with Node's methods, some of them faster than any of ours. */
+/** Node's byte array, some of whose methods are faster than portable code. */
 export const Buffer = builtin("node:buffer")
   ?.Buffer as typeof NodeBuffer.Buffer;

@@ -1,8 +1,8 @@
 /**
  * Resolves after a time, or as soon as a signal fires.
  *
- * @param milliseconds The time.
- * @param signal Ends the waiting; it does not make it fail.
+ * @param milliseconds The time in milliseconds.
+ * @param signal Ends the pause early, without an error.
  */
 export function pause(
   milliseconds: number,

@@ -12,8 +12,8 @@ const PERMISSIONS = ["read", "write", "sys", "env", "run"];
 
 /**
  * Returns a module of the runtime whose functions throw a `DeltarError` that
- * names the permission, where the runtime was not given it. Where it was given
- * all of them, this is the module itself.
+ * names the missing permission. If the runtime has all permissions, returns the
+ * module itself.
  *
  * @param module The module; `undefined` in a browser.
  */
@@ -24,8 +24,8 @@ export function permitted<Module extends object>(
 }
 
 /**
- * Returns the error that names the permission which the runtime lacks, if that
- * is what an error tells; else the error itself.
+ * Returns the error that names the permission that the runtime lacks, if that
+ * is the cause of an error; otherwise returns the error itself.
  */
 export function explained(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
@@ -35,20 +35,20 @@ export function explained(error: unknown): unknown {
     resource?: string;
   };
   if (name === "NotCapable") {
-    // Deno asks for that to make a symlink.
+    // Deno requires this permission to make a symlink.
     if (/requires unscoped/.test(message)) {
       return lacks("--allow-read --allow-write", undefined, error);
     }
     const [, of] = /^Requires (\w+) access/.exec(message) ?? [];
     const [, what] = /access to "(.*)", run again/.exec(message) ?? [];
-    // One is asked for after the other, so all are named.
+    // Deno asks for one of them at a time, so the advice covers all of them.
     if (of === "sys") return lacks("--allow-sys", undefined, error);
     return lacks(`--allow-${of ?? "all"}`, what && lasting(what), error);
   }
   if (code === "ERR_ACCESS_DENIED") {
     const flag = /^FileSystem(Read|Write)$/.exec(permission ?? "")?.[1];
     if (flag === undefined) {
-      // Some calls are refused whatever Node is allowed.
+      // Node refuses some calls whatever the permissions are.
       const words = `refused under Node's --permission: ${message}`;
       return new DeltarError("io", words, { cause: error });
     }
@@ -58,7 +58,7 @@ export function explained(error: unknown): unknown {
   return error;
 }
 
-/** Returns whether an error tells of a permission that the runtime lacks. */
+/** Returns whether an error means that the runtime lacks a permission. */
 export function isDenied(error: DeltarError): boolean {
   const { name, code } = (error.cause ?? {}) as {
     name?: string;
@@ -67,7 +67,10 @@ export function isDenied(error: DeltarError): boolean {
   return name === "NotCapable" || code === "ERR_ACCESS_DENIED";
 }
 
-/** A path, or the folder of a file that has another name each time. */
+/**
+ * Returns a path, or the folder of a temporary file, whose name differs each
+ * time.
+ */
 function lasting(path: string): string {
   return path.replace(/(?<=.)[/\\]\.?deltar-(?:\w{6}|stage-[^/\\]*)$/, "");
 }
@@ -94,7 +97,7 @@ function guarded<Module extends object>(module: Module): Module {
   const set = (name: string, value: unknown) =>
     Object.defineProperty(copy, name, { value });
   for (const [name, value] of Object.entries(module)) {
-    // Names of classes begin with a capital letter.
+    // A name that begins with a capital letter is that of a class.
     if (typeof value === "function" && /^[a-z]/.test(name)) {
       set(name, guardedCall(value as Call, module));
     } else if (name === "promises") set(name, guarded(value));

@@ -2,16 +2,18 @@
 const WORTH = 2 ** 18;
 
 /**
- * Frees the memory of bytes now rather than when the garbage is collected:
- * runtimes let go late of what is large, and by then hold many times what is in
- * use. The array is empty afterwards, as is every other view of its memory.
+ * Frees the memory of an array at once instead of leaving it to the garbage
+ * collector, because runtimes collect large arrays late and by then hold many
+ * times the memory in use. The array is empty afterwards, and so is every other
+ * view of its memory.
  *
- * @param bytes An array with memory of its own, which nobody uses any more.
+ * @param bytes An array that is the only user of its memory and is not needed
+ *   any more.
  */
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes;
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= WORTH) {
-    // A browser may not have it.
+    // Some browsers lack this method.
     buffer.transfer?.(0);
   }
 }

@@ -2,30 +2,33 @@ import { builtin } from "./builtin.ts";
 import { DeltarError } from "./errors.ts";
 import type { Sha256 } from "./sha256.ts";
 
-/** Pieces that may wait for the thread. */
+/** The maximum number of pieces that wait for the thread. */
 const SLOTS = 4;
 /** The maximum size of a piece, in bytes. */
 const PIECE = 2 ** 18;
-/** A value in place of a length, which asks for the sum. */
+/** A value that is passed instead of a length to request the sum. */
 const END = -1;
-/** The silence in milliseconds after which a thread may have died. */
+/**
+ * The time in milliseconds without progress after which a thread may be dead.
+ */
 const PATIENCE = 10_000;
 /**
- * The number of silences in a row after which the thread counts as dead. One is
- * not enough, because the process may have been stopped for a while.
+ * The number of such times in a row after which the thread counts as dead. One
+ * is not enough, because the process may have been stopped for a while.
  */
 const MOST_SILENCES = 6;
 
 /**
- * Words of control: how many pieces came, how many are done, then the slots'.
+ * The indices of the control words: the number of pieces passed, the number of
+ * pieces done, then the words of the slots.
  */
 const CAME = 0;
 const DONE = 1;
 const FIRST = 2;
 
 /**
- * The thread's program. It is text because that is what starts on every runtime
- * and out of a single binary alike, without a file of its own to be found.
+ * The program of the thread. It is text, because a text can be started on every
+ * runtime and from a single binary, without a separate file.
  */
 const PROGRAM = `
 const { workerData } = require("node:worker_threads");
@@ -34,7 +37,8 @@ const control = new Int32Array(workerData.control);
 const bytes = new Uint8Array(workerData.bytes);
 const sums = new Map();
 for (let piece = 0;; piece++) {
-  // Being woken is no word that a piece has come: that may be of the one before.
+  // The wake-up may be for an earlier piece, so the control word decides
+  // whether a piece has come.
   while (Atomics.load(control, ${CAME}) === piece) {
     Atomics.wait(control, ${CAME}, piece);
   }
@@ -52,7 +56,10 @@ for (let piece = 0;; piece++) {
 }
 `;
 
-/** A thread that sums up what it is handed, while the caller goes on. */
+/**
+ * A thread that hashes the pieces that are passed to it, while the caller
+ * continues.
+ */
 class Sha256Thread {
   readonly #control = new Int32Array(
     new SharedArrayBuffer(4 * (FIRST + 2 * SLOTS)),
@@ -67,12 +74,14 @@ class Sha256Thread {
       bytes: this.#bytes.buffer,
     };
     const worker = new threads.Worker(PROGRAM, { eval: true, workerData });
-    // Whoever waits for it notices.
+    // A caller that waits for the thread notices that it is dead.
     worker.on("error", () => {});
     worker.unref();
   }
 
-  /** Starts a sum; one that is never asked for costs next to nothing. */
+  /**
+   * Starts a sum. A sum whose result is never requested costs almost nothing.
+   */
   create(): Sha256 {
     const id = this.#sums++;
     return {
@@ -90,7 +99,7 @@ class Sha256Thread {
     };
   }
 
-  /** Hands a piece over; says in which slot it is. */
+  /** Passes a piece to the thread, and returns its slot. */
   #hand(id: number, length: number, bytes?: Uint8Array): number {
     this.#await(this.#came - SLOTS + 1);
     const slot = this.#came % SLOTS;
@@ -122,7 +131,8 @@ function threadsOf() {
 }
 
 /**
- * A sum on a thread of its own, or `undefined` where there is no such thread.
+ * Starts a SHA-256 on a separate thread. Returns `undefined` where there are no
+ * such threads.
  */
 export function createOnThread(): Sha256 | undefined {
   const threads = threadsOf();

@@ -2,8 +2,8 @@ import { DeltarError } from "./errors.ts";
 import { turnIfDue } from "./turns.ts";
 
 /**
- * Anything that bytes can be pulled from. A stream is pulled chunk by chunk,
- * so backpressure is the reader's pace; a `Uint8Array` is one chunk.
+ * A source that bytes can be pulled from. A stream is pulled chunk by chunk, at
+ * the reader's pace; a `Uint8Array` is one chunk.
  */
 export type ByteSource =
   | Uint8Array
@@ -12,8 +12,8 @@ export type ByteSource =
   | Iterable<Uint8Array>;
 
 /**
- * The chunks of a source, one after the other. Ending the loop early cancels
- * the source.
+ * Yields the chunks of a source in order. Ending the loop early cancels the
+ * source.
  *
  * @param source The source to pull from.
  */
@@ -27,7 +27,7 @@ export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
       yield chunk;
     }
   } else {
-    // A browser whose ReadableStream is not iterable yet.
+    // In some browsers, a ReadableStream is not iterable.
     const reader = (source as ReadableStream<Uint8Array>).getReader();
     let done = false;
     try {
@@ -46,7 +46,8 @@ export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * All bytes of a source in one array; for what is known to be small.
+ * Returns all bytes of a source in one array, for a source that is known to be
+ * small.
  *
  * @param source The source to pull from.
  */
@@ -58,13 +59,13 @@ export async function collect(source: ByteSource): Promise<Uint8Array> {
 }
 
 /**
- * All bytes of a source in one array, unless there are too many.
+ * Returns all bytes of a source in one array, up to a maximum.
  *
  * @param source The source to pull from.
- * @param most The largest number of bytes that is accepted.
- * @param object The name of what is read, for errors.
- * @throws {DeltarError} `limit` as soon as there are more; no more than `most`
- * and one chunk were held then.
+ * @param most The maximum number of bytes.
+ * @param object The name of the object that is read, for errors.
+ * @throws {DeltarError} `limit` as soon as there are more bytes. At most `most`
+ *   bytes and one chunk are held in memory.
  */
 export async function collectAtMost(
   source: ByteSource,
@@ -102,8 +103,8 @@ export function concat(parts: Uint8Array[]): Uint8Array {
 }
 
 /**
- * A Web Stream over an iterable of bytes: it pulls one chunk for each read, so
- * a slow reader holds the source back.
+ * Returns a Web Stream of an iterable of bytes. It pulls one chunk for each
+ * read, so that the iterable goes at the reader's pace.
  *
  * @param source The iterable to wrap.
  */

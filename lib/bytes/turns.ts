@@ -10,17 +10,16 @@ const timers = builtin("node:timers");
 let last = performance.now();
 
 /**
- * Gives the event loop a turn if it has had none for a while. Work that never
- * waits for anything, or only for promises that are settled already, keeps
- * timers, signals, aborts and I/O from being served, whatever it awaits. So
- * every loop that can run for long asks here, once for each step of at most a
- * few milliseconds:
+ * Lets the event loop run if it has not run for a while. Work that never waits,
+ * or that only awaits promises that are already settled, blocks timers,
+ * signals, aborts and I/O. So every loop that can run for long calls this
+ * function, once for each step of at most a few milliseconds:
  *
  *     const turn = turnIfDue();
  *     if (turn !== undefined) await turn;
  *
- * @returns A promise of the end of the turn, `undefined` if none is due; asking
- * costs about as much as reading the clock.
+ * @returns A promise that resolves after the turn, or `undefined` if none is
+ *   due. The call costs about as much as reading the clock.
  */
 export function turnIfDue(): Promise<void> | undefined {
   if (performance.now() - last < MAX_WAIT_MS) return undefined;
@@ -29,20 +28,21 @@ export function turnIfDue(): Promise<void> | undefined {
       last = performance.now();
       resolve();
     };
-    // An immediate runs behind the timers and I/O that are due, and waits for
-    // nothing; a timer of zero milliseconds takes at least one.
+    // An immediate runs after the timers and I/O that are due, without a delay.
+    // A timer of zero milliseconds takes at least one millisecond.
     if (timers) timers.setImmediate(done);
     else setTimeout(done, 0);
   });
 }
 
 /**
- * Takes the steps of a generator, with turns of the event loop between them.
+ * Runs the steps of a generator, with turns of the event loop between them.
  *
- * @param steps Work that yields after each few milliseconds of it, at least.
- * @param signal Ends the work after a turn.
- * @returns What the generator returned.
- * @throws {DeltarError} `aborted` if the signal fired; what a step throws.
+ * @param steps Work that yields at least every few milliseconds.
+ * @param signal Aborts the work after a turn.
+ * @returns The value that the generator returned.
+ * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
+ *   steps.
  */
 export async function inTurns<Result>(
   steps: Generator<unknown, Result, void>,
@@ -58,11 +58,12 @@ export async function inTurns<Result>(
 }
 
 /**
- * Passes on what a source gives, with turns of the event loop between.
+ * Yields the items of a source, with turns of the event loop between them.
  *
  * @param source The source.
- * @param signals Each ends the reading after a turn.
- * @throws {DeltarError} `aborted` if a signal fired; what the source throws.
+ * @param signals Signals, any of which aborts the reading after a turn.
+ * @throws {DeltarError} `aborted` if a signal fired, and the errors of the
+ *   source.
  */
 export async function* withTurns<One>(
   source: AsyncIterable<One>,
@@ -76,7 +77,9 @@ export async function* withTurns<One>(
   }
 }
 
-/** Takes the steps of a generator at once, for callers that cannot wait. */
+/**
+ * Runs all steps of a generator synchronously, for callers that cannot wait.
+ */
 export function atOnce<Result>(steps: Generator<unknown, Result>): Result {
   while (true) {
     const { done, value } = steps.next();

@@ -1,8 +1,8 @@
 import { GrowingMemory } from "./growing_memory.ts";
 
 /**
- * Rows of a few 32-bit words each, for what is kept of every one of very many
- * things: a row costs what its words do, and no object.
+ * Rows of a few 32-bit words each, for data about a very large number of
+ * things. A row takes the memory of its words, without an object.
  */
 export class WordRows {
   /** The number of rows. */
@@ -10,19 +10,19 @@ export class WordRows {
   readonly #width: number;
   readonly #memory = new GrowingMemory();
 
-  /** Makes rows of `width` words. */
+  /** Makes an empty list of rows of `width` words. */
   constructor(width: number) {
     this.#width = width;
   }
 
-  /** Adds a row of zeros, and gives its number. */
+  /** Adds a row of zeros, and returns its number. */
   push(): number {
     const row = this.length++;
     this.#memory.reserve(4 * this.#width * this.length);
     return row;
   }
 
-  /** A word of a row. */
+  /** Returns a word of a row. */
   get(row: number, word: number): number {
     return this.#memory.words[this.#width * row + word];
   }
@@ -33,7 +33,7 @@ export class WordRows {
   }
 
   /**
-   * Returns bytes of a row from a word on; they are valid until the next
+   * Returns bytes of a row, beginning at a word. They are valid until the next
    * `push`.
    */
   bytes(row: number, word: number, length: number): Uint8Array {
@@ -41,7 +41,9 @@ export class WordRows {
     return this.#memory.bytes.subarray(start, start + length);
   }
 
-  /** All rows as bytes, in order. Valid until the next `push`. */
+  /**
+   * Returns all rows as bytes, in order. They are valid until the next `push`.
+   */
   all(): Uint8Array {
     return this.#memory.bytes.subarray(0, 4 * this.#width * this.length);
   }

@@ -1,17 +1,17 @@
 const SMALLEST_BLOCK = 1024;
-/** The maximum number of blocks of a signature, for files of any size. */
+/** The maximum number of blocks of a signature. */
 const MOST_BLOCKS = 2 ** 22;
-/** Block size and strong sum when the size of a stream is not known. */
+/** The file size in bytes that is assumed for a stream of unknown size. */
 const UNKNOWN_SIZE = 2 ** 29;
 
 /**
- * The block size for a file: a power of two near `sqrt(fileSize / 32)`, where
- * the signature and the literals around some hundreds of scattered edits cost
- * about the same, and at least 1,024. A power of two lets pages of databases
- * and disk images that moved as a whole be found again.
+ * Returns the block size for a file: a power of two near `sqrt(fileSize / 32)`,
+ * and at least 1,024. With this size, the signature and the literals around
+ * some hundreds of scattered edits cost about the same. With a power of two,
+ * pages of databases and disk images that moved as a whole are found again.
  *
- * @param fileSize Size of the file in bytes; by default that of a stream whose
- * size is not known.
+ * @param fileSize The size of the file in bytes. Default: the assumed size of a
+ *   stream of unknown size.
  * @returns The block size in bytes.
  * @throws {RangeError} If `fileSize` is not a non-negative safe integer.
  *
@@ -37,12 +37,12 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
 }
 
 /**
- * Returns the number of bytes of each strong sum to keep, so that a chance false match
- * anywhere in a file of the basis's size has a probability below 2^-64: each
- * position is compared with each block whose 32-bit weak sum is the same.
+ * Returns the number of bytes to keep of each strong sum. With it, the
+ * probability of any false match in a file of the basis's size is below 2^-64,
+ * where each position is compared with each block of the same 32-bit weak sum.
  *
- * @param fileSize Size of the basis in bytes.
- * @param blockSize Size of a block in bytes.
+ * @param fileSize The size of the basis in bytes.
+ * @param blockSize The size of a block in bytes.
  * @returns A length from 8 to 32 bytes.
  */
 export function chooseStrongLength(

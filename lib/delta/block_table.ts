@@ -1,22 +1,25 @@
 import type { Signature } from "./signature.ts";
 
 /**
- * The maximum number of blocks with one weak sum and different contents. Chance
- * never makes more; a crafted signature gains nothing by more.
+ * The maximum number of blocks with the same weak sum and different contents.
+ * More do not occur by chance, and this limits the work on a crafted signature.
  */
 const MAX_EQUAL_SUMS = 8;
 
 /**
- * Finds the blocks of a signature by their weak sum: a hash table with open
- * addressing. Blocks of equal content are entered once, so runs of equal blocks
- * cost nothing. A short last block is not in it.
+ * A hash table with open addressing that finds the blocks of a signature by
+ * their weak sums. Blocks of equal content are entered once, so a run of equal
+ * blocks costs nothing. A short last block is not entered.
  */
 export class BlockTable {
   readonly #signature: Signature;
-  /** Block numbers plus one; 0 is a free place. */
+  /** Block numbers plus one; 0 is a free slot. */
   readonly #slots: Int32Array;
   readonly #shift: number;
-  /** Odd, and new for each table, so that no input is made to collide in it. */
+  /**
+   * An odd number, random for each table, so that nobody can craft input that
+   * makes it collide.
+   */
   readonly #multiplier = Math.floor(Math.random() * 2 ** 31) * 2 + 1;
 
   constructor(signature: Signature) {
@@ -29,10 +32,11 @@ export class BlockTable {
   }
 
   /**
-   * The first block with these sums, or -1.
+   * Returns the first block with these sums, or -1.
    *
    * @param sum The weak sum of a window.
-   * @param digest Gives its strong sum; called at most once.
+   * @param digest Returns the strong sum of the window. It is called at most
+   *   once.
    */
   find(sum: number, digest: () => Uint8Array): number {
     const signature = this.#signature;

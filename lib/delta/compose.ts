@@ -7,7 +7,7 @@ import { Guard } from "./guard.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { readSegments } from "./read_segments.ts";
 
-/** Literal bytes that are read and written in one go. */
+/** The number of literal bytes that are read and written at a time. */
 const PIECE = 2 ** 16;
 
 /** Options for composing two deltas. */
@@ -17,25 +17,27 @@ export interface ComposeOptions {
   /** The name of the second delta, for error messages. */
   secondObject?: string;
   /**
-   * The most bytes the result of the composed delta may have; no limit by
-   * default.
+   * The maximum size in bytes of the composed delta's result. Default: no
+   * limit.
    */
   maxSize?: number;
-  /** Stops the work with its reason. */
+  /** Aborts the work with its reason. */
   signal?: AbortSignal;
 }
 
 /**
- * One delta equal to applying `first` and then `second`, made without the
- * basis and without the file between them. Memory holds the first delta's
- * commands (16 bytes each, at most four million), not its literals.
+ * Composes two deltas to one that is equal to applying `first` and then
+ * `second`. Neither the basis nor the file in between is needed. Memory holds
+ * the first delta's commands (16 bytes each, at most four million), not its
+ * literals.
  *
  * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if a
  * delta is damaged, `mismatch` if the second copies from beyond the first's
- * result, `limit` if there is too much of it, `aborted` if the signal fired.
+ * result, `limit` if the result is too large or there are too many commands,
+ * `aborted` if the signal fired.
  *
- * @param first The delta from the basis; its literals are read where needed.
- * @param second The delta from the first's result, read once.
+ * @param first The delta from the basis. Its literals are read where needed.
+ * @param second The delta from the first's result. It is read once.
  *
  * @example
  * ```ts

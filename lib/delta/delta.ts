@@ -6,15 +6,16 @@ import type { Signature } from "./signature.ts";
 
 /** Options for making a delta of a stream. */
 export interface DeltaOptions {
-  /** Stops the work with its reason. */
+  /** Aborts the work with its reason. */
   signal?: AbortSignal;
 }
 
 /**
- * The delta of a file in memory against its basis, in librsync's format.
+ * Returns the delta of a file in memory against its basis, in librsync's
+ * format.
  *
  * @param basis The signature of the basis.
- * @param bytes The file.
+ * @param bytes The content of the file.
  */
 export function deltaBytes(basis: Signature, bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [];
@@ -29,11 +30,12 @@ export function deltaBytes(basis: Signature, bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * The delta of a stream against its basis, in librsync's format and in bounded
- * memory: what `rdiff patch` and {@linkcode patch} apply to the basis.
+ * Returns the delta of a stream against its basis, in librsync's format and in
+ * bounded memory. `rdiff patch` and {@linkcode patch} can apply it to the
+ * basis.
  *
  * @param basis The signature of the basis.
- * @param source The file.
+ * @param source The content of the file.
  *
  * @example
  * ```ts
@@ -65,7 +67,7 @@ async function* deltaParts(
     if (part.length > 0) parts.push(part.slice());
   });
   for await (const chunk of chunks(source)) {
-    // A chunk of any size passes in pieces, so that the output stays small.
+    // Large chunks are processed in pieces, so that the output stays small.
     for (let at = 0; at < chunk.length; at += PIECE) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;

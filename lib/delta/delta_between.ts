@@ -3,17 +3,23 @@ import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
 import { signBytes } from "./sign.ts";
 
-/** Blocks of what differs, in bytes. */
+/** The size of the blocks in the part that differs, in bytes. */
 const BLOCK = 256;
-/** Fewer bytes than these between two places are not worth a copy. */
+/**
+ * The minimum length in bytes of a copy between two changed places. Shorter
+ * ones are stored as literals.
+ */
 const LEAST_COPY = 16;
-/** If more than this part is overwritten, what was there may have moved. */
+/**
+ * The maximum part of the file that is overwritten. If more has changed, the
+ * old content may have moved.
+ */
 const MOST_OVERWRITTEN = 0.125;
 
 /**
- * The delta between two states of a small file that are both at hand: what
- * they begin and end with in common is copied to the byte, and only what lies
- * between is searched; if it was overwritten in places, not even that.
+ * Returns the delta between two states of a small file that are both in memory.
+ * The common beginning and end are copied exactly. Only the part between them
+ * is searched, and not even that if it was just overwritten in places.
  *
  * @param old The old state.
  * @param now The new state.

@@ -7,64 +7,75 @@ import type { Signature } from "./signature.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 
 /**
- * The number of bytes of the file that are searched at a time, besides a block.
+ * The number of bytes of the file that are searched at a time, in addition to a
+ * block.
  */
 const WINDOW = 2 ** 18;
 
 /**
- * The number of expected blocks in a row behind which the next are confirmed
- * together.
+ * The number of consecutive expected blocks after which the next ones are
+ * confirmed together.
  */
 const LONG_RUN = 32;
 /** The minimum number of bytes for which a second thread is used. */
 const WORTH_SHARING = 2 ** 16;
-/** Smaller files are done before such a thread has started. */
+/**
+ * The minimum size of a file for which a second thread is started. Smaller
+ * files are done before it has started.
+ */
 const LARGE = 2 ** 22;
 
 /**
- * Takes the bytes of the delta. They are valid until it returns, or until the
- * promise that it returns is fulfilled; a caller that keeps them must copy them.
+ * Called with bytes of the delta. They are valid until it returns, or until the
+ * promise that it returns is fulfilled. A caller that keeps them must copy
+ * them.
  */
 export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
 
 /**
  * Writes the delta of a file that is pushed piece by piece against the
- * signature of its basis: the search of the rsync algorithm (A. Tridgell,
+ * signature of its basis, with the search of the rsync algorithm (A. Tridgell,
  * "Efficient Algorithms for Sorting and Synchronization", 1999, chapter 3).
  *
- * The file passes through a window in memory. Behind a block that matched, the
- * basis's next block is expected and confirmed by its strong sum alone; only
- * where that fails the weak sum rolls on to the next block that the table knows.
+ * The file passes through a window in memory. After a block that matched, the
+ * next block of the basis is expected and confirmed by its strong sum alone.
+ * Only if that fails, the weak sum rolls on to the next block in the table.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;
   readonly #sink: DeltaSink;
   readonly #table: BlockTable;
   readonly #writer: DeltaWriter;
-  /** The search. Its buffer holds the file's bytes from `#literal` on. */
+  /**
+   * The rolling sum of the search. Its buffer holds the file's bytes from
+   * `#literal` on.
+   */
   #rolling: RollingSum;
   readonly #strongSum: StrongSum;
-  /** The largest that the window gets. */
+  /** The maximum size of the window in bytes. */
   readonly #capacity: number;
   /** The offset at which the bytes in the window end. */
   #end = 0;
-  /** The offset of the search. Everything before is copied or literal. */
+  /** The offset of the search. All bytes before it are copied or literal. */
   #at = 0;
   /** The offset of the first literal byte that is not written yet. */
   #literal = 0;
-  /** Whether the rolling sum stands at `#at`. */
+  /** Whether the rolling sum is positioned at `#at`. */
   #rolled = false;
   /** The block expected at `#at`, or -1. */
   #expected: number;
   /** The number of expected blocks that were confirmed in a row. */
   #streak = 0;
-  /** Whether the file is worth a second thread. */
+  /** Whether the file is large enough for a second thread. */
   readonly #isLarge: boolean;
 
   /**
+   * Makes a builder.
+   *
    * @param basis The signature of the basis.
-   * @param sink Takes the delta.
-   * @param size Expected size of the file; a small one saves memory.
+   * @param sink Called with the bytes of the delta.
+   * @param size The expected size of the file in bytes. A small file needs less
+   *   memory.
    */
   constructor(basis: Signature, sink: DeltaSink, size = Infinity) {
     const { blockSize } = basis;
@@ -79,14 +90,14 @@ export class DeltaBuilder {
     this.#expected = basis.weak.length > 0 ? 0 : -1;
   }
 
-  /** Size of the delta so far, in bytes. */
+  /** The size of the delta so far, in bytes. */
   get deltaSize(): number {
     return this.#writer.size;
   }
 
   /**
-   * Takes the next bytes; the array may be reused once this returned, or once
-   * the promise it returned is fulfilled (if the sink returned one).
+   * Takes the next bytes. The array may be reused when this has returned, or
+   * when the promise that it returned is fulfilled (if the sink returned one).
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {
@@ -119,7 +130,7 @@ export class DeltaBuilder {
     return this.#sink(this.#writer.take());
   }
 
-  /** The bytes in memory, without the spare byte. */
+  /** The bytes of the window, without the spare byte. */
   get #window(): Uint8Array {
     return this.#rolling.buffer.subarray(0, -1);
   }
@@ -134,7 +145,7 @@ export class DeltaBuilder {
     return rolling;
   }
 
-  /** Makes the window as large as it gets, for a file larger than expected. */
+  /** Enlarges the window to its maximum, for a file larger than expected. */
   #grow(): void {
     const small = this.#rolling;
     this.#rolling = this.#roll(this.#capacity);
@@ -143,7 +154,7 @@ export class DeltaBuilder {
     small.free();
   }
 
-  /** Looks for blocks at all places up to `last`. */
+  /** Looks for blocks at all positions up to `last`. */
   #search(last: number): void {
     const { blockSize } = this.#basis;
     const rolling = this.#rolling;
@@ -169,8 +180,8 @@ export class DeltaBuilder {
   }
 
   /**
-   * Confirms, on two threads, as many expected blocks as are in the window;
-   * for behind that many matches, most often all of them do.
+   * Confirms all expected blocks in the window on two threads. After many
+   * consecutive matches, usually all of them match.
    */
   #matchRun(): boolean {
     const { blockSize, fileSize, strongKind, strongLength } = this.#basis;
@@ -216,8 +227,8 @@ export class DeltaBuilder {
   }
 
   /**
-   * Looks for the basis's short last block at the very end. A librsync
-   * signature does not tell its length, so then every length is tried.
+   * Looks for the basis's short last block at the very end. The signature of
+   * librsync does not contain its length, so every length is tried for it.
    */
   #matchTail(): void {
     const { blockSize, fileSize, sizeKnown, weak, weakKind } = this.#basis;
@@ -270,7 +281,7 @@ export class DeltaBuilder {
     this.#literal = end;
   }
 
-  /** Makes room: what was searched leaves the window. */
+  /** Removes the searched bytes from the window. */
   #compact(): void {
     this.#writeLiteral(this.#at);
     this.#rolling.drop(this.#at, this.#end);

@@ -7,14 +7,14 @@ import { NeededRanges } from "./needed_ranges.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { Segments } from "./segments.ts";
 
-/** Literal bytes that are read and written in one go. */
+/** The number of literal bytes that are read and written at a time. */
 const PIECE = 2 ** 16;
 
-/** A delta of a chain. */
+/** A delta in a chain. */
 export interface ChainLink {
-  /** Gives its bytes; called once. */
+  /** Returns the bytes of the delta. It is called once. */
   open: () => ByteSource;
-  /** The size of its result, if that is recorded. */
+  /** The size of the delta's result in bytes, if that is recorded. */
   result?: number;
   /** The name of the delta, for error messages. */
   object?: string;
@@ -24,7 +24,7 @@ export interface ChainLink {
 export interface LiteralStore {
   /** The number of bytes written. */
   readonly size: number;
-  /** Takes the next bytes, which are copied. */
+  /** Writes the next bytes, which are copied. */
   write(bytes: Uint8Array): void;
   /** Returns random access to the written bytes. */
   access(): RandomAccess;
@@ -36,18 +36,18 @@ export interface ChainOptions {
   size: number;
   /** The store for literals, which never holds more than `size` bytes. */
   literals: LiteralStore;
-  /** Ends the work with an error of code `aborted`. */
+  /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * The result of a chain of deltas, as ranges of the whole content that the chain
- * begins with, and literals.
+ * The result of a chain of deltas, as literals and as ranges of the whole
+ * content at the start of the chain.
  *
- * The deltas are read from the last to the first, and of each only what the
- * ones behind it need is kept. So a chain takes as much room as its last result
- * has bytes, however large the files between were or claim to be. Memory holds
- * the commands (16 bytes each, at most four million).
+ * The deltas are read from the last to the first, and of each one, only the
+ * parts that later deltas need are kept. So a chain takes as much room as its
+ * last result, however large the files in between were or claim to be. Memory
+ * holds the commands (16 bytes each, at most four million).
  */
 export class DeltaChain {
   readonly #segments: Segments;
@@ -61,11 +61,12 @@ export class DeltaChain {
   /**
    * Reads a chain.
    *
-   * @param links The deltas, the oldest first, at least one.
+   * @param links The deltas, at least one, the oldest first.
    * @throws {DeltarError} `corrupt` or `truncated` if a delta is damaged,
-   * `mismatch` if one copies from beyond the result of the one before, or makes
-   * another size than recorded, `limit` if one makes more than that or has more
-   * than four million commands, `aborted`.
+   *   `mismatch` if a delta copies from beyond the result of the previous one
+   *   or its result differs from the recorded size, `limit` if a result is
+   *   larger than recorded or a delta has more than four million commands,
+   *   `aborted`.
    */
   static async read(
     links: readonly ChainLink[],
@@ -85,21 +86,21 @@ export class DeltaChain {
     return new DeltaChain(segments, literals.access());
   }
 
-  /** The ranges of the first content that are needed. */
+  /** Returns the ranges of the first content that are needed. */
   needed(): NeededRanges {
     return NeededRanges.of(this.#segments.copies());
   }
 
-  /** Whether the ranges are needed in their order, and none of them twice. */
+  /** Whether the ranges are needed in their order, each at most once. */
   get isInOrder(): boolean {
     return this.#segments.isInOrder;
   }
 
   /**
-   * The last result.
+   * Yields the last result.
    *
-   * @param basis Reads a range of the first content; the pieces are used one by
-   * one, in the order of the result.
+   * @param basis Reads a range of the first content. The pieces are used one by
+   *   one, in the order of the result.
    */
   async *result(
     basis: (offset: number, length: number) => AsyncIterable<Uint8Array>,
@@ -112,7 +113,7 @@ export class DeltaChain {
     }
   }
 
-  /** A single delta from the first content to the last result. */
+  /** Yields a single delta from the first content to the last result. */
   async *encode(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const writer = new DeltaWriter();
     for (const { kind, offset, length } of this.#segments.all()) {

@@ -1,39 +1,48 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { DELTA_MAGIC } from "./delta_writer.ts";
 
-/** One step of a delta. */
+/** A command of a delta. */
 export type DeltaCommand =
   & {
-    /** Offset in the delta: of a copy's last byte, of the literal's first. */
+    /**
+     * The offset in the delta: of the last byte of a copy command, or of the
+     * first byte of a literal.
+     */
     at: number;
-    /** The number of bytes that it produces. */
+    /** The number of bytes that the command produces. */
     length: number;
   }
   & (
-    /** Copy a range of the basis. */
+    /** Copies a range of the basis. */
     | { kind: "copy"; offset: number }
-    /** Bytes of its own; a long literal comes in pieces. */
+    /** Literal bytes. A long literal comes in pieces. */
     | { kind: "literal"; bytes: Uint8Array }
   );
 
 /**
- * Parses librsync's delta format from pieces cut anywhere. It keeps no more
- * than one command's parameters; literals are passed on as views of the input.
+ * Parses librsync's delta format from pieces of any size. It keeps only the
+ * parameters of one command. Literals are passed on as views of the input.
  */
 export class DeltaReader {
   readonly #object: string | undefined;
-  /** Offset in the delta of the next byte to parse. */
+  /** The offset in the delta of the next byte to parse. */
   #offset = 0;
-  /** The command whose parameters are read, with the bytes read so far. */
+  /**
+   * The command whose parameters are being read, with the bytes read so far.
+   */
   readonly #header = new Uint8Array(17);
   #headerLength = 0;
   #headerWanted = 4;
   readonly #view = new DataView(this.#header.buffer);
-  /** Literal bytes still to come. */
+  /** The number of literal bytes still to come. */
   #literal = 0;
   #state: "magic" | "command" | "literal" | "end" = "magic";
 
-  /** @param object The name of the delta, for error messages. */
+  /**
+   * Makes a reader.
+   *
+   * @param object The name of the delta, for error messages.
+   */
   constructor(object?: string) {
     this.#object = object;
   }
@@ -70,7 +79,11 @@ export class DeltaReader {
     }
   }
 
-  /** @throws {DeltarError} `truncated` if the delta has not ended. */
+  /**
+   * Checks that the delta has ended.
+   *
+   * @throws {DeltarError} `truncated` if the delta has not ended.
+   */
   finish(): void {
     if (this.#state === "end") return;
     throw new DeltarError("truncated", "the delta ends early", {

@@ -1,13 +1,13 @@
 /** librsync's `RS_DELTA_MAGIC`. */
 export const DELTA_MAGIC = 0x72730236;
-/** The longest a command can be without its literal bytes. */
+/** The maximum length of a command in bytes, without its literal bytes. */
 const LONGEST_COMMAND = 17;
 
 /**
- * Writes librsync's delta format (its `command.h` and `prototab.c`): the magic,
- * then commands that copy a range of the basis or bring literal bytes, with
- * big-endian parameters of 1, 2, 4 or 8 bytes, then a zero byte. Copies of
- * adjacent ranges become one.
+ * Writes librsync's delta format (its `command.h` and `prototab.c`): the magic
+ * number, then commands that copy a range of the basis or contain literal
+ * bytes, with big-endian parameters of 1, 2, 4 or 8 bytes, then a zero byte.
+ * Copies of adjacent ranges are merged.
  */
 export class DeltaWriter {
   #bytes: Uint8Array;
@@ -17,24 +17,28 @@ export class DeltaWriter {
   #copyStart = 0;
   #copyEnd = 0;
 
-  /** @param capacity Expected size of what is written between two `take`. */
+  /**
+   * Makes a writer.
+   *
+   * @param capacity The expected number of bytes between two calls of `take`.
+   */
   constructor(capacity = 1024) {
     this.#bytes = new Uint8Array(capacity + LONGEST_COMMAND);
     this.#view = new DataView(this.#bytes.buffer);
     this.#view.setUint32(0, DELTA_MAGIC);
   }
 
-  /** Bytes written so far. */
+  /** The number of bytes written so far. */
   get size(): number {
     return this.#taken + this.#length;
   }
 
-  /** Bytes that wait to be taken. */
+  /** The number of bytes that `take` would return. */
   get waiting(): number {
     return this.#length;
   }
 
-  /** Copies bytes from the basis. */
+  /** Writes a copy of a range of the basis. */
   copy(offset: number, length: number): void {
     if (length === 0) return;
     if (offset !== this.#copyEnd) {
@@ -44,7 +48,7 @@ export class DeltaWriter {
     this.#copyEnd = offset + length;
   }
 
-  /** Brings bytes of its own; they are copied at once. */
+  /** Writes literal bytes, which are copied. */
   literal(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#flushCopy();
@@ -106,7 +110,7 @@ export class DeltaWriter {
   }
 }
 
-/** log2 of the bytes that a parameter takes. */
+/** Returns log2 of the number of bytes that a parameter takes. */
 function widthOf(value: number): 0 | 1 | 2 | 3 {
   return value < 2 ** 8 ? 0 : value < 2 ** 16 ? 1 : value < 2 ** 32 ? 2 : 3;
 }

@@ -9,20 +9,21 @@ import { weakSum } from "./rolling_sum.ts";
 import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
-/** Bytes of a delta that are written in one go. */
+/** The number of bytes of a delta that are written at a time. */
 const PIECE = 2 ** 16;
 
 /**
- * The blocks that are known of a file of which there are the signature of an
- * older state and the delta from there, but neither state itself: the blocks
- * of the old state that lie whole in what the delta copies, at their new
- * places, and blocks of the delta's literals. So no signature of the file needs
- * to be made or kept.
+ * The known blocks of a file, derived from the signature of its old state and
+ * the delta from there, without either state. These are the blocks of the old
+ * state that lie completely in ranges that the delta copies, at their new
+ * offsets, and blocks of the delta's literals. So no signature of the file
+ * needs to be made or stored.
  */
 export class DerivedSignature {
   /**
-   * The blocks in the order of the file, as if nothing lay between them. A
-   * delta against it becomes one against the file by `translate`.
+   * The known blocks in the order of the file, as if they were adjacent.
+   * `translate` converts a delta against this signature to one against the
+   * file.
    */
   readonly signature: Signature;
   /** The offset of each block in the file, in bytes. */
@@ -38,7 +39,7 @@ export class DerivedSignature {
    *
    * @param old The signature of the old state.
    * @param delta The delta from the old state to the file.
-   * @throws {DeltarError} As `compose` does for its first delta.
+   * @throws {DeltarError} The errors of `compose` for its first delta.
    */
   static async of(
     old: Signature,
@@ -67,9 +68,9 @@ export class DerivedSignature {
   }
 
   /**
-   * Makes a delta against `signature` one against the file.
+   * Converts a delta against `signature` to a delta against the file.
    *
-   * @param delta The delta.
+   * @param delta The delta to convert.
    */
   async *translate(delta: ByteSource): AsyncGenerator<Uint8Array> {
     const { blockSize } = this.signature;
@@ -81,7 +82,7 @@ export class DerivedSignature {
         if (turn !== undefined) await turn;
         if (command.kind === "literal") writer.literal(command.bytes);
         else {
-          // Copies are of whole blocks.
+          // Copies always consist of whole blocks.
           const end = command.offset + command.length;
           for (let at = command.offset; at < end; at += blockSize) {
             const length = Math.min(blockSize, end - at);
@@ -97,7 +98,7 @@ export class DerivedSignature {
   }
 }
 
-/** Gathers blocks and where they lie. */
+/** Collects blocks and their offsets. */
 class Blocks {
   readonly #old: Signature;
   readonly #weakSum: ReturnType<typeof weakSum>;
@@ -117,7 +118,10 @@ class Blocks {
     this.#places = new Float64Array(this.#weak.length);
   }
 
-  /** Takes the old blocks in a range of the old state; a short one if last. */
+  /**
+   * Adds the old blocks that lie completely in a range of the old state. A
+   * short last block is added only if the range is the last.
+   */
   copy(offset: number, length: number, place: number, isLast: boolean): void {
     const { blockSize, fileSize, strongLength, weak, strong } = this.#old;
     const end = Math.min(offset + length, fileSize);
@@ -136,7 +140,7 @@ class Blocks {
     }
   }
 
-  /** Takes a block by its bytes. */
+  /** Adds a block by its content. */
   sum(bytes: Uint8Array, place: number): void {
     const weak = this.#weakSum(bytes, 0, bytes.length);
     this.#add(weak, this.#strongSum(bytes), place, bytes.length);

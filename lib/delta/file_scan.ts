@@ -3,38 +3,45 @@ import { DeltaBuilder, type DeltaSink } from "./delta_builder.ts";
 import { SignatureBuilder } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
-/** Options for a {@linkcode FileScan}: its results besides size and SHA-256. */
+/**
+ * Options for a {@linkcode FileScan}, which select its results besides size and
+ * SHA-256.
+ */
 export interface FileScanOptions {
-  /** The signature of the old file, if a delta against it is wanted. */
+  /** The signature of the old file. Default: no delta is made. */
   basis?: Signature;
-  /** Block size of the new signature in bytes; without it none is made. */
+  /**
+   * The block size of the new signature in bytes. Default: no signature is
+   * made.
+   */
   blockSize?: number;
   /**
-   * Expected size of the file in bytes; a file that grows meanwhile is fine.
+   * The expected size of the file in bytes. The file may be larger or smaller.
    */
   size?: number;
   /**
-   * Takes the delta as it grows. The bytes are valid until it returns or its
-   * promise is fulfilled. Without it only the delta's size is counted.
+   * Called with the bytes of the delta as they are made. The bytes are valid
+   * until it returns or its promise is fulfilled. Without it, only the size of
+   * the delta is counted.
    */
   onDelta?: DeltaSink;
 }
 
 /** The result of a {@linkcode FileScan}. */
 export interface FileScanResult {
-  /** Size of the file in bytes. */
+  /** The size of the file in bytes. */
   size: number;
-  /** SHA-256 of the file, 32 bytes. */
+  /** The SHA-256 of the file, 32 bytes. */
   sha256: Uint8Array;
-  /** The new signature, if it was asked for. */
+  /** The new signature, if there was a block size. */
   signature?: Signature;
-  /** Size of the delta in bytes, if there was a basis. */
+  /** The size of the delta in bytes, if there was a basis. */
   deltaSize?: number;
 }
 
 /**
- * One pass over a file that gives its SHA-256, its delta against the signature
- * of its old state and its new signature, in bounded memory.
+ * Computes the SHA-256 of a file, its delta against the signature of its old
+ * state, and its new signature, in one pass and in bounded memory.
  *
  * @example
  * ```ts
@@ -80,8 +87,8 @@ export class FileScan {
   }
 
   /**
-   * Takes the next bytes of the file. It is synchronous as long as `onDelta`
-   * is; the array may be reused once this returned, or once the promise it
+   * Takes the next bytes of the file. It is synchronous if `onDelta` is. The
+   * array may be reused when this has returned, or when the promise that it
    * returned is fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
@@ -91,7 +98,7 @@ export class FileScan {
     return this.#delta?.push(bytes);
   }
 
-  /** Ends the file; the last part of the delta goes out before. */
+  /** Ends the file, after the last part of the delta was passed on. */
   async finish(): Promise<FileScanResult> {
     await this.#delta?.finish();
     return {

@@ -1,15 +1,15 @@
 import type { Signature } from "./signature.ts";
 
 /**
- * The filter in front of the block table is a Bloom filter that turns away all
- * but one in 400 of the windows that are in no block. Each sum has four bits of
- * one word, one in each byte, so that one look settles it, and four sums can be
- * looked at together (F. Putze, P. Sanders, J. Singler, "Cache-, Hash- and
- * Space-Efficient Bloom Filters", 2007). The word is chosen by the sum's low
- * bits, save the last two, the bits in it by the twelve high ones.
+ * The filter in front of the block table is a Bloom filter. It rejects all but
+ * one in 400 of the windows that are not blocks. Each sum has four bits of one
+ * word, one in each byte, so that one lookup decides, and four sums can be
+ * looked up together (F. Putze, P. Sanders, J. Singler, "Cache-, Hash- and
+ * Space-Efficient Bloom Filters", 2007). The low bits of the sum, without the
+ * last two, select the word. Its twelve high bits select the bits in the word.
  */
 
-/** The filter bits of a sum, by its twelve high bits. */
+/** The filter bits of a sum, indexed by its twelve high bits. */
 export const FILTER_BITS: Int32Array = Int32Array.from(
   { length: 2 ** 12 },
   (_, high) => {
@@ -20,14 +20,15 @@ export const FILTER_BITS: Int32Array = Int32Array.from(
 );
 
 /**
- * Returns the number of words for a signature: one for each block, rounded up.
+ * Returns the number of words of a signature's filter: one for each block,
+ * rounded up to a power of two.
  */
 export function filterWords({ fileSize, blockSize }: Signature): number {
   const blocks = Math.floor(fileSize / blockSize);
   return 2 ** Math.ceil(Math.log2(Math.max(8, blocks)));
 }
 
-/** Enters the weak sums of all whole blocks. */
+/** Adds the weak sums of all whole blocks. */
 export function fillFilter(filter: Int32Array, signature: Signature): void {
   const { weak, fileSize, blockSize } = signature;
   const mask = filter.length - 1;

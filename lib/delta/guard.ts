@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { DeltaCommand } from "./delta_reader.ts";
 
-/** Checks each command of a delta before it is obeyed. */
+/** Checks each command of a delta before it is executed. */
 export class Guard {
   readonly #basisSize: number;
   readonly #maxSize: number;
@@ -14,14 +14,16 @@ export class Guard {
     this.#object = object;
   }
 
-  /** The number of bytes that the commands so far produce. */
+  /** The total size in bytes that the commands so far produce. */
   get size(): number {
     return this.#size;
   }
 
   /**
-   * @throws {DeltarError} `mismatch` if it copies from beyond the basis, `limit`
-   * if the result would get larger than allowed.
+   * Checks a command.
+   *
+   * @throws {DeltarError} `mismatch` if the command copies from beyond the
+   *   basis, `limit` if the result would be larger than allowed.
    */
   check(command: DeltaCommand): void {
     const place = { object: this.#object, offset: command.at };

@@ -12,22 +12,30 @@ import {
 } from "./hash_worker.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 
-/** Blocks up to this size are shared out finely enough. */
+/**
+ * The maximum size of a block that is shared, in bytes. Larger blocks cannot be
+ * divided between two threads.
+ */
 const LARGEST_BLOCK = CAPACITY / 4;
-/** About how many bytes are taken at a time. */
+/**
+ * The approximate number of bytes in a group, which a thread takes at a time.
+ */
 const GROUP = 2 ** 15;
-/** The silence in milliseconds after which a worker counts as dead. */
+/**
+ * The time in milliseconds without progress after which a worker counts as
+ * dead.
+ */
 const PATIENCE = 10_000;
 
-/** Gets digests, which are valid until it returns. */
+/** Called with digests, which are valid until it returns. */
 type Deliver = (digests: Uint8Array) => void;
 
 /**
- * SHA-256 of many blocks on two threads. A few jobs may be open at once: a worker
- * does them while the caller reads and starts the next ones, and the caller helps
- * with what is left when it needs the digests or room for another job. All
- * waiting is synchronous and short, so the code that hashes need not be
- * asynchronous.
+ * Computes the SHA-256 of many blocks on two threads. A few jobs may be open at
+ * the same time. A worker does them while the caller reads and starts the next
+ * ones. The caller helps with the rest when it needs the digests or room for
+ * another job. All waiting is synchronous and short, so the code that hashes
+ * need not be asynchronous.
  */
 export class HashHelper {
   readonly #control = new Int32Array(
@@ -39,14 +47,15 @@ export class HashHelper {
   readonly #deliver: (Deliver | undefined)[] = [];
   readonly #patience: number;
   #started = 0;
-  /** Whether the worker has died in the midst of a job. */
+  /** Whether the worker has died in the middle of a job. */
   #isDead = false;
   #keep = 32;
   #digest: StrongSum = strongSum("sha256", 32);
 
   /**
-   * The one helper of this thread, started on the first call; `undefined` where
-   * there are no such workers or blocks are too large or too small to share.
+   * Returns the only helper of this thread, started on the first call, or
+   * `undefined` where there are no such workers or the blocks are too large or
+   * too small to share.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > LARGEST_BLOCK || blockSize < 64) return undefined;
@@ -60,8 +69,9 @@ export class HashHelper {
   /**
    * Starts a worker.
    *
-   * @param program What it runs.
-   * @param patience The silence in milliseconds after which it counts as dead.
+   * @param program The program that the worker runs.
+   * @param patience The time in milliseconds without progress after which it
+   *   counts as dead.
    * @throws {TypeError} Where there are no such workers.
    */
   constructor(program = HASH_WORKER, patience = PATIENCE) {
@@ -75,24 +85,25 @@ export class HashHelper {
       output: this.#output.buffer as SharedArrayBuffer,
     };
     const worker = new threads.Worker(program, { eval: true, workerData });
-    // Without it the work is only slower, and it holds no process open.
+    // Without the worker the work is only slower. The worker does not keep the
+    // process running.
     worker.on("error", () => {});
     worker.unref();
   }
 
-  /** Returns the number of bytes of whole blocks that fit into a job. */
+  /** Returns the number of bytes of whole blocks that fit in a job. */
   capacity(blockSize: number): number {
     return CAPACITY - CAPACITY % blockSize;
   }
 
   /**
-   * Opens a job; the worker starts at once. Where too many are open, the oldest
-   * is finished before.
+   * Opens a job, which the worker starts at once. If too many jobs are open,
+   * the oldest one is finished first.
    *
-   * @param bytes Whole blocks, at most `capacity`; they are copied.
-   * @param keep How many bytes of each digest to keep.
-   * @param deliver Gets the digests, `keep` bytes each, on a later `start` or on
-   * `finish`.
+   * @param bytes Whole blocks, at most `capacity` bytes. They are copied.
+   * @param keep The number of bytes to keep of each digest.
+   * @param deliver Called with the digests, `keep` bytes each, during a later
+   *   `start` or `finish`.
    */
   start(
     bytes: Uint8Array,
@@ -128,7 +139,7 @@ export class HashHelper {
     }
   }
 
-  /** The first ticket of the job started last. */
+  /** The first ticket of the newest job. */
   get #ticket(): number {
     return (this.#started << GROUP_BITS) & 0x7fff_ffff;
   }
@@ -172,12 +183,18 @@ export class HashHelper {
     this.#finishIfDead();
   }
 
-  /** Leaves no job open: the next one may be another helper's. */
+  /**
+   * Finishes all open jobs if the worker is dead, because the next job may go
+   * to another helper.
+   */
   #finishIfDead(): void {
     if (this.#isDead) this.finish();
   }
 
-  /** Takes one group of a slot's job and hashes it, if there is one left. */
+  /**
+   * Takes one group of a slot's job and hashes it, if there is one left.
+   * Returns whether there was.
+   */
   #hashOne(slot: number): boolean {
     const control = this.#control;
     const words = slot * SLOT_WORDS;

@@ -1,20 +1,26 @@
-/** Jobs that may be open at once. */
+/** The maximum number of open jobs. */
 export const SLOTS = 4;
 /** The maximum size of a job, in bytes. */
 export const CAPACITY = 2 ** 18;
-/** Words of control that each slot has. */
+/** The number of control words of each slot. */
 export const SLOT_WORDS = 8;
-/** A ticket's lower bits are a group; the rest tells its job. */
+/**
+ * The number of low bits of a ticket that are the group. The other bits
+ * identify the job.
+ */
 export const GROUP_BITS = 12;
-/** The group in the ticket of a slot with no job: higher than any. */
+/**
+ * The group in the ticket of a slot without a job. It is higher than any other.
+ */
 export const CLOSED = 2 ** GROUP_BITS - 1;
 
 /**
- * The shared control word that rises with each job; the worker sleeps on it.
+ * The index of the shared control word that is incremented with each job, and
+ * that the worker waits on.
  */
 export const STARTED: number = SLOTS * SLOT_WORDS;
 
-/** Indices of a slot's control words. */
+/** The indices of a slot's control words. */
 export const CONTROL = {
   /** The ticket of the next group to take. */
   next: 0,
@@ -26,29 +32,30 @@ export const CONTROL = {
   groupBlocks: 3,
   /** The number of blocks. */
   blocks: 4,
-  /** Size of a block in bytes. */
+  /** The size of a block in bytes. */
   blockSize: 5,
   /** The number of bytes of each digest to keep. */
   keep: 6,
 } as const;
 
-/** The data that `worker.js` below gets. */
+/** The data that is passed to the worker. */
 export interface HashWorkerData {
   /** The control words of all slots, and `STARTED`. */
   control: SharedArrayBuffer;
   /** The blocks, `CAPACITY` bytes for each slot. */
   input: SharedArrayBuffer;
-  /** The digests, likewise. */
+  /** The digests, `CAPACITY` bytes for each slot. */
   output: SharedArrayBuffer;
 }
 
 /**
- * The worker's program. It is text because that is what starts on every runtime
- * and out of a single binary alike, without a file of its own to be found.
+ * The program of the worker. It is text, because a text can be started on every
+ * runtime and from a single binary, without a separate file.
  *
- * A group is taken by raising its slot's ticket, the oldest job first. The owner
- * sets a job's parameters while the ticket is closed, and each job has tickets of
- * its own, so that one read before can't be taken for one of a later job.
+ * A thread takes a group by incrementing the slot's ticket, from the oldest job
+ * first. The owner sets a job's parameters while the ticket is closed. Each job
+ * has tickets of its own, so that an old ticket cannot be mistaken for one of a
+ * later job.
  */
 export const HASH_WORKER: string = `
 const { workerData } = require("node:worker_threads");

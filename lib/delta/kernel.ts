@@ -5,12 +5,14 @@ export interface Kernel {
   /** The linear memory of the kernel. Growing it detaches views. */
   readonly memory: WebAssembly.Memory;
   /**
-   * Moves the window whose sum lies at `state` from `at` on to the first place that
-   * the filter lets pass, or to `last + 1`. `FILTER_BITS` lie at 0.
+   * Rolls the window whose sum is at `state` from `at` to the first position
+   * that passes the filter, or to `last + 1`. `FILTER_BITS` must be at address
+   * 0.
    *
-   * @param at Address of the window, as are `last`, `filter` and `state`.
-   * @param power What `powerOf` says of the window's width.
-   * @param mask Size of the filter in bytes less 4.
+   * @param at The address of the window. `last`, `filter` and `state` are
+   *   addresses, too.
+   * @param power The result of `powerOf` for the window's width.
+   * @param mask The size of the filter in bytes minus 4.
    */
   seek(
     at: number,
@@ -22,10 +24,11 @@ export interface Kernel {
     state: number,
   ): number;
   /**
-   * Looks at all windows from `at` on, in four streams of `stride` windows, which
-   * is a multiple of 4. Those that the filter lets pass are entered in the
-   * stream's list: its length in bytes, from 0 to `LIST_SIZE - 8`, and from its
-   * ninth byte on address and sum of each. Full lists take no more.
+   * Checks all windows from `at` on, in four streams of `stride` windows, which
+   * is a multiple of 4. The windows that pass the filter are written to the
+   * list of their stream. A list begins with its length in bytes, from 0 to
+   * `LIST_SIZE - 8`. From its ninth byte on, it has the address and the sum of
+   * each window. A full list takes no more windows.
    */
   scan(
     at: number,
@@ -40,15 +43,15 @@ export interface Kernel {
   weak(at: number, end: number, sum: number): number;
 }
 
-/** Size in bytes of each list that `scan` fills. */
+/** The size in bytes of each list that `scan` fills. */
 export const LIST_SIZE = 8192;
 
-/** The compiled kernel; `null` before it is asked for the first time. */
+/** The compiled kernel; `null` before the first use. */
 let compiled: WebAssembly.Module | undefined | null = null;
 
 /**
- * A new instance of the kernel, or `undefined` where there is no WebAssembly
- * with SIMD, or it is forbidden.
+ * Returns a new instance of the kernel, or `undefined` where WebAssembly with
+ * SIMD is not available or not allowed.
  */
 export function createKernel(): Kernel | undefined {
   if (compiled === null) compiled = compile();

@@ -1,8 +1,10 @@
-/** SHA-256 of the `kernel.wat` that `deno task kernel` made this of. */
+/**
+ * The SHA-256 of the `kernel.wat` from which `deno task kernel` made this file.
+ */
 export const KERNEL_SOURCE: string =
   "e32eb73f3da5b3a6ebb6859a9e451617756c0f3f8395c0573ff3ee8ac2d74826";
 
-/** `kernel.wat` in binary, in base64. */
+/** The binary form of `kernel.wat`, in base64. */
 export const KERNEL: string =
   "AGFzbQEAAAABIwRgB39/f39/f38Bf2ADf39/AGAHf39/f39/fwBgA39/fwF/AwUEAAECAwUDAQAB" +
   "Bx8EBm1lbW9yeQIABHNlZWsAAARzY2FuAAIEd2VhawADCowJBG4BAn8gBigCACEHAkADQCAAIAFK" +

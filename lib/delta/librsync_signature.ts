@@ -3,7 +3,10 @@ import type { WeakKind } from "./rolling_sum.ts";
 import { type DecodeOptions, LARGEST_BLOCK, Signature } from "./signature.ts";
 
 const HEADER_LENGTH = 12;
-/** librsync's `rs_magic_number`, the kinds with BLAKE2b. */
+/**
+ * The kinds of weak sum by librsync's `rs_magic_number`, for strong sums of
+ * BLAKE2b.
+ */
 const MAGIC: Record<number, WeakKind> = {
   0x72730137: "rollsum",
   0x72730147: "rabin-karp",
@@ -11,8 +14,8 @@ const MAGIC: Record<number, WeakKind> = {
 const MD4_MAGIC = [0x72730136, 0x72730146];
 
 /**
- * Returns whether `bytes` start as a signature file of librsync (`rdiff signature`)
- * does, of any kind of sums.
+ * Returns whether `bytes` begin like a signature file of librsync
+ * (`rdiff signature`), with any kind of sums.
  */
 export function isLibrsyncSignature(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && bytes[0] === 0x72 && bytes[1] === 0x73 &&
@@ -20,11 +23,11 @@ export function isLibrsyncSignature(bytes: Uint8Array): boolean {
 }
 
 /**
- * Reads a signature file of librsync, so that a delta can be made against it.
+ * Decodes a signature file of librsync, so that a delta can be made against it.
  *
- * @param bytes The file, whole.
- * @throws {DeltarError} `corrupt` or `truncated` if it is damaged, `unsupported`
- * if its strong sums are MD4, which is broken.
+ * @param bytes The whole file.
+ * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged,
+ *   `unsupported` if its strong sums are MD4, which is broken.
  */
 export function decodeLibrsyncSignature(
   bytes: Uint8Array,
@@ -95,9 +98,9 @@ export function decodeLibrsyncSignature(
 }
 
 /**
- * A signature as a file that `rdiff delta` reads.
+ * Encodes a signature as a file that `rdiff delta` reads.
  *
- * @param signature One whose strong sums are BLAKE2b.
+ * @param signature A signature whose strong sums are BLAKE2b.
  * @throws {TypeError} If its strong sums are of another kind.
  */
 export function encodeLibrsyncSignature(signature: Signature): Uint8Array {

@@ -3,16 +3,16 @@
  *
  * A signature has two sums of each block of a file (`signature.ts`, made by
  * `sign.ts`): a weak rolling one (`rolling_sum.ts`) and a strong one
- * (`strong_sum.ts`). `delta_builder.ts` rolls over the new file, finds windows
- * that are blocks of the old one (`filter.ts`, then `block_table.ts`), and
- * writes copies and literals (`delta_writer.ts`). The inner loop is WebAssembly
- * (`kernel.ts`) where there is SIMD. `file_scan.ts` does all of that in one
- * pass over a file.
+ * (`strong_sum.ts`). `delta_builder.ts` rolls a window over the new file, finds
+ * windows that are blocks of the old one (`filter.ts`, then `block_table.ts`),
+ * and writes copies and literals (`delta_writer.ts`). The inner loop is
+ * WebAssembly (`kernel.ts`) where there is SIMD. `file_scan.ts` does all of
+ * that in one pass over a file.
  *
- * `patch.ts` applies a delta, and `compose.ts` makes one delta of two. Several
- * on top of each other are followed without making the files in between
- * (`delta_chain.ts`). Deltas come from strangers: `guard.ts` checks each
- * command before it is obeyed.
+ * `patch.ts` applies a delta, and `compose.ts` makes one delta of two.
+ * `delta_chain.ts` applies a chain of deltas without making the files in
+ * between. Deltas are untrusted, so `guard.ts` checks each command before it is
+ * executed.
  *
  * @module
  */

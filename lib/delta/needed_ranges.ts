@@ -1,15 +1,21 @@
-/** Ranges of a file that are needed of it: in order, apart, none empty. */
+/**
+ * The ranges of a file that are needed, in order. They are not empty, not
+ * adjacent and do not overlap.
+ */
 export class NeededRanges {
-  /** The beginning and end of each range, alternating. */
+  /** The start and end of each range, alternating. */
   readonly #bounds: Float64Array;
-  /** The bytes that come before each range in what is kept. */
+  /** The number of kept bytes before each range. */
   #before: Float64Array | undefined;
 
   private constructor(bounds: Float64Array) {
     this.#bounds = bounds;
   }
 
-  /** The ranges that cover all given ones, which may overlap in any order. */
+  /**
+   * Returns the ranges that cover all given ones, which may overlap and be in
+   * any order.
+   */
   static of(
     ranges: Iterable<{ offset: number; length: number }>,
   ): NeededRanges {
@@ -51,14 +57,14 @@ export class NeededRanges {
     return size;
   }
 
-  /** Goes through them as a file is read from its beginning. */
+  /** Returns a cursor for a file that is read from its start. */
   cursor(): RangeCursor {
     return new RangeCursor(this.#bounds);
   }
 
   /**
-   * Returns the offset of a byte in the kept bytes, if the ranges are kept one
-   * after the other.
+   * Returns the offset of a byte among the kept bytes, if the ranges are kept
+   * one after the other.
    */
   placeOf(offset: number): number {
     this.#before ??= this.#sums();
@@ -82,23 +88,24 @@ export class NeededRanges {
   }
 }
 
-/** A place in ranges. */
+/** A position in the ranges. */
 export class RangeCursor {
   readonly #bounds: Float64Array;
   #at = 0;
 
-  /** A cursor over bounds that are sorted. */
+  /** Makes a cursor over sorted bounds. */
   constructor(bounds: Float64Array) {
     this.#bounds = bounds;
   }
 
-  /** Whether no range ends behind what was asked for. */
+  /** Whether all ranges end before the last requested position. */
   get isDone(): boolean {
     return this.#at >= this.#bounds.length;
   }
 
   /**
-   * The next part of a range that lies between two places; they never go back.
+   * Returns the first part of a range between `start` and `end`. `start` must
+   * not decrease between calls.
    */
   next(start: number, end: number): { start: number; end: number } | undefined {
     if (start >= end) return undefined;
@@ -114,7 +121,7 @@ export class RangeCursor {
   }
 }
 
-/** Ranges sorted, and those made one that touch. */
+/** Returns ranges in order, with adjacent and overlapping ones merged. */
 function merged(bounds: Float64Array): Float64Array {
   const order = new Uint32Array(bounds.length / 2);
   for (let at = 0; at < order.length; at++) order[at] = at;

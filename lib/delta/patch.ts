@@ -5,12 +5,12 @@ import { DeltaReader } from "./delta_reader.ts";
 import { Guard } from "./guard.ts";
 import type { RandomAccess } from "./random_access.ts";
 
-/** Bytes of a copy that are read in one go. */
+/** The number of bytes of a copy that are read at a time. */
 const PIECE = 2 ** 18;
 
 /** Options for applying a delta in memory. */
 export interface PatchBytesOptions {
-  /** The most bytes the result may have; by default 2^30 in memory. */
+  /** The maximum size of the result in bytes. Default: 2^30. */
   maxSize?: number;
   /** The name of the delta, for error messages. */
   object?: string;
@@ -18,23 +18,23 @@ export interface PatchBytesOptions {
 
 /** Options for applying a delta. */
 export interface PatchOptions {
-  /** The most bytes the result may have; by default no limit. */
+  /** The maximum size of the result in bytes. Default: no limit. */
   maxSize?: number;
   /** The name of the delta, for error messages. */
   object?: string;
-  /** Stops the work with its reason. */
+  /** Aborts the work with its reason. */
   signal?: AbortSignal;
 }
 
 /**
- * Applies a delta, as {@linkcode delta} or `rdiff delta` wrote it, to its
+ * Applies a delta, as written by {@linkcode delta} or `rdiff delta`, to its
  * basis in memory.
  *
- * @param basis The basis, whole.
- * @param delta The delta, whole.
+ * @param basis The whole basis.
+ * @param delta The whole delta.
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
- * `mismatch` if it copies from beyond the basis, `limit` if the result would
- * be larger than `maxSize`.
+ *   `mismatch` if it copies from beyond the basis, `limit` if the result would
+ *   be larger than `maxSize`.
  */
 export function patchBytes(
   basis: Uint8Array,
@@ -42,7 +42,7 @@ export function patchBytes(
   options: PatchBytesOptions = {},
 ): Uint8Array {
   const { maxSize = 2 ** 30, object } = options;
-  // Nothing is allocated before every command is known to be good.
+  // Every command is checked before memory for the result is allocated.
   const guard = new Guard(basis.length, maxSize, object);
   const reader = new DeltaReader(object);
   for (const command of reader.read(delta)) guard.check(command);
@@ -62,14 +62,14 @@ export function patchBytes(
 }
 
 /**
- * Applies a delta, as {@linkcode delta} or `rdiff delta` wrote it, to its
- * basis, in bounded memory. Nothing in the delta tells whether the basis is the
- * right one: compare the result's SHA-256 before it replaces anything.
+ * Applies a delta, as written by {@linkcode delta} or `rdiff delta`, to its
+ * basis, in bounded memory. A delta does not contain a checksum of its basis:
+ * compare the result's SHA-256 before it replaces anything.
  *
- * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if the
- * delta is damaged, `mismatch` if it copies from beyond the basis, `limit` if
- * the result would be larger than `maxSize`, `aborted` if the signal fired.
- * What `basis.read` returns is passed on uncopied.
+ * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if
+ * the delta is damaged, `mismatch` if it copies from beyond the basis, `limit`
+ * if the result would be larger than `maxSize`, `aborted` if the signal fired.
+ * The bytes that `basis.read` returns are passed on without a copy.
  *
  * @param basis The basis.
  * @param delta The delta.
@@ -82,7 +82,7 @@ export function patch(
   return toStream(patchParts(basis, delta, options));
 }
 
-/** {@linkcode patch} as a generator. */
+/** Applies a delta like {@linkcode patch}, as a generator. */
 export async function* patchParts(
   basis: RandomAccess,
   delta: ByteSource,

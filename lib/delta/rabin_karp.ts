@@ -9,13 +9,15 @@ const POWER_2 = Math.imul(MULTIPLIER, MULTIPLIER);
 const POWER_3 = Math.imul(POWER_2, MULTIPLIER);
 const POWER_4 = Math.imul(POWER_3, MULTIPLIER);
 
-/** From this length on, copying to the kernel's memory is worth it. */
+/**
+ * The number of bytes from which copying to the kernel's memory is worth it.
+ */
 const LONG = 256;
-/** The kernel with its memory; `undefined` until it is needed. */
+/** The kernel with its memory; `undefined` before the first use. */
 let shared: { kernel: Kernel | undefined; memory: Uint8Array } | undefined;
 
 /**
- * librsync's Rabin-Karp sum (its `rabinkarp.h`): with `n` bytes `c`,
+ * Returns librsync's Rabin-Karp sum (its `rabinkarp.h`): for `n` bytes `c`,
  * `M^n + c[0] M^(n-1) + … + c[n-1]` modulo 2^32.
  */
 export function rabinKarp(
@@ -24,7 +26,7 @@ export function rabinKarp(
   end: number,
 ): number {
   if (end - start < LONG) return rabinKarpPortable(bytes, start, end);
-  // Compiling it takes longer than many commands do besides.
+  // Compiling the kernel takes longer than many commands run otherwise.
   const { kernel, memory } = shared ??= prepareKernel();
   if (kernel === undefined) return rabinKarpPortable(bytes, start, end);
   let sum = SEED;
@@ -42,7 +44,7 @@ function prepareKernel(): NonNullable<typeof shared> {
   return { kernel, memory };
 }
 
-/** {@linkcode rabinKarp} without WebAssembly. */
+/** Returns {@linkcode rabinKarp} without using WebAssembly. */
 export function rabinKarpPortable(
   bytes: Uint8Array,
   start: number,
@@ -59,7 +61,7 @@ export function rabinKarpPortable(
   return sum >>> 0;
 }
 
-/** The multiplier to the power of a window's width, modulo 2^32. */
+/** Returns the multiplier to the power of a window's width, modulo 2^32. */
 export function powerOf(width: number): number {
   let power = 1;
   for (let left = width, base = MULTIPLIER; left > 0; left >>>= 1) {
@@ -69,7 +71,9 @@ export function powerOf(width: number): number {
   return power;
 }
 
-/** The sum of the next window, where a byte leaves and another enters. */
+/**
+ * Returns the sum of the next window, which one byte leaves and another enters.
+ */
 export function rollRabinKarp(
   sum: number,
   power: number,

@@ -4,31 +4,37 @@ import { powerOf, rollRabinKarp } from "./rabin_karp.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 const PAGE = 2 ** 16;
-/** The layout of the memory. The buffer follows the filter. */
+/** The addresses in the kernel's memory. The buffer follows the filter. */
 const LISTS_START = FILTER_BITS.byteLength;
 const STATE_START = LISTS_START + 4 * LIST_SIZE;
 const FILTER_START = STATE_START + 64;
-/** A kernel with more memory than this is not kept for the next file. */
+/** The maximum memory in bytes of a kernel that is kept for the next file. */
 const MOST_KEPT = 2 ** 23;
 const LIST_WORDS = LIST_SIZE / 4;
 /**
- * Fewer windows than this, or than four blocks have, are not looked at ahead.
+ * The minimum number of windows to scan ahead. At least four blocks are
+ * required, too.
  */
 const SHORTEST_SCAN = 2 ** 13;
-/** Nor are more, so that the lists do not overflow. */
+/**
+ * The maximum number of windows to scan ahead, so that the lists do not
+ * overflow.
+ */
 const LONGEST_SCAN = 2 ** 18;
 
 /**
- * Kernels that wait for the next file: each reserves gigabytes of address space,
- * so a new one for each of many files would exhaust it before they are collected.
+ * The kernels that are kept for the next file. Each reserves gigabytes of
+ * address space, so a new kernel for each of many files would exhaust it before
+ * the old ones are collected.
  */
 const spare: Kernel[] = [];
 
 /**
  * The Rabin-Karp sum of a rolling window in WebAssembly.
  *
- * Where nothing was found for long, four windows roll at once, over as much as
- * was passed in vain before: so no more than half of the looking is for nothing.
+ * If nothing was found for a while, four windows roll at the same time, over at
+ * most as many positions as were passed without a match. So at most half of the
+ * scanned positions are scanned in vain.
  */
 export class RabinKarpKernel implements RollingSum {
   readonly buffer: Uint8Array;
@@ -40,15 +46,23 @@ export class RabinKarpKernel implements RollingSum {
   readonly #power: number;
   /** The number of positions passed since `start`. */
   #passed = 0;
-  /** Up to here all windows were looked at; the lists hold what passed. */
+  /**
+   * The position up to which all windows were scanned. The lists hold those
+   * that passed the filter.
+   */
   #scanned = 0;
-  /** The list that is next, and the word in it. */
+  /** The current list, and the next word in it. */
   #list = 0;
   #next = 0;
-  /** Whether the sum is not that of the place behind what was looked at. */
+  /** Whether the sum is not that of the position after the scanned ones. */
   #stale = false;
 
-  /** @returns One, or `undefined` where there is no kernel or no memory. */
+  /**
+   * Makes a rolling sum.
+   *
+   * @returns The sum, or `undefined` where there is no kernel or not enough
+   *   memory.
+   */
   static create(shape: RollingShape): RabinKarpKernel | undefined {
     const kernel = spare.pop() ?? createKernel();
     if (!kernel) return undefined;
@@ -135,7 +149,7 @@ export class RabinKarpKernel implements RollingSum {
     if (this.buffer.buffer.byteLength <= MOST_KEPT) spare.push(this.#kernel);
   }
 
-  /** The number of positions to pass before a scan ahead is worth its cost. */
+  /** The number of positions to pass before scanning ahead is worth it. */
   get #patience(): number {
     return Math.max(4 * this.#width, SHORTEST_SCAN);
   }
@@ -146,7 +160,10 @@ export class RabinKarpKernel implements RollingSum {
     this.#stale = false;
   }
 
-  /** Looks ahead from `at` on, unless it is too early or too late for that. */
+  /**
+   * Scans ahead from `at` on, unless too few positions were passed or are left.
+   * Returns whether it did.
+   */
   #scan(at: number, last: number): boolean {
     const span = Math.min(last + 1 - at, this.#passed, LONGEST_SCAN) & ~15;
     if (span < this.#patience) return false;
@@ -173,7 +190,10 @@ export class RabinKarpKernel implements RollingSum {
     return true;
   }
 
-  /** The next place found ahead that is not before `at`, and its sum. */
+  /**
+   * Returns the next position in the lists that is not before `at`, and sets
+   * the sum to its sum.
+   */
   #take(at: number): number | undefined {
     const lists = this.#lists;
     for (; this.#list < 4; this.#list++, this.#next = 0) {

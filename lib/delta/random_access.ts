@@ -1,26 +1,27 @@
 import { DeltarError } from "../bytes/errors.ts";
 
-/** Bytes that can be read at any place: a basis file, or a stored delta. */
+/** Bytes that can be read at any offset: a basis file, or a stored delta. */
 export interface RandomAccess {
   /** The number of bytes. */
   readonly size: number;
 
   /**
-   * The bytes from `offset` on. Only ranges that lie inside `size` are asked
-   * for, and the result is used before the next is asked for, so one buffer
-   * may serve every call.
+   * Reads a range of the bytes. Only ranges inside `size` are requested, and
+   * each result is used before the next request, so an implementation may
+   * return the same buffer each time.
    *
-   * @param offset The first byte, from 0.
-   * @param length The number of bytes, which the result has exactly.
-   * @throws {DeltarError} If they cannot be read; `truncated` if there are fewer.
+   * @param offset The offset of the first byte.
+   * @param length The number of bytes. The result has exactly this length.
+   * @throws {DeltarError} If the bytes cannot be read; `truncated` if there are
+   *   fewer.
    */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
 /**
- * An array as {@linkcode RandomAccess}.
+ * Returns an array as a {@linkcode RandomAccess}.
  *
- * @param bytes The array; it is not copied.
+ * @param bytes The array, which is not copied.
  */
 export function bytesAccess(bytes: Uint8Array): RandomAccess {
   return {

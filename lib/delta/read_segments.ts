@@ -4,15 +4,15 @@ import { DeltaReader } from "./delta_reader.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { Segments } from "./segments.ts";
 
-/** Bytes of the delta that are parsed in one go. */
+/** The number of bytes of the delta that are parsed at a time. */
 const PIECE = 2 ** 16;
 
 /**
- * Reads where each byte of a delta's result comes from.
+ * Reads the source of each byte of a delta's result.
  *
- * @param delta The delta; its literals are passed over, and stay in it.
- * @throws {DeltarError} `corrupt` or `truncated` if it is damaged, `limit` if
- * it has more than four million commands.
+ * @param delta The delta. Its literals are skipped and stay in it.
+ * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
+ *   `limit` if it has more than four million commands.
  */
 export async function readSegments(
   delta: RandomAccess,

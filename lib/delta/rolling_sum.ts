@@ -2,68 +2,78 @@ import { RabinKarp, rabinKarp } from "./rabin_karp.ts";
 import { RabinKarpKernel } from "./rabin_karp_kernel.ts";
 import { Rollsum, rollsum } from "./rollsum.ts";
 
-/** Which 32-bit sum finds candidate blocks; deltar's own is Rabin-Karp. */
+/**
+ * The kind of 32-bit sum that finds candidate blocks. deltar's own signatures
+ * use Rabin-Karp.
+ */
 export type WeakKind = "rabin-karp" | "rollsum";
 
 /** The sizes of a {@linkcode RollingSum} and its memory. */
 export interface RollingShape {
-  /** Bytes in the window that rolls. */
+  /** The number of bytes in the window. */
   width: number;
-  /** Bytes of the file in memory at a time. */
+  /** The number of bytes of the file that are in memory at a time. */
   capacity: number;
-  /** Words of the filter, a power of two. */
+  /** The number of words of the filter, a power of two. */
   filterWords: number;
 }
 
 /** The weak sum of a window of a fixed width that rolls over a buffer. */
 export interface RollingSum {
-  /** The sum of the window where it stands, from 0 to 2^32 - 1. */
+  /** The sum of the window at its current position, from 0 to 2^32 - 1. */
   readonly value: number;
 
-  /** The bytes to roll over, and one to spare, which may be read. */
+  /** The bytes to roll over, and one spare byte, which may be read. */
   readonly buffer: Uint8Array;
 
-  /** Which sums are worth looking up, as `fillFilter` fills it. */
+  /**
+   * The filter of the sums that are worth looking up, as filled by
+   * `fillFilter`.
+   */
   readonly filter: Int32Array;
 
-  /** Puts the window at `at`. */
+  /** Positions the window at `at`. */
   start(at: number): void;
 
   /** Moves the window from `at` to `at + 1`. */
   roll(at: number): void;
 
   /**
-   * Moves the window, which stands at `from`, on to the first place whose sum
-   * the filter lets pass, or to `last + 1`.
+   * Rolls the window from its position `from` to the first position whose sum
+   * passes the filter, or to `last + 1`.
    *
-   * @returns The place.
+   * @returns The new position.
    */
   seek(from: number, last: number): number;
 
   /**
-   * Moves the buffer's bytes from `count` up to `end` to its start, and with
-   * them the window, which stands at `count` after a `seek` that found nothing.
+   * Moves the buffer's bytes from `count` up to `end` to its start, and the
+   * window with them. The window must be at `count`, after a `seek` that found
+   * nothing.
    */
   drop(count: number, end: number): void;
 
-  /** Gives up the memory; nothing else may be called afterwards. */
+  /** Frees the memory. No other method may be called afterwards. */
   free(): void;
 }
 
-/** From this capacity on the kernel's start is worth it. */
+/** The capacity in bytes from which starting the kernel is worth it. */
 const LARGE = 2 ** 17;
 
-/** @returns A rolling sum of a kind. */
+/** Makes a rolling sum of a kind. */
 export function rollingSum(kind: WeakKind, shape: RollingShape): RollingSum {
   if (kind === "rollsum") return new Rollsum(shape);
   const kernel = shape.capacity >= LARGE && RabinKarpKernel.create(shape);
   return kernel || new RabinKarp(shape);
 }
 
-/** The weak sum of `bytes` from `start` up to `end`, from 0 to 2^32 - 1. */
+/**
+ * Returns the weak sum of `bytes` from `start` up to `end`, not included, from
+ * 0 to 2^32 - 1.
+ */
 export type WeakSum = (bytes: Uint8Array, start: number, end: number) => number;
 
-/** @returns The function for a kind of weak sum. */
+/** Returns the function for a kind of weak sum. */
 export function weakSum(kind: WeakKind): WeakSum {
   return kind === "rollsum" ? rollsum : rabinKarp;
 }

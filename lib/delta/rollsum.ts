@@ -1,10 +1,12 @@
 import { passes } from "./filter.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
-/** librsync adds this to every byte, so that runs of zeros count. */
+/** The number that librsync adds to every byte, so that runs of zeros count. */
 const CHAR_OFFSET = 31;
 
-/** librsync's older sum (its `rollsum.h`), a relative of Adler-32. */
+/**
+ * Returns librsync's older sum (its `rollsum.h`), which is similar to Adler-32.
+ */
 export function rollsum(
   bytes: Uint8Array,
   start: number,

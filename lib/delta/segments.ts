@@ -1,50 +1,62 @@
 import { DeltarError } from "../bytes/errors.ts";
 
-/** Each segment takes 16 bytes of memory: this many take 64 MiB. */
+/**
+ * The maximum number of segments. Each takes 16 bytes, so all of them take 64
+ * MiB.
+ */
 const MOST = 2 ** 22;
 
-/** A range of what a delta makes, and where its bytes come from. */
+/** A range of a delta's result, and the source of its bytes. */
 export interface Origin {
-  /** Whether they come from the state before, or are literals. */
+  /** Whether the bytes are copied from the old state, or are literals. */
   kind: "copy" | "literal";
-  /** Offset in the state before, or where the literals are kept. */
+  /**
+   * The offset in the old state, or in the place where the literals are kept.
+   */
   offset: number;
   /** The length in bytes. */
   length: number;
 }
 
 /**
- * The sources of the bytes of a delta's result: ranges of the state before, or
- * literals that are kept elsewhere. Ranges of the result that are not needed may
- * be missing.
+ * The sources of the bytes of a delta's result: ranges of the old state, or
+ * literals that are kept elsewhere. Ranges of the result that are not needed
+ * may be missing.
  */
 export class Segments {
-  /** Whether copies are of ranges in their order, none of them twice. */
+  /** Whether the copies are of ranges in their order, each at most once. */
   isInOrder = true;
   readonly #object: string | undefined;
   /** The offset of each segment in the result, in bytes. */
   #starts = new Float64Array(64);
-  /** A copy's offset in the state before, or -1 - the offset of the literal. */
+  /**
+   * The offset of a copy in the old state, or -1 minus the offset of a literal.
+   */
   #origins = new Float64Array(64);
   #count = 0;
   #end = 0;
-  /** The origin that would go on with the last segment. */
+  /** The origin that would continue the last segment. */
   #next = NaN;
   #copied = 0;
 
-  /** @param object The delta that they come from, for errors. */
+  /**
+   * Makes an empty list of segments.
+   *
+   * @param object The name of the delta that they come from, for errors.
+   */
   constructor(object?: string) {
     this.#object = object;
   }
 
   /**
-   * Adds a segment behind all others.
+   * Adds a segment after all others.
    *
-   * @param start Where it starts in the result.
-   * @param origin Offset in the state before, or -1 - that of a literal.
-   * @param length How many bytes.
-   * @throws {DeltarError} `limit` if there are more than four million, or the
-   * result is too large.
+   * @param start The offset of the segment in the result.
+   * @param origin The offset in the old state, or -1 minus the offset of a
+   *   literal.
+   * @param length The length in bytes.
+   * @throws {DeltarError} `limit` if there are more than four million segments,
+   *   or the result is too large.
    */
   add(start: number, origin: number, length: number): void {
     const end = start + length;
@@ -65,12 +77,12 @@ export class Segments {
     this.#origins[this.#count++] = origin;
   }
 
-  /** The size of the result in bytes, as far as segments were added. */
+  /** The size of the result in bytes, up to the last segment. */
   get size(): number {
     return this.#end;
   }
 
-  /** All segments, in the order of the result. */
+  /** Yields all segments, in the order of the result. */
   all(): Generator<Origin> {
     const start = this.#starts[0];
     return this.origins(start, this.#end - start);
@@ -79,8 +91,8 @@ export class Segments {
   /**
    * Yields the sources of a range of the result, in order.
    *
-   * @param offset The first byte; there are segments for all of the range.
-   * @param length How many bytes.
+   * @param offset The offset of the range. All of the range must have segments.
+   * @param length The length of the range in bytes.
    */
   *origins(offset: number, length: number): Generator<Origin> {
     const end = offset + length;
@@ -99,15 +111,20 @@ export class Segments {
     }
   }
 
-  /** The ranges of the state before that are copied, in that order. */
+  /**
+   * Yields the ranges of the old state that are copied, in the order of the
+   * result.
+   */
   *copies(): Generator<{ offset: number; length: number }> {
     for (const origin of this.all()) if (origin.kind === "copy") yield origin;
   }
 
   /**
-   * These segments told by what an older delta is made from.
+   * Returns these segments with the sources of an older delta, whose result
+   * they copy from.
    *
-   * @param older Its segments; they have all that these copy.
+   * @param older The segments of the older delta. They have all ranges that
+   *   these copy.
    */
   through(older: Segments, object: string | undefined): Segments {
     const composed = new Segments(object);
@@ -127,7 +144,7 @@ export class Segments {
     return composed;
   }
 
-  /** The last segment that starts at or before `offset`. */
+  /** Returns the last segment that starts at or before `offset`. */
   #find(offset: number): number {
     let low = 0;
     let high = this.#count;

@@ -10,41 +10,44 @@ import { type StrongKind, strongSum } from "./strong_sum.ts";
 /** Options for making a signature. */
 export interface SignBytesOptions {
   /**
-   * Size of a block in bytes, by default what {@linkcode chooseBlockSize} says.
+   * The size of a block in bytes. Default: the result of {@linkcode
+   * chooseBlockSize}.
    */
   blockSize?: number;
   /**
-   * The number of bytes of each strong sum to keep; by default as the size
-   * needs.
+   * The number of bytes to keep of each strong sum. Default: as many as the
+   * size of the file requires.
    */
   strongLength?: number;
-  /** The kind of strong sum, by default `sha256`; `blake2b` is for librsync. */
+  /** The kind of strong sum. Default: `sha256`; `blake2b` is for librsync. */
   strongKind?: StrongKind;
 }
 
 /** Options for making a signature of a stream. */
 export interface SignOptions extends SignBytesOptions {
-  /** The expected size in bytes, from which the block size is chosen. */
+  /** The expected size in bytes, by which the block size is chosen. */
   size?: number;
-  /** Stops the work with its reason. */
+  /** Aborts the work with its reason. */
   signal?: AbortSignal;
 }
 
 /** The size in bytes from which a file is worth a second thread. */
 const LARGE = 2 ** 22;
-/** The number of bytes that are summed between turns of the event loop. */
+/** The number of bytes that are hashed between turns of the event loop. */
 const PIECE = 2 ** 20;
-/** Fewer bytes than this in one piece are not worth waking it. */
+/**
+ * The minimum number of bytes in one piece for which the second thread is used.
+ */
 const WORTH_SHARING = 2 ** 16;
 
-/** Sums up the blocks of a file that is pushed piece by piece. */
+/** Makes the signature of a file that is pushed piece by piece. */
 export class SignatureBuilder {
   readonly #blockSize: number;
   readonly #strongLength: number;
   readonly #strongKind: StrongKind;
   readonly #weakSum = weakSum("rabin-karp");
   readonly #strongSum: (block: Uint8Array) => Uint8Array;
-  /** The start of a block whose end has not come yet. */
+  /** The beginning of a block whose rest has not been pushed yet. */
   readonly #pending: Uint8Array;
   #pendingLength = 0;
   #weak: Uint32Array;
@@ -61,17 +64,18 @@ export class SignatureBuilder {
     this.#strongKind = strongKind;
     this.#strongSum = strongSum(strongKind, this.#strongLength);
     this.#pending = new Uint8Array(this.#blockSize);
-    // A thread takes a while to start.
+    // The thread takes a while to start, so it is started early.
     if ((size ?? 0) >= 4 * LARGE && strongKind === "sha256") {
       HashHelper.get(this.#blockSize);
     }
-    // The expected size is a hint; untouched memory costs nothing.
+    // The expected size is only a hint, and memory that is not touched costs
+    // nothing.
     const blocks = Math.min(Math.ceil((size ?? 0) / this.#blockSize), 2 ** 22);
     this.#weak = new Uint32Array(blocks);
     this.#strong = new Uint8Array(blocks * this.#strongLength);
   }
 
-  /** Takes the next bytes; the array may be reused afterwards. */
+  /** Takes the next bytes. The array may be reused afterwards. */
   push(bytes: Uint8Array): void {
     const size = this.#blockSize;
     let at = 0;
@@ -90,7 +94,7 @@ export class SignatureBuilder {
     this.#pendingLength = bytes.length - at;
   }
 
-  /** Ends the file. */
+  /** Ends the file, and returns its signature. */
   finish(): Signature {
     const whole = this.#blocks * this.#blockSize;
     const fileSize = whole + this.#pendingLength;
@@ -156,7 +160,7 @@ export class SignatureBuilder {
     this.#weak[this.#blocks - 1] = this.#weakSum(block, 0, block.length);
   }
 
-  /** Makes the arrays long enough for the blocks counted. */
+  /** Enlarges the arrays for the blocks counted so far. */
   #reserve(): void {
     if (this.#blocks <= this.#weak.length) return;
     const blocks = Math.max(64, this.#blocks * 2);
@@ -169,7 +173,7 @@ export class SignatureBuilder {
   }
 }
 
-/** An array without what it has to spare. */
+/** Returns an array without its unused end. */
 function trimmed<Kind extends Uint8Array | Uint32Array>(
   array: Kind,
   length: number,
@@ -178,9 +182,9 @@ function trimmed<Kind extends Uint8Array | Uint32Array>(
 }
 
 /**
- * The signature of a file in memory.
+ * Returns the signature of a file in memory.
  *
- * @param bytes The file.
+ * @param bytes The content of the file.
  * @throws {RangeError} If an option is out of range.
  */
 export function signBytes(
@@ -193,9 +197,10 @@ export function signBytes(
 }
 
 /**
- * The signature of a stream, in memory bounded by the signature's own size.
+ * Returns the signature of a stream. The memory is bounded by the signature's
+ * own size.
  *
- * @param source The file.
+ * @param source The content of the file.
  * @throws {RangeError} If an option is out of range.
  */
 export async function sign(
@@ -206,7 +211,8 @@ export async function sign(
     (source instanceof Uint8Array ? source.length : undefined);
   const builder = new SignatureBuilder({ ...options, size });
   for await (const chunk of chunks(source)) {
-    // A chunk of any size passes in pieces, so that others get their turns.
+    // Large chunks are processed in pieces, so that other work can run in
+    // between.
     for (let at = 0; at < chunk.length; at += PIECE) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;

@@ -10,14 +10,17 @@ const HEADER_LENGTH = 24;
 const CHECK_LENGTH = 8;
 const SMALLEST_STRONG = 1;
 const LARGEST_STRONG = 32;
-/** Blocks are held in memory whole, so their size has a bound. */
+/**
+ * The maximum size of a block in bytes. It is limited because whole blocks are
+ * held in memory.
+ */
 export const LARGEST_BLOCK: number = 2 ** 26;
 
 /** The fields of a {@linkcode Signature}. */
 export interface SignatureFields {
-  /** Size of a block in bytes; the last block may be shorter. */
+  /** The size of a block in bytes. The last block may be shorter. */
   blockSize: number;
-  /** Size of the file in bytes. */
+  /** The size of the file in bytes. */
   fileSize: number;
   /** The number of bytes of each strong sum. */
   strongLength: number;
@@ -25,23 +28,23 @@ export interface SignatureFields {
   weak: Uint32Array;
   /** The strong sums of all blocks, `strongLength` bytes each. */
   strong: Uint8Array;
-  /** The kind of weak sum; by default `rabin-karp`. */
+  /** The kind of weak sum. Default: `rabin-karp`. */
   weakKind?: WeakKind;
-  /** The kind of strong sum; by default `sha256`. */
+  /** The kind of strong sum. Default: `sha256`. */
   strongKind?: StrongKind;
-  /** Whether `fileSize` is known; if not, it is the largest it can be. */
+  /** Whether `fileSize` is known. If not, it is the maximum possible size. */
   sizeKnown?: boolean;
 }
 
 /** Options for decoding a signature. */
 export interface DecodeOptions {
-  /** The name of what is decoded, for error messages. */
+  /** The name of the signature's object, for error messages. */
   object?: string;
 }
 
 /**
- * The block checksums of a file: enough to write a delta against the file
- * without having it.
+ * The block checksums of a file, from which a delta against the file can be
+ * made without the file.
  *
  * @example
  * ```ts
@@ -58,14 +61,15 @@ export interface DecodeOptions {
  * ```
  */
 export class Signature {
-  /** Size of a block in bytes. */
+  /** The size of a block in bytes. */
   readonly blockSize: number;
   /**
-   * Size of the file in bytes. A signature of librsync does not tell it: then
-   * it is the largest size it can have, and `sizeKnown` is false.
+   * The size of the file in bytes. A signature of librsync does not contain it.
+   * For such a signature, this is the maximum possible size, and `sizeKnown` is
+   * false.
    */
   readonly fileSize: number;
-  /** Whether `fileSize` is the file's size, not only a bound. */
+  /** Whether `fileSize` is the file's size, and not only its maximum. */
   readonly sizeKnown: boolean;
   /** The number of bytes of each strong sum, at most 32. */
   readonly strongLength: number;
@@ -79,10 +83,10 @@ export class Signature {
   readonly strongKind: StrongKind;
 
   /**
-   * Takes the sums as they are; the arrays are not copied.
+   * Makes a signature. The arrays are not copied.
    *
    * @throws {RangeError} If a field is out of range or the lengths of the
-   * arrays do not fit the sizes.
+   *   arrays do not match the sizes.
    */
   constructor(fields: SignatureFields) {
     const { blockSize, fileSize, strongLength, weak, strong } = fields;
@@ -110,7 +114,7 @@ export class Signature {
     return this.weak.length;
   }
 
-  /** Returns whether a block's strong sum starts `digest`. */
+  /** Returns whether `digest` begins with a block's strong sum. */
   hasStrong(block: number, digest: Uint8Array): boolean {
     const from = block * this.strongLength;
     for (let index = 0; index < this.strongLength; index++) {
@@ -119,26 +123,26 @@ export class Signature {
     return true;
   }
 
-  /** Returns what `encode` gives, in base64, for `JSON.stringify`. */
+  /** Returns the result of `encode` in base64, for `JSON.stringify`. */
   toJSON(): string {
     return toBase64(this.encode());
   }
 
   /**
-   * The signature in deltar's container, as docs/FORMAT.md describes it.
+   * Encodes the signature in deltar's container; see docs/FORMAT.md.
    *
-   * @throws {TypeError} If the sums are not those of the container; see
-   * {@linkcode encodeLibrsyncSignature}.
+   * @throws {TypeError} If the container cannot hold the kinds of the sums; see
+   *   {@linkcode encodeLibrsyncSignature}.
    */
   encode(): Uint8Array {
     return concat(this.encodeParts());
   }
 
   /**
-   * The parts of {@linkcode Signature.encode}, to be written one after the other:
-   * the sums are not copied for that.
+   * Returns the parts of {@linkcode Signature.encode}, to be written one after
+   * the other, without copying the sums.
    *
-   * @throws {TypeError} As `encode` does.
+   * @throws {TypeError} The errors of `encode`.
    */
   encodeParts(): Uint8Array[] {
     if (
@@ -162,13 +166,13 @@ export class Signature {
   }
 
   /**
-   * Reads what {@linkcode Signature.encode} wrote.
+   * Decodes the result of {@linkcode Signature.encode}.
    *
-   * @param bytes The container, whole; it must not change as long as the
-   * signature is in use.
-   * @throws {DeltarError} `corrupt` if it is no such container or damaged,
-   * `truncated` if it is shorter than it says, `unsupported` if it is of a
-   * later version.
+   * @param bytes The whole container. It must not change while the signature is
+   *   in use.
+   * @throws {DeltarError} `corrupt` if it is damaged or not such a container,
+   *   `truncated` if it is shorter than its own lengths, `unsupported` if it is
+   *   of a later version.
    */
   static decode(bytes: Uint8Array, options: DecodeOptions = {}): Signature {
     const at = (offset: number) => ({ object: options.object, offset });
@@ -232,7 +236,11 @@ export class Signature {
   }
 }
 
-/** @throws {RangeError} If a block cannot have this size. */
+/**
+ * Checks the size of a block.
+ *
+ * @throws {RangeError} If a block cannot have this size.
+ */
 export function checkBlockSize(blockSize: number): void {
   if (
     !Number.isInteger(blockSize) || blockSize < 1 || blockSize > LARGEST_BLOCK
@@ -241,7 +249,11 @@ export function checkBlockSize(blockSize: number): void {
   }
 }
 
-/** @throws {RangeError} If a strong sum cannot have this length. */
+/**
+ * Checks the length of a strong sum.
+ *
+ * @throws {RangeError} If a strong sum cannot have this length.
+ */
 export function checkStrongLength(strongLength: number): void {
   if (
     !Number.isInteger(strongLength) || strongLength < SMALLEST_STRONG ||
@@ -253,7 +265,9 @@ export function checkStrongLength(strongLength: number): void {
   }
 }
 
-/** Bytes as words of this machine, uncopied if they lie as words do. */
+/**
+ * Returns bytes as words of this machine, without a copy if they are aligned.
+ */
 function wordsOf(bytes: Uint8Array): Uint32Array {
   const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0
     ? bytes
@@ -261,7 +275,7 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length / 4);
 }
 
-/** Turns words of this machine into little-endian ones, or back. */
+/** Converts words of this machine to little-endian words, or back. */
 function littleEndian(words: Uint32Array): Uint32Array {
   const isLittle = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
   if (isLittle) return words;

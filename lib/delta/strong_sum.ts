@@ -3,21 +3,21 @@ import { builtin } from "../bytes/builtin.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The digest that tells blocks apart for good: SHA-256 in deltar's own
- * signatures, BLAKE2b-256 in librsync's.
+ * The kind of digest that decides whether blocks are equal: SHA-256 in deltar's
+ * own signatures, BLAKE2b-256 in librsync's.
  */
 export type StrongKind = "sha256" | "blake2b";
 
 /**
- * Digests one block; the first bytes of the digest come back, as many as were
- * asked for, and are valid until the next call.
+ * Computes the digest of one block. Returns its first bytes, as many as the
+ * function was made for. They are valid until the next call.
  */
 export type StrongSum = (block: Uint8Array) => Uint8Array;
 
 /**
- * The digest function of a kind of strong sum.
+ * Returns the digest function for a kind of strong sum.
  *
- * @param length How many bytes of a digest are wanted, at most 32.
+ * @param length The number of bytes of the digest to return, at most 32.
  */
 export function strongSum(kind: StrongKind, length: number): StrongSum {
   if (kind === "blake2b") {
@@ -25,8 +25,9 @@ export function strongSum(kind: StrongKind, length: number): StrongSum {
   }
   const native = builtin("node:crypto");
   if (!native?.hash) return (block) => sha256(block).subarray(0, length);
-  // The one-shot call costs a third of a hash object on small blocks, and a
-  // string less than an array, which has memory of its own to be made and freed.
+  // For small blocks, the one-shot call takes a third of the time of a hash
+  // object. A string is cheaper than an array, whose memory has to be allocated
+  // and freed.
   const digest = new Uint8Array(length);
   return (block) => {
     const text = native.hash("sha256", block, "hex");

@@ -7,8 +7,8 @@ import { sign, type SignOptions } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * Connects two ends by work that reads from one and returns the bytes for the
- * other. A failure of the work reaches both ends.
+ * Connects two streams by work that reads from one and returns the bytes for
+ * the other. A failure of the work reaches both streams.
  */
 function connect(
   work: (source: ByteSource) => ReadableStream<Uint8Array>,
@@ -18,8 +18,9 @@ function connect(
 }
 
 /**
- * A stream that takes a file and gives its signature, encoded. The signature
- * comes when the file has ended; memory is bounded by its size.
+ * A stream that takes a file and returns its encoded signature. The signature
+ * is returned after the file has ended. The memory is bounded by the size of
+ * the signature.
  *
  * @example The signature of a file as it passes
  * ```ts
@@ -39,15 +40,16 @@ export class SignatureStream
   implements TransformStream<Uint8Array, Uint8Array> {
   /** The encoded signature. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** The file. */
+  /** The content of the file. */
   readonly writable: WritableStream<Uint8Array>;
 
   /**
    * Makes a stream.
    *
-   * @param options As for {@linkcode sign}; without `size` the blocks are
-   * those of a file of unknown size.
-   * @throws {RangeError} If an option is out of range, from the stream.
+   * @param options Options, as for {@linkcode sign}. Without `size`, the block
+   *   size is that for a file of unknown size.
+   * @throws {RangeError} If an option is out of range. The error comes from the
+   *   stream.
    */
   constructor(options: SignOptions = {}) {
     const encoded = async function* (source: ByteSource) {
@@ -60,8 +62,8 @@ export class SignatureStream
 }
 
 /**
- * A stream that takes a file and gives its delta against a basis, in librsync's
- * format and in bounded memory.
+ * A stream that takes a file and returns its delta against a basis, in
+ * librsync's format and in bounded memory.
  *
  * @example The delta of a file as it passes
  * ```ts
@@ -81,14 +83,14 @@ export class SignatureStream
 export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
   /** The delta. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** The file. */
+  /** The content of the file. */
   readonly writable: WritableStream<Uint8Array>;
 
   /**
    * Makes a stream.
    *
    * @param basis The signature of the basis.
-   * @param options As for {@linkcode delta}.
+   * @param options Options, as for {@linkcode delta}.
    */
   constructor(basis: Signature, options: DeltaOptions = {}) {
     const ends = connect((source) => delta(basis, source, options));
@@ -98,8 +100,8 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
 }
 
 /**
- * A stream that takes a delta and gives the file, in bounded memory. It fails as
- * {@linkcode patch} does; compare the result's SHA-256 before it replaces
+ * A stream that takes a delta and returns the file, in bounded memory. It fails
+ * like {@linkcode patch}. Compare the result's SHA-256 before it replaces
  * anything.
  *
  * @example A file from its basis and a delta
@@ -116,7 +118,7 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
  * ```
  */
 export class PatchStream implements TransformStream<Uint8Array, Uint8Array> {
-  /** The file. */
+  /** The content of the file. */
   readonly readable: ReadableStream<Uint8Array>;
   /** The delta. */
   readonly writable: WritableStream<Uint8Array>;
@@ -125,7 +127,7 @@ export class PatchStream implements TransformStream<Uint8Array, Uint8Array> {
    * Makes a stream.
    *
    * @param basis The basis.
-   * @param options As for {@linkcode patch}.
+   * @param options Options, as for {@linkcode patch}.
    */
   constructor(basis: RandomAccess, options: PatchOptions = {}) {
     const ends = connect((source) => patch(basis, source, options));
