@@ -15,7 +15,7 @@ export interface Candidate {
 /** The maximum time to read the records of snapshots, in milliseconds. */
 const READING = 50;
 
-/** The repository and directory of a completion. */
+/** The repository and directory for which words are completed. */
 export interface Where {
   /** The location of the repository. */
   location: string;
@@ -69,7 +69,7 @@ function labelsOf(records: readonly SnapshotRecord[]): Candidate[] {
   );
 }
 
-/** Returns the completions of `SNAPSHOT:FOLDER`. */
+/** Returns the completions of a typed `SNAPSHOT:FOLDER`. */
 async function foldersBehind(
   where: Where,
   typed: string,

@@ -3,7 +3,7 @@ import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
 import { findFolder, FOLDER_HELP, pathIn, suggesting } from "./suggest.ts";
 
-/** `deltar cat`. */
+/** Makes `deltar cat`. */
 export function catCommand(context: Context): Command {
   return new Command("cat")
     .argument("<snapshot>", FOLDER_HELP)
@@ -20,7 +20,7 @@ export function catCommand(context: Context): Command {
         () => repository.readFile(record, path, { signal: context.signal }),
       );
       for await (const part of content) {
-        // A reader that is gone ends the command.
+        // The command ends when the reader of its output is gone.
         if (!context.terminal.writeBytes(1, part)) break;
       }
     });

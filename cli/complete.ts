@@ -37,7 +37,10 @@ type Kind =
   | "shells"
   | "commands";
 
-/** The kinds of values of arguments and options, by their names. */
+/**
+ * The kind of value of each argument and option, by the name of its
+ * placeholder.
+ */
 const KINDS: Readonly<Record<string, Kind>> = {
   snapshot: "snapshots",
   snapshots: "snapshots",
@@ -122,12 +125,12 @@ function commandOf(program: Command, words: readonly string[]): Command {
   return command;
 }
 
-/** The words that were typed after the name of a command. */
+/** The words that follow the name of a command. */
 class Line {
   readonly used: Option[] = [];
-  /** The option whose value is to follow. */
+  /** The option whose value is expected next. */
   pending: Option | undefined;
-  /** Whether `--` was typed: no options follow. */
+  /** Whether `--` was typed. No options can follow it. */
   isClosed = false;
   readonly #command: Command;
   readonly #operands: string[] = [];
@@ -166,11 +169,11 @@ class Line {
     const name = this.#command.name();
     const kind = KINDS[argument.name()];
     if (name === "undelete") return "removed";
-    // Without a snapshot before it, a path is one of this machine.
+    // Without a snapshot before it, a path is a path of this machine.
     return kind === "paths" && this.#snapshot() === undefined ? "files" : kind;
   }
 
-  /** Returns the last named snapshot, which paths belong to. */
+  /** Returns the last snapshot on the line, which the paths belong to. */
   #snapshot(): string | undefined {
     return this.#operands.filter((_, at) =>
       KINDS[this.#command.registeredArguments[at]?.name() ?? ""] === "snapshots"

@@ -15,10 +15,10 @@ export function completionCommand({ terminal }: Context): Command {
 }
 
 /**
- * Answers the script of a shell: `deltar complete SHELL …`. If anything fails,
- * prints nothing.
+ * Prints the completions for a shell: `deltar complete SHELL …`. If anything
+ * fails, prints nothing.
  *
- * @param words The shell's name, then the line, as its script passes it.
+ * @param words The name of the shell, then the line as its script passes it.
  * @param make Makes the command line.
  * @param terminal The output.
  */
@@ -40,7 +40,10 @@ type Answer = (
 ) => Promise<string | undefined>;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  /** Answers the line up to the cursor, and the word that is replaced. */
+  /**
+   * Completes the line up to the cursor. The second word is the part that bash
+   * replaces.
+   */
   async bash([line = "", replaced = ""], make) {
     const { words, current, isRedirection } = parseLine(line);
     if (isRedirection) return "files\n";
@@ -50,12 +53,15 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     const texts = candidates.map(({ word }) => word.slice(kept));
     return lines(names, texts);
   },
-  /** Answers the words, of which the last is at the cursor. */
+  /** Completes the words, of which the last is at the cursor. */
   zsh: (words, make) => described(words.slice(0, -1), words.at(-1), make),
-  /** Answers the words, of which the last is as typed. */
+  /** Completes the words, of which the last is as typed. */
   fish: (words, make) =>
     described(words.slice(0, -1), unquote(words.at(-1) ?? ""), make),
-  /** Answers words as JSON in base64, because PowerShell drops empty words. */
+  /**
+   * Completes words that come as JSON in base64, because PowerShell drops empty
+   * words.
+   */
   async powershell([base64 = ""], make) {
     const words: unknown = JSON.parse(Buffer.from(base64, "base64").toString());
     if (!Array.isArray(words)) return undefined;
@@ -78,7 +84,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
 };
 
-/** Returns the candidates with their descriptions. */
+/** Returns the candidates with their descriptions, one on each line. */
 async function described(
   words: readonly string[],
   current = "",

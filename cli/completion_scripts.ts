@@ -1,11 +1,11 @@
 /**
- * The shells' scripts. Each passes the words of the line to `deltar complete`
- * as they are: nothing of the line is evaluated, and the shell itself quotes
- * what comes back.
+ * The completion scripts of the shells. Each passes the words of the line to
+ * `deltar complete` as they are: nothing of the line is evaluated, and the
+ * shell itself quotes what comes back.
  *
- * The first line of the answer tells what the words are: `files` or
+ * The first line of the output is the kind of the words: `files` or
  * `directories`, which the shell completes, `quote` for words that may need
- * quotes, `open` for one that goes on.
+ * quotes, `open` for a word that is not complete yet.
  *
  * @module
  */

@@ -11,7 +11,7 @@ import { locate, userFolder } from "./location.ts";
 export interface Backup {
   /** The name. */
   name: string;
-  /** The lines to run, one after the other. */
+  /** The command lines to run, one after the other. */
   lines: string[][];
 }
 
@@ -22,7 +22,7 @@ const KEYS = ["directory", "repo", "snapshot", "prune"];
 const TOP_KEYS = ["backups", "$schema"];
 
 /**
- * Options that a configuration may not set. If they were set on every run,
+ * The options that a configuration may not set. If they were set on every run,
  * deltar would not notice a lost disk.
  */
 const ONCE = ["init", "continueFrom"];
@@ -33,15 +33,16 @@ export function configFile(): string {
 }
 
 /**
- * Reads the configuration: `{"backups": {NAME: {"directory", "repo",
- * "snapshot": {…}, "prune": {…}}}}`, where the options of `deltar snapshot` and
- * `deltar prune` are keys, `keepDaily` for `--keep-daily`. Paths may begin with
- * `~/`; others are relative to the file's folder.
+ * Reads the configuration:
+ * `{"backups": {NAME: {"directory", "repo", "snapshot": {…}, "prune": {…}}}}`.
+ * The keys of `snapshot` and `prune` are the options of those commands:
+ * `keepDaily` stands for `--keep-daily`. Paths may begin with `~/`; other
+ * relative paths are relative to the file's folder.
  *
- * @param file The file.
+ * @param file The path of the configuration.
  * @param program Makes the commands, whose options are the keys.
  * @throws {DeltarError} `not-found` if the file does not exist, `corrupt` if it
- * is wrong.
+ *   is invalid.
  */
 export async function readConfig(
   file: string,
@@ -72,7 +73,7 @@ export async function readConfig(
   const fail = (what: string): never => {
     throw new DeltarError("corrupt", what, { object: file });
   };
-  // Some editors begin a file with a mark of its encoding.
+  // Some editors begin a file with a byte order mark.
   const top = parse(text.replace(/^\uFEFF/, ""), fail);
   const unknown = Object.keys(top).find((key) => !TOP_KEYS.includes(key));
   if (unknown !== undefined) {
@@ -146,7 +147,10 @@ function optionWords(
   });
 }
 
-/** Returns the message with which an option refuses a value, if it does. */
+/**
+ * Returns the message with which an option refuses a value, or `undefined` if
+ * the value is valid.
+ */
 function refusalOf(option: Option, value: unknown): string | undefined {
   if (typeof value === "boolean") return undefined;
   try {
@@ -158,7 +162,10 @@ function refusalOf(option: Option, value: unknown): string | undefined {
   }
 }
 
-/** Returns an option with its value, or `undefined` if the type is wrong. */
+/**
+ * Returns an option with its value, or `undefined` if the value's type is
+ * wrong.
+ */
 function words(option: Option, value: unknown): string[] | undefined {
   const flag = `--${option.name()}`;
   const takesText = option.required || option.optional;

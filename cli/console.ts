@@ -67,7 +67,7 @@ export class Console {
     this.#terminal.tellPainted(2, `${name} ${showText(text)}\n`);
   }
 
-  /** Prints a message about something that is not a fault; not with `--quiet`. */
+  /** Prints a note that is not about a fault, unless `--quiet` is given. */
   note(text: string): void {
     if (this.#verbosity !== "quiet") this.warn(text);
   }

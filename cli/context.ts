@@ -3,7 +3,7 @@ import { EXIT } from "./exit.ts";
 import { OpenedRepositories } from "./opened.ts";
 import { Terminal } from "./terminal.ts";
 
-/** Makes the command line, with the named commands or all. */
+/** Makes the command line, with the named commands or with all of them. */
 export type MakeProgram = (names?: readonly string[]) => Promise<Command>;
 
 /** The amount of output. */
@@ -13,7 +13,7 @@ export type Verbosity = "quiet" | "normal" | "verbose";
 export class Context {
   /** The output of the process. */
   readonly terminal: Terminal = new Terminal();
-  /** The repositories that the command at hand has opened. */
+  /** The repositories that the current command has opened. */
   opened: OpenedRepositories = new OpenedRepositories();
   /** The amount of output. */
   verbosity: Verbosity = "normal";

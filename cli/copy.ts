@@ -21,7 +21,7 @@ interface Options extends CommonOptions {
   sharedWrite?: boolean;
 }
 
-/** `deltar copy`. */
+/** Makes `deltar copy`. */
 export function copyCommand(context: Context): Command {
   return addSharingOptions(new Command("copy"))
     .description(

@@ -13,7 +13,7 @@ import { checkPath, findFolder, FOLDER_HELP, pathIn } from "./suggest.ts";
 import { paint } from "./terminal.ts";
 import { showPath, showText, treePath } from "./text.ts";
 
-/** `deltar diff`. */
+/** Makes `deltar diff`. */
 export function diffCommand(context: Context): Command {
   return new Command("diff")
     .argument("<a>", `The old snapshot. ${FOLDER_HELP}`)
@@ -89,7 +89,10 @@ function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
     : [{ change: "touched", entry: of(after), before: of(before) }];
 }
 
-/** Returns the reason why a snapshot excluded or skipped a path, if it did. */
+/**
+ * Returns the entry for a path that a snapshot excluded or skipped, if there is
+ * one.
+ */
 function skipOf(
   change: Change,
   skips: ReadonlyMap<string, Skipped>,

@@ -41,10 +41,10 @@ interface Finding {
 
 const COLORS = { ok: "green", warning: "yellow", failed: "red" } as const;
 
-/** The free space below which `doctor` warns, in bytes. */
+/** The free space in bytes below which `doctor` warns. */
 const LITTLE = 1e9;
 
-/** `deltar doctor`. */
+/** Makes `deltar doctor`. */
 export function doctorCommand(context: Context): Command {
   return new Command("doctor")
     .action(async ({ repo, json }: { repo?: string; json?: boolean }) => {
@@ -168,7 +168,7 @@ async function checkRepository(
   return findings;
 }
 
-/** Checks for other repositories that this machine knows and that are missing. */
+/** Checks for other known repositories of this machine that are missing. */
 function checkPlaces(repository: string): Finding[] {
   return lostPlaces().filter(({ note }) => note !== noteOf(repository))
     .map(({ location, note }) => ({
@@ -189,7 +189,7 @@ function checkHook(): Finding[] {
   return [{ check: "agent hook", state: "warning", detail }];
 }
 
-/** Checks that the storage refuses to replace an object if it is told to. */
+/** Checks that the storage refuses to replace an object if it is asked to. */
 async function checkConditions(
   { opened }: Context,
   { storage }: Repository,

@@ -14,7 +14,7 @@ interface Options extends CommonOptions {
   scratch?: string;
 }
 
-/** `deltar drill`. */
+/** Makes `deltar drill`. */
 export function drillCommand(context: Context): Command {
   return new Command("drill")
     .argument(

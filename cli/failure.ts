@@ -48,7 +48,7 @@ export function fail(
   return code === "aborted" ? EXIT.interrupted : EXIT.failed;
 }
 
-/** Returns whether an error is one of the system that names a path. */
+/** Returns whether an error is a system error with a path. */
 function isOfSystem(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "path" in error;
 }

@@ -11,7 +11,7 @@ interface Options extends CommonOptions {
   skipped?: boolean;
 }
 
-/** `deltar files`. */
+/** Makes `deltar files`. */
 export function filesCommand(context: Context): Command {
   return new Command("files")
     .argument("<snapshot>", FOLDER_HELP)

@@ -8,7 +8,7 @@ import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 /** A whole id. It names even a damaged snapshot. */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 
-/** `deltar forget`. */
+/** Makes `deltar forget`. */
 export function forgetCommand(context: Context): Command {
   return new Command("forget")
     .description(
@@ -28,7 +28,8 @@ async function run(
 ): Promise<number> {
   const begun = await begin(context, options);
   const { out, repository } = begun;
-  // Find all snapshots before removing any, because `latest` changes then.
+  // All snapshots are found before any is removed, because `latest` changes
+  // then.
   const ids = new Set<string>();
   for (const name of names) {
     try {

@@ -25,7 +25,7 @@ interface AgentEvent {
   directory?: string;
 }
 
-/** The size in bytes above which the log is replaced. */
+/** The size in bytes above which the log is started again. */
 const LONGEST_LOG = 1_000_000;
 
 const HELP = `
@@ -37,7 +37,7 @@ A failure never stops the agent: it is written to standard error and to hook.log
 in your data folder, and the exit code is 0. For wrong usage the exit code is 1,
 because an agent treats 2 as a veto.`;
 
-/** `deltar hook`. */
+/** Makes `deltar hook`. */
 export function hookCommand(context: Context): Command {
   return addTakeOptions(new Command("hook"))
     .argument("[dir]", "The directory (default: the one the agent works in)")
@@ -123,6 +123,6 @@ function log(what: string): void {
     if (size > LONGEST_LOG) writeFileSync(file, line, { mode: 0o600 });
     else appendFileSync(file, line, { mode: 0o600 });
   } catch {
-    // The failure is on standard error too.
+    // The failure is printed to standard error, too.
   }
 }

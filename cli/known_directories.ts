@@ -18,14 +18,15 @@ export interface KnownDirectory {
   /** The location of the repository. */
   repository: string;
   /**
-   * The identity of the directory, which a move on its disk does not change.
+   * The identity of the directory, which stays the same if it is moved on its
+   * disk.
    */
   identity: string;
   /** Some of the names in the directory. */
   names: string[];
 }
 
-/** The maximum number of names that are remembered of a directory. */
+/** The maximum number of names that are kept for a directory. */
 const MOST_NAMES = 50;
 
 /** The maximum size of a note, in bytes. */
@@ -49,7 +50,7 @@ export function rememberDirectory(
     mkdirSync(notes(), { recursive: true, mode: 0o700 });
     writeFileSync(note, text, { mode: 0o600 });
   } catch {
-    // Without the note, a moved directory counts as a new one.
+    // Without the note, the directory counts as new after a move.
   }
 }
 
@@ -91,8 +92,9 @@ function isStill({ directory, identity }: KnownDirectory): boolean {
 }
 
 /**
- * Returns whether at least half of some names are among others. The system gives
- * the identity of a deleted directory to a new one, so identity is not enough.
+ * Returns whether at least half of some names are among others. A file system
+ * may give the identity of a deleted directory to a new one, so the identity
+ * alone is not enough.
  */
 function isMostlyIn(
   names: readonly string[],

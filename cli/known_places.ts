@@ -22,7 +22,7 @@ import {
 /** The help text of `--init`. */
 export const INIT = "Create a new repository where a known one is missing";
 
-/** The knowledge of a location without a repository. */
+/** The reason for which a location has no repository. */
 export type Loss =
   /** A repository was here, and its disk may not be mounted. */
   | "lost"
@@ -59,7 +59,7 @@ export function rememberPlace(location: string): void {
   rmSync(oldNoteOf(location), { force: true });
 }
 
-/** Returns what is known of a location without a repository. */
+/** Returns the reason for which a location has no repository. */
 export function lossAt(location: string): Loss {
   if (isDefaultRepository(location)) return "new";
   const known = places().recall(keyOf(location)) ??
@@ -90,8 +90,8 @@ function temporaryFolders(): string[] {
 }
 
 /**
- * Returns whether a location was among temporary files, and not on another disk
- * mounted there.
+ * Returns whether a location is in a temporary folder, and not on another disk
+ * that is mounted there.
  */
 function isTemporary({ location, fileSystem }: KnownPlace): boolean {
   return temporaryFolders().some((folder) => {

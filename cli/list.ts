@@ -16,7 +16,7 @@ interface Options extends CommonOptions {
   safety?: boolean;
 }
 
-/** `deltar list`. */
+/** Makes `deltar list`. */
 export function listCommand(context: Context): Command {
   return new Command("list")
     .option("--safety", "Show safety snapshots too")

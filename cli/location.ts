@@ -85,7 +85,7 @@ export function defaultRepository(directory: string): string {
     repositoryName(truePlace(directory)),
   );
   if (existsSync(location)) return location;
-  // Earlier versions used the case in which the names were typed.
+  // Earlier versions used the names with the case in which they were typed.
   const typed = join(repositories(), repositoryName(typedPlace(directory)));
   return existsSync(typed) ? typed : location;
 }
@@ -132,7 +132,8 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
 }
 
 /**
- * Describes a directory that is too large to take without `--force`.
+ * Describes a directory that is too large for a snapshot without `--force`, or
+ * returns `undefined`.
  */
 export function isTooMuch(directory: string): string | undefined {
   const place = truePlace(directory);
@@ -150,7 +151,7 @@ export function holdsRepository(folder: string): boolean {
   );
 }
 
-/** Returns whether a location is a folder and not an address. */
+/** Returns whether a location is a folder and not a URL. */
 export function isFolder(location: string): boolean {
   return !/^\w[\w+.-]+:\/\//.test(location);
 }
@@ -163,8 +164,8 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * Returns a name for a location. The name includes the S3 service, because two
- * services may have buckets of the same name.
+ * Returns a name for files about a location. The name depends on the S3
+ * service, because two services may have buckets of the same name.
  */
 export function placeSum(location: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;

@@ -44,7 +44,10 @@ export async function main(words: string[]): Promise<number> {
     return EXIT.done;
   }
   let isTold = false;
-  /** Ends the process if the work does not stop in time, which is always safe. */
+  /**
+   * Ends the process if the work does not stop in time. That is safe at any
+   * time.
+   */
   const leave = async () => {
     const { fail } = await import("./failure.ts");
     const { DeltarError } = await import("../mod.ts");

@@ -13,10 +13,11 @@ const DAY = 24 * 60 * 60 * 1000;
 const GRACE = 7 * DAY;
 
 /**
- * Makes a repository fit into the size that was given or is remembered.
+ * Removes snapshots until a repository fits into the given or recorded size
+ * limit.
  *
  * A limit that the user set on this machine removes snapshots permanently. A
- * limit that only the repository names removes them with a grace period.
+ * limit from the repository's settings removes them with a grace period.
  *
  * @returns The removed snapshots and sizes, or `undefined` without a limit.
  */
@@ -43,8 +44,8 @@ export async function keepToSize(
     });
   } catch (error) {
     if (!(error instanceof DeltarError) || error.code !== "exists") throw error;
-    // The snapshot is made. Another prune is running, so the next snapshot
-    // applies the limit.
+    // The snapshot has been made. Another prune is running, so the next
+    // snapshot applies the limit.
     out.warn(`the size limit was not applied this time: ${error.message}`);
     return undefined;
   }

@@ -28,7 +28,7 @@ import {
 } from "./location.ts";
 import type { OpenedRepositories } from "./opened.ts";
 
-/** Returns the storage at a location, and notes that it is opened. */
+/** Returns the storage at a location, and records that it is opened. */
 function storageAt(location: string, opened: OpenedRepositories): Storage {
   const other = isFolder(location) ? whatIsThere(location) : undefined;
   if (other !== undefined) {
@@ -46,7 +46,7 @@ function storageAt(location: string, opened: OpenedRepositories): Storage {
   }
 }
 
-/** Describes what is at a location if it is not a directory. */
+/** Describes the object at a location, if it is not a directory. */
 function whatIsThere(location: string): string | undefined {
   try {
     const stat = statSync(location);
@@ -208,7 +208,10 @@ function isLinkToNothing(location: string): boolean {
     lstatSync(location, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
-/** Returns a remote storage with a cache in the user's folder; a local one as is. */
+/**
+ * Returns a remote storage with a cache in the user's folder, or a local
+ * storage as it is.
+ */
 function cached(location: string, storage: Storage): Storage {
   if (isFolder(location)) return storage;
   const folder = join(cacheFolder(), "objects", placeSum(storage.location));

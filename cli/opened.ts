@@ -23,13 +23,13 @@ export class OpenedRepositories {
     if (!this.#locations.includes(location)) this.#locations.push(location);
   }
 
-  /** Returns whether an object of an error is in one of the repositories. */
+  /** Returns whether the object of an error is in one of the repositories. */
   holds(object: string): boolean {
     return this.#locations.length > 0 &&
       (isStored(object) || this.#locations.includes(object));
   }
 
-  /** Returns the repositories that a file of this machine is in. */
+  /** Returns the repositories that contain a file of this machine. */
   around(file: string): readonly string[] {
     return this.#locations.filter((location) =>
       file === location || file.startsWith(location + sep)

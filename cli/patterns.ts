@@ -8,7 +8,7 @@ import { matcherOf, truePlace } from "../lib/tree/mod.ts";
  * path below the directory, and a path that begins with `./`, are anchored to
  * the directory. On Windows, `\\` separates names.
  *
- * @param text What the user typed.
+ * @param text The pattern as typed.
  * @param directory The directory that the pattern is for.
  */
 export function toPattern(text: string, directory: string): string {

@@ -15,8 +15,8 @@ const COMPLETION = "completion";
  * Makes the command line.
  *
  * @param context The context of the commands.
- * @param names The commands to load; of the others only the names are known.
- * By default all commands are loaded.
+ * @param names The commands to load. Of other commands, only the names are
+ *   known. By default, all commands are loaded.
  */
 export async function createProgram(
   context: Context,
@@ -103,8 +103,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for the files that
 are named, 130 interrupted.`;
 
 /**
- * Refuses empty arguments, such as an unset variable of a shell: most of them
- * would name the current directory or everything. A label may be empty.
+ * Refuses empty arguments, such as an unset variable of a shell, because most
+ * of them would stand for the current directory or everything. A label may be
+ * empty.
  */
 function refuseEmpty(command: Command): void {
   const empty = [

@@ -36,7 +36,7 @@ interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
-/** `deltar prune`. */
+/** Makes `deltar prune`. */
 export function pruneCommand(context: Context): Command {
   const command = new Command("prune")
     .description(

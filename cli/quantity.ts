@@ -31,9 +31,9 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * Parses a size such as `500M`, `2.5GB` or `10GiB`, in powers of 1,000, or with
- * `i` of 1,024. A number without a unit is refused: it is probably a mistake, and
- * snapshots would be removed for it.
+ * Parses a size such as `500M`, `2.5GB` or `10GiB`, in powers of 1,000, or of
+ * 1,024 with an `i`. A number without a unit is refused, because it is probably
+ * a mistake that would remove snapshots.
  *
  * @returns The size in bytes.
  */

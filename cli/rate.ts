@@ -9,7 +9,7 @@ export interface Meter {
   allBytes?: number;
 }
 
-/** The time over which the rate is measured, in milliseconds. */
+/** The time in milliseconds over which the rate is measured. */
 const WINDOW = 10_000;
 
 /** The minimum time to measure a rate, in milliseconds. */
@@ -25,10 +25,10 @@ export class Rate {
   /**
    * Records the progress of the work.
    *
-   * @param now The time, in milliseconds.
+   * @param now The current time in milliseconds.
    * @param meter The progress.
    * @returns The percentage and the remaining time, if the total is known, and
-   * the rate. What cannot be estimated yet is omitted.
+   *   the rate. A value that cannot be estimated yet is omitted.
    */
   tell(now: number, { bytes, allBytes }: Meter): string[] {
     const samples = this.#samples;

@@ -19,9 +19,9 @@ import type { RandomAccess } from "../lib/delta/mod.ts";
 /** The number of bytes that are read at once. */
 const PIECE = 2 ** 19;
 /**
- * The number of first pieces at each of which the event loop gets a turn, so that
- * worker threads start sooner; and the interval of later turns, in pieces, so that
- * garbage is collected.
+ * The turns of the event loop: after each of the `first` pieces, so that worker
+ * threads start sooner, and then after every `then` pieces, so that garbage is
+ * collected.
  */
 const TURNS = { first: 64, then: 8 };
 
@@ -33,8 +33,8 @@ export function sizeOf(name: string): number | undefined {
 }
 
 /**
- * Reads a file, or standard input for `-`. All pieces share one buffer: each is
- * valid until the next is read.
+ * Reads a file, or standard input for `-`. All pieces share one buffer. Each is
+ * valid until the next one is read.
  */
 export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   if (name === "-") {
@@ -66,7 +66,7 @@ export async function readWhole(name: string): Promise<Uint8Array> {
     : attempt(name, () => readFileSync(name));
 }
 
-/** Opens a file for reading at any offset, with one shared buffer. */
+/** Opens a file for reading at any offset. All reads share one buffer. */
 export function openBasis(name: string): RandomAccess & { close(): void } {
   const file = attempt(name, () => openSync(name, "r"));
   const { size } = fstatSync(file);
@@ -94,7 +94,7 @@ export function openBasis(name: string): RandomAccess & { close(): void } {
   };
 }
 
-/** An output file that appears whole or not at all, or standard output. */
+/** An output file that appears complete or not at all, or standard output. */
 export class Output {
   readonly #name: string;
   readonly #temporary: string | undefined;
@@ -103,8 +103,9 @@ export class Output {
   size = 0;
 
   /**
-   * Opens a temporary file beside the output file.
+   * Opens a temporary file next to the output file.
    *
+   * @param name The path of the output file, or `-` for standard output.
    * @param force Whether to replace an existing file.
    * @throws {DeltarError} `exists` if the file exists and `force` is false.
    */

@@ -33,13 +33,17 @@ export class Stats {
     }
   }
 
-  /** The line about a delta. */
+  /** The line about the delta. */
   get summary(): string {
     return `${this.#copies} copies of ${this.#copied} bytes, ` +
       `${this.#literal} literal bytes`;
   }
 
-  /** Returns the line about the work. */
+  /**
+   * Returns the line about the work.
+   *
+   * @param written The number of bytes written.
+   */
   work(written: number): string {
     const seconds = (performance.now() - this.#start) / 1000;
     const megabytes = Math.max(this.#read, written) / 1e6;

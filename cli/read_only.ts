@@ -10,7 +10,7 @@ import {
 import { cacheFolder, isFolder, placeSum } from "./location.ts";
 
 /**
- * Returns a read-only storage without network requests: a local repository
+ * Returns a read-only storage that makes no network requests: a local storage
  * itself, or the cache of a remote one.
  *
  * @throws {TypeError} If the location is not valid.
@@ -23,7 +23,7 @@ export function nearbyStorage(location: string): Storage {
   return withCache(nothing(far, cache), cache);
 }
 
-/** Returns a storage that refuses to be changed. */
+/** Returns a read-only view of a storage. */
 function readOnly(storage: Storage): Storage {
   return {
     location: storage.location,
@@ -34,7 +34,10 @@ function readOnly(storage: Storage): Storage {
   };
 }
 
-/** Returns a storage without objects, which lists the objects of the cache. */
+/**
+ * Returns a storage whose objects are all missing. Its listings are those of
+ * the cache.
+ */
 function nothing(location: string, cache: Storage): Storage {
   const absent = (object: string) =>
     new DeltarError("not-found", "not in the cache", { object });

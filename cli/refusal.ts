@@ -40,7 +40,7 @@ interface SystemError extends Error {
   path?: string;
 }
 
-/** Returns the system's refusal that caused an error, if any. */
+/** Returns the system error that caused an error, in words, if there is one. */
 export function refusalOf(
   error: unknown,
   opened: OpenedRepositories,
@@ -62,7 +62,7 @@ export function refusalOf(
   };
 }
 
-/** Returns the message of an error, with errors of the system in words. */
+/** Returns the message of an error. System errors in it are put in words. */
 export function messageOf(
   error: unknown,
   opened: OpenedRepositories,
@@ -72,8 +72,8 @@ export function messageOf(
 }
 
 /**
- * Returns the repository that an error's object is in, if its message does not
- * name it; of several repositories, the ones that it may be in.
+ * Returns the repository that the object of an error is in, unless the message
+ * names it. If the object may be in several repositories, returns all of them.
  */
 export function repositoryOf(
   error: unknown,
@@ -97,7 +97,7 @@ function systemCause(error: unknown): SystemError | undefined {
   return isOurs && error.code !== "io" ? undefined : systemCause(error.cause);
 }
 
-/** Returns a name that a user knows for the object of an error. */
+/** Returns the name of an error's object that the user knows. */
 function placeOf(
   error: unknown,
   path: string,

@@ -27,7 +27,7 @@ interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
-/** `deltar restore`. */
+/** Makes `deltar restore`. */
 export function restoreCommand(context: Context): Command {
   return new Command("restore")
     .description(
@@ -75,8 +75,8 @@ export function restoreCommand(context: Context): Command {
 }
 
 /**
- * Returns the paths to restore. In place these are the paths below the current
- * directory, unless `--all` is given.
+ * Returns the paths to restore. For a restore in place, these are the paths
+ * below the current directory, unless `--all` is given.
  */
 async function choose(
   repository: Repository,

@@ -22,7 +22,7 @@ interface Options {
 /** The default time of day of a backup. */
 const NOON = "12:30";
 
-/** `deltar schedule`. */
+/** Makes `deltar schedule`. */
 export function scheduleCommand(
   context: Context,
   program: MakeProgram,

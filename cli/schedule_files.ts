@@ -19,7 +19,7 @@ export interface Schedule {
   home: string;
 }
 
-/** Files to write, by path, and the command that enables them. */
+/** The files to write, by path, and the command that enables them. */
 export interface ScheduleFiles {
   files: Record<string, string>;
   next: string;
@@ -115,11 +115,13 @@ ${every === "day" ? integer("Hour", hour) : ""}${
   };
 }
 
-/** A task of the Windows Task Scheduler (its XML schema, version 1.2). */
+/**
+ * Returns a task of the Windows Task Scheduler (its XML schema, version 1.2).
+ */
 function windows(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const [program, ...words] = command;
-  // As CommandLineToArgvW takes it apart again.
+  // Quoted for CommandLineToArgvW, which splits the line again.
   const quoted = words.map((word) =>
     `"${word.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, "$1$1")}"`
   );

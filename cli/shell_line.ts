@@ -135,7 +135,10 @@ class Lexer {
     return (name !== "" && process.env[name]) || text;
   }
 
-  /** Takes the text that a sticky pattern matches here. */
+  /**
+   * Returns the text that a sticky pattern matches at the current position, and
+   * moves past it.
+   */
   #take(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#line)?.[0] ?? "";

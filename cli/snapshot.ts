@@ -31,7 +31,7 @@ interface Options extends TakeOptions {
   json?: boolean;
 }
 
-/** `deltar snapshot`. */
+/** Makes `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
   return addSharingOptions(addTakeOptions(new Command("snapshot")))
     .argument(
@@ -74,7 +74,7 @@ async function run(
     out.note(`--exclude ${showText(pattern)}: this pattern excludes nothing`);
   }
   const here = existingDirectory();
-  // The environment may differ when the user types the line.
+  // The environment may differ when the user types the printed line.
   const named = Boolean(process.env.DELTAR_REPOSITORY) ||
     here === undefined ||
     location !== locateFrom(undefined, here).location;
@@ -95,8 +95,8 @@ async function run(
 }
 
 /**
- * Returns the target of the printed restore command: a new directory beside the
- * snapshot's directory, so that it does not get into the next snapshot.
+ * Returns the target of the printed restore command: a new directory next to
+ * the snapshot's directory, so that it is not included in the next snapshot.
  */
 function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);

@@ -14,7 +14,7 @@ interface Options extends CommonOptions {
   largest?: number;
 }
 
-/** `deltar stats`. */
+/** Makes `deltar stats`. */
 export function statsCommand(context: Context): Command {
   return new Command("stats")
     .argument("[snapshot]", `${SNAPSHOT_HELP} (default: latest)`)

@@ -13,14 +13,16 @@ import { showPath, treePath } from "./text.ts";
 /** The maximum edit distance of a suggestion. */
 const MOST_EDITS = 3;
 
-/** The maximum length of a path that suggestions are looked for, in characters. */
+/**
+ * The maximum length of a path that suggestions are made for, in characters.
+ */
 const MOST_COMPARED = 256;
 
-/** The help on a snapshot's name. */
+/** The help text on the name of a snapshot. */
 export const SNAPSHOT_HELP =
   "An id, its beginning or end, a label, a date, latest or latest~N";
 
-/** The help on a snapshot's name that a folder may follow. */
+/** The help text on the name of a snapshot that a folder may follow. */
 export const FOLDER_HELP = `${SNAPSHOT_HELP}; also SNAPSHOT:FOLDER`;
 
 /** Returns the snapshot that a user names. */
@@ -34,7 +36,10 @@ export async function findSnapshot(
   );
 }
 
-/** A snapshot that a user names, and the folder that typed paths start from. */
+/**
+ * A snapshot that a user names, and the folder that typed paths are relative
+ * to.
+ */
 export interface Named {
   record: SnapshotRecord;
   /** The folder of `SNAPSHOT:FOLDER`, `""` for the root. */
@@ -164,7 +169,7 @@ async function findSimilar(
   record: SnapshotRecord,
   path: string,
 ): Promise<string | undefined> {
-  // The comparison takes a number of steps that is the product of the lengths.
+  // The number of steps of the comparison is the product of the lengths.
   if (path.length > MOST_COMPARED) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;

@@ -200,7 +200,10 @@ export async function takeSnapshot(
   return { repository, location, result };
 }
 
-/** Returns the warning that the clock of a snapshot or of this machine is wrong. */
+/**
+ * Returns the warning that the clock was wrong when a snapshot was made, or is
+ * wrong now.
+ */
 function describeAhead({ id, time }: SnapshotRecord): string {
   const ahead = time - Date.now();
   const days = Math.round(ahead / 86_400_000);
@@ -212,8 +215,8 @@ function describeAhead({ id, time }: SnapshotRecord): string {
 }
 
 /**
- * Returns the directory to take, spelled as its snapshots spell it, and whether
- * it has no snapshots yet.
+ * Returns the directory of the snapshot, spelled like in its earlier snapshots,
+ * and whether it has no snapshots yet.
  */
 async function directoryIn(
   repository: Repository,
@@ -244,8 +247,8 @@ function spelled(path: string): string {
 }
 
 /**
- * Moves the default repository of a directory that was moved to the default
- * location for the new path, if its snapshots are to be continued.
+ * Moves the default repository of a moved directory to the default location for
+ * its new path, if its snapshots are to be continued.
  */
 async function bringRepository(
   out: Console,

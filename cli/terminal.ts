@@ -11,15 +11,15 @@ const CLEAR = "\x1b[J";
 const RETRY_MS = 5;
 
 /**
- * Standard output and standard error of the process, with the line of progress
- * that standard error shows.
+ * Standard output and standard error of the process, with the progress line on
+ * standard error.
  */
 export class Terminal {
   readonly #encoder = new TextEncoder();
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
   /** The descriptors whose readers are gone. */
   readonly #closed = new Set<number>();
-  /** The columns of the line of progress that is shown. */
+  /** The number of columns of the progress line. */
   #drawn = 0;
 
   /**
@@ -54,12 +54,12 @@ export class Terminal {
     return true;
   }
 
-  /** Writes lines with control characters escaped. */
+  /** Writes lines, with control characters escaped. */
   tell(fd: number, text: string): void {
     this.write(fd, showLines(text));
   }
 
-  /** Writes lines with control characters escaped, except colors. */
+  /** Writes lines, with control characters other than colors escaped. */
   tellPainted(fd: number, text: string): void {
     this.write(fd, showLines(text, true));
   }
@@ -89,12 +89,12 @@ export class Terminal {
   }
 }
 
-/** Returns whether the terminal does not know control codes. */
+/** Returns whether the terminal does not support control codes. */
 export function isDumb(): boolean {
   return process.env.TERM === "dumb";
 }
 
-/** Returns whether the user's terminal may be sent codes. */
+/** Returns whether control codes may be sent to the user's terminal. */
 function hasCodes(): boolean {
   return !isDumb() && !process.env.NO_COLOR;
 }
@@ -111,7 +111,7 @@ export function paint(
   return hasCodes() ? styleText(color, text, { stream }) : text;
 }
 
-/** Returns an error of writing, with the stream that was written to. */
+/** Returns a write error with the name of its stream. */
 function placed(error: Error, fd: number): Error {
   const path = fd === 1 ? "standard output" : "standard error";
   error.message = `${path}: ${error.message}`;

@@ -47,16 +47,16 @@ export function showPath(path: string): string {
   return shown === path ? path : showText(JSON.stringify(path));
 }
 
-/** A text of printable ASCII, which needs no escapes. */
+/** Matches a text of printable ASCII, which needs no escapes. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
- * Characters that a terminal obeys, hides or moves: controls, directional marks,
- * joiners and fillers without width, lone surrogates.
+ * Matches characters that a terminal executes, hides or moves: controls,
+ * directional marks, joiners and fillers without width, lone surrogates.
  */
 const UNSHOWN =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
-/** Joiners between two emoji, and variation selectors after one. */
+/** Matches joiners between two emoji, and variation selectors after one. */
 const IN_EMOJI =
   /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)(?:\u200d(?=\p{Extended_Pictographic})|\ufe0f)|(?<=[0-9#*])\ufe0f(?=\u20e3)/gu;
 
@@ -100,13 +100,13 @@ export function showLines(text: string, isPainted = false): string {
 }
 
 /**
- * A user and password, or a token, in an address. A password may contain a slash
- * that is not escaped; digits before a slash are a port.
+ * Matches a user and password, or a token, in a URL. A password may contain a
+ * slash that is not escaped. Digits before a slash are a port.
  */
 const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
 
-/** Replaces the users and passwords in the addresses of a text. */
+/** Replaces the users and passwords in the URLs of a text. */
 export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
 }
@@ -133,11 +133,12 @@ export function toJson(value: unknown): string {
   );
 }
 
-/** Characters without a width of their own. */
+/** Matches characters without a width of their own. */
 const NARROW = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 
 /**
- * Returns the part of a text that fits into a number of columns of a terminal.
+ * Returns the beginning of a text that fits into a number of columns of a
+ * terminal.
  */
 export function fitColumns(text: string, columns: number): string {
   let left = columns;
@@ -150,7 +151,7 @@ export function fitColumns(text: string, columns: number): string {
   return text.slice(0, length);
 }
 
-/** Returns an upper bound of the columns that a text takes in a terminal. */
+/** Returns the maximum number of columns that a text takes in a terminal. */
 export function columnsOf(text: string): number {
   let columns = 0;
   for (const char of text) columns += widthOf(char);

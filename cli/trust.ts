@@ -4,7 +4,7 @@ import { plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import type { Console } from "./console.ts";
 
-/** Makes the option that trusts another user's repository. */
+/** Makes the option `--trust-repository`. */
 export function trustOption(): Option {
   return new Option(
     "--trust-repository",
@@ -12,7 +12,9 @@ export function trustOption(): Option {
   );
 }
 
-/** Thrown to stop work before it begins, because the user must be asked. */
+/**
+ * Thrown to stop the work before it begins, because the user has to be asked.
+ */
 class Doubt extends Error {}
 
 /**
@@ -23,8 +25,8 @@ class Doubt extends Error {}
  * @param out The output. No question is asked if the output is JSON.
  * @param trust Whether `--trust-repository` was given.
  * @param signal Stops the wait for an answer.
- * @param work Called with whether to trust the repository, and with a callback
- * for the plan. Called again after the question is answered.
+ * @param work Called with whether the repository is trusted, and with a
+ *   callback for the plan. Called again after the question is answered.
  */
 export async function askingForTrust<Result>(
   out: Console,

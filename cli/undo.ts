@@ -19,7 +19,7 @@ interface Options extends CommonOptions {
   dryRun?: boolean;
 }
 
-/** `deltar undo`. */
+/** Makes `deltar undo`. */
 export function undoCommand(context: Context): Command {
   return revertCommand(context, "undo");
 }
@@ -45,8 +45,8 @@ export function revertCommand(
 
 /**
  * Returns the directory that was restored into, and the path of `place` below
- * it. This is `place` itself if a restore went into it, or else the directory
- * around it that has snapshots.
+ * it. The directory is `place` itself if there was a restore into it, or else
+ * the directory around it that has snapshots.
  */
 async function targetAt(
   repository: Repository,

@@ -18,12 +18,12 @@ interface Options extends CommonOptions {
 }
 
 /**
- * The maximum number of files that are named for each damaged object. JSON names
- * all of them.
+ * The maximum number of files that are printed for each damaged object. The
+ * JSON output has all of them.
  */
 const MOST_NAMED = 20;
 
-/** The advice for damage, by the kind of object. */
+/** The advice for each kind of damaged object. */
 const NEXT: Record<DamageKind, string> = {
   settings: "`deltar repair` writes the settings again",
   record: "`deltar repair` moves the record to damaged/",
@@ -35,7 +35,7 @@ const NEXT: Record<DamageKind, string> = {
   signature: "nothing is lost; `deltar repair` lets it be made again",
 };
 
-/** `deltar verify`. */
+/** Makes `deltar verify`. */
 export function verifyCommand(context: Context): Command {
   return new Command("verify")
     .option(
@@ -174,7 +174,10 @@ function tellMore(out: Console, count: number, what: string): void {
   );
 }
 
-/** Returns the ids of snapshots; of more than two, the first and the last. */
+/**
+ * Returns the ids of snapshots. If there are more than two, returns only the
+ * first and the last.
+ */
 function span(ids: readonly string[]): string {
   if (ids.length <= 2) return ids.join(" and ");
   return `${plural(ids.length, "snapshot")}, ${ids[0]} to ${ids.at(-1)}`;

@@ -38,24 +38,26 @@ import { shellWord, showPath, showText } from "./text.ts";
 
 interface Options extends CommonOptions, Partial<TakeOptions> {}
 
-/** Whether a snapshot includes a path, and why not. */
+/**
+ * The answer whether a snapshot includes a path, and the reason if it does not.
+ */
 interface Fate {
   /** Whether the path is included. */
   kept: boolean;
-  /** The rule or fault that keeps the path out. */
+  /** The rule or fault for which the path is not included. */
   why?: string;
 }
 
 /** The answer for a path. */
 interface Answer extends Fate {
   path: string;
-  /** The options that the answer is for. */
+  /** The options that were applied. */
   options?: string[];
-  /** The answer for the options of the last snapshot, if it differs. */
+  /** The answer with the options of the last snapshot, if it differs. */
   last?: Fate & { snapshot: string; options: string[] };
 }
 
-/** `deltar why`. */
+/** Makes `deltar why`. */
 export function whyCommand(context: Context): Command {
   return addExcludeOptions(new Command("why"))
     .argument("<path>", "A file or folder of the directory")
@@ -102,7 +104,7 @@ async function run(
   return EXIT.done;
 }
 
-/** The beginning of the reason for a path that cannot be read. */
+/** The first words of the reason for a path that cannot be read. */
 const UNREADABLE = "cannot be read: ";
 
 function wordsOf({ kept, why = "" }: Fate, by: string): string {
@@ -130,7 +132,7 @@ async function next(
     );
   }
   const bare = found;
-  // A path that does not exist may name a future folder.
+  // A path that does not exist may be that of a future folder.
   const path = bare !== "" && /[\\/]$/.test(word) ? `${bare}/` : bare;
   const apart = [
     ...isFolder(location) ? [location] : [],
@@ -160,7 +162,7 @@ async function next(
     }
   }
   const isKept = fate.kept && (answer.last?.kept ?? true);
-  // It is unknown whether a path that cannot be read exists.
+  // A path that cannot be read may or may not exist.
   if (isKept && isAbsent(join(root, bare))) {
     throw new DeltarError(
       "not-found",
