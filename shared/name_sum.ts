@@ -1,8 +1,8 @@
 import process from "node:process";
 
 /**
- * Returns 16 hexadecimal digits that stand for a text in names of files and in
- * addresses: the first of its SHA-256.
+ * Returns the first 16 hexadecimal digits of a text's SHA-256, which identify
+ * the text in file names and URLs.
  */
 export function nameSum(text: string): string {
   // Few commands need it, and the runtime takes a while to load it.

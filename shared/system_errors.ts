@@ -1,8 +1,8 @@
 /** An error of the operating system, in words. */
 export interface SystemErrorText {
-  /** The reason, to be put after a colon. */
+  /** The reason, which is shown after a colon. */
   reason: string;
-  /** The first step of what to do, as an imperative, if there is any. */
+  /** The first thing to do, in the imperative, if there is one. */
   remedy?: string;
 }
 

@@ -7,7 +7,7 @@
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
 /**
- * Returns a number of bytes for people: three significant digits, in powers of
+ * Returns a number of bytes with a unit: three significant digits, in powers of
  * 1,000.
  */
 export function formatBytes(bytes: number): string {
@@ -23,7 +23,7 @@ export function formatBytes(bytes: number): string {
 
 /** Returns a number with commas between its thousands. */
 export function formatCount(count: number): string {
-  // `toLocaleString` would load the runtime's tables of languages.
+  // `toLocaleString` would load the runtime's language data.
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
