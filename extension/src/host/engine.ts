@@ -37,14 +37,18 @@ interface Pending {
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** The library in its own thread, which the first call starts. */
+/** The library in a separate thread, which the first call starts. */
 export class Engine {
   readonly #script: string;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;
   #last = 0;
 
-  /** @param script The path of the worker's script. */
+  /**
+   * Makes an engine.
+   *
+   * @param script The path of the worker's script.
+   */
   constructor(script: string) {
     this.#script = script;
   }
@@ -77,7 +81,7 @@ export class Engine {
     });
   }
 
-  /** Ends the thread; calls that have begun fail. */
+  /** Ends the thread. Calls in progress fail. */
   async dispose(): Promise<void> {
     await this.#worker?.terminate();
   }
@@ -102,7 +106,7 @@ export class Engine {
     else pending.resolve(message.result as never);
   }
 
-  /** The next call starts another thread. */
+  /** Makes all calls fail. The next call starts another thread. */
   #fail(worker: Worker, message: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;

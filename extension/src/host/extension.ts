@@ -39,7 +39,7 @@ import { StatusBar } from "./views/status_bar.ts";
 
 let end: (() => Promise<void>) | undefined;
 
-/** Called by VS Code once it has started. */
+/** Called by VS Code when the extension starts. */
 export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const script = vscode.Uri.joinPath(extension.extensionUri, "dist/worker.cjs");
   const writer = new Engine(script.fsPath);
@@ -85,7 +85,8 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     await automatic.close();
     await Promise.all([writer.dispose(), reader.dispose()]);
   };
-  // The status bar needs the snapshots; listing them can wait for the rest.
+  // The status bar needs the snapshots, but reading them can wait until
+  // everything else has started.
   setTimeout(async () => {
     await credentials.ready;
     for (const folder of folders.all) {
@@ -96,7 +97,7 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   return makeExports(api);
 }
 
-/** Called by VS Code before it ends. */
+/** Called by VS Code before the extension ends. */
 export async function deactivate(): Promise<void> {
   await end?.();
 }

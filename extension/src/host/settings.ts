@@ -3,19 +3,19 @@ import type { RetentionPolicy } from "../shared/protocol.ts";
 
 const DAY_MS = 86_400_000;
 
-/** The moments at which snapshots are taken automatically. */
+/** The triggers of automatic snapshots. */
 export interface Triggers {
-  /** After saving. */
+  /** Whether a snapshot is taken after saving. */
   onSave: boolean;
   /** The delay after the last save, in milliseconds. */
   delay: number;
   /** The interval in milliseconds; 0 for never. */
   every: number;
-  /** Before the window closes. */
+  /** Whether a snapshot is taken before the window closes. */
   onClose: boolean;
 }
 
-/** Returns the triggers that are set. */
+/** Returns the triggers in the settings. */
 export function triggers(): Triggers {
   const settings = vscode.workspace.getConfiguration("deltar.snapshot");
   return {
@@ -27,8 +27,8 @@ export function triggers(): Triggers {
 }
 
 /**
- * Returns the size in bytes above which the user is warned of a folder's
- * snapshots; 0 for no limit.
+ * Returns the size in bytes above which the user is warned about the snapshots
+ * of a folder; 0 for no limit.
  */
 export function sizeLimit(): number {
   return vscode.workspace.getConfiguration("deltar.storage")

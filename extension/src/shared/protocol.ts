@@ -11,35 +11,41 @@ export type { RetentionPolicy };
 
 /** The configuration of a workspace folder. */
 export interface FolderConfig {
-  /** The folder, a path of the operating system. */
+  /** The path of the folder, in the form of the operating system. */
   directory: string;
   /** The repository: a folder, or `s3://bucket/prefix`. */
   repository: string;
-  /** The folder of what this machine remembers of directories. */
+  /** The folder in which this machine keeps its notes about directories. */
   cache: string;
   /** Patterns in gitignore's syntax to exclude, or to keep with `!`. */
   excludes: string[];
-  /** Whether `.gitignore` files count. */
+  /** Whether the rules of `.gitignore` files apply. */
   gitignore: boolean;
-  /** S3Credentials, region and address of a repository on S3, as its storage asks. */
+  /**
+   * The environment variables for a repository on S3: credentials, region and
+   * URL.
+   */
   env?: Record<string, string>;
 }
 
-/** A snapshot as lists show it. */
+/** A snapshot in a list. */
 export interface SnapshotInfo {
-  /** Its id; ids sort by time. */
+  /** The id. Ids sort by time. */
   id: string;
   /** The time at which it began, in milliseconds since 1970. */
   time: number;
   /** The folder. */
   directory: string;
-  /** The user's name for it. */
+  /** The label. */
   label?: string;
-  /** The id of the snapshot before it in the list, which it is compared with. */
+  /**
+   * The id of the previous snapshot in the list, which this one is compared
+   * with.
+   */
   before?: string;
   /**
-   * The time at which that one began, if snapshots between them were removed:
-   * `counts` then has the changes since the last of those.
+   * The time at which the previous snapshot began, if snapshots between the two
+   * were removed. `counts` then has only the changes since the last of those.
    */
   since?: number;
   /** The number of files that differ from `before`, once counted. */
@@ -48,15 +54,15 @@ export interface SnapshotInfo {
   counts: SnapshotCounts;
 }
 
-/** A path that a snapshot does not hold, and the reason. */
+/** A path that is not in a snapshot, and the reason. */
 export interface SkippedPath {
   /** The path below the folder. */
   path: string;
-  /** The reason, in a word: `excluded` or `special`, or a fault. */
+  /** The reason in one word: `excluded` or `special`, or a fault. */
   reason: string;
-  /** The rule, or the system's message. */
+  /** The rule, or the message of the system. */
   detail?: string;
-  /** Whether it could not be stored although it should have been. */
+  /** Whether the path should have been stored but could not be. */
   isFault: boolean;
 }
 
@@ -66,17 +72,19 @@ export interface FileChange {
   path: string;
   /** The kind of change. */
   change: "created" | "updated" | "deleted" | "renamed" | "copied" | "touched";
-  /** Its length in bytes after, or before if it was deleted. */
+  /**
+   * The length in bytes: the new one, or the old one if the file was deleted.
+   */
   size: number;
-  /** The path it was moved or copied from. */
+  /** The path that the file was moved or copied from. */
   from?: string;
 }
 
 /** A version of a file. */
 export interface FileVersion {
-  /** The first snapshot that holds it. */
+  /** The id of the first snapshot with this version. */
   id: string;
-  /** The time at which that began, in milliseconds since 1970. */
+  /** The time at which that snapshot began, in milliseconds since 1970. */
   time: number;
   /** The label of that snapshot. */
   label?: string;
@@ -84,15 +92,15 @@ export interface FileVersion {
   size?: number;
 }
 
-/** A file that a snapshot held and the next one did not. */
+/** A file that is in a snapshot and not in the next one. */
 export interface DeletedFile {
   /** The path below the folder. */
   path: string;
-  /** The last snapshot that holds it. */
+  /** The id of the last snapshot with the file. */
   id: string;
   /** The time of the first snapshot without it, in milliseconds since 1970. */
   time: number;
-  /** Its length in bytes. */
+  /** The length in bytes. */
   size: number;
 }
 
@@ -100,7 +108,7 @@ export interface DeletedFile {
 export interface VersionStat {
   /** The kind. */
   kind: "file" | "directory" | "symlink";
-  /** Its length in bytes. */
+  /** The length in bytes. */
   size: number;
   /** The modification time, in milliseconds since 1970. */
   mtime: number;
@@ -110,7 +118,7 @@ export interface VersionStat {
 export interface Progress {
   /** The number of files and folders done so far. */
   entries: number;
-  /** The number of all, if that is known. */
+  /** The number of all files and folders, if known. */
   allEntries?: number;
   /** The path done last. */
   path: string;
@@ -120,11 +128,11 @@ export interface Progress {
 export interface SnapshotReport {
   /** The snapshot, or the last one if nothing changed. */
   snapshot: SnapshotInfo;
-  /** Whether a new one was taken. */
+  /** Whether the snapshot is new. */
   isNew: boolean;
-  /** The paths that it does not hold. */
+  /** The paths that are not in the snapshot. */
   skipped: SkippedPath[];
-  /** The time that the worker took, in milliseconds. */
+  /** The duration of the work in milliseconds. */
   duration: number;
 }
 
@@ -134,7 +142,7 @@ export interface RestorePreview {
   overwritten: string[];
   /** Files that do not exist. */
   created: string[];
-  /** Files that exist and are not in the snapshot. */
+  /** Files that exist, are not in the snapshot, and are deleted. */
   deleted: string[];
   /** The number of paths that differ only in mode, time or owner. */
   touched: number;
@@ -154,11 +162,11 @@ export interface PrunePreview {
 
 /** A request to restore. */
 export interface RestoreRequest {
-  /** The snapshot. */
+  /** The id of the snapshot. */
   id: string;
-  /** The files and folders to restore; all of them by default. */
+  /** The files and folders to restore. Default: all. */
   paths?: string[];
-  /** Whether files that the snapshot does not hold are deleted. */
+  /** Whether files that are not in the snapshot are deleted. */
   deleteOthers: boolean;
 }
 
@@ -166,7 +174,7 @@ export interface RestoreRequest {
 export interface RestoreReport {
   /** The number of files and links that were written. */
   written: number;
-  /** The number of paths of which only mode and time were set. */
+  /** The number of paths whose mode, time or owner alone was restored. */
   touched: number;
   /** The number of paths that were deleted, including folders. */
   deleted: number;
@@ -174,9 +182,12 @@ export interface RestoreReport {
   failed: { path: string; message: string }[];
 }
 
-/** The methods, with their parameters and results. */
+/** The parameters and the result of each method. */
 export interface Methods {
-  /** Takes a snapshot; with `measure`, progress has the number of all entries. */
+  /**
+   * Takes a snapshot. With `measure`, the progress has the number of all
+   * entries.
+   */
   snapshot: [
     { config: FolderConfig; label?: string; measure?: boolean },
     SnapshotReport,
@@ -188,16 +199,22 @@ export interface Methods {
     { config: FolderConfig; before: string | undefined; after: string },
     FileChange[],
   ];
-  /** Returns the paths that a snapshot does not hold. */
+  /** Returns the paths that are not in a snapshot. */
   skipped: [{ config: FolderConfig; id: string }, SkippedPath[]];
-  /** Returns deleted files with their last snapshots, the last deleted first. */
+  /**
+   * Returns deleted files with the last snapshots that have them, the last
+   * deleted first.
+   */
   deleted: [{ config: FolderConfig }, DeletedFile[]];
-  /** Returns the effect of removing old snapshots. */
+  /** Returns the effect of removing old snapshots, without removing them. */
   previewPrune: [
     { config: FolderConfig; policy: RetentionPolicy },
     PrunePreview,
   ];
-  /** Removes old snapshots; returns the folder's ids, the oldest first. */
+  /**
+   * Removes old snapshots of the repository. Returns the ids of those of the
+   * folder, the oldest first.
+   */
   prune: [
     { config: FolderConfig; policy: RetentionPolicy },
     { removed: string[] },
@@ -223,17 +240,17 @@ export interface Methods {
     { config: FolderConfig; request: RestoreRequest },
     RestorePreview,
   ];
-  /** Restores in config, after a safety snapshot. */
+  /** Restores in place, after taking a safety snapshot. */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
   /** Undoes the last restore. */
   undo: [{ config: FolderConfig }, RestoreReport];
-  /** Restores again what was undone last. */
+  /** Restores again what the last undo took back. */
   redo: [{ config: FolderConfig }, RestoreReport];
   /** Returns the versions of a file, the newest first. */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];
 }
 
-/** A method's name. */
+/** The name of a method. */
 export type Method = keyof Methods;
 
 /** A message from the host to the worker. */
@@ -241,7 +258,7 @@ export type ToWorker =
   | { [M in Method]: { id: number; method: M; params: Methods[M][0] } }[Method]
   | { cancel: number };
 
-/** An error, as a message. */
+/** An error in the form of a message. */
 export interface Fault {
   /** The message. */
   message: string;

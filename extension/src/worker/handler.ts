@@ -1,10 +1,10 @@
 import type { Method, Methods, Progress } from "../shared/protocol.ts";
 
-/** The parts of a request that are not its parameters. */
+/** The context of a request. */
 export interface Work {
   /** Fires when the request is cancelled. */
   signal: AbortSignal;
-  /** Reports the progress; calls in quick succession are dropped. */
+  /** Reports the progress. Reports in quick succession are dropped. */
   progress: (progress: Progress) => void;
 }
 

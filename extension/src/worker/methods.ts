@@ -63,7 +63,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       return records.map((record, at) => {
         const { parent } = record;
         if (parent === undefined) return infoOf(record);
-        // The next older one where the parent was removed or is a safety snapshot.
+        // The next older snapshot, if the parent was removed or is a safety
+        // snapshot.
         if (times.has(parent)) return infoOf(record, parent);
         const older = at > 0 ? records[at - 1] : undefined;
         return infoOf(record, older?.id, older?.time);
@@ -93,9 +94,10 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       const found = new Map<string, DeletedFile>();
       for (let at = records.length - 1; at > 0; at--) {
         signal.throwIfAborted();
-        // Few snapshots delete files; only the trees of those are read.
+        // Few snapshots delete files, and only their trees are read.
         const { deleted, faults } = records[at].counts;
-        // A path that could not be read counts as a fault, even if deleted later.
+        // A path that could not be read counts as a fault, even if it was
+        // deleted later.
         if (deleted + faults === 0) continue;
         const [old, next] = [records[at - 1], records[at]];
         const { changes } = await repository.diff(old, next);
@@ -206,7 +208,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
   };
 }
 
-/** Returns the directory of a folder, with its rules. */
+/** Returns the directory of a folder, with its exclusion rules. */
 function dirOf(
   { directory, excludes, gitignore, repository, cache }: FolderConfig,
 ) {
@@ -217,7 +219,9 @@ function dirOf(
   });
 }
 
-/** Returns the snapshots of a folder, the oldest first, without safety ones. */
+/**
+ * Returns the snapshots of a folder without safety snapshots, the oldest first.
+ */
 async function recordsOf(
   repository: Repository,
   config: FolderConfig,
@@ -253,7 +257,10 @@ function kindOf(kind: string): VersionStat["kind"] {
   return kind === "directory" || kind === "symlink" ? kind : "file";
 }
 
-/** Returns a change of a file or link; those of folders follow from them. */
+/**
+ * Returns the change of a file or link, or nothing for a folder, whose changes
+ * follow from those of its files.
+ */
 function changeOf(change: Change): FileChange[] {
   const entry = change.change === "deleted" ? change.before : change.entry;
   if (entry.kind === "directory") return [];

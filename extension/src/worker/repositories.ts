@@ -10,7 +10,7 @@ import type { FolderConfig } from "../shared/protocol.ts";
 /**
  * Opens the repository of a folder.
  *
- * @throws {DeltarError} `not-found` if there is none.
+ * @throws {DeltarError} `not-found` if the repository does not exist.
  */
 export async function openRepository(
   config: FolderConfig,
@@ -28,11 +28,12 @@ export async function openRepository(
   }
 }
 
-/** Opens the repository of a folder, if there is one. */
+/** Opens the repository of a folder, if it exists. */
 export async function tryRepository(
   config: FolderConfig,
 ): Promise<Repository | undefined> {
-  // Outside of `try`: missing credentials are not a missing repository.
+  // This is outside of `try`, because missing credentials do not mean a missing
+  // repository.
   const storage = storageOf(config);
   try {
     return await Repository.open(storage);
@@ -50,12 +51,12 @@ export async function openOrCreate(config: FolderConfig): Promise<Repository> {
     return await Repository.create(storageOf(config));
   } catch (error) {
     if (codeOf(error) !== "exists") throw withLocation(error, config);
-    // Another window has created it meanwhile.
+    // Another window has created the repository in the meantime.
     return await Repository.open(storageOf(config));
   }
 }
 
-/** Returns an error of the system with the location of the repository. */
+/** Returns a system error with the location of the repository added. */
 function withLocation(
   cause: unknown,
   { repository: object }: FolderConfig,

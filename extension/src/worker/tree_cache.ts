@@ -1,9 +1,12 @@
 import type { Repository, Tree } from "../../../mod.ts";
 
-/** The maximum number of trees in memory: the user compares and browses few. */
+/**
+ * The maximum number of trees in memory. A user compares and browses only a
+ * few.
+ */
 const MAX_TREES = 4;
 
-/** The trees of snapshots that were used last. Snapshots never change. */
+/** A cache of the trees of snapshots, which never change. */
 export class TreeCache {
   readonly #trees = new Map<string, Promise<Tree>>();
 

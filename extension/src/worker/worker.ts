@@ -1,6 +1,6 @@
 /**
  * The worker: answers requests by calling the library, and receives
- * cancellations also while the library works without a pause.
+ * cancellations even while the library is busy.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type {
 import type { Handler } from "./handler.ts";
 import { createMethods } from "./methods.ts";
 
-/** The minimum time between two reports of progress, in milliseconds. */
+/** The minimum interval of progress reports, in milliseconds. */
 const REPORT_MS = 100;
 
 const port = parentPort as MessagePort;
@@ -34,7 +34,10 @@ function receive(message: ToWorker): void {
   else void run(message);
 }
 
-/** Receives the messages that have arrived while the thread was busy. */
+/**
+ * Receives the messages that arrived while the thread was busy. Only
+ * cancellations take effect at once.
+ */
 function poll(): void {
   for (;;) {
     const received = receiveMessageOnPort(port);

@@ -1,6 +1,7 @@
 /**
  * The API for other extensions:
- * `extensions.getExtension("deltar.deltar").activate()` gives `DeltarExports`.
+ * `extensions.getExtension("deltar.deltar").activate()` returns
+ * `DeltarExports`.
  *
  * @module
  */
@@ -8,13 +9,13 @@ import type * as vscode from "vscode";
 
 /** A snapshot. */
 export interface Snapshot {
-  /** Its id, which sorts by time. */
+  /** The id. Ids sort by time. */
   readonly id: string;
-  /** The workspace folder it is of. */
+  /** The URI of the workspace folder. */
   readonly folder: vscode.Uri;
-  /** When it was begun. */
+  /** The time at which the snapshot began. */
   readonly time: Date;
-  /** Its name. */
+  /** The label. */
   readonly label?: string;
 }
 
@@ -24,57 +25,61 @@ export interface Change {
   readonly path: string;
   /** The kind of change. */
   readonly change: string;
-  /** The file as it was, if it was there; to be read by `workspace.fs`. */
+  /** The URI of the old file, if there was one. `workspace.fs` can read it. */
   readonly before?: vscode.Uri;
-  /** The file as it became, if it is there. */
+  /** The URI of the new file, if there is one. `workspace.fs` can read it. */
   readonly after?: vscode.Uri;
 }
 
 /** Options for a restore. */
 export interface RestoreOptions {
-  /** Files and folders below it; all of them if left out. */
+  /** The URIs of the files and folders to restore. Default: all. */
   readonly paths?: readonly string[];
-  /** Whether files that the snapshot does not hold are deleted. */
+  /** Whether files that are not in the snapshot are deleted. */
   readonly deleteOthers?: boolean;
 }
 
 /** The result of a restore. */
 export interface RestoreResult {
-  /** Whether the user let it happen. */
+  /** Whether the user confirmed the restore. */
   readonly done: boolean;
   /** The number of files and links that were written. */
   readonly written: number;
   /** The number of paths that were deleted, including folders. */
   readonly deleted: number;
-  /** The paths that could not be restored, and why. */
+  /** The paths that could not be restored, with the reasons. */
   readonly failed: readonly { path: string; message: string }[];
 }
 
 /** The API for other extensions, version 1. */
 export interface DeltarApi {
-  /** Its version. */
+  /** The version of the API. */
   readonly version: 1;
-  /** Fires after each snapshot that was made, whoever asked for it. */
+  /** Fires after each new snapshot, whatever triggered it. */
   readonly onDidSnapshot: vscode.Event<Snapshot>;
   /**
-   * Takes a snapshot of a workspace folder, or of all: without a label nothing
-   * new is made where nothing changed, and the last snapshot is returned.
+   * Takes a snapshot of a workspace folder, or of all folders. If nothing
+   * changed and there is no label, no new snapshot is taken and the last one is
+   * returned.
    */
   snapshot(
     options?: { folder?: vscode.Uri; label?: string },
   ): Promise<Snapshot[]>;
-  /** The snapshots of a workspace folder, or of all, the newest first. */
+  /**
+   * Returns the snapshots of a workspace folder, or of all folders, the newest
+   * first.
+   */
   list(options?: { folder?: vscode.Uri }): Promise<Snapshot[]>;
   /** Returns the changes between two snapshots of the same folder. */
   diff(before: Snapshot, after: Snapshot): Promise<Change[]>;
-  /** Restores a snapshot in config; the user is asked first. */
+  /** Restores a snapshot in place, after the user has confirmed it. */
   restore(snapshot: Snapshot, options?: RestoreOptions): Promise<RestoreResult>;
 }
 
-/** The exports of `activate`: access to the API of a version. */
+/** The exports of `activate`. */
 export interface DeltarExports {
   /**
-   * The API.
+   * Returns the API.
    *
    * @param version The version that the caller was written for: 1.
    * @throws {RangeError} If there is no such version.

@@ -17,7 +17,7 @@ export function makeExports(api: Api): DeltarExports {
   };
 }
 
-/** The API, which the language model tools use too. */
+/** The API, which is also used by the tools for language models. */
 export class Api implements DeltarApi {
   readonly version = 1;
   readonly onDidSnapshot: vscode.Event<Snapshot>;

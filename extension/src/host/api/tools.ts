@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { Snapshot } from "./api.ts";
 import type { Api } from "./make_api.ts";
 
-/** The maximum number of lines that a language model is given. */
+/** The maximum number of lines that a tool returns. */
 const MAX_LINES = 200;
 
 interface RestoreInput {
@@ -11,7 +11,7 @@ interface RestoreInput {
   deleteOthers?: boolean;
 }
 
-/** Registers the tools of language models. */
+/** Registers the tools for language models. */
 export function registerTools(api: Api): vscode.Disposable {
   const find = async (id: string, all?: Snapshot[]): Promise<Snapshot> => {
     const snapshots = all ?? await api.list();

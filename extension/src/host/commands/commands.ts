@@ -36,7 +36,7 @@ import {
 } from "./restore.ts";
 import { showSkipped, showStatus } from "./show.ts";
 
-/** Further parts that some commands work with. */
+/** Additional parts of the extension that some commands use. */
 export interface CommandParts {
   /** The part that takes snapshots. */
   runner: SnapshotRunner;
@@ -48,7 +48,7 @@ export interface CommandParts {
   credentials: S3Credentials;
 }
 
-/** Commands that work on a line of a view. */
+/** The commands that need a line of a view. */
 const NEED_NODE = new Set([
   "openChange",
   "openVersionChange",
@@ -151,7 +151,7 @@ export function registerCommands(
       async (...words: never[]) => {
         try {
           if (NEED_NODE.has(name) && words[0] === undefined) {
-            // VS Code passes no line while the list is loaded again.
+            // VS Code passes no line while the list is being reloaded.
             void vscode.window.showInformationMessage(
               "The list has just changed. Choose the line again.",
             );

@@ -13,7 +13,9 @@ const MAX_FILES = 1000;
 
 const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 
-/** Opens the change of a file by a snapshot, both sides read-only. */
+/**
+ * Opens the change that a snapshot made to a file, with both sides read-only.
+ */
 export async function openChange(
   { folder, info, change }: ChangeNode,
 ): Promise<void> {
@@ -22,7 +24,7 @@ export async function openChange(
   await openDiff(left, right, `${nameOf(change.path)} (${moment(info)})`);
 }
 
-/** Compares a version of a file with the one before it. */
+/** Compares a version of a file with the previous one. */
 export async function openVersionChange(
   { folder, path, version, before }: VersionNode,
 ): Promise<void> {
@@ -34,7 +36,7 @@ export async function openVersionChange(
   );
 }
 
-/** Compares a version of a file with the file as it is now. */
+/** Compares a version of a file with the current file. */
 export async function compareWithFile(
   folder: ProtectedFolder,
   path: string,
@@ -68,7 +70,7 @@ export async function compareWithSnapshot(
   if (version !== undefined) await compareWithFile(folder, path, version);
 }
 
-/** Opens a version in its own editor. */
+/** Opens a version in an editor. */
 export async function openVersion(
   folder: ProtectedFolder,
   path: string,
@@ -116,7 +118,9 @@ export async function compareSnapshots(
   await openChanges(folder, before.id, after, title);
 }
 
-/** Compares a snapshot with the folder, of which a snapshot is taken first. */
+/**
+ * Compares a snapshot with the folder, after taking a snapshot of the folder.
+ */
 export async function compareWithWorkspace(
   { folders }: Context,
   node: SnapshotNode | undefined,
@@ -191,7 +195,7 @@ async function openList(
   );
 }
 
-/** Returns a file before a change and after it. */
+/** Returns the URIs of a file before and after a change. */
 function sides(
   folder: ProtectedFolder,
   before: string | undefined,

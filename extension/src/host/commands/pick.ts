@@ -45,7 +45,7 @@ export async function pickSnapshot(
   return chosen?.info;
 }
 
-/** Returns snapshots as lines to choose from, separated by days. */
+/** Returns snapshots as lines to choose from, grouped by day. */
 export function snapshotItems(
   snapshots: readonly { folder: ProtectedFolder; info: SnapshotInfo }[],
 ): (vscode.QuickPickItem & {

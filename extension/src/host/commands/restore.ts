@@ -22,9 +22,9 @@ import { unsaved } from "./unsaved.ts";
 const MAX_NAMED_PATHS = 8;
 
 /**
- * Restores files and folders that were chosen in the list of snapshots: to
- * their state after the snapshot, or before it if it deleted them. The user is
- * asked once for each snapshot that is restored from.
+ * Restores files and folders that were chosen in the list of snapshots, each to
+ * its state after the snapshot. What the snapshot deleted is restored to its
+ * state before. The user confirms once for each snapshot that is restored from.
  */
 export async function restoreLines(
   context: Context,
@@ -65,7 +65,10 @@ export async function restoreSnapshot(
   await restore(context, folder, { id: info.id });
 }
 
-/** Restores what was chosen in the explorer, or the open file. */
+/**
+ * Restores the files and folders that were chosen in the explorer, or the open
+ * file.
+ */
 export async function restoreUris(
   context: Context,
   chosen: readonly vscode.Uri[],
@@ -92,22 +95,22 @@ export async function restoreUris(
   }
 }
 
-/** A restore that the user is asked to confirm. */
+/** A restore that the user has to confirm. */
 export interface RestoreProposal {
-  /** The snapshot. */
+  /** The id of the snapshot. */
   id: string;
-  /** The files and folders to restore; all of them by default. */
+  /** The files and folders to restore. Default: all. */
   paths?: string[];
   /**
-   * Whether to delete files that the snapshot does not hold; by default the
-   * user is asked.
+   * Whether to delete files that are not in the snapshot. By default, the user
+   * is asked.
    */
   deleteOthers?: boolean;
 }
 
 /**
- * Restores after the user has confirmed the changes. Unsaved editors are saved
- * first, so that the safety snapshot holds their content.
+ * Restores after the user has confirmed the changes. Unsaved files are saved
+ * first, so that the safety snapshot has their content.
  *
  * @returns The result, or `undefined` if the user refused.
  */
@@ -164,7 +167,7 @@ export async function restore(
 
 /**
  * Restores without asking. The request is remembered until the restore ends, so
- * that a restore that is cut short can be finished.
+ * that an interrupted restore can be finished.
  */
 export async function carryOut(
   { log, memory }: Context,
@@ -200,7 +203,7 @@ export async function carryOut(
   return report;
 }
 
-/** Undoes the last restore of a folder, or restores again what was undone. */
+/** Undoes the last restore of a folder, or redoes the last undo. */
 export async function undo(
   { folders, log, memory }: Context,
   direction: "undo" | "redo",
@@ -231,7 +234,7 @@ export async function undo(
 /**
  * Asks the user to confirm the changes of a restore.
  *
- * @returns The choices, or `undefined` if the user refused.
+ * @returns The user's choices, or `undefined` if the user refused.
  */
 async function confirm(
   folder: ProtectedFolder,
@@ -309,7 +312,7 @@ async function chooseFiles(
   return { paths: chosen.map(({ label }) => label), deleteOthers: false };
 }
 
-/** Returns the number of paths and the first of them, for a question. */
+/** Returns the number of paths and the first few of them, for a question. */
 function list(title: string, paths: readonly string[]): string {
   if (paths.length === 0) return "";
   const more = paths.length - MAX_NAMED_PATHS;

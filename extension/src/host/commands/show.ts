@@ -61,7 +61,10 @@ function openChanges(folder: ProtectedFolder, id: string): Thenable<unknown> {
   });
 }
 
-/** Lists what a folder's last snapshot left out, and why. */
+/**
+ * Lists the paths that a folder's last snapshot excluded or skipped, with the
+ * reasons.
+ */
 export async function showSkipped({ folders }: Context): Promise<void> {
   const folder = await pickFolder(folders);
   if (folder === undefined) return;

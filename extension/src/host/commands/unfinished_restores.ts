@@ -5,7 +5,10 @@ import type { Context } from "./context.ts";
 
 const keyOf = ({ uri }: ProtectedFolder) => `restoring ${uri}`;
 
-/** Remembers a restore that has begun, or, without a request, that it ended. */
+/**
+ * Remembers the request of a restore that has begun, or, without a request,
+ * that the restore has ended.
+ */
 export async function remember(
   memory: vscode.Memento,
   folder: ProtectedFolder,
@@ -14,7 +17,7 @@ export async function remember(
   await memory.update(keyOf(folder), request);
 }
 
-/** Offers to finish or undo restores that were cut short. */
+/** Offers to finish or undo interrupted restores. */
 export async function offerToFinish(context: Context): Promise<void> {
   for (const folder of context.folders.all) {
     const request = context.memory.get<RestoreRequest>(keyOf(folder));

@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import * as vscode from "vscode";
-// Alone: the workers load the rest of the library.
+// Imported directly, because only the workers load the rest of the library.
 import { repositoryName } from "../../../../lib/repository/repository_name.ts";
 import type { FolderConfig } from "../../shared/protocol.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
@@ -10,7 +10,7 @@ import type { S3Credentials } from "./s3_credentials.ts";
 const VERSION_CONTROL = [".git", ".hg", ".svn"];
 
 /**
- * Returns the configuration of a folder, as its settings say.
+ * Returns the configuration of a folder from its settings.
  *
  * @param storage The directory of the extension's own files.
  * @param credentials The credentials of repositories on S3.
@@ -41,7 +41,8 @@ export function folderConfig(
       : resolve(directory, base, name),
     cache: join(storage.fsPath, "cache"),
     excludes: [
-      // Later patterns win: what is kept, then what is excluded.
+      // Later patterns take precedence: first the paths to keep, then those to
+      // exclude.
       ...list("exclude.keepIgnored").map((pattern) => `!${pattern}`),
       ...(settings.get("exclude.versionControl", true) ? VERSION_CONTROL : []),
       ...list("exclude.patterns"),

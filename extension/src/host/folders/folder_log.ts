@@ -2,7 +2,7 @@ import type * as vscode from "vscode";
 import type { ProtectedFolder } from "./protected_folder.ts";
 import type { ProtectedFolders } from "./protected_folders.ts";
 
-/** Logs the repository of each folder, and faults of listing its snapshots. */
+/** Logs the repository of each folder, and failures to list its snapshots. */
 export class FolderLog implements vscode.Disposable {
   readonly #folders: ProtectedFolders;
   readonly #log: vscode.LogOutputChannel;

@@ -13,7 +13,7 @@ import type { S3Credentials } from "./s3_credentials.ts";
 /** The protection of a folder. */
 export type Protection = "protected" | "partial" | "off";
 
-/** The parts that a folder works with. */
+/** The parts of the extension that a folder uses. */
 export interface FolderParts {
   /** The directory of the extension's own files. */
   storage: vscode.Uri;
@@ -21,27 +21,27 @@ export interface FolderParts {
   credentials: S3Credentials;
   /** The engine that takes snapshots and restores. */
   writer: Engine;
-  /** The engine that reads, also while the other one works. */
+  /** The engine that reads, even while the other one is busy. */
   reader: Engine;
 }
 
-/** A workspace folder: the state of its snapshots, and the work on it. */
+/**
+ * A workspace folder with the state of its snapshots. It runs the work on them.
+ */
 export class ProtectedFolder implements vscode.Disposable {
-  /** The folder as VS Code knows it. */
+  /** The folder in VS Code. */
   readonly workspaceFolder: vscode.WorkspaceFolder;
   /** The engine that takes snapshots and restores. */
   readonly writer: Engine;
-  /** The engine that reads, also while the other one works. */
+  /** The engine that reads, even while the other one is busy. */
   readonly reader: Engine;
   /** The paths that the last snapshot could not store. */
   faults: readonly SkippedPath[] = [];
   /** The reason for which the last snapshot failed, if it did. */
   failure: string | undefined;
-  /** Whether a snapshot or a restore is under way. */
+  /** Whether a snapshot or a restore is running. */
   isBusy = false;
-  /**
-   * Whether the last snapshot holds no file although the folder is not empty.
-   */
+  /** Whether the last snapshot has no file although the folder is not empty. */
   hasNoFiles = false;
   /** Fires when the state or the list of snapshots changes. */
   readonly onDidChange: vscode.Event<void>;
@@ -54,7 +54,7 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly #counted = new Map<string, number>();
   #listError: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  /** The number of times that the location of its snapshots changed. */
+  /** The number of times that the location of the snapshots changed. */
   #moves = 0;
 
   constructor(
@@ -74,12 +74,12 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.workspaceFolder.name;
   }
 
-  /** The address. */
+  /** The URI of the folder. */
   get uri(): vscode.Uri {
     return this.workspaceFolder.uri;
   }
 
-  /** The configuration, as the settings are now. */
+  /** The configuration from the current settings. */
   get config(): FolderConfig {
     return folderConfig(
       this.workspaceFolder,
@@ -88,7 +88,7 @@ export class ProtectedFolder implements vscode.Disposable {
     );
   }
 
-  /** The last snapshot in the list that was read last. */
+  /** The last snapshot in the current list. */
   get last(): SnapshotInfo | undefined {
     return this.#known[0];
   }
@@ -98,7 +98,7 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.#listError;
   }
 
-  /** The protection by the folder's snapshots. */
+  /** The protection of the folder. */
   get protection(): Protection {
     if (this.failure !== undefined) return "off";
     if (this.last === undefined) return "off";
@@ -113,14 +113,14 @@ export class ProtectedFolder implements vscode.Disposable {
     return this.#snapshots ??= this.#list();
   }
 
-  /** Returns the id of the snapshot before another in the current list. */
+  /** Returns the id of the snapshot before another one in the current list. */
   async before({ id }: { id: string }): Promise<string | undefined> {
     const snapshots = await this.snapshots();
     const same = snapshots.find((one) => one.id === id);
     return same ? same.before : snapshots.find((one) => one.id < id)?.id;
   }
 
-  /** Remembers the number of files that a snapshot changed. */
+  /** Keeps the number of files that a snapshot changed. */
   counted({ id, before, since }: SnapshotInfo, changed: number): void {
     const key = `${id} ${before}`;
     if (since === undefined || this.#counted.get(key) === changed) return;
@@ -128,13 +128,15 @@ export class ProtectedFolder implements vscode.Disposable {
     this.refresh();
   }
 
-  /** Makes the next call of `snapshots` list them again. */
+  /** Makes the next call of `snapshots` read the list again. */
   refresh(): void {
     this.#snapshots = undefined;
     this.#changed.fire();
   }
 
-  /** Forgets the snapshots and lists those of the current configuration. */
+  /**
+   * Drops the list of snapshots and reads that of the current configuration.
+   */
   async move(): Promise<void> {
     this.#moves++;
     this.#snapshots = undefined;
@@ -146,7 +148,7 @@ export class ProtectedFolder implements vscode.Disposable {
     this.#changed.fire();
   }
 
-  /** Takes a snapshot, after the work that has begun. */
+  /** Takes a snapshot, after all work that was started before. */
   snapshot(
     label: string | undefined,
     { measure = false, ...options }: CallOptions & { measure?: boolean } = {},
@@ -174,7 +176,7 @@ export class ProtectedFolder implements vscode.Disposable {
 
   /**
    * Runs work that changes the folder or its snapshots, after all such work
-   * that has begun, and lists the snapshots again.
+   * that was started before. Then reads the list of snapshots again.
    */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const run = async () => {
@@ -216,7 +218,7 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       this.#known = snapshots;
-      // Only the listing had failed, and it works again.
+      // Only the listing had failed, and it succeeds again.
       if (this.failure === this.#listError) this.failure = undefined;
       this.#listError = undefined;
       return snapshots;

@@ -37,25 +37,27 @@ export class ProtectedFolders implements vscode.Disposable {
     this.#update();
   }
 
-  /** All of them, in the order of the workspace. */
+  /** All folders, in the order of the workspace. */
   get all(): readonly ProtectedFolder[] {
     return [...this.#folders.values()];
   }
 
-  /** Folders that cannot be protected: they are not on this machine. */
+  /**
+   * The folders that cannot be protected, because they are not on this machine.
+   */
   get unsupportedFolders(): readonly vscode.WorkspaceFolder[] {
     return (vscode.workspace.workspaceFolders ?? [])
       .filter(({ uri }) => uri.scheme !== "file");
   }
 
-  /** Returns the folder that holds a file, or that a version is from. */
+  /** Returns the folder that contains a file, or that a version belongs to. */
   of(uri: vscode.Uri): ProtectedFolder | undefined {
     if (uri.scheme === SCHEME) return this.byKey(uri.authority);
     const folder = vscode.workspace.getWorkspaceFolder(uri);
     return folder && this.#folders.get(folder.uri.toString());
   }
 
-  /** Returns the folder with a key in the addresses of versions. */
+  /** Returns the folder with a key, which the URIs of versions contain. */
   byKey(key: string): ProtectedFolder | undefined {
     return this.all.find(({ uri }) => folderKey(uri) === key);
   }
@@ -71,7 +73,7 @@ export class ProtectedFolders implements vscode.Disposable {
       : "protected";
   }
 
-  /** Makes the next use list the snapshots of all folders again. */
+  /** Makes the next use read the snapshots of all folders again. */
   refresh(): void {
     for (const folder of this.all) folder.refresh();
   }

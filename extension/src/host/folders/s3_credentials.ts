@@ -4,7 +4,7 @@ const SECRET = "deltar.s3";
 
 /** The credentials of repositories on S3, kept in the system's keychain. */
 export class S3Credentials implements vscode.Disposable {
-  /** Settles once the credentials have been read. */
+  /** Resolves when the credentials have been read. */
   readonly ready: Promise<void>;
   /** Fires when they change. */
   readonly onDidChange: vscode.Event<void>;
@@ -66,7 +66,8 @@ export class S3Credentials implements vscode.Disposable {
     try {
       env = JSON.parse(await this.#secrets.get(SECRET) ?? "{}");
     } catch {
-      // Without a keychain there are none; a storage that needs them says so.
+      // Without a keychain there are no credentials. A storage that needs them
+      // reports that.
     }
     if (JSON.stringify(env) === JSON.stringify(this.#env)) return;
     this.#env = env;

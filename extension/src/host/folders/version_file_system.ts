@@ -4,7 +4,7 @@ import type { ProtectedFolder } from "./protected_folder.ts";
 import type { ProtectedFolders } from "./protected_folders.ts";
 import { EMPTY, pathIn } from "./version_uri.ts";
 
-/** The file system of versions: files in snapshots, read-only. */
+/** A read-only file system of the files in snapshots. */
 export class VersionFileSystem implements vscode.FileSystemProvider {
   readonly onDidChangeFile: vscode.Event<vscode.FileChangeEvent[]> =
     new vscode.EventEmitter<vscode.FileChangeEvent[]>().event;

@@ -1,27 +1,27 @@
 import * as vscode from "vscode";
 import { nameSum } from "../../../../shared/name_sum.ts";
 
-/** The scheme of files in snapshots. */
+/** The scheme of the URIs of files in snapshots. */
 export const SCHEME = "deltar";
 
-/** The query in place of a snapshot's id, for an empty file. */
+/** The query of the URI of an empty file, in place of a snapshot's id. */
 export const EMPTY = "nothing";
 
-/** A folder, as far as addresses need it. */
+/** The fields of a folder that its URIs need. */
 interface Folder {
-  /** The address of the folder. */
+  /** The URI of the folder. */
   uri: vscode.Uri;
 }
 
-/** Returns the key of a folder in the addresses of versions. */
+/** Returns the key of a folder in the URIs of versions. */
 export function folderKey(uri: vscode.Uri): string {
   return nameSum(uri.toString());
 }
 
 /**
- * Returns the address of a file in a snapshot; without a snapshot, of an empty
- * file. Its path is the file's own, since editors take different paths for a
- * rename.
+ * Returns the URI of a file in a snapshot, or, without a snapshot, of an empty
+ * file. Its path is the file's own path, because editors show different paths
+ * as a rename.
  */
 export function versionUri(
   { uri }: Folder,
@@ -36,7 +36,7 @@ export function versionUri(
   });
 }
 
-/** Returns the address of a file in the workspace. */
+/** Returns the URI of a file in the workspace. */
 export function fileUri({ uri }: Folder, path: string): vscode.Uri {
   return vscode.Uri.joinPath(uri, path);
 }

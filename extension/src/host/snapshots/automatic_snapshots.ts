@@ -5,7 +5,8 @@ import { triggers } from "../settings.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The maximum time from the first save of a burst to its snapshot, in delays.
+ * The maximum time from the first save of a burst to its snapshot, as a
+ * multiple of the delay.
  */
 const MAX_DELAYS = 6;
 
@@ -27,7 +28,8 @@ export class AutomaticSnapshots implements vscode.Disposable {
     this.#disposables.push(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#saved(uri)),
       vscode.workspace.onDidSaveNotebookDocument(({ uri }) => this.#saved(uri)),
-      // Changes in the explorer are not saves, but are regretted as easily.
+      // Changes in the explorer are not saves, but the user may want to undo
+      // them, too.
       vscode.workspace.onDidCreateFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidDeleteFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidRenameFiles(({ files }) =>
@@ -51,7 +53,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     this.#restartTimer();
   }
 
-  /** Whether no snapshot would be taken automatically. */
+  /** Whether no snapshots are taken automatically. */
   get isOff(): boolean {
     const { onSave, every, onClose } = triggers();
     return this.#isPaused || !onSave && every === 0 && !onClose;

@@ -43,7 +43,7 @@ export class Retention implements vscode.Disposable {
       this.#log.info(removedText(folder, removed));
       if (removed.length > 0) folder.refresh();
     } catch (error) {
-      // Another window may be pruning; this one tries again tomorrow.
+      // Another window may be pruning. This one tries again tomorrow.
       this.#log.warn(
         `${folder.name}: removing old snapshots: ${explain(error)}`,
       );
@@ -51,7 +51,7 @@ export class Retention implements vscode.Disposable {
   }
 }
 
-/** Returns which snapshots were removed, for the log. */
+/** Returns the text about the removed snapshots, for the log. */
 export function removedText(
   { name }: ProtectedFolder,
   removed: readonly string[],

@@ -8,9 +8,9 @@ import { explain, isCancelled } from "../ui/explain.ts";
 import { showFailure, withProgress } from "../ui/notifications.ts";
 import { changedFiles } from "../ui/snapshot_text.ts";
 
-/** The event of a snapshot that was taken. */
+/** The event that a snapshot was taken. */
 export interface SnapshotEvent {
-  /** The folder. */
+  /** The folder of the snapshot. */
   folder: ProtectedFolder;
   /** The result. */
   report: SnapshotReport;
@@ -18,14 +18,14 @@ export interface SnapshotEvent {
 
 /** Takes snapshots, logs and shows their results, and fires events. */
 export class SnapshotRunner implements vscode.Disposable {
-  /** Fires after each snapshot that was made. */
+  /** Fires after each new snapshot. */
   readonly onDidSnapshot: vscode.Event<SnapshotEvent>;
   readonly #made = new vscode.EventEmitter<SnapshotEvent>();
   readonly #folders: ProtectedFolders;
   readonly #log: vscode.LogOutputChannel;
-  /** Folders whose failure was shown already. */
+  /** The folders whose failure was already shown. */
   readonly #failed = new Set<ProtectedFolder>();
-  /** Folders whose size was shown already. */
+  /** The folders whose size was already shown. */
   readonly #large = new Set<ProtectedFolder>();
 
   constructor(folders: ProtectedFolders, log: vscode.LogOutputChannel) {
@@ -55,7 +55,7 @@ export class SnapshotRunner implements vscode.Disposable {
           const { snapshot, isNew } = await this.take(folder, label, {
             signal,
             onProgress,
-            // A bar is for one folder.
+            // The progress bar can show the progress of one folder only.
             measure: folders.length === 1,
           });
           lines.push(
@@ -66,7 +66,7 @@ export class SnapshotRunner implements vscode.Disposable {
           );
         } catch (error) {
           if (isCancelled(error)) throw error;
-          // The other folders get theirs.
+          // The snapshots of the other folders are taken anyway.
           failures.push(prefix + explain(error));
         }
       }
@@ -76,7 +76,7 @@ export class SnapshotRunner implements vscode.Disposable {
     }
     if (lines.length === 0) return;
     const faults = folders.flatMap(({ faults }) => faults).length;
-    // A folder's name stays as it is.
+    // A text that begins with a folder's name keeps the case of the name.
     const text = folders.length > 1
       ? lines.join("; ")
       : lines[0][0].toUpperCase() + lines[0].slice(1);
@@ -96,8 +96,8 @@ export class SnapshotRunner implements vscode.Disposable {
   }
 
   /**
-   * Takes a snapshot because of a trigger. Of failures in a row, only the first
-   * is shown.
+   * Takes a snapshot because of a trigger. Of consecutive failures, only the
+   * first is shown.
    */
   async takeAutomatically(
     folder: ProtectedFolder,

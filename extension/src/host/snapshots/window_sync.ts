@@ -4,7 +4,10 @@ import * as vscode from "vscode";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
-/** The time after the last news before they are read, in milliseconds. */
+/**
+ * The time in milliseconds without another change, after which the snapshots
+ * are listed.
+ */
 const QUIET_MS = 200;
 
 /**
@@ -25,7 +28,7 @@ export class WindowSync implements vscode.Disposable {
     const own = `${process.pid}`;
     const publish = () =>
       fs.promises.writeFile(file, own).catch(() => {
-        // The other windows see it the next time they list.
+        // The other windows see the snapshot the next time they list.
       });
     const receive = async () => {
       if (await fs.promises.readFile(file, "utf8") !== own) folders.refresh();

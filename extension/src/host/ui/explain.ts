@@ -7,7 +7,7 @@ import { EngineError } from "../engine.ts";
 /** The command that asks for S3 credentials. */
 export const SET_CREDENTIALS = "Deltar: Set S3 Credentials";
 
-/** The names that users of the extension know, by environment variable. */
+/** The name of each environment variable in the extension's interface. */
 const NAMES: Readonly<Record<string, string>> = {
   AWS_ACCESS_KEY_ID: "the access key ID",
   AWS_SECRET_ACCESS_KEY: "the secret access key",
@@ -25,7 +25,7 @@ export function explain(error: unknown): string {
   return advice === undefined ? message : `${advice} (${message})`;
 }
 
-/** Returns the reason and the remedy of an error of the system, if known. */
+/** Returns the reason and the remedy of a system error, if known. */
 function adviceFor({ system }: EngineError): string | undefined {
   const known: Readonly<Record<string, SystemErrorText>> = SYSTEM_ERRORS;
   if (system === undefined || !Object.hasOwn(known, system)) return undefined;
@@ -35,7 +35,7 @@ function adviceFor({ system }: EngineError): string | undefined {
     "the setting deltar.repository.location.";
 }
 
-/** Returns whether an error is of work that the user cancelled. */
+/** Returns whether an error means that the user cancelled the work. */
 export function isCancelled(error: unknown): boolean {
   return error instanceof EngineError && error.code === "aborted";
 }

@@ -3,8 +3,8 @@ import type { SnapshotInfo } from "../../shared/protocol.ts";
 import { formatSince } from "./text.ts";
 
 /**
- * Returns how many files differ between a snapshot and the one before it, in
- * words.
+ * Returns the number of files that differ between a snapshot and the previous
+ * one, in words.
  */
 export function changedFiles(
   { counts, time, before, since, changed: counted }: SnapshotInfo,
@@ -21,8 +21,8 @@ export function changedFiles(
 }
 
 /**
- * Returns the changes of a snapshot since the one before, as a line if there
- * are any.
+ * Returns a line with the changes of a snapshot since the previous one, or
+ * nothing if there are none.
  */
 export function changesByKind({ before, counts }: SnapshotInfo): string[] {
   if (before === undefined) return [];

@@ -39,13 +39,16 @@ export function formatMoment(time: number, now: number): string {
   return day === "Today" ? formatTime(time) : `${day}, ${formatTime(time)}`;
 }
 
-/** Returns an earlier time: its day, if that is not the day of `time`. */
+/** Returns an earlier time, with its day unless that is the day of `time`. */
 export function formatSince(since: number, time: number, now: number): string {
   const day = formatDay(since, now);
   return day === formatDay(time, now) ? formatTime(since) : day;
 }
 
-/** Returns the time since then, in minutes or hours, or its day. */
+/**
+ * Returns the time that has passed in minutes or hours, or the day if it is
+ * longer.
+ */
 export function formatAgo(time: number, now: number): string {
   const minutes = Math.floor((now - time) / 60_000);
   if (minutes < 1) return "just now";

@@ -1,7 +1,10 @@
 import * as vscode from "vscode";
 import type { FileChange } from "../../shared/protocol.ts";
 
-/** The scheme of lines that show a change; no file is read through it. */
+/**
+ * The scheme of the URIs of lines that show a change. No file is read through
+ * it.
+ */
 const SCHEME = "deltar-change";
 
 const LOOKS: Readonly<Record<FileChange["change"], [string, string, string]>> =
@@ -19,12 +22,12 @@ export function nameOfChange(change: FileChange["change"]): string {
   return LOOKS[change][1];
 }
 
-/** Returns the address by which a line gets its icon and letter. */
+/** Returns the URI by which a line gets its icon and letter. */
 export function changeUri({ path, change }: FileChange): vscode.Uri {
   return vscode.Uri.from({ scheme: SCHEME, path: `/${path}`, query: change });
 }
 
-/** Letters and colors of changes, as in source control views. */
+/** Decorates changes with letters and colors, as source control views do. */
 export class ChangeDecorations implements vscode.FileDecorationProvider {
   provideFileDecoration(uri: vscode.Uri): vscode.FileDecoration | undefined {
     if (uri.scheme !== SCHEME) return undefined;

@@ -12,11 +12,14 @@ export interface VersionNode {
   folder: ProtectedFolder;
   path: string;
   version: FileVersion;
-  /** The version before it. */
+  /** The previous version. */
   before: FileVersion | undefined;
 }
 
-/** The time after the last change of editors before reading, in milliseconds. */
+/**
+ * The time in milliseconds without a change of editors, after which the
+ * versions are read.
+ */
 const QUIET_MS = 250;
 
 /** The list of the versions of the file in the active editor. */
@@ -27,7 +30,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   #view: vscode.TreeView<VersionNode> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: AbortController | undefined;
-  /** The key of the list that is shown. */
+  /** The key of the current list. */
   #shown: string | undefined;
   /** The file that `show` was called for, until the editor changes. */
   #pinned: vscode.Uri | undefined;
@@ -45,7 +48,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     const soon = () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
-        // Many events change nothing here: unsaved changes, for example.
+        // Many events do not change the list, such as unsaved changes.
         if (this.#key() !== this.#shown) this.#changed.fire();
       }, QUIET_MS);
     };
@@ -61,7 +64,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
     );
   }
 
-  /** Shows the versions of a file, also of one in no editor. */
+  /** Shows the versions of a file, which need not be open in an editor. */
   async show(uri: vscode.Uri): Promise<void> {
     await vscode.commands.executeCommand("deltar.fileHistory.focus");
     this.#pinned = uri;

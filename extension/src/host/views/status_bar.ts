@@ -7,7 +7,10 @@ import { formatAgo } from "../ui/text.ts";
 /** The interval at which "5 min ago" is updated, in milliseconds. */
 const UPDATE_MS = 30_000;
 
-/** The status bar's item: the protection, and the time of the last snapshot. */
+/**
+ * The status bar item, which shows the protection and the time of the last
+ * snapshot.
+ */
 export class StatusBar implements vscode.Disposable {
   readonly #item: vscode.StatusBarItem;
   readonly #folders: ProtectedFolders;
@@ -59,7 +62,7 @@ export class StatusBar implements vscode.Disposable {
       ? "warning"
       : "circle-slash";
     this.#item.text = `$(${icon}) Deltar: ${state.level}${when}`;
-    // Only for failures, which the user has to act on.
+    // A color is shown only for failures, which the user has to act on.
     this.#item.backgroundColor = all.some(({ failure }) => failure)
       ? new vscode.ThemeColor("statusBarItem.warningBackground")
       : undefined;
@@ -72,7 +75,7 @@ export class StatusBar implements vscode.Disposable {
   }
 
   /**
-   * The action that pauses or resumes automatic snapshots, if there are any.
+   * The action that pauses or resumes automatic snapshots, if they are enabled.
    */
   get pause(): { label: string; run: () => unknown } | undefined {
     const { isPaused, isOff } = this.#automatic;
@@ -90,8 +93,8 @@ export class StatusBar implements vscode.Disposable {
   }
 
   /**
-   * Returns the protection of the workspace, and the reasons for less than
-   * full.
+   * Returns the protection of the workspace, and the reasons if it is not
+   * complete.
    */
   state(): { level: "protected" | "partial" | "off"; reasons: string[] } {
     const reasons: string[] = [];
