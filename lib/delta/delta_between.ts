@@ -18,8 +18,8 @@ const MOST_OVERWRITTEN = 0.125;
 
 /**
  * Returns the delta between two states of a small file that are both in memory.
- * The common beginning and end are copied exactly. Only the part between them
- * is searched, and not even that if it was just overwritten in places.
+ * The common beginning and end are copied exactly. The part between them is
+ * searched for blocks, unless it was only overwritten in places.
  *
  * @param old The old state.
  * @param now The new state.

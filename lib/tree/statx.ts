@@ -121,8 +121,8 @@ function fillTime(view: DataView, at: number, time: bigint): void {
 }
 
 /**
- * Returns a time as a `struct timespec` has it. The nanoseconds are never
- * negative.
+ * Splits a time into the two fields of a `struct timespec`. The nanoseconds are
+ * never negative.
  */
 export function splitTime(time: bigint): { seconds: bigint; nanos: bigint } {
   const rest = time % NANO;

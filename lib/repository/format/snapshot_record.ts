@@ -161,8 +161,8 @@ const MOMENT = 1000;
  */
 const MOST_LAYERS = 128;
 /**
- * The number of frames of a layer that is always allowed, and the number of
- * bytes that allow one more.
+ * The limit on the frames of a layer: this number, plus one frame for each
+ * `BYTES_EACH_FRAME` bytes of the layer.
  */
 const LEAST_FRAMES = 1024;
 const BYTES_EACH_FRAME = 1024;

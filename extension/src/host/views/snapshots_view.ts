@@ -27,9 +27,12 @@ export interface FolderNode {
   kind: "folder";
   folder: ProtectedFolder;
   info: SnapshotInfo;
-  /** Its path. */
+  /** The path of the folder. */
   path: string;
-  /** The text to show: folders with a single entry are joined. */
+  /**
+   * The displayed text. A folder that contains only another folder is joined
+   * with it.
+   */
   title: string;
   changes: FileChange[];
 }
@@ -53,7 +56,10 @@ interface NoteNode {
 /** A line of the view. */
 export type Node = DayNode | SnapshotNode | FolderNode | ChangeNode | NoteNode;
 
-/** The list of snapshots by day; each has the files that changed with it. */
+/**
+ * The list of snapshots by day, each with the files that changed since the
+ * previous one.
+ */
 export class SnapshotsView implements vscode.TreeDataProvider<Node> {
   readonly onDidChangeTreeData: vscode.Event<void>;
   readonly #changed = new vscode.EventEmitter<void>();
@@ -135,7 +141,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       day.snapshots.push(snapshot);
       days.set(title, day);
     }
-    // A line of the list would be cut off.
+    // Shown above the list, because a line of the list would be cut off.
     if (this.#view !== undefined) this.#view.message = failures.join("\n");
     return [...days.values()];
   }
@@ -191,7 +197,7 @@ async function changesOf(node: SnapshotNode): Promise<Node[]> {
   }
 }
 
-/** Returns the lines below `prefix`: folders first, then files. */
+/** Returns the lines below `prefix`, folders before files. */
 function childrenOf(
   { folder, info }: { folder: ProtectedFolder; info: SnapshotInfo },
   changes: FileChange[],
@@ -227,7 +233,10 @@ function childrenOf(
   ];
 }
 
-/** Returns a folder's name, joined with those of folders that it only holds. */
+/**
+ * Returns a folder's name, joined with the names of the folders below it as
+ * long as each contains only another folder.
+ */
 function compact(changes: FileChange[], start: number, name: string): string {
   const [{ path }] = changes;
   for (let title = name;;) {
