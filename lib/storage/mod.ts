@@ -7,8 +7,8 @@
  * (`s3_client.ts`) and multipart uploads (`s3_multipart.ts`). `http.ts` reads
  * them from a web server, `memory.ts` holds them in memory, and `cached.ts`
  * keeps copies of small objects nearby. Requests that fail temporarily are
- * repeated (`retry.ts`; `s3_fault.ts` decides which errors of S3 are temporary,
- * and how often to retry), and ranges of remote objects are requested ahead
+ * repeated (`retry.ts` sets how often; `s3_fault.ts` decides which errors of S3
+ * are temporary), and ranges of remote objects are requested ahead
  * (`windows.ts`).
  *
  * @module
