@@ -320,7 +320,7 @@ suite([
     const large = randomFillSync(new Uint8Array(2e6));
     fs.writeFileSync(at("large.bin"), large);
     const warning =
-      /The snapshots of budget take 2\.00 MB, more than the limit of 1\.00 MB\./;
+      /The snapshots of budget take 2\.0\d MB, more than the limit of 1\.00 MB\./;
     await window.command("Deltar: Create Snapshot");
     await window.isTold(warning);
     await window.picture("budget");

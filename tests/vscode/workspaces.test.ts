@@ -182,7 +182,9 @@ suite([
     const strange = await suite.open(wary, { folder });
     await strange.hasStatus(/Deltar: off/);
     await strange.command("View: Show Deltar");
-    await strange.page.getByText("In restricted mode nothing is snapshotted")
+    await strange.page.getByText(
+      "In restricted mode there are no automatic snapshots",
+    )
       .waitFor();
     await strange.picture("restricted");
     await strange.openFile(join(folder, "a.txt"));
