@@ -203,8 +203,8 @@ export class Dir extends Walker {
    *
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`. An archive inside the directory is not stored
-   *   in itself. By default, a new temporary file, which the caller has to
-   *   remove.
+   *   in itself. By default, a file in a new temporary folder; the caller
+   *   has to remove both.
    * @param options The compression, and a callback for skipped paths.
    * @returns The path of the archive.
    */

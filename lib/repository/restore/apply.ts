@@ -513,7 +513,7 @@ function isWritten(
 const FRAMES_AHEAD = 14;
 
 /** Requests frames before their files are restored. */
-export class ReadAhead {
+class ReadAhead {
   readonly #reader: ContentReader;
   readonly #files: readonly TreeFileEntry[];
   /** The number of frames that each requested file added. */

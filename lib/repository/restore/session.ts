@@ -136,7 +136,7 @@ export interface RestoreResult {
 }
 
 /** Returns the initial result of a restore. */
-export function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
+function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
   return {
     files: 0,
     directories: 0,
@@ -151,7 +151,7 @@ export function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
 }
 
 /** Counts finished steps and reports the progress. */
-export function progressOf(
+function progressOf(
   plan: RestorePlan,
   result: RestoreResult,
   options: RevertOptions,

@@ -7,7 +7,7 @@ import { readIfThere } from "../format/note.ts";
  * The interval between heartbeats of running work, in milliseconds. A prune watches
  * silent work for three of them (`PATIENCE` in `../prune/prune.ts`).
  */
-export const BEAT = 15_000;
+const BEAT = 15_000;
 
 const FORMAT = "deltar-beat";
 const VERSION = 1;

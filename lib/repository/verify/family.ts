@@ -16,7 +16,7 @@ export type LayerKey = string;
  * Returns the key of a layer. It includes the checksum, because a name alone
  * could be forged.
  */
-export function layerKey({ name, sha256 }: LayerRecord): LayerKey {
+function layerKey({ name, sha256 }: LayerRecord): LayerKey {
   return `${sha256} ${name}`;
 }
 
