@@ -6,6 +6,7 @@ import { DeltaWriter } from "./delta_writer.ts";
 import { Guard } from "./guard.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { readSegments } from "./read_segments.ts";
+import type { DeltaSources } from "./segments.ts";
 
 /** The number of literal bytes that are read and written at a time. */
 const PIECE = 2 ** 16;
@@ -58,19 +59,29 @@ export function compose(
   second: ByteSource,
   options: ComposeOptions = {},
 ): ReadableStream<Uint8Array> {
-  return toStream(composeParts(first, second, options));
+  return toStream(composeDeltas(first, second, options));
 }
 
-async function* composeParts(
+async function* composeDeltas(
   first: RandomAccess,
   second: ByteSource,
   options: ComposeOptions,
 ): AsyncGenerator<Uint8Array> {
+  const { firstObject: object, signal } = options;
+  const segments = await readSegments(first, { object, signal });
+  yield* composeSources({ segments, literals: first }, second, options);
+}
+
+/**
+ * Composes a delta, of which only the sources are known, with a second one. See
+ * {@linkcode compose}.
+ */
+export async function* composeSources(
+  { segments, literals }: DeltaSources,
+  second: ByteSource,
+  options: ComposeOptions = {},
+): AsyncGenerator<Uint8Array> {
   const { maxSize = Number.MAX_SAFE_INTEGER, signal } = options;
-  const segments = await readSegments(first, {
-    object: options.firstObject,
-    signal,
-  });
   const reader = new DeltaReader(options.secondObject);
   const guard = new Guard(segments.size, maxSize, options.secondObject);
   const writer = new DeltaWriter();
@@ -91,7 +102,7 @@ async function* composeParts(
         } else {
           const end = origin.offset + origin.length;
           for (let at = origin.offset; at < end; at += PIECE) {
-            writer.literal(await first.read(at, Math.min(PIECE, end - at)));
+            writer.literal(await literals.read(at, Math.min(PIECE, end - at)));
             if (writer.waiting >= PIECE) yield writer.take().slice();
           }
         }

@@ -2,12 +2,11 @@ import { checkAborted } from "../bytes/abort.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { DeltaReader } from "./delta_reader.ts";
-import { DeltaWriter } from "./delta_writer.ts";
 import { NeededRanges } from "./needed_ranges.ts";
 import type { RandomAccess } from "./random_access.ts";
-import { Segments } from "./segments.ts";
+import { type DeltaSources, Segments } from "./segments.ts";
 
-/** The number of literal bytes that are read and written at a time. */
+/** The number of literal bytes that are read at a time. */
 const PIECE = 2 ** 16;
 
 /** A delta in a chain. */
@@ -49,13 +48,15 @@ export interface ChainOptions {
  * last result, however large the files in between were or claim to be. Memory
  * holds the commands (16 bytes each, at most four million).
  */
-export class DeltaChain {
-  readonly #segments: Segments;
-  readonly #literals: RandomAccess;
+export class DeltaChain implements DeltaSources {
+  /** The source of each byte of the last result. */
+  readonly segments: Segments;
+  /** The literals of the last result. */
+  readonly literals: RandomAccess;
 
   private constructor(segments: Segments, literals: RandomAccess) {
-    this.#segments = segments;
-    this.#literals = literals;
+    this.segments = segments;
+    this.literals = literals;
   }
 
   /**
@@ -88,12 +89,12 @@ export class DeltaChain {
 
   /** Returns the ranges of the first content that are needed. */
   needed(): NeededRanges {
-    return NeededRanges.of(this.#segments.copies());
+    return NeededRanges.of(this.segments.copies());
   }
 
   /** Whether the ranges are needed in their order, each at most once. */
   get isInOrder(): boolean {
-    return this.#segments.isInOrder;
+    return this.segments.isInOrder;
   }
 
   /**
@@ -106,35 +107,17 @@ export class DeltaChain {
     basis: (offset: number, length: number) => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    for (const { kind, offset, length } of this.#segments.all()) {
+    for (const { kind, offset, length } of this.segments.all()) {
       checkAborted(signal);
       if (kind === "copy") yield* basis(offset, length);
       else yield* this.#literal(offset, length);
     }
   }
 
-  /** Yields a single delta from the first content to the last result. */
-  async *encode(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const writer = new DeltaWriter();
-    for (const { kind, offset, length } of this.#segments.all()) {
-      checkAborted(signal);
-      if (kind === "copy") writer.copy(offset, length);
-      else {
-        for await (const part of this.#literal(offset, length)) {
-          writer.literal(part);
-          if (writer.waiting >= PIECE) yield writer.take().slice();
-        }
-      }
-      if (writer.waiting >= PIECE) yield writer.take().slice();
-    }
-    writer.end();
-    yield writer.take().slice();
-  }
-
   async *#literal(offset: number, length: number): AsyncGenerator<Uint8Array> {
     const end = offset + length;
     for (let at = offset; at < end; at += PIECE) {
-      yield await this.#literals.read(at, Math.min(PIECE, end - at));
+      yield await this.literals.read(at, Math.min(PIECE, end - at));
     }
   }
 }

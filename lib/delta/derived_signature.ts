@@ -3,9 +3,8 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
-import type { RandomAccess } from "./random_access.ts";
-import { readSegments } from "./read_segments.ts";
 import { weakSum } from "./rolling_sum.ts";
+import type { DeltaSources } from "./segments.ts";
 import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
@@ -38,28 +37,28 @@ export class DerivedSignature {
    * Derives the blocks of a file.
    *
    * @param old The signature of the old state.
-   * @param delta The delta from the old state to the file.
-   * @throws {DeltarError} The errors of `compose` for its first delta.
+   * @param delta The sources of the delta from the old state to the file.
+   * @param signal Aborts the work with an error of code `aborted`.
    */
   static async of(
     old: Signature,
-    delta: RandomAccess,
-    options: { object?: string; signal?: AbortSignal } = {},
+    { segments, literals }: DeltaSources,
+    signal?: AbortSignal,
   ): Promise<DerivedSignature> {
-    const segments = await readSegments(delta, options);
     const blocks = new Blocks(old);
     let place = 0;
     for (const { kind, offset, length } of segments.all()) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
-      checkAborted(options.signal);
+      checkAborted(signal);
       const end = place + length;
       if (kind === "copy") {
         blocks.copy(offset, length, place, end === segments.size);
       } else {
         const { blockSize } = old;
         for (let at = 0; at + blockSize <= length; at += blockSize) {
-          blocks.sum(await delta.read(offset + at, blockSize), place + at);
+          const block = await literals.read(offset + at, blockSize);
+          blocks.sum(block, place + at);
         }
       }
       place = end;

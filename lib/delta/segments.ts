@@ -1,4 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
+import type { RandomAccess } from "./random_access.ts";
 
 /**
  * The maximum number of segments. Each takes 16 bytes, so all of them take 64
@@ -16,6 +17,14 @@ export interface Origin {
   offset: number;
   /** The length in bytes. */
   length: number;
+}
+
+/** Where the bytes of a delta's result come from, without the old state. */
+export interface DeltaSources {
+  /** The source of each byte. */
+  readonly segments: Segments;
+  /** The literals, at the offsets that the segments name. */
+  readonly literals: RandomAccess;
 }
 
 /**

@@ -5,6 +5,7 @@ import { deltaBytes } from "../../lib/delta/delta.ts";
 import { DerivedSignature } from "../../lib/delta/derived_signature.ts";
 import { patchBytes } from "../../lib/delta/patch.ts";
 import { bytesAccess } from "../../lib/delta/random_access.ts";
+import { readSegments } from "../../lib/delta/read_segments.ts";
 import { signBytes } from "../../lib/delta/sign.ts";
 import { noise } from "../support/noise.ts";
 
@@ -18,7 +19,9 @@ async function through(
 ): Promise<Uint8Array> {
   const signature = signBytes(old, { blockSize: BLOCK });
   const delta = deltaBytes(signature, now);
-  const derived = await DerivedSignature.of(signature, bytesAccess(delta));
+  const literals = bytesAccess(delta);
+  const segments = await readSegments(literals);
+  const derived = await DerivedSignature.of(signature, { segments, literals });
   const raw = deltaBytes(derived.signature, next);
   return await collect(derived.translate(raw));
 }

@@ -179,7 +179,7 @@ export class ContentReader {
     const { path } = entry;
     const content = this.#stream(base, path, signal);
     try {
-      const chain = await this.#chain(entry, literals, signal);
+      const chain = await this.deltas(entry, literals, signal);
       const needed = chain.needed();
       if (needed.end > base.size) {
         throw new DeltarError(
@@ -225,41 +225,24 @@ export class ContentReader {
   }
 
   /**
-   * Returns one delta composed of all deltas of a file. The caller disposes of
-   * it.
+   * Reads the deltas of a file.
    *
+   * @param literals Takes their literals, and is disposed of by the caller.
    * @throws {DeltarError} The errors of `read`.
    */
-  async composedDelta(
+  async deltas(
     entry: TreeFileEntry,
-    signal?: AbortSignal,
-  ): Promise<Spool> {
-    checkSizes(entry);
-    const literals = new Spool();
-    const result = new Spool();
-    try {
-      const chain = await this.#chain(entry, literals, signal);
-      await result.fill(chain.encode(signal));
-      return result;
-    } catch (error) {
-      result.dispose();
-      throw error;
-    } finally {
-      literals.dispose();
-    }
-  }
-
-  #chain(
-    { content, path, size }: TreeFileEntry,
     literals: Spool,
-    signal: AbortSignal | undefined,
+    signal?: AbortSignal,
   ): Promise<DeltaChain> {
+    checkSizes(entry);
+    const { content, path, size } = entry;
     const links = content.slice(1).map((delta): ChainLink => ({
       open: () => this.#stream(delta, path, signal),
       result: delta.result,
       object: delta.reference.volume,
     }));
-    return DeltaChain.read(links, { size, literals, signal });
+    return await DeltaChain.read(links, { size, literals, signal });
   }
 
   #stream(

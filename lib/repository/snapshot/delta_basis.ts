@@ -5,7 +5,7 @@ import type {
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
-import { compose } from "../../delta/compose.ts";
+import { composeSources } from "../../delta/compose.ts";
 import { chooseBlockSize, chooseStrongLength } from "../../delta/block_size.ts";
 import { DerivedSignature } from "../../delta/derived_signature.ts";
 import { signBytes } from "../../delta/sign.ts";
@@ -13,6 +13,7 @@ import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { Spool } from "../../tree/spool.ts";
 import { ContentReader } from "../content/content.ts";
 import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
@@ -169,25 +170,23 @@ class Bases {
     // A file that has grown much needs longer checksums.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
-    const last = deltas.at(-1);
-    if (last === undefined) return { signature };
-    const delta = await this.#reader.composedDelta(entry);
+    if (deltas.length === 0) return { signature };
+    const literals = new Spool();
     try {
-      const derived = await DerivedSignature.of(signature, delta.access(), {
-        object: last.reference.volume,
-      });
+      const chain = await this.#reader.deltas(entry, literals);
+      const derived = await DerivedSignature.of(signature, chain);
       const isBound = deltas.length >= MOST_DELTAS;
       return {
         signature: derived.signature,
         translate: (next) => {
           const step = derived.translate(next);
-          return isBound ? compose(delta.access(), step) : step;
+          return isBound ? composeSources(chain, step) : step;
         },
         replacesDeltas: isBound,
-        dispose: () => delta.dispose(),
+        dispose: () => literals.dispose(),
       };
     } catch (error) {
-      delta.dispose();
+      literals.dispose();
       throw error;
     }
   }
