@@ -99,16 +99,19 @@ async function run(
   const paths = below === "" || options.all ? undefined : [below];
   const trust = options.trustRepository ?? false;
   if (options.dryRun) {
-    const wish = { paths, trust, signal };
-    const plan = await repository.planRevert(target, way, wish);
+    const wish = { direction: way, paths, trust, signal };
+    const plan = await repository.planRevert(target, wish);
     return printPlan(out, plan, { way });
   }
   const started = performance.now();
   const result = await askingForTrust(out, trust, signal, (answer) => {
-    const work = { ...answer, paths, signal, onProgress: tellProgress(out) };
-    return way === "undo"
-      ? repository.undoRestore(target, work)
-      : repository.redoRestore(target, work);
+    return repository.revert(target, {
+      ...answer,
+      direction: way,
+      paths,
+      signal,
+      onProgress: tellProgress(out),
+    });
   });
   const word = way === "undo" ? "Undone" : "Redone";
   return printResult(

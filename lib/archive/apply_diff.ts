@@ -7,7 +7,7 @@ import { patchParts } from "../delta/patch.ts";
 import { type DiffIndex, pathOf } from "../tree/diff_index.ts";
 import type { HashedFileEntry } from "../tree/entry_line.ts";
 import { checkBase } from "../tree/check_base.ts";
-import { FileAccess } from "../tree/file_access.ts";
+import { fileAccess } from "../tree/file_access.ts";
 import { readPieces } from "../tree/read_file.ts";
 import { withStage } from "../tree/stage.ts";
 import { TreeWriter } from "../tree/tree_writer.ts";
@@ -119,7 +119,7 @@ class Staging {
       } else if (!this.#done.has(path)) {
         throw new DeltarError(
           "not-found",
-          "its content is not in the archive",
+          "the content is not in the archive",
           {
             object: archive,
             path,
@@ -140,7 +140,7 @@ class Staging {
     // needs.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
-      throw new DeltarError("corrupt", "the same content a second time", {
+      throw new DeltarError("corrupt", "the archive has this content twice", {
         object: archive,
         path: member.path,
       });
@@ -148,16 +148,12 @@ class Staging {
     const { path, delta } = expected;
     const { entry } = existing(this.#wanted, path);
     if (!delta) return await this.#write(entry, body);
-    const basis = new FileAccess(`${this.#root}/${path}`);
-    try {
-      const options = {
-        maxSize: entry.size,
-        object: `${archive}: ${member.path}`,
-      };
-      await this.#write(entry, patchParts(basis, body, options));
-    } finally {
-      basis.close();
-    }
+    using basis = fileAccess(`${this.#root}/${path}`);
+    const options = {
+      maxSize: entry.size,
+      object: `${archive}: ${member.path}`,
+    };
+    await this.#write(entry, patchParts(basis, body, options));
   }
 
   async #write(entry: HashedFileEntry, source: ByteSource): Promise<void> {

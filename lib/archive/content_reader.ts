@@ -64,7 +64,7 @@ export async function* readContent(
     if (part.length > 0) yield part;
   }
   if (left > 0 || skip > 0) {
-    throw new DeltarError("corrupt", "content is shorter than it should be", {
+    throw new DeltarError("corrupt", "the content is shorter than recorded", {
       object: reference.volume,
       path: options.path,
       offset: reference.offset,
@@ -115,7 +115,7 @@ function checkNumber(
   reference: ContentReference,
 ): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
-  throw new DeltarError("corrupt", `a reference has the ${name} ${value}`, {
+  throw new DeltarError("corrupt", `invalid ${name} in a reference: ${value}`, {
     object: reference.volume,
   });
 }

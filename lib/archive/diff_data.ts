@@ -149,7 +149,7 @@ export class DiffData {
       file.close();
     }
     if (facts.sha256 !== entry.sha256) {
-      throw new DeltarError("changed", "it is no longer what was indexed", {
+      throw new DeltarError("changed", "changed since it was indexed", {
         path: entry.path,
       });
     }

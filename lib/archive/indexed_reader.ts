@@ -142,7 +142,7 @@ export class IndexedReader {
     let member = this.#index.get(path);
     if (member?.kind === "hardlink") member = this.#index.get(member.target);
     if (member?.kind === "file") return member;
-    throw new DeltarError("not-found", "there is no such file", { path });
+    throw new DeltarError("not-found", "no such file", { path });
   }
 
   #reference({ content }: IndexedFile): ContentReference {
@@ -220,7 +220,7 @@ function part(member: IndexedFile, range: Uint8Array): Uint8Array {
 
 function checkSum(member: IndexedFile, sum: Uint8Array): void {
   if (toHex(sum) === member.sha256) return;
-  throw new DeltarError("corrupt", "content is not what the index says", {
+  throw new DeltarError("corrupt", "the content differs from the index", {
     object: member.content.volume,
     path: member.path,
     offset: member.content.offset,

@@ -40,7 +40,11 @@ export class ObjectWriter {
     this.#stored.then(
       () =>
         this.#pipe.fail(
-          new DeltarError("io", "was stored before its end", { object: name }),
+          new DeltarError(
+            "io",
+            "the storage reported success before all bytes were written",
+            { object: name },
+          ),
         ),
       (error) => this.#pipe.fail(error),
     );

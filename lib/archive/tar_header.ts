@@ -206,11 +206,11 @@ function writePath(header: Uint8Array, path: string): boolean {
  * Writes a name to a field of 100 bytes. Returns whether it fits without loss.
  */
 function writeName(header: Uint8Array, at: number, name: string): boolean {
-  if (name.length === 0) throw new TypeError("a name is empty");
+  if (name.length === 0) throw new TypeError("the name is empty");
   const fits = name.length <= 100;
   for (let index = 0; index < name.length; index++) {
     const code = name.charCodeAt(index);
-    if (code === 0) throw new TypeError("a name holds a NUL");
+    if (code === 0) throw new TypeError("the name contains a NUL");
     if (code >= 0x80) return writeUnicode(header, at, name);
     if (index < 100) header[at + index] = code;
   }
@@ -219,7 +219,7 @@ function writeName(header: Uint8Array, at: number, name: string): boolean {
 
 /** Writes a truncated name for readers without pax. */
 function writeUnicode(header: Uint8Array, at: number, name: string): false {
-  if (name.includes("\0")) throw new TypeError("a name holds a NUL");
+  if (name.includes("\0")) throw new TypeError("the name contains a NUL");
   encoder.encodeInto(name, header.subarray(at, at + 100));
   return false;
 }

@@ -198,7 +198,7 @@ export class TarVolume {
       ? await intoDirectory(target, (sink) => this.#give(path, sink, options))
       : await this.#give(path, target, options);
     if (count === 0 && path !== "") {
-      throw new DeltarError("not-found", "there is no such member", { path });
+      throw new DeltarError("not-found", "no such member", { path });
     }
   }
 
@@ -247,7 +247,7 @@ export class TarVolume {
       if (member.kind !== "hardlink" || isTarget) break;
       return yield* this.#find(member.target, true);
     }
-    throw new DeltarError("not-found", "there is no such file", { path });
+    throw new DeltarError("not-found", "no such file", { path });
   }
 }
 
@@ -294,13 +294,13 @@ async function findVolumes(storage: Storage, key: string): Promise<string[]> {
     if (match !== null) found[Number(match[1])] = name;
   }
   if (found.length === 0) {
-    throw new DeltarError("not-found", "there is no such archive", {
+    throw new DeltarError("not-found", "no such archive", {
       object: key,
     });
   }
   for (let n = 0; n < found.length; n++) {
     if (found[n] === undefined) {
-      throw new DeltarError("not-found", `its volume ${n} is missing`, {
+      throw new DeltarError("not-found", `volume ${n} is missing`, {
         object: key,
       });
     }

@@ -306,8 +306,8 @@ export class TarVolumeWriter {
       throw new DeltarError(
         "changed",
         isLonger
-          ? `its source has more than ${size} bytes; the rest is left out`
-          : `its source ended after ${written} of ${size} bytes`,
+          ? `the source has more than ${size} bytes; the rest was left out`
+          : `the source ended after ${written} of ${size} bytes`,
         { path },
       );
     }

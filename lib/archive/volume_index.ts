@@ -117,10 +117,10 @@ export function* decodeIndexSteps(
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
   const { codec, volumes } = header;
   if (codec !== "gzip" && codec !== "zstd") {
-    throw new DeltarError("unsupported", "an unknown codec", { object });
+    throw new DeltarError("unsupported", "unknown codec", { object });
   }
   if (!Array.isArray(volumes) || !volumes.every(isRecord)) {
-    throw new DeltarError("corrupt", "an invalid list of volumes", {
+    throw new DeltarError("corrupt", "invalid list of volumes", {
       object,
     });
   }
@@ -137,9 +137,13 @@ export function* decodeIndexSteps(
     yield;
   }
   if (members.length !== header.members) {
-    throw new DeltarError("corrupt", "an index of too few or many members", {
-      object,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "the number of members differs from the recorded one",
+      {
+        object,
+      },
+    );
   }
   return new VolumeIndex(codec, volumes, members);
 }
@@ -163,7 +167,7 @@ function decodeContent(
   ) {
     return { volume: volumes[volume].name, offset, length, skip };
   }
-  throw new DeltarError("corrupt", "a member outside of the volumes", {
+  throw new DeltarError("corrupt", "a member lies outside of the volumes", {
     object,
     offset: at,
   });

@@ -105,7 +105,7 @@ export class VolumeWriter {
     this.#signal = signal;
     this.#onAbort = () =>
       this.abort(
-        new DeltarError("aborted", "the writing was aborted", {
+        new DeltarError("aborted", "the writer was aborted", {
           cause: signal?.reason,
         }),
       );
@@ -214,7 +214,7 @@ export class VolumeWriter {
    *   `aborted`.
    */
   abort(
-    reason: unknown = new DeltarError("aborted", "the writing was aborted"),
+    reason: unknown = new DeltarError("aborted", "the writer was aborted"),
   ): Promise<void> {
     this.#aborted ??= (async () => {
       this.#signal?.removeEventListener("abort", this.#onAbort);

@@ -39,7 +39,7 @@ export async function* webGunzip(
   } catch (cause) {
     done = true;
     if (cause instanceof DeltarError) throw cause;
-    throw new DeltarError("corrupt", "not one whole gzip member", {
+    throw new DeltarError("corrupt", "not a single complete gzip member", {
       object: reader.object,
       offset: start,
       cause,

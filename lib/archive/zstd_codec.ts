@@ -45,7 +45,7 @@ async function compress(plain: Uint8Array): Promise<Uint8Array> {
   if (engine === undefined) {
     throw new DeltarError(
       "unsupported",
-      "this runtime writes no zstd, only gzip",
+      "this runtime cannot write zstd, only gzip",
     );
   }
   const { zlib, params } = engine;

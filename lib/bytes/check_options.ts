@@ -15,11 +15,19 @@ export const text: Expected = {
   is: (value) => typeof value === "string",
 };
 
-/** Returns the expectation of a string of at most `most` UTF-16 code units. */
-export function textUpTo(most: number): Expected {
+/**
+ * Returns the expectation of a string.
+ *
+ * @param most The maximum number of UTF-16 code units.
+ * @param least The minimum number.
+ */
+export function textUpTo(most: number, least = 0): Expected {
   return {
-    words: `a string of at most ${most} characters`,
-    is: (value) => typeof value === "string" && value.length <= most,
+    words: `a string of ${least === 0 ? "at most" : `${least} to`} ` +
+      `${most} characters`,
+    is: (value) =>
+      typeof value === "string" && value.length >= least &&
+      value.length <= most,
   };
 }
 

@@ -112,7 +112,7 @@ export function decodeLines(
 ): Lines {
   const end = bytes.indexOf(NEWLINE);
   if (end < 0) {
-    throw new DeltarError("truncated", "it has not a single whole line", {
+    throw new DeltarError("truncated", "no complete line", {
       object,
     });
   }
@@ -132,7 +132,7 @@ function checkDense(line: Uint8Array, object: string): void {
   for (let at = 0; at < line.length; at++) {
     if (line[at] !== BRACKET && line[at] !== BRACE) continue;
     if (--left < 0) {
-      throw new DeltarError("limit", "its first line has too many objects", {
+      throw new DeltarError("limit", "too many objects in the first line", {
         object,
         offset: at,
       });
@@ -151,7 +151,7 @@ export function checkListing(bytes: Uint8Array, object: string): number {
   const close = bytes.subarray(last);
   const expected = closingLine(sha256(bytes.subarray(0, last)));
   if (last <= 0 || bytes[bytes.length - 1] !== NEWLINE) {
-    throw new DeltarError("truncated", "its last line is missing", {
+    throw new DeltarError("truncated", "the last line is missing", {
       object,
       offset: bytes.length,
     });
@@ -159,7 +159,7 @@ export function checkListing(bytes: Uint8Array, object: string): number {
   if (toHex(close) !== toHex(encoder.encode(expected))) {
     throw new DeltarError(
       "corrupt",
-      "its SHA-256 is not the one it ends with",
+      "the SHA-256 differs from the one in the last line",
       {
         object,
         offset: last,
@@ -181,10 +181,10 @@ export function checkOpening(
   object: string,
 ): void {
   if (header.format !== format) {
-    throw new DeltarError("corrupt", `this is not a ${format}`, { object });
+    throw new DeltarError("corrupt", `not a ${format}`, { object });
   }
   if (!Number.isInteger(header.version) || Number(header.version) < 1) {
-    throw new DeltarError("corrupt", `a ${format} without a valid version`, {
+    throw new DeltarError("corrupt", `${format} without a valid version`, {
       object,
     });
   }
@@ -211,7 +211,7 @@ export function splitLines(
   object: string,
 ): Generator<[line: Line, offset: number]> {
   if (bytes[bytes.length - 1] !== NEWLINE) {
-    throw new DeltarError("corrupt", "it does not end with a line", { object });
+    throw new DeltarError("corrupt", "the last line is incomplete", { object });
   }
   return between(bytes, 0, bytes.length, object);
 }
@@ -241,7 +241,7 @@ function parse(
   } catch {
     // Reported below like every line that is not a JSON object.
   }
-  throw new DeltarError("corrupt", "this line is not a JSON object", {
+  throw new DeltarError("corrupt", "the line is not a JSON object", {
     object,
     offset: start,
   });

@@ -120,7 +120,10 @@ class Sha256Thread {
       silences = end === "timed-out" ? silences + 1 : 0;
     }
     shared = undefined;
-    throw new DeltarError("io", "the thread that sums up files has died");
+    throw new DeltarError(
+      "io",
+      "the thread that computes checksums has stopped",
+    );
   }
 }
 

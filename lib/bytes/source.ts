@@ -79,7 +79,7 @@ export async function collectAtMost(
     if (length > most) {
       throw new DeltarError(
         "limit",
-        `has more than the ${most} bytes that such an object may have`,
+        `larger than ${most} bytes, the maximum for such an object`,
         { object },
       );
     }

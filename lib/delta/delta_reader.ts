@@ -67,7 +67,7 @@ export class DeltaReader {
       }
       const byte = piece[at++];
       this.#offset++;
-      if (this.#state === "end") this.#fail("bytes behind the end");
+      if (this.#state === "end") this.#fail("bytes after the end");
       this.#header[this.#headerLength++] = byte;
       if (this.#state === "command" && this.#headerLength === 1) {
         this.#headerWanted = this.#lengthOf(byte);
@@ -119,13 +119,13 @@ export class DeltaReader {
       this.#literal = command <= 0x40
         ? command
         : this.#number(1, command - 0x41);
-      if (this.#literal === 0) this.#fail("a literal of no bytes");
+      if (this.#literal === 0) this.#fail("empty literal");
       this.#state = "literal";
     } else {
       const offsetWidth = command - 0x45 >>> 2;
       const offset = this.#number(1, offsetWidth);
       const length = this.#number(1 + (1 << offsetWidth), command - 0x45 & 3);
-      if (length === 0) this.#fail("a copy of no bytes");
+      if (length === 0) this.#fail("empty copy");
       return { kind: "copy", offset, length, at: this.#offset - 1 };
     }
   }

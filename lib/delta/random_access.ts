@@ -28,7 +28,7 @@ export function bytesAccess(bytes: Uint8Array): RandomAccess {
     size: bytes.length,
     read: (offset, length) => {
       if (offset + length > bytes.length) {
-        throw new DeltarError("truncated", "a range beyond the end", {
+        throw new DeltarError("truncated", "the range is beyond the end", {
           offset: bytes.length,
         });
       }

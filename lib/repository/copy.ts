@@ -132,7 +132,7 @@ async function copySnapshot(
     }
     throw new DeltarError(
       "mismatch",
-      "another snapshot of this id is there; copy into another repository",
+      "the target has another snapshot with this id; copy into another repository",
       { object: `${to.storage.location}/${name}` },
     );
   }
@@ -228,7 +228,7 @@ async function checkReplaced(
 function isOther({ location }: Storage, name: string): DeltarError {
   return new DeltarError(
     "mismatch",
-    "another object of this name is there; copy into another repository",
+    "the target has another object with this name; copy into another repository",
     { object: `${location}/${name}` },
   );
 }
@@ -272,9 +272,13 @@ async function needs(
   for (const volume of volumes) {
     const object = tree.objects.get(volume);
     if (object === undefined) {
-      throw new DeltarError("corrupt", "no layer names a volume of its files", {
-        object: record.id,
-      });
+      throw new DeltarError(
+        "corrupt",
+        "a volume that files need is not in any layer",
+        {
+          object: record.id,
+        },
+      );
     }
     check("volume", object.name);
     if (there.get(object.name) === object.size) {
@@ -314,7 +318,7 @@ async function copyObject(
     if (length !== size || toHex(sum.digest()) !== sha256) {
       throw new DeltarError(
         "corrupt",
-        "it is not what was recorded; see `deltar verify`",
+        "the object differs from its recorded size or SHA-256; see `deltar verify`",
         { object: name },
       );
     }

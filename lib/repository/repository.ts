@@ -110,6 +110,11 @@ import {
 const RETRIES = 2;
 
 /**
+ * The maximum length of the name of a directory, in UTF-16 code units.
+ */
+const MAX_SOURCE_LENGTH = 4096;
+
+/**
  * Snapshots of directories over time, on one storage.
  *
  * @example Take a snapshot, change something, get it back
@@ -215,7 +220,8 @@ export class Repository {
   }
 
   /**
-   * Returns the snapshot that a text names. In this order, the text is
+   * Returns the snapshot that a text names, or that has a label. In this order,
+   * a text is
    *
    * - `latest`, or `latest~N` for the one N before it;
    * - a whole id;
@@ -226,13 +232,20 @@ export class Repository {
    *
    * Safety snapshots are named by their ids only.
    *
-   * @param text The text.
+   * @param wanted The text, or the label alone, which may look like an id or a
+   * time.
    * @param options The directory whose snapshots are searched.
-   * @throws {DeltarError} `not-found` if the text names no snapshot, or more
-   * than one.
+   * @throws {DeltarError} `not-found` if no snapshot is named, or more than
+   * one.
    */
-  find(text: string, options: FindOptions = {}): Promise<SnapshotRecord> {
-    return this.#finder(options).find(text);
+  find(
+    wanted: string | { label: string },
+    options: FindOptions = {},
+  ): Promise<SnapshotRecord> {
+    const finder = this.#finder(options);
+    if (typeof wanted === "string") return finder.find(wanted);
+    checkLabel("find(): label", wanted.label);
+    return finder.findLabelled(wanted.label);
   }
 
   /**
@@ -284,6 +297,7 @@ export class Repository {
     checkWalker(dir);
     checkOptions("snapshot()", options, {
       label: text,
+      source: textUpTo(MAX_SOURCE_LENGTH, 1),
       onlyIfChanged: flag,
       volumeSize: atLeast(4096),
       cache: text,
@@ -417,8 +431,8 @@ export class Repository {
     }
     if (entry?.kind !== "file") {
       const what = entry === undefined
-        ? "there is no such file"
-        : `it is a ${entry.kind}`;
+        ? "no such file"
+        : `there is a ${entry.kind} of this name`;
       throw new DeltarError("not-found", `${what} in this snapshot`, {
         object: record.id,
         path,
@@ -479,14 +493,14 @@ export class Repository {
   /**
    * Restores a snapshot, or some of its paths, into a directory. Only
    * differences are written. Files that would be overwritten or deleted are
-   * saved to a safety snapshot first, so `undoRestore` can bring them back. A
+   * saved to a safety snapshot first, so that `revert` can bring them back. A
    * file that cannot be saved is not changed. After a restore was killed or
-   * failed, the same call finishes it and `undoRestore` reverts it.
+   * failed, the same call finishes it and `revert` reverts it.
    *
    * @param record The snapshot.
    * @param target The directory. It is created if it does not exist.
-   * @param options The paths to restore, whether to delete others, and
-   * callbacks.
+   * @param options The paths to restore, whether to delete others, whether to
+   * take a safety snapshot, and callbacks.
    * @throws {DeltarError} `not-found` if a path is not in the snapshot;
    * `exists` if another process restores into the directory; `unsafe` if the
    * restore would write into the repository itself.
@@ -519,9 +533,9 @@ export class Repository {
 
   /**
    * Reverts the last restore into a directory. Called again, it reverts the
-   * restore before. Changes made since the restore are saved first, so
-   * `redoRestore` can bring them back. Files that were created at other paths
-   * since then stay.
+   * restore before. Changes made since the restore are saved first, so that
+   * `revert` with the direction `redo` can bring them back. Files that were
+   * created at other paths since then stay.
    *
    * If the directory was new or empty, the files that are still as they were
    * restored are deleted, and then the directory, if the restore created it.
@@ -529,48 +543,31 @@ export class Repository {
    * `failed`.
    *
    * @param target The directory.
-   * @param options Options for undoing a restore.
-   * @throws {DeltarError} `not-found` if there is no restore to undo.
+   * @param options With the direction `redo`, the last undo is reverted. With
+   * `paths`, only these are brought back.
+   * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
    */
-  async undoRestore(
+  async revert(
     target: string,
     options: RevertOptions = {},
   ): Promise<RestoreResult> {
-    checkRestore("undoRestore()", target, options);
-    return await revertRestore(this.#store, target, "undo", options);
+    checkRestore("revert()", target, options);
+    return await revertRestore(this.#store, target, options);
   }
 
   /**
-   * Reverts the last `undoRestore`.
+   * Returns the changes that `revert` would make.
    *
    * @param target The directory.
-   * @param options Options for redoing a restore.
-   * @throws {DeltarError} `not-found` if nothing was undone since the last
-   * restore.
-   */
-  async redoRestore(
-    target: string,
-    options: RevertOptions = {},
-  ): Promise<RestoreResult> {
-    checkRestore("redoRestore()", target, options);
-    return await revertRestore(this.#store, target, "redo", options);
-  }
-
-  /**
-   * Returns the changes that `undoRestore` or `redoRestore` would make.
-   *
-   * @param target The directory.
-   * @param way Whether to plan an undo or a redo.
-   * @param options The options of `undoRestore`.
+   * @param options The options of `revert`.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
    */
   async planRevert(
     target: string,
-    way: "undo" | "redo",
     options: RevertOptions = {},
   ): Promise<RestorePlan> {
     checkRestore("planRevert()", target, options);
-    return await planRevert(this.#store, target, way, options);
+    return await planRevert(this.#store, target, options);
   }
 
   /**
@@ -863,6 +860,8 @@ function checkRestore(
     paths: texts,
     apart: texts,
     delete: flag,
+    safety: flag,
+    direction: oneOf("undo", "redo"),
     rootAttributes: flag,
     trust: flag,
     onProgress: callback,

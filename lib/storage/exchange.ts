@@ -122,7 +122,7 @@ export class Exchange {
         const { host } = new URL(this.#watch.url);
         throw new DeltarError(
           "limit",
-          `its answer has more than ${most} bytes`,
+          `the response has more than ${most} bytes`,
           {
             object: host,
           },
@@ -170,7 +170,7 @@ class Watch {
     this.#stop.abort();
     const fault = new DeltarError(
       "io",
-      `it sends fewer than ${MIN_BYTES_PER_SECOND} bytes a second; check the network ` +
+      `the server sends fewer than ${MIN_BYTES_PER_SECOND} bytes a second; check the network ` +
         "and try again",
       { object: new URL(this.url).host },
     );
@@ -214,21 +214,26 @@ class Watch {
         { attempts },
       );
     if (this.#impatient) {
-      return fail("it does not answer; check the network and try again");
+      return fail(
+        "the server does not answer; check the network and try again",
+      );
     }
     const words = wordsOf(cause);
     if (NOBODY.test(words)) {
       return fail(
-        "it cannot be reached; check that the address is right and the " +
-          `network is there (${shorten(words)})`,
+        "the server cannot be reached; check the address and the network " +
+          `(${shorten(words)})`,
         4,
       );
     }
     if (REDIRECTS.test(words)) {
-      return fail("it redirects without an end; check the address", 1);
+      return fail("the server redirects without end; check the address", 1);
     }
     if (UNTRUSTED.test(words)) {
-      return fail(`its certificate is not trusted (${shorten(words)})`, 1);
+      return fail(
+        `the server's certificate is not trusted (${shorten(words)})`,
+        1,
+      );
     }
     return fail(`the connection broke (${shorten(words)})`);
   }

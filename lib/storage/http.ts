@@ -223,10 +223,10 @@ export class HttpStorage implements Storage {
     const what = folder === ""
       ? "the server has no such folder or does not list it; check the " +
         "address, and"
-      : "the server does not list this folder, so what is in it is unknown;";
+      : "the server does not list this folder, so its content is unknown;";
     return new DeltarError(
       "io",
-      `${what} have it list folders (nginx: autoindex on; or use rclone serve ` +
+      `${what} let it list folders (nginx: autoindex on; or use rclone serve ` +
         "http)",
       { object: folder || this.location },
     );
@@ -266,7 +266,7 @@ export class HttpStorage implements Storage {
         exchange.response.headers.get("content-length") ?? NaN,
       );
       if (Number.isSafeInteger(size)) return size;
-      throw new DeltarError("io", "the server does not tell its length", {
+      throw new DeltarError("io", "the server does not send the length", {
         object: name,
       });
     }, { signal });
@@ -302,14 +302,14 @@ export class HttpStorage implements Storage {
       return new DeltarError("not-found", "no such object", { object });
     }
     if (status === 412) {
-      return new DeltarError("io", "it was replaced while it was read", {
+      return new DeltarError("io", "replaced while being read", {
         object,
       });
     }
     const what = status === 401
-      ? "the server wants a user and a password: http://user:password@host/"
+      ? "the server requires a user and a password: http://user:password@host/"
       : status === 403
-      ? "the server refuses to show it; check its rights"
+      ? "the server denies access; check the permissions there"
       : `the server answered ${method} with ${status}`;
     const fault = new DeltarError("io", what, { object });
     const passes = status >= 500 && status !== 501 || status === 429 ||
@@ -324,7 +324,7 @@ export class HttpStorage implements Storage {
   }
 
   #readOnly(name: string): DeltarError {
-    return new DeltarError("unsupported", "a web server can only be read", {
+    return new DeltarError("unsupported", "a web server is read-only", {
       object: name,
     });
   }

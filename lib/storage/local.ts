@@ -306,7 +306,9 @@ function nameIfAbsent(temporary: string, target: string): void {
       throw error;
     }
     if (fs.existsSync(target)) {
-      throw Object.assign(new Error("it is there already"), { code: "EEXIST" });
+      throw Object.assign(new Error("the path exists already"), {
+        code: "EEXIST",
+      });
     }
     fs.renameSync(temporary, target);
   }
@@ -421,7 +423,7 @@ function attempt<Result>(
       throw ioError(name, cause);
     }
     const what = told === "exists"
-      ? "the object is there already"
+      ? "the object exists already"
       : "no such object";
     throw new DeltarError(told, what, { object: name, cause });
   }

@@ -77,7 +77,7 @@ export class MemoryStorage implements Storage {
     }
     checkAborted(options.signal);
     if (options.ifAbsent && this.objects.has(name)) {
-      throw new DeltarError("exists", "the object is there already", {
+      throw new DeltarError("exists", "the object exists already", {
         object: name,
       });
     }

@@ -18,6 +18,7 @@ export {
   type ErrorCode,
   type ErrorPlace,
 } from "../bytes/errors.ts";
+export { type ByteSource, chunks, toStream } from "../bytes/source.ts";
 export { CachedStorage, type CachedStorageOptions } from "./cached.ts";
 export type { Fetch } from "./exchange.ts";
 export { type HttpOptions, HttpStorage } from "./http.ts";

@@ -51,8 +51,8 @@ export async function readWindow(
       throw new DeltarError(
         "io",
         encoding === "identity"
-          ? "the server gives no byte ranges; use one that does"
-          : `the server sends it encoded as ${encoding}; have it sent as it is`,
+          ? "the server does not support byte ranges; use one that does"
+          : `the server sends the object encoded as ${encoding}; turn the encoding off`,
         { object: name },
       );
     }
@@ -62,7 +62,7 @@ export async function readWindow(
     bytes ??= new Uint8Array(length);
     if (bytes.length !== length) {
       await exchange.drop();
-      throw new DeltarError("io", "it was replaced while it was read", {
+      throw new DeltarError("io", "replaced while being read", {
         object: name,
       });
     }
@@ -75,7 +75,7 @@ export async function readWindow(
     }
     if (got < length) {
       throw new PassingFault(
-        new DeltarError("io", "the answers of the server end early", {
+        new DeltarError("io", "the server's responses end early", {
           object: name,
           offset: from + got,
         }),

@@ -95,7 +95,7 @@ export class S3Storage implements Storage {
     if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
       throw new DeltarError(
         "not-found",
-        "there are no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        "no access keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         { object: `s3://${found[1]}` },
       );
     }
@@ -312,8 +312,7 @@ class Pages {
   #endless(): DeltarError {
     return new DeltarError(
       "limit",
-      "the service goes on with its list without an end; check " +
-        "AWS_ENDPOINT_URL",
+      "the service's listing does not end; check AWS_ENDPOINT_URL",
       { object: this.#location },
     );
   }

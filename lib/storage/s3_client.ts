@@ -176,7 +176,7 @@ export class S3Client {
       if (root === null) {
         throw new DeltarError(
           "io",
-          "what answers is no S3 service; check AWS_ENDPOINT_URL " +
+          "the endpoint is not an S3 service; check AWS_ENDPOINT_URL " +
             `(${this.#base.origin})`,
           { object: this.location },
         );

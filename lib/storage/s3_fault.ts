@@ -32,13 +32,13 @@ const CURES: Record<string, string> = {
   ExpiredToken: "the session token has expired; get new AWS_ACCESS_KEY_ID, " +
     "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
   InvalidAccessKeyId:
-    "this service does not know the access key; check AWS_ACCESS_KEY_ID and " +
+    "the service does not know the access key; check AWS_ACCESS_KEY_ID and " +
     "AWS_ENDPOINT_URL",
-  InvalidBucketName: "this cannot be a bucket's name; correct it",
+  InvalidBucketName: "invalid bucket name; correct it",
   InvalidToken: "the session token is not valid here; check AWS_SESSION_TOKEN",
-  NoSuchBucket: "there is no such bucket; create it, or correct the name",
+  NoSuchBucket: "no such bucket; create it or correct the name",
   NotImplemented:
-    "this service does not know conditional writes (If-None-Match), without " +
+    "the service does not support conditional writes (If-None-Match), without " +
     "which two writers could overwrite each other; use one that does",
   PermanentRedirect:
     "the bucket is elsewhere; set AWS_REGION or AWS_ENDPOINT_URL to its own",
@@ -74,7 +74,7 @@ export function faultOf(refusal: Refusal): Error {
     }
   }
   if (status === 412) {
-    return new DeltarError("exists", "the object is there already", { object });
+    return new DeltarError("exists", "the object exists already", { object });
   }
   const what = code === "RequestTimeTooSkewed"
     ? skew(headers)

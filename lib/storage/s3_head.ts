@@ -39,7 +39,7 @@ export async function sizeOf(
   const length = (await head(client, name, signal)).get("content-length");
   const size = Number(length ?? NaN);
   if (Number.isSafeInteger(size)) return size;
-  throw new DeltarError("io", "the service does not tell its length", {
+  throw new DeltarError("io", "the service does not send the length", {
     object: name,
   });
 }

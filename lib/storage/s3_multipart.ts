@@ -113,7 +113,7 @@ async function complete(
 ): Promise<void> {
   // Some services ignore the condition of the request below.
   if (ifAbsent && await markOf(client, name, signal) !== undefined) {
-    throw new DeltarError("exists", "the object is there already", {
+    throw new DeltarError("exists", "the object exists already", {
       object: name,
     });
   }

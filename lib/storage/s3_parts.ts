@@ -48,9 +48,13 @@ export async function* parts(
       if (filled === partSize(n)) {
         yield part;
         if (++n > 10_000) {
-          throw new DeltarError("limit", "an object of S3 can be 1 TiB long", {
-            object: name,
-          });
+          throw new DeltarError(
+            "limit",
+            "the object is larger than 1 TiB, the maximum on S3",
+            {
+              object: name,
+            },
+          );
         }
         part = spare.pop() ?? new Uint8Array(0);
         if (part.length > partSize(n)) part = new Uint8Array(0);

@@ -28,7 +28,7 @@ export function checkBase(root: string, diff: DiffIndex): void {
     const place = `${root}/${path}`;
     let sum = sums.get(path);
     if (sum === undefined) sums.set(path, sum = sumOf(place));
-    if (sum !== sha256) fail(path, "its content is another");
+    if (sum !== sha256) fail(path, "the content differs");
   };
   for (const change of diff.changes) {
     const path = pathOf(change);
@@ -47,9 +47,11 @@ export function checkBase(root: string, diff: DiffIndex): void {
       const parent = parentPath(path);
       if (!opened.has(parent)) {
         if (gone.has(parent) || !isFolder(root, parent)) {
-          fail(path, "there is no folder for it");
+          fail(path, "the parent folder is missing");
         }
-        if (kindAt(root, path) !== undefined) fail(path, "it is there already");
+        if (kindAt(root, path) !== undefined) {
+          fail(path, "the path exists already");
+        }
       }
       if (change.entry.kind === "directory") opened.add(path);
     }
@@ -66,18 +68,18 @@ function checkEntry(root: string, before: HashedEntry): void {
   const wanted = kind === "hardlink" ? "file" : kind;
   const found = kindAt(root, path);
   if (found !== wanted) {
-    fail(path, found === undefined ? "it is absent" : `it is a ${found} now`);
+    fail(path, found === undefined ? "the path is missing" : `now a ${found}`);
   }
   if (
     kind === "symlink" && fs.readlinkSync(`${root}/${path}`) !== before.target
   ) {
-    fail(path, "it points elsewhere");
+    fail(path, "the symlink has another target");
   }
   if (before.kind === "hardlink") {
     const { target } = before;
     const [one, other] = [path, target].map((path) => `${root}/${path}`);
     if (kindAt(root, target) !== "file" || !isSameFile(one, other)) {
-      fail(path, `it is not another name of ${target}`);
+      fail(path, `not a hard link to ${target}`);
     }
   }
 }
@@ -112,7 +114,9 @@ function checkFolders(root: string, path: string): void {
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
     const stat = fs.lstatSync(`${root}/${at}`, { throwIfNoEntry: false });
     if (stat?.isSymbolicLink()) {
-      throw new DeltarError("unsafe", "a link is on the way", { path });
+      throw new DeltarError("unsafe", "a folder of the path is a symlink", {
+        path,
+      });
     }
   }
 }
@@ -122,7 +126,10 @@ function checkEmptied(root: string, path: string, gone: Set<string>): void {
   if (kindAt(root, path) !== "directory") return;
   for (const name of fs.readdirSync(`${root}/${path}`)) {
     if (!gone.has(`${path}/${name}`)) {
-      fail(`${path}/${name}`, "it is there, in a folder that goes");
+      fail(
+        `${path}/${name}`,
+        "this difference deletes the folder but not this path",
+      );
     }
   }
 }

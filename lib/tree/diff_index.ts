@@ -416,7 +416,7 @@ function decodeChange(line: Line, object: string, offset: number): Change {
     case "copied":
       if (from !== undefined) return { change: line.change, entry, from };
   }
-  throw new DeltarError("corrupt", "this change is of no known kind", {
+  throw new DeltarError("corrupt", "unknown kind of change", {
     object,
     offset,
   });

@@ -273,7 +273,7 @@ function decodeSignature(
   try {
     return Signature.decode(fromBase64(text));
   } catch (cause) {
-    throw new DeltarError("corrupt", "an entry with a broken signature", {
+    throw new DeltarError("corrupt", "invalid signature of an entry", {
       object,
       offset,
       cause,

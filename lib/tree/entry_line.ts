@@ -63,7 +63,7 @@ export function decodeEntry(
   offset: number,
 ): HashedEntry {
   const fail = (what: string): never => {
-    throw new DeltarError("corrupt", `an entry with ${what}`, {
+    throw new DeltarError("corrupt", `invalid entry: ${what}`, {
       object,
       offset,
     });
@@ -74,7 +74,7 @@ export function decodeEntry(
   if (
     kind !== "file" && kind !== "directory" && kind !== "symlink" &&
     kind !== "hardlink"
-  ) return fail("an unknown kind");
+  ) return fail("unknown kind");
   const metadata = readMetadata(line, object, offset);
   if (kind === "directory") return makeDirectory(path, metadata);
   if (kind === "file") {
@@ -111,7 +111,7 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
   ) {
     throw new DeltarError(
       "corrupt",
-      "an entry with no valid mode, mtime, uid or gid",
+      "invalid entry: no valid mode, mtime, uid or gid",
       {
         object,
         offset,
@@ -133,7 +133,7 @@ export function checkOrder(
   offset: number,
 ): void {
   if (last !== undefined && comparePaths(last, path) >= 0) {
-    throw new DeltarError("corrupt", "its paths are not in order", {
+    throw new DeltarError("corrupt", "the paths are not in order", {
       object,
       offset,
     });

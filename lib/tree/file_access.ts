@@ -40,4 +40,40 @@ export class FileAccess implements RandomAccess {
   close(): void {
     this.#file.close();
   }
+
+  /** Closes the file at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Opens a file for reading at any offset, such as the old state that `patch`
+ * needs. `using` closes it.
+ *
+ * @param path A path of the operating system. A symlink is refused.
+ * @throws {DeltarError} `not-found` or `io` if the file cannot be opened.
+ *
+ * @example
+ * ```ts
+ * import { delta, patch, sign } from "@deltar/deltar";
+ * import { fileAccess } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   writeFileSync(`${folder}/old`, "a line\n".repeat(1000));
+ *   const next = new TextEncoder().encode("a line\n".repeat(1001));
+ *   using old = fileAccess(`${folder}/old`);
+ *   const signature = await sign([old.read(0, old.size)], { size: old.size });
+ *   const change = delta(signature, next);
+ *   assert.deepEqual(await new Response(patch(old, change)).bytes(), next);
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ * }
+ * ```
+ */
+export function fileAccess(path: string): FileAccess {
+  return new FileAccess(path);
 }

@@ -661,7 +661,7 @@ function notText(place: string): Error {
     "EILSEQ",
     "readlink",
     place,
-    "its target is not valid UTF-8",
+    "the target is not valid UTF-8",
   );
 }
 

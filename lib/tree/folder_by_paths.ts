@@ -174,7 +174,7 @@ abstract class PathFolder implements Folder {
     return this.attempt("readlink", name, (path, place) => {
       const text = readText(path);
       if (text !== undefined) return text;
-      const words = "its target is not valid UTF-8";
+      const words = "the target is not valid UTF-8";
       throw systemError("EILSEQ", "readlink", place, words);
     });
   }
@@ -403,7 +403,7 @@ class PlainFolder extends PathFolder {
       const file = new NodeFile(fs.openSync(path, READ), place);
       if (isSameFile(file.stat(), there)) return file;
       file.close();
-      throw systemError("ENOENT", "open", place, "it was replaced");
+      throw systemError("ENOENT", "open", place, "replaced by another process");
     });
   }
 

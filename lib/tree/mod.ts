@@ -54,6 +54,7 @@ export {
   type WalkedEntry,
   type WalkedState,
 } from "./entry.ts";
+export { type FileAccess, fileAccess } from "./file_access.ts";
 export type { HashedEntry, HashedFileEntry } from "./entry_line.ts";
 export { type FileFacts, type FileReader, HashReader } from "./file_reader.ts";
 export { type IgnoreOptions, VERSION_CONTROL } from "./ignore_rules.ts";

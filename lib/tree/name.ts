@@ -35,11 +35,11 @@ const FOLDED = /^[\x00-@[-\x7f]*$/;
  * @returns The reason in words, or `undefined` if the name is fit.
  */
 export function nameFault(name: string, platform: string): string | undefined {
-  if (name === "" || name === "." || name === "..") return "it is not a name";
+  if (name === "" || name === "." || name === "..") return "not a valid name";
   if (name.includes("/") || name.includes("\0")) {
-    return "its name has a slash or a NUL in it";
+    return "the name contains a slash or a NUL";
   }
-  if (!name.isWellFormed()) return "its name is not valid Unicode";
+  if (!name.isWellFormed()) return "the name is not valid Unicode";
   if (name.startsWith(STAGE_PREFIX)) return OWN;
   const isWindows = platform === "win32";
   if ((isWindows || platform === "darwin") && isOwnName(name)) return OWN;
@@ -47,7 +47,7 @@ export function nameFault(name: string, platform: string): string | undefined {
     const length = isWindows || platform === "darwin"
       ? name.length
       : new TextEncoder().encode(name).length;
-    if (length > MAX_NAME) return "its name is too long for this system";
+    if (length > MAX_NAME) return "the name is too long for this system";
   }
   if (!isWindows) return undefined;
   const [character] = WINDOWS_CHARACTERS.exec(name) ?? [];
@@ -59,7 +59,7 @@ export function nameFault(name: string, platform: string): string | undefined {
   return undefined;
 }
 
-const OWN = "its name is one that deltar gives to its own temporary files";
+const OWN = "the name is reserved for deltar's temporary files";
 
 /**
  * Returns a text that is equal for all names that some file system treats as

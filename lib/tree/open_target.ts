@@ -21,7 +21,7 @@ export interface OpenTarget {
  * Opens a directory for writing. It is created, with the folders above it, if
  * it does not exist. If folders can be reached by descriptors, each one is
  * opened from the one above, so a symlink that another process creates
- * meanwhile is not followed.
+ * during the call is not followed.
  *
  * @param root A path of the operating system; symlinks that are on the path at
  * the time of the call are followed.

@@ -47,7 +47,7 @@ export class PickedWalker extends Walker {
       try {
         stat = folders.statAt(path) ?? gone();
         const { kind } = stat;
-        if (kind === "special") throw new Error("it is not a file any more");
+        if (kind === "special") throw new Error("now a socket, pipe or device");
         // A file that cannot be read cannot be saved.
         if (kind === "file") folders.openFile(path).close();
         entry = kind === "symlink"
@@ -67,5 +67,7 @@ export class PickedWalker extends Walker {
 }
 
 function gone(): never {
-  throw Object.assign(new Error("it is gone"), { code: "ENOENT" });
+  throw Object.assign(new Error("deleted after it was listed"), {
+    code: "ENOENT",
+  });
 }

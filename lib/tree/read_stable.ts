@@ -18,7 +18,7 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
   reader: FileReader<Facts>;
   /** A buffer of 1 MiB, for a whole file or a piece of one. */
   buffer: Uint8Array;
-  /** Called with each file that cannot be read or that changed meanwhile. */
+  /** Called with each file that cannot be read or that changed while being read. */
   onSkip: (skipped: Skipped) => void;
   /** Called with the number of bytes of a large file read so far. */
   onRead?: (path: string, bytes: number) => void;
@@ -38,12 +38,12 @@ type State = Pick<
 >;
 
 /**
- * Reads a file and checks that it did not change meanwhile. A file that fits in
+ * Reads a file and checks that it did not change while being read. A file that fits in
  * memory is read again if it did, and is handed to the reader once. A larger
  * file is read once. A file that keeps changing is reported.
  *
  * The bytes and the state come from the same open file, which was reached from
- * its folder, even if the name is given to another file meanwhile.
+ * its folder, even if the name is given to another file at that time.
  *
  * @param walked The file as the walk found it.
  * @param entry The file's entry, which is updated.
@@ -185,11 +185,11 @@ const OTHER_KIND: ReadonlySet<string> = new Set([
 ]);
 
 function unstable(path: string): Skipped {
-  return { path, reason: "changed", detail: "it changed while it was read" };
+  return { path, reason: "changed", detail: "changed while being read" };
 }
 
 function gone(path: string): Skipped {
-  return { path, reason: "vanished", detail: "it was gone when it was read" };
+  return { path, reason: "vanished", detail: "deleted before it was read" };
 }
 
 /** Updates an entry to the state in which its content was read. */

@@ -37,7 +37,7 @@ export function realTarget(target: string): string {
     if (stat.uid !== 0) {
       throw new DeltarError(
         "unsafe",
-        `a symlink of user ${stat.uid}, who could have it lead elsewhere; ` +
+        `the symlink belongs to user ${stat.uid}, who could change it; ` +
           `name the directory that it leads to (${text})`,
         { object: next },
       );

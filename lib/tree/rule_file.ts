@@ -33,7 +33,9 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
   try {
     for (const segment of segments) {
       const kind = at.statAt(segment)?.kind;
-      if (kind === "symlink") return unusable("a symlink is on the way to it");
+      if (kind === "symlink") {
+        return unusable("a folder of its path is a symlink");
+      }
       // In a linked work tree `.git` is a file, and the rules are elsewhere.
       if (kind !== "directory") return {};
       opened.push(at = at.openFolder(segment));
@@ -62,7 +64,9 @@ function readText(file: OpenFile): RuleFile {
     if (got === 0) break;
     length += got;
   }
-  if (length > RULE_FILE_LIMIT) return unusable("it is larger than 1 MiB");
+  if (length > RULE_FILE_LIMIT) {
+    return unusable("the file is larger than 1 MiB");
+  }
   return {
     text: new TextDecoder().decode(bytes.subarray(0, length)),
     uid: file.stat().uid,
@@ -77,14 +81,14 @@ function faultOf(error: unknown): RuleFile {
     case "EISDIR":
       return {};
     case "ELOOP":
-      return unusable("it is a symlink");
+      return unusable("the file is a symlink");
     case "ENXIO":
-      return unusable("it is a socket, pipe or device");
+      return unusable("the file is a socket, pipe or device");
     default:
       return { ...unusable(errorMessage(error)), isUnreadable: true };
   }
 }
 
 function unusable(why: string): RuleFile {
-  return { fault: `its exclusion rules are not applied: ${why}` };
+  return { fault: `the exclusion rules are not applied: ${why}` };
 }

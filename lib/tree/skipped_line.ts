@@ -37,7 +37,7 @@ export function decodeSkipped(
     !REASONS.has(skipped) || typeof path !== "string" ||
     skippedPath(path) !== path
   ) {
-    throw new DeltarError("corrupt", "no valid word of what was left out", {
+    throw new DeltarError("corrupt", "invalid line about a skipped path", {
       object,
       offset,
     });

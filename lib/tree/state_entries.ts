@@ -74,11 +74,11 @@ function plainEntry(
   const basics = state.basics(place);
   const { kind, size } = basics;
   if (kind !== "file" && kind !== "directory") {
-    throw new DeltarError("corrupt", "a remembered entry of no kind", {});
+    throw new DeltarError("corrupt", "invalid kind of entry", {});
   }
   const path = folder === ROOT ? name : `${entries[folder].path}/${name}`;
   if (isTooLong(path)) {
-    throw new DeltarError("corrupt", "a remembered path that is too long", {});
+    throw new DeltarError("corrupt", "the path is too long", {});
   }
   if (kind === "directory") return makeDirectory(path, basics);
   const start = 4 * (at + WORDS.sha256);

@@ -36,7 +36,7 @@ export class Survey {
     } catch (error) {
       const code = codeOf(error);
       if (code === "ENOTDIR" && fs.existsSync(root)) {
-        throw new DeltarError("exists", "this is not a directory", {
+        throw new DeltarError("exists", "not a directory", {
           object: root,
         });
       }

@@ -70,7 +70,7 @@ export class TreeState {
    */
   name(entry: number): string {
     if (endOfEntry(this.#words, entry, this.#words.length) < 0) {
-      throw new RangeError(`there is no entry at word ${entry}`);
+      throw new RangeError(`no entry at word ${entry}`);
     }
     const start = 4 * (entry + ENTRY.length);
     return decoder.decode(

@@ -215,7 +215,7 @@ export class TreeWriter {
     const folder = this.#place(path);
     this.#attempt(path, () => {
       // The link's owner is set by name, so other users must not be able to
-      // replace the link meanwhile.
+      // replace the link before.
       const stage = this.#owned
         ? this.#private.beside(parentPath(path))
         : folder;
@@ -251,9 +251,13 @@ export class TreeWriter {
       const folder = this.#folders.at(parentPath(path));
       this.#step("make link");
       if (from.statAt(nameOf(existing))?.kind !== "file") {
-        throw new DeltarError("unsafe", "a hard link to what is not a file", {
-          path,
-        });
+        throw new DeltarError(
+          "unsafe",
+          "a hard link to something other than a file",
+          {
+            path,
+          },
+        );
       }
       try {
         from.link(nameOf(existing), folder, temporary);
@@ -304,7 +308,7 @@ export class TreeWriter {
         const now = file.stat();
         const { links } = seen ?? stat;
         if (!isSameFile(now, seen ?? stat) || now.links !== links) {
-          throw new DeltarError("changed", "it was replaced meanwhile", {
+          throw new DeltarError("changed", "replaced by another process", {
             path,
           });
         }
@@ -483,7 +487,7 @@ export class TreeWriter {
     if (entered === undefined || !isSameFile(entered, folder.stat())) {
       throw new DeltarError(
         "changed",
-        "another folder has taken its place; its mode and time are not set",
+        "the folder was replaced by another one; mode and time were not set",
         { path },
       );
     }
@@ -680,7 +684,7 @@ export class TreeWriter {
     const words = message.replace(/, [a-z]+ '[^]*$/, "");
     const error = new DeltarError(
       "io",
-      `its ${unset.join(" and ")} could not be set: ${words}`,
+      `cannot set the ${unset.join(" and ")}: ${words}`,
       { path, cause },
     );
     if (this.#options.onUnset === undefined) throw error;

@@ -176,7 +176,7 @@ export function* walkTree(
           leaveOut("excluded", "deltar's own temporary file");
         } else {leaveOut(
             "name",
-            "it is named like deltar's own temporary files",
+            "the name is reserved for deltar's temporary files",
           );}
         continue;
       }
@@ -184,7 +184,7 @@ export function* walkTree(
         // Two names may decode to the same text, and only one of them is
         // exactly this text.
         if (name === level.text || !writer.isText(place, name)) {
-          leaveOut("name", "its name is not valid UTF-8");
+          leaveOut("name", "the name is not valid UTF-8");
           continue;
         }
         level.text = name;
@@ -203,7 +203,7 @@ export function* walkTree(
         if (unruled.isUnreadable) continue;
       }
       if (isTooLong(path)) {
-        leaveOut("unreadable", "its path is too long");
+        leaveOut("unreadable", "the path is too long");
         continue;
       }
       const kind = kindOf(mode);
@@ -336,13 +336,15 @@ function whyUnknown(
   path: string,
 ): [Skipped["reason"], string] {
   // A name with bytes that are not UTF-8 decodes to another name.
-  if (path.includes("\uFFFD")) return ["name", "its name is not valid UTF-8"];
+  if (path.includes("\uFFFD")) return ["name", "the name is not valid UTF-8"];
   try {
-    if (folders.statAt(path) === undefined) return ["vanished", "it is gone"];
+    if (folders.statAt(path) === undefined) {
+      return ["vanished", "deleted after it was listed"];
+    }
   } catch (error) {
     return faultOf(error);
   }
-  return ["vanished", "it came only now"];
+  return ["vanished", "created while the directory was listed"];
 }
 
 /**

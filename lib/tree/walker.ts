@@ -89,7 +89,7 @@ export class Walker {
       });
     }
     if (!stat.isDirectory()) {
-      throw new DeltarError("not-found", "this is not a directory", {
+      throw new DeltarError("not-found", "not a directory", {
         object: this.path,
       });
     }
@@ -286,7 +286,7 @@ export function checkWalker(dir: unknown): void {
   if (dir instanceof Walker) return;
   const given = typeof dir === "string" ? JSON.stringify(dir) : typeof dir;
   throw new TypeError(
-    `a directory has to be a Dir or a Walker, not ${given}; make it by ` +
+    `the directory must be a Dir or a Walker, not ${given}; make it by ` +
       `new Dir(${typeof dir === "string" ? given : "path"})`,
   );
 }

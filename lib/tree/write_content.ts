@@ -90,7 +90,7 @@ export function checkContent(
   if (got.size !== expected.size || got.sha256 !== expected.sha256) {
     throw new DeltarError(
       "mismatch",
-      `its content is not what was stored: ${got.size} bytes with SHA-256 ` +
+      `the content differs from what was stored: ${got.size} bytes with SHA-256 ` +
         `${got.sha256}, where ${expected.size} with ${expected.sha256} were ` +
         "expected",
       { path },

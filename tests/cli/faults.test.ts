@@ -93,7 +93,7 @@ test("what fails exits with 1 and says what to do", async () => {
     };
     failing(["list"], /no repository here\. Create one with `deltar snapshot`/);
     failing(["snapshot", "absent"], /absent: no such directory/);
-    failing(["snapshot", "a"], /this is not a directory/);
+    failing(["snapshot", "a"], /not a directory/);
     assert.equal(place.run(["snapshot"]).code, 0);
     failing(["snapshot", "--repo", "."], /the directory is its own repository/);
     fs.mkdirSync(join(place.folder, "full"));

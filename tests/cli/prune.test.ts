@@ -112,7 +112,7 @@ test("list shows safety snapshots when asked, and --json marks them [S3]", async
       [
         "",
         "the last of its directory",
-        "undoes the last restore into its directory,a young safety snapshot",
+        "undoes the last restore into its directory,recent safety snapshot",
       ],
     );
   });

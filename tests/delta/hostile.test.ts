@@ -32,7 +32,7 @@ const BAD: [string, number[], string, number?][] = [
   ["cut literal", [...MAGIC, 3, 1, 2], "truncated", 7],
   ["unknown command", [...MAGIC, 0x55], "corrupt", 4],
   ["highest command", [...MAGIC, 0xff], "corrupt", 4],
-  ["bytes behind the end", [...MAGIC, 0, 0], "corrupt", 5],
+  ["bytes after the end", [...MAGIC, 0, 0], "corrupt", 5],
   ["empty literal", [...MAGIC, 0x41, 0, 0], "corrupt"],
   ["empty copy", [...MAGIC, 0x45, 0, 0, 0], "corrupt"],
   ["copy beyond", [...MAGIC, 0x4a, 0x0b, 0xb8, 0, 1, 0], "mismatch"],

@@ -202,8 +202,8 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     shop.write("later", "later\n");
     await shop.take();
     await repository.restore(first, shop.root, { delete: true });
-    await repository.undoRestore(shop.root);
-    await repository.redoRestore(shop.root);
+    await repository.revert(shop.root);
+    await repository.revert(shop.root, { direction: "redo" });
   },
 
   "restores into new directories": async (shop) => {
@@ -213,7 +213,7 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     const place = join(shop.root, "../restored");
     await repository.restore(record, join(place, "one"));
     await repository.restore(record, join(place, "two"));
-    await repository.undoRestore(join(place, "two"));
+    await repository.revert(join(place, "two"));
   },
 
   "an undo of some paths": async (shop) => {
@@ -224,7 +224,7 @@ export const FEATURES: Record<string, (shop: Workshop) => Promise<void>> = {
     shop.write("lines.txt", "second\n");
     await shop.take();
     await repository.restore(first, shop.root);
-    await repository.undoRestore(shop.root, { paths: ["notes.txt"] });
+    await repository.revert(shop.root, { paths: ["notes.txt"] });
   },
 
   "an interrupted run": async (shop) => {

@@ -286,7 +286,7 @@ async function assertOne(
 }
 
 test(
-  "Repository.undoRestore() undoes a restore that an older deltar made",
+  "Repository.revert() undoes a restore that an older deltar made",
   posix,
   async () => {
     const frozen = frozenNamed("2abdc44/life");
@@ -302,11 +302,11 @@ test(
       assertRestored(root, frozen, snapshots[0].tree);
       // The older one did not note restores into new directories.
       fs.rmSync(join(storage.location, "restores"), { recursive: true });
-      const { failed } = await repository.undoRestore(root);
+      const { failed } = await repository.revert(root);
       assert.deepEqual(failed, []);
       const last = snapshots.findLast(({ safety }) => !safety)!;
       assertRestored(root, frozen, last.tree);
-      await repository.redoRestore(root);
+      await repository.revert(root, { direction: "redo" });
       assertRestored(root, frozen, snapshots[0].tree);
     });
   },

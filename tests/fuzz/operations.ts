@@ -271,7 +271,7 @@ export async function restoreAll(
   const undone = await attempt(
     run,
     "undo",
-    () => repository.undoRestore(target),
+    () => repository.revert(target),
   );
   if (undone !== undefined && over.failed.length + undone.failed.length === 0) {
     // Whatever the snapshot was: what was there is there again. If there was
@@ -282,7 +282,11 @@ export async function restoreAll(
     }
   }
   if (random.chance(0.4)) {
-    await attempt(run, "redo", () => repository.redoRestore(target));
+    await attempt(
+      run,
+      "redo",
+      () => repository.revert(target, { direction: "redo" }),
+    );
   }
 }
 

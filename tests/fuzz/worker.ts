@@ -473,7 +473,7 @@ async function mutatedJournal(run: Case): Promise<void> {
     "planRestore",
     () => repository.planRestore(record, target),
   );
-  await attempt(run, "undo", () => repository.undoRestore(target));
+  await attempt(run, "undo", () => repository.revert(target));
   await attempt(run, "restore", () => repository.restore(record, target));
   await attempt(
     run,

@@ -50,7 +50,7 @@ const repository = await attempt("Repository.open()",
   () => Repository.open(place));
 const taken = await attempt("snapshot()", () => repository.snapshot(dir));
 await attempt("restore()", () => repository.restore(taken.record, out + "/to"));
-await attempt("undoRestore()", () => repository.undoRestore(out + "/to"));
+await attempt("revert()", () => repository.revert(out + "/to"));
 await attempt("verify()", () => repository.verify({ data: true }));
 await attempt("prune()", () => repository.prune());
 console.log(JSON.stringify(outcomes));
@@ -128,10 +128,10 @@ test(
         "restore()": restore,
         ...others
       } = runWith(folder, without("sys"));
-      for (const outcome of [extract, restore, others["undoRestore()"]]) {
+      for (const outcome of [extract, restore, others["revert()"]]) {
         assert.match(String(outcome), /^io: .*run it with --allow-sys$/);
       }
-      delete others["undoRestore()"];
+      delete others["revert()"];
       for (const [call, outcome] of Object.entries(others)) {
         assert.equal(outcome, "done", call);
       }

@@ -55,12 +55,12 @@ const CALLS: Record<string, Call> = {
   verify: ({ repository }, o) => repository.verify(o),
   "verify of data": ({ repository }, o) =>
     repository.verify({ ...o, data: true }),
-  undoRestore: ({ repository, folder }, o) =>
-    repository.undoRestore(`${folder}/undone`, o),
-  redoRestore: ({ repository, folder }, o) =>
-    repository.redoRestore(`${folder}/undone`, o),
+  revert: ({ repository, folder }, o) =>
+    repository.revert(`${folder}/undone`, o),
+  "revert of an undo": ({ repository, folder }, o) =>
+    repository.revert(`${folder}/undone`, { ...o, direction: "redo" }),
   planRevert: ({ repository, folder }, o) =>
-    repository.planRevert(`${folder}/undone`, "undo", o),
+    repository.planRevert(`${folder}/undone`, o),
   forget: ({ repository, before }, o) => repository.forget(before, o),
   removed: ({ repository }, o) => repository.removed(o),
   undelete: ({ repository, before }, o) => repository.undelete(before.id, o),

@@ -52,7 +52,7 @@ async function namesIn(storage: Storage): Promise<string[]> {
 
 const nothingToUndo = { code: "not-found", message: /nothing to undo/ };
 
-test("undoRestore() removes what a restore wrote, and the directory it made [T7]", async () => {
+test("revert() removes what a restore wrote, and the directory it made [T7]", async () => {
   await withShop(async ({ repository, storage, record, source, target }) => {
     const before = await namesIn(storage);
     const done = await repository.restore(record, target);
@@ -63,39 +63,39 @@ test("undoRestore() removes what a restore wrote, and the directory it made [T7]
     assert.equal(added.length, 1, `one small object: ${added}`);
     assert.match(added[0], /^restores\//);
     assert.ok(await repository.isRestoreTarget(target));
-    const plan = await repository.planRevert(target, "undo");
+    const plan = await repository.planRevert(target);
     assert.deepEqual(plan.failed, []);
     assert.ok(plan.steps.every(({ action }) => action === "delete"));
     assert.deepEqual(stateOf(target), stateOf(source));
-    const undone = await repository.undoRestore(target);
+    const undone = await repository.revert(target);
     assert.deepEqual(undone.failed, []);
     assert.equal(undone.deleted, plan.steps.length);
     assert.equal(fs.existsSync(target), false);
     assert.equal(fs.existsSync(join(target, "..")), true);
-    await assert.rejects(() => repository.undoRestore(target), nothingToUndo);
+    await assert.rejects(() => repository.revert(target), nothingToUndo);
 
-    const redone = await repository.redoRestore(target);
+    const redone = await repository.revert(target, { direction: "redo" });
     assert.deepEqual(redone.failed, []);
     assert.deepEqual(stateOf(target), stateOf(source));
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.deepEqual(stateOf(target), {});
     const { damage, leftOvers } = await repository.verify({ data: true });
     assert.deepEqual([damage, leftOvers], [[], []]);
   });
 });
 
-test("undoRestore() leaves a directory that was there, emptied [T7]", async () => {
+test("revert() leaves a directory that was there, emptied [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     fs.mkdirSync(target, { recursive: true });
     await repository.restore(record, target, { paths: ["sub"] });
     assert.ok(fs.existsSync(join(target, "sub/b")));
-    const { failed } = await repository.undoRestore(target);
+    const { failed } = await repository.revert(target);
     assert.deepEqual(failed, []);
     assert.deepEqual(fs.readdirSync(target), []);
   });
 });
 
-test("undoRestore() keeps and names what was changed or added since [T7]", async () => {
+test("revert() keeps and names what was changed or added since [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     await repository.restore(record, target);
     const write = (path: string, text: string) =>
@@ -109,7 +109,7 @@ test("undoRestore() keeps and names what was changed or added since [T7]", async
     write("new", "new");
     fs.rmSync(join(target, "a"));
     fs.mkdirSync(join(target, "a"));
-    const { failed, deleted } = await repository.undoRestore(target);
+    const { failed, deleted } = await repository.revert(target);
     assert.deepEqual(
       failed.map(({ path, error }) =>
         `${path}: ${(error as DeltarError).message}`
@@ -132,23 +132,23 @@ test("undoRestore() keeps and names what was changed or added since [T7]", async
       "sub/b",
     ]);
     assert.equal(fs.readFileSync(join(target, "sub/b"), "utf8"), "B");
-    await repository.redoRestore(target);
+    await repository.revert(target, { direction: "redo" });
     assert.ok(fs.existsSync(join(target, "sub/deep/c")));
   });
 });
 
-test("undoRestore() of some paths leaves the others [T7]", async () => {
+test("revert() of some paths leaves the others [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     await repository.restore(record, target);
-    await repository.undoRestore(target, { paths: ["sub"] });
+    await repository.revert(target, { paths: ["sub"] });
     assert.deepEqual(fs.readdirSync(target).sort(), ["a", "empty"]);
-    const { failed } = await repository.undoRestore(target);
+    const { failed } = await repository.revert(target);
     assert.deepEqual(failed, []);
     assert.ok(!fs.existsSync(join(target, "a")));
   });
 });
 
-test("undoRestore() goes back restore by restore to the empty directory [T7]", async () => {
+test("revert() goes back restore by restore to the empty directory [T7]", async () => {
   await withShop(async ({ repository, record, source, target }) => {
     fs.writeFileSync(join(source, "a"), "second");
     fs.writeFileSync(join(source, "later"), "later");
@@ -156,19 +156,19 @@ test("undoRestore() goes back restore by restore to the empty directory [T7]", a
     await repository.restore(record, target);
     const first = stateOf(target);
     await repository.restore(second, target);
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.deepEqual(stateOf(target), first);
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.ok(!fs.existsSync(target));
-    await assert.rejects(() => repository.undoRestore(target), nothingToUndo);
+    await assert.rejects(() => repository.revert(target), nothingToUndo);
   });
 });
 
-test("undoRestore() of a restored folder of a snapshot [T7]", async () => {
+test("revert() of a restored folder of a snapshot [T7]", async () => {
   await withShop(async ({ repository, record, target }) => {
     await repository.restore(record, target, { from: "sub" });
     assert.ok(fs.existsSync(join(target, "deep/c")));
-    const { failed } = await repository.undoRestore(target);
+    const { failed } = await repository.revert(target);
     assert.deepEqual(failed, []);
     assert.ok(!fs.existsSync(target));
   });
@@ -185,7 +185,7 @@ test("a restore that was cut short in a new directory is undone [T7]", async () 
         },
       }), { code: "aborted" });
     assert.notDeepEqual(fs.readdirSync(target), []);
-    const { failed } = await repository.undoRestore(target);
+    const { failed } = await repository.revert(target);
     assert.deepEqual(failed, []);
     assert.ok(!fs.existsSync(target));
   });
@@ -210,7 +210,7 @@ test("restore() from a repository that is read-only goes on without a note [T7]"
     const { failed } = await repository.restore(record, target);
     assert.deepEqual(failed, []);
     assert.deepEqual(stateOf(target), stateOf(source));
-    await assert.rejects(() => repository.undoRestore(target), {
+    await assert.rejects(() => repository.revert(target), {
       code: "not-found",
       message: /may only read.*is not noted: delete what it wrote/,
     });
@@ -218,18 +218,18 @@ test("restore() from a repository that is read-only goes on without a note [T7]"
   });
 });
 
-test("undoRestore() says that the restored snapshot is gone [T7]", async () => {
+test("revert() says that the restored snapshot is gone [T7]", async () => {
   await withShop(async ({ repository, record, source, target }) => {
     await repository.restore(record, target);
     fs.writeFileSync(join(source, "a"), "second");
     await repository.snapshot(everything(source));
     await repository.forget(record);
-    await assert.rejects(() => repository.undoRestore(target), {
+    await assert.rejects(() => repository.revert(target), {
       code: "not-found",
       message: /no longer here.*deltar undelete/,
     });
     await repository.undelete(record.id);
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.ok(!fs.existsSync(target));
   });
 });

@@ -84,3 +84,30 @@ test("Repository.find() finds a snapshot with a label of a later version, and pr
     await assert.rejects(repository.prune({ last: 1 }), unsupported);
   });
 });
+
+test("find({ label }) finds what no text could name", async () => {
+  await withTemp(async (root) => {
+    writeFileSync(join(root, "a"), "a");
+    const repository = await Repository.create(new MemoryStorage());
+    const { record } = await repository
+      .snapshot(everything(root), { label: "latest" });
+    const second = await repository
+      .snapshot(everything(root), { label: record.id });
+    assert.equal((await repository.find({ label: "latest" })).id, record.id);
+    assert.equal((await repository.find("latest")).id, second.record.id);
+    const labelled = await repository.find({ label: record.id });
+    assert.equal(labelled.id, second.record.id);
+    // Neither an id nor a time is a label.
+    for (const label of [second.record.id, "today", "nothing"]) {
+      await assert.rejects(repository.find({ label }), {
+        code: "not-found",
+        message: `memory: no snapshot has the label ${JSON.stringify(label)}`,
+      });
+    }
+    await repository.snapshot(everything(root), { label: "latest" });
+    await assert.rejects(repository.find({ label: "latest" }), {
+      code: "not-found",
+      message: /is the label of 2 snapshots/,
+    });
+  });
+});

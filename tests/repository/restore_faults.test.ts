@@ -130,7 +130,7 @@ test("restore() leaves an existing target its own mode, owner and time [R7]", as
     assert.equal(other.touchesRoot, true);
     await repository.restore(record, target, asked);
     assert.equal(lstat(target).mode, 0o750);
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.equal(lstat(target).mode, 0o711);
     // A new one is the snapshot's.
     await repository.restore(record, join(folder, "new"));
@@ -454,9 +454,9 @@ test(
         other.finish();
         const again = await repository.restore(record, target);
         assert.deepEqual([again.failed, again.files], [[], 1], access);
-        const undone = await repository.undoRestore(target);
+        const undone = await repository.revert(target);
         assert.deepEqual(undone.failed, [], access);
-        const redone = await repository.redoRestore(target);
+        const redone = await repository.revert(target, { direction: "redo" });
         assert.deepEqual(redone.failed, [], access);
         const plan = await repository.planRestore(record, target);
         assert.deepEqual(plan.steps, [], access);

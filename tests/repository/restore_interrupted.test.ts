@@ -101,10 +101,10 @@ test("restore() heeds a signal while the disk is flushed, and goes on or is undo
     assert.deepEqual(failed, []);
     assert.deepEqual(fs.readdirSync(target), ["large"]);
     assert.ok(LARGE.equals(fs.readFileSync(join(target, "large"))));
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.ok(before.equals(fs.readFileSync(join(target, "large"))));
     await interrupt();
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.deepEqual(fs.readdirSync(target), ["large"]);
     assert.ok(before.equals(fs.readFileSync(join(target, "large"))));
   });

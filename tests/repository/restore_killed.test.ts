@@ -199,7 +199,7 @@ test("killed at any step, no byte is lost, and the same call finishes", async ()
     assert.deepEqual(failed, [], what);
     assert.deepEqual(whole(target), whole(join(folder, "source")), what);
     assert.deepEqual(leftovers(target), [], what);
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.deepEqual(whole(target), before, what);
     return killed;
   });
@@ -219,7 +219,7 @@ test("killed at any step, undo brings back what was there", async () => {
       ),
     );
     const isSaved = (await repository.snapshots()).length > 1;
-    if (isSaved) await repository.undoRestore(target);
+    if (isSaved) await repository.revert(target);
     assert.deepEqual(contents(whole(target)), contents(before), what);
     return killed;
   });
@@ -232,13 +232,13 @@ test("an undo killed at any step is finished by the next", async () => {
     const after = whole(target);
     const killed = await isKilled(
       target,
-      revertRestore(await storeOf(repository), target, "undo", {}, kill),
+      revertRestore(await storeOf(repository), target, {}, kill),
     );
     const isLeft = leftovers(target).some((name) => name.endsWith("-journal"));
     const isBegun = (await repository.safetySnapshots(target)).length > 1;
-    if (isLeft || !isBegun) await repository.undoRestore(target);
+    if (isLeft || !isBegun) await repository.revert(target);
     assert.deepEqual(contents(whole(target)), contents(before), what);
-    await repository.redoRestore(target);
+    await repository.revert(target, { direction: "redo" });
     assert.deepEqual(contents(whole(target)), contents(after), what);
     return killed;
   });
@@ -277,9 +277,9 @@ for (const code of ["ENOSPC", "EACCES"]) {
       assert.deepEqual(whole(target), whole(join(folder, "source")), what);
       assert.deepEqual(leftovers(target), [], what);
       // The second call is work of its own if the first came to its end.
-      await repository.undoRestore(target);
+      await repository.revert(target);
       if (contentsDiffer(whole(target), before)) {
-        await repository.undoRestore(target);
+        await repository.revert(target);
       }
       assert.deepEqual(whole(target), before, what);
       return count >= failing;
@@ -311,9 +311,9 @@ test("a storage that fails at any operation loses no byte", async () => {
       const { failed } = await repository.restore(record, target, options);
       assert.deepEqual(failed, [], what);
       assert.deepEqual(whole(target), whole(source), what);
-      await repository.undoRestore(target);
+      await repository.revert(target);
       if (contentsDiffer(whole(target), before)) {
-        await repository.undoRestore(target);
+        await repository.revert(target);
       }
       assert.deepEqual(whole(target), before, what);
       fs.rmSync(folder, { recursive: true });

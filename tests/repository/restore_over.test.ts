@@ -53,7 +53,10 @@ test("any tree over any other: restore, undo, redo give each state exactly", asy
         // Without `delete` a folder with something in it is not emptied.
         const refused = done.failed.map(({ path }) => path);
         for (const { path, error } of done.failed) {
-          assert.match(error.message, /folder with something in it|its folder/);
+          assert.match(
+            error.message,
+            /a folder that is not empty|the folder .* could not/,
+          );
           assert.ok(!removes);
           assert.deepEqual(within(whole(target), path), within(before, path));
         }
@@ -75,20 +78,20 @@ test("any tree over any other: restore, undo, redo give each state exactly", asy
         if (done.safety === undefined) {
           assert.ok(plan.steps.every(({ action }) => action === "create"));
           if (plan.steps.length === 0) return;
-          const undone = await repository.undoRestore(target);
+          const undone = await repository.revert(target);
           assert.deepEqual(undone.failed, []);
           assert.deepEqual(stateOf(target), {});
           return;
         }
         for (let round = 0; round < 2; round++) {
-          const undone = await repository.undoRestore(target);
+          const undone = await repository.revert(target);
           assert.deepEqual(undone.failed, []);
           assert.deepEqual(whole(target), before, "undone");
-          const redone = await repository.redoRestore(target);
+          const redone = await repository.revert(target, { direction: "redo" });
           assert.deepEqual(redone.failed, []);
           assert.deepEqual(whole(target), after, "redone");
         }
-        await assert.rejects(repository.redoRestore(target), {
+        await assert.rejects(repository.revert(target, { direction: "redo" }), {
           code: "not-found",
         });
       });
@@ -137,4 +140,32 @@ test("nothing is restored into the repository itself", async () => {
     assert.equal(fs.readFileSync(join(home, "other"), "utf8"), "other");
     assert.deepEqual((await repository.verify({ data: true })).damage, []);
   });
+});
+
+test("restore() without a safety snapshot replaces, deletes, and stores nothing", async () => {
+  await fc.assert(
+    fc.asyncProperty(pair, async ([wanted, there]) => {
+      await withTemp(async (folder) => {
+        const source = join(folder, "source");
+        const target = join(folder, "target");
+        writeTree(source, wanted);
+        writeTree(target, there);
+        const storage = new MemoryStorage();
+        const repository = await Repository.create(storage);
+        const { record } = await repository.snapshot(everything(source));
+        const before = [...storage.objects.keys()];
+        const options = { delete: true, safety: false };
+        const wasEmpty = fs.readdirSync(target).length === 0;
+        const { failed, safety } = await repository
+          .restore(record, target, options);
+        assert.deepEqual([failed, safety], [[], undefined]);
+        assert.deepEqual(stateOf(target), stateOf(source));
+        assert.deepEqual(fs.readdirSync(folder).sort(), ["source", "target"]);
+        if (wasEmpty) return;
+        assert.deepEqual([...storage.objects.keys()], before);
+        await assert.rejects(repository.revert(target), { code: "not-found" });
+      });
+    }),
+    runs(60),
+  );
 });

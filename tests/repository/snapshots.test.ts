@@ -314,7 +314,7 @@ test("a restore goes into a folder that holds other things, or through a link to
     assert.deepEqual(fs.readdirSync(target), ["mine"]);
     await repository.restore(record, target);
     assert.deepEqual(fs.readdirSync(target).sort(), ["a", "mine"]);
-    await repository.undoRestore(target);
+    await repository.revert(target);
     assert.deepEqual(fs.readdirSync(target), ["mine"]);
     fs.rmSync(join(target, "mine"));
     fs.chmodSync(target, 0o700);
@@ -351,4 +351,51 @@ test("a newer format is refused, with what to do", async () => {
       code: "corrupt",
     });
   }
+});
+
+test("snapshots of one source follow each other, wherever its directory is", async () => {
+  await withRepository(async (repository, root, folder) => {
+    const source = "photos";
+    const cache = join(folder, "cache");
+    fs.writeFileSync(join(root, "a"), "a".repeat(10_000));
+    const own = await repository.snapshot(everything(root), { cache });
+    const first = await repository
+      .snapshot(everything(root), { source, cache });
+    assert.equal(first.record.directory, source);
+    assert.equal(first.record.parent, undefined);
+    const moved = join(folder, "moved");
+    fs.cpSync(root, moved, { recursive: true, preserveTimestamps: true });
+    fs.appendFileSync(join(moved, "a"), "b");
+    const second = await repository
+      .snapshot(everything(moved), { source, cache });
+    assert.equal(second.record.directory, source);
+    assert.equal(second.record.parent, first.record.id);
+    assert.deepEqual(second.diff.counts.updated, 1);
+    const same = await repository
+      .snapshot(everything(moved), { source, cache });
+    assert.equal(same.isNew, false);
+    const unnamed = await repository.snapshot(everything(moved), { cache });
+    assert.equal(unnamed.record.parent, undefined);
+    const latest = await repository.find("latest", { directory: source });
+    assert.equal(latest.id, second.record.id);
+    assert.equal(
+      (await repository.find("latest", { directory: root })).id,
+      own.record.id,
+    );
+    const versions = await repository.history(source, "a");
+    assert.equal(versions.length, 2);
+    const target = join(folder, "target");
+    await repository.restore(latest, target);
+    assert.equal(
+      fs.readFileSync(join(target, "a"), "utf8"),
+      "a".repeat(10_000) + "b",
+    );
+    assert.deepEqual((await repository.verify({ data: true })).damage, []);
+    for (const source of ["", "x".repeat(4097)]) {
+      await assert.rejects(
+        repository.snapshot(everything(root), { source }),
+        TypeError,
+      );
+    }
+  });
 });

@@ -4,7 +4,7 @@ import { collect } from "../../lib/bytes/source.ts";
 import { CachedStorage } from "../../lib/storage/cached.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { failByChance, FaultyStorage } from "../support/faulty_storage.ts";
-import { conforms, count } from "./conformance.ts";
+import { conforms, count } from "./conforms.ts";
 
 const keeps = () => true;
 

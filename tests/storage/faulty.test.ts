@@ -11,7 +11,7 @@ import {
   FaultyStorage,
   isInjected,
 } from "../support/faulty_storage.ts";
-import { conforms, count } from "./conformance.ts";
+import { conforms, count } from "./conforms.ts";
 
 conforms(
   "faulty without faults",

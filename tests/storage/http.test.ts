@@ -8,7 +8,7 @@ import type { Storage } from "../../lib/storage/storage.ts";
 import { noise } from "../support/noise.ts";
 import { freePorts } from "../support/ports.ts";
 import { withWebServer } from "../support/web_server.ts";
-import { conforms, count } from "./conformance.ts";
+import { conforms, count } from "./conforms.ts";
 
 /** Writes to a storage and reads what a web server shows of it. */
 function throughWeb(behind: Storage, address: string): Storage {

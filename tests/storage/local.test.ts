@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { collect } from "../../lib/bytes/source.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { withTemp } from "../support/temp.ts";
-import { conforms, count } from "./conformance.ts";
+import { conforms, count } from "./conforms.ts";
 
 conforms(
   "local",

@@ -1,4 +1,4 @@
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { conforms } from "./conformance.ts";
+import { conforms } from "./conforms.ts";
 
 conforms("memory", (work) => work(new MemoryStorage()));

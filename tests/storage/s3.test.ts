@@ -13,7 +13,7 @@ import { generator } from "../support/faulty_storage.ts";
 import { noise } from "../support/noise.ts";
 import { freePorts } from "../support/ports.ts";
 import { type Mishap, withProxy } from "../support/proxy.ts";
-import { conforms, count } from "./conformance.ts";
+import { conforms, count } from "./conforms.ts";
 
 conforms("S3 on Ceph", async (work) => {
   await work(await cephStorage({ prefix: "a b/c+d" }));

@@ -212,7 +212,7 @@ for (const kind of KINDS) {
               if (again.safety !== undefined) {
                 // It tried again to set the modes, which exFAT does not have.
                 assert.equal(kind, "exfat");
-                await repository.undoRestore(target);
+                await repository.revert(target);
               }
               // What was there stays, unless an entry has its name or it is deleted.
               if (!removes) {
@@ -226,7 +226,7 @@ for (const kind of KINDS) {
               }
               const isFresh = before.size === 0 && after.size > 0;
               if (done.safety === undefined && !isFresh) return;
-              const undone = await repository.undoRestore(target);
+              const undone = await repository.revert(target);
               assert.deepEqual(undone.failed.filter(isLost), []);
               assert.deepEqual(read(target), before);
             },
@@ -265,7 +265,7 @@ for (const kind of KINDS) {
             assert.deepEqual(done.failed, []);
             assert.deepEqual(read(root), states[0]);
             if (done.safety === undefined) return;
-            const undone = await repository.undoRestore(root);
+            const undone = await repository.revert(root);
             assert.deepEqual(undone.failed, []);
             assert.deepEqual(read(root), states[1]);
           }),
@@ -277,7 +277,7 @@ for (const kind of KINDS) {
 }
 
 test(
-  "undoRestore() on hfs removes folders that the disk respelled [R2]",
+  "revert() on hfs removes folders that the disk respelled [R2]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("hfs", async (disk, folder) => {
@@ -296,7 +296,7 @@ test(
       const done = await repository.restore(record, target);
       assert.deepEqual(done.failed, []);
       assertThere("hfs", wanted, read(target), []);
-      const undone = await repository.undoRestore(target);
+      const undone = await repository.revert(target);
       assert.deepEqual(undone.failed, []);
       assert.deepEqual(read(target), before);
     });
@@ -304,7 +304,7 @@ test(
 );
 
 test(
-  "undoRestore() on hfs removes a folder with a file that the disk respelled [R2]",
+  "revert() on hfs removes a folder with a file that the disk respelled [R2]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("hfs", async (disk, folder) => {
@@ -323,7 +323,7 @@ test(
       const { record } = await repository.snapshot(everything(source));
       const done = await repository.restore(record, target);
       assert.deepEqual(done.failed, []);
-      const undone = await repository.undoRestore(target);
+      const undone = await repository.revert(target);
       assert.deepEqual([undone.failed, undone.left], [[], []]);
       assert.deepEqual(read(target), before);
     });
@@ -331,7 +331,7 @@ test(
 );
 
 test(
-  "undoRestore() on hfs brings back what was beside a hard link [R2]",
+  "revert() on hfs brings back what was beside a hard link [R2]",
   needsOtherDisk(),
   async () => {
     await withOtherDisk("hfs", async (disk, folder) => {
@@ -359,7 +359,7 @@ test(
       const options = { delete: true };
       const done = await repository.restore(record, target, options);
       assert.deepEqual(done.failed, []);
-      const undone = await repository.undoRestore(target);
+      const undone = await repository.revert(target);
       assert.deepEqual(undone.failed, []);
       assert.deepEqual(read(target), before);
     });

@@ -101,7 +101,7 @@ test(
           },
         })];
         assert.equal(paths.length, 2048);
-        assert.deepEqual(skipped, ["unreadable its path is too long"]);
+        assert.deepEqual(skipped, ["unreadable the path is too long"]);
       } finally {
         run("rm", ["-rf", root]);
       }
@@ -129,7 +129,7 @@ test(
         const expected = {
           path,
           reason: "unreadable",
-          detail: "its path is too long",
+          detail: "the path is too long",
         };
         assert.deepEqual(skipped, [expected]);
         const line = encodeSkipped(skipped[0]);

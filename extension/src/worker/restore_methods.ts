@@ -48,14 +48,17 @@ export const restoreMethods: { [M in Methods & Method]: Handler<M> } = {
   async undo({ config }, work) {
     const repository = await openRepository(config);
     return reportOf(
-      await repository.undoRestore(config.directory, workOptions(work)),
+      await repository.revert(config.directory, workOptions(work)),
     );
   },
 
   async redo({ config }, work) {
     const repository = await openRepository(config);
     return reportOf(
-      await repository.redoRestore(config.directory, workOptions(work)),
+      await repository.revert(config.directory, {
+        ...workOptions(work),
+        direction: "redo",
+      }),
     );
   },
 };

@@ -155,7 +155,7 @@ export class ContentReader {
     if (size > MOST_SIGNATURE) {
       throw new DeltarError(
         "limit",
-        `${size} bytes are more than a signature may have`,
+        `signature too large: ${size} bytes, at most ${MOST_SIGNATURE}`,
         { object: reference.volume, offset: reference.offset, path },
       );
     }
@@ -289,7 +289,7 @@ function partOf(
 ): Uint8Array {
   const { volume, offset, skip } = reference;
   if (skip + size > frame.length) {
-    throw new DeltarError("corrupt", "content is shorter than it should be", {
+    throw new DeltarError("corrupt", "the content is shorter than recorded", {
       object: volume,
       offset,
       path,
@@ -340,12 +340,12 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     return new DeltarError(code, what, { object: volume, offset, path });
   };
   if (deltas.length > MOST_DELTAS) {
-    throw fail("limit", `it is made of ${deltas.length} deltas`);
+    throw fail("limit", `the file has too many deltas: ${deltas.length}`);
   }
   if (deltas.length === 0 && base.size !== size) {
     throw fail(
       "corrupt",
-      `a content of ${base.size} bytes, of a file of ${size}`,
+      `the content has ${base.size} bytes and the file ${size}`,
     );
   }
   for (const delta of deltas) {
@@ -353,7 +353,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     if (isLast && delta.result !== undefined && delta.result !== size) {
       throw fail(
         "corrupt",
-        `a delta that makes ${delta.result} bytes, of a file of ${size}`,
+        `the delta makes ${delta.result} bytes and the file has ${size}`,
         delta,
       );
     }
@@ -362,7 +362,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     if (result !== undefined && delta.size > 2 * result + LEAST_DELTA) {
       throw fail(
         "limit",
-        `a delta of ${delta.size} bytes, which makes ${result}`,
+        `delta too large: ${delta.size} bytes for a result of ${result}`,
         delta,
       );
     }
@@ -373,7 +373,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
   ) {
     throw fail(
       "limit",
-      `a signature of ${signature.size} bytes, of ${base.size}`,
+      `signature too large: ${signature.size} bytes for ${base.size}`,
       signature,
     );
   }
@@ -405,9 +405,13 @@ async function* checked(
     yield part;
   }
   if (toHex(sum.digest()) !== entry.sha256) {
-    throw new DeltarError("corrupt", "its content is not what was stored", {
-      object: entry.content[0].reference.volume,
-      path: entry.path,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "the content differs from what was stored",
+      {
+        object: entry.content[0].reference.volume,
+        path: entry.path,
+      },
+    );
   }
 }

@@ -45,8 +45,8 @@ export function followMoves(storage: Storage): Storage {
     const start = findMoved(move, offset, length);
     if (start === undefined || depth === MOST_MOVES) {
       const what = start === undefined
-        ? "this part of it was removed, as nothing needed it"
-        : "it was moved more often than can be";
+        ? "this range was removed by a prune, because no snapshot needed it"
+        : "the object was moved too often";
       throw new DeltarError("not-found", what, { object: name, offset });
     }
     const rest = { offset: start + given, length: length - given, signal };
@@ -83,9 +83,13 @@ export async function readMove(
   if (bytes === undefined) return undefined;
   const move = decodeMove(bytes, object);
   if (move.from.name === volume) return move;
-  throw new DeltarError("corrupt", `it is the move of ${move.from.name}`, {
-    object,
-  });
+  throw new DeltarError(
+    "corrupt",
+    `the move names another object: ${move.from.name}`,
+    {
+      object,
+    },
+  );
 }
 
 /**

@@ -53,7 +53,7 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
       !isCount(offset) || !isCount(length) || !isCount(start) ||
       offset < end || offset + length > from.size || start + length > to.size
     ) {
-      throw new DeltarError("corrupt", "a moved range that cannot be", {
+      throw new DeltarError("corrupt", "invalid moved range", {
         object,
         offset: at,
       });

@@ -102,7 +102,7 @@ export async function drill(
 ): Promise<DrillResult> {
   const { files = FILES, bytes = BYTES, signal, onDamage } = options;
   if (!(files >= 1) || !(bytes >= 1)) {
-    throw new RangeError("a drill of no files or bytes proves nothing");
+    throw new RangeError("a drill needs at least one file and one byte");
   }
   const storage = untilAborted(store.storage, signal);
   const proofs = await readProofs(storage, onDamage);
@@ -152,7 +152,7 @@ export async function drill(
     const time = ({ id }: SnapshotRecord) => proofs.get(id)?.time ?? 0;
     const [first] = records.reverse().sort((a, b) => time(a) - time(b));
     if (first !== undefined) return first;
-    throw new DeltarError("not-found", "there are no snapshots yet", {
+    throw new DeltarError("not-found", "no snapshots yet", {
       object: storage.location,
     });
   }
@@ -206,9 +206,13 @@ async function restoreOne(
   for (const part of readPieces(place)) sum.update(part);
   removeScratch(place);
   if (toHex(sum.digest()) !== sha256) {
-    throw new DeltarError("mismatch", "it was restored, and reads otherwise", {
-      path,
-    });
+    throw new DeltarError(
+      "mismatch",
+      "the restored file differs from the snapshot",
+      {
+        path,
+      },
+    );
   }
 }
 

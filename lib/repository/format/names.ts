@@ -266,8 +266,8 @@ export function newId(now: number, chance: number): string {
   if (!isPlausibleTime(now)) {
     throw new DeltarError(
       "io",
-      "the time for a new id is not between the years 1970 and 2200; set " +
-        "this machine's clock",
+      "the clock is not between the years 1970 and 2200; set this machine's " +
+        "clock",
       { object: "clock" },
     );
   }

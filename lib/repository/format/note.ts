@@ -59,7 +59,7 @@ export function timeOf(value: unknown, object: string): number {
   if (time === undefined) {
     const what = typeof value === "string"
       ? `the time ${JSON.stringify(value.slice(0, 40))} cannot be right`
-      : "its time is missing";
+      : "the time is missing";
     throw new DeltarError("corrupt", what, { object });
   }
   return time;

@@ -35,7 +35,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
     typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
     (codec !== "gzip" && codec !== "zstd")
   ) {
-    throw new DeltarError("corrupt", "it names no valid id or known codec", {
+    throw new DeltarError("corrupt", "no valid id or known codec", {
       object: SETTINGS,
     });
   }

@@ -237,7 +237,7 @@ export function decodeRecord(
 ): SnapshotRecord {
   const { header } = decodeLines(bytes, FORMAT, LATER, object);
   const fail = (what: string) =>
-    new DeltarError("corrupt", `a record with ${what}`, { object });
+    new DeltarError("corrupt", `invalid record: ${what}`, { object });
   const text = (value: unknown, what: string) => {
     if (typeof value !== "string") throw fail(`no valid ${what}`);
     return value;
@@ -288,13 +288,17 @@ export function decodeLayers(
   object: string,
 ): LayerRecord[] {
   if (layers.length > MOST_LAYERS) {
-    throw new DeltarError("limit", `a tree of ${layers.length} layers`, {
-      object,
-    });
+    throw new DeltarError(
+      "limit",
+      `too many layers: ${layers.length}, at most ${MOST_LAYERS}`,
+      {
+        object,
+      },
+    );
   }
   const decoded = layers.map((layer) => decodeLayerRecord(layer, object));
   if (new Set(decoded.map(({ name }) => name)).size < decoded.length) {
-    throw new DeltarError("corrupt", "a tree that has a layer twice", {
+    throw new DeltarError("corrupt", "the tree has a layer twice", {
       object,
     });
   }
@@ -303,7 +307,7 @@ export function decodeLayers(
 
 function decodeLayerRecord(line: Line, object: string): LayerRecord {
   const fail = () =>
-    new DeltarError("corrupt", "a layer without valid entries or frames", {
+    new DeltarError("corrupt", "invalid entries or frames of a layer", {
       object,
     });
   const { entries, frames, filter } = line ?? {};
@@ -313,7 +317,7 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
   if (frames.length > LEAST_FRAMES + layer.size / BYTES_EACH_FRAME) {
     throw new DeltarError(
       "limit",
-      `a layer of ${layer.size} bytes in ${frames.length} frames`,
+      `layer too large: ${layer.size} bytes in ${frames.length} frames`,
       { object },
     );
   }
@@ -455,7 +459,11 @@ export function decodeRecordOf(id: string, bytes: Uint8Array): SnapshotRecord {
   }
   const record = decodeRecord(bytes, name);
   if (record.id === id) return record;
-  throw new DeltarError("corrupt", `it is the record of ${record.id}`, {
-    object: name,
-  });
+  throw new DeltarError(
+    "corrupt",
+    `the record names another snapshot: ${record.id}`,
+    {
+      object: name,
+    },
+  );
 }

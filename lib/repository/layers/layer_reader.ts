@@ -81,7 +81,7 @@ export class LayerReader {
     }
     if (record.filter === undefined) return;
     this.#filter = PathFilter.decode(record.filter);
-    if (this.#filter === undefined) throw this.#corrupt("its filter is none");
+    if (this.#filter === undefined) throw this.#corrupt("invalid path filter");
   }
 
   /**
@@ -251,7 +251,7 @@ export class LayerReader {
       name,
     );
     if (toHex(sha256(packed)) !== sum) {
-      throw this.#corrupt("its SHA-256 is not the recorded one", offset);
+      throw this.#corrupt("the SHA-256 differs from the recorded one", offset);
     }
     const most = mostBytesOfFrame(length);
     return await codecOf(name)
@@ -284,10 +284,13 @@ export class LayerReader {
       : first === undefined || comparePaths(first, head.path) > 0 ||
         following !== undefined && comparePaths(tail.path, following) >= 0;
     if (isOther) {
-      throw this.#corrupt("a frame has other paths than recorded", offset);
+      throw this.#corrupt(
+        "the paths of a frame differ from the recorded ones",
+        offset,
+      );
     }
     if (lines.some(({ path }) => this.#filter?.has(path) === false)) {
-      throw this.#corrupt("its filter denies a path that it has", offset);
+      throw this.#corrupt("the path filter lacks a path of the layer", offset);
     }
     return part;
   }
@@ -302,14 +305,14 @@ export class LayerReader {
     if (this.#bytes <= most) return;
     throw new DeltarError(
       "limit",
-      `it decompresses to more than ${most} bytes`,
+      `the layer decompresses to more than ${most} bytes`,
       { object: name },
     );
   }
 
   #otherCount(entries: number): DeltarError {
     return this.#corrupt(
-      `it has ${entries} entries or more, and ${this.#record.entries} are ` +
+      `the layer has at least ${entries} entries; ${this.#record.entries} are ` +
         "recorded",
     );
   }

@@ -65,9 +65,7 @@ export class Tree {
     if (folder === "") return this;
     const root = this.byPath.get(folder);
     if (root?.kind !== "directory") {
-      const what = root === undefined
-        ? "there is no such folder"
-        : "this is not a folder";
+      const what = root === undefined ? "no such folder" : "not a folder";
       throw new DeltarError("not-found", what, { path: folder });
     }
     const start = `${folder}/`;

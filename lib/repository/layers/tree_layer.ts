@@ -119,7 +119,7 @@ export async function decodeLayerPart(
     if (left-- <= 0) {
       throw new DeltarError(
         "limit",
-        `a frame of more than ${mostLines} lines`,
+        `a frame has more than ${mostLines} lines`,
         {
           object,
           offset,
@@ -139,7 +139,7 @@ export async function decodeLayerPart(
       checkOrder(part.lines.at(-1)?.path, entry.path, object, offset);
       part.lines.push(entry);
     } else if (line.sha256 === undefined) {
-      throw new DeltarError("corrupt", "a line that says nothing", {
+      throw new DeltarError("corrupt", "unknown kind of line", {
         object,
         offset,
       });
@@ -174,7 +174,7 @@ function decodeTreeEntry(
   if (entry.kind !== "file") return entry;
   const pieces = line.content;
   if (!Array.isArray(pieces) || pieces.length === 0) {
-    throw new DeltarError("corrupt", "a file without content", {
+    throw new DeltarError("corrupt", "the file has no content", {
       object,
       offset,
       path: entry.path,
@@ -185,7 +185,7 @@ function decodeTreeEntry(
   if (forms[0] !== "whole" || forms.lastIndexOf("whole") !== 0) {
     throw new DeltarError(
       "corrupt",
-      "content that is not one base and deltas",
+      "the content is not a base and deltas",
       {
         object,
         offset,
@@ -226,7 +226,7 @@ export function decodePiece(
   ) {
     throw new DeltarError(
       "corrupt",
-      "a content reference without a valid form or numbers",
+      "invalid content reference",
       {
         object,
         offset: at,

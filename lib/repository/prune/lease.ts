@@ -182,7 +182,7 @@ function taken(object: string, holder?: Holder): DeltarError {
     : ` (process ${holder.process})`;
   return new DeltarError(
     "exists",
-    `another prune${who} is at work in this repository; wait for its end`,
+    `another prune${who} of this repository is running; wait until it ends`,
     { object },
   );
 }

@@ -54,7 +54,7 @@ export async function removeSnapshot(
   const bytes = await readIfThere(storage, recordName(id));
   if (bytes === undefined) {
     if (await readRemoved(storage, id) !== undefined) return;
-    throw new DeltarError("not-found", "there is no such snapshot", {
+    throw new DeltarError("not-found", "no such snapshot", {
       object: id,
     });
   }
@@ -136,7 +136,7 @@ async function readRemoved(
   if (stored === undefined) return undefined;
   const { header } = decodeLines(stored, FORMAT, VERSION, object);
   if (header.id !== id || typeof header.record !== "string") {
-    throw new DeltarError("corrupt", "it says no id or record", { object });
+    throw new DeltarError("corrupt", "missing `id` or `record`", { object });
   }
   const bytes = new TextEncoder().encode(header.record);
   return {

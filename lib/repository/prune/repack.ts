@@ -49,15 +49,23 @@ export async function repackVolume(
       at = end;
     }
     if (at !== from.size || toHex(sum.digest()) !== from.sha256) {
-      throw new DeltarError("corrupt", "its SHA-256 is not the recorded one", {
-        object: from.name,
-      });
+      throw new DeltarError(
+        "corrupt",
+        "the SHA-256 differs from the recorded one",
+        {
+          object: from.name,
+        },
+      );
     }
     if (next < ranges.length) {
-      throw new DeltarError("corrupt", "it ends before what files need of it", {
-        object: from.name,
-        offset: ranges[next].offset,
-      });
+      throw new DeltarError(
+        "corrupt",
+        "the volume ends before a range that files need",
+        {
+          object: from.name,
+          offset: ranges[next].offset,
+        },
+      );
     }
     await writer.write(
       await codecOf(name).compress(new Uint8Array(2 * BLOCK)),

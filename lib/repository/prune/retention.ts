@@ -236,7 +236,7 @@ function judgeTaken(
 }
 
 /** The reason for keeping a snapshot that no rule of time can judge. */
-const WRONG_TIME = "its time cannot be right";
+const WRONG_TIME = "implausible time";
 
 /**
  * Judges the safety snapshots of a directory. `taken` are its ordinary
@@ -259,7 +259,7 @@ function judgeSaved(
   const { safety = SAFETY_AGE } = policy;
   for (const { record, time, isPlausible } of saved) {
     if (!isPlausible) keep(record, WRONG_TIME);
-    else if (newest - time <= safety) keep(record, "a young safety snapshot");
+    else if (newest - time <= safety) keep(record, "recent safety snapshot");
   }
 }
 
@@ -274,7 +274,7 @@ function keepParts(
   );
   for (const record of records) {
     if (firsts.has(record.id) && !reasons.has(record)) {
-      reasons.set(record, ["a part of what undoes a restore"]);
+      reasons.set(record, ["part of the undo of a restore"]);
     }
   }
 }

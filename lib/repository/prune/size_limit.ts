@@ -62,7 +62,7 @@ export async function readBudget(
   const { maxSize } = decodeLines(bytes, FORMAT, VERSION, name).header;
   if (maxSize === undefined || maxSize === null) return undefined;
   if (isCount(maxSize) && maxSize > 0) return maxSize;
-  throw new DeltarError("corrupt", "its `maxSize` is not a number of bytes", {
+  throw new DeltarError("corrupt", "`maxSize` is not a number of bytes", {
     object: name,
   });
 }

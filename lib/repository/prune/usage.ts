@@ -233,10 +233,14 @@ export function applyMoves(
     const lacking = placed.find(({ to, rank }) => to === undefined && rank > 0);
     if (lacking !== undefined) {
       if (!stored.has(name)) {
-        throw new DeltarError("corrupt", "it lacks a part that is needed", {
-          object,
-          offset: lacking.offset,
-        });
+        throw new DeltarError(
+          "corrupt",
+          "the moved volume lacks a range that is needed",
+          {
+            object,
+            offset: lacking.offset,
+          },
+        );
       }
       moves.delete(object);
       continue;

@@ -94,9 +94,9 @@ export async function repairRepository(
   if (unreadable !== undefined) {
     throw new DeltarError(
       "io",
-      `it could not be read (${unreadable.message}), which is not the same as ` +
-        "being damaged; see to the disk or the network, or copy the repository " +
-        "to where all that is left can be read, and repair it there",
+      `the object could not be read (${unreadable.message}), but it may be ` +
+        "undamaged. Check the disk or the network and repair again, or copy " +
+        "what can be read to another place and repair the copy",
       { object: unreadable.object },
     );
   }
@@ -185,7 +185,7 @@ async function repairRecord(
     throw new TypeError(`not the name of a record: ${name}`);
   }
   const bytes = await readIfThere(storage, name);
-  // The record was removed meanwhile, or it is sound and only its parent's
+  // The record was removed during the repair, or it is sound and only its parent's
   // checksum differs.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);

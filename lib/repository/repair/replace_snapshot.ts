@@ -230,7 +230,7 @@ async function siblingOf(storage: Storage, id: string): Promise<string> {
     const next = ((chance + more) % 4096).toString(16).padStart(3, "0");
     if (!taken.has(next)) return stem + next + suffix;
   }
-  throw new DeltarError("limit", "there is no free id beside it", {
+  throw new DeltarError("limit", "no free id for the repaired snapshot", {
     object: id,
   });
 }

@@ -91,10 +91,14 @@ export class StoreAgain {
     }
     const { sha256, signature } = await scan.finish();
     if (toHex(sha256) !== sum) {
-      throw new DeltarError("corrupt", "its content is not what was stored", {
-        object: entry.content[0].reference.volume,
-        path,
-      });
+      throw new DeltarError(
+        "corrupt",
+        "the content differs from what was stored",
+        {
+          object: entry.content[0].reference.volume,
+          path,
+        },
+      );
     }
     if (!needsSignature || signature === undefined) return;
     const bytes = signature.encode();

@@ -33,6 +33,11 @@ export interface ApplyPlanOptions {
   reader: ContentReader;
   /** Called after each step, with its error if it failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
+  /**
+   * Whether entries are replaced and deleted although they were not saved.
+   * Default: `false`.
+   */
+  isUnsaved?: boolean;
   /** Called before each change of the disk; for tests. */
   onStep?: (step: string) => void;
   /** Ends the work with an error of code `aborted`. */
@@ -117,7 +122,7 @@ export class PlanApplier {
       looked !== undefined && !isSameFile(looked, rootOf(this.writer).stat())
     ) {
       this.writer.close();
-      throw new DeltarError("unsafe", "another directory has taken its place", {
+      throw new DeltarError("unsafe", "replaced by another directory", {
         object: survey.root,
       });
     }
@@ -230,7 +235,7 @@ export class PlanApplier {
     const blocked = this.#blocked;
     if (blocked !== undefined && isWithin(path, blocked)) {
       return await this.#try(step, () => {
-        const words = `its folder ${blocked} could not be restored`;
+        const words = `the folder ${blocked} could not be restored`;
         throw new DeltarError("exists", words, { path });
       });
     }
@@ -412,8 +417,8 @@ export class PlanApplier {
   }
 
   /**
-   * Refuses to change an entry that is not the saved one. Returns its present
-   * state.
+   * Refuses to change an entry that is not the saved one, unless nothing was
+   * to be saved. Returns its present state.
    */
   #checkSaved(step: RestoreStep): FileStat {
     const { path } = step;
@@ -421,6 +426,9 @@ export class PlanApplier {
     const safety = this.#safety;
     const before = safety?.seen.get(current);
     const now = this.#survey.at(path);
+    if (this.#options.isUnsaved && now !== undefined && now.kind === step.was) {
+      return now;
+    }
     if (safety === undefined || before === undefined || now === undefined) {
       throw changed(path);
     }
@@ -485,7 +493,7 @@ function isOld({ ctime }: FileStat, time: number): boolean {
 function changed(path: string): DeltarError {
   return new DeltarError(
     "changed",
-    "it changed after it was looked at, so it stays; restore again",
+    "changed after the plan was made, so it was left unchanged; restore again",
     { path },
   );
 }

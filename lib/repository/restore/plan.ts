@@ -179,7 +179,7 @@ function pick(
   for (const path of paths) {
     checkPath(path);
     if (!tree.byPath.has(path)) {
-      throw new DeltarError("not-found", "it is not in this snapshot", {
+      throw new DeltarError("not-found", "not in this snapshot", {
         object: record.id,
         path,
       });
@@ -535,7 +535,7 @@ class Planner {
     if (this.#wanted.above.has(path)) {
       throw new DeltarError(
         "unsafe",
-        `a ${stat.kind} is where a folder has to be`,
+        `a ${stat.kind} is in the way of a folder`,
         { path },
       );
     }
@@ -556,16 +556,16 @@ class Planner {
       if (name === undefined) continue;
       throw new DeltarError(
         "exists",
-        `a folder is in the way, with ${folder}/${name} in it, which cannot ` +
-          "be saved first; move it elsewhere and restore again",
+        `a folder is in the way, and ${folder}/${name} in it cannot be ` +
+          "saved first; move that elsewhere and restore again",
         { path },
       );
     }
     if (inside.length > 0 && !this.#removal.mayEmptyFolders) {
       throw new DeltarError(
         "exists",
-        "a folder with something in it is in the way; it goes only if what " +
-          "the snapshot lacks may be deleted",
+        "a folder that is not empty is in the way; to replace it, allow the " +
+          "deletion of what is not in the snapshot",
         { path },
       );
     }
@@ -581,7 +581,7 @@ class Planner {
         this.#left.push({ path: at, why });
         throw new DeltarError(
           "exists",
-          `a folder is in the way, with ${at} in it, which must stay (${why})`,
+          `a folder is in the way, and ${at} in it cannot be removed (${why})`,
           { path },
         );
       }
@@ -714,7 +714,7 @@ function refused(path: string, why: string): DeltarError {
 export function sameName(path: string, first: string): DeltarError {
   return new DeltarError(
     "exists",
-    `on this disk its name is that of ${first}, which is restored instead`,
+    `on this disk, it has the same name as ${first}, which is restored instead`,
     { path },
   );
 }

@@ -74,7 +74,7 @@ export async function removalFor(
   if (options.delete && record.rules === undefined) {
     throw new DeltarError(
       "unsupported",
-      "this snapshot does not say what it left out, so nothing can be deleted",
+      "the snapshot does not record which paths it skipped, so nothing can be deleted",
       { object: record.id },
     );
   }
@@ -207,7 +207,7 @@ class RemovalOfPaths implements RemovalPolicy {
     if (this.#gone.has(path)) return undefined;
     this.#folded ??= Map.groupBy(this.#gone, foldName);
     const isGone = this.#folded.get(foldName(path))?.some(isOneName);
-    return isGone ? undefined : "it came after the restore";
+    return isGone ? undefined : "created after the restore";
   }
 }
 

@@ -90,12 +90,11 @@ export async function restoreTree(
 export async function planRevert(
   store: Store,
   target: string,
-  way: "undo" | "redo",
   options: RevertOptions,
 ): Promise<RestorePlan> {
   return await surveying(
     target,
-    async (survey) => (await prepareRevert(store, survey, way, options)).plan,
+    async (survey) => (await prepareRevert(store, survey, options)).plan,
   );
 }
 
@@ -103,12 +102,11 @@ export async function planRevert(
 export async function revertRestore(
   store: Store,
   target: string,
-  way: "undo" | "redo",
   options: RevertOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
   return await surveying(target, async (survey) => {
-    const job = await prepareRevert(store, survey, way, options);
+    const job = await prepareRevert(store, survey, options);
     return await carryOut(store, job, options, hooks);
   });
 }
@@ -172,6 +170,7 @@ async function prepare(
     label: `before restoring ${record.id}`,
     root: plan.touchesRoot ? wanted.root : undefined,
     rootBefore: survey.at("") ?? record.root,
+    isUnsaved: options.safety === false,
     fresh: { ...from !== "" && { from }, paths },
     request,
     left,
@@ -188,7 +187,7 @@ async function surveying<Result>(
   const survey = new Survey(place);
   try {
     if (isSuperuser() && survey.root !== place) {
-      throw new DeltarError("unsafe", "a symlink has taken its place", {
+      throw new DeltarError("unsafe", "replaced by a symlink", {
         object: place,
       });
     }
@@ -248,7 +247,7 @@ function refuseOverRepository(
   if (over === undefined) return;
   throw new DeltarError(
     "unsafe",
-    "it would be written into the repository itself; restore into another " +
+    "the file would be written into the repository itself; restore into another " +
       "directory, or only the paths that you need",
     { object: survey.root, path: over.path },
   );
@@ -257,10 +256,9 @@ function refuseOverRepository(
 async function prepareRevert(
   store: Store,
   survey: Survey,
-  way: "undo" | "redo",
   options: RevertOptions,
 ): Promise<RestoreJob> {
-  const { paths, signal } = options;
+  const { direction: way = "undo", paths, signal } = options;
   let history = await historyOf(store, survey.root, signal);
   const left = leftIn(survey);
   const cut = left.at(-1)?.data;

@@ -169,7 +169,7 @@ async function save(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, started),
-      // The clock may have been set back meanwhile.
+      // The clock may have been set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory: survey.root,
       root: toMetadata(root),

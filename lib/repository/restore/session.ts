@@ -54,6 +54,10 @@ export interface WorkOptions {
 /** Options for an undo or redo. */
 export interface RevertOptions extends WorkOptions {
   /**
+   * Whether the last restore is undone, or the last undo. Default: `undo`.
+   */
+  direction?: "undo" | "redo";
+  /**
    * The files and folders to bring back, with all their content. The rest can
    * be brought back later. Default: all.
    */
@@ -80,6 +84,12 @@ export interface RestoreOptions extends WorkOptions {
    * snapshot's root. A new directory always gets them. Default: `false`.
    */
   rootAttributes?: boolean;
+  /**
+   * Whether everything that the restore replaces or deletes is saved to a
+   * safety snapshot first. If not, it is lost, and the restore cannot be
+   * undone. Default: `true`.
+   */
+  safety?: boolean;
   /**
    * Files and folders of the operating system that are never deleted. A
    * repository in a local folder is always kept.
@@ -130,7 +140,7 @@ export interface RestoreResult {
   /**
    * The safety snapshot, by which the restore can be undone. Absent if nothing
    * had to be changed, or if the target was new or empty; in the latter case a
-   * note lets `undoRestore` undo the restore.
+   * note lets `revert` undo the restore.
    */
   safety?: SnapshotRecord;
 }
@@ -203,6 +213,8 @@ export interface RestoreJob {
   rootBefore: SnapshotRecord["root"];
   /** The paths to which an undo or redo is limited. */
   paths?: readonly string[];
+  /** Whether nothing is saved first. */
+  isUnsaved?: boolean;
   /** The part of the snapshot that is restored. */
   fresh?: { from?: string; paths?: readonly string[] };
   /**
@@ -307,6 +319,7 @@ class RestoreSession {
     this.#applier = new PlanApplier(survey, plan, {
       reader: new ContentReader(store.storage),
       onDone: progressOf(plan, this.#result, options),
+      isUnsaved: job.isUnsaved,
       onStep: hooks.onStep,
       signal: options.signal,
     });
@@ -317,19 +330,20 @@ class RestoreSession {
    * journal.
    */
   async begin(): Promise<void> {
-    const { survey, plan, work, request, root } = this.#job;
+    const { survey, plan, work, request, root, isUnsaved } = this.#job;
     const isFresh = survey.isVacant || this.#earlier.wasFresh;
-    const isSaved = work !== "restore" || !isFresh || !losesNothing(plan);
+    const needsNone = work === "restore" && isFresh && losesNothing(plan);
+    const isSaved = !needsNone && !isUnsaved;
     this.#hooks.onStep?.("begin journal");
     if (isSaved) await this.#save();
-    else if (!this.#earlier.isSame) await this.#noteRestore();
+    else if (needsNone && !this.#earlier.isSame) await this.#noteRestore();
     this.#result.failed = [...plan.failed];
     this.#journal = await WorkJournal.begin(this.#folder, {
       ...request,
       root: root !== undefined,
       ...(isSaved &&
         { safety: this.#earlier.safetyId ?? this.#safety?.record.id }),
-      fresh: !isSaved,
+      fresh: needsNone,
     });
   }
 
@@ -430,7 +444,9 @@ async function saveFirst(
         path,
         new DeltarError(
           "changed",
-          `it could not be saved first, so it stays: ${detail ?? reason}`,
+          `left unchanged, because it could not be saved first: ${
+            detail ?? reason
+          }`,
           { path },
         ),
       ),

@@ -84,7 +84,7 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
   ) {
     throw new DeltarError(
       "corrupt",
-      "an intent without a valid id, parent, layers or reuses",
+      "no valid id, parent, layers or reuses",
       { object },
     );
   }
@@ -97,7 +97,7 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
   };
 }
 
-/** Reads all intents. An intent that is deleted meanwhile is ignored. */
+/** Reads all intents. An intent that is deleted before it is read is ignored. */
 export async function readIntents(storage: Storage): Promise<RunIntent[]> {
   const intents: RunIntent[] = [];
   for (const name of await namesUnder(storage, RUNNING)) {
@@ -166,7 +166,7 @@ export class Run {
    * Puts the intent, unless that is done. The first write to `storage` does it
    * automatically.
    *
-   * @throws {DeltarError} `conflict` if the parent was removed meanwhile, or
+   * @throws {DeltarError} `conflict` if the parent was removed, or
    * the objects to take over are being collected.
    */
   begin(): Promise<void> {
@@ -203,8 +203,8 @@ export class Run {
     if (await readIfThere(this.#inner, this.#name) !== undefined) return;
     throw new DeltarError(
       "conflict",
-      "this run stood still for so long that it was taken for dead and what " +
-        "it stored may be removed; run it again",
+      "the run was inactive for so long that a prune considers it dead and " +
+        "may remove what it stored; run it again",
       { object: this.#name },
     );
   }
@@ -244,7 +244,7 @@ export async function checkParent(
   const name = recordName(parent.record.id);
   const bytes = await readIfThere(storage, name);
   if (bytes === undefined || toHex(sha256(bytes)) !== parent.sha256) {
-    throw parentLost(name, "the snapshot to build on was removed meanwhile");
+    throw parentLost(name, "the parent snapshot was removed during the run");
   }
 }
 

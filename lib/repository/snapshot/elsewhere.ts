@@ -108,7 +108,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    *
    * @param id The id of the run that takes the contents over.
    * @throws {DeltarError} `conflict` if one of the snapshots was removed
-   * meanwhile.
+   * since it was found.
    */
   async hold(id: string): Promise<void> {
     for (const { read } of this.#used()) {

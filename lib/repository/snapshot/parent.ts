@@ -64,7 +64,11 @@ export function rememberedParent(
       try {
         const entry = await lookup.find(path);
         if (entry !== undefined) return entry;
-        throw new DeltarError("corrupt", "a tree lacks what it had", { path });
+        throw new DeltarError(
+          "corrupt",
+          "the tree lacks a path that it had before",
+          { path },
+        );
       } catch (error) {
         if (isDamage(error)) parent.isBroken = true;
         throw error;

@@ -205,7 +205,8 @@ export function* encodeState(
 }
 
 function decode(bytes: Uint8Array, object: string): Memory {
-  const fail = () => new DeltarError("corrupt", "a state cache", { object });
+  const fail = () =>
+    new DeltarError("corrupt", "invalid state cache", { object });
   const end = bytes.length - SUM;
   const start = bytes.indexOf(NEWLINE) + 1;
   if (start === 0 || start > end || start % 4 !== 0) throw fail();

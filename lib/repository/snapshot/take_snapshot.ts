@@ -59,6 +59,12 @@ export interface SnapshotOptions {
    */
   label?: string;
   /**
+   * The name of the directory in the repository, of at most 4,096 characters.
+   * Snapshots with the same name follow each other, whatever the path of the
+   * directory is on this machine. Default: the directory's absolute path.
+   */
+  source?: string;
+  /**
    * Whether to take no snapshot if nothing changed, even with a label. Default:
    * `false`.
    */
@@ -171,13 +177,13 @@ async function takeOnce(
   dir: Walker,
   options: SnapshotOptions,
 ): Promise<SnapshotResult> {
-  const { signal } = options;
+  const { source: directory = dir.path, signal } = options;
   checkAborted(signal);
   const started = Date.now();
-  const { found, others } = await findLast(store, dir, options);
+  const { found, others } = await findLast(store, directory, options);
   const before = found?.record;
   const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
-    (before === undefined || before.directory === dir.path);
+    (before === undefined || before.directory === directory);
   const ahead = before !== undefined && before.time > started + CLOCK_SLACK
     ? { ahead: before }
     : {};
@@ -195,7 +201,7 @@ async function takeOnce(
     : undefined;
   parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
   const id = idBehind(last?.record.id, started, Math.random());
-  const left = await findLeftRuns(reading, dir.path);
+  const left = await findLeftRuns(reading, directory);
   const entries = new SnapshotEntries(cache.states.writer, parent.index);
   await using writer = new SnapshotWriter(store, {
     id,
@@ -210,7 +216,7 @@ async function takeOnce(
     store.codec,
     {
       id,
-      directory: dir.path,
+      directory,
       parent: last?.record.id,
     },
     entries,
@@ -265,9 +271,9 @@ async function takeOnce(
     const record: SnapshotRecord = {
       id,
       time: timeInRecord(id, started),
-      // The clock may have been set back meanwhile.
+      // The clock may have been set back during the run.
       duration: Math.max(0, Date.now() - started),
-      directory: dir.path,
+      directory,
       root,
       ...(options.label !== undefined && { label: options.label }),
       ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
@@ -304,13 +310,13 @@ async function takeOnce(
  */
 async function findLast(
   store: Store,
-  dir: Walker,
+  directory: string,
   options: SnapshotOptions,
 ): Promise<{ found: ReadRecord | undefined; others: Iterable<ReadRecord> }> {
   /** The latest snapshots of other directories. */
   const others = new Map<string, ReadRecord>();
-  const found = knownLast(dir, options) ??
-    await store.parentOf(dir.path, {
+  const found = knownLast(directory, options) ??
+    await store.parentOf(directory, {
       onDamage: options.onDamage,
       signal: options.signal,
       onOther(other) {
@@ -322,13 +328,14 @@ async function findLast(
 }
 
 /**
- * Returns the last snapshot that the caller has found, if it is one of `dir`.
+ * Returns the last snapshot that the caller has found, if it is one of the
+ * directory.
  */
 function knownLast(
-  { path }: Walker,
+  directory: string,
   { last }: SnapshotOptions,
 ): ReadRecord | undefined {
-  return last?.record.directory === path ? last : undefined;
+  return last?.record.directory === directory ? last : undefined;
 }
 
 /** Returns the last snapshot of the directory's former path. */

@@ -106,7 +106,21 @@ export class Finder {
    * than one.
    */
   async find(text: string): Promise<SnapshotRecord> {
-    const record = await this.#named(text);
+    return await this.#withLabel(await this.#named(text));
+  }
+
+  /**
+   * Returns the snapshot that has a label.
+   *
+   * @throws {DeltarError} `not-found` if no snapshot has it, or more than one.
+   */
+  async findLabelled(label: string): Promise<SnapshotRecord> {
+    const record = await this.#byLabel(label);
+    if (record !== undefined) return await this.#withLabel(record);
+    throw this.#fail(`no snapshot has the label ${JSON.stringify(label)}`);
+  }
+
+  async #withLabel(record: SnapshotRecord): Promise<SnapshotRecord> {
     if (this.#options.asMade) return record;
     // The snapshot is found, even if its label cannot be read.
     return (await withLabels(this.#storage, [record], () => {}))[0];
@@ -162,7 +176,7 @@ export class Finder {
     const whole = await this.#whole(text);
     if (whole !== undefined) return whole;
     const ids = await this.#all();
-    if (ids.length === 0) throw this.#fail("there are no snapshots yet");
+    if (ids.length === 0) throw this.#fail("no snapshots yet");
     // The time in an id, to the second, is never a label.
     const byLabel = /^\d{8}T\d{6}/.test(text)
       ? undefined
@@ -181,7 +195,7 @@ export class Finder {
     }
     throw this.#fail(
       count === 0
-        ? "there are no snapshots yet"
+        ? "no snapshots yet"
         : `${text} is before the first of ${count} snapshots`,
     );
   }
@@ -212,7 +226,7 @@ export class Finder {
     text: string,
     ids: readonly string[],
   ): Promise<SnapshotRecord | undefined> {
-    if (text === "") throw this.#fail("an empty text names no snapshot");
+    if (text === "") throw this.#fail("the snapshot's name is empty");
     const isEnd = text.length >= SHORTEST_END &&
       /[0-9a-f]{4}(?:-safety)?$/.test(text);
     const found = ids.filter((id) =>

@@ -144,7 +144,7 @@ export class Store {
         return new Store(storage, guessed.id, codecFor(guessed.codec));
       }
       if (guessed !== undefined || error.code !== "not-found") throw error;
-      throw new DeltarError("not-found", "there is no repository here", {
+      throw new DeltarError("not-found", "no repository here", {
         object: storage.location,
         cause: error,
       });

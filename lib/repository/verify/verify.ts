@@ -273,7 +273,7 @@ class Verification {
     const damage = this.#findings.of(object) ?? this.#findings.object(
       object,
       object === visible.layer.record.name ? "layer" : kindOf(object),
-      fault ?? "it is missing",
+      fault ?? "the object is missing",
     );
     const ids = family.having(visible).map(({ id }) => id);
     this.#findings.harm(damage, visible.entry.path, ids);
@@ -332,8 +332,8 @@ class Verification {
   }
 
   /**
-   * Returns the damage without objects that another process has deleted
-   * meanwhile.
+   * Returns the damage without objects that another process deleted
+   * during the verification.
    */
   async #stillThere(): Promise<Damage[]> {
     const all = this.#findings.all();

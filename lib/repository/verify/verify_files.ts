@@ -32,9 +32,9 @@ export function referenceFault(
     const { volume, offset, length } = reference;
     const object = objects.get(volume);
     const what = object === undefined
-      ? "a file needs it, and the tree names no such object"
+      ? "needed by a file, but not an object of the tree"
       : offset + length > object.size
-      ? `a file's content ends behind its ${object.size} bytes`
+      ? `the content of a file ends beyond the ${object.size} bytes of the object`
       : undefined;
     if (what !== undefined) {
       return new DeltarError("corrupt", what, {
@@ -105,7 +105,7 @@ export class FileCheck {
       if (fileSize === content[0].size) {
         return undefined;
       }
-      return new DeltarError("corrupt", "a signature of another file", {
+      return new DeltarError("corrupt", "the signature is of another file", {
         object,
         path,
       });
@@ -129,10 +129,14 @@ export class FileCheck {
         onRead(part.length);
       }
       if (size !== entry.size || toHex(sum.digest()) !== entry.sha256) {
-        throw new DeltarError("corrupt", "its content is not what was stored", {
-          object: entry.content[0].reference.volume,
-          path: entry.path,
-        });
+        throw new DeltarError(
+          "corrupt",
+          "the content differs from what was stored",
+          {
+            object: entry.content[0].reference.volume,
+            path: entry.path,
+          },
+        );
       }
       this.files++;
     } catch (error) {

@@ -102,7 +102,7 @@ export class ObjectCheck {
       if (place !== object) this.#places.set(object.name, place);
       return undefined;
     } catch (error) {
-      return `it is missing; ${messageOf(error)}`;
+      return `the object is missing; ${messageOf(error)}`;
     }
   }
 
@@ -110,7 +110,7 @@ export class ObjectCheck {
     const known = this.#seen.get(name);
     if (known === undefined) this.#seen.set(name, sha256);
     else if (known !== sha256) {
-      const message = "snapshots name it with different SHA-256";
+      const message = "snapshots record different SHA-256 for the object";
       this.#findings.object(name, kindOf(name), message);
     }
     return known === undefined;
@@ -118,9 +118,9 @@ export class ObjectCheck {
 
   #sizeFault({ name, size }: ObjectRecord): string | undefined {
     const found = this.#sizes.get(name);
-    if (found === undefined) return "it is missing";
+    if (found === undefined) return "the object is missing";
     if (found === size) return undefined;
-    return `it has ${found} bytes and should have ${size}`;
+    return `the object has ${found} bytes; ${size} are recorded`;
   }
 
   async #dataFault(
@@ -138,7 +138,7 @@ export class ObjectCheck {
       return error as DeltarError;
     }
     if (toHex(sum.digest()) === sha256) return undefined;
-    return "its SHA-256 is not the recorded one";
+    return "the SHA-256 differs from the recorded one";
   }
 }
 

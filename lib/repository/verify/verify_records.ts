@@ -70,7 +70,7 @@ export async function verifyRecords(
     findings.object(
       recordName(parent.record.id),
       "record",
-      `it is not the record that ${record.id} was made against: one of the ` +
+      `this is not the record that ${record.id} was made against: one of the ` +
         "two was replaced",
     );
   }

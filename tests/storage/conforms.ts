@@ -1,0 +1,19 @@
+import { test } from "node:test";
+import { STORAGE_CHECKS } from "../../lib/storage/conformance.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
+
+/** Returns the bytes 0, 1, 2 and so on. */
+export function count(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => at);
+}
+
+/** Tests the contract of a storage; see lib/storage/storage.ts. */
+export function conforms(
+  what: string,
+  withStorage: (work: (storage: Storage) => Promise<void>) => Promise<void>,
+  options: { skip?: string; timeout?: number } = {},
+): void {
+  for (const { name, run } of STORAGE_CHECKS) {
+    test(`${what}: ${name}`, options, () => withStorage(run));
+  }
+}
