@@ -26,7 +26,7 @@ interface AgentEvent {
 }
 
 /** The size in bytes above which the log is started again. */
-const LONGEST_LOG = 1_000_000;
+const MAX_LOG_BYTES = 1_000_000;
 
 const HELP = `
 VS Code, Claude Code and Copilot CLI run this command before a tool is used, with
@@ -120,7 +120,7 @@ function log(what: string): void {
   try {
     mkdirSync(userFolder("data"), { recursive: true, mode: 0o700 });
     const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    if (size > LONGEST_LOG) writeFileSync(file, line, { mode: 0o600 });
+    if (size > MAX_LOG_BYTES) writeFileSync(file, line, { mode: 0o600 });
     else appendFileSync(file, line, { mode: 0o600 });
   } catch {
     // The failure is printed to standard error, too.

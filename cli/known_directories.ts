@@ -27,10 +27,10 @@ export interface KnownDirectory {
 }
 
 /** The maximum number of names that are kept for a directory. */
-const MOST_NAMES = 50;
+const MAX_NAMES = 50;
 
 /** The maximum size of a note, in bytes. */
-const LONGEST_NOTE = 1 << 16;
+const MAX_NOTE_BYTES = 1 << 16;
 
 /** Records that the snapshots of a directory are in a repository. */
 export function rememberDirectory(
@@ -111,7 +111,7 @@ function identityOf(directory: string): string {
 }
 
 function namesIn(directory: string): string[] {
-  return readdirSync(directory).sort().slice(0, MOST_NAMES);
+  return readdirSync(directory).sort().slice(0, MAX_NAMES);
 }
 
 function noteOf(directory: string): string {
@@ -125,7 +125,7 @@ function notes(): string {
 function readNote(note: string): string | undefined {
   try {
     const stat = lstatSync(note);
-    if (!stat.isFile() || stat.size > LONGEST_NOTE) return undefined;
+    if (!stat.isFile() || stat.size > MAX_NOTE_BYTES) return undefined;
     return readFileSync(note, "utf8");
   } catch {
     return undefined;

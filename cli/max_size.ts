@@ -1,16 +1,15 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DeltarError, type Repository } from "../mod.ts";
-import type { FitResult } from "../lib/repository/mod.ts";
+import { DEFAULT_GRACE_MS, type FitResult } from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import type { Console } from "./console.ts";
 import { placeSum, userFolder } from "./location.ts";
 import { tell } from "./prune.ts";
 import { formatDate } from "./text.ts";
 
-const DAY = 24 * 60 * 60 * 1000;
-/** The grace period for a limit that another machine set, in milliseconds. */
-const GRACE = 7 * DAY;
+/** A day, in milliseconds. */
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Removes snapshots until a repository fits into the given or recorded size
@@ -38,7 +37,7 @@ export async function keepToSize(
     notedLimit(repository) === maxSize;
   try {
     return await repository.fit(maxSize, {
-      ...!isOwn && { grace: GRACE },
+      ...!isOwn && { grace: DEFAULT_GRACE_MS },
       signal,
       onProgress: (progress) => tell(out, progress),
     });
@@ -109,7 +108,7 @@ export function printFit(out: Console, fit: FitResult): void {
     out.line(
       `  size        ${allowed} in the repository's settings; ` +
         `${plural(waiting, "removed snapshot")} can be brought back for ` +
-        `${plural(grace / DAY, "day")} before the space is freed; now ` +
+        `${plural(grace / DAY_MS, "day")} before the space is freed; now ` +
         formatBytes(after),
     );
   }

@@ -13,10 +13,10 @@ export interface Meter {
 const WINDOW = 10_000;
 
 /** The minimum time to measure a rate, in milliseconds. */
-const SHORTEST = 500;
+const MIN_ELAPSED_MS = 500;
 
 /** The minimum rate that is shown, in bytes a second. */
-const SLOWEST = 1000;
+const MIN_RATE = 1000;
 
 /** The recent rate of long work. */
 export class Rate {
@@ -37,7 +37,7 @@ export class Rate {
     const part = allBytes ? [percentage(bytes, allBytes)] : [];
     const elapsed = now - samples[0].at;
     const rate = 1000 * (bytes - samples[0].bytes) / elapsed;
-    if (elapsed < SHORTEST || rate < SLOWEST) return part;
+    if (elapsed < MIN_ELAPSED_MS || rate < MIN_RATE) return part;
     const speed = `${formatBytes(rate)}/s`;
     if (allBytes === undefined) return [speed];
     const left = 1000 * (allBytes - bytes) / rate;

@@ -31,6 +31,7 @@ function readOnly(storage: Storage): Storage {
     list: (prefix) => storage.list(prefix),
     put: (name) => Promise.reject(refusal(name)),
     delete: (name) => Promise.reject(refusal(name)),
+    belongsToOthers: storage.belongsToOthers?.bind(storage),
   };
 }
 

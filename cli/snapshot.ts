@@ -100,7 +100,7 @@ async function run(
  */
 function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);
-  const name = `${basename(directory).slice(0, LONGEST_NAME)}-restored`;
+  const name = `${basename(directory).slice(0, MAX_NAME_LENGTH)}-restored`;
   const base = isWritable(parent) ? parent : tmpdir();
   for (let number = 1;; number++) {
     const place = join(base, number === 1 ? name : `${name}-${number}`);
@@ -114,7 +114,7 @@ function targetBeside(directory: string, here: string | undefined): string {
 }
 
 /** The maximum length of a name before a suffix, in characters. */
-const LONGEST_NAME = 200;
+const MAX_NAME_LENGTH = 200;
 
 function isWritable(folder: string): boolean {
   try {

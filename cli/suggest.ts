@@ -11,12 +11,12 @@ import type { Begun } from "./begin.ts";
 import { showPath, treePath } from "./text.ts";
 
 /** The maximum edit distance of a suggestion. */
-const MOST_EDITS = 3;
+const MAX_EDITS = 3;
 
 /**
  * The maximum length of a path that suggestions are made for, in characters.
  */
-const MOST_COMPARED = 256;
+const MAX_COMPARED_LENGTH = 256;
 
 /** The help text on the name of a snapshot. */
 export const SNAPSHOT_HELP =
@@ -170,10 +170,10 @@ async function findSimilar(
   path: string,
 ): Promise<string | undefined> {
   // The number of steps of the comparison is the product of the lengths.
-  if (path.length > MOST_COMPARED) return undefined;
+  if (path.length > MAX_COMPARED_LENGTH) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;
-  let least = Math.min(MOST_EDITS, path.length / 2);
+  let least = Math.min(MAX_EDITS, path.length / 2);
   for (const entry of entries) {
     if (Math.abs(entry.path.length - path.length) > least) {
       // The same name in another folder.

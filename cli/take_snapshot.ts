@@ -370,10 +370,10 @@ async function isToContinue(
 }
 
 /** The fraction of the former files below which a directory counts as empty. */
-const ALMOST_NONE = 0.1;
+const MAX_EMPTY_SHARE = 0.1;
 
 /** The minimum number of former files for a loss to be suspicious. */
-const MANY = 10;
+const MIN_FORMER_FILES = 10;
 
 /**
  * Refuses a directory whose disk may not be mounted: no former file is left, and
@@ -389,8 +389,8 @@ async function refuseLoss(
   const before = parent.counts.files + parent.counts.links;
   const { deleted } = diff.counts;
   const isEmpty = files === 0 && before > 0;
-  const isLost = before >= MANY && deleted >= before &&
-    files < ALMOST_NONE * before;
+  const isLost = before >= MIN_FORMER_FILES && deleted >= before &&
+    files < MAX_EMPTY_SHARE * before;
   // Files that cannot be read are reported and do not count as deleted.
   if (!isEmpty && !isLost || skipped.some(isFault)) return;
   const what = `none of the ${plural(before, "file")} of the last snapshot ` +

@@ -31,12 +31,12 @@ export function formatDate(time: number): string {
 export function formatFileTime(time: bigint): string {
   const part = time % 1_000_000_000n;
   const seconds = (time - part) / 1_000_000_000n - (part < 0n ? 1n : 0n);
-  const isDate = seconds >= -MOST_SECONDS && seconds <= MOST_SECONDS;
+  const isDate = seconds >= -MAX_SECONDS && seconds <= MAX_SECONDS;
   return isDate ? formatDate(Number(seconds) * 1000) : `@${seconds}`;
 }
 
 /** The range of a `Date` on either side of 1970, in seconds. */
-const MOST_SECONDS = 8_640_000_000_000n;
+const MAX_SECONDS = 8_640_000_000_000n;
 
 /**
  * Formats a path for a terminal. A path with control characters or invisible

@@ -21,7 +21,7 @@ interface Options extends CommonOptions {
  * The maximum number of files that are printed for each damaged object. The
  * JSON output has all of them.
  */
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 /** The advice for each kind of damaged object. */
 const NEXT: Record<DamageKind, string> = {
@@ -116,7 +116,7 @@ function tellDamage(out: Console, damage: Damage): void {
   if (lost.length > 0) out.line(`  lost: ${span(lost)}`);
   if (files.length > 0) {
     out.line(`  ${plural(files.length, "file")} cannot be restored:`);
-    for (const { path, snapshots } of files.slice(0, MOST_NAMED)) {
+    for (const { path, snapshots } of files.slice(0, MAX_NAMED)) {
       out.line(`    ${showPath(path)}  in ${span(snapshots)}`);
     }
     tellMore(out, files.length, "file");
@@ -157,7 +157,7 @@ function tellLeftOvers(
     } ` +
       "are not needed by any snapshot. This is not damage; a prune deletes them.",
   );
-  for (const { name } of leftOvers.slice(0, MOST_NAMED)) {
+  for (const { name } of leftOvers.slice(0, MAX_NAMED)) {
     out.line(`  ${showPath(name)}`);
   }
   tellMore(out, leftOvers.length, "object");
@@ -168,9 +168,9 @@ function sizeOf(objects: readonly { size: number }[]): number {
 }
 
 function tellMore(out: Console, count: number, what: string): void {
-  if (count <= MOST_NAMED) return;
+  if (count <= MAX_NAMED) return;
   out.line(
-    `    and ${plural(count - MOST_NAMED, what)} more; --json names all`,
+    `    and ${plural(count - MAX_NAMED, what)} more; --json names all`,
   );
 }
 

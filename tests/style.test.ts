@@ -25,7 +25,7 @@ const PAGE_FORMS: readonly RegExp[] = [
 
 /** The forms that messages and pages do not use. */
 const MESSAGE_FORMS: readonly RegExp[] = [
-  /["`](?:it|they) (?:is|are|has|have|was|were|cannot|says?) /,
+  /["`](?:it|its|they|their) [a-z]/,
   /\bleft as they were\b/i,
   /\bholds? (?:it|the agent) up\b/i,
 ];
@@ -88,7 +88,7 @@ test("docstrings, pages and messages name their subject", () => {
     ...pages.flatMap((name) =>
       PAGE_FORMS.flatMap((form) => matches(name, form))
     ),
-    ...filesIn("cli", ".ts").flatMap((name) =>
+    ...sources.flatMap((name) =>
       MESSAGE_FORMS.flatMap((form) => matches(name, form))
     ),
   ];

@@ -14,7 +14,7 @@ import {
   type FileReader,
   SIGNATURE_MINIMUM,
 } from "../tree/file_reader.ts";
-import { WHOLE_LIMIT } from "../tree/read_file.ts";
+import { MAX_WHOLE_BYTES } from "../tree/read_file.ts";
 import { Spool } from "../tree/spool.ts";
 import type { ContentReference } from "./content_reference.ts";
 import { memberName, type MemberNames } from "./member_name.ts";
@@ -150,11 +150,11 @@ export interface KnownContents {
 /**
  * The maximum size of a small file's delta, as a fraction of the file's size.
  */
-const MOST_DELTA = 0.5;
+const MAX_DELTA_SHARE = 0.5;
 /**
  * The maximum size of a large file's delta, as a fraction of the file's size.
  */
-const MOST_LARGE_DELTA = 0.75;
+const MAX_LARGE_DELTA_SHARE = 0.75;
 
 /**
  * Stores the content of files in the same pass in which they are indexed. A new
@@ -275,7 +275,7 @@ export class DataPacker implements FileReader {
       const delta = basis instanceof Uint8Array
         ? deltaBetween(basis, bytes)
         : deltaBytes(basis, bytes);
-      if (delta.length <= bytes.length * MOST_DELTA) {
+      if (delta.length <= bytes.length * MAX_DELTA_SHARE) {
         return this.#store(entry, "delta", delta);
       }
     }
@@ -301,51 +301,46 @@ export class DataPacker implements FileReader {
     open: () => Iterable<Uint8Array>,
     basis: LargeBasis,
   ): Promise<PackedFacts | undefined> {
-    const most = entry.size * MOST_LARGE_DELTA;
-    const spool = new Spool();
+    const most = entry.size * MAX_LARGE_DELTA_SHARE;
+    using spool = new Spool();
     const { translate } = basis;
-    const translated = translate && new Spool();
-    try {
-      const scan = new FileScan({
-        basis: basis.signature,
-        ...this.#signUpdates && { blockSize: this.#blockSize(entry.size) },
-        size: entry.size,
-        onDelta: (bytes) => spool.write(bytes),
-      });
-      for await (const piece of chunks(open())) {
-        await scan.push(piece);
-        if (spool.size > most) return undefined;
-      }
-      const { size, sha256, signature } = await scan.finish();
-      const facts: PackedFacts = {
-        size,
-        sha256: toHex(sha256),
-        ...signature && { signature },
-      };
-      if (this.#previous.findContent(facts.sha256) !== undefined) return facts;
-      facts.stored = this.#findStored(entry, facts.sha256);
-      if (facts.stored !== undefined) return facts;
-      if (translate !== undefined && translated !== undefined) {
-        for await (const bytes of translate(spool.read())) {
-          translated.write(bytes);
-          if (translated.size > most) return undefined;
-        }
-      }
-      const delta = translated ?? spool;
-      if (delta.size > most) return undefined;
-      const member = this.#member(entry, "delta", delta.size);
-      const { reference } = await this.#writer.addStream(member, delta.read());
-      facts.stored = {
-        form: "delta",
-        size: delta.size,
-        reference,
-        ...basis.replacesDeltas && { replacesDeltas: true },
-      };
-      return facts;
-    } finally {
-      spool.dispose();
-      translated?.dispose();
+    using translated = translate && new Spool();
+    const scan = new FileScan({
+      basis: basis.signature,
+      ...this.#signUpdates && { blockSize: this.#blockSize(entry.size) },
+      size: entry.size,
+      onDelta: (bytes) => spool.write(bytes),
+    });
+    for await (const piece of chunks(open())) {
+      await scan.push(piece);
+      if (spool.size > most) return undefined;
     }
+    const { size, sha256, signature } = await scan.finish();
+    const facts: PackedFacts = {
+      size,
+      sha256: toHex(sha256),
+      ...signature && { signature },
+    };
+    if (this.#previous.findContent(facts.sha256) !== undefined) return facts;
+    facts.stored = this.#findStored(entry, facts.sha256);
+    if (facts.stored !== undefined) return facts;
+    if (translate !== undefined && translated !== undefined) {
+      for await (const bytes of translate(spool.read())) {
+        translated.write(bytes);
+        if (translated.size > most) return undefined;
+      }
+    }
+    const delta = translated ?? spool;
+    if (delta.size > most) return undefined;
+    const member = this.#member(entry, "delta", delta.size);
+    const { reference } = await this.#writer.addStream(member, delta.read());
+    facts.stored = {
+      form: "delta",
+      size: delta.size,
+      reference,
+      ...basis.replacesDeltas && { replacesDeltas: true },
+    };
+    return facts;
   }
 
   /**
@@ -355,7 +350,7 @@ export class DataPacker implements FileReader {
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(
       this.#previous.entries
-        .filter((entry) => entry.size > WHOLE_LIMIT)
+        .filter((entry) => entry.size > MAX_WHOLE_BYTES)
         .map((entry) => entry.size),
     );
     return this.#largeSizes.has(size) || this.#known?.hasSize(size) === true ||

@@ -6,7 +6,7 @@ import { fileError } from "../tree/file.ts";
 import type { FileFacts } from "../tree/file_reader.ts";
 import type { IndexOptions } from "../tree/index_tree.ts";
 import type { OpenFolders } from "../tree/open_folders.ts";
-import { readPieces, readWhole, WHOLE_LIMIT } from "../tree/read_file.ts";
+import { MAX_WHOLE_BYTES, readPieces, readWhole } from "../tree/read_file.ts";
 import { openTree } from "../tree/walk_tree.ts";
 import type { Walker } from "../tree/walker.ts";
 import { ARCHIVE, archiveFile } from "./archive_file.ts";
@@ -142,7 +142,7 @@ export class DiffData {
     const file = folders.openFile(entry.path);
     let facts: FileFacts;
     try {
-      facts = size > WHOLE_LIMIT
+      facts = size > MAX_WHOLE_BYTES
         ? await packer.pieces(entry, () => readPieces(file, size), before)
         : await packer.whole(entry, readWhole(file, size), before);
     } finally {

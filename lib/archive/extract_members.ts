@@ -10,7 +10,7 @@ import type { TreeSink } from "./tree_sink.ts";
 /**
  * The maximum size of a file that is passed to a sink in one piece, in bytes.
  */
-export const SMALL = 1024 * 1024;
+export const SMALL_BYTES = 1024 * 1024;
 
 /** Options for extracting. */
 export interface ExtractOptions {
@@ -55,7 +55,7 @@ export async function extractMembers(
         await sink.hardLink(path, member.target, member);
       } else linksOut.push(member);
     } else if (member.kind === "file") {
-      const content = member.size <= SMALL
+      const content = member.size <= SMALL_BYTES
         ? await collect(body)
         : withTurns(body, signal);
       await sink.file(path, content, member);

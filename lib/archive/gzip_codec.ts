@@ -18,7 +18,7 @@ const HAS_COMMENT = 16;
 const RESERVED = 0xe0;
 
 /** The maximum length of a name or comment in a header, in bytes. */
-const MOST_TEXT = 65536;
+const MAX_TEXT_BYTES = 65536;
 
 const NOTHING = new Uint8Array(0);
 
@@ -144,7 +144,7 @@ async function skipHeader(reader: ByteReader): Promise<void> {
 }
 
 async function skipText(reader: ByteReader): Promise<void> {
-  for (let length = 0; length < MOST_TEXT; length++) {
+  for (let length = 0; length < MAX_TEXT_BYTES; length++) {
     const [byte] = await reader.exactly(1, "a gzip header");
     if (byte === 0) return;
   }

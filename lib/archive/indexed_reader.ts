@@ -8,7 +8,7 @@ import { isWithin } from "../tree/path.ts";
 import { type Codec, codecFor } from "./codec.ts";
 import { readContent, readRange } from "./content_reader.ts";
 import type { ContentReference } from "./content_reference.ts";
-import { SMALL } from "./extract_members.ts";
+import { SMALL_BYTES } from "./extract_members.ts";
 import type { TreeSink } from "./tree_sink.ts";
 import type {
   IndexedFile,
@@ -22,7 +22,7 @@ const AHEAD = 3;
  * The maximum size of a range that is kept in memory for all files in it, in
  * bytes.
  */
-const MOST_RANGE = 16 << 20;
+const MAX_RANGE_BYTES = 16 << 20;
 
 /**
  * Reads an archive by its index. Names and metadata come from the index alone.
@@ -108,7 +108,7 @@ export class IndexedReader {
       (range) =>
         readRange(this.#storage, range, this.#codec, {
           signal: this.#signal ?? signal,
-          limit: MOST_RANGE,
+          limit: MAX_RANGE_BYTES,
         }).catch(unlessTooLarge),
     );
     for (const member of members) {
@@ -202,7 +202,7 @@ function unlessTooLarge(error: unknown): undefined {
 }
 
 function isSmall(member: IndexedMember): member is IndexedFile {
-  return member.kind === "file" && member.size <= SMALL;
+  return member.kind === "file" && member.size <= SMALL_BYTES;
 }
 
 function isSameRange(left: ContentReference, right: ContentReference): boolean {

@@ -15,7 +15,7 @@ export const SPARSE = "GNU.sparse";
 const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
 
 /** The maximum length of a key in bytes; known keys are shorter. */
-const LONGEST_KEY = 64;
+const MAX_KEY_BYTES = 64;
 
 /** PAX records (POSIX.1-2001, "pax Extended Header") by key. */
 export type PaxRecords = Map<string, string>;
@@ -69,7 +69,7 @@ export function decodePax(
     const equals = body.indexOf(0x3d, start);
     if (equals < 0 || equals >= end) throw fault("no key");
     at = end;
-    if (equals - start > LONGEST_KEY) continue;
+    if (equals - start > MAX_KEY_BYTES) continue;
     let key = decoder.decode(body.subarray(start + 1, equals));
     if (key.startsWith(SPARSE)) key = SPARSE;
     if (!KNOWN.includes(key)) continue;

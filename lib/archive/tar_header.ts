@@ -4,8 +4,8 @@ import { BLOCK, padding, type TarMember } from "./tar_member.ts";
 const encoder = new TextEncoder();
 const MAGIC = encoder.encode("ustar\x0000");
 const SECOND = 1_000_000_000n;
-const LARGEST_SIZE = 0o77777777777;
-const LARGEST_ID = 0o7777777;
+const MAX_OCTAL_SIZE = 0o77777777777;
+const MAX_OCTAL_ID = 0o7777777;
 const TYPES = {
   file: "0",
   hardlink: "1",
@@ -68,15 +68,15 @@ export function encodeHeader(
   // A bigint is slow, and this function runs for every file.
   let seconds = Number(member.mtime / SECOND);
   const nanos = Number(member.mtime % SECOND);
-  const fits = seconds >= 0 && nanos >= 0 && seconds <= LARGEST_SIZE;
+  const fits = seconds >= 0 && nanos >= 0 && seconds <= MAX_OCTAL_SIZE;
   if (!fits) {
     record("mtime", formatTime(member.mtime));
     seconds = 0;
   }
   writeOctal(header, 100, 8, member.mode & 0o7777);
-  writeFitting(header, 108, 8, member.uid, LARGEST_ID, "uid", record);
-  writeFitting(header, 116, 8, member.gid, LARGEST_ID, "gid", record);
-  writeFitting(header, 124, 12, member.size, LARGEST_SIZE, "size", record);
+  writeFitting(header, 108, 8, member.uid, MAX_OCTAL_ID, "uid", record);
+  writeFitting(header, 116, 8, member.gid, MAX_OCTAL_ID, "gid", record);
+  writeFitting(header, 124, 12, member.size, MAX_OCTAL_SIZE, "size", record);
   writeOctal(header, 136, 12, seconds);
   finish(header, type);
 

@@ -13,7 +13,7 @@ import {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The maximum size of an extended header or long name, in bytes. */
-const MOST_EXTENDED = 1024 * 1024;
+const MAX_EXTENDED_BYTES = 1024 * 1024;
 
 const KINDS: Record<string, MemberKind> = {
   "0": "file",
@@ -159,7 +159,7 @@ async function extended(
   reader: ByteReader,
   header: TarHeader,
 ): Promise<Uint8Array> {
-  if (header.size > MOST_EXTENDED) {
+  if (header.size > MAX_EXTENDED_BYTES) {
     throw new DeltarError(
       "limit",
       `extended tar header of ${header.size} bytes`,

@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { collectAtMost, toStream } from "../bytes/source.ts";
 import { inTurns, turnIfDue } from "../bytes/turns.ts";
 import type { Storage } from "../storage/storage.ts";
-import { MOST_LISTING } from "../bytes/listing.ts";
+import { MAX_LISTING_BYTES } from "../bytes/listing.ts";
 import { scanArchives } from "./archive_scan.ts";
 import { type CompressOptions, compressTree } from "./compress_tree.ts";
 import { extractMembers, type ExtractOptions } from "./extract_members.ts";
@@ -273,7 +273,7 @@ async function loadIndex(
 ): Promise<VolumeIndex | undefined> {
   try {
     const source = storage.get(name, { signal });
-    const bytes = await collectAtMost(source, MOST_LISTING, name);
+    const bytes = await collectAtMost(source, MAX_LISTING_BYTES, name);
     return await inTurns(decodeIndexSteps(bytes, name), signal);
   } catch (error) {
     if (error instanceof DeltarError && error.code === "not-found") return;

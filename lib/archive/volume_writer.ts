@@ -18,7 +18,7 @@ const MEBIBYTE = 1024 * 1024;
  */
 const FRAME = 1.25 * MEBIBYTE;
 /** The number of frames in progress at which `ready` makes the caller wait. */
-const MOST_PENDING = 6;
+const MAX_PENDING_FRAMES = 6;
 
 /** Options for a `VolumeWriter`. */
 export interface VolumeWriterOptions {
@@ -96,7 +96,7 @@ export class VolumeWriter {
         await this.#volumes.place(frame, packed);
         this.#filler.recycle(frame);
       },
-      MOST_PENDING,
+      MAX_PENDING_FRAMES,
     );
     this.#filler = new FrameFiller(
       most,

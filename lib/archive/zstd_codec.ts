@@ -9,7 +9,7 @@ import { webUnzstd } from "./web_zstd.ts";
 import {
   type Frame,
   nextFrame,
-  SMALL_FRAME,
+  SMALL_FRAME_BYTES,
   storedFrame,
 } from "./zstd_frame.ts";
 
@@ -26,7 +26,7 @@ const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
  * there.
  */
 const AT_ONCE = builtin("node:process")?.versions.deno === undefined
-  ? SMALL_FRAME
+  ? SMALL_FRAME_BYTES
   : 0;
 
 /** Zstandard (RFC 8878): one frame for each piece. */

@@ -6,19 +6,19 @@ import { CHUNK } from "./engine.ts";
 // RFC 8878, 3.1: magic numbers, and the largest block.
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
-const LARGEST_BLOCK = 128 * 1024;
+const MAX_BLOCK_BYTES = 128 * 1024;
 /**
  * The maximum size of a window in bytes, the same as the default of the `zstd`
  * command.
  */
-const LARGEST_WINDOW = 128 * 1024 * 1024;
+const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
 const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 
 /**
  * The maximum size of content, in bytes, of a frame that is yielded in one
  * piece.
  */
-export const SMALL_FRAME: number = 4 * 1024 * 1024;
+export const SMALL_FRAME_BYTES: number = 4 * 1024 * 1024;
 
 const COMPRESSED_BLOCK = 2;
 const RLE_BLOCK = 1;
@@ -107,7 +107,7 @@ function checkWindow(
   reader: ByteReader,
   offset: number,
 ): void {
-  if (window > LARGEST_WINDOW) {
+  if (window > MAX_WINDOW_BYTES) {
     throw new DeltarError(
       "limit",
       `zstd window of ${window} bytes is too large`,
@@ -122,7 +122,7 @@ function checkWindow(
  * @param plain The content of the frame, fewer than 2^32 bytes.
  */
 export function storedFrame(plain: Uint8Array): Uint8Array {
-  const count = Math.max(1, Math.ceil(plain.length / LARGEST_BLOCK));
+  const count = Math.max(1, Math.ceil(plain.length / MAX_BLOCK_BYTES));
   const frame = new Uint8Array(9 + 3 * count + plain.length);
   const view = new DataView(frame.buffer);
   view.setUint32(0, MAGIC, true);
@@ -131,8 +131,8 @@ export function storedFrame(plain: Uint8Array): Uint8Array {
   view.setUint32(5, plain.length, true);
   let at = 9;
   for (let block = 1; block <= count; block++) {
-    const start = (block - 1) * LARGEST_BLOCK;
-    const part = plain.subarray(start, start + LARGEST_BLOCK);
+    const start = (block - 1) * MAX_BLOCK_BYTES;
+    const part = plain.subarray(start, start + MAX_BLOCK_BYTES);
     const bits = part.length << 3 | (block === count ? 1 : 0);
     frame[at] = bits;
     frame[at + 1] = bits >> 8;
@@ -149,7 +149,7 @@ async function* blocks(
   checksum: boolean,
   holds = 0,
 ): AsyncGenerator<Uint8Array> {
-  const most = (holds < SMALL_FRAME ? holds : 0) + CHUNK;
+  const most = (holds < SMALL_FRAME_BYTES ? holds : 0) + CHUNK;
   let parts = [header];
   let length = header.length;
   for (let last = false; !last;) {
@@ -159,7 +159,7 @@ async function* blocks(
     last = (bits & 1) === 1;
     const kind = bits >> 1 & 3;
     const size = kind === RLE_BLOCK ? 1 : bits >> 3;
-    if (kind > COMPRESSED_BLOCK || size > LARGEST_BLOCK) {
+    if (kind > COMPRESSED_BLOCK || size > MAX_BLOCK_BYTES) {
       throw reader.corrupt("impossible zstd block", at);
     }
     parts.push(block, await reader.exactly(size, "a zstd block"));

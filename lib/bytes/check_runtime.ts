@@ -1,5 +1,5 @@
 /** The first version of Node with zstd and `process.getBuiltinModule`. */
-const LEAST_NODE: readonly [major: number, minor: number] = [22, 15];
+const MIN_NODE: readonly [major: number, minor: number] = [22, 15];
 
 /** The versions by which runtimes are distinguished. */
 interface Versions {
@@ -19,10 +19,10 @@ export function checkRuntime(versions: Versions | undefined): void {
   const { node, deno, bun } = versions ?? {};
   if (node === undefined || deno !== undefined || bun !== undefined) return;
   const [major, minor] = node.split(".").map(Number);
-  const [least, leastMinor] = LEAST_NODE;
+  const [least, leastMinor] = MIN_NODE;
   if (major > least || major === least && minor >= leastMinor) return;
   throw new Error(
-    `deltar needs Node ${LEAST_NODE.join(".")} or later, and this is Node ` +
+    `deltar needs Node ${MIN_NODE.join(".")} or later, and this is Node ` +
       `${node}. Install a newer one, or use Deno or Bun.`,
   );
 }

@@ -2,7 +2,7 @@
  * The size of the reserved address range in bytes. Memory is allocated as it is
  * used.
  */
-const MOST = 2 ** 30;
+const MAX_BYTES = 2 ** 30;
 
 /**
  * An array of bytes that grows in place where the runtime supports that, so
@@ -44,7 +44,7 @@ export class GrowingMemory {
 /** Allocates shared memory, which can grow while views of it are in use. */
 function allocate(length: number): ArrayBufferLike {
   try {
-    const maxByteLength = Math.max(MOST, 2 * length);
+    const maxByteLength = Math.max(MAX_BYTES, 2 * length);
     const buffer = new SharedArrayBuffer(length, { maxByteLength });
     if (isGrowable(buffer)) return buffer;
   } catch {

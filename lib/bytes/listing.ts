@@ -7,7 +7,7 @@ import { concat } from "./source.ts";
 export type Line = Record<string, unknown>;
 
 /** The maximum size of a listing that is read into memory, in bytes. */
-export const MOST_LISTING: number = 2 ** 30;
+export const MAX_LISTING_BYTES: number = 2 ** 30;
 
 const NEWLINE = 10;
 const BRACKET = 0x5b;
@@ -16,7 +16,7 @@ const BRACE = 0x7b;
  * The length of a first line, in bytes, up to which it may have any number of
  * objects.
  */
-const LONG = 1 << 20;
+const LONG_LINE_BYTES = 1 << 20;
 /**
  * The minimum number of bytes of a long line for each object or array in it.
  */
@@ -116,7 +116,7 @@ export function decodeLines(
       object,
     });
   }
-  if (end > LONG) checkDense(bytes.subarray(0, end), object);
+  if (end > LONG_LINE_BYTES) checkDense(bytes.subarray(0, end), object);
   const header = parse(bytes, 0, end, object);
   checkOpening(header, format, version, object);
   const last = checkListing(bytes, object);

@@ -14,7 +14,7 @@ export interface Sha256 {
  * The size in bytes from which a thread is used, because starting one takes a
  * while.
  */
-const LARGE = 2 ** 24;
+const LARGE_BYTES = 2 ** 24;
 
 /** Bun's own hash, which does not need to load `node:crypto`. */
 const { Bun } = globalThis as { Bun?: { SHA256: new () => Sha256 } };
@@ -35,7 +35,7 @@ const startNative: (() => Sha256) | undefined = Bun
  * @param size The expected number of bytes.
  */
 export function createSha256(size = 0): Sha256 {
-  const threaded = size >= LARGE ? createOnThread() : undefined;
+  const threaded = size >= LARGE_BYTES ? createOnThread() : undefined;
   if (threaded) return threaded;
   return startNative ? startNative() : portable.create();
 }

@@ -16,7 +16,7 @@ const PATIENCE = 10_000;
  * The number of such times in a row after which the thread counts as dead. One
  * is not enough, because the process may have been stopped for a while.
  */
-const MOST_SILENCES = 6;
+const MAX_SILENCES = 6;
 
 /**
  * The indices of the control words: the number of pieces passed, the number of
@@ -113,7 +113,7 @@ class Sha256Thread {
 
   /** Waits until this number of pieces is done. */
   #await(pieces: number): void {
-    for (let silences = 0; silences < MOST_SILENCES;) {
+    for (let silences = 0; silences < MAX_SILENCES;) {
       const done = Atomics.load(this.#control, DONE);
       if (done >= pieces) return;
       const end = Atomics.wait(this.#control, DONE, done, PATIENCE);

@@ -1,6 +1,6 @@
-const SMALLEST_BLOCK = 1024;
+const MIN_BLOCK_BYTES = 1024;
 /** The maximum number of blocks of a signature. */
-const MOST_BLOCKS = 2 ** 22;
+const MAX_BLOCKS = 2 ** 22;
 /** The file size in bytes that is assumed for a stream of unknown size. */
 const UNKNOWN_SIZE = 2 ** 29;
 
@@ -29,9 +29,9 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
     throw new RangeError("fileSize must be a non-negative safe integer");
   }
   const wanted = Math.max(
-    SMALLEST_BLOCK,
+    MIN_BLOCK_BYTES,
     Math.sqrt(fileSize / 32),
-    fileSize / MOST_BLOCKS,
+    fileSize / MAX_BLOCKS,
   );
   return 2 ** Math.ceil(Math.log2(wanted));
 }

@@ -9,12 +9,12 @@ const BLOCK = 256;
  * The minimum length in bytes of a copy between two changed places. Shorter
  * ones are stored as literals.
  */
-const LEAST_COPY = 16;
+const MIN_COPY_BYTES = 16;
 /**
  * The maximum part of the file that is overwritten. If more has changed, the
  * old content may have moved.
  */
-const MOST_OVERWRITTEN = 0.125;
+const MAX_OVERWRITTEN_SHARE = 0.125;
 
 /**
  * Returns the delta between two states of a small file that are both in memory.
@@ -72,13 +72,13 @@ function overwritten(
   now: Uint8Array,
 ): { from: number; to: number }[] | undefined {
   if (old.length !== now.length) return undefined;
-  const most = Math.max(BLOCK, now.length * MOST_OVERWRITTEN);
+  const most = Math.max(BLOCK, now.length * MAX_OVERWRITTEN_SHARE);
   const places: { from: number; to: number }[] = [];
   let last = { from: 0, to: 0 };
   let left = most;
   for (let at = 0; at < now.length; at++) {
     if (old[at] === now[at]) continue;
-    if (places.length > 0 && at - last.to < LEAST_COPY) {
+    if (places.length > 0 && at - last.to < MIN_COPY_BYTES) {
       left -= at + 1 - last.to;
       last.to = at + 1;
     } else {

@@ -16,14 +16,14 @@ const WINDOW = 2 ** 18;
  * The number of consecutive expected blocks after which the next ones are
  * confirmed together.
  */
-const LONG_RUN = 32;
+const LONG_RUN_BLOCKS = 32;
 /** The minimum number of bytes for which a second thread is used. */
 const WORTH_SHARING = 2 ** 16;
 /**
  * The minimum size of a file for which a second thread is started. Smaller
  * files are done before it has started.
  */
-const LARGE = 2 ** 22;
+const LARGE_BYTES = 2 ** 22;
 
 /**
  * Called with bytes of the delta. They are valid until it returns, or until the
@@ -84,7 +84,7 @@ export class DeltaBuilder {
     this.#table = new BlockTable(basis);
     this.#strongSum = strongSum(basis.strongKind, basis.strongLength);
     this.#capacity = blockSize + Math.max(blockSize, WINDOW);
-    this.#isLarge = size >= LARGE;
+    this.#isLarge = size >= LARGE_BYTES;
     this.#rolling = this.#roll(Math.min(size, this.#capacity));
     this.#writer = new DeltaWriter();
     this.#expected = basis.weak.length > 0 ? 0 : -1;
@@ -161,7 +161,7 @@ export class DeltaBuilder {
     const digest = () => this.#digest(blockSize);
     while (this.#at <= last) {
       if (this.#expected >= 0) {
-        if (this.#streak >= LONG_RUN && this.#matchRun()) continue;
+        if (this.#streak >= LONG_RUN_BLOCKS && this.#matchRun()) continue;
         if (this.#matchExpected()) continue;
         this.#streak = 0;
         this.#expected = -1;

@@ -1,7 +1,7 @@
 /** librsync's `RS_DELTA_MAGIC`. */
 export const DELTA_MAGIC = 0x72730236;
 /** The maximum length of a command in bytes, without its literal bytes. */
-const LONGEST_COMMAND = 17;
+const MAX_COMMAND_BYTES = 17;
 
 /**
  * Writes librsync's delta format (its `command.h` and `prototab.c`): the magic
@@ -23,7 +23,7 @@ export class DeltaWriter {
    * @param capacity The expected number of bytes between two calls of `take`.
    */
   constructor(capacity = 1024) {
-    this.#bytes = new Uint8Array(capacity + LONGEST_COMMAND);
+    this.#bytes = new Uint8Array(capacity + MAX_COMMAND_BYTES);
     this.#view = new DataView(this.#bytes.buffer);
     this.#view.setUint32(0, DELTA_MAGIC);
   }
@@ -52,7 +52,7 @@ export class DeltaWriter {
   literal(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#flushCopy();
-    this.#reserve(LONGEST_COMMAND + bytes.length);
+    this.#reserve(MAX_COMMAND_BYTES + bytes.length);
     if (bytes.length <= 64) {
       this.#bytes[this.#length++] = bytes.length;
     } else {
@@ -84,7 +84,7 @@ export class DeltaWriter {
   #flushCopy(): void {
     const length = this.#copyEnd - this.#copyStart;
     if (length === 0) return;
-    this.#reserve(LONGEST_COMMAND);
+    this.#reserve(MAX_COMMAND_BYTES);
     const offsetWidth = widthOf(this.#copyStart);
     const lengthWidth = widthOf(length);
     this.#bytes[this.#length++] = 0x45 + offsetWidth * 4 + lengthWidth;

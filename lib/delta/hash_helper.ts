@@ -16,7 +16,7 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
  * The maximum size of a block that is shared, in bytes. Larger blocks cannot be
  * divided between two threads.
  */
-const LARGEST_BLOCK = CAPACITY / 4;
+const MAX_HELPED_BLOCK_BYTES = CAPACITY / 4;
 /**
  * The approximate number of bytes in a group, which a thread takes at a time.
  */
@@ -58,7 +58,7 @@ export class HashHelper {
    * too small to share.
    */
   static get(blockSize: number): HashHelper | undefined {
-    if (blockSize > LARGEST_BLOCK || blockSize < 64) return undefined;
+    if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;
     try {
       return shared ??= new HashHelper();
     } catch {

@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { WeakKind } from "./rolling_sum.ts";
-import { type DecodeOptions, LARGEST_BLOCK, Signature } from "./signature.ts";
+import { type DecodeOptions, MAX_BLOCK_BYTES, Signature } from "./signature.ts";
 
 const HEADER_LENGTH = 12;
 /**
@@ -55,7 +55,7 @@ export function decodeLibrsyncSignature(
     throw new DeltarError("corrupt", "not a signature: bad magic", at(0));
   }
   const blockSize = view.getUint32(4);
-  if (blockSize < 1 || blockSize > LARGEST_BLOCK) {
+  if (blockSize < 1 || blockSize > MAX_BLOCK_BYTES) {
     throw new DeltarError("corrupt", `block size ${blockSize}`, at(4));
   }
   const strongLength = view.getUint32(8);

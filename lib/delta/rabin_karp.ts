@@ -12,7 +12,7 @@ const POWER_4 = Math.imul(POWER_3, MULTIPLIER);
 /**
  * The number of bytes from which copying to the kernel's memory is worth it.
  */
-const LONG = 256;
+const LONG_BYTES = 256;
 /** The kernel with its memory; `undefined` before the first use. */
 let shared: { kernel: Kernel | undefined; memory: Uint8Array } | undefined;
 
@@ -25,7 +25,7 @@ export function rabinKarp(
   start: number,
   end: number,
 ): number {
-  if (end - start < LONG) return rabinKarpPortable(bytes, start, end);
+  if (end - start < LONG_BYTES) return rabinKarpPortable(bytes, start, end);
   // Compiling the kernel takes longer than many commands run otherwise.
   const { kernel, memory } = shared ??= prepareKernel();
   if (kernel === undefined) return rabinKarpPortable(bytes, start, end);

@@ -9,18 +9,18 @@ const LISTS_START = FILTER_BITS.byteLength;
 const STATE_START = LISTS_START + 4 * LIST_SIZE;
 const FILTER_START = STATE_START + 64;
 /** The maximum memory in bytes of a kernel that is kept for the next file. */
-const MOST_KEPT = 2 ** 23;
+const MAX_KEPT_BYTES = 2 ** 23;
 const LIST_WORDS = LIST_SIZE / 4;
 /**
  * The minimum number of windows to scan ahead. At least four blocks are
  * required, too.
  */
-const SHORTEST_SCAN = 2 ** 13;
+const MIN_SCAN_WINDOWS = 2 ** 13;
 /**
  * The maximum number of windows to scan ahead, so that the lists do not
  * overflow.
  */
-const LONGEST_SCAN = 2 ** 18;
+const MAX_SCAN_WINDOWS = 2 ** 18;
 
 /**
  * The kernels that are kept for the next file. Each reserves gigabytes of
@@ -146,12 +146,14 @@ export class RabinKarpKernel implements RollingSum {
   }
 
   free(): void {
-    if (this.buffer.buffer.byteLength <= MOST_KEPT) spare.push(this.#kernel);
+    if (this.buffer.buffer.byteLength <= MAX_KEPT_BYTES) {
+      spare.push(this.#kernel);
+    }
   }
 
   /** The number of positions to pass before scanning ahead is worth it. */
   get #patience(): number {
-    return Math.max(4 * this.#width, SHORTEST_SCAN);
+    return Math.max(4 * this.#width, MIN_SCAN_WINDOWS);
   }
 
   #sum(at: number): void {
@@ -165,7 +167,7 @@ export class RabinKarpKernel implements RollingSum {
    * Returns whether it did.
    */
   #scan(at: number, last: number): boolean {
-    const span = Math.min(last + 1 - at, this.#passed, LONGEST_SCAN) & ~15;
+    const span = Math.min(last + 1 - at, this.#passed, MAX_SCAN_WINDOWS) & ~15;
     if (span < this.#patience) return false;
     const lists = this.#lists;
     for (let list = 0; list < 4; list++) lists[list * LIST_WORDS] = 0;

@@ -58,12 +58,12 @@ export interface RollingSum {
 }
 
 /** The capacity in bytes from which starting the kernel is worth it. */
-const LARGE = 2 ** 17;
+const LARGE_BYTES = 2 ** 17;
 
 /** Makes a rolling sum of a kind. */
 export function rollingSum(kind: WeakKind, shape: RollingShape): RollingSum {
   if (kind === "rollsum") return new Rollsum(shape);
-  const kernel = shape.capacity >= LARGE && RabinKarpKernel.create(shape);
+  const kernel = shape.capacity >= LARGE_BYTES && RabinKarpKernel.create(shape);
   return kernel || new RabinKarp(shape);
 }
 

@@ -5,7 +5,7 @@ import type { RandomAccess } from "./random_access.ts";
  * The maximum number of segments. Each takes 16 bytes, so all of them take 64
  * MiB.
  */
-const MOST = 2 ** 22;
+const MAX_SEGMENTS = 2 ** 22;
 
 /** A range of a delta's result, and the source of its bytes. */
 export interface Origin {
@@ -19,7 +19,7 @@ export interface Origin {
   length: number;
 }
 
-/** Where the bytes of a delta's result come from, without the old state. */
+/** The sources of the bytes of a delta's result, and its literals. */
 export interface DeltaSources {
   /** The source of each byte. */
   readonly segments: Segments;
@@ -166,8 +166,8 @@ export class Segments {
   }
 
   #grow(): void {
-    if (this.#count >= MOST) {
-      throw new DeltarError("limit", `more than ${MOST} commands`, {
+    if (this.#count >= MAX_SEGMENTS) {
+      throw new DeltarError("limit", `more than ${MAX_SEGMENTS} commands`, {
         object: this.#object,
       });
     }

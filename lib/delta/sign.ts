@@ -32,7 +32,7 @@ export interface SignOptions extends SignBytesOptions {
 }
 
 /** The size in bytes from which a file is worth a second thread. */
-const LARGE = 2 ** 22;
+const LARGE_BYTES = 2 ** 22;
 /** The number of bytes that are hashed between turns of the event loop. */
 const PIECE = 2 ** 20;
 /**
@@ -65,7 +65,7 @@ export class SignatureBuilder {
     this.#strongSum = strongSum(strongKind, this.#strongLength);
     this.#pending = new Uint8Array(this.#blockSize);
     // The thread takes a while to start, so it is started early.
-    if ((size ?? 0) >= 4 * LARGE && strongKind === "sha256") {
+    if ((size ?? 0) >= 4 * LARGE_BYTES && strongKind === "sha256") {
       HashHelper.get(this.#blockSize);
     }
     // The expected size is only a hint, and memory that is not touched costs
@@ -142,7 +142,7 @@ export class SignatureBuilder {
 
   /** The second thread, once the file is large enough for it. */
   get #helper(): HashHelper | undefined {
-    const large = this.#blocks * this.#blockSize >= LARGE;
+    const large = this.#blocks * this.#blockSize >= LARGE_BYTES;
     return large && this.#strongKind === "sha256"
       ? HashHelper.get(this.#blockSize)
       : undefined;

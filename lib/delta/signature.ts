@@ -8,13 +8,13 @@ import type { StrongKind } from "./strong_sum.ts";
 const MAGIC = [0x64, 0x65, 0x6c, 0x74, 0x61, 0x72, 0x53, 0x01]; // "deltarS", 1
 const HEADER_LENGTH = 24;
 const CHECK_LENGTH = 8;
-const SMALLEST_STRONG = 1;
-const LARGEST_STRONG = 32;
+const MIN_STRONG_BYTES = 1;
+const MAX_STRONG_BYTES = 32;
 /**
  * The maximum size of a block in bytes. It is limited because whole blocks are
  * held in memory.
  */
-export const LARGEST_BLOCK: number = 2 ** 26;
+export const MAX_BLOCK_BYTES: number = 2 ** 26;
 
 /** The fields of a {@linkcode Signature}. */
 export interface SignatureFields {
@@ -196,11 +196,11 @@ export class Signature {
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const blockSize = view.getUint32(8, true);
-    if (blockSize < 1 || blockSize > LARGEST_BLOCK) {
+    if (blockSize < 1 || blockSize > MAX_BLOCK_BYTES) {
       throw new DeltarError("corrupt", `block size ${blockSize}`, at(8));
     }
     const strongLength = view.getUint32(12, true);
-    if (strongLength < SMALLEST_STRONG || strongLength > LARGEST_STRONG) {
+    if (strongLength < MIN_STRONG_BYTES || strongLength > MAX_STRONG_BYTES) {
       throw new DeltarError(
         "corrupt",
         `strong sums of ${strongLength} bytes`,
@@ -243,9 +243,9 @@ export class Signature {
  */
 export function checkBlockSize(blockSize: number): void {
   if (
-    !Number.isInteger(blockSize) || blockSize < 1 || blockSize > LARGEST_BLOCK
+    !Number.isInteger(blockSize) || blockSize < 1 || blockSize > MAX_BLOCK_BYTES
   ) {
-    throw new RangeError(`blockSize must be from 1 to ${LARGEST_BLOCK}`);
+    throw new RangeError(`blockSize must be from 1 to ${MAX_BLOCK_BYTES}`);
   }
 }
 
@@ -256,11 +256,11 @@ export function checkBlockSize(blockSize: number): void {
  */
 export function checkStrongLength(strongLength: number): void {
   if (
-    !Number.isInteger(strongLength) || strongLength < SMALLEST_STRONG ||
-    strongLength > LARGEST_STRONG
+    !Number.isInteger(strongLength) || strongLength < MIN_STRONG_BYTES ||
+    strongLength > MAX_STRONG_BYTES
   ) {
     throw new RangeError(
-      `strongLength must be from ${SMALLEST_STRONG} to ${LARGEST_STRONG}`,
+      `strongLength must be from ${MIN_STRONG_BYTES} to ${MAX_STRONG_BYTES}`,
     );
   }
 }

@@ -141,36 +141,32 @@ async function copySnapshot(
   const ids = objects.map((object) => idOfObject(object.name));
   // While this run is going on, a prune of the target keeps the objects it
   // relies on.
-  const run = new Run(to.storage, {
+  await using run = new Run(to.storage, {
     id: newId(Date.now(), Math.random()),
     reuses: [...new Set(ids.filter((id) => id !== undefined))],
   });
-  try {
-    await run.begin();
-    const replaced = objects.filter(({ name, size }) =>
-      there.has(name) && there.get(name) !== size
-    );
-    if (replaced.length > 0) await checkReplaced(to, run.id, replaced);
-    await forEachConcurrent(objects, COPYING, async (object) => {
-      if (there.get(object.name) === object.size) return;
-      const ifAbsent = !there.has(object.name);
-      await copyObject(from, run.storage, object, { ifAbsent, signal });
-      there.set(object.name, object.size);
-      onObject(object);
-    });
-    for (const volume of moved) {
-      // The next prune would delete a volume that a move names.
-      if (there.has(volume)) throw isOther(to.storage, volume);
-      await copyMove(from, run.storage, volume);
-    }
-    await copyLabels(from, run.storage, id);
-    await run.check();
-    await run.storage.put(name, bytes, { ifAbsent: true, signal })
-      .catch(unlessExists);
-    there.set(name, bytes.length);
-  } finally {
-    await run.end();
+  await run.begin();
+  const replaced = objects.filter(({ name, size }) =>
+    there.has(name) && there.get(name) !== size
+  );
+  if (replaced.length > 0) await checkReplaced(to, run.id, replaced);
+  await forEachConcurrent(objects, COPYING, async (object) => {
+    if (there.get(object.name) === object.size) return;
+    const ifAbsent = !there.has(object.name);
+    await copyObject(from, run.storage, object, { ifAbsent, signal });
+    there.set(object.name, object.size);
+    onObject(object);
+  });
+  for (const volume of moved) {
+    // The next prune would delete a volume that a move names.
+    if (there.has(volume)) throw isOther(to.storage, volume);
+    await copyMove(from, run.storage, volume);
   }
+  await copyLabels(from, run.storage, id);
+  await run.check();
+  await run.storage.put(name, bytes, { ifAbsent: true, signal })
+    .catch(unlessExists);
+  there.set(name, bytes.length);
   return true;
 }
 

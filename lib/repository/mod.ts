@@ -61,11 +61,12 @@ export type {
   SnapshotUsage,
   StatsOptions,
 } from "./stats/stats.ts";
-export type {
-  PruneOptions,
-  PrunePlan,
-  PruneProgress,
-  PruneResult,
+export {
+  DEFAULT_GRACE_MS,
+  type PruneOptions,
+  type PrunePlan,
+  type PruneProgress,
+  type PruneResult,
 } from "./prune/prune.ts";
 export type { RemovedSnapshot } from "./prune/removed.ts";
 export {

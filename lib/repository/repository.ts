@@ -431,9 +431,9 @@ export class Repository {
     }
     if (entry?.kind !== "file") {
       const what = entry === undefined
-        ? "no such file"
-        : `there is a ${entry.kind} of this name`;
-      throw new DeltarError("not-found", `${what} in this snapshot`, {
+        ? "no such file in this snapshot"
+        : `not a file in this snapshot, but a ${entry.kind}`;
+      throw new DeltarError("not-found", what, {
         object: record.id,
         path,
       });

@@ -5,7 +5,7 @@ import { sha256 } from "../bytes/sha256.ts";
  * The maximum length of the readable part, which leaves room for the checksum
  * in 255 bytes.
  */
-const LONGEST = 246;
+const MAX_NAME_BYTES = 246;
 
 /**
  * Returns a name for the repository of a directory among the repositories of
@@ -31,6 +31,6 @@ export function repositoryName(directory: string): string {
     : [/[\\/]*$/, /^.*[\\/:]/s];
   const name = directory.replace(ends, "").replace(above, "");
   const sum = toHex(sha256(new TextEncoder().encode(directory))).slice(0, 8);
-  const plain = name.replaceAll(/[^\w.-]/g, "_").slice(0, LONGEST);
+  const plain = name.replaceAll(/[^\w.-]/g, "_").slice(0, MAX_NAME_BYTES);
   return `${plain || "root"}-${sum}`;
 }

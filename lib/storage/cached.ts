@@ -150,6 +150,11 @@ export class CachedStorage implements Storage {
     await this.#inner.tidy?.(before);
   }
 
+  /** See {@linkcode Storage.belongsToOthers}. */
+  belongsToOthers(): boolean {
+    return this.#inner.belongsToOthers?.() ?? false;
+  }
+
   /** Returns the cached copy of an object if its checksum is right. */
   async #find(
     key: string,

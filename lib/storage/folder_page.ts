@@ -1,7 +1,7 @@
 import { isName } from "./names.ts";
 
 /** The maximum length of a link's tag, in characters. */
-const MOST_TAG = 8192;
+const MAX_TAG_LENGTH = 8192;
 /** The titles that servers give to their listings of a folder. */
 const TITLE =
   /<(?:title|h1)\b[^>]{0,1000}>\s*(?:index of|directory (?:listing|of)|listing (?:of|for)|files within)\b/i;
@@ -32,14 +32,14 @@ export function readFolderPage(
 ): FolderPage {
   const names = new Set<string>();
   const above = new URL("../", place).href;
-  let isListing = TITLE.test(page.slice(0, MOST_TAG));
+  let isListing = TITLE.test(page.slice(0, MAX_TAG_LENGTH));
   for (let at = page.indexOf("<"); at >= 0; at = page.indexOf("<", at)) {
     const end = page.indexOf(">", at);
     if (end < 0) break;
     // A tag that is never closed is skipped together with the next tag.
     const start = page.lastIndexOf("<", end);
     at = end + 1;
-    if (end - start > MOST_TAG) continue;
+    if (end - start > MAX_TAG_LENGTH) continue;
     if (!/^a\s/i.test(page.slice(start + 1, start + 3))) continue;
     const [, ...quoted] = HREF.exec(page.slice(start, end)) ?? [];
     const url = urlOf(quoted.find((text) => text !== undefined), place);

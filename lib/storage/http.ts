@@ -13,21 +13,21 @@ import { readWindows } from "./windows.ts";
 /** The maximum number of lengths that a listing requests at once. */
 const CONCURRENT_LENGTH_REQUESTS = 8;
 /** The maximum number of folders that a listing reads. */
-const MOST_FOLDERS = 4096;
+const MAX_FOLDERS = 4096;
 /** The maximum number of folders above an object. */
-const MOST_DEPTH = 16;
+const MAX_DEPTH = 16;
 /**
  * The maximum size of a page that lists a folder, in bytes: about 100,000
  * names.
  */
-const MOST_PAGE = 16 << 20;
+const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
-const MOST_OBJECTS = 1_000_000;
+const MAX_OBJECTS = 1_000_000;
 /**
  * The number of listed objects that may be missing, because they were deleted
  * after the page was read.
  */
-const MOST_ABSENT = 1000;
+const MAX_ABSENT = 1000;
 
 /** Options for a web server. */
 export interface HttpOptions {
@@ -138,10 +138,10 @@ export class HttpStorage implements Storage {
     const found: StoredObject[] = [];
     let absent = 0;
     await forEachConcurrent(names, CONCURRENT_LENGTH_REQUESTS, async (name) => {
-      if (found.length >= MOST_OBJECTS) {
+      if (found.length >= MAX_OBJECTS) {
         throw new DeltarError(
           "limit",
-          `the server lists more than ${MOST_OBJECTS} objects`,
+          `the server lists more than ${MAX_OBJECTS} objects`,
           { object: prefix || this.location },
         );
       }
@@ -151,7 +151,7 @@ export class HttpStorage implements Storage {
         if (!isAbsence(error)) throw error;
         // An object may have been deleted since the page was read, but not most
         // of them.
-        if (++absent <= Math.max(MOST_ABSENT, found.length)) return;
+        if (++absent <= Math.max(MAX_ABSENT, found.length)) return;
         throw new DeltarError(
           "io",
           `the server lists ${absent} objects that it does not have; if many ` +
@@ -178,14 +178,14 @@ export class HttpStorage implements Storage {
    * below it.
    */
   async *#names(folder: string, prefix: string): AsyncGenerator<string> {
-    let left = MOST_FOLDERS;
+    let left = MAX_FOLDERS;
     const open = [folder];
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
-      if (left-- <= 0 || at.split("/").length - 1 > MOST_DEPTH) {
+      if (left-- <= 0 || at.split("/").length - 1 > MAX_DEPTH) {
         throw new DeltarError(
           "limit",
-          `the server lists more than ${MOST_FOLDERS} folders, or folders ` +
-            `more than ${MOST_DEPTH} deep`,
+          `the server lists more than ${MAX_FOLDERS} folders, or folders ` +
+            `more than ${MAX_DEPTH} deep`,
           { object: at },
         );
       }
@@ -250,7 +250,7 @@ export class HttpStorage implements Storage {
         await exchange.drop();
         throw this.#listless(folder);
       }
-      const text = await exchange.text(MOST_PAGE);
+      const text = await exchange.text(MAX_PAGE_BYTES);
       const page = readFolderPage(text, this.#url(folder), folder);
       if (!page.isListing) throw this.#listless(folder);
       return page.names;
@@ -315,6 +315,11 @@ export class HttpStorage implements Storage {
     const passes = status >= 500 && status !== 501 || status === 429 ||
       status === 408;
     return passes ? new PassingFault(fault) : fault;
+  }
+
+  /** Returns `true`: deltar cannot have written to a web server. */
+  belongsToOthers(): boolean {
+    return true;
   }
 
   #url(name: string): URL {

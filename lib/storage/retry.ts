@@ -9,7 +9,7 @@ export const ATTEMPTS = 8;
  */
 const FIRST_PAUSE = 100;
 /** The maximum pause in milliseconds. */
-const LONGEST_PAUSE = 20_000;
+const MAX_PAUSE_MS = 20_000;
 
 /** A temporary fault. The same work may succeed if it is tried again. */
 export class PassingFault extends Error {
@@ -58,9 +58,9 @@ export async function retried<Result>(
       checkAborted(signal);
       if (!(error instanceof PassingFault)) throw error;
       if (before + 1 >= Math.min(attempts, error.attempts)) throw error.fault;
-      const bound = Math.min(FIRST_PAUSE * 2 ** before, LONGEST_PAUSE);
+      const bound = Math.min(FIRST_PAUSE * 2 ** before, MAX_PAUSE_MS);
       const time = Math.max(Math.random() * bound, error.wait);
-      await pause(Math.min(time, LONGEST_PAUSE), signal);
+      await pause(Math.min(time, MAX_PAUSE_MS), signal);
     }
   }
 }

@@ -21,12 +21,12 @@ import type {
 import { readWindows } from "./windows.ts";
 
 /** The maximum number of objects in a listing. */
-const MOST_OBJECTS = 10_000_000;
+const MAX_OBJECTS = 10_000_000;
 /**
  * The maximum number of successive pages of a listing without any object of
  * this storage.
  */
-const MOST_EMPTY = 1000;
+const MAX_EMPTY_PAGES = 1000;
 
 /**
  * A bucket of Amazon S3 or of a compatible service (Ceph, MinIO, R2 and
@@ -284,7 +284,7 @@ class Pages {
    *   pages had no objects.
    */
   next(token: string | undefined): void {
-    if (++this.#empty > MOST_EMPTY) throw this.#endless();
+    if (++this.#empty > MAX_EMPTY_PAGES) throw this.#endless();
     this.#note(`token ${token}`);
   }
 
@@ -298,7 +298,7 @@ class Pages {
     const isFirst = this.#empty > 0;
     this.#empty = 0;
     if (isFirst) this.#note(`key ${key}`);
-    if (++this.#objects > MOST_OBJECTS) throw this.#endless();
+    if (++this.#objects > MAX_OBJECTS) throw this.#endless();
   }
 
   /** Throws if another page had the same token or first key. */

@@ -57,7 +57,7 @@ export interface S3Request {
 }
 
 /** The maximum number of tags in a response. */
-const MOST_TAGS = 100_000;
+const MAX_TAGS = 100_000;
 
 const EMPTY = toHex(sha256(new Uint8Array()));
 
@@ -224,7 +224,7 @@ export class S3Client {
  * many times the memory of its text.
  */
 function checkTags(text: string): void {
-  let left = MOST_TAGS;
+  let left = MAX_TAGS;
   for (let at = text.indexOf("<"); at >= 0; at = text.indexOf("<", at + 1)) {
     if (left-- === 0) throw new Error("too many tags");
   }

@@ -21,7 +21,7 @@ export interface Refusal {
 }
 
 /** The maximum length of a body that is parsed, in characters. */
-const MOST_TEXT = 1 << 16;
+const MAX_TEXT_BYTES = 1 << 16;
 
 /** The advice for each error code of the service that users can act on. */
 const CURES: Record<string, string> = {
@@ -112,7 +112,7 @@ function skew(headers: Headers): string {
  */
 function describe(text: string): { code?: string; message?: string } {
   // A longer text is more than a reason, and is not parsed.
-  if (text.length > MOST_TEXT) return {};
+  if (text.length > MAX_TEXT_BYTES) return {};
   try {
     const { root } = parseXml(text);
     if (root?.name !== "Error") return {};

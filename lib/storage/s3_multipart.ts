@@ -3,7 +3,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { S3Client } from "./s3_client.ts";
 import { textIn } from "./s3_fault.ts";
 import { isMarked, MARK, markOf } from "./s3_head.ts";
-import { MOST_SENDING } from "./s3_parts.ts";
+import { MAX_SENDING_BYTES } from "./s3_parts.ts";
 import type { PutOptions } from "./storage.ts";
 
 /**
@@ -66,7 +66,7 @@ async function sendParts(
   let count = 0;
   let failure: { error: unknown } | undefined;
   const send = async (body: Uint8Array<ArrayBuffer>) => {
-    while (sending.size > 0 && bytes + body.length > MOST_SENDING) {
+    while (sending.size > 0 && bytes + body.length > MAX_SENDING_BYTES) {
       await Promise.race(sending);
     }
     if (failure !== undefined) throw failure.error;

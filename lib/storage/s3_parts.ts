@@ -8,7 +8,7 @@ export const PART = 5 << 20;
  * The maximum number of bytes of parts that are sent at once. A single part may
  * be larger.
  */
-export const MOST_SENDING = 3 * PART;
+export const MAX_SENDING_BYTES = 3 * PART;
 
 /**
  * Returns the size of part `n` in bytes, counted from 1. The parts grow, so

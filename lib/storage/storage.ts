@@ -1,4 +1,5 @@
 import type { ByteSource } from "../bytes/source.ts";
+import type { Sharing } from "./local_modes.ts";
 
 /** An object in a listing. */
 export interface StoredObject {
@@ -135,4 +136,28 @@ export interface Storage {
    *   begun earlier are deleted.
    */
   tidy?(before: number): Promise<void>;
+
+  /**
+   * Prepares the storage for a new repository. Only a storage whose access is
+   * set by the modes of files implements it.
+   *
+   * @param shared The access that a group gets. Default: none.
+   * @throws {DeltarError} `unsupported` if the storage cannot hold a repository;
+   *   `io` if it cannot be prepared.
+   */
+  prepare?(shared?: Sharing): void;
+
+  /**
+   * Deletes the unfinished writes of processes of this machine that were
+   * killed. It never throws. Only a storage that can tell them apart from
+   * running ones implements it.
+   */
+  clearAbandoned?(): void;
+
+  /**
+   * Returns whether the objects may have been written by somebody that this
+   * user has no reason to trust: another user of this machine other than root,
+   * or the operator of a server that only reads. By default they were not.
+   */
+  belongsToOthers?(): boolean;
 }

@@ -30,6 +30,9 @@ export function untilAborted(
       await storage.delete(name);
     },
     tidy: storage.tidy?.bind(storage),
+    prepare: storage.prepare?.bind(storage),
+    clearAbandoned: storage.clearAbandoned?.bind(storage),
+    belongsToOthers: storage.belongsToOthers?.bind(storage),
   };
 }
 

@@ -4,7 +4,7 @@ import { codeOf, DeltarError, errorMessage } from "../bytes/errors.ts";
 import { isDenied } from "../bytes/permitted.ts";
 import { chunks, collectAtMost } from "../bytes/source.ts";
 import { inTurns } from "../bytes/turns.ts";
-import { MOST_LISTING } from "../bytes/listing.ts";
+import { MAX_LISTING_BYTES } from "../bytes/listing.ts";
 
 /** Options for writing a file. */
 export interface WriteFileOptions extends SignalOptions {
@@ -74,7 +74,7 @@ export async function writeFileAtomic(
 export async function readFileBytes(
   file: string,
   signal?: AbortSignal,
-  most: number = MOST_LISTING,
+  most: number = MAX_LISTING_BYTES,
 ): Promise<Uint8Array> {
   checkAborted(signal);
   try {

@@ -8,7 +8,7 @@ import { complete, indexSteps, type Step, toMetadata } from "./index_steps.ts";
 import { lookAhead } from "./look_ahead.ts";
 import { Measure } from "./measure.ts";
 import type { OpenFolders } from "./open_folders.ts";
-import { WHOLE_LIMIT } from "./read_file.ts";
+import { MAX_WHOLE_BYTES } from "./read_file.ts";
 import { readStable } from "./read_stable.ts";
 import { ENTRY_FLAG } from "./state_layout.ts";
 import { openTree, type WalkStates } from "./walk_tree.ts";
@@ -140,7 +140,7 @@ async function indexFolders<Facts extends FileFacts>(
       path,
       ...measure?.advance(),
     });
-  const buffer = new Uint8Array(WHOLE_LIMIT);
+  const buffer = new Uint8Array(MAX_WHOLE_BYTES);
   const shared = { folders, reader, buffer, onSkip, onRead: tell, signal };
   /** Files that could not be stored. */
   const lost = new Set<string>();

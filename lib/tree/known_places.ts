@@ -108,12 +108,12 @@ export class KnownPlaces {
 }
 
 /** The maximum size of a note, in bytes. */
-const LONGEST_NOTE = 1 << 16;
+const MAX_NOTE_BYTES = 1 << 16;
 
 function readText(file: string): string | undefined {
   try {
     const stat = fs.lstatSync(file);
-    if (!stat.isFile() || stat.size > LONGEST_NOTE) return undefined;
+    if (!stat.isFile() || stat.size > MAX_NOTE_BYTES) return undefined;
     return fs.readFileSync(file, "utf8");
   } catch {
     return undefined;

@@ -15,11 +15,11 @@ export interface OpenFoldersOptions {
 }
 
 /** The maximum number of open folders, not counting the root. */
-const MOST_OPEN = 64;
+const MAX_OPEN = 64;
 /** The length, in characters, from which a path counts as long. */
-const LONG_PATH = 512;
+const LONG_PATH_LENGTH = 512;
 /** The maximum number of closed folders whose identities are kept. */
-const MOST_REMEMBERED = 1 << 16;
+const MAX_REMEMBERED = 1 << 16;
 
 /**
  * The folders below a root, opened when they are needed. Work in path order
@@ -49,7 +49,7 @@ export class OpenFolders {
    */
   constructor(root: Folder, options: OpenFoldersOptions = {}) {
     this.root = root;
-    this.#most = options.most ?? MOST_OPEN;
+    this.#most = options.most ?? MAX_OPEN;
     this.#remembers = options.remembers ?? true;
   }
 
@@ -153,7 +153,7 @@ export class OpenFolders {
     const ends = [path.length];
     let end = path.lastIndexOf("/");
     // Looking up many long paths is costly.
-    const lengths = path.length > LONG_PATH
+    const lengths = path.length > LONG_PATH_LENGTH
       ? new Set(Array.from(this.#open.keys(), (at) => at.length))
       : undefined;
     for (; end > 0; end = path.lastIndexOf("/", end - 1)) {
@@ -222,7 +222,7 @@ export class OpenFolders {
   }
 
   #remember(path: string, folder: Folder): void {
-    if (this.#closed.size >= MOST_REMEMBERED) {
+    if (this.#closed.size >= MAX_REMEMBERED) {
       const [first] = this.#closed.keys();
       this.#closed.delete(first);
     }

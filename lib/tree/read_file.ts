@@ -3,7 +3,7 @@ import type { OpenFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 
 /** The size in bytes up to which a file is read in one piece. */
-export const WHOLE_LIMIT = 1 << 20;
+export const MAX_WHOLE_BYTES = 1 << 20;
 
 /**
  * Opens a file by its path.
@@ -65,7 +65,8 @@ export function* readPieces(
   const opened = typeof file === "string" ? openFile(file) : file;
   try {
     for (let at = 0; at < size;) {
-      const piece = buffer ?? new Uint8Array(Math.min(size - at, WHOLE_LIMIT));
+      const piece = buffer ??
+        new Uint8Array(Math.min(size - at, MAX_WHOLE_BYTES));
       const most = Math.min(size - at, piece.length);
       const got = opened.read(piece.subarray(0, most), at);
       if (got === 0) return;

@@ -6,7 +6,7 @@ import { faultOf } from "./file.ts";
 import type { FileFacts, FileReader } from "./file_reader.ts";
 import { codeOfKind, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
-import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
+import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
@@ -66,10 +66,10 @@ export function readStable<Facts extends FileFacts>(
       const file = shared.folders.openUnseen(path);
       let isHandedOn = false;
       try {
-        if (attempt > 0 || state.size > WHOLE_LIMIT) {
+        if (attempt > 0 || state.size > MAX_WHOLE_BYTES) {
           state = statFile(file);
         }
-        if (state.size > WHOLE_LIMIT) {
+        if (state.size > MAX_WHOLE_BYTES) {
           checkLinks(walked, state, shared);
           update(entry, state);
           isHandedOn = true;

@@ -5,7 +5,7 @@ import { fileError } from "./file.ts";
 import { isSuperuser } from "./this_system.ts";
 
 /** The maximum number of symlinks on one path, as on Linux. */
-const MOST_LINKS = 40;
+const MAX_LINKS = 40;
 
 /**
  * Returns a directory's path without symlinks. For the superuser, a symlink of
@@ -42,7 +42,7 @@ export function realTarget(target: string): string {
         { object: next },
       );
     }
-    if (++links > MOST_LINKS) {
+    if (++links > MAX_LINKS) {
       throw new DeltarError("io", "too many symlinks", { object: place });
     }
     if (text.startsWith("/")) at = "/";

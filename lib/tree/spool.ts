@@ -86,6 +86,11 @@ export class Spool {
     return new FileAccess(this.#file.file);
   }
 
+  /** Frees the memory and deletes the file at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   /** Frees the memory and deletes the file. */
   dispose(): void {
     this.#parts = [];

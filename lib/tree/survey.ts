@@ -8,7 +8,7 @@ import { openFolder } from "./open_folder.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin, parentPath } from "./path.ts";
 import { truePlace } from "./place.ts";
-import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
+import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
 import type { FileStat } from "./statx.ts";
 
 /**
@@ -83,8 +83,8 @@ export class Survey {
       const sum = createSha256();
       const file = this.#open().openFile(path);
       try {
-        if (size <= WHOLE_LIMIT) {
-          this.#buffer ??= new Uint8Array(WHOLE_LIMIT + 1);
+        if (size <= MAX_WHOLE_BYTES) {
+          this.#buffer ??= new Uint8Array(MAX_WHOLE_BYTES + 1);
           // One more byte shows that a file has grown.
           sum.update(readWhole(file, size + 1, this.#buffer));
         } else {

@@ -15,7 +15,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
  * A number of bytes greater than the maximum length of a name on any system.
  */
-const MOST_NAME = 1 << 16;
+const MAX_NAME_BYTES = 1 << 16;
 
 /**
  * The state of a directory that a machine remembers: for each folder the names,
@@ -103,7 +103,7 @@ function endOfEntry(words: Uint32Array, entry: number, end: number): number {
   const name = entry + ENTRY.length;
   if (name > end) return -1;
   const length = words[entry + ENTRY.name];
-  if (length > MOST_NAME) return -1;
+  if (length > MAX_NAME_BYTES) return -1;
   const after = name + nameWords(length);
   return after <= end ? after : -1;
 }

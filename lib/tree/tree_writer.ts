@@ -13,7 +13,7 @@ import { openTarget } from "./open_target.ts";
 import { OpenFolders } from "./open_folders.ts";
 import { checkPath, comparePaths, nameOf, parentPath } from "./path.ts";
 import { PrivateFolders } from "./private_folders.ts";
-import { WHOLE_LIMIT } from "./read_file.ts";
+import { MAX_WHOLE_BYTES } from "./read_file.ts";
 import type { FileStat } from "./stat.ts";
 import type { Identity } from "./statx.ts";
 import { isPassedOver } from "./sync_tree.ts";
@@ -73,7 +73,7 @@ interface StateSetter {
 }
 
 /** The number of folders without an entry that may always be created. */
-const LEAST_IMPLIED = 4096;
+const MIN_IMPLIED = 4096;
 /** The number of further folders without an entry for each entry. */
 const IMPLIED_EACH = 16;
 
@@ -600,7 +600,7 @@ export class TreeWriter {
    * very many such folders, each of which takes time and a block of the disk.
    */
   #imply(path: string): void {
-    const most = LEAST_IMPLIED + IMPLIED_EACH * this.#named;
+    const most = MIN_IMPLIED + IMPLIED_EACH * this.#named;
     if (this.#implied >= most) {
       throw new DeltarError(
         "limit",
@@ -697,7 +697,7 @@ export class TreeWriter {
    * longer.
    */
   async #flush(file: OpenFile, size: number): Promise<void> {
-    if (size > WHOLE_LIMIT || this.#waitsForDisk) return await file.flush();
+    if (size > MAX_WHOLE_BYTES || this.#waitsForDisk) return await file.flush();
     const begun = performance.now();
     file.sync();
     this.#waitsForDisk = performance.now() - begun > MAX_FLUSH_MS;

@@ -25,7 +25,7 @@ import { type Folder, isSameFile, type OpenFile } from "./folder.ts";
 import type { OpenFolders } from "./open_folders.ts";
 import { checkPath, isWithin } from "./path.ts";
 import { pathBelow, truePlace } from "./place.ts";
-import { readPieces, readWhole, WHOLE_LIMIT } from "./read_file.ts";
+import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
 import { readRuleFile } from "./rule_file.ts";
 import { lstat } from "./stat.ts";
 import type { FileStat, Identity } from "./statx.ts";
@@ -156,7 +156,7 @@ export class Walker {
   open(path: string): ByteSource {
     const file = this.#openFile(path);
     const { size } = file.stat();
-    if (size > WHOLE_LIMIT) return piecesOf(file);
+    if (size > MAX_WHOLE_BYTES) return piecesOf(file);
     try {
       return readWhole(file, size);
     } finally {

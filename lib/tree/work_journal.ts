@@ -32,7 +32,7 @@ const SUFFIX = "-journal";
 const JOURNAL = /^\.deltar-stage-p\d{1,10}-[0-9a-f]{8}-[0-9a-f]{8}-journal$/;
 
 /** The maximum size of a journal, in bytes. */
-const MOST_BYTES = 1 << 16;
+const MAX_JOURNAL_BYTES = 1 << 16;
 
 /** The journals that are in use by this process. */
 const open = new Set<string>();
@@ -136,7 +136,7 @@ export class WorkJournal {
   /** Writes the journal. Returns whether this user may. */
   async #write(data: JournalData): Promise<boolean> {
     const bytes = new TextEncoder().encode(`${JSON.stringify(data)}\n`);
-    if (bytes.length > MOST_BYTES) {
+    if (bytes.length > MAX_JOURNAL_BYTES) {
       throw new RangeError(`a journal of ${bytes.length} bytes`);
     }
     try {
@@ -253,7 +253,7 @@ function readJournal(
 function isBelieved({ uid, size, links }: FileStat): boolean {
   const user = process.geteuid?.();
   const isOwn = user === undefined || uid === user || uid === 0;
-  return isOwn && size <= MOST_BYTES && links === 1;
+  return isOwn && size <= MAX_JOURNAL_BYTES && links === 1;
 }
 
 /** Parses a journal. If it is torn, it was cut off before any work began. */

@@ -4,7 +4,7 @@ import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { OpenFile } from "./folder.ts";
-import { WHOLE_LIMIT } from "./read_file.ts";
+import { MAX_WHOLE_BYTES } from "./read_file.ts";
 
 /**
  * The maximum number of written bytes of a file that wait to be flushed. On
@@ -12,7 +12,7 @@ import { WHOLE_LIMIT } from "./read_file.ts";
  */
 const MAX_UNFLUSHED_BYTES = 1 << 24;
 
-const ZEROS = new Uint8Array(WHOLE_LIMIT);
+const ZEROS = new Uint8Array(MAX_WHOLE_BYTES);
 
 /** The size and checksum that a file's content must have. */
 export interface ExpectedContent {

@@ -134,7 +134,10 @@ test("what fails exits with 1 and says what to do", async () => {
     );
     fs.mkdirSync(join(place.root, "folder"));
     assert.equal(place.run(["snapshot"]).code, 0);
-    failing(["cat", "latest", "folder"], /: it is a directory in this/);
+    failing(
+      ["cat", "latest", "folder"],
+      /: not a file in this snapshot, but a directory/,
+    );
     assert.deepEqual(
       fs.readdirSync(place.folder).sort(),
       ["full", "home", "root"],

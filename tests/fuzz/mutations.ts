@@ -216,7 +216,10 @@ const IDS = [
 ];
 
 /** An object that was put there by somebody else. */
-export const plant: Mutation = (random, model) => {
+export const plant: Mutation = (
+  random: Random,
+  model: Model,
+): string | undefined => {
   const id = random.pick(IDS);
   const records = model.names("snapshots/")
     .filter((name) => model.listings.has(name));

@@ -101,7 +101,7 @@ const WRONG: [
     (_, dir) =>
       DirIndex.of({ path: dir.path, walk: () => dir.walk() } as Wrong),
     "TypeError",
-    /a directory has to be a Dir or a Walker, not object/,
+    /the directory must be a Dir or a Walker, not object/,
   ],
 ];
 

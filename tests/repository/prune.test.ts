@@ -448,7 +448,7 @@ test("a tree that outlives its purged snapshot, for a run's sake, is no lost one
     const { purged } = await repository.prune({}, NOW);
     assert.deepEqual(purged, [first.id]);
     assert.ok(storage.objects.has(first.layers[0].name));
-    await run.end();
+    await run[Symbol.asyncDispose]();
     const { damage, unrecorded } = await repository.verify();
     assert.deepEqual([damage, unrecorded], [[], []]);
     await repository.prune({}, NOW);

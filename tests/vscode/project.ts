@@ -13,7 +13,11 @@ export const LARGE = 300 * 2 ** 20;
  * some thousands of files of a dependency, a nested repository, a large binary,
  * an ignored folder, and an ignored file that nobody could make again.
  */
-export function makeProject(folder: string, root: string, editor: string) {
+export function makeProject(
+  folder: string,
+  root: string,
+  editor: string,
+): void {
   const git = (cwd: string, ...words: string[]) =>
     execFileSync("git", words, {
       cwd,

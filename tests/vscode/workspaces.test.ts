@@ -309,7 +309,7 @@ suite([
       }
       await window.page.reload();
       await window.isReady();
-      const told = await window.isTold(/was cut short/);
+      const told = await window.isTold(/restore of .* was interrupted/);
       await window.picture("cut-short");
       await told.getByRole("button", { name: "Undo It" }).click();
       await window.isTold(/Undone: /);

@@ -18,7 +18,7 @@ import { chunks, toStream } from "../../bytes/source.ts";
 import { type ChainLink, DeltaChain } from "../../delta/delta_chain.ts";
 import { patchBytes } from "../../delta/patch.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
 import { codecOf } from "../format/names.ts";
 import { followMoves } from "./follow_moves.ts";
@@ -33,7 +33,7 @@ const MAX_KEPT_FRAMES = 24;
  * The maximum size of a range that is cached for the next files, decompressed,
  * in bytes. A file in a larger range is read by itself.
  */
-const MOST_RANGE = 4 << 20;
+const MAX_RANGE_BYTES = 4 << 20;
 
 /** The number of bytes of the basis read at a time. */
 const PIECE = 1 << 18;
@@ -42,16 +42,16 @@ const PIECE = 1 << 18;
  * The maximum number of deltas that a reader applies. Writers make at most
  * eight.
  */
-const MOST_DELTAS = 16;
+const MAX_DELTAS = 16;
 
 /**
  * The size in bytes below which a delta or signature is never too large for its
  * file.
  */
-const LEAST_DELTA = 1 << 16;
+const MIN_DELTA_BYTES = 1 << 16;
 
 /** The maximum size of a signature, in bytes: that of a file of 1 TiB. */
-const MOST_SIGNATURE = 1 << 27;
+const MAX_SIGNATURE_BYTES = 1 << 27;
 
 /** The maximum size of a basis that is patched in memory, in bytes. */
 const MAX_BASIS_BYTES = 8 << 20;
@@ -77,7 +77,7 @@ export class ContentReader {
    * @returns The number of frames that were not requested before.
    */
   prefetch(entry: TreeFileEntry): number {
-    if (entry.size > WHOLE_LIMIT) return 0;
+    if (entry.size > MAX_WHOLE_BYTES) return 0;
     let begun = 0;
     for (const piece of entry.content) {
       if (!isSmall(piece)) continue;
@@ -99,7 +99,7 @@ export class ContentReader {
   ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     const [base, ...deltas] = entry.content;
     checkSizes(entry);
-    if (entry.size <= WHOLE_LIMIT && isSmall(base)) {
+    if (entry.size <= MAX_WHOLE_BYTES && isSmall(base)) {
       const bytes = await this.#readSmall(entry, base, deltas, signal);
       if (bytes !== undefined) return bytes;
     }
@@ -152,10 +152,10 @@ export class ContentReader {
       if (frame !== undefined) return partOf(frame, piece, path);
     }
     const { size, reference } = piece;
-    if (size > MOST_SIGNATURE) {
+    if (size > MAX_SIGNATURE_BYTES) {
       throw new DeltarError(
         "limit",
-        `signature too large: ${size} bytes, at most ${MOST_SIGNATURE}`,
+        `signature too large: ${size} bytes, at most ${MAX_SIGNATURE_BYTES}`,
         { object: reference.volume, offset: reference.offset, path },
       );
     }
@@ -174,8 +174,8 @@ export class ContentReader {
     base: StoredPiece,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
-    const literals = new Spool();
-    const kept = new Spool();
+    using literals = new Spool();
+    using kept = new Spool();
     const { path } = entry;
     const content = this.#stream(base, path, signal);
     try {
@@ -219,8 +219,6 @@ export class ContentReader {
       }, signal);
     } finally {
       await content.return(undefined);
-      literals.dispose();
-      kept.dispose();
     }
   }
 
@@ -260,7 +258,7 @@ export class ContentReader {
     let frame = this.#frames.get(key);
     if (frame === undefined) {
       frame = readRange(this.#storage, reference, codecOf(reference.volume), {
-        limit: MOST_RANGE,
+        limit: MAX_RANGE_BYTES,
       });
       this.#frames.set(key, frame);
       if (this.#frames.size > MAX_KEPT_FRAMES) {
@@ -278,7 +276,8 @@ function keyOf({ reference }: StoredPiece): string {
 
 /** Returns whether a piece is small enough to share a frame. */
 function isSmall(piece: StoredPiece): boolean {
-  return piece.size <= WHOLE_LIMIT && piece.reference.length <= 2 * WHOLE_LIMIT;
+  return piece.size <= MAX_WHOLE_BYTES &&
+    piece.reference.length <= 2 * MAX_WHOLE_BYTES;
 }
 
 /** Returns the content of a piece in the frame that it shares. */
@@ -339,7 +338,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     const { volume, offset } = piece.reference;
     return new DeltarError(code, what, { object: volume, offset, path });
   };
-  if (deltas.length > MOST_DELTAS) {
+  if (deltas.length > MAX_DELTAS) {
     throw fail("limit", `the file has too many deltas: ${deltas.length}`);
   }
   if (deltas.length === 0 && base.size !== size) {
@@ -359,7 +358,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     }
     const result = isLast ? size : delta.result;
     // A piece that is larger than its result would have been stored whole.
-    if (result !== undefined && delta.size > 2 * result + LEAST_DELTA) {
+    if (result !== undefined && delta.size > 2 * result + MIN_DELTA_BYTES) {
       throw fail(
         "limit",
         `delta too large: ${delta.size} bytes for a result of ${result}`,
@@ -369,7 +368,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
   }
   if (
     signature !== undefined &&
-    signature.size > Math.max(base.size, size) / 8 + LEAST_DELTA
+    signature.size > Math.max(base.size, size) / 8 + MIN_DELTA_BYTES
   ) {
     throw fail(
       "limit",

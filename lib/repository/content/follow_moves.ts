@@ -9,7 +9,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
  * The maximum number of moves in a row. Each move shrinks the volume, so a
  * longer chain is a loop.
  */
-const MOST_MOVES = 64;
+const MAX_MOVES = 64;
 
 /**
  * Returns a storage that finds ranges of volumes that were moved. Reading a
@@ -43,7 +43,7 @@ export function followMoves(storage: Storage): Storage {
     }
     const { offset = 0, length = 0, signal } = options;
     const start = findMoved(move, offset, length);
-    if (start === undefined || depth === MOST_MOVES) {
+    if (start === undefined || depth === MAX_MOVES) {
       const what = start === undefined
         ? "this range was removed by a prune, because no snapshot needed it"
         : "the object was moved too often";
@@ -104,7 +104,7 @@ export async function whereIs(
   has: (name: string) => boolean,
 ): Promise<ObjectRecord> {
   let place = volume;
-  for (let depth = 0; depth < MOST_MOVES && !has(place.name); depth++) {
+  for (let depth = 0; depth < MAX_MOVES && !has(place.name); depth++) {
     const move = await readMove(storage, place.name);
     if (move === undefined) return volume;
     place = move.to;

@@ -17,22 +17,22 @@ const MEBIBYTE = 2 ** 20;
  * The maximum size of a commit record, in bytes. The record of a tree of ten
  * million files takes about 1 MiB.
  */
-export const MOST_RECORD: number = 8 * MEBIBYTE;
+export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
  * The maximum sizes of objects that are read into memory as a whole, in bytes,
  * by folder.
  */
-const MOST_BYTES: Record<string, number> = {
+const MAX_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,
   "settings": MEBIBYTE / 16,
   "lease": MEBIBYTE / 16,
   "labels": MEBIBYTE / 16,
   "proofs": MEBIBYTE / 4,
-  "snapshots": MOST_RECORD,
+  "snapshots": MAX_RECORD_BYTES,
   // These objects contain a record, or the layers of one, as text.
-  "running": 2 * MOST_RECORD,
-  "removed": 2 * MOST_RECORD + MEBIBYTE,
+  "running": 2 * MAX_RECORD_BYTES,
+  "removed": 2 * MAX_RECORD_BYTES + MEBIBYTE,
   "moves": 64 * MEBIBYTE,
   "checkpoints": 32 * MEBIBYTE,
   "garbage": 64 * MEBIBYTE,
@@ -45,7 +45,7 @@ const MOST_BYTES: Record<string, number> = {
 export function mostBytesOf(name: string): number {
   const slash = name.indexOf("/");
   const folder = slash < 0 ? name : name.slice(0, slash);
-  return MOST_BYTES[folder] ?? MOST_RECORD;
+  return MAX_BYTES[folder] ?? MAX_RECORD_BYTES;
 }
 
 /** The object that makes a storage a repository. */

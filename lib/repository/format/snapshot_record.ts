@@ -14,7 +14,7 @@ import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import {
   checkPart,
   isId,
-  MOST_RECORD,
+  MAX_RECORD_BYTES,
   type PartKind,
   recordName,
   timeOfId,
@@ -159,12 +159,12 @@ const MOMENT = 1000;
  * The maximum number of layers of a tree. Writers make about log2 of its
  * entries.
  */
-const MOST_LAYERS = 128;
+const MAX_LAYERS = 128;
 /**
  * The limit on the frames of a layer: this number, plus one frame for each
  * `BYTES_EACH_FRAME` bytes of the layer.
  */
-const LEAST_FRAMES = 1024;
+const MIN_FRAMES = 1024;
 const BYTES_EACH_FRAME = 1024;
 const COUNTS = [
   "files",
@@ -201,10 +201,10 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   const isPartial = record.safety?.paths !== undefined;
   const version = isApart || isPartial ? LATER : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
-  if (bytes.length <= MOST_RECORD) return bytes;
+  if (bytes.length <= MAX_RECORD_BYTES) return bytes;
   throw new DeltarError(
     "limit",
-    `the record has ${bytes.length} bytes, and may have ${MOST_RECORD}; use ` +
+    `the record has ${bytes.length} bytes, and may have ${MAX_RECORD_BYTES}; use ` +
       "fewer or shorter exclude patterns",
     { object: record.id },
   );
@@ -287,10 +287,10 @@ export function decodeLayers(
   layers: readonly Line[],
   object: string,
 ): LayerRecord[] {
-  if (layers.length > MOST_LAYERS) {
+  if (layers.length > MAX_LAYERS) {
     throw new DeltarError(
       "limit",
-      `too many layers: ${layers.length}, at most ${MOST_LAYERS}`,
+      `too many layers: ${layers.length}, at most ${MAX_LAYERS}`,
       {
         object,
       },
@@ -314,7 +314,7 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
   if (!isCount(entries) || !Array.isArray(frames)) throw fail();
   if (filter !== undefined && typeof filter !== "string") throw fail();
   const layer = { ...decodeObject("layer", line, object, 0), entries };
-  if (frames.length > LEAST_FRAMES + layer.size / BYTES_EACH_FRAME) {
+  if (frames.length > MIN_FRAMES + layer.size / BYTES_EACH_FRAME) {
     throw new DeltarError(
       "limit",
       `layer too large: ${layer.size} bytes in ${frames.length} frames`,

@@ -2,31 +2,31 @@
  * The maximum size of a frame before compression, in bytes. Writers stop at
  * half of it.
  */
-const MOST_FRAME = 8 << 20;
+const MAX_FRAME_BYTES = 8 << 20;
 /**
  * The maximum number of bytes, and of lines, for each compressed byte of a
  * frame.
  */
-const MOST_RATIO = 2048;
-const MOST_LINES = 8;
+const MAX_FRAME_RATIO = 2048;
+const MAX_LINES_PER_BYTE = 8;
 /** The number of bytes, or lines, that is always allowed. */
-const LEAST_BYTES = 1 << 16;
-const LEAST_LINES = 1 << 10;
+const MIN_BYTES = 1 << 16;
+const MIN_LINES = 1 << 10;
 /** The maximum number of bytes for each compressed byte of a whole layer. */
-const MOST_LAYER_RATIO = 128;
-const LEAST_LAYER = 48 << 20;
+const MAX_LAYER_RATIO = 128;
+const MIN_LAYER_BYTES = 48 << 20;
 
 /**
  * Returns the maximum number of bytes to which a frame of a layer may
  * decompress.
  */
 export function mostBytesOfFrame(packed: number): number {
-  return Math.min(MOST_FRAME, LEAST_BYTES + MOST_RATIO * packed);
+  return Math.min(MAX_FRAME_BYTES, MIN_BYTES + MAX_FRAME_RATIO * packed);
 }
 
 /** Returns the maximum number of lines of a frame of a layer. */
 export function mostLinesOfFrame(packed: number): number {
-  return LEAST_LINES + MOST_LINES * packed;
+  return MIN_LINES + MAX_LINES_PER_BYTE * packed;
 }
 
 /**
@@ -34,5 +34,5 @@ export function mostLinesOfFrame(packed: number): number {
  * decompress.
  */
 export function mostBytesOfLayer(packed: number): number {
-  return LEAST_LAYER + MOST_LAYER_RATIO * packed;
+  return MIN_LAYER_BYTES + MAX_LAYER_RATIO * packed;
 }

@@ -29,9 +29,9 @@ import {
  * The smallest frame size before compression, in bytes: that of a layer of few
  * entries.
  */
-const LEAST_FRAME = 1 << 18;
+const MIN_FRAME_BYTES = 1 << 18;
 /** The largest frame size before compression, in bytes. */
-const MOST_FRAME = 1 << 22;
+const MAX_FRAME_BYTES = 1 << 22;
 /**
  * The number of frames to aim for in a layer. A commit record lists each frame.
  */
@@ -39,9 +39,9 @@ const FRAMES = 128;
 /** The approximate length of a line, in bytes. */
 const LINE = 300;
 /** The maximum number of lines of a layer that gets a filter of its paths. */
-const MOST_FILTERED = 2048;
+const MAX_FILTERED_PATHS = 2048;
 /** The number of pending frames at which `ready` makes the caller wait. */
-const MOST_PENDING = 4;
+const MAX_PENDING_FRAMES = 4;
 /** The number of lines of a layer besides entries: the first and the last. */
 const BESIDES = 2;
 
@@ -102,7 +102,10 @@ export class LayerWriter {
     const { storage, name, codec, expected, signal } = options;
     this.#options = options;
     const size = expected * LINE / FRAMES;
-    this.#frameSize = Math.min(MOST_FRAME, Math.max(LEAST_FRAME, size));
+    this.#frameSize = Math.min(
+      MAX_FRAME_BYTES,
+      Math.max(MIN_FRAME_BYTES, size),
+    );
     this.#object = new ObjectWriter(storage, name, signal);
     this.#queue = new FrameQueue(codec, async (frame, packed) => {
       const { first, buffer, used } = frame;
@@ -118,7 +121,7 @@ export class LayerWriter {
         ...(first !== undefined && { first }),
       });
       await this.#object.write(bytes);
-    }, MOST_PENDING);
+    }, MAX_PENDING_FRAMES);
   }
 
   /** Adds the next line. Lines are added in path order. */
@@ -127,7 +130,7 @@ export class LayerWriter {
     this.#first ??= separator(this.#last, path);
     this.#last = path;
     this.#entries++;
-    if (this.#entries <= MOST_FILTERED) this.#paths.push(path);
+    if (this.#entries <= MAX_FILTERED_PATHS) this.#paths.push(path);
     this.#write(encodeLayerLine(line));
   }
 
@@ -164,7 +167,7 @@ export class LayerWriter {
     this.#queue.check();
     const record = await this.#object.finish();
     const hasFilter = !this.#options.isFull && this.#entries > 0 &&
-      this.#entries <= MOST_FILTERED;
+      this.#entries <= MAX_FILTERED_PATHS;
     return {
       ...record,
       entries: this.#entries,

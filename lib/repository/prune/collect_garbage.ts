@@ -21,7 +21,7 @@ import { type GarbageLine, putMark } from "../runs/garbage_mark.ts";
 import { type Lease, waitsFor } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { RemovedSnapshot } from "./removed.ts";
-import { timeNotBehind } from "../format/snapshot_times.ts";
+import { timeNotBehind } from "../format/plausible_times.ts";
 import { SAFETY_AGE } from "./retention.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import {

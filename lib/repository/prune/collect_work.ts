@@ -1,5 +1,5 @@
 import { checkAborted } from "../../bytes/abort.ts";
-import { codeOf, type DeltarError, isDamage } from "../../bytes/errors.ts";
+import { codeOf, isDamage } from "../../bytes/errors.ts";
 import { codecOf, moveName, volumeName } from "../format/names.ts";
 import { encodeMove } from "../content/move.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
@@ -54,22 +54,18 @@ export class CollectWork {
     usage: Usage,
   ): Promise<void> {
     const { storage } = this.#store;
-    const run = new Run(storage, { id: this.#id });
-    try {
-      for (const [at, candidate] of candidates.entries()) {
-        checkAborted(this.#options.signal);
-        this.#tell("repacking", at, candidates.length);
-        try {
-          await this.#repackOne(run, at, candidate, usage);
-        } catch (error) {
-          const { code } = error as DeltarError;
-          // Another prune was faster, or the volume is damaged.
-          if (code !== "exists" && !isDamage(error)) throw error;
-          if (code !== "exists") this.damaged.push(candidate.name);
-        }
+    await using run = new Run(storage, { id: this.#id });
+    for (const [at, candidate] of candidates.entries()) {
+      checkAborted(this.#options.signal);
+      this.#tell("repacking", at, candidates.length);
+      try {
+        await this.#repackOne(run, at, candidate, usage);
+      } catch (error) {
+        const code = codeOf(error);
+        // Another prune was faster, or the volume is damaged.
+        if (code !== "exists" && !isDamage(error)) throw error;
+        if (code !== "exists") this.damaged.push(candidate.name);
       }
-    } finally {
-      await run.end();
     }
   }
 

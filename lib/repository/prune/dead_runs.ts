@@ -10,7 +10,7 @@ import { watch } from "./lease.ts";
  * The minimum time between the last sign of life of a run and its being
  * declared dead, in milliseconds.
  */
-const LEAST = 24 * 60 * 60 * 1000;
+const MIN_AGE_MS = 24 * 60 * 60 * 1000;
 
 /** Options for finding dead runs. */
 export interface DeadRunOptions {
@@ -60,7 +60,7 @@ export async function buryDeadRuns(
     const since = earlier?.count === count ? Math.min(earlier.since, now) : now;
     seen.push({ running: id, count, since });
     if (isTimeSure && earlier?.count === count) {
-      if (since + Math.max(grace, LEAST) <= now) silent.add(id);
+      if (since + Math.max(grace, MIN_AGE_MS) <= now) silent.add(id);
     }
   }
   if (silent.size > 0) options.onWait?.([...silent]);

@@ -112,8 +112,11 @@ export class Lease {
     );
   }
 
-  /** Releases the lease. If that fails, the next prune waits for it. */
-  async end(): Promise<void> {
+  /**
+   * Releases the lease at the end of an `await using` block. If that fails, the
+   * next prune waits for it.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.#heartbeat.stop().catch(() => {});
     await this.#storage.delete(this.#name).catch(() => {});
   }

@@ -36,21 +36,21 @@ import { Lease, waitsFor, type Watched } from "./lease.ts";
 import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
 import { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
-import { timeNotBehind } from "../format/snapshot_times.ts";
+import { timeNotBehind } from "../format/plausible_times.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
 /** The default grace period, in milliseconds: 7 days. */
-export const GRACE = 7 * 24 * 60 * 60 * 1000;
+export const DEFAULT_GRACE_MS = 7 * 24 * 60 * 60 * 1000;
 /** The time for which a silent holder or run is watched, in milliseconds. */
-const PATIENCE = 45_000;
+const DEFAULT_PATIENCE_MS = 45_000;
 /**
  * The age at which an unfinished upload counts as dead, in milliseconds: one
  * day.
  */
-const LONGEST_UPLOAD = 24 * 60 * 60 * 1000;
+const MAX_UPLOAD_MS = 24 * 60 * 60 * 1000;
 /** The default share of needed bytes below which a volume is repacked. */
-const REPACK_BELOW = 0.5;
+const DEFAULT_REPACK_BELOW = 0.5;
 
 /** Options for pruning. */
 export interface PruneOptions {
@@ -121,8 +121,11 @@ export interface PruneResult extends Collected {
 export function withDefaults(options: PruneOptions): Required<
   Pick<PruneOptions, "grace" | "repackBelow" | "patience">
 > {
-  const { grace = GRACE, repackBelow = REPACK_BELOW, patience = PATIENCE } =
-    options;
+  const {
+    grace = DEFAULT_GRACE_MS,
+    repackBelow = DEFAULT_REPACK_BELOW,
+    patience = DEFAULT_PATIENCE_MS,
+  } = options;
   if (!(grace >= 0) || !(patience >= 0)) {
     throw new RangeError("grace and patience are durations in milliseconds");
   }
@@ -205,23 +208,19 @@ async function pruneOnce(
   const { storage } = store;
   const id = newId(Date.now(), Math.random());
   checkAborted(options.signal);
-  const lease = await Lease.take(storage, id, {
+  await using lease = await Lease.take(storage, id, {
     ...options,
     onWait: (holder) => options.onProgress?.(waitsFor(holder, options)),
   });
-  try {
-    const { signal } = options;
-    const records = await store.records({ signal });
-    const judgements = judge(records, policy);
-    const time = timeNotBehind(records);
-    for (const { record, keep } of judgements) {
-      checkAborted(options.signal);
-      if (!keep) await removeSnapshot(storage, record.id, "policy", time);
-    }
-    const collected = await collectGarbage(store, lease, id, options);
-    await storage.tidy?.(Date.now() - LONGEST_UPLOAD);
-    return { judgements, ...collected };
-  } finally {
-    await lease.end();
+  const { signal } = options;
+  const records = await store.records({ signal });
+  const judgements = judge(records, policy);
+  const time = timeNotBehind(records);
+  for (const { record, keep } of judgements) {
+    checkAborted(options.signal);
+    if (!keep) await removeSnapshot(storage, record.id, "policy", time);
   }
+  const collected = await collectGarbage(store, lease, id, options);
+  await storage.tidy?.(Date.now() - MAX_UPLOAD_MS);
+  return { judgements, ...collected };
 }

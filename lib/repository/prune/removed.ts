@@ -90,7 +90,7 @@ export async function restoreRecord(
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
     throw purged(id);
   }
-  const run = new Run(storage, {
+  await using run = new Run(storage, {
     id: newId(Date.now(), Math.random()),
     ground: {
       layers: removed.record?.layers ?? [],
@@ -99,13 +99,9 @@ export async function restoreRecord(
       },
     },
   });
-  try {
-    await run.begin();
-    await storage.put(recordName(id), removed.bytes);
-    await storage.delete(noteName(REMOVED, id));
-  } finally {
-    await run.end();
-  }
+  await run.begin();
+  await storage.put(recordName(id), removed.bytes);
+  await storage.delete(noteName(REMOVED, id));
 }
 
 /**

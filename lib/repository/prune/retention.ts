@@ -1,5 +1,5 @@
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
-import { judgeTimes, type TimedSnapshot } from "../format/snapshot_times.ts";
+import { judgeTimes, type TimedSnapshot } from "../format/plausible_times.ts";
 
 /**
  * The rules by which snapshots are kept. A snapshot is kept if any rule keeps

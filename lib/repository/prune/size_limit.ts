@@ -25,7 +25,7 @@ import { removeSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
 import { byDirectory } from "./retention.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
-import type { TimedSnapshot } from "../format/snapshot_times.ts";
+import type { TimedSnapshot } from "../format/plausible_times.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
@@ -114,11 +114,12 @@ export async function fitBudget(
   };
   if (before <= maxSize) return result;
   const id = newId(Date.now(), Math.random());
-  const lease = await Lease.take(storage, id, {
-    ...all,
-    onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
-  });
-  try {
+  {
+    // Its object counts until it is released.
+    await using lease = await Lease.take(storage, id, {
+      ...all,
+      onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
+    });
     let gone: SnapshotRecord[];
     do {
       gone = await chooseGoing(store, result.after - maxSize, all);
@@ -132,8 +133,6 @@ export async function fitBudget(
       result.after = await sizeOf(storage);
       // The estimate may be a little too low.
     } while (result.after > maxSize && gone.length > 0);
-  } finally {
-    await lease.end();
   }
   result.after = await sizeOf(storage);
   return result;

@@ -4,7 +4,7 @@ import { checkListing } from "../../bytes/listing.ts";
  * The maximum size of a listing, in bytes. Testing each bit costs a SHA-256 of
  * the whole listing.
  */
-const MOST = 16 << 10;
+const MAX_BYTES = 16 << 10;
 
 /**
  * Restores a listing in which a single bit was flipped. The last line of a
@@ -16,7 +16,7 @@ const MOST = 16 << 10;
  * long.
  */
 export function mendBit(bytes: Uint8Array): Uint8Array | undefined {
-  if (bytes.length > MOST) return undefined;
+  if (bytes.length > MAX_BYTES) return undefined;
   const mended = bytes.slice();
   for (let at = 0; at < mended.length; at++) {
     for (let bit = 1; bit < 256; bit <<= 1) {

@@ -7,7 +7,7 @@ import { chunks } from "../../bytes/source.ts";
 import { chooseBlockSize } from "../../delta/block_size.ts";
 import { FileScan } from "../../delta/file_scan.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { ContentReader } from "../content/content.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
@@ -67,7 +67,7 @@ export class StoreAgain {
   ): Promise<void> {
     const sum = entry.sha256;
     const needsContent = content && !this.#contents.has(sum);
-    const isLarge = entry.size > WHOLE_LIMIT;
+    const isLarge = entry.size > MAX_WHOLE_BYTES;
     const needsSignature = isLarge && !this.#signatures.has(sum);
     if (!needsContent && !needsSignature) return;
     const scan = new FileScan({

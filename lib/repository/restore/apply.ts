@@ -6,7 +6,7 @@ import { atOnce, inTurns, turnIfDue } from "../../bytes/turns.ts";
 import type { DirectoryEntry } from "../../tree/entry.ts";
 import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
-import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { alikePaths } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
 import type { Survey } from "../../tree/survey.ts";
@@ -48,7 +48,7 @@ export interface ApplyPlanOptions {
  * The length of a path, in UTF-16 code units, from which it may be too long for
  * a system.
  */
-const MOST_PATH = 1000;
+const MAX_PATH_LENGTH = 1000;
 /**
  * The maximum number of steps whose files and folders are flushed one by one.
  * Flushing the whole file system also waits for the data of other programs.
@@ -60,7 +60,7 @@ const MAX_SINGLE_FLUSHES = 8;
  */
 const MAX_FLUSHES_AT_ONCE = 32;
 /** The number of large files that are written at the same time. */
-const LARGE = 8;
+const MAX_LARGE_AT_ONCE = 8;
 /**
  * Carries out the steps of a plan, one path at a time. An existing entry is
  * replaced or deleted only if it is still the one that was saved.
@@ -215,7 +215,7 @@ export class PlanApplier {
       if (stat.kind === "file") files.add(path);
     }
     const place = (path: string) => this.#survey.place(path);
-    const isShort = (path: string) => place(path).length < MOST_PATH;
+    const isShort = (path: string) => place(path).length < MAX_PATH_LENGTH;
     if (!isFew) {
       await syncTree(
         [...folders].filter(isShort).map(place),
@@ -255,8 +255,8 @@ export class PlanApplier {
       if (this.#failed.has(path)) this.#blocked = path;
       return;
     }
-    if (entry.kind === "file" && entry.size > WHOLE_LIMIT) {
-      if (this.#writing.size >= LARGE) {
+    if (entry.kind === "file" && entry.size > MAX_WHOLE_BYTES) {
+      if (this.#writing.size >= MAX_LARGE_AT_ONCE) {
         await Promise.race(this.#writing.values());
       }
       const writing = this.#try(step, () => this.#writeFile(entry))
@@ -454,7 +454,7 @@ export class PlanApplier {
     if (was !== "file" || safety === undefined) return;
     const current = this.#current(path);
     const before = safety.seen.get(current);
-    if (before === undefined || before.size <= WHOLE_LIMIT) return;
+    if (before === undefined || before.size <= MAX_WHOLE_BYTES) return;
     const { signal } = this.#options;
     try {
       const now = this.#survey.at(path);

@@ -23,7 +23,6 @@ import { realTarget } from "../../tree/real_target.ts";
 import { Survey } from "../../tree/survey.ts";
 import { isSuperuser } from "../../tree/this_system.ts";
 import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
-import { belongsToOthers } from "../../storage/foreign.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { readPart } from "../layers/tree_reader.ts";
@@ -216,7 +215,7 @@ function checkTrust(
   survey: Survey,
   { trust }: RevertOptions,
 ): void {
-  if (trust || !belongsToOthers(storage)) return;
+  if (trust || !storage.belongsToOthers?.()) return;
   wanted.isForeign = true;
   if (wanted.root === undefined) return;
   const { entry, dropped } = withoutPrivileges(wanted.root, survey.at(""));

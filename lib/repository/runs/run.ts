@@ -209,8 +209,11 @@ export class Run {
     );
   }
 
-  /** Ends the run, finished or not. A failure here does no harm. */
-  async end(): Promise<void> {
+  /**
+   * Ends the run at the end of an `await using` block, finished or not. A
+   * failure here does no harm.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
     if (this.#begun === undefined) return;
     await this.#begun.catch(() => {});
     await this.#heartbeat.stop().catch(() => {});

@@ -51,7 +51,7 @@ export interface VolumeContents {
 const FORMAT = "deltar-checkpoint";
 const VERSION = 1;
 /** The maximum size of a checkpoint before compression, in bytes. */
-const MOST = 2 ** 25;
+const MAX_CHECKPOINT_BYTES = 2 ** 25;
 
 /** Returns a content as a line of a checkpoint. */
 function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
@@ -70,7 +70,7 @@ export async function readCheckpoint(
 ): Promise<Checkpoint> {
   const packed = await readObject(storage, name);
   const plain = await codecOf(name)
-    .decompressBlock(packed, MOST, { object: name });
+    .decompressBlock(packed, MAX_CHECKPOINT_BYTES, { object: name });
   const { header, lines } = decodeLines(plain, FORMAT, VERSION, name);
   const { directory, parent } = header;
   const fail = () =>

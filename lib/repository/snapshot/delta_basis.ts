@@ -12,7 +12,7 @@ import { signBytes } from "../../delta/sign.ts";
 import { Signature } from "../../delta/signature.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { IndexFileEntry } from "../../tree/dir_index.ts";
-import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
 import { ContentReader } from "../content/content.ts";
 import type { Parent } from "./parent.ts";
@@ -22,19 +22,19 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
  * The maximum number of deltas of a file. After that, a small file is stored
  * whole, and the deltas of a large file are composed into one.
  */
-const MOST_DELTAS = 8;
+const MAX_DELTAS = 8;
 /**
  * The maximum number of frames that are fetched in advance: the number that a
  * reader caches.
  */
-const MOST_EXPECTED = 16;
+const MAX_EXPECTED_FRAMES = 16;
 /**
  * The number of blocks of a file that is always acceptable, whatever their
  * size.
  */
-const MOST_SMALL_BLOCKS = 2 ** 20;
+const MAX_SMALL_BLOCKS = 2 ** 20;
 /** The block size, in bytes, of a file that was small and is not any more. */
-const SMALL_BLOCK = 256;
+const SMALL_BLOCK_BYTES = 256;
 
 /**
  * Returns the block size of a large file. It is small, because literals are
@@ -60,7 +60,7 @@ export function packingAgainst(
   return {
     previous: parent.index,
     names: "path",
-    signatureMinimum: WHOLE_LIMIT + 1,
+    signatureMinimum: MAX_WHOLE_BYTES + 1,
     expect: (before) => bases.expect(before),
     content: (before) => bases.small(before),
     largeBasis: (before) => bases.large(before),
@@ -90,10 +90,10 @@ class Bases {
   /** Begins to fetch the frames that `small` will need. */
   expect(before: IndexFileEntry): void {
     const { path, size } = before;
-    if (size === 0 || size > WHOLE_LIMIT) return;
+    if (size === 0 || size > MAX_WHOLE_BYTES) return;
     this.#expected.set(path, 0);
     this.#entry(before).then((entry) => {
-      if (entry === undefined || this.#frames >= MOST_EXPECTED) return;
+      if (entry === undefined || this.#frames >= MAX_EXPECTED_FRAMES) return;
       if (!this.#expected.has(path)) return;
       const frames = this.#reader.prefetch(entry);
       this.#expected.set(path, frames);
@@ -109,7 +109,7 @@ class Bases {
   async small(before: IndexFileEntry): Promise<Uint8Array | undefined> {
     this.#hasCome(before.path);
     const entry = await this.#entry(before);
-    if (entry === undefined || entry.content.length > MOST_DELTAS) {
+    if (entry === undefined || entry.content.length > MAX_DELTAS) {
       return undefined;
     }
     return await unlessDamaged(this.#readSmall(entry));
@@ -124,7 +124,7 @@ class Bases {
     }
     const content = await this.small(before);
     return content &&
-      { signature: signBytes(content, { blockSize: SMALL_BLOCK }) };
+      { signature: signBytes(content, { blockSize: SMALL_BLOCK_BYTES }) };
   }
 
   /**
@@ -146,7 +146,7 @@ class Bases {
   }
 
   async #readSmall(entry: TreeFileEntry): Promise<Uint8Array | undefined> {
-    if (entry.size > WHOLE_LIMIT) return undefined;
+    if (entry.size > MAX_WHOLE_BYTES) return undefined;
     const content = await this.#reader.read(entry);
     if (!(content instanceof Uint8Array)) return undefined;
     return toHex(sha256(content)) === entry.sha256 ? content : undefined;
@@ -164,7 +164,7 @@ class Bases {
     if (signature.fileSize !== base.size) return undefined;
     // Each block of the file takes memory, and the repository is not trusted.
     const blocks = size / signature.blockSize;
-    if (blocks > 4 * size / largeBlockSize(size) + MOST_SMALL_BLOCKS) {
+    if (blocks > 4 * size / largeBlockSize(size) + MAX_SMALL_BLOCKS) {
       return undefined;
     }
     // A file that has grown much needs longer checksums.
@@ -175,7 +175,7 @@ class Bases {
     try {
       const chain = await this.#reader.deltas(entry, literals);
       const derived = await DerivedSignature.of(signature, chain);
-      const isBound = deltas.length >= MOST_DELTAS;
+      const isBound = deltas.length >= MAX_DELTAS;
       return {
         signature: derived.signature,
         translate: (next) => {

@@ -2,7 +2,7 @@ import type { ContentElsewhere } from "../../archive/data_packer.ts";
 import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { WHOLE_LIMIT } from "../../tree/read_file.ts";
+import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { type DamageHandler, isDamage } from "../../bytes/errors.ts";
 import { idBehind } from "../format/names.ts";
 import { LayerReader } from "../layers/layer_reader.ts";
@@ -16,9 +16,9 @@ import { Run } from "../runs/run.ts";
  * The maximum number of known contents. Those of the newest snapshots come
  * first.
  */
-const MOST = 4_000_000;
+const MAX_CONTENTS = 4_000_000;
 /** The maximum size of their paths in bytes. */
-const MOST_PATH_BYTES = 2 ** 29;
+const MAX_PATH_BYTES = 2 ** 29;
 
 /** A snapshot of another directory. */
 interface OtherTree {
@@ -121,7 +121,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
 
   /** Ends the protection that `hold` began. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const run of this.#runs.splice(0)) await run.end();
+    for (const run of this.#runs.splice(0)) await run[Symbol.asyncDispose]();
   }
 
   #used(): OtherTree[] {
@@ -149,7 +149,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
         const { path, size, sha256 } = line;
         if (size === 0 || sha256 === undefined) continue;
         if (!this.#contents.add(sha256, number, path)) continue;
-        if (size > WHOLE_LIMIT) this.#largeSizes.add(size);
+        if (size > MAX_WHOLE_BYTES) this.#largeSizes.add(size);
       }
     }
   }
@@ -173,7 +173,7 @@ class ContentTable {
   }
 
   get isFull(): boolean {
-    return this.length >= MOST || this.#end >= MOST_PATH_BYTES;
+    return this.length >= MAX_CONTENTS || this.#end >= MAX_PATH_BYTES;
   }
 
   /**

@@ -19,7 +19,7 @@ const DELTA = 2;
  */
 const SHARED = 3;
 /** The size from which a position does not fit into a row. */
-const MOST_SIZE = 2 ** 30;
+const MAX_SIZE = 2 ** 30;
 
 /**
  * A table of the stored contents of a snapshot's entries, which also finds
@@ -48,7 +48,7 @@ export class PieceTable {
     if (stored === undefined) return;
     const { form, size, reference, path, replacesDeltas } = stored;
     if (
-      !(reference instanceof PlacedContent) || size >= MOST_SIZE ||
+      !(reference instanceof PlacedContent) || size >= MAX_SIZE ||
       replacesDeltas
     ) this.#others.set(number, stored);
     else if (path !== undefined) {

@@ -125,7 +125,7 @@ export class SnapshotWriter implements AsyncDisposable {
 
   /** Ends the run. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#run.end();
+    await this.#run[Symbol.asyncDispose]();
   }
 
   #volumesIn(

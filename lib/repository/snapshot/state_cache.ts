@@ -31,8 +31,8 @@ const SUM = 32;
  * The maximum size of a remembered state, in bytes for each entry. It includes
  * the names of excluded paths.
  */
-const EACH_ENTRY = 2048;
-const LEAST_STATE = 2 ** 26;
+const MAX_BYTES_PER_ENTRY = 2048;
+const MIN_STATE_BYTES = 2 ** 26;
 
 /** A remembered state and its snapshot. */
 interface Memory {
@@ -83,7 +83,8 @@ export class StateCache {
     const cache = new StateCache(file, walker, now);
     if (file === undefined || before === undefined) return cache;
     const { files, directories, links } = before.counts;
-    const most = LEAST_STATE + EACH_ENTRY * (files + directories + links);
+    const most = MIN_STATE_BYTES +
+      MAX_BYTES_PER_ENTRY * (files + directories + links);
     try {
       const bytes = await readFileBytes(file, undefined, most);
       const memory = decode(bytes, file);

@@ -66,10 +66,10 @@ export interface FoundPlace extends ReadRecord {
 }
 
 /** The minimum length of the end of an id that names a snapshot. */
-const SHORTEST_END = 4;
+const MIN_END_LENGTH = 4;
 
 /** The maximum number of candidates or directories that an error names. */
-const MOST_NAMED = 6;
+const MAX_NAMED = 6;
 
 /** Finds snapshots by their names. Each record is read once. */
 export class Finder {
@@ -227,7 +227,7 @@ export class Finder {
     ids: readonly string[],
   ): Promise<SnapshotRecord | undefined> {
     if (text === "") throw this.#fail("the snapshot's name is empty");
-    const isEnd = text.length >= SHORTEST_END &&
+    const isEnd = text.length >= MIN_END_LENGTH &&
       /[0-9a-f]{4}(?:-safety)?$/.test(text);
     const found = ids.filter((id) =>
       id.startsWith(text) || isEnd && id.endsWith(text)
@@ -241,8 +241,8 @@ export class Finder {
       : "beginning or end";
     throw this.#fail(
       `${JSON.stringify(text)} is the ${part} of ${found.length} ids: ` +
-        `${found.length > MOST_NAMED ? "…, " : ""}` +
-        found.slice(-MOST_NAMED).join(", "),
+        `${found.length > MAX_NAMED ? "…, " : ""}` +
+        found.slice(-MAX_NAMED).join(", "),
     );
   }
 
@@ -286,10 +286,10 @@ export class Finder {
       all.add(record.directory);
     }
     if (all.size <= 1) return () => true;
-    const names = [...all].slice(0, MOST_NAMED).join(", ");
+    const names = [...all].slice(0, MAX_NAMED).join(", ");
     throw this.#fail(
       `there are no snapshots of ${directory} here, but of ${all.size} others: ` +
-        names + (all.size > MOST_NAMED ? ", …" : ""),
+        names + (all.size > MAX_NAMED ? ", …" : ""),
     );
   }
 
@@ -359,8 +359,8 @@ export class Finder {
  * Returns a list of snapshot ids, with the directories if there are several.
  */
 function listed(records: readonly SnapshotRecord[]): string {
-  const names = records.slice(-MOST_NAMED).map(({ id, directory }) =>
+  const names = records.slice(-MAX_NAMED).map(({ id, directory }) =>
     `${id} (${directory})`
   );
-  return (records.length > MOST_NAMED ? "…, " : "") + names.join(", ");
+  return (records.length > MAX_NAMED ? "…, " : "") + names.join(", ");
 }

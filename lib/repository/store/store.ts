@@ -13,7 +13,6 @@ import {
   DeltarError,
   isDamage,
 } from "../../bytes/errors.ts";
-import { LocalStorage } from "../../storage/local.ts";
 import type { Sharing } from "../../storage/local_modes.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
@@ -29,7 +28,7 @@ import {
   guessSettings,
   readSettings,
 } from "../format/settings.ts";
-import { byTime } from "../format/snapshot_times.ts";
+import { byTime } from "../format/plausible_times.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readTree } from "../layers/tree_reader.ts";
 import { withLabels } from "./label.ts";
@@ -97,7 +96,7 @@ export class Store {
     // If this runtime cannot write the compression, it fails before anything is
     // written.
     await codec.compress(new Uint8Array(0));
-    if (storage instanceof LocalStorage) {
+    if (storage.prepare !== undefined) {
       // An existing folder keeps its modes. Storing the settings reports that
       // it is a repository.
       const isThere = await readIfThere(storage, SETTINGS) !== undefined;
@@ -134,7 +133,7 @@ export class Store {
     checkAborted(signal);
     try {
       const { id, codec } = await readSettings(reading);
-      if (storage instanceof LocalStorage) storage.clearAbandoned();
+      storage.clearAbandoned?.();
       return new Store(storage, id, codecFor(codec));
     } catch (error) {
       if (!isDamage(error)) throw error;

@@ -25,8 +25,8 @@ export async function offerToFinish(context: Context): Promise<void> {
     const undo = "Undo It";
     const finish = "Finish It";
     const answer = await vscode.window.showWarningMessage(
-      `A restore of ${folder.name} was cut short. Nothing is lost: what ` +
-        "it was to overwrite is in a safety snapshot.",
+      `A restore of ${folder.name} was interrupted. Nothing is lost: the ` +
+        "previous files are in a safety snapshot.",
       undo,
       finish,
     );
