@@ -57,7 +57,7 @@ test("HTTP: servers that do not do what is needed are told so", async () => {
     const storage = new HttpStorage(address);
     await assert.rejects(
       collect(storage.get("a/x", { offset: 3 })),
-      io(/no byte ranges/),
+      io(/does not support byte ranges/),
     );
     assert.deepEqual(await collect(storage.get("a/x")), count(10));
     assert.deepEqual(
@@ -68,7 +68,7 @@ test("HTTP: servers that do not do what is needed are told so", async () => {
   await withWebServer(behind, async (address) => {
     await assert.rejects(
       Array.fromAsync(new HttpStorage(address).list()),
-      io(/rights/),
+      io(/denies access/),
     );
   }, { withoutLists: true });
 });
@@ -84,7 +84,7 @@ test("HTTP: a user and a password are sent and never shown", async () => {
     assert.deepEqual(await collect(storage.get("x")), count(10));
     const wrong = new HttpStorage(login.replace("ecret", "other"));
     await assert.rejects(collect(wrong.get("x")), (error) => {
-      assert.match(String(error), /wants a user and a password/);
+      assert.match(String(error), /requires a user and a password/);
       assert.doesNotMatch(
         JSON.stringify([error, String(error)]),
         /other|hidden/,
@@ -100,6 +100,7 @@ test("HTTP: a host that is not there is no absence", async () => {
   await assert.rejects(collect(storage.get("x")), {
     code: "io",
     // Whatever the runtime calls the fault, it says so once.
-    message: /^127\.0\.0\.1:\d+: it cannot be reached(?!.*([A-Z]{8,}).*\1)/,
+    message:
+      /^127\.0\.0\.1:\d+: the server cannot be reached(?!.*([A-Z]{8,}).*\1)/,
   });
 });

@@ -294,7 +294,7 @@ test(
       [
         "network",
         { endpoint: `http://127.0.0.1:${port}` },
-        /check that the addr/,
+        /check the address/,
       ],
     ];
     const check = async (

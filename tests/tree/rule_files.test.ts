@@ -101,7 +101,7 @@ test("a file with rules that may not be read is named once [A5]", {
       assert.equal(skipped.length, 1);
       assert.match(
         skipped[0],
-        /^\.deltarignore unreadable its exclusion rules are not .*EACCES/,
+        /^\.deltarignore unreadable the exclusion rules are not .*EACCES/,
       );
     })
   );

@@ -64,7 +64,7 @@ suite([
     });
     window = await suite.open(editor, { folder });
     await window.command("View: Show Deltar");
-    await window.says(/there are no keys/);
+    await window.says(/no access keys/);
     await window.command("Deltar: Create Snapshot");
     const told = await window.isTold(/Run Deltar: Set S3 Credentials/);
     await window.hasStatus(/Deltar: off/);
@@ -130,7 +130,7 @@ suite([
       assert.ok(!fs.readFileSync(file).includes(secretAccessKey), path);
     }
     await window.command("Deltar: Forget S3 Credentials");
-    await window.says(/there are no keys/);
+    await window.says(/no access keys/);
     await window.hasStatus(/Deltar: off/);
     await window.close();
   }],

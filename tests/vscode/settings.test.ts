@@ -214,9 +214,9 @@ suite([
       }
       // On S3, without keys.
       await editor.set({ "deltar.repository.location": "s3://bucket/prefix" });
-      await window.says(/located: s3:\/\/bucket: there are no keys/);
+      await window.says(/located: s3:\/\/bucket: no access keys/);
       await window.command("Deltar: Create Snapshot");
-      await window.isTold(/there are no keys.*Run Deltar: Set S3 Credentials/);
+      await window.isTold(/no access keys.*Run Deltar: Set S3 Credentials/);
       await window.picture("no-keys");
       await window.hasStatus(/Deltar: off/);
       await window.hush();
