@@ -117,7 +117,7 @@ async function run(
     ...chosen.length > 0 && !chosen.includes("") && { paths: chosen },
     delete: options.delete ?? false,
     rootAttributes: options.rootAttributes ?? false,
-    apart: [cacheFolder()],
+    neverTouch: [cacheFolder()],
     signal,
   };
   const trust = options.trustRepository ?? false;

@@ -161,7 +161,7 @@ export async function takeSnapshot(
     : refuseToContinue(directory, options);
   const dir = new Dir(directory, {
     ...rulesOf(directory, options),
-    apart: [
+    neverTouch: [
       ...isFolder(location) ? [location] : [],
       cacheFolder(),
       userFolder("state"),

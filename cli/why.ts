@@ -134,13 +134,13 @@ async function next(
   const bare = found;
   // A path that does not exist may be that of a future folder.
   const path = bare !== "" && /[\\/]$/.test(word) ? `${bare}/` : bare;
-  const apart = [
+  const neverTouch = [
     ...isFolder(location) ? [location] : [],
     cacheFolder(),
     userFolder("state"),
   ];
   const rules = rulesOf(root, options);
-  const fate = fateOf(new Walker(root, { ...rules, apart }), path);
+  const fate = fateOf(new Walker(root, { ...rules, neverTouch }), path);
   const answer: Answer = {
     path: bare || ".",
     ...fate,
@@ -151,7 +151,7 @@ async function next(
     ],
   };
   if (last?.rules !== undefined) {
-    const other = fateOf(new Walker(root, { ...last.rules, apart }), path);
+    const other = fateOf(new Walker(root, { ...last.rules, neverTouch }), path);
     if (other.kept !== fate.kept || other.why !== fate.why) {
       const { excludes = [], gitignore } = last.rules;
       const used = [
@@ -208,7 +208,7 @@ function whyNot(walker: Walker, path: string): string | undefined {
     const isLast = depth === segments.length;
     const rule = walker.whyExcluded(isLast ? path : `${at}/`);
     if (rule !== undefined) return rule;
-    if (walker.apart.has(at)) return "deltar's own files are here";
+    if (walker.neverTouch.has(at)) return "deltar's own files are here";
     const fault = faultAt(join(walker.path, at), isLast);
     if (fault === undefined) continue;
     return isLast ? fault : `${at}: ${fault}`;

@@ -1,4 +1,4 @@
-import { DeltarError, type ErrorPlace } from "../bytes/errors.ts";
+import { DeltarError, type ErrorContext } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -23,7 +23,7 @@ export class ByteReader {
    * @param source The bytes to read.
    * @param place The object's name and the offset of the source's first byte.
    */
-  constructor(source: AsyncIterable<Uint8Array>, place: ErrorPlace = {}) {
+  constructor(source: AsyncIterable<Uint8Array>, place: ErrorContext = {}) {
     this.#source = source[Symbol.asyncIterator]();
     this.object = place.object;
     this.offset = place.offset ?? 0;

@@ -14,7 +14,7 @@ export interface ContentReference {
 }
 
 /** The location of a frame, set once the frame is stored. */
-export interface FramePlace {
+export interface FrameLocation {
   /** The object name of the volume; empty until the frame is stored. */
   volume: string;
   /** The offset of the frame in the volume, in bytes. */
@@ -31,7 +31,7 @@ export class PlacedContent implements ContentReference {
    * The place of the frame, or of all frames of a member that is larger than
    * one.
    */
-  readonly frame: FramePlace;
+  readonly frame: FrameLocation;
   /** See {@linkcode ContentReference.skip}. */
   readonly skip: number;
 
@@ -41,7 +41,7 @@ export class PlacedContent implements ContentReference {
    * @param frame The place of the frame.
    * @param skip The number of decompressed bytes before the content.
    */
-  constructor(frame: FramePlace, skip: number) {
+  constructor(frame: FrameLocation, skip: number) {
     this.frame = frame;
     this.skip = skip;
   }

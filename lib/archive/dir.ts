@@ -212,7 +212,7 @@ export class Dir extends Walker {
     file: string = temporaryFile(".tgz"),
     options: Omit<CompressOptions, "volumeSize"> = {},
   ): Promise<string> {
-    await compressTree(this.apartFrom(file), archiveFile(file), ARCHIVE, {
+    await compressTree(this.without(file), archiveFile(file), ARCHIVE, {
       ...options,
       volumeSize: Number.MAX_SAFE_INTEGER,
     });

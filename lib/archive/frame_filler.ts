@@ -1,4 +1,4 @@
-import { type FramePlace, PlacedContent } from "./content_reference.ts";
+import { type FrameLocation, PlacedContent } from "./content_reference.ts";
 import { BLOCK, padding } from "./tar_member.ts";
 
 /** Zeros for the padding of a member. */
@@ -9,7 +9,7 @@ const ZEROS = new Uint8Array(BLOCK);
  */
 export interface Frame {
   /** The location of the frame. All pieces of a large member share one. */
-  place: FramePlace;
+  place: FrameLocation;
   /** The buffer that holds the uncompressed frame. */
   buffer: Uint8Array;
 }
@@ -110,6 +110,6 @@ export class FrameFiller {
   }
 }
 
-function newPlace(): FramePlace {
+function newPlace(): FrameLocation {
   return { volume: "", offset: 0, length: 0 };
 }

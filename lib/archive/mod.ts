@@ -20,7 +20,7 @@
 export {
   DeltarError,
   type ErrorCode,
-  type ErrorPlace,
+  type ErrorContext,
 } from "../bytes/errors.ts";
 export { applyDiff, type ApplyOptions } from "./apply_diff.ts";
 export { DiffData, type DiffDataOptions } from "./diff_data.ts";

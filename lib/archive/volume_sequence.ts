@@ -1,7 +1,7 @@
 import { release } from "../bytes/release.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Codec } from "./codec.ts";
-import type { FramePlace } from "./content_reference.ts";
+import type { FrameLocation } from "./content_reference.ts";
 import type { Frame } from "./frame_filler.ts";
 import { ObjectWriter, type VolumeRecord } from "./object_writer.ts";
 import { BLOCK } from "./tar_member.ts";
@@ -39,7 +39,7 @@ export function worstCase(plain: number, frameSize: number): number {
 export class VolumeSequence {
   readonly #options: VolumeSequenceOptions;
   /** The space that each member larger than a frame needs, in bytes. */
-  readonly #wanted = new Map<FramePlace, number>();
+  readonly #wanted = new Map<FrameLocation, number>();
   readonly #records: VolumeRecord[] = [];
   #volume: ObjectWriter | undefined;
   #count = 0;
@@ -58,7 +58,7 @@ export class VolumeSequence {
    * @param place The place of the member's frames.
    * @param room The maximum size of its frames in bytes.
    */
-  announce(place: FramePlace, room: number): void {
+  announce(place: FrameLocation, room: number): void {
     this.#wanted.set(place, room);
   }
 

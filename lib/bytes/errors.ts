@@ -31,7 +31,7 @@ export type ErrorCode =
   | "aborted";
 
 /** The location of a fault. Each field is set if it is known. */
-export interface ErrorPlace {
+export interface ErrorContext {
   /** The object, archive or file that is at fault. */
   object?: string;
   /** The path inside the tree, `/`-separated. */
@@ -77,7 +77,7 @@ export class DeltarError extends Error {
    * @param message The description of the fault, without its place.
    * @param place The place of the fault.
    */
-  constructor(code: ErrorCode, message: string, place: ErrorPlace = {}) {
+  constructor(code: ErrorCode, message: string, place: ErrorContext = {}) {
     super(describe(message, place), { cause: place.cause });
     this.name = "DeltarError";
     this.code = code;
@@ -122,7 +122,7 @@ export function isDamage(error: unknown): error is DeltarError {
       .includes(error.code);
 }
 
-function describe(message: string, place: ErrorPlace): string {
+function describe(message: string, place: ErrorContext): string {
   const where = [place.object, place.path].filter((part) => part !== undefined);
   const at = place.offset === undefined ? "" : ` (at byte ${place.offset})`;
   return [...where, message + at].join(": ");

@@ -3,7 +3,7 @@ import { checkAborted } from "../bytes/abort.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
-import { Guard } from "./guard.ts";
+import { DeltaValidator } from "./delta_validator.ts";
 import type { RandomAccess } from "./random_access.ts";
 import { readSegments } from "./read_segments.ts";
 import type { DeltaSources } from "./segments.ts";
@@ -83,14 +83,18 @@ export async function* composeSources(
 ): AsyncGenerator<Uint8Array> {
   const { maxSize = Number.MAX_SAFE_INTEGER, signal } = options;
   const reader = new DeltaReader(options.secondObject);
-  const guard = new Guard(segments.size, maxSize, options.secondObject);
+  const validator = new DeltaValidator(
+    segments.size,
+    maxSize,
+    options.secondObject,
+  );
   const writer = new DeltaWriter();
   for await (const piece of chunks(second)) {
     for (const command of reader.read(piece)) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       checkAborted(signal);
-      guard.check(command);
+      validator.check(command);
       if (command.kind === "literal") {
         writer.literal(command.bytes);
         if (writer.waiting >= PIECE) yield writer.take().slice();

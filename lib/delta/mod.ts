@@ -11,7 +11,7 @@
  *
  * `patch.ts` applies a delta, and `compose.ts` makes one delta of two.
  * `delta_chain.ts` applies a chain of deltas without making the files in
- * between. Deltas are untrusted, so `guard.ts` checks each command before it is
+ * between. Deltas are untrusted, so `delta_validator.ts` checks each command before it is
  * executed.
  *
  * @module
@@ -19,7 +19,7 @@
 export {
   DeltarError,
   type ErrorCode,
-  type ErrorPlace,
+  type ErrorContext,
 } from "../bytes/errors.ts";
 export { chooseBlockSize, chooseStrongLength } from "./block_size.ts";
 export { compose, type ComposeOptions } from "./compose.ts";

@@ -2,7 +2,7 @@ import { type ByteSource, chunks, toStream } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { DeltaReader } from "./delta_reader.ts";
-import { Guard } from "./guard.ts";
+import { DeltaValidator } from "./delta_validator.ts";
 import type { RandomAccess } from "./random_access.ts";
 
 /** The number of bytes of a copy that are read at a time. */
@@ -43,11 +43,11 @@ export function patchBytes(
 ): Uint8Array {
   const { maxSize = 2 ** 30, object } = options;
   // Every command is checked before memory for the result is allocated.
-  const guard = new Guard(basis.length, maxSize, object);
+  const validator = new DeltaValidator(basis.length, maxSize, object);
   const reader = new DeltaReader(object);
-  for (const command of reader.read(delta)) guard.check(command);
+  for (const command of reader.read(delta)) validator.check(command);
   reader.finish();
-  const result = new Uint8Array(guard.size);
+  const result = new Uint8Array(validator.size);
   let at = 0;
   for (const command of new DeltaReader(object).read(delta)) {
     result.set(
@@ -89,13 +89,13 @@ export async function* patchParts(
   options: PatchOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const { maxSize = Number.MAX_SAFE_INTEGER, object, signal } = options;
-  const guard = new Guard(basis.size, maxSize, object);
+  const validator = new DeltaValidator(basis.size, maxSize, object);
   const reader = new DeltaReader(object);
   for await (const piece of chunks(delta)) {
     for (const command of reader.read(piece)) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
-      guard.check(command);
+      validator.check(command);
       if (command.kind === "literal") {
         checkAborted(signal);
         yield command.bytes;

@@ -19,7 +19,7 @@
 export {
   DeltarError,
   type ErrorCode,
-  type ErrorPlace,
+  type ErrorContext,
 } from "../bytes/errors.ts";
 export type { FitResult } from "./prune/size_limit.ts";
 export type { Collected } from "./prune/collect_garbage.ts";

@@ -858,7 +858,7 @@ function checkRestore(
   checkOptions(call, options, {
     from: text,
     paths: texts,
-    apart: texts,
+    neverTouch: texts,
     delete: flag,
     safety: flag,
     direction: oneOf("undo", "redo"),

@@ -12,7 +12,7 @@ import type { Storage } from "./storage.ts";
 export {
   DeltarError,
   type ErrorCode,
-  type ErrorPlace,
+  type ErrorContext,
 } from "../bytes/errors.ts";
 
 /** A check of one part of the contract of {@linkcode Storage}. */

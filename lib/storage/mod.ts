@@ -16,7 +16,7 @@
 export {
   DeltarError,
   type ErrorCode,
-  type ErrorPlace,
+  type ErrorContext,
 } from "../bytes/errors.ts";
 export { type ByteSource, chunks, toStream } from "../bytes/source.ts";
 export { CachedStorage, type CachedStorageOptions } from "./cached.ts";

@@ -22,7 +22,7 @@
 export {
   DeltarError,
   type ErrorCode,
-  type ErrorPlace,
+  type ErrorContext,
 } from "../bytes/errors.ts";
 export {
   type Change,

@@ -1,7 +1,7 @@
 import { fs, process } from "../bytes/node.ts";
 import { parentPath } from "./path.ts";
 import type { FileStat } from "./stat.ts";
-import type { Survey } from "./survey.ts";
+import type { TargetDirectory } from "./target_directory.ts";
 
 /**
  * The changes that this process may not make in a directory, as far as owners
@@ -9,7 +9,7 @@ import type { Survey } from "./survey.ts";
  * known in advance.
  */
 export class Permissions {
-  readonly #survey: Survey;
+  readonly #onDisk: TargetDirectory;
   readonly #user = process.geteuid?.() ?? 0;
   /**
    * The reason why names in a folder cannot be changed, and whether it is
@@ -20,10 +20,10 @@ export class Permissions {
   /**
    * Makes the check for a directory.
    *
-   * @param survey The directory.
+   * @param onDisk The directory.
    */
-  constructor(survey: Survey) {
-    this.#survey = survey;
+  constructor(onDisk: TargetDirectory) {
+    this.#onDisk = onDisk;
   }
 
   /**
@@ -58,11 +58,11 @@ export class Permissions {
   }
 
   #ask(path: string): { why?: string; sticky?: boolean } {
-    const stat = this.#survey.at(path);
+    const stat = this.#onDisk.at(path);
     // The mode of a folder of this user is no obstacle: it is changed
     // temporarily.
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
-    const place = this.#survey.place(path);
+    const place = this.#onDisk.place(path);
     try {
       fs.accessSync(place, fs.constants.W_OK | fs.constants.X_OK);
     } catch {

@@ -213,8 +213,8 @@ export function* walkTree(
         : undefined;
       if (rule !== undefined) leaveOut("excluded", rule);
       else if (
-        walker.apart.size > 0 && walker.apart.has(path) ||
-        identity !== undefined && walker.isApartFolder(identity)
+        walker.neverTouch.size > 0 && walker.neverTouch.has(path) ||
+        identity !== undefined && walker.isUntouchedFolder(identity)
       ) leaveOut("excluded", "deltar writes here");
       else if (kind === "special") {
         leaveOut("special", "a socket, pipe or device");

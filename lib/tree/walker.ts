@@ -49,30 +49,30 @@ export class Walker {
   /** The directory's absolute path. */
   readonly path: string;
   /** The options for what is excluded. */
-  readonly options: IgnoreOptions & { apart?: readonly string[] };
+  readonly options: IgnoreOptions & { neverTouch?: readonly string[] };
   /** Paths below the root that are always excluded. */
-  readonly apart: ReadonlySet<string>;
-  readonly #apartFolders: readonly Identity[];
+  readonly neverTouch: ReadonlySet<string>;
+  readonly #neverTouchFolders: readonly Identity[];
 
   /**
    * Opens a directory for walking.
    *
    * @param path The directory. Default: the current one.
-   * @param options What to exclude. `apart` has paths of the operating system
+   * @param options What to exclude. `neverTouch` has paths of the operating system
    * that are never part of the tree, such as a repository inside it.
    * @throws {DeltarError} `not-found` if there is no such directory; `io` if
    * the system refuses access.
    */
   constructor(
     path: string = ".",
-    options: IgnoreOptions & { apart?: readonly string[] } = {},
+    options: IgnoreOptions & { neverTouch?: readonly string[] } = {},
   ) {
     checkValue("the path of a directory", path, text);
     checkOptions("the directory's options", options, {
       excludes: texts,
       ignoreFile: either(text, oneOf(false)),
       gitignore: flag,
-      apart: texts,
+      neverTouch: texts,
     });
     this.path = nodePath.resolve(path);
     this.options = options;
@@ -93,12 +93,12 @@ export class Walker {
         object: this.path,
       });
     }
-    this.apart = new Set(
-      options.apart?.map((place) =>
+    this.neverTouch = new Set(
+      options.neverTouch?.map((place) =>
         nodePath.relative(real, truePlace(place)).split(nodePath.sep).join("/")
       ).filter((path) => !/^\.\.(?:\/|$)/.test(path)),
     );
-    this.#apartFolders = (options.apart ?? []).flatMap(identityOf);
+    this.#neverTouchFolders = (options.neverTouch ?? []).flatMap(identityOf);
   }
 
   /**
@@ -106,8 +106,10 @@ export class Walker {
    * device and inode, because its path may have another spelling or go through
    * a mount.
    */
-  isApartFolder(folder: Pick<FileStat, "device" | "inode">): boolean {
-    return this.#apartFolders.some((apart) => isSameFile(apart, folder));
+  isUntouchedFolder(folder: Pick<FileStat, "device" | "inode">): boolean {
+    return this.#neverTouchFolders.some((untouched) =>
+      isSameFile(untouched, folder)
+    );
   }
 
   /** The exclusion rules, with their defaults. */
@@ -121,18 +123,18 @@ export class Walker {
   }
 
   /** Returns whether a path is always excluded, or contains such a path. */
-  isApart(path: string): boolean {
-    return [...this.apart].some((apart) =>
-      isWithin(path, apart) || isWithin(apart, path)
+  isUntouched(path: string): boolean {
+    return [...this.neverTouch].some((untouched) =>
+      isWithin(path, untouched) || isWithin(untouched, path)
     );
   }
 
   /**
    * Returns the same directory without a file or folder that is being written.
    */
-  apartFrom(place: string): Walker {
-    const apart = [...this.options.apart ?? [], place];
-    return new Walker(this.path, { ...this.options, apart });
+  without(place: string): Walker {
+    const neverTouch = [...this.options.neverTouch ?? [], place];
+    return new Walker(this.path, { ...this.options, neverTouch });
   }
 
   /** Returns the state of the root directory itself. */

@@ -15,7 +15,7 @@ import { openFolder } from "../../lib/tree/open_folder.ts";
 import { OpenFolders } from "../../lib/tree/open_folders.ts";
 import { checkPath, comparePaths, foldersAbove } from "../../lib/tree/path.ts";
 import { decodeSkipped, encodeSkipped } from "../../lib/tree/skipped_line.ts";
-import { Survey } from "../../lib/tree/survey.ts";
+import { TargetDirectory } from "../../lib/tree/target_directory.ts";
 import { byEachOpenAccess } from "../support/folder_access.ts";
 import { run } from "../support/peer.ts";
 import { runs } from "../support/runs.ts";
@@ -71,10 +71,10 @@ test(
           assert.equal(second.isNew, false);
           const dir = new Dir(root);
           assert.match(dir.whyExcluded(`${path}/left-out`)!, /:1: left-out$/);
-          const survey = new Survey(root);
-          assert.equal(survey.at(`${path}/file`)?.size, 4);
-          assert.equal(atOnce(survey.sha256(`${path}/file`, 4)), sum);
-          survey.close();
+          const onDisk = new TargetDirectory(root);
+          assert.equal(onDisk.at(`${path}/file`)?.size, 4);
+          assert.equal(atOnce(onDisk.sha256(`${path}/file`, 4)), sum);
+          onDisk.close();
         } finally {
           run("rm", ["-rf", root]);
         }
@@ -185,9 +185,9 @@ test("paths of very many segments are refused, and those of many are quick [A11]
     checkPath("n".repeat(16_383));
     assert.throws(() => checkPath("n".repeat(16_384)), { code: "unsafe" });
     const paths = Array.from({ length: 400 }, (_, at) => path(at, 2048));
-    const survey = new Survey(root);
-    for (const path of paths) assert.equal(survey.at(path), undefined);
-    survey.close();
+    const onDisk = new TargetDirectory(root);
+    for (const path of paths) assert.equal(onDisk.at(path), undefined);
+    onDisk.close();
     let asked = 0;
     const above = foldersAbove(paths.sort(comparePaths), () => {
       asked++;

@@ -129,7 +129,7 @@ test("other options are seen, what they leave out is not", async () => {
       { ...rules, excludes: ["*.LOG"] },
       { ...rules, gitignore: false },
       { ...rules, ignoreFile: false as const },
-      { ...rules, apart: ["/nowhere"] },
+      { ...rules, neverTouch: ["/nowhere"] },
     ]
   ) assert.equal(await isSeen(nothing, rules, after), true);
   const edits = [

@@ -137,8 +137,8 @@ test("deltar's temporary files and folders apart are left out", async () => {
     const place = "sub/repository";
     for (const seen of [root, join(folder, "link")]) {
       for (const named of [root, join(folder, "link")]) {
-        const apart = [join(named, place)];
-        const { paths, skipped } = walk(seen, { excludes: [], apart });
+        const neverTouch = [join(named, place)];
+        const { paths, skipped } = walk(seen, { excludes: [], neverTouch });
         assert.deepEqual(paths, [".deltarignore", "sub"]);
         assert.deepEqual(skipped.map(({ path, reason }) => [path, reason]), [
           [".deltar-stage-12-0", "name"],
@@ -148,7 +148,9 @@ test("deltar's temporary files and folders apart are left out", async () => {
       }
     }
     // One that is made after the walker.
-    const later = new Walker(root, { apart: [join(folder, "link/new/deep")] });
+    const later = new Walker(root, {
+      neverTouch: [join(folder, "link/new/deep")],
+    });
     fs.mkdirSync(join(root, "new/deep"), { recursive: true });
     assert.ok(!later.entries().some(({ path }) => path === "new/deep"));
   });

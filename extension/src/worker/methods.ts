@@ -215,7 +215,7 @@ function dirOf(
   return new Dir(directory, {
     excludes,
     gitignore,
-    apart: [repository, cache],
+    neverTouch: [repository, cache],
   });
 }
 

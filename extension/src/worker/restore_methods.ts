@@ -70,7 +70,7 @@ function optionsOf(
   return {
     ...(paths !== undefined && { paths }),
     delete: deleteOthers,
-    apart: [cache],
+    neverTouch: [cache],
   };
 }
 

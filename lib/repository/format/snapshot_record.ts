@@ -195,11 +195,11 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   };
   // A deltar that knows only version 1 makes the next id from `time`. That id
   // would sort before this one.
-  const isApart = timeInRecord(record.id, time) !== timeOfId(record.id);
+  const isUntouched = timeInRecord(record.id, time) !== timeOfId(record.id);
   // It would also take an undo of some paths for a full one, and continue with
   // the restore before.
   const isPartial = record.safety?.paths !== undefined;
-  const version = isApart || isPartial ? LATER : 1;
+  const version = isUntouched || isPartial ? LATER : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
   if (bytes.length <= MAX_RECORD_BYTES) return bytes;
   throw new DeltarError(

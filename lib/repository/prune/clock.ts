@@ -24,7 +24,7 @@ interface Moment {
  * earlier prune recorded that it did not trust the clock. A clock that is wrong
  * once, for a snapshot and the prune after it, is therefore not trusted.
  *
- * @param survey The state of the repository.
+ * @param onDisk The state of the repository.
  * @param now The time, in milliseconds since 1970.
  * @param grace The grace period, in milliseconds.
  * @returns The leap of the clock, in milliseconds; `undefined` if the clock is

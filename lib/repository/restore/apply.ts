@@ -9,7 +9,7 @@ import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { alikePaths } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
-import type { Survey } from "../../tree/survey.ts";
+import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { syncTree } from "../../tree/sync_tree.ts";
 import { rootOf, TreeWriter } from "../../tree/tree_writer.ts";
 import type { ContentReader } from "../content/content.ts";
@@ -68,7 +68,7 @@ const MAX_LARGE_AT_ONCE = 8;
 export class PlanApplier {
   /** The writer of the target. The owner of the applier calls its `finish`. */
   readonly writer: TreeWriter;
-  readonly #survey: Survey;
+  readonly #onDisk: TargetDirectory;
   readonly #plan: RestorePlan;
   readonly #options: ApplyPlanOptions;
   #steps: ReadonlyMap<string, RestoreStep> = new Map();
@@ -102,28 +102,32 @@ export class PlanApplier {
   /**
    * Prepares to carry out a plan. The target is created if it does not exist.
    */
-  constructor(survey: Survey, plan: RestorePlan, options: ApplyPlanOptions) {
-    this.#survey = survey;
+  constructor(
+    onDisk: TargetDirectory,
+    plan: RestorePlan,
+    options: ApplyPlanOptions,
+  ) {
+    this.#onDisk = onDisk;
     this.#plan = plan;
     this.#options = options;
-    if (survey.isVacant) this.#new.add("");
+    if (onDisk.isVacant) this.#new.add("");
     this.#current = currentPathsOf(plan.steps);
     const made = plan.steps.filter(({ action }) => action === "create");
     this.#alike = alikePaths(made.map(({ path }) => path));
-    this.writer = new TreeWriter(survey.root, {
+    this.writer = new TreeWriter(onDisk.root, {
       durable: (path) => isDurable(this.#steps.get(path)),
       flushes: true,
       onReplace: (path) => this.#makeRoom(path),
       onUnset: (path, error) => this.#unset.set(path, error),
       onStep: options.onStep,
     });
-    const looked = survey.at("");
+    const looked = onDisk.at("");
     if (
       looked !== undefined && !isSameFile(looked, rootOf(this.writer).stat())
     ) {
       this.writer.close();
       throw new DeltarError("unsafe", "replaced by another directory", {
-        object: survey.root,
+        object: onDisk.root,
       });
     }
   }
@@ -210,11 +214,11 @@ export class PlanApplier {
       }
       if (isWritten(step) && !isDurable(step)) files.add(path);
     }
-    for (const { path, stat } of all ? this.#survey.below("") : []) {
+    for (const { path, stat } of all ? this.#onDisk.below("") : []) {
       if (stat.kind === "directory") folders.add(path);
       if (stat.kind === "file") files.add(path);
     }
-    const place = (path: string) => this.#survey.place(path);
+    const place = (path: string) => this.#onDisk.place(path);
     const isShort = (path: string) => place(path).length < MAX_PATH_LENGTH;
     if (!isFew) {
       await syncTree(
@@ -284,8 +288,8 @@ export class PlanApplier {
   #respell({ path, from }: RestoreStep): void {
     if (from === undefined) return;
     this.writer.respell(from, path);
-    this.#survey.forget(path);
-    this.#survey.forget(from);
+    this.#onDisk.forget(path);
+    this.#onDisk.forget(from);
   }
 
   /** Returns the error for a path that another process has created. */
@@ -395,7 +399,7 @@ export class PlanApplier {
       } else this.#checkSaved(step);
     }
     for (const [path, count] of names) {
-      if (this.#survey.names(path).length !== count) throw changed(path);
+      if (this.#onDisk.names(path).length !== count) throw changed(path);
     }
     this.#removed.add(folder);
     for (const step of inside.reverse()) {
@@ -425,7 +429,7 @@ export class PlanApplier {
     const current = this.#current(path);
     const safety = this.#safety;
     const before = safety?.seen.get(current);
-    const now = this.#survey.at(path);
+    const now = this.#onDisk.at(path);
     if (this.#options.isUnsaved && now !== undefined && now.kind === step.was) {
       return now;
     }
@@ -439,7 +443,7 @@ export class PlanApplier {
     if (checked && isSameState(checked, now) && checked.ctime === now.ctime) {
       return now;
     }
-    const sum = atOnce(this.#survey.sha256(path, now.size));
+    const sum = atOnce(this.#onDisk.sha256(path, now.size));
     if (sum !== safety.sums.get(current)) throw changed(path);
     return now;
   }
@@ -457,10 +461,10 @@ export class PlanApplier {
     if (before === undefined || before.size <= MAX_WHOLE_BYTES) return;
     const { signal } = this.#options;
     try {
-      const now = this.#survey.at(path);
+      const now = this.#onDisk.at(path);
       if (now === undefined || isKnown(before, now, safety)) return;
       if (!isOld(now, Date.now())) return;
-      const sum = await inTurns(this.#survey.sha256(path, now.size), signal);
+      const sum = await inTurns(this.#onDisk.sha256(path, now.size), signal);
       if (sum === safety.sums.get(current)) this.#checked.set(path, now);
     } catch {
       // `#checkSaved` reads the file again and meets the same error.

@@ -14,7 +14,7 @@ import { Permissions } from "../../tree/permission.ts";
 import { DiskProbe } from "../../tree/probe.ts";
 import { alikePaths, Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
-import type { Survey } from "../../tree/survey.ts";
+import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { PLATFORM } from "../../tree/this_system.ts";
 import { ownerMatters } from "../../tree/tree_writer.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
@@ -238,18 +238,18 @@ function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
 
 /** Compares the wanted state with the present one and returns the plan. */
 export async function planSteps(
-  survey: Survey,
+  onDisk: TargetDirectory,
   wanted: TargetState,
   removal: RemovalPolicy,
   signal?: AbortSignal,
 ): Promise<RestorePlan> {
-  const planner = new Planner(survey, wanted, removal);
+  const planner = new Planner(onDisk, wanted, removal);
   await inTurns(planner.run(), signal);
   return planner.finish();
 }
 
 class Planner {
-  readonly #survey: Survey;
+  readonly #onDisk: TargetDirectory;
   readonly #wanted: TargetState;
   readonly #removal: RemovalPolicy;
   readonly #steps: RestoreStep[] = [];
@@ -282,8 +282,12 @@ class Planner {
   #kept = 0;
   #bytes = 0;
 
-  constructor(survey: Survey, wanted: TargetState, removal: RemovalPolicy) {
-    this.#survey = survey;
+  constructor(
+    onDisk: TargetDirectory,
+    wanted: TargetState,
+    removal: RemovalPolicy,
+  ) {
+    this.#onDisk = onDisk;
     this.#wanted = wanted;
     this.#removal = removal;
     const groups = new Map<string, string[]>();
@@ -294,10 +298,10 @@ class Planner {
       else groups.set(target, [path]);
     }
     this.#groups = groups;
-    this.#permissions = new Permissions(survey);
+    this.#permissions = new Permissions(onDisk);
     this.#spelling = new Spelling(
-      survey,
-      new DiskProbe((path) => survey.place(path)),
+      onDisk,
+      new DiskProbe((path) => onDisk.place(path)),
     );
     this.#alike = alikePaths(pathsOf(wanted.entries));
   }
@@ -324,7 +328,7 @@ class Planner {
     const entry = this.#heirs.of(wanted);
     try {
       this.#checkName(path);
-      yield* this.#compare(entry, this.#survey.at(path));
+      yield* this.#compare(entry, this.#onDisk.at(path));
     } catch (error) {
       if (!isOfOnePath(error)) throw error;
       this.#failed.set(path, error);
@@ -375,7 +379,7 @@ class Planner {
     };
     for (const [path, kind] of [...going].reverse()) {
       if (kind !== "directory") continue;
-      const stays = this.#survey.names(path).find((name) =>
+      const stays = this.#onDisk.names(path).find((name) =>
         !isGoing(`${path}/${name}`)
       );
       if (stays === undefined) continue;
@@ -426,7 +430,7 @@ class Planner {
   }
 
   #faultOfRemoval(path: string): DeltarError | undefined {
-    const stat = this.#survey.at(path);
+    const stat = this.#onDisk.at(path);
     const why = this.#permissions.faultOfName(path, stat);
     return why === undefined ? undefined : refused(path, why);
   }
@@ -446,11 +450,11 @@ class Planner {
     const rootFaults: RestoreFailure[] = rootFault
       ? [{ path: ".", error: rootFault, restored: true }]
       : [];
-    const now = this.#survey.at("");
+    const now = this.#onDisk.at("");
     const order = (a: { path: string }, b: { path: string }) =>
       comparePaths(a.path, b.path);
     return {
-      target: this.#survey.root,
+      target: this.#onDisk.root,
       steps: this.#steps.sort(order),
       kept: this.#kept,
       left: this.#left.sort(order),
@@ -470,7 +474,7 @@ class Planner {
    */
   #wantedRoot(): Metadata | undefined {
     const { root } = this.#wanted;
-    const now = this.#survey.at("");
+    const now = this.#onDisk.at("");
     if (root === undefined || now === undefined) return root;
     const why = this.#permissions.faultOfState(now);
     if (why === undefined) return root;
@@ -507,7 +511,7 @@ class Planner {
         : this.#change("touch", entry, stat);
     }
     const isSame = kind === "symlink"
-      ? this.#survey.target(path) === target
+      ? this.#onDisk.target(path) === target
       : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#change("replace", entry, stat);
     if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
@@ -519,7 +523,7 @@ class Planner {
 
   #compareLink(entry: HardLinkEntry, stat: FileStat): void {
     const { target } = entry;
-    const first = this.#survey.at(target);
+    const first = this.#onDisk.at(target);
     const isSame = !this.#renewed.has(target) && first?.kind === "file" &&
       first.inode === stat.inode && first.device === stat.device;
     if (isSame) this.#keep(entry, stat);
@@ -549,10 +553,10 @@ class Planner {
    * deleted.
    */
   #emptied(path: string): { path: string; stat: FileStat }[] {
-    const inside = [...this.#survey.below(path)];
+    const inside = [...this.#onDisk.below(path)];
     const folders = inside.filter(({ stat }) => stat.kind === "directory");
     for (const folder of [path, ...folders.map(({ path }) => path)]) {
-      const name = this.#survey.untouchable(folder);
+      const name = this.#onDisk.untouchable(folder);
       if (name === undefined) continue;
       throw new DeltarError(
         "exists",
@@ -606,7 +610,7 @@ class Planner {
     stat: FileStat,
   ): Generator<void, boolean> {
     if (stat.size !== size) return false;
-    return (yield* this.#survey.sha256(path, size)) === sha256;
+    return (yield* this.#onDisk.sha256(path, size)) === sha256;
   }
 
   /**
@@ -615,7 +619,7 @@ class Planner {
   #namesFound({ path }: TreeEntry, stat: FileStat): number {
     const others = this.#groups.get(path) ?? [];
     return 1 + others.filter((other) => {
-      const found = this.#survey.at(other);
+      const found = this.#onDisk.at(other);
       return found?.inode === stat.inode && found.device === stat.device;
     }).length;
   }

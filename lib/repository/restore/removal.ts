@@ -9,7 +9,7 @@ import {
 import { foldName } from "../../tree/name.ts";
 import { isWithin, parentPath } from "../../tree/path.ts";
 import type { FileStat } from "../../tree/stat.ts";
-import type { Survey } from "../../tree/survey.ts";
+import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { Walker } from "../../tree/walker.ts";
 import { checkedStream, ContentReader } from "../content/content.ts";
 import type { Store } from "../store/store.ts";
@@ -51,7 +51,7 @@ export interface RemovalOptions {
   /** The paths below which to delete. Default: everywhere. */
   paths?: readonly string[];
   /** Files and folders of the operating system that are never touched. */
-  apart: readonly string[];
+  neverTouch: readonly string[];
   /**
    * Called with each path that is kept although the snapshot does not have it.
    */
@@ -66,7 +66,7 @@ export interface RemovalOptions {
  */
 export async function removalFor(
   store: Store,
-  survey: Survey,
+  onDisk: TargetDirectory,
   tree: Tree,
   record: SnapshotRecord,
   options: RemovalOptions,
@@ -79,23 +79,23 @@ export async function removalFor(
     );
   }
   const rules: IgnoreOptions = record.rules ?? { excludes: [] };
-  const texts = survey.isVacant
+  const texts = onDisk.isVacant
     ? new Map<string, string>()
     : await ignoreFiles(store, tree, rules, options.delete);
-  return new RemovalByRules(survey, tree, rules, texts, options);
+  return new RemovalByRules(onDisk, tree, rules, texts, options);
 }
 
 /** Returns the policy of an undo: only the given paths may be deleted. */
 export function removalOf(
-  survey: Survey,
+  onDisk: TargetDirectory,
   gone: ReadonlySet<string>,
 ): RemovalPolicy {
-  return new RemovalOfPaths(survey, gone);
+  return new RemovalOfPaths(onDisk, gone);
 }
 
 class RemovalByRules implements RemovalPolicy {
   readonly mayEmptyFolders: boolean;
-  readonly #survey: Survey;
+  readonly #onDisk: TargetDirectory;
   readonly #tree: Tree;
   readonly #rules: IgnoreOptions;
   readonly #options: RemovalOptions;
@@ -106,23 +106,23 @@ class RemovalByRules implements RemovalPolicy {
   #walker: Walker | undefined;
 
   constructor(
-    survey: Survey,
+    onDisk: TargetDirectory,
     tree: Tree,
     rules: IgnoreOptions,
     texts: ReadonlyMap<string, string>,
     options: RemovalOptions,
   ) {
     this.mayEmptyFolders = options.delete;
-    this.#survey = survey;
+    this.#onDisk = onDisk;
     this.#tree = tree;
     this.#rules = rules;
     this.#options = options;
-    this.#snapshotRules = new SnapshotRules(survey.root, rules, tree, texts);
+    this.#snapshotRules = new SnapshotRules(onDisk.root, rules, tree, texts);
     this.#skipped = new Map(tree.skipped.map((skip) => [skip.path, skip]));
   }
 
   *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
-    if (!this.#options.delete || this.#survey.isVacant) return;
+    if (!this.#options.delete || this.#onDisk.isVacant) return;
     // If rules cannot be read, they may exclude anything in their folder.
     const unruled = new Map<string, string>();
     const onSkip = (skip: Skipped) => {
@@ -141,7 +141,7 @@ class RemovalByRules implements RemovalPolicy {
 
   whySpared(path: string, kind: FileStat["kind"]): string | undefined {
     const present = this.#present();
-    if (present.isApart(path)) return "deltar writes here";
+    if (present.isUntouched(path)) return "deltar writes here";
     return this.#whyLeftOut(path, kind) ?? present.whyExcluded(path);
   }
 
@@ -150,10 +150,10 @@ class RemovalByRules implements RemovalPolicy {
    * options.
    */
   #present(): Walker {
-    const { apart } = this.#options;
-    return this.#walker ??= new Walker(this.#survey.root, {
+    const { neverTouch } = this.#options;
+    return this.#walker ??= new Walker(this.#onDisk.root, {
       ...this.#rules,
-      apart,
+      neverTouch,
     });
   }
 
@@ -182,19 +182,19 @@ class RemovalByRules implements RemovalPolicy {
 
 class RemovalOfPaths implements RemovalPolicy {
   readonly mayEmptyFolders = true;
-  readonly #survey: Survey;
+  readonly #onDisk: TargetDirectory;
   readonly #gone: ReadonlySet<string>;
   /** The paths by their folded form, for disks that ignore case. */
   #folded: Map<string, string[]> | undefined;
 
-  constructor(survey: Survey, gone: ReadonlySet<string>) {
-    this.#survey = survey;
+  constructor(onDisk: TargetDirectory, gone: ReadonlySet<string>) {
+    this.#onDisk = onDisk;
     this.#gone = gone;
   }
 
   *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
     for (const path of this.#gone) {
-      const stat = this.#survey.at(path);
+      const stat = this.#onDisk.at(path);
       if (stat !== undefined) yield { path, kind: stat.kind };
     }
   }

@@ -20,7 +20,7 @@ import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { realTarget } from "../../tree/real_target.ts";
-import { Survey } from "../../tree/survey.ts";
+import { TargetDirectory } from "../../tree/target_directory.ts";
 import { isSuperuser } from "../../tree/this_system.ts";
 import { type LeftJournal, WorkJournal } from "../../tree/work_journal.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -64,9 +64,9 @@ export async function planRestore(
   target: string,
   options: RestoreOptions,
 ): Promise<RestorePlan> {
-  return await surveying(target, async (survey) => {
-    const left = leftUnlessBusy(survey);
-    return (await prepare(store, record, survey, left, options)).plan;
+  return await withTarget(target, async (onDisk) => {
+    const left = leftUnlessBusy(onDisk);
+    return (await prepare(store, record, onDisk, left, options)).plan;
   });
 }
 
@@ -78,9 +78,9 @@ export async function restoreTree(
   options: RestoreOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
-  return await surveying(target, async (survey) => {
-    const left = leftIn(survey);
-    const job = await prepare(store, record, survey, left, options);
+  return await withTarget(target, async (onDisk) => {
+    const left = leftIn(onDisk);
+    const job = await prepare(store, record, onDisk, left, options);
     return await carryOut(store, job, options, hooks);
   });
 }
@@ -91,9 +91,9 @@ export async function planRevert(
   target: string,
   options: RevertOptions,
 ): Promise<RestorePlan> {
-  return await surveying(
+  return await withTarget(
     target,
-    async (survey) => (await prepareRevert(store, survey, options)).plan,
+    async (onDisk) => (await prepareRevert(store, onDisk, options)).plan,
   );
 }
 
@@ -104,8 +104,8 @@ export async function revertRestore(
   options: RevertOptions,
   hooks: RestoreHooks = {},
 ): Promise<RestoreResult> {
-  return await surveying(target, async (survey) => {
-    const job = await prepareRevert(store, survey, options);
+  return await withTarget(target, async (onDisk) => {
+    const job = await prepareRevert(store, onDisk, options);
     return await carryOut(store, job, options, hooks);
   });
 }
@@ -113,7 +113,7 @@ export async function revertRestore(
 async function prepare(
   store: Store,
   record: SnapshotRecord,
-  survey: Survey,
+  onDisk: TargetDirectory,
   left: LeftJournal[],
   options: RestoreOptions,
 ): Promise<RestoreJob> {
@@ -128,7 +128,7 @@ async function prepare(
   }
   const { storage } = store;
   // An empty target needs nothing else of the snapshot.
-  const whole = paths !== undefined && survey.isVacant && from === ""
+  const whole = paths !== undefined && onDisk.isVacant && from === ""
     ? await readPart(storage, record, paths, signal)
     : await store.tree(record, { signal });
   const tree = whole.below(from);
@@ -142,57 +142,57 @@ async function prepare(
   const cut = left.at(-1)?.data;
   // A directory that an interrupted restore created does not belong to the user
   // yet.
-  const getsRoot = survey.at("") === undefined || options.rootAttributes ||
+  const getsRoot = onDisk.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const { root = record.root } = tree;
   const wanted = targetStateOf(tree, { ...record, root }, paths);
   if (!getsRoot) wanted.root = undefined;
-  checkTrust(wanted, store, survey, options);
-  refuseOverRepository(storage, survey, wanted);
+  checkTrust(wanted, store, onDisk, options);
+  refuseOverRepository(storage, onDisk, wanted);
   const spared: RestoreLeft[] = [];
-  const removal = await removalFor(store, survey, tree, record, {
+  const removal = await removalFor(store, onDisk, tree, record, {
     delete: options.delete ?? false,
     paths,
-    apart: [
-      ...options.apart ?? [],
+    neverTouch: [
+      ...options.neverTouch ?? [],
       ...storage.localPath === undefined ? [] : [storage.localPath],
     ],
     onLeft: (one) => spared.push(one),
   });
-  const plan = await planSteps(survey, wanted, removal, signal);
+  const plan = await planSteps(onDisk, wanted, removal, signal);
   plan.left.push(...spared);
   return {
-    survey,
+    onDisk,
     plan,
     work: "restore",
     of: record.id,
     label: `before restoring ${record.id}`,
     root: plan.touchesRoot ? wanted.root : undefined,
-    rootBefore: survey.at("") ?? record.root,
+    rootBefore: onDisk.at("") ?? record.root,
     isUnsaved: options.safety === false,
     fresh: { ...from !== "" && { from }, paths },
     request,
     left,
-    history: survey.isVacant ? [] : await historyOf(store, survey.root, signal),
+    history: onDisk.isVacant ? [] : await historyOf(store, onDisk.root, signal),
   };
 }
 
 /** Opens the target for reading its state, and closes it after the work. */
-async function surveying<Result>(
+async function withTarget<Result>(
   target: string,
-  work: (survey: Survey) => Promise<Result>,
+  work: (onDisk: TargetDirectory) => Promise<Result>,
 ): Promise<Result> {
   const place = realTarget(target);
-  const survey = new Survey(place);
+  const onDisk = new TargetDirectory(place);
   try {
-    if (isSuperuser() && survey.root !== place) {
+    if (isSuperuser() && onDisk.root !== place) {
       throw new DeltarError("unsafe", "replaced by a symlink", {
         object: place,
       });
     }
-    return await work(survey);
+    return await work(onDisk);
   } finally {
-    survey.close();
+    onDisk.close();
   }
 }
 
@@ -212,13 +212,13 @@ function briefly(
 function checkTrust(
   wanted: TargetState,
   { storage }: Store,
-  survey: Survey,
+  onDisk: TargetDirectory,
   { trust }: RevertOptions,
 ): void {
   if (trust || !storage.belongsToOthers?.()) return;
   wanted.isForeign = true;
   if (wanted.root === undefined) return;
-  const { entry, dropped } = withoutPrivileges(wanted.root, survey.at(""));
+  const { entry, dropped } = withoutPrivileges(wanted.root, onDisk.at(""));
   if (dropped.length === 0) return;
   wanted.root = entry;
   wanted.rootFault = notTrusted(".", dropped);
@@ -230,16 +230,16 @@ function checkTrust(
  */
 function refuseOverRepository(
   storage: Storage,
-  survey: Survey,
+  onDisk: TargetDirectory,
   { entries }: TargetState,
 ): void {
   if (storage.localPath === undefined) return;
-  const way = survey.wayTo(storage.localPath);
+  const way = onDisk.wayTo(storage.localPath);
   if (way === "" || /^\.\.(\/\.\.)*$/.test(way)) {
     throw new DeltarError(
       "unsafe",
       "this is the repository itself; restore into another directory",
-      { object: survey.root },
+      { object: onDisk.root },
     );
   }
   const over = entries.find(({ path }) => path.startsWith(`${way}/`));
@@ -248,30 +248,30 @@ function refuseOverRepository(
     "unsafe",
     "the file would be written into the repository itself; restore into another " +
       "directory, or only the paths that you need",
-    { object: survey.root, path: over.path },
+    { object: onDisk.root, path: over.path },
   );
 }
 
 async function prepareRevert(
   store: Store,
-  survey: Survey,
+  onDisk: TargetDirectory,
   options: RevertOptions,
 ): Promise<RestoreJob> {
   const { direction: way = "undo", paths, signal } = options;
-  let history = await historyOf(store, survey.root, signal);
-  const left = leftIn(survey);
+  let history = await historyOf(store, onDisk.root, signal);
+  const left = leftIn(onDisk);
   const cut = left.at(-1)?.data;
   // The same work, if it was interrupted, is finished first.
   let group = cut?.work === way && typeof cut.of === "string"
     ? groupOf(history, cut.of)
     : groupToRevert(history, way, paths);
-  const part = { survey, work: way, paths, left };
+  const part = { onDisk, work: way, paths, left };
   const request = { work: way, paths: briefly(paths), delete: true };
   while (group !== undefined && isFresh(group)) {
     const { id, safety } = group;
-    const rootBefore = survey.at("");
+    const rootBefore = onDisk.at("");
     const undo = rootBefore &&
-      await planFreshUndo(store, survey, group, options);
+      await planFreshUndo(store, onDisk, group, options);
     if (
       rootBefore !== undefined && undo !== undefined &&
       !isEmptyUndo(undo, left)
@@ -292,12 +292,12 @@ async function prepareRevert(
     history = history.filter((one) => one.id !== id);
     group = groupToRevert(history, way, paths);
   }
-  if (group === undefined) throw nothingTo(way, survey.root);
+  if (group === undefined) throw nothingTo(way, onDisk.root);
   const { wanted, gone } = await stateBefore(store, group, paths);
-  checkTrust(wanted, store, survey, options);
-  refuseOverRepository(store.storage, survey, wanted);
-  const removal = removalOf(survey, gone);
-  const plan = await planSteps(survey, wanted, removal, signal);
+  checkTrust(wanted, store, onDisk, options);
+  refuseOverRepository(store.storage, onDisk, wanted);
+  const removal = removalOf(onDisk, gone);
+  const plan = await planSteps(onDisk, wanted, removal, signal);
   const of = group[0].id;
   return {
     ...part,
@@ -307,7 +307,7 @@ async function prepareRevert(
       ? `before undoing the restore of ${group[0].safety?.of}`
       : "before redoing a restore",
     root: plan.touchesRoot ? wanted.root : undefined,
-    rootBefore: survey.at("") ?? group[0].root,
+    rootBefore: onDisk.at("") ?? group[0].root,
     request: { ...request, of },
     history,
   };
@@ -348,17 +348,17 @@ export async function isRestored(
   return (await historyOf(store, directory, signal)).length > 0;
 }
 
-function leftIn(survey: Survey): LeftJournal[] {
-  return survey.at("") === undefined ? [] : WorkJournal.left(survey.root);
+function leftIn(onDisk: TargetDirectory): LeftJournal[] {
+  return onDisk.at("") === undefined ? [] : WorkJournal.left(onDisk.root);
 }
 
 /**
  * Returns the journals in the target. Another process at work there does not
  * prevent planning.
  */
-function leftUnlessBusy(survey: Survey): LeftJournal[] {
+function leftUnlessBusy(onDisk: TargetDirectory): LeftJournal[] {
   try {
-    return leftIn(survey);
+    return leftIn(onDisk);
   } catch (error) {
     if (error instanceof DeltarError && error.code === "exists") return [];
     throw error;

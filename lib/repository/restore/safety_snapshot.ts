@@ -20,7 +20,7 @@ import { PickedWalker } from "../../tree/picked_walker.ts";
 import { DiskProbe } from "../../tree/probe.ts";
 import { Spelling } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
-import type { Survey } from "../../tree/survey.ts";
+import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { packingAgainst } from "../snapshot/delta_basis.ts";
 import { ContentReader } from "../content/content.ts";
 import { currentPathsOf } from "./current_path.ts";
@@ -81,18 +81,18 @@ export interface SafetyOptions {
  */
 export async function takeSafety(
   store: Store,
-  survey: Survey,
+  onDisk: TargetDirectory,
   plan: RestorePlan,
   options: SafetyOptions,
 ): Promise<Safety> {
-  const paths = pathsToSave(survey, plan);
+  const paths = pathsToSave(onDisk, plan);
   const tree = options.basis?.tree ?? Tree.empty();
   try {
-    return await save(store, survey, plan, paths, tree, options);
+    return await save(store, onDisk, plan, paths, tree, options);
   } catch (error) {
     if (!(error instanceof NotReadable)) throw error;
     const none = Tree.empty();
-    return await save(store, survey, plan, paths, none, options);
+    return await save(store, onDisk, plan, paths, none, options);
   }
 }
 
@@ -101,7 +101,7 @@ class NotReadable extends Error {}
 
 async function save(
   store: Store,
-  survey: Survey,
+  onDisk: TargetDirectory,
   plan: RestorePlan,
   paths: string[],
   basis: Tree,
@@ -122,7 +122,7 @@ async function save(
       ...packingAgainst(parentOf(basis), storage),
     });
     const reader = new RepositoryReader(packer, writer.signatures);
-    const walker = new PickedWalker(survey.root, paths);
+    const walker = new PickedWalker(onDisk.root, paths);
     const saved = new SavedEntries();
     const { skipped: unsaved } = await indexTree(walker, saved, reader, {
       previous: basis.index,
@@ -171,7 +171,7 @@ async function save(
       time: timeInRecord(id, started),
       // The clock may have been set back during the run.
       duration: Math.max(0, Date.now() - started),
-      directory: survey.root,
+      directory: onDisk.root,
       root: toMetadata(root),
       label,
       layers,
@@ -211,16 +211,19 @@ class SavedEntries implements EntrySink<PackedFacts> {
  * Returns the paths that a plan changes, and the folders above, whose times
  * change.
  */
-function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
+function pathsToSave(
+  onDisk: TargetDirectory,
+  { steps }: RestorePlan,
+): string[] {
   const current = currentPathsOf(steps);
   const there = steps.filter(({ was }) => was !== undefined)
     .map(({ path }) => current(path));
   const paths = new Set(there);
   const changed = steps.map(({ path }) => current(path)).sort(comparePaths);
-  const isFolder = (path: string) => survey.at(path)?.kind === "directory";
+  const isFolder = (path: string) => onDisk.at(path)?.kind === "directory";
   for (const folder of foldersAbove(changed, isFolder)) paths.add(folder);
-  const others = otherNames(survey, there);
-  if (others.length > 0) addListed(paths, others, survey);
+  const others = otherNames(onDisk, there);
+  if (others.length > 0) addListed(paths, others, onDisk);
   return [...paths].sort(comparePaths);
 }
 
@@ -232,10 +235,10 @@ function pathsToSave(survey: Survey, { steps }: RestorePlan): string[] {
 function addListed(
   paths: Set<string>,
   listed: readonly string[],
-  survey: Survey,
+  onDisk: TargetDirectory,
 ): void {
-  const probe = new DiskProbe((path) => survey.place(path));
-  const spelling = new Spelling(survey, probe);
+  const probe = new DiskProbe((path) => onDisk.place(path));
+  const spelling = new Spelling(onDisk, probe);
   const known = Map.groupBy(paths, foldName);
   for (const path of listed) {
     let at = "";
@@ -255,16 +258,19 @@ function addListed(
 }
 
 /** Returns the other names in the directory of files with several names. */
-function otherNames(survey: Survey, paths: readonly string[]): string[] {
+function otherNames(
+  onDisk: TargetDirectory,
+  paths: readonly string[],
+): string[] {
   const inodes = new Set<string>();
   for (const path of paths) {
-    const stat = survey.at(path);
+    const stat = onDisk.at(path);
     if (stat?.kind === "file" && stat.links > 1) {
       inodes.add(`${stat.device}:${stat.inode}`);
     }
   }
   if (inodes.size === 0) return [];
-  return [...survey.below("")].flatMap(({ path, stat }) =>
+  return [...onDisk.below("")].flatMap(({ path, stat }) =>
     inodes.has(`${stat.device}:${stat.inode}`) ? [path] : []
   );
 }

@@ -1,6 +1,6 @@
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Skipped } from "../../tree/entry.ts";
-import type { Survey } from "../../tree/survey.ts";
+import type { TargetDirectory } from "../../tree/target_directory.ts";
 import { removeEmptyFolder } from "../../tree/remove_tree.ts";
 import { rootOf, type TreeWriter } from "../../tree/tree_writer.ts";
 import {
@@ -94,7 +94,7 @@ export interface RestoreOptions extends WorkOptions {
    * Files and folders of the operating system that are never deleted. A
    * repository in a local folder is always kept.
    */
-  apart?: readonly string[];
+  neverTouch?: readonly string[];
 }
 
 /** The progress of a restore. */
@@ -199,7 +199,7 @@ export interface RestoreHooks {
 
 /** A planned restore, undo or redo. */
 export interface RestoreJob {
-  survey: Survey;
+  onDisk: TargetDirectory;
   plan: RestorePlan;
   work: SafetyRecord["before"];
   /** The snapshot to restore, or the safety snapshot to undo. */
@@ -308,15 +308,15 @@ class RestoreSession {
     options: WorkOptions,
     hooks: RestoreHooks,
   ) {
-    const { survey, plan } = job;
+    const { onDisk, plan } = job;
     this.#store = store;
     this.#job = job;
     this.#options = options;
     this.#hooks = hooks;
     this.#earlier = resumptionOf(job);
     this.#result = resultOf(plan);
-    this.#isMade = survey.at("") === undefined;
-    this.#applier = new PlanApplier(survey, plan, {
+    this.#isMade = onDisk.at("") === undefined;
+    this.#applier = new PlanApplier(onDisk, plan, {
       reader: new ContentReader(store.storage),
       onDone: progressOf(plan, this.#result, options),
       isUnsaved: job.isUnsaved,
@@ -330,8 +330,8 @@ class RestoreSession {
    * journal.
    */
   async begin(): Promise<void> {
-    const { survey, plan, work, request, root, isUnsaved } = this.#job;
-    const isFresh = survey.isVacant || this.#earlier.wasFresh;
+    const { onDisk, plan, work, request, root, isUnsaved } = this.#job;
+    const isFresh = onDisk.isVacant || this.#earlier.wasFresh;
     const needsNone = work === "restore" && isFresh && losesNothing(plan);
     const isSaved = !needsNone && !isUnsaved;
     this.#hooks.onStep?.("begin journal");
@@ -362,7 +362,7 @@ class RestoreSession {
    * Ends the work: deletes the journals and opens the directory to other users.
    */
   finish(): RestoreResult {
-    const { survey, left, removesRoot } = this.#job;
+    const { onDisk, left, removesRoot } = this.#job;
     this.#writer.finish(() => {
       this.#hooks.onStep?.("end journal");
       for (const { name } of left) WorkJournal.remove(this.#folder, name);
@@ -372,7 +372,7 @@ class RestoreSession {
     if (this.#safety !== undefined) this.#result.safety = this.#safety.record;
     if (removesRoot) {
       this.#hooks.onStep?.("remove directory");
-      removeEmptyFolder(survey.root);
+      removeEmptyFolder(onDisk.root);
     }
     return this.#result;
   }
@@ -408,10 +408,10 @@ class RestoreSession {
   }
 
   async #noteRestore(): Promise<void> {
-    const { survey, of, fresh } = this.#job;
+    const { onDisk, of, fresh } = this.#job;
     this.#hooks.onStep?.("note restore");
     await noteFreshRestore(this.#store.storage, of, {
-      directory: survey.root,
+      directory: onDisk.root,
       made: this.#isMade,
       ...fresh,
     }, this.#options.signal);
@@ -424,10 +424,10 @@ async function saveFirst(
   job: RestoreJob,
   options: { after: string | undefined; first?: string; signal?: AbortSignal },
 ): Promise<Safety> {
-  const { survey, plan, work, of, label, history, basis = of } = job;
+  const { onDisk, plan, work, of, label, history, basis = of } = job;
   const { after, first, signal } = options;
   const isKnown = history.some(({ id }) => id === first);
-  const safety = await takeSafety(store, survey, plan, {
+  const safety = await takeSafety(store, onDisk, plan, {
     purpose: {
       before: work,
       of,
@@ -436,7 +436,7 @@ async function saveFirst(
     },
     label,
     root: job.rootBefore,
-    basis: await basisOf(store, survey.root, basis, signal),
+    basis: await basisOf(store, onDisk.root, basis, signal),
     after,
     onSkip: ({ path, reason, detail }: Skipped) =>
       withhold(

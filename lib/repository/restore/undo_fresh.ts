@@ -5,7 +5,7 @@ import { isSameFile } from "../../tree/folder.ts";
 import { comparePaths, isWithin, parentPath } from "../../tree/path.ts";
 import { alikePaths } from "../../tree/spelling.ts";
 import type { FileStat } from "../../tree/stat.ts";
-import type { Survey } from "../../tree/survey.ts";
+import type { TargetDirectory } from "../../tree/target_directory.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 import type { Store } from "../store/store.ts";
 import type { FreshRestore } from "../store/fresh_restore.ts";
@@ -44,19 +44,19 @@ interface FreshUndoOptions {
  */
 export async function planFreshUndo(
   store: Store,
-  survey: Survey,
+  onDisk: TargetDirectory,
   fresh: FreshRestore,
   { paths, signal }: FreshUndoOptions,
 ): Promise<FreshUndo> {
   const written = await writtenBy(store, fresh, signal);
-  const search = new Search(survey, written, paths);
+  const search = new Search(onDisk, written, paths);
   await inTurns(search.run(), signal);
   const nothing: TargetState = {
     entries: [],
     above: new Set(),
     root: undefined,
   };
-  const plan = await planSteps(survey, nothing, search.removal(), signal);
+  const plan = await planSteps(onDisk, nothing, search.removal(), signal);
   plan.failed.push(...search.stays);
   plan.failed.sort((a, b) => comparePaths(a.path, b.path));
   return { plan, removesRoot: fresh.made && paths === undefined };
@@ -90,7 +90,7 @@ async function writtenBy(
 /** Finds what a restore wrote and what was changed or added since. */
 class Search {
   readonly stays: { path: string; error: DeltarError }[] = [];
-  readonly #survey: Survey;
+  readonly #onDisk: TargetDirectory;
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
   /**
@@ -109,11 +109,11 @@ class Search {
     [];
 
   constructor(
-    survey: Survey,
+    onDisk: TargetDirectory,
     written: readonly TreeEntry[],
     paths: readonly string[] | undefined,
   ) {
-    this.#survey = survey;
+    this.#onDisk = onDisk;
     this.#written = new Map(written.map((entry) => [entry.path, entry]));
     this.#paths = paths;
     this.#alike = alikePaths(this.#written.keys());
@@ -130,7 +130,7 @@ class Search {
       const { path } = entry;
       const isAsked = this.#isAsked(path);
       try {
-        const stat = this.#survey.at(path);
+        const stat = this.#onDisk.at(path);
         if (stat === undefined || this.#isAlias(entry, stat)) continue;
         const { kind } = stat;
         if (kind === "directory" && entry.kind === "directory") {
@@ -175,10 +175,10 @@ class Search {
   }
 
   #isOneName(first: string, path: string, stat: FileStat): boolean {
-    const other = this.#survey.at(first);
+    const other = this.#onDisk.at(first);
     if (other === undefined || !isSameFile(other, stat)) return false;
     // On a disk that tells such names apart, hard links may have them too.
-    const names = this.#survey.names(parentPath(path));
+    const names = this.#onDisk.names(parentPath(path));
     return ![first, path].every((one) => names.includes(nameOf(one)));
   }
 
@@ -201,7 +201,7 @@ class Search {
   /** Records the entries of a folder that the restore did not write. */
   #findAdded(folder: string, written: readonly string[]): void {
     const known = new Set(written);
-    const found = this.#survey.names(folder);
+    const found = this.#onDisk.names(folder);
     const there = new Set(found);
     // The disk may list a name in another normalization or case.
     const respelled = new Set(
@@ -216,14 +216,14 @@ class Search {
 
   *#isUnchanged(entry: TreeEntry): Generator<void, boolean> {
     const { path, kind, target } = entry;
-    const stat = this.#survey.at(path);
+    const stat = this.#onDisk.at(path);
     if (kind === "symlink") {
-      return stat?.kind === "symlink" && this.#survey.target(path) === target;
+      return stat?.kind === "symlink" && this.#onDisk.target(path) === target;
     }
     const file = kind === "hardlink" ? this.#written.get(target) : entry;
     if (stat?.kind !== "file" || file?.kind === "directory") return false;
     if (file === undefined || stat.size !== file.size) return false;
-    const sum = yield* this.#survey.sha256(path, file.size);
+    const sum = yield* this.#onDisk.sha256(path, file.size);
     return sum === file.sha256;
   }
 

@@ -1,6 +1,6 @@
 import type { StoredContent } from "../../archive/data_packer.ts";
 import {
-  type FramePlace,
+  type FrameLocation,
   PlacedContent,
 } from "../../archive/content_reference.ts";
 import { fillHex } from "../../bytes/hex.ts";
@@ -29,7 +29,7 @@ const MAX_SIZE = 2 ** 30;
 export class PieceTable {
   readonly #entries: EntryList;
   readonly #rows = new WordRows(WORD.length);
-  readonly #frames: FramePlace[] = [];
+  readonly #frames: FrameLocation[] = [];
   readonly #others = new Map<number, StoredContent>();
   /** A hash table of the numbers, plus one, of whole contents. */
   #slots = new Uint32Array(1 << 10);
@@ -93,7 +93,7 @@ export class PieceTable {
    * Returns the position of content that was stored for an entry. It is filled
    * in later.
    */
-  frame(number: number): FramePlace | undefined {
+  frame(number: number): FrameLocation | undefined {
     const kind = this.#rows.get(number, WORD.size) & 3;
     if (kind === WHOLE || kind === DELTA) {
       return this.#frames[this.#rows.get(number, WORD.frame)];

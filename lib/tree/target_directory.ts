@@ -15,7 +15,7 @@ import type { FileStat } from "./statx.ts";
  * The present content of a directory, looked up path by path. No symlink is
  * followed. Paths behind a symlink count as absent.
  */
-export class Survey {
+export class TargetDirectory {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
   #folders: OpenFolders | undefined;

@@ -2,7 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import type { DeltaCommand } from "./delta_reader.ts";
 
 /** Checks each command of a delta before it is executed. */
-export class Guard {
+export class DeltaValidator {
   readonly #basisSize: number;
   readonly #maxSize: number;
   readonly #object: string | undefined;
