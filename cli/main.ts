@@ -1,3 +1,21 @@
+/**
+ * The start of the command.
+ *
+ * `commands.ts` lists the commands. Each is in the file of its name, and loaded
+ * only when it is called. `program.ts` builds the command line of all of them,
+ * and `context.ts` is what a command is passed: the output (`console.ts`), the
+ * signal of an interrupt, and the exit code (`exit.ts`). `begin.ts` and
+ * `open_repository.ts` find and open the repository. `text.ts` formats values,
+ * `failure.ts` and `advice.ts` put errors into words, and `suggest.ts` guesses
+ * what a mistyped name meant. `take_snapshot.ts` is shared by `snapshot`,
+ * `backup` and `hook`, and `restore_report.ts` by `restore`, `undo` and `redo`.
+ * `complete.ts` and `completion.ts` complete words in a shell.
+ *
+ * Some functions of the library have no command: the versions of a path
+ * (`Repository.history`) are only shown by the VS Code extension.
+ *
+ * @module
+ */
 import process from "node:process";
 import { CommanderError } from "commander";
 import { COMMANDS } from "./commands.ts";
@@ -12,7 +30,7 @@ const OWN = ["help", "completion"];
 const COMPLETE = "complete";
 
 /** The maximum time of the cleanup after an interrupt, in milliseconds. */
-const PATIENCE = 400;
+const MAX_CLEANUP_MS = 400;
 
 /**
  * Runs the command.
@@ -30,7 +48,7 @@ export async function main(words: string[]): Promise<number> {
       // A second interrupt does not wait.
       if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
       interrupt.abort(new Error("SIGINT"));
-      setTimeout(() => void leave(), PATIENCE).unref();
+      setTimeout(() => void leave(), MAX_CLEANUP_MS).unref();
     });
     return interrupt.signal;
   });

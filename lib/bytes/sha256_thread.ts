@@ -11,7 +11,7 @@ const END = -1;
 /**
  * The time in milliseconds without progress after which a thread may be dead.
  */
-const PATIENCE = 10_000;
+const MAX_WAIT_MS = 10_000;
 /**
  * The number of such times in a row after which the thread counts as dead. One
  * is not enough, because the process may have been stopped for a while.
@@ -116,7 +116,7 @@ class Sha256Thread {
     for (let silences = 0; silences < MAX_SILENCES;) {
       const done = Atomics.load(this.#control, DONE);
       if (done >= pieces) return;
-      const end = Atomics.wait(this.#control, DONE, done, PATIENCE);
+      const end = Atomics.wait(this.#control, DONE, done, MAX_WAIT_MS);
       silences = end === "timed-out" ? silences + 1 : 0;
     }
     shared = undefined;

@@ -25,7 +25,7 @@ const GROUP = 2 ** 15;
  * The time in milliseconds without progress after which a worker counts as
  * dead.
  */
-const PATIENCE = 10_000;
+const DEFAULT_PATIENCE_MS = 10_000;
 
 /** Called with digests, which are valid until it returns. */
 type Deliver = (digests: Uint8Array) => void;
@@ -74,7 +74,7 @@ export class HashHelper {
    *   counts as dead.
    * @throws {TypeError} Where there are no such workers.
    */
-  constructor(program = HASH_WORKER, patience = PATIENCE) {
+  constructor(program = HASH_WORKER, patience = DEFAULT_PATIENCE_MS) {
     this.#patience = patience;
     const threads = builtin("node:worker_threads");
     if (!threads) throw new TypeError("no workers");

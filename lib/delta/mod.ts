@@ -3,16 +3,18 @@
  *
  * A signature has two sums of each block of a file (`signature.ts`, made by
  * `sign.ts`): a weak rolling one (`rolling_sum.ts`) and a strong one
- * (`strong_sum.ts`). `delta_builder.ts` rolls a window over the new file, finds
- * windows that are blocks of the old one (`filter.ts`, then `block_table.ts`),
- * and writes copies and literals (`delta_writer.ts`). The inner loop is
- * WebAssembly (`kernel.ts`) where there is SIMD. `file_scan.ts` does all of
- * that in one pass over a file.
+ * (`strong_sum.ts`). `delta_builder.ts` rolls a window over the new file and
+ * finds windows that are blocks of the old one (`filter.ts`, then
+ * `block_table.ts`). It decides which bytes are copied and which are literals;
+ * `delta_writer.ts` encodes the commands. The inner loop is WebAssembly
+ * (`kernel.ts`) where there is SIMD. `file_scan.ts` does all of that in one
+ * pass over a file. `delta_between.ts` makes the delta of a small file whose
+ * two states are in memory, and decides which copies are too short.
  *
  * `patch.ts` applies a delta, and `compose.ts` makes one delta of two.
  * `delta_chain.ts` applies a chain of deltas without making the files in
- * between. Deltas are untrusted, so `delta_validator.ts` checks each command before it is
- * executed.
+ * between. Deltas are untrusted, so `delta_validator.ts` checks each command
+ * before it is executed.
  *
  * @module
  */

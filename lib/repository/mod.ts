@@ -6,13 +6,21 @@
  * repository's id and codec, and the records. Each directory imports only those
  * listed before it:
  *
- * - `format/`: names, records, settings and notes, as docs/FORMAT.md has them;
- * - `runs/`: how writers and prunes work side by side without a lock;
- * - `layers/`: trees; `content/`: the content of files;
- * - `store/`: the `Store`, and finding snapshots by names, labels and dates;
- * - `snapshot/`: taking snapshots; `prune/`: removing them and freeing space;
- * - `restore/`: restoring, undoing, redoing;
- * - `verify/` and `repair/`; `drill/` and `stats/`; `copy.ts`.
+ * - `format/`: names, records, settings and notes, as docs/FORMAT.md has them
+ *   (`names.ts` and `snapshot_record.ts` are the main files);
+ * - `runs/`: how writers and prunes work side by side without a lock
+ *   (`run.ts`);
+ * - `layers/`: trees (`tree_layer.ts`); `content/`: the content of files
+ *   (`content.ts`);
+ * - `store/`: the `Store` (`store.ts`), and finding snapshots by names, labels
+ *   and dates (`find_snapshot.ts`);
+ * - `snapshot/`: taking snapshots (`take_snapshot.ts`); `prune/`: removing them
+ *   and freeing space (`prune.ts`);
+ * - `restore/`: restoring, undoing, redoing (`restore.ts`);
+ * - `verify/` (`verify.ts`) and `repair/` (`repair.ts`); `drill/` and `stats/`;
+ *   `copy.ts`.
+ *
+ * The file in parentheses begins with a description of its directory.
  *
  * @module
  */
@@ -61,12 +69,12 @@ export type {
   SnapshotUsage,
   StatsOptions,
 } from "./stats/stats.ts";
-export {
-  DEFAULT_GRACE_MS,
-  type PruneOptions,
-  type PrunePlan,
-  type PruneProgress,
-  type PruneResult,
+export { DEFAULT_GRACE_MS } from "./prune/defaults.ts";
+export type {
+  PruneOptions,
+  PrunePlan,
+  PruneProgress,
+  PruneResult,
 } from "./prune/prune.ts";
 export type { RemovedSnapshot } from "./prune/removed.ts";
 export {

@@ -26,7 +26,7 @@ export interface Request {
   patience?: number;
 }
 
-const PATIENCE = 60_000;
+const DEFAULT_PATIENCE_MS = 60_000;
 /**
  * The minimum rate at which a request body counts as progressing, in bytes per
  * millisecond.
@@ -62,7 +62,8 @@ export class Exchange {
    * Sends a request and waits for the status and header fields of the response.
    */
   static async begin(fetch: Fetch, request: Request): Promise<Exchange> {
-    const { method, url, headers, body, patience = PATIENCE } = request;
+    const { method, url, headers, body, patience = DEFAULT_PATIENCE_MS } =
+      request;
     const watch = new Watch(request, patience);
     const sending = (body?.length ?? 0) / SLOWEST;
     const response = await watch.over(

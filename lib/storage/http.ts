@@ -5,10 +5,10 @@ import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { Exchange, type Fetch } from "./exchange.ts";
 import { readFolderPage } from "./folder_page.ts";
 import { checkName } from "./names.ts";
-import { readWindow } from "./read_window.ts";
+import { readWindow } from "./ranged_read.ts";
 import { PassingFault, retried } from "./retry.ts";
 import type { GetOptions, Storage, StoredObject } from "./storage.ts";
-import { readWindows } from "./windows.ts";
+import { readWindows } from "./read_ahead.ts";
 
 /** The maximum number of lengths that a listing requests at once. */
 const CONCURRENT_LENGTH_REQUESTS = 8;

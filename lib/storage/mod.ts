@@ -6,10 +6,16 @@
  * renamed. `s3.ts` keeps them in a bucket, through one signing client
  * (`s3_client.ts`) and multipart uploads (`s3_multipart.ts`). `http.ts` reads
  * them from a web server, `memory.ts` holds them in memory, and `cached.ts`
- * keeps copies of small objects nearby. Requests that fail temporarily are
- * repeated (`retry.ts` sets how often; `s3_fault.ts` decides which errors of S3
- * are temporary), and ranges of remote objects are requested ahead
- * (`windows.ts`).
+ * keeps copies of small objects nearby.
+ *
+ * S3 and HTTP share four files. `exchange.ts` is one request and its response,
+ * with its time limits. `ranged_read.ts` makes the requests for a range of an
+ * object, and continues a read that broke off. `read_ahead.ts` reads a large
+ * object by several such ranges at a time. `retry.ts` repeats requests that
+ * fail temporarily and sets how often; `s3_fault.ts` decides which errors of S3
+ * are temporary.
+ *
+ * `conformance.ts` tests any storage against the contract.
  *
  * @module
  */

@@ -5,7 +5,7 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import type { ByteSource } from "../bytes/source.ts";
 import { checkName, isName } from "./names.ts";
-import { readWindow } from "./read_window.ts";
+import { readWindow } from "./ranged_read.ts";
 import { retried } from "./retry.ts";
 import { S3Client, type S3Options } from "./s3_client.ts";
 import { elementsIn, textIn } from "./s3_fault.ts";
@@ -18,7 +18,7 @@ import type {
   Storage,
   StoredObject,
 } from "./storage.ts";
-import { readWindows } from "./windows.ts";
+import { readWindows } from "./read_ahead.ts";
 
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 10_000_000;

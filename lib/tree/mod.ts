@@ -3,10 +3,13 @@
  *
  * Everything on the disk is reached through open folders. Each is opened from
  * the one above (`folder.ts` is the interface; `folder_by_calls.ts` uses system
- * calls, `folder_by_paths.ts` paths). `walk_tree.ts` walks a directory through
- * its exclusion rules (`ignore_rules.ts` parses and matches them) and writes
- * the state of every entry (`state_writer.ts`), by which the next walk finds
- * unchanged files. `index_tree.ts` reads the other files and makes an index
+ * calls, `folder_by_paths.ts` paths). `walker.ts` has the public class and its
+ * options. `walk_tree.ts` walks a directory through its exclusion rules
+ * (`ignore_rules.ts` parses and matches them) and writes the state of every
+ * entry (`state_writer.ts`), by which the next walk finds unchanged files.
+ * `is_unchanged.ts` uses the states to find out, without a walk, that nothing
+ * changed. It relies on the reasons for skipping: each depends only on the path
+ * and the kind of an entry. `index_tree.ts` reads the other files and makes an index
  * (`dir_index.ts`). `diff_index.ts` compares two indexes.
  *
  * `tree_writer.ts` writes into a directory. It checks names, follows no

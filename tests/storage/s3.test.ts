@@ -7,7 +7,7 @@ import { S3Client, type S3Options } from "../../lib/storage/s3_client.ts";
 import { elementsIn } from "../../lib/storage/s3_fault.ts";
 import { PART, partSize } from "../../lib/storage/s3_parts.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
-import { WINDOW } from "../../lib/storage/windows.ts";
+import { WINDOW } from "../../lib/storage/read_ahead.ts";
 import { cephBucket, cephStorage, NEEDS_CEPH } from "../support/ceph.ts";
 import { generator } from "../support/faulty_storage.ts";
 import { noise } from "../support/noise.ts";

@@ -22,7 +22,7 @@ import { type Lease, waitsFor } from "./lease.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { RemovedSnapshot } from "./removed.ts";
 import { timeNotBehind } from "../format/plausible_times.ts";
-import { SAFETY_AGE } from "./retention.ts";
+import { DEFAULT_SAFETY_MS } from "./defaults.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import {
   readState,
@@ -147,7 +147,7 @@ export async function collectGarbage(
 
   for (const { id } of expired) await deleteNotes(storage, id);
   // If this clock is wrong, only the ability to undo such a restore is lost.
-  await forgetFreshRestores(storage, now - SAFETY_AGE);
+  await forgetFreshRestores(storage, now - DEFAULT_SAFETY_MS);
   // Condemned objects stay condemned: a prune that was overtaken may still
   // delete them.
   const waiting = garbage.filter((line) => !isGoing(line));

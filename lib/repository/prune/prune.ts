@@ -4,8 +4,8 @@
  *
  * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a maximum
  * size, and `clock.ts` decides whether this machine's clock is trusted.
- * `removed.ts` removes a snapshot so that it can be brought back. The defaults,
- * such as the grace period, are in this file.
+ * `removed.ts` removes a snapshot so that it can be brought back. `defaults.ts`
+ * has the default times and shares.
  *
  * `collect_garbage.ts` frees space in two phases. It reads the state of the
  * repository (`repository_state.ts`: first what is stored, then the records,
@@ -32,6 +32,11 @@ import {
 } from "./collect_garbage.ts";
 import { isFull, makeRoom } from "./free_space.ts";
 import { newId } from "../format/names.ts";
+import {
+  DEFAULT_GRACE_MS,
+  DEFAULT_PATIENCE_MS,
+  DEFAULT_REPACK_BELOW,
+} from "./defaults.ts";
 import { Lease, waitsFor, type Watched } from "./lease.ts";
 import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
@@ -40,17 +45,11 @@ import { timeNotBehind } from "../format/plausible_times.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
-/** The default grace period, in milliseconds: 7 days. */
-export const DEFAULT_GRACE_MS = 7 * 24 * 60 * 60 * 1000;
-/** The time for which a silent holder or run is watched, in milliseconds. */
-const DEFAULT_PATIENCE_MS = 45_000;
 /**
  * The age at which an unfinished upload counts as dead, in milliseconds: one
  * day.
  */
 const MAX_UPLOAD_MS = 24 * 60 * 60 * 1000;
-/** The default share of needed bytes below which a volume is repacked. */
-const DEFAULT_REPACK_BELOW = 0.5;
 
 /** Options for pruning. */
 export interface PruneOptions {

@@ -1,3 +1,4 @@
+import { DEFAULT_SAFETY_MS } from "./defaults.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { judgeTimes, type TimedSnapshot } from "../format/plausible_times.ts";
 
@@ -43,11 +44,6 @@ export interface RetentionPolicy {
    */
   safety?: number;
 }
-
-/**
- * The default time that safety snapshots are kept, in milliseconds: 30 days.
- */
-export const SAFETY_AGE = 30 * 24 * 60 * 60 * 1000;
 
 /** The judgement of a policy on a snapshot. */
 export interface Judgement {
@@ -256,7 +252,7 @@ function judgeSaved(
   const newest = [taken, saved]
     .map((group) => group.find(({ isPlausible }) => isPlausible)?.time)
     .reduce<number>((a, b) => Math.max(a, b ?? a), -Infinity);
-  const { safety = SAFETY_AGE } = policy;
+  const { safety = DEFAULT_SAFETY_MS } = policy;
   for (const { record, time, isPlausible } of saved) {
     if (!isPlausible) keep(record, WRONG_TIME);
     else if (newest - time <= safety) keep(record, "recent safety snapshot");

@@ -5,9 +5,9 @@ import { readIfThere } from "../format/note.ts";
 
 /**
  * The interval between heartbeats of running work, in milliseconds. A prune watches
- * silent work for three of them (`PATIENCE` in `../prune/prune.ts`).
+ * silent work for three of them (`DEFAULT_PATIENCE_MS` in `../prune/defaults.ts`).
  */
-const BEAT = 15_000;
+const BEAT_MS = 15_000;
 
 const FORMAT = "deltar-beat";
 const VERSION = 1;
@@ -36,7 +36,7 @@ export class Heartbeat {
   }
 
   /** Starts the heartbeats, the first after `every` milliseconds. */
-  start(every: number = BEAT): void {
+  start(every: number = BEAT_MS): void {
     this.#timer ??= setInterval(() => {
       this.#last = this.#last.then(() => this.#beat());
     }, every);

@@ -12,7 +12,8 @@
  *
  * A long run counts heartbeats (`heartbeat.ts`). If a prune sees the same count
  * for longer than the grace period, and the count does not change while it
- * watches, it deletes the intent. A run checks its intent right before and
+ * watches (`../prune/dead_runs.ts`; `../prune/defaults.ts` has the time), it
+ * deletes the intent. A run checks its intent right before and
  * right after it stores its record, and takes the record back if the intent is
  * gone.
  *

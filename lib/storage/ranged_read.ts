@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { PassingFault, retried } from "./retry.ts";
-import type { Window } from "./windows.ts";
+import type { Window } from "./read_ahead.ts";
 
 /** An object on an HTTP server that is read in ranges. */
 export interface RangeSource {

@@ -1,0 +1,21 @@
+/**
+ * The default grace period, in milliseconds: 7 days. During it, a removed
+ * snapshot can be brought back.
+ */
+export const DEFAULT_GRACE_MS: number = 7 * 24 * 60 * 60 * 1000;
+
+/**
+ * The default time for which a prune watches a silent run, or a silent holder
+ * of the lease, before it considers it dead, in milliseconds: three heartbeats.
+ */
+export const DEFAULT_PATIENCE_MS = 45_000;
+
+/** The default share of needed bytes below which a volume is repacked. */
+export const DEFAULT_REPACK_BELOW = 0.5;
+
+/**
+ * The default time for which safety snapshots are kept, in milliseconds: 30
+ * days. Notes of restores into new or empty directories, by which these can be
+ * undone, are kept as long.
+ */
+export const DEFAULT_SAFETY_MS: number = 30 * 24 * 60 * 60 * 1000;
