@@ -7,20 +7,20 @@
  * listed before it:
  *
  * - `format/`: names, records, settings and notes, as docs/FORMAT.md has them
- *   (`names.ts` and `snapshot_record.ts` are the main files);
+ *   (`format/names.ts`);
  * - `runs/`: how writers and prunes work side by side without a lock
- *   (`run.ts`);
- * - `layers/`: trees (`tree_layer.ts`); `content/`: the content of files
- *   (`content.ts`);
- * - `store/`: the `Store` (`store.ts`), and finding snapshots by names, labels
- *   and dates (`find_snapshot.ts`);
- * - `snapshot/`: taking snapshots (`take_snapshot.ts`); `prune/`: removing them
- *   and freeing space (`prune.ts`);
- * - `restore/`: restoring, undoing, redoing (`restore.ts`);
- * - `verify/` (`verify.ts`) and `repair/` (`repair.ts`); `drill/` and `stats/`;
- *   `copy.ts`.
+ *   (`runs/run.ts`);
+ * - `layers/`: trees (`layers/tree_layer.ts`), and `content/`: the content of
+ *   files (`content/content.ts`);
+ * - `store/`: the `Store` (`store/store.ts`), and finding snapshots by names,
+ *   labels and dates (`store/find_snapshot.ts`);
+ * - `snapshot/`: taking snapshots (`snapshot/take_snapshot.ts`);
+ * - `prune/`: removing them and freeing space (`prune/prune.ts`);
+ * - `restore/`: restoring, undoing, redoing (`restore/restore.ts`);
+ * - `verify/` (`verify/verify.ts`) and `repair/` (`repair/repair.ts`);
+ * - `drill/`, `stats/` and `copy.ts`.
  *
- * The file in parentheses begins with a description of its directory.
+ * Each file in parentheses begins with a description of its directory.
  *
  * @module
  */

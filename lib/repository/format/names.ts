@@ -5,6 +5,14 @@
  * The content of a repository is not trusted. `checkPart` checks every name
  * that is read from an object against the expected kind of object. A copy
  * checks it again, and a `Run` stores only objects that `isRunObject` allows.
+ *
+ * The other files of this directory read and write the objects themselves:
+ * `snapshot_record.ts` the records of snapshots, `settings.ts` the id and
+ * compression of the repository, `note.ts` and `snapshot_note.ts` the small
+ * notes beside them. `moment.ts` formats times. `plausible_times.ts` decides
+ * which times of snapshots can be right.
+ *
+ * @module
  */
 
 import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
