@@ -101,7 +101,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
   ],
   rdiff: [
-    ["deltar rdiff signature old.bin old.sig", "Sign the old file"],
+    [
+      "deltar rdiff signature old.bin old.sig",
+      "Make a signature of the old file",
+    ],
     [
       "deltar rdiff delta old.sig new.bin changes.delta",
       "Make a delta of the new file",

@@ -41,9 +41,9 @@ export function pruneCommand(context: Context): Command {
   const command = new Command("prune")
     .description(
       "Remove snapshots by rules, and free the space of snapshots whose grace " +
-        "period is over. A snapshot is kept if any rule keeps it. Without a " +
-        "rule every snapshot is kept, and the last one of a directory always " +
-        "is. A rule of 0 keeps nothing, as if it were not given",
+        "period is over. A snapshot is kept if any rule keeps it. Without any " +
+        "rule, every snapshot is kept. The last snapshot of each directory is " +
+        "always kept. A rule of 0 has no effect",
     )
     .option("--keep-last <n>", "Keep the newest n snapshots", parseCount);
   for (const period of ["hour", "day", "week", "month", "year"]) {
@@ -166,8 +166,8 @@ export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;
   if (waitsFor !== undefined) out.warn(describeWaiting(waitsFor));
   const texts = {
-    waiting: "waiting for another run that gives no sign of life",
-    reading: "reading which objects are needed",
+    waiting: "waiting to see whether another run is still active",
+    reading: "finding the objects that are needed",
     deleting: "deleting objects that are not needed",
     repacking: "repacking volumes",
   };

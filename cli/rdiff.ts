@@ -55,7 +55,7 @@ export function rdiffCommand(): Command {
       writeSignature(basis, output, self.optsWithGlobals())
     );
   command.command("delta")
-    .description("Write the delta from a signature's file to a new file")
+    .description("Write the delta from the basis of a signature to a new file")
     .argument(
       "<signature>",
       "A signature of deltar, or of librsync with BLAKE2",
@@ -66,7 +66,7 @@ export function rdiffCommand(): Command {
       writeDelta(basis, input, output, self.optsWithGlobals())
     );
   command.command("patch")
-    .description("Apply a delta to the file it was made against")
+    .description("Apply a delta to its basis")
     .argument("<basis>", "The old file")
     .argument("[delta]", "The delta", "-")
     .argument("[newfile]", "The new file to write", "-")
