@@ -19,8 +19,8 @@ import { memberName } from "./member_name.ts";
 /** Options for applying a difference. */
 export interface ApplyOptions {
   /**
-   * Aborts the work with an error of code `aborted`. The directory is not
-   * changed before that.
+   * Aborts the work with an error of code `aborted`, unless the first change to
+   * the directory has been made already.
    */
   signal?: AbortSignal;
 }
@@ -30,13 +30,13 @@ export interface ApplyOptions {
  *
  * Everything is prepared and checked before anything is changed: every path
  * that changes must be in the old state, the archive must contain all needed
- * content, and each result must have the recorded SHA-256. Then old paths are
- * removed, and each new file is renamed into place.
+ * content, and each result must have the recorded SHA-256. Then the old paths
+ * are removed, and each new file is renamed into place.
  *
  * @param base The directory in the old state.
  * @param diff The difference to apply.
- * @param archive The archive that `DiffData` wrote, a path of the operating
- *   system.
+ * @param archive The path of the archive that `DiffData` wrote, in the form of
+ *   the operating system.
  * @throws {DeltarError} `mismatch` if the directory is not in the old state;
  *   `corrupt`, `truncated` or `not-found` if the archive is damaged or lacks
  *   content. In all these cases, nothing in the directory is changed.
@@ -101,7 +101,7 @@ class Staging {
     }
   }
 
-  /** Prepares all files, each under its path. */
+  /** Writes all files to the temporary folder, each to its path. */
   async fill(archive: string, options: ApplyOptions): Promise<void> {
     const members = scanArchives(
       archiveFile(archive),
@@ -136,11 +136,11 @@ class Staging {
   async #takeMember(found: ScannedMember, archive: string): Promise<void> {
     const { member, body } = found;
     const expected = this.#members.get(member.path);
-    // A file that could not be read completely left a member that no change
-    // needs.
+    // The archive may contain a member that no change needs: the beginning of a
+    // file that could not be read completely.
     if (expected === undefined) return;
     if (this.#done.has(expected.path)) {
-      throw new DeltarError("corrupt", "the archive has this content twice", {
+      throw new DeltarError("corrupt", "the content is in the archive twice", {
         object: archive,
         path: member.path,
       });
@@ -164,7 +164,8 @@ class Staging {
 }
 
 /**
- * Removes old paths, the deepest first, then renames the new ones into place.
+ * Removes the old paths, the deepest first, then renames the new files into
+ * place.
  */
 function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
   const writer = new TreeWriter(root);
@@ -183,7 +184,8 @@ function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {
       else if (kind === "symlink") writer.symlink(path, target, entry);
       else if (kind === "file") writer.adopt(path, staged, path);
     }
-    // The first name of a hard link may come after its other names.
+    // Hard links are made last, because the file that a hard link names may
+    // come after it in path order.
     for (const change of diff.changes) {
       if (change.change === "deleted" || change.change === "touched") continue;
       const { entry } = change;

@@ -8,9 +8,9 @@ import { indexName } from "./tar_volume_writer.ts";
 export const ARCHIVE = "archive";
 
 /**
- * Returns a storage for a single archive. The archive's volume is written to
- * the file, which appears complete and replaces an existing file. An index is
- * not stored.
+ * Returns a storage that holds a single archive of one volume as a file. The
+ * file appears only when it is complete, and replaces an existing file. The
+ * index of the archive is not stored.
  *
  * @param file The path of the file, in the form of the operating system.
  */

@@ -19,13 +19,14 @@ export interface ScannedMember {
 
 /**
  * Yields the members of archives, one archive after the other. Each archive is
- * read from its start, without an index, and may be written by any tar, gzip or
- * zstd.
+ * read from its start, without an index, and may have been written by any tar,
+ * gzip or zstd program.
  *
  * @param storage The storage of the archives.
  * @param names The object names of the archives, in order.
- * @throws {DeltarError} `unsafe` for a member whose path leads outside, and the
- *   errors of `readTar`, the codecs and the storage.
+ * @throws {DeltarError} `unsafe` for a member with an invalid path, such as one
+ *   that contains `..`, and the errors of `readTar`, the codecs and the
+ *   storage.
  */
 export async function* scanArchives(
   storage: Storage,
@@ -61,15 +62,17 @@ async function* plainTar(
       parts.push(part);
     }
     const head = concat(parts);
-    if (head.length === 0) throw reader.truncated("an archive");
+    if (head.length === 0) {
+      throw reader.truncated("the first header of an archive");
+    }
     reader.unread(head);
     const format = detectFormat(head);
     if (format === undefined && head.length === 512) {
-      // A tar older than ustar has no magic number. Its first header is checked
-      // by its checksum.
+      // A tar older than ustar has no magic number. `readTar` checks the
+      // checksum of its first header instead.
       yield* reader.rest();
     } else if (format === undefined) {
-      throw new DeltarError("corrupt", "neither tar nor gzip nor zstd", {
+      throw new DeltarError("corrupt", "not a tar, gzip or zstd archive", {
         object,
         offset: 0,
       });

@@ -4,9 +4,9 @@ import { concat } from "../bytes/source.ts";
 const NOTHING = new Uint8Array(0);
 
 /**
- * Reads given numbers of bytes from a source of chunks of any size. The reader
- * pulls only as much as is asked for, and never allocates more than has
- * arrived.
+ * Reads exact numbers of bytes from a source of chunks of any size. The reader
+ * pulls a chunk only when it needs one, and never allocates more memory than it
+ * has received bytes.
  */
 export class ByteReader {
   /** The name of the object that is read, for messages. */
@@ -21,7 +21,8 @@ export class ByteReader {
    * Makes a reader. Nothing is pulled yet.
    *
    * @param source The bytes to read.
-   * @param place The object's name and the offset of the source's first byte.
+   * @param place The object's name and the offset of the source's first byte,
+   *   for messages.
    */
   constructor(source: AsyncIterable<Uint8Array>, place: ErrorContext = {}) {
     this.#source = source[Symbol.asyncIterator]();
@@ -54,10 +55,10 @@ export class ByteReader {
   /**
    * Returns the next `length` bytes.
    *
-   * @param length The number of bytes. The caller has checked that it is
-   *   reasonable.
+   * @param length The number of bytes. The caller has to limit it, because all
+   *   of them are held in memory.
    * @param what The name of the part that is read, for the message.
-   * @throws {DeltarError} `truncated` if the source ends before that.
+   * @throws {DeltarError} `truncated` if the source has fewer bytes.
    */
   async exactly(length: number, what: string): Promise<Uint8Array> {
     const whole = this.now(length);
@@ -73,7 +74,10 @@ export class ByteReader {
     return concat(parts);
   }
 
-  /** Puts back the bytes that were read last, unchanged. */
+  /**
+   * Puts back the bytes that were read last, so that they are read again. The
+   * caller must not have changed them.
+   */
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.offset -= bytes.length;
@@ -99,9 +103,9 @@ export class ByteReader {
     await this.#source.return?.();
   }
 
-  /** Returns the error for a source that ended inside `what`. */
+  /** Returns the error for a source that ended inside the part named `what`. */
   truncated(what: string, offset: number = this.offset): DeltarError {
-    return new DeltarError("truncated", `ends inside ${what}`, {
+    return new DeltarError("truncated", `the input ends inside ${what}`, {
       object: this.object,
       offset,
     });

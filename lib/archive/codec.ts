@@ -11,8 +11,9 @@ export interface DecompressOptions {
   /** The offset of the first byte in that object, default 0, for messages. */
   offset?: number;
   /**
-   * The maximum number of decompressed bytes. More of them are an error of code
-   * `limit`. By default there is no limit, as memory is bounded anyway.
+   * The maximum number of decompressed bytes. If there are more, decompressing
+   * fails with code `limit`. Default: no limit, because memory is bounded
+   * without one.
    */
   limit?: number;
 }
@@ -28,20 +29,20 @@ export interface Codec {
 
   /**
    * Compresses bytes to one independent gzip member or zstd frame, which
-   * carries a checksum of the content. The work is done off the main thread
-   * where the runtime supports that.
+   * carries a checksum of the content. The bytes are compressed off the main
+   * thread where the runtime supports that.
    *
    * @param plain The bytes. They must not change until the promise resolves.
-   * @returns The compressed bytes; if there are many, in memory that nothing
-   *   else uses.
+   * @returns The compressed bytes. From 256 KiB on, nothing else uses their
+   *   `ArrayBuffer`, so that the caller may free it.
    * @throws {DeltarError} `unsupported` for zstd if the runtime cannot write it
    *   (Node before 22.15, a browser). Reading zstd works everywhere.
    */
   compress(plain: Uint8Array): Promise<Uint8Array>;
 
   /**
-   * Makes one independent gzip member or zstd frame that holds the bytes
-   * uncompressed, and is slightly larger than they are.
+   * Stores bytes uncompressed in one independent gzip member or zstd frame,
+   * which is slightly larger than the bytes.
    *
    * @param plain The bytes. They must not change until the promise resolves.
    * @throws {DeltarError} `unsupported` for gzip if the runtime has no zlib.
@@ -52,10 +53,10 @@ export interface Codec {
    * Decompresses any number of concatenated members or frames in bounded
    * memory, as the result is pulled.
    *
-   * @throws {DeltarError} `corrupt` if a piece is damaged or followed by
-   *   something else, `truncated` if the source ends inside a piece, `limit` if
-   *   there are too many decompressed bytes, `unsupported` if a piece needs a
-   *   feature that this decoder lacks.
+   * @throws {DeltarError} `corrupt` if a member or frame is damaged or followed
+   *   by other bytes, `truncated` if the source ends inside a member or frame,
+   *   `limit` if there are too many decompressed bytes, `unsupported` if a
+   *   member or frame needs a feature that this decoder lacks.
    */
   decompress(
     source: AsyncIterable<Uint8Array>,
@@ -80,13 +81,13 @@ export interface Codec {
 const CODECS = { gzip, zstd };
 
 /**
- * Returns the codec of a name.
+ * Returns the codec for a compression.
  *
  * @param name The name of the compression.
  */
 export function codecFor(name: CodecName): Codec {
   const codec = CODECS[name];
-  if (codec === undefined) throw new TypeError(`no codec "${name}"`);
+  if (codec === undefined) throw new TypeError(`unknown codec: ${name}`);
   return codec;
 }
 
@@ -95,7 +96,7 @@ export type ArchiveFormat = CodecName | "tar";
 
 /**
  * Detects the format of an archive by its magic number. The first 512 bytes are
- * enough; a tar needs at least 262.
+ * always enough; gzip and zstd need 4, and a tar that is not empty 262.
  *
  * @param head The first bytes of the archive.
  * @returns The format, or `undefined` if it is unknown.

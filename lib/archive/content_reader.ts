@@ -5,7 +5,8 @@ import type { Codec } from "./codec.ts";
 import type { ContentReference } from "./content_reference.ts";
 
 /**
- * The maximum number of bytes that may follow the content in its last frame.
+ * The maximum number of decompressed bytes before the content in its range, and
+ * the maximum number after it.
  */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
@@ -31,9 +32,8 @@ export interface ReadRangeOptions extends ReadContentOptions {
  * @param reference The range of the volume. It may be untrusted.
  * @param size The length of the content in bytes.
  * @param codec The compression of the volume.
- * @throws {DeltarError} `corrupt` if the reference is impossible or the range
- *   does not hold content of that size, and the errors of the storage and the
- *   codec.
+ * @throws {DeltarError} `corrupt` if the reference is invalid or the range does
+ *   not hold content of that size, and the errors of the storage and the codec.
  */
 export async function* readContent(
   storage: Storage,
@@ -47,11 +47,15 @@ export async function* readContent(
   let left = size;
   checkNumber("skip", skip, reference);
   if (skip > MAX_BYTES_BEHIND) {
-    throw new DeltarError("limit", `${skip} bytes come before the content`, {
-      object: reference.volume,
-      path: options.path,
-      offset: reference.offset,
-    });
+    throw new DeltarError(
+      "limit",
+      `too many bytes before the content: ${skip}, at most ${MAX_BYTES_BEHIND}`,
+      {
+        object: reference.volume,
+        path: options.path,
+        offset: reference.offset,
+      },
+    );
   }
   const limit = skip + size + MAX_BYTES_BEHIND;
   for await (
@@ -79,8 +83,8 @@ export async function* readContent(
  * @param storage The storage of the volume.
  * @param reference The range of the volume.
  * @param codec The compression of the volume.
- * @throws {DeltarError} `limit` if the range holds more than the limit, and the
- *   errors of `readContent`.
+ * @throws {DeltarError} `limit` if the range decompresses to more than
+ *   `options.limit` bytes, and the errors of `readContent`.
  */
 export function readRange(
   storage: Storage,
@@ -115,7 +119,11 @@ function checkNumber(
   reference: ContentReference,
 ): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
-  throw new DeltarError("corrupt", `invalid ${name} in a reference: ${value}`, {
-    object: reference.volume,
-  });
+  throw new DeltarError(
+    "corrupt",
+    `invalid ${name} in a content reference: ${value}`,
+    {
+      object: reference.volume,
+    },
+  );
 }

@@ -9,7 +9,7 @@ export interface ContentReference {
   offset: number;
   /** The length of the range in bytes. */
   length: number;
-  /** The number of decompressed bytes before the content. */
+  /** The number of bytes before the content in the decompressed range. */
   skip: number;
 }
 
@@ -24,12 +24,13 @@ export interface FrameLocation {
 }
 
 /**
- * A content reference that shares the place of its frame with other members.
+ * A content reference whose range is that of a frame. The members in the frame
+ * share its location, which is set once the frame is stored.
  */
 export class PlacedContent implements ContentReference {
   /**
-   * The place of the frame, or of all frames of a member that is larger than
-   * one.
+   * The location of the frame. A member that needs several frames has one
+   * location for all of them together.
    */
   readonly frame: FrameLocation;
   /** See {@linkcode ContentReference.skip}. */
@@ -38,8 +39,9 @@ export class PlacedContent implements ContentReference {
   /**
    * Makes a reference to content in a frame.
    *
-   * @param frame The place of the frame.
-   * @param skip The number of decompressed bytes before the content.
+   * @param frame The location of the frame.
+   * @param skip The number of bytes before the content in the decompressed
+   *   range.
    */
   constructor(frame: FrameLocation, skip: number) {
     this.frame = frame;

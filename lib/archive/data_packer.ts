@@ -72,7 +72,7 @@ export interface LargeBasis {
 export interface DataPackerOptions {
   /** The writer of the members. */
   writer: VolumeWriter;
-  /** The old entries. Content that they have is not stored again. */
+  /** The old index. Content of a file in it is not stored again. */
   previous: DirIndex;
   /** The naming of members. Default: `hash`. */
   names?: MemberNames;
@@ -95,7 +95,10 @@ export interface DataPackerOptions {
   content?: (
     before: IndexFileEntry,
   ) => Promise<Uint8Array | undefined> | undefined;
-  /** Called with the old entry of a file before `content` is called with it. */
+  /**
+   * Called with the old entry of a file some time before `content`, so that the
+   * old content can be fetched in advance.
+   */
   expect?: (before: IndexFileEntry) => void;
   /**
    * Returns the basis for a file of more than 1 MiB. Default: the signature
@@ -103,31 +106,34 @@ export interface DataPackerOptions {
    */
   largeBasis?: (before: IndexFileEntry) => Promise<LargeBasis | undefined>;
   /**
-   * Returns the block size for the signature of a new large file. Default:
-   * `chooseBlockSize`.
+   * Returns the block size in bytes for the signature of a file of more than 1
+   * MiB. Default: `chooseBlockSize`.
    */
   blockSize?: (size: number) => number;
-  /** Whether files that are stored as deltas get signatures. Default: true. */
+  /**
+   * Whether a file of more than 1 MiB that is stored as a delta gets a
+   * signature. Default: true.
+   */
   signUpdates?: boolean;
   /** The contents that are already stored. Default: none. */
   known?: KnownContents;
   /**
-   * Returns the stored form of a whole content with this SHA-256 that was
-   * stored after this packer was made, with its path, so that it is not stored
-   * again. By default, nothing is found, so that the archive contains all
-   * content.
+   * Returns the stored form of the content with this SHA-256, and its path, if
+   * the content was stored whole after this packer was made. It is then not
+   * stored again. By default, nothing is found, so that the archive contains
+   * all content.
    */
   shared?: (sha256: string) => StoredContent | undefined;
   /**
-   * The contents that the caller has elsewhere and that are not stored.
-   * Default: none.
+   * The contents that are available outside the archive and are not stored in
+   * it. Default: none.
    */
   elsewhere?: ContentElsewhere;
 }
 
 /**
- * Contents that the caller has elsewhere. A file with one of them is not
- * stored, and no stored form is reported for it.
+ * Contents that are available outside the archive. A file with one of them is
+ * not stored, and no stored form is reported for it.
  */
 export interface ContentElsewhere {
   /** Returns whether one of the contents of more than 1 MiB has this size. */
@@ -159,8 +165,8 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
 /**
  * Stores the content of files in the same pass in which they are indexed. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
- * under `updated/` if the delta is small enough. Content that was there before
- * is not stored.
+ * under `updated/` if the delta is small enough. Content of a file in the old
+ * index is not stored.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;
@@ -181,7 +187,7 @@ export class DataPacker implements FileReader {
 
   /**
    * Makes a packer that writes to `options.writer`. The packer does not close
-   * it.
+   * the writer.
    */
   constructor(options: DataPackerOptions) {
     this.#writer = options.writer;
@@ -221,8 +227,9 @@ export class DataPacker implements FileReader {
     const sum = toHex(sha256(bytes));
     const facts: PackedFacts = { size: bytes.length, sha256: sum };
     const known = this.#previous.findContent(sum);
-    // Equal content shows that a file was copied or moved, except if it is
-    // empty. An empty file is stored again.
+    // A file with old content was copied or moved, and its content is not
+    // stored again. A new empty file is stored, because empty files are equal
+    // without being copies.
     const isOld = bytes.length === 0
       ? before?.sha256 === sum
       : known !== undefined;
@@ -344,8 +351,8 @@ export class DataPacker implements FileReader {
   }
 
   /**
-   * Returns whether a large file of this size may be known already, so that its
-   * hash is worth computing first.
+   * Returns whether the content of a large file of this size may be stored
+   * already, so that it is worth hashing before it is stored.
    */
   #mayBeKnown(size: number): boolean {
     this.#largeSizes ??= new Set(
@@ -358,14 +365,17 @@ export class DataPacker implements FileReader {
   }
 
   /**
-   * Returns whether the caller has this content elsewhere. Empty content is
-   * always stored.
+   * Returns whether this content is available outside the archive. Empty
+   * content is always stored.
    */
   #isElsewhere({ size, sha256 }: PackedFacts): boolean {
     return size > 0 && this.#elsewhere?.has(sha256) === true;
   }
 
-  /** Returns the stored form of a file's content, if it is stored already. */
+  /**
+   * Returns the stored form of a file's content if the content is stored
+   * already.
+   */
   #findStored(entry: FileEntry, sha256: string): StoredContent | undefined {
     return this.#known?.find(sha256, entry.path) ?? this.#shared?.(sha256);
   }

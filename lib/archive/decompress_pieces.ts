@@ -3,13 +3,13 @@ import { ByteReader } from "./byte_reader.ts";
 import type { DecompressOptions } from "./codec.ts";
 
 /**
- * Decompresses concatenated pieces, up to a limit.
+ * Decompresses concatenated gzip members or zstd frames, up to a limit.
  *
  * @param source The compressed bytes.
  * @param options The object and offset of the bytes, for messages, and the
  *   limit.
- * @param next Starts to decompress the piece at the reader's position. It
- *   returns `undefined` if the piece has no content.
+ * @param next Starts to decompress the member or frame at the reader's
+ *   position. Returns `undefined` for a frame without content.
  * @throws {DeltarError} `limit` if there are too many decompressed bytes, and
  *   the errors of `next`.
  */

@@ -77,12 +77,13 @@ export class DiffData {
   }
 
   /**
-   * Writes the archive, which appears complete or not at all.
+   * Writes the archive. The file appears only when it is complete.
    *
-   * @param file A path of the operating system, usually ending in `.tgz`.
+   * @param file The path of the archive, in the form of the operating system,
+   *   usually ending in `.tgz`.
    * @param options Options for writing.
-   * @throws {DeltarError} `changed` if a file differs from its entry in `diff`,
-   *   `not-found` if it does not exist any more.
+   * @throws {DeltarError} `changed` if a file differs from its entry in the
+   *   difference, `not-found` if it no longer exists.
    */
   async createArchive(
     file: string,
@@ -138,7 +139,8 @@ export class DiffData {
     const old = this.#previous.get(entry.path);
     const before = old?.kind === "file" ? old : undefined;
     const { size } = entry;
-    // A file that grew may still begin with the indexed content.
+    // Only the indexed size is read, because a file that grew may still begin
+    // with the indexed content.
     const file = folders.openFile(entry.path);
     let facts: FileFacts;
     try {
@@ -149,9 +151,13 @@ export class DiffData {
       file.close();
     }
     if (facts.sha256 !== entry.sha256) {
-      throw new DeltarError("changed", "changed since it was indexed", {
-        path: entry.path,
-      });
+      throw new DeltarError(
+        "changed",
+        "the file changed since it was indexed",
+        {
+          path: entry.path,
+        },
+      );
     }
   }
 }
@@ -168,8 +174,8 @@ export function contentOf(change: Change): IndexFileEntry | undefined {
 }
 
 /**
- * Runs `work` with a packer that writes to one archive. The archive appears
- * only if `work` succeeds.
+ * Runs `work` with a packer that writes to one archive. The file of the archive
+ * appears only if `work` succeeds.
  */
 async function writeArchive<Result>(
   file: string,

@@ -12,14 +12,14 @@ import { type CompressOptions, compressTree } from "./compress_tree.ts";
 
 /** Options for listing files. */
 export interface FilesOptions {
-  /** Compares two files for another order. Default: path order. */
+  /** Compares two files, to sort them. Default: path order. */
   sort?: (one: WalkedEntry, other: WalkedEntry) => number;
 }
 
 /**
- * The basis of a directory's hash besides names, kinds and link targets: the
- * `times` and sizes of the files, their `contents`, or a value that a function
- * returns for each file.
+ * The state of the files that a directory's hash covers, besides names, kinds
+ * and link targets: `times` for modification times and sizes, `contents`, or a
+ * function that returns a value for each file.
  */
 export type HashBasis =
   | "times"
@@ -27,9 +27,9 @@ export type HashBasis =
   | ((entry: WalkedEntry) => string | number | bigint);
 
 /**
- * A directory as its exclusion rules leave it, with queries for its files. By
- * default, `.git/`, `.hg/`, `.svn/` and the paths that `.deltarignore` files
- * name are excluded.
+ * A directory without the paths that its rules exclude, with queries for its
+ * files. By default, `.git/`, `.hg/`, `.svn/` and the paths that match a rule
+ * in a `.deltarignore` file are excluded.
  *
  * @example Look at a directory
  * ```ts
@@ -118,11 +118,11 @@ export class Dir extends Walker {
   /**
    * Returns one SHA-256, in hexadecimal, for the state of the whole directory.
    *
-   * @param of The basis of the hash besides names, kinds and link targets.
-   *   Default: `times`, which is fast.
+   * @param of The state of the files that the hash covers, besides names, kinds
+   *   and link targets. Default: `times`, which is fast.
    * @param options The signal that aborts the work.
    *
-   * @example A hash that only sizes change
+   * @example A hash that changes only with the sizes of the files
    * ```ts
    * import { Dir } from "@deltar/deltar";
    * import assert from "node:assert/strict";
@@ -156,7 +156,7 @@ export class Dir extends Walker {
         : of === "times"
         ? `${mtime} ${size}`
         : `${of(entry)}`;
-      // JSON separates the fields, whatever bytes a name contains.
+      // JSON separates the fields, whatever characters a name contains.
       const target = "target" in entry ? entry.target : "";
       const line = JSON.stringify([path, kind, target, state]);
       sum.update(encoder.encode(`${line}\n`));
@@ -177,8 +177,8 @@ export class Dir extends Walker {
    * `whyExcluded` returns the rule.
    *
    * @param path The path below the root, or an absolute path of the operating
-   *   system. A path that ends in `/` is treated as a directory, whatever is
-   *   there.
+   *   system. A path that ends in `/` is treated as a directory, even if it is
+   *   not one.
    * @throws {DeltarError} `unsafe` if the path lies outside the directory.
    */
   isExcluded(path: string): boolean {
@@ -199,12 +199,13 @@ export class Dir extends Walker {
   }
 
   /**
-   * Stores the directory as one archive, which appears complete.
+   * Stores the directory as one archive. The file appears only when it is
+   * complete.
    *
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`. An archive inside the directory is not stored
-   *   in itself. By default, a file in a new temporary folder; the caller
-   *   has to remove both.
+   *   in itself. Default: a file in a new temporary folder. The caller has to
+   *   remove both.
    * @param options The compression, and a callback for skipped paths.
    * @returns The path of the archive.
    */

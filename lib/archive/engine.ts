@@ -3,20 +3,20 @@ import { turnIfDue } from "../bytes/turns.ts";
 /**
  * The size of the chunks that an engine takes and returns, in bytes. Each chunk
  * is a round trip to another thread, so with the runtimes' default of 16 KiB
- * the trips cost more than the work.
+ * the round trips would take longer than the compression.
  */
 export const CHUNK = 256 * 1024;
 
 /**
- * Returns the chunk size for compressing `length` bytes: enough for all of the
- * output, so that a frame takes one round trip and its output needs no
- * concatenation.
+ * Returns the chunk size for compressing `length` bytes. Up to 1 MiB, it is
+ * enough for all of the output, so that a frame takes one round trip and its
+ * output needs no concatenation.
  */
 export function chunkFor(length: number): number {
   return Math.min(4 * CHUNK, length) + 1024;
 }
 
-/** The methods of a `node:zlib` stream that are used here. */
+/** The methods of a `node:zlib` stream that `drive` uses. */
 export interface Engine {
   /** Returns the next chunk of output, or `null` if none is ready. */
   read(): unknown;
@@ -37,7 +37,7 @@ export interface Engine {
  * buffer. The result ends when the engine ends, which may be before the input
  * ends.
  *
- * @param engine The stream. It is destroyed in the end.
+ * @param engine The stream. It is destroyed at the end.
  * @param pull Returns the next input, or `undefined` at its end. Its errors are
  *   rethrown.
  * @param explain Returns the error to throw for an error of the engine.
@@ -57,7 +57,7 @@ export async function* drive(
     wake();
   });
   engine.on("error", (error) => {
-    failure = error ?? new Error("the engine failed");
+    failure = error ?? new Error("the zlib stream failed");
     wake();
   });
   const used = () => {

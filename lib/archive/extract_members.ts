@@ -60,7 +60,11 @@ export async function extractMembers(
         : withTurns(body, signal);
       await sink.file(path, content, member);
     } else {
-      options.onSkip?.({ path, reason: "special", detail: "no file or link" });
+      options.onSkip?.({
+        path,
+        reason: "special",
+        detail: "a device, pipe or unknown type",
+      });
     }
   }
   for (const member of linksOut) {

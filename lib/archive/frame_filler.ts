@@ -5,10 +5,13 @@ import { BLOCK, padding } from "./tar_member.ts";
 const ZEROS = new Uint8Array(BLOCK);
 
 /**
- * A group of members, or a piece of a large one, that is compressed together.
+ * The bytes that are compressed together: several members, or a part of a large
+ * member.
  */
 export interface Frame {
-  /** The location of the frame. All pieces of a large member share one. */
+  /**
+   * The location of the frame. All frames of a large member share one location.
+   */
   place: FrameLocation;
   /** The buffer that holds the uncompressed frame. */
   buffer: Uint8Array;
@@ -22,7 +25,7 @@ const MAX_SPARE_BUFFERS = 8;
  * cut into several.
  */
 export class FrameFiller {
-  /** The maximum size of a frame in bytes, a multiple of a tar's block. */
+  /** The maximum size of a frame in bytes, a multiple of 512. */
   readonly size: number;
   readonly #send: (frame: Frame, plain: Uint8Array) => void;
   readonly #spare: Uint8Array[] = [];
@@ -33,8 +36,7 @@ export class FrameFiller {
   /**
    * Makes a filler.
    *
-   * @param size The maximum size of a frame in bytes, a multiple of a tar's
-   *   block.
+   * @param size The maximum size of a frame in bytes, a multiple of 512.
    * @param send Called with each frame when it is full.
    */
   constructor(size: number, send: (frame: Frame, plain: Uint8Array) => void) {
@@ -74,7 +76,7 @@ export class FrameFiller {
 
   /** Ends the member that was begun, whose content has `size` bytes. */
   end(size: number): void {
-    // The size of a frame is a multiple of the block, so the padding fits.
+    // The size of a frame is a multiple of the block size, so the padding fits.
     this.#pad(padding(size));
     this.seal();
   }

@@ -1,13 +1,11 @@
 import type { Codec } from "./codec.ts";
 
 /**
- * Compresses several pieces at the same time, and passes them on in order.
- *
- * `pending` is the number of pieces that were pushed and not yet passed on. The
- * queue holds the plain and compressed bytes of `pending` pieces.
+ * Compresses several frames at the same time, and passes them on in order. The
+ * queue holds the plain and compressed bytes of `pending` frames.
  */
 export class FrameQueue<Item> {
-  /** The number of pieces in the queue. */
+  /** The number of frames that were pushed and not yet passed on. */
   pending = 0;
   readonly #codec: Codec;
   readonly #place: (item: Item, packed: Uint8Array) => Promise<void>;
@@ -20,10 +18,10 @@ export class FrameQueue<Item> {
   /**
    * Makes a queue.
    *
-   * @param codec The codec that compresses the pieces.
-   * @param place Called with each compressed piece. The next call comes after
-   *   its promise has resolved.
-   * @param most The number of pending pieces at which `ready` makes the caller
+   * @param codec The codec that compresses the frames.
+   * @param place Called with each compressed frame. The next call is made after
+   *   the promise has resolved.
+   * @param most The number of pending frames at which `ready` makes the caller
    *   wait.
    */
   constructor(
@@ -36,13 +34,13 @@ export class FrameQueue<Item> {
     this.#most = most;
   }
 
-  /** Adds a piece, which must not change until it has been passed on. */
+  /** Adds a frame, whose bytes must not change until it has been passed on. */
   push(item: Item, plain: Uint8Array): void {
     this.pending += 1;
     const before = this.#last;
     const packed = this.#codec.compress(plain);
-    // The error is handled below, in order. Until then, the promise has no
-    // other handler.
+    // The error is handled below, in order. Without a handler until then, the
+    // runtime would report an unhandled rejection.
     packed.catch(() => {});
     this.#last = (async () => {
       await before;
@@ -61,7 +59,7 @@ export class FrameQueue<Item> {
   }
 
   /**
-   * Resolves when there is room for another piece. Returns `undefined` if there
+   * Resolves when there is room for another frame. Returns `undefined` if there
    * is room now.
    *
    * @throws The error of the compression or of `place`.
@@ -77,7 +75,8 @@ export class FrameQueue<Item> {
   }
 
   /**
-   * Resolves when no piece is pending any more, whether passed on or dropped.
+   * Resolves when no frame is pending any more, because each was passed on or
+   * dropped.
    */
   settled(): Promise<void> {
     return this.#last;
@@ -88,7 +87,7 @@ export class FrameQueue<Item> {
     if (this.#failed) throw this.#failure;
   }
 
-  /** Drops the pending pieces. All later calls fail with `reason`. */
+  /** Drops the pending frames. All later calls fail with `reason`. */
   fail(reason: unknown): void {
     if (this.#failed) return;
     this.#failed = true;

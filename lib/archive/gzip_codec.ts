@@ -22,7 +22,7 @@ const MAX_TEXT_BYTES = 65536;
 
 const NOTHING = new Uint8Array(0);
 
-/** gzip (RFC 1952): one member for each piece. */
+/** gzip (RFC 1952). Each call makes one member. */
 export const gzip: Codec = {
   name: "gzip",
   extension: "tgz",
@@ -40,7 +40,10 @@ function compress(plain: Uint8Array): Promise<Uint8Array> {
 
 async function store(plain: Uint8Array): Promise<Uint8Array> {
   if (zlib === undefined) {
-    throw new DeltarError("unsupported", "this runtime has no zlib");
+    throw new DeltarError(
+      "unsupported",
+      "cannot store as gzip: this runtime has no node:zlib",
+    );
   }
   return await deflate(zlib, plain, { level: 0 });
 }
@@ -87,7 +90,7 @@ async function* inflateMember(
   let size = 0;
   const surplus = () => reader.offset - start - engine.bytesWritten;
   const pull = async () => {
-    // The remaining bytes belong to the next member.
+    // The remaining bytes belong to the trailer and the next member.
     if (surplus() > 0) return undefined;
     const next = await reader.some(CHUNK);
     last = next ?? NOTHING;
@@ -119,10 +122,10 @@ async function checkTrailer(
   const trailer = await reader.exactly(8, "a gzip trailer");
   const view = new DataView(trailer.buffer, trailer.byteOffset, 8);
   if (view.getUint32(0, true) !== crc) {
-    throw reader.corrupt("gzip checksum does not match", at);
+    throw reader.corrupt("the gzip checksum does not match the content", at);
   }
   if (view.getUint32(4, true) !== size % 2 ** 32) {
-    throw reader.corrupt("gzip length does not match", at);
+    throw reader.corrupt("the gzip length does not match the content", at);
   }
 }
 
@@ -130,7 +133,7 @@ async function skipHeader(reader: ByteReader): Promise<void> {
   const at = reader.offset;
   const header = await reader.exactly(10, "a gzip header");
   if (header[0] !== 0x1f || header[1] !== 0x8b || header[2] !== 8) {
-    throw reader.corrupt("no gzip member where one should be", at);
+    throw reader.corrupt("not a gzip member: wrong magic number or method", at);
   }
   const flags = header[3];
   if (flags & RESERVED) throw reader.corrupt("unknown gzip flags", at + 3);
@@ -148,5 +151,7 @@ async function skipText(reader: ByteReader): Promise<void> {
     const [byte] = await reader.exactly(1, "a gzip header");
     if (byte === 0) return;
   }
-  throw reader.corrupt("endless text in a gzip header");
+  throw reader.corrupt(
+    `name or comment in a gzip header too long: at most ${MAX_TEXT_BYTES} bytes`,
+  );
 }

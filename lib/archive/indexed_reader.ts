@@ -19,8 +19,8 @@ import type {
 /** The number of ranges that are read ahead of the current one. */
 const AHEAD = 3;
 /**
- * The maximum size of a range that is kept in memory for all files in it, in
- * bytes.
+ * The maximum decompressed size, in bytes, of a range that is held in memory
+ * while the files in it are extracted.
  */
 const MAX_RANGE_BYTES = 16 << 20;
 
@@ -62,7 +62,7 @@ export class IndexedReader {
    * @param path The path of the member.
    * @param signal Aborts this read, in addition to the signal of the reader.
    * @throws {DeltarError} `not-found` if there is no such file, `corrupt` if
-   *   the content differs from the index.
+   *   the content does not have the SHA-256 of the index.
    */
   async *content(
     path: string,
@@ -142,7 +142,7 @@ export class IndexedReader {
     let member = this.#index.get(path);
     if (member?.kind === "hardlink") member = this.#index.get(member.target);
     if (member?.kind === "file") return member;
-    throw new DeltarError("not-found", "no such file", { path });
+    throw new DeltarError("not-found", "no such file in the archive", { path });
   }
 
   #reference({ content }: IndexedFile): ContentReference {
@@ -150,7 +150,7 @@ export class IndexedReader {
   }
 }
 
-/** Reads ranges in order, each once, and some of them ahead. */
+/** Reads ranges in order, each once, and up to `AHEAD` of them in advance. */
 class RangeQueue {
   readonly #ranges: ContentReference[] = [];
   readonly #read: (range: ContentReference) => Promise<Uint8Array | undefined>;
@@ -172,8 +172,8 @@ class RangeQueue {
   }
 
   /**
-   * Returns the bytes of a range: the one of the previous call or the next one.
-   * Returns `undefined` if the range is too large to keep.
+   * Returns the bytes of a range, or `undefined` if it is too large to hold in
+   * memory. The range must be that of the previous call or the one after it.
    */
   async next(reference: ContentReference): Promise<Uint8Array | undefined> {
     const same = this.#at >= 0 &&
@@ -193,8 +193,8 @@ class RangeQueue {
 }
 
 /**
- * Returns `undefined` for the error that a range is too large. Such a range is
- * read again for each file in it.
+ * Returns `undefined` if a range was too large, and throws any other error. A
+ * range that is too large is read again for each file in it.
  */
 function unlessTooLarge(error: unknown): undefined {
   if (error instanceof DeltarError && error.code === "limit") return;
@@ -220,9 +220,13 @@ function part(member: IndexedFile, range: Uint8Array): Uint8Array {
 
 function checkSum(member: IndexedFile, sum: Uint8Array): void {
   if (toHex(sum) === member.sha256) return;
-  throw new DeltarError("corrupt", "the content differs from the index", {
-    object: member.content.volume,
-    path: member.path,
-    offset: member.content.offset,
-  });
+  throw new DeltarError(
+    "corrupt",
+    "the content does not match its SHA-256 in the index",
+    {
+      object: member.content.volume,
+      path: member.path,
+      offset: member.content.offset,
+    },
+  );
 }

@@ -2,8 +2,8 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The keys of the large files that one run has stored whole, made from their
- * first pieces.
+ * The keys of the large files that one run has stored whole. A key is made from
+ * the size and the first piece of a file.
  */
 export class LargeStarts {
   readonly #starts = new Set<string>();
@@ -14,8 +14,8 @@ export class LargeStarts {
   }
 
   /**
-   * Returns whether a large file begins like one that was stored, so that it is
-   * worth reading twice.
+   * Returns whether a large file has the same key as a stored one. It may then
+   * have the same content, so that it is worth hashing before it is stored.
    *
    * @param size The size of the file in bytes.
    * @param open Opens the file at its start.

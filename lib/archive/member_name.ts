@@ -2,7 +2,8 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The naming of the members of a data archive below `created/` and `updated/`: by the SHA-256 of the path in hexadecimal, or by the path itself.
+ * The naming of the members of a data archive below `created/` and `updated/`:
+ * by the SHA-256 of the path in hexadecimal, or by the path itself.
  */
 export type MemberNames = "hash" | "path";
 

@@ -8,12 +8,15 @@ import { checkPath } from "../tree/path.ts";
  * @param name The name, from an archive.
  * @param object The name of the archive, for the message.
  * @returns The path, `""` for the root itself.
- * @throws {DeltarError} `unsafe` if the name is absolute or has a `..`.
+ * @throws {DeltarError} `unsafe` if the name is absolute, contains `..` or a
+ *   NUL, or is too long.
  */
 export function memberPath(name: string, object?: string): string {
   if (name.startsWith("/")) {
     const shown = JSON.stringify(name.slice(0, 200));
-    throw new DeltarError("unsafe", `${shown} is an absolute path`, { object });
+    throw new DeltarError("unsafe", `absolute path of a member: ${shown}`, {
+      object,
+    });
   }
   const path = name.includes("./") || name.includes("//") || name.endsWith(".")
     ? name.split("/").filter((part) => part !== "" && part !== ".").join("/")

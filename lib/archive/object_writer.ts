@@ -53,8 +53,8 @@ export class ObjectWriter {
   /**
    * Writes bytes. Resolves when the storage has taken them.
    *
-   * @param onUsed Called when the storage no longer needs the bytes, unless it
-   *   fails.
+   * @param onUsed Called when the storage no longer needs the bytes. Not called
+   *   if the storage fails.
    * @throws The error of the storage.
    */
   async write(bytes: Uint8Array, onUsed?: () => void): Promise<void> {
@@ -64,7 +64,7 @@ export class ObjectWriter {
       await this.#pipe.push(bytes, onUsed);
     } catch (error) {
       // A storage that fails stops reading the pipe before it reports its
-      // error.
+      // error. Its error is thrown instead of the pipe's.
       await this.#stored;
       throw error;
     }

@@ -5,12 +5,14 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const SECOND = 1_000_000_000n;
 
-/** The key under which the presence of GNU's sparse records is kept. */
+/**
+ * The key that replaces the keys of all of GNU's records for sparse members.
+ */
 export const SPARSE = "GNU.sparse";
 
 /**
- * The records that are kept. All others are ignored, as an archive may have any
- * number of them.
+ * The keys of the records that are decoded. Other records are ignored, because
+ * an archive may have any number of them.
  */
 const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
 
@@ -21,8 +23,8 @@ const MAX_KEY_BYTES = 64;
 export type PaxRecords = Map<string, string>;
 
 /**
- * Encodes records, each as `length key=value\n`, where the length includes
- * itself.
+ * Encodes records, each as `length key=value\n`, where the length is that of
+ * the whole record in bytes.
  *
  * @param records The records, in the order to write.
  */
@@ -67,7 +69,7 @@ export function decodePax(
       throw fault("bad length");
     }
     const equals = body.indexOf(0x3d, start);
-    if (equals < 0 || equals >= end) throw fault("no key");
+    if (equals < 0 || equals >= end) throw fault("missing key");
     at = end;
     if (equals - start > MAX_KEY_BYTES) continue;
     let key = decoder.decode(body.subarray(start + 1, equals));

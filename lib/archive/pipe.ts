@@ -1,7 +1,7 @@
 /**
  * A pipe that holds one chunk, from a writer that pushes to a reader that
- * pulls. `push` resolves when the chunk was taken, so the writer goes at the
- * reader's pace.
+ * pulls. `push` resolves when the reader has taken the chunk, so the writer is
+ * never more than one chunk ahead.
  */
 export class Pipe implements AsyncIterable<Uint8Array> {
   #next: { chunk: Uint8Array; onUsed?: () => void } | undefined;
@@ -12,8 +12,8 @@ export class Pipe implements AsyncIterable<Uint8Array> {
   #taken: PromiseWithResolvers<void> | undefined;
 
   /**
-   * Passes the next chunk to the reader. Call it again only after it has
-   * resolved.
+   * Passes the next chunk to the reader. Call `push` again only after the
+   * promise has resolved.
    *
    * @param onUsed Called when the reader pulls again and no longer needs the
    *   chunk.
@@ -27,7 +27,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     await this.#taken.promise;
   }
 
-  /** Ends the chunks. */
+  /** Ends the sequence of chunks. */
   end(): void {
     this.#ended = true;
     this.#wake();
@@ -42,7 +42,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     this.#wake();
   }
 
-  /** Yields the chunks. It can be iterated once. */
+  /** Yields the chunks. The pipe can be iterated once. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     try {
       while (true) {
@@ -60,7 +60,9 @@ export class Pipe implements AsyncIterable<Uint8Array> {
         }
       }
     } finally {
-      if (!this.#ended) this.fail(new Error("the reader has left"));
+      if (!this.#ended) {
+        this.fail(new Error("the reader stopped before the end"));
+      }
     }
   }
 }

@@ -11,7 +11,7 @@ export interface TarHeader {
   name: string;
   /** The type flag, one character. */
   type: string;
-  /** The size field. */
+  /** The size field, in bytes. */
   size: number;
   /** The permission bits. */
   mode: number;
@@ -45,13 +45,13 @@ export function decodeHeader(
   const number = (at: number, length: number, what: string): number => {
     const value = decodeNumber(block.subarray(at, at + length));
     if (value === undefined) {
-      throw reader.corrupt(`impossible ${what} in a tar header`, offset + at);
+      throw reader.corrupt(`invalid ${what} in a tar header`, offset + at);
     }
     return value;
   };
   const stored = number(148, 8, "checksum");
   if (stored !== sum.unsigned && stored !== sum.signed) {
-    throw reader.corrupt("no tar header where one should be", offset);
+    throw reader.corrupt("not a tar header: wrong checksum", offset);
   }
   const positive = (at: number, length: number, what: string): number => {
     const value = number(at, length, what);
@@ -74,13 +74,13 @@ export function decodeHeader(
 }
 
 /**
- * Throws the error for a sparse or split member, whose content is not all
- * there.
+ * Throws the error for a member that does not hold its whole content: a sparse
+ * one, or one that is split between GNU volumes.
  */
 export function refuseParts(reader: ByteReader, path: string): never {
   throw new DeltarError(
     "unsupported",
-    "sparse or split tar members are not read",
+    "sparse and split tar members are not supported",
     {
       object: reader.object,
       path,
@@ -90,8 +90,8 @@ export function refuseParts(reader: ByteReader, path: string): never {
 }
 
 /**
- * Returns both sums of a header's bytes, because old versions of tar summed
- * signed bytes.
+ * Returns the sum of a header's bytes as unsigned and as signed numbers,
+ * because old versions of tar summed signed bytes.
  */
 function checkSums(block: Uint8Array): { unsigned: number; signed: number } {
   let unsigned = 8 * 0x20;

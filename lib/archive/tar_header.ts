@@ -15,14 +15,14 @@ const TYPES = {
 };
 
 /**
- * The size in bytes of a pax header with one short record, and the header after
- * it.
+ * The size in bytes of a pax header with one short record and of the ustar
+ * header after it.
  */
 const SCRATCH = 3 * BLOCK;
 
 /**
- * Returns memory for headers, for a caller that makes many and copies each one
- * before the next.
+ * Returns memory for `encodeHeader`, for a caller that encodes many headers and
+ * copies each one before it encodes the next.
  */
 export function headerScratch(): Uint8Array {
   return new Uint8Array(SCRATCH);
@@ -39,14 +39,16 @@ export function headerScratch(): Uint8Array {
  *   memory.
  * @throws {TypeError} If a name is empty or contains a NUL, a link has no
  *   target, or the kind is `other`.
- * @throws {RangeError} If a size or owner is not a safe integer from 0.
+ * @throws {RangeError} If a size or owner is not an integer from 0 to 2^53 - 1.
  */
 export function encodeHeader(
   member: TarMember,
   scratch: Uint8Array = headerScratch(),
 ): Uint8Array {
   const type = TYPES[member.kind];
-  if (!type) throw new TypeError(`a tar cannot hold kind "${member.kind}"`);
+  if (!type) {
+    throw new TypeError(`a tar cannot hold a member of kind "${member.kind}"`);
+  }
   checkNumber("size", member.size);
   checkNumber("uid", member.uid);
   checkNumber("gid", member.gid);
@@ -65,7 +67,8 @@ export function encodeHeader(
     const target = member.target ?? "";
     if (!writeName(header, 157, target)) record("linkpath", target);
   }
-  // A bigint is slow, and this function runs for every file.
+  // Seconds and nanoseconds are plain numbers, because a bigint is slow and
+  // this function runs for every file.
   let seconds = Number(member.mtime / SECOND);
   const nanos = Number(member.mtime % SECOND);
   const fits = seconds >= 0 && nanos >= 0 && seconds <= MAX_OCTAL_SIZE;
@@ -93,7 +96,9 @@ export function encodeHeader(
 
 function checkNumber(name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0) {
-    throw new RangeError(`${name} ${value} is no safe, positive integer`);
+    throw new RangeError(
+      `${name} is not an integer from 0 to ${Number.MAX_SAFE_INTEGER}: ${value}`,
+    );
   }
 }
 
@@ -206,20 +211,33 @@ function writePath(header: Uint8Array, path: string): boolean {
  * Writes a name to a field of 100 bytes. Returns whether it fits without loss.
  */
 function writeName(header: Uint8Array, at: number, name: string): boolean {
-  if (name.length === 0) throw new TypeError("the name is empty");
+  if (name.length === 0) {
+    throw new TypeError("the name or link target of a tar member is empty");
+  }
   const fits = name.length <= 100;
   for (let index = 0; index < name.length; index++) {
     const code = name.charCodeAt(index);
-    if (code === 0) throw new TypeError("the name contains a NUL");
+    if (code === 0) {
+      throw new TypeError(
+        "the name or link target of a tar member contains a NUL",
+      );
+    }
     if (code >= 0x80) return writeUnicode(header, at, name);
     if (index < 100) header[at + index] = code;
   }
   return fits;
 }
 
-/** Writes a truncated name for readers without pax. */
+/**
+ * Writes a name that is not ASCII, cut to 100 bytes, for readers that ignore
+ * pax headers.
+ */
 function writeUnicode(header: Uint8Array, at: number, name: string): false {
-  if (name.includes("\0")) throw new TypeError("the name contains a NUL");
+  if (name.includes("\0")) {
+    throw new TypeError(
+      "the name or link target of a tar member contains a NUL",
+    );
+  }
   encoder.encodeInto(name, header.subarray(at, at + 100));
   return false;
 }
@@ -244,7 +262,7 @@ function writeFitting(
   writeOctal(header, at, length, value > largest ? 0 : value);
 }
 
-/** Writes octal digits to all of a field but its last byte, which is NUL. */
+/** Writes octal digits to a field, and NUL to its last byte. */
 function writeOctal(
   header: Uint8Array,
   at: number,

@@ -6,7 +6,7 @@ export type MemberKind =
   | "hardlink"
   | "other";
 
-/** The fields that the headers of all tar members have. */
+/** The fields that all tar members have. */
 export interface TarMemberFields {
   /** The path, `/`-separated, without a slash at the end. */
   path: string;
@@ -22,7 +22,7 @@ export interface TarMemberFields {
   gid: number;
 }
 
-/** The header of a tar member that is not a link. */
+/** A tar member that is not a link. */
 export interface TarPlainMember extends TarMemberFields {
   /** The kind of the member. */
   kind: Exclude<MemberKind, "symlink" | "hardlink">;
@@ -30,7 +30,7 @@ export interface TarPlainMember extends TarMemberFields {
   target?: undefined;
 }
 
-/** The header of a tar member that is a link. */
+/** A tar member that is a link. */
 export interface TarLinkMember extends TarMemberFields {
   /** The kind of the member. */
   kind: "symlink" | "hardlink";
@@ -40,7 +40,7 @@ export interface TarLinkMember extends TarMemberFields {
   target: string;
 }
 
-/** The header of a tar member. */
+/** A tar member without its content: path, kind and metadata. */
 export type TarMember = TarPlainMember | TarLinkMember;
 
 /** The size of the blocks of a tar, in bytes. */

@@ -30,24 +30,26 @@ const WITHOUT_CONTENT = "123456";
 
 /** A member of a tar, with its content. */
 export interface TarEntry {
-  /** The header. */
+  /** The path, kind and metadata of the member. */
   member: TarMember;
   /** The offset of the header in the uncompressed tar, in bytes. */
   offset: number;
-  /** The content, valid until the next entry is read. */
+  /** The content, which can be read until the next entry is requested. */
   body: AsyncIterable<Uint8Array>;
 }
 
 /**
- * Reads the members of a plain tar in order: pax, ustar, GNU and v7.
+ * Reads the members of an uncompressed tar in order. The formats pax, ustar,
+ * GNU and v7 are supported.
  *
- * @param source The tar. It is pulled as members and bodies are read.
+ * @param source The bytes of the tar. They are pulled as members and their
+ *   contents are read.
  * @param options Options for reading; `object` is the name of the archive, for
  *   messages.
  * @throws {DeltarError} `truncated` if the source ends before the archive does,
- *   `corrupt` if a header is invalid or bytes follow the end, `limit` if a name
- *   or extended header is larger than 1 MiB, `unsupported` for sparse members
- *   and parts of GNU multi-volume archives.
+ *   `corrupt` if a header is invalid or bytes follow the end of the archive,
+ *   `limit` if a name or extended header is larger than 1 MiB, `unsupported`
+ *   for sparse members and parts of GNU multi-volume archives.
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
@@ -83,7 +85,11 @@ class Body implements AsyncIterable<Uint8Array> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    if (this.#over) throw new TypeError("the next entry was asked for already");
+    if (this.#over) {
+      throw new TypeError(
+        "the content of a tar entry cannot be read after the next entry was requested",
+      );
+    }
     for (let part; (part = await this.#next()) !== undefined;) yield part;
   }
 
@@ -121,7 +127,7 @@ async function nextEntry(
     const header = decodeHeader(block, reader);
     if (header === undefined) {
       if (records ?? longName ?? longLink) {
-        throw reader.corrupt("extended header without a member", offset);
+        throw reader.corrupt("extended tar header without a member", offset);
       }
       return undefined;
     }
@@ -162,7 +168,7 @@ async function extended(
   if (header.size > MAX_EXTENDED_BYTES) {
     throw new DeltarError(
       "limit",
-      `extended tar header of ${header.size} bytes`,
+      `extended tar header too large: ${header.size} bytes, at most ${MAX_EXTENDED_BYTES}`,
       { object: reader.object, offset: reader.offset - BLOCK },
     );
   }
@@ -176,7 +182,7 @@ function longText(body: Uint8Array): string {
   return decoder.decode(end < 0 ? body : body.subarray(0, end));
 }
 
-/** Replaces the fields of a header by the records of an extended header. */
+/** Replaces the fields of a header with the values of an extended header. */
 function applyPax(
   header: TarHeader,
   records: PaxRecords,
@@ -189,13 +195,13 @@ function applyPax(
     else if (key === "size" || key === "uid" || key === "gid") {
       const number = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
       if (!Number.isSafeInteger(number)) {
-        throw reader.corrupt(`impossible ${key} in a pax header`);
+        throw reader.corrupt(`invalid ${key} in a pax header`);
       }
       header[key] = number;
     } else if (key === "mtime") {
       const time = parseTime(value);
       if (time === undefined) {
-        throw reader.corrupt("impossible mtime in a pax header");
+        throw reader.corrupt("invalid mtime in a pax header");
       }
       header.mtime = time;
     }
@@ -211,7 +217,7 @@ function toMember(header: TarHeader, reader: ByteReader): TarMember {
   const path = header.name.slice(0, end);
   if (path === "") throw reader.corrupt("tar member without a name");
   if (path.includes("\0") || header.link.includes("\0")) {
-    throw reader.corrupt("NUL in the name of a tar member");
+    throw reader.corrupt("NUL in the name or link target of a tar member");
   }
   const empty = WITHOUT_CONTENT.includes(header.type) || kind === "directory";
   const fields = {

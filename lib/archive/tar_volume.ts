@@ -21,13 +21,13 @@ import { decodeIndexSteps, type VolumeIndex } from "./volume_index.ts";
 /** Options for opening an archive. */
 export interface OpenOptions {
   /**
-   * The archive's index, or `null` to read without one. By default, it is read
-   * from the storage if it exists.
+   * The archive's index, or `null` to read without one. By default, the index
+   * is read from the storage if it exists.
    */
   index?: VolumeIndex | null;
   /**
    * The object names of the volumes, in order, for an archive without an index.
-   * By default, they are looked for in the storage.
+   * By default, the names are listed from the storage.
    */
   volumes?: readonly string[];
   /** Aborts the read with an error of code `aborted`. */
@@ -116,7 +116,8 @@ export class TarVolume {
    *
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
-   * @param options The index, if the caller has it already.
+   * @param options The index if the caller has it, the names of the volumes,
+   *   and the signal.
    * @throws {DeltarError} `not-found` if there is no such archive, or a volume
    *   is missing; the errors of `VolumeIndex.decode` if the index is damaged.
    */
@@ -137,8 +138,8 @@ export class TarVolume {
   }
 
   /**
-   * Opens archives by their object names, without an index. They may be made by
-   * other programs: tar, gzip or zstd.
+   * Opens archives by their object names, without an index. They may have been
+   * written by other programs, such as tar, gzip or zstd.
    *
    * @param storage The storage of the archives.
    * @param names The object names of the archives, in order.
@@ -179,8 +180,8 @@ export class TarVolume {
   }
 
   /**
-   * Extracts a file, a link, or a directory with everything in it, under its
-   * whole path.
+   * Extracts a file, a link, or a directory with everything in it, to its whole
+   * path in the target.
    *
    * @param path The path in the archive; `""` is everything.
    * @param target The directory to write to, as a path of the operating system,
@@ -198,7 +199,9 @@ export class TarVolume {
       ? await intoDirectory(target, (sink) => this.#give(path, sink, options))
       : await this.#give(path, target, options);
     if (count === 0 && path !== "") {
-      throw new DeltarError("not-found", "no such member", { path });
+      throw new DeltarError("not-found", "no such member in the archive", {
+        path,
+      });
     }
   }
 
@@ -237,8 +240,8 @@ export class TarVolume {
   }
 
   /**
-   * Reads a file. A hard link is followed once, and its target has to be a
-   * file.
+   * Reads the content of a file. A hard link is followed once, and its target
+   * has to be a file.
    */
   async *#find(path: string, isTarget = false): AsyncGenerator<Uint8Array> {
     for await (const { member, body } of this.#scan()) {
@@ -247,16 +250,19 @@ export class TarVolume {
       if (member.kind !== "hardlink" || isTarget) break;
       return yield* this.#find(member.target, true);
     }
-    throw new DeltarError("not-found", "no such file", { path });
+    throw new DeltarError("not-found", "no such file in the archive", { path });
   }
 }
 
-/** Opens a directory for writing, and closes it after the work. */
+/**
+ * Runs `work` with a directory that is open for writing, and closes the
+ * directory afterwards.
+ */
 async function intoDirectory<Result>(
   path: string,
   work: (sink: TreeSink) => Promise<Result>,
 ): Promise<Result> {
-  // Loaded only here, because it needs a file system.
+  // The module is loaded only here, because it needs a file system.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
   const writer = new TreeWriter(path);
   try {
@@ -282,8 +288,8 @@ async function loadIndex(
 }
 
 /**
- * Returns the volumes of a key in the order of their numbers, after checking
- * that none is missing.
+ * Returns the names of an archive's volumes in the order of their numbers,
+ * after checking that none is missing.
  */
 async function findVolumes(storage: Storage, key: string): Promise<string[]> {
   const found: string[] = [];

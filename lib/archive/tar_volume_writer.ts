@@ -121,16 +121,17 @@ export class TarVolumeWriter {
    * Adds a member. Await the promise before adding the next one.
    *
    * @param member The path of the member, or all of its metadata. By default, a
-   *   member is a file of 1970, owned by 0, with mode 0644 (0755 for all kinds
-   *   but files). The `size` may be omitted if the source is a `Uint8Array`. A
-   *   path without a source is read from the archive's `tree`, if there is one:
-   *   a folder with everything in it.
+   *   member is a file with time, owner and group 0, and mode 0644 (0755 for
+   *   all kinds but files). The `size` may be omitted if the source is a
+   *   `Uint8Array`. A path without a source is read from the archive's `tree`,
+   *   if there is one: a folder with everything in it.
    * @param source The content of a file. It may be omitted for other kinds, and
    *   for a file whose `size` is 0.
-   * @throws {DeltarError} `unsafe` for a path that leads outside, `exists` if
-   *   the path was added already, `changed` if the source has fewer bytes than
-   *   `size` (the rest is zeros in the archive) or more (the rest is not
-   *   stored). More members may be added after such an error.
+   * @throws {DeltarError} `unsafe` for an invalid path, such as an absolute one
+   *   or one that contains `..`, `exists` if the path was added already,
+   *   `changed` if the source has fewer bytes than `size` (the rest is zeros in
+   *   the archive) or more (the rest is not stored). More members may be added
+   *   after such an error.
    * @throws {TypeError} If a file has no source.
    * @throws {RangeError} If a stream has no `size`.
    */
@@ -159,9 +160,13 @@ export class TarVolumeWriter {
     );
     if (kind === "hardlink") checkPath(target);
     if (this.#members.has(path)) {
-      throw new DeltarError("exists", "was added to the archive already", {
-        path,
-      });
+      throw new DeltarError(
+        "exists",
+        "the path was added to the archive already",
+        {
+          path,
+        },
+      );
     }
     if (kind === "file") checkSource(given, source);
     if (content instanceof Uint8Array) {
@@ -193,7 +198,7 @@ export class TarVolumeWriter {
       if (within !== "" && !isWithin(entry.path, within)) continue;
       const target = "target" in entry ? entry.target : undefined;
       if (target !== undefined && lost.has(target)) {
-        const detail = `is another name of ${target}`;
+        const detail = `hard link to a file that was skipped: ${target}`;
         onSkip?.({ path: entry.path, reason: "unreadable", detail });
         continue;
       }
@@ -261,8 +266,8 @@ export class TarVolumeWriter {
   }
 
   /**
-   * Keeps a member for the index. A file is kept with the position of its
-   * content.
+   * Records a member for the index. A file is recorded with its checksum and
+   * the position of its content.
    */
   #keep(
     entry: Entry,
@@ -306,7 +311,7 @@ export class TarVolumeWriter {
       throw new DeltarError(
         "changed",
         isLonger
-          ? `the source has more than ${size} bytes; the rest was left out`
+          ? `the source has more than ${size} bytes; the rest was not stored`
           : `the source ended after ${written} of ${size} bytes`,
         { path },
       );
@@ -314,7 +319,7 @@ export class TarVolumeWriter {
   }
 }
 
-/** Throws if a file has no content or a stream has no known length. */
+/** Throws an error if a file has no source or a stream has no size. */
 function checkSource(
   { path, size }: NewMember,
   source: ByteSource | undefined,
@@ -328,7 +333,7 @@ function checkSource(
   }
 }
 
-/** Returns whether a source has more bytes than were pulled. */
+/** Returns whether a source has more bytes than have been pulled. */
 async function hasMore(pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
   while (true) {
     const { done, value } = await pieces.next();

@@ -3,9 +3,10 @@ import type { Entry, Metadata, Skipped } from "../tree/entry.ts";
 
 /**
  * A receiver of extracted members: a directory, or something else that holds a
- * tree. Paths are relative, `/`-separated, and have no `.` or `..`. A folder
- * may come after its content, or not at all. An implementation must not write
- * through symlinks that it has made. It fails with code `unsafe` instead.
+ * tree. Paths are relative, `/`-separated, and have no `.` or `..`. A directory
+ * may be made after its content, or not at all. An implementation must not
+ * write through symlinks that it has made, and has to fail with code `unsafe`
+ * instead.
  */
 export interface TreeSink {
   /** Makes a directory. */
@@ -46,7 +47,7 @@ export interface TreeWalkOptions {
  * A source of members: a directory, or something else that holds a tree.
  */
 export interface TreeSource {
-  /** Yields the entries, each folder before its content. */
+  /** Yields the entries, each directory before its content. */
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;
   /** Returns a file's content. A small file should come in one piece. */
   open(path: string): ByteSource;

@@ -30,7 +30,7 @@ export type IndexedMember = IndexedFile | NonFileEntry;
 /**
  * The positions of the files in the volumes of an archive. With the index, one
  * file is read with one byte range, and checked. The archive can also be read
- * without it.
+ * without the index.
  */
 export class VolumeIndex {
   /** The compression of the volumes. */
@@ -88,7 +88,7 @@ export class VolumeIndex {
    * @param bytes The whole file.
    * @param object The name of the file, for messages.
    * @throws {DeltarError} `corrupt`, `truncated` or `unsafe` if the file is
-   *   invalid, `unsupported` if it is of a newer format.
+   *   invalid, `unsupported` if its version or codec is unknown.
    */
   static decode(bytes: Uint8Array, object = "index"): VolumeIndex {
     return atOnce(decodeIndexSteps(bytes, object));
@@ -117,7 +117,9 @@ export function* decodeIndexSteps(
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
   const { codec, volumes } = header;
   if (codec !== "gzip" && codec !== "zstd") {
-    throw new DeltarError("unsupported", "unknown codec", { object });
+    throw new DeltarError("unsupported", "unknown codec of the volumes", {
+      object,
+    });
   }
   if (!Array.isArray(volumes) || !volumes.every(isRecord)) {
     throw new DeltarError("corrupt", "invalid list of volumes", {
@@ -139,7 +141,7 @@ export function* decodeIndexSteps(
   if (members.length !== header.members) {
     throw new DeltarError(
       "corrupt",
-      "the number of members differs from the recorded one",
+      "the number of members differs from the number in the header",
       {
         object,
       },
@@ -167,8 +169,12 @@ function decodeContent(
   ) {
     return { volume: volumes[volume].name, offset, length, skip };
   }
-  throw new DeltarError("corrupt", "a member lies outside of the volumes", {
-    object,
-    offset: at,
-  });
+  throw new DeltarError(
+    "corrupt",
+    "the content reference of a member is not inside a volume",
+    {
+      object,
+      offset: at,
+    },
+  );
 }

@@ -12,9 +12,9 @@ export interface VolumeSequenceOptions {
   storage: Storage;
   /** Returns the object name of volume `n`, counted from 0. */
   name: (n: number) => string;
-  /** The compression of each volume's end. */
+  /** The codec that compresses the end of each volume. */
   codec: Codec;
-  /** The maximum number of bytes of a volume. */
+  /** The maximum size of a volume in bytes. */
   volumeSize: number;
   /** Whether one volume is stored even if it is empty. */
   evenIfEmpty?: boolean;
@@ -38,12 +38,18 @@ export function worstCase(plain: number, frameSize: number): number {
 /** Writes compressed frames to volumes, one volume after the other. */
 export class VolumeSequence {
   readonly #options: VolumeSequenceOptions;
-  /** The space that each member larger than a frame needs, in bytes. */
+  /**
+   * The space in bytes that each member larger than a frame needs, by its
+   * location.
+   */
   readonly #wanted = new Map<FrameLocation, number>();
   readonly #records: VolumeRecord[] = [];
   #volume: ObjectWriter | undefined;
   #count = 0;
-  /** The storing of the previous volume, which continues in parallel. */
+  /**
+   * Resolves when the previous volume is stored. The current volume is written
+   * in the meantime.
+   */
   #finishing: Promise<void> = Promise.resolve();
   #end: Promise<Uint8Array> | undefined;
 
@@ -53,17 +59,19 @@ export class VolumeSequence {
   }
 
   /**
-   * Announces a member whose pieces must lie in one volume.
+   * Announces a member whose frames must all be in one volume.
    *
-   * @param place The place of the member's frames.
-   * @param room The maximum size of its frames in bytes.
+   * @param place The location that the member's frames share.
+   * @param room The maximum size of all of its frames together, in bytes after
+   *   compression.
    */
   announce(place: FrameLocation, room: number): void {
     this.#wanted.set(place, room);
   }
 
   /**
-   * Writes a frame to the current volume or the next one, and sets its place.
+   * Writes a frame to the current volume or the next one, and sets the frame's
+   * location.
    *
    * @param packed The compressed frame. Its memory is freed after use.
    * @throws The error of the storage.
@@ -99,7 +107,7 @@ export class VolumeSequence {
    * `onStored` was called with.
    *
    * @param reason The reason that is passed to the storage.
-   * @param settled Resolves when no frame is being placed any more.
+   * @param settled Resolves when no frame is being written any more.
    */
   async abort(reason: unknown, settled: Promise<void>): Promise<void> {
     await this.#volume?.abort(reason);

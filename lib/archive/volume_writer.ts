@@ -12,12 +12,12 @@ import { VolumeSequence, worstCase } from "./volume_sequence.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /**
- * The default size of a frame in bytes. It is small enough to read for a single
- * small file, and large enough that similar files share a frame. A file of 1
- * MiB fits together with its header.
+ * The default size of a frame in bytes. A frame is small enough to be read for
+ * a single small file, and large enough for many similar files. A file of 1 MiB
+ * fits in it together with its header.
  */
 const FRAME = 1.25 * MEBIBYTE;
-/** The number of frames in progress at which `ready` makes the caller wait. */
+/** The number of pending frames at which `ready` makes the caller wait. */
 const MAX_PENDING_FRAMES = 6;
 
 /** Options for a `VolumeWriter`. */
@@ -55,12 +55,12 @@ export interface StreamedContent {
 
 /**
  * Writes members to volumes: tar archives that are cut into frames. A frame
- * holds several members, or a piece of a large one. Frames are compressed one
- * by one, so that each member can be read with a small byte range.
+ * holds several members, or a part of a large one. Each frame is compressed by
+ * itself, so that each member can be read with a small byte range.
  *
- * A volume does not exceed its maximum size, except for a single member that is
- * larger by itself. At most seven frames are held, plain and compressed, if the
- * caller waits for `ready()` between calls of `add()`.
+ * A volume exceeds its maximum size only if it holds a single member that is
+ * larger. If the caller waits for `ready()` between calls of `add()`, memory
+ * holds at most seven frames, plain and compressed.
  */
 export class VolumeWriter {
   readonly #volumes: VolumeSequence;
@@ -81,10 +81,14 @@ export class VolumeWriter {
   constructor(options: VolumeWriterOptions) {
     const { codec, volumeSize, signal, frameSize = FRAME } = options;
     if (!(volumeSize >= 4096)) {
-      throw new RangeError(`volumeSize ${volumeSize} is not at least 4096`);
+      throw new RangeError(
+        `volumeSize is not at least 4096 bytes: ${volumeSize}`,
+      );
     }
     if (!(frameSize >= 2 * BLOCK)) {
-      throw new RangeError(`frameSize ${frameSize} is not at least 1024`);
+      throw new RangeError(
+        `frameSize is not at least 1024 bytes: ${frameSize}`,
+      );
     }
     // A full frame fits in a volume even if it does not compress.
     const room = Math.floor((volumeSize - 512) / 1.02);
@@ -125,7 +129,7 @@ export class VolumeWriter {
     this.#check();
     if (content.length !== member.size) {
       throw new RangeError(
-        `${member.path}: ${content.length} bytes of content, not ${member.size}`,
+        `${member.path}: the content has ${content.length} bytes, and size is ${member.size}`,
       );
     }
     const header = encodeHeader(member, this.#scratch);
@@ -138,8 +142,8 @@ export class VolumeWriter {
   }
 
   /**
-   * Resolves when there is room for more. Returns `undefined` if there is room
-   * now.
+   * Resolves when there is room for another member. Returns `undefined` if
+   * there is room now.
    *
    * @throws The error of a write.
    */
@@ -150,7 +154,8 @@ export class VolumeWriter {
   /**
    * Adds a file from a stream, in bounded memory. Exactly `member.size` bytes
    * go into the archive: a shorter source is filled up with zeros, and the rest
-   * of a longer source is not read. Nothing else may be added at the same time.
+   * of a longer source is not read. No other member may be added at the same
+   * time.
    *
    * @param member The member.
    * @param source The content.
@@ -240,8 +245,8 @@ export class VolumeWriter {
     let reference: PlacedContent | undefined;
     let written = 0;
     const append = (part: Uint8Array) => {
-      // Begun only now, so that a source that cannot be opened leaves nothing
-      // in the archive.
+      // The member is begun only now, so that a source that cannot be opened
+      // leaves nothing in the archive.
       reference ??= this.#begin(member, header);
       this.#filler.append(part);
       return this.ready();
@@ -254,8 +259,8 @@ export class VolumeWriter {
       reference ??= this.#begin(member, header);
     } finally {
       if (reference !== undefined) {
-        // Filling up keeps the archive valid. If a write failed instead of the
-        // source, this throws.
+        // Zeros up to the member's size keep the archive valid. If a write has
+        // failed and not the source, `append` throws the error of the write.
         const zeros = new Uint8Array(MEBIBYTE);
         for (let left = member.size - written; left > 0; left -= MEBIBYTE) {
           await append(zeros.subarray(0, left));

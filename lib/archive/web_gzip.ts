@@ -3,7 +3,7 @@ import { collect, toStream } from "../bytes/source.ts";
 import type { ByteReader } from "./byte_reader.ts";
 
 /**
- * Compresses with the Compression Streams of browsers, for runtimes without
+ * Compresses bytes with the Compression Streams API, for runtimes without
  * `node:zlib`.
  *
  * @param plain The bytes to compress to one member.
@@ -15,12 +15,12 @@ export function webGzip(plain: Uint8Array): Promise<Uint8Array> {
 }
 
 /**
- * Yields the content of the only member that `reader` holds. Compression
- * Streams do not report where a member ends, so more than one member is an
- * error.
+ * Yields the content of the only gzip member that `reader` holds. The
+ * Compression Streams API does not report where a member ends, so more than one
+ * member is an error.
  *
  * @param reader The compressed bytes. All of them are read.
- * @throws {DeltarError} `corrupt` if the bytes are anything but one whole
+ * @throws {DeltarError} `corrupt` if the bytes are not exactly one whole
  *   member.
  */
 export async function* webGunzip(
@@ -39,7 +39,7 @@ export async function* webGunzip(
   } catch (cause) {
     done = true;
     if (cause instanceof DeltarError) throw cause;
-    throw new DeltarError("corrupt", "not a single complete gzip member", {
+    throw new DeltarError("corrupt", "not exactly one complete gzip member", {
       object: reader.object,
       offset: start,
       cause,

@@ -2,8 +2,8 @@ import { Decompress } from "fzstd";
 
 /**
  * Yields the content of one zstd frame, decoded by fzstd, for runtimes without
- * `node:zlib`. fzstd ignores the checksum of the frame. The caller checks the
- * content against its SHA-256 anyway.
+ * `node:zlib`. fzstd ignores the checksum of the frame, so damaged content is
+ * found only where its SHA-256 is known and checked.
  *
  * @param frame The bytes of exactly one frame, whose window was checked.
  * @param explain Returns the error to throw for an error of the decoder.

@@ -14,22 +14,24 @@ import {
 } from "./zstd_frame.ts";
 
 const zlib = builtin("node:zlib");
-/** The runtime's zlib if it supports zstd, and the options to write with it. */
+/**
+ * The runtime's zlib, if it supports zstd, and the parameters for compressing.
+ */
 const engine = zlib?.constants?.ZSTD_c_checksumFlag === undefined
   ? undefined
   : { zlib, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
 
 /**
  * The content size in bytes below which a frame is decompressed in one call,
- * because a stream for each small frame costs as much as the work. In Deno, the
- * errors of the one-shot decoder cannot be caught, so all frames are streamed
- * there.
+ * because making a stream takes as long as decompressing a small frame. In
+ * Deno, the errors of the one-shot decoder cannot be caught, so all frames are
+ * streamed there.
  */
 const AT_ONCE = builtin("node:process")?.versions.deno === undefined
   ? SMALL_FRAME_BYTES
   : 0;
 
-/** Zstandard (RFC 8878): one frame for each piece. */
+/** Zstandard (RFC 8878). Each call makes one frame. */
 export const zstd: Codec = {
   name: "zstd",
   extension: "tar.zst",
@@ -45,7 +47,7 @@ async function compress(plain: Uint8Array): Promise<Uint8Array> {
   if (engine === undefined) {
     throw new DeltarError(
       "unsupported",
-      "this runtime cannot write zstd, only gzip",
+      "this runtime cannot compress with zstd; use gzip",
     );
   }
   const { zlib, params } = engine;
@@ -59,9 +61,9 @@ async function compress(plain: Uint8Array): Promise<Uint8Array> {
 }
 
 /**
- * Decompresses each frame with a decoder of its own and exactly its bytes,
- * because the runtimes' decoders silently stop after the first of several
- * frames.
+ * Decompresses each frame with a separate decoder that gets only the bytes of
+ * that frame, because the runtimes' decoders silently stop after the first of
+ * several frames.
  */
 function decompress(
   source: AsyncIterable<Uint8Array>,
@@ -104,13 +106,16 @@ async function* decodeFrame(
     explain,
   );
   if (head.length > 0 || !(await frame.bytes.next()).done) {
-    throw reader.corrupt("zstd frame ends before its blocks do", offset);
+    throw reader.corrupt(
+      "the zstd decoder ended before the last block of the frame",
+      offset,
+    );
   }
 }
 
 /**
- * Reads the bytes of a frame, up to about `most` of them. A frame may have any
- * number of bytes, whatever its content.
+ * Reads the bytes of a frame, up to about `most` of them. The limit is needed
+ * because even a frame with little content may have any number of bytes.
  *
  * @returns Whether the frame was read to its end.
  */

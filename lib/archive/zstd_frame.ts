@@ -14,10 +14,7 @@ const MAX_BLOCK_BYTES = 128 * 1024;
 const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
 const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 
-/**
- * The maximum size of content, in bytes, of a frame that is yielded in one
- * piece.
- */
+/** The content size in bytes below which a frame is yielded in one piece. */
 export const SMALL_FRAME_BYTES: number = 4 * 1024 * 1024;
 
 const COMPRESSED_BLOCK = 2;
@@ -25,22 +22,22 @@ const RLE_BLOCK = 1;
 
 /** One frame of a zstd stream. */
 export interface Frame {
-  /** The size of the content in bytes, as the frame's header has it. */
+  /** The size of the content in bytes, if the frame's header contains it. */
   size?: number;
   /** The whole compressed frame. It is read from the reader as it is pulled. */
   bytes: AsyncGenerator<Uint8Array>;
 }
 
 /**
- * Returns the next frame of a zstd stream, which is found by its headers and
- * cut where it ends.
+ * Returns the next frame of a zstd stream. The headers of its blocks show where
+ * it ends.
  *
- * @param reader The reader, at the start of a frame. The frame has been read
- *   when the result is exhausted.
+ * @param reader The reader, at the start of a frame. The reader is at the end
+ *   of the frame once `bytes` of the result is exhausted.
  * @returns The frame, or `undefined` for a skippable frame, which is skipped.
- * @throws {DeltarError} `corrupt` or `truncated` if there is no whole frame,
- *   `unsupported` if the frame needs a dictionary, `limit` if its window is too
- *   large.
+ * @throws {DeltarError} `corrupt` or `truncated` if the frame is invalid or
+ *   incomplete, `unsupported` if the frame needs a dictionary, `limit` if its
+ *   window is too large.
  */
 export async function nextFrame(
   reader: ByteReader,
@@ -53,14 +50,14 @@ export async function nextFrame(
     return undefined;
   }
   if (number !== MAGIC) {
-    throw reader.corrupt("no zstd frame where one should be", start);
+    throw reader.corrupt("not a zstd frame: wrong magic number", start);
   }
   const [descriptor] = await reader.exactly(1, "a zstd frame");
   const single = (descriptor & 0x20) !== 0;
   const sizeFlag = descriptor >> 6;
   if (descriptor & 0x08) throw reader.corrupt("unknown zstd flag", start + 4);
   if (descriptor & 0x03) {
-    throw new DeltarError("unsupported", "zstd frame needs a dictionary", {
+    throw new DeltarError("unsupported", "the zstd frame needs a dictionary", {
       object: reader.object,
       offset: start,
     });
@@ -74,8 +71,8 @@ export async function nextFrame(
   );
   const sizeField = fields.subarray(fields.length - sizeLength);
   const size = sizeLength === 0 ? undefined : contentSize(sizeField);
-  // The window of a single-segment frame is its content, whose size is then
-  // present.
+  // The window of a single-segment frame is its content, whose size is always
+  // in the header of such a frame.
   const window = single ? contentSize(sizeField) : windowOf(fields[0]);
   checkWindow(window, reader, start);
   const header = new Uint8Array(5 + fields.length);
@@ -99,8 +96,8 @@ function windowOf(descriptor: number): number {
 }
 
 /**
- * Checks the size of a window, because a decoder allocates the window that the
- * header asks for.
+ * Checks the size of a window, because a decoder allocates a window of the size
+ * in the header.
  */
 function checkWindow(
   window: number,
@@ -110,7 +107,7 @@ function checkWindow(
   if (window > MAX_WINDOW_BYTES) {
     throw new DeltarError(
       "limit",
-      `zstd window of ${window} bytes is too large`,
+      `zstd window too large: ${window} bytes, at most ${MAX_WINDOW_BYTES}`,
       { object: reader.object, offset },
     );
   }
@@ -160,7 +157,7 @@ async function* blocks(
     const kind = bits >> 1 & 3;
     const size = kind === RLE_BLOCK ? 1 : bits >> 3;
     if (kind > COMPRESSED_BLOCK || size > MAX_BLOCK_BYTES) {
-      throw reader.corrupt("impossible zstd block", at);
+      throw reader.corrupt("invalid type or size of a zstd block", at);
     }
     parts.push(block, await reader.exactly(size, "a zstd block"));
     length += 3 + size;
