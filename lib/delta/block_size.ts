@@ -6,14 +6,15 @@ const UNKNOWN_SIZE = 2 ** 29;
 
 /**
  * Returns the block size for a file: a power of two near `sqrt(fileSize / 32)`,
- * and at least 1,024. With this size, the signature and the literals around
- * some hundreds of scattered edits cost about the same. With a power of two,
- * pages of databases and disk images that moved as a whole are found again.
+ * and at least 1,024. With this size, the signature and the literals of some
+ * hundreds of scattered edits take about the same space. Pages of databases and
+ * disk images have sizes of powers of two, so pages that moved as a whole match
+ * blocks.
  *
- * @param fileSize The size of the file in bytes. Default: the assumed size of a
- *   stream of unknown size.
+ * @param fileSize The size of the file in bytes. Default: 512 MiB, which is
+ *   assumed for a stream of unknown size.
  * @returns The block size in bytes.
- * @throws {RangeError} If `fileSize` is not a non-negative safe integer.
+ * @throws {RangeError} If `fileSize` is not an integer from 0 to 2^53 - 1.
  *
  * @example
  * ```ts
@@ -26,7 +27,9 @@ const UNKNOWN_SIZE = 2 ** 29;
  */
 export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
   if (!Number.isSafeInteger(fileSize) || fileSize < 0) {
-    throw new RangeError("fileSize must be a non-negative safe integer");
+    throw new RangeError(
+      `fileSize is not an integer from 0 to ${Number.MAX_SAFE_INTEGER}: ${fileSize}`,
+    );
   }
   const wanted = Math.max(
     MIN_BLOCK_BYTES,
@@ -37,9 +40,10 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
 }
 
 /**
- * Returns the number of bytes to keep of each strong sum. With it, the
- * probability of any false match in a file of the basis's size is below 2^-64,
- * where each position is compared with each block of the same 32-bit weak sum.
+ * Returns the number of bytes to keep of each strong sum, so that a false match
+ * anywhere in a file as large as the basis has a probability below 2^-64. At
+ * each position of the file, strong sums are compared only with those of blocks
+ * that have the same 32-bit weak sum.
  *
  * @param fileSize The size of the basis in bytes.
  * @param blockSize The size of a block in bytes.

@@ -1,15 +1,17 @@
 import type { Signature } from "./signature.ts";
 
 /**
- * The maximum number of blocks with the same weak sum and different contents.
- * More do not occur by chance, and this limits the work on a crafted signature.
+ * The maximum number of blocks with the same weak sum and different contents. A
+ * larger number does not occur by chance. The limit bounds the time that a
+ * crafted signature can take.
  */
 const MAX_EQUAL_SUMS = 8;
 
 /**
  * A hash table with open addressing that finds the blocks of a signature by
- * their weak sums. Blocks of equal content are entered once, so a run of equal
- * blocks costs nothing. A short last block is not entered.
+ * their weak sums. Blocks of equal content are entered once, so that a run of
+ * equal blocks takes no longer to search than a single one. A short last block
+ * is not entered.
  */
 export class BlockTable {
   readonly #signature: Signature;
@@ -17,8 +19,8 @@ export class BlockTable {
   readonly #slots: Int32Array;
   readonly #shift: number;
   /**
-   * An odd number, random for each table, so that nobody can craft input that
-   * makes it collide.
+   * An odd number, random for each table, so that nobody can craft a signature
+   * whose sums collide in it.
    */
   readonly #multiplier = Math.floor(Math.random() * 2 ** 31) * 2 + 1;
 

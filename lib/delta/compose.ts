@@ -22,23 +22,24 @@ export interface ComposeOptions {
    * limit.
    */
   maxSize?: number;
-  /** Aborts the work with its reason. */
+  /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
 /**
- * Composes two deltas to one that is equal to applying `first` and then
- * `second`. Neither the basis nor the file in between is needed. Memory holds
- * the first delta's commands (16 bytes each, at most four million), not its
- * literals.
+ * Composes two deltas into one that has the same result as applying `first` and
+ * then `second`. Neither the basis nor the result of `first` is needed. Memory
+ * holds the first delta's commands (16 bytes each, at most four million), not
+ * its literals.
  *
  * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if a
- * delta is damaged, `mismatch` if the second copies from beyond the first's
- * result, `limit` if the result is too large or there are too many commands,
- * `aborted` if the signal fired.
+ * delta is damaged, `mismatch` if the second delta copies from beyond the end
+ * of the first one's result, `limit` if the result is too large or there are
+ * too many commands, `aborted` if the signal fired.
  *
- * @param first The delta from the basis. Its literals are read where needed.
- * @param second The delta from the first's result. It is read once.
+ * @param first The delta from the basis. Its literals are read when they are
+ *   needed.
+ * @param second The delta from the result of `first`. It is read once.
  *
  * @example
  * ```ts
@@ -73,8 +74,8 @@ async function* composeDeltas(
 }
 
 /**
- * Composes a delta, of which only the sources are known, with a second one. See
- * {@linkcode compose}.
+ * Composes two deltas like {@linkcode compose}, where the first one is given by
+ * the sources of its result.
  */
 export async function* composeSources(
   { segments, literals }: DeltaSources,

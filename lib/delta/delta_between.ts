@@ -3,23 +3,24 @@ import { DeltaReader } from "./delta_reader.ts";
 import { DeltaWriter } from "./delta_writer.ts";
 import { signBytes } from "./sign.ts";
 
-/** The size of the blocks in the part that differs, in bytes. */
+/** The size in bytes of the blocks for which the differing part is searched. */
 const BLOCK = 256;
 /**
- * The minimum length in bytes of a copy between two changed places. Shorter
- * ones are stored as literals.
+ * The minimum length in bytes of a copy between two changed ranges. A shorter
+ * range is stored as a literal, even though it is unchanged.
  */
 const MIN_COPY_BYTES = 16;
 /**
- * The maximum part of the file that is overwritten. If more has changed, the
- * old content may have moved.
+ * The maximum share of the differing part that counts as overwritten in place.
+ * If more has changed, the old content may have moved.
  */
 const MAX_OVERWRITTEN_SHARE = 0.125;
 
 /**
  * Returns the delta between two states of a small file that are both in memory.
  * The common beginning and end are copied exactly. The part between them is
- * searched for blocks, unless it was only overwritten in places.
+ * searched for blocks of the old state, unless its length is the same and few
+ * of its bytes have changed.
  *
  * @param old The old state.
  * @param now The new state.
@@ -63,9 +64,9 @@ export function deltaBetween(old: Uint8Array, now: Uint8Array): Uint8Array {
 }
 
 /**
- * Returns a delta of ranges that were overwritten in place, or `undefined` if
- * that does not describe the change well. Both states begin and end with bytes
- * that differ.
+ * Returns the ranges that were overwritten in place, or `undefined` if the
+ * lengths differ or too many bytes have changed. The first bytes of `old` and
+ * `now` differ, and so do the last ones.
  */
 function overwritten(
   old: Uint8Array,

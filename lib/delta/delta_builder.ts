@@ -7,8 +7,8 @@ import type { Signature } from "./signature.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 
 /**
- * The number of bytes of the file that are searched at a time, in addition to a
- * block.
+ * The minimum number of bytes that are searched at a time. The window in memory
+ * is one block larger.
  */
 const WINDOW = 2 ** 18;
 
@@ -20,22 +20,23 @@ const LONG_RUN_BLOCKS = 32;
 /** The minimum number of bytes for which a second thread is used. */
 const WORTH_SHARING = 2 ** 16;
 /**
- * The minimum size of a file for which a second thread is started. Smaller
- * files are done before it has started.
+ * The minimum size of a file for which a second thread is started. A smaller
+ * file is finished before the thread has started.
  */
 const LARGE_BYTES = 2 ** 22;
 
 /**
- * Called with bytes of the delta. They are valid until it returns, or until the
- * promise that it returns is fulfilled. A caller that keeps them must copy
- * them.
+ * Called with bytes of the delta. They are valid until the call returns or, if
+ * it returns a promise, until that is fulfilled. A sink that keeps them must
+ * copy them.
  */
 export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
 
 /**
- * Writes the delta of a file that is pushed piece by piece against the
- * signature of its basis, with the search of the rsync algorithm (A. Tridgell,
- * "Efficient Algorithms for Sorting and Synchronization", 1999, chapter 3).
+ * Makes the delta of a file against the signature of its basis. The file is
+ * pushed piece by piece. The search is that of the rsync algorithm (A.
+ * Tridgell, "Efficient Algorithms for Sorting and Synchronization", 1999,
+ * chapter 3).
  *
  * The file passes through a window in memory. After a block that matched, the
  * next block of the basis is expected and confirmed by its strong sum alone.
@@ -47,18 +48,23 @@ export class DeltaBuilder {
   readonly #table: BlockTable;
   readonly #writer: DeltaWriter;
   /**
-   * The rolling sum of the search. Its buffer holds the file's bytes from
-   * `#literal` on.
+   * The rolling sum of the search. Its buffer holds the window and one spare
+   * byte.
    */
   #rolling: RollingSum;
   readonly #strongSum: StrongSum;
   /** The maximum size of the window in bytes. */
   readonly #capacity: number;
-  /** The offset at which the bytes in the window end. */
+  /** The offset in the window at which the file's bytes end. */
   #end = 0;
-  /** The offset of the search. All bytes before it are copied or literal. */
+  /**
+   * The offset of the search in the window. All bytes before it are copied or
+   * literal.
+   */
   #at = 0;
-  /** The offset of the first literal byte that is not written yet. */
+  /**
+   * The offset in the window of the first literal byte that is not written yet.
+   */
   #literal = 0;
   /** Whether the rolling sum is positioned at `#at`. */
   #rolled = false;
@@ -96,8 +102,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Takes the next bytes. The array may be reused when this has returned, or
-   * when the promise that it returned is fulfilled (if the sink returned one).
+   * Takes the next bytes of the file. The array may be reused when the call has
+   * returned or, if it returned a promise because the sink did, when that is
+   * fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {
@@ -180,8 +187,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Confirms all expected blocks in the window on two threads. After many
-   * consecutive matches, usually all of them match.
+   * Confirms the next expected blocks in the window together, on two threads:
+   * at most as many blocks as have matched in a row. Returns whether any of
+   * them matched.
    */
   #matchRun(): boolean {
     const { blockSize, fileSize, strongKind, strongLength } = this.#basis;
@@ -227,8 +235,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Looks for the basis's short last block at the very end. The signature of
-   * librsync does not contain its length, so every length is tried for it.
+   * Looks for the basis's short last block at the end of the file. A signature
+   * of librsync does not contain the length of that block, so every length is
+   * tried.
    */
   #matchTail(): void {
     const { blockSize, fileSize, sizeKnown, weak, weakKind } = this.#basis;

@@ -13,7 +13,7 @@ const PIECE = 2 ** 16;
 export interface ChainLink {
   /** Returns the bytes of the delta. It is called once. */
   open: () => ByteSource;
-  /** The size of the delta's result in bytes, if that is recorded. */
+  /** The size of the delta's result in bytes, if it is recorded. */
   result?: number;
   /** The name of the delta, for error messages. */
   object?: string;
@@ -44,8 +44,8 @@ export interface ChainOptions {
  * content at the start of the chain.
  *
  * The deltas are read from the last to the first, and of each one, only the
- * parts that later deltas need are kept. So a chain takes as much room as its
- * last result, however large the files in between were or claim to be. Memory
+ * literals that later deltas need are stored. So the stored literals are never
+ * larger than the last result, however large the results before it are. Memory
  * holds the commands (16 bytes each, at most four million).
  */
 export class DeltaChain implements DeltaSources {
@@ -65,9 +65,9 @@ export class DeltaChain implements DeltaSources {
    * @param links The deltas, at least one, the oldest first.
    * @throws {DeltarError} `corrupt` or `truncated` if a delta is damaged,
    *   `mismatch` if a delta copies from beyond the result of the previous one
-   *   or its result differs from the recorded size, `limit` if a result is
-   *   larger than recorded or a delta has more than four million commands,
-   *   `aborted`.
+   *   or the size of its result differs from the recorded one, `limit` if a
+   *   result is larger than recorded or a delta has more than four million
+   *   commands, `aborted`.
    */
   static async read(
     links: readonly ChainLink[],
@@ -83,16 +83,21 @@ export class DeltaChain implements DeltaSources {
       const kept = await keep(link, result, needed, literals, signal);
       segments = segments?.through(kept, link.object) ?? kept;
     }
-    if (segments === undefined) throw new RangeError("a chain of no deltas");
+    if (segments === undefined) {
+      throw new RangeError("links is empty: a chain has at least one delta");
+    }
     return new DeltaChain(segments, literals.access());
   }
 
-  /** Returns the ranges of the first content that are needed. */
+  /**
+   * Returns the ranges that are copied from the whole content at the start of
+   * the chain.
+   */
   needed(): NeededRanges {
     return NeededRanges.of(this.segments.copies());
   }
 
-  /** Whether the ranges are needed in their order, each at most once. */
+  /** Whether the copied ranges are in ascending order and do not overlap. */
   get isInOrder(): boolean {
     return this.segments.isInOrder;
   }
@@ -100,8 +105,8 @@ export class DeltaChain implements DeltaSources {
   /**
    * Yields the last result.
    *
-   * @param basis Reads a range of the first content. The pieces are used one by
-   *   one, in the order of the result.
+   * @param basis Reads a range of the whole content at the start of the chain,
+   *   in pieces. Each piece is yielded before the next one is read.
    */
   async *result(
     basis: (offset: number, length: number) => AsyncIterable<Uint8Array>,
@@ -122,7 +127,10 @@ export class DeltaChain implements DeltaSources {
   }
 }
 
-/** Traces the needed ranges of a delta's result back to its basis. */
+/**
+ * Returns the sources of the needed ranges of a delta's result, and stores the
+ * literals in them.
+ */
 async function keep(
   { open, object }: ChainLink,
   result: number | undefined,
@@ -142,7 +150,7 @@ async function keep(
       if (end > most) {
         throw new DeltarError(
           "limit",
-          `the result has more than ${most} bytes`,
+          `the result of the delta has more than ${most} bytes`,
           {
             object,
             offset: command.at,
@@ -170,7 +178,9 @@ async function keep(
   if (size < needed.end || (result !== undefined && size !== result)) {
     throw new DeltarError(
       "mismatch",
-      `the delta makes ${size} bytes, and ${result ?? needed.end} are needed`,
+      `the result of the delta has ${size} bytes, expected ${
+        result ?? needed.end
+      }`,
       { object },
     );
   }

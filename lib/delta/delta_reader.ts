@@ -5,8 +5,8 @@ import { DELTA_MAGIC } from "./delta_writer.ts";
 export type DeltaCommand =
   & {
     /**
-     * The offset in the delta: of the last byte of a copy command, or of the
-     * first byte of a literal.
+     * The offset of the command in the delta, in bytes: of the last byte of a
+     * copy command, or of the first byte of `bytes`.
      */
     at: number;
     /** The number of bytes that the command produces. */
@@ -15,7 +15,9 @@ export type DeltaCommand =
   & (
     /** Copies a range of the basis. */
     | { kind: "copy"; offset: number }
-    /** Literal bytes. A long literal comes in pieces. */
+    /**
+     * Contains literal bytes. A long literal is returned as several commands.
+     */
     | { kind: "literal"; bytes: Uint8Array }
   );
 
@@ -28,13 +30,14 @@ export class DeltaReader {
   /** The offset in the delta of the next byte to parse. */
   #offset = 0;
   /**
-   * The command whose parameters are being read, with the bytes read so far.
+   * The bytes read so far of the magic number or of a command and its
+   * parameters.
    */
   readonly #header = new Uint8Array(17);
   #headerLength = 0;
   #headerWanted = 4;
   readonly #view = new DataView(this.#header.buffer);
-  /** The number of literal bytes still to come. */
+  /** The number of bytes of the current literal that have not been read. */
   #literal = 0;
   #state: "magic" | "command" | "literal" | "end" = "magic";
 
@@ -50,7 +53,7 @@ export class DeltaReader {
   /**
    * Parses the next piece of the delta.
    *
-   * @throws {DeltarError} `corrupt` with the offset.
+   * @throws {DeltarError} `corrupt` if the delta is invalid.
    */
   *read(piece: Uint8Array): Generator<DeltaCommand, void, undefined> {
     let at = 0;
@@ -67,7 +70,7 @@ export class DeltaReader {
       }
       const byte = piece[at++];
       this.#offset++;
-      if (this.#state === "end") this.#fail("bytes after the end");
+      if (this.#state === "end") this.#fail("bytes after the end of the delta");
       this.#header[this.#headerLength++] = byte;
       if (this.#state === "command" && this.#headerLength === 1) {
         this.#headerWanted = this.#lengthOf(byte);
@@ -86,10 +89,14 @@ export class DeltaReader {
    */
   finish(): void {
     if (this.#state === "end") return;
-    throw new DeltarError("truncated", "the delta ends early", {
-      object: this.#object,
-      offset: this.#offset,
-    });
+    throw new DeltarError(
+      "truncated",
+      "the delta ends before its end command",
+      {
+        object: this.#object,
+        offset: this.#offset,
+      },
+    );
   }
 
   /** Returns the length of a command with its parameters, in bytes. */
@@ -99,7 +106,7 @@ export class DeltaReader {
     if (command <= 0x54) {
       return 1 + (1 << (command - 0x45 >>> 2)) + (1 << (command - 0x45 & 3));
     }
-    return this.#fail(`unknown command 0x${command.toString(16)}`);
+    return this.#fail(`unknown command: 0x${command.toString(16)}`);
   }
 
   #execute(): DeltaCommand | undefined {
@@ -135,7 +142,9 @@ export class DeltaReader {
     if (width === 1) return this.#view.getUint16(at);
     if (width === 2) return this.#view.getUint32(at);
     const value = Number(this.#view.getBigUint64(at));
-    if (!Number.isSafeInteger(value)) this.#fail(`parameter ${value}`);
+    if (!Number.isSafeInteger(value)) {
+      this.#fail(`parameter too large: ${value}`);
+    }
     return value;
   }
 

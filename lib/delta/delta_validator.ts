@@ -14,7 +14,7 @@ export class DeltaValidator {
     this.#object = object;
   }
 
-  /** The total size in bytes that the commands so far produce. */
+  /** The size in bytes of the result of all commands checked so far. */
   get size(): number {
     return this.#size;
   }
@@ -23,7 +23,7 @@ export class DeltaValidator {
    * Checks a command.
    *
    * @throws {DeltarError} `mismatch` if the command copies from beyond the
-   *   basis, `limit` if the result would be larger than allowed.
+   *   basis, `limit` if the result would be larger than the maximum.
    */
   check(command: DeltaCommand): void {
     const place = { object: this.#object, offset: command.at };
@@ -32,7 +32,7 @@ export class DeltaValidator {
       if (end > this.#basisSize) {
         throw new DeltarError(
           "mismatch",
-          `the delta copies up to byte ${end} of a basis of ${this.#basisSize}`,
+          `the delta copies up to byte ${end} of a basis of ${this.#basisSize} bytes`,
           place,
         );
       }
@@ -41,7 +41,7 @@ export class DeltaValidator {
     if (this.#size > this.#maxSize) {
       throw new DeltarError(
         "limit",
-        `the result has more than ${this.#maxSize} bytes`,
+        `the result of the delta has more than ${this.#maxSize} bytes`,
         place,
       );
     }

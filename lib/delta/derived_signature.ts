@@ -13,10 +13,10 @@ const PIECE = 2 ** 16;
 
 /**
  * The known blocks of a file, derived from the signature of its old state and
- * the delta from there, without either state. These are the blocks of the old
- * state that lie completely in ranges that the delta copies, at their new
- * offsets, and blocks of the delta's literals. So no signature of the file
- * needs to be made or stored.
+ * the delta from that state, without reading either state. These are the blocks
+ * of the old state that lie completely in ranges that the delta copies, at
+ * their new offsets, and blocks of the delta's literals. So no signature of the
+ * file needs to be made or stored.
  */
 export class DerivedSignature {
   /**
@@ -81,7 +81,7 @@ export class DerivedSignature {
         if (turn !== undefined) await turn;
         if (command.kind === "literal") writer.literal(command.bytes);
         else {
-          // Copies always consist of whole blocks.
+          // A copy always consists of whole blocks.
           const end = command.offset + command.length;
           for (let at = command.offset; at < end; at += blockSize) {
             const length = Math.min(blockSize, end - at);
@@ -118,8 +118,10 @@ class Blocks {
   }
 
   /**
-   * Adds the old blocks that lie completely in a range of the old state. A
-   * short last block is added only if the range is the last.
+   * Adds the blocks of the old state that lie completely in a copied range. A
+   * short last block is added only if the range is the last of the file.
+   *
+   * @param place The offset of the range in the file, in bytes.
    */
   copy(offset: number, length: number, place: number, isLast: boolean): void {
     const { blockSize, fileSize, strongLength, weak, strong } = this.#old;

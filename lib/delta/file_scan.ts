@@ -21,8 +21,8 @@ export interface FileScanOptions {
   size?: number;
   /**
    * Called with the bytes of the delta as they are made. The bytes are valid
-   * until it returns or its promise is fulfilled. Without it, only the size of
-   * the delta is counted.
+   * until the call returns or, if it returns a promise, until that is
+   * fulfilled. By default, only the size of the delta is computed.
    */
   onDelta?: DeltaSink;
 }
@@ -33,9 +33,9 @@ export interface FileScanResult {
   size: number;
   /** The SHA-256 of the file, 32 bytes. */
   sha256: Uint8Array;
-  /** The new signature, if there was a block size. */
+  /** The new signature, if a block size was passed. */
   signature?: Signature;
-  /** The size of the delta in bytes, if there was a basis. */
+  /** The size of the delta in bytes, if a basis was passed. */
   deltaSize?: number;
 }
 
@@ -87,9 +87,9 @@ export class FileScan {
   }
 
   /**
-   * Takes the next bytes of the file. It is synchronous if `onDelta` is. The
-   * array may be reused when this has returned, or when the promise that it
-   * returned is fulfilled.
+   * Takes the next bytes of the file. The call is synchronous if `onDelta` is.
+   * The array may be reused when the call has returned or, if it returned a
+   * promise, when that is fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     this.#size += bytes.length;
@@ -98,7 +98,10 @@ export class FileScan {
     return this.#delta?.push(bytes);
   }
 
-  /** Ends the file, after the last part of the delta was passed on. */
+  /**
+   * Ends the file. Resolves after `onDelta` has been called with the last part
+   * of the delta.
+   */
   async finish(): Promise<FileScanResult> {
     await this.#delta?.finish();
     return {

@@ -13,12 +13,13 @@ import {
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 
 /**
- * The maximum size of a block that is shared, in bytes. Larger blocks cannot be
- * divided between two threads.
+ * The maximum size in bytes of a block that is hashed on two threads. With this
+ * limit, a job can hold four blocks to divide between the threads.
  */
 const MAX_HELPED_BLOCK_BYTES = CAPACITY / 4;
 /**
- * The approximate number of bytes in a group, which a thread takes at a time.
+ * The approximate size in bytes of a group, which is the blocks that a thread
+ * takes at a time.
  */
 const GROUP = 2 ** 15;
 /**
@@ -27,14 +28,15 @@ const GROUP = 2 ** 15;
  */
 const DEFAULT_PATIENCE_MS = 10_000;
 
-/** Called with digests, which are valid until it returns. */
+/** Called with digests, which are valid until the call returns. */
 type Deliver = (digests: Uint8Array) => void;
 
 /**
- * Computes the SHA-256 of many blocks on two threads. A few jobs may be open at
- * the same time. A worker does them while the caller reads and starts the next
- * ones. The caller helps with the rest when it needs the digests or room for
- * another job. All waiting is synchronous and short, so the code that hashes
+ * Computes the SHA-256 of many blocks on two threads. Up to four jobs may be
+ * open at the same time. A worker hashes their blocks while the caller reads
+ * the file and starts further jobs. When the caller needs the digests, or room
+ * for another job, it hashes the remaining blocks together with the worker. The
+ * caller waits synchronously and only for short times, so the code that hashes
  * need not be asynchronous.
  */
 export class HashHelper {
@@ -54,8 +56,8 @@ export class HashHelper {
 
   /**
    * Returns the only helper of this thread, started on the first call, or
-   * `undefined` where there are no such workers or the blocks are too large or
-   * too small to share.
+   * `undefined` if the runtime has no `node:worker_threads` or the blocks are
+   * too large or too small to share.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;
@@ -70,14 +72,16 @@ export class HashHelper {
    * Starts a worker.
    *
    * @param program The program that the worker runs.
-   * @param patience The time in milliseconds without progress after which it
-   *   counts as dead.
-   * @throws {TypeError} Where there are no such workers.
+   * @param patience The time in milliseconds without progress after which the
+   *   worker counts as dead.
+   * @throws {TypeError} If the runtime has no `node:worker_threads`.
    */
   constructor(program = HASH_WORKER, patience = DEFAULT_PATIENCE_MS) {
     this.#patience = patience;
     const threads = builtin("node:worker_threads");
-    if (!threads) throw new TypeError("no workers");
+    if (!threads) {
+      throw new TypeError("this runtime has no node:worker_threads");
+    }
     for (let slot = 0; slot < SLOTS; slot++) this.#close(slot);
     const workerData: HashWorkerData = {
       control: this.#control.buffer as SharedArrayBuffer,
@@ -85,8 +89,8 @@ export class HashHelper {
       output: this.#output.buffer as SharedArrayBuffer,
     };
     const worker = new threads.Worker(program, { eval: true, workerData });
-    // Without the worker the work is only slower. The worker does not keep the
-    // process running.
+    // If the worker fails, the caller hashes all blocks. The worker does not
+    // keep the process running.
     worker.on("error", () => {});
     worker.unref();
   }
@@ -132,7 +136,7 @@ export class HashHelper {
     this.#finishIfDead();
   }
 
-  /** Helps with all open jobs, the oldest first, until they are done. */
+  /** Finishes all open jobs together with the worker, the oldest first. */
   finish(): void {
     for (let at = 0; at < SLOTS; at++) {
       this.#finish((this.#started + at) % SLOTS);
@@ -192,8 +196,8 @@ export class HashHelper {
   }
 
   /**
-   * Takes one group of a slot's job and hashes it, if there is one left.
-   * Returns whether there was.
+   * Takes one group of a slot's job and hashes it. Returns `false` if no group
+   * is left.
    */
   #hashOne(slot: number): boolean {
     const control = this.#control;

@@ -5,12 +5,13 @@ export const CAPACITY = 2 ** 18;
 /** The number of control words of each slot. */
 export const SLOT_WORDS = 8;
 /**
- * The number of low bits of a ticket that are the group. The other bits
- * identify the job.
+ * The number of low bits of a ticket that are the number of the group. The
+ * other bits identify the job.
  */
 export const GROUP_BITS = 12;
 /**
- * The group in the ticket of a slot without a job. It is higher than any other.
+ * The group number in the ticket of a slot without a job, higher than that of
+ * any group.
  */
 export const CLOSED = 2 ** GROUP_BITS - 1;
 
@@ -24,13 +25,16 @@ export const STARTED: number = SLOTS * SLOT_WORDS;
 export const CONTROL = {
   /** The ticket of the next group to take. */
   next: 0,
-  /** The number of groups. */
+  /** The number of groups of the job. */
   groups: 1,
-  /** The number of groups that are done; the owner waits on it. */
+  /**
+   * The number of groups that are hashed. The thread that started the job waits
+   * on this word.
+   */
   done: 2,
   /** The number of blocks of each group but the last. */
   groupBlocks: 3,
-  /** The number of blocks. */
+  /** The number of blocks of the job. */
   blocks: 4,
   /** The size of a block in bytes. */
   blockSize: 5,
@@ -49,13 +53,14 @@ export interface HashWorkerData {
 }
 
 /**
- * The program of the worker. It is text, because a text can be started on every
- * runtime and from a single binary, without a separate file.
+ * The program of the worker. The program is text, because every runtime can
+ * start a worker from text, also in a single binary, where there is no separate
+ * file.
  *
- * A thread takes a group by incrementing the slot's ticket, from the oldest job
- * first. The owner sets a job's parameters while the ticket is closed. Each job
- * has tickets of its own, so that an old ticket cannot be mistaken for one of a
- * later job.
+ * A thread takes a group by incrementing the slot's ticket. Groups of the
+ * oldest job are taken first. The thread that starts a job sets its parameters
+ * while the ticket is closed. No two jobs have the same tickets, so that an old
+ * ticket cannot be mistaken for one of a later job.
  */
 export const HASH_WORKER: string = `
 const { workerData } = require("node:worker_threads");

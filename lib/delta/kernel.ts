@@ -28,7 +28,7 @@ export interface Kernel {
    * is a multiple of 4. The windows that pass the filter are written to the
    * list of their stream. A list begins with its length in bytes, from 0 to
    * `LIST_SIZE - 8`. From its ninth byte on, it has the address and the sum of
-   * each window. A full list takes no more windows.
+   * each window. No window is added to a full list.
    */
   scan(
     at: number,
@@ -46,7 +46,10 @@ export interface Kernel {
 /** The size in bytes of each list that `scan` fills. */
 export const LIST_SIZE = 8192;
 
-/** The compiled kernel; `null` before the first use. */
+/**
+ * The compiled kernel, `undefined` if it cannot be compiled; `null` before the
+ * first use.
+ */
 let compiled: WebAssembly.Module | undefined | null = null;
 
 /**

@@ -1,11 +1,12 @@
 ;; The hot loops of the Rabin-Karp sum: see kernel.ts for what they mean and
-;; docs/DELTA.md for how kernel_wasm.ts is made from this file. 0x08104225 is the
-;; sum's multiplier M. A byte that leaves a window of width w takes
-;; M^w (byte + M - 1) out of the sum; $power is M^w.
+;; docs/DELTA.md for how kernel_wasm.ts is made from this file. 0x08104225 is
+;; the sum's multiplier M. When a byte leaves a window of width w,
+;; M^w (byte + M - 1) is subtracted from the sum; $power is M^w.
 (module
   (memory (export "memory") 1)
 
-  ;; Rolls the window, whose sum lies at $state, from $at on, up to $last + 1, until the filter knows its sum.
+  ;; Rolls the window from $at to the first address whose sum passes the filter,
+  ;; or to $last + 1. The sum is read from and written to the address $state.
   (func (export "seek")
     (param $at i32) (param $last i32) (param $width i32) (param $power i32)
     (param $filter i32) (param $mask i32) (param $state i32)
@@ -44,8 +45,8 @@
     (i32.store (local.get $state) (local.get $s))
     (local.get $at))
 
-  ;; Enters a place and its sum in a list, which starts with its length in bytes
-  ;; and is full with 8,184 of them.
+  ;; Adds the address of a window and its sum to a list. A list starts with its
+  ;; length in bytes and is full at 8,184.
   (func $enter (param $list i32) (param $at i32) (param $s i32)
     (local $length i32)
     (local.set $length (i32.load (local.get $list)))
@@ -56,9 +57,10 @@
     (i32.store offset=8 (local.get $list) (local.get $at))
     (i32.store offset=12 (local.get $list) (local.get $s)))
 
-  ;; Rolls four windows at once, each over $stride places, a multiple of 4, the
-  ;; first from $at on, each next where the one before it ends. Whatever the
-  ;; filter knows is entered in four lists of 8,192 bytes from $lists on.
+  ;; Rolls four windows at the same time, each over $stride addresses, a
+  ;; multiple of 4. The first starts at $at, and each of the others where the
+  ;; previous one ends. Windows that pass the filter are added to four lists of
+  ;; 8,192 bytes each, which start at $lists.
   (func (export "scan")
     (param $at i32) (param $stride i32) (param $width i32) (param $power i32)
     (param $filter i32) (param $mask i32) (param $lists i32)
@@ -102,7 +104,7 @@
           (i32.add (local.get $step) (local.get $width))
           (i32.const 1))))
     (loop $next
-      ;; The next four bytes of each.
+      ;; Load the next four bytes that leave and enter each window.
       (local.set $step (local.get $at))
       (local.set $leaving (v128.load32_zero (local.get $step)))
       (local.set $leaving
@@ -133,7 +135,7 @@
           (local.get $entering)))
       (local.set $step (i32.add (local.get $at) (i32.const 4)))
       (loop $place
-        ;; The filter's words that the sums choose.
+        ;; The words of the filter that the sums select.
         (local.set $bits (v128.and (local.get $s) (local.get $masks)))
         (local.set $x (i64x2.extract_lane 0 (local.get $bits)))
         (local.set $y (i64x2.extract_lane 1 (local.get $bits)))
@@ -156,7 +158,7 @@
               (local.get $filter)
               (i32.wrap_i64 (i64.shr_u (local.get $y) (i64.const 32))))
             (local.get $words)))
-        ;; The bits that they must have, one in each byte.
+        ;; The bits that must be set in the words, one in each byte.
         (local.set $bits
           (i8x16.swizzle
             (v128.const i8x16 1 2 4 8 16 32 64 128 0 0 0 0 0 0 0 0)
@@ -219,15 +221,15 @@
         (br_if $place (i32.lt_u (local.get $at) (local.get $step))))
       (br_if $next (i32.lt_u (local.get $at) (local.get $end)))))
 
-  ;; Continues the sum $s over the bytes from $at up to $end: 16 bytes at a step
-  ;; in 16 lanes, each of them the sum of every 16th byte.
+  ;; Continues the sum $s over the bytes from $at up to $end: 16 bytes at a time
+  ;; in 16 lanes, each of which sums every 16th byte.
   (func $weak (export "weak") (param $at i32) (param $end i32) (param $s i32)
     (result i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128)
     (local $bytes v128) (local $half v128) (local $step v128)
     (if (i32.le_u (i32.add (local.get $at) (i32.const 16)) (local.get $end))
       (then
-        ;; The sum so far stands where a byte before the first would.
+        ;; The sum so far is in the lane of the byte before the first one.
         (local.set $d
           (i32x4.replace_lane 3 (local.get $d) (local.get $s)))
         (local.set $step ;; M^16

@@ -2,7 +2,7 @@
  * The SHA-256 of the `kernel.wat` from which `deno task kernel` made this file.
  */
 export const KERNEL_SOURCE: string =
-  "e32eb73f3da5b3a6ebb6859a9e451617756c0f3f8395c0573ff3ee8ac2d74826";
+  "ae791e08dba29d2af4c0e5eb4fc1deb1de52b847b53bc047d175f1b63583440f";
 
 /** The binary form of `kernel.wat`, in base64. */
 export const KERNEL: string =

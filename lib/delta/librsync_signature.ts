@@ -37,7 +37,7 @@ export function decodeLibrsyncSignature(
   if (bytes.length < HEADER_LENGTH) {
     throw new DeltarError(
       "truncated",
-      "the signature ends early",
+      "the signature ends inside its header",
       at(bytes.length),
     );
   }
@@ -56,13 +56,13 @@ export function decodeLibrsyncSignature(
   }
   const blockSize = view.getUint32(4);
   if (blockSize < 1 || blockSize > MAX_BLOCK_BYTES) {
-    throw new DeltarError("corrupt", `block size ${blockSize}`, at(4));
+    throw new DeltarError("corrupt", `invalid block size: ${blockSize}`, at(4));
   }
   const strongLength = view.getUint32(8);
   if (strongLength < 1 || strongLength > 32) {
     throw new DeltarError(
       "corrupt",
-      `strong sums of ${strongLength} bytes`,
+      `invalid length of strong sums: ${strongLength}`,
       at(8),
     );
   }
@@ -101,12 +101,14 @@ export function decodeLibrsyncSignature(
  * Encodes a signature as a file that `rdiff delta` reads.
  *
  * @param signature A signature whose strong sums are BLAKE2b.
- * @throws {TypeError} If its strong sums are of another kind.
+ * @throws {TypeError} If the strong sums are of another kind.
  */
 export function encodeLibrsyncSignature(signature: Signature): Uint8Array {
   const { blockSize, strongLength, weak, strong, weakKind } = signature;
   if (signature.strongKind !== "blake2b") {
-    throw new TypeError("a signature of librsync has BLAKE2b sums");
+    throw new TypeError(
+      "a signature file of librsync can hold only BLAKE2b sums",
+    );
   }
   const entry = 4 + strongLength;
   const bytes = new Uint8Array(HEADER_LENGTH + weak.length * entry);

@@ -5,7 +5,7 @@
 export class NeededRanges {
   /** The start and end of each range, alternating. */
   readonly #bounds: Float64Array;
-  /** The number of kept bytes before each range. */
+  /** The total length in bytes of all ranges before each range. */
   #before: Float64Array | undefined;
 
   private constructor(bounds: Float64Array) {
@@ -13,8 +13,8 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the ranges that cover all given ones, which may overlap and be in
-   * any order.
+   * Returns the ranges that cover all of the given ranges, which may overlap
+   * and be in any order.
    */
   static of(
     ranges: Iterable<{ offset: number; length: number }>,
@@ -63,8 +63,8 @@ export class NeededRanges {
   }
 
   /**
-   * Returns the offset of a byte among the kept bytes, if the ranges are kept
-   * one after the other.
+   * Returns the offset that a byte of the file has if only the needed ranges
+   * are stored, one after the other.
    */
   placeOf(offset: number): number {
     this.#before ??= this.#sums();
@@ -98,14 +98,14 @@ export class RangeCursor {
     this.#bounds = bounds;
   }
 
-  /** Whether all ranges end before the last requested position. */
+  /** Whether all ranges end at or before the start of the last request. */
   get isDone(): boolean {
     return this.#at >= this.#bounds.length;
   }
 
   /**
-   * Returns the first part of a range between `start` and `end`. `start` must
-   * not decrease between calls.
+   * Returns the first part between `start` and `end` that is needed. `start`
+   * must not decrease between calls.
    */
   next(start: number, end: number): { start: number; end: number } | undefined {
     if (start >= end) return undefined;

@@ -22,7 +22,7 @@ export interface PatchOptions {
   maxSize?: number;
   /** The name of the delta, for error messages. */
   object?: string;
-  /** Aborts the work with its reason. */
+  /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -63,8 +63,8 @@ export function patchBytes(
 
 /**
  * Applies a delta, as written by {@linkcode delta} or `rdiff delta`, to its
- * basis, in bounded memory. A delta does not contain a checksum of its basis:
- * compare the result's SHA-256 before it replaces anything.
+ * basis, in bounded memory. A delta does not contain a checksum of its basis,
+ * so check the SHA-256 of the result before it replaces anything.
  *
  * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if
  * the delta is damaged, `mismatch` if it copies from beyond the basis, `limit`

@@ -10,7 +10,8 @@ const POWER_3 = Math.imul(POWER_2, MULTIPLIER);
 const POWER_4 = Math.imul(POWER_3, MULTIPLIER);
 
 /**
- * The number of bytes from which copying to the kernel's memory is worth it.
+ * The number of bytes from which the kernel is faster, although they are copied
+ * to its memory.
  */
 const LONG_BYTES = 256;
 /** The kernel with its memory; `undefined` before the first use. */
@@ -26,7 +27,8 @@ export function rabinKarp(
   end: number,
 ): number {
   if (end - start < LONG_BYTES) return rabinKarpPortable(bytes, start, end);
-  // Compiling the kernel takes longer than many commands run otherwise.
+  // The kernel is compiled on its first use, because that takes longer than
+  // many commands take in total.
   const { kernel, memory } = shared ??= prepareKernel();
   if (kernel === undefined) return rabinKarpPortable(bytes, start, end);
   let sum = SEED;
@@ -44,7 +46,7 @@ function prepareKernel(): NonNullable<typeof shared> {
   return { kernel, memory };
 }
 
-/** Returns {@linkcode rabinKarp} without using WebAssembly. */
+/** Returns the same sum as {@linkcode rabinKarp}, without WebAssembly. */
 export function rabinKarpPortable(
   bytes: Uint8Array,
   start: number,

@@ -12,8 +12,8 @@ const FILTER_START = STATE_START + 64;
 const MAX_KEPT_BYTES = 2 ** 23;
 const LIST_WORDS = LIST_SIZE / 4;
 /**
- * The minimum number of windows to scan ahead. At least four blocks are
- * required, too.
+ * The minimum number of windows to scan ahead, if four times the width of the
+ * window is less.
  */
 const MIN_SCAN_WINDOWS = 2 ** 13;
 /**
@@ -24,17 +24,18 @@ const MAX_SCAN_WINDOWS = 2 ** 18;
 
 /**
  * The kernels that are kept for the next file. Each reserves gigabytes of
- * address space, so a new kernel for each of many files would exhaust it before
- * the old ones are collected.
+ * address space, so a new kernel for each of many files would exhaust the
+ * address space before the old kernels are collected.
  */
 const spare: Kernel[] = [];
 
 /**
  * The Rabin-Karp sum of a rolling window in WebAssembly.
  *
- * If nothing was found for a while, four windows roll at the same time, over at
- * most as many positions as were passed without a match. So at most half of the
- * scanned positions are scanned in vain.
+ * After many positions without a match, four windows scan ahead at the same
+ * time, over at most as many positions as were passed. A match makes the rest
+ * of a scan useless. Because of the limit, at most half of all positions are
+ * scanned for nothing.
  */
 export class RabinKarpKernel implements RollingSum {
   readonly buffer: Uint8Array;
@@ -54,13 +55,16 @@ export class RabinKarpKernel implements RollingSum {
   /** The current list, and the next word in it. */
   #list = 0;
   #next = 0;
-  /** Whether the sum is not that of the position after the scanned ones. */
+  /**
+   * Whether the sum has to be computed again for the position after the scanned
+   * ones.
+   */
   #stale = false;
 
   /**
    * Makes a rolling sum.
    *
-   * @returns The sum, or `undefined` where there is no kernel or not enough
+   * @returns The sum, or `undefined` if there is no kernel or not enough
    *   memory.
    */
   static create(shape: RollingShape): RabinKarpKernel | undefined {
@@ -151,7 +155,7 @@ export class RabinKarpKernel implements RollingSum {
     }
   }
 
-  /** The number of positions to pass before scanning ahead is worth it. */
+  /** The number of positions to pass before scanning ahead. */
   get #patience(): number {
     return Math.max(4 * this.#width, MIN_SCAN_WINDOWS);
   }
@@ -194,7 +198,7 @@ export class RabinKarpKernel implements RollingSum {
 
   /**
    * Returns the next position in the lists that is not before `at`, and sets
-   * the sum to its sum.
+   * `value` to the sum at that position.
    */
   #take(at: number): number | undefined {
     const lists = this.#lists;

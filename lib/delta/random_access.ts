@@ -13,7 +13,7 @@ export interface RandomAccess {
    * @param offset The offset of the first byte.
    * @param length The number of bytes. The result has exactly this length.
    * @throws {DeltarError} If the bytes cannot be read; `truncated` if there are
-   *   fewer.
+   *   fewer bytes.
    */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
@@ -28,9 +28,13 @@ export function bytesAccess(bytes: Uint8Array): RandomAccess {
     size: bytes.length,
     read: (offset, length) => {
       if (offset + length > bytes.length) {
-        throw new DeltarError("truncated", "the range is beyond the end", {
-          offset: bytes.length,
-        });
+        throw new DeltarError(
+          "truncated",
+          "the requested range ends after the last byte",
+          {
+            offset: bytes.length,
+          },
+        );
       }
       return bytes.subarray(offset, offset + length);
     },

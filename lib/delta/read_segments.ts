@@ -8,9 +8,9 @@ import { Segments } from "./segments.ts";
 const PIECE = 2 ** 16;
 
 /**
- * Reads the source of each byte of a delta's result.
+ * Reads the sources of the bytes of a delta's result.
  *
- * @param delta The delta. Its literals are skipped and stay in it.
+ * @param delta The delta. The sources of literals are their offsets in it.
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
  *   `limit` if it has more than four million commands.
  */

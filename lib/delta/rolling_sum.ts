@@ -8,7 +8,7 @@ import { Rollsum, rollsum } from "./rollsum.ts";
  */
 export type WeakKind = "rabin-karp" | "rollsum";
 
-/** The sizes of a {@linkcode RollingSum} and its memory. */
+/** The sizes that a {@linkcode RollingSum} is made for. */
 export interface RollingShape {
   /** The number of bytes in the window. */
   width: number;
@@ -23,12 +23,14 @@ export interface RollingSum {
   /** The sum of the window at its current position, from 0 to 2^32 - 1. */
   readonly value: number;
 
-  /** The bytes to roll over, and one spare byte, which may be read. */
+  /**
+   * The bytes to roll over, and one spare byte, which is read but whose value
+   * has no effect.
+   */
   readonly buffer: Uint8Array;
 
   /**
-   * The filter of the sums that are worth looking up, as filled by
-   * `fillFilter`.
+   * The filter of the sums that may be those of blocks. `fillFilter` fills it.
    */
   readonly filter: Int32Array;
 
@@ -47,9 +49,9 @@ export interface RollingSum {
   seek(from: number, last: number): number;
 
   /**
-   * Moves the buffer's bytes from `count` up to `end` to its start, and the
-   * window with them. The window must be at `count`, after a `seek` that found
-   * nothing.
+   * Moves the bytes from `count` up to `end` to the start of the buffer, and
+   * the window with them. The window must be at `count`, after a `seek` that
+   * found nothing.
    */
   drop(count: number, end: number): void;
 
@@ -57,7 +59,7 @@ export interface RollingSum {
   free(): void;
 }
 
-/** The capacity in bytes from which starting the kernel is worth it. */
+/** The capacity in bytes from which the kernel is used. */
 const LARGE_BYTES = 2 ** 17;
 
 /** Makes a rolling sum of a kind. */

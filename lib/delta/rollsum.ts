@@ -1,7 +1,10 @@
 import { passes } from "./filter.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
-/** The number that librsync adds to every byte, so that runs of zeros count. */
+/**
+ * The number that librsync adds to every byte, so that zeros change the sum,
+ * too.
+ */
 const CHAR_OFFSET = 31;
 
 /**

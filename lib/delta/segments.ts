@@ -11,9 +11,7 @@ const MAX_SEGMENTS = 2 ** 22;
 export interface Origin {
   /** Whether the bytes are copied from the old state, or are literals. */
   kind: "copy" | "literal";
-  /**
-   * The offset in the old state, or in the place where the literals are kept.
-   */
+  /** The offset in the old state or, of a literal, in the stored literals. */
   offset: number;
   /** The length in bytes. */
   length: number;
@@ -28,12 +26,12 @@ export interface DeltaSources {
 }
 
 /**
- * The sources of the bytes of a delta's result: ranges of the old state, or
- * literals that are kept elsewhere. Ranges of the result that are not needed
+ * The sources of the bytes of a delta's result: ranges of the old state, and
+ * literals that are stored separately. Ranges of the result that are not needed
  * may be missing.
  */
 export class Segments {
-  /** Whether the copies are of ranges in their order, each at most once. */
+  /** Whether the copied ranges are in ascending order and do not overlap. */
   isInOrder = true;
   readonly #object: string | undefined;
   /** The offset of each segment in the result, in bytes. */
@@ -51,7 +49,8 @@ export class Segments {
   /**
    * Makes an empty list of segments.
    *
-   * @param object The name of the delta that they come from, for errors.
+   * @param object The name of the delta that the segments come from, for error
+   *   messages.
    */
   constructor(object?: string) {
     this.#object = object;
@@ -71,7 +70,9 @@ export class Segments {
     const end = start + length;
     if (!Number.isSafeInteger(end)) {
       const object = this.#object;
-      throw new DeltarError("limit", "the result is too large", { object });
+      throw new DeltarError("limit", "the result of the delta is too large", {
+        object,
+      });
     }
     const goesOn = origin === this.#next && start === this.#end;
     this.#end = end;
@@ -129,11 +130,11 @@ export class Segments {
   }
 
   /**
-   * Returns these segments with the sources of an older delta, whose result
-   * they copy from.
+   * Returns these segments with the sources of an older delta instead of the
+   * copies from that delta's result.
    *
-   * @param older The segments of the older delta. They have all ranges that
-   *   these copy.
+   * @param older The segments of the older delta, with all ranges of its result
+   *   that are copied.
    */
   through(older: Segments, object: string | undefined): Segments {
     const composed = new Segments(object);
@@ -153,7 +154,9 @@ export class Segments {
     return composed;
   }
 
-  /** Returns the last segment that starts at or before `offset`. */
+  /**
+   * Returns the number of the last segment that starts at or before `offset`.
+   */
   #find(offset: number): number {
     let low = 0;
     let high = this.#count;
@@ -167,9 +170,13 @@ export class Segments {
 
   #grow(): void {
     if (this.#count >= MAX_SEGMENTS) {
-      throw new DeltarError("limit", `more than ${MAX_SEGMENTS} commands`, {
-        object: this.#object,
-      });
+      throw new DeltarError(
+        "limit",
+        `the delta has more than ${MAX_SEGMENTS} commands`,
+        {
+          object: this.#object,
+        },
+      );
     }
     this.#starts = doubled(this.#starts);
     this.#origins = doubled(this.#origins);

@@ -15,8 +15,8 @@ export interface SignBytesOptions {
    */
   blockSize?: number;
   /**
-   * The number of bytes to keep of each strong sum. Default: as many as the
-   * size of the file requires.
+   * The number of bytes to keep of each strong sum. Default: the result of
+   * {@linkcode chooseStrongLength}.
    */
   strongLength?: number;
   /** The kind of strong sum. Default: `sha256`; `blake2b` is for librsync. */
@@ -25,13 +25,16 @@ export interface SignBytesOptions {
 
 /** Options for making a signature of a stream. */
 export interface SignOptions extends SignBytesOptions {
-  /** The expected size in bytes, by which the block size is chosen. */
+  /**
+   * The expected size of the file in bytes, from which the block size is
+   * chosen.
+   */
   size?: number;
-  /** Aborts the work with its reason. */
+  /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** The size in bytes from which a file is worth a second thread. */
+/** The size in bytes from which a file is hashed on two threads. */
 const LARGE_BYTES = 2 ** 22;
 /** The number of bytes that are hashed between turns of the event loop. */
 const PIECE = 2 ** 20;
@@ -64,12 +67,12 @@ export class SignatureBuilder {
     this.#strongKind = strongKind;
     this.#strongSum = strongSum(strongKind, this.#strongLength);
     this.#pending = new Uint8Array(this.#blockSize);
-    // The thread takes a while to start, so it is started early.
+    // The second thread takes a while to start, so it is started early.
     if ((size ?? 0) >= 4 * LARGE_BYTES && strongKind === "sha256") {
       HashHelper.get(this.#blockSize);
     }
-    // The expected size is only a hint, and memory that is not touched costs
-    // nothing.
+    // The expected size is only a hint. If it is too large, the operating
+    // system does not provide the memory that stays unused.
     const blocks = Math.min(Math.ceil((size ?? 0) / this.#blockSize), 2 ** 22);
     this.#weak = new Uint32Array(blocks);
     this.#strong = new Uint8Array(blocks * this.#strongLength);
@@ -211,7 +214,7 @@ export async function sign(
     (source instanceof Uint8Array ? source.length : undefined);
   const builder = new SignatureBuilder({ ...options, size });
   for await (const chunk of chunks(source)) {
-    // Large chunks are processed in pieces, so that other work can run in
+    // Large chunks are processed in pieces, so that other tasks can run in
     // between.
     for (let at = 0; at < chunk.length; at += PIECE) {
       const turn = turnIfDue();

@@ -93,11 +93,15 @@ export class Signature {
     checkBlockSize(blockSize);
     checkStrongLength(strongLength);
     if (!Number.isSafeInteger(fileSize) || fileSize < 0) {
-      throw new RangeError("fileSize must be a non-negative safe integer");
+      throw new RangeError(
+        `fileSize is not an integer from 0 to ${Number.MAX_SAFE_INTEGER}: ${fileSize}`,
+      );
     }
     const blocks = Math.ceil(fileSize / blockSize);
     if (weak.length !== blocks || strong.length !== blocks * strongLength) {
-      throw new RangeError("the sums do not fit the number of blocks");
+      throw new RangeError(
+        "the lengths of weak and strong do not match the number of blocks",
+      );
     }
     this.blockSize = blockSize;
     this.fileSize = fileSize;
@@ -131,7 +135,7 @@ export class Signature {
   /**
    * Encodes the signature in deltar's container; see docs/FORMAT.md.
    *
-   * @throws {TypeError} If the container cannot hold the kinds of the sums; see
+   * @throws {TypeError} If the container cannot hold sums of these kinds; see
    *   {@linkcode encodeLibrsyncSignature}.
    */
   encode(): Uint8Array {
@@ -149,7 +153,9 @@ export class Signature {
       this.weakKind !== "rabin-karp" || this.strongKind !== "sha256" ||
       !this.sizeKnown
     ) {
-      throw new TypeError("the container holds Rabin-Karp and SHA-256 sums");
+      throw new TypeError(
+        "only a signature with Rabin-Karp sums, SHA-256 sums and a known file size can be encoded",
+      );
     }
     const header = new Uint8Array(HEADER_LENGTH);
     const view = new DataView(header.buffer);
@@ -170,9 +176,9 @@ export class Signature {
    *
    * @param bytes The whole container. It must not change while the signature is
    *   in use.
-   * @throws {DeltarError} `corrupt` if it is damaged or not such a container,
-   *   `truncated` if it is shorter than its own lengths, `unsupported` if it is
-   *   of a later version.
+   * @throws {DeltarError} `corrupt` if the container is damaged or has another
+   *   format, `truncated` if it is shorter than its header requires,
+   *   `unsupported` if it is of a later version.
    */
   static decode(bytes: Uint8Array, options: DecodeOptions = {}): Signature {
     const at = (offset: number) => ({ object: options.object, offset });
@@ -183,33 +189,43 @@ export class Signature {
     if (bytes.length < HEADER_LENGTH + CHECK_LENGTH) {
       throw new DeltarError(
         "truncated",
-        "the signature ends early",
+        "the signature ends inside its header",
         at(bytes.length),
       );
     }
     if (bytes[7] !== MAGIC[7]) {
       throw new DeltarError(
         "unsupported",
-        `signature of version ${bytes[7]}; this program reads version 1`,
+        `unsupported version of a signature: ${
+          bytes[7]
+        }; this program reads version 1`,
         at(7),
       );
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const blockSize = view.getUint32(8, true);
     if (blockSize < 1 || blockSize > MAX_BLOCK_BYTES) {
-      throw new DeltarError("corrupt", `block size ${blockSize}`, at(8));
+      throw new DeltarError(
+        "corrupt",
+        `invalid block size: ${blockSize}`,
+        at(8),
+      );
     }
     const strongLength = view.getUint32(12, true);
     if (strongLength < MIN_STRONG_BYTES || strongLength > MAX_STRONG_BYTES) {
       throw new DeltarError(
         "corrupt",
-        `strong sums of ${strongLength} bytes`,
+        `invalid length of strong sums: ${strongLength}`,
         at(12),
       );
     }
     const fileSize = Number(view.getBigUint64(16, true));
     if (!Number.isSafeInteger(fileSize)) {
-      throw new DeltarError("corrupt", `file size ${fileSize}`, at(16));
+      throw new DeltarError(
+        "corrupt",
+        `invalid file size: ${fileSize}`,
+        at(16),
+      );
     }
     const blocks = Math.ceil(fileSize / blockSize);
     const end = HEADER_LENGTH + blocks * (4 + strongLength);
@@ -217,14 +233,20 @@ export class Signature {
       const short = bytes.length < end + CHECK_LENGTH;
       throw new DeltarError(
         short ? "truncated" : "corrupt",
-        `a signature of ${end + CHECK_LENGTH} bytes has ${bytes.length}`,
+        `the signature has ${bytes.length} bytes, expected ${
+          end + CHECK_LENGTH
+        }`,
         at(Math.min(bytes.length, end + CHECK_LENGTH)),
       );
     }
     const check = sha256(bytes.subarray(0, end));
     for (let index = 0; index < CHECK_LENGTH; index++) {
       if (bytes[end + index] !== check[index]) {
-        throw new DeltarError("corrupt", "wrong checksum", at(end));
+        throw new DeltarError(
+          "corrupt",
+          "the checksum of the signature is wrong",
+          at(end),
+        );
       }
     }
     const strongStart = HEADER_LENGTH + blocks * 4;
@@ -245,7 +267,9 @@ export function checkBlockSize(blockSize: number): void {
   if (
     !Number.isInteger(blockSize) || blockSize < 1 || blockSize > MAX_BLOCK_BYTES
   ) {
-    throw new RangeError(`blockSize must be from 1 to ${MAX_BLOCK_BYTES}`);
+    throw new RangeError(
+      `blockSize is not an integer from 1 to ${MAX_BLOCK_BYTES}: ${blockSize}`,
+    );
   }
 }
 
@@ -260,13 +284,14 @@ export function checkStrongLength(strongLength: number): void {
     strongLength > MAX_STRONG_BYTES
   ) {
     throw new RangeError(
-      `strongLength must be from ${MIN_STRONG_BYTES} to ${MAX_STRONG_BYTES}`,
+      `strongLength is not an integer from ${MIN_STRONG_BYTES} to ${MAX_STRONG_BYTES}: ${strongLength}`,
     );
   }
 }
 
 /**
- * Returns bytes as words of this machine, without a copy if they are aligned.
+ * Returns bytes as 32-bit words in the byte order of this machine, without a
+ * copy if they are aligned.
  */
 function wordsOf(bytes: Uint8Array): Uint32Array {
   const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0
@@ -275,7 +300,10 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length / 4);
 }
 
-/** Converts words of this machine to little-endian words, or back. */
+/**
+ * Converts 32-bit words from the byte order of this machine to little-endian,
+ * or back.
+ */
 function littleEndian(words: Uint32Array): Uint32Array {
   const isLittle = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
   if (isLittle) return words;

@@ -7,8 +7,8 @@ import { sign, type SignOptions } from "./sign.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * Connects two streams by work that reads from one and returns the bytes for
- * the other. A failure of the work reaches both streams.
+ * Returns a writable stream, and a readable one with the result of `work` for
+ * the written bytes. Both streams fail if `work` fails.
  */
 function connect(
   work: (source: ByteSource) => ReadableStream<Uint8Array>,
@@ -22,7 +22,7 @@ function connect(
  * is returned after the file has ended. The memory is bounded by the size of
  * the signature.
  *
- * @example The signature of a file as it passes
+ * @example Make the signature of a file from a stream
  * ```ts
  * import { sign, SignatureStream } from "@deltar/deltar";
  * import assert from "node:assert/strict";
@@ -47,9 +47,9 @@ export class SignatureStream
    * Makes a stream.
    *
    * @param options Options, as for {@linkcode sign}. Without `size`, the block
-   *   size is that for a file of unknown size.
-   * @throws {RangeError} If an option is out of range. The error comes from the
-   *   stream.
+   *   size is that of a file of unknown size.
+   * @throws {RangeError} If an option is out of range. The readable stream
+   *   fails with this error.
    */
   constructor(options: SignOptions = {}) {
     const encoded = async function* (source: ByteSource) {
@@ -65,7 +65,7 @@ export class SignatureStream
  * A stream that takes a file and returns its delta against a basis, in
  * librsync's format and in bounded memory.
  *
- * @example The delta of a file as it passes
+ * @example Make the delta of a file from a stream
  * ```ts
  * import { DeltaStream, sign } from "@deltar/deltar";
  * import { patchBytes } from "@deltar/deltar/delta";
@@ -100,11 +100,11 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
 }
 
 /**
- * A stream that takes a delta and returns the file, in bounded memory. It fails
- * like {@linkcode patch}. Compare the result's SHA-256 before it replaces
- * anything.
+ * A stream that takes a delta and returns the file, in bounded memory. The
+ * stream fails with the errors of {@linkcode patch}. Check the SHA-256 of the
+ * result before it replaces anything.
  *
- * @example A file from its basis and a delta
+ * @example Make a file from its basis and a delta
  * ```ts
  * import { bytesAccess, delta, PatchStream, sign } from "@deltar/deltar";
  * import assert from "node:assert/strict";
