@@ -11,7 +11,7 @@ import { readTar } from "./tar_reader.ts";
 export interface ScannedMember {
   /** The member, with a normalized path; `""` is the root itself. */
   member: TarMember;
-  /** The content, valid until the next member is read. */
+  /** The content, which can be read until the next member is requested. */
   body: AsyncIterable<Uint8Array>;
   /** The name of the object that contains the member. */
   object: string;

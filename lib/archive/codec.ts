@@ -64,9 +64,9 @@ export interface Codec {
   ): AsyncGenerator<Uint8Array>;
 
   /**
-   * Decompresses one small range in a single call.
+   * Decompresses whole members or frames that are in memory.
    *
-   * @param bytes One or more whole members or frames.
+   * @param bytes One or more members or frames.
    * @param limit The maximum number of decompressed bytes.
    * @param options The object and offset, for messages.
    * @throws {DeltarError} The same errors as `decompress`.

@@ -26,14 +26,15 @@ export interface ReadRangeOptions extends ReadContentOptions {
 
 /**
  * Reads the content that a reference points to with one ranged `get`. The whole
- * range is decompressed, so that its checksums are checked.
+ * range is decompressed, so that the checksums of its frames are checked.
  *
  * @param storage The storage of the volume.
  * @param reference The range of the volume. It may be untrusted.
  * @param size The length of the content in bytes.
  * @param codec The compression of the volume.
  * @throws {DeltarError} `corrupt` if the reference is invalid or the range does
- *   not hold content of that size, and the errors of the storage and the codec.
+ *   not hold content of that size, `limit` if the range holds more than 64 MiB
+ *   before or after the content, and the errors of the storage and the codec.
  */
 export async function* readContent(
   storage: Storage,

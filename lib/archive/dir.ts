@@ -98,7 +98,7 @@ export class Dir extends Walker {
   }
 
   /**
-   * Returns the first file that matches a pattern, if any.
+   * Returns the path of the first file that matches a pattern, if any.
    *
    * @param pattern The pattern, in gitignore's syntax.
    */
@@ -186,7 +186,8 @@ export class Dir extends Walker {
   }
 
   /**
-   * Returns the directories that contain a certain file, `""` for the root.
+   * Returns the paths of the directories that contain a file with a given name;
+   * `""` is the root.
    *
    * @param marker The name of the file, such as `package.json`.
    */

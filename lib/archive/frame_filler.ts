@@ -56,7 +56,7 @@ export class FrameFiller {
     return reference;
   }
 
-  /** Begins a member that has frames of its own. */
+  /** Begins a member whose frames hold no other members. */
   begin(header: Uint8Array): PlacedContent {
     this.seal();
     const reference = new PlacedContent(this.#place, header.length);

@@ -33,7 +33,10 @@ export class Pipe implements AsyncIterable<Uint8Array> {
     this.#wake();
   }
 
-  /** Makes both ends fail with `reason`. Only the first reason is kept. */
+  /**
+   * Makes the writer and the reader fail with `reason`. Later calls have no
+   * effect.
+   */
   fail(reason: unknown): void {
     if (this.#failed) return;
     this.#failed = true;

@@ -36,9 +36,9 @@ export interface OpenOptions {
 
 /**
  * A tar archive cut into volumes, with an index of the positions of its
- * members, so that one file can be read without the rest. Each volume is an
- * archive that `tar` can read. Without the index, the volumes are read from
- * their starts.
+ * members, so that one file can be read without reading the others. Each volume
+ * is an archive that `tar` can read. Without the index, the volumes are read
+ * from their starts.
  *
  * @example Write an archive and read one file of it
  * ```ts

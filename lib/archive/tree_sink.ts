@@ -2,11 +2,10 @@ import type { ByteSource } from "../bytes/source.ts";
 import type { Entry, Metadata, Skipped } from "../tree/entry.ts";
 
 /**
- * A receiver of extracted members: a directory, or something else that holds a
- * tree. Paths are relative, `/`-separated, and have no `.` or `..`. A directory
- * may be made after its content, or not at all. An implementation must not
- * write through symlinks that it has made, and has to fail with code `unsafe`
- * instead.
+ * A receiver of extracted members, such as a directory. Paths are relative,
+ * `/`-separated, and have no `.` or `..`. A directory may be made after its
+ * content, or not at all. An implementation must not write through symlinks
+ * that it has made, and has to fail with code `unsafe` instead.
  */
 export interface TreeSink {
   /** Makes a directory. */
@@ -43,9 +42,7 @@ export interface TreeWalkOptions {
   signal?: AbortSignal;
 }
 
-/**
- * A source of members: a directory, or something else that holds a tree.
- */
+/** A source of members, such as a directory. */
 export interface TreeSource {
   /** Yields the entries, each directory before its content. */
   walk(options?: TreeWalkOptions): AsyncIterable<Entry>;

@@ -28,8 +28,8 @@ export interface VolumeSequenceOptions {
 }
 
 /**
- * Returns the maximum size that `plain` bytes can have after compression in
- * frames of `frameSize`.
+ * Returns the maximum size in bytes that `plain` bytes can have after they are
+ * compressed in frames of `frameSize` bytes.
  */
 export function worstCase(plain: number, frameSize: number): number {
   return Math.ceil(plain * 1.02) + 128 * Math.ceil(plain / frameSize);

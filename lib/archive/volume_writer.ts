@@ -272,7 +272,7 @@ export class VolumeWriter {
     return { reference, written };
   }
 
-  /** Begins a member that has frames of its own. */
+  /** Begins a member whose frames hold no other members. */
   #begin(member: TarMember, header: Uint8Array): PlacedContent {
     const whole = header.length + member.size + padding(member.size);
     const reference = this.#filler.begin(header);

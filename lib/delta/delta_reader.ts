@@ -22,7 +22,7 @@ export type DeltaCommand =
   );
 
 /**
- * Parses librsync's delta format from pieces of any size. It keeps only the
+ * Parses librsync's delta format from pieces of any size. Memory holds only the
  * parameters of one command. Literals are passed on as views of the input.
  */
 export class DeltaReader {

@@ -49,7 +49,7 @@ export class HashHelper {
   readonly #deliver: (Deliver | undefined)[] = [];
   readonly #patience: number;
   #started = 0;
-  /** Whether the worker has died in the middle of a job. */
+  /** Whether the worker counts as dead, because a job has made no progress. */
   #isDead = false;
   #keep = 32;
   #digest: StrongSum = strongSum("sha256", 32);

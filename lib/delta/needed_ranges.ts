@@ -43,7 +43,9 @@ export class NeededRanges {
     return new NeededRanges(isSorted ? bounds : merged(bounds));
   }
 
-  /** The end of the last range; 0 if there is none. */
+  /**
+   * The offset in bytes at which the last range ends; 0 if there are no ranges.
+   */
   get end(): number {
     return this.#bounds.at(-1) ?? 0;
   }

@@ -64,7 +64,7 @@ export class Segments {
    *   literal.
    * @param length The length in bytes.
    * @throws {DeltarError} `limit` if there are more than four million segments,
-   *   or the result is too large.
+   *   or the result is larger than 2^53 - 1 bytes.
    */
   add(start: number, origin: number, length: number): void {
     const end = start + length;
