@@ -39,8 +39,9 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  * chapter 3).
  *
  * The file passes through a window in memory. After a block that matched, the
- * next block of the basis is expected and confirmed by its strong sum alone.
- * Only if that fails, the weak sum rolls on to the next block in the table.
+ * next block of the basis is expected and confirmed by its strong sum alone. If
+ * that block does not match, the window rolls on until it is a block in the
+ * table.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;

@@ -3,7 +3,7 @@ import type { Signature } from "./signature.ts";
 /**
  * The filter in front of the block table is a Bloom filter. It rejects all but
  * one in 400 of the windows that are not blocks. Each sum has four bits of one
- * word, one in each byte, so that one lookup decides, and four sums can be
+ * word, one in each byte, so that one lookup is enough, and four sums can be
  * looked up together (F. Putze, P. Sanders, J. Singler, "Cache-, Hash- and
  * Space-Efficient Bloom Filters", 2007). The low bits of the sum, without the
  * last two, select the word. Its twelve high bits select the bits in the word.
