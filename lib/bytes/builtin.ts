@@ -10,7 +10,8 @@ import type * as NodeThreads from "node:worker_threads";
 import type * as NodeZlib from "node:zlib";
 import { checkRuntime } from "./check_runtime.ts";
 
-// Checked when deltar is imported, because nothing works without it.
+// The runtime is checked when deltar is imported, because deltar does not work
+// on older versions.
 checkRuntime(
   (globalThis as { process?: { versions?: Record<string, string> } }).process
     ?.versions,

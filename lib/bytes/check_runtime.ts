@@ -9,11 +9,12 @@ interface Versions {
 }
 
 /**
- * Throws for a version of Node that lacks what deltar needs. There, calls would
- * never return or fail with unrelated errors.
+ * Throws for a version of Node that deltar does not work on. On such a version,
+ * calls would never return or would fail with unrelated errors.
  *
  * @param versions The versions of the runtime, absent in a browser.
- * @throws {Error} If the version is too old, with the version that is needed.
+ * @throws {Error} If the version is too old. The message names the version that
+ *   is needed.
  */
 export function checkRuntime(versions: Versions | undefined): void {
   const { node, deno, bun } = versions ?? {};
@@ -22,7 +23,7 @@ export function checkRuntime(versions: Versions | undefined): void {
   const [least, leastMinor] = MIN_NODE;
   if (major > least || major === least && minor >= leastMinor) return;
   throw new Error(
-    `deltar needs Node ${MIN_NODE.join(".")} or later, and this is Node ` +
-      `${node}. Install a newer one, or use Deno or Bun.`,
+    `deltar needs Node ${MIN_NODE.join(".")} or later, but runs on Node ` +
+      `${node}. Install a newer version, or use Deno or Bun.`,
   );
 }

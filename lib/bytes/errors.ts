@@ -11,8 +11,9 @@
  * - `not-found`: there is no such object, snapshot, path or volume.
  * - `exists`: the object or file exists already and must not be replaced.
  * - `changed`: a file or folder changed while it was read or restored.
- * - `conflict`: a concurrent operation on the repository removed something that
- *   this one builds on, or considered this one dead. Run it again.
+ * - `conflict`: a concurrent operation on the repository removed an object that
+ *   the failed operation builds on, or considered it dead. Run the failed
+ *   operation again.
  * - `io`: the operating system or a storage refused; see `cause`.
  * - `aborted`: the caller's signal fired.
  */
@@ -48,9 +49,9 @@ export interface ErrorContext {
  * (a wrong type, a value out of range) throws the built-in `TypeError` and
  * `RangeError`.
  *
- * The message is a lower-case sentence that names the place.
+ * The message is in lower case and contains the location of the fault.
  *
- * @example Tell kinds of fault apart
+ * @example Get the kind and the location of a fault
  * ```ts
  * import { DeltarError } from "@deltar/deltar";
  * import assert from "node:assert/strict";
@@ -71,11 +72,11 @@ export class DeltarError extends Error {
   readonly offset: number | undefined;
 
   /**
-   * Makes an error. The place is added to the message.
+   * Makes an error. The location of the fault is added to the message.
    *
    * @param code The kind of error.
-   * @param message The description of the fault, without its place.
-   * @param place The place of the fault.
+   * @param message The description of the fault, without the location.
+   * @param place The location of the fault.
    */
   constructor(code: ErrorCode, message: string, place: ErrorContext = {}) {
     super(describe(message, place), { cause: place.cause });

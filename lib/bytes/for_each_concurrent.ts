@@ -1,10 +1,11 @@
 import { turnIfDue } from "./turns.ts";
 
 /**
- * Runs work on items, several at a time, started in the order of the items.
+ * Runs work on items, several at a time. Work is started in the order of items.
  * After a failure, no more work is started, and running work is waited for.
  *
- * @param items The items, pulled as there is room.
+ * @param items The items. The next one is pulled when fewer than `most` are in
+ *   progress.
  * @param most The maximum number of items in progress.
  * @param work Called with each item.
  * @throws The first error of `items` or `work`.

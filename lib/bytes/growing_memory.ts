@@ -48,8 +48,8 @@ function allocate(length: number): ArrayBufferLike {
     const buffer = new SharedArrayBuffer(length, { maxByteLength });
     if (isGrowable(buffer)) return buffer;
   } catch {
-    // A browser may have no shared memory, and the system may have no such
-    // address range left.
+    // A browser may have no shared memory, and the system may have no free
+    // address range of this size.
   }
   return new ArrayBuffer(length);
 }

@@ -1,4 +1,4 @@
-/** The built-in method of new runtimes. */
+/** The built-in method, which only new runtimes have. */
 const native = (Uint8Array.prototype as { toHex?: () => string }).toHex;
 /**
  * The hexadecimal digits of each byte, for runtimes without the built-in

@@ -13,12 +13,12 @@ const NEWLINE = 10;
 const BRACKET = 0x5b;
 const BRACE = 0x7b;
 /**
- * The length of a first line, in bytes, up to which it may have any number of
+ * The maximum length, in bytes, of a first line that may have any number of
  * objects.
  */
 const LONG_LINE_BYTES = 1 << 20;
 /**
- * The minimum number of bytes of a long line for each object or array in it.
+ * The minimum average number of bytes for each object or array in a longer line.
  */
 const BYTES_EACH = 8;
 const encoder = new TextEncoder();
@@ -125,7 +125,7 @@ export function decodeLines(
 
 /**
  * Throws if a long line has far more objects and arrays than any line that
- * deltar writes, because each takes many times the memory of its two brackets.
+ * deltar writes, because an object takes many times the memory of its brackets.
  */
 function checkDense(line: Uint8Array, object: string): void {
   let left = line.length / BYTES_EACH;
@@ -191,8 +191,8 @@ export function checkOpening(
   if (Number(header.version) > version) {
     throw new DeltarError(
       "unsupported",
-      `${format} of version ${header.version}, and this deltar reads up to ` +
-        `${version}; use a newer one`,
+      `${format} of version ${header.version}: this deltar reads versions up ` +
+        `to ${version}; use a newer deltar`,
       { object },
     );
   }

@@ -59,12 +59,12 @@ export function loadLibrary<Name extends string>(
 }
 
 /**
- * Loads calls that wait for a disk. Another thread makes them, so that the
- * event loop is not blocked.
+ * Loads calls of the C library that wait for a disk. They run on another thread,
+ * so that the event loop is not blocked.
  *
  * @param names The names of calls that take a descriptor and return an `i32`.
- *   The error number (`errno`) is not available, because it stays with the
- *   other thread.
+ *   The error number (`errno`) is not available, because each thread has its
+ *   own.
  */
 export function loadAside<Name extends string>(
   names: readonly Name[],
@@ -81,14 +81,14 @@ export function loadAside<Name extends string>(
       return loaded.symbols as CallsAside<Name>;
     }
     if (!host.Bun) return undefined;
-    // Looking the calls up shows whether this is the right library.
+    // This throws if there is no library of this name.
     const signatures = names.map((name) => [name, ["i32"]] as const);
     loadInBun(host.process, library, Object.fromEntries(signatures));
     return callsOnThread(library, names);
   });
 }
 
-/** Loads from the C library, trying each of its possible names. */
+/** Loads calls from the C library, trying each of its possible names. */
 function ofLibrary<Loaded>(
   load: (host: Host, library: string) => Loaded | undefined,
 ): Loaded | undefined {
@@ -105,7 +105,7 @@ function ofLibrary<Loaded>(
   return undefined;
 }
 
-/** Returns whether a permission is granted, without asking the user. */
+/** Returns whether native calls are permitted, without asking the user. */
 function mayCall(deno: DenoHost): boolean {
   return deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }

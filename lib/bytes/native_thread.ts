@@ -1,8 +1,8 @@
 import { builtin } from "./builtin.ts";
 
 /**
- * Calls that take a descriptor. They return 0, -1 if they failed, or `undefined`
- * if they were not made.
+ * Calls that take a file descriptor. Each returns 0, -1 if it failed, or
+ * `undefined` if it was not made.
  */
 export type CallsAside<Name extends string> = Record<
   Name,
@@ -10,8 +10,8 @@ export type CallsAside<Name extends string> = Record<
 >;
 
 /**
- * The program of the thread. It is text, because a text can be started on every
- * runtime and from a single binary, without a separate file.
+ * The program of the thread. It is a text, because a thread can be started from
+ * a text on every runtime and in a single binary, without a separate file.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");

@@ -35,13 +35,14 @@ export function explained(error: unknown): unknown {
     resource?: string;
   };
   if (name === "NotCapable") {
-    // Deno requires this permission to make a symlink.
+    // Deno lets a program make symlinks only if it may access all paths.
     if (/requires unscoped/.test(message)) {
       return lacks("--allow-read --allow-write", undefined, error);
     }
     const [, of] = /^Requires (\w+) access/.exec(message) ?? [];
     const [, what] = /access to "(.*)", run again/.exec(message) ?? [];
-    // Deno asks for one of them at a time, so the advice covers all of them.
+    // Deno reports one missing `sys` permission at a time. The advice grants all
+    // of them.
     if (of === "sys") return lacks("--allow-sys", undefined, error);
     return lacks(`--allow-${of ?? "all"}`, what && lasting(what), error);
   }
@@ -68,8 +69,8 @@ export function isDenied(error: DeltarError): boolean {
 }
 
 /**
- * Returns a path, or the folder of a temporary file, whose name differs each
- * time.
+ * Returns a path without the name of a temporary file at its end, because that
+ * name differs each time.
  */
 function lasting(path: string): string {
   return path.replace(/(?<=.)[/\\]\.?deltar-(?:\w{6}|stage-[^/\\]*)$/, "");
@@ -79,7 +80,7 @@ function lacks(flag: string, what: string | undefined, cause: Error) {
   const advice = what === undefined ? flag : `${flag}=${what}`;
   return new DeltarError(
     "io",
-    `the runtime was not given this permission; run it with ${advice}`,
+    `the runtime lacks a permission; run it with ${advice}`,
     { object: what, cause },
   );
 }

@@ -1,4 +1,4 @@
-/** The size from which memory is released explicitly, in bytes. */
+/** The minimum size of memory that is released explicitly, in bytes. */
 const WORTH = 2 ** 18;
 
 /**

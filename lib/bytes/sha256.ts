@@ -11,8 +11,8 @@ export interface Sha256 {
 }
 
 /**
- * The size in bytes from which a thread is used, because starting one takes a
- * while.
+ * The minimum size in bytes for which a thread is used, because starting a
+ * thread takes a while.
  */
 const LARGE_BYTES = 2 ** 24;
 
@@ -29,8 +29,8 @@ const startNative: (() => Sha256) | undefined = Bun
  * Starts a SHA-256 of input that arrives in pieces. Web Crypto only digests
  * whole buffers, so the runtime's own hash is used where there is one (Deno,
  * Bun, Node), and portable code in a browser. Large input is hashed on a
- * separate thread if there are threads. The caller waits for the thread when it
- * is behind.
+ * separate thread if there are threads. The caller waits if the thread has four
+ * pieces left to hash.
  *
  * @param size The expected number of bytes.
  */

@@ -9,26 +9,27 @@ const PIECE = 2 ** 18;
 /** A value that is passed instead of a length to request the sum. */
 const END = -1;
 /**
- * The time in milliseconds without progress after which a thread may be dead.
+ * The period in milliseconds without progress after which the thread may be
+ * dead.
  */
 const MAX_WAIT_MS = 10_000;
 /**
- * The number of such times in a row after which the thread counts as dead. One
+ * The number of such periods in a row after which the thread counts as dead. One
  * is not enough, because the process may have been stopped for a while.
  */
 const MAX_SILENCES = 6;
 
 /**
- * The indices of the control words: the number of pieces passed, the number of
- * pieces done, then the words of the slots.
+ * The indices of the control words: the number of pieces passed to the thread,
+ * the number of pieces done, and then two words for each slot.
  */
 const CAME = 0;
 const DONE = 1;
 const FIRST = 2;
 
 /**
- * The program of the thread. It is text, because a text can be started on every
- * runtime and from a single binary, without a separate file.
+ * The program of the thread. It is a text, because a thread can be started from
+ * a text on every runtime and in a single binary, without a separate file.
  */
 const PROGRAM = `
 const { workerData } = require("node:worker_threads");
@@ -74,7 +75,7 @@ class Sha256Thread {
       bytes: this.#bytes.buffer,
     };
     const worker = new threads.Worker(PROGRAM, { eval: true, workerData });
-    // A caller that waits for the thread notices that it is dead.
+    // A caller that waits for the thread notices that the thread is dead.
     worker.on("error", () => {});
     worker.unref();
   }

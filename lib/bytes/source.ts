@@ -103,8 +103,8 @@ export function concat(parts: Uint8Array[]): Uint8Array {
 }
 
 /**
- * Returns a Web Stream of an iterable of bytes. It pulls one chunk for each
- * read, so that the iterable goes at the reader's pace.
+ * Returns a Web Stream of an iterable of bytes. The stream pulls one chunk for
+ * each read, so that the iterable is read at the reader's pace.
  *
  * @param source The iterable to wrap.
  */

@@ -1,8 +1,8 @@
 import { GrowingMemory } from "./growing_memory.ts";
 
 /**
- * Rows of a few 32-bit words each, for data about a very large number of
- * things. A row takes the memory of its words, without an object.
+ * Rows of a few 32-bit words each, for tables with a very large number of rows.
+ * A row takes only the memory of its words, because it is not an object.
  */
 export class WordRows {
   /** The number of rows. */

@@ -13,8 +13,8 @@ import type {
 /** Options for a cache. */
 export interface CachedStorageOptions {
   /**
-   * Returns whether an object should be cached. It must never change under its
-   * name.
+   * Returns whether an object is cached. Such an object must never be replaced
+   * by one with other bytes.
    */
   keeps: (name: string) => boolean;
   /** The maximum size of the cache in bytes. Default: 1 GiB. */
@@ -38,7 +38,7 @@ const SUM = 32;
  * storage are cached. Listings, and reads with `fresh`, always come from the
  * inner storage.
  *
- * @example Read twice, ask once
+ * @example Read from the cache
  * ```ts
  * import { MemoryStorage } from "@deltar/deltar";
  * import { CachedStorage } from "@deltar/deltar/storage";
@@ -60,15 +60,15 @@ export class CachedStorage implements Storage {
   readonly #cache: Storage;
   readonly #keeps: (name: string) => boolean;
   readonly #maxBytes: number;
-  /** The total size of the cached objects in bytes, once it was counted. */
+  /** The total size of the cached objects in bytes; absent until counted. */
   #kept: Promise<number> | undefined;
 
   /**
    * Makes a cache for a storage.
    *
    * @param inner The storage to cache.
-   * @param cache The storage of the cache. It must not be shared with another
-   *   inner storage.
+   * @param cache The storage that holds the cached copies. No other inner
+   *   storage may use it.
    */
   constructor(inner: Storage, cache: Storage, options: CachedStorageOptions) {
     this.location = inner.location;
@@ -130,7 +130,7 @@ export class CachedStorage implements Storage {
     return this.#inner.list(prefix);
   }
 
-  /** Removes an object; see {@linkcode Storage.delete}. */
+  /** Deletes an object; see {@linkcode Storage.delete}. */
   async delete(name: string): Promise<void> {
     await this.#inner.delete(name);
     if (!this.#keeps(name)) return;
@@ -208,7 +208,10 @@ export class CachedStorage implements Storage {
   }
 }
 
-/** A copy of the bytes that pass through, given up if there are too many. */
+/**
+ * A copy of an object's bytes, made as they are transferred. The copy is dropped
+ * if the object is too large to be cached.
+ */
 class Copy {
   #parts: Uint8Array[] | undefined = [];
   #length = 0;

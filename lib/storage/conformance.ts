@@ -20,7 +20,7 @@ export interface StorageCheck {
   /** The part of the contract, as a sentence. */
   name: string;
   /**
-   * Checks it.
+   * Runs the check.
    *
    * @param storage An empty storage, which is not used for another check.
    * @throws {Error} An `AssertionError` if the storage does not conform.
@@ -85,7 +85,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "ranges are read exactly, and beyond the end is `truncated`",
+    name: "a range is read exactly, and one beyond the end is `truncated`",
     run: async (storage) => {
       await storage.put("x", count(10));
       const range = (offset?: number, length?: number) =>
@@ -177,7 +177,8 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   {
     name: "a source that fails leaves the old object",
     run: async (storage) => {
-      // An error that looks like the system's must not be taken for one.
+      // An error of the source must be rethrown as it is, even if it has the
+      // code of a system error.
       for (const code of [undefined, "ENOENT", "EEXIST"]) {
         const fault = Object.assign(new Error("the source broke"), { code });
         const source = async function* () {
@@ -232,7 +233,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "put() takes sources of every kind, and each chunk before the next",
+    name: "put() takes sources of every kind, even if chunks share memory",
     run: async (storage) => {
       const sources = {
         stream: new ReadableStream<Uint8Array>({
@@ -244,7 +245,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
           },
         }),
         iterable: [count(3), count(2)],
-        // The same memory again and again, as a careful reader does it.
+        // Each chunk reuses the memory of the chunk before it.
         reused: (function* () {
           const memory = count(3);
           yield memory;
@@ -265,7 +266,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "a source is pulled, and ended if put() is aborted",
+    name: "an aborted put() stops pulling the source and ends it",
     run: async (storage) => {
       let pulled = 0;
       let ended = false;
@@ -319,7 +320,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "list() yields each object once while others come and go",
+    name: "list() yields each object once while others are stored and deleted",
     run: async (storage) => {
       const fixed = Array.from({ length: 30 }, (_, at) => `f/${at}`);
       for (const name of fixed) await storage.put(name, count(1));
@@ -351,7 +352,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "names of every kind are kept",
+    name: "valid names of every kind are kept unchanged",
     run: async (storage) => {
       const all = [
         "with space",

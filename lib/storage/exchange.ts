@@ -141,7 +141,7 @@ export class Exchange {
   }
 }
 
-/** Aborts steps that take too long, and explains why a step failed. */
+/** Aborts the steps of an exchange that take too long, and makes their errors. */
 class Watch {
   readonly #stop = new AbortController();
   /** The maximum time without any progress, in milliseconds. */
@@ -245,7 +245,7 @@ class Watch {
  */
 const NOBODY =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
-/** Matches their messages for too many redirects. */
+/** Matches the messages of these runtimes for too many redirects. */
 const REDIRECTS = /redirect/i;
 const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
 

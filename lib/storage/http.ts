@@ -68,7 +68,7 @@ export class HttpStorage implements Storage {
    * @param url The URL of the folder. Its user, password and query are sent
    *   with each request, and are not shown in messages.
    * @param options The function that sends requests, by default the runtime's
-   *   `fetch`, and the maximum silence of the server.
+   *   `fetch`, and the maximum time for which the server may send nothing.
    * @throws {TypeError} If the URL does not begin with `http:` or `https:`.
    */
   constructor(url: string, options: HttpOptions = {}) {
@@ -200,10 +200,10 @@ export class HttpStorage implements Storage {
   }
 
   /**
-   * Returns the names in a folder; none if the folder does not exist. A
-   * response that the URL is unknown is not enough to conclude that, because
-   * the server may just not list folders. The page of the parent folder
-   * decides: a folder that it does not link to does not exist.
+   * Returns the names in a folder; none if the folder does not exist. A status
+   * of 404 does not prove that the folder does not exist, because the server may
+   * not list folders at all. The folder does not exist if the page of its parent
+   * folder does not link to it.
    */
   async #listed(folder: string): Promise<Iterable<string>> {
     const names = await this.#page(folder);
@@ -226,8 +226,8 @@ export class HttpStorage implements Storage {
       : "the server does not list this folder, so its content is unknown;";
     return new DeltarError(
       "io",
-      `${what} let it list folders (nginx: autoindex on; or use rclone serve ` +
-        "http)",
+      `${what} let the server list folders (nginx: autoindex on; or use rclone ` +
+        "serve http)",
       { object: folder || this.location },
     );
   }
@@ -266,9 +266,13 @@ export class HttpStorage implements Storage {
         exchange.response.headers.get("content-length") ?? NaN,
       );
       if (Number.isSafeInteger(size)) return size;
-      throw new DeltarError("io", "the server does not send the length", {
-        object: name,
-      });
+      throw new DeltarError(
+        "io",
+        "the server does not send the object's length",
+        {
+          object: name,
+        },
+      );
     }, { signal });
   }
 
@@ -309,7 +313,7 @@ export class HttpStorage implements Storage {
     const what = status === 401
       ? "the server requires a user and a password: http://user:password@host/"
       : status === 403
-      ? "the server denies access; check the permissions there"
+      ? "the server denies access; check the permissions on the server"
       : `the server answered ${method} with ${status}`;
     const fault = new DeltarError("io", what, { object });
     const passes = status >= 500 && status !== 501 || status === 429 ||
@@ -317,7 +321,7 @@ export class HttpStorage implements Storage {
     return passes ? new PassingFault(fault) : fault;
   }
 
-  /** Returns `true`: deltar cannot have written to a web server. */
+  /** Returns `true`, because deltar never writes to a web server. */
   belongsToOthers(): boolean {
     return true;
   }

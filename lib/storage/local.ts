@@ -80,10 +80,14 @@ export class LocalStorage implements Storage {
       let at = options.offset ?? 0;
       const end = options.length === undefined ? size : at + options.length;
       if (at > size || end > size) {
-        throw new DeltarError("truncated", "the object ends before the range", {
-          object: name,
-          offset: size,
-        });
+        throw new DeltarError(
+          "truncated",
+          "the range reaches beyond the object's end",
+          {
+            object: name,
+            offset: size,
+          },
+        );
       }
       while (at < end) {
         const turn = turnIfDue();
@@ -175,7 +179,7 @@ export class LocalStorage implements Storage {
     }
   }
 
-  /** Removes an object; see {@linkcode Storage.delete}. */
+  /** Deletes an object; see {@linkcode Storage.delete}. */
   async delete(name: string): Promise<void> {
     const file = this.#file(name);
     await Promise.resolve();
@@ -293,9 +297,9 @@ export class LocalStorage implements Storage {
 
 /**
  * Renames a file in one step, unless the new name is taken. A hard link is
- * used, because it is never made over an existing file. On file systems without
- * hard links (FAT, exFAT, some network mounts), two steps are needed, and if
- * two writers do this at once, the later one wins.
+ * used, because making one never replaces an existing file. On file systems
+ * without hard links (FAT, exFAT, some network mounts), the check and the
+ * rename are two steps, and if two writers do this at once, the later one wins.
  */
 function nameIfAbsent(temporary: string, target: string): void {
   try {
@@ -320,7 +324,7 @@ function nameIfAbsent(temporary: string, target: string): void {
  * folder is read-only.
  *
  * @param modes The mode of the folder and its parents up to `root`. Folders
- *   above that get the default mode.
+ *   above `root` get the default mode.
  */
 function makeFolder(
   folder: string,
@@ -358,7 +362,7 @@ function removeIfEmpty(folder: string): void {
   try {
     fs.rmdirSync(folder);
   } catch {
-    // The folder contains files of others, and stays as it is.
+    // The folder is not empty, and is kept.
   }
 }
 
@@ -404,12 +408,12 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** The system errors for which `Storage` has an error code of its own. */
+/** The error codes of `Storage` that correspond to one system error each. */
 const TOLD = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
 
 /**
- * Runs a system call. Throws an error of code `io`, or of code `told` if the
- * system's error means that.
+ * Runs a system call. If the call fails with the system error for `told`, throws
+ * an error of code `told`; for other failures, an error of code `io`.
  */
 function attempt<Result>(
   name: string,
@@ -435,8 +439,8 @@ function ioError(name: string, cause: unknown): DeltarError {
 }
 
 /**
- * Returns the reason of a system error without its path, which may be a
- * temporary one.
+ * Returns the reason of a system error without the path, which may be that of a
+ * temporary file.
  */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);

@@ -6,7 +6,10 @@ import { fs } from "../bytes/node.ts";
  */
 export type Sharing = "read" | "write";
 
-/** The set-group-id bit. Files made in such a folder get the folder's group. */
+/**
+ * The set-group-ID bit. Files made in a folder with this bit get the folder's
+ * group.
+ */
 const OF_GROUP = 0o2000;
 /** The mode of a shared folder, by the access of its group. */
 const SHARED: Record<Sharing, number> = {
@@ -15,7 +18,7 @@ const SHARED: Record<Sharing, number> = {
 };
 const CLOSED = 0o700;
 
-/** The modes of what is stored in a folder. */
+/** The modes of the files and folders in a storage. */
 export interface LocalModes {
   /** The mode of folders. */
   folder: number;
@@ -47,9 +50,10 @@ export function modeOf(shared: Sharing | undefined): number {
 }
 
 /**
- * Returns whether an existing folder should be closed when a storage is made in
- * it: one that everybody can read, as systems make folders by default. A folder
- * that was shared with a group or restricted on purpose keeps its mode.
+ * Returns whether an existing folder should be closed to other users when a
+ * storage is made in it. This is true for a folder that everybody can access, as
+ * systems make folders by default. A folder that was shared with a group or
+ * restricted on purpose keeps its mode.
  *
  * @param mode The folder's mode.
  */

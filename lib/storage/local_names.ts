@@ -34,12 +34,13 @@ export function checkNamesIn(folder: string): void {
   if (listed.includes(name)) return;
   const other = listed.find((one) => one.toLowerCase() === name.toLowerCase());
   const what = other === undefined
-    ? "does not list files by the names they are given"
+    ? "does not list files by the names that they were given"
     : "changes the case of names";
   throw new DeltarError(
     "unsupported",
-    `the file system here ${what}, so snapshots could not be found again; ` +
-      "choose a folder on another disk, or mount this one so that names are kept",
+    `the file system of this folder ${what}, so snapshots could not be found ` +
+      "again; choose a folder on another disk, or mount this disk with options " +
+      "that keep names unchanged",
     { object: folder },
   );
 }

@@ -50,10 +50,14 @@ export class MemoryStorage implements Storage {
       ? bytes.length
       : offset + options.length;
     if (end > bytes.length || offset > end) {
-      throw new DeltarError("truncated", "the object ends before the range", {
-        object: name,
-        offset: bytes.length,
-      });
+      throw new DeltarError(
+        "truncated",
+        "the range reaches beyond the object's end",
+        {
+          object: name,
+          offset: bytes.length,
+        },
+      );
     }
     for (let at = offset; at < end; at += PIECE) {
       const turn = turnIfDue();
@@ -92,7 +96,7 @@ export class MemoryStorage implements Storage {
     }
   }
 
-  /** Removes an object; see {@linkcode Storage.delete}. */
+  /** Deletes an object; see {@linkcode Storage.delete}. */
   delete(name: string): Promise<void> {
     checkName(name);
     this.objects.delete(name);

@@ -30,8 +30,8 @@ export function openStorage(
   if (/^https?:\/\//.test(location)) return new HttpStorage(location);
   if (/^\w[\w+.-]+:\/\//.test(location)) {
     throw new TypeError(
-      "a repository is a folder, s3://bucket/prefix or http(s)://…; for other " +
-        "services use rclone: rclone serve s3",
+      "unsupported kind of location; use a folder, s3://bucket/prefix or " +
+        "http(s)://…, or serve another service with `rclone serve s3`",
     );
   }
   return new LocalStorage(location);

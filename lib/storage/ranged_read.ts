@@ -8,8 +8,8 @@ export interface RangeSource {
   /** The name of the object, for errors. */
   name: string;
   /**
-   * Sends one request and returns its response, of status 200, 206 or 416. All
-   * others are errors.
+   * Sends one request and returns its response, whose status is 200, 206 or
+   * 416. Throws for any other status.
    */
   send: (headers: Record<string, string>) => Promise<Exchange>;
   /** Returns the length of the object in bytes. */
@@ -19,9 +19,9 @@ export interface RangeSource {
 }
 
 /**
- * Reads bytes `from` up to `to`, not included, of an object with a ranged
- * request (RFC 9110, section 14). A response that breaks off is continued with
- * another request.
+ * Reads the bytes of an object from offset `from` up to, but not including,
+ * `to` with a ranged request (RFC 9110, section 14). If a response breaks off,
+ * another request reads the rest.
  */
 export async function readWindow(
   { name, send, sizeOf, signal }: RangeSource,
@@ -51,8 +51,9 @@ export async function readWindow(
       throw new DeltarError(
         "io",
         encoding === "identity"
-          ? "the server does not support byte ranges; use one that does"
-          : `the server sends the object encoded as ${encoding}; turn the encoding off`,
+          ? "the server does not support byte ranges; use a server that does"
+          : `the server sends the object encoded as ${encoding}; turn off this ` +
+            "encoding on the server",
         { object: name },
       );
     }

@@ -15,13 +15,13 @@ export interface Window {
   bytes: Uint8Array;
   /** The length of the whole object, in bytes. */
   size: number;
-  /** The entity tag, which shows whether later parts are of the same object. */
+  /** The entity tag, which shows whether the object was replaced later. */
   tag?: string;
 }
 
 /**
- * Reads the bytes from `from` up to `to`, not included, of an object; `tag` is
- * the tag of the parts before.
+ * Reads the bytes of an object from offset `from` up to, but not including,
+ * `to`. `tag` is the entity tag of the window that was read first.
  */
 export type ReadWindow = (
   from: number,
@@ -54,10 +54,14 @@ export async function* readWindows(
   const { size, tag } = first;
   const end = length === undefined ? size : offset + length;
   if (offset > size || end > size) {
-    throw new DeltarError("truncated", "the object ends before the range", {
-      object: name,
-      offset: size,
-    });
+    throw new DeltarError(
+      "truncated",
+      "the range reaches beyond the object's end",
+      {
+        object: name,
+        offset: size,
+      },
+    );
   }
   const stop = new AbortController();
   const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;

@@ -5,13 +5,14 @@ import type { DeltarError } from "../bytes/errors.ts";
 /** The default maximum number of attempts at a request. */
 export const ATTEMPTS = 8;
 /**
- * The bound of the first pause in milliseconds. It doubles with each attempt.
+ * The maximum of the first pause in milliseconds. The maximum doubles with each
+ * attempt.
  */
 const MIN_PAUSE_MS = 100;
 /** The maximum pause in milliseconds. */
 const MAX_PAUSE_MS = 20_000;
 
-/** A temporary fault. The same work may succeed if it is tried again. */
+/** Thrown for a temporary fault. A later attempt may succeed. */
 export class PassingFault extends Error {
   /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
@@ -38,12 +39,12 @@ export class PassingFault extends Error {
 
 /**
  * Runs work until it succeeds, fails with something other than a
- * `PassingFault`, or was tried `attempts` times. Between attempts, it waits for
- * a random time whose bound doubles ("full jitter", Exponential Backoff And
+ * `PassingFault`, or was tried `attempts` times. Between attempts, waits for a
+ * random time whose maximum doubles ("full jitter", Exponential Backoff And
  * Jitter, AWS Architecture Blog, 2015), so that many clients do not retry at
  * the same moment.
  *
- * @param work Called with the number of attempts before.
+ * @param work Called with the number of earlier attempts.
  * @throws {DeltarError} `aborted`, or the last fault.
  */
 export async function retried<Result>(

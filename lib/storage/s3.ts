@@ -36,13 +36,13 @@ const MAX_EMPTY_PAGES = 1000;
  * times, with growing random pauses. Objects of more than 5 MiB are uploaded in
  * parts, three at once, and downloaded in windows of 8 MiB, four at once.
  *
- * `ifAbsent` is as strict as the service: objects of up to 5 MiB are stored
- * with `If-None-Match: *`, and the uploads of larger ones are completed with
- * it. Some services (Ceph before 20) support it only for the former. There, if
- * two writers finish an object larger than 5 MiB at the same moment, the later
- * one wins.
+ * `ifAbsent` relies on the service: objects of up to 5 MiB are stored with
+ * `If-None-Match: *`, and the uploads of larger ones are completed with it. Some
+ * services (Ceph before 20) support this condition only for objects of up to
+ * 5 MiB. If two writers finish a larger object there at the same moment, the
+ * later one wins.
  *
- * @example Open what `--repo s3://bucket/prefix` names
+ * @example Open a bucket, as `--repo s3://bucket/prefix` does
  * ```ts
  * import { S3Storage } from "@deltar/deltar";
  * import assert from "node:assert/strict";
@@ -67,7 +67,9 @@ export class S3Storage implements Storage {
    */
   constructor(options: S3Options) {
     if (options.prefix && !isName(options.prefix)) {
-      throw new TypeError("what follows the bucket cannot begin names");
+      throw new TypeError(
+        "invalid prefix after the bucket; use names joined by `/`",
+      );
     }
     this.#client = new S3Client(options);
     this.location = this.#client.location;
@@ -89,7 +91,7 @@ export class S3Storage implements Storage {
   ): S3Storage {
     const found = /^s3:\/\/([^/]+)\/*(.*?)\/*$/.exec(location);
     if (found === null) {
-      throw new TypeError("an S3 location is s3://bucket/prefix");
+      throw new TypeError("invalid S3 location; use s3://bucket/prefix");
     }
     const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = env;
     if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
@@ -197,7 +199,7 @@ export class S3Storage implements Storage {
     } while (token !== undefined);
   }
 
-  /** Removes an object; see {@linkcode Storage.delete}. */
+  /** Deletes an object; see {@linkcode Storage.delete}. */
   async delete(name: string): Promise<void> {
     checkName(name);
     await this.#client.ask({ method: "DELETE", object: name })
@@ -279,7 +281,7 @@ class Pages {
   /**
    * Begins the next page.
    *
-   * @param token The token of the page, as returned with the page before.
+   * @param token The token of the page, which the page before contained.
    * @throws {DeltarError} `limit` if the token was seen before, or too many
    *   pages had no objects.
    */
@@ -319,7 +321,7 @@ class Pages {
 }
 
 /**
- * Returns the token of the next page, or `undefined` if this is the last.
+ * Returns the token of the next page, or `undefined` if the page is the last.
  *
  * @throws {DeltarError} `io` if the list is incomplete and has no token.
  *   Without this error, the list would be taken for complete.
@@ -334,7 +336,7 @@ function nextOf(
   if (token) return token;
   throw new DeltarError(
     "io",
-    `the service's list ends early, without ${name}`,
+    `the service's listing is incomplete: missing ${name}`,
     {
       object: location,
     },

@@ -19,7 +19,10 @@ export interface S3Options {
   secretAccessKey: string;
   /** The session token of temporary keys. */
   sessionToken?: string;
-  /** The region. Default: `us-east-1`, which most other services accept. */
+  /**
+   * The region. Default: `us-east-1`, which most services other than Amazon's
+   * accept.
+   */
   region?: string;
   /** The URL of the service. Default: Amazon's for the region. */
   endpoint?: string;
@@ -76,7 +79,7 @@ export class S3Client {
     const { bucket, prefix = "", region = "us-east-1", endpoint } = options;
     if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
       // The location is not shown, because it may contain keys by mistake.
-      throw new TypeError("what follows s3:// is no bucket's name");
+      throw new TypeError("invalid bucket name after s3://");
     }
     this.#options = { ...options, region };
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
@@ -86,7 +89,7 @@ export class S3Client {
     const { username, password, protocol } = this.#base;
     if (username || password || !/^https?:$/.test(protocol)) {
       throw new TypeError(
-        "an S3 endpoint is an http(s) address without a user",
+        "invalid S3 endpoint; use an http(s) address without a user",
       );
     }
     const isVirtual = endpoint === undefined && !bucket.includes(".");
@@ -220,8 +223,8 @@ export class S3Client {
 }
 
 /**
- * Throws if XML has more tags than a list of 1,000 objects, because each takes
- * many times the memory of its text.
+ * Throws if XML has more tags than a list of 1,000 objects, because a parsed tag
+ * takes many times the memory of its text.
  */
 function checkTags(text: string): void {
   let left = MAX_TAGS;

@@ -26,28 +26,33 @@ const MAX_TEXT_BYTES = 1 << 16;
 /** The advice for each error code of the service that users can act on. */
 const CURES: Record<string, string> = {
   AccessDenied:
-    "access is denied; check AWS_ACCESS_KEY_ID and that its user may do so " +
-    "(where an object is not there, it takes the right to list to say so)",
-  AuthorizationHeaderMalformed: "wrong region; set AWS_REGION to the bucket's",
+    "access is denied; check AWS_ACCESS_KEY_ID and the permissions of its user " +
+    "(without the permission to list the bucket, a missing object is reported " +
+    "as denied access)",
+  AuthorizationHeaderMalformed:
+    "wrong region; set AWS_REGION to the bucket's region",
   ExpiredToken: "the session token has expired; get new AWS_ACCESS_KEY_ID, " +
     "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
   InvalidAccessKeyId:
-    "the service does not know the access key; check AWS_ACCESS_KEY_ID and " +
+    "the service has no such access key; check AWS_ACCESS_KEY_ID and " +
     "AWS_ENDPOINT_URL",
-  InvalidBucketName: "invalid bucket name; correct it",
-  InvalidToken: "the session token is not valid here; check AWS_SESSION_TOKEN",
+  InvalidBucketName: "invalid bucket name; correct the name",
+  InvalidToken: "invalid session token; check AWS_SESSION_TOKEN",
   NoSuchBucket: "no such bucket; create it or correct the name",
   NotImplemented:
     "the service does not support conditional writes (If-None-Match), without " +
-    "which two writers could overwrite each other; use one that does",
+    "which two writers could overwrite each other's objects; use a service " +
+    "that does",
   PermanentRedirect:
-    "the bucket is elsewhere; set AWS_REGION or AWS_ENDPOINT_URL to its own",
-  QuotaExceeded: "the quota is used up; make room or raise it",
+    "the bucket has another region or endpoint; set AWS_REGION or " +
+    "AWS_ENDPOINT_URL to the bucket's",
+  QuotaExceeded: "the quota is exceeded; delete objects or raise the quota",
   SignatureDoesNotMatch:
-    "the secret key is not the access key's; check AWS_SECRET_ACCESS_KEY",
+    "the secret key does not belong to the access key; check " +
+    "AWS_SECRET_ACCESS_KEY",
 };
 
-/** The error codes of the service for temporary states. */
+/** The error codes of the service for temporary faults. */
 const PASSING = new Set([
   "ConditionalRequestConflict",
   "ConcurrentModification",
@@ -102,16 +107,16 @@ function skew(headers: Headers): string {
   const by = Number.isNaN(minutes)
     ? "wrong"
     : `${Math.abs(minutes)} minutes ${minutes < 0 ? "behind" : "ahead"}`;
-  return `this machine's clock is ${by}, so its requests are refused; set it ` +
-    "right and try again";
+  return `this machine's clock is ${by}, so its requests are refused; set ` +
+    "the clock and try again";
 }
 
 /**
- * Returns the code and message of an error's XML, or nothing if it is not such
- * XML.
+ * Returns the code and message in the body of a refusal, or nothing if the body
+ * is not the XML of an error.
  */
 function describe(text: string): { code?: string; message?: string } {
-  // A longer text is more than a reason, and is not parsed.
+  // The XML of an error is short. A longer text is not parsed, to save memory.
   if (text.length > MAX_TEXT_BYTES) return {};
   try {
     const { root } = parseXml(text);

@@ -7,7 +7,7 @@ import type { S3Client } from "./s3_client.ts";
  */
 export const MARK = "x-amz-meta-deltar-put";
 
-/** Returns whether an object has a mark. */
+/** Returns whether an object has this mark. */
 export async function isMarked(
   client: S3Client,
   name: string,
@@ -39,7 +39,7 @@ export async function sizeOf(
   const length = (await head(client, name, signal)).get("content-length");
   const size = Number(length ?? NaN);
   if (Number.isSafeInteger(size)) return size;
-  throw new DeltarError("io", "the service does not send the length", {
+  throw new DeltarError("io", "the service does not send the object's length", {
     object: name,
   });
 }
@@ -54,7 +54,8 @@ async function head(
     return (await client.ask({ ...request, method: "HEAD" })).headers;
   } catch (error) {
     if (error instanceof DeltarError && error.code === "aborted") throw error;
-    // The refusal of a HEAD has no reason. The refusal of this request has one.
+    // The response to a refused HEAD does not contain the reason. The response
+    // to this GET does.
     const headers = { range: "bytes=0-0" };
     await client.ask({ ...request, method: "GET", headers }, [416]);
     throw error;

@@ -143,7 +143,7 @@ async function complete(
   }
 }
 
-/** Aborts an upload, if the service allows it. */
+/** Aborts an upload. If that fails, the error is ignored. */
 export async function giveUp(
   client: S3Client,
   object: string,

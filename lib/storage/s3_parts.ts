@@ -11,7 +11,7 @@ export const PART = 5 << 20;
 export const MAX_SENDING_BYTES = 3 * PART;
 
 /**
- * Returns the size of part `n` in bytes, counted from 1. The parts grow, so
+ * Returns the size in bytes of part `n`, counted from 1. The parts grow, so
  * that an object of unknown size needs little memory while it is small, and can
  * have 1 TiB in the 10,000 parts that S3 allows. The parts of the first 10 GiB
  * have equal sizes. After that, the size doubles every 1,000 parts, six times
@@ -25,13 +25,14 @@ export function partSize(n: number): number {
 
 /**
  * Cuts a source into the parts of an upload. All parts but the last are full,
- * and a part is empty only if the source is empty. Each part has a buffer of
- * its own until the caller puts the buffer into `spare`.
+ * and a part is empty only if the source is empty. No two parts share a buffer,
+ * except that the buffers that the caller puts into `spare` are used again.
  *
  * @param name The name of the object, for errors.
- * @param spare The buffers of sent parts, which are reused because runtimes are
+ * @param spare The buffers of sent parts. They are reused because runtimes are
  *   slow to free buffers of this size.
- * @throws {DeltarError} `aborted`, or `limit` beyond about 1 TiB.
+ * @throws {DeltarError} `aborted`, or `limit` if the source is larger than about
+ *   1.2 TiB.
  */
 export async function* parts(
   name: string,
@@ -50,7 +51,7 @@ export async function* parts(
         if (++n > 10_000) {
           throw new DeltarError(
             "limit",
-            "the object is larger than 1 TiB, the maximum on S3",
+            "the object is larger than 1.2 TiB, the maximum of deltar on S3",
             {
               object: name,
             },

@@ -41,9 +41,9 @@ export interface PutOptions {
 }
 
 /**
- * A store of objects: a flat space of immutable, named objects. Names are
- * `/`-separated segments that do not start with `.` and contain no backslash
- * and no control character.
+ * A flat store of named objects, each of which is written, replaced and deleted
+ * as a whole. Names are `/`-separated segments that do not start with `.` and
+ * contain no backslash and no control character.
  *
  * An implementation guarantees:
  *
@@ -53,29 +53,30 @@ export interface PutOptions {
  *   crash, every `get` that begins later finds it, and every `list` that begins
  *   later includes it.
  * - **A fault never looks like absence.** `not-found` and `exists` are thrown
- *   only if the storage itself reported so for this object. A bucket, mount or
- *   network that is missing, and access that is refused, is an `io` error with
+ *   only if the storage itself reported that the object is absent or present. A
+ *   missing bucket, mount or network, or refused access, is an `io` error with
  *   its cause.
  * - **No short reads.** A `get` yields exactly the bytes of its range or
  *   throws. If a response ends early, the rest is requested again, or the error
  *   is `truncated` or `io`.
  * - **A source is read once.** Each chunk is valid until the next one is
  *   pulled. After that, its memory may be reused or freed. A `put` that retries
- *   copies the bytes it needs for that, in bounded memory. Errors of the source
- *   are thrown as they are.
+ *   copies the bytes that it may have to send again, in bounded memory. Errors
+ *   of the source are thrown as they are.
  * - **Names are checked** before anything else. An invalid name is a
  *   `TypeError`.
  *
- * Any number of calls may run at the same time. The caller may retry after an
- * `io` error. Faults that are known to be temporary are retried by the storage.
+ * Any number of calls may run at the same time. The storage itself retries
+ * after faults that are known to be temporary. The caller may retry after an
+ * `io` error.
  */
 export interface Storage {
-  /** The location in words, for messages, without secrets. */
+  /** The location for messages, such as a path, or a URL without secrets. */
   readonly location: string;
 
   /**
-   * The folder of the operating system that contains the objects; absent if
-   * there is none.
+   * The path of the folder on this machine that contains the objects; absent
+   * if the storage is not such a folder.
    */
   readonly localPath?: string;
 
@@ -83,9 +84,8 @@ export interface Storage {
    * Reads the bytes of an object, as they are pulled. No request is sent before
    * the first chunk is pulled. Leaving the loop early cancels the read.
    *
-   * A range is checked against the object even if it is empty: `offset` may
-   * equal the object's length if `length` is 0 or absent, and the result is
-   * empty.
+   * An empty range is checked against the object, too. `offset` may equal the
+   * object's length if `length` is 0 or absent; the result is then empty.
    *
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
    *   if the range reaches beyond its end.
@@ -97,13 +97,13 @@ export interface Storage {
    * `ifAbsent` is set. The source is pulled at the pace of the storage, in
    * bounded memory whatever its length, and ended early if the write fails.
    *
-   * A `put` that fails leaves the old state. There is one exception: if it
-   * fails with `io` after the storage received the last byte, the new object
-   * may be stored completely, because the response was lost. Storing the same
-   * bytes again resolves that. With `ifAbsent`, the error `exists` then means
-   * that this object, or that of another writer, is stored. A `put` that
-   * retries by itself never mistakes its own earlier attempt for another
-   * writer's.
+   * A `put` that fails changes nothing, with one exception: if the response of
+   * the storage is lost after the last byte, the `put` fails with `io` although
+   * the new object may be stored completely. Storing the same bytes again
+   * resolves the doubt. With `ifAbsent`, an `exists` error of this second `put`
+   * means that the object of the first `put`, or of another writer, is stored.
+   * A `put` that retries by itself never mistakes its own earlier attempt for
+   * another writer's.
    *
    * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
    *   `unsupported` if the storage is read-only.
@@ -113,8 +113,8 @@ export interface Storage {
   /**
    * Lists the objects whose name starts with `prefix`, in no particular order.
    * An object that is stored or deleted at the same time may or may not be
-   * listed. Every other object is listed exactly once. Names that are not
-   * object names are omitted. A listing that cannot be completed throws; it
+   * listed. Every other object is listed exactly once. Anything whose name is
+   * not a valid object name is omitted. A listing that cannot be completed throws; it
    * never ends early.
    */
   list(prefix?: string): AsyncIterable<StoredObject>;
@@ -129,8 +129,8 @@ export interface Storage {
 
   /**
    * Deletes unfinished writes of killed processes, such as incomplete uploads,
-   * which `list` does not show. A storage that has none does not implement
-   * `tidy`.
+   * which `list` does not show. A storage that cannot have such writes does
+   * not implement `tidy`.
    *
    * @param before The time in milliseconds since 1970. Only writes that were
    *   begun earlier are deleted.
@@ -141,23 +141,24 @@ export interface Storage {
    * Prepares the storage for a new repository. Only a storage whose access is
    * set by the modes of files implements it.
    *
-   * @param shared The access that a group gets. Default: none.
+   * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the storage cannot hold a repository;
    *   `io` if it cannot be prepared.
    */
   prepare?(shared?: Sharing): void;
 
   /**
-   * Deletes the unfinished writes of processes of this machine that were
-   * killed. It never throws. Only a storage that can tell them apart from
-   * running ones implements it.
+   * Deletes the unfinished writes of killed processes of this machine. Never
+   * throws. Only a storage that can distinguish killed processes from running
+   * ones implements it.
    */
   clearAbandoned?(): void;
 
   /**
-   * Returns whether the objects may have been written by somebody that this
-   * user has no reason to trust: another user of this machine other than root,
-   * or the operator of a server that only reads. By default they were not.
+   * Returns whether the objects may have been written by somebody whom this
+   * user has no reason to trust: another user of this machine except root, or
+   * the operator of a read-only server. A storage without this method counts as
+   * trusted.
    */
   belongsToOthers?(): boolean;
 }

@@ -4,8 +4,8 @@ import { codeOf, DeltarError } from "../bytes/errors.ts";
 import { loadLibrary } from "../bytes/native_library.ts";
 
 /**
- * The prefix of the names of files and folders that are being written and may
- * be left behind. No object has such a name, and a walk skips them.
+ * The prefix of the names of files and folders that are being written. A killed
+ * process leaves them behind. No object has such a name, and a walk skips them.
  */
 export const STAGE_PREFIX = ".deltar-stage-";
 
@@ -39,7 +39,7 @@ export function isTemporaryName(name: string): boolean {
   return OWNED.test(name);
 }
 
-/** A text that identifies this process and machine. */
+/** Returns a text that identifies this process and machine. */
 export function owner(): string {
   return `p${process.pid}-${machine()}`;
 }
@@ -99,8 +99,8 @@ export function isRunning(pid: number): boolean | undefined {
 }
 
 /**
- * Returns whether a process is in a process group, as each running process is.
- * In Deno, this is the only check of a process that works without the
+ * Returns whether a process is in a process group, which is true for every
+ * running process. In Deno, no other check of a process works without the
  * permission to run programs.
  */
 function hasGroup(pid: number): boolean | undefined {

@@ -4,7 +4,7 @@ import type { Storage, StoredObject } from "./storage.ts";
 /**
  * Returns a storage whose reads and listings end with an error of code
  * `aborted` when a signal fires, so that the signal need not be passed to each
- * function that reads. Cleanup after the work must use the original storage.
+ * function that reads. Cleanup after an abort must use the original storage.
  *
  * @param storage The storage.
  * @param signal The signal. Without one, the storage itself is returned.

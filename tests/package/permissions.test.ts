@@ -194,7 +194,7 @@ test(
       const source = join(folder, "source");
       assert.equal(
         outcomes["new Dir()"],
-        `io: ${source}: the runtime was not given this permission; run it with ` +
+        `io: ${source}: the runtime lacks a permission; run it with ` +
           `--allow-read=${source}`,
       );
       assert.match(

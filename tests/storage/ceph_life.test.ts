@@ -150,7 +150,7 @@ test(
         ],
         [repo, { AWS_ACCESS_KEY_ID: "" }, /set AWS_ACCESS_KEY_ID/],
         [`${repo}x`, {}, /no such bucket; create it/],
-        ["s3://a b", {}, /no bucket's name/],
+        ["s3://a b", {}, /invalid bucket name/],
         ["ftp://host/x", {}, /rclone serve/],
         [
           repo,

@@ -278,7 +278,7 @@ test("S3Storage.list() ends with lists without an end [A10]", async () => {
     await assert.rejects(list(s3(address)), {
       name: "DeltarError",
       code: "io",
-      message: /ends early/,
+      message: /listing is incomplete/,
     });
   });
 });

@@ -70,7 +70,7 @@ suite([
     await window.hasStatus(/Deltar: off/);
     await told.getByRole("button", { name: "Set S3 Credentials" }).click();
     await giveKeys(bucket.accessKeyId, "no secret");
-    await window.says(/the secret key is not the access key's/);
+    await window.says(/the secret key does not belong to the access key/);
     await window.picture("s3-wrong-key");
     await window.hush();
   }],
