@@ -7,21 +7,22 @@ import { comparePaths } from "./path.ts";
 import { makeDirectory, makeFile, makeLink } from "./to_json.ts";
 
 /**
- * The error, in nanoseconds, with which a runtime without system calls sets a
- * time. A difference this small is not a change of a restored file.
+ * The maximum rounding error, in nanoseconds, of the times that a runtime sets
+ * without system calls. Two times that differ by less count as equal.
  */
 const TIME_SLACK = 1000n;
 
 /**
- * The words of a row: the change, and the numbers of the new and the old entry.
- * A created entry has no old one. That word then holds the number of created
- * entries that directly follow.
+ * The words of a row: the kind of change, the number of the new entry and the
+ * number of the old entry. A created entry has no old entry. Its third word is
+ * the number of created entries that directly follow.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
 const UPDATED = 1;
 /**
- * The file was renamed or copied. Only the end of the comparison tells which.
+ * The file was renamed or copied. Which of the two is known only at the end of
+ * the comparison, together with all deletions.
  */
 const MOVED = 2;
 const TOUCHED = 3;
@@ -40,9 +41,9 @@ export class ChangeFinder {
   readonly #old: readonly HashedEntry[];
   readonly #find: (path: string) => HashedEntry | undefined;
   readonly #rows = new WordRows(WORD.length);
-  /** The path that a file's content comes from, by row. */
+  /** The path that had a file's content in the old state, by the file's row. */
   readonly #from = new Map<number, string>();
-  /** The paths that are gone and whose content was found at another path. */
+  /** The deleted paths whose content was found at another path. */
   #gone = new Set<string>();
   /**
    * The paths that the new state skipped. They were not read, so they do not
@@ -92,7 +93,8 @@ export class ChangeFinder {
   }
 
   /**
-   * Ends the new state. Every other path of the old state is deleted.
+   * Ends the new state. A path of the old state that was not added counts as
+   * deleted.
    *
    * @param skipped The paths that the new state skipped. A path below one of
    * them does not count as deleted, because it may still exist.
@@ -130,7 +132,7 @@ export class ChangeFinder {
       else if (change === UPDATED) counts.updated++;
       else if (change === TOUCHED || change === RELINKED) counts.touched++;
       else if ((change & ~DIRECTORY) === DELETED) {
-        // In a deletion, `more` is the number of the old entry.
+        // In the row of a deletion, `more` is the number of the old entry.
         if (this.#isSkipped(this.#old[more].path)) continue;
         if (change === DELETED) counts.deleted++;
         else counts.deletedDirs++;
@@ -151,7 +153,8 @@ export class ChangeFinder {
    * Yields the changes in path order, each with the number of the new entry, or
    * -1 if there is none. Call it after `finish`.
    *
-   * @param at Returns the new entry of a number, without its block checksums.
+   * @param at Returns an entry of the new state by its number, without its
+   * block checksums.
    */
   *changes(
     at: (number: number) => HashedEntry,
@@ -251,7 +254,7 @@ export class ChangeFinder {
 
   /**
    * Returns whether a path that is or was a hard link has the same content as
-   * before. If so, only the grouping of the names changed.
+   * before. If so, only the grouping of hard links changed.
    */
   #isContentSame(entry: HashedEntry, before: HashedEntry): boolean {
     if (entry.kind !== "hardlink" && before.kind !== "hardlink") return false;
@@ -264,8 +267,8 @@ export class ChangeFinder {
   }
 
   /**
-   * Returns the path of the file whose old content this file now has. Empty
-   * files have no source.
+   * Returns the first path that had this content in the old state, or
+   * `undefined` if there is none or the file is empty.
    */
   #sourceOf({ sha256, size }: HashedEntry): string | undefined {
     if (sha256 === undefined || size === 0) return undefined;

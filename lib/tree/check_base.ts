@@ -16,19 +16,22 @@ import { lstat } from "./stat.ts";
  *
  * @param root The directory.
  * @param diff The difference that is to be applied.
- * @throws {DeltarError} `mismatch`, with the path; `unsafe` if a folder on the
- * way is a link.
+ * @throws {DeltarError} `mismatch` if the directory is in another state, with
+ * the first path that differs; `unsafe` if a folder of a path is a symlink.
  */
 export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();
   const gone = new Set<string>();
-  /** Paths that become folders and are still empty. */
+  /**
+   * Paths at which the difference creates a folder. Nothing exists below them
+   * yet.
+   */
   const opened = new Set<string>();
   const expectSum = (path: string, sha256: string) => {
     const place = `${root}/${path}`;
     let sum = sums.get(path);
     if (sum === undefined) sums.set(path, sum = sumOf(place));
-    if (sum !== sha256) fail(path, "the content differs");
+    if (sum !== sha256) fail(path, "the content has changed");
   };
   for (const change of diff.changes) {
     const path = pathOf(change);
@@ -68,7 +71,12 @@ function checkEntry(root: string, before: HashedEntry): void {
   const wanted = kind === "hardlink" ? "file" : kind;
   const found = kindAt(root, path);
   if (found !== wanted) {
-    fail(path, found === undefined ? "the path is missing" : `now a ${found}`);
+    fail(
+      path,
+      found === undefined
+        ? "the path is missing"
+        : `the path is now a ${found}`,
+    );
   }
   if (
     kind === "symlink" && fs.readlinkSync(`${root}/${path}`) !== before.target
@@ -108,7 +116,7 @@ function kindAt(root: string, path: string): string | undefined {
   }
 }
 
-/** Refuses a path that leads out of the tree or through a link. */
+/** Refuses a path that leads out of the tree or through a symlink. */
 function checkFolders(root: string, path: string): void {
   checkPath(path);
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
@@ -121,14 +129,16 @@ function checkFolders(root: string, path: string): void {
   }
 }
 
-/** Refuses a deleted folder that holds anything that is not deleted. */
+/**
+ * Refuses the deletion of a folder that contains a path that is not deleted.
+ */
 function checkEmptied(root: string, path: string, gone: Set<string>): void {
   if (kindAt(root, path) !== "directory") return;
   for (const name of fs.readdirSync(`${root}/${path}`)) {
     if (!gone.has(`${path}/${name}`)) {
       fail(
         `${path}/${name}`,
-        "this difference deletes the folder but not this path",
+        "the difference deletes the folder of this path, but not the path",
       );
     }
   }
@@ -143,7 +153,7 @@ function sumOf(place: string): string {
 function fail(path: string, what: string): never {
   throw new DeltarError(
     "mismatch",
-    `the directory is not in the state this difference starts from: ${what}`,
+    `the directory is not in the state that the difference starts from: ${what}`,
     { path },
   );
 }

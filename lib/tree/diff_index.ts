@@ -42,21 +42,21 @@ export interface UpdatedChange {
   entry: HashedEntry;
   /** The old entry. */
   before: HashedEntry;
-  /** The path whose old content this file now has, if some file had it. */
+  /** The path that had this content in the old state, if any. */
   from?: string;
   /**
    * Whether the content is unchanged and only the grouping of hard links
-   * differs. Such a path counts as touched.
+   * changed. Such a path counts as touched.
    */
   isLinkOnly?: boolean;
 }
 
 /**
- * A new path whose content existed before under another path, so that no bytes
- * are stored.
+ * A new path with content that another path had in the old state, so that no
+ * bytes are stored for it.
  */
 export interface MovedChange {
-  /** `renamed` if the old path is gone, `copied` if not. */
+  /** `renamed` if the other path was deleted, `copied` if it still exists. */
   change: "renamed" | "copied";
   /** The new entry. */
   entry: HashedEntry;
@@ -141,8 +141,9 @@ export class DiffIndex {
   /**
    * Makes a difference from changes that are in path order.
    *
-   * @param changes The changes. An iterable that is not an array becomes one
-   * only when that is necessary, since a million changes take much memory.
+   * @param changes The changes. An iterable that is not an array is collected
+   * into an array only when `changes` is read, since a million changes take
+   * much memory.
    * @param root The new state of the directory itself.
    * @param counts The number of changes of each kind, if known.
    */
@@ -252,7 +253,7 @@ export class DiffIndex {
   }
 
   /**
-   * Reads the bytes of a file that `encode` made.
+   * Reads a difference from the bytes that `encode` returned.
    *
    * @param bytes The whole file.
    * @param object The name of the file, for errors.
@@ -264,7 +265,7 @@ export class DiffIndex {
   }
 
   /**
-   * Stores the difference. The file appears whole or not at all.
+   * Stores the difference in a file. The file appears whole or not at all.
    *
    * @param file A path of the operating system.
    * @param options The signal that ends the work.
@@ -363,7 +364,7 @@ function entryOf(change: Change): HashedEntry {
 
 /**
  * Returns whether a path's content is unchanged and only its mode, time, owner
- * or hard links differ.
+ * or hard links changed.
  *
  * @param change The change of the path.
  */

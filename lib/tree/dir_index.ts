@@ -51,8 +51,8 @@ const EMPTY_ROOT: Metadata = withJson({
 
 /**
  * The state of a directory: its entries in path order, with the SHA-256 and the
- * block checksums of each file. The index of one backup is all that the next
- * backup needs to find and store what changed.
+ * block checksums of each file. To find and store what changed, a backup needs
+ * only the index of the previous backup.
  *
  * @example Index a directory, store the index and read it again
  * ```ts
@@ -135,7 +135,7 @@ export class DirIndex {
   /** Returns the entry of a path, if there is one. */
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
-      // A map of all entries is worth its memory only for many look-ups.
+      // Only many look-ups justify the memory of a map of all entries.
       if (this.#asked++ < this.entries.length / 32) return this.#search(path);
       this.#byPath = new Map(this.entries.map((entry) => [entry.path, entry]));
     }
@@ -197,7 +197,7 @@ export class DirIndex {
   }
 
   /**
-   * Stores the index. The file appears whole or not at all.
+   * Stores the index in a file. The file appears whole or not at all.
    *
    * @param file A path of the operating system.
    * @param options The signal that ends the work.

@@ -1,4 +1,4 @@
-/** The kind of an entry. A hard link names an earlier file's path. */
+/** The kind of an entry. A hard link is a further name of an earlier file. */
 export type EntryKind = "file" | "directory" | "symlink" | "hardlink";
 
 /** The metadata of an entry besides its content. */
@@ -7,9 +7,9 @@ export interface Metadata {
   mode: number;
   /** The time of the last change of the content, in nanoseconds since 1970. */
   mtime: bigint;
-  /** The owner's number. */
+  /** The user ID of the owner. */
   uid: number;
-  /** The group's number. */
+  /** The group ID. */
   gid: number;
 }
 
@@ -51,7 +51,7 @@ export interface DirectoryEntry extends ContentlessEntry {
 export interface SymlinkEntry extends ContentlessEntry {
   /** The kind. */
   kind: "symlink";
-  /** The text of the link. */
+  /** The path that the link contains. It is not checked. */
   target: string;
 }
 
@@ -66,7 +66,7 @@ export interface HardLinkEntry extends ContentlessEntry {
 /** An entry of a tree that is not a file. */
 export type NonFileEntry = DirectoryEntry | SymlinkEntry | HardLinkEntry;
 
-/** An entry of a tree. `kind` tells which fields it has. */
+/** An entry of a tree. Its fields depend on `kind`. */
 export type Entry = FileEntry | NonFileEntry;
 
 /** The state by which a later walk recognizes that an entry is unchanged. */
@@ -76,9 +76,11 @@ export interface WalkedState {
    * 1970.
    */
   ctime: bigint;
-  /** The file's number on its device. */
+  /** The inode number. */
   inode: bigint;
-  /** Whether the entry is unchanged since the last walk in every respect. */
+  /**
+   * Whether every field of the entry's state is unchanged since the last walk.
+   */
   isKnown?: true;
   /** Whether the entry is a file with more than one name. */
   isLinked?: true;
@@ -117,15 +119,16 @@ export interface Skipped {
    *   message.
    * - `vanished`: it was deleted before it could be read.
    * - `changed`: it changed while it was read; the bytes that were read are
-   *   kept.
-   * - `lost`: it was stored and its content is damaged; only a repair uses
+   *   stored.
+   * - `lost`: its content in the repository is damaged; only a repair uses
    *   this.
-   * - `name`: its name is not valid Unicode, so an index cannot hold it.
+   * - `name`: its name is not valid Unicode or is reserved for deltar, so an
+   *   index cannot contain it.
    * - `absent`: the path did not exist; only a safety snapshot uses this, for
    *   paths that the restore creates.
    */
   reason: SkipReason;
-  /** The rule, or the system's message. */
+  /** The rule, the system's message or another explanation. */
   detail?: string;
 }
 
@@ -135,7 +138,10 @@ const NO_FAULT: ReadonlySet<SkipReason> = new Set([
   "absent",
 ]);
 
-/** Returns whether a skip means that a file could not be stored as it was. */
+/**
+ * Returns whether a path that belongs to the tree could not be stored as it
+ * was. Excluded, special and absent paths do not count.
+ */
 export function isFault(skipped: Skipped): boolean {
   return !NO_FAULT.has(skipped.reason);
 }

@@ -40,8 +40,8 @@ export function encodeEntry(entry: HashedEntry): Line {
 }
 
 /**
- * Returns a line with the mode in octal, the time in decimal seconds since
- * 1970, and the owner.
+ * Returns metadata as a line of JSON: the mode in octal, the time in decimal
+ * seconds since 1970, and the owner.
  */
 export function encodeMetadata(metadata: Metadata): Line {
   return {
@@ -55,7 +55,7 @@ export function encodeMetadata(metadata: Metadata): Line {
 /**
  * Reads an entry's line. Every field is validated.
  *
- * @throws {DeltarError} `corrupt` or `unsafe`, with the place of the line.
+ * @throws {DeltarError} `corrupt` or `unsafe`, with the offset of the line.
  */
 export function decodeEntry(
   line: Line,
@@ -69,7 +69,7 @@ export function decodeEntry(
     });
   };
   const { path, kind, size, sha256, target } = line;
-  if (typeof path !== "string") return fail("no path");
+  if (typeof path !== "string") return fail("missing path");
   checkPath(path, object);
   if (
     kind !== "file" && kind !== "directory" && kind !== "symlink" &&
@@ -78,14 +78,14 @@ export function decodeEntry(
   const metadata = readMetadata(line, object, offset);
   if (kind === "directory") return makeDirectory(path, metadata);
   if (kind === "file") {
-    if (!isCount(size)) return fail("no valid size");
+    if (!isCount(size)) return fail("missing or invalid size");
     if (typeof sha256 !== "string" || !HASH.test(sha256)) {
-      return fail("no valid sha256");
+      return fail("missing or invalid sha256");
     }
     return makeFile(path, metadata, size, sha256);
   }
   if (typeof target !== "string" || target === "" || target.includes("\0")) {
-    return fail("no valid target");
+    return fail("missing or invalid target");
   }
   if (kind === "hardlink") checkPath(target, object);
   return makeLink(path, kind, metadata, target);
@@ -111,7 +111,7 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
   ) {
     throw new DeltarError(
       "corrupt",
-      "invalid entry: no valid mode, mtime, uid or gid",
+      "invalid entry: missing or invalid mode, mtime, uid or gid",
       {
         object,
         offset,
@@ -122,9 +122,9 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
 }
 
 /**
- * Refuses a path that does not sort after the one before it.
+ * Refuses a path that does not sort after the previous one.
  *
- * @throws {DeltarError} `corrupt`, with the place of the line.
+ * @throws {DeltarError} `corrupt`, with the offset of the line.
  */
 export function checkOrder(
   last: string | undefined,

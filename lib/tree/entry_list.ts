@@ -15,7 +15,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
    * Adds the next entry.
    *
    * @param entry The entry. A file's entry has its SHA-256.
-   * @param place The word at which the walk's writer has the entry's state.
+   * @param place The word at which the entry's state begins in the walk's
+   * `StateWriter`.
    * @param isOther Whether the entry differs from that state, because the file
    * changed before it was read.
    * @param facts The facts that the file's reader collected, if it was read.
@@ -30,13 +31,16 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
 
 /**
  * The entries of a directory in path order, without their block checksums. The
- * list takes forty bytes for each entry, since their states are in the walk's
- * writer.
+ * list takes 40 bytes for each entry. Names, modes and times stay in the walk's
+ * `StateWriter`.
  */
 export class EntryList {
   readonly #states: StateWriter;
   readonly #rows = new WordRows(WORDS.length);
-  /** The entries that the state does not fully describe, by number. */
+  /**
+   * The entries that their state does not fully describe, by number: links, and
+   * files that changed before they were read.
+   */
   readonly #odd = new Map<number, HashedEntry>();
   /** The folder that the last entry is in, and the folders above it. */
   readonly #open: { inside: string; number: number }[] = [];
@@ -80,8 +84,7 @@ export class EntryList {
     const place = this.#rows.get(number, WORDS.state);
     const basics = this.#states.basics(place);
     const path = this.path(number);
-    // Links are always among the entries that the state does not fully
-    // describe.
+    // Links are always in `#odd`.
     return basics.kind === "directory"
       ? makeDirectory(path, basics)
       : makeFile(path, basics, basics.size, this.sha256(number));
@@ -110,7 +113,7 @@ export class EntryList {
     return this.#rows.bytes(number, WORDS.sha256, 32);
   }
 
-  /** Returns whether a file has this SHA-256, given as eight words. */
+  /** Returns whether a file has this SHA-256, given as eight 32-bit words. */
   hasSum(number: number, words: Uint32Array): boolean {
     for (let at = 0; at < words.length; at++) {
       if (this.#rows.get(number, WORDS.sha256 + at) !== words[at]) return false;

@@ -16,7 +16,7 @@ export interface WriteFileOptions extends SignalOptions {
    */
   mayBeLost?: boolean;
   /**
-   * Whether other users have no access to the file, nor to a folder that is
+   * Whether only the owner has access to the file, and to a folder that is
    * created for it.
    */
   isPrivate?: boolean;
@@ -86,7 +86,7 @@ export async function readFileBytes(
     if (stat.isFile()) {
       throw new DeltarError(
         "limit",
-        `has ${stat.size} bytes, and may have ${most}`,
+        `file too large: ${stat.size} bytes, at most ${most}`,
         { object: file },
       );
     }
@@ -98,7 +98,7 @@ export async function readFileBytes(
 }
 
 /**
- * Reads a file and decodes it, and yields to the event loop in between.
+ * Reads and decodes a file, and yields to the event loop between the steps.
  *
  * @param file A path of the operating system.
  * @param decode Decodes the bytes step by step. The second argument is the name

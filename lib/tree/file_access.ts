@@ -48,8 +48,8 @@ export class FileAccess implements RandomAccess {
 }
 
 /**
- * Opens a file for reading at any offset, such as the old state that `patch`
- * needs. `using` closes it.
+ * Opens a file for reading at any offset, such as the basis that `patch` needs.
+ * `using` closes it.
  *
  * @param path A path of the operating system. A symlink is refused.
  * @throws {DeltarError} `not-found` or `io` if the file cannot be opened.

@@ -24,7 +24,7 @@ export interface FileFacts {
  */
 export interface FileReader<Facts extends FileFacts = FileFacts> {
   /**
-   * Takes a file of at most 1 MiB in one piece.
+   * Processes a file of at most 1 MiB, in one piece.
    *
    * @param entry The entry of the file. `size` is the length of `bytes`.
    * @param bytes The content, valid until this method returns or the promise
@@ -38,7 +38,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   ): Facts | Promise<Facts>;
 
   /**
-   * Takes a larger file in pieces.
+   * Processes a file of more than 1 MiB, in pieces.
    *
    * @param entry The entry of the file. `size` is its size when the walk found
    * it.
@@ -54,16 +54,17 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   ): Promise<Facts>;
 
   /**
-   * Called when a file will be read soon, so that the content it is compared
-   * with can be fetched in advance.
+   * Called when a file will be read soon, so that the previous content can be
+   * fetched in advance.
    *
    * @param before The file of this path in the previous index.
    */
   expect?(before: IndexFileEntry): void;
 
   /**
-   * Resolves when there is room for the next file. Without this method there
-   * always is room.
+   * Returns a promise that resolves when the reader can process the next file,
+   * or `undefined` if it can do so now. A reader without this method always
+   * can.
    */
   ready?(): Promise<void> | undefined;
 }
@@ -71,7 +72,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
 /** The size in bytes below which files get no signature by default. */
 export const SIGNATURE_MINIMUM = 4096;
 
-/** Reads files for their SHA-256 and block checksums. */
+/** A reader that computes the SHA-256 and the block checksums of files. */
 export class HashReader implements FileReader {
   readonly #minimum: number;
 

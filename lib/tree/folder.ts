@@ -4,7 +4,8 @@ import type { FileStat, Identity } from "./statx.ts";
  * Called with each entry of a folder, in the system's order. The arguments are
  * valid until it returns.
  *
- * @param bytes The buffer that holds the name, in UTF-8 if it is text.
+ * @param bytes The buffer that contains the bytes of the name, which may be
+ * invalid UTF-8.
  * @param start The offset of the name's first byte.
  * @param end The offset after the name's last byte.
  * @param stat The entry's `struct statx`. `undefined` if the entry vanished or
@@ -19,13 +20,13 @@ export type FolderVisitor = (
 ) => boolean;
 
 /**
- * An open folder. Entries are reached by their names relative to this folder.
- * Changes of the path to the folder therefore have no effect, and no symlink is
- * followed.
+ * An open folder. Entries are reached by their names relative to this folder. A
+ * later change of the path to the folder therefore has no effect, and no
+ * symlink is followed.
  *
  * A name is one segment. The empty name, `.`, `..`, and names with a `/` or a
- * NUL are refused with `EINVAL`. Errors have a `path` and, on every system, the
- * `code` of `node:fs` (`ENOENT`, `EACCES`).
+ * NUL are refused with `EINVAL`. Errors have a `path` and, on every system, a
+ * `code` as in `node:fs`, such as `ENOENT`.
  */
 export interface Folder {
   /** The path by which the folder was opened, for messages. */
@@ -35,8 +36,8 @@ export interface Folder {
   /** Returns the identity of the folder, which no other folder has. */
   identity(): Identity;
   /**
-   * Returns whether the folder has this identity. After it was listed, this
-   * usually needs no system call.
+   * Returns whether the folder has this identity. Once the folder was listed,
+   * this check usually needs no system call.
    */
   is(identity: Identity): boolean;
   /** Returns the state of an entry, or `undefined` if it is absent. */
@@ -44,7 +45,8 @@ export interface Folder {
   /**
    * Lists the folder with the state of each entry.
    *
-   * @param visit Called with each entry. It must not use a folder itself.
+   * @param visit Called with each entry. It must not call a method of a folder,
+   * since folders share their buffers.
    * @returns Whether all entries were visited.
    */
   visit(visit: FolderVisitor): boolean;
@@ -67,7 +69,8 @@ export interface Folder {
   openFile(name: string): OpenFile;
   /**
    * Opens a file for reading without checking its kind first. The caller has to
-   * check `stat().kind` before it uses the bytes. A pipe does not block.
+   * check `stat().kind` before it uses the bytes. Opening a pipe does not
+   * block.
    *
    * @throws `ELOOP` for a symlink. On systems where only paths can be used, the
    * errors of `openFile`.
@@ -110,15 +113,18 @@ export interface Folder {
    */
   setMode(name: string, mode: number): void;
   /**
-   * Sets the access and modification time of an entry. A symlink is not
-   * followed.
+   * Sets the access and modification time of an entry, in nanoseconds since
+   * 1970. A symlink is not followed.
    */
   setTimes(name: string, mtime: bigint): void;
   /** Sets the owner of the folder itself. */
   setOwnOwner(uid: number, gid: number): void;
   /** Sets the permission bits of the folder itself. */
   setOwnMode(mode: number): void;
-  /** Sets the access and modification time of the folder itself. */
+  /**
+   * Sets the access and modification time of the folder itself, in nanoseconds
+   * since 1970.
+   */
   setOwnTimes(mtime: bigint): void;
   /**
    * Flushes the names in the folder to the disk, if the system can. It does not
@@ -155,7 +161,7 @@ export interface OpenFile {
   setOwner(uid: number, gid: number): void;
   /** Sets the permission bits. */
   setMode(mode: number): void;
-  /** Sets the access and modification time. */
+  /** Sets the access and modification time, in nanoseconds since 1970. */
   setTimes(mtime: bigint): void;
   /** Flushes the file to the disk. */
   sync(): void;
@@ -165,7 +171,7 @@ export interface OpenFile {
   close(): void;
 }
 
-/** Returns whether two states are of the same file or folder. */
+/** Returns whether two identities are of the same file or folder. */
 export function isSameFile(left: Identity, right: Identity): boolean {
   return left.inode === right.inode && left.device === right.device;
 }
@@ -177,7 +183,7 @@ export function isName(name: string): boolean {
 }
 
 /**
- * Returns whether two numbers are valid as an owner and a group. A system call
+ * Returns whether two numbers are a valid user ID and group ID. A system call
  * would truncate 4294967296 to 0, the superuser, and take 4294967295 as
  * "unchanged".
  */
@@ -188,8 +194,8 @@ export function isOwner(uid: number, gid: number): boolean {
 }
 
 /**
- * Returns the error code for something other than a file; `undefined` for a
- * file.
+ * Returns the error code for opening an entry of this kind as a file;
+ * `undefined` if it is a file.
  */
 export function codeOfKind(kind: FileStat["kind"]): string | undefined {
   switch (kind) {

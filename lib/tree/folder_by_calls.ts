@@ -71,12 +71,15 @@ const EINVAL = 22;
 const ENOSYS = 38;
 const ENOTSUP = 95;
 
-/** The offsets of an entry's length and name in a record of `getdents64(2)`. */
+/**
+ * The offsets of the record's length and of the name in a record of
+ * `getdents64(2)`.
+ */
 const LENGTH = 16;
 const NAME = 19;
 const DOT = 46;
 
-/** The inode of the root of each btrfs volume. */
+/** The inode of the root of every btrfs subvolume. */
 const BTRFS_ROOT = 256n;
 
 /** The maximum length of a path in one system call, in bytes with its NUL. */
@@ -100,7 +103,7 @@ const timeBytes = new Uint8Array(times.buffer);
 
 let calls: SystemCalls | undefined;
 let isLoaded = false;
-/** The calls that may wait for a disk for a long time. */
+/** The calls that may wait long for a disk; `null` until they are loaded. */
 let aside: ReturnType<typeof loadDiskCalls> | null = null;
 
 const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
@@ -108,10 +111,11 @@ const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
 /**
  * Makes a system call in another thread.
  *
- * @returns Whether the call succeeded; `undefined` if there is no such thread.
- * Only the other thread can read the error number. To learn it, the caller
- * repeats the call in this thread. That works unless the system reports each
- * error only once.
+ * @returns Whether the call succeeded; `undefined` if calls in another thread
+ * are not available. The error number of a failed call can be read only in the
+ * other thread, so the caller repeats the call in this thread to get the
+ * number. If the repeated call succeeds, the system reports each error only
+ * once.
  */
 async function doneAside(
   call: "fsync" | "syncfs",
@@ -124,17 +128,18 @@ async function doneAside(
 }
 
 /**
- * Flushes a file on one of Bun's existing threads. To start another thread
- * takes as long as to restore one file.
+ * Flushes a file on one of Bun's existing threads. Starting a further thread
+ * would take as long as restoring a file.
  */
 function flushOnPool(fd: number): Promise<boolean> {
   return new Promise((resolve) => fs.fsync(fd, (error) => resolve(!error)));
 }
 
 /**
- * Returns whether folders can be opened by system calls: in Deno and Bun on
- * Linux, if Deno may call foreign functions. On macOS (arm64), `openat` takes
- * its mode in a way that no foreign call can pass.
+ * Returns whether folders can be opened by system calls: in Bun on Linux, and
+ * in Deno on Linux with the permission for foreign functions. On macOS (arm64),
+ * a foreign call cannot pass the mode of `openat`, which is a variadic
+ * argument.
  */
 export function hasSystemCalls(): boolean {
   if (!isLoaded) {
@@ -148,7 +153,9 @@ export function hasSystemCalls(): boolean {
  * Returns the system calls. Call it only if `hasSystemCalls` returned `true`.
  */
 function system(): SystemCalls {
-  if (calls === undefined) throw new TypeError("no system calls are loaded");
+  if (calls === undefined) {
+    throw new TypeError("the system calls are not loaded");
+  }
   return calls;
 }
 
@@ -167,7 +174,8 @@ class CallFolder implements Folder {
   #isOpen = true;
   #isListed = false;
   /**
-   * The inode that the folder's listing has; 0 before the folder was listed.
+   * The folder's own inode, as its listing has it; 0 before the folder was
+   * listed.
    */
   #inode = 0n;
 
@@ -192,8 +200,9 @@ class CallFolder implements Folder {
   }
 
   is(identity: Identity): boolean {
-    // A folder that takes this one's place by a rename is on the same device,
-    // unless both are roots of btrfs volumes.
+    // The inode is enough: a folder that replaced this one by a rename is on
+    // the same device. Roots of btrfs subvolumes are the exception: all have
+    // the same inode, each on a device of its own.
     return this.#inode > BTRFS_ROOT && this.#inode === identity.inode ||
       isSameFile(this.identity(), identity);
   }
@@ -252,8 +261,9 @@ class CallFolder implements Folder {
   }
 
   /**
-   * Returns the error of a listing. A folder that was not opened for reading
-   * cannot be listed.
+   * Returns the error of a failed listing. For a folder that may only be
+   * entered, which was opened with `O_PATH`, the error is `EACCES` in place of
+   * `EBADF`.
    */
   #unlistable(): Error {
     const errno = lastErrno();
@@ -344,7 +354,10 @@ class CallFolder implements Folder {
     this.#check(system().renameat(this.fd, from, fd, path), "rename", name);
   }
 
-  /** Returns the second folder and name of a call that takes two. */
+  /**
+   * Returns this folder and a name in it, as the second pair of a call that
+   * takes two.
+   */
   target(name: string, call: string): { fd: number; path: Uint8Array } {
     const path = putName(secondPath, name, call, this.place);
     return { fd: this.fd, path };
@@ -410,8 +423,7 @@ class CallFolder implements Folder {
 
   setOwnMode(mode: number): void {
     if (system().fchmod(this.fd, mode) === 0) return;
-    // A folder that was opened only to be entered can be changed only by its
-    // name.
+    // A folder that was opened with `O_PATH` can be changed only by a path.
     setModeByProc(this.fd, mode, this.place);
   }
 
@@ -431,8 +443,9 @@ class CallFolder implements Folder {
       throw systemError("EIO", "fsync", this.place);
     }
     const errno = lastErrno();
-    // Some file systems cannot flush a folder, and a folder that may not be
-    // listed was opened without the right to be flushed.
+    // Some file systems cannot flush a folder (`EINVAL`). A folder that may not
+    // be listed was opened with `O_PATH`, which does not allow flushing
+    // (`EBADF`).
     if (errno === EBADF || errno === EINVAL) return;
     throw errorOfNumber(errno, "fsync", this.place);
   }
@@ -640,7 +653,7 @@ function putName(
   return target;
 }
 
-/** Writes a path or a text and a NUL into a buffer. */
+/** Writes a path or the text of a symlink into a buffer, and a NUL after it. */
 function put(
   target: Uint8Array,
   path: string,

@@ -21,8 +21,8 @@ import {
 import { errorAt, systemError } from "./system_error.ts";
 
 /**
- * Opens a file without access to its content, so that unreadable files can be
- * reached.
+ * The flag that opens a file without access to its content, so that unreadable
+ * files can be opened.
  */
 const O_PATH = 0o10000000;
 
@@ -33,8 +33,9 @@ const nameBytes = new Uint8Array(4096);
 const encoder = new TextEncoder();
 
 /**
- * Returns whether `/proc/PID/fd/N/name` leads into the open folder N. If so,
- * `node:fs`, which takes only paths, can work relative to a folder.
+ * Returns whether `/proc/PID/fd/N/name` leads to `name` in the open folder with
+ * descriptor N. If so, `node:fs`, which takes only paths, can work relative to
+ * a folder.
  */
 export function hasProc(): boolean {
   if (process.platform !== "linux") return false;
@@ -53,8 +54,8 @@ export function hasProc(): boolean {
 }
 
 /**
- * Opens a folder by its path and follows symlinks. Its entries are reached by
- * `/proc`.
+ * Opens a folder by its path and follows symlinks. Its entries are reached
+ * through `/proc`.
  */
 export function openByProc(place: string): Folder {
   const fd = attempt("open", place, () => openFolderFd(place, 0));
@@ -84,7 +85,7 @@ abstract class PathFolder implements Folder {
     this.place = place;
   }
 
-  /** Whether that path is a link to the folder, which has to be followed. */
+  /** Whether `base` is a symlink to the folder, which has to be followed. */
   protected abstract readonly isLink: boolean;
 
   /** Fails if `base` no longer leads to the folder. */
@@ -191,7 +192,7 @@ abstract class PathFolder implements Folder {
     });
   }
 
-  /** Returns the path of an entry, for calls that take two. */
+  /** Returns the path of an entry, for calls that take two paths. */
   pathOf(name: string, call: string): string {
     if (!isSafe(name)) {
       throw systemError("EINVAL", call, `${this.place}/${name}`);
@@ -286,7 +287,8 @@ abstract class PathFolder implements Folder {
 class ProcFolder extends PathFolder {
   protected override readonly base: string;
   /**
-   * A path through the link works also for a folder that may only be entered.
+   * `base` is a link in `/proc`. Calls through it also work for a folder that
+   * may be entered but not listed.
    */
   protected override readonly isLink = true;
   readonly #fd: number;
@@ -299,7 +301,7 @@ class ProcFolder extends PathFolder {
   }
 
   protected override check(call: string): void {
-    // The descriptor's number may belong to another folder by now.
+    // After `close`, the descriptor's number may belong to another folder.
     if (!this.#isOpen) throw systemError("EBADF", call, this.place);
   }
 
@@ -397,13 +399,13 @@ class PlainFolder extends PathFolder {
 
   override openUnseen(name: string): OpenFile {
     return this.attempt("open", name, (path, place) => {
-      // Windows has no flag that refuses a link, and Deno does not pass one on.
+      // Windows has no `O_NOFOLLOW`, and Deno does not pass it to the system.
       const there = fromNodeStat(fs.lstatSync(path, { bigint: true }));
       checkFile(there, place);
       const file = new NodeFile(fs.openSync(path, READ), place);
       if (isSameFile(file.stat(), there)) return file;
       file.close();
-      throw systemError("ENOENT", "open", place, "replaced by another process");
+      throw systemError("ENOENT", "open", place, "the file was replaced");
     });
   }
 
@@ -504,8 +506,8 @@ class NodeFile implements OpenFile {
 }
 
 /**
- * Returns the path of a descriptor. The process number avoids the lookup of
- * `/proc/self`.
+ * Returns the path of a descriptor in `/proc`. With the process ID, the system
+ * does not have to resolve the link `/proc/self`.
  */
 function procPath(fd: number): string {
   return `/proc/${process.pid}/fd/${fd}`;
@@ -513,8 +515,8 @@ function procPath(fd: number): string {
 
 const NO_FOLLOW = fs?.constants.O_NOFOLLOW ?? 0;
 /**
- * Flags that do not follow a symlink and do not block on a pipe that replaced
- * the file.
+ * The flags for reading, without following a symlink or blocking on a pipe that
+ * replaced the file.
  */
 const READ = (fs?.constants.O_RDONLY ?? 0) | NO_FOLLOW |
   (fs?.constants.O_NONBLOCK ?? 0);
@@ -535,8 +537,8 @@ function readText(path: string): string | undefined {
   try {
     text = fs.readlinkSync(path);
   } catch (error) {
-    // Deno has its own name for this error, and the system's names for all
-    // others.
+    // Deno reports a text that is not UTF-8 as `InvalidData`, and all other
+    // errors by the system's names.
     if ((error as Error).name === "InvalidData") return undefined;
     throw error;
   }
@@ -561,8 +563,9 @@ async function syncFolder(fd: number, place: string): Promise<void> {
     await flush(fd, place);
   } catch (error) {
     const code = codeOf(error);
-    // Some file systems cannot flush a folder, and a folder that may not be
-    // listed was opened without the right to be flushed.
+    // Some file systems cannot flush a folder (`EINVAL`). A folder that may not
+    // be listed was opened with `O_PATH`, which does not allow flushing
+    // (`EBADF`).
     if (code !== "EBADF" && code !== "EINVAL") throw error;
   }
 }
@@ -573,8 +576,8 @@ function checkFile({ kind }: FileStat, place: string): void {
 }
 
 /**
- * Returns whether the system reads a name as one segment. Windows has further
- * separators.
+ * Returns whether the system reads a name as one segment of a path. On Windows,
+ * `\` and `:` also separate segments.
  */
 function isSafe(name: string): boolean {
   if (!isName(name)) return false;
@@ -594,7 +597,8 @@ function attempt<Result>(
   try {
     return work();
   } catch (error) {
-    // The folders of `/proc` itself are never read.
+    // The error of `node:fs` may name a path in `/proc`. `place` is the real
+    // path.
     throw errorAt(error, call, place);
   }
 }

@@ -13,9 +13,9 @@ export interface IgnoreOptions {
    */
   excludes?: readonly string[];
   /**
-   * The name of files with such patterns for the folder that contains them and
-   * everything below it. They take precedence over `.gitignore`. Default:
-   * `.deltarignore`; `false` for none.
+   * The name of rule files. The patterns of such a file apply to its folder and
+   * everything below, and take precedence over `.gitignore`. Default:
+   * `.deltarignore`; `false` for no rule files.
    */
   ignoreFile?: string | false;
   /**
@@ -34,10 +34,16 @@ export const DEFAULT_IGNORE_FILE = ".deltarignore";
 /** The folders of version control, which `Dir` excludes by default. */
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
-/** The number of levels of deep folders that share a matcher. */
+/**
+ * The number of nested folders that share a matcher. The folders of the first
+ * levels, up to this number, each have their own.
+ */
 const LEVELS_PER_MATCHER = 32;
 
-/** A pattern, rewritten to be relative to the top, with its file and line. */
+/**
+ * A pattern, rewritten to be relative to the top (see {@linkcode IgnoreRules}),
+ * with its file and line.
+ */
 interface Rule {
   pattern: string;
   mark: string;
@@ -76,8 +82,9 @@ export class IgnoreRules {
   #compiled: Compiled | undefined;
   #isCompiled: boolean;
   /**
-   * A matcher with the cache of one folder. A cache for the whole tree would
-   * only grow. Deep in a tree, a few folders share a matcher.
+   * A matcher, which caches the results for the paths of one folder. A cache
+   * for the whole tree would grow without limit. Deep in a tree, a few folders
+   * share a matcher.
    */
   #matcher: Ignore | undefined;
   readonly #depth: number;
@@ -98,7 +105,7 @@ export class IgnoreRules {
     this.#isCompiled = above !== undefined && above.#isCompiled;
     this.#compiled = above === undefined ? undefined : above.#compiled;
     this.#depth = depth;
-    // A matcher of this folder's own checks all folders above again.
+    // A new matcher would test all folders above again.
     if (
       above !== undefined && depth > LEVELS_PER_MATCHER &&
       depth % LEVELS_PER_MATCHER !== 0
@@ -107,7 +114,7 @@ export class IgnoreRules {
     }
   }
 
-  /** Returns the rules of `root`, before its own ignore files are read. */
+  /** Returns the rules of `root`, before its own rule files are read. */
   static forRoot(root: string, options: IgnoreOptions): IgnoreRules {
     const top = options.gitignore ? repositoryTop(root) : root;
     const prefix = nodePath.relative(top, root).split(nodePath.sep).join("/");
@@ -131,7 +138,7 @@ export class IgnoreRules {
   }
 
   /**
-   * Returns the rules inside a folder, including its own ignore files.
+   * Returns the rules inside a folder, including its own rule files.
    *
    * @param path The folder below the root, `""` for the root itself.
    * @param has Returns whether the folder holds a file or folder of that name.
@@ -152,8 +159,8 @@ export class IgnoreRules {
     };
     if (this.#options.gitignore) {
       if (has(".git")) {
-        // A nested repository has only its own rule files. If the root lies
-        // below it, the exclude file of the outer top has been read already.
+        // A nested repository has only its own rule files. The exclude file of
+        // a work tree above the root was read by `rulesAbove`.
         if (path !== "") git = [];
         git = [...git, ...read(".git/info/exclude")];
       }
@@ -217,7 +224,7 @@ function compile(sources: Sources): Compiled | undefined {
 
 /**
  * Returns the UTF-8 bytes of a text, each as one character. Git matches bytes,
- * so its `?` and `[...]` stand for one byte.
+ * so its `?` and `[...]` match one byte.
  */
 function toByteString(text: string): string {
   // deno-lint-ignore no-control-regex
@@ -228,7 +235,10 @@ function toByteString(text: string): string {
 
 const encoder = new TextEncoder();
 
-/** Returns the git work tree that `root` lies in, or `root` itself. */
+/**
+ * Returns the top folder of the git work tree that contains `root`, or `root`
+ * if there is none.
+ */
 function repositoryTop(root: string): string {
   const trusted = trustedOwners(root);
   for (let at = root;; at = nodePath.dirname(at)) {
@@ -254,7 +264,8 @@ function isTop(
 }
 
 /**
- * Returns the superuser, the user of this process, and the owner of the root.
+ * Returns the user IDs of the superuser, of this process, and of the root's
+ * owner.
  */
 function trustedOwners(root: string): ReadonlySet<number> {
   const owners = new Set([0]);
@@ -262,7 +273,7 @@ function trustedOwners(root: string): ReadonlySet<number> {
     const user = process.getuid?.();
     if (user !== undefined) owners.add(user);
   } catch {
-    // Deno returns it only with `--allow-sys`.
+    // Deno returns the user ID only with `--allow-sys`.
   }
   const owner = inFolder(root, (folder) => folder.stat().uid);
   if (owner !== undefined) owners.add(owner);

@@ -16,23 +16,23 @@ import type { Walker, WalkOptions } from "./walker.ts";
 /** An entry of a tree that is being indexed: complete, or a file to read. */
 export type Step = KnownStep | ReadStep;
 
-/** A complete entry, for which nothing has to be read. */
+/** A complete entry. No file has to be read for it. */
 export interface KnownStep {
   /** The entry. */
   entry: IndexEntry;
-  /** The word at which the state's writer has the entry's state. */
+  /** The word at which the entry's state begins in the `StateWriter`. */
   place: number;
-  /** Absent: only a file to read has it. */
+  /** Absent: only a `ReadStep` has it. */
   toRead?: undefined;
-  /** Absent: only a file to read has it. */
+  /** Absent: only a `ReadStep` has it. */
   before?: undefined;
 }
 
 /** A file that has to be read. */
 export interface ReadStep {
-  /** The entry, without the facts that need its content. */
+  /** The entry, without its SHA-256 and signature, which are not known yet. */
   entry: FileEntry;
-  /** The word at which the state's writer has the entry's state. */
+  /** The word at which the entry's state begins in the `StateWriter`. */
   place: number;
   /** The file as the walk found it. */
   toRead: WalkedFile;
@@ -46,7 +46,7 @@ export interface ReadStep {
  * @param walker The directory.
  * @param index The options for making an index.
  * @param options The options of the walk.
- * @param states The states that the walk knows and remembers.
+ * @param states The state of the last walk, and the writer of the new state.
  * @param folders The folders of the directory. By default the walk opens them.
  */
 export function* indexSteps(

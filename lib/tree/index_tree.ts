@@ -14,7 +14,10 @@ import { ENTRY_FLAG } from "./state_layout.ts";
 import { openTree, type WalkStates } from "./walk_tree.ts";
 import type { Walker } from "./walker.ts";
 
-/** The number of entries without reading between two looks at the clock. */
+/**
+ * The number of entries that are added without being read before the clock is
+ * checked again.
+ */
 const KNOWN_AT_ONCE = 64;
 
 /** Options for making an index. */
@@ -22,20 +25,24 @@ export interface IndexOptions {
   /** The previous index. Files that `unchanged` accepts are taken from it. */
   previous?: DirIndex;
   /**
-   * Called with every file. Returns whether it is the file that `previous`
-   * knows, so that it is not read. By default every file is read, because size
-   * and time alone can be wrong.
+   * Called with every file. Returns whether the file is unchanged since
+   * `previous`, so that it is not read. By default every file is read, because
+   * a file may change without a change of its size and time.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
-  /** The reader of the files. By default they are hashed and signed. */
+  /**
+   * The reader of the files. By default a reader that computes their SHA-256
+   * and block checksums.
+   */
   reader?: FileReader;
-  /** Called with each path that is skipped or excluded, as it happens. */
+  /** Called with each path that is skipped or excluded, during the walk. */
   onSkip?: (skipped: Skipped) => void;
   /** Called after each entry, and repeatedly during a large file. */
   onProgress?: (progress: IndexProgress) => void;
   /**
-   * Whether `onProgress` is passed the totals. A second walk, beside the work,
-   * visits each folder once more. Default: `false`.
+   * Whether `onProgress` is passed the totals: `allEntries`, `allBytes` and
+   * `allRead`. To count them, a second walk visits each folder once more at the
+   * same time. Default: `false`.
    */
   measure?: boolean;
   /** Ends the work with an error of code `aborted`. */
@@ -46,17 +53,17 @@ export interface IndexOptions {
 export interface IndexProgress {
   /** The number of entries so far. */
   entries: number;
-  /** The number of bytes of files so far, read or not. */
+  /** The size in bytes of all files so far, whether or not they were read. */
   bytes: number;
-  /** The number of bytes that had to be read so far. */
+  /** The number of bytes that were read so far. */
   read: number;
   /** The path that was just finished, or the large file that is being read. */
   path: string;
-  /** The number of all entries, after the measuring. */
+  /** The number of all entries, once they are counted. */
   allEntries?: number;
-  /** The number of all bytes, after the measuring. */
+  /** The size in bytes of all files, once they are counted. */
   allBytes?: number;
-  /** The number of all bytes that have to be read, after the measuring. */
+  /** The number of bytes that have to be read in all, once they are counted. */
   allRead?: number;
 }
 
@@ -76,7 +83,7 @@ export interface IndexedTree {
  * collected.
  * @param reader The reader of the files' content.
  * @param options Options for making an index.
- * @param states The states that the walk knows and remembers.
+ * @param states The state of the last walk, and the writer of the new state.
  */
 export async function indexTree<Facts extends FileFacts>(
   walker: Walker,
@@ -142,7 +149,7 @@ async function indexFolders<Facts extends FileFacts>(
     });
   const buffer = new Uint8Array(MAX_WHOLE_BYTES);
   const shared = { folders, reader, buffer, onSkip, onRead: tell, signal };
-  /** Files that could not be stored. */
+  /** The paths of files that could not be stored. */
   const lost = new Set<string>();
   const steps = lookAhead(
     indexSteps(walker, options, { onSkip, signal }, states, folders),
@@ -158,7 +165,7 @@ async function indexFolders<Facts extends FileFacts>(
       let entry: IndexEntry;
       let isOther = false;
       let facts: Facts | undefined;
-      // A known entry takes less time than a look at the clock.
+      // Adding a known entry takes less time than reading the clock.
       const isLong = step.toRead !== undefined || entries % KNOWN_AT_ONCE === 0;
       const turn = isLong ? turnIfDue() : undefined;
       if (turn !== undefined) {
@@ -184,10 +191,14 @@ async function indexFolders<Facts extends FileFacts>(
       } else {
         entry = step.entry;
         if (entry.kind === "hardlink" && lost.has(entry.target)) {
-          // The first name could not be stored, so there is nothing to link
-          // this one to.
+          // The first name of the file could not be stored, so this name cannot
+          // be a hard link to it.
           const { path, target } = entry;
-          onSkip({ path, reason: "unreadable", detail: `as ${target} is` });
+          onSkip({
+            path,
+            reason: "unreadable",
+            detail: `hard link to ${target}, which could not be read`,
+          });
           continue;
         }
       }
@@ -202,7 +213,10 @@ async function indexFolders<Facts extends FileFacts>(
   return { root: toMetadata(folders.root.stat()), skipped };
 }
 
-/** Returns whether a file's state differed from the walk's when it was read. */
+/**
+ * Returns whether a file's state when it was read differs from the state that
+ * the walk found.
+ */
 function isChanged(entry: IndexEntry, walked: WalkedEntry): boolean {
   return entry.size !== walked.size || entry.mtime !== walked.mtime ||
     entry.mode !== walked.mode || entry.uid !== walked.uid ||

@@ -20,15 +20,16 @@ interface Folder {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Returns whether a directory, seen through its rules, is unchanged in every
- * respect. Each folder is listed and the state of each entry is compared. No
- * file is read. The comparison stops at the first difference or doubt.
+ * Returns whether a directory, without what its rules exclude, is entirely
+ * unchanged. Each folder is listed and the state of each entry is compared. No
+ * file is read. The comparison stops at the first entry that differs or is
+ * marked as doubtful.
  *
  * @param walker The directory.
  * @param state The previous state.
  * @param options `onFolder`, called with the path of each folder and the number
- * of entries so far, and a signal that ends the work with an error of code
- * `aborted`.
+ * of entries so far, and a signal that ends the comparison with an error of
+ * code `aborted`.
  */
 export async function isUnchanged(
   walker: Walker,
@@ -95,8 +96,8 @@ function isSameFolder(
       const flags = known.entryFlags(entry);
       if (flags & ENTRY_FLAG.doubtful) return false;
       seen++;
-      // For an excluded entry, only its kind can change the decision of the
-      // rules.
+      // Apart from its name, only the kind of an entry decides whether the
+      // rules exclude it.
       if (flags & ENTRY_FLAG.skipped) return known.isSameKind(entry, stat);
       if (!known.isSame(entry, stat)) return false;
       if ((stat[STATX.mode] & TYPE) !== DIRECTORY) return true;

@@ -1,7 +1,7 @@
 import { fs, nodePath } from "../bytes/node.ts";
 import { type FileSystemIdentity, fileSystemOf } from "./place.ts";
 
-/** A place where this machine has kept a repository. */
+/** The location of a repository that this machine has used. */
 export interface KnownPlace {
   /** The location of the repository: a folder, or an address. */
   location: string;
@@ -10,11 +10,11 @@ export interface KnownPlace {
 }
 
 /**
- * The places where a machine has kept repositories, with one note for each in a
- * folder. The notes tell a repository whose disk is not mounted from one that
- * never existed and from one that was deleted.
+ * The locations of the repositories that a machine has used, with one note for
+ * each in a folder. By its note, a repository whose disk is not mounted can be
+ * distinguished from one that never existed and from one that was deleted.
  *
- * @example Tell a deleted repository from a disk that is not mounted
+ * @example Distinguish a deleted repository from a disk that is not mounted
  * ```ts
  * import { KnownPlaces } from "@deltar/deltar/tree";
  * import assert from "node:assert/strict";
@@ -37,7 +37,7 @@ export class KnownPlaces {
   readonly folder: string;
 
   /**
-   * Uses a folder for the notes. It is created when the first place is
+   * Uses a folder for the notes. The folder is created when the first place is
    * remembered.
    *
    * @param folder A path of the operating system.
@@ -56,17 +56,17 @@ export class KnownPlaces {
     return now.mount === fileSystem.mount && now.mark === fileSystem.mark;
   }
 
-  /** Returns the path of the note of a key. */
+  /** Returns the path of the note for a key. */
   noteOf(key: string): string {
     return nodePath.join(this.folder, `${key}.json`);
   }
 
   /**
-   * Remembers a place. A note that cannot be written is not an error: the place
-   * then counts as new each time.
+   * Remembers a place. It is not an error if the note cannot be written. The
+   * place then counts as new each time.
    *
-   * @param key The key of the place.
-   * @param location The location.
+   * @param key The key of the place, which becomes the name of the note.
+   * @param location The location of the repository: a folder, or an address.
    * @param isFolder Whether the location is a folder, whose file system is
    * noted too.
    */
@@ -81,8 +81,7 @@ export class KnownPlaces {
       fs.mkdirSync(this.folder, { recursive: true, mode: 0o700 });
       fs.writeFileSync(this.noteOf(key), text, { mode: 0o600 });
     } catch {
-      // Without a note, a disk that is not mounted cannot be told from a new
-      // place.
+      // Without a note, a repository whose disk is not mounted counts as new.
     }
   }
 
@@ -91,7 +90,7 @@ export class KnownPlaces {
     return decodePlace(readText(this.noteOf(key)));
   }
 
-  /** Returns all places that are remembered, with their notes. */
+  /** Returns all places that are remembered, with the paths of their notes. */
   all(): (KnownPlace & { note: string })[] {
     let names: string[];
     try {

@@ -1,15 +1,15 @@
-/** The maximum number of chosen items that are announced ahead. */
+/** The maximum number of chosen items that wait to be yielded. */
 const CHOSEN = 8;
-/** The maximum number of items that wait in all. */
+/** The maximum number of items, chosen or not, that wait to be yielded. */
 const WAITING = 4096;
 
 /**
- * Yields all items of a source in order, but looks ahead for chosen items so
- * that their data can be fetched in advance.
+ * Yields all items of a source in order. It reads the source in advance, so
+ * that the data of chosen items can be fetched before they are yielded.
  *
  * @param source The items.
- * @param choose Called once with each item before its turn. Returns whether
- * data is fetched for the item.
+ * @param choose Called once with each item, some time before it is yielded.
+ * Returns whether data is fetched for the item.
  */
 export function* lookAhead<One>(
   source: Iterable<One>,

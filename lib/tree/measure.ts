@@ -1,6 +1,6 @@
 import type { Step } from "./index_steps.ts";
 
-/** The total amount of work. */
+/** The totals of a directory that is being indexed. */
 export interface Totals {
   /** The number of all entries. */
   allEntries: number;
@@ -11,19 +11,19 @@ export interface Totals {
 }
 
 /**
- * The time before the measuring starts, in milliseconds. Work that ends sooner
- * is not measured.
+ * The time before the counting starts, in milliseconds. A directory that is
+ * indexed in less time is not counted.
  */
 const DELAY_MS = 500;
-/** The duration of one slice of measuring, in milliseconds. */
+/** The duration of one slice of counting, in milliseconds. */
 const SLICE_MS = 10;
 /** The time between two slices, in milliseconds. */
 const PAUSE_MS = 30;
 
 /**
- * Measures a directory during the work on it. A second walk runs ahead in
- * slices of time, adds up the totals, and reads no file. It takes a quarter of
- * the time until it ends.
+ * Counts the entries and bytes of a directory while it is being indexed. A
+ * second walk runs ahead in slices of time and reads no files. Until it ends,
+ * it takes a quarter of the time.
  */
 export class Measure {
   readonly #steps: Iterator<Step>;
@@ -31,13 +31,13 @@ export class Measure {
   #next = performance.now() + DELAY_MS;
   #state: "walking" | "done" | "failed" = "walking";
 
-  /** Measures the steps of a walk. */
+  /** Makes a count of the steps of a second walk. */
   constructor(steps: Iterable<Step>) {
     this.#steps = steps[Symbol.iterator]();
   }
 
   /**
-   * Continues the measuring for one slice, if a slice is due.
+   * Continues the counting for one slice, if a slice is due.
    *
    * @returns The totals, if the walk has ended.
    */
@@ -46,7 +46,7 @@ export class Measure {
       try {
         this.#walk(performance.now() + SLICE_MS);
       } catch {
-        // The work itself meets the same error and reports it.
+        // The first walk will meet the same error and report it.
         this.#state = "failed";
       }
       this.#next = performance.now() + PAUSE_MS;
@@ -54,7 +54,7 @@ export class Measure {
     return this.#state === "done" ? this.#totals : undefined;
   }
 
-  /** Ends the walk. */
+  /** Ends the second walk. */
   close(): void {
     this.#steps.return?.();
   }

@@ -1,6 +1,9 @@
 import { STAGE_PREFIX } from "../storage/temporary.ts";
 
-/** The characters that have a meaning on Windows, and those that it refuses. */
+/**
+ * The characters that have a special meaning in a path on Windows, and those
+ * that Windows refuses.
+ */
 // deno-lint-ignore no-control-regex
 const WINDOWS_CHARACTERS = /[\\:<>"|?*\x00-\x1f]/;
 
@@ -22,20 +25,24 @@ const MAX_NAME = 255;
  */
 const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
-/** Matches names without capital letters and characters beyond ASCII. */
+/**
+ * Matches names that consist of ASCII characters other than capital letters.
+ */
 // deno-lint-ignore no-control-regex
 const FOLDED = /^[\x00-@[-\x7f]*$/;
 
 /**
- * Returns why a name is not fit as the name of a file on a system: the system
- * refuses it or gives it another meaning.
+ * Returns why a file cannot have a name on a system: the system refuses the
+ * name or gives it another meaning.
  *
  * @param name One segment of a path.
  * @param platform The system, as `process.platform` names it.
- * @returns The reason in words, or `undefined` if the name is fit.
+ * @returns The reason in words, or `undefined` if the name can be used.
  */
 export function nameFault(name: string, platform: string): string | undefined {
-  if (name === "" || name === "." || name === "..") return "not a valid name";
+  if (name === "" || name === "." || name === "..") {
+    return "the name is empty, `.` or `..`";
+  }
   if (name.includes("/") || name.includes("\0")) {
     return "the name contains a slash or a NUL";
   }
@@ -52,10 +59,14 @@ export function nameFault(name: string, platform: string): string | undefined {
   if (!isWindows) return undefined;
   const [character] = WINDOWS_CHARACTERS.exec(name) ?? [];
   if (character !== undefined) {
-    return `Windows cannot have ${JSON.stringify(character)} in a name`;
+    return `Windows does not allow ${JSON.stringify(character)} in a name`;
   }
-  if (/[. ]$/.test(name)) return "Windows drops the dot or blank at its end";
-  if (WINDOWS_DEVICES.test(name)) return "Windows takes its name for a device";
+  if (/[. ]$/.test(name)) {
+    return "Windows removes a dot or blank at the end of a name";
+  }
+  if (WINDOWS_DEVICES.test(name)) {
+    return "the name is that of a device on Windows";
+  }
   return undefined;
 }
 
@@ -75,7 +86,10 @@ export function foldName(name: string): string {
     .toUpperCase().toLowerCase().normalize("NFKD");
 }
 
-/** Returns whether a name is deltar's own, ignoring case and normalization. */
+/**
+ * Returns whether a name has the prefix of deltar's temporary files, ignoring
+ * case and normalization.
+ */
 export function isOwnName(name: string): boolean {
   return foldName(name).startsWith(STAGE_PREFIX);
 }

@@ -15,15 +15,19 @@ export interface Native {
   utimensat: (path: Uint8Array, times: BigInt64Array<ArrayBuffer>) => boolean;
 }
 
-/** The descriptor that stands for the current folder (`fcntl.h`). */
+/**
+ * The value that a call takes for the current folder in place of a descriptor
+ * (`fcntl.h`).
+ */
 export const AT_FDCWD = -100;
-/** The flag not to follow a symlink (`fcntl.h`). */
+/** The flag with which a call does not follow a symlink (`fcntl.h`). */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 /** The mask for all fields of `stat(2)` (`sys/stat.h`). */
 export const STATX_BASIC_STATS = 0x7ff;
 
 /**
- * Returns the calls, or `undefined` if the runtime or the system lacks them.
+ * Returns the system calls, or `undefined` if the runtime or the system lacks
+ * them.
  */
 export function loadNative(): Native | undefined {
   const calls = loadLibrary({

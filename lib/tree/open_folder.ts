@@ -4,7 +4,7 @@ import { hasProc, openByPath, openByProc } from "./folder_by_paths.ts";
 
 /**
  * A way to reach folders: by system calls on descriptors, by paths below
- * `/proc/self/fd`, or by plain paths.
+ * `/proc/PID/fd`, or by plain paths.
  */
 export type FolderAccess = "calls" | "proc" | "paths";
 

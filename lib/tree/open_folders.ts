@@ -22,14 +22,14 @@ const LONG_PATH_LENGTH = 512;
 const MAX_REMEMBERED = 1 << 16;
 
 /**
- * The folders below a root, opened when they are needed. Work in path order
- * opens each folder once. A path may be longer than the system's limit, because
- * each folder is opened from the one above it.
+ * The folders below a root, opened when they are needed. If they are used in
+ * path order, each is opened once. A path may be longer than the system's
+ * limit, because each folder is opened from the one above it.
  */
 export class OpenFolders {
   /** The root. */
   readonly root: Folder;
-  /** The open folders by their paths. The last used is at the end. */
+  /** The open folders by their paths. The most recently used is at the end. */
   readonly #open = new Map<string, Folder>();
   /** The identities of closed folders. */
   readonly #closed = new Map<string, Identity>();
@@ -37,7 +37,7 @@ export class OpenFolders {
   readonly #remembers: boolean;
   #lastPath: string | undefined;
   #last: Folder | undefined;
-  /** The path of the folder from which another was opened last. */
+  /** The path of the folder from which the last folder was opened. */
   #abovePath: string | undefined;
   #above: Folder | undefined;
 
@@ -54,8 +54,9 @@ export class OpenFolders {
   }
 
   /**
-   * Opens a folder, or returns it if it is already open. It stays open at least
-   * until the call after the next, so two folders can be used together.
+   * Opens a folder, or returns it if it is already open. It stays open during
+   * at least the next call of this method, so that two folders can be used
+   * together.
    *
    * @param path The path below the root, `""` for the root.
    * @throws The error of the system: `ENOTDIR` if a symlink or file is on the
@@ -98,7 +99,7 @@ export class OpenFolders {
     return this.at(parentPath(path)).readLink(nameOf(path));
   }
 
-  /** Marks an open folder as the last used. */
+  /** Marks an open folder as the most recently used. */
   #touch(path: string, folder: Folder): Folder {
     this.#open.delete(path);
     this.#open.set(path, folder);
@@ -133,8 +134,8 @@ export class OpenFolders {
       try {
         folder = from.openFolder(path.slice(at === 0 ? 0 : at + 1, end));
       } finally {
-        // A folder that was opened only on the way must not displace one in
-        // use.
+        // A folder that was opened only to reach the next one must not replace
+        // a folder that is in use.
         if (!isKept) from.close();
       }
       at = end;
@@ -152,7 +153,8 @@ export class OpenFolders {
   #nearestOpen(path: string): { ends: number[]; at: number; folder: Folder } {
     const ends = [path.length];
     let end = path.lastIndexOf("/");
-    // Looking up many long paths is costly.
+    // Looking up a long path is slow, so only paths of a length that occurs are
+    // looked up.
     const lengths = path.length > LONG_PATH_LENGTH
       ? new Set(Array.from(this.#open.keys(), (at) => at.length))
       : undefined;
@@ -238,7 +240,7 @@ export class OpenFolders {
       return;
     }
     folder.close();
-    const words = "another folder has taken its place";
+    const words = "the folder was replaced by another one";
     throw systemError("ENOENT", "open", folder.place, words);
   }
 }

@@ -11,8 +11,9 @@ export interface OpenTarget {
   /** The absolute path, without symlinks. */
   place: string;
   /**
-   * The mode that the umask gives a directory that was created here. Until that
-   * mode is set, the directory is closed to other users.
+   * The mode that the umask gives a directory that `openTarget` created;
+   * `undefined` for an existing one. The new directory is closed to other users
+   * until the caller sets this mode.
    */
   newMode: number | undefined;
 }
@@ -65,8 +66,8 @@ function openByPath(place: string): OpenTarget {
 /**
  * Creates a folder that is closed to other users, and opens it.
  *
- * @returns The folder, and the mode that the umask gives it. There is no mode
- * if another process created the folder at the same time.
+ * @returns The folder, and the mode that the umask gives it. The mode is
+ * `undefined` if another process created the folder at the same time.
  */
 export function openNew(
   above: Folder,

@@ -5,8 +5,8 @@ const UNSAFE = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
 /**
  * The maximum length of a path, in UTF-16 code units. In a `Map`, V8 hashes
- * longer texts by their length alone, so looking up a few thousand of equal
- * length takes minutes.
+ * longer texts by their length alone, so looking up a few thousand texts of
+ * equal length takes minutes.
  */
 const MAX_LENGTH = 16_383;
 
@@ -21,8 +21,8 @@ const MAX_SEGMENTS = 2048;
  *
  * @param path The path, from an index, an archive or a caller.
  * @param object The archive or file that the path was read from.
- * @throws {DeltarError} `unsafe` if it is absolute, empty, has an empty, `.`
- * or `..` segment, or a NUL, or is beyond 16,383 characters or 2,048 segments.
+ * @throws {DeltarError} `unsafe` if it is absolute, empty, has an empty, `.` or
+ * `..` segment, or a NUL, or has more than 16,383 characters or 2,048 segments.
  */
 export function checkPath(path: string, object?: string): void {
   if (isTooLong(path) || UNSAFE.test(path)) {
@@ -44,7 +44,10 @@ export function isTooLong(path: string): boolean {
   return segments > MAX_SEGMENTS;
 }
 
-/** Returns a skipped path for a listing. A path that is too long is cut. */
+/**
+ * Returns a skipped path as a listing contains it. A path that is too long is
+ * cut at the maximum length.
+ */
 export function skippedPath(path: string): string {
   return path.length <= MAX_LENGTH
     ? path
@@ -53,8 +56,9 @@ export function skippedPath(path: string): string {
 
 /**
  * Compares paths by their order in an index. A folder comes directly before its
- * content. Names in one folder are ordered by their UTF-16 code units. This is
- * the order of a depth-first walk, so trees and indexes merge as streams.
+ * content. Names in one folder are ordered by their UTF-16 code units. Since a
+ * depth-first walk yields paths in this order, trees and indexes can be merged
+ * as streams.
  *
  * @returns Negative, zero or positive, as `Array.prototype.sort` takes it.
  */
@@ -87,8 +91,8 @@ export function isWithin(path: string, folder: string): boolean {
 }
 
 /**
- * Yields the folders above paths, each once and without the root. If a folder
- * is not wanted, the folders below it are not tested.
+ * Yields the folders that contain the given paths, each once and without the
+ * root. If a folder is not wanted, neither it nor a folder below it is yielded.
  *
  * @param paths The paths, in path order.
  * @param isWanted Returns whether a folder is wanted.
@@ -98,12 +102,12 @@ export function* foldersAbove(
   isWanted: (folder: string) => boolean,
 ): Generator<string> {
   let last = "";
-  // The end of the first folder above `last` that is not wanted.
+  // The length of the highest folder above `last` that is not wanted.
   let unwanted = Infinity;
   for (const path of paths) {
     const shared = sharedLength(last, path);
     if (unwanted > shared) unwanted = Infinity;
-    // Folders above both paths were tested before.
+    // The folders that contain both paths were tested before.
     let end = path.indexOf("/", shared + 1);
     for (; end >= 0 && end < unwanted; end = path.indexOf("/", end + 1)) {
       const folder = path.slice(0, end);
@@ -114,7 +118,10 @@ export function* foldersAbove(
   }
 }
 
-/** Returns the length of the longest folder that is above two paths. */
+/**
+ * Returns the length of the path of the deepest folder that contains both
+ * paths.
+ */
 function sharedLength(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
   let folder = 0;

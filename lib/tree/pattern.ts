@@ -1,8 +1,8 @@
 import ignore from "ignore";
 
 /**
- * Returns a function that tells whether a path itself, not a folder above it,
- * matches a pattern in gitignore's syntax.
+ * Returns a function that returns whether a path itself, and not only a folder
+ * above it, matches a pattern in gitignore's syntax.
  *
  * @param pattern The pattern.
  */
@@ -11,8 +11,9 @@ export function matcherOf(
 ): (path: string, isDirectory: boolean) => boolean {
   const bare = pattern.replace(/(?<=.)\/$/, "");
   const onlyFolders = bare !== pattern;
-  // Folders are included again, so that none excludes its content. A folder
-  // itself is tested without its trailing slash.
+  // The second pattern includes all folders again, because the content of an
+  // excluded folder would match too. A folder itself is tested without a
+  // trailing slash, so the second pattern does not apply to it.
   const rules = ignore({ ignorecase: false })
     .add([{ pattern: bare }, { pattern: "!*/" }]);
   return (path, isDirectory) =>

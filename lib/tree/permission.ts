@@ -4,21 +4,21 @@ import type { FileStat } from "./stat.ts";
 import type { TargetDirectory } from "./target_directory.ts";
 
 /**
- * The changes that this process may not make in a directory, as far as owners
- * and modes show in advance. Root may change everything. On Windows nothing is
- * known in advance.
+ * Predicts which changes in a directory this process is not permitted to make,
+ * by owners and modes. The superuser is permitted everything. On Windows
+ * nothing is predicted.
  */
 export class Permissions {
   readonly #onDisk: TargetDirectory;
   readonly #user = process.geteuid?.() ?? 0;
   /**
-   * The reason why names in a folder cannot be changed, and whether it is
-   * sticky.
+   * The reason why names in a folder cannot be changed, and whether the folder
+   * is sticky (`S_ISVTX`), by path.
    */
   readonly #folders = new Map<string, { why?: string; sticky?: boolean }>();
 
   /**
-   * Makes the check for a directory.
+   * Makes the predictions for a directory.
    *
    * @param onDisk The directory.
    */
@@ -59,8 +59,8 @@ export class Permissions {
 
   #ask(path: string): { why?: string; sticky?: boolean } {
     const stat = this.#onDisk.at(path);
-    // The mode of a folder of this user is no obstacle: it is changed
-    // temporarily.
+    // If the folder belongs to this user, its mode does not matter, because it
+    // is changed temporarily.
     if (stat?.kind !== "directory" || stat.uid === this.#user) return {};
     const place = this.#onDisk.place(path);
     try {
@@ -73,5 +73,5 @@ export class Permissions {
 }
 
 function notOwned({ uid }: FileStat): string {
-  return `permission denied: it belongs to user ${uid}`;
+  return `permission denied: owned by user ${uid}`;
 }

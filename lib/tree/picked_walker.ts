@@ -7,11 +7,11 @@ import { nameOfFile, walkedEntry, walkedLink } from "./walked_entry.ts";
 import { Walker, type WalkOptions } from "./walker.ts";
 
 /**
- * A directory of which only some paths are walked, whatever the rules: the
- * paths that a restore is about to change.
+ * A directory of which only given paths are walked, even if rules exclude them:
+ * the paths that a restore is about to change.
  */
 export class PickedWalker extends Walker {
-  /** The last state of each path. */
+  /** The state of each path that was yielded. */
   readonly seen: Map<string, FileStat> = new Map();
   readonly #paths: readonly string[];
 
@@ -19,7 +19,8 @@ export class PickedWalker extends Walker {
    * Makes a walker for some paths of a directory.
    *
    * @param path The directory.
-   * @param paths The paths below it, in path order, each after its folder.
+   * @param paths The paths below the directory, in path order, each after its
+   * folder.
    */
   constructor(path: string, paths: readonly string[]) {
     super(path, { excludes: [], ignoreFile: false });
@@ -47,7 +48,9 @@ export class PickedWalker extends Walker {
       try {
         stat = folders.statAt(path) ?? gone();
         const { kind } = stat;
-        if (kind === "special") throw new Error("now a socket, pipe or device");
+        if (kind === "special") {
+          throw new Error("the path is now a socket, pipe or device");
+        }
         // A file that cannot be read cannot be saved.
         if (kind === "file") folders.openFile(path).close();
         entry = kind === "symlink"

@@ -5,7 +5,7 @@ import { fs, nodePath } from "../bytes/node.ts";
 const LINKS = 40;
 
 /**
- * Returns the canonical path of a place: absolute, without symlinks, and with
+ * Returns the canonical form of a path: absolute, without symlinks, and with
  * the names as the disk spells them. Segments that do not exist yet keep their
  * spelling.
  *
@@ -47,8 +47,9 @@ function linkTarget(place: string): string | undefined {
 }
 
 /**
- * Returns the path of a place below a directory, `/`-separated and `""` for the
- * directory itself. The two may be spelled differently.
+ * Returns the path of a place relative to a directory that contains it,
+ * `/`-separated; `""` for the directory itself. The arguments need not be
+ * canonical.
  *
  * @returns `undefined` if the place is not below the directory.
  */
@@ -69,19 +70,20 @@ export function pathBelow(
 export interface FileSystemIdentity {
   /** The mount point; on Windows, the drive. */
   mount: string;
-  /** A text that differs between file systems mounted at the same place. */
+  /** A text that differs between file systems with the same mount point. */
   mark: string;
 }
 
 /**
- * Returns the file system that contains a place, or will contain it once it is
- * created.
+ * Returns the file system that contains a path, or would contain it if the path
+ * were created.
  *
- * The mount point is the highest folder above the place with the same device.
- * The birth time of the mount point's own folder is the time at which the file
- * system was created. Unlike the device number, it does not change when the
- * disk is plugged in again. If the file system has no birth times, its kind and
- * size are used instead, and on Windows the volume's serial number.
+ * The mount point is the highest folder above the path with the same device.
+ * The mark is the birth time of the mount point's folder, which is the time at
+ * which the file system was created. Unlike the device number, this time does
+ * not change when the disk is plugged in again. If the file system has no birth
+ * times, the mark is its kind and size. On Windows, the mark is the volume's
+ * serial number.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.

@@ -4,7 +4,10 @@ import type { OpenFolders } from "./open_folders.ts";
 import type { FileStat } from "./stat.ts";
 import { systemError } from "./system_error.ts";
 
-/** A folder that only this process may enter, and its path. */
+/**
+ * A folder that other users cannot enter, with the path of the folder above it
+ * and its name.
+ */
 interface PrivateFolder {
   folder: Folder;
   above: string;
@@ -12,9 +15,10 @@ interface PrivateFolder {
 }
 
 /**
- * Folders that other users cannot enter, one for each disk of a tree. Links are
- * prepared in them, since an owner that is set by name cannot be misdirected
- * there.
+ * Folders that other users cannot enter, one for each file system of a tree.
+ * Symlinks are created in them, because the owner of a symlink is set by its
+ * name. In a folder that other users can write to, they could replace the
+ * symlink before its owner is set.
  */
 export class PrivateFolders {
   readonly #tree: OpenFolders;
@@ -23,7 +27,7 @@ export class PrivateFolders {
   #owner: number | undefined;
 
   /**
-   * Makes private folders for a tree.
+   * Prepares private folders for a tree. Each is created when it is first used.
    *
    * @param tree The folders of the tree.
    */
@@ -32,7 +36,7 @@ export class PrivateFolders {
   }
 
   /**
-   * Returns the private folder on the same disk as a folder of the tree.
+   * Returns the private folder on the same file system as a folder of the tree.
    *
    * @param path The folder's path below the root.
    */
@@ -56,13 +60,13 @@ export class PrivateFolders {
   }
 
   /**
-   * Refuses a new folder that belongs to another user, since it was exchanged
-   * before it was opened.
+   * Refuses a folder that was just created if it belongs to another user, who
+   * must have replaced it before it was opened.
    */
   checkOwn({ uid }: FileStat, place: string): void {
     this.#owner ??= this.#askOwner();
     if (uid === this.#owner) return;
-    const words = "another folder has taken its place";
+    const words = "the folder was replaced by another one";
     throw systemError("ENOENT", "open", place, words);
   }
 
@@ -80,8 +84,8 @@ export class PrivateFolders {
   }
 
   /**
-   * Returns the owner of new files. On some disks it is not the user that
-   * creates them.
+   * Returns the owner that new files get. On some file systems, it is not the
+   * user that creates them.
    */
   #askOwner(): number {
     const { root } = this.#tree;

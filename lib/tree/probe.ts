@@ -9,16 +9,16 @@ export interface NameProbe {
   /** Returns whether a folder treats two names as one. */
   isOne(folder: string, name: string, other: string): boolean;
   /**
-   * Returns the name that a folder lists for a file that was created with a
-   * name.
+   * Returns the name under which a folder lists a file that is created as
+   * `name`.
    */
   listed(folder: string, name: string): string | undefined;
 }
 
 /**
- * Tests names by creating empty files in a temporary folder on the disk. The
- * time of the folder above is set back afterwards. If this user may not write
- * there, two different names count as two.
+ * Tests names by creating empty files in a temporary folder on the disk.
+ * Afterwards the modification time of the folder above is restored. If this
+ * user may not write into the folder, different names count as two.
  */
 export class DiskProbe implements NameProbe {
   readonly #place: (path: string) => string;
@@ -26,7 +26,8 @@ export class DiskProbe implements NameProbe {
   /**
    * Makes a probe.
    *
-   * @param place Returns where a folder is on the disk.
+   * @param place Returns the path of the operating system for the path of a
+   * folder below the root.
    */
   constructor(place: (path: string) => string) {
     this.#place = place;

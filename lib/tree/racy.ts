@@ -1,7 +1,7 @@
 /**
- * The time, in nanoseconds, within which a change may leave a file's times
- * unchanged: the coarsest file systems keep two seconds. A file that changed
- * this shortly before it was looked at is read again, as git does with its
- * index.
+ * The coarsest precision of file times, in nanoseconds: some file systems store
+ * times in steps of two seconds. A further change within this time may leave a
+ * file's times unchanged. A file that changed this shortly before its state was
+ * read is therefore read again by the next walk, as in git.
  */
 export const RACY_NANOSECONDS: bigint = 2_000_000_000n;

@@ -25,8 +25,8 @@ export function openFile(place: string): OpenFile {
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * @param size The maximum number of bytes to read.
- * @param buffer The buffer to read into. A new one costs more than reading a
- * small file.
+ * @param buffer The buffer to read into. Allocating a new one takes longer than
+ * reading a small file.
  */
 export function readWhole(
   file: OpenFile | string,
@@ -51,7 +51,7 @@ export function readWhole(
  * Yields the first `size` bytes of a file in pieces of 1 MiB.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
- * A file that is given by its path is open while the loop runs.
+ * A file that is given by its path is closed when the loop ends.
  * @param size The maximum number of bytes to read.
  * @param buffer The buffer to read into. A piece is then valid until the next
  * is pulled, and not longer than the buffer. Default: each piece has its own

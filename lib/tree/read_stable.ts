@@ -10,7 +10,7 @@ import { MAX_WHOLE_BYTES, readPieces, readWhole } from "./read_file.ts";
 import type { FileStat } from "./statx.ts";
 import { systemError } from "./system_error.ts";
 
-/** The state that all reads of one run share. */
+/** The values that all files of one index share. */
 export interface Reading<Facts extends FileFacts = FileFacts> {
   /** The folders of the tree. */
   folders: OpenFolders;
@@ -18,9 +18,15 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
   reader: FileReader<Facts>;
   /** A buffer of 1 MiB, for a whole file or a piece of one. */
   buffer: Uint8Array;
-  /** Called with each file that cannot be read or that changed while being read. */
+  /**
+   * Called with each file that cannot be read, or that changed while being
+   * read.
+   */
   onSkip: (skipped: Skipped) => void;
-  /** Called with the number of bytes of a large file read so far. */
+  /**
+   * Called with the path of a large file and the number of its bytes read so
+   * far.
+   */
   onRead?: (path: string, bytes: number) => void;
   /**
    * A signal that ends the reading of a large file with an error of code
@@ -29,7 +35,7 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
   signal?: AbortSignal;
 }
 
-/** The number of attempts to read a file that keeps changing. */
+/** The maximum number of times that a file is read again because it changed. */
 const ATTEMPTS = 3;
 
 type State = Pick<
@@ -38,15 +44,17 @@ type State = Pick<
 >;
 
 /**
- * Reads a file and checks that it did not change while being read. A file that fits in
- * memory is read again if it did, and is handed to the reader once. A larger
- * file is read once. A file that keeps changing is reported.
+ * Reads a file and checks that it did not change while being read. A file of at
+ * most 1 MiB that changed is read again, up to three times, and is passed to
+ * the reader once. A larger file is read once. A file that changed during the
+ * last attempt is reported.
  *
  * The bytes and the state come from the same open file, which was reached from
- * its folder, even if the name is given to another file at that time.
+ * its folder, even if another file gets the name during the reading.
  *
  * @param walked The file as the walk found it.
- * @param entry The file's entry, which is updated.
+ * @param entry The file's entry, which is updated to the state in which the
+ * content was read.
  * @param before The file of this path in the previous index.
  * @returns The result of the reader, a promise only if the reader returned one;
  * `undefined` if the file could not be stored.
@@ -103,8 +111,8 @@ async function readLarge<Facts extends FileFacts>(
   { folders, reader, buffer, onSkip, onRead, signal }: Reading<Facts>,
 ): Promise<Facts | undefined> {
   let fault: unknown;
-  // A reader in the middle of an archive member needs the pieces to end, not to
-  // throw.
+  // The pieces end and do not throw the error, because the reader may be
+  // writing an archive member, which it has to complete.
   const readable = function* () {
     try {
       yield* readPieces(file, state.size, buffer);
@@ -131,7 +139,7 @@ async function readLarge<Facts extends FileFacts>(
     const after = file.stat();
     if (!isSame(state, after)) {
       const isThere = folders.statAt(entry.path) !== undefined;
-      // A file that vanished was read to its end before.
+      // A file that was deleted while it was open was still read to its end.
       onSkip(isThere ? unstable(entry.path) : gone(entry.path));
     }
     return facts;
@@ -141,8 +149,9 @@ async function readLarge<Facts extends FileFacts>(
 }
 
 /**
- * Reports a file with further names that was replaced by another file. The
- * other names are links to it in the tree, but not on the disk.
+ * Reports a file with several names that was replaced by another file before it
+ * was read. The other names become hard links to the new file in the index,
+ * although they are names of the old file on the disk.
  */
 function checkLinks(
   walked: WalkedFile,
@@ -150,7 +159,7 @@ function checkLinks(
   { onSkip }: Pick<Reading, "onSkip">,
 ): void {
   if (!walked.isLinked || state.inode === walked.inode) return;
-  const detail = "another file has taken its place";
+  const detail = "replaced by another file";
   onSkip({ path: walked.path, reason: "changed", detail });
 }
 
@@ -169,14 +178,14 @@ function report(
 ): undefined {
   const code = codeOf(error);
   if (code !== undefined && OTHER_KIND.has(code)) {
-    const detail = "something else has taken its place";
+    const detail = "replaced by something other than a file";
     return void onSkip({ path, reason: "unreadable", detail });
   }
   const [reason, detail] = faultOf(error);
   onSkip({ path, reason, detail });
 }
 
-/** The errors of opening a path that is not a file. */
+/** The error codes of opening something other than a file. */
 const OTHER_KIND: ReadonlySet<string> = new Set([
   "ELOOP",
   "EISDIR",
@@ -189,7 +198,7 @@ function unstable(path: string): Skipped {
 }
 
 function gone(path: string): Skipped {
-  return { path, reason: "vanished", detail: "deleted before it was read" };
+  return { path, reason: "vanished", detail: "deleted while being read" };
 }
 
 /** Updates an entry to the state in which its content was read. */

@@ -8,12 +8,13 @@ import { isSuperuser } from "./this_system.ts";
 const MAX_LINKS = 40;
 
 /**
- * Returns a directory's path without symlinks. For the superuser, a symlink of
- * another user is refused, because its owner could redirect it before something
- * is written.
+ * Returns a directory's absolute path. If this process is the superuser's,
+ * symlinks in the path are resolved. A symlink of another user is refused,
+ * because its owner could redirect it before the directory is written to.
  *
  * @param target A path of the operating system; it need not exist.
- * @throws {DeltarError} `unsafe` for such a symlink.
+ * @throws {DeltarError} `unsafe` for a symlink of another user; `io` if the
+ * path has more than 40 symlinks.
  */
 export function realTarget(target: string): string {
   const place = nodePath.resolve(target);
@@ -38,7 +39,7 @@ export function realTarget(target: string): string {
       throw new DeltarError(
         "unsafe",
         `the symlink belongs to user ${stat.uid}, who could change it; ` +
-          `name the directory that it leads to (${text})`,
+          `use the path of the directory that it leads to: ${text}`,
         { object: next },
       );
     }

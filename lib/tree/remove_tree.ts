@@ -60,7 +60,7 @@ function empty(tree: OpenFolders, path: string): void {
   }
 }
 
-/** Adds the owner's permissions to read and change a folder. */
+/** Gives the owner all permissions for a folder, and other users none. */
 function openUp(folder: Folder, name: string): void {
   try {
     folder.setMode(name, 0o700);

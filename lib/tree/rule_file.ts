@@ -14,16 +14,16 @@ export interface RuleFile {
   fault?: string;
   /** Whether the file exists and the system refuses to read it. */
   isUnreadable?: boolean;
-  /** The user number of the owner. */
+  /** The user ID of the owner. */
   uid?: number;
 }
 
 /**
- * Reads a file with exclusion rules. It must be a regular file of limited size,
- * and like git, no symlink is followed.
+ * Reads a file with exclusion rules. It must be a regular file of at most 1
+ * MiB. As in git, no symlink is followed.
  *
  * @param folder An open folder.
- * @param path The file's path below it.
+ * @param path The file's path below the folder.
  */
 export function readRuleFile(folder: Folder, path: string): RuleFile {
   const segments = path.split("/");
@@ -34,7 +34,7 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
     for (const segment of segments) {
       const kind = at.statAt(segment)?.kind;
       if (kind === "symlink") {
-        return unusable("a folder of its path is a symlink");
+        return unusable("a folder of the path is a symlink");
       }
       // In a linked work tree `.git` is a file, and the rules are elsewhere.
       if (kind !== "directory") return {};
@@ -54,7 +54,7 @@ export function readRuleFile(folder: Folder, path: string): RuleFile {
 }
 
 function readText(file: OpenFile): RuleFile {
-  // One more byte shows that a file is too large.
+  // One byte more than the limit is read, to notice a file that is too large.
   const bytes = new Uint8Array(
     Math.min(file.stat().size, RULE_FILE_LIMIT) + 1,
   );

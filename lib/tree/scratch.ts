@@ -21,7 +21,7 @@ export async function withScratch<Result>(
   }
 }
 
-/** Deletes a file of such a folder. */
+/** Deletes a file in a folder that `withScratch` created. */
 export function removeScratch(file: string): void {
   fs.rmSync(file, { force: true });
 }

@@ -25,7 +25,7 @@ export function encodeSkipped({ path, reason, detail }: Skipped): Line {
  * Reads a line that `encodeSkipped` wrote. The path may be any text within the
  * maximum length of paths, since nothing is ever written to it.
  *
- * @throws {DeltarError} `corrupt`, with the place of the line.
+ * @throws {DeltarError} `corrupt`, with the offset of the line.
  */
 export function decodeSkipped(
   line: Line,
@@ -37,7 +37,7 @@ export function decodeSkipped(
     !REASONS.has(skipped) || typeof path !== "string" ||
     skippedPath(path) !== path
   ) {
-    throw new DeltarError("corrupt", "invalid line about a skipped path", {
+    throw new DeltarError("corrupt", "invalid skipped path", {
       object,
       offset,
     });

@@ -24,9 +24,9 @@ interface FolderNature {
 }
 
 /**
- * Finds out which names are one name in a directory. Each file system decides
- * this, on some systems each folder. Each folder is therefore tested by looking
- * up existing entries under another spelling.
+ * Finds out which spellings a directory treats as one name. This depends on the
+ * file system, and on some systems on the folder. Each folder is therefore
+ * tested by looking up existing entries under another spelling.
  */
 export class Spelling {
   readonly #disk: Disk;
@@ -69,11 +69,11 @@ export class Spelling {
   }
 
   /**
-   * Returns whether the disk itself chose the other spelling of a name, so that
-   * the name cannot be respelled.
+   * Returns whether the file system itself changes a name to the spelling that
+   * the folder lists, so that the name cannot be respelled.
    *
    * @param listed The path as the folder lists it.
-   * @param path The path as it is wanted.
+   * @param path The path in the wanted spelling.
    */
   isGiven(listed: string, path: string): boolean {
     if (listed.normalize("NFD") !== path.normalize("NFD")) return false;
@@ -103,7 +103,7 @@ export class Spelling {
     const found = this.#disk.at(join(folder, other));
     if (stat !== undefined && found !== undefined) {
       const listed = this.#listed(folder);
-      // Two hard links to one file are both listed.
+      // If both names are listed, they are hard links to one file.
       return isSame(stat, found) && !(listed.has(name) && listed.has(other));
     }
     if (stat !== undefined || found !== undefined) return false;
@@ -127,8 +127,8 @@ export class Spelling {
   }
 
   /**
-   * Returns whether an entry is found under another spelling, if the disk can
-   * tell.
+   * Returns whether an entry is found under another spelling, or `undefined` if
+   * that spelling cannot be a name.
    */
   #isFoundAs(
     folder: string,
@@ -160,8 +160,9 @@ export class Spelling {
 }
 
 /**
- * Returns the paths that differ from another path only by case, normalization
- * or ignored characters, with the text that they share.
+ * Returns the paths that differ from another one of `paths` only by case,
+ * normalization or ignored characters, each with the text that `foldName`
+ * returns for both.
  *
  * @param paths Paths, each once.
  */
@@ -190,7 +191,10 @@ function isSame(left: FileStat | undefined, right: FileStat): boolean {
     left.device === right.device;
 }
 
-/** Returns the name with the other case of its first letter that has two. */
+/**
+ * Returns the name with its first ASCII letter in the other case, or a name
+ * without ASCII letters in lower or upper case.
+ */
 function otherCase(name: string): string {
   const at = name.search(/[a-zA-Z]/);
   if (at < 0) {
@@ -203,7 +207,9 @@ function otherCase(name: string): string {
   return name.slice(0, at) + other + name.slice(at + 1);
 }
 
-/** Returns the name in another normalization, if there is one. */
+/**
+ * Returns the name in the normalization NFC, or in NFD if it is in NFC already.
+ */
 function otherForm(name: string): string {
   const composed = name.normalize("NFC");
   return composed !== name ? composed : name.normalize("NFD");

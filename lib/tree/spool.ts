@@ -6,10 +6,10 @@ import type { OpenFile } from "./folder.ts";
 import { openFolder } from "./open_folder.ts";
 
 /**
- * A buffer for bytes that are written once and read soon after, of a length not
- * known in advance. A few bytes are kept in memory, more in a temporary file.
- * If the system allows it, the file has no name, so a killed process leaves
- * nothing behind.
+ * A buffer for bytes that are written once and read soon after, when their
+ * number is not known in advance. Up to 8 MiB are kept in memory by default,
+ * more in a temporary file. If the system allows it, the file has no name, so a
+ * killed process leaves nothing behind.
  */
 export class Spool {
   /** The number of bytes written. */
@@ -126,7 +126,7 @@ function remove(folder: string): void {
   fs.rmSync(folder, { recursive: true, force: true });
 }
 
-/** The length in bytes below which pieces are collected. */
+/** The size in bytes of the buffer that collects smaller pieces. */
 const BUFFER = 1 << 16;
 
 /** The number of bytes read at a time. */

@@ -6,9 +6,9 @@ import { removeTree } from "./remove_tree.ts";
 
 /**
  * Runs `work` with a new, empty folder inside a directory, so that the results
- * can be renamed into place. The folder is deleted afterwards. A folder that a
- * crash left behind is never part of a tree. The directory's time does not
- * change.
+ * can be renamed into place. The folder is deleted afterwards. Walks exclude a
+ * folder that a crash left behind. The modification time of the directory does
+ * not change.
  *
  * @param root The directory, a path of the operating system.
  * @param work Called with the folder's path.
@@ -45,11 +45,11 @@ export async function withStage<Result>(
   }
 }
 
-/** Sets a folder's time back, if this process owns it. */
+/** Restores a folder's modification time, if this process may set it. */
 function keepTime(folder: Folder, mtime: bigint): void {
   try {
     folder.setOwnTimes(mtime);
   } catch {
-    // The time of another user's folder shows that something was done in it.
+    // If the folder belongs to another user, its time stays changed.
   }
 }

@@ -8,9 +8,12 @@ import { wordsOf } from "./state_layout.ts";
 import { makeDirectory, makeFile } from "./to_json.ts";
 import type { TreeState } from "./tree_state.ts";
 
-/** The words of an entry: its state, its folder, and the SHA-256. */
+/**
+ * The words of an entry: the word at which its state begins, the number of its
+ * folder, and the SHA-256.
+ */
 export const WORDS = { state: 0, folder: 1, sha256: 2, length: 10 } as const;
-/** The number that stands for the root as a folder. */
+/** The folder number that means the root. */
 export const ROOT = 2 ** 32 - 1;
 
 /** The entries of an index, as they are stored beside their states. */
@@ -28,15 +31,15 @@ export interface StoredEntries {
 export interface KnownEntries {
   /** The entries, in path order. */
   entries: IndexEntry[];
-  /** The entry of each state. */
+  /** The entries, by the word at which their state begins. */
   byState: Map<number, IndexEntry>;
 }
 
 /**
- * Reads the entries that belong to these states.
+ * Reads the entries that are stored beside a state.
  *
- * @throws {DeltarError | RangeError | TypeError} If they do not belong to these
- * states.
+ * @throws {DeltarError | RangeError | TypeError} If the entries do not belong
+ * to the states.
  */
 export function decodeEntries(
   { bytes, odd }: StoredEntries,

@@ -3,7 +3,9 @@ import { type FileStat, type Identity, kindOf } from "./statx.ts";
 
 /** Flags of an entry. */
 export const ENTRY_FLAG = {
-  /** The entry is not part of the tree, because of a rule or of its kind. */
+  /**
+   * The entry was skipped or excluded, because of a rule, its name or its kind.
+   */
   skipped: 1 << 16,
   /**
    * The entry has to be read again, because it may have changed without a
@@ -54,7 +56,10 @@ export function nameWords(length: number): number {
   return length + 3 >> 2;
 }
 
-/** Returns bytes as 32-bit words. They must begin at a multiple of four. */
+/**
+ * Returns bytes as 32-bit words. The bytes must begin at an offset that is a
+ * multiple of four.
+ */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 }
@@ -66,13 +71,13 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
   return text;
 }
 
-/** The state of an entry, with the type in the mode as the system has it. */
+/** The state of an entry. As in `struct stat`, the mode includes the type. */
 export interface EntryState {
   /** `st_mode`: type and permissions. */
   mode: number;
-  /** The owner's number. */
+  /** The user ID of the owner. */
   uid: number;
-  /** The group's number. */
+  /** The group ID. */
   gid: number;
   /** The length in bytes; it has no meaning for a directory. */
   size: number;
@@ -82,9 +87,9 @@ export interface EntryState {
   ctime: bigint;
   /** The number of the inode on its device. */
   inode: bigint;
-  /** The device. */
+  /** The ID of the device. */
   device: bigint;
-  /** The number of its names (hard links). */
+  /** The number of names (hard links) of the entry. */
   links: number;
 }
 

@@ -53,6 +53,7 @@ export class StateWriter {
    * @param end The offset after the name's last byte.
    * @param stat The entry's `struct statx`. Without it, the entry is marked as
    * doubtful.
+   * @returns The word at which the entry's state begins.
    */
   add(
     bytes: Uint8Array,

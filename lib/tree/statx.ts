@@ -12,19 +12,19 @@ export interface FileStat {
   ctime: bigint;
   /** Length in bytes. */
   size: number;
-  /** The owner's number. */
+  /** The user ID of the owner. */
   uid: number;
-  /** The group's number. */
+  /** The group ID. */
   gid: number;
   /** The number of the inode on its device. */
   inode: bigint;
   /** The device that contains the file. */
   device: bigint;
-  /** The number of its names (hard links). */
+  /** The number of names (hard links) of the file. */
   links: number;
 }
 
-/** The fields in use of the bigint state of `node:fs`. */
+/** The fields of `BigIntStats` of `node:fs` that are used. */
 export interface NodeStat {
   /** The device. */
   dev: bigint;
@@ -47,9 +47,10 @@ export interface NodeStat {
 }
 
 /**
- * The 32-bit words in use of Linux's `struct statx` (`statx(2)`). A 64-bit
- * number has its lower half first. The layout is the same on all machines. On
- * systems without the call it is filled in.
+ * The fields of Linux's `struct statx` (`statx(2)`) that are used, by their
+ * offsets in 32-bit words. A 64-bit number has its lower half first. The layout
+ * is the same on all machines. On systems without the call,
+ * {@linkcode fillStatx} fills in the struct.
  */
 export const STATX = {
   links: 4,
@@ -148,9 +149,10 @@ export function fromNodeStat(stat: NodeStat): FileStat {
 }
 
 /**
- * Returns the `st_mode` to use for the one that a runtime returns. On Windows,
- * runtimes make it up: 0666 even for folders, which could not be entered on
- * other systems. Windows stores only whether a file is read-only.
+ * Returns the `st_mode` to use for the one that a runtime returns. Windows
+ * stores only whether a file is read-only. The rest of the mode is invented by
+ * the runtime: 0666 even for folders, which could not be entered on other
+ * systems.
  *
  * @param mode The mode that the runtime returns.
  * @param platform The system, as `process.platform` names it.
@@ -167,10 +169,13 @@ export function shownMode(mode: number, platform: string): number {
   }
 }
 
-/** Returns a time in the form that `node:fs` takes. */
+/**
+ * Returns a time in nanoseconds since 1970 in the form that `node:fs` takes.
+ */
 export function toNodeTime(mtime: bigint): number | string {
   const seconds = Number(mtime / NANO) + Number(mtime % NANO) / 1e9;
-  // Node replaces a negative number with the current time, but accepts a text.
+  // Node replaces a negative number with the current time, but accepts it as a
+  // text.
   return seconds < 0 ? String(seconds) : seconds;
 }
 

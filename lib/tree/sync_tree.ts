@@ -8,14 +8,14 @@ import { fileError } from "./file.ts";
 import { openFolder } from "./open_folder.ts";
 import { lstat } from "./stat.ts";
 
-/** The number of files that are flushed at the same time, one by one. */
+/** The number of files or folders that are flushed at the same time. */
 const AT_ONCE = 64;
 
 /**
  * Flushes to the disk what was written into a tree: content, state and names.
- * On Linux, Deno and Bun flush each file system with one call. Elsewhere every
- * file and folder is flushed by itself. A file that its owner may not read
- * cannot be flushed here; flush it when it is written.
+ * On Linux, Deno and Bun flush each file system with one call. Elsewhere each
+ * file and folder is flushed individually. A file that this process may not
+ * read is ignored; flush it when it is written.
  *
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.
@@ -40,8 +40,8 @@ export async function syncTree(
 }
 
 /**
- * Flushes the file system of each folder. Returns whether there is a call for
- * that.
+ * Flushes the file system of each folder. Returns `false` if the system has no
+ * call for it.
  */
 async function syncFileSystems(
   folders: readonly string[],
@@ -107,7 +107,7 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   "EPERM",
 ]);
 
-/** Returns whether an error says that a path is gone or cannot be opened. */
+/** Returns whether an error means that a path is gone or cannot be opened. */
 export function isPassedOver(error: unknown): boolean {
   const code = codeOf(error);
   return PASSED_OVER.has(code ?? "");

@@ -6,7 +6,7 @@ import { nodeOs, nodeUtil } from "../bytes/node.ts";
  *
  * @param code The name of the error, such as `ENOENT`.
  * @param call The system call that failed.
- * @param place The path that the call was about.
+ * @param place The path that the call was made with.
  * @param words The reason. Default: the system's message.
  */
 export function systemError(

@@ -19,7 +19,7 @@ export class TargetDirectory {
   /** The directory's absolute path, without symlinks. */
   readonly root: string;
   #folders: OpenFolders | undefined;
-  /** A folder that is absent, and with it everything below. */
+  /** A folder that does not exist. Everything below it counts as absent. */
   #absent: string | undefined;
   #buffer: Uint8Array | undefined;
 
@@ -27,7 +27,7 @@ export class TargetDirectory {
    * Opens a directory, which need not exist. It is open until `close` is
    * called.
    *
-   * @throws {DeltarError} `exists` if the path is something else.
+   * @throws {DeltarError} `exists` if the path exists and is not a directory.
    */
   constructor(root: string) {
     try {
@@ -85,7 +85,8 @@ export class TargetDirectory {
       try {
         if (size <= MAX_WHOLE_BYTES) {
           this.#buffer ??= new Uint8Array(MAX_WHOLE_BYTES + 1);
-          // One more byte shows that a file has grown.
+          // One byte more than the size is read, to notice a file that has
+          // grown.
           sum.update(readWhole(file, size + 1, this.#buffer));
         } else {
           for (const piece of readPieces(file)) {
@@ -115,8 +116,9 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns a name in a folder that no plan may remove: that of one of deltar's
-   * temporary files, or one that is not valid UTF-8 and so cannot be saved.
+   * Returns a name in a folder that no plan may remove, if there is one: the
+   * name of one of deltar's temporary files, or a name that is not valid UTF-8,
+   * whose file cannot be saved.
    */
   untouchable(path: string): string | undefined {
     return this.#attempt(

@@ -8,11 +8,12 @@ import type {
 import type { HashedFileEntry } from "./entry_line.ts";
 
 /**
- * Returns a value in a form for `JSON.stringify`, at any depth. A time in
- * nanoseconds becomes decimal seconds, as in docs/FORMAT.md. Another `bigint`
- * becomes decimal digits, a `Map` an object, a `Set` an array, and an error an
- * object with its message. The values that the library returns have a `toJSON`
- * that does this. A copy of an entry, such as `{ ...entry }`, does not.
+ * Converts a value, at any depth, to a form that `JSON.stringify` accepts. A
+ * time in nanoseconds becomes decimal seconds, as in docs/FORMAT.md. Another
+ * `bigint` becomes decimal digits, a `Map` an object, a `Set` an array, and an
+ * error an object with its message. The values that the library returns have a
+ * `toJSON` that does this. A copy of an entry, such as `{ ...entry }`, has no
+ * `toJSON`.
  *
  * @param value The value. It is not changed.
  *
@@ -63,18 +64,24 @@ function ofFields(this: object): unknown {
   return converted(this, "");
 }
 
-/** Not enumerable, so that copies and comparisons use only the fields. */
+/**
+ * The property is not enumerable, so that copies and comparisons use only the
+ * fields.
+ */
 const TO_JSON: PropertyDescriptor = { value: ofFields };
 
-/** Adds a `toJSON` to an object that returns {@linkcode toJson} of it. */
+/**
+ * Adds a method `toJSON` to an object. The method returns the result of
+ * {@linkcode toJson} for the object.
+ */
 export function withJson<Of extends object>(object: Of): Of {
   return Object.defineProperty(object, "toJSON", TO_JSON);
 }
 
 /**
  * Makes the entry of a file, with its `toJSON`. There may be millions of
- * entries. Made with a constructor, each takes less memory than a literal that
- * gets further properties.
+ * entries. An entry that a constructor makes takes less memory than an object
+ * literal to which properties are added.
  */
 export function makeFile(
   path: string,
@@ -113,7 +120,7 @@ export function makeLink(
   );
 }
 
-/** The fields that the constructor may set, for all kinds. */
+/** The fields of all kinds of entries that the constructor may set. */
 interface AllFields extends Metadata {
   path: string;
   kind: EntryKind;

@@ -13,14 +13,16 @@ import { type FileStat, STATX } from "./statx.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
- * A number of bytes greater than the maximum length of a name on any system.
+ * An upper limit for the length of a name in bytes, above the limits of all
+ * systems.
  */
 const MAX_NAME_BYTES = 1 << 16;
 
 /**
- * The state of a directory that a machine remembers: for each folder the names,
- * in the system's order, and the state of each entry. A folder is a block of
- * 32-bit words. The blocks of all folders are concatenated. A block has:
+ * The state of a directory that a machine remembers between walks: for each
+ * folder the names, in the system's order, and the state of each entry. A
+ * folder is a block of 32-bit words. The blocks of all folders are
+ * concatenated. A block has:
  *
  * - the number of entries, the number of words of the block, flags;
  * - the SHA-256 of the exclusion rules, if the folder has its own;
@@ -50,7 +52,7 @@ export class TreeState {
    * Returns the folder of a block.
    *
    * @param at The word at which the block begins. The root's begins at 0.
-   * @returns `undefined` if there is no whole block.
+   * @returns `undefined` if no complete block begins there.
    */
   folder(at: number): FolderState | undefined {
     return isBlock(this.#words, at)
@@ -80,8 +82,9 @@ export class TreeState {
 }
 
 /**
- * Returns whether there is a complete block: the number of entries is right,
- * they end where the block ends, and the blocks of subfolders come after it.
+ * Returns whether a complete block begins at word `at`: its number of entries
+ * is right, the last entry ends where the block ends, and the blocks of its
+ * folders begin after `at`.
  */
 function isBlock(words: Uint32Array, at: number): boolean {
   if (at + HEAD.length > words.length) return false;
@@ -98,7 +101,10 @@ function isBlock(words: Uint32Array, at: number): boolean {
   return entry === end && count === words[at + HEAD.count];
 }
 
-/** Returns where an entry ends, -1 if that is not before `end`. */
+/**
+ * Returns the word after an entry, or -1 if the entry does not end before
+ * `end`.
+ */
 function endOfEntry(words: Uint32Array, entry: number, end: number): number {
   const name = entry + ENTRY.length;
   if (name > end) return -1;
@@ -155,8 +161,8 @@ export class FolderState {
       return entry;
     }
     this.#byName ??= this.#indexNames();
-    // Names are compared byte by byte, since names that are not UTF-8 differ
-    // only in bytes.
+    // Names are compared byte by byte, since different names that are not UTF-8
+    // may decode to the same text.
     const key = latin1(bytes, start, end);
     const found = this.#byName.get(key);
     if (found === undefined) return -1;

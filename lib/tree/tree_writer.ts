@@ -29,8 +29,8 @@ import {
 /** Options for writing a tree. */
 export interface TreeWriterOptions {
   /**
-   * Whether a file is flushed to the disk before it gets its name. Use it for
-   * files that replace others. Default: `false`.
+   * Whether a file is flushed to the disk before it is renamed into place. Use
+   * it for files that replace others. Default: `false`.
    */
   durable?: boolean | ((path: string) => boolean);
   /**
@@ -39,24 +39,30 @@ export interface TreeWriterOptions {
    */
   flushes?: boolean;
   /**
-   * Called directly before a file or link takes its name, or an entry is
-   * removed. It makes room for the entry, or throws to keep what exists.
+   * Called with a path directly before a file or link is renamed to it, or the
+   * entry at the path is removed. The callback may remove what exists at the
+   * path, or throw an error to keep it.
    */
   onReplace?: (path: string) => void;
   /**
    * Called with an error that names which of the mode, time and owner of a path
-   * could not be set. The path exists all the same. By default the error is
-   * thrown, and a file or link does not appear.
+   * could not be set. The entry is created nevertheless. By default the error
+   * is thrown, and a file or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
-  /** Called before each change of the disk, with a description of it. */
+  /**
+   * Called before each change of the disk, with a description of the change.
+   */
   onStep?: (step: string) => void;
 }
 
 /** The state that a folder gets after its content was written. */
 type Pending =
   | Metadata & { as: "wanted" }
-  /** The folder existed and keeps its state, as far as that can be set. */
+  /**
+   * The folder existed before. It gets its previous state back, as far as
+   * possible.
+   */
   | Metadata & { as: "kept"; opened: boolean }
   /**
    * The folder was created as a parent of a path, with the mode that the umask
@@ -74,7 +80,7 @@ interface StateSetter {
 
 /** The number of folders without an entry that may always be created. */
 const MIN_IMPLIED = 4096;
-/** The number of further folders without an entry for each entry. */
+/** The number of further folders without an entry that each entry allows. */
 const IMPLIED_EACH = 16;
 
 let rootFolder: (writer: TreeWriter) => Folder;
@@ -115,7 +121,7 @@ export class TreeWriter {
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
-  /** Whether flushing a small file took a noticeable time. */
+  /** Whether the last synchronous flush took longer than `MAX_FLUSH_MS`. */
   #waitsForDisk = false;
 
   /**
@@ -147,8 +153,8 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param metadata The mode, time and owner of the directory.
    * @param isNew Whether the directory must not exist yet. Default: `false`.
-   * @throws {DeltarError} `exists` if it must not exist and does; `unsafe` if a
-   * file or link is in the way.
+   * @throws {DeltarError} `exists` if the directory exists and `isNew` is set;
+   * `unsafe` if a file or link is in the way.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
@@ -168,7 +174,8 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param source The content of the file.
    * @param metadata The mode, time and owner of the file.
-   * @param expected The size and SHA-256 that the content must have.
+   * @param expected The size and SHA-256 that the content must have. Default:
+   * any.
    * @throws {DeltarError} `mismatch` if the content differs from `expected`;
    * the path is then unchanged.
    */
@@ -200,7 +207,7 @@ export class TreeWriter {
       }
       this.#options.onReplace?.(path);
       this.#step("rename");
-      // The folder may have been closed in the meantime.
+      // The folder may have been closed while the file was written.
       const now = this.#folders.at(parentPath(path));
       now.rename(temporary, now, nameOf(path));
     } catch (error) {
@@ -214,7 +221,7 @@ export class TreeWriter {
   symlink(path: string, target: string, metadata: Metadata): void {
     const folder = this.#place(path);
     this.#attempt(path, () => {
-      // The link's owner is set by name, so other users must not be able to
+      // The link's owner is set by name, so no other user must be able to
       // replace the link before.
       const stage = this.#owned
         ? this.#private.beside(parentPath(path))
@@ -267,8 +274,8 @@ export class TreeWriter {
         now.rename(temporary, now, nameOf(path));
       } finally {
         this.#step("remove temporary");
-        // Renaming onto another name of the same file leaves both names
-        // (POSIX).
+        // If both names are of the same file, renaming changes nothing (POSIX),
+        // and the temporary name remains.
         this.#discard(parentPath(path), temporary);
       }
     });
@@ -281,7 +288,7 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
    * @param seen The entry that must be at the path. Default: any.
-   * @throws {DeltarError} `changed` if something else is at the path.
+   * @throws {DeltarError} `changed` if another entry is at the path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -390,8 +397,9 @@ export class TreeWriter {
    * Sets the mode, time and owner of the directories, the deepest first, and
    * closes the writer.
    *
-   * @param beforeRoot Called before the root's state is set, when the root can
-   * still be changed for the last time.
+   * @param beforeRoot Called when everything except the root has its final
+   * state. It may still change the root's content, such as by deleting a
+   * journal.
    */
   finish(beforeRoot?: () => void): void {
     let fault: DeltarError | undefined;
@@ -412,7 +420,10 @@ export class TreeWriter {
         }
       }
       this.#private.close();
-      // If the process ends here, only the root's time differs.
+      // `beforeRoot` changes the root's time, so the root's state is set again
+      // after it. If the process ends in between, the mode and owner of the
+      // root are right, and only its time is wrong. A root without write
+      // permission gets its mode only after `beforeRoot`.
       if (beforeRoot !== undefined && root.mode & 0o200) {
         this.#step("finish folder");
         this.#attempt("", () => this.#finishFolder("", root));
@@ -436,7 +447,8 @@ export class TreeWriter {
 
   /**
    * Flushes the file systems that were written to. Returns `false` if the
-   * system cannot, and nothing was flushed.
+   * system cannot flush a whole file system. The caller then has to flush each
+   * file and folder.
    */
   async syncFileSystems(): Promise<boolean> {
     const done = new Set<bigint>();
@@ -500,8 +512,8 @@ export class TreeWriter {
         setTimes: (mtime) => folder.setOwnTimes(mtime),
       }, pending);
     }
-    // Nobody requested a change of this folder, and it may belong to another
-    // user.
+    // No caller requested a state for this folder, and it may belong to another
+    // user. Errors are therefore ignored.
     if (pending.opened) quietly(() => folder.setOwnMode(pending.mode));
     quietly(() => folder.setOwnTimes(pending.mtime));
   }
@@ -520,8 +532,8 @@ export class TreeWriter {
   }
 
   /**
-   * Creates a folder and the folders above it. A link in their place is
-   * refused.
+   * Creates a folder and the folders above it. A link in the place of a folder
+   * is refused.
    *
    * @param path The folder.
    * @param isWanted Whether `finish` sets a state for the folder.
@@ -596,16 +608,16 @@ export class TreeWriter {
   }
 
   /**
-   * Counts a folder that has no entry. A few hundred deep paths could create
-   * very many such folders, each of which takes time and a block of the disk.
+   * Counts a folder without an entry, and refuses too many of them. A few
+   * hundred deep paths could create very many such folders, each of which takes
+   * time and a block of the disk.
    */
   #imply(path: string): void {
     const most = MIN_IMPLIED + IMPLIED_EACH * this.#named;
     if (this.#implied >= most) {
       throw new DeltarError(
         "limit",
-        `folders without an entry of their own: ${most} of them were made, ` +
-          "and no more are",
+        `too many folders without an entry of their own: at most ${most}`,
         { path },
       );
     }
@@ -627,7 +639,8 @@ export class TreeWriter {
   /** Sets the owner, mode and time, as far as that is possible. */
   #setState(path: string, target: StateSetter, metadata: Metadata): void {
     try {
-      // Changing the owner clears the set-user-id bit, so the mode comes after.
+      // Changing the owner clears the set-user-ID bit, so the mode is set after
+      // the owner.
       if (this.#owned) target.setOwner(metadata.uid, metadata.gid);
       target.setMode?.(metadata.mode);
       target.setTimes(metadata.mtime);
@@ -654,7 +667,8 @@ export class TreeWriter {
         work();
       } catch (error) {
         if (endsAll(error)) throw error;
-        // A disk without owners or modes may show the wanted ones anyway.
+        // A file system that cannot store owners or modes reports fixed ones.
+        // If these are the requested values, nothing is missing.
         const stat = target.stat();
         if (stat !== undefined && isSo(stat)) return;
         unset.push(what);
@@ -668,7 +682,8 @@ export class TreeWriter {
         (stat) => stat.uid === uid && stat.gid === gid,
       );
     }
-    // The set-user-id bit was not meant for another owner.
+    // If the owner could not be set, the set-user-ID and set-group-ID bits are
+    // not set either. They would give the rights of the present owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     if (target.setMode) {
       set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
@@ -692,9 +707,9 @@ export class TreeWriter {
   }
 
   /**
-   * Flushes a file. If flushing takes no time, as in memory, small files are
-   * flushed synchronously, because waiting for another thread would take
-   * longer.
+   * Flushes a file. If flushing takes no time, as on a disk in memory, small
+   * files are flushed synchronously, because waiting for another thread would
+   * take longer.
    */
   async #flush(file: OpenFile, size: number): Promise<void> {
     if (size > MAX_WHOLE_BYTES || this.#waitsForDisk) return await file.flush();
@@ -756,7 +771,7 @@ async function shrink(file: OpenFile): Promise<void> {
       if (turn !== undefined) await turn;
     }
   } catch {
-    // The file is deleted all the same.
+    // The file is deleted in any case.
   }
 }
 

@@ -20,25 +20,29 @@ import type { Walker, WalkOptions } from "./walker.ts";
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * The states that a walk knows from the last walk and remembers for the next.
+ * The state of the last walk, and the writer of the state for the next walk.
  */
 export interface WalkStates {
   /** The previous state. Entries that are unchanged are yielded as known. */
   known?: TreeState;
-  /** The entries of the previous state, by their words in it. */
+  /**
+   * The entries of the previous state, by the words at which their states
+   * begin.
+   */
   entries?: ReadonlyMap<number, IndexEntry>;
   /** The writer of the new state. By default the new state is not kept. */
   writer?: StateWriter;
   /**
-   * The time from which on a change makes a state doubtful, in nanoseconds
-   * since 1970.
+   * A time in nanoseconds since 1970. A file that changed at this time or later
+   * is marked as doubtful.
    */
   newest: bigint;
 }
 
 /**
  * An entry that a walk yields: a new one, or the known one of an unchanged
- * path. `place` is the word at which the writer has its state.
+ * path. `place` is the word at which the entry's state begins in the
+ * `StateWriter`.
  */
 export type Walked =
   | NewWalked
@@ -54,12 +58,15 @@ export interface NewWalked {
 /** An entry of a folder before the rules are applied. */
 interface Found {
   name: string;
-  /** The word at which the writer has the entry's state. */
+  /** The word at which the entry's state begins in the `StateWriter`. */
   entry: number;
   isKnown: boolean;
-  /** The word of the previous state, if the entry is unchanged. */
+  /**
+   * The word at which the entry's previous state begins, or -1 if there is
+   * none.
+   */
   old: number;
-  /** The block of a directory in the previous state. */
+  /** The word at which a directory's block begins in the previous state. */
   before: number | undefined;
 }
 
@@ -75,7 +82,7 @@ interface Level {
   rules: IgnoreRules;
   found: Found[];
   next: number;
-  /** The last name that really contains a U+FFFD. */
+  /** The last name whose bytes contain the character U+FFFD itself. */
   text?: string;
 }
 
@@ -89,7 +96,7 @@ interface Unruled {
 /** Opens the folders of a directory. Call `close` at the end. */
 export function openTree(walker: Walker): OpenFolders {
   try {
-    // The content of a folder that was replaced is walked too.
+    // If a folder is replaced during the walk, the new one is walked.
     return new OpenFolders(openFolder(walker.path), { remembers: false });
   } catch (error) {
     throw fileError(error, walker.path);
@@ -103,7 +110,8 @@ export function openTree(walker: Walker): OpenFolders {
  *
  * @param walker The directory.
  * @param options The callback for skipped paths, and the signal.
- * @param states The states that the walk knows and remembers. Default: none.
+ * @param states The state of the last walk, and the writer of the new state.
+ * Default: none.
  * @param opened The folders of the directory. By default they are opened, and
  * closed when the walk ends.
  */
@@ -161,7 +169,7 @@ export function* walkTree(
       const at = level.next++;
       if (at === level.found.length) {
         levels.pop();
-        // The state is not kept.
+        // The caller does not need the state of a finished folder.
         if (states?.writer === undefined) writer.forget(level.block);
         continue;
       }
@@ -199,7 +207,7 @@ export function* walkTree(
       if (unruled !== undefined) {
         writer.mark(place, ENTRY_FLAG.doubtful);
         skip(unruled.path, "unreadable", unruled.fault);
-        // The file would be reported a second time.
+        // An unreadable file would be reported again when it is read.
         if (unruled.isUnreadable) continue;
       }
       if (isTooLong(path)) {
@@ -258,7 +266,7 @@ export function* walkTree(
           levels.push(below);
           if (!folder.is(identity)) {
             writer.mark(place, ENTRY_FLAG.doubtful);
-            skip(path, "changed", "another folder has taken its place");
+            skip(path, "changed", "replaced by another folder");
           }
         } catch (error) {
           const [reason, detail] = asFault(error);
@@ -324,13 +332,13 @@ function enterFolder(
   return { folder: path, block, rules, found, next: 0, unruled };
 }
 
-/** Returns the fault of a folder. An abort is thrown again. */
+/** Returns why a folder cannot be walked. An abort is thrown again. */
 function asFault(error: unknown): ["vanished" | "unreadable", string] {
   if (codeOf(error) === "aborted") throw error;
   return faultOf(error);
 }
 
-/** Returns why the system does not return the state of an entry. */
+/** Returns why the system did not return the state of an entry. */
 function whyUnknown(
   folders: OpenFolders,
   path: string,
@@ -349,7 +357,7 @@ function whyUnknown(
 
 /**
  * Returns whether a file may change without a change of its state. A time far
- * in the future was set explicitly, so a change of the file changes it.
+ * in the future was set explicitly. Every later change of the file replaces it.
  */
 function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
   return ctime >= newest || mtime >= newest && mtime < newest + DAY;

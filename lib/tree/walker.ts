@@ -58,8 +58,9 @@ export class Walker {
    * Opens a directory for walking.
    *
    * @param path The directory. Default: the current one.
-   * @param options What to exclude. `neverTouch` has paths of the operating system
-   * that are never part of the tree, such as a repository inside it.
+   * @param options Options for what to exclude. `neverTouch` has paths of the
+   * operating system that are never part of the tree, such as a repository
+   * inside it.
    * @throws {DeltarError} `not-found` if there is no such directory; `io` if
    * the system refuses access.
    */
@@ -130,7 +131,8 @@ export class Walker {
   }
 
   /**
-   * Returns the same directory without a file or folder that is being written.
+   * Returns a walker of the same directory that never yields a file or folder,
+   * such as one that is being written.
    */
   without(place: string): Walker {
     const neverTouch = [...this.options.neverTouch ?? [], place];
@@ -194,7 +196,8 @@ export class Walker {
    * Returns the rule that excludes a path or a folder above it.
    *
    * @param path The path below the root, or an absolute one of the operating
-   * system; with a trailing `/` it counts as a directory, whatever it is.
+   * system; a path with a trailing `/` counts as a directory even if it is not
+   * one.
    * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
    * `undefined`.
    */
@@ -257,7 +260,7 @@ function* piecesOf(file: OpenFile): Generator<Uint8Array> {
   }
 }
 
-/** Opens a folder. Returns `undefined` if there is none at the path. */
+/** Opens a folder. Returns `undefined` if no folder exists at the path. */
 function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
   try {
     return folders.at(path);
@@ -270,8 +273,8 @@ function openIfThere(folders: OpenFolders, path: string): Folder | undefined {
 /** Returns the identity of a folder, if it exists and the system returns it. */
 function identityOf(place: string): Identity[] {
   try {
-    // The walk's own calls are used, because the system has two numbers for a
-    // device.
+    // The state is read as in the walk, because `statx` and `node:fs` number
+    // devices differently.
     const stat = lstat(truePlace(place));
     return stat.inode === 0n ? [] : [stat];
   } catch {

@@ -38,9 +38,9 @@ const MAX_JOURNAL_BYTES = 1 << 16;
 const open = new Set<string>();
 
 /**
- * A file in a directory that says that work on the directory is going on. If
- * the process is killed, the next process finds the journal and learns what the
- * work was. Its name is one that no walk yields.
+ * A file in a directory that exists while a process changes the directory. If
+ * the process is killed, the next process finds the journal and reads from it
+ * what the interrupted work was. No walk yields the file.
  */
 export class WorkJournal {
   readonly #folder: Folder;
@@ -54,12 +54,12 @@ export class WorkJournal {
   }
 
   /**
-   * Returns the journals that interrupted work has left in a directory, the
-   * oldest first. Files that were written by users other than this one and root
-   * are ignored.
+   * Returns the journals that interrupted processes have left in a directory,
+   * sorted by name. Files that were written by users other than this one and
+   * root are ignored.
    *
    * @param root The directory, a path of the operating system.
-   * @throws {DeltarError} `exists` if another process is at work in the
+   * @throws {DeltarError} `exists` if another process is changing the
    * directory.
    */
   static left(root: string): LeftJournal[] {
@@ -80,14 +80,14 @@ export class WorkJournal {
   }
 
   /**
-   * Begins work on a directory. The journal is on the disk when the promise
-   * resolves.
+   * Writes the journal for work on a directory that is about to begin. The
+   * journal is on the disk when the promise resolves.
    *
    * @param folder The directory, which is open until the work ends.
    * @param data The data of the journal.
    * @returns The journal, or `undefined` if this user may not write into the
    * directory itself. Folders in it may still be writable.
-   * @throws {DeltarError} `exists` if another process is at work in the
+   * @throws {DeltarError} `exists` if another process is changing the
    * directory.
    */
   static async begin(
@@ -103,8 +103,8 @@ export class WorkJournal {
         return undefined;
       }
       await folder.sync();
-      // Of two processes that begin at the same time, each sees the other's
-      // journal or is seen.
+      // Of two processes that begin at the same time, at least one sees the
+      // other's journal.
       for (const other of journalsIn(folder)) {
         if (other.name !== name && isBusy(folder, other.name, other.stat)) {
           throw busy(folder, other.name);
@@ -117,7 +117,10 @@ export class WorkJournal {
     return journal;
   }
 
-  /** Deletes a journal that was left behind, after its work was settled. */
+  /**
+   * Deletes a journal that was left behind, after its work was finished or
+   * undone.
+   */
   static remove(folder: Folder, name: string): void {
     removeName(folder, name);
   }
@@ -133,11 +136,15 @@ export class WorkJournal {
     open.delete(this.#key);
   }
 
-  /** Writes the journal. Returns whether this user may. */
+  /**
+   * Writes the journal. Returns `false` if this user may not create the file.
+   */
   async #write(data: JournalData): Promise<boolean> {
     const bytes = new TextEncoder().encode(`${JSON.stringify(data)}\n`);
     if (bytes.length > MAX_JOURNAL_BYTES) {
-      throw new RangeError(`a journal of ${bytes.length} bytes`);
+      throw new RangeError(
+        `journal too large: ${bytes.length} bytes, at most ${MAX_JOURNAL_BYTES}`,
+      );
     }
     try {
       const file = this.#folder.createFile(this.#name, 0o600);
@@ -157,8 +164,9 @@ export class WorkJournal {
 }
 
 /**
- * Deletes what killed processes left in a directory and below. The times of
- * folders do not change. Files that cannot be deleted stay.
+ * Deletes the temporary files that killed processes left in a directory and
+ * below it. The times of folders do not change. Files that cannot be deleted
+ * stay.
  *
  * @param root The directory.
  * @param signal Ends the work with an error of code `aborted`.
@@ -256,7 +264,10 @@ function isBelieved({ uid, size, links }: FileStat): boolean {
   return isOwn && size <= MAX_JOURNAL_BYTES && links === 1;
 }
 
-/** Parses a journal. If it is torn, it was cut off before any work began. */
+/**
+ * Parses a journal. An incomplete journal is read as an empty object: its
+ * process ended before it began the work.
+ */
 function parse(text: string): JournalData {
   try {
     const data = JSON.parse(text);
@@ -285,8 +296,8 @@ function busy(folder: Folder, name: string): DeltarError {
   return new DeltarError(
     "exists",
     `${owner === undefined ? "another machine" : `process ${owner}`} is ` +
-      "restoring into this directory; wait for it, or remove this file if " +
-      "that cannot be",
+      "restoring into this directory. Wait until it has finished. If no " +
+      "restore is running, delete this file",
     { object: `${folder.place}/${name}` },
   );
 }

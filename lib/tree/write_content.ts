@@ -7,8 +7,9 @@ import type { OpenFile } from "./folder.ts";
 import { MAX_WHOLE_BYTES } from "./read_file.ts";
 
 /**
- * The maximum number of written bytes of a file that wait to be flushed. On
- * Linux, a process cannot end before a flush that it has begun.
+ * The number of written bytes after which a file is flushed. On Linux, a
+ * process cannot end before a flush that it has begun, so no flush may take
+ * long.
  */
 const MAX_UNFLUSHED_BYTES = 1 << 24;
 
@@ -69,7 +70,7 @@ export async function writePieces(
     }
     await flushing;
   } finally {
-    // The file is closed next.
+    // The flush must end before the caller closes the file.
     await flushing?.catch(() => {});
   }
   file.truncate(size);
@@ -91,8 +92,8 @@ export function checkContent(
     throw new DeltarError(
       "mismatch",
       `the content differs from what was stored: ${got.size} bytes with SHA-256 ` +
-        `${got.sha256}, where ${expected.size} with ${expected.sha256} were ` +
-        "expected",
+        `${got.sha256}, expected ${expected.size} bytes with SHA-256 ` +
+        expected.sha256,
       { path },
     );
   }
