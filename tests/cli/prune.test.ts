@@ -139,7 +139,7 @@ test("of what is young the newest of each period stays", async () => {
       const [old, last] = snapshots;
       assert.deepEqual(last.reasons, [
         "the last of its directory",
-        `young enough, one of its ${unit}`,
+        `young enough, newest of its ${unit}`,
       ]);
       // Unless the clock struck in between.
       const isOfOther = old.keep;

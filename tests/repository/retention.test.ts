@@ -145,7 +145,7 @@ test("retention: reasons name every rule", () => {
     1,
     1,
   ]);
-  assert.deepEqual(judge2({})[0], ["no rule says otherwise"]);
+  assert.deepEqual(judge2({})[0], ["the policy has no rules"]);
 });
 
 test("retention: each directory by itself, in any order", () => {

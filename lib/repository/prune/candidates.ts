@@ -4,7 +4,7 @@ import type { RunIntent } from "../runs/run.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 
-/** A volume of which little is needed. */
+/** A volume of which only a small part is needed. */
 export interface RepackCandidate {
   /** The name of the volume. */
   name: string;
@@ -30,7 +30,7 @@ export interface CandidateOptions {
   now: number;
   /**
    * The time at which the grace period of new garbage begins, in milliseconds
-   * since 1970. Not before `now`.
+   * since 1970. Not earlier than `now`.
    */
   since: number;
   /** The grace period of garbage, in milliseconds. */
@@ -44,14 +44,14 @@ export interface CandidateOptions {
 }
 
 /**
- * Returns the ids of the runs whose objects are needed, from the intents of
- * running work.
+ * Returns the ids of the runs whose objects are needed: those of the intents,
+ * and those of the interrupted runs whose objects they take over.
  */
 export function runningIds(intents: readonly RunIntent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
 }
 
-/** Returns the rank up to which an object is needed. */
+/** Returns the rank of an object. */
 export function rankOf(usage: Usage, name: string): Rank {
   return usage.others.get(name) ?? usage.volumes.get(name)?.rank ?? NEVER;
 }
@@ -63,8 +63,8 @@ export function rankOf(usage: Usage, name: string): Rank {
 const MOVE_BYTES = 1024;
 
 /**
- * Returns the size of a volume after a prune, if this number of its bytes is
- * needed.
+ * Returns the size that a volume of `size` bytes has after a prune if `alive`
+ * of its bytes are needed.
  */
 function sizeAfter(size: number, alive: number, repackBelow: number): number {
   if (alive === 0) return 0;
@@ -73,8 +73,9 @@ function sizeAfter(size: number, alive: number, repackBelow: number): number {
 }
 
 /**
- * Finds objects that can go: those of no rank above 0. Objects of rank 0 were
- * needed only by purged snapshots, so their grace period is over.
+ * Finds the objects that can be deleted, whose rank is at most 0, and the
+ * volumes that can be repacked. Objects of rank 0 are needed only by removed
+ * snapshots whose grace period is over.
  */
 export function findCandidates(
   { stored, marks, moves }: RepositoryState,
@@ -114,8 +115,8 @@ export function findCandidates(
 }
 
 /**
- * Returns the number of bytes that are freed with the snapshots of each rank,
- * if those of all lower ranks are gone already.
+ * Returns, for each rank, the number of bytes that are freed when the snapshots
+ * of that rank are removed after those of all lower ranks.
  *
  * @param repackBelow The share of needed bytes below which a volume is
  * repacked.

@@ -2,10 +2,16 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { byDirectory } from "./retention.ts";
 import type { RepositoryState } from "./repository_state.ts";
 
-/** The maximum leap of a clock that is trusted, in milliseconds: one day. */
+/**
+ * The maximum leap that is trusted even if the grace period is shorter, in
+ * milliseconds: one day. A leap is the time between two successive times that
+ * are recorded in a repository, or between the last of them and now.
+ */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 
-/** A time at which something was done in a repository. */
+/**
+ * A time that is recorded in a repository: of a snapshot, a removal or a mark.
+ */
 interface Moment {
   time: number;
   /** Whether the time is the plausible time of a snapshot. */
@@ -18,17 +24,18 @@ interface Moment {
 }
 
 /**
- * Decides whether a clock is trusted. It is trusted if the times in the
- * repository lead up to its time without a leap longer than the grace period.
- * After such a leap, it is trusted if snapshots were taken for a day, or if an
- * earlier prune recorded that it did not trust the clock. A clock that is wrong
- * once, for a snapshot and the prune after it, is therefore not trusted.
+ * Decides whether the clock is trusted. It is trusted if the times recorded in
+ * the repository lead up to the clock's time without a leap longer than the
+ * grace period. After such a leap, the clock is trusted if snapshots were taken
+ * for at least a day, or if an earlier prune recorded that it did not trust the
+ * clock. A clock that is wrong once, for a snapshot and the prune after it, is
+ * therefore not trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The time, in milliseconds since 1970.
  * @param grace The grace period, in milliseconds.
- * @returns The leap of the clock, in milliseconds; `undefined` if the clock is
- * trusted.
+ * @returns The leap that is not trusted, in milliseconds; `undefined` if the
+ * clock is trusted.
  */
 export function findLeap(
   { records, removed, marks }: Pick<
@@ -51,8 +58,8 @@ export function findLeap(
   let since = now;
   let taken = now;
   for (const { time, isTaken, leap } of moments) {
-    // The time between prunes may be as long as the leap that one of them
-    // doubted.
+    // If a prune recorded a leap that it did not trust, prunes may really be
+    // that far apart, so the next leap may be up to twice as long.
     if (since - time > Math.max(most, 2 * (leap ?? 0))) {
       return now - taken >= MAX_LEAP_MS ? undefined : since - time;
     }

@@ -49,7 +49,10 @@ export interface Collected {
   repacked: number;
   /** The number of bytes that were freed. */
   freed: number;
-  /** The garbage whose grace period is not over. */
+  /**
+   * The number and total size in bytes of the garbage whose grace period is not
+   * over.
+   */
   waiting: { objects: number; bytes: number };
   /** The ids of interrupted runs that were declared dead. */
   dead: string[];
@@ -61,16 +64,16 @@ export interface Collected {
   /** The volumes that were to be repacked but are damaged. They are kept. */
   damaged: string[];
   /**
-   * Whether the clock is so far ahead of every time in the repository that
-   * nothing was purged whose grace period is over by it. The next prune purges
-   * it.
+   * Whether the clock was not trusted, because it is far ahead of every time
+   * recorded in the repository. In that case, no grace period counted as over.
+   * The next prune trusts the clock.
    */
   isClockDoubted: boolean;
   /** The number of bytes of trees and content that are stored now. */
   stored: number;
 }
 
-/** The options of a prune with all their defaults. */
+/** The options of a prune with their defaults filled in. */
 type Options =
   & PruneOptions
   & Required<Pick<PruneOptions, "grace" | "repackBelow" | "patience">>;
@@ -119,7 +122,8 @@ export async function collectGarbage(
   const isMarked =
     garbage.length + repack.length + seen.length + expired.length > 0;
 
-  // The mark is written before intents are read, so that a later run sees it.
+  // The mark is written before intents are read, so that a run whose intent is
+  // written later sees the mark.
   await lease.check();
   if (isMarked) {
     await putMark(storage, id, {
@@ -146,19 +150,19 @@ export async function collectGarbage(
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
   for (const { id } of expired) await deleteNotes(storage, id);
-  // If this clock is wrong, only the ability to undo such a restore is lost.
+  // If the clock is wrong, only the ability to undo these restores is lost.
   await forgetFreshRestores(storage, now - DEFAULT_SAFETY_MS);
-  // Condemned objects stay condemned: a prune that was overtaken may still
-  // delete them.
+  // Condemned objects stay condemned, because a prune whose lease was taken
+  // over may still delete them.
   const waiting = garbage.filter((line) => !isGoing(line));
   const remaining = withTrees(purged, { ...found, removed }, going);
-  // A mark tells the next prune that this clock was not trusted, if that
-  // matters.
+  // If anything waits for the end of a grace period, a mark records for the
+  // next prune that the clock was not trusted.
   const isDoubted = !isTimeSure &&
     waiting.length + seen.length + removed.length > 0;
   if (waiting.length + seen.length + remaining.length > 0 || isDoubted) {
-    // The new mark must not have the id of the mark before, however short the
-    // prune was.
+    // The id of the new mark must differ from that of this prune's first mark,
+    // even if the prune took less than a millisecond.
     const next = newId(Math.max(Date.now(), now + 1), Math.random());
     await putMark(storage, next, {
       time: now,
@@ -203,7 +207,8 @@ export function layerOptions(
 }
 
 /**
- * Reads what snapshots and running work need. Expired snapshots have rank 0.
+ * Finds the objects that snapshots and the runs at work need. The rank of
+ * expired snapshots is 0, and that of all others `ALWAYS`.
  */
 export async function readUsage(
   store: Store,
@@ -225,9 +230,9 @@ export async function readUsage(
 }
 
 /**
- * Returns which of the volumes that seemed to be missing really are. A volume
- * may have been stored after the objects were listed and before the records
- * were read.
+ * Returns which of the volumes that seemed to be missing are really missing. A
+ * volume may have been stored after the objects were listed and before the
+ * records were read.
  */
 async function stillMissing(
   storage: Storage,
@@ -237,8 +242,8 @@ async function stillMissing(
   for (const name of names) {
     const seen = new Set<string>();
     let at: string | undefined = name;
-    // A volume may have been moved more than once. Moves that form a circle
-    // lead nowhere.
+    // A volume may have been moved more than once. If its moves form a cycle,
+    // it is missing.
     while (at !== undefined && !await isStored(storage, at)) {
       const next: string | undefined = (await readMove(storage, at))?.to.name;
       seen.add(at);
@@ -266,8 +271,8 @@ async function deleteNotes(storage: Storage, id: string): Promise<void> {
 }
 
 /**
- * Returns the purged snapshots, of this prune and earlier ones, whose trees may
- * still exist.
+ * Returns the ids of the snapshots that this prune or an earlier one purged and
+ * whose trees may still exist.
  */
 function purgedIds(
   { marks }: RepositoryState,
@@ -285,8 +290,8 @@ function purgedIds(
 }
 
 /**
- * Returns the snapshots of which a layer stays although no snapshot needs it,
- * because a run is at work on it.
+ * Returns the ids of the purged snapshots of which a layer stays although no
+ * snapshot needs it, because a run builds on it.
  */
 function withTrees(
   purged: readonly string[],

@@ -12,7 +12,7 @@ import { repackVolume } from "./repack.ts";
 import { AT_ONCE, type RepositoryState } from "./repository_state.ts";
 import type { Usage } from "./usage.ts";
 
-/** The irreversible steps of a prune. */
+/** Carries out the irreversible steps of a prune. */
 export class CollectWork {
   deleted = 0;
   repacked = 0;
@@ -62,7 +62,8 @@ export class CollectWork {
         await this.#repackOne(run, at, candidate, usage);
       } catch (error) {
         const code = codeOf(error);
-        // Another prune was faster, or the volume is damaged.
+        // Another prune may have moved the volume already, or the volume is
+        // damaged. The other volumes are repacked all the same.
         if (code !== "exists" && !isDamage(error)) throw error;
         if (code !== "exists") this.damaged.push(candidate.name);
       }
@@ -87,14 +88,15 @@ export class CollectWork {
       await run.check();
       await storage.put(moveName(name), encodeMove(move), { ifAbsent: true });
     } catch (error) {
-      // Nothing refers to the new volume, unless the answer to storing the move
-      // was lost. In that case it has to stay.
+      // Nothing refers to the new volume, so it is deleted. After an error of
+      // code `io`, the move may have been stored nevertheless, so the new
+      // volume stays.
       if (codeOf(error) !== "io") await storage.delete(to);
       throw error;
     }
     // If the run was declared dead, the new volume may have been deleted. If
-    // the prune was overtaken, the old volume may be needed again. In both
-    // cases the old volume stays.
+    // another prune took over the lease, the old volume may be needed again. In
+    // both cases the old volume stays.
     await run.check();
     await this.#lease.check();
     await storage.delete(name);

@@ -7,8 +7,8 @@ import type { RepositoryState } from "./repository_state.ts";
 import { watch } from "./lease.ts";
 
 /**
- * The minimum time between the last sign of life of a run and its being
- * declared dead, in milliseconds.
+ * The minimum time from the last sign of life of a run until it is declared
+ * dead, in milliseconds.
  */
 const MIN_AGE_MS = 24 * 60 * 60 * 1000;
 
@@ -17,8 +17,8 @@ export interface DeadRunOptions {
   /** The time, in milliseconds since 1970. */
   now: number;
   /**
-   * The time without progress after which runs are watched, in milliseconds, at
-   * least a day.
+   * The time without a heartbeat after which runs are watched, in milliseconds.
+   * Less than a day counts as a day.
    */
   grace: number;
   /** Whether the clock is trusted. If not, no run is declared dead. */
@@ -35,10 +35,10 @@ export interface DeadRunOptions {
 }
 
 /**
- * Tells dead runs from live ones. A run is dead if an earlier prune saw the
- * same heartbeat count, the grace period has passed since, and the count does
- * not change while it is watched. The intent of a dead run is deleted. A run
- * that was only suspended notices that before it commits.
+ * Finds dead runs and deletes their intents. A run is dead if an earlier prune
+ * saw the same heartbeat count, the grace period has passed since, and the
+ * count does not change while it is watched. A run that was only suspended
+ * finds that its intent is missing before it commits.
  *
  * @returns The live runs with their heartbeat counts, and the ids of the dead
  * ones.

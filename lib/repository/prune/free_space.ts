@@ -24,25 +24,26 @@ export function isFull(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
-/** The space that was freed without writing. */
+/** The result of freeing space without writing. */
 export interface FreedSpace {
   /** The ids of the snapshots that were purged. */
   purged: string[];
   /** The number of objects that were deleted. */
   deleted: number;
-  /** The total size of these objects, in bytes. */
+  /** The total size of the deleted objects, in bytes. */
   freed: number;
 }
 
 /**
- * Collects garbage without writing, because the disk is full: without a lease,
- * a mark, or notes of removed snapshots. Otherwise it works like
- * `collectGarbage`, but it moves no volumes. A mark would keep snapshots from
- * taking over objects that are being deleted. Instead, the checkpoints that
- * lead to those objects are deleted first.
+ * Collects garbage without writing, because the disk is full. Unlike
+ * `collectGarbage`, it takes no lease, writes no mark and no notes of removed
+ * snapshots, and repacks no volumes. A mark would keep snapshots from taking
+ * over objects that are being deleted. Instead, the checkpoints that lead to
+ * those objects are deleted first.
  *
  * @param going The snapshots to purge, with the objects that only they need.
- * @param options The grace period of snapshots that were removed before.
+ * @param options The options. The grace period is that of the snapshots that
+ * were removed before.
  * @throws {DeltarError} The error of a read that failed. Nothing is collected
  * unless all needed objects are known.
  */
@@ -87,7 +88,8 @@ export async function freeSpace(
   const names = new Set(
     garbage.filter(({ condemned }) => condemned).map(({ name }) => name),
   );
-  // Objects that can still be taken over stay.
+  // A later snapshot can take over the objects of an interrupted run whose
+  // checkpoint stays, so these objects stay too.
   const left = new Set(
     [...found.stored.keys()]
       .filter((name) => name.startsWith(CHECKPOINTS) && !names.has(name))
@@ -126,8 +128,8 @@ export async function freeSpace(
  * Frees space without writing, or throws an error that says how to free it.
  *
  * @param error The error of the operation that failed because the disk is full.
- * @throws {DeltarError} `io` if nothing can be freed. Without a grace period it
- * is `error`.
+ * @throws {DeltarError} `io` if nothing can be freed and there is a grace
+ * period. Without one, `error` is thrown.
  */
 export async function makeRoom(
   store: Store,
@@ -140,10 +142,10 @@ export async function makeRoom(
   if (options.grace === 0) throw error;
   throw new DeltarError(
     "io",
-    "the disk is full, and nothing that was removed may go yet, so there is " +
-      "no space to note what is removed now. `deltar prune --keep-last 3 " +
-      "--grace 0`, or with other rules, removes snapshots for good and needs " +
-      "no space",
+    "the disk is full: there is no space to record which snapshots are " +
+      "removed, and no snapshot removed earlier is past its grace period. " +
+      "`deltar prune --keep-last 3 --grace 0`, or with other rules, removes " +
+      "snapshots for good and needs no space",
     { object: store.storage.location },
   );
 }

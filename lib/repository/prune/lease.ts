@@ -9,7 +9,10 @@ import { countHeartbeats, Heartbeat } from "../runs/heartbeat.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import type { PruneProgress } from "./prune.ts";
 
-/** The holder of a lease: the id of the prune, or the name of its lease. */
+/**
+ * The holder of a lease: the id of the prune or, if the lease is damaged, the
+ * name of the lease.
+ */
 type Holder = Omit<Watched, "most">;
 
 /** Options for taking a lease. */
@@ -19,7 +22,7 @@ export interface LeaseOptions {
    * milliseconds.
    */
   patience: number;
-  /** Called before a holder is watched that may have died. */
+  /** Called with the holder before a holder that may have died is watched. */
   onWait?: (holder: Holder) => void;
   /** Ends the waiting with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -31,11 +34,12 @@ const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
  * The right to prune, which one holder has at a time. If the holder's process
- * dies, the lease stays. Another process takes it over after it has watched, by
- * its own monotonic clock, that the holder's heartbeat count does not change.
- * The name of the lease contains a number that grows. Of several processes that
- * take over, only one succeeds, and a holder that was only suspended finds a
- * higher number.
+ * dies, the lease stays. Another process takes the lease over if the holder's
+ * heartbeat count does not change for some time by that process's own monotonic
+ * clock. The name of each lease contains a number, which is one higher than
+ * that of the lease before. Only one process can create the lease with the next
+ * number, and a holder that was only suspended finds a lease with a higher
+ * number.
  *
  * The lease keeps prunes from doing the same work twice. The safety of the data
  * does not depend on it.
@@ -57,8 +61,10 @@ export class Lease {
   /**
    * Takes the lease.
    *
-   * @param holder A description of this holder that differs from all others.
-   * @throws {DeltarError} `exists` if another live holder has it.
+   * @param holder The id of this holder, which differs from that of every other
+   * holder.
+   * @throws {DeltarError} `exists` if another holder that is alive has the
+   * lease.
    */
   static async take(
     storage: Storage,
@@ -96,7 +102,7 @@ export class Lease {
   /**
    * Checks that the lease still belongs to this holder.
    *
-   * @throws {DeltarError} `conflict` if it was taken over.
+   * @throws {DeltarError} `conflict` if the lease was taken over.
    */
   async check(): Promise<void> {
     const bytes = await readIfThere(this.#storage, this.#name);
@@ -107,14 +113,15 @@ export class Lease {
     }
     throw new DeltarError(
       "conflict",
-      "another prune took over, as this one stood still; nothing is lost",
+      "another prune took over the lease, because this prune did not respond; " +
+        "nothing is lost",
       { object: this.#name },
     );
   }
 
   /**
    * Releases the lease at the end of an `await using` block. If that fails, the
-   * next prune waits for it.
+   * next prune watches the lease before it takes it over.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#heartbeat.stop().catch(() => {});
@@ -147,22 +154,23 @@ async function holderOf(
       process: processOf(String(header.process)),
     };
   } catch (error) {
-    // Whoever the holder is, the lease is watched.
+    // The lease is damaged, so its holder is unknown. Its heartbeat can still
+    // be watched.
     if (isDamage(error)) return { ids: [name] };
     throw error;
   }
 }
 
 /**
- * Returns whether a holder's process certainly does not exist any more. Process
- * numbers are reused, so a process that exists may not be the holder. It is
- * watched.
+ * Returns whether a holder's process has certainly ended. Process numbers are
+ * reused, so a process with the holder's number may be another one. Its
+ * heartbeat is watched.
  */
 function isGone({ process }: Holder): boolean {
   return process !== undefined && isRunning(process) === false;
 }
 
-/** Watches whether a holder's heartbeat count changes. */
+/** Watches a holder's heartbeat count. Returns whether it changed. */
 async function isBeating(
   storage: Storage,
   name: string,
@@ -172,7 +180,7 @@ async function isBeating(
   options.onWait?.(holder);
   return await watch(async () => {
     const now = await leases(storage);
-    // A lease that is released or taken over changes as well.
+    // If the lease is released or taken over, -1 counts as a change.
     return now.at(-1)?.name === name
       ? await countHeartbeats(storage, name)
       : -1;
@@ -211,7 +219,7 @@ export function waitsFor(
   return { phase: "waiting", done: 0, all: 1, waitsFor };
 }
 
-/** The number of times that a watched value is read during the wait. */
+/** The number of times that a watched value is read again. */
 const LOOKS = 4;
 
 /**

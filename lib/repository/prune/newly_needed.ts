@@ -10,9 +10,12 @@ import type { RemovedSnapshot } from "./removed.ts";
 import { readRecords, type RepositoryState } from "./repository_state.ts";
 
 /**
- * Finds objects that became needed after the state was read: those that a new
- * record or run refers to. Intents are read first, because a run that ends in
- * between is found by its record.
+ * Finds the objects that became needed after the state was read, because a new
+ * record or run refers to them. Intents are read before records, so that a run
+ * that ends between the two reads is found by its record.
+ *
+ * @returns A function that returns whether the object with a name became
+ * needed.
  */
 export async function findNewlyNeeded(
   store: Store,
@@ -33,7 +36,7 @@ export async function findNewlyNeeded(
   ]);
   const names = new Set<string>();
   const spareVolume = (volume: string) => {
-    // The volumes that it was moved to are needed too.
+    // The volumes to which this one was moved are needed too.
     for (let name: string | undefined = volume; name !== undefined;) {
       if (names.has(name)) return;
       const object = moveName(name);
@@ -60,8 +63,8 @@ export async function findNewlyNeeded(
     try {
       await spare(layers);
     } catch (error) {
-      // The run's parent was removed before it checked. The run will notice
-      // that.
+      // The run's parent was removed before the run checked for it, so the run
+      // fails with `conflict`.
       if (!isDamage(error)) throw error;
     }
   }

@@ -56,7 +56,7 @@ export interface PruneOptions {
   /**
    * The grace period, in milliseconds. During it, `undelete` can bring back
    * removed snapshots, and later snapshots can take over the objects of
-   * interrupted ones. Default: 7 days.
+   * interrupted snapshots. Default: 7 days.
    */
   grace?: number;
   /**
@@ -87,7 +87,7 @@ export interface PruneProgress {
   phase: "waiting" | "reading" | "deleting" | "repacking";
   /** The number of layers, objects or volumes that are done. */
   done: number;
-  /** The number of all of them. */
+  /** The number of all layers, objects or volumes of the phase. */
   all: number;
   /** In the phase `waiting`: the prune or runs that are watched. */
   waitsFor?: Watched;
@@ -98,13 +98,13 @@ export interface PrunePlan {
   /** The judgement of the policy on each snapshot, the oldest first. */
   judgements: Judgement[];
   /**
-   * The number of bytes that each removed snapshot frees when its grace period
-   * is over.
+   * The number of bytes that are freed when the grace period of each removed
+   * snapshot is over, by the snapshot's id.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The number of bytes that are free when all grace periods are over. */
+  /** The number of bytes that are freed when all grace periods are over. */
   freed: number;
   /** The number of bytes of trees and content that are stored now. */
   stored: number;
@@ -126,10 +126,12 @@ export function withDefaults(options: PruneOptions): Required<
     patience = DEFAULT_PATIENCE_MS,
   } = options;
   if (!(grace >= 0) || !(patience >= 0)) {
-    throw new RangeError("grace and patience are durations in milliseconds");
+    throw new RangeError(
+      `grace and patience must be 0 or more milliseconds: ${grace}, ${patience}`,
+    );
   }
   if (!(repackBelow >= 0 && repackBelow <= 1)) {
-    throw new RangeError(`repackBelow ${repackBelow} is no part of a volume`);
+    throw new RangeError(`repackBelow must be between 0 and 1: ${repackBelow}`);
   }
   return { grace, repackBelow, patience };
 }

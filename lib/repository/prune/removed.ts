@@ -37,8 +37,8 @@ const FORMAT = "deltar-removed";
 const VERSION = 1;
 
 /**
- * Removes a snapshot by moving its record to where `undelete` finds it. It can
- * be repeated after an interruption.
+ * Removes a snapshot by moving its record into a note, from which `undelete`
+ * can bring it back. After an interruption, the removal can be repeated.
  *
  * @param time The time of the removal, in milliseconds since 1970. Default:
  * now, but not before the time of the snapshot, since this machine's clock may
@@ -66,7 +66,8 @@ export async function removeSnapshot(
     reason,
     record,
   };
-  // The note of an interrupted undelete has an earlier time, so it is replaced.
+  // An interrupted undelete may have left a note with an earlier time, which is
+  // replaced.
   await storage.put(
     noteName(REMOVED, id),
     encodeLines(FORMAT, VERSION, header, []),
@@ -159,7 +160,8 @@ function tryDecode(
 function purged(id: string): DeltarError {
   return new DeltarError(
     "not-found",
-    "no removed snapshot has this id; `undelete` without one lists them",
+    "no removed snapshot has this id; `deltar undelete` without an id lists " +
+      "the removed snapshots",
     { object: id },
   );
 }

@@ -15,7 +15,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
  *
  * @param storage The repository's storage.
  * @param from The old volume.
- * @param ranges The ranges to keep: whole frames that do not overlap, by
+ * @param ranges The ranges to keep: whole frames that do not overlap, sorted by
  * offset.
  * @param name The new volume's name.
  * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged.

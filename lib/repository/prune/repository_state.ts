@@ -15,17 +15,17 @@ export const AT_ONCE = 8;
 
 /** The state of a repository, as a prune needs it. */
 export interface RepositoryState {
-  /** The stored layers, volumes and moves, with their sizes. */
+  /** The sizes in bytes of the stored layers, volumes and moves, by name. */
   stored: Map<string, number>;
   /** The snapshots. */
   records: SnapshotRecord[];
   /** The removed snapshots that are not purged. */
   removed: RemovedSnapshot[];
-  /** The runs at work. */
+  /** The intents of the runs at work. */
   intents: RunIntent[];
   /** The marks of earlier prunes. */
   marks: Mark[];
-  /** The names of the marks. */
+  /** The names of the marks' objects. */
   markNames: string[];
   /** The moves, by the names of their objects. */
   moves: Map<string, Move>;
@@ -60,8 +60,8 @@ export async function readState(
     if (move !== undefined) moves.set(object, move);
   });
   for (const [object, { from, to }] of moves) {
-    // A prune that was declared dead may have lost the new volume before it
-    // stored the move.
+    // If a prune was declared dead, its new volume may have been deleted before
+    // it stored the move.
     const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
     if (isLost && stored.has(from.name)) moves.delete(object);
   }
@@ -69,8 +69,8 @@ export async function readState(
 }
 
 /**
- * Reads the records of snapshots and removed snapshots. One that is removed in
- * between is found in at least one of the lists.
+ * Reads the records of snapshots and removed snapshots. A snapshot that is
+ * removed between the two reads is found in at least one of the lists.
  */
 export async function readRecords(
   store: Store,
@@ -83,9 +83,9 @@ export async function readRecords(
 }
 
 /**
- * Returns the layers that running work builds on, as roots that stay. A run
- * whose layers are gone lost its parent before it checked, and will notice
- * that.
+ * Returns the layers that each run at work builds on, as a root of rank
+ * `ALWAYS`. A run whose layers are deleted is ignored: its parent was removed
+ * before the run checked for it, so the run fails with `conflict`.
  */
 export function rootsOfRunningWork(
   { stored, records, removed, intents }: RepositoryState,

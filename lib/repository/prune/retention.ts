@@ -7,29 +7,39 @@ import { judgeTimes, type TimedSnapshot } from "../format/plausible_times.ts";
  * it. A rule of 0 has no effect. Without any rule, all snapshots are kept.
  */
 export interface RetentionPolicy {
-  /** The number of newest snapshots to keep. */
+  /** Keep this number of the newest snapshots. */
   last?: number;
   /**
-   * The number of hours of which to keep the newest snapshot. Hours without
-   * snapshots do not count.
+   * Keep the newest snapshot of each hour, for this number of hours. Hours
+   * without snapshots do not count.
    */
   hourly?: number;
   /**
-   * The number of days of which to keep the newest snapshot. Days without
+   * Keep the newest snapshot of each day, for this number of days. Days without
    * snapshots do not count.
    */
   daily?: number;
   /**
-   * The number of weeks, from Monday on, of which to keep the newest snapshot.
+   * Keep the newest snapshot of each week, for this number of weeks. A week
+   * begins on Monday. Weeks without snapshots do not count.
    */
   weekly?: number;
-  /** The number of months of which to keep the newest snapshot. */
+  /**
+   * Keep the newest snapshot of each month, for this number of months. Months
+   * without snapshots do not count.
+   */
   monthly?: number;
-  /** The number of years of which to keep the newest snapshot. */
+  /**
+   * Keep the newest snapshot of each year, for this number of years. Years
+   * without snapshots do not count.
+   */
   yearly?: number;
   /** Keep snapshots with one of these labels; `*` stands for any label. */
   labels?: readonly string[];
-  /** Keep every snapshot up to this many milliseconds older than the newest. */
+  /**
+   * Keep every snapshot that is at most this many milliseconds older than the
+   * newest one.
+   */
   within?: number;
   /** Like `within`, but keep only the newest snapshot of each hour. */
   withinHourly?: number;
@@ -38,9 +48,9 @@ export interface RetentionPolicy {
   /** Like `within`, but keep only the newest snapshot of each week. */
   withinWeekly?: number;
   /**
-   * Keep safety snapshots up to this many milliseconds older than the newest
-   * snapshot of their directory. The other rules ignore safety snapshots.
-   * Default: 30 days.
+   * Keep every safety snapshot that is at most this many milliseconds older
+   * than the newest snapshot of its directory. The other rules ignore safety
+   * snapshots. Default: 30 days.
    */
   safety?: number;
 }
@@ -51,7 +61,7 @@ export interface Judgement {
   record: SnapshotRecord;
   /** Whether the snapshot is kept. */
   keep: boolean;
-  /** The rules that keep it, as texts. Empty if it is removed. */
+  /** The rules that keep the snapshot, as texts. Empty if it is removed. */
   reasons: string[];
 }
 
@@ -61,9 +71,10 @@ export interface Judgement {
  * keeps everything.
  *
  * Ages are relative to the newest snapshot. Hours, days and longer periods are
- * those of the local time zone. A time cannot be right if it is more than a day
- * ahead of the clock, or out of the order in which the snapshots were taken.
- * Such a snapshot is kept by every rule of time, in addition to the others.
+ * those of the local time zone. The time of a snapshot is not plausible if it
+ * is more than a day ahead of the clock, or more than a day out of the order in
+ * which the snapshots were taken. If the policy has a rule that depends on
+ * times, such a snapshot is kept, and the rule does not count it.
  *
  * @example Keep one snapshot of each day
  * ```ts
@@ -185,7 +196,7 @@ function judgeTaken(
   keep: Keep,
 ): void {
   if (isEmptyPolicy(policy)) {
-    for (const { record } of group) keep(record, "no rule says otherwise");
+    for (const { record } of group) keep(record, "the policy has no rules");
     return;
   }
   keep(group[0].record, "the last of its directory");
@@ -213,7 +224,9 @@ function judgeTaken(
     for (const { record, time } of plausible) {
       if (newest - time > most) break;
       const period = key(new Date(time));
-      if (!seen.has(period)) keep(record, `young enough, one of its ${unit}`);
+      if (!seen.has(period)) {
+        keep(record, `young enough, newest of its ${unit}`);
+      }
       seen.add(period);
     }
   }
@@ -231,7 +244,10 @@ function judgeTaken(
   }
 }
 
-/** The reason for keeping a snapshot that no rule of time can judge. */
+/**
+ * The reason for keeping a snapshot whose time is not plausible, so that no
+ * rule that depends on times can judge it.
+ */
 const WRONG_TIME = "implausible time";
 
 /**
@@ -245,7 +261,7 @@ function judgeSaved(
   keep: Keep,
 ): void {
   if (isEmptyPolicy(policy) && policy.safety === undefined) {
-    for (const { record } of saved) keep(record, "no rule says otherwise");
+    for (const { record } of saved) keep(record, "the policy has no rules");
     return;
   }
   keep(saved[0].record, "undoes the last restore into its directory");
@@ -259,7 +275,10 @@ function judgeSaved(
   }
 }
 
-/** Keeps all safety snapshots of one piece of work together. */
+/**
+ * Keeps the first safety snapshot of an interrupted restore or undo if a later
+ * one of the same restore or undo is kept.
+ */
 function keepParts(
   records: readonly SnapshotRecord[],
   reasons: Map<SnapshotRecord, string[]>,
@@ -297,11 +316,13 @@ function checkPolicy(policy: RetentionPolicy): void {
   for (const rule of ["last", ...PERIODS.map(({ rule }) => rule)] as const) {
     const count = policy[rule] ?? 0;
     if (!Number.isSafeInteger(count) || count < 0) {
-      throw new RangeError(`${rule}: ${count} is not a number of snapshots`);
+      throw new RangeError(`${rule} must be 0 or a positive integer: ${count}`);
     }
   }
   for (const rule of [...AGES, "safety"] as const) {
     const age = policy[rule] ?? 0;
-    if (!(age >= 0)) throw new RangeError(`${rule}: ${age} is not a duration`);
+    if (!(age >= 0)) {
+      throw new RangeError(`${rule} must be 0 or more milliseconds: ${age}`);
+    }
   }
 }

@@ -33,25 +33,31 @@ import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 export interface FitResult {
   /** The maximum size, in bytes. */
   maxSize: number;
-  /** The size before, in bytes. */
+  /** The size of the repository before, in bytes. */
   before: number;
-  /** The size now, in bytes. */
+  /** The size of the repository afterwards, in bytes. */
   after: number;
   /** The snapshots that were removed, in the order of removal. */
   removed: SnapshotRecord[];
   /**
-   * The grace period of these snapshots, in milliseconds. Their space is freed
-   * after it.
+   * The grace period of the removed snapshots, in milliseconds. Their space is
+   * freed when it is over.
    */
   grace: number;
-  /** The result of the collection, if one was necessary. */
+  /**
+   * The result of the garbage collection. `undefined` if the size was not above
+   * the maximum.
+   */
   collected: Collected | undefined;
 }
 
 const FORMAT = "deltar-settings";
 const VERSION = 1;
 
-/** Returns the maximum size that a repository's settings name, in bytes. */
+/**
+ * Returns the maximum size in a repository's settings, in bytes, or `undefined`
+ * if the settings have no maximum.
+ */
 export async function readBudget(
   storage: Storage,
 ): Promise<number | undefined> {
@@ -62,14 +68,14 @@ export async function readBudget(
   const { maxSize } = decodeLines(bytes, FORMAT, VERSION, name).header;
   if (maxSize === undefined || maxSize === null) return undefined;
   if (isCount(maxSize) && maxSize > 0) return maxSize;
-  throw new DeltarError("corrupt", "`maxSize` is not a number of bytes", {
+  throw new DeltarError("corrupt", "`maxSize` is not a positive integer", {
     object: name,
   });
 }
 
 /**
- * Returns the id of a settings object. Returns `undefined` if its time is not
- * plausible; such settings are ignored.
+ * Returns the id in the name of a settings object, or `undefined` if the time
+ * in the id is not plausible. Such settings are ignored.
  */
 function settingsId(name = ""): string | undefined {
   const id = idOfNote(LATER_SETTINGS, name);
@@ -77,8 +83,8 @@ function settingsId(name = ""): string | undefined {
 }
 
 /**
- * Writes a maximum size in bytes into the settings of a repository, or removes
- * it.
+ * Writes the maximum size, in bytes, into the settings of a repository. Without
+ * a size, removes the maximum.
  */
 export async function writeBudget(
   storage: Storage,
@@ -87,7 +93,8 @@ export async function writeBudget(
   if (maxSize !== undefined) checkBudget(maxSize);
   const old = await namesUnder(storage, LATER_SETTINGS);
   const last = settingsId(old.findLast(settingsId));
-  // The newest id counts, so it must sort last even if the clock was set back.
+  // The settings whose id sorts last are used, so the new id must sort last
+  // even if the clock was set back.
   const id = idBehind(last, Date.now(), Math.random());
   const bytes = encodeLines(FORMAT, VERSION, { maxSize }, []);
   await storage.put(noteName(LATER_SETTINGS, id), bytes, { ifAbsent: true });
@@ -115,7 +122,8 @@ export async function fitBudget(
   if (before <= maxSize) return result;
   const id = newId(Date.now(), Math.random());
   {
-    // Its object counts until it is released.
+    // The lease's object adds to the size of the repository until this block
+    // ends.
     await using lease = await Lease.take(storage, id, {
       ...all,
       onWait: (holder) => options.onProgress?.(waitsFor(holder, all)),
@@ -131,7 +139,7 @@ export async function fitBudget(
       const run = newId(Date.now(), Math.random());
       result.collected = await collectGarbage(store, lease, run, all);
       result.after = await sizeOf(storage);
-      // The estimate may be a little too low.
+      // `chooseGoing` estimates, so one round may free too little.
     } while (result.after > maxSize && gone.length > 0);
   }
   result.after = await sizeOf(storage);
@@ -145,8 +153,8 @@ async function sizeOf(storage: Storage): Promise<number> {
 }
 
 /**
- * Returns the snapshots to remove, besides those that go anyway, to free this
- * number of bytes.
+ * Returns the snapshots to remove so that `excess` bytes are freed, together
+ * with the garbage and the snapshots that were removed before.
  */
 async function chooseGoing(
   store: Store,
@@ -180,11 +188,12 @@ async function chooseGoing(
 }
 
 /**
- * Returns the order in which snapshots are removed when space is short, counted
- * from 1. Safety snapshots and the snapshots that are closest together for
- * their age go first, so older snapshots become sparser. Labelled snapshots go
- * after all others. The last snapshot and the last safety snapshot of a
- * directory are never removed.
+ * Returns each snapshot's position, from 1, in the order in which snapshots are
+ * removed when space is short. A snapshot is removed the earlier, the shorter
+ * the time to the next snapshot is relative to its age, so older snapshots
+ * become sparser. Snapshots that a user labelled are removed after all others.
+ * The last snapshot and the last safety snapshot of a directory are never
+ * removed.
  */
 export function thinningOrder(
   records: readonly SnapshotRecord[],
@@ -195,8 +204,8 @@ export function thinningOrder(
     .filter(({ length }) => length > 0);
   for (const isLabelled of [false, true]) {
     const queues = groups.map((group) => thinGroup(group, isLabelled));
-    // The next snapshot comes from the directory whose candidate is closest to
-    // its neighbor.
+    // The next snapshot comes from the group whose first candidate has the
+    // shortest time to the next snapshot, relative to its age.
     while (true) {
       const next = queues.filter((queue) => queue.length > 0)
         .sort((a, b) => a[0].density - b[0].density)[0]?.shift();
@@ -208,8 +217,8 @@ export function thinningOrder(
 }
 
 /**
- * Returns the order for one directory, whose snapshots are sorted from the
- * newest on.
+ * Returns the order in which the snapshots of one group, which are sorted from
+ * the newest to the oldest, are removed. The newest stays.
  */
 function thinGroup(
   [newest, ...rest]: readonly TimedSnapshot[],
@@ -217,12 +226,12 @@ function thinGroup(
 ): { record: SnapshotRecord; density: number }[] {
   const going: { record: SnapshotRecord; density: number }[] = [];
   const left = rest.reverse().filter(({ record: { label, safety } }) =>
-    // The label of a safety snapshot was not given by a user.
+    // deltar labels safety snapshots itself.
     (label !== undefined && safety === undefined) === isLabelled
   );
   while (left.length > 0) {
     // The snapshot that was followed soonest by another, relative to its age,
-    // goes next.
+    // is removed next.
     const gaps = left.map(({ time }, at) =>
       ((left[at + 1] ?? newest).time - time) / Math.max(newest.time - time, 1)
     );
@@ -235,5 +244,7 @@ function thinGroup(
 
 function checkBudget(maxSize: number): void {
   if (Number.isSafeInteger(maxSize) && maxSize > 0) return;
-  throw new RangeError(`maxSize is not a number of bytes: ${maxSize}`);
+  throw new RangeError(
+    `maxSize must be a positive number of bytes: ${maxSize}`,
+  );
 }

@@ -6,14 +6,15 @@ import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * The rank of the snapshot that needs an object and is removed last. The rank
- * of an object that no snapshot needs is `NEVER`.
+ * The order in which trees are removed: those with a lower rank first. The rank
+ * of an object is the highest rank of the trees that need it, or `NEVER` if no
+ * tree does.
  */
 export type Rank = number;
 
-/** The rank of objects that nothing needs. */
+/** The rank of objects that no tree needs. */
 export const NEVER: Rank = -Infinity;
-/** The rank of objects that stay. */
+/** The rank of trees that are not removed. */
 export const ALWAYS: Rank = Infinity;
 
 /** A tree, given by its layers, with its rank. */
@@ -26,11 +27,11 @@ export interface Root {
 
 /** The frames of a volume that files need, with their ranks. */
 export interface VolumeUse {
-  /** The size and SHA-256 of the volume, as layers name them. */
+  /** The size and SHA-256 of the volume, as a layer records them. */
   record: ObjectRecord | undefined;
   /** The highest rank of any range. */
   rank: Rank;
-  /** The needed ranges, by offset. */
+  /** The needed ranges, by their offset in bytes. */
   ranges: Map<number, { length: number; rank: Rank }>;
 }
 
@@ -47,8 +48,8 @@ export interface UsageOptions {
   /** Yields the content of a layer, part by part. */
   read: (record: LayerRecord) => AsyncIterable<LayerPart>;
   /**
-   * Called after each layer, with the number of layers read so far and of all
-   * layers.
+   * Called after each layer, with the number of layers read so far and the
+   * number of all layers.
    */
   onLayer?: (done: number, all: number) => void;
   /** Ends the work with an error of code `aborted`. */
@@ -58,13 +59,14 @@ export interface UsageOptions {
 /** A layer with the layers that are directly above it in some tree. */
 interface Node {
   record: LayerRecord | undefined;
-  /** The rank of the tree whose last layer this is, if there is one. */
+  /** The highest rank of the trees whose last layer this is, or `NEVER`. */
   own: Rank;
   above: Map<string, Node>;
 }
 
 /**
- * The paths that are hidden in some of the trees above a layer, each with the
+ * The visibility of a layer's paths in the trees that have the layer. `paths`
+ * are those that a layer above hides in some of these trees, each with the
  * highest rank of the trees in which it is still visible. All other paths have
  * the rank `rank`.
  */
@@ -74,10 +76,10 @@ interface Showing {
 }
 
 /**
- * Finds the objects that trees need: those of the entries that are visible in
- * any tree. Trees share their lower layers. Each layer is read once, and one
- * part of it is in memory at a time, together with the paths of the layers
- * above.
+ * Finds the objects that trees need: their layers, and the volumes of the
+ * entries that are visible in any tree. Trees share their lower layers. Each
+ * layer is read once, and one part of it is in memory at a time, together with
+ * the paths of the layers above.
  */
 export async function findUsage(
   roots: readonly Root[],
@@ -105,7 +107,10 @@ export async function findUsage(
   return usage;
 }
 
-/** Returns the roots as one tree of layers. */
+/**
+ * Combines the layers of all roots into one tree of nodes, in which roots share
+ * their lower layers. Returns its top and the number of layers.
+ */
 function plant(roots: readonly Root[]): { top: Node; count: number } {
   const top: Node = { record: undefined, own: NEVER, above: new Map() };
   let count = 0;
@@ -127,8 +132,8 @@ function plant(roots: readonly Root[]): { top: Node; count: number } {
 }
 
 /**
- * Merges trees with the same lower layer. A path is visible if it is in any of
- * them.
+ * Merges the visibility in trees with the same lower layer. A path is visible
+ * if it is visible in any of them.
  */
 function merge(into: Showing, other: Showing): void {
   const rank = Math.max(into.rank, other.rank);
@@ -199,13 +204,14 @@ function addRange(
 }
 
 /**
- * Transfers the usage of volumes that were moved to the new volumes.
+ * Replaces each volume that was moved by the new volume in a usage.
  *
  * @param moves The moves, by the name of their object. If a move lacks a needed
  * range and the old volume still exists, the move is ignored and removed from
  * the map.
  * @param stored The stored objects.
- * @throws {DeltarError} `corrupt` if a move lacks a needed range.
+ * @throws {DeltarError} `corrupt` if a move lacks a needed range and the old
+ * volume is missing.
  */
 export function applyMoves(
   usage: Usage,
@@ -235,7 +241,7 @@ export function applyMoves(
       if (!stored.has(name)) {
         throw new DeltarError(
           "corrupt",
-          "the moved volume lacks a range that is needed",
+          "the move does not list a range that a snapshot needs",
           {
             object,
             offset: lacking.offset,
@@ -257,8 +263,8 @@ export function applyMoves(
 }
 
 /**
- * Returns the ranges of a volume that are needed at this rank or a higher one,
- * by offset.
+ * Returns the ranges of a volume whose rank is at least `atLeast`, sorted by
+ * offset. Adjacent ranges are merged.
  */
 export function neededRanges(
   use: VolumeUse,
