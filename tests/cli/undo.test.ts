@@ -181,8 +181,14 @@ test("undo DIR takes a restore into an empty or new directory back [T7]", async 
       cwd: other,
     });
     assert.equal(kept.code, 3);
-    assert.match(kept.err, /mine .*: added after the restore, so it stays/);
-    assert.match(kept.err, /sub\/b .*: changed after the restore, so it stays/);
+    assert.match(
+      kept.err,
+      /mine .*: not deleted, because added after the restore/,
+    );
+    assert.match(
+      kept.err,
+      /sub\/b .*: not deleted, because changed after the restore/,
+    );
     assert.equal(fs.readFileSync(join(other, "sub/b"), "utf8"), "B");
     assert.ok(fs.existsSync(join(other, "mine")));
   });

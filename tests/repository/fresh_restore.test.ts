@@ -115,10 +115,10 @@ test("revert() keeps and names what was changed or added since [T7]", async () =
         `${path}: ${(error as DeltarError).message}`
       ).map((text) => text.replace(/^(.*): \1/, "$1")),
       [
-        "a: changed after the restore, so it stays",
-        "empty/mine: added after the restore, so it stays",
-        "new: added after the restore, so it stays",
-        "sub/b: changed after the restore, so it stays",
+        "a: not deleted, because changed after the restore",
+        "empty/mine: not deleted, because added after the restore",
+        "new: not deleted, because added after the restore",
+        "sub/b: not deleted, because changed after the restore",
       ],
     );
     assert.ok(deleted > 0);
@@ -212,7 +212,8 @@ test("restore() from a repository that is read-only goes on without a note [T7]"
     assert.deepEqual(stateOf(target), stateOf(source));
     await assert.rejects(() => repository.revert(target), {
       code: "not-found",
-      message: /may only read.*is not noted: delete what it wrote/,
+      message:
+        /read-only repository is not recorded.*delete the restored files/,
     });
     assert.deepEqual(stateOf(target), stateOf(source));
   });
@@ -226,7 +227,7 @@ test("revert() says that the restored snapshot is gone [T7]", async () => {
     await repository.forget(record);
     await assert.rejects(() => repository.revert(target), {
       code: "not-found",
-      message: /no longer here.*deltar undelete/,
+      message: /snapshot was removed.*deltar undelete/,
     });
     await repository.undelete(record.id);
     await repository.revert(target);

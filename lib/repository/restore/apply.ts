@@ -29,7 +29,7 @@ import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /** Options for carrying out a plan. */
 export interface ApplyPlanOptions {
-  /** The reader of the content. */
+  /** The reader of the files' content. */
   reader: ContentReader;
   /** Called after each step, with its error if it failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
@@ -45,13 +45,14 @@ export interface ApplyPlanOptions {
 }
 
 /**
- * The length of a path, in UTF-16 code units, from which it may be too long for
- * a system.
+ * The length of a path, in UTF-16 code units, from which an operating system
+ * may refuse the path as too long.
  */
 const MAX_PATH_LENGTH = 1000;
 /**
- * The maximum number of steps whose files and folders are flushed one by one.
- * Flushing the whole file system also waits for the data of other programs.
+ * The maximum number of steps of a plan whose files and folders are flushed one
+ * by one. After more steps, the whole file system is flushed, which also waits
+ * for the data of other programs.
  */
 const MAX_SINGLE_FLUSHES = 8;
 
@@ -75,17 +76,22 @@ export class PlanApplier {
   #safety: Safety | undefined;
   readonly #failed = new Map<string, DeltarError>();
   readonly #heirs = new Heirs();
-  /** The errors of setting the state of restored entries. */
+  /**
+   * The errors of setting the mode, time or owner of restored entries, by path.
+   */
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /**
-   * The folders that were created here, in which no other process can have
-   * files.
+   * The folders that this restore created. They are private until its end, so
+   * no other process has files in them.
    */
   readonly #new = new Set<string>();
   /** Returns the path that an entry has before the plan is carried out. */
   readonly #current: (path: string) => string;
-  /** The new entries that may have the same name as others on this disk. */
+  /**
+   * A key for each new path that this disk may treat as the same as another
+   * one. The keys of such paths are equal.
+   */
   readonly #alike: ReadonlyMap<string, string>;
   /**
    * A folder that could not be created, so that nothing can be created in it.
@@ -93,7 +99,7 @@ export class PlanApplier {
   #blocked: string | undefined;
   /**
    * The states of large files whose content was just compared with the saved
-   * one.
+   * content.
    */
   readonly #checked = new Map<string, FileStat>();
   /** The large files that are being written. */
@@ -135,8 +141,8 @@ export class PlanApplier {
   /**
    * Carries out all steps. Deletions come last.
    *
-   * @param safety The safety snapshot. Without it, no existing entry is
-   * changed.
+   * @param safety The safety snapshot. Without it, existing files are changed
+   * only if `isUnsaved` is `true`.
    */
   async apply(safety: Safety | undefined): Promise<void> {
     const { steps } = this.#plan;
@@ -187,7 +193,8 @@ export class PlanApplier {
   }
 
   /**
-   * Flushes to the disk what was written, except for the state of folders.
+   * Flushes to the disk all files and folders that were written, except for the
+   * mode, time and owner of folders.
    *
    * @param all Whether to flush everything, because an earlier process may have
    * left data that is not flushed.
@@ -229,7 +236,8 @@ export class PlanApplier {
     }
     const single = [...files, ...folders]
       .filter((path) => isFew || !isShort(path));
-    // A folder that is being flushed has to stay open.
+    // A folder stays open while it is flushed, so a large number of folders is
+    // flushed one at a time.
     const atOnce = single.length <= MAX_FLUSHES_AT_ONCE ? single.length : 1;
     await forEachConcurrent(single, atOnce, (path) => this.writer.sync(path));
   }
@@ -322,8 +330,8 @@ export class PlanApplier {
   }
 
   /**
-   * Writes the file that a hard link becomes because its first name is not
-   * restored.
+   * Writes a file in place of a hard link, because the first name of the file
+   * could not be restored.
    */
   async #inherit(entry: TreeFileEntry): Promise<void> {
     try {
@@ -353,7 +361,7 @@ export class PlanApplier {
       if (!isOfOnePath(error)) throw error;
       fault = error;
       this.#failed.set(step.path, error);
-      // Damaged content would not be better under another name.
+      // Damaged content cannot be restored under another name either.
       if (step.entry !== undefined && !isDamage(error)) {
         this.#heirs.lose(step.entry);
       }
@@ -362,8 +370,8 @@ export class PlanApplier {
   }
 
   /**
-   * Makes room for a path that is about to be created, replaced or deleted. It
-   * refuses to replace or delete what was not saved.
+   * Prepares a path for being created, replaced or deleted. Throws if the
+   * existing entry was not saved.
    */
   #makeRoom(path: string): void {
     const step = this.#steps.get(path);
@@ -386,7 +394,8 @@ export class PlanApplier {
   }
 
   /**
-   * Deletes the content of a folder, or nothing if a part of it was not saved.
+   * Deletes the content of a folder. If a part of the content was not saved,
+   * throws without deleting anything.
    */
   #empty(folder: string): void {
     const inside = this.#deletedIn(folder);
@@ -421,8 +430,8 @@ export class PlanApplier {
   }
 
   /**
-   * Refuses to change an entry that is not the saved one, unless nothing was
-   * to be saved. Returns its present state.
+   * Throws if an entry is no longer the one that was saved, unless `isUnsaved`
+   * is `true`. Returns the present state of the entry.
    */
   #checkSaved(step: RestoreStep): FileStat {
     const { path } = step;
@@ -449,9 +458,10 @@ export class PlanApplier {
   }
 
   /**
-   * Compares a large file before `#checkSaved`, which is synchronous. A later
-   * change of the file changes its time, unless the file was changed very
-   * recently. In that case `#checkSaved` reads the file itself.
+   * Compares a large file with its saved content, so that `#checkSaved`, which
+   * is synchronous, need not read the file. A later change of the file changes
+   * its `ctime`, unless the file was changed very recently. In that case
+   * `#checkSaved` reads the file itself.
    */
   async #checkLarge({ path, was }: RestoreStep): Promise<void> {
     const safety = this.#safety;
@@ -487,8 +497,8 @@ function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
 }
 
 /**
- * Returns whether a file is old enough at a time that a later change would
- * change its `ctime`.
+ * Returns whether a file was last changed so long before a time that any change
+ * after that time gives it another `ctime`.
  */
 function isOld({ ctime }: FileStat, time: number): boolean {
   return ctime < BigInt(time) * 1_000_000n - RACY_NANOSECONDS;
@@ -497,7 +507,8 @@ function isOld({ ctime }: FileStat, time: number): boolean {
 function changed(path: string): DeltarError {
   return new DeltarError(
     "changed",
-    "changed after the plan was made, so it was left unchanged; restore again",
+    "not overwritten or deleted, because the existing entry changed after " +
+      "the plan was made; restore again",
     { path },
   );
 }
@@ -528,7 +539,7 @@ const FRAMES_AHEAD = 14;
 class ReadAhead {
   readonly #reader: ContentReader;
   readonly #files: readonly TreeFileEntry[];
-  /** The number of frames that each requested file added. */
+  /** The number of frames requested up to and including each file. */
   readonly #asked: number[] = [];
   #turn = 0;
 
@@ -543,7 +554,7 @@ class ReadAhead {
     this.#files = files;
   }
 
-  /** Advances to the next file. */
+  /** Requests frames of later files before the next file is restored. */
   next(): void {
     const done = this.#asked[this.#turn++] ?? 0;
     for (let at = this.#asked.length; at < this.#files.length; at++) {

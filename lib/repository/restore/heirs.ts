@@ -3,13 +3,14 @@ import type { HardLinkEntry } from "../../tree/entry.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * Hard links whose first name cannot be restored. The next name becomes the
- * file itself, and the names after it become links to that one.
+ * Decides what becomes of hard links if the first name of their file cannot be
+ * restored. The next name becomes the file itself, and the names after it
+ * become links to that name.
  */
 export class Heirs {
   /** The files that cannot be restored under their own paths. */
   readonly #lost = new Map<string, TreeFileEntry>();
-  /** The paths that get the content instead. */
+  /** The paths that become these files instead, by the paths of the files. */
   readonly #heirs = new Map<string, string>();
 
   /** Records that an entry cannot be restored under its path. */

@@ -25,7 +25,7 @@ import { withJson } from "../../tree/to_json.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Tree } from "../layers/tree.ts";
 
-/** A change that a restore makes to one path. `action` tells which. */
+/** A change that a restore makes to one path. `action` is its kind. */
 export type RestoreStep = CreateStep | ChangeStep | DeleteStep;
 
 /** The creation of a path that does not exist yet. */
@@ -131,9 +131,11 @@ export interface TargetState {
   entries: readonly TreeEntry[];
   /** The entries that are restored only as folders above other entries. */
   above: ReadonlySet<string>;
-  /** The state of the directory itself, if it is to be set. */
+  /**
+   * The mode, time and owner of the directory itself, if they are to be set.
+   */
   root: Metadata | undefined;
-  /** The error by which a part of `root` is not set. */
+  /** The error that names the part of `root` that is not set. */
   rootFault?: DeltarError;
   /**
    * Whether the state comes from another user's repository, whose owners and
@@ -225,9 +227,9 @@ function isOfWindows(directory: string): boolean {
 }
 
 /**
- * Returns an entry of Windows with a usable mode. Runtimes make up the modes on
- * Windows: 0666, or 0444 for read-only entries. Folders get the same modes,
- * with which nobody could enter them.
+ * Returns an entry of Windows with a usable mode. On Windows, runtimes report
+ * 0666 for all entries, or 0444 for read-only ones. On another system, nobody
+ * could enter a folder with such a mode.
  */
 function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
   const { mode, kind = "directory" } = entry;
@@ -256,15 +258,22 @@ class Planner {
   readonly #removed = new Set<string>();
   readonly #failed = new Map<string, Error>();
   readonly #heirs = new Heirs();
-  /** The faults of entries that are restored or already present. */
+  /**
+   * The errors of setting the mode, time or owner of entries that are restored
+   * or already present.
+   */
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
-  /** The snapshot's file for each inode with several names. */
+  /**
+   * The path of the snapshot's file that uses an inode with several names, by
+   * the inode.
+   */
   readonly #claimed = new Map<string, string>();
-  /** The existing names of each group of hard links, by the first name. */
+  /** The further names of each file with hard links, by its first name. */
   readonly #groups: ReadonlyMap<string, readonly string[]>;
   /**
-   * The files that get a new inode, so that their other names are linked again.
+   * The files that get a new inode, so that their other names have to be linked
+   * again.
    */
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
@@ -307,7 +316,8 @@ class Planner {
   }
 
   /**
-   * Plans all steps. Yields after each entry, or after a piece of a large file.
+   * Plans all steps. Yields after each entry, and after each piece of a large
+   * file.
    */
   *run(): Generator<void, void> {
     for (const entry of this.#wanted.entries) {
@@ -321,7 +331,7 @@ class Planner {
   *#entry(wanted: TreeEntry): Generator<void, void> {
     const { path } = wanted;
     if (this.#blocked !== undefined && isWithin(path, this.#blocked)) {
-      const words = `${this.#blocked} is in the way`;
+      const words = `the folder ${this.#blocked} cannot be restored`;
       this.#failed.set(path, new DeltarError("exists", words, { path }));
       return this.#heirs.lose(wanted);
     }
@@ -338,7 +348,8 @@ class Planner {
   }
 
   /**
-   * Refuses a name that this system would change, or that an earlier entry has.
+   * Refuses a name that this system does not allow, or that this disk treats as
+   * the name of an earlier entry.
    */
   #checkName(path: string): void {
     const name = path.slice(path.lastIndexOf("/") + 1);
@@ -384,13 +395,14 @@ class Planner {
       );
       if (stays === undefined) continue;
       going.delete(path);
-      this.#left.push({ path, why: `${path}/${stays} stays` });
+      this.#left.push({ path, why: `not empty: ${path}/${stays} is kept` });
     }
     for (const [path, kind] of going) this.#remove(path, kind);
   }
 
   /**
-   * Returns whether a path is among paths by folded name, with any spelling.
+   * Returns whether a path, in any spelling, is among paths that are grouped by
+   * folded name.
    */
   #isAmong(paths: ReadonlyMap<string, string[]>, path: string): boolean {
     return paths.get(foldName(path))?.some((other) =>
@@ -435,7 +447,7 @@ class Planner {
     return why === undefined ? undefined : refused(path, why);
   }
 
-  /** Returns whether a folder above is in the way and cannot be removed. */
+  /** Returns whether a path, or a folder above it, cannot be restored. */
   #isInFailed(path: string): boolean {
     if (this.#failed.size === 0) return false;
     for (let at = path; at !== ""; at = parentPath(at)) {
@@ -470,7 +482,8 @@ class Planner {
   }
 
   /**
-   * Returns the wanted state of the directory itself, as far as it can be set.
+   * Returns the wanted mode, time and owner of the directory itself, or
+   * `undefined` if they need not or cannot be set.
    */
   #wantedRoot(): Metadata | undefined {
     const { root } = this.#wanted;
@@ -478,7 +491,8 @@ class Planner {
     if (root === undefined || now === undefined) return root;
     const why = this.#permissions.faultOfState(now);
     if (why === undefined) return root;
-    // A different time alone of a folder of another user is not reported.
+    // If only the time of another user's directory differs, that is not
+    // reported.
     if (!isSameMetadata(root, { ...now, mtime: root.mtime })) {
       this.#noted.push({ path: ".", error: refused(".", why) });
     }
@@ -515,7 +529,8 @@ class Planner {
       : !this.#isClaimed(entry, stat) && (yield* this.#hasContent(entry, stat));
     if (!isSame) return this.#change("replace", entry, stat);
     if (isSameMetadata(entry, stat)) return this.#keep(entry, stat);
-    // Other names of the file must not be changed through this one.
+    // If the file has names outside the snapshot, a change would affect them
+    // too, so the file is replaced.
     const alone = kind === "symlink" || stat.links === 1 ||
       stat.links === this.#namesFound(entry, stat);
     this.#change(alone ? "touch" : "replace", entry, stat);
@@ -561,15 +576,15 @@ class Planner {
       throw new DeltarError(
         "exists",
         `a folder is in the way, and ${folder}/${name} in it cannot be ` +
-          "saved first; move that elsewhere and restore again",
+          "saved first; move the folder elsewhere and restore again",
         { path },
       );
     }
     if (inside.length > 0 && !this.#removal.mayEmptyFolders) {
       throw new DeltarError(
         "exists",
-        "a folder that is not empty is in the way; to replace it, allow the " +
-          "deletion of what is not in the snapshot",
+        "a folder that is not empty is in the way; move the folder elsewhere, " +
+          "or restore with `delete`",
         { path },
       );
     }
@@ -614,7 +629,8 @@ class Planner {
   }
 
   /**
-   * Returns the number of names of the file that belong to the entry's group.
+   * Returns the number of names of the existing file that are also names of the
+   * entry's file in the snapshot.
    */
   #namesFound({ path }: TreeEntry, stat: FileStat): number {
     const others = this.#groups.get(path) ?? [];
@@ -645,7 +661,7 @@ class Planner {
       : this.#permissions.faultOfName(path, stat);
     if (why !== undefined) {
       if (stat.kind !== "directory") throw refused(path, why);
-      // The content of the folder can be restored all the same.
+      // The content of the folder can still be restored.
       this.#noted.push({ path, error: refused(path, why) });
       return;
     }
@@ -675,7 +691,7 @@ class Planner {
 
   /** Returns the entry with only the trusted parts of its mode and owner. */
   #trusted(wanted: TreeEntry, stat: FileStat | undefined): TreeEntry {
-    // A further name of a file has the state of the file.
+    // The mode, time and owner of a further name are those of the file.
     if (!this.#wanted.isForeign || wanted.kind === "hardlink") return wanted;
     const { entry, dropped } = withoutPrivileges(wanted, stat);
     if (dropped.length === 0) return wanted;
@@ -718,7 +734,7 @@ function refused(path: string, why: string): DeltarError {
 export function sameName(path: string, first: string): DeltarError {
   return new DeltarError(
     "exists",
-    `on this disk, it has the same name as ${first}, which is restored instead`,
+    `same name as ${first} on this disk; only ${first} is restored`,
     { path },
   );
 }
@@ -745,10 +761,10 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
 
 /**
  * Returns whether an error affects only one path, so that the others can be
- * restored. An error of the target does, unless the disk is full or failing or
- * the process is out of descriptors. An error of the repository does if one
- * object is damaged or unreadable. A server that does not respond ends the
- * restore.
+ * restored. An error of the target affects one path, unless the disk is full or
+ * failing or the process has too many open files. An error of the repository
+ * affects one path if one object is damaged or unreadable. A server that does
+ * not respond ends the restore.
  */
 export function isOfOnePath(error: unknown): error is DeltarError {
   if (isDamage(error)) return true;

@@ -50,8 +50,8 @@ export function notTrusted(
 ): DeltarError {
   return new DeltarError(
     "unsafe",
-    `${dropped.join(" and ")} is not restored, as the repository belongs to ` +
-      "somebody else",
+    "not restored, because the repository belongs to somebody else: " +
+      dropped.join(" and "),
     { path },
   );
 }

@@ -20,8 +20,8 @@ import type { Tree } from "../layers/tree.ts";
 /** Decides which paths of a target may be deleted, and why others are kept. */
 export interface RemovalPolicy {
   /**
-   * Whether the content of a folder may be deleted that is in the way of a
-   * file.
+   * Whether a folder that is in the way of a file may be deleted with its
+   * content.
    */
   readonly mayEmptyFolders: boolean;
   /**
@@ -35,7 +35,7 @@ export interface RemovalPolicy {
    *
    * @param path The path below the target.
    * @param kind The kind of the entry.
-   * @param isOneName Returns whether the disk treats another path as the same.
+   * @param isOneName Returns whether the disk treats another path as this path.
    */
   whySpared(
     path: string,
@@ -60,9 +60,9 @@ export interface RemovalOptions {
 
 /**
  * Returns the policy of a restore: a path may be deleted only if the snapshot
- * would contain it if it had existed then. Paths that the present rules or the
- * snapshot's rules exclude are kept, and so are paths that the snapshot found
- * and could not store.
+ * would contain it, had it existed at the time of the snapshot. Paths that the
+ * present rules or the snapshot's rules exclude are kept, and so are paths that
+ * were found for the snapshot and could not be stored.
  */
 export async function removalFor(
   store: Store,
@@ -74,7 +74,8 @@ export async function removalFor(
   if (options.delete && record.rules === undefined) {
     throw new DeltarError(
       "unsupported",
-      "the snapshot does not record which paths it skipped, so nothing can be deleted",
+      "the snapshot does not record its exclude rules, so nothing can be " +
+        "deleted; restore without `delete`",
       { object: record.id },
     );
   }
@@ -123,7 +124,7 @@ class RemovalByRules implements RemovalPolicy {
 
   *removable(): Iterable<{ path: string; kind: FileStat["kind"] }> {
     if (!this.#options.delete || this.#onDisk.isVacant) return;
-    // If rules cannot be read, they may exclude anything in their folder.
+    // If a rule file cannot be read, it may exclude any path in its folder.
     const unruled = new Map<string, string>();
     const onSkip = (skip: Skipped) => {
       const folder = folderOfRules(skip, this.#rules);
@@ -146,8 +147,8 @@ class RemovalByRules implements RemovalPolicy {
   }
 
   /**
-   * Returns the target as it is now, seen through rules with the snapshot's
-   * options.
+   * Returns a walker of the target that applies the present rule files, with
+   * the options of the snapshot's rules.
    */
   #present(): Walker {
     const { neverTouch } = this.#options;
@@ -158,7 +159,8 @@ class RemovalByRules implements RemovalPolicy {
   }
 
   /**
-   * Returns whether a path is among those to consider and not in the snapshot.
+   * Returns whether a path is within the option `paths` and not in the
+   * snapshot.
    */
   #isNew(path: string): boolean {
     const isChosen =
@@ -228,7 +230,7 @@ function folderOfRules(
 }
 
 /**
- * Returns why a path stays, if the rules of a folder above it could not be
+ * Returns why a path is kept, if the rules of a folder above it could not be
  * read.
  */
 function unruledAt(
@@ -311,7 +313,8 @@ async function ignoreFiles(
       const stream = checkedStream(entry, () => reader.read(entry));
       texts.set(path, new TextDecoder().decode(await collect(stream)));
     } catch (error) {
-      // Without its rules, it is not known what may be deleted.
+      // Without the rules in this file, it is not known which paths may be
+      // deleted.
       if (all || !isDamage(error)) throw error;
     }
   }

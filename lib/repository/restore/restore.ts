@@ -70,7 +70,10 @@ export async function planRestore(
   });
 }
 
-/** Restores a snapshot. Each file is checked before it gets its name. */
+/**
+ * Restores a snapshot. Each file is compared with its SHA-256 before it is
+ * renamed into place.
+ */
 export async function restoreTree(
   store: Store,
   record: SnapshotRecord,
@@ -121,13 +124,13 @@ async function prepare(
   if (from !== "" && options.delete) {
     throw new DeltarError(
       "unsupported",
-      "the rules of a snapshot are of its root, so nothing can be deleted by " +
-        "those of a folder; restore without `delete`",
+      "`delete` cannot be combined with `from`, because the exclude rules of a " +
+        "snapshot apply to its root; restore without `delete`",
       { object: record.id, path: from },
     );
   }
   const { storage } = store;
-  // An empty target needs nothing else of the snapshot.
+  // If the target is empty, only the entries of these paths are needed.
   const whole = paths !== undefined && onDisk.isVacant && from === ""
     ? await readPart(storage, record, paths, signal)
     : await store.tree(record, { signal });
@@ -140,8 +143,8 @@ async function prepare(
     from: options.from ?? null,
   };
   const cut = left.at(-1)?.data;
-  // A directory that an interrupted restore created does not belong to the user
-  // yet.
+  // An interrupted restore may have created the directory without setting its
+  // attributes.
   const getsRoot = onDisk.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const { root = record.root } = tree;
@@ -196,7 +199,10 @@ async function withTarget<Result>(
   }
 }
 
-/** Returns the paths for a journal, or a text by which they are recognized. */
+/**
+ * Returns the paths for a journal or, if they are too long for it, their
+ * SHA-256 as a text.
+ */
 function briefly(
   paths: readonly string[] | undefined,
 ): readonly string[] | string | null {
@@ -225,8 +231,8 @@ function checkTrust(
 }
 
 /**
- * Refuses a target that contains the repository: if the repository is
- * overwritten, nothing can be undone.
+ * Refuses to restore into the repository: if the repository is overwritten,
+ * nothing can be undone.
  */
 function refuseOverRepository(
   storage: Storage,
@@ -238,7 +244,7 @@ function refuseOverRepository(
   if (way === "" || /^\.\.(\/\.\.)*$/.test(way)) {
     throw new DeltarError(
       "unsafe",
-      "this is the repository itself; restore into another directory",
+      "the target is in the repository; restore into another directory",
       { object: onDisk.root },
     );
   }
@@ -246,7 +252,7 @@ function refuseOverRepository(
   if (over === undefined) return;
   throw new DeltarError(
     "unsafe",
-    "the file would be written into the repository itself; restore into another " +
+    "the file would be written into the repository; restore into another " +
       "directory, or only the paths that you need",
     { object: onDisk.root, path: over.path },
   );
@@ -261,7 +267,7 @@ async function prepareRevert(
   let history = await historyOf(store, onDisk.root, signal);
   const left = leftIn(onDisk);
   const cut = left.at(-1)?.data;
-  // The same work, if it was interrupted, is finished first.
+  // If an undo or redo in this direction was interrupted, it is finished first.
   let group = cut?.work === way && typeof cut.of === "string"
     ? groupOf(history, cut.of)
     : groupToRevert(history, way, paths);
@@ -288,7 +294,8 @@ async function prepareRevert(
         history,
       };
     }
-    // The files that it wrote are deleted already.
+    // Everything that this restore wrote is already deleted, so the restore
+    // before it is next.
     history = history.filter((one) => one.id !== id);
     group = groupToRevert(history, way, paths);
   }
@@ -313,7 +320,10 @@ async function prepareRevert(
   };
 }
 
-/** Returns whether nothing is left of what a restore wrote. */
+/**
+ * Returns whether an undo changes nothing, because everything that the restore
+ * wrote is already deleted.
+ */
 function isEmptyUndo(
   { plan, removesRoot }: FreshUndo,
   left: readonly LeftJournal[],
@@ -323,8 +333,8 @@ function isEmptyUndo(
 }
 
 /**
- * Returns the work on a directory that can be undone or redone, the newest
- * first.
+ * Returns the restores, undos and redos of a directory that the repository has
+ * recorded, the newest first.
  */
 async function historyOf(
   store: Store,
@@ -353,8 +363,9 @@ function leftIn(onDisk: TargetDirectory): LeftJournal[] {
 }
 
 /**
- * Returns the journals in the target. Another process at work there does not
- * prevent planning.
+ * Returns the journals that interrupted processes left in the target. If
+ * another process is restoring into the target, returns none, so that a plan
+ * can still be made.
  */
 function leftUnlessBusy(onDisk: TargetDirectory): LeftJournal[] {
   try {

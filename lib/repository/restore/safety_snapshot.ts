@@ -44,7 +44,10 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 import { isEntry } from "../layers/tree_reader.ts";
 import { changedLines } from "../layers/write_tree.ts";
 
-/** The safety snapshot of a restore. */
+/**
+ * A safety snapshot, with the states and checksums of the entries that it
+ * saved.
+ */
 export interface Safety {
   /** The safety snapshot. */
   record: SnapshotRecord;
@@ -58,15 +61,15 @@ export interface Safety {
 
 /** Options for a safety snapshot. */
 export interface SafetyOptions {
-  /** The purpose for the record. */
+  /** The purpose of the safety snapshot, for its record. */
   purpose: SafetyRecord;
   /** The label that is shown to the user. */
   label: string;
-  /** The state of the directory itself before anything was done. */
+  /** The mode, time and owner of the directory itself before the restore. */
   root: Metadata;
   /** A snapshot, with its tree, whose content need not be stored again. */
   basis: (ReadRecord & { tree: Tree }) | undefined;
-  /** The id after which the new id has to sort. */
+  /** The id after which the new id has to sort, if there is one. */
   after: string | undefined;
   /** Called with each path that could not be saved. */
   onSkip: (skipped: Skipped) => void;
@@ -75,9 +78,10 @@ export interface SafetyOptions {
 }
 
 /**
- * Saves everything that a plan changes, overwrites or deletes: the bytes, and
- * which paths did not exist. Every file is read. Content that the repository
- * already has is read back from it, and stored again if that fails.
+ * Saves everything that a plan changes, overwrites or deletes: the existing
+ * entries with their content, and the paths that do not exist yet. Every file
+ * is read. Content that the repository already has is read back from it, and
+ * stored again if that fails.
  */
 export async function takeSafety(
   store: Store,
@@ -257,7 +261,10 @@ function addListed(
   }
 }
 
-/** Returns the other names in the directory of files with several names. */
+/**
+ * Returns all names, within the directory, of those files among `paths` that
+ * have several names.
+ */
 function otherNames(
   onDisk: TargetDirectory,
   paths: readonly string[],
@@ -275,7 +282,10 @@ function otherNames(
   );
 }
 
-/** Reads content back from the repository that was just stored. */
+/**
+ * Reads the content of an entry that the repository already has, and compares
+ * it with its SHA-256. Throws `NotReadable` if it is damaged.
+ */
 async function readBack(
   entry: TreeEntry,
   storage: Store["storage"],
@@ -329,7 +339,7 @@ export function withhold(
     if (inWay && step.action === "replace") whole = step.path;
     if (entry !== undefined) heirs.lose(entry);
     if (at !== path) {
-      const words = `${path} could not be saved first, and stays as it is`;
+      const words = `left unchanged, because ${path} could not be saved first`;
       const fault = new DeltarError(error.code, words, { path: step.path });
       plan.failed.push({ path: step.path, error: fault });
     }

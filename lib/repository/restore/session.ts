@@ -31,8 +31,8 @@ import type { PastWork } from "./undo.ts";
 /** Options for carrying out a restore, an undo or a redo. */
 export interface WorkOptions {
   /**
-   * Called with the plan before anything is changed. An error that it throws
-   * ends the work.
+   * Called with the plan before anything is changed. An error that the callback
+   * throws ends the work.
    */
   onPlan?: (plan: RestorePlan) => void | Promise<void>;
   /**
@@ -45,8 +45,8 @@ export interface WorkOptions {
   /** Called after each step with the progress. */
   onProgress?: (progress: RestoreProgress) => void;
   /**
-   * Ends the work with an error of code `aborted`. Finished steps stay, and the
-   * same call finishes the rest.
+   * Ends the work with an error of code `aborted`. Finished steps are not
+   * reverted, and another call with the same options finishes the rest.
    */
   signal?: AbortSignal;
 }
@@ -54,7 +54,8 @@ export interface WorkOptions {
 /** Options for an undo or redo. */
 export interface RevertOptions extends WorkOptions {
   /**
-   * Whether the last restore is undone, or the last undo. Default: `undo`.
+   * `undo` undoes the last restore, and `redo` undoes the last undo. Default:
+   * `undo`.
    */
   direction?: "undo" | "redo";
   /**
@@ -75,8 +76,9 @@ export interface RestoreOptions extends WorkOptions {
   /** The files and folders to restore, with all their content. Default: all. */
   paths?: readonly string[];
   /**
-   * Whether to delete paths that the snapshot does not have. Paths that its
-   * rules exclude and paths that it could not read are kept. Default: `false`.
+   * Whether to delete paths that the snapshot does not have. Paths that the
+   * snapshot's rules exclude and paths that could not be read for the snapshot
+   * are kept. Default: `false`.
    */
   delete?: boolean;
   /**
@@ -86,8 +88,8 @@ export interface RestoreOptions extends WorkOptions {
   rootAttributes?: boolean;
   /**
    * Whether everything that the restore replaces or deletes is saved to a
-   * safety snapshot first. If not, it is lost, and the restore cannot be
-   * undone. Default: `true`.
+   * safety snapshot first. If not, the replaced and deleted content is lost,
+   * and the restore cannot be undone. Default: `true`.
    */
   safety?: boolean;
   /**
@@ -99,13 +101,13 @@ export interface RestoreOptions extends WorkOptions {
 
 /** The progress of a restore. */
 export interface RestoreProgress {
-  /** The number of steps so far. */
+  /** The number of finished steps. */
   entries: number;
   /** The number of all steps. */
   allEntries: number;
-  /** The number of bytes of files so far. */
+  /** The number of bytes of the files that were written so far. */
   bytes: number;
-  /** The number of all bytes. */
+  /** The number of bytes of all files to write. */
   allBytes: number;
   /** The path that was just finished. */
   path: string;
@@ -133,14 +135,14 @@ export interface RestoreResult {
   left: RestoreLeft[];
   /**
    * The paths that failed, with the errors. The entries at these paths are
-   * unchanged, unless `restored` says that only a part of the mode, time or
-   * owner is missing.
+   * unchanged. If `restored` is `true`, the entry was restored except for a
+   * part of its mode, time or owner.
    */
   failed: RestoreFailure[];
   /**
    * The safety snapshot, by which the restore can be undone. Absent if nothing
-   * had to be changed, or if the target was new or empty; in the latter case a
-   * note lets `revert` undo the restore.
+   * had to be changed, if the option `safety` was `false`, or if the target was
+   * new or empty. In the last case, a note allows `revert` to undo the restore.
    */
   safety?: SnapshotRecord;
 }
@@ -160,7 +162,7 @@ function resultOf({ kept, left, failed }: RestorePlan): RestoreResult {
   };
 }
 
-/** Counts finished steps and reports the progress. */
+/** Returns a function that counts a finished step and reports the progress. */
 function progressOf(
   plan: RestorePlan,
   result: RestoreResult,
@@ -202,38 +204,54 @@ export interface RestoreJob {
   onDisk: TargetDirectory;
   plan: RestorePlan;
   work: SafetyRecord["before"];
-  /** The snapshot to restore, or the safety snapshot to undo. */
+  /**
+   * The id of the snapshot to restore, or of the safety snapshot to restore for
+   * an undo or redo.
+   */
   of: string;
   label: string;
   /**
    * The attributes that the directory itself gets. Absent if it keeps its own.
    */
   root: SnapshotRecord["root"] | undefined;
-  /** The present attributes of the directory, or those to create it with. */
+  /**
+   * The present attributes of the directory. If it does not exist, those to
+   * create it with.
+   */
   rootBefore: SnapshotRecord["root"];
   /** The paths to which an undo or redo is limited. */
   paths?: readonly string[];
-  /** Whether nothing is saved first. */
+  /** Whether no safety snapshot is taken. */
   isUnsaved?: boolean;
-  /** The part of the snapshot that is restored. */
+  /**
+   * The part of the snapshot that is restored, for the note of a restore into a
+   * new or empty directory.
+   */
   fresh?: { from?: string; paths?: readonly string[] };
   /**
-   * The request, by which the same work is recognized when it is started again.
+   * The parameters of the call, for the journal. If the call is interrupted, a
+   * later call with equal parameters continues it.
    */
   request: JournalData;
   left: LeftJournal[];
-  /** The work in the target that can be undone, the newest first. */
+  /**
+   * The restores, undos and redos of the target that the repository has
+   * recorded, the newest first.
+   */
   history: readonly PastWork[];
   /**
-   * The snapshot whose content need not be saved again, for an undo of a
-   * restore into a new or empty directory. Default: `of`.
+   * The id of the snapshot whose content need not be saved again, for an undo
+   * of a restore into a new or empty directory. Default: `of`.
    */
   basis?: string;
   /** Whether the directory is deleted at the end if it is empty. */
   removesRoot?: boolean;
 }
 
-/** Carries out a plan, after a safety snapshot of what the plan changes. */
+/**
+ * Takes a safety snapshot of everything that a plan changes, and carries the
+ * plan out.
+ */
 export async function carryOut(
   store: Store,
   job: RestoreJob,
@@ -253,7 +271,7 @@ export async function carryOut(
   }
 }
 
-/** Returns whether there is nothing to do and nothing to record for an undo. */
+/** Returns whether a job changes nothing and records nothing for an undo. */
 function hasNothingToDo(
   { plan, work, left, basis, removesRoot }: RestoreJob,
 ): boolean {
@@ -261,17 +279,26 @@ function hasNothingToDo(
     !removesRoot && (work === "restore" || basis !== undefined);
 }
 
-/** The unfinished work of an earlier process. */
+/** The restore, undo or redo that an earlier process did not finish. */
 interface Resumption {
-  /** Whether the work is the same, so that it continues now. */
+  /**
+   * Whether this job continues the unfinished one, because their requests are
+   * equal.
+   */
   isSame: boolean;
-  /** Whether the work began in a new or empty directory. */
+  /** Whether this job continues one that began in a new or empty directory. */
   wasFresh: boolean;
-  /** The first safety snapshot of the same work, if there is one. */
+  /**
+   * The id of the first safety snapshot of the unfinished one, if this job
+   * continues it and there is one.
+   */
   safetyId: string | undefined;
 }
 
-/** Returns the earlier work that a journal in the target describes. */
+/**
+ * Returns the unfinished restore, undo or redo that the last journal in the
+ * target describes.
+ */
 function resumptionOf({ left, request }: RestoreJob): Resumption {
   const data = left.at(-1)?.data;
   const isSame = data !== undefined && isSameWork(data, request);
@@ -285,7 +312,7 @@ function resumptionOf({ left, request }: RestoreJob): Resumption {
 }
 
 /**
- * A plan that is being carried out. A journal is in the target from `begin` to
+ * Carries out the plan of a job. A journal is in the target from `begin` to
  * `finish`, so that the work can be continued if the process dies.
  */
 class RestoreSession {
@@ -294,14 +321,17 @@ class RestoreSession {
   readonly #options: WorkOptions;
   readonly #hooks: RestoreHooks;
   readonly #earlier: Resumption;
-  /** Whether the directory is created by this work. */
+  /** Whether this session creates the directory. */
   readonly #isMade: boolean;
   readonly #applier: PlanApplier;
   readonly #result: RestoreResult;
   #safety: Safety | undefined;
   #journal: WorkJournal | undefined;
 
-  /** Prepares the work, and creates the directory if it does not exist. */
+  /**
+   * Creates the target if it does not exist, and prepares to carry out the
+   * plan.
+   */
   constructor(
     store: Store,
     job: RestoreJob,
@@ -326,8 +356,8 @@ class RestoreSession {
   }
 
   /**
-   * Takes the safety snapshot, or records that none is needed, and writes the
-   * journal.
+   * Takes the safety snapshot or, for a restore into a new or empty directory,
+   * notes the restore. Then writes the journal.
    */
   async begin(): Promise<void> {
     const { onDisk, plan, work, request, root, isUnsaved } = this.#job;
@@ -354,12 +384,14 @@ class RestoreSession {
     if (left.length > 0) await clearAbandoned(this.#folder, signal);
     await this.#applier.apply(this.#safety);
     if (root !== undefined) this.#writer.directory("", root);
-    // The journal protects data that is not flushed yet, so it is deleted last.
+    // Everything is flushed before `finish` deletes the journal, so that a
+    // crash before that leaves the journal in the target.
     await this.#applier.sync(left.length > 0);
   }
 
   /**
-   * Ends the work: deletes the journals and opens the directory to other users.
+   * Deletes the journals, and sets the mode, time and owner of the written
+   * directories, which opens them to other users.
    */
   finish(): RestoreResult {
     const { onDisk, left, removesRoot } = this.#job;
@@ -418,7 +450,10 @@ class RestoreSession {
   }
 }
 
-/** Takes the safety snapshot. Entries that it cannot hold are not changed. */
+/**
+ * Takes the safety snapshot. Steps that would change entries that could not be
+ * saved are removed from the plan.
+ */
 async function saveFirst(
   store: Store,
   job: RestoreJob,
@@ -444,7 +479,7 @@ async function saveFirst(
         path,
         new DeltarError(
           "changed",
-          `left unchanged, because it could not be saved first: ${
+          `left unchanged, because saving the existing entry failed: ${
             detail ?? reason
           }`,
           { path },
@@ -455,14 +490,21 @@ async function saveFirst(
   return safety;
 }
 
-/** Returns whether a journal describes the same work. */
+/**
+ * Returns whether a journal describes an interrupted call with equal
+ * parameters.
+ */
 export function isSameWork(cut: JournalData, request: JournalData): boolean {
   return Object.entries(request).every(([key, value]) =>
     JSON.stringify(cut[key] ?? null) === JSON.stringify(value)
   );
 }
 
-/** Returns a snapshot that contains much of what has to be saved. */
+/**
+ * Returns the snapshot that probably contains most of the content that has to
+ * be saved: the last one of the directory or, if there is none, the one with
+ * the id `of`. Returns `undefined` if it is missing or damaged.
+ */
 async function basisOf(
   store: Store,
   directory: string,
@@ -479,7 +521,10 @@ async function basisOf(
   }
 }
 
-/** Returns whether no existing entry is overwritten or deleted. */
+/**
+ * Returns whether a plan changes no existing entry, except for the mode, time
+ * and owner of folders.
+ */
 function losesNothing({ steps }: RestorePlan): boolean {
   return steps.every(({ action, was }) =>
     action === "create" || action === "touch" && was === "directory"

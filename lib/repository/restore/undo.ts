@@ -6,10 +6,16 @@ import type { TargetState } from "./plan.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { TreeEntry } from "../layers/tree_layer.ts";
 
-/** The safety snapshots of one piece of work, the earliest first. */
+/**
+ * The safety snapshots of one restore, undo or redo, the earliest first. There
+ * are several if it was interrupted and continued.
+ */
 export type Group = [SnapshotRecord, ...SnapshotRecord[]];
 
-/** A piece of work on a directory that can be undone. */
+/**
+ * A restore, undo or redo that can be reverted: its safety snapshot or, for a
+ * restore into a new or empty directory, its note.
+ */
 export type PastWork = SnapshotRecord | FreshRestore;
 
 /** Returns whether the work was a restore into a new or empty directory. */
@@ -23,11 +29,11 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
  *
  * @param records The safety snapshots of one directory and the restores into it
  * when it was new or empty, the newest first.
- * @param way Whether to find a restore or an undo.
+ * @param way `undo` to find a restore, `redo` to find an undo.
  * @param paths The paths to bring back. Default: all.
- * @returns The safety snapshots of that work, of which the earlier ones take
- * precedence, or the restore into a new or empty directory; `undefined` if
- * there is none.
+ * @returns The safety snapshots of that restore or undo, or the note of a
+ * restore into a new or empty directory. If several safety snapshots have a
+ * path, the earliest applies. `undefined` if there is nothing to revert.
  */
 export function groupToRevert(
   records: readonly PastWork[],
@@ -35,7 +41,8 @@ export function groupToRevert(
   paths?: readonly string[],
 ): Group | FreshRestore | undefined {
   /**
-   * The paths that were already brought back for each piece of work, by its id.
+   * The paths that were already brought back, by the id of the restore or undo
+   * that changed them.
    */
   const spent = new Map<string, Paths[]>();
   for (const { id, safety } of records) {
@@ -53,7 +60,7 @@ export function groupToRevert(
   return undefined;
 }
 
-/** Files and folders with all their content. `undefined` stands for all. */
+/** Files and folders with all their content. `undefined` means all paths. */
 type Paths = readonly string[] | undefined;
 
 /** Returns the paths that are in both sets. */
@@ -64,7 +71,7 @@ function both(some: Paths, others: Paths): Paths {
   return [...within(some, others), ...within(others, some)];
 }
 
-/** Returns whether all of some paths are within others. */
+/** Returns whether each of `paths` is within one of `others`. */
 function covers(others: Paths, paths: Paths): boolean {
   if (others === undefined) return true;
   return paths?.every((path) =>
@@ -73,8 +80,10 @@ function covers(others: Paths, paths: Paths): boolean {
 }
 
 /**
- * Returns the safety snapshots of the work that began with an id, or the
- * restore into a new or empty directory with that id.
+ * Returns the safety snapshots of a restore, undo or redo, or the note of a
+ * restore into a new or empty directory.
+ *
+ * @param id The id of the first safety snapshot, or of the note.
  */
 export function groupOf(
   records: readonly PastWork[],
@@ -89,8 +98,11 @@ export function groupOf(
 }
 
 /**
- * Returns the state before some work: the entries that existed, and the paths
- * that did not.
+ * Returns the state of a directory before a restore, undo or redo: the entries
+ * that existed, and the paths that did not exist.
+ *
+ * @param group The safety snapshots of the restore, undo or redo.
+ * @param paths The paths to return. Default: all.
  */
 export async function stateBefore(
   store: Store,
@@ -133,10 +145,10 @@ export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
   return new DeltarError(
     "not-found",
     way === "undo"
-      ? "nothing to undo: no restore into this directory is known to the " +
-        "repository that is not undone. A restore from a repository that you " +
-        "may only read, or that an older deltar made into an empty directory, " +
-        "is not noted: delete what it wrote."
+      ? "nothing to undo: the repository has no record of a restore into this " +
+        "directory that is not undone yet. A restore from a read-only " +
+        "repository is not recorded, nor is a restore by an older deltar into " +
+        "an empty directory: delete the restored files yourself."
       : "nothing to redo: no restore into this directory was undone",
     { object: target },
   );

@@ -20,9 +20,12 @@ import type { RemovalPolicy } from "./removal.ts";
 
 /** The plan for undoing a restore into a directory that was new or empty. */
 export interface FreshUndo {
-  /** The steps: delete what the restore wrote and nobody changed. */
+  /**
+   * The plan: delete the entries that the restore wrote and that were not
+   * changed since then.
+   */
   plan: RestorePlan;
-  /** Whether the directory is deleted too if it is empty. */
+  /** Whether the directory itself is deleted at the end if it is empty. */
   removesRoot: boolean;
 }
 
@@ -37,10 +40,11 @@ interface FreshUndoOptions {
 /**
  * Plans to undo a restore into a directory that was new or empty. Files and
  * links that match the snapshot are deleted, and then empty folders. Entries
- * that were changed or added since then stay, and are listed in `failed`.
+ * that were changed or added after the restore stay, and are listed in
+ * `failed`.
  *
- * @throws {DeltarError} `not-found` if the snapshot is gone, so that it is not
- * known what the restore wrote.
+ * @throws {DeltarError} `not-found` if the snapshot was removed, so that the
+ * entries that the restore wrote are not known.
  */
 export async function planFreshUndo(
   store: Store,
@@ -79,15 +83,18 @@ async function writtenBy(
     }
     throw new DeltarError(
       "not-found",
-      "cannot undo the last restore, as the snapshot that was restored is no " +
-        "longer here and nothing else tells what was written. Bring it back " +
-        "with `deltar undelete`, or delete what you do not need.",
+      "cannot undo the last restore: the restored snapshot was removed, and " +
+        "only it lists the files that were written. Bring the snapshot back " +
+        "with `deltar undelete`, or delete the files yourself.",
       { object: of, cause: error },
     );
   }
 }
 
-/** Finds what a restore wrote and what was changed or added since. */
+/**
+ * Finds the entries that a restore wrote, and those that were changed or added
+ * after it.
+ */
 class Search {
   readonly stays: { path: string; error: DeltarError }[] = [];
   readonly #onDisk: TargetDirectory;
@@ -101,8 +108,8 @@ class Search {
   /** The existing entries with each of these keys. */
   readonly #firsts = new Map<string, string[]>();
   /**
-   * The folders whose path another folder has on this disk, so they were not
-   * written.
+   * The folders that were not written, because this disk treats their paths as
+   * those of earlier folders.
    */
   readonly #aliases = new Set<string>();
   readonly #going: { path: string; kind: "file" | "symlink" | "directory" }[] =
@@ -120,7 +127,8 @@ class Search {
   }
 
   /**
-   * Compares each entry. Yields after each, or after a piece of a large file.
+   * Compares each entry with the directory. Yields after each entry, and after
+   * each piece of a large file.
    */
   *run(): Generator<void, void> {
     const names = this.#namesByFolder();
@@ -147,7 +155,7 @@ class Search {
     }
   }
 
-  /** Returns the policy that tells `planSteps` what to delete. */
+  /** Returns the policy by which `planSteps` deletes the unchanged entries. */
   removal(): RemovalPolicy {
     return {
       removable: () => this.#going,
@@ -157,8 +165,8 @@ class Search {
   }
 
   /**
-   * Returns whether the disk treats a path as that of an earlier entry, the
-   * only one that was restored, or of one of its folders.
+   * Returns whether the disk treats the path of an entry, or of a folder above
+   * it, as the path of an earlier entry. Only the earlier entry was restored.
    */
   #isAlias({ path, kind }: TreeEntry, stat: FileStat): boolean {
     const folder = parentPath(path);
@@ -177,7 +185,8 @@ class Search {
   #isOneName(first: string, path: string, stat: FileStat): boolean {
     const other = this.#onDisk.at(first);
     if (other === undefined || !isSameFile(other, stat)) return false;
-    // On a disk that tells such names apart, hard links may have them too.
+    // On a disk that distinguishes the two names, they may be hard links of one
+    // file. In that case, the folder lists both.
     const names = this.#onDisk.names(parentPath(path));
     return ![first, path].every((one) => names.includes(nameOf(one)));
   }
@@ -230,7 +239,7 @@ class Search {
   #stay(path: string, how: "changed" | "added"): void {
     const error = new DeltarError(
       how === "changed" ? "changed" : "exists",
-      `${how} after the restore, so it stays`,
+      `not deleted, because ${how} after the restore`,
       { path },
     );
     this.stays.push({ path, error });
