@@ -27,8 +27,8 @@ import type { TreeFileEntry } from "../layers/tree_layer.ts";
 /** Options for a drill. */
 export interface DrillOptions {
   /**
-   * The snapshot. Default: the newest one without a proof, or else the one with
-   * the oldest proof.
+   * The snapshot. Default: the newest snapshot without a proof or, if all have
+   * one, the snapshot with the oldest proof.
    */
   snapshot?: SnapshotRecord;
   /** The maximum number of files. Default: 100. */
@@ -89,9 +89,10 @@ const BYTES = 256 << 20;
 
 /**
  * Restores some files of a snapshot into a scratch folder, reads them back and
- * compares them with their SHA-256. Each drill takes the next files. Up to half
- * of them are files with deltas, because restoring them also tests the deltas.
- * A note records the time, unless the storage is read-only.
+ * compares them with their SHA-256. Each drill takes the files that follow
+ * those of the drill before. Up to half of them are files with deltas, because
+ * restoring them also tests the deltas. A note records the time, unless the
+ * storage is read-only.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
  * scratch folder or the storage fails.
@@ -102,7 +103,9 @@ export async function drill(
 ): Promise<DrillResult> {
   const { files = FILES, bytes = BYTES, signal, onDamage } = options;
   if (!(files >= 1) || !(bytes >= 1)) {
-    throw new RangeError("a drill needs at least one file and one byte");
+    throw new RangeError(
+      `files and bytes must be at least 1: ${files}, ${bytes}`,
+    );
   }
   const storage = untilAborted(store.storage, signal);
   const proofs = await readProofs(storage, onDamage);

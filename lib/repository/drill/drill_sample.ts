@@ -41,7 +41,8 @@ export class DrillSample {
   /**
    * Returns the files of the sample.
    *
-   * @param left The maximum number of files and bytes that remain.
+   * @param left The maximum number of files and bytes. Default: that of the
+   * sample.
    */
   files(left: { files: number; bytes: number } = this.#most): TreeFileEntry[] {
     const all = new Part();

@@ -40,8 +40,8 @@ export interface ReplacedSnapshot {
   /** The id of the snapshot. */
   id: string;
   /**
-   * The id of the replacement, which has everything that can be read. Absent on
-   * a dry run.
+   * The id of the replacement, which has all entries that can be read. Absent
+   * on a dry run.
    */
   by?: string;
   /** The files that are lost. */
@@ -71,9 +71,9 @@ export interface RepairResult {
 
 /**
  * Rebuilds damaged objects if possible, and moves unreadable ones to
- * `damaged/`, so that everything else works. Nothing is changed in place: an
- * object is copied to `damaged/` before it is replaced. A repair can be killed
- * at any time and run again.
+ * `damaged/`, so that the rest of the repository can be used. Nothing is
+ * changed in place: an object is copied to `damaged/` before it is replaced. A
+ * repair can be killed at any time and run again.
  *
  * @throws {DeltarError} `io` if an object could not be read for another reason
  * than being damaged or missing. Nothing is changed in that case.
@@ -96,7 +96,7 @@ export async function repairRepository(
       "io",
       `the object could not be read (${unreadable.message}), but it may be ` +
         "undamaged. Check the disk or the network and repair again, or copy " +
-        "what can be read to another place and repair the copy",
+        "what can be read to another storage and repair the copy",
       { object: unreadable.object },
     );
   }
@@ -150,8 +150,9 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
 }
 
 /**
- * Repairs settings or a note: corrects it by its own checksum, makes it again,
- * or removes it.
+ * Repairs settings or a note: moves the damaged object to `damaged/` and stores
+ * a corrected one. Settings that cannot be corrected are made again. A note
+ * that cannot be corrected is not replaced.
  */
 async function repairListing(
   storage: Storage,
@@ -172,7 +173,8 @@ async function repairListing(
 }
 
 /**
- * Repairs a record: corrects it by its own checksum, or moves it to `damaged/`.
+ * Repairs a record: moves the damaged object to `damaged/` and, if the record
+ * can be corrected by its own checksum, stores the corrected one.
  */
 async function repairRecord(
   storage: Storage,
@@ -185,8 +187,8 @@ async function repairRecord(
     throw new TypeError(`not the name of a record: ${name}`);
   }
   const bytes = await readIfThere(storage, name);
-  // The record was removed during the repair, or it is sound and only its parent's
-  // checksum differs.
+  // The record was removed during the repair, or it is sound and only differs
+  // from the SHA-256 in the record of its child.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
   await setAside(storage, name, result, dryRun);

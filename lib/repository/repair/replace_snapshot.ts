@@ -40,7 +40,8 @@ interface Plan {
  *
  * @param damage The damage, with the files that it affects.
  * @param again Stores the readable content of damaged volumes again.
- * @returns `undefined` if nothing of it can be read.
+ * @returns The snapshot and its replacement; `undefined` if nothing of the
+ * snapshot can be read.
  */
 export async function replaceSnapshot(
   store: Pick<Store, "storage" | "codec">,
@@ -86,7 +87,7 @@ async function makePlan(
       plan.lost.push({ path, reason: "lost", detail });
     };
     if (entry.kind === "hardlink" && !isFile(tree, entry.target, gone)) {
-      lose(`as ${entry.target} is`);
+      lose(`hard link to ${entry.target}, which is lost`);
     } else if (entry.kind !== "file") plan.kept.push(entry);
     else {
       const { content, signature } = entry;
@@ -152,8 +153,9 @@ async function write(
 }
 
 /**
- * Adds objects whose names were lost with a frame. They are recorded with their
- * present size and checksum.
+ * Adds the objects that entries refer to and whose records were lost with a
+ * damaged frame of a layer. They are recorded with their present size and
+ * checksum.
  */
 async function nameUnnamed(
   storage: Storage,
@@ -197,8 +199,8 @@ function countsOf(
 }
 
 /**
- * Returns the replacement of an earlier repair that was interrupted, if there
- * is one.
+ * Returns the id of the replacement that an earlier, interrupted repair made,
+ * if there is one.
  */
 async function standIn(
   storage: Storage,
@@ -218,7 +220,10 @@ async function standIn(
   return undefined;
 }
 
-/** Returns the next id of the same time, which sorts directly after. */
+/**
+ * Returns the next free id with the same time as an id. After the last possible
+ * id, the search continues with the first.
+ */
 async function siblingOf(storage: Storage, id: string): Promise<string> {
   const { stem, chance, suffix } = partsOf(id);
   const taken = new Set<string>();

@@ -59,7 +59,8 @@ export async function salvageTree(
       for (const object of part.objects) objects.set(object.name, object);
       for (const skip of part.skipped) skipped.push(skip);
     }
-    // The lines that were read from this layer are in none of the lost ranges.
+    // Entries of lower layers in the lost ranges may be outdated. The lines
+    // that were read from this layer are outside these ranges.
     if (unread.length > 0) {
       for (const path of entries.keys()) {
         if (isWithinOne(path, unread)) entries.delete(path);

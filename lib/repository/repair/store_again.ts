@@ -33,14 +33,15 @@ export class StoreAgain {
   }
 
   /**
-   * Stores entries as they were, in volumes of a new snapshot.
+   * Stores the content of files again, in volumes of a new snapshot.
    *
    * @param writer The snapshot's writer.
-   * @param entries The files, whose content must be readable. `content` says
-   * whether the content is stored again, besides the signature of a large file.
+   * @param entries The files, whose content must be readable. If `content` is
+   * `true`, the content is stored again, and otherwise only the signature of a
+   * large file.
    * @returns The same entries with their new references.
-   * @throws {DeltarError} `corrupt` if the content of a file is not what was
-   * stored.
+   * @throws {DeltarError} `corrupt` if the content of a file differs from its
+   * SHA-256.
    */
   async store(
     writer: SnapshotWriter,

@@ -145,8 +145,8 @@ export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
   return new DeltarError(
     "not-found",
     way === "undo"
-      ? "nothing to undo: the repository has no record of a restore into this " +
-        "directory that is not undone yet. A restore from a read-only " +
+      ? "nothing to undo: no restore into this directory is recorded in the " +
+        "repository, or all are undone. A restore from a read-only " +
         "repository is not recorded, nor is a restore by an older deltar into " +
         "an empty directory: delete the restored files yourself."
       : "nothing to redo: no restore into this directory was undone",

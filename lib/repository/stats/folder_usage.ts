@@ -3,7 +3,7 @@ import type { StoredPiece, TreeEntry } from "../layers/tree_layer.ts";
 
 /** The space that a folder or file uses. */
 export interface PathUsage {
-  /** The path. `""` stands for the files directly in the folder in question. */
+  /** The path. `""` means the files directly in the folder `within`. */
   path: string;
   /** The number of files. */
   files: number;
@@ -16,7 +16,7 @@ export interface PathUsage {
   stored: number;
 }
 
-/** A range of a volume, and the share of each file in it. */
+/** A range of a volume, and the number of bytes that each folder has in it. */
 interface SharedRange {
   length: number;
   total: number;
@@ -32,10 +32,10 @@ export class FolderUsage {
   #largest: PathUsage[] = [];
 
   /**
-   * Makes an empty sum.
+   * Makes an empty usage, which `add` fills.
    *
    * @param within The folder whose subfolders are counted separately.
-   * @param most The number of largest files to return.
+   * @param most The maximum number of largest files to return.
    */
   constructor(within: string, most: number) {
     this.#within = within === "" ? "" : `${within}/`;
@@ -85,8 +85,9 @@ export class FolderUsage {
   }
 
   /**
-   * Returns the largest files. A file's space is that of its own frames. In a
-   * shared frame it is at most the file's length.
+   * Returns the largest files. The space of a file is the size of its frames.
+   * For a frame that it shares with other files, the space is at most the
+   * length of the file.
    */
   largest(): PathUsage[] {
     this.#cut();

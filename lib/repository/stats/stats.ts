@@ -26,8 +26,8 @@ export interface StatsOptions {
   /** The number of the largest files to return. Default: 10. */
   largest?: number;
   /**
-   * Called with the error of each record and layer that cannot be read. It is
-   * then ignored.
+   * Called with the error of each record and layer that cannot be read. Such a
+   * record or layer is ignored.
    */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. */
@@ -58,18 +58,22 @@ export interface RepositoryStats {
   /** The snapshots, the oldest first. */
   snapshots: SnapshotUsage[];
   /**
-   * The snapshot whose folders and files are reported. Absent if there is none.
+   * The snapshot whose folders and files are reported. Absent if the repository
+   * has no snapshots.
    */
   snapshot?: SnapshotRecord;
   /** The folders of that snapshot. Those that use the most space come first. */
   folders: PathUsage[];
   /** The largest files of that snapshot. */
   largest: PathUsage[];
-  /** The volumes of content and signatures, and how much of them is needed. */
+  /**
+   * The number of volumes of content and signatures, their total size in bytes,
+   * and the number of bytes that are needed (`alive`) and not needed (`dead`).
+   */
   volumes: { count: number; bytes: number; alive: number; dead: number };
 }
 
-/** Marks an object that several snapshots need. */
+/** The owner of a range or layer that several snapshots need. */
 const SHARED = "";
 
 /** Computes the statistics. Only records and trees are read. */
@@ -129,7 +133,10 @@ export async function repositoryStats(
   };
 }
 
-/** Finds the snapshot that alone needs a range of a volume, or a layer. */
+/**
+ * Finds, for each range of a volume and each layer, the snapshot that needs it
+ * if no other snapshot does.
+ */
 class Owners {
   /** The number of bytes of volumes that any snapshot needs. */
   alive = 0;

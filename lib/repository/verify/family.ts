@@ -45,9 +45,10 @@ export interface VisibleEntry {
 }
 
 /**
- * The trees of all snapshots of a family. Each layer is read once and each
- * entry is visited once, even if many snapshots have it. The memory is that of
- * one full layer and the changes since.
+ * A family: the trees of all snapshots that are based on the same full layer.
+ * Each layer is read once and each entry is visited once, even if many
+ * snapshots have it. The memory in use is that of the full layer and the later
+ * layers.
  */
 export class Family {
   /** The snapshots whose layers could all be read, in order. */
@@ -56,9 +57,12 @@ export class Family {
   #byLayer:
     | Map<LayerKey, { snapshot: SnapshotRecord; above: LayerKey[] }[]>
     | undefined;
-  /** The paths of the layers below that a layer hides. */
+  /** The paths that each layer hides in the layers below it. */
   readonly #covers = new Map<LayerKey, Set<string>>();
-  /** The layers in use, each with the paths that none of the snapshots sees. */
+  /**
+   * The layers in use, each with those of its paths that layers above hide in
+   * every snapshot.
+   */
   readonly #hidden = new Map<LayerKey, ReadonlySet<string>>();
 
   private constructor(
@@ -72,8 +76,8 @@ export class Family {
   /**
    * Reads the layers of a family.
    *
-   * @param onFailure Called with a layer that cannot be read and the snapshots
-   * that have it, which are ignored. It may throw.
+   * @param onFailure Called with each layer that cannot be read, and with the
+   * snapshots that have it, which are ignored. The callback may throw.
    */
   static async read(
     storage: Storage,
@@ -125,7 +129,10 @@ export class Family {
     return objects;
   }
 
-  /** Yields all entries that at least one of the snapshots has, each once. */
+  /**
+   * Yields all entries that are visible in at least one of the snapshots, each
+   * once.
+   */
   *entries(): Generator<VisibleEntry> {
     for (const [key, under] of this.#hidden) {
       const layer = existing(this.#layers, key);
@@ -135,12 +142,14 @@ export class Family {
     }
   }
 
-  /** Returns the snapshots that have an entry, based on its layer. */
+  /** Returns the snapshots in which an entry of a layer is visible. */
   having(visible: VisibleEntry): SnapshotRecord[] {
     return [...this.#having(visible)];
   }
 
-  /** Returns the snapshot that has an entry, if no other snapshot has it. */
+  /**
+   * Returns the snapshot in which an entry is visible, if it is the only one.
+   */
   onlyOneHaving(visible: VisibleEntry): SnapshotRecord | undefined {
     const [first, second] = this.#having(visible);
     return second === undefined ? first : undefined;
@@ -172,8 +181,8 @@ export class Family {
   }
 
   /**
-   * Finds the paths of each layer that none of the snapshots sees, step by
-   * step.
+   * Finds the paths of each layer that layers above hide in every snapshot.
+   * Yields after each path.
    */
   *#hide(): Generator<void, void> {
     for (const { layers } of this.snapshots) {
@@ -190,7 +199,8 @@ export class Family {
           }
         }
         this.#hidden.set(key, under);
-        // No layer is below the lowest, which is the largest.
+        // The lowest layer hides nothing, and is usually the largest, so its
+        // paths are not collected.
         if (record !== layers[0]) above.push(this.#cover(key));
       }
     }

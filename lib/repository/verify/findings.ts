@@ -30,15 +30,21 @@ export interface Damage {
   kind: DamageKind;
   /** The fault, as text. */
   message: string;
-  /** The ids of the snapshots of which nothing can be read because of it. */
+  /**
+   * The ids of the snapshots of which nothing can be read because of the
+   * damage.
+   */
   lost: string[];
   /** The ids of all snapshots that need the object. */
   needing: string[];
-  /** Whether the object could not be read at all. */
+  /**
+   * Whether reading the object failed with an error of code `io`, so that the
+   * object may be undamaged.
+   */
   unreadable: boolean;
   /**
-   * The files that cannot be read because of it, not counting those of lost
-   * snapshots.
+   * The files that cannot be read because of the damage, not counting those of
+   * lost snapshots.
    */
   files: HarmedFile[];
 }
@@ -49,8 +55,8 @@ export class Findings {
   readonly #harmed = new Map<string, Map<string, HarmedFile>>();
 
   /**
-   * Records that an object is damaged. An earlier message of the same object
-   * stays.
+   * Records that an object is damaged. If the object is already recorded, its
+   * first message is kept.
    *
    * @param fault The fault as text, or the error of reading the object. An
    * error that is not about a stored object is thrown again.
@@ -79,7 +85,9 @@ export class Findings {
     return damage;
   }
 
-  /** Records that nothing of some snapshots can be read because of a fault. */
+  /**
+   * Records that nothing of some snapshots can be read because of the damage.
+   */
   lose(damage: Damage, ids: readonly string[]): void {
     damage.lost = [...new Set([...damage.lost, ...ids])].sort();
     this.need(damage, ids);
@@ -91,7 +99,7 @@ export class Findings {
   }
 
   /**
-   * Records that a file of some snapshots cannot be read because of a fault.
+   * Records that a file of some snapshots cannot be read because of the damage.
    */
   harm(damage: Damage, path: string, ids: readonly string[]): void {
     let files = this.#harmed.get(damage.object);

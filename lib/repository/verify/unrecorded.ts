@@ -20,9 +20,9 @@ export interface UnrecordedSnapshot {
   /** The objects that it stored and that no other snapshot needs. */
   objects: StoredObject[];
   /**
-   * Whether there is evidence of a record: a snapshot with this parent, a label
-   * or a proof. If not, the snapshot may also have been interrupted just before
-   * its end.
+   * Whether there is evidence that the record existed: a snapshot with this
+   * parent, a label or a proof. If not, the snapshot may also have been
+   * interrupted just before its record was stored.
    */
   wasThere: boolean;
 }
@@ -34,7 +34,7 @@ export interface UnrecordedSnapshot {
  *
  * @param sizes The sizes of the stored objects, by name.
  * @param records The records of the existing snapshots.
- * @param leftOvers The objects that none of them needs.
+ * @param leftOvers The objects that none of these snapshots needs.
  */
 export async function findUnrecorded(
   storage: Storage,
@@ -73,10 +73,14 @@ function idOfTreeOrVolume(name: string): string | undefined {
     : undefined;
 }
 
-/** Returns whether it is known what became of a snapshot. */
+/**
+ * Returns whether a snapshot is being taken, was removed, was replaced by a
+ * repair, or has a record after all.
+ */
 async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
   const names = [
-    // The record is checked last, because a run ends by putting it.
+    // The record is checked last, because a run stores it before it deletes its
+    // intent.
     noteName(RUNNING, id),
     noteName(REMOVED, id),
     `${DAMAGED}${recordName(id)}`,
@@ -89,8 +93,8 @@ async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
 }
 
 /**
- * Returns the names of the objects that a prune is deleting, or was when it was
- * killed.
+ * Returns the names of the objects that a prune is deleting, or was deleting
+ * when it was interrupted.
  */
 function condemnedNames(marks: readonly Mark[]): Set<string> {
   return new Set(

@@ -68,8 +68,8 @@ export interface VerifyResult {
   /** The total size of these objects, in bytes. */
   bytes: number;
   /**
-   * The number of files of all snapshots that were checked. Each entry counts
-   * once.
+   * The number of checked files of all snapshots. An entry that several
+   * snapshots share counts once.
    */
   files: number;
   /** The number of different contents that were rebuilt and are sound. */
@@ -79,7 +79,7 @@ export interface VerifyResult {
   /**
    * The objects that no snapshot needs, which interrupted or removed snapshots
    * or other programs left. They are not damage. Empty if a record or layer
-   * cannot be read, because they are then not known.
+   * cannot be read, because then it is not known which objects are needed.
    */
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
@@ -162,7 +162,10 @@ class Verification {
     };
   }
 
-  /** Verifies the trees of some snapshots, and the objects that they need. */
+  /**
+   * Verifies the trees of a family of snapshots, and the objects that they
+   * need.
+   */
   async #verifyFamily(
     snapshots: SnapshotRecord[],
     check: ObjectCheck,
@@ -332,8 +335,8 @@ class Verification {
   }
 
   /**
-   * Returns the damage without objects that another process deleted
-   * during the verification.
+   * Returns the damage, without what affects only snapshots that another
+   * process removed during the verification.
    */
   async #stillThere(): Promise<Damage[]> {
     const all = this.#findings.all();
@@ -376,7 +379,8 @@ class Verification {
 }
 
 /**
- * Returns whether an object serves the repository and belongs to no snapshot.
+ * Returns whether an object is in a folder that the repository uses for itself,
+ * such as those of notes, marks and checkpoints.
  */
 function isOwn(name: string): boolean {
   return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|restores|running|settings)\//

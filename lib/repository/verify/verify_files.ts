@@ -20,7 +20,8 @@ export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
 }
 
 /**
- * Returns the fault of an entry's references, or `undefined` if they are possible.
+ * Returns an error if an entry refers to an object that the tree does not name,
+ * or to bytes beyond the end of an object.
  *
  * @param objects The objects that the tree names.
  */
@@ -32,7 +33,7 @@ export function referenceFault(
     const { volume, offset, length } = reference;
     const object = objects.get(volume);
     const what = object === undefined
-      ? "needed by a file, but not an object of the tree"
+      ? "needed by a file, but not named by the tree"
       : offset + length > object.size
       ? `the content of a file ends beyond the ${object.size} bytes of the object`
       : undefined;
@@ -67,7 +68,8 @@ export class FileCheck {
   /**
    * Rebuilds a file, unless its content was rebuilt before.
    *
-   * @param onRead Called with the number of bytes that were rebuilt.
+   * @param onRead Called after each part of the file, with the number of its
+   * bytes.
    * @returns The fault of the file; `undefined` if it is sound.
    * @throws {DeltarError} `aborted`.
    */
@@ -90,8 +92,8 @@ export class FileCheck {
   }
 
   /**
-   * Returns the fault of the stored signature of a large file's first piece, if
-   * there is one.
+   * Returns the fault of the stored signature of a large file's first piece;
+   * `undefined` if it is sound or there is no signature.
    */
   async checkSignature(
     { path, content, signature }: TreeFileEntry,
@@ -105,10 +107,14 @@ export class FileCheck {
       if (fileSize === content[0].size) {
         return undefined;
       }
-      return new DeltarError("corrupt", "the signature is of another file", {
-        object,
-        path,
-      });
+      return new DeltarError(
+        "corrupt",
+        "the signature is that of a file of another size",
+        {
+          object,
+          path,
+        },
+      );
     } catch (error) {
       return faultOf(error);
     }
@@ -152,7 +158,10 @@ function faultOf(error: unknown): DeltarError {
   throw error;
 }
 
-/** Returns a text that is equal for equal contents in the same place. */
+/**
+ * Returns a text that is equal for files with the same content in the same
+ * ranges of the same volumes.
+ */
 function contentKey(entry: TreeFileEntry): string {
   const places = entry.content.map(({ form, size, reference }) => {
     const { volume, offset, length, skip } = reference;

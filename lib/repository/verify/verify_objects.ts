@@ -48,8 +48,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Returns the name of the object that holds the remaining content of a
-   * volume.
+   * Returns the name of the object with the needed content of a volume: the
+   * volume itself, or the one that it was moved to.
    */
   placeOf(name: string): string {
     return this.#places.get(name)?.name ?? name;
@@ -88,8 +88,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Finds the new place of a missing volume. Returns the fault, if there is
-   * one.
+   * Finds the volume that a missing volume was moved to. Returns the fault if
+   * there is no such volume.
    */
   async #findPlace(object: ObjectRecord): Promise<string | undefined> {
     if (this.#sizes.has(object.name)) return undefined;
@@ -110,7 +110,8 @@ export class ObjectCheck {
     const known = this.#seen.get(name);
     if (known === undefined) this.#seen.set(name, sha256);
     else if (known !== sha256) {
-      const message = "snapshots record different SHA-256 for the object";
+      const message =
+        "snapshots record different SHA-256 checksums for the object";
       this.#findings.object(name, kindOf(name), message);
     }
     return known === undefined;
@@ -120,7 +121,7 @@ export class ObjectCheck {
     const found = this.#sizes.get(name);
     if (found === undefined) return "the object is missing";
     if (found === size) return undefined;
-    return `the object has ${found} bytes; ${size} are recorded`;
+    return `the object has ${found} bytes; the recorded size is ${size}`;
   }
 
   async #dataFault(

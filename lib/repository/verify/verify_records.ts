@@ -70,8 +70,8 @@ export async function verifyRecords(
     findings.object(
       recordName(parent.record.id),
       "record",
-      `this is not the record that ${record.id} was made against: one of the ` +
-        "two was replaced",
+      `the SHA-256 differs from the one in the record of the child ${record.id}: ` +
+        "one of the two records was replaced",
     );
   }
   return [...read.values()].map(({ record }) => record);
