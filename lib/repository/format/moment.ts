@@ -1,4 +1,4 @@
-/** The first time that an id cannot hold, in milliseconds since 1970. */
+/** The end of the plausible times, in milliseconds since 1970. */
 const END = Date.UTC(2200, 0, 1);
 
 /** Matches a time in RFC 3339 format. */
@@ -6,8 +6,7 @@ const RFC_3339 =
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
 /**
- * Returns whether a time is plausible as the time of a clock: in the years 1970
- * to 2199.
+ * Returns whether a time is plausible: in the years 1970 to 2199.
  *
  * @param time The time, in milliseconds since 1970.
  */

@@ -1,10 +1,11 @@
 /**
- * The names of a repository's objects. No other file knows their format, which
- * is defined in docs/FORMAT.md, "The repository".
+ * The names of a repository's objects, as docs/FORMAT.md, "The repository",
+ * defines them.
  *
  * The content of a repository is not trusted. `checkPart` checks every name
  * that is read from an object against the expected kind of object. A copy
- * checks it again, and a `Run` stores only objects that `isRunObject` allows.
+ * checks each name again before it stores the object, and a `Run` stores only
+ * objects that `isRunObject` allows.
  *
  * The other files of this directory read and write the objects themselves:
  * `snapshot_record.ts` the records of snapshots, `settings.ts` the id and
@@ -48,7 +49,7 @@ const MAX_BYTES: Record<string, number> = {
 
 /**
  * Returns the maximum size of an object that is read as a whole, in bytes.
- * Layers and volumes have no maximum, because they are read by frames.
+ * Layers and volumes have no maximum, because they are read frame by frame.
  */
 export function mostBytesOf(name: string): number {
   const slash = name.indexOf("/");
@@ -56,7 +57,7 @@ export function mostBytesOf(name: string): number {
   return MAX_BYTES[folder] ?? MAX_RECORD_BYTES;
 }
 
-/** The object that makes a storage a repository. */
+/** The name of the settings object, which every repository has. */
 export const SETTINGS = "deltar.json";
 /** The folder of commit records. */
 export const SNAPSHOTS = "snapshots/";
@@ -87,8 +88,8 @@ export const LEASES = "lease/";
 /** The folder of settings that can change. */
 export const LATER_SETTINGS = "settings/";
 /**
- * The folder of checkpoints, in which a run records finished volumes until it
- * ends.
+ * The folder of checkpoints. A run stores one for each volume that it finishes,
+ * and deletes them after its commit record is stored.
  */
 export const CHECKPOINTS = "checkpoints/";
 /**
@@ -98,7 +99,7 @@ export const CHECKPOINTS = "checkpoints/";
 export const DAMAGED = "damaged/";
 /** The folder of the layers of trees. */
 export const TREES = "trees/";
-/** The folders of content and trees, which prunes collect. */
+/** The folders in which prunes look for garbage. */
 export const COLLECTED = [
   TREES,
   "volumes/",
@@ -108,7 +109,8 @@ export const COLLECTED = [
 ] as const;
 
 /**
- * Returns the name of a note about a run: its intent, mark, or removed record.
+ * Returns the name of an intent, a mark, the record of a removed snapshot, or
+ * settings that can change.
  */
 export function noteName(
   folder:
@@ -122,8 +124,8 @@ export function noteName(
 }
 
 /**
- * Returns the id in the name of a note of this folder; `undefined` for other
- * names.
+ * Returns the id in a name that `noteName` made for this folder; `undefined`
+ * for other names.
  */
 export function idOfNote(folder: string, name: string): string | undefined {
   if (!name.startsWith(folder) || !name.endsWith(".json")) return undefined;
@@ -136,7 +138,10 @@ export function moveName(volume: string): string {
   return `${MOVES}${volume}.json`;
 }
 
-/** Returns the id of the run that wrote a layer or volume, from its name. */
+/**
+ * Returns the id at the beginning of an object's file name: for a layer or
+ * volume, that of the run that wrote it. Returns `undefined` for other names.
+ */
 export function idOfObject(name: string): string | undefined {
   const file = name.slice(name.lastIndexOf("/") + 1);
   const id = file.slice(0, file.indexOf("."));
@@ -199,9 +204,9 @@ export function isPart(kind: PartKind, name: unknown): name is string {
  * Refuses a value that is not a name of an object of this kind.
  *
  * @param kind The expected kind of the object.
- * @param name The name, as another object has it.
- * @param object The object that names it, for errors.
- * @param offset The offset at which it names it.
+ * @param name The value.
+ * @param object The name of the object that contains the value, for errors.
+ * @param offset The offset of the value's line in that object, in bytes.
  * @throws {DeltarError} `corrupt`.
  */
 export function checkPart(
@@ -244,8 +249,8 @@ export function isSafety(id: string): boolean {
 
 /**
  * Returns the time in an id, in milliseconds since 1970. Returns `undefined`
- * for a time that is not plausible, such as a month 13, or a year before 1970
- * or after 2199.
+ * for a time that is not plausible, such as one in month 13, before 1970 or
+ * after 2199.
  */
 export function timeOfId(id: string): number | undefined {
   const [, y, mo, d, h, mi, s, ms] =
@@ -305,13 +310,13 @@ export function idBehind(
   if (isPlausibleTime(next)) return newId(next, chance);
   throw new DeltarError(
     "corrupt",
-    "no id can sort behind this one, whose time cannot be right; remove it " +
-      "with `deltar forget`",
+    "the time in the id cannot be right, and no new id can sort after it; " +
+      `remove the snapshot with \`deltar forget ${last}\``,
     { object: last },
   );
 }
 
-/** Returns the compression of an object, from its name. */
+/** Returns the codec of an object, from the end of its name. */
 export function codecOf(name: string): Codec {
   return codecFor(/\.(?:tgz|gz)$/.test(name) ? "gzip" : "zstd");
 }

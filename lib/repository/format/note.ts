@@ -8,8 +8,8 @@ import { parseTime } from "./moment.ts";
  * Returns the bytes of an object that is read as a whole: settings, records,
  * notes, intents, marks, moves and checkpoints.
  *
- * @throws {DeltarError} `limit` if it is larger than the maximum for its
- * folder.
+ * @throws {DeltarError} `limit` if the object is larger than the maximum for
+ * its folder.
  */
 export function readObject(
   storage: Storage,
@@ -23,8 +23,8 @@ export function readObject(
  * Returns the bytes of an object that is read as a whole, or `undefined` if the
  * storage reports that it does not exist.
  *
- * @throws {DeltarError} `limit` if it is larger than the maximum for its
- * folder.
+ * @throws {DeltarError} `limit` if the object is larger than the maximum for
+ * its folder.
  */
 export async function readIfThere(
   storage: Storage,
@@ -51,8 +51,11 @@ export async function namesUnder(
 }
 
 /**
- * Returns the time of a note, in milliseconds since 1970. Refuses an invalid
- * one.
+ * Returns the time of a note or record, in milliseconds since 1970.
+ *
+ * @param value The text, in RFC 3339 format.
+ * @param object The name of the note or record, for errors.
+ * @throws {DeltarError} `corrupt` if the time is missing or invalid.
  */
 export function timeOf(value: unknown, object: string): number {
   const time = parseTime(value);

@@ -1,8 +1,8 @@
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
- * The error, in milliseconds, up to which the time of a clock is still used:
- * one day, because of clocks in the wrong time zone.
+ * The maximum error of a clock whose times are used, in milliseconds: one day,
+ * because a clock may be set to the wrong time zone.
  */
 const SLACK = 24 * 60 * 60 * 1000;
 
@@ -11,23 +11,24 @@ export interface TimedSnapshot {
   /** The snapshot. */
   record: SnapshotRecord;
   /**
-   * The time, in milliseconds since 1970. If it is not between those of the
-   * snapshots before and after, it is moved between them.
+   * The time, in milliseconds since 1970. It differs from the recorded time if
+   * that is not between the times of the snapshots before and after this one.
    */
   time: number;
-  /** Whether the recorded time can be right, give or take a day. */
+  /** Whether the recorded time can be right, with an error of up to a day. */
   isPlausible: boolean;
 }
 
 /**
- * Finds out which times of the snapshots of one directory can be right. Each
- * snapshot was taken after those whose ids sort before its own. The longest
- * subsequence of times that do not decrease is therefore trusted, except for
- * times ahead of the clock. The neighbors of a wrong time, ahead or behind,
- * expose it.
+ * Determines which recorded times of the snapshots of one directory can be
+ * right. The snapshots were taken in the order of their ids, so their times
+ * must not decrease. Times more than a day after `now` are wrong. Of the other
+ * times, the longest subsequence that does not decrease is trusted. A time that
+ * is not part of it can be right if it is at most a day outside the trusted
+ * times before and after it.
  *
  * @param records The snapshots, in the order of their ids.
- * @param now The time, in milliseconds since 1970.
+ * @param now The current time, in milliseconds since 1970.
  * @returns The same snapshots, in the same order, with times that do not
  * decrease.
  */
@@ -59,16 +60,16 @@ export function judgeTimes(
     const nearest = isPlausible
       ? Math.min(Math.max(own, last), above[at])
       : [above[at], last].find(Number.isFinite) ?? own;
-    // The times after it must not be earlier.
+    // The times of later snapshots must not be earlier.
     last = Math.max(last, nearest);
     return { record, time: nearest, isPlausible };
   });
 }
 
 /**
- * Returns the time for a new note: this machine's or, if its clock is behind,
- * that of the newest snapshot. A grace period that began too early would be
- * over at once by a right clock.
+ * Returns the time for a new note: the current time of this machine or, if its
+ * clock is behind, the time of the newest snapshot. A grace period that begins
+ * at a time in the past could already be over by the clock of another machine.
  *
  * @param records The snapshots, in any order.
  * @returns Milliseconds since 1970.
@@ -85,7 +86,8 @@ export function timeNotBehind(records: readonly SnapshotRecord[]): number {
 }
 
 /**
- * Returns snapshots by directory. Safety snapshots are in groups of their own.
+ * Groups snapshots by directory. The safety snapshots of a directory are a
+ * separate group.
  */
 function groupsOf(
   records: readonly SnapshotRecord[],
@@ -98,8 +100,8 @@ function groupsOf(
 }
 
 /**
- * Returns snapshots by time, the oldest first. The snapshots of one directory
- * stay in the order of their ids.
+ * Returns snapshots sorted by time, the oldest first. The snapshots of one
+ * directory stay in the order of their ids.
  *
  * @param records The snapshots, in the order of their ids.
  */
@@ -113,11 +115,14 @@ export function byTime(records: readonly SnapshotRecord[]): SnapshotRecord[] {
 }
 
 /**
- * Returns which numbers belong to the longest subsequence that does not
- * decrease.
+ * Returns, for each time, whether it belongs to the longest subsequence of
+ * times that do not decrease.
  */
 function longestRun(times: readonly (number | undefined)[]): boolean[] {
-  /** The end of the subsequence of each length whose last time is lowest. */
+  /**
+   * For each length, the subsequence of that length with the lowest last time:
+   * the position of its last time, and that time.
+   */
   const ends: { at: number; time: number }[] = [];
   const before: (number | undefined)[] = [];
   for (const [at, time] of times.entries()) {

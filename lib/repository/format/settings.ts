@@ -8,7 +8,7 @@ import { idOfRecord, SETTINGS } from "./names.ts";
 const FORMAT = "deltar-repository";
 const VERSION = 1;
 
-/** The settings that make a storage a repository. */
+/** The settings in `deltar.json`, which never change. */
 export interface Settings {
   /** The repository's own id. */
   id: string;
@@ -35,7 +35,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
     typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
     (codec !== "gzip" && codec !== "zstd")
   ) {
-    throw new DeltarError("corrupt", "no valid id or known codec", {
+    throw new DeltarError("corrupt", "missing or invalid `id` or `codec`", {
       object: SETTINGS,
     });
   }
@@ -43,11 +43,12 @@ export async function readSettings(storage: Storage): Promise<Settings> {
 }
 
 /**
- * Returns settings for a repository that has lost its own, based on the names
- * of its objects. The id is one that no repository has.
+ * Returns settings for a repository whose settings object is lost, based on the
+ * names of its other objects. The id is `settings-lost`, which no repository
+ * has.
  *
- * @returns `undefined` if there is no snapshot, since the storage is then not a
- * repository.
+ * @returns The settings; `undefined` if the storage has no snapshot, because it
+ * is then not a repository.
  */
 export async function guessSettings(
   storage: Storage,

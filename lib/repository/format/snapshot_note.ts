@@ -10,7 +10,10 @@ import { namesUnder, readIfThere } from "./note.ts";
 
 const VERSION = 1;
 
-/** A kind of note about snapshots. Records themselves never change. */
+/**
+ * A kind of notes about snapshots. A note records a later change, such as
+ * another label, because records never change.
+ */
 export interface NoteKind {
   /** The folder of the notes, with its `/`. */
   folder: string;
@@ -32,8 +35,8 @@ export const RESTORES: NoteKind = {
 };
 
 /**
- * Stores a note about a snapshot under a new name. Of several notes, the one
- * with the last name counts.
+ * Stores a note about a snapshot under a new name. Of several notes of a kind
+ * about a snapshot, the one whose name sorts last counts.
  *
  * @param fields The fields of the note besides the snapshot and the time.
  */
@@ -46,8 +49,8 @@ export async function putSnapshotNote(
   const now = Date.now();
   const names = await namesUnder(storage, `${folder}${snapshot}.`);
   const before = names.findLast((name) => ownIdOf(name) !== undefined);
-  // The last note counts, so its id must sort last even if the clock was set
-  // back.
+  // The note whose name sorts last counts, so the new id must sort last even if
+  // the clock was set back.
   const id = idBehind(before && ownIdOf(before), now, Math.random());
   const time = new Date(now).toISOString();
   const bytes = encodeLines(format, VERSION, { snapshot, time, ...fields }, []);
@@ -60,7 +63,7 @@ export async function putSnapshotNote(
  * snapshot's id. A damaged note is ignored in favor of the one before it.
  *
  * @param onDamage Called with the error of each note that cannot be read.
- * @throws {DeltarError} `unsupported` if a note has a later version and there
+ * @throws {DeltarError} `unsupported` if a note has a newer version and there
  * is no `onDamage`.
  */
 export async function readSnapshotNotes(
@@ -87,13 +90,14 @@ export async function readSnapshotNotes(
   return notes;
 }
 
-/** Returns whether the version of a note is later than this code knows. */
+/** Returns whether an error was caused by a note of a newer version. */
 function isOfLater(error: unknown): error is DeltarError {
   return error instanceof DeltarError && error.code === "unsupported";
 }
 
 /**
- * Returns the id of the note itself; `undefined` if its time is not plausible.
+ * Returns the id of a note itself, the second id in its name; `undefined` if
+ * the time in the id is not plausible.
  */
 export function ownIdOf(name: string): string | undefined {
   const id = name.split(".").at(-2);

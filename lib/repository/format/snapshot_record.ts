@@ -21,7 +21,7 @@ import {
 } from "./names.ts";
 import { readObject, timeOf } from "./note.ts";
 
-/** A reference to a stored object in a record. */
+/** A reference in a record to a stored object. */
 export interface ObjectRecord {
   /** The object's name. */
   name: string;
@@ -31,29 +31,32 @@ export interface ObjectRecord {
   sha256: string;
 }
 
-/** A sequence of lines of a layer that is compressed by itself. */
+/**
+ * A frame of a layer: a sequence of its lines that can be decompressed alone.
+ */
 export interface LayerFrame {
   /**
-   * The length in bytes. The first frame is at the start of the object, and
-   * each of the others follows the one before.
+   * The compressed length in bytes. The first frame begins at the start of the
+   * object, and each further frame where the previous one ends.
    */
   length: number;
   /** The SHA-256 of the frame's bytes, in hexadecimal. */
   sha256: string;
   /**
-   * A text that sorts not after the first path of the frame, and after all
-   * paths of the frames before. Absent if the frame has no paths.
+   * A lower bound of the paths of the frame, in path order: it sorts after all
+   * paths of earlier frames, and equal to or before the first path of this one.
+   * Absent if the frame has no paths.
    */
   first?: string;
 }
 
-/** A layer of a snapshot's tree. */
+/** The record of a layer of a snapshot's tree. */
 export interface LayerRecord extends ObjectRecord {
   /** The number of entries and tombstones. */
   entries: number;
   /** The frames of the layer. */
   frames: LayerFrame[];
-  /** A filter of the paths in base64, if they are few. */
+  /** A Bloom filter of the paths, in base64. Only small layers have one. */
   filter?: string;
 }
 
@@ -111,11 +114,11 @@ export interface SnapshotRecord {
   root: Metadata;
   /** The label. */
   label?: string;
-  /** The snapshot that this one is the difference to. */
+  /** The id of the parent. This snapshot stores the changes to its tree. */
   parent?: string;
   /** The SHA-256 of the parent's record, in hexadecimal. */
   parentSha256?: string;
-  /** The damaged snapshot that this one replaces. */
+  /** The id of the damaged snapshot that this one replaces. */
   repairs?: string;
   /** The layers of the tree, the full one first. */
   layers: LayerRecord[];
@@ -132,12 +135,13 @@ export interface SafetyRecord {
   /** The work that was about to start. */
   before: "restore" | "undo" | "redo";
   /**
-   * The snapshot that was to be restored, or the safety snapshot that was to be
-   * undone.
+   * The id of the snapshot to restore or, for an undo or redo, of the safety
+   * snapshot to restore.
    */
   of: string;
   /**
-   * The first safety snapshot of the same work, if that work was interrupted.
+   * The id of the first safety snapshot of the same restore, undo or redo, if
+   * that was interrupted and started again.
    */
   continues?: string;
   /** The only folders and files that were undone or redone. Default: all. */
@@ -146,22 +150,23 @@ export interface SafetyRecord {
 
 const FORMAT = "deltar-snapshot";
 /**
- * The version of records with facts that version 1 cannot express: an id with
- * another time than the record's, or an undo of only some paths.
+ * The version of records that a reader of version 1 would misunderstand: those
+ * whose id has another time than the record, and those of an undo or redo of
+ * only some paths.
  */
 const LATER = 2;
 /**
- * The difference, in milliseconds, from which a time and the one in its id
- * count as different.
+ * The smallest difference between the time of a record and the time in its id,
+ * in milliseconds, at which they count as different.
  */
 const MOMENT = 1000;
 /**
- * The maximum number of layers of a tree. Writers make about log2 of its
- * entries.
+ * The maximum number of layers of a tree. Writers make about log2 of the number
+ * of its entries.
  */
 const MAX_LAYERS = 128;
 /**
- * The limit on the frames of a layer: this number, plus one frame for each
+ * The maximum number of frames of a layer is this number, plus one for each
  * `BYTES_EACH_FRAME` bytes of the layer.
  */
 const MIN_FRAMES = 1024;
@@ -184,7 +189,7 @@ const COUNTS = [
 /**
  * Returns a commit record as the bytes of its object.
  *
- * @throws {DeltarError} `limit` if it is larger than a reader accepts.
+ * @throws {DeltarError} `limit` if the record is larger than a reader accepts.
  */
 export function encodeRecord(record: SnapshotRecord): Uint8Array {
   const { time, root, ...rest } = record;
@@ -193,26 +198,26 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
     time: new Date(time).toISOString(),
     root: encodeMetadata(root),
   };
-  // A deltar that knows only version 1 makes the next id from `time`. That id
-  // would sort before this one.
+  // A reader of version 1 makes the next id from `time`. If `time` differs from
+  // the time in this id, the next id would sort before this one.
   const isUntouched = timeInRecord(record.id, time) !== timeOfId(record.id);
-  // It would also take an undo of some paths for a full one, and continue with
-  // the restore before.
+  // A reader of version 1 also assumes that an undo applied to all paths, so
+  // its next undo would undo the restore before that one.
   const isPartial = record.safety?.paths !== undefined;
   const version = isUntouched || isPartial ? LATER : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
   if (bytes.length <= MAX_RECORD_BYTES) return bytes;
   throw new DeltarError(
     "limit",
-    `the record has ${bytes.length} bytes, and may have ${MAX_RECORD_BYTES}; use ` +
-      "fewer or shorter exclude patterns",
+    `record too large: ${bytes.length} bytes, at most ${MAX_RECORD_BYTES}; ` +
+      "use fewer or shorter exclude patterns",
     { object: record.id },
   );
 }
 
 /**
- * Returns the time of a snapshot for its record: the time in its id or, if the
- * two differ by a second or more, the time at which it was started.
+ * Returns the time of a snapshot for its record: the time in its id or, if that
+ * differs from `started` by a second or more, `started`.
  *
  * @param id The snapshot's id.
  * @param started The start of the snapshot, in milliseconds since 1970.
@@ -236,10 +241,9 @@ export function decodeRecord(
   object: string,
 ): SnapshotRecord {
   const { header } = decodeLines(bytes, FORMAT, LATER, object);
-  const fail = (what: string) =>
-    new DeltarError("corrupt", `invalid record: ${what}`, { object });
+  const fail = (what: string) => new DeltarError("corrupt", what, { object });
   const text = (value: unknown, what: string) => {
-    if (typeof value !== "string") throw fail(`no valid ${what}`);
+    if (typeof value !== "string") throw fail(`missing or invalid \`${what}\``);
     return value;
   };
   const optional = (name: "label" | "parent" | "parentSha256" | "repairs") => {
@@ -250,15 +254,19 @@ export function decodeRecord(
       : name === "parentSha256"
       ? isSum(value)
       : isId(value);
-    if (!isValid) throw fail(`no valid ${name}`);
+    if (!isValid) throw fail(`invalid \`${name}\``);
     return { [name]: value };
   };
   const time = timeOf(header.time, object);
-  if (!isCount(header.duration)) throw fail("no valid duration");
+  if (!isCount(header.duration)) throw fail("missing or invalid `duration`");
   const layers = header.layers as Line[];
-  if (!Array.isArray(layers) || layers.length === 0) throw fail("no layers");
+  if (!Array.isArray(layers) || layers.length === 0) {
+    throw fail("missing `layers`");
+  }
   const counts = (header.counts ?? {}) as Line;
-  if (!COUNTS.every((name) => isCount(counts[name]))) throw fail("no counts");
+  if (!COUNTS.every((name) => isCount(counts[name]))) {
+    throw fail("missing or invalid `counts`");
+  }
   return {
     id: idIn(header.id, fail),
     time,
@@ -298,18 +306,26 @@ export function decodeLayers(
   }
   const decoded = layers.map((layer) => decodeLayerRecord(layer, object));
   if (new Set(decoded.map(({ name }) => name)).size < decoded.length) {
-    throw new DeltarError("corrupt", "the tree has a layer twice", {
-      object,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "two layers of the tree have the same name",
+      {
+        object,
+      },
+    );
   }
   return decoded;
 }
 
 function decodeLayerRecord(line: Line, object: string): LayerRecord {
   const fail = () =>
-    new DeltarError("corrupt", "invalid entries or frames of a layer", {
-      object,
-    });
+    new DeltarError(
+      "corrupt",
+      "invalid `entries`, `frames` or `filter` of a layer",
+      {
+        object,
+      },
+    );
   const { entries, frames, filter } = line ?? {};
   if (!isCount(entries) || !Array.isArray(frames)) throw fail();
   if (filter !== undefined && typeof filter !== "string") throw fail();
@@ -317,7 +333,7 @@ function decodeLayerRecord(line: Line, object: string): LayerRecord {
   if (frames.length > MIN_FRAMES + layer.size / BYTES_EACH_FRAME) {
     throw new DeltarError(
       "limit",
-      `layer too large: ${layer.size} bytes in ${frames.length} frames`,
+      `too many frames for a layer of ${layer.size} bytes: ${frames.length}`,
       { object },
     );
   }
@@ -359,7 +375,7 @@ function decodeRules(
     typeof gitignore !== "boolean" ||
     // The name becomes part of a path.
     /[/\\\0]/.test(ignoreFile || "")
-  ) throw fail("no valid rules");
+  ) throw fail("invalid `rules`");
   return { rules: { excludes, ignoreFile, gitignore } };
 }
 
@@ -374,7 +390,7 @@ function decodeSafety(
     !isId(of) || continues !== undefined && !isId(continues) ||
     paths !== undefined &&
       !(Array.isArray(paths) && paths.every((path) => typeof path === "string"))
-  ) throw fail("no valid `safety`");
+  ) throw fail("invalid `safety`");
   return {
     safety: {
       before,
@@ -389,7 +405,7 @@ function decodeSafety(
  * Reads the name, size and SHA-256 of an object.
  *
  * @param kind The expected kind of the object.
- * @throws {DeltarError} `corrupt`, with the place of the line.
+ * @throws {DeltarError} `corrupt`, with the offset of the line.
  */
 export function decodeObject(
   kind: PartKind,
@@ -400,16 +416,20 @@ export function decodeObject(
   const { name, size, sha256 } = line;
   checkPart(kind, name, object, offset);
   if (!isCount(size) || !isSum(sha256)) {
-    throw new DeltarError("corrupt", `${name} has no valid size or sha256`, {
-      object,
-      offset,
-    });
+    throw new DeltarError(
+      "corrupt",
+      `missing or invalid \`size\` or \`sha256\` of ${name}`,
+      {
+        object,
+        offset,
+      },
+    );
   }
   return { name, size, sha256 };
 }
 
 function idIn(value: unknown, fail: Fail): string {
-  if (!isId(value)) throw fail("no valid id");
+  if (!isId(value)) throw fail("missing or invalid `id`");
   return value;
 }
 
@@ -421,7 +441,7 @@ function isSum(value: unknown): value is string {
 export interface ReadRecord {
   /** The record. */
   record: SnapshotRecord;
-  /** The SHA-256 of its object, in hexadecimal. */
+  /** The SHA-256 of the record's object, in hexadecimal. */
   sha256: string;
 }
 
@@ -441,7 +461,7 @@ export async function readRecord(
 }
 
 /**
- * Reads the bytes of a snapshot's commit record.
+ * Decodes the commit record of a snapshot.
  *
  * @param id The snapshot's whole id.
  * @throws {DeltarError} `corrupt` if the record is another snapshot's, or an
@@ -452,8 +472,8 @@ export function decodeRecordOf(id: string, bytes: Uint8Array): SnapshotRecord {
   if (timeOfId(id) === undefined) {
     throw new DeltarError(
       "corrupt",
-      "the time in this id cannot be right, so the record is refused; " +
-        `\`deltar forget ${id}\` removes it`,
+      "the time in the snapshot's id cannot be right, so the record is not " +
+        `read; remove the snapshot with \`deltar forget ${id}\``,
       { object: name },
     );
   }

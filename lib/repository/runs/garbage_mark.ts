@@ -21,16 +21,17 @@ export interface GarbageLine {
    */
   since: number;
   /**
-   * Whether the object is being deleted, or rewritten without unneeded frames.
+   * Whether a prune is deleting the object, or rewriting it without the frames
+   * that are not needed.
    */
   condemned: boolean;
 }
 
-/** A run that was seen at work, with its heartbeat count. */
+/** A run that a prune found, with the number of its heartbeats. */
 export interface SeenRun {
   /** The run's id. */
   running: string;
-  /** The number of its heartbeats. */
+  /** The number of the run's heartbeats. */
   count: number;
   /**
    * The time since which the count has not changed, in milliseconds since 1970.
@@ -44,13 +45,13 @@ export interface Mark {
   time: number;
   /** The objects that nothing refers to. */
   objects: GarbageLine[];
-  /** The runs that were at work. */
+  /** The runs that the prune found. */
   runs: SeenRun[];
-  /** The purged snapshots of which a tree may still exist. */
+  /** The ids of purged snapshots of which layers may still exist. */
   purged: string[];
   /**
-   * The leap of the clock ahead of every time in the repository, in
-   * milliseconds, if the clock was not trusted.
+   * The length of the gap between the times in the repository and the clock's
+   * time, in milliseconds, if the prune did not trust its clock because of it.
    */
   leap?: number;
 }
@@ -58,7 +59,7 @@ export interface Mark {
 const FORMAT = "deltar-garbage";
 const VERSION = 1;
 
-/** Stores a mark under the id of a prune. */
+/** Stores a mark under a name with the id of a prune. */
 export async function putMark(
   storage: Storage,
   id: string,
@@ -83,7 +84,7 @@ export async function putMark(
 }
 
 /**
- * Reads the marks of earlier prunes. If several marks list one object, the
+ * Reads the marks of earlier prunes. If several marks list an object, its
  * earliest time counts.
  *
  * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
@@ -104,8 +105,8 @@ export async function readMarks(
 }
 
 /**
- * Returns whether a prune is deleting objects of one of these runs, or
- * rewriting their volumes.
+ * Returns whether a prune is deleting objects that one of these runs wrote, or
+ * is rewriting or has rewritten one of their volumes.
  */
 export async function isCondemned(
   storage: Storage,

@@ -4,23 +4,25 @@ import { isCount } from "../../bytes/is_count.ts";
 import { readIfThere } from "../format/note.ts";
 
 /**
- * The interval between heartbeats of running work, in milliseconds. A prune watches
- * silent work for three of them (`DEFAULT_PATIENCE_MS` in `../prune/defaults.ts`).
+ * The interval between the heartbeats of a run or lease, in milliseconds. A
+ * prune watches a silent run or lease for three intervals before it considers
+ * the run dead or takes over the lease (`DEFAULT_PATIENCE_MS` in
+ * `../prune/defaults.ts`).
  */
 const BEAT_MS = 15_000;
 
 const FORMAT = "deltar-beat";
 const VERSION = 1;
 
-/** Returns the name of the object with the heartbeats of another object. */
+/** Returns the name of the heartbeat object of an intent or lease. */
 export function beatName(name: string): string {
   return name.replace(/\.json$/, ".beat.json");
 }
 
 /**
- * Increases a count in an object beside `name` while work goes on. Other
- * processes recognize live work by a count that changes while they watch. No
- * clock is compared with that of another machine.
+ * Increases the count in the heartbeat object of an intent or lease, until
+ * `stop` is called. Other processes watch the count. If it changes, the run or
+ * prune is alive. The clocks of two machines need not be compared for this.
  */
 export class Heartbeat {
   readonly #storage: Storage;
@@ -29,20 +31,20 @@ export class Heartbeat {
   #timer: ReturnType<typeof setInterval> | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  /** Makes a heartbeat for the object `name`. It does not beat yet. */
+  /** Makes a heartbeat for the intent or lease `name`. `start` starts it. */
   constructor(storage: Storage, name: string) {
     this.#storage = storage;
     this.#name = beatName(name);
   }
 
-  /** Starts the heartbeats, the first after `every` milliseconds. */
+  /** Increases the count every `every` milliseconds from now on. */
   start(every: number = BEAT_MS): void {
     this.#timer ??= setInterval(() => {
       this.#last = this.#last.then(() => this.#beat());
     }, every);
   }
 
-  /** Stops the heartbeats and deletes their object. */
+  /** Stops the heartbeats and deletes the heartbeat object. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#last;
@@ -56,7 +58,7 @@ export class Heartbeat {
   }
 }
 
-/** Returns the number of heartbeats of the work named `name` so far. */
+/** Returns the current heartbeat count of the intent or lease `name`. */
 export async function countHeartbeats(
   storage: Storage,
   name: string,

@@ -47,15 +47,20 @@ import {
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 
-/** The declaration of running work. A prune keeps what it names. */
+/**
+ * The intent of a run. A prune keeps the objects of the run, and everything
+ * that the intent names.
+ */
 export interface RunIntent {
   /** The id in the names of the objects that the run writes. */
   id: string;
   /** The start of the run, in milliseconds since 1970. */
   time: number;
-  /** The snapshot that the run builds on. */
+  /** The id of the snapshot that the run builds on. */
   parent?: string;
-  /** The layers of that snapshot. Everything that they refer to is needed. */
+  /**
+   * The layers that the run builds on. Everything that they refer to is needed.
+   */
   layers: LayerRecord[];
   /** The ids of interrupted runs whose finished objects are taken over. */
   reuses: string[];
@@ -85,7 +90,7 @@ export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
   ) {
     throw new DeltarError(
       "corrupt",
-      "no valid id, parent, layers or reuses",
+      "missing or invalid `id`, `parent`, `layers` or `reuses`",
       { object },
     );
   }
@@ -109,15 +114,16 @@ export async function readIntents(storage: Storage): Promise<RunIntent[]> {
   return intents;
 }
 
-/** Options for a run: the snapshots that it builds on. */
+/** Options for a run. */
 export interface RunOptions {
   /** The id for the names of the run's objects. */
   id: string;
   /** The parent snapshot, with the SHA-256 of its record. */
   parent?: { record: SnapshotRecord; sha256: string };
   /**
-   * The layers that the run needs instead of a parent, and a check, called
-   * after the intent is put, that they are still kept.
+   * For a run without a parent: the layers that it needs, and a function that
+   * throws if a prune may have deleted them. It is called after the intent is
+   * stored.
    */
   ground?: { layers: readonly LayerRecord[]; check: () => Promise<void> };
   /** The ids of interrupted runs whose finished objects are taken over. */
@@ -126,14 +132,15 @@ export interface RunOptions {
 
 /**
  * A run, which writes objects that no record refers to yet. Before it stores
- * its first object, it puts an intent and then checks that its parent is still
- * a snapshot. A prune removes records first and reads intents afterwards.
- * Whatever their order, one of the two sees the other.
+ * its first object, it stores an intent and then checks that its parent still
+ * exists. A prune removes records first and reads intents afterwards. Therefore
+ * either the run finds that its parent was removed, or the prune finds the
+ * intent.
  */
 export class Run {
   /** The run's id. */
   readonly id: string;
-  /** The repository's storage. The first write through it puts the intent. */
+  /** The repository's storage. Before its first write, it calls `begin`. */
   readonly storage: Storage;
   readonly #inner: Storage;
   readonly #options: RunOptions;
@@ -141,7 +148,7 @@ export class Run {
   readonly #heartbeat: Heartbeat;
   #begun: Promise<void> | undefined;
 
-  /** Makes a run, which does nothing yet. */
+  /** Makes a run. It stores nothing yet. */
   constructor(storage: Storage, options: RunOptions) {
     this.id = options.id;
     this.#inner = storage;
@@ -153,7 +160,9 @@ export class Run {
       get: (name, options) => storage.get(name, options),
       put: async (name, source, options) => {
         if (!isRunObject(name)) {
-          throw new TypeError(`no run stores ${JSON.stringify(name)}`);
+          throw new TypeError(
+            `a run cannot store this object: ${JSON.stringify(name)}`,
+          );
         }
         await this.begin();
         await storage.put(name, source, options);
@@ -164,11 +173,11 @@ export class Run {
   }
 
   /**
-   * Puts the intent, unless that is done. The first write to `storage` does it
-   * automatically.
+   * Stores the intent, unless it is stored already. The first write to
+   * `storage` calls this method.
    *
-   * @throws {DeltarError} `conflict` if the parent was removed, or
-   * the objects to take over are being collected.
+   * @throws {DeltarError} `conflict` if the parent was removed, or if a prune
+   * is deleting objects of the runs in `reuses`.
    */
   begin(): Promise<void> {
     return this.#begun ??= this.#begin();
@@ -204,15 +213,15 @@ export class Run {
     if (await readIfThere(this.#inner, this.#name) !== undefined) return;
     throw new DeltarError(
       "conflict",
-      "the run was inactive for so long that a prune considers it dead and " +
-        "may remove what it stored; run it again",
+      "the run was inactive for so long that a prune considered it dead and " +
+        "may delete its objects; start the run again",
       { object: this.#name },
     );
   }
 
   /**
-   * Ends the run at the end of an `await using` block, finished or not. A
-   * failure here does no harm.
+   * Stops the heartbeats and deletes the intent. Errors are ignored, because a
+   * later prune deletes the intent.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#begun === undefined) return;
@@ -235,7 +244,10 @@ export class Run {
     if (parent !== undefined) await checkParent(this.#inner, parent);
     await ground?.check();
     if (reuses.length > 0 && await isCondemned(this.#inner, reuses)) {
-      throw parentLost(this.#name, "what it takes over is being collected");
+      throw parentLost(
+        this.#name,
+        "a prune is deleting objects that the run reuses",
+      );
     }
   }
 }
@@ -253,12 +265,14 @@ export async function checkParent(
 }
 
 function parentLost(object: string, what: string): DeltarError {
-  return new DeltarError("conflict", `${what}; run it again`, { object });
+  return new DeltarError("conflict", `${what}; start the run again`, {
+    object,
+  });
 }
 
 /**
- * Returns whether work failed because of other work on the repository, so that
- * it may succeed if it is started again.
+ * Returns whether an error was caused by another run or prune on the same
+ * repository. The operation that failed may succeed if it is started again.
  */
 export function isConflict(error: unknown): boolean {
   return error instanceof DeltarError && error.code === "conflict";
