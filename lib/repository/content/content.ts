@@ -25,17 +25,18 @@ import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * The maximum number of decompressed frames, of 1.25 MiB each, that are cached.
+ * The maximum number of decompressed frames that are cached. A frame has about
+ * 1.25 MiB.
  */
 const MAX_KEPT_FRAMES = 24;
 
 /**
  * The maximum size of a range that is cached for the next files, decompressed,
- * in bytes. A file in a larger range is read by itself.
+ * in bytes. A file in a larger range is read without the cache.
  */
 const MAX_RANGE_BYTES = 4 << 20;
 
-/** The number of bytes of the basis read at a time. */
+/** The number of bytes of a basis that are read at a time. */
 const PIECE = 1 << 18;
 
 /**
@@ -45,8 +46,8 @@ const PIECE = 1 << 18;
 const MAX_DELTAS = 16;
 
 /**
- * The size in bytes below which a delta or signature is never too large for its
- * file.
+ * The size in bytes up to which a delta or signature is accepted even if its
+ * file is small.
  */
 const MIN_DELTA_BYTES = 1 << 16;
 
@@ -71,8 +72,8 @@ export class ContentReader {
   }
 
   /**
-   * Begins to read the frames that a small file needs, so that they are
-   * available in time.
+   * Begins to read the frames that a small file needs, so that `read` need not
+   * wait for them.
    *
    * @returns The number of frames that were not requested before.
    */
@@ -90,7 +91,7 @@ export class ContentReader {
   /**
    * Returns a file's content, which is not yet checked against its SHA-256.
    *
-   * @returns One array for a small file, otherwise pieces.
+   * @returns The whole content for a small file, otherwise its parts in order.
    * @throws {DeltarError} `corrupt`, `truncated`, `not-found` or `io`.
    */
   async read(
@@ -140,7 +141,8 @@ export class ContentReader {
    * Returns a stored piece that fits in memory: a signature, or a piece of a
    * small file.
    *
-   * @throws {DeltarError} `limit` if it is larger than a signature may be.
+   * @throws {DeltarError} `limit` if it is larger than the maximum size of a
+   * signature.
    */
   async readPiece(
     piece: StoredPiece,
@@ -168,7 +170,7 @@ export class ContentReader {
     return bytes;
   }
 
-  /** Yields the content that the deltas make. */
+  /** Yields the content of a file that has deltas. */
   async *#patched(
     entry: TreeFileEntry,
     base: StoredPiece,
@@ -185,7 +187,7 @@ export class ContentReader {
         throw new DeltarError(
           "mismatch",
           `the delta copies up to byte ${needed.end} of a basis of ` +
-            `${base.size}`,
+            `${base.size} bytes`,
           { object: entry.content[1].reference.volume, path },
         );
       }
@@ -197,7 +199,8 @@ export class ContentReader {
         );
         return;
       }
-      // No more of the basis is cached than the file has bytes.
+      // Only the ranges of the basis that the deltas copy are spooled. They are
+      // at most as large as the file.
       const cursor = needed.cursor();
       let at = 0;
       for await (const part of content) {
@@ -225,7 +228,8 @@ export class ContentReader {
   /**
    * Reads the deltas of a file.
    *
-   * @param literals Takes their literals, and is disposed of by the caller.
+   * @param literals The spool for the literals of the deltas. The caller
+   * disposes of it.
    * @throws {DeltarError} The errors of `read`.
    */
   async deltas(
@@ -280,7 +284,7 @@ function isSmall(piece: StoredPiece): boolean {
     piece.reference.length <= 2 * MAX_WHOLE_BYTES;
 }
 
-/** Returns the content of a piece in the frame that it shares. */
+/** Returns the bytes of a piece from its decompressed frame. */
 function partOf(
   frame: Uint8Array,
   { reference, size }: StoredPiece,
@@ -309,8 +313,8 @@ async function unlessTooLarge(
 }
 
 /**
- * Yields ranges of a source that is read once. Each range is after the one
- * before.
+ * Yields a range of a source that can be read only once. Each call must request
+ * a range after that of the previous call.
  */
 async function* forward(
   reader: ByteReader,
@@ -339,12 +343,15 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     return new DeltarError(code, what, { object: volume, offset, path });
   };
   if (deltas.length > MAX_DELTAS) {
-    throw fail("limit", `the file has too many deltas: ${deltas.length}`);
+    throw fail(
+      "limit",
+      `too many deltas: ${deltas.length}, at most ${MAX_DELTAS}`,
+    );
   }
   if (deltas.length === 0 && base.size !== size) {
     throw fail(
       "corrupt",
-      `the content has ${base.size} bytes and the file ${size}`,
+      `the stored content has ${base.size} bytes, but the file ${size}`,
     );
   }
   for (const delta of deltas) {
@@ -352,16 +359,16 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     if (isLast && delta.result !== undefined && delta.result !== size) {
       throw fail(
         "corrupt",
-        `the delta makes ${delta.result} bytes and the file has ${size}`,
+        `the last delta makes ${delta.result} bytes, but the file has ${size}`,
         delta,
       );
     }
     const result = isLast ? size : delta.result;
-    // A piece that is larger than its result would have been stored whole.
+    // A writer stores a content whole if its delta would be larger.
     if (result !== undefined && delta.size > 2 * result + MIN_DELTA_BYTES) {
       throw fail(
         "limit",
-        `delta too large: ${delta.size} bytes for a result of ${result}`,
+        `delta too large: ${delta.size} bytes for a result of ${result} bytes`,
         delta,
       );
     }
@@ -372,15 +379,16 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
   ) {
     throw fail(
       "limit",
-      `signature too large: ${signature.size} bytes for ${base.size}`,
+      `signature too large: ${signature.size} bytes for a content of ` +
+        `${base.size} bytes`,
       signature,
     );
   }
 }
 
 /**
- * Returns a file's content as a stream that fails at its end if the content is
- * not what was stored.
+ * Returns a file's content as a stream that fails at its end if the content
+ * does not match its SHA-256.
  *
  * @param entry The file.
  * @param read Returns the result of `ContentReader.read`. Called when the first
@@ -406,7 +414,7 @@ async function* checked(
   if (toHex(sum.digest()) !== entry.sha256) {
     throw new DeltarError(
       "corrupt",
-      "the content differs from what was stored",
+      "the content differs from its recorded SHA-256",
       {
         object: entry.content[0].reference.volume,
         path: entry.path,

@@ -6,15 +6,15 @@ import { readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
- * The maximum number of moves in a row. Each move shrinks the volume, so a
- * longer chain is a loop.
+ * The maximum number of moves that are followed, one after the other. A new
+ * volume is smaller than the old one, so more moves are a loop.
  */
 const MAX_MOVES = 64;
 
 /**
- * Returns a storage that finds ranges of volumes that were moved. Reading a
- * volume that was not moved costs nothing extra: a move is looked for only if
- * the storage reports the volume as missing.
+ * Returns a storage that reads ranges of moved volumes from the volumes that
+ * replaced them. Reading other volumes takes no further requests: a move is
+ * looked for only if the storage reports that the volume is missing.
  */
 export function followMoves(storage: Storage): Storage {
   const known = new Map<string, Move>();
@@ -35,7 +35,7 @@ export function followMoves(storage: Storage): Storage {
         return;
       } catch (error) {
         // A volume may be deleted while it is read. The rest is then read from
-        // the new one.
+        // the volume that replaced it.
         move = await find(name, error);
         if (options.length === undefined || move === undefined) throw error;
         known.set(name, move);
@@ -45,8 +45,8 @@ export function followMoves(storage: Storage): Storage {
     const start = findMoved(move, offset, length);
     if (start === undefined || depth === MAX_MOVES) {
       const what = start === undefined
-        ? "this range was removed by a prune, because no snapshot needed it"
-        : "the object was moved too often";
+        ? "a prune removed the range, because no snapshot needed it"
+        : `the volume was moved more than ${MAX_MOVES} times`;
       throw new DeltarError("not-found", what, { object: name, offset });
     }
     const rest = { offset: start + given, length: length - given, signal };
@@ -85,7 +85,7 @@ export async function readMove(
   if (move.from.name === volume) return move;
   throw new DeltarError(
     "corrupt",
-    `the move names another object: ${move.from.name}`,
+    `the move is that of another volume: ${move.from.name}`,
     {
       object,
     },

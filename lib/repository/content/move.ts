@@ -19,7 +19,7 @@ export interface Move {
   from: ObjectRecord;
   /** The new volume. */
   to: ObjectRecord;
-  /** The ranges that were kept, by offset. */
+  /** The ranges that the new volume has, in the order of their offsets. */
   ranges: MovedRange[];
 }
 
@@ -65,8 +65,8 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
 }
 
 /**
- * Returns the offset of a range of the old volume in the new one, if the range
- * was kept.
+ * Returns the offset in the new volume of a range of the old one; `undefined`
+ * if the new volume does not have the range.
  */
 export function findMoved(
   { ranges }: Move,

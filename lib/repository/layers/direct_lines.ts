@@ -17,10 +17,10 @@ const encoder = new TextEncoder();
 const OPENINGS = ['{"path":"', '{"gone":"'];
 
 /**
- * Returns the lines of a frame without those of entries in subfolders of a
- * folder.
+ * Returns the lines of a frame without those of entries and tombstones in
+ * subfolders of a folder.
  *
- * @param plain The lines; each is complete.
+ * @param plain The decompressed frame, which consists of complete lines.
  * @param folder The folder; `""` for the root.
  */
 export function directLines(plain: Uint8Array, folder: string): Uint8Array {
@@ -41,7 +41,8 @@ export function directLines(plain: Uint8Array, folder: string): Uint8Array {
 }
 
 /**
- * Returns whether a line begins with this opening and then a name with a `/`.
+ * Returns whether the line from `start` to `end` begins with `opening` and then
+ * a path that contains a `/`.
  */
 function isDeeper(
   plain: Uint8Array,
@@ -53,8 +54,8 @@ function isDeeper(
   for (const byte of opening) {
     if (plain[at++] !== byte) return false;
   }
-  // An escaped quote in the name stops the search early, and the line is
-  // decoded.
+  // An escaped quote in the path ends this search early. The line is then kept
+  // and decoded.
   for (; at < end && plain[at] !== QUOTE; at++) {
     if (plain[at] === SLASH) return true;
   }

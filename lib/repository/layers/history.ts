@@ -6,7 +6,7 @@ import { LayerReader } from "./layer_reader.ts";
 import type { LayerRecord, SnapshotRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 
-/** A version of a path, which is valid from one snapshot on. */
+/** A version of a path, from one snapshot until the next version. */
 export interface PathVersion {
   /** The first snapshot with this version. */
   record: SnapshotRecord;
@@ -94,8 +94,8 @@ async function isSkipped(
 }
 
 /**
- * Returns a text for the parts of an entry that make a version: all but times
- * and modes.
+ * Returns a text that differs between two versions of a path: the kind, the
+ * content's SHA-256 and the link target, without times, modes and owners.
  */
 function identity(entry: TreeEntry | undefined): string | undefined {
   return entry && `${entry.kind} ${entry.sha256} ${entry.target}`;

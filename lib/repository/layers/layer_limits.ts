@@ -1,30 +1,36 @@
 /**
- * The maximum size of a frame before compression, in bytes. Writers stop at
- * half of it.
+ * The maximum size of a frame before compression, in bytes. Writers end a frame
+ * at half of this size.
  */
 const MAX_FRAME_BYTES = 8 << 20;
-/**
- * The maximum number of bytes, and of lines, for each compressed byte of a
- * frame.
- */
+/** The number of decompressed bytes allowed for each byte of a frame. */
 const MAX_FRAME_RATIO = 2048;
+/** The number of lines allowed for each compressed byte of a frame. */
 const MAX_LINES_PER_BYTE = 8;
-/** The number of bytes, or lines, that is always allowed. */
+/** The number of decompressed bytes allowed for a frame of any length. */
 const MIN_BYTES = 1 << 16;
+/** The number of lines allowed for a frame of any length. */
 const MIN_LINES = 1 << 10;
-/** The maximum number of bytes for each compressed byte of a whole layer. */
+/** The number of decompressed bytes allowed for each byte of a layer. */
 const MAX_LAYER_RATIO = 128;
+/** The number of decompressed bytes allowed for a layer of any size. */
 const MIN_LAYER_BYTES = 48 << 20;
 
 /**
  * Returns the maximum number of bytes to which a frame of a layer may
  * decompress.
+ *
+ * @param packed The compressed length of the frame, in bytes.
  */
 export function mostBytesOfFrame(packed: number): number {
   return Math.min(MAX_FRAME_BYTES, MIN_BYTES + MAX_FRAME_RATIO * packed);
 }
 
-/** Returns the maximum number of lines of a frame of a layer. */
+/**
+ * Returns the maximum number of lines of a frame of a layer.
+ *
+ * @param packed The compressed length of the frame, in bytes.
+ */
 export function mostLinesOfFrame(packed: number): number {
   return MIN_LINES + MAX_LINES_PER_BYTE * packed;
 }
@@ -32,6 +38,8 @@ export function mostLinesOfFrame(packed: number): number {
 /**
  * Returns the maximum number of bytes to which all frames of a layer may
  * decompress.
+ *
+ * @param packed The compressed size of the layer, in bytes.
  */
 export function mostBytesOfLayer(packed: number): number {
   return MIN_LAYER_BYTES + MAX_LAYER_RATIO * packed;

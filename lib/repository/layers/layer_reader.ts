@@ -28,12 +28,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Options for reading a layer. */
 export interface ReadLayerOptions {
   /**
-   * The folder or file to read: only the frames that can contain it are read.
-   * Default: all.
+   * A folder or file. Only frames that can contain its entries are read.
+   * Default: the root, so that all frames are read.
    */
   within?: string;
   /**
-   * Whether to skip frames that hold only entries in subfolders of that folder.
+   * Whether to omit frames that contain only entries in subfolders of `within`.
    * Default: `false`.
    */
   isShallow?: boolean;
@@ -42,23 +42,27 @@ export interface ReadLayerOptions {
 }
 
 /**
- * Reads a layer of a tree by its frames. Each frame is checked against its
+ * Reads a layer of a tree frame by frame. Each frame is checked against its
  * SHA-256 before it is decoded.
  */
 export class LayerReader {
   readonly #storage: Storage;
   readonly #record: LayerRecord;
   readonly #filter: PathFilter | undefined;
-  /** The offset of each frame in the object. */
+  /** The offset of each frame in the object, in bytes. */
   readonly #offsets: number[] = [];
-  /** The frames with paths. */
+  /** The numbers of the frames that have paths, in order. */
   readonly #withPaths: number[] = [];
   /** The lower bounds of the paths of those frames, in the same order. */
   readonly #firsts: string[] = [];
-  /** The frames that were read, and their total size in bytes. */
+  /** The numbers of the frames that were read. */
   readonly #seen = new Set<number>();
+  /** The total decompressed size of these frames, in bytes. */
   #bytes = 0;
-  /** The last line that was found: its frame, its path, and its start. */
+  /**
+   * The last line that `find` returned: the number of its frame, its path, and
+   * its position in the frame's text.
+   */
   #last = { frame: -1, path: "", start: 0 };
   /** The last frames that `find` searched. */
   readonly #recent = new Map<number, Promise<string>>();
@@ -85,8 +89,8 @@ export class LayerReader {
   }
 
   /**
-   * Returns the line of the layer for a path, if there is one. It reads at most
-   * one frame, which is cached for the next look-ups.
+   * Returns the line of the layer for a path, if there is one. At most one
+   * frame is read. It is cached for the next look-ups.
    *
    * @throws {DeltarError} The errors of `parts`.
    */
@@ -108,7 +112,8 @@ export class LayerReader {
       return decodeLayerLine(line, this.#record.name, this.#offsets[at]);
     }
     if (OURS.test(text)) return undefined;
-    // Another writer may have written the line in another form.
+    // Another program may have written the line with its fields in another
+    // order.
     const { lines } = await this.#read(at, signal);
     return lines.find((line) => line.path === path);
   }
@@ -124,7 +129,7 @@ export class LayerReader {
    * Yields the layer's lines, frame by frame. One frame is read ahead.
    *
    * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported`,
-   * `limit` or `not-found` if the layer is not what was stored; an error of the
+   * `limit` or `not-found` if the layer is damaged or missing; an error of the
    * storage.
    */
   async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
@@ -149,8 +154,9 @@ export class LayerReader {
   }
 
   /**
-   * Yields the readable lines of the layer, frame by frame, with the paths
-   * between which they lie. `part` is absent for a damaged frame.
+   * Yields each frame of the layer: its lines in `part`, and the lower bounds
+   * of its paths in `from` and of the paths of the next frame in `to`. `part`
+   * is absent if the frame is damaged.
    */
   async *salvage(): AsyncGenerator<
     { part?: LayerPart; from?: string; to?: string }
@@ -202,7 +208,10 @@ export class LayerReader {
     return next === undefined ? undefined : this.#record.frames[next].first;
   }
 
-  /** Returns the last frame with paths that does not begin after a path. */
+  /**
+   * Returns the position in `#withPaths` of the last frame whose lower bound is
+   * not after a path; -1 if there is none.
+   */
   #lastUpTo(path: string): number {
     let low = -1;
     let high = this.#withPaths.length;
@@ -220,12 +229,16 @@ export class LayerReader {
     onlyIn: string | undefined,
   ): Promise<LayerPart> {
     const part = this.#read(at, signal, onlyIn);
-    // If the caller stops early, the failure is not needed.
+    // The caller may stop before it awaits this promise. Its rejection must not
+    // be reported as unhandled then.
     part.catch(() => {});
     return part;
   }
 
-  /** Returns a newline and a frame as text. The last few frames are cached. */
+  /**
+   * Returns a frame as text, with a newline before its first line. The last few
+   * frames are cached.
+   */
   #text(at: number, signal?: AbortSignal): Promise<string> {
     let text = this.#recent.get(at);
     if (text === undefined) {
@@ -240,7 +253,7 @@ export class LayerReader {
     return text;
   }
 
-  /** Returns a frame after decompression. */
+  /** Returns a decompressed frame, which matches its SHA-256. */
   async #plain(at: number, signal?: AbortSignal): Promise<Uint8Array> {
     const { name } = this.#record;
     const { length, sha256: sum } = this.#record.frames[at];
@@ -259,9 +272,9 @@ export class LayerReader {
   }
 
   /**
-   * Reads a frame.
+   * Reads and decodes a frame.
    *
-   * @param onlyIn The folder whose subfolders' content is not returned.
+   * @param onlyIn A folder. The entries in its subfolders are omitted.
    */
   async #read(
     at: number,
@@ -285,7 +298,7 @@ export class LayerReader {
         following !== undefined && comparePaths(tail.path, following) >= 0;
     if (isOther) {
       throw this.#corrupt(
-        "the paths of a frame differ from the recorded ones",
+        "the paths of the frame do not match its record",
         offset,
       );
     }
@@ -295,7 +308,7 @@ export class LayerReader {
     return part;
   }
 
-  /** Refuses frames that are each small enough but too large together. */
+  /** Refuses a frame if the frames read so far are too large together. */
   #checkSize(at: number, length: number): void {
     if (this.#seen.has(at)) return;
     this.#seen.add(at);
@@ -312,8 +325,8 @@ export class LayerReader {
 
   #otherCount(entries: number): DeltarError {
     return this.#corrupt(
-      `the layer has at least ${entries} entries; ${this.#record.entries} are ` +
-        "recorded",
+      `the layer has ${entries} or more entries, but its record has ` +
+        `${this.#record.entries}`,
     );
   }
 
@@ -324,18 +337,22 @@ export class LayerReader {
 }
 
 /**
- * Returns whether a text is inside a folder and after the folder's own path.
+ * Returns whether a text begins with the path of a folder and a `/`.
  */
 function isInside(text: string, folder: string): boolean {
   return text.startsWith(`${folder}/`);
 }
 
-/** Matches the beginning of a line in the form of deltar's writer. */
+/** Matches the beginning of a line of a path, as deltar writes it. */
 const OURS = /\n{"(?:path|gone)":"/;
 
 /**
- * Returns the line of a path, with the newline before it, if it has the form of
- * deltar's writer. The search begins at a newline.
+ * Returns the parsed line of a path, and the position of the newline before it.
+ * Returns `undefined` if there is no line of the path in the form that deltar
+ * writes.
+ *
+ * @param text The lines, each after a newline.
+ * @param from The position of the newline at which the search begins.
  */
 function findLine(
   text: string,

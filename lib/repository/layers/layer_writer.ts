@@ -26,26 +26,33 @@ import {
 } from "./tree_layer.ts";
 
 /**
- * The smallest frame size before compression, in bytes: that of a layer of few
- * entries.
+ * The size at which a frame of a small layer ends, before compression, in
+ * bytes.
  */
 const MIN_FRAME_BYTES = 1 << 18;
-/** The largest frame size before compression, in bytes. */
+/**
+ * The size at which a frame of a large layer ends, before compression, in
+ * bytes.
+ */
 const MAX_FRAME_BYTES = 1 << 22;
 /**
- * The number of frames to aim for in a layer. A commit record lists each frame.
+ * The number of frames to aim for in a layer. It is limited because a commit
+ * record lists all frames.
  */
 const FRAMES = 128;
 /** The approximate length of a line, in bytes. */
 const LINE = 300;
-/** The maximum number of lines of a layer that gets a filter of its paths. */
+/** The maximum number of paths of a layer that has a path filter. */
 const MAX_FILTERED_PATHS = 2048;
 /** The number of pending frames at which `ready` makes the caller wait. */
 const MAX_PENDING_FRAMES = 4;
-/** The number of lines of a layer besides entries: the first and the last. */
+/**
+ * The number of lines that `FullFrame.lines` does not count: the opening line
+ * and the closing line of the layer.
+ */
 const BESIDES = 2;
 
-/** The number of characters encoded at a time. */
+/** The number of characters that are encoded at a time. */
 const PIECE = 1 << 15;
 
 const encoder = new TextEncoder();
@@ -60,7 +67,7 @@ export interface LayerWriterOptions {
   codec: Codec;
   /** The approximate number of lines. */
   expected: number;
-  /** Whether the layer is the lowest one, in which every path is looked up. */
+  /** Whether the layer is a full layer. Full layers have no path filter. */
   isFull: boolean;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -68,14 +75,16 @@ export interface LayerWriterOptions {
 
 /** A frame that is ready to be stored. */
 interface FullFrame {
+  /** The lower bound of the paths. Absent if the frame has no paths. */
   first?: string;
+  /** The number of lines, without the first and last line of the layer. */
   lines: number;
   /** The buffer, whose first `used` bytes are the frame. */
   buffer: Uint8Array;
   used: number;
 }
 
-/** Writes a layer line by line, cut into frames. */
+/** Writes a layer line by line, and divides it into frames. */
 export class LayerWriter {
   readonly #options: LayerWriterOptions;
   readonly #object: ObjectWriter;
@@ -97,7 +106,7 @@ export class LayerWriter {
   #size = 0;
   #paths: string[] = [];
 
-  /** Starts a layer. It must not exist yet. */
+  /** Makes a writer for a layer. The layer must not exist yet. */
   constructor(options: LayerWriterOptions) {
     const { storage, name, codec, expected, signal } = options;
     this.#options = options;
@@ -135,8 +144,8 @@ export class LayerWriter {
   }
 
   /**
-   * Resolves when the writer accepts more lines. Returns `undefined` if it does
-   * now.
+   * Returns a promise that resolves when the writer can take more lines;
+   * `undefined` if it can take them now.
    *
    * @throws The error with which writing the layer failed.
    */
@@ -176,7 +185,7 @@ export class LayerWriter {
     };
   }
 
-  /** Cancels the layer. Resolves when nothing of it is stored. */
+  /** Aborts the write. Resolves when it has stopped and nothing is stored. */
   async abort(reason: unknown): Promise<void> {
     this.#queue.fail(reason);
     await this.#object.abort(reason);
@@ -185,7 +194,7 @@ export class LayerWriter {
 
   /**
    * Returns whether a reader accepts a frame of `packed` compressed bytes. Many
-   * equal lines may compress better than a reader's limit allows.
+   * similar lines may compress better than the limits of a reader allow.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {
     return used <= mostBytesOfFrame(packed) &&
@@ -201,7 +210,7 @@ export class LayerWriter {
     if (isFull) this.#send();
   }
 
-  /** Encodes the collected text into the frame. */
+  /** Encodes the collected text and appends it to the frame. */
   #flush(): void {
     const bytes = encoder.encode(this.#text);
     this.#text = "";

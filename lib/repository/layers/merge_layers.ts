@@ -2,11 +2,11 @@ import { turnIfDue } from "../../bytes/turns.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { LayerLine } from "./tree_layer.ts";
 
-/** The number of lines yielded at a time. */
+/** The number of lines that are yielded at a time. */
 const LINES_PER_BATCH = 1024;
 
 /**
- * Merges layers as they are read, using the memory of one frame of each.
+ * Merges layers as they are read, using the memory of one frame of each layer.
  *
  * @param layers The lines of each layer in path order, any number at a time. If
  * several layers have a line for the same path, the last layer counts.
@@ -68,13 +68,19 @@ class Cursor {
     return this.#lines[this.#at];
   }
 
-  /** Moves to the next line, if it is in memory. Returns whether it is. */
+  /**
+   * Moves to the next line, if it is in memory. Returns `false` if it first has
+   * to be loaded with `advance`.
+   */
   step(): boolean {
     this.#at++;
     return this.#at < this.#lines.length;
   }
 
-  /** Loads the next lines and moves to the first of them. */
+  /**
+   * Loads the next lines and moves to the first of them. Returns `false` if
+   * there are no more lines.
+   */
   async advance(): Promise<boolean> {
     do {
       const { done, value } = await this.#source.next();

@@ -2,8 +2,8 @@ import { fnv1a } from "../../bytes/fnv1a.ts";
 import { fromBase64, toBase64 } from "../../bytes/base64.ts";
 
 /**
- * The number of bits for each path. About one in a hundred other paths passes
- * the filter.
+ * The number of bits of a filter for each of its paths. About one in a hundred
+ * other paths passes the filter.
  */
 const BITS_EACH = 10;
 /** The number of bits that each path sets. */
@@ -44,8 +44,8 @@ export class PathFilter {
   }
 
   /**
-   * Returns whether a path may be one of the filter's paths. For those paths it
-   * is always `true`.
+   * Returns whether a path may be one of the filter's paths. The result is
+   * `true` for each of them, and for few other paths.
    */
   has(path: string): boolean {
     for (const bit of bitsOf(path, this.#bytes.length * 8)) {
@@ -61,8 +61,8 @@ export class PathFilter {
 }
 
 /**
- * Yields the bits of a path, by double hashing of its UTF-8 bytes with FNV-1a
- * (32 bits).
+ * Yields the positions of the bits of a path, by double hashing of its UTF-8
+ * bytes with FNV-1a (32 bits).
  */
 function* bitsOf(path: string, bits: number): Generator<number> {
   const hash = fnv1a(encoder.encode(path));

@@ -56,9 +56,10 @@ export class Tree {
 
   /**
    * Returns the tree of a folder, with paths relative to the folder. A hard
-   * link whose first name is outside of the folder becomes the file itself.
+   * link to a file outside of the folder becomes a file, and further hard links
+   * to the same file become links to that one.
    *
-   * @param folder The folder's path, `""` for all.
+   * @param folder The folder's path, `""` for the root.
    * @throws {DeltarError} `not-found` if there is no such folder.
    */
   below(folder: string): Tree {

@@ -37,10 +37,11 @@ export interface StoredPiece {
   /** The length in bytes. */
   size: number;
   /**
-   * The size of the content that a delta makes, in bytes. Not always recorded.
+   * The size of the content that a delta makes, in bytes. Absent for a whole
+   * content and for deltas that older versions of deltar stored.
    */
   result?: number;
-  /** The position in a volume. */
+  /** The range of a volume that holds the piece. */
   reference: ContentReference;
   /**
    * The path under which the piece was stored, if it is not the entry's own.
@@ -50,7 +51,7 @@ export interface StoredPiece {
 
 /** A file of a snapshot's tree. */
 export interface TreeFileEntry extends HashedFileEntry {
-  /** The content: a whole file first, then the deltas that apply to it. */
+  /** The pieces of the content: a whole content, then deltas in order. */
   content: StoredPiece[];
   /** The stored signature of a large file's first piece. */
   signature?: StoredPiece;
@@ -61,13 +62,13 @@ export type TreeEntry = TreeFileEntry | NonFileEntry;
 
 /** A line of a layer that deletes an entry of a layer below. */
 export interface Tombstone {
-  /** The path that is gone. */
+  /** The deleted path. */
   path: string;
-  /** The kind, which no entry has. */
+  /** The kind. Entries have other kinds. */
   kind: "gone";
 }
 
-/** The line of a layer for a path. */
+/** A line of a layer for a path: an entry or a tombstone. */
 export type LayerLine = TreeEntry | Tombstone;
 
 /** The lines of a frame of a layer. */
@@ -80,9 +81,9 @@ export interface LayerPart {
   skipped: Skipped[];
 }
 
-/** The name of the format. */
+/** The name of the format of layers. */
 export const LAYER_FORMAT = "deltar-tree";
-/** The version of the format. */
+/** The version of the format of layers. */
 export const LAYER_VERSION = 1;
 
 /** Returns an entry or tombstone as a line of JSON. */
@@ -99,7 +100,7 @@ export function encodeLayerLine(entry: LayerLine): Line {
  *
  * @param bytes The lines.
  * @param object The layer's name, for errors.
- * @param isFirst Whether they are the first lines of the layer.
+ * @param isFirst Whether the lines are the first ones of the layer.
  * @param mostLines The maximum number of lines.
  * @throws {DeltarError} `corrupt`, `unsafe`, `limit` or `unsupported`; the
  * offset is relative to the first of these lines.
@@ -151,7 +152,7 @@ export async function decodeLayerPart(
 /**
  * Reads a line that `encodeLayerLine` wrote. Every field is validated.
  *
- * @throws {DeltarError} `corrupt` or `unsafe`, with the place of the line.
+ * @throws {DeltarError} `corrupt` or `unsafe`, with the offset of the line.
  */
 export function decodeLayerLine(
   line: Line,
@@ -174,7 +175,7 @@ function decodeTreeEntry(
   if (entry.kind !== "file") return entry;
   const pieces = line.content;
   if (!Array.isArray(pieces) || pieces.length === 0) {
-    throw new DeltarError("corrupt", "the file has no content", {
+    throw new DeltarError("corrupt", "missing or empty `content`", {
       object,
       offset,
       path: entry.path,
@@ -185,7 +186,7 @@ function decodeTreeEntry(
   if (forms[0] !== "whole" || forms.lastIndexOf("whole") !== 0) {
     throw new DeltarError(
       "corrupt",
-      "the content is not a base and deltas",
+      "`content` is not a whole piece followed by deltas",
       {
         object,
         offset,
@@ -210,7 +211,7 @@ export function encodePiece(
 /**
  * Reads a piece that `encodePiece` wrote. Every field is validated.
  *
- * @throws {DeltarError} `corrupt`, with the place of the line.
+ * @throws {DeltarError} `corrupt`, with the offset of the line.
  */
 export function decodePiece(
   line: Line,

@@ -20,15 +20,15 @@ import type { LayerLine, LayerPart, TreeEntry } from "./tree_layer.ts";
 /** Options for looking up paths. */
 export interface FinderOptions {
   /**
-   * Whether found entries are kept, for paths that are looked up more than
-   * once. Default: `false`.
+   * Whether to keep found entries in memory, for paths that are looked up more
+   * than once. Default: `false`.
    */
   remember?: boolean;
 }
 
 /**
- * Looks up paths in a snapshot's tree. Path order is fastest, because the last
- * frames of each layer are cached.
+ * Looks up paths in a snapshot's tree. Look-ups in path order are fastest,
+ * because the last frames of each layer are cached.
  */
 export class TreeFinder {
   readonly #layers: LayerReader[];
@@ -39,7 +39,7 @@ export class TreeFinder {
    *
    * @param storage The repository's storage.
    * @param layers The layers, the full one first.
-   * @param options Whether to keep found entries.
+   * @param options Whether to keep found entries in memory.
    */
   constructor(
     storage: Storage,
@@ -52,11 +52,11 @@ export class TreeFinder {
   }
 
   /**
-   * Returns the entry of a path. It reads one frame of each layer that may have
-   * the path, beginning with the last layer.
+   * Returns the entry of a path. The layers are searched from the last to the
+   * first until one has a line for the path. At most one frame of each is read.
    *
    * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; an
-   * error of `LayerReader.find` if a layer is not what was stored.
+   * error of `LayerReader.find` if a layer is damaged or missing.
    */
   async find(
     path: string,
@@ -87,15 +87,15 @@ export class TreeFinder {
 }
 
 /**
- * Yields the entries of a snapshot's tree in path order, some at a time, using
- * the memory of two frames of each layer.
+ * Yields the entries of a snapshot's tree in path order, in batches, using the
+ * memory of two frames of each layer.
  *
  * @param storage The repository's storage.
  * @param layers The layers, the full one first.
- * @param options The part of the tree: with `within`, only that file, or the
- * content of that folder; with `isShallow`, only its direct entries.
- * @throws {DeltarError} An error of `LayerReader.parts` if a layer is not what
- * was stored.
+ * @param options The part of the tree: with `within`, only that file, or that
+ * folder and its content; with `isShallow`, only the folder's direct entries.
+ * @throws {DeltarError} An error of `LayerReader.parts` if a layer is damaged
+ * or missing.
  */
 export async function* streamEntries(
   storage: Storage,
@@ -146,10 +146,10 @@ export async function readTree(
 }
 
 /**
- * Reads some paths of a snapshot's tree into memory, with everything in them
- * and the files that hard links among them name. A folder above them is
- * included only if no further frame has to be read for it, because its mode and
- * time are not worth a request. Skipped paths are not included.
+ * Reads a part of a snapshot's tree into memory: some paths, everything in
+ * them, and the files to which hard links among them refer. A folder above the
+ * paths is included only if no further frame has to be read for it, because its
+ * mode and time are not worth a request. Skipped paths are not included.
  *
  * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; the
  * errors of `streamEntries`.

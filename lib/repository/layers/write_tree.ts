@@ -11,12 +11,12 @@ import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 import { linesOf } from "./tree_reader.ts";
 
-/** The lines of a tree that its parent's tree does not have. */
+/** The lines by which a tree differs from its parent's tree. */
 export interface ChangedLines {
   /** The number of lines. */
   size: number;
   /**
-   * The lines in path order, any number at a time. They can be iterated once.
+   * The lines in path order, in batches of any size. They can be iterated once.
    */
   lines: AsyncIterable<readonly LayerLine[]>;
 }
@@ -31,18 +31,23 @@ export interface TreeChange {
   changed: ChangedLines;
   /** The number of entries of the new tree. */
   size: number;
-  /** The volumes that the snapshot has stored. */
+  /**
+   * The volumes that the new entries may need and the parent's layers may not
+   * name.
+   */
   objects: readonly ObjectRecord[];
   /** The paths that the snapshot skipped or excluded. */
   skipped: readonly Skipped[];
 }
 
 /**
- * Stores the layer of a new snapshot, if it needs one. Layers of about the same
- * number of lines are merged, so that a tree has at most about log2 of its
- * number of entries as layers. When the changes outgrow the tree, a full layer
- * is written. This bounds the cost of reading a tree. Writing costs the number
- * of changes times that logarithm.
+ * Stores the layer of a new snapshot, unless nothing changed.
+ *
+ * The parent's last layers are merged into the new layer if they have at most
+ * twice its number of lines. A tree of n entries thus has at most about log2(n)
+ * layers. If the new layer would have at least as many lines as the tree has
+ * entries, a full layer is written instead. Both limit the cost of reading a
+ * tree. In total, each change is written at most about log2(n) times.
  *
  * @param storage The storage for the layer.
  * @param name The layer's name.
@@ -109,8 +114,8 @@ export async function writeTree(
 }
 
 /**
- * Returns which of the parent's layers stay, and which are merged into the new
- * one.
+ * Returns which of the parent's layers stay, which are merged into the new one,
+ * and the approximate number of lines of the new one.
  */
 function planLayer(
   { layers, changed, size }: TreeChange,
@@ -132,8 +137,9 @@ function planLayer(
 }
 
 /**
- * Returns changes in memory, by path, as lines. `undefined` stands for a
- * deleted path.
+ * Returns changes that are in memory as lines.
+ *
+ * @param changed The changed entries by path; `undefined` for a deleted path.
  */
 export function changedLines(
   changed: ReadonlyMap<string, TreeEntry | undefined>,
