@@ -39,21 +39,21 @@ export interface CopyOptions {
   /** Called after each object with the progress. */
   onProgress?: (progress: CopyProgress) => void;
   /**
-   * Ends the work with an error of code `aborted`. The next copy continues from
-   * there.
+   * Ends the work with an error of code `aborted`. The next copy continues
+   * where this one ended.
    */
   signal?: AbortSignal;
 }
 
 /** The progress of a copy. */
 export interface CopyProgress {
-  /** The snapshot being copied. */
+  /** The id of the snapshot that is being copied. */
   snapshot: string;
   /** The number of objects copied so far, of all snapshots. */
   objects: number;
   /** The number of bytes copied so far. */
   bytes: number;
-  /** The object that was just copied. */
+  /** The name of the object that was just copied. */
   name: string;
 }
 
@@ -85,7 +85,7 @@ export async function copySnapshots(
 ): Promise<CopyResult> {
   const result: CopyResult = { copied: [], present: [], objects: 0, bytes: 0 };
   const { signal } = options;
-  // The source is only read.
+  // No cleanup needs the source, so the signal may end all of its operations.
   const source = untilAborted(from.storage, signal);
   const [here, there] = await Promise.all([
     sizesIn(source),
@@ -139,8 +139,8 @@ async function copySnapshot(
   const record = decodeRecordOf(id, bytes);
   const { objects, moved } = await needs(from, record, here, there);
   const ids = objects.map((object) => idOfObject(object.name));
-  // While this run is going on, a prune of the target keeps the objects it
-  // relies on.
+  // Until this run ends, a prune of the target keeps the objects of the runs in
+  // `reuses`.
   await using run = new Run(to.storage, {
     id: newId(Date.now(), Math.random()),
     reuses: [...new Set(ids.filter((id) => id !== undefined))],
@@ -158,7 +158,7 @@ async function copySnapshot(
     onObject(object);
   });
   for (const volume of moved) {
-    // The next prune would delete a volume that a move names.
+    // If a volume has a move, the next prune deletes the volume.
     if (there.has(volume)) throw isOther(to.storage, volume);
     await copyMove(from, run.storage, volume);
   }
@@ -171,14 +171,15 @@ async function copySnapshot(
 }
 
 /**
- * Refuses to replace sound objects of the target. It is called for objects
- * whose length is not the one that the source says. Such an object may be
- * replaced only if it is damaged: the target's records agree with the source,
- * or nothing in the target refers to it. A malicious source therefore cannot
- * replace a sound object.
+ * Refuses to replace undamaged objects of the target. An object whose size in
+ * the target differs from its size in the source is replaced only if the
+ * target's own records and layers have the size and SHA-256 of the source, so
+ * that the target's object is damaged, or if nothing in the target refers to
+ * it. A malicious source therefore cannot replace an undamaged object.
  *
- * @param copying The run of this copy.
- * @throws {DeltarError} `mismatch`.
+ * @param copying The id of the run of this copy.
+ * @param objects The objects in the source whose size in the target differs.
+ * @throws {DeltarError} `mismatch` if an object must not be replaced.
  */
 async function checkReplaced(
   { storage }: Store,
@@ -204,7 +205,7 @@ async function checkReplaced(
   const seen = new Set<string>();
   for (const layer of records.flatMap(({ layers }) => layers)) {
     compare(layer);
-    // A layer that is to be replaced itself is damaged.
+    // A layer that will be replaced is damaged, and is not read.
     if (seen.has(layer.sha256) || wanted.has(layer.name)) continue;
     seen.add(layer.sha256);
     for await (const part of new LayerReader(storage, layer).parts()) {
@@ -240,7 +241,13 @@ async function sizesIn(storage: Storage): Promise<Map<string, number>> {
   return sizes;
 }
 
-/** Returns the objects that a snapshot needs, with their present names. */
+/**
+ * Returns the objects that a snapshot needs, with moved volumes replaced by the
+ * new ones, and the names of the moved volumes.
+ *
+ * @param here The sizes of the source's objects, by name.
+ * @param there The sizes of the target's objects, by name.
+ */
 async function needs(
   storage: Storage,
   record: SnapshotRecord,
@@ -270,7 +277,7 @@ async function needs(
     if (object === undefined) {
       throw new DeltarError(
         "corrupt",
-        "a volume that files need is not in any layer",
+        `no layer names a volume that files need: ${volume}`,
         {
           object: record.id,
         },
@@ -293,7 +300,8 @@ async function needs(
 }
 
 /**
- * Copies an object. It appears in the target only if it is what was recorded.
+ * Copies an object. It appears in the target only if it has the recorded size
+ * and SHA-256.
  */
 async function copyObject(
   from: Storage,
@@ -322,7 +330,7 @@ async function copyObject(
   await to.put(name, checked(), options).catch(unlessExists);
 }
 
-/** Copies the labels that a snapshot got after it was taken. */
+/** Copies the notes of labels that a snapshot got after it was taken. */
 async function copyLabels(
   from: Storage,
   to: Storage,
@@ -350,7 +358,7 @@ async function copyMove(
 ): Promise<void> {
   const move = await readMove(from, volume);
   if (move === undefined) return;
-  // Encoded again, the move holds only fields that were checked.
+  // The move is encoded again, so that it has only fields that were checked.
   await to.put(moveName(volume), encodeMove(move), { ifAbsent: true })
     .catch(unlessExists);
 }

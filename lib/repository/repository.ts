@@ -110,7 +110,7 @@ import {
 const RETRIES = 2;
 
 /**
- * The maximum length of the name of a directory, in UTF-16 code units.
+ * The maximum length of the option `source`, in UTF-16 code units.
  */
 const MAX_SOURCE_LENGTH = 4096;
 
@@ -160,11 +160,11 @@ export class Repository {
   }
 
   /**
-   * Makes a storage a repository.
+   * Creates a repository.
    *
    * By default only the owner of a folder can read the repository in it,
-   * whatever the umask is. The folder's mode determines the access of all files
-   * in it.
+   * whatever the umask is. The mode of the folder determines the modes of all
+   * files in it.
    *
    * @param storage An empty storage.
    * @param options The compression, `zstd` by default. For a folder, also
@@ -184,7 +184,9 @@ export class Repository {
     });
     const { shared } = options;
     if (shared !== undefined && shared !== "read" && shared !== "write") {
-      throw new TypeError('shared is "read" or "write"');
+      throw new TypeError(
+        'Repository.create(): shared has to be "read" or "write"',
+      );
     }
     return new Repository(await Store.create(storage, options));
   }
@@ -220,23 +222,23 @@ export class Repository {
   }
 
   /**
-   * Returns the snapshot that a text names, or that has a label. In this order,
-   * a text is
+   * Returns the snapshot that a text names, or that has a label. A text is the
+   * first of these that matches:
    *
-   * - `latest`, or `latest~N` for the one N before it;
+   * - `latest`, or `latest~N` for the Nth snapshot before it;
    * - a whole id;
    * - a label;
    * - the beginning of an id, or its end of at least four characters;
-   * - a time, for the last snapshot up to its end: `today`, `yesterday`,
-   *   `3 days ago`, `2026-11-20`, `2026-11-20 14:00`, in local time.
+   * - a time in local time, for the last snapshot taken before its end:
+   *   `today`, `yesterday`, `3 days ago`, `2026-11-20`, `2026-11-20 14:00`.
    *
-   * Safety snapshots are named by their ids only.
+   * Safety snapshots can be named only by their ids.
    *
-   * @param wanted The text, or the label alone, which may look like an id or a
-   * time.
+   * @param wanted The text, or an object with a label. Such a label may look
+   * like an id or a time.
    * @param options The directory whose snapshots are searched.
-   * @throws {DeltarError} `not-found` if no snapshot is named, or more than
-   * one.
+   * @throws {DeltarError} `not-found` if the text or label names no snapshot,
+   * or more than one.
    */
   find(
     wanted: string | { label: string },
@@ -249,10 +251,10 @@ export class Repository {
   }
 
   /**
-   * Returns the snapshot and the folder in it that `SNAPSHOT:FOLDER` names.
-   * Without a folder, it is the root.
+   * Returns the snapshot and the folder in it that `SNAPSHOT:FOLDER` names. In
+   * a text without `:FOLDER`, the folder is the root.
    *
-   * @param text The text, whose first part is as for `find`.
+   * @param text The text. Its first part is a text as for `find`.
    * @param options The directory whose snapshots are searched.
    * @throws {DeltarError} `not-found` if the text names no snapshot, or more
    * than one.
@@ -262,10 +264,10 @@ export class Repository {
   }
 
   /**
-   * Returns the last snapshot of the directory that contains a place. If
-   * several directories contain it, the innermost counts.
+   * Returns the last snapshot of the directory that contains a path. If several
+   * directories contain the path, the innermost one is used.
    *
-   * @param place A directory, or a path in one. It need not exist.
+   * @param place The path of a directory, or a path in one. It need not exist.
    * @param options With `onDamage`, records that cannot be read are reported
    * and ignored. By default their errors are thrown.
    * @returns The snapshot, or `undefined` if there is none.
@@ -321,8 +323,8 @@ export class Repository {
   }
 
   /**
-   * Changes the label of a snapshot. The record stays as it is. A note beside
-   * it holds the new label.
+   * Changes the label of a snapshot. The label is stored in a note. The record
+   * does not change.
    *
    * @param record The snapshot.
    * @param label The label, of at most 1,000 characters; `undefined` removes
@@ -345,7 +347,7 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   * @throws {DeltarError} `corrupt` if a layer differs from its record.
    */
   async tree(
     record: SnapshotRecord,
@@ -361,7 +363,7 @@ export class Repository {
    * @param record The snapshot.
    * @param path The path below the root, `/`-separated.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   * @throws {DeltarError} `corrupt` if a layer differs from its record.
    */
   async lookup(
     record: SnapshotRecord,
@@ -373,14 +375,14 @@ export class Repository {
   }
 
   /**
-   * Yields the entries of a snapshot in path order, some at a time, in bounded
-   * memory.
+   * Yields the entries of a snapshot in path order, in batches, using a limited
+   * amount of memory.
    *
    * @param record The snapshot.
    * @param options With `within`, only that file, or that folder and its
-   * content; with `isShallow`, only the folder's direct entries. Little more of
-   * the tree is read.
-   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   * content; with `isShallow`, only the folder's direct entries. Little more
+   * than these entries is read.
+   * @throws {DeltarError} `corrupt` if a layer differs from its record.
    */
   entries(
     record: SnapshotRecord,
@@ -393,8 +395,8 @@ export class Repository {
   /**
    * Returns the changes between two snapshots.
    *
-   * @param before The old one.
-   * @param after The new one.
+   * @param before The old snapshot.
+   * @param after The new snapshot.
    * @param options The signal that ends the work.
    */
   async diff(
@@ -410,7 +412,7 @@ export class Repository {
 
   /**
    * Returns a file of a snapshot as a stream. The stream fails at its end if
-   * the content is not what was stored.
+   * the content does not match its SHA-256.
    *
    * @param record The snapshot.
    * @param path The file's path; for a hard link, the content of the linked
@@ -473,11 +475,11 @@ export class Repository {
   }
 
   /**
-   * Returns the changes that `restore` would make, as data. It reads the bytes
-   * of every file of the right size, since times alone can lie.
+   * Returns the changes that `restore` would make. A file in the target with
+   * the right size is read and compared, even if its time is the same.
    *
    * @param record The snapshot.
-   * @param target The directory, which need not exist.
+   * @param target The directory. It need not exist.
    * @param options The paths to restore, and whether to delete others.
    * @throws {DeltarError} `not-found` if a path is not in the snapshot.
    */
@@ -494,8 +496,8 @@ export class Repository {
    * Restores a snapshot, or some of its paths, into a directory. Only
    * differences are written. Files that would be overwritten or deleted are
    * saved to a safety snapshot first, so that `revert` can bring them back. A
-   * file that cannot be saved is not changed. After a restore was killed or
-   * failed, the same call finishes it and `revert` reverts it.
+   * file that cannot be saved is not changed. If a restore was killed or
+   * failed, the same call finishes it, and `revert` reverts it.
    *
    * @param record The snapshot.
    * @param target The directory. It is created if it does not exist.
@@ -516,8 +518,8 @@ export class Repository {
 
   /**
    * Verifies that every snapshot can be restored: that all objects exist with
-   * the right size or, with `data`, that every byte is what was stored. Damage
-   * is reported in the result, not thrown. Nothing is changed.
+   * the right size and, with `data`, that their contents match their SHA-256.
+   * Damage is reported in the result, not thrown. Nothing is changed.
    *
    * @param options Options for verifying.
    */
@@ -532,19 +534,19 @@ export class Repository {
   }
 
   /**
-   * Reverts the last restore into a directory. Called again, it reverts the
-   * restore before. Changes made since the restore are saved first, so that
-   * `revert` with the direction `redo` can bring them back. Files that were
-   * created at other paths since then stay.
+   * Reverts the last restore into a directory. The next call reverts the
+   * restore before that one. Changes made since the restore are saved first, so
+   * that `revert` with the direction `redo` can bring them back. Files that
+   * were created since then, at paths that the restore did not change, stay.
    *
-   * If the directory was new or empty, the files that are still as they were
-   * restored are deleted, and then the directory, if the restore created it.
-   * Files that were changed or added since then stay, and are listed in
-   * `failed`.
+   * If the directory was new or empty before the restore, the restored files
+   * that have not changed since are deleted, and then the directory, if the
+   * restore created it. Files that were changed or added since the restore
+   * stay, and are listed in `failed`.
    *
    * @param target The directory.
    * @param options With the direction `redo`, the last undo is reverted. With
-   * `paths`, only these are brought back.
+   * `paths`, only these paths are brought back.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
    */
   async revert(
@@ -633,14 +635,14 @@ export class Repository {
   }
 
   /**
-   * Removes the snapshots that a policy does not keep, purges those whose grace
-   * period is over with the objects that only they needed, and repacks volumes
-   * of which little is needed. Snapshots may be taken at the same time. A prune
-   * can be killed at any time.
+   * Removes the snapshots that a policy does not keep. Then purges the removed
+   * snapshots whose grace period is over, deletes the objects that only they
+   * needed, and repacks volumes of which little is needed. Snapshots may be
+   * taken at the same time. A prune can be killed at any time.
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
-   * @throws {DeltarError} `exists` if another prune is at work; the error of a
-   * record or layer that cannot be read, because nothing is collected unless
+   * @throws {DeltarError} `exists` if another prune is running; the error of a
+   * record or layer that cannot be read, because no object is deleted unless
    * all needed objects are known.
    */
   async prune(
@@ -700,10 +702,10 @@ export class Repository {
   }
 
   /**
-   * Returns how the space of the repository is used: what each snapshot added
-   * and what it alone needs, the space of the folders and the largest files of
-   * one snapshot, and the share of volumes that is needed. Only records and
-   * trees are read.
+   * Returns how the space of the repository is used: the space that each
+   * snapshot added and that it alone needs, the space of the folders and the
+   * largest files of one snapshot, and the share of volumes that is needed.
+   * Only records and trees are read.
    *
    * @param options The snapshot and folder to report on.
    */
@@ -713,7 +715,8 @@ export class Repository {
 
   /**
    * Restores some files of a snapshot into a scratch folder, compares them, and
-   * records the time. Each drill takes the next files.
+   * stores the result in a note. Each drill takes the files after those of the
+   * previous drill.
    *
    * @param options The snapshot, the size of the sample, and the scratch
    * folder.
@@ -733,7 +736,8 @@ export class Repository {
   }
 
   /**
-   * Returns the last drill of each snapshot that has one, by the snapshot's id.
+   * Returns the result of the last drill of each snapshot that has one, by the
+   * snapshot's id.
    *
    * @param options With `onDamage`, notes that cannot be read are reported.
    */
@@ -746,11 +750,11 @@ export class Repository {
   /**
    * Rebuilds damaged objects if possible, and moves unreadable ones to
    * `damaged/`, so that everything else works. A snapshot with lost files is
-   * replaced by one without them, which lists them. The next snapshot stores
-   * them again if the directory still has them. Every replaced object is copied
-   * to `damaged/` first.
+   * replaced by one that lists them as skipped. The next snapshot stores these
+   * files again if the directory still has them. Every replaced object is
+   * copied to `damaged/` first.
    *
-   * @param options Whether it is a dry run, and callbacks.
+   * @param options Whether to only report what would be done, and callbacks.
    * @throws {DeltarError} `io` if an object could not be read for another
    * reason than being damaged or missing. Nothing is changed in that case.
    */
@@ -766,13 +770,13 @@ export class Repository {
   /**
    * Copies snapshots to another repository, on any storage. Objects that the
    * target already has are not copied again, so an interrupted copy continues
-   * and a repeated copy costs only new objects. Each object is checked against
-   * its SHA-256 while it is copied.
+   * and a repeated copy transfers only new objects. Each object is checked
+   * against its SHA-256 while it is copied.
    *
    * @param target The other repository.
    * @param records The snapshots.
    * @param options Options for copying.
-   * @throws {DeltarError} `corrupt` if an object is not what was recorded;
+   * @throws {DeltarError} `corrupt` if an object differs from its record;
    * `mismatch` if the target has a different snapshot with the same id.
    */
   async copyTo(

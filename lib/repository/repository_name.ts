@@ -2,8 +2,8 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 
 /**
- * The maximum length of the readable part, which leaves room for the checksum
- * in 255 bytes.
+ * The maximum length of the readable part of a name, in bytes. With a `-` and
+ * the checksum, a name has at most 255 bytes.
  */
 const MAX_NAME_BYTES = 246;
 
@@ -13,8 +13,8 @@ const MAX_NAME_BYTES = 246;
  * start of the SHA-256 of its path, so that no two directories have the same
  * name. A name that is too long for a file system is cut at its end.
  *
- * @param directory The directory's absolute path. Two spellings of a path have
- * two names.
+ * @param directory The directory's absolute path. Each spelling of the path has
+ * a name of its own.
  * @returns A name of letters, digits, `_`, `.` and `-`.
  * @example
  * ```ts

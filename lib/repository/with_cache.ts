@@ -3,14 +3,14 @@ import type { Storage } from "../storage/storage.ts";
 import { idOfRecord } from "./format/names.ts";
 
 /**
- * Returns a repository's storage with a cache, for a storage that is far away.
- * Records, trees and signatures that were written or read once are not
- * requested again. The cache can be deleted at any time. See {@linkcode
+ * Returns a repository's storage with a cache, for a storage with slow
+ * requests. Records, trees and signatures that were written or read once are
+ * not requested again. The cache can be deleted at any time. See {@linkcode
  * CachedStorage}.
  *
  * @param storage The repository's storage.
  * @param cache The storage for the cache, which only this repository may use.
- * Its content is as confidential as the names of the files.
+ * The cache contains the names of all files, so it is confidential.
  * @param maxBytes The maximum size of the cache in bytes. Default: 1 GiB.
  */
 export function withCache(

@@ -125,13 +125,13 @@ test("snapshots are named by labels, dates, and ends of ids", async () => {
     const wrong = place.run(["label", "2026-02-30"], inDocs);
     assert.match(
       wrong.err,
-      /this label, or an id that ends or starts with "2026-02-30"\. /,
+      /no snapshot has "2026-02-30" as its label, or as .* end of its id\. /,
     );
     // A label of another directory is said to be one.
     place.run(["label", ids[1], "elsewhere"], inDocs);
     const other = place.run(["cat", "elsewhere", "n"], inDocs);
     assert.ok(
-      other.err.includes(`no snapshot of this directory, but of ${ids[1]}`),
+      other.err.includes(`other directories with the label: ${ids[1]}`),
     );
   });
 });

@@ -23,15 +23,15 @@ export interface KeptContent {
   sha256: string;
   /** The file's length in bytes. */
   size: number;
-  /** The position in the volume. */
+  /** The piece, with its range in the volume. */
   piece: StoredPiece;
 }
 
-/** The record of a run about a volume that it has finished. */
+/** A checkpoint: the contents of a volume that a run has finished. */
 export interface Checkpoint {
-  /** The directory of the snapshot. */
+  /** The name of the snapshot's directory in the repository. */
   directory: string;
-  /** The parent of the snapshot, against which its deltas are made. */
+  /** The id of the snapshot's parent, against which deltas are made. */
   parent?: string;
   /** The volume. */
   object: ObjectRecord;
@@ -42,8 +42,8 @@ export interface Checkpoint {
 /** The contents of volumes that are being written. */
 export interface VolumeContents {
   /**
-   * Returns the next content in a volume; `undefined` after the last. Volumes
-   * are passed in the order in which they are stored.
+   * Returns the next content in a volume; `undefined` after the last one. The
+   * volumes have to be passed in the order in which they are stored.
    */
   next(volume: string): KeptContent | undefined;
 }
@@ -96,7 +96,7 @@ export async function readCheckpoint(
   };
 }
 
-/** Writes the checkpoints of a run, which remain if it is interrupted. */
+/** Writes the checkpoints of a run. They remain if the run is interrupted. */
 export class CheckpointWriter {
   /** The stored volumes that have a checkpoint. */
   readonly kept: VolumeRecord[] = [];
@@ -111,7 +111,7 @@ export class CheckpointWriter {
    * Makes a writer. It stores nothing before the first volume.
    *
    * @param run The run's id, its directory and its parent.
-   * @param contents The contents of its volumes.
+   * @param contents The contents of the run's volumes.
    */
   constructor(
     storage: Storage,
@@ -126,8 +126,9 @@ export class CheckpointWriter {
   }
 
   /**
-   * Writes the checkpoint of a stored volume. If that fails, an interruption of
-   * the run only loses the volume's content.
+   * Writes the checkpoint of a stored volume. An error of the storage is
+   * ignored. If the run is interrupted, the next run then cannot reuse the
+   * volume.
    */
   async stored(object: VolumeRecord): Promise<void> {
     const { id, directory, parent } = this.#run;
@@ -145,7 +146,7 @@ export class CheckpointWriter {
     } catch (error) {
       await writer.abort(error);
       if (!(error instanceof DeltarError)) throw error;
-      // If the storage fails, storing the next volume reports it.
+      // If the storage keeps failing, storing the next object throws.
     }
   }
 

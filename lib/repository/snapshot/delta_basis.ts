@@ -19,26 +19,27 @@ import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
 /**
- * The maximum number of deltas of a file. After that, a small file is stored
- * whole, and the deltas of a large file are composed into one.
+ * The maximum number of deltas of a file. At the next change, a small file is
+ * stored whole, and the deltas of a large file are composed into one.
  */
 const MAX_DELTAS = 8;
 /**
- * The maximum number of frames that are fetched in advance: the number that a
- * reader caches.
+ * The maximum number of frames that are fetched in advance. It is smaller than
+ * the number of frames that a `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
 /**
- * The number of blocks of a file that is always acceptable, whatever their
- * size.
+ * The number of blocks of a file that is accepted whatever the size of the file
+ * is.
  */
 const MAX_SMALL_BLOCKS = 2 ** 20;
-/** The block size, in bytes, of a file that was small and is not any more. */
+/** The block size, in bytes, for the old content of a file that was small. */
 const SMALL_BLOCK_BYTES = 256;
 
 /**
- * Returns the block size of a large file. It is small, because literals are
- * stored with each delta and a signature only with a whole content.
+ * Returns the block size of a large file, in bytes. Small blocks make deltas
+ * smaller and the signature larger, but a signature is stored only with a whole
+ * content.
  */
 function largeBlockSize(size: number): number {
   return Math.max(2048, chooseBlockSize(size) / 2);
@@ -70,15 +71,17 @@ export function packingAgainst(
 }
 
 /**
- * The bases of changed files' deltas. For a large file, the basis is the blocks
- * of its stored signature, updated by the deltas since. For a small file, it is
- * the old content itself, which costs no more and allows small blocks.
+ * The bases for the deltas of changed files. For a large file, the basis is its
+ * stored signature, updated by the deltas that were made since. For a small
+ * file, the basis is the old content itself, which is as fast to read as a
+ * signature and allows small blocks.
  */
 class Bases {
   readonly #parent: Parent;
   readonly #reader: ContentReader;
-  /** The number of expected reads of each frame. */
+  /** The number of frames that are fetched for each expected file, by path. */
   readonly #expected = new Map<string, number>();
+  /** The sum of these numbers. */
   #frames = 0;
 
   /** Makes the bases for the files of a tree. */
@@ -99,12 +102,13 @@ class Bases {
       this.#expected.set(path, frames);
       this.#frames += frames;
     }).catch(() => {
-      // The read that needs the frame meets the same error.
+      // The read that needs the frame fails with the same error.
     });
   }
 
   /**
-   * Returns the basis of a file of at most 1 MiB, if a delta may save space.
+   * Returns the basis for a file of at most 1 MiB; `undefined` if the file has
+   * to be stored whole.
    */
   async small(before: IndexFileEntry): Promise<Uint8Array | undefined> {
     this.#hasCome(before.path);
@@ -115,7 +119,10 @@ class Bases {
     return await unlessDamaged(this.#readSmall(entry));
   }
 
-  /** Returns the basis of a larger file, if a delta may save space. */
+  /**
+   * Returns the basis for a file of more than 1 MiB; `undefined` if the file
+   * has to be stored whole.
+   */
   async large(before: IndexFileEntry): Promise<LargeBasis | undefined> {
     const entry = await this.#entry(before);
     const signature = entry?.signature;
@@ -128,8 +135,8 @@ class Bases {
   }
 
   /**
-   * Records that a file is being read. The files expected before it were not
-   * read.
+   * Records that a file is being read. Files are expected in the order in which
+   * they are read, so the ones that were expected before it are not read.
    */
   #hasCome(path: string): void {
     if (!this.#expected.has(path)) return;

@@ -13,11 +13,10 @@ import type { ObjectRecord, ReadRecord } from "../format/snapshot_record.ts";
 import { Run } from "../runs/run.ts";
 
 /**
- * The maximum number of known contents. Those of the newest snapshots come
- * first.
+ * The maximum number of known contents. The newest snapshots are read first.
  */
 const MAX_CONTENTS = 4_000_000;
-/** The maximum size of their paths in bytes. */
+/** The maximum total size of the paths of known contents, in bytes. */
 const MAX_PATH_BYTES = 2 ** 29;
 
 /** A snapshot of another directory. */
@@ -26,13 +25,14 @@ interface OtherTree {
   finder: TreeFinder;
   /** The volumes that the entries need. */
   objects: ObjectRecord[];
+  /** Whether `has` found a content of this tree. */
   isUsed: boolean;
 }
 
 /**
  * The contents in the latest snapshots of a repository's other directories. The
  * first snapshot of a directory takes over equal files from them. Each content
- * takes about a hundred bytes of memory and no object.
+ * takes about a hundred bytes of memory and no JavaScript object.
  */
 export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   readonly #storage: Storage;
@@ -49,7 +49,8 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * Reads the trees of snapshots of other directories.
    *
    * @param storage The repository's storage.
-   * @param others The snapshots. Of equal contents, the first counts.
+   * @param others The snapshots. If several have a content, that of the first
+   * is used.
    * @param onDamage Called with the error of each tree that cannot be read.
    * Nothing is taken over from it.
    * @param signal Ends the work with an error of code `aborted`.
@@ -103,12 +104,12 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
 
   /**
    * Protects the found contents from a prune until this object is disposed of.
-   * It puts an intent for each snapshot that has some of them, like a run that
-   * builds on the snapshot.
+   * It stores an intent for each snapshot that has some of them, like a run
+   * that builds on the snapshot.
    *
    * @param id The id of the run that takes the contents over.
    * @throws {DeltarError} `conflict` if one of the snapshots was removed
-   * since it was found.
+   * since it was read.
    */
   async hold(id: string): Promise<void> {
     for (const { read } of this.#used()) {
@@ -155,10 +156,10 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   }
 }
 
-/** The words of a row after the SHA-256, which takes the first words. */
+/** The words of a row after the SHA-256, which takes the first eight words. */
 const WORD = { tree: 8, start: 9, end: 10, length: 11 } as const;
 
-/** A table of the positions of contents, by SHA-256. */
+/** A table of the trees and paths of contents, by SHA-256. */
 class ContentTable {
   readonly #rows = new WordRows(WORD.length);
   #paths = new Uint8Array(1 << 16);
@@ -225,7 +226,7 @@ class ContentTable {
     }
   }
 
-  /** Returns the slot of the SHA-256 in `#sum`, or the free one for it. */
+  /** Returns the slot of the SHA-256 in `#sum`, or the free slot for it. */
   #slot(): number {
     const mask = this.#slots.length - 1;
     for (let slot = this.#words[0] & mask;; slot = slot + 1 & mask) {

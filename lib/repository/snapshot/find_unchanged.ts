@@ -7,15 +7,16 @@ import type { StateCache } from "./state_cache.ts";
 import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 
 /**
- * Checks whether a directory is in every respect as its last snapshot found it.
- * It uses only the state that this machine remembers. No tree is read and
- * nothing is written.
+ * Checks whether a directory is unchanged since its last snapshot, using only
+ * the state that this machine remembers. No tree is read and nothing is
+ * written.
  *
  * @param last The last snapshot of the directory.
  * @param dir The directory.
  * @param cache The remembered state of the directory in that snapshot.
  * @param options The callbacks and the signal.
- * @returns The result; `undefined` if there is any doubt.
+ * @returns The result of the snapshot; `undefined` if the directory has changed
+ * or may have changed.
  */
 export async function findUnchanged(
   last: SnapshotRecord,
@@ -38,8 +39,8 @@ export async function findUnchanged(
 }
 
 /**
- * Returns whether the directory itself is unchanged. Its time is ignored,
- * because it does not reveal a lasting change.
+ * Returns whether the mode and owner of the directory itself are unchanged. Its
+ * time is ignored, because a change that was undone also updates it.
  */
 export function isSameRoot(
   now: Metadata,

@@ -7,7 +7,7 @@ import { CHECKPOINTS, idOfObject, recordName } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
-/** The unfinished runs of a directory and their checkpoints. */
+/** The interrupted runs of a directory and their checkpoints. */
 export interface LeftRuns {
   /** The ids of the runs. */
   ids: string[];
@@ -15,7 +15,7 @@ export interface LeftRuns {
   names: string[];
 }
 
-/** Returns the runs that left checkpoints of a directory behind. */
+/** Returns the runs of a directory whose checkpoints still exist. */
 export async function findLeftRuns(
   storage: Storage,
   directory: string,
@@ -47,12 +47,13 @@ export class LeftWork {
   readonly #sizes = new Set<number>();
 
   /**
-   * Reads the checkpoints of interrupted runs. Call it after the intent of the
-   * run that takes them over was put, because their objects may be collected
-   * before that.
+   * Reads the checkpoints of interrupted runs. Call it after storing the intent
+   * of the run that takes them over, because a prune may delete their objects
+   * until then.
    *
    * @param left The runs.
-   * @param parent The snapshot against which deltas have to be made.
+   * @param parent The id of the parent of the next snapshot. Deltas that were
+   * made against another parent are ignored.
    */
   static async read(
     storage: Storage,
@@ -72,8 +73,7 @@ export class LeftWork {
       if (bytes !== undefined) committed.add(id);
     }
     for (const name of left.names) {
-      // The content of a run that was committed after all is known from its
-      // snapshot.
+      // If a run stored its commit record, its contents are in its snapshot.
       const id = idOfObject(name);
       if (id !== undefined && committed.has(id)) continue;
       const checkpoint = await tryRead(storage, name);
@@ -124,7 +124,8 @@ async function tryRead(
   try {
     return await readCheckpoint(storage, name);
   } catch (error) {
-    // The checkpoint may also have been deleted just now.
+    // This includes `not-found`: the checkpoint may have been deleted since it
+    // was listed.
     if (isDamage(error)) return undefined;
     throw error;
   }

@@ -8,7 +8,7 @@ import type {
   TreeEntry,
 } from "../layers/tree_layer.ts";
 
-/** The number of lines yielded at a time. */
+/** The number of lines that are yielded at a time. */
 const LINES_PER_BATCH = 1024;
 
 /**
@@ -55,7 +55,11 @@ function lineOf(
   return fromBefore(entry, stored, from, parent);
 }
 
-/** Returns an entry whose content existed before. */
+/**
+ * Returns the entry of a file that is not stored whole: with the content of a
+ * file that is stored already or, if there is a delta, with that delta added to
+ * the file's old content.
+ */
 async function fromBefore(
   entry: HashedFileEntry,
   delta: StoredContent | undefined,
@@ -66,7 +70,7 @@ async function fromBefore(
     const before = await parent.find(from ?? entry.path) ??
       await parent.elsewhere?.(entry.sha256);
     if (before?.content === undefined) {
-      throw new TypeError(`${entry.path}: no content`);
+      throw new TypeError(`${entry.path}: the content is not stored`);
     }
     const { content, signature, path } = before;
     const own = (piece: StoredPiece) => underItsName(piece, path, entry.path);
@@ -79,12 +83,12 @@ async function fromBefore(
   const { replacesDeltas, ...piece } = delta;
   const old = await parent.find(entry.path);
   if (old?.kind !== "file") {
-    throw new TypeError(`${entry.path}: a delta against what was not a file`);
+    throw new TypeError(`${entry.path}: the basis of a delta was not a file`);
   }
   const { content, signature, size } = old;
   const before = replacesDeltas
     ? content.slice(0, 1)
-    // The first deltas were written without the size of their result.
+    // Older versions of deltar stored deltas without the size of their result.
     : content.map((piece, at) =>
       at > 0 && at === content.length - 1 ? { ...piece, result: size } : piece
     );

@@ -10,25 +10,28 @@ import { TreeFinder } from "../layers/tree_reader.ts";
 
 /** The parent of a snapshot. */
 export interface Parent {
-  /** The snapshot. Absent for a first snapshot. */
+  /**
+   * The record of the parent. Absent for a first snapshot, and if the parent's
+   * tree is damaged.
+   */
   last?: ReadRecord;
-  /** The entries of its tree. */
+  /** The entries of the parent's tree. */
   index: DirIndex;
-  /** The layers of its tree, the full one first. */
+  /** The layers of the parent's tree, the full one first. */
   layers: readonly LayerRecord[];
-  /** The paths that it skipped or excluded. */
+  /** The paths that the parent skipped or excluded. */
   skipped: readonly Skipped[];
   /** Returns the entry of a path, with its content. */
   find(path: string): Promise<TreeEntry | undefined>;
   /** Returns an entry of another directory by the SHA-256 of its content. */
   elsewhere?: (sha256: string) => Promise<TreeEntry | undefined>;
   /**
-   * Whether the parent was remembered and its tree turned out to be damaged.
+   * Whether the parent was remembered and `find` found damage in its tree.
    */
   isBroken: boolean;
 }
 
-/** Returns a parent whose tree was read. */
+/** Returns a parent from its tree. */
 export function parentOf(tree: Tree, last?: ReadRecord): Parent {
   return {
     last,
@@ -41,8 +44,8 @@ export function parentOf(tree: Tree, last?: ReadRecord): Parent {
 }
 
 /**
- * Returns a parent that this machine remembers. Only the frames of its tree
- * that contain changed entries are read.
+ * Returns a parent whose entries this machine remembers; `undefined` if it does
+ * not. Only the frames of the tree that contain changed entries are read.
  */
 export function rememberedParent(
   storage: Storage,
@@ -66,7 +69,7 @@ export function rememberedParent(
         if (entry !== undefined) return entry;
         throw new DeltarError(
           "corrupt",
-          "the tree lacks a path that it had before",
+          "the tree lacks a path that is in the state cache",
           { path },
         );
       } catch (error) {

@@ -9,7 +9,7 @@ import type { EntryList } from "../../tree/entry_list.ts";
 
 /** The words of a row, which describe the position of an entry's content. */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
-/** Nothing was stored, or the position does not fit into a row. */
+/** No content was stored, or its position does not fit into a row. */
 const NONE = 0;
 const WHOLE = 1;
 const DELTA = 2;
@@ -18,7 +18,7 @@ const DELTA = 2;
  * word.
  */
 const SHARED = 3;
-/** The size from which a position does not fit into a row. */
+/** The smallest size of a content that does not fit into a row, in bytes. */
 const MAX_SIZE = 2 ** 30;
 
 /**
@@ -31,7 +31,7 @@ export class PieceTable {
   readonly #rows = new WordRows(WORD.length);
   readonly #frames: FrameLocation[] = [];
   readonly #others = new Map<number, StoredContent>();
-  /** A hash table of the numbers, plus one, of whole contents. */
+  /** A hash table of the numbers of whole contents, each plus one. */
   #slots = new Uint32Array(1 << 10);
   #used = 0;
   readonly #sum = new Uint8Array(32);
@@ -90,8 +90,8 @@ export class PieceTable {
   }
 
   /**
-   * Returns the position of content that was stored for an entry. It is filled
-   * in later.
+   * Returns the location of the frame with the content that was stored for an
+   * entry. Its fields are set when the frame is stored.
    */
   frame(number: number): FrameLocation | undefined {
     const kind = this.#rows.get(number, WORD.size) & 3;
@@ -138,7 +138,7 @@ export class PieceTable {
   #put(number: number): void {
     this.#sum.set(this.#entries.sumOf(number));
     const slot = this.#slot();
-    // The first entry that was stored counts.
+    // Of several entries with the same content, the first one is kept.
     if (this.#slots[slot] === 0) this.#slots[slot] = number + 1;
   }
 
@@ -148,7 +148,7 @@ export class PieceTable {
     for (const number of numbers) if (number > 0) this.#put(number - 1);
   }
 
-  /** Returns the slot of the SHA-256 in `#sum`, or the free one for it. */
+  /** Returns the slot of the SHA-256 in `#sum`, or the free slot for it. */
   #slot(): number {
     const mask = this.#slots.length - 1;
     for (let slot = this.#sumWords[0] & mask;; slot = slot + 1 & mask) {

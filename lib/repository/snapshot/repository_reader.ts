@@ -7,8 +7,8 @@ import type { FileReader } from "../../tree/file_reader.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * Passes files to a packer and stores their signatures at once. If they were
- * kept until the end, they would take memory in proportion to the data.
+ * Passes files to a packer and stores the signatures immediately. Signatures
+ * that are kept until the end would take memory in proportion to the data.
  */
 export class RepositoryReader implements FileReader<PackedFacts> {
   /** The stored signatures, by path. */

@@ -10,8 +10,8 @@ import { PieceTable } from "./piece_table.ts";
 import { EntryTally } from "./snapshot_counts.ts";
 
 /**
- * The entries that a snapshot finds and the stored forms of their content. They
- * take about 150 bytes of memory each. Objects are made only on request.
+ * The entries that a snapshot finds and the stored forms of their content. Each
+ * takes about 150 bytes of memory. JavaScript objects are made only on request.
  */
 export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   /** The entries. */
@@ -67,8 +67,8 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
       if (frame === undefined) continue;
       if (frame.volume !== volume) return undefined;
       const piece = this.#pieces.stored(this.#told);
-      // A piece that replaces deltas cannot be used without the note that it
-      // does.
+      // A checkpoint does not record that a piece replaces deltas, and without
+      // this fact the piece cannot be used.
       if (piece.replacesDeltas) continue;
       const number = this.#told++;
       const path = this.list.path(number);
@@ -81,7 +81,7 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   }
 
   /**
-   * Ends the list, and returns the changes.
+   * Ends the list and returns the changes since the parent.
    *
    * @param root The state of the directory itself.
    * @param skipped The skipped paths, which do not count as deleted.

@@ -16,9 +16,12 @@ import { Run, type RunOptions } from "../runs/run.ts";
 export interface SnapshotWriterOptions extends RunOptions {
   /** The maximum size of volumes, in bytes. Default: 64 MiB. */
   volumeSize?: number;
-  /** Called with each volume of content that is stored. */
+  /**
+   * Called with each volume of content that is stored. From then on, `abort`
+   * does not delete the volume.
+   */
   onStored?: (volume: VolumeRecord) => Promise<void>;
-  /** Ends the writing with an error of code `aborted`. */
+  /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -112,9 +115,10 @@ export class SnapshotWriter implements AsyncDisposable {
   }
 
   /**
-   * Stops writing unfinished volumes. The parts that are already stored stay.
+   * Aborts the current volumes and deletes the stored ones, except for those
+   * that `onStored` was called with. After `closeVolumes`, this has no effect.
    *
-   * @param error The error, if the work failed.
+   * @param error The error because of which the snapshot failed.
    */
   async abort(error?: unknown): Promise<void> {
     await Promise.all([

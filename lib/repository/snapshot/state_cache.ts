@@ -23,7 +23,7 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 const FORMAT = "deltar-state";
 const VERSION = 1;
 const NEWLINE = 10;
-/** The number of bytes written at a time. */
+/** The number of bytes that are written at a time. */
 const PIECE = 1 << 20;
 const SUM = 32;
 
@@ -63,13 +63,14 @@ export class StateCache {
   }
 
   /**
-   * Reads the remembered state of a directory as it was in a snapshot.
+   * Reads the state of a directory that was remembered for a snapshot.
    *
-   * @param folder The folder of the caches. Without it, nothing is remembered.
+   * @param folder The folder of the state caches; `undefined` to remember
+   * nothing.
    * @param repository The repository's id.
    * @param walker The directory.
    * @param before The parent of the next snapshot.
-   * @param now The time, in milliseconds since 1970.
+   * @param now The current time, in milliseconds since 1970.
    */
   static async read(
     folder: string | undefined,
@@ -90,7 +91,7 @@ export class StateCache {
       const memory = decode(bytes, file);
       if (memory.snapshot === before.id) cache.#memory = memory;
     } catch {
-      // An absent or damaged state counts as none.
+      // A missing or damaged state is ignored.
     }
     return cache;
   }
@@ -123,8 +124,8 @@ export class StateCache {
   }
 
   /**
-   * Returns the paths that were skipped or excluded, if the directory is
-   * exactly as it was. The directory is walked once.
+   * Returns the paths that the snapshot skipped or excluded, if the directory
+   * is unchanged since; otherwise `undefined`. The directory is walked once.
    */
   async skippedIfUnchanged(
     options: Parameters<typeof isUnchanged>[2],
@@ -166,11 +167,12 @@ export class StateCache {
 
 /**
  * Yields a remembered state as the bytes of its file: a line of JSON, padded
- * with spaces to whole words, the blocks, the entries, and a SHA-256.
+ * with spaces to a multiple of four bytes, the blocks, the entries, and a
+ * SHA-256.
  *
  * @param snapshot The snapshot of the state.
  * @param entries The entries of the snapshot.
- * @param skipped The paths that it skipped or excluded.
+ * @param skipped The paths that the snapshot skipped or excluded.
  * @param blocks The blocks of `StateWriter`.
  * @returns The bytes in pieces.
  */
@@ -196,7 +198,7 @@ export function* encodeState(
   const sum = createSha256();
   for (const part of [head, blocks, bytes]) {
     for (let at = 0; at < part.length; at += PIECE) {
-      // The bytes are copied, because shared memory cannot be used everywhere.
+      // The bytes are copied, because not every function accepts shared memory.
       const piece = part.slice(at, at + PIECE);
       sum.update(piece);
       yield piece;
@@ -225,7 +227,10 @@ function decode(bytes: Uint8Array, object: string): Memory {
   };
 }
 
-/** Returns bytes that begin at a whole word of their buffer. */
+/**
+ * Returns the same bytes at an offset in their buffer that is a multiple of
+ * four.
+ */
 function aligned(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
 }

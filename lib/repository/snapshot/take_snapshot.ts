@@ -72,17 +72,17 @@ export interface SnapshotOptions {
   /** The maximum size of volumes, in bytes. Default: 64 MiB. */
   volumeSize?: number;
   /**
-   * The folder of the operating system in which this machine remembers the
-   * state of directories. Without it, every file is read every time.
+   * The path of a folder in which this machine remembers the state of
+   * directories. Without it, each snapshot reads every file.
    */
   cache?: string;
-  /** Called with each path that is skipped or excluded, as it happens. */
+  /** Called with each path when it is skipped or excluded. */
   onSkip?: (skipped: Skipped) => void;
   /** Called after each entry, and repeatedly during a large file. */
   onProgress?: (progress: IndexProgress) => void;
   /**
-   * Whether `onProgress` is passed the totals. A second walk, beside the work,
-   * visits each folder once more. Default: `false`.
+   * Whether to pass the totals to `onProgress`. To count them, a second walk
+   * visits each folder once more during the snapshot. Default: `false`.
    */
   measure?: boolean;
   /**
@@ -92,8 +92,8 @@ export interface SnapshotOptions {
    */
   onDamage?: DamageHandler;
   /**
-   * The last snapshot of this directory, as `Repository.lastAt` has just found
-   * it. Default: looked up.
+   * The last snapshot of this directory, if `Repository.lastAt` has just
+   * returned it. By default, it is looked up.
    */
   last?: FoundPlace;
   /**
@@ -109,8 +109,8 @@ export interface SnapshotOptions {
    */
   onChanges?: (changes: SnapshotChanges) => void | Promise<void>;
   /**
-   * Called if the work ends early, with the volumes that are stored and kept. The
-   * next snapshot of the directory takes over their content.
+   * Called if the snapshot fails, with the stored volumes that have a
+   * checkpoint. The next snapshot of the directory takes over their content.
    */
   onKept?: (volumes: readonly VolumeRecord[]) => void;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
@@ -121,7 +121,7 @@ export interface SnapshotOptions {
 export interface SnapshotChanges {
   /** The last snapshot. Absent for a first snapshot. */
   parent: SnapshotRecord | undefined;
-  /** The changes since then. The list is made on first use. */
+  /** The changes since the last snapshot. The list is made on first use. */
   diff: DiffIndex;
   /** The number of files and links now. */
   files: number;
@@ -133,7 +133,7 @@ export interface SnapshotChanges {
 export interface SnapshotResult {
   /** The record of the snapshot, or of the last one if nothing changed. */
   record: SnapshotRecord;
-  /** Whether a new snapshot was taken. Without changes, none is. */
+  /** Whether a new snapshot was taken. `false` if nothing changed. */
   isNew: boolean;
   /** The changes since the parent. The list is made on first use. */
   diff: DiffIndex;
@@ -147,7 +147,8 @@ export interface SnapshotResult {
 }
 
 /**
- * The maximum difference between the clocks of two machines, in milliseconds.
+ * The maximum difference between the clocks of two machines that is not
+ * reported, in milliseconds.
  */
 const CLOCK_SLACK = 10 * 60 * 1000;
 
@@ -161,14 +162,15 @@ export async function takeSnapshot(
     return await takeOnce(store, dir, options);
   } catch (error) {
     if (!(error instanceof DamageFoundLate)) throw error;
-    // With the remembered state gone, the tree itself is read.
+    // The remembered state was deleted, so the tree is read this time.
     return await takeOnce(store, dir, { ...options, last: undefined });
   }
 }
 
 /**
- * The error for a damaged tree of the parent, which the remembered state had
- * hidden. The remembered state was deleted.
+ * Thrown if the parent's tree is damaged and the damage was found late, because
+ * the remembered state was used instead of the tree. The remembered state was
+ * deleted.
  */
 class DamageFoundLate extends Error {}
 
@@ -305,8 +307,8 @@ async function takeOnce(
 }
 
 /**
- * Finds the last snapshot of a directory, and the last ones of other
- * directories on the way.
+ * Finds the last snapshot of a directory. Returns also the last snapshots of
+ * other directories that were read during the search.
  */
 async function findLast(
   store: Store,
@@ -328,8 +330,7 @@ async function findLast(
 }
 
 /**
- * Returns the last snapshot that the caller has found, if it is one of the
- * directory.
+ * Returns the last snapshot in the options, if it is one of the directory.
  */
 function knownLast(
   directory: string,
@@ -347,14 +348,14 @@ async function continued(
   return await store.parentOf(continues, { onDamage, signal });
 }
 
-/** Deletes objects that only an interrupted run would have needed. */
+/** Deletes checkpoints. Errors are ignored: a prune deletes the rest later. */
 async function clear(storage: Storage, names: string[]): Promise<void> {
   for (const name of names) await storage.delete(name).catch(() => {});
 }
 
 /**
- * Returns the last snapshot of the directory and its tree, if the tree can be
- * read.
+ * Returns the parent of the next snapshot. If the last snapshot's tree is
+ * damaged and `onDamage` is given, the next snapshot has no parent.
  */
 async function findParent(
   store: Store,

@@ -28,20 +28,20 @@ import {
 /** Options for finding a snapshot by its name. */
 export interface FindOptions extends SignalOptions {
   /**
-   * Whether to ignore labels that were changed after the snapshot was taken,
-   * which saves a request. Default: `false`.
+   * Whether to use the labels with which the snapshots were taken and ignore
+   * later changes, which saves a request. Default: `false`.
    */
   asMade?: boolean;
   /**
-   * A directory, or a place in one, to whose snapshots `latest`, labels and
-   * dates refer. If it has none, and the repository has snapshots of only one
-   * directory, they refer to that one. Default: the snapshots of all
+   * The directory to whose snapshots `latest`, labels and dates refer, or a
+   * path in it. If the directory has no snapshots, and the repository has
+   * snapshots of only one other directory, they refer to those. Default: all
    * directories.
    */
   directory?: string;
   /**
-   * The time to which `yesterday` and the like are relative, in milliseconds
-   * since 1970. Default: now.
+   * The time to which `yesterday`, `3 days ago` and similar times are relative,
+   * in milliseconds since 1970. Default: the current time.
    */
   now?: number;
   /**
@@ -59,13 +59,13 @@ export interface FoundFolder {
   folder: string;
 }
 
-/** The last snapshot of a directory that contains a place. */
+/** The last snapshot of the directory that contains a path. */
 export interface FoundPlace extends ReadRecord {
-  /** The path of the place below the directory, `""` for the directory. */
+  /** The path below the directory, `""` for the directory itself. */
   below: string;
 }
 
-/** The minimum length of the end of an id that names a snapshot. */
+/** The minimum length of a text that names a snapshot by the end of its id. */
 const MIN_END_LENGTH = 4;
 
 /** The maximum number of candidates or directories that an error names. */
@@ -112,7 +112,8 @@ export class Finder {
   /**
    * Returns the snapshot that has a label.
    *
-   * @throws {DeltarError} `not-found` if no snapshot has it, or more than one.
+   * @throws {DeltarError} `not-found` if no snapshot has the label, or more
+   * than one.
    */
   async findLabelled(label: string): Promise<SnapshotRecord> {
     const record = await this.#byLabel(label);
@@ -128,8 +129,8 @@ export class Finder {
 
   /**
    * Returns the snapshot and the folder that `SNAPSHOT:FOLDER` names. If the
-   * whole text names a snapshot, it is that snapshot's root. Otherwise the text
-   * is split at the first colon after the name of a snapshot.
+   * whole text names a snapshot, the folder is the root. Otherwise the text is
+   * split at the first colon before which it names a snapshot.
    */
   async findFolder(text: string): Promise<FoundFolder> {
     const plain = /^(latest(?:~\d+)?|\d{8}T\d{6}Z-[0-9a-f]{6}):(.*)$/s.exec(
@@ -155,7 +156,7 @@ export class Finder {
   }
 
   /**
-   * Returns the last snapshot of the nearest directory that contains the place.
+   * Returns the last snapshot of the innermost directory that contains a path.
    */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;
@@ -177,7 +178,7 @@ export class Finder {
     if (whole !== undefined) return whole;
     const ids = await this.#all();
     if (ids.length === 0) throw this.#fail("no snapshots yet");
-    // The time in an id, to the second, is never a label.
+    // A text that begins with a time as ids do is not looked up as a label.
     const byLabel = /^\d{8}T\d{6}/.test(text)
       ? undefined
       : await this.#byLabel(text);
@@ -196,12 +197,13 @@ export class Finder {
     throw this.#fail(
       count === 0
         ? "no snapshots yet"
-        : `${text} is before the first of ${count} snapshots`,
+        : `no snapshot ${text}; number of snapshots: ${count}`,
     );
   }
 
   /**
-   * Returns the record, if a text is a complete id. This needs no list of ids.
+   * Returns the record, if a text is a complete id. The ids are not listed for
+   * this.
    */
   async #whole(text: string): Promise<SnapshotRecord | undefined> {
     if (idOfRecord(recordName(text)) === undefined) return undefined;
@@ -214,11 +216,14 @@ export class Finder {
     const isMeant = await this.#isMeant();
     const found = all.filter(isMeant);
     if (found.length === 1) return found[0];
-    const label = `${JSON.stringify(text)} is the label of`;
+    const label = JSON.stringify(text);
     throw this.#fail(
       found.length === 0
-        ? `${label} no snapshot of this directory, but of ${listed(all)}`
-        : `${label} ${found.length} snapshots: ${listed(found)}`,
+        ? `no snapshot of this directory has the label ${label}; snapshots of ` +
+          `other directories with the label: ${listed(all)}`
+        : `${label} is the label of ${found.length} snapshots: ${
+          listed(found)
+        }`,
     );
   }
 
@@ -250,8 +255,8 @@ export class Finder {
     const end = endOfNamedTime(text, this.#options.now ?? Date.now());
     if (end === undefined) {
       throw this.#fail(
-        "no snapshot has this label, or an id that ends or starts with " +
-          JSON.stringify(text),
+        `no snapshot has ${JSON.stringify(text)} as its label, or as the ` +
+          "beginning or end of its id",
       );
     }
     const isMeant = await this.#isMeant();
@@ -265,7 +270,8 @@ export class Finder {
   }
 
   /**
-   * Returns a test for the records to which `latest`, labels and dates refer.
+   * Returns a function that tests whether `latest`, labels and dates can refer
+   * to a record.
    */
   async #isMeant(): Promise<(record: SnapshotRecord) => boolean> {
     return this.#scope ??= await this.#findScope();
@@ -288,8 +294,9 @@ export class Finder {
     if (all.size <= 1) return () => true;
     const names = [...all].slice(0, MAX_NAMED).join(", ");
     throw this.#fail(
-      `there are no snapshots of ${directory} here, but of ${all.size} others: ` +
-        names + (all.size > MAX_NAMED ? ", …" : ""),
+      `there are no snapshots of ${directory} in this repository, which has ` +
+        `snapshots of ${all.size} other directories: ` + names +
+        (all.size > MAX_NAMED ? ", …" : ""),
     );
   }
 
@@ -303,8 +310,8 @@ export class Finder {
   }
 
   /**
-   * Returns all records except those of safety snapshots, with their present
-   * labels.
+   * Returns all records except those of safety snapshots, with their current
+   * labels, the oldest first.
    */
   async #taken(): Promise<SnapshotRecord[]> {
     if (this.#labelled === undefined) {
@@ -329,7 +336,7 @@ export class Finder {
 
   /**
    * Reads a record. Returns `undefined` if the snapshot was removed after it
-   * was listed.
+   * was listed, or if the record is damaged and `onDamage` was called.
    */
   async #read(id: string): Promise<ReadRecord | undefined> {
     if (!this.#records.has(id)) {
@@ -356,7 +363,7 @@ export class Finder {
 }
 
 /**
- * Returns a list of snapshot ids, with the directories if there are several.
+ * Returns the ids of the last few snapshots with their directories, as text.
  */
 function listed(records: readonly SnapshotRecord[]): string {
   const names = records.slice(-MAX_NAMED).map(({ id, directory }) =>

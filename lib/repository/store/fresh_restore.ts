@@ -1,7 +1,7 @@
 /**
- * Notes of restores into new or empty directories. Such a restore overwrites
- * nothing and so needs no safety snapshot. To undo it, the note is enough: the
- * restore wrote what is in the snapshot.
+ * Notes about restores into new or empty directories. Such a restore overwrites
+ * nothing and so needs no safety snapshot. The note is enough to undo it,
+ * because the restore wrote only what is in the snapshot.
  */
 import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -26,7 +26,7 @@ export interface FreshRestore {
   id: string;
   /** The directory's absolute path, without symlinks. */
   directory: string;
-  /** The work that can be undone, in the form that safety snapshots have. */
+  /** The restore, in the form of the `safety` of a safety snapshot. */
   safety: SafetyRecord;
   /** Whether the restore created the directory. */
   made: boolean;
@@ -36,7 +36,7 @@ export interface FreshRestore {
   paths?: readonly string[];
 }
 
-/** The content of the note on a restore into a new or empty directory. */
+/** The fields of a note about a restore into a new or empty directory. */
 type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
 
 /**
@@ -46,8 +46,8 @@ type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
  * @param storage The repository's storage.
  * @param snapshot The id of the snapshot that is restored.
  * @param fresh The directory and the restored part of the snapshot.
- * @param signal Ends the work.
- * @throws {DeltarError} `aborted` if `signal` ends the work.
+ * @param signal Aborts the write.
+ * @throws {DeltarError} `aborted` if `signal` fires.
  */
 export async function noteFreshRestore(
   storage: Storage,
@@ -63,7 +63,7 @@ export async function noteFreshRestore(
     const time = new Date(now).toISOString();
     const fields = { snapshot, time, directory, made, from, paths };
     const bytes = encodeLines(format, VERSION, fields, []);
-    // A reader would refuse it.
+    // A reader would refuse such a large note.
     if (bytes.length > mostBytesOf(name)) return;
     await storage.put(name, bytes, { ifAbsent: true, signal });
   } catch (error) {

@@ -8,14 +8,14 @@ import {
 } from "../format/snapshot_note.ts";
 
 /**
- * The maximum length of a label, in UTF-16 code units. The note stays much
- * smaller than the maximum size of notes.
+ * The maximum length of a label, in UTF-16 code units. The note with the label
+ * is thus much smaller than the maximum size of notes.
  */
 export const MAX_LABEL_LENGTH = 1000;
 
 /**
- * Changes the label of a snapshot. The record stays as it is. A note beside it
- * holds the new label.
+ * Changes the label of a snapshot. The label is stored in a note. The record
+ * does not change.
  *
  * @param label The label; `undefined` removes it.
  * @returns The record with that label.
@@ -29,7 +29,11 @@ export async function labelSnapshot(
   return withLabel(record, label);
 }
 
-/** Returns records with their present labels. */
+/**
+ * Returns records with their current labels.
+ *
+ * @param onDamage Called with the error of each note that cannot be read.
+ */
 export async function withLabels(
   storage: Storage,
   records: SnapshotRecord[],

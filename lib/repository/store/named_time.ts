@@ -20,13 +20,14 @@ const UNITS: ReadonlyMap<string, Unit> = new Map([
 
 /**
  * Returns the end of the time that a text names, in local time: `today`,
- * `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20 14:00`. Days
- * and longer units stand for the whole day, so `1 day ago` is `yesterday`.
+ * `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20 14:00`. A
+ * number of days, weeks, months or years ago names a whole day, so `1 day ago`
+ * is `yesterday`.
  *
  * @param text The text.
  * @param now The current time, in milliseconds since 1970.
- * @returns The first millisecond after that time; `undefined` if the text names
- * no time.
+ * @returns The first millisecond after that time, in milliseconds since 1970;
+ * `undefined` if the text names no time.
  */
 export function endOfNamedTime(text: string, now: number): number | undefined {
   const words = text.trim().toLowerCase();
@@ -90,14 +91,17 @@ function endOfDate(words: string): number | undefined {
 }
 
 /**
- * Returns the first millisecond after a day. Days after the end of a month
- * continue in the next.
+ * Returns the first millisecond after a day, in milliseconds since 1970. A day
+ * after the end of a month is a day of the next month.
+ *
+ * @param month The month, from 0.
+ * @param date The day of the month, from 1.
  */
 function endOfDay(year: number, month: number, date: number): number {
   return new Date(year, month, date + 1).getTime();
 }
 
-/** Returns a day of the month, or the last day if the month is shorter. */
+/** Returns a day of a month, or its last day if the month is shorter. */
 function ofMonth(year: number, month: number, date: number): number {
   return Math.min(date, new Date(year, month + 1, 0).getDate());
 }

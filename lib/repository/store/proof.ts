@@ -14,14 +14,14 @@ export interface Proof {
   bytes: number;
   /** The number of files that could not be restored exactly. */
   failed: number;
-  /** The last whole file of the sample. */
+  /** The path of the last file without deltas in the sample. */
   after?: string;
-  /** The last file with deltas of the sample. */
+  /** The path of the last file with deltas in the sample. */
   afterDelta?: string;
 }
 
 /**
- * Returns the last proof of each snapshot that has one, by its id.
+ * Returns the last proof of each snapshot that has one, by the snapshot's id.
  *
  * @param onDamage Called with the error of each proof that cannot be read.
  */

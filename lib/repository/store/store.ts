@@ -56,8 +56,9 @@ export interface ReadOptions extends SignalOptions {
 /** Options for finding the last snapshot of a directory. */
 export interface ParentOptions extends ReadOptions {
   /**
-   * Called with the snapshots of other directories that are found on the way,
-   * the newest first. If the directory has no snapshot, these are all of them.
+   * Called with each snapshot of another directory that is newer than the one
+   * searched for, the newest first. If the directory has no snapshot, these are
+   * all snapshots except safety snapshots.
    */
   onOther?: (read: ReadRecord) => void;
 }
@@ -78,10 +79,11 @@ export class Store {
   }
 
   /**
-   * Makes a storage a repository.
+   * Creates a repository.
    *
    * @param storage An empty storage.
-   * @param options The compression, and the access to a folder.
+   * @param options The compression, and who may access a repository in a
+   * folder.
    * @throws {DeltarError} `exists` if the storage is a repository already;
    * `unsupported` if this runtime cannot write that compression, or if this
    * storage cannot be shared.
@@ -93,19 +95,19 @@ export class Store {
     const { signal, shared } = options;
     const codec = codecFor(options.codec ?? "zstd");
     checkAborted(signal);
-    // If this runtime cannot write the compression, it fails before anything is
-    // written.
+    // A runtime that cannot write this compression fails here, before anything
+    // is stored.
     await codec.compress(new Uint8Array(0));
     if (storage.prepare !== undefined) {
-      // An existing folder keeps its modes. Storing the settings reports that
-      // it is a repository.
+      // The modes of an existing repository are not changed. Storing the
+      // settings, below, throws `exists` for it.
       const isThere = await readIfThere(storage, SETTINGS) !== undefined;
       if (!isThere) storage.prepare(shared);
     } else if (shared !== undefined) {
       throw new DeltarError(
         "unsupported",
-        "only a repository in a folder can be shared by modes; give others a " +
-          "key of their own",
+        "only a repository in a folder can be shared with a group; on this " +
+          "storage, give each user an access key",
         { object: storage.location },
       );
     }
@@ -150,14 +152,14 @@ export class Store {
     }
   }
 
-  /** Returns the same repository with a signal that ends its reads. */
+  /** Returns the same repository with a signal that ends reads and writes. */
   until(signal: AbortSignal | undefined): Store {
     if (signal === undefined) return this;
     const storage = untilAborted(this.storage, signal);
     return new Store(storage, this.id, this.codec);
   }
 
-  /** Returns the ids of all snapshots in order. */
+  /** Returns the sorted ids of all snapshots. */
   async ids(signal?: AbortSignal): Promise<string[]> {
     const storage = untilAborted(this.storage, signal);
     const ids: string[] = [];
@@ -246,7 +248,7 @@ export class Store {
   /**
    * Returns a snapshot's whole tree.
    *
-   * @throws {DeltarError} `corrupt` if a layer is not what the record says.
+   * @throws {DeltarError} `corrupt` if a layer differs from its record.
    */
   async tree(
     record: SnapshotRecord,
@@ -257,8 +259,8 @@ export class Store {
 }
 
 /**
- * Reads a record. Returns `undefined` if it is gone, or if it is damaged and
- * `onDamage` was called.
+ * Reads a record. Returns `undefined` if the snapshot was removed, or if the
+ * record is damaged and `onDamage` was called.
  */
 async function tryRead(
   storage: Storage,
