@@ -268,7 +268,7 @@ export class DiffIndex {
    * Stores the difference in a file. The file appears whole or not at all.
    *
    * @param file A path of the operating system.
-   * @param options The signal that ends the work.
+   * @param options A signal that aborts the writing.
    */
   async toFile(file: string, options: SignalOptions = {}): Promise<void> {
     await writeFileAtomic(file, this.#pieces(), options);
@@ -278,7 +278,7 @@ export class DiffIndex {
    * Reads a difference that `toFile` stored.
    *
    * @param file A path of the operating system.
-   * @param options The signal that ends the work.
+   * @param options A signal that aborts the reading.
    * @throws {DeltarError} `not-found`, or an error of `decode`.
    */
   static async fromFile(
@@ -357,7 +357,7 @@ function* encodeChanges(changes: Iterable<Change>): Generator<Line> {
   for (const change of changes) yield encodeChange(change);
 }
 
-/** Returns the entry after a change, or the entry before a deletion. */
+/** Returns the new entry of a change, or the old entry of a deletion. */
 function entryOf(change: Change): HashedEntry {
   return change.change === "deleted" ? change.before : change.entry;
 }
@@ -373,7 +373,7 @@ export function isTouched(change: Change): boolean {
     change.change === "updated" && change.isLinkOnly === true;
 }
 
-/** Returns the path that a change is about. */
+/** Returns the path of a change. */
 export function pathOf(change: Change): string {
   return entryOf(change).path;
 }

@@ -200,7 +200,7 @@ export class DirIndex {
    * Stores the index in a file. The file appears whole or not at all.
    *
    * @param file A path of the operating system.
-   * @param options The signal that ends the work.
+   * @param options A signal that aborts the writing.
    */
   async toFile(file: string, options: SignalOptions = {}): Promise<void> {
     await writeFileAtomic(file, this.#pieces(), options);
@@ -210,7 +210,7 @@ export class DirIndex {
    * Reads an index that `toFile` stored.
    *
    * @param file A path of the operating system.
-   * @param options The signal that ends the work.
+   * @param options A signal that aborts the reading.
    * @throws {DeltarError} `not-found`, or an error of `decode`.
    */
   static async fromFile(

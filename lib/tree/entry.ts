@@ -1,7 +1,7 @@
 /** The kind of an entry. A hard link is a further name of an earlier file. */
 export type EntryKind = "file" | "directory" | "symlink" | "hardlink";
 
-/** The metadata of an entry besides its content. */
+/** The mode, time and owner of an entry. */
 export interface Metadata {
   /** The permission bits, from 0 to 0o7777. */
   mode: number;
@@ -59,7 +59,9 @@ export interface SymlinkEntry extends ContentlessEntry {
 export interface HardLinkEntry extends ContentlessEntry {
   /** The kind. */
   kind: "hardlink";
-  /** The path of the file below the root. It comes earlier in path order. */
+  /**
+   * The path of the file below the root. It sorts before the path of the link.
+   */
   target: string;
 }
 

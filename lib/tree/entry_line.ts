@@ -25,8 +25,8 @@ const MODE = /^0[0-7]{3,4}$/;
 const TIME = /^(-?)(\d{1,19})(?:\.(\d{1,9}))?$/;
 
 /**
- * Returns an entry as a line of JSON, with its fields in the order of the
- * format.
+ * Returns an entry as a line of JSON, with its fields in the order of
+ * docs/FORMAT.md.
  */
 export function encodeEntry(entry: HashedEntry): Line {
   const line: Line = { path: entry.path, kind: entry.kind };

@@ -195,8 +195,8 @@ export function endsAll(error: unknown): boolean {
 }
 
 /**
- * Returns the reason for a failed system call: the path vanished or is
- * unreadable.
+ * Returns the reason for a failed system call, `vanished` or `unreadable`, and
+ * the message of the error.
  */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const code = codeOf(error);

@@ -2,7 +2,7 @@ import type { FileStat, Identity } from "./statx.ts";
 
 /**
  * Called with each entry of a folder, in the system's order. The arguments are
- * valid until it returns.
+ * valid until the visitor returns.
  *
  * @param bytes The buffer that contains the bytes of the name, which may be
  * invalid UTF-8.
@@ -88,17 +88,17 @@ export interface Folder {
    * removed.
    */
   makeFolder(name: string, mode: number): void;
-  /** Creates a symlink with this text. */
+  /** Creates a symlink to `target`. */
   makeSymlink(name: string, target: string): void;
   /**
-   * Returns a symlink's text.
+   * Returns the target of a symlink.
    *
-   * @throws `EILSEQ` if the text is not valid UTF-8.
+   * @throws `EILSEQ` if the target is not valid UTF-8.
    */
   readLink(name: string): string;
   /** Creates another name for a file or symlink, in this folder or another. */
   link(name: string, to: Folder, newName: string): void;
-  /** Renames an entry, and replaces an existing entry of the new name. */
+  /** Renames an entry, and replaces an existing entry with the new name. */
   rename(name: string, to: Folder, newName: string): void;
   /** Removes the name of an entry that is not a folder. */
   unlink(name: string): void;
@@ -136,7 +136,7 @@ export interface Folder {
    * `false` if the system cannot.
    */
   syncFileSystem(): Promise<boolean>;
-  /** Closes the folder. Closing twice does nothing. */
+  /** Closes the folder. A second call does nothing. */
   close(): void;
 }
 
@@ -147,7 +147,7 @@ export interface OpenFile {
   /** Returns the state of the file. */
   stat(): FileStat;
   /**
-   * Reads into `buffer`. Fewer bytes than it holds may be read.
+   * Reads into `buffer`. It may read fewer bytes than fit into `buffer`.
    *
    * @param offset The offset in the file, in bytes.
    * @returns The number of bytes read; 0 at the end of the file.
@@ -167,7 +167,7 @@ export interface OpenFile {
   sync(): void;
   /** Flushes the file to the disk without blocking the event loop. */
   flush(): Promise<void>;
-  /** Closes the file. Closing twice does nothing. */
+  /** Closes the file. A second call does nothing. */
   close(): void;
 }
 

@@ -653,7 +653,9 @@ function putName(
   return target;
 }
 
-/** Writes a path or the text of a symlink into a buffer, and a NUL after it. */
+/**
+ * Writes a path or the target of a symlink into a buffer, and a NUL after it.
+ */
 function put(
   target: Uint8Array,
   path: string,

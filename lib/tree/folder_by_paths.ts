@@ -531,13 +531,13 @@ function openFolderFd(path: string, flag: number): number {
   }
 }
 
-/** Reads a symlink's text. Returns `undefined` if it is not valid UTF-8. */
+/** Returns the target of a symlink, or `undefined` if it is not valid UTF-8. */
 function readText(path: string): string | undefined {
   let text: string;
   try {
     text = fs.readlinkSync(path);
   } catch (error) {
-    // Deno reports a text that is not UTF-8 as `InvalidData`, and all other
+    // Deno reports a target that is not UTF-8 as `InvalidData`, and all other
     // errors by the system's names.
     if ((error as Error).name === "InvalidData") return undefined;
     throw error;

@@ -191,7 +191,8 @@ export class IgnoreRules {
    * above the path must not be excluded themselves.
    *
    * @param path The path below the root.
-   * @param isDirectory Whether the path is a directory. A symlink is not.
+   * @param isDirectory Whether the path is a directory. A symlink to a
+   * directory does not count.
    */
   match(path: string, isDirectory: boolean): string | undefined {
     if (!this.#isCompiled) {

@@ -26,8 +26,8 @@ export interface IndexOptions {
   previous?: DirIndex;
   /**
    * Called with every file. Returns whether the file is unchanged since
-   * `previous`, so that it is not read. By default every file is read, because
-   * a file may change without a change of its size and time.
+   * `previous`. If it is, it is not read. By default every file is read,
+   * because a file may change without a change of its size and time.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
   /**
@@ -41,11 +41,11 @@ export interface IndexOptions {
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether `onProgress` is passed the totals: `allEntries`, `allBytes` and
-   * `allRead`. To count them, a second walk visits each folder once more at the
-   * same time. Default: `false`.
+   * `allRead`. They are counted by a second walk, which visits each folder once
+   * more while the files are read. Default: `false`.
    */
   measure?: boolean;
-  /** Ends the work with an error of code `aborted`. */
+  /** Ends the indexing with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -63,7 +63,9 @@ export interface IndexProgress {
   allEntries?: number;
   /** The size in bytes of all files, once they are counted. */
   allBytes?: number;
-  /** The number of bytes that have to be read in all, once they are counted. */
+  /**
+   * The size in bytes of all files that have to be read, once they are counted.
+   */
   allRead?: number;
 }
 

@@ -20,7 +20,7 @@ interface Folder {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Returns whether a directory, without what its rules exclude, is entirely
+ * Returns whether everything in a directory that its rules do not exclude is
  * unchanged. Each folder is listed and the state of each entry is compared. No
  * file is read. The comparison stops at the first entry that differs or is
  * marked as doubtful.

@@ -31,7 +31,7 @@ export class Measure {
   #next = performance.now() + DELAY_MS;
   #state: "walking" | "done" | "failed" = "walking";
 
-  /** Makes a count of the steps of a second walk. */
+  /** Prepares to count the steps of a second walk. */
   constructor(steps: Iterable<Step>) {
     this.#steps = steps[Symbol.iterator]();
   }

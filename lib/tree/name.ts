@@ -54,7 +54,10 @@ export function nameFault(name: string, platform: string): string | undefined {
     const length = isWindows || platform === "darwin"
       ? name.length
       : new TextEncoder().encode(name).length;
-    if (length > MAX_NAME) return "the name is too long for this system";
+    if (length > MAX_NAME) {
+      const unit = isWindows || platform === "darwin" ? "characters" : "bytes";
+      return `the name is too long: ${length} ${unit}, at most ${MAX_NAME}`;
+    }
   }
   if (!isWindows) return undefined;
   const [character] = WINDOWS_CHARACTERS.exec(name) ?? [];

@@ -94,7 +94,7 @@ export class OpenFolders {
       : this.at(parentPath(path)).statAt(nameOf(path));
   }
 
-  /** Returns a symlink's text. See {@linkcode Folder.readLink}. */
+  /** Returns the target of a symlink. See {@linkcode Folder.readLink}. */
   readLink(path: string): string {
     return this.at(parentPath(path)).readLink(nameOf(path));
   }
@@ -172,8 +172,10 @@ export class OpenFolders {
   }
 
   /**
-   * Forgets a folder that is about to be removed. The folders below it must
-   * have been forgotten before.
+   * Closes a folder that is about to be removed or renamed, and all open
+   * folders below it. Another folder may get its path afterwards. The same
+   * applies to a folder below it only if this method was called for that folder
+   * before.
    *
    * @param path The path below the root.
    */

@@ -70,7 +70,7 @@ export class PrivateFolders {
     throw systemError("ENOENT", "open", place, words);
   }
 
-  /** Removes and closes the folders. */
+  /** Closes and removes the folders. */
   close(): void {
     for (const { folder, above, name } of this.#folders.values()) {
       folder.close();

@@ -44,7 +44,9 @@ export function realTarget(target: string): string {
       );
     }
     if (++links > MAX_LINKS) {
-      throw new DeltarError("io", "too many symlinks", { object: place });
+      throw new DeltarError("io", `too many symlinks: at most ${MAX_LINKS}`, {
+        object: place,
+      });
     }
     if (text.startsWith("/")) at = "/";
     waiting.push(...text.split("/").reverse());

@@ -34,10 +34,10 @@ export class Spelling {
   readonly #natures = new Map<string, FolderNature>();
 
   /**
-   * Makes the tests for a directory.
+   * Prepares the tests for a directory.
    *
    * @param disk The directory, as it is before anything is changed.
-   * @param probe Tests names that do not exist.
+   * @param probe The tests for names that do not exist.
    */
   constructor(disk: Disk, probe: NameProbe) {
     this.#disk = disk;

@@ -111,7 +111,8 @@ export class Spool {
     try {
       remove(folder);
     } catch {
-      // Windows does not delete an open file. It is deleted when it is closed.
+      // Windows does not delete an open file. `dispose` closes the file and
+      // then deletes the folder.
     }
     let at = 0;
     for (const part of this.#parts) {

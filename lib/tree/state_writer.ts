@@ -139,7 +139,7 @@ export class StateWriter {
       found.every((byte, at) => byte === bytes[at]);
   }
 
-  /** The word at which the last begun block begins. */
+  /** The word at which the current block begins. */
   get block(): number {
     return this.#block;
   }

@@ -20,7 +20,7 @@ const AT_ONCE = 64;
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.
  * @param files The files that were written. Missing files are ignored.
- * @param signal Ends the work with an error of code `aborted`.
+ * @param signal Ends the flushing with an error of code `aborted`.
  * @throws {DeltarError} `io` if the disk did not accept the data.
  */
 export async function syncTree(

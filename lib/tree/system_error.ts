@@ -47,5 +47,5 @@ function wordsOf(code: string): string {
   const known = number === undefined
     ? undefined
     : nodeUtil.getSystemErrorMap().get(-number);
-  return known?.[1] ?? "the system refused";
+  return known?.[1] ?? "the system refused the call";
 }

@@ -69,7 +69,7 @@ export class TargetDirectory {
     }
   }
 
-  /** Returns a symlink's text. */
+  /** Returns the target of a symlink. */
   target(path: string): string {
     return this.#attempt(path, () => this.#open().readLink(path));
   }

@@ -221,8 +221,8 @@ export class TreeWriter {
   symlink(path: string, target: string, metadata: Metadata): void {
     const folder = this.#place(path);
     this.#attempt(path, () => {
-      // The link's owner is set by name, so no other user must be able to
-      // replace the link before.
+      // The link's owner is set by name, so other users must not be able to
+      // replace the link before that.
       const stage = this.#owned
         ? this.#private.beside(parentPath(path))
         : folder;
@@ -625,7 +625,7 @@ export class TreeWriter {
   }
 
   /**
-   * Records the state of an existing folder, which is set back after writing.
+   * Records the state of an existing folder, which is set again after writing.
    */
   #keep(path: string, folder: Folder, stat: FileStat): void {
     const opened = !this.#owned && (stat.mode & 0o700) !== 0o700;
@@ -683,7 +683,7 @@ export class TreeWriter {
       );
     }
     // If the owner could not be set, the set-user-ID and set-group-ID bits are
-    // not set either. They would give the rights of the present owner.
+    // not set either. They would give the rights of the file's present owner.
     const given = unset.length === 0 ? mode : mode & ~SET_ID;
     if (target.setMode) {
       set("mode", () => target.setMode?.(given), (stat) => stat.mode === given);
@@ -799,7 +799,10 @@ function gone(path: string): DeltarError {
   return new DeltarError("not-found", "no such file", { path });
 }
 
-/** Runs a change that nobody requested, and ignores its errors. */
+/**
+ * Makes a change that no caller requested, and ignores errors that affect only
+ * its path.
+ */
 function quietly(work: () => void): void {
   try {
     work();

@@ -357,7 +357,8 @@ function whyUnknown(
 
 /**
  * Returns whether a file may change without a change of its state. A time far
- * in the future was set explicitly. Every later change of the file replaces it.
+ * in the future was set explicitly. Every later change of the file replaces
+ * such a time.
  */
 function isRacy({ mtime, ctime }: EntryState, newest: bigint): boolean {
   return ctime >= newest || mtime >= newest && mtime < newest + DAY;

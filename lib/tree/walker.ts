@@ -41,9 +41,9 @@ export interface WalkOptions {
 }
 
 /**
- * A directory seen through its exclusion rules. Indexes and snapshots are based
- * on its walk. An excluded folder is not entered, and a symlink is not
- * followed.
+ * A directory seen through its exclusion rules. Indexes and snapshots contain
+ * the entries that its walk yields. An excluded folder is not entered, and a
+ * symlink is not followed.
  */
 export class Walker {
   /** The directory's absolute path. */
@@ -152,8 +152,8 @@ export class Walker {
   }
 
   /**
-   * Returns a file's content: one array for a small file, otherwise pieces. No
-   * symlink on the path is followed.
+   * Returns a file's content: one array for a file of at most 1 MiB, otherwise
+   * pieces. No symlink on the path is followed.
    *
    * @param path The path below the root.
    */

@@ -55,8 +55,7 @@ export class WorkJournal {
 
   /**
    * Returns the journals that interrupted processes have left in a directory,
-   * sorted by name. Files that were written by users other than this one and
-   * root are ignored.
+   * sorted by name. Files of users other than this user and root are ignored.
    *
    * @param root The directory, a path of the operating system.
    * @throws {DeltarError} `exists` if another process is changing the
@@ -169,7 +168,7 @@ export class WorkJournal {
  * stay.
  *
  * @param root The directory.
- * @param signal Ends the work with an error of code `aborted`.
+ * @param signal Ends the deletion with an error of code `aborted`.
  */
 export async function clearAbandoned(
   root: Folder,
@@ -192,7 +191,10 @@ export async function clearAbandoned(
   folders.closeBelow();
 }
 
-/** Clears one folder. Returns the names of the folders in it. */
+/**
+ * Deletes the abandoned temporary files in one folder. Returns the names of the
+ * folders in it.
+ */
 function clearFolder(folder: Folder): string[] {
   const { mtime } = folder.stat();
   const below: string[] = [];
