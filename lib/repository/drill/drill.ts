@@ -40,7 +40,7 @@ export interface DrillOptions {
    * temporary files.
    */
   scratch?: string;
-  /** Called with each file as it is restored. */
+  /** Called after each file with the progress. */
   onProgress?: (progress: DrillProgress) => void;
   /** Called with each record and note that cannot be read. */
   onDamage?: DamageHandler;
@@ -50,11 +50,11 @@ export interface DrillOptions {
 
 /** The progress of a drill. */
 export interface DrillProgress {
-  /** The number of files so far. */
+  /** The number of files of the sample that were tried so far. */
   files: number;
   /** The number of files in the sample. */
   allFiles: number;
-  /** The number of bytes of these files so far. */
+  /** The number of bytes that were restored so far. */
   bytes: number;
   /** The path of the current file. */
   path: string;

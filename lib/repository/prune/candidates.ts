@@ -44,8 +44,8 @@ export interface CandidateOptions {
 }
 
 /**
- * Returns the ids of the runs whose objects are needed: those of the intents,
- * and those of the interrupted runs whose objects they take over.
+ * Returns the ids of the runs whose objects are needed: the runs with an
+ * intent, and the interrupted runs whose objects they take over.
  */
 export function runningIds(intents: readonly RunIntent[]): Set<string> {
   return new Set(intents.flatMap(({ id, reuses }) => [id, ...reuses]));
@@ -57,8 +57,8 @@ export function rankOf(usage: Usage, name: string): Rank {
 }
 
 /**
- * The approximate size of a move, in bytes. Repacking has to free more than
- * that.
+ * The approximate size of a move, in bytes. Repacking a volume must free more
+ * than this size.
  */
 const MOVE_BYTES = 1024;
 

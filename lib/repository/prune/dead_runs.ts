@@ -36,7 +36,7 @@ export interface DeadRunOptions {
 
 /**
  * Finds dead runs and deletes their intents. A run is dead if an earlier prune
- * saw the same heartbeat count, the grace period has passed since, and the
+ * saw the same heartbeat count, the grace period has passed since then, and the
  * count does not change while it is watched. A run that was only suspended
  * finds that its intent is missing before it commits.
  *

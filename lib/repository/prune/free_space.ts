@@ -125,7 +125,7 @@ export async function freeSpace(
 }
 
 /**
- * Frees space without writing, or throws an error that says how to free it.
+ * Frees space without writing, or throws an error that explains how to free it.
  *
  * @param error The error of the operation that failed because the disk is full.
  * @throws {DeltarError} `io` if nothing can be freed and there is a grace

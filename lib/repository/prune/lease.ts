@@ -22,7 +22,7 @@ export interface LeaseOptions {
    * milliseconds.
    */
   patience: number;
-  /** Called with the holder before a holder that may have died is watched. */
+  /** Called before a holder that may have died is watched, with that holder. */
   onWait?: (holder: Holder) => void;
   /** Ends the waiting with an error of code `aborted`. */
   signal?: AbortSignal;

@@ -98,8 +98,8 @@ export interface PrunePlan {
   /** The judgement of the policy on each snapshot, the oldest first. */
   judgements: Judgement[];
   /**
-   * The number of bytes that are freed when the grace period of each removed
-   * snapshot is over, by the snapshot's id.
+   * For each snapshot that would be removed, by its id, the number of bytes
+   * that are freed when its grace period is over.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */

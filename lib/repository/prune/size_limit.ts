@@ -139,7 +139,8 @@ export async function fitBudget(
       const run = newId(Date.now(), Math.random());
       result.collected = await collectGarbage(store, lease, run, all);
       result.after = await sizeOf(storage);
-      // `chooseGoing` estimates, so one round may free too little.
+      // `chooseGoing` only estimates the freed bytes, so one round may free too
+      // few.
     } while (result.after > maxSize && gone.length > 0);
   }
   result.after = await sizeOf(storage);
@@ -189,8 +190,8 @@ async function chooseGoing(
 
 /**
  * Returns each snapshot's position, from 1, in the order in which snapshots are
- * removed when space is short. A snapshot is removed the earlier, the shorter
- * the time to the next snapshot is relative to its age, so older snapshots
+ * removed when space is short. The first are the snapshots with the shortest
+ * time to the next snapshot, relative to their age, so that older snapshots
  * become sparser. Snapshots that a user labelled are removed after all others.
  * The last snapshot and the last safety snapshot of a directory are never
  * removed.
@@ -217,8 +218,12 @@ export function thinningOrder(
 }
 
 /**
- * Returns the order in which the snapshots of one group, which are sorted from
- * the newest to the oldest, are removed. The newest stays.
+ * Returns the snapshots of one group in the order of removal. The newest
+ * snapshot is never removed.
+ *
+ * @param group The snapshots, the newest first.
+ * @param isLabelled Whether to return the snapshots that a user labelled, or
+ * the others.
  */
 function thinGroup(
   [newest, ...rest]: readonly TimedSnapshot[],

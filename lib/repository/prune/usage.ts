@@ -6,9 +6,9 @@ import type { LayerRecord, ObjectRecord } from "../format/snapshot_record.ts";
 import type { LayerPart, StoredPiece } from "../layers/tree_layer.ts";
 
 /**
- * The order in which trees are removed: those with a lower rank first. The rank
- * of an object is the highest rank of the trees that need it, or `NEVER` if no
- * tree does.
+ * The rank of a tree or object. Trees with a lower rank are removed first. The
+ * rank of an object is the highest rank of the trees that need it, or `NEVER`
+ * if no tree does.
  */
 export type Rank = number;
 
@@ -204,7 +204,7 @@ function addRange(
 }
 
 /**
- * Replaces each volume that was moved by the new volume in a usage.
+ * Replaces each moved volume in a usage by the volume that it was moved to.
  *
  * @param moves The moves, by the name of their object. If a move lacks a needed
  * range and the old volume still exists, the move is ignored and removed from

@@ -7,7 +7,7 @@ import { checkListing } from "../../bytes/listing.ts";
 const MAX_BYTES = 16 << 10;
 
 /**
- * Restores a listing in which a single bit was flipped. The last line of a
+ * Corrects a listing in which a single bit was flipped. The last line of a
  * listing has the SHA-256 of the original bytes, so the flipped bit can be
  * found by trying each one.
  *

@@ -31,7 +31,7 @@ import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 export interface ApplyPlanOptions {
   /** The reader of the files' content. */
   reader: ContentReader;
-  /** Called after each step, with its error if it failed. */
+  /** Called after each step, with the error if the step failed. */
   onDone: (step: RestoreStep, error?: Error) => void;
   /**
    * Whether entries are replaced and deleted although they were not saved.

@@ -283,7 +283,7 @@ class Planner {
    * normalization.
    */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The first entries with each of these keys. */
+  /** The paths of earlier entries, by their keys. */
   readonly #firsts = new Map<string, string[]>();
   /** The paths of entries, by the paths under which their folders list them. */
   readonly #listed = new Map<string, string>();
@@ -564,8 +564,8 @@ class Planner {
   }
 
   /**
-   * Returns the content of a folder that is in the way, if all of it may be
-   * deleted.
+   * Returns the content of a folder that is in the way. Throws if a part of the
+   * content may not be deleted.
    */
   #emptied(path: string): { path: string; stat: FileStat }[] {
     const inside = [...this.#onDisk.below(path)];

@@ -10,13 +10,13 @@ const SET_ID = 0o6000;
 
 /**
  * Removes privileges from an entry of another user's repository: set-user-ID
- * and set-group-ID bits, and owners other than this process, unless the
- * existing entry has that owner already.
+ * and set-group-ID bits, and owners other than the user of this process, unless
+ * the existing entry has that owner already.
  *
  * @param entry The entry of the snapshot.
  * @param stat The state of the existing entry.
- * @returns The entry without these privileges, and their names. The same entry
- * if it has none.
+ * @returns The entry without these privileges, and the names of the privileges.
+ * The same entry if it has none.
  */
 export function withoutPrivileges<Of extends Metadata>(
   entry: Of,

@@ -86,7 +86,7 @@ export async function removalFor(
   return new RemovalByRules(onDisk, tree, rules, texts, options);
 }
 
-/** Returns the policy of an undo: only the given paths may be deleted. */
+/** Returns the policy of an undo: only the paths in `gone` may be deleted. */
 export function removalOf(
   onDisk: TargetDirectory,
   gone: ReadonlySet<string>,

@@ -180,7 +180,9 @@ async function prepare(
   };
 }
 
-/** Opens the target for reading its state, and closes it after the work. */
+/**
+ * Opens the target for reading its state, calls `work` with it, and closes it.
+ */
 async function withTarget<Result>(
   target: string,
   work: (onDisk: TargetDirectory) => Promise<Result>,
@@ -244,7 +246,7 @@ function refuseOverRepository(
   if (way === "" || /^\.\.(\/\.\.)*$/.test(way)) {
     throw new DeltarError(
       "unsafe",
-      "the target is in the repository; restore into another directory",
+      "the target is the repository or in it; restore into another directory",
       { object: onDisk.root },
     );
   }

@@ -279,25 +279,26 @@ function hasNothingToDo(
     !removesRoot && (work === "restore" || basis !== undefined);
 }
 
-/** The restore, undo or redo that an earlier process did not finish. */
+/** The unfinished call of an earlier process: a restore, undo or redo. */
 interface Resumption {
   /**
-   * Whether this job continues the unfinished one, because their requests are
+   * Whether this job continues the unfinished call, because their requests are
    * equal.
    */
   isSame: boolean;
-  /** Whether this job continues one that began in a new or empty directory. */
+  /**
+   * Whether this job continues a call that began in a new or empty directory.
+   */
   wasFresh: boolean;
   /**
-   * The id of the first safety snapshot of the unfinished one, if this job
-   * continues it and there is one.
+   * The id of the call's first safety snapshot, if this job continues the call
+   * and there is one.
    */
   safetyId: string | undefined;
 }
 
 /**
- * Returns the unfinished restore, undo or redo that the last journal in the
- * target describes.
+ * Returns the unfinished call that the last journal in the target describes.
  */
 function resumptionOf({ left, request }: RestoreJob): Resumption {
   const data = left.at(-1)?.data;
@@ -417,7 +418,7 @@ class RestoreSession {
     try {
       this.#writer.finish(() => this.#journal?.abandon());
     } catch {
-      // The first error is the one to report.
+      // `carryOut` throws the first error.
     } finally {
       this.#journal?.abandon();
     }

@@ -18,7 +18,10 @@ export type Group = [SnapshotRecord, ...SnapshotRecord[]];
  */
 export type PastWork = SnapshotRecord | FreshRestore;
 
-/** Returns whether the work was a restore into a new or empty directory. */
+/**
+ * Returns whether past work is the note of a restore into a new or empty
+ * directory.
+ */
 export function isFresh(work: PastWork | Group): work is FreshRestore {
   return "made" in work;
 }

@@ -105,7 +105,7 @@ class Search {
    * normalization.
    */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The existing entries with each of these keys. */
+  /** The paths of earlier entries that exist, by their keys. */
   readonly #firsts = new Map<string, string[]>();
   /**
    * The folders that were not written, because this disk treats their paths as

@@ -23,7 +23,7 @@ export interface StatsOptions {
   snapshot?: SnapshotRecord;
   /** The folder whose subfolders are reported. Default: the root. */
   within?: string;
-  /** The number of the largest files to return. Default: 10. */
+  /** The maximum number of the largest files to return. Default: 10. */
   largest?: number;
   /**
    * Called with the error of each record and layer that cannot be read. Such a
@@ -38,11 +38,15 @@ export interface StatsOptions {
 export interface SnapshotUsage {
   /** The snapshot. */
   record: SnapshotRecord;
-  /** The number of bytes that it added to the repository when it was taken. */
+  /**
+   * The number of bytes that the snapshot added to the repository when it was
+   * taken.
+   */
   added: number;
   /**
    * The number of bytes that only this snapshot needs. They would be freed if
-   * it were removed and partly unneeded volumes were repacked.
+   * the snapshot were removed and all volumes with unneeded bytes were
+   * repacked.
    */
   own: number;
   /** The last drill of the snapshot. */

@@ -21,7 +21,8 @@ function layerKey({ name, sha256 }: LayerRecord): LayerKey {
 }
 
 /**
- * Returns the snapshots whose trees are based on the same full layer, in order.
+ * Groups the snapshots whose trees are based on the same full layer. Their
+ * order is kept.
  */
 export function familiesOf(
   records: readonly SnapshotRecord[],
@@ -162,7 +163,7 @@ export class Family {
     }
   }
 
-  /** Returns the snapshots that have a layer, with the layers above it. */
+  /** Returns the snapshots that have a layer, each with the layers above it. */
   #users(
     key: LayerKey,
   ): { snapshot: SnapshotRecord; above: LayerKey[] }[] {

@@ -22,7 +22,7 @@ export interface HarmedFile {
   snapshots: string[];
 }
 
-/** A damaged or missing object, and the effects. */
+/** A damaged or missing object, and the effects of the damage. */
 export interface Damage {
   /** The object's name. */
   object: string;

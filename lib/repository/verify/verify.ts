@@ -38,7 +38,7 @@ import {
 export interface VerifyOptions {
   /**
    * Whether to read every byte. Each object is checked against its SHA-256, and
-   * each file is rebuilt and checked against its own. Default: `false`.
+   * each file is rebuilt and checked against its own SHA-256. Default: `false`.
    */
   data?: boolean;
   /** Called with the progress. */

@@ -55,7 +55,9 @@ export class ObjectCheck {
     return this.#places.get(name)?.name ?? name;
   }
 
-  /** Checks only the size of an object. Its content is checked elsewhere. */
+  /**
+   * Checks only the size of a layer. Its content is checked when it is read.
+   */
   checkSize(object: ObjectRecord, kind: DamageKind): void {
     const fault = this.#sizeFault(object);
     if (fault !== undefined) this.#findings.object(object.name, kind, fault);
