@@ -88,7 +88,7 @@ suite([
           .getExtension("deltar.deltar").activate();
         try { getAPI(2); } catch (error) { return error.message; }`,
       ),
-      "deltar has API version 1, not 2",
+      "unknown API version: 2; this deltar has version 1",
     );
   }],
 

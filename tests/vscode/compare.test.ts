@@ -66,9 +66,9 @@ suite([
     await snapshot("before lunch", /before lunch · 3 files changed/);
 
     await window.command("Deltar: Compare Two Snapshots…");
-    await window.page.getByPlaceholder("Compare which snapshot?").waitFor();
+    await window.page.getByPlaceholder("Choose the first snapshot").waitFor();
     await window.choose(/before lunch/);
-    await window.page.getByPlaceholder("With which other snapshot?").waitFor();
+    await window.page.getByPlaceholder("Choose the second snapshot").waitFor();
     await window.choose(/at first/);
     await entries().filter({ hasText: "notes.md" }).first().waitFor();
     for (const name of ["LICENSE", "notes.md", "new.txt"]) {
@@ -119,7 +119,7 @@ suite([
     await window.row(/^source$/).click();
     await window.row("icon.png").hover();
     await window.row("icon.png")
-      .getByRole("button", { name: "Open File as in Snapshot" }).click();
+      .getByRole("button", { name: "Open File from Snapshot" }).click();
     const shown = page.frameLocator("iframe.webview.ready")
       .frameLocator("iframe").locator("img").first();
     await shown.waitFor();
@@ -174,7 +174,7 @@ suite([
     await window.hush();
     // It is in an editor, but no file.
     await window.command("View: Show Deltar");
-    await page.getByText("Open a file of the workspace to see its versions")
+    await page.getByText("Open a file in the workspace to see its versions")
       .waitFor();
     await window.command("View: Close All Editors");
   }],

@@ -233,18 +233,18 @@ suite([
     const path = folder.replaceAll(".", "\\.");
     await logs(/\[info\] Deltar \d+\.\d+\.\d+$/m);
     await logs(RegExp(
-      `\\[info\\] logged: snapshots of ${path} are kept in .*/logged-\\w{8}$`,
+      `\\[info\\] logged: snapshots of ${path} are stored in .*/logged-\\w{8}$`,
       "m",
     ));
     await snapshot(/Snapshot taken/);
     const [{ id }] = await records();
     await logs(RegExp(
-      `\\[info\\] logged: snapshot ${id} \\(asked for\\), 1 file, ` +
+      `\\[info\\] logged: snapshot ${id} \\(manual\\), 1 file, ` +
         "[\\d.]+ K?B stored, \\d+ ms$",
       "m",
     ));
     await snapshot(/Nothing changed/);
-    await logs(/\[info\] logged: nothing changed \(asked for\), \d+ ms$/m);
+    await logs(/\[info\] logged: nothing changed \(manual\), \d+ ms$/m);
     await editor.set({ "deltar.snapshot.onSave": true });
     await window.openFile(at("notes.md"));
     await window.type("second\n");
@@ -263,19 +263,21 @@ suite([
     await window.command("Deltar: Pause Automatic Snapshots");
     await logs(/\[info\] automatic snapshots are paused$/m);
     await window.command("Deltar: Resume Automatic Snapshots");
-    await logs(/\[info\] automatic snapshots go on$/m);
+    await logs(/\[info\] automatic snapshots are resumed$/m);
     // Where a file is in the way.
     await editor.set({ "deltar.repository.location": at("notes.md") });
     await logs(
-      /\[warning\] logged: no list of snapshots: A part of the path is a file/,
+      /\[warning\] logged: cannot list the snapshots: A part of the path is a file/,
     );
     await window.says(/^logged: A part of the path is a file\./);
     await window.command("Deltar: Create Snapshot");
-    await logs(/\[error\] logged: no snapshot \(asked for\): .*notes\.md/);
+    await logs(
+      /\[error\] logged: cannot take a snapshot \(manual\): .*notes\.md/,
+    );
     const told = await window.isTold(/notes\.md/);
     await told.getByRole("button", { name: "Show Log" }).click();
     await window.page.locator(".panel .view-lines")
-      .filter({ hasText: "no snapshot" }).waitFor();
+      .filter({ hasText: "cannot take a snapshot" }).waitFor();
     await window.hush();
     await window.picture("log");
     await editor.set({ "deltar.repository.location": null });
@@ -320,7 +322,7 @@ suite([
     const large = randomFillSync(new Uint8Array(2e6));
     fs.writeFileSync(at("large.bin"), large);
     const warning =
-      /The snapshots of budget take 2\.0\d MB, more than the limit of 1\.00 MB\./;
+      /The snapshots of budget use 2\.0\d MB, more than the limit of 1\.00 MB\./;
     await window.command("Deltar: Create Snapshot");
     await window.isTold(warning);
     await window.picture("budget");

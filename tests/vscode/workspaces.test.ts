@@ -311,7 +311,7 @@ suite([
       await window.isReady();
       const told = await window.isTold(/restore of .* was interrupted/);
       await window.picture("cut-short");
-      await told.getByRole("button", { name: "Undo It" }).click();
+      await told.getByRole("button", { name: "Undo Restore" }).click();
       await window.isTold(/Undone: /);
       assert.deepEqual(stateOf(folder), ruined);
       await window.hush();
@@ -356,7 +356,7 @@ suite([
           release.push(secret);
         } else fs.chmodSync(secret, 0);
         await window.command("Deltar: Create Snapshot");
-        await window.isTold(/1 path could not be kept/);
+        await window.isTold(/1 path skipped/);
         await window.hasStatus(/Deltar: partial/);
         await window.status().click();
         await window.line(/secret\.txt/).waitFor();

@@ -90,7 +90,7 @@ export class Engine {
     const worker = new Worker(this.#script, { stderr: false, stdout: false });
     worker.on("message", (message: FromWorker) => this.#receive(message));
     worker.on("error", (error: Error) => this.#fail(worker, error.message));
-    worker.on("exit", () => this.#fail(worker, "the engine has ended"));
+    worker.on("exit", () => this.#fail(worker, "the worker has stopped"));
     return worker;
   }
 

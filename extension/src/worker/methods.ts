@@ -183,7 +183,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       if (size > MAX_VERSION_BYTES) {
         throw new DeltarError(
           "limit",
-          "this version is too large for an editor; restore it instead",
+          "this version is too large to open in an editor; restore it instead",
           { path },
         );
       }

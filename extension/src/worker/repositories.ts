@@ -21,7 +21,7 @@ export async function openRepository(
   } catch (cause) {
     if (codeOf(cause) !== "not-found") throw withLocation(cause, config);
     const object = config.repository;
-    throw new DeltarError("not-found", "there are no snapshots here", {
+    throw new DeltarError("not-found", "repository not found", {
       object,
       cause,
     });

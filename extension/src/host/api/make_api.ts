@@ -12,7 +12,9 @@ export function makeExports(api: Api): DeltarExports {
   return {
     getAPI(version) {
       if (version === 1) return api;
-      throw new RangeError(`deltar has API version 1, not ${version}`);
+      throw new RangeError(
+        `unknown API version: ${version}; this deltar has version 1`,
+      );
     },
   };
 }
@@ -45,7 +47,7 @@ export class Api implements DeltarApi {
         folder,
         options.label,
         {},
-        "by another extension",
+        "from another extension",
       );
       taken.push(snapshotOf(folder, snapshot));
     }
@@ -64,7 +66,7 @@ export class Api implements DeltarApi {
   async diff(before: Snapshot, after: Snapshot): Promise<Change[]> {
     const [folder] = this.#folders(after.folder);
     if (before.folder.toString() !== after.folder.toString()) {
-      throw new RangeError("these are snapshots of two folders");
+      throw new RangeError("cannot compare snapshots of different folders");
     }
     const changes = await folder.reader.call("compare", {
       config: folder.config,

@@ -33,7 +33,7 @@ export function registerTools(api: Api): vscode.Disposable {
         const taken = await api.snapshot(label ? { label } : {});
         if (taken.length === 0) throw new Error("No folder is open.");
         return text([
-          "The workspace is protected by these snapshots:",
+          "These snapshots have the current state of the workspace:",
           ...taken.map(lineOf),
         ]);
       },
@@ -56,7 +56,7 @@ export function registerTools(api: Api): vscode.Disposable {
           ? (await api.snapshot({ folder: old.folder }))[0]
           : await find(after);
         const changes = await api.diff(old, now);
-        if (changes.length === 0) return text(["Nothing differs."]);
+        if (changes.length === 0) return text(["There are no differences."]);
         return text(changes.map(({ path, change }) => `${change} ${path}`));
       },
     }),
@@ -69,7 +69,10 @@ export function registerTools(api: Api): vscode.Disposable {
             `Restore ${
               paths?.length ? paths.join(", ") : "the whole folder"
             } from snapshot ${snapshot}` +
-            (deleteOthers ? ", and delete what it does not hold" : "") + "?",
+            (deleteOthers
+              ? ", and delete files that are not in the snapshot"
+              : "") +
+            "?",
         },
       }),
       async invoke({ input: { snapshot, paths, deleteOthers } }) {
@@ -82,8 +85,8 @@ export function registerTools(api: Api): vscode.Disposable {
         );
         if (!done) {
           return text([
-            "Nothing was restored: the user refused, or the files are as in " +
-            "the snapshot already.",
+            "Nothing was restored: the user cancelled, or the files already " +
+            "match the snapshot.",
           ]);
         }
         return text([

@@ -72,7 +72,7 @@ export function registerCommands(
   const setPaused = (isPaused: boolean) => {
     automatic.isPaused = isPaused;
     context.log.info(
-      `automatic snapshots ${isPaused ? "are paused" : "go on"}`,
+      `automatic snapshots ${isPaused ? "are paused" : "are resumed"}`,
     );
     status.update();
     void vscode.commands.executeCommand(
@@ -85,7 +85,7 @@ export function registerCommands(
     snapshot: () => runner.takeManually(),
     snapshotWithLabel: async () => {
       const label = await vscode.window.showInputBox({
-        prompt: "What to call the snapshot",
+        prompt: "Label of the snapshot",
         placeHolder: "before the refactoring",
       });
       if (label !== undefined) {

@@ -57,7 +57,7 @@ export async function compareWithSnapshot(
   const folder = uri && folders.of(uri);
   if (uri === undefined || folder === undefined) {
     void vscode.window.showInformationMessage(
-      "Open a file of the workspace to compare it with a snapshot.",
+      "Open a file in the workspace to compare it with a snapshot.",
     );
     return;
   }
@@ -65,7 +65,7 @@ export async function compareWithSnapshot(
   const version = await pickVersion(
     folder,
     path,
-    "Compare with which version?",
+    "Choose a version to compare with",
   );
   if (version !== undefined) await compareWithFile(folder, path, version);
 }
@@ -101,13 +101,13 @@ export async function compareSnapshots(
   if (one === undefined) {
     const folder = await pickFolder(folders);
     const info = folder &&
-      await pickSnapshot(folder, "Compare which snapshot?");
+      await pickSnapshot(folder, "Choose the first snapshot");
     if (folder === undefined || info === undefined) return;
     one = { kind: "snapshot", folder, info };
   }
   const { folder } = one;
   if (two === undefined || two.folder !== folder) {
-    const info = await pickSnapshot(folder, "With which other snapshot?");
+    const info = await pickSnapshot(folder, "Choose the second snapshot");
     if (info === undefined) return;
     two = { kind: "snapshot", folder, info };
   }
@@ -127,7 +127,7 @@ export async function compareWithWorkspace(
 ): Promise<void> {
   const folder = node?.folder ?? await pickFolder(folders);
   const info = node?.info ??
-    (folder && await pickSnapshot(folder, "Compare which snapshot with now?"));
+    (folder && await pickSnapshot(folder, "Choose a snapshot to compare"));
   if (folder === undefined || info === undefined) return;
   const { snapshot } = await folder.snapshot(undefined);
   const changes = await folder.reader.call("compare", {
@@ -178,8 +178,8 @@ async function openList(
   if (changes.length === 0) {
     void vscode.window.showInformationMessage(
       all.length === 0
-        ? "Nothing differs."
-        : "Only modes or times of files differ, no content.",
+        ? "There are no differences."
+        : "Only modes or times differ. The contents are the same.",
     );
     return;
   }

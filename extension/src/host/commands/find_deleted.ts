@@ -13,7 +13,7 @@ export async function findDeleted({ folders }: Context): Promise<void> {
   const deleted = await folder.reader.call("deleted", { config });
   if (deleted.length === 0) {
     void vscode.window.showInformationMessage(
-      `No file of ${folder.name} was deleted between snapshots.`,
+      `No files in ${folder.name} were deleted between snapshots.`,
     );
     return;
   }
@@ -21,12 +21,12 @@ export async function findDeleted({ folders }: Context): Promise<void> {
   const chosen = await vscode.window.showQuickPick(
     deleted.map(({ path, id, time, size }) => ({
       label: path,
-      description: `deleted by ${formatMoment(time, now)} \u00b7 ` +
+      description: `deleted before ${formatMoment(time, now)} \u00b7 ` +
         formatBytes(size),
       path,
       id,
     })),
-    { placeHolder: "Choose a file to see how it was last" },
+    { placeHolder: "Choose a file to open its last version" },
   );
   if (chosen !== undefined) await openVersion(folder, chosen.path, chosen.id);
 }

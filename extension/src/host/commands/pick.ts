@@ -21,7 +21,7 @@ export async function pickFolder(
       description: folder.uri.fsPath,
       folder,
     })),
-    { placeHolder: "Which folder?" },
+    { placeHolder: "Choose a folder" },
   );
   return chosen?.folder;
 }
@@ -96,7 +96,7 @@ export async function pickVersion(
   );
   if (there.length === 0) {
     void vscode.window.showInformationMessage(
-      `${path} is in no snapshot yet.`,
+      `No snapshot contains ${path} yet.`,
     );
     return undefined;
   }
@@ -126,7 +126,7 @@ export function skippedItems(
   const faults = skipped.filter(({ isFault }) => isFault);
   const others = skipped.filter(({ isFault }) => !isFault);
   return [
-    ...(faults.length > 0 ? [{ label: "could not be kept", kind }] : []),
+    ...(faults.length > 0 ? [{ label: "skipped", kind }] : []),
     ...faults.map(item),
     ...(others.length > 0 ? [{ label: "excluded", kind }] : []),
     ...others.map(item),

@@ -18,7 +18,7 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
   if (removed === 0) {
     void vscode.window.showInformationMessage(
       `The rules keep all ${plural(kept, "snapshot")} of ` +
-        `${folder.name}; they take ${formatBytes(stored)}.`,
+        `${folder.name}, which use ${formatBytes(stored)}.`,
     );
     return;
   }
@@ -27,9 +27,10 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
     `Remove ${plural(removed, "old snapshot")} of ${folder.name}?`,
     {
       modal: true,
-      detail: `${plural(kept, "snapshot")} stay. ` +
-        `${formatBytes(freed)} of ${formatBytes(stored)} become ` +
-        "free in seven days; until then nothing is deleted.",
+      detail: `${plural(kept, "snapshot")} will be kept. ` +
+        `${formatBytes(freed)} of ${formatBytes(stored)} will be freed after ` +
+        "seven days. Until then, deltar undelete on the command line brings " +
+        "the removed snapshots back.",
     },
     remove,
   );

@@ -60,7 +60,7 @@ export async function restoreSnapshot(
 ): Promise<void> {
   const folder = node?.folder ?? await pickFolder(context.folders);
   const info = node?.info ??
-    (folder && await pickSnapshot(folder, "Restore which snapshot?"));
+    (folder && await pickSnapshot(folder, "Choose a snapshot to restore"));
   if (folder === undefined || info === undefined) return;
   await restore(context, folder, { id: info.id });
 }
@@ -78,7 +78,7 @@ export async function restoreUris(
   const folder = uris[0] && context.folders.of(uris[0]);
   if (folder === undefined) {
     void vscode.window.showInformationMessage(
-      "Choose a file or folder of the workspace to restore.",
+      "Choose a file or folder in the workspace to restore.",
     );
     return;
   }
@@ -88,8 +88,8 @@ export async function restoreUris(
     return await restoreSnapshot(context, undefined);
   }
   const version = paths.length === 1 && await isFile(uris[0])
-    ? await pickVersion(folder, paths[0], "Restore which version?")
-    : await pickSnapshot(folder, "Restore from which snapshot?");
+    ? await pickVersion(folder, paths[0], "Choose a version to restore")
+    : await pickSnapshot(folder, "Choose a snapshot to restore from");
   if (version !== undefined) {
     await restore(context, folder, { id: version.id, paths });
   }
@@ -122,14 +122,14 @@ export async function restore(
   const { log } = context;
   if (!vscode.workspace.isTrusted) {
     void vscode.window.showWarningMessage(
-      "Files are restored in trusted workspaces only.",
+      "Files can be restored only in a trusted workspace.",
     );
     return undefined;
   }
   const { id, paths } = proposal;
   const info = (await folder.snapshots()).find((one) => one.id === id);
   if (info === undefined) {
-    void vscode.window.showErrorMessage("This snapshot is not there any more.");
+    void vscode.window.showErrorMessage(`Snapshot ${id} no longer exists.`);
     return undefined;
   }
   let request: RestoreRequest = {
@@ -156,11 +156,14 @@ export async function restore(
   } catch (error) {
     if (isCancelled(error)) {
       await remember(context.memory, folder, undefined);
-      void offerUndo("The restore was stopped part of the way.", "Undo");
+      void offerUndo(
+        "The restore was cancelled. Some files may already be restored.",
+        "Undo",
+      );
       return undefined;
     }
-    log.error(`${folder.name}: restoring failed: ${explain(error)}`);
-    void showFailure(`Restoring failed: ${explain(error)}`, log);
+    log.error(`${folder.name}: cannot restore: ${explain(error)}`);
+    void showFailure(`Cannot restore ${folder.name}: ${explain(error)}`, log);
     return undefined;
   }
 }
@@ -246,7 +249,7 @@ async function confirm(
   const written = [...overwritten, ...created];
   if (written.length + deleted.length + touched === 0) {
     void vscode.window.showInformationMessage(
-      "Everything is as it was in this snapshot already.",
+      "All files already match this snapshot.",
     );
     return undefined;
   }
@@ -261,18 +264,16 @@ async function confirm(
     list("created", created),
     touched === 0
       ? ""
-      : `${
-        plural(touched, "file")
-      } the same but for mode or time, which is set.`,
+      : `${plural(touched, "file")}: only the mode or time will be restored.`,
     list(
       deleteOthers === undefined
-        ? "not in the snapshot, and deleted only if you say so"
+        ? "not in the snapshot, deleted only if you choose to delete"
         : "deleted",
       deleteOthers === false ? [] : deleted,
     ),
-    list("saved first, since it has unsaved changes", dirty),
-    "A safety snapshot of what is there is taken before; Undo Last " +
-    "Restore brings it back.",
+    list("with unsaved changes, saved first", dirty),
+    "deltar first saves the current files to a safety snapshot. Undo Last " +
+    "Restore brings them back.",
   ].filter((part) => part !== "").join("\n\n");
   const restore = "Restore";
   const remove = `Restore and Delete ${plural(deleted.length, "File")}`;
@@ -304,7 +305,7 @@ async function chooseFiles(
     [...items(overwritten, "overwritten"), ...items(created, "created")],
     {
       canPickMany: true,
-      title: "Restore these files",
+      title: "Choose files to restore",
       placeHolder: "Type to find a path",
     },
   );

@@ -47,7 +47,7 @@ export async function showStatus(
   const title = `Deltar: ${level}`;
   const chosen = await vscode.window.showQuickPick(items, {
     title,
-    placeHolder: "Choose a snapshot to see what changed with it",
+    placeHolder: "Choose a snapshot to see its changes",
     matchOnDescription: true,
   });
   await chosen?.run?.();
@@ -84,7 +84,7 @@ export async function showSkipped({ folders }: Context): Promise<void> {
   ];
   if (skipped.length === 0) {
     void vscode.window.showInformationMessage(
-      `The last snapshot of ${folder.name} left nothing out.`,
+      `The last snapshot of ${folder.name} excluded and skipped nothing.`,
     );
     return;
   }

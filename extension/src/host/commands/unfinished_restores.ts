@@ -22,11 +22,11 @@ export async function offerToFinish(context: Context): Promise<void> {
   for (const folder of context.folders.all) {
     const request = context.memory.get<RestoreRequest>(keyOf(folder));
     if (request === undefined || !vscode.workspace.isTrusted) continue;
-    const undo = "Undo It";
-    const finish = "Finish It";
+    const undo = "Undo Restore";
+    const finish = "Finish Restore";
     const answer = await vscode.window.showWarningMessage(
-      `A restore of ${folder.name} was interrupted. Nothing is lost: the ` +
-        "previous files are in a safety snapshot.",
+      `A restore of ${folder.name} was interrupted. The previous files are ` +
+        "in a safety snapshot.",
       undo,
       finish,
     );

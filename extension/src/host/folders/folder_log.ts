@@ -33,13 +33,15 @@ export class FolderLog implements vscode.Disposable {
       if (this.#repositories.get(folder) !== repository) {
         this.#repositories.set(folder, repository);
         this.#log.info(
-          `${name}: snapshots of ${directory} are kept in ${repository}`,
+          `${name}: snapshots of ${directory} are stored in ${repository}`,
         );
       }
       if (this.#listErrors.get(folder) !== folder.listError) {
         this.#listErrors.set(folder, folder.listError);
         if (folder.listError !== undefined) {
-          this.#log.warn(`${name}: no list of snapshots: ${folder.listError}`);
+          this.#log.warn(
+            `${name}: cannot list the snapshots: ${folder.listError}`,
+          );
         }
       }
     }

@@ -66,7 +66,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     if (!isWanted) return;
     await Promise.all(
       this.#folders.all.map((folder) =>
-        this.#runner.takeAutomatically(folder, "the window closes")
+        this.#runner.takeAutomatically(folder, "before closing")
       ),
     );
   }
@@ -108,7 +108,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
     this.#interval = setInterval(() => {
       for (const folder of this.#folders.all) {
         if (!folder.isBusy) {
-          void this.#runner.takeAutomatically(folder, "time has passed");
+          void this.#runner.takeAutomatically(folder, "at the interval");
         }
       }
     }, every);

@@ -45,7 +45,7 @@ export class Retention implements vscode.Disposable {
     } catch (error) {
       // Another window may be pruning. This one tries again tomorrow.
       this.#log.warn(
-        `${folder.name}: removing old snapshots: ${explain(error)}`,
+        `${folder.name}: cannot remove old snapshots: ${explain(error)}`,
       );
     }
   }
@@ -61,6 +61,5 @@ export function removedText(
     : removed.length === 1
     ? `, ${removed[0]}`
     : "";
-  return `${name}: ${plural(removed.length, "old snapshot")} removed ` +
-    `by the rules${which}`;
+  return `${name}: removed ${plural(removed.length, "old snapshot")}${which}`;
 }

@@ -67,7 +67,7 @@ export class SnapshotRunner implements vscode.Disposable {
         } catch (error) {
           if (isCancelled(error)) throw error;
           // The snapshots of the other folders are taken anyway.
-          failures.push(prefix + explain(error));
+          failures.push(failureText(folder, error));
         }
       }
     });
@@ -84,7 +84,7 @@ export class SnapshotRunner implements vscode.Disposable {
     else {
       const show = "Show Excluded and Skipped Files";
       const chosen = vscode.window.showWarningMessage(
-        `${text}. ${plural(faults, "path")} could not be kept.`,
+        `${text}. ${plural(faults, "path")} skipped.`,
         show,
       );
       void chosen.then((answer) => {
@@ -110,7 +110,7 @@ export class SnapshotRunner implements vscode.Disposable {
       if (this.#failed.has(folder)) return;
       this.#failed.add(folder);
       void showFailure(
-        `${folder.name} is not protected: ${explain(error)}`,
+        failureText(folder, error),
         this.#log,
       );
     }
@@ -125,7 +125,7 @@ export class SnapshotRunner implements vscode.Disposable {
       onProgress?: (progress: Progress) => void;
       measure?: boolean;
     } = {},
-    reason = "asked for",
+    reason = "manual",
   ): Promise<SnapshotReport> {
     const log = this.#log;
     const { name } = folder;
@@ -136,7 +136,9 @@ export class SnapshotRunner implements vscode.Disposable {
       if (isNew) {
         log.info(
           `${name}: snapshot ${snapshot.id} (${reason}` +
-            `${label === undefined ? "" : `, called ${label}`}), ` +
+            `${
+              label === undefined ? "" : `, label ${JSON.stringify(label)}`
+            }), ` +
             `${changedFiles(snapshot)}, ${
               formatBytes(snapshot.counts.stored)
             } ` +
@@ -151,13 +153,22 @@ export class SnapshotRunner implements vscode.Disposable {
       if (isNew) {
         this.#made.fire({ folder, report });
         this.#watchSize(folder).catch((error) => {
-          log.warn(`${name}: how much is stored: ${explain(error)}`);
+          log.warn(
+            `${name}: cannot read the size of the repository: ${
+              explain(error)
+            }`,
+          );
         });
       }
       return report;
     } catch (error) {
-      if (isCancelled(error)) log.info(`${name}: cancelled (${reason})`);
-      else log.error(`${name}: no snapshot (${reason}): ${explain(error)}`);
+      if (isCancelled(error)) {
+        log.info(`${name}: snapshot cancelled (${reason})`);
+      } else {
+        log.error(
+          `${name}: cannot take a snapshot (${reason}): ${explain(error)}`,
+        );
+      }
       throw error;
     }
   }
@@ -182,7 +193,7 @@ export class SnapshotRunner implements vscode.Disposable {
     const prune = "Remove Old Snapshots\u2026";
     const settings = "Open Settings";
     void vscode.window.showWarningMessage(
-      `The snapshots of ${folder.name} take ${formatBytes(bytes)}, ` +
+      `The snapshots of ${folder.name} use ${formatBytes(bytes)}, ` +
         `more than the limit of ${formatBytes(limit)}.`,
       prune,
       settings,
@@ -198,4 +209,9 @@ export class SnapshotRunner implements vscode.Disposable {
       }
     });
   }
+}
+
+/** Returns the text about a snapshot that failed. */
+function failureText({ name }: ProtectedFolder, error: unknown): string {
+  return `Cannot take a snapshot of ${name}: ${explain(error)}`;
 }

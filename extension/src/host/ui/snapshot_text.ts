@@ -16,7 +16,7 @@ export function changedFiles(
   const changed = counted ?? counts.created + counts.updated + counts.deleted +
       counts.renamed + counts.copied;
   return changed === 0
-    ? "no file changed"
+    ? "no files changed"
     : `${plural(changed, "file")} changed`;
 }
 

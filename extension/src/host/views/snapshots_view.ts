@@ -169,7 +169,7 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
         ? changesByKind(info)
         : [`Changes since ${new Date(info.since).toLocaleString()}`]),
       ...(counts.faults > 0
-        ? [`${plural(counts.faults, "file")} could not be kept`]
+        ? [`${plural(counts.faults, "path")} skipped`]
         : []),
     ];
     item.tooltip = new vscode.MarkdownString(lines.join("\n\n"));

@@ -105,14 +105,14 @@ export class StatusBar implements vscode.Disposable {
       else if (last === undefined) reasons.push(`${name}: no snapshot yet`);
       else if (faults.length > 0) {
         reasons.push(
-          `${name}: ${plural(faults.length, "path")} could not be kept`,
+          `${name}: ${plural(faults.length, "path")} skipped`,
         );
       } else if (hasNoFiles) {
-        reasons.push(`${name}: rules leave out every file`);
+        reasons.push(`${name}: every file is excluded`);
       }
     }
     for (const { name } of this.#folders.unsupportedFolders) {
-      reasons.push(`${name}: not on a disk of this machine`);
+      reasons.push(`${name}: virtual folders are not supported`);
     }
     if (!vscode.workspace.isTrusted) {
       return {
