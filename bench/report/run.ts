@@ -75,15 +75,17 @@ export function run(): void {
   execFileSync(program, [...words, "fmt", "--quiet", file], { cwd: root });
 }
 
-const INTRODUCTION = `# Measured against its peers
+const INTRODUCTION = `# Benchmarks
 
-One run each, as it came out, with what deltar loses in it. Whole processes,
-wall clock, warm cache, medians; the single binary. \`deno task bench\` makes it
-again; the programs that are installed take part. \`--quick\` shows the same in
-small, and writes no page.
+This page compares deltar with other programs. It has the results of one run of
+each benchmark, including those in which deltar is slower or larger. The times
+are medians of the wall clock time of whole processes, with a warm cache. deltar
+is the single binary. \`deno task bench\` runs the benchmarks with the programs
+that are installed, and writes this page. \`--quick\` runs smaller benchmarks and
+writes no page.
 
-restic, borg, rdiff-backup and deltar see to it that what they wrote is on the
-disk; duplicity, git and tar do not.
+restic, borg, rdiff-backup and deltar flush what they wrote to the disk.
+duplicity, git and tar do not.
 `;
 
 function read<One>(name: string): One | undefined {
@@ -121,7 +123,7 @@ function repositoryPart({ date, machine, rows, bars }: RepositoryReport) {
     if (peers.length > 1) lines.push(...charts(workload, steps, mine));
   }
   if (bars.length > 0) {
-    lines.push("### What deltar set itself\n");
+    lines.push("### Targets of deltar\n");
     lines.push("| | figure | at most | |", "| --- | --- | --- | --- |");
     for (const { what, value, limit } of bars) {
       const [figure, most] = [value, limit].map((one) =>
@@ -170,7 +172,8 @@ function deltaPart({ date, machine, rows }: Report<DeltaRow>): string[] {
   const lines = [
     "## Single files, against rdiff\n",
     described(date, machine),
-    "How many times as fast as `rdiff`, at its default block size and at 2,048.\n",
+    "The column _rdiff_ has the time of `rdiff`. The others show how many times as " +
+    "fast each program is, with the default block size and with 2,048.\n",
     `| | block | ${programs.join(" | ")} |`,
     `| --- | --- |${" --- |".repeat(programs.length)}`,
   ];
@@ -195,7 +198,7 @@ function editorPart({ date, machine, megabytes, files, rows }: EditorReport) {
   return [
     "\n## A workspace, against a shadow repository of git\n",
     described(date, machine),
-    `A file of ${megabytes} MB and ${files} small ones; then a line is added.\n`,
+    `A file of ${megabytes} MB and ${files} small files. Then one line is added.\n`,
     "| | first | after the edit |",
     "| --- | --- | --- |",
     ...rows.map(({ name, ...costs }) => {
@@ -213,16 +216,17 @@ function described(date: string, machine: string[]): string {
 }
 
 const WORKLOADS: Record<string, string> = {
-  tree: "Real files of a system's `/usr`; then 200 edits, 50 creations, 50 " +
-    "deletions and 30 renames; then no change.\n",
-  scatter: "512 MiB of random bytes; then 500 overwrites of 50 bytes and two " +
+  tree:
+    "Files of a system's `/usr`. Then 200 edits, 50 creations, 50 deletions " +
+    "and 30 renames. Then no change.\n",
+  scatter: "512 MiB of random bytes. Then 500 overwrites of 50 bytes and two " +
     "insertions.\n",
   db:
-    "A SQLite database of 200 MB; then 2,000 updated and 500 new rows; then " +
+    "A SQLite database of 200 MB. Then 2,000 updated and 500 new rows. Then " +
     "VACUUM.\n",
-  manyupdates: "2,000 files of 100 KB, of which each snapshot finds 1 % " +
-    "changed.\n",
+  manyupdates: "2,000 files of 100 KB. 1 % of them change before each " +
+    "snapshot.\n",
   history:
-    "A changing tree: what a snapshot and a restore of the newest cost " +
-    "behind few snapshots and behind 1,000.\n",
+    "A changing tree. A snapshot, and a restore of the newest snapshot, " +
+    "after a few snapshots and after 1,000.\n",
 };
