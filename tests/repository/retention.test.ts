@@ -205,6 +205,27 @@ test("thinning takes the labels of safety snapshots for none [S3]", () => {
   assert.equal(order.at(-1), 0);
 });
 
+test("judge() keeps every part of a restore that was interrupted twice", () => {
+  const safety = { before: "restore", of: "x" } as SnapshotRecord["safety"];
+  const first = at("2025-01-01 10:00", { safety });
+  const part = { safety: { ...safety!, continues: first.id } };
+  const records = [
+    at("2024-12-01 10:00", { safety }),
+    first,
+    at("2025-01-02 10:00", part),
+    at("2025-03-01 10:00", part),
+    at("2025-03-02 10:00"),
+  ];
+  const judgements = judge(records, { last: 1 });
+  assert.deepEqual(judgements.map(({ keep }) => keep), [
+    false,
+    true,
+    true,
+    true,
+    true,
+  ]);
+});
+
 test("retention: a clock that jumped removes nothing more", () => {
   // The ids' order is the order of snapshots; ages count from the newest.
   const records = [

@@ -276,19 +276,19 @@ function judgeSaved(
 }
 
 /**
- * Keeps the first safety snapshot of an interrupted restore or undo if a later
- * one of the same restore or undo is kept.
+ * Keeps all safety snapshots of an interrupted restore or undo if one of them is
+ * kept: together they have what the restore or undo replaced.
  */
 function keepParts(
   records: readonly SnapshotRecord[],
   reasons: Map<SnapshotRecord, string[]>,
 ): void {
-  const firsts = new Set(
-    records.filter((record) => reasons.has(record))
-      .map(({ safety }) => safety?.continues),
+  const firstOf = ({ id, safety }: SnapshotRecord) => safety?.continues ?? id;
+  const kept = new Set(
+    records.filter((record) => reasons.has(record)).map(firstOf),
   );
   for (const record of records) {
-    if (firsts.has(record.id) && !reasons.has(record)) {
+    if (kept.has(firstOf(record)) && !reasons.has(record)) {
       reasons.set(record, ["part of the undo of a restore"]);
     }
   }
