@@ -284,10 +284,11 @@ function keepParts(
   reasons: Map<SnapshotRecord, string[]>,
 ): void {
   const firstOf = ({ id, safety }: SnapshotRecord) => safety?.continues ?? id;
+  const parts = records.filter(({ safety }) => safety !== undefined);
   const kept = new Set(
-    records.filter((record) => reasons.has(record)).map(firstOf),
+    parts.filter((record) => reasons.has(record)).map(firstOf),
   );
-  for (const record of records) {
+  for (const record of parts) {
     if (kept.has(firstOf(record)) && !reasons.has(record)) {
       reasons.set(record, ["part of the undo of a restore"]);
     }
