@@ -4,7 +4,10 @@ import { DeltarError } from "../mod.ts";
 export const DAMAGE_ADVICE =
   "`deltar verify --data` shows which files are affected, and what to do";
 
-/** Returns whether an error says that an object of a repository is damaged. */
+/**
+ * Returns whether an error is that of a damaged or missing object of a
+ * repository.
+ */
 export function isOfObject(error: unknown): boolean {
   return error instanceof DeltarError &&
     isHarm(error) &&
@@ -25,13 +28,13 @@ function adviceByCause(error: unknown): string | undefined {
   return adviceByCause(error.cause);
 }
 
-/** Returns whether an error says that settings are damaged or missing. */
+/** Returns whether an error is that of damaged or missing settings. */
 export function isOfSettings(error: unknown): boolean {
   return error instanceof DeltarError && error.object === "deltar.json" &&
     isHarm(error);
 }
 
-/** Returns whether an error says that an object is damaged or missing. */
+/** Returns whether an error is that of a damaged or missing object. */
 function isHarm({ code }: DeltarError): boolean {
   return ["corrupt", "truncated", "mismatch", "not-found"].includes(code);
 }

@@ -15,8 +15,8 @@ export function canAsk(): boolean {
  * @param out The output, whose line of progress is cleared.
  * @param question The question, which ends in a question mark.
  * @param signal Stops the wait.
- * @param otherwise The answer if only Enter is pressed. Default: no.
- * @returns Whether the answer is `y` or `yes`; no at the end of the input.
+ * @param otherwise The result if only Enter is pressed. Default: `false`.
+ * @returns Whether the answer is `y` or `yes`. `false` at the end of the input.
  * @throws {DeltarError} `aborted` if `signal` stops the wait.
  */
 export async function ask(

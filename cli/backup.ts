@@ -35,7 +35,7 @@ The keys below "snapshot" and "prune" are the options of these commands. Without
  * Makes `deltar backup`, which runs the snapshots and prunes of a configuration.
  *
  * @param context The context, which gets the exit code.
- * @param program Makes the command line that runs each line.
+ * @param program Makes the command that runs a line.
  */
 export function backupCommand(
   context: Context,
@@ -100,7 +100,7 @@ async function runLines(
       return;
     } finally {
       context.code = worse(before, context.code);
-      // A line may have options of its own.
+      // A line may change the verbosity.
       context.verbosity = verbosity;
     }
   }

@@ -81,12 +81,15 @@ async function foldersBehind(
     return paths.filter(({ word }) => word.endsWith("/"))
       .map(({ word }) => ({ word: `${snapshot}:${word}` }));
   } catch {
-    // A label may have a colon.
+    // The text before the colon may be a part of a label.
     return [];
   }
 }
 
-/** Reads the records of the newest snapshots, for at most `READING`. */
+/**
+ * Reads the records of the newest snapshots, for at most `READING`
+ * milliseconds.
+ */
 async function newestRecords(
   repository: Repository,
   ids: readonly Candidate[],
@@ -117,7 +120,7 @@ async function idsIn(
   return ids.sort().reverse().map((word) => ({ word }));
 }
 
-/** Returns the paths of a snapshot that complete a typed path, of one folder. */
+/** Returns the paths in one folder of a snapshot that complete a typed path. */
 export async function pathsIn(
   where: Where,
   snapshot: string,

@@ -5,9 +5,9 @@ import type { Context, MakeProgram } from "./context.ts";
 export interface Entry {
   /** The summary, in one line. */
   summary: string;
-  /** The common options that this command takes. */
+  /** The common options that the command takes. */
   shared: readonly ("repo" | "dir" | "json" | "volume")[];
-  /** A sentence about what an interruption leaves, for commands that run long. */
+  /** The state after an interruption, in words, for commands that run long. */
   interrupted?: string;
   /** Loads the code of the command and makes it. */
   load: (context: Context, program: MakeProgram) => Promise<Command>;

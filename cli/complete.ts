@@ -21,7 +21,7 @@ export interface Completion {
   candidates: Candidate[];
   /** The kind of path that the shell completes after `prefix`. */
   names?: "files" | "directories";
-  /** The part of the word before the name: `--to=`. */
+  /** The part of the word before the path, such as `--to=`. */
   prefix: string;
 }
 

@@ -53,14 +53,14 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     const texts = candidates.map(({ word }) => word.slice(kept));
     return lines(names, texts);
   },
-  /** Completes the words, of which the last is at the cursor. */
+  /** Completes the last word, which is the one at the cursor. */
   zsh: (words, make) => described(words.slice(0, -1), words.at(-1), make),
-  /** Completes the words, of which the last is as typed. */
+  /** Completes the last word, which is passed as typed, with its quotes. */
   fish: (words, make) =>
     described(words.slice(0, -1), unquote(words.at(-1) ?? ""), make),
   /**
-   * Completes words that come as JSON in base64, because PowerShell drops empty
-   * words.
+   * Completes the last word. The words are passed as JSON in base64, because
+   * PowerShell drops empty words.
    */
   async powershell([base64 = ""], make) {
     const words: unknown = JSON.parse(Buffer.from(base64, "base64").toString());

@@ -1,11 +1,12 @@
 /**
  * The completion scripts of the shells. Each passes the words of the line to
  * `deltar complete` as they are: nothing of the line is evaluated, and the
- * shell itself quotes what comes back.
+ * shell itself quotes the completions.
  *
- * The first line of the output is the kind of the words: `files` or
- * `directories`, which the shell completes, `quote` for words that may need
- * quotes, `open` for a word that is not complete yet.
+ * The first line of the output of `deltar complete` has flags: `files` or
+ * `directories` if the shell should complete such paths itself, `quote` if the
+ * completions may need quotes, and `open` if no blank should follow the
+ * completion. Each other line is a completion.
  *
  * @module
  */

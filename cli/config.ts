@@ -7,7 +7,7 @@ import { codeOf } from "../shared/error_code.ts";
 import type { MakeProgram } from "./context.ts";
 import { locate, userFolder } from "./location.ts";
 
-/** A backup of the configuration, as command lines. */
+/** A backup in the configuration, as command lines. */
 export interface Backup {
   /** The name. */
   name: string;
@@ -35,9 +35,9 @@ export function configFile(): string {
 /**
  * Reads the configuration:
  * `{"backups": {NAME: {"directory", "repo", "snapshot": {…}, "prune": {…}}}}`.
- * The keys of `snapshot` and `prune` are the options of those commands:
- * `keepDaily` stands for `--keep-daily`. Paths may begin with `~/`; other
- * relative paths are relative to the file's folder.
+ * The keys of `snapshot` and `prune` are the options of those commands in camel
+ * case: `keepDaily` for `--keep-daily`. Paths may begin with `~/`; other relative
+ * paths are relative to the file's folder.
  *
  * @param file The path of the configuration.
  * @param program Makes the commands, whose options are the keys.
@@ -65,7 +65,7 @@ export async function readConfig(
     }
     throw new DeltarError(
       "not-found",
-      "no configuration here; write one as `deltar help backup` shows, or " +
+      "missing configuration; write one as `deltar help backup` shows, or " +
         "name another with `--config`",
       { object: file, cause },
     );
@@ -123,7 +123,7 @@ function parse(text: string, fail: (what: string) => never) {
   }
 }
 
-/** Returns the command-line options that the keys of a section stand for. */
+/** Returns the keys of a section as options of the command line. */
 function optionWords(
   commands: readonly Command[],
   name: string,

@@ -13,8 +13,8 @@ const REDRAW_MS = 100;
 const JSON_PROGRESS_MS = 1000;
 
 /**
- * The output of a command: results to standard output, the rest to standard
- * error.
+ * The output of a command: results to standard output, messages and the
+ * progress line to standard error.
  */
 export class Console {
   /** Whether results are JSON. */
@@ -67,7 +67,7 @@ export class Console {
     this.#terminal.tellPainted(2, `${name} ${showText(text)}\n`);
   }
 
-  /** Prints a note that is not about a fault, unless `--quiet` is given. */
+  /** Prints a message that is not a warning, unless `--quiet` is given. */
   note(text: string): void {
     if (this.#verbosity !== "quiet") this.warn(text);
   }

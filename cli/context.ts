@@ -19,21 +19,21 @@ export class Context {
   verbosity: Verbosity = "normal";
   /** The exit code of the process. */
   code: number = EXIT.done;
-  /** A sentence about what an interruption leaves, and how to continue. */
+  /** The state after an interruption and how to continue, in words. */
   interrupted?: string;
   readonly #signal: () => AbortSignal;
 
   /**
    * Begins a run.
    *
-   * @param signal Returns the signal that fires when the user interrupts. It is
-   * called by commands that can end their work in good order.
+   * @param signal Returns the signal that fires when the user interrupts. Called
+   * only by commands that clean up after an interrupt.
    */
   constructor(signal: () => AbortSignal) {
     this.#signal = signal;
   }
 
-  /** Fires when the user interrupts. */
+  /** The signal that fires when the user interrupts. */
   get signal(): AbortSignal {
     return this.#signal();
   }

@@ -25,8 +25,8 @@ interface Options extends CommonOptions {
 export function copyCommand(context: Context): Command {
   return addSharingOptions(new Command("copy"))
     .description(
-      "Copy snapshots to another repository. Only objects that it does not " +
-        "have are copied, and each is checked against its SHA-256",
+      "Copy snapshots to another repository. Only objects that are missing " +
+        "there are copied, and each is checked against its SHA-256",
     )
     .argument("[snapshot...]", `${SNAPSHOT_HELP} (default: all)`)
     .requiredOption(

@@ -33,7 +33,7 @@ import { formatDate, showText } from "./text.ts";
 interface Finding {
   /** The name of the check. */
   check: string;
-  /** The result; a warning is something that may become a problem. */
+  /** The result. A `warning` is for something that may become a problem. */
   state: "ok" | "warning" | "failed";
   /** The finding, with advice if it is not `ok`. */
   detail: string;
@@ -114,7 +114,7 @@ function checkFolder({ opened }: Context, kind: FolderKind): Finding {
   const free = bavail * bsize;
   const detail = `${folder}, ${formatBytes(free)} free`;
   return free < LITTLE
-    ? { check, state: "warning", detail: `${detail}: free some space` }
+    ? { check, state: "warning", detail: `${detail}; free some space` }
     : { check, state: "ok", detail };
 }
 
@@ -143,7 +143,7 @@ async function checkRepository(
       ? {
         check,
         state: "failed",
-        detail: `${damage[0]}; see \`deltar verify\``,
+        detail: `${damage[0]}; \`deltar verify\` shows all damage`,
       }
       : {
         check,
@@ -162,7 +162,8 @@ async function checkRepository(
       detail:
         `snapshot ${ahead.id} has the time ${formatDate(ahead.time)}, which ` +
         "is in the future. Check this machine's clock. If the clock was " +
-        "wrong when the snapshot was taken, the snapshot does no harm.",
+        "wrong only when the snapshot was taken, ignore this warning: the " +
+        "snapshot can be restored.",
     });
   }
   return findings;
@@ -179,17 +180,17 @@ function checkPlaces(repository: string): Finding[] {
     }));
 }
 
-/** Checks for failures of `deltar hook`, which the user may not have seen. */
+/** Checks for failures of `deltar hook` that the user may not have seen. */
 function checkHook(): Finding[] {
   const file = hookLog();
   if (!existsSync(file)) return [];
   const last = readFileSync(file, "utf8").trimEnd().split("\n").at(-1);
-  const detail = `the hook failed, last at ${last}. After you have read ` +
-    `${file}, delete it.`;
+  const detail = `\`deltar hook\` failed. The last failure: ${last}. After ` +
+    `you have read ${file}, delete it.`;
   return [{ check: "agent hook", state: "warning", detail }];
 }
 
-/** Checks that the storage refuses to replace an object if it is asked to. */
+/** Checks that the storage supports writes that never replace an object. */
 async function checkConditions(
   { opened }: Context,
   { storage }: Repository,
@@ -199,8 +200,8 @@ async function checkConditions(
     await Array.fromAsync(storage.get("deltar.json")),
   );
   try {
-    // The same content is written again, which is harmless if the storage
-    // ignores the condition.
+    // If the storage ignores the condition, it writes the content that the object
+    // already has.
     await storage.put("deltar.json", settings, { ifAbsent: true });
   } catch (error) {
     const { code } = error as DeltarError;

@@ -24,10 +24,13 @@ export function drillCommand(context: Context): Command {
     .option("--files <n>", "Restore at most n files (default: 100)", parseSome)
     .option(
       "--bytes <size>",
-      "Restore at most this much (default: 256M)",
+      "Restore at most this many bytes (default: 256M)",
       parseBytes,
     )
-    .option("--scratch <dir>", "Restore into a temporary directory in this one")
+    .option(
+      "--scratch <dir>",
+      "Make the temporary directory of the restore in this directory",
+    )
     .addHelpText("after", NOTES)
     .action(async (snapshot: string | undefined, options: Options) => {
       context.code = await run(context, snapshot, options);
@@ -35,7 +38,8 @@ export function drillCommand(context: Context): Command {
 }
 
 const NOTES = `
-Each drill takes the next files, up to half of them files with deltas.
+Each drill restores the files that follow those of the snapshot's last drill. At
+most half of them are files with deltas.
 
 Exit codes: 0 every file matched, 1 some files did not match (each is named) or
 the command failed, 3 every file matched but the result could not be recorded.`;
@@ -85,8 +89,10 @@ async function run(
     }
     if (tooLarge > 0) {
       out.line(
-        `Skipped ${plural(tooLarge, "file")} larger than the limit; raise it ` +
-          "with --bytes.",
+        `Skipped ${
+          plural(tooLarge, "file")
+        } larger than the limit; raise the ` +
+          "limit with --bytes.",
       );
     }
     if (failed.length > 0) {

@@ -64,11 +64,11 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   prune: [
     [
       "deltar prune --keep-daily 7 --keep-weekly 8 --keep-label '*' --dry-run",
-      "Show what would be removed, and why the rest stays",
+      "Show which snapshots would be removed, and why others are kept",
     ],
     [
       "deltar prune --keep-within 2d --keep-within-daily 30d",
-      "Keep every snapshot of two days, and one per day of 30 days",
+      "Keep all snapshots of the last 2 days, and one for each of the last 30",
     ],
     ["deltar prune", "Free the space of snapshots removed earlier"],
   ],

@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 
-/** A whole id. It names even a damaged snapshot. */
+/** Matches a whole id, by which even a damaged snapshot can be removed. */
 const ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}(?:-safety)?$/;
 
 /** Makes `deltar forget`. */
@@ -28,8 +28,8 @@ async function run(
 ): Promise<number> {
   const begun = await begin(context, options);
   const { out, repository } = begun;
-  // All snapshots are found before any is removed, because `latest` changes
-  // then.
+  // All snapshots are found before any is removed, because removing one may
+  // change which snapshot `latest` is.
   const ids = new Set<string>();
   for (const name of names) {
     try {

@@ -33,7 +33,7 @@ export function invocation(): string {
   return [program, ...words, place].join(" ");
 }
 
-/** Returns whether a name alone starts the program that is running. */
+/** Returns whether typing a name alone would start the running program. */
 function isOnPath(name: string): boolean {
   const { env, execPath, platform } = process;
   const file = platform === "win32" ? `${name}.exe` : name;

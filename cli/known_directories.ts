@@ -11,7 +11,7 @@ import { fileSystemOf, truePlace } from "../lib/tree/mod.ts";
 import { nameSum } from "../shared/name_sum.ts";
 import { userFolder } from "./location.ts";
 
-/** A directory that has snapshots, as this machine remembers it. */
+/** A directory that has snapshots, as it is recorded on this machine. */
 export interface KnownDirectory {
   /** The absolute path. */
   directory: string;
@@ -22,14 +22,14 @@ export interface KnownDirectory {
    * disk.
    */
   identity: string;
-  /** Some of the names in the directory. */
+  /** Up to `MAX_NAMES` names in the directory. */
   names: string[];
 }
 
-/** The maximum number of names that are kept for a directory. */
+/** The maximum number of names that are recorded for a directory. */
 const MAX_NAMES = 50;
 
-/** The maximum size of a note, in bytes. */
+/** The maximum size in bytes of a note: the file with a known directory. */
 const MAX_NOTE_BYTES = 1 << 16;
 
 /** Records that the snapshots of a directory are in a repository. */
@@ -55,9 +55,9 @@ export function rememberDirectory(
 }
 
 /**
- * Returns the known directory that was moved to a place, if there is one. It has
+ * Returns the known directory that was moved to a path, if there is one. It has
  * the same identity and mostly the same names, and is gone from its old path. Of
- * several, returns the one remembered last.
+ * several, returns the one recorded last.
  */
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {

@@ -40,7 +40,7 @@ function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
 }
 
-/** Returns the note of an older version, which kept notes in the cache. */
+/** Returns the path of a location's note in older versions: in the cache. */
 function oldNoteOf(location: string): string {
   return join(cacheFolder(), "places", keyOf(location));
 }
@@ -53,7 +53,7 @@ export function noteOf(location: string): string {
 
 /** Records that a repository is at a location. */
 export function rememberPlace(location: string): void {
-  // Disks are not mounted in the default folder.
+  // The folder of default repositories is not a disk that may be unmounted.
   if (isDefaultRepository(location)) return;
   places().remember(keyOf(location), location, isFolder(location));
   rmSync(oldNoteOf(location), { force: true });

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from "commander";
 const MAX_LENGTH = 1000;
 
 /**
- * Reads a label that was typed.
+ * Checks a label that the user typed, and returns it.
  *
  * @throws {InvalidArgumentError} If it is blank or too long.
  */
@@ -14,6 +14,6 @@ export function parseLabel(text: string): string {
   }
   if (text.length <= MAX_LENGTH) return text;
   throw new InvalidArgumentError(
-    `The label has ${text.length} characters, at most ${MAX_LENGTH}.`,
+    `The label is too long: ${text.length} characters, at most ${MAX_LENGTH}.`,
   );
 }

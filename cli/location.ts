@@ -108,7 +108,7 @@ export function isDefaultRepository(location: string): boolean {
 export interface Standing {
   /** The location of the repository. */
   location: string;
-  /** The directory of a default repository. */
+  /** The directory of a default repository; `undefined` for any other. */
   project: string | undefined;
 }
 
@@ -132,8 +132,8 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
 }
 
 /**
- * Describes a directory that is too large for a snapshot without `--force`, or
- * returns `undefined`.
+ * Returns a description of a directory that is too large for a snapshot without
+ * `--force`, or `undefined` for any other directory.
  */
 export function isTooMuch(directory: string): string | undefined {
   const place = truePlace(directory);

@@ -23,7 +23,7 @@ import { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { createProgram } from "./program.ts";
 
-/** The commands that are not in the table. */
+/** The commands that are not in `COMMANDS`. */
 const OWN = ["help", "completion"];
 
 /** The command that the scripts of `deltar completion` run. */
@@ -40,12 +40,11 @@ const MAX_CLEANUP_MS = 400;
  */
 export async function main(words: string[]): Promise<number> {
   const interrupt = new AbortController();
-  // Only commands that use the signal can end their work in good order; the
-  // system ends all others.
+  // Only commands that use the signal clean up. The system kills all others.
   const context = new Context(() => {
     if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
     process.on("SIGINT", () => {
-      // A second interrupt does not wait.
+      // A second interrupt ends the process at once.
       if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
       interrupt.abort(new Error("SIGINT"));
       setTimeout(() => void leave(), MAX_CLEANUP_MS).unref();
@@ -63,8 +62,8 @@ export async function main(words: string[]): Promise<number> {
   }
   let isTold = false;
   /**
-   * Ends the process if the work does not stop in time. That is safe at any
-   * time.
+   * Ends the process if the command does not stop in time. Ending the process is
+   * safe at any time.
    */
   const leave = async () => {
     const { fail } = await import("./failure.ts");

@@ -12,7 +12,7 @@ import { formatDate } from "./text.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Removes snapshots until a repository fits into the given or recorded size
+ * Removes snapshots until a repository is not larger than the given or recorded
  * limit.
  *
  * A limit that the user set on this machine removes snapshots permanently. A
@@ -115,7 +115,7 @@ export function printFit(out: Console, fit: FitResult): void {
   if (isTooLarge(fit)) {
     out.warn(
       `the last snapshots alone use ${formatBytes(after)}, more than the ` +
-        `limit of ${formatBytes(maxSize)}; they are kept`,
+        `limit of ${formatBytes(maxSize)}, and are never removed`,
     );
   }
 }

@@ -32,8 +32,8 @@ import type { OpenedRepositories } from "./opened.ts";
 function storageAt(location: string, opened: OpenedRepositories): Storage {
   const other = isFolder(location) ? whatIsThere(location) : undefined;
   if (other !== undefined) {
-    const what = `${other}, but a repository is a directory; choose another ` +
-      "with --repo";
+    const what = `the location is ${other}, but a repository is a directory; ` +
+      "choose another location with --repo";
     throw new DeltarError("unsupported", what, { object: location });
   }
   try {
@@ -46,18 +46,16 @@ function storageAt(location: string, opened: OpenedRepositories): Storage {
   }
 }
 
-/** Describes the object at a location, if it is not a directory. */
+/** Returns what is at a location, in words, if it is not a directory. */
 function whatIsThere(location: string): string | undefined {
   try {
     const stat = statSync(location);
     if (stat.isDirectory()) return undefined;
-    return stat.isFile()
-      ? "this is a file"
-      : "this is a device, pipe or socket";
+    return stat.isFile() ? "a file" : "a device, pipe or socket";
   } catch (error) {
     const code = codeOf(error);
     if (code === "ENOENT") return undefined;
-    if (code === "ENOTDIR") return "this is inside a file";
+    if (code === "ENOTDIR") return "inside a file";
     throw error;
   }
 }
@@ -71,7 +69,7 @@ export interface OpenOptions {
 }
 
 /**
- * Opens the repository that is named, or that of a directory.
+ * Opens the repository that the user names, or that of a directory.
  *
  * @throws {DeltarError} `not-found` if the repository does not exist.
  */
@@ -106,7 +104,7 @@ export async function openRepository(
   }
 }
 
-/** Warns of damaged settings; snapshots can be restored without them. */
+/** Warns of damaged settings. Snapshots can be restored without settings. */
 function warn(context: Context, error: DeltarError): void {
   new Console(context, false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
@@ -156,7 +154,10 @@ export async function openOrCreate(
   return repository;
 }
 
-/** Opens a repository if it exists, even if its settings are missing. */
+/**
+ * Opens a repository. Returns `undefined` if it does not exist, and throws if
+ * only its settings are missing.
+ */
 async function open(storage: Storage): Promise<Repository | undefined> {
   try {
     return await Repository.open(storage);
@@ -209,7 +210,7 @@ function isLinkToNothing(location: string): boolean {
 }
 
 /**
- * Returns a remote storage with a cache in the user's folder, or a local
+ * Returns a remote storage with a cache in the user's cache folder, or a local
  * storage as it is.
  */
 function cached(location: string, storage: Storage): Storage {

@@ -34,7 +34,8 @@ function withoutDots(path: string): string {
 }
 
 /**
- * Returns the patterns that would exclude nothing, even without the others.
+ * Returns the patterns that would exclude nothing even if they were the only
+ * ones.
  *
  * @param patterns Patterns in gitignore's syntax.
  * @param skipped The excluded and skipped paths.

@@ -15,8 +15,8 @@ const COMPLETION = "completion";
  * Makes the command line.
  *
  * @param context The context of the commands.
- * @param names The commands to load. Of other commands, only the names are
- *   known. By default, all commands are loaded.
+ * @param names The commands to load. Other commands have only a name and a
+ *   summary. By default, all commands are loaded.
  */
 export async function createProgram(
   context: Context,
@@ -104,8 +104,8 @@ are named, 130 interrupted.`;
 
 /**
  * Refuses empty arguments, such as an unset variable of a shell, because most
- * of them would stand for the current directory or everything. A label may be
- * empty.
+ * commands would take them as the current directory or as all paths. A label may
+ * be empty.
  */
 function refuseEmpty(command: Command): void {
   const empty = [

@@ -62,13 +62,14 @@ export function pruneCommand(context: Context): Command {
     )
     .option(
       "--keep-within <time>",
-      "Keep every snapshot made within this time of the newest (12h, 30d, 1y6m)",
+      "Keep all snapshots that are at most this much older than the newest one " +
+        "(12h, 30d, 1y6m)",
       parseDuration,
     );
   for (const period of ["hour", "day", "week"]) {
     command.option(
       `--keep-within-${adverb(period)} <time>`,
-      `Keep the newest snapshot of each ${period} within this time of the newest`,
+      `Like --keep-within, but keep only the newest snapshot of each ${period}`,
       parseDuration,
     );
   }
@@ -121,7 +122,7 @@ async function run(context: Context, options: Options): Promise<number> {
   }
   for (const name of result.damaged) {
     out.warn(
-      `${name}: damaged and therefore kept; \`deltar verify\` shows which ` +
+      `${name}: damaged, so it was not repacked; \`deltar verify\` shows which ` +
         "files are affected",
     );
   }

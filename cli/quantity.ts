@@ -51,13 +51,13 @@ export function parseBytes(text: string): number {
   return bytes;
 }
 
-/** Parses a whole number from 0. */
+/** Parses a whole number of at least 0. */
 export function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("Use a whole number.");
 }
 
-/** Parses a whole number from 1. */
+/** Parses a whole number of at least 1. */
 export function parseSome(text: string): number {
   const count = parseCount(text);
   if (count > 0) return count;

@@ -9,7 +9,7 @@ export class Stats {
   #copied = 0;
   #literal = 0;
 
-  /** Yields a source and counts its bytes, and its commands if it is a delta. */
+  /** Yields the chunks of a source, and counts their bytes and commands. */
   async *read(
     source: AsyncIterable<Uint8Array>,
     isDelta = false,

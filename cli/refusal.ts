@@ -26,7 +26,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EIO: "Copy your files to another disk.",
 };
 
-/** The names of system calls that change something. */
+/** Matches the names of system calls that change files. */
 const WRITING =
   /^(?:mkdir|rename|link|unlink|rm|rmdir|write|fsync|fdatasync|ftruncate|symlink|copyfile|f?chmod|f?chown|l?utimes?|futimes?|mkdtemp)/;
 
@@ -97,7 +97,7 @@ function systemCause(error: unknown): SystemError | undefined {
   return isOurs && error.code !== "io" ? undefined : systemCause(error.cause);
 }
 
-/** Returns the name of an error's object that the user knows. */
+/** Returns the path or repository that a message names for an error. */
 function placeOf(
   error: unknown,
   path: string,

@@ -23,9 +23,10 @@ export function repairCommand(context: Context): Command {
 }
 
 const NOTES = `
-repair first reads every byte. It replaces each snapshot that has lost files by
-a new snapshot without them, which lists them, and moves the old record to
-damaged/. The next snapshot stores again the files that the directory still has.
+repair first reads every byte. For each snapshot that has lost files, it makes a
+new snapshot that omits these files and lists them as lost, and moves the old
+record to damaged/. The next snapshot stores again the files that are still in
+the directory.
 
 Exit codes: 0 nothing is lost, 1 the command failed, 3 some files are lost and
 named.`;
@@ -85,6 +86,7 @@ function tell(out: Console, result: RepairResult, dryRun: boolean): void {
       `${would}moved to damaged/. ` +
       (dryRun
         ? "Nothing was changed."
-        : "Take a snapshot now to store again the files that are still there."),
+        : "Take a snapshot now to store again the files that are still in the " +
+          "directory."),
   );
 }

@@ -31,9 +31,9 @@ interface Options extends CommonOptions {
 export function restoreCommand(context: Context): Command {
   return new Command("restore")
     .description(
-      "Restore a snapshot, or some paths of it. Only files that differ are " +
-        "written. Files that are overwritten or deleted are saved first, so " +
-        "that `deltar undo` can undo the restore",
+      "Restore a snapshot, or some paths of it. Only files that differ from " +
+        "the snapshot are written. Files that are overwritten or deleted are " +
+        "saved first, so that `deltar undo` can undo the restore",
     )
     .argument("<snapshot>", FOLDER_HELP)
     .argument("[path...]", "Only these files and folders")
@@ -47,7 +47,8 @@ export function restoreCommand(context: Context): Command {
     )
     .option(
       "--all",
-      "With --in-place, restore the whole directory, not only the current one",
+      "With --in-place, restore the snapshot's whole directory, not only the " +
+        "current directory",
     )
     .option(
       "--delete",
@@ -55,7 +56,8 @@ export function restoreCommand(context: Context): Command {
     )
     .option(
       "--root-attributes",
-      "Set the mode, owner and time of a target directory that exists",
+      "Set the mode, owner and time of the target directory even if it " +
+        "already exists",
     )
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")

@@ -57,7 +57,7 @@ export function printPlan(
       `${count("touch") + (touchesThere ? 1 : 0)} and delete ${
         count("delete")
       } of the paths in ${showPath(target)}, and write ` +
-      `${formatBytes(bytes)}. ${formatCount(kept)} already ` +
+      `${formatBytes(bytes)}. ${plural(kept, "path")} already ` +
       `${kept === 1 ? "matches" : "match"}. Nothing was changed.`,
   );
   return failed.length > 0 ? EXIT.partial : EXIT.done;

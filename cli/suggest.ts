@@ -18,11 +18,11 @@ const MAX_EDITS = 3;
  */
 const MAX_COMPARED_LENGTH = 256;
 
-/** The help text on the name of a snapshot. */
+/** The help text of an argument that names a snapshot. */
 export const SNAPSHOT_HELP =
   "An id, its beginning or end, a label, a date, latest or latest~N";
 
-/** The help text on the name of a snapshot that a folder may follow. */
+/** The help text of an argument that names a snapshot or a folder in one. */
 export const FOLDER_HELP = `${SNAPSHOT_HELP}; also SNAPSHOT:FOLDER`;
 
 /** Returns the snapshot that a user names. */
@@ -90,7 +90,7 @@ export function joinPath(folder: string, word: string): string {
   return treePath(posix.join(folder, treePath(word)));
 }
 
-/** Adds advice to the error of a snapshot that is not found. */
+/** Runs work, and adds advice to the error of a snapshot that is not found. */
 async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

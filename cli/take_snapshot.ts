@@ -139,7 +139,8 @@ export async function takeSnapshot(
   if (isFolder(location) && truePlace(location) === truePlace(start)) {
     throw new DeltarError(
       "exists",
-      "the directory is its own repository; choose another with `--repo`",
+      "the directory to back up cannot be the repository; choose another " +
+        "repository with `--repo`",
       { object: location },
     );
   }
@@ -210,7 +211,7 @@ function describeAhead({ id, time }: SnapshotRecord): string {
   const span = days > 0 ? plural(days, "day") : formatDuration(ahead);
   return `the newest snapshot ${id} has the time ${formatDate(time)}, which ` +
     `is ${span} ahead of this machine's clock. Check the clock. If it was ` +
-    "wrong when the snapshot was taken, the snapshot does no harm, and " +
+    "wrong when the snapshot was taken, the snapshot can still be restored; " +
     "`deltar forget` removes it.";
 }
 
@@ -320,17 +321,18 @@ async function continuedBy(
   if (former?.below === "") return former.record.directory;
   throw new DeltarError(
     "not-found",
-    "this repository has no snapshots of this directory; `deltar list` shows " +
-      "the directories that it has",
+    "the repository has no snapshots of this directory; `deltar list` shows " +
+      "the directories of all snapshots",
     { object: from },
   );
 }
 
 /**
  * Returns the former path of a moved directory: the one that the user names, or
- * the one that this machine remembers if the user confirms it.
+ * the one that is recorded on this machine if the user confirms it.
  *
- * @param repositoryOf Returns where snapshots of a directory are expected.
+ * @param repositoryOf Returns the location of the repository that a directory's
+ * snapshots are expected in.
  */
 async function formerOf(
   out: Console,
@@ -427,7 +429,8 @@ function refuseTooMuch(directory: string): void {
   if (what === undefined) return;
   throw new DeltarError(
     "limit",
-    `this is ${what}. Name a folder in it, or add \`--force\`.`,
+    `refused to take a snapshot of ${what}. Name a folder in it, or add ` +
+      "`--force`.",
     { object: directory },
   );
 }

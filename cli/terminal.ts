@@ -33,7 +33,7 @@ export class Terminal {
   /**
    * Writes bytes synchronously.
    *
-   * @returns Whether the reader has the pipe open.
+   * @returns `false` if the reader has closed the pipe.
    */
   writeBytes(fd: number, bytes: Uint8Array): boolean {
     if (this.#closed.has(fd)) return false;

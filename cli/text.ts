@@ -81,7 +81,7 @@ function escaped(char: string): string {
   ).join("");
 }
 
-/** The control codes of colors, and line ends. */
+/** Matches the control codes of colors, and line ends. */
 // deno-lint-ignore no-control-regex
 const COLORS = /(\x1b\[\d{1,2}m|\n)/;
 

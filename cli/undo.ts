@@ -35,7 +35,10 @@ export function revertCommand(
       "[dir]",
       "The directory that was restored into (default: the current directory)",
     )
-    .option("--all", `${verb} the whole directory, not only the current one`)
+    .option(
+      "--all",
+      `${verb} the whole restore, not only in the current directory`,
+    )
     .addOption(trustOption())
     .option("--dry-run", "Show what would change without changing anything")
     .action(async (dir: string | undefined, options: Options) => {

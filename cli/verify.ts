@@ -32,7 +32,7 @@ const NEXT: Record<DamageKind, string> = {
     "`deltar repair` makes new snapshots of the files that are left; then " +
     "take a snapshot to store again the files that are still on the disk",
   note: "no snapshot needs this note; `deltar repair` deletes it",
-  signature: "nothing is lost; `deltar repair` lets it be made again",
+  signature: "nothing is lost; `deltar repair` makes the signature again",
 };
 
 /** Makes `deltar verify`. */

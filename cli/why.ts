@@ -39,7 +39,7 @@ import { shellWord, showPath, showText } from "./text.ts";
 interface Options extends CommonOptions, Partial<TakeOptions> {}
 
 /**
- * The answer whether a snapshot includes a path, and the reason if it does not.
+ * Whether a snapshot includes a path, and the reason if it does not.
  */
 interface Fate {
   /** Whether the path is included. */
@@ -208,7 +208,7 @@ function whyNot(walker: Walker, path: string): string | undefined {
     const isLast = depth === segments.length;
     const rule = walker.whyExcluded(isLast ? path : `${at}/`);
     if (rule !== undefined) return rule;
-    if (walker.neverTouch.has(at)) return "deltar's own files are here";
+    if (walker.neverTouch.has(at)) return "belongs to deltar's own files";
     const fault = faultAt(join(walker.path, at), isLast);
     if (fault === undefined) continue;
     return isLast ? fault : `${at}: ${fault}`;
@@ -220,7 +220,7 @@ function isAbsent(place: string): boolean {
   try {
     return lstatSync(place, { throwIfNoEntry: false }) === undefined;
   } catch (error) {
-    // A file has no entries.
+    // A part of the path is a file.
     if (codeOf(error) === "ENOTDIR") return true;
     throw error;
   }
@@ -242,7 +242,7 @@ function faultAt(place: string, isLast: boolean): string | undefined {
     return undefined;
   } catch (error) {
     const code = codeOf(error);
-    // A file has no entries.
+    // A part of the path is a file, so the path does not exist.
     if (code === "ENOTDIR") return undefined;
     const why = code === "EACCES" || code === "EPERM"
       ? "permission denied"

@@ -5,7 +5,8 @@ import process from "node:process";
  * the text in file names and URLs.
  */
 export function nameSum(text: string): string {
-  // Few commands need it, and the runtime takes a while to load it.
+  // The module is loaded here because few commands need it and loading it takes
+  // a while.
   const { createHash } = process.getBuiltinModule("node:crypto");
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

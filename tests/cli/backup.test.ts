@@ -110,6 +110,6 @@ test("a configuration that is wrong says where", async () => {
     }
     const none = place.run(["backup", "--config", join(place.folder, "none")]);
     assert.equal(none.code, 1);
-    assert.match(none.err, /no configuration here; write one/);
+    assert.match(none.err, /missing configuration; write one/);
   });
 });

@@ -95,7 +95,10 @@ test("what fails exits with 1 and says what to do", async () => {
     failing(["snapshot", "absent"], /absent: no such directory/);
     failing(["snapshot", "a"], /not a directory/);
     assert.equal(place.run(["snapshot"]).code, 0);
-    failing(["snapshot", "--repo", "."], /the directory is its own repository/);
+    failing(
+      ["snapshot", "--repo", "."],
+      /the directory to back up cannot be the repository/,
+    );
     fs.mkdirSync(join(place.folder, "full"));
     fs.writeFileSync(join(place.folder, "full/x"), "");
     failing(
@@ -108,11 +111,14 @@ test("what fails exits with 1 and says what to do", async () => {
     );
     failing(
       ["list", "--repo", "a/b"],
-      /a\/b: this is inside a file, but a rep/,
+      /a\/b: the location is inside a file, but a rep/,
     );
     if (process.platform !== "win32") {
       const device = ["snapshot", "--repo", "/dev/null"];
-      failing(device, /null: this is a device, pipe or socket, but a reposit/);
+      failing(
+        device,
+        /null: the location is a device, pipe or socket, but a reposit/,
+      );
     }
     failing(
       ["restore", "latest", "x", "--to", "../to"],

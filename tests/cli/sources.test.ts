@@ -359,7 +359,7 @@ test("a configuration is told what is wrong with it [S17]", async () => {
     const unread = place.run(["backup", "--config", config]);
     assert.equal(unread.code, 1);
     assert.match(unread.err, /config\.json: cannot read the configuration: /);
-    assert.doesNotMatch(unread.err, /no configuration here/);
+    assert.doesNotMatch(unread.err, /missing configuration/);
   });
 });
 
