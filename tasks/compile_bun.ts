@@ -1,7 +1,7 @@
 /**
- * Builds the single binary `dist/deltar` with Bun's compiler. With the name of
- * a target it builds that one, `dist/deltar-windows-x64.exe` for example; with
- * `--all` it builds all of them.
+ * Builds the single binary `dist/deltar` with Bun's compiler. With the names of
+ * targets, builds their binaries, such as `dist/deltar-windows-x64.exe`. With
+ * `--all`, builds the binaries of all targets.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import process from "node:process";
 import { run } from "./run.ts";
 import { bun } from "./runtimes.ts";
 
-/** The systems, as Bun's compiler names them and as its packages are named. */
+/** The target name of each system in Bun's compiler, and in Bun's packages. */
 const TARGETS = {
   "linux-x64": "linux-x64",
   "linux-arm64": "linux-aarch64",
@@ -23,10 +23,13 @@ const TARGETS = {
   "windows-arm64": "windows-aarch64",
 };
 
-/** Where this runs, as a target. */
+/** The target name of the system that the task runs on. */
 const HOST = `${process.platform === "win32" ? "windows" : process.platform}-` +
   process.arch;
-/** Options that halve the start of the binary, for the present system only. */
+/**
+ * Options that halve the start-up time of the binary. They work only for the
+ * system that the task runs on.
+ */
 const BYTECODE = ["--bytecode", "--format=esm"];
 
 const [program, ...first] = bun();
@@ -51,7 +54,7 @@ if (targets.length > 0) {
   }
 } else await compile("dist/deltar", [...BYTECODE, ...words]);
 
-/** Gets a system's Bun from its package, and says where it is. */
+/** Downloads the package with a system's Bun, and returns the path of Bun. */
 function runtime(folder: string, name: string, version: string): string {
   const options = { cwd: folder, shell: process.platform === "win32" };
   const pack = ["pack", "--silent", `@oven/bun-${name}@${version}`];
@@ -65,7 +68,7 @@ function runtime(folder: string, name: string, version: string): string {
   );
 }
 
-/** Compiles the command; a failure ends this. */
+/** Compiles the command. Ends the process if that fails. */
 async function compile(file: string, more: string[]): Promise<void> {
   const { ok } = await run(
     file,
@@ -73,7 +76,7 @@ async function compile(file: string, more: string[]): Promise<void> {
     "build",
     "--compile",
     "--minify",
-    // What lies in the folder where it is started is not to be believed.
+    // The binary must not load files of the folder in which a user starts it.
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     "--outfile",

@@ -1,6 +1,6 @@
 /**
- * Makes lib/delta/kernel_wasm.ts of lib/delta/kernel.wat, with `wat2wasm` of
- * WABT.
+ * Makes `lib/delta/kernel_wasm.ts` from `lib/delta/kernel.wat`, with `wat2wasm`
+ * of WABT.
  *
  * @module
  */
@@ -24,11 +24,13 @@ try {
     const lines = text.match(/.{1,76}/g)!.map((line) => `  "${line}"`);
     writeFileSync(
       "lib/delta/kernel_wasm.ts",
-      `/** SHA-256 of the \`kernel.wat\` that \`deno task kernel\` made this of. */
+      `/**
+ * The SHA-256 of the \`kernel.wat\` from which \`deno task kernel\` made this file.
+ */
 export const KERNEL_SOURCE: string =
   "${digest.digest("hex")}";
 
-/** \`kernel.wat\` in binary, in base64. */
+/** The binary form of \`kernel.wat\`, in base64. */
 export const KERNEL: string =
 ${lines.join(" +\n")};
 `,

@@ -1,6 +1,5 @@
 /**
- * Writes the manual page `dist/deltar.1` from the command's own description of
- * itself.
+ * Writes the manual page `dist/deltar.1` from the help of the command.
  *
  * @module
  */
@@ -10,7 +9,7 @@ import { EXAMPLES } from "../cli/examples.ts";
 import { Context } from "../cli/context.ts";
 import { createProgram } from "../cli/program.ts";
 
-/** A text with what roff would take for its own escaped. */
+/** Escapes the characters of a text that have a meaning in roff. */
 function plain(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll(
     /^([.'])/gm,
@@ -49,7 +48,7 @@ function section(command: Command, name: string): string[] {
   ];
 }
 
-/** The manual page, in roff's man macros. */
+/** Returns the manual page, in roff with the man macros. */
 export function manualPage(program: Command): string {
   const help = program.createHelp();
   const commands = help.visibleCommands(program)
@@ -68,20 +67,20 @@ export function manualPage(program: Command): string {
       ["0", "done"],
       ["1", "failed; the message says why and what to do"],
       ["2", "wrong usage"],
-      ["3", "done, but some files could not be, each of them named"],
+      ["3", "done except for the files that are named"],
       ["130", "interrupted"],
     ].flatMap(([code, what]) => [".TP", `.B ${code}`, `${what}.`]),
     ".SH ENVIRONMENT",
     ".TP",
     ".B DELTAR_REPOSITORY",
-    "Where snapshots are kept, unless \\fB\\-\\-repo\\fR says otherwise.",
+    "The location of the repository, unless \\fB\\-\\-repo\\fR is given.",
     ".TP",
     ".B AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, " +
     "AWS_REGION, AWS_ENDPOINT_URL",
     "For repositories at s3://bucket/prefix.",
     ".TP",
     ".B NO_COLOR",
-    "Any value keeps colors off.",
+    "Any value turns off colors.",
     ".SH SEE ALSO",
     "tar(1), rdiff(1), jq(1), gitignore(5)",
     "",

@@ -1,5 +1,6 @@
 /**
- * Builds the package for npm and Bun: `dist/npm` and the tarball beside it.
+ * Builds the package for npm and Bun: the folder `dist/npm`, and its tarball in
+ * `dist`.
  *
  * @module
  */
@@ -28,7 +29,7 @@ const KEYWORDS = [
 rmSync(OUT, { recursive: true, force: true });
 const tsc = "node_modules/typescript/bin/tsc";
 await step("dist/npm", [...script(), tsc], "-p", "tsconfig.npm.json");
-// What starts the command there is Node.
+// In the package, Node runs the command.
 const command = readFileSync(`${OUT}/cli.js`, "utf8");
 writeFileSync(
   `${OUT}/cli.js`,

@@ -3,23 +3,23 @@ import { delimiter, dirname, isAbsolute } from "node:path";
 import process from "node:process";
 import type { Command } from "./runtimes.ts";
 
-/** The number of characters of a failed program's last output that are kept. */
+/** The maximum number of characters of a program's output in `Run.end`. */
 const KEPT = 6000;
 
-/** The end of a program. */
+/** The result of running a program. */
 export interface Run {
-  /** Whether it succeeded. */
+  /** Whether the program succeeded. */
   ok: boolean;
-  /** The end of what it printed. */
+  /** The end of the program's output. */
   end: string;
 }
 
 /**
- * Runs a program, shows what it prints, and keeps the end of it.
+ * Runs a program, and passes its output on.
  *
- * @param title What is being done.
- * @param command The program and its first words.
- * @param words The other words.
+ * @param title The title to print before the output.
+ * @param command The program and its first arguments.
+ * @param words The other arguments.
  */
 export function run(
   title: string,
@@ -32,7 +32,7 @@ export function run(
     shell: process.platform === "win32",
     env: {
       ...process.env,
-      // What it starts by its own name is the same program.
+      // If the program starts itself by its name, it finds the same version.
       ...(isAbsolute(program) && {
         PATH: dirname(program) + delimiter + process.env.PATH,
       }),

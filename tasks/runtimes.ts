@@ -1,33 +1,36 @@
 /**
- * Finds the runtimes that the suite runs on: those installed, or else the
- * packages of the npm registry by that name.
+ * Finds the runtimes that the suite runs on: installed ones, or else the npm
+ * packages of the same name.
  *
  * @module
  */
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 
-/** A command line: a program and its first words. */
+/** The beginning of a command line: a program and its first arguments. */
 export type Command = [program: string, ...words: string[]];
 
-/** The Deno that runs this. */
+/** Returns the command of Deno, which must be the current runtime. */
 export function deno(): Command {
   return [process.execPath];
 }
 
-/** Returns the command that runs a script with the present runtime. */
+/** Returns the command that runs a script with the current runtime. */
 export function script(): Command {
   return process.versions.deno === undefined
     ? [process.execPath]
     : [process.execPath, "run", "-A"];
 }
 
-/** Bun, installed or by npx. */
+/** Returns the command of Bun: the installed one, or that of the npm package. */
 export function bun(): Command {
   return works("bun", ["--version"]) ? ["bun"] : packaged("bun@1", "bun");
 }
 
-/** Node of version 24 or later, installed or by npx. */
+/**
+ * Returns the command of Node 24 or later: the installed one, or that of the npm
+ * package.
+ */
 export function node(): Command {
   const version = output("node", ["--version"]);
   return version !== undefined && Number(version.slice(1).split(".")[0]) >= 24
@@ -35,16 +38,17 @@ export function node(): Command {
     : packaged("node@24", "node");
 }
 
-/** Where each package's runtime was found. */
+/** The command of each package's runtime, by the package's name. */
 const found = new Map<string, Command>();
 
 /**
- * A runtime of the npm registry: itself, since npx takes half a second. Who
- * starts it has its folder first in the path, as npx has.
+ * Returns the command of a runtime in an npm package: the path of the runtime
+ * itself, because npx takes half a second to start it. `run` puts the runtime's
+ * folder first in `PATH`, as npx does.
  */
 function packaged(name: string, program: string): Command {
   const npx: Command = ["npx", "--yes", `--package=${name}`, program];
-  // There it has another name.
+  // On Windows, the file in the package has another name.
   if (process.platform === "win32") return npx;
   let command = found.get(name);
   if (command === undefined) {
@@ -57,8 +61,8 @@ function packaged(name: string, program: string): Command {
 }
 
 /**
- * Returns the command that packs an extension of VS Code; it has a hundred dependencies that
- * nothing else needs.
+ * Returns the command that packs an extension of VS Code. It is not installed
+ * with the other dependencies, because it has a hundred dependencies of its own.
  */
 export function vsce(): Command {
   const npx = ["--yes", "--ignore-scripts", "--package=@vscode/vsce@4.1.0"];

@@ -1,6 +1,6 @@
 /**
- * Makes the documentation a static site, `dist/site`: the pages of `docs/` and
- * of the top folder by marked, the public API by `deno doc`.
+ * Builds the documentation as a static site, `dist/site`. `marked` renders the
+ * pages of `docs/` and of the top folder, `deno doc` the public API.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { deno } from "./runtimes.ts";
 
 const OUT = "dist/site";
 
-/** The groups of the menu, and their pages in its order. */
+/** The pages of each group of the menu, in the order of the menu. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   "": ["README.md", "docs/TUTORIAL.md"],
   "How to": [
@@ -55,7 +55,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
 const GROUPED = Object.values(GROUPS).flat();
 const MENU: Readonly<Record<string, readonly string[]>> = {
   ...GROUPS,
-  // Whatever else is written explains something.
+  // All pages that are not in another group.
   Explanation: [
     ...GROUPS.Explanation,
     ...pagesOf("docs").filter((page) => !GROUPED.includes(page)),
@@ -63,7 +63,7 @@ const MENU: Readonly<Record<string, readonly string[]>> = {
 };
 const PAGES = Object.values(MENU).flat();
 
-/** Where a page goes, relative to the site. */
+/** Returns the path of a page's file, relative to the site. */
 function placeOf(page: string): string {
   if (page === "README.md") return "index.html";
   return page.replace(/^docs\//, "").replace(/\.md$/, ".html").toLowerCase();
@@ -82,13 +82,16 @@ function titleOf(page: string): string {
   return title.replaceAll("`", "");
 }
 
-/** The name by which a heading is linked to, as code hosts make it. */
+/** Returns the anchor of a heading, as GitHub makes it. */
 function slug(text: string): string {
   return text.toLowerCase().replaceAll(/<[^>]*>|[^\p{L}\p{N}\s_-]/gu, "")
     .trim().replaceAll(/\s/g, "-");
 }
 
-/** A link of a page as the site has it; others lead where they led. */
+/**
+ * Returns a link to another page as a link within the site, and any other link
+ * as it is.
+ */
 function linkFrom(page: string, href: string): string {
   const [, path, rest] = /^([^#?]*)(.*)$/.exec(href)!;
   if (path === "" || /^[a-z]+:/.test(path)) return href;
@@ -170,7 +173,7 @@ th, td { padding: .3rem .7rem; border: 1px solid var(--line); text-align: left;
 }
 `;
 
-/** Writes all pages, without the API, below a folder. */
+/** Writes all pages except those of the API into a folder. */
 export function writePages(out: string): void {
   for (const page of PAGES) {
     const file = join(out, placeOf(page));

@@ -1,7 +1,7 @@
 /**
- * The whole gate: format, lint, types, documentation, publishing, and the
- * suite on Deno, Bun and Node. With arguments, only the suite, on the test
- * files they name.
+ * Runs all checks: format, lint, types, documentation, examples, publishing, and
+ * the test suite on Deno, Bun and Node. With the names of test files as
+ * arguments, runs only these tests.
  *
  * @module
  */
@@ -29,12 +29,12 @@ const STRICT = ["mod.ts", "cli.ts", "cli", "lib", "shared", "extension"];
 
 const named = process.argv.slice(2);
 const all = named.length > 0 ? named : testFiles("tests");
-/** Tests of what is the same on every runtime: they drive other programs. */
+/** Matches tests that run only on Node, because they test other programs. */
 const ONCE =
   /^tests\/(?:browser|fuzz|heavy|package|site|systems|terminal|vscode)\//;
 const once = all.filter((file) => ONCE.test(file));
 const files = all.filter((file) => !ONCE.test(file));
-/** The tests in a real editor. */
+/** The title of the tests in VS Code itself. */
 const EDITOR = "VS Code";
 type Step = [title: string, command: Command, ...words: string[]];
 const checks: Step[] = [
@@ -63,13 +63,16 @@ const checks: Step[] = [
   ],
   ["publishing", deno(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
 ];
-/** The suite's processes that run side by side; they share no environment. */
+/**
+ * The number of processes that run the suite at the same time. They do not share
+ * environment variables.
+ */
 const PROCESSES = files.length > 1 ? Math.min(2, availableParallelism()) : 1;
 const parts = Array.from(
   { length: PROCESSES },
   (_, part) => files.filter((_, at) => at % PROCESSES === part),
 );
-/** The steps of the suite; those of a group run side by side. */
+/** The steps of the suite. The steps of a group run at the same time. */
 const groups: Step[][] = files.length === 0 ? [] : [
   parts.map((part, at) => [
     titleOf("Deno", at),
@@ -95,7 +98,8 @@ const groups: Step[][] = files.length === 0 ? [] : [
     ...files,
   ]],
 ];
-// One after the other: they start browsers, editors and package managers.
+// These tests run one after the other, because they start browsers, editors and
+// package managers.
 for (
   const [title, isOfIt] of [["other programs", false], [EDITOR, true]] as const
 ) {
@@ -110,7 +114,7 @@ if (named.length === 0) groups.unshift(...checks.map((step) => [step]));
 const failed: [title: string, end: string][] = [];
 for (const group of groups) await Promise.all(group.map(runStep));
 for (const [title, end] of failed) {
-  console.log(`\n# failed: ${title}; its last words:\n${end}`);
+  console.log(`\n# failed: ${title}; the end of its output:\n${end}`);
 }
 const count = groups.flat().length;
 console.log(`\n${count - failed.length} passed, ${failed.length} failed`);
@@ -119,8 +123,8 @@ process.exitCode = failed.length === 0 ? 0 : 1;
 async function runStep([title, command, ...words]: Step): Promise<void> {
   let { ok, end } = await run(title, command, ...words);
   if (!ok && title === EDITOR) {
-    // A screen that is driven from outside may be late once; twice is a fault.
-    console.log(`\n# ${title} failed; the second and last try`);
+    // VS Code may be too slow for a test once. A second failure is a fault.
+    console.log(`\n# ${title} failed; running it a second and last time`);
     ({ ok, end } = await run(title, command, ...words));
   }
   if (!ok) failed.push([title, end]);

@@ -17,7 +17,7 @@ import { stripVTControlCharacters } from "node:util";
 import { run } from "./run.ts";
 import { vsce } from "./runtimes.ts";
 
-/** Most bytes of the package. */
+/** The maximum size of the package in bytes. */
 const MOST = 500_000;
 
 const root = resolve(import.meta.dirname!, "..");
@@ -46,7 +46,7 @@ await build({
   keepNames: true,
   logLevel: "warning",
 });
-// What it is licensed under belongs into the package too.
+// The license has to be in the package, too.
 copyFileSync(join(root, "LICENSE"), join(extension, "LICENSE"));
 process.chdir(extension);
 const { ok, end } = await run(
@@ -60,7 +60,7 @@ const { ok, end } = await run(
   file,
 );
 const size = ok ? statSync(file).size : 0;
-// npm may warn of what does not concern the package.
+// Lines of npm begin with `npm warn`, and do not concern the package.
 const warns = /^ *warning/im.test(stripVTControlCharacters(end));
 console.log(`${file}: ${size} bytes${warns ? ", with warnings" : ""}`);
 process.exitCode = ok && !warns && size <= MOST ? 0 : 1;
