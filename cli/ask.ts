@@ -10,7 +10,7 @@ export function canAsk(): boolean {
 
 /**
  * Asks a question on the terminal. The terminal itself edits the line, so that
- * Ctrl+C sends the same signal as elsewhere.
+ * Ctrl+C interrupts the command as usual.
  *
  * @param out The output, whose line of progress is cleared.
  * @param question The question, which ends in a question mark.

@@ -54,7 +54,7 @@ export class Console {
     }
   }
 
-  /** Prints the result as one object of JSON, on a line of its own. */
+  /** Prints the result as one line with a JSON object. */
   object(type: string, fields: Record<string, unknown>): void {
     this.clear();
     this.#terminal.write(1, `${toJson({ version: 1, type, ...fields })}\n`);

@@ -26,7 +26,8 @@ export function copyCommand(context: Context): Command {
   return addSharingOptions(new Command("copy"))
     .description(
       "Copy snapshots to another repository. Only objects that are missing " +
-        "there are copied, and each is checked against its SHA-256",
+        "from that repository are copied, and each is checked against its " +
+        "SHA-256",
     )
     .argument("[snapshot...]", `${SNAPSHOT_HELP} (default: all)`)
     .requiredOption(

@@ -130,7 +130,7 @@ async function checkRepository(
     const isNone = codeOf(error) === "not-found" && !repo &&
       lossAt(located(repo)) === "new";
     const detail = isNone
-      ? "none yet for this directory"
+      ? "this directory has no repository yet"
       : messageOf(error, context.opened);
     return [{ check, state: isNone ? "ok" : "failed", detail }];
   }

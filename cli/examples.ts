@@ -58,7 +58,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar label latest --remove", "Remove the label"],
   ],
   verify: [
-    ["deltar verify", "Check that every object is there, by name and size"],
+    ["deltar verify", "Check that every object exists and has the right size"],
     ["deltar verify --data", "Check every byte"],
   ],
   prune: [

@@ -114,8 +114,8 @@ export interface Standing {
 
 /**
  * Finds the repository for a directory: the one that `--repo` or the environment
- * names, or else the default repository of the innermost directory around it
- * that has one, as git does.
+ * names, or else the default repository of the innermost directory that has one
+ * and contains the given directory, as git finds repositories.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;

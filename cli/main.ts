@@ -91,7 +91,7 @@ export async function main(words: string[]): Promise<number> {
 
 /**
  * Returns the line to parse: `X --help` for `help X`, and only the first word if
- * it is not a command.
+ * that word is not a command.
  */
 function toType(words: string[]): string[] {
   const [first = "", second] = words;

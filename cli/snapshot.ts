@@ -36,8 +36,8 @@ export function snapshotCommand(context: Context): Command {
   return addSharingOptions(addTakeOptions(new Command("snapshot")))
     .argument(
       "[dir]",
-      "The directory (default: the one around the current directory that has " +
-        "snapshots, or else the current directory)",
+      "The directory (default: the directory with snapshots that contains the " +
+        "current directory, or else the current directory)",
     )
     .option("--label <text>", "Give the snapshot this label", parseLabel)
     .option("--init", INIT)

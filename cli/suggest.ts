@@ -45,8 +45,8 @@ export interface Named {
   /** The folder of `SNAPSHOT:FOLDER`, `""` for the root. */
   folder: string;
   /**
-   * The path of the current directory in the snapshot's directory. `""` if it
-   * is the root or elsewhere.
+   * The path of the current directory in the snapshot's directory. `""` if the
+   * current directory is the root or outside of the snapshot's directory.
    */
   below: string;
 }
@@ -68,8 +68,8 @@ export async function findFolder(
 
 /**
  * Returns the path in a snapshot that a user typed. The path is relative to the
- * folder of `SNAPSHOT:FOLDER`. Without one, it is relative to the current
- * directory if it exists there, or else to the root.
+ * folder of `SNAPSHOT:FOLDER`. Without a folder, the path is relative to the
+ * current directory if it exists there, or else to the root.
  */
 export async function pathIn(
   repository: Repository,

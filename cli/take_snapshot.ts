@@ -95,7 +95,7 @@ export interface Source {
   place: string;
   /**
    * Whether the user named the directory. If not, the snapshot is of the
-   * directory around it that has snapshots.
+   * directory that has snapshots and contains the current one.
    */
   isNamed: boolean;
 }
@@ -371,15 +371,18 @@ async function isToContinue(
   return false;
 }
 
-/** The fraction of the former files below which a directory counts as empty. */
+/**
+ * The fraction of the last snapshot's number of files below which a directory
+ * counts as empty.
+ */
 const MAX_EMPTY_SHARE = 0.1;
 
-/** The minimum number of former files for a loss to be suspicious. */
+/** The minimum number of files in the last snapshot for a loss to be refused. */
 const MIN_FORMER_FILES = 10;
 
 /**
- * Refuses a directory whose disk may not be mounted: no former file is left, and
- * few or no other files are there.
+ * Refuses a directory whose disk may not be mounted: no file of the last snapshot
+ * is left, and the directory has few or no other files.
  */
 async function refuseLoss(
   out: Console,

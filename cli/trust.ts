@@ -18,9 +18,8 @@ export function trustOption(): Option {
 class Doubt extends Error {}
 
 /**
- * Runs work that restores something. If the repository belongs to another user
- * and has owners or set-user-ID bits, asks at the terminal whether to restore
- * them.
+ * Runs a restore, undo or redo. If the repository belongs to another user and has
+ * owners or set-user-ID bits, asks at the terminal whether to restore them.
  *
  * @param out The output. No question is asked if the output is JSON.
  * @param trust Whether `--trust-repository` was given.

@@ -49,7 +49,7 @@ export function revertCommand(
 /**
  * Returns the directory that was restored into, and the path of `place` below
  * it. The directory is `place` itself if there was a restore into it, or else
- * the directory around it that has snapshots.
+ * the directory that has snapshots and contains `place`.
  */
 async function targetAt(
   repository: Repository,

@@ -132,7 +132,7 @@ function tellUnrecorded(
   out.line(
     `snapshots/${id}.json: missing, but ${plural(objects.length, "object")} ` +
       `(${formatBytes(sizeOf(objects))}) of this snapshot ` +
-      `${objects.length === 1 ? "is" : "are"} there`,
+      `${objects.length === 1 ? "is" : "are"} present`,
   );
   out.line(
     wasThere

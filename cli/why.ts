@@ -256,7 +256,7 @@ function faultAt(place: string, isLast: boolean): string | undefined {
 /** The flags to open a file without waiting if it is a pipe. */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** Returns the last snapshot of the directory around a place, if there is one. */
+/** Returns the last snapshot of the directory that contains a path, if any. */
 async function lastOf(
   context: Context,
   options: Options,

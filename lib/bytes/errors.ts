@@ -12,8 +12,8 @@
  * - `exists`: the object or file exists already and must not be replaced.
  * - `changed`: a file or folder changed while it was read or restored.
  * - `conflict`: a concurrent operation on the repository removed an object that
- *   the failed operation builds on, or considered it dead. Run the failed
- *   operation again.
+ *   the failed operation needs, or considered the failed operation dead. Run
+ *   the failed operation again.
  * - `io`: the operating system or a storage refused; see `cause`.
  * - `aborted`: the caller's signal fired.
  */

@@ -30,7 +30,7 @@ const SUM = 32;
 /**
  * A storage that caches objects, or the ranges of them that were read, in a
  * second storage that is faster. Cached bytes are checked whenever they are
- * used, so a lost or damaged cache costs requests, and never returns wrong
+ * used, so a lost or damaged cache causes requests, but never wrong
  * bytes. When the cache is full, the objects whose names sort first are
  * deleted. With names that begin with a time, these are the oldest.
  *

@@ -10,8 +10,8 @@ const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 /** A folder as a web server's page lists it. */
 export interface FolderPage {
   /**
-   * Whether the page lists the folder: it links to something in the folder or
-   * to its parent folder, or has the title of such a page.
+   * Whether the page lists the folder: it links to a name in the folder or to
+   * the parent folder, or has the title of such a page.
    */
   isListing: boolean;
   /** The names directly in the folder. Names of folders end in `/`. */
