@@ -172,10 +172,10 @@ async function copySnapshot(
 
 /**
  * Refuses to replace undamaged objects of the target. An object whose size in
- * the target differs from its size in the source is replaced only if the
- * target's own records and layers have the size and SHA-256 of the source, so
- * that the target's object is damaged, or if nothing in the target refers to
- * it. A malicious source therefore cannot replace an undamaged object.
+ * the target differs from its size in the source may be replaced in two cases:
+ * the target's own records and layers have the size and SHA-256 of the source,
+ * so the target's object is damaged; or nothing in the target refers to the
+ * object. A malicious source therefore cannot replace an undamaged object.
  *
  * @param copying The id of the run of this copy.
  * @param objects The objects in the source whose size in the target differs.

@@ -195,9 +195,9 @@ export class Repository {
    * Opens a repository.
    *
    * @param storage The repository's storage.
-   * @param options With `onDamage`, a repository whose settings are lost or
-   * damaged is opened based on the names of its objects. By default this is an
-   * error.
+   * @param options With `onDamage`, a repository is opened even if its settings
+   * are lost or damaged: its compression is inferred from the names of its
+   * objects. By default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `unsupported` if its format is newer.
    */
@@ -655,10 +655,10 @@ export class Repository {
 
   /**
    * Reduces the repository to a maximum size, if it is larger. First it purges
-   * the snapshots that were removed before. Then it removes safety snapshots
-   * and the snapshots that are closest together for their age. Labelled
-   * snapshots are removed after all others. The last snapshot of each directory
-   * is kept, even if the repository stays too large.
+   * snapshots that are removed already. Then it removes safety snapshots and
+   * the snapshots that are closest together in time, relative to their age.
+   * Labelled snapshots are removed after all others. The last snapshot of each
+   * directory is kept, even if the repository stays too large.
    *
    * By default there is no grace period, and removed snapshots cannot be
    * brought back. If the maximum comes from the repository's settings and not
@@ -874,7 +874,7 @@ function checkRestore(
   });
 }
 
-/** Refuses a label that is not a text or that no reader would accept. */
+/** Refuses a label that is not a text or is too long. */
 function checkLabel(name: string, label: unknown): void {
   checkValue(name, label, text);
   checkValue(name, label, textUpTo(MAX_LABEL_LENGTH));

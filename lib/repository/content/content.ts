@@ -141,8 +141,8 @@ export class ContentReader {
    * Returns a stored piece that fits in memory: a signature, or a piece of a
    * small file.
    *
-   * @throws {DeltarError} `limit` if it is larger than the maximum size of a
-   * signature.
+   * @throws {DeltarError} `limit` if the piece is larger than the maximum size
+   * of a signature.
    */
   async readPiece(
     piece: StoredPiece,

@@ -13,7 +13,7 @@ const MAX_MOVES = 64;
 
 /**
  * Returns a storage that reads ranges of moved volumes from the volumes that
- * replaced them. Reading other volumes takes no further requests: a move is
+ * replaced them. Reading other volumes takes no extra requests: a move is
  * looked for only if the storage reports that the volume is missing.
  */
 export function followMoves(storage: Storage): Storage {

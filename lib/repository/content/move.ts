@@ -5,11 +5,11 @@ import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
 /** A range of a volume and its position in the volume that replaced it. */
 export interface MovedRange {
-  /** The first byte in the old volume. */
+  /** The offset of the range in the old volume, in bytes. */
   offset: number;
   /** The length in bytes. */
   length: number;
-  /** The first byte in the new volume. */
+  /** The offset of the range in the new volume, in bytes. */
   to: number;
 }
 

@@ -81,11 +81,11 @@ export const REMOVED = "removed/";
 export const RUNNING = "running/";
 /** The folder of the marks of prunes. */
 export const GARBAGE = "garbage/";
-/** The folder of moves, which say which volume replaced another. */
+/** The folder of moves. A move names a rewritten volume and the new one. */
 export const MOVES = "moves/";
 /** The folder of the lease of the running prune. */
 export const LEASES = "lease/";
-/** The folder of settings that can change. */
+/** The folder of settings that can change, such as the maximum size. */
 export const LATER_SETTINGS = "settings/";
 /**
  * The folder of checkpoints. A run stores one for each volume that it finishes,

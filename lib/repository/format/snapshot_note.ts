@@ -11,7 +11,7 @@ import { namesUnder, readIfThere } from "./note.ts";
 const VERSION = 1;
 
 /**
- * A kind of notes about snapshots. A note records a later change, such as
+ * A kind of note about a snapshot. A note records a later change, such as
  * another label, because records never change.
  */
 export interface NoteKind {
@@ -60,7 +60,7 @@ export async function putSnapshotNote(
 
 /**
  * Returns the last readable note of each snapshot that has one, by the
- * snapshot's id. A damaged note is ignored in favor of the one before it.
+ * snapshot's id. If a note is damaged, the one before it is used.
  *
  * @param onDamage Called with the error of each note that cannot be read.
  * @throws {DeltarError} `unsupported` if a note has a newer version and there

@@ -46,8 +46,8 @@ export interface TreeChange {
  * The parent's last layers are merged into the new layer if they have at most
  * twice its number of lines. A tree of n entries thus has at most about log2(n)
  * layers. If the new layer would have at least as many lines as the tree has
- * entries, a full layer is written instead. Both limit the cost of reading a
- * tree. In total, each change is written at most about log2(n) times.
+ * entries, a full layer is written instead. Merging and full layers limit the
+ * cost of reading a tree. Each change is written at most about log2(n) times.
  *
  * @param storage The storage for the layer.
  * @param name The layer's name.

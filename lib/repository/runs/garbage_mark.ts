@@ -17,7 +17,8 @@ export interface GarbageLine {
   /** The object. */
   name: string;
   /**
-   * The time at which it was found to be garbage, in milliseconds since 1970.
+   * The time at which a prune first found that nothing refers to the object, in
+   * milliseconds since 1970.
    */
   since: number;
   /**

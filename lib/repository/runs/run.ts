@@ -184,8 +184,8 @@ export class Run {
   }
 
   /**
-   * Stores the commit record. If a prune declared the run dead in the meantime,
-   * the record is deleted again, because the run's objects may be collected.
+   * Stores the commit record. If a prune has declared the run dead, the record
+   * is deleted again, because the prune may delete the run's objects.
    *
    * @throws {DeltarError} `conflict` if the run was declared dead.
    */

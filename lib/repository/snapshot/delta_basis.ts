@@ -28,12 +28,9 @@ const MAX_DELTAS = 8;
  * the number of frames that a `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
-/**
- * The number of blocks of a file that is accepted whatever the size of the file
- * is.
- */
+/** The number of blocks that the signature of a file of any size may have. */
 const MAX_SMALL_BLOCKS = 2 ** 20;
-/** The block size, in bytes, for the old content of a file that was small. */
+/** The block size, in bytes, for a file that was small and is now large. */
 const SMALL_BLOCK_BYTES = 256;
 
 /**

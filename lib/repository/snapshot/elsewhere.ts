@@ -164,7 +164,7 @@ class ContentTable {
   readonly #rows = new WordRows(WORD.length);
   #paths = new Uint8Array(1 << 16);
   #end = 0;
-  /** A hash table of row numbers plus one. */
+  /** A hash table of row numbers, each plus one. */
   #slots = new Uint32Array(1 << 10);
   readonly #sum = new Uint8Array(32);
   readonly #words = new Uint32Array(this.#sum.buffer);

@@ -40,7 +40,7 @@ export async function findUnchanged(
 
 /**
  * Returns whether the mode and owner of the directory itself are unchanged. Its
- * time is ignored, because a change that was undone also updates it.
+ * time is ignored, because a file that was created and deleted changes it, too.
  */
 export function isSameRoot(
   now: Metadata,

@@ -14,8 +14,8 @@ const NONE = 0;
 const WHOLE = 1;
 const DELTA = 2;
 /**
- * The content is stored under the path of the entry whose number is the first
- * word.
+ * The content is stored under the path of another entry, whose number is in the
+ * first word of the row.
  */
 const SHARED = 3;
 /** The smallest size of a content that does not fit into a row, in bytes. */

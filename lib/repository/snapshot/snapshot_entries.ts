@@ -26,7 +26,7 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   /**
    * Makes an empty list.
    *
-   * @param states The writer of the walk's states.
+   * @param states The writer of the states that the walk finds.
    * @param previous The index of the parent.
    */
   constructor(states: StateWriter, previous: DirIndex) {

@@ -30,16 +30,16 @@ const VOLUME_SIZE_BYTES = 64 << 20;
 
 /**
  * Writes the objects of one snapshot as a run: content and signatures into
- * volumes, the tree into a layer, and last the record, which makes it a
- * snapshot.
+ * volumes, the tree into a layer, and last the commit record. The snapshot
+ * exists when the record is stored.
  *
- * Dispose of the writer at the end. Without a record, everything that it stored
- * is garbage.
+ * Dispose of the writer at the end. If no record was stored, everything that
+ * the writer stored is garbage.
  */
 export class SnapshotWriter implements AsyncDisposable {
   /** The snapshot's id. */
   readonly id: string;
-  /** The repository's storage, to which only this run's objects are written. */
+  /** The repository's storage, through which the run stores its objects. */
   readonly storage: Storage;
   /** The writer of the volumes of content. */
   readonly volumes: VolumeWriter;

@@ -123,7 +123,7 @@ export interface SnapshotChanges {
   parent: SnapshotRecord | undefined;
   /** The changes since the last snapshot. The list is made on first use. */
   diff: DiffIndex;
-  /** The number of files and links now. */
+  /** The number of files and links in the directory. */
   files: number;
   /** The paths that were skipped or excluded, and the reasons. */
   skipped: readonly Skipped[];
@@ -307,7 +307,7 @@ async function takeOnce(
 }
 
 /**
- * Finds the last snapshot of a directory. Returns also the last snapshots of
+ * Finds the last snapshot of a directory. Also returns the last snapshots of
  * other directories that were read during the search.
  */
 async function findLast(
@@ -330,7 +330,7 @@ async function findLast(
 }
 
 /**
- * Returns the last snapshot in the options, if it is one of the directory.
+ * Returns the option `last`, if it is a snapshot of the directory.
  */
 function knownLast(
   directory: string,

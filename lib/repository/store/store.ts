@@ -121,9 +121,9 @@ export class Store {
    * Opens a repository.
    *
    * @param storage The repository's storage.
-   * @param options With `onDamage`, a repository whose settings are lost or
-   * damaged is opened based on the names of its objects. By default this is an
-   * error.
+   * @param options With `onDamage`, a repository is opened even if its settings
+   * are lost or damaged: its compression is inferred from the names of its
+   * objects. By default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `unsupported` if its format is newer.
    */
