@@ -36,6 +36,14 @@ writeFileSync(
   command.replace(/^#!.*/, "#!/usr/bin/env node"),
   { mode: 0o755 },
 );
+// Some declarations have `[Symbol.dispose]()`, which a project that compiles for
+// an older ECMAScript does not know by itself.
+for (const [name, file] of Object.entries(config.exports)) {
+  if (name === "./cli") continue;
+  const types = `${OUT}/${file.replace(/\.ts$/, ".d.ts")}`;
+  const text = readFileSync(types, "utf8");
+  writeFileSync(types, `/// <reference lib="esnext.disposable" />\n${text}`);
+}
 for (const file of ["README.md", "LICENSE", "docs"]) {
   cpSync(file, `${OUT}/${file}`, { recursive: true });
 }
