@@ -17,7 +17,7 @@ export function isOfObject(error: unknown): boolean {
 /** The advice for settings that are missing or damaged. */
 export const SETTINGS_ADVICE = "`deltar repair` writes the settings again";
 
-/** Returns advice for an error, if it or its cause is known. */
+/** Returns the advice for an error or its cause, if there is any. */
 export function adviceFor(error: unknown): string | undefined {
   return isOfSettings(error) ? SETTINGS_ADVICE : adviceByCause(error);
 }

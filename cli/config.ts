@@ -9,7 +9,7 @@ import { locate, userFolder } from "./location.ts";
 
 /** A backup in the configuration, as command lines. */
 export interface Backup {
-  /** The name. */
+  /** The name of the backup. */
   name: string;
   /** The command lines to run, one after the other. */
   lines: string[][];

@@ -5,8 +5,9 @@ import { existingDirectory } from "./location.ts";
 import { shellWord } from "./text.ts";
 
 /**
- * Returns the runtime that runs this script and its arguments before the script,
- * or `undefined` for the single binary. The name may have a version: `node24`.
+ * Returns the name of the runtime that runs this script, and the arguments of the
+ * runtime before the script; `undefined` for the single binary. The name may have
+ * a version: `node24`.
  */
 function runtime(): { name: string; words: string[] } | undefined {
   const name = basename(process.execPath).replace(/\.exe$/, "");

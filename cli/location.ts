@@ -41,7 +41,7 @@ export function cacheFolder(): string {
 
 /**
  * Returns the current directory. If it was deleted, returns the path that the
- * shell has for it, so that its project can be found.
+ * shell has for it, so that its default repository can be found.
  *
  * @throws {DeltarError} `not-found` if it was deleted and its path is unknown.
  */
@@ -85,7 +85,8 @@ export function defaultRepository(directory: string): string {
     repositoryName(truePlace(directory)),
   );
   if (existsSync(location)) return location;
-  // Earlier versions used the names with the case in which they were typed.
+  // Earlier versions named the repository after the path as the user typed it,
+  // which may have another case.
   const typed = join(repositories(), repositoryName(typedPlace(directory)));
   return existsSync(typed) ? typed : location;
 }

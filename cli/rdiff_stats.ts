@@ -33,14 +33,14 @@ export class Stats {
     }
   }
 
-  /** The line about the delta. */
+  /** The line with the numbers of copied and literal bytes. */
   get summary(): string {
     return `${this.#copies} copies of ${this.#copied} bytes, ` +
       `${this.#literal} literal bytes`;
   }
 
   /**
-   * Returns the line about the work.
+   * Returns the line with the numbers of bytes read and written, and the time.
    *
    * @param written The number of bytes written.
    */

@@ -118,7 +118,8 @@ async function hasPath(
 /**
  * Checks that at least one of several snapshots has a path.
  *
- * @throws {DeltarError} `not-found` with a similar path, if none has it.
+ * @throws {DeltarError} `not-found` if none of them has the path. The message
+ * suggests a similar path, if there is one.
  */
 export async function checkPath(
   repository: Repository,

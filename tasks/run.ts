@@ -15,7 +15,7 @@ export interface Run {
 }
 
 /**
- * Runs a program, and passes its output on.
+ * Runs a program and prints its output.
  *
  * @param title The title to print before the output.
  * @param command The program and its first arguments.

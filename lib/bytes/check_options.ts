@@ -86,7 +86,7 @@ export function oneOf(...values: readonly unknown[]): Expected {
   };
 }
 
-/** Returns the expectation of one of two kinds of values. */
+/** Returns the expectation of a value that meets one of two expectations. */
 export function either(one: Expected, other: Expected): Expected {
   return {
     words: `${one.words} or ${other.words}`,

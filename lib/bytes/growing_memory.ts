@@ -6,7 +6,7 @@ const MAX_BYTES = 2 ** 30;
 
 /**
  * An array of bytes that grows in place where the runtime supports that, so
- * that there is never a second copy, and little unused memory.
+ * that growing makes no second copy and leaves little memory unused.
  */
 export class GrowingMemory {
   /** The memory as bytes. `reserve` replaces this array. */

@@ -30,9 +30,9 @@ const SUM = 32;
 /**
  * A storage that caches objects, or the ranges of them that were read, in a
  * second storage that is faster. Cached bytes are checked whenever they are
- * used, so a lost or damaged cache causes requests, but never wrong
- * bytes. When the cache is full, the objects whose names sort first are
- * deleted. With names that begin with a time, these are the oldest.
+ * used, so a lost or damaged cache causes requests, but never wrong bytes. When
+ * the cache is full, the objects whose names sort first are deleted. With names
+ * that begin with a time, these are the oldest.
  *
  * Only objects and ranges that were written or read completely through this
  * storage are cached. Listings, and reads with `fresh`, always come from the

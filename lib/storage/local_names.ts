@@ -12,8 +12,8 @@ const SUFFIX = "Probe-of-NAMES.aZ";
  * Checks that a folder lists names as they were written. On a file system that
  * changes their case, objects would be stored and never found.
  *
- * @throws {DeltarError} `unsupported` if the folder changes names; `io` if it
- *   cannot be written to.
+ * @throws {DeltarError} `unsupported` if the file system changes names; `io` if
+ *   the folder cannot be written to.
  */
 export function checkNamesIn(folder: string): void {
   const name = temporaryName(SUFFIX);
