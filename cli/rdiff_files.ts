@@ -19,9 +19,9 @@ import type { RandomAccess } from "../lib/delta/mod.ts";
 /** The number of bytes that are read at once. */
 const PIECE = 2 ** 19;
 /**
- * The turns of the event loop: after each of the `first` pieces, so that worker
- * threads start sooner, and then after every `then` pieces, so that garbage is
- * collected.
+ * The pieces at which the event loop gets a turn: each of the first `first`
+ * pieces, so that worker threads start sooner, and then each `then`-th piece, so
+ * that garbage is collected.
  */
 const TURNS = { first: 64, then: 8 };
 

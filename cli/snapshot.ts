@@ -194,7 +194,10 @@ function print(
   }
   if (changed > 0) {
     out.line(
-      `  changing    ${plural(changed, "file")}, named above, stored as read`,
+      `  changing    ${
+        plural(changed, "file")
+      } changed while being read, named ` +
+        "above; stored as read",
     );
   }
   out.line(`Restore it with:\n  ${restore}`);
