@@ -105,7 +105,8 @@ test(
           "0\n0\n" + "0\n0\n0\n",
         said,
       );
-      const advice = said.match(/the disk is full: there is no space .*/g) ?? [];
+      const advice = said.match(/the disk is full: there is no space .*/g) ??
+        [];
       assert.equal(advice.length, 2, said);
       for (const line of advice) {
         assert.match(line, /`deltar prune --keep-last 3 --grace 0`/);
