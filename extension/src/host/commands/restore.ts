@@ -272,7 +272,7 @@ async function confirm(
       deleteOthers === false ? [] : deleted,
     ),
     list("with unsaved changes, saved first", dirty),
-    "deltar first saves the current files to a safety snapshot. Undo Last " +
+    "The current files are first saved to a safety snapshot. Undo Last " +
     "Restore brings them back.",
   ].filter((part) => part !== "").join("\n\n");
   const restore = "Restore";

@@ -51,7 +51,7 @@ export class StatusBar implements vscode.Disposable {
     const last = Math.max(...all.map(({ last }) => last?.time ?? 0));
     const when = last === 0
       ? ""
-      : `, ${state.level === "off" ? "last " : ""}${
+      : `, ${state.level === "off" ? "last snapshot " : ""}${
         formatAgo(last, Date.now())
       }`;
     const icon = isBusy
