@@ -1,7 +1,5 @@
 import { InvalidArgumentError } from "commander";
-
-/** The maximum length of a label, in characters. */
-const MAX_LENGTH = 1000;
+import { MAX_LABEL_LENGTH } from "../lib/repository/mod.ts";
 
 /**
  * Checks a label that the user typed, and returns it.
@@ -12,8 +10,8 @@ export function parseLabel(text: string): string {
   if (text !== "" && text.trim() === "") {
     throw new InvalidArgumentError("The label is blank.");
   }
-  if (text.length <= MAX_LENGTH) return text;
+  if (text.length <= MAX_LABEL_LENGTH) return text;
   throw new InvalidArgumentError(
-    `The label is too long: ${text.length} characters, at most ${MAX_LENGTH}.`,
+    `The label is too long: ${text.length} characters, at most ${MAX_LABEL_LENGTH}.`,
   );
 }

@@ -3,7 +3,8 @@
  *
  * `commands.ts` lists the commands. Each is in the file of its name, and loaded
  * only when it is called. `program.ts` builds the command line of all of them,
- * and `context.ts` is what a command is passed: the output (`console.ts`), the
+ * and `context.ts` is what a command is passed: the output and the line
+ * of progress (`console.ts`; `rate.ts` computes the rate and the time left), the
  * signal of an interrupt, and the exit code (`exit.ts`). `begin.ts` and
  * `open_repository.ts` find and open the repository. `text.ts` formats values,
  * `failure.ts` and `advice.ts` put errors into words, and `suggest.ts` guesses

@@ -4,8 +4,10 @@
  *
  * `tar_header.ts` and `tar_reader.ts` write and read tar. `volume_writer.ts`
  * sets the size of frames, fills them with members (`frame_filler.ts`),
- * compresses several at a time (`frame_queue.ts`, `codec.ts`) and cuts the
- * stream into volumes (`volume_sequence.ts`). A reference
+ * compresses several at a time (`frame_queue.ts`) and cuts the stream into
+ * volumes (`volume_sequence.ts`). `codec.ts` chooses the compression,
+ * `gzip_codec.ts` or `zstd_codec.ts`; `zstd_frame.ts` reads the headers of zstd
+ * and limits their window. A reference
  * (`content_reference.ts`) is the position of the frame that holds a content,
  * so that one file is read without the rest (`content_reader.ts`).
  * `data_packer.ts` decides for each file whether it is stored whole, as a

@@ -38,6 +38,7 @@ export type {
   DrillProgress,
   DrillResult,
 } from "./drill/drill.ts";
+export { MAX_LABEL_LENGTH } from "./store/label.ts";
 export type { Proof } from "./store/proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";
 export type {

@@ -3,10 +3,11 @@
  *
  * `storage.ts` is the contract. `local.ts` keeps objects as files of a folder:
  * each is written under a temporary name (`temporary.ts`), flushed, and
- * renamed. `s3.ts` keeps them in a bucket, through one signing client
- * (`s3_client.ts`) and multipart uploads (`s3_multipart.ts`). `http.ts` reads
- * them from a web server, `memory.ts` holds them in memory, and `cached.ts`
- * keeps copies of small objects nearby.
+ * renamed. `s3.ts` keeps them in a bucket, through one client that signs
+ * requests (`s3_client.ts`). An object that does not fit into one part is cut
+ * into parts, whose sizes `s3_parts.ts` sets, and uploaded by
+ * `s3_multipart.ts`. `http.ts` reads objects from a web server, `memory.ts`
+ * holds them in memory, and `cached.ts` keeps copies of small objects nearby.
  *
  * S3 and HTTP share four files. `exchange.ts` is one request and its response,
  * with its time limits. `ranged_read.ts` makes the requests for a range of an

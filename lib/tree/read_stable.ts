@@ -36,7 +36,7 @@ export interface Reading<Facts extends FileFacts = FileFacts> {
 }
 
 /** The maximum number of times that a file is read again because it changed. */
-const ATTEMPTS = 3;
+const MAX_REPEATS = 3;
 
 type State = Pick<
   FileStat,
@@ -86,7 +86,7 @@ export function readStable<Facts extends FileFacts>(
         const bytes = readWhole(file, state.size, shared.buffer);
         const after = statFile(file);
         if (isSame(state, after) && bytes.length === state.size) whole = bytes;
-        else if (attempt === ATTEMPTS) {
+        else if (attempt === MAX_REPEATS) {
           whole = bytes;
           isStable = false;
         } else state = after;

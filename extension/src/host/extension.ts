@@ -3,9 +3,11 @@
  * gives every extension, and a worker, which runs the library.
  *
  * `host/` holds the first. `extension.ts` makes its parts; `folders/` has the
- * workspace's folders with the state of their snapshots, `snapshots/` takes and
- * removes snapshots, `views/` shows them, `commands/` answers the user, and
- * `api/` answers other extensions and language models. `engine.ts` calls the
+ * workspace's folders with the state of their snapshots, and `snapshots/` takes
+ * and removes snapshots (`automatic_snapshots.ts` decides when). `views/` shows
+ * them, `commands/` carries out what the user chooses, and `api/` answers other
+ * extensions and language models. `settings.ts` reads the settings, which
+ * `package.json` declares. `engine.ts` calls the
  * worker, of which two run: one writes, while the other one reads.
  *
  * `worker/` holds the second. `worker.ts` receives requests, reports progress

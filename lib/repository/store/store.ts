@@ -3,6 +3,12 @@
  * The functions that take, restore, prune and verify snapshots are passed a
  * `Store`. Only the public class `Repository` knows all of them.
  *
+ * The other files of this directory are about snapshots that exist.
+ * `find_snapshot.ts` finds the one that a user names, and `named_time.ts` reads
+ * times such as `yesterday`. `label.ts` changes labels and limits their length.
+ * `proof.ts` has the results of drills, and `fresh_restore.ts` the notes of
+ * restores into new or empty directories.
+ *
  * @module
  */
 import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
