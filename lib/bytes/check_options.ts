@@ -9,7 +9,7 @@ export interface Expected {
 const isNumber = (value: unknown): value is number =>
   typeof value === "number" && !Number.isNaN(value);
 
-/** Expects a string. */
+/** The expectation of a string. */
 export const text: Expected = {
   words: "a string",
   is: (value) => typeof value === "string",
@@ -19,7 +19,7 @@ export const text: Expected = {
  * Returns the expectation of a string.
  *
  * @param most The maximum number of UTF-16 code units.
- * @param least The minimum number.
+ * @param least The minimum number of code units.
  */
 export function textUpTo(most: number, least = 0): Expected {
   return {
@@ -31,25 +31,25 @@ export function textUpTo(most: number, least = 0): Expected {
   };
 }
 
-/** Expects a list of strings. */
+/** The expectation of a list of strings. */
 export const texts: Expected = {
   words: "a list of strings",
   is: (value) => Array.isArray(value) && value.every(text.is),
 };
 
-/** Expects a boolean. */
+/** The expectation of a boolean. */
 export const flag: Expected = {
   words: "true or false",
   is: (value) => typeof value === "boolean",
 };
 
-/** Expects a function. */
+/** The expectation of a function. */
 export const callback: Expected = {
   words: "a function",
   is: (value) => typeof value === "function",
 };
 
-/** Expects an `AbortSignal`. */
+/** The expectation of an `AbortSignal`. */
 export const signal: Expected = {
   words: "an AbortSignal",
   is: (value) =>
@@ -100,7 +100,7 @@ export function either(one: Expected, other: Expected): Expected {
  *
  * @param call The name of the call or class that the options belong to, for
  *   messages.
- * @param options The options.
+ * @param options The options to check.
  * @param expected The expectation for each option that may be present.
  * @throws {TypeError} If an option is of the wrong type.
  * @throws {RangeError} If an option is a number out of range.

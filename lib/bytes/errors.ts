@@ -4,7 +4,8 @@
  * - `corrupt`: stored bytes are invalid (bad magic, length, checksum); nothing
  *   was written from them.
  * - `truncated`: an input ended before the end that its own lengths require.
- * - `unsupported`: an input is well formed, but of a newer or unknown format.
+ * - `unsupported`: an input has a newer or unknown format, or the runtime, the
+ *   file system or the storage lacks a needed feature.
  * - `unsafe`: the operation would write outside the target or follow a link.
  * - `limit`: a length or count is larger than the maximum.
  * - `mismatch`: a basis or result differs from the expected one.
@@ -14,7 +15,8 @@
  * - `conflict`: a concurrent operation on the repository removed an object that
  *   the failed operation needs, or considered the failed operation dead. Run
  *   the failed operation again.
- * - `io`: the operating system or a storage refused; see `cause`.
+ * - `io`: the operating system or a storage refused a request or failed; see
+ *   `cause`.
  * - `aborted`: the caller's signal fired.
  */
 export type ErrorCode =

@@ -1,8 +1,8 @@
 import { turnIfDue } from "./turns.ts";
 
 /**
- * Runs work on items, several at a time. Work is started in the order of items.
- * After a failure, no more work is started, and running work is waited for.
+ * Calls `work` with each item, in order and for several items at a time. After
+ * a failure, no more calls are made, and the calls in progress are waited for.
  *
  * @param items The items. The next one is pulled when fewer than `most` are in
  *   progress.

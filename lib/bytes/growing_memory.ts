@@ -1,6 +1,6 @@
 /**
- * The size of the reserved address range in bytes. Memory is allocated as it is
- * used.
+ * The minimum size of the reserved address range, in bytes. Memory is allocated
+ * as it is used.
  */
 const MAX_BYTES = 2 ** 30;
 
@@ -41,7 +41,10 @@ export class GrowingMemory {
   }
 }
 
-/** Allocates shared memory, which can grow while views of it are in use. */
+/**
+ * Allocates shared memory, which can grow while views of it are in use, or
+ * ordinary memory where that is not possible.
+ */
 function allocate(length: number): ArrayBufferLike {
   try {
     const maxByteLength = Math.max(MAX_BYTES, 2 * length);

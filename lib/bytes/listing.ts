@@ -25,7 +25,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Encodes lines of JSON as a listing, the form of all of deltar's own files: a
+ * Encodes lines of JSON as a listing, the form of deltar's own text files: a
  * first line with `format` and `version`, and a last line with the SHA-256 of
  * all bytes before it, by which a cut or changed listing is detected.
  *
@@ -102,7 +102,8 @@ export interface Lines {
  * @param version The newest known version.
  * @param object The name of the file, for errors.
  * @throws {DeltarError} `corrupt` or `truncated` if the listing is invalid;
- *   `unsupported` if its version is newer.
+ *   `unsupported` if its version is newer; `limit` if its first line has too
+ *   many objects.
  */
 export function decodeLines(
   bytes: Uint8Array,
@@ -112,7 +113,7 @@ export function decodeLines(
 ): Lines {
   const end = bytes.indexOf(NEWLINE);
   if (end < 0) {
-    throw new DeltarError("truncated", "no complete line", {
+    throw new DeltarError("truncated", "the first line is incomplete", {
       object,
     });
   }

@@ -6,7 +6,10 @@ export type Calls<Name extends string> = Record<
   (...words: unknown[]) => number
 >;
 
-/** The types of a call's parameters. Its result is an `i32`. */
+/**
+ * The types of a call's parameters. The result is an `i32`, except for the
+ * calls in `WIDE`.
+ */
 export type Signature = readonly ("i32" | "u32" | "u64" | "i64" | "buffer")[];
 
 /** Calls that return a `u64`, such as a pointer, instead of an `i32`. */

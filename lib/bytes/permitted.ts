@@ -50,7 +50,7 @@ export function explained(error: unknown): unknown {
     const flag = /^FileSystem(Read|Write)$/.exec(permission ?? "")?.[1];
     if (flag === undefined) {
       // Node refuses some calls whatever the permissions are.
-      const words = `refused under Node's --permission: ${message}`;
+      const words = `a call was refused under Node's --permission: ${message}`;
       return new DeltarError("io", words, { cause: error });
     }
     const option = `--allow-fs-${flag.toLowerCase()}`;

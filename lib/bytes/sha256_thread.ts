@@ -123,7 +123,7 @@ class Sha256Thread {
     shared = undefined;
     throw new DeltarError(
       "io",
-      "the thread that computes checksums has stopped",
+      "the thread that computes checksums has stopped; try again",
     );
   }
 }

@@ -1,7 +1,10 @@
 import { checkAborted } from "./abort.ts";
 import { builtin } from "./builtin.ts";
 
-/** The maximum time that timers, signals and I/O wait, in milliseconds. */
+/**
+ * The time in milliseconds after which a turn of the event loop is due, so that
+ * timers, signals and I/O do not wait much longer.
+ */
 const MAX_WAIT_MS = 8;
 
 const timers = builtin("node:timers");
@@ -60,7 +63,7 @@ export async function inTurns<Result>(
 /**
  * Yields the items of a source, with turns of the event loop between them.
  *
- * @param source The source.
+ * @param source The source of the items.
  * @param signals Signals, any of which aborts the reading after a turn.
  * @throws {DeltarError} `aborted` if a signal fired, and the errors of the
  *   source.

@@ -13,8 +13,8 @@ import type {
 /** Options for a cache. */
 export interface CachedStorageOptions {
   /**
-   * Returns whether an object is cached. Such an object must never be replaced
-   * by one with other bytes.
+   * Returns whether an object of this name is cached. Such an object must never
+   * be replaced by one with other bytes.
    */
   keeps: (name: string) => boolean;
   /** The maximum size of the cache in bytes. Default: 1 GiB. */
@@ -31,8 +31,9 @@ const SUM = 32;
  * A storage that caches objects, or the ranges of them that were read, in a
  * second storage that is faster. Cached bytes are checked whenever they are
  * used, so a lost or damaged cache causes requests, but never wrong bytes. When
- * the cache is full, the objects whose names sort first are deleted. With names
- * that begin with a time, these are the oldest.
+ * the cache is full, objects are deleted in the order of their names without
+ * the first segment. If the rest of each name begins with a time, the oldest
+ * objects are deleted first.
  *
  * Only objects and ranges that were written or read completely through this
  * storage are cached. Listings, and reads with `fresh`, always come from the

@@ -1,7 +1,8 @@
 /**
  * The conformance suite of `Storage`, for authors of storages.
  *
- * It needs `node:assert`, which Deno, Bun and Node have, and any test runner.
+ * The suite needs `node:assert`, which Deno, Bun and Node have, and any test
+ * runner.
  *
  * @module
  */
@@ -40,7 +41,8 @@ async function names(storage: Storage, prefix?: string): Promise<string[]> {
 }
 
 /**
- * The checks of the contract of {@linkcode Storage}, one test each.
+ * The checks of the contract of {@linkcode Storage}. Each is meant to be one
+ * test.
  *
  * @example
  * ```ts

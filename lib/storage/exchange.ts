@@ -7,7 +7,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** A request to an HTTP server. */
 export interface Request {
-  /** GET, PUT and so on. */
+  /** The HTTP method, such as `GET`. */
   method: string;
   /** The URL, without credentials. */
   url: string;
@@ -15,7 +15,10 @@ export interface Request {
   headers: Headers;
   /** The body. */
   body?: Uint8Array<ArrayBuffer>;
-  /** Whether redirects are followed. Default: `manual`. */
+  /**
+   * `follow` to follow redirects, `manual` to return them as responses.
+   * Default: `manual`.
+   */
   redirect?: "follow" | "manual";
   /** Aborts the exchange. */
   signal?: AbortSignal;
@@ -28,8 +31,8 @@ export interface Request {
 
 const DEFAULT_PATIENCE_MS = 60_000;
 /**
- * The minimum rate at which a request body counts as progressing, in bytes per
- * millisecond.
+ * The assumed minimum rate at which a request body is sent, in bytes per
+ * millisecond. The time for the whole body is added to `patience`.
  */
 const SLOWEST = 32;
 /**
@@ -44,9 +47,9 @@ const MAX_TEXT_BYTES = 4 << 20;
 
 /**
  * A request and its response. A connection that breaks, that delivers nothing
- * for a minute, or that delivers fewer than 1,024 bytes a second over a minute,
- * fails with a `PassingFault`. The time in which the caller does not read the
- * body does not count.
+ * for the time `patience`, or that delivers fewer than 1,024 bytes a second
+ * over that time, fails with a `PassingFault`. Time in which the caller does
+ * not read the body does not count.
  */
 export class Exchange {
   /** The response. Its body is read through this exchange. */
@@ -166,7 +169,9 @@ class Watch {
     return this.#request.url;
   }
 
-  /** Returns the error for a response that is too slow. */
+  /**
+   * Aborts the request, and returns the error for a response that is too slow.
+   */
   trickles(): PassingFault {
     this.#stop.abort();
     const fault = new DeltarError(
@@ -178,7 +183,10 @@ class Watch {
     return new PassingFault(fault, { attempts: MAX_SLOW_ATTEMPTS });
   }
 
-  /** Awaits one step of an exchange. */
+  /**
+   * Awaits one step of the exchange, and aborts the exchange if the step takes
+   * longer than `patience` milliseconds.
+   */
   async over<Result>(
     step: () => Promise<Result>,
     patience = this.patience,
@@ -232,11 +240,12 @@ class Watch {
     }
     if (UNTRUSTED.test(words)) {
       return fail(
-        `the server's certificate is not trusted (${shorten(words)})`,
+        "the server's certificate is not trusted; check the address and the " +
+          `certificate (${shorten(words)})`,
         1,
       );
     }
-    return fail(`the connection broke (${shorten(words)})`);
+    return fail(`the connection broke; try again (${shorten(words)})`);
   }
 }
 
@@ -245,7 +254,7 @@ class Watch {
  */
 const NOBODY =
   /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|Unable to connect|dns error|tcp connect error|bad port/i;
-/** Matches the messages of these runtimes for too many redirects. */
+/** Matches the messages of Deno, Bun and Node for too many redirects. */
 const REDIRECTS = /redirect/i;
 const UNTRUSTED = /certificate|self.signed|CERT_|UnknownIssuer/i;
 
@@ -264,8 +273,8 @@ function wordsOf(cause: unknown): string {
 }
 
 /**
- * Returns a message as one short line without URLs, because the host is already
- * named.
+ * Returns a message as one short line without URLs, because the error names the
+ * host already.
  */
 function shorten(words: string): string {
   return words.replaceAll(/\(?\bhttps?:\/\/[^\s)]*\)?/g, "").replaceAll(

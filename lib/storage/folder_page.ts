@@ -10,11 +10,14 @@ const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i;
 /** A folder as a web server's page lists it. */
 export interface FolderPage {
   /**
-   * Whether the page lists the folder: it links to a name in the folder or to
-   * the parent folder, or has the title of such a page.
+   * Whether the page is a listing of the folder: it links to a name in the
+   * folder or to the parent folder, or has a title such as "Index of".
    */
   isListing: boolean;
-  /** The names directly in the folder. Names of folders end in `/`. */
+  /**
+   * The names of the objects and folders directly in the folder, each beginning
+   * with the folder's own name. Names of folders end in `/`.
+   */
   names: Set<string>;
 }
 
@@ -36,7 +39,7 @@ export function readFolderPage(
   for (let at = page.indexOf("<"); at >= 0; at = page.indexOf("<", at)) {
     const end = page.indexOf(">", at);
     if (end < 0) break;
-    // A tag that is never closed is skipped together with the next tag.
+    // A tag that is not closed before the next one begins is skipped.
     const start = page.lastIndexOf("<", end);
     at = end + 1;
     if (end - start > MAX_TAG_LENGTH) continue;

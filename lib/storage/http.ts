@@ -24,8 +24,9 @@ const MAX_PAGE_BYTES = 16 << 20;
 /** The maximum number of objects in a listing. */
 const MAX_OBJECTS = 1_000_000;
 /**
- * The number of listed objects that may be missing, because they were deleted
- * after the page was read.
+ * The number of listed objects that may always be missing, because they may
+ * have been deleted after the page was read. If more are missing, at least as
+ * many must exist.
  */
 const MAX_ABSENT = 1000;
 
@@ -69,13 +70,16 @@ export class HttpStorage implements Storage {
    *   with each request, and are not shown in messages.
    * @param options The function that sends requests, by default the runtime's
    *   `fetch`, and the maximum time for which the server may send nothing.
-   * @throws {TypeError} If the URL does not begin with `http:` or `https:`.
+   * @throws {TypeError} If the URL is invalid or does not begin with `http:` or
+   *   `https:`.
    */
   constructor(url: string, options: HttpOptions = {}) {
     const base = URL.canParse(url) ? new URL(url) : undefined;
     // The URL is not shown, because it may contain a password.
     if (base === undefined || !/^https?:$/.test(base.protocol)) {
-      throw new TypeError("not an http(s) address");
+      throw new TypeError(
+        "the location is not an http(s) address; use http://… or https://…",
+      );
     }
     const { username, password } = base;
     this.#headers = username === "" && password === "" ? {} : {
@@ -149,13 +153,13 @@ export class HttpStorage implements Storage {
         found.push({ name, size: await this.#size(name, undefined) });
       } catch (error) {
         if (!isAbsence(error)) throw error;
-        // An object may have been deleted since the page was read, but not most
-        // of them.
+        // Some objects may have been deleted since the page was read. If most
+        // of them are missing, the listing is wrong.
         if (++absent <= Math.max(MAX_ABSENT, found.length)) return;
         throw new DeltarError(
           "io",
-          `the server lists ${absent} objects that it does not have; if many ` +
-            "are being deleted there, try again later",
+          `the server lists ${absent} objects that it does not have; if ` +
+            "another program is deleting objects, try again later",
           { object: prefix || this.location },
         );
       }
@@ -185,7 +189,7 @@ export class HttpStorage implements Storage {
         throw new DeltarError(
           "limit",
           `the server lists more than ${MAX_FOLDERS} folders, or folders ` +
-            `more than ${MAX_DEPTH} deep`,
+            `nested more than ${MAX_DEPTH} deep`,
           { object: at },
         );
       }
@@ -306,12 +310,17 @@ export class HttpStorage implements Storage {
       return new DeltarError("not-found", "no such object", { object });
     }
     if (status === 412) {
-      return new DeltarError("io", "replaced while being read", {
-        object,
-      });
+      return new DeltarError(
+        "io",
+        "the object was replaced while it was read; try again",
+        {
+          object,
+        },
+      );
     }
     const what = status === 401
-      ? "the server requires a user and a password: http://user:password@host/"
+      ? "the server requires a user and a password; use an address of the form " +
+        "http://user:password@host/"
       : status === 403
       ? "the server denies access; check the permissions on the server"
       : `the server answered ${method} with ${status}`;
@@ -321,7 +330,9 @@ export class HttpStorage implements Storage {
     return passes ? new PassingFault(fault) : fault;
   }
 
-  /** Returns `true`, because deltar never writes to a web server. */
+  /**
+   * Returns `true`, because the operator of the server can change the objects.
+   */
   belongsToOthers(): boolean {
     return true;
   }

@@ -28,11 +28,13 @@ const READ_SIZE = 1 << 20;
  * A folder on a local or mounted disk. Each object is a file under its name.
  * The folder is made when the first object is stored.
  *
- * Files and folders get the permissions of the storage's folder. A folder that
- * this class makes is accessible to its owner only, and so is everything in it.
+ * Files and folders get the permissions of the storage's folder. If this class
+ * makes that folder, only its owner gets access, unless `prepare` shares it
+ * with its group.
  *
- * An object is written to a file `.deltar-stage-…` in the same folder, flushed
- * to the disk, and renamed in one step, so a crash leaves at most such a file.
+ * An object is written to a temporary file `.deltar-stage-…` in the object's
+ * folder, flushed to the disk, and renamed in one step. So a crash leaves at
+ * most a temporary file.
  *
  * @example Store and list
  * ```ts
@@ -99,10 +101,14 @@ export class LocalStorage implements Storage {
           () => fs.readSync(fd, buffer, 0, buffer.length, at),
         );
         if (got === 0) {
-          throw new DeltarError("truncated", "the object became shorter", {
-            object: name,
-            offset: at,
-          });
+          throw new DeltarError(
+            "truncated",
+            "the object became shorter while it was read",
+            {
+              object: name,
+              offset: at,
+            },
+          );
         }
         at += got;
         yield buffer.subarray(0, got);
@@ -114,9 +120,9 @@ export class LocalStorage implements Storage {
 
   /**
    * Prepares the folder for a new repository: makes it if necessary, and closes
-   * it to other users. An existing folder is closed if everybody can read it
-   * and it is empty. A folder that was shared with a group keeps its
-   * permissions.
+   * it to other users. An existing folder is closed only if it is empty and
+   * users outside its group have access to it. A folder that was shared with a
+   * group keeps its permissions.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes the case of
@@ -196,8 +202,8 @@ export class LocalStorage implements Storage {
   }
 
   /**
-   * Returns whether the folder, or the settings in it, belong to another user
-   * that is not root. Returns `false` on Windows.
+   * Returns whether the folder, or the file `deltar.json` in it, belongs to a
+   * user other than this user and root. Returns `false` on Windows.
    */
   belongsToOthers(): boolean {
     const user = process.geteuid?.();
@@ -296,8 +302,8 @@ export class LocalStorage implements Storage {
 }
 
 /**
- * Renames a file in one step, unless the new name is taken. A hard link is
- * used, because making one never replaces an existing file. On file systems
+ * Renames a file, unless the new name is taken. The new name is made as a hard
+ * link, because making one never replaces an existing file. On file systems
  * without hard links (FAT, exFAT, some network mounts), the check and the
  * rename are two steps, and if two writers do this at once, the later one wins.
  */
@@ -367,8 +373,8 @@ function removeIfEmpty(folder: string): void {
 }
 
 /**
- * Flushes the names in a folder to the disk without blocking, except on
- * Windows, which has no call for that.
+ * Flushes the names in a folder to the disk without blocking the event loop.
+ * Does nothing on Windows, which has no call for that.
  */
 export async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
@@ -387,7 +393,7 @@ export async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** The error codes of systems on which a folder cannot be opened or flushed. */
+/** The error codes for a folder that cannot be opened or flushed. */
 const UNOPENED = ["EISDIR", "EPERM", "EACCES"];
 
 /** Flushes the names in a folder to the disk synchronously. */

@@ -29,9 +29,9 @@ export interface LocalModes {
 }
 
 /**
- * Returns the modes for files and folders in a storage. They follow the mode of
- * the storage's folder. If the folder does not exist, only the owner gets
- * access.
+ * Returns the modes for files and folders in a storage. They are taken from the
+ * mode of the storage's folder. If the folder does not exist, only the owner
+ * gets access.
  *
  * @param folder The storage's folder, which need not exist.
  */

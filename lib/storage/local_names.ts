@@ -3,14 +3,14 @@ import { DeltarError } from "../bytes/errors.ts";
 import { temporaryName } from "./temporary.ts";
 
 /**
- * A file name with letters of both cases, and longer than some old file systems
- * allow.
+ * The end of a file name, with letters of both cases. It makes the name longer
+ * than some old file systems allow.
  */
 const SUFFIX = "Probe-of-NAMES.aZ";
 
 /**
  * Checks that a folder lists names as they were written. On a file system that
- * changes their case, objects would be stored and never found.
+ * changes the case of names, objects would be stored but never found again.
  *
  * @throws {DeltarError} `unsupported` if the file system changes names; `io` if
  *   the folder cannot be written to.

@@ -11,6 +11,8 @@ import type { Storage } from "./storage.ts";
  * @param env The environment variables with the keys; see {@linkcode
  *   S3Storage.fromLocation}.
  * @throws {TypeError} If the location is invalid.
+ * @throws {DeltarError} `not-found` if the location is on S3 and `env` has no
+ *   keys.
  *
  * @example A folder
  * ```ts

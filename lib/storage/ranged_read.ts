@@ -63,9 +63,13 @@ export async function readWindow(
     bytes ??= new Uint8Array(length);
     if (bytes.length !== length) {
       await exchange.drop();
-      throw new DeltarError("io", "replaced while being read", {
-        object: name,
-      });
+      throw new DeltarError(
+        "io",
+        "the object was replaced while it was read; try again",
+        {
+          object: name,
+        },
+      );
     }
     for await (const chunk of exchange.body()) {
       // A server that ignores the end of a range sends the bytes after it, too.
@@ -76,10 +80,14 @@ export async function readWindow(
     }
     if (got < length) {
       throw new PassingFault(
-        new DeltarError("io", "the server's responses end early", {
-          object: name,
-          offset: from + got,
-        }),
+        new DeltarError(
+          "io",
+          "the server's responses end early; check the network and try again",
+          {
+            object: name,
+            offset: from + got,
+          },
+        ),
       );
     }
     return { bytes, size, tag: match };

@@ -32,9 +32,9 @@ export type ReadWindow = (
 
 /**
  * Reads a range in windows, of which several are requested ahead. So a
- * connection with a high latency is fully used, and a broken connection costs
- * only one window. The memory does not depend on how much the runtime's streams
- * buffer.
+ * connection with a high latency is fully used. Each window is a separate
+ * request, so a connection that breaks affects only that window. The memory
+ * does not depend on how much the runtime's streams buffer.
  *
  * @param name The name of the object, for errors.
  * @param read Reads a window.

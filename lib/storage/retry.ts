@@ -21,7 +21,7 @@ export class PassingFault extends Error {
    * milliseconds.
    */
   readonly wait: number;
-  /** The maximum number of attempts. */
+  /** The maximum number of attempts at a request that fails with this fault. */
   readonly attempts: number;
 
   /** Wraps a fault that may be temporary. */
@@ -39,10 +39,10 @@ export class PassingFault extends Error {
 
 /**
  * Runs work until it succeeds, fails with something other than a
- * `PassingFault`, or was tried `attempts` times. Between attempts, waits for a
- * random time whose maximum doubles ("full jitter", Exponential Backoff And
- * Jitter, AWS Architecture Blog, 2015), so that many clients do not retry at
- * the same moment.
+ * `PassingFault`, or was tried `attempts` times or as often as the fault
+ * allows. Between attempts, waits for a random time whose maximum doubles
+ * ("full jitter", Exponential Backoff And Jitter, AWS Architecture Blog, 2015),
+ * so that many clients do not retry at the same moment.
  *
  * @param work Called with the number of earlier attempts.
  * @throws {DeltarError} `aborted`, or the last fault.

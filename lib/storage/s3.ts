@@ -34,7 +34,8 @@ const MAX_EMPTY_PAGES = 1000;
  *
  * Requests that break or that are refused temporarily are tried up to eight
  * times, with growing random pauses. Objects of more than 5 MiB are uploaded in
- * parts, three at once, and downloaded in windows of 8 MiB, four at once.
+ * parts, at most three at once. Objects of more than 8 MiB are downloaded in
+ * windows of that size, also at most three at once.
  *
  * `ifAbsent` relies on the service: objects of up to 5 MiB are stored with
  * `If-None-Match: *`, and the uploads of larger ones are completed with it. Some
@@ -84,6 +85,7 @@ export class S3Storage implements Storage {
    *   `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and `DELTAR_S3_ADDRESSING`,
    *   `path` or `virtual`.
    * @throws {DeltarError} `not-found` if there are no keys.
+   * @throws {TypeError} If the location is invalid.
    */
   static fromLocation(
     location: string,

@@ -7,7 +7,7 @@ import { Exchange, type Fetch } from "./exchange.ts";
 import { retried } from "./retry.ts";
 import { faultOf } from "./s3_fault.ts";
 
-/** A bucket of an S3 service, with the keys for it. */
+/** A bucket of an S3 service, with the access keys for it. */
 export interface S3Options {
   /** The name of the bucket. */
   bucket: string;
@@ -43,7 +43,7 @@ export interface S3Options {
 
 /** A request to the service. */
 export interface S3Request {
-  /** GET, PUT and so on. */
+  /** The HTTP method. */
   method: "DELETE" | "GET" | "HEAD" | "POST" | "PUT";
   /** The name of the object without the prefix, or `undefined` for the bucket. */
   object?: string;
@@ -223,8 +223,8 @@ export class S3Client {
 }
 
 /**
- * Throws if XML has more tags than a list of 1,000 objects, because a parsed tag
- * takes many times the memory of its text.
+ * Throws if XML has far more tags than a listing of 1,000 objects has, because
+ * a parsed tag takes many times the memory of its text.
  */
 function checkTags(text: string): void {
   let left = MAX_TAGS;

@@ -8,7 +8,7 @@ export interface Refusal {
   method: string;
   /** The name of the object, if the request was for one. */
   object: string | undefined;
-  /** The bucket and the service, for messages. */
+  /** The bucket and prefix, for messages. */
   bucket: string;
   /** The URL of the service. */
   endpoint: string;
@@ -46,7 +46,9 @@ const CURES: Record<string, string> = {
   PermanentRedirect:
     "the bucket has another region or endpoint; set AWS_REGION or " +
     "AWS_ENDPOINT_URL to the bucket's",
-  QuotaExceeded: "the quota is exceeded; delete objects or raise the quota",
+  QuotaExceeded:
+    "the quota is exceeded; raise the quota, or delete objects outside the " +
+    "repository",
   SignatureDoesNotMatch:
     "the secret key does not belong to the access key; check " +
     "AWS_SECRET_ACCESS_KEY",

@@ -50,7 +50,7 @@ export async function putParts(
   }
 }
 
-/** Sends parts, several at once, and returns their tags. */
+/** Sends parts, several at once, and returns their entity tags in order. */
 async function sendParts(
   client: S3Client,
   name: string,

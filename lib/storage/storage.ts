@@ -9,7 +9,7 @@ export interface StoredObject {
   size: number;
 }
 
-/** The part of an object to read. */
+/** Options for reading an object. */
 export interface GetOptions {
   /** The offset of the first byte to read. Default: 0. */
   offset?: number;
@@ -17,7 +17,7 @@ export interface GetOptions {
   length?: number;
   /**
    * Whether the object is read from the storage itself rather than from a
-   * cache.
+   * cache. Default: false.
    */
   fresh?: boolean;
   /** Aborts the read with an error of code `aborted`. */
@@ -34,8 +34,9 @@ export interface PutOptions {
    */
   ifAbsent?: boolean;
   /**
-   * Aborts the write with an error of code `aborted`. The object is then
-   * absent, or, if the storage had already received its last byte, complete.
+   * Aborts the write with an error of code `aborted`. The object then stays as
+   * it was or, if the storage had already received its last byte, is stored
+   * completely.
    */
   signal?: AbortSignal;
 }
@@ -84,8 +85,9 @@ export interface Storage {
    * Reads the bytes of an object, as they are pulled. No request is sent before
    * the first chunk is pulled. Leaving the loop early cancels the read.
    *
-   * An empty range is checked against the object, too. `offset` may equal the
-   * object's length if `length` is 0 or absent; the result is then empty.
+   * An empty range is also checked against the object's length. `offset` may
+   * equal the object's length if `length` is 0 or absent; the result is then
+   * empty.
    *
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
    *   if the range reaches beyond its end.

@@ -32,8 +32,8 @@ export function temporaryName(suffix: string = `${count++}`): string {
 }
 
 /**
- * Returns whether a name has exactly the form of the names from
- * `temporaryName`.
+ * Returns whether a name has the form of the names that `temporaryName`
+ * returns.
  */
 export function isTemporaryName(name: string): boolean {
   return OWNED.test(name);
@@ -45,8 +45,8 @@ export function owner(): string {
 }
 
 /**
- * Returns the process that a text from `owner` identifies, or `undefined` if it
- * belongs to another machine.
+ * Returns the ID of the process that a text from `owner` identifies, or
+ * `undefined` if the process is on another machine or the text is invalid.
  */
 export function processOf(owner: string): number | undefined {
   const [, pid, where] = OWNER.exec(owner) ?? [];
@@ -74,8 +74,8 @@ export function isAbandoned(
 }
 
 /**
- * Returns the process that a temporary name contains, or `undefined` if it
- * belongs to another machine.
+ * Returns the ID of the process that a temporary name contains, or `undefined`
+ * if the name contains none of this machine.
  */
 export function ownerOf(name: string): number | undefined {
   const [, owner = ""] = OWNED.exec(name) ?? [];

@@ -41,7 +41,10 @@ export class ChangeFinder {
   readonly #old: readonly HashedEntry[];
   readonly #find: (path: string) => HashedEntry | undefined;
   readonly #rows = new WordRows(WORD.length);
-  /** The path that had a file's content in the old state, by the file's row. */
+  /**
+   * The path that had a file's content in the old state, by the row of the
+   * file's change.
+   */
   readonly #from = new Map<number, string>();
   /** The deleted paths whose content was found at another path. */
   #gone = new Set<string>();

@@ -14,7 +14,7 @@ import { lstat } from "./stat.ts";
  * that it creates must not exist. This prevents the loss of data that is not in
  * a backup.
  *
- * @param root The directory.
+ * @param root The path of the directory.
  * @param diff The difference that is to be applied.
  * @throws {DeltarError} `mismatch` if the directory is in another state, with
  * the first path that differs; `unsafe` if a folder of a path is a symlink.
@@ -75,7 +75,7 @@ function checkEntry(root: string, before: HashedEntry): void {
       path,
       found === undefined
         ? "the path is missing"
-        : `the path is now a ${found}`,
+        : `the path is now of another kind: ${found}`,
     );
   }
   if (

@@ -257,8 +257,8 @@ export class DiffIndex {
    *
    * @param bytes The whole file.
    * @param object The name of the file, for errors.
-   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe` or `unsupported`,
-   * with the offset.
+   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `limit` or
+   * `unsupported` if the bytes are not a valid difference.
    */
   static decode(bytes: Uint8Array, object = "diff"): DiffIndex {
     return atOnce(decodeSteps(bytes, object));
@@ -279,7 +279,9 @@ export class DiffIndex {
    *
    * @param file A path of the operating system.
    * @param options A signal that aborts the reading.
-   * @throws {DeltarError} `not-found`, or an error of `decode`.
+   * @throws {DeltarError} `not-found` if there is no such file, `limit` if it
+   * is larger than 1 GiB, `io` if it cannot be read, and the errors of
+   * `decode`.
    */
   static async fromFile(
     file: string,

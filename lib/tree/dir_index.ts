@@ -87,7 +87,7 @@ export class DirIndex {
   /**
    * Makes an index from entries that are in path order.
    *
-   * @param entries The entries.
+   * @param entries The entries, in path order.
    * @param root The state of the directory itself.
    * @param skipped The paths that were skipped or excluded.
    */
@@ -109,7 +109,7 @@ export class DirIndex {
   /**
    * Walks a directory and reads each of its files once.
    *
-   * @param dir The directory.
+   * @param dir The directory to index.
    * @param options Options for making the index.
    * @throws {DeltarError} `aborted` if the signal fired.
    * @throws {TypeError} If `dir` is not a `Dir` or `Walker`.
@@ -189,8 +189,8 @@ export class DirIndex {
    *
    * @param bytes The whole file.
    * @param object The name of the file, for errors.
-   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe` or `unsupported`,
-   * with the offset.
+   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `limit` or
+   * `unsupported` if the bytes are not a valid index.
    */
   static decode(bytes: Uint8Array, object = "index"): DirIndex {
     return atOnce(decodeSteps(bytes, object));
@@ -211,7 +211,9 @@ export class DirIndex {
    *
    * @param file A path of the operating system.
    * @param options A signal that aborts the reading.
-   * @throws {DeltarError} `not-found`, or an error of `decode`.
+   * @throws {DeltarError} `not-found` if there is no such file, `limit` if it
+   * is larger than 1 GiB, `io` if it cannot be read, and the errors of
+   * `decode`.
    */
   static async fromFile(
     file: string,

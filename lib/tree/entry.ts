@@ -21,7 +21,7 @@ export interface BaseEntry extends Metadata {
   size: number;
 }
 
-/** A file. */
+/** The entry of a file. */
 export interface FileEntry extends BaseEntry {
   /** The kind. */
   kind: "file";
@@ -39,7 +39,7 @@ export interface ContentlessEntry extends BaseEntry {
   signature?: undefined;
 }
 
-/** A directory. */
+/** The entry of a directory. */
 export interface DirectoryEntry extends ContentlessEntry {
   /** The kind. */
   kind: "directory";
@@ -47,7 +47,7 @@ export interface DirectoryEntry extends ContentlessEntry {
   target?: undefined;
 }
 
-/** A symbolic link. */
+/** The entry of a symlink. */
 export interface SymlinkEntry extends ContentlessEntry {
   /** The kind. */
   kind: "symlink";
@@ -55,7 +55,7 @@ export interface SymlinkEntry extends ContentlessEntry {
   target: string;
 }
 
-/** Another name of a file. */
+/** The entry of a hard link: another name of a file. */
 export interface HardLinkEntry extends ContentlessEntry {
   /** The kind. */
   kind: "hardlink";
@@ -117,8 +117,8 @@ export interface Skipped {
    * - `excluded`: a rule excludes it; `detail` names the rule, its file and
    *   line.
    * - `special`: a socket, pipe or device.
-   * - `unreadable`: the system refused access; `detail` has the system's
-   *   message.
+   * - `unreadable`: it could not be read; `detail` has the cause, such as the
+   *   system's message.
    * - `vanished`: it was deleted before it could be read.
    * - `changed`: it changed while it was read; the bytes that were read are
    *   stored.

@@ -108,7 +108,7 @@ export class EntryList {
     return toHex(this.sumOf(number));
   }
 
-  /** Returns the SHA-256 of a file by its number. */
+  /** Returns the 32 bytes of the SHA-256 of a file by its number. */
   sumOf(number: number): Uint8Array {
     return this.#rows.bytes(number, WORDS.sha256, 32);
   }

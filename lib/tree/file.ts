@@ -24,8 +24,8 @@ export interface WriteFileOptions extends SignalOptions {
 
 /**
  * Writes a file so that it appears whole or not at all. The bytes are written
- * under a temporary name beside it and flushed to the disk. The temporary file
- * is then renamed.
+ * to a temporary file in the same folder and flushed to the disk. The temporary
+ * file is then renamed.
  *
  * @param file A path of the operating system.
  * @param bytes The content, in one piece or several.

@@ -26,10 +26,14 @@ export class FileAccess implements RandomAccess {
     for (let at = 0; at < length;) {
       const got = this.#file.read(bytes.subarray(at), offset + at);
       if (got === 0) {
-        throw new DeltarError("truncated", "the file became shorter", {
-          object: this.#file.place,
-          offset: offset + at,
-        });
+        throw new DeltarError(
+          "truncated",
+          "the file became shorter while it was read",
+          {
+            object: this.#file.place,
+            offset: offset + at,
+          },
+        );
       }
       at += got;
     }

@@ -64,7 +64,7 @@ export interface Folder {
    * Opens a file for reading.
    *
    * @throws `ELOOP` for a symlink, `EISDIR` for a folder, `ENXIO` for a pipe,
-   * socket or device. It never blocks on one of them.
+   * socket or device. The call never blocks on any of these.
    */
   openFile(name: string): OpenFile;
   /**

@@ -79,7 +79,7 @@ const LENGTH = 16;
 const NAME = 19;
 const DOT = 46;
 
-/** The inode of the root of every btrfs subvolume. */
+/** The inode number of the root of every btrfs subvolume. */
 const BTRFS_ROOT = 256n;
 
 /** The maximum length of a path in one system call, in bytes with its NUL. */
@@ -114,8 +114,8 @@ const loadDiskCalls = () => loadAside(["fsync", "syncfs"]);
  * @returns Whether the call succeeded; `undefined` if calls in another thread
  * are not available. The error number of a failed call can be read only in the
  * other thread, so the caller repeats the call in this thread to get the
- * number. If the repeated call succeeds, the system reports each error only
- * once.
+ * number. The repeated call may succeed, because the system reports each error
+ * only once.
  */
 async function doneAside(
   call: "fsync" | "syncfs",

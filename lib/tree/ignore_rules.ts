@@ -131,8 +131,8 @@ export class IgnoreRules {
     if (prefix === "") return rules;
     const git = rulesAbove(top, prefix);
     const above = new IgnoreRules("", options, { git, own: [], given: [] });
-    // The user chose this folder as the root, so rules above that exclude it
-    // are dropped.
+    // The user chose this folder as the root. If the rules above exclude it,
+    // none of them are applied.
     if (above.match(prefix, true) !== undefined) return rules;
     return new IgnoreRules(rules.#prefix, options, { ...sources, git });
   }
@@ -282,7 +282,8 @@ function trustedOwners(root: string): ReadonlySet<number> {
 }
 
 /**
- * Returns the result of `work`, or `undefined` if the folder cannot be opened.
+ * Returns the result of `work`, or `undefined` if the folder cannot be opened
+ * or `work` fails.
  */
 function inFolder<Result>(
   place: string,

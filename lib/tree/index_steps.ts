@@ -43,7 +43,7 @@ export interface ReadStep {
 /**
  * Walks a directory and takes over unchanged files from the previous index.
  *
- * @param walker The directory.
+ * @param walker The directory to walk.
  * @param index The options for making an index.
  * @param options The options of the walk.
  * @param states The state of the last walk, and the writer of the new state.

@@ -80,7 +80,7 @@ export interface IndexedTree {
 /**
  * Walks a directory and reads each file that is not known to be unchanged.
  *
- * @param walker The directory.
+ * @param walker The directory to walk.
  * @param sink The sink for the entries, with the facts that the reader
  * collected.
  * @param reader The reader of the files' content.

@@ -25,8 +25,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * file is read. The comparison stops at the first entry that differs or is
  * marked as doubtful.
  *
- * @param walker The directory.
- * @param state The previous state.
+ * @param walker The directory to compare.
+ * @param state The state that the last walk wrote.
  * @param options `onFolder`, called with the path of each folder and the number
  * of entries so far, and a signal that ends the comparison with an error of
  * code `aborted`.

@@ -7,7 +7,7 @@ const WAITING = 4096;
  * Yields all items of a source in order. It reads the source in advance, so
  * that the data of chosen items can be fetched before they are yielded.
  *
- * @param source The items.
+ * @param source The source of the items.
  * @param choose Called once with each item, some time before it is yielded.
  * Returns whether data is fetched for the item.
  */

@@ -173,9 +173,9 @@ export class OpenFolders {
 
   /**
    * Closes a folder that is about to be removed or renamed, and all open
-   * folders below it. Another folder may get its path afterwards. The same
-   * applies to a folder below it only if this method was called for that folder
-   * before.
+   * folders below it. Afterwards, another folder may be opened at the path. At
+   * the path of a folder below it, another folder may be opened only if this
+   * method was called for that path.
    *
    * @param path The path below the root.
    */

@@ -20,7 +20,7 @@ export class Permissions {
   /**
    * Makes the predictions for a directory.
    *
-   * @param onDisk The directory.
+   * @param onDisk The directory that is to be changed.
    */
   constructor(onDisk: TargetDirectory) {
     this.#onDisk = onDisk;
@@ -73,5 +73,5 @@ export class Permissions {
 }
 
 function notOwned({ uid }: FileStat): string {
-  return `permission denied: owned by user ${uid}`;
+  return `permission denied: the path belongs to user ${uid}`;
 }

@@ -18,7 +18,7 @@ export class PickedWalker extends Walker {
   /**
    * Makes a walker for some paths of a directory.
    *
-   * @param path The directory.
+   * @param path The path of the directory.
    * @param paths The paths below the directory, in path order, each after its
    * folder.
    */

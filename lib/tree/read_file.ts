@@ -48,7 +48,7 @@ export function readWhole(
 }
 
 /**
- * Yields the first `size` bytes of a file in pieces of 1 MiB.
+ * Yields the first `size` bytes of a file in pieces of at most 1 MiB.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * A file that is given by its path is closed when the loop ends.

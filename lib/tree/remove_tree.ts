@@ -8,8 +8,8 @@ import { OpenFolders } from "./open_folders.ts";
  * Deletes an entry of a folder with everything in it. No symlink is followed. A
  * missing entry is not an error.
  *
- * @param folder The folder.
- * @param name The entry.
+ * @param folder The folder that contains the entry.
+ * @param name The name of the entry.
  * @throws The error of the system, with its `code`.
  */
 export function removeTree(folder: Folder, name: string): void {

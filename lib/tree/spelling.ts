@@ -192,8 +192,9 @@ function isSame(left: FileStat | undefined, right: FileStat): boolean {
 }
 
 /**
- * Returns the name with its first ASCII letter in the other case, or a name
- * without ASCII letters in lower or upper case.
+ * Returns the name with its first ASCII letter in the other case. A name
+ * without ASCII letters is returned in lower case or, if it is in lower case
+ * already, in upper case.
  */
 function otherCase(name: string): string {
   const at = name.search(/[a-zA-Z]/);

@@ -7,9 +7,10 @@ import { openFolder } from "./open_folder.ts";
 
 /**
  * A buffer for bytes that are written once and read soon after, when their
- * number is not known in advance. Up to 8 MiB are kept in memory by default,
- * more in a temporary file. If the system allows it, the file has no name, so a
- * killed process leaves nothing behind.
+ * number is not known in advance. By default, up to 8 MiB are kept in memory. A
+ * larger number of bytes is kept in a temporary file. If the system allows it,
+ * the name of the file is deleted at once, so a killed process leaves nothing
+ * behind.
  */
 export class Spool {
   /** The number of bytes written. */

@@ -26,17 +26,17 @@ export interface FileStat {
 
 /** The fields of `BigIntStats` of `node:fs` that are used. */
 export interface NodeStat {
-  /** The device. */
+  /** The ID of the device. */
   dev: bigint;
   /** The number of the inode on its device. */
   ino: bigint;
   /** The kind and the permission bits. */
   mode: bigint;
-  /** The number of names. */
+  /** The number of names (hard links). */
   nlink: bigint;
-  /** The owner. */
+  /** The user ID of the owner. */
   uid: bigint;
-  /** The group. */
+  /** The group ID. */
   gid: bigint;
   /** The length in bytes. */
   size: bigint;

@@ -15,7 +15,7 @@ const AT_ONCE = 64;
  * Flushes to the disk what was written into a tree: content, state and names.
  * On Linux, Deno and Bun flush each file system with one call. Elsewhere each
  * file and folder is flushed individually. A file that this process may not
- * read is ignored; flush it when it is written.
+ * read is ignored. The caller has to flush such a file when it writes it.
  *
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.

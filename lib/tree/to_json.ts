@@ -15,7 +15,7 @@ import type { HashedFileEntry } from "./entry_line.ts";
  * `toJSON` that does this. A copy of an entry, such as `{ ...entry }`, has no
  * `toJSON`.
  *
- * @param value The value. It is not changed.
+ * @param value The value to convert. It is not changed.
  *
  * @example A copy of an entry
  * ```ts

@@ -101,10 +101,7 @@ function isBlock(words: Uint32Array, at: number): boolean {
   return entry === end && count === words[at + HEAD.count];
 }
 
-/**
- * Returns the word after an entry, or -1 if the entry does not end before
- * `end`.
- */
+/** Returns the word after an entry, or -1 if the entry ends after `end`. */
 function endOfEntry(words: Uint32Array, entry: number, end: number): number {
   const name = entry + ENTRY.length;
   if (name > end) return -1;

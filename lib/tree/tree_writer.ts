@@ -78,9 +78,12 @@ interface StateSetter {
   setTimes(mtime: bigint): void;
 }
 
-/** The number of folders without an entry that may always be created. */
+/**
+ * The number of folders without an entry of their own that may always be
+ * created.
+ */
 const MIN_IMPLIED = 4096;
-/** The number of further folders without an entry that each entry allows. */
+/** The number of further such folders that each entry allows. */
 const IMPLIED_EACH = 16;
 
 let rootFolder: (writer: TreeWriter) => Folder;
@@ -535,7 +538,7 @@ export class TreeWriter {
    * Creates a folder and the folders above it. A link in the place of a folder
    * is refused.
    *
-   * @param path The folder.
+   * @param path The path of the folder.
    * @param isWanted Whether `finish` sets a state for the folder.
    */
   #enter(path: string, isWanted = false): void {
@@ -748,8 +751,8 @@ const MAX_FLUSH_MS = 0.5;
 const SHRINK_BYTES = 1 << 22;
 
 /**
- * Returns whether this process may change the owner of files. Only root may, on
- * POSIX.
+ * Returns whether this process may change the owner of files, which only root
+ * may. Returns `false` on Windows.
  */
 export function ownerMatters(): boolean {
   return process.getuid?.() === 0;

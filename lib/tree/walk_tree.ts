@@ -108,7 +108,7 @@ export function openTree(walker: Walker): OpenFolders {
  * folder is opened from the one above it, so the walk never leaves the
  * directory.
  *
- * @param walker The directory.
+ * @param walker The directory to walk.
  * @param options The callback for skipped paths, and the signal.
  * @param states The state of the last walk, and the writer of the new state.
  * Default: none.

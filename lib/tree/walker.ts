@@ -57,7 +57,7 @@ export class Walker {
   /**
    * Opens a directory for walking.
    *
-   * @param path The directory. Default: the current one.
+   * @param path The path of the directory. Default: the current directory.
    * @param options Options for what to exclude. `neverTouch` has paths of the
    * operating system that are never part of the tree, such as a repository
    * inside it.
@@ -186,7 +186,7 @@ export class Walker {
 
   /**
    * Yields the same entries as `walk`, without a promise for each. The system
-   * calls block.
+   * calls block the event loop.
    */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
     for (const { entry } of walkTree(this, options)) yield withJson(entry);

@@ -83,7 +83,7 @@ export class WorkJournal {
    * journal is on the disk when the promise resolves.
    *
    * @param folder The directory, which is open until the work ends.
-   * @param data The data of the journal.
+   * @param data The data to store in the journal.
    * @returns The journal, or `undefined` if this user may not write into the
    * directory itself. Folders in it may still be writable.
    * @throws {DeltarError} `exists` if another process is changing the
@@ -167,7 +167,7 @@ export class WorkJournal {
  * below it. The times of folders do not change. Files that cannot be deleted
  * stay.
  *
- * @param root The directory.
+ * @param root The open directory.
  * @param signal Ends the deletion with an error of code `aborted`.
  */
 export async function clearAbandoned(

@@ -25,6 +25,7 @@ export interface ExpectedContent {
 
 /**
  * Writes a new file in one piece. Returns the size and checksum of its content.
+ * Without `expected`, the checksum is not computed and is empty.
  */
 export function writeWhole(
   file: OpenFile,
