@@ -81,7 +81,10 @@ export function faultOf(refusal: Refusal): Error {
     }
   }
   if (status === 412) {
-    return new DeltarError("exists", "the object exists already", { object });
+    // A read continues only the object that it began.
+    return method === "GET"
+      ? new DeltarError("io", "replaced while being read", { object })
+      : new DeltarError("exists", "the object exists already", { object });
   }
   const what = code === "RequestTimeTooSkewed"
     ? skew(headers)

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { request } from "node:http";
 import { test } from "node:test";
+import { codeOf } from "../../lib/bytes/errors.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { S3Client, type S3Options } from "../../lib/storage/s3_client.ts";
-import { elementsIn } from "../../lib/storage/s3_fault.ts";
+import { elementsIn, faultOf } from "../../lib/storage/s3_fault.ts";
 import { PART, partSize } from "../../lib/storage/s3_parts.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
 import { WINDOW } from "../../lib/storage/read_ahead.ts";
@@ -363,4 +364,19 @@ test("S3: what no location is, and what lacks keys, is told", () => {
   }
   const storage = S3Storage.fromLocation("s3://bucket//a/b/", env);
   assert.equal(storage.location, "s3://bucket/a/b");
+});
+
+test("S3: an object that was replaced while it is read is not called present", () => {
+  for (const [method, code] of [["GET", "io"], ["PUT", "exists"]] as const) {
+    const error = faultOf({
+      method,
+      status: 412,
+      headers: new Headers(),
+      text: "",
+      object: "x",
+      bucket: "b",
+      endpoint: "http://localhost",
+    });
+    assert.equal(codeOf(error), code);
+  }
 });
