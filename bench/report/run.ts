@@ -77,15 +77,18 @@ export function run(): void {
 
 const INTRODUCTION = `# Benchmarks
 
-This page compares deltar with other programs. It has the results of one run of
-each benchmark, including those in which deltar is slower or larger. The times
-are medians of the wall clock time of whole processes, with a warm cache. deltar
-is the single binary. \`deno task bench\` runs the benchmarks with the programs
-that are installed, and writes this page. \`--quick\` runs smaller benchmarks and
-writes no page.
+This page compares deltar with other programs. It shows all results, including
+those in which deltar is slower or its repository is larger. The times are by
+the clock, of whole processes, with a warm cache. A time for repositories is the
+median of several runs, and a time for single files is the shortest of several
+runs. The workspace is measured once. deltar is the single binary, except where
+another runtime is named, and in the workspace, where it is the worker of the VS
+Code extension. \`deno task bench\` runs the benchmarks with the programs that are
+installed, and writes this page. With \`--quick\`, it runs smaller benchmarks and
+does not write the page.
 
-restic, borg, rdiff-backup and deltar flush what they wrote to the disk.
-duplicity, git and tar do not.
+restic, borg, rdiff-backup and deltar flush the files that they write to the
+disk. duplicity, git and tar do not.
 `;
 
 function read<One>(name: string): One | undefined {
@@ -172,8 +175,9 @@ function deltaPart({ date, machine, rows }: Report<DeltaRow>): string[] {
   const lines = [
     "## Single files, against rdiff\n",
     described(date, machine),
-    "The column _rdiff_ has the time of `rdiff`. The others show how many times as " +
-    "fast each program is, with the default block size and with 2,048.\n",
+    "The column _rdiff_ has the time of `rdiff`. The other columns show how many " +
+    "times as fast as `rdiff` deltar is on each runtime, with the default block " +
+    "size and with blocks of 2,048 bytes.\n",
     `| | block | ${programs.join(" | ")} |`,
     `| --- | --- |${" --- |".repeat(programs.length)}`,
   ];
@@ -227,6 +231,6 @@ const WORKLOADS: Record<string, string> = {
   manyupdates: "2,000 files of 100 KB. 1 % of them change before each " +
     "snapshot.\n",
   history:
-    "A changing tree. A snapshot, and a restore of the newest snapshot, " +
-    "after a few snapshots and after 1,000.\n",
+    "A tree that changes before each snapshot: a snapshot and a restore of the " +
+    "newest snapshot, after a few snapshots (early) and after 1,000 (late).\n",
 };
