@@ -105,7 +105,8 @@ import {
 } from "./verify/verify.ts";
 
 /**
- * The number of retries of a snapshot whose parent is removed during the work.
+ * The maximum number of times that a snapshot is tried again because its parent
+ * was removed during the work.
  */
 const RETRIES = 2;
 
@@ -357,8 +358,8 @@ export class Repository {
   }
 
   /**
-   * Returns the entry of a path in a snapshot. It reads only a small part of
-   * the tree.
+   * Returns the entry of a path in a snapshot, or `undefined` if there is none.
+   * Reads only a small part of the tree.
    *
    * @param record The snapshot.
    * @param path The path below the root, `/`-separated.
@@ -655,10 +656,11 @@ export class Repository {
 
   /**
    * Reduces the repository to a maximum size, if it is larger. First it purges
-   * snapshots that are removed already. Then it removes safety snapshots and
-   * the snapshots that are closest together in time, relative to their age.
-   * Labelled snapshots are removed after all others. The last snapshot of each
-   * directory is kept, even if the repository stays too large.
+   * snapshots that are removed already. Then it removes snapshots and safety
+   * snapshots. Those that are closest together in time, relative to their age,
+   * are removed first, and labelled snapshots last. The last snapshot and the
+   * last safety snapshot of each directory are kept, even if the repository
+   * stays too large.
    *
    * By default there is no grace period, and removed snapshots cannot be
    * brought back. If the maximum comes from the repository's settings and not
@@ -714,9 +716,9 @@ export class Repository {
   }
 
   /**
-   * Restores some files of a snapshot into a scratch folder, compares them, and
-   * stores the result in a note. Each drill takes the files after those of the
-   * previous drill.
+   * Restores some files of a snapshot into a scratch folder, compares them with
+   * their SHA-256, and stores the result in a note. Each drill takes the files
+   * after those of the previous drill.
    *
    * @param options The snapshot, the size of the sample, and the scratch
    * folder.
@@ -777,7 +779,8 @@ export class Repository {
    * @param records The snapshots.
    * @param options Options for copying.
    * @throws {DeltarError} `corrupt` if an object differs from its record;
-   * `mismatch` if the target has a different snapshot with the same id.
+   * `mismatch` if the target has a different snapshot with the same id, or a
+   * different object with the same name.
    */
   async copyTo(
     target: Repository,

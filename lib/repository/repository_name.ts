@@ -10,9 +10,9 @@ const MAX_NAME_BYTES = 246;
 /**
  * Returns a name for the repository of a directory among the repositories of
  * other directories. It consists of the directory's name, so that people
- * recognize it, and the start of the SHA-256 of its path, so that no two
- * directories have the same name. A directory's name that is too long for a
- * file system is cut at its end.
+ * recognize it, and the start of the SHA-256 of its path, so that directories
+ * with the same name in different folders get different names. A directory's
+ * name that is too long for a file system is cut at its end.
  *
  * @param directory The directory's absolute path. Each spelling of the path has
  * a name of its own.

@@ -109,7 +109,7 @@ test(
         [];
       assert.equal(advice.length, 2, said);
       for (const line of advice) {
-        assert.match(line, /`deltar prune --keep-last 3 --grace 0`/);
+        assert.match(line, /`deltar prune --keep-last 3 --grace 0 --dry-run`/);
       }
       assert.doesNotMatch(said, /make room/);
       const out = read("out");

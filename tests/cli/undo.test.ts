@@ -183,11 +183,11 @@ test("undo DIR takes a restore into an empty or new directory back [T7]", async 
     assert.equal(kept.code, 3);
     assert.match(
       kept.err,
-      /mine .*: not deleted, because added after the restore/,
+      /mine .*: not deleted, because the entry was added after the restore/,
     );
     assert.match(
       kept.err,
-      /sub\/b .*: not deleted, because changed after the restore/,
+      /sub\/b .*: not deleted, because the entry was changed after the restore/,
     );
     assert.equal(fs.readFileSync(join(other, "sub/b"), "utf8"), "B");
     assert.ok(fs.existsSync(join(other, "mine")));

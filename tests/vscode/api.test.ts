@@ -88,7 +88,7 @@ suite([
           .getExtension("deltar.deltar").activate();
         try { getAPI(2); } catch (error) { return error.message; }`,
       ),
-      "unknown API version: 2; this deltar has version 1",
+      "unknown API version: 2; this extension supports version 1",
     );
   }],
 

@@ -16,7 +16,7 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
 }
 
-/** A fault that the worker reported. */
+/** The error of a request that the worker could not carry out. */
 export class EngineError extends Error {
   /** The code of a `DeltarError`. */
   readonly code: string | undefined;
@@ -90,7 +90,10 @@ export class Engine {
     const worker = new Worker(this.#script, { stderr: false, stdout: false });
     worker.on("message", (message: FromWorker) => this.#receive(message));
     worker.on("error", (error: Error) => this.#fail(worker, error.message));
-    worker.on("exit", () => this.#fail(worker, "the worker has stopped"));
+    worker.on(
+      "exit",
+      () => this.#fail(worker, "the worker thread has ended; try again"),
+    );
     return worker;
   }
 
@@ -106,7 +109,7 @@ export class Engine {
     else pending.resolve(message.result as never);
   }
 
-  /** Makes all calls fail. The next call starts another thread. */
+  /** Makes all calls in progress fail. The next call starts another thread. */
   #fail(worker: Worker, message: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;

@@ -1,17 +1,18 @@
 /**
- * The extension. Two threads share the work: the extension host, which VS Code
- * gives every extension, and a worker, which runs the library.
+ * The extension. Three threads share the work: the extension host, in which VS
+ * Code runs all extensions, and two workers, which run the library. One worker
+ * takes snapshots and restores. The other one reads and prunes, even while the
+ * first is busy.
  *
- * `host/` holds the first. `extension.ts` makes its parts; `folders/` has the
- * workspace's folders with the state of their snapshots, and `snapshots/` takes
- * and removes snapshots (`automatic_snapshots.ts` decides when). `views/` shows
- * them, `commands/` carries out what the user chooses, and `api/` answers other
- * extensions and language models. `settings.ts` reads the settings, which
- * `package.json` declares. `engine.ts` calls the
- * worker, of which two run: one writes, while the other one reads.
+ * `host/` is the code of the extension host. `extension.ts` makes its parts;
+ * `folders/` has the workspace's folders with the state of their snapshots, and
+ * `snapshots/` takes and removes snapshots (`automatic_snapshots.ts` decides
+ * when). `views/` shows them, `commands/` carries out what the user chooses, and
+ * `api/` answers other extensions and language models. `settings.ts` reads the
+ * settings, which `package.json` declares. `engine.ts` calls a worker.
  *
- * `worker/` holds the second. `worker.ts` receives requests, reports progress
- * and cancels; `methods.ts` and `restore_methods.ts` carry them out.
+ * `worker/` is the code of the workers. `worker.ts` receives requests, reports
+ * progress and cancels; `methods.ts` and `restore_methods.ts` carry them out.
  *
  * `shared/protocol.ts` describes the messages between the threads.
  *

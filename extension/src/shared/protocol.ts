@@ -1,5 +1,5 @@
 /**
- * The messages between the extension host and its worker: requests with an id,
+ * The messages between the extension host and a worker: requests with an id,
  * their progress, their responses, and cancellations.
  *
  * @module
@@ -15,7 +15,7 @@ export interface FolderConfig {
   directory: string;
   /** The repository: a folder, or `s3://bucket/prefix`. */
   repository: string;
-  /** The folder in which this machine keeps its notes about directories. */
+  /** The folder in which this machine remembers the states of directories. */
   cache: string;
   /** Patterns in gitignore's syntax to exclude, or to keep with `!`. */
   excludes: string[];
@@ -32,9 +32,9 @@ export interface FolderConfig {
 export interface SnapshotInfo {
   /** The id. Ids sort by time. */
   id: string;
-  /** The time at which it began, in milliseconds since 1970. */
+  /** The time at which the snapshot began, in milliseconds since 1970. */
   time: number;
-  /** The folder. */
+  /** The path of the workspace folder. */
   directory: string;
   /** The label. */
   label?: string;
@@ -45,7 +45,8 @@ export interface SnapshotInfo {
   before?: string;
   /**
    * The time at which the previous snapshot began, if snapshots between the two
-   * were removed. `counts` then has only the changes since the last of those.
+   * were removed. In that case, `counts` has only the changes since the last
+   * removed one.
    */
   since?: number;
   /** The number of files that differ from `before`, once counted. */
@@ -120,7 +121,7 @@ export interface Progress {
   entries: number;
   /** The number of all files and folders, if known. */
   allEntries?: number;
-  /** The path done last. */
+  /** The path of the file or folder that was done last. */
   path: string;
 }
 
@@ -150,13 +151,13 @@ export interface RestorePreview {
 
 /** The effect of removing old snapshots. */
 export interface PrunePreview {
-  /** The number of snapshots that are removed. */
+  /** The number of snapshots of the folder that are removed. */
   removed: number;
-  /** The number of snapshots that stay. */
+  /** The number of snapshots of the folder that are kept. */
   kept: number;
-  /** The number of bytes that are freed. */
+  /** The number of bytes that are freed when all grace periods are over. */
   freed: number;
-  /** The number of bytes that are stored. */
+  /** The number of bytes of trees and content that the repository has now. */
   stored: number;
 }
 
@@ -228,7 +229,7 @@ export interface Methods {
     { config: FolderConfig; id: string; path: string },
     VersionStat | undefined,
   ];
-  /** Returns the names in a folder of a snapshot. */
+  /** Returns the names in a folder of a snapshot, each with its kind. */
   children: [
     { config: FolderConfig; id: string; path: string },
     [string, VersionStat["kind"]][],
@@ -244,7 +245,7 @@ export interface Methods {
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
   /** Undoes the last restore. */
   undo: [{ config: FolderConfig }, RestoreReport];
-  /** Restores again what the last undo took back. */
+  /** Undoes the last undo. */
   redo: [{ config: FolderConfig }, RestoreReport];
   /** Returns the versions of a file, the newest first. */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];

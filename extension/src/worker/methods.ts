@@ -63,8 +63,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       return records.map((record, at) => {
         const { parent } = record;
         if (parent === undefined) return infoOf(record);
-        // The next older snapshot, if the parent was removed or is a safety
-        // snapshot.
+        // If the parent was removed or is a safety snapshot, the next older
+        // snapshot takes its place.
         if (times.has(parent)) return infoOf(record, parent);
         const older = at > 0 ? records[at - 1] : undefined;
         return infoOf(record, older?.id, older?.time);

@@ -28,7 +28,10 @@ export async function openRepository(
   }
 }
 
-/** Opens the repository of a folder, if it exists. */
+/**
+ * Opens the repository of a folder. Returns `undefined` if the repository does
+ * not exist.
+ */
 export async function tryRepository(
   config: FolderConfig,
 ): Promise<Repository | undefined> {

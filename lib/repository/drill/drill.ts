@@ -2,8 +2,9 @@
  * Drills: proof that a snapshot can be restored.
  *
  * `drill_sample.ts` chooses the next files. `drill` restores them into a
- * scratch folder and compares them. A note (`../store/proof.ts`) records the
- * time and the point at which the next drill continues.
+ * scratch folder and compares them with their SHA-256. A note
+ * (`../store/proof.ts`) records the time and the point at which the next drill
+ * continues.
  *
  * @module
  */
@@ -27,22 +28,22 @@ import type { TreeFileEntry } from "../layers/tree_layer.ts";
 /** Options for a drill. */
 export interface DrillOptions {
   /**
-   * The snapshot. Default: the newest snapshot without a proof or, if all have
-   * one, the snapshot with the oldest proof.
+   * The snapshot to test. Default: the newest snapshot without a proof or, if
+   * all have one, the snapshot with the oldest proof.
    */
   snapshot?: SnapshotRecord;
-  /** The maximum number of files. Default: 100. */
+  /** The maximum number of files to restore. Default: 100. */
   files?: number;
-  /** The maximum size of all files in bytes. Default: 256 MiB. */
+  /** The maximum total size of the files, in bytes. Default: 256 MiB. */
   bytes?: number;
   /**
-   * A folder with room for the largest file. Default: the system's folder for
-   * temporary files.
+   * The path of a folder with room for the largest file. Default: the system's
+   * folder for temporary files.
    */
   scratch?: string;
   /** Called after each file with the progress. */
   onProgress?: (progress: DrillProgress) => void;
-  /** Called with each record and note that cannot be read. */
+  /** Called with the error of each record and note that cannot be read. */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. No proof is recorded. */
   signal?: AbortSignal;
@@ -56,13 +57,13 @@ export interface DrillProgress {
   allFiles: number;
   /** The number of bytes that were restored so far. */
   bytes: number;
-  /** The path of the current file. */
+  /** The path of the file that was just tried. */
   path: string;
 }
 
 /** The result of a drill. */
 export interface DrillResult {
-  /** The snapshot. */
+  /** The snapshot that was tested. */
   snapshot: SnapshotRecord;
   /** The number of files that were restored exactly. */
   files: number;
@@ -78,8 +79,8 @@ export interface DrillResult {
    */
   tooLarge: number;
   /**
-   * The reason why the proof could not be recorded, if the storage is not
-   * writable. The next drill then takes the same files.
+   * The error, if the proof could not be recorded, for example because the
+   * storage is read-only. The next drill then takes the same files.
    */
   unnoted?: DeltarError;
 }
@@ -220,8 +221,8 @@ async function restoreOne(
 }
 
 /**
- * Returns whether an error comes from the repository and not from the scratch
- * folder.
+ * Returns whether an error is about stored data, so that it affects only one
+ * file. An error of code `io` ends the drill.
  */
 function isOfStored(error: unknown): error is DeltarError {
   return error instanceof DeltarError && error.code !== "aborted" &&

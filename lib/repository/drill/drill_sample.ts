@@ -6,7 +6,10 @@ import type { TreeFileEntry } from "../layers/tree_layer.ts";
  * last sample, then those from the start of the tree.
  */
 export class DrillSample {
-  /** The number of files that are larger than a whole sample. */
+  /**
+   * The number of offered files that are larger than the maximum size of the
+   * sample.
+   */
   tooLarge = 0;
   readonly #after: string | undefined;
   readonly #most: { files: number; bytes: number };
@@ -17,7 +20,7 @@ export class DrillSample {
    * Makes an empty sample, which `offer` fills.
    *
    * @param after The last path of the previous sample, if there was one.
-   * @param most The maximum number of files and bytes.
+   * @param most The maximum number of files and bytes in the sample.
    */
   constructor(
     after: string | undefined,
@@ -41,8 +44,8 @@ export class DrillSample {
   /**
    * Returns the files of the sample.
    *
-   * @param left The maximum number of files and bytes. Default: that of the
-   * sample.
+   * @param left The maximum number of files and bytes to return. Default: the
+   * maximum of the sample.
    */
   files(left: { files: number; bytes: number } = this.#most): TreeFileEntry[] {
     const all = new Part();

@@ -4,7 +4,10 @@ import type { RunIntent } from "../runs/run.ts";
 import type { RepositoryState } from "./repository_state.ts";
 import { neededRanges, NEVER, type Rank, type Usage } from "./usage.ts";
 
-/** A volume of which only a small part is needed. */
+/**
+ * A volume that can be repacked, because the needed share of its bytes is
+ * small.
+ */
 export interface RepackCandidate {
   /** The name of the volume. */
   name: string;

@@ -150,7 +150,8 @@ export async function collectGarbage(
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
   for (const { id } of expired) await deleteNotes(storage, id);
-  // If the clock is wrong, only the ability to undo these restores is lost.
+  // If the clock is wrong, only the ability to undo some restores into new or
+  // empty directories is lost.
   await forgetFreshRestores(storage, now - DEFAULT_SAFETY_MS);
   // Condemned objects stay condemned, because a prune whose lease was taken
   // over may still delete them.

@@ -36,9 +36,10 @@ export interface DeadRunOptions {
 
 /**
  * Finds dead runs and deletes their intents. A run is dead if an earlier prune
- * saw the same heartbeat count, the grace period has passed since then, and the
- * count does not change while it is watched. A run that was only suspended
- * finds that its intent is missing before it commits.
+ * saw the same heartbeat count, the grace period, or a day if that is longer,
+ * has passed since then, and the count does not change while the run is
+ * watched. A run that was only suspended finds that its intent is missing
+ * before it commits.
  *
  * @returns The live runs with their heartbeat counts, and the ids of the dead
  * ones.

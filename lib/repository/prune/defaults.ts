@@ -6,7 +6,8 @@ export const DEFAULT_GRACE_MS: number = 7 * 24 * 60 * 60 * 1000;
 
 /**
  * The default time for which a prune watches a silent run, or a silent holder
- * of the lease, before it considers it dead, in milliseconds: three heartbeats.
+ * of the lease, before the prune considers the run or holder dead, in
+ * milliseconds: three heartbeats.
  */
 export const DEFAULT_PATIENCE_MS = 45_000;
 
@@ -15,7 +16,7 @@ export const DEFAULT_REPACK_BELOW = 0.5;
 
 /**
  * The default time for which safety snapshots are kept, in milliseconds: 30
- * days. Notes of restores into new or empty directories, by which these can be
- * undone, are kept as long.
+ * days. The note of a restore into a new or empty directory is kept for the
+ * same time. The restore can be undone as long as its note exists.
  */
 export const DEFAULT_SAFETY_MS: number = 30 * 24 * 60 * 60 * 1000;

@@ -143,9 +143,10 @@ export async function makeRoom(
   throw new DeltarError(
     "io",
     "the disk is full: there is no space to record which snapshots are " +
-      "removed, and no snapshot removed earlier is past its grace period. " +
-      "`deltar prune --keep-last 3 --grace 0`, or with other rules, removes " +
-      "snapshots for good and needs no space",
+      "removed, and no removed snapshot is past its grace period. Free space " +
+      "on the disk, or choose snapshots to delete: `deltar prune --keep-last 3 " +
+      "--grace 0 --dry-run` shows which ones these rules remove. Without " +
+      "`--dry-run`, the command deletes them permanently and needs no free space",
     { object: store.storage.location },
   );
 }

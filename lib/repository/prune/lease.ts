@@ -121,7 +121,7 @@ export class Lease {
 
   /**
    * Releases the lease at the end of an `await using` block. If that fails, the
-   * next prune watches the lease before it takes it over.
+   * next prune watches the heartbeat before it takes the lease over.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#heartbeat.stop().catch(() => {});
@@ -163,8 +163,8 @@ async function holderOf(
 
 /**
  * Returns whether a holder's process has certainly ended. Process numbers are
- * reused, so a process with the holder's number may be another one. Its
- * heartbeat is watched.
+ * reused, so a running process with the holder's number may be another process.
+ * In that case, the holder's heartbeat is watched.
  */
 function isGone({ process }: Holder): boolean {
   return process !== undefined && isRunning(process) === false;
@@ -201,7 +201,8 @@ function taken(object: string, holder?: Holder): DeltarError {
 /** Other prunes or runs that may have died and are being watched. */
 export interface Watched {
   /**
-   * The ids of a prune or of runs. Each contains the time at which it began.
+   * The ids of a prune or of runs. An id contains the time at which the prune
+   * or run began. If a lease is damaged, its name takes the place of the id.
    */
   ids: string[];
   /** The process number, if the process is known to be on this machine. */
@@ -228,7 +229,7 @@ const LOOKS = 4;
  * @param look Returns the value.
  * @param options The duration in milliseconds, and the signal.
  * @returns Whether the value changed.
- * @throws {DeltarError} `aborted`.
+ * @throws {DeltarError} `aborted` if the signal ends the work.
  */
 export async function watch(
   look: () => Promise<number>,

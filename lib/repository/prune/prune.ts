@@ -70,7 +70,11 @@ export interface PruneOptions {
    * heartbeats.
    */
   patience?: number;
-  /** Called with the progress. */
+  /**
+   * Called with the progress: before another prune or run is watched, after
+   * each layer that is read and each object that is deleted, and before each
+   * volume that is repacked.
+   */
   onProgress?: (progress: PruneProgress) => void;
   /**
    * Ends the work with an error of code `aborted`. The next prune continues it.

@@ -106,8 +106,8 @@ export async function restoreRecord(
 }
 
 /**
- * Returns the removed snapshots, the oldest first. Snapshots that were brought
- * back are not listed.
+ * Returns the removed snapshots, the oldest first. They may include a snapshot
+ * whose undelete was interrupted.
  */
 export async function listRemoved(
   storage: Storage,

@@ -51,7 +51,7 @@ export async function repackVolume(
     if (at !== from.size || toHex(sum.digest()) !== from.sha256) {
       throw new DeltarError(
         "corrupt",
-        "the SHA-256 differs from the recorded one",
+        "the size or SHA-256 differs from the recorded one",
         {
           object: from.name,
         },

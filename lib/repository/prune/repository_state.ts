@@ -13,7 +13,7 @@ import { ALWAYS, type Root } from "./usage.ts";
 /** The number of small objects that are read at the same time. */
 export const AT_ONCE = 8;
 
-/** The state of a repository, as a prune needs it. */
+/** The objects and records of a repository that a prune reads. */
 export interface RepositoryState {
   /** The sizes in bytes of the stored layers, volumes and moves, by name. */
   stored: Map<string, number>;
@@ -61,7 +61,7 @@ export async function readState(
   });
   for (const [object, { from, to }] of moves) {
     // If a prune was declared dead, its new volume may have been deleted before
-    // it stored the move.
+    // the prune stored the move.
     const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
     if (isLost && stored.has(from.name)) moves.delete(object);
   }

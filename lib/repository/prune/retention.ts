@@ -307,7 +307,7 @@ function hourOf(date: Date): string {
   return `${dayOf(date)}-${date.getHours()}`;
 }
 
-/** Returns the Monday of the week. */
+/** Returns the Monday of the week that contains a date. */
 function weekOf(date: Date): string {
   const day = date.getDate() - (date.getDay() + 6) % 7;
   return dayOf(new Date(date.getFullYear(), date.getMonth(), day));

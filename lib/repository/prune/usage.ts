@@ -37,9 +37,9 @@ export interface VolumeUse {
 
 /** The objects and ranges of a repository that trees need. */
 export interface Usage {
-  /** The layers and moves, by name. */
+  /** The ranks of the layers and moves, by name. */
   others: Map<string, Rank>;
-  /** The volumes, by name. */
+  /** The use of the volumes, by name. */
   volumes: Map<string, VolumeUse>;
 }
 

@@ -44,24 +44,29 @@ export interface ReplacedSnapshot {
    * on a dry run.
    */
   by?: string;
-  /** The files that are lost. */
+  /** The paths of the files that are lost. */
   lost: string[];
   /** The ranges of paths whose entries are lost. */
   unknown: LostRange[];
   /**
-   * The number of files that were stored again because their volumes are
+   * The number of files that are stored again because their volumes are
    * damaged.
    */
   storedAgain: number;
 }
 
-/** The result of a repair, or of a dry run. */
+/**
+ * The result of a repair. On a dry run, the result that a repair would have.
+ */
 export interface RepairResult {
   /** The damage that was found. */
   damage: Damage[];
-  /** The objects that were corrected. */
+  /** The names of the objects that were corrected. */
   mended: string[];
-  /** The objects that were moved to `damaged/`. Nothing is thrown away. */
+  /**
+   * The names of the objects that were moved to `damaged/`. Their bytes are
+   * kept.
+   */
   setAside: string[];
   /** The snapshots that were replaced. */
   replaced: ReplacedSnapshot[];

@@ -36,9 +36,9 @@ interface Plan {
 /**
  * Makes the replacement for a snapshot that cannot be read completely. It is
  * the same snapshot without the lost files, which it lists as skipped. Its id
- * sorts directly after the original's.
+ * contains the same time as the id of the original.
  *
- * @param damage The damage, with the files that it affects.
+ * @param damage The damage that `verify` found in the repository.
  * @param again Stores the readable content of damaged volumes again.
  * @returns The snapshot and its replacement; `undefined` if nothing of the
  * snapshot can be read.

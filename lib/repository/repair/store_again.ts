@@ -94,7 +94,7 @@ export class StoreAgain {
     if (toHex(sha256) !== sum) {
       throw new DeltarError(
         "corrupt",
-        "the content differs from what was stored",
+        "the content differs from its recorded SHA-256",
         {
           object: entry.content[0].reference.volume,
           path,

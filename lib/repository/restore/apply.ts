@@ -514,9 +514,10 @@ function changed(path: string): DeltarError {
 }
 
 /**
- * Returns whether a file is flushed before it gets its name. New files are not,
- * because an interrupted restore writes them again. Everything is flushed at
- * the end, except files that their owner may not read.
+ * Returns whether a file is flushed before it gets its name: a file that
+ * replaces another one, and a file that its owner may not read, which cannot be
+ * flushed later. All other files are flushed at the end of the restore, because
+ * an interrupted restore writes them again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);

@@ -265,8 +265,8 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The path of the snapshot's file that uses an inode with several names, by
-   * the inode.
+   * The paths of the snapshot's files that keep an existing inode with several
+   * names, by the inode.
    */
   readonly #claimed = new Map<string, string>();
   /** The further names of each file with hard links, by its first name. */
@@ -554,7 +554,8 @@ class Planner {
     if (this.#wanted.above.has(path)) {
       throw new DeltarError(
         "unsafe",
-        `a ${stat.kind} is in the way of a folder`,
+        `a ${stat.kind} is in the way of a folder; move the ${stat.kind} ` +
+          "elsewhere and restore again",
         { path },
       );
     }

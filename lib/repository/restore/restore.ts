@@ -1,18 +1,18 @@
 /**
  * Restoring, undoing and redoing.
  *
- * Each begins with a plan and ends with a session. `restore.ts` determines the
- * wanted state of the target: the snapshot's tree for a restore, the state
- * before the last restore for an undo (`undo.ts`, and `undo_fresh.ts` for a
- * restore into a new or empty directory). `plan.ts` compares that with the
- * present state and lists the steps; it changes nothing. `removal.ts` decides
- * what `delete` deletes and what it keeps.
+ * Each of these begins with a plan and ends with a session. `restore.ts`
+ * determines the wanted state of the target: the snapshot's tree for a restore,
+ * the state before the last restore for an undo (`undo.ts`, and `undo_fresh.ts`
+ * for a restore into a new or empty directory). `plan.ts` compares that with
+ * the present state and lists the steps; it changes nothing. `removal.ts`
+ * decides what `delete` deletes and what it keeps.
  *
  * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the
  * plan would overwrite or delete. Then the session writes a journal into the
- * target and decides what it says, `apply.ts` carries out the steps and flushes
- * them to the disk, and the journal is deleted. After a crash the journal is
- * still there: the same call continues the restore, and `undo` reverts it.
+ * target, `apply.ts` carries out the steps and flushes them to the disk, and
+ * the journal is deleted. After a crash the journal is still there: the same
+ * call continues the restore, and `undo` reverts it.
  *
  * @module
  */

@@ -308,8 +308,8 @@ async function readBack(
  * could not be saved.
  *
  * @param plan The plan, which is changed.
- * @param path The path.
- * @param error The reason.
+ * @param path The path that could not be saved.
+ * @param error The error of saving it.
  */
 export function withhold(
   plan: RestorePlan,

@@ -149,9 +149,10 @@ export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
     "not-found",
     way === "undo"
       ? "nothing to undo: no restore into this directory is recorded in the " +
-        "repository, or all are undone. A restore from a read-only " +
-        "repository is not recorded, nor is a restore by an older deltar into " +
-        "an empty directory: delete the restored files yourself."
+        "repository, or all are undone. Two kinds of restores are not " +
+        "recorded: from a read-only repository, and by an older version of " +
+        "deltar into an empty directory. After those, delete the restored " +
+        "files yourself."
       : "nothing to redo: no restore into this directory was undone",
     { object: target },
   );

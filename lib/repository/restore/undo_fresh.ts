@@ -239,7 +239,7 @@ class Search {
   #stay(path: string, how: "changed" | "added"): void {
     const error = new DeltarError(
       how === "changed" ? "changed" : "exists",
-      `not deleted, because ${how} after the restore`,
+      `not deleted, because the entry was ${how} after the restore`,
       { path },
     );
     this.stays.push({ path, error });

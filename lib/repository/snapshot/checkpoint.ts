@@ -61,8 +61,9 @@ function encodeContent({ path, sha256, size, piece }: KeptContent): Line {
 /**
  * Reads a checkpoint.
  *
- * @throws {DeltarError} `not-found`, `corrupt`, `truncated`, `limit` or
- * `unsupported`.
+ * @throws {DeltarError} `not-found` if the checkpoint is missing; `corrupt` or
+ * `truncated` if it is damaged; `limit` if it is too large; `unsupported` if
+ * its version is newer.
  */
 export async function readCheckpoint(
   storage: Storage,

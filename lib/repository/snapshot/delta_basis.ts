@@ -78,7 +78,7 @@ class Bases {
   readonly #reader: ContentReader;
   /** The number of frames that are fetched for each expected file, by path. */
   readonly #expected = new Map<string, number>();
-  /** The sum of these numbers. */
+  /** The sum of the numbers in `#expected`. */
   #frames = 0;
 
   /** Makes the bases for the files of a tree. */
@@ -133,7 +133,8 @@ class Bases {
 
   /**
    * Records that a file is being read. Files are expected in the order in which
-   * they are read, so the ones that were expected before it are not read.
+   * they are read, so those that were expected before this file will not be
+   * read any more.
    */
   #hasCome(path: string): void {
     if (!this.#expected.has(path)) return;

@@ -156,7 +156,10 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   }
 }
 
-/** The words of a row after the SHA-256, which takes the first eight words. */
+/**
+ * The positions of the words in a row of the table, and the number of words.
+ * The first eight words are the SHA-256.
+ */
 const WORD = { tree: 8, start: 9, end: 10, length: 11 } as const;
 
 /** A table of the trees and paths of contents, by SHA-256. */

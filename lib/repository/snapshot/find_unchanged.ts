@@ -7,7 +7,7 @@ import type { StateCache } from "./state_cache.ts";
 import type { SnapshotOptions, SnapshotResult } from "./take_snapshot.ts";
 
 /**
- * Checks whether a directory is unchanged since its last snapshot, using only
+ * Checks whether a directory has changed since its last snapshot, using only
  * the state that this machine remembers. No tree is read and nothing is
  * written.
  *
@@ -40,7 +40,7 @@ export async function findUnchanged(
 
 /**
  * Returns whether the mode and owner of the directory itself are unchanged. Its
- * time is ignored, because a file that was created and deleted changes it, too.
+ * time is ignored, because creating and deleting a file also changes that time.
  */
 export function isSameRoot(
   now: Metadata,

@@ -7,7 +7,10 @@ import { fillHex } from "../../bytes/hex.ts";
 import { WordRows } from "../../bytes/word_rows.ts";
 import type { EntryList } from "../../tree/entry_list.ts";
 
-/** The words of a row, which describe the position of an entry's content. */
+/**
+ * The positions of the words in a row, and the number of words. The words
+ * describe where an entry's content is stored.
+ */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
 /** No content was stored, or its position does not fit into a row. */
 const NONE = 0;

@@ -86,9 +86,10 @@ export interface SnapshotOptions {
    */
   measure?: boolean;
   /**
-   * Called with the error of each earlier snapshot that cannot be read. All
-   * files are then stored whole rather than as deltas. By default the errors
-   * are thrown.
+   * Called with the error of each earlier snapshot that cannot be read. If the
+   * record of the last snapshot is damaged, the one before it becomes the
+   * parent. If the tree of the parent is damaged, all files are stored whole
+   * rather than as deltas. By default the errors are thrown.
    */
   onDamage?: DamageHandler;
   /**

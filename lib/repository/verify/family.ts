@@ -48,8 +48,7 @@ export interface VisibleEntry {
 /**
  * A family: the trees of all snapshots that are based on the same full layer.
  * Each layer is read once and each entry is visited once, even if many
- * snapshots have it. The memory in use is that of the full layer and the later
- * layers.
+ * snapshots have it. All layers of the family are in memory at the same time.
  */
 export class Family {
   /** The snapshots whose layers could all be read, in order. */
@@ -77,8 +76,9 @@ export class Family {
   /**
    * Reads the layers of a family.
    *
-   * @param onFailure Called with each layer that cannot be read, and with the
-   * snapshots that have it, which are ignored. The callback may throw.
+   * @param onFailure Called for each layer that cannot be read, with the error,
+   * the layer, and the snapshots that have the layer. These snapshots are
+   * ignored. The callback may throw.
    */
   static async read(
     storage: Storage,

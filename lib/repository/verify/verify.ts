@@ -4,8 +4,8 @@
  * `verify_records.ts` reads all records and notes. `family.ts` reads the trees
  * of all snapshots that are based on one full layer, each layer once.
  * `verify_objects.ts` checks that every needed object exists, and hashes it on
- * request. `verify_files.ts` rebuilds each content. `unrecorded.ts` recognises
- * snapshots whose records are gone. `findings.ts` collects the damage by
+ * request. `verify_files.ts` rebuilds each content. `unrecorded.ts` finds
+ * snapshots whose records are missing. `findings.ts` collects the damage by
  * object, with the affected files and snapshots. Other findings are fields of
  * `VerifyResult`. The command prints both.
  *
@@ -41,7 +41,9 @@ export interface VerifyOptions {
    * each file is rebuilt and checked against its own SHA-256. Default: `false`.
    */
   data?: boolean;
-  /** Called with the progress. */
+  /**
+   * Called with the progress, at least once for each record, volume and file.
+   */
   onProgress?: (progress: VerifyProgress) => void;
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;

@@ -53,7 +53,7 @@ export function referenceFault(
  * once.
  */
 export class FileCheck {
-  /** The number of different contents that were rebuilt. */
+  /** The number of different contents that were rebuilt and are sound. */
   files = 0;
   readonly #reader: ContentReader;
   readonly #done = new Set<string>();
@@ -137,7 +137,7 @@ export class FileCheck {
       if (size !== entry.size || toHex(sum.digest()) !== entry.sha256) {
         throw new DeltarError(
           "corrupt",
-          "the content differs from what was stored",
+          "the content differs from its recorded size or SHA-256",
           {
             object: entry.content[0].reference.volume,
             path: entry.path,

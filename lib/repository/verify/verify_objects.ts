@@ -123,7 +123,7 @@ export class ObjectCheck {
     const found = this.#sizes.get(name);
     if (found === undefined) return "the object is missing";
     if (found === size) return undefined;
-    return `the object has ${found} bytes; the recorded size is ${size}`;
+    return `the size in bytes is ${found}, but the recorded size is ${size}`;
   }
 
   async #dataFault(

@@ -23,7 +23,10 @@ export interface Snapshot {
 export interface Change {
   /** The path below the folder, `/`-separated. */
   readonly path: string;
-  /** The kind of change. */
+  /**
+   * The kind of change: `created`, `updated`, `deleted`, `renamed`, `copied` or
+   * `touched`.
+   */
   readonly change: string;
   /** The URI of the old file, if there was one. `workspace.fs` can read it. */
   readonly before?: vscode.Uri;
@@ -33,15 +36,23 @@ export interface Change {
 
 /** Options for a restore. */
 export interface RestoreOptions {
-  /** The URIs of the files and folders to restore. Default: all. */
+  /**
+   * The paths of the files and folders to restore, below the workspace folder
+   * and `/`-separated. Default: all.
+   */
   readonly paths?: readonly string[];
-  /** Whether files that are not in the snapshot are deleted. */
+  /**
+   * Whether files that are not in the snapshot are deleted. Default: `false`.
+   */
   readonly deleteOthers?: boolean;
 }
 
 /** The result of a restore. */
 export interface RestoreResult {
-  /** Whether the user confirmed the restore. */
+  /**
+   * Whether the restore was carried out. If not, the user refused or cancelled
+   * it, all files already matched the snapshot, or the user was shown an error.
+   */
   readonly done: boolean;
   /** The number of files and links that were written. */
   readonly written: number;
@@ -55,7 +66,10 @@ export interface RestoreResult {
 export interface DeltarApi {
   /** The version of the API. */
   readonly version: 1;
-  /** Fires after each new snapshot, whatever triggered it. */
+  /**
+   * Fires after each new snapshot of this window, except for safety snapshots
+   * and snapshots that are taken for a comparison with the workspace.
+   */
   readonly onDidSnapshot: vscode.Event<Snapshot>;
   /**
    * Takes a snapshot of a workspace folder, or of all folders. If nothing
@@ -72,7 +86,10 @@ export interface DeltarApi {
   list(options?: { folder?: vscode.Uri }): Promise<Snapshot[]>;
   /** Returns the changes between two snapshots of the same folder. */
   diff(before: Snapshot, after: Snapshot): Promise<Change[]>;
-  /** Restores a snapshot in place, after the user has confirmed it. */
+  /**
+   * Restores a snapshot into its workspace folder, after the user has confirmed
+   * the restore.
+   */
   restore(snapshot: Snapshot, options?: RestoreOptions): Promise<RestoreResult>;
 }
 

@@ -13,7 +13,7 @@ export function makeExports(api: Api): DeltarExports {
     getAPI(version) {
       if (version === 1) return api;
       throw new RangeError(
-        `unknown API version: ${version}; this deltar has version 1`,
+        `unknown API version: ${version}; this extension supports version 1`,
       );
     },
   };

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { plural } from "../../../../shared/text.ts";
 import type { Snapshot } from "./api.ts";
 import type { Api } from "./make_api.ts";
 
@@ -33,7 +34,7 @@ export function registerTools(api: Api): vscode.Disposable {
         const taken = await api.snapshot(label ? { label } : {});
         if (taken.length === 0) throw new Error("No folder is open.");
         return text([
-          "These snapshots have the current state of the workspace:",
+          "Snapshots of the current state of the workspace:",
           ...taken.map(lineOf),
         ]);
       },
@@ -85,12 +86,15 @@ export function registerTools(api: Api): vscode.Disposable {
         );
         if (!done) {
           return text([
-            "Nothing was restored: the user cancelled, or the files already " +
-            "match the snapshot.",
+            "The restore was not carried out completely: the user cancelled " +
+            "it, the files already match the snapshot, or an error was shown " +
+            "to the user.",
           ]);
         }
         return text([
-          `${written} files written, ${deleted} deleted.`,
+          `${plural(written, "file")} written, ${
+            plural(deleted, "path")
+          } deleted.`,
           ...failed.map(({ path, message }) => `failed: ${path}: ${message}`),
         ]);
       },

@@ -14,7 +14,8 @@ const MAX_FILES = 1000;
 const moment = ({ time }: { time: number }) => formatMoment(time, Date.now());
 
 /**
- * Opens the change that a snapshot made to a file, with both sides read-only.
+ * Compares a file in a snapshot with the same file in the snapshot before it.
+ * Both sides are read-only.
  */
 export async function openChange(
   { folder, info, change }: ChangeNode,
@@ -82,7 +83,7 @@ export async function openVersion(
   );
 }
 
-/** Opens all changes of a snapshot. */
+/** Opens the changes of all files between a snapshot and the one before it. */
 export async function openSnapshotChanges(
   { folder, info: { id } }: { folder: ProtectedFolder; info: { id: string } },
 ): Promise<void> {
@@ -179,7 +180,7 @@ async function openList(
     void vscode.window.showInformationMessage(
       all.length === 0
         ? "There are no differences."
-        : "Only modes or times differ. The contents are the same.",
+        : "Only modes, times or owners differ. The contents are the same.",
     );
     return;
   }

@@ -5,7 +5,10 @@ import { openVersion } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { pickFolder } from "./pick.ts";
 
-/** Lists the files that were deleted between snapshots, and opens one. */
+/**
+ * Lists the files that were deleted between snapshots, and opens the last
+ * version of the file that the user chooses.
+ */
 export async function findDeleted({ folders }: Context): Promise<void> {
   const folder = await pickFolder(folders);
   if (folder === undefined) return;

@@ -17,8 +17,8 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
   );
   if (removed === 0) {
     void vscode.window.showInformationMessage(
-      `The rules keep all ${plural(kept, "snapshot")} of ` +
-        `${folder.name}, which use ${formatBytes(stored)}.`,
+      `The rules keep ${plural(kept, "snapshot")} of ${folder.name}, and ` +
+        `none is removed. The repository uses ${formatBytes(stored)}.`,
     );
     return;
   }

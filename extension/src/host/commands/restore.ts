@@ -23,8 +23,9 @@ const MAX_NAMED_PATHS = 8;
 
 /**
  * Restores files and folders that were chosen in the list of snapshots, each to
- * its state after the snapshot. What the snapshot deleted is restored to its
- * state before. The user confirms once for each snapshot that is restored from.
+ * its state in that snapshot. A file that the snapshot no longer has, or a
+ * folder with only such files, is restored to its state in the previous
+ * snapshot. The user confirms once for each snapshot that is restored from.
  */
 export async function restoreLines(
   context: Context,
@@ -99,7 +100,7 @@ export async function restoreUris(
 export interface RestoreProposal {
   /** The id of the snapshot. */
   id: string;
-  /** The files and folders to restore. Default: all. */
+  /** The paths of the files and folders to restore. Default: all. */
   paths?: string[];
   /**
    * Whether to delete files that are not in the snapshot. By default, the user
@@ -112,7 +113,9 @@ export interface RestoreProposal {
  * Restores after the user has confirmed the changes. Unsaved files are saved
  * first, so that the safety snapshot has their content.
  *
- * @returns The result, or `undefined` if the user refused.
+ * @returns The result, or `undefined` if the user refused or cancelled the
+ * restore, if no file differs, or if the restore failed. A failure is shown to
+ * the user.
  */
 export async function restore(
   context: Context,
@@ -345,7 +348,7 @@ function showReport(
     const [{ path, message }] = failed;
     void showFailure(
       `${word}: ${done}. ${plural(failed.length, "path")} could not be ` +
-        `restored; the first is ${path}: ${message}`,
+        `restored. First error: ${path}: ${message}`,
       log,
     );
   } else {

@@ -21,19 +21,20 @@ export interface FolderParts {
   credentials: S3Credentials;
   /** The engine that takes snapshots and restores. */
   writer: Engine;
-  /** The engine that reads, even while the other one is busy. */
+  /** The engine that reads and prunes, even while `writer` is busy. */
   reader: Engine;
 }
 
 /**
- * A workspace folder with the state of its snapshots. It runs the work on them.
+ * A workspace folder, with its list of snapshots and the state of its
+ * protection. Runs snapshots, restores and other changes one after the other.
  */
 export class ProtectedFolder implements vscode.Disposable {
   /** The folder in VS Code. */
   readonly workspaceFolder: vscode.WorkspaceFolder;
   /** The engine that takes snapshots and restores. */
   readonly writer: Engine;
-  /** The engine that reads, even while the other one is busy. */
+  /** The engine that reads and prunes, even while `writer` is busy. */
   readonly reader: Engine;
   /** The paths that the last snapshot could not store. */
   faults: readonly SkippedPath[] = [];
@@ -41,7 +42,10 @@ export class ProtectedFolder implements vscode.Disposable {
   failure: string | undefined;
   /** Whether a snapshot or a restore is running. */
   isBusy = false;
-  /** Whether the last snapshot has no file although the folder is not empty. */
+  /**
+   * Whether the last snapshot has no files, because all were excluded or
+   * skipped.
+   */
   hasNoFiles = false;
   /** Fires when the state or the list of snapshots changes. */
   readonly onDidChange: vscode.Event<void>;
@@ -50,11 +54,11 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly #credentials: S3Credentials;
   #snapshots: Promise<SnapshotInfo[]> | undefined;
   #known: readonly SnapshotInfo[] = [];
-  /** The number of files that differ between two compared snapshots. */
+  /** The numbers of files that differ between two snapshots, by their ids. */
   readonly #counted = new Map<string, number>();
   #listError: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  /** The number of times that the location of the snapshots changed. */
+  /** The number of calls of `move`. */
   #moves = 0;
 
   constructor(
@@ -120,7 +124,10 @@ export class ProtectedFolder implements vscode.Disposable {
     return same ? same.before : snapshots.find((one) => one.id < id)?.id;
   }
 
-  /** Keeps the number of files that a snapshot changed. */
+  /**
+   * Remembers the number of files that differ between a snapshot and the one
+   * before it, if the counts of the snapshot do not include this number.
+   */
   counted({ id, before, since }: SnapshotInfo, changed: number): void {
     const key = `${id} ${before}`;
     if (since === undefined || this.#counted.get(key) === changed) return;
@@ -148,7 +155,7 @@ export class ProtectedFolder implements vscode.Disposable {
     this.#changed.fire();
   }
 
-  /** Takes a snapshot, after all work that was started before. */
+  /** Takes a snapshot. See `exclusive` for the order of the work. */
   snapshot(
     label: string | undefined,
     { measure = false, ...options }: CallOptions & { measure?: boolean } = {},

@@ -62,7 +62,12 @@ export class ProtectedFolders implements vscode.Disposable {
     return this.all.find(({ uri }) => folderKey(uri) === key);
   }
 
-  /** The protection of the workspace: that of its weakest folder. */
+  /**
+   * The protection of the workspace: `off` if all folders are `off` or the
+   * workspace is not trusted, `protected` if all folders are `protected`, and
+   * otherwise `partial`. A folder that is not supported counts as not
+   * protected.
+   */
   get protection(): Protection {
     if (!vscode.workspace.isTrusted) return "off";
     const all = this.all.map(({ protection }) => protection);

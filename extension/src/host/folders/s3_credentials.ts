@@ -6,7 +6,7 @@ const SECRET = "deltar.s3";
 export class S3Credentials implements vscode.Disposable {
   /** Resolves when the credentials have been read. */
   readonly ready: Promise<void>;
-  /** Fires when they change. */
+  /** Fires when the credentials change. */
   readonly onDidChange: vscode.Event<void>;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #secrets: vscode.SecretStorage;

@@ -20,8 +20,8 @@ export function folderKey(uri: vscode.Uri): string {
 
 /**
  * Returns the URI of a file in a snapshot, or, without a snapshot, of an empty
- * file. Its path is the file's own path, because editors show different paths
- * as a rename.
+ * file. The path in the URI is that of the file in the workspace, because
+ * editors show different paths as a rename.
  */
 export function versionUri(
   { uri }: Folder,

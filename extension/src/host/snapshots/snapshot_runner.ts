@@ -18,14 +18,14 @@ export interface SnapshotEvent {
 
 /** Takes snapshots, logs and shows their results, and fires events. */
 export class SnapshotRunner implements vscode.Disposable {
-  /** Fires after each new snapshot. */
+  /** Fires after each new snapshot that this runner takes. */
   readonly onDidSnapshot: vscode.Event<SnapshotEvent>;
   readonly #made = new vscode.EventEmitter<SnapshotEvent>();
   readonly #folders: ProtectedFolders;
   readonly #log: vscode.LogOutputChannel;
   /** The folders whose failure was already shown. */
   readonly #failed = new Set<ProtectedFolder>();
-  /** The folders whose size was already shown. */
+  /** The folders for which the warning about the size was already shown. */
   readonly #large = new Set<ProtectedFolder>();
 
   constructor(folders: ProtectedFolders, log: vscode.LogOutputChannel) {

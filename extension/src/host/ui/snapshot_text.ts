@@ -21,8 +21,8 @@ export function changedFiles(
 }
 
 /**
- * Returns a line with the changes of a snapshot since the previous one, or
- * nothing if there are none.
+ * Returns a line with the changes of a snapshot since the previous one, or an
+ * empty list if there are none.
  */
 export function changesByKind({ before, counts }: SnapshotInfo): string[] {
   if (before === undefined) return [];

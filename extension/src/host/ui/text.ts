@@ -39,15 +39,18 @@ export function formatMoment(time: number, now: number): string {
   return day === "Today" ? formatTime(time) : `${day}, ${formatTime(time)}`;
 }
 
-/** Returns an earlier time, with its day unless that is the day of `time`. */
+/**
+ * Returns an earlier time: the time of day if it is on the day of `time`, and
+ * otherwise its day.
+ */
 export function formatSince(since: number, time: number, now: number): string {
   const day = formatDay(since, now);
   return day === formatDay(time, now) ? formatTime(since) : day;
 }
 
 /**
- * Returns the time that has passed in minutes or hours, or the day if it is
- * longer.
+ * Returns the minutes or hours that have passed since a time or, after 24
+ * hours, the day of that time.
  */
 export function formatAgo(time: number, now: number): string {
   const minutes = Math.floor((now - time) / 60_000);
