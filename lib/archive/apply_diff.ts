@@ -33,7 +33,8 @@ export interface ApplyOptions {
  * content, and each result must have the recorded SHA-256. Then the old paths
  * are removed, and each new file is renamed into place.
  *
- * @param base The directory in the old state.
+ * @param base The path of the directory, which is in the old state, in the form
+ *   of the operating system.
  * @param diff The difference to apply.
  * @param archive The path of the archive that `DiffData` wrote, in the form of
  *   the operating system.

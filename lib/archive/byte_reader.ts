@@ -45,8 +45,8 @@ export class ByteReader {
   }
 
   /**
-   * Returns the next `length` bytes if they are already buffered in one chunk.
-   * This saves an `await` for each small read.
+   * Returns the next `length` bytes if they are already buffered in one chunk,
+   * otherwise `undefined`. This saves an `await` for each small read.
    */
   now(length: number): Uint8Array | undefined {
     return this.#chunk.length >= length ? this.#take(length) : undefined;
@@ -57,7 +57,8 @@ export class ByteReader {
    *
    * @param length The number of bytes. The caller has to limit it, because all
    *   of them are held in memory.
-   * @param what The name of the part that is read, for the message.
+   * @param what The name of the part that is read, for the message of the
+   *   error.
    * @throws {DeltarError} `truncated` if the source has fewer bytes.
    */
   async exactly(length: number, what: string): Promise<Uint8Array> {

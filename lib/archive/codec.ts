@@ -1,7 +1,7 @@
 import { gzip } from "./gzip_codec.ts";
 import { zstd } from "./zstd_codec.ts";
 
-/** The compressions of a volume. */
+/** The name of a compression of volumes. */
 export type CodecName = "gzip" | "zstd";
 
 /** Options for decompressing. */
@@ -24,7 +24,7 @@ export interface DecompressOptions {
 export interface Codec {
   /** The name of the codec. */
   readonly name: CodecName;
-  /** The extension of a tar archive compressed with it. */
+  /** The file name extension of a tar archive that this codec compressed. */
   readonly extension: "tgz" | "tar.zst";
 
   /**
@@ -96,7 +96,7 @@ export type ArchiveFormat = CodecName | "tar";
 
 /**
  * Detects the format of an archive by its magic number. The first 512 bytes are
- * always enough; gzip and zstd need 4, and a tar that is not empty 262.
+ * always enough. gzip needs 2 of them, zstd 4, and a tar that is not empty 262.
  *
  * @param head The first bytes of the archive.
  * @returns The format, or `undefined` if it is unknown.

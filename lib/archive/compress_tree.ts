@@ -20,7 +20,9 @@ export interface CompressOptions extends TarVolumeOptions {
  * @param tree The tree to store.
  * @param storage The storage of the archive.
  * @param key The prefix of the object names of the archive.
- * @param options Options for storing.
+ * @param options Options for writing the archive, and a callback for skipped
+ *   paths.
+ * @returns The stored index.
  */
 export async function compressTree(
   tree: TreeSource,

@@ -25,8 +25,8 @@ import type { VolumeWriter } from "./volume_writer.ts";
 /** The stored form of a file's content. */
 export interface StoredContent {
   /**
-   * Whether the content is stored whole, or as a delta against the old content
-   * of the file.
+   * The form: `whole` for the content itself, `delta` for a delta against the
+   * old content of the file.
    */
   form: "whole" | "delta";
   /** The length of the stored whole content or delta, in bytes. */
@@ -58,7 +58,7 @@ export interface LargeBasis {
    */
   signature: Signature;
   /**
-   * Translates a delta against the signature to the delta that is stored. By
+   * Converts a delta against the signature to the delta that is stored. By
    * default, the delta is stored as it is.
    */
   translate?: (delta: ByteSource) => AsyncIterable<Uint8Array>;
@@ -72,7 +72,10 @@ export interface LargeBasis {
 export interface DataPackerOptions {
   /** The writer of the members. */
   writer: VolumeWriter;
-  /** The old index. Content of a file in it is not stored again. */
+  /**
+   * The old index. Content that a file in the old index has is not stored
+   * again.
+   */
   previous: DirIndex;
   /** The naming of members. Default: `hash`. */
   names?: MemberNames;
@@ -119,9 +122,8 @@ export interface DataPackerOptions {
   known?: KnownContents;
   /**
    * Returns the stored form of the content with this SHA-256, and its path, if
-   * the content was stored whole after this packer was made. It is then not
-   * stored again. By default, nothing is found, so that the archive contains
-   * all content.
+   * the content was stored whole after this packer was made. The content is
+   * then not stored again. By default, equal new files are each stored.
    */
   shared?: (sha256: string) => StoredContent | undefined;
   /**
@@ -165,8 +167,8 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
 /**
  * Stores the content of files in the same pass in which they are indexed. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
- * under `updated/` if the delta is small enough. Content of a file in the old
- * index is not stored.
+ * under `updated/` if the delta is small enough, otherwise like a new file.
+ * Content that a file in the old index has is not stored again.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;

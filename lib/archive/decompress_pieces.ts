@@ -34,7 +34,7 @@ export async function* decompressPieces(
         if (total > limit) {
           throw new DeltarError(
             "limit",
-            `decompresses to more than ${limit} bytes`,
+            `the content decompresses to more than ${limit} bytes`,
             { object: reader.object },
           );
         }

@@ -33,7 +33,7 @@ export interface DiffDataOptions {
  * folders: `created/` holds whole files, `updated/` holds deltas that
  * `rdiff patch` applies to the old files.
  *
- * @example Store what changed, and make the change elsewhere
+ * @example Store a difference, and apply it to a copy of the directory
  * ```ts
  * import { applyDiff, DiffData, DiffIndex, Dir, DirIndex } from "@deltar/deltar";
  * import assert from "node:assert/strict";
@@ -107,8 +107,8 @@ export class DiffData {
   }
 
   /**
-   * Makes index, difference and archive in one pass, so that each file is read
-   * once.
+   * Makes the index, the difference and the archive in one pass, so that each
+   * file is read once.
    *
    * @param dir The directory in its new state.
    * @param previous The old state; `DirIndex.empty()` for a full backup.
@@ -174,8 +174,8 @@ export function contentOf(change: Change): IndexFileEntry | undefined {
 }
 
 /**
- * Runs `work` with a packer that writes to one archive. The file of the archive
- * appears only if `work` succeeds.
+ * Calls `work` with a packer that writes to a new archive. The file of the
+ * archive appears only if `work` succeeds.
  */
 async function writeArchive<Result>(
   file: string,

@@ -18,8 +18,8 @@ export interface FilesOptions {
 
 /**
  * The state of the files that a directory's hash covers, besides names, kinds
- * and link targets: `times` for modification times and sizes, `contents`, or a
- * function that returns a value for each file.
+ * and link targets: `times` for modification times and sizes, `contents` for
+ * the contents, or a function that returns a value for each file.
  */
 export type HashBasis =
   | "times"
@@ -98,7 +98,8 @@ export class Dir extends Walker {
   }
 
   /**
-   * Returns the path of the first file that matches a pattern, if any.
+   * Returns the path of the first file, in path order, that matches a pattern,
+   * or `undefined` if none does.
    *
    * @param pattern The pattern, in gitignore's syntax.
    */
@@ -122,7 +123,7 @@ export class Dir extends Walker {
    *   and link targets. Default: `times`, which is fast.
    * @param options The signal that aborts the work.
    *
-   * @example A hash that changes only with the sizes of the files
+   * @example A hash that covers sizes, but not times
    * ```ts
    * import { Dir } from "@deltar/deltar";
    * import assert from "node:assert/strict";
@@ -206,8 +207,9 @@ export class Dir extends Walker {
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`. An archive inside the directory is not stored
    *   in itself. Default: a file in a new temporary folder. The caller has to
-   *   remove both.
-   * @param options The compression, and a callback for skipped paths.
+   *   delete that file and that folder.
+   * @param options Options for writing the archive, and a callback for skipped
+   *   paths.
    * @returns The path of the archive.
    */
   async compressTo(

@@ -8,9 +8,9 @@ import { turnIfDue } from "../bytes/turns.ts";
 export const CHUNK = 256 * 1024;
 
 /**
- * Returns the chunk size for compressing `length` bytes. Up to 1 MiB, it is
- * enough for all of the output, so that a frame takes one round trip and its
- * output needs no concatenation.
+ * Returns the chunk size, in bytes, for compressing `length` bytes. The
+ * compressed form of up to 1 MiB fits in one chunk, which takes one round trip
+ * and needs no concatenation.
  */
 export function chunkFor(length: number): number {
   return Math.min(4 * CHUNK, length) + 1024;
@@ -31,16 +31,15 @@ export interface Engine {
 }
 
 /**
- * Runs bytes through a `node:zlib` stream, as the result is pulled. Input is
- * pulled only after the previous input is used up and all of its output was
- * taken, so memory holds at most one chunk of input and the engine's own
- * buffer. The result ends when the engine ends, which may be before the input
- * ends.
+ * Yields the output of a `node:zlib` stream. Input is pulled only after the
+ * previous input is used up and all of its output was taken, so memory holds at
+ * most one chunk of input and the engine's own buffer. The output ends when the
+ * stream ends, which may be before the input ends.
  *
  * @param engine The stream. It is destroyed at the end.
  * @param pull Returns the next input, or `undefined` at its end. Its errors are
  *   rethrown.
- * @param explain Returns the error to throw for an error of the engine.
+ * @param explain Returns the error to throw for an error of the stream.
  */
 export async function* drive(
   engine: Engine,

@@ -26,11 +26,11 @@ export interface ExtractOptions {
  * @param members The members.
  * @param within The path to extract, with everything below it; `""` is
  *   everything.
- * @param sink The receiver of the members.
- * @param find Reads the target of a hard link, if the target itself is not
- *   extracted.
+ * @param sink The sink that the members are written to.
+ * @param find Called with the target of each hard link whose target is not
+ *   extracted. Returns the content of the target.
  * @param options The signal, and a callback for skipped members.
- * @returns The number of members that were extracted.
+ * @returns The number of members at or below `within`, including skipped ones.
  */
 export async function extractMembers(
   members: AsyncIterable<ScannedMember>,

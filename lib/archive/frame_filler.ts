@@ -37,7 +37,7 @@ export class FrameFiller {
    * Makes a filler.
    *
    * @param size The maximum size of a frame in bytes, a multiple of 512.
-   * @param send Called with each frame when it is full.
+   * @param send Called with each complete frame and its uncompressed bytes.
    */
   constructor(size: number, send: (frame: Frame, plain: Uint8Array) => void) {
     this.size = size;

@@ -87,7 +87,10 @@ export class FrameQueue<Item> {
     if (this.#failed) throw this.#failure;
   }
 
-  /** Drops the pending frames. All later calls fail with `reason`. */
+  /**
+   * Drops the pending frames. Later calls of `ready` and `check` fail with
+   * `reason`.
+   */
   fail(reason: unknown): void {
     if (this.#failed) return;
     this.#failed = true;

@@ -39,7 +39,8 @@ export class IndexedReader {
    * Makes a reader.
    *
    * @param storage The storage of the volumes.
-   * @param folder The prefix of the volume names of the index.
+   * @param folder The prefix that makes a volume name of the index an object
+   *   name.
    * @param index The index.
    * @param signal Aborts the reading.
    */
@@ -89,7 +90,7 @@ export class IndexedReader {
    *
    * @param within The path to extract, with everything below it; `""` is
    *   everything.
-   * @param sink The receiver of the members.
+   * @param sink The sink that the members are written to.
    * @param signal Aborts this extraction, in addition to the signal of the
    *   reader.
    * @returns The number of members that were extracted.

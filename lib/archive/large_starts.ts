@@ -14,8 +14,8 @@ export class LargeStarts {
   }
 
   /**
-   * Returns whether a large file has the same key as a stored one. It may then
-   * have the same content, so that it is worth hashing before it is stored.
+   * Returns whether a large file has the same key as a stored one. If so, the
+   * content may be stored already, and is worth hashing before it is stored.
    *
    * @param size The size of the file in bytes.
    * @param open Opens the file at its start.

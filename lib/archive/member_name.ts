@@ -15,7 +15,8 @@ export const FOLDERS = { whole: "created", delta: "updated" } as const;
  *
  * @param path The path of the file.
  * @param form Whether the content is stored whole or as a delta.
- * @param names The naming of members.
+ * @param names Whether the member is named by the SHA-256 of `path`, or by
+ *   `path` itself.
  */
 export function memberName(
   path: string,

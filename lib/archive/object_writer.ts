@@ -10,7 +10,7 @@ export interface VolumeRecord {
   name: string;
   /** The length of the object, in bytes. */
   size: number;
-  /** The SHA-256 of its bytes, in hexadecimal. */
+  /** The SHA-256 of the object, in hexadecimal. */
   sha256: string;
 }
 

@@ -16,7 +16,10 @@ export const SPARSE = "GNU.sparse";
  */
 const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
 
-/** The maximum length of a key in bytes; known keys are shorter. */
+/**
+ * The maximum length in bytes of a key that is decoded. All known keys are
+ * shorter.
+ */
 const MAX_KEY_BYTES = 64;
 
 /** PAX records (POSIX.1-2001, "pax Extended Header") by key. */
@@ -42,12 +45,14 @@ export function encodePax(records: PaxRecords): Uint8Array {
 
 /**
  * Decodes the body of an extended header and adds the known records to
- * `records`. An empty value deletes a record.
+ * `records`. A record with an empty value deletes the earlier record with the
+ * same key.
  *
- * @param body The whole body.
+ * @param body The whole body of the extended header.
  * @param records The records so far.
- * @param place The object and offset of the body, for messages.
- * @throws {DeltarError} `corrupt` if a length is wrong.
+ * @param place The reader, positioned after the body, for messages.
+ * @throws {DeltarError} `corrupt` if the length of a record is wrong or its key
+ *   is missing.
  */
 export function decodePax(
   body: Uint8Array,

@@ -34,8 +34,8 @@ export class Pipe implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Makes the writer and the reader fail with `reason`. Later calls have no
-   * effect.
+   * Makes the writer and the reader fail with `reason`. Later calls of `fail`
+   * have no effect.
    */
   fail(reason: unknown): void {
     if (this.#failed) return;

@@ -21,7 +21,7 @@ export interface TarHeader {
   uid: number;
   /** The group's number. */
   gid: number;
-  /** The link name, which may be empty. */
+  /** The target of a link. Usually empty for other members. */
   link: string;
 }
 

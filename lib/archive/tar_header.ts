@@ -39,7 +39,8 @@ export function headerScratch(): Uint8Array {
  *   memory.
  * @throws {TypeError} If a name is empty or contains a NUL, a link has no
  *   target, or the kind is `other`.
- * @throws {RangeError} If a size or owner is not an integer from 0 to 2^53 - 1.
+ * @throws {RangeError} If a size or owner is not an integer from 0 to 2^53 - 1,
+ *   or the size of a member that is not a file is not 0.
  */
 export function encodeHeader(
   member: TarMember,
@@ -53,7 +54,9 @@ export function encodeHeader(
   checkNumber("uid", member.uid);
   checkNumber("gid", member.gid);
   if (type !== "0" && member.size > 0) {
-    throw new RangeError(`only files have a size: ${member.path}`);
+    throw new RangeError(
+      `${member.path}: the size of a ${member.kind} is not 0: ${member.size}`,
+    );
   }
 
   let pax: PaxRecords | undefined;
@@ -269,7 +272,8 @@ function writeOctal(
   length: number,
   value: number,
 ): void {
-  // Division, because shifts are limited to 32 bits.
+  // The value is divided and not shifted, because shifts are limited to 32
+  // bits.
   for (let digit = at + length - 2; digit >= at; digit--) {
     header[digit] = 0x30 + value % 8;
     value = Math.floor(value / 8);

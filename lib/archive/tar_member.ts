@@ -1,4 +1,4 @@
-/** The kinds of members; `other` is a device, a pipe or an unknown type. */
+/** The kind of a member; `other` is a device, a pipe or an unknown type. */
 export type MemberKind =
   | "file"
   | "directory"

@@ -32,7 +32,10 @@ const WITHOUT_CONTENT = "123456";
 export interface TarEntry {
   /** The path, kind and metadata of the member. */
   member: TarMember;
-  /** The offset of the header in the uncompressed tar, in bytes. */
+  /**
+   * The offset of the member's first header in the uncompressed tar, in bytes.
+   * Extended headers precede the header of the member itself.
+   */
   offset: number;
   /** The content, which can be read until the next entry is requested. */
   body: AsyncIterable<Uint8Array>;

@@ -30,7 +30,10 @@ export interface OpenOptions {
    * By default, the names are listed from the storage.
    */
   volumes?: readonly string[];
-  /** Aborts the read with an error of code `aborted`. */
+  /**
+   * Aborts opening the archive, and all later reads of it, with an error of
+   * code `aborted`.
+   */
   signal?: AbortSignal;
 }
 
@@ -79,8 +82,8 @@ export class TarVolume {
   }
 
   /**
-   * Starts an archive with the objects `{key}.vol0.tgz` and so on, and
-   * `{key}.index.ndjson`.
+   * Starts an archive with the objects `{key}.vol0.tgz` (with zstd
+   * `{key}.vol0.tar.zst`) and so on, and `{key}.index.ndjson`.
    *
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
@@ -100,7 +103,8 @@ export class TarVolume {
    * @param tree The tree, such as a `Dir`.
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
-   * @param options Options for writing, and a callback for skipped files.
+   * @param options Options for writing, and a callback for skipped paths.
+   * @returns The stored index.
    */
   static compress(
     tree: TreeSource,
@@ -118,8 +122,9 @@ export class TarVolume {
    * @param key The prefix of the object names of the archive.
    * @param options The index if the caller has it, the names of the volumes,
    *   and the signal.
-   * @throws {DeltarError} `not-found` if there is no such archive, or a volume
-   *   is missing; the errors of `VolumeIndex.decode` if the index is damaged.
+   * @throws {DeltarError} `not-found` if there is no such archive or, without
+   *   an index, a volume is missing; the errors of `VolumeIndex.decode` if the
+   *   index is damaged.
    */
   static async open(
     storage: Storage,
@@ -169,8 +174,9 @@ export class TarVolume {
 
   /**
    * Reads the content of a file, or of the file that a hard link names. With an
-   * index, only the byte range of the file is read, and the content is checked.
-   * Without an index, the first member of that path is read.
+   * index, only the byte range that holds the content is read, and the content
+   * is checked against its SHA-256. Without an index, the first member of that
+   * path is read.
    *
    * @param path The path of the file in the archive.
    * @returns The content. It fails with `not-found` if there is no such file.
@@ -218,7 +224,10 @@ export class TarVolume {
     return this.extract("", target, options);
   }
 
-  /** Writes members to a sink, and returns their number. */
+  /**
+   * Writes the members at or below a path to a sink. Returns the number of
+   * these members, including skipped ones.
+   */
   async #give(
     path: string,
     sink: TreeSink,
@@ -255,8 +264,8 @@ export class TarVolume {
 }
 
 /**
- * Runs `work` with a directory that is open for writing, and closes the
- * directory afterwards.
+ * Calls `work` with a sink that writes to a directory, and closes the sink
+ * afterwards.
  */
 async function intoDirectory<Result>(
   path: string,

@@ -35,7 +35,8 @@ const NOTHING = new Uint8Array(0);
 /** Options for adding a tree to an archive. */
 export interface AddTreeOptions {
   /**
-   * The only file or folder to add, with everything in it. Default: everything.
+   * The path of the only file or folder to add, with everything in it. Default:
+   * the whole tree.
    */
   within?: string;
   /**
@@ -52,7 +53,10 @@ export interface TarVolumeOptions {
   codec?: CodecName;
   /** The maximum size of a volume in bytes. Default: 64 MiB. */
   volumeSize?: number;
-  /** The size of a frame before compression, in bytes. Default: 1.25 MiB. */
+  /**
+   * The maximum size of a frame before compression, in bytes. Default: 1.25
+   * MiB.
+   */
   frameSize?: number;
   /** The tree from which `add` reads a path that is passed without content. */
   tree?: TreeSource;
@@ -66,7 +70,9 @@ export interface NewMember extends Partial<BaseEntry> {
   path: string;
   /** The kind. Default: `file`. */
   kind?: EntryKind;
-  /** The text of a symlink, or the path of the file that a hard link names. */
+  /**
+   * The target of a symlink, or the path of the file that a hard link names.
+   */
   target?: string;
 }
 
@@ -123,8 +129,9 @@ export class TarVolumeWriter {
    * @param member The path of the member, or all of its metadata. By default, a
    *   member is a file with time, owner and group 0, and mode 0644 (0755 for
    *   all kinds but files). The `size` may be omitted if the source is a
-   *   `Uint8Array`. A path without a source is read from the archive's `tree`,
-   *   if there is one: a folder with everything in it.
+   *   `Uint8Array`. If there is a `tree` in the options of the archive, a path
+   *   without a source is read from it, and a folder is added with everything
+   *   in it.
    * @param source The content of a file. It may be omitted for other kinds, and
    *   for a file whose `size` is 0.
    * @throws {DeltarError} `unsafe` for an invalid path, such as an absolute one
@@ -133,7 +140,8 @@ export class TarVolumeWriter {
    *   the archive) or more (the rest is not stored). More members may be added
    *   after such an error.
    * @throws {TypeError} If a file has no source.
-   * @throws {RangeError} If a stream has no `size`.
+   * @throws {RangeError} If a stream has no `size`, or the length of a
+   *   `Uint8Array` differs from `size`.
    */
   async add(member: NewMember | string, source?: ByteSource): Promise<void> {
     if (
@@ -325,11 +333,13 @@ function checkSource(
   source: ByteSource | undefined,
 ): void {
   if (source === undefined && size !== 0) {
-    throw new TypeError(`${path}: a file needs a source, its content`);
+    throw new TypeError(`${path}: no source; pass the content of the file`);
   }
   const isStream = source !== undefined && !(source instanceof Uint8Array);
   if (isStream && size === undefined) {
-    throw new RangeError(`${path}: a stream needs a size, its length in bytes`);
+    throw new RangeError(
+      `${path}: no size; pass the length of the stream in bytes`,
+    );
   }
 }
 

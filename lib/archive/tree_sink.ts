@@ -3,9 +3,10 @@ import type { Entry, Metadata, Skipped } from "../tree/entry.ts";
 
 /**
  * A receiver of extracted members, such as a directory. Paths are relative,
- * `/`-separated, and have no `.` or `..`. A directory may be made after its
- * content, or not at all. An implementation must not write through symlinks
- * that it has made, and has to fail with code `unsafe` instead.
+ * `/`-separated, and have no `.` or `..`. `directory` may be called after the
+ * entries in the directory were made, or not at all. An implementation must not
+ * write through symlinks that it has made, and has to fail with code `unsafe`
+ * instead.
  */
 export interface TreeSink {
   /** Makes a directory. */
@@ -24,13 +25,15 @@ export interface TreeSink {
     target: string,
     metadata: Metadata,
   ): void | Promise<void>;
-  /** Makes `path` another name of `existing`, which was made before. */
+  /**
+   * Makes `path` another name of the file `existing`, which was made before.
+   */
   hardLink(
     path: string,
     existing: string,
     metadata: Metadata,
   ): void | Promise<void>;
-  /** Called after the last entry. */
+  /** Called after the last member. */
   finish(): void | Promise<void>;
 }
 

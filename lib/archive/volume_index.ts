@@ -29,8 +29,8 @@ export type IndexedMember = IndexedFile | NonFileEntry;
 
 /**
  * The positions of the files in the volumes of an archive. With the index, one
- * file is read with one byte range, and checked. The archive can also be read
- * without the index.
+ * file is read with one byte range, and its content is checked. The archive can
+ * also be read without the index.
  */
 export class VolumeIndex {
   /** The compression of the volumes. */

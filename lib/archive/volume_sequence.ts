@@ -12,7 +12,10 @@ export interface VolumeSequenceOptions {
   storage: Storage;
   /** Returns the object name of volume `n`, counted from 0. */
   name: (n: number) => string;
-  /** The codec that compresses the end of each volume. */
+  /**
+   * The codec that compresses the two blocks of zeros at the end of each
+   * volume.
+   */
   codec: Codec;
   /** The maximum size of a volume in bytes. */
   volumeSize: number;

@@ -30,7 +30,10 @@ export interface VolumeWriterOptions {
   codec: Codec;
   /** The maximum size of a volume in bytes, at least 4,096. */
   volumeSize: number;
-  /** The size of a frame before compression, in bytes. Default: 1.25 MiB. */
+  /**
+   * The maximum size of a frame before compression, in bytes, at least 1,024.
+   * Default: 1.25 MiB.
+   */
   frameSize?: number;
   /**
    * Whether one volume is stored even if no member is added. Default: false.
@@ -76,18 +79,19 @@ export class VolumeWriter {
    * Makes a writer. Nothing is stored before the first frame is full.
    *
    * @param options Options for writing.
-   * @throws {RangeError} If a size is too small.
+   * @throws {RangeError} If `volumeSize` is less than 4,096 or `frameSize` is
+   *   less than 1,024.
    */
   constructor(options: VolumeWriterOptions) {
     const { codec, volumeSize, signal, frameSize = FRAME } = options;
     if (!(volumeSize >= 4096)) {
       throw new RangeError(
-        `volumeSize is not at least 4096 bytes: ${volumeSize}`,
+        `volumeSize must be at least 4096 bytes: ${volumeSize}`,
       );
     }
     if (!(frameSize >= 2 * BLOCK)) {
       throw new RangeError(
-        `frameSize is not at least 1024 bytes: ${frameSize}`,
+        `frameSize must be at least 1024 bytes: ${frameSize}`,
       );
     }
     // A full frame fits in a volume even if it does not compress.
@@ -123,13 +127,13 @@ export class VolumeWriter {
    * @param member The member. For a file, `size` is the length of the content.
    * @param content The content, empty for all kinds but files.
    * @returns The position of the content, set when `close` has resolved.
-   * @throws The error of a write since the last call.
+   * @throws The error of an earlier write.
    */
   add(member: TarMember, content: Uint8Array): ContentReference {
     this.#check();
     if (content.length !== member.size) {
       throw new RangeError(
-        `${member.path}: the content has ${content.length} bytes, and size is ${member.size}`,
+        `${member.path}: the content has ${content.length} bytes, but \`size\` is ${member.size}`,
       );
     }
     const header = encodeHeader(member, this.#scratch);
@@ -211,9 +215,9 @@ export class VolumeWriter {
   }
 
   /**
-   * Aborts the write. The current volume does not appear, and volumes that were
-   * stored already are deleted if the storage allows it. After `close` has
-   * resolved, this has no effect.
+   * Aborts the write. The current volume does not appear. Volumes that were
+   * stored already are deleted if the storage allows it, unless there is an
+   * `onStored`. After `close` has resolved, this has no effect.
    *
    * @param reason The error of all later calls. Default: an error of code
    *   `aborted`.
@@ -232,7 +236,11 @@ export class VolumeWriter {
   #check(): void {
     this.#queue.check();
     if (this.#state !== "open") {
-      throw new TypeError(`the volume writer is ${this.#state}`);
+      throw new TypeError(
+        this.#state === "closed"
+          ? "the volume writer is closed"
+          : "the volume writer is adding a stream; await addStream() first",
+      );
     }
   }
 
@@ -260,7 +268,8 @@ export class VolumeWriter {
     } finally {
       if (reference !== undefined) {
         // Zeros up to the member's size keep the archive valid. If a write has
-        // failed and not the source, `append` throws the error of the write.
+        // failed instead of the source, `append` throws the error of that
+        // write.
         const zeros = new Uint8Array(MEBIBYTE);
         for (let left = member.size - written; left > 0; left -= MEBIBYTE) {
           await append(zeros.subarray(0, left));

@@ -5,11 +5,12 @@ const MAX_BLOCKS = 2 ** 22;
 const UNKNOWN_SIZE = 2 ** 29;
 
 /**
- * Returns the block size for a file: a power of two near `sqrt(fileSize / 32)`,
- * and at least 1,024. With this size, the signature and the literals of some
- * hundreds of scattered edits take about the same space. Pages of databases and
- * disk images have sizes of powers of two, so pages that moved as a whole match
- * blocks.
+ * Returns the block size for a file: `sqrt(fileSize / 32)` rounded up to a
+ * power of two, and at least 1,024. Above a file size of 1 TiB, blocks are
+ * larger, so that a file has at most 2^22 of them. With this size, the
+ * signature and the literals of some hundreds of scattered edits take about the
+ * same space. Pages of databases and disk images have sizes of powers of two,
+ * so pages that moved as a whole match blocks.
  *
  * @param fileSize The size of the file in bytes. Default: 512 MiB, which is
  *   assumed for a stream of unknown size.

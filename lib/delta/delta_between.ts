@@ -11,8 +11,9 @@ const BLOCK = 256;
  */
 const MIN_COPY_BYTES = 16;
 /**
- * The maximum share of the differing part that counts as overwritten in place.
- * If more has changed, the old content may have moved.
+ * The maximum share of the differing part that may have changed if the changes
+ * count as overwritten in place. If more has changed, the old content may have
+ * moved.
  */
 const MAX_OVERWRITTEN_SHARE = 0.125;
 

@@ -17,11 +17,11 @@ const WINDOW = 2 ** 18;
  * confirmed together.
  */
 const LONG_RUN_BLOCKS = 32;
-/** The minimum number of bytes for which a second thread is used. */
+/** The minimum number of bytes that are hashed together on two threads. */
 const WORTH_SHARING = 2 ** 16;
 /**
- * The minimum size of a file for which a second thread is started. A smaller
- * file is finished before the thread has started.
+ * The minimum size in bytes of a file for which a second thread is started. A
+ * smaller file is finished before the thread has started.
  */
 const LARGE_BYTES = 2 ** 22;
 
@@ -40,8 +40,8 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  *
  * The file passes through a window in memory. After a block that matched, the
  * next block of the basis is expected and confirmed by its strong sum alone. If
- * that block does not match, the window rolls on until it is a block in the
- * table.
+ * that block does not match, the window rolls on until it matches a block in
+ * the table.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;

@@ -67,7 +67,7 @@ export class DeltaChain implements DeltaSources {
    *   `mismatch` if a delta copies from beyond the result of the previous one
    *   or the size of its result differs from the recorded one, `limit` if a
    *   result is larger than recorded or a delta has more than four million
-   *   commands, `aborted`.
+   *   commands, `aborted` if `signal` fired.
    */
   static async read(
     links: readonly ChainLink[],
@@ -179,7 +179,9 @@ async function keep(
     throw new DeltarError(
       "mismatch",
       `the result of the delta has ${size} bytes, expected ${
-        result ?? needed.end
+        result === undefined || result === size
+          ? `at least ${needed.end}`
+          : result
       }`,
       { object },
     );

@@ -16,7 +16,8 @@ export type DeltaCommand =
     /** Copies a range of the basis. */
     | { kind: "copy"; offset: number }
     /**
-     * Contains literal bytes. A long literal is returned as several commands.
+     * Contains literal bytes. A literal that spans several pieces is returned
+     * as several commands.
      */
     | { kind: "literal"; bytes: Uint8Array }
   );

@@ -57,7 +57,7 @@ export class HashHelper {
   /**
    * Returns the only helper of this thread, started on the first call, or
    * `undefined` if the runtime has no `node:worker_threads` or the blocks are
-   * too large or too small to share.
+   * larger than 64 KiB or smaller than 64 bytes.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;
@@ -101,8 +101,8 @@ export class HashHelper {
   }
 
   /**
-   * Opens a job, which the worker starts at once. If too many jobs are open,
-   * the oldest one is finished first.
+   * Opens a job, which the worker starts at once. If four jobs are open
+   * already, the oldest one is finished first.
    *
    * @param bytes Whole blocks, at most `capacity` bytes. They are copied.
    * @param keep The number of bytes to keep of each digest.

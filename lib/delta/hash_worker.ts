@@ -32,7 +32,7 @@ export const CONTROL = {
    * on this word.
    */
   done: 2,
-  /** The number of blocks of each group but the last. */
+  /** The number of blocks of each group except the last one. */
   groupBlocks: 3,
   /** The number of blocks of the job. */
   blocks: 4,

@@ -46,7 +46,8 @@ export function decodeLibrsyncSignature(
   if (MD4_MAGIC.includes(magic)) {
     throw new DeltarError(
       "unsupported",
-      "the signature has MD4 sums, which are not safe; make one with BLAKE2",
+      "the signature has MD4 sums, which are not safe; make one with " +
+        "`rdiff --hash=blake2 signature`",
       at(0),
     );
   }

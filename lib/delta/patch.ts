@@ -71,8 +71,8 @@ export function patchBytes(
  * if the result would be larger than `maxSize`, `aborted` if the signal fired.
  * The bytes that `basis.read` returns are passed on without a copy.
  *
- * @param basis The basis.
- * @param delta The delta.
+ * @param basis The basis of the delta.
+ * @param delta The delta, which is read once.
  */
 export function patch(
   basis: RandomAccess,

@@ -27,8 +27,8 @@ export function rabinKarp(
   end: number,
 ): number {
   if (end - start < LONG_BYTES) return rabinKarpPortable(bytes, start, end);
-  // The kernel is compiled on its first use, because that takes longer than
-  // many commands take in total.
+  // The kernel is compiled only on its first use, because compiling it can take
+  // longer than all other work of a program.
   const { kernel, memory } = shared ??= prepareKernel();
   if (kernel === undefined) return rabinKarpPortable(bytes, start, end);
   let sum = SEED;

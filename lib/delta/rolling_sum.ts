@@ -62,7 +62,7 @@ export interface RollingSum {
 /** The capacity in bytes from which the kernel is used. */
 const LARGE_BYTES = 2 ** 17;
 
-/** Makes a rolling sum of a kind. */
+/** Returns a new rolling sum of a kind. */
 export function rollingSum(kind: WeakKind, shape: RollingShape): RollingSum {
   if (kind === "rollsum") return new Rollsum(shape);
   const kernel = shape.capacity >= LARGE_BYTES && RabinKarpKernel.create(shape);

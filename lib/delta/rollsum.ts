@@ -2,8 +2,8 @@ import { passes } from "./filter.ts";
 import type { RollingShape, RollingSum } from "./rolling_sum.ts";
 
 /**
- * The number that librsync adds to every byte, so that zeros change the sum,
- * too.
+ * The number that librsync adds to every byte, so that zeros also change the
+ * sum.
  */
 const CHAR_OFFSET = 31;
 

@@ -13,7 +13,7 @@ export interface Origin {
   kind: "copy" | "literal";
   /** The offset in the old state or, of a literal, in the stored literals. */
   offset: number;
-  /** The length in bytes. */
+  /** The length of the range in bytes. */
   length: number;
 }
 
@@ -62,7 +62,7 @@ export class Segments {
    * @param start The offset of the segment in the result.
    * @param origin The offset in the old state, or -1 minus the offset of a
    *   literal.
-   * @param length The length in bytes.
+   * @param length The length of the segment in bytes.
    * @throws {DeltarError} `limit` if there are more than four million segments,
    *   or the result is larger than 2^53 - 1 bytes.
    */
@@ -70,9 +70,13 @@ export class Segments {
     const end = start + length;
     if (!Number.isSafeInteger(end)) {
       const object = this.#object;
-      throw new DeltarError("limit", "the result of the delta is too large", {
-        object,
-      });
+      throw new DeltarError(
+        "limit",
+        "the result of the delta has more than 2^53 - 1 bytes",
+        {
+          object,
+        },
+      );
     }
     const goesOn = origin === this.#next && start === this.#end;
     this.#end = end;

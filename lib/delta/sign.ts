@@ -36,7 +36,10 @@ export interface SignOptions extends SignBytesOptions {
 
 /** The size in bytes from which a file is hashed on two threads. */
 const LARGE_BYTES = 2 ** 22;
-/** The number of bytes that are hashed between turns of the event loop. */
+/**
+ * The number of bytes that are hashed before the signal is checked and the
+ * event loop gets a turn, if one is due.
+ */
 const PIECE = 2 ** 20;
 /**
  * The minimum number of bytes in one piece for which the second thread is used.
@@ -200,8 +203,8 @@ export function signBytes(
 }
 
 /**
- * Returns the signature of a stream. The memory is bounded by the signature's
- * own size.
+ * Returns the signature of a stream. Memory holds the signature and a few
+ * blocks.
  *
  * @param source The content of the file.
  * @throws {RangeError} If an option is out of range.

@@ -32,7 +32,10 @@ export interface SignatureFields {
   weakKind?: WeakKind;
   /** The kind of strong sum. Default: `sha256`. */
   strongKind?: StrongKind;
-  /** Whether `fileSize` is known. If not, it is the maximum possible size. */
+  /**
+   * Whether `fileSize` is the size of the file. If not, `fileSize` is the
+   * maximum possible size. Default: true.
+   */
   sizeKnown?: boolean;
 }
 

@@ -47,9 +47,8 @@ export class SignatureStream
    * Makes a stream.
    *
    * @param options Options, as for {@linkcode sign}. Without `size`, the block
-   *   size is that of a file of unknown size.
-   * @throws {RangeError} If an option is out of range. The readable stream
-   *   fails with this error.
+   *   size is that of a file of unknown size. If an option is out of range, the
+   *   readable stream fails with a `RangeError`.
    */
   constructor(options: SignOptions = {}) {
     const encoded = async function* (source: ByteSource) {
@@ -126,7 +125,7 @@ export class PatchStream implements TransformStream<Uint8Array, Uint8Array> {
   /**
    * Makes a stream.
    *
-   * @param basis The basis.
+   * @param basis The basis of the delta.
    * @param options Options, as for {@linkcode patch}.
    */
   constructor(basis: RandomAccess, options: PatchOptions = {}) {

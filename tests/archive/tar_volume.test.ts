@@ -388,11 +388,11 @@ test("TarVolumeWriter.add() refuses a file without a source and a stream without
   const writer = TarVolume.create(storage, "a");
   await assert.rejects(writer.add("file1"), {
     name: "TypeError",
-    message: "file1: a file needs a source, its content",
+    message: "file1: no source; pass the content of the file",
   });
   await assert.rejects(writer.add("file2", [new Uint8Array(3)]), {
     name: "RangeError",
-    message: "file2: a stream needs a size, its length in bytes",
+    message: "file2: no size; pass the length of the stream in bytes",
   });
   await assert.rejects(
     writer.add({ path: "file3", size: NaN }, [new Uint8Array(3)]),

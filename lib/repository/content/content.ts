@@ -1,11 +1,11 @@
 /**
- * The content of files, put together from its stored pieces.
+ * The content of files, put together from stored pieces.
  *
  * An entry names a whole piece and up to eight deltas. `ContentReader` reads
- * the ranges of the volumes that contain them, caches the last ranges for the
- * next files, applies the deltas, and checks the SHA-256. If a prune repacked a
- * volume, its move leads to the new one (`follow_moves.ts`; `move.ts` has the
- * format).
+ * the ranges of the volumes that contain these pieces, caches the last ranges
+ * for the next files, and applies the deltas. `checkedStream` or another caller
+ * checks the SHA-256. If a prune repacked a volume, its move leads to the new
+ * volume (`follow_moves.ts`; `move.ts` has the format).
  *
  * @module
  */
@@ -51,7 +51,7 @@ const MAX_DELTAS = 16;
  */
 const MIN_DELTA_BYTES = 1 << 16;
 
-/** The maximum size of a signature, in bytes: that of a file of 1 TiB. */
+/** The maximum size of a signature, in bytes: about that of a file of 1 TiB. */
 const MAX_SIGNATURE_BYTES = 1 << 27;
 
 /** The maximum size of a basis that is patched in memory, in bytes. */
@@ -75,7 +75,7 @@ export class ContentReader {
    * Begins to read the frames that a small file needs, so that `read` need not
    * wait for them.
    *
-   * @returns The number of frames that were not requested before.
+   * @returns The number of frames that were not cached already.
    */
   prefetch(entry: TreeFileEntry): number {
     if (entry.size > MAX_WHOLE_BYTES) return 0;
@@ -92,7 +92,9 @@ export class ContentReader {
    * Returns a file's content, which is not yet checked against its SHA-256.
    *
    * @returns The whole content for a small file, otherwise its parts in order.
-   * @throws {DeltarError} `corrupt`, `truncated`, `not-found` or `io`.
+   * @throws {DeltarError} `corrupt`, `truncated`, `mismatch` or `limit` if a
+   * piece is damaged or has an impossible size, `not-found` if a volume is
+   * missing, or another error of the storage.
    */
   async read(
     entry: TreeFileEntry,
@@ -334,7 +336,8 @@ async function* forward(
 /**
  * Refuses a file whose pieces have impossible sizes, before any piece is read.
  *
- * @throws {DeltarError} `corrupt` or `limit`.
+ * @throws {DeltarError} `corrupt` if sizes contradict each other, `limit` if
+ * there are too many deltas or a piece is too large.
  */
 function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
   const [base, ...deltas] = content;
@@ -351,7 +354,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
   if (deltas.length === 0 && base.size !== size) {
     throw fail(
       "corrupt",
-      `the stored content has ${base.size} bytes, but the file ${size}`,
+      `the stored content has ${base.size} bytes, but the file has ${size}`,
     );
   }
   for (const delta of deltas) {

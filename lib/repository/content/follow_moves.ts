@@ -6,8 +6,8 @@ import { readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /**
- * The maximum number of moves that are followed, one after the other. A new
- * volume is smaller than the old one, so more moves are a loop.
+ * The maximum number of moves that are followed, one after the other. More
+ * moves than this count as a loop.
  */
 const MAX_MOVES = 64;
 
@@ -72,7 +72,8 @@ export function followMoves(storage: Storage): Storage {
 /**
  * Returns the move of a volume, if it was moved.
  *
- * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
+ * `limit` if it is too large, `unsupported` if its version is newer.
  */
 export async function readMove(
   storage: Storage,

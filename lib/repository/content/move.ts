@@ -7,7 +7,7 @@ import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 export interface MovedRange {
   /** The offset of the range in the old volume, in bytes. */
   offset: number;
-  /** The length in bytes. */
+  /** The length of the range in bytes. */
   length: number;
   /** The offset of the range in the new volume, in bytes. */
   to: number;
@@ -39,7 +39,8 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
 /**
  * Reads a move. Every field is validated.
  *
- * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
+ * `unsupported` if its version is newer.
  */
 export function decodeMove(bytes: Uint8Array, object: string): Move {
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);

@@ -10,7 +10,7 @@
  * The other files of this directory read and write the objects themselves:
  * `snapshot_record.ts` the records of snapshots, `settings.ts` the id and
  * compression of the repository, `note.ts` and `snapshot_note.ts` the small
- * notes beside them. `moment.ts` formats times. `plausible_times.ts` decides
+ * notes beside them. `moment.ts` parses times. `plausible_times.ts` decides
  * which times of snapshots can be right.
  *
  * @module
@@ -88,8 +88,8 @@ export const LEASES = "lease/";
 /** The folder of settings that can change, such as the maximum size. */
 export const LATER_SETTINGS = "settings/";
 /**
- * The folder of checkpoints. A run stores one for each volume that it finishes,
- * and deletes them after its commit record is stored.
+ * The folder of checkpoints. A run stores a checkpoint for each volume that it
+ * finishes, and deletes its checkpoints after its commit record is stored.
  */
 export const CHECKPOINTS = "checkpoints/";
 /**
@@ -207,7 +207,7 @@ export function isPart(kind: PartKind, name: unknown): name is string {
  * @param name The value.
  * @param object The name of the object that contains the value, for errors.
  * @param offset The offset of the value's line in that object, in bytes.
- * @throws {DeltarError} `corrupt`.
+ * @throws {DeltarError} `corrupt` if the value is refused.
  */
 export function checkPart(
   kind: PartKind,
@@ -279,8 +279,8 @@ export function newId(now: number, chance: number): string {
   if (!isPlausibleTime(now)) {
     throw new DeltarError(
       "io",
-      "the clock is not between the years 1970 and 2200; set this machine's " +
-        "clock",
+      "the time is not in the years 1970 to 2199; set the clock of this " +
+        "machine",
       { object: "clock" },
     );
   }

@@ -40,7 +40,7 @@ export async function readIfThere(
   }
 }
 
-/** Returns the names of the objects whose names begin with a prefix. */
+/** Returns the sorted names of the objects whose names begin with a prefix. */
 export async function namesUnder(
   storage: Storage,
   prefix: string,

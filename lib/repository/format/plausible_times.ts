@@ -12,7 +12,8 @@ export interface TimedSnapshot {
   record: SnapshotRecord;
   /**
    * The time, in milliseconds since 1970. It differs from the recorded time if
-   * that is not between the times of the snapshots before and after this one.
+   * the recorded time is after the current time, or not between the times of
+   * the snapshots before and after this one.
    */
   time: number;
   /** Whether the recorded time can be right, with an error of up to a day. */
@@ -23,9 +24,9 @@ export interface TimedSnapshot {
  * Determines which recorded times of the snapshots of one directory can be
  * right. The snapshots were taken in the order of their ids, so their times
  * must not decrease. Times more than a day after `now` are wrong. Of the other
- * times, the longest subsequence that does not decrease is trusted. A time that
- * is not part of it can be right if it is at most a day outside the trusted
- * times before and after it.
+ * times, the longest subsequence that does not decrease is trusted. Another
+ * time can be right if it is at most a day before the trusted time that
+ * precedes it, and at most a day after the trusted time that follows it.
  *
  * @param records The snapshots, in the order of their ids.
  * @param now The current time, in milliseconds since 1970.

@@ -24,7 +24,9 @@ export function encodeSettings({ id, codec }: Settings): Uint8Array {
 /**
  * Reads a repository's settings. Every field is validated.
  *
- * @throws {DeltarError} `not-found`, `corrupt`, `truncated`, `unsupported`.
+ * @throws {DeltarError} `not-found` if there is no settings object, `corrupt`
+ * or `truncated` if the object is damaged, `limit` if it is too large,
+ * `unsupported` if its version is newer.
  */
 export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);

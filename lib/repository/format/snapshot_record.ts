@@ -25,9 +25,9 @@ import { readObject, timeOf } from "./note.ts";
 export interface ObjectRecord {
   /** The object's name. */
   name: string;
-  /** The length in bytes. */
+  /** The length of the object in bytes. */
   size: number;
-  /** The SHA-256 of its bytes, in hexadecimal. */
+  /** The SHA-256 of the object, in hexadecimal. */
   sha256: string;
 }
 
@@ -106,13 +106,13 @@ export interface SnapshotRecord {
    * since 1970. If the parent's clock was ahead, the time in the id is later.
    */
   time: number;
-  /** The duration in milliseconds. */
+  /** The time that taking the snapshot took, in milliseconds. */
   duration: number;
   /** The path of the directory on the machine that took the snapshot. */
   directory: string;
   /** The mode, time and owner of the directory itself. */
   root: Metadata;
-  /** The label. */
+  /** The label of the snapshot. */
   label?: string;
   /** The id of the parent. This snapshot stores the changes to its tree. */
   parent?: string;
@@ -202,7 +202,7 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // the time in this id, the next id would sort before this one.
   const isUntouched = timeInRecord(record.id, time) !== timeOfId(record.id);
   // A reader of version 1 also assumes that an undo applied to all paths, so
-  // its next undo would undo the restore before that one.
+  // its next undo would undo an earlier restore.
   const isPartial = record.safety?.paths !== undefined;
   const version = isUntouched || isPartial ? LATER : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
@@ -233,8 +233,10 @@ export function timeInRecord(id: string, started: number): number {
  * Reads a commit record. Every field is validated.
  *
  * @param bytes The whole object.
- * @param object The object's name, for errors.
- * @throws {DeltarError} `corrupt`, `limit`, `truncated` or `unsupported`.
+ * @param object The name of the object, for errors.
+ * @throws {DeltarError} `corrupt` or `truncated` if the record is damaged,
+ * `limit` if it has too many layers or frames, `unsupported` if its version is
+ * newer.
  */
 export function decodeRecord(
   bytes: Uint8Array,
@@ -289,7 +291,8 @@ export function decodeRecord(
 /**
  * Reads the layers of a tree from a record.
  *
- * @throws {DeltarError} `corrupt` or `limit`.
+ * @throws {DeltarError} `corrupt` if a layer is invalid, `limit` if there are
+ * too many layers or frames.
  */
 export function decodeLayers(
   layers: readonly Line[],
@@ -405,7 +408,8 @@ function decodeSafety(
  * Reads the name, size and SHA-256 of an object.
  *
  * @param kind The expected kind of the object.
- * @throws {DeltarError} `corrupt`, with the offset of the line.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
+ * missing or invalid.
  */
 export function decodeObject(
   kind: PartKind,
@@ -449,7 +453,8 @@ export interface ReadRecord {
  * Reads the commit record of a snapshot.
  *
  * @param id The snapshot's whole id.
- * @throws {DeltarError} `not-found`, or an error of `decodeRecord`.
+ * @throws {DeltarError} `not-found` if there is no such record, or an error of
+ * `decodeRecordOf`.
  */
 export async function readRecord(
   storage: Storage,
@@ -464,8 +469,8 @@ export async function readRecord(
  * Decodes the commit record of a snapshot.
  *
  * @param id The snapshot's whole id.
- * @throws {DeltarError} `corrupt` if the record is another snapshot's, or an
- * error of `decodeRecord`.
+ * @throws {DeltarError} `corrupt` if the record is another snapshot's or the
+ * time in the id is not plausible, or an error of `decodeRecord`.
  */
 export function decodeRecordOf(id: string, bytes: Uint8Array): SnapshotRecord {
   const name = recordName(id);

@@ -33,8 +33,8 @@ export interface ReadLayerOptions {
    */
   within?: string;
   /**
-   * Whether to omit frames that contain only entries in subfolders of `within`.
-   * Default: `false`.
+   * Whether to omit most entries in subfolders of `within`, without decoding
+   * them. The caller filters out the rest. Default: `false`.
    */
   isShallow?: boolean;
   /** Ends the work with an error of code `aborted`. */
@@ -90,7 +90,7 @@ export class LayerReader {
 
   /**
    * Returns the line of the layer for a path, if there is one. At most one
-   * frame is read. It is cached for the next look-ups.
+   * frame is read. The frame is cached for the next look-ups.
    *
    * @throws {DeltarError} The errors of `parts`.
    */
@@ -308,7 +308,10 @@ export class LayerReader {
     return part;
   }
 
-  /** Refuses a frame if the frames read so far are too large together. */
+  /**
+   * Refuses a frame if all frames read so far are larger, in total, than
+   * `mostBytesOfLayer` allows.
+   */
   #checkSize(at: number, length: number): void {
     if (this.#seen.has(at)) return;
     this.#seen.add(at);
@@ -325,8 +328,9 @@ export class LayerReader {
 
   #otherCount(entries: number): DeltarError {
     return this.#corrupt(
-      `the layer has ${entries} or more entries, but its record has ` +
-        `${this.#record.entries}`,
+      `the number of entries of the layer is ${entries}` +
+        (entries > this.#record.entries ? " or more" : "") +
+        `, expected ${this.#record.entries}`,
     );
   }
 

@@ -8,9 +8,10 @@ const LINES_PER_BATCH = 1024;
 /**
  * Merges layers as they are read, using the memory of one frame of each layer.
  *
- * @param layers The lines of each layer in path order, any number at a time. If
- * several layers have a line for the same path, the last layer counts.
- * @returns The lines in path order, any number at a time, including tombstones.
+ * @param layers The lines of each layer in path order, in batches of any size.
+ * If several layers have a line for the same path, the last layer counts.
+ * @returns The merged lines in path order, in batches of any size, including
+ * tombstones.
  */
 export async function* mergeLayers(
   layers: readonly AsyncIterable<readonly LayerLine[]>[],

@@ -6,10 +6,10 @@
  * `tree_layer.ts` has the lines of a layer, `layer_writer.ts` stores them in
  * frames that are compressed separately, and `layer_reader.ts` reads single
  * frames, which it finds by their first paths and a filter (`path_filter.ts`).
- * `write_tree.ts` merges layers so that a tree has about log2 of its number of
- * entries. `merge_layers.ts` merges layers as they are read. `tree_reader.ts`
- * reads whole trees, parts and single paths, `tree.ts` is one in memory, and
- * `history.ts` follows a path through many snapshots.
+ * `write_tree.ts` merges layers so that a tree of n entries has at most about
+ * log2(n) layers. `merge_layers.ts` merges layers as they are read.
+ * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` is a
+ * whole tree in memory, and `history.ts` follows a path through many snapshots.
  *
  * @module
  */
@@ -32,9 +32,9 @@ import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
 /** A stored piece of a file: the whole content at some time, or a delta. */
 export interface StoredPiece {
-  /** The form of the piece. */
+  /** The form of the piece: a whole content or a delta. */
   form: "whole" | "delta";
-  /** The length in bytes. */
+  /** The length of the piece in bytes. */
   size: number;
   /**
    * The size of the content that a delta makes, in bytes. Absent for a whole
@@ -64,7 +64,7 @@ export type TreeEntry = TreeFileEntry | NonFileEntry;
 export interface Tombstone {
   /** The deleted path. */
   path: string;
-  /** The kind. Entries have other kinds. */
+  /** The kind, which no entry has. */
   kind: "gone";
 }
 
@@ -101,9 +101,11 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @param bytes The lines.
  * @param object The layer's name, for errors.
  * @param isFirst Whether the lines are the first ones of the layer.
- * @param mostLines The maximum number of lines.
- * @throws {DeltarError} `corrupt`, `unsafe`, `limit` or `unsupported`; the
- * offset is relative to the first of these lines.
+ * @param mostLines The maximum number of lines in `bytes`.
+ * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is,
+ * `limit` if there are too many lines, `unsupported` if the version of the
+ * layer is newer. The offset of the error is relative to the first of these
+ * lines.
  */
 export async function decodeLayerPart(
   bytes: Uint8Array,
@@ -152,7 +154,7 @@ export async function decodeLayerPart(
 /**
  * Reads a line that `encodeLayerLine` wrote. Every field is validated.
  *
- * @throws {DeltarError} `corrupt` or `unsafe`, with the offset of the line.
+ * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is.
  */
 export function decodeLayerLine(
   line: Line,
@@ -211,7 +213,8 @@ export function encodePiece(
 /**
  * Reads a piece that `encodePiece` wrote. Every field is validated.
  *
- * @throws {DeltarError} `corrupt`, with the offset of the line.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
+ * invalid.
  */
 export function decodePiece(
   line: Line,

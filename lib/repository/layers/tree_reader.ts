@@ -147,9 +147,10 @@ export async function readTree(
 
 /**
  * Reads a part of a snapshot's tree into memory: some paths, everything in
- * them, and the files to which hard links among them refer. A folder above the
- * paths is included only if no further frame has to be read for it, because its
- * mode and time are not worth a request. Skipped paths are not included.
+ * them, and the files to which hard links among them refer. A folder above one
+ * of the paths is included only if no further frame has to be read for that,
+ * because the mode and time of a folder are not worth a request. Skipped paths
+ * are not included.
  *
  * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; the
  * errors of `streamEntries`.

@@ -88,7 +88,8 @@ export async function putMark(
  * Reads the marks of earlier prunes. If several marks list an object, its
  * earliest time counts.
  *
- * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ * @throws {DeltarError} `corrupt` or `truncated` if a mark is damaged, `limit`
+ * if it is too large, `unsupported` if its version is newer.
  */
 export async function readMarks(
   storage: Storage,
@@ -142,7 +143,7 @@ function decodeMark(bytes: Uint8Array, object: string): Mark {
     } else if (isName(name) && typeof condemned === "boolean") {
       mark.objects.push({ name, since, condemned });
     } else {
-      throw new DeltarError("corrupt", "invalid garbage line", {
+      throw new DeltarError("corrupt", "invalid line of a garbage mark", {
         object,
         offset,
       });

@@ -37,7 +37,7 @@ export class Heartbeat {
     this.#name = beatName(name);
   }
 
-  /** Increases the count every `every` milliseconds from now on. */
+  /** Starts to increase the count, once in `every` milliseconds. */
   start(every: number = BEAT_MS): void {
     this.#timer ??= setInterval(() => {
       this.#last = this.#last.then(() => this.#beat());
@@ -58,7 +58,10 @@ export class Heartbeat {
   }
 }
 
-/** Returns the current heartbeat count of the intent or lease `name`. */
+/**
+ * Returns the current heartbeat count of the intent or lease `name`, 0 before
+ * the first heartbeat.
+ */
 export async function countHeartbeats(
   storage: Storage,
   name: string,

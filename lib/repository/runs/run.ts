@@ -1,27 +1,27 @@
 /**
  * Runs: work that writes objects that no record names yet, while prunes may be
- * deleting objects that nothing needs. Neither waits for the other, and there
- * is no lock.
+ * deleting objects that nothing needs. A run and a prune do not wait for each
+ * other, and there is no lock.
  *
- * A run (`Run`) puts an intent before its first object. The intent names the
+ * A run (`Run`) stores an intent before its first object. The intent names the
  * layers that the run builds on. Only then does the run check that its parent
  * is still a snapshot. A prune works in the opposite order: it removes records
  * first and reads intents afterwards. Whatever the order of two such steps, one
- * side sees the other: either the run finds its parent gone and begins again
- * (`conflict`), or the prune finds the intent and keeps what it names.
+ * side sees the other: either the run finds its parent gone and fails with code
+ * `conflict`, or the prune finds the intent and keeps what the intent names.
  *
  * A long run counts heartbeats (`heartbeat.ts`). If a prune sees the same count
- * for longer than the grace period, and the count does not change while it
- * watches (`../prune/dead_runs.ts`; `../prune/defaults.ts` has the time), it
- * deletes the intent. A run checks its intent right before and
- * right after it stores its record, and takes the record back if the intent is
- * gone.
+ * for longer than the grace period, at least a day, and the count does not
+ * change while it watches (`../prune/dead_runs.ts`; `../prune/defaults.ts` has
+ * the length of the watch), the prune deletes the intent. A run checks its
+ * intent right before and right after it stores its record, and deletes the
+ * record again if the intent is gone.
  *
  * A prune records garbage in a mark (`garbage_mark.ts`). Only a later prune,
- * after the grace period, deletes it. A run that takes over objects of an
- * interrupted run reads the marks after it has put its intent, and takes over
- * nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has the
- * whole argument.
+ * after the grace period, deletes the garbage. A run that takes over objects of
+ * an interrupted run reads the marks after it has stored its intent, and takes
+ * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has
+ * the whole argument.
  *
  * @module
  */
@@ -78,7 +78,9 @@ export function encodeIntent(intent: RunIntent): Uint8Array {
 /**
  * Reads an intent. Every field is validated.
  *
- * @throws {DeltarError} `corrupt`, `truncated` or `unsupported`.
+ * @throws {DeltarError} `corrupt` or `truncated` if the intent is damaged,
+ * `limit` if it names too many layers or frames, `unsupported` if its version
+ * is newer.
  */
 export function decodeIntent(bytes: Uint8Array, object: string): RunIntent {
   const { header } = decodeLines(bytes, FORMAT, VERSION, object);
@@ -140,7 +142,10 @@ export interface RunOptions {
 export class Run {
   /** The run's id. */
   readonly id: string;
-  /** The repository's storage. Before its first write, it calls `begin`. */
+  /**
+   * The repository's storage. The first write to it calls `begin` and waits
+   * until the intent is stored.
+   */
   readonly storage: Storage;
   readonly #inner: Storage;
   readonly #options: RunOptions;
@@ -252,7 +257,11 @@ export class Run {
   }
 }
 
-/** Checks that a snapshot still exists with the same record. */
+/**
+ * Checks that a snapshot still exists with the same record.
+ *
+ * @throws {DeltarError} `conflict` if it does not.
+ */
 export async function checkParent(
   storage: Storage,
   parent: { record: SnapshotRecord; sha256: string },

@@ -1,9 +1,9 @@
 /**
  * Finding the snapshot that a text names.
  *
- * `latest`, labels and dates refer to snapshots of one directory: the one that
- * contains the current directory. `Finder` reads as few records as possible. An
- * id names a snapshot of any directory.
+ * `latest`, labels and dates refer to snapshots of one directory: the innermost
+ * one that contains the path in the option `directory`. `Finder` reads as few
+ * records as possible. An id names a snapshot of any directory.
  *
  * @module
  */
@@ -35,8 +35,8 @@ export interface FindOptions extends SignalOptions {
   /**
    * The directory to whose snapshots `latest`, labels and dates refer, or a
    * path in it. If the directory has no snapshots, and the repository has
-   * snapshots of only one other directory, they refer to those. Default: all
-   * directories.
+   * snapshots of only one other directory, `latest`, labels and dates refer to
+   * the snapshots of that one. Default: all directories.
    */
   directory?: string;
   /**
@@ -68,10 +68,10 @@ export interface FoundPlace extends ReadRecord {
 /** The minimum length of a text that names a snapshot by the end of its id. */
 const MIN_END_LENGTH = 4;
 
-/** The maximum number of candidates or directories that an error names. */
+/** The maximum number of snapshots or directories that an error lists. */
 const MAX_NAMED = 6;
 
-/** Finds snapshots by their names. Each record is read once. */
+/** Finds snapshots by their names. Each record is read at most once. */
 export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;
@@ -270,8 +270,8 @@ export class Finder {
   }
 
   /**
-   * Returns a function that tests whether `latest`, labels and dates can refer
-   * to a record.
+   * Returns a function that returns whether `latest`, labels and dates can
+   * refer to a record.
    */
   async #isMeant(): Promise<(record: SnapshotRecord) => boolean> {
     return this.#scope ??= await this.#findScope();

@@ -40,8 +40,9 @@ export interface FreshRestore {
 type Fresh = Pick<FreshRestore, "directory" | "made" | "from" | "paths">;
 
 /**
- * Records a restore into a directory that is new or empty. If the storage
- * refuses the note, the restore continues but cannot be undone by deltar.
+ * Records a restore into a directory that is new or empty. If the note is too
+ * large or the storage refuses it, the restore continues but cannot be undone
+ * by deltar.
  *
  * @param storage The repository's storage.
  * @param snapshot The id of the snapshot that is restored.

@@ -19,10 +19,10 @@ const UNITS: ReadonlyMap<string, Unit> = new Map([
 ]);
 
 /**
- * Returns the end of the time that a text names, in local time: `today`,
- * `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`, `2026-11-20 14:00`. A
- * number of days, weeks, months or years ago names a whole day, so `1 day ago`
- * is `yesterday`.
+ * Returns the end of the time that a text names, in local time unless the text
+ * ends in `Z`: `today`, `yesterday`, `3 days ago`, `2026-11`, `2026-11-20`,
+ * `2026-11-20 14:00`. A number of days, weeks, months or years ago names a
+ * whole day, so `1 day ago` is `yesterday`.
  *
  * @param text The text.
  * @param now The current time, in milliseconds since 1970.

@@ -14,9 +14,11 @@ export interface Proof {
   bytes: number;
   /** The number of files that could not be restored exactly. */
   failed: number;
-  /** The path of the last file without deltas in the sample. */
+  /**
+   * The path of the last file without deltas that was restored and compared.
+   */
   after?: string;
-  /** The path of the last file with deltas in the sample. */
+  /** The path of the last file with deltas that was restored and compared. */
   afterDelta?: string;
 }
 

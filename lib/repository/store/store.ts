@@ -44,8 +44,8 @@ export interface CreateOptions extends SignalOptions {
   /** The compression. Default: `zstd`. */
   codec?: CodecName;
   /**
-   * Whether the folder's group may read, or read and write, the repository. By
-   * default only the folder's owner may.
+   * The access of the group of the repository's folder: `read`, or `write` for
+   * reading and writing. By default, only the owner of the folder has access.
    */
   shared?: Sharing;
 }
@@ -53,7 +53,7 @@ export interface CreateOptions extends SignalOptions {
 /** Options for reading objects that may be damaged. */
 export interface ReadOptions extends SignalOptions {
   /**
-   * Called with the error of each object that cannot be read. By default the
+   * Called with the error of each object that cannot be read. By default, the
    * error is thrown.
    */
   onDamage?: DamageHandler;
@@ -63,8 +63,8 @@ export interface ReadOptions extends SignalOptions {
 export interface ParentOptions extends ReadOptions {
   /**
    * Called with each snapshot of another directory that is newer than the one
-   * searched for, the newest first. If the directory has no snapshot, these are
-   * all snapshots except safety snapshots.
+   * searched for, the newest first. If the directory has no snapshot, `onOther`
+   * is called with all snapshots except safety snapshots.
    */
   onOther?: (read: ReadRecord) => void;
 }
