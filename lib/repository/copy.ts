@@ -65,7 +65,7 @@ export interface CopyResult {
   present: string[];
   /** The number of objects that were copied. */
   objects: number;
-  /** The total size of these objects, in bytes. */
+  /** The total size of the copied objects, in bytes. */
   bytes: number;
 }
 
@@ -300,8 +300,8 @@ async function needs(
 }
 
 /**
- * Copies an object. It appears in the target only if it has the recorded size
- * and SHA-256.
+ * Copies an object. The object appears in the target only if its bytes have the
+ * recorded size and SHA-256.
  */
 async function copyObject(
   from: Storage,

@@ -382,7 +382,7 @@ export class Repository {
    * @param record The snapshot.
    * @param options With `within`, only that file, or that folder and its
    * content; with `isShallow`, only the folder's direct entries. Little more
-   * than these entries is read.
+   * than the yielded entries is read.
    * @throws {DeltarError} `corrupt` if a layer differs from its record.
    */
   entries(
@@ -547,7 +547,7 @@ export class Repository {
    *
    * @param target The directory.
    * @param options With the direction `redo`, the last undo is reverted. With
-   * `paths`, only these paths are brought back.
+   * `paths`, only the listed paths are brought back.
    * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
    */
   async revert(
@@ -810,8 +810,8 @@ export class Repository {
   }
 
   /**
-   * Returns the safety snapshots of a directory, the newest first. They undo
-   * the restores into it.
+   * Returns the safety snapshots of a directory, the newest first. With the
+   * safety snapshots, the restores into the directory can be undone.
    *
    * @param directory The directory's absolute path, without symlinks.
    * @param options The signal that ends the work.
@@ -825,7 +825,7 @@ export class Repository {
 
   /**
    * Returns whether the repository has a record of a restore into a directory,
-   * even if it was undone.
+   * even if the restore was undone.
    *
    * @param directory The directory's absolute path, without symlinks.
    * @param options The signal that ends the work.

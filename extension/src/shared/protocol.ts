@@ -99,7 +99,10 @@ export interface DeletedFile {
   path: string;
   /** The id of the last snapshot with the file. */
   id: string;
-  /** The time of the first snapshot without it, in milliseconds since 1970. */
+  /**
+   * The time of the first snapshot without the file, in milliseconds since
+   * 1970.
+   */
   time: number;
   /** The length in bytes. */
   size: number;
@@ -203,8 +206,8 @@ export interface Methods {
   /** Returns the paths that are not in a snapshot. */
   skipped: [{ config: FolderConfig; id: string }, SkippedPath[]];
   /**
-   * Returns deleted files with the last snapshots that have them, the last
-   * deleted first.
+   * Returns deleted files with the last snapshots that have them, the most
+   * recently deleted first.
    */
   deleted: [{ config: FolderConfig }, DeletedFile[]];
   /** Returns the effect of removing old snapshots, without removing them. */
@@ -213,8 +216,8 @@ export interface Methods {
     PrunePreview,
   ];
   /**
-   * Removes old snapshots of the repository. Returns the ids of those of the
-   * folder, the oldest first.
+   * Removes old snapshots of the repository. Returns the ids of the removed
+   * snapshots of the folder, the oldest first.
    */
   prune: [
     { config: FolderConfig; policy: RetentionPolicy },
@@ -223,7 +226,8 @@ export interface Methods {
   /** Returns the size of the repository in bytes. */
   usage: [{ config: FolderConfig }, { bytes: number }];
   /**
-   * Returns the state of a path in a snapshot, or `undefined` if it is absent.
+   * Returns the state of a path in a snapshot, or `undefined` if the snapshot
+   * does not have the path.
    */
   stat: [
     { config: FolderConfig; id: string; path: string },

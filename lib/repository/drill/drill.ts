@@ -67,9 +67,9 @@ export interface DrillResult {
   snapshot: SnapshotRecord;
   /** The number of files that were restored exactly. */
   files: number;
-  /** The number of these files that consist of a whole file and deltas. */
+  /** The number of restored files that consist of a whole file and deltas. */
   withDeltas: number;
-  /** The total size of these files, in bytes. */
+  /** The total size of the restored files, in bytes. */
   bytes: number;
   /** The files that could not be restored exactly, with the errors. */
   failed: { path: string; error: DeltarError }[];

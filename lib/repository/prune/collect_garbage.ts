@@ -64,9 +64,9 @@ export interface Collected {
   /** The volumes that were to be repacked but are damaged. They are kept. */
   damaged: string[];
   /**
-   * Whether the clock was not trusted, because it is far ahead of every time
-   * recorded in the repository. In that case, no grace period counted as over.
-   * The next prune trusts the clock.
+   * Whether the clock was not trusted, because its time is far ahead of every
+   * time recorded in the repository. In that case, no grace period counted as
+   * over. The next prune trusts the clock.
    */
   isClockDoubted: boolean;
   /** The number of bytes of trees and content that are stored now. */
@@ -243,8 +243,8 @@ async function stillMissing(
   for (const name of names) {
     const seen = new Set<string>();
     let at: string | undefined = name;
-    // A volume may have been moved more than once. If its moves form a cycle,
-    // it is missing.
+    // A volume may have been moved more than once. If the moves form a cycle,
+    // the volume is missing.
     while (at !== undefined && !await isStored(storage, at)) {
       const next: string | undefined = (await readMove(storage, at))?.to.name;
       seen.add(at);

@@ -77,7 +77,8 @@ export interface PruneOptions {
    */
   onProgress?: (progress: PruneProgress) => void;
   /**
-   * Ends the work with an error of code `aborted`. The next prune continues it.
+   * Ends the work with an error of code `aborted`. The next prune continues the
+   * work.
    */
   signal?: AbortSignal;
 }

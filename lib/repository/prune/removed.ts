@@ -24,7 +24,7 @@ export interface RemovedSnapshot {
   time: number;
   /** The reason for the removal, as text. */
   reason: string;
-  /** The record of the snapshot, unless it is damaged. */
+  /** The record of the snapshot; `undefined` if the record is damaged. */
   record: SnapshotRecord | undefined;
 }
 

@@ -34,7 +34,7 @@ export interface RetentionPolicy {
    * without snapshots do not count.
    */
   yearly?: number;
-  /** Keep snapshots with one of these labels; `*` means any label. */
+  /** Keep snapshots with one of the listed labels; `*` means any label. */
   labels?: readonly string[];
   /**
    * Keep every snapshot that is at most this many milliseconds older than the

@@ -41,7 +41,7 @@ export interface FitResult {
   removed: SnapshotRecord[];
   /**
    * The grace period of the removed snapshots, in milliseconds. Their space is
-   * freed when it is over.
+   * freed after the grace period.
    */
   grace: number;
   /**

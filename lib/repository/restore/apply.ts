@@ -82,8 +82,8 @@ export class PlanApplier {
   readonly #unset = new Map<string, DeltarError>();
   readonly #removed = new Set<string>();
   /**
-   * The folders that this restore created. They are private until its end, so
-   * no other process has files in them.
+   * The folders that this restore created. Until the restore ends, their modes
+   * keep other users out, so no files of other processes are expected in them.
    */
   readonly #new = new Set<string>();
   /** Returns the path that an entry has before the plan is carried out. */

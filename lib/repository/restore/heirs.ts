@@ -10,7 +10,10 @@ import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
 export class Heirs {
   /** The files that cannot be restored under their own paths. */
   readonly #lost = new Map<string, TreeFileEntry>();
-  /** The paths that become these files instead, by the paths of the files. */
+  /**
+   * The paths of the hard links that become the lost files, by the paths of the
+   * lost files.
+   */
   readonly #heirs = new Map<string, string>();
 
   /** Records that an entry cannot be restored under its path. */

@@ -60,7 +60,7 @@ export interface ChangeStep {
   /**
    * The path as its folder spells it now, if that differs from `path` by more
    * than normalization, such as `file.TXT` for `File.txt` on a disk that treats
-   * them as one name. The restore changes it to the spelling of `path`.
+   * them as one name. The restore changes the spelling to that of `path`.
    */
   from?: string;
 }

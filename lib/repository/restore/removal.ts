@@ -230,8 +230,8 @@ function folderOfRules(
 }
 
 /**
- * Returns why a path is kept, if the rules of a folder above it could not be
- * read.
+ * Returns the reason for keeping a path if a rule file in a folder above the
+ * path could not be read.
  */
 function unruledAt(
   path: string,

@@ -143,8 +143,8 @@ async function prepare(
     from: options.from ?? null,
   };
   const cut = left.at(-1)?.data;
-  // An interrupted restore may have created the directory without setting its
-  // attributes.
+  // An interrupted restore may have created the target directory without
+  // setting its attributes.
   const getsRoot = onDisk.at("") === undefined || options.rootAttributes ||
     cut !== undefined && isSameWork(cut, request) && cut.root === true;
   const { root = record.root } = tree;

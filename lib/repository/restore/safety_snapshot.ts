@@ -283,8 +283,8 @@ function otherNames(
 }
 
 /**
- * Reads the content of an entry that the repository already has, and compares
- * it with its SHA-256. Throws `NotReadable` if it is damaged.
+ * Reads the stored content of an entry, and compares the content with its
+ * SHA-256. Throws `NotReadable` if the content is damaged.
  */
 async function readBack(
   entry: TreeEntry,

@@ -211,12 +211,13 @@ export interface RestoreJob {
   of: string;
   label: string;
   /**
-   * The attributes that the directory itself gets. Absent if it keeps its own.
+   * The attributes that the directory itself gets. Absent if the directory
+   * keeps its attributes.
    */
   root: SnapshotRecord["root"] | undefined;
   /**
-   * The present attributes of the directory. If it does not exist, those to
-   * create it with.
+   * The present attributes of the directory. If the directory does not exist,
+   * the attributes with which it is created.
    */
   rootBefore: SnapshotRecord["root"];
   /** The paths to which an undo or redo is limited. */
@@ -244,7 +245,9 @@ export interface RestoreJob {
    * of a restore into a new or empty directory. Default: `of`.
    */
   basis?: string;
-  /** Whether the directory is deleted at the end if it is empty. */
+  /**
+   * Whether the directory itself is deleted at the end, if it is empty then.
+   */
   removesRoot?: boolean;
 }
 

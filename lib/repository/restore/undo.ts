@@ -8,7 +8,7 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /**
  * The safety snapshots of one restore, undo or redo, the earliest first. There
- * are several if it was interrupted and continued.
+ * are several if the restore, undo or redo was interrupted and continued.
  */
 export type Group = [SnapshotRecord, ...SnapshotRecord[]];
 

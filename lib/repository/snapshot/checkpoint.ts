@@ -17,7 +17,7 @@ import {
 
 /** A content that is complete in a stored volume. */
 export interface KeptContent {
-  /** The path under which it was stored. */
+  /** The path under which the content was stored. */
   path: string;
   /** The SHA-256 of the file, in hexadecimal. */
   sha256: string;

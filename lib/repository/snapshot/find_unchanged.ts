@@ -40,7 +40,8 @@ export async function findUnchanged(
 
 /**
  * Returns whether the mode and owner of the directory itself are unchanged. Its
- * time is ignored, because creating and deleting a file also changes that time.
+ * time is ignored, because creating and then deleting a file also changes the
+ * time.
  */
 export function isSameRoot(
   now: Metadata,

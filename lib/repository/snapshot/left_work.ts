@@ -73,7 +73,8 @@ export class LeftWork {
       if (bytes !== undefined) committed.add(id);
     }
     for (const name of left.names) {
-      // If a run stored its commit record, its contents are in its snapshot.
+      // If a run stored its commit record, the snapshot already has the run's
+      // contents.
       const id = idOfObject(name);
       if (id !== undefined && committed.has(id)) continue;
       const checkpoint = await tryRead(storage, name);

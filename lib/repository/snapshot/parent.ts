@@ -44,8 +44,9 @@ export function parentOf(tree: Tree, last?: ReadRecord): Parent {
 }
 
 /**
- * Returns a parent whose entries this machine remembers; `undefined` if it does
- * not. Only the frames of the tree that contain changed entries are read.
+ * Returns a parent whose entries this machine remembers; `undefined` if this
+ * machine remembers none. Only the frames of the tree that contain changed
+ * entries are read.
  */
 export function rememberedParent(
   storage: Storage,

@@ -54,7 +54,8 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   }
 
   /**
-   * Returns a content of these entries that was stored whole, with its path.
+   * Returns a content that was stored whole for an earlier entry, with the path
+   * of that entry.
    */
   findStored(sha256: string): StoredContent | undefined {
     return this.#pieces.find(sha256);

@@ -17,7 +17,7 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 export interface UnrecordedSnapshot {
   /** The id of the snapshot. */
   id: string;
-  /** The objects that it stored and that no other snapshot needs. */
+  /** The objects that the snapshot stored and that no other snapshot needs. */
   objects: StoredObject[];
   /**
    * Whether there is evidence that the record existed: a snapshot with this
@@ -34,7 +34,7 @@ export interface UnrecordedSnapshot {
  *
  * @param sizes The sizes of the stored objects, by name.
  * @param records The records of the existing snapshots.
- * @param leftOvers The objects that none of these snapshots needs.
+ * @param leftOvers The objects that no existing snapshot needs.
  */
 export async function findUnrecorded(
   storage: Storage,

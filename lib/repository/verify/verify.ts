@@ -67,7 +67,7 @@ export interface VerifyResult {
   snapshots: number;
   /** The number of objects that were checked. */
   objects: number;
-  /** The total size of these objects, in bytes. */
+  /** The total size of the checked objects, in bytes. */
   bytes: number;
   /**
    * The number of checked files of all snapshots. An entry that several
@@ -381,8 +381,8 @@ class Verification {
 }
 
 /**
- * Returns whether an object is in a folder that the repository uses for itself,
- * such as those of notes, marks and checkpoints.
+ * Returns whether an object is in a folder for notes, marks, checkpoints or
+ * other objects that no snapshot refers to.
  */
 function isOwn(name: string): boolean {
   return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|restores|running|settings)\//

@@ -93,7 +93,7 @@ export class FileCheck {
 
   /**
    * Returns the fault of the stored signature of a large file's first piece;
-   * `undefined` if it is sound or there is no signature.
+   * `undefined` if the signature is sound or the file has none.
    */
   async checkSignature(
     { path, content, signature }: TreeFileEntry,

@@ -14,7 +14,7 @@ const AT_ONCE = 3;
 export class ObjectCheck {
   /** The number of objects that were checked. */
   objects = 0;
-  /** The total size of these objects as recorded, in bytes. */
+  /** The total recorded size of the checked objects, in bytes. */
   bytes = 0;
   readonly #storage: Storage;
   readonly #sizes: ReadonlyMap<string, number>;

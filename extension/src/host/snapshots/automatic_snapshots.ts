@@ -29,7 +29,7 @@ export class AutomaticSnapshots implements vscode.Disposable {
       vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#saved(uri)),
       vscode.workspace.onDidSaveNotebookDocument(({ uri }) => this.#saved(uri)),
       // Changes in the explorer are not saves, but the user may want to undo
-      // them, too.
+      // such changes too.
       vscode.workspace.onDidCreateFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidDeleteFiles(({ files }) => this.#savedAll(files)),
       vscode.workspace.onDidRenameFiles(({ files }) =>

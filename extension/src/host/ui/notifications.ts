@@ -21,8 +21,8 @@ export async function showFailure(
 }
 
 /**
- * Runs work that the user asked for, with its progress and a button that
- * cancels it.
+ * Runs work that the user asked for. A notification shows the progress and a
+ * button that cancels the work.
  *
  * @returns The result of the work.
  */

@@ -3,7 +3,7 @@ import type { FileChange } from "../../shared/protocol.ts";
 
 /**
  * The scheme of the URIs of lines that show a change. No file is read through
- * it.
+ * such a URI.
  */
 const SCHEME = "deltar-change";
 

@@ -30,8 +30,8 @@ export interface FolderNode {
   /** The path of the folder. */
   path: string;
   /**
-   * The displayed text. A folder that contains only another folder is joined
-   * with it.
+   * The displayed text. If a folder contains only another folder, one line
+   * shows both.
    */
   title: string;
   changes: FileChange[];
