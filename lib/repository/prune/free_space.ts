@@ -125,11 +125,12 @@ export async function freeSpace(
 }
 
 /**
- * Frees space without writing, or throws an error that explains how to free it.
+ * Frees space without writing, or throws an error that explains how the user
+ * can free space.
  *
  * @param error The error of the operation that failed because the disk is full.
  * @throws {DeltarError} `io` if nothing can be freed and there is a grace
- * period. Without one, `error` is thrown.
+ * period. Without a grace period, `error` is thrown.
  */
 export async function makeRoom(
   store: Store,

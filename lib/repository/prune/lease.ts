@@ -154,8 +154,8 @@ async function holderOf(
       process: processOf(String(header.process)),
     };
   } catch (error) {
-    // The lease is damaged, so its holder is unknown. Its heartbeat can still
-    // be watched.
+    // The lease is damaged, so the holder is unknown. The holder's heartbeat
+    // can still be watched.
     if (isDamage(error)) return { ids: [name] };
     throw error;
   }

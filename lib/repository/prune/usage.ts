@@ -43,7 +43,7 @@ export interface Usage {
   volumes: Map<string, VolumeUse>;
 }
 
-/** Options for reading the usage. */
+/** Options for finding the objects that trees need. */
 export interface UsageOptions {
   /** Yields the content of a layer, part by part. */
   read: (record: LayerRecord) => AsyncIterable<LayerPart>;
@@ -109,7 +109,8 @@ export async function findUsage(
 
 /**
  * Combines the layers of all roots into one tree of nodes, in which roots share
- * their lower layers. Returns its top and the number of layers.
+ * their lower layers. Returns the top node of that tree, and the number of
+ * layers.
  */
 function plant(roots: readonly Root[]): { top: Node; count: number } {
   const top: Node = { record: undefined, own: NEVER, above: new Map() };

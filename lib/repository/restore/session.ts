@@ -507,7 +507,7 @@ export function isSameWork(cut: JournalData, request: JournalData): boolean {
 /**
  * Returns the snapshot that probably contains most of the content that has to
  * be saved: the last one of the directory or, if there is none, the one with
- * the id `of`. Returns `undefined` if it is missing or damaged.
+ * the id `of`. Returns `undefined` if that snapshot is missing or damaged.
  */
 async function basisOf(
   store: Store,

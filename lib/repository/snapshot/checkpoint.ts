@@ -128,8 +128,8 @@ export class CheckpointWriter {
 
   /**
    * Writes the checkpoint of a stored volume. An error of the storage is
-   * ignored. If the run is interrupted, the next run then cannot reuse the
-   * volume.
+   * ignored. The volume then has no checkpoint, and the next run cannot reuse
+   * it if this run is interrupted.
    */
   async stored(object: VolumeRecord): Promise<void> {
     const { id, directory, parent } = this.#run;

@@ -125,7 +125,8 @@ export class StateCache {
 
   /**
    * Returns the paths that the snapshot skipped or excluded, if the directory
-   * is unchanged since; otherwise `undefined`. The directory is walked once.
+   * has not changed since then; otherwise `undefined`. The directory is walked
+   * once.
    */
   async skippedIfUnchanged(
     options: Parameters<typeof isUnchanged>[2],

@@ -51,7 +51,7 @@ export interface VerifyOptions {
 
 /** The progress of a verification. */
 export interface VerifyProgress {
-  /** The kind of objects that is being checked. */
+  /** The current phase, named after what it checks. */
   phase: "records" | "objects" | "files";
   /** The number of objects or files checked so far in this phase. */
   done: number;

@@ -71,7 +71,7 @@ export class FileCheck {
    * @param onRead Called after each part of the file, with the number of its
    * bytes.
    * @returns The fault of the file; `undefined` if it is sound.
-   * @throws {DeltarError} `aborted`.
+   * @throws {DeltarError} `aborted` if the signal ends the work.
    */
   async check(
     entry: TreeFileEntry,

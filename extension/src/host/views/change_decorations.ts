@@ -22,7 +22,9 @@ export function nameOfChange(change: FileChange["change"]): string {
   return LOOKS[change][1];
 }
 
-/** Returns the URI by which a line gets its icon and letter. */
+/**
+ * Returns the URI from which VS Code derives the icon and the letter of a line.
+ */
 export function changeUri({ path, change }: FileChange): vscode.Uri {
   return vscode.Uri.from({ scheme: SCHEME, path: `/${path}`, query: change });
 }
