@@ -5,8 +5,8 @@ export const DAMAGE_ADVICE =
   "`deltar verify --data` shows which files are affected, and what to do";
 
 /**
- * Returns whether an error is that of a damaged or missing object of a
- * repository.
+ * Returns whether an error is that of a damaged or missing snapshot record,
+ * tree, volume or signature of a repository.
  */
 export function isOfObject(error: unknown): boolean {
   return error instanceof DeltarError &&

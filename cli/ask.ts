@@ -14,7 +14,7 @@ export function canAsk(): boolean {
  *
  * @param out The output, whose line of progress is cleared.
  * @param question The question, which ends in a question mark.
- * @param signal Stops the wait.
+ * @param signal The signal that stops the wait for an answer.
  * @param otherwise The result if only Enter is pressed. Default: `false`.
  * @returns Whether the answer is `y` or `yes`. `false` at the end of the input.
  * @throws {DeltarError} `aborted` if `signal` stops the wait.

@@ -29,7 +29,7 @@ The configuration (--config, else config.json in your configuration folder):
   }
 
 The keys below "snapshot" and "prune" are the options of these commands. Without
-"prune" no snapshot is removed.`;
+"prune", the backup only takes a snapshot.`;
 
 /**
  * Makes `deltar backup`, which runs the snapshots and prunes of a configuration.
@@ -72,8 +72,9 @@ export function backupCommand(
 }
 
 /**
- * Runs the lines of one backup. The first line that fails ends this backup but
- * not the others. The exit code is the worst one of all lines.
+ * Runs the command lines of one backup. The first line that fails ends this
+ * backup but not the others. The exit code of the worst line becomes that of the
+ * process.
  */
 async function runLines(
   context: Context,

@@ -24,7 +24,10 @@ export interface Begun {
   place: string;
 }
 
-/** Opens the repository of the current or named directory. */
+/**
+ * Prepares the output, and opens the repository that `--repo` or the environment
+ * names, or else that of the directory.
+ */
 export async function begin(
   context: Context,
   { repo, dir = ".", json = false }: CommonOptions,

@@ -23,12 +23,18 @@ export interface Where {
   place: string;
 }
 
-/** Opens a repository read-only; a remote one from the cache. */
+/**
+ * Opens a repository for reading only. A remote repository is read from its
+ * cache, without the network.
+ */
 function open({ location }: Where): Promise<Repository> {
   return Repository.open(nearbyStorage(location), { onDamage: () => {} });
 }
 
-/** Returns the names of snapshots, and of folders after `SNAPSHOT:`. */
+/**
+ * Returns the texts that name snapshots: `latest`, labels and ids. After
+ * `SNAPSHOT:`, also returns the paths of folders.
+ */
 export async function snapshotNames(
   where: Where,
   typed: string,

@@ -66,7 +66,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
  * @param words The words before the word at the cursor, without the program's
  * name.
  * @param current The word at the cursor, up to the cursor.
- * @param make Makes the command line.
+ * @param make Makes the commands whose arguments and options are completed.
  */
 export async function complete(
   words: readonly string[],
@@ -157,7 +157,7 @@ class Line {
     else if (option.required) this.pending = option;
   }
 
-  /** The next argument. */
+  /** The argument whose value is expected next. */
   get argument(): Argument | undefined {
     const all = this.#command.registeredArguments;
     const last = all.at(-1);
@@ -169,7 +169,7 @@ class Line {
     const name = this.#command.name();
     const kind = KINDS[argument.name()];
     if (name === "undelete") return "removed";
-    // Without a snapshot before it, a path is a path of this machine.
+    // A path that does not follow a snapshot is a path on this machine.
     return kind === "paths" && this.#snapshot() === undefined ? "files" : kind;
   }
 
@@ -180,7 +180,7 @@ class Line {
     ).at(-1);
   }
 
-  /** Returns the completions of a kind of value. */
+  /** Returns the values of a kind that complete a typed beginning. */
   async candidates(
     kind: Kind | undefined,
     value: string,
@@ -271,7 +271,10 @@ function kindOfOption({ flags, long }: Option): Kind | undefined {
   return KINDS[name];
 }
 
-/** Returns the candidates that begin with the typed text and are printable. */
+/**
+ * Returns the candidates that begin with the typed text and are printable, each
+ * of them once.
+ */
 function only(all: readonly Candidate[], typed: string): Completion {
   const seen = new Set<string>();
   const candidates = all.filter(({ word }) => {

@@ -19,7 +19,7 @@ export function completionCommand({ terminal }: Context): Command {
  * fails, prints nothing.
  *
  * @param words The name of the shell, then the line as its script passes it.
- * @param make Makes the command line.
+ * @param make Makes the commands whose arguments and options are completed.
  * @param terminal The output.
  */
 export async function answerShell(
@@ -97,7 +97,10 @@ async function described(
   return lines(names, texts);
 }
 
-/** Formats the completions, one line for each. */
+/**
+ * Returns the output for a shell: the line of flags that
+ * `completion_scripts.ts` describes, and one line for each completion.
+ */
 function lines(names: Completion["names"], texts: readonly string[]): string {
   const flags = [
     ...names === undefined ? [] : [names],

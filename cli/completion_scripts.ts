@@ -1,12 +1,13 @@
 /**
- * The completion scripts of the shells. Each passes the words of the line to
- * `deltar complete` as they are: nothing of the line is evaluated, and the
- * shell itself quotes the completions.
+ * The completion scripts of the shells. Each script passes the line or its words
+ * to `deltar complete`. No command in the line is run. The shell or the script
+ * quotes the completions.
  *
  * The first line of the output of `deltar complete` has flags: `files` or
  * `directories` if the shell should complete such paths itself, `quote` if the
  * completions may need quotes, and `open` if no blank should follow the
- * completion. Each other line is a completion.
+ * completion. Each other line is a completion. For PowerShell, the output is a
+ * JSON array instead.
  *
  * @module
  */

@@ -22,8 +22,8 @@ const KEYS = ["directory", "repo", "snapshot", "prune"];
 const TOP_KEYS = ["backups", "$schema"];
 
 /**
- * The options that a configuration may not set. If they were set on every run,
- * deltar would not notice a lost disk.
+ * The options that a configuration may not set, because they are meant for one
+ * run. If `--init` were set on every run, deltar would not notice a missing disk.
  */
 const ONCE = ["init", "continueFrom"];
 
@@ -41,8 +41,8 @@ export function configFile(): string {
  *
  * @param file The path of the configuration.
  * @param program Makes the commands, whose options are the keys.
- * @throws {DeltarError} `not-found` if the file does not exist, `corrupt` if it
- *   is invalid.
+ * @throws {DeltarError} `not-found` if the file does not exist, `io` if it cannot
+ *   be read, `corrupt` if its content is invalid.
  */
 export async function readConfig(
   file: string,
@@ -83,13 +83,15 @@ export async function readConfig(
   }
   const { backups } = top;
   if (!isRecord(backups)) return fail('missing object "backups"');
-  if (Object.keys(backups).length === 0) fail('"backups" is empty');
+  if (Object.keys(backups).length === 0) {
+    fail('"backups" is empty; add a backup, as `deltar help backup` shows');
+  }
   const { commands } = await program(["snapshot", "prune"]);
   return Object.entries(backups).map(([name, entry]) => {
     const at = (what: string) =>
       fail(`backup ${JSON.stringify(name)}: ${what}`);
     if (!/^[\w.-]+$/.test(name)) {
-      at("the name may have only letters, digits and - _ .");
+      at('the name may have only letters, digits, "-", "_" and "."');
     }
     if (!isRecord(entry)) return at("not an object");
     const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
@@ -99,7 +101,9 @@ export async function readConfig(
       return at('missing "directory"');
     }
     if (repo !== undefined && (typeof repo !== "string" || repo === "")) {
-      return at(`repo cannot be ${JSON.stringify(repo)}`);
+      return at(
+        `"repo" must be a string that is not empty: ${JSON.stringify(repo)}`,
+      );
     }
     const options = (command: string) =>
       optionWords(commands, command, entry[command], at);
@@ -141,7 +145,8 @@ function optionWords(
       return fail(`${name} has no option ${key}; the options are ${all}`);
     }
     const wrong = `${name}.${key} cannot be ${JSON.stringify(value)}`;
-    const found = words(option, value) ?? fail(wrong);
+    const found = words(option, value) ??
+      fail(`${wrong}: the type of the value is wrong`);
     const refusal = refusalOf(option, value);
     return refusal === undefined ? found : fail(`${wrong}: ${refusal}`);
   });
@@ -163,8 +168,8 @@ function refusalOf(option: Option, value: unknown): string | undefined {
 }
 
 /**
- * Returns an option with its value, or `undefined` if the value's type is
- * wrong.
+ * Returns the words that set an option to a value, such as `--keep-daily=7`, or
+ * `undefined` if the value's type is wrong.
  */
 function words(option: Option, value: unknown): string[] | undefined {
   const flag = `--${option.name()}`;

@@ -46,7 +46,7 @@ export class Console {
         : process.stderr.isTTY === true && !isDumb());
   }
 
-  /** Prints a line of the result. */
+  /** Prints a line of the result, unless `--quiet` is given. */
   line(text: string): void {
     this.clear();
     if (this.json || this.#verbosity !== "quiet") {
@@ -86,8 +86,8 @@ export class Console {
 
   /**
    * Shows the progress of long work: on a terminal as a line that is redrawn,
-   * with `--json --verbose` as an object each second. The line begins with its
-   * shortest parts, because a narrow terminal cuts it.
+   * with `--json --verbose` as an object each second. The longest part of the
+   * line comes last, because a narrow terminal cuts off the end.
    *
    * @param text Returns the work done so far, in words.
    * @param path The current path.

@@ -77,7 +77,10 @@ async function run(
   return EXIT.done;
 }
 
-/** Returns the change of the directory's own mode or owner. Its time is ignored. */
+/**
+ * Returns the change of the mode or owner of the directory itself, if there is
+ * one. A change of the directory's time is ignored.
+ */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   const of = ({ root }: SnapshotRecord) =>
     ({ path: "", kind: "directory", size: 0, ...root }) as const;
@@ -90,8 +93,9 @@ function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
 }
 
 /**
- * Returns the entry for a path that a snapshot excluded or skipped, if there is
- * one.
+ * Returns the reason for which a path only looks deleted: the new snapshot
+ * excluded or skipped the path or a folder above it. Returns `undefined` for
+ * other changes.
  */
 function skipOf(
   change: Change,

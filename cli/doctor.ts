@@ -35,7 +35,7 @@ interface Finding {
   check: string;
   /** The result. A `warning` is for something that may become a problem. */
   state: "ok" | "warning" | "failed";
-  /** The finding, with advice if it is not `ok`. */
+  /** The finding in words, with advice if the state is not `ok`. */
   detail: string;
 }
 
@@ -176,7 +176,7 @@ function checkPlaces(repository: string): Finding[] {
       check: "known repository",
       state: "warning",
       detail: `${location} is missing. If its disk is not mounted, mount it. ` +
-        `If the repository is lost, delete ${note}`,
+        `If the repository is lost, delete ${note} to end this warning.`,
     }));
 }
 

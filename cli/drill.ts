@@ -24,7 +24,7 @@ export function drillCommand(context: Context): Command {
     .option("--files <n>", "Restore at most n files (default: 100)", parseSome)
     .option(
       "--bytes <size>",
-      "Restore at most this many bytes (default: 256M)",
+      "Restore at most this many bytes (default: 256MiB)",
       parseBytes,
     )
     .option(
@@ -39,7 +39,7 @@ export function drillCommand(context: Context): Command {
 
 const NOTES = `
 Each drill restores the files that follow those of the snapshot's last drill. At
-most half of them are files with deltas.
+most half of them, rounded up, are files with deltas.
 
 Exit codes: 0 every file matched, 1 some files did not match (each is named) or
 the command failed, 3 every file matched but the result could not be recorded.`;
@@ -83,8 +83,8 @@ async function run(
     }
     if (files > 0 || failed.length === 0) {
       out.line(
-        `Restored ${plural(files, "file")} of ${id}, ${formatBytes(bytes)}, ` +
-          `${withDeltas} of them with deltas. Each matches its SHA-256.`,
+        `Restored ${plural(files, "file")} of ${id} (${formatBytes(bytes)}, ` +
+          `${withDeltas} with deltas). Each matches its SHA-256.`,
       );
     }
     if (tooLarge > 0) {

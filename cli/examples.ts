@@ -3,7 +3,7 @@ import type { Command } from "commander";
 /** A command to type, and its purpose as a phrase. */
 export type Example = readonly [line: string, what: string];
 
-/** Examples of each command: for its help, the manual page, and the tests. */
+/** Examples of each command, for its help, the manual page and the tests. */
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   snapshot: [
     ["deltar snapshot", "Snapshot the current directory"],
@@ -122,11 +122,11 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   schedule: [
     [
       "deltar schedule project --every hour",
-      "Run a backup every hour, at 30 minutes past",
+      "Write a timer that runs a backup at half past every hour",
     ],
     [
       "deltar schedule project --at 02:15 --print",
-      "Print the files without writing them",
+      "Print the files of a daily timer without writing them",
     ],
   ],
   hook: [

@@ -6,7 +6,7 @@ export const EXIT = {
   failed: 1,
   /** The command line was wrong. */
   usage: 2,
-  /** Everything was done except for some files, which are named. */
+  /** Everything was done except for some files or snapshots, which are named. */
   partial: 3,
   /** The command was interrupted. */
   interrupted: 130,

@@ -63,7 +63,10 @@ async function run(
   return EXIT.done;
 }
 
-/** Formats a time in seconds with nine decimals, even if they are zero. */
+/**
+ * Formats a time, in nanoseconds since 1970, as seconds with nine decimals, even
+ * if the decimals are zero.
+ */
 function withNanoseconds(time: bigint): string {
   const text = formatTime(time);
   return text.includes(".") ? text : `${text}.000000000`;

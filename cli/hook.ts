@@ -82,9 +82,9 @@ export function hookCommand(context: Context): Command {
 
 /**
  * Reads the event of an agent. Claude Code and VS Code name fields in snake
- * case, and so does Copilot CLI for events in Pascal case. Other versions of VS
- * Code and Copilot CLI name fields in camel case, and Copilot CLI then omits the
- * event.
+ * case, and so does Copilot CLI for events whose names are in Pascal case. Other
+ * versions of VS Code name fields in camel case. So does Copilot CLI for other
+ * events, and then it omits the event's name.
  */
 function readEvent(json: string): AgentEvent {
   let fields: unknown;
@@ -123,6 +123,6 @@ function log(what: string): void {
     if (size > MAX_LOG_BYTES) writeFileSync(file, line, { mode: 0o600 });
     else appendFileSync(file, line, { mode: 0o600 });
   } catch {
-    // The failure is printed to standard error, too.
+    // The failure has been printed to standard error already.
   }
 }

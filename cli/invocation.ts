@@ -16,7 +16,10 @@ function runtime(): { name: string; words: string[] } | undefined {
   return { name, words: isDeno ? ["run", "--cached-only", "-A"] : [] };
 }
 
-/** Returns the words with which the user called this command. */
+/**
+ * Returns the words that call this command from the current directory, such as
+ * `deltar`, as the user probably typed them.
+ */
 export function invocation(): string {
   const { env, argv, execPath } = process;
   if (env.DELTAR_TASK === "1") {

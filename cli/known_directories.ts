@@ -18,18 +18,18 @@ export interface KnownDirectory {
   /** The location of the repository. */
   repository: string;
   /**
-   * The identity of the directory, which stays the same if it is moved on its
-   * disk.
+   * The identity of the directory, which stays the same if the directory is moved
+   * on its disk.
    */
   identity: string;
-  /** Up to `MAX_NAMES` names in the directory. */
+  /** The names of up to `MAX_NAMES` files and folders in the directory. */
   names: string[];
 }
 
-/** The maximum number of names that are recorded for a directory. */
+/** The maximum number of files and folders that are recorded by their names. */
 const MAX_NAMES = 50;
 
-/** The maximum size in bytes of a note: the file with a known directory. */
+/** The maximum size in bytes of a note, a file that records one directory. */
 const MAX_NOTE_BYTES = 1 << 16;
 
 /** Records that the snapshots of a directory are in a repository. */
@@ -55,9 +55,9 @@ export function rememberDirectory(
 }
 
 /**
- * Returns the known directory that was moved to a path, if there is one. It has
- * the same identity and mostly the same names, and is gone from its old path. Of
- * several, returns the one recorded last.
+ * Returns the known directory that was moved to a path, if there is one: it has
+ * the identity and at least half of the names of the directory at that path, and
+ * is gone from its old path. Of several, returns the one recorded last.
  */
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {

@@ -40,7 +40,7 @@ function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
 }
 
-/** Returns the path of a location's note in older versions: in the cache. */
+/** Returns the path at which older versions stored a location's note. */
 function oldNoteOf(location: string): string {
   return join(cacheFolder(), "places", keyOf(location));
 }
@@ -79,7 +79,7 @@ function lossOf(known: KnownPlace): Loss {
   }
 }
 
-/** The variables with which build services name temporary folders. */
+/** The environment variables in which build services name temporary folders. */
 const TEMPORARY = ["RUNNER_TEMP", "AGENT_TEMPDIRECTORY"];
 
 /** Returns the folders whose files the system may delete at any time. */
@@ -115,7 +115,7 @@ export function placeIsLost(location: string, cause?: unknown): DeltarError {
   );
 }
 
-/** Returns the known repositories in folders whose disk is missing. */
+/** Returns the known repositories in folders whose disk may not be mounted. */
 export function lostPlaces(): { location: string; note: string }[] {
   return places().all().filter((known) =>
     isFolder(known.location) && !holdsRepository(known.location) &&

@@ -4,7 +4,7 @@ import { MAX_LABEL_LENGTH } from "../lib/repository/mod.ts";
 /**
  * Checks a label that the user typed, and returns it.
  *
- * @throws {InvalidArgumentError} If it is blank or too long.
+ * @throws {InvalidArgumentError} If the label is blank or too long.
  */
 export function parseLabel(text: string): string {
   if (text !== "" && text.trim() === "") {

@@ -53,8 +53,8 @@ async function run(context: Context, options: Options): Promise<number> {
   const hidden = records.length - shown.length;
   if (hidden > 0) {
     out.line(
-      `${plural(hidden, "safety snapshot")} not shown; ` +
-        "`deltar list --safety` shows all.",
+      `Not shown: ${plural(hidden, "safety snapshot")}. ` +
+        "`deltar list --safety` shows all snapshots.",
     );
   }
   if (options.safety && records.some(({ safety }) => safety)) {

@@ -10,7 +10,10 @@ import { nameSum } from "../shared/name_sum.ts";
 /** The kinds of user folders. */
 export type FolderKind = "data" | "cache" | "config" | "state";
 
-/** Returns the user's folder of a kind, by the conventions of the system. */
+/**
+ * Returns the folder of a kind in which deltar keeps its files for this user, by
+ * the conventions of the system.
+ */
 export function userFolder(kind: FolderKind): string {
   const { env, platform } = process;
   if (platform === "win32") {
@@ -86,7 +89,7 @@ export function defaultRepository(directory: string): string {
   );
   if (existsSync(location)) return location;
   // Earlier versions named the repository after the path as the user typed it,
-  // which may have another case.
+  // which may differ in upper and lower case.
   const typed = join(repositories(), repositoryName(typedPlace(directory)));
   return existsSync(typed) ? typed : location;
 }
@@ -100,7 +103,7 @@ function typedPlace(directory: string): string {
   }
 }
 
-/** Returns whether a location is a default one. */
+/** Returns whether a location is that of a default repository. */
 export function isDefaultRepository(location: string): boolean {
   return dirname(location) === repositories();
 }
@@ -116,7 +119,8 @@ export interface Standing {
 /**
  * Finds the repository for a directory: the one that `--repo` or the environment
  * names, or else the default repository of the innermost directory that has one
- * and contains the given directory, as git finds repositories.
+ * and is or contains the given directory, as git finds repositories. If none has
+ * one, returns where the given directory's default repository would be.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
@@ -157,7 +161,10 @@ export function isFolder(location: string): boolean {
   return !/^\w[\w+.-]+:\/\//.test(location);
 }
 
-/** Returns the location that `--repo`, the environment or a directory names. */
+/**
+ * Returns the location that `--repo` or the environment names, or else that of a
+ * directory's default repository.
+ */
 export function locate(repo: string | undefined, directory: string): string {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
   if (!named) return defaultRepository(absolute(directory));
@@ -165,8 +172,8 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * Returns a name for files about a location. The name depends on the S3
- * service, because two services may have buckets of the same name.
+ * Returns a name for files about a location. For a URL, the name depends on the
+ * S3 service, because two services may have buckets of the same name.
  */
 export function placeSum(location: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;

@@ -12,7 +12,7 @@ import { formatDate } from "./text.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Removes snapshots until a repository is not larger than the given or recorded
+ * Removes old snapshots if a repository is larger than the given or recorded
  * limit.
  *
  * A limit that the user set on this machine removes snapshots permanently. A
@@ -89,7 +89,10 @@ export function isTooLarge({ after, maxSize, collected }: FitResult): boolean {
   return after > maxSize && (collected?.removed ?? []).length === 0;
 }
 
-/** Prints the snapshots that were removed, and warns if the size is still too large. */
+/**
+ * Prints the removed snapshots and the sizes, and warns if the repository will
+ * stay larger than the limit.
+ */
 export function printFit(out: Console, fit: FitResult): void {
   const { maxSize, before, after, removed, grace, collected } = fit;
   for (const { id, time } of removed) {
@@ -100,16 +103,19 @@ export function printFit(out: Console, fit: FitResult): void {
   const waiting = collected?.removed.length ?? 0;
   if (before > maxSize && grace === 0) {
     out.line(
-      `  size        ${allowed}; ${plural(removed.length, "snapshot")} and ` +
-        "all snapshots removed earlier were deleted permanently; now " +
-        formatBytes(after),
+      `  size        ${allowed}; it is now ${formatBytes(after)}. ` +
+        `${plural(removed.length, "snapshot")} and all snapshots that were ` +
+        "removed earlier were deleted permanently",
     );
   } else if (before > maxSize) {
     out.line(
-      `  size        ${allowed} in the repository's settings; ` +
-        `${plural(waiting, "removed snapshot")} can be brought back for ` +
-        `${plural(grace / DAY_MS, "day")} before the space is freed; now ` +
-        formatBytes(after),
+      `  size        ${allowed} in the repository's settings; it is now ` +
+        formatBytes(after) +
+        (waiting > 0
+          ? `. The space of ${plural(waiting, "removed snapshot")} is freed ` +
+            `after a grace period of ${plural(grace / DAY_MS, "day")}; until ` +
+            "then, `deltar undelete` lists what can be brought back"
+          : ""),
     );
   }
   if (isTooLarge(fit)) {

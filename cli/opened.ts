@@ -1,6 +1,6 @@
 import { sep } from "node:path";
 
-/** The names of objects in a repository. */
+/** Matches the names of objects in a repository. */
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 
@@ -29,7 +29,7 @@ export class OpenedRepositories {
       (isStored(object) || this.#locations.includes(object));
   }
 
-  /** Returns the repositories that contain a file of this machine. */
+  /** Returns the repositories whose folder contains a file of this machine. */
   around(file: string): readonly string[] {
     return this.#locations.filter((location) =>
       file === location || file.startsWith(location + sep)

@@ -6,7 +6,7 @@ import { matcherOf, truePlace } from "../lib/tree/mod.ts";
 /**
  * Returns the gitignore pattern for a pattern that the user typed. An absolute
  * path below the directory, and a path that begins with `./`, are anchored to
- * the directory. On Windows, `\\` separates names.
+ * the directory. On Windows, a backslash separates names.
  *
  * @param text The pattern as typed.
  * @param directory The directory that the pattern is for.
@@ -34,8 +34,8 @@ function withoutDots(path: string): string {
 }
 
 /**
- * Returns the patterns that would exclude nothing even if they were the only
- * ones.
+ * Returns the patterns that match no excluded path and nothing inside one.
+ * Patterns that begin with `!` are not returned.
  *
  * @param patterns Patterns in gitignore's syntax.
  * @param skipped The excluded and skipped paths.

@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { addExamples } from "./examples.ts";
 import { EXIT } from "./exit.ts";
 
-/** Default values that the help does not show. */
+/** Matches the default values that the help does not show. */
 const NO_DEFAULT = / \(default: (?:\[\]|false|"")\)$/;
 
 /** The command that prints a shell's script. */
@@ -127,7 +127,7 @@ function refuseEmpty(command: Command): void {
   });
 }
 
-/** Makes each command throw rather than exit. */
+/** Makes each command throw rather than exit, and sets the texts of its help. */
 function settle(command: Command): void {
   command.exitOverride().helpOption("-h, --help", "Show this help");
   for (const child of command.commands) {

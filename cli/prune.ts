@@ -162,7 +162,7 @@ function policyOf(options: Options): RetentionPolicy {
   };
 }
 
-/** Shows the progress, and warns of runs that the prune waits for. */
+/** Shows the progress, and warns of other runs that the prune waits for. */
 export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;
   if (waitsFor !== undefined) out.warn(describeWaiting(waitsFor));
@@ -177,8 +177,8 @@ export function tell(out: Console, progress: PruneProgress): void {
 
 function describeWaiting({ ids, process, most }: Watched): string {
   const who = process === undefined ? "" : ` (process ${process})`;
-  return `${ids.join(", ")}${who} has not ended. Waiting up to ` +
-    `${formatDuration(most)} to see whether it is still running.`;
+  return `waiting up to ${formatDuration(most)}, because another deltar may ` +
+    `still be running: ${ids.join(", ")}${who}`;
 }
 
 function judgementFields(

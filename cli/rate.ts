@@ -3,7 +3,7 @@ import { formatDuration } from "./text.ts";
 
 /** The progress of long work, in bytes. */
 export interface Meter {
-  /** The number of bytes so far. */
+  /** The number of bytes processed so far. */
   bytes: number;
   /** The total number of bytes, if known. */
   allBytes?: number;

@@ -20,7 +20,7 @@ import type { RandomAccess } from "../lib/delta/mod.ts";
 const PIECE = 2 ** 19;
 /**
  * The pieces at which the event loop gets a turn: each of the first `first`
- * pieces, so that worker threads start sooner, and then each `then`-th piece, so
+ * pieces, so that worker threads start sooner, and then every `then`-th piece, so
  * that garbage is collected.
  */
 const TURNS = { first: 64, then: 8 };
@@ -123,7 +123,7 @@ export class Output {
     this.#temporary = temporary;
   }
 
-  /** Writes bytes. The caller may reuse them after the write has finished. */
+  /** Writes bytes. The caller may reuse the array when the write has finished. */
   write(bytes: Uint8Array): void | Promise<void> {
     this.size += bytes.length;
     if (this.#temporary === undefined) return writeStandardOutput(bytes);
@@ -149,7 +149,8 @@ export class Output {
 }
 
 /**
- * Runs work that writes an output. The output appears only if the work succeeds.
+ * Calls a function that writes an output. The output file appears only if the
+ * function succeeds.
  *
  * @returns The number of bytes written.
  */
@@ -175,7 +176,7 @@ function writeStandardOutput(bytes: Uint8Array): Promise<void> {
   );
 }
 
-/** Runs a system call and names the file if it fails. */
+/** Makes a system call. If the call fails, the error names the file. */
 function attempt<Result>(object: string, call: () => Result): Result {
   try {
     return call();

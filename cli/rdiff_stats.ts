@@ -9,7 +9,10 @@ export class Stats {
   #copied = 0;
   #literal = 0;
 
-  /** Yields the chunks of a source, and counts their bytes and commands. */
+  /**
+   * Yields the chunks of a source and counts their bytes. If the source is a
+   * delta, also counts its commands.
+   */
   async *read(
     source: AsyncIterable<Uint8Array>,
     isDelta = false,
@@ -33,7 +36,7 @@ export class Stats {
     }
   }
 
-  /** The line with the numbers of copied and literal bytes. */
+  /** The line with the numbers of copies, copied bytes and literal bytes. */
   get summary(): string {
     return `${this.#copies} copies of ${this.#copied} bytes, ` +
       `${this.#literal} literal bytes`;

@@ -36,8 +36,8 @@ function readOnly(storage: Storage): Storage {
 }
 
 /**
- * Returns a storage whose objects are all missing. Its listings are those of
- * the cache.
+ * Returns a storage that has no object. It lists the names of the whole objects
+ * in the cache.
  */
 function nothing(location: string, cache: Storage): Storage {
   const absent = (object: string) =>

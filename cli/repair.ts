@@ -70,7 +70,8 @@ function tell(out: Console, result: RepairResult, dryRun: boolean): void {
     out.line(`${id}: ${would}replaced${by === undefined ? "" : ` by ${by}`}`);
     if (storedAgain > 0) {
       out.line(
-        `  ${plural(storedAgain, "file")} in damaged volumes stored again`,
+        `  ${plural(storedAgain, "file")} in damaged volumes: ${would}stored ` +
+          "again",
       );
     }
     if (lost.length + unknown.length === 0) out.line("  nothing is lost");
@@ -82,8 +83,9 @@ function tell(out: Console, result: RepairResult, dryRun: boolean): void {
   }
   const copies = setAside.length;
   out.line(
-    `${plural(damage.length, "object")} damaged; ${plural(copies, "object")} ` +
-      `${would}moved to damaged/. ` +
+    `Found ${plural(damage.length, "damaged object")}. ` +
+      `${dryRun ? "Would move" : "Moved"} ${plural(copies, "object")} to ` +
+      "damaged/. " +
       (dryRun
         ? "Nothing was changed."
         : "Take a snapshot now to store again the files that are still in the " +

@@ -11,7 +11,7 @@ import { untrustedIn } from "./trust.ts";
 /** The signs that the lines of a plan begin with. */
 const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
 
-/** Prints a plan, one line for each path. */
+/** Prints a plan, one line for each path, and returns the exit code. */
 export function printPlan(
   out: Console,
   plan: RestorePlan,
@@ -55,15 +55,21 @@ export function printPlan(
   out.line(
     `Would create ${count("create")}, replace ${count("replace")}, touch ` +
       `${count("touch") + (touchesThere ? 1 : 0)} and delete ${
-        count("delete")
-      } of the paths in ${showPath(target)}, and write ` +
+        plural(count("delete"), "path")
+      } in ${showPath(target)}, and write ` +
       `${formatBytes(bytes)}. ${plural(kept, "path")} already ` +
       `${kept === 1 ? "matches" : "match"}. Nothing was changed.`,
   );
   return failed.length > 0 ? EXIT.partial : EXIT.done;
 }
 
-/** Prints the result of a restore. */
+/**
+ * Prints the result of a restore, and returns the exit code.
+ *
+ * @param sentence Returns the printed sentence, with the numbers of restored files
+ * in words.
+ * @param started The time at which the restore began, as from `performance.now`.
+ */
 export function printResult(
   out: Console,
   result: RestoreResult,

@@ -80,7 +80,7 @@ export function scheduleCommand(
           out.line(`Wrote ${showPath(path)}`);
         }
       }
-      out.line(`Enable it with:\n  ${next}`);
+      out.line(`Enable the schedule with:\n  ${next}`);
     });
 }
 

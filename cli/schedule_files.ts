@@ -34,7 +34,7 @@ const two = (value: number) => String(value).padStart(2, "0");
 function systemd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const folder = join(home, ".config/systemd/user");
-  // Within quotes: \ and " are escaped, % and $ doubled.
+  // Within quotes, \ and " are escaped, and % and $ are doubled.
   const quoted = command.map((word) =>
     `"${word.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[%$]/g, "$&$&")}"`
   );
@@ -121,7 +121,8 @@ ${every === "day" ? integer("Hour", hour) : ""}${
 function windows(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const [program, ...words] = command;
-  // Quoted for CommandLineToArgvW, which splits the line again.
+  // The words are quoted for CommandLineToArgvW, which splits the line into words
+  // again.
   const quoted = words.map((word) =>
     `"${word.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, "$1$1")}"`
   );
@@ -171,7 +172,10 @@ function xml(text: string): string {
     .replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
-/** The writers of a schedule, by the system's name in `process.platform`. */
+/**
+ * The functions that return the files of a schedule, by the name of the system in
+ * `process.platform`.
+ */
 export const SYSTEMS: Readonly<
   Record<string, (schedule: Schedule) => ScheduleFiles>
 > = { linux: systemd, darwin: launchd, win32: windows };

@@ -95,8 +95,9 @@ async function run(
 }
 
 /**
- * Returns the target of the printed restore command: a new directory next to
- * the snapshot's directory, so that it is not included in the next snapshot.
+ * Returns the target of the printed restore command: a new directory next to the
+ * snapshot's directory, so that the next snapshot does not include it. If the
+ * parent directory is not writable, the target is in the temporary folder.
  */
 function targetBeside(directory: string, here: string | undefined): string {
   const parent = dirname(directory);
@@ -113,7 +114,7 @@ function targetBeside(directory: string, here: string | undefined): string {
   }
 }
 
-/** The maximum length of a name before a suffix, in characters. */
+/** The maximum length of the directory's name in the target, in characters. */
 const MAX_NAME_LENGTH = 200;
 
 function isWritable(folder: string): boolean {

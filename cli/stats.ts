@@ -101,8 +101,8 @@ function print(out: Console, stats: RepositoryStats, within: string): void {
     ? 0
     : Math.round(100 * volumes.dead / volumes.bytes);
   out.line(
-    `${plural(volumes.count, "volume")} of ${formatBytes(volumes.bytes)}, ` +
-      `${formatBytes(volumes.dead)} of them unused (${part} %)`,
+    `${plural(volumes.count, "volume")} of ${formatBytes(volumes.bytes)}; ` +
+      `${formatBytes(volumes.dead)} (${part} %) is unused`,
   );
   out.line(
     `${plural(stats.objects, "object")} of ${

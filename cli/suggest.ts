@@ -67,9 +67,10 @@ export async function findFolder(
 }
 
 /**
- * Returns the path in a snapshot that a user typed. The path is relative to the
- * folder of `SNAPSHOT:FOLDER`. Without a folder, the path is relative to the
- * current directory if it exists there, or else to the root.
+ * Returns the path in a snapshot, from the root, for a path that a user typed.
+ * The typed path is relative to the folder of `SNAPSHOT:FOLDER`, or else to the
+ * current directory. If it does not exist there but below the root, it is
+ * relative to the root.
  */
 export async function pathIn(
   repository: Repository,
@@ -90,7 +91,7 @@ export function joinPath(folder: string, word: string): string {
   return treePath(posix.join(folder, treePath(word)));
 }
 
-/** Runs work, and adds advice to the error of a snapshot that is not found. */
+/** Calls a function that finds a snapshot, and adds advice if there is none. */
 async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -138,12 +139,13 @@ export async function checkPath(
 }
 
 /**
- * Runs work on paths of a snapshot. If the snapshot does not have one of them,
- * the error suggests a similar path.
+ * Calls a function that uses paths of a snapshot. If the function throws
+ * `not-found` because the snapshot does not have a path, the error suggests a
+ * similar path.
  *
- * @param repository The repository.
- * @param record The snapshot.
- * @param work The work.
+ * @param repository The repository that has the snapshot.
+ * @param record The snapshot whose paths are compared.
+ * @param work The function.
  */
 export async function suggesting<Result>(
   repository: Repository,
@@ -170,14 +172,14 @@ async function findSimilar(
   record: SnapshotRecord,
   path: string,
 ): Promise<string | undefined> {
-  // The number of steps of the comparison is the product of the lengths.
+  // A comparison takes a number of steps that is the product of both lengths.
   if (path.length > MAX_COMPARED_LENGTH) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;
   let least = Math.min(MAX_EDITS, path.length / 2);
   for (const entry of entries) {
     if (Math.abs(entry.path.length - path.length) > least) {
-      // The same name in another folder.
+      // The entry has the typed name but is in another folder.
       if (entry.path.endsWith(`/${path}`)) best ??= entry.path;
       continue;
     }

@@ -108,7 +108,7 @@ export function sourceOf(directory: string | undefined): Source {
   };
 }
 
-/** Returns the exclude rules of options for a directory. */
+/** Returns the exclude rules that options set for a directory. */
 export function rulesOf(
   directory: string,
   { exclude, excludeVcs, gitignore }: Partial<TakeOptions>,
@@ -190,7 +190,8 @@ export async function takeSnapshot(
     onSkip: (skipped) => tellOfSkipped(out, skipped),
     onDamage: (error) => {
       out.warn(
-        `${error.message}; the snapshot does not use it; ${DAMAGE_ADVICE}`,
+        `${error.message}; the snapshot does not use this object; ` +
+          DAMAGE_ADVICE,
       );
     },
     measure: out.isLive,
@@ -216,8 +217,8 @@ function describeAhead({ id, time }: SnapshotRecord): string {
 }
 
 /**
- * Returns the directory of the snapshot, spelled like in its earlier snapshots,
- * and whether it has no snapshots yet.
+ * Returns the directory of the snapshot, spelled as in its earlier snapshots, and
+ * whether the directory has no snapshots yet.
  */
 async function directoryIn(
   repository: Repository,
@@ -238,7 +239,10 @@ async function directoryIn(
   return { directory, isNew: false, ...!isDamaged && { last } };
 }
 
-/** Returns a path as the disk spells it, with the symlinks that the user typed. */
+/**
+ * Returns a path in the upper and lower case of the disk. A path through symlinks
+ * stays as the user typed it.
+ */
 function spelled(path: string): string {
   const place = truePlace(path);
   return place.toLowerCase() === path.toLowerCase() ||
@@ -249,7 +253,7 @@ function spelled(path: string): string {
 
 /**
  * Moves the default repository of a moved directory to the default location for
- * its new path, if its snapshots are to be continued.
+ * the new path, if the directory's snapshots are to be continued.
  */
 async function bringRepository(
   out: Console,
@@ -398,8 +402,8 @@ async function refuseLoss(
     files < MAX_EMPTY_SHARE * before;
   // Files that cannot be read are reported and do not count as deleted.
   if (!isEmpty && !isLost || skipped.some(isFault)) return;
-  const what = `none of the ${plural(before, "file")} of the last snapshot ` +
-    `(${parent.id}) is left`;
+  const what = `every file of the last snapshot is gone ` +
+    `(${plural(before, "file")} in ${parent.id})`;
   if (canAsk()) {
     const question = `${showPath(directory)}: ${what}. Take a snapshot anyway?`;
     if (await ask(out, question, signal)) return;
@@ -412,7 +416,7 @@ async function refuseLoss(
   );
 }
 
-/** Shows the progress. Unchanged files are not read and do not count. */
+/** Shows the progress. Unchanged files are not read, so their bytes do not count. */
 function tell(out: Console, progress: IndexProgress): void {
   const { entries, allEntries, read, allRead, path } = progress;
   out.progress(

@@ -11,9 +11,9 @@ export function formatDuration(milliseconds: number): string {
 }
 
 /**
- * Formats a time in the local time zone, to the second. A year that does not
- * have four digits is shown as `@` and the seconds since 1970, which `touch -d`
- * accepts.
+ * Formats a time in the local time zone, to the second. A time before the year 0
+ * or after the year 9999 is shown as `@` and the seconds since 1970, which
+ * `touch -d` accepts.
  *
  * @param time Milliseconds since 1970.
  */
@@ -89,8 +89,8 @@ const COLORS = /(\x1b\[\d{1,2}m|\n)/;
  * Formats several lines for a terminal like `showText`, but keeps line ends and
  * removes secrets.
  *
- * @param isPainted Whether to keep colors. Colors in foreign text must be
- * escaped already.
+ * @param isPainted Whether to keep colors. Colors in paths and other text from
+ * outside must be escaped already.
  */
 export function showLines(text: string, isPainted = false): string {
   const told = redact(text);

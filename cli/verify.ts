@@ -18,20 +18,24 @@ interface Options extends CommonOptions {
 }
 
 /**
- * The maximum number of files that are printed for each damaged object. The
- * JSON output has all of them.
+ * The maximum number of files that are printed for each damaged object, and of
+ * objects that no snapshot needs. The JSON output has all of them.
  */
 const MAX_NAMED = 20;
 
 /** The advice for each kind of damaged object. */
 const NEXT: Record<DamageKind, string> = {
   settings: "`deltar repair` writes the settings again",
-  record: "`deltar repair` moves the record to damaged/",
-  layer: "`deltar repair` moves the snapshots that need this layer to damaged/",
+  record: "`deltar repair` corrects the record, or moves it to damaged/",
+  layer:
+    "`deltar repair` makes new snapshots of the entries that can be read, and " +
+    "moves the old records to damaged/",
   content:
     "`deltar repair` makes new snapshots of the files that are left; then " +
     "take a snapshot to store again the files that are still on the disk",
-  note: "no snapshot needs this note; `deltar repair` deletes it",
+  note:
+    "no snapshot needs this note; `deltar repair` corrects it, or moves it to " +
+    "damaged/",
   signature: "nothing is lost; `deltar repair` makes the signature again",
 };
 
@@ -100,11 +104,11 @@ async function run(context: Context, options: Options): Promise<number> {
 /** Returns the last line, which sums up the result. */
 function conclusion(damaged: number, isLossy: boolean, data: boolean): string {
   const found = damaged > 0
-    ? `${plural(damaged, "object")} damaged`
+    ? `Found ${plural(damaged, "damaged object")}`
     : isLossy
-    ? "No other damage"
-    : "No damage";
-  if (!data) return `${found} found. To check contents too, use --data.`;
+    ? "Found no other damage"
+    : "Found no damage";
+  if (!data) return `${found}. To check contents too, use --data.`;
   return damaged > 0
     ? `${found}. Everything not named above can be restored.`
     : `${found}.`;
@@ -152,10 +156,11 @@ function tellLeftOvers(
 ): void {
   if (leftOvers.length === 0) return;
   out.line(
-    `${plural(leftOvers.length, "object")} of ${
-      formatBytes(sizeOf(leftOvers))
-    } ` +
-      "are not needed by any snapshot. This is not damage; a prune deletes them.",
+    `Found ${plural(leftOvers.length, "object")} ` +
+      `(${
+        formatBytes(sizeOf(leftOvers))
+      }) that no snapshot needs. This is not ` +
+      "damage; a prune frees the space.",
   );
   for (const { name } of leftOvers.slice(0, MAX_NAMED)) {
     out.line(`  ${showPath(name)}`);
@@ -170,7 +175,7 @@ function sizeOf(objects: readonly { size: number }[]): number {
 function tellMore(out: Console, count: number, what: string): void {
   if (count <= MAX_NAMED) return;
   out.line(
-    `    and ${plural(count - MAX_NAMED, what)} more; --json names all`,
+    `    and ${plural(count - MAX_NAMED, `more ${what}`)}; --json names all`,
   );
 }
 

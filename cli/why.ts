@@ -48,7 +48,7 @@ interface Fate {
   why?: string;
 }
 
-/** The answer for a path. */
+/** The answer of `deltar why` for a path. */
 interface Answer extends Fate {
   path: string;
   /** The options that were applied. */

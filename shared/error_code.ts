@@ -1,4 +1,7 @@
-/** Returns the code of a thrown value, such as `ENOENT`, if it has one. */
+/**
+ * Returns the code of a thrown value, such as `ENOENT`, or `undefined` if the
+ * value has no code.
+ */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;
   return "code" in error && typeof error.code === "string"

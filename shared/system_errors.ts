@@ -2,7 +2,10 @@
 export interface SystemErrorText {
   /** The reason, which is shown after a colon. */
   reason: string;
-  /** The first thing to do, in the imperative, if there is one. */
+  /**
+   * The beginning of a sentence of advice, in the imperative. Absent if the only
+   * advice is to choose another location.
+   */
   remedy?: string;
 }
 

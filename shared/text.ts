@@ -7,8 +7,8 @@
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
 /**
- * Returns a number of bytes with a unit: three significant digits, in powers of
- * 1,000.
+ * Returns a number of bytes with its unit, rounded to three significant digits:
+ * "812 B", "1.50 MB". A KB has 1,000 bytes.
  */
 export function formatBytes(bytes: number): string {
   let unit = 0;
@@ -21,7 +21,7 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** Returns a number with commas between its thousands. */
+/** Returns a whole number with a comma before each three digits: "12,345". */
 export function formatCount(count: number): string {
   // `toLocaleString` would load the runtime's language data.
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");

@@ -76,7 +76,7 @@ test("a configuration that is wrong says where", async () => {
       ['{"backups": {"a": {"directory": ""}}}', /missing "directory"/],
       [
         '{"backups": {"a": {"directory": ".", "repo": ""}}}',
-        /repo cannot be ""/,
+        /"repo" must be a string that is not empty: ""/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "exclude": []}}}',

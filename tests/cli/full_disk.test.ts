@@ -46,7 +46,7 @@ test(
             `deltar: cannot write \\d: ${next}\n$`,
         ),
       );
-      assert.match(read("out"), /No damage\./);
+      assert.match(read("out"), /Found no damage\./);
       assert.deepEqual(
         stateOf(join(place.folder, "to")),
         stateOf(place.root),
@@ -114,7 +114,7 @@ test(
       assert.doesNotMatch(said, /make room/);
       const out = read("out");
       assert.match(out, /purged 1 removed snapshot\. /);
-      assert.match(out, /No damage\./);
+      assert.match(out, /Found no damage\./);
       assert.match(out, /^2 snapshots of /m);
       assert.ok(
         fs.readFileSync(join(place.folder, "to/file"))

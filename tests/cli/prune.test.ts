@@ -88,7 +88,7 @@ test("list shows safety snapshots when asked, and --json marks them [S3]", async
     assert.match(plain, /^2 snapshots of /m);
     assert.match(
       plain,
-      /^1 safety snapshot not shown; `deltar list --safety`/m,
+      /^Not shown: 1 safety snapshot\. `deltar list --safety`/m,
     );
     const shown = place.run(["list", "--safety"]).out;
     assert.match(shown, /^\d{8}T\d{6}Z-[0-9a-f]{6}-safety /m);

@@ -128,7 +128,7 @@ test("diff and list call no file updated of which only hard links changed [S9]",
         name,
       );
     }
-    assert.match(place.run(["verify", "--data"]).out, /No damage/);
+    assert.match(place.run(["verify", "--data"]).out, /Found no damage/);
     assert.equal(
       place.run(["restore", "latest", "--to", "../back"]).code,
       0,

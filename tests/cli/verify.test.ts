@@ -16,7 +16,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     const whole = place.run(["verify", "--data", ...words]);
     assert.equal(whole.code, 0, whole.err);
     assert.match(whole.out, /Verified 2 snapshots with 3 files/);
-    assert.match(whole.out, /No damage\./);
+    assert.match(whole.out, /Found no damage\./);
 
     const volumes = join(repo, "volumes");
     const name = fs.readdirSync(volumes).sort().at(-1)!;
@@ -27,7 +27,7 @@ test("verify tells what damage harms and what it did not read, and exits with 1 
     const names = place.run(["verify", ...words]);
     assert.match(
       names.out,
-      /\nNo damage found\. To check contents too, use --data\.\n$/,
+      /\nFound no damage\. To check contents too, use --data\.\n$/,
     );
     const harmed = place.json(["verify", "--data", ...words]);
     assert.equal(harmed.code, 1);
@@ -129,7 +129,7 @@ test("a lost record is told, and comes back by a copy", async () => {
     assert.equal(back.code, 0, back.out);
     assert.match(
       back.out,
-      /Verified 2 snapshots .*\nNo damage\.\n$/,
+      /Verified 2 snapshots .*\nFound no damage\.\n$/,
     );
   });
 });

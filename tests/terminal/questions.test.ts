@@ -93,7 +93,7 @@ for (const what of ["the source", "the single binary"]) {
       test(`snapshot of an emptied directory is answered by ${name} [S4]`, async () => {
         await withDeltar(async (shell) => {
           empty(shell);
-          const question = /none of the .* is left.* anyway\? \[y\/N\] /;
+          const question = /every file .* is gone.* anyway\? \[y\/N\] /;
           const { shown, code } = await answer(
             shell,
             "deltar snapshot",
