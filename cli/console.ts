@@ -86,8 +86,8 @@ export class Console {
 
   /**
    * Shows the progress of long work: on a terminal as a line that is redrawn,
-   * with `--json --verbose` as an object each second. The longest part of the
-   * line comes last, because a narrow terminal cuts off the end.
+   * with `--json --verbose` as an object each second. The path comes last in
+   * the line, because the line is cut off at the width of the terminal.
    *
    * @param text Returns the work done so far, in words.
    * @param path The current path.

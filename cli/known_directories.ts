@@ -55,9 +55,10 @@ export function rememberDirectory(
 }
 
 /**
- * Returns the known directory that was moved to a path, if there is one: it has
- * the identity and at least half of the names of the directory at that path, and
- * is gone from its old path. Of several, returns the one recorded last.
+ * Returns the known directory that was moved to a path, if there is one. The
+ * known directory is gone from its old path, and the directory at the new path
+ * has the same identity and at least half of the recorded names. Of several known
+ * directories, returns the one recorded last.
  */
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {
@@ -92,9 +93,9 @@ function isStill({ directory, identity }: KnownDirectory): boolean {
 }
 
 /**
- * Returns whether at least half of some names are among others. A file system
- * may give the identity of a deleted directory to a new one, so the identity
- * alone is not enough.
+ * Returns whether at least half of the names, and at least one, are among the
+ * others. A file system may give the identity of a deleted directory to a new
+ * one, so the identity alone is not enough.
  */
 function isMostlyIn(
   names: readonly string[],

@@ -35,7 +35,7 @@ function places(): KnownPlaces {
   return new KnownPlaces(join(userFolder("state"), "places"));
 }
 
-/** Returns the key of a location: the same one for each path to a folder. */
+/** Returns the key of a location. All paths to one folder have the same key. */
 function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
 }

@@ -119,8 +119,9 @@ export interface Standing {
 /**
  * Finds the repository for a directory: the one that `--repo` or the environment
  * names, or else the default repository of the innermost directory that has one
- * and is or contains the given directory, as git finds repositories. If none has
- * one, returns where the given directory's default repository would be.
+ * and is or contains the given directory, as git finds repositories. A home folder
+ * or whole disk is used only if it is the given directory. If no directory has a
+ * repository, returns the default location for the given directory.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;

@@ -8,6 +8,7 @@ import {
   Signature,
 } from "../lib/delta/mod.ts";
 import { patchParts } from "../lib/delta/patch.ts";
+import { plural } from "../shared/text.ts";
 import {
   openBasis,
   readPieces,
@@ -93,8 +94,9 @@ async function writeSignature(basis: string, target: string, options: Options) {
   });
   if (options.stats) {
     console.error(
-      `${signature.blockCount} blocks of ${signature.blockSize} bytes, ` +
-        `strong sums of ${signature.strongLength} bytes`,
+      `${plural(signature.blockCount, "block")} of ` +
+        `${plural(signature.blockSize, "byte")}, strong sums of ` +
+        plural(signature.strongLength, "byte"),
     );
     console.error(stats.work(written));
   }

@@ -1,4 +1,5 @@
 import { DeltaReader } from "../lib/delta/delta_reader.ts";
+import { plural } from "../shared/text.ts";
 
 /** Counts bytes and commands for `--stats`. */
 export class Stats {
@@ -38,8 +39,9 @@ export class Stats {
 
   /** The line with the numbers of copies, copied bytes and literal bytes. */
   get summary(): string {
-    return `${this.#copies} copies of ${this.#copied} bytes, ` +
-      `${this.#literal} literal bytes`;
+    return `${plural(this.#copies, "copy", "copies")} of ` +
+      `${plural(this.#copied, "byte")}, ` +
+      plural(this.#literal, "literal byte");
   }
 
   /**
@@ -50,7 +52,8 @@ export class Stats {
   work(written: number): string {
     const seconds = (performance.now() - this.#start) / 1000;
     const megabytes = Math.max(this.#read, written) / 1e6;
-    return `${this.#read} bytes read, ${written} written in ` +
+    return `${plural(this.#read, "byte")} read, ${plural(written, "byte")} ` +
+      "written in " +
       `${seconds.toFixed(3)} s (${(megabytes / seconds).toFixed(0)} MB/s)`;
   }
 }

@@ -36,8 +36,8 @@ function readOnly(storage: Storage): Storage {
 }
 
 /**
- * Returns a storage that has no object. It lists the names of the whole objects
- * in the cache.
+ * Returns a storage from which no object can be read. It lists the objects that
+ * the cache holds completely.
  */
 function nothing(location: string, cache: Storage): Storage {
   const absent = (object: string) =>

@@ -172,7 +172,7 @@ async function findSimilar(
   record: SnapshotRecord,
   path: string,
 ): Promise<string | undefined> {
-  // A comparison takes a number of steps that is the product of both lengths.
+  // The number of steps of a comparison is the product of both lengths.
   if (path.length > MAX_COMPARED_LENGTH) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;

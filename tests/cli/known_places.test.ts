@@ -210,7 +210,7 @@ test("the doctor names places that are not there any more", async () => {
     assert.ok(
       other.detail.startsWith(`${repo} is missing. If its disk is not`),
     );
-    fs.rmSync(/delete (\S+)$/.exec(other.detail)![1]);
+    fs.rmSync(/delete (\S+) to end this warning\.$/.exec(other.detail)![1]);
     assert.deepEqual(find(), { code: 0, at: [] });
     assert.equal(place.run(["snapshot", "--repo", repo]).code, 0);
   });
