@@ -13,8 +13,9 @@
  * with its time limits. `ranged_read.ts` makes the requests for a range of an
  * object, and continues a read that broke off. `read_ahead.ts` reads a large
  * object by several such ranges at a time. `retry.ts` repeats requests that
- * fail temporarily and sets how often; `s3_fault.ts` decides which errors of S3
- * are temporary.
+ * fail temporarily, and sets how often by default. `s3_fault.ts` decides by
+ * status and code which errors of S3 are temporary. A fault may allow fewer
+ * attempts, as one of a slow response does.
  *
  * `conformance.ts` tests any storage against the contract.
  *

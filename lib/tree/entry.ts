@@ -94,7 +94,11 @@ export type WalkedEntry = Entry & WalkedState;
 /** A file as a walk finds it. */
 export type WalkedFile = FileEntry & WalkedState;
 
-/** The reason why a path is skipped or excluded. */
+/**
+ * The reason why a path is skipped or excluded. A reason that depends on more
+ * than the path and the kind of an entry has to mark the entry as doubtful, or
+ * `is_unchanged.ts` does not see when the reason ends.
+ */
 export type SkipReason =
   | "excluded"
   | "special"

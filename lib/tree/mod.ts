@@ -4,15 +4,15 @@
  * Everything on the disk is reached through open folders. Each is opened from
  * the one above (`folder.ts` is the interface; `folder_by_calls.ts` uses system
  * calls, `folder_by_paths.ts` paths). `walker.ts` has the public class and its
- * options. `walk_tree.ts` walks a directory through its exclusion rules
- * (`rule_file.ts` reads their files, `ignore_rules.ts` parses and matches them)
- * and writes the state of every entry (`state_writer.ts`), by which the next
- * walk finds unchanged files. `is_unchanged.ts` uses the states to find out,
- * without a walk, that nothing changed. It relies on the reasons for skipping:
- * each depends only on the path and the kind of an entry. `index_tree.ts` reads
- * the other files and makes an index (`dir_index.ts`); `read_stable.ts` reads a
- * file again if it changed while it was read. `diff_index.ts` compares two
- * indexes.
+ * options. `walk_tree.ts` walks a directory and decides which entries it skips:
+ * by exclusion rules (`rule_file.ts` reads their files, `ignore_rules.ts`
+ * parses and matches them), by name and by kind. It writes the state of every
+ * entry (`state_writer.ts`), by which the next walk finds unchanged files.
+ * `is_unchanged.ts` uses the states to find out, without a walk, that nothing
+ * changed. It relies on the reasons for skipping: each depends only on the path
+ * and the kind of an entry. `index_tree.ts` reads the other files and makes an
+ * index (`dir_index.ts`); `read_stable.ts` reads a file again if it changed
+ * while it was read. `diff_index.ts` compares two indexes.
  *
  * `tree_writer.ts` writes into a directory. It checks names, follows no
  * symlink, and renames a file into place only after its content was checked.
@@ -20,7 +20,8 @@
  * normalization). `work_journal.ts` records the work that is going on in a
  * directory, so that a later process can finish or undo it if it is
  * interrupted; its caller decides what the record says. `entry.ts` has the
- * kinds of entries, and the reasons for which a path is skipped.
+ * kinds of entries, and lists the reasons for which a path is skipped;
+ * `walk_tree.ts` and `read_stable.ts` give most of them.
  *
  * @module
  */
