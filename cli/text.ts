@@ -151,7 +151,11 @@ export function fitColumns(text: string, columns: number): string {
   return text.slice(0, length);
 }
 
-/** Returns the maximum number of columns that a text takes in a terminal. */
+/**
+ * Returns the number of columns that a text takes in a terminal. Characters of
+ * ambiguous width count as one column. Terminals differ in the width of emoji
+ * that consist of several characters.
+ */
 export function columnsOf(text: string): number {
   let columns = 0;
   for (const char of text) columns += widthOf(char);

@@ -179,6 +179,7 @@ export class Signature {
    *
    * @param bytes The whole container. It must not change while the signature is
    *   in use.
+   * @param options The name of the signature's object, for error messages.
    * @throws {DeltarError} `corrupt` if the container is damaged or has another
    *   format, `truncated` if it is shorter than its header requires,
    *   `unsupported` if it is of a later version.

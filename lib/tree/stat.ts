@@ -63,7 +63,10 @@ function nativeCalls(): Native | undefined {
   return native;
 }
 
-/** Writes the path and a NUL into the buffer. Returns whether they fit. */
+/**
+ * Writes the path and a final NUL into the buffer. Returns whether they fit and
+ * the path itself contains no NUL.
+ */
 function encodePath(path: string): boolean {
   const { read, written } = encoder.encodeInto(path, pathBuffer);
   if (read < path.length || written === pathBuffer.length) return false;

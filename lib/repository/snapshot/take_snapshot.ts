@@ -5,9 +5,10 @@
  * what this machine remembers of it (`state_cache.ts`). If nothing changed, it
  * is done (`find_unchanged.ts`). Otherwise the directory is walked once.
  * Changed files go through the `RepositoryReader` into volumes, as deltas
- * against their last state if that is smaller (`../../archive/data_packer.ts`
- * decides, `delta_basis.ts` finds the basis), and `SnapshotEntries` collects
- * the entries in a compact table (`piece_table.ts`).
+ * against their last state if that is small enough
+ * (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds the basis),
+ * and `SnapshotEntries` collects the entries in a compact table
+ * (`piece_table.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
  * (`merge_tree.ts` makes its lines) and the record, in that order. Without the

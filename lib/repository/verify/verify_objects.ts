@@ -104,7 +104,10 @@ export class ObjectCheck {
       if (place !== object) this.#places.set(object.name, place);
       return undefined;
     } catch (error) {
-      return `the object is missing; ${messageOf(error)}`;
+      const message = messageOf(error);
+      const { object: move } = error as DeltarError;
+      const what = move === undefined ? message : `${move}: ${message}`;
+      return `the object is missing, and its move cannot be read: ${what}`;
     }
   }
 
