@@ -106,8 +106,10 @@ function checkFolder({ opened }: Context, kind: FolderKind): Finding {
   try {
     rmSync(mkdtempSync(join(there, ".deltar-doctor-")), { recursive: true });
   } catch (error) {
-    const why = refusalOf(error, opened)?.why ?? (error as Error).message;
-    const detail = `cannot write to ${folder}: ${why}`;
+    const refusal = refusalOf(error, opened);
+    const why = refusal?.why ?? (error as Error).message;
+    const next = refusal?.next ?? "Check its owner and mode.";
+    const detail = `cannot write to ${there}: ${why}. ${next}`;
     return { check, state: "failed", detail };
   }
   const { bavail, bsize } = statfsSync(there);

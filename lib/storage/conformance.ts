@@ -73,7 +73,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "an absent object is `not-found`, and can be deleted",
+    name: "get() of an absent object throws `not-found`, and delete() succeeds",
     run: async (storage) => {
       const absent = { name: "DeltarError", code: "not-found", object: "a/b" };
       await assert.rejects(collect(storage.get("a/b")), absent);

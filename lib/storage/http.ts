@@ -323,7 +323,7 @@ export class HttpStorage implements Storage {
         "http://user:password@host/"
       : status === 403
       ? "the server denies access; check the permissions on the server"
-      : `the server answered ${method} with ${status}`;
+      : `the server answered ${method} with status ${status}`;
     const fault = new DeltarError("io", what, { object });
     const passes = status >= 500 && status !== 501 || status === 429 ||
       status === 408;

@@ -93,7 +93,7 @@ export function faultOf(refusal: Refusal): Error {
         ? CURES.PermanentRedirect
         : status === 403 && hasNoCode
         ? CURES.AccessDenied
-        : `the service answered ${method} with ` +
+        : `the service answered ${method} with status ` +
           [status, code, message].filter((part) => part).join(" "));
   const fault = new DeltarError("io", `${what} (${endpoint})`, {
     object: object ?? bucket,

@@ -82,7 +82,10 @@ interface Level {
   rules: IgnoreRules;
   found: Found[];
   next: number;
-  /** The last name whose bytes contain the character U+FFFD itself. */
+  /**
+   * The last name that contains U+FFFD and is valid UTF-8. Names with invalid
+   * bytes may decode to the same text.
+   */
   text?: string;
 }
 

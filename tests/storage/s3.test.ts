@@ -219,7 +219,7 @@ test(
         const storage = new S3Storage({ ...options, endpoint: proxy.address });
         await assert.rejects(collect(storage.get("x")), {
           code: "io",
-          message: /^x: the service answered GET with 503 \(http/,
+          message: /^x: the service answered GET with status 503 \(http/,
         });
         assert.equal(proxy.passed.length, 8);
       } finally {

@@ -574,10 +574,14 @@ class Planner {
     for (const folder of [path, ...folders.map(({ path }) => path)]) {
       const name = this.#onDisk.untouchable(folder);
       if (name === undefined) continue;
+      const why = name.includes("\uFFFD")
+        ? "the name is not valid UTF-8"
+        : "the name is reserved for deltar's temporary files";
       throw new DeltarError(
         "exists",
-        `a folder is in the way, and ${folder}/${name} in it cannot be ` +
-          "saved first; move the folder elsewhere and restore again",
+        `a folder is in the way, and ${folder}/${name} cannot be saved ` +
+          `before the folder is deleted (${why}); move the folder elsewhere ` +
+          "and restore again",
         { path },
       );
     }
