@@ -120,7 +120,11 @@ for (const frozen of all) {
   });
 
   test(`Repository.restore() gives all of ${name}`, posix, async () => {
-    await assertAll(frozen, new LocalStorage(folder), left(frozen));
+    // A restore notes in the repository that it can be undone.
+    await withTemp(async (place) => {
+      const storage = new LocalStorage(thaw(frozen, join(place, "copy")));
+      await assertAll(frozen, storage, left(frozen));
+    });
   });
 
   test(`Repository.verify() finds in ${name} what is damaged`, async () => {
