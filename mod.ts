@@ -1,10 +1,11 @@
 /**
- * Incremental snapshots of directories, stored anywhere: rsync deltas with
- * SHA-256, gitignore-like exclusion, tar archives cut into volumes so that one
- * file restores without fetching the rest, and repositories of snapshots.
+ * Incremental snapshots of directories, stored on a disk, on S3, or in a
+ * storage that you write yourself: rsync deltas with SHA-256, exclusion by
+ * gitignore-like rules, tar archives that are cut into volumes so that one file
+ * can be restored without reading the rest, and repositories of snapshots.
  *
- * Every archive opens with `tar`, every delta applies with `rdiff patch`,
- * every listing reads with `jq`.
+ * Every archive is an ordinary tar file, every delta can be applied with
+ * `rdiff patch`, and every listing can be read with `jq`.
  *
  * @module
  */

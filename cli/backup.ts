@@ -72,9 +72,10 @@ export function backupCommand(
 }
 
 /**
- * Runs the command lines of one backup. The first line that fails ends this
- * backup but not the others. The exit code of the worst line becomes that of the
- * process.
+ * Runs the command lines of one backup, or prints them for a dry run. The first
+ * line that fails ends this backup but not the others. An interrupt, or an
+ * error other than a `DeltarError`, ends all backups. The exit code of the
+ * worst line becomes that of the process.
  */
 async function runLines(
   context: Context,

@@ -20,7 +20,10 @@ export interface Begun {
   out: Console;
   /** The repository. */
   repository: Repository;
-  /** The directory that `latest` refers to, as an absolute path. */
+  /**
+   * The absolute path of the directory whose snapshots are used, or of a folder
+   * in it.
+   */
   place: string;
 }
 

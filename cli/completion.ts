@@ -30,7 +30,7 @@ export async function answerShell(
   try {
     terminal.write(1, await ANSWERS[shell]?.(words, make) ?? "");
   } catch {
-    // The command itself will report the error.
+    // The user sees the error when the command is run.
   }
 }
 

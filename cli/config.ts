@@ -78,7 +78,8 @@ export async function readConfig(
   const unknown = Object.keys(top).find((key) => !TOP_KEYS.includes(key));
   if (unknown !== undefined) {
     return fail(
-      `unknown key ${JSON.stringify(unknown)}; the only key is "backups"`,
+      `unknown key ${JSON.stringify(unknown)}; ` +
+        'the keys are "backups" and "$schema"',
     );
   }
   const { backups } = top;
@@ -98,7 +99,7 @@ export async function readConfig(
     if (unknown) at(`unknown key ${unknown}; the keys are ${KEYS.join(", ")}`);
     const { directory, repo } = entry;
     if (typeof directory !== "string" || directory === "") {
-      return at('missing "directory"');
+      return at('"directory" must be a string that is not empty');
     }
     if (repo !== undefined && (typeof repo !== "string" || repo === "")) {
       return at(
@@ -142,7 +143,10 @@ function optionWords(
     const option = options.find((one) => one.attributeName() === key);
     if (option === undefined) {
       const all = options.map((one) => one.attributeName()).join(", ");
-      return fail(`${name} has no option ${key}; the options are ${all}`);
+      return fail(
+        `${name} has no option ${key} in a configuration; ` +
+          `the options are ${all}`,
+      );
     }
     const wrong = `${name}.${key} cannot be ${JSON.stringify(value)}`;
     const found = words(option, value) ??

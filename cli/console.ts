@@ -13,8 +13,8 @@ const REDRAW_MS = 100;
 const JSON_PROGRESS_MS = 1000;
 
 /**
- * The output of a command: results to standard output, messages and the
- * progress line to standard error.
+ * The output of a command. Results, and progress in JSON, are written to
+ * standard output, and messages and the progress line to standard error.
  */
 export class Console {
   /** Whether results are JSON. */
@@ -46,7 +46,10 @@ export class Console {
         : process.stderr.isTTY === true && !isDumb());
   }
 
-  /** Prints a line of the result, unless `--quiet` is given. */
+  /**
+   * Prints a line of the result. With `--quiet`, prints nothing unless results
+   * are JSON.
+   */
   line(text: string): void {
     this.clear();
     if (this.json || this.#verbosity !== "quiet") {
@@ -60,19 +63,22 @@ export class Console {
     this.#terminal.write(1, `${toJson({ version: 1, type, ...fields })}\n`);
   }
 
-  /** Prints a message that is not part of the result. */
+  /** Prints a message to standard error, even if `--quiet` is given. */
   warn(text: string): void {
     this.clear();
     const name = paint("yellow", "deltar:", process.stderr);
     this.#terminal.tellPainted(2, `${name} ${showText(text)}\n`);
   }
 
-  /** Prints a message that is not a warning, unless `--quiet` is given. */
+  /** Prints a message to standard error, unless `--quiet` is given. */
   note(text: string): void {
     if (this.#verbosity !== "quiet") this.warn(text);
   }
 
-  /** Prints a line for `--verbose` only. */
+  /**
+   * Prints a line to standard error if `--verbose` is given and results are not
+   * JSON.
+   */
   detail(text: string): void {
     if (this.#verbosity !== "verbose" || this.json) return;
     this.clear();
@@ -90,7 +96,8 @@ export class Console {
    * the line, because the line is cut off at the width of the terminal.
    *
    * @param text Returns the work done so far, in words.
-   * @param path The current path.
+   * @param path The path or object that is being processed, or the count of done
+   * steps.
    * @param meter The bytes done, from which percentage, rate and remaining time
    * are computed.
    */

@@ -108,7 +108,7 @@ function checkFolder({ opened }: Context, kind: FolderKind): Finding {
   } catch (error) {
     const refusal = refusalOf(error, opened);
     const why = refusal?.why ?? (error as Error).message;
-    const next = refusal?.next ?? "Check its owner and mode.";
+    const next = refusal?.next ?? "Check the owner and mode.";
     const detail = `cannot write to ${there}: ${why}. ${next}`;
     return { check, state: "failed", detail };
   }
@@ -208,7 +208,7 @@ async function checkConditions(
   } catch (error) {
     const { code } = error as DeltarError;
     return code === "exists"
-      ? { check, state: "ok", detail: "the storage keeps existing objects" }
+      ? { check, state: "ok", detail: "the storage refuses to replace objects" }
       : { check, state: "warning", detail: messageOf(error, opened) };
   }
   const detail = "the storage ignores `If-None-Match`. Two snapshots that " +

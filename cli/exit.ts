@@ -6,7 +6,10 @@ export const EXIT = {
   failed: 1,
   /** The command line was wrong. */
   usage: 2,
-  /** Everything was done except for some files or snapshots, which are named. */
+  /**
+   * Everything was done except for what the output names, such as files that
+   * could not be read.
+   */
   partial: 3,
   /** The command was interrupted. */
   interrupted: 130,

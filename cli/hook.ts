@@ -29,9 +29,9 @@ interface AgentEvent {
 const MAX_LOG_BYTES = 1_000_000;
 
 const HELP = `
-VS Code, Claude Code and Copilot CLI run this command before a tool is used, with
-JSON on standard input. If nothing has changed, no snapshot is made. Nothing is
-printed on standard output.
+VS Code, Claude Code and Copilot CLI can run this command before each use of a
+tool, with JSON on standard input. If nothing has changed, no snapshot is made.
+Nothing is printed on standard output.
 
 A failure never stops the agent: it is written to standard error and to hook.log
 in your data folder, and the exit code is 0. For wrong usage the exit code is 1,
@@ -81,10 +81,12 @@ export function hookCommand(context: Context): Command {
 }
 
 /**
- * Reads the event of an agent. Claude Code and VS Code name fields in snake
- * case, and so does Copilot CLI for events whose names are in Pascal case. Other
- * versions of VS Code name fields in camel case. So does Copilot CLI for other
- * events, and then it omits the event's name.
+ * Reads the event of an agent. The names of the fields differ:
+ *
+ * - in snake case: Claude Code, some versions of VS Code, and Copilot CLI for
+ *   events whose names are in Pascal case
+ * - in camel case: other versions of VS Code, and Copilot CLI for other events, of
+ *   which it omits the name
  */
 function readEvent(json: string): AgentEvent {
   let fields: unknown;

@@ -24,11 +24,20 @@ export const INIT = "Create a new repository where a known one is missing";
 
 /** The reason for which a location has no repository. */
 export type Loss =
-  /** A repository was here, and its disk may not be mounted. */
+  /**
+   * A repository was here. Its disk may not be mounted, or its location is a
+   * URL.
+   */
   | "lost"
-  /** A repository was here, and its file system is mounted without it. */
+  /**
+   * A repository was here. Its file system is mounted without it, or it was in
+   * a temporary folder.
+   */
   | "deleted"
-  /** No repository was here, or its loss does not matter. */
+  /**
+   * No repository is known to have been here, or the location is that of a
+   * default repository.
+   */
   | "new";
 
 function places(): KnownPlaces {

@@ -73,7 +73,7 @@ function print(
   location: string,
 ): void {
   if (records.length === 0) {
-    out.line(`No snapshots in ${showPath(location)}`);
+    out.line(`No snapshots to show in ${showPath(location)}`);
     return;
   }
   const directories = new Set(records.map(({ directory }) => directory));

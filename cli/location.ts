@@ -173,8 +173,9 @@ export function locate(repo: string | undefined, directory: string): string {
 }
 
 /**
- * Returns a name for files about a location. For a URL, the name depends on the
- * S3 service, because two services may have buckets of the same name.
+ * Returns a name for files about a location. For a URL, the name also depends
+ * on the S3 endpoints in the environment, because two services may have buckets
+ * of the same name.
  */
 export function placeSum(location: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;

@@ -2,15 +2,17 @@
  * The start of the command.
  *
  * `commands.ts` lists the commands. Each is in the file of its name, and loaded
- * only when it is called. `program.ts` builds the command line of all of them,
- * and `context.ts` is what a command is passed: the output and the line
- * of progress (`console.ts`; `rate.ts` computes the rate and the time left), the
- * signal of an interrupt, and the exit code (`exit.ts`). `begin.ts` and
- * `open_repository.ts` find and open the repository. `text.ts` formats values,
- * `failure.ts` and `advice.ts` put errors into words, and `suggest.ts` guesses
- * what a mistyped name meant. `take_snapshot.ts` is shared by `snapshot`,
- * `backup` and `hook`, and `restore_report.ts` by `restore`, `undo` and `redo`.
- * `complete.ts` and `completion.ts` complete words in a shell.
+ * only when it is called. `program.ts` builds the command line of all of them.
+ * Each command gets the state in `context.ts`: the terminal, the amount of
+ * output, the signal of an interrupt, the opened repositories and the exit code
+ * (`exit.ts`). `console.ts` prints results and the line of progress, for which
+ * `rate.ts` computes the rate and the time left. `location.ts` finds the
+ * repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
+ * formats values, `failure.ts`, `refusal.ts` and `advice.ts` put errors into
+ * words, and `suggest.ts` finds paths that are similar to a mistyped one.
+ * `take_snapshot.ts` is shared by `snapshot`, `backup` and `hook`, and
+ * `restore_report.ts` by `restore`, `undo` and `redo`. `complete.ts` and
+ * `completion.ts` complete words in a shell.
  *
  * Some functions of the library have no command: the versions of a path
  * (`Repository.history`) are only shown by the VS Code extension.
@@ -24,7 +26,7 @@ import { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { createProgram } from "./program.ts";
 
-/** The commands that are not in `COMMANDS`. */
+/** The commands that are not in `COMMANDS`, except `COMPLETE`. */
 const OWN = ["help", "completion"];
 
 /** The command that the scripts of `deltar completion` run. */
@@ -41,7 +43,8 @@ const MAX_CLEANUP_MS = 400;
  */
 export async function main(words: string[]): Promise<number> {
   const interrupt = new AbortController();
-  // Only commands that use the signal clean up. The system kills all others.
+  // The handler is installed when a command first reads the signal. The system
+  // ends commands that never do, because they have nothing to clean up.
   const context = new Context(() => {
     if (process.listenerCount("SIGINT") > 0) return interrupt.signal;
     process.on("SIGINT", () => {
@@ -63,7 +66,8 @@ export async function main(words: string[]): Promise<number> {
   }
   let isTold = false;
   /**
-   * Ends the process if the command does not stop in time. Ending the process is
+   * Reports the interrupt, unless an error was reported already, and ends the
+   * process. Called if the command does not stop in time. Ending the process is
    * safe at any time.
    */
   const leave = async () => {
@@ -91,8 +95,9 @@ export async function main(words: string[]): Promise<number> {
 }
 
 /**
- * Returns the line to parse: `X --help` for `help X`, and only the first word if
- * that word is not a command.
+ * Returns the line to parse. `help X` becomes `X --help`. Of a line that begins
+ * with an unknown command, only this word is returned, so that the command is
+ * reported even if `--help` or `--version` follows it.
  */
 function toType(words: string[]): string[] {
   const [first = "", second] = words;
@@ -104,7 +109,9 @@ function toType(words: string[]): string[] {
   return isKnown ? words : words.slice(0, 1);
 }
 
-/** Returns the names of the commands to load. */
+/**
+ * Returns the names of the commands to load for a line with this first word.
+ */
 function needed(first = ""): string[] {
   const isKnown = Object.hasOwn(COMMANDS, first) || OWN.includes(first);
   return isKnown ? [first] : [];

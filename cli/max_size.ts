@@ -12,13 +12,15 @@ import { formatDate } from "./text.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Removes old snapshots if a repository is larger than the given or recorded
- * limit.
+ * Removes old snapshots if a repository is larger than the given limit, or else
+ * the limit in its settings. With `remember`, first stores the limit in the
+ * settings.
  *
  * A limit that the user set on this machine removes snapshots permanently. A
  * limit from the repository's settings removes them with a grace period.
  *
- * @returns The removed snapshots and sizes, or `undefined` without a limit.
+ * @returns The removed snapshots and sizes, or `undefined` if there is no limit or
+ *   another prune is running.
  */
 export async function keepToSize(
   out: Console,
@@ -45,7 +47,10 @@ export async function keepToSize(
     if (!(error instanceof DeltarError) || error.code !== "exists") throw error;
     // The snapshot has been made. Another prune is running, so the next
     // snapshot applies the limit.
-    out.warn(`the size limit was not applied this time: ${error.message}`);
+    out.warn(
+      `the size limit was not applied: ${error.message}. The next snapshot ` +
+        "applies the limit.",
+    );
     return undefined;
   }
 }
@@ -103,13 +108,13 @@ export function printFit(out: Console, fit: FitResult): void {
   const waiting = collected?.removed.length ?? 0;
   if (before > maxSize && grace === 0) {
     out.line(
-      `  size        ${allowed}; it is now ${formatBytes(after)}. ` +
+      `  size        ${allowed}; the size is now ${formatBytes(after)}. ` +
         `${plural(removed.length, "snapshot")} and all snapshots that were ` +
         "removed earlier were deleted permanently",
     );
   } else if (before > maxSize) {
     out.line(
-      `  size        ${allowed} in the repository's settings; it is now ` +
+      `  size        ${allowed} in the repository's settings; the size is now ` +
         formatBytes(after) +
         (waiting > 0
           ? `. The space of ${plural(waiting, "removed snapshot")} is freed ` +
@@ -121,7 +126,8 @@ export function printFit(out: Console, fit: FitResult): void {
   if (isTooLarge(fit)) {
     out.warn(
       `the last snapshots alone use ${formatBytes(after)}, more than the ` +
-        `limit of ${formatBytes(maxSize)}, and are never removed`,
+        `limit of ${formatBytes(maxSize)}, and are never removed; raise the ` +
+        "limit with `--max-size`",
     );
   }
 }

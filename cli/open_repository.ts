@@ -28,12 +28,17 @@ import {
 } from "./location.ts";
 import type { OpenedRepositories } from "./opened.ts";
 
-/** Returns the storage at a location, and records that it is opened. */
+/**
+ * Returns the storage at a location, and records that it is opened.
+ *
+ * @throws {DeltarError} `unsupported` if the location is not a directory or a
+ * valid URL.
+ */
 function storageAt(location: string, opened: OpenedRepositories): Storage {
   const other = isFolder(location) ? whatIsThere(location) : undefined;
   if (other !== undefined) {
     const what = `the location is ${other}, but a repository is a directory; ` +
-      "choose another location with --repo";
+      "choose another location";
     throw new DeltarError("unsupported", what, { object: location });
   }
   try {
@@ -104,12 +109,15 @@ export async function openRepository(
   }
 }
 
-/** Warns of damaged settings. Snapshots can be restored without settings. */
+/**
+ * Warns of missing or damaged settings. The command continues, because
+ * snapshots can be restored without settings.
+ */
 function warn(context: Context, error: DeltarError): void {
   new Console(context, false).warn(`${error.message}; ${SETTINGS_ADVICE}`);
 }
 
-/** Returns the access of other users to a new repository. */
+/** Returns the access that the folder's group gets to a new repository. */
 export function sharingOf(
   options: { shared?: boolean; sharedWrite?: boolean },
 ): Sharing | undefined {
@@ -132,15 +140,17 @@ interface CreateOptions {
   codec?: CodecName;
   /** Whether to create a repository where a known one is missing. */
   init?: boolean;
-  /** The access of other users to a new repository. */
+  /** The access that the folder's group gets to a new repository. */
   shared?: Sharing;
 }
 
 /**
- * Opens a repository, or creates one in a new or empty directory.
+ * Opens a repository, or creates one if the location does not exist or is
+ * empty.
  *
  * @throws {DeltarError} `not-found` if a known repository is missing, because
- * its disk may not be mounted.
+ * its disk may not be mounted; `exists` if the location has files but no
+ * repository.
  */
 export async function openOrCreate(
   context: Context,

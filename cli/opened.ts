@@ -23,7 +23,10 @@ export class OpenedRepositories {
     if (!this.#locations.includes(location)) this.#locations.push(location);
   }
 
-  /** Returns whether the object of an error is in one of the repositories. */
+  /**
+   * Returns whether the object of an error is the location of one of the
+   * repositories, or has the name of an object in a repository.
+   */
   holds(object: string): boolean {
     return this.#locations.length > 0 &&
       (isStored(object) || this.#locations.includes(object));

@@ -34,8 +34,9 @@ function withoutDots(path: string): string {
 }
 
 /**
- * Returns the patterns that match no excluded path and nothing inside one.
- * Patterns that begin with `!` are not returned.
+ * Returns the patterns that exclude nothing. Not returned are patterns that
+ * match an excluded path or are a path inside one, even if another rule
+ * excluded it, and patterns that begin with `!`.
  *
  * @param patterns Patterns in gitignore's syntax.
  * @param skipped The excluded and skipped paths.

@@ -99,13 +99,14 @@ const EPILOGUE = `
 The repository is the one that --repo names, or else $DELTAR_REPOSITORY, or else
 a folder for each directory under your data folder.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for the files that
-are named, 130 interrupted.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for what the output
+names, 130 interrupted.`;
 
 /**
- * Refuses empty arguments, such as an unset variable of a shell, because most
- * commands would take them as the current directory or as all paths. A label may
- * be empty.
+ * Refuses empty arguments and values of options, which an unset variable of a
+ * shell leaves, because most commands would take them as the current directory
+ * or as all paths. Only the text of `deltar label` may be empty: it removes the
+ * label.
  */
 function refuseEmpty(command: Command): void {
   const empty = [
@@ -127,7 +128,10 @@ function refuseEmpty(command: Command): void {
   });
 }
 
-/** Makes each command throw rather than exit, and sets the texts of its help. */
+/**
+ * Makes each command throw rather than exit, so that `main` returns the exit
+ * code, and sets the texts of its help.
+ */
 function settle(command: Command): void {
   command.exitOverride().helpOption("-h, --help", "Show this help");
   for (const child of command.commands) {

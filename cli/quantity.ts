@@ -13,8 +13,8 @@ const UNITS: Readonly<Record<string, number>> = {
 const PREFIXES = ["", "k", "m", "g", "t", "p"];
 
 /**
- * Parses a duration such as `12h`, `30d`, `2w`, `6m`, `1y6m` or `0`. A month has
- * 30 days and a year 365.
+ * Parses a duration such as `90s`, `15min`, `12h`, `30d`, `2w`, `6m`, `1y6m` or
+ * `0`. `m` is a month of 30 days, and a year has 365 days.
  *
  * @returns The duration in milliseconds.
  */
@@ -51,10 +51,10 @@ export function parseBytes(text: string): number {
   return bytes;
 }
 
-/** Parses a whole number of at least 0. */
+/** Parses a whole number of at least 0, with at most nine digits. */
 export function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("Use a whole number.");
+  throw new InvalidArgumentError("Use a whole number of at most nine digits.");
 }
 
 /** Parses a whole number of at least 1. */

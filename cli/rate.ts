@@ -45,7 +45,10 @@ export class Rate {
   }
 }
 
-/** Returns the percentage that is done, at most 99 %. */
+/**
+ * Returns the percentage of bytes that are processed. It is at most 99 %,
+ * because some work remains after the last byte.
+ */
 function percentage(bytes: number, allBytes: number): string {
   return `${Math.min(99, Math.floor(100 * bytes / allBytes))}%`;
 }

@@ -159,7 +159,9 @@ async function writePatched(
 
 function count(text: string): number {
   if (!/^\d{1,9}$/.test(text)) {
-    throw new InvalidArgumentError("Use a whole number of bytes.");
+    throw new InvalidArgumentError(
+      "Use a whole number of bytes, of at most nine digits.",
+    );
   }
   return Number(text);
 }

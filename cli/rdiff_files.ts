@@ -25,7 +25,10 @@ const PIECE = 2 ** 19;
  */
 const TURNS = { first: 64, then: 8 };
 
-/** Returns a file's size in bytes, or `undefined` if it is not a regular file. */
+/**
+ * Returns a file's size in bytes, or `undefined` for standard input (`-`) and
+ * for anything other than a regular file.
+ */
 export function sizeOf(name: string): number | undefined {
   if (name === "-") return undefined;
   const stat = attempt(name, () => statSync(name));
@@ -107,7 +110,9 @@ export class Output {
    *
    * @param name The path of the output file, or `-` for standard output.
    * @param force Whether to replace an existing file.
-   * @throws {DeltarError} `exists` if the file exists and `force` is false.
+   * @throws {DeltarError} `exists` if the file exists and `force` is false,
+   *   `not-found` if its folder does not exist, `io` if the temporary file cannot
+   *   be created.
    */
   constructor(name: string, force: boolean) {
     this.#name = name;

@@ -10,8 +10,8 @@ import {
 import { cacheFolder, isFolder, placeSum } from "./location.ts";
 
 /**
- * Returns a read-only storage that makes no network requests: a local storage
- * itself, or the cache of a remote one.
+ * Returns a read-only storage that makes no network requests. For a folder, it
+ * reads the folder. For a URL, it reads the cache of the remote storage.
  *
  * @throws {TypeError} If the location is not valid.
  */
@@ -36,8 +36,9 @@ function readOnly(storage: Storage): Storage {
 }
 
 /**
- * Returns a storage from which no object can be read. It lists the objects that
- * the cache holds completely.
+ * Returns a storage that takes the place of the remote storage behind a cache.
+ * No object can be read from it. It lists the objects that the cache holds
+ * completely.
  */
 function nothing(location: string, cache: Storage): Storage {
   const absent = (object: string) =>
@@ -59,5 +60,9 @@ function nothing(location: string, cache: Storage): Storage {
 }
 
 function refusal(object: string): DeltarError {
-  return new DeltarError("io", "opened for reading only", { object });
+  return new DeltarError(
+    "io",
+    "cannot be changed: the repository was opened for reading only",
+    { object },
+  );
 }

@@ -8,7 +8,7 @@ import { isStored, type OpenedRepositories } from "./opened.ts";
 
 /** An error of the operating system, in words. */
 export interface Refusal {
-  /** The failed action, the path, and the reason. */
+  /** The failed action, the path or repository, and the reason. */
   message: string;
   /** The reason. */
   why: string;
@@ -18,11 +18,14 @@ export interface Refusal {
 
 const AGAIN = "then run the same command again.";
 
-/** The advice for errors after which choosing another location does not help. */
+/**
+ * The whole advice for some errors. The advice for all others ends with
+ * choosing another repository or directory.
+ */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: `${SYSTEM_ERRORS.ENOSPC.remedy}, ${AGAIN}`,
   EDQUOT: `${SYSTEM_ERRORS.EDQUOT.remedy}, ${AGAIN}`,
-  ENAMETOOLONG: "Choose a shorter one.",
+  ENAMETOOLONG: "Choose a shorter path.",
   EIO: "Copy your files to another disk.",
 };
 
@@ -40,7 +43,10 @@ interface SystemError extends Error {
   path?: string;
 }
 
-/** Returns the system error that caused an error, in words, if there is one. */
+/**
+ * Returns the system error that caused an error, in words, if there is one that
+ * `SYSTEM_ERRORS` explains.
+ */
 export function refusalOf(
   error: unknown,
   opened: OpenedRepositories,
@@ -62,7 +68,10 @@ export function refusalOf(
   };
 }
 
-/** Returns the message of an error. System errors in it are put in words. */
+/**
+ * Returns the message of an error, or the words of `refusalOf` if a system
+ * error caused it.
+ */
 export function messageOf(
   error: unknown,
   opened: OpenedRepositories,
@@ -73,7 +82,8 @@ export function messageOf(
 
 /**
  * Returns the repository that the object of an error is in, unless the message
- * names it. If the object may be in several repositories, returns all of them.
+ * names it. If several repositories are open, returns all of them, joined by
+ * `or`.
  */
 export function repositoryOf(
   error: unknown,

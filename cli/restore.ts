@@ -68,17 +68,23 @@ export function restoreCommand(context: Context): Command {
       command: Command,
     ) => {
       if (options.to === undefined && !options.inPlace) {
-        command.error("error: add `--to <dir>` or `--in-place`", {
-          exitCode: EXIT.usage,
-        });
+        command.error(
+          "error: missing target: add `--to <dir>` or `--in-place`",
+          { exitCode: EXIT.usage },
+        );
       }
       context.code = await run(context, snapshot, paths, options);
     });
 }
 
 /**
- * Returns the paths to restore. For a restore in place, these are the paths
- * below the current directory, unless `--all` is given.
+ * Returns the paths to restore. An empty list, or an empty path in it, stands
+ * for all paths. The paths depend on the restore:
+ *
+ * - For `SNAPSHOT:FOLDER`, they are relative to the folder.
+ * - For a restore in place, they are below the current directory, unless `--all`
+ *   is given.
+ * - For other restores, `pathIn` finds them.
  */
 async function choose(
   repository: Repository,

@@ -129,9 +129,9 @@ function asFields(
   return { path, error: error.message, restored };
 }
 
-const TRUST_ADVICE = "`--trust-repository` also restores owners and " +
-  "set-user-ID bits. Use it only if you trust everyone who can write to this " +
-  "repository.";
+const TRUST_ADVICE = "`--trust-repository` also restores owners, set-user-ID " +
+  "and set-group-ID bits. Use it only if you trust everyone who can write to " +
+  "this repository.";
 
 function warnOfFailures(
   out: Console,

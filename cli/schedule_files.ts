@@ -34,7 +34,7 @@ const two = (value: number) => String(value).padStart(2, "0");
 function systemd(schedule: Schedule): ScheduleFiles {
   const { name, command, every, hour, minute, home } = schedule;
   const folder = join(home, ".config/systemd/user");
-  // Within quotes, \ and " are escaped, and % and $ are doubled.
+  // systemd expands % and $ also within quotes, unless they are doubled.
   const quoted = command.map((word) =>
     `"${word.replaceAll(/[\\"]/g, "\\$&").replaceAll(/[%$]/g, "$&$&")}"`
   );

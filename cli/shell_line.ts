@@ -35,7 +35,7 @@ export function parseLine(line: string): ShellLine {
   }
 }
 
-/** Removes the quotes of a word. */
+/** Removes the quotes of a word, and expands exported variables. */
 export function unquote(word: string): string {
   return new Lexer(word, false).next().text;
 }
@@ -51,7 +51,10 @@ class Lexer {
   readonly #splits: boolean;
   #at = 0;
 
-  /** Reads the words of a line, or the whole line as one word. */
+  /**
+   * Reads the words of a line, or the whole line as one word if `splits` is
+   * false.
+   */
   constructor(line: string, splits = true) {
     this.#line = line;
     this.#splits = splits;
@@ -125,7 +128,8 @@ class Lexer {
   }
 
   /**
-   * Reads an expansion: the value of an exported variable, or the text itself.
+   * Reads an expansion. Returns the value of an exported variable, and any
+   * other expansion as it was typed.
    */
   #variable(): string {
     const command = this.#take(/\$\((?:[^()]|\([^()]*\))*(?:\)|$)/y);

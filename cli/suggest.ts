@@ -10,7 +10,10 @@ import { pathBelow } from "../lib/tree/mod.ts";
 import type { Begun } from "./begin.ts";
 import { showPath, treePath } from "./text.ts";
 
-/** The maximum edit distance of a suggestion. */
+/**
+ * The maximum edit distance of a similar path. For a typed path of fewer than
+ * six characters, the maximum is half of its length.
+ */
 const MAX_EDITS = 3;
 
 /**
@@ -45,8 +48,9 @@ export interface Named {
   /** The folder of `SNAPSHOT:FOLDER`, `""` for the root. */
   folder: string;
   /**
-   * The path of the current directory in the snapshot's directory. `""` if the
-   * current directory is the root or outside of the snapshot's directory.
+   * The path of the current directory in the snapshot's directory. `""` if
+   * `folder` is not the root, or if the current directory is the root or
+   * outside of the snapshot's directory.
    */
   below: string;
 }
@@ -91,7 +95,10 @@ export function joinPath(folder: string, word: string): string {
   return treePath(posix.join(folder, treePath(word)));
 }
 
-/** Calls a function that finds a snapshot, and adds advice if there is none. */
+/**
+ * Calls a function that finds a snapshot. If it throws `not-found`, adds advice
+ * to the error.
+ */
 async function pointing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -141,7 +148,7 @@ export async function checkPath(
 /**
  * Calls a function that uses paths of a snapshot. If the function throws
  * `not-found` because the snapshot does not have a path, the error suggests a
- * similar path.
+ * similar path, if there is one.
  *
  * @param repository The repository that has the snapshot.
  * @param record The snapshot whose paths are compared.
@@ -166,20 +173,24 @@ export async function suggesting<Result>(
   }
 }
 
-/** Returns the path of a snapshot that is most similar to a typed path, if any. */
+/**
+ * Returns the path of a snapshot that is most similar to a typed path, or else
+ * the first path that ends in the typed path, if there is one.
+ */
 async function findSimilar(
   repository: Repository,
   record: SnapshotRecord,
   path: string,
 ): Promise<string | undefined> {
-  // The number of steps of a comparison is the product of both lengths.
+  // A comparison takes time in proportion to the product of both lengths.
   if (path.length > MAX_COMPARED_LENGTH) return undefined;
   const { entries } = await repository.tree(record);
   let best: string | undefined;
   let least = Math.min(MAX_EDITS, path.length / 2);
   for (const entry of entries) {
     if (Math.abs(entry.path.length - path.length) > least) {
-      // The entry has the typed name but is in another folder.
+      // The user may have typed only the end of the path, such as `notes.txt`
+      // for `docs/notes.txt`.
       if (entry.path.endsWith(`/${path}`)) best ??= entry.path;
       continue;
     }

@@ -95,7 +95,8 @@ export interface Source {
   place: string;
   /**
    * Whether the user named the directory. If not, the snapshot is of the
-   * directory that has snapshots and contains the current one.
+   * innermost directory that has snapshots and is or contains `place`, or else
+   * of `place`.
    */
   isNamed: boolean;
 }
@@ -122,7 +123,10 @@ export function rulesOf(
   };
 }
 
-/** Takes a snapshot of a directory and warns of paths that are skipped. */
+/**
+ * Takes a snapshot of a directory and warns of paths that are skipped. Creates
+ * the repository if it does not exist.
+ */
 export async function takeSnapshot(
   context: Context,
   out: Console,
@@ -217,8 +221,8 @@ function describeAhead({ id, time }: SnapshotRecord): string {
 }
 
 /**
- * Returns the directory of the snapshot, spelled as in its earlier snapshots, and
- * whether the directory has no snapshots yet.
+ * Returns the directory of the snapshot, spelled as in its earlier snapshots,
+ * whether the directory has no snapshots yet, and its last snapshot.
  */
 async function directoryIn(
   repository: Repository,
@@ -315,7 +319,8 @@ async function continuedBy(
   const { continueFrom } = options;
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
-    // The default repository was moved along with its directory.
+    // If a default repository has only snapshots of another path,
+    // `bringRepository` has moved it along with its directory.
     const records = await repository.snapshots({ onDamage: () => {} });
     return records.findLast(({ safety }) => safety === undefined)?.directory;
   }
@@ -381,12 +386,16 @@ async function isToContinue(
  */
 const MAX_EMPTY_SHARE = 0.1;
 
-/** The minimum number of files in the last snapshot for a loss to be refused. */
+/**
+ * The minimum number of files in the last snapshot for which a directory that
+ * is not empty is refused.
+ */
 const MIN_FORMER_FILES = 10;
 
 /**
- * Refuses a directory whose disk may not be mounted: no file of the last snapshot
- * is left, and the directory has few or no other files.
+ * Refuses a directory whose disk may not be mounted: no file of the last
+ * snapshot is left, and the directory has few or no other files. If a question
+ * can be asked, the user may take the snapshot anyway.
  */
 async function refuseLoss(
   out: Console,

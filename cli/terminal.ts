@@ -4,7 +4,7 @@ import { styleText } from "node:util";
 import { codeOf } from "../shared/error_code.ts";
 import { columnsOf, fitColumns, showLines } from "./text.ts";
 
-/** The code that clears a terminal from the cursor to the end. */
+/** The code that clears a terminal from the cursor to the end of the screen. */
 const CLEAR = "\x1b[J";
 
 /** The pause before a full pipe is written to again, in milliseconds. */
@@ -19,7 +19,7 @@ export class Terminal {
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
   /** The descriptors whose readers are gone. */
   readonly #closed = new Set<number>();
-  /** The number of columns of the progress line. */
+  /** The number of columns of the drawn progress line; 0 if none is drawn. */
   #drawn = 0;
 
   /**
@@ -54,12 +54,12 @@ export class Terminal {
     return true;
   }
 
-  /** Writes lines, with control characters escaped. */
+  /** Writes lines, with control characters escaped and secrets removed. */
   tell(fd: number, text: string): void {
     this.write(fd, showLines(text));
   }
 
-  /** Writes lines, with control characters other than colors escaped. */
+  /** Writes lines like `tell`, but keeps the control codes of colors. */
   tellPainted(fd: number, text: string): void {
     this.write(fd, showLines(text, true));
   }
@@ -82,7 +82,9 @@ export class Terminal {
   /** Clears the line of progress, before other text is written. */
   clear(): void {
     if (this.#drawn === 0) return;
-    // The blank is needed because some terminals do not clear a whole screen.
+    // With the cursor in the first row and column, the code would clear the
+    // whole screen, and some terminals do not do that. The blank moves the
+    // cursor on.
     const blank = hasCodes() ? ` ${CLEAR}` : " ".repeat(this.#drawn);
     this.write(2, `\r${blank}\r`);
     this.#drawn = 0;

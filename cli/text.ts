@@ -56,7 +56,11 @@ const PLAIN = /^[\x20-\x7e]*$/;
  */
 const UNSHOWN =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
-/** Matches joiners between two emoji, and variation selectors after one. */
+/**
+ * Matches invisible characters that are not escaped because emoji need them:
+ * joiners between two emoji, and variation selectors after an emoji or in a
+ * keycap such as `1`, U+FE0F, U+20E3.
+ */
 const IN_EMOJI =
   /(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)(?:\u200d(?=\p{Extended_Pictographic})|\ufe0f)|(?<=[0-9#*])\ufe0f(?=\u20e3)/gu;
 
@@ -101,12 +105,15 @@ export function showLines(text: string, isPainted = false): string {
 
 /**
  * Matches a user and password, or a token, in a URL. A password may contain a
- * slash that is not escaped. Digits before a slash are a port.
+ * slash that is not escaped. `host:8080/` is not matched: digits before a slash
+ * are a port.
  */
 const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
 
-/** Replaces the users and passwords in the URLs of a text. */
+/**
+ * Replaces the users, passwords and tokens in the URLs of a text with `***`.
+ */
 export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
 }
@@ -116,7 +123,8 @@ const OWN = new Set(["path", "target", "from", "label"]);
 
 /**
  * Formats a value as JSON that is safe to print on a terminal. Escapes the same
- * characters as `showText`, and removes secrets.
+ * characters as `showText`, and removes secrets from all fields that are not in
+ * `OWN`.
  */
 export function toJson(value: unknown): string {
   let json = JSON.stringify(value);
@@ -133,7 +141,10 @@ export function toJson(value: unknown): string {
   );
 }
 
-/** Matches characters without a width of their own. */
+/**
+ * Matches characters that take no column: combining marks and format
+ * characters.
+ */
 const NARROW = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 
 /**

@@ -8,7 +8,8 @@ import type { Console } from "./console.ts";
 export function trustOption(): Option {
   return new Option(
     "--trust-repository",
-    "Restore owners and set-user-ID bits from another user's repository too",
+    "Restore owners, set-user-ID and set-group-ID bits from another user's " +
+      "repository too",
   );
 }
 
@@ -18,14 +19,15 @@ export function trustOption(): Option {
 class Doubt extends Error {}
 
 /**
- * Runs a restore, undo or redo. If the repository belongs to another user and has
- * owners or set-user-ID bits, asks at the terminal whether to restore them.
+ * Runs a restore, undo or redo. If the repository belongs to another user and
+ * has owners, set-user-ID or set-group-ID bits to restore, asks at the terminal
+ * whether to restore them.
  *
  * @param out The output. No question is asked if the output is JSON.
  * @param trust Whether `--trust-repository` was given.
  * @param signal Stops the wait for an answer.
  * @param work Called with whether the repository is trusted, and with a
- *   callback for the plan. Called again after the question is answered.
+ *   callback for the plan. If the question is asked, called again with the answer.
  */
 export async function askingForTrust<Result>(
   out: Console,
@@ -47,14 +49,14 @@ export async function askingForTrust<Result>(
     if (!(error instanceof Doubt)) throw error;
   }
   const question =
-    "This repository belongs to another user. Restore its owners and " +
-    `set-user-ID bits for ${plural(count, "path")}?`;
+    "This repository belongs to another user. Restore its owners, set-user-ID " +
+    `and set-group-ID bits for ${plural(count, "path")}?`;
   return await work({ trust: await ask(out, question, signal) });
 }
 
 /**
- * Returns the number of paths whose owners or set-user-ID bits are not restored
- * because the repository is not trusted.
+ * Returns the number of paths whose owner, set-user-ID or set-group-ID bit is
+ * not restored because the repository is not trusted.
  */
 export function untrustedIn({ failed }: Pick<RestorePlan, "failed">): number {
   return failed.filter(({ error, restored }) =>

@@ -48,8 +48,8 @@ export function revertCommand(
 
 /**
  * Returns the directory that was restored into, and the path of `place` below
- * it. The directory is `place` itself if there was a restore into it, or else
- * the directory that has snapshots and contains `place`.
+ * it. If a directory that contains `place` has snapshots, and there was no restore
+ * into `place`, returns that directory. In all other cases, returns `place`.
  */
 async function targetAt(
   repository: Repository,
@@ -63,8 +63,10 @@ async function targetAt(
 }
 
 /**
- * Opens the repository that a directory was restored from: the repository of
- * the current directory if it has such a restore, or else that of the directory.
+ * Opens the repository that a directory was restored from. This is the
+ * repository of the current directory if it has such a restore, or if the
+ * directory has no repository. In all other cases, it is the repository of the
+ * directory.
  */
 async function beginFor(
   context: Context,

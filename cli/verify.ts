@@ -34,7 +34,7 @@ const NEXT: Record<DamageKind, string> = {
     "`deltar repair` makes new snapshots of the files that are left; then " +
     "take a snapshot to store again the files that are still on the disk",
   note:
-    "no snapshot needs this note; `deltar repair` corrects it, or moves it to " +
+    "no snapshot needs this object; `deltar repair` corrects it, or moves it to " +
     "damaged/",
   signature: "nothing is lost; `deltar repair` makes the signature again",
 };
@@ -180,8 +180,8 @@ function tellMore(out: Console, count: number, what: string): void {
 }
 
 /**
- * Returns the ids of snapshots. If there are more than two, returns only the
- * first and the last.
+ * Returns the ids of snapshots. If there are more than two, returns their
+ * number and only the first and the last id.
  */
 function span(ids: readonly string[]): string {
   if (ids.length <= 2) return ids.join(" and ");

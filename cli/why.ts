@@ -132,7 +132,8 @@ async function next(
     );
   }
   const bare = found;
-  // A path that does not exist may be that of a future folder.
+  // A slash at the end says that the path is a folder, even if it does not
+  // exist yet, so that rules for folders apply.
   const path = bare !== "" && /[\\/]$/.test(word) ? `${bare}/` : bare;
   const neverTouch = [
     ...isFolder(location) ? [location] : [],
@@ -162,7 +163,8 @@ async function next(
     }
   }
   const isKept = fate.kept && (answer.last?.kept ?? true);
-  // A path that cannot be read may or may not exist.
+  // For a path that is not included, the rule or fault is the answer, whether
+  // the path exists or not.
   if (isKept && isAbsent(join(root, bare))) {
     throw new DeltarError(
       "not-found",
@@ -175,11 +177,12 @@ async function next(
 }
 
 /**
- * Returns the path of a file or folder below the root. A symlink at the end of
- * the path is not followed.
+ * Returns the path of a file or folder below the root, or `undefined` if it is
+ * not below the root. A symlink at the end of the path is not followed.
  */
 function pathOf(root: string, place: string): string | undefined {
-  // A symlink on the way is reported, not followed.
+  // The path is compared as typed first, because a symlink in it is to be
+  // reported and not followed.
   for (const base of [root, truePlace(root)]) {
     const way = relative(base, place);
     if (way === "") return "";
@@ -220,7 +223,7 @@ function isAbsent(place: string): boolean {
   try {
     return lstatSync(place, { throwIfNoEntry: false }) === undefined;
   } catch (error) {
-    // A part of the path is a file.
+    // A part of the path is a file, so the path does not exist.
     if (codeOf(error) === "ENOTDIR") return true;
     throw error;
   }

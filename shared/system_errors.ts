@@ -24,8 +24,8 @@ export const SYSTEM_ERRORS = {
     reason: "the disk quota is exceeded",
     remedy: "Delete some of your files",
   },
-  ENOTDIR: { reason: "a part of the path is a file" },
+  ENOTDIR: { reason: "a part of the path is not a directory" },
   ENAMETOOLONG: { reason: "the name or path is too long" },
   ELOOP: { reason: "the path leads through too many symlinks" },
-  EIO: { reason: "the disk is failing" },
+  EIO: { reason: "the disk reports an error" },
 } as const satisfies Record<string, SystemErrorText>;

@@ -21,7 +21,10 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** Returns a whole number with a comma before each three digits: "12,345". */
+/**
+ * Returns a whole number with a comma before each group of three digits:
+ * "12,345".
+ */
 export function formatCount(count: number): string {
   // `toLocaleString` would load the runtime's language data.
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");

@@ -67,7 +67,7 @@ export function manualPage(program: Command): string {
       ["0", "done"],
       ["1", "failed; the message says why and what to do"],
       ["2", "wrong usage"],
-      ["3", "done except for the files that are named"],
+      ["3", "done except for what the output names"],
       ["130", "interrupted"],
     ].flatMap(([code, what]) => [".TP", `.B ${code}`, `${what}.`]),
     ".SH ENVIRONMENT",

@@ -72,8 +72,8 @@ test("a configuration that is wrong says where", async () => {
         '{"backups": {"a b": {}}}',
         /backup "a b": the name may have only letters/,
       ],
-      ['{"backups": {"a": {}}}', /backup "a": missing "directory"/],
-      ['{"backups": {"a": {"directory": ""}}}', /missing "directory"/],
+      ['{"backups": {"a": {}}}', /backup "a": "directory" must be a string/],
+      ['{"backups": {"a": {"directory": ""}}}', /"directory" must be a string/],
       [
         '{"backups": {"a": {"directory": ".", "repo": ""}}}',
         /"repo" must be a string that is not empty: ""/,
@@ -84,7 +84,7 @@ test("a configuration that is wrong says where", async () => {
       ],
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"labl": "x"}}}}',
-        /snapshot has no option labl; the options are .*label/,
+        /snapshot has no option labl in a configuration; the options are .*label/,
       ],
       [
         '{"backups": {"a": {"directory": ".", "snapshot": {"label": true}}}}',

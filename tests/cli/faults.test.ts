@@ -16,7 +16,7 @@ test("wrong usage exits with 2 and says what is right", async () => {
       [["snapshot", "a", "b"], /too many arguments/],
       [["snapshot", "--exclude"], /argument missing/],
       [["diff", "latest"], /missing required argument 'b'/],
-      [["restore", "latest"], /error: add .--to/],
+      [["restore", "latest"], /error: missing target: add .--to/],
       [["cat", "latest"], /missing required argument 'path'/],
     ];
     for (const [words, said] of cases) {

@@ -352,7 +352,7 @@ test("a configuration is told what is wrong with it [S17]", async () => {
     assert.equal(unknown.code, 1);
     assert.match(
       unknown.err,
-      /unknown key "Backups"; the only key is "backups"/,
+      /unknown key "Backups"; the keys are "backups" and "\$schema"/,
     );
     fs.rmSync(config);
     fs.mkdirSync(config);
