@@ -30,17 +30,19 @@ export interface ApplyOptions {
  *
  * Everything is prepared and checked before anything is changed: every path
  * that changes must be in the old state, the archive must contain all needed
- * content, and each result must have the recorded SHA-256. Then the old paths
- * are removed, and each new file is renamed into place.
+ * content, and each result must have the recorded SHA-256. Then the deleted
+ * paths are removed, and each new file is renamed into place.
  *
  * @param base The path of the directory, which is in the old state, in the form
  *   of the operating system.
  * @param diff The difference to apply.
  * @param archive The path of the archive that `DiffData` wrote, in the form of
  *   the operating system.
+ * @param options The signal that aborts the work.
  * @throws {DeltarError} `mismatch` if the directory is not in the old state;
- *   `corrupt`, `truncated` or `not-found` if the archive is damaged or lacks
- *   content. In all these cases, nothing in the directory is changed.
+ *   `corrupt`, `truncated`, `unsafe` or `not-found` if the archive is damaged,
+ *   has a member with an invalid path, or lacks content. In all these cases,
+ *   nothing in the directory is changed.
  */
 export async function applyDiff(
   base: string,
@@ -77,7 +79,10 @@ class Staging {
   readonly #root: string;
   /** The files to create or update, by path. */
   readonly #wanted = new Map<string, Wanted>();
-  /** The expected member names, with the path that each belongs to. */
+  /**
+   * The expected member names, with the path that each belongs to and whether
+   * the member is a delta.
+   */
   readonly #members = new Map<string, { path: string; delta: boolean }>();
   readonly #done = new Set<string>();
 
@@ -165,7 +170,8 @@ class Staging {
 }
 
 /**
- * Removes the old paths, the deepest first, then renames the new files into
+ * Removes the paths that are deleted or whose kind changes, the deepest first.
+ * Then makes the new directories and links, and renames the new files into
  * place.
  */
 function commit(root: string, diff: DiffIndex, staged: TreeWriter): void {

@@ -9,7 +9,7 @@ import { readTar } from "./tar_reader.ts";
 
 /** A member with its content and the archive it was found in. */
 export interface ScannedMember {
-  /** The member, with a normalized path; `""` is the root itself. */
+  /** The member, with a normalized path; `""` is the root of the tree. */
   member: TarMember;
   /** The content, which can be read until the next member is requested. */
   body: AsyncIterable<Uint8Array>;
@@ -24,6 +24,7 @@ export interface ScannedMember {
  *
  * @param storage The storage of the archives.
  * @param names The object names of the archives, in order.
+ * @param signal Aborts the reads with an error of code `aborted`.
  * @throws {DeltarError} `unsafe` for a member with an invalid path, such as one
  *   that contains `..`, and the errors of `readTar`, the codecs and the
  *   storage.
@@ -46,8 +47,8 @@ export async function* scanArchives(
 }
 
 /**
- * Yields the plain tar of an archive, whose compression is detected by its
- * first bytes.
+ * Yields the bytes of an archive's tar, decompressed. The compression is
+ * detected by the first bytes of the archive.
  */
 async function* plainTar(
   source: AsyncIterable<Uint8Array>,

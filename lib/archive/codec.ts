@@ -53,10 +53,13 @@ export interface Codec {
    * Decompresses any number of concatenated members or frames in bounded
    * memory, as the result is pulled.
    *
+   * @param source The compressed bytes.
+   * @param options The object and offset, for messages, and the limit.
    * @throws {DeltarError} `corrupt` if a member or frame is damaged or followed
    *   by other bytes, `truncated` if the source ends inside a member or frame,
-   *   `limit` if there are too many decompressed bytes, `unsupported` if a
-   *   member or frame needs a feature that this decoder lacks.
+   *   `limit` if there are more decompressed bytes than `options.limit` or a
+   *   zstd frame needs a window of more than 128 MiB, `unsupported` if a member
+   *   or frame needs a feature that this decoder lacks.
    */
   decompress(
     source: AsyncIterable<Uint8Array>,
@@ -84,6 +87,7 @@ const CODECS = { gzip, zstd };
  * Returns the codec for a compression.
  *
  * @param name The name of the compression.
+ * @throws {TypeError} If the name is unknown.
  */
 export function codecFor(name: CodecName): Codec {
   const codec = CODECS[name];
@@ -99,7 +103,8 @@ export type ArchiveFormat = CodecName | "tar";
  * always enough. gzip needs 2 of them, zstd 4, and a tar that is not empty 262.
  *
  * @param head The first bytes of the archive.
- * @returns The format, or `undefined` if it is unknown.
+ * @returns The format, or `undefined` for other bytes and for a tar older than
+ *   ustar, which has no magic number.
  */
 export function detectFormat(head: Uint8Array): ArchiveFormat | undefined {
   const [a, b, c, d] = head;

@@ -14,8 +14,8 @@ export interface CompressOptions extends TarVolumeOptions {
 
 /**
  * Stores a whole tree as an archive. A file that cannot be read is reported and
- * skipped. A file that gets shorter while it is read is reported and filled
- * with zeros.
+ * skipped. A file whose size changes while it is read is reported, and its
+ * content is cut, or filled with zeros, to the size that the tree reported.
  *
  * @param tree The tree to store.
  * @param storage The storage of the archive.

@@ -6,7 +6,7 @@ import type { ContentReference } from "./content_reference.ts";
 
 /**
  * The maximum number of decompressed bytes before the content in its range, and
- * the maximum number after it.
+ * the maximum number after it. It is also the default limit of `readRange`.
  */
 const MAX_BYTES_BEHIND = 64 * 1024 * 1024;
 
@@ -32,6 +32,7 @@ export interface ReadRangeOptions extends ReadContentOptions {
  * @param reference The range of the volume. It may be untrusted.
  * @param size The length of the content in bytes.
  * @param codec The compression of the volume.
+ * @param options The path, for messages, and the signal.
  * @throws {DeltarError} `corrupt` if the reference is invalid or the range does
  *   not hold content of that size, `limit` if the range holds more than 64 MiB
  *   before or after the content, and the errors of the storage and the codec.
@@ -84,6 +85,7 @@ export async function* readContent(
  * @param storage The storage of the volume.
  * @param reference The range of the volume.
  * @param codec The compression of the volume.
+ * @param options The limit, the path, for messages, and the signal.
  * @throws {DeltarError} `limit` if the range decompresses to more than
  *   `options.limit` bytes, and the errors of `readContent`.
  */

@@ -1,6 +1,7 @@
 /**
  * The position of a member's content: a byte range of a volume that can be
- * decompressed by itself. The length of the content is recorded in the member.
+ * decompressed without the rest of the volume. The length of the content is
+ * recorded in the member.
  */
 export interface ContentReference {
   /** The volume's object name. */
@@ -13,9 +14,9 @@ export interface ContentReference {
   skip: number;
 }
 
-/** The location of a frame, set once the frame is stored. */
+/** The location of a frame, set when the frame is written to a volume. */
 export interface FrameLocation {
-  /** The object name of the volume; empty until the frame is stored. */
+  /** The object name of the volume; empty until the frame is written. */
   volume: string;
   /** The offset of the frame in the volume, in bytes. */
   offset: number;
@@ -25,7 +26,7 @@ export interface FrameLocation {
 
 /**
  * A content reference whose range is that of a frame. The members in the frame
- * share its location, which is set once the frame is stored.
+ * share its location, which is set when the frame is written to a volume.
  */
 export class PlacedContent implements ContentReference {
   /**

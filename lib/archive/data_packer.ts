@@ -74,7 +74,7 @@ export interface DataPackerOptions {
   writer: VolumeWriter;
   /**
    * The old index. Content that a file in the old index has is not stored
-   * again.
+   * again, except that of a new empty file.
    */
   previous: DirIndex;
   /** The naming of members. Default: `hash`. */
@@ -92,8 +92,9 @@ export interface DataPackerOptions {
     before: IndexFileEntry,
   ) => Signature | undefined | Promise<Signature | undefined>;
   /**
-   * Returns the old content of a file of at most 1 MiB, if it is available and
-   * can be used instead of `basis`.
+   * Returns the old content of an updated file of at most 1 MiB, to make the
+   * delta against, or `undefined` to store the file whole. With this option,
+   * `basis` is not called for such a file.
    */
   content?: (
     before: IndexFileEntry,
@@ -168,7 +169,8 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
  * Stores the content of files in the same pass in which they are indexed. A new
  * file is stored whole under `created/`. A changed file is stored as a delta
  * under `updated/` if the delta is small enough, otherwise like a new file.
- * Content that a file in the old index has is not stored again.
+ * Content that a file in the old index has is not stored again, except that of
+ * a new empty file.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;
@@ -302,8 +304,9 @@ export class DataPacker implements FileReader {
   }
 
   /**
-   * Stores a delta if it is small enough. The file is read once for the delta,
-   * the hash and the new signature.
+   * Stores a delta, unless it is too large or the content is stored already.
+   * The file is read once for the delta, the hash and the new signature.
+   * Returns `undefined` if the delta is too large.
    */
   async #storeDelta(
     entry: FileEntry,
@@ -368,7 +371,7 @@ export class DataPacker implements FileReader {
 
   /**
    * Returns whether this content is available outside the archive. Empty
-   * content is always stored.
+   * content never counts as available.
    */
   #isElsewhere({ size, sha256 }: PackedFacts): boolean {
     return size > 0 && this.#elsewhere?.has(sha256) === true;

@@ -115,6 +115,8 @@ export class DiffData {
    * @param file The path of the archive to write, in the form of the operating
    *   system.
    * @param options Options for indexing and for writing.
+   * @returns The index of the new state, and its difference from `previous`.
+   * @throws {DeltarError} The errors of `DirIndex.of` and of writing a file.
    */
   static async capture(
     dir: Walker,
@@ -139,8 +141,8 @@ export class DiffData {
     const old = this.#previous.get(entry.path);
     const before = old?.kind === "file" ? old : undefined;
     const { size } = entry;
-    // Only the indexed size is read, because a file that grew may still begin
-    // with the indexed content.
+    // Only the indexed size is read. A file that has only grown since then
+    // still begins with the indexed content, so this content can be stored.
     const file = folders.openFile(entry.path);
     let facts: FileFacts;
     try {
@@ -153,7 +155,7 @@ export class DiffData {
     if (facts.sha256 !== entry.sha256) {
       throw new DeltarError(
         "changed",
-        "the file changed since it was indexed",
+        "the file changed since it was indexed; index the directory again",
         {
           path: entry.path,
         },

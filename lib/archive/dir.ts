@@ -174,7 +174,7 @@ export class Dir extends Walker {
   }
 
   /**
-   * Returns whether a path is excluded, by itself or with a directory above it.
+   * Returns whether a rule excludes a path or a directory above it.
    * `whyExcluded` returns the rule.
    *
    * @param path The path below the root, or an absolute path of the operating
@@ -187,10 +187,11 @@ export class Dir extends Walker {
   }
 
   /**
-   * Returns the paths of the directories that contain a file with a given name;
-   * `""` is the root.
+   * Returns the paths of the directories that contain a file or link with a
+   * given name; `""` is the root.
    *
-   * @param marker The name of the file, such as `package.json`.
+   * @param marker The name of the file, such as `package.json`. Default:
+   *   `.project`.
    */
   findProjects(marker: string = ".project"): string[] {
     return this.#find(

@@ -5,8 +5,8 @@ import { BLOCK, padding } from "./tar_member.ts";
 const ZEROS = new Uint8Array(BLOCK);
 
 /**
- * The bytes that are compressed together: several members, or a part of a large
- * member.
+ * The bytes that are compressed together: one or more members, or a part of a
+ * large member.
  */
 export interface Frame {
   /**

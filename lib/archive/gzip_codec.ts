@@ -22,7 +22,7 @@ const MAX_TEXT_BYTES = 65536;
 
 const NOTHING = new Uint8Array(0);
 
-/** gzip (RFC 1952). Each call makes one member. */
+/** gzip (RFC 1952). Each call of `compress` or `store` makes one member. */
 export const gzip: Codec = {
   name: "gzip",
   extension: "tgz",
@@ -42,7 +42,7 @@ async function store(plain: Uint8Array): Promise<Uint8Array> {
   if (zlib === undefined) {
     throw new DeltarError(
       "unsupported",
-      "cannot store as gzip: this runtime has no node:zlib",
+      "cannot store as gzip: this runtime has no node:zlib; use Node, Deno or Bun",
     );
   }
   return await deflate(zlib, plain, { level: 0 });
@@ -90,6 +90,7 @@ async function* inflateMember(
   let size = 0;
   const surplus = () => reader.offset - start - engine.bytesWritten;
   const pull = async () => {
+    // zlib did not use all of the last input, so the deflate stream has ended.
     // The remaining bytes belong to the trailer and the next member.
     if (surplus() > 0) return undefined;
     const next = await reader.some(CHUNK);

@@ -39,8 +39,8 @@ export class IndexedReader {
    * Makes a reader.
    *
    * @param storage The storage of the volumes.
-   * @param folder The prefix that makes a volume name of the index an object
-   *   name.
+   * @param folder The prefix of the volumes' object names. The names in the
+   *   index lack this prefix.
    * @param index The index.
    * @param signal Aborts the reading.
    */

@@ -7,9 +7,9 @@ import { checkPath } from "../tree/path.ts";
  *
  * @param name The name, from an archive.
  * @param object The name of the archive, for the message.
- * @returns The path, `""` for the root itself.
+ * @returns The path, `""` for the root of the tree.
  * @throws {DeltarError} `unsafe` if the name is absolute, contains `..` or a
- *   NUL, or is too long.
+ *   NUL, is too long or has too many segments.
  */
 export function memberPath(name: string, object?: string): string {
   if (name.startsWith("/")) {

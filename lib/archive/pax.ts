@@ -49,7 +49,7 @@ export function encodePax(records: PaxRecords): Uint8Array {
  * same key.
  *
  * @param body The whole body of the extended header.
- * @param records The records so far.
+ * @param records The records of earlier headers, which are changed.
  * @param place The reader, positioned after the body, for messages.
  * @throws {DeltarError} `corrupt` if the length of a record is wrong or its key
  *   is missing.
@@ -66,15 +66,17 @@ export function decodePax(
     let start = at;
     while (start < body.length && body[start] !== 0x20) {
       const digit = body[start++] - 0x30;
-      if (digit < 0 || digit > 9 || start - at > 9) throw fault("bad length");
+      if (digit < 0 || digit > 9 || start - at > 9) {
+        throw fault("invalid length of a record");
+      }
       length = length * 10 + digit;
     }
     const end = at + length;
     if (end > body.length || end <= start + 1 || body[end - 1] !== 0x0a) {
-      throw fault("bad length");
+      throw fault("invalid length of a record");
     }
     const equals = body.indexOf(0x3d, start);
-    if (equals < 0 || equals >= end) throw fault("missing key");
+    if (equals < 0 || equals >= end) throw fault("record without a key");
     at = end;
     if (equals - start > MAX_KEY_BYTES) continue;
     let key = decoder.decode(body.subarray(start + 1, equals));
@@ -100,7 +102,7 @@ export function formatTime(time: bigint): string {
 /**
  * Parses decimal seconds. Digits after the nanoseconds are cut off.
  *
- * @param text The text, as returned by `formatTime`.
+ * @param text Decimal seconds, such as `-1.5`.
  * @returns The time in nanoseconds since 1970, or `undefined` if `text` is not
  *   a time.
  */

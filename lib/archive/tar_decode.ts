@@ -80,7 +80,7 @@ export function decodeHeader(
 export function refuseParts(reader: ByteReader, path: string): never {
   throw new DeltarError(
     "unsupported",
-    "sparse and split tar members are not supported",
+    "sparse and split tar members are not supported; extract the archive with GNU tar",
     {
       object: reader.object,
       path,

@@ -15,8 +15,8 @@ const TYPES = {
 };
 
 /**
- * The size in bytes of a pax header with one short record and of the ustar
- * header after it.
+ * The size in bytes of a pax header with one short record, together with the
+ * ustar header after it.
  */
 const SCRATCH = 3 * BLOCK;
 
@@ -31,8 +31,8 @@ export function headerScratch(): Uint8Array {
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
- * ASCII, sizes from 8 GiB, times with a fraction, large owner numbers. The same
- * member always results in the same bytes.
+ * ASCII, sizes from 8 GiB, times with a fraction or before 1970, large owner or
+ * group numbers. The same member always results in the same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if it fits. Default: new
@@ -201,7 +201,8 @@ function finish(header: Uint8Array, type: string): void {
 function writePath(header: Uint8Array, path: string): boolean {
   if (writeName(header, 0, path)) return true;
   if (path.length > 256 || !isAscii(path)) return false;
-  // The longest possible prefix is used, and the name must not be empty.
+  // The longest possible prefix leaves the shortest name, which must fit in its
+  // field and must not be empty.
   const slash = path.lastIndexOf("/", Math.min(155, path.length - 2));
   if (slash <= 0 || path.length - slash - 1 > 100) return false;
   header.fill(0, 0, 100);

@@ -88,6 +88,9 @@ export class TarVolume {
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
    * @param options Options for writing.
+   * @throws {TypeError} If an option is of the wrong type.
+   * @throws {RangeError} If `volumeSize` is less than 4,096 or `frameSize` is
+   *   less than 1,024.
    */
   static create(
     storage: Storage,
@@ -105,6 +108,8 @@ export class TarVolume {
    * @param key The prefix of the object names of the archive.
    * @param options Options for writing, and a callback for skipped paths.
    * @returns The stored index.
+   * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
+   *   storage, such as `exists` if an object of the archive exists already.
    */
   static compress(
     tree: TreeSource,
@@ -123,8 +128,8 @@ export class TarVolume {
    * @param options The index if the caller has it, the names of the volumes,
    *   and the signal.
    * @throws {DeltarError} `not-found` if there is no such archive or, without
-   *   an index, a volume is missing; the errors of `VolumeIndex.decode` if the
-   *   index is damaged.
+   *   an index, a volume is missing; `limit` if the index is larger than 1 GiB;
+   *   the errors of `VolumeIndex.decode` if the index is damaged.
    */
   static async open(
     storage: Storage,
@@ -179,7 +184,8 @@ export class TarVolume {
    * path is read.
    *
    * @param path The path of the file in the archive.
-   * @returns The content. It fails with `not-found` if there is no such file.
+   * @returns The content. It fails with `not-found` if there is no such file,
+   *   and with `corrupt` if the content does not match the index.
    */
   extractFile(path: string): ReadableStream<Uint8Array> {
     return toStream(this.#reader?.content(path) ?? this.#find(path));
@@ -194,7 +200,8 @@ export class TarVolume {
    *   or a sink.
    * @param options The signal, and a callback for skipped members.
    * @throws {DeltarError} `not-found` if the archive has nothing at that path,
-   *   `unsafe` if a member would be written outside the target.
+   *   `unsafe` if a member would be written outside the target, `corrupt` if a
+   *   content does not match the index.
    */
   async extract(
     path: string,
@@ -271,7 +278,8 @@ async function intoDirectory<Result>(
   path: string,
   work: (sink: TreeSink) => Promise<Result>,
 ): Promise<Result> {
-  // The module is loaded only here, because it needs a file system.
+  // The module is loaded only here, because it needs a file system, which some
+  // runtimes do not have.
   const { TreeWriter } = await import("../tree/tree_writer.ts");
   const writer = new TreeWriter(path);
   try {

@@ -51,11 +51,14 @@ export interface AddTreeOptions {
 export interface TarVolumeOptions {
   /** The compression. Default: `gzip`. */
   codec?: CodecName;
-  /** The maximum size of a volume in bytes. Default: 64 MiB. */
+  /**
+   * The maximum size of a volume in bytes, at least 4,096. A volume is larger
+   * only if it holds a single member that is larger. Default: 64 MiB.
+   */
   volumeSize?: number;
   /**
-   * The maximum size of a frame before compression, in bytes. Default: 1.25
-   * MiB.
+   * The maximum size of a frame before compression, in bytes, at least 1,024.
+   * Default: 1.25 MiB.
    */
   frameSize?: number;
   /** The tree from which `add` reads a path that is passed without content. */
@@ -137,9 +140,10 @@ export class TarVolumeWriter {
    * @throws {DeltarError} `unsafe` for an invalid path, such as an absolute one
    *   or one that contains `..`, `exists` if the path was added already,
    *   `changed` if the source has fewer bytes than `size` (the rest is zeros in
-   *   the archive) or more (the rest is not stored). More members may be added
-   *   after such an error.
-   * @throws {TypeError} If a file has no source.
+   *   the archive) or more (the rest is not stored), `not-found` if the `tree`
+   *   has no such path, `io` if a part of the tree cannot be read. More members
+   *   may be added after such an error.
+   * @throws {TypeError} If a file has no source or a symlink has no target.
    * @throws {RangeError} If a stream has no `size`, or the length of a
    *   `Uint8Array` differs from `size`.
    */
@@ -188,8 +192,8 @@ export class TarVolumeWriter {
 
   /**
    * Adds a tree, or a part of it. A file that cannot be read is reported and
-   * skipped. A file that gets shorter while it is read is reported and filled
-   * with zeros.
+   * skipped. A file whose size changes while it is read is reported, and its
+   * content is cut, or filled with zeros, to the size that the tree reported.
    *
    * @param tree The tree, such as a `Dir`.
    * @param options The part to add, the signal, and a callback for skipped
@@ -253,7 +257,13 @@ export class TarVolumeWriter {
     }
   }
 
-  /** Aborts the write. Nothing of the archive is left. */
+  /**
+   * Aborts the write. Nothing of the archive is left. After `close` has
+   * resolved, this has no effect.
+   *
+   * @param reason The error of all later calls. Default: an error of code
+   *   `aborted`.
+   */
   abort(reason?: unknown): Promise<void> {
     return this.#volumes.abort(reason);
   }
@@ -320,7 +330,7 @@ export class TarVolumeWriter {
         "changed",
         isLonger
           ? `the source has more than ${size} bytes; the rest was not stored`
-          : `the source ended after ${written} of ${size} bytes`,
+          : `the source ended after ${written} of ${size} bytes; the rest is zeros`,
         { path },
       );
     }
@@ -363,8 +373,8 @@ export function indexName(key: string): string {
 }
 
 /**
- * Adds an entry. If its source fails or changes, returns the reason instead of
- * throwing an error.
+ * Adds an entry. If its source fails or has another length than `entry.size`,
+ * returns the reason instead of throwing an error.
  */
 async function addEntry(
   writer: TarVolumeWriter,

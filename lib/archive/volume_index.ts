@@ -58,7 +58,11 @@ export class VolumeIndex {
     this.members = members;
   }
 
-  /** Returns the member at a path, if there is one. */
+  /**
+   * Returns the member at a path, if there is one.
+   *
+   * @param path The path of the member in the archive.
+   */
   get(path: string): IndexedMember | undefined {
     this.#byPath ??= new Map(this.members.map((one) => [one.path, one]));
     return this.#byPath.get(path);
@@ -171,7 +175,7 @@ function decodeContent(
   }
   throw new DeltarError(
     "corrupt",
-    "the content reference of a member is not inside a volume",
+    "the content reference of a member is invalid or not inside a volume",
     {
       object,
       offset: at,

@@ -58,8 +58,8 @@ export interface StreamedContent {
 
 /**
  * Writes members to volumes: tar archives that are cut into frames. A frame
- * holds several members, or a part of a large one. Each frame is compressed by
- * itself, so that each member can be read with a small byte range.
+ * holds one or more members, or a part of a large one. Each frame is compressed
+ * separately, so that each member can be read with a small byte range.
  *
  * A volume exceeds its maximum size only if it holds a single member that is
  * larger. If the caller waits for `ready()` between calls of `add()`, memory
@@ -128,6 +128,9 @@ export class VolumeWriter {
    * @param content The content, empty for all kinds but files.
    * @returns The position of the content, set when `close` has resolved.
    * @throws The error of an earlier write.
+   * @throws {RangeError} If the length of the content is not `member.size`.
+   * @throws {TypeError} If the writer is closed or is adding a stream, or a tar
+   *   cannot hold the member.
    */
   add(member: TarMember, content: Uint8Array): ContentReference {
     this.#check();

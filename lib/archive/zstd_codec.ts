@@ -31,7 +31,7 @@ const AT_ONCE = builtin("node:process")?.versions.deno === undefined
   ? SMALL_FRAME_BYTES
   : 0;
 
-/** Zstandard (RFC 8878). Each call makes one frame. */
+/** Zstandard (RFC 8878). Each call of `compress` or `store` makes one frame. */
 export const zstd: Codec = {
   name: "zstd",
   extension: "tar.zst",
@@ -114,8 +114,9 @@ async function* decodeFrame(
 }
 
 /**
- * Reads the bytes of a frame, up to about `most` of them. The limit is needed
- * because even a frame with little content may have any number of bytes.
+ * Reads the bytes of a frame into `parts`, up to about `most` of them. The
+ * limit is needed because even a frame with little content may have any number
+ * of bytes.
  *
  * @returns Whether the frame was read to its end.
  */

@@ -8,7 +8,10 @@ import type { RandomAccess } from "./random_access.ts";
 import { readSegments } from "./read_segments.ts";
 import type { DeltaSources } from "./segments.ts";
 
-/** The number of literal bytes that are read and written at a time. */
+/**
+ * The maximum number of literal bytes that are read at a time, and the number
+ * of waiting output bytes at which a chunk is yielded.
+ */
 const PIECE = 2 ** 16;
 
 /** Options for composing two deltas. */
@@ -40,6 +43,8 @@ export interface ComposeOptions {
  * @param first The delta from the basis. Its literals are read when they are
  *   needed.
  * @param second The delta from the result of `first`. It is read once.
+ * @param options The names of the deltas, for messages, the maximum size of the
+ *   result, and the signal.
  *
  * @example
  * ```ts

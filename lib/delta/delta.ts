@@ -36,6 +36,7 @@ export function deltaBytes(basis: Signature, bytes: Uint8Array): Uint8Array {
  *
  * @param basis The signature of the basis.
  * @param source The content of the file.
+ * @param options The signal that aborts the work.
  *
  * @example
  * ```ts

@@ -11,17 +11,22 @@ const BLOCK = 256;
  */
 const MIN_COPY_BYTES = 16;
 /**
- * The maximum share of the differing part that may have changed if the changes
- * count as overwritten in place. If more has changed, the old content may have
- * moved.
+ * The maximum share of the differing part that may have changed for the changes
+ * to count as overwritten in place. At least 256 changed bytes are allowed. If
+ * more has changed, the old content may have moved.
  */
 const MAX_OVERWRITTEN_SHARE = 0.125;
 
 /**
  * Returns the delta between two states of a small file that are both in memory.
  * The common beginning and end are copied exactly. The part between them is
- * searched for blocks of the old state, unless its length is the same and few
- * of its bytes have changed.
+ * stored in one of three ways:
+ *
+ * - If it has the same length in both states and few of its bytes have changed,
+ *   the unchanged ranges of at least 16 bytes are copied, and the rest is
+ *   literals.
+ * - If it is shorter than 256 bytes in one of the states, it is a literal.
+ * - Otherwise, it is searched for blocks of the old state.
  *
  * @param old The old state.
  * @param now The new state.

@@ -13,8 +13,8 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
 const WINDOW = 2 ** 18;
 
 /**
- * The number of consecutive expected blocks after which the next ones are
- * confirmed together.
+ * The number of expected blocks, confirmed in a row, after which the next ones
+ * are confirmed together.
  */
 const LONG_RUN_BLOCKS = 32;
 /** The minimum number of bytes that are hashed together on two threads. */
@@ -40,8 +40,8 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  *
  * The file passes through a window in memory. After a block that matched, the
  * next block of the basis is expected and confirmed by its strong sum alone. If
- * that block does not match, the window rolls on until it matches a block in
- * the table.
+ * that block does not match, the search goes on byte by byte, with a rolling
+ * sum, until a block in the table matches.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;

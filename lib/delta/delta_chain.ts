@@ -63,11 +63,14 @@ export class DeltaChain implements DeltaSources {
    * Reads a chain.
    *
    * @param links The deltas, at least one, the oldest first.
+   * @param options The size of the last result, the store for the literals, and
+   *   the signal.
    * @throws {DeltarError} `corrupt` or `truncated` if a delta is damaged,
    *   `mismatch` if a delta copies from beyond the result of the previous one
    *   or the size of its result differs from the recorded one, `limit` if a
    *   result is larger than recorded or a delta has more than four million
    *   commands, `aborted` if `signal` fired.
+   * @throws {RangeError} If `links` is empty.
    */
   static async read(
     links: readonly ChainLink[],
@@ -107,6 +110,7 @@ export class DeltaChain implements DeltaSources {
    *
    * @param basis Reads a range of the whole content at the start of the chain,
    *   in pieces. Each piece is yielded before the next one is read.
+   * @param signal Aborts the work with an error of code `aborted`.
    */
   async *result(
     basis: (offset: number, length: number) => AsyncIterable<Uint8Array>,
@@ -129,7 +133,7 @@ export class DeltaChain implements DeltaSources {
 
 /**
  * Returns the sources of the needed ranges of a delta's result, and stores the
- * literals in them.
+ * literals that lie in these ranges.
  */
 async function keep(
   { open, object }: ChainLink,

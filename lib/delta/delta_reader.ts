@@ -107,7 +107,7 @@ export class DeltaReader {
     if (command <= 0x54) {
       return 1 + (1 << (command - 0x45 >>> 2)) + (1 << (command - 0x45 & 3));
     }
-    return this.#fail(`unknown command: 0x${command.toString(16)}`);
+    return this.#fail(`unknown command of a delta: 0x${command.toString(16)}`);
   }
 
   #execute(): DeltaCommand | undefined {
@@ -127,13 +127,15 @@ export class DeltaReader {
       this.#literal = command <= 0x40
         ? command
         : this.#number(1, command - 0x41);
-      if (this.#literal === 0) this.#fail("empty literal");
+      if (this.#literal === 0) {
+        this.#fail("a literal of the delta has no bytes");
+      }
       this.#state = "literal";
     } else {
       const offsetWidth = command - 0x45 >>> 2;
       const offset = this.#number(1, offsetWidth);
       const length = this.#number(1 + (1 << offsetWidth), command - 0x45 & 3);
-      if (length === 0) this.#fail("empty copy");
+      if (length === 0) this.#fail("a copy of the delta has no bytes");
       return { kind: "copy", offset, length, at: this.#offset - 1 };
     }
   }
@@ -144,7 +146,7 @@ export class DeltaReader {
     if (width === 2) return this.#view.getUint32(at);
     const value = Number(this.#view.getBigUint64(at));
     if (!Number.isSafeInteger(value)) {
-      this.#fail(`parameter too large: ${value}`);
+      this.#fail(`parameter of a delta too large: ${value}, at most 2^53 - 1`);
     }
     return value;
   }

@@ -8,7 +8,9 @@ import type { DeltaSources } from "./segments.ts";
 import { Signature } from "./signature.ts";
 import { strongSum } from "./strong_sum.ts";
 
-/** The number of bytes of a delta that are written at a time. */
+/**
+ * The number of waiting output bytes at which a piece of a delta is yielded.
+ */
 const PIECE = 2 ** 16;
 
 /**

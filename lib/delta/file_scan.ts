@@ -75,6 +75,9 @@ export class FileScan {
   /**
    * Starts a pass.
    *
+   * @param options The basis, the block size, the expected size of the file,
+   *   and the callback for the delta. Default: only the size and the SHA-256
+   *   are computed.
    * @throws {RangeError} If `blockSize` is out of range.
    */
   constructor(options: FileScanOptions = {}) {
@@ -90,6 +93,8 @@ export class FileScan {
    * Takes the next bytes of the file. The call is synchronous if `onDelta` is.
    * The array may be reused when the call has returned or, if it returned a
    * promise, when that is fulfilled.
+   *
+   * @param bytes The next bytes, of any number.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     this.#size += bytes.length;

@@ -3,10 +3,11 @@ import type { Signature } from "./signature.ts";
 /**
  * The filter in front of the block table is a Bloom filter. It rejects all but
  * one in 400 of the windows that are not blocks. Each sum has four bits of one
- * word, one in each byte, so that one lookup is enough, and four sums can be
- * looked up together (F. Putze, P. Sanders, J. Singler, "Cache-, Hash- and
- * Space-Efficient Bloom Filters", 2007). The low bits of the sum, without the
- * last two, select the word. Its twelve high bits select the bits in the word.
+ * word, one in each byte, so that a lookup reads only one word, and SIMD
+ * instructions can look up four sums at a time (F. Putze, P. Sanders, J.
+ * Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007). The low
+ * bits of the sum, without the last two, select the word. The twelve high bits
+ * of the sum select the bits in the word.
  */
 
 /** The filter bits of a sum, indexed by its twelve high bits. */

@@ -18,8 +18,8 @@ import { type StrongSum, strongSum } from "./strong_sum.ts";
  */
 const MAX_HELPED_BLOCK_BYTES = CAPACITY / 4;
 /**
- * The approximate size in bytes of a group, which is the blocks that a thread
- * takes at a time.
+ * The approximate size of a group in bytes. The blocks of a job are divided
+ * into groups, and a thread takes one group at a time.
  */
 const GROUP = 2 ** 15;
 /**
@@ -56,8 +56,9 @@ export class HashHelper {
 
   /**
    * Returns the only helper of this thread, started on the first call, or
-   * `undefined` if the runtime has no `node:worker_threads` or the blocks are
-   * larger than 64 KiB or smaller than 64 bytes.
+   * `undefined` if the helper cannot be started, for example because the
+   * runtime has no `node:worker_threads`, or if the blocks are larger than 64
+   * KiB or smaller than 64 bytes.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;
@@ -105,9 +106,10 @@ export class HashHelper {
    * already, the oldest one is finished first.
    *
    * @param bytes Whole blocks, at most `capacity` bytes. They are copied.
+   * @param blockSize The size of a block in bytes.
    * @param keep The number of bytes to keep of each digest.
-   * @param deliver Called with the digests, `keep` bytes each, during a later
-   *   `start` or `finish`.
+   * @param deliver Called with the digests, `keep` bytes each, during this call
+   *   or a later one of `start` or `finish`.
    */
   start(
     bytes: Uint8Array,

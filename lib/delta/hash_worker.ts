@@ -1,6 +1,6 @@
-/** The maximum number of open jobs. */
+/** The number of slots. Each slot holds one open job. */
 export const SLOTS = 4;
-/** The maximum size of a job, in bytes. */
+/** The maximum size of the blocks of a job, in bytes. */
 export const CAPACITY = 2 ** 18;
 /** The number of control words of each slot. */
 export const SLOT_WORDS = 8;
@@ -11,7 +11,7 @@ export const SLOT_WORDS = 8;
 export const GROUP_BITS = 12;
 /**
  * The group number in the ticket of a slot without a job, higher than that of
- * any group.
+ * any group. It is also the mask for the group number of a ticket.
  */
 export const CLOSED = 2 ** GROUP_BITS - 1;
 

@@ -16,6 +16,8 @@ const MD4_MAGIC = [0x72730136, 0x72730146];
 /**
  * Returns whether `bytes` begin like a signature file of librsync
  * (`rdiff signature`), with any kind of sums.
+ *
+ * @param bytes The beginning of the file, or the whole file.
  */
 export function isLibrsyncSignature(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && bytes[0] === 0x72 && bytes[1] === 0x73 &&
@@ -26,6 +28,7 @@ export function isLibrsyncSignature(bytes: Uint8Array): boolean {
  * Decodes a signature file of librsync, so that a delta can be made against it.
  *
  * @param bytes The whole file.
+ * @param options The name of the file, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged,
  *   `unsupported` if its strong sums are MD4, which is broken.
  */
@@ -57,13 +60,17 @@ export function decodeLibrsyncSignature(
   }
   const blockSize = view.getUint32(4);
   if (blockSize < 1 || blockSize > MAX_BLOCK_BYTES) {
-    throw new DeltarError("corrupt", `invalid block size: ${blockSize}`, at(4));
+    throw new DeltarError(
+      "corrupt",
+      `invalid block size: ${blockSize} bytes, expected 1 to ${MAX_BLOCK_BYTES}`,
+      at(4),
+    );
   }
   const strongLength = view.getUint32(8);
   if (strongLength < 1 || strongLength > 32) {
     throw new DeltarError(
       "corrupt",
-      `invalid length of strong sums: ${strongLength}`,
+      `invalid length of strong sums: ${strongLength} bytes, expected 1 to 32`,
       at(8),
     );
   }

@@ -6,10 +6,11 @@
  * (`strong_sum.ts`). `delta_builder.ts` rolls a window over the new file and
  * finds windows that are blocks of the old one (`filter.ts`, then
  * `block_table.ts`). It decides which bytes are copied and which are literals;
- * `delta_writer.ts` encodes the commands. The inner loop is WebAssembly
- * (`kernel.ts`) where there is SIMD. `file_scan.ts` does all of that in one
- * pass over a file. `delta_between.ts` makes the delta of a small file whose
- * two states are in memory, and decides which copies are too short.
+ * `delta_writer.ts` encodes the commands. The search is done by WebAssembly
+ * (`kernel.ts`) if the runtime supports its SIMD instructions. `file_scan.ts`
+ * does all of that in one pass over a file. `delta_between.ts` makes the delta
+ * of a small file whose two states are in memory, and decides which copies are
+ * too short.
  *
  * `patch.ts` applies a delta, and `compose.ts` makes one delta of two.
  * `delta_chain.ts` applies a chain of deltas without making the files in

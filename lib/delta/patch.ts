@@ -32,6 +32,8 @@ export interface PatchOptions {
  *
  * @param basis The whole basis.
  * @param delta The whole delta.
+ * @param options The maximum size of the result, and the name of the delta, for
+ *   messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
  *   `mismatch` if it copies from beyond the basis, `limit` if the result would
  *   be larger than `maxSize`.
@@ -73,6 +75,8 @@ export function patchBytes(
  *
  * @param basis The basis of the delta.
  * @param delta The delta, which is read once.
+ * @param options The maximum size of the result, the name of the delta, for
+ *   messages, and the signal.
  */
 export function patch(
   basis: RandomAccess,

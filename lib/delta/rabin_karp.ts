@@ -74,7 +74,12 @@ export function powerOf(width: number): number {
 }
 
 /**
- * Returns the sum of the next window, which one byte leaves and another enters.
+ * Returns the sum of the window after it has moved by one byte.
+ *
+ * @param sum The sum before the move.
+ * @param power The result of `powerOf` for the window's width.
+ * @param leaving The byte that is no longer in the window.
+ * @param entering The byte that is now in the window.
  */
 export function rollRabinKarp(
   sum: number,

@@ -17,8 +17,8 @@ const LIST_WORDS = LIST_SIZE / 4;
  */
 const MIN_SCAN_WINDOWS = 2 ** 13;
 /**
- * The maximum number of windows to scan ahead, so that the lists do not
- * overflow.
+ * The maximum number of windows to scan ahead. With this limit, the lists
+ * seldom become full.
  */
 const MAX_SCAN_WINDOWS = 2 ** 18;
 
@@ -167,8 +167,9 @@ export class RabinKarpKernel implements RollingSum {
   }
 
   /**
-   * Scans ahead from `at` on, unless too few positions were passed or are left.
-   * Returns whether it did.
+   * Scans ahead from `at` on. Returns `false` if too few positions were passed
+   * or are left, or if a list became full, because a full list may lack
+   * windows.
    */
   #scan(at: number, last: number): boolean {
     const span = Math.min(last + 1 - at, this.#passed, MAX_SCAN_WINDOWS) & ~15;
@@ -198,7 +199,8 @@ export class RabinKarpKernel implements RollingSum {
 
   /**
    * Returns the next position in the lists that is not before `at`, and sets
-   * `value` to the sum at that position.
+   * `value` to the sum at that position. Returns `undefined` if there is no
+   * such position.
    */
   #take(at: number): number | undefined {
     const lists = this.#lists;

@@ -11,6 +11,7 @@ const PIECE = 2 ** 16;
  * Reads the sources of the bytes of a delta's result.
  *
  * @param delta The delta. The segments name the offset of each literal in it.
+ * @param options The name of the delta, for messages, and the signal.
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
  *   `limit` if it has more than four million commands.
  */

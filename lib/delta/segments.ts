@@ -139,6 +139,7 @@ export class Segments {
    *
    * @param older The segments of the older delta, with all ranges of its result
    *   that are copied.
+   * @param object The name of the older delta, for error messages.
    */
   through(older: Segments, object: string | undefined): Segments {
     const composed = new Segments(object);

@@ -26,15 +26,19 @@ export interface SignBytesOptions {
 /** Options for making a signature of a stream. */
 export interface SignOptions extends SignBytesOptions {
   /**
-   * The expected size of the file in bytes, from which the block size is
-   * chosen.
+   * The expected size of the file in bytes, from which the block size and the
+   * length of the strong sums are chosen.
    */
   size?: number;
   /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** The size in bytes from which a file is hashed on two threads. */
+/**
+ * The number of bytes of a file after which further blocks are hashed on two
+ * threads. For a file of at least four times this size, the second thread is
+ * started at the beginning.
+ */
 const LARGE_BYTES = 2 ** 22;
 /**
  * The number of bytes that are hashed before the signal is checked and the
@@ -70,7 +74,8 @@ export class SignatureBuilder {
     this.#strongKind = strongKind;
     this.#strongSum = strongSum(strongKind, this.#strongLength);
     this.#pending = new Uint8Array(this.#blockSize);
-    // The second thread takes a while to start, so it is started early.
+    // The second thread takes a while to start, so for a large file it is
+    // started before it is needed.
     if ((size ?? 0) >= 4 * LARGE_BYTES && strongKind === "sha256") {
       HashHelper.get(this.#blockSize);
     }
@@ -81,7 +86,7 @@ export class SignatureBuilder {
     this.#strong = new Uint8Array(blocks * this.#strongLength);
   }
 
-  /** Takes the next bytes. The array may be reused afterwards. */
+  /** Takes the next bytes of the file. The array may be reused afterwards. */
   push(bytes: Uint8Array): void {
     const size = this.#blockSize;
     let at = 0;
@@ -191,6 +196,7 @@ function trimmed<Kind extends Uint8Array | Uint32Array>(
  * Returns the signature of a file in memory.
  *
  * @param bytes The content of the file.
+ * @param options The block size, and the length and kind of strong sums.
  * @throws {RangeError} If an option is out of range.
  */
 export function signBytes(
@@ -207,6 +213,9 @@ export function signBytes(
  * blocks.
  *
  * @param source The content of the file.
+ * @param options The expected size, the block size, the length and kind of
+ *   strong sums, and the signal.
+ * @throws {DeltarError} `aborted` if the signal fired.
  * @throws {RangeError} If an option is out of range.
  */
 export async function sign(

@@ -88,6 +88,7 @@ export class Signature {
   /**
    * Makes a signature. The arrays are not copied.
    *
+   * @param fields The sizes, and the weak and strong sums of all blocks.
    * @throws {RangeError} If a field is out of range or the lengths of the
    *   arrays do not match the sizes.
    */
@@ -121,7 +122,12 @@ export class Signature {
     return this.weak.length;
   }
 
-  /** Returns whether `digest` begins with a block's strong sum. */
+  /**
+   * Returns whether `digest` begins with a block's strong sum.
+   *
+   * @param block The number of the block, from 0.
+   * @param digest A digest of at least `strongLength` bytes.
+   */
   hasStrong(block: number, digest: Uint8Array): boolean {
     const from = block * this.strongLength;
     for (let index = 0; index < this.strongLength; index++) {
@@ -138,8 +144,8 @@ export class Signature {
   /**
    * Encodes the signature in deltar's container; see docs/FORMAT.md.
    *
-   * @throws {TypeError} If the container cannot hold sums of these kinds; see
-   *   {@linkcode encodeLibrsyncSignature}.
+   * @throws {TypeError} If the sums are not Rabin-Karp and SHA-256 sums or the
+   *   file size is not known; see {@linkcode encodeLibrsyncSignature}.
    */
   encode(): Uint8Array {
     return concat(this.encodeParts());
@@ -211,7 +217,7 @@ export class Signature {
     if (blockSize < 1 || blockSize > MAX_BLOCK_BYTES) {
       throw new DeltarError(
         "corrupt",
-        `invalid block size: ${blockSize}`,
+        `invalid block size: ${blockSize} bytes, expected 1 to ${MAX_BLOCK_BYTES}`,
         at(8),
       );
     }
@@ -219,7 +225,7 @@ export class Signature {
     if (strongLength < MIN_STRONG_BYTES || strongLength > MAX_STRONG_BYTES) {
       throw new DeltarError(
         "corrupt",
-        `invalid length of strong sums: ${strongLength}`,
+        `invalid length of strong sums: ${strongLength} bytes, expected 1 to 32`,
         at(12),
       );
     }
@@ -227,7 +233,7 @@ export class Signature {
     if (!Number.isSafeInteger(fileSize)) {
       throw new DeltarError(
         "corrupt",
-        `invalid file size: ${fileSize}`,
+        `invalid file size: ${fileSize} bytes, at most 2^53 - 1`,
         at(16),
       );
     }

@@ -17,6 +17,7 @@ export type StrongSum = (block: Uint8Array) => Uint8Array;
 /**
  * Returns the digest function for a kind of strong sum.
  *
+ * @param kind The kind of strong sum.
  * @param length The number of bytes of the digest to return, at most 32.
  */
 export function strongSum(kind: StrongKind, length: number): StrongSum {

@@ -54,7 +54,10 @@ const MIN_DELTA_BYTES = 1 << 16;
 /** The maximum size of a signature, in bytes: about that of a file of 1 TiB. */
 const MAX_SIGNATURE_BYTES = 1 << 27;
 
-/** The maximum size of a basis that is patched in memory, in bytes. */
+/**
+ * The maximum size of an intermediate version of a file that is made in memory,
+ * in bytes.
+ */
 const MAX_BASIS_BYTES = 8 << 20;
 
 /**
@@ -91,7 +94,8 @@ export class ContentReader {
   /**
    * Returns a file's content, which is not yet checked against its SHA-256.
    *
-   * @returns The whole content for a small file, otherwise its parts in order.
+   * @returns The whole content for a small file whose deltas can be applied in
+   * memory, otherwise its parts in order.
    * @throws {DeltarError} `corrupt`, `truncated`, `mismatch` or `limit` if a
    * piece is damaged or has an impossible size, `not-found` if a volume is
    * missing, or another error of the storage.
@@ -417,7 +421,7 @@ async function* checked(
   if (toHex(sum.digest()) !== entry.sha256) {
     throw new DeltarError(
       "corrupt",
-      "the content differs from its recorded SHA-256",
+      "the SHA-256 of the content differs from the recorded one",
       {
         object: entry.content[0].reference.volume,
         path: entry.path,

@@ -70,7 +70,7 @@ export function followMoves(storage: Storage): Storage {
 }
 
 /**
- * Returns the move of a volume, if it was moved.
+ * Returns the move of a volume, or `undefined` if there is none.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
  * `limit` if it is too large, `unsupported` if its version is newer.
@@ -94,8 +94,9 @@ export async function readMove(
 }
 
 /**
- * Returns the object that holds the remaining content of a volume: the volume
- * itself, or the one that replaced it.
+ * Returns the object that holds the remaining content of a volume: the volume,
+ * if it exists, or the volume that replaced it. Also returns the volume if it
+ * is missing and has no move.
  *
  * @param has Returns whether an object exists.
  */

@@ -13,13 +13,19 @@ export interface MovedRange {
   to: number;
 }
 
-/** A volume that was rewritten without the frames that are not needed. */
+/**
+ * A move: a volume that a prune rewrote without the frames that are not needed,
+ * and the volume that replaced it.
+ */
 export interface Move {
   /** The old volume. */
   from: ObjectRecord;
   /** The new volume. */
   to: ObjectRecord;
-  /** The ranges that the new volume has, in the order of their offsets. */
+  /**
+   * The ranges of the old volume that the new volume has, in the order of their
+   * offsets in the old one.
+   */
   ranges: MovedRange[];
 }
 
@@ -54,7 +60,7 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
       !isCount(offset) || !isCount(length) || !isCount(start) ||
       offset < end || offset + length > from.size || start + length > to.size
     ) {
-      throw new DeltarError("corrupt", "invalid moved range", {
+      throw new DeltarError("corrupt", "a range of the move is invalid", {
         object,
         offset: at,
       });

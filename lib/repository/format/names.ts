@@ -9,9 +9,10 @@
  *
  * The other files of this directory read and write the objects themselves:
  * `snapshot_record.ts` the records of snapshots, `settings.ts` the id and
- * compression of the repository, `note.ts` and `snapshot_note.ts` the small
- * notes beside them. `moment.ts` parses times. `plausible_times.ts` decides
- * which times of snapshots can be right.
+ * compression of the repository, `snapshot_note.ts` the notes about snapshots,
+ * such as changed labels. `note.ts` reads whole objects and lists names.
+ * `moment.ts` parses times. `plausible_times.ts` decides which times of
+ * snapshots can be right.
  *
  * @module
  */
@@ -30,7 +31,7 @@ export const MAX_RECORD_BYTES: number = 8 * MEBIBYTE;
 
 /**
  * The maximum sizes of objects that are read into memory as a whole, in bytes,
- * by folder.
+ * by folder, or by name for an object in no folder.
  */
 const MAX_BYTES: Record<string, number> = {
   "deltar.json": MEBIBYTE / 16,
@@ -48,8 +49,8 @@ const MAX_BYTES: Record<string, number> = {
 };
 
 /**
- * Returns the maximum size of an object that is read as a whole, in bytes.
- * Layers and volumes have no maximum, because they are read frame by frame.
+ * Returns the maximum size of an object that is read as a whole, in bytes. It
+ * does not apply to layers and volumes, which are read frame by frame.
  */
 export function mostBytesOf(name: string): number {
   const slash = name.indexOf("/");
@@ -218,7 +219,7 @@ export function checkPart(
   if (isPart(kind, name)) return;
   const what = typeof name === "string"
     ? `${JSON.stringify(name).slice(0, 200)} is not the name of a ${kind}`
-    : `the name of a ${kind} is missing`;
+    : `the name of a ${kind} is missing or not a string`;
   throw new DeltarError("corrupt", what, {
     object,
     offset,
@@ -226,9 +227,9 @@ export function checkPart(
 }
 
 /**
- * Returns whether a run may store an object of this name. Runs store labels and
- * the objects of snapshots, but never settings, marks, leases or other runs'
- * intents.
+ * Returns whether a run may store an object of this name through its `storage`:
+ * a label or an object of a snapshot, but not settings, a mark, a lease or an
+ * intent. A `Run` stores its own intent directly.
  */
 export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));

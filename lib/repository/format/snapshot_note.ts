@@ -38,6 +38,9 @@ export const RESTORES: NoteKind = {
  * Stores a note about a snapshot under a new name. Of several notes of a kind
  * about a snapshot, the one whose name sorts last counts.
  *
+ * @param storage The repository's storage.
+ * @param kind The kind of the note.
+ * @param snapshot The id of the snapshot.
  * @param fields The fields of the note besides the snapshot and the time.
  */
 export async function putSnapshotNote(
@@ -96,8 +99,8 @@ function isOfLater(error: unknown): error is DeltarError {
 }
 
 /**
- * Returns the id of a note itself, the second id in its name; `undefined` if
- * the time in the id is not plausible.
+ * Returns the id of a note, which is the second id in its name, after the
+ * snapshot's; `undefined` if the time in the id is not plausible.
  */
 export function ownIdOf(name: string): string | undefined {
   const id = name.split(".").at(-2);

@@ -81,7 +81,7 @@ export interface SnapshotCounts {
   /** The number of new files with the content of a file that still exists. */
   copied: number;
   /**
-   * The number of entries, including the directory itself, of which only the
+   * The number of entries, including the backed-up directory, of which only the
    * mode, time, owner or hard links changed.
    */
   touched: number;
@@ -110,7 +110,7 @@ export interface SnapshotRecord {
   duration: number;
   /** The path of the directory on the machine that took the snapshot. */
   directory: string;
-  /** The mode, time and owner of the directory itself. */
+  /** The mode, time and owner of the backed-up directory. */
   root: Metadata;
   /** The label of the snapshot. */
   label?: string;
@@ -263,7 +263,7 @@ export function decodeRecord(
   if (!isCount(header.duration)) throw fail("missing or invalid `duration`");
   const layers = header.layers as Line[];
   if (!Array.isArray(layers) || layers.length === 0) {
-    throw fail("missing `layers`");
+    throw fail("missing or empty `layers`");
   }
   const counts = (header.counts ?? {}) as Line;
   if (!COUNTS.every((name) => isCount(counts[name]))) {

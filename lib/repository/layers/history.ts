@@ -35,6 +35,7 @@ export interface HistoryOptions {
  * @param storage The repository's storage.
  * @param records The snapshots of one directory, the oldest first.
  * @param path The path below the directory.
+ * @param options The signal, and a callback for damaged snapshots.
  */
 export async function historyOf(
   storage: Storage,

@@ -253,7 +253,7 @@ export class LayerReader {
     return text;
   }
 
-  /** Returns a decompressed frame, which matches its SHA-256. */
+  /** Returns a decompressed frame, after checking its SHA-256. */
   async #plain(at: number, signal?: AbortSignal): Promise<Uint8Array> {
     const { name } = this.#record;
     const { length, sha256: sum } = this.#record.frames[at];
@@ -264,7 +264,10 @@ export class LayerReader {
       name,
     );
     if (toHex(sha256(packed)) !== sum) {
-      throw this.#corrupt("the SHA-256 differs from the recorded one", offset);
+      throw this.#corrupt(
+        "the SHA-256 of the frame differs from the recorded one",
+        offset,
+      );
     }
     const most = mostBytesOfFrame(length);
     return await codecOf(name)
@@ -274,7 +277,7 @@ export class LayerReader {
   /**
    * Reads and decodes a frame.
    *
-   * @param onlyIn A folder. The entries in its subfolders are omitted.
+   * @param onlyIn A folder. Most entries in its subfolders are omitted.
    */
   async #read(
     at: number,

@@ -158,6 +158,7 @@ export class LayerWriter {
    *
    * @param objects The volumes that the layer has to name.
    * @param skipped The paths that the snapshot skipped or excluded.
+   * @returns The record of the layer.
    * @throws The error with which writing the layer failed. Call `abort` in that
    * case.
    */
@@ -194,7 +195,8 @@ export class LayerWriter {
 
   /**
    * Returns whether a reader accepts a frame of `packed` compressed bytes. Many
-   * similar lines may compress better than the limits of a reader allow.
+   * similar lines may compress better than the limits of a reader allow. Such a
+   * frame is stored uncompressed.
    */
   #isReadable({ used, lines }: FullFrame, packed: number): boolean {
     return used <= mostBytesOfFrame(packed) &&
@@ -249,7 +251,10 @@ export class LayerWriter {
   }
 }
 
-/** Returns the shortest prefix of `path` that sorts after `last`. */
+/**
+ * Returns the shortest prefix of `path` that sorts after `last` and does not
+ * end inside a surrogate pair.
+ */
 export function separator(last: string | undefined, path: string): string {
   let same = 0;
   if (last !== undefined) {
@@ -260,7 +265,8 @@ export function separator(last: string | undefined, path: string): string {
   }
   const first = path.slice(0, same + 1);
   if (first.isWellFormed()) return first;
-  // The prefix would end inside a surrogate pair.
+  // The shortest prefix ends inside a surrogate pair, so one more code unit is
+  // added.
   const longer = path.slice(0, same + 2);
   return longer.isWellFormed() ? longer : path;
 }

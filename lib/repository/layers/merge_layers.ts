@@ -2,7 +2,7 @@ import { turnIfDue } from "../../bytes/turns.ts";
 import { comparePaths } from "../../tree/path.ts";
 import type { LayerLine } from "./tree_layer.ts";
 
-/** The number of lines that are yielded at a time. */
+/** The number of merged lines at which a batch is yielded. */
 const LINES_PER_BATCH = 1024;
 
 /**

@@ -75,7 +75,10 @@ export type LayerLine = TreeEntry | Tombstone;
 export interface LayerPart {
   /** Entries and tombstones, in path order. */
   lines: LayerLine[];
-  /** The volumes that the layer's entries need and no layer below names. */
+  /**
+   * The volumes that the layer's entries need. Those that a layer below names
+   * may be omitted.
+   */
   objects: ObjectRecord[];
   /** The paths that the snapshot skipped or excluded, and the reasons. */
   skipped: Skipped[];
@@ -142,7 +145,7 @@ export async function decodeLayerPart(
       checkOrder(part.lines.at(-1)?.path, entry.path, object, offset);
       part.lines.push(entry);
     } else if (line.sha256 === undefined) {
-      throw new DeltarError("corrupt", "unknown kind of line", {
+      throw new DeltarError("corrupt", "unknown kind of line in a layer", {
         object,
         offset,
       });

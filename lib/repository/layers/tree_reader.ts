@@ -94,6 +94,7 @@ export class TreeFinder {
  * @param layers The layers, the full one first.
  * @param options The part of the tree: with `within`, only that file, or that
  * folder and its content; with `isShallow`, only the folder's direct entries.
+ * `signal` aborts the work.
  * @throws {DeltarError} An error of `LayerReader.parts` if a layer is damaged
  * or missing.
  */
@@ -215,7 +216,10 @@ export interface TreeLayer {
   entries: TreeEntry[];
   /** The deleted paths, in path order. */
   gone: string[];
-  /** The volumes that the entries need and earlier layers do not name. */
+  /**
+   * The volumes that the entries need. Those that an earlier layer names may be
+   * omitted.
+   */
   objects: ObjectRecord[];
   /** The paths that this snapshot skipped or excluded, with the reasons. */
   skipped: Skipped[];

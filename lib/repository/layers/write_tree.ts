@@ -41,7 +41,8 @@ export interface TreeChange {
 }
 
 /**
- * Stores the layer of a new snapshot, unless nothing changed.
+ * Stores the layer of a new snapshot, unless the snapshot has a parent and
+ * nothing changed.
  *
  * The parent's last layers are merged into the new layer if they have at most
  * twice its number of lines. A tree of n entries thus has at most about log2(n)
@@ -52,6 +53,8 @@ export interface TreeChange {
  * @param storage The storage for the layer.
  * @param name The layer's name.
  * @param codec The compression of the layer.
+ * @param change The difference to the parent's tree.
+ * @param signal Aborts the work with an error of code `aborted`.
  * @returns The layers of the new tree, and the number of bytes stored.
  */
 export async function writeTree(

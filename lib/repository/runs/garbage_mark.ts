@@ -14,7 +14,7 @@ import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
 
 /** An object that nothing refers to. */
 export interface GarbageLine {
-  /** The object. */
+  /** The name of the object. */
   name: string;
   /**
    * The time at which a prune first found that nothing refers to the object, in
@@ -85,8 +85,10 @@ export async function putMark(
 }
 
 /**
- * Reads the marks of earlier prunes. If several marks list an object, its
- * earliest time counts.
+ * Reads the marks of earlier prunes. If several marks list an object, the
+ * caller has to use the earliest time.
+ *
+ * @returns The marks, and their names in the same order.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if a mark is damaged, `limit`
  * if it is too large, `unsupported` if its version is newer.

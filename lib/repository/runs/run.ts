@@ -6,9 +6,9 @@
  * A run (`Run`) stores an intent before its first object. The intent names the
  * layers that the run builds on. Only then does the run check that its parent
  * is still a snapshot. A prune works in the opposite order: it removes records
- * first and reads intents afterwards. Whatever the order of two such steps, one
- * side sees the other: either the run finds its parent gone and fails with code
- * `conflict`, or the prune finds the intent and keeps what the intent names.
+ * first and reads intents afterwards. Therefore one side always sees the other:
+ * either the run finds its parent gone and fails with code `conflict`, or the
+ * prune finds the intent and keeps what the intent names.
  *
  * A long run counts heartbeats (`heartbeat.ts`). If a prune sees the same count
  * for longer than the grace period, at least a day, and the count does not
@@ -181,8 +181,9 @@ export class Run {
    * Stores the intent, unless it is stored already. The first write to
    * `storage` calls this method.
    *
-   * @throws {DeltarError} `conflict` if the parent was removed, or if a prune
-   * is deleting objects of the runs in `reuses`.
+   * @throws {DeltarError} `conflict` if the parent was removed or its record
+   * changed, or if a prune is deleting or rewriting objects of the runs in
+   * `reuses`; the errors of `ground.check`.
    */
   begin(): Promise<void> {
     return this.#begun ??= this.#begin();
@@ -251,7 +252,7 @@ export class Run {
     if (reuses.length > 0 && await isCondemned(this.#inner, reuses)) {
       throw parentLost(
         this.#name,
-        "a prune is deleting objects that the run reuses",
+        "a prune is deleting or rewriting objects that the run reuses",
       );
     }
   }
@@ -269,7 +270,10 @@ export async function checkParent(
   const name = recordName(parent.record.id);
   const bytes = await readIfThere(storage, name);
   if (bytes === undefined || toHex(sha256(bytes)) !== parent.sha256) {
-    throw parentLost(name, "the parent snapshot was removed during the run");
+    throw parentLost(
+      name,
+      "the parent snapshot was removed or its record changed during the run",
+    );
   }
 }
 

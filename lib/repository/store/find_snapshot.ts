@@ -87,7 +87,8 @@ export class Finder {
    *
    * @param storage The repository's storage.
    * @param list Returns the ids of all snapshots in order.
-   * @param options The directory whose snapshots are searched, and callbacks.
+   * @param options The directory whose snapshots are searched, the current
+   * time, and a callback for damaged records.
    */
   constructor(
     storage: Storage,
@@ -128,9 +129,13 @@ export class Finder {
   }
 
   /**
-   * Returns the snapshot and the folder that `SNAPSHOT:FOLDER` names. If the
-   * whole text names a snapshot, the folder is the root. Otherwise the text is
-   * split at the first colon before which it names a snapshot.
+   * Returns the snapshot and the folder that `SNAPSHOT:FOLDER` names:
+   *
+   * - If the text begins with `latest`, `latest~N` or a complete id, then a
+   *   colon, it is split at that colon.
+   * - Otherwise, if the whole text names a snapshot, the folder is the root.
+   * - Otherwise, it is split at the first colon that follows the name of a
+   *   snapshot.
    */
   async findFolder(text: string): Promise<FoundFolder> {
     const plain = /^(latest(?:~\d+)?|\d{8}T\d{6}Z-[0-9a-f]{6}):(.*)$/s.exec(
@@ -178,7 +183,8 @@ export class Finder {
     if (whole !== undefined) return whole;
     const ids = await this.#all();
     if (ids.length === 0) throw this.#fail("no snapshots yet");
-    // A text that begins with a time as ids do is not looked up as a label.
+    // A text that begins with a time as ids do is not looked up as a label,
+    // because that would read all records.
     const byLabel = /^\d{8}T\d{6}/.test(text)
       ? undefined
       : await this.#byLabel(text);

@@ -21,7 +21,8 @@ const VERSION = 1;
 /** A restore into a directory that was new or empty. */
 export interface FreshRestore {
   /**
-   * The id of the note itself, which sorts among the ids of safety snapshots.
+   * The note's own id. It has the form of a snapshot's id, so restores and
+   * safety snapshots can be sorted together.
    */
   id: string;
   /** The directory's absolute path, without symlinks. */
@@ -95,7 +96,12 @@ export async function freshRestoresInto(
   return found.sort((a, b) => a.id < b.id ? 1 : -1);
 }
 
-/** Deletes the notes of restores that were made before a time. */
+/**
+ * Deletes the notes of restores that were made before a time.
+ *
+ * @param storage The repository's storage.
+ * @param before The time, in milliseconds since 1970.
+ */
 export async function forgetFreshRestores(
   storage: Storage,
   before: number,

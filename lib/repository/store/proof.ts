@@ -16,9 +16,13 @@ export interface Proof {
   failed: number;
   /**
    * The path of the last file without deltas that was restored and compared.
+   * The next drill of the snapshot begins after it.
    */
   after?: string;
-  /** The path of the last file with deltas that was restored and compared. */
+  /**
+   * The path of the last file with deltas that was restored and compared. The
+   * next drill of the snapshot begins after it.
+   */
   afterDelta?: string;
 }
 

@@ -1,13 +1,13 @@
 /**
  * The store: a repository's objects, its id and compression, and its snapshots.
  * The functions that take, restore, prune and verify snapshots are passed a
- * `Store`. Only the public class `Repository` knows all of them.
+ * `Store`. Only the public class `Repository` imports all of them.
  *
- * The other files of this directory are about snapshots that exist.
- * `find_snapshot.ts` finds the one that a user names, and `named_time.ts` reads
- * times such as `yesterday`. `label.ts` changes labels and limits their length.
- * `proof.ts` has the results of drills, and `fresh_restore.ts` the notes of
- * restores into new or empty directories.
+ * Of the other files in this directory, `find_snapshot.ts` finds the snapshot
+ * that a user names, and `named_time.ts` reads times such as `yesterday`.
+ * `label.ts` changes labels and limits their length. `proof.ts` has the results
+ * of drills, and `fresh_restore.ts` the notes of restores into new or empty
+ * directories.
  *
  * @module
  */
@@ -131,7 +131,9 @@ export class Store {
    * are lost or damaged: its compression is inferred from the names of its
    * objects. By default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
-   * `unsupported` if its format is newer.
+   * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
+   * damaged, and there is no `onDamage` or no snapshot; `unsupported` if its
+   * format is newer.
    */
   static async open(
     storage: Storage,
@@ -180,7 +182,8 @@ export class Store {
    * Returns the records of all snapshots, the oldest first. The records of one
    * directory are in the order of their ids. Those of several directories are
    * ordered by time. For a snapshot whose time cannot be right, the time of the
-   * next snapshot is used.
+   * next snapshot of the directory is used or, if there is none, of the
+   * previous one.
    *
    * @param options With `onDamage`, records that cannot be read are reported
    * and omitted.
