@@ -1,6 +1,6 @@
 import { DeltarError } from "./errors.ts";
 
-/** Options that all asynchronous methods have. */
+/** Options of calls that can be aborted. */
 export interface SignalOptions {
   /** Aborts the work with an error of code `aborted`. */
   signal?: AbortSignal;
@@ -10,6 +10,8 @@ export interface SignalOptions {
  * Waits for work that cannot be aborted, until the signal fires. The work then
  * continues, and its result is ignored.
  *
+ * @param work The work.
+ * @param signal The signal. Without one, the work is waited for.
  * @throws {DeltarError} `aborted` if the signal fired first.
  */
 export async function unlessAborted<Result>(
@@ -34,6 +36,7 @@ export async function unlessAborted<Result>(
 /**
  * Throws if the caller's signal has fired.
  *
+ * @param signal The signal, if the caller passed one.
  * @throws {DeltarError} `aborted`, with the signal's reason as its cause.
  */
 export function checkAborted(signal: AbortSignal | undefined): void {

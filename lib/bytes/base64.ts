@@ -1,4 +1,8 @@
-/** Returns bytes as base64 (RFC 4648, padded). */
+/**
+ * Returns bytes as base64 (RFC 4648, padded).
+ *
+ * @param bytes The bytes to encode.
+ */
 export function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) {
@@ -10,6 +14,7 @@ export function toBase64(bytes: Uint8Array): string {
 /**
  * Decodes a base64 text.
  *
+ * @param text The text, padded or not.
  * @throws {DOMException} If the text is not base64.
  */
 export function fromBase64(text: string): Uint8Array {

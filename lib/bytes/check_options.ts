@@ -128,6 +128,9 @@ export function checkOptions(
  * Checks the type and range of a value. `undefined` is accepted.
  *
  * @param name The name of the value, for messages.
+ * @param value The value to check.
+ * @throws {TypeError} If the value is of the wrong type.
+ * @throws {RangeError} If the value is a number out of range.
  */
 export function checkValue(
   name: string,

@@ -6,11 +6,14 @@
  * - `truncated`: an input ended before the end that its own lengths require.
  * - `unsupported`: an input has a newer or unknown format, or the runtime, the
  *   file system or the storage lacks a needed feature.
- * - `unsafe`: the operation would write outside the target or follow a link.
+ * - `unsafe`: the operation would write outside the target, follow a link, or
+ *   use a path or name that is invalid or that the system would change.
  * - `limit`: a length or count is larger than the maximum.
  * - `mismatch`: a basis or result differs from the expected one.
- * - `not-found`: there is no such object, snapshot, path or volume.
- * - `exists`: the object or file exists already and must not be replaced.
+ * - `not-found`: there is no such object, snapshot, path or volume, or no
+ *   access key for a storage.
+ * - `exists`: the object or file exists already and must not be replaced, or
+ *   another process is changing the directory.
  * - `changed`: a file or folder changed while it was read or restored.
  * - `conflict`: a concurrent operation on the repository removed an object that
  *   the failed operation needs, or considered the failed operation dead. Run

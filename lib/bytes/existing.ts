@@ -1,6 +1,9 @@
 /**
  * Returns the value of a key that is known to be in a map.
  *
+ * @param map The map.
+ * @param key The key.
+ *
  * @throws {RangeError} If the key is not in the map. That is a bug in deltar,
  *   and not a fault of its input.
  */

@@ -25,8 +25,10 @@ export function toHex(bytes: Uint8Array): string {
 }
 
 /**
- * Decodes lower-case hexadecimal into bytes. The text has two digits for each
- * byte.
+ * Decodes lower-case hexadecimal into bytes.
+ *
+ * @param bytes The array that is filled.
+ * @param text The text, which has two digits for each byte.
  */
 export function fillHex(bytes: Uint8Array, text: string): void {
   for (let at = 0; at < bytes.length; at++) {

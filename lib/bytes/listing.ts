@@ -43,7 +43,10 @@ export function encodeLines(
   return concat([...linePieces(format, version, header, lines)]);
 }
 
-/** Yields the bytes of `encodeLines` in pieces of about 64 KiB. */
+/**
+ * Yields the bytes that `encodeLines` returns for the same arguments, in pieces
+ * of about 64 KiB.
+ */
 export function* linePieces(
   format: string,
   version: number,
@@ -65,7 +68,13 @@ export function* linePieces(
   yield encoder.encode(text + closingLine(sum.digest()));
 }
 
-/** Returns the first line of a listing. */
+/**
+ * Returns the first line of a listing.
+ *
+ * @param format The name of the format.
+ * @param version The version of the format.
+ * @param header The other fields of the line.
+ */
 export function openingLine(
   format: string,
   version: number,
@@ -133,10 +142,14 @@ function checkDense(line: Uint8Array, object: string): void {
   for (let at = 0; at < line.length; at++) {
     if (line[at] !== BRACKET && line[at] !== BRACE) continue;
     if (--left < 0) {
-      throw new DeltarError("limit", "too many objects in the first line", {
-        object,
-        offset: at,
-      });
+      throw new DeltarError(
+        "limit",
+        `too many objects in the first line: at most one for each ${BYTES_EACH} bytes`,
+        {
+          object,
+          offset: at,
+        },
+      );
     }
   }
 }
@@ -145,7 +158,10 @@ function checkDense(line: Uint8Array, object: string): void {
  * Checks the checksum of a listing of any format.
  *
  * @returns The offset of the last line, which has the SHA-256.
- * @throws {DeltarError} `corrupt` or `truncated`.
+ * @param bytes The whole listing.
+ * @param object The name of the file, for errors.
+ * @throws {DeltarError} `truncated` if the last line is missing; `corrupt` if
+ *   the SHA-256 differs.
  */
 export function checkListing(bytes: Uint8Array, object: string): number {
   const last = bytes.lastIndexOf(NEWLINE, bytes.length - 2) + 1;
@@ -173,7 +189,12 @@ export function checkListing(bytes: Uint8Array, object: string): number {
 /**
  * Checks the format and version in a first line.
  *
- * @throws {DeltarError} `corrupt` or `unsupported`.
+ * @param header The first line.
+ * @param format The name of the expected format.
+ * @param version The newest known version.
+ * @param object The name of the file, for errors.
+ * @throws {DeltarError} `corrupt` if the format is another one or the version
+ *   is invalid; `unsupported` if the version is newer.
  */
 export function checkOpening(
   header: Line,
@@ -205,7 +226,8 @@ export function checkOpening(
  *
  * @param bytes The whole lines.
  * @param object The name of the object, for errors.
- * @throws {DeltarError} `corrupt` if a line is not a JSON object.
+ * @throws {DeltarError} `corrupt` if a line is not a JSON object or the last
+ *   line is incomplete.
  */
 export function splitLines(
   bytes: Uint8Array,

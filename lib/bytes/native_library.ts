@@ -68,6 +68,8 @@ export function loadLibrary<Name extends string>(
  * @param names The names of calls that take a descriptor and return an `i32`.
  *   The error number (`errno`) is not available, because each thread has its
  *   own.
+ * @returns The calls, or `undefined` if the runtime, the system or the library
+ *   does not have them.
  */
 export function loadAside<Name extends string>(
   names: readonly Name[],

@@ -1,8 +1,8 @@
 import { builtin } from "./builtin.ts";
 
 /**
- * Calls that take a file descriptor. Each returns 0, -1 if it failed, or
- * `undefined` if it was not made.
+ * Calls that take a file descriptor. Each resolves to 0, to -1 if it failed, or
+ * to `undefined` if it was not made.
  */
 export type CallsAside<Name extends string> = Record<
   Name,

@@ -25,7 +25,9 @@ export function permitted<Module extends object>(
 
 /**
  * Returns the error that names the permission that the runtime lacks, if that
- * is the cause of an error; otherwise returns the error itself.
+ * is the cause of an error; otherwise returns the error unchanged.
+ *
+ * @param error The error that a function of the runtime threw.
  */
 export function explained(error: unknown): unknown {
   if (!(error instanceof Error)) return error;

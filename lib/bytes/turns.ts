@@ -9,7 +9,10 @@ const MAX_WAIT_MS = 8;
 
 const timers = builtin("node:timers");
 
-/** The time at which the last turn ended. A thread has one event loop. */
+/**
+ * The time at which the last turn ended. All work of a thread shares it,
+ * because a thread has one event loop.
+ */
 let last = performance.now();
 
 /**

@@ -17,12 +17,15 @@ export interface CachedStorageOptions {
    * be replaced by one with other bytes.
    */
   keeps: (name: string) => boolean;
-  /** The maximum size of the cache in bytes. Default: 1 GiB. */
+  /**
+   * The maximum size of the cache in bytes. An object or range that is larger
+   * than a quarter of this, or than 16 MiB, is not cached. Default: 1 GiB.
+   */
   maxBytes?: number;
 }
 
 const GIBIBYTE = 2 ** 30;
-/** The maximum size of an object that is cached, in bytes. */
+/** The maximum size of an object or range that is cached, in bytes. */
 const MAX_OBJECT_BYTES = 16 << 20;
 /** The length in bytes of the SHA-256 at the end of each cached object. */
 const SUM = 32;

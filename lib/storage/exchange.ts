@@ -42,7 +42,7 @@ const SLOWEST = 32;
 const MIN_BYTES_PER_SECOND = 1024;
 /** The maximum number of attempts if the response is too slow. */
 const MAX_SLOW_ATTEMPTS = 3;
-/** The maximum size of a response other than an object, in bytes. */
+/** The default maximum size of a response that is read as text, in bytes. */
 const MAX_TEXT_BYTES = 4 << 20;
 
 /**

@@ -1,6 +1,9 @@
 import { isName } from "./names.ts";
 
-/** The maximum length of a link's tag, in characters. */
+/**
+ * The maximum length of a link's tag, and of the start of a page in which a
+ * title is looked for, in characters.
+ */
 const MAX_TAG_LENGTH = 8192;
 /** The titles that servers give to their listings of a folder. */
 const TITLE =

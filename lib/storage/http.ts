@@ -123,7 +123,9 @@ export class HttpStorage implements Storage {
   /**
    * Refuses to write, because a web server is read-only.
    *
+   * @param name The name of the object.
    * @throws {DeltarError} `unsupported`, always.
+   * @throws {TypeError} If the name is invalid.
    */
   async put(name: string): Promise<void> {
     checkName(name);
@@ -133,6 +135,11 @@ export class HttpStorage implements Storage {
   /**
    * Lists the objects under a prefix, as the server's pages link to them; see
    * {@linkcode Storage.list}.
+   *
+   * @param prefix The beginning of the names. Default: all names.
+   * @throws {DeltarError} `limit` if there are too many objects or folders;
+   *   `io` if the server does not list a folder, or lists objects that it does
+   *   not have.
    */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     const names = this.#names(
@@ -170,7 +177,9 @@ export class HttpStorage implements Storage {
   /**
    * Refuses to write, because a web server is read-only.
    *
+   * @param name The name of the object.
    * @throws {DeltarError} `unsupported`, always.
+   * @throws {TypeError} If the name is invalid.
    */
   async delete(name: string): Promise<void> {
     checkName(name);
@@ -272,7 +281,8 @@ export class HttpStorage implements Storage {
       if (Number.isSafeInteger(size)) return size;
       throw new DeltarError(
         "io",
-        "the server does not send the object's length",
+        "the server does not send the object's length (Content-Length); use a " +
+          "server that does",
         {
           object: name,
         },

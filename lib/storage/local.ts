@@ -122,11 +122,11 @@ export class LocalStorage implements Storage {
    * Prepares the folder for a new repository: makes it if necessary, and closes
    * it to other users. An existing folder is closed only if it is empty and
    * users outside its group have access to it. A folder that was shared with a
-   * group keeps its permissions.
+   * group keeps its permissions, unless `shared` is set.
    *
    * @param shared The access that the folder's group gets. Default: none.
-   * @throws {DeltarError} `unsupported` if the file system changes the case of
-   *   names; `io` if the folder cannot be made, written to or shared.
+   * @throws {DeltarError} `unsupported` if the file system changes names, such
+   *   as their case; `io` if the folder cannot be made, written to or shared.
    */
   prepare(shared?: Sharing): void {
     const { location } = this;
@@ -329,8 +329,10 @@ function nameIfAbsent(temporary: string, target: string): void {
  * made one by one, because Node's recursive call reports `ENOENT` where a
  * folder is read-only.
  *
+ * @param folder The path of the folder.
  * @param modes The mode of the folder and its parents up to `root`. Folders
  *   above `root` get the default mode.
+ * @param root The path of the storage's folder. Default: `folder`.
  */
 function makeFolder(
   folder: string,
@@ -374,7 +376,8 @@ function removeIfEmpty(folder: string): void {
 
 /**
  * Flushes the names in a folder to the disk without blocking the event loop.
- * Does nothing on Windows, which has no call for that.
+ * Does nothing if the folder cannot be opened or flushed, as on Windows, which
+ * has no call for that.
  */
 export async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
@@ -396,7 +399,10 @@ export async function flushFolder(folder: string): Promise<void> {
 /** The error codes for a folder that cannot be opened or flushed. */
 const UNOPENED = ["EISDIR", "EPERM", "EACCES"];
 
-/** Flushes the names in a folder to the disk synchronously. */
+/**
+ * Flushes the names in a folder to the disk synchronously. Does nothing if the
+ * folder cannot be opened or flushed.
+ */
 export function syncFolder(folder: string): void {
   let fd: number;
   try {

@@ -3,8 +3,9 @@ import { DeltarError } from "../bytes/errors.ts";
 import { temporaryName } from "./temporary.ts";
 
 /**
- * The end of a file name, with letters of both cases. It makes the name longer
- * than some old file systems allow.
+ * The end of the name of a test file. It has letters of both cases and makes
+ * the name longer than some old file systems allow, so that a file system that
+ * changes or cuts names is noticed.
  */
 const SUFFIX = "Probe-of-NAMES.aZ";
 
@@ -12,6 +13,7 @@ const SUFFIX = "Probe-of-NAMES.aZ";
  * Checks that a folder lists names as they were written. On a file system that
  * changes the case of names, objects would be stored but never found again.
  *
+ * @param folder The path of the folder.
  * @throws {DeltarError} `unsupported` if the file system changes names; `io` if
  *   the folder cannot be written to.
  */

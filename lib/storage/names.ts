@@ -17,6 +17,7 @@ export function isName(value: unknown): value is string {
  * Throws if a value is not an object name as `Storage` defines it, before it
  * can reach a file system or a URL.
  *
+ * @param name The value to check.
  * @throws {TypeError} If `name` is not such a name.
  */
 export function checkName(name: string): void {

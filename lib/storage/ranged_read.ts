@@ -22,6 +22,14 @@ export interface RangeSource {
  * Reads the bytes of an object from offset `from` up to, but not including,
  * `to` with a ranged request (RFC 9110, section 14). If a response breaks off,
  * another request reads the rest.
+ *
+ * @param source The object, and the functions that send requests for it.
+ * @param from The offset of the first byte.
+ * @param to The offset after the last byte; it may be beyond the end of the
+ *   object.
+ * @param tag The entity tag that the object must have; `undefined` for any.
+ * @throws {DeltarError} `io` if the object was replaced, or the server does not
+ *   support byte ranges or does not answer; `aborted` if the signal fired.
  */
 export async function readWindow(
   { name, send, sizeOf, signal }: RangeSource,

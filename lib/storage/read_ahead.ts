@@ -21,7 +21,8 @@ export interface Window {
 
 /**
  * Reads the bytes of an object from offset `from` up to, but not including,
- * `to`. `tag` is the entity tag of the window that was read first.
+ * `to`. `tag` is the entity tag of the window that was read first, and
+ * `undefined` for that window.
  */
 export type ReadWindow = (
   from: number,
@@ -38,7 +39,9 @@ export type ReadWindow = (
  *
  * @param name The name of the object, for errors.
  * @param read Reads a window.
- * @throws {DeltarError} `truncated` if the range reaches beyond the end.
+ * @param options The range to read, in bytes, and the signal.
+ * @throws {DeltarError} `truncated` if the range reaches beyond the end;
+ *   `aborted` if the signal fired; and the errors of `read`.
  */
 export async function* readWindows(
   name: string,

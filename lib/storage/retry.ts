@@ -17,14 +17,20 @@ export class PassingFault extends Error {
   /** The error that the caller gets if no attempt succeeds. */
   readonly fault: DeltarError;
   /**
-   * The minimum delay before the next attempt that the server asks for, in
-   * milliseconds.
+   * The delay before the next attempt that the server asks for, in
+   * milliseconds. At most `MAX_PAUSE_MS` of it are waited for.
    */
   readonly wait: number;
   /** The maximum number of attempts at a request that fails with this fault. */
   readonly attempts: number;
 
-  /** Wraps a fault that may be temporary. */
+  /**
+   * Wraps a fault that may be temporary.
+   *
+   * @param fault The error that the caller gets if no attempt succeeds.
+   * @param limits The delay before the next attempt, in milliseconds, and the
+   *   maximum number of attempts. Default: 0, and no maximum of its own.
+   */
   constructor(
     fault: DeltarError,
     { wait = 0, attempts = Infinity }: { wait?: number; attempts?: number } =
@@ -45,7 +51,9 @@ export class PassingFault extends Error {
  * so that many clients do not retry at the same moment.
  *
  * @param work Called with the number of earlier attempts.
- * @throws {DeltarError} `aborted`, or the last fault.
+ * @param options The maximum number of attempts, 8 by default, and the signal.
+ * @throws {DeltarError} `aborted` if the signal fired, or the error in the last
+ *   fault.
  */
 export async function retried<Result>(
   work: (before: number) => Promise<Result>,

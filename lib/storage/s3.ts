@@ -64,6 +64,7 @@ export class S3Storage implements Storage {
   /**
    * Opens a bucket, which has to exist. No request is sent yet.
    *
+   * @param options The bucket, the access keys and the service.
    * @throws {TypeError} If the bucket, the prefix or the endpoint is invalid.
    */
   constructor(options: S3Options) {
@@ -316,7 +317,8 @@ class Pages {
   #endless(): DeltarError {
     return new DeltarError(
       "limit",
-      "the service's listing does not end; check AWS_ENDPOINT_URL",
+      `the service's listing does not end or has more than ${MAX_OBJECTS} objects; ` +
+        "check AWS_ENDPOINT_URL",
       { object: this.#location },
     );
   }

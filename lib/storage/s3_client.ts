@@ -74,12 +74,20 @@ export class S3Client {
   readonly #fetch: Fetch;
   readonly #base: URL;
 
-  /** Makes a client; see `S3Storage`. */
+  /**
+   * Makes a client; see `S3Storage`.
+   *
+   * @param options The bucket, the access keys and the service.
+   * @throws {TypeError} If the name of the bucket or the endpoint is invalid.
+   */
   constructor(options: S3Options) {
     const { bucket, prefix = "", region = "us-east-1", endpoint } = options;
     if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
       // The location is not shown, because it may contain keys by mistake.
-      throw new TypeError("invalid bucket name after s3://");
+      throw new TypeError(
+        "invalid bucket name after s3://; use 2 to 255 letters, digits, `.`, " +
+          "`_` and `-`",
+      );
     }
     this.#options = { ...options, region };
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
@@ -101,6 +109,7 @@ export class S3Client {
   /**
    * Sends a request once.
    *
+   * @param request The request.
    * @param accept Statuses that are accepted in addition to those of success.
    * @throws {DeltarError | PassingFault} If the request is refused or the
    *   connection breaks.

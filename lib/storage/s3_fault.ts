@@ -23,7 +23,10 @@ export interface Refusal {
 /** The maximum length of a body that is parsed, in characters. */
 const MAX_TEXT_BYTES = 1 << 16;
 
-/** The advice for each error code of the service that users can act on. */
+/**
+ * The reason and the advice for each error code of the service that users can
+ * act on.
+ */
 const CURES: Record<string, string> = {
   AccessDenied:
     "access is denied; check AWS_ACCESS_KEY_ID and the permissions of its user " +
@@ -68,6 +71,8 @@ const PASSING = new Set([
 /**
  * Returns the error for a refusal: a `DeltarError`, or a `PassingFault` with
  * one if the refusal is temporary.
+ *
+ * @param refusal The request and the response.
  */
 export function faultOf(refusal: Refusal): Error {
   const { method, status, headers, object, bucket, endpoint } = refusal;
@@ -83,7 +88,11 @@ export function faultOf(refusal: Refusal): Error {
   if (status === 412) {
     // A read continues only the object that it began.
     return method === "GET"
-      ? new DeltarError("io", "replaced while being read", { object })
+      ? new DeltarError(
+        "io",
+        "the object was replaced while it was read; try again",
+        { object },
+      )
       : new DeltarError("exists", "the object exists already", { object });
   }
   const what = code === "RequestTimeTooSkewed"
@@ -94,10 +103,12 @@ export function faultOf(refusal: Refusal): Error {
         : status === 403 && hasNoCode
         ? CURES.AccessDenied
         : `the service answered ${method} with status ` +
-          [status, code, message].filter((part) => part).join(" "));
+          [status, code, message].filter((part) => part).join(": "));
   const fault = new DeltarError("io", `${what} (${endpoint})`, {
     object: object ?? bucket,
-    cause: new Error([status, code].filter((part) => part).join(" ")),
+    cause: new Error(
+      [`status ${status}`, code].filter((part) => part).join(": "),
+    ),
   });
   const passes = PASSING.has(code ?? "") || status === 429 || status === 408 ||
     (status >= 500 && status !== 501);

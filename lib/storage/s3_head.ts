@@ -7,7 +7,14 @@ import type { S3Client } from "./s3_client.ts";
  */
 export const MARK = "x-amz-meta-deltar-put";
 
-/** Returns whether an object has this mark. */
+/**
+ * Returns whether an object has this mark.
+ *
+ * @param client The client of the bucket.
+ * @param name The name of the object.
+ * @param mark The mark, as `put` chose it.
+ * @param signal Ends the request with an error of code `aborted`.
+ */
 export async function isMarked(
   client: S3Client,
   name: string,
@@ -18,8 +25,13 @@ export async function isMarked(
 }
 
 /**
- * Returns the mark of an object, or `""` if it has none, or `undefined` if the
- * object does not exist.
+ * Returns the mark of an object.
+ *
+ * @param client The client of the bucket.
+ * @param name The name of the object.
+ * @param signal Ends the request with an error of code `aborted`.
+ * @returns The mark, `""` if the object has none, or `undefined` if the object
+ *   does not exist.
  */
 export async function markOf(
   client: S3Client,
@@ -30,7 +42,15 @@ export async function markOf(
   return headers && (headers.get(MARK) ?? "");
 }
 
-/** Returns the length of an object in bytes. */
+/**
+ * Returns the length of an object in bytes.
+ *
+ * @param client The client of the bucket.
+ * @param name The name of the object.
+ * @param signal Ends the request with an error of code `aborted`.
+ * @throws {DeltarError} `not-found` if there is no such object; `io` if the
+ *   service refuses the request or does not send the length.
+ */
 export async function sizeOf(
   client: S3Client,
   name: string,
@@ -39,9 +59,13 @@ export async function sizeOf(
   const length = (await head(client, name, signal)).get("content-length");
   const size = Number(length ?? NaN);
   if (Number.isSafeInteger(size)) return size;
-  throw new DeltarError("io", "the service does not send the object's length", {
-    object: name,
-  });
+  throw new DeltarError(
+    "io",
+    "the service does not send the object's length (Content-Length)",
+    {
+      object: name,
+    },
+  );
 }
 
 async function head(

@@ -22,7 +22,16 @@ export interface Parts {
   spare: Uint8Array<ArrayBuffer>[];
 }
 
-/** Stores an object in parts, completely or not at all. */
+/**
+ * Stores an object in parts, completely or not at all.
+ *
+ * @param client The client of the bucket.
+ * @param name The name of the object.
+ * @param parts The parts of the object.
+ * @param options Whether an existing object is kept, and the signal.
+ * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
+ *   `io` if the service refuses a request; `aborted` if the signal fired.
+ */
 export async function putParts(
   client: S3Client,
   name: string,
@@ -143,7 +152,13 @@ async function complete(
   }
 }
 
-/** Aborts an upload. If that fails, the error is ignored. */
+/**
+ * Aborts an upload. If that fails, the error is ignored.
+ *
+ * @param client The client of the bucket.
+ * @param object The name of the object.
+ * @param uploadId The ID that the service gave the upload.
+ */
 export async function giveUp(
   client: S3Client,
   object: string,

@@ -29,10 +29,12 @@ export function partSize(n: number): number {
  * except that the buffers that the caller puts into `spare` are used again.
  *
  * @param name The name of the object, for errors.
+ * @param source The bytes of the object.
  * @param spare The buffers of sent parts. They are reused because runtimes are
  *   slow to free buffers of this size.
- * @throws {DeltarError} `aborted`, or `limit` if the source is larger than about
- *   1.2 TiB.
+ * @param signal Ends the cutting with an error of code `aborted`.
+ * @throws {DeltarError} `aborted` if the signal fired, `limit` if the source is
+ *   larger than about 1.2 TiB.
  */
 export async function* parts(
   name: string,

@@ -13,7 +13,7 @@ export interface StoredObject {
 export interface GetOptions {
   /** The offset of the first byte to read. Default: 0. */
   offset?: number;
-  /** The number of bytes to read. Default: all bytes after `offset`. */
+  /** The number of bytes to read. Default: all bytes from `offset` on. */
   length?: number;
   /**
    * Whether the object is read from the storage itself rather than from a
@@ -89,8 +89,12 @@ export interface Storage {
    * equal the object's length if `length` is 0 or absent; the result is then
    * empty.
    *
+   * @param name The name of the object.
+   * @param options The range to read, in bytes, and the signal.
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
-   *   if the range reaches beyond its end.
+   *   if the range reaches beyond its end; `io` if the storage fails; `aborted`
+   *   if the signal fired.
+   * @throws {TypeError} If the name is invalid.
    */
   get(name: string, options?: GetOptions): AsyncIterable<Uint8Array>;
 
@@ -107,8 +111,13 @@ export interface Storage {
    * A `put` that retries by itself never mistakes its own earlier attempt for
    * another writer's.
    *
+   * @param name The name of the object.
+   * @param source The bytes of the object.
+   * @param options Whether an existing object is kept, and the signal.
    * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
-   *   `unsupported` if the storage is read-only.
+   *   `unsupported` if the storage is read-only; `io` if the storage fails;
+   *   `aborted` if the signal fired.
+   * @throws {TypeError} If the name is invalid.
    */
   put(name: string, source: ByteSource, options?: PutOptions): Promise<void>;
 
@@ -118,6 +127,10 @@ export interface Storage {
    * listed. Every other object is listed exactly once. Anything whose name is
    * not a valid object name is omitted. A listing that cannot be completed throws; it
    * never ends early.
+   *
+   * @param prefix The beginning of the names. Default: all names.
+   * @throws {DeltarError} `io` if the storage fails; `limit` if it lists too
+   *   many objects.
    */
   list(prefix?: string): AsyncIterable<StoredObject>;
 
@@ -125,7 +138,10 @@ export interface Storage {
    * Deletes an object. It is not an error if there is no such object. A
    * `delete` that fails may still have taken effect.
    *
-   * @throws {DeltarError} `unsupported` if the storage is read-only.
+   * @param name The name of the object.
+   * @throws {DeltarError} `unsupported` if the storage is read-only; `io` if it
+   *   fails.
+   * @throws {TypeError} If the name is invalid.
    */
   delete(name: string): Promise<void>;
 

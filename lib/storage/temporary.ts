@@ -10,8 +10,8 @@ import { loadLibrary } from "../bytes/native_library.ts";
 export const STAGE_PREFIX = ".deltar-stage-";
 
 /**
- * The age in milliseconds at which a file of another machine counts as
- * abandoned.
+ * The age in milliseconds above which a file counts as abandoned if its process
+ * is unknown, of another machine, or cannot be checked.
  */
 const MAX_AGE_MS = 24 * 3_600_000;
 
@@ -55,8 +55,9 @@ export function processOf(owner: string): number | undefined {
 
 /**
  * Returns whether a file is abandoned by its writer: the process has ended, or
- * the file is a day old and its process is unknown or of another machine. A
- * file of the current process is never abandoned.
+ * the file is more than a day old and its process is unknown, of another
+ * machine, or cannot be checked. A file of the current process is never
+ * abandoned.
  *
  * @param name The last segment of the path.
  * @param modified The modification time in milliseconds since 1970.
@@ -75,7 +76,7 @@ export function isAbandoned(
 
 /**
  * Returns the ID of the process that a temporary name contains, or `undefined`
- * if the name contains none of this machine.
+ * if the name contains no process of this machine.
  */
 export function ownerOf(name: string): number | undefined {
   const [, owner = ""] = OWNED.exec(name) ?? [];

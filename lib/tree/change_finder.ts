@@ -14,8 +14,9 @@ const TIME_SLACK = 1000n;
 
 /**
  * The words of a row: the kind of change, the number of the new entry and the
- * number of the old entry. A created entry has no old entry. Its third word is
- * the number of created entries that directly follow.
+ * number of the old entry. A row of created entries has no old entry. Its third
+ * word is the number of further created entries that directly follow and share
+ * the row.
  */
 const WORD = { change: 0, entry: 1, before: 2, length: 3 } as const;
 const CREATED = 0;
@@ -96,11 +97,12 @@ export class ChangeFinder {
   }
 
   /**
-   * Ends the new state. A path of the old state that was not added counts as
-   * deleted.
+   * Ends the new state. A path of the old state that was not added is deleted
+   * in the new state.
    *
-   * @param skipped The paths that the new state skipped. A path below one of
-   * them does not count as deleted, because it may still exist.
+   * @param skipped The paths that the new state skipped. `counts` does not
+   * count them and the paths below them as deleted, because they may still
+   * exist.
    */
   finish(skipped: Iterable<string> = []): void {
     this.#skipped = new Set(skipped);
@@ -154,7 +156,8 @@ export class ChangeFinder {
 
   /**
    * Yields the changes in path order, each with the number of the new entry, or
-   * -1 if there is none. Call it after `finish`.
+   * -1 if there is none. Skipped paths are yielded as deleted, because the new
+   * state does not contain them. Call it after `finish`.
    *
    * @param at Returns an entry of the new state by its number, without its
    * block checksums.
@@ -256,7 +259,7 @@ export class ChangeFinder {
   }
 
   /**
-   * Returns whether a path that is or was a hard link has the same content as
+   * Returns whether a path is or was a hard link and has the same content as
    * before. If so, only the grouping of hard links changed.
    */
   #isContentSame(entry: HashedEntry, before: HashedEntry): boolean {
@@ -271,7 +274,7 @@ export class ChangeFinder {
 
   /**
    * Returns the first path that had this content in the old state, or
-   * `undefined` if there is none or the file is empty.
+   * `undefined` if there is none, the file is empty or the entry is not a file.
    */
   #sourceOf({ sha256, size }: HashedEntry): string | undefined {
     if (sha256 === undefined || size === 0) return undefined;
@@ -280,7 +283,8 @@ export class ChangeFinder {
 
   /**
    * Returns whether the file that a hard link names still has its old content.
-   * If that file is replaced, its other names have to be linked again.
+   * If that file is replaced, its other names have to be linked again. Also
+   * returns `true` for an entry that is not a hard link.
    */
   #isLinkedSame({ kind, target }: HashedEntry): boolean {
     if (kind !== "hardlink") return true;
@@ -289,7 +293,12 @@ export class ChangeFinder {
   }
 }
 
-/** Returns whether two times are equal within the precision of the runtime. */
+/**
+ * Returns whether two times are equal within the precision of the runtime.
+ *
+ * @param one A time in nanoseconds since 1970.
+ * @param other The time to compare it with.
+ */
 export function isSameTime(one: bigint, other: bigint): boolean {
   const late = one - other;
   return late > -TIME_SLACK && late < TIME_SLACK;

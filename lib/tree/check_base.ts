@@ -10,14 +10,16 @@ import { lstat } from "./stat.ts";
 
 /**
  * Checks that a directory is in the state that a difference starts from. Paths
- * that the difference changes, deletes or copies must be unchanged, and paths
- * that it creates must not exist. This prevents the loss of data that is not in
- * a backup.
+ * that the difference changes, deletes or copies must have their old kind, link
+ * target and content. The content of a path is not read if only its mode, time
+ * or owner changes. Paths that the difference creates must not exist. This
+ * prevents the loss of data that is not in a backup.
  *
  * @param root The path of the directory.
  * @param diff The difference that is to be applied.
  * @throws {DeltarError} `mismatch` if the directory is in another state, with
- * the first path that differs; `unsafe` if a folder of a path is a symlink.
+ * the first path that differs; `unsafe` if a folder of a path is a symlink or a
+ * path leads out of the directory.
  */
 export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();
@@ -87,7 +89,7 @@ function checkEntry(root: string, before: HashedEntry): void {
     const { target } = before;
     const [one, other] = [path, target].map((path) => `${root}/${path}`);
     if (kindAt(root, target) !== "file" || !isSameFile(one, other)) {
-      fail(path, `not a hard link to ${target}`);
+      fail(path, `the path is no longer a hard link to ${target}`);
     }
   }
 }
@@ -122,7 +124,7 @@ function checkFolders(root: string, path: string): void {
   for (let at = parentPath(path); at !== ""; at = parentPath(at)) {
     const stat = fs.lstatSync(`${root}/${at}`, { throwIfNoEntry: false });
     if (stat?.isSymbolicLink()) {
-      throw new DeltarError("unsafe", "a folder of the path is a symlink", {
+      throw new DeltarError("unsafe", `the folder ${at} is a symlink`, {
         path,
       });
     }

@@ -158,7 +158,7 @@ export class DiffIndex {
   }
 
   /**
-   * Compares two states of a directory. It does not read the files.
+   * Compares two states of a directory. No file is read.
    *
    * @param index The new state.
    * @param previous The old state. Absent for a full backup.
@@ -257,8 +257,10 @@ export class DiffIndex {
    *
    * @param bytes The whole file.
    * @param object The name of the file, for errors.
-   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `limit` or
-   * `unsupported` if the bytes are not a valid difference.
+   * @throws {DeltarError} `truncated` if the first or last line is incomplete;
+   * `corrupt` if another part is invalid; `unsafe` if a path leads out of the
+   * directory or is too long; `limit` if the first line has too many objects;
+   * `unsupported` if the version is newer.
    */
   static decode(bytes: Uint8Array, object = "diff"): DiffIndex {
     return atOnce(decodeSteps(bytes, object));
@@ -269,6 +271,8 @@ export class DiffIndex {
    *
    * @param file A path of the operating system.
    * @param options A signal that aborts the writing.
+   * @throws {DeltarError} `not-found` if the file's folder does not exist, `io`
+   * if the file cannot be written, `aborted` if the signal fired.
    */
   async toFile(file: string, options: SignalOptions = {}): Promise<void> {
     await writeFileAtomic(file, this.#pieces(), options);
@@ -280,8 +284,8 @@ export class DiffIndex {
    * @param file A path of the operating system.
    * @param options A signal that aborts the reading.
    * @throws {DeltarError} `not-found` if there is no such file, `limit` if it
-   * is larger than 1 GiB, `io` if it cannot be read, and the errors of
-   * `decode`.
+   * is larger than 1 GiB, `io` if it cannot be read, `aborted` if the signal
+   * fired, and the errors of `decode`.
    */
   static async fromFile(
     file: string,
@@ -315,7 +319,12 @@ export class DiffIndex {
   }
 }
 
-/** Compares two states of a directory, entry by entry. */
+/**
+ * Compares two states of a directory, entry by entry.
+ *
+ * @param index The new state.
+ * @param previous The old state. Absent for a full backup.
+ */
 export function* compareSteps(
   index: DirIndex,
   previous: DirIndex | undefined,
@@ -375,7 +384,11 @@ export function isTouched(change: Change): boolean {
     change.change === "updated" && change.isLinkOnly === true;
 }
 
-/** Returns the path of a change. */
+/**
+ * Returns the path of a change.
+ *
+ * @param change The change.
+ */
 export function pathOf(change: Change): string {
   return entryOf(change).path;
 }
@@ -419,8 +432,12 @@ function decodeChange(line: Line, object: string, offset: number): Change {
     case "copied":
       if (from !== undefined) return { change: line.change, entry, from };
   }
-  throw new DeltarError("corrupt", "unknown kind of change", {
-    object,
-    offset,
-  });
+  throw new DeltarError(
+    "corrupt",
+    "invalid change: unknown kind, or no `from`",
+    {
+      object,
+      offset,
+    },
+  );
 }

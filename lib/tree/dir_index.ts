@@ -88,7 +88,8 @@ export class DirIndex {
    * Makes an index from entries that are in path order.
    *
    * @param entries The entries, in path order.
-   * @param root The state of the directory itself.
+   * @param root The state of the directory itself. Default: mode 0755, and 0
+   * for the time and the owner.
    * @param skipped The paths that were skipped or excluded.
    */
   constructor(
@@ -111,8 +112,10 @@ export class DirIndex {
    *
    * @param dir The directory to index.
    * @param options Options for making the index.
-   * @throws {DeltarError} `aborted` if the signal fired.
-   * @throws {TypeError} If `dir` is not a `Dir` or `Walker`.
+   * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
+   * read; `aborted` if the signal fired.
+   * @throws {TypeError} If `dir` is not a `Dir` or `Walker`, or an option has
+   * the wrong type.
    */
   static async of(dir: Walker, options: IndexOptions = {}): Promise<DirIndex> {
     checkWalker(dir);
@@ -132,7 +135,11 @@ export class DirIndex {
     return new DirIndex(entries, root, skipped);
   }
 
-  /** Returns the entry of a path, if there is one. */
+  /**
+   * Returns the entry of a path, if there is one.
+   *
+   * @param path The path below the root.
+   */
   get(path: string): IndexEntry | undefined {
     if (this.#byPath === undefined) {
       // Only many look-ups justify the memory of a map of all entries.
@@ -144,6 +151,8 @@ export class DirIndex {
 
   /**
    * Returns the first file, in path order, with this content, if there is one.
+   *
+   * @param sha256 The SHA-256 of the content in hexadecimal.
    */
   findContent(sha256: string): IndexEntry | undefined {
     if (this.#byContent === undefined) {
@@ -189,8 +198,10 @@ export class DirIndex {
    *
    * @param bytes The whole file.
    * @param object The name of the file, for errors.
-   * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `limit` or
-   * `unsupported` if the bytes are not a valid index.
+   * @throws {DeltarError} `truncated` if the first or last line is incomplete;
+   * `corrupt` if another part is invalid; `unsafe` if a path leads out of the
+   * directory or is too long; `limit` if the first line has too many objects;
+   * `unsupported` if the version is newer.
    */
   static decode(bytes: Uint8Array, object = "index"): DirIndex {
     return atOnce(decodeSteps(bytes, object));
@@ -201,6 +212,8 @@ export class DirIndex {
    *
    * @param file A path of the operating system.
    * @param options A signal that aborts the writing.
+   * @throws {DeltarError} `not-found` if the file's folder does not exist, `io`
+   * if the file cannot be written, `aborted` if the signal fired.
    */
   async toFile(file: string, options: SignalOptions = {}): Promise<void> {
     await writeFileAtomic(file, this.#pieces(), options);
@@ -212,8 +225,8 @@ export class DirIndex {
    * @param file A path of the operating system.
    * @param options A signal that aborts the reading.
    * @throws {DeltarError} `not-found` if there is no such file, `limit` if it
-   * is larger than 1 GiB, `io` if it cannot be read, and the errors of
-   * `decode`.
+   * is larger than 1 GiB, `io` if it cannot be read, `aborted` if the signal
+   * fired, and the errors of `decode`.
    */
   static async fromFile(
     file: string,

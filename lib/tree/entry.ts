@@ -95,9 +95,10 @@ export type WalkedEntry = Entry & WalkedState;
 export type WalkedFile = FileEntry & WalkedState;
 
 /**
- * The reason why a path is skipped or excluded. A reason that depends on more
- * than the path and the kind of an entry has to mark the entry as doubtful, or
- * `is_unchanged.ts` does not see when the reason ends.
+ * The reason why a path is skipped or excluded. If a reason depends on more
+ * than the path and the kind of an entry, the walk has to mark the entry as
+ * doubtful. Otherwise `is_unchanged.ts` would not notice that the reason no
+ * longer applies.
  */
 export type SkipReason =
   | "excluded"
@@ -109,23 +110,23 @@ export type SkipReason =
   | "absent"
   | "lost";
 
-/**
- * A path that is skipped or excluded, or a file that changed while it was read.
- */
+/** A path that is not stored, or not stored as it was, with the reason. */
 export interface Skipped {
   /** The path below the root, `/`-separated. */
   path: string;
   /**
    * The reason:
    *
-   * - `excluded`: a rule excludes it; `detail` names the rule, its file and
-   *   line.
+   * - `excluded`: a rule excludes it, or deltar writes to it; `detail` names
+   *   the rule, with its file and line if it is from a file.
    * - `special`: a socket, pipe or device.
-   * - `unreadable`: it could not be read; `detail` has the cause, such as the
-   *   system's message.
-   * - `vanished`: it was deleted before it could be read.
-   * - `changed`: it changed while it was read; the bytes that were read are
-   *   stored.
+   * - `unreadable`: it could not be read; `detail` has the cause: the system's
+   *   message, a path that is too long, a hard link to a file that could not be
+   *   read, or exclusion rules that could not be used.
+   * - `vanished`: it was deleted before or while it was read, or created while
+   *   its folder was listed.
+   * - `changed`: it changed or was replaced before it was read completely; what
+   *   was read is stored.
    * - `lost`: its content in the repository is damaged; only a repair uses
    *   this.
    * - `name`: its name is not valid Unicode or is reserved for deltar, so an
@@ -147,6 +148,8 @@ const NO_FAULT: ReadonlySet<SkipReason> = new Set([
 /**
  * Returns whether a path that belongs to the tree could not be stored as it
  * was. Excluded, special and absent paths do not count.
+ *
+ * @param skipped The path and the reason.
  */
 export function isFault(skipped: Skipped): boolean {
   return !NO_FAULT.has(skipped.reason);

@@ -41,7 +41,7 @@ export function encodeEntry(entry: HashedEntry): Line {
 
 /**
  * Returns metadata as a line of JSON: the mode in octal, the time in decimal
- * seconds since 1970, and the owner.
+ * seconds since 1970, the owner and the group.
  */
 export function encodeMetadata(metadata: Metadata): Line {
   return {
@@ -55,7 +55,11 @@ export function encodeMetadata(metadata: Metadata): Line {
 /**
  * Reads an entry's line. Every field is validated.
  *
- * @throws {DeltarError} `corrupt` or `unsafe`, with the offset of the line.
+ * @param line The line.
+ * @param object The name of the file, for errors.
+ * @param offset The offset of the line in the file, in bytes.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
+ * missing or invalid; `unsafe` if a path leads out of the tree or is too long.
  */
 export function decodeEntry(
   line: Line,
@@ -74,7 +78,7 @@ export function decodeEntry(
   if (
     kind !== "file" && kind !== "directory" && kind !== "symlink" &&
     kind !== "hardlink"
-  ) return fail("unknown kind");
+  ) return fail("missing or unknown kind");
   const metadata = readMetadata(line, object, offset);
   if (kind === "directory") return makeDirectory(path, metadata);
   if (kind === "file") {
@@ -91,7 +95,15 @@ export function decodeEntry(
   return makeLink(path, kind, metadata, target);
 }
 
-/** Reads a line that `encodeMetadata` wrote. */
+/**
+ * Reads a line that `encodeMetadata` wrote.
+ *
+ * @param line The line.
+ * @param object The name of the file, for errors.
+ * @param offset The offset of the line in the file, in bytes.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
+ * missing or invalid.
+ */
 export function decodeMetadata(
   line: Line,
   object: string,
@@ -111,7 +123,7 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
   ) {
     throw new DeltarError(
       "corrupt",
-      "invalid entry: missing or invalid mode, mtime, uid or gid",
+      "missing or invalid mode, mtime, uid or gid",
       {
         object,
         offset,
@@ -124,7 +136,12 @@ function readMetadata(line: Line, object: string, offset: number): Metadata {
 /**
  * Refuses a path that does not sort after the previous one.
  *
- * @throws {DeltarError} `corrupt`, with the offset of the line.
+ * @param last The previous path; `undefined` for the first one.
+ * @param path The path to check.
+ * @param object The name of the file, for errors.
+ * @param offset The offset of the line in the file, in bytes.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if the path
+ * does not sort after `last`.
  */
 export function checkOrder(
   last: string | undefined,

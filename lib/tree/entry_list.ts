@@ -42,11 +42,17 @@ export class EntryList {
    * files that changed before they were read.
    */
   readonly #odd = new Map<number, HashedEntry>();
-  /** The folder that the last entry is in, and the folders above it. */
+  /**
+   * The folders that may contain the next entry, each inside the one before it.
+   */
   readonly #open: { inside: string; number: number }[] = [];
   #folder = { number: ROOT, path: "" };
 
-  /** Makes a list of entries whose states are in `states`. */
+  /**
+   * Makes an empty list.
+   *
+   * @param states The writer that holds the states of the entries.
+   */
   constructor(states: StateWriter) {
     this.#states = states;
   }

@@ -24,12 +24,14 @@ export interface WriteFileOptions extends SignalOptions {
 
 /**
  * Writes a file so that it appears whole or not at all. The bytes are written
- * to a temporary file in the same folder and flushed to the disk. The temporary
- * file is then renamed.
+ * to a temporary file in the same folder and, without `mayBeLost`, flushed to
+ * the disk. The temporary file is then renamed.
  *
  * @param file A path of the operating system.
  * @param bytes The content, in one piece or several.
  * @param options Options for writing.
+ * @throws {DeltarError} `not-found` if the file's folder does not exist, `io`
+ * if the file cannot be written, `aborted` if the signal fired.
  */
 export async function writeFileAtomic(
   file: string,
@@ -67,9 +69,10 @@ export async function writeFileAtomic(
  * Returns all bytes of a file.
  *
  * @param file A path of the operating system.
- * @param most The maximum size in bytes.
+ * @param signal Ends the reading with an error of code `aborted`.
+ * @param most The maximum size in bytes. Default: 1 GiB.
  * @throws {DeltarError} `not-found` if the file is absent, `limit` if it is
- * larger than `most`, otherwise `io`.
+ * larger than `most`, `aborted` if the signal fired, `io` if it cannot be read.
  */
 export async function readFileBytes(
   file: string,
@@ -103,6 +106,8 @@ export async function readFileBytes(
  * @param file A path of the operating system.
  * @param decode Decodes the bytes step by step. The second argument is the name
  * of the file, for errors.
+ * @param options A signal that ends the reading and decoding with an error of
+ * code `aborted`.
  * @throws {DeltarError} The errors of `readFileBytes` and `decode`.
  */
 export async function decodeFile<Result>(
@@ -114,7 +119,12 @@ export async function decodeFile<Result>(
   return await inTurns(decode(bytes, file), signal);
 }
 
-/** Deletes a file. A missing file is not an error. */
+/**
+ * Deletes a file. A missing file is not an error.
+ *
+ * @param file A path of the operating system.
+ * @throws {DeltarError} `io` if the file cannot be deleted.
+ */
 export async function removeFile(file: string): Promise<void> {
   try {
     await fs.promises.rm(file, { force: true });
@@ -123,7 +133,13 @@ export async function removeFile(file: string): Promise<void> {
   }
 }
 
-/** Returns whether a path does not exist or is an empty directory. */
+/**
+ * Returns whether a path does not exist or is an empty directory.
+ *
+ * @param place A path of the operating system.
+ * @throws {DeltarError} `io` if the path is not a directory or cannot be
+ * listed.
+ */
 export function isVacant(place: string): boolean {
   try {
     return fs.readdirSync(place).length === 0;
@@ -134,18 +150,26 @@ export function isVacant(place: string): boolean {
 }
 
 /**
- * Returns an error of the file system as a `DeltarError` that names the file.
+ * Returns an error of the file system as a `DeltarError` that names the file. A
+ * `DeltarError` is returned unchanged.
+ *
+ * @param cause The error.
+ * @param object The path of the file or folder, for the message.
  */
 export function fileError(cause: unknown, object: string): DeltarError {
   if (cause instanceof DeltarError) return cause;
   return codeOf(cause) === "ENOENT"
-    ? new DeltarError("not-found", "no such file", { object, cause })
+    ? new DeltarError("not-found", "no such file or folder", { object, cause })
     : new DeltarError("io", errorMessage(cause), { object, cause });
 }
 
 /**
  * Returns an error of the file system as a `DeltarError` that names a path
- * below the root of a tree.
+ * below the root of a tree. A `DeltarError` is returned unchanged, unless it
+ * reports a missing permission of the runtime and has no path.
+ *
+ * @param cause The error.
+ * @param path The path below the root.
  */
 export function pathError(cause: unknown, path: string): DeltarError {
   if (cause instanceof DeltarError) {
@@ -154,7 +178,7 @@ export function pathError(cause: unknown, path: string): DeltarError {
     return new DeltarError(code, message, { path, cause: cause.cause });
   }
   return codeOf(cause) === "ENOENT"
-    ? new DeltarError("not-found", "no such file", { path, cause })
+    ? new DeltarError("not-found", "no such file or folder", { path, cause })
     : new DeltarError("io", reasonOf(cause), { path, cause });
 }
 
@@ -187,7 +211,8 @@ const ENDS_ALL: ReadonlySet<unknown> = new Set([
 
 /**
  * Returns whether an error of the file system affects every path: the disk is
- * full, read-only, failing or gone, or the process has no more descriptors.
+ * full, read-only, failing or gone, or the process has no more descriptors or
+ * memory.
  */
 export function endsAll(error: unknown): boolean {
   return ENDS_ALL.has(codeOf(error)) ||
@@ -195,8 +220,8 @@ export function endsAll(error: unknown): boolean {
 }
 
 /**
- * Returns the reason for a failed system call, `vanished` or `unreadable`, and
- * the message of the error.
+ * Returns the reason for skipping a path whose system call failed, `vanished`
+ * or `unreadable`, and the message of the error.
  */
 export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const code = codeOf(error);

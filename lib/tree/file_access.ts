@@ -14,6 +14,8 @@ export class FileAccess implements RandomAccess {
    *
    * @param file The open file, which `close` closes, or the path of a file. A
    * path that is a symlink is refused.
+   * @throws {Error} The system's error, with its `code`, if the file cannot be
+   * opened.
    */
   constructor(file: OpenFile | string) {
     this.#file = typeof file === "string" ? openFile(file) : file;
@@ -56,7 +58,8 @@ export class FileAccess implements RandomAccess {
  * `using` closes it.
  *
  * @param path A path of the operating system. A symlink is refused.
- * @throws {DeltarError} `not-found` or `io` if the file cannot be opened.
+ * @throws {Error} The system's error, with its `code`, such as `ENOENT`, if the
+ * file cannot be opened.
  *
  * @example
  * ```ts

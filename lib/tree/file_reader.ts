@@ -44,7 +44,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
    * it.
    * @param open Reads the file from the start in pieces. A piece is valid until
    * the next one is pulled. `open` may be called again after the pieces have
-   * ended. They end early if the file was truncated.
+   * ended. They end early if the file was truncated or cannot be read further.
    * @param before The file of this path in the previous index.
    */
   pieces(

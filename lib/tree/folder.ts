@@ -36,8 +36,9 @@ export interface Folder {
   /** Returns the identity of the folder, which no other folder has. */
   identity(): Identity;
   /**
-   * Returns whether the folder has this identity. Once the folder was listed,
-   * this check usually needs no system call.
+   * Returns whether the folder has this identity. If folders are reached by
+   * system calls and this one was listed, the check usually needs no further
+   * call.
    */
   is(identity: Identity): boolean;
   /** Returns the state of an entry, or `undefined` if it is absent. */
@@ -79,6 +80,7 @@ export interface Folder {
   /**
    * Creates a file and opens it for writing and reading.
    *
+   * @param name The name of the file.
    * @param mode The permission bits, from which the umask is removed.
    * @throws `EEXIST` if the name exists.
    */
@@ -93,7 +95,8 @@ export interface Folder {
   /**
    * Returns the target of a symlink.
    *
-   * @throws `EILSEQ` if the target is not valid UTF-8.
+   * @throws `EILSEQ` if the target is not valid UTF-8, `EINVAL` if the entry is
+   * not a symlink.
    */
   readLink(name: string): string;
   /** Creates another name for a file or symlink, in this folder or another. */
@@ -140,7 +143,7 @@ export interface Folder {
   close(): void;
 }
 
-/** An open regular file. */
+/** An open file. It is a regular file unless `openUnseen` opened it. */
 export interface OpenFile {
   /** The path by which the file was opened, for messages. */
   readonly place: string;
@@ -149,6 +152,7 @@ export interface OpenFile {
   /**
    * Reads into `buffer`. It may read fewer bytes than fit into `buffer`.
    *
+   * @param buffer The buffer to fill.
    * @param offset The offset in the file, in bytes.
    * @returns The number of bytes read; 0 at the end of the file.
    */

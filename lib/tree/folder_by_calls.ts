@@ -128,8 +128,8 @@ async function doneAside(
 }
 
 /**
- * Flushes a file on one of Bun's existing threads. Starting a further thread
- * would take as long as restoring a file.
+ * Flushes a file on one of Bun's existing threads, and returns whether that
+ * succeeded. Starting a further thread would take as long as restoring a file.
  */
 function flushOnPool(fd: number): Promise<boolean> {
   return new Promise((resolve) => fs.fsync(fd, (error) => resolve(!error)));
@@ -162,6 +162,9 @@ function system(): SystemCalls {
 /**
  * Opens a folder by its path and follows symlinks. Call it only if
  * `hasSystemCalls` returned `true`.
+ *
+ * @param place A path of the operating system.
+ * @throws The error of the system, with its `code`.
  */
 export function openByCalls(place: string): Folder {
   const path = put(firstPath, place, "open", place);
@@ -184,7 +187,7 @@ class CallFolder implements Folder {
     this.place = place;
   }
 
-  /** The descriptor, for calls that take two folders. */
+  /** The descriptor. Reading it after `close` throws `EBADF`. */
   get fd(): number {
     if (!this.#isOpen) throw systemError("EBADF", "close", this.place);
     return this.#at;
@@ -355,8 +358,8 @@ class CallFolder implements Folder {
   }
 
   /**
-   * Returns this folder and a name in it, as the second pair of a call that
-   * takes two.
+   * Returns the descriptor of this folder and a name in it, for the target of a
+   * call that takes two folders and two names.
    */
   target(name: string, call: string): { fd: number; path: Uint8Array } {
     const path = putName(secondPath, name, call, this.place);

@@ -56,6 +56,9 @@ export function hasProc(): boolean {
 /**
  * Opens a folder by its path and follows symlinks. Its entries are reached
  * through `/proc`.
+ *
+ * @param place A path of the operating system.
+ * @throws The error of the system, with its `code`.
  */
 export function openByProc(place: string): Folder {
   const fd = attempt("open", place, () => openFolderFd(place, 0));
@@ -65,6 +68,9 @@ export function openByProc(place: string): Folder {
 /**
  * Opens a folder by its path and follows symlinks. Its entries are reached by
  * paths.
+ *
+ * @param place A path of the operating system.
+ * @throws The error of the system, with its `code`.
  */
 export function openByPath(place: string): Folder {
   const stat = attempt("open", place, () => {
@@ -577,7 +583,8 @@ function checkFile({ kind }: FileStat, place: string): void {
 
 /**
  * Returns whether the system reads a name as one segment of a path. On Windows,
- * `\` and `:` also separate segments.
+ * `\` separates segments too, and `:` ends the name of a drive or begins the
+ * name of a stream.
  */
 function isSafe(name: string): boolean {
   if (!isName(name)) return false;

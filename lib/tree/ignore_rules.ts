@@ -42,7 +42,7 @@ const LEVELS_PER_MATCHER = 32;
 
 /**
  * A pattern, rewritten to be relative to the top (see {@linkcode IgnoreRules}),
- * with its file and line.
+ * and the text by which `match` reports it.
  */
 interface Rule {
   pattern: string;
@@ -179,7 +179,7 @@ export class IgnoreRules {
     );
   }
 
-  /** The SHA-256 of all rules: 32 bytes. */
+  /** The SHA-256 of all rules and of the options: 32 bytes. */
   get digest(): Uint8Array {
     const said = JSON.stringify([this.#prefix, this.#options, this.#sources]);
     return sha256(encoder.encode(said));
@@ -238,7 +238,7 @@ const encoder = new TextEncoder();
 
 /**
  * Returns the top folder of the git work tree that contains `root`, or `root`
- * if there is none.
+ * if there is none. Above `root`, only a folder with a trusted owner counts.
  */
 function repositoryTop(root: string): string {
   const trusted = trustedOwners(root);

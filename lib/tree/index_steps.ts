@@ -94,7 +94,9 @@ function withoutState(walked: NonFileEntry): NonFileEntry {
     : { path, kind, mode, mtime, uid, gid, size, target };
 }
 
-/** Completes the entry of a file with the facts of its content. */
+/**
+ * Adds the facts of a file's content to its entry, and returns the same entry.
+ */
 export function complete(
   entry: FileEntry,
   { size, sha256, signature }: FileFacts,
@@ -102,7 +104,7 @@ export function complete(
   return Object.assign(entry, { size, sha256 }, signature && { signature });
 }
 
-/** Returns the metadata of a state. */
+/** Returns a copy of the mode, time and owner in a state, with a `toJSON`. */
 export function toMetadata({ mode, mtime, uid, gid }: Metadata): Metadata {
   return withJson({ mode, mtime, uid, gid });
 }

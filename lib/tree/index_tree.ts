@@ -25,9 +25,10 @@ export interface IndexOptions {
   /** The previous index. Files that `unchanged` accepts are taken from it. */
   previous?: DirIndex;
   /**
-   * Called with every file. Returns whether the file is unchanged since
-   * `previous`. If it is, it is not read. By default every file is read,
-   * because a file may change without a change of its size and time.
+   * Called with each file. Returns whether the file is unchanged since
+   * `previous`. An unchanged file that is in `previous` is not read. By default
+   * every file is read, because a file may change without a change of its size
+   * and time.
    */
   unchanged?: (entry: WalkedEntry) => boolean;
   /**
@@ -35,7 +36,10 @@ export interface IndexOptions {
    * and block checksums.
    */
   reader?: FileReader;
-  /** Called with each path that is skipped or excluded, during the walk. */
+  /**
+   * Called during the walk with each path that is skipped or excluded, and each
+   * file that changed while it was read.
+   */
   onSkip?: (skipped: Skipped) => void;
   /** Called after each entry, and repeatedly during a large file. */
   onProgress?: (progress: IndexProgress) => void;

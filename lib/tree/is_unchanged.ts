@@ -21,9 +21,9 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Returns whether everything in a directory that its rules do not exclude is
- * unchanged. Each folder is listed and the state of each entry is compared. No
- * file is read. The comparison stops at the first entry that differs or is
- * marked as doubtful.
+ * unchanged. Each folder is listed and the state of each entry is compared.
+ * Files with exclusion rules are read, and no others. The comparison stops at
+ * the first entry that differs or is marked as doubtful.
  *
  * @param walker The directory to compare.
  * @param state The state that the last walk wrote.

@@ -48,7 +48,11 @@ export class KnownPlaces {
 
   /**
    * Returns whether the file system of a place is mounted at the same mount
-   * point.
+   * point. Returns `false` if the place has no `fileSystem`.
+   *
+   * @param place The place, as `recall` or `all` returned it.
+   * @throws {Error} The system's error, if the present file system cannot be
+   * identified.
    */
   static isMounted({ location, fileSystem }: KnownPlace): boolean {
     if (fileSystem === undefined) return false;
@@ -56,7 +60,11 @@ export class KnownPlaces {
     return now.mount === fileSystem.mount && now.mark === fileSystem.mark;
   }
 
-  /** Returns the path of the note for a key. */
+  /**
+   * Returns the path of the note for a key.
+   *
+   * @param key The key of the place.
+   */
   noteOf(key: string): string {
     return nodePath.join(this.folder, `${key}.json`);
   }
@@ -85,7 +93,11 @@ export class KnownPlaces {
     }
   }
 
-  /** Returns the place that is remembered under a key, if any. */
+  /**
+   * Returns the place that is remembered under a key, if any.
+   *
+   * @param key The key that was passed to `remember`.
+   */
   recall(key: string): KnownPlace | undefined {
     return decodePlace(readText(this.noteOf(key)));
   }

@@ -31,7 +31,11 @@ export class Measure {
   #next = performance.now() + DELAY_MS;
   #state: "walking" | "done" | "failed" = "walking";
 
-  /** Prepares to count the steps of a second walk. */
+  /**
+   * Prepares to count the steps of a second walk.
+   *
+   * @param steps The steps of the second walk.
+   */
   constructor(steps: Iterable<Step>) {
     this.#steps = steps[Symbol.iterator]();
   }

@@ -1,18 +1,20 @@
 /**
  * Directories: walking, excluding, indexing, comparing and writing them.
  *
- * Everything on the disk is reached through open folders. Each is opened from
- * the one above (`folder.ts` is the interface; `folder_by_calls.ts` uses system
- * calls, `folder_by_paths.ts` paths). `walker.ts` has the public class and its
- * options. `walk_tree.ts` walks a directory and decides which entries it skips:
- * by exclusion rules (`rule_file.ts` reads their files, `ignore_rules.ts`
- * parses and matches them), by name and by kind. It writes the state of every
- * entry (`state_writer.ts`), by which the next walk finds unchanged files.
+ * Walks and writes reach the content of a directory through open folders. Each
+ * is opened from the one above (`folder.ts` is the interface;
+ * `folder_by_calls.ts` uses system calls, `folder_by_paths.ts` paths).
+ * `walker.ts` has the public class and its options. `walk_tree.ts` walks a
+ * directory and decides which entries it skips: by exclusion rules
+ * (`rule_file.ts` reads their files, `ignore_rules.ts` parses and matches
+ * them), by name and by kind. It writes the state of every entry
+ * (`state_writer.ts`), by which the next walk finds unchanged files.
  * `is_unchanged.ts` uses the states to find out, without a walk, that nothing
- * changed. It relies on the reasons for skipping: each depends only on the path
- * and the kind of an entry. `index_tree.ts` reads the other files and makes an
- * index (`dir_index.ts`); `read_stable.ts` reads a file again if it changed
- * while it was read. `diff_index.ts` compares two indexes.
+ * changed. It relies on the reasons for skipping: if one depends on more than
+ * the path and the kind of an entry, the entry is marked as doubtful.
+ * `index_tree.ts` reads the other files and makes an index (`dir_index.ts`);
+ * `read_stable.ts` reads a file again if it changed while it was read.
+ * `diff_index.ts` compares two indexes.
  *
  * `tree_writer.ts` writes into a directory. It checks names, follows no
  * symlink, and renames a file into place only after its content was checked.

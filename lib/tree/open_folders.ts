@@ -16,7 +16,7 @@ export interface OpenFoldersOptions {
 
 /** The maximum number of open folders, not counting the root. */
 const MAX_OPEN = 64;
-/** The length, in characters, from which a path counts as long. */
+/** The length, in characters, above which a path counts as long. */
 const LONG_PATH_LENGTH = 512;
 /** The maximum number of closed folders whose identities are kept. */
 const MAX_REMEMBERED = 1 << 16;
@@ -60,8 +60,8 @@ export class OpenFolders {
    *
    * @param path The path below the root, `""` for the root.
    * @throws The error of the system: `ENOTDIR` if a symlink or file is on the
-   * path, `ENOENT` if a folder is absent or is not the one that was opened
-   * before.
+   * path, `ENOENT` if a folder is absent or, with `remembers`, is not the one
+   * that was opened before.
    */
   at(path: string): Folder {
     if (path === "") return this.root;
@@ -216,7 +216,10 @@ export class OpenFolders {
     this.#open.set(path, folder);
   }
 
-  /** Returns the least recently used folder that is not the current one. */
+  /**
+   * Returns the least recently used open folder, except the one from which a
+   * folder is being opened.
+   */
   #oldest(): [path: string, folder: Folder] {
     const [first, second] = this.#open;
     const [path, folder] = first;

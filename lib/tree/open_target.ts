@@ -66,6 +66,9 @@ function openByPath(place: string): OpenTarget {
 /**
  * Creates a folder that is closed to other users, and opens it.
  *
+ * @param above The open folder in which to create it.
+ * @param name The name of the folder.
+ *
  * @returns The folder, and the mode that the umask gives it. The mode is
  * `undefined` if another process created the folder at the same time.
  */

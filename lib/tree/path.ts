@@ -27,9 +27,15 @@ const MAX_SEGMENTS = 2048;
 export function checkPath(path: string, object?: string): void {
   if (isTooLong(path) || UNSAFE.test(path)) {
     const shown = JSON.stringify(path.slice(0, 200));
-    throw new DeltarError("unsafe", `${shown} is not a path inside a tree`, {
-      object,
-    });
+    throw new DeltarError(
+      "unsafe",
+      `${shown} is not a path inside a tree: a path is relative, has no empty, ` +
+        "`.` or `..` segment and no NUL, and has at most " +
+        `${MAX_LENGTH} characters and ${MAX_SEGMENTS} segments`,
+      {
+        object,
+      },
+    );
   }
 }
 
@@ -60,7 +66,10 @@ export function skippedPath(path: string): string {
  * depth-first walk yields paths in this order, trees and indexes can be merged
  * as streams.
  *
- * @returns Negative, zero or positive, as `Array.prototype.sort` takes it.
+ * @param left A path.
+ * @param right The path to compare it with.
+ * @returns A negative number if `left` comes first, a positive one if `right`
+ * does, and 0 if they are equal.
  */
 export function comparePaths(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
@@ -85,7 +94,12 @@ export function parentPath(path: string): string {
   return slash < 0 ? "" : path.slice(0, slash);
 }
 
-/** Returns whether `path` is `folder` or is below it; `""` is the root. */
+/**
+ * Returns whether `path` is `folder` or is below it; `""` is the root.
+ *
+ * @param path A path.
+ * @param folder The path of a folder.
+ */
 export function isWithin(path: string, folder: string): boolean {
   return folder === "" || path === folder || path.startsWith(`${folder}/`);
 }

@@ -27,7 +27,8 @@ export class Permissions {
   }
 
   /**
-   * Returns why a name cannot be created, replaced or removed.
+   * Returns why a name cannot be created, replaced or removed, or `undefined`
+   * if it can.
    *
    * @param path The path below the root.
    * @param found The state of the entry that has the name now.
@@ -42,7 +43,10 @@ export class Permissions {
       : undefined;
   }
 
-  /** Returns why the mode and time of an existing entry cannot be set. */
+  /**
+   * Returns why the mode and time of an existing entry cannot be set, or
+   * `undefined` if they can.
+   */
   faultOfState(found: FileStat): string | undefined {
     return this.#user === 0 || found.uid === this.#user
       ? undefined

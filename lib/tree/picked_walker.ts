@@ -51,7 +51,7 @@ export class PickedWalker extends Walker {
         if (kind === "special") {
           throw new Error("the path is now a socket, pipe or device");
         }
-        // A file that cannot be read cannot be saved.
+        // A file that cannot be read cannot be stored, so it is reported here.
         if (kind === "file") folders.openFile(path).close();
         entry = kind === "symlink"
           ? walkedLink(path, kind, stat, folders.readLink(path))

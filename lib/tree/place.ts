@@ -7,9 +7,11 @@ const LINKS = 40;
 /**
  * Returns the canonical form of a path: absolute, without symlinks, and with
  * the names as the disk spells them. Segments that do not exist yet keep their
- * spelling.
+ * spelling. A path that the system refuses to resolve is only made absolute.
  *
  * @param path A path of the operating system.
+ * @param links The maximum number of symlinks that lead to something absent and
+ * are still followed. Default: 40.
  */
 export function truePlace(path: string, links: number = LINKS): string {
   const place = withoutPrefix(nodePath.resolve(path));
@@ -48,16 +50,20 @@ function linkTarget(place: string): string | undefined {
 
 /**
  * Returns the path of a place relative to a directory that contains it,
- * `/`-separated; `""` for the directory itself. The arguments need not be
+ * `/`-separated; `""` for the directory itself. Neither argument need be
  * canonical.
  *
- * @returns `undefined` if the place is not below the directory.
+ * @param directory A path of the operating system.
+ * @param place A path of the operating system.
+ * @returns The path, or `undefined` if the place is not in the directory or
+ * `directory` is not absolute.
  */
 export function pathBelow(
   directory: string,
   place: string,
 ): string | undefined {
-  // A record may come from another system, whose paths are not absolute here.
+  // A snapshot may name a directory of another system, whose path is not
+  // absolute here.
   if (!nodePath.isAbsolute(directory)) return undefined;
   const way = nodePath.relative(truePlace(directory), truePlace(place));
   const path = way.split(nodePath.sep).join("/");

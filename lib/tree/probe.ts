@@ -17,8 +17,9 @@ export interface NameProbe {
 
 /**
  * Tests names by creating empty files in a temporary folder on the disk.
- * Afterwards the modification time of the folder above is restored. If this
- * user may not write into the folder, different names count as two.
+ * Afterwards the modification time of the folder above is restored. If a test
+ * fails, for example because this user may not write into the folder, different
+ * names count as two, and `listed` returns `undefined`.
  */
 export class DiskProbe implements NameProbe {
   readonly #place: (path: string) => string;

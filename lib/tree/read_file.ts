@@ -10,6 +10,7 @@ export const MAX_WHOLE_BYTES = 1 << 20;
  *
  * @param place A path of the operating system; symlinks are followed on the
  * path to the file, but the file itself must not be one.
+ * @throws The system's error, with its `code`.
  */
 export function openFile(place: string): OpenFile {
   const folder = openFolder(nodePath.dirname(place));

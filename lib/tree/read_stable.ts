@@ -56,6 +56,7 @@ type State = Pick<
  * @param entry The file's entry, which is updated to the state in which the
  * content was read.
  * @param before The file of this path in the previous index.
+ * @param shared The values that all files of the index share.
  * @returns The result of the reader, a promise only if the reader returned one;
  * `undefined` if the file could not be stored.
  */

@@ -14,7 +14,7 @@ const MAX_LINKS = 40;
  *
  * @param target A path of the operating system; it need not exist.
  * @throws {DeltarError} `unsafe` for a symlink of another user; `io` if the
- * path has more than 40 symlinks.
+ * path has more than 40 symlinks or a part of it cannot be looked up.
  */
 export function realTarget(target: string): string {
   const place = nodePath.resolve(target);
@@ -44,9 +44,13 @@ export function realTarget(target: string): string {
       );
     }
     if (++links > MAX_LINKS) {
-      throw new DeltarError("io", `too many symlinks: at most ${MAX_LINKS}`, {
-        object: place,
-      });
+      throw new DeltarError(
+        "io",
+        `too many symlinks on this path: at most ${MAX_LINKS}`,
+        {
+          object: place,
+        },
+      );
     }
     if (text.startsWith("/")) at = "/";
     waiting.push(...text.split("/").reverse());

@@ -26,7 +26,11 @@ export function removeScratch(file: string): void {
   fs.rmSync(file, { force: true });
 }
 
-/** Returns a path in a new temporary folder. The file does not exist yet. */
+/**
+ * Returns a path in a new temporary folder. The file does not exist yet.
+ *
+ * @param extension The end of the name, such as `.tar`.
+ */
 export function temporaryFile(extension: string): string {
   const folder = fs.mkdtempSync(nodePath.join(nodeOs.tmpdir(), "deltar-"));
   return nodePath.join(folder, `archive${extension}`);

@@ -25,7 +25,11 @@ export function encodeSkipped({ path, reason, detail }: Skipped): Line {
  * Reads a line that `encodeSkipped` wrote. The path may be any text within the
  * maximum length of paths, since nothing is ever written to it.
  *
- * @throws {DeltarError} `corrupt`, with the offset of the line.
+ * @param line The line.
+ * @param object The name of the file, for errors.
+ * @param offset The offset of the line in the file, in bytes.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if the path or
+ * the reason is invalid.
  */
 export function decodeSkipped(
   line: Line,
@@ -37,10 +41,14 @@ export function decodeSkipped(
     !REASONS.has(skipped) || typeof path !== "string" ||
     skippedPath(path) !== path
   ) {
-    throw new DeltarError("corrupt", "invalid skipped path", {
-      object,
-      offset,
-    });
+    throw new DeltarError(
+      "corrupt",
+      "a skipped path or its reason is invalid",
+      {
+        object,
+        offset,
+      },
+    );
   }
   return {
     path,

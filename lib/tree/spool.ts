@@ -27,7 +27,7 @@ export class Spool {
   /**
    * Makes an empty spool.
    *
-   * @param inMemory The maximum number of bytes in memory.
+   * @param inMemory The maximum number of bytes in memory. Default: 8 MiB.
    */
   constructor(inMemory: number = 8 << 20) {
     this.#inMemory = inMemory;

@@ -38,6 +38,8 @@ export interface KnownEntries {
 /**
  * Reads the entries that are stored beside a state.
  *
+ * @param stored The stored entries.
+ * @param state The state of the directory.
  * @throws {DeltarError | RangeError | TypeError} If the entries do not belong
  * to the states.
  */
@@ -77,11 +79,19 @@ function plainEntry(
   const basics = state.basics(place);
   const { kind, size } = basics;
   if (kind !== "file" && kind !== "directory") {
-    throw new DeltarError("corrupt", "invalid kind of entry", {});
+    throw new DeltarError(
+      "corrupt",
+      "a remembered entry has an invalid kind",
+      {},
+    );
   }
   const path = folder === ROOT ? name : `${entries[folder].path}/${name}`;
   if (isTooLong(path)) {
-    throw new DeltarError("corrupt", "the path is too long", {});
+    throw new DeltarError(
+      "corrupt",
+      "the path of a remembered entry is too long",
+      {},
+    );
   }
   if (kind === "directory") return makeDirectory(path, basics);
   const start = 4 * (at + WORDS.sha256);

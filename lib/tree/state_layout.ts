@@ -4,19 +4,22 @@ import { type FileStat, type Identity, kindOf } from "./statx.ts";
 /** Flags of an entry. */
 export const ENTRY_FLAG = {
   /**
-   * The entry was skipped or excluded, because of a rule, its name or its kind.
+   * The entry was skipped or excluded, because of a rule, its path or its kind.
    */
   skipped: 1 << 16,
   /**
-   * The entry has to be read again, because it may have changed without a
-   * change of its state.
+   * The next walk has to read the entry again, because its state is not known
+   * or may stay the same when the entry changes.
    */
   doubtful: 1 << 17,
 } as const;
 
 /** Flags of a folder. */
 export const FOLDER_FLAG = {
-  /** The folder has its own exclusion rules. */
+  /**
+   * The block has the SHA-256 of the exclusion rules: the folder is the root or
+   * has rule files.
+   */
   ruled: 1,
   /** The system refused to list the folder. */
   unreadable: 2,
@@ -64,7 +67,13 @@ export function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 }
 
-/** Returns a range of bytes as a text of one character for each byte. */
+/**
+ * Returns a range of bytes as a text of one character for each byte.
+ *
+ * @param bytes The array that contains the range.
+ * @param start The offset of the first byte.
+ * @param end The offset after the last byte.
+ */
 export function latin1(bytes: Uint8Array, start: number, end: number): string {
   let text = "";
   for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at]);

@@ -1,6 +1,8 @@
 import { PLATFORM } from "./this_system.ts";
 
-/** The state of a file. Links are not followed. */
+/**
+ * The state of a file, folder or other entry. A symlink has a state of its own.
+ */
 export interface FileStat {
   /** The kind; `special` is a socket, pipe or device. */
   kind: "file" | "directory" | "symlink" | "special";
@@ -102,7 +104,12 @@ function readTime(view: DataView, at: number): bigint {
     BigInt(view.getUint32(at + 8, true));
 }
 
-/** Fills in a `struct statx` from a state of `node:fs`. */
+/**
+ * Fills in a `struct statx` from a state of `node:fs`.
+ *
+ * @param view The struct, of `STATX_SIZE` bytes.
+ * @param stat The state.
+ */
 export function fillStatx(view: DataView, stat: NodeStat): void {
   view.setUint32(16, Number(stat.nlink), true);
   view.setUint32(20, Number(stat.uid), true);

@@ -22,7 +22,13 @@ export function systemError(
   });
 }
 
-/** Returns the error for an error number of this system. */
+/**
+ * Returns the error for an error number of this system.
+ *
+ * @param errno The error number.
+ * @param call The system call that failed.
+ * @param place The path that the call was made with.
+ */
 export function errorOfNumber(
   errno: number,
   call: string,
@@ -32,7 +38,14 @@ export function errorOfNumber(
   return systemError(code, call, place);
 }
 
-/** Returns an error of `node:fs` with another path in place of its own. */
+/**
+ * Returns an error of `node:fs` with another path in place of its own. An error
+ * without the code of a system error is returned unchanged.
+ *
+ * @param error The error.
+ * @param call The system call that failed.
+ * @param place The path to name.
+ */
 export function errorAt(error: unknown, call: string, place: string): Error {
   const code = codeOf(error);
   if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) {

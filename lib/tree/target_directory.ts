@@ -27,7 +27,9 @@ export class TargetDirectory {
    * Opens a directory, which need not exist. It is open until `close` is
    * called.
    *
-   * @throws {DeltarError} `exists` if the path exists and is not a directory.
+   * @param root A path of the operating system.
+   * @throws {DeltarError} `exists` if the path exists and is not a directory;
+   * `io` if it cannot be opened.
    */
   constructor(root: string) {
     try {
@@ -117,8 +119,9 @@ export class TargetDirectory {
 
   /**
    * Returns a name in a folder that no plan may remove, if there is one: the
-   * name of one of deltar's temporary files, or a name that is not valid UTF-8,
-   * whose file cannot be saved.
+   * name of one of deltar's temporary files, or a name with U+FFFD, which may
+   * stand for invalid bytes, so that the file cannot be stored in a safety
+   * snapshot.
    */
   untouchable(path: string): string | undefined {
     return this.#attempt(

@@ -65,8 +65,8 @@ function ofFields(this: object): unknown {
 }
 
 /**
- * The property is not enumerable, so that copies and comparisons use only the
- * fields.
+ * The property `toJSON` of an entry. It is not enumerable, so that copies and
+ * comparisons use only the fields.
  */
 const TO_JSON: PropertyDescriptor = { value: ofFields };
 
@@ -82,6 +82,11 @@ export function withJson<Of extends object>(object: Of): Of {
  * Makes the entry of a file, with its `toJSON`. There may be millions of
  * entries. An entry that a constructor makes takes less memory than an object
  * literal to which properties are added.
+ *
+ * @param path The path below the root.
+ * @param metadata The mode, time and owner.
+ * @param size The size in bytes.
+ * @param sha256 The SHA-256 of the content in hexadecimal.
  */
 export function makeFile(
   path: string,
@@ -181,7 +186,11 @@ type Numbers = [
   size: number,
 ];
 
-/** Returns nanoseconds since 1970 as decimal seconds. */
+/**
+ * Returns nanoseconds since 1970 as decimal seconds.
+ *
+ * @param time The time in nanoseconds since 1970.
+ */
 export function formatTime(time: bigint): string {
   const magnitude = time < 0n ? -time : time;
   const digits = magnitude.toString().padStart(10, "0");

@@ -121,7 +121,13 @@ export class FolderState {
   #next: number;
   #byName: Map<string, number> | undefined;
 
-  /** Uses the block that begins at word `at`. */
+  /**
+   * Uses a block of a state.
+   *
+   * @param bytes All blocks as bytes.
+   * @param words All blocks as 32-bit words.
+   * @param at The word at which the block begins.
+   */
   constructor(bytes: Uint8Array, words: Uint32Array, at: number) {
     this.#bytes = bytes;
     this.#words = words;

@@ -30,7 +30,8 @@ import {
 export interface TreeWriterOptions {
   /**
    * Whether a file is flushed to the disk before it is renamed into place. Use
-   * it for files that replace others. Default: `false`.
+   * it for files that replace others. A function returns this for the path of
+   * each file. Default: `false`.
    */
   durable?: boolean | ((path: string) => boolean);
   /**
@@ -132,6 +133,7 @@ export class TreeWriter {
    *
    * @param root A path of the operating system.
    * @param options Options for writing.
+   * @throws {DeltarError} `io` if the directory cannot be created or opened.
    */
   constructor(root: string, options: TreeWriterOptions = {}) {
     this.#options = options;
@@ -156,8 +158,11 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param metadata The mode, time and owner of the directory.
    * @param isNew Whether the directory must not exist yet. Default: `false`.
-   * @throws {DeltarError} `exists` if the directory exists and `isNew` is set;
-   * `unsafe` if a file or link is in the way.
+   * @throws {DeltarError} `io` if something exists at the path and `isNew` is
+   * set, or the system refuses the directory; `unsafe` if the path leads out of
+   * the root, has a name that this system cannot use, or a file or link is in
+   * the place of a folder; `limit` if too many folders have no entry of their
+   * own.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
@@ -180,7 +185,7 @@ export class TreeWriter {
    * @param expected The size and SHA-256 that the content must have. Default:
    * any.
    * @throws {DeltarError} `mismatch` if the content differs from `expected`;
-   * the path is then unchanged.
+   * the path is then unchanged. Also the errors of `directory` for the path.
    */
   async file(
     path: string,
@@ -220,7 +225,15 @@ export class TreeWriter {
     }
   }
 
-  /** Creates a symlink. Its target is not checked. */
+  /**
+   * Creates a symlink. Its target is not checked.
+   *
+   * @param path The path below the root.
+   * @param target The path that the link contains.
+   * @param metadata The mode, time and owner of the link. The mode is not set.
+   * @throws {DeltarError} `io` if the system refuses the link, and the errors
+   * of `directory` for the path.
+   */
   symlink(path: string, target: string, metadata: Metadata): void {
     const folder = this.#place(path);
     this.#attempt(path, () => {
@@ -251,6 +264,8 @@ export class TreeWriter {
    *
    * @param path The new name, below the root.
    * @param existing The path of the existing file, below the root.
+   * @throws {DeltarError} `unsafe` if `existing` is not a file; `io` if the
+   * system refuses the link.
    */
   hardLink(path: string, existing: string): void {
     this.#place(existing);
@@ -263,7 +278,7 @@ export class TreeWriter {
       if (from.statAt(nameOf(existing))?.kind !== "file") {
         throw new DeltarError(
           "unsafe",
-          "a hard link to something other than a file",
+          `cannot make a hard link to ${existing}: not a file`,
           {
             path,
           },
@@ -291,7 +306,8 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
    * @param seen The entry that must be at the path. Default: any.
-   * @throws {DeltarError} `changed` if another entry is at the path.
+   * @throws {DeltarError} `changed` if another entry is at the path;
+   * `not-found` if there is none; `io` if the system refuses a change.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -318,9 +334,13 @@ export class TreeWriter {
         const now = file.stat();
         const { links } = seen ?? stat;
         if (!isSameFile(now, seen ?? stat) || now.links !== links) {
-          throw new DeltarError("changed", "replaced by another process", {
-            path,
-          });
+          throw new DeltarError(
+            "changed",
+            "the entry was replaced by another process; try again",
+            {
+              path,
+            },
+          );
         }
         this.#setState(path, file, metadata);
       } finally {
@@ -329,7 +349,13 @@ export class TreeWriter {
     });
   }
 
-  /** Removes a file or link, or an empty directory. */
+  /**
+   * Removes a file or link, or an empty directory.
+   *
+   * @param path The path below the root.
+   * @throws {DeltarError} `not-found` if there is no such entry; `io` if the
+   * system refuses the removal.
+   */
   remove(path: string): void {
     this.#place(path);
     this.#attempt(path, () => {
@@ -355,6 +381,8 @@ export class TreeWriter {
    * @param path The path below the root.
    * @param from The other writer.
    * @param fromPath The path below the other writer's root.
+   * @throws {DeltarError} `not-found` if there is no such file; `io` if the
+   * system refuses the move.
    */
   adopt(path: string, from: TreeWriter, fromPath: string): void {
     const folder = this.#place(path);
@@ -370,6 +398,8 @@ export class TreeWriter {
    *
    * @param from The path in its present spelling.
    * @param path The path in its new spelling, in the same folder.
+   * @throws {DeltarError} `not-found` if there is no such entry; `io` if the
+   * system refuses the new name.
    */
   respell(from: string, path: string): void {
     const folder = this.#place(path);
@@ -383,6 +413,10 @@ export class TreeWriter {
   /**
    * Returns the state of the entry at a path now, or `undefined` if there is
    * none.
+   *
+   * @param path The path below the root.
+   * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if
+   * the system refuses access.
    */
   at(path: string): FileStat | undefined {
     checkPath(path);
@@ -403,6 +437,9 @@ export class TreeWriter {
    * @param beforeRoot Called when everything except the root has its final
    * state. It may still change the root's content, such as by deleting a
    * journal.
+   * @throws {DeltarError} `changed` if a directory was replaced, or `io` if the
+   * system refuses a change. With `onUnset`, only errors of the root and those
+   * that affect every path are thrown.
    */
   finish(beforeRoot?: () => void): void {
     let fault: DeltarError | undefined;
@@ -452,6 +489,8 @@ export class TreeWriter {
    * Flushes the file systems that were written to. Returns `false` if the
    * system cannot flush a whole file system. The caller then has to flush each
    * file and folder.
+   *
+   * @throws {DeltarError} `io` if the disk did not accept the data.
    */
   async syncFileSystems(): Promise<boolean> {
     const done = new Set<bigint>();
@@ -471,6 +510,9 @@ export class TreeWriter {
   /**
    * Flushes a file or folder with a path of any length. A path that is gone or
    * cannot be opened is ignored.
+   *
+   * @param path The path below the root.
+   * @throws {DeltarError} `io` if the disk did not accept the data.
    */
   async sync(path: string): Promise<void> {
     try {
@@ -502,7 +544,8 @@ export class TreeWriter {
     if (entered === undefined || !isSameFile(entered, folder.stat())) {
       throw new DeltarError(
         "changed",
-        "the folder was replaced by another one; mode and time were not set",
+        "the folder was replaced by another one; its mode, time and owner were " +
+          "not set",
         { path },
       );
     }
@@ -577,7 +620,11 @@ export class TreeWriter {
     const there = above.statAt(nameOf(path));
     if (there === undefined) return this.#make(path, above, isWanted);
     if (there.kind !== "directory") {
-      throw new DeltarError("unsafe", "a file or link is in the way", { path });
+      throw new DeltarError(
+        "unsafe",
+        "a file or link is in the place of a folder",
+        { path },
+      );
     }
     if (!this.#owned && (there.mode & 0o700) !== 0o700) {
       quietly(() => above.setMode(nameOf(path), there.mode | 0o700));
@@ -697,7 +744,7 @@ export class TreeWriter {
       (stat) => isSameTime(stat.mtime, mtime),
     );
     if (cause === undefined) return;
-    if (given !== mode) unset.push("set-user-ID bit");
+    if (given !== mode) unset.push("set-user-ID or set-group-ID bit");
     const { message } = cause as Error;
     const words = message.replace(/, [a-z]+ '[^]*$/, "");
     const error = new DeltarError(
@@ -799,7 +846,7 @@ function identityOf({ device, inode }: Identity): Identity {
 }
 
 function gone(path: string): DeltarError {
-  return new DeltarError("not-found", "no such file", { path });
+  return new DeltarError("not-found", "no such file or folder", { path });
 }
 
 /**

@@ -96,7 +96,12 @@ interface Unruled {
   isUnreadable: boolean;
 }
 
-/** Opens the folders of a directory. Call `close` at the end. */
+/**
+ * Opens the folders of a directory. Call `close` at the end.
+ *
+ * @param walker The directory.
+ * @throws {DeltarError} `not-found` or `io` if the directory cannot be opened.
+ */
 export function openTree(walker: Walker): OpenFolders {
   try {
     // If a folder is replaced during the walk, the new one is walked.

@@ -51,6 +51,8 @@ export function walkedLink(
  * Makes the entry of a file with several names: a file for the first name that
  * is found, and hard links to it for the others.
  *
+ * @param path The path below the root.
+ * @param state The state of the file.
  * @param links The first names that were found, by device and inode. This
  * function adds to it.
  */

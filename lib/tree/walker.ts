@@ -63,6 +63,7 @@ export class Walker {
    * inside it.
    * @throws {DeltarError} `not-found` if there is no such directory; `io` if
    * the system refuses access.
+   * @throws {TypeError} If the path or an option has the wrong type.
    */
   constructor(
     path: string = ".",
@@ -106,6 +107,8 @@ export class Walker {
    * Returns whether a folder is always excluded. The folder is identified by
    * device and inode, because its path may have another spelling or go through
    * a mount.
+   *
+   * @param folder The device and inode of the folder.
    */
   isUntouchedFolder(folder: Pick<FileStat, "device" | "inode">): boolean {
     return this.#neverTouchFolders.some((untouched) =>
@@ -123,7 +126,11 @@ export class Walker {
     };
   }
 
-  /** Returns whether a path is always excluded, or contains such a path. */
+  /**
+   * Returns whether a path is always excluded, or contains such a path.
+   *
+   * @param path The path below the root.
+   */
   isUntouched(path: string): boolean {
     return [...this.neverTouch].some((untouched) =>
       isWithin(path, untouched) || isWithin(untouched, path)
@@ -133,13 +140,21 @@ export class Walker {
   /**
    * Returns a walker of the same directory that never yields a file or folder,
    * such as one that is being written.
+   *
+   * @param place The path of the file or folder, a path of the operating
+   * system.
    */
   without(place: string): Walker {
     const neverTouch = [...this.options.neverTouch ?? [], place];
     return new Walker(this.path, { ...this.options, neverTouch });
   }
 
-  /** Returns the state of the root directory itself. */
+  /**
+   * Returns the state of the root directory itself.
+   *
+   * @throws {DeltarError} `not-found` if the directory is gone; `io` if the
+   * system refuses access.
+   */
   stat(): FileStat {
     const folders = openTree(this);
     try {
@@ -156,6 +171,9 @@ export class Walker {
    * pieces. No symlink on the path is followed.
    *
    * @param path The path below the root.
+   * @throws {DeltarError} `unsafe` if the path leads out of the root.
+   * @throws {Error} The system's error, with its `code`, if the file cannot be
+   * opened or read.
    */
   open(path: string): ByteSource {
     const file = this.#openFile(path);
@@ -171,6 +189,10 @@ export class Walker {
   /**
    * Yields every entry that is not excluded, in path order. The first name of a
    * file is a `file`. Further names are `hardlink` entries that name the first.
+   *
+   * @param options The callback for skipped paths, and the signal.
+   * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
+   * read; `aborted` if the signal fired.
    */
   async *walk(options: WalkOptions = {}): AsyncGenerator<WalkedEntry> {
     await Promise.resolve();
@@ -187,6 +209,9 @@ export class Walker {
   /**
    * Yields the same entries as `walk`, without a promise for each. The system
    * calls block the event loop.
+   *
+   * @param options The callback for skipped paths, and the signal.
+   * @throws {DeltarError} The errors of `walk`.
    */
   *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
     for (const { entry } of walkTree(this, options)) yield withJson(entry);
@@ -199,7 +224,9 @@ export class Walker {
    * system; a path with a trailing `/` counts as a directory even if it is not
    * one.
    * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
-   * `undefined`.
+   * `undefined` if no rule excludes the path.
+   * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if a
+   * folder above it cannot be read.
    */
   whyExcluded(path: string): string | undefined {
     const bare = this.#below(path).replace(/\/$/, "");

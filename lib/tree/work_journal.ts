@@ -59,7 +59,7 @@ export class WorkJournal {
    *
    * @param root The directory, a path of the operating system.
    * @throws {DeltarError} `exists` if another process is changing the
-   * directory.
+   * directory; `not-found` or `io` if the directory cannot be read.
    */
   static left(root: string): LeftJournal[] {
     let folder: Folder;
@@ -87,7 +87,8 @@ export class WorkJournal {
    * @returns The journal, or `undefined` if this user may not write into the
    * directory itself. Folders in it may still be writable.
    * @throws {DeltarError} `exists` if another process is changing the
-   * directory.
+   * directory; `io` if the journal cannot be written.
+   * @throws {RangeError} If the data takes more than 64 KiB.
    */
   static async begin(
     folder: Folder,
@@ -119,6 +120,9 @@ export class WorkJournal {
   /**
    * Deletes a journal that was left behind, after its work was finished or
    * undone.
+   *
+   * @param folder The directory that contains the journal.
+   * @param name The name of the journal, as `left` returned it.
    */
   static remove(folder: Folder, name: string): void {
     removeName(folder, name);

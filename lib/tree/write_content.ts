@@ -26,6 +26,11 @@ export interface ExpectedContent {
 /**
  * Writes a new file in one piece. Returns the size and checksum of its content.
  * Without `expected`, the checksum is not computed and is empty.
+ *
+ * @param file The open file, which is empty.
+ * @param bytes The content.
+ * @param expected The size and checksum that the content must have, if known.
+ * This function does not compare them.
  */
 export function writeWhole(
   file: OpenFile,
@@ -41,6 +46,8 @@ export function writeWhole(
  * Writes a new file piece by piece, with holes for zeros. Returns the size and
  * checksum of its content.
  *
+ * @param file The open file, which is empty.
+ * @param source The content.
  * @param flushes Whether the file is flushed while it is written, except for
  * its end.
  */
@@ -81,7 +88,11 @@ export async function writePieces(
 /**
  * Refuses content whose size or checksum is not the expected one.
  *
- * @throws {DeltarError} `mismatch`.
+ * @param path The path below the root, for the error.
+ * @param got The size and checksum of the content.
+ * @param expected The size and checksum that the content must have; `undefined`
+ * for any.
+ * @throws {DeltarError} `mismatch` if the size or the checksum differs.
  */
 export function checkContent(
   path: string,
