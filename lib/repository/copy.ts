@@ -36,7 +36,7 @@ import { readTree } from "./layers/tree_reader.ts";
 
 /** Options for copying snapshots. */
 export interface CopyOptions {
-  /** Called after each object with the progress. */
+  /** Called after each layer or volume that was copied, with the progress. */
   onProgress?: (progress: CopyProgress) => void;
   /**
    * Ends the work with an error of code `aborted`. The next copy continues
@@ -49,11 +49,11 @@ export interface CopyOptions {
 export interface CopyProgress {
   /** The id of the snapshot that is being copied. */
   snapshot: string;
-  /** The number of objects copied so far, of all snapshots. */
+  /** The number of layers and volumes copied so far, of all snapshots. */
   objects: number;
-  /** The number of bytes copied so far. */
+  /** The total size of these layers and volumes, in bytes. */
   bytes: number;
-  /** The name of the object that was just copied. */
+  /** The name of the layer or volume that was just copied. */
   name: string;
 }
 
@@ -63,9 +63,9 @@ export interface CopyResult {
   copied: string[];
   /** The ids of the snapshots that the target already had. */
   present: string[];
-  /** The number of objects that were copied. */
+  /** The number of layers and volumes that were copied. */
   objects: number;
-  /** The total size of the copied objects, in bytes. */
+  /** The total size of these layers and volumes, in bytes. */
   bytes: number;
 }
 
@@ -85,7 +85,8 @@ export async function copySnapshots(
 ): Promise<CopyResult> {
   const result: CopyResult = { copied: [], present: [], objects: 0, bytes: 0 };
   const { signal } = options;
-  // No cleanup needs the source, so the signal may end all of its operations.
+  // Nothing in the source has to be cleaned up after an abort, so the signal may
+  // end all operations on the source.
   const source = untilAborted(from.storage, signal);
   const [here, there] = await Promise.all([
     sizesIn(source),
@@ -173,10 +174,14 @@ async function copySnapshot(
 /**
  * Refuses to replace undamaged objects of the target. An object whose size in
  * the target differs from its size in the source may be replaced in two cases:
- * the target's own records and layers have the size and SHA-256 of the source,
- * so the target's object is damaged; or nothing in the target refers to the
- * object. A malicious source therefore cannot replace an undamaged object.
  *
+ * - the target's own records and layers have the size and SHA-256 of the
+ *   source, so the target's object is damaged;
+ * - nothing in the target refers to the object.
+ *
+ * A malicious source therefore cannot replace an undamaged object.
+ *
+ * @param store The target.
  * @param copying The id of the run of this copy.
  * @param objects The objects in the source whose size in the target differs.
  * @throws {DeltarError} `mismatch` if an object must not be replaced.
@@ -245,6 +250,8 @@ async function sizesIn(storage: Storage): Promise<Map<string, number>> {
  * Returns the objects that a snapshot needs, with moved volumes replaced by the
  * new ones, and the names of the moved volumes.
  *
+ * @param storage The storage of the source.
+ * @param record The snapshot.
  * @param here The sizes of the source's objects, by name.
  * @param there The sizes of the target's objects, by name.
  */

@@ -6,8 +6,8 @@
  * repository's id and codec, and the records. Each directory imports only those
  * listed before it:
  *
- * - `format/`: names, records, settings and notes, as docs/FORMAT.md has them
- *   (`format/names.ts`);
+ * - `format/`: names, records, settings and notes, as docs/FORMAT.md describes
+ *   them (`format/names.ts`);
  * - `runs/`: how writers and prunes work side by side without a lock
  *   (`runs/run.ts`);
  * - `layers/`: trees (`layers/tree_layer.ts`), and `content/`: the content of

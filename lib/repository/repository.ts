@@ -186,7 +186,7 @@ export class Repository {
     const { shared } = options;
     if (shared !== undefined && shared !== "read" && shared !== "write") {
       throw new TypeError(
-        'Repository.create(): shared has to be "read" or "write"',
+        `Repository.create(): shared has to be "read" or "write": ${shared}`,
       );
     }
     return new Repository(await Store.create(storage, options));
@@ -292,6 +292,12 @@ export class Repository {
    *
    * @param dir The directory.
    * @param options The label and other options for taking a snapshot.
+   * @returns The record of the new snapshot, or of the last one if none was
+   * taken, with the changes and the skipped and excluded paths.
+   * @throws {DeltarError} `conflict` if the last snapshot was removed during
+   * the work, three times in a row; the error of an earlier snapshot that
+   * cannot be read, without `onDamage`; the error of the storage; `aborted` if
+   * the signal ends the work.
    */
   async snapshot(
     dir: Walker,
@@ -482,7 +488,9 @@ export class Repository {
    * @param record The snapshot.
    * @param target The directory. It need not exist.
    * @param options The paths to restore, and whether to delete others.
-   * @throws {DeltarError} `not-found` if a path is not in the snapshot.
+   * @throws {DeltarError} `not-found` if a path is not in the snapshot;
+   * `unsafe` if the restore would write into the repository; `unsupported` as
+   * for `restore`.
    */
   async planRestore(
     record: SnapshotRecord,
@@ -506,7 +514,8 @@ export class Repository {
    * take a safety snapshot, and callbacks.
    * @throws {DeltarError} `not-found` if a path is not in the snapshot;
    * `exists` if another process restores into the directory; `unsafe` if the
-   * restore would write into the repository itself.
+   * restore would write into the repository; `unsupported` if `delete` is
+   * combined with `from`, or if the snapshot does not record its exclude rules.
    */
   async restore(
     record: SnapshotRecord,
@@ -600,7 +609,8 @@ export class Repository {
   }
 
   /**
-   * Returns the removed snapshots that can be brought back, the oldest first.
+   * Returns the removed snapshots that can be brought back, the oldest snapshot
+   * first.
    *
    * @param options The signal that ends the work.
    */
@@ -609,12 +619,13 @@ export class Repository {
   }
 
   /**
-   * Brings back a removed snapshot as it was.
+   * Brings back a removed snapshot as it was. Does nothing if the snapshot is
+   * not removed.
    *
    * @param id The id of the snapshot.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `not-found` if the snapshot was purged, or never
-   * removed.
+   * @throws {DeltarError} `not-found` if the snapshot was purged, or if no
+   * snapshot ever had the id.
    */
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);
@@ -626,6 +637,9 @@ export class Repository {
    * bytes that it would free.
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
+   * @param options The share of needed bytes below which volumes are repacked,
+   * the callback and the signal.
+   * @throws {DeltarError} The error of a record or layer that cannot be read.
    */
   async planPrune(
     policy: RetentionPolicy = {},
@@ -642,6 +656,7 @@ export class Repository {
    * taken at the same time. A prune can be killed at any time.
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
+   * @param options The grace period and other options for pruning.
    * @throws {DeltarError} `exists` if another prune is running; the error of a
    * record or layer that cannot be read, because no object is deleted unless
    * all needed objects are known.
@@ -671,6 +686,8 @@ export class Repository {
    * @param maxSize The maximum total size of all objects, in bytes.
    * @param options The grace period, in milliseconds (default: 0), and
    * callbacks.
+   * @throws {DeltarError} `exists` if another prune is running; the error of a
+   * record or layer that cannot be read.
    */
   async fit(
     maxSize: number,
@@ -706,8 +723,8 @@ export class Repository {
   /**
    * Returns how the space of the repository is used: the space that each
    * snapshot added and that it alone needs, the space of the folders and the
-   * largest files of one snapshot, and the share of volumes that is needed.
-   * Only records and trees are read.
+   * largest files of one snapshot, and the share of volumes that is needed. No
+   * content of files is read.
    *
    * @param options The snapshot and folder to report on.
    */
@@ -718,7 +735,7 @@ export class Repository {
   /**
    * Restores some files of a snapshot into a scratch folder, compares them with
    * their SHA-256, and stores the result in a note. Each drill takes the files
-   * after those of the previous drill.
+   * after those of the previous drill of the snapshot.
    *
    * @param options The snapshot, the size of the sample, and the scratch
    * folder.
@@ -741,7 +758,9 @@ export class Repository {
    * Returns the result of the last drill of each snapshot that has one, by the
    * snapshot's id.
    *
-   * @param options With `onDamage`, notes that cannot be read are reported.
+   * @param options With `onDamage`, notes that cannot be read are reported. By
+   * default damaged notes are ignored, and the error of a note with a newer
+   * version is thrown.
    */
   proofs(
     { onDamage, signal }: ReadOptions = {},
@@ -751,10 +770,10 @@ export class Repository {
 
   /**
    * Rebuilds damaged objects if possible, and moves unreadable ones to
-   * `damaged/`, so that everything else works. A snapshot with lost files is
-   * replaced by one that lists them as skipped. The next snapshot stores these
-   * files again if the directory still has them. Every replaced object is
-   * copied to `damaged/` first.
+   * `damaged/`, so that the rest of the repository can be used. A snapshot with
+   * lost files is replaced by one that lists them as skipped. The next snapshot
+   * stores these files again if the directory still has them. Every replaced
+   * object is copied to `damaged/` first.
    *
    * @param options Whether to only report what would be done, and callbacks.
    * @throws {DeltarError} `io` if an object could not be read for another

@@ -18,9 +18,9 @@ export interface CallOptions {
 
 /** The error of a request that the worker could not carry out. */
 export class EngineError extends Error {
-  /** The code of a `DeltarError`. */
+  /** The code of the `DeltarError`, if the error was one. */
   readonly code: string | undefined;
-  /** The error code of the system, such as `ENOSPC`. */
+  /** The error code of the system, such as `ENOSPC`, if there was one. */
   readonly system: string | undefined;
 
   constructor({ message, code, system }: Fault) {

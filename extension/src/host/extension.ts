@@ -7,9 +7,10 @@
  * `host/` is the code of the extension host. `extension.ts` makes its parts;
  * `folders/` has the workspace's folders with the state of their snapshots, and
  * `snapshots/` takes and removes snapshots (`automatic_snapshots.ts` decides
- * when). `views/` shows them, `commands/` carries out what the user chooses, and
- * `api/` answers other extensions and language models. `settings.ts` reads the
- * settings, which `package.json` declares. `engine.ts` calls a worker.
+ * when). `views/` shows them, `commands/` carries out what the user chooses,
+ * and `api/` answers other extensions and language models. `ui/` has the texts
+ * and notifications that these parts show. `settings.ts` reads the settings,
+ * which `package.json` declares. `engine.ts` calls a worker.
  *
  * `worker/` is the code of the workers. `worker.ts` receives requests, reports
  * progress and cancels; `methods.ts` and `restore_methods.ts` carry them out.

@@ -13,7 +13,7 @@ export type { RetentionPolicy };
 export interface FolderConfig {
   /** The path of the folder, in the form of the operating system. */
   directory: string;
-  /** The repository: a folder, or `s3://bucket/prefix`. */
+  /** The repository: a folder, or a URL such as `s3://bucket/prefix`. */
   repository: string;
   /** The folder in which this machine remembers the states of directories. */
   cache: string;
@@ -49,7 +49,10 @@ export interface SnapshotInfo {
    * removed one.
    */
   since?: number;
-  /** The number of files that differ from `before`, once counted. */
+  /**
+   * The number of files that differ from the snapshot `before`. Absent until
+   * they are counted.
+   */
   changed?: number;
   /** The numbers of files, bytes and changes. */
   counts: SnapshotCounts;
@@ -130,7 +133,7 @@ export interface Progress {
 
 /** The result of taking a snapshot. */
 export interface SnapshotReport {
-  /** The snapshot, or the last one if nothing changed. */
+  /** The new snapshot, or the last one if no new one was taken. */
   snapshot: SnapshotInfo;
   /** Whether the snapshot is new. */
   isNew: boolean;

@@ -183,7 +183,8 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       if (size > MAX_VERSION_BYTES) {
         throw new DeltarError(
           "limit",
-          "this version is too large to open in an editor; restore it instead",
+          `this version is too large to open in an editor: ${size} bytes, ` +
+            `at most ${MAX_VERSION_BYTES}; restore it instead`,
           { path },
         );
       }

@@ -21,10 +21,15 @@ export async function openRepository(
   } catch (cause) {
     if (codeOf(cause) !== "not-found") throw withLocation(cause, config);
     const object = config.repository;
-    throw new DeltarError("not-found", "repository not found", {
-      object,
-      cause,
-    });
+    throw new DeltarError(
+      "not-found",
+      "repository not found; take a snapshot to create it, or check the setting " +
+        "deltar.repository.location",
+      {
+        object,
+        cause,
+      },
+    );
   }
 }
 
@@ -59,7 +64,10 @@ export async function openOrCreate(config: FolderConfig): Promise<Repository> {
   }
 }
 
-/** Returns a system error with the location of the repository added. */
+/**
+ * Returns a system error with the location of the repository added. Returns any
+ * other error as it is.
+ */
 function withLocation(
   cause: unknown,
   { repository: object }: FolderConfig,

@@ -43,7 +43,10 @@ export interface DrillOptions {
   scratch?: string;
   /** Called after each file with the progress. */
   onProgress?: (progress: DrillProgress) => void;
-  /** Called with the error of each record and note that cannot be read. */
+  /**
+   * Called with the error of each record and note that cannot be read. By
+   * default the error of a record is thrown, and a damaged note is ignored.
+   */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. No proof is recorded. */
   signal?: AbortSignal;
@@ -74,8 +77,8 @@ export interface DrillResult {
   /** The files that could not be restored exactly, with the errors. */
   failed: { path: string; error: DeltarError }[];
   /**
-   * The number of files that are larger than the whole sample, and so were not
-   * restored.
+   * The number of files that were not restored because they are larger than the
+   * option `bytes` or, for files with deltas, than half of it.
    */
   tooLarge: number;
   /**
@@ -91,12 +94,13 @@ const BYTES = 256 << 20;
 /**
  * Restores some files of a snapshot into a scratch folder, reads them back and
  * compares them with their SHA-256. Each drill takes the files that follow
- * those of the drill before. Up to half of them are files with deltas, because
- * restoring them also tests the deltas. A note records the time, unless the
- * storage is read-only.
+ * those of the last drill of the same snapshot. Up to half of them are files
+ * with deltas, because restoring them also tests the deltas. A note records the
+ * time, unless the storage is read-only.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
- * scratch folder or the storage fails.
+ * scratch folder or the storage fails; `aborted` if the signal ends the work.
+ * @throws {RangeError} if `files` or `bytes` is less than 1.
  */
 export async function drill(
   store: Store,

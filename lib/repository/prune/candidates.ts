@@ -19,7 +19,7 @@ export interface RepackCandidate {
 
 /** The objects that could be deleted or repacked. */
 export interface Candidates {
-  /** The objects that no kept snapshot needs. */
+  /** The objects that neither a kept snapshot nor a run needs. */
   garbage: GarbageLine[];
   /** The volumes to repack. */
   repack: RepackCandidate[];
@@ -121,6 +121,8 @@ export function findCandidates(
  * Returns, for each rank, the number of bytes that are freed when the snapshots
  * of that rank are removed after those of all lower ranks.
  *
+ * @param state The state of the repository.
+ * @param usage The objects that trees need, with their ranks.
  * @param repackBelow The share of needed bytes below which a volume is
  * repacked.
  */

@@ -5,7 +5,9 @@ import type { RepositoryState } from "./repository_state.ts";
 /**
  * The maximum leap that is trusted even if the grace period is shorter, in
  * milliseconds: one day. A leap is the time between two successive times that
- * are recorded in a repository, or between the last of them and now.
+ * are recorded in a repository, or between the last of them and now. After a
+ * longer leap, the clock is trusted if snapshots were taken for at least this
+ * time.
  */
 const MAX_LEAP_MS = 24 * 60 * 60 * 1000;
 

@@ -43,7 +43,7 @@ export interface Collected {
   purged: string[];
   /** The removed snapshots that can still be brought back. */
   removed: RemovedSnapshot[];
-  /** The number of objects that were deleted. */
+  /** The number of objects that were deleted, without repacked volumes. */
   deleted: number;
   /** The number of volumes that were repacked. */
   repacked: number;
@@ -64,12 +64,16 @@ export interface Collected {
   /** The volumes that were to be repacked but are damaged. They are kept. */
   damaged: string[];
   /**
-   * Whether the clock was not trusted, because its time is far ahead of every
-   * time recorded in the repository. In that case, no grace period counted as
+   * Whether the clock was not trusted while something waits for the end of a
+   * grace period. The clock is not trusted if its time is far ahead of earlier
+   * times recorded in the repository. In that case, no grace period counted as
    * over. The next prune trusts the clock.
    */
   isClockDoubted: boolean;
-  /** The number of bytes of trees and content that are stored now. */
+  /**
+   * The total size of all layers, volumes, checkpoints and moves after the
+   * prune, in bytes.
+   */
   stored: number;
 }
 
@@ -82,8 +86,10 @@ type Options =
  * Collects garbage. "Removing" in docs/FORMAT.md explains the order of the
  * steps, and why they are safe while snapshots are taken.
  *
+ * @param store The repository.
  * @param lease The lease, which is checked before each irreversible step.
  * @param id The id of this prune.
+ * @param options The options of the prune.
  */
 export async function collectGarbage(
   store: Store,

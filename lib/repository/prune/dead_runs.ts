@@ -35,11 +35,15 @@ export interface DeadRunOptions {
 }
 
 /**
- * Finds dead runs and deletes their intents. A run is dead if an earlier prune
- * saw the same heartbeat count, the grace period, or a day if that is longer,
- * has passed since then, and the count does not change while the run is
- * watched. A run that was only suspended finds that its intent is missing
- * before it commits.
+ * Finds dead runs and deletes their intents. A run is dead if all of these are
+ * true:
+ *
+ * - an earlier prune saw the same heartbeat count;
+ * - since then the grace period, or a day if that is longer, has passed;
+ * - the count does not change while the run is watched.
+ *
+ * A run that was only suspended finds that its intent is missing before it
+ * commits.
  *
  * @returns The live runs with their heartbeat counts, and the ids of the dead
  * ones.

@@ -17,7 +17,7 @@ import type { PruneOptions } from "./prune.ts";
 import { findNewlyNeeded } from "./newly_needed.ts";
 import { AT_ONCE, readState, rootsOfRunningWork } from "./repository_state.ts";
 
-/** Returns whether an operation failed because the disk is full. */
+/** Returns whether an operation failed because the disk or quota is full. */
 export function isFull(error: unknown): boolean {
   if (!(error instanceof DeltarError)) return false;
   const code = codeOf(error.cause);
@@ -28,7 +28,7 @@ export function isFull(error: unknown): boolean {
 export interface FreedSpace {
   /** The ids of the snapshots that were purged. */
   purged: string[];
-  /** The number of objects that were deleted. */
+  /** The number of objects that were deleted, without records and notes. */
   deleted: number;
   /** The total size of the deleted objects, in bytes. */
   freed: number;
@@ -41,8 +41,9 @@ export interface FreedSpace {
  * over objects that are being deleted. Instead, the checkpoints that lead to
  * those objects are deleted first.
  *
+ * @param store The repository.
  * @param going The snapshots to purge, with the objects that only they need.
- * @param options The options. The grace period is that of the snapshots that
+ * @param options The options. The grace period applies only to snapshots that
  * were removed before.
  * @throws {DeltarError} The error of a read that failed. Nothing is collected
  * unless all needed objects are known.
@@ -128,6 +129,9 @@ export async function freeSpace(
  * Frees space without writing, or throws an error that explains how the user
  * can free space.
  *
+ * @param store The repository.
+ * @param going The snapshots to purge, with the objects that only they need.
+ * @param options The options of `freeSpace`.
  * @param error The error of the operation that failed because the disk is full.
  * @throws {DeltarError} `io` if nothing can be freed and there is a grace
  * period. Without a grace period, `error` is thrown.

@@ -11,7 +11,7 @@ import type { PruneProgress } from "./prune.ts";
 
 /**
  * The holder of a lease: the id of the prune or, if the lease is damaged, the
- * name of the lease.
+ * name of the lease, and the process number if it is known.
  */
 type Holder = Omit<Watched, "most">;
 
@@ -61,10 +61,12 @@ export class Lease {
   /**
    * Takes the lease.
    *
+   * @param storage The repository's storage.
    * @param holder The id of this holder, which differs from that of every other
    * holder.
+   * @param options The duration of the watch, the callback and the signal.
    * @throws {DeltarError} `exists` if another holder that is alive has the
-   * lease.
+   * lease; `aborted` if the signal ends the waiting.
    */
   static async take(
     storage: Storage,
@@ -114,7 +116,7 @@ export class Lease {
     throw new DeltarError(
       "conflict",
       "another prune took over the lease, because this prune did not respond; " +
-        "nothing is lost",
+        "nothing is lost, and the next prune does the rest",
       { object: this.#name },
     );
   }

@@ -111,7 +111,10 @@ export interface PrunePlan {
   removed: RemovedSnapshot[];
   /** The number of bytes that are freed when all grace periods are over. */
   freed: number;
-  /** The number of bytes of trees and content that are stored now. */
+  /**
+   * The total size of all layers, volumes, checkpoints and moves before the
+   * prune, in bytes.
+   */
   stored: number;
 }
 
@@ -190,7 +193,8 @@ export async function prune(
   } catch (error) {
     if (!isFull(error)) throw error;
     const judgements = judge(await store.records(), policy);
-    // Without a grace period, no notes of removed snapshots are needed.
+    // With a grace period, a removal stores a note and needs space for it, so
+    // only snapshots that were removed before can be purged.
     const going = all.grace > 0
       ? []
       : judgements.flatMap(({ record, keep }) => keep ? [] : [record]);

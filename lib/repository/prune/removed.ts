@@ -40,6 +40,9 @@ const VERSION = 1;
  * Removes a snapshot by moving its record into a note, from which `undelete`
  * can bring it back. After an interruption, the removal can be repeated.
  *
+ * @param storage The repository's storage.
+ * @param id The id of the snapshot.
+ * @param reason The reason for the removal, as text.
  * @param time The time of the removal, in milliseconds since 1970. Default:
  * now, but not before the time of the snapshot, since this machine's clock may
  * be behind.
@@ -76,10 +79,10 @@ export async function removeSnapshot(
 }
 
 /**
- * Brings a removed snapshot back.
+ * Brings a removed snapshot back. Does nothing if the snapshot is not removed.
  *
- * @throws {DeltarError} `not-found` if the snapshot was purged or never
- * removed.
+ * @throws {DeltarError} `not-found` if the snapshot was purged, or if no
+ * snapshot ever had the id.
  */
 export async function restoreRecord(
   storage: Storage,
@@ -106,8 +109,8 @@ export async function restoreRecord(
 }
 
 /**
- * Returns the removed snapshots, the oldest first. They may include a snapshot
- * whose undelete was interrupted.
+ * Returns the removed snapshots, the oldest snapshot first. They may include a
+ * snapshot whose undelete was interrupted.
  */
 export async function listRemoved(
   storage: Storage,
@@ -133,7 +136,11 @@ async function readRemoved(
   if (stored === undefined) return undefined;
   const { header } = decodeLines(stored, FORMAT, VERSION, object);
   if (header.id !== id || typeof header.record !== "string") {
-    throw new DeltarError("corrupt", "missing `id` or `record`", { object });
+    throw new DeltarError(
+      "corrupt",
+      "`record` is missing, or `id` differs from the id in the name",
+      { object },
+    );
   }
   const bytes = new TextEncoder().encode(header.record);
   return {

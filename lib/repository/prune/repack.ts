@@ -18,6 +18,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
  * @param ranges The ranges to keep: whole frames that do not overlap, sorted by
  * offset.
  * @param name The new volume's name.
+ * @param signal Ends the work with an error of code `aborted`.
  * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged.
  * Nothing is stored in that case.
  */
@@ -60,7 +61,7 @@ export async function repackVolume(
     if (next < ranges.length) {
       throw new DeltarError(
         "corrupt",
-        "the volume ends before a range that files need",
+        "the volume is too short for a range that files need",
         {
           object: from.name,
           offset: ranges[next].offset,

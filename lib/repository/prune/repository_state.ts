@@ -10,12 +10,15 @@ import { readIntents, type RunIntent } from "../runs/run.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
 
-/** The number of small objects that are read at the same time. */
+/** The number of objects that are read or deleted at the same time. */
 export const AT_ONCE = 8;
 
 /** The objects and records of a repository that a prune reads. */
 export interface RepositoryState {
-  /** The sizes in bytes of the stored layers, volumes and moves, by name. */
+  /**
+   * The sizes in bytes of the stored layers, volumes, checkpoints and moves, by
+   * name.
+   */
   stored: Map<string, number>;
   /** The snapshots. */
   records: SnapshotRecord[];
@@ -61,7 +64,7 @@ export async function readState(
   });
   for (const [object, { from, to }] of moves) {
     // If a prune was declared dead, its new volume may have been deleted before
-    // the prune stored the move.
+    // the prune stored the move. Such a move is ignored.
     const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
     if (isLost && stored.has(from.name)) moves.delete(object);
   }

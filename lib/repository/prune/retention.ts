@@ -3,8 +3,9 @@ import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { judgeTimes, type TimedSnapshot } from "../format/plausible_times.ts";
 
 /**
- * The rules by which snapshots are kept. A snapshot is kept if any rule keeps
- * it. A rule of 0 has no effect. Without any rule, all snapshots are kept.
+ * The rules by which the snapshots of each directory are kept. A snapshot is
+ * kept if any rule keeps it. A rule of 0 has no effect. Without any rule, all
+ * snapshots are kept.
  */
 export interface RetentionPolicy {
   /** Keep this number of the newest snapshots. */
@@ -50,7 +51,7 @@ export interface RetentionPolicy {
   /**
    * Keep every safety snapshot that is at most this many milliseconds older
    * than the newest snapshot of its directory. The other rules ignore safety
-   * snapshots. Default: 30 days.
+   * snapshots. The last safety snapshot is always kept. Default: 30 days.
    */
   safety?: number;
 }
@@ -70,11 +71,12 @@ export interface Judgement {
  * directory is always kept, and so is its last safety snapshot. An empty policy
  * keeps everything.
  *
- * Ages are relative to the newest snapshot. Hours, days and longer periods are
- * those of the local time zone. The time of a snapshot is not plausible if it
- * is more than a day ahead of the clock, or more than a day out of the order in
- * which the snapshots were taken. If the policy has a rule that depends on
- * times, such a snapshot is kept, and the rule does not count it.
+ * Ages are relative to the newest snapshot of the directory. Hours, days and
+ * longer periods are those of the local time zone. The time of a snapshot is
+ * not plausible if it is more than a day ahead of the clock, or more than a day
+ * out of the order in which the snapshots were taken. If the policy has a rule
+ * that depends on times, such a snapshot is kept, and the rule does not count
+ * it.
  *
  * @example Keep one snapshot of each day
  * ```ts
@@ -94,7 +96,8 @@ export interface Judgement {
  * @param policy The rules.
  * @param now The time, in milliseconds since 1970. Default: the clock's.
  * @returns The judgement on each snapshot, in the order of `records`.
- * @throws {RangeError} if a number of the policy is negative or not a number.
+ * @throws {RangeError} if a number of the policy is negative or not a number,
+ * or if a count is not an integer.
  */
 export function judge(
   records: readonly SnapshotRecord[],
@@ -169,6 +172,7 @@ export interface DirectorySnapshots {
 /**
  * Returns snapshots by directory, with the times that retention rules use.
  *
+ * @param records The snapshots, in any order.
  * @param now The time, in milliseconds since 1970.
  */
 export function byDirectory(

@@ -27,7 +27,10 @@ export interface Root {
 
 /** The frames of a volume that files need, with their ranks. */
 export interface VolumeUse {
-  /** The size and SHA-256 of the volume, as a layer records them. */
+  /**
+   * The size and SHA-256 of the volume, as a layer records them. `undefined` if
+   * no layer records them.
+   */
   record: ObjectRecord | undefined;
   /** The highest rank of any range. */
   rank: Rank;
@@ -66,9 +69,9 @@ interface Node {
 
 /**
  * The visibility of a layer's paths in the trees that have the layer. `paths`
- * are those that a layer above hides in some of these trees, each with the
- * highest rank of the trees in which it is still visible. All other paths have
- * the rank `rank`.
+ * are those that layers above hide in some or all of these trees. The rank of
+ * such a path is the highest rank of the trees in which it is visible, or
+ * `NEVER`. All other paths have the rank `rank`.
  */
 interface Showing {
   rank: Rank;
@@ -109,8 +112,8 @@ export async function findUsage(
 
 /**
  * Combines the layers of all roots into one tree of nodes, in which roots share
- * their lower layers. Returns the top node of that tree, and the number of
- * layers.
+ * their lower layers. Returns the node below all layers, which has no layer,
+ * and the number of layers.
  */
 function plant(roots: readonly Root[]): { top: Node; count: number } {
   const top: Node = { record: undefined, own: NEVER, above: new Map() };
@@ -207,6 +210,7 @@ function addRange(
 /**
  * Replaces each moved volume in a usage by the volume that it was moved to.
  *
+ * @param usage The usage, which is changed.
  * @param moves The moves, by the name of their object. If a move lacks a needed
  * range and the old volume still exists, the move is ignored and removed from
  * the map.

@@ -1,11 +1,11 @@
 /**
  * Repairing what `verify` finds.
  *
- * Records and notes with one flipped bit are corrected by their own checksums
- * (`mend_bit.ts`). A snapshot that cannot be read completely is replaced by one
- * without the lost files (`replace_snapshot.ts`): `salvage.ts` reads the rest
- * of its tree, and `store_again.ts` stores readable content of damaged volumes
- * again. Every replaced object is copied to `damaged/` first.
+ * Settings, records and notes with one flipped bit are corrected by their own
+ * checksums (`mend_bit.ts`). A snapshot that cannot be read completely is
+ * replaced by one without the lost files (`replace_snapshot.ts`): `salvage.ts`
+ * reads the rest of its tree, and `store_again.ts` stores readable content of
+ * damaged volumes again. Every replaced object is copied to `damaged/` first.
  *
  * @module
  */
@@ -44,13 +44,13 @@ export interface ReplacedSnapshot {
    * on a dry run.
    */
   by?: string;
-  /** The paths of the files that are lost. */
+  /** The paths of the files and hard links that are lost. */
   lost: string[];
   /** The ranges of paths whose entries are lost. */
   unknown: LostRange[];
   /**
-   * The number of files that are stored again because their volumes are
-   * damaged.
+   * The number of files whose content or signature is stored again, because its
+   * volume is damaged.
    */
   storedAgain: number;
 }
@@ -61,7 +61,7 @@ export interface ReplacedSnapshot {
 export interface RepairResult {
   /** The damage that was found. */
   damage: Damage[];
-  /** The names of the objects that were corrected. */
+  /** The names of the objects that were corrected or made again. */
   mended: string[];
   /**
    * The names of the objects that were moved to `damaged/`. Their bytes are
@@ -81,7 +81,8 @@ export interface RepairResult {
  * repair can be killed at any time and run again.
  *
  * @throws {DeltarError} `io` if an object could not be read for another reason
- * than being damaged or missing. Nothing is changed in that case.
+ * than being damaged or missing. Nothing is changed in that case. `aborted` if
+ * the signal ends the work.
  */
 export async function repairRepository(
   store: Store,

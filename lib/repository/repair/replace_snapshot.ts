@@ -38,8 +38,11 @@ interface Plan {
  * the same snapshot without the lost files, which it lists as skipped. Its id
  * contains the same time as the id of the original.
  *
+ * @param store The repository.
+ * @param read The record of the snapshot.
  * @param damage The damage that `verify` found in the repository.
  * @param again Stores the readable content of damaged volumes again.
+ * @param options Whether only the plan is made, and the signal.
  * @returns The snapshot and its replacement; `undefined` if nothing of the
  * snapshot can be read.
  */
@@ -235,9 +238,13 @@ async function siblingOf(storage: Storage, id: string): Promise<string> {
     const next = ((chance + more) % 4096).toString(16).padStart(3, "0");
     if (!taken.has(next)) return stem + next + suffix;
   }
-  throw new DeltarError("limit", "no free id for the repaired snapshot", {
-    object: id,
-  });
+  throw new DeltarError(
+    "limit",
+    "no free id for the repaired snapshot: all ids with its time are taken",
+    {
+      object: id,
+    },
+  );
 }
 
 /**

@@ -50,21 +50,23 @@ export interface ApplyPlanOptions {
  */
 const MAX_PATH_LENGTH = 1000;
 /**
- * The maximum number of steps of a plan whose files and folders are flushed one
- * by one. After more steps, the whole file system is flushed, which also waits
- * for the data of other programs.
+ * The maximum number of steps of a plan whose files and folders are flushed
+ * individually. After more steps, the whole file system is flushed if the
+ * system allows it, which also waits for the data of other programs.
  */
 const MAX_SINGLE_FLUSHES = 8;
 
 /**
- * The maximum number of files and folders that are flushed at the same time.
+ * The maximum number of files and folders that are flushed at the same time. If
+ * there are more, they are flushed one at a time.
  */
 const MAX_FLUSHES_AT_ONCE = 32;
 /** The number of large files that are written at the same time. */
 const MAX_LARGE_AT_ONCE = 8;
 /**
- * Carries out the steps of a plan, one path at a time. An existing entry is
- * replaced or deleted only if it is still the one that was saved.
+ * Carries out the steps of a plan in path order. Several large files may be
+ * written at the same time. An existing entry is replaced or deleted only if it
+ * is still the one that was saved, or if `isUnsaved` is `true`.
  */
 export class PlanApplier {
   /** The writer of the target. The owner of the applier calls its `finish`. */
@@ -132,14 +134,19 @@ export class PlanApplier {
       looked !== undefined && !isSameFile(looked, rootOf(this.writer).stat())
     ) {
       this.writer.close();
-      throw new DeltarError("unsafe", "replaced by another directory", {
-        object: onDisk.root,
-      });
+      throw new DeltarError(
+        "unsafe",
+        "replaced by another directory after the plan was made; restore again",
+        {
+          object: onDisk.root,
+        },
+      );
     }
   }
 
   /**
-   * Carries out all steps. Deletions come last.
+   * Carries out all steps. Deletions come last, except for those of the content
+   * of a folder that is replaced.
    *
    * @param safety The safety snapshot. Without it, existing files are changed
    * only if `isUnsaved` is `true`.
@@ -181,7 +188,7 @@ export class PlanApplier {
     }
   }
 
-  /** The failures in path order. Complete after the writer is finished. */
+  /** The failures in path order, complete after the writer is finished. */
   get failed(): RestoreFailure[] {
     const failed: RestoreFailure[] = [];
     for (const [path, error] of this.#failed) failed.push({ path, error });
@@ -196,8 +203,8 @@ export class PlanApplier {
    * Flushes to the disk all files and folders that were written, except for the
    * mode, time and owner of folders.
    *
-   * @param all Whether to flush everything, because an earlier process may have
-   * left data that is not flushed.
+   * @param all Whether to flush every file and folder of the target, because an
+   * earlier process may have left data that is not flushed.
    */
   async sync(all: boolean): Promise<void> {
     this.#options.onStep?.("sync");
@@ -300,7 +307,10 @@ export class PlanApplier {
     this.#onDisk.forget(from);
   }
 
-  /** Returns the error for a path that another process has created. */
+  /**
+   * Returns the error for a new path that exists: this disk treats it as the
+   * path of another entry, or another process created it.
+   */
   #taken(path: string): DeltarError {
     const key = this.#alike.get(path);
     for (const [other, shared] of this.#alike) {
@@ -322,7 +332,7 @@ export class PlanApplier {
     if (made.kind === "file") return await this.#inherit(made);
     const fault = this.#failed.get(made.target);
     if (fault !== undefined) {
-      const words = `${made.target} could not be restored`;
+      const words = `hard link to ${made.target}, which could not be restored`;
       const { cause } = fault;
       throw new DeltarError(fault.code, words, { path, cause });
     }
@@ -371,7 +381,7 @@ export class PlanApplier {
 
   /**
    * Prepares a path for being created, replaced or deleted. Throws if the
-   * existing entry was not saved.
+   * existing entry was not saved, or if another process created the path.
    */
   #makeRoom(path: string): void {
     const step = this.#steps.get(path);
@@ -483,7 +493,10 @@ export class PlanApplier {
   }
 }
 
-/** Returns whether two states of an entry are equal except for `ctime`. */
+/**
+ * Returns whether two states of an entry have the same kind, inode, device,
+ * size and modification time.
+ */
 function isSameState(before: FileStat, now: FileStat): boolean {
   return before.kind === now.kind && before.inode === now.inode &&
     before.device === now.device && before.size === now.size &&

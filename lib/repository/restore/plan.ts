@@ -114,9 +114,9 @@ export interface RestorePlan {
   /** The paths that the snapshot does not have and `delete` keeps. */
   left: RestoreLeft[];
   /**
-   * The paths that cannot be restored, as far as is known in advance: an entry
-   * that must not be removed is in the way, the system does not allow the name,
-   * or the folder is not writable.
+   * The paths that cannot be restored, as far as is known in advance, for
+   * example because an entry that must not be removed is in the way, the system
+   * does not allow the name, or the folder is not writable.
    */
   failed: RestoreFailure[];
   /** The number of bytes of the files to write. */
@@ -129,7 +129,10 @@ export interface RestorePlan {
 export interface TargetState {
   /** The entries to restore, in path order. */
   entries: readonly TreeEntry[];
-  /** The entries that are restored only as folders above other entries. */
+  /**
+   * The paths of the entries that are restored only as folders above other
+   * entries.
+   */
   above: ReadonlySet<string>;
   /**
    * The mode, time and owner of the directory itself, if they are to be set.
@@ -605,7 +608,8 @@ class Planner {
         this.#left.push({ path: at, why });
         throw new DeltarError(
           "exists",
-          `a folder is in the way, and ${at} in it cannot be removed (${why})`,
+          `a folder is in the way, and ${at} in it cannot be removed (${why}); ` +
+            "move the folder elsewhere and restore again",
           { path },
         );
       }
@@ -780,7 +784,10 @@ export function isOfOnePath(error: unknown): error is DeltarError {
   return code !== undefined && OF_ONE_OBJECT.has(code);
 }
 
-/** The errors of a disk that cannot read one file of a local repository. */
+/**
+ * The codes of system errors that affect the reading of one file of a local
+ * repository.
+ */
 const OF_ONE_OBJECT: ReadonlySet<string> = new Set([
   "EACCES",
   "EIO",

@@ -50,8 +50,10 @@ export function notTrusted(
 ): DeltarError {
   return new DeltarError(
     "unsafe",
-    "not restored, because the repository belongs to somebody else: " +
-      dropped.join(" and "),
+    `${
+      dropped.join(" and ")
+    } not restored, because the repository belongs to ` +
+      "somebody else",
     { path },
   );
 }

@@ -50,7 +50,7 @@ export interface RemovalOptions {
   delete: boolean;
   /** The paths below which to delete. Default: everywhere. */
   paths?: readonly string[];
-  /** Files and folders of the operating system that are never touched. */
+  /** The absolute paths of files and folders that are never touched. */
   neverTouch: readonly string[];
   /**
    * Called with each path that is kept although the snapshot does not have it.
@@ -63,6 +63,9 @@ export interface RemovalOptions {
  * would contain it, had it existed at the time of the snapshot. Paths that the
  * present rules or the snapshot's rules exclude are kept, and so are paths that
  * were found for the snapshot and could not be stored.
+ *
+ * @throws {DeltarError} `unsupported` if `delete` is `true` and the snapshot
+ * does not record its exclude rules.
  */
 export async function removalFor(
   store: Store,

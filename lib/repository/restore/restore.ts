@@ -130,7 +130,7 @@ async function prepare(
     );
   }
   const { storage } = store;
-  // If the target is empty, only the entries of these paths are needed.
+  // If the target is empty, only the entries of `paths` are needed.
   const whole = paths !== undefined && onDisk.isVacant && from === ""
     ? await readPart(storage, record, paths, signal)
     : await store.tree(record, { signal });
@@ -191,9 +191,13 @@ async function withTarget<Result>(
   const onDisk = new TargetDirectory(place);
   try {
     if (isSuperuser() && onDisk.root !== place) {
-      throw new DeltarError("unsafe", "replaced by a symlink", {
-        object: place,
-      });
+      throw new DeltarError(
+        "unsafe",
+        "replaced by a symlink just before the target was opened",
+        {
+          object: place,
+        },
+      );
     }
     return await work(onDisk);
   } finally {

@@ -212,8 +212,8 @@ class SavedEntries implements EntrySink<PackedFacts> {
 }
 
 /**
- * Returns the paths that a plan changes, and the folders above, whose times
- * change.
+ * Returns the paths that a plan changes, the folders above, whose times change,
+ * and the other names of changed files with hard links.
  */
 function pathsToSave(
   onDisk: TargetDirectory,

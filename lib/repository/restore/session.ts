@@ -77,8 +77,8 @@ export interface RestoreOptions extends WorkOptions {
   paths?: readonly string[];
   /**
    * Whether to delete paths that the snapshot does not have. Paths that the
-   * snapshot's rules exclude and paths that could not be read for the snapshot
-   * are kept. Default: `false`.
+   * present rules or the snapshot's rules exclude are kept, and so are paths
+   * that could not be read for the snapshot. Default: `false`.
    */
   delete?: boolean;
   /**
@@ -93,7 +93,7 @@ export interface RestoreOptions extends WorkOptions {
    */
   safety?: boolean;
   /**
-   * Files and folders of the operating system that are never deleted. A
+   * The absolute paths of files and folders that are never deleted. A
    * repository in a local folder is always kept.
    */
   neverTouch?: readonly string[];
@@ -115,7 +115,9 @@ export interface RestoreProgress {
 
 /** The result of a restore. */
 export interface RestoreResult {
-  /** The number of files that were written, hard links counted once. */
+  /**
+   * The number of files that were written. A file with hard links counts once.
+   */
   files: number;
   /** The number of directories that were created. */
   directories: number;
@@ -125,7 +127,10 @@ export interface RestoreResult {
   links: number;
   /** The number of bytes of the files that were written. */
   bytes: number;
-  /** The number of entries of which only the mode, time or owner was set. */
+  /**
+   * The number of entries of which only the mode, time, owner or the spelling
+   * of the name was changed.
+   */
   touched: number;
   /** The number of deleted paths. */
   deleted: number;
@@ -274,7 +279,10 @@ export async function carryOut(
   }
 }
 
-/** Returns whether a job changes nothing and records nothing for an undo. */
+/**
+ * Returns whether a job changes nothing and need not be recorded for a later
+ * undo or redo.
+ */
 function hasNothingToDo(
   { plan, work, left, basis, removesRoot }: RestoreJob,
 ): boolean {

@@ -86,6 +86,8 @@ function covers(others: Paths, paths: Paths): boolean {
  * Returns the safety snapshots of a restore, undo or redo, or the note of a
  * restore into a new or empty directory.
  *
+ * @param records The safety snapshots of one directory and the restores into it
+ * when it was new or empty, the newest first.
  * @param id The id of the first safety snapshot, or of the note.
  */
 export function groupOf(
@@ -104,6 +106,7 @@ export function groupOf(
  * Returns the state of a directory before a restore, undo or redo: the entries
  * that existed, and the paths that did not exist.
  *
+ * @param store The repository.
  * @param group The safety snapshots of the restore, undo or redo.
  * @param paths The paths to return. Default: all.
  */

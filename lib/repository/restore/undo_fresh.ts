@@ -21,8 +21,8 @@ import type { RemovalPolicy } from "./removal.ts";
 /** The plan for undoing a restore into a directory that was new or empty. */
 export interface FreshUndo {
   /**
-   * The plan: delete the entries that the restore wrote and that were not
-   * changed since then.
+   * The plan, which deletes the entries that the restore wrote and that were
+   * not changed since then.
    */
   plan: RestorePlan;
   /** Whether the directory itself is deleted at the end if it is empty. */

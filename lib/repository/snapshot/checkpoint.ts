@@ -101,7 +101,7 @@ export async function readCheckpoint(
 export class CheckpointWriter {
   /** The stored volumes that have a checkpoint. */
   readonly kept: VolumeRecord[] = [];
-  /** The names of the checkpoints. */
+  /** The names of the checkpoints, including those that could not be stored. */
   readonly names: string[] = [];
   readonly #storage: Storage;
   readonly #codec: Codec;
@@ -111,7 +111,9 @@ export class CheckpointWriter {
   /**
    * Makes a writer. It stores nothing before the first volume.
    *
-   * @param run The run's id, its directory and its parent.
+   * @param storage The storage of the checkpoints.
+   * @param codec The compression of the checkpoints.
+   * @param run The run's id, its directory and the id of its parent.
    * @param contents The contents of the run's volumes.
    */
   constructor(

@@ -24,11 +24,15 @@ import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
  */
 const MAX_DELTAS = 8;
 /**
- * The maximum number of frames that are fetched in advance. It is smaller than
- * the number of frames that a `ContentReader` caches.
+ * The number of frames fetched in advance at which no more are fetched until
+ * some of them are read. It is smaller than the number of frames that a
+ * `ContentReader` caches.
  */
 const MAX_EXPECTED_FRAMES = 16;
-/** The number of blocks that the signature of a file of any size may have. */
+/**
+ * The number of blocks that a signature may have in addition to four times the
+ * usual number for the size of its file.
+ */
 const MAX_SMALL_BLOCKS = 2 ** 20;
 /** The block size, in bytes, for a file that was small and is now large. */
 const SMALL_BLOCK_BYTES = 256;
@@ -43,9 +47,9 @@ function largeBlockSize(size: number): number {
 }
 
 /**
- * Returns options for packing files into a repository: as deltas against the
- * parent's content, under their paths, and with signatures of large files that
- * are stored whole.
+ * Returns options for packing files into a repository. Files are stored as
+ * deltas against the parent's content, members are named by the paths of their
+ * files, and large files that are stored whole get signatures.
  *
  * @param parent The parent of the snapshot.
  * @param storage The repository's storage.
@@ -172,7 +176,8 @@ class Bases {
     if (blocks > 4 * size / largeBlockSize(size) + MAX_SMALL_BLOCKS) {
       return undefined;
     }
-    // A file that has grown much needs longer checksums.
+    // A file that has grown much needs longer checksums than the signature has,
+    // so it is stored whole.
     const needed = chooseStrongLength(size, signature.blockSize);
     if (needed > signature.strongLength + 1) return undefined;
     if (deltas.length === 0) return { signature };

@@ -13,10 +13,11 @@ import type { ObjectRecord, ReadRecord } from "../format/snapshot_record.ts";
 import { Run } from "../runs/run.ts";
 
 /**
- * The maximum number of known contents. The newest snapshots are read first.
+ * The number of contents at which the table is full. The newest snapshots are
+ * read first.
  */
 const MAX_CONTENTS = 4_000_000;
-/** The maximum total size of the paths of known contents, in bytes. */
+/** The total size of the paths at which the table is full, in bytes. */
 const MAX_PATH_BYTES = 2 ** 29;
 
 /** A snapshot of another directory. */
@@ -49,12 +50,13 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
    * Reads the trees of snapshots of other directories.
    *
    * @param storage The repository's storage.
-   * @param others The snapshots. If several have a content, that of the first
-   * is used.
-   * @param onDamage Called with the error of each tree that cannot be read.
-   * Nothing is taken over from it.
+   * @param others The snapshots. If several of them have the same content, that
+   * of the first is used.
+   * @param onDamage Called with the error of each tree that cannot be read
+   * completely. Only contents that were read before the error are taken over
+   * from such a tree.
    * @param signal Ends the work with an error of code `aborted`.
-   * @returns `undefined` if there is nothing to take over.
+   * @returns The contents; `undefined` if there are none.
    */
   static async read(
     storage: Storage,
@@ -167,7 +169,7 @@ class ContentTable {
   readonly #rows = new WordRows(WORD.length);
   #paths = new Uint8Array(1 << 16);
   #end = 0;
-  /** A hash table of row numbers, each plus one. */
+  /** A hash table of row numbers, each plus one; 0 is a free slot. */
   #slots = new Uint32Array(1 << 10);
   readonly #sum = new Uint8Array(32);
   readonly #words = new Uint32Array(this.#sum.buffer);
@@ -181,7 +183,8 @@ class ContentTable {
   }
 
   /**
-   * Adds a content, unless it is in the table. Returns whether it was added.
+   * Adds a content, unless it is in the table or the table is full. Returns
+   * whether it was added.
    */
   add(sha256: string, tree: number, path: string): boolean {
     fillHex(this.#sum, sha256);

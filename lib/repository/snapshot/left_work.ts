@@ -15,7 +15,10 @@ export interface LeftRuns {
   names: string[];
 }
 
-/** Returns the runs of a directory whose checkpoints still exist. */
+/**
+ * Returns the runs of a directory that left checkpoints. Runs whose objects a
+ * prune is deleting or rewriting, or has rewritten, are left out.
+ */
 export async function findLeftRuns(
   storage: Storage,
   directory: string,
@@ -51,6 +54,7 @@ export class LeftWork {
    * of the run that takes them over, because a prune may delete their objects
    * until then.
    *
+   * @param storage The repository's storage.
    * @param left The runs.
    * @param parent The id of the parent of the next snapshot. Deltas that were
    * made against another parent are ignored.

@@ -12,7 +12,7 @@ import type { EntryList } from "../../tree/entry_list.ts";
  * describe where an entry's content is stored.
  */
 const WORD = { frame: 0, skip: 1, size: 2, length: 3 } as const;
-/** No content was stored, or its position does not fit into a row. */
+/** No content was stored, or a row cannot describe how it was stored. */
 const NONE = 0;
 const WHOLE = 1;
 const DELTA = 2;
@@ -26,15 +26,18 @@ const MAX_SIZE = 2 ** 30;
 
 /**
  * A table of the stored contents of a snapshot's entries, which also finds
- * equal contents. It takes twelve bytes for each entry and about eight for each
- * content.
+ * equal contents. It takes twelve bytes for each entry, and 8 to 16 bytes for
+ * each different content that was stored whole.
  */
 export class PieceTable {
   readonly #entries: EntryList;
   readonly #rows = new WordRows(WORD.length);
   readonly #frames: FrameLocation[] = [];
   readonly #others = new Map<number, StoredContent>();
-  /** A hash table of the numbers of whole contents, each plus one. */
+  /**
+   * A hash table of the numbers of entries whose content was stored whole, each
+   * plus one; 0 is a free slot.
+   */
   #slots = new Uint32Array(1 << 10);
   #used = 0;
   readonly #sum = new Uint8Array(32);
@@ -94,7 +97,9 @@ export class PieceTable {
 
   /**
    * Returns the location of the frame with the content that was stored for an
-   * entry. Its fields are set when the frame is stored.
+   * entry; `undefined` if no content was stored, or if it is stored under the
+   * path of another entry. The location's fields are set when the frame is
+   * stored.
    */
   frame(number: number): FrameLocation | undefined {
     const kind = this.#rows.get(number, WORD.size) & 3;
@@ -109,8 +114,8 @@ export class PieceTable {
   }
 
   /**
-   * Returns a content that was stored whole, with the path under which it is
-   * stored.
+   * Returns a content that was stored whole, by its SHA-256, with the path
+   * under which it is stored.
    */
   find(sha256: string): StoredContent | undefined {
     fillHex(this.#sum, sha256);

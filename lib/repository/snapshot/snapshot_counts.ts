@@ -19,6 +19,10 @@ export class EntryTally {
 /**
  * Returns the counts of a snapshot.
  *
+ * @param tally The counted entries of the tree.
+ * @param changes The numbers of changes since the parent.
+ * @param skipped The skipped and excluded paths, of which the faults count.
+ * @param stored The total size of the objects that were stored, in bytes.
  * @param isRootTouched Whether the mode or owner of the directory itself
  * changed.
  */

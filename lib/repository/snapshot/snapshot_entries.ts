@@ -16,7 +16,7 @@ import { EntryTally } from "./snapshot_counts.ts";
 export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
   /** The entries. */
   readonly list: EntryList;
-  /** The number of entries of each kind. */
+  /** The number of entries of each kind, and the total length of the files. */
   readonly tally: EntryTally = new EntryTally();
   readonly #pieces: PieceTable;
   readonly #changes: ChangeFinder;

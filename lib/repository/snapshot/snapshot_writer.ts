@@ -34,7 +34,8 @@ const VOLUME_SIZE_BYTES = 64 << 20;
  * exists when the record is stored.
  *
  * Dispose of the writer at the end. If no record was stored, everything that
- * the writer stored is garbage.
+ * the writer stored is garbage, except for volumes with a checkpoint, which a
+ * later run can take over.
  */
 export class SnapshotWriter implements AsyncDisposable {
   /** The snapshot's id. */
@@ -71,7 +72,7 @@ export class SnapshotWriter implements AsyncDisposable {
     this.signatures = this.#volumesIn("signatures", volumeSize);
   }
 
-  /** The total size of all finished objects, in bytes. */
+  /** The total size of the finished volumes and of the layer, in bytes. */
   get stored(): number {
     return this.#stored;
   }

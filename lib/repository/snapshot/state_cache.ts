@@ -28,8 +28,8 @@ const PIECE = 1 << 20;
 const SUM = 32;
 
 /**
- * The maximum size of a remembered state, in bytes for each entry. It includes
- * the names of excluded paths.
+ * The maximum size of a remembered state, in bytes for each entry, in addition
+ * to `MIN_STATE_BYTES`. It includes the names of excluded paths.
  */
 const MAX_BYTES_PER_ENTRY = 2048;
 const MIN_STATE_BYTES = 2 ** 26;
@@ -145,6 +145,10 @@ export class StateCache {
   /**
    * Stores the state of the walk as the state of a snapshot. An error is
    * ignored, because it does not affect the snapshot.
+   *
+   * @param snapshot The id of the snapshot.
+   * @param entries The entries that the walk found.
+   * @param skipped The paths that the snapshot skipped or excluded.
    */
   async write(
     snapshot: string,
@@ -171,7 +175,7 @@ export class StateCache {
  * with spaces to a multiple of four bytes, the blocks, the entries, and a
  * SHA-256.
  *
- * @param snapshot The snapshot of the state.
+ * @param snapshot The id of the snapshot of the state.
  * @param entries The entries of the snapshot.
  * @param skipped The paths that the snapshot skipped or excluded.
  * @param blocks The blocks of `StateWriter`.

@@ -2,12 +2,12 @@
  * Taking snapshots.
  *
  * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and
- * what this machine remembers of it (`state_cache.ts`). If nothing changed, it
- * is done (`find_unchanged.ts`). Otherwise the directory is walked once.
- * Changed files go through the `RepositoryReader` into volumes, as deltas
- * against their last state if that is small enough
- * (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds the basis),
- * and `SnapshotEntries` collects the entries in a compact table
+ * what this machine remembers of it (`state_cache.ts`). If nothing changed and
+ * no label is given, the work ends here (`find_unchanged.ts`). Otherwise the
+ * directory is walked once. Changed files go through the `RepositoryReader`
+ * into volumes. A file is stored as a delta against its last state if the delta
+ * is small enough (`../../archive/data_packer.ts` decides, `delta_basis.ts`
+ * finds the basis). `SnapshotEntries` collects the entries in a compact table
  * (`piece_table.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
@@ -77,9 +77,13 @@ export interface SnapshotOptions {
    * directories. Without it, each snapshot reads every file.
    */
   cache?: string;
-  /** Called with each path when it is skipped or excluded. */
+  /** Called with each path that is skipped or excluded. */
   onSkip?: (skipped: Skipped) => void;
-  /** Called after each entry, and repeatedly during a large file. */
+  /**
+   * Called after each entry, and repeatedly during a large file. While the
+   * directory is only compared with its remembered state, called after each
+   * folder.
+   */
   onProgress?: (progress: IndexProgress) => void;
   /**
    * Whether to pass the totals to `onProgress`. To count them, a second walk
@@ -90,7 +94,8 @@ export interface SnapshotOptions {
    * Called with the error of each earlier snapshot that cannot be read. If the
    * record of the last snapshot is damaged, the one before it becomes the
    * parent. If the tree of the parent is damaged, all files are stored whole
-   * rather than as deltas. By default the errors are thrown.
+   * rather than as deltas. By default the errors are thrown, except for those
+   * of the trees of other directories, which are ignored.
    */
   onDamage?: DamageHandler;
   /**
@@ -111,8 +116,9 @@ export interface SnapshotOptions {
    */
   onChanges?: (changes: SnapshotChanges) => void | Promise<void>;
   /**
-   * Called if the snapshot fails, with the stored volumes that have a
-   * checkpoint. The next snapshot of the directory takes over their content.
+   * Called if the snapshot fails after it stored volumes that have a
+   * checkpoint, with these volumes. The next snapshot of the directory takes
+   * over their content.
    */
   onKept?: (volumes: readonly VolumeRecord[]) => void;
   /** Ends the work with an error of code `aborted`; no snapshot appears. */
@@ -121,7 +127,10 @@ export interface SnapshotOptions {
 
 /** The changes between a directory's last snapshot and the next. */
 export interface SnapshotChanges {
-  /** The last snapshot. Absent for a first snapshot. */
+  /**
+   * The last snapshot. `undefined` for a first snapshot, and if the tree of the
+   * last one is damaged.
+   */
   parent: SnapshotRecord | undefined;
   /** The changes since the last snapshot. The list is made on first use. */
   diff: DiffIndex;
@@ -133,9 +142,9 @@ export interface SnapshotChanges {
 
 /** The result of taking a snapshot. */
 export interface SnapshotResult {
-  /** The record of the snapshot, or of the last one if nothing changed. */
+  /** The record of the new snapshot, or of the last one if none was taken. */
   record: SnapshotRecord;
-  /** Whether a new snapshot was taken. `false` if nothing changed. */
+  /** Whether a new snapshot was taken. */
   isNew: boolean;
   /** The changes since the parent. The list is made on first use. */
   diff: DiffIndex;

@@ -85,9 +85,9 @@ export class FolderUsage {
   }
 
   /**
-   * Returns the largest files. The space of a file is the size of its frames.
-   * For a frame that it shares with other files, the space is at most the
-   * length of the file.
+   * Returns the largest files. The space of a file is the sum over its pieces.
+   * For each piece, the smaller of its length and the size of its frames
+   * counts, because other files may share the frames.
    */
   largest(): PathUsage[] {
     this.#cut();

@@ -1,6 +1,6 @@
 /**
- * Statistics: how the space of a repository is used, based only on records and
- * trees. `folder_usage.ts` adds up the folders and largest files of one
+ * Statistics: how the space of a repository is used. No content of files is
+ * read. `folder_usage.ts` adds up the folders and largest files of one
  * snapshot.
  *
  * @module
@@ -27,7 +27,7 @@ export interface StatsOptions {
   largest?: number;
   /**
    * Called with the error of each record and layer that cannot be read. Such a
-   * record or layer is ignored.
+   * record or layer is ignored. By default the error is thrown.
    */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. */
@@ -80,7 +80,10 @@ export interface RepositoryStats {
 /** The owner of a range or layer that several snapshots need. */
 const SHARED = "";
 
-/** Computes the statistics. Only records and trees are read. */
+/**
+ * Computes the statistics from the list of objects, the records, the trees and
+ * the notes of drills.
+ */
 export async function repositoryStats(
   store: Store,
   options: StatsOptions,

@@ -13,8 +13,8 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 export type LayerKey = string;
 
 /**
- * Returns the key of a layer. It includes the checksum, because a name alone
- * could be forged.
+ * Returns the key of a layer. It includes the checksum, because a forged record
+ * could name the layer with another checksum.
  */
 function layerKey({ name, sha256 }: LayerRecord): LayerKey {
   return `${sha256} ${name}`;
@@ -76,6 +76,8 @@ export class Family {
   /**
    * Reads the layers of a family.
    *
+   * @param storage The repository's storage.
+   * @param snapshots The snapshots of the family.
    * @param onFailure Called for each layer that cannot be read, with the error,
    * the layer, and the snapshots that have the layer. These snapshots are
    * ignored. The callback may throw.

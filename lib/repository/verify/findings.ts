@@ -58,6 +58,8 @@ export class Findings {
    * Records that an object is damaged. If the object is already recorded, its
    * first message is kept.
    *
+   * @param object The name of the object.
+   * @param kind The kind of the object.
    * @param fault The fault as text, or the error of reading the object. An
    * error that is not about a stored object is thrown again.
    * @returns The damage of the object, which can be extended.
@@ -147,7 +149,7 @@ export class Findings {
 
 /**
  * Returns the message of an error without the object, which is shown
- * separately.
+ * separately. An error that is not about a stored object is thrown again.
  */
 export function messageOf(error: unknown): string {
   if (!(error instanceof DeltarError) || error.code === "aborted") throw error;

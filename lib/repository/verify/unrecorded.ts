@@ -32,6 +32,7 @@ export interface UnrecordedSnapshot {
  * removed, are being taken, were replaced by a repair, or are being collected
  * by a prune are not included.
  *
+ * @param storage The repository's storage.
  * @param sizes The sizes of the stored objects, by name.
  * @param records The records of the existing snapshots.
  * @param leftOvers The objects that no existing snapshot needs.

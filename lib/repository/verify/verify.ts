@@ -313,7 +313,7 @@ class Verification {
     }
   }
 
-  /** Applies the damage of a file to its other names. */
+  /** Applies the damage of a file to a hard link to it. */
   #harmLink(link: VisibleLink, family: Family): void {
     const { path, target } = link.entry;
     const having = new Set(family.having(link).map(({ id }) => id));

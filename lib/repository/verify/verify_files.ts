@@ -23,6 +23,7 @@ export function allPieces({ content, signature }: TreeEntry): StoredPiece[] {
  * Returns an error if an entry refers to an object that the tree does not name,
  * or to bytes beyond the end of an object.
  *
+ * @param entry The entry.
  * @param objects The objects that the tree names.
  */
 export function referenceFault(
@@ -68,6 +69,8 @@ export class FileCheck {
   /**
    * Rebuilds a file, unless its content was rebuilt before.
    *
+   * @param entry The file.
+   * @param signal Ends the work with an error of code `aborted`.
    * @param onRead Called after each part of the file, with the number of its
    * bytes.
    * @returns The fault of the file; `undefined` if it is sound.

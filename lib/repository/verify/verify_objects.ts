@@ -27,7 +27,9 @@ export class ObjectCheck {
   /**
    * Makes a check.
    *
+   * @param storage The repository's storage.
    * @param sizes The sizes of the stored objects, by name.
+   * @param findings The collection to which damage is added.
    * @param data Whether all bytes are read.
    */
   constructor(
@@ -63,7 +65,15 @@ export class ObjectCheck {
     if (fault !== undefined) this.#findings.object(object.name, kind, fault);
   }
 
-  /** Checks objects that were not checked before. */
+  /**
+   * Checks objects that were not checked before.
+   *
+   * @param objects The records of the objects.
+   * @param signal Ends the work with an error of code `aborted`.
+   * @param onRead Called with the name of an object: after each part that is
+   * read, with the number of its bytes, and after the check of the object, with
+   * 0.
+   */
   async check(
     objects: Iterable<ObjectRecord>,
     signal: AbortSignal | undefined,

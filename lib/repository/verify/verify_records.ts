@@ -43,7 +43,10 @@ export async function verifyNotes(
  * Reads all commit records and checks each against the SHA-256 in its child's
  * record. A parent may be absent, because snapshots can be removed.
  *
+ * @param storage The repository's storage.
  * @param names The names of all objects.
+ * @param findings The collection to which damage is added.
+ * @param onRead Called after each record, with its name.
  * @returns The sound records, the oldest first.
  */
 export async function verifyRecords(

@@ -3,7 +3,7 @@ import { plural } from "../../../../shared/text.ts";
 import type { Snapshot } from "./api.ts";
 import type { Api } from "./make_api.ts";
 
-/** The maximum number of lines that a tool returns. */
+/** The number of lines after which a tool only counts the remaining lines. */
 const MAX_LINES = 200;
 
 interface RestoreInput {

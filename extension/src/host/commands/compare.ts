@@ -168,7 +168,10 @@ async function openChanges(
 
 type Sides = [vscode.Uri | undefined, vscode.Uri | undefined];
 
-/** Opens the multi-file diff editor. */
+/**
+ * Shows changes in the multi-file diff editor, or a message if no content
+ * differs.
+ */
 async function openList(
   folder: ProtectedFolder,
   all: readonly FileChange[],

@@ -240,7 +240,8 @@ export async function undo(
 /**
  * Asks the user to confirm the changes of a restore.
  *
- * @returns The user's choices, or `undefined` if the user refused.
+ * @returns The user's choices, or `undefined` if the user refused or no file
+ * differs.
  */
 async function confirm(
   folder: ProtectedFolder,
@@ -267,7 +268,9 @@ async function confirm(
     list("created", created),
     touched === 0
       ? ""
-      : `${plural(touched, "file")}: only the mode or time will be restored.`,
+      : `${
+        plural(touched, "file")
+      }: only the mode, time or owner will be restored.`,
     list(
       deleteOthers === undefined
         ? "not in the snapshot, deleted only if you choose to delete"
@@ -325,7 +328,10 @@ function list(title: string, paths: readonly string[]): string {
     (more > 0 ? `\n  and ${more.toLocaleString("en")} more` : "");
 }
 
-/** Logs the result of a restore, and shows it with a button to undo it. */
+/**
+ * Logs the result of a restore, undo or redo and shows it, with a button that
+ * reverts it or, if paths failed, one that opens the log.
+ */
 function showReport(
   { written, touched, deleted, failed }: RestoreReport,
   word: string,

@@ -12,6 +12,7 @@ const VERSION_CONTROL = [".git", ".hg", ".svn"];
 /**
  * Returns the configuration of a folder from its settings.
  *
+ * @param folder The workspace folder.
  * @param storage The directory of the extension's own files.
  * @param credentials The credentials of repositories on S3.
  */

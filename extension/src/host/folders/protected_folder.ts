@@ -10,7 +10,15 @@ import { explain } from "../ui/explain.ts";
 import { folderConfig } from "./folder_config.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
 
-/** The protection of a folder. */
+/**
+ * The protection of a folder:
+ *
+ * - `off`: the folder has no snapshot, or the last attempt to take or list
+ *   snapshots failed;
+ * - `partial`: the last snapshot lacks paths that could not be stored, or has
+ *   no files;
+ * - `protected`: the last snapshot is complete.
+ */
 export type Protection = "protected" | "partial" | "off";
 
 /** The parts of the extension that a folder uses. */
@@ -142,7 +150,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Drops the list of snapshots and reads that of the current configuration.
+   * Drops the list of snapshots and reads that of the current configuration,
+   * after the location or the credentials of the repository changed.
    */
   async move(): Promise<void> {
     this.#moves++;

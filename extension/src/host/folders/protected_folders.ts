@@ -63,10 +63,12 @@ export class ProtectedFolders implements vscode.Disposable {
   }
 
   /**
-   * The protection of the workspace: `off` if all folders are `off` or the
-   * workspace is not trusted, `protected` if all folders are `protected`, and
-   * otherwise `partial`. A folder that is not supported counts as not
-   * protected.
+   * The protection of the workspace:
+   *
+   * - `off` if the workspace is not trusted or has no folder on this machine,
+   *   or if all folders on this machine are `off`;
+   * - `protected` if all folders are on this machine and `protected`;
+   * - otherwise `partial`.
    */
   get protection(): Protection {
     if (!vscode.workspace.isTrusted) return "off";

@@ -66,7 +66,7 @@ export class SnapshotRunner implements vscode.Disposable {
           );
         } catch (error) {
           if (isCancelled(error)) throw error;
-          // The snapshots of the other folders are taken anyway.
+          // The other folders get their snapshots nevertheless.
           failures.push(failureText(folder, error));
         }
       }
@@ -116,7 +116,16 @@ export class SnapshotRunner implements vscode.Disposable {
     }
   }
 
-  /** Takes a snapshot. */
+  /**
+   * Takes a snapshot of a folder and logs the result. If the snapshot is new,
+   * fires `onDidSnapshot`.
+   *
+   * @param folder The folder.
+   * @param label The label of the snapshot, if it has one.
+   * @param options The signal, the callback, and whether the progress has the
+   * number of all entries.
+   * @param reason The reason for the snapshot, for the log.
+   */
   async take(
     folder: ProtectedFolder,
     label: string | undefined,
@@ -177,7 +186,10 @@ export class SnapshotRunner implements vscode.Disposable {
     this.#made.dispose();
   }
 
-  /** Warns, once, when the snapshots of a folder exceed the size limit. */
+  /**
+   * Warns when the snapshots of a folder exceed the size limit. The next
+   * warning comes only after they were within the limit again.
+   */
   async #watchSize(folder: ProtectedFolder): Promise<void> {
     const limit = sizeLimit();
     if (limit === 0) return;

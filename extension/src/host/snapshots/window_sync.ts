@@ -5,13 +5,13 @@ import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import type { SnapshotRunner } from "./snapshot_runner.ts";
 
 /**
- * The time in milliseconds without another change, after which the snapshots
- * are listed.
+ * The time in milliseconds without another change of the file, after which the
+ * snapshots are listed.
  */
 const QUIET_MS = 200;
 
 /**
- * Tells the other windows of this machine about each new snapshot, by writing
+ * Notifies the other windows of this machine of each new snapshot, by writing
  * one file in the extension's own storage, which all windows watch.
  */
 export class WindowSync implements vscode.Disposable {
@@ -28,7 +28,8 @@ export class WindowSync implements vscode.Disposable {
     const own = `${process.pid}`;
     const publish = () =>
       fs.promises.writeFile(file, own).catch(() => {
-        // The other windows see the snapshot the next time they list.
+        // The other windows show the snapshot when they list the snapshots the
+        // next time.
       });
     const receive = async () => {
       if (await fs.promises.readFile(file, "utf8") !== own) folders.refresh();

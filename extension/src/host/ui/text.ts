@@ -9,7 +9,10 @@ export function formatDifference(bytes: number): string {
     : "\u00b10 B";
 }
 
-/** Returns the time of day, to the second. */
+/**
+ * Returns the time of day, to the second. All times in this file are in
+ * milliseconds since 1970.
+ */
 export function formatTime(time: number): string {
   return new Date(time).toLocaleTimeString(undefined, {
     hour: "2-digit",

@@ -153,7 +153,11 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   }
 }
 
-/** Returns the file in the active editor, of any kind. */
+/**
+ * Returns the URI of the file in the active editor, which may be a text,
+ * notebook, custom or diff editor. In a diff editor, it is the file on the
+ * right.
+ */
 export function activeUri(): vscode.Uri | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   if (

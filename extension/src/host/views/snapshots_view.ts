@@ -141,7 +141,8 @@ export class SnapshotsView implements vscode.TreeDataProvider<Node> {
       day.snapshots.push(snapshot);
       days.set(title, day);
     }
-    // Shown above the list, because a line of the list would be cut off.
+    // The failures are shown above the list, because VS Code would cut them off
+    // in a line of the list.
     if (this.#view !== undefined) this.#view.message = failures.join("\n");
     return [...days.values()];
   }
