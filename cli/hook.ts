@@ -52,6 +52,7 @@ export function hookCommand(context: Context): Command {
       }
       const out = new Console(context, false);
       let title = "agent";
+      let outcome = "no snapshot was made";
       let directory = dir ?? process.env.CLAUDE_PROJECT_DIR;
       try {
         const event = readEvent(await text(process.stdin));
@@ -64,6 +65,7 @@ export function hookCommand(context: Context): Command {
         const how = { ...options, label: title, onlyIfChanged: true };
         const taken = await takeSnapshot(context, out, source, how);
         if (taken.result.isNew) {
+          outcome = "the snapshot was made, but the size limit was not applied";
           await keepToSize(out, taken.repository, options, signal);
         }
       } catch (error) {
@@ -73,7 +75,7 @@ export function hookCommand(context: Context): Command {
           : repositoryOf(error, opened);
         const message = messageOf(error, opened) +
           (repository === undefined ? "" : ` (in ${repository})`);
-        out.warn(`no snapshot was made: ${message}`);
+        out.warn(`${outcome}: ${message}`);
         log(`${title} in ${directory ?? "."}: ${message}`);
       }
       context.code = EXIT.done;

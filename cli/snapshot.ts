@@ -86,6 +86,8 @@ async function run(
     "--to",
     shellWord(targetBeside(result.record.directory, here)),
   ].join(" ");
+  context.interrupted =
+    "the snapshot is complete; the next snapshot applies the size limit";
   const fit = await keepToSize(out, repository, options, signal);
   if (out.json) report(out, result, location, restore, idle, fit);
   else print(out, result, location, restore, elapsed);

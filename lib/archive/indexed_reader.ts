@@ -76,7 +76,7 @@ export class IndexedReader {
       this.#reference(member),
       member.size,
       this.#codec,
-      { path, signal: this.#signal ?? signal },
+      { path, signal: eitherOf(this.#signal, signal) },
     );
     for await (const chunk of withTurns(pieces, this.#signal, signal)) {
       sum.update(chunk);
@@ -108,7 +108,7 @@ export class IndexedReader {
       members.filter(isSmall).map((member) => this.#reference(member)),
       (range) =>
         readRange(this.#storage, range, this.#codec, {
-          signal: this.#signal ?? signal,
+          signal: eitherOf(this.#signal, signal),
           limit: MAX_RANGE_BYTES,
         }).catch(unlessTooLarge),
     );
@@ -230,4 +230,12 @@ function checkSum(member: IndexedFile, sum: Uint8Array): void {
       offset: member.content.offset,
     },
   );
+}
+
+/** Returns a signal that fires when one of two fires. */
+function eitherOf(
+  one: AbortSignal | undefined,
+  other: AbortSignal | undefined,
+): AbortSignal | undefined {
+  return one && other ? AbortSignal.any([one, other]) : one ?? other;
 }

@@ -13,5 +13,5 @@ export function existing<Key, Value>(
 ): Value {
   const value = map.get(key);
   if (value !== undefined || map.has(key)) return value as Value;
-  throw new RangeError(`no value for ${key}`);
+  throw new RangeError(`no value for the key: ${key}`);
 }

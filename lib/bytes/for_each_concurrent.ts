@@ -21,6 +21,7 @@ export async function forEachConcurrent<Item>(
     for await (const item of items) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
+      if (failure !== undefined) break;
       const task = work(item)
         .catch((error) => {
           failure ??= { error };

@@ -104,9 +104,19 @@ export function concat(parts: Uint8Array[]): Uint8Array {
 
 /**
  * Returns a Web Stream of an iterable of bytes. The stream pulls one chunk for
- * each read, so that the iterable is read at the reader's pace.
+ * each read, so that the iterable is read at the reader's pace. An error of the
+ * iterable fails the stream. Cancelling the stream ends the iterable.
  *
- * @param source The iterable to wrap.
+ * @param source The iterable to wrap. It is read once.
+ *
+ * @example
+ * ```ts
+ * import { chunks, toStream } from "@deltar/deltar/storage";
+ * import assert from "node:assert/strict";
+ *
+ * const stream = toStream(chunks([Uint8Array.of(1, 2), Uint8Array.of(3)]));
+ * assert.deepEqual(await new Response(stream).bytes(), Uint8Array.of(1, 2, 3));
+ * ```
  */
 export function toStream(
   source: AsyncIterable<Uint8Array>,

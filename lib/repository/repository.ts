@@ -528,10 +528,15 @@ export class Repository {
 
   /**
    * Verifies that every snapshot can be restored: that all objects exist with
-   * the right size and, with `data`, that their contents match their SHA-256.
-   * Damage is reported in the result, not thrown. Nothing is changed.
+   * the right size and, with `data`, that each object and each rebuilt file
+   * matches its SHA-256. Nothing is changed.
    *
-   * @param options Options for verifying.
+   * @param options Whether to read all data, the callback for the progress, and
+   * the signal.
+   * @returns The numbers of checked objects and files, and the damage. Damage
+   * is not thrown.
+   * @throws {DeltarError} `aborted` if the signal fired; the error of the
+   * storage if its objects cannot be listed.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     checkOptions("verify()", options, {

@@ -378,7 +378,7 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
-    name: "an invalid name is refused with a TypeError",
+    name: "put(), get() and delete() refuse an invalid name with a TypeError",
     run: async (storage) => {
       const bad = [
         "",

@@ -1,7 +1,7 @@
 /** The maximum number of chosen items that wait to be yielded. */
-const CHOSEN = 8;
+const MAX_CHOSEN = 8;
 /** The maximum number of items, chosen or not, that wait to be yielded. */
-const WAITING = 4096;
+const MAX_WAITING = 4096;
 
 /**
  * Yields all items of a source in order. It reads the source in advance, so
@@ -21,14 +21,16 @@ export function* lookAhead<One>(
   const take = () => {
     const { one, isChosen } = waiting[next++];
     if (isChosen) chosen--;
-    if (next === WAITING) waiting.splice(0, next), next = 0;
+    if (next === MAX_WAITING) waiting.splice(0, next), next = 0;
     return one;
   };
   for (const one of source) {
     const isChosen = choose(one);
     if (isChosen) chosen++;
     waiting.push({ one, isChosen });
-    while (chosen > CHOSEN || waiting.length - next > WAITING) yield take();
+    while (chosen > MAX_CHOSEN || waiting.length - next > MAX_WAITING) {
+      yield take();
+    }
   }
   while (next < waiting.length) yield take();
 }

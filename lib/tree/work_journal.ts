@@ -239,8 +239,9 @@ function journalsIn(
 }
 
 /**
- * Reads a journal. A file that is not a small regular file of this user or of
- * root is not a journal: another user, or a restore, may have created it.
+ * Reads a journal. Returns `undefined` unless the file is a regular file of at
+ * most `MAX_JOURNAL_BYTES`, has one name, and belongs to this user or to root.
+ * Another user or a restore may have created any other file under this name.
  */
 function readJournal(
   folder: Folder,

@@ -64,7 +64,7 @@ export interface SkippedPath {
   path: string;
   /** The reason in one word: `excluded` or `special`, or a fault. */
   reason: string;
-  /** The rule, or the message of the system. */
+  /** The rule, the system's message or another explanation. */
   detail?: string;
   /** Whether the path should have been stored but could not be. */
   isFault: boolean;

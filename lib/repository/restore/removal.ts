@@ -171,7 +171,11 @@ class RemovalByRules implements RemovalPolicy {
     return isChosen && !this.#tree.byPath.has(path);
   }
 
-  /** Returns why the snapshot would not have contained a path. */
+  /**
+   * Returns the reason for which the snapshot would not contain a path even if
+   * the path had existed: the snapshot skipped or excluded it, or its rules
+   * exclude it. Returns `undefined` if the snapshot would contain the path.
+   */
   #whyLeftOut(path: string, kind: FileStat["kind"]): string | undefined {
     for (let at = path; at !== ""; at = parentPath(at)) {
       const skip = this.#skipped.get(at);

@@ -27,16 +27,17 @@ export function isFresh(work: PastWork | Group): work is FreshRestore {
 }
 
 /**
- * Returns the safety snapshots of the last restore that is not undone, or of
- * the last undo that is not redone.
+ * Returns the safety snapshots of what is to be reverted: for `undo`, the last
+ * restore or redo that was not undone; for `redo`, the last undo that was not
+ * redone. An undo that is older than a restore cannot be redone.
  *
- * @param records The safety snapshots of one directory and the restores into it
- * when it was new or empty, the newest first.
- * @param way `undo` to find a restore, `redo` to find an undo.
+ * @param records The safety snapshots of one directory, and the notes of
+ * restores into it when it was new or empty, the newest first.
+ * @param way The direction: `undo` or `redo`.
  * @param paths The paths to bring back. Default: all.
- * @returns The safety snapshots of that restore or undo, or the note of a
- * restore into a new or empty directory. If several safety snapshots have a
- * path, the earliest applies. `undefined` if there is nothing to revert.
+ * @returns The safety snapshots, or the note of a restore into a new or empty
+ * directory. If several safety snapshots have a path, the earliest applies.
+ * `undefined` if there is nothing to revert.
  */
 export function groupToRevert(
   records: readonly PastWork[],
