@@ -1,7 +1,7 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
-import { ByteReader } from "./byte_reader.ts";
+import { ByteReader } from "../bytes/byte_reader.ts";
 import { codecFor, detectFormat } from "./codec.ts";
 import { memberPath } from "./member_path.ts";
 import type { TarMember } from "./tar_member.ts";

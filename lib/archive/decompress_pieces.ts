@@ -1,5 +1,5 @@
 import { DeltarError } from "../bytes/errors.ts";
-import { ByteReader } from "./byte_reader.ts";
+import { ByteReader } from "../bytes/byte_reader.ts";
 import type { DecompressOptions } from "./codec.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { builtin } from "../bytes/builtin.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { chunks, collect } from "../bytes/source.ts";
-import type { ByteReader } from "./byte_reader.ts";
+import type { ByteReader } from "../bytes/byte_reader.ts";
 import type { Codec, DecompressOptions } from "./codec.ts";
 import { decompressPieces } from "./decompress_pieces.ts";
 import { CHUNK, chunkFor, drive, plainBytes } from "./engine.ts";

@@ -1,5 +1,5 @@
 import { formatTime as formatNanoseconds } from "../tree/to_json.ts";
-import type { ByteReader } from "./byte_reader.ts";
+import type { ByteReader } from "../bytes/byte_reader.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

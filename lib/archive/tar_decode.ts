@@ -1,4 +1,4 @@
-import type { ByteReader } from "./byte_reader.ts";
+import type { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { BLOCK } from "./tar_member.ts";
 

@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { withJson } from "../tree/to_json.ts";
-import { ByteReader } from "./byte_reader.ts";
+import { ByteReader } from "../bytes/byte_reader.ts";
 import { decodePax, parseTime, type PaxRecords, SPARSE } from "./pax.ts";
 import { decodeHeader, refuseParts, type TarHeader } from "./tar_decode.ts";
 import {

@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { collect, toStream } from "../bytes/source.ts";
-import type { ByteReader } from "./byte_reader.ts";
+import type { ByteReader } from "../bytes/byte_reader.ts";
 
 /**
  * Compresses bytes with the Compression Streams API, for runtimes without

@@ -1,6 +1,6 @@
 import { DeltarError } from "../bytes/errors.ts";
 import { concat } from "../bytes/source.ts";
-import type { ByteReader } from "./byte_reader.ts";
+import type { ByteReader } from "../bytes/byte_reader.ts";
 import { CHUNK } from "./engine.ts";
 
 // RFC 8878, 3.1: magic numbers, and the largest block.

@@ -34,7 +34,8 @@ export type ErrorCode =
   | "changed"
   | "conflict"
   | "io"
-  | "aborted";
+  | "aborted"
+  | "key";
 
 /** The location of a fault. Each field is set if it is known. */
 export interface ErrorContext {

@@ -5,7 +5,7 @@ import process from "node:process";
 import { test } from "node:test";
 import zlib from "node:zlib";
 import fc from "fast-check";
-import { ByteReader } from "../../lib/archive/byte_reader.ts";
+import { ByteReader } from "../../lib/bytes/byte_reader.ts";
 import { codecFor, detectFormat } from "../../lib/archive/codec.ts";
 import { webGunzip, webGzip } from "../../lib/archive/web_gzip.ts";
 import { DeltarError } from "../../lib/bytes/errors.ts";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { decodeHeader } from "../../lib/archive/tar_decode.ts";
 import { encodeHeader } from "../../lib/archive/tar_header.ts";
 import { encodePax, formatTime, parseTime } from "../../lib/archive/pax.ts";
-import { ByteReader } from "../../lib/archive/byte_reader.ts";
+import { ByteReader } from "../../lib/bytes/byte_reader.ts";
 import type { TarMember } from "../../lib/archive/tar_member.ts";
 import { readTar } from "../../lib/archive/tar_reader.ts";
 import { file, gather, noise, pieces, runs, special, utf8 } from "./helpers.ts";

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { ByteReader } from "../../archive/byte_reader.ts";
+import { ByteReader } from "../../bytes/byte_reader.ts";
 import { readContent, readRange } from "../../archive/content_reader.ts";
 import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";

@@ -1,5 +1,5 @@
-import { DeltarError, type ErrorContext } from "../bytes/errors.ts";
-import { concat } from "../bytes/source.ts";
+import { DeltarError, type ErrorContext } from "./errors.ts";
+import { concat } from "./source.ts";
 
 const NOTHING = new Uint8Array(0);
 

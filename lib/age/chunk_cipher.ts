@@ -1,0 +1,116 @@
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { builtin } from "../bytes/builtin.ts";
+
+/** The number of bytes that encryption adds to a chunk. */
+export const TAG_BYTES = 16;
+
+/**
+ * ChaCha20-Poly1305 (RFC 8439) with one key, for chunks of an age file. The
+ * caller never uses a nonce for two different chunks.
+ */
+export interface ChunkCipher {
+  /** Encrypts a chunk. The result is `TAG_BYTES` longer. */
+  seal(nonce: Uint8Array, chunk: Uint8Array): Bytes | Promise<Bytes>;
+  /** Decrypts a chunk. Throws if the chunk, nonce or key is another one. */
+  open(nonce: Uint8Array, sealed: Uint8Array): Bytes | Promise<Bytes>;
+}
+
+/** Bytes in memory of their own. */
+type Bytes = Uint8Array;
+
+/** Makes a cipher for a key of 32 bytes. */
+type MakeCipher = (key: Uint8Array) => Promise<ChunkCipher>;
+
+let found: Promise<MakeCipher> | undefined;
+
+/**
+ * Returns a cipher for a key of 32 bytes. It is the fastest that this runtime
+ * has: that of `node:crypto` (Node, Deno), that of Web Crypto (Bun, some
+ * browsers), or else portable code at about a tenth of their speed.
+ */
+export async function chunkCipher(key: Uint8Array): Promise<ChunkCipher> {
+  found ??= findCipher();
+  return (await found)(key);
+}
+
+/** The ciphers by name, the preferred first; for tests. */
+export const CIPHERS: Readonly<Record<string, MakeCipher>> = {
+  node: nodeCipher,
+  web: webCipher,
+  portable: portableCipher,
+};
+
+async function findCipher(): Promise<MakeCipher> {
+  for (const make of [nodeCipher, webCipher]) {
+    try {
+      const cipher = await make(new Uint8Array(32));
+      const nonce = new Uint8Array(12);
+      const sealed = await cipher.seal(nonce, new Uint8Array(1));
+      if ((await cipher.open(nonce, sealed)).length === 1) return make;
+    } catch {
+      // This runtime does not have it.
+    }
+  }
+  return portableCipher;
+}
+
+function nodeCipher(key: Uint8Array): Promise<ChunkCipher> {
+  const crypto = builtin("node:crypto");
+  if (crypto === undefined) return Promise.reject(new TypeError("no crypto"));
+  const name = "chacha20-poly1305";
+  const options = { authTagLength: TAG_BYTES };
+  return Promise.resolve({
+    seal(nonce, chunk) {
+      const cipher = crypto.createCipheriv(name, key, nonce, options);
+      const sealed = new Uint8Array(chunk.length + TAG_BYTES);
+      sealed.set(cipher.update(chunk));
+      cipher.final();
+      sealed.set(cipher.getAuthTag(), chunk.length);
+      return sealed;
+    },
+    open(nonce, sealed) {
+      const cipher = crypto.createDecipheriv(name, key, nonce, options);
+      const length = sealed.length - TAG_BYTES;
+      cipher.setAuthTag(sealed.subarray(length));
+      const chunk = cipher.update(sealed.subarray(0, length));
+      cipher.final();
+      return chunk;
+    },
+  });
+}
+
+async function webCipher(key: Uint8Array): Promise<ChunkCipher> {
+  const { subtle } = crypto;
+  const name = "ChaCha20-Poly1305";
+  // The types of TypeScript do not have this algorithm yet.
+  const imported = await subtle.importKey(
+    "raw-secret" as "raw",
+    key as Uint8Array<ArrayBuffer>,
+    { name },
+    false,
+    ["encrypt", "decrypt"],
+  );
+  const parameters = (nonce: Uint8Array) =>
+    ({ name, iv: nonce }) as unknown as AesGcmParams;
+  return {
+    async seal(nonce, chunk) {
+      const bytes = chunk as Uint8Array<ArrayBuffer>;
+      return new Uint8Array(
+        await subtle.encrypt(parameters(nonce), imported, bytes),
+      );
+    },
+    async open(nonce, sealed) {
+      const bytes = sealed as Uint8Array<ArrayBuffer>;
+      return new Uint8Array(
+        await subtle.decrypt(parameters(nonce), imported, bytes),
+      );
+    },
+  };
+}
+
+function portableCipher(key: Uint8Array): Promise<ChunkCipher> {
+  return Promise.resolve({
+    seal: (nonce, chunk) => chacha20poly1305(key, nonce).encrypt(chunk),
+    open: (nonce, sealed) => chacha20poly1305(key, nonce).decrypt(sealed),
+  });
+}

@@ -1,0 +1,221 @@
+import { hkdf } from "@noble/hashes/hkdf.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import type { ByteReader } from "../bytes/byte_reader.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+import { type ChunkCipher, chunkCipher } from "./chunk_cipher.ts";
+import { NONCE_BYTES } from "./payload.ts";
+
+/**
+ * A key that decrypts: the text of an age identity (`AGE-SECRET-KEY-1…` or
+ * `AGE-SECRET-KEY-PQ-1…`), a private X25519 key of Web Crypto, which need not
+ * be extractable, an object with the method of an age identity, or a
+ * passphrase.
+ */
+export type AgeKey =
+  | string
+  | CryptoKey
+  | AgeIdentity
+  | { passphrase: string };
+
+/** A key that encrypts: `age1…`, or an object with the method of a recipient. */
+export type AgeRecipient = string | AgeRecipientObject;
+
+/** A section of the header of an age file, which holds the key of the file. */
+export interface AgeStanza {
+  /** The words of the first line. The first word is the type of recipient. */
+  readonly args: string[];
+  /** The bytes of the section. */
+  readonly body: Uint8Array;
+}
+
+/** An object that decrypts the keys of files, such as a security token. */
+export interface AgeIdentity {
+  /**
+   * Decrypts the key of a file.
+   *
+   * @param stanzas All sections of the header of the file.
+   * @returns The key of the file; `null` if it is encrypted for others.
+   */
+  unwrapFileKey(
+    stanzas: AgeStanza[],
+  ): Uint8Array | null | Promise<Uint8Array | null>;
+}
+
+/** An object that encrypts the keys of files. */
+export interface AgeRecipientObject {
+  /**
+   * Encrypts the key of a file.
+   *
+   * @param fileKey The key of the file, 16 bytes.
+   * @returns The sections for the header of the file.
+   */
+  wrapFileKey(fileKey: Uint8Array): AgeStanza[] | Promise<AgeStanza[]>;
+}
+
+/**
+ * The maximum length of a header in bytes. A header with a hundred recipients
+ * takes about 10 KiB.
+ */
+const MAX_HEADER_BYTES = 1 << 16;
+
+/** The beginning of every age file. */
+const MAGIC = "age-encryption.org/v1\n";
+
+/** The first line of an armored age file. */
+const ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("latin1");
+
+/** The bytes before the chunks of an age file, and the cipher for the chunks. */
+export interface Head {
+  /** The header and the nonce. */
+  bytes: Uint8Array;
+  /** The cipher with the key of the payload. */
+  cipher: ChunkCipher;
+}
+
+/**
+ * Makes the head of a new age file, with a new file key.
+ *
+ * @param recipients The keys to encrypt for, at least one.
+ * @throws {DeltarError} `unsupported` if a recipient is not valid.
+ */
+export async function makeHead(
+  recipients: readonly AgeRecipient[],
+): Promise<Head> {
+  const { Encrypter } = await import("age-encryption");
+  const encrypter = new Encrypter();
+  let fileKey: Uint8Array | undefined;
+  try {
+    for (const recipient of recipients) encrypter.addRecipient(recipient);
+  } catch (cause) {
+    throw new DeltarError("unsupported", "not a recipient of age (age1…)", {
+      cause,
+    });
+  }
+  // The file key is only shown to recipients. This one adds no stanza.
+  encrypter.addRecipient({
+    wrapFileKey(key) {
+      fileKey = key;
+      return [];
+    },
+  });
+  const empty = await encrypter.encrypt(new Uint8Array(0));
+  const header = empty.subarray(0, lengthOfHeader(empty));
+  if (fileKey === undefined) throw new TypeError("no file key was made");
+  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  return {
+    bytes: concat([header, nonce]),
+    cipher: await payloadCipher(fileKey, nonce),
+  };
+}
+
+/**
+ * Reads the head of an age file.
+ *
+ * @param reader The file, at its beginning. Afterwards it is at the first chunk.
+ * @param keys The keys to try.
+ * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
+ *   or `truncated` if the header is damaged or it is not an age file;
+ *   `unsupported` if a key is not valid.
+ */
+export async function readHead(
+  reader: ByteReader,
+  keys: readonly AgeKey[],
+): Promise<Head> {
+  const header = await readHeader(reader);
+  const fileKey = await unwrap(header, keys, reader.object);
+  const nonce = await reader.exactly(NONCE_BYTES, "an age file");
+  return {
+    bytes: concat([header, nonce]),
+    cipher: await payloadCipher(fileKey, nonce),
+  };
+}
+
+/** Reads the header, up to the end of the line with its MAC. */
+async function readHeader(reader: ByteReader): Promise<Uint8Array> {
+  const { object } = reader;
+  let read = new Uint8Array(0) as Uint8Array;
+  for (;;) {
+    const part = await reader.some();
+    if (part !== undefined) read = concat([read, part]);
+    const start = decoder.decode(read.subarray(0, ARMOR.length));
+    if (!MAGIC.startsWith(start.slice(0, MAGIC.length))) {
+      const what = start === ARMOR
+        ? "an armored age file; remove the armor with `age-inspect` or `base64`"
+        : "not an age file";
+      throw new DeltarError("corrupt", what, { object, offset: 0 });
+    }
+    const length = lengthOfHeader(read);
+    if (length > 0) {
+      reader.unread(read.subarray(length));
+      return read.subarray(0, length);
+    }
+    if (read.length > MAX_HEADER_BYTES) {
+      throw new DeltarError(
+        "limit",
+        `the header of the age file has more than ${MAX_HEADER_BYTES} bytes`,
+        { object },
+      );
+    }
+    if (part === undefined) {
+      throw reader.truncated("the header of an age file", 0);
+    }
+  }
+}
+
+/** Returns the length of the header, or 0 if it is not complete. */
+function lengthOfHeader(bytes: Uint8Array): number {
+  const text = decoder.decode(bytes.subarray(0, MAX_HEADER_BYTES));
+  const mac = text.indexOf("\n---");
+  return mac < 0 ? 0 : text.indexOf("\n", mac + 1) + 1;
+}
+
+async function unwrap(
+  header: Uint8Array,
+  keys: readonly AgeKey[],
+  object: string | undefined,
+): Promise<Uint8Array> {
+  const { Decrypter } = await import("age-encryption");
+  const decrypter = new Decrypter();
+  try {
+    for (const key of keys) {
+      if (typeof key === "object" && "passphrase" in key) {
+        decrypter.addPassphrase(key.passphrase);
+      } else decrypter.addIdentity(key);
+    }
+  } catch {
+    // The cause may show the key.
+    throw new DeltarError(
+      "unsupported",
+      "a key is not an identity of age (AGE-SECRET-KEY-1…)",
+      { object },
+    );
+  }
+  try {
+    return await decrypter.decryptHeader(header);
+  } catch (cause) {
+    const { message } = cause as Error;
+    if (/^no identity matched/.test(message)) {
+      throw new DeltarError("key", "none of the keys decrypts this file", {
+        object,
+        cause,
+      });
+    }
+    throw new DeltarError("corrupt", `invalid age header: ${message}`, {
+      object,
+      cause,
+    });
+  }
+}
+
+function payloadCipher(
+  fileKey: Uint8Array,
+  nonce: Uint8Array,
+): Promise<ChunkCipher> {
+  return chunkCipher(
+    hkdf(sha256, fileKey, nonce, encoder.encode("payload"), 32),
+  );
+}

@@ -1,0 +1,17 @@
+/** Returns the text of a new X25519 identity (`AGE-SECRET-KEY-1…`). */
+export async function newIdentity(): Promise<string> {
+  const { generateX25519Identity } = await import("age-encryption");
+  return await generateX25519Identity();
+}
+
+/**
+ * Returns the recipient of an identity (`age1…`).
+ *
+ * @throws {Error} If it is not an identity of age.
+ */
+export async function recipientOf(
+  identity: string | CryptoKey,
+): Promise<string> {
+  const { identityToRecipient } = await import("age-encryption");
+  return await identityToRecipient(identity);
+}

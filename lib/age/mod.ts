@@ -1,0 +1,105 @@
+/**
+ * The age file format (https://c2sp.org/age), for whole files, streams, and
+ * ranges of stored files.
+ *
+ * The package `age-encryption` makes and opens headers, which hold the key of
+ * the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that are
+ * encrypted one by one (`payload.ts`), so that a range can be decrypted without
+ * the rest. `chunk_cipher.ts` chooses the fastest implementation of
+ * ChaCha20-Poly1305 of the runtime.
+ *
+ * @module
+ */
+import { ByteReader } from "../bytes/byte_reader.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import {
+  type AgeKey,
+  type AgeRecipient,
+  makeHead,
+  readHead,
+} from "./header.ts";
+import { openPayload, sealPayload } from "./payload.ts";
+
+export {
+  DeltarError,
+  type ErrorCode,
+  type ErrorContext,
+} from "../bytes/errors.ts";
+export type { ByteSource } from "../bytes/source.ts";
+export type {
+  AgeIdentity,
+  AgeKey,
+  AgeRecipient,
+  AgeRecipientObject,
+  AgeStanza,
+} from "./header.ts";
+export { newIdentity, recipientOf } from "./identity.ts";
+
+/**
+ * Encrypts bytes as an age file, in bounded memory.
+ *
+ * @param source The plain bytes. Each chunk is copied before the next is pulled.
+ * @param recipients The keys to encrypt for, at least one.
+ * @throws {DeltarError} `unsupported` if a recipient is not valid.
+ *
+ * @example
+ * ```ts
+ * import { decrypt, encrypt, newIdentity, recipientOf } from "@deltar/deltar/age";
+ * import assert from "node:assert/strict";
+ *
+ * const identity = await newIdentity();
+ * const file = encrypt([Uint8Array.of(1, 2, 3)], [await recipientOf(identity)]);
+ * const plain = await Array.fromAsync(decrypt(file, [identity]));
+ * assert.deepEqual(plain, [Uint8Array.of(1, 2, 3)]);
+ * ```
+ */
+export async function* encrypt(
+  source: ByteSource,
+  recipients: readonly AgeRecipient[],
+): AsyncGenerator<Uint8Array> {
+  const { bytes, cipher } = await makeHead(recipients);
+  yield bytes;
+  yield* sealPayload(cipher, source);
+}
+
+/**
+ * Encrypts a few bytes with a passphrase, by scrypt. That takes about a second,
+ * so that passphrases cannot be tried quickly.
+ *
+ * @param bytes The plain bytes, which are held in memory.
+ * @param passphrase The passphrase.
+ * @returns The age file.
+ */
+export async function encryptWith(
+  bytes: Uint8Array,
+  passphrase: string,
+): Promise<Uint8Array> {
+  const { Encrypter } = await import("age-encryption");
+  const encrypter = new Encrypter();
+  encrypter.setPassphrase(passphrase);
+  return await encrypter.encrypt(bytes);
+}
+
+/**
+ * Decrypts an age file. Bytes are yielded when they were authenticated. If bytes
+ * are missing at the end, the error comes after those before them.
+ *
+ * @param source The file.
+ * @param keys The keys to try.
+ * @param object The name of the file, for errors.
+ * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
+ *   or `truncated` if it is damaged.
+ */
+export async function* decrypt(
+  source: ByteSource,
+  keys: readonly AgeKey[],
+  object?: string,
+): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(chunks(source), { object });
+  try {
+    const { cipher } = await readHead(reader, keys);
+    yield* openPayload(cipher, reader.rest(), { object });
+  } finally {
+    await reader.cancel();
+  }
+}
