@@ -3,6 +3,7 @@ import { toHex } from "../bytes/hex.ts";
 import { sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks, collect, concat } from "../bytes/source.ts";
 import { checkName } from "./names.ts";
+import { rangeIn } from "./range.ts";
 import type {
   GetOptions,
   PutOptions,
@@ -98,8 +99,8 @@ export class CachedStorage implements Storage {
     }
     const key = offset === 0 && length === undefined
       ? `whole/${name}`
-      : `range/${name}/${offset}+${length}`;
-    const kept = await this.#find(`whole/${name}`, offset, length) ??
+      : `range/${name}/${offset}+${length}${options.clamp ? "~" : ""}`;
+    const kept = await this.#find(`whole/${name}`, options) ??
       await this.#find(key);
     if (kept !== undefined) {
       if (kept.length > 0) yield kept;
@@ -164,8 +165,7 @@ export class CachedStorage implements Storage {
   /** Returns the cached copy of an object if its checksum is right. */
   async #find(
     key: string,
-    offset = 0,
-    length?: number,
+    range: GetOptions = {},
   ): Promise<Uint8Array | undefined> {
     return await ignoring(async () => {
       const bytes = await collect(this.#cache.get(key));
@@ -175,11 +175,9 @@ export class CachedStorage implements Storage {
         await this.#cache.delete(key);
         return undefined;
       }
-      const until = length === undefined ? end : offset + length;
       // An invalid range is passed on to the inner storage, which refuses it.
-      return until <= end && offset <= until
-        ? bytes.subarray(offset, until)
-        : undefined;
+      const found = rangeIn(key, end, range);
+      return bytes.subarray(found.start, found.end);
     });
   }
 

@@ -120,6 +120,19 @@ export const STORAGE_CHECKS: readonly StorageCheck[] = [
   },
 
   {
+    name: "a range is shortened to the end with `clamp`",
+    run: async (storage) => {
+      await storage.put("x", count(10));
+      const range = (offset: number, length: number) =>
+        collect(storage.get("x", { offset, length, clamp: true }));
+      assert.deepEqual(await range(3, 4), count(10).slice(3, 7));
+      assert.deepEqual(await range(3, 100), count(10).slice(3));
+      assert.deepEqual(await range(10, 5), new Uint8Array());
+      await assert.rejects(range(11, 5), { code: "truncated", object: "x" });
+    },
+  },
+
+  {
     name: "a reader can stop early",
     run: async (storage) => {
       await storage.put("x", new Uint8Array(3_000_000));

@@ -13,6 +13,7 @@ import {
 import { checkNamesIn } from "./local_names.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { checkName, isSegment } from "./names.ts";
+import { rangeIn } from "./range.ts";
 import type {
   GetOptions,
   PutOptions,
@@ -79,19 +80,8 @@ export class LocalStorage implements Storage {
     const fd = attempt(name, () => fs.openSync(file, "r"), "not-found");
     try {
       const { size } = attempt(name, () => fs.fstatSync(fd));
-      let at = options.offset ?? 0;
-      const end = options.length === undefined ? size : at + options.length;
-      if (at > size || end > size) {
-        throw new DeltarError(
-          "truncated",
-          "the range reaches beyond the object's end",
-          {
-            object: name,
-            offset: size,
-          },
-        );
-      }
-      while (at < end) {
+      const { start, end } = rangeIn(name, size, options);
+      for (let at = start; at < end;) {
         const turn = turnIfDue();
         if (turn !== undefined) await turn;
         checkAborted(options.signal);

@@ -3,6 +3,7 @@ import { checkAborted } from "../bytes/abort.ts";
 import { type ByteSource, chunks, concat } from "../bytes/source.ts";
 import { turnIfDue } from "../bytes/turns.ts";
 import { checkName } from "./names.ts";
+import { rangeIn } from "./range.ts";
 import type {
   GetOptions,
   PutOptions,
@@ -45,21 +46,8 @@ export class MemoryStorage implements Storage {
     if (bytes === undefined) {
       throw new DeltarError("not-found", "no such object", { object: name });
     }
-    const offset = options.offset ?? 0;
-    const end = options.length === undefined
-      ? bytes.length
-      : offset + options.length;
-    if (end > bytes.length || offset > end) {
-      throw new DeltarError(
-        "truncated",
-        "the range reaches beyond the object's end",
-        {
-          object: name,
-          offset: bytes.length,
-        },
-      );
-    }
-    for (let at = offset; at < end; at += PIECE) {
+    const { start, end } = rangeIn(name, bytes.length, options);
+    for (let at = start; at < end; at += PIECE) {
       const turn = turnIfDue();
       if (turn !== undefined) await turn;
       checkAborted(options.signal);

@@ -1,5 +1,5 @@
 import { checkAborted } from "../bytes/abort.ts";
-import { DeltarError } from "../bytes/errors.ts";
+import { rangeIn } from "./range.ts";
 import type { GetOptions } from "./storage.ts";
 
 /** The number of bytes of an object that are read with one request. */
@@ -46,8 +46,9 @@ export type ReadWindow = (
 export async function* readWindows(
   name: string,
   read: ReadWindow,
-  { offset = 0, length, signal }: GetOptions,
+  options: GetOptions,
 ): AsyncGenerator<Uint8Array> {
+  const { offset = 0, length, signal } = options;
   const whole = length ?? Infinity;
   const first = await read(
     offset,
@@ -56,17 +57,7 @@ export async function* readWindows(
     signal,
   );
   const { size, tag } = first;
-  const end = length === undefined ? size : offset + length;
-  if (offset > size || end > size) {
-    throw new DeltarError(
-      "truncated",
-      "the range reaches beyond the object's end",
-      {
-        object: name,
-        offset: size,
-      },
-    );
-  }
+  const { end } = rangeIn(name, size, options);
   const stop = new AbortController();
   const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const coming: Promise<Window>[] = [];

@@ -16,6 +16,12 @@ export interface GetOptions {
   /** The number of bytes to read. Default: all bytes from `offset` on. */
   length?: number;
   /**
+   * Whether a range that reaches beyond the end of the object is shortened to
+   * the end. If not, it is an error. The offset may not be beyond the end.
+   * Default: `false`.
+   */
+  clamp?: boolean;
+  /**
    * Whether the object is read from the storage itself rather than from a
    * cache. Default: false.
    */

@@ -1,0 +1,282 @@
+import { type Head, makeHead, readHead } from "../age/header.ts";
+import type { AgeKey, AgeRecipient } from "../age/header.ts";
+import {
+  CHUNK_BYTES,
+  NONCE_BYTES,
+  openPayload,
+  plainSize,
+  SEALED_BYTES,
+} from "../age/payload.ts";
+import { decrypt, encrypt } from "../age/mod.ts";
+import { ByteReader } from "../bytes/byte_reader.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
+import { checkAborted } from "../bytes/abort.ts";
+import type { Sharing } from "./local_modes.ts";
+import { checkName } from "./names.ts";
+import type {
+  GetOptions,
+  PutOptions,
+  Storage,
+  StoredObject,
+} from "./storage.ts";
+
+/** The end of the names of encrypted objects. */
+export const AGE_SUFFIX = ".age";
+
+/** The maximum number of heads of objects that are kept. */
+const MAX_HEADS = 256;
+
+/** The number of bytes that are fetched to read the head of an object. */
+const HEAD_FETCH_BYTES = 512;
+
+/** Options for an {@linkcode EncryptedStorage}. */
+export interface EncryptedOptions {
+  /** The keys to decrypt with. */
+  keys: readonly AgeKey[];
+  /** The key to encrypt for. */
+  recipient: AgeRecipient;
+  /**
+   * Returns how an object of the other storage is handled, by its name there:
+   * as an encrypted object, as one that is stored as it is, or as one that does
+   * not belong to this storage. Default: all are encrypted.
+   */
+  kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
+}
+
+/**
+ * A storage whose objects are stored in another one as age files
+ * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
+ * decrypts. Objects of other names are not listed.
+ *
+ * A range is decrypted from the chunks of 64 KiB that it touches. Every byte is
+ * authenticated. Names, their number, and sizes up to the few bytes that
+ * encryption adds, are not hidden from the other storage.
+ */
+export class EncryptedStorage implements Storage {
+  /** The location of the other storage. */
+  readonly location: string;
+  /** The folder of the other storage. */
+  readonly localPath?: string;
+  readonly #inner: Storage;
+  readonly #keys: readonly AgeKey[];
+  readonly #recipients: readonly AgeRecipient[];
+  readonly #kindOf: NonNullable<EncryptedOptions["kindOf"]>;
+  /** The heads of the objects of which ranges were read last. */
+  readonly #heads = new Map<string, Promise<Head>>();
+  /** The length of the head of an object, in bytes. */
+  #headLength: Promise<number> | undefined;
+
+  /**
+   * Makes an encrypted view of a storage. Nothing is read yet.
+   *
+   * @param inner The storage of the age files.
+   * @param options The keys.
+   */
+  constructor(
+    inner: Storage,
+    { keys, recipient, kindOf = () => "encrypted" }: EncryptedOptions,
+  ) {
+    this.location = inner.location;
+    if (inner.localPath !== undefined) this.localPath = inner.localPath;
+    this.#inner = inner;
+    this.#keys = keys;
+    this.#recipients = [recipient];
+    this.#kindOf = kindOf;
+  }
+
+  /** Reads an object; see {@linkcode Storage.get}. */
+  async *get(
+    name: string,
+    options: GetOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    checkName(name);
+    if (this.#kindOf(name) === "clear") {
+      yield* this.#inner.get(name, options);
+      return;
+    }
+    const { offset = 0, length } = options;
+    try {
+      if (offset === 0 && length === undefined) {
+        const file = this.#inner.get(name + AGE_SUFFIX, options);
+        yield* decrypt(file, this.#keys, name);
+      } else yield* this.#range(name, options);
+    } catch (error) {
+      throw named(error, name);
+    }
+  }
+
+  /** Stores an object; see {@linkcode Storage.put}. */
+  async put(
+    name: string,
+    source: ByteSource,
+    options?: PutOptions,
+  ): Promise<void> {
+    checkName(name);
+    if (this.#kindOf(name) === "clear") {
+      return this.#inner.put(name, source, options);
+    }
+    this.#heads.delete(name);
+    const file = encrypt(
+      whileWanted(source, options?.signal),
+      this.#recipients,
+    );
+    try {
+      await this.#inner.put(name + AGE_SUFFIX, file, options);
+    } catch (error) {
+      throw named(error, name);
+    }
+  }
+
+  /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
+  async *list(prefix?: string): AsyncGenerator<StoredObject> {
+    const head = await this.#lengthOfHead();
+    for await (const { name, size } of this.#inner.list(prefix)) {
+      const kind = this.#kindOf(name);
+      if (kind === "clear") yield { name, size };
+      if (kind !== "encrypted" || !name.endsWith(AGE_SUFFIX)) continue;
+      const plain = name.slice(0, -AGE_SUFFIX.length);
+      if (prefix !== undefined && !plain.startsWith(prefix)) continue;
+      // An object of an impossible size is listed, so that it is found damaged.
+      yield { name: plain, size: plainSize(size - head) ?? 0 };
+    }
+  }
+
+  /** Removes an object; see {@linkcode Storage.delete}. */
+  async delete(name: string): Promise<void> {
+    checkName(name);
+    this.#heads.delete(name);
+    const isClear = this.#kindOf(name) === "clear";
+    const stored = isClear ? name : name + AGE_SUFFIX;
+    await this.#inner.delete(stored);
+  }
+
+  /** See {@linkcode Storage.tidy}. */
+  async tidy(before: number): Promise<void> {
+    await this.#inner.tidy?.(before);
+  }
+
+  /** See {@linkcode Storage.prepare}. */
+  prepare(shared?: Sharing): void {
+    this.#inner.prepare?.(shared);
+  }
+
+  /** See {@linkcode Storage.clearAbandoned}. */
+  clearAbandoned(): void {
+    this.#inner.clearAbandoned?.();
+  }
+
+  /** See {@linkcode Storage.belongsToOthers}. */
+  belongsToOthers(): boolean {
+    return this.#inner.belongsToOthers?.() ?? false;
+  }
+
+  /** Reads a range by the chunks that it touches. */
+  async *#range(
+    name: string,
+    { offset = 0, length, clamp, fresh, signal }: GetOptions,
+  ): AsyncGenerator<Uint8Array> {
+    // A range that may be empty is checked against the chunk before it.
+    const from = length ? offset : Math.max(0, offset - 1);
+    const first = Math.floor(from / CHUNK_BYTES);
+    const head = await this.#head(name, { fresh, signal });
+    const start = head.bytes.length + first * SEALED_BYTES;
+    const end = length === undefined ? undefined : offset + length;
+    const count = end === undefined
+      ? undefined
+      : Math.max(1, Math.ceil(end / CHUNK_BYTES) - first);
+    const sealed = this.#inner.get(name + AGE_SUFFIX, {
+      offset: start,
+      ...count !== undefined && { length: count * SEALED_BYTES, clamp: true },
+      fresh,
+      signal,
+    });
+    let at = first * CHUNK_BYTES;
+    const plain = openPayload(head.cipher, sealed, {
+      object: name,
+      index: first,
+      endsThere: count === undefined ? "does" : "may",
+    });
+    for await (const part of plain) {
+      const skip = Math.max(0, offset - at);
+      const stop = Math.min(part.length, (end ?? Infinity) - at);
+      at += part.length;
+      if (stop > skip) yield part.subarray(skip, stop);
+    }
+    const isShort = offset > at || end !== undefined && end > at && !clamp;
+    if (isShort) {
+      throw new DeltarError(
+        "truncated",
+        "the range reaches beyond the object's end",
+        {
+          object: name,
+          offset: at,
+        },
+      );
+    }
+  }
+
+  /** Returns the head of an object, of which several ranges may be read. */
+  #head(name: string, options: GetOptions): Promise<Head> {
+    let head = options.fresh ? undefined : this.#heads.get(name);
+    if (head === undefined) {
+      head = this.#readHead(name, options);
+      head.catch(() => this.#heads.delete(name));
+      if (this.#heads.size >= MAX_HEADS) {
+        const [oldest] = this.#heads.keys();
+        this.#heads.delete(oldest);
+      }
+      this.#heads.set(name, head);
+    }
+    return head;
+  }
+
+  async #readHead(name: string, options: GetOptions): Promise<Head> {
+    const reader = new ByteReader(
+      this.#inner.get(name + AGE_SUFFIX, {
+        ...options,
+        offset: 0,
+        length: HEAD_FETCH_BYTES,
+        clamp: true,
+      }),
+      { object: name },
+    );
+    try {
+      return await readHead(reader, this.#keys);
+    } finally {
+      await reader.cancel();
+    }
+  }
+
+  #lengthOfHead(): Promise<number> {
+    return this.#headLength ??= makeHead(this.#recipients)
+      .then(({ bytes }) => bytes.length - NONCE_BYTES);
+  }
+}
+
+/** Yields the chunks of a source until the signal fires. */
+async function* whileWanted(
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  checkAborted(signal);
+  for await (const part of chunks(source)) {
+    yield part;
+    checkAborted(signal);
+  }
+}
+
+/** Returns an error that names the object as the caller does. */
+function named(error: unknown, name: string): unknown {
+  if (!(error instanceof DeltarError)) return error;
+  if (error.object !== name + AGE_SUFFIX) return error;
+  const { offset, path, cause } = error;
+  const message = error.message.slice(`${error.object}: `.length)
+    .replace(` (at byte ${offset})`, "");
+  return new DeltarError(error.code, message, {
+    object: name,
+    offset,
+    path,
+    cause,
+  });
+}

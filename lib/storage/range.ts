@@ -1,0 +1,31 @@
+import { DeltarError } from "../bytes/errors.ts";
+import type { GetOptions } from "./storage.ts";
+
+/**
+ * Returns the range of an object that a `get` reads: the offsets of its first
+ * byte and of the byte after its last one.
+ *
+ * @param name The name of the object, for errors.
+ * @param size The length of the object in bytes.
+ * @throws {DeltarError} `truncated` if the range reaches beyond the end, unless
+ *   it may be shortened.
+ */
+export function rangeIn(
+  name: string,
+  size: number,
+  { offset = 0, length, clamp = false }: GetOptions,
+): { start: number; end: number } {
+  const wanted = length === undefined ? size : offset + length;
+  const end = clamp ? Math.min(wanted, size) : wanted;
+  if (offset > size || end > size) {
+    throw new DeltarError(
+      "truncated",
+      "the range reaches beyond the object's end",
+      {
+        object: name,
+        offset: size,
+      },
+    );
+  }
+  return { start: offset, end };
+}
