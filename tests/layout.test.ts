@@ -4,7 +4,15 @@ import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 
 /** The rooms of the house; each may import from those before it. */
-const LAYERS = ["bytes", "delta", "storage", "tree", "archive", "repository"];
+const LAYERS = [
+  "bytes",
+  "age",
+  "delta",
+  "storage",
+  "tree",
+  "archive",
+  "repository",
+];
 
 /**
  * The rooms of `lib/repository`; each may import from those before it. A file at
@@ -150,7 +158,7 @@ test("only the worker of the extension loads the library", () => {
 test("lib/ imports nothing from above it", () => {
   for (const { file, target } of sources("lib").flatMap(importsOf)) {
     const isOurs =
-      !/^(?:node:|npm:|@noble\/hashes|@rgrove\/parse-xml$|aws4fetch$|fzstd$|ignore$)/
+      !/^(?:node:|npm:|@noble\/(?:ciphers|hashes)|age-encryption$|@rgrove\/parse-xml$|aws4fetch$|fzstd$|ignore$)/
         .test(target);
     assert.ok(
       !isOurs || target.startsWith("lib/"),

@@ -38,6 +38,14 @@ export type {
   DrillProgress,
   DrillResult,
 } from "./drill/drill.ts";
+export type {
+  AgeIdentity,
+  AgeKey,
+  AgeRecipient,
+  AgeRecipientObject,
+  AgeStanza,
+} from "../age/header.ts";
+export type { KeyFor, RepositoryKeys } from "./store/keys.ts";
 export { MAX_LABEL_LENGTH } from "./store/label.ts";
 export type { Proof } from "./store/proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";
@@ -57,6 +65,7 @@ export type {
 export { Repository } from "./repository.ts";
 export type {
   CreateOptions,
+  OpenOptions,
   ParentOptions,
   ReadOptions,
 } from "./store/store.ts";

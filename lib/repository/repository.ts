@@ -41,6 +41,7 @@ import {
   type HistoryOptions,
   type PathVersion,
 } from "./layers/history.ts";
+import type { RepositoryKeys } from "./store/keys.ts";
 import { labelSnapshot, MAX_LABEL_LENGTH } from "./store/label.ts";
 import type { ReadLayerOptions } from "./layers/layer_reader.ts";
 import type { ReadRecord, SnapshotRecord } from "./format/snapshot_record.ts";
@@ -91,6 +92,7 @@ import {
 } from "./snapshot/take_snapshot.ts";
 import {
   type CreateOptions,
+  type OpenOptions,
   type ParentOptions,
   type ReadOptions,
   Store,
@@ -160,6 +162,11 @@ export class Repository {
     return this.#store.codec;
   }
 
+  /** The keys of the repository; `undefined` if it is not encrypted. */
+  get keys(): RepositoryKeys | undefined {
+    return this.#store.keys;
+  }
+
   /**
    * Creates a repository.
    *
@@ -196,15 +203,16 @@ export class Repository {
    * Opens a repository.
    *
    * @param storage The repository's storage.
-   * @param options With `onDamage`, a repository is opened even if its settings
+   * @param options The keys, if it is encrypted. With `onDamage`, a repository is opened even if its settings
    * are lost or damaged: its compression is inferred from the names of its
    * objects. By default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
-   * `unsupported` if its format is newer.
+   * `unsupported` if its format is newer; `key` if it is encrypted and no key,
+   * or only a wrong one, is given.
    */
   static async open(
     storage: Storage,
-    options: ReadOptions = {},
+    options: OpenOptions = {},
   ): Promise<Repository> {
     return new Repository(await Store.open(storage, options));
   }

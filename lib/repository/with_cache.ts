@@ -19,6 +19,7 @@ export function withCache(
   maxBytes?: number,
 ): Storage {
   const keeps = (name: string) =>
-    /^(?:trees|signatures)\//.test(name) || idOfRecord(name) !== undefined;
+    /^(?:trees|signatures)\//.test(name) ||
+    idOfRecord(name.replace(/\.age$/, "")) !== undefined;
   return new CachedStorage(storage, cache, { keeps, maxBytes });
 }

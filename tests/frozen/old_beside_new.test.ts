@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { toHex } from "../../lib/bytes/hex.ts";
 import { sha256 } from "../../lib/bytes/sha256.ts";
 import { Repository } from "../../lib/repository/repository.ts";
@@ -185,6 +186,40 @@ test(
         });
       }
       assert.deepEqual(stateOf(shop.root), before);
+    });
+  },
+);
+
+test(
+  "an older deltar refuses an encrypted repository, and says what to do",
+  options,
+  async () => {
+    const old = await loadOld(FIRST);
+    await withTemp(async (temp) => {
+      const shop = new Workshop(fs.realpathSync(temp));
+      const identity = await newIdentity();
+      const to = await recipientOf(identity);
+      const repository = await Repository.create(
+        new LocalStorage(shop.place),
+        { encrypt: { name: "main", to } },
+      );
+      shop.write("a", rows(600));
+      const walker = new Walker(shop.root, { excludes: [] });
+      await repository.snapshot(walker);
+      const before = stateOf(shop.place);
+      const changes: string[] = [];
+      const storage = watched(new old.LocalStorage(shop.place), changes);
+      const refused = async (work: Promise<unknown>) =>
+        await assert.rejects(work, {
+          code: "unsupported",
+          message: /^deltar\.json: .*version 2, .*; use a newer one$/,
+        });
+      await refused(old.Repository.open(storage));
+      await refused(old.Repository.open(storage, { onDamage: () => {} }));
+      await assert.rejects(old.Repository.create(storage), { code: "exists" });
+      const others = changes.filter((name) => name !== "put deltar.json");
+      assert.deepEqual(others, []);
+      assert.deepEqual(stateOf(shop.place), before);
     });
   },
 );

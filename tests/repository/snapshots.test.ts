@@ -331,7 +331,7 @@ test("a restore goes into a folder that holds other things, or through a link to
 
 test("a newer format is refused, with what to do", async () => {
   const storage = new MemoryStorage();
-  const settings = encodeLines("deltar-repository", 2, { id: "x" }, []);
+  const settings = encodeLines("deltar-repository", 3, { id: "x" }, []);
   await storage.put("deltar.json", settings);
   await assert.rejects(Repository.open(storage), {
     name: "DeltarError",

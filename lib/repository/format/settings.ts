@@ -7,6 +7,8 @@ import { idOfRecord, SETTINGS } from "./names.ts";
 
 const FORMAT = "deltar-repository";
 const VERSION = 1;
+/** The version of the settings of an encrypted repository. */
+const ENCRYPTED = 2;
 
 /** The settings in `deltar.json`, which never change. */
 export interface Settings {
@@ -14,11 +16,20 @@ export interface Settings {
   id: string;
   /** The compression of the repository. */
   codec: CodecName;
+  /**
+   * Whether the objects are encrypted, and the SHA-256 of the recipient they are
+   * encrypted for, if it is known.
+   */
+  encryption?: { kind: "age"; recipient?: string };
 }
 
 /** Returns settings as the bytes of their object. */
-export function encodeSettings({ id, codec }: Settings): Uint8Array {
-  return encodeLines(FORMAT, VERSION, { id, codec }, []);
+export function encodeSettings(
+  { id, codec, encryption }: Settings,
+): Uint8Array {
+  return encryption === undefined
+    ? encodeLines(FORMAT, VERSION, { id, codec }, [])
+    : encodeLines(FORMAT, ENCRYPTED, { id, codec, encryption }, []);
 }
 
 /**
@@ -30,8 +41,8 @@ export function encodeSettings({ id, codec }: Settings): Uint8Array {
  */
 export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);
-  const { header } = decodeLines(bytes, FORMAT, VERSION, SETTINGS);
-  const { id, codec } = header;
+  const { header } = decodeLines(bytes, FORMAT, ENCRYPTED, SETTINGS);
+  const { id, codec, encryption } = header;
   // The id becomes part of file names on this machine.
   if (
     typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
@@ -41,7 +52,23 @@ export async function readSettings(storage: Storage): Promise<Settings> {
       object: SETTINGS,
     });
   }
-  return { id, codec };
+  if (encryption === undefined) return { id, codec };
+  const { kind, recipient } = (encryption ?? {}) as Record<string, unknown>;
+  if (kind !== "age") {
+    throw new DeltarError("unsupported", "an unknown kind of encryption", {
+      object: SETTINGS,
+    });
+  }
+  if (recipient !== undefined && !isHex(recipient)) {
+    throw new DeltarError("corrupt", "invalid sum of the recipient", {
+      object: SETTINGS,
+    });
+  }
+  return { id, codec, encryption: { kind, recipient } };
+}
+
+function isHex(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
 }
 
 /**
@@ -57,9 +84,19 @@ export async function guessSettings(
 ): Promise<Settings | undefined> {
   let codec: CodecName = "zstd";
   let isRepository = false;
+  let isEncrypted = false;
   for await (const { name } of storage.list()) {
-    if (idOfRecord(name) !== undefined) isRepository = true;
-    if (/^trees\/.*\.gz$/.test(name)) codec = "gzip";
+    const plain = name.replace(/\.age$/, "");
+    if (idOfRecord(plain) !== undefined) {
+      isRepository = true;
+      isEncrypted ||= plain !== name;
+    }
+    if (/^trees\/.*\.gz(?:\.age)?$/.test(name)) codec = "gzip";
   }
-  return isRepository ? { id: "settings-lost", codec } : undefined;
+  if (!isRepository) return undefined;
+  return {
+    id: "settings-lost",
+    codec,
+    ...isEncrypted && { encryption: { kind: "age" } },
+  };
 }

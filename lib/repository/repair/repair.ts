@@ -116,7 +116,7 @@ export async function repairRepository(
   for (const { object, kind } of damage) {
     checkAborted(signal);
     if (kind === "settings" || kind === "note") {
-      await repairListing(storage, object, result, dryRun);
+      await repairListing(store, object, result, dryRun);
     } else if (kind === "record") {
       await repairRecord(storage, object, result, dryRun);
     }
@@ -161,7 +161,7 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
  * that cannot be corrected is not replaced.
  */
 async function repairListing(
-  storage: Storage,
+  { storage, keys }: Store,
   name: string,
   result: RepairResult,
   dryRun: boolean,
@@ -170,7 +170,13 @@ async function repairListing(
   let mended = bytes && mendBit(bytes);
   if (mended === undefined && name === SETTINGS) {
     const { codec } = await guessSettings(storage) ?? { codec: "zstd" };
-    mended = encodeSettings({ id: crypto.randomUUID(), codec });
+    mended = encodeSettings({
+      id: crypto.randomUUID(),
+      codec,
+      ...keys && {
+        encryption: { kind: "age" as const, recipient: await keys.sum() },
+      },
+    });
   }
   if (bytes !== undefined) await setAside(storage, name, result, dryRun);
   if (mended !== undefined) {

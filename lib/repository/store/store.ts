@@ -12,6 +12,7 @@
  * @module
  */
 import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
+import type { AgeKey } from "../../age/header.ts";
 import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
 import {
   codeOf,
@@ -33,10 +34,12 @@ import {
   encodeSettings,
   guessSettings,
   readSettings,
+  type Settings,
 } from "../format/settings.ts";
 import { byTime } from "../format/plausible_times.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readTree } from "../layers/tree_reader.ts";
+import { type KeyFor, RepositoryKeys } from "./keys.ts";
 import { withLabels } from "./label.ts";
 
 /** Options for creating a repository. */
@@ -48,6 +51,26 @@ export interface CreateOptions extends SignalOptions {
    * reading and writing. By default, only the owner of the folder has access.
    */
   shared?: Sharing;
+  /**
+   * The first key of the repository, whose objects are then encrypted with age.
+   * Default: they are not encrypted.
+   */
+  encrypt?: KeyFor;
+}
+
+/** Options for opening a repository. */
+export interface OpenOptions extends ReadOptions {
+  /**
+   * The keys of this user: age identities, or passphrases. Or a function that
+   * returns them, which is called only if the repository is encrypted.
+   */
+  keys?: readonly AgeKey[] | (() => Promise<readonly AgeKey[]>);
+  /**
+   * The sum of the recipient that the repository must be encrypted for, as
+   * `RepositoryKeys.sum` returned it at the first contact. By default, any
+   * repository is opened.
+   */
+  recipient?: string;
 }
 
 /** Options for reading objects that may be damaged. */
@@ -77,11 +100,19 @@ export class Store {
   readonly id: string;
   /** The compression of the repository. */
   readonly codec: Codec;
+  /** The keys, if the repository is encrypted. */
+  readonly keys: RepositoryKeys | undefined;
 
-  private constructor(storage: Storage, id: string, codec: Codec) {
+  private constructor(
+    storage: Storage,
+    id: string,
+    codec: Codec,
+    keys: RepositoryKeys | undefined,
+  ) {
     this.storage = storage;
     this.id = id;
     this.codec = codec;
+    this.keys = keys;
   }
 
   /**
@@ -118,9 +149,24 @@ export class Store {
       );
     }
     const id = crypto.randomUUID();
-    const bytes = encodeSettings({ id, codec: codec.name });
-    await storage.put(SETTINGS, bytes, { ifAbsent: true, signal });
-    return new Store(storage, id, codec);
+    const settings: Settings = { id, codec: codec.name };
+    // The settings come last. If another process created the repository first,
+    // its settings name its own identity.
+    const keys = options.encrypt &&
+      await RepositoryKeys.create(storage, id, options.encrypt);
+    if (keys !== undefined) {
+      settings.encryption = { kind: "age", recipient: await keys.sum() };
+    }
+    try {
+      const bytes = encodeSettings(settings);
+      await storage.put(SETTINGS, bytes, { ifAbsent: true, signal });
+    } catch (error) {
+      if (options.encrypt !== undefined && codeOf(error) === "exists") {
+        await keys?.discard(options.encrypt.name);
+      }
+      throw error;
+    }
+    return new Store(await keys?.decrypted() ?? storage, id, codec, keys);
   }
 
   /**
@@ -137,20 +183,21 @@ export class Store {
    */
   static async open(
     storage: Storage,
-    { onDamage, signal }: ReadOptions,
+    options: OpenOptions,
   ): Promise<Store> {
+    const { onDamage, signal } = options;
     const reading = untilAborted(storage, signal);
     checkAborted(signal);
+    let settings: Settings;
     try {
-      const { id, codec } = await readSettings(reading);
+      settings = await readSettings(reading);
       storage.clearAbandoned?.();
-      return new Store(storage, id, codecFor(codec));
     } catch (error) {
       if (!isDamage(error)) throw error;
       const guessed = await guessSettings(reading);
       if (guessed !== undefined && onDamage !== undefined) {
         onDamage(error);
-        return new Store(storage, guessed.id, codecFor(guessed.codec));
+        return await Store.#with(storage, guessed, options);
       }
       if (guessed !== undefined || error.code !== "not-found") throw error;
       throw new DeltarError("not-found", "no repository here", {
@@ -158,13 +205,40 @@ export class Store {
         cause: error,
       });
     }
+    return await Store.#with(storage, settings, options);
+  }
+
+  /** Opens a repository with known settings. */
+  static async #with(
+    storage: Storage,
+    { id, codec, encryption }: Settings,
+    { keys: own, recipient: expected }: OpenOptions,
+  ): Promise<Store> {
+    // Settings that were lost do not name a recipient. Then the key has to be
+    // the expected one.
+    const recipient = encryption && (encryption.recipient ?? expected);
+    if (expected !== undefined && recipient !== expected) {
+      throw new DeltarError(
+        "mismatch",
+        encryption === undefined
+          ? "the repository was encrypted before, and is not any more"
+          : "the repository is encrypted for somebody else than before",
+        { object: storage.location },
+      );
+    }
+    if (encryption === undefined) {
+      return new Store(storage, id, codecFor(codec), undefined);
+    }
+    const given = typeof own === "function" ? await own() : own ?? [];
+    const keys = await RepositoryKeys.open(storage, id, given, recipient);
+    return new Store(await keys.decrypted(), id, codecFor(codec), keys);
   }
 
   /** Returns the same repository with a signal that ends reads and writes. */
   until(signal: AbortSignal | undefined): Store {
     if (signal === undefined) return this;
     const storage = untilAborted(this.storage, signal);
-    return new Store(storage, this.id, this.codec);
+    return new Store(storage, this.id, this.codec, this.keys);
   }
 
   /** Returns the sorted ids of all snapshots. */
