@@ -1,4 +1,5 @@
 import { DeltarError } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 
 /** The advice for an object that is damaged or missing. */
 export const DAMAGE_ADVICE =
@@ -17,8 +18,18 @@ export function isOfObject(error: unknown): boolean {
 /** The advice for settings that are missing or damaged. */
 export const SETTINGS_ADVICE = "`deltar repair` writes the settings again";
 
+/** The advice for a key that is missing or wrong. */
+const KEY_ADVICE = "`deltar help key` says where keys come from";
+
+/** The advice for a damaged key file. */
+const KEY_FILE_ADVICE =
+  "open the repository with another key, or with the secret key of its " +
+  "recovery sheet; then add your key again under another name";
+
 /** Returns the advice for an error or its cause, if there is any. */
 export function adviceFor(error: unknown): string | undefined {
+  if (codeOf(error) === "key") return KEY_ADVICE;
+  if (isOfKeyFile(error)) return KEY_FILE_ADVICE;
   return isOfSettings(error) ? SETTINGS_ADVICE : adviceByCause(error);
 }
 
@@ -32,6 +43,12 @@ function adviceByCause(error: unknown): string | undefined {
 export function isOfSettings(error: unknown): boolean {
   return error instanceof DeltarError && error.object === "deltar.json" &&
     isHarm(error);
+}
+
+/** Returns whether an error is that of a damaged key file. */
+function isOfKeyFile(error: unknown): boolean {
+  return error instanceof DeltarError && error.code !== "not-found" &&
+    isHarm(error) && error.object?.startsWith("keys/") === true;
 }
 
 /** Returns whether an error is that of a damaged or missing object. */

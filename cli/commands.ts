@@ -32,6 +32,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) =>
       (await import("./snapshot.ts")).snapshotCommand(context),
   },
+  init: {
+    summary: "Create a repository without a snapshot",
+    shared: BOTH,
+    load: async (context) => (await import("./init.ts")).initCommand(context),
+  },
   list: {
     summary: "List the snapshots of a repository, oldest first",
     shared: NAMING,
@@ -130,6 +135,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     shared: [...LONG, "dir"],
     interrupted: READ_ONLY,
     load: async (context) => (await import("./drill.ts")).drillCommand(context),
+  },
+  key: {
+    summary: "List, add and remove the keys of an encrypted repository",
+    shared: BOTH,
+    load: async (context) => (await import("./key.ts")).keyCommand(context),
   },
   backup: {
     summary: "Run the backups of the configuration",

@@ -8,6 +8,7 @@ import { INIT } from "./known_places.ts";
 import { locate } from "./location.ts";
 import {
   addSharingOptions,
+  ENCRYPT,
   openOrCreate,
   sharingOf,
 } from "./open_repository.ts";
@@ -17,6 +18,7 @@ import { formatDuration, showPath } from "./text.ts";
 interface Options extends CommonOptions {
   to: string;
   init?: boolean;
+  encrypt?: boolean;
   shared?: boolean;
   sharedWrite?: boolean;
 }
@@ -35,6 +37,7 @@ export function copyCommand(context: Context): Command {
       "Copy to this repository, which is created if it does not exist",
     )
     .option("--init", INIT)
+    .option("--encrypt", ENCRYPT)
     .action(async (snapshots: string[], options: Options) => {
       context.code = await run(context, snapshots, options);
     });
@@ -64,6 +67,7 @@ async function run(
   const to = await openOrCreate(context, locate(options.to, "."), {
     codec: from.codec.name,
     init: options.init,
+    encrypt: options.encrypt,
     shared: sharingOf(options),
   });
   const started = performance.now();

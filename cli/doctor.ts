@@ -9,10 +9,11 @@ import {
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { Command } from "commander";
-import { type DeltarError, type Repository, VERSION } from "../mod.ts";
+import { DeltarError, type Repository, VERSION } from "../mod.ts";
 import { codecFor } from "../lib/archive/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { formatBytes, plural } from "../shared/text.ts";
+import { adviceFor } from "./advice.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
@@ -133,7 +134,8 @@ async function checkRepository(
       lossAt(located(repo)) === "new";
     const detail = isNone
       ? "this directory has no repository yet"
-      : messageOf(error, context.opened);
+      : [messageOf(error, context.opened), keyAdvice(error)]
+        .filter(Boolean).join("; ");
     return [{ check, state: isNone ? "ok" : "failed", detail }];
   }
   const damage: string[] = [];
@@ -169,6 +171,13 @@ async function checkRepository(
     });
   }
   return findings;
+}
+
+/** Returns the advice if the key is missing, wrong or damaged. */
+function keyAdvice(error: unknown): string | undefined {
+  const isOfKey = codeOf(error) === "key" ||
+    error instanceof DeltarError && error.object?.startsWith("keys/");
+  return isOfKey ? adviceFor(error) : undefined;
 }
 
 /** Checks for other known repositories of this machine that are missing. */

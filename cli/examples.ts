@@ -16,6 +16,13 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Exclude disk images and the files that git ignores",
     ],
   ],
+  init: [
+    ["deltar init", "Create the repository of the current directory"],
+    [
+      "deltar init --encrypt --repo ~/encrypted",
+      "Create an encrypted repository in a folder",
+    ],
+  ],
   list: [["deltar list", "List the snapshots of the current directory"]],
   diff: [
     ["deltar diff latest~1 latest", "Show what the last snapshot changed"],
@@ -98,6 +105,23 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     [
       "deltar drill latest --files 5 --bytes 10M",
       "Test a few files of the last snapshot",
+    ],
+  ],
+  key: [
+    ["deltar key list", "List the names of the keys"],
+    [
+      "deltar key add paper --passphrase-file ~/passphrase",
+      "Let a passphrase open the repository",
+    ],
+    [
+      "deltar key add laptop --recipient " +
+      "age1h0y5mdtrrskpuvq6mmk4ln0gc43stspe9rljg2yvm9d3ca8twf8qs4xcvx",
+      "Let the owner of an age identity open the repository",
+    ],
+    ["deltar key remove laptop", "Remove a key"],
+    [
+      "deltar key recovery-sheet",
+      "Show a page to print, with the secret key of the repository",
     ],
   ],
   rdiff: [

@@ -27,6 +27,9 @@ import {
   placeSum,
 } from "./location.ts";
 import type { OpenedRepositories } from "./opened.ts";
+import { type FirstKey, firstKey, ownKeys } from "./own_keys.ts";
+import { pin, pinFile, pinnedAt } from "./pins.ts";
+import { shellWord } from "./text.ts";
 
 /**
  * Returns the storage at a location, and records that it is opened.
@@ -88,7 +91,7 @@ export async function openRepository(
   const storage = storageAt(location, context.opened);
   const near = fresh ? storage : cached(location, storage);
   try {
-    return await Repository.open(near, {
+    return await openPinned(context, near, {
       onDamage: onDamage ?? ((error) => warn(context, error)),
     });
   } catch (error) {
@@ -110,6 +113,42 @@ export async function openRepository(
 }
 
 /**
+ * Opens a repository with the keys of the user, if it is the one that this
+ * machine knows at its location.
+ */
+async function openPinned(
+  context: Context,
+  storage: Storage,
+  options: { onDamage?: DamageHandler } = {},
+): Promise<Repository> {
+  const { location } = storage;
+  const known = pinnedAt(location);
+  let repository: Repository;
+  try {
+    repository = await Repository.open(storage, {
+      ...options,
+      keys: () => ownKeys(context),
+      recipient: known,
+    });
+  } catch (error) {
+    if (known === undefined || codeOf(error) !== "mismatch") throw error;
+    throw new DeltarError(
+      "mismatch",
+      `${
+        (error as Error).message
+      }. Somebody may have replaced it. If you did ` +
+        `that yourself, delete ${pinFile(location)}`,
+      { cause: error },
+    );
+  }
+  const { keys } = repository;
+  if (known === undefined && keys !== undefined) {
+    pin(location, await keys.sum());
+  }
+  return repository;
+}
+
+/**
  * Warns of missing or damaged settings. The command continues, because
  * snapshots can be restored without settings.
  */
@@ -123,6 +162,10 @@ export function sharingOf(
 ): Sharing | undefined {
   return options.sharedWrite ? "write" : options.shared ? "read" : undefined;
 }
+
+/** The help text of the option that encrypts a new repository. */
+export const ENCRYPT =
+  "Encrypt a new repository with age (see `deltar help key`)";
 
 /** Adds the options for sharing a new repository with a group. */
 export function addSharingOptions(command: Command): Command {
@@ -142,6 +185,8 @@ interface CreateOptions {
   init?: boolean;
   /** The access that the folder's group gets to a new repository. */
   shared?: Sharing;
+  /** Whether a new repository is encrypted. */
+  encrypt?: boolean;
 }
 
 /**
@@ -158,8 +203,16 @@ export async function openOrCreate(
   options: CreateOptions = {},
 ): Promise<Repository> {
   const storage = cached(location, storageAt(location, context.opened));
-  const repository = await open(storage) ??
+  const repository = await open(context, storage) ??
     await create(context, storage, options);
+  if (options.encrypt && repository.keys === undefined) {
+    throw new DeltarError(
+      "exists",
+      "the repository exists and is not encrypted; create another one and " +
+        "copy the snapshots with `deltar copy`",
+      { object: storage.location },
+    );
+  }
   rememberPlace(storage.location);
   return repository;
 }
@@ -168,9 +221,12 @@ export async function openOrCreate(
  * Opens a repository. Returns `undefined` if it does not exist, and throws if
  * only its settings are missing.
  */
-async function open(storage: Storage): Promise<Repository | undefined> {
+async function open(
+  context: Context,
+  storage: Storage,
+): Promise<Repository | undefined> {
   try {
-    return await Repository.open(storage);
+    return await openPinned(context, storage);
   } catch (error) {
     const isNone = error instanceof DeltarError && error.code === "not-found" &&
       !isOfSettings(error);
@@ -182,15 +238,27 @@ async function open(storage: Storage): Promise<Repository | undefined> {
 async function create(
   context: Context,
   storage: Storage,
-  { codec, init = false, shared }: CreateOptions,
+  { codec, init = false, shared, encrypt }: CreateOptions,
 ): Promise<Repository> {
   const { location } = storage;
   const loss = init ? "new" : lossAt(location);
   if (loss === "lost") throw placeIsLost(location);
-  for await (const _ of storage.list()) {
+  let hasKeys = false;
+  for await (const { name } of storage.list()) {
+    hasKeys ||= name.startsWith("keys/");
+    if (name.startsWith("keys/")) continue;
     throw new DeltarError(
       "exists",
       "not a repository, but not empty; choose an empty or new directory",
+      { object: location },
+    );
+  }
+  if (hasKeys) {
+    throw new DeltarError(
+      "exists",
+      "an encrypted repository is being created here, or its creation was " +
+        "interrupted. If no other deltar is running, delete keys/ and run " +
+        "the command again.",
       { object: location },
     );
   }
@@ -199,7 +267,18 @@ async function create(
     mkdirSync(truePlace(location), { recursive: true, mode });
   }
   try {
-    const repository = await Repository.create(storage, { codec, shared });
+    // A repository that was encrypted is not replaced by one that is not.
+    const isEncrypted = encrypt || pinnedAt(location) !== undefined;
+    const first = isEncrypted ? await firstKey() : undefined;
+    const repository = await Repository.create(storage, {
+      codec,
+      shared,
+      encrypt: first?.key,
+    });
+    if (repository.keys !== undefined) {
+      pin(location, await repository.keys.sum());
+    }
+    if (first !== undefined) noteKey(context, location, first);
     if (loss === "deleted") {
       new Console(context, false).warn(
         `${location}: the repository that was here was deleted; created a ` +
@@ -210,8 +289,27 @@ async function create(
   } catch (error) {
     if (!(error instanceof DeltarError && error.code === "exists")) throw error;
     // Another command created the repository first.
-    return await Repository.open(storage);
+    return await openPinned(context, storage);
   }
+}
+
+/** Says which key opens a new encrypted repository, and what to do with it. */
+function noteKey(
+  context: Context,
+  location: string,
+  { from, isNew }: FirstKey,
+): void {
+  const key = `your ${
+    isNew ? "new " : ""
+  }key, ${from}, opens the new repository`;
+  const isDefault = !process.env.DELTAR_REPOSITORY &&
+    location === locateFrom(undefined, absolute(".")).location;
+  const repo = isDefault ? "" : ` --repo ${shellWord(location)}`;
+  new Console(context, false).note(
+    `${key}. Without a key nobody can read it: print a recovery sheet with ` +
+      `\`deltar key recovery-sheet${repo}\`, or add a passphrase with ` +
+      `\`deltar key add paper${repo}\`.`,
+  );
 }
 
 function isLinkToNothing(location: string): boolean {

@@ -15,7 +15,7 @@ import { INIT } from "./known_places.ts";
 import { parseLabel } from "./label_text.ts";
 import { existingDirectory, locateFrom } from "./location.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
-import { addSharingOptions } from "./open_repository.ts";
+import { addSharingOptions, ENCRYPT } from "./open_repository.ts";
 import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
 import {
@@ -41,6 +41,7 @@ export function snapshotCommand(context: Context): Command {
     )
     .option("--label <text>", "Give the snapshot this label", parseLabel)
     .option("--init", INIT)
+    .option("--encrypt", ENCRYPT)
     .option(
       "--continue-from <dir>",
       "Continue the snapshots of a directory that was moved",

@@ -49,6 +49,7 @@ export interface TakeOptions {
   maxSize?: number | "none";
   force?: boolean;
   init?: boolean;
+  encrypt?: boolean;
   allowEmpty?: boolean;
   continueFrom?: string;
   shared?: boolean;
@@ -154,6 +155,7 @@ export async function takeSnapshot(
   }
   const repository = await openOrCreate(context, location, {
     init: options.init,
+    encrypt: options.encrypt,
     shared: sharingOf(options),
   });
   const { directory, isNew, last } = await directoryIn(

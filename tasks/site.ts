@@ -29,6 +29,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     "docs/how-to/install.md",
     "docs/how-to/laptop.md",
     "docs/how-to/s3.md",
+    "docs/how-to/encryption.md",
     "docs/how-to/vscode.md",
     "docs/how-to/agents.md",
     "docs/how-to/library.md",

@@ -36,7 +36,8 @@ for (const page of PAGES) {
   const typed = `set -e\n${blocksOf(page, "sh").join("\n")}`;
   if (typed === "set -e\n") continue;
   const onS3 = typed.includes(BUCKET);
-  const need = onS3 ? NEEDS_CEPH : needs("zstd", "tar");
+  const age = typed.includes("age-keygen") ? ["age", "age-keygen"] : [];
+  const need = onS3 ? NEEDS_CEPH : needs("zstd", "tar", ...age);
   test(`what ${page} says to type works`, need, async () => {
     const service = onS3 ? await cephBucket() : undefined;
     await withShell((shell) => {

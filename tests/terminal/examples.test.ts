@@ -14,6 +14,10 @@ const names = program.commands.map((command) => command.name())
 
 /** The commands to run before an example. */
 const BEFORE: Record<string, string[]> = {
+  key: [
+    "rm -r ~/.local/share/deltar; deltar init --encrypt",
+    "echo correct horse battery staple > ~/passphrase",
+  ],
   undo: ["deltar restore latest~1 --in-place"],
   redo: ["deltar restore latest~1 --in-place", "deltar undo"],
 };

@@ -16,6 +16,12 @@ const LINES: Record<string, string[]> = {
     "deltar snapshot --label x --exclude '*.bin'",
     "deltar snapshot --label y --exclude '*.bin' --max-size 1G",
   ],
+  init: ["deltar init --encrypt --repo ../encrypted"],
+  key: [
+    "deltar key list --repo ../encrypted",
+    "deltar key show-recipient --repo ../encrypted",
+    "deltar key recovery-sheet --repo ../encrypted",
+  ],
   drill: ["deltar drill"],
   list: ["deltar list"],
   diff: [

@@ -1,0 +1,175 @@
+/**
+ * The keys of the user, for encrypted repositories.
+ *
+ * An identity is in the file that `DELTAR_IDENTITY` names, or else in the file
+ * `identity` of the config folder. A passphrase is in the file that
+ * `DELTAR_PASSPHRASE_FILE` names, or is printed by the command in
+ * `DELTAR_PASSPHRASE_COMMAND`. If there is neither, the user is asked for a
+ * passphrase on a terminal. Keys are never taken from the command line, where
+ * other users can see them.
+ *
+ * @module
+ */
+import { execSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { DeltarError } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
+import { SYSTEM_ERRORS } from "../shared/system_errors.ts";
+import type { AgeKey, KeyFor } from "../lib/repository/mod.ts";
+import { newIdentity, recipientOf } from "../lib/age/mod.ts";
+import { canAsk } from "./ask.ts";
+import { askSecret } from "./ask_secret.ts";
+import type { Context } from "./context.ts";
+import { userFolder } from "./location.ts";
+
+/** Returns the file with the identity of this user, which may not exist. */
+export function identityFile(): string {
+  return process.env.DELTAR_IDENTITY ||
+    join(userFolder("config"), "identity");
+}
+
+/**
+ * Returns the keys of the user.
+ *
+ * @throws {DeltarError} `key` if a file or command that should give a key does
+ * not.
+ */
+export async function ownKeys(context: Context): Promise<AgeKey[]> {
+  const keys: AgeKey[] = [...await identities()];
+  const passphrase = givenPassphrase();
+  if (passphrase !== undefined) keys.push({ passphrase });
+  if (keys.length === 0 && canAsk()) {
+    const asked = await askSecret("Passphrase", context.signal);
+    keys.push({ passphrase: asked });
+  }
+  return keys;
+}
+
+/** The first key of a new repository. */
+export interface FirstKey {
+  /** The key. */
+  key: KeyFor;
+  /** The file or environment variable that it comes from. */
+  from: string;
+  /** Whether the file was made now. */
+  isNew?: boolean;
+}
+
+/**
+ * Returns the first key of a new repository. If the user has no key yet, an
+ * identity is made and stored in the config folder.
+ */
+export async function firstKey(): Promise<FirstKey> {
+  const name = "main";
+  const [own] = await identities();
+  if (own !== undefined) {
+    const to = await recipientOf(own);
+    return { key: { name, to }, from: identityFile() };
+  }
+  const passphrase = givenPassphrase();
+  if (passphrase !== undefined) {
+    const { DELTAR_PASSPHRASE_FILE: from } = process.env;
+    return {
+      key: { name, to: { passphrase } },
+      from: from || "DELTAR_PASSPHRASE_COMMAND",
+    };
+  }
+  const identity = await newIdentity();
+  const to = await recipientOf(identity);
+  const file = identityFile();
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const text = `# recipient: ${to}\n${identity}\n`;
+  writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
+  return { key: { name, to }, from: file, isNew: true };
+}
+
+/** Returns the identities of the user's file, each of which is valid. */
+async function identities(): Promise<string[]> {
+  const file = identityFile();
+  if (!process.env.DELTAR_IDENTITY && !existsSync(file)) return [];
+  const found: string[] = [];
+  for (const [at, line] of readText(file, "identity").split("\n").entries()) {
+    const identity = line.trim().toUpperCase();
+    if (!identity.startsWith("AGE-SECRET-KEY-")) continue;
+    try {
+      await recipientOf(identity);
+    } catch {
+      // The cause may show the identity.
+      throw new DeltarError(
+        "key",
+        `the age identity in line ${at + 1} is not valid; compare it with a ` +
+          "copy of it",
+        { object: file },
+      );
+    }
+    found.push(identity);
+  }
+  if (found.length === 0) {
+    throw new DeltarError(
+      "key",
+      "no age identity in this file; `age-keygen -o FILE` makes one",
+      { object: file },
+    );
+  }
+  return found;
+}
+
+/** Returns the passphrase that the environment gives. */
+function givenPassphrase(): string | undefined {
+  const { DELTAR_PASSPHRASE_FILE: file, DELTAR_PASSPHRASE_COMMAND: command } =
+    process.env;
+  if (file) return firstLine(readText(file, "passphrase"), file);
+  if (!command) return undefined;
+  let text: string;
+  try {
+    text = execSync(command, {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+  } catch (cause) {
+    throw new DeltarError(
+      "key",
+      "the command that should print the passphrase failed",
+      { object: "DELTAR_PASSPHRASE_COMMAND", cause },
+    );
+  }
+  return firstLine(text, "DELTAR_PASSPHRASE_COMMAND");
+}
+
+/** Returns the passphrase in a file of the user's choice. */
+export function passphraseIn(file: string): string {
+  return firstLine(readText(file, "passphrase"), file);
+}
+
+function readText(file: string, what: string): string {
+  try {
+    // Some editors of Windows write a byte order mark.
+    return readFileSync(file, "utf8").replace(/^\uFEFF/, "");
+  } catch (cause) {
+    throw new DeltarError(
+      "key",
+      `cannot read the ${what}: ${reasonOf(cause)}`,
+      {
+        object: file,
+        cause,
+      },
+    );
+  }
+}
+
+/** Returns the reason for which a file cannot be read. */
+function reasonOf(cause: unknown): string {
+  const code = codeOf(cause) ?? "";
+  if (code === "ENOENT") return "no such file";
+  if (code === "EISDIR") return "not a file but a directory";
+  const known: Partial<Record<string, { reason: string }>> = SYSTEM_ERRORS;
+  return known[code]?.reason ?? (cause as Error).message;
+}
+
+function firstLine(text: string, object: string): string {
+  const [line] = text.split(/\r?\n/);
+  if (line !== "") return line;
+  throw new DeltarError("key", "the first line is empty", { object });
+}

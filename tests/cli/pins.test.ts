@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { withPlace } from "./helpers.ts";
+
+/** Replaces the settings by those of a repository that is not encrypted. */
+function makePlain(repo: string): void {
+  const file = join(repo, "deltar.json");
+  const [line] = fs.readFileSync(file, "utf8").split("\n");
+  const { encryption: _, ...header } = JSON.parse(line);
+  const text = `${JSON.stringify({ ...header, version: 1 })}\n`;
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  fs.writeFileSync(file, `${text}${JSON.stringify({ sha256 })}\n`);
+}
+
+test("an encrypted repository is not replaced by another behind the user", async () => {
+  await withPlace((place) => {
+    const repo = join(place.folder, "repo");
+    const good = join(place.folder, "good");
+    const words = ["--repo", repo];
+    place.write({ a: "secret text" });
+    place.run(["snapshot", "--encrypt", ...words]);
+    fs.cpSync(repo, good, { recursive: true });
+    const back = () => {
+      fs.rmSync(repo, { recursive: true, force: true });
+      fs.cpSync(good, repo, { recursive: true });
+    };
+    const refused = (pattern: RegExp) => {
+      for (const command of ["snapshot", "list"]) {
+        const before = fs.readdirSync(repo, { recursive: true }).length;
+        const { code, err } = place.run([command, ...words]);
+        assert.equal(code, 1, command);
+        assert.match(err, pattern, command);
+        const after = fs.readdirSync(repo, { recursive: true }).length;
+        assert.equal(after, before, `${command} stored something`);
+      }
+    };
+    makePlain(repo);
+    refused(/was encrypted before, and is not any more.*delete \S+pins/s);
+    back();
+    // An operator of the storage who knows the user's recipient.
+    const other = join(place.folder, "other");
+    place.run(["init", "--encrypt", "--repo", other]);
+    fs.rmSync(repo, { recursive: true });
+    fs.cpSync(other, repo, { recursive: true });
+    refused(/is encrypted for somebody else than before/);
+    back();
+    assert.equal(place.run(["list", ...words]).code, 0);
+    // A deleted repository is created again, encrypted.
+    fs.rmSync(repo, { recursive: true });
+    assert.equal(place.run(["snapshot", ...words]).code, 0);
+    const all = fs.readdirSync(repo, { recursive: true, encoding: "utf8" })
+      .map((name) => join(repo, name))
+      .filter((file) => fs.statSync(file).isFile());
+    assert.ok(all.length > 3);
+    for (const file of all) {
+      assert.ok(!fs.readFileSync(file).includes("secret text"));
+      assert.match(file, /\.age$|deltar\.json$/);
+    }
+    assert.equal(place.run(["list", ...words]).code, 0);
+  });
+});
