@@ -154,6 +154,101 @@ test("the recipe applies chains of deltas to large files", peers, async () => {
   });
 });
 
+test(
+  "the recipe restores from an encrypted repository that was pruned",
+  needs("age", "age-keygen", "tar", "zstd", "jq", "rdiff", "sha256sum"),
+  async () => {
+    for (const codec of ["zstd", "gzip"] as const) {
+      await withTemp(async (folder) => {
+        const keygen = (name: string) => {
+          const file = join(folder, name);
+          runText("age-keygen", ["-o", file]);
+          return { file, to: runText("age-keygen", ["-y", file]).trim() };
+        };
+        const mine = keygen("mine");
+        const other = keygen("other");
+        const place = join(folder, "repository");
+        const repository = await Repository.create(new LocalStorage(place), {
+          codec,
+          encrypt: { name: "b", to: mine.to },
+        });
+        // Key files that this identity does not open, before and after its own.
+        const keys = repository.keys!;
+        await keys.add({ name: "a", to: { passphrase: "a passphrase" } });
+        await keys.add({ name: "c", to: other.to });
+        const root = join(folder, "tree");
+        mkdirSync(join(root, "sub"), { recursive: true });
+        const noise = () => crypto.getRandomValues(new Uint8Array(60_000));
+        writeFileSync(join(root, "log"), noise());
+        writeFileSync(join(root, "sub/small"), "small");
+        writeFileSync(join(root, "sub/empty"), "");
+        for (const name of ["large", "gone"]) {
+          const file = join(root, name);
+          for (let part = 0; part < 50; part++) appendFileSync(file, noise());
+        }
+        await repository.snapshot(new Walker(root));
+        rmSync(join(root, "gone"));
+        linkSync(join(root, "log"), join(root, "zlink"));
+        for (let version = 0; version < 3; version++) {
+          appendFileSync(join(root, "large"), `line ${version}\n`);
+          appendFileSync(join(root, "log"), `line ${version}\n`);
+          roundTimes(root);
+          await repository.snapshot(new Walker(root));
+        }
+        const record = await repository.find("latest");
+        const prune = { grace: 0, repackBelow: 1, patience: 4 };
+        const { repacked } = await repository.prune({ last: 1 }, prune);
+        assert.ok(repacked > 0);
+        const tree = await repository.tree(record);
+        for (const path of ["large", "log"]) {
+          assert.equal(tree.byPath.get(path)?.content?.length, 4, path);
+        }
+
+        const sheet = join(folder, "sheet");
+        writeFileSync(sheet, keys.identity());
+        const tmp = join(folder, "tmp");
+        mkdirSync(tmp);
+        const shells = SHELLS.map((shell) => ({ shell, file: mine.file }));
+        for (
+          const { shell, file } of [...shells, { ...shells[0], file: sheet }]
+        ) {
+          const env = { DELTAR_IDENTITY: file, TMPDIR: tmp };
+          const target = join(folder, "target");
+          recover(folder, record.id, target, { shell, env });
+          assert.deepEqual(stateOf(target), stateOf(root));
+          assert.deepEqual(readdirSync(tmp), [], "no key or content is left");
+          rmSync(target, { recursive: true });
+        }
+        const env = { DELTAR_IDENTITY: mine.file, TMPDIR: tmp };
+        const one = join(folder, "one");
+        recover(folder, record.id, one, { path: "sub/small", env });
+        assert.equal(readFileSync(join(one, "sub/small"), "utf8"), "small");
+
+        const fails = (env: Record<string, string>, message: RegExp) => {
+          const target = join(folder, "none");
+          const { status, out, err } = recovered(folder, record.id, target, {
+            env,
+          });
+          assert.notEqual(status, 0);
+          assert.equal(out, "");
+          assert.match(err, message);
+          assert.deepEqual(readdirSync(target), []);
+        };
+        const stranger = keygen("stranger").file;
+        fails({ DELTAR_IDENTITY: "" }, /name the file with your age identity/);
+        fails({ DELTAR_IDENTITY: stranger }, /no identity matched/);
+        // An object that was swapped with another one of the repository.
+        const layers = readdirSync(join(place, "trees")).sort();
+        copyFileSync(
+          join(place, "volumes", readdirSync(join(place, "volumes"))[0]),
+          join(place, "trees", layers[0]),
+        );
+        fails(env, /./);
+      });
+    }
+  },
+);
+
 test("the recipe follows volumes that were moved", peers, async () => {
   await withTemp(async (folder) => {
     const storage = new LocalStorage(join(folder, "repository"));
