@@ -267,9 +267,9 @@ suite([
     // Where a file is in the way.
     await editor.set({ "deltar.repository.location": at("notes.md") });
     await logs(
-      /\[warning\] logged: cannot list the snapshots: A part of the path is a file/,
+      /\[warning\] logged: cannot list the snapshots: A part of the path is not a directory/,
     );
-    await window.says(/^logged: A part of the path is a file\./);
+    await window.says(/^logged: A part of the path is not a directory\./);
     await window.command("Deltar: Create Snapshot");
     await logs(
       /\[error\] logged: cannot take a snapshot \(manual\): .*notes\.md/,
