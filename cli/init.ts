@@ -3,14 +3,13 @@ import type { CommonOptions } from "./begin.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { locateFrom } from "./location.ts";
+import { absolute, locateFrom } from "./location.ts";
 import {
   addSharingOptions,
   ENCRYPT,
   openOrCreate,
   sharingOf,
 } from "./open_repository.ts";
-import { absolute } from "./location.ts";
 import { showPath } from "./text.ts";
 
 interface Options extends CommonOptions {

@@ -45,7 +45,7 @@ function places(): KnownPlaces {
 }
 
 /** Returns the key of a location. All paths to one folder have the same key. */
-function keyOf(location: string): string {
+export function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
 }
 

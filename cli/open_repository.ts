@@ -245,8 +245,10 @@ async function create(
   if (loss === "lost") throw placeIsLost(location);
   let hasKeys = false;
   for await (const { name } of storage.list()) {
-    hasKeys ||= name.startsWith("keys/");
-    if (name.startsWith("keys/")) continue;
+    if (name.startsWith("keys/")) {
+      hasKeys = true;
+      continue;
+    }
     throw new DeltarError(
       "exists",
       "not a repository, but not empty; choose an empty or new directory",

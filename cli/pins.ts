@@ -12,13 +12,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { codeOf } from "../shared/error_code.ts";
-import { isFolder, placeSum, userFolder } from "./location.ts";
-import { truePlace } from "../lib/tree/mod.ts";
+import { keyOf } from "./known_places.ts";
+import { userFolder } from "./location.ts";
 
 /** Returns the file with the pin of a location. */
 export function pinFile(location: string): string {
-  const place = isFolder(location) ? truePlace(location) : location;
-  return join(userFolder("state"), "pins", placeSum(place));
+  return join(userFolder("state"), "pins", keyOf(location));
 }
 
 /**

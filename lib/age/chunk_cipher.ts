@@ -10,16 +10,13 @@ export const TAG_BYTES = 16;
  */
 export interface ChunkCipher {
   /** Encrypts a chunk. The result is `TAG_BYTES` longer. */
-  seal(nonce: Uint8Array, chunk: Uint8Array): Bytes | Promise<Bytes>;
+  seal(nonce: Uint8Array, chunk: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /** Decrypts a chunk. Throws if the chunk, nonce or key is another one. */
-  open(nonce: Uint8Array, sealed: Uint8Array): Bytes | Promise<Bytes>;
+  open(nonce: Uint8Array, sealed: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
-/** Bytes in memory of their own. */
-type Bytes = Uint8Array;
-
 /** Makes a cipher for a key of 32 bytes. */
-type MakeCipher = (key: Uint8Array) => Promise<ChunkCipher>;
+export type MakeCipher = (key: Uint8Array) => Promise<ChunkCipher>;
 
 let found: Promise<MakeCipher> | undefined;
 
@@ -33,25 +30,28 @@ export async function chunkCipher(key: Uint8Array): Promise<ChunkCipher> {
   return (await found)(key);
 }
 
-/** The ciphers by name, the preferred first; for tests. */
-export const CIPHERS: Readonly<Record<string, MakeCipher>> = {
-  node: nodeCipher,
-  web: webCipher,
-  portable: portableCipher,
-};
+/** The ciphers, the preferred first. Not every runtime has all of them. */
+export const CIPHERS: readonly MakeCipher[] = [
+  nodeCipher,
+  webCipher,
+  portableCipher,
+];
 
 async function findCipher(): Promise<MakeCipher> {
-  for (const make of [nodeCipher, webCipher]) {
-    try {
-      const cipher = await make(new Uint8Array(32));
-      const nonce = new Uint8Array(12);
-      const sealed = await cipher.seal(nonce, new Uint8Array(1));
-      if ((await cipher.open(nonce, sealed)).length === 1) return make;
-    } catch {
-      // This runtime does not have it.
-    }
-  }
+  for (const make of CIPHERS) if (await works(make)) return make;
   return portableCipher;
+}
+
+/** Returns whether this runtime has a cipher. */
+export async function works(make: MakeCipher): Promise<boolean> {
+  try {
+    const cipher = await make(new Uint8Array(32));
+    const nonce = new Uint8Array(12);
+    const sealed = await cipher.seal(nonce, new Uint8Array(1));
+    return (await cipher.open(nonce, sealed)).length === 1;
+  } catch {
+    return false;
+  }
 }
 
 function nodeCipher(key: Uint8Array): Promise<ChunkCipher> {

@@ -1,34 +1,15 @@
 import assert from "node:assert/strict";
-import {
-  createServer,
-  type IncomingMessage,
-  type ServerResponse,
-} from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { test } from "node:test";
 import { collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { HttpStorage } from "../../lib/storage/http.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { S3Storage } from "../../lib/storage/s3.ts";
+import { withServer } from "../support/server.ts";
 import { withWebServer } from "../support/web_server.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** Runs a server that answers as it likes. */
-async function withServer(
-  answer: Answer,
-  work: (address: string) => Promise<void>,
-): Promise<void> {
-  const server = createServer(answer);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  try {
-    await work(`http://127.0.0.1:${port}`);
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
 
 function html(response: ServerResponse, text: string): void {
   response.writeHead(200, { "content-type": "text/html" });

@@ -1,7 +1,8 @@
-import { createServer, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { DeltarError } from "../../lib/bytes/errors.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
+import { withServer } from "./server.ts";
 
 /**
  * Runs `work` with an S3 service of one bucket, `bucket`, whose objects are
@@ -12,7 +13,7 @@ export async function withS3Server(
   storage: Storage,
   work: (endpoint: string) => Promise<void>,
 ): Promise<void> {
-  const server = createServer(async (request, response) => {
+  await withServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url!, "http://x");
     const [, bucket, ...rest] = decodeURIComponent(pathname).split("/");
     const name = rest.join("/");
@@ -59,15 +60,7 @@ export async function withS3Server(
       response.writeHead(status, { "content-type": "application/xml" });
       response.end(request.method === "HEAD" ? undefined : fault(word));
     }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  try {
-    await work(`http://127.0.0.1:${port}`);
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
+  }, work);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
