@@ -74,7 +74,8 @@ function nodeCipher(key: Uint8Array): Promise<ChunkCipher> {
       cipher.setAuthTag(sealed.subarray(length));
       const chunk = cipher.update(sealed.subarray(0, length));
       cipher.final();
-      return chunk;
+      const { buffer, byteOffset, length: size } = chunk;
+      return new Uint8Array(buffer, byteOffset, size);
     },
   });
 }

@@ -1,4 +1,4 @@
-import { type ByteSource, chunks } from "../bytes/source.ts";
+import { type ByteSource, chunks, concat } from "../bytes/source.ts";
 import { DeltarError } from "../bytes/errors.ts";
 import { type ChunkCipher, TAG_BYTES } from "./chunk_cipher.ts";
 
@@ -9,7 +9,9 @@ export const SEALED_BYTES: number = CHUNK_BYTES + TAG_BYTES;
 /** The number of random bytes before the chunks, which no two files share. */
 export const NONCE_BYTES = 16;
 /** The maximum number of chunks that are encrypted or decrypted at once. */
-const MAX_AT_ONCE = 16;
+const MAX_AT_ONCE = 32;
+/** The maximum number of encrypted chunks that are yielded as one part. */
+const MAX_JOINED = 16;
 
 /**
  * Encrypts the chunks of an age payload
@@ -22,11 +24,18 @@ export async function* sealPayload(
   cipher: ChunkCipher,
   source: ByteSource,
 ): AsyncGenerator<Uint8Array> {
-  const batches = inBatches(source, CHUNK_BYTES);
-  yield* inOrder(
-    batches,
-    ({ bytes, index, isEnd }) => sealBatch(cipher, bytes, index, isEnd),
+  const sealed = severalAtOnce(
+    inChunks(source, CHUNK_BYTES),
+    ({ bytes, index, isEnd }) => cipher.seal(nonceOf(index, isEnd), bytes),
   );
+  // A storage may take much longer for many small parts.
+  let parts: Uint8Array[] = [];
+  for await (const part of sealed) {
+    if (parts.push(part) < MAX_JOINED) continue;
+    yield concat(parts);
+    parts = [];
+  }
+  if (parts.length > 0) yield concat(parts);
 }
 
 /** Options for decrypting chunks. */
@@ -56,112 +65,84 @@ export async function* openPayload(
   source: ByteSource,
   { object, index: first = 0, endsThere = "does" }: OpenOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const batches = inBatches(source, SEALED_BYTES);
-  yield* inOrder(batches, async ({ bytes, index, isEnd }) => {
-    if (isEnd && bytes.length === 0 && endsThere === "may") return bytes;
-    return await openChunks(cipher, bytes, {
-      index: first + index,
-      ...isEnd && { endsThere },
-      object,
-    });
-  });
+  yield* severalAtOnce(
+    inChunks(source, SEALED_BYTES),
+    ({ bytes, index, isEnd }) => {
+      const mayEnd = isEnd && endsThere === "may";
+      if (mayEnd && bytes.length === 0) return bytes;
+      return openChunk(cipher, bytes, {
+        object,
+        index: first + index,
+        isLast: mayEnd && bytes.length === SEALED_BYTES ? undefined : isEnd,
+      });
+    },
+  );
 }
 
-/** Adjacent chunks, without the end of the payload unless it is stated. */
-interface ChunksToOpen {
+/** The position of a chunk in its file. */
+interface ChunkPosition {
   object: string | undefined;
   index: number;
-  endsThere?: "does" | "may";
-}
-
-/** Decrypts adjacent chunks. */
-async function openChunks(
-  cipher: ChunkCipher,
-  sealed: Uint8Array,
-  { index, endsThere, object }: ChunksToOpen,
-): Promise<Uint8Array> {
-  const count = Math.max(1, Math.ceil(sealed.length / SEALED_BYTES));
-  const last = sealed.length - (count - 1) * SEALED_BYTES - TAG_BYTES;
-  // Only an empty file has an empty chunk.
-  if (last < 0 || last === 0 && index + count > 1) throw endsEarly(object);
-  const plain = new Uint8Array(sealed.length - count * TAG_BYTES);
-  const open = async (at: number) => {
-    const start = at * SEALED_BYTES;
-    const chunk = sealed.subarray(start, start + SEALED_BYTES);
-    const isEnd = endsThere !== undefined && at === count - 1;
-    // A chunk that is shorter than others can only be the last.
-    const flags = !isEnd
-      ? [false]
-      : endsThere === "may" && chunk.length === SEALED_BYTES
-      ? [false, true]
-      : [true];
-    const opened = await openChunk(cipher, chunk, index + at, flags) ??
-      await openChunk(cipher, chunk, index + at, [!flags[0]]);
-    if (opened === undefined) {
-      throw new DeltarError(
-        "corrupt",
-        "the encrypted content was changed or belongs to another file",
-        { object, offset: (index + at) * SEALED_BYTES },
-      );
-    }
-    if (!flags.includes(opened.isLast)) {
-      throw opened.isLast
-        ? new DeltarError("corrupt", "bytes after the end of the file", {
-          object,
-        })
-        : endsEarly(object);
-    }
-    plain.set(opened.bytes, at * CHUNK_BYTES);
-  };
-  await Promise.all(Array.from({ length: count }, (_, at) => open(at)));
-  return plain;
+  /** Whether the chunk is the last one; `undefined` if that is not known. */
+  isLast: boolean | undefined;
 }
 
 /**
- * Decrypts a chunk that is the last one or not.
+ * Decrypts a chunk.
  *
- * @param flags The values to try of whether it is the last.
- * @returns `undefined` if the chunk cannot be decrypted.
+ * @param sealed The chunk. Its memory may change after this call returned.
  */
 async function openChunk(
   cipher: ChunkCipher,
-  chunk: Uint8Array,
-  index: number,
-  flags: boolean[],
-): Promise<{ bytes: Uint8Array; isLast: boolean } | undefined> {
-  for (const isLast of flags) {
+  sealed: Uint8Array,
+  { object, index, isLast }: ChunkPosition,
+): Promise<Uint8Array> {
+  const size = sealed.length - TAG_BYTES;
+  // Only an empty file has an empty chunk.
+  if (size < 0 || size === 0 && index > 0) throw endsEarly(object);
+  const guess = isLast ?? false;
+  try {
+    return await cipher.open(nonceOf(index, guess), sealed);
+  } catch {
+    // The last chunk, or damaged.
+  }
+  // The chunks before the end of the source are not tried again, because their
+  // memory may be used for others now.
+  if (guess && await opens(cipher, nonceOf(index, false), sealed)) {
+    throw endsEarly(object);
+  }
+  if (isLast === undefined) {
     try {
-      const bytes = await cipher.open(nonceOf(index, isLast), chunk);
-      return { bytes, isLast };
+      return await cipher.open(nonceOf(index, true), sealed);
     } catch {
-      // Another flag, or not this chunk.
+      // Damaged.
     }
   }
-  return undefined;
+  throw new DeltarError(
+    "corrupt",
+    "the encrypted content was changed or belongs to another file",
+    { object, offset: index * SEALED_BYTES },
+  );
+}
+
+/** Returns whether a chunk can be decrypted with this nonce. */
+async function opens(
+  cipher: ChunkCipher,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+): Promise<boolean> {
+  try {
+    await cipher.open(nonce, sealed);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function endsEarly(object: string | undefined): DeltarError {
   return new DeltarError("truncated", "the encrypted file ends early", {
     object,
   });
-}
-
-/** Encrypts adjacent chunks. */
-async function sealBatch(
-  cipher: ChunkCipher,
-  plain: Uint8Array,
-  index: number,
-  isEnd: boolean,
-): Promise<Uint8Array> {
-  const count = Math.max(1, Math.ceil(plain.length / CHUNK_BYTES));
-  const sealed = new Uint8Array(plain.length + count * TAG_BYTES);
-  await Promise.all(Array.from({ length: count }, async (_, at) => {
-    const start = at * CHUNK_BYTES;
-    const chunk = plain.subarray(start, start + CHUNK_BYTES);
-    const nonce = nonceOf(index + at, isEnd && at === count - 1);
-    sealed.set(await cipher.seal(nonce, chunk), at * SEALED_BYTES);
-  }));
-  return sealed;
 }
 
 /** Returns the nonce of a chunk: its index and whether it is the last. */
@@ -172,78 +153,84 @@ function nonceOf(index: number, isLast: boolean): Uint8Array {
   return nonce;
 }
 
-/** Adjacent chunks. The memory is used again for the batch after the next. */
-interface Batch {
-  /** The chunks. */
+/** A chunk of a source. */
+interface Chunk {
+  /**
+   * The bytes. Except at the end of the source, the memory is used for other
+   * bytes after the next chunk was requested.
+   */
   bytes: Uint8Array;
-  /** The index of the first chunk. */
+  /** The number of chunks before this one. */
   index: number;
-  /** Whether the source ends with these chunks. */
+  /** Whether the source ends with this chunk. */
   isEnd: boolean;
 }
 
 /**
- * Yields a source in batches of at most `MAX_AT_ONCE` chunks, and at least one
- * batch, which may be empty.
- *
- * @param size The size of a chunk in bytes.
+ * Yields a source in chunks, and at least one chunk, which may be empty. Only
+ * the last one may be shorter than `size` bytes.
  */
-async function* inBatches(
+async function* inChunks(
   source: ByteSource,
   size: number,
-): AsyncGenerator<Batch> {
-  const capacity = size * MAX_AT_ONCE;
-  // One batch is filled while the one before is encrypted or decrypted.
-  let [memory, other] = [new Uint8Array(size), new Uint8Array(0)];
+): AsyncGenerator<Chunk> {
+  // The beginning of a chunk, or a whole chunk that may be the last one.
+  let begun = new Uint8Array(0);
   let used = 0;
   let index = 0;
   for await (const part of chunks(source)) {
     for (let at = 0; at < part.length;) {
-      // What may be the last chunk waits for more bytes.
-      if (used === capacity) {
-        yield { bytes: memory, index, isEnd: false };
-        index += MAX_AT_ONCE;
+      if (used === size) {
+        yield { bytes: begun, index: index++, isEnd: false };
         used = 0;
-        [memory, other] = [
-          other.length === 0 ? new Uint8Array(capacity) : other,
-          memory,
-        ];
       }
-      if (used === memory.length) {
-        const larger = new Uint8Array(Math.min(2 * used, capacity));
-        larger.set(memory);
-        memory = larger;
+      if (used === 0 && part.length - at > size) {
+        const bytes = part.subarray(at, at + size);
+        yield { bytes, index: index++, isEnd: false };
+        at += size;
+        continue;
       }
-      const length = Math.min(part.length - at, memory.length - used);
-      memory.set(part.subarray(at, at + length), used);
+      const length = Math.min(part.length - at, size - used);
+      if (used + length > begun.length) {
+        const isSmall = used + length <= size / 16;
+        const larger = new Uint8Array(isSmall ? used + length : size);
+        larger.set(begun.subarray(0, used));
+        begun = larger;
+      }
+      begun.set(part.subarray(at, at + length), used);
       used += length;
       at += length;
     }
   }
-  yield { bytes: memory.subarray(0, used), index, isEnd: true };
+  yield { bytes: begun.subarray(0, used), index, isEnd: true };
 }
 
 /**
- * Yields the results of work on batches in their order. The next batch is
- * collected during the work on the one before.
+ * Yields the results of work on chunks, in the order of the chunks. Further
+ * chunks are requested during the work on earlier ones.
+ *
+ * @param work Reads the bytes of the chunk before it returns.
  */
-async function* inOrder(
-  batches: AsyncGenerator<Batch>,
-  work: (batch: Batch) => Promise<Uint8Array>,
+async function* severalAtOnce(
+  chunks: AsyncGenerator<Chunk>,
+  work: (chunk: Chunk) => Uint8Array | Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  let coming: Promise<Uint8Array> | undefined;
+  const coming: Promise<Uint8Array>[] = [];
   try {
-    for await (const batch of batches) {
-      const before = coming;
-      const next = work(batch);
-      // If the batch before fails, nobody awaits this one.
+    for await (const chunk of chunks) {
+      const next = Promise.resolve(work(chunk));
+      // If a chunk before fails, nobody awaits this one.
       next.catch(() => {});
-      coming = next;
-      if (before !== undefined) yield await before;
+      coming.push(next);
+      const [first] = coming;
+      if (coming.length >= MAX_AT_ONCE) {
+        coming.shift();
+        yield await first;
+      }
     }
-    if (coming !== undefined) yield await coming;
+    for (const next of coming) yield await next;
   } finally {
-    await coming?.catch(() => {});
+    await Promise.allSettled(coming);
   }
 }
 
