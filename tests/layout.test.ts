@@ -7,6 +7,7 @@ import { test } from "node:test";
 const LAYERS = [
   "bytes",
   "age",
+  "ssh",
   "delta",
   "storage",
   "tree",

@@ -1,0 +1,74 @@
+import { checkListing, closingLine, type Line } from "../../bytes/listing.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import { concat } from "../../bytes/source.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
+import { readSignature, sign, verify } from "../../ssh/signature.ts";
+
+/** The purpose of deltar's signatures, for `ssh-keygen -Y verify -n`. */
+export const NAMESPACE = "deltar";
+
+const NEWLINE = 10;
+const START = new TextEncoder().encode('{"signature":');
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * Signs a listing. The signature is put into a line of its own before the last
+ * line, and is one of all bytes before it.
+ *
+ * @param listing A listing, as `encodeLines` returns it.
+ * @param key The key that signs.
+ */
+export async function signListing(
+  listing: Uint8Array,
+  key: SigningKey,
+): Promise<Uint8Array> {
+  const message = listing.subarray(0, lastLine(listing, listing.length));
+  const signature = await sign(message, key, NAMESPACE);
+  const signed = concat([
+    message,
+    encoder.encode(`${JSON.stringify({ signature })}\n`),
+  ]);
+  return concat([signed, encoder.encode(closingLine(sha256(signed)))]);
+}
+
+/**
+ * Returns the public key (`ssh-ed25519 AAAA…`) that signed a listing, or
+ * `undefined` if the listing has no signature. Whether the key is trusted is for
+ * the caller to decide.
+ *
+ * @param listing The whole listing.
+ * @param object The name of the object, for errors.
+ * @throws {DeltarError} `corrupt` if the signature is not one of this listing;
+ *   `corrupt` or `truncated` if the listing is damaged.
+ */
+export async function signerOf(
+  listing: Uint8Array,
+  object: string,
+): Promise<string | undefined> {
+  const end = checkListing(listing, object);
+  const at = lastLine(listing, end);
+  if (START.some((byte, i) => listing[at + i] !== byte)) return undefined;
+  const fail = (cause?: unknown) =>
+    new DeltarError("corrupt", "the signature is not valid", {
+      object,
+      offset: at,
+      cause,
+    });
+  let signature;
+  try {
+    const line = JSON.parse(decoder.decode(listing.subarray(at, end))) as Line;
+    signature = readSignature(String(line.signature));
+  } catch (cause) {
+    throw fail(cause);
+  }
+  const isValid = await verify(listing.subarray(0, at), signature, NAMESPACE);
+  if (isValid) return signature.publicKey;
+  throw fail();
+}
+
+/** Returns the offset of the last line of the first `end` bytes. */
+function lastLine(listing: Uint8Array, end: number): number {
+  return listing.lastIndexOf(NEWLINE, end - 2) + 1;
+}

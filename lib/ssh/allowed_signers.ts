@@ -1,0 +1,51 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { publicText, wireOf } from "./ed25519.ts";
+
+/** A key of a list of trusted signers. */
+export interface AllowedSigner {
+  /** The name of the signer. */
+  name: string;
+  /** The public key: `ssh-ed25519 AAAA…`. */
+  publicKey: string;
+}
+
+/**
+ * Reads a list of trusted signers, as `ssh-keygen -Y verify -f` does (section
+ * ALLOWED SIGNERS of ssh-keygen(1)). Options of a line are not supported, except
+ * for `namespaces`. Keys of other kinds than Ed25519 are left out.
+ *
+ * @param text The content of the file.
+ * @param namespace The purpose of the signatures. A line whose option
+ *   `namespaces` does not name it is left out.
+ * @throws {DeltarError} `corrupt`, with the number of the line, if a line is
+ *   invalid or has an option that is not supported.
+ */
+export function readAllowedSigners(
+  text: string,
+  namespace: string,
+): AllowedSigner[] {
+  const signers: AllowedSigner[] = [];
+  for (const [at, line] of text.split("\n").entries()) {
+    if (/^\s*(?:#|$)/.test(line)) continue;
+    const fields =
+      /^(?<name>\S+)\s+(?:(?<option>[^\s"]+=?"[^"]*"|[a-z-]+(?:,\S*)?)\s+)?(?<kind>[a-z0-9@.-]+)\s+(?<key>[A-Za-z0-9+/=]+)/
+        .exec(line.trim())?.groups;
+    const fail = (what: string) =>
+      new DeltarError(
+        "corrupt",
+        `line ${at + 1} of the list of signers ${what}`,
+      );
+    if (fields === undefined) throw fail("is not `NAME KIND KEY`");
+    const { name, option, kind, key } = fields;
+    if (option !== undefined) {
+      const names = /^namespaces="([^"]*)"$/.exec(option)?.[1].split(",");
+      if (names === undefined) {
+        throw fail(`has an option that deltar does not know: ${option}`);
+      }
+      if (!names.includes(namespace)) continue;
+    }
+    if (kind !== "ssh-ed25519") continue;
+    signers.push({ name, publicKey: publicText(wireOf(`${kind} ${key}`)) });
+  }
+  return signers;
+}

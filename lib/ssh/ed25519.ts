@@ -1,0 +1,184 @@
+import { fromBase64, toBase64 } from "../bytes/base64.ts";
+import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+import { string, uint32, WireReader } from "./wire.ts";
+
+const KIND = "ssh-ed25519";
+const BEGIN = "-----BEGIN OPENSSH PRIVATE KEY-----";
+const END = "-----END OPENSSH PRIVATE KEY-----";
+/** The start of a private key file, before its fields. */
+const MAGIC = new TextEncoder().encode("openssh-key-v1\0");
+/** The bytes before the seed in the PKCS #8 form of a private key (RFC 8410). */
+const PKCS8 = Uint8Array.of(
+  ...[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20],
+);
+/** The number of characters of each line of base64, as OpenSSH writes it. */
+const LINE_LENGTH = 70;
+
+/** A key that signs. */
+export interface SigningKey {
+  /** The public key in the form of OpenSSH: `ssh-ed25519 AAAA…`. */
+  publicKey: string;
+  /** The private key, which need not be extractable. */
+  privateKey: CryptoKey;
+}
+
+/**
+ * Makes a new key.
+ *
+ * @param comment A text that the file keeps, such as a name.
+ * @returns The private key file, as `ssh-keygen -t ed25519 -N ""` writes it.
+ */
+export async function makeKeyPair(comment: string): Promise<string> {
+  const pair = await crypto.subtle.generateKey("Ed25519", true, [
+    "sign",
+    "verify",
+  ]) as CryptoKeyPair;
+  const pkcs8 = await crypto.subtle.exportKey("pkcs8", pair.privateKey);
+  const seed = new Uint8Array(pkcs8).subarray(-32);
+  const raw = await crypto.subtle.exportKey("raw", pair.publicKey);
+  const publicKey = new Uint8Array(raw);
+  const wire = publicWire(publicKey);
+  // Two equal numbers show after decryption that the passphrase was right.
+  const check = uint32(0);
+  const secret = concat([
+    ...[check, check, string(KIND), string(publicKey)],
+    ...[string(concat([seed, publicKey])), string(comment)],
+  ]);
+  const padding = Uint8Array.from(
+    { length: (8 - secret.length % 8) % 8 },
+    (_, at) => at + 1,
+  );
+  const file = concat([
+    ...[MAGIC, string("none"), string("none"), string(""), uint32(1)],
+    ...[string(wire), string(concat([secret, padding]))],
+  ]);
+  return armor(BEGIN, file, END);
+}
+
+/**
+ * Reads a private key file of OpenSSH, without a passphrase.
+ *
+ * @throws {DeltarError} `unsupported` if the key has a passphrase or another
+ *   kind than Ed25519; `corrupt` if the file is damaged.
+ */
+export async function readPrivateKey(text: string): Promise<SigningKey> {
+  const file = new WireReader(dearmor(text, BEGIN, END), "the private key");
+  if (!isEqual(file.bytes(MAGIC.length), MAGIC)) {
+    throw file.invalid("is not one of OpenSSH");
+  }
+  const cipher = file.text();
+  if (cipher !== "none") {
+    throw new DeltarError(
+      "unsupported",
+      "the signing key has a passphrase; use a key without one",
+    );
+  }
+  file.string();
+  file.string();
+  if (file.uint32() !== 1) throw file.invalid("holds several keys");
+  const wire = file.string();
+  const secret = new WireReader(file.string(), "the private key");
+  if (secret.uint32() !== secret.uint32()) throw secret.invalid("is damaged");
+  if (secret.text() !== KIND) {
+    throw new DeltarError(
+      "unsupported",
+      "the signing key is not an Ed25519 key; make one with `ssh-keygen -t " +
+        "ed25519`",
+    );
+  }
+  secret.string();
+  const pair = secret.string();
+  if (pair.length !== 64) throw secret.invalid("is damaged");
+  const privateKey = await crypto.subtle.importKey(
+    "pkcs8",
+    concat([PKCS8, pair.subarray(0, 32)]) as Uint8Array<ArrayBuffer>,
+    "Ed25519",
+    false,
+    ["sign"],
+  );
+  if (!isEqual(wire, publicWire(pair.subarray(32)))) {
+    throw secret.invalid("does not belong to its public key");
+  }
+  return { publicKey: publicText(wire), privateKey };
+}
+
+/** Returns the public key `ssh-ed25519 AAAA…` of its binary form. */
+export function publicText(wire: Uint8Array): string {
+  return `${KIND} ${toBase64(wire)}`;
+}
+
+/**
+ * Returns the binary form of a public key `ssh-ed25519 AAAA…`, which may have a
+ * comment after it.
+ *
+ * @throws {DeltarError} `unsupported` if it is not an Ed25519 key.
+ */
+export function wireOf(publicKey: string): Uint8Array {
+  const [kind, base64 = ""] = publicKey.trim().split(/\s+/);
+  if (kind === KIND && /^[A-Za-z0-9+/]{68}$/.test(base64)) {
+    const wire = fromBase64(base64);
+    rawKey(wire);
+    return wire;
+  }
+  throw new DeltarError(
+    "unsupported",
+    "the public key is not an Ed25519 key of OpenSSH (`ssh-ed25519 AAAA…`)",
+  );
+}
+
+/**
+ * Returns the 32 bytes of a public key.
+ *
+ * @param wire The key in its binary form.
+ * @throws {DeltarError} `corrupt` if it is not an Ed25519 key.
+ */
+export function rawKey(wire: Uint8Array): Uint8Array {
+  const reader = new WireReader(wire, "the public key");
+  if (reader.text() !== KIND) throw reader.invalid("is not an Ed25519 key");
+  const raw = reader.string();
+  if (raw.length !== 32 || !reader.isAtEnd) {
+    throw reader.invalid("is not an Ed25519 key");
+  }
+  return raw;
+}
+
+function publicWire(raw: Uint8Array): Uint8Array {
+  return concat([string(KIND), string(raw)]);
+}
+
+/** Returns bytes as base64 between two lines. */
+export function armor(begin: string, bytes: Uint8Array, end: string): string {
+  const base64 = toBase64(bytes);
+  const lines: string[] = [];
+  for (let at = 0; at < base64.length; at += LINE_LENGTH) {
+    lines.push(base64.slice(at, at + LINE_LENGTH));
+  }
+  return [begin, ...lines, end, ""].join("\n");
+}
+
+/**
+ * Returns the bytes between two lines.
+ *
+ * @throws {DeltarError} `corrupt` if a line is missing or the text between them
+ *   is not base64.
+ */
+export function dearmor(text: string, begin: string, end: string): Uint8Array {
+  const [first, ...lines] = text.trim().split(/\r?\n/);
+  const last = lines.pop();
+  if (first === begin && last === end) {
+    try {
+      return fromBase64(lines.join(""));
+    } catch {
+      // Not base64.
+    }
+  }
+  throw new DeltarError(
+    "corrupt",
+    `the text is not base64 between ${begin} and ${end}`,
+  );
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

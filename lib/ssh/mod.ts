@@ -1,0 +1,19 @@
+/**
+ * Ed25519 keys and signatures in the forms of OpenSSH, so that `ssh-keygen -Y
+ * verify` checks what deltar signs.
+ *
+ * `ed25519.ts` makes and reads keys, `signature.ts` signs and checks,
+ * `allowed_signers.ts` reads lists of the keys that are trusted, and `wire.ts`
+ * has the binary encoding that all of them use. Web Crypto does the
+ * cryptography.
+ *
+ * @module
+ */
+export { makeKeyPair, readPrivateKey, type SigningKey } from "./ed25519.ts";
+export {
+  armorSignature,
+  readSignature,
+  sign,
+  type SshSignature,
+  verify,
+} from "./signature.ts";

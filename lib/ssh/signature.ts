@@ -1,0 +1,145 @@
+import { concat } from "../bytes/source.ts";
+import {
+  armor,
+  dearmor,
+  publicText,
+  rawKey,
+  type SigningKey,
+  wireOf,
+} from "./ed25519.ts";
+import { string, uint32, WireReader } from "./wire.ts";
+
+const BEGIN = "-----BEGIN SSH SIGNATURE-----";
+const END = "-----END SSH SIGNATURE-----";
+const MAGIC = new TextEncoder().encode("SSHSIG");
+const VERSION = 1;
+const KIND = "ssh-ed25519";
+const HASH = "sha512";
+
+/** A signature in OpenSSH's format. */
+export interface SshSignature {
+  /** The public key of the signer: `ssh-ed25519 AAAA…`. */
+  publicKey: string;
+  /** The purpose of the signature. */
+  namespace: string;
+  /** The signature of the message's SHA-512 and the namespace. */
+  bytes: Uint8Array;
+}
+
+/**
+ * Signs a message as `ssh-keygen -Y sign` does
+ * (https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.sshsig).
+ *
+ * @param message The bytes to sign.
+ * @param key The key.
+ * @param namespace The purpose of the signature. A signature for one purpose is
+ *   not valid for another.
+ * @returns The text of the signature.
+ */
+export async function sign(
+  message: Uint8Array,
+  key: SigningKey,
+  namespace: string,
+): Promise<string> {
+  const bytes = await crypto.subtle.sign(
+    "Ed25519",
+    key.privateKey,
+    await signedBytes(message, namespace),
+  );
+  return armorSignature({
+    publicKey: key.publicKey,
+    namespace,
+    bytes: new Uint8Array(bytes),
+  });
+}
+
+/** Returns the text of a signature. */
+export function armorSignature(
+  { publicKey, namespace, bytes }: SshSignature,
+): string {
+  const blob = concat([
+    ...[MAGIC, uint32(VERSION), string(wireOf(publicKey))],
+    ...[string(namespace), string(""), string(HASH)],
+    string(concat([string(KIND), string(bytes)])),
+  ]);
+  return armor(BEGIN, blob, END);
+}
+
+/**
+ * Reads the text of a signature. The signature is not checked.
+ *
+ * @throws {DeltarError} `corrupt` if the text is not a signature of an Ed25519
+ *   key with SHA-512.
+ */
+export function readSignature(text: string): SshSignature {
+  const reader = new WireReader(dearmor(text, BEGIN, END), "the signature");
+  const magic = reader.bytes(MAGIC.length);
+  if (magic.some((byte, at) => byte !== MAGIC[at])) {
+    throw reader.invalid("is not one of OpenSSH");
+  }
+  if (reader.uint32() !== VERSION) throw reader.invalid("has another version");
+  const wire = reader.string();
+  rawKey(wire);
+  const namespace = reader.text();
+  reader.string();
+  const hash = reader.text();
+  const inner = new WireReader(reader.string(), "the signature");
+  const kind = inner.text();
+  const bytes = inner.string();
+  if (
+    hash !== HASH || kind !== KIND || bytes.length !== 64 ||
+    !inner.isAtEnd || !reader.isAtEnd
+  ) throw reader.invalid("is not one of an Ed25519 key with SHA-512");
+  return { publicKey: publicText(wire), namespace, bytes };
+}
+
+/**
+ * Returns whether a signature is that of a message. Whether its key is trusted
+ * is for the caller to decide.
+ *
+ * @param message The signed bytes.
+ * @param signature The signature.
+ * @param namespace The purpose that the signature must have.
+ */
+export async function verify(
+  message: Uint8Array,
+  signature: SshSignature,
+  namespace: string,
+): Promise<boolean> {
+  if (signature.namespace !== namespace) return false;
+  const raw = rawKey(wireOf(signature.publicKey));
+  try {
+    const key = await crypto.subtle.importKey(
+      "raw",
+      raw as Uint8Array<ArrayBuffer>,
+      "Ed25519",
+      false,
+      ["verify"],
+    );
+    return await crypto.subtle.verify(
+      "Ed25519",
+      key,
+      signature.bytes as Uint8Array<ArrayBuffer>,
+      await signedBytes(message, namespace),
+    );
+  } catch (error) {
+    // The bytes of the key are not a point of the curve.
+    if (error instanceof DOMException) return false;
+    throw error;
+  }
+}
+
+/** Returns the bytes that are signed in place of a message. */
+async function signedBytes(
+  message: Uint8Array,
+  namespace: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const hash = await crypto.subtle.digest(
+    "SHA-512",
+    message as Uint8Array<ArrayBuffer>,
+  );
+  return concat([
+    ...[MAGIC, string(namespace), string(""), string(HASH)],
+    string(new Uint8Array(hash)),
+  ]) as Uint8Array<ArrayBuffer>;
+}

@@ -1,0 +1,75 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { concat } from "../bytes/source.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Returns a number as four bytes (RFC 4251, section 5). */
+export function uint32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+}
+
+/** Returns a text or bytes with their length before them (RFC 4251, 5). */
+export function string(value: string | Uint8Array): Uint8Array {
+  const bytes = typeof value === "string" ? encoder.encode(value) : value;
+  return concat([uint32(bytes.length), bytes]);
+}
+
+/** Reads fields that are encoded as RFC 4251 says, in order. */
+export class WireReader {
+  readonly #bytes: Uint8Array;
+  readonly #what: string;
+  #at = 0;
+
+  /**
+   * Makes a reader.
+   *
+   * @param bytes The fields.
+   * @param what The kind of the whole, for errors.
+   */
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = bytes;
+    this.#what = what;
+  }
+
+  /** Whether all bytes have been read. */
+  get isAtEnd(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  /**
+   * Returns the next `length` bytes.
+   *
+   * @throws {DeltarError} `corrupt` if there are fewer.
+   */
+  bytes(length: number): Uint8Array {
+    const end = this.#at + length;
+    if (end > this.#bytes.length) throw this.invalid("ends early");
+    const bytes = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return bytes;
+  }
+
+  /** Reads a number of four bytes. */
+  uint32(): number {
+    const { buffer, byteOffset } = this.bytes(4);
+    return new DataView(buffer, byteOffset).getUint32(0);
+  }
+
+  /** Reads bytes with their length before them. */
+  string(): Uint8Array {
+    return this.bytes(this.uint32());
+  }
+
+  /** Reads a text with its length before it. */
+  text(): string {
+    return decoder.decode(this.string());
+  }
+
+  /** Returns the error for an invalid field. */
+  invalid(why: string): DeltarError {
+    return new DeltarError("corrupt", `${this.#what} ${why}`);
+  }
+}
