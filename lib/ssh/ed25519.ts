@@ -79,7 +79,8 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
   if (file.uint32() !== 1) throw file.invalid("holds several keys");
   const wire = file.string();
   const secret = new WireReader(file.string(), "the private key");
-  if (secret.uint32() !== secret.uint32()) throw secret.invalid("is damaged");
+  const check = secret.uint32();
+  if (secret.uint32() !== check) throw secret.invalid("is damaged");
   if (secret.text() !== KIND) {
     throw new DeltarError(
       "unsupported",
