@@ -1,8 +1,9 @@
 import { Command } from "commander";
-import type { SnapshotRecord } from "../mod.ts";
+import { DeltarError, type SnapshotRecord } from "../mod.ts";
 import { formatBytes, formatCount, plural } from "../shared/text.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Context } from "./context.ts";
+import { copyWithoutKey } from "./copy_sealed.ts";
 import { EXIT } from "./exit.ts";
 import { INIT } from "./known_places.ts";
 import { locate } from "./location.ts";
@@ -12,6 +13,7 @@ import {
   openOrCreate,
   sharingOf,
 } from "./open_repository.ts";
+import { SIGNERS } from "./signers.ts";
 import { findSnapshot, SNAPSHOT_HELP } from "./suggest.ts";
 import { formatDuration, showPath } from "./text.ts";
 
@@ -21,6 +23,8 @@ interface Options extends CommonOptions {
   encrypt?: boolean;
   shared?: boolean;
   sharedWrite?: boolean;
+  mirror?: boolean;
+  signers?: string;
 }
 
 /** Makes `deltar copy`. */
@@ -38,8 +42,23 @@ export function copyCommand(context: Context): Command {
     )
     .option("--init", INIT)
     .option("--encrypt", ENCRYPT)
+    .option(
+      "--mirror",
+      "Copy all objects as they are stored, which needs no key; nothing else " +
+        "may write to the copy",
+    )
+    .option("--signers <file>", `${SIGNERS}; with --mirror`)
     .action(async (snapshots: string[], options: Options) => {
-      context.code = await run(context, snapshots, options);
+      if (options.mirror && snapshots.length > 0) {
+        throw new DeltarError(
+          "unsupported",
+          "--mirror copies all snapshots; name none",
+          { object: snapshots[0] },
+        );
+      }
+      context.code = options.mirror
+        ? await copyWithoutKey(context, options)
+        : await run(context, snapshots, options);
     });
 }
 

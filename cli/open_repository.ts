@@ -26,6 +26,7 @@ import {
   locateFrom,
   placeSum,
 } from "./location.ts";
+import { thisMachine } from "./machine.ts";
 import type { OpenedRepositories } from "./opened.ts";
 import { type FirstKey, firstKey, ownKeys } from "./own_keys.ts";
 import { pin, pinFile, pinnedAt } from "./pins.ts";
@@ -37,7 +38,10 @@ import { shellWord } from "./text.ts";
  * @throws {DeltarError} `unsupported` if the location is not a directory or a
  * valid URL.
  */
-function storageAt(location: string, opened: OpenedRepositories): Storage {
+export function storageAt(
+  location: string,
+  opened: OpenedRepositories,
+): Storage {
   const other = isFolder(location) ? whatIsThere(location) : undefined;
   if (other !== undefined) {
     const what = `the location is ${other}, but a repository is a directory; ` +
@@ -129,6 +133,7 @@ async function openPinned(
       ...options,
       keys: () => ownKeys(context),
       recipient: known,
+      machine: await thisMachine(),
     });
   } catch (error) {
     if (known === undefined || codeOf(error) !== "mismatch") throw error;
@@ -276,6 +281,7 @@ async function create(
       codec,
       shared,
       encrypt: first?.key,
+      machine: await thisMachine(),
     });
     if (repository.keys !== undefined) {
       pin(location, await repository.keys.sum());

@@ -4,13 +4,15 @@ import { formatDate } from "./text.ts";
 
 /** Returns the fields of a snapshot for the JSON of commands. */
 export function recordFields(record: SnapshotRecord): Record<string, unknown> {
-  const { id, time, duration, directory, label, parent, counts, safety } =
-    record;
+  const { id, time, duration, directory, machine, signer, label } = record;
+  const { parent, counts, safety } = record;
   return {
     id,
     time: new Date(time).toISOString(),
     duration,
     directory,
+    ...machine !== undefined && { machine },
+    ...signer !== undefined && { signer },
     ...label !== undefined && { label },
     ...parent !== undefined && { parent },
     counts,

@@ -11,10 +11,14 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
+import { SIGNERS } from "./signers.ts";
 import { showPath, showText } from "./text.ts";
+import { verifyWithoutKey } from "./verify_sealed.ts";
 
 interface Options extends CommonOptions {
   data?: boolean;
+  withoutKey?: boolean;
+  signers?: string;
 }
 
 /**
@@ -47,9 +51,17 @@ export function verifyCommand(context: Context): Command {
       "Read every byte and rebuild every file, instead of comparing names and " +
         "sizes",
     )
+    .option(
+      "--without-key",
+      "Compare the stored objects of an encrypted repository with its signed " +
+        "manifests, which needs no key",
+    )
+    .option("--signers <file>", `${SIGNERS}; with --without-key`)
     .addHelpText("after", EXIT_CODES)
     .action(async (options: Options) => {
-      context.code = await run(context, options);
+      context.code = options.withoutKey
+        ? await verifyWithoutKey(context, options)
+        : await run(context, options);
     });
 }
 

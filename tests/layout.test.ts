@@ -33,6 +33,7 @@ const REPOSITORY_ROOMS = [
   "drill",
   "stats",
   "copy.ts",
+  "mirror.ts",
   "with_cache.ts",
   "repository_name.ts",
   "repository.ts",

@@ -142,7 +142,7 @@ async function copySnapshot(
   const ids = objects.map((object) => idOfObject(object.name));
   // Until this run ends, a prune of the target keeps the objects of the runs in
   // `reuses`.
-  await using run = new Run(to.storage, {
+  await using run = new Run(to, {
     id: newId(Date.now(), Math.random()),
     reuses: [...new Set(ids.filter((id) => id !== undefined))],
   });

@@ -46,6 +46,7 @@ export type {
   AgeStanza,
 } from "../age/header.ts";
 export type { KeyFor, RepositoryKeys } from "./store/keys.ts";
+export { mirror, type MirrorOptions, type MirrorResult } from "./mirror.ts";
 export { MAX_LABEL_LENGTH } from "./store/label.ts";
 export type { Proof } from "./store/proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";
@@ -65,6 +66,7 @@ export type {
 export { Repository } from "./repository.ts";
 export type {
   CreateOptions,
+  Machine,
   OpenOptions,
   ParentOptions,
   ReadOptions,
@@ -111,6 +113,7 @@ export type {
 export type {
   LayerFrame,
   LayerRecord,
+  MachineRecord,
   ObjectRecord,
   SafetyRecord,
   SnapshotCounts,
@@ -132,4 +135,9 @@ export type {
   VerifyProgress,
   VerifyResult,
 } from "./verify/verify.ts";
+export {
+  verifySealed,
+  type VerifySealedOptions,
+  type VerifySealedResult,
+} from "./verify/verify_sealed.ts";
 export { withCache } from "./with_cache.ts";

@@ -290,7 +290,10 @@ export class Repository {
 
   #finder(options: FindOptions): Finder {
     const store = this.#store.until(options.signal);
-    return new Finder(store.storage, () => store.ids(), options);
+    return new Finder(store.storage, () => store.ids(), {
+      machine: store.machine?.id,
+      ...options,
+    });
   }
 
   /**
@@ -611,13 +614,13 @@ export class Repository {
     { signal }: SignalOptions = {},
   ): Promise<void> {
     const id = typeof record === "string" ? record : record.id;
-    const storage = untilAborted(this.storage, signal);
+    const store = this.#store.until(signal);
     try {
-      await removeSnapshot(storage, id, "forgotten");
+      await removeSnapshot(store, id, "forgotten");
     } catch (error) {
       if (!isFull(error)) throw error;
       await makeRoom(this.#store, [], { ...withDefaults({}), signal }, error);
-      await removeSnapshot(storage, id, "forgotten");
+      await removeSnapshot(store, id, "forgotten");
     }
   }
 
@@ -642,7 +645,7 @@ export class Repository {
    */
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);
-    await restoreRecord(this.storage, id, signal);
+    await restoreRecord(this.#store, id, signal);
   }
 
   /**

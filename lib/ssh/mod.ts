@@ -9,6 +9,7 @@
  *
  * @module
  */
+export { type AllowedSigner, readAllowedSigners } from "./allowed_signers.ts";
 export { makeKeyPair, readPrivateKey, type SigningKey } from "./ed25519.ts";
 export {
   armorSignature,

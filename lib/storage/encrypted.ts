@@ -10,6 +10,8 @@ import {
 import { decrypt, encrypt } from "../age/mod.ts";
 import { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import { createSha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import type { Sharing } from "./local_modes.ts";
@@ -42,6 +44,17 @@ export interface EncryptedOptions {
    * not belong to this storage. Default: all are encrypted.
    */
   kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
+  /**
+   * Called with each encrypted object that was stored: its name in the other
+   * storage, and the size and SHA-256 of its encrypted bytes.
+   */
+  onStored?: (object: StoredFile) => void;
+}
+
+/** An encrypted object, as the other storage has it. */
+export interface StoredFile extends StoredObject {
+  /** The SHA-256 of the encrypted bytes, in hexadecimal. */
+  sha256: string;
 }
 
 /**
@@ -62,6 +75,7 @@ export class EncryptedStorage implements Storage {
   readonly #keys: readonly AgeKey[];
   readonly #recipients: readonly AgeRecipient[];
   readonly #kindOf: NonNullable<EncryptedOptions["kindOf"]>;
+  readonly #onStored: EncryptedOptions["onStored"];
   /** The heads of the objects of which ranges were read last. */
   readonly #heads = new Map<string, Promise<Head>>();
   /** The length of the head of an object, in bytes. */
@@ -75,7 +89,7 @@ export class EncryptedStorage implements Storage {
    */
   constructor(
     inner: Storage,
-    { keys, recipient, kindOf = () => "encrypted" }: EncryptedOptions,
+    { keys, recipient, kindOf = () => "encrypted", onStored }: EncryptedOptions,
   ) {
     this.location = inner.location;
     if (inner.localPath !== undefined) this.localPath = inner.localPath;
@@ -83,6 +97,7 @@ export class EncryptedStorage implements Storage {
     this.#keys = keys;
     this.#recipients = [recipient];
     this.#kindOf = kindOf;
+    this.#onStored = onStored;
   }
 
   /** Reads an object; see {@linkcode Storage.get}. */
@@ -121,11 +136,22 @@ export class EncryptedStorage implements Storage {
       whileWanted(source, options?.signal),
       this.#recipients,
     );
+    const tally = { sum: createSha256(), size: 0 };
     try {
-      await this.#inner.put(name + AGE_SUFFIX, file, options);
+      await this.#inner.put(
+        name + AGE_SUFFIX,
+        this.#onStored === undefined ? file : tallied(file, tally),
+        options,
+      );
     } catch (error) {
       throw named(error, name);
     }
+    const { size, sum } = tally;
+    this.#onStored?.({
+      name: name + AGE_SUFFIX,
+      size,
+      sha256: toHex(sum.digest()),
+    });
   }
 
   /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
@@ -263,6 +289,18 @@ async function* whileWanted(
   for await (const part of chunks(source)) {
     yield part;
     checkAborted(signal);
+  }
+}
+
+/** Yields the parts of a source, and adds them to its size and SHA-256. */
+async function* tallied(
+  source: AsyncIterable<Uint8Array>,
+  tally: { sum: ReturnType<typeof createSha256>; size: number },
+): AsyncGenerator<Uint8Array> {
+  for await (const part of source) {
+    tally.sum.update(part);
+    tally.size += part.length;
+    yield part;
   }
 }
 

@@ -482,7 +482,7 @@ test("copyTo() copies a damaged object of the target again [A1]", async () => {
 
 test("a run stores no settings, marks, leases or intents of others [A1]", async () => {
   const storage = new MemoryStorage();
-  const run = new Run(storage, { id: "20200101T000000Z-00000a" });
+  const run = new Run({ storage }, { id: "20200101T000000Z-00000a" });
   for (
     const name of FOREIGN.filter((name) =>
       !/^(?:snap|trees|check|moves|label)/.test(name)

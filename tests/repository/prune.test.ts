@@ -439,7 +439,7 @@ test("a tree that outlives its purged snapshot, for a run's sake, is no lost one
       history.write("a", 3000, seed);
       last = await history.take();
     }
-    const run = new Run(storage, {
+    const run = new Run({ storage }, {
       id: newId(Date.now(), Math.random()),
       ground: { layers: first.layers, check: () => Promise.resolve() },
     });

@@ -46,6 +46,7 @@ const MAX_BYTES: Record<string, number> = {
   "moves": 64 * MEBIBYTE,
   "checkpoints": 32 * MEBIBYTE,
   "garbage": 64 * MEBIBYTE,
+  "manifests": 64 * MEBIBYTE,
 };
 
 /**
@@ -98,6 +99,8 @@ export const CHECKPOINTS = "checkpoints/";
  * their names.
  */
 export const DAMAGED = "damaged/";
+/** The folder of manifests, which an encrypted repository has. */
+export const MANIFESTS = "manifests/";
 /** The folder of the layers of trees. */
 export const TREES = "trees/";
 /** The folders in which prunes look for garbage. */
@@ -139,6 +142,34 @@ export function moveName(volume: string): string {
   return `${MOVES}${volume}.json`;
 }
 
+/** Returns the name of the manifest `n` of a run. */
+export function manifestName(id: string, n: number): string {
+  return `${MANIFESTS}${id}.${n}.json`;
+}
+
+/** Returns the id in the name of a manifest; `undefined` for other names. */
+export function idOfManifest(name: string): string | undefined {
+  return MANIFEST.exec(name)?.[1];
+}
+
+/** The folders of the objects that manifests list. */
+export const LISTED = [
+  SNAPSHOTS,
+  TREES,
+  "volumes/",
+  "signatures/",
+  MOVES,
+] as const;
+
+/**
+ * Returns whether a manifest lists the objects of this name: records, layers,
+ * volumes and moves.
+ */
+export function isListed(name: string): boolean {
+  return isPart("record", name) || isPart("layer", name) ||
+    isPart("volume", name) || isPart("move", name);
+}
+
 /**
  * Returns the id at the beginning of an object's file name: for a layer or
  * volume, that of the run that wrote it. Returns `undefined` for other names.
@@ -175,6 +206,7 @@ export function volumeName(
 
 const ID_FORM = "\\d{8}T\\d{6}Z-[0-9a-f]{6}(?:-safety)?";
 const ID = new RegExp(`^${ID_FORM}$`);
+const MANIFEST = new RegExp(`^manifests/(${ID_FORM})\\.\\d{1,9}\\.json$`);
 const VOLUME_FORM =
   `(?:volumes|signatures)/${ID_FORM}\\.vol\\d{1,9}\\.(?:tar\\.zst|tgz)`;
 

@@ -87,16 +87,16 @@ export function timeNotBehind(records: readonly SnapshotRecord[]): number {
 }
 
 /**
- * Groups snapshots by directory. The safety snapshots of a directory are a
- * separate group.
+ * Groups snapshots by directory and machine. The safety snapshots of a directory
+ * are a separate group.
  */
 function groupsOf(
   records: readonly SnapshotRecord[],
 ): Map<string, SnapshotRecord[]> {
   return Map.groupBy(
     records,
-    ({ directory, safety }) =>
-      JSON.stringify([directory, safety !== undefined]),
+    ({ directory, machine, safety }) =>
+      JSON.stringify([directory, machine?.id, safety !== undefined]),
   );
 }
 

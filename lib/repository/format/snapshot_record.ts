@@ -20,6 +20,7 @@ import {
   timeOfId,
 } from "./names.ts";
 import { readObject, timeOf } from "./note.ts";
+import { signerOf } from "./signed_listing.ts";
 
 /** A reference in a record to a stored object. */
 export interface ObjectRecord {
@@ -94,6 +95,19 @@ export interface SnapshotCounts {
   faults: number;
 }
 
+/** The machine that took a snapshot. */
+export interface MachineRecord {
+  /**
+   * The id of the machine, which stays the same if its name changes: 1 to 64
+   * letters, digits, `.`, `_` and `-`.
+   */
+  id: string;
+  /** The host name. */
+  host?: string;
+  /** The name of the user. */
+  user?: string;
+}
+
 /**
  * The commit record of one snapshot. The snapshot exists only if its record
  * does.
@@ -110,6 +124,14 @@ export interface SnapshotRecord {
   duration: number;
   /** The path of the directory on the machine that took the snapshot. */
   directory: string;
+  /** The machine that took the snapshot, if it has an id. */
+  machine?: MachineRecord;
+  /**
+   * The public key that signed the record (`ssh-ed25519 AAAA…`). The signature
+   * is valid, but whether the key is trusted is another question. Absent if the
+   * record is not signed.
+   */
+  signer?: string;
   /** The mode, time and owner of the backed-up directory. */
   root: Metadata;
   /** The label of the snapshot. */
@@ -151,8 +173,8 @@ export interface SafetyRecord {
 const FORMAT = "deltar-snapshot";
 /**
  * The version of records that a reader of version 1 would misunderstand: those
- * whose id has another time than the record, and those of an undo or redo of
- * only some paths.
+ * whose id has another time than the record, those of an undo or redo of only
+ * some paths, and those with a machine.
  */
 const LATER = 2;
 /**
@@ -192,7 +214,7 @@ const COUNTS = [
  * @throws {DeltarError} `limit` if the record is larger than a reader accepts.
  */
 export function encodeRecord(record: SnapshotRecord): Uint8Array {
-  const { time, root, ...rest } = record;
+  const { time, root, signer: _, ...rest } = record;
   const header = {
     ...rest,
     time: new Date(time).toISOString(),
@@ -204,7 +226,9 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // A reader of version 1 also assumes that an undo applied to all paths, so
   // its next undo would undo an earlier restore.
   const isPartial = record.safety?.paths !== undefined;
-  const version = isUntouched || isPartial ? LATER : 1;
+  // It would also put the snapshots of all machines into one chain, and its
+  // prune would count them together.
+  const version = isUntouched || isPartial || record.machine ? LATER : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
   if (bytes.length <= MAX_RECORD_BYTES) return bytes;
   throw new DeltarError(
@@ -274,6 +298,7 @@ export function decodeRecord(
     time,
     duration: header.duration,
     directory: text(header.directory, "directory"),
+    ...decodeMachine(header.machine as Line | undefined, fail),
     root: decodeMetadata((header.root ?? {}) as Line, object, 0),
     ...optional("label"),
     ...optional("parent"),
@@ -382,6 +407,61 @@ function decodeRules(
   return { rules: { excludes, ignoreFile, gitignore } };
 }
 
+function decodeMachine(
+  machine: Line | undefined,
+  fail: Fail,
+): Pick<SnapshotRecord, "machine"> {
+  if (machine === undefined) return {};
+  const { id, host, user } = machine ?? {};
+  const isName = (value: unknown) =>
+    value === undefined || typeof value === "string";
+  if (!isMachineId(id) || !isName(host) || !isName(user)) {
+    throw fail("invalid `machine`");
+  }
+  return {
+    machine: {
+      id,
+      ...(host !== undefined && { host: host as string }),
+      ...(user !== undefined && { user: user as string }),
+    },
+  };
+}
+
+/** Returns whether a value can be the id of a machine. */
+export function isMachineId(value: unknown): value is string {
+  return typeof value === "string" && /^[\w.-]{1,64}$/.test(value);
+}
+
+/**
+ * Returns whether a snapshot is one of a directory of a machine. Snapshots
+ * without a machine are those of any machine.
+ *
+ * @param record The snapshot.
+ * @param directory The path of the directory.
+ * @param machine The id of the machine; `undefined` for any.
+ */
+export function isOf(
+  record: SnapshotRecord,
+  directory: string,
+  machine: string | undefined,
+): boolean {
+  return record.directory === directory && isOfMachine(record, machine);
+}
+
+/**
+ * Returns whether a snapshot may have been taken by a machine.
+ *
+ * @param record The snapshot.
+ * @param machine The id of the machine; `undefined` for any.
+ */
+export function isOfMachine(
+  record: SnapshotRecord,
+  machine: string | undefined,
+): boolean {
+  return machine === undefined || record.machine === undefined ||
+    record.machine.id === machine;
+}
+
 function decodeSafety(
   safety: Line | undefined,
   fail: Fail,
@@ -453,8 +533,8 @@ export interface ReadRecord {
  * Reads the commit record of a snapshot.
  *
  * @param id The snapshot's whole id.
- * @throws {DeltarError} `not-found` if there is no such record, or an error of
- * `decodeRecordOf`.
+ * @throws {DeltarError} `not-found` if there is no such record; `corrupt` if its
+ * signature is not valid; or an error of `decodeRecordOf`.
  */
 export async function readRecord(
   storage: Storage,
@@ -462,7 +542,10 @@ export async function readRecord(
 ): Promise<ReadRecord> {
   const name = recordName(id);
   const bytes = await readObject(storage, name);
-  return { record: decodeRecordOf(id, bytes), sha256: toHex(sha256(bytes)) };
+  const record = decodeRecordOf(id, bytes);
+  const signer = await signerOf(bytes, name);
+  if (signer !== undefined) record.signer = signer;
+  return { record, sha256: toHex(sha256(bytes)) };
 }
 
 /**

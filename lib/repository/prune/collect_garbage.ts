@@ -155,6 +155,7 @@ export async function collectGarbage(
   await work.delete(going);
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
+  if (work.deleted + work.repacked > 0) await store.manifests?.tidy();
   for (const { id } of expired) await deleteNotes(storage, id);
   // If the clock is wrong, only the ability to undo some restores into new or
   // empty directories is lost.

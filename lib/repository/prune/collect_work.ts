@@ -40,6 +40,7 @@ export class CollectWork {
 
   async delete(names: readonly string[]): Promise<void> {
     if (names.length > 0) await this.#lease.check();
+    await this.#store.manifests?.removing(names);
     await forEachConcurrent(names, AT_ONCE, async (name) => {
       checkAborted(this.#options.signal);
       await this.#store.storage.delete(name);
@@ -53,8 +54,7 @@ export class CollectWork {
     candidates: readonly RepackCandidate[],
     usage: Usage,
   ): Promise<void> {
-    const { storage } = this.#store;
-    await using run = new Run(storage, { id: this.#id });
+    await using run = new Run(this.#store, { id: this.#id });
     for (const [at, candidate] of candidates.entries()) {
       checkAborted(this.#options.signal);
       this.#tell("repacking", at, candidates.length);
@@ -86,12 +86,14 @@ export class CollectWork {
     try {
       await this.#lease.check();
       await run.check();
-      await storage.put(moveName(name), encodeMove(move), { ifAbsent: true });
+      await run.storage.put(moveName(name), encodeMove(move), {
+        ifAbsent: true,
+      });
     } catch (error) {
       // Nothing refers to the new volume, so it is deleted. After an error of
       // code `io`, the move may have been stored nevertheless, so the new
       // volume stays.
-      if (codeOf(error) !== "io") await storage.delete(to);
+      if (codeOf(error) !== "io") await run.storage.delete(to);
       throw error;
     }
     // If the run was declared dead, the new volume may have been deleted. If
@@ -99,6 +101,7 @@ export class CollectWork {
     // both cases the old volume stays.
     await run.check();
     await this.#lease.check();
+    await this.#store.manifests?.removing([name]);
     await storage.delete(name);
     this.repacked++;
     this.freed += from.size - move.to.size;

@@ -97,15 +97,20 @@ export async function freeSpace(
       .map(idOfObject),
   );
   const result: FreedSpace = { purged: [], deleted: 0, freed: 0 };
+  const gone: string[] = [];
   const remove = async (some: Iterable<string>) =>
     await forEachConcurrent(some, AT_ONCE, async (name) => {
       checkAborted(signal);
       await storage.delete(name);
+      gone.push(name);
       result.deleted++;
       result.freed += found.stored.get(name) ?? 0;
     });
   for (const { id } of expired) {
-    if (ids.has(id)) await storage.delete(recordName(id));
+    if (ids.has(id)) {
+      await storage.delete(recordName(id));
+      gone.push(recordName(id));
+    }
     await storage.delete(noteName(REMOVED, id));
     result.purged.push(id);
   }
@@ -122,6 +127,8 @@ export async function freeSpace(
       !spared(name)
     ),
   );
+  // Until now, there may have been no space for a manifest.
+  await store.manifests?.removing(gone).catch(() => {});
   return result;
 }
 

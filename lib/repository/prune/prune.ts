@@ -228,7 +228,7 @@ async function pruneOnce(
   const time = timeNotBehind(records);
   for (const { record, keep } of judgements) {
     checkAborted(options.signal);
-    if (!keep) await removeSnapshot(storage, record.id, "policy", time);
+    if (!keep) await removeSnapshot(store, record.id, "policy", time);
   }
   const collected = await collectGarbage(store, lease, id, options);
   await storage.tidy?.(Date.now() - MAX_UPLOAD_MS);

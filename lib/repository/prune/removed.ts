@@ -11,6 +11,7 @@ import {
 } from "../format/names.ts";
 import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
 import { Run } from "../runs/run.ts";
+import type { Store } from "../store/store.ts";
 import {
   decodeRecord,
   type SnapshotRecord,
@@ -40,7 +41,7 @@ const VERSION = 1;
  * Removes a snapshot by moving its record into a note, from which `undelete`
  * can bring it back. After an interruption, the removal can be repeated.
  *
- * @param storage The repository's storage.
+ * @param store The repository.
  * @param id The id of the snapshot.
  * @param reason The reason for the removal, as text.
  * @param time The time of the removal, in milliseconds since 1970. Default:
@@ -49,7 +50,7 @@ const VERSION = 1;
  * @throws {DeltarError} `not-found` if there is no such snapshot.
  */
 export async function removeSnapshot(
-  storage: Storage,
+  { storage, manifests }: Store,
   id: string,
   reason: string,
   time?: number,
@@ -75,6 +76,7 @@ export async function removeSnapshot(
     noteName(REMOVED, id),
     encodeLines(FORMAT, VERSION, header, []),
   );
+  await manifests?.removing([recordName(id)]);
   await storage.delete(recordName(id));
 }
 
@@ -85,16 +87,17 @@ export async function removeSnapshot(
  * snapshot ever had the id.
  */
 export async function restoreRecord(
-  storage: Storage,
+  store: Store,
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {
+  const { storage } = store;
   const removed = await readRemoved(untilAborted(storage, signal), id);
   if (removed === undefined) {
     if (await readIfThere(storage, recordName(id)) !== undefined) return;
     throw purged(id);
   }
-  await using run = new Run(storage, {
+  await using run = new Run(store, {
     id: newId(Date.now(), Math.random()),
     ground: {
       layers: removed.record?.layers ?? [],
@@ -104,7 +107,7 @@ export async function restoreRecord(
     },
   });
   await run.begin();
-  await storage.put(recordName(id), removed.bytes);
+  await run.storage.put(recordName(id), removed.bytes);
   await storage.delete(noteName(REMOVED, id));
 }
 

@@ -1,5 +1,5 @@
 import { DEFAULT_SAFETY_MS } from "./defaults.ts";
-import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import { isOfMachine, type SnapshotRecord } from "../format/snapshot_record.ts";
 import { judgeTimes, type TimedSnapshot } from "../format/plausible_times.ts";
 
 /**
@@ -112,7 +112,7 @@ export function judge(
     else all.push(reason);
   };
   const groups = byDirectory(records, now);
-  for (const { taken, saved } of groups.values()) {
+  for (const { taken, saved } of groups) {
     if (taken.length > 0) judgeTaken(taken, policy, keep);
     if (saved.length > 0) judgeSaved(saved, taken, policy, keep);
   }
@@ -161,7 +161,7 @@ const THINNED = [
   { rule: "withinWeekly", unit: "week", key: weekOf },
 ] as const;
 
-/** The snapshots of a directory, from the newest to the oldest. */
+/** The snapshots of a directory of a machine, the newest first. */
 export interface DirectorySnapshots {
   /** The ordinary snapshots. */
   taken: TimedSnapshot[];
@@ -170,7 +170,9 @@ export interface DirectorySnapshots {
 }
 
 /**
- * Returns snapshots by directory, with the times that retention rules use.
+ * Returns the snapshots of each directory of each machine, with the times that
+ * retention rules use. A snapshot without a machine belongs to all machines that
+ * have snapshots of its directory.
  *
  * @param records The snapshots, in any order.
  * @param now The time, in milliseconds since 1970.
@@ -178,18 +180,23 @@ export interface DirectorySnapshots {
 export function byDirectory(
   records: readonly SnapshotRecord[],
   now: number,
-): Map<string, DirectorySnapshots> {
+): DirectorySnapshots[] {
   const sorted = [...records].sort((a, b) => a.id < b.id ? -1 : 1);
-  const groups = new Map<string, DirectorySnapshots>();
-  for (
-    const [directory, all] of Map.groupBy(sorted, (one) => one.directory)
-  ) {
-    const timed = (isSaved: boolean) =>
-      judgeTimes(
-        all.filter(({ safety }) => (safety !== undefined) === isSaved),
-        now,
-      ).reverse();
-    groups.set(directory, { taken: timed(false), saved: timed(true) });
+  const groups: DirectorySnapshots[] = [];
+  for (const all of Map.groupBy(sorted, (one) => one.directory).values()) {
+    const machines = new Set(
+      all.flatMap(({ machine }) => machine === undefined ? [] : [machine.id]),
+    );
+    for (const machine of machines.size > 0 ? machines : [undefined]) {
+      const timed = (isSaved: boolean) =>
+        judgeTimes(
+          all.filter((one) =>
+            (one.safety !== undefined) === isSaved && isOfMachine(one, machine)
+          ),
+          now,
+        ).reverse();
+      groups.push({ taken: timed(false), saved: timed(true) });
+    }
   }
   return groups;
 }

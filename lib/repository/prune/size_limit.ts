@@ -133,7 +133,7 @@ export async function fitBudget(
       gone = await chooseGoing(store, result.after - maxSize, all);
       for (const record of gone) {
         checkAborted(options.signal);
-        await removeSnapshot(storage, record.id, "size");
+        await removeSnapshot(store, record.id, "size");
         result.removed.push(record);
       }
       const run = newId(Date.now(), Math.random());
@@ -200,9 +200,11 @@ export function thinningOrder(
   records: readonly SnapshotRecord[],
 ): Map<SnapshotRecord, number> {
   const order: SnapshotRecord[] = [];
-  const groups = [...byDirectory(records, Date.now()).values()]
+  const groups = byDirectory(records, Date.now())
     .flatMap(({ taken, saved }) => [taken, saved])
     .filter(({ length }) => length > 0);
+  // A snapshot of no machine may be the last of one group and not of another.
+  const kept = new Set(groups.map(([newest]) => newest.record));
   for (const isLabelled of [false, true]) {
     const queues = groups.map((group) => thinGroup(group, isLabelled));
     // The next snapshot comes from the group whose first candidate has the
@@ -211,10 +213,10 @@ export function thinningOrder(
       const next = queues.filter((queue) => queue.length > 0)
         .sort((a, b) => a[0].density - b[0].density)[0]?.shift();
       if (next === undefined) break;
-      order.push(next.record);
+      if (!kept.has(next.record)) order.push(next.record);
     }
   }
-  return new Map(order.map((record, at) => [record, at + 1]));
+  return new Map([...new Set(order)].map((record, at) => [record, at + 1]));
 }
 
 /**

@@ -14,7 +14,13 @@ import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import type { Damage } from "../verify/findings.ts";
-import { DAMAGED, idOfRecord, recordName, SETTINGS } from "../format/names.ts";
+import {
+  DAMAGED,
+  idOfRecord,
+  newId,
+  recordName,
+  SETTINGS,
+} from "../format/names.ts";
 import { mendBit } from "./mend_bit.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import { type ReadRecord, readRecord } from "../format/snapshot_record.ts";
@@ -118,7 +124,7 @@ export async function repairRepository(
     if (kind === "settings" || kind === "note") {
       await repairListing(store, object, result, dryRun);
     } else if (kind === "record") {
-      await repairRecord(storage, object, result, dryRun);
+      await repairRecord(store, object, result, dryRun);
     }
   }
   const again = new StoreAgain(reading);
@@ -139,7 +145,7 @@ export async function repairRepository(
     );
     if (replaced === undefined) result.lost.push(id);
     else result.replaced.push(replaced);
-    await setAside(storage, recordName(id), result, dryRun);
+    await setAside(store, recordName(id), result, dryRun);
   }
   return result;
 }
@@ -161,11 +167,12 @@ function harmedSnapshots(damage: readonly Damage[]): string[] {
  * that cannot be corrected is not replaced.
  */
 async function repairListing(
-  { storage, keys }: Store,
+  store: Store,
   name: string,
   result: RepairResult,
   dryRun: boolean,
 ): Promise<void> {
+  const { storage, keys } = store;
   const bytes = await readIfThere(storage, name);
   let mended = bytes && mendBit(bytes);
   if (mended === undefined && name === SETTINGS) {
@@ -178,9 +185,9 @@ async function repairListing(
       },
     });
   }
-  if (bytes !== undefined) await setAside(storage, name, result, dryRun);
+  if (bytes !== undefined) await setAside(store, name, result, dryRun);
   if (mended !== undefined) {
-    await putBack(storage, name, mended, result, dryRun);
+    await putBack(store, name, mended, result, dryRun);
   }
 }
 
@@ -189,7 +196,7 @@ async function repairListing(
  * can be corrected by its own checksum, stores the corrected one.
  */
 async function repairRecord(
-  storage: Storage,
+  store: Store,
   name: string,
   result: RepairResult,
   dryRun: boolean,
@@ -198,26 +205,29 @@ async function repairRecord(
   if (id === undefined) {
     throw new TypeError(`not the name of a record: ${name}`);
   }
+  const { storage } = store;
   const bytes = await readIfThere(storage, name);
   // The record was removed during the repair, or it is sound and only differs
   // from the SHA-256 in the record of its child.
   if (bytes === undefined || await isWhole(storage, id)) return;
   const mended = mendBit(bytes);
-  await setAside(storage, name, result, dryRun);
+  await setAside(store, name, result, dryRun);
   if (mended === undefined) result.lost.push(id);
-  else await putBack(storage, name, mended, result, dryRun);
+  else await putBack(store, name, mended, result, dryRun);
 }
 
 /** Stores a corrected object after the damaged one was moved away. */
 async function putBack(
-  storage: Storage,
+  { storage, manifests }: Store,
   name: string,
   mended: Uint8Array,
   result: RepairResult,
   dryRun: boolean,
 ): Promise<void> {
   result.mended.push(name);
-  if (!dryRun) await storage.put(name, mended, { ifAbsent: true });
+  if (dryRun) return;
+  await storage.put(name, mended, { ifAbsent: true });
+  await manifests?.list(newId(Date.now(), Math.random()), 0, [name]);
 }
 
 async function isWhole(storage: Storage, id: string): Promise<boolean> {
@@ -232,7 +242,7 @@ async function isWhole(storage: Storage, id: string): Promise<boolean> {
 
 /** Moves an object to `damaged/`: copies it, then deletes the original. */
 async function setAside(
-  storage: Storage,
+  { storage, manifests }: Store,
   name: string,
   result: RepairResult,
   dryRun: boolean,
@@ -245,5 +255,6 @@ async function setAside(
   const taken = new Set(await namesUnder(storage, copy));
   for (let n = 2; taken.has(copy); n++) copy = `${DAMAGED}${name}.${n}`;
   await storage.put(copy, bytes, { ifAbsent: true });
+  await manifests?.removing([name]);
   await storage.delete(name);
 }

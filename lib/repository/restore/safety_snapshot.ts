@@ -34,7 +34,7 @@ import {
   type SnapshotRecord,
   timeInRecord,
 } from "../format/snapshot_record.ts";
-import type { Store } from "../store/store.ts";
+import { machineOf, type Store } from "../store/store.ts";
 import { RepositoryReader } from "../snapshot/repository_reader.ts";
 import type { RestorePlan } from "./plan.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
@@ -176,6 +176,7 @@ async function save(
       // The clock may have been set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory: onDisk.root,
+      ...machineOf(store),
       root: toMetadata(root),
       label,
       layers,

@@ -41,6 +41,7 @@ import {
 } from "../format/names.ts";
 import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import type { ManifestWriter } from "./manifest.ts";
 import {
   decodeLayers,
   type LayerRecord,
@@ -151,10 +152,24 @@ export class Run {
   readonly #options: RunOptions;
   readonly #name: string;
   readonly #heartbeat: Heartbeat;
+  readonly #manifests: ManifestWriter | undefined;
+  /** The names of the objects that no manifest lists yet. */
+  readonly #unlisted = new Set<string>();
+  #manifestCount = 0;
   #begun: Promise<void> | undefined;
 
-  /** Makes a run. It stores nothing yet. */
-  constructor(storage: Storage, options: RunOptions) {
+  /**
+   * Makes a run. It stores nothing yet.
+   *
+   * @param store The repository's storage and, if it is encrypted, the writer of
+   * its manifests.
+   * @param options The id of the run, and what it builds on.
+   */
+  constructor(
+    { storage, manifests }: { storage: Storage; manifests?: ManifestWriter },
+    options: RunOptions,
+  ) {
+    this.#manifests = manifests;
     this.id = options.id;
     this.#inner = storage;
     this.#options = options;
@@ -171,9 +186,14 @@ export class Run {
         }
         await this.begin();
         await storage.put(name, source, options);
+        this.#unlisted.add(name);
       },
       list: (prefix) => storage.list(prefix),
-      delete: (name) => storage.delete(name),
+      delete: async (name) => {
+        await storage.delete(name);
+        this.#unlisted.delete(name);
+        manifests?.deleted(name);
+      },
     };
   }
 
@@ -199,14 +219,27 @@ export class Run {
     await this.begin();
     await this.check();
     const name = recordName(this.id);
-    await this.#inner.put(name, bytes, { ifAbsent: true });
+    await this.storage.put(name, bytes, { ifAbsent: true });
     try {
       await this.check();
     } catch (error) {
       if (isConflict(error)) {
-        await this.#inner.delete(name);
+        await this.storage.delete(name);
       }
       throw error;
+    }
+  }
+
+  /**
+   * Stores a manifest of the objects that the run has stored and that no
+   * manifest lists yet, if the repository is encrypted.
+   */
+  async list(): Promise<void> {
+    const names = [...this.#unlisted];
+    this.#unlisted.clear();
+    const count = this.#manifestCount;
+    if (await this.#manifests?.list(this.id, count, names)) {
+      this.#manifestCount++;
     }
   }
 
@@ -226,12 +259,14 @@ export class Run {
   }
 
   /**
-   * Stops the heartbeats and deletes the intent. Errors are ignored, because a
-   * later prune deletes the intent.
+   * Stores the last manifest, stops the heartbeats and deletes the intent.
+   * Errors are ignored: a verification without a key then reports the objects as
+   * not listed, and a later prune deletes the intent.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#begun === undefined) return;
     await this.#begun.catch(() => {});
+    await this.list().catch(() => {});
     await this.#heartbeat.stop().catch(() => {});
     await this.#inner.delete(this.#name).catch(() => {});
   }

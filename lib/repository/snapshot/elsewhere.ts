@@ -116,7 +116,7 @@ export class Elsewhere implements ContentElsewhere, AsyncDisposable {
   async hold(id: string): Promise<void> {
     for (const { read } of this.#used()) {
       id = idBehind(id, Date.now(), Math.random());
-      const run = new Run(this.#storage, { id, parent: read });
+      const run = new Run({ storage: this.#storage }, { id, parent: read });
       this.#runs.push(run);
       await run.begin();
     }

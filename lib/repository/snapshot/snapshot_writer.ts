@@ -1,6 +1,7 @@
 import type { Codec } from "../../archive/codec.ts";
 import type { VolumeRecord } from "../../archive/object_writer.ts";
 import { VolumeWriter } from "../../archive/volume_writer.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { layerName, volumeName } from "../format/names.ts";
 import {
@@ -10,7 +11,9 @@ import {
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import { type TreeChange, writeTree } from "../layers/write_tree.ts";
+import { signListing } from "../format/signed_listing.ts";
 import { Run, type RunOptions } from "../runs/run.ts";
+import type { Store } from "../store/store.ts";
 
 /** Options for writing a snapshot. */
 export interface SnapshotWriterOptions extends RunOptions {
@@ -48,25 +51,28 @@ export class SnapshotWriter implements AsyncDisposable {
   readonly signatures: VolumeWriter;
   readonly #codec: Codec;
   readonly #run: Run;
+  readonly #key: SigningKey | undefined;
   readonly #signal: AbortSignal | undefined;
   #stored = 0;
 
   /**
    * Makes a writer. It stores nothing yet.
    *
-   * @param repository The repository's storage, and its compression.
+   * @param repository The repository's storage and compression, the machine that
+   * signs the record, and the writer of manifests.
    * @param options The snapshot's id, and the parent or layers that it builds
    * on.
    */
   constructor(
-    repository: { storage: Storage; codec: Codec },
+    repository: Pick<Store, "storage" | "codec" | "machine" | "manifests">,
     options: SnapshotWriterOptions,
   ) {
     const { id, volumeSize = VOLUME_SIZE_BYTES, onStored, signal } = options;
     this.id = id;
     this.#codec = repository.codec;
+    this.#key = repository.machine?.key;
     this.#signal = signal;
-    this.#run = new Run(repository.storage, options);
+    this.#run = new Run(repository, options);
     this.storage = this.#run.storage;
     this.volumes = this.#volumesIn("volumes", volumeSize, onStored);
     this.signatures = this.#volumesIn("signatures", volumeSize);
@@ -75,6 +81,11 @@ export class SnapshotWriter implements AsyncDisposable {
   /** The total size of the finished volumes and of the layer, in bytes. */
   get stored(): number {
     return this.#stored;
+  }
+
+  /** Stores a manifest of what is stored so far. See {@linkcode Run.list}. */
+  list(): Promise<void> {
+    return this.#run.list();
   }
 
   /** Begins the run before anything is stored. See {@linkcode Run.begin}. */
@@ -110,9 +121,12 @@ export class SnapshotWriter implements AsyncDisposable {
     return layers;
   }
 
-  /** Stores the record. See {@linkcode Run.commit}. */
+  /** Signs and stores the record. See {@linkcode Run.commit}. */
   async commit(record: SnapshotRecord): Promise<void> {
-    await this.#run.commit(encodeRecord(record));
+    const bytes = encodeRecord(record);
+    await this.#run.commit(
+      this.#key === undefined ? bytes : await signListing(bytes, this.#key),
+    );
   }
 
   /**

@@ -38,11 +38,12 @@ import { idBehind } from "../format/names.ts";
 import { changedLinesOf } from "./merge_tree.ts";
 import type { FoundPlace } from "../store/find_snapshot.ts";
 import {
+  isOf,
   type ReadRecord,
   type SnapshotRecord,
   timeInRecord,
 } from "../format/snapshot_record.ts";
-import type { Store } from "../store/store.ts";
+import { machineOf, type Store } from "../store/store.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
 import { checkParent } from "../runs/run.ts";
@@ -196,7 +197,7 @@ async function takeOnce(
   const { found, others } = await findLast(store, directory, options);
   const before = found?.record;
   const mayBeNone = (options.label === undefined || options.onlyIfChanged) &&
-    (before === undefined || before.directory === directory);
+    (before === undefined || isOf(before, directory, store.machine?.id));
   const ahead = before !== undefined && before.time > started + CLOCK_SLACK
     ? { ahead: before }
     : {};
@@ -221,7 +222,11 @@ async function takeOnce(
     parent: last,
     reuses: left.ids,
     volumeSize: options.volumeSize,
-    onStored: (volume) => checkpoints.stored(volume),
+    async onStored(volume) {
+      await checkpoints.stored(volume);
+      // The only volume is listed at the end, together with all else.
+      if (checkpoints.kept.length > 1) await writer.list();
+    },
     signal,
   });
   const checkpoints: CheckpointWriter = new CheckpointWriter(
@@ -287,6 +292,7 @@ async function takeOnce(
       // The clock may have been set back during the run.
       duration: Math.max(0, Date.now() - started),
       directory,
+      ...machineOf(store),
       root,
       ...(options.label !== undefined && { label: options.label }),
       ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
@@ -326,15 +332,16 @@ async function findLast(
   directory: string,
   options: SnapshotOptions,
 ): Promise<{ found: ReadRecord | undefined; others: Iterable<ReadRecord> }> {
-  /** The latest snapshots of other directories. */
+  /** The latest snapshots of other directories and machines. */
   const others = new Map<string, ReadRecord>();
-  const found = knownLast(directory, options) ??
+  const found = knownLast(directory, store, options) ??
     await store.parentOf(directory, {
       onDamage: options.onDamage,
       signal: options.signal,
       onOther(other) {
-        const { directory } = other.record;
-        if (!others.has(directory)) others.set(directory, other);
+        const { directory, machine } = other.record;
+        const key = JSON.stringify([directory, machine?.id]);
+        if (!others.has(key)) others.set(key, other);
       },
     }) ?? await continued(store, options);
   return { found, others: others.values() };
@@ -345,9 +352,10 @@ async function findLast(
  */
 function knownLast(
   directory: string,
+  { machine }: Store,
   { last }: SnapshotOptions,
 ): ReadRecord | undefined {
-  return last?.record.directory === directory ? last : undefined;
+  return last && isOf(last.record, directory, machine?.id) ? last : undefined;
 }
 
 /** Returns the last snapshot of the directory's former path. */

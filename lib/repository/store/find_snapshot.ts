@@ -20,6 +20,7 @@ import { withLabels } from "./label.ts";
 import { idOfRecord, isSafety, recordName, timeOfId } from "../format/names.ts";
 import { endOfNamedTime } from "./named_time.ts";
 import {
+  isOfMachine,
   type ReadRecord,
   readRecord,
   type SnapshotRecord,
@@ -39,6 +40,14 @@ export interface FindOptions extends SignalOptions {
    * the snapshots of that one. Default: all directories.
    */
   directory?: string;
+  /**
+   * The id of the machine to whose snapshots `latest`, labels and dates refer,
+   * together with those of no machine. If a `directory` is given and the
+   * machine has no snapshots of it, `latest`, labels and dates refer to the
+   * snapshots of the only machine that has. Default: the machine with which the
+   * repository was opened, or else all machines.
+   */
+  machine?: string;
   /**
    * The time to which `yesterday`, `3 days ago` and similar times are relative,
    * in milliseconds since 1970. Default: the current time.
@@ -168,6 +177,7 @@ export class Finder {
     for await (const read of this.#newestFirst()) {
       const below = this.#pathBelow(read.record.directory, place);
       if (below === undefined) continue;
+      if (!isOfMachine(read.record, this.#options.machine)) continue;
       if (below === "") return { ...read, below };
       if (best === undefined || below.length < best.below.length) {
         best = { ...read, below };
@@ -284,25 +294,31 @@ export class Finder {
   }
 
   async #findScope(): Promise<(record: SnapshotRecord) => boolean> {
-    const { directory } = this.#options;
+    const { directory, machine } = this.#options;
     if (directory === undefined) return () => true;
     const last = await this.lastAt(directory);
     if (last !== undefined) {
       const { record, below } = last;
       return (other) =>
-        other.directory === record.directory ||
-        this.#pathBelow(other.directory, directory) === below;
+        isOfMachine(other, machine) &&
+        (other.directory === record.directory ||
+          this.#pathBelow(other.directory, directory) === below);
     }
-    const all = new Set<string>();
+    /** The last snapshot of each directory of each machine. */
+    const all = new Map<string, SnapshotRecord>();
     for await (const { record } of this.#newestFirst()) {
-      all.add(record.directory);
+      const group = JSON.stringify([record.directory, record.machine?.id]);
+      if (!all.has(group)) all.set(group, record);
     }
     if (all.size <= 1) return () => true;
-    const names = [...all].slice(0, MAX_NAMED).join(", ");
+    const lasts = [...all.values()].slice(0, MAX_NAMED).map((record) =>
+      `${record.directory}${onMachine(record)}: ${record.id}`
+    );
     throw this.#fail(
-      `there are no snapshots of ${directory} in this repository, which has ` +
-        `snapshots of ${all.size} other directories: ` + names +
-        (all.size > MAX_NAMED ? ", …" : ""),
+      `this repository has no snapshots of ${directory}` +
+        `${machine === undefined ? "" : " on this machine"}, but of ` +
+        `${all.size} others; name a snapshot by its id. The last ones are ` +
+        lasts.join(", ") + (all.size > MAX_NAMED ? ", …" : ""),
     );
   }
 
@@ -366,6 +382,11 @@ export class Finder {
       object: this.#storage.location,
     });
   }
+}
+
+/** Returns ` on HOST` for a snapshot whose machine is known. */
+function onMachine({ machine }: SnapshotRecord): string {
+  return machine === undefined ? "" : ` on ${machine.host ?? machine.id}`;
 }
 
 /**

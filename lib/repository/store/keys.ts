@@ -17,9 +17,12 @@ import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collectAtMost } from "../../bytes/source.ts";
-import { EncryptedStorage } from "../../storage/encrypted.ts";
+import {
+  type EncryptedOptions,
+  EncryptedStorage,
+} from "../../storage/encrypted.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { SETTINGS } from "../format/names.ts";
+import { MANIFESTS, SETTINGS } from "../format/names.ts";
 
 /** The folder of the key files. */
 const KEYS = "keys/";
@@ -205,13 +208,20 @@ export class RepositoryKeys {
     return this.#identity;
   }
 
-  /** Returns the view of the repository's objects. */
-  async decrypted(): Promise<Storage> {
+  /**
+   * Returns the view of the repository's objects.
+   *
+   * @param onStored Called with each encrypted object that is stored.
+   */
+  async decrypted(
+    onStored?: EncryptedOptions["onStored"],
+  ): Promise<Storage> {
     return new EncryptedStorage(this.#storage, {
       keys: [this.#identity],
       recipient: await this.recipient(),
+      onStored,
       kindOf: (name) =>
-        name === SETTINGS
+        name === SETTINGS || name.startsWith(MANIFESTS)
           ? "clear"
           : name.startsWith(KEYS)
           ? "foreign"

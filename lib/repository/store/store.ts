@@ -20,12 +20,15 @@ import {
   DeltarError,
   isDamage,
 } from "../../bytes/errors.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { Sharing } from "../../storage/local_modes.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "../format/names.ts";
 import { readIfThere } from "../format/note.ts";
 import {
+  isOf,
+  type MachineRecord,
   type ReadRecord,
   readRecord,
   type SnapshotRecord,
@@ -37,6 +40,7 @@ import {
   type Settings,
 } from "../format/settings.ts";
 import { byTime } from "../format/plausible_times.ts";
+import { ManifestWriter } from "../runs/manifest.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readTree } from "../layers/tree_reader.ts";
 import { type KeyFor, RepositoryKeys } from "./keys.ts";
@@ -56,10 +60,23 @@ export interface CreateOptions extends SignalOptions {
    * Default: they are not encrypted.
    */
   encrypt?: KeyFor;
+  /** This machine, as for `OpenOptions`. */
+  machine?: Machine;
+}
+
+/** The machine that uses a repository. */
+export interface Machine extends MachineRecord {
+  /** The key that signs the records of the machine's snapshots. */
+  key?: SigningKey;
 }
 
 /** Options for opening a repository. */
 export interface OpenOptions extends ReadOptions {
+  /**
+   * This machine. Its snapshots continue only its own snapshots, and those of
+   * no machine. By default, machines are not told apart, and nothing is signed.
+   */
+  machine?: Machine;
   /**
    * The keys of this user: age identities, or passphrases. Or a function that
    * returns them, which is called only if the repository is encrypted.
@@ -85,9 +102,9 @@ export interface ReadOptions extends SignalOptions {
 /** Options for finding the last snapshot of a directory. */
 export interface ParentOptions extends ReadOptions {
   /**
-   * Called with each snapshot of another directory that is newer than the one
-   * searched for, the newest first. If the directory has no snapshot, `onOther`
-   * is called with all snapshots except safety snapshots.
+   * Called with each snapshot of another directory or machine that is newer
+   * than the one searched for, the newest first. If the directory has no
+   * snapshot, `onOther` is called with all snapshots except safety snapshots.
    */
   onOther?: (read: ReadRecord) => void;
 }
@@ -102,17 +119,23 @@ export class Store {
   readonly codec: Codec;
   /** The keys, if the repository is encrypted. */
   readonly keys: RepositoryKeys | undefined;
+  /** This machine, if it is known. */
+  readonly machine: Machine | undefined;
+  /** The writer of manifests, if the repository is encrypted. */
+  readonly manifests: ManifestWriter | undefined;
 
   private constructor(
-    storage: Storage,
-    id: string,
-    codec: Codec,
-    keys: RepositoryKeys | undefined,
+    { storage, id, codec, keys, machine, manifests }: Pick<
+      Store,
+      "storage" | "id" | "codec" | "keys" | "machine" | "manifests"
+    >,
   ) {
     this.storage = storage;
     this.id = id;
     this.codec = codec;
     this.keys = keys;
+    this.machine = machine;
+    this.manifests = manifests;
   }
 
   /**
@@ -166,7 +189,8 @@ export class Store {
       }
       throw error;
     }
-    return new Store(await keys?.decrypted() ?? storage, id, codec, keys);
+    const { machine } = options;
+    return await Store.#over(storage, { id, codec, keys, machine });
   }
 
   /**
@@ -212,7 +236,7 @@ export class Store {
   static async #with(
     storage: Storage,
     { id, codec, encryption }: Settings,
-    { keys: own, recipient: expected }: OpenOptions,
+    { keys: own, recipient: expected, machine }: OpenOptions,
   ): Promise<Store> {
     // Settings that were lost do not name a recipient. Then the key has to be
     // the expected one.
@@ -226,19 +250,37 @@ export class Store {
         { object: storage.location },
       );
     }
+    const base = { id, codec: codecFor(codec), machine };
     if (encryption === undefined) {
-      return new Store(storage, id, codecFor(codec), undefined);
+      return await Store.#over(storage, { ...base, keys: undefined });
     }
     const given = typeof own === "function" ? await own() : own ?? [];
     const keys = await RepositoryKeys.open(storage, id, given, recipient);
-    return new Store(await keys.decrypted(), id, codecFor(codec), keys);
+    return await Store.#over(storage, { ...base, keys });
+  }
+
+  /** Returns the repository whose objects are in a storage. */
+  static async #over(
+    storage: Storage,
+    base: Pick<Store, "id" | "codec" | "keys" | "machine">,
+  ): Promise<Store> {
+    const { id, keys, machine } = base;
+    if (keys === undefined) {
+      return new Store({ ...base, storage, manifests: undefined });
+    }
+    const manifests = new ManifestWriter(storage, id, machine?.key);
+    return new Store({
+      ...base,
+      storage: await keys.decrypted((object) => manifests.stored(object)),
+      manifests,
+    });
   }
 
   /** Returns the same repository with a signal that ends reads and writes. */
   until(signal: AbortSignal | undefined): Store {
     if (signal === undefined) return this;
     const storage = untilAborted(this.storage, signal);
-    return new Store(storage, this.id, this.codec, this.keys);
+    return new Store({ ...this, storage });
   }
 
   /** Returns the sorted ids of all snapshots. */
@@ -288,12 +330,12 @@ export class Store {
   }
 
   /**
-   * Returns the last snapshot of a directory, which is the parent of the next
-   * one.
+   * Returns the last snapshot of a directory of this machine, which is the
+   * parent of the next one.
    *
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other
-   * directories.
+   * directories or machines.
    */
   async parentOf(
     directory: string,
@@ -303,14 +345,16 @@ export class Store {
     for (const id of (await this.ids(signal)).reverse()) {
       if (isSafety(id)) continue;
       const read = await tryRead(storage, id, onDamage);
-      if (read?.record.directory === directory) return read;
-      if (read !== undefined) onOther?.(read);
+      if (read === undefined) continue;
+      if (isOf(read.record, directory, this.machine?.id)) return read;
+      onOther?.(read);
     }
     return undefined;
   }
 
   /**
-   * Returns the safety snapshots of a directory, the newest first.
+   * Returns the safety snapshots of a directory of this machine, the newest
+   * first.
    *
    * @param directory The directory's absolute path, without symlinks.
    */
@@ -323,7 +367,7 @@ export class Store {
     for (const id of (await this.ids(signal)).reverse()) {
       if (!isSafety(id)) continue;
       const { record } = await readRecord(storage, id);
-      if (record.directory === directory) records.push(record);
+      if (isOf(record, directory, this.machine?.id)) records.push(record);
     }
     return records;
   }
@@ -359,4 +403,13 @@ async function tryRead(
     onDamage(error);
     return undefined;
   }
+}
+
+/** Returns the fields of a new record that name this machine. */
+export function machineOf(
+  { machine }: Store,
+): Pick<SnapshotRecord, "machine"> {
+  if (machine === undefined) return {};
+  const { key: _, ...named } = machine;
+  return { machine: named };
 }

@@ -1,0 +1,189 @@
+import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
+import { codeOf, DeltarError, isDamage } from "../bytes/errors.ts";
+import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
+import { toHex } from "../bytes/hex.ts";
+import { createSha256 } from "../bytes/sha256.ts";
+import type { Storage } from "../storage/storage.ts";
+import { untilAborted } from "../storage/until_aborted.ts";
+import { SETTINGS, SNAPSHOTS } from "./format/names.ts";
+import { readSettings } from "./format/settings.ts";
+import type { ObjectRecord } from "./format/snapshot_record.ts";
+import { isSealed, readLists } from "./runs/manifest.ts";
+
+/** Options for mirroring a repository. */
+export interface MirrorOptions extends SignalOptions {
+  /**
+   * The public keys (`ssh-ed25519 AAAA…`) whose manifests are trusted. Objects
+   * that no trusted manifest lists are not copied. By default, all manifests are
+   * trusted, and objects that none lists are copied.
+   */
+  signers?: readonly string[];
+  /** Called after each object that was copied. */
+  onProgress?: (
+    progress: { objects: number; bytes: number; name: string },
+  ) => void;
+}
+
+/** The result of mirroring a repository. */
+export interface MirrorResult {
+  /** The number of objects that were copied. */
+  objects: number;
+  /** The total size of these objects, in bytes. */
+  bytes: number;
+  /** The number of objects that the mirror already had. */
+  present: number;
+  /** The objects that were not copied because they are damaged, and why. */
+  damage: { object: string; message: string }[];
+  /** The names of objects that were not copied because nothing lists them. */
+  unlisted: string[];
+}
+
+/** The number of objects that are copied at the same time. */
+const COPYING = 3;
+
+/** The folders by which running work is coordinated. They are not copied. */
+const COORDINATION = /^(?:running|garbage|lease|checkpoints|damaged)\//;
+
+/** The folders of objects that may be replaced by others of the same size. */
+const REPLACED = /^(?:keys|holders|signers|removed)\//;
+
+/**
+ * Copies the objects of a repository as they are stored, to a storage that is
+ * empty or already a mirror of the repository. No key is needed. If the
+ * repository is encrypted, each listed object is compared with its manifest, and
+ * damaged ones are not copied. Records are copied last, so a mirror is a
+ * repository at any time. What the source has no more stays in the mirror.
+ *
+ * @param from The storage of the repository.
+ * @param to The storage of the mirror, to which nothing else may write.
+ * @param options The trusted signers, the callback and the signal.
+ * @throws {DeltarError} `mismatch` if the mirror is another repository;
+ *   `not-found` if the source is not a repository; the error of a storage.
+ */
+export async function mirror(
+  from: Storage,
+  to: Storage,
+  { signers, onProgress, signal }: MirrorOptions = {},
+): Promise<MirrorResult> {
+  const source = untilAborted(from, signal);
+  const target = untilAborted(to, signal);
+  const result: MirrorResult = {
+    objects: 0,
+    bytes: 0,
+    present: 0,
+    damage: [],
+    unlisted: [],
+  };
+  const { id, encryption } = await readSettings(source);
+  await checkTarget(target, id);
+  const { listed } = encryption === undefined
+    ? { listed: new Map<string, ObjectRecord[]>() }
+    : await readLists(
+      source,
+      { repository: id, signers },
+      (object, message) => result.damage.push({ object, message }),
+    );
+  const there = new Map<string, number>();
+  for await (const { name, size } of target.list()) there.set(name, size);
+  /** The objects to copy: the settings, then all else, and records last. */
+  const steps: string[][] = [[], [], []];
+  for await (const { name, size } of source.list()) {
+    checkAborted(signal);
+    if (COORDINATION.test(name)) continue;
+    const isUnlisted = signers !== undefined && isSealed(name) &&
+      !listed.has(name);
+    if (isUnlisted) result.unlisted.push(name);
+    else if (there.get(name) === size && !REPLACED.test(name)) result.present++;
+    else steps[stepOf(name)].push(name);
+  }
+  if (to.prepare !== undefined && there.size === 0) to.prepare();
+  for (const names of steps) {
+    await forEachConcurrent(names, COPYING, async (name) => {
+      checkAborted(signal);
+      const size = await copyOne(
+        source,
+        target,
+        name,
+        listed.get(name),
+        result,
+      );
+      if (size === undefined) return;
+      result.objects++;
+      result.bytes += size;
+      onProgress?.({ objects: result.objects, bytes: result.bytes, name });
+    });
+  }
+  return result;
+}
+
+/**
+ * Copies an object, if it is still there and is one of those expected.
+ *
+ * @returns Its size in bytes; `undefined` if it was not copied.
+ */
+async function copyOne(
+  from: Storage,
+  to: Storage,
+  name: string,
+  expected: readonly ObjectRecord[] | undefined,
+  { damage }: MirrorResult,
+): Promise<number | undefined> {
+  const sum = createSha256();
+  let size = 0;
+  const checked = async function* () {
+    for await (const part of from.get(name)) {
+      sum.update(part);
+      size += part.length;
+      yield part;
+    }
+    if (expected === undefined) return;
+    const sha256 = toHex(sum.digest());
+    const isListed = expected
+      .some((one) => one.size === size && one.sha256 === sha256);
+    if (isListed) return;
+    throw new DeltarError(
+      "corrupt",
+      "the size or SHA-256 differs from the one in its manifest",
+      { object: name },
+    );
+  };
+  try {
+    await to.put(name, checked());
+    return size;
+  } catch (error) {
+    // A prune of the source deleted it in the meantime.
+    if (codeOf(error) === "not-found") return undefined;
+    if (!isDamage(error)) throw error;
+    damage.push({ object: name, message: error.message });
+    return undefined;
+  }
+}
+
+/** Returns the step of an object: 0 for the settings, 2 for records. */
+function stepOf(name: string): number {
+  return name === SETTINGS ? 0 : name.startsWith(SNAPSHOTS) ? 2 : 1;
+}
+
+/** Refuses a target that is another repository, or is not empty. */
+async function checkTarget(target: Storage, id: string): Promise<void> {
+  let other: string | undefined;
+  try {
+    other = (await readSettings(target)).id;
+  } catch (error) {
+    if (codeOf(error) !== "not-found") throw error;
+  }
+  if (other === id) return;
+  let isEmpty = true;
+  for await (const _ of target.list()) {
+    isEmpty = false;
+    break;
+  }
+  if (other === undefined && isEmpty) return;
+  throw new DeltarError(
+    "mismatch",
+    other === undefined
+      ? "the target is not empty, and not a repository; choose an empty one"
+      : "the target is another repository; choose an empty location",
+    { object: target.location },
+  );
+}

@@ -1,0 +1,342 @@
+/**
+ * Manifests: signed lists, in clear, of the stored objects of an encrypted
+ * repository, with which somebody without a key can verify and mirror it. They
+ * tell a storage nothing that it does not see anyway.
+ *
+ * Each run stores manifests of what it stored. Before an object that a manifest
+ * lists is removed, another manifest says so. `../verify/verify_sealed.ts` compares
+ * the objects with the manifests, and `tidyManifests` merges those that are
+ * obsolete.
+ *
+ * @module
+ */
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { isCount } from "../../bytes/is_count.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
+import { AGE_SUFFIX } from "../../storage/encrypted.ts";
+import type { Storage } from "../../storage/storage.ts";
+import {
+  idOfManifest,
+  isListed,
+  LISTED,
+  manifestName,
+  MANIFESTS,
+  newId,
+} from "../format/names.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
+import { signerOf, signListing } from "../format/signed_listing.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
+
+/** A manifest. */
+export interface Manifest {
+  /** The name of the manifest. */
+  name: string;
+  /** The id of the repository. */
+  repository: string;
+  /** The stored objects, with the size and SHA-256 of their encrypted bytes. */
+  objects: ObjectRecord[];
+  /** The names of objects that were to be removed. */
+  removed: string[];
+  /** The public key that signed the manifest, if it is signed. */
+  signer?: string;
+}
+
+const FORMAT = "deltar-manifest";
+const VERSION = 1;
+
+/**
+ * Reads a manifest. Every field is validated, and the signature is checked.
+ * Whether the signer is trusted is for the caller to decide.
+ *
+ * @throws {DeltarError} `corrupt` or `truncated` if the manifest is damaged or
+ *   its signature is not valid; `unsupported` if its version is newer.
+ */
+export async function decodeManifest(
+  bytes: Uint8Array,
+  name: string,
+): Promise<Manifest> {
+  const { header, lines } = decodeLines(bytes, FORMAT, VERSION, name);
+  const signer = await signerOf(bytes, name);
+  const fail = (offset: number) =>
+    new DeltarError("corrupt", "invalid line of a manifest", {
+      object: name,
+      offset,
+    });
+  const { repository } = header;
+  if (typeof repository !== "string") throw fail(0);
+  if (header.name !== name) {
+    throw new DeltarError("corrupt", `another manifest: ${header.name}`, {
+      object: name,
+    });
+  }
+  const manifest: Manifest = {
+    name,
+    repository,
+    objects: [],
+    removed: [],
+    ...signer !== undefined && { signer },
+  };
+  for (const [line, offset] of lines) {
+    if ("signature" in line) continue;
+    const object = line.name;
+    if (typeof object !== "string" || !isSealed(object)) throw fail(offset);
+    if (line.removed === true) manifest.removed.push(object);
+    else manifest.objects.push(objectIn(line, object, () => fail(offset)));
+  }
+  return manifest;
+}
+
+function objectIn(
+  { size, sha256 }: Line,
+  name: string,
+  fail: () => DeltarError,
+): ObjectRecord {
+  if (
+    !isCount(size) || typeof sha256 !== "string" ||
+    !/^[0-9a-f]{64}$/.test(sha256)
+  ) throw fail();
+  return { name, size, sha256 };
+}
+
+/** Returns whether a name is that of an encrypted object that is listed. */
+export function isSealed(name: string): boolean {
+  return name.endsWith(AGE_SUFFIX) &&
+    isListed(name.slice(0, -AGE_SUFFIX.length));
+}
+
+/** Returns a manifest as the bytes of its object, signed if there is a key. */
+async function encodeManifest(
+  { name, repository, objects, removed }: Manifest,
+  key: SigningKey | undefined,
+): Promise<Uint8Array> {
+  const lines: Line[] = [
+    ...objects.map(({ name, size, sha256 }) => ({ name, size, sha256 })),
+    ...removed.map((name) => ({ name, removed: true })),
+  ];
+  const bytes = encodeLines(FORMAT, VERSION, { name, repository }, lines);
+  return key === undefined ? bytes : await signListing(bytes, key);
+}
+
+/**
+ * Reads the manifests of a repository.
+ *
+ * @param storage The storage of the encrypted objects.
+ * @param onDamage Called with the error of each manifest that cannot be read.
+ */
+async function* readManifests(
+  storage: Storage,
+  onDamage: (error: DeltarError) => void,
+): AsyncGenerator<Manifest> {
+  for (const name of await namesUnder(storage, MANIFESTS)) {
+    if (idOfManifest(name) === undefined) continue;
+    try {
+      const bytes = await readIfThere(storage, name);
+      if (bytes !== undefined) yield await decodeManifest(bytes, name);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      onDamage(error);
+    }
+  }
+}
+
+/** The trusted manifests of a repository, taken together. */
+export interface Lists {
+  /**
+   * The stored objects, by name. An object that was stored again has several
+   * sizes and sums, one of which it must have.
+   */
+  listed: Map<string, ObjectRecord[]>;
+  /** The names of the objects that may be missing, because they were removed. */
+  removed: Set<string>;
+  /**
+   * The number of manifests of each signer, trusted or not, by public key. The
+   * key of those without a signature is `""`.
+   */
+  manifests: Record<string, number>;
+}
+
+/**
+ * Reads the trusted manifests of a repository.
+ *
+ * @param storage The storage of the encrypted objects.
+ * @param expected The id of the repository, if it is known, and the public keys
+ * that are trusted. By default, all are.
+ * @param fail Called with the name of each manifest that is damaged or not
+ * trusted, and why.
+ */
+export async function readLists(
+  storage: Storage,
+  { repository, signers }: {
+    repository: string | undefined;
+    signers: readonly string[] | undefined;
+  },
+  fail: (object: string, message: string) => void,
+): Promise<Lists> {
+  const lists: Lists = {
+    listed: new Map(),
+    removed: new Set(),
+    manifests: {},
+  };
+  const manifests = readManifests(
+    storage,
+    ({ object = storage.location, message }) => fail(object, message),
+  );
+  for await (const manifest of manifests) {
+    const { name, signer = "" } = manifest;
+    lists.manifests[signer] = (lists.manifests[signer] ?? 0) + 1;
+    if (repository !== undefined && manifest.repository !== repository) {
+      fail(name, "the manifest of another repository");
+      continue;
+    }
+    if (signers !== undefined && !signers.includes(signer)) {
+      fail(
+        name,
+        signer === ""
+          ? "the manifest is not signed"
+          : `the manifest is signed by a key that is not trusted: ${signer}`,
+      );
+      continue;
+    }
+    for (const object of manifest.objects) {
+      const sums = lists.listed.get(object.name);
+      if (sums === undefined) lists.listed.set(object.name, [object]);
+      else sums.push(object);
+    }
+    for (const name of manifest.removed) lists.removed.add(name);
+  }
+  return lists;
+}
+
+/** Writes the manifests of an encrypted repository. */
+export class ManifestWriter {
+  readonly #storage: Storage;
+  readonly #repository: string;
+  readonly #key: SigningKey | undefined;
+  /** The objects that were stored and are not listed yet. */
+  readonly #stored = new Map<string, ObjectRecord>();
+
+  /**
+   * Makes a writer.
+   *
+   * @param storage The storage of the encrypted objects.
+   * @param repository The id of the repository.
+   * @param key The key that signs the manifests.
+   */
+  constructor(
+    storage: Storage,
+    repository: string,
+    key: SigningKey | undefined,
+  ) {
+    this.#storage = storage;
+    this.#repository = repository;
+    this.#key = key;
+  }
+
+  /** Remembers an encrypted object that was stored. */
+  stored(object: ObjectRecord): void {
+    if (isSealed(object.name)) this.#stored.set(object.name, object);
+  }
+
+  /** Forgets an object that was deleted before it was listed. */
+  deleted(name: string): void {
+    this.#stored.delete(name + AGE_SUFFIX);
+  }
+
+  /**
+   * Stores a manifest of objects that were stored and are not listed yet.
+   *
+   * @param id The id of the run.
+   * @param number The number of manifests that the run has stored.
+   * @param names The names of the objects, as those who have a key see them.
+   * @returns Whether there was anything to list.
+   */
+  async list(
+    id: string,
+    number: number,
+    names: Iterable<string>,
+  ): Promise<boolean> {
+    const objects: ObjectRecord[] = [];
+    for (const name of names) {
+      const object = this.#stored.get(name + AGE_SUFFIX);
+      if (object !== undefined) objects.push(object);
+    }
+    if (objects.length === 0) return false;
+    await this.#put(manifestName(id, number), { objects, removed: [] });
+    for (const { name } of objects) this.#stored.delete(name);
+    return true;
+  }
+
+  /**
+   * Stores a manifest that says that objects are to be removed.
+   *
+   * @param names The names of the objects, as those who have a key see them.
+   */
+  async removing(names: Iterable<string>): Promise<void> {
+    const removed = [...names].filter(isListed).map((name) =>
+      name + AGE_SUFFIX
+    );
+    if (removed.length === 0) return;
+    await this.#put(ownName(), { objects: [], removed });
+  }
+
+  /**
+   * Merges manifests after objects were removed: those that list removed objects
+   * only are deleted, and those that say that objects are removed become one.
+   */
+  async tidy(): Promise<void> {
+    const manifests: Manifest[] = [];
+    // A damaged manifest stays, so that a verification reports it.
+    for await (const one of readManifests(this.#storage, () => {})) {
+      manifests.push(one);
+    }
+    const removed = new Set(manifests.flatMap((one) => one.removed));
+    // A snapshot may have been brought back.
+    for (const name of await this.#present()) removed.delete(name);
+    const isObsolete = ({ objects }: Manifest) =>
+      objects.every(({ name }) => removed.has(name));
+    const going = manifests.filter(isObsolete);
+    const markers = going.filter((one) => one.removed.length > 0);
+    const staying = new Set(
+      manifests.filter((one) => !isObsolete(one))
+        .flatMap(({ objects }) => objects.map(({ name }) => name)),
+    );
+    const still = [...removed].filter((name) => staying.has(name));
+    if (going.length === 1 && markers.length === 1 && still.length > 0) return;
+    if (still.length > 0) {
+      await this.#put(ownName(), { objects: [], removed: still });
+    }
+    // A manifest with objects goes before those that say they are removed.
+    const ordered = [
+      ...going.filter((one) => !markers.includes(one)),
+      ...markers,
+    ];
+    for (const { name } of ordered) await this.#storage.delete(name);
+  }
+
+  /** Returns the names of the stored objects that manifests list. */
+  async #present(): Promise<string[]> {
+    const names: string[] = [];
+    for (const folder of LISTED) {
+      names.push(...await namesUnder(this.#storage, folder));
+    }
+    return names;
+  }
+
+  async #put(
+    name: string,
+    lists: Pick<Manifest, "objects" | "removed">,
+  ): Promise<void> {
+    const manifest = { name, repository: this.#repository, ...lists };
+    await this.#storage.put(
+      name,
+      await encodeManifest(manifest, this.#key),
+      { ifAbsent: true },
+    );
+  }
+}
+
+/** Returns a new name for a manifest that does not belong to a run. */
+function ownName(): string {
+  return manifestName(newId(Date.now(), Math.random()), 0);
+}

@@ -1,0 +1,134 @@
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import type { SignalOptions } from "../../bytes/abort.ts";
+import { checkListing } from "../../bytes/listing.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import { LISTED, SETTINGS } from "../format/names.ts";
+import { readObject } from "../format/note.ts";
+import { readSettings } from "../format/settings.ts";
+import { isSealed, readLists } from "../runs/manifest.ts";
+
+/** Options for verifying an encrypted repository without a key. */
+export interface VerifySealedOptions extends SignalOptions {
+  /**
+   * Whether to read every byte and compare the SHA-256, instead of comparing
+   * names and sizes. Default: `false`.
+   */
+  data?: boolean;
+  /**
+   * The public keys (`ssh-ed25519 AAAA…`) whose manifests are trusted. By
+   * default, every manifest is trusted, so only accidental damage is found.
+   */
+  signers?: readonly string[];
+  /** Called after each object. */
+  onProgress?: (progress: { objects: number; bytes: number }) => void;
+}
+
+/** The result of verifying an encrypted repository without a key. */
+export interface VerifySealedResult {
+  /** The number of objects that were compared with the manifests. */
+  objects: number;
+  /** The total size of these objects, in bytes. */
+  bytes: number;
+  /** The objects that are missing or damaged, and why. */
+  damage: { object: string; message: string }[];
+  /**
+   * The names of objects that no trusted manifest lists: those of an
+   * interrupted run, or forged ones.
+   */
+  unlisted: string[];
+  /**
+   * The number of manifests of each signer, by public key. The key of those
+   * without a signature is `""`.
+   */
+  manifests: Record<string, number>;
+}
+
+/**
+ * Verifies an encrypted repository without a key: that each record, layer,
+ * volume and move that a manifest lists exists with its size and, with `data`,
+ * its SHA-256. Nothing is changed.
+ *
+ * Keys, labels and other notes are not listed. A storage that puts back an older
+ * state of the whole repository is not found out.
+ *
+ * @param storage The storage of the repository.
+ * @param options Whether to read all data, and the trusted signers.
+ * @throws {DeltarError} `unsupported` if the repository is not encrypted;
+ *   `not-found` if the storage is not a repository; `aborted` if the signal
+ *   fired.
+ */
+export async function verifySealed(
+  storage: Storage,
+  { data = false, signers, onProgress, signal }: VerifySealedOptions = {},
+): Promise<VerifySealedResult> {
+  const reading = untilAborted(storage, signal);
+  const result: VerifySealedResult = {
+    objects: 0,
+    bytes: 0,
+    damage: [],
+    unlisted: [],
+    manifests: {},
+  };
+  const fail = (object: string, message: string) =>
+    result.damage.push({ object, message });
+  const id = await repositoryId(reading, fail);
+  const lists = await readLists(reading, { repository: id, signers }, fail);
+  const { listed, removed } = lists;
+  result.manifests = lists.manifests;
+  for (const folder of LISTED) {
+    for await (const { name, size } of reading.list(folder)) {
+      if (!isSealed(name)) continue;
+      const expected = listed.get(name);
+      listed.delete(name);
+      if (expected === undefined) {
+        result.unlisted.push(name);
+        continue;
+      }
+      const sums = expected.filter((one) => one.size === size)
+        .map(({ sha256 }) => sha256);
+      if (sums.length === 0) {
+        fail(name, `${size} bytes, but ${expected[0].size} in its manifest`);
+      } else if (data && !sums.includes(await sumOf(reading, name))) {
+        fail(name, "the SHA-256 differs from the one in its manifest");
+      }
+      result.objects++;
+      result.bytes += size;
+      onProgress?.(result);
+    }
+  }
+  for (const name of listed.keys()) {
+    if (!removed.has(name)) fail(name, "missing");
+  }
+  return result;
+}
+
+/** Returns the id of the repository, or `undefined` if its settings are lost. */
+async function repositoryId(
+  storage: Storage,
+  fail: (object: string, message: string) => void,
+): Promise<string | undefined> {
+  try {
+    const { id, encryption } = await readSettings(storage);
+    checkListing(await readObject(storage, SETTINGS), SETTINGS);
+    if (encryption !== undefined) return id;
+  } catch (error) {
+    const isLost = isDamage(error) && error.code !== "not-found";
+    if (!isLost) throw error;
+    fail(SETTINGS, error.message);
+    return undefined;
+  }
+  throw new DeltarError(
+    "unsupported",
+    "the repository is not encrypted, so no key is needed to verify it",
+    { object: storage.location },
+  );
+}
+
+async function sumOf(storage: Storage, name: string): Promise<string> {
+  const sum = createSha256();
+  for await (const part of storage.get(name)) sum.update(part);
+  return toHex(sum.digest());
+}

@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { collect } from "../../lib/bytes/source.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { mirror } from "../../lib/repository/mirror.ts";
+import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
+import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { noise } from "../support/noise.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes } from "../support/trees.ts";
+import { everything } from "./helpers.ts";
+
+const identity = await generateX25519Identity();
+const encrypt = { name: "me", to: await identityToRecipient(identity) };
+const keys = [identity];
+const key = await readPrivateKey(await makeKeyPair(""));
+const machine = { id: "m1", host: "one", key };
+const signers = [key.publicKey];
+
+/**
+ * Makes an encrypted repository with deltas, a moved volume, a removed snapshot
+ * and one that was brought back.
+ */
+async function make(folder: string): Promise<MemoryStorage> {
+  const storage = new MemoryStorage();
+  await Repository.create(storage, { encrypt, machine });
+  const repository = await Repository.open(storage, { keys, machine });
+  const root = join(folder, "root");
+  fs.mkdirSync(root);
+  for (let n = 0; n < 6; n++) {
+    for (let file = n; file < 6; file++) {
+      const path = join(root, `file ${file}`);
+      fs.writeFileSync(path, noise(400_000, 10 * n + file));
+    }
+    if (n === 0) fs.writeFileSync(join(root, "large"), noise(1_500_000, 99));
+    else fs.appendFileSync(join(root, "large"), `more ${n}`);
+    roundTimes(root);
+    await repository.snapshot(everything(root));
+  }
+  const [first, second, third] = await repository.snapshots();
+  await repository.forget(third);
+  await repository.undelete(third.id);
+  await repository.forget(first);
+  await repository.forget(second);
+  await repository.prune({}, { grace: 0, repackBelow: 0.99 });
+  return storage;
+}
+
+test("verifySealed() finds a whole repository whole, without a key", async () => {
+  await withTemp(async (folder) => {
+    const storage = await make(folder);
+    assert.ok([...storage.objects.keys()].some((n) => n.startsWith("moves/")));
+    const result = await verifySealed(storage, { data: true, signers });
+    assert.deepEqual(result.damage, []);
+    assert.deepEqual(result.unlisted, []);
+    assert.ok(result.objects > 10);
+    assert.deepEqual(Object.keys(result.manifests), signers);
+    // Nothing that was removed before is listed any more.
+    const manifests = [...storage.objects.keys()]
+      .filter((name) => name.startsWith("manifests/"));
+    assert.ok(manifests.length <= 9, manifests.join());
+  });
+});
+
+test("verifySealed() names each listed object that was changed, cut, swapped or lost", async () => {
+  await withTemp(async (folder) => {
+    const storage = await make(folder);
+    const check = async () =>
+      await verifySealed(storage, { data: true, signers });
+    const listed = [...storage.objects.keys()].filter((name) =>
+      /^(?:snapshots|trees|volumes|signatures|moves|manifests)\//.test(name) ||
+      name === "deltar.json"
+    );
+    for (const [at, name] of listed.entries()) {
+      const bytes = await collect(storage.get(name));
+      const harm = async (harmed: Uint8Array | undefined) => {
+        if (harmed === undefined) storage.objects.delete(name);
+        else storage.objects.set(name, harmed);
+        const { damage, unlisted } = await check();
+        const named = [...damage.map(({ object }) => object), ...unlisted];
+        storage.objects.set(name, bytes);
+        return named;
+      };
+      const isManifest = name.startsWith("manifests/");
+      const step = isManifest || name === "deltar.json"
+        ? 29
+        : Math.ceil(bytes.length / 5);
+      for (let byte = at % step; byte < bytes.length; byte += step) {
+        const changed = bytes.slice();
+        changed[byte] ^= 1;
+        assert.ok((await harm(changed)).includes(name), `${name} at ${byte}`);
+      }
+      assert.ok((await harm(bytes.slice(0, -1))).includes(name), name);
+      const other = listed[(at + 1) % listed.length];
+      const swapped = await collect(storage.get(other));
+      assert.ok((await harm(swapped)).includes(name), `${other} as ${name}`);
+      // The loss of a manifest shows by the objects that it lists.
+      if (name === "deltar.json") continue;
+      const lost = await harm(undefined);
+      assert.ok(isManifest ? lost.length > 0 : lost.includes(name), name);
+    }
+  });
+});
+
+test("verifySealed() trusts only the given signers", async () => {
+  await withTemp(async (folder) => {
+    const storage = await make(folder);
+    const other = (await readPrivateKey(await makeKeyPair(""))).publicKey;
+    const { damage } = await verifySealed(storage, { signers: [other] });
+    assert.ok(damage.length > 0);
+    for (const { message } of damage) {
+      assert.match(message, /not trusted|missing/);
+    }
+    const open = new MemoryStorage();
+    await Repository.create(open);
+    await assert.rejects(verifySealed(open), { code: "unsupported" });
+    await assert.rejects(verifySealed(new MemoryStorage()), {
+      code: "not-found",
+    });
+  });
+});
+
+test("an interrupted snapshot is listed or unlisted, and never damage", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    for (let file = 0; file < 8; file++) {
+      fs.writeFileSync(join(root, `${file}`), noise(100_000, file));
+    }
+    for (let stop = 0;; stop++) {
+      const storage = new MemoryStorage();
+      await Repository.create(storage, { encrypt, machine });
+      let left = stop;
+      const failing = new Proxy(storage, {
+        get(target, name) {
+          const value = Reflect.get(target, name);
+          if (typeof value !== "function") return value;
+          if (name !== "put" && name !== "delete") return value.bind(target);
+          return (...some: unknown[]) => {
+            if (left-- <= 0) return Promise.reject(new Error("killed"));
+            return value.apply(target, some);
+          };
+        },
+      });
+      const dying = await Repository.open(failing, { keys, machine });
+      const error = await dying.snapshot(everything(root), {
+        volumeSize: 200_000,
+      }).then(() => undefined, (cause) => cause);
+      assert.deepEqual(
+        (await verifySealed(storage, { data: true })).damage,
+        [],
+      );
+      const repository = await Repository.open(storage, { keys, machine });
+      await repository.snapshot(everything(root), { volumeSize: 200_000 });
+      const { damage } = await verifySealed(storage, { data: true });
+      assert.deepEqual(damage, []);
+      if (error === undefined && left > 0) break;
+    }
+  });
+});
+
+test("mirror() copies a repository without a key, and no damaged object", async () => {
+  await withTemp(async (folder) => {
+    const storage = await make(folder);
+    const copy = new MemoryStorage();
+    const whole = await mirror(storage, copy, { signers });
+    assert.deepEqual(whole.damage, []);
+    assert.deepEqual(copy.objects, storage.objects);
+    const repository = await Repository.open(copy, { keys });
+    assert.deepEqual((await repository.verify({ data: true })).damage, []);
+    // Only what is new is copied again.
+    const again = await mirror(storage, copy, { signers });
+    assert.equal(again.objects, 1, "the key file");
+    const volume = [...storage.objects.keys()]
+      .find((name) => name.startsWith("volumes/"))!;
+    const changed = storage.objects.get(volume)!.slice();
+    changed[changed.length >> 1] ^= 1;
+    storage.objects.set(volume, changed);
+    const forged = "snapshots/20990101T000000Z-000000.json.age";
+    storage.objects.set(forged, changed);
+    const other = new MemoryStorage();
+    const { damage, unlisted } = await mirror(storage, other, { signers });
+    assert.deepEqual(damage.map(({ object }) => object), [volume]);
+    assert.deepEqual(unlisted, [forged]);
+    assert.equal(other.objects.has(volume), false);
+    assert.equal(other.objects.has(forged), false);
+    await assert.rejects(mirror(await make(join(folder, "root")), other), {
+      code: "mismatch",
+    });
+  });
+});
+
+test("mirror() that is stopped at any object is continued by the next", async () => {
+  await withTemp(async (folder) => {
+    const storage = await make(folder);
+    const copy = new MemoryStorage();
+    for (let left = 1;; left = 1) {
+      const stop = new AbortController();
+      const result = await mirror(storage, copy, {
+        onProgress: () => left-- === 0 && stop.abort(),
+        signal: stop.signal,
+      }).then((found) => found, () => undefined);
+      if (copy.objects.has("deltar.json")) {
+        const part = await Repository.open(copy, { keys });
+        for (const record of await part.snapshots()) await part.tree(record);
+      }
+      if (result !== undefined) break;
+    }
+    assert.deepEqual(copy.objects, storage.objects);
+  });
+});
