@@ -17,12 +17,10 @@ import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collectAtMost } from "../../bytes/source.ts";
-import {
-  type EncryptedOptions,
-  EncryptedStorage,
-} from "../../storage/encrypted.ts";
+import { EncryptedStorage } from "../../storage/encrypted.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { MANIFESTS, SETTINGS } from "../format/names.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
 
 /** The folder of the key files. */
 const KEYS = "keys/";
@@ -214,7 +212,7 @@ export class RepositoryKeys {
    * @param onStored Called with each encrypted object that is stored.
    */
   async decrypted(
-    onStored?: EncryptedOptions["onStored"],
+    onStored?: (object: ObjectRecord) => void,
   ): Promise<Storage> {
     return new EncryptedStorage(this.#storage, {
       keys: [this.#identity],

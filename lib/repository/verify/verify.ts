@@ -385,7 +385,7 @@ class Verification {
  * other objects that no snapshot refers to.
  */
 function isOwn(name: string): boolean {
-  return /^(?:checkpoints|damaged|garbage|labels|lease|moves|proofs|removed|restores|running|settings)\//
+  return /^(?:checkpoints|damaged|garbage|labels|lease|manifests|moves|proofs|removed|restores|running|settings)\//
     .test(name);
 }
 

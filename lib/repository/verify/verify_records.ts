@@ -2,13 +2,19 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Findings } from "./findings.ts";
 import { checkListing } from "../../bytes/listing.ts";
 import { readIfThere } from "../format/note.ts";
-import { idOfRecord, recordName, SETTINGS } from "../format/names.ts";
+import {
+  idOfManifest,
+  idOfRecord,
+  recordName,
+  SETTINGS,
+} from "../format/names.ts";
 import {
   type ReadRecord,
   readRecord,
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import { readSettings } from "../format/settings.ts";
+import { decodeManifest } from "../runs/manifest.ts";
 
 /** Verifies the settings. */
 export async function verifySettings(
@@ -22,17 +28,24 @@ export async function verifySettings(
   }
 }
 
-/** Verifies notes. A damaged note affects no file, but its content is lost. */
+/**
+ * Verifies notes and manifests. A damaged one affects no file, but its content
+ * is lost.
+ */
 export async function verifyNotes(
   storage: Storage,
   names: Iterable<string>,
   findings: Findings,
 ): Promise<void> {
   for (const name of names) {
-    if (!/^(?:labels|proofs|removed|restores)\/.*\.json$/.test(name)) continue;
+    const isManifest = idOfManifest(name) !== undefined;
+    const isNote = /^(?:labels|proofs|removed|restores)\/.*\.json$/.test(name);
+    if (!isManifest && !isNote) continue;
     try {
       const bytes = await readIfThere(storage, name);
-      if (bytes !== undefined) checkListing(bytes, name);
+      if (bytes === undefined) continue;
+      if (isManifest) await decodeManifest(bytes, name);
+      else checkListing(bytes, name);
     } catch (error) {
       findings.object(name, "note", error);
     }
