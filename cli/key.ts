@@ -88,7 +88,7 @@ async function run(
       await withName(() => keys.remove(name));
       break;
     case "show-recipient": {
-      const recipient = await keys.recipient();
+      const recipient = keys.recipient();
       if (out.json) out.object("key", { recipient });
       else out.line(recipient);
       return EXIT.done;
@@ -99,10 +99,10 @@ async function run(
         out.object("key", {
           repository: repository.storage.location,
           id: repository.id,
-          recipient: await keys.recipient(),
-          identity: keys.identity(),
+          recipient: keys.recipient(),
+          identities: keys.identities(),
         });
-      } else for (const line of await sheet(repository, keys)) out.line(line);
+      } else for (const line of sheet(repository, keys)) out.line(line);
       return EXIT.done;
   }
   const names = await keys.list();
@@ -180,10 +180,7 @@ async function confirmSheet(
 }
 
 /** Returns the lines of the page by which the repository can be read anywhere. */
-async function sheet(
-  repository: Repository,
-  keys: RepositoryKeys,
-): Promise<string[]> {
+function sheet(repository: Repository, keys: RepositoryKeys): string[] {
   const { id, storage } = repository;
   return `Recovery sheet of a deltar repository
 =====================================
@@ -191,11 +188,11 @@ async function sheet(
 Location:   ${showText(storage.location)}
 Repository: ${id}
 Printed:    ${formatDate(Date.now())}
-Recipient:  ${await keys.recipient()}
+Recipient:  ${keys.recipient()}
 
 Secret key. Whoever has this line and the repository can read everything in it:
 
-    ${keys.identity()}
+    ${keys.identities().join("\n    ")}
 
 To restore with deltar, write the secret key into a file KEY:
 

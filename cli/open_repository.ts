@@ -11,7 +11,7 @@ import {
   withCache,
 } from "../mod.ts";
 import type { CodecName } from "../lib/archive/mod.ts";
-import type { DamageHandler } from "../lib/repository/mod.ts";
+import type { DamageHandler, RepositoryKeys } from "../lib/repository/mod.ts";
 import type { Sharing } from "../lib/storage/mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
@@ -132,7 +132,8 @@ async function openPinned(
     repository = await Repository.open(storage, {
       ...options,
       keys: () => ownKeys(context),
-      recipient: known,
+      recipient: known?.recipient,
+      admin: known?.admin,
       machine: await thisMachine(),
     });
   } catch (error) {
@@ -147,10 +148,13 @@ async function openPinned(
     );
   }
   const { keys } = repository;
-  if (known === undefined && keys !== undefined) {
-    pin(location, await keys.sum());
-  }
+  if (keys !== undefined && known?.admin === undefined) pinKeys(location, keys);
   return repository;
+}
+
+/** Notes for whom an encrypted repository is encrypted, and who signs. */
+function pinKeys(location: string, keys: RepositoryKeys): void {
+  pin(location, { recipient: keys.sum(), admin: keys.adminPublicKey });
 }
 
 /**
@@ -283,9 +287,7 @@ async function create(
       encrypt: first?.key,
       machine: await thisMachine(),
     });
-    if (repository.keys !== undefined) {
-      pin(location, await repository.keys.sum());
-    }
+    if (repository.keys !== undefined) pinKeys(location, repository.keys);
     if (first !== undefined) noteKey(context, location, first);
     if (loss === "deleted") {
       new Console(context, false).warn(

@@ -2,8 +2,9 @@
  * The pins of encrypted repositories.
  *
  * At its first contact with an encrypted repository, this machine notes for
- * whom the repository is encrypted. Later it refuses a repository at the same
- * location that is encrypted for somebody else, or not at all. Otherwise whoever
+ * whom the repository is encrypted, and its public admin key. Later it refuses a
+ * repository at the same location that is encrypted for somebody else, or not at
+ * all, or whose key for this machine another admin key signed. Otherwise whoever
  * controls the storage could replace the repository by one that they can read,
  * and the next snapshot would be stored for them.
  *
@@ -20,22 +21,33 @@ export function pinFile(location: string): string {
   return join(userFolder("state"), "pins", keyOf(location));
 }
 
+/** The keys that an encrypted repository at a location must have. */
+export interface Pin {
+  /** The SHA-256 of the recipient of the first identity, hexadecimal. */
+  recipient: string;
+  /** The public admin key: `ssh-ed25519 AAAA…`. */
+  admin?: string;
+}
+
 /**
- * Returns the SHA-256 of the recipient that a repository must have, or
- * `undefined` if this machine has not used an encrypted repository there.
+ * Returns the pin of a location, or `undefined` if this machine has not used an
+ * encrypted repository there.
  */
-export function pinnedAt(location: string): string | undefined {
+export function pinnedAt(location: string): Pin | undefined {
   try {
-    return readFileSync(pinFile(location), "utf8").trim();
+    const text = readFileSync(pinFile(location), "utf8");
+    const [recipient, admin] = text.trim().split("\n");
+    return { recipient, ...admin !== undefined && { admin } };
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }
 
-/** Notes the SHA-256 of the recipient of the repository at a location. */
-export function pin(location: string, recipient: string): void {
+/** Notes for whom the repository at a location is encrypted, and who signs. */
+export function pin(location: string, { recipient, admin }: Pin): void {
   const file = pinFile(location);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(file, `${recipient}\n`, { mode: 0o600 });
+  const lines = [recipient, ...admin === undefined ? [] : [admin], ""];
+  writeFileSync(file, lines.join("\n"), { mode: 0o600 });
 }

@@ -2,10 +2,11 @@ import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { codeOf, DeltarError, isDamage } from "../bytes/errors.ts";
 import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { toHex } from "../bytes/hex.ts";
-import { createSha256 } from "../bytes/sha256.ts";
+import { createSha256, sha256 } from "../bytes/sha256.ts";
 import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import { SETTINGS, SNAPSHOTS } from "./format/names.ts";
+import { readIfThere } from "./format/note.ts";
 import { readSettings } from "./format/settings.ts";
 import type { ObjectRecord } from "./format/snapshot_record.ts";
 import { isSealed, readLists } from "./runs/manifest.ts";
@@ -93,7 +94,10 @@ export async function mirror(
     const isUnlisted = signers !== undefined && isSealed(name) &&
       !listed.has(name);
     if (isUnlisted) result.unlisted.push(name);
-    else if (there.get(name) === size && !REPLACED.test(name)) result.present++;
+    else if (
+      there.get(name) === size &&
+      (!REPLACED.test(name) || await isSame(source, target, name))
+    ) result.present++;
     else steps[stepOf(name)].push(name);
   }
   if (to.prepare !== undefined && there.size === 0) to.prepare();
@@ -114,6 +118,15 @@ export async function mirror(
     });
   }
   return result;
+}
+
+/** Returns whether an object, which is small, is the same in two storages. */
+async function isSame(a: Storage, b: Storage, name: string): Promise<boolean> {
+  const [one, other] = await Promise.all(
+    [a, b].map((storage) => readIfThere(storage, name)),
+  );
+  return one !== undefined && other !== undefined &&
+    toHex(sha256(one)) === toHex(sha256(other));
 }
 
 /**

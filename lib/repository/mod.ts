@@ -45,8 +45,16 @@ export type {
   AgeRecipientObject,
   AgeStanza,
 } from "../age/header.ts";
-export type { KeyFor, RepositoryKeys } from "./store/keys.ts";
 export { mirror, type MirrorOptions, type MirrorResult } from "./mirror.ts";
+export type {
+  ExpectedKeys,
+  KeyFor,
+  KeyInfo,
+  RepositoryKeys,
+} from "./store/keys.ts";
+export type { Holder } from "./store/holders.ts";
+export type { Signer, Signers, Trust } from "./store/signers.ts";
+export type { SigningKey } from "../ssh/mod.ts";
 export { MAX_LABEL_LENGTH } from "./store/label.ts";
 export type { Proof } from "./store/proof.ts";
 export type { Damage, DamageKind, HarmedFile } from "./verify/findings.ts";

@@ -90,7 +90,9 @@ import {
   type SnapshotResult,
   takeSnapshot,
 } from "./snapshot/take_snapshot.ts";
+import type { Trust } from "./store/signers.ts";
 import {
+  checkReads,
   type CreateOptions,
   type OpenOptions,
   type ParentOptions,
@@ -292,6 +294,7 @@ export class Repository {
     const store = this.#store.until(options.signal);
     return new Finder(store.storage, () => store.ids(), {
       machine: store.machine?.id,
+      isTrusted: async (record) => await store.trustOf(record) === "trusted",
       ...options,
     });
   }
@@ -338,6 +341,19 @@ export class Repository {
         last = undefined;
       }
     }
+  }
+
+  /**
+   * Returns whether the signature of a record is trusted: `trusted`, `unsigned`,
+   * `unknown` if another key signed it, or `revoked`. A snapshot that is not
+   * trusted is found by its id only, and is never a parent. In a repository that
+   * is not encrypted, or to which no machine that signs has written, all are
+   * trusted.
+   *
+   * @param record The snapshot.
+   */
+  trustOf(record: SnapshotRecord): Promise<Trust | "unsigned"> {
+    return this.#store.trustOf(record);
   }
 
   /**
@@ -508,6 +524,7 @@ export class Repository {
     target: string,
     options: RestoreOptions = {},
   ): Promise<RestorePlan> {
+    checkReads(this.#store, "restore");
     checkRestore("planRestore()", target, options);
     return await planRestore(this.#store, record, target, options);
   }
@@ -533,6 +550,7 @@ export class Repository {
     target: string,
     options: RestoreOptions = {},
   ): Promise<RestoreResult> {
+    checkReads(this.#store, "restore");
     checkRestore("restore()", target, options);
     return await restoreTree(this.#store, record, target, options);
   }
@@ -550,6 +568,10 @@ export class Repository {
    * storage if its objects cannot be listed.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    checkReads(
+      this.#store,
+      "verify contents; `deltar verify --without-key` compares the stored objects",
+    );
     checkOptions("verify()", options, {
       data: flag,
       onProgress: callback,
@@ -614,6 +636,7 @@ export class Repository {
     { signal }: SignalOptions = {},
   ): Promise<void> {
     const id = typeof record === "string" ? record : record.id;
+    checkReads(this.#store, "remove snapshots");
     const store = this.#store.until(signal);
     try {
       await removeSnapshot(store, id, "forgotten");
@@ -645,6 +668,7 @@ export class Repository {
    */
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);
+    checkReads(this.#store, "bring back snapshots");
     await restoreRecord(this.#store, id, signal);
   }
 
@@ -661,6 +685,7 @@ export class Repository {
     policy: RetentionPolicy = {},
     options: PruneOptions = {},
   ): Promise<PrunePlan> {
+    checkReads(this.#store, "prune");
     checkPrune("planPrune()", policy, options);
     return await planPrune(this.#store.until(options.signal), policy, options);
   }
@@ -681,6 +706,7 @@ export class Repository {
     policy: RetentionPolicy = {},
     options: PruneOptions = {},
   ): Promise<PruneResult> {
+    checkReads(this.#store, "prune");
     checkPrune("prune()", policy, options);
     return await prune(this.#store, policy, options);
   }
@@ -709,6 +735,7 @@ export class Repository {
     maxSize: number,
     options: PruneOptions = {},
   ): Promise<FitResult> {
+    checkReads(this.#store, "remove snapshots");
     checkPrune("fit()", {}, options);
     return await fitBudget(this.#store, maxSize, options);
   }
@@ -720,6 +747,7 @@ export class Repository {
    * @param options The signal that ends the work.
    */
   maxSize({ signal }: SignalOptions = {}): Promise<number | undefined> {
+    if (this.#store.keys?.isWriteOnly) return Promise.resolve(undefined);
     return readBudget(untilAborted(this.storage, signal));
   }
 
@@ -759,6 +787,7 @@ export class Repository {
    * scratch folder or the storage fails.
    */
   async drill(options: DrillOptions = {}): Promise<DrillResult> {
+    checkReads(this.#store, "test a restore");
     checkOptions("drill()", options, {
       files: countFrom(1),
       bytes: atLeast(1),
@@ -796,6 +825,7 @@ export class Repository {
    * reason than being damaged or missing. Nothing is changed in that case.
    */
   async repair(options: RepairOptions = {}): Promise<RepairResult> {
+    checkReads(this.#store, "repair");
     checkOptions("repair()", options, {
       dryRun: flag,
       onProgress: callback,
@@ -822,6 +852,7 @@ export class Repository {
     records: readonly SnapshotRecord[],
     options: CopyOptions = {},
   ): Promise<CopyResult> {
+    checkReads(this.#store, "copy snapshots");
     checkOptions("copyTo()", options, {
       onProgress: callback,
       signal: aSignal,

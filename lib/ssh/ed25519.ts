@@ -104,6 +104,23 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
   return { publicKey: publicText(wire), privateKey };
 }
 
+/**
+ * Returns the key of a seed, which is the private key as RFC 8032 defines it.
+ *
+ * @param seed 32 random bytes.
+ */
+export async function keyOfSeed(seed: Uint8Array): Promise<SigningKey> {
+  const pkcs8 = concat([PKCS8, seed]) as Uint8Array<ArrayBuffer>;
+  const read = (extractable: boolean) =>
+    crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", extractable, ["sign"]);
+  const { x = "" } = await crypto.subtle.exportKey("jwk", await read(true));
+  const raw = fromBase64(x.replaceAll("-", "+").replaceAll("_", "/"));
+  return {
+    publicKey: publicText(publicWire(raw)),
+    privateKey: await read(false),
+  };
+}
+
 /** Returns the public key `ssh-ed25519 AAAA…` of its binary form. */
 export function publicText(wire: Uint8Array): string {
   return `${KIND} ${toBase64(wire)}`;

@@ -10,7 +10,12 @@
  * @module
  */
 export { type AllowedSigner, readAllowedSigners } from "./allowed_signers.ts";
-export { makeKeyPair, readPrivateKey, type SigningKey } from "./ed25519.ts";
+export {
+  keyOfSeed,
+  makeKeyPair,
+  readPrivateKey,
+  type SigningKey,
+} from "./ed25519.ts";
 export {
   armorSignature,
   readSignature,

@@ -36,8 +36,16 @@ const HEAD_FETCH_BYTES = 512;
 export interface EncryptedOptions {
   /** The keys to decrypt with. */
   keys: readonly AgeKey[];
-  /** The key to encrypt for. */
-  recipient: AgeRecipient;
+  /**
+   * Returns the keys that an object is encrypted for. Every object of the same
+   * name has the same number of them, and each takes the same space.
+   */
+  recipientsOf: (name: string) => readonly AgeRecipient[];
+  /**
+   * Whether there may be objects that are not for these keys. They are read with
+   * the error code `key`, and otherwise with `corrupt`. Default: `false`.
+   */
+  isPartial?: boolean;
   /**
    * Returns how an object of the other storage is handled, by its name there:
    * as an encrypted object, as one that is stored as it is, or as one that does
@@ -73,31 +81,31 @@ export class EncryptedStorage implements Storage {
   readonly localPath?: string;
   readonly #inner: Storage;
   readonly #keys: readonly AgeKey[];
-  readonly #recipients: readonly AgeRecipient[];
+  readonly #recipientsOf: EncryptedOptions["recipientsOf"];
+  readonly #isPartial: boolean;
   readonly #kindOf: NonNullable<EncryptedOptions["kindOf"]>;
   readonly #onStored: EncryptedOptions["onStored"];
   /** The heads of the objects of which ranges were read last. */
   readonly #heads = new Map<string, Promise<Head>>();
-  /** The length of the head of an object, in bytes. */
-  #headLength: Promise<number> | undefined;
+  /** The lengths of heads in bytes, by the number of their recipients. */
+  readonly #headLengths = new Map<number, Promise<number>>();
 
   /**
    * Makes an encrypted view of a storage. Nothing is read yet.
    *
    * @param inner The storage of the age files.
-   * @param options The keys.
+   * @param options The keys, and how objects are handled.
    */
-  constructor(
-    inner: Storage,
-    { keys, recipient, kindOf = () => "encrypted", onStored }: EncryptedOptions,
-  ) {
+  constructor(inner: Storage, options: EncryptedOptions) {
+    const { keys, recipientsOf, isPartial = false } = options;
     this.location = inner.location;
     if (inner.localPath !== undefined) this.localPath = inner.localPath;
     this.#inner = inner;
     this.#keys = keys;
-    this.#recipients = [recipient];
-    this.#kindOf = kindOf;
-    this.#onStored = onStored;
+    this.#recipientsOf = recipientsOf;
+    this.#isPartial = isPartial;
+    this.#kindOf = options.kindOf ?? (() => "encrypted");
+    this.#onStored = options.onStored;
   }
 
   /** Reads an object; see {@linkcode Storage.get}. */
@@ -117,7 +125,7 @@ export class EncryptedStorage implements Storage {
         yield* decrypt(file, this.#keys, name);
       } else yield* this.#range(name, options);
     } catch (error) {
-      throw named(error, name);
+      throw this.#named(error, name);
     }
   }
 
@@ -134,7 +142,7 @@ export class EncryptedStorage implements Storage {
     this.#heads.delete(name);
     const file = encrypt(
       whileWanted(source, options?.signal),
-      this.#recipients,
+      this.#recipientsOf(name),
     );
     const tally = { sum: createSha256(), size: 0 };
     try {
@@ -144,7 +152,7 @@ export class EncryptedStorage implements Storage {
         options,
       );
     } catch (error) {
-      throw named(error, name);
+      throw this.#named(error, name);
     }
     const { size, sum } = tally;
     this.#onStored?.({
@@ -156,13 +164,13 @@ export class EncryptedStorage implements Storage {
 
   /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
   async *list(prefix?: string): AsyncGenerator<StoredObject> {
-    const head = await this.#lengthOfHead();
     for await (const { name, size } of this.#inner.list(prefix)) {
       const kind = this.#kindOf(name);
       if (kind === "clear") yield { name, size };
       if (kind !== "encrypted" || !name.endsWith(AGE_SUFFIX)) continue;
       const plain = name.slice(0, -AGE_SUFFIX.length);
       if (prefix !== undefined && !plain.startsWith(prefix)) continue;
+      const head = await this.#headLengthOf(plain);
       // An object of an impossible size is listed, so that it is found damaged.
       yield { name: plain, size: plainSize(size - head) ?? 0 };
     }
@@ -274,9 +282,37 @@ export class EncryptedStorage implements Storage {
     }
   }
 
-  #lengthOfHead(): Promise<number> {
-    return this.#headLength ??= makeHead(this.#recipients)
-      .then(({ bytes }) => bytes.length - NONCE_BYTES);
+  #headLengthOf(name: string): Promise<number> {
+    const recipients = this.#recipientsOf(name);
+    let length = this.#headLengths.get(recipients.length);
+    if (length === undefined) {
+      length = makeHead(recipients)
+        .then(({ bytes }) => bytes.length - NONCE_BYTES);
+      this.#headLengths.set(recipients.length, length);
+    }
+    return length;
+  }
+
+  /** Returns an error that names the object as the caller does. */
+  #named(error: unknown, name: string): unknown {
+    if (!(error instanceof DeltarError)) return error;
+    const { object, offset, path, cause, code } = error;
+    if (code === "key" && !this.#isPartial) {
+      return new DeltarError(
+        "corrupt",
+        "the object is encrypted for somebody else",
+        { object: name, cause },
+      );
+    }
+    if (object !== name + AGE_SUFFIX) return error;
+    const message = error.message.slice(`${object}: `.length)
+      .replace(` (at byte ${offset})`, "");
+    return new DeltarError(code, message, {
+      object: name,
+      offset,
+      path,
+      cause,
+    });
   }
 }
 
@@ -302,19 +338,4 @@ async function* tallied(
     tally.size += part.length;
     yield part;
   }
-}
-
-/** Returns an error that names the object as the caller does. */
-function named(error: unknown, name: string): unknown {
-  if (!(error instanceof DeltarError)) return error;
-  if (error.object !== name + AGE_SUFFIX) return error;
-  const { offset, path, cause } = error;
-  const message = error.message.slice(`${error.object}: `.length)
-    .replace(` (at byte ${offset})`, "");
-  return new DeltarError(error.code, message, {
-    object: name,
-    offset,
-    path,
-    cause,
-  });
 }

@@ -228,3 +228,18 @@ export function faultOf(error: unknown): ["vanished" | "unreadable", string] {
   const gone = code === "ENOENT" || code === "ENOTDIR";
   return [gone ? "vanished" : "unreadable", errorMessage(error)];
 }
+
+/**
+ * Returns the names in a folder, or none if it does not exist.
+ *
+ * @param folder A path of the operating system.
+ * @throws {DeltarError} `io` if the folder cannot be read.
+ */
+export function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return [];
+    throw fileError(cause, folder);
+  }
+}

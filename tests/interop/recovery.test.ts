@@ -205,7 +205,7 @@ test(
         }
 
         const sheet = join(folder, "sheet");
-        writeFileSync(sheet, keys.identity());
+        writeFileSync(sheet, keys.identities().join("\n"));
         const tmp = join(folder, "tmp");
         mkdirSync(tmp);
         const shells = SHELLS.map((shell) => ({ shell, file: mine.file }));

@@ -17,7 +17,10 @@ const identity = await generateX25519Identity();
 const recipient = await identityToRecipient(identity);
 
 function over(inner: Storage): EncryptedStorage {
-  return new EncryptedStorage(inner, { keys: [identity], recipient });
+  return new EncryptedStorage(inner, {
+    keys: [identity],
+    recipientsOf: () => [recipient],
+  });
 }
 
 conforms("encrypted, in memory", (work) => work(over(new MemoryStorage())));
@@ -94,7 +97,10 @@ test("EncryptedStorage refuses every change of a stored object", async () => {
   await refused("more bytes", concat([file, chunk(2)]));
   const stranger = await identityToRecipient(await generateX25519Identity());
   const foreign = new MemoryStorage();
-  await new EncryptedStorage(foreign, { keys: [], recipient: stranger })
+  await new EncryptedStorage(foreign, {
+    keys: [],
+    recipientsOf: () => [stranger],
+  })
     .put("x", bytes);
   await refused("of another key", foreign.objects.get("x.age")!);
 });

@@ -38,6 +38,9 @@ const MAX_BYTES: Record<string, number> = {
   "settings": MEBIBYTE / 16,
   "lease": MEBIBYTE / 16,
   "labels": MEBIBYTE / 16,
+  "holders": MEBIBYTE / 16,
+  "signers": MEBIBYTE / 16,
+  "recipients.json": MEBIBYTE / 16,
   "proofs": MEBIBYTE / 4,
   "snapshots": MAX_RECORD_BYTES,
   // These objects contain a record, or the layers of one, as text.
@@ -61,6 +64,14 @@ export function mostBytesOf(name: string): number {
 
 /** The name of the settings object, which every repository has. */
 export const SETTINGS = "deltar.json";
+/** The folder of the key files of an encrypted repository. */
+export const KEYS = "keys/";
+/** The folder of the holders of keys, and of the running changes of keys. */
+export const HOLDERS = "holders/";
+/** The folder of the machines whose signatures are trusted. */
+export const SIGNERS = "signers/";
+/** The recipients of an encrypted repository whose identity was changed. */
+export const RECIPIENTS = "recipients.json";
 /** The folder of commit records. */
 export const SNAPSHOTS = "snapshots/";
 

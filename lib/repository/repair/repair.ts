@@ -181,7 +181,7 @@ async function repairListing(
       id: crypto.randomUUID(),
       codec,
       ...keys && {
-        encryption: { kind: "age" as const, recipient: await keys.sum() },
+        encryption: { kind: "age" as const, recipient: keys.sum() },
       },
     });
   }

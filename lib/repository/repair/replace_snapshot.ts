@@ -47,7 +47,7 @@ interface Plan {
  * snapshot can be read.
  */
 export async function replaceSnapshot(
-  store: Pick<Store, "storage" | "codec" | "machine" | "manifests">,
+  store: Store,
   { record, sha256 }: ReadRecord,
   damage: readonly Damage[],
   again: StoreAgain,
@@ -118,7 +118,7 @@ function isFile(tree: SalvagedTree, path: string, gone: Set<string>): boolean {
 }
 
 async function write(
-  store: Pick<Store, "storage" | "codec" | "machine" | "manifests">,
+  store: Store,
   parent: ReadRecord,
   tree: SalvagedTree,
   plan: Plan,

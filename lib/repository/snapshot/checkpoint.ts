@@ -4,10 +4,14 @@ import {
   type VolumeRecord,
 } from "../../archive/object_writer.ts";
 import { DeltarError } from "../../bytes/errors.ts";
+import { concat } from "../../bytes/source.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, type Line, linePieces } from "../../bytes/listing.ts";
 import { checkpointName, codecOf } from "../format/names.ts";
 import { readObject } from "../format/note.ts";
+import { signerOf, signListing } from "../format/signed_listing.ts";
+import type { Store } from "../store/store.ts";
 import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 import {
   decodePiece,
@@ -37,6 +41,8 @@ export interface Checkpoint {
   object: ObjectRecord;
   /** The contents in the volume. */
   contents: KeptContent[];
+  /** The public key that signed the checkpoint, if it is signed. */
+  signer?: string;
 }
 
 /** The contents of volumes that are being written. */
@@ -73,13 +79,16 @@ export async function readCheckpoint(
   const plain = await codecOf(name)
     .decompressBlock(packed, MAX_CHECKPOINT_BYTES, { object: name });
   const { header, lines } = decodeLines(plain, FORMAT, VERSION, name);
+  const signer = await signerOf(plain, name);
   const { directory, parent } = header;
   const fail = () =>
     new DeltarError("corrupt", "invalid checkpoint", { object: name });
   if (typeof directory !== "string") throw fail();
   const object = decodeObject("volume", (header.object ?? {}) as Line, name, 0);
   const contents: KeptContent[] = [];
-  for (const [{ path, sha256, size, content }, offset] of lines) {
+  for (const [line, offset] of lines) {
+    if ("signature" in line) continue;
+    const { path, sha256, size, content } = line;
     const piece = decodePiece(content as Line, name, offset);
     const { volume, offset: at, length } = piece.reference;
     if (
@@ -94,6 +103,7 @@ export async function readCheckpoint(
     ...typeof parent === "string" && { parent },
     object,
     contents,
+    ...signer !== undefined && { signer },
   };
 }
 
@@ -106,24 +116,27 @@ export class CheckpointWriter {
   readonly #storage: Storage;
   readonly #codec: Codec;
   readonly #run: { id: string; directory: string; parent?: string };
+  readonly #key: SigningKey | undefined;
   readonly #contents: VolumeContents;
 
   /**
    * Makes a writer. It stores nothing before the first volume.
    *
    * @param storage The storage of the checkpoints.
-   * @param codec The compression of the checkpoints.
+   * @param repository The compression of the checkpoints, and the machine that
+   * signs them.
    * @param run The run's id, its directory and the id of its parent.
    * @param contents The contents of the run's volumes.
    */
   constructor(
     storage: Storage,
-    codec: Codec,
+    { codec, machine }: Pick<Store, "codec" | "machine">,
     run: { id: string; directory: string; parent?: string },
     contents: VolumeContents,
   ) {
     this.#storage = storage;
     this.#codec = codec;
+    this.#key = machine?.key;
     this.#run = run;
     this.#contents = contents;
   }
@@ -141,7 +154,7 @@ export class CheckpointWriter {
     this.names.push(name);
     const writer = new ObjectWriter(this.#storage, name);
     try {
-      for (const plain of linePieces(FORMAT, VERSION, header, lines)) {
+      for await (const plain of this.#signed(header, lines)) {
         await writer.write(await this.#codec.compress(plain));
       }
       await writer.finish();
@@ -151,6 +164,15 @@ export class CheckpointWriter {
       if (!(error instanceof DeltarError)) throw error;
       // If the storage keeps failing, storing the next object throws.
     }
+  }
+
+  async *#signed(
+    header: Line,
+    lines: Generator<Line>,
+  ): AsyncGenerator<Uint8Array> {
+    const pieces = linePieces(FORMAT, VERSION, header, lines);
+    if (this.#key === undefined) yield* pieces;
+    else yield await signListing(concat([...pieces]), this.#key);
   }
 
   *#lines(volume: string): Generator<Line> {

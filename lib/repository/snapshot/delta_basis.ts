@@ -15,6 +15,7 @@ import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import { MAX_WHOLE_BYTES } from "../../tree/read_file.ts";
 import { Spool } from "../../tree/spool.ts";
 import { ContentReader } from "../content/content.ts";
+import type { OwnSignatures } from "./own_signatures.ts";
 import type { Parent } from "./parent.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
@@ -53,22 +54,52 @@ function largeBlockSize(size: number): number {
  *
  * @param parent The parent of the snapshot.
  * @param storage The repository's storage.
+ * @param own The signatures that a write-only machine keeps. With them, no
+ * stored content is read: small files are stored whole.
  */
 export function packingAgainst(
   parent: Parent,
   storage: Storage,
+  own?: OwnSignatures,
 ): Omit<DataPackerOptions, "writer"> {
-  const bases = new Bases(parent, storage);
-  return {
+  const common = {
     previous: parent.index,
     names: "path",
     signatureMinimum: MAX_WHOLE_BYTES + 1,
+    blockSize: largeBlockSize,
+  } as const;
+  if (own !== undefined) {
+    return {
+      ...common,
+      content: () => undefined,
+      largeBasis: (before) => ownBasis(parent, own, before),
+    };
+  }
+  const bases = new Bases(parent, storage);
+  return {
+    ...common,
     expect: (before) => bases.expect(before),
     content: (before) => bases.small(before),
     largeBasis: (before) => bases.large(before),
-    blockSize: largeBlockSize,
     signUpdates: false,
   };
+}
+
+/**
+ * Returns the basis for a large file of a write-only machine; `undefined` if the
+ * file has to be stored whole.
+ */
+async function ownBasis(
+  parent: Parent,
+  own: OwnSignatures,
+  { path }: IndexFileEntry,
+): Promise<LargeBasis | undefined> {
+  const entry = await parent.find(path);
+  if (entry?.kind !== "file" || entry.content.length > MAX_DELTAS) {
+    return undefined;
+  }
+  const signature = await own.get(entry.sha256);
+  return signature?.fileSize === entry.size ? { signature } : undefined;
 }
 
 /**

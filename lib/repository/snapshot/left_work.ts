@@ -1,7 +1,7 @@
 import type { StoredContent } from "../../archive/data_packer.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
-import { isDamage } from "../../bytes/errors.ts";
+import { codeOf, isDamage } from "../../bytes/errors.ts";
 import { isCondemned } from "../runs/garbage_mark.ts";
 import { CHECKPOINTS, idOfObject, recordName } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
@@ -18,10 +18,16 @@ export interface LeftRuns {
 /**
  * Returns the runs of a directory that left checkpoints. Runs whose objects a
  * prune is deleting or rewriting, or has rewritten, are left out.
+ *
+ * @param storage The repository's storage.
+ * @param directory The name of the directory in the repository.
+ * @param signer The public key that must have signed the checkpoints; `undefined`
+ * for any or none.
  */
 export async function findLeftRuns(
   storage: Storage,
   directory: string,
+  signer: string | undefined,
 ): Promise<LeftRuns> {
   const left: LeftRuns = { ids: [], names: [] };
   const verdicts = new Map<string, boolean>();
@@ -29,7 +35,7 @@ export async function findLeftRuns(
     const id = idOfObject(name);
     if (id === undefined) continue;
     if (!verdicts.has(id)) {
-      const checkpoint = await tryRead(storage, name);
+      const checkpoint = await tryRead(storage, name, signer);
       const isOurs = checkpoint?.directory === directory &&
         !await isCondemned(storage, [id]);
       verdicts.set(id, isOurs);
@@ -56,13 +62,17 @@ export class LeftWork {
    *
    * @param storage The repository's storage.
    * @param left The runs.
-   * @param parent The id of the parent of the next snapshot. Deltas that were
-   * made against another parent are ignored.
+   * @param expected The id of the parent of the next snapshot, and the public
+   * key that must have signed the checkpoints. Deltas that were made against
+   * another parent are ignored.
    */
   static async read(
     storage: Storage,
     left: LeftRuns,
-    parent: string | undefined,
+    { parent, signer }: {
+      parent: string | undefined;
+      signer: string | undefined;
+    },
   ): Promise<LeftWork> {
     const work = new LeftWork();
     const sizes = new Map<string, number>();
@@ -81,7 +91,7 @@ export class LeftWork {
       // contents.
       const id = idOfObject(name);
       if (id !== undefined && committed.has(id)) continue;
-      const checkpoint = await tryRead(storage, name);
+      const checkpoint = await tryRead(storage, name, signer);
       if (checkpoint === undefined) continue;
       const { object } = checkpoint;
       if (sizes.get(object.name) === object.size) {
@@ -125,13 +135,18 @@ export class LeftWork {
 async function tryRead(
   storage: Storage,
   name: string,
+  signer: string | undefined,
 ): Promise<Checkpoint | undefined> {
   try {
-    return await readCheckpoint(storage, name);
+    const checkpoint = await readCheckpoint(storage, name);
+    const isOurs = signer === undefined || checkpoint.signer === signer;
+    return isOurs ? checkpoint : undefined;
   } catch (error) {
     // This includes `not-found`: the checkpoint may have been deleted since it
     // was listed.
     if (isDamage(error)) return undefined;
+    // The checkpoint of another machine, if this machine's key is write-only.
+    if (codeOf(error) === "key") return undefined;
     throw error;
   }
 }

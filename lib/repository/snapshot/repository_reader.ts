@@ -4,6 +4,7 @@ import type { Signature } from "../../delta/signature.ts";
 import type { IndexFileEntry } from "../../tree/dir_index.ts";
 import type { FileEntry } from "../../tree/entry.ts";
 import type { FileReader } from "../../tree/file_reader.ts";
+import type { OwnSignatures } from "./own_signatures.ts";
 import type { StoredPiece } from "../layers/tree_layer.ts";
 
 /**
@@ -15,14 +16,20 @@ export class RepositoryReader implements FileReader<PackedFacts> {
   readonly signatures: Map<string, StoredPiece> = new Map();
   readonly #packer: DataPacker;
   readonly #writer: VolumeWriter;
+  readonly #own: OwnSignatures | undefined;
 
   /**
    * Makes a reader that stores content with `packer` and signatures with
-   * `writer`.
+   * `writer`. A write-only machine also keeps its `own` signatures.
    */
-  constructor(packer: DataPacker, writer: VolumeWriter) {
+  constructor(
+    packer: DataPacker,
+    writer: VolumeWriter,
+    own?: OwnSignatures,
+  ) {
     this.#packer = packer;
     this.#writer = writer;
+    this.#own = own;
   }
 
   /** See {@linkcode FileReader.expect}. */
@@ -50,6 +57,7 @@ export class RepositoryReader implements FileReader<PackedFacts> {
       open,
       before,
     );
+    if (signature !== undefined) await this.#own?.put(facts.sha256, signature);
     const { path, form } = facts.stored ?? {};
     const shared = path === undefined ? undefined : this.signatures.get(path);
     if (shared !== undefined) {

@@ -1,7 +1,6 @@
 import type { Codec } from "../../archive/codec.ts";
 import type { VolumeRecord } from "../../archive/object_writer.ts";
 import { VolumeWriter } from "../../archive/volume_writer.ts";
-import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { layerName, volumeName } from "../format/names.ts";
 import {
@@ -51,26 +50,25 @@ export class SnapshotWriter implements AsyncDisposable {
   readonly signatures: VolumeWriter;
   readonly #codec: Codec;
   readonly #run: Run;
-  readonly #key: SigningKey | undefined;
+  readonly #store: Store;
   readonly #signal: AbortSignal | undefined;
   #stored = 0;
 
   /**
    * Makes a writer. It stores nothing yet.
    *
-   * @param repository The repository's storage and compression, the machine that
-   * signs the record, and the writer of manifests.
+   * @param repository The repository.
    * @param options The snapshot's id, and the parent or layers that it builds
    * on.
    */
   constructor(
-    repository: Pick<Store, "storage" | "codec" | "machine" | "manifests">,
+    repository: Store,
     options: SnapshotWriterOptions,
   ) {
     const { id, volumeSize = VOLUME_SIZE_BYTES, onStored, signal } = options;
     this.id = id;
     this.#codec = repository.codec;
-    this.#key = repository.machine?.key;
+    this.#store = repository;
     this.#signal = signal;
     this.#run = new Run(repository, options);
     this.storage = this.#run.storage;
@@ -123,9 +121,11 @@ export class SnapshotWriter implements AsyncDisposable {
 
   /** Signs and stores the record. See {@linkcode Run.commit}. */
   async commit(record: SnapshotRecord): Promise<void> {
+    const key = this.#store.machine?.key;
     const bytes = encodeRecord(record);
+    await this.#store.introduce();
     await this.#run.commit(
-      this.#key === undefined ? bytes : await signListing(bytes, this.#key),
+      key === undefined ? bytes : await signListing(bytes, key),
     );
   }
 

@@ -26,6 +26,7 @@ import { untilAborted } from "../../storage/until_aborted.ts";
 import { DataPacker } from "../../archive/data_packer.ts";
 import type { DiffIndex } from "../../tree/diff_index.ts";
 import type { Skipped } from "../../tree/entry.ts";
+import type { EntryList } from "../../tree/entry_list.ts";
 import { type IndexProgress, indexTree } from "../../tree/index_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
 import { packingAgainst } from "./delta_basis.ts";
@@ -44,6 +45,7 @@ import {
   timeInRecord,
 } from "../format/snapshot_record.ts";
 import { machineOf, type Store } from "../store/store.ts";
+import { OwnSignatures } from "./own_signatures.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
 import { RepositoryReader } from "./repository_reader.ts";
 import { checkParent } from "../runs/run.ts";
@@ -208,6 +210,7 @@ async function takeOnce(
     if (unchanged !== undefined) return { ...unchanged, ...ahead };
   }
   const parent = await findParent(store, found, cache, options);
+  const own = signaturesOf(store, dir, options);
   const { last } = parent;
   const reading = untilAborted(store.storage, signal);
   await using elsewhere = last === undefined
@@ -215,7 +218,7 @@ async function takeOnce(
     : undefined;
   parent.elsewhere = elsewhere && ((sha256) => elsewhere.find(sha256));
   const id = idBehind(last?.record.id, started, Math.random());
-  const left = await findLeftRuns(reading, directory);
+  const left = await findLeftRuns(reading, directory, signerOf(store));
   const entries = new SnapshotEntries(cache.states.writer, parent.index);
   await using writer = new SnapshotWriter(store, {
     id,
@@ -231,7 +234,7 @@ async function takeOnce(
   });
   const checkpoints: CheckpointWriter = new CheckpointWriter(
     writer.storage,
-    store.codec,
+    store,
     {
       id,
       directory,
@@ -241,15 +244,18 @@ async function takeOnce(
   );
   try {
     if (left.ids.length > 0) await writer.begin();
-    const work = await LeftWork.read(writer.storage, left, last?.record.id);
+    const work = await LeftWork.read(writer.storage, left, {
+      parent: last?.record.id,
+      signer: signerOf(store),
+    });
     const packer = new DataPacker({
       writer: writer.volumes,
-      ...packingAgainst(parent, untilAborted(writer.storage, signal)),
+      ...packingAgainst(parent, untilAborted(writer.storage, signal), own),
       known: work,
       shared: (sha256) => entries.findStored(sha256),
       elsewhere,
     });
-    const reader = new RepositoryReader(packer, writer.signatures);
+    const reader = new RepositoryReader(packer, writer.signatures, own);
     const { root, skipped } = await indexTree(dir, entries, reader, {
       previous: parent.index,
       unchanged: (entry) => entry.isKnown === true,
@@ -309,6 +315,7 @@ async function takeOnce(
     await writer.commit(record);
     await clear(writer.storage, [...left.names, ...checkpoints.names]);
     await cache.write(id, entries.list, skipped);
+    await own?.tidy(sumsIn(entries.list));
     return { record, isNew: true, diff, skipped, ...ahead };
   } catch (error) {
     await writer.abort(error);
@@ -321,6 +328,24 @@ async function takeOnce(
     if (checkpoints.kept.length > 0) options.onKept?.(checkpoints.kept);
     throw error;
   }
+}
+
+/**
+ * Returns the signatures that this machine keeps, if its key is write-only.
+ */
+function signaturesOf(
+  { id, keys }: Store,
+  { path }: Walker,
+  { cache }: SnapshotOptions,
+): OwnSignatures | undefined {
+  const own = keys?.writeOnly;
+  if (own === undefined || cache === undefined) return undefined;
+  return new OwnSignatures(cache, id, path, own);
+}
+
+/** Yields the SHA-256 of each entry, in hexadecimal. */
+function* sumsIn(list: EntryList): Generator<string> {
+  for (let at = 0; at < list.length; at++) yield list.sha256(at);
 }
 
 /**
@@ -365,6 +390,14 @@ async function continued(
 ): Promise<ReadRecord | undefined> {
   if (continues === undefined) return undefined;
   return await store.parentOf(continues, { onDamage, signal });
+}
+
+/**
+ * Returns the key that must have signed a checkpoint that is taken over: this
+ * machine's own, if the repository is encrypted.
+ */
+function signerOf({ keys, machine }: Store): string | undefined {
+  return keys && machine?.key?.publicKey;
 }
 
 /** Deletes checkpoints. Errors are ignored: a prune deletes the rest later. */

@@ -58,6 +58,11 @@ export interface FindOptions extends SignalOptions {
    * then ignored. By default the errors are thrown.
    */
   onDamage?: DamageHandler;
+  /**
+   * Returns whether the signature of a record is trusted. A snapshot that is not
+   * is found by its id only. Default: all are trusted.
+   */
+  isTrusted?: (record: SnapshotRecord) => Promise<boolean>;
 }
 
 /** A snapshot and a folder in it. */
@@ -348,7 +353,9 @@ export class Finder {
     for (const id of (await this.#all()).toReversed()) {
       if (isSafety(id) || timeOfId(id) === undefined) continue;
       const read = await this.#read(id);
-      if (read !== undefined) yield read;
+      if (read === undefined) continue;
+      if (await this.#options.isTrusted?.(read.record) === false) continue;
+      yield read;
     }
   }
 
@@ -358,7 +365,8 @@ export class Finder {
 
   /**
    * Reads a record. Returns `undefined` if the snapshot was removed after it
-   * was listed, or if the record is damaged and `onDamage` was called.
+   * was listed, if the key of this machine does not open it, or if the record is
+   * damaged and `onDamage` was called.
    */
   async #read(id: string): Promise<ReadRecord | undefined> {
     if (!this.#records.has(id)) {
@@ -366,7 +374,8 @@ export class Finder {
       try {
         read = await readRecord(this.#storage, id);
       } catch (error) {
-        if (codeOf(error) !== "not-found") {
+        // A write-only key does not open the records of other machines.
+        if (!["not-found", "key"].includes(codeOf(error) ?? "")) {
           const { onDamage } = this.#options;
           if (onDamage === undefined || !isDamage(error)) throw error;
           onDamage(error);

@@ -5,31 +5,49 @@
  * `keys/NAME.age` holds it once for each person or machine, encrypted for their
  * recipient or with their passphrase. So a key is added or removed by one small
  * object, and `age -d -i KEY keys/NAME.age` gives an identity file that opens
- * everything else. The settings name the identity by a sum of its recipient, so
- * that a key file of another origin is not used.
+ * everything else. A rotation adds a newer identity to these files. The settings
+ * name the first identity by a sum of its recipient, so that a key file of
+ * another origin is not used.
+ *
+ * A write-only key has no identity: only the recipient, for which its machine
+ * encrypts, with a signature of the admin key (`admin_key.ts`).
+ *
+ * `open_keys.ts` finds the key file that the caller can open, and `key_file.ts`
+ * has its form. `holders.ts` notes for whom each key is, and `signers.ts` the
+ * machines whose signatures are trusted. `key_changes.ts` keeps apart changes
+ * that run at the same time.
  *
  * @module
  */
-import { decrypt, encrypt, encryptWith } from "../../age/mod.ts";
+import { encrypt, encryptWith } from "../../age/mod.ts";
 import type { AgeKey, AgeRecipient } from "../../age/header.ts";
 import { newIdentity, recipientOf } from "../../age/identity.ts";
-import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
-import { toHex } from "../../bytes/hex.ts";
-import { sha256 } from "../../bytes/sha256.ts";
-import { collectAtMost } from "../../bytes/source.ts";
+import { codeOf, DeltarError } from "../../bytes/errors.ts";
+import type { ByteSource } from "../../bytes/source.ts";
+import type { SigningKey } from "../../ssh/mod.ts";
+import { publicText, wireOf } from "../../ssh/ed25519.ts";
 import { EncryptedStorage } from "../../storage/encrypted.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { MANIFESTS, SETTINGS } from "../format/names.ts";
+import { GARBAGE, KEYS, MANIFESTS, SETTINGS } from "../format/names.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
-
-/** The folder of the key files. */
-const KEYS = "keys/";
-
-/** The maximum size of a key file in bytes. */
-const MAX_KEY_BYTES = 1 << 16;
-
-/** The names of keys: of people or machines. */
-const NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
+import { adminKeyOf } from "./admin_key.ts";
+import {
+  deleteHolder,
+  type Holder,
+  KEY_NAME,
+  putHolder,
+  readHolders,
+} from "./holders.ts";
+import { KeyChanges } from "./key_changes.ts";
+import { encodeKeyFile, type KeyFile } from "./key_file.ts";
+import {
+  keyFileName,
+  namesOfKeys,
+  type OpenedKey,
+  openKeys,
+  sumOf,
+} from "./open_keys.ts";
+import { type Signer, Signers } from "./signers.ts";
 
 /** The person or machine that a key is for. */
 export interface KeyFor {
@@ -40,34 +58,106 @@ export interface KeyFor {
   name: string;
   /** The recipient (`age1…`) or the passphrase that opens the key. */
   to: AgeRecipient | { passphrase: string };
+  /**
+   * The kind of the key. A full key reads, writes and changes the keys. A
+   * write-only key only takes snapshots, and needs a recipient. Default: `full`.
+   */
+  kind?: "full" | "write-only";
+  /** The key with which the machine signs its records, if it is known. */
+  signer?: Pick<Signer, "publicKey" | "machine">;
+}
+
+/**
+ * A key of a repository, for lists. Its kind is `unknown` if its holder was not
+ * noted, or cannot be read.
+ */
+export type KeyInfo = Holder | { name: string; kind: "unknown" };
+
+/** The keys that the caller knows a repository to have. */
+export interface ExpectedKeys {
+  /**
+   * The sum of the recipient of the first identity. Without it, if the settings
+   * are lost, any identity is used.
+   */
+  sum?: string;
+  /** The public admin key. By default, any is accepted. */
+  admin?: string;
 }
 
 /** The keys of an encrypted repository. */
 export class RepositoryKeys {
+  /** The public admin key: `ssh-ed25519 AAAA…`. */
+  readonly adminPublicKey: string;
+  /**
+   * The admin key, which signs the lists of holders and signers; `undefined` if
+   * the caller's key is write-only.
+   */
+  readonly admin: SigningKey | undefined;
+  /**
+   * The name of the key that opened the repository, or `recovery sheet` if it
+   * was the identity of the repository itself.
+   */
+  readonly openedBy: string;
+  /** The machines whose signatures on records are trusted. */
+  readonly signers: Signers;
   readonly #storage: Storage;
-  readonly #identity: string;
-  readonly #id: string;
+  readonly #opened: OpenedKey;
+  /** The second recipient of objects that are not content. */
+  readonly #second: string;
+  /** The content of the caller's key file, which a rotation changes. */
+  #file: KeyFile;
 
-  private constructor(storage: Storage, id: string, identity: string) {
+  private constructor(
+    storage: Storage,
+    opened: OpenedKey,
+    second: string,
+  ) {
+    const { admin, name, file } = opened;
     this.#storage = storage;
-    this.#identity = identity;
-    this.#id = id;
+    this.#opened = opened;
+    this.#second = second;
+    this.#file = file;
+    this.openedBy = name;
+    this.admin = typeof admin === "string" ? undefined : admin;
+    this.adminPublicKey = typeof admin === "string" ? admin : admin.publicKey;
+    this.signers = new Signers(
+      this.decrypted(),
+      this.adminPublicKey,
+      this.admin,
+    );
   }
 
   /**
-   * Makes the identity of a new repository, and its first key.
+   * Makes the identity of a new repository, and the file of its first key. When
+   * the repository has its settings, `note` stores the rest.
    *
    * @param storage The storage of the key files.
    * @param id The id of the repository.
+   * @param first The first key, which is a full key.
    * @throws {DeltarError} `exists` if there is a key of this name.
+   * @throws {TypeError} If the name is not valid, or the key is write-only.
    */
   static async create(
     storage: Storage,
     id: string,
     first: KeyFor,
   ): Promise<RepositoryKeys> {
-    const keys = new RepositoryKeys(storage, id, await newIdentity());
-    await keys.add(first);
+    if (first.kind === "write-only") {
+      throw new TypeError("the first key of a repository is a full key");
+    }
+    const identity = await newIdentity();
+    const recipient = await recipientOf(identity);
+    const admin = await adminKeyOf(identity);
+    const opened: OpenedKey = {
+      file: { id, recipient, identities: [identity] },
+      admin,
+      sum: sumOf(recipient),
+      name: first.name,
+      own: identity,
+    };
+    const second = await secondOf(opened);
+    const keys = new RepositoryKeys(storage, opened, second);
+    await keys.#store(first, admin);
     return keys;
   }
 
@@ -77,75 +167,208 @@ export class RepositoryKeys {
    * @param storage The storage of the key files.
    * @param id The id of the repository.
    * @param own The keys of the caller.
-   * @param sum The sum of the repository's recipient. Without it, if the
-   *   settings are lost, any identity is used.
+   * @param expected What the caller knows of the repository.
    * @throws {DeltarError} `key` if no key was given, or none of them opens a key
-   *   file; `corrupt` if a key file is damaged and no other one opens.
+   *   file; `corrupt` if a key file is damaged and no other one opens;
+   *   `mismatch` if the admin key is not the expected one.
    */
   static async open(
     storage: Storage,
     id: string,
     own: readonly AgeKey[],
-    sum: string | undefined,
+    { sum, admin }: ExpectedKeys,
   ): Promise<RepositoryKeys> {
-    if (own.length === 0) {
-      throw new DeltarError("key", "the repository is encrypted; give a key", {
-        object: storage.location,
-      });
-    }
-    // The identity of the repository itself, from a recovery sheet, needs no key
-    // file.
-    for (const key of own) {
-      if (typeof key !== "string" || sum === undefined) continue;
-      const isItself = await sumOf(key).catch(() => undefined) === sum;
-      if (isItself) return new RepositoryKeys(storage, id, key);
-    }
-    const names = await namesOf(storage);
-    let damage: DeltarError | undefined;
-    for (const name of names) {
-      try {
-        const identity = await openKey(storage, name, own);
-        if (sum === undefined || await sumOf(identity) === sum) {
-          return new RepositoryKeys(storage, id, identity);
-        }
-        damage ??= new DeltarError("mismatch", "a key of another repository", {
-          object: objectOf(name),
-        });
-      } catch (error) {
-        if (codeOf(error) === "key") continue;
-        if (!isDamage(error)) throw error;
-        damage ??= error;
-      }
-    }
-    if (damage !== undefined) throw damage;
-    const what = names.length === 0
-      ? "the repository is encrypted, and all of its key files are missing"
-      : "none of the given keys opens this repository, whose keys are " +
-        `${names.join(", ")}. If yours did before, its file in keys/ may be ` +
-        "damaged.";
-    throw new DeltarError("key", what, { object: storage.location });
+    const opened = await openKeys(storage, id, own, sum);
+    const second = await secondOf(opened);
+    const keys = new RepositoryKeys(storage, opened, second);
+    if (admin === undefined || admin === keys.adminPublicKey) return keys;
+    throw new DeltarError(
+      "mismatch",
+      "the repository has another admin key than before",
+      { object: storage.location },
+    );
+  }
+
+  /** Whether the caller's key takes snapshots, and reads none of others. */
+  get isWriteOnly(): boolean {
+    return this.admin === undefined;
+  }
+
+  /**
+   * Returns the identities of the repository, the newest first, for a copy on
+   * paper. A write-only key has none.
+   */
+  identities(): readonly string[] {
+    return this.#file.identities;
+  }
+
+  /** Returns the recipient (`age1…`) that new objects are encrypted for. */
+  recipient(): string {
+    return this.#file.recipient;
+  }
+
+  /**
+   * Returns the sum of the recipient of the first identity, for the settings.
+   *
+   * @throws {DeltarError} `key` if the settings are lost and the caller's key is
+   *   write-only.
+   */
+  sum(): string {
+    const { sum } = this.#opened;
+    if (sum !== undefined) return sum;
+    throw new DeltarError(
+      "key",
+      "the settings of the repository are lost; a full key restores them",
+      { object: this.#storage.location },
+    );
+  }
+
+  /**
+   * Returns the view of the repository's objects. After a rotation, the view is
+   * another one.
+   *
+   * @param onStored Called with each encrypted object that is stored.
+   */
+  decrypted(onStored?: (object: ObjectRecord) => void): Storage {
+    const { identities, recipient } = this.#file;
+    const recipients = [recipient, this.#second];
+    return new EncryptedStorage(this.#storage, {
+      keys: this.isWriteOnly ? [this.#opened.own] : identities,
+      // Content is for those who have a full key. A write-only machine reads
+      // its own trees, signatures and records. Objects of others have a second
+      // recipient too, so that a storage cannot tell them apart.
+      recipientsOf: (name) =>
+        name.startsWith("volumes/") ? [recipient] : recipients,
+      isPartial: this.isWriteOnly,
+      kindOf,
+      onStored,
+    });
+  }
+
+  /**
+   * The keys and the recipient of this machine, if its key is write-only. With
+   * them, it keeps for itself what it cannot read from the repository.
+   */
+  get writeOnly():
+    | { keys: readonly AgeKey[]; recipient: AgeRecipient }
+    | undefined {
+    if (!this.isWriteOnly) return undefined;
+    return { keys: [this.#opened.own], recipient: this.#second };
   }
 
   /** Returns the names of the keys, sorted. */
-  async list(): Promise<string[]> {
-    return await namesOf(this.#storage);
+  list(): Promise<string[]> {
+    return namesOfKeys(this.#storage);
+  }
+
+  /**
+   * Returns the keys with what is noted about them, sorted by name. With a
+   * write-only key, only the names can be read.
+   */
+  async holders(): Promise<KeyInfo[]> {
+    const names = await this.list();
+    const holders = await this.#holders();
+    return names.map((name) => holders.get(name) ?? { name, kind: "unknown" });
   }
 
   /**
    * Adds a key.
    *
-   * @throws {DeltarError} `exists` if there is a key of this name;
-   *   `unsupported` if the recipient is not valid.
+   * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
+   *   there is a key of this name; `unsupported` if the recipient or the signing
+   *   key is not valid; `conflict` if another process changes the keys.
+   * @throws {TypeError} If the name is not valid, or a write-only key has no
+   *   recipient.
    */
-  async add({ name, to }: KeyFor): Promise<void> {
+  async add(key: KeyFor): Promise<void> {
+    const { name, to, kind, signer } = key;
     checkKeyName(name);
-    const text = `# the identity of the deltar repository ${this.#id}\n` +
-      `${this.#identity}\n`;
-    const bytes = new TextEncoder().encode(text);
-    const file = typeof to === "object" && "passphrase" in to
-      ? [await encryptWith(bytes, to.passphrase)]
-      : encrypt(bytes, [to]);
-    const object = objectOf(name);
+    if (kind === "write-only" && typeof to !== "string") {
+      throw new TypeError("a write-only key needs a recipient (age1…)");
+    }
+    if (signer !== undefined) wireOf(signer.publicKey);
+    const admin = this.#needAdmin();
+    await this.#changes(admin).run({ kind: "add", key: name }, async () => {
+      await this.#store(key, admin);
+      await this.note(key);
+    });
+  }
+
+  /**
+   * Removes a key. Its owner may have kept the identity of the repository; see
+   * `rotate`. The signatures of the machine of a write-only key are not trusted
+   * any more.
+   *
+   * @throws {DeltarError} `key` if the caller's key is write-only; `not-found` if
+   *   there is no such key; `unsafe` if no other full key would be left;
+   *   `conflict` if another process changes the keys.
+   */
+  async remove(name: string): Promise<void> {
+    checkKeyName(name);
+    const admin = this.#needAdmin();
+    const object = keyFileName(name);
+    const names = await this.list();
+    const isNoted = (await this.#holders()).has(name);
+    if (!names.includes(name) && !isNoted) {
+      throw new DeltarError(
+        "not-found",
+        `no such key; the keys are ${names.join(", ")}`,
+        { object },
+      );
+    }
+    await this.#changes(admin).run(
+      { kind: "remove", key: name },
+      async (leaving) => {
+        const holders = await this.#holders();
+        const holder = holders.get(name);
+        const isLeft = (await this.list()).some((other) =>
+          other !== name && !leaving.has(other) &&
+          (holders.get(other)?.kind === "full" || other === this.openedBy)
+        );
+        if (!isLeft && holder?.kind !== "write-only") {
+          throw new DeltarError(
+            "unsafe",
+            "the last full key cannot be removed, because nobody could read " +
+              "the repository any more; add another key first",
+            { object },
+          );
+        }
+        if (holder?.kind === "write-only" && holder.signer !== undefined) {
+          await this.signers.revoke(holder.signer).catch(unlessNotFound);
+        }
+        await this.#storage.delete(object);
+        await deleteHolder(this.decrypted(), name);
+      },
+    );
+  }
+
+  /** Deletes the key of a repository that another process created first. */
+  async discard(name: string): Promise<void> {
+    await this.#storage.delete(keyFileName(name));
+  }
+
+  /** Notes for whom the file of a key is, and trusts its signer. */
+  async note({ name, to, kind = "full", signer }: KeyFor): Promise<void> {
+    const admin = this.#needAdmin();
+    await putHolder(this.decrypted(), {
+      name,
+      kind,
+      ...typeof to === "string" && { recipient: to },
+      ...signer && { signer: publicText(wireOf(signer.publicKey)) },
+      added: Date.now(),
+    }, admin);
+    if (signer !== undefined) await this.signers.add(signer);
+  }
+
+  /** Stores a key file. */
+  async #store(
+    { name, to, kind = "full" }: KeyFor,
+    admin: SigningKey,
+  ): Promise<void> {
+    checkKeyName(name);
+    const identities = kind === "full" ? this.#file.identities : [];
+    const file = await this.#keyFile({ ...this.#file, identities }, to, admin);
+    const object = keyFileName(name);
     try {
       await this.#storage.put(object, file, { ifAbsent: true });
     } catch (cause) {
@@ -158,117 +381,68 @@ export class RepositoryKeys {
     }
   }
 
-  /**
-   * Removes a key. Its owner may have kept the identity of the repository.
-   *
-   * @throws {DeltarError} `not-found` if there is no such key; `unsafe` if it is
-   *   the last one.
-   */
-  async remove(name: string): Promise<void> {
-    checkKeyName(name);
-    const names = await namesOf(this.#storage);
-    const object = objectOf(name);
-    if (!names.includes(name)) {
-      throw new DeltarError(
-        "not-found",
-        `no such key; the keys are ${names.join(", ")}`,
-        { object },
-      );
-    }
-    if (names.length === 1) {
-      throw new DeltarError(
-        "unsafe",
-        "the last key cannot be removed, because nobody could read the " +
-          "repository any more; add another key first",
-        { object },
-      );
-    }
-    await this.#storage.delete(object);
+  /** Returns a key file, encrypted. */
+  async #keyFile(
+    file: KeyFile,
+    to: KeyFor["to"],
+    admin: SigningKey,
+  ): Promise<ByteSource> {
+    const bytes = await encodeKeyFile(file, admin);
+    return typeof to === "object" && "passphrase" in to
+      ? [await encryptWith(bytes, to.passphrase)]
+      : encrypt(bytes, [to]);
   }
 
-  /** Deletes the key of a repository that another process created first. */
-  async discard(name: string): Promise<void> {
-    await this.#storage.delete(objectOf(name));
+  async #holders(): Promise<Map<string, Holder>> {
+    if (this.isWriteOnly) return new Map();
+    return await readHolders(this.decrypted(), this.adminPublicKey);
   }
 
-  /** Returns the sum of the repository's recipient, for the settings. */
-  sum(): Promise<string> {
-    return sumOf(this.#identity);
+  #changes(admin: SigningKey): KeyChanges {
+    return new KeyChanges(this.decrypted(), admin);
   }
 
-  /** Returns the repository's recipient (`age1…`). */
-  recipient(): Promise<string> {
-    return recipientOf(this.#identity);
-  }
-
-  /** Returns the identity of the repository, for a copy on paper. */
-  identity(): string {
-    return this.#identity;
-  }
-
-  /**
-   * Returns the view of the repository's objects.
-   *
-   * @param onStored Called with each encrypted object that is stored.
-   */
-  async decrypted(
-    onStored?: (object: ObjectRecord) => void,
-  ): Promise<Storage> {
-    return new EncryptedStorage(this.#storage, {
-      keys: [this.#identity],
-      recipient: await this.recipient(),
-      onStored,
-      kindOf: (name) =>
-        name === SETTINGS || name.startsWith(MANIFESTS)
-          ? "clear"
-          : name.startsWith(KEYS)
-          ? "foreign"
-          : "encrypted",
-    });
+  #needAdmin(): SigningKey {
+    if (this.admin !== undefined) return this.admin;
+    throw new DeltarError(
+      "key",
+      "a write-only key cannot change the keys; use a full key",
+      { object: this.#storage.location },
+    );
   }
 }
 
-/** Returns the names of the keys in a storage, sorted. */
-async function namesOf(storage: Storage): Promise<string[]> {
-  const names: string[] = [];
-  for await (const { name } of storage.list(KEYS)) {
-    const key = name.slice(KEYS.length).replace(/\.age$/, "");
-    if (NAME.test(key) && name === objectOf(key)) names.push(key);
-  }
-  return names.sort();
+/**
+ * Returns how an object is stored. What is in clear tells a storage nothing that
+ * it does not see anyway.
+ */
+function kindOf(name: string): "clear" | "foreign" | "encrypted" {
+  const isClear = name === SETTINGS || name.startsWith(MANIFESTS) ||
+    name.startsWith(GARBAGE);
+  return isClear ? "clear" : name.startsWith(KEYS) ? "foreign" : "encrypted";
 }
 
-function objectOf(name: string): string {
-  return `${KEYS}${name}.age`;
+/**
+ * Returns the second recipient of objects that are not content: this machine, if
+ * its key is write-only, or nobody.
+ */
+async function secondOf({ file, own }: OpenedKey): Promise<string> {
+  const isWriteOnly = file.identities.length === 0;
+  if (!isWriteOnly) return await recipientOf(await newIdentity());
+  if (typeof own === "string" || own instanceof CryptoKey) {
+    return await recipientOf(own);
+  }
+  throw new DeltarError("key", "a write-only key is opened by an age identity");
 }
 
 function checkKeyName(name: string): void {
-  if (NAME.test(name)) return;
+  if (KEY_NAME.test(name)) return;
   throw new TypeError(
     "the name of a key has 1 to 64 letters, digits, `.`, `_` and `-`: " +
       JSON.stringify(name),
   );
 }
 
-/** Decrypts a key file. Returns the identity in it. */
-async function openKey(
-  storage: Storage,
-  name: string,
-  own: readonly AgeKey[],
-): Promise<string> {
-  const object = objectOf(name);
-  const file = decrypt(storage.get(object), own, object);
-  const bytes = await collectAtMost(file, MAX_KEY_BYTES, object);
-  const [identity] = new TextDecoder().decode(bytes).split("\n")
-    .filter((line) => line.startsWith("AGE-SECRET-KEY-"));
-  if (identity === undefined) {
-    throw new DeltarError("corrupt", "no identity in the key file", { object });
-  }
-  return identity.trim();
-}
-
-/** Returns the SHA-256 of an identity's recipient, in hexadecimal. */
-async function sumOf(identity: string): Promise<string> {
-  const recipient = await recipientOf(identity);
-  return toHex(sha256(new TextEncoder().encode(recipient)));
+function unlessNotFound(error: unknown): void {
+  if (codeOf(error) !== "not-found") throw error;
 }

@@ -44,6 +44,7 @@ import { ManifestWriter } from "../runs/manifest.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readTree } from "../layers/tree_reader.ts";
 import { type KeyFor, RepositoryKeys } from "./keys.ts";
+import type { Trust } from "./signers.ts";
 import { withLabels } from "./label.ts";
 
 /** Options for creating a repository. */
@@ -88,6 +89,12 @@ export interface OpenOptions extends ReadOptions {
    * repository is opened.
    */
   recipient?: string;
+  /**
+   * The public admin key that the repository must have, as
+   * `RepositoryKeys.adminPublicKey` was at the first contact. By default, any is
+   * accepted. A write-only machine needs it to notice a replaced key file.
+   */
+  admin?: string;
 }
 
 /** Options for reading objects that may be damaged. */
@@ -176,9 +183,9 @@ export class Store {
     // The settings come last. If another process created the repository first,
     // its settings name its own identity.
     const keys = options.encrypt &&
-      await RepositoryKeys.create(storage, id, options.encrypt);
+      await createKeys(storage, id, options.encrypt);
     if (keys !== undefined) {
-      settings.encryption = { kind: "age", recipient: await keys.sum() };
+      settings.encryption = { kind: "age", recipient: keys.sum() };
     }
     try {
       const bytes = encodeSettings(settings);
@@ -189,8 +196,9 @@ export class Store {
       }
       throw error;
     }
+    if (options.encrypt !== undefined) await keys?.note(options.encrypt);
     const { machine } = options;
-    return await Store.#over(storage, { id, codec, keys, machine });
+    return Store.#over(storage, { id, codec, keys, machine });
   }
 
   /**
@@ -236,7 +244,7 @@ export class Store {
   static async #with(
     storage: Storage,
     { id, codec, encryption }: Settings,
-    { keys: own, recipient: expected, machine }: OpenOptions,
+    { keys: own, recipient: expected, admin, machine }: OpenOptions,
   ): Promise<Store> {
     // Settings that were lost do not name a recipient. Then the key has to be
     // the expected one.
@@ -252,18 +260,21 @@ export class Store {
     }
     const base = { id, codec: codecFor(codec), machine };
     if (encryption === undefined) {
-      return await Store.#over(storage, { ...base, keys: undefined });
+      return Store.#over(storage, { ...base, keys: undefined });
     }
     const given = typeof own === "function" ? await own() : own ?? [];
-    const keys = await RepositoryKeys.open(storage, id, given, recipient);
-    return await Store.#over(storage, { ...base, keys });
+    const keys = await RepositoryKeys.open(storage, id, given, {
+      sum: recipient,
+      admin,
+    });
+    return Store.#over(storage, { ...base, keys });
   }
 
   /** Returns the repository whose objects are in a storage. */
-  static async #over(
+  static #over(
     storage: Storage,
     base: Pick<Store, "id" | "codec" | "keys" | "machine">,
-  ): Promise<Store> {
+  ): Store {
     const { id, keys, machine } = base;
     if (keys === undefined) {
       return new Store({ ...base, storage, manifests: undefined });
@@ -271,9 +282,46 @@ export class Store {
     const manifests = new ManifestWriter(storage, id, machine?.key);
     return new Store({
       ...base,
-      storage: await keys.decrypted((object) => manifests.stored(object)),
+      storage: keys.decrypted((object) => manifests.stored(object)),
       manifests,
     });
+  }
+
+  /**
+   * Returns whether the signature of a record is trusted. In a repository that
+   * is not encrypted, or has no signers, every record is.
+   *
+   * @throws {DeltarError} The error of the storage.
+   */
+  async trustOf(
+    { signer }: SnapshotRecord,
+  ): Promise<Trust | "unsigned"> {
+    const { keys, machine } = this;
+    if (keys === undefined) return "trusted";
+    const own = machine?.key?.publicKey;
+    if (signer !== undefined && signer === own) return "trusted";
+    if (keys.isWriteOnly) {
+      // The list of signers is not for this key.
+      if (own === undefined) return "trusted";
+      return signer === undefined ? "unsigned" : "unknown";
+    }
+    if (await keys.signers.isEmpty()) return "trusted";
+    return signer === undefined ? "unsigned" : await keys.signers.trust(signer);
+  }
+
+  /**
+   * Adds this machine to the signers of an encrypted repository, unless it is
+   * one of them, or its key is write-only.
+   *
+   * @throws {DeltarError} `exists` if the key of this machine was revoked.
+   */
+  async introduce(): Promise<void> {
+    const { keys, machine } = this;
+    if (keys === undefined || keys.isWriteOnly) return;
+    if (machine?.key === undefined) return;
+    const { id, host, key: { publicKey } } = machine;
+    if (await keys.signers.trust(publicKey) === "trusted") return;
+    await keys.signers.add({ publicKey, machine: { id, host } });
   }
 
   /** Returns the same repository with a signal that ends reads and writes. */
@@ -330,8 +378,8 @@ export class Store {
   }
 
   /**
-   * Returns the last snapshot of a directory of this machine, which is the
-   * parent of the next one.
+   * Returns the last trusted snapshot of a directory of this machine, which is
+   * the parent of the next one.
    *
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other
@@ -346,6 +394,7 @@ export class Store {
       if (isSafety(id)) continue;
       const read = await tryRead(storage, id, onDamage);
       if (read === undefined) continue;
+      if (await this.trustOf(read.record) !== "trusted") continue;
       if (isOf(read.record, directory, this.machine?.id)) return read;
       onOther?.(read);
     }
@@ -366,8 +415,12 @@ export class Store {
     const records: SnapshotRecord[] = [];
     for (const id of (await this.ids(signal)).reverse()) {
       if (!isSafety(id)) continue;
-      const { record } = await readRecord(storage, id);
-      if (isOf(record, directory, this.machine?.id)) records.push(record);
+      const read = await tryRead(storage, id, undefined);
+      if (read === undefined) continue;
+      if (await this.trustOf(read.record) !== "trusted") continue;
+      if (isOf(read.record, directory, this.machine?.id)) {
+        records.push(read.record);
+      }
     }
     return records;
   }
@@ -385,9 +438,30 @@ export class Store {
   }
 }
 
+/** Makes the identity of a new repository, and its first key. */
+async function createKeys(
+  storage: Storage,
+  id: string,
+  first: KeyFor,
+): Promise<RepositoryKeys> {
+  try {
+    return await RepositoryKeys.create(storage, id, first);
+  } catch (cause) {
+    if (codeOf(cause) !== "exists") throw cause;
+    throw new DeltarError(
+      "exists",
+      "another process is creating an encrypted repository here, or was " +
+        "interrupted while it did. If none is running, delete keys/ and try " +
+        "again",
+      { object: storage.location, cause },
+    );
+  }
+}
+
 /**
- * Reads a record. Returns `undefined` if the snapshot was removed, or if the
- * record is damaged and `onDamage` was called.
+ * Reads a record. Returns `undefined` if the snapshot was removed, if the key of
+ * this machine does not open it, or if the record is damaged and `onDamage` was
+ * called.
  */
 async function tryRead(
   storage: Storage,
@@ -397,19 +471,35 @@ async function tryRead(
   try {
     return await readRecord(storage, id);
   } catch (error) {
-    // The snapshot was removed after it was listed.
-    if (codeOf(error) === "not-found") return undefined;
+    // The snapshot was removed after it was listed, or it is of another machine
+    // and this machine's key is write-only.
+    if (["not-found", "key"].includes(codeOf(error) ?? "")) return undefined;
     if (onDamage === undefined || !isDamage(error)) throw error;
     onDamage(error);
     return undefined;
   }
 }
 
-/** Returns the fields of a new record that name this machine. */
+/** Returns the fields of a new record that name this machine and its key. */
 export function machineOf(
   { machine }: Store,
-): Pick<SnapshotRecord, "machine"> {
+): Pick<SnapshotRecord, "machine" | "signer"> {
   if (machine === undefined) return {};
-  const { key: _, ...named } = machine;
-  return { machine: named };
+  const { key, ...named } = machine;
+  return { machine: named, ...key && { signer: key.publicKey } };
+}
+
+/**
+ * Refuses work for which a write-only key is not enough.
+ *
+ * @param what The work, as an infinitive.
+ * @throws {DeltarError} `key` if the key is write-only.
+ */
+export function checkReads({ keys, storage }: Store, what: string): void {
+  if (keys === undefined || !keys.isWriteOnly) return;
+  throw new DeltarError(
+    "key",
+    `the key of this machine is write-only, and cannot ${what}; use a full key`,
+    { object: storage.location },
+  );
 }

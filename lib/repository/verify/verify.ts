@@ -19,7 +19,7 @@ import { turnIfDue } from "../../bytes/turns.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
-import { recordName, SETTINGS } from "../format/names.ts";
+import { RECIPIENTS, recordName, SETTINGS } from "../format/names.ts";
 import type {
   LayerRecord,
   ObjectRecord,
@@ -385,8 +385,9 @@ class Verification {
  * other objects that no snapshot refers to.
  */
 function isOwn(name: string): boolean {
-  return /^(?:checkpoints|damaged|garbage|labels|lease|manifests|moves|proofs|removed|restores|running|settings)\//
-    .test(name);
+  return name === RECIPIENTS ||
+    /^(?:checkpoints|damaged|garbage|holders|labels|lease|manifests|moves|proofs|removed|restores|running|settings|signers)\//
+      .test(name);
 }
 
 /** A hard link that at least one of the snapshots has. */

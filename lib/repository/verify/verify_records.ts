@@ -39,7 +39,10 @@ export async function verifyNotes(
 ): Promise<void> {
   for (const name of names) {
     const isManifest = idOfManifest(name) !== undefined;
-    const isNote = /^(?:labels|proofs|removed|restores)\/.*\.json$/.test(name);
+    const isNote =
+      /^(?:holders|labels|proofs|removed|restores|signers)\/.*\.json$/.test(
+        name,
+      );
     if (!isManifest && !isNote) continue;
     try {
       const bytes = await readIfThere(storage, name);

@@ -1,0 +1,108 @@
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
+import type { Line } from "../../bytes/listing.ts";
+import type { SigningKey } from "../../ssh/mod.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { parseTime } from "../format/moment.ts";
+import { HOLDERS } from "../format/names.ts";
+import { namesUnder } from "../format/note.ts";
+import { putSigned, readSigned } from "./signed_object.ts";
+
+const FORMAT = "deltar-holder";
+
+/** The names of keys: of people or machines. */
+export const KEY_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
+
+/** The person or machine that holds a key of an encrypted repository. */
+export interface Holder {
+  /** The name of the key. */
+  name: string;
+  /**
+   * The kind of the key. A full key reads, writes and changes the keys. A
+   * write-only key only takes snapshots.
+   */
+  kind: "full" | "write-only";
+  /**
+   * The recipient (`age1…`) that the key file is encrypted for. Absent if a
+   * passphrase opens the file, or an object that is not a text.
+   */
+  recipient?: string;
+  /** The public key with which the machine signs, if it was given. */
+  signer?: string;
+  /** The time at which the key was added, in milliseconds since 1970. */
+  added: number;
+}
+
+/** Stores the holder of a key. */
+export async function putHolder(
+  storage: Storage,
+  { name, kind, recipient, signer, added }: Holder,
+  admin: SigningKey,
+): Promise<void> {
+  const fields = {
+    name,
+    kind,
+    recipient,
+    signer,
+    added: new Date(added).toISOString(),
+  };
+  await putSigned(storage, holderName(name), FORMAT, fields, admin);
+}
+
+/** Deletes the holder of a key. */
+export async function deleteHolder(
+  storage: Storage,
+  name: string,
+): Promise<void> {
+  await storage.delete(holderName(name));
+}
+
+/**
+ * Returns the holders of keys, by the names of the keys. A holder that is
+ * damaged, is not signed by the admin key, or is not encrypted for the caller, is
+ * omitted.
+ *
+ * @param storage The objects of the repository, decrypted.
+ * @param adminPublicKey The public key that signs holders.
+ */
+export async function readHolders(
+  storage: Storage,
+  adminPublicKey: string,
+): Promise<Map<string, Holder>> {
+  const holders = new Map<string, Holder>();
+  for (const object of await namesUnder(storage, HOLDERS)) {
+    const name = object.slice(HOLDERS.length, -".json".length);
+    if (object !== holderName(name) || !KEY_NAME.test(name)) continue;
+    try {
+      const line = await readSigned(storage, object, FORMAT, adminPublicKey);
+      holders.set(name, holderOf(line, name, object));
+    } catch (error) {
+      // A recovery sheet from before a rotation does not open later objects.
+      if (codeOf(error) !== "key" && !isDamage(error)) throw error;
+    }
+  }
+  return holders;
+}
+
+function holderOf(line: Line, name: string, object: string): Holder {
+  const { kind, recipient, signer } = line;
+  const added = parseTime(line.added);
+  if (
+    line.name !== name || (kind !== "full" && kind !== "write-only") ||
+    added === undefined
+  ) {
+    throw new DeltarError("corrupt", "invalid fields of the holder of a key", {
+      object,
+    });
+  }
+  return {
+    name,
+    kind,
+    added,
+    ...typeof recipient === "string" && { recipient },
+    ...typeof signer === "string" && { signer },
+  };
+}
+
+function holderName(name: string): string {
+  return `${HOLDERS}${name}.json`;
+}

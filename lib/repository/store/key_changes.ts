@@ -1,0 +1,145 @@
+/**
+ * Changes of the keys of a repository that run at the same time.
+ *
+ * A storage cannot change several objects in one step. So each change first
+ * stores a mark, and then lists the marks of others. Of two changes that must
+ * not run at the same time, at least one finds the mark of the other, withdraws
+ * its own, and fails with `conflict`.
+ *
+ * A process that is killed leaves its mark. It is ignored after
+ * `MAX_CHANGE_MS`. One thing does not depend on clocks: a removal leaves a full
+ * key that no mark is about to remove (`keys.ts`), however old the mark is.
+ *
+ * @module
+ */
+import { DeltarError, isDamage } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import type { SigningKey } from "../../ssh/mod.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { HOLDERS } from "../format/names.ts";
+import { namesUnder, timeOf } from "../format/note.ts";
+import { putSigned, readSigned } from "./signed_object.ts";
+
+const FORMAT = "deltar-key-change";
+const FOLDER = `${HOLDERS}changes/`;
+const MARK = /^(add|remove|rotate)\.[0-9a-f]{16}(?:\.(.+))?\.json$/;
+
+/** The time after which a change counts as interrupted, in milliseconds. */
+const MAX_CHANGE_MS = 10 * 60_000;
+
+/** A change of the keys. A rotation changes all of them. */
+export interface KeyChange {
+  /** The kind of change. */
+  kind: "add" | "remove" | "rotate";
+  /** The name of the key; absent for a rotation. */
+  key?: string;
+}
+
+/** A change that another process has begun. */
+interface Mark extends KeyChange {
+  /** The name of the object. */
+  object: string;
+}
+
+/** The changes of the keys of a repository. */
+export class KeyChanges {
+  readonly #storage: Storage;
+  readonly #admin: SigningKey;
+
+  /**
+   * Makes the list of changes. Nothing is read yet.
+   *
+   * @param storage The objects of the repository, decrypted.
+   * @param admin The admin key, which signs marks.
+   */
+  constructor(storage: Storage, admin: SigningKey) {
+    this.#storage = storage;
+    this.#admin = admin;
+  }
+
+  /**
+   * Makes a change while a mark shows it to others.
+   *
+   * @param change The change.
+   * @param work Makes the change. It is passed the names of the keys that other
+   *   changes, running or interrupted, are about to remove.
+   * @throws {DeltarError} `conflict` if another change is running.
+   */
+  async run(
+    change: KeyChange,
+    work: (leaving: ReadonlySet<string>) => Promise<void>,
+  ): Promise<void> {
+    const { kind, key } = change;
+    const random = toHex(crypto.getRandomValues(new Uint8Array(8)));
+    const words = [kind, random, ...key === undefined ? [] : [key], "json"];
+    const own = `${FOLDER}${words.join(".")}`;
+    const time = new Date().toISOString();
+    const done = [own];
+    try {
+      await putSigned(this.#storage, own, FORMAT, { time }, this.#admin);
+      const marks = await this.#marks();
+      const others = marks.filter(({ object }) => object !== own);
+      const over: string[] = [];
+      for (const other of others) {
+        const isExcluded = excludes(change, other);
+        if (!isExcluded && other.key !== key) continue;
+        const end = await this.#endOf(other.object);
+        if (end === undefined) {
+          // The removal of another key may have to be finished still.
+          const isFinished = other.kind !== "remove" || other.key === key;
+          if (isFinished) over.push(other.object);
+        } else if (isExcluded) throw busyError(end);
+      }
+      const leaving = others.filter(({ kind }) => kind === "remove")
+        .flatMap(({ key = [] }) => key);
+      await work(new Set(leaving));
+      done.push(...over);
+    } finally {
+      for (const object of done) {
+        await this.#storage.delete(object).catch(() => {});
+      }
+    }
+  }
+
+  async #marks(): Promise<Mark[]> {
+    return (await namesUnder(this.#storage, FOLDER)).flatMap((object) => {
+      const [, kind, key] = MARK.exec(object.slice(FOLDER.length)) ?? [];
+      return kind === undefined
+        ? []
+        : [{ kind: kind as KeyChange["kind"], key, object }];
+    });
+  }
+
+  /**
+   * Returns the time after which a change counts as interrupted, in milliseconds
+   * since 1970. Returns `undefined` if it does already, or its mark is damaged or
+   * gone.
+   */
+  async #endOf(object: string): Promise<number | undefined> {
+    const { publicKey } = this.#admin;
+    try {
+      const line = await readSigned(this.#storage, object, FORMAT, publicKey);
+      const begun = timeOf(line.time, object);
+      const age = Math.abs(Date.now() - begun);
+      return age > MAX_CHANGE_MS ? undefined : begun + MAX_CHANGE_MS;
+    } catch (error) {
+      if (isDamage(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Returns whether two changes must not run at the same time. */
+function excludes(one: KeyChange, other: KeyChange): boolean {
+  if (one.kind === "rotate" || other.kind === "rotate") return true;
+  return one.key === other.key && one.kind !== other.kind;
+}
+
+function busyError(end: number): DeltarError {
+  return new DeltarError(
+    "conflict",
+    "another deltar is changing the keys of the repository, or was " +
+      "interrupted while it did. Try again in a minute or, if it was " +
+      `interrupted, after ${new Date(end).toISOString()}`,
+  );
+}

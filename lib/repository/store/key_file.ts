@@ -1,0 +1,108 @@
+import { recipientOf } from "../../age/identity.ts";
+import { fromBase64, toBase64 } from "../../bytes/base64.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { readSignature, sign, type SigningKey, verify } from "../../ssh/mod.ts";
+import { NAMESPACE } from "../format/signed_listing.ts";
+
+/** The content of a key file, which is an identity file of age. */
+export interface KeyFile {
+  /** The id of the repository. */
+  id: string;
+  /** The recipient (`age1…`) that new objects are encrypted for. */
+  recipient: string;
+  /** The public key of the admin key; absent from files of older versions. */
+  admin?: string;
+  /**
+   * The identities of the repository (`AGE-SECRET-KEY-1…`), the newest first. A
+   * file that has none is for a machine that can only write.
+   */
+  identities: readonly string[];
+}
+
+const TITLE = "# the identity of the deltar repository ";
+const WRITE_ONLY_TITLE = "# a write-only key of the deltar repository ";
+const RECIPIENT = "# recipient: ";
+const ADMIN = "# admin: ";
+const SIGNATURE = "# signature: ";
+const IDENTITY = "AGE-SECRET-KEY-";
+
+/**
+ * Returns the text of a key file. If it has no identity, the admin key signs it:
+ * the last line has the base64 of an SSH signature of all lines before.
+ */
+export async function encodeKeyFile(
+  { id, recipient, identities }: KeyFile,
+  admin: SigningKey,
+): Promise<Uint8Array> {
+  const lines = [
+    `${identities.length > 0 ? TITLE : WRITE_ONLY_TITLE}${id}`,
+    `${RECIPIENT}${recipient}`,
+    `${ADMIN}${admin.publicKey}`,
+    ...identities,
+    "",
+  ];
+  const bytes = new TextEncoder().encode(lines.join("\n"));
+  if (identities.length > 0) return bytes;
+  const signature = toBase64(
+    new TextEncoder().encode(await sign(bytes, admin, NAMESPACE)),
+  );
+  return new TextEncoder()
+    .encode(`${lines.join("\n")}${SIGNATURE}${signature}\n`);
+}
+
+/**
+ * Reads a key file.
+ *
+ * @param bytes The decrypted file.
+ * @param object The name of the object, for errors.
+ * @throws {DeltarError} `corrupt` if the file has neither an identity nor a
+ *   recipient with a valid signature of its admin key, or if its recipient is
+ *   not that of one of its identities.
+ */
+export async function decodeKeyFile(
+  bytes: Uint8Array,
+  object: string,
+): Promise<KeyFile> {
+  const fail = (what: string, cause?: unknown) =>
+    new DeltarError("corrupt", what, { object, cause });
+  const text = new TextDecoder().decode(bytes);
+  const lines = text.split("\n").map((line) => line.trim());
+  const after = (start: string) =>
+    lines.find((line) => line.startsWith(start))?.slice(start.length);
+  const id = after(TITLE) ?? after(WRITE_ONLY_TITLE) ?? "";
+  const admin = after(ADMIN);
+  const identities = lines.filter((line) => line.startsWith(IDENTITY));
+  const named = after(RECIPIENT);
+  if (identities.length > 0) {
+    let recipients: string[];
+    try {
+      recipients = await Promise.all(identities.map(recipientOf));
+    } catch {
+      // The cause may show the identity.
+      throw fail("an invalid identity in the key file");
+    }
+    const recipient = named ?? recipients[0];
+    if (!recipients.includes(recipient)) {
+      throw fail("the recipient in the key file is not that of an identity");
+    }
+    return { id, recipient, identities, ...admin !== undefined && { admin } };
+  }
+  const signature = after(SIGNATURE);
+  if (named === undefined || admin === undefined || signature === undefined) {
+    throw fail("no identity in the key file");
+  }
+  const message = new TextEncoder()
+    .encode(text.slice(0, text.indexOf(SIGNATURE)));
+  let isSigned = false;
+  try {
+    const signed = readSignature(
+      new TextDecoder().decode(fromBase64(signature)),
+    );
+    isSigned = signed.publicKey === admin &&
+      await verify(message, signed, NAMESPACE);
+  } catch (cause) {
+    throw fail("the signature of the key file is not valid", cause);
+  }
+  if (!isSigned) throw fail("the signature of the key file is not valid");
+  return { id, recipient: named, admin, identities };
+}

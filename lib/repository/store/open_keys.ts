@@ -1,0 +1,212 @@
+import { decrypt } from "../../age/mod.ts";
+import type { AgeKey } from "../../age/header.ts";
+import { recipientOf } from "../../age/identity.ts";
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import { collectAtMost } from "../../bytes/source.ts";
+import type { SigningKey } from "../../ssh/mod.ts";
+import { AGE_SUFFIX, EncryptedStorage } from "../../storage/encrypted.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { KEYS, RECIPIENTS } from "../format/names.ts";
+import { adminKeyOf } from "./admin_key.ts";
+import { KEY_NAME } from "./holders.ts";
+import { decodeKeyFile, type KeyFile } from "./key_file.ts";
+import { readSigned } from "./signed_object.ts";
+
+/** The format of the object with the recipients after a rotation. */
+export const RECIPIENTS_FORMAT = "deltar-recipients";
+
+/** The opener of a repository whose own identity was given. */
+const SHEET = "recovery sheet";
+
+/** The maximum size of a decrypted key file in bytes. */
+const MAX_KEY_BYTES = 1 << 16;
+/** The maximum size of a key file as it is stored, in bytes. */
+const MAX_FILE_BYTES = 1 << 18;
+
+/** The content of a key file that was opened, or of a recovery sheet. */
+export interface OpenedKey {
+  /** The content. */
+  file: KeyFile;
+  /** The admin key, or only its public half. */
+  admin: SigningKey | string;
+  /** The sum of the recipient of the first identity, if it is known. */
+  sum: string | undefined;
+  /** The name of the key, or `recovery sheet`. */
+  name: string;
+  /** The caller's key that opened the file. */
+  own: AgeKey;
+}
+
+/**
+ * Finds the identities of a repository.
+ *
+ * @param storage The storage of the key files.
+ * @param id The id of the repository.
+ * @param own The keys of the caller.
+ * @param sum The sum of the recipient of the first identity. Without it, if the
+ *   settings are lost, any identity is used.
+ * @throws {DeltarError} `key` if no key was given, or none of them opens a key
+ *   file; `corrupt` if a key file is damaged and no other one opens.
+ */
+export async function openKeys(
+  storage: Storage,
+  id: string,
+  own: readonly AgeKey[],
+  sum: string | undefined,
+): Promise<OpenedKey> {
+  if (own.length === 0) {
+    throw new DeltarError("key", "the repository is encrypted; give a key", {
+      object: storage.location,
+    });
+  }
+  const sheet = sum === undefined
+    ? undefined
+    : await openSheet(storage, id, own, sum);
+  return sheet ?? await openKeyFiles(storage, own, sum);
+}
+
+/**
+ * Opens a repository with its own identities, from a recovery sheet, for which
+ * no key file is needed. Returns `undefined` if its first identity is not given.
+ */
+async function openSheet(
+  storage: Storage,
+  id: string,
+  own: readonly AgeKey[],
+  sum: string,
+): Promise<OpenedKey | undefined> {
+  const given = new Map<string, string>();
+  let first: string | undefined;
+  for (const key of own) {
+    if (typeof key !== "string") continue;
+    const recipient = await recipientOf(key).catch(() => undefined);
+    if (recipient === undefined) continue;
+    given.set(recipient, key);
+    if (sumOf(recipient) === sum) first = recipient;
+  }
+  const identity = first && given.get(first);
+  if (first === undefined || identity === undefined) return undefined;
+  const admin = await adminKeyOf(identity);
+  let recipients = [first];
+  const view = new EncryptedStorage(storage, {
+    keys: [...given.values()],
+    recipientsOf: () => [],
+  });
+  try {
+    const { publicKey } = admin;
+    const line = await readSigned(
+      view,
+      RECIPIENTS,
+      RECIPIENTS_FORMAT,
+      publicKey,
+    );
+    recipients = [line.recipients].flat().filter((value) =>
+      typeof value === "string"
+    );
+  } catch (error) {
+    if (codeOf(error) !== "not-found") throw error;
+  }
+  const [recipient = first] = recipients;
+  const identities = recipients.flatMap((one) => given.get(one) ?? []);
+  return {
+    file: { id, recipient, identities },
+    ...{ admin, sum, name: SHEET, own: identity },
+  };
+}
+
+/** Opens a key file. A full key is preferred to a write-only one. */
+async function openKeyFiles(
+  storage: Storage,
+  own: readonly AgeKey[],
+  sum: string | undefined,
+): Promise<OpenedKey> {
+  const names = await namesOfKeys(storage);
+  let writeOnly: OpenedKey | undefined;
+  let damage: DeltarError | undefined;
+  for (const name of names) {
+    const object = keyFileName(name);
+    try {
+      const [bytes, key] = await decryptWith(storage, object, own);
+      const file = await decodeKeyFile(bytes, object);
+      const { identities, admin } = file;
+      if (identities.length === 0 && admin !== undefined) {
+        writeOnly ??= { file, admin, sum, name, own: key };
+        continue;
+      }
+      const first = await firstOf(identities, sum);
+      if (first !== undefined) {
+        const sum = sumOf(await recipientOf(first));
+        return { file, admin: await adminKeyOf(first), sum, name, own: key };
+      }
+      damage ??= new DeltarError("mismatch", "a key of another repository", {
+        object,
+      });
+    } catch (error) {
+      if (codeOf(error) === "key") continue;
+      if (!isDamage(error)) throw error;
+      damage ??= error;
+    }
+  }
+  if (writeOnly !== undefined) return writeOnly;
+  if (damage !== undefined) throw damage;
+  const what = names.length === 0
+    ? "the repository is encrypted, and all of its key files are missing"
+    : "none of the given keys opens this repository, whose keys are " +
+      `${names.join(", ")}. If yours did before, its file in keys/ may be ` +
+      "damaged.";
+  throw new DeltarError("key", what, { object: storage.location });
+}
+
+/** Returns the first identity of a repository among all, the newest first. */
+async function firstOf(
+  identities: readonly string[],
+  sum: string | undefined,
+): Promise<string | undefined> {
+  if (sum === undefined) return identities.at(-1);
+  for (const identity of identities) {
+    if (sumOf(await recipientOf(identity)) === sum) return identity;
+  }
+  return undefined;
+}
+
+/** Decrypts a key file. Returns its text, and the key that decrypted it. */
+async function decryptWith(
+  storage: Storage,
+  object: string,
+  own: readonly AgeKey[],
+): Promise<[Uint8Array, AgeKey]> {
+  const file = await collectAtMost(storage.get(object), MAX_FILE_BYTES, object);
+  for (const key of own) {
+    try {
+      const text = decrypt([file], [key], object);
+      return [await collectAtMost(text, MAX_KEY_BYTES, object), key];
+    } catch (error) {
+      if (codeOf(error) !== "key") throw error;
+    }
+  }
+  throw new DeltarError("key", "none of the keys decrypts this file", {
+    object,
+  });
+}
+
+/** Returns the names of the keys in a storage, sorted. */
+export async function namesOfKeys(storage: Storage): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of storage.list(KEYS)) {
+    const key = name.slice(KEYS.length, -AGE_SUFFIX.length);
+    if (KEY_NAME.test(key) && name === keyFileName(key)) names.push(key);
+  }
+  return names.sort();
+}
+
+/** Returns the name of the object of a key file. */
+export function keyFileName(name: string): string {
+  return `${KEYS}${name}${AGE_SUFFIX}`;
+}
+
+/** Returns the SHA-256 of a recipient, in hexadecimal. */
+export function sumOf(recipient: string): string {
+  return toHex(sha256(new TextEncoder().encode(recipient)));
+}

@@ -1,0 +1,62 @@
+import { DeltarError } from "../../bytes/errors.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
+import type { SigningKey } from "../../ssh/mod.ts";
+import type { PutOptions, Storage } from "../../storage/storage.ts";
+import { readObject } from "../format/note.ts";
+import { signerOf, signListing } from "../format/signed_listing.ts";
+
+const VERSION = 1;
+
+/** Returns the bytes of an object of one line that a key signs. */
+export function encodeSigned(
+  format: string,
+  fields: Line,
+  key: SigningKey,
+): Promise<Uint8Array> {
+  return signListing(encodeLines(format, VERSION, fields, []), key);
+}
+
+/**
+ * Stores an object of one line that a key signs.
+ *
+ * @param storage The objects of the repository, decrypted.
+ * @param name The name of the object.
+ * @param format The name of the format.
+ * @param fields The fields of the line.
+ * @param key The key that signs.
+ * @throws {DeltarError} `exists` if the name is taken and `ifAbsent` is set.
+ */
+export async function putSigned(
+  storage: Storage,
+  name: string,
+  format: string,
+  fields: Line,
+  key: SigningKey,
+  options?: PutOptions,
+): Promise<void> {
+  await storage.put(name, await encodeSigned(format, fields, key), options);
+}
+
+/**
+ * Returns the line of an object that `putSigned` stored.
+ *
+ * @param signer The public key that must have signed the object.
+ * @throws {DeltarError} `corrupt` if it is not signed, or by another key;
+ *   `corrupt`, `truncated` or `limit` if it is damaged; `not-found` if there is
+ *   no such object.
+ */
+export async function readSigned(
+  storage: Storage,
+  name: string,
+  format: string,
+  signer: string,
+): Promise<Line> {
+  const bytes = await readObject(storage, name, { fresh: true });
+  const { header } = decodeLines(bytes, format, VERSION, name);
+  if (await signerOf(bytes, name) === signer) return header;
+  throw new DeltarError(
+    "corrupt",
+    "the object is not signed by the admin key of the repository",
+    { object: name },
+  );
+}

@@ -1,0 +1,231 @@
+import {
+  codeOf,
+  type DamageHandler,
+  DeltarError,
+  isDamage,
+} from "../../bytes/errors.ts";
+import type { Line } from "../../bytes/listing.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import type { SigningKey } from "../../ssh/mod.ts";
+import { publicText, wireOf } from "../../ssh/ed25519.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { parseTime } from "../format/moment.ts";
+import { SIGNERS } from "../format/names.ts";
+import { namesUnder } from "../format/note.ts";
+import { putSigned, readSigned } from "./signed_object.ts";
+
+const FORMAT = "deltar-signer";
+/** The number of hexadecimal digits of a sum in the name of a signer. */
+const NAME_DIGITS = 16;
+
+/** A machine whose signatures on records are trusted, or were. */
+export interface Signer {
+  /** The public key: `ssh-ed25519 AAAA…`. */
+  publicKey: string;
+  /** The machine that signs with the key: its id, and its host name. */
+  machine: { id: string; host?: string };
+  /** The time at which the key was added, in milliseconds since 1970. */
+  added: number;
+  /**
+   * The time at which the key was revoked, in milliseconds since 1970. None of
+   * its signatures is trusted any more, whatever the time in the record is,
+   * because a thief can sign records with earlier times.
+   */
+  revoked?: number;
+}
+
+/** Whether the signatures of a key are trusted. */
+export type Trust = "trusted" | "unknown" | "revoked";
+
+/**
+ * The machines whose signatures on records are trusted. Each is an object of
+ * its own, which the admin key signs, so that changes by two machines at the same
+ * time are both kept.
+ */
+export class Signers {
+  readonly #storage: Storage;
+  readonly #adminPublicKey: string;
+  readonly #admin: SigningKey | undefined;
+  #known: Promise<Map<string, Signer>> | undefined;
+
+  /**
+   * Makes the list of the signers of a repository. Nothing is read yet.
+   *
+   * @param storage The objects of the repository, decrypted.
+   * @param adminPublicKey The public key that signs the list.
+   * @param admin The admin key, for changes.
+   */
+  constructor(
+    storage: Storage,
+    adminPublicKey: string,
+    admin: SigningKey | undefined,
+  ) {
+    this.#storage = storage;
+    this.#adminPublicKey = adminPublicKey;
+    this.#admin = admin;
+  }
+
+  /**
+   * Returns all signers, those that were revoked included, the oldest first.
+   *
+   * @param onDamage Called with the error of each object that cannot be read or
+   *   is not signed by the admin key. By default, it is thrown.
+   * @throws {DeltarError} `key` if an object is not encrypted for the caller, as
+   *   all are if the caller's key is write-only; the errors of `onDamage`.
+   */
+  async list(onDamage?: DamageHandler): Promise<Signer[]> {
+    const signers: Signer[] = [];
+    for (const name of await namesUnder(this.#storage, SIGNERS)) {
+      try {
+        signers.push(await this.#read(name));
+      } catch (error) {
+        if (codeOf(error) === "not-found") continue;
+        if (onDamage === undefined || !isDamage(error)) throw error;
+        onDamage(error);
+      }
+    }
+    return signers.sort((a, b) => a.added - b.added);
+  }
+
+  /**
+   * Returns whether the signatures of a key are trusted. Those of the admin key
+   * are. The list is read once; a damaged object of it counts as missing.
+   *
+   * @param publicKey The public key: `ssh-ed25519 AAAA…`.
+   * @throws {DeltarError} `key` as for `list`.
+   */
+  async trust(publicKey: string): Promise<Trust> {
+    if (publicKey === this.#adminPublicKey) return "trusted";
+    this.#known ??= this.#readAll();
+    const signer = (await this.#known).get(publicKey);
+    if (signer === undefined) return "unknown";
+    return signer.revoked === undefined ? "trusted" : "revoked";
+  }
+
+  /**
+   * Adds a signer. Does nothing if the key is trusted already.
+   *
+   * @throws {DeltarError} `key` if the caller has no admin key; `exists` if the
+   *   key was revoked; `unsupported` if it is not an Ed25519 key.
+   */
+  async add(
+    { publicKey, machine }: Pick<Signer, "publicKey" | "machine">,
+  ): Promise<void> {
+    const admin = this.#needAdmin();
+    const key = publicText(wireOf(publicKey));
+    const { id, host } = machine;
+    const signer: Signer = {
+      publicKey: key,
+      machine: { id, ...host !== undefined && { host } },
+      added: Date.now(),
+    };
+    this.#known = undefined;
+    const name = nameOf(key);
+    const fields = fieldsOf(signer);
+    try {
+      await putSigned(this.#storage, name, FORMAT, fields, admin, {
+        ifAbsent: true,
+      });
+    } catch (error) {
+      if (codeOf(error) !== "exists") throw error;
+      const { revoked } = await this.#read(name);
+      if (revoked === undefined) return;
+      throw new DeltarError(
+        "exists",
+        "this signing key was revoked; make another one",
+        { object: name, cause: error },
+      );
+    }
+  }
+
+  /**
+   * Revokes the key of a signer, for good.
+   *
+   * @param publicKey The public key: `ssh-ed25519 AAAA…`.
+   * @param time The time of the revocation, in milliseconds since 1970.
+   * @throws {DeltarError} `key` if the caller has no admin key; `not-found` if
+   *   there is no such signer.
+   */
+  async revoke(publicKey: string, time: number = Date.now()): Promise<void> {
+    const admin = this.#needAdmin();
+    const name = nameOf(publicText(wireOf(publicKey)));
+    let signer: Signer;
+    try {
+      signer = await this.#read(name);
+    } catch (cause) {
+      if (codeOf(cause) !== "not-found") throw cause;
+      throw new DeltarError(
+        "not-found",
+        `no signer of the repository has the key ${publicKey}`,
+        { cause },
+      );
+    }
+    if (signer.revoked !== undefined) return;
+    this.#known = undefined;
+    const fields = fieldsOf({ ...signer, revoked: time });
+    await putSigned(this.#storage, name, FORMAT, fields, admin);
+  }
+
+  /** Returns whether there are no signers, so that nothing has to be signed. */
+  async isEmpty(): Promise<boolean> {
+    this.#known ??= this.#readAll();
+    return (await this.#known).size === 0;
+  }
+
+  async #readAll(): Promise<Map<string, Signer>> {
+    const signers = await this.list(() => {});
+    return new Map(signers.map((signer) => [signer.publicKey, signer]));
+  }
+
+  async #read(name: string): Promise<Signer> {
+    const { publicKey, machine, added, revoked } = await readSigned(
+      this.#storage,
+      name,
+      FORMAT,
+      this.#adminPublicKey,
+    );
+    const { id, host } = (machine ?? {}) as Line;
+    const addedAt = parseTime(added);
+    const revokedAt = parseTime(revoked);
+    if (
+      typeof publicKey !== "string" || nameOf(publicKey) !== name ||
+      typeof id !== "string" || addedAt === undefined ||
+      revoked !== undefined && revokedAt === undefined
+    ) {
+      throw new DeltarError("corrupt", "invalid fields of a signer", {
+        object: name,
+      });
+    }
+    return {
+      publicKey,
+      machine: { id, ...typeof host === "string" && { host } },
+      added: addedAt,
+      ...revokedAt !== undefined && { revoked: revokedAt },
+    };
+  }
+
+  #needAdmin(): SigningKey {
+    if (this.#admin !== undefined) return this.#admin;
+    throw new DeltarError(
+      "key",
+      "a write-only key cannot change who is trusted; use a full key",
+      { object: this.#storage.location },
+    );
+  }
+}
+
+/** Returns the name of the object of a signer. */
+function nameOf(publicKey: string): string {
+  const sum = toHex(sha256(new TextEncoder().encode(publicKey)));
+  return `${SIGNERS}${sum.slice(0, NAME_DIGITS)}.json`;
+}
+
+function fieldsOf({ publicKey, machine, added, revoked }: Signer): Line {
+  return {
+    publicKey,
+    machine,
+    added: new Date(added).toISOString(),
+    ...revoked !== undefined && { revoked: new Date(revoked).toISOString() },
+  };
+}
