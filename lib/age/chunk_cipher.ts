@@ -21,9 +21,9 @@ export type MakeCipher = (key: Uint8Array) => Promise<ChunkCipher>;
 let found: Promise<MakeCipher> | undefined;
 
 /**
- * Returns a cipher for a key of 32 bytes. It is the fastest that this runtime
- * has: that of `node:crypto` (Node, Deno), that of Web Crypto (Bun, some
- * browsers), or else portable code at about a tenth of their speed.
+ * Returns a cipher for a key of 32 bytes: that of `node:crypto` (Node, Deno) or
+ * that of Web Crypto (Bun, some browsers) if the runtime has it, or else
+ * portable code, which is slower.
  */
 export async function chunkCipher(key: Uint8Array): Promise<ChunkCipher> {
   found ??= findCipher();

@@ -18,10 +18,16 @@ export type AgeKey =
   | AgeIdentity
   | { passphrase: string };
 
-/** A key that encrypts: `age1…`, or an object with the method of a recipient. */
+/**
+ * A key that encrypts: the text of an age recipient (`age1…`), or an object with
+ * the method of a recipient.
+ */
 export type AgeRecipient = string | AgeRecipientObject;
 
-/** A section of the header of an age file, which holds the key of the file. */
+/**
+ * A section of the header of an age file, which holds the key of the file,
+ * encrypted for one recipient.
+ */
 export interface AgeStanza {
   /** The words of the first line. The first word is the type of recipient. */
   readonly args: string[];
@@ -54,8 +60,8 @@ export interface AgeRecipientObject {
 }
 
 /**
- * The maximum length of a header in bytes. A header with a hundred recipients
- * takes about 10 KiB.
+ * The maximum length of a header in bytes. A header with a hundred X25519
+ * recipients takes about 10 KiB.
  */
 const MAX_HEADER_BYTES = 1 << 16;
 
@@ -91,9 +97,13 @@ export async function makeHead(
   try {
     for (const recipient of recipients) encrypter.addRecipient(recipient);
   } catch (cause) {
-    throw new DeltarError("unsupported", "not a recipient of age (age1…)", {
-      cause,
-    });
+    throw new DeltarError(
+      "unsupported",
+      "a key is not a recipient of age (age1…)",
+      {
+        cause,
+      },
+    );
   }
   // The file key is only shown to recipients. This one adds no stanza.
   encrypter.addRecipient({
@@ -118,8 +128,9 @@ export async function makeHead(
  * @param reader The file, at its beginning. Afterwards it is at the first chunk.
  * @param keys The keys to try.
  * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
- *   or `truncated` if the header is damaged or it is not an age file;
- *   `unsupported` if a key is not valid.
+ *   or `truncated` if the header is damaged, or if the file is not an age file
+ *   or is armored; `limit` if the header is too long; `unsupported` if a key is
+ *   not valid.
  */
 export async function readHead(
   reader: ByteReader,
@@ -144,7 +155,7 @@ async function readHeader(reader: ByteReader): Promise<Uint8Array> {
     const start = decoder.decode(read.subarray(0, ARMOR.length));
     if (!MAGIC.startsWith(start.slice(0, MAGIC.length))) {
       const what = start === ARMOR
-        ? "an armored age file; remove the armor with `age-inspect` or `base64`"
+        ? "an armored age file; decode the lines between the first and the last from base64"
         : "not an age file";
       throw new DeltarError("corrupt", what, { object, offset: 0 });
     }

@@ -7,7 +7,9 @@ export async function newIdentity(): Promise<string> {
 /**
  * Returns the recipient of an identity (`age1…`).
  *
- * @throws {Error} If it is not an identity of age.
+ * @param identity The text of the identity, or its private X25519 key of Web
+ *   Crypto.
+ * @throws {Error} If the text or the key is not an identity of age.
  */
 export async function recipientOf(
   identity: string | CryptoKey,

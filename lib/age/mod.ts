@@ -1,12 +1,12 @@
 /**
- * The age file format (https://c2sp.org/age), for whole files, streams, and
- * ranges of stored files.
+ * The age file format (https://c2sp.org/age), for streams and, inside deltar,
+ * for ranges of stored files.
  *
  * The package `age-encryption` makes and opens headers, which hold the key of
  * the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that are
  * encrypted one by one (`payload.ts`), so that a range can be decrypted without
- * the rest. `chunk_cipher.ts` chooses the fastest implementation of
- * ChaCha20-Poly1305 of the runtime.
+ * the rest. `chunk_cipher.ts` chooses an implementation of ChaCha20-Poly1305,
+ * that of the runtime if there is one.
  *
  * @module
  */
@@ -38,7 +38,8 @@ export { newIdentity, recipientOf } from "./identity.ts";
 /**
  * Encrypts bytes as an age file, in bounded memory.
  *
- * @param source The plain bytes. Each chunk is copied before the next is pulled.
+ * @param source The plain bytes. The memory of a chunk may be used again when
+ *   the next chunk is pulled.
  * @param recipients The keys to encrypt for, at least one.
  * @throws {DeltarError} `unsupported` if a recipient is not valid.
  *
@@ -63,8 +64,8 @@ export async function* encrypt(
 }
 
 /**
- * Encrypts a few bytes with a passphrase, by scrypt. That takes about a second,
- * so that passphrases cannot be tried quickly.
+ * Encrypts a few bytes with a passphrase, by scrypt. That takes long, often
+ * about a second, so that passphrases cannot be tried quickly.
  *
  * @param bytes The plain bytes, which are held in memory.
  * @param passphrase The passphrase.
@@ -81,14 +82,16 @@ export async function encryptWith(
 }
 
 /**
- * Decrypts an age file. Bytes are yielded when they were authenticated. If bytes
- * are missing at the end, the error comes after those before them.
+ * Decrypts an age file. Bytes are yielded when they were authenticated. If the
+ * file is damaged or cut after its first chunk, bytes before the fault may be
+ * yielded before the error.
  *
  * @param source The file.
  * @param keys The keys to try.
  * @param object The name of the file, for errors.
  * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
- *   or `truncated` if it is damaged.
+ *   or `truncated` if the file is damaged, armored or not an age file; `limit`
+ *   if its header is longer than 64 KiB; `unsupported` if a key is not valid.
  */
 export async function* decrypt(
   source: ByteSource,

@@ -11,7 +11,7 @@ import type * as NodeZlib from "node:zlib";
 import { checkRuntime } from "./check_runtime.ts";
 
 // The runtime is checked when deltar is imported, because deltar does not work
-// on older versions.
+// on old versions of Node.
 checkRuntime(
   (globalThis as { process?: { versions?: Record<string, string> } }).process
     ?.versions,

@@ -4,9 +4,9 @@ import { concat } from "./source.ts";
 const NOTHING = new Uint8Array(0);
 
 /**
- * Reads exact numbers of bytes from a source of chunks of any size. The reader
- * pulls a chunk only when it needs one, and never allocates more memory than it
- * has received bytes.
+ * Reads bytes from a source of chunks of any size. The reader pulls a chunk only
+ * when it needs one, and allocates memory for a length only after that number
+ * of bytes has arrived.
  */
 export class ByteReader {
   /** The name of the object that is read, for messages. */
@@ -36,8 +36,9 @@ export class ByteReader {
   }
 
   /**
-   * Returns the next bytes as they arrive: at least one and at most `most`, or
-   * `undefined` at the end.
+   * Returns the next bytes as they arrive, or `undefined` at the end.
+   *
+   * @param most The maximum number of bytes to return, at least one.
    */
   async some(most: number = Infinity): Promise<Uint8Array | undefined> {
     const there = this.#chunk.length || await this.#fill();
@@ -59,7 +60,7 @@ export class ByteReader {
    *   of them are held in memory.
    * @param what The name of the part that is read, for the message of the
    *   error.
-   * @throws {DeltarError} `truncated` if the source has fewer bytes.
+   * @throws {DeltarError} `truncated` if the source has fewer bytes left.
    */
   async exactly(length: number, what: string): Promise<Uint8Array> {
     const whole = this.now(length);
@@ -87,7 +88,7 @@ export class ByteReader {
       : concat([bytes, this.#chunk]);
   }
 
-  /** Yields the remaining bytes. */
+  /** Yields the remaining bytes. Ending the loop early cancels the source. */
   async *rest(): AsyncGenerator<Uint8Array> {
     try {
       for (let part; (part = await this.some()) !== undefined;) yield part;
@@ -96,7 +97,10 @@ export class ByteReader {
     }
   }
 
-  /** Cancels the source, for a caller that stops before the end. */
+  /**
+   * Cancels the source, for a caller that stops before the end. Does nothing if
+   * the source has ended.
+   */
   async cancel(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;

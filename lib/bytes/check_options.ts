@@ -102,8 +102,9 @@ export function either(one: Expected, other: Expected): Expected {
  *   messages.
  * @param options The options to check.
  * @param expected The expectation for each option that may be present.
- * @throws {TypeError} If an option is of the wrong type.
- * @throws {RangeError} If an option is a number out of range.
+ * @throws {RangeError} If an option that has to be a number is another number.
+ * @throws {TypeError} If another option is not as expected, or the options are
+ *   not an object.
  */
 export function checkOptions(
   call: string,
@@ -129,8 +130,9 @@ export function checkOptions(
  *
  * @param name The name of the value, for messages.
  * @param value The value to check.
- * @throws {TypeError} If the value is of the wrong type.
- * @throws {RangeError} If the value is a number out of range.
+ * @param expected The expectation.
+ * @throws {RangeError} If the value has to be a number and is another number.
+ * @throws {TypeError} If any other value is not as expected.
  */
 export function checkValue(
   name: string,

@@ -1,4 +1,4 @@
-/** The first version of Node with zstd and `process.getBuiltinModule`. */
+/** The first version of Node 22 with zstd and `process.getBuiltinModule`. */
 const MIN_NODE: readonly [major: number, minor: number] = [22, 15];
 
 /** The versions by which runtimes are distinguished. */
@@ -9,8 +9,8 @@ interface Versions {
 }
 
 /**
- * Throws for a version of Node that deltar does not work on. On such a version,
- * calls would never return or would fail with unrelated errors.
+ * Throws for a version of Node that is too old for deltar. On such a version,
+ * calls could fail with unrelated errors or never return.
  *
  * @param versions The versions of the runtime, absent in a browser.
  * @throws {Error} If the version is too old. The message names the version that

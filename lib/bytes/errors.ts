@@ -1,26 +1,30 @@
 /**
  * The kind of an error, for programs:
  *
- * - `corrupt`: stored bytes are invalid (bad magic, length, checksum); nothing
- *   was written from them.
- * - `truncated`: an input ended before the end that its own lengths require.
- * - `unsupported`: an input has a newer or unknown format, or the runtime, the
- *   file system or the storage lacks a needed feature.
- * - `unsafe`: the operation would write outside the target, follow a link, or
- *   use a path or name that is invalid or that the system would change.
+ * - `corrupt`: stored bytes are invalid, such as a wrong length or checksum.
+ * - `truncated`: an input ended before the end that its own format requires.
+ * - `unsupported`: an input has a newer or unknown format, a key or recipient
+ *   is not valid, or the runtime, the file system or the storage lacks a needed
+ *   feature.
+ * - `unsafe`: the operation was refused because of the harm that it could do:
+ *   it would write outside the target, follow a link, use a path or name that
+ *   is invalid or that the system would change, trust another user's
+ *   repository, or remove the last key.
  * - `limit`: a length or count is larger than the maximum.
- * - `mismatch`: a basis or result differs from the expected one.
+ * - `mismatch`: a basis, a result, an object or a key is not the expected one.
  * - `not-found`: there is no such object, snapshot, path or volume, or no
  *   access key for a storage.
- * - `exists`: the object or file exists already and must not be replaced, or
- *   another process is changing the directory.
- * - `changed`: a file or folder changed while it was read or restored.
+ * - `exists`: something of this name exists already and must not be replaced,
+ *   or another process is changing the directory or pruning the repository.
+ * - `changed`: a file or folder changed after it was read or planned for, or
+ *   while it was read or restored.
  * - `conflict`: a concurrent operation on the repository removed an object that
  *   the failed operation needs, or considered the failed operation dead. Run
  *   the failed operation again.
- * - `io`: the operating system or a storage refused a request or failed; see
- *   `cause`.
+ * - `io`: the operating system, the runtime or a storage refused a request or
+ *   failed.
  * - `aborted`: the caller's signal fired.
+ * - `key`: no key was given, or none of the given keys decrypts the content.
  */
 export type ErrorCode =
   | "corrupt"
@@ -50,12 +54,13 @@ export interface ErrorContext {
 }
 
 /**
- * An error that deltar throws for everything that its callers can encounter at
- * run time: bad input, missing objects, refused operations. Misuse of the API
- * (a wrong type, a value out of range) throws the built-in `TypeError` and
- * `RangeError`.
+ * The error that deltar throws for faults that its callers can encounter at run
+ * time, such as bad input, missing objects and refused operations. Misuse of
+ * the API (a wrong type, a value out of range) throws the built-in `TypeError`
+ * and `RangeError`.
  *
- * The message is in lower case and contains the location of the fault.
+ * The message contains the location of the fault: the object, the path and the
+ * offset, if they are known.
  *
  * @example Get the kind and the location of a fault
  * ```ts
@@ -102,8 +107,8 @@ export class DeltarError extends Error {
 
 /**
  * Returns the code of a thrown value: that of a `DeltarError`, or of an error
- * of the operating system, such as `ENOENT`. Returns `undefined` if there is no
- * code.
+ * of the operating system, such as `ENOENT`. Returns `undefined` if the value
+ * has no code that is a string.
  */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;

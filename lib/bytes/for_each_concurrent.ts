@@ -8,7 +8,7 @@ import { turnIfDue } from "./turns.ts";
  *   progress.
  * @param most The maximum number of items in progress.
  * @param work Called with each item.
- * @throws The first error of `items` or `work`.
+ * @throws The error of `items`, or else the first error of `work`.
  */
 export async function forEachConcurrent<Item>(
   items: Iterable<Item> | AsyncIterable<Item>,

@@ -1,12 +1,13 @@
 /**
- * The minimum size of the reserved address range, in bytes. Memory is allocated
- * as it is used.
+ * The size in bytes of the address range that is reserved for a memory. If
+ * twice the memory is larger, that size is reserved. Memory is allocated as it
+ * is used.
  */
 const MAX_BYTES = 2 ** 30;
 
 /**
- * An array of bytes that grows in place where the runtime supports that, so
- * that growing makes no second copy and leaves little memory unused.
+ * An array of bytes that grows by at least a quarter. Where the runtime supports
+ * that, it grows in place up to 1 GiB, without a second copy.
  */
 export class GrowingMemory {
   /** The memory as bytes. `reserve` replaces this array. */

@@ -28,7 +28,8 @@ export function toHex(bytes: Uint8Array): string {
  * Decodes lower-case hexadecimal into bytes.
  *
  * @param bytes The array that is filled.
- * @param text The text, which has two digits for each byte.
+ * @param text The text, which has two digits for each byte of the array. Any
+ *   other character counts as a zero.
  */
 export function fillHex(bytes: Uint8Array, text: string): void {
   for (let at = 0; at < bytes.length; at++) {

@@ -45,7 +45,7 @@ export function encodeLines(
 
 /**
  * Yields the bytes that `encodeLines` returns for the same arguments, in pieces
- * of about 64 KiB.
+ * of at least 64 KiB, except for the last one.
  */
 export function* linePieces(
   format: string,
@@ -98,7 +98,7 @@ export interface Lines {
   header: Line;
   /**
    * The lines between the first and the last, with their offsets. They are
-   * parsed as they are pulled.
+   * parsed as they are pulled, so an invalid line throws `corrupt` only then.
    */
   lines: Generator<[line: Line, offset: number]>;
 }
@@ -110,9 +110,9 @@ export interface Lines {
  * @param format The name of the expected format.
  * @param version The newest known version.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `corrupt` or `truncated` if the listing is invalid;
- *   `unsupported` if its version is newer; `limit` if its first line has too
- *   many objects.
+ * @throws {DeltarError} `corrupt` or `truncated` if the first line, the format
+ *   or the checksum is invalid; `unsupported` if the version is newer; `limit`
+ *   if the first line has too many objects.
  */
 export function decodeLines(
   bytes: Uint8Array,
@@ -134,8 +134,8 @@ export function decodeLines(
 }
 
 /**
- * Throws if a long line has far more objects and arrays than any line that
- * deltar writes, because an object takes many times the memory of its brackets.
+ * Throws if a long line has more than one bracket or brace for each eight bytes,
+ * because a parsed object takes many times the memory of its braces.
  */
 function checkDense(line: Uint8Array, object: string): void {
   let left = line.length / BYTES_EACH;
@@ -160,8 +160,8 @@ function checkDense(line: Uint8Array, object: string): void {
  * @returns The offset of the last line, which has the SHA-256.
  * @param bytes The whole listing.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `truncated` if the last line is missing; `corrupt` if
- *   the SHA-256 differs.
+ * @throws {DeltarError} `truncated` if the last line is missing or incomplete;
+ *   `corrupt` if the last line does not have the SHA-256 of the lines before.
  */
 export function checkListing(bytes: Uint8Array, object: string): number {
   const last = bytes.lastIndexOf(NEWLINE, bytes.length - 2) + 1;
@@ -176,7 +176,7 @@ export function checkListing(bytes: Uint8Array, object: string): number {
   if (toHex(close) !== toHex(encoder.encode(expected))) {
     throw new DeltarError(
       "corrupt",
-      "the SHA-256 differs from the one in the last line",
+      "the last line does not have the SHA-256 of the lines before",
       {
         object,
         offset: last,
@@ -221,13 +221,13 @@ export function checkOpening(
 }
 
 /**
- * Yields the parsed lines of a part of a listing, which consists of whole
- * lines.
+ * Returns the parsed lines of a part of a listing, which consists of whole
+ * lines. They are parsed as they are pulled.
  *
  * @param bytes The whole lines.
  * @param object The name of the object, for errors.
- * @throws {DeltarError} `corrupt` if a line is not a JSON object or the last
- *   line is incomplete.
+ * @throws {DeltarError} `corrupt` if the last line is incomplete or, when the
+ *   line is pulled, if a line is not a JSON object.
  */
 export function splitLines(
   bytes: Uint8Array,

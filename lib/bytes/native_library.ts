@@ -50,7 +50,7 @@ interface Host {
  *
  * @param signatures The parameters of each call.
  * @returns The calls, or `undefined` if the runtime, the system or the library
- *   does not have them.
+ *   does not have them or Deno does not permit native calls.
  */
 export function loadLibrary<Name extends string>(
   signatures: Record<Name, Signature>,
@@ -69,7 +69,7 @@ export function loadLibrary<Name extends string>(
  *   The error number (`errno`) is not available, because each thread has its
  *   own.
  * @returns The calls, or `undefined` if the runtime, the system or the library
- *   does not have them.
+ *   does not have them or Deno does not permit native calls.
  */
 export function loadAside<Name extends string>(
   names: readonly Name[],

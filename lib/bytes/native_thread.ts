@@ -2,7 +2,7 @@ import { builtin } from "./builtin.ts";
 
 /**
  * Calls that take a file descriptor. Each resolves to 0, to -1 if it failed, or
- * to `undefined` if it was not made.
+ * to `undefined` if the thread that makes the calls has failed.
  */
 export type CallsAside<Name extends string> = Record<
   Name,
@@ -10,8 +10,8 @@ export type CallsAside<Name extends string> = Record<
 >;
 
 /**
- * The program of the thread. It is a text, because a thread can be started from
- * a text on every runtime and in a single binary, without a separate file.
+ * The program of the thread, for Bun. It is a text, because a thread can be
+ * started from a text also in a single binary, without a separate file.
  */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");

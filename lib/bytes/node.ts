@@ -8,7 +8,7 @@ import { builtin } from "./builtin.ts";
 import { permitted } from "./permitted.ts";
 
 // The modules that Node, Deno and Bun have. In a browser all of them are
-// undefined, which only matters to code that uses a disk.
+// undefined, although their types do not say so.
 
 /** The module for the file system. */
 export const fs = permitted(builtin("node:fs")) as typeof NodeFs;

@@ -7,13 +7,13 @@ interface Host {
   process?: { permission?: unknown };
 }
 
-/** The permissions of Deno that deltar uses. */
+/** The permissions of Deno that the modules in `node.ts` need. */
 const PERMISSIONS = ["read", "write", "sys", "env", "run"];
 
 /**
  * Returns a module of the runtime whose functions throw a `DeltarError` that
- * names the missing permission. If the runtime has all permissions, returns the
- * module itself.
+ * names the missing permission. If the runtime has all permissions that the
+ * modules need, returns the module itself.
  *
  * @param module The module; `undefined` in a browser.
  */
@@ -24,8 +24,9 @@ export function permitted<Module extends object>(
 }
 
 /**
- * Returns the error that names the permission that the runtime lacks, if that
- * is the cause of an error; otherwise returns the error unchanged.
+ * Returns the `DeltarError` that says that the runtime refused a call, and which
+ * permission is missing if the runtime says so, if that is the cause of an
+ * error. Otherwise returns the error unchanged.
  *
  * @param error The error that a function of the runtime threw.
  */

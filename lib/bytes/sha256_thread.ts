@@ -81,7 +81,8 @@ class Sha256Thread {
   }
 
   /**
-   * Starts a sum. A sum whose result is never requested costs almost nothing.
+   * Starts a sum. The thread keeps the state of the sum until its result is
+   * requested.
    */
   create(): Sha256 {
     const id = this.#sums++;
@@ -135,8 +136,8 @@ function threadsOf() {
 }
 
 /**
- * Starts a SHA-256 on a separate thread. Returns `undefined` where there are no
- * such threads.
+ * Starts a SHA-256 on a separate thread. Returns `undefined` where no thread can
+ * be started.
  */
 export function createOnThread(): Sha256 | undefined {
   const threads = threadsOf();

@@ -47,7 +47,7 @@ export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
 
 /**
  * Returns all bytes of a source in one array, for a source that is known to be
- * small.
+ * small. The only chunk of a source is returned as it is, without a copy.
  *
  * @param source The source to pull from.
  */
@@ -64,8 +64,7 @@ export async function collect(source: ByteSource): Promise<Uint8Array> {
  * @param source The source to pull from.
  * @param most The maximum number of bytes.
  * @param object The name of the object that is read, for errors.
- * @throws {DeltarError} `limit` as soon as there are more bytes. At most `most`
- *   bytes and one chunk are held in memory.
+ * @throws {DeltarError} `limit` as soon as there are more bytes.
  */
 export async function collectAtMost(
   source: ByteSource,
@@ -88,7 +87,10 @@ export async function collectAtMost(
   return concat(parts);
 }
 
-/** Returns one array with the bytes of all `parts`, in order. */
+/**
+ * Returns one array with the bytes of all `parts`, in order. If there is only
+ * one part, that part itself is returned.
+ */
 export function concat(parts: Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0];
   let length = 0;

@@ -16,10 +16,10 @@ const timers = builtin("node:timers");
 let last = performance.now();
 
 /**
- * Lets the event loop run if it has not run for a while. Work that never waits,
- * or that only awaits promises that are already settled, blocks timers,
- * signals, aborts and I/O. So every loop that can run for long calls this
- * function, once for each step of at most a few milliseconds:
+ * Lets the event loop run if the last turn that this function made was a while
+ * ago. Work that never waits, or that only awaits promises that are already
+ * settled, blocks timers, signals, aborts and I/O. A loop that can run for long
+ * calls this function, once for each step of at most a few milliseconds:
  *
  *     const turn = turnIfDue();
  *     if (turn !== undefined) await turn;
@@ -45,7 +45,7 @@ export function turnIfDue(): Promise<void> | undefined {
  * Runs the steps of a generator, with turns of the event loop between them.
  *
  * @param steps Work that yields at least every few milliseconds.
- * @param signal Aborts the work after a turn.
+ * @param signal Aborts the work before the next step.
  * @returns The value that the generator returned.
  * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
  *   steps.
@@ -67,7 +67,8 @@ export async function inTurns<Result>(
  * Yields the items of a source, with turns of the event loop between them.
  *
  * @param source The source of the items.
- * @param signals Signals, any of which aborts the reading after a turn.
+ * @param signals Signals, any of which aborts the reading before the next item
+ *   is yielded.
  * @throws {DeltarError} `aborted` if a signal fired, and the errors of the
  *   source.
  */

@@ -10,7 +10,7 @@ const UNKNOWN_SIZE = 2 ** 29;
  * larger, so that a file has at most 2^22 of them. With this size, the
  * signature and the literals of some hundreds of scattered edits take about the
  * same space. Pages of databases and disk images have sizes of powers of two,
- * so pages that moved as a whole match blocks.
+ * so a page consists of whole blocks, or a block of whole pages.
  *
  * @param fileSize The size of the file in bytes. Default: 512 MiB, which is
  *   assumed for a stream of unknown size.
@@ -41,14 +41,18 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
 }
 
 /**
- * Returns the number of bytes to keep of each strong sum, so that a false match
- * anywhere in a file as large as the basis has a probability below 2^-64. At
- * each position of the file, strong sums are compared only with those of blocks
- * that have the same 32-bit weak sum.
+ * Returns the number of bytes to keep of each strong sum, so that a search in a
+ * file as large as the basis finds a false match with a probability below
+ * 2^-64. At each position of the file, the search compares strong sums only
+ * with those of blocks that have the same 32-bit weak sum. (The block after a
+ * match is confirmed by its strong sum alone, which adds a few comparisons.)
  *
- * @param fileSize The size of the basis in bytes.
- * @param blockSize The size of a block in bytes.
+ * @param fileSize The size of the basis in bytes. Default: 512 MiB.
+ * @param blockSize The size of a block in bytes. Default: the result of
+ *   {@linkcode chooseBlockSize}.
  * @returns A length from 8 to 32 bytes.
+ * @throws {RangeError} If `blockSize` is not set and `fileSize` is not an
+ *   integer from 0 to 2^53 - 1.
  */
 export function chooseStrongLength(
   fileSize: number = UNKNOWN_SIZE,

@@ -1,9 +1,9 @@
 import type { Signature } from "./signature.ts";
 
 /**
- * The maximum number of blocks with the same weak sum and different contents. A
- * larger number does not occur by chance. The limit bounds the time that a
- * crafted signature can take.
+ * The maximum number of blocks with the same weak sum and different contents
+ * that are entered. The limit bounds the time that a crafted signature can
+ * take.
  */
 const MAX_EQUAL_SUMS = 8;
 
@@ -34,7 +34,7 @@ export class BlockTable {
   }
 
   /**
-   * Returns the first block with these sums, or -1.
+   * Returns the first block in the table with these sums, or -1.
    *
    * @param sum The weak sum of a window.
    * @param digest Returns the strong sum of the window. It is called at most

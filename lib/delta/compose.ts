@@ -37,11 +37,12 @@ export interface ComposeOptions {
  *
  * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if a
  * delta is damaged, `mismatch` if the second delta copies from beyond the end
- * of the first one's result, `limit` if the result is too large or there are
- * too many commands, `aborted` if the signal fired.
+ * of the first one's result, `limit` if a result is too large or the first
+ * delta has too many commands, `aborted` if the signal fired. Errors of `first`
+ * and of the source of `second` fail the stream, too.
  *
- * @param first The delta from the basis. Its literals are read when they are
- *   needed.
+ * @param first The delta from the basis. All of it is read once, and then its
+ *   literals again when they are needed.
  * @param second The delta from the result of `first`. It is read once.
  * @param options The names of the deltas, for messages, the maximum size of the
  *   result, and the signal.

@@ -26,7 +26,7 @@ const MAX_OVERWRITTEN_SHARE = 0.125;
  *   the unchanged ranges of at least 16 bytes are copied, and the rest is
  *   literals.
  * - If it is shorter than 256 bytes in one of the states, it is a literal.
- * - Otherwise, it is searched for blocks of the old state.
+ * - Otherwise, it is searched for blocks of the same part of the old state.
  *
  * @param old The old state.
  * @param now The new state.

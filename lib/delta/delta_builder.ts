@@ -7,8 +7,8 @@ import type { Signature } from "./signature.ts";
 import { type StrongSum, strongSum } from "./strong_sum.ts";
 
 /**
- * The minimum number of bytes that are searched at a time. The window in memory
- * is one block larger.
+ * The minimum number of bytes of a large file that are searched at a time. The
+ * window in memory is one block larger.
  */
 const WINDOW = 2 ** 18;
 
@@ -38,10 +38,10 @@ export type DeltaSink = (bytes: Uint8Array) => void | Promise<void>;
  * Tridgell, "Efficient Algorithms for Sorting and Synchronization", 1999,
  * chapter 3).
  *
- * The file passes through a window in memory. After a block that matched, the
- * next block of the basis is expected and confirmed by its strong sum alone. If
- * that block does not match, the search goes on byte by byte, with a rolling
- * sum, until a block in the table matches.
+ * The file passes through a window in memory. At the start, and after a block
+ * that matched, the next block of the basis is expected and confirmed by its
+ * strong sum alone. If that block does not match, the search goes on byte by
+ * byte, with a rolling sum, until a block in the table matches.
  */
 export class DeltaBuilder {
   readonly #basis: Signature;
@@ -97,15 +97,15 @@ export class DeltaBuilder {
     this.#expected = basis.weak.length > 0 ? 0 : -1;
   }
 
-  /** The size of the delta so far, in bytes. */
+  /** The size of the delta in bytes, after `finish`. */
   get deltaSize(): number {
     return this.#writer.size;
   }
 
   /**
-   * Takes the next bytes of the file. The array may be reused when the call has
-   * returned or, if it returned a promise because the sink did, when that is
-   * fulfilled.
+   * Takes the next bytes of the file. The next call may begin, and the array may
+   * be reused, when the call has returned or, if it returned a promise because
+   * the sink did, when that is fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {

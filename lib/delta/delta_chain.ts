@@ -13,7 +13,10 @@ const PIECE = 2 ** 16;
 export interface ChainLink {
   /** Returns the bytes of the delta. It is called once. */
   open: () => ByteSource;
-  /** The size of the delta's result in bytes, if it is recorded. */
+  /**
+   * The size of the delta's result in bytes, if it is recorded. It is not used
+   * for the last delta, whose size is an option of the chain.
+   */
   result?: number;
   /** The name of the delta, for error messages. */
   object?: string;
@@ -46,7 +49,7 @@ export interface ChainOptions {
  * The deltas are read from the last to the first, and of each one, only the
  * literals that later deltas need are stored. So the stored literals are never
  * larger than the last result, however large the results before it are. Memory
- * holds the commands (16 bytes each, at most four million).
+ * holds lists of at most 2^22 ranges, of 16 bytes each.
  */
 export class DeltaChain implements DeltaSources {
   /** The source of each byte of the last result. */
@@ -67,9 +70,9 @@ export class DeltaChain implements DeltaSources {
    *   the signal.
    * @throws {DeltarError} `corrupt` or `truncated` if a delta is damaged,
    *   `mismatch` if a delta copies from beyond the result of the previous one
-   *   or the size of its result differs from the recorded one, `limit` if a
-   *   result is larger than recorded or a delta has more than four million
-   *   commands, `aborted` if `signal` fired.
+   *   or its result is smaller than recorded, `limit` if a result is larger than
+   *   recorded or consists of more than 2^22 ranges, `aborted` if `signal`
+   *   fired; and the errors of the sources and the store.
    * @throws {RangeError} If `links` is empty.
    */
   static async read(
@@ -110,7 +113,9 @@ export class DeltaChain implements DeltaSources {
    *
    * @param basis Reads a range of the whole content at the start of the chain,
    *   in pieces. Each piece is yielded before the next one is read.
-   * @param signal Aborts the work with an error of code `aborted`.
+   * @param signal Aborts the work.
+   * @throws {DeltarError} `aborted` if the signal fired, and the errors of
+   *   `basis` and the literals.
    */
   async *result(
     basis: (offset: number, length: number) => AsyncIterable<Uint8Array>,

@@ -28,7 +28,10 @@ export class DeltaWriter {
     this.#view.setUint32(0, DELTA_MAGIC);
   }
 
-  /** The number of bytes written so far. */
+  /**
+   * The number of bytes written so far, without those of a copy that may still
+   * be merged with the next one.
+   */
   get size(): number {
     return this.#taken + this.#length;
   }

@@ -17,8 +17,9 @@ const PIECE = 2 ** 16;
  * The known blocks of a file, derived from the signature of its old state and
  * the delta from that state, without reading either state. These are the blocks
  * of the old state that lie completely in ranges that the delta copies, at
- * their new offsets, and blocks of the delta's literals. So no signature of the
- * file needs to be made or stored.
+ * their new offsets, and the whole blocks into which the delta's literals can
+ * be cut. A short last block is known only if it ends both states. So no
+ * signature of the file needs to be made or stored.
  */
 export class DerivedSignature {
   /**
@@ -40,7 +41,9 @@ export class DerivedSignature {
    *
    * @param old The signature of the old state.
    * @param delta The sources of the delta from the old state to the file.
-   * @param signal Aborts the work with an error of code `aborted`.
+   * @param signal Aborts the work.
+   * @throws {DeltarError} `aborted` if the signal fired, and the errors of the
+   *   literals.
    */
   static async of(
     old: Signature,
@@ -72,6 +75,7 @@ export class DerivedSignature {
    * Converts a delta against `signature` to a delta against the file.
    *
    * @param delta The delta to convert.
+   * @throws {DeltarError} `corrupt` or `truncated` if the delta is invalid.
    */
   async *translate(delta: ByteSource): AsyncGenerator<Uint8Array> {
     const { blockSize } = this.signature;
@@ -83,7 +87,7 @@ export class DerivedSignature {
         if (turn !== undefined) await turn;
         if (command.kind === "literal") writer.literal(command.bytes);
         else {
-          // A copy always consists of whole blocks.
+          // A copy consists of blocks, of which the last one may be short.
           const end = command.offset + command.length;
           for (let at = command.offset; at < end; at += blockSize) {
             const length = Math.min(blockSize, end - at);

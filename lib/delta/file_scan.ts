@@ -41,7 +41,8 @@ export interface FileScanResult {
 
 /**
  * Computes the SHA-256 of a file, its delta against the signature of its old
- * state, and its new signature, in one pass and in bounded memory.
+ * state, and its new signature, in one pass. Memory holds the signatures and
+ * small parts of the file.
  *
  * @example
  * ```ts
@@ -91,8 +92,8 @@ export class FileScan {
 
   /**
    * Takes the next bytes of the file. The call is synchronous if `onDelta` is.
-   * The array may be reused when the call has returned or, if it returned a
-   * promise, when that is fulfilled.
+   * The next call may begin, and the array may be reused, when the call has
+   * returned or, if it returned a promise, when that is fulfilled.
    *
    * @param bytes The next bytes, of any number.
    */

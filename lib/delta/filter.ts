@@ -2,8 +2,8 @@ import type { Signature } from "./signature.ts";
 
 /**
  * The filter in front of the block table is a Bloom filter. It rejects all but
- * one in 400 of the windows that are not blocks. Each sum has four bits of one
- * word, one in each byte, so that a lookup reads only one word, and SIMD
+ * about one in 400 of the windows that are not blocks. Each sum has four bits
+ * of one word, one in each byte, so that a lookup reads only one word, and SIMD
  * instructions can look up four sums at a time (F. Putze, P. Sanders, J.
  * Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007). The low
  * bits of the sum, without the last two, select the word. The twelve high bits
@@ -21,8 +21,8 @@ export const FILTER_BITS: Int32Array = Int32Array.from(
 );
 
 /**
- * Returns the number of words of a signature's filter: one for each block,
- * rounded up to a power of two.
+ * Returns the number of words of a signature's filter: one for each whole block,
+ * rounded up to a power of two, and at least eight.
  */
 export function filterWords({ fileSize, blockSize }: Signature): number {
   const blocks = Math.floor(fileSize / blockSize);

@@ -36,8 +36,8 @@ type Deliver = (digests: Uint8Array) => void;
  * open at the same time. A worker hashes their blocks while the caller reads
  * the file and starts further jobs. When the caller needs the digests, or room
  * for another job, it hashes the remaining blocks together with the worker. The
- * caller waits synchronously and only for short times, so the code that hashes
- * need not be asynchronous.
+ * caller waits synchronously, for a short time unless the worker is dead, so
+ * the code that hashes need not be asynchronous.
  */
 export class HashHelper {
   readonly #control = new Int32Array(
@@ -55,10 +55,10 @@ export class HashHelper {
   #digest: StrongSum = strongSum("sha256", 32);
 
   /**
-   * Returns the only helper of this thread, started on the first call, or
-   * `undefined` if the helper cannot be started, for example because the
-   * runtime has no `node:worker_threads`, or if the blocks are larger than 64
-   * KiB or smaller than 64 bytes.
+   * Returns the helper of this thread, and starts one if there is none or its
+   * worker is dead. Returns `undefined` if no helper can be started, for example
+   * because the runtime has no `node:worker_threads`, or if the blocks are
+   * larger than 64 KiB or smaller than 64 bytes.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;

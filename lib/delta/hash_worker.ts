@@ -59,8 +59,8 @@ export interface HashWorkerData {
  *
  * A thread takes a group by incrementing the slot's ticket. Groups of the
  * oldest job are taken first. The thread that starts a job sets its parameters
- * while the ticket is closed. No two jobs have the same tickets, so that an old
- * ticket cannot be mistaken for one of a later job.
+ * while the ticket is closed. Tickets repeat only after 2^19 jobs, so that an
+ * old ticket is not mistaken for one of a later job.
  */
 export const HASH_WORKER: string = `
 const { workerData } = require("node:worker_threads");

@@ -54,7 +54,7 @@ let compiled: WebAssembly.Module | undefined | null = null;
 
 /**
  * Returns a new instance of the kernel, or `undefined` where WebAssembly with
- * SIMD is not available or not allowed.
+ * SIMD is not available or not allowed, or memory is lacking.
  */
 export function createKernel(): Kernel | undefined {
   if (compiled === null) compiled = compile();

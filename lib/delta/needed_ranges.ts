@@ -67,6 +67,8 @@ export class NeededRanges {
   /**
    * Returns the offset that a byte of the file has if only the needed ranges
    * are stored, one after the other.
+   *
+   * @param offset The offset of the byte in the file, in a needed range.
    */
   placeOf(offset: number): number {
     this.#before ??= this.#sums();
@@ -106,8 +108,8 @@ export class RangeCursor {
   }
 
   /**
-   * Returns the first part between `start` and `end` that is needed. `start`
-   * must not decrease between calls.
+   * Returns the first part between `start` and `end` that is needed, or
+   * `undefined` if no part is. `start` must not decrease between calls.
    */
   next(start: number, end: number): { start: number; end: number } | undefined {
     if (start >= end) return undefined;

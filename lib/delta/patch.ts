@@ -71,7 +71,8 @@ export function patchBytes(
  * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if
  * the delta is damaged, `mismatch` if it copies from beyond the basis, `limit`
  * if the result would be larger than `maxSize`, `aborted` if the signal fired.
- * The bytes that `basis.read` returns are passed on without a copy.
+ * Errors of `basis` and of the source of the delta fail the stream, too. The
+ * bytes that `basis.read` returns are passed on without a copy.
  *
  * @param basis The basis of the delta.
  * @param delta The delta, which is read once.

@@ -74,7 +74,8 @@ export function powerOf(width: number): number {
 }
 
 /**
- * Returns the sum of the window after it has moved by one byte.
+ * Returns the sum of the window after it has moved by one byte, as a signed
+ * number of 32 bits.
  *
  * @param sum The sum before the move.
  * @param power The result of `powerOf` for the window's width.

@@ -45,7 +45,7 @@ export class RabinKarpKernel implements RollingSum {
   readonly #lists: Int32Array;
   readonly #width: number;
   readonly #power: number;
-  /** The number of positions passed since `start`. */
+  /** The number of positions passed since `start` or since a list was full. */
   #passed = 0;
   /**
    * The position up to which all windows were scanned. The lists hold those

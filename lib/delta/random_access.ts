@@ -6,9 +6,10 @@ export interface RandomAccess {
   readonly size: number;
 
   /**
-   * Reads a range of the bytes. Only ranges inside `size` are requested, and
-   * each result is used before the next request, so an implementation may
-   * return the same buffer each time.
+   * Reads a range of the bytes. Only ranges inside `size` are requested. An
+   * implementation may return the same buffer each time if the reader of the
+   * result, such as the reader of a patched file, uses each part before it
+   * reads the next.
    *
    * @param offset The offset of the first byte.
    * @param length The number of bytes. The result has exactly this length.
@@ -19,7 +20,7 @@ export interface RandomAccess {
 }
 
 /**
- * Returns an array as a {@linkcode RandomAccess}.
+ * Returns random access to an array.
  *
  * @param bytes The array, which is not copied.
  */

@@ -51,7 +51,7 @@ export interface RollingSum {
   /**
    * Moves the bytes from `count` up to `end` to the start of the buffer, and
    * the window with them. The window must be at `count`, after a `seek` that
-   * found nothing.
+   * found nothing; otherwise `start` has to be called next.
    */
   drop(count: number, end: number): void;
 

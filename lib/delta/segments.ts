@@ -63,8 +63,8 @@ export class Segments {
    * @param origin The offset in the old state, or -1 minus the offset of a
    *   literal.
    * @param length The length of the segment in bytes.
-   * @throws {DeltarError} `limit` if there are more than four million segments,
-   *   or the result is larger than 2^53 - 1 bytes.
+   * @throws {DeltarError} `limit` if there are more than 2^22 segments, or the
+   *   result is larger than 2^53 - 1 bytes.
    */
   add(start: number, origin: number, length: number): void {
     const end = start + length;
@@ -91,12 +91,15 @@ export class Segments {
     this.#origins[this.#count++] = origin;
   }
 
-  /** The size of the result in bytes, up to the last segment. */
+  /** The offset in bytes in the result at which the last segment ends. */
   get size(): number {
     return this.#end;
   }
 
-  /** Yields all segments, in the order of the result. */
+  /**
+   * Yields all segments, in the order of the result. No range between them may
+   * be missing.
+   */
   all(): Generator<Origin> {
     const start = this.#starts[0];
     return this.origins(start, this.#end - start);
@@ -127,19 +130,20 @@ export class Segments {
 
   /**
    * Yields the ranges of the old state that are copied, in the order of the
-   * result.
+   * result. No range between the segments may be missing.
    */
   *copies(): Generator<{ offset: number; length: number }> {
     for (const origin of this.all()) if (origin.kind === "copy") yield origin;
   }
 
   /**
-   * Returns these segments with the sources of an older delta instead of the
-   * copies from that delta's result.
+   * Returns these segments, none of which may be missing, with the sources of an
+   * older delta instead of the copies from that delta's result.
    *
    * @param older The segments of the older delta, with all ranges of its result
    *   that are copied.
    * @param object The name of the older delta, for error messages.
+   * @throws {DeltarError} `limit` if there are more than 2^22 segments.
    */
   through(older: Segments, object: string | undefined): Segments {
     const composed = new Segments(object);
@@ -177,7 +181,7 @@ export class Segments {
     if (this.#count >= MAX_SEGMENTS) {
       throw new DeltarError(
         "limit",
-        `the delta has more than ${MAX_SEGMENTS} commands`,
+        `the result of the delta has more than ${MAX_SEGMENTS} parts`,
         {
           object: this.#object,
         },

@@ -10,13 +10,13 @@ import { type StrongKind, strongSum } from "./strong_sum.ts";
 /** Options for making a signature. */
 export interface SignBytesOptions {
   /**
-   * The size of a block in bytes. Default: the result of {@linkcode
-   * chooseBlockSize}.
+   * The size of a block in bytes, from 1 to 2^26. Default: the result of
+   * {@linkcode chooseBlockSize}.
    */
   blockSize?: number;
   /**
-   * The number of bytes to keep of each strong sum. Default: the result of
-   * {@linkcode chooseStrongLength}.
+   * The number of bytes to keep of each strong sum, from 1 to 32. Default: the
+   * result of {@linkcode chooseStrongLength}.
    */
   strongLength?: number;
   /** The kind of strong sum. Default: `sha256`; `blake2b` is for librsync. */
@@ -27,7 +27,8 @@ export interface SignBytesOptions {
 export interface SignOptions extends SignBytesOptions {
   /**
    * The expected size of the file in bytes, from which the block size and the
-   * length of the strong sums are chosen.
+   * length of the strong sums are chosen if they are not set. Default: the size
+   * of an array; for other sources, 512 MiB is assumed.
    */
   size?: number;
   /** Aborts the work with an error of code `aborted`. */
@@ -209,8 +210,8 @@ export function signBytes(
 }
 
 /**
- * Returns the signature of a stream. Memory holds the signature and a few
- * blocks.
+ * Returns the signature of a stream. Memory holds the signature and small parts
+ * of the file.
  *
  * @param source The content of the file.
  * @param options The expected size, the block size, the length and kind of

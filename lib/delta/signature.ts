@@ -18,11 +18,14 @@ export const MAX_BLOCK_BYTES: number = 2 ** 26;
 
 /** The fields of a {@linkcode Signature}. */
 export interface SignatureFields {
-  /** The size of a block in bytes. The last block may be shorter. */
+  /**
+   * The size of a block in bytes, from 1 to 2^26. The last block may be
+   * shorter.
+   */
   blockSize: number;
   /** The size of the file in bytes. */
   fileSize: number;
-  /** The number of bytes of each strong sum. */
+  /** The number of bytes of each strong sum, from 1 to 32. */
   strongLength: number;
   /** The weak sum of each block. */
   weak: Uint32Array;
@@ -136,7 +139,11 @@ export class Signature {
     return true;
   }
 
-  /** Returns the result of `encode` in base64, for `JSON.stringify`. */
+  /**
+   * Returns the result of `encode` in base64, for `JSON.stringify`.
+   *
+   * @throws {TypeError} The errors of `encode`.
+   */
   toJSON(): string {
     return toBase64(this.encode());
   }
@@ -145,7 +152,8 @@ export class Signature {
    * Encodes the signature in deltar's container; see docs/FORMAT.md.
    *
    * @throws {TypeError} If the sums are not Rabin-Karp and SHA-256 sums or the
-   *   file size is not known; see {@linkcode encodeLibrsyncSignature}.
+   *   file size is not known. For BLAKE2b sums, see {@linkcode
+   *   encodeLibrsyncSignature}.
    */
   encode(): Uint8Array {
     return concat(this.encodeParts());
@@ -153,7 +161,7 @@ export class Signature {
 
   /**
    * Returns the parts of {@linkcode Signature.encode}, to be written one after
-   * the other, without copying the sums.
+   * the other. On little-endian machines, the sums are not copied.
    *
    * @throws {TypeError} The errors of `encode`.
    */
@@ -188,7 +196,7 @@ export class Signature {
    * @param options The name of the signature's object, for error messages.
    * @throws {DeltarError} `corrupt` if the container is damaged or has another
    *   format, `truncated` if it is shorter than its header requires,
-   *   `unsupported` if it is of a later version.
+   *   `unsupported` if it is of another version.
    */
   static decode(bytes: Uint8Array, options: DecodeOptions = {}): Signature {
     const at = (offset: number) => ({ object: options.object, offset });

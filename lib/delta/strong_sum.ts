@@ -4,7 +4,7 @@ import { sha256 } from "../bytes/sha256.ts";
 
 /**
  * The kind of digest that decides whether blocks are equal: SHA-256 in deltar's
- * own signatures, BLAKE2b-256 in librsync's.
+ * own signatures, BLAKE2b with 32 bytes in librsync's.
  */
 export type StrongKind = "sha256" | "blake2b";
 

@@ -8,7 +8,7 @@ import type { Signature } from "./signature.ts";
 
 /**
  * Returns a writable stream, and a readable one with the result of `work` for
- * the written bytes. Both streams fail if `work` fails.
+ * the written bytes. The readable one fails if `work` fails.
  */
 function connect(
   work: (source: ByteSource) => ReadableStream<Uint8Array>,
@@ -19,8 +19,8 @@ function connect(
 
 /**
  * A stream that takes a file and returns its encoded signature. The signature
- * is returned after the file has ended. The memory is bounded by the size of
- * the signature.
+ * is returned after the file has ended. Memory holds the signature and small
+ * parts of the file.
  *
  * @example Make the signature of a file from a stream
  * ```ts
@@ -48,7 +48,9 @@ export class SignatureStream
    *
    * @param options Options, as for {@linkcode sign}. Without `size`, the block
    *   size is that of a file of unknown size. If an option is out of range, the
-   *   readable stream fails with a `RangeError`.
+   *   readable stream fails with a `RangeError`; if `strongKind` is `blake2b`,
+   *   with a `TypeError`, because {@linkcode Signature.encode} does not encode
+   *   such sums.
    */
   constructor(options: SignOptions = {}) {
     const encoded = async function* (source: ByteSource) {
@@ -89,7 +91,8 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
    * Makes a stream.
    *
    * @param basis The signature of the basis.
-   * @param options Options, as for {@linkcode delta}.
+   * @param options Options, as for {@linkcode delta}, with whose errors the
+   *   readable stream fails.
    */
   constructor(basis: Signature, options: DeltaOptions = {}) {
     const ends = connect((source) => delta(basis, source, options));
@@ -100,8 +103,8 @@ export class DeltaStream implements TransformStream<Uint8Array, Uint8Array> {
 
 /**
  * A stream that takes a delta and returns the file, in bounded memory. The
- * stream fails with the errors of {@linkcode patch}. Check the SHA-256 of the
- * result before it replaces anything.
+ * readable stream fails with the errors of {@linkcode patch}. Check the SHA-256
+ * of the result before it replaces anything.
  *
  * @example Make a file from its basis and a delta
  * ```ts

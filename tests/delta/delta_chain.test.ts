@@ -137,6 +137,6 @@ test("DeltaChain.read() holds no more commands than it may [A8]", async () => {
   const steps = [ones, { delta: repeat(3000, 3000) }];
   await assert.rejects(read(steps, 9_000_000), {
     code: "limit",
-    message: /more than 4194304 commands/,
+    message: /more than 4194304 parts/,
   });
 });
