@@ -34,10 +34,10 @@ const SUM = 32;
 /**
  * A storage that caches objects, or the ranges of them that were read, in a
  * second storage that is faster. Cached bytes are checked whenever they are
- * used, so a lost or damaged cache causes requests, but never wrong bytes. When
- * the cache is full, objects are deleted in the order of their names without
- * the first segment. If the rest of each name begins with a time, the oldest
- * objects are deleted first.
+ * used, so a lost or damaged cache causes requests, but not wrong bytes. When
+ * the cache is full, objects are deleted until a fifth of it is free, in the
+ * order of their names without the first segment. If the rest of each name
+ * begins with a time, the oldest objects are deleted first.
  *
  * Only objects and ranges that were written or read completely through this
  * storage are cached. Listings, and reads with `fresh`, always come from the
@@ -150,7 +150,7 @@ export class CachedStorage implements Storage {
   }
 
   /**
-   * Deletes the unfinished writes of killed processes; see {@linkcode
+   * Deletes unfinished writes of the inner storage; see {@linkcode
    * Storage.tidy}.
    */
   async tidy(before: number): Promise<void> {
@@ -162,7 +162,10 @@ export class CachedStorage implements Storage {
     return this.#inner.belongsToOthers?.() ?? false;
   }
 
-  /** Returns the cached copy of an object if its checksum is right. */
+  /**
+   * Returns the cached bytes, or a range of them, if their checksum is right,
+   * otherwise `undefined`.
+   */
   async #find(
     key: string,
     range: GetOptions = {},

@@ -24,7 +24,8 @@ export interface StorageCheck {
    * Runs the check.
    *
    * @param storage An empty storage, which is not used for another check.
-   * @throws {Error} An `AssertionError` if the storage does not conform.
+   * @throws {Error} An `AssertionError`, or an error of the storage, if the
+   *   storage does not conform.
    */
   run: (storage: Storage) => Promise<void>;
 }
@@ -41,8 +42,8 @@ async function names(storage: Storage, prefix?: string): Promise<string[]> {
 }
 
 /**
- * The checks of the contract of {@linkcode Storage}. Each is meant to be one
- * test.
+ * Checks of the contract of {@linkcode Storage}, as far as a caller can check
+ * it. Each is meant to be one test.
  *
  * @example
  * ```ts

@@ -29,12 +29,15 @@ export const AGE_SUFFIX = ".age";
 /** The maximum number of heads of objects that are kept. */
 const MAX_HEADS = 256;
 
-/** The number of bytes that are fetched to read the head of an object. */
+/**
+ * The number of bytes that are fetched to read the head of an object. The head
+ * of an object for one X25519 recipient is shorter.
+ */
 const HEAD_FETCH_BYTES = 512;
 
 /** Options for an {@linkcode EncryptedStorage}. */
 export interface EncryptedOptions {
-  /** The keys to decrypt with. */
+  /** The keys to decrypt with, which are tried in order. */
   keys: readonly AgeKey[];
   /**
    * Returns the keys that an object is encrypted for. Every object of the same
@@ -68,16 +71,18 @@ export interface StoredFile extends StoredObject {
 /**
  * A storage whose objects are stored in another one as age files
  * (https://c2sp.org/age). The object `x` is the file `x.age`, which `age -d`
- * decrypts. Objects of other names are not listed.
+ * decrypts. Objects that `kindOf` calls clear are stored as they are. All other
+ * objects of the other storage are not listed.
  *
- * A range is decrypted from the chunks of 64 KiB that it touches. Every byte is
- * authenticated. Names, their number, and sizes up to the few bytes that
- * encryption adds, are not hidden from the other storage.
+ * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
+ * an encrypted object is authenticated before it is yielded. Names, their
+ * number, and sizes up to the few bytes that encryption adds, are not hidden
+ * from the other storage.
  */
 export class EncryptedStorage implements Storage {
   /** The location of the other storage. */
   readonly location: string;
-  /** The folder of the other storage. */
+  /** The folder of the other storage, if that storage is a folder. */
   readonly localPath?: string;
   readonly #inner: Storage;
   readonly #keys: readonly AgeKey[];
@@ -162,7 +167,11 @@ export class EncryptedStorage implements Storage {
     });
   }
 
-  /** Lists the objects under a prefix; see {@linkcode Storage.list}. */
+  /**
+   * Lists the objects under a prefix; see {@linkcode Storage.list}. The sizes
+   * are right for objects that this class stored for a recipient of the same
+   * kind.
+   */
   async *list(prefix?: string): AsyncGenerator<StoredObject> {
     for await (const { name, size } of this.#inner.list(prefix)) {
       const kind = this.#kindOf(name);
@@ -176,7 +185,7 @@ export class EncryptedStorage implements Storage {
     }
   }
 
-  /** Removes an object; see {@linkcode Storage.delete}. */
+  /** Deletes an object; see {@linkcode Storage.delete}. */
   async delete(name: string): Promise<void> {
     checkName(name);
     this.#heads.delete(name);

@@ -9,7 +9,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface Request {
   /** The HTTP method, such as `GET`. */
   method: string;
-  /** The URL, without credentials. */
+  /** The URL, without user and password. */
   url: string;
   /** The header fields. */
   headers: Headers;
@@ -63,6 +63,9 @@ export class Exchange {
 
   /**
    * Sends a request and waits for the status and header fields of the response.
+   *
+   * @throws {PassingFault} If the request fails.
+   * @throws {DeltarError} `aborted` if the signal fired.
    */
   static async begin(fetch: Fetch, request: Request): Promise<Exchange> {
     const { method, url, headers, body, patience = DEFAULT_PATIENCE_MS } =

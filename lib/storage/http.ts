@@ -137,9 +137,9 @@ export class HttpStorage implements Storage {
    * {@linkcode Storage.list}.
    *
    * @param prefix The beginning of the names. Default: all names.
-   * @throws {DeltarError} `limit` if there are too many objects or folders;
-   *   `io` if the server does not list a folder, or lists objects that it does
-   *   not have.
+   * @throws {DeltarError} `limit` if there are too many objects or folders, or
+   *   a page is too large; `io` if the server fails, does not list a folder, or
+   *   lists many objects that it does not have.
    */
   async *list(prefix = ""): AsyncGenerator<StoredObject> {
     const names = this.#names(
@@ -329,8 +329,8 @@ export class HttpStorage implements Storage {
       );
     }
     const what = status === 401
-      ? "the server requires a user and a password; use an address of the form " +
-        "http://user:password@host/"
+      ? "the server requires a user and a password, or refuses the given ones; " +
+        "use an address of the form https://user:password@host/"
       : status === 403
       ? "the server denies access; check the permissions on the server"
       : `the server answered ${method} with status ${status}`;

@@ -27,15 +27,16 @@ const READ_SIZE = 1 << 20;
 
 /**
  * A folder on a local or mounted disk. Each object is a file under its name.
- * The folder is made when the first object is stored.
+ * The folder is made by `prepare`, or when the first object is stored.
  *
- * Files and folders get the permissions of the storage's folder. If this class
- * makes that folder, only its owner gets access, unless `prepare` shares it
- * with its group.
+ * Files and folders get the permissions of the storage's folder, without those
+ * that the process's umask forbids. If the folder has the set-group-ID bit, the
+ * umask is ignored. If this class makes the folder, only its owner gets access,
+ * unless `prepare` shares it with its group.
  *
  * An object is written to a temporary file `.deltar-stage-…` in the object's
  * folder, flushed to the disk, and renamed in one step. So a crash leaves at
- * most a temporary file.
+ * most a temporary file besides complete objects.
  *
  * @example Store and list
  * ```ts
@@ -110,9 +111,9 @@ export class LocalStorage implements Storage {
 
   /**
    * Prepares the folder for a new repository: makes it if necessary, and closes
-   * it to other users. An existing folder is closed only if it is empty and
-   * users outside its group have access to it. A folder that was shared with a
-   * group keeps its permissions, unless `shared` is set.
+   * it to other users. Without `shared`, an existing folder is closed only if it
+   * is empty except for hidden files and `lost+found`, has no set-group-ID bit,
+   * gives access to users outside its group, and may be changed.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes names, such
@@ -184,8 +185,9 @@ export class LocalStorage implements Storage {
 
   /**
    * Deletes the unfinished files of killed processes, which `list` does not
-   * show. Files of running processes stay, and so does a file that cannot be
-   * deleted.
+   * show. If the process of a file cannot be checked, because it ran on another
+   * machine, for example, the file is deleted when it is a day old. A file that
+   * cannot be deleted stays.
    */
   clearAbandoned(): void {
     this.#clearFolder(this.location);
@@ -194,6 +196,8 @@ export class LocalStorage implements Storage {
   /**
    * Returns whether the folder, or the file `deltar.json` in it, belongs to a
    * user other than this user and root. Returns `false` on Windows.
+   *
+   * @throws {DeltarError} `io` if the owner cannot be read.
    */
   belongsToOthers(): boolean {
     const user = process.geteuid?.();
@@ -344,7 +348,7 @@ function makeFolder(
 
 /**
  * Closes a folder to other users. Does nothing if the folder belongs to another
- * user or cannot be closed.
+ * user or its file system has no modes.
  */
 function closeFolder(folder: string, mode: number): void {
   try {
@@ -366,8 +370,8 @@ function removeIfEmpty(folder: string): void {
 
 /**
  * Flushes the names in a folder to the disk without blocking the event loop.
- * Does nothing if the folder cannot be opened or flushed, as on Windows, which
- * has no call for that.
+ * Does nothing if the system does not let this user open or flush the folder, as
+ * on Windows, which has no call for that. Other errors are thrown.
  */
 export async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
@@ -386,12 +390,12 @@ export async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** The error codes for a folder that cannot be opened or flushed. */
+/** The error codes for a folder that the system does not let a user flush. */
 const UNOPENED = ["EISDIR", "EPERM", "EACCES"];
 
 /**
- * Flushes the names in a folder to the disk synchronously. Does nothing if the
- * folder cannot be opened or flushed.
+ * Flushes the names in a folder to the disk synchronously. Does nothing in the
+ * same cases as `flushFolder`.
  */
 export function syncFolder(folder: string): void {
   let fd: number;

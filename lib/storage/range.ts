@@ -7,8 +7,8 @@ import type { GetOptions } from "./storage.ts";
  *
  * @param name The name of the object, for errors.
  * @param size The length of the object in bytes.
- * @throws {DeltarError} `truncated` if the range reaches beyond the end, unless
- *   it may be shortened.
+ * @throws {DeltarError} `truncated` if the range begins beyond the end, or
+ *   reaches beyond the end and may not be shortened.
  */
 export function rangeIn(
   name: string,

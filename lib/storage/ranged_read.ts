@@ -8,8 +8,8 @@ export interface RangeSource {
   /** The name of the object, for errors. */
   name: string;
   /**
-   * Sends one request and returns its response, whose status is 200, 206 or
-   * 416. Throws for any other status.
+   * Sends one request and returns its response, whose status is one of success
+   * or 416. Throws for any other status.
    */
   send: (headers: Record<string, string>) => Promise<Exchange>;
   /** Returns the length of the object in bytes. */
@@ -29,7 +29,8 @@ export interface RangeSource {
  *   object.
  * @param tag The entity tag that the object must have; `undefined` for any.
  * @throws {DeltarError} `io` if the object was replaced, or the server does not
- *   support byte ranges or does not answer; `aborted` if the signal fired.
+ *   support byte ranges or does not answer; and the errors of `send` and
+ *   `sizeOf`, such as `not-found` and `aborted`.
  */
 export async function readWindow(
   { name, send, sizeOf, signal }: RangeSource,
@@ -112,8 +113,8 @@ function strongTag(headers: Headers): string | undefined {
 }
 
 /**
- * Returns the offset at which the response starts, and the length of the
- * object.
+ * Returns the offset at which the response starts, and the length of the object,
+ * or `undefined` if the response does not have them.
  */
 function rangeOf(
   status: number,

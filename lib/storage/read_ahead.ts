@@ -2,7 +2,7 @@ import { checkAborted } from "../bytes/abort.ts";
 import { rangeIn } from "./range.ts";
 import type { GetOptions } from "./storage.ts";
 
-/** The number of bytes of an object that are read with one request. */
+/** The maximum number of bytes of an object that are read as one window. */
 export const WINDOW = 8 << 20;
 /** The number of windows that are requested ahead of the current one. */
 const AHEAD = 3;
@@ -21,8 +21,8 @@ export interface Window {
 
 /**
  * Reads the bytes of an object from offset `from` up to, but not including,
- * `to`. `tag` is the entity tag of the window that was read first, and
- * `undefined` for that window.
+ * `to`. `tag` is the entity tag of the window that was read first, if it had
+ * one, and `undefined` for that window.
  */
 export type ReadWindow = (
   from: number,
@@ -40,8 +40,8 @@ export type ReadWindow = (
  * @param name The name of the object, for errors.
  * @param read Reads a window.
  * @param options The range to read, in bytes, and the signal.
- * @throws {DeltarError} `truncated` if the range reaches beyond the end;
- *   `aborted` if the signal fired; and the errors of `read`.
+ * @throws {DeltarError} `truncated` if the range reaches beyond the end and may
+ *   not be shortened; `aborted` if the signal fired; and the errors of `read`.
  */
 export async function* readWindows(
   name: string,

@@ -211,10 +211,12 @@ export class S3Storage implements Storage {
 
   /**
    * Aborts unfinished uploads, such as those of killed writers, because the
-   * service charges for their parts.
+   * service charges for their parts. An upload that cannot be aborted stays.
    *
    * @param before The time in milliseconds since 1970. Only uploads that were
    *   begun earlier are aborted.
+   * @throws {DeltarError} `io` if the service does not list the uploads; `limit`
+   *   if the list is too long.
    */
   async tidy(before: number): Promise<void> {
     const { prefix } = this.#client;

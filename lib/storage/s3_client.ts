@@ -28,8 +28,8 @@ export interface S3Options {
   endpoint?: string;
   /**
    * Whether the bucket is in the path of URLs or the first part of the host
-   * name. Default: `virtual` for Amazon, except for names with dots, which its
-   * certificates do not cover; `path` for other services.
+   * name. Default: `path` if `endpoint` is set or the name has dots, which
+   * Amazon's certificates do not cover; otherwise `virtual`.
    */
   addressing?: "path" | "virtual";
   /** The function that sends requests, in place of the runtime's `fetch`. */
@@ -85,8 +85,8 @@ export class S3Client {
     if (!/^[\w][\w.-]{1,254}$/.test(bucket)) {
       // The location is not shown, because it may contain keys by mistake.
       throw new TypeError(
-        "invalid bucket name after s3://; use 2 to 255 letters, digits, `.`, " +
-          "`_` and `-`",
+        "invalid bucket name; use 2 to 255 letters, digits, `.`, `_` and `-`, " +
+          "of which the first is not `.` or `-`",
       );
     }
     this.#options = { ...options, region };
@@ -111,8 +111,8 @@ export class S3Client {
    *
    * @param request The request.
    * @param accept Statuses that are accepted in addition to those of success.
-   * @throws {DeltarError | PassingFault} If the request is refused or the
-   *   connection breaks.
+   * @throws {DeltarError | PassingFault} If the request is refused, the
+   *   connection breaks or the signal fires.
    */
   async send(request: S3Request, accept: number[] = []): Promise<Exchange> {
     const { method, object, query = {}, body, signal } = request;
@@ -154,8 +154,8 @@ export class S3Client {
   }
 
   /**
-   * Sends a request, retries it after temporary faults, and returns the body as
-   * text.
+   * Sends a request, retries it after temporary faults, and returns the header
+   * fields of the response and its body as text.
    */
   ask(
     request: S3Request,

@@ -43,9 +43,8 @@ const CURES: Record<string, string> = {
   InvalidToken: "invalid session token; check AWS_SESSION_TOKEN",
   NoSuchBucket: "no such bucket; create it or correct the name",
   NotImplemented:
-    "the service does not support conditional writes (If-None-Match), without " +
-    "which two writers could overwrite each other's objects; use a service " +
-    "that does",
+    "the service does not support a request that deltar needs, such as a " +
+    "conditional write (If-None-Match); use a service that does",
   PermanentRedirect:
     "the bucket has another region or endpoint; set AWS_REGION or " +
     "AWS_ENDPOINT_URL to the bucket's",
@@ -57,7 +56,7 @@ const CURES: Record<string, string> = {
     "AWS_SECRET_ACCESS_KEY",
 };
 
-/** The error codes of the service for temporary faults. */
+/** The error codes of services for temporary faults. */
 const PASSING = new Set([
   "ConditionalRequestConflict",
   "ConcurrentModification",
@@ -128,8 +127,8 @@ function skew(headers: Headers): string {
 }
 
 /**
- * Returns the code and message in the body of a refusal, or nothing if the body
- * is not the XML of an error.
+ * Returns the code and message in the body of a refusal, or an empty object if
+ * the body is too long or not the XML of an error.
  */
 function describe(text: string): { code?: string; message?: string } {
   // The XML of an error is short. A longer text is not parsed, to save memory.

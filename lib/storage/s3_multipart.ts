@@ -7,8 +7,8 @@ import { MAX_SENDING_BYTES } from "./s3_parts.ts";
 import type { PutOptions } from "./storage.ts";
 
 /**
- * The maximum time in milliseconds that the service may take to join the parts
- * of an object.
+ * The maximum time in milliseconds for which the service may send nothing while
+ * it joins the parts of an object.
  */
 const MAX_COMPLETION_MS = 300_000;
 
@@ -30,7 +30,8 @@ export interface Parts {
  * @param parts The parts of the object.
  * @param options Whether an existing object is kept, and the signal.
  * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
- *   `io` if the service refuses a request; `aborted` if the signal fired.
+ *   `io` if the service refuses a request; `aborted` if the signal fired; and
+ *   the errors of the parts.
  */
 export async function putParts(
   client: S3Client,

@@ -13,9 +13,9 @@ export const MAX_SENDING_BYTES = 3 * PART;
 /**
  * Returns the size in bytes of part `n`, counted from 1. The parts grow, so
  * that an object of unknown size needs little memory while it is small, and can
- * have 1.2 TiB in the 10,000 parts that S3 allows. The parts of the first 10
- * GiB have equal sizes. After that, the size doubles every 1,000 parts, six
- * times at most.
+ * have 1.2 TiB in the 10,000 parts that S3 allows. The first 2,000 parts have
+ * equal sizes. After that, the size doubles every 1,000 parts, six times at
+ * most.
  */
 export function partSize(n: number): number {
   return n <= 2000
@@ -34,7 +34,7 @@ export function partSize(n: number): number {
  *   slow to free buffers of this size.
  * @param signal Ends the cutting with an error of code `aborted`.
  * @throws {DeltarError} `aborted` if the signal fired, `limit` if the source is
- *   larger than about 1.2 TiB.
+ *   larger than about 1.2 TiB, and the errors of the source.
  */
 export async function* parts(
   name: string,

@@ -49,8 +49,8 @@ export interface PutOptions {
 
 /**
  * A flat store of named objects, each of which is written, replaced and deleted
- * as a whole. Names are `/`-separated segments that do not start with `.` and
- * contain no backslash and no control character.
+ * as a whole. Names are `/`-separated segments that are not empty, do not start
+ * with `.` and contain no backslash and no control character.
  *
  * An implementation guarantees:
  *
@@ -61,8 +61,7 @@ export interface PutOptions {
  *   later includes it.
  * - **A fault never looks like absence.** `not-found` and `exists` are thrown
  *   only if the storage itself reported that the object is absent or present. A
- *   missing bucket, mount or network, or refused access, is an `io` error with
- *   its cause.
+ *   missing bucket or network, or refused access, is an `io` error.
  * - **No short reads.** A `get` yields exactly the bytes of its range or
  *   throws. If a response ends early, the rest is requested again, or the error
  *   is `truncated` or `io`.
@@ -92,14 +91,14 @@ export interface Storage {
    * the first chunk is pulled. Leaving the loop early cancels the read.
    *
    * An empty range is also checked against the object's length. `offset` may
-   * equal the object's length if `length` is 0 or absent; the result is then
-   * empty.
+   * equal the object's length if `length` is 0 or absent or `clamp` is set; the
+   * result is then empty.
    *
    * @param name The name of the object.
    * @param options The range to read, in bytes, and the signal.
    * @throws {DeltarError} `not-found` if there is no such object; `truncated`
-   *   if the range reaches beyond its end; `io` if the storage fails; `aborted`
-   *   if the signal fired.
+   *   if the range reaches beyond its end and `clamp` does not allow that; `io`
+   *   if the storage fails; `aborted` if the signal fired.
    * @throws {TypeError} If the name is invalid.
    */
   get(name: string, options?: GetOptions): AsyncIterable<Uint8Array>;
@@ -121,8 +120,8 @@ export interface Storage {
    * @param source The bytes of the object.
    * @param options Whether an existing object is kept, and the signal.
    * @throws {DeltarError} `exists` if `ifAbsent` is set and the name is taken;
-   *   `unsupported` if the storage is read-only; `io` if the storage fails;
-   *   `aborted` if the signal fired.
+   *   `unsupported` if the storage is read-only; `limit` if the object is too
+   *   large for it; `io` if the storage fails; `aborted` if the signal fired.
    * @throws {TypeError} If the name is invalid.
    */
   put(name: string, source: ByteSource, options?: PutOptions): Promise<void>;
@@ -131,8 +130,8 @@ export interface Storage {
    * Lists the objects whose name starts with `prefix`, in no particular order.
    * An object that is stored or deleted at the same time may or may not be
    * listed. Every other object is listed exactly once. Anything whose name is
-   * not a valid object name is omitted. A listing that cannot be completed throws; it
-   * never ends early.
+   * not a valid object name is omitted. A listing that cannot be completed
+   * throws; it never ends early.
    *
    * @param prefix The beginning of the names. Default: all names.
    * @throws {DeltarError} `io` if the storage fails; `limit` if it lists too
@@ -145,25 +144,27 @@ export interface Storage {
    * `delete` that fails may still have taken effect.
    *
    * @param name The name of the object.
-   * @throws {DeltarError} `unsupported` if the storage is read-only; `io` if it
-   *   fails.
+   * @throws {DeltarError} `unsupported` if the storage is read-only; `io` if the
+   *   storage fails.
    * @throws {TypeError} If the name is invalid.
    */
   delete(name: string): Promise<void>;
 
   /**
-   * Deletes unfinished writes of killed processes, such as incomplete uploads,
-   * which `list` does not show. A storage that cannot have such writes does
-   * not implement `tidy`.
+   * Deletes unfinished writes, such as incomplete uploads of killed processes,
+   * which `list` does not show. A storage without such writes need not implement
+   * `tidy`.
    *
-   * @param before The time in milliseconds since 1970. Only writes that were
-   *   begun earlier are deleted.
+   * @param before The time in milliseconds since 1970. All unfinished writes
+   *   that were begun earlier are deleted, so the time has to be earlier than
+   *   that of any write that is still in progress.
+   * @throws {DeltarError} `io` if the storage fails.
    */
   tidy?(before: number): Promise<void>;
 
   /**
    * Prepares the storage for a new repository. Only a storage whose access is
-   * set by the modes of files implements it.
+   * set by the modes of files has to implement this.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the storage cannot hold a repository;
@@ -172,9 +173,9 @@ export interface Storage {
   prepare?(shared?: Sharing): void;
 
   /**
-   * Deletes the unfinished writes of killed processes of this machine. Never
+   * Deletes unfinished writes whose processes are not running any more. Never
    * throws. Only a storage that can distinguish killed processes from running
-   * ones implements it.
+   * ones has to implement this.
    */
   clearAbandoned?(): void;
 

@@ -21,11 +21,10 @@ const OWNER = /^p(\d{1,10})-([0-9a-f]{8})$/;
 let count = 0;
 
 /**
- * Returns a new name for a file that is being written. The name contains the
- * process and the machine, so that the files of a killed process are
- * recognized.
+ * Returns a name for a file that is being written. The name contains the process
+ * and the machine, so that the files of a killed process are recognized.
  *
- * @param suffix The end of the name. Default: a number.
+ * @param suffix The end of the name. Default: a number that is used only once.
  */
 export function temporaryName(suffix: string = `${count++}`): string {
   return `${STAGE_PREFIX}${owner()}-${suffix}`;
@@ -54,10 +53,10 @@ export function processOf(owner: string): number | undefined {
 }
 
 /**
- * Returns whether a file is abandoned by its writer: the process has ended, or
- * the file is more than a day old and its process is unknown, of another
- * machine, or cannot be checked. A file of the current process is never
- * abandoned.
+ * Returns whether a file with a temporary name is abandoned by its writer: the
+ * process has ended, or the file is more than a day old and its process is
+ * unknown, of another machine, or cannot be checked. Returns `false` for any
+ * other name.
  *
  * @param name The last segment of the path.
  * @param modified The modification time in milliseconds since 1970.

@@ -4,8 +4,9 @@ import type { Storage, StoredObject } from "./storage.ts";
 /**
  * Returns a storage whose reads, writes and listings end with an error of code
  * `aborted` when a signal fires, so that the signal need not be passed to each
- * function that uses the storage. A call with a signal of its own uses only
- * that signal. Cleanup after an abort must use the original storage.
+ * function that uses the storage. Objects cannot be deleted afterwards, either,
+ * so cleanup after an abort must use the original storage. A call with a signal
+ * of its own uses only that signal.
  *
  * @param storage The storage that the result uses.
  * @param signal The signal. Without one, the storage itself is returned.
