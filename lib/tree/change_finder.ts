@@ -35,7 +35,8 @@ const DIRECTORY = 8;
 
 /**
  * Finds the changes between two states of a directory while the entries of the
- * new state arrive one by one. It keeps a few numbers for each change.
+ * new state arrive one by one. Each change is kept as a few numbers, because
+ * there may be millions of changes.
  */
 export class ChangeFinder {
   readonly #previous: DirIndex | undefined;
@@ -78,7 +79,10 @@ export class ChangeFinder {
     return this.#changes;
   }
 
-  /** Adds the next entry of the new state. Entries are numbered from 0. */
+  /**
+   * Adds the next entry of the new state, in path order. Entries are numbered
+   * from 0.
+   */
   add(entry: HashedEntry): void {
     const number = this.#entries++;
     // A known, unchanged entry is the same object in both states.

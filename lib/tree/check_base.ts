@@ -11,15 +11,17 @@ import { lstat } from "./stat.ts";
 /**
  * Checks that a directory is in the state that a difference starts from. Paths
  * that the difference changes, deletes or copies must have their old kind, link
- * target and content. The content of a path is not read if only its mode, time
- * or owner changes. Paths that the difference creates must not exist. This
- * prevents the loss of data that is not in a backup.
+ * target and content. Their modes, times and owners may differ. The content of
+ * a path is not read if only its mode, time or owner changes. Paths that the
+ * difference creates must not exist. This prevents the loss of data that is not
+ * in a backup.
  *
  * @param root The path of the directory.
  * @param diff The difference that is to be applied.
  * @throws {DeltarError} `mismatch` if the directory is in another state, with
  * the first path that differs; `unsafe` if a folder of a path is a symlink or a
  * path leads out of the directory.
+ * @throws {Error} The system's error, with its `code`, if a path cannot be read.
  */
 export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();

@@ -56,7 +56,7 @@ export interface UpdatedChange {
  * bytes are stored for it.
  */
 export interface MovedChange {
-  /** `renamed` if the other path was deleted, `copied` if it still exists. */
+  /** `renamed` if the other path was deleted, otherwise `copied`. */
   change: "renamed" | "copied";
   /** The new entry. */
   entry: HashedEntry;
@@ -101,7 +101,7 @@ export interface ChangeCounts {
   deletedDirs: number;
   /** The number of renamed files. */
   renamed: number;
-  /** The number of new files with the content of a file that still exists. */
+  /** The number of new files with the old content of a path that is kept. */
   copied: number;
 }
 
@@ -227,12 +227,12 @@ export class DiffIndex {
     return this.#moved("renamed");
   }
 
-  /** The new files with the content of a file that still exists. */
+  /** The new files with the old content of a path that is kept. */
   get copied(): { from: string; to: string }[] {
     return this.#moved("copied");
   }
 
-  /** Whether there are no changes. */
+  /** Whether no path has changed. The directory itself is not compared. */
   get isEmpty(): boolean {
     for (const _ of this.#source) return false;
     return true;

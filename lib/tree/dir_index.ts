@@ -50,9 +50,9 @@ const EMPTY_ROOT: Metadata = withJson({
 });
 
 /**
- * The state of a directory: its entries in path order, with the SHA-256 and the
- * block checksums of each file. To find and store what changed, a backup needs
- * only the index of the previous backup.
+ * The state of a directory: its entries in path order, with the SHA-256 of each
+ * file and the block checksums of each file that is large enough. To find and
+ * store what changed, a backup needs only the index of the previous backup.
  *
  * @example Index a directory, store the index and read it again
  * ```ts
@@ -108,12 +108,13 @@ export class DirIndex {
   }
 
   /**
-   * Walks a directory and reads each of its files once.
+   * Walks a directory and reads each of its files that is not known to be
+   * unchanged.
    *
    * @param dir The directory to index.
    * @param options Options for making the index.
    * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
-   * read; `aborted` if the signal fired.
+   * read; `aborted` if the signal fired; and the errors of `options.reader`.
    * @throws {TypeError} If `dir` is not a `Dir` or `Walker`, or an option has
    * the wrong type.
    */

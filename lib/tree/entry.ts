@@ -117,12 +117,13 @@ export interface Skipped {
   /**
    * The reason:
    *
-   * - `excluded`: a rule excludes it, or deltar writes to it; `detail` names
-   *   the rule, with its file and line if it is from a file.
+   * - `excluded`: a rule excludes it, deltar writes to it, or it is a temporary
+   *   file of deltar; `detail` names the rule, with its file and line if it is
+   *   from a file.
    * - `special`: a socket, pipe or device.
-   * - `unreadable`: it could not be read; `detail` has the cause: the system's
-   *   message, a path that is too long, a hard link to a file that could not be
-   *   read, or exclusion rules that could not be used.
+   * - `unreadable`: it could not be read; `detail` has the cause, such as the
+   *   system's message, a path that is too long, a hard link to a file that
+   *   could not be read, or exclusion rules that could not be used.
    * - `vanished`: it was deleted before or while it was read, or created while
    *   its folder was listed.
    * - `changed`: it changed or was replaced before it was read completely; what

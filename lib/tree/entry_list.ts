@@ -31,8 +31,8 @@ export interface EntrySink<Facts extends FileFacts = FileFacts> {
 
 /**
  * The entries of a directory in path order, without their block checksums. The
- * list takes 40 bytes for each entry. Names, modes and times stay in the walk's
- * `StateWriter`.
+ * list takes 40 bytes for each entry, and an object for each link or changed
+ * file. Names, modes and times stay in the walk's `StateWriter`.
  */
 export class EntryList {
   readonly #states: StateWriter;

@@ -69,10 +69,11 @@ export async function writeFileAtomic(
  * Returns all bytes of a file.
  *
  * @param file A path of the operating system.
- * @param signal Ends the reading with an error of code `aborted`.
+ * @param signal If the signal has fired already, nothing is read.
  * @param most The maximum size in bytes. Default: 1 GiB.
  * @throws {DeltarError} `not-found` if the file is absent, `limit` if it is
- * larger than `most`, `aborted` if the signal fired, `io` if it cannot be read.
+ * larger than `most`, `aborted` if the signal had fired, `io` if the file cannot
+ * be read.
  */
 export async function readFileBytes(
   file: string,
@@ -106,9 +107,9 @@ export async function readFileBytes(
  * @param file A path of the operating system.
  * @param decode Decodes the bytes step by step. The second argument is the name
  * of the file, for errors.
- * @param options A signal that ends the reading and decoding with an error of
- * code `aborted`.
- * @throws {DeltarError} The errors of `readFileBytes` and `decode`.
+ * @param options A signal that ends the decoding.
+ * @throws {DeltarError} `aborted` if the signal fired, and the errors of
+ * `readFileBytes` and `decode`.
  */
 export async function decodeFile<Result>(
   file: string,
@@ -210,9 +211,9 @@ const ENDS_ALL: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Returns whether an error of the file system affects every path: the disk is
- * full, read-only, failing or gone, or the process has no more descriptors or
- * memory.
+ * Returns whether an error of the file system affects every path: the disk or
+ * the quota is full, the disk is read-only, failing or gone, or the process has
+ * no more descriptors or memory.
  */
 export function endsAll(error: unknown): boolean {
   return ENDS_ALL.has(codeOf(error)) ||

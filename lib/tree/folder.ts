@@ -20,9 +20,10 @@ export type FolderVisitor = (
 ) => boolean;
 
 /**
- * An open folder. Entries are reached by their names relative to this folder. A
- * later change of the path to the folder therefore has no effect, and no
- * symlink is followed.
+ * An open folder. Entries are reached by their names relative to this folder,
+ * and no symlink is followed. If the folder is moved or replaced later, the
+ * entries of the open folder are still reached or, where folders are reached
+ * only by paths, changes fail with `ENOENT`.
  *
  * A name is one segment. The empty name, `.`, `..`, and names with a `/` or a
  * NUL are refused with `EINVAL`. Errors have a `path` and, on every system, a
@@ -130,13 +131,13 @@ export interface Folder {
    */
   setOwnTimes(mtime: bigint): void;
   /**
-   * Flushes the names in the folder to the disk, if the system can. It does not
-   * block the event loop.
+   * Flushes the names in the folder to the disk, if the system can. Does not
+   * block the event loop if the runtime can make the call on another thread.
    */
   sync(): Promise<void>;
   /**
-   * Flushes the whole file system without blocking the event loop. Returns
-   * `false` if the system cannot.
+   * Flushes the whole file system. Returns `false` if the system cannot. Does
+   * not block the event loop if the runtime can make the call on another thread.
    */
   syncFileSystem(): Promise<boolean>;
   /** Closes the folder. A second call does nothing. */
@@ -169,7 +170,10 @@ export interface OpenFile {
   setTimes(mtime: bigint): void;
   /** Flushes the file to the disk. */
   sync(): void;
-  /** Flushes the file to the disk without blocking the event loop. */
+  /**
+   * Flushes the file to the disk. Does not block the event loop if the runtime
+   * can make the call on another thread.
+   */
   flush(): Promise<void>;
   /** Closes the file. A second call does nothing. */
   close(): void;

@@ -20,10 +20,11 @@ export interface IgnoreOptions {
   ignoreFile?: string | false;
   /**
    * Whether `.gitignore` files and `.git/info/exclude` are applied as git
-   * applies them. This includes files above the root in the same work tree. A
-   * nested repository has only its own rules. A work tree above the root is
-   * used only if it belongs to the superuser, to the user of this process, or
-   * to the owner of the root. Default: `false`.
+   * applies them. This includes files above the root in the same work tree,
+   * unless their rules exclude the root. A nested repository has only its own
+   * git rules. A work tree and files above the root are used only if they belong
+   * to the superuser, to the user of this process, or to the owner of the root.
+   * Default: `false`.
    */
   gitignore?: boolean;
 }
@@ -31,7 +32,9 @@ export interface IgnoreOptions {
 /** The name of the files with deltar's own patterns. */
 export const DEFAULT_IGNORE_FILE = ".deltarignore";
 
-/** The folders of version control, which `Dir` excludes by default. */
+/**
+ * Patterns of the folders of version control, which a walk excludes by default.
+ */
 export const VERSION_CONTROL: readonly string[] = [".git/", ".hg/", ".svn/"];
 
 /**
@@ -301,7 +304,8 @@ function inFolder<Result>(
 }
 
 /**
- * Returns the git rules of the folders from the top to the parent of `prefix`.
+ * Returns the git rules of the folders from the top to the parent of `prefix`,
+ * from files of trusted owners.
  */
 function rulesAbove(top: string, prefix: string): Rule[] {
   const trusted = trustedOwners(nodePath.join(top, prefix));

@@ -77,7 +77,10 @@ export interface IndexProgress {
 export interface IndexedTree {
   /** The state of the directory itself. */
   root: Metadata;
-  /** The paths that were skipped or excluded. */
+  /**
+   * The paths that were skipped or excluded, and the files that changed while
+   * they were read.
+   */
   skipped: Skipped[];
 }
 
@@ -90,6 +93,9 @@ export interface IndexedTree {
  * @param reader The reader of the files' content.
  * @param options Options for making an index.
  * @param states The state of the last walk, and the writer of the new state.
+ * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
+ * read; `aborted` if the signal fired; and the errors of the sink and the
+ * reader.
  */
 export async function indexTree<Facts extends FileFacts>(
   walker: Walker,

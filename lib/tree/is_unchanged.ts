@@ -28,8 +28,9 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * @param walker The directory to compare.
  * @param state The state that the last walk wrote.
  * @param options `onFolder`, called with the path of each folder and the number
- * of entries so far, and a signal that ends the comparison with an error of
- * code `aborted`.
+ * of entries so far, and a signal that ends the comparison.
+ * @throws {DeltarError} `aborted` if the signal fired; `not-found` or `io` if
+ * the directory cannot be opened.
  */
 export async function isUnchanged(
   walker: Walker,

@@ -9,9 +9,10 @@
  * (`rule_file.ts` reads their files, `ignore_rules.ts` parses and matches
  * them), by name and by kind. It writes the state of every entry
  * (`state_writer.ts`), by which the next walk finds unchanged files.
- * `is_unchanged.ts` uses the states to find out, without a walk, that nothing
- * changed. It relies on the reasons for skipping: if one depends on more than
- * the path and the kind of an entry, the entry is marked as doubtful.
+ * `is_unchanged.ts` compares the states with those on the disk, to find out
+ * without making an index that nothing changed. It relies on the reasons for
+ * skipping: if one depends on more than the path and the kind of an entry, the
+ * entry is marked as doubtful.
  * `index_tree.ts` reads the other files and makes an index (`dir_index.ts`);
  * `read_stable.ts` reads a file again if it changed while it was read.
  * `diff_index.ts` compares two indexes.

@@ -33,7 +33,7 @@ const FOLDED = /^[\x00-@[-\x7f]*$/;
 
 /**
  * Returns why a file cannot have a name on a system: the system refuses the
- * name or gives it another meaning.
+ * name or gives it another meaning, or the name is reserved for deltar.
  *
  * @param name One segment of a path.
  * @param platform The system, as `process.platform` names it.
@@ -76,9 +76,9 @@ export function nameFault(name: string, platform: string): string | undefined {
 const OWN = "the name is reserved for deltar's temporary files";
 
 /**
- * Returns a text that is equal for all names that some file system treats as
- * one. Such names differ only by case, Unicode normalization or ignored
- * characters. Names with different texts are different on every file system.
+ * Returns a text that is equal for all names that a common file system may treat
+ * as one. Such names differ only by case, Unicode normalization or ignored
+ * characters.
  *
  * @param name A name, or a path.
  */
@@ -91,7 +91,7 @@ export function foldName(name: string): string {
 
 /**
  * Returns whether a name has the prefix of deltar's temporary files, ignoring
- * case and normalization.
+ * case, normalization and the characters that some file systems ignore.
  */
 export function isOwnName(name: string): boolean {
   return foldName(name).startsWith(STAGE_PREFIX);

@@ -5,16 +5,19 @@ import { systemError } from "./system_error.ts";
 
 /** Options for keeping folders open. */
 export interface OpenFoldersOptions {
-  /** The maximum number of open folders, at least 4. Default: 64. */
+  /**
+   * The maximum number of open folders, not counting the root, at least 4.
+   * Default: 64.
+   */
   most?: number;
   /**
-   * Whether a closed folder that is opened again must be the same folder.
-   * Default: `true`.
+   * Whether a closed folder that is opened again must be the same folder. This
+   * is checked for the 65,536 folders that were closed last. Default: `true`.
    */
   remembers?: boolean;
 }
 
-/** The maximum number of open folders, not counting the root. */
+/** The default maximum number of open folders, not counting the root. */
 const MAX_OPEN = 64;
 /** The length, in characters, above which a path counts as long. */
 const LONG_PATH_LENGTH = 512;
@@ -23,8 +26,9 @@ const MAX_REMEMBERED = 1 << 16;
 
 /**
  * The folders below a root, opened when they are needed. If they are used in
- * path order, each is opened once. A path may be longer than the system's
- * limit, because each folder is opened from the one above it.
+ * path order and are not nested too deep, each is opened once. A path may be
+ * longer than the system's limit, because each folder is opened from the one
+ * above it.
  */
 export class OpenFolders {
   /** The root. */

@@ -28,7 +28,7 @@ export class Permissions {
 
   /**
    * Returns why a name cannot be created, replaced or removed, or `undefined`
-   * if it can.
+   * if no reason is known.
    *
    * @param path The path below the root.
    * @param found The state of the entry that has the name now.
@@ -37,7 +37,8 @@ export class Permissions {
     if (this.#user === 0) return undefined;
     const { why, sticky } = this.#folder(parentPath(path));
     if (why !== undefined) return why;
-    // In a sticky folder, only the owner of an entry may change its name.
+    // In another user's sticky folder, only the owner of an entry may change its
+    // name.
     return sticky && found && found.uid !== this.#user
       ? notOwned(found)
       : undefined;
@@ -45,7 +46,7 @@ export class Permissions {
 
   /**
    * Returns why the mode and time of an existing entry cannot be set, or
-   * `undefined` if they can.
+   * `undefined` if no reason is known.
    */
   faultOfState(found: FileStat): string | undefined {
     return this.#user === 0 || found.uid === this.#user

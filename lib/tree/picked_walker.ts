@@ -27,7 +27,10 @@ export class PickedWalker extends Walker {
     this.#paths = paths;
   }
 
-  /** Yields the picked paths that exist. See {@linkcode Walker.entries}. */
+  /**
+   * Yields the picked paths that exist and can be read. The others are skipped.
+   * See {@linkcode Walker.entries}.
+   */
   override *entries(options: WalkOptions = {}): Generator<WalkedEntry> {
     const folders = openTree(this);
     try {

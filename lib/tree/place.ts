@@ -1,7 +1,7 @@
 import { codeOf } from "../bytes/errors.ts";
 import { fs, nodePath } from "../bytes/node.ts";
 
-/** The maximum number of symlinks on one path. */
+/** The default maximum number of symlinks to absent places on one path. */
 const LINKS = 40;
 
 /**
@@ -86,9 +86,9 @@ export interface FileSystemIdentity {
  *
  * The mount point is the highest folder above the path with the same device.
  * The mark is the kind of the file system and the birth time of the mount
- * point's folder, which is the time at which the file system was created.
- * Unlike the device number, this time does not change when the disk is plugged
- * in again. If the file system has no birth times, the mark is its kind and
+ * point's folder, which is usually the time at which the file system was
+ * created. Unlike the device number, this time does not change when the disk is
+ * plugged in again. If the file system has no birth times, the mark is its kind and
  * size. On Windows, the mark is the volume's serial number.
  *
  * @param path A path of the operating system.

@@ -26,8 +26,8 @@ export function openFile(place: string): OpenFile {
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * @param size The maximum number of bytes to read.
- * @param buffer The buffer to read into. Allocating a new one takes longer than
- * reading a small file.
+ * @param buffer The buffer to read into, of at least `size` bytes. Allocating a
+ * new one takes longer than reading a small file. Default: a new one.
  */
 export function readWhole(
   file: OpenFile | string,
@@ -49,14 +49,14 @@ export function readWhole(
 }
 
 /**
- * Yields the first `size` bytes of a file in pieces of at most 1 MiB.
+ * Yields the first `size` bytes of a file, or all of it if it is shorter, in
+ * pieces of at most 1 MiB or, with `buffer`, of at most its length.
  *
  * @param file The open file, or its path. A path that is a symlink is refused.
  * A file that is given by its path is closed when the loop ends.
  * @param size The maximum number of bytes to read.
  * @param buffer The buffer to read into. A piece is then valid until the next
- * is pulled, and not longer than the buffer. Default: each piece has its own
- * memory.
+ * is pulled. Default: each piece has its own memory.
  */
 export function* readPieces(
   file: OpenFile | string,

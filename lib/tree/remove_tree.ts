@@ -30,6 +30,7 @@ export function removeTree(folder: Folder, name: string): void {
  * Removes a folder if it is empty and can be removed.
  *
  * @param place The folder's path, without symlinks.
+ * @throws The error of the system, if it affects every path; see `endsAll`.
  */
 export function removeEmptyFolder(place: string): void {
   let above: Folder | undefined;
@@ -60,7 +61,10 @@ function empty(tree: OpenFolders, path: string): void {
   }
 }
 
-/** Gives the owner all permissions for a folder, and other users none. */
+/**
+ * Gives the owner all permissions for a folder, and other users none, if this
+ * process may do so.
+ */
 function openUp(folder: Folder, name: string): void {
   try {
     folder.setMode(name, 0o700);

@@ -10,7 +10,7 @@ export const RULE_FILE_LIMIT = 1 << 20;
 export interface RuleFile {
   /** The text; `undefined` if the file does not exist or cannot be used. */
   text?: string;
-  /** The reason why the rules are not applied. */
+  /** The reason why the rules of an existing file are not applied. */
   fault?: string;
   /** Whether the file exists and the system refuses to read it. */
   isUnreadable?: boolean;
@@ -20,7 +20,7 @@ export interface RuleFile {
 
 /**
  * Reads a file with exclusion rules. It must be a regular file of at most 1
- * MiB. As in git, no symlink is followed.
+ * MiB. No symlink is followed below the folder.
  *
  * @param folder An open folder.
  * @param path The file's path below the folder.

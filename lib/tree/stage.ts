@@ -8,10 +8,14 @@ import { removeTree } from "./remove_tree.ts";
  * Runs `work` with a new, empty folder inside a directory, so that the results
  * can be renamed into place. The folder is deleted afterwards. Walks exclude a
  * folder that a crash left behind. The modification time of the directory does
- * not change.
+ * not change if this process may set it.
  *
- * @param root The directory, a path of the operating system.
+ * @param root The directory, a path of the operating system. It is created if it
+ * does not exist.
  * @param work Called with the folder's path.
+ * @throws {DeltarError} `io` if the folder cannot be created.
+ * @throws The errors of `work`, and of the system if the folder cannot be
+ * deleted.
  */
 export async function withStage<Result>(
   root: string,

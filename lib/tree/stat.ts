@@ -34,11 +34,12 @@ export function lstat(path: string): FileStat {
 
 /**
  * Sets the access and modification time of the entry at a path. A symlink is
- * not followed. The precision is a nanosecond in Deno and Bun on Linux, and
- * that of a double (240 ns) elsewhere.
+ * not followed. The precision is a nanosecond where system calls are available
+ * (Deno and Bun on Linux), and that of a double (240 ns) elsewhere.
  *
  * @param path A path of the operating system.
  * @param mtime The time, in nanoseconds since 1970.
+ * @throws The error of `node:fs`, with its `code`.
  */
 export function setTimes(path: string, mtime: bigint): void {
   const calls = nativeCalls();

@@ -13,15 +13,17 @@ const AT_ONCE = 64;
 
 /**
  * Flushes to the disk what was written into a tree: content, state and names.
- * On Linux, Deno and Bun flush each file system with one call. Elsewhere each
- * file and folder is flushed individually. A file that this process may not
- * read is ignored. The caller has to flush such a file when it writes it.
+ * Where system calls are available (Deno and Bun on Linux), each file system is
+ * flushed with one call. Elsewhere each file and folder is flushed individually.
+ * A file that this process may not read is then ignored. The caller has to flush
+ * such a file when it writes it.
  *
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.
  * @param files The files that were written. Missing files are ignored.
- * @param signal Ends the flushing with an error of code `aborted`.
- * @throws {DeltarError} `io` if the disk did not accept the data.
+ * @param signal Ends the flushing.
+ * @throws {DeltarError} `io` if the disk did not accept the data; `aborted` if
+ * the signal fired.
  */
 export async function syncTree(
   folders: readonly string[],

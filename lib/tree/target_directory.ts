@@ -48,13 +48,20 @@ export class TargetDirectory {
     }
   }
 
-  /** Whether the directory is empty or does not exist. */
+  /**
+   * Whether the directory does not exist or is empty, except for deltar's
+   * temporary files.
+   */
   get isVacant(): boolean {
     return this.#absent === "" || this.names("").length === 0;
   }
 
   /**
    * Returns the state of the entry at a path, or `undefined` if it is absent.
+   *
+   * @param path The path below the root, `""` for the root.
+   * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if
+   * the system refuses access.
    */
   at(path: string): FileStat | undefined {
     if (path !== "") checkPath(path);
@@ -77,8 +84,12 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns the SHA-256 of a file's bytes in hexadecimal, and yields after each
-   * piece.
+   * Returns the SHA-256 of a file's bytes in hexadecimal. A file of more than 1
+   * MiB is read in pieces, with a yield after each.
+   *
+   * @param path The path below the root.
+   * @param size The expected size in bytes. If the file has grown, the result is
+   * the sum of other bytes than those of the file before.
    */
   *sha256(path: string, size: number): Generator<void, string> {
     try {
@@ -133,7 +144,10 @@ export class TargetDirectory {
     );
   }
 
-  /** Yields everything below a folder. Each folder comes before its content. */
+  /**
+   * Yields everything below a folder, without deltar's temporary files. Each
+   * folder comes before its content.
+   */
   *below(path: string): Generator<{ path: string; stat: FileStat }> {
     for (const name of this.names(path)) {
       const at = path === "" ? name : `${path}/${name}`;
@@ -150,9 +164,10 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns the relative path from the directory to a place. It begins with
-   * `..` if the place is outside, and consists only of `..` if the place
-   * contains the directory.
+   * Returns the relative path from the directory to a place, `""` for the
+   * directory itself. The path begins with `..` if the place is outside, and
+   * consists only of `..` if the place contains the directory. On Windows, the
+   * path to another drive is absolute.
    */
   wayTo(place: string): string {
     return nodePath.relative(truePlace(this.root), truePlace(place))

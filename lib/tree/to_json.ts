@@ -9,9 +9,10 @@ import type { HashedFileEntry } from "./entry_line.ts";
 
 /**
  * Converts a value, at any depth, to a form that `JSON.stringify` accepts. A
- * time in nanoseconds becomes decimal seconds, as in docs/FORMAT.md. Another
- * `bigint` becomes decimal digits, a `Map` an object, a `Set` an array, and an
- * error an object with its message. The values that the library returns have a
+ * `bigint` in a field `mtime` or `ctime` is a time in nanoseconds, and becomes
+ * decimal seconds, as in docs/FORMAT.md. Another `bigint` becomes decimal
+ * digits, a `Map` an object, a `Set` an array, and an error an object with its
+ * name, message and fields. Entries and indexes that the library returns have a
  * `toJSON` that does this. A copy of an entry, such as `{ ...entry }`, has no
  * `toJSON`.
  *

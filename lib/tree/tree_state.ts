@@ -25,7 +25,8 @@ const MAX_NAME_BYTES = 1 << 16;
  * concatenated. A block has:
  *
  * - the number of entries, the number of words of the block, flags;
- * - the SHA-256 of the exclusion rules, if the folder has its own;
+ * - the SHA-256 of the exclusion rules, if the folder is the root or has its
+ *   own; otherwise zeros;
  * - the entries: their flags and mode, owner, size, times, inode, number of
  *   links and device, the length of the name and the name, padded with zeros.
  *
@@ -174,8 +175,8 @@ export class FolderState {
   }
 
   /**
-   * Returns whether an entry's state equals the one that the system returns
-   * now.
+   * Returns whether an entry's state equals the one that the system returns now.
+   * The device and the size of a directory are not compared.
    */
   isSame(entry: number, stat: Uint32Array): boolean {
     const words = this.#words;

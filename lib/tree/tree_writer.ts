@@ -40,19 +40,21 @@ export interface TreeWriterOptions {
    */
   flushes?: boolean;
   /**
-   * Called with a path directly before a file or link is renamed to it, or the
-   * entry at the path is removed. The callback may remove what exists at the
-   * path, or throw an error to keep it.
+   * Called with a path directly before a new file or link is renamed to it, or
+   * the entry at the path is removed. The callback may remove what exists at the
+   * path, or throw an error to keep it. Not called by `adopt` and `respell`.
    */
   onReplace?: (path: string) => void;
   /**
    * Called with an error that names which of the mode, time and owner of a path
-   * could not be set. The entry is created nevertheless. By default the error
-   * is thrown, and a file or link is not created.
+   * could not be set, or says that the folder at the path was replaced. The
+   * entry is created nevertheless. By default the error is thrown, and a file or
+   * link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
-   * Called before each change of the disk, with a description of the change.
+   * Called before each step of the writing, such as a rename, with a
+   * description of the step, so that tests can interrupt the writing there.
    */
   onStep?: (step: string) => void;
 }
@@ -71,7 +73,7 @@ type Pending =
    */
   | { as: "implied"; mode: number };
 
-/** An open entry whose mode, time and owner can be set. */
+/** An entry whose mode, time and owner can be set. */
 interface StateSetter {
   stat(): FileStat | undefined;
   setOwner(uid: number, gid: number): void;
@@ -89,7 +91,7 @@ const IMPLIED_EACH = 16;
 
 let rootFolder: (writer: TreeWriter) => Folder;
 
-/** Returns the root folder of a writer, which `finish` closes. */
+/** Returns the root folder of a writer, which `finish` and `close` close. */
 export function rootOf(writer: TreeWriter): Folder {
   return rootFolder(writer);
 }
@@ -115,13 +117,11 @@ export class TreeWriter {
    * The states that folders get, or get back, after their content was written.
    */
   readonly #pending = new Map<string, Pending>();
-  /**
-   * The number of files, links and directories that were passed to the writer.
-   */
+  /** The number of paths that were passed to the writer. */
   #named = 0;
   /** The number of folders that were created only as parents of other paths. */
   #implied = 0;
-  /** Whether this process may change the owner of files. */
+  /** Whether the owner of files is set. */
   readonly #owned: boolean = ownerMatters();
   readonly #private: PrivateFolders;
   readonly #options: TreeWriterOptions;
@@ -152,8 +152,8 @@ export class TreeWriter {
   }
 
   /**
-   * Creates a directory and the folders above it. `finish` sets its mode and
-   * time, since writing into it changes them.
+   * Creates a directory and the folders above it. `finish` sets its mode, time
+   * and owner, since writing into it changes its time and needs permission.
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner of the directory.
@@ -184,8 +184,9 @@ export class TreeWriter {
    * @param metadata The mode, time and owner of the file.
    * @param expected The size and SHA-256 that the content must have. Default:
    * any.
-   * @throws {DeltarError} `mismatch` if the content differs from `expected`;
-   * the path is then unchanged. Also the errors of `directory` for the path.
+   * @throws {DeltarError} `mismatch` if the content differs from `expected`,
+   * and the errors of the source; the path is then unchanged. Also the errors of
+   * `directory` for the path.
    */
   async file(
     path: string,
@@ -265,7 +266,7 @@ export class TreeWriter {
    * @param path The new name, below the root.
    * @param existing The path of the existing file, below the root.
    * @throws {DeltarError} `unsafe` if `existing` is not a file; `io` if the
-   * system refuses the link.
+   * system refuses the link; and the errors of `directory` for both paths.
    */
   hardLink(path: string, existing: string): void {
     this.#place(existing);
@@ -305,9 +306,11 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @param metadata The mode, time and owner to set.
-   * @param seen The entry that must be at the path. Default: any.
-   * @throws {DeltarError} `changed` if another entry is at the path;
-   * `not-found` if there is none; `io` if the system refuses a change.
+   * @param seen The file that must be at the path. Links, directories and, on
+   * Windows, files are not compared with it. Default: any.
+   * @throws {DeltarError} `changed` if another file is at the path or the number
+   * of its names changed; `not-found` if there is no entry; `io` if the system
+   * refuses a change; and the errors of `directory` for the path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -354,7 +357,7 @@ export class TreeWriter {
    *
    * @param path The path below the root.
    * @throws {DeltarError} `not-found` if there is no such entry; `io` if the
-   * system refuses the removal.
+   * system refuses the removal; and the errors of `onReplace`.
    */
   remove(path: string): void {
     this.#place(path);
@@ -412,7 +415,7 @@ export class TreeWriter {
 
   /**
    * Returns the state of the entry at a path now, or `undefined` if there is
-   * none.
+   * none or a part of the path is not a folder.
    *
    * @param path The path below the root.
    * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if
@@ -438,7 +441,7 @@ export class TreeWriter {
    * state. It may still change the root's content, such as by deleting a
    * journal.
    * @throws {DeltarError} `changed` if a directory was replaced, or `io` if the
-   * system refuses a change. With `onUnset`, only errors of the root and those
+   * system refuses a change. With `onUnset`, only a replaced root and errors
    * that affect every path are thrown.
    */
   finish(beforeRoot?: () => void): void {
@@ -791,15 +794,18 @@ export class TreeWriter {
 
 const SET_ID = 0o6000;
 
-/** The maximum duration of a synchronous flush, in milliseconds. */
+/**
+ * The duration of a synchronous flush, in milliseconds, above which further
+ * files are flushed on another thread.
+ */
 const MAX_FLUSH_MS = 0.5;
 
 /** The number of bytes by which a file is truncated at a time. */
 const SHRINK_BYTES = 1 << 22;
 
 /**
- * Returns whether this process may change the owner of files, which only root
- * may. Returns `false` on Windows.
+ * Returns whether this process runs as root, which may change the owner of
+ * files. Returns `false` on Windows.
  */
 export function ownerMatters(): boolean {
   return process.getuid?.() === 0;

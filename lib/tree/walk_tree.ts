@@ -23,7 +23,10 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * The state of the last walk, and the writer of the state for the next walk.
  */
 export interface WalkStates {
-  /** The previous state. Entries that are unchanged are yielded as known. */
+  /**
+   * The previous state. Entries that are unchanged and in `entries` are yielded
+   * as known.
+   */
   known?: TreeState;
   /**
    * The entries of the previous state, by the words at which their states
@@ -122,6 +125,8 @@ export function openTree(walker: Walker): OpenFolders {
  * Default: none.
  * @param opened The folders of the directory. By default they are opened, and
  * closed when the walk ends.
+ * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
+ * read; `aborted` if the signal fired.
  */
 export function walkTree(
   walker: Walker,

@@ -61,8 +61,8 @@ export class Walker {
    * @param options Options for what to exclude. `neverTouch` has paths of the
    * operating system that are never part of the tree, such as a repository
    * inside it.
-   * @throws {DeltarError} `not-found` if there is no such directory; `io` if
-   * the system refuses access.
+   * @throws {DeltarError} `not-found` if there is no such directory or the path
+   * is not one; `io` if the system refuses access.
    * @throws {TypeError} If the path or an option has the wrong type.
    */
   constructor(
@@ -127,7 +127,8 @@ export class Walker {
   }
 
   /**
-   * Returns whether a path is always excluded, or contains such a path.
+   * Returns whether a path is always excluded, is below such a path, or contains
+   * one.
    *
    * @param path The path below the root.
    */
@@ -168,10 +169,12 @@ export class Walker {
 
   /**
    * Returns a file's content: one array for a file of at most 1 MiB, otherwise
-   * pieces. No symlink on the path is followed.
+   * pieces. No symlink on the path is followed. The file is closed when the loop
+   * over the pieces ends.
    *
    * @param path The path below the root.
-   * @throws {DeltarError} `unsafe` if the path leads out of the root.
+   * @throws {DeltarError} `unsafe` if the path leads out of the root;
+   * `not-found` or `io` if the directory itself cannot be opened.
    * @throws {Error} The system's error, with its `code`, if the file cannot be
    * opened or read.
    */
@@ -187,8 +190,9 @@ export class Walker {
   }
 
   /**
-   * Yields every entry that is not excluded, in path order. The first name of a
-   * file is a `file`. Further names are `hardlink` entries that name the first.
+   * Yields every entry that is neither excluded nor skipped, in path order. The
+   * first name of a file is a `file`. Further names are `hardlink` entries that
+   * name the first.
    *
    * @param options The callback for skipped paths, and the signal.
    * @throws {DeltarError} `not-found` or `io` if the directory itself cannot be
@@ -226,7 +230,7 @@ export class Walker {
    * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
    * `undefined` if no rule excludes the path.
    * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if a
-   * folder above it cannot be read.
+   * folder above it cannot be read; `not-found` if the directory is gone.
    */
   whyExcluded(path: string): string | undefined {
     const bare = this.#below(path).replace(/\/$/, "");

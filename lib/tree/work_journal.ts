@@ -55,7 +55,8 @@ export class WorkJournal {
 
   /**
    * Returns the journals that interrupted processes have left in a directory,
-   * sorted by name. Files of users other than this user and root are ignored.
+   * sorted by name. Files of users other than this user and root, larger than 64
+   * KiB, or with a second name are ignored.
    *
    * @param root The directory, a path of the operating system.
    * @throws {DeltarError} `exists` if another process is changing the
@@ -123,12 +124,17 @@ export class WorkJournal {
    *
    * @param folder The directory that contains the journal.
    * @param name The name of the journal, as `left` returned it.
+   * @throws {DeltarError} `io` if the journal cannot be deleted.
    */
   static remove(folder: Folder, name: string): void {
     removeName(folder, name);
   }
 
-  /** Deletes the journal, because the work is done or was not begun. */
+  /**
+   * Deletes the journal, because the work is done or was not begun.
+   *
+   * @throws {DeltarError} `io` if the journal cannot be deleted.
+   */
   end(): void {
     removeName(this.#folder, this.#name);
     open.delete(this.#key);
@@ -168,8 +174,8 @@ export class WorkJournal {
 
 /**
  * Deletes the temporary files that killed processes left in a directory and
- * below it. The times of folders do not change. Files that cannot be deleted
- * stay.
+ * below it, except for journals. The modification times of folders do not
+ * change. Files that cannot be deleted stay.
  *
  * @param root The open directory.
  * @param signal Ends the deletion with an error of code `aborted`.

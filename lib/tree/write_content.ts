@@ -43,8 +43,8 @@ export function writeWhole(
 }
 
 /**
- * Writes a new file piece by piece, with holes for zeros. Returns the size and
- * checksum of its content.
+ * Writes a new file piece by piece, with a hole for each piece that consists of
+ * zeros. Returns the size and checksum of its content.
  *
  * @param file The open file, which is empty.
  * @param source The content.
