@@ -4,8 +4,9 @@
  * gitignore-like rules, tar archives that are cut into volumes so that one file
  * can be restored without reading the rest, and repositories of snapshots.
  *
- * Every archive is an ordinary tar file, every delta can be applied with
- * `rdiff patch`, and every listing can be read with `jq`.
+ * Every volume is an ordinary compressed tar file, every delta can be applied
+ * with `rdiff patch`, and every listing, once decompressed, can be read with
+ * `jq`. In an encrypted repository, `age -d` decrypts the objects first.
  *
  * @module
  */

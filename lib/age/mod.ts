@@ -70,6 +70,16 @@ export async function* encrypt(
  * @param bytes The plain bytes, which are held in memory.
  * @param passphrase The passphrase.
  * @returns The age file.
+ *
+ * @example
+ * ```ts
+ * import { decrypt, encryptWith } from "@deltar/deltar/age";
+ * import assert from "node:assert/strict";
+ *
+ * const file = await encryptWith(Uint8Array.of(1, 2), "a long passphrase");
+ * const plain = decrypt([file], [{ passphrase: "a long passphrase" }]);
+ * assert.deepEqual(await Array.fromAsync(plain), [Uint8Array.of(1, 2)]);
+ * ```
  */
 export async function encryptWith(
   bytes: Uint8Array,
@@ -92,6 +102,17 @@ export async function encryptWith(
  * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
  *   or `truncated` if the file is damaged, armored or not an age file; `limit`
  *   if its header is longer than 64 KiB; `unsupported` if a key is not valid.
+ *
+ * @example
+ * ```ts
+ * import { decrypt, encrypt, newIdentity, recipientOf } from "@deltar/deltar/age";
+ * import assert from "node:assert/strict";
+ *
+ * const mine = await newIdentity();
+ * const file = encrypt([Uint8Array.of(1)], [await recipientOf(mine)]);
+ * const other = decrypt(file, [await newIdentity()], "notes.age");
+ * await assert.rejects(Array.fromAsync(other), { code: "key", object: "notes.age" });
+ * ```
  */
 export async function* decrypt(
   source: ByteSource,

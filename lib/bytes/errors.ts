@@ -2,7 +2,8 @@
  * The kind of an error, for programs:
  *
  * - `corrupt`: stored bytes are invalid, such as a wrong length or checksum.
- * - `truncated`: an input ended before the end that its own format requires.
+ * - `truncated`: an input ended before the end that its own format requires, or
+ *   a requested range reaches beyond the end of an object.
  * - `unsupported`: an input has a newer or unknown format, a key or recipient
  *   is not valid, or the runtime, the file system or the storage lacks a needed
  *   feature.

@@ -16,6 +16,15 @@ export type ByteSource =
  * source.
  *
  * @param source The source to pull from.
+ *
+ * @example
+ * ```ts
+ * import { chunks } from "@deltar/deltar/storage";
+ * import assert from "node:assert/strict";
+ *
+ * const parts = await Array.fromAsync(chunks([Uint8Array.of(1), Uint8Array.of(2)]));
+ * assert.deepEqual(parts, [Uint8Array.of(1), Uint8Array.of(2)]);
+ * ```
  */
 export async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array> {
   if (source instanceof Uint8Array) {

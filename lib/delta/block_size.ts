@@ -53,6 +53,15 @@ export function chooseBlockSize(fileSize: number = UNKNOWN_SIZE): number {
  * @returns A length from 8 to 32 bytes.
  * @throws {RangeError} If `blockSize` is not set and `fileSize` is not an
  *   integer from 0 to 2^53 - 1.
+ *
+ * @example
+ * ```ts
+ * import { chooseStrongLength } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(chooseStrongLength(100_000), 8);
+ * assert.equal(chooseStrongLength(2 ** 40), 12);
+ * ```
  */
 export function chooseStrongLength(
   fileSize: number = UNKNOWN_SIZE,

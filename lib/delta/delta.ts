@@ -16,6 +16,17 @@ export interface DeltaOptions {
  *
  * @param basis The signature of the basis.
  * @param bytes The content of the file.
+ *
+ * @example
+ * ```ts
+ * import { deltaBytes, patchBytes, signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("a line\n".repeat(1000));
+ * const after = new TextEncoder().encode("a line\n".repeat(1001));
+ * const delta = deltaBytes(signBytes(before), after);
+ * assert.deepEqual(patchBytes(before, delta), after);
+ * ```
  */
 export function deltaBytes(basis: Signature, bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [];

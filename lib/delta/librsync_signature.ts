@@ -18,6 +18,17 @@ const MD4_MAGIC = [0x72730136, 0x72730146];
  * (`rdiff signature`), with any kind of sums.
  *
  * @param bytes The beginning of the file, or the whole file.
+ *
+ * @example
+ * ```ts
+ * import { encodeLibrsyncSignature, isLibrsyncSignature, signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const file = encodeLibrsyncSignature(
+ *   signBytes(new Uint8Array(5000), { strongKind: "blake2b" }),
+ * );
+ * assert.equal(isLibrsyncSignature(file), true);
+ * ```
  */
 export function isLibrsyncSignature(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && bytes[0] === 0x72 && bytes[1] === 0x73 &&
@@ -31,6 +42,17 @@ export function isLibrsyncSignature(bytes: Uint8Array): boolean {
  * @param options The name of the file, for error messages.
  * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged,
  *   `unsupported` if its strong sums are MD4, which is broken.
+ *
+ * @example
+ * ```ts
+ * import { decodeLibrsyncSignature, encodeLibrsyncSignature, signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const file = encodeLibrsyncSignature(
+ *   signBytes(new Uint8Array(5000), { strongKind: "blake2b" }),
+ * );
+ * assert.equal(decodeLibrsyncSignature(file).strongKind, "blake2b");
+ * ```
  */
 export function decodeLibrsyncSignature(
   bytes: Uint8Array,
@@ -110,6 +132,17 @@ export function decodeLibrsyncSignature(
  *
  * @param signature A signature whose strong sums are BLAKE2b.
  * @throws {TypeError} If the strong sums are of another kind.
+ *
+ * @example
+ * ```ts
+ * import { encodeLibrsyncSignature, signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const file = encodeLibrsyncSignature(
+ *   signBytes(new Uint8Array(5000), { strongKind: "blake2b" }),
+ * );
+ * assert.deepEqual(file.slice(0, 4), Uint8Array.of(0x72, 0x73, 0x01, 0x47));
+ * ```
  */
 export function encodeLibrsyncSignature(signature: Signature): Uint8Array {
   const { blockSize, strongLength, weak, strong, weakKind } = signature;

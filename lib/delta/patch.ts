@@ -37,6 +37,17 @@ export interface PatchOptions {
  * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
  *   `mismatch` if it copies from beyond the basis, `limit` if the result would
  *   be larger than `maxSize`.
+ *
+ * @example
+ * ```ts
+ * import { deltaBytes, patchBytes, signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("a line\n".repeat(1000));
+ * const delta = deltaBytes(signBytes(before), before.slice(7));
+ * assert.deepEqual(patchBytes(before, delta), before.slice(7));
+ * assert.throws(() => patchBytes(new Uint8Array(), delta), { code: "mismatch" });
+ * ```
  */
 export function patchBytes(
   basis: Uint8Array,
@@ -78,6 +89,17 @@ export function patchBytes(
  * @param delta The delta, which is read once.
  * @param options The maximum size of the result, the name of the delta, for
  *   messages, and the signal.
+ *
+ * @example
+ * ```ts
+ * import { bytesAccess, deltaBytes, patch, signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const before = new TextEncoder().encode("a line\n".repeat(1000));
+ * const delta = deltaBytes(signBytes(before), before.slice(7));
+ * const result = new Response(patch(bytesAccess(before), delta));
+ * assert.deepEqual(await result.bytes(), before.slice(7));
+ * ```
  */
 export function patch(
   basis: RandomAccess,

@@ -23,6 +23,14 @@ export interface RandomAccess {
  * Returns random access to an array.
  *
  * @param bytes The array, which is not copied.
+ *
+ * @example
+ * ```ts
+ * import { bytesAccess } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(bytesAccess(Uint8Array.of(1, 2, 3)).read(1, 2), Uint8Array.of(2, 3));
+ * ```
  */
 export function bytesAccess(bytes: Uint8Array): RandomAccess {
   return {

@@ -199,6 +199,15 @@ function trimmed<Kind extends Uint8Array | Uint32Array>(
  * @param bytes The content of the file.
  * @param options The block size, and the length and kind of strong sums.
  * @throws {RangeError} If an option is out of range.
+ *
+ * @example
+ * ```ts
+ * import { signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const signature = signBytes(new Uint8Array(5000), { blockSize: 2048 });
+ * assert.equal(signature.blockCount, 3);
+ * ```
  */
 export function signBytes(
   bytes: Uint8Array,
@@ -218,6 +227,16 @@ export function signBytes(
  *   strong sums, and the signal.
  * @throws {DeltarError} `aborted` if the signal fired.
  * @throws {RangeError} If an option is out of range.
+ *
+ * @example
+ * ```ts
+ * import { sign, signBytes } from "@deltar/deltar/delta";
+ * import assert from "node:assert/strict";
+ *
+ * const parts = [new Uint8Array(3000), new Uint8Array(2000)];
+ * const signature = await sign(parts, { size: 5000 });
+ * assert.deepEqual(signature, signBytes(new Uint8Array(5000)));
+ * ```
  */
 export async function sign(
   source: ByteSource,

@@ -33,7 +33,8 @@ const CURES: Record<string, string> = {
     "(without the permission to list the bucket, a missing object is reported " +
     "as denied access)",
   AuthorizationHeaderMalformed:
-    "wrong region; set AWS_REGION to the bucket's region",
+    "the service refuses the signature, probably because of a wrong region; " +
+    "set AWS_REGION to the bucket's region",
   ExpiredToken: "the session token has expired; get new AWS_ACCESS_KEY_ID, " +
     "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
   InvalidAccessKeyId:
@@ -52,8 +53,8 @@ const CURES: Record<string, string> = {
     "the quota is exceeded; raise the quota, or delete objects outside the " +
     "repository",
   SignatureDoesNotMatch:
-    "the secret key does not belong to the access key; check " +
-    "AWS_SECRET_ACCESS_KEY",
+    "the signature is wrong, probably because the secret key does not belong " +
+    "to the access key; check AWS_SECRET_ACCESS_KEY",
 };
 
 /** The error codes of services for temporary faults. */

@@ -378,6 +378,25 @@ function entryOf(change: Change): HashedEntry {
  * or hard links changed.
  *
  * @param change The change of the path.
+ *
+ * @example
+ * ```ts
+ * import { isTouched } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * const entry = {
+ *   path: "docs",
+ *   kind: "directory" as const,
+ *   mode: 0o755,
+ *   mtime: 0n,
+ *   uid: 0,
+ *   gid: 0,
+ *   size: 0,
+ * };
+ * const before = { ...entry, mode: 0o700 };
+ * assert.equal(isTouched({ change: "touched", entry, before }), true);
+ * assert.equal(isTouched({ change: "created", entry }), false);
+ * ```
  */
 export function isTouched(change: Change): boolean {
   return change.change === "touched" ||
@@ -388,6 +407,23 @@ export function isTouched(change: Change): boolean {
  * Returns the path of a change.
  *
  * @param change The change.
+ *
+ * @example
+ * ```ts
+ * import { pathOf } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * const entry = {
+ *   path: "docs",
+ *   kind: "directory" as const,
+ *   mode: 0o755,
+ *   mtime: 0n,
+ *   uid: 0,
+ *   gid: 0,
+ *   size: 0,
+ * };
+ * assert.equal(pathOf({ change: "created", entry }), "docs");
+ * ```
  */
 export function pathOf(change: Change): string {
   return entryOf(change).path;

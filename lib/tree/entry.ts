@@ -151,6 +151,15 @@ const NO_FAULT: ReadonlySet<SkipReason> = new Set([
  * was. Excluded, special and absent paths do not count.
  *
  * @param skipped The path and the reason.
+ *
+ * @example
+ * ```ts
+ * import { isFault } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(isFault({ path: "pipe", reason: "special" }), false);
+ * assert.equal(isFault({ path: "secret", reason: "unreadable" }), true);
+ * ```
  */
 export function isFault(skipped: Skipped): boolean {
   return !NO_FAULT.has(skipped.reason);

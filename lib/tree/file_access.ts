@@ -3,7 +3,10 @@ import type { RandomAccess } from "../delta/random_access.ts";
 import type { OpenFile } from "./folder.ts";
 import { openFile } from "./read_file.ts";
 
-/** A file that can be read at any offset, such as the basis of a delta. */
+/**
+ * A file that can be read at any offset, such as the basis of a delta. See
+ * {@linkcode fileAccess}.
+ */
 export class FileAccess implements RandomAccess {
   /** The length in bytes when the file was opened. */
   readonly size: number;
@@ -22,7 +25,13 @@ export class FileAccess implements RandomAccess {
     this.size = this.#file.stat().size;
   }
 
-  /** See {@linkcode RandomAccess.read}. */
+  /**
+   * See {@linkcode RandomAccess.read}.
+   *
+   * @throws {DeltarError} `truncated` if the file became shorter.
+   * @throws {Error} The system's error, with its `code`, if the file cannot be
+   * read.
+   */
   read(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length;) {

@@ -72,7 +72,28 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
 /** The size in bytes below which files get no signature by default. */
 export const SIGNATURE_MINIMUM = 4096;
 
-/** A reader that computes the SHA-256 and the block checksums of files. */
+/**
+ * A reader that computes the SHA-256 and the block checksums of files.
+ *
+ * @example
+ * ```ts
+ * import { HashReader } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * const entry = {
+ *   path: "a",
+ *   kind: "file" as const,
+ *   mode: 0o644,
+ *   mtime: 0n,
+ *   uid: 0,
+ *   gid: 0,
+ *   size: 5000,
+ * };
+ * const { size, signature } = new HashReader().whole(entry, new Uint8Array(5000));
+ * assert.equal(size, 5000);
+ * assert.equal(signature?.fileSize, 5000);
+ * ```
+ */
 export class HashReader implements FileReader {
   readonly #minimum: number;
 

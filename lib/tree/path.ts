@@ -70,6 +70,15 @@ export function skippedPath(path: string): string {
  * @param right The path to compare it with.
  * @returns A negative number if `left` comes first, a positive one if `right`
  * does, and 0 if they are equal.
+ *
+ * @example
+ * ```ts
+ * import { comparePaths } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * const paths = ["a.txt", "a/b", "a"];
+ * assert.deepEqual(paths.sort(comparePaths), ["a", "a/b", "a.txt"]);
+ * ```
  */
 export function comparePaths(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
@@ -99,6 +108,15 @@ export function parentPath(path: string): string {
  *
  * @param path A path.
  * @param folder The path of a folder.
+ *
+ * @example
+ * ```ts
+ * import { isWithin } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(isWithin("a/b", "a"), true);
+ * assert.equal(isWithin("ab", "a"), false);
+ * ```
  */
 export function isWithin(path: string, folder: string): boolean {
   return folder === "" || path === folder || path.startsWith(`${folder}/`);

@@ -5,6 +5,16 @@ import ignore from "ignore";
  * above it, matches a pattern in gitignore's syntax.
  *
  * @param pattern The pattern, such as `*.md`.
+ *
+ * @example
+ * ```ts
+ * import { matcherOf } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * const matches = matcherOf("*.md");
+ * assert.equal(matches("docs/notes.md", false), true);
+ * assert.equal(matches("notes.txt", false), false);
+ * ```
  */
 export function matcherOf(
   pattern: string,

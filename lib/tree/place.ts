@@ -12,6 +12,16 @@ const LINKS = 40;
  * @param path A path of the operating system.
  * @param links The maximum number of symlinks that lead to something absent and
  * are still followed. Default: 40.
+ *
+ * @example
+ * ```ts
+ * import { truePlace } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ * import { realpathSync } from "node:fs";
+ * import { join } from "node:path";
+ *
+ * assert.equal(truePlace("absent"), join(realpathSync("."), "absent"));
+ * ```
  */
 export function truePlace(path: string, links: number = LINKS): string {
   const place = withoutPrefix(nodePath.resolve(path));
@@ -57,6 +67,16 @@ function linkTarget(place: string): string | undefined {
  * @param place A path of the operating system.
  * @returns The path, or `undefined` if the place is not in the directory or
  * `directory` is not absolute.
+ *
+ * @example
+ * ```ts
+ * import { pathBelow } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ * import process from "node:process";
+ *
+ * assert.equal(pathBelow(process.cwd(), "docs/page.md"), "docs/page.md");
+ * assert.equal(pathBelow(process.cwd(), ".."), undefined);
+ * ```
  */
 export function pathBelow(
   directory: string,
@@ -93,6 +113,14 @@ export interface FileSystemIdentity {
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.
+ *
+ * @example
+ * ```ts
+ * import { fileSystemOf } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(fileSystemOf("absent"), fileSystemOf("."));
+ * ```
  */
 export function fileSystemOf(path: string): FileSystemIdentity {
   let at = truePlace(path);

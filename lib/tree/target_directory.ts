@@ -84,12 +84,14 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns the SHA-256 of a file's bytes in hexadecimal. A file of more than 1
-   * MiB is read in pieces, with a yield after each.
+   * Returns the SHA-256 of a file's bytes in hexadecimal. If `size` is more than
+   * 1 MiB, the file is read in pieces, with a yield after each.
    *
    * @param path The path below the root.
-   * @param size The expected size in bytes. If the file has grown, the result is
-   * the sum of other bytes than those of the file before.
+   * @param size The expected size in bytes. If the file is larger, at least one
+   * more byte is read, so that the sum differs from the expected one.
+   * @throws {DeltarError} `not-found` if there is no such file; `io` if the file
+   * cannot be read.
    */
   *sha256(path: string, size: number): Generator<void, string> {
     try {

@@ -191,6 +191,14 @@ type Numbers = [
  * Returns nanoseconds since 1970 as decimal seconds.
  *
  * @param time The time in nanoseconds since 1970.
+ *
+ * @example
+ * ```ts
+ * import { formatTime } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(formatTime(1_500_000_000_250_000_000n), "1500000000.250000000");
+ * ```
  */
 export function formatTime(time: bigint): string {
   const magnitude = time < 0n ? -time : time;

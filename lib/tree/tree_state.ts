@@ -176,7 +176,7 @@ export class FolderState {
 
   /**
    * Returns whether an entry's state equals the one that the system returns now.
-   * The device and the size of a directory are not compared.
+   * The device, and the size of a directory, are not compared.
    */
   isSame(entry: number, stat: Uint32Array): boolean {
     const words = this.#words;

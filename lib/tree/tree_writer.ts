@@ -102,6 +102,27 @@ export function rootOf(writer: TreeWriter): Folder {
  * A file gets its name only after its content was checked, so it appears whole
  * or not at all. Existing files and links are replaced. Existing directories
  * are kept. A new directory is closed to other users until `finish`.
+ *
+ * @example
+ * ```ts
+ * import { TreeWriter } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   const writer = new TreeWriter(folder);
+ *   const metadata = { mode: 0o644, mtime: 0n, uid: 0, gid: 0 };
+ *   await writer.file("a/b.txt", new TextEncoder().encode("hello"), metadata);
+ *   await assert.rejects(writer.file("../c", new Uint8Array(), metadata), {
+ *     code: "unsafe",
+ *   });
+ *   writer.finish();
+ *   assert.equal(readFileSync(`${folder}/a/b.txt`, "utf8"), "hello");
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ * }
+ * ```
  */
 export class TreeWriter {
   static {

@@ -44,6 +44,24 @@ export interface WalkOptions {
  * A directory seen through its exclusion rules. Indexes and snapshots contain
  * the entries that its walk yields. An excluded folder is not entered, and a
  * symlink is not followed.
+ *
+ * @example
+ * ```ts
+ * import { Walker } from "@deltar/deltar/tree";
+ * import assert from "node:assert/strict";
+ * import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+ *
+ * const folder = mkdtempSync("example-");
+ * try {
+ *   writeFileSync(`${folder}/a.txt`, "hello");
+ *   writeFileSync(`${folder}/b.tmp`, "hello");
+ *   const walker = new Walker(folder, { excludes: ["*.tmp"] });
+ *   const entries = await Array.fromAsync(walker.walk());
+ *   assert.deepEqual(entries.map(({ path }) => path), ["a.txt"]);
+ * } finally {
+ *   rmSync(folder, { recursive: true });
+ * }
+ * ```
  */
 export class Walker {
   /** The directory's absolute path. */
