@@ -1,5 +1,5 @@
 const MIN_BLOCK_BYTES = 1024;
-/** The maximum number of blocks of a signature. */
+/** The maximum number of blocks of a file with the chosen block size. */
 const MAX_BLOCKS = 2 ** 22;
 /** The file size in bytes that is assumed for a stream of unknown size. */
 const UNKNOWN_SIZE = 2 ** 29;

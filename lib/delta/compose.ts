@@ -35,11 +35,11 @@ export interface ComposeOptions {
  * holds the first delta's commands (16 bytes each, at most four million), not
  * its literals.
  *
- * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if a
- * delta is damaged, `mismatch` if the second delta copies from beyond the end
- * of the first one's result, `limit` if a result is too large or the first
- * delta has too many commands, `aborted` if the signal fired. Errors of `first`
- * and of the source of `second` fail the stream, too.
+ * The stream fails with {@linkcode DeltarError}: `corrupt` if a delta is
+ * invalid, `truncated` if a delta ends early, `mismatch` if the second delta
+ * copies from beyond the end of the first one's result, `limit` if a result is
+ * too large or the first delta has too many commands, `aborted` if the signal
+ * fired. Errors of `first` and of the source of `second` fail the stream, too.
  *
  * @param first The delta from the basis. All of it is read once, and then its
  *   literals again when they are needed.

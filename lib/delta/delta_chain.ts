@@ -68,11 +68,11 @@ export class DeltaChain implements DeltaSources {
    * @param links The deltas, at least one, the oldest first.
    * @param options The size of the last result, the store for the literals, and
    *   the signal.
-   * @throws {DeltarError} `corrupt` or `truncated` if a delta is damaged,
-   *   `mismatch` if a delta copies from beyond the result of the previous one
-   *   or its result is smaller than recorded, `limit` if a result is larger than
-   *   recorded or consists of more than 2^22 ranges, `aborted` if `signal`
-   *   fired; and the errors of the sources and the store.
+   * @throws {DeltarError} `corrupt` if a delta is invalid, `truncated` if a
+   *   delta ends early, `mismatch` if a delta copies from beyond the result of
+   *   the previous one or its result is smaller than recorded, `limit` if a
+   *   result is larger than recorded or consists of more than 2^22 ranges,
+   *   `aborted` if `signal` fired; and the errors of the sources and the store.
    * @throws {RangeError} If `links` is empty.
    */
   static async read(

@@ -40,8 +40,10 @@ export function isLibrsyncSignature(bytes: Uint8Array): boolean {
  *
  * @param bytes The whole file.
  * @param options The name of the file, for error messages.
- * @throws {DeltarError} `corrupt` or `truncated` if the file is damaged,
- *   `unsupported` if its strong sums are MD4, which is broken.
+ * @throws {DeltarError} `corrupt` if the header is invalid, `truncated` if the
+ *   file ends inside the header or the sums of a block, `unsupported` if its
+ *   strong sums are MD4, which is broken. Changed sums are not noticed, because
+ *   the file has no checksum.
  *
  * @example
  * ```ts

@@ -34,9 +34,9 @@ export interface PatchOptions {
  * @param delta The whole delta.
  * @param options The maximum size of the result, and the name of the delta, for
  *   messages.
- * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
- *   `mismatch` if it copies from beyond the basis, `limit` if the result would
- *   be larger than `maxSize`.
+ * @throws {DeltarError} `corrupt` if the delta is invalid, `truncated` if it
+ *   ends early, `mismatch` if it copies from beyond the basis, `limit` if the
+ *   result would be larger than `maxSize`.
  *
  * @example
  * ```ts
@@ -76,12 +76,14 @@ export function patchBytes(
 
 /**
  * Applies a delta, as written by {@linkcode delta} or `rdiff delta`, to its
- * basis, in bounded memory. A delta does not contain a checksum of its basis,
- * so check the SHA-256 of the result before it replaces anything.
+ * basis, in bounded memory. A delta does not contain a checksum, neither of its
+ * basis nor of its own bytes, so check the SHA-256 of the result before it
+ * replaces anything.
  *
- * The stream fails with {@linkcode DeltarError}: `corrupt` or `truncated` if
- * the delta is damaged, `mismatch` if it copies from beyond the basis, `limit`
- * if the result would be larger than `maxSize`, `aborted` if the signal fired.
+ * The stream fails with {@linkcode DeltarError}: `corrupt` if the delta is
+ * invalid, `truncated` if it ends early, `mismatch` if it copies from beyond the
+ * basis, `limit` if the result would be larger than `maxSize`, `aborted` if the
+ * signal fired.
  * Errors of `basis` and of the source of the delta fail the stream, too. The
  * bytes that `basis.read` returns are passed on without a copy.
  *

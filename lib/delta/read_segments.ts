@@ -12,9 +12,9 @@ const PIECE = 2 ** 16;
  *
  * @param delta The delta. The segments name the offset of each literal in it.
  * @param options The name of the delta, for messages, and the signal.
- * @throws {DeltarError} `corrupt` or `truncated` if the delta is damaged,
- *   `limit` if the result has more than 2^22 parts or 2^53 - 1 bytes, `aborted`
- *   if the signal fired, and the errors of `delta`.
+ * @throws {DeltarError} `corrupt` if the delta is invalid, `truncated` if it
+ *   ends early, `limit` if the result has more than 2^22 parts or 2^53 - 1
+ *   bytes, `aborted` if the signal fired, and the errors of `delta`.
  */
 export async function readSegments(
   delta: RandomAccess,

@@ -74,8 +74,8 @@ export class CachedStorage implements Storage {
    * @param inner The storage to cache.
    * @param cache The storage that holds the cached copies. No other inner
    *   storage may use it.
-   * @param options The names of the objects to cache, and the maximum size of
-   *   the cache.
+   * @param options The function that chooses the objects to cache, and the
+   *   maximum size of the cache.
    */
   constructor(inner: Storage, cache: Storage, options: CachedStorageOptions) {
     this.location = inner.location;

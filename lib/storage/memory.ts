@@ -16,7 +16,8 @@ const PIECE = 1 << 20;
 
 /**
  * A storage in memory: for tests, for small archives that are sent elsewhere,
- * and as the shortest implementation of the interface.
+ * and as a short implementation of the interface. Its objects are lost when the
+ * process ends.
  *
  * @example Store and read a part
  * ```ts

@@ -108,9 +108,9 @@ export interface Storage {
    * `ifAbsent` is set. The source is pulled at the pace of the storage, in
    * bounded memory whatever its length, and ended early if the write fails.
    *
-   * A `put` that fails changes nothing, with one exception: if the response of
-   * the storage is lost after the last byte, the `put` fails with `io` although
-   * the new object may be stored completely. Storing the same bytes again
+   * A `put` that fails changes nothing, with one exception: if the storage fails
+   * or its response is lost after the last byte, the `put` fails with `io`
+   * although the new object may be stored completely. Storing the same bytes again
    * resolves the doubt. With `ifAbsent`, an `exists` error of this second `put`
    * means that the object of the first `put`, or of another writer, is stored.
    * A `put` that retries by itself never mistakes its own earlier attempt for
@@ -173,9 +173,9 @@ export interface Storage {
   prepare?(shared?: Sharing): void;
 
   /**
-   * Deletes unfinished writes whose processes are not running any more. Never
-   * throws. Only a storage that can distinguish killed processes from running
-   * ones has to implement this.
+   * Deletes the unfinished writes of processes that have ended, or that are
+   * presumed to have ended. Never throws. Only a storage that can distinguish
+   * killed processes from running ones has to implement this.
    */
   clearAbandoned?(): void;
 

@@ -59,7 +59,8 @@ export function encodeMetadata(metadata: Metadata): Line {
  * @param object The name of the file, for errors.
  * @param offset The offset of the line in the file, in bytes.
  * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
- * missing or invalid; `unsafe` if a path leads out of the tree or is too long.
+ * missing or invalid; `unsafe` if a path is not one inside a tree; see
+ * `checkPath`.
  */
 export function decodeEntry(
   line: Line,

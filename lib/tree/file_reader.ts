@@ -26,7 +26,8 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   /**
    * Processes a file of at most 1 MiB, in one piece.
    *
-   * @param entry The entry of the file. `size` is the length of `bytes`.
+   * @param entry The entry of the file. `size` is the length of `bytes`, unless
+   * the file changed while it was read.
    * @param bytes The content, valid until this method returns or the promise
    * that it returned is settled.
    * @param before The file of this path in the previous index.
@@ -40,8 +41,7 @@ export interface FileReader<Facts extends FileFacts = FileFacts> {
   /**
    * Processes a file of more than 1 MiB, in pieces.
    *
-   * @param entry The entry of the file. `size` is its size when the walk found
-   * it.
+   * @param entry The entry of the file. `size` is its size when it was opened.
    * @param open Reads the file from the start in pieces. A piece is valid until
    * the next one is pulled. `open` may be called again after the pieces have
    * ended. They end early if the file was truncated or cannot be read further.

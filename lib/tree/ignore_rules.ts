@@ -162,8 +162,8 @@ export class IgnoreRules {
     };
     if (this.#options.gitignore) {
       if (has(".git")) {
-        // A nested repository has only its own rule files. The exclude file of
-        // a work tree above the root was read by `rulesAbove`.
+        // A nested repository has only its own git rules. The exclude file of a
+        // work tree above the root was read by `rulesAbove`.
         if (path !== "") git = [];
         git = [...git, ...read(".git/info/exclude")];
       }

@@ -59,7 +59,7 @@ export interface IndexProgress {
   entries: number;
   /** The size in bytes of all files so far, whether or not they were read. */
   bytes: number;
-  /** The number of bytes that were read so far. */
+  /** The size in bytes of all files that were read so far. */
   read: number;
   /** The path that was just finished, or the large file that is being read. */
   path: string;

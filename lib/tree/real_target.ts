@@ -9,7 +9,7 @@ const MAX_LINKS = 40;
 
 /**
  * Returns a directory's absolute path. If this process is the superuser's,
- * symlinks in the path are resolved. A symlink of another user is refused,
+ * symlinks in the path are resolved, and a symlink of another user is refused,
  * because its owner could redirect it before the directory is written to.
  *
  * @param target A path of the operating system; it need not exist.

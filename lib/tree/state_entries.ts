@@ -40,8 +40,8 @@ export interface KnownEntries {
  *
  * @param stored The stored entries.
  * @param state The state of the directory.
- * @throws {DeltarError | RangeError | TypeError} If the entries do not belong
- * to the states.
+ * @throws {DeltarError | RangeError | TypeError} If the entries are invalid or
+ * do not belong to the states.
  */
 export function decodeEntries(
   { bytes, odd }: StoredEntries,

@@ -51,7 +51,7 @@ export interface NodeStat {
 /**
  * The fields of Linux's `struct statx` (`statx(2)`) that are used, by their
  * offsets in 32-bit words. A 64-bit number has its lower half first. The layout
- * is the same on all machines. On systems without the call,
+ * is the same on all machines. Where the call is not available,
  * {@linkcode fillStatx} fills in the struct.
  */
 export const STATX = {

@@ -60,7 +60,7 @@ export class TargetDirectory {
    * Returns the state of the entry at a path, or `undefined` if it is absent.
    *
    * @param path The path below the root, `""` for the root.
-   * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if
+   * @throws {DeltarError} `unsafe` if the path is not one inside a tree; `io` if
    * the system refuses access.
    */
   at(path: string): FileStat | undefined {

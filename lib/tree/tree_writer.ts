@@ -86,7 +86,10 @@ interface StateSetter {
  * created.
  */
 const MIN_IMPLIED = 4096;
-/** The number of further such folders that each entry allows. */
+/**
+ * The number of further such folders that each path that is passed to the writer
+ * allows.
+ */
 const IMPLIED_EACH = 16;
 
 let rootFolder: (writer: TreeWriter) => Folder;
@@ -180,10 +183,10 @@ export class TreeWriter {
    * @param metadata The mode, time and owner of the directory.
    * @param isNew Whether the directory must not exist yet. Default: `false`.
    * @throws {DeltarError} `io` if something exists at the path and `isNew` is
-   * set, or the system refuses the directory; `unsafe` if the path leads out of
-   * the root, has a name that this system cannot use, or a file or link is in
-   * the place of a folder; `limit` if too many folders have no entry of their
-   * own.
+   * set, or the system refuses the directory; `unsafe` if the path is invalid,
+   * such as one that leads out of the root, has a name that this system cannot
+   * use, or a file or link is in the place of a folder; `limit` if too many
+   * folders have no entry of their own.
    */
   directory(path: string, metadata: Metadata, isNew = false): void {
     this.#named++;
@@ -439,8 +442,8 @@ export class TreeWriter {
    * none or a part of the path is not a folder.
    *
    * @param path The path below the root.
-   * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if
-   * the system refuses access.
+   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that leads
+   * out of the root; `io` if the system refuses access.
    */
   at(path: string): FileStat | undefined {
     checkPath(path);

@@ -191,8 +191,9 @@ export class Walker {
    * over the pieces ends.
    *
    * @param path The path below the root.
-   * @throws {DeltarError} `unsafe` if the path leads out of the root;
-   * `not-found` or `io` if the directory itself cannot be opened.
+   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that leads
+   * out of the root; `not-found` or `io` if the directory itself cannot be
+   * opened.
    * @throws {Error} The system's error, with its `code`, if the file cannot be
    * opened or read.
    */
@@ -247,8 +248,9 @@ export class Walker {
    * one.
    * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
    * `undefined` if no rule excludes the path.
-   * @throws {DeltarError} `unsafe` if the path leads out of the root; `io` if a
-   * folder above it cannot be read; `not-found` if the directory is gone.
+   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that leads
+   * out of the root; `io` if a folder above it cannot be read; `not-found` if
+   * the directory is gone.
    */
   whyExcluded(path: string): string | undefined {
     const bare = this.#below(path).replace(/\/$/, "");

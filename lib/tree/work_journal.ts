@@ -88,8 +88,8 @@ export class WorkJournal {
    * @returns The journal, or `undefined` if this user may not write into the
    * directory itself. Folders in it may still be writable.
    * @throws {DeltarError} `exists` if another process is changing the
-   * directory; `io` if the journal cannot be written.
-   * @throws {RangeError} If the data takes more than 64 KiB.
+   * directory; `io` if the journal cannot be written or the data takes more than
+   * 64 KiB.
    */
   static async begin(
     folder: Folder,
