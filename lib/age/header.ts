@@ -19,8 +19,8 @@ export type AgeKey =
   | { passphrase: string };
 
 /**
- * A key that encrypts: the text of an age recipient (`age1…`), or an object with
- * the method of a recipient.
+ * A key that encrypts: the text of an age recipient (`age1…`), or an object
+ * with the method of a recipient.
  */
 export type AgeRecipient = string | AgeRecipientObject;
 
@@ -125,7 +125,8 @@ export async function makeHead(
 /**
  * Reads the head of an age file.
  *
- * @param reader The file, at its beginning. Afterwards it is at the first chunk.
+ * @param reader The file, at its beginning. Afterwards it is at the first
+ *   chunk.
  * @param keys The keys to try.
  * @throws {DeltarError} `key` if none of the keys decrypts the file; `corrupt`
  *   or `truncated` if the header is damaged, or if the file is not an age file

@@ -3,10 +3,10 @@
  * for ranges of stored files.
  *
  * The package `age-encryption` makes and opens headers, which hold the key of
- * the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that are
- * encrypted one by one (`payload.ts`), so that a range can be decrypted without
- * the rest. `chunk_cipher.ts` chooses an implementation of ChaCha20-Poly1305,
- * that of the runtime if there is one.
+ * the file (`header.ts`). The payload is a sequence of chunks of 64 KiB that
+ * are encrypted one by one (`payload.ts`), so that a range can be decrypted
+ * without the rest. `chunk_cipher.ts` chooses an implementation of
+ * ChaCha20-Poly1305, that of the runtime if there is one.
  *
  * @module
  */
@@ -42,6 +42,7 @@ export { newIdentity, recipientOf } from "./identity.ts";
  *   the next chunk is pulled.
  * @param recipients The keys to encrypt for, at least one.
  * @throws {DeltarError} `unsupported` if a recipient is not valid.
+ * @throws The errors of the source and of recipients that are objects.
  *
  * @example
  * ```ts

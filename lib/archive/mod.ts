@@ -8,10 +8,10 @@
  * volumes (`volume_sequence.ts`). `codec.ts` chooses the compression,
  * `gzip_codec.ts` or `zstd_codec.ts`; `zstd_frame.ts` reads the headers of zstd
  * and limits their window. A reference (`content_reference.ts`) is the range of
- * a volume with the frames that hold a content, so that one file is read without
- * the rest (`content_reader.ts`). `data_packer.ts` decides for each file whether
- * it is stored whole, as a delta against a basis that the caller passes, or not
- * at all.
+ * a volume with the frames that hold a content, so that one file is read
+ * without the rest (`content_reader.ts`). `data_packer.ts` decides for each
+ * file whether it is stored whole, as a delta against a basis that the caller
+ * passes, or not at all.
  *
  * `tar_volume_writer.ts` writes an archive of volumes with an index
  * (`volume_index.ts`), such as that of a directory, and `tar_volume.ts` reads

@@ -12,8 +12,8 @@ export interface SignalOptions {
  *
  * @param work The work.
  * @param signal The signal. Without one, the work is waited for.
- * @throws {DeltarError} `aborted` if the signal fired first; otherwise the error
- *   of the work, if the work fails.
+ * @throws {DeltarError} `aborted` if the signal fired first; otherwise the
+ *   error of the work, if the work fails.
  */
 export async function unlessAborted<Result>(
   work: Promise<Result>,

@@ -4,9 +4,9 @@ import { concat } from "./source.ts";
 const NOTHING = new Uint8Array(0);
 
 /**
- * Reads bytes from a source of chunks of any size. The reader pulls a chunk only
- * when it needs one, and allocates memory for a length only after that number
- * of bytes has arrived.
+ * Reads bytes from a source of chunks of any size. The reader pulls a chunk
+ * only when it needs one, and allocates memory for a length only after that
+ * number of bytes has arrived.
  */
 export class ByteReader {
   /** The name of the object that is read, for messages. */

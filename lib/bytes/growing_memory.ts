@@ -6,8 +6,8 @@
 const MAX_BYTES = 2 ** 30;
 
 /**
- * An array of bytes that grows by at least a quarter. Where the runtime supports
- * that, it grows in place up to 1 GiB, without a second copy.
+ * An array of bytes that grows by at least a quarter. Where the runtime
+ * supports that, it grows in place up to 1 GiB, without a second copy.
  */
 export class GrowingMemory {
   /** The memory as bytes. `reserve` replaces this array. */

@@ -18,7 +18,8 @@ const BRACE = 0x7b;
  */
 const LONG_LINE_BYTES = 1 << 20;
 /**
- * The minimum average number of bytes for each object or array in a longer line.
+ * The minimum average number of bytes for each object or array in a longer
+ * line.
  */
 const BYTES_EACH = 8;
 const encoder = new TextEncoder();
@@ -134,8 +135,8 @@ export function decodeLines(
 }
 
 /**
- * Throws if a long line has more than one bracket or brace for each eight bytes,
- * because a parsed object takes many times the memory of its braces.
+ * Throws if a long line has more than one bracket or brace for each eight
+ * bytes, because a parsed object takes many times the memory of its braces.
  */
 function checkDense(line: Uint8Array, object: string): void {
   let left = line.length / BYTES_EACH;

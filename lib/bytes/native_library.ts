@@ -62,8 +62,8 @@ export function loadLibrary<Name extends string>(
 }
 
 /**
- * Loads calls of the C library that wait for a disk. They run on another thread,
- * so that the event loop is not blocked.
+ * Loads calls of the C library that wait for a disk. They run on another
+ * thread, so that the event loop is not blocked.
  *
  * @param names The names of calls that take a descriptor and return an `i32`.
  *   The error number (`errno`) is not available, because each thread has its

@@ -24,9 +24,9 @@ export function permitted<Module extends object>(
 }
 
 /**
- * Returns the `DeltarError` that says that the runtime refused a call, and which
- * permission is missing if the runtime says so, if that is the cause of an
- * error. Otherwise returns the error unchanged.
+ * Returns the `DeltarError` that says that the runtime refused a call, and
+ * which permission is missing if the runtime says so, if that is the cause of
+ * an error. Otherwise returns the error unchanged.
  *
  * @param error The error that a function of the runtime threw.
  */

@@ -30,7 +30,8 @@ const startNative: (() => Sha256) | undefined = Bun
  * whole buffers, so the runtime's own hash is used where there is one (Deno,
  * Bun, Node), and portable code in a browser. Large input is hashed on a
  * separate thread if there are threads. The caller waits if the thread has four
- * pieces left to hash, and gets an error of code `io` if the thread has stopped.
+ * pieces left to hash, and gets an error of code `io` if the thread has
+ * stopped.
  *
  * @param size The expected number of bytes.
  */

@@ -14,8 +14,8 @@ const END = -1;
  */
 const MAX_WAIT_MS = 10_000;
 /**
- * The number of such periods in a row after which the thread counts as dead. One
- * is not enough, because the process may have been stopped for a while.
+ * The number of such periods in a row after which the thread counts as dead.
+ * One is not enough, because the process may have been stopped for a while.
  */
 const MAX_SILENCES = 6;
 
@@ -136,8 +136,8 @@ function threadsOf() {
 }
 
 /**
- * Starts a SHA-256 on a separate thread. Returns `undefined` where no thread can
- * be started.
+ * Starts a SHA-256 on a separate thread. Returns `undefined` where no thread
+ * can be started.
  */
 export function createOnThread(): Sha256 | undefined {
   const threads = threadsOf();

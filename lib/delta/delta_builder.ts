@@ -103,9 +103,9 @@ export class DeltaBuilder {
   }
 
   /**
-   * Takes the next bytes of the file. The next call may begin, and the array may
-   * be reused, when the call has returned or, if it returned a promise because
-   * the sink did, when that is fulfilled.
+   * Takes the next bytes of the file. The next call may begin, and the array
+   * may be reused, when the call has returned or, if it returned a promise
+   * because the sink did, when that is fulfilled.
    */
   push(bytes: Uint8Array): void | Promise<void> {
     for (let from = 0; from < bytes.length;) {

@@ -21,8 +21,8 @@ export const FILTER_BITS: Int32Array = Int32Array.from(
 );
 
 /**
- * Returns the number of words of a signature's filter: one for each whole block,
- * rounded up to a power of two, and at least eight.
+ * Returns the number of words of a signature's filter: one for each whole
+ * block, rounded up to a power of two, and at least eight.
  */
 export function filterWords({ fileSize, blockSize }: Signature): number {
   const blocks = Math.floor(fileSize / blockSize);

@@ -56,9 +56,9 @@ export class HashHelper {
 
   /**
    * Returns the helper of this thread, and starts one if there is none or its
-   * worker is dead. Returns `undefined` if no helper can be started, for example
-   * because the runtime has no `node:worker_threads`, or if the blocks are
-   * larger than 64 KiB or smaller than 64 bytes.
+   * worker is dead. Returns `undefined` if no helper can be started, for
+   * example because the runtime has no `node:worker_threads`, or if the blocks
+   * are larger than 64 KiB or smaller than 64 bytes.
    */
   static get(blockSize: number): HashHelper | undefined {
     if (blockSize > MAX_HELPED_BLOCK_BYTES || blockSize < 64) return undefined;

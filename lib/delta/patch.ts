@@ -81,11 +81,11 @@ export function patchBytes(
  * replaces anything.
  *
  * The stream fails with {@linkcode DeltarError}: `corrupt` if the delta is
- * invalid, `truncated` if it ends early, `mismatch` if it copies from beyond the
- * basis, `limit` if the result would be larger than `maxSize`, `aborted` if the
- * signal fired.
- * Errors of `basis` and of the source of the delta fail the stream, too. The
- * bytes that `basis.read` returns are passed on without a copy.
+ * invalid, `truncated` if it ends early, `mismatch` if it copies from beyond
+ * the basis, `limit` if the result would be larger than `maxSize`, `aborted` if
+ * the signal fired. Errors of `basis` and of the source of the delta fail the
+ * stream, too. The bytes that `basis.read` returns are passed on without a
+ * copy.
  *
  * @param basis The basis of the delta.
  * @param delta The delta, which is read once.

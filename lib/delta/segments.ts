@@ -137,8 +137,8 @@ export class Segments {
   }
 
   /**
-   * Returns these segments, none of which may be missing, with the sources of an
-   * older delta instead of the copies from that delta's result.
+   * Returns these segments, none of which may be missing, with the sources of
+   * an older delta instead of the copies from that delta's result.
    *
    * @param older The segments of the older delta, with all ranges of its result
    *   that are copied.

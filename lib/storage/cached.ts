@@ -216,8 +216,8 @@ export class CachedStorage implements Storage {
 }
 
 /**
- * A copy of an object's bytes, made as they are transferred. The copy is dropped
- * if the object is too large to be cached.
+ * A copy of an object's bytes, made as they are transferred. The copy is
+ * dropped if the object is too large to be cached.
  */
 class Copy {
   #parts: Uint8Array[] | undefined = [];

@@ -72,6 +72,8 @@ export class HttpStorage implements Storage {
    *   `fetch`, and the maximum time for which the server may send nothing.
    * @throws {TypeError} If the URL is invalid or does not begin with `http:` or
    *   `https:`.
+   * @throws {URIError} If the user or the password has a `%` that does not
+   *   begin an encoded byte.
    */
   constructor(url: string, options: HttpOptions = {}) {
     const base = URL.canParse(url) ? new URL(url) : undefined;
@@ -214,9 +216,9 @@ export class HttpStorage implements Storage {
 
   /**
    * Returns the names in a folder; none if the folder does not exist. A status
-   * of 404 does not prove that the folder does not exist, because the server may
-   * not list folders at all. The folder does not exist if the page of its parent
-   * folder does not link to it.
+   * of 404 does not prove that the folder does not exist, because the server
+   * may not list folders at all. The folder does not exist if the page of its
+   * parent folder does not link to it.
    */
   async #listed(folder: string): Promise<Iterable<string>> {
     const names = await this.#page(folder);

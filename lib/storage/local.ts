@@ -111,9 +111,9 @@ export class LocalStorage implements Storage {
 
   /**
    * Prepares the folder for a new repository: makes it if necessary, and closes
-   * it to other users. Without `shared`, an existing folder is closed only if it
-   * is empty except for hidden files and `lost+found`, has no set-group-ID bit,
-   * gives access to users outside its group, and may be changed.
+   * it to other users. Without `shared`, an existing folder is closed only if
+   * it is empty except for hidden files and `lost+found`, has no set-group-ID
+   * bit, gives access to users outside its group, and may be changed.
    *
    * @param shared The access that the folder's group gets. Default: none.
    * @throws {DeltarError} `unsupported` if the file system changes names, such
@@ -370,8 +370,8 @@ function removeIfEmpty(folder: string): void {
 
 /**
  * Flushes the names in a folder to the disk without blocking the event loop.
- * Does nothing if the system does not let this user open or flush the folder, as
- * on Windows, which has no call for that. Other errors are thrown.
+ * Does nothing if the system does not let this user open or flush the folder,
+ * as on Windows, which has no call for that. Other errors are thrown.
  */
 export async function flushFolder(folder: string): Promise<void> {
   let handle: NodeFs.promises.FileHandle;
@@ -418,8 +418,8 @@ export function syncFolder(folder: string): void {
 const TOLD = { "not-found": "ENOENT", "exists": "EEXIST" } as const;
 
 /**
- * Runs a system call. If the call fails with the system error for `told`, throws
- * an error of code `told`; for other failures, an error of code `io`.
+ * Runs a system call. If the call fails with the system error for `told`,
+ * throws an error of code `told`; for other failures, an error of code `io`.
  */
 function attempt<Result>(
   name: string,

@@ -113,8 +113,8 @@ function strongTag(headers: Headers): string | undefined {
 }
 
 /**
- * Returns the offset at which the response starts, and the length of the object,
- * or `undefined` if the response does not have them.
+ * Returns the offset at which the response starts, and the length of the
+ * object, or `undefined` if the response does not have them.
  */
 function rangeOf(
   status: number,

@@ -48,8 +48,8 @@ export class PassingFault extends Error {
  * `PassingFault`, or was tried `attempts` times or as often as the fault
  * allows. Between attempts, waits for a random time whose maximum doubles
  * ("full jitter", Exponential Backoff And Jitter, AWS Architecture Blog, 2015),
- * so that many clients do not retry at the same moment. If the server asks for a
- * longer delay, waits for that, at most 20 seconds.
+ * so that many clients do not retry at the same moment. If the server asks for
+ * a longer delay, waits for that, at most 20 seconds.
  *
  * @param work Called with the number of earlier attempts.
  * @param options The maximum number of attempts, 8 by default, and the signal.

@@ -38,9 +38,9 @@ const MAX_EMPTY_PAGES = 1000;
  * windows of that size, also at most three at once.
  *
  * `ifAbsent` relies on the service: objects of up to 5 MiB are stored with
- * `If-None-Match: *`, and the uploads of larger ones are completed with it. Some
- * services (Ceph before 20) support this condition only for objects of up to
- * 5 MiB. If two writers finish a larger object there at the same moment, the
+ * `If-None-Match: *`, and the uploads of larger ones are completed with it.
+ * Some services (Ceph before 20) support this condition only for objects of up
+ * to 5 MiB. If two writers finish a larger object there at the same moment, the
  * later one wins.
  *
  * @example Open a bucket, as `--repo s3://bucket/prefix` does
@@ -215,8 +215,8 @@ export class S3Storage implements Storage {
    *
    * @param before The time in milliseconds since 1970. Only uploads that were
    *   begun earlier are aborted.
-   * @throws {DeltarError} `io` if the service does not list the uploads; `limit`
-   *   if the list is too long.
+   * @throws {DeltarError} `io` if the service does not list the uploads;
+   *   `limit` if the list is too long.
    */
   async tidy(before: number): Promise<void> {
     const { prefix } = this.#client;

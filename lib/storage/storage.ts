@@ -108,13 +108,13 @@ export interface Storage {
    * `ifAbsent` is set. The source is pulled at the pace of the storage, in
    * bounded memory whatever its length, and ended early if the write fails.
    *
-   * A `put` that fails changes nothing, with one exception: if the storage fails
-   * or its response is lost after the last byte, the `put` fails with `io`
-   * although the new object may be stored completely. Storing the same bytes again
-   * resolves the doubt. With `ifAbsent`, an `exists` error of this second `put`
-   * means that the object of the first `put`, or of another writer, is stored.
-   * A `put` that retries by itself never mistakes its own earlier attempt for
-   * another writer's.
+   * A `put` that fails changes nothing, with one exception: if the storage
+   * fails or its response is lost after the last byte, the `put` fails with
+   * `io` although the new object may be stored completely. Storing the same
+   * bytes again resolves the doubt. With `ifAbsent`, an `exists` error of this
+   * second `put` means that the object of the first `put`, or of another
+   * writer, is stored. A `put` that retries by itself never mistakes its own
+   * earlier attempt for another writer's.
    *
    * @param name The name of the object.
    * @param source The bytes of the object.
@@ -144,16 +144,16 @@ export interface Storage {
    * `delete` that fails may still have taken effect.
    *
    * @param name The name of the object.
-   * @throws {DeltarError} `unsupported` if the storage is read-only; `io` if the
-   *   storage fails.
+   * @throws {DeltarError} `unsupported` if the storage is read-only; `io` if
+   *   the storage fails.
    * @throws {TypeError} If the name is invalid.
    */
   delete(name: string): Promise<void>;
 
   /**
    * Deletes unfinished writes, such as incomplete uploads of killed processes,
-   * which `list` does not show. A storage without such writes need not implement
-   * `tidy`.
+   * which `list` does not show. A storage without such writes need not
+   * implement `tidy`.
    *
    * @param before The time in milliseconds since 1970. All unfinished writes
    *   that were begun earlier are deleted, so the time has to be earlier than
@@ -167,8 +167,8 @@ export interface Storage {
    * set by the modes of files has to implement this.
    *
    * @param shared The access that the folder's group gets. Default: none.
-   * @throws {DeltarError} `unsupported` if the storage cannot hold a repository;
-   *   `io` if it cannot be prepared.
+   * @throws {DeltarError} `unsupported` if the storage cannot hold a
+   *   repository; `io` if it cannot be prepared.
    */
   prepare?(shared?: Sharing): void;
 

@@ -21,8 +21,9 @@ const OWNER = /^p(\d{1,10})-([0-9a-f]{8})$/;
 let count = 0;
 
 /**
- * Returns a name for a file that is being written. The name contains the process
- * and the machine, so that the files of a killed process are recognized.
+ * Returns a name for a file that is being written. The name contains the
+ * process and the machine, so that the files of a killed process are
+ * recognized.
  *
  * @param suffix The end of the name. Default: a number that is used only once.
  */

@@ -21,7 +21,8 @@ import { lstat } from "./stat.ts";
  * @throws {DeltarError} `mismatch` if the directory is in another state, with
  * the first path that differs; `unsafe` if a folder of a path is a symlink or a
  * path leads out of the directory.
- * @throws {Error} The system's error, with its `code`, if a path cannot be read.
+ * @throws {Error} The system's error, with its `code`, if a path cannot be
+ * read.
  */
 export function checkBase(root: string, diff: DiffIndex): void {
   const sums = new Map<string, string>();

@@ -200,8 +200,8 @@ export class DirIndex {
    * @param bytes The whole file.
    * @param object The name of the file, for errors.
    * @throws {DeltarError} `truncated` if the first or last line is incomplete;
-   * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such as
-   * one that leads out of the directory or is too long; `limit` if the first
+   * `corrupt` if another part is invalid; `unsafe` if a path is invalid, such
+   * as one that leads out of the directory or is too long; `limit` if the first
    * line has too many objects; `unsupported` if the version is newer.
    */
   static decode(bytes: Uint8Array, object = "index"): DirIndex {

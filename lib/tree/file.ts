@@ -72,8 +72,8 @@ export async function writeFileAtomic(
  * @param signal If the signal has fired already, nothing is read.
  * @param most The maximum size in bytes. Default: 1 GiB.
  * @throws {DeltarError} `not-found` if the file is absent, `limit` if it is
- * larger than `most`, `aborted` if the signal had fired, `io` if the file cannot
- * be read.
+ * larger than `most`, `aborted` if the signal had fired, `io` if the file
+ * cannot be read.
  */
 export async function readFileBytes(
   file: string,

@@ -137,7 +137,8 @@ export interface Folder {
   sync(): Promise<void>;
   /**
    * Flushes the whole file system. Returns `false` if the system cannot. Does
-   * not block the event loop if the runtime can make the call on another thread.
+   * not block the event loop if the runtime can make the call on another
+   * thread.
    */
   syncFileSystem(): Promise<boolean>;
   /** Closes the folder. A second call does nothing. */

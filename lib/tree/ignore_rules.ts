@@ -22,9 +22,9 @@ export interface IgnoreOptions {
    * Whether `.gitignore` files and `.git/info/exclude` are applied as git
    * applies them. This includes files above the root in the same work tree,
    * unless their rules exclude the root. A nested repository has only its own
-   * git rules. A work tree and files above the root are used only if they belong
-   * to the superuser, to the user of this process, or to the owner of the root.
-   * Default: `false`.
+   * git rules. A work tree and files above the root are used only if they
+   * belong to the superuser, to the user of this process, or to the owner of
+   * the root. Default: `false`.
    */
   gitignore?: boolean;
 }

@@ -76,9 +76,9 @@ export function nameFault(name: string, platform: string): string | undefined {
 const OWN = "the name is reserved for deltar's temporary files";
 
 /**
- * Returns a text that is equal for all names that a common file system may treat
- * as one. Such names differ only by case, Unicode normalization or ignored
- * characters.
+ * Returns a text that is equal for all names that a common file system may
+ * treat as one. Such names differ only by case, Unicode normalization or
+ * ignored characters.
  *
  * @param name A name, or a path.
  */

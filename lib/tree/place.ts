@@ -108,8 +108,8 @@ export interface FileSystemIdentity {
  * The mark is the kind of the file system and the birth time of the mount
  * point's folder, which is usually the time at which the file system was
  * created. Unlike the device number, this time does not change when the disk is
- * plugged in again. If the file system has no birth times, the mark is its kind and
- * size. On Windows, the mark is the volume's serial number.
+ * plugged in again. If the file system has no birth times, the mark is its kind
+ * and size. On Windows, the mark is the volume's serial number.
  *
  * @param path A path of the operating system.
  * @throws {Error} The system's error, if the file system cannot be identified.

@@ -26,8 +26,8 @@ interface FolderNature {
 /**
  * Finds out which spellings a directory treats as one name. This depends on the
  * file system, and on some systems on the folder. Each folder is therefore
- * tested by looking up existing entries under another spelling, and by the probe
- * for names that do not exist.
+ * tested by looking up existing entries under another spelling, and by the
+ * probe for names that do not exist.
  */
 export class Spelling {
   readonly #disk: Disk;

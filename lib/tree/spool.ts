@@ -27,8 +27,8 @@ export class Spool {
   /**
    * Makes an empty spool.
    *
-   * @param inMemory The maximum number of bytes in memory, not counting a buffer
-   * of 64 KiB. Default: 8 MiB.
+   * @param inMemory The maximum number of bytes in memory, not counting a
+   * buffer of 64 KiB. Default: 8 MiB.
    */
   constructor(inMemory: number = 8 << 20) {
     this.#inMemory = inMemory;
@@ -80,8 +80,8 @@ export class Spool {
   }
 
   /**
-   * Returns random access to the bytes that were written so far, valid until the
-   * spool is disposed of.
+   * Returns random access to the bytes that were written so far, valid until
+   * the spool is disposed of.
    */
   access(): RandomAccess {
     this.#flush();

@@ -14,9 +14,9 @@ const AT_ONCE = 64;
 /**
  * Flushes to the disk what was written into a tree: content, state and names.
  * Where system calls are available (Deno and Bun on Linux), each file system is
- * flushed with one call. Elsewhere each file and folder is flushed individually.
- * A file that this process may not read is then ignored. The caller has to flush
- * such a file when it writes it.
+ * flushed with one call. Elsewhere each file and folder is flushed
+ * individually. A file that this process may not read is then ignored. The
+ * caller has to flush such a file when it writes it.
  *
  * @param folders The folders with changes, including the root, as paths of the
  * operating system.

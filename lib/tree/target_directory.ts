@@ -60,8 +60,8 @@ export class TargetDirectory {
    * Returns the state of the entry at a path, or `undefined` if it is absent.
    *
    * @param path The path below the root, `""` for the root.
-   * @throws {DeltarError} `unsafe` if the path is not one inside a tree; `io` if
-   * the system refuses access.
+   * @throws {DeltarError} `unsafe` if the path is not one inside a tree; `io`
+   * if the system refuses access.
    */
   at(path: string): FileStat | undefined {
     if (path !== "") checkPath(path);
@@ -84,14 +84,14 @@ export class TargetDirectory {
   }
 
   /**
-   * Returns the SHA-256 of a file's bytes in hexadecimal. If `size` is more than
-   * 1 MiB, the file is read in pieces, with a yield after each.
+   * Returns the SHA-256 of a file's bytes in hexadecimal. If `size` is more
+   * than 1 MiB, the file is read in pieces, with a yield after each.
    *
    * @param path The path below the root.
    * @param size The expected size in bytes. If the file is larger, at least one
    * more byte is read, so that the sum differs from the expected one.
-   * @throws {DeltarError} `not-found` if there is no such file; `io` if the file
-   * cannot be read.
+   * @throws {DeltarError} `not-found` if there is no such file; `io` if the
+   * file cannot be read.
    */
   *sha256(path: string, size: number): Generator<void, string> {
     try {

@@ -175,8 +175,8 @@ export class FolderState {
   }
 
   /**
-   * Returns whether an entry's state equals the one that the system returns now.
-   * The device, and the size of a directory, are not compared.
+   * Returns whether an entry's state equals the one that the system returns
+   * now. The device, and the size of a directory, are not compared.
    */
   isSame(entry: number, stat: Uint32Array): boolean {
     const words = this.#words;

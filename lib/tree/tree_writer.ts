@@ -41,15 +41,16 @@ export interface TreeWriterOptions {
   flushes?: boolean;
   /**
    * Called with a path directly before a new file or link is renamed to it, or
-   * the entry at the path is removed. The callback may remove what exists at the
-   * path, or throw an error to keep it. Not called by `adopt` and `respell`.
+   * the entry at the path is removed. The callback may remove what exists at
+   * the path, or throw an error to keep it. Not called by `adopt` and
+   * `respell`.
    */
   onReplace?: (path: string) => void;
   /**
    * Called with an error that names which of the mode, time and owner of a path
    * could not be set, or says that the folder at the path was replaced. The
-   * entry is created nevertheless. By default the error is thrown, and a file or
-   * link is not created.
+   * entry is created nevertheless. By default the error is thrown, and a file
+   * or link is not created.
    */
   onUnset?: (path: string, error: DeltarError) => void;
   /**
@@ -87,8 +88,8 @@ interface StateSetter {
  */
 const MIN_IMPLIED = 4096;
 /**
- * The number of further such folders that each path that is passed to the writer
- * allows.
+ * The number of further such folders that each path that is passed to the
+ * writer allows.
  */
 const IMPLIED_EACH = 16;
 
@@ -209,8 +210,8 @@ export class TreeWriter {
    * @param expected The size and SHA-256 that the content must have. Default:
    * any.
    * @throws {DeltarError} `mismatch` if the content differs from `expected`,
-   * and the errors of the source; the path is then unchanged. Also the errors of
-   * `directory` for the path.
+   * and the errors of the source; the path is then unchanged. Also the errors
+   * of `directory` for the path.
    */
   async file(
     path: string,
@@ -332,9 +333,9 @@ export class TreeWriter {
    * @param metadata The mode, time and owner to set.
    * @param seen The file that must be at the path. Links, directories and, on
    * Windows, files are not compared with it. Default: any.
-   * @throws {DeltarError} `changed` if another file is at the path or the number
-   * of its names changed; `not-found` if there is no entry; `io` if the system
-   * refuses a change; and the errors of `directory` for the path.
+   * @throws {DeltarError} `changed` if another file is at the path or the
+   * number of its names changed; `not-found` if there is no entry; `io` if the
+   * system refuses a change; and the errors of `directory` for the path.
    */
   touch(path: string, metadata: Metadata, seen?: FileStat): void {
     const folder = this.#place(path);
@@ -442,8 +443,8 @@ export class TreeWriter {
    * none or a part of the path is not a folder.
    *
    * @param path The path below the root.
-   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that leads
-   * out of the root; `io` if the system refuses access.
+   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
+   * leads out of the root; `io` if the system refuses access.
    */
   at(path: string): FileStat | undefined {
     checkPath(path);

@@ -145,8 +145,8 @@ export class Walker {
   }
 
   /**
-   * Returns whether a path is always excluded, is below such a path, or contains
-   * one.
+   * Returns whether a path is always excluded, is below such a path, or
+   * contains one.
    *
    * @param path The path below the root.
    */
@@ -187,13 +187,13 @@ export class Walker {
 
   /**
    * Returns a file's content: one array for a file of at most 1 MiB, otherwise
-   * pieces. No symlink on the path is followed. The file is closed when the loop
-   * over the pieces ends.
+   * pieces. No symlink on the path is followed. The file is closed when the
+   * loop over the pieces ends.
    *
    * @param path The path below the root.
-   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that leads
-   * out of the root; `not-found` or `io` if the directory itself cannot be
-   * opened.
+   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
+   * leads out of the root; `not-found` or `io` if the directory itself cannot
+   * be opened.
    * @throws {Error} The system's error, with its `code`, if the file cannot be
    * opened or read.
    */
@@ -248,9 +248,9 @@ export class Walker {
    * one.
    * @returns The rule, as `file:line: pattern` or `exclude: pattern`, or
    * `undefined` if no rule excludes the path.
-   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that leads
-   * out of the root; `io` if a folder above it cannot be read; `not-found` if
-   * the directory is gone.
+   * @throws {DeltarError} `unsafe` if the path is invalid, such as one that
+   * leads out of the root; `io` if a folder above it cannot be read;
+   * `not-found` if the directory is gone.
    */
   whyExcluded(path: string): string | undefined {
     const bare = this.#below(path).replace(/\/$/, "");

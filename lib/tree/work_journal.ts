@@ -55,8 +55,8 @@ export class WorkJournal {
 
   /**
    * Returns the journals that interrupted processes have left in a directory,
-   * sorted by name. Files of users other than this user and root, larger than 64
-   * KiB, or with a second name are ignored.
+   * sorted by name. Files of users other than this user and root, larger than
+   * 64 KiB, or with a second name are ignored.
    *
    * @param root The directory, a path of the operating system.
    * @throws {DeltarError} `exists` if another process is changing the
@@ -88,8 +88,8 @@ export class WorkJournal {
    * @returns The journal, or `undefined` if this user may not write into the
    * directory itself. Folders in it may still be writable.
    * @throws {DeltarError} `exists` if another process is changing the
-   * directory; `io` if the journal cannot be written or the data takes more than
-   * 64 KiB.
+   * directory; `io` if the journal cannot be written or the data takes more
+   * than 64 KiB.
    */
   static async begin(
     folder: Folder,
