@@ -112,7 +112,10 @@ export type SkipReason =
 
 /** A path that is not stored, or not stored as it was, with the reason. */
 export interface Skipped {
-  /** The path below the root, `/`-separated. */
+  /**
+   * The path below the root, `/`-separated. A longer path is cut after 16,383
+   * characters.
+   */
   path: string;
   /**
    * The reason:
