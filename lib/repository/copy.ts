@@ -69,13 +69,14 @@ export interface CopyResult {
   bytes: number;
 }
 
-/** The number of objects that are copied at the same time. */
+/** The maximum number of objects that are copied at the same time. */
 const COPYING = 3;
 
 /**
- * Copies snapshots from one repository to another, the oldest first. An object
- * that the target lacks is copied and checked against its recorded SHA-256. The
- * commit record is copied last, byte for byte.
+ * Copies snapshots from one repository to another, the oldest first. A layer or
+ * volume that the target lacks, or has with another size, is copied and checked
+ * against its recorded SHA-256. The commit record is copied last, byte for
+ * byte.
  */
 export async function copySnapshots(
   from: Store,
@@ -179,12 +180,14 @@ async function copySnapshot(
  *   source, so the target's object is damaged;
  * - nothing in the target refers to the object.
  *
- * A malicious source therefore cannot replace an undamaged object.
+ * A malicious source therefore cannot replace an undamaged object that the
+ * target needs.
  *
  * @param store The target.
  * @param copying The id of the run of this copy.
  * @param objects The objects in the source whose size in the target differs.
- * @throws {DeltarError} `mismatch` if an object must not be replaced.
+ * @throws {DeltarError} `mismatch` if an object must not be replaced; the error
+ * of a record or layer of the target that cannot be read.
  */
 async function checkReplaced(
   { storage }: Store,

@@ -109,8 +109,8 @@ import {
 } from "./verify/verify.ts";
 
 /**
- * The maximum number of times that a snapshot is tried again because its parent
- * was removed during the work.
+ * The maximum number of times that a snapshot is tried again after an error of
+ * code `conflict`, for example because its parent was removed during the work.
  */
 const RETRIES = 2;
 
@@ -177,8 +177,9 @@ export class Repository {
    * files in it.
    *
    * @param storage An empty storage.
-   * @param options The compression, `zstd` by default. For a folder, also
-   * whether its group may read, or read and write, the repository.
+   * @param options The compression, `zstd` by default, and the first key of an
+   * encrypted repository. For a folder, also whether its group may read, or
+   * read and write, the repository.
    * @throws {DeltarError} `exists` if the storage is a repository already;
    * `unsupported` if this runtime cannot write that compression, if the file
    * system changes the case of names, or if the storage to share is not a
@@ -205,12 +206,15 @@ export class Repository {
    * Opens a repository.
    *
    * @param storage The repository's storage.
-   * @param options The keys, if it is encrypted. With `onDamage`, a repository is opened even if its settings
-   * are lost or damaged: its compression is inferred from the names of its
-   * objects. By default, lost or damaged settings are an error.
+   * @param options The keys, if the repository is encrypted. With `onDamage`, a
+   * repository with snapshots is opened even if its settings are lost or
+   * damaged: its compression is inferred from the names of its objects. By
+   * default, lost or damaged settings are an error.
    * @throws {DeltarError} `not-found` if the storage is not a repository;
-   * `unsupported` if its format is newer; `key` if it is encrypted and no key,
-   * or only a wrong one, is given.
+   * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
+   * damaged; `unsupported` if its format is newer; `key` if it is encrypted and
+   * no key, or only a wrong one, is given; `mismatch` if it is not encrypted
+   * for the option `recipient`.
    */
   static async open(
     storage: Storage,
@@ -223,7 +227,8 @@ export class Repository {
    * Returns the records of all snapshots, the oldest first. The records of one
    * directory are in the order of their ids. Those of several directories are
    * ordered by time. For a snapshot whose time cannot be right, the time of the
-   * next snapshot is used.
+   * next snapshot of the directory is used or, if there is none, that of the
+   * previous one. Safety snapshots are included.
    *
    * @param options With `onDamage`, a record that cannot be read is reported
    * and omitted. By default its error is thrown.
@@ -240,16 +245,19 @@ export class Repository {
    * - a whole id;
    * - a label;
    * - the beginning of an id, or its end of at least four characters;
-   * - a time in local time, for the last snapshot taken before its end:
-   *   `today`, `yesterday`, `3 days ago`, `2026-11-20`, `2026-11-20 14:00`.
+   * - a time, for the last snapshot taken before its end: `today`, `yesterday`,
+   *   `3 days ago`, `2026-11-20`, `2026-11-20 14:00`. It is in local time,
+   *   unless it ends in `Z`.
    *
-   * Safety snapshots can be named only by their ids.
+   * Safety snapshots can be named only by their ids, or the beginning or end of
+   * these.
    *
    * @param wanted The text, or an object with a label. Such a label may look
    * like an id or a time.
    * @param options The directory whose snapshots are searched.
    * @throws {DeltarError} `not-found` if the text or label names no snapshot,
-   * or more than one.
+   * or more than one; the error of a record that cannot be read, without
+   * `onDamage`.
    */
   find(
     wanted: string | { label: string },
@@ -263,12 +271,12 @@ export class Repository {
 
   /**
    * Returns the snapshot and the folder in it that `SNAPSHOT:FOLDER` names. In
-   * a text without `:FOLDER`, the folder is the root.
+   * a text without `:FOLDER`, the folder is the root. The folder need not exist
+   * in the snapshot.
    *
    * @param text The text. Its first part is a text as for `find`.
    * @param options The directory whose snapshots are searched.
-   * @throws {DeltarError} `not-found` if the text names no snapshot, or more
-   * than one.
+   * @throws {DeltarError} The errors of `find`.
    */
   findFolder(text: string, options: FindOptions = {}): Promise<FoundFolder> {
     return this.#finder(options).findFolder(text);
@@ -309,9 +317,9 @@ export class Repository {
    * @returns The record of the new snapshot, or of the last one if none was
    * taken, with the changes and the skipped and excluded paths.
    * @throws {DeltarError} `conflict` if the last snapshot was removed during
-   * the work, three times in a row; the error of an earlier snapshot that
-   * cannot be read, without `onDamage`; the error of the storage; `aborted` if
-   * the signal ends the work.
+   * the work, or a prune considered the work dead, three times in a row; the
+   * error of an earlier snapshot that cannot be read, without `onDamage`; the
+   * error of the storage; `aborted` if the signal ends the work.
    */
   async snapshot(
     dir: Walker,
@@ -381,7 +389,8 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `corrupt` if a layer differs from its record.
+   * @throws {DeltarError} The error of a layer that is damaged or missing, such
+   * as `corrupt` or `not-found`.
    */
   async tree(
     record: SnapshotRecord,
@@ -397,7 +406,9 @@ export class Repository {
    * @param record The snapshot.
    * @param path The path below the root, `/`-separated.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `corrupt` if a layer differs from its record.
+   * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; the
+   * error of a layer that is damaged or missing, such as `corrupt` or
+   * `not-found`.
    */
   async lookup(
     record: SnapshotRecord,
@@ -414,9 +425,10 @@ export class Repository {
    *
    * @param record The snapshot.
    * @param options With `within`, only that file, or that folder and its
-   * content; with `isShallow`, only the folder's direct entries. Little more
-   * than the yielded entries is read.
-   * @throws {DeltarError} `corrupt` if a layer differs from its record.
+   * content; with `isShallow`, only the folder's direct entries. Parts of the
+   * tree that cannot contain them are not read.
+   * @throws {DeltarError} The error of a layer that is damaged or missing, such
+   * as `corrupt` or `not-found`.
    */
   entries(
     record: SnapshotRecord,
@@ -432,6 +444,8 @@ export class Repository {
    * @param before The old snapshot.
    * @param after The new snapshot.
    * @param options The signal that ends the work.
+   * @throws {DeltarError} The error of a layer that is damaged or missing, such
+   * as `corrupt` or `not-found`.
    */
   async diff(
     before: SnapshotRecord,
@@ -452,7 +466,9 @@ export class Repository {
    * @param path The file's path; for a hard link, the content of the linked
    * file is returned.
    * @param options The signal that ends the work and the stream.
-   * @throws {DeltarError} `not-found` if there is no such file.
+   * @throws {DeltarError} `not-found` if there is no such file; `unsafe` if
+   * `path` is not a path inside a tree; the error of a layer that is damaged or
+   * missing.
    */
   async readFile(
     record: SnapshotRecord,
@@ -488,6 +504,8 @@ export class Repository {
    * @param path The path below the directory.
    * @param options The signal, and the callback for snapshots that cannot be
    * read.
+   * @throws {DeltarError} `unsafe` if `path` is not a path inside a tree; the
+   * error of a snapshot that cannot be read, without `onDamage`.
    */
   async history(
     directory: string,
@@ -531,10 +549,10 @@ export class Repository {
 
   /**
    * Restores a snapshot, or some of its paths, into a directory. Only
-   * differences are written. Files that would be overwritten or deleted are
-   * saved to a safety snapshot first, so that `revert` can bring them back. A
-   * file that cannot be saved is not changed. If a restore was killed or
-   * failed, the same call finishes it, and `revert` reverts it.
+   * differences are written. By default, files that would be overwritten or
+   * deleted are saved to a safety snapshot first, so that `revert` can bring
+   * them back. A file that cannot be saved is not changed. If a restore was
+   * killed or failed, the same call finishes it, and `revert` reverts it.
    *
    * @param record The snapshot.
    * @param target The directory. It is created if it does not exist.
@@ -543,7 +561,8 @@ export class Repository {
    * @throws {DeltarError} `not-found` if a path is not in the snapshot;
    * `exists` if another process restores into the directory; `unsafe` if the
    * restore would write into the repository; `unsupported` if `delete` is
-   * combined with `from`, or if the snapshot does not record its exclude rules.
+   * combined with `from`, or is set for a snapshot that does not record its
+   * exclude rules.
    */
   async restore(
     record: SnapshotRecord,
@@ -556,9 +575,9 @@ export class Repository {
   }
 
   /**
-   * Verifies that every snapshot can be restored: that all objects exist with
-   * the right size and, with `data`, that each object and each rebuilt file
-   * matches its SHA-256. Nothing is changed.
+   * Verifies that every snapshot can be restored: that all needed objects exist
+   * with the right size and, with `data`, that each of them and each rebuilt
+   * file matches its SHA-256. Nothing is changed.
    *
    * @param options Whether to read all data, the callback for the progress, and
    * the signal.
@@ -588,14 +607,16 @@ export class Repository {
    * were created since then, at paths that the restore did not change, stay.
    *
    * If the directory was new or empty before the restore, the restored files
-   * that have not changed since are deleted, and then the directory, if the
-   * restore created it. Files that were changed or added since the restore
-   * stay, and are listed in `failed`.
+   * that have not changed since are deleted, and then the directory, if it is
+   * empty and the restore created it. Files that were changed or added since
+   * the restore stay, and are listed in `failed`.
    *
    * @param target The directory.
    * @param options With the direction `redo`, the last undo is reverted. With
    * `paths`, only the listed paths are brought back.
-   * @throws {DeltarError} `not-found` if there is nothing to undo or redo.
+   * @throws {DeltarError} `not-found` if there is nothing to undo or redo;
+   * `exists` if another process restores into the directory; `unsafe` if the
+   * work would write into the repository.
    */
   async revert(
     target: string,
@@ -814,15 +835,16 @@ export class Repository {
   }
 
   /**
-   * Rebuilds damaged objects if possible, and moves unreadable ones to
-   * `damaged/`, so that the rest of the repository can be used. A snapshot with
-   * lost files is replaced by one that lists them as skipped. The next snapshot
-   * stores these files again if the directory still has them. Every replaced
-   * object is copied to `damaged/` first.
+   * Corrects damaged settings, records and notes if possible, and moves the
+   * damaged ones to `damaged/`. A snapshot with lost files is replaced by one
+   * that lists them as skipped, so that the rest of it can be used, and its
+   * record is moved to `damaged/`. The next snapshot stores the lost files
+   * again if the directory still has them.
    *
    * @param options Whether to only report what would be done, and callbacks.
-   * @throws {DeltarError} `io` if an object could not be read for another
-   * reason than being damaged or missing. Nothing is changed in that case.
+   * @throws {DeltarError} `io` if the verification that comes first could not
+   * read an object for another reason than being damaged or missing. Nothing is
+   * changed in that case.
    */
   async repair(options: RepairOptions = {}): Promise<RepairResult> {
     checkReads(this.#store, "repair");

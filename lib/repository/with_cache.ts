@@ -4,13 +4,14 @@ import { idOfRecord } from "./format/names.ts";
 
 /**
  * Returns a repository's storage with a cache, for a storage with slow
- * requests. Records, trees and signatures that were written or read once are
- * not requested again. The cache can be deleted at any time. See {@linkcode
- * CachedStorage}.
+ * requests. Records, trees and signatures that were written or read are kept in
+ * the cache, up to its maximum size. The cache can be deleted at any time. See
+ * {@linkcode CachedStorage}.
  *
  * @param storage The repository's storage.
  * @param cache The storage for the cache, which only this repository may use.
- * The cache contains the names of all files, so it is confidential.
+ * Unless the repository is encrypted, the cache contains the names of files, so
+ * it is confidential.
  * @param maxBytes The maximum size of the cache in bytes. Default: 1 GiB.
  */
 export function withCache(

@@ -1,11 +1,12 @@
 /**
  * The content of files, put together from stored pieces.
  *
- * An entry names a whole piece and up to eight deltas. `ContentReader` reads
- * the ranges of the volumes that contain these pieces, caches the last ranges
- * for the next files, and applies the deltas. `checkedStream` or another caller
- * checks the SHA-256. If a prune repacked a volume, its move leads to the new
- * volume (`follow_moves.ts`; `move.ts` has the format).
+ * An entry names a whole piece and, as deltar writes it, at most eight deltas.
+ * `ContentReader` reads the ranges of the volumes that contain these pieces,
+ * caches the last small ranges for the next files, and applies the deltas.
+ * `checkedStream` or another caller checks the SHA-256. If a prune repacked a
+ * volume, its move leads to the new volume (`follow_moves.ts`; `move.ts` has
+ * the format).
  *
  * @module
  */
@@ -24,10 +25,7 @@ import { codecOf } from "../format/names.ts";
 import { followMoves } from "./follow_moves.ts";
 import type { StoredPiece, TreeFileEntry } from "../layers/tree_layer.ts";
 
-/**
- * The maximum number of decompressed frames that are cached. A frame has about
- * 1.25 MiB.
- */
+/** The maximum number of decompressed ranges that are cached. */
 const MAX_KEPT_FRAMES = 24;
 
 /**
@@ -51,7 +49,7 @@ const MAX_DELTAS = 16;
  */
 const MIN_DELTA_BYTES = 1 << 16;
 
-/** The maximum size of a signature, in bytes: about that of a file of 1 TiB. */
+/** The maximum size of a signature, in bytes. */
 const MAX_SIGNATURE_BYTES = 1 << 27;
 
 /**
@@ -61,9 +59,8 @@ const MAX_SIGNATURE_BYTES = 1 << 27;
 const MAX_BASIS_BYTES = 8 << 20;
 
 /**
- * Reads the content of files from volumes. Many small files share a frame. The
- * last frames are cached, so reading files in path order decompresses each
- * frame once.
+ * Reads the content of files from volumes. Many small files share a frame, so
+ * the last frames are cached for the next files.
  */
 export class ContentReader {
   readonly #storage: Storage;
@@ -75,8 +72,8 @@ export class ContentReader {
   }
 
   /**
-   * Begins to read the frames that a small file needs, so that `read` need not
-   * wait for them.
+   * Begins to read the frames that a small file needs, so that a later `read`
+   * waits less.
    *
    * @returns The number of frames that were not cached already.
    */
@@ -98,7 +95,8 @@ export class ContentReader {
    * memory, otherwise its parts in order.
    * @throws {DeltarError} `corrupt`, `truncated`, `mismatch` or `limit` if a
    * piece is damaged or has an impossible size, `not-found` if a volume is
-   * missing, or another error of the storage.
+   * missing, or another error of the storage. Some of these errors are thrown
+   * only when the parts are read.
    */
   async read(
     entry: TreeFileEntry,
@@ -148,7 +146,7 @@ export class ContentReader {
    * small file.
    *
    * @throws {DeltarError} `limit` if the piece is larger than the maximum size
-   * of a signature.
+   * of a signature, and the errors of `read`.
    */
   async readPiece(
     piece: StoredPiece,
@@ -237,6 +235,7 @@ export class ContentReader {
    * @param literals The spool for the literals of the deltas. The caller
    * disposes of it.
    * @throws {DeltarError} The errors of `read`.
+   * @throws {RangeError} If the file has no deltas.
    */
   async deltas(
     entry: TreeFileEntry,
@@ -284,7 +283,7 @@ function keyOf({ reference }: StoredPiece): string {
   return `${reference.volume}:${reference.offset}:${reference.length}`;
 }
 
-/** Returns whether a piece is small enough to share a frame. */
+/** Returns whether a piece is small enough to be read through the cache. */
 function isSmall(piece: StoredPiece): boolean {
   return piece.size <= MAX_WHOLE_BYTES &&
     piece.reference.length <= 2 * MAX_WHOLE_BYTES;
@@ -371,7 +370,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
       );
     }
     const result = isLast ? size : delta.result;
-    // A writer stores a content whole if its delta would be larger.
+    // A writer stores a content whole rather than as such a large delta.
     if (result !== undefined && delta.size > 2 * result + MIN_DELTA_BYTES) {
       throw fail(
         "limit",
@@ -387,7 +386,7 @@ function checkSizes({ path, size, content, signature }: TreeFileEntry): void {
     throw fail(
       "limit",
       `signature too large: ${signature.size} bytes for a content of ` +
-        `${base.size} bytes`,
+        `${Math.max(base.size, size)} bytes`,
       signature,
     );
   }

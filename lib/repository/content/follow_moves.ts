@@ -45,7 +45,7 @@ export function followMoves(storage: Storage): Storage {
     const start = findMoved(move, offset, length);
     if (start === undefined || depth === MAX_MOVES) {
       const what = start === undefined
-        ? "a prune removed the range, because no snapshot needed it"
+        ? "the volume was moved, but not this range of it"
         : `the volume was moved more than ${MAX_MOVES} times`;
       throw new DeltarError("not-found", what, { object: name, offset });
     }
@@ -73,7 +73,8 @@ export function followMoves(storage: Storage): Storage {
  * Returns the move of a volume, or `undefined` if there is none.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
- * `limit` if it is too large, `unsupported` if its version is newer.
+ * `limit` if it is too large, `unsupported` if its version is newer, or an
+ * error of the storage.
  */
 export async function readMove(
   storage: Storage,
@@ -96,7 +97,7 @@ export async function readMove(
 /**
  * Returns the object that holds the remaining content of a volume: the volume,
  * if it exists, or the volume that replaced it. Also returns the volume if it
- * is missing and has no move.
+ * is missing and its moves lead to no existing volume.
  *
  * @param has Returns whether an object exists.
  */

@@ -46,7 +46,8 @@ export function encodeMove({ from, to, ranges }: Move): Uint8Array {
  * Reads a move. Every field is validated.
  *
  * @throws {DeltarError} `corrupt` or `truncated` if the move is damaged,
- * `unsupported` if its version is newer.
+ * `limit` if its first line has too many objects, `unsupported` if its version
+ * is newer.
  */
 export function decodeMove(bytes: Uint8Array, object: string): Move {
   const { header, lines } = decodeLines(bytes, FORMAT, VERSION, object);
@@ -73,7 +74,7 @@ export function decodeMove(bytes: Uint8Array, object: string): Move {
 
 /**
  * Returns the offset in the new volume of a range of the old one; `undefined`
- * if the new volume does not have the range.
+ * if the range is not within one of the moved ranges.
  */
 export function findMoved(
   { ranges }: Move,

@@ -45,7 +45,8 @@ export interface DrillOptions {
   onProgress?: (progress: DrillProgress) => void;
   /**
    * Called with the error of each record and note that cannot be read. By
-   * default the error of a record is thrown, and a damaged note is ignored.
+   * default, the error of a record or of a note with a newer version is thrown,
+   * and a damaged note is ignored.
    */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. No proof is recorded. */
@@ -98,9 +99,10 @@ const BYTES = 256 << 20;
  * with deltas, because restoring them also tests the deltas. A note records the
  * time, unless the storage is read-only.
  *
- * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
- * scratch folder or the storage fails; `aborted` if the signal ends the work.
- * @throws {RangeError} if `files` or `bytes` is less than 1.
+ * @throws {DeltarError} `not-found` if there is no snapshot; the error of a
+ * layer that is damaged or missing; `io` if the scratch folder or the storage
+ * fails; `aborted` if the signal ends the work.
+ * @throws {RangeError} If `files` or `bytes` is less than 1.
  */
 export async function drill(
   store: Store,

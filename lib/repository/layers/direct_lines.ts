@@ -1,10 +1,10 @@
 /**
  * Removes lines of a layer without decoding them.
  *
- * When one folder of a large tree is listed, most lines of a frame are of
+ * When one folder of a large tree is listed, most lines of a frame may be of
  * entries in its subfolders. These lines are recognized by their first bytes,
  * which deltar's writer always writes in the same form. Lines in another form
- * are kept and decoded.
+ * are kept.
  */
 
 const NEWLINE = 0x0a;
@@ -17,8 +17,8 @@ const encoder = new TextEncoder();
 const OPENINGS = ['{"path":"', '{"gone":"'];
 
 /**
- * Returns the lines of a frame without those of entries and tombstones in
- * subfolders of a folder.
+ * Returns the lines of a frame without most of those of entries and tombstones
+ * in subfolders of a folder.
  *
  * @param plain The decompressed frame, which consists of complete lines.
  * @param folder The folder; `""` for the root.
@@ -41,8 +41,8 @@ export function directLines(plain: Uint8Array, folder: string): Uint8Array {
 }
 
 /**
- * Returns whether the line from `start` to `end` begins with `opening` and then
- * a path that contains a `/`.
+ * Returns whether the line from `start` to `end` begins with `opening`, and a
+ * `/` follows before the next quote.
  */
 function isDeeper(
   plain: Uint8Array,
@@ -54,8 +54,7 @@ function isDeeper(
   for (const byte of opening) {
     if (plain[at++] !== byte) return false;
   }
-  // An escaped quote in the path ends this search early. The line is then kept
-  // and decoded.
+  // An escaped quote in the path ends this search early. The line is then kept.
   for (; at < end && plain[at] !== QUOTE; at++) {
     if (plain[at] === SLASH) return true;
   }

@@ -8,11 +8,11 @@ import type { LayerLine, TreeEntry } from "./tree_layer.ts";
 
 /** A version of a path, from one snapshot until the next version. */
 export interface PathVersion {
-  /** The first snapshot with this version. */
+  /** The first snapshot in which this version was found. */
   record: SnapshotRecord;
   /**
-   * The entry, or `undefined` if the path was deleted. A path that a snapshot
-   * skipped because it could not be read keeps its previous version.
+   * The entry in that snapshot, or `undefined` if the path was deleted. A path
+   * that a snapshot skipped or excluded keeps its previous version.
    */
   entry: TreeEntry | undefined;
 }
@@ -22,15 +22,16 @@ export interface HistoryOptions {
   /** Ends the work with an error of code `aborted`. */
   signal?: AbortSignal;
   /**
-   * Called with the error of each snapshot that cannot be read. The snapshot is
-   * then ignored. By default the errors are thrown.
+   * Called for each snapshot in which the path cannot be looked up because a
+   * layer is missing or damaged, with the error. The snapshot is then ignored.
+   * By default, the first such error is thrown.
    */
   onDamage?: DamageHandler;
 }
 
 /**
- * Returns the versions of a path, the newest first. Each layer is read once,
- * even if many snapshots share it.
+ * Returns the versions of a path, the newest first. Each layer is searched at
+ * most once, even if many snapshots share it.
  *
  * @param storage The repository's storage.
  * @param records The snapshots of one directory, the oldest first.
@@ -76,8 +77,8 @@ export async function historyOf(
 }
 
 /**
- * Returns whether a snapshot skipped a path. A skipped path does not count as
- * deleted.
+ * Returns whether a snapshot skipped or excluded a path or a folder above it.
+ * Such a path does not count as deleted.
  */
 async function isSkipped(
   storage: Storage,
@@ -96,7 +97,7 @@ async function isSkipped(
 
 /**
  * Returns a text that differs between two versions of a path: the kind, the
- * content's SHA-256 and the link target, without times, modes and owners.
+ * content's SHA-256 and the link target. Times, modes and owners do not count.
  */
 function identity(entry: TreeEntry | undefined): string | undefined {
   return entry && `${entry.kind} ${entry.sha256} ${entry.target}`;

@@ -1,6 +1,6 @@
 /**
  * The maximum size of a frame before compression, in bytes. Writers end a frame
- * at half of this size or earlier.
+ * with the line that reaches half of this size, or earlier.
  */
 const MAX_FRAME_BYTES = 8 << 20;
 /**

@@ -29,7 +29,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export interface ReadLayerOptions {
   /**
    * A folder or file. Only frames that can contain its entries are read.
-   * Default: the root, so that all frames are read.
+   * Default: the root.
    */
   within?: string;
   /**
@@ -55,16 +55,16 @@ export class LayerReader {
   readonly #withPaths: number[] = [];
   /** The lower bounds of the paths of those frames, in the same order. */
   readonly #firsts: string[] = [];
-  /** The numbers of the frames that were read. */
+  /** The numbers of the frames that `#bytes` counts. */
   readonly #seen = new Set<number>();
   /** The total decompressed size of these frames, in bytes. */
   #bytes = 0;
   /**
-   * The last line that `find` returned: the number of its frame, its path, and
-   * its position in the frame's text.
+   * The last line that `find` found in the text of a frame: the number of the
+   * frame, the path, and the position of the newline before the line.
    */
   #last = { frame: -1, path: "", start: 0 };
-  /** The last frames that `find` searched. */
+  /** The last frames that `find` read. */
   readonly #recent = new Map<number, Promise<string>>();
 
   /**
@@ -118,7 +118,7 @@ export class LayerReader {
     return lines.find((line) => line.path === path);
   }
 
-  /** Returns whether `find` can look up a path without reading a frame. */
+  /** Returns whether `find` can look up a path without reading another frame. */
   knows(path: string): boolean {
     if (this.#filter?.has(path) === false) return true;
     const at = this.#withPaths[this.#lastUpTo(path)];
@@ -130,7 +130,7 @@ export class LayerReader {
    *
    * @throws {DeltarError} `corrupt`, `truncated`, `unsafe`, `unsupported`,
    * `limit` or `not-found` if the layer is damaged or missing; an error of the
-   * storage.
+   * storage, such as `aborted`.
    */
   async *parts(options: ReadLayerOptions = {}): AsyncGenerator<LayerPart> {
     const { within = "", isShallow = false, signal } = options;
@@ -154,9 +154,9 @@ export class LayerReader {
   }
 
   /**
-   * Yields each frame of the layer: its lines in `part`, and the lower bounds
-   * of its paths in `from` and of the paths of the next frame in `to`. `part`
-   * is absent if the frame is damaged.
+   * Yields each frame of the layer: its lines in `part`, the lower bound of its
+   * paths in `from`, and that of the next frame with paths in `to`. `part` is
+   * absent if the frame is damaged or missing.
    */
   async *salvage(): AsyncGenerator<
     { part?: LayerPart; from?: string; to?: string }
@@ -183,7 +183,10 @@ export class LayerReader {
     return this.#withPaths.slice(first, end);
   }
 
-  /** Returns whether all paths of a frame are in one subfolder of a folder. */
+  /**
+   * Returns whether the lower bounds of a frame and the next one show that all
+   * paths of the frame are in one subfolder of a folder.
+   */
   #isBelow(at: number, within: string): boolean {
     const { first } = this.#record.frames[at];
     const following = this.#following(at);
@@ -331,7 +334,7 @@ export class LayerReader {
 
   #otherCount(entries: number): DeltarError {
     return this.#corrupt(
-      `the number of entries of the layer is ${entries}` +
+      `the number of entries and tombstones of the layer is ${entries}` +
         (entries > this.#record.entries ? " or more" : "") +
         `, expected ${this.#record.entries}`,
     );
@@ -343,9 +346,7 @@ export class LayerReader {
   }
 }
 
-/**
- * Returns whether a text begins with the path of a folder and a `/`.
- */
+/** Returns whether a text begins with the path of a folder and a `/`. */
 function isInside(text: string, folder: string): boolean {
   return text.startsWith(`${folder}/`);
 }
@@ -356,7 +357,7 @@ const OURS = /\n{"(?:path|gone)":"/;
 /**
  * Returns the parsed line of a path, and the position of the newline before it.
  * Returns `undefined` if there is no line of the path in the form that deltar
- * writes.
+ * writes at or after `from`.
  *
  * @param text The lines, each after a newline.
  * @param from The position of the newline at which the search begins.

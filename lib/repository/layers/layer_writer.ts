@@ -52,7 +52,7 @@ const MAX_PENDING_FRAMES = 4;
  */
 const BESIDES = 2;
 
-/** The number of characters that are encoded at a time. */
+/** The number of collected characters at which they are encoded. */
 const PIECE = 1 << 15;
 
 const encoder = new TextEncoder();
@@ -145,9 +145,8 @@ export class LayerWriter {
 
   /**
    * Returns a promise that resolves when the writer can take more lines;
-   * `undefined` if it can take them now.
-   *
-   * @throws The error with which writing the layer failed.
+   * `undefined` if it can take them now. The promise rejects with the error
+   * with which writing the layer failed.
    */
   ready(): Promise<void> | undefined {
     return this.#queue.ready();
@@ -186,7 +185,7 @@ export class LayerWriter {
     };
   }
 
-  /** Aborts the write. Resolves when it has stopped and nothing is stored. */
+  /** Aborts the write. Resolves when it has stopped. */
   async abort(reason: unknown): Promise<void> {
     this.#queue.fail(reason);
     await this.#object.abort(reason);
@@ -234,7 +233,7 @@ export class LayerWriter {
     buffer.set(bytes, used);
   }
 
-  /** Stores the frame, unless it is empty. */
+  /** Passes the frame on to be compressed and stored, unless it is empty. */
   #send(): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
@@ -253,7 +252,8 @@ export class LayerWriter {
 
 /**
  * Returns the shortest prefix of `path` that sorts after `last` and does not
- * end inside a surrogate pair.
+ * end inside a surrogate pair; the whole path if it is not well-formed up to
+ * there.
  */
 export function separator(last: string | undefined, path: string): string {
   let same = 0;

@@ -6,7 +6,7 @@ import type { LayerLine } from "./tree_layer.ts";
 const LINES_PER_BATCH = 1024;
 
 /**
- * Merges layers as they are read, using the memory of one frame of each layer.
+ * Merges layers as they are read. One batch of each layer is in memory.
  *
  * @param layers The lines of each layer in path order, in batches of any size.
  * If several layers have a line for the same path, the last layer counts.

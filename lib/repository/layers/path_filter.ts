@@ -33,7 +33,7 @@ export class PathFilter {
     return new PathFilter(bytes);
   }
 
-  /** Reads a text that `encode` wrote. Returns `undefined` for other texts. */
+  /** Decodes a filter. Returns `undefined` for an empty or invalid text. */
   static decode(text: string): PathFilter | undefined {
     try {
       const bytes = fromBase64(text);
@@ -45,7 +45,7 @@ export class PathFilter {
 
   /**
    * Returns whether a path may be one of the filter's paths. The result is
-   * `true` for each of them, and for few other paths.
+   * `true` for each of them.
    */
   has(path: string): boolean {
     for (const bit of bitsOf(path, this.#bytes.length * 8)) {

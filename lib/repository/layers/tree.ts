@@ -8,11 +8,17 @@ import type { TreeEntry } from "./tree_layer.ts";
 
 /** The fields of a {@linkcode Tree}. */
 export interface TreeFields {
-  /** All entries, in path order. */
+  /** The entries, in path order. */
   entries: readonly TreeEntry[];
-  /** The volumes that hold the content of the entries, by name. */
+  /**
+   * The volumes that the layers name, by name. Empty if only some paths of the
+   * tree were read.
+   */
   objects: ReadonlyMap<string, ObjectRecord>;
-  /** The paths that the snapshot skipped or excluded, and the reasons. */
+  /**
+   * The paths that the snapshot skipped or excluded, and the reasons. Empty if
+   * only some paths of the tree were read.
+   */
   skipped: readonly Skipped[];
   /** The layers, the full one first. */
   layers: readonly LayerRecord[];
@@ -20,13 +26,19 @@ export interface TreeFields {
   root?: Metadata;
 }
 
-/** A snapshot's tree: its layers laid over each other. */
+/** A snapshot's tree, or some paths of it: its layers laid over each other. */
 export class Tree {
-  /** All entries, in path order. */
+  /** The entries, in path order. */
   readonly entries: readonly TreeEntry[];
-  /** The volumes that hold the content of the entries, by name. */
+  /**
+   * The volumes that the layers name, by name. Empty if only some paths of the
+   * tree were read.
+   */
   readonly objects: ReadonlyMap<string, ObjectRecord>;
-  /** The paths that the snapshot skipped or excluded, and the reasons. */
+  /**
+   * The paths that the snapshot skipped or excluded, and the reasons. Empty if
+   * only some paths of the tree were read.
+   */
   readonly skipped: readonly Skipped[];
   /** The layers, the full one first. */
   readonly layers: readonly LayerRecord[];

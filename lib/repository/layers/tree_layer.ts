@@ -2,10 +2,12 @@
  * Trees as layers.
  *
  * A snapshot's tree is a stack of layers. The lowest is a full layer with every
- * entry. Smaller layers above it have the changes: entries and tombstones.
- * `tree_layer.ts` has the lines of a layer, `layer_writer.ts` stores them in
- * frames that are compressed separately, and `layer_reader.ts` reads single
- * frames, which it finds by their first paths and a filter (`path_filter.ts`).
+ * entry that the tree had when the layer was written. The layers above it have
+ * the changes since then: entries and tombstones. `tree_layer.ts` has the lines
+ * of a layer, `layer_writer.ts` stores them in frames that are compressed
+ * separately, and `layer_reader.ts` reads all frames or single ones. To look up
+ * a path, it uses the lower bounds of the frames' paths and, for small layers,
+ * a filter (`path_filter.ts`).
  * `write_tree.ts` merges layers so that a tree of n entries has at most about
  * log2(n) layers. `merge_layers.ts` merges layers as they are read.
  * `tree_reader.ts` reads whole trees, parts and single paths, `tree.ts` is a
@@ -32,7 +34,7 @@ import { decodeObject, type ObjectRecord } from "../format/snapshot_record.ts";
 
 /** A stored piece of a file: the whole content at some time, or a delta. */
 export interface StoredPiece {
-  /** The form of the piece: a whole content or a delta. */
+  /** The form of the piece. The form of a stored signature is `whole`. */
   form: "whole" | "delta";
   /** The length of the piece in bytes. */
   size: number;
@@ -75,12 +77,9 @@ export type LayerLine = TreeEntry | Tombstone;
 export interface LayerPart {
   /** Entries and tombstones, in path order. */
   lines: LayerLine[];
-  /**
-   * The volumes that the layer's entries need. Those that a layer below names
-   * may be omitted.
-   */
+  /** The volumes that the frame names. Entries of the layer need them. */
   objects: ObjectRecord[];
-  /** The paths that the snapshot skipped or excluded, and the reasons. */
+  /** The skipped and excluded paths that the frame names, and the reasons. */
   skipped: Skipped[];
 }
 
@@ -99,7 +98,7 @@ export function encodeLayerLine(entry: LayerLine): Line {
 }
 
 /**
- * Reads complete lines of a layer. Every field is validated.
+ * Reads complete lines of a layer.
  *
  * @param bytes The lines.
  * @param object The layer's name, for errors.
@@ -107,8 +106,7 @@ export function encodeLayerLine(entry: LayerLine): Line {
  * @param mostLines The maximum number of lines in `bytes`.
  * @throws {DeltarError} `corrupt` if a line is invalid, `unsafe` if a path is,
  * `limit` if there are too many lines, `unsupported` if the version of the
- * layer is newer. The offset of the error is relative to the first of these
- * lines.
+ * layer is newer. An offset in the error counts from the first of these lines.
  */
 export async function decodeLayerPart(
   bytes: Uint8Array,
@@ -155,7 +153,7 @@ export async function decodeLayerPart(
 }
 
 /**
- * Reads a line that `encodeLayerLine` wrote. Every field is validated.
+ * Reads a line that `encodeLayerLine` wrote.
  *
  * @throws {DeltarError} `corrupt` if a field is invalid, `unsafe` if a path is.
  */
@@ -180,7 +178,7 @@ function decodeTreeEntry(
   if (entry.kind !== "file") return entry;
   const pieces = line.content;
   if (!Array.isArray(pieces) || pieces.length === 0) {
-    throw new DeltarError("corrupt", "missing or empty `content`", {
+    throw new DeltarError("corrupt", "missing, empty or invalid `content`", {
       object,
       offset,
       path: entry.path,
@@ -214,10 +212,11 @@ export function encodePiece(
 }
 
 /**
- * Reads a piece that `encodePiece` wrote. Every field is validated.
+ * Reads a piece that `encodePiece` wrote. A `path` that is not a string is
+ * ignored.
  *
- * @throws {DeltarError} `corrupt`, with the offset of the line, if a field is
- * invalid.
+ * @throws {DeltarError} `corrupt`, with the offset of the line, if another
+ * field is invalid.
  */
 export function decodePiece(
   line: Line,
@@ -233,7 +232,7 @@ export function decodePiece(
   ) {
     throw new DeltarError(
       "corrupt",
-      "invalid content reference",
+      "invalid `form`, size or content reference of a piece",
       {
         object,
         offset: at,

@@ -20,7 +20,7 @@ import type { LayerLine, LayerPart, TreeEntry } from "./tree_layer.ts";
 /** Options for looking up paths. */
 export interface FinderOptions {
   /**
-   * Whether to keep found entries in memory, for paths that are looked up more
+   * Whether to keep the results in memory, for paths that are looked up more
    * than once. Default: `false`.
    */
   remember?: boolean;
@@ -39,7 +39,7 @@ export class TreeFinder {
    *
    * @param storage The repository's storage.
    * @param layers The layers, the full one first.
-   * @param options Whether to keep found entries in memory.
+   * @param options Whether to keep the results in memory.
    */
   constructor(
     storage: Storage,
@@ -80,7 +80,7 @@ export class TreeFinder {
     return undefined;
   }
 
-  /** Returns whether `find` can look up a path without reading a frame. */
+  /** Returns whether every layer can look up a path without reading a frame. */
   knows(path: string): boolean {
     return this.#layers.every((layer) => layer.knows(path));
   }
@@ -151,7 +151,7 @@ export async function readTree(
  * them, and the files to which hard links among them refer. A folder above one
  * of the paths is included only if no further frame has to be read for that,
  * because the mode and time of a folder are not worth a request. Skipped paths
- * are not included.
+ * and the volumes that the layers name are not included.
  *
  * @throws {DeltarError} `unsafe` if a path is not a path inside a tree; the
  * errors of `streamEntries`.

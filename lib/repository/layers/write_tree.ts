@@ -23,7 +23,10 @@ export interface ChangedLines {
 
 /** The difference between a snapshot's tree and its parent's. */
 export interface TreeChange {
-  /** The parent's layers, the full one first. Empty without a parent. */
+  /**
+   * The parent's layers, the full one first. Empty if a full layer has to be
+   * written, for example because there is no parent.
+   */
   layers: readonly LayerRecord[];
   /** The paths that the parent skipped or excluded. */
   skippedBefore: readonly Skipped[];
@@ -48,7 +51,7 @@ export interface TreeChange {
  * twice its number of lines. A tree of n entries thus has at most about log2(n)
  * layers. If the new layer would have at least as many lines as the tree has
  * entries, a full layer is written instead. Merging and full layers limit the
- * cost of reading a tree. Each change is written at most about log2(n) times.
+ * cost of reading a tree.
  *
  * @param storage The storage for the layer.
  * @param name The layer's name.
@@ -118,7 +121,7 @@ export async function writeTree(
 
 /**
  * Returns which of the parent's layers stay, which are merged into the new one,
- * and the approximate number of lines of the new one.
+ * and the maximum number of lines of the new one for entries and tombstones.
  */
 function planLayer(
   { layers, changed, size }: TreeChange,

@@ -12,8 +12,8 @@ const MAX_BYTES = 16 << 10;
  * found by trying each one.
  *
  * @param bytes The damaged listing.
- * @returns The original listing; `undefined` if more than one bit is wrong or
- * the listing is too long.
+ * @returns The original listing; `undefined` if no flip of a single bit makes
+ * the checksum match, or if the listing is longer than 16 KiB.
  */
 export function mendBit(bytes: Uint8Array): Uint8Array | undefined {
   if (bytes.length > MAX_BYTES) return undefined;

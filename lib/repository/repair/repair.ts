@@ -1,11 +1,13 @@
 /**
  * Repairing what `verify` finds.
  *
- * Settings, records and notes with one flipped bit are corrected by their own
- * checksums (`mend_bit.ts`). A snapshot that cannot be read completely is
+ * Small settings, records and notes with one flipped bit are corrected by their
+ * own checksums (`mend_bit.ts`). A snapshot that cannot be read completely is
  * replaced by one without the lost files (`replace_snapshot.ts`): `salvage.ts`
  * reads the rest of its tree, and `store_again.ts` stores readable content of
- * damaged volumes again. Every replaced object is copied to `damaged/` first.
+ * damaged volumes again. Settings, records and notes that are replaced or
+ * cannot be corrected are copied to `damaged/` before they are deleted. Damaged
+ * layers and volumes stay where they are.
  *
  * @module
  */
@@ -81,14 +83,15 @@ export interface RepairResult {
 }
 
 /**
- * Rebuilds damaged objects if possible, and moves unreadable ones to
- * `damaged/`, so that the rest of the repository can be used. Nothing is
- * changed in place: an object is copied to `damaged/` before it is replaced. A
- * repair can be killed at any time and run again.
+ * Corrects damaged settings, records and notes if possible, moves the damaged
+ * ones to `damaged/`, and replaces snapshots that cannot be read completely, so
+ * that the rest of the repository can be used. A repair can be killed at any
+ * time and run again.
  *
- * @throws {DeltarError} `io` if an object could not be read for another reason
- * than being damaged or missing. Nothing is changed in that case. `aborted` if
- * the signal ends the work.
+ * @throws {DeltarError} `io` if the verification that comes first could not
+ * read an object for another reason than being damaged or missing. Nothing is
+ * changed in that case. `aborted` if the signal ends the work. The error of the
+ * storage.
  */
 export async function repairRepository(
   store: Store,

@@ -29,7 +29,7 @@ interface Plan {
   kept: TreeEntry[];
   /** The files whose content or signature is stored again. */
   again: { entry: TreeFileEntry; content: boolean }[];
-  /** The files that are lost. */
+  /** The files and hard links that are lost. */
   lost: Skipped[];
 }
 

@@ -10,17 +10,24 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 
 /** A range of paths, in path order, whose entries are lost. */
 export interface LostRange {
-  /** The first path of the range. */
+  /** The start of the range: no path before it is in the range. */
   from: string;
-  /** The first path after the range. Absent if the range has no end. */
+  /**
+   * The end of the range, which is after all of its paths. Absent if the range
+   * has no end.
+   */
   to?: string;
 }
 
 /** The readable part of a tree whose layers are damaged. */
 export interface SalvagedTree {
-  /** The entries that were certainly in the tree. */
+  /**
+   * The entries that were certainly in the tree, and the folders above them. A
+   * folder whose entry is lost has the mode 0755, and the time and owner of the
+   * root.
+   */
   entries: Map<string, TreeEntry>;
-  /** The objects that the layers name. */
+  /** The objects that the readable frames name. */
   objects: Map<string, ObjectRecord>;
   /**
    * The paths that the snapshot skipped or excluded, as far as they are known.
@@ -94,7 +101,8 @@ function isWithinOne(path: string, ranges: readonly LostRange[]): boolean {
 
 /**
  * Returns the entries in path order, each preceded by the folders that contain
- * it.
+ * it. A folder without an entry gets the mode 0755, and the time and owner of
+ * the root.
  */
 function withFolders(
   entries: ReadonlyMap<string, TreeEntry>,

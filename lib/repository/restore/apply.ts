@@ -61,12 +61,12 @@ const MAX_SINGLE_FLUSHES = 8;
  * there are more, they are flushed one at a time.
  */
 const MAX_FLUSHES_AT_ONCE = 32;
-/** The number of large files that are written at the same time. */
+/** The maximum number of large files that are written at the same time. */
 const MAX_LARGE_AT_ONCE = 8;
 /**
- * Carries out the steps of a plan in path order. Several large files may be
- * written at the same time. An existing entry is replaced or deleted only if it
- * is still the one that was saved, or if `isUnsaved` is `true`.
+ * Carries out the steps of a plan. Several large files may be written at the
+ * same time. An existing file or link is replaced or deleted only if it is
+ * still the one that was saved, or if `isUnsaved` is `true`.
  */
 export class PlanApplier {
   /** The writer of the target. The owner of the applier calls its `finish`. */
@@ -381,7 +381,8 @@ export class PlanApplier {
 
   /**
    * Prepares a path for being created, replaced or deleted. Throws if the
-   * existing entry was not saved, or if another process created the path.
+   * existing entry is not the one that was saved, or if another process created
+   * the path.
    */
   #makeRoom(path: string): void {
     const step = this.#steps.get(path);
@@ -503,7 +504,7 @@ function isSameState(before: FileStat, now: FileStat): boolean {
     before.mtime === now.mtime;
 }
 
-/** Returns whether a file cannot have changed since it was saved. */
+/** Returns whether it is certain that a file was not changed after the saving. */
 function isKnown(before: FileStat, now: FileStat, { time }: Safety): boolean {
   // Removing one name of a file changes the `ctime` of all its names.
   return before.ctime === now.ctime && before.links === 1 && isOld(now, time);
@@ -528,9 +529,9 @@ function changed(path: string): DeltarError {
 
 /**
  * Returns whether a file is flushed before it gets its name: a file that
- * replaces another one, and a file that its owner may not read, which cannot be
- * flushed later. All other files are flushed at the end of the restore, because
- * an interrupted restore writes them again.
+ * replaces an existing entry, and a file that its owner may not read, which
+ * cannot be flushed later. All other files are flushed at the end of the
+ * restore, because an interrupted restore writes them again.
  */
 function isDurable(step: RestoreStep | undefined): boolean {
   return step?.action === "replace" || !((step?.entry?.mode ?? 0o400) & 0o400);
@@ -543,9 +544,9 @@ function isWritten(
 }
 
 /**
- * The number of frames that are read ahead, so that the latency of a remote
- * storage is paid once and not for each frame. It is less than the number of
- * frames that the reader caches.
+ * The number of frames read ahead at which no further files are requested. The
+ * next frames then arrive while a file is written. The number is less than that
+ * of the frames that the reader caches.
  */
 const FRAMES_AHEAD = 14;
 

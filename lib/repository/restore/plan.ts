@@ -49,7 +49,8 @@ export interface ChangeStep {
   /**
    * The kind of change:
    *
-   * - `replace`: the existing entry has another content, target or kind;
+   * - `replace`: the existing entry has another content, target or kind, or is
+   *   a name of another file with hard links;
    * - `touch`: only the mode, time, owner, or spelling of the name differs.
    */
   action: "replace" | "touch";
@@ -65,7 +66,7 @@ export interface ChangeStep {
   from?: string;
 }
 
-/** The deletion of a path that the snapshot does not have. */
+/** The deletion of a path. */
 export interface DeleteStep {
   /** The path below the target. */
   path: string;
@@ -92,7 +93,7 @@ export interface RestoreLeft {
 
 /** A path that cannot be restored, and the error. */
 export interface RestoreFailure {
-  /** The path below the target. */
+  /** The path below the target; `.` for the target itself. */
   path: string;
   /** The error. */
   error: Error;
@@ -111,12 +112,12 @@ export interface RestorePlan {
   steps: RestoreStep[];
   /** The number of entries that need no change. */
   kept: number;
-  /** The paths that the snapshot does not have and `delete` keeps. */
+  /** The paths that `delete`, an undo or a redo keeps, and the reasons. */
   left: RestoreLeft[];
   /**
-   * The paths that cannot be restored, as far as is known in advance, for
-   * example because an entry that must not be removed is in the way, the system
-   * does not allow the name, or the folder is not writable.
+   * The paths that cannot be restored, or not completely, as far as is known in
+   * advance, for example because an entry that must not be removed is in the
+   * way, the system does not allow the name, or the folder is not writable.
    */
   failed: RestoreFailure[];
   /** The number of bytes of the files to write. */
@@ -141,8 +142,8 @@ export interface TargetState {
   /** The error that names the part of `root` that is not set. */
   rootFault?: DeltarError;
   /**
-   * Whether the state comes from another user's repository, whose owners and
-   * set-user-ID bits are not trusted.
+   * Whether the state comes from a repository that belongs to somebody else,
+   * whose owners, set-user-ID bits and set-group-ID bits are not trusted.
    */
   isForeign?: boolean;
 }
@@ -153,9 +154,10 @@ export interface TargetState {
  * @param tree The snapshot's tree.
  * @param record The snapshot.
  * @param paths The files and folders to restore, with all their content.
- * Default: all. A hard link whose first name is not among them becomes the file
- * itself.
- * @throws {DeltarError} `not-found` if a path is not in the snapshot.
+ * Default: all. If the first name of a file with hard links is not among them,
+ * the first of its names among them becomes the file.
+ * @throws {DeltarError} `not-found` if a path is not in the snapshot, `unsafe`
+ * if a path is not a path inside a tree.
  */
 export function targetStateOf(
   tree: Tree,
@@ -230,9 +232,9 @@ function isOfWindows(directory: string): boolean {
 }
 
 /**
- * Returns an entry of Windows with a usable mode. On Windows, runtimes report
- * 0666 for all entries, or 0444 for read-only ones. On another system, nobody
- * could enter a folder with such a mode.
+ * Returns an entry of Windows with a usable mode. Earlier versions of deltar
+ * stored 0666 for all entries of Windows, or 0444 for read-only ones. On
+ * another system, only root could enter a folder with such a mode.
  */
 function asOfWindows<Of extends Metadata & { kind?: string }>(entry: Of): Of {
   const { mode, kind = "directory" } = entry;
@@ -268,8 +270,8 @@ class Planner {
   readonly #noted: RestoreFailure[] = [];
   readonly #left: RestoreLeft[] = [];
   /**
-   * The paths of the snapshot's files that keep an existing inode with several
-   * names, by the inode.
+   * The path of the first file of the snapshot that is found with an existing
+   * inode with several names, by the inode.
    */
   readonly #claimed = new Map<string, string>();
   /** The further names of each file with hard links, by its first name. */
@@ -281,14 +283,14 @@ class Planner {
   readonly #renewed = new Set<string>();
   readonly #permissions: Permissions;
   readonly #spelling: Spelling;
-  /**
-   * A key for each path, equal for paths that differ only by case or
-   * normalization.
-   */
+  /** The paths that some disks treat as one; see `alikePaths`. */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The paths of earlier entries, by their keys. */
+  /** The paths of earlier entries in `#alike`, by their keys. */
   readonly #firsts = new Map<string, string[]>();
-  /** The paths of entries, by the paths under which their folders list them. */
+  /**
+   * The paths of entries, by the paths under which their folders list them, if
+   * these differ.
+   */
   readonly #listed = new Map<string, string>();
   #blocked: string | undefined;
   #kept = 0;
@@ -319,7 +321,7 @@ class Planner {
   }
 
   /**
-   * Plans all steps. Yields after each entry, and after each piece of a large
+   * Plans all steps. Yields before each entry, and after each piece of a large
    * file.
    */
   *run(): Generator<void, void> {
@@ -367,7 +369,7 @@ class Planner {
     firsts.push(path);
   }
 
-  /** Plans the deletion of paths that the snapshot does not have. */
+  /** Plans the deletion of the removable paths that are not wanted. */
   *#removeExtra(): Generator<void, void> {
     const found: { path: string; kind: FileStat["kind"] }[] = [];
     // The disk may list a name with another spelling.
@@ -432,7 +434,8 @@ class Planner {
   }
 
   /**
-   * Returns the entries whose names may be other spellings of the found paths.
+   * Returns the paths of entries that may be other spellings of the found
+   * paths, by folded name.
    */
   #wantedLike(found: readonly { path: string }[]): Map<string, string[]> {
     const wanted = new Map<string, string[]>();
@@ -619,7 +622,10 @@ class Planner {
     return inside;
   }
 
-  /** Returns whether another file of the snapshot already uses this inode. */
+  /**
+   * Returns whether an earlier file of the snapshot was found with the same
+   * inode. Records the inode otherwise, if it has several names.
+   */
   #isClaimed({ path }: TreeEntry, stat: FileStat): boolean {
     if (stat.links === 1) return false;
     const key = `${stat.device}:${stat.inode}`;
@@ -770,10 +776,10 @@ function isSameMode(wanted: number, { kind, mode }: FileStat): boolean {
 
 /**
  * Returns whether an error affects only one path, so that the others can be
- * restored. An error of the target affects one path, unless the disk is full or
- * failing or the process has too many open files. An error of the repository
- * affects one path if one object is damaged or unreadable. A server that does
- * not respond ends the restore.
+ * restored. An error of the target affects one path, except those for which
+ * `endsAll` returns `true`. An error of the repository affects one path if one
+ * object is damaged or unreadable. A server that does not respond ends the
+ * restore.
  */
 export function isOfOnePath(error: unknown): error is DeltarError {
   if (isDamage(error)) return true;

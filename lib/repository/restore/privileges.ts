@@ -9,9 +9,10 @@ import { ownerMatters } from "../../tree/tree_writer.ts";
 const SET_ID = 0o6000;
 
 /**
- * Removes privileges from an entry of another user's repository: set-user-ID
- * and set-group-ID bits, and owners other than the user of this process, unless
- * the existing entry has that owner already.
+ * Removes privileges from an entry of a repository that belongs to somebody
+ * else: set-user-ID and set-group-ID bits and, if this process may change
+ * owners, an owner and group that are neither those of this process nor those
+ * of the existing entry.
  *
  * @param entry The entry of the snapshot.
  * @param stat The state of the existing entry.

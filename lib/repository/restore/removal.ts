@@ -20,18 +20,15 @@ import type { Tree } from "../layers/tree.ts";
 /** Decides which paths of a target may be deleted, and why others are kept. */
 export interface RemovalPolicy {
   /**
-   * Whether a folder that is in the way of a file may be deleted with its
-   * content.
+   * Whether a folder that is in the way of a file or link may be deleted with
+   * its content.
    */
   readonly mayEmptyFolders: boolean;
-  /**
-   * Yields the paths to delete, in path order, except those that are in the way
-   * of an entry.
-   */
+  /** Yields the paths to delete, in path order. */
   removable(): Iterable<{ path: string; kind: FileStat["kind"] }>;
   /**
-   * Returns why an entry is kept although it is in the way, or below a folder
-   * that is deleted. Returns `undefined` if it may be deleted.
+   * Returns why an entry in a folder that is in the way has to be kept;
+   * `undefined` if the entry may be deleted.
    *
    * @param path The path below the target.
    * @param kind The kind of the entry.
@@ -65,7 +62,8 @@ export interface RemovalOptions {
  * were found for the snapshot and could not be stored.
  *
  * @throws {DeltarError} `unsupported` if `delete` is `true` and the snapshot
- * does not record its exclude rules.
+ * does not record its exclude rules; the error of reading an ignore file of the
+ * snapshot.
  */
 export async function removalFor(
   store: Store,
@@ -89,7 +87,10 @@ export async function removalFor(
   return new RemovalByRules(onDisk, tree, rules, texts, options);
 }
 
-/** Returns the policy of an undo: only the paths in `gone` may be deleted. */
+/**
+ * Returns the policy of an undo or redo: only the paths in `gone` may be
+ * deleted.
+ */
 export function removalOf(
   onDisk: TargetDirectory,
   gone: ReadonlySet<string>,
@@ -216,7 +217,7 @@ class RemovalOfPaths implements RemovalPolicy {
     if (this.#gone.has(path)) return undefined;
     this.#folded ??= Map.groupBy(this.#gone, foldName);
     const isGone = this.#folded.get(foldName(path))?.some(isOneName);
-    return isGone ? undefined : "created after the restore";
+    return isGone ? undefined : "created later";
   }
 }
 
@@ -253,7 +254,10 @@ function unruledAt(
   return undefined;
 }
 
-/** The rules at the time of a snapshot, from the rule files in it. */
+/**
+ * The rules at the time of a snapshot, from its record and the rule files in
+ * it.
+ */
 class SnapshotRules {
   readonly #tree: Tree;
   readonly #texts: ReadonlyMap<string, string>;
@@ -299,7 +303,12 @@ class SnapshotRules {
   }
 }
 
-/** Returns the texts of the ignore files in a snapshot, by path. */
+/**
+ * Returns the texts of the ignore files in a snapshot, by path.
+ *
+ * @param all Whether a damaged ignore file is an error. Otherwise the file is
+ * omitted.
+ */
 async function ignoreFiles(
   { storage }: Store,
   tree: Tree,

@@ -1,18 +1,18 @@
 /**
  * Restoring, undoing and redoing.
  *
- * Each of these begins with a plan and ends with a session. `restore.ts`
- * determines the wanted state of the target: the snapshot's tree for a restore,
- * the state before the last restore for an undo (`undo.ts`, and `undo_fresh.ts`
- * for a restore into a new or empty directory). `plan.ts` compares that with
- * the present state and lists the steps; it changes nothing. `removal.ts`
- * decides what `delete` deletes and what it keeps.
+ * Each of these begins with a plan. `restore.ts` determines the wanted state of
+ * the target: the snapshot's tree for a restore, the state before the last
+ * restore for an undo, and the state before the last undo for a redo
+ * (`undo.ts`; `undo_fresh.ts` for undoing a restore into a new or empty
+ * directory). `plan.ts` compares that with the present state and lists the
+ * steps. `removal.ts` decides what may be deleted.
  *
  * `session.ts` carries a plan out. First `safety_snapshot.ts` stores what the
  * plan would overwrite or delete. Then the session writes a journal into the
  * target, `apply.ts` carries out the steps and flushes them to the disk, and
- * the journal is deleted. After a crash the journal is still there: the same
- * call continues the restore, and `undo` reverts it.
+ * the journal is deleted. After a crash the journal is still there, and the
+ * same call continues the work.
  *
  * @module
  */
@@ -88,7 +88,10 @@ export async function restoreTree(
   });
 }
 
-/** Returns the steps that an undo or redo of the last restore would take. */
+/**
+ * Returns the steps that an undo of the last restore, or a redo of the last
+ * undo, would take.
+ */
 export async function planRevert(
   store: Store,
   target: string,
@@ -100,7 +103,7 @@ export async function planRevert(
   );
 }
 
-/** Reverts the last restore, or the last undo. */
+/** Reverts the last restore or redo, or the last undo. */
 export async function revertRestore(
   store: Store,
   target: string,
@@ -218,8 +221,8 @@ function briefly(
 }
 
 /**
- * Marks a state from another user's repository as not trusted, unless the
- * caller trusts it.
+ * Marks a state from a repository that belongs to somebody else as not trusted,
+ * unless the caller trusts it.
  */
 function checkTrust(
   wanted: TargetState,
@@ -258,7 +261,7 @@ function refuseOverRepository(
   if (over === undefined) return;
   throw new DeltarError(
     "unsafe",
-    "the file would be written into the repository; restore into another " +
+    "the entry would be written into the repository; restore into another " +
       "directory, or only the paths that you need",
     { object: onDisk.root, path: over.path },
   );

@@ -80,8 +80,8 @@ export interface SafetyOptions {
 /**
  * Saves everything that a plan changes, overwrites or deletes: the existing
  * entries with their content, and the paths that do not exist yet. Every file
- * is read. Content that the repository already has is read back from it, and
- * stored again if that fails.
+ * is read. Content that the basis already has is read back from the repository,
+ * and stored again if it is missing or damaged there.
  */
 export async function takeSafety(
   store: Store,
@@ -285,7 +285,7 @@ function otherNames(
 
 /**
  * Reads the stored content of an entry, and compares the content with its
- * SHA-256. Throws `NotReadable` if the content is damaged.
+ * SHA-256. Throws `NotReadable` if the content is missing or damaged.
  */
 async function readBack(
   entry: TreeEntry,

@@ -39,7 +39,7 @@ export interface WorkOptions {
    * Whether owners, set-user-ID bits and set-group-ID bits are restored
    * although the repository belongs to somebody else: to another user of this
    * machine other than root, or to the operator of an HTTP server. If not, the
-   * entries are listed in `failed`. Default: `false`.
+   * entries that have them are listed in `failed`. Default: `false`.
    */
   trust?: boolean;
   /** Called after each step with the progress. */
@@ -54,7 +54,7 @@ export interface WorkOptions {
 /** Options for an undo or redo. */
 export interface RevertOptions extends WorkOptions {
   /**
-   * `undo` undoes the last restore, and `redo` undoes the last undo. Default:
+   * `undo` undoes the last restore or redo, and `redo` the last undo. Default:
    * `undo`.
    */
   direction?: "undo" | "redo";
@@ -69,27 +69,30 @@ export interface RevertOptions extends WorkOptions {
 export interface RestoreOptions extends WorkOptions {
   /**
    * The folder of the snapshot that is restored as the root. Its content is
-   * restored into the target, and `paths` are relative to it. It cannot be
+   * restored into the target, and `paths` are relative to it. `from` cannot be
    * combined with `delete`. Default: the root.
    */
   from?: string;
   /** The files and folders to restore, with all their content. Default: all. */
   paths?: readonly string[];
   /**
-   * Whether to delete paths that the snapshot does not have. Paths that the
-   * present rules or the snapshot's rules exclude are kept, and so are paths
-   * that could not be read for the snapshot. Default: `false`.
+   * Whether to delete paths that the snapshot does not have, only in `paths` if
+   * that is set. Paths that the present rules or the snapshot's rules exclude
+   * are kept, and so are paths that could not be read for the snapshot.
+   * Default: `false`.
    */
   delete?: boolean;
   /**
    * Whether an existing directory gets the mode, owner and time of the
-   * snapshot's root. A new directory always gets them. Default: `false`.
+   * snapshot's root, as a new directory does. If `paths` is set, neither gets
+   * them. Default: `false`.
    */
   rootAttributes?: boolean;
   /**
    * Whether everything that the restore replaces or deletes is saved to a
    * safety snapshot first. If not, the replaced and deleted content is lost,
-   * and the restore cannot be undone. Default: `true`.
+   * and a restore into a directory that is not empty cannot be undone. Default:
+   * `true`.
    */
   safety?: boolean;
   /**
@@ -136,18 +139,18 @@ export interface RestoreResult {
   deleted: number;
   /** The number of entries that needed no change. */
   kept: number;
-  /** The paths that the snapshot does not have and that were kept. */
+  /** The paths that `delete`, an undo or a redo kept, and the reasons. */
   left: RestoreLeft[];
   /**
-   * The paths that failed, with the errors. The entries at these paths are
-   * unchanged. If `restored` is `true`, the entry was restored except for a
-   * part of its mode, time or owner.
+   * The paths that failed, with the errors. If `restored` is `true`, the entry
+   * was restored except for a part of its mode, time or owner.
    */
   failed: RestoreFailure[];
   /**
    * The safety snapshot, by which the restore can be undone. Absent if nothing
    * had to be changed, if the option `safety` was `false`, or if the target was
-   * new or empty. In the last case, a note allows `revert` to undo the restore.
+   * new or empty. In the last case, a note allows `revert` to undo the restore,
+   * unless the storage refused the note.
    */
   safety?: SnapshotRecord;
 }
@@ -222,7 +225,7 @@ export interface RestoreJob {
   root: SnapshotRecord["root"] | undefined;
   /**
    * The present attributes of the directory. If the directory does not exist,
-   * the attributes with which it is created.
+   * those in the record of the snapshot.
    */
   rootBefore: SnapshotRecord["root"];
   /** The paths to which an undo or redo is limited. */
@@ -257,8 +260,8 @@ export interface RestoreJob {
 }
 
 /**
- * Takes a safety snapshot of everything that a plan changes, and carries the
- * plan out.
+ * Carries a plan out. Before that, takes a safety snapshot of everything that
+ * the plan changes, if one is needed and wanted.
  */
 export async function carryOut(
   store: Store,
@@ -368,8 +371,9 @@ class RestoreSession {
   }
 
   /**
-   * Takes the safety snapshot or, for a restore into a new or empty directory,
-   * notes the restore. Then writes the journal.
+   * Takes the safety snapshot, if one is needed and wanted. For a restore into
+   * a new or empty directory, notes the restore instead. Then writes the
+   * journal.
    */
   async begin(): Promise<void> {
     const { onDisk, plan, work, request, root, isUnsaved } = this.#job;
@@ -403,7 +407,8 @@ class RestoreSession {
 
   /**
    * Deletes the journals, and sets the mode, time and owner of the written
-   * directories, which opens them to other users.
+   * directories, which opens them to other users. Then deletes the directory
+   * itself if the job asks for that.
    */
   finish(): RestoreResult {
     const { onDisk, left, removesRoot } = this.#job;
@@ -534,8 +539,8 @@ async function basisOf(
 }
 
 /**
- * Returns whether a plan changes no existing entry, except for the mode, time
- * and owner of folders.
+ * Returns whether a plan changes no existing entry, except that it may touch
+ * folders.
  */
 function losesNothing({ steps }: RestorePlan): boolean {
   return steps.every(({ action, was }) =>

@@ -13,8 +13,8 @@ import type { TreeEntry } from "../layers/tree_layer.ts";
 export type Group = [SnapshotRecord, ...SnapshotRecord[]];
 
 /**
- * A restore, undo or redo that can be reverted: its safety snapshot or, for a
- * restore into a new or empty directory, its note.
+ * A recorded restore, undo or redo: its safety snapshot or, for a restore into
+ * a new or empty directory, its note.
  */
 export type PastWork = SnapshotRecord | FreshRestore;
 
@@ -104,8 +104,8 @@ export function groupOf(
 }
 
 /**
- * Returns the state of a directory before a restore, undo or redo: the entries
- * that existed, and the paths that did not exist.
+ * Returns the state of a directory before a restore, undo or redo, as far as it
+ * was saved: the entries that existed, and the paths that did not exist.
  *
  * @param store The repository.
  * @param group The safety snapshots of the restore, undo or redo.
@@ -153,11 +153,11 @@ export function nothingTo(way: "undo" | "redo", target: string): DeltarError {
     "not-found",
     way === "undo"
       ? "nothing to undo: no restore into this directory is recorded in the " +
-        "repository, or all are undone. Two kinds of restores are not " +
-        "recorded: from a read-only repository, and by an older version of " +
-        "deltar into an empty directory. After those, delete the restored " +
-        "files yourself."
-      : "nothing to redo: no restore into this directory was undone",
+        "repository, or all are undone. A restore from a read-only repository " +
+        "is not recorded; after such a restore, delete the restored files " +
+        "yourself."
+      : "nothing to redo: no undo in this directory is recorded after its last " +
+        "restore, or all are redone",
     { object: target },
   );
 }

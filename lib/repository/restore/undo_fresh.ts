@@ -39,12 +39,12 @@ interface FreshUndoOptions {
 
 /**
  * Plans to undo a restore into a directory that was new or empty. Files and
- * links that match the snapshot are deleted, and then empty folders. Entries
- * that were changed or added after the restore stay, and are listed in
- * `failed`.
+ * links that match the snapshot are deleted, and then the empty folders of the
+ * snapshot. Entries that were changed or added after the restore stay, and are
+ * listed in `failed`.
  *
- * @throws {DeltarError} `not-found` if the snapshot was removed, so that the
- * entries that the restore wrote are not known.
+ * @throws {DeltarError} `not-found` if the snapshot was removed or a part of it
+ * is missing, so that the entries that the restore wrote are not known.
  */
 export async function planFreshUndo(
   store: Store,
@@ -83,9 +83,10 @@ async function writtenBy(
     }
     throw new DeltarError(
       "not-found",
-      "cannot undo the last restore: the restored snapshot was removed, and " +
-        "only it lists the files that were written. Bring the snapshot back " +
-        "with `deltar undelete`, or delete the files yourself.",
+      "cannot undo the last restore: the restored snapshot was removed or is " +
+        "damaged, and only it lists the files that were written. Bring a " +
+        "removed snapshot back with `deltar undelete`, or delete the files " +
+        "yourself.",
       { object: of, cause: error },
     );
   }
@@ -100,12 +101,9 @@ class Search {
   readonly #onDisk: TargetDirectory;
   readonly #written: ReadonlyMap<string, TreeEntry>;
   readonly #paths: readonly string[] | undefined;
-  /**
-   * A key for each path, equal for paths that differ only by case or
-   * normalization.
-   */
+  /** The paths that some disks treat as one; see `alikePaths`. */
   readonly #alike: ReadonlyMap<string, string>;
-  /** The paths of earlier entries that exist, by their keys. */
+  /** The paths of earlier entries in `#alike` that exist, by their keys. */
   readonly #firsts = new Map<string, string[]>();
   /**
    * The folders that were not written, because this disk treats their paths as
@@ -127,7 +125,7 @@ class Search {
   }
 
   /**
-   * Compares each entry with the directory. Yields after each entry, and after
+   * Compares each entry with the directory. Yields before each entry, and after
    * each piece of a large file.
    */
   *run(): Generator<void, void> {

@@ -10,8 +10,10 @@ export interface PathUsage {
   /** The total length of the files, in bytes. */
   bytes: number;
   /**
-   * The space used in the repository, in bytes. Small files are compressed
-   * together; each has a share in proportion to its length.
+   * The space used in the repository, in bytes. Of a frame that several folders
+   * share, each folder has a part in proportion to the length of its pieces.
+   * For a single file, each piece counts with its length or the size of its
+   * frames, whichever is smaller.
    */
   stored: number;
 }

@@ -19,15 +19,20 @@ import { allPieces } from "../verify/verify_files.ts";
 
 /** Options for statistics. */
 export interface StatsOptions {
-  /** The snapshot whose folders are reported. Default: the last. */
+  /**
+   * The snapshot whose folders are reported. Default: the last, which may be a
+   * safety snapshot.
+   */
   snapshot?: SnapshotRecord;
   /** The folder whose subfolders are reported. Default: the root. */
   within?: string;
   /** The maximum number of the largest files to return. Default: 10. */
   largest?: number;
   /**
-   * Called with the error of each record and layer that cannot be read. Such a
-   * record or layer is ignored. By default the error is thrown.
+   * Called with the error of each record, note and layer that cannot be read.
+   * Such a record or note, or a snapshot with such a layer, is ignored, but the
+   * error of a layer of the reported snapshot is also thrown. By default, the
+   * error of a record or layer is thrown.
    */
   onDamage?: DamageHandler;
   /** Ends the work with an error of code `aborted`. */
@@ -45,8 +50,7 @@ export interface SnapshotUsage {
   added: number;
   /**
    * The number of bytes that only this snapshot needs. They would be freed if
-   * the snapshot were removed and all volumes with unneeded bytes were
-   * repacked.
+   * the snapshot were purged and all volumes with unneeded bytes were repacked.
    */
   own: number;
   /** The last drill of the snapshot. */
@@ -72,7 +76,8 @@ export interface RepositoryStats {
   largest: PathUsage[];
   /**
    * The number of volumes of content and signatures, their total size in bytes,
-   * and the number of bytes that are needed (`alive`) and not needed (`dead`).
+   * and the number of bytes that snapshots need (`alive`) and do not need
+   * (`dead`). Removed snapshots do not count.
    */
   volumes: { count: number; bytes: number; alive: number; dead: number };
 }

@@ -121,9 +121,7 @@ export class Family {
     return family;
   }
 
-  /**
-   * Returns the objects that hold the content of the family's entries, by name.
-   */
+  /** Returns the volumes that the family's layers name, by name. */
   objects(): Map<string, ObjectRecord> {
     const objects = new Map<string, ObjectRecord>();
     for (const { layer } of this.#layers.values()) {
@@ -185,7 +183,7 @@ export class Family {
 
   /**
    * Finds the paths of each layer that layers above hide in every snapshot.
-   * Yields after each path.
+   * Yields at each path.
    */
   *#hide(): Generator<void, void> {
     for (const { layers } of this.snapshots) {

@@ -11,9 +11,9 @@ export type DamageKind =
   | "signature"
   | "note";
 
-/** A file that is affected by damage. */
+/** A file or hard link that is affected by damage. */
 export interface HarmedFile {
-  /** The path of the file. */
+  /** The path. */
   path: string;
   /**
    * The ids of the snapshots in which the file cannot be read, the oldest
@@ -35,7 +35,7 @@ export interface Damage {
    * damage.
    */
   lost: string[];
-  /** The ids of all snapshots that need the object. */
+  /** The ids of the snapshots that are known to need the object. */
   needing: string[];
   /**
    * Whether reading the object failed with an error of code `io`, so that the
@@ -43,8 +43,8 @@ export interface Damage {
    */
   unreadable: boolean;
   /**
-   * The files that cannot be read because of the damage, not counting those of
-   * lost snapshots.
+   * The files and hard links that cannot be read because of the damage, not
+   * counting those of lost snapshots.
    */
   files: HarmedFile[];
 }

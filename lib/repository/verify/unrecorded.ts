@@ -28,9 +28,9 @@ export interface UnrecordedSnapshot {
 }
 
 /**
- * Finds snapshots of which only the record is missing. Snapshots that were
- * removed, are being taken, were replaced by a repair, or are being collected
- * by a prune are not included.
+ * Finds snapshots whose tree is stored but whose record is missing. Snapshots
+ * that were removed or purged, are being taken, or were replaced by a repair
+ * are not included.
  *
  * @param storage The repository's storage.
  * @param sizes The sizes of the stored objects, by name.

@@ -3,9 +3,10 @@
  *
  * `verify_records.ts` reads all records and notes. `family.ts` reads the trees
  * of all snapshots that are based on one full layer, each layer once.
- * `verify_objects.ts` checks that every needed object exists, and hashes it on
- * request. `verify_files.ts` rebuilds each content. `unrecorded.ts` finds
- * snapshots whose records are missing. `findings.ts` collects the damage by
+ * `verify_objects.ts` checks that every needed volume exists, and hashes it on
+ * request. `verify_files.ts` rebuilds each content, on request or if one of its
+ * volumes is damaged. `unrecorded.ts` finds snapshots whose records are
+ * missing. `findings.ts` collects the damage by
  * object, with the affected files and snapshots. Other findings are fields of
  * `VerifyResult`. The command prints both.
  *
@@ -37,8 +38,9 @@ import {
 /** Options for verifying. */
 export interface VerifyOptions {
   /**
-   * Whether to read every byte. Each object is checked against its SHA-256, and
-   * each file is rebuilt and checked against its own SHA-256. Default: `false`.
+   * Whether to read all needed volumes. Each is checked against its SHA-256,
+   * and each file is rebuilt and checked against its own SHA-256. Default:
+   * `false`.
    */
   data?: boolean;
   /**
@@ -53,7 +55,7 @@ export interface VerifyOptions {
 export interface VerifyProgress {
   /** The current phase, named after what it checks. */
   phase: "records" | "objects" | "files";
-  /** The number of objects or files checked so far in this phase. */
+  /** The number of objects or files checked since the current phase began. */
   done: number;
   /** The number of bytes read so far, of objects and rebuilt files. */
   bytes: number;
@@ -63,15 +65,15 @@ export interface VerifyProgress {
 
 /** The result of a verification. */
 export interface VerifyResult {
-  /** The number of snapshots with a sound record. */
+  /** The number of snapshots with a readable record. */
   snapshots: number;
-  /** The number of objects that were checked. */
+  /** The number of objects that were checked, not counting notes. */
   objects: number;
   /** The total size of the checked objects, in bytes. */
   bytes: number;
   /**
-   * The number of checked files of all snapshots. An entry that several
-   * snapshots share counts once.
+   * The number of checked files of all snapshots. An entry of a layer counts
+   * once, even if several snapshots share the layer.
    */
   files: number;
   /** The number of different contents that were rebuilt and are sound. */
@@ -80,15 +82,16 @@ export interface VerifyResult {
   damage: Damage[];
   /**
    * The objects that no snapshot needs, which interrupted or removed snapshots
-   * or other programs left. They are not damage. Empty if a record or layer
-   * cannot be read, because then it is not known which objects are needed.
+   * or other programs left, not counting notes, marks, moves and the like. They
+   * are not damage. Empty if a record or layer cannot be read, because then it
+   * is not known which objects are needed.
    */
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
   unrecorded: UnrecordedSnapshot[];
 }
 
-/** The number of files that are rebuilt at the same time. */
+/** The maximum number of files that are rebuilt at the same time. */
 const AT_ONCE = 4;
 
 /** Verifies a repository and reports the damage. Nothing is changed. */

@@ -96,7 +96,8 @@ export class FileCheck {
 
   /**
    * Returns the fault of the stored signature of a large file's first piece;
-   * `undefined` if the signature is sound or the file has none.
+   * `undefined` if the signature can be read and is of a file of the same size,
+   * or if the file has none.
    */
   async checkSignature(
     { path, content, signature }: TreeFileEntry,
@@ -155,7 +156,7 @@ export class FileCheck {
   }
 }
 
-/** Returns an error about stored data. Throws any other error again. */
+/** Returns a `DeltarError` other than `aborted`. Throws other errors again. */
 function faultOf(error: unknown): DeltarError {
   if (error instanceof DeltarError && error.code !== "aborted") return error;
   throw error;

@@ -7,7 +7,7 @@ import { type DamageKind, type Findings, messageOf } from "./findings.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 import { whereIs } from "../content/follow_moves.ts";
 
-/** The number of objects that are read at the same time. */
+/** The maximum number of objects that are read at the same time. */
 const AT_ONCE = 3;
 
 /** Checks volumes. Each is checked once, even if many layers name it. */
@@ -44,7 +44,7 @@ export class ObjectCheck {
     this.#data = data;
   }
 
-  /** Returns whether an object does not exist. */
+  /** Returns whether neither a volume nor the one it was moved to exists. */
   isMissing(name: string): boolean {
     return !this.#sizes.has(this.placeOf(name));
   }
@@ -100,8 +100,8 @@ export class ObjectCheck {
   }
 
   /**
-   * Finds the volume that a missing volume was moved to. Returns the fault if
-   * there is no such volume.
+   * Finds the volume that a missing volume was moved to, if there is one.
+   * Returns the fault if a move cannot be read.
    */
   async #findPlace(object: ObjectRecord): Promise<string | undefined> {
     if (this.#sizes.has(object.name)) return undefined;

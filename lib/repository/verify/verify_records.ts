@@ -63,7 +63,7 @@ export async function verifyNotes(
  * @param names The names of all objects.
  * @param findings The collection to which damage is added.
  * @param onRead Called after each record, with its name.
- * @returns The sound records, the oldest first.
+ * @returns The readable records, in the order of their ids.
  */
 export async function verifyRecords(
   storage: Storage,
