@@ -40,9 +40,10 @@ export interface ApplyOptions {
  *   the operating system.
  * @param options The signal that aborts the work.
  * @throws {DeltarError} `mismatch` if the directory is not in the old state;
- *   `corrupt`, `truncated`, `unsafe` or `not-found` if the archive is damaged,
- *   has a member with an invalid path, or lacks content. In all these cases,
- *   nothing in the directory is changed.
+ *   `corrupt`, `truncated`, `limit`, `unsafe` or `not-found` if the archive is
+ *   damaged, has a member with an invalid path, or lacks content. In all these
+ *   cases, nothing in the directory is changed. `io` if a file cannot be read
+ *   or changed; if a change fails, the changes before it stay.
  */
 export async function applyDiff(
   base: string,

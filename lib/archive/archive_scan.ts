@@ -19,15 +19,16 @@ export interface ScannedMember {
 
 /**
  * Yields the members of archives, one archive after the other. Each archive is
- * read from its start, without an index, and may have been written by any tar,
- * gzip or zstd program.
+ * read from its start, without an index, and may have been written by another
+ * program.
  *
  * @param storage The storage of the archives.
  * @param names The object names of the archives, in order.
  * @param signal Aborts the reads with an error of code `aborted`.
- * @throws {DeltarError} `unsafe` for a member with an invalid path, such as one
- *   that contains `..`, and the errors of `readTar`, the codecs and the
- *   storage.
+ * @throws {DeltarError} `corrupt` if an archive is not a tar, gzip or zstd
+ *   archive, `unsafe` for a member whose path or hard link target is invalid,
+ *   such as one that contains `..`, and the errors of `readTar`, the codecs and
+ *   the storage.
  */
 export async function* scanArchives(
   storage: Storage,

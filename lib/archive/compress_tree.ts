@@ -7,15 +7,15 @@ import type { VolumeIndex } from "./volume_index.ts";
 /** Options for storing a tree. */
 export interface CompressOptions extends TarVolumeOptions {
   /**
-   * Called with each path that was skipped, or that changed while it was read.
+   * Called with each path that was skipped or excluded, or that changed while
+   * it was read.
    */
   onSkip?: (skipped: Skipped) => void;
 }
 
 /**
- * Stores a whole tree as an archive. A file that cannot be read is reported and
- * skipped. A file whose size changes while it is read is reported, and its
- * content is cut, or filled with zeros, to the size that the tree reported.
+ * Stores a whole tree as an archive. For files that cannot be read completely,
+ * see {@linkcode TarVolumeWriter.addTree}.
  *
  * @param tree The tree to store.
  * @param storage The storage of the archive.

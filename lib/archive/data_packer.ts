@@ -31,7 +31,7 @@ export interface StoredContent {
   form: "whole" | "delta";
   /** The length of the stored whole content or delta, in bytes. */
   size: number;
-  /** The location of the content, set when the writer is closed. */
+  /** The location of the content, set when the writer is closed or earlier. */
   reference: ContentReference;
   /**
    * The path under which the content is stored, if it differs from the file's
@@ -47,7 +47,10 @@ export interface StoredContent {
 
 /** The facts about a file that the packer reports. */
 export interface PackedFacts extends FileFacts {
-  /** The form in which the content was stored; absent if nothing was stored. */
+  /**
+   * The stored form of the content. Absent if a file in the old index has the
+   * content, or if it is available outside the archive.
+   */
   stored?: StoredContent;
 }
 
@@ -170,7 +173,8 @@ const MAX_LARGE_DELTA_SHARE = 0.75;
  * file is stored whole under `created/`. A changed file is stored as a delta
  * under `updated/` if the delta is small enough, otherwise like a new file.
  * Content that a file in the old index has is not stored again, except that of
- * a new empty file.
+ * a new empty file. Neither is content that `known`, `shared` or `elsewhere`
+ * has.
  */
 export class DataPacker implements FileReader {
   readonly #writer: VolumeWriter;

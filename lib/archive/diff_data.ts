@@ -77,13 +77,15 @@ export class DiffData {
   }
 
   /**
-   * Writes the archive. The file appears only when it is complete.
+   * Writes the archive. The file appears only when it is complete, and replaces
+   * an existing file.
    *
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`.
    * @param options Options for writing.
    * @throws {DeltarError} `changed` if a file differs from its entry in the
-   *   difference, `not-found` if it no longer exists.
+   *   difference, `not-found` if it no longer exists, and the errors of reading
+   *   the files and of writing the archive.
    */
   async createArchive(
     file: string,
@@ -107,8 +109,8 @@ export class DiffData {
   }
 
   /**
-   * Makes the index, the difference and the archive in one pass, so that each
-   * file is read once.
+   * Makes the index, the difference and the archive in one pass over the
+   * directory.
    *
    * @param dir The directory in its new state.
    * @param previous The old state; `DirIndex.empty()` for a full backup.

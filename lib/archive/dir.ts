@@ -59,7 +59,8 @@ export class Dir extends Walker {
    *
    * @param pattern A pattern in gitignore's syntax that the paths must match.
    *   Default: all files.
-   * @param options The order of the result.
+   * @param options The order of the result, if it is not path order.
+   * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    *
    * @example The largest file first
    * ```ts
@@ -91,6 +92,7 @@ export class Dir extends Walker {
    *
    * @param pattern A pattern in gitignore's syntax that the paths must match.
    *   Default: all directories.
+   * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    */
   subdirs(pattern?: string): string[] {
     return this.#find((entry) => entry.kind === "directory", pattern)
@@ -102,6 +104,7 @@ export class Dir extends Walker {
    * or `undefined` if none does.
    *
    * @param pattern The pattern, in gitignore's syntax.
+   * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    */
   get(pattern: string): string | undefined {
     return this.files(pattern)[0];
@@ -109,6 +112,8 @@ export class Dir extends Walker {
 
   /**
    * Returns the total size of all files in bytes, with hard links counted once.
+   *
+   * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    */
   size(): number {
     let size = 0;
@@ -122,6 +127,9 @@ export class Dir extends Walker {
    * @param of The state of the files that the hash covers, besides names, kinds
    *   and link targets. Default: `times`, which is fast.
    * @param options The signal that aborts the work.
+   * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
+   * @throws {Error} With `contents`, the system's error for a file that cannot
+   *   be read.
    *
    * @example A hash that covers sizes, but not times
    * ```ts
@@ -180,7 +188,8 @@ export class Dir extends Walker {
    * @param path The path below the root, or an absolute path of the operating
    *   system. A path that ends in `/` is treated as a directory, even if it is
    *   not one.
-   * @throws {DeltarError} `unsafe` if the path lies outside the directory.
+   * @throws {DeltarError} `unsafe` if the path lies outside the directory; `io`
+   *   if a directory above the path cannot be read.
    */
   isExcluded(path: string): boolean {
     return this.whyExcluded(path) !== undefined;
@@ -192,6 +201,7 @@ export class Dir extends Walker {
    *
    * @param marker The name of the file, such as `package.json`. Default:
    *   `.project`.
+   * @throws {DeltarError} The errors of {@linkcode Walker.walk}.
    */
   findProjects(marker: string = ".project"): string[] {
     return this.#find(
@@ -203,7 +213,7 @@ export class Dir extends Walker {
 
   /**
    * Stores the directory as one archive. The file appears only when it is
-   * complete.
+   * complete, and replaces an existing file.
    *
    * @param file The path of the archive, in the form of the operating system,
    *   usually ending in `.tgz`. An archive inside the directory is not stored
@@ -212,6 +222,8 @@ export class Dir extends Walker {
    * @param options Options for writing the archive, and a callback for skipped
    *   paths.
    * @returns The path of the archive.
+   * @throws {DeltarError} The errors of {@linkcode Walker.walk} and of writing
+   *   the file. A file of the directory that cannot be read is skipped.
    */
   async compressTo(
     file: string = temporaryFile(".tgz"),

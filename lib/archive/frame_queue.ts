@@ -59,10 +59,9 @@ export class FrameQueue<Item> {
   }
 
   /**
-   * Resolves when there is room for another frame. Returns `undefined` if there
-   * is room now.
-   *
-   * @throws The error of the compression or of `place`.
+   * Returns a promise that resolves when there is room for another frame;
+   * `undefined` if there is room now. The promise rejects with the error of the
+   * compression or of `place`, or with the reason that was passed to `fail`.
    */
   ready(): Promise<void> | undefined {
     if (this.#failed) return Promise.reject(this.#failure);

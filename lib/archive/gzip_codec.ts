@@ -17,7 +17,7 @@ const HAS_NAME = 8;
 const HAS_COMMENT = 16;
 const RESERVED = 0xe0;
 
-/** The maximum length of a name or comment in a header, in bytes. */
+/** The maximum length of a name or comment in a header, with its NUL, in bytes. */
 const MAX_TEXT_BYTES = 65536;
 
 const NOTHING = new Uint8Array(0);

@@ -63,7 +63,8 @@ export class IndexedReader {
    * @param path The path of the member.
    * @param signal Aborts this read, in addition to the signal of the reader.
    * @throws {DeltarError} `not-found` if there is no such file, `corrupt` if
-   *   the content does not have the SHA-256 of the index.
+   *   the content does not have the SHA-256 of the index, and the errors of
+   *   `readContent`.
    */
   async *content(
     path: string,
@@ -94,6 +95,7 @@ export class IndexedReader {
    * @param signal Aborts this extraction, in addition to the signal of the
    *   reader.
    * @returns The number of members that were extracted.
+   * @throws {DeltarError} The errors of `content` and of the sink.
    */
   async extract(
     within: string,

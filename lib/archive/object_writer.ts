@@ -78,10 +78,7 @@ export class ObjectWriter {
     return { name: this.name, size: this.size, sha256 };
   }
 
-  /**
-   * Aborts the write. Resolves when the storage has stopped and nothing is
-   * stored.
-   */
+  /** Aborts the write. Resolves when the storage has stopped. */
   async abort(reason: unknown): Promise<void> {
     this.#pipe.fail(reason);
     await this.#stored.catch(() => {});

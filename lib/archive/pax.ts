@@ -17,8 +17,8 @@ export const SPARSE = "GNU.sparse";
 const KNOWN = ["path", "linkpath", "size", "mtime", "uid", "gid", SPARSE];
 
 /**
- * The maximum length in bytes of a key that is decoded. All known keys are
- * shorter.
+ * The maximum length in bytes of a key that is decoded, with the space before
+ * it. All known keys are shorter.
  */
 const MAX_KEY_BYTES = 64;
 

@@ -31,16 +31,17 @@ export function headerScratch(): Uint8Array {
 /**
  * Encodes the header of a member as POSIX.1-1988 (ustar). A pax extended header
  * precedes it for values that ustar cannot hold: names that are long or not
- * ASCII, sizes from 8 GiB, times with a fraction or before 1970, large owner or
- * group numbers. The same member always results in the same bytes.
+ * ASCII, sizes from 8 GiB, times with a fraction or outside of the years 1970
+ * to 2242, large owner or group numbers. The same member always results in the
+ * same bytes.
  *
  * @param member The member. Only the permission bits of `mode` are used.
  * @param scratch The memory to write the header to, if it fits. Default: new
  *   memory.
  * @throws {TypeError} If a name is empty or contains a NUL, a link has no
  *   target, or the kind is `other`.
- * @throws {RangeError} If a size or owner is not an integer from 0 to 2^53 - 1,
- *   or the size of a member that is not a file is not 0.
+ * @throws {RangeError} If the size, owner or group is not an integer from 0 to
+ *   2^53 - 1, or the size of a member that is not a file is not 0.
  */
 export function encodeHeader(
   member: TarMember,
@@ -158,7 +159,7 @@ function writeTimeRecord(
   for (let rest = seconds; rest >= 10; rest = Math.floor(rest / 10)) digits++;
   let decimals = 9;
   for (; nanos % 10 === 0; nanos /= 10) decimals--;
-  // The length field has two digits, as the rest of the record has 11 to 29
+  // The length field has two digits, as the rest of the record has 11 to 28
   // bytes.
   const length = 2 + TIME_KEY.length + digits + 1 + decimals + 1;
   writeDecimal(body, 0, 2, length);

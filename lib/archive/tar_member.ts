@@ -10,7 +10,7 @@ export type MemberKind =
 export interface TarMemberFields {
   /** The path, `/`-separated, without a slash at the end. */
   path: string;
-  /** The length of the content in bytes; 0 for all kinds but files. */
+  /** The length of the content in bytes; 0 for directories and links. */
   size: number;
   /** The permission bits, such as `0o644`, up to `0o7777`. */
   mode: number;

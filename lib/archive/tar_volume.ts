@@ -128,8 +128,9 @@ export class TarVolume {
    * @param options The index if the caller has it, the names of the volumes,
    *   and the signal.
    * @throws {DeltarError} `not-found` if there is no such archive or, without
-   *   an index, a volume is missing; `limit` if the index is larger than 1 GiB;
-   *   the errors of `VolumeIndex.decode` if the index is damaged.
+   *   an index, a volume before another one is missing; `limit` if the index is
+   *   larger than 1 GiB; the errors of `VolumeIndex.decode` if the index is
+   *   damaged; the errors of the storage.
    */
   static async open(
     storage: Storage,
@@ -163,7 +164,13 @@ export class TarVolume {
     return new TarVolume(storage, names, "", undefined, options.signal);
   }
 
-  /** Yields the members in the order of the archive. */
+  /**
+   * Yields the members in the order of the archive.
+   *
+   * @throws {DeltarError} `aborted` if the signal fired; without an index, also
+   *   `unsafe` for a member with an invalid path, and the errors of `readTar`,
+   *   the codecs and the storage.
+   */
   async *members(): AsyncGenerator<TarMember> {
     if (this.index !== undefined) {
       for (const member of this.index.members) {
@@ -184,8 +191,9 @@ export class TarVolume {
    * path is read.
    *
    * @param path The path of the file in the archive.
-   * @returns The content. It fails with `not-found` if there is no such file,
-   *   and with `corrupt` if the content does not match the index.
+   * @returns The content. The stream fails with `not-found` if there is no such
+   *   file, with `corrupt` if the content does not match the index, and with
+   *   the errors of the codec and the storage.
    */
   extractFile(path: string): ReadableStream<Uint8Array> {
     return toStream(this.#reader?.content(path) ?? this.#find(path));
@@ -201,7 +209,8 @@ export class TarVolume {
    * @param options The signal, and a callback for skipped members.
    * @throws {DeltarError} `not-found` if the archive has nothing at that path,
    *   `unsafe` if a member would be written outside the target, `corrupt` if a
-   *   content does not match the index.
+   *   content does not match the index, and the errors of reading the archive
+   *   and writing to the target.
    */
   async extract(
     path: string,
@@ -306,7 +315,7 @@ async function loadIndex(
 
 /**
  * Returns the names of an archive's volumes in the order of their numbers,
- * after checking that none is missing.
+ * after checking that none before the last one found is missing.
  */
 async function findVolumes(storage: Storage, key: string): Promise<string[]> {
   const found: string[] = [];

@@ -40,7 +40,8 @@ export interface AddTreeOptions {
    */
   within?: string;
   /**
-   * Called with each path that was skipped, or that changed while it was read.
+   * Called with each path of the tree that was skipped or excluded, or that
+   * changed while it was read.
    */
   onSkip?: (skipped: Skipped) => void;
   /** Aborts the work with an error of code `aborted`. */
@@ -63,11 +64,16 @@ export interface TarVolumeOptions {
   frameSize?: number;
   /** The tree from which `add` reads a path that is passed without content. */
   tree?: TreeSource;
-  /** Aborts the write. Nothing of the archive is left then. */
+  /**
+   * Aborts the write. Volumes that were stored already are deleted then, if the
+   * storage allows it.
+   */
   signal?: AbortSignal;
 }
 
-/** A member to add. A file or directory needs only `path`. */
+/**
+ * A member to add. A file needs only `path`, and a directory `path` and `kind`.
+ */
 export interface NewMember extends Partial<BaseEntry> {
   /** The path in the archive, `/`-separated. */
   path: string;
@@ -97,6 +103,9 @@ export class TarVolumeWriter {
    * @param storage The storage of the archive.
    * @param key The prefix of the object names of the archive.
    * @param options Options for writing.
+   * @throws {TypeError} If an option is of the wrong type.
+   * @throws {RangeError} If `volumeSize` is less than 4,096 or `frameSize` is
+   *   less than 1,024.
    */
   constructor(
     storage: Storage,
@@ -141,8 +150,9 @@ export class TarVolumeWriter {
    *   or one that contains `..`, `exists` if the path was added already,
    *   `changed` if the source has fewer bytes than `size` (the rest is zeros in
    *   the archive) or more (the rest is not stored), `not-found` if the `tree`
-   *   has no such path, `io` if a part of the tree cannot be read. More members
-   *   may be added after such an error.
+   *   has no such path, `io` if a part of the tree cannot be read or changes
+   *   while it is read. More members may be added after such an error, but not
+   *   after an error of the storage.
    * @throws {TypeError} If a file has no source or a symlink has no target.
    * @throws {RangeError} If a stream has no `size`, or the length of a
    *   `Uint8Array` differs from `size`.
@@ -192,13 +202,16 @@ export class TarVolumeWriter {
 
   /**
    * Adds a tree, or a part of it. A file that cannot be read is reported and
-   * skipped. A file whose size changes while it is read is reported, and its
-   * content is cut, or filled with zeros, to the size that the tree reported.
+   * skipped. If reading a large file fails in the middle, the volumes contain
+   * the file, filled up with zeros, but the index does not. A file whose size
+   * changes while it is read is reported, and its content is cut, or filled
+   * with zeros, to the size that the tree reported.
    *
    * @param tree The tree, such as a `Dir`.
    * @param options The part to add, the signal, and a callback for skipped
    *   files.
-   * @throws {DeltarError} `exists` if a path of the tree was added already.
+   * @throws {DeltarError} `exists` if a path of the tree was added already, and
+   *   the errors of walking the tree and of the storage.
    */
   async addTree(tree: TreeSource, options: AddTreeOptions = {}): Promise<void> {
     const { within = "", onSkip, signal } = options;
@@ -258,8 +271,8 @@ export class TarVolumeWriter {
   }
 
   /**
-   * Aborts the write. Nothing of the archive is left. After `close` has
-   * resolved, this has no effect.
+   * Aborts the write. Volumes that were stored already are deleted if the
+   * storage allows it. After `close` has resolved, this has no effect.
    *
    * @param reason The error of all later calls. Default: an error of code
    *   `aborted`.

@@ -92,7 +92,8 @@ export class VolumeIndex {
    * @param bytes The whole file.
    * @param object The name of the file, for messages.
    * @throws {DeltarError} `corrupt`, `truncated` or `unsafe` if the file is
-   *   invalid, `unsupported` if its version or codec is unknown.
+   *   invalid, `limit` if its first line has too many objects, `unsupported` if
+   *   its version or codec is unknown.
    */
   static decode(bytes: Uint8Array, object = "index"): VolumeIndex {
     return atOnce(decodeIndexSteps(bytes, object));

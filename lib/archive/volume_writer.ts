@@ -59,11 +59,11 @@ export interface StreamedContent {
 /**
  * Writes members to volumes: tar archives that are cut into frames. A frame
  * holds one or more members, or a part of a large one. Each frame is compressed
- * separately, so that each member can be read with a small byte range.
+ * separately, so that a member can be read without the rest of the volume.
  *
  * A volume exceeds its maximum size only if it holds a single member that is
  * larger. If the caller waits for `ready()` between calls of `add()`, memory
- * holds at most seven frames, plain and compressed.
+ * holds only a few frames.
  */
 export class VolumeWriter {
   readonly #volumes: VolumeSequence;
@@ -76,7 +76,7 @@ export class VolumeWriter {
   #aborted: Promise<void> | undefined;
 
   /**
-   * Makes a writer. Nothing is stored before the first frame is full.
+   * Makes a writer. Nothing is stored before the first frame is complete.
    *
    * @param options Options for writing.
    * @throws {RangeError} If `volumeSize` is less than 4,096 or `frameSize` is
@@ -128,7 +128,8 @@ export class VolumeWriter {
    * @param content The content, empty for all kinds but files.
    * @returns The position of the content, set when `close` has resolved.
    * @throws The error of an earlier write.
-   * @throws {RangeError} If the length of the content is not `member.size`.
+   * @throws {RangeError} If the length of the content is not `member.size`, or
+   *   the owner or group of the member is out of range.
    * @throws {TypeError} If the writer is closed or is adding a stream, or a tar
    *   cannot hold the member.
    */
@@ -171,6 +172,8 @@ export class VolumeWriter {
    * @throws The error of the source or of a write. If the source fails, the
    *   member is omitted or, if a part of it was written already, filled up with
    *   zeros. The archive stays valid and more members may be added.
+   * @throws {RangeError} If a number of the member is out of range.
+   * @throws {TypeError} As for `add`.
    */
   async addStream(
     member: TarMember,

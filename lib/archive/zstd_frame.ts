@@ -14,7 +14,10 @@ const MAX_BLOCK_BYTES = 128 * 1024;
 const MAX_WINDOW_BYTES = 128 * 1024 * 1024;
 const CONTENT_SIZE_LENGTH = [0, 2, 4, 8];
 
-/** The content size in bytes below which a frame is yielded in one piece. */
+/**
+ * The content size in bytes below which a frame is yielded in one piece, unless
+ * the frame has far more bytes than its content.
+ */
 export const SMALL_FRAME_BYTES: number = 4 * 1024 * 1024;
 
 const COMPRESSED_BLOCK = 2;
