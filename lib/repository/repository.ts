@@ -649,8 +649,9 @@ export class Repository {
    *
    * @param record The snapshot, or its id, if its record is damaged.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `not-found` if there is no such snapshot; `io` if the
-   * disk is full and nothing can be purged.
+   * @throws {DeltarError} `not-found` if there is no such snapshot and none
+   * with this id is removed already; `io` if the disk is full and nothing can
+   * be purged.
    */
   async forget(
     record: SnapshotRecord | string,
@@ -719,7 +720,8 @@ export class Repository {
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
    * @param options The grace period and other options for pruning.
-   * @throws {DeltarError} `exists` if another prune is running; the error of a
+   * @throws {DeltarError} `exists` if another prune is running; `conflict` if
+   * another prune took over, because this one did not respond; the error of a
    * record or layer that cannot be read, because no object is deleted unless
    * all needed objects are known.
    */
@@ -733,24 +735,26 @@ export class Repository {
   }
 
   /**
-   * Reduces the repository to a maximum size, if it is larger. First it purges
-   * snapshots that are removed already. Then it removes snapshots and safety
-   * snapshots. Those that are closest together in time, relative to their age,
-   * are removed first, and labelled snapshots last. The last snapshot and the
-   * last safety snapshot of each directory are kept, even if the repository
-   * stays too large.
+   * Reduces the repository to a maximum size, if it is larger. Snapshots that
+   * are removed already are purged. If that does not suffice, snapshots and
+   * safety snapshots are removed. Those that are closest together in time,
+   * relative to their age, are removed first, and labelled snapshots last. The
+   * last snapshot and the last safety snapshot of each directory are kept, even
+   * if the repository stays too large.
    *
    * By default there is no grace period, and removed snapshots cannot be
    * brought back. If the maximum comes from the repository's settings and not
    * from the user, pass a `grace`: anyone who can write a settings object could
-   * otherwise cause snapshots to be deleted. Space is then freed when the grace
-   * period is over.
+   * otherwise cause snapshots to be deleted. Removed snapshots are then purged,
+   * and their space is freed, only when their grace period is over.
    *
    * @param maxSize The maximum total size of all objects, in bytes.
    * @param options The grace period, in milliseconds (default: 0), and
    * callbacks.
-   * @throws {DeltarError} `exists` if another prune is running; the error of a
+   * @throws {DeltarError} `exists` if another prune is running; `conflict` if
+   * another prune took over, because this one did not respond; the error of a
    * record or layer that cannot be read.
+   * @throws {RangeError} If `maxSize` is not a positive integer.
    */
   async fit(
     maxSize: number,
@@ -777,6 +781,7 @@ export class Repository {
    *
    * @param maxSize The maximum size in bytes; `undefined` removes the limit.
    * @param options The signal that ends the work.
+   * @throws {RangeError} If `maxSize` is not a positive integer.
    */
   setMaxSize(
     maxSize: number | undefined,
