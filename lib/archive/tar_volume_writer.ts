@@ -221,8 +221,8 @@ export class TarVolumeWriter {
       if (turn !== undefined) await turn;
       checkAborted(signal);
       if (within !== "" && !isWithin(entry.path, within)) continue;
-      const target = "target" in entry ? entry.target : undefined;
-      if (target !== undefined && lost.has(target)) {
+      const { kind, target } = entry;
+      if (kind === "hardlink" && lost.has(target)) {
         const detail = `hard link to a file that was skipped: ${target}`;
         onSkip?.({ path: entry.path, reason: "unreadable", detail });
         continue;

@@ -269,6 +269,7 @@ test("a tree is stored whole, and what fails is told", async () => {
     file("dir/gone", 3) as Entry,
     file("dir/halfway", 3_000_000) as Entry,
     file("dir/shrunk", 10) as Entry,
+    special("dir/soft", "symlink", "dir/gone") as Entry,
     special("dir/twin", "hardlink", "dir/gone") as Entry,
     special("dir/hard", "hardlink", "dir/a") as Entry,
   ];
@@ -304,7 +305,7 @@ test("a tree is stored whole, and what fails is told", async () => {
   );
   assert.deepEqual(
     index.members.map(({ path }) => path),
-    ["dir", "dir/a", "dir/shrunk", "dir/hard"],
+    ["dir", "dir/a", "dir/shrunk", "dir/soft", "dir/hard"],
   );
   const scanned = await TarVolume.open(storage, "tree", { index: null });
   const listed = (await Array.fromAsync(scanned.members())).map(({ path }) =>
@@ -315,6 +316,7 @@ test("a tree is stored whole, and what fails is told", async () => {
     "dir/a",
     "dir/halfway",
     "dir/shrunk",
+    "dir/soft",
     "dir/hard",
   ]);
 });
