@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codecFor } from "../../lib/archive/codec.ts";
+import { toHex } from "../../lib/bytes/hex.ts";
+import { sha256 } from "../../lib/bytes/sha256.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { directLines } from "../../lib/repository/layers/direct_lines.ts";
 import { LayerReader } from "../../lib/repository/layers/layer_reader.ts";
@@ -300,6 +302,27 @@ test("frames that are not what is recorded are refused", async () => {
       what,
     );
   }
+});
+
+test("a line that is not JSON is refused when its path is looked up", async () => {
+  const storage = new MemoryStorage();
+  const name = "trees/20261125T194354Z-07271e.ndjson.gz";
+  const packed = await codec.compress(
+    new TextEncoder().encode('{"format":"deltar-tree"}\n{"path":"a",no\n'),
+  );
+  await storage.put(name, packed);
+  const sum = toHex(sha256(packed));
+  const reader = new LayerReader(storage, {
+    name,
+    size: packed.length,
+    sha256: sum,
+    entries: 1,
+    frames: [{ length: packed.length, sha256: sum, first: "a" }],
+  });
+  await assert.rejects(reader.find("a"), {
+    name: "DeltarError",
+    code: "corrupt",
+  });
 });
 
 test("a filter knows its paths, and few others", () => {

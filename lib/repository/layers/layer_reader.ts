@@ -107,9 +107,13 @@ export class LayerReader {
     const isFurther = last.frame === at && comparePaths(path, last.path) >= 0;
     const found = findLine(text, path, isFurther ? last.start : 0);
     if (found !== undefined) {
-      const { line, start } = found;
-      this.#last = { frame: at, path, start };
-      return decodeLayerLine(line, this.#record.name, this.#offsets[at]);
+      this.#last = { frame: at, path, start: found.start };
+      const offset = this.#offsets[at];
+      return decodeLayerLine(
+        this.#parse(found.text, offset),
+        this.#record.name,
+        offset,
+      );
     }
     if (OURS.test(text)) return undefined;
     // Another program may have written the line with its fields in another
@@ -340,6 +344,14 @@ export class LayerReader {
     );
   }
 
+  #parse(line: string, offset: number): Line {
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw this.#corrupt("the line is not a JSON object", offset);
+    }
+  }
+
   #corrupt(what: string, offset = 0): DeltarError {
     const object = this.#record.name;
     return new DeltarError("corrupt", what, { object, offset });
@@ -355,24 +367,24 @@ function isInside(text: string, folder: string): boolean {
 const OURS = /\n{"(?:path|gone)":"/;
 
 /**
- * Returns the parsed line of a path, and the position of the newline before it.
+ * Returns the line of a path, and the position of the newline before it.
  * Returns `undefined` if there is no line of the path in the form that deltar
  * writes at or after `from`.
  *
- * @param text The lines, each after a newline.
+ * @param lines The lines, each after a newline.
  * @param from The position of the newline at which the search begins.
  */
 function findLine(
-  text: string,
+  lines: string,
   path: string,
   from: number,
-): { line: Line; start: number } | undefined {
+): { text: string; start: number } | undefined {
   const name = JSON.stringify(path);
   for (const opening of [`\n{"path":${name},`, `\n{"gone":${name}}`]) {
-    const start = text.indexOf(opening, from);
+    const start = lines.indexOf(opening, from);
     if (start < 0) continue;
-    const end = text.indexOf("\n", start + 1);
-    return { line: JSON.parse(text.slice(start + 1, end)), start };
+    const end = lines.indexOf("\n", start + 1);
+    return { text: lines.slice(start + 1, end), start };
   }
   return undefined;
 }
