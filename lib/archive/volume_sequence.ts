@@ -42,7 +42,7 @@ export function worstCase(plain: number, frameSize: number): number {
 export class VolumeSequence {
   readonly #options: VolumeSequenceOptions;
   /**
-   * The space in bytes that each member larger than a frame needs, by its
+   * The maximum space in bytes that each announced member needs, by its
    * location.
    */
   readonly #wanted = new Map<FrameLocation, number>();

@@ -373,6 +373,7 @@ export class Repository {
    * it.
    * @param options The signal that ends the work.
    * @returns The record with that label.
+   * @throws {DeltarError} The error of the storage.
    */
   async label(
     record: SnapshotRecord,
@@ -651,7 +652,7 @@ export class Repository {
    * @param options The signal that ends the work.
    * @throws {DeltarError} `not-found` if there is no such snapshot and none
    * with this id is removed already; `io` if the disk is full and nothing can
-   * be purged.
+   * be freed.
    */
   async forget(
     record: SnapshotRecord | string,
@@ -670,18 +671,19 @@ export class Repository {
   }
 
   /**
-   * Returns the removed snapshots that can be brought back, the oldest snapshot
-   * first.
+   * Returns the removed snapshots that can be brought back, in the order of
+   * their ids.
    *
    * @param options The signal that ends the work.
+   * @throws {DeltarError} The error of a record that cannot be read.
    */
   async removed({ signal }: SignalOptions = {}): Promise<RemovedSnapshot[]> {
     return (await readRecords(this.#store, signal)).removed;
   }
 
   /**
-   * Brings back a removed snapshot as it was. Does nothing if the snapshot is
-   * not removed.
+   * Brings back a removed snapshot as it was. Does nothing if the snapshot
+   * exists already.
    *
    * @param id The id of the snapshot.
    * @param options The signal that ends the work.
@@ -715,8 +717,9 @@ export class Repository {
   /**
    * Removes the snapshots that a policy does not keep. Then purges the removed
    * snapshots whose grace period is over, deletes the objects that only they
-   * needed, and repacks volumes of which little is needed. Snapshots may be
-   * taken at the same time. A prune can be killed at any time.
+   * needed and other garbage whose grace period is over, and repacks volumes of
+   * which little is needed. Snapshots may be taken at the same time. A prune
+   * can be killed at any time.
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
    * @param options The grace period and other options for pruning.
@@ -770,6 +773,7 @@ export class Repository {
    * is one. Anyone who can write to the repository can set it. See `fit`.
    *
    * @param options The signal that ends the work.
+   * @throws {DeltarError} The error of settings that cannot be read.
    */
   maxSize({ signal }: SignalOptions = {}): Promise<number | undefined> {
     if (this.#store.keys?.isWriteOnly) return Promise.resolve(undefined);
@@ -781,6 +785,7 @@ export class Repository {
    *
    * @param maxSize The maximum size in bytes; `undefined` removes the limit.
    * @param options The signal that ends the work.
+   * @throws {DeltarError} The error of the storage.
    * @throws {RangeError} If `maxSize` is not a positive integer.
    */
   setMaxSize(
@@ -797,6 +802,8 @@ export class Repository {
    * content of files is read.
    *
    * @param options The snapshot and folder to report on.
+   * @throws {DeltarError} The error of a record or layer that cannot be read;
+   * see `StatsOptions.onDamage`.
    */
   stats(options: StatsOptions = {}): Promise<RepositoryStats> {
     return repositoryStats(this.#store.until(options.signal), options);
@@ -894,6 +901,8 @@ export class Repository {
    * @param directory The directory's absolute path.
    * @param options Callbacks for damaged records and for snapshots of other
    * directories.
+   * @throws {DeltarError} The error of a record that cannot be read, without
+   * `onDamage`.
    */
   async parentFor(
     directory: string,
@@ -903,11 +912,13 @@ export class Repository {
   }
 
   /**
-   * Returns the safety snapshots of a directory, the newest first. With the
-   * safety snapshots, the restores into the directory can be undone.
+   * Returns the safety snapshots of a directory, the newest first. Each belongs
+   * to a restore, undo or redo. A restore into a new or empty directory has
+   * none.
    *
    * @param directory The directory's absolute path, without symlinks.
    * @param options The signal that ends the work.
+   * @throws {DeltarError} The error of a record that cannot be read.
    */
   async safetySnapshots(
     directory: string,
@@ -922,6 +933,7 @@ export class Repository {
    *
    * @param directory The directory's absolute path, without symlinks.
    * @param options The signal that ends the work.
+   * @throws {DeltarError} The error of a record that cannot be read.
    */
   async isRestoreTarget(
     directory: string,

@@ -97,7 +97,7 @@ const BYTES = 256 << 20;
  * compares them with their SHA-256. Each drill takes the files that follow
  * those of the last drill of the same snapshot. Up to half of them are files
  * with deltas, because restoring them also tests the deltas. A note records the
- * time, unless the storage is read-only.
+ * result, unless the storage refuses the note.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; the error of a
  * layer that is damaged or missing; `io` if the scratch folder or the storage

@@ -40,7 +40,8 @@ export interface StoredPiece {
   size: number;
   /**
    * The size of the content that a delta makes, in bytes. Absent for a whole
-   * content and for deltas that older versions of deltar stored.
+   * content, in a checkpoint, and for deltas that older versions of deltar
+   * stored.
    */
   result?: number;
   /** The range of a volume that holds the piece. */

@@ -332,7 +332,7 @@ class Planner {
     yield* this.#removeExtra();
   }
 
-  /** Plans the step for one entry of the snapshot. */
+  /** Plans the step for one wanted entry. */
   *#entry(wanted: TreeEntry): Generator<void, void> {
     const { path } = wanted;
     if (this.#blocked !== undefined && isWithin(path, this.#blocked)) {

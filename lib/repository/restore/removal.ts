@@ -47,7 +47,7 @@ export interface RemovalOptions {
   delete: boolean;
   /** The paths below which to delete. Default: everywhere. */
   paths?: readonly string[];
-  /** The absolute paths of files and folders that are never touched. */
+  /** The absolute paths of files and folders that are never deleted. */
   neverTouch: readonly string[];
   /**
    * Called with each path that is kept although the snapshot does not have it.

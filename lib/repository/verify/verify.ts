@@ -76,7 +76,10 @@ export interface VerifyResult {
    * once, even if several snapshots share the layer.
    */
   files: number;
-  /** The number of different contents that were rebuilt and are sound. */
+  /**
+   * The number of contents that were rebuilt and are sound. A content that is
+   * stored in several places counts once for each.
+   */
   rebuilt: number;
   /** The damage, by object. */
   damage: Damage[];

@@ -54,7 +54,10 @@ export function referenceFault(
  * once.
  */
 export class FileCheck {
-  /** The number of different contents that were rebuilt and are sound. */
+  /**
+   * The number of contents that were rebuilt and are sound. A content that is
+   * stored in several places counts once for each.
+   */
   files = 0;
   readonly #reader: ContentReader;
   readonly #done = new Set<string>();
