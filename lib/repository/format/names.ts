@@ -2,10 +2,10 @@
  * The names of a repository's objects, as docs/FORMAT.md, "The repository",
  * defines them.
  *
- * The content of a repository is not trusted. `checkPart` checks every name
- * that is read from an object against the expected kind of object. A copy
- * checks each name again before it stores the object, and a `Run` stores only
- * objects that `isRunObject` allows.
+ * The content of a repository is not trusted. `checkPart` checks each name of a
+ * layer or volume that is read from an object. A copy checks each name again
+ * before it stores the object, and a `Run` stores only objects that
+ * `isRunObject` allows.
  *
  * The other files of this directory read and write the objects themselves:
  * `snapshot_record.ts` the records of snapshots, `settings.ts` the id and

@@ -9,7 +9,7 @@ import { parseTime } from "./moment.ts";
  * notes, intents, marks, moves and checkpoints.
  *
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
- * its folder.
+ * its folder, and the errors of the storage.
  */
 export function readObject(
   storage: Storage,
@@ -24,7 +24,7 @@ export function readObject(
  * storage reports that it does not exist.
  *
  * @throws {DeltarError} `limit` if the object is larger than the maximum for
- * its folder.
+ * its folder, and the other errors of the storage.
  */
 export async function readIfThere(
   storage: Storage,

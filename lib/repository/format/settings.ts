@@ -10,7 +10,7 @@ const VERSION = 1;
 /** The version of the settings of an encrypted repository. */
 const ENCRYPTED = 2;
 
-/** The settings in `deltar.json`, which never change. */
+/** The settings in `deltar.json`, which only a repair replaces. */
 export interface Settings {
   /** The repository's own id. */
   id: string;
@@ -37,7 +37,7 @@ export function encodeSettings(
  *
  * @throws {DeltarError} `not-found` if there is no settings object, `corrupt`
  * or `truncated` if the object is damaged, `limit` if it is too large,
- * `unsupported` if its version is newer.
+ * `unsupported` if its version is newer or its encryption is unknown.
  */
 export async function readSettings(storage: Storage): Promise<Settings> {
   const bytes = await readObject(storage, SETTINGS);

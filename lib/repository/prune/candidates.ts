@@ -23,7 +23,7 @@ export interface Candidates {
   garbage: GarbageLine[];
   /** The volumes to repack. */
   repack: RepackCandidate[];
-  /** The objects that are needed but missing. */
+  /** The volumes that are needed but missing. */
   missing: string[];
 }
 

@@ -28,10 +28,10 @@ interface Moment {
 /**
  * Decides whether the clock is trusted. It is trusted if the times recorded in
  * the repository lead up to the clock's time without a leap longer than the
- * grace period. After such a leap, the clock is trusted if snapshots were taken
- * for at least a day, or if an earlier prune recorded that it did not trust the
- * clock. A clock that is wrong once, for a snapshot and the prune after it, is
- * therefore not trusted.
+ * grace period and a day. After such a leap, the clock is trusted if snapshots
+ * were taken for at least a day, or if an earlier prune recorded that it did
+ * not trust the clock. A clock that is wrong once, for a snapshot and the prune
+ * after it, is therefore not trusted.
  *
  * @param onDisk The state of the repository.
  * @param now The time, in milliseconds since 1970.

@@ -57,7 +57,7 @@ export interface Collected {
   /** The ids of interrupted runs that were declared dead. */
   dead: string[];
   /**
-   * The objects that are needed but missing. They were missing before this
+   * The volumes that are needed but missing. They were missing before this
    * prune.
    */
   missing: string[];
@@ -67,7 +67,7 @@ export interface Collected {
    * Whether the clock was not trusted while something waits for the end of a
    * grace period. The clock is not trusted if its time is far ahead of earlier
    * times recorded in the repository. In that case, no grace period counted as
-   * over. The next prune trusts the clock.
+   * over. The next prune trusts the clock, unless its time is far ahead again.
    */
   isClockDoubted: boolean;
   /**
@@ -87,7 +87,7 @@ type Options =
  * steps, and why they are safe while snapshots are taken.
  *
  * @param store The repository.
- * @param lease The lease, which is checked before each irreversible step.
+ * @param lease The lease, which is checked before irreversible steps.
  * @param id The id of this prune.
  * @param options The options of the prune.
  */

@@ -44,7 +44,7 @@ export interface FreedSpace {
  * @param store The repository.
  * @param going The snapshots to purge, with the objects that only they need.
  * @param options The options. The grace period applies only to snapshots that
- * were removed before.
+ * were removed before and to garbage.
  * @throws {DeltarError} The error of a read that failed. Nothing is collected
  * unless all needed objects are known.
  */
@@ -141,7 +141,7 @@ export async function freeSpace(
  * @param options The options of `freeSpace`.
  * @param error The error of the operation that failed because the disk is full.
  * @throws {DeltarError} `io` if nothing can be freed and there is a grace
- * period. Without a grace period, `error` is thrown.
+ * period. Without a grace period, `error` is thrown. The errors of `freeSpace`.
  */
 export async function makeRoom(
   store: Store,

@@ -36,10 +36,10 @@ const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
  * The right to prune, which one holder has at a time. If the holder's process
  * dies, the lease stays. Another process takes the lease over if the holder's
  * heartbeat count does not change for some time by that process's own monotonic
- * clock. The name of each lease contains a number, which is one higher than
- * that of the lease before. Only one process can create the lease with the next
- * number, and a holder that was only suspended finds a lease with a higher
- * number.
+ * clock, or at once if the holder was a process of the same machine that has
+ * ended. The name of each lease contains a number. A process takes a lease over
+ * by creating one with the next number, which only one process can do. A holder
+ * that was only suspended finds a lease with a higher number.
  *
  * The lease keeps prunes from doing the same work twice. The safety of the data
  * does not depend on it.
@@ -66,7 +66,8 @@ export class Lease {
    * holder.
    * @param options The duration of the watch, the callback and the signal.
    * @throws {DeltarError} `exists` if another holder that is alive has the
-   * lease; `aborted` if the signal ends the waiting.
+   * lease, or another process takes it at the same time; `aborted` if the
+   * signal ends the waiting; an error of the storage.
    */
   static async take(
     storage: Storage,
@@ -123,7 +124,7 @@ export class Lease {
 
   /**
    * Releases the lease at the end of an `await using` block. If that fails, the
-   * next prune watches the heartbeat before it takes the lease over.
+   * next prune takes the lease over.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#heartbeat.stop().catch(() => {});

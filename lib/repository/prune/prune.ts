@@ -10,11 +10,12 @@
  * `collect_garbage.ts` frees space in two phases. It reads the state of the
  * repository (`repository_state.ts`: first what is stored, then the records,
  * then the intents of runs), declares silent runs dead (`dead_runs.ts`), and
- * finds what every kept snapshot needs (`usage.ts`). Every other object becomes
- * a candidate (`candidates.ts`) and is marked. Objects whose mark is older than
- * the grace period are condemned. Those that nothing has come to need in the
- * meantime (`newly_needed.ts`) are deleted or repacked (`collect_work.ts`,
- * `repack.ts`).
+ * finds what every kept snapshot and run needs (`usage.ts`). Every other object
+ * becomes a candidate (`candidates.ts`) and is marked. Objects whose mark is older than
+ * the grace period are condemned, and so are those that only purged snapshots
+ * needed. Those that nothing has come to need in the meantime
+ * (`newly_needed.ts`) are deleted, and volumes of which little is needed are
+ * repacked (`collect_work.ts`, `repack.ts`).
  *
  * The lease (`lease.ts`) keeps two prunes from doing the same work. Safety does
  * not depend on it: `../runs/run.ts` explains how snapshots and prunes find out
@@ -104,7 +105,8 @@ export interface PrunePlan {
   judgements: Judgement[];
   /**
    * For each snapshot that would be removed, by its id, the number of bytes
-   * that are freed when its grace period is over.
+   * that are freed when its grace period is over, in addition to those that the
+   * snapshots before it free.
    */
   frees: ReadonlyMap<string, number>;
   /** The snapshots that were removed before, and can still be brought back. */
@@ -124,7 +126,11 @@ export interface PruneResult extends Collected {
   judgements: Judgement[];
 }
 
-/** Returns options with their defaults filled in. */
+/**
+ * Returns options with their defaults filled in.
+ *
+ * @throws {RangeError} If an option is out of range.
+ */
 export function withDefaults(options: PruneOptions): Required<
   Pick<PruneOptions, "grace" | "repackBelow" | "patience">
 > {

@@ -47,7 +47,8 @@ const VERSION = 1;
  * @param time The time of the removal, in milliseconds since 1970. Default:
  * now, but not before the time of the snapshot, since this machine's clock may
  * be behind.
- * @throws {DeltarError} `not-found` if there is no such snapshot.
+ * @throws {DeltarError} `not-found` if there is no such snapshot and none with
+ * this id is removed already; the errors of the storage.
  */
 export async function removeSnapshot(
   { storage, manifests }: Store,
@@ -81,7 +82,7 @@ export async function removeSnapshot(
 }
 
 /**
- * Brings a removed snapshot back. Does nothing if the snapshot is not removed.
+ * Brings a removed snapshot back. Does nothing if the snapshot exists already.
  *
  * @throws {DeltarError} `not-found` if the snapshot was purged, or if no
  * snapshot ever had the id.
@@ -112,8 +113,10 @@ export async function restoreRecord(
 }
 
 /**
- * Returns the removed snapshots, the oldest snapshot first. They may include a
- * snapshot whose undelete was interrupted.
+ * Returns the removed snapshots, in the order of their ids. They may include a
+ * snapshot whose removal or undelete was interrupted, and whose record exists.
+ *
+ * @throws {DeltarError} The error of a note that cannot be read.
  */
 export async function listRemoved(
   storage: Storage,

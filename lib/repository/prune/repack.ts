@@ -19,8 +19,9 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
  * offset.
  * @param name The new volume's name.
  * @param signal Ends the work with an error of code `aborted`.
- * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged.
- * Nothing is stored in that case.
+ * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged,
+ * `not-found` if it is missing. Nothing is stored in these cases. Other errors
+ * of the storage.
  */
 export async function repackVolume(
   storage: Storage,

@@ -10,7 +10,7 @@ import { readIntents, type RunIntent } from "../runs/run.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { ALWAYS, type Root } from "./usage.ts";
 
-/** The number of objects that are read or deleted at the same time. */
+/** The maximum number of objects that are read or deleted at the same time. */
 export const AT_ONCE = 8;
 
 /** The objects and records of a repository that a prune reads. */

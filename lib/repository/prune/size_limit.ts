@@ -45,8 +45,8 @@ export interface FitResult {
    */
   grace: number;
   /**
-   * The result of the garbage collection. `undefined` if the size was not above
-   * the maximum.
+   * The result of the last garbage collection. `undefined` if the size was not
+   * above the maximum.
    */
   collected: Collected | undefined;
 }
@@ -57,6 +57,9 @@ const VERSION = 1;
 /**
  * Returns the maximum size in a repository's settings, in bytes, or `undefined`
  * if the settings have no maximum.
+ *
+ * @throws {DeltarError} `corrupt`, `truncated` or `limit` if the settings are
+ * damaged, `unsupported` if their version is newer.
  */
 export async function readBudget(
   storage: Storage,
@@ -85,6 +88,8 @@ function settingsId(name = ""): string | undefined {
 /**
  * Writes the maximum size, in bytes, into the settings of a repository. Without
  * a size, removes the maximum.
+ *
+ * @throws {RangeError} If the size is not a positive integer.
  */
 export async function writeBudget(
   storage: Storage,
@@ -189,8 +194,8 @@ async function chooseGoing(
 }
 
 /**
- * Returns each snapshot's position, from 1, in the order in which snapshots are
- * removed when space is short. The first are the snapshots with the shortest
+ * Returns the position, from 1, of each snapshot that may be removed, in the
+ * order of removal when space is short. The first are the snapshots with the shortest
  * time to the next snapshot, relative to their age, so that older snapshots
  * become sparser. Snapshots that a user labelled are removed after all others.
  * The last snapshot and the last safety snapshot of a directory are never

@@ -28,8 +28,8 @@ export interface Root {
 /** The frames of a volume that files need, with their ranks. */
 export interface VolumeUse {
   /**
-   * The size and SHA-256 of the volume, as a layer records them. `undefined` if
-   * no layer records them.
+   * The size and SHA-256 of the volume, as a layer or a move records them.
+   * `undefined` if none records them.
    */
   record: ObjectRecord | undefined;
   /** The highest rank of any range. */
@@ -81,8 +81,8 @@ interface Showing {
 /**
  * Finds the objects that trees need: their layers, and the volumes of the
  * entries that are visible in any tree. Trees share their lower layers. Each
- * layer is read once, and one part of it is in memory at a time, together with
- * the paths of the layers above.
+ * layer is read once, part by part. The paths of the layers above it are in
+ * memory.
  */
 export async function findUsage(
   roots: readonly Root[],

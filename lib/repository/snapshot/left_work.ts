@@ -7,7 +7,7 @@ import { CHECKPOINTS, idOfObject, recordName } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
-/** The interrupted runs of a directory and their checkpoints. */
+/** Runs of a directory, interrupted or still at work, and their checkpoints. */
 export interface LeftRuns {
   /** The ids of the runs. */
   ids: string[];
@@ -16,7 +16,7 @@ export interface LeftRuns {
 }
 
 /**
- * Returns the runs of a directory that left checkpoints. Runs whose objects a
+ * Returns the runs of a directory that have checkpoints. Runs whose objects a
  * prune is deleting or rewriting, or has rewritten, are left out.
  *
  * @param storage The repository's storage.

@@ -35,7 +35,7 @@ export class SnapshotEntries implements EntrySink<PackedFacts>, VolumeContents {
     this.#changes = new ChangeFinder(previous, (path) => this.list.find(path));
   }
 
-  /** The number of entries that have changed. */
+  /** The number of changes, including deleted paths. */
   get changed(): number {
     return this.#changes.length;
   }

@@ -2,13 +2,14 @@
  * Taking snapshots.
  *
  * `takeSnapshot` finds the last snapshot of the directory (`parent.ts`) and
- * what this machine remembers of it (`state_cache.ts`). If nothing changed and
- * no label is given, the work ends here (`find_unchanged.ts`). Otherwise the
- * directory is walked once. Changed files go through the `RepositoryReader`
- * into volumes. A file is stored as a delta against its last state if the delta
- * is small enough (`../../archive/data_packer.ts` decides, `delta_basis.ts`
- * finds the basis). `SnapshotEntries` collects the entries in a compact table
- * (`piece_table.ts`).
+ * what this machine remembers of it (`state_cache.ts`). If the remembered state
+ * shows that nothing changed, and the label does not ask for a new snapshot,
+ * the work ends here (`find_unchanged.ts`). Otherwise the directory is walked.
+ * Changed files go through the `RepositoryReader` into volumes. A file is
+ * stored as a delta against its last state if the delta is small enough
+ * (`../../archive/data_packer.ts` decides, `delta_basis.ts` finds the basis).
+ * `SnapshotEntries` collects the entries, with the stored forms of their
+ * content in a compact table (`piece_table.ts`).
  *
  * The `SnapshotWriter` stores volumes, signatures, the layer of the tree
  * (`merge_tree.ts` makes its lines) and the record, in that order. Without the
@@ -73,7 +74,7 @@ export interface SnapshotOptions {
    * `false`.
    */
   onlyIfChanged?: boolean;
-  /** The maximum size of volumes, in bytes. Default: 64 MiB. */
+  /** The maximum size of volumes, in bytes, at least 4,096. Default: 64 MiB. */
   volumeSize?: number;
   /**
    * The path of a folder in which this machine remembers the state of
@@ -112,8 +113,9 @@ export interface SnapshotOptions {
    */
   continues?: string;
   /**
-   * Called with the changes before the snapshot is recorded. An error that it
-   * throws ends the work without a snapshot.
+   * Called with the changes before the snapshot is recorded, but not if no
+   * snapshot is taken because nothing changed. An error that it throws ends the
+   * work without a snapshot.
    *
    * @param changes The changes, and the paths that were skipped or excluded.
    */

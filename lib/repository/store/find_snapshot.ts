@@ -1,9 +1,9 @@
 /**
  * Finding the snapshot that a text names.
  *
- * `latest`, labels and dates refer to snapshots of one directory: the innermost
- * one that contains the path in the option `directory`. `Finder` reads as few
- * records as possible. An id names a snapshot of any directory.
+ * With the option `directory`, `latest`, labels and dates refer to snapshots of
+ * one directory: the innermost one that contains the path in the option. An id
+ * names a snapshot of any directory.
  *
  * @module
  */
@@ -29,8 +29,8 @@ import {
 /** Options for finding a snapshot by its name. */
 export interface FindOptions extends SignalOptions {
   /**
-   * Whether to use the labels with which the snapshots were taken and ignore
-   * later changes, which saves a request. Default: `false`.
+   * Whether the found record has the label with which the snapshot was taken,
+   * without later changes, which saves a request. Default: `false`.
    */
   asMade?: boolean;
   /**
@@ -54,8 +54,8 @@ export interface FindOptions extends SignalOptions {
    */
   now?: number;
   /**
-   * Called with the error of each record that cannot be read. The record is
-   * then ignored. By default the errors are thrown.
+   * Called with the error of each record that cannot be read during a search.
+   * The record is then ignored. By default the errors are thrown.
    */
   onDamage?: DamageHandler;
   /**
@@ -85,7 +85,7 @@ const MIN_END_LENGTH = 4;
 /** The maximum number of snapshots or directories that an error lists. */
 const MAX_NAMED = 6;
 
-/** Finds snapshots by their names. Each record is read at most once. */
+/** Finds snapshots by their names. Records that were read are cached. */
 export class Finder {
   readonly #storage: Storage;
   readonly #list: () => Promise<string[]>;

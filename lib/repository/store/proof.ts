@@ -15,13 +15,13 @@ export interface Proof {
   /** The number of files that could not be restored exactly. */
   failed: number;
   /**
-   * The path of the last file without deltas that was restored and compared.
-   * The next drill of the snapshot begins after it.
+   * The path of the last file without deltas that a drill took. The next drill
+   * of the snapshot begins after it.
    */
   after?: string;
   /**
-   * The path of the last file with deltas that was restored and compared. The
-   * next drill of the snapshot begins after it.
+   * The path of the last file with deltas that a drill took. The next drill of
+   * the snapshot begins after it.
    */
   afterDelta?: string;
 }

@@ -101,7 +101,7 @@ export interface OpenOptions extends ReadOptions {
 export interface ReadOptions extends SignalOptions {
   /**
    * Called with the error of each object that cannot be read. By default, the
-   * error is thrown.
+   * error is thrown, except that of a damaged note, which is ignored.
    */
   onDamage?: DamageHandler;
 }
@@ -149,8 +149,8 @@ export class Store {
    * Creates a repository.
    *
    * @param storage An empty storage.
-   * @param options The compression, and who may access a repository in a
-   * folder.
+   * @param options The compression, the first key of an encrypted repository,
+   * and who may access a repository in a folder.
    * @throws {DeltarError} `exists` if the storage is a repository already;
    * `unsupported` if this runtime cannot write that compression, or if this
    * storage cannot be shared.
@@ -211,7 +211,8 @@ export class Store {
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged, and there is no `onDamage` or no snapshot; `unsupported` if its
-   * format is newer.
+   * format is newer; `key` if it is encrypted and no key, or only a wrong one,
+   * is given; `mismatch` if it is not encrypted for the option `recipient`.
    */
   static async open(
     storage: Storage,
@@ -428,7 +429,8 @@ export class Store {
   /**
    * Returns a snapshot's whole tree.
    *
-   * @throws {DeltarError} `corrupt` if a layer differs from its record.
+   * @throws {DeltarError} The error of a layer that is damaged or missing, such
+   * as `corrupt` or `not-found`.
    */
   async tree(
     record: SnapshotRecord,
