@@ -51,7 +51,7 @@ function isOfKeyFile(error: unknown): boolean {
     isHarm(error) && error.object?.startsWith("keys/") === true;
 }
 
-/** Returns whether an error is that of a damaged or missing object. */
+/** Returns whether the code of an error is one of damaged or missing objects. */
 function isHarm({ code }: DeltarError): boolean {
   return ["corrupt", "truncated", "mismatch", "not-found"].includes(code);
 }

@@ -6,16 +6,18 @@ import { showText } from "./text.ts";
  * Asks for a passphrase on the terminal, without showing what is typed.
  *
  * @param question The question, without the colon.
- * @param signal Stops the wait.
+ * @param signal The signal that stops the wait for an answer.
  * @returns The passphrase, which may be empty.
- * @throws {DeltarError} `aborted` if the user presses Ctrl+C or Ctrl+D.
+ * @throws {DeltarError} `aborted` if the user presses Ctrl+C or Ctrl+D, or if
+ * `signal` stops the wait.
  */
 export async function askSecret(
   question: string,
   signal: AbortSignal,
 ): Promise<string> {
   const { stdin, stderr } = process;
-  // What is typed early is not shown either.
+  // The echo ends before the question is shown, so that a quick answer is not
+  // shown.
   stdin.setRawMode(true);
   stdin.resume();
   stderr.write(`${showText(question)}: `);

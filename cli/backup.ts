@@ -28,8 +28,9 @@ The configuration (--config, else config.json in your configuration folder):
     }
   }
 
-The keys below "snapshot" and "prune" are the options of these commands. Without
-"prune", the backup only takes a snapshot.`;
+The keys below "snapshot" and "prune" are the options of these commands, written
+as keepDaily for --keep-daily. Without "prune", the backup only takes a
+snapshot.`;
 
 /**
  * Makes `deltar backup`, which runs the snapshots and prunes of a configuration.
@@ -74,8 +75,8 @@ export function backupCommand(
 /**
  * Runs the command lines of one backup, or prints them for a dry run. The first
  * line that fails ends this backup but not the others. An interrupt, or an
- * error other than a `DeltarError`, ends all backups. The exit code of the
- * worst line becomes that of the process.
+ * error other than a `DeltarError`, ends all backups. Otherwise the exit code of
+ * the worst line becomes that of the process.
  */
 async function runLines(
   context: Context,

@@ -12,28 +12,28 @@ export interface Candidate {
   about?: string;
 }
 
-/** The maximum time to read the records of snapshots, in milliseconds. */
+/** The time after which no further record is read, in milliseconds. */
 const READING = 50;
 
 /** The repository and directory for which words are completed. */
 export interface Where {
   /** The location of the repository. */
   location: string;
-  /** The absolute path of the current directory. */
+  /** The absolute path of the directory whose snapshots are used. */
   place: string;
 }
 
 /**
- * Opens a repository for reading only. A remote repository is read from its
- * cache, without the network.
+ * Opens a repository for reading only, unless it is encrypted. A remote
+ * repository is read from its cache, without the network.
  */
 function open({ location }: Where): Promise<Repository> {
   return Repository.open(nearbyStorage(location), { onDamage: () => {} });
 }
 
 /**
- * Returns the texts that name snapshots: `latest`, labels and ids. After
- * `SNAPSHOT:`, also returns the paths of folders.
+ * Returns texts that name snapshots: `latest`, the labels of the newest
+ * snapshots, and all ids. After `SNAPSHOT:`, also returns the paths of folders.
  */
 export async function snapshotNames(
   where: Where,
@@ -57,7 +57,7 @@ export async function snapshotNames(
   ];
 }
 
-/** Returns the labels of snapshots. */
+/** Returns the labels of the newest snapshots. */
 export async function labelNames(where: Where): Promise<Candidate[]> {
   const repository = await open(where);
   const ids = await idsIn(repository, "snapshots/");
@@ -93,8 +93,8 @@ async function foldersBehind(
 }
 
 /**
- * Reads the records of the newest snapshots, for at most `READING`
- * milliseconds.
+ * Reads the records of the first of the given ids, until `READING` milliseconds
+ * are over.
  */
 async function newestRecords(
   repository: Repository,

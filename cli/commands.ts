@@ -21,8 +21,8 @@ const GOES_ON = "finished work is kept; run the same command again to continue";
 const READ_ONLY = "nothing was changed";
 
 /**
- * The commands, in the order of the help. Only the named command is loaded,
- * because loading takes most of the time of a start.
+ * The commands, in the order of the help. The code of a command is loaded only
+ * when it is needed, because loading takes most of the time of a start.
  */
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   snapshot: {
@@ -88,7 +88,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./label.ts")).labelCommand(context),
   },
   verify: {
-    summary: "Verify that every snapshot can be restored",
+    summary: "Find missing and damaged objects of a repository",
     shared: LONG,
     interrupted: READ_ONLY,
     load: async (context) =>
@@ -166,7 +166,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
       (await import("./doctor.ts")).doctorCommand(context),
   },
   rdiff: {
-    summary: "Make signatures, deltas and patches of single files",
+    summary: "Make and apply deltas of single files, like librsync's rdiff",
     shared: [],
     load: async () => (await import("./rdiff.ts")).rdiffCommand(),
   },

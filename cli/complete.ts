@@ -37,10 +37,7 @@ type Kind =
   | "shells"
   | "commands";
 
-/**
- * The kind of value of each argument and option, by the name of its
- * placeholder.
- */
+/** The kinds of values of arguments and options, by their placeholders. */
 const KINDS: Readonly<Record<string, Kind>> = {
   snapshot: "snapshots",
   snapshots: "snapshots",

@@ -84,7 +84,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
 };
 
-/** Returns the candidates with their descriptions, one on each line. */
+/** Returns the output of `lines`, with the descriptions of the candidates. */
 async function described(
   words: readonly string[],
   current = "",

@@ -6,8 +6,8 @@
  * The first line of the output of `deltar complete` has flags: `files` or
  * `directories` if the shell should complete such paths itself, `quote` if the
  * completions may need quotes, and `open` if no blank should follow the
- * completion. Each other line is a completion. For PowerShell, the output is a
- * JSON array instead.
+ * completion. Each other line is a completion, for zsh and fish with a tab and
+ * its description. For PowerShell, the output is a JSON array instead.
  *
  * @module
  */

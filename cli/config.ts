@@ -22,8 +22,8 @@ const KEYS = ["directory", "repo", "snapshot", "prune"];
 const TOP_KEYS = ["backups", "$schema"];
 
 /**
- * The options that a configuration may not set, because they are meant for one
- * run. If `--init` were set on every run, deltar would not notice a missing disk.
+ * The options that are meant for one run, so that a configuration may not set
+ * them. If `--init` were set on every run, deltar would not notice a missing disk.
  */
 const ONCE = ["init", "continueFrom"];
 
@@ -36,8 +36,8 @@ export function configFile(): string {
  * Reads the configuration:
  * `{"backups": {NAME: {"directory", "repo", "snapshot": {…}, "prune": {…}}}}`.
  * The keys of `snapshot` and `prune` are the options of those commands in camel
- * case: `keepDaily` for `--keep-daily`. Paths may begin with `~/`; other relative
- * paths are relative to the file's folder.
+ * case: `keepDaily` for `--keep-daily`. The paths in `directory` and `repo` may
+ * begin with `~/`; other relative paths are relative to the file's folder.
  *
  * @param file The path of the configuration.
  * @param program Makes the commands, whose options are the keys.
@@ -92,7 +92,9 @@ export async function readConfig(
     const at = (what: string) =>
       fail(`backup ${JSON.stringify(name)}: ${what}`);
     if (!/^[\w.-]+$/.test(name)) {
-      at('the name may have only letters, digits, "-", "_" and "."');
+      at(
+        'the name may have only letters from A to Z, digits, "-", "_" and "."',
+      );
     }
     if (!isRecord(entry)) return at("not an object");
     const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
@@ -128,7 +130,7 @@ function parse(text: string, fail: (what: string) => never) {
   }
 }
 
-/** Returns the keys of a section as options of the command line. */
+/** Returns the keys and values of a section as options of the command line. */
 function optionWords(
   commands: readonly Command[],
   name: string,

@@ -5,11 +5,11 @@ import { isDumb, paint, type Terminal } from "./terminal.ts";
 import { showLines, showPath, showText, toJson } from "./text.ts";
 
 /**
- * The interval at which a terminal's progress line is drawn, in milliseconds.
+ * The minimum interval at which the progress line is drawn, in milliseconds.
  */
 const REDRAW_MS = 100;
 
-/** The interval of progress in JSON, in milliseconds. */
+/** The minimum interval of progress in JSON, in milliseconds. */
 const JSON_PROGRESS_MS = 1000;
 
 /**
@@ -92,8 +92,8 @@ export class Console {
 
   /**
    * Shows the progress of long work: on a terminal as a line that is redrawn,
-   * with `--json --verbose` as an object each second. The path comes last in
-   * the line, because the line is cut off at the width of the terminal.
+   * with `--json --verbose` as an object at most once a second. The path comes
+   * last in the line, because the line is cut off at the width of the terminal.
    *
    * @param text Returns the work done so far, in words.
    * @param path The path or object that is being processed, or the count of done

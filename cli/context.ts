@@ -27,7 +27,7 @@ export class Context {
    * Begins a run.
    *
    * @param signal Returns the signal that fires when the user interrupts. Called
-   * only by commands that clean up after an interrupt.
+   * each time that a command reads the property `signal`.
    */
   constructor(signal: () => AbortSignal) {
     this.#signal = signal;

@@ -31,9 +31,9 @@ interface Options extends CommonOptions {
 export function copyCommand(context: Context): Command {
   return addSharingOptions(new Command("copy"))
     .description(
-      "Copy snapshots to another repository. Only objects that are missing " +
-        "from that repository are copied, and each is checked against its " +
-        "SHA-256",
+      "Copy snapshots to another repository. Volumes and layers that the other " +
+        "repository already has are not copied again. Each one that is copied " +
+        "is checked against its SHA-256",
     )
     .argument("[snapshot...]", `${SNAPSHOT_HELP} (default: all)`)
     .requiredOption(

@@ -78,8 +78,8 @@ async function run(
 }
 
 /**
- * Returns the change of the mode or owner of the snapshots' root directory, if
- * there is one. A change of its time is ignored.
+ * Returns the change of the mode or owner of the snapshots' root directory, or an
+ * empty list if there is none. A change of its time is ignored.
  */
 function rootChange(before: SnapshotRecord, after: SnapshotRecord): Change[] {
   const of = ({ root }: SnapshotRecord) =>

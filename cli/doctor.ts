@@ -94,7 +94,7 @@ async function checkZstd(): Promise<Finding> {
     return { check, state: "ok", detail: "zstd and gzip" };
   } catch {
     const detail = "this runtime has no zstd, which new repositories need. " +
-      "Use Node 24, Deno 2.6 or Bun 1.3, or a later version.";
+      "Use Node 22.15, Deno 2.6 or Bun 1.3, or a later version.";
     return { check, state: "failed", detail };
   }
 }
@@ -133,7 +133,7 @@ async function checkRepository(
     const isNone = codeOf(error) === "not-found" && !repo &&
       lossAt(located(repo)) === "new";
     const detail = isNone
-      ? "this directory has no repository yet"
+      ? "there is no repository yet"
       : [messageOf(error, context.opened), keyAdvice(error)]
         .filter(Boolean).join("; ");
     return [{ check, state: isNone ? "ok" : "failed", detail }];
@@ -147,7 +147,7 @@ async function checkRepository(
       ? {
         check,
         state: "failed",
-        detail: `${damage[0]}; \`deltar verify\` shows all damage`,
+        detail: `${damage[0]}; \`deltar verify --data\` shows all damage`,
       }
       : {
         check,
@@ -180,7 +180,10 @@ function keyAdvice(error: unknown): string | undefined {
   return isOfKey ? adviceFor(error) : undefined;
 }
 
-/** Checks for other known repositories of this machine that are missing. */
+/**
+ * Checks for other known repositories that are missing and whose disk may not be
+ * mounted.
+ */
 function checkPlaces(repository: string): Finding[] {
   return lostPlaces().filter(({ note }) => note !== noteOf(repository))
     .map(({ location, note }) => ({

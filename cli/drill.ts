@@ -19,7 +19,8 @@ export function drillCommand(context: Context): Command {
   return new Command("drill")
     .argument(
       "[snapshot]",
-      `${SNAPSHOT_HELP} (default: the one whose last drill is oldest)`,
+      `${SNAPSHOT_HELP} (default: the newest one without a drill, or else the ` +
+        "one whose last drill is oldest)",
     )
     .option("--files <n>", "Restore at most n files (default: 100)", parseSome)
     .option(
@@ -39,7 +40,7 @@ export function drillCommand(context: Context): Command {
 
 const NOTES = `
 Each drill restores the files that follow those of the snapshot's last drill. At
-most half of them, rounded up, are files with deltas.
+most half of --files and of --bytes, rounded up, is used for files with deltas.
 
 Exit codes: 0 every file matched, 1 some files did not match (each is named) or
 the command failed, 3 every file matched but the result could not be recorded.`;
@@ -91,7 +92,7 @@ async function run(
       out.line(
         `Skipped ${
           plural(tooLarge, "file")
-        } larger than the limit; raise the ` +
+        } too large for the drill; raise the ` +
           "limit with --bytes.",
       );
     }

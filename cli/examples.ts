@@ -23,7 +23,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       "Create an encrypted repository in a folder",
     ],
   ],
-  list: [["deltar list", "List the snapshots of the current directory"]],
+  list: [["deltar list", "List the snapshots of the repository"]],
   diff: [
     ["deltar diff latest~1 latest", "Show what the last snapshot changed"],
     ["deltar diff latest~1 latest src", "Show the changes in one folder"],
@@ -93,7 +93,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar copy --to /mnt/usb/backups", "Copy all new snapshots to a disk"],
     [
       "deltar copy latest --repo s3://backups/laptop --to /mnt/usb/backups",
-      "Copy the last snapshot of a bucket",
+      "Copy the last snapshot from a bucket",
     ],
   ],
   stats: [
@@ -101,7 +101,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["deltar stats latest src", "Show the sizes of the folders in src"],
   ],
   drill: [
-    ["deltar drill", "Test the next 100 files of a snapshot"],
+    ["deltar drill", "Test up to 100 files of a snapshot"],
     [
       "deltar drill latest --files 5 --bytes 10M",
       "Test a few files of the last snapshot",

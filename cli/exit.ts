@@ -2,7 +2,10 @@
 export const EXIT = {
   /** Everything was done. */
   done: 0,
-  /** The command failed; the message says why. */
+  /**
+   * The command failed, or `verify`, `drill` or `doctor` found a fault. The
+   * output says what.
+   */
   failed: 1,
   /** The command line was wrong. */
   usage: 2,

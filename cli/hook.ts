@@ -117,7 +117,7 @@ export function hookLog(): string {
   return join(userFolder("data"), "hook.log");
 }
 
-/** Writes a failure to the log. */
+/** Appends a failure to the log, or starts the log again if it is too large. */
 function log(what: string): void {
   const file = hookLog();
   const line = `${new Date().toISOString()} ${showText(redact(what))}\n`;

@@ -17,8 +17,8 @@ function runtime(): { name: string; words: string[] } | undefined {
 }
 
 /**
- * Returns the words that call this command from the current directory, such as
- * `deltar`, as the user probably typed them.
+ * Returns the beginning of a command line that runs deltar from the current
+ * directory, such as `deltar`, as the user probably typed it.
  */
 export function invocation(): string {
   const { env, argv, execPath } = process;
@@ -47,7 +47,7 @@ function isOnPath(name: string): boolean {
   return first !== undefined && realpathSync(first) === realpathSync(execPath);
 }
 
-/** Returns the words that run this command from any directory. */
+/** Returns the words that run deltar from any directory. */
 export function ownCommand(): string[] {
   const { argv, execPath } = process;
   const running = runtime();

@@ -25,7 +25,8 @@ export function keyCommand(context: Context): Command {
       "List, add and remove the keys of an encrypted repository. Your own key " +
         "is the age identity in the file $DELTAR_IDENTITY, or in the file " +
         "`identity` of your config folder, or the passphrase in the file " +
-        "$DELTAR_PASSPHRASE_FILE, or that $DELTAR_PASSPHRASE_COMMAND prints",
+        "$DELTAR_PASSPHRASE_FILE, or that $DELTAR_PASSPHRASE_COMMAND prints. " +
+        "Without any of them, you are asked for a passphrase",
     )
     .addArgument(
       new Argument("<action>", "What to do").choices(ACTIONS),
@@ -73,8 +74,8 @@ async function run(
   if (keys === undefined) {
     throw new DeltarError(
       "unsupported",
-      "the repository is not encrypted, so it has no keys; `deltar init " +
-        "--encrypt` creates one that is",
+      "the repository is not encrypted, so it has no keys; to create an " +
+        "encrypted one, run `deltar init --encrypt` with another `--repo`",
       { object: repository.storage.location },
     );
   }
@@ -123,9 +124,9 @@ async function run(
 }
 
 /**
- * Does something with a key of a name.
+ * Calls a function that is passed the name of a key.
  *
- * @throws {DeltarError} `unsupported` if the name is not one of a key.
+ * @throws {DeltarError} `unsupported` if a key cannot have the name.
  */
 async function withName(work: () => Promise<void>): Promise<void> {
   try {
@@ -136,7 +137,10 @@ async function withName(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Returns the key that the options describe. */
+/**
+ * Returns the key that the options describe. Without `--recipient` and
+ * `--passphrase-file`, asks for a passphrase.
+ */
 async function newKey(
   { signal }: Context,
   name: string,
@@ -165,7 +169,7 @@ async function newKey(
   return { name, to: { passphrase } };
 }
 
-/** Asks before the secret identity is shown. */
+/** Asks before the secret identity is shown, unless `--yes` is given. */
 async function confirmSheet(
   { signal }: Context,
   out: Parameters<typeof ask>[0],
@@ -197,10 +201,10 @@ Secret key. Whoever has this line and the repository can read everything in it:
 To restore with deltar, write the secret key into a file KEY:
 
     DELTAR_IDENTITY=KEY deltar list --repo LOCATION
-    DELTAR_IDENTITY=KEY deltar restore latest --repo LOCATION --to FOLDER
+    DELTAR_IDENTITY=KEY deltar restore ID --repo LOCATION --to FOLDER
 
-To restore without deltar, you need age, zstd, tar, jq and rdiff. Each object is
-an age file:
+To restore without deltar, you need age, zstd, tar, jq and rdiff. Each object
+except deltar.json is an age file:
 
     age -d -i KEY snapshots/ID.json.age
     age -d -i KEY volumes/ID.vol0.tar.zst.age | zstd -dc | tar -tv

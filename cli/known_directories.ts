@@ -29,10 +29,16 @@ export interface KnownDirectory {
 /** The maximum number of files and folders that are recorded by their names. */
 const MAX_NAMES = 50;
 
-/** The maximum size in bytes of a note, a file that records one directory. */
+/**
+ * The maximum size in bytes of a note that is read. A note is a file that records
+ * one directory.
+ */
 const MAX_NOTE_BYTES = 1 << 16;
 
-/** Records that the snapshots of a directory are in a repository. */
+/**
+ * Records that the snapshots of a directory are in a repository. An empty
+ * directory is not recorded.
+ */
 export function rememberDirectory(
   directory: string,
   repository: string,

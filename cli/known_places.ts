@@ -44,7 +44,10 @@ function places(): KnownPlaces {
   return new KnownPlaces(join(userFolder("state"), "places"));
 }
 
-/** Returns the key of a location. All paths to one folder have the same key. */
+/**
+ * Returns the key of a location. Paths that lead to the same folder through
+ * symlinks have the same key.
+ */
 export function keyOf(location: string): string {
   return placeSum(isFolder(location) ? truePlace(location) : location);
 }
@@ -54,13 +57,16 @@ function oldNoteOf(location: string): string {
   return join(cacheFolder(), "places", keyOf(location));
 }
 
-/** Returns the file that records that a repository was at a location. */
+/**
+ * Returns the path of the note that records that a repository was at a location.
+ * The note may not exist.
+ */
 export function noteOf(location: string): string {
   const old = oldNoteOf(location);
   return existsSync(old) ? old : places().noteOf(keyOf(location));
 }
 
-/** Records that a repository is at a location. */
+/** Records that a repository is at a location, unless it is a default one. */
 export function rememberPlace(location: string): void {
   // The folder of default repositories is not a disk that may be unmounted.
   if (isDefaultRepository(location)) return;

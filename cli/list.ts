@@ -60,7 +60,7 @@ async function run(context: Context, options: Options): Promise<number> {
   if (options.safety && records.some(({ safety }) => safety)) {
     out.line(
       "A safety snapshot holds the files that a restore, undo or redo was " +
-        "about to change. `deltar undo` restores the last one.",
+        "about to change. `deltar undo` and `deltar redo` restore them.",
     );
   }
   return code;

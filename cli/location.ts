@@ -112,16 +112,20 @@ export function isDefaultRepository(location: string): boolean {
 export interface Standing {
   /** The location of the repository. */
   location: string;
-  /** The directory of a default repository; `undefined` for any other. */
+  /**
+   * The directory of the default repository; `undefined` if the user names the
+   * repository.
+   */
   project: string | undefined;
 }
 
 /**
  * Finds the repository for a directory: the one that `--repo` or the environment
  * names, or else the default repository of the innermost directory that has one
- * and is or contains the given directory, as git finds repositories. A home folder
- * or whole disk is used only if it is the given directory. If no directory has a
- * repository, returns the default location for the given directory.
+ * and is or contains the given directory, as git finds repositories. The home
+ * folder or a whole disk is used only if it is the given directory. If no
+ * directory has a repository, returns the default location for the given
+ * directory.
  */
 export function locateFrom(repo: string | undefined, place: string): Standing {
   const named = repo ?? process.env.DELTAR_REPOSITORY;
@@ -138,8 +142,9 @@ export function locateFrom(repo: string | undefined, place: string): Standing {
 }
 
 /**
- * Returns a description of a directory that is too large for a snapshot without
- * `--force`, or `undefined` for any other directory.
+ * Returns a description of a directory that a snapshot refuses without
+ * `--force`: the user's home folder or a whole disk. Returns `undefined` for any
+ * other directory.
  */
 export function isTooMuch(directory: string): string | undefined {
   const place = truePlace(directory);
@@ -150,7 +155,10 @@ export function isTooMuch(directory: string): string | undefined {
     : undefined;
 }
 
-/** Returns whether a folder looks like a repository, even a damaged one. */
+/**
+ * Returns whether a folder looks like a repository: it has settings, or a folder
+ * of snapshots.
+ */
 export function holdsRepository(folder: string): boolean {
   return ["deltar.json", "snapshots"].some((name) =>
     existsSync(join(folder, name))

@@ -1,16 +1,16 @@
 /**
  * The start of the command.
  *
- * `commands.ts` lists the commands. Each is in the file of its name, and loaded
- * only when it is called. `program.ts` builds the command line of all of them.
- * Each command gets the state in `context.ts`: the terminal, the amount of
- * output, the signal of an interrupt, the opened repositories and the exit code
- * (`exit.ts`). `console.ts` prints results and the line of progress, for which
- * `rate.ts` computes the rate and the time left. `location.ts` finds the
- * repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
+ * `commands.ts` lists the commands. Each is in the file of its name, which is
+ * loaded only when it is needed. `program.ts` builds the command line of all of
+ * them. `context.ts` has the state of a run: the terminal, the amount of output,
+ * the signal of an interrupt, the opened repositories and the exit code
+ * (`exit.ts`). `console.ts` prints results, messages and the line of progress,
+ * for which `rate.ts` computes the rate and the time left. `location.ts` finds
+ * the repository, and `begin.ts` and `open_repository.ts` open it. `text.ts`
  * formats values, `failure.ts`, `refusal.ts` and `advice.ts` put errors into
- * words, and `suggest.ts` finds paths that are similar to a mistyped one.
- * `take_snapshot.ts` is shared by `snapshot`, `backup` and `hook`, and
+ * words, and `suggest.ts` finds snapshots and paths, and suggests a similar path
+ * for a mistyped one. `take_snapshot.ts` is shared by `snapshot` and `hook`, and
  * `restore_report.ts` by `restore`, `undo` and `redo`. `complete.ts` and
  * `completion.ts` complete words in a shell.
  *

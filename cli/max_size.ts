@@ -16,8 +16,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * the limit in its settings. With `remember`, first stores the limit in the
  * settings.
  *
- * A limit that the user set on this machine removes snapshots permanently. A
- * limit from the repository's settings removes them with a grace period.
+ * A limit that is given, or that was stored on this machine, removes snapshots
+ * permanently. Any other limit in the settings removes them with a grace period.
  *
  * @returns The removed snapshots and sizes, or `undefined` if there is no limit or
  *   another prune is running.
@@ -45,11 +45,10 @@ export async function keepToSize(
     });
   } catch (error) {
     if (!(error instanceof DeltarError) || error.code !== "exists") throw error;
-    // The snapshot has been made. Another prune is running, so the next
-    // snapshot applies the limit.
+    // The snapshot has been made, so the command does not fail.
     out.warn(
-      `the size limit was not applied: ${error.message}. The next snapshot ` +
-        "applies the limit.",
+      `the size limit was not applied: ${error.message}. To apply the limit, ` +
+        "run the same command again.",
     );
     return undefined;
   }
@@ -88,15 +87,17 @@ function noteOf({ storage }: Repository): string {
   return join(userFolder("data"), "limits", placeSum(storage.location));
 }
 
-/** Returns whether a repository will stay larger than its limit. */
+/**
+ * Returns whether a repository is larger than its limit, and no removed snapshot
+ * will free space later.
+ */
 export function isTooLarge({ after, maxSize, collected }: FitResult): boolean {
-  // Snapshots in their grace period free space later.
   return after > maxSize && (collected?.removed ?? []).length === 0;
 }
 
 /**
- * Prints the removed snapshots and the sizes, and warns if the repository will
- * stay larger than the limit.
+ * Prints the removed snapshots and the sizes, and warns of a repository for which
+ * `isTooLarge` returns `true`.
  */
 export function printFit(out: Console, fit: FitResult): void {
   const { maxSize, before, after, removed, grace, collected } = fit;
@@ -125,9 +126,9 @@ export function printFit(out: Console, fit: FitResult): void {
   }
   if (isTooLarge(fit)) {
     out.warn(
-      `the last snapshots alone use ${formatBytes(after)}, more than the ` +
-        `limit of ${formatBytes(maxSize)}, and are never removed; raise the ` +
-        "limit with `--max-size`",
+      `the repository uses ${formatBytes(after)}, more than the limit of ` +
+        `${formatBytes(maxSize)}, but the last snapshots of directories are ` +
+        "never removed; raise the limit with `--max-size`",
     );
   }
 }

@@ -35,8 +35,9 @@ import { shellWord } from "./text.ts";
 /**
  * Returns the storage at a location, and records that it is opened.
  *
- * @throws {DeltarError} `unsupported` if the location is not a directory or a
- * valid URL.
+ * @throws {DeltarError} `unsupported` if there is something other than a
+ * directory at the location, or if the location is a URL that is not valid;
+ * `not-found` if the location is on S3 and the environment has no keys.
  */
 export function storageAt(
   location: string,
@@ -58,7 +59,10 @@ export function storageAt(
   }
 }
 
-/** Returns what is at a location, in words, if it is not a directory. */
+/**
+ * Returns in words what is at a location. Returns `undefined` for a directory,
+ * and if nothing is there.
+ */
 function whatIsThere(location: string): string | undefined {
   try {
     const stat = statSync(location);
@@ -83,7 +87,8 @@ export interface OpenOptions {
 /**
  * Opens the repository that the user names, or that of a directory.
  *
- * @throws {DeltarError} `not-found` if the repository does not exist.
+ * @throws {DeltarError} `not-found` if the repository does not exist; the errors
+ * of `storageAt` and `openPinned`.
  */
 export async function openRepository(
   context: Context,
@@ -105,7 +110,7 @@ export async function openRepository(
       throw new DeltarError(
         "not-found",
         (loss === "deleted"
-          ? "the repository that was here was deleted"
+          ? "the repository that was here was deleted or moved"
           : "no repository here") +
           ". Create one with `deltar snapshot`, or choose another with " +
           "`--repo`.",
@@ -117,8 +122,11 @@ export async function openRepository(
 }
 
 /**
- * Opens a repository with the keys of the user, if it is the one that this
- * machine knows at its location.
+ * Opens a repository with the keys of the user. At the first contact with an
+ * encrypted repository, notes for whom it is encrypted.
+ *
+ * @throws {DeltarError} `mismatch` if this machine knows another encrypted
+ * repository at the location; the errors of `Repository.open` and `ownKeys`.
  */
 async function openPinned(
   context: Context,
@@ -142,8 +150,8 @@ async function openPinned(
       "mismatch",
       `${
         (error as Error).message
-      }. Somebody may have replaced it. If you did ` +
-        `that yourself, delete ${pinFile(location)}`,
+      }. Somebody may have replaced the repository. ` +
+        `If you replaced it yourself, delete ${pinFile(location)}`,
       { cause: error },
     );
   }
@@ -204,7 +212,8 @@ interface CreateOptions {
  *
  * @throws {DeltarError} `not-found` if a known repository is missing, because
  * its disk may not be mounted; `exists` if the location has files but no
- * repository.
+ * repository, or if a repository is to be encrypted but exists without
+ * encryption; the errors of `storageAt`, `openPinned` and `firstKey`.
  */
 export async function openOrCreate(
   context: Context,
@@ -227,8 +236,8 @@ export async function openOrCreate(
 }
 
 /**
- * Opens a repository. Returns `undefined` if it does not exist, and throws if
- * only its settings are missing.
+ * Opens a repository. Returns `undefined` if it does not exist. If only its
+ * settings are missing, throws `not-found`.
  */
 async function open(
   context: Context,
@@ -260,7 +269,7 @@ async function create(
     }
     throw new DeltarError(
       "exists",
-      "not a repository, but not empty; choose an empty or new directory",
+      "not a repository, but not empty; choose a location that is empty or new",
       { object: location },
     );
   }
@@ -291,8 +300,8 @@ async function create(
     if (first !== undefined) noteKey(context, location, first);
     if (loss === "deleted") {
       new Console(context, false).warn(
-        `${location}: the repository that was here was deleted; created a ` +
-          "new one",
+        `${location}: the repository that was here was deleted or moved; ` +
+          "created a new one",
       );
     }
     return repository;
@@ -303,7 +312,10 @@ async function create(
   }
 }
 
-/** Says which key opens a new encrypted repository, and what to do with it. */
+/**
+ * Says which key opens a new encrypted repository, and how to read the
+ * repository without this key.
+ */
 function noteKey(
   context: Context,
   location: string,

@@ -1,10 +1,13 @@
 import { sep } from "node:path";
 
-/** Matches the names of objects in a repository. */
+/** Matches the names of all objects in a repository except key files. */
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 
-/** Returns whether a name is that of an object in a repository. */
+/**
+ * Returns whether a name is that of an object in a repository, other than a key
+ * file.
+ */
 export function isStored(object: string): boolean {
   return STORED.test(object);
 }
@@ -25,14 +28,15 @@ export class OpenedRepositories {
 
   /**
    * Returns whether the object of an error is the location of one of the
-   * repositories, or has the name of an object in a repository.
+   * repositories. If there are any, also returns `true` for a name for which
+   * `isStored` does.
    */
   holds(object: string): boolean {
     return this.#locations.length > 0 &&
       (isStored(object) || this.#locations.includes(object));
   }
 
-  /** Returns the repositories whose folder contains a file of this machine. */
+  /** Returns the repositories whose folder contains or is a path. */
   around(file: string): readonly string[] {
     return this.#locations.filter((location) =>
       file === location || file.startsWith(location + sep)

@@ -1,9 +1,9 @@
 /**
  * The keys of the user, for encrypted repositories.
  *
- * An identity is in the file that `DELTAR_IDENTITY` names, or else in the file
+ * Identities are in the file that `DELTAR_IDENTITY` names, or else in the file
  * `identity` of the config folder. A passphrase is in the file that
- * `DELTAR_PASSPHRASE_FILE` names, or is printed by the command in
+ * `DELTAR_PASSPHRASE_FILE` names, or else is printed by the command in
  * `DELTAR_PASSPHRASE_COMMAND`. If there is neither, the user is asked for a
  * passphrase on a terminal. Keys are never taken from the command line, where
  * other users can see them.
@@ -24,17 +24,18 @@ import { askSecret } from "./ask_secret.ts";
 import type { Context } from "./context.ts";
 import { userFolder } from "./location.ts";
 
-/** Returns the file with the identity of this user, which may not exist. */
+/** Returns the file with the identities of this user, which may not exist. */
 export function identityFile(): string {
   return process.env.DELTAR_IDENTITY ||
     join(userFolder("config"), "identity");
 }
 
 /**
- * Returns the keys of the user.
+ * Returns the keys of the user. Asks for a passphrase on the terminal if there
+ * is no other key.
  *
  * @throws {DeltarError} `key` if a file or command that should give a key does
- * not.
+ * not; `aborted` if the user interrupts the question.
  */
 export async function ownKeys(context: Context): Promise<AgeKey[]> {
   const keys: AgeKey[] = [...await identities()];
@@ -60,6 +61,9 @@ export interface FirstKey {
 /**
  * Returns the first key of a new repository. If the user has no key yet, an
  * identity is made and stored in the config folder.
+ *
+ * @throws {DeltarError} `key` if a file or command that should give a key does
+ * not.
  */
 export async function firstKey(): Promise<FirstKey> {
   const name = "main";
@@ -85,7 +89,11 @@ export async function firstKey(): Promise<FirstKey> {
   return { key: { name, to }, from: file, isNew: true };
 }
 
-/** Returns the identities of the user's file, each of which is valid. */
+/**
+ * Returns the identities in the user's file, in which at least one identity has
+ * to be, and all have to be valid. Returns none if the default file does not
+ * exist.
+ */
 async function identities(): Promise<string[]> {
   const file = identityFile();
   if (!process.env.DELTAR_IDENTITY && !existsSync(file)) return [];
@@ -99,8 +107,8 @@ async function identities(): Promise<string[]> {
       // The cause may show the identity.
       throw new DeltarError(
         "key",
-        `the age identity in line ${at + 1} is not valid; compare it with a ` +
-          "copy of it",
+        `the age identity in line ${at + 1} is not valid; compare this line ` +
+          "with a copy of the identity",
         { object: file },
       );
     }
@@ -116,7 +124,7 @@ async function identities(): Promise<string[]> {
   return found;
 }
 
-/** Returns the passphrase that the environment gives. */
+/** Returns the passphrase that the environment gives, if any. */
 function givenPassphrase(): string | undefined {
   const { DELTAR_PASSPHRASE_FILE: file, DELTAR_PASSPHRASE_COMMAND: command } =
     process.env;
@@ -138,7 +146,7 @@ function givenPassphrase(): string | undefined {
   return firstLine(text, "DELTAR_PASSPHRASE_COMMAND");
 }
 
-/** Returns the passphrase in a file of the user's choice. */
+/** Returns the passphrase in the first line of a file. */
 export function passphraseIn(file: string): string {
   return firstLine(readText(file, "passphrase"), file);
 }

@@ -28,7 +28,7 @@ export function toPattern(text: string, directory: string): string {
   return sign + body.replace(/^(?:\.\/+)+/, "/");
 }
 
-/** Returns an absolute path without `.`, `..` and empty names. */
+/** Normalizes an absolute path that has `.`, `..` or an empty name inside. */
 function withoutDots(path: string): string {
   return /\/\.{0,2}\//.test(path) ? posix.normalize(path) : path;
 }

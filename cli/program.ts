@@ -69,7 +69,7 @@ export async function createProgram(
   return program;
 }
 
-/** Adds the common options of a command. */
+/** Sets the summary of a command, and adds its common options. */
 function addShared(command: Command, { summary, shared }: Entry): Command {
   command.summary(summary);
   if (command.description() === "") command.description(summary);
@@ -79,17 +79,22 @@ function addShared(command: Command, { summary, shared }: Entry): Command {
   if (shared.includes("dir")) {
     command.option(
       "--dir <dir>",
-      "Use the snapshots of this directory (default: the current directory)",
+      "Use the snapshots of this directory, not of the current one",
     );
   }
   if (shared.includes("json")) {
     command.option("--json", "Print the result as JSON");
   }
   if (shared.includes("volume")) {
-    command.option("-q, --quiet", "Print only warnings and errors");
+    const hasJson = shared.includes("json");
+    command.option(
+      "-q, --quiet",
+      "Print only warnings and errors" +
+        (hasJson ? "; with --json, also the result" : ""),
+    );
     command.option(
       "-v, --verbose",
-      "Print details; with --json, also progress",
+      `Print details${hasJson ? "; with --json, progress instead" : ""}`,
     );
   }
   return command;
@@ -123,7 +128,7 @@ function refuseEmpty(command: Command): void {
     name !== "text" && (Array.isArray(word) ? word : [word]).includes("")
   );
   if (empty === undefined) return;
-  command.error(`error: '${empty.name}' is empty: give a value or omit it`, {
+  command.error(`error: '${empty.name}' is empty: give a value`, {
     exitCode: EXIT.usage,
   });
 }

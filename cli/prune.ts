@@ -41,9 +41,10 @@ export function pruneCommand(context: Context): Command {
   const command = new Command("prune")
     .description(
       "Remove snapshots by rules, and free the space of snapshots whose grace " +
-        "period is over. A snapshot is kept if any rule keeps it. Without any " +
-        "rule, every snapshot is kept. The last snapshot of each directory is " +
-        "always kept. A rule of 0 has no effect",
+        "period is over. The rules apply to each directory separately. A " +
+        "snapshot is kept if any rule keeps it. Without any rule, every " +
+        "snapshot is kept. The last snapshot of each directory is always kept. " +
+        "A rule of 0 has no effect, except --keep-safety 0",
     )
     .option("--keep-last <n>", "Keep the newest n snapshots", parseCount);
   for (const period of ["hour", "day", "week", "month", "year"]) {
@@ -77,7 +78,7 @@ export function pruneCommand(context: Context): Command {
     .option(
       "--keep-safety <time>",
       "Keep safety snapshots for this time, and always the last one of each " +
-        "directory (default: 30d)",
+        "directory (default: 30d if there is another rule)",
       parseDuration,
     )
     .option(
@@ -122,15 +123,15 @@ async function run(context: Context, options: Options): Promise<number> {
   }
   for (const name of result.damaged) {
     out.warn(
-      `${name}: damaged, so it was not repacked; \`deltar verify\` shows which ` +
-        "files are affected",
+      `${name}: damaged, so this volume was not repacked; \`deltar verify ` +
+        "--data` shows which files are affected",
     );
   }
   if (result.isClockDoubted) {
     out.warn(
-      "this machine's clock is far ahead of every time in the repository, so " +
-        "nothing was purged. If the clock is right, run `deltar prune` again: " +
-        "the next prune trusts the clock.",
+      "this machine's clock seems to be far ahead of earlier times in the " +
+        "repository, so nothing was purged. If the clock is right, run " +
+        "`deltar prune` again: the next prune trusts the clock.",
     );
   }
   if (out.json) {
@@ -162,7 +163,10 @@ function policyOf(options: Options): RetentionPolicy {
   };
 }
 
-/** Shows the progress, and warns of other runs that the prune waits for. */
+/**
+ * Shows the progress of a prune or of a size limit, and warns of other runs whose
+ * end is awaited.
+ */
 export function tell(out: Console, progress: PruneProgress): void {
   const { phase, done, all, waitsFor } = progress;
   if (waitsFor !== undefined) out.warn(describeWaiting(waitsFor));

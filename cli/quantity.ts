@@ -17,6 +17,7 @@ const PREFIXES = ["", "k", "m", "g", "t", "p"];
  * `0`. `m` is a month of 30 days, and a year has 365 days.
  *
  * @returns The duration in milliseconds.
+ * @throws {InvalidArgumentError} If the text is not a duration.
  */
 export function parseDuration(text: string): number {
   if (text === "0") return 0;
@@ -35,7 +36,8 @@ export function parseDuration(text: string): number {
  * 1,024 with an `i`. A number without a unit is refused, because it is probably
  * a mistake that would remove snapshots.
  *
- * @returns The size in bytes.
+ * @returns The size in bytes, at least 1.
+ * @throws {InvalidArgumentError} If the text is not such a size.
  */
 export function parseBytes(text: string): number {
   const found = /^(\d{1,15}(?:\.\d{1,3})?) ?(?:([kmgtp])(i?)b?|b)$/i
@@ -57,7 +59,7 @@ export function parseCount(text: string): number {
   throw new InvalidArgumentError("Use a whole number of at most nine digits.");
 }
 
-/** Parses a whole number of at least 1. */
+/** Parses a whole number of at least 1, with at most nine digits. */
 export function parseSome(text: string): number {
   const count = parseCount(text);
   if (count > 0) return count;

@@ -9,7 +9,7 @@ export interface Meter {
   allBytes?: number;
 }
 
-/** The time in milliseconds over which the rate is measured. */
+/** The approximate time over which the rate is measured, in milliseconds. */
 const WINDOW = 10_000;
 
 /** The minimum time to measure a rate, in milliseconds. */
@@ -28,7 +28,7 @@ export class Rate {
    * @param now The current time in milliseconds.
    * @param meter The progress.
    * @returns The percentage and the remaining time, if the total is known, and
-   *   the rate. A value that cannot be estimated yet is omitted.
+   *   the rate, each in words. A value that cannot be estimated is omitted.
    */
   tell(now: number, { bytes, allBytes }: Meter): string[] {
     const samples = this.#samples;

@@ -28,8 +28,8 @@ interface Options {
 
 /**
  * Makes the `rdiff` command, with the arguments of librsync's command of that
- * name: `signature`, `delta` and `patch` of single files, with `-` for standard
- * input and output. Its actions throw a `DeltarError` if they fail.
+ * name: `signature`, `delta` and `patch` of single files. For all files but the
+ * basis of `patch`, `-` is standard input or output.
  */
 export function rdiffCommand(): Command {
   const command = new Command("rdiff")
@@ -41,7 +41,8 @@ export function rdiffCommand(): Command {
     )
     .option(
       "-S, --sum-size <bytes>",
-      "Use strong sums of this size; 0 chooses by the file's size",
+      "Use strong sums of this size; 0 chooses by the file's size for sha256, " +
+        "and 32 for blake2",
       count,
       0,
     )

@@ -16,7 +16,7 @@ import { codeOf, DeltarError, errorMessage } from "../lib/bytes/errors.ts";
 import { collect } from "../lib/bytes/source.ts";
 import type { RandomAccess } from "../lib/delta/mod.ts";
 
-/** The number of bytes that are read at once. */
+/** The maximum number of bytes that are read from a file at once. */
 const PIECE = 2 ** 19;
 /**
  * The pieces at which the event loop gets a turn: each of the first `first`
@@ -36,8 +36,8 @@ export function sizeOf(name: string): number | undefined {
 }
 
 /**
- * Reads a file, or standard input for `-`. All pieces share one buffer. Each is
- * valid until the next one is read.
+ * Reads a file, or standard input for `-`. The pieces of a file share one buffer,
+ * so each is valid until the next one is read.
  */
 export async function* readPieces(name: string): AsyncGenerator<Uint8Array> {
   if (name === "-") {
@@ -69,7 +69,10 @@ export async function readWhole(name: string): Promise<Uint8Array> {
     : attempt(name, () => readFileSync(name));
 }
 
-/** Opens a file for reading at any offset. All reads share one buffer. */
+/**
+ * Opens a file for reading at any offset. The bytes of a read are valid until the
+ * next one.
+ */
 export function openBasis(name: string): RandomAccess & { close(): void } {
   const file = attempt(name, () => openSync(name, "r"));
   const { size } = fstatSync(file);

@@ -19,8 +19,8 @@ export interface Refusal {
 const AGAIN = "then run the same command again.";
 
 /**
- * The whole advice for some errors. The advice for all others ends with
- * choosing another repository or directory.
+ * The whole advice for some errors, by their codes. The advice for all others
+ * ends with choosing another repository or directory.
  */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: `${SYSTEM_ERRORS.ENOSPC.remedy}, ${AGAIN}`,
@@ -29,11 +29,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   EIO: "Copy your files to another disk.",
 };
 
-/** Matches the names of system calls that change files. */
+/** Matches the beginnings of names of system calls that change files. */
 const WRITING =
   /^(?:mkdir|rename|link|unlink|rm|rmdir|write|fsync|fdatasync|ftruncate|symlink|copyfile|f?chmod|f?chown|l?utimes?|futimes?|mkdtemp)/;
 
-/** The beginning of the names of temporary files. */
+/** The beginning of the names of deltar's temporary files and folders. */
 const TEMPORARY = ".deltar-";
 
 /** An error of the operating system. */
@@ -44,8 +44,9 @@ interface SystemError extends Error {
 }
 
 /**
- * Returns the system error that caused an error, in words, if there is one that
- * `SYSTEM_ERRORS` explains.
+ * Returns the system error that caused an error, in words. Returns `undefined`
+ * if `SYSTEM_ERRORS` does not explain it, or if a `DeltarError` with another
+ * code than `io` wraps it.
  */
 export function refusalOf(
   error: unknown,

@@ -23,13 +23,13 @@ export function repairCommand(context: Context): Command {
 }
 
 const NOTES = `
-repair first reads every byte. For each snapshot that has lost files, it makes a
-new snapshot that omits these files and lists them as lost, and moves the old
-record to damaged/. The next snapshot stores again the files that are still in
-the directory.
+repair first reads every byte. For each snapshot of which a part is damaged, it
+makes a new snapshot that omits the lost files and lists them as lost, and moves
+the old record to damaged/. The next snapshot stores again the files that are
+still in the directory.
 
-Exit codes: 0 nothing is lost, 1 the command failed, 3 some files are lost and
-named.`;
+Exit codes: 0 nothing is lost, 1 the command failed, 3 some files or snapshots
+are lost and named.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;

@@ -8,10 +8,10 @@ import { EXIT } from "./exit.ts";
 import { formatDuration, showPath } from "./text.ts";
 import { untrustedIn } from "./trust.ts";
 
-/** The signs that the lines of a plan begin with. */
+/** The signs of the steps of a plan. */
 const MARKS = { create: "+", replace: "~", touch: ".", delete: "-" };
 
-/** Prints a plan, one line for each path, and returns the exit code. */
+/** Prints a plan, one line for each step, and returns the exit code. */
 export function printPlan(
   out: Console,
   plan: RestorePlan,

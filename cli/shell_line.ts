@@ -11,9 +11,9 @@ export interface ShellLine {
 }
 
 /**
- * Splits a command line into words like a POSIX shell, up to the cursor. Runs
- * nothing. Expands only `~` and exported variables; other expansions are kept
- * as written.
+ * Splits the last command of a line into words like a POSIX shell, up to the
+ * cursor. Runs nothing. Expands only `~/` and exported variables that are not
+ * empty; other expansions are kept as written.
  *
  * @param line The line up to the cursor.
  */
@@ -128,8 +128,8 @@ class Lexer {
   }
 
   /**
-   * Reads an expansion. Returns the value of an exported variable, and any
-   * other expansion as it was typed.
+   * Reads an expansion. Returns the value of an exported variable that is not
+   * empty, and any other expansion as it was typed.
    */
   #variable(): string {
     const command = this.#take(/\$\((?:[^()]|\([^()]*\))*(?:\)|$)/y);

@@ -88,7 +88,7 @@ async function run(
     shellWord(targetBeside(result.record.directory, here)),
   ].join(" ");
   context.interrupted =
-    "the snapshot is complete; the next snapshot applies the size limit";
+    "the snapshot is complete, but the size limit may not have been applied";
   const fit = await keepToSize(out, repository, options, signal);
   if (out.json) report(out, result, location, restore, idle, fit);
   else print(out, result, location, restore, elapsed);

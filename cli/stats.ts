@@ -17,7 +17,10 @@ interface Options extends CommonOptions {
 /** Makes `deltar stats`. */
 export function statsCommand(context: Context): Command {
   return new Command("stats")
-    .argument("[snapshot]", `${SNAPSHOT_HELP} (default: latest)`)
+    .argument(
+      "[snapshot]",
+      `${SNAPSHOT_HELP} (default: latest, if this directory has snapshots)`,
+    )
     .argument("[folder]", "Show the folders in this folder", "")
     .option(
       "--largest <n>",

@@ -12,7 +12,7 @@ import { showPath, treePath } from "./text.ts";
 
 /**
  * The maximum edit distance of a similar path. For a typed path of fewer than
- * six characters, the maximum is half of its length.
+ * six characters, the maximum is half of the length of the typed path.
  */
 const MAX_EDITS = 3;
 
@@ -127,7 +127,7 @@ async function hasPath(
  * Checks that at least one of several snapshots has a path.
  *
  * @throws {DeltarError} `not-found` if none of them has the path. The message
- * suggests a similar path, if there is one.
+ * suggests a similar path of the last of them, if there is one.
  */
 export async function checkPath(
   repository: Repository,

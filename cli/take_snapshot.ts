@@ -76,33 +76,34 @@ export function addTakeOptions(command: Command): Command {
     .option(
       "--max-size <size>",
       "Limit the repository to this size (500M, 20GiB, or none for no limit) " +
-        "by permanently removing old snapshots, never the last",
+        "by permanently removing old snapshots, never the last of a directory",
       (text: string) => text === "none" ? text : parseBytes(text),
     )
-    .option("--force", "Allow a home folder or a whole disk")
+    .option("--force", "Allow your home folder or a whole disk")
     .option("--allow-empty", "Allow a directory that has lost its files");
 }
 
-/** A snapshot that was taken, and its repository. */
+/** The result of taking a snapshot, and the repository. */
 export interface Taken {
   repository: Repository;
   location: string;
   result: SnapshotResult;
 }
 
-/** The directory that the user names, or the current one. */
+/** The directory that the user or the agent names, or the current one. */
 export interface Source {
   /** The absolute path. */
   place: string;
   /**
    * Whether the user named the directory. If not, the snapshot is of the
    * innermost directory that has snapshots and is or contains `place`, or else
-   * of `place`.
+   * of `place`. The home folder and whole disks do not count as directories that
+   * contain `place`.
    */
   isNamed: boolean;
 }
 
-/** Returns the source that a command's argument names. */
+/** Returns the source that a command's argument names, or the default one. */
 export function sourceOf(directory: string | undefined): Source {
   return {
     place: absolute(directory ?? "."),
@@ -139,7 +140,7 @@ export async function takeSnapshot(
     ? { location: locate(options.repo, place), project: undefined }
     : locateFrom(options.repo, place);
   const start = project ?? place;
-  // Throws if the directory cannot be read, before a repository is created.
+  // Throws if there is no such directory, before a repository is created.
   new Walker(start);
   if (isFolder(location) && truePlace(location) === truePlace(start)) {
     throw new DeltarError(
@@ -189,7 +190,10 @@ export async function takeSnapshot(
       const size = volumes.reduce((sum, volume) => sum + volume.size, 0);
       out.warn(
         `${plural(volumes.length, "finished volume")} ` +
-          `(${formatBytes(size)}) will be reused by the next snapshot`,
+          `(${
+            formatBytes(size)
+          }) will be reused by the next snapshot of this ` +
+          "directory",
       );
     },
     signal,
@@ -396,8 +400,9 @@ const MIN_FORMER_FILES = 10;
 
 /**
  * Refuses a directory whose disk may not be mounted: no file of the last
- * snapshot is left, and the directory has few or no other files. If a question
- * can be asked, the user may take the snapshot anyway.
+ * snapshot is left, and the directory has few or no other files. Directories
+ * with unreadable files are not refused. If a question can be asked, the user
+ * may take the snapshot anyway.
  */
 async function refuseLoss(
   out: Console,
@@ -441,7 +446,7 @@ function tell(out: Console, progress: IndexProgress): void {
   );
 }
 
-/** Refuses a home folder or a whole disk, which is rarely meant. */
+/** Refuses the user's home folder or a whole disk, which is rarely meant. */
 function refuseTooMuch(directory: string): void {
   const what = isTooMuch(directory);
   if (what === undefined) return;

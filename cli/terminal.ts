@@ -54,7 +54,7 @@ export class Terminal {
     return true;
   }
 
-  /** Writes lines, with control characters escaped and secrets removed. */
+  /** Writes lines as `showLines` formats them. */
   tell(fd: number, text: string): void {
     this.write(fd, showLines(text));
   }
@@ -67,7 +67,7 @@ export class Terminal {
   /**
    * Draws the line of progress and leaves the cursor at its beginning. If the
    * terminal becomes narrower, the line takes several rows, all of them after
-   * the cursor, so that the next drawing clears them.
+   * the cursor, so that the control code of the next drawing clears them.
    */
   draw(line: string): void {
     const width = process.stderr.columns || 80;
@@ -102,8 +102,8 @@ function hasCodes(): boolean {
 }
 
 /**
- * Returns a text in a color, if the stream is a terminal and `NO_COLOR` is not
- * set.
+ * Returns a text in a color. If `NO_COLOR` is set, if the terminal is dumb, or
+ * if `styleText` finds that the stream has no colors, returns the text as it is.
  */
 export function paint(
   color: "red" | "green" | "yellow" | "cyan" | "dim" | "bold",

@@ -51,8 +51,9 @@ export function showPath(path: string): string {
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
- * Matches characters that a terminal executes, hides or moves: controls,
- * directional marks, joiners and fillers without width, lone surrogates.
+ * Matches characters that a terminal executes, hides or moves: controls, format
+ * characters such as directional marks and joiners, separators of lines and
+ * paragraphs, fillers, and lone surrogates.
  */
 const UNSHOWN =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
@@ -90,8 +91,8 @@ function escaped(char: string): string {
 const COLORS = /(\x1b\[\d{1,2}m|\n)/;
 
 /**
- * Formats several lines for a terminal like `showText`, but keeps line ends and
- * removes secrets.
+ * Formats several lines for a terminal like `showText`, but keeps line feeds, and
+ * removes secrets like `redact`.
  *
  * @param isPainted Whether to keep colors. Colors in paths and other text from
  * outside must be escaped already.
@@ -112,7 +113,8 @@ const SECRET =
   /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#"'<>\\]+|[^\s/:@"']*:(?!\d+\/)[^\s"'<>]+)@/gi;
 
 /**
- * Replaces the users, passwords and tokens in the URLs of a text with `***`.
+ * Replaces the part before the `@` of each URL in a text, which is a user, a
+ * password or a token, with `***`.
  */
 export function redact(text: string): string {
   return text.includes("://") ? text.replaceAll(SECRET, "$1***@") : text;
@@ -122,9 +124,9 @@ export function redact(text: string): string {
 const OWN = new Set(["path", "target", "from", "label"]);
 
 /**
- * Formats a value as JSON that is safe to print on a terminal. Escapes the same
- * characters as `showText`, and removes secrets from all fields that are not in
- * `OWN`.
+ * Formats a value as JSON that is safe to print on a terminal. Escapes the
+ * characters that `showText` escapes, also in emoji, and removes secrets like
+ * `redact` from the texts in all fields that are not in `OWN`.
  */
 export function toJson(value: unknown): string {
   let json = JSON.stringify(value);

@@ -38,8 +38,8 @@ const NEXT: Record<DamageKind, string> = {
     "`deltar repair` makes new snapshots of the files that are left; then " +
     "take a snapshot to store again the files that are still on the disk",
   note:
-    "no snapshot needs this object; `deltar repair` corrects it, or moves it to " +
-    "damaged/",
+    "no snapshot in the list needs this object; `deltar repair` corrects the " +
+    "object, or moves it to damaged/",
   signature: "nothing is lost; `deltar repair` makes the signature again",
 };
 
@@ -122,7 +122,7 @@ function conclusion(damaged: number, isLossy: boolean, data: boolean): string {
     : "Found no damage";
   if (!data) return `${found}. To check contents too, use --data.`;
   return damaged > 0
-    ? `${found}. Everything not named above can be restored.`
+    ? `${found}. Everything else can be restored.`
     : `${found}.`;
 }
 

@@ -38,9 +38,7 @@ import { shellWord, showPath, showText } from "./text.ts";
 
 interface Options extends CommonOptions, Partial<TakeOptions> {}
 
-/**
- * Whether a snapshot includes a path, and the reason if it does not.
- */
+/** Whether a snapshot includes a path, and the reason if it does not. */
 interface Fate {
   /** Whether the path is included. */
   kept: boolean;
@@ -51,7 +49,7 @@ interface Fate {
 /** The answer of `deltar why` for a path. */
 interface Answer extends Fate {
   path: string;
-  /** The options that were applied. */
+  /** The options that were applied. Absent if the user names a snapshot. */
   options?: string[];
   /** The answer with the options of the last snapshot, if it differs. */
   last?: Fate & { snapshot: string; options: string[] };
@@ -259,7 +257,7 @@ function faultAt(place: string, isLast: boolean): string | undefined {
 /** The flags to open a file without waiting if it is a pipe. */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** Returns the last snapshot of the directory that contains a path, if any. */
+/** Returns the last snapshot of the directory that is or contains a path. */
 async function lastOf(
   context: Context,
   options: Options,

@@ -1,6 +1,6 @@
 /**
  * Returns the code of a thrown value, such as `ENOENT`, or `undefined` if the
- * value has no code.
+ * value has no code or the code is not a string.
  */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;

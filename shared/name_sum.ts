@@ -5,8 +5,8 @@ import process from "node:process";
  * the text in file names and URLs.
  */
 export function nameSum(text: string): string {
-  // The module is loaded here because few commands need it and loading it takes
-  // a while.
+  // The module is loaded here, because loading it takes a while and not every
+  // command needs it.
   const { createHash } = process.getBuiltinModule("node:crypto");
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

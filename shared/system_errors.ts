@@ -3,8 +3,8 @@ export interface SystemErrorText {
   /** The reason, which is shown after a colon. */
   reason: string;
   /**
-   * The beginning of a sentence of advice, in the imperative. Absent if the only
-   * advice is to choose another location.
+   * The beginning of a sentence of advice, in the imperative. Absent if nothing
+   * can be done about the error at this location.
    */
   remedy?: string;
 }
@@ -17,9 +17,9 @@ export const SYSTEM_ERRORS = {
   EPERM: { reason: "operation not permitted", remedy: CHECK },
   EROFS: {
     reason: "the file system is read-only",
-    remedy: "Mount it for writing",
+    remedy: "Mount the file system for writing",
   },
-  ENOSPC: { reason: "the disk is full", remedy: "Free some space on it" },
+  ENOSPC: { reason: "the disk is full", remedy: "Free some space on the disk" },
   EDQUOT: {
     reason: "the disk quota is exceeded",
     remedy: "Delete some of your files",

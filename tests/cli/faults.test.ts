@@ -103,7 +103,7 @@ test("what fails exits with 1 and says what to do", async () => {
     fs.writeFileSync(join(place.folder, "full/x"), "");
     failing(
       ["snapshot", "--repo", "../full"],
-      /choose an empty or new directory/,
+      /choose a location that is empty or new/,
     );
     failing(
       ["snapshot", "--repo", "a"],
@@ -270,7 +270,7 @@ test("a terminal or disk that takes no more is named", {
       assert.equal(
         said,
         "deltar: cannot write to standard output: the disk is full. Free some " +
-          "space on it, then run the same command again.\nexit 1\n",
+          "space on the disk, then run the same command again.\nexit 1\n",
       );
     }
   });

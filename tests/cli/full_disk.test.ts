@@ -37,8 +37,9 @@ test(
         fs.readFileSync(join(place.folder, name), "utf8");
       const said = read("err");
       assert.equal(read("codes"), "1\n0\n0\n1\n0\n", said);
-      const next = "the disk is full\\. Free some space on it, then run the " +
-        "same command again\\.";
+      const next =
+        "the disk is full\\. Free some space on the disk, then run " +
+        "the same command again\\.";
       assert.match(
         said,
         new RegExp(

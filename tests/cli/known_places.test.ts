@@ -93,7 +93,7 @@ test("a repository that was deleted is begun anew, and that is said [S5]", async
     assert.match(list.err, /the repository that was here was deleted/);
     const again = snapshot();
     assert.equal(again.code, 0);
-    assert.match(again.err, /was deleted; created a new one\n$/);
+    assert.match(again.err, /was deleted or moved; created a new one\n$/);
     assert.equal(snapshot().err, "");
     // The memory is in the state folder: a cache may be cleared at any time.
     fs.rmSync(place.env.XDG_CACHE_HOME, { recursive: true });
@@ -130,7 +130,7 @@ test("the default folder and temporary ones are never refused [S5]", async () =>
         swapFileSystem(place);
         const again = place.run(words, { env });
         assert.equal(again.code, 0, again.err);
-        assert.match(again.err, /was deleted; created a new one/);
+        assert.match(again.err, /was deleted or moved; created a new one/);
         fs.rmSync(repo, { recursive: true });
       }
       // A disk that is mounted among temporary files is not one of them.

@@ -93,7 +93,7 @@ test("list shows safety snapshots when asked, and --json marks them [S3]", async
     const shown = place.run(["list", "--safety"]).out;
     assert.match(shown, /^\d{8}T\d{6}Z-[0-9a-f]{6}-safety /m);
     assert.match(shown, /^3 snapshots of /m);
-    assert.match(shown, /`deltar undo` restores the last one/);
+    assert.match(shown, /`deltar undo` and `deltar redo` restore them/);
     const { snapshots } = place.json(["list"]);
     assert.deepEqual(
       snapshots.map(({ safety }: { safety?: { before: string } }) =>
