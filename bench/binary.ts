@@ -4,10 +4,10 @@ import { join, resolve } from "node:path";
 import { deno } from "../tasks/runtimes.ts";
 
 /**
- * Builds the single binary as its users get it.
+ * Builds the single binary with the task `compile:bun`.
  *
- * @param folder Where to.
- * @returns Its path.
+ * @param folder The folder of the binary, which is made if it does not exist.
+ * @returns The absolute path of the binary.
  */
 export function buildBinary(folder: string): string {
   mkdirSync(folder, { recursive: true });

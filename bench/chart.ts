@@ -1,6 +1,6 @@
 /** A bar of a chart. */
 export interface Bar {
-  /** Whose it is. */
+  /** The name of the program. */
   name: string;
   /** The length in the chart's unit. */
   value: number;
@@ -12,12 +12,13 @@ const FIGURE = 90;
 const ROW = 24;
 
 /**
- * A chart of horizontal bars as SVG, the shortest first; deltar's stands out.
- * It shows on light and on dark grounds.
+ * Returns a chart of horizontal bars as SVG, the shortest bar first. The bar
+ * named `deltar` has another color. The chart can be read on light and dark
+ * backgrounds.
  *
- * @param title What is shown.
+ * @param title The title of the chart.
  * @param bars The bars.
- * @param show Writes a value with its unit.
+ * @param show Returns a value with its unit, as text.
  */
 export function chart(
   title: string,

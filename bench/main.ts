@@ -1,6 +1,7 @@
 /**
- * Runs a benchmark by its name, `deno task bench delta`, or all of them and the
- * report: `deno task bench [--quick]`.
+ * Runs a benchmark by its name, such as `deno task bench delta`. Without a name,
+ * `deno task bench [--quick]` runs all benchmarks except `compare`, and then,
+ * without `--quick`, `report`.
  *
  * @module
  */
@@ -14,7 +15,7 @@ const benchmarks = readdirSync(folder)
   .sort();
 if (name === undefined || name.startsWith("--")) {
   const all = benchmarks.filter((one) => !["compare", "report"].includes(one));
-  // A quick run is no measurement.
+  // The report does not use the results of a quick run.
   const isQuick = process.argv.includes("--quick");
   for (const one of isQuick ? all : [...all, "report"]) {
     console.log(`\n# ${one}`);
@@ -22,7 +23,9 @@ if (name === undefined || name.startsWith("--")) {
   }
 } else if (benchmarks.includes(name)) await run(name, words);
 else {
-  console.error(`name a benchmark, or none for all: ${benchmarks.join(", ")}`);
+  console.error(
+    `unknown benchmark ${name}; the benchmarks are: ${benchmarks.join(", ")}`,
+  );
   process.exitCode = 2;
 }
 

@@ -2,11 +2,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /**
- * Keeps what a benchmark measured, for the report; a quick run, which is no
- * measurement, apart from that.
+ * Writes the result of a benchmark into `bench/out`, from which the report reads
+ * it, or that of a quick run into `bench/out/quick`.
  *
- * @param name The benchmark.
- * @param result What it measured.
+ * @param name The name of the benchmark.
+ * @param result The result.
  * @param quick Whether it was a quick run.
  */
 export function writeResult(

@@ -27,8 +27,8 @@ const TARGETS = {
 const HOST = `${process.platform === "win32" ? "windows" : process.platform}-` +
   process.arch;
 /**
- * Options that halve the start-up time of the binary. They work only for the
- * system that the task runs on.
+ * Options that shorten the start-up time of the binary. They are used only for
+ * the system that the task runs on.
  */
 const BYTECODE = ["--bytecode", "--format=esm"];
 

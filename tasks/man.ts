@@ -9,7 +9,10 @@ import { EXAMPLES } from "../cli/examples.ts";
 import { Context } from "../cli/context.ts";
 import { createProgram } from "../cli/program.ts";
 
-/** Escapes the characters of a text that have a meaning in roff. */
+/**
+ * Escapes backslashes and hyphens, and dots and quotes at the beginning of a
+ * line, which have a meaning in roff.
+ */
 function plain(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll(
     /^([.'])/gm,
@@ -65,7 +68,7 @@ export function manualPage(program: Command): string {
     ".SH EXIT STATUS",
     ...[
       ["0", "done"],
-      ["1", "failed; the message says why and what to do"],
+      ["1", "failed, or verify, drill or doctor found a fault"],
       ["2", "wrong usage"],
       ["3", "done except for what the output names"],
       ["130", "interrupted"],
@@ -75,12 +78,15 @@ export function manualPage(program: Command): string {
     ".B DELTAR_REPOSITORY",
     "The location of the repository, unless \\fB\\-\\-repo\\fR is given.",
     ".TP",
+    ".B DELTAR_IDENTITY, DELTAR_PASSPHRASE_FILE, DELTAR_PASSPHRASE_COMMAND",
+    "Your key for encrypted repositories, as \\fBdeltar help key\\fR describes.",
+    ".TP",
     ".B AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, " +
     "AWS_REGION, AWS_ENDPOINT_URL",
     "For repositories at s3://bucket/prefix.",
     ".TP",
     ".B NO_COLOR",
-    "Any value turns off colors.",
+    "Any value that is not empty turns off colors.",
     ".SH SEE ALSO",
     "tar(1), rdiff(1), jq(1), gitignore(5)",
     "",

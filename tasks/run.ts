@@ -3,14 +3,14 @@ import { delimiter, dirname, isAbsolute } from "node:path";
 import process from "node:process";
 import type { Command } from "./runtimes.ts";
 
-/** The maximum number of characters of a program's output in `Run.end`. */
+/** The maximum number of characters of a program's output that are kept. */
 const KEPT = 6000;
 
 /** The result of running a program. */
 export interface Run {
   /** Whether the program succeeded. */
   ok: boolean;
-  /** The end of the program's output. */
+  /** The end of the program's output, and the error if it could not start. */
   end: string;
 }
 

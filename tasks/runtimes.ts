@@ -43,8 +43,8 @@ const found = new Map<string, Command>();
 
 /**
  * Returns the command of a runtime in an npm package: the path of the runtime
- * itself, because npx takes half a second to start it. `run` puts the runtime's
- * folder first in `PATH`, as npx does.
+ * itself, because npx takes a while to start it. `run` puts the runtime's folder
+ * first in `PATH`, as npx does.
  */
 function packaged(name: string, program: string): Command {
   const npx: Command = ["npx", "--yes", `--package=${name}`, program];
@@ -62,7 +62,7 @@ function packaged(name: string, program: string): Command {
 
 /**
  * Returns the command that packs an extension of VS Code. It is not installed
- * with the other dependencies, because it has a hundred dependencies of its own.
+ * with the other dependencies, because it has many dependencies of its own.
  */
 export function vsce(): Command {
   const npx = ["--yes", "--ignore-scripts", "--package=@vscode/vsce@4.1.0"];

@@ -1,6 +1,6 @@
 /**
  * Builds the documentation as a static site, `dist/site`. `marked` renders the
- * pages of `docs/` and of the top folder, `deno doc` the public API.
+ * pages in Markdown, `deno doc` the public API.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { deno } from "./runtimes.ts";
 
 const OUT = "dist/site";
 
-/** The pages of each group of the menu, in the order of the menu. */
+/** The listed pages of each group of the menu, in the order of the menu. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   "": ["README.md", "docs/TUTORIAL.md"],
   "How to": [
@@ -56,7 +56,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
 const GROUPED = Object.values(GROUPS).flat();
 const MENU: Readonly<Record<string, readonly string[]>> = {
   ...GROUPS,
-  // All pages that are not in another group.
+  // The pages of `docs/` that are not listed above.
   Explanation: [
     ...GROUPS.Explanation,
     ...pagesOf("docs").filter((page) => !GROUPED.includes(page)),
@@ -83,7 +83,7 @@ function titleOf(page: string): string {
   return title.replaceAll("`", "");
 }
 
-/** Returns the anchor of a heading, as GitHub makes it. */
+/** Returns the anchor of a heading, as GitHub makes it for the first such one. */
 function slug(text: string): string {
   return text.toLowerCase().replaceAll(/<[^>]*>|[^\p{L}\p{N}\s_-]/gu, "")
     .trim().replaceAll(/\s/g, "-");
@@ -174,7 +174,7 @@ th, td { padding: .3rem .7rem; border: 1px solid var(--line); text-align: left;
 }
 `;
 
-/** Writes all pages except those of the API into a folder. */
+/** Writes the site except the pages of the API into a folder. */
 export function writePages(out: string): void {
   for (const page of PAGES) {
     const file = join(out, placeOf(page));

@@ -24,12 +24,12 @@ const SOURCES = [
   "bench",
   "extension",
 ];
-/** The sources in which a `!` on a value needs a comment that says why. */
+/** The sources in which a `!` on a value needs a comment that allows it. */
 const STRICT = ["mod.ts", "cli.ts", "cli", "lib", "shared", "extension"];
 
 const named = process.argv.slice(2);
 const all = named.length > 0 ? named : testFiles("tests");
-/** Matches tests that run only on Node, because they test other programs. */
+/** Matches the tests that run only on Node. */
 const ONCE =
   /^tests\/(?:browser|fuzz|heavy|package|site|systems|terminal|vscode)\//;
 const once = all.filter((file) => ONCE.test(file));
@@ -64,15 +64,15 @@ const checks: Step[] = [
   ["publishing", deno(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
 ];
 /**
- * The number of processes that run the suite at the same time. They do not share
- * environment variables.
+ * The number of processes that run the suite of a runtime at the same time. They
+ * do not share environment variables.
  */
 const PROCESSES = files.length > 1 ? Math.min(2, availableParallelism()) : 1;
 const parts = Array.from(
   { length: PROCESSES },
   (_, part) => files.filter((_, at) => at % PROCESSES === part),
 );
-/** The steps of the suite. The steps of a group run at the same time. */
+/** All steps. The steps of a group run at the same time. */
 const groups: Step[][] = files.length === 0 ? [] : [
   parts.map((part, at) => [
     titleOf("Deno", at),

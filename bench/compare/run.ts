@@ -1,8 +1,8 @@
 /**
- * Compares two binaries of deltar on the same inputs, one after the other in
- * each round, so that a ratio holds although the machine's speed drifts:
+ * Compares two binaries of deltar on the same inputs. Both run in each round, so
+ * that a slow change of the machine's speed affects both alike:
  * `deno task bench compare BINARY [FOLDER] [--rounds N] [--only NAMES]`.
- * BINARY is the one to compare with; the other is built from this source.
+ * BINARY is the path of one of them. The other is built from this source.
  *
  * @module
  */
@@ -13,7 +13,10 @@ import { buildBinary } from "../binary.ts";
 import { bytesIn, median, run as measure } from "../repository/measure.ts";
 import { FULL, makeWorkloads, type Workload } from "../repository/workloads.ts";
 
-/** Files that changed so shortly before are read again; that is waited for. */
+/**
+ * The time between a change of files and a snapshot, in milliseconds. If it were
+ * shorter, the next snapshot would read the files again.
+ */
 const SETTLE = 2500;
 
 /** The two binaries. */
@@ -58,13 +61,14 @@ async function compareWorkload(
   rmSync(work, { recursive: true, force: true });
   const live = join(work, "live");
   mkdirSync(live, { recursive: true });
-  // Each state of a history costs alike: some of them are enough.
+  // The later states of a workload cost about the same, so a few are enough.
   const states = workload.states.slice(0, 3);
   if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const { name, apply } of states) {
     apply(live);
     await new Promise((done) => setTimeout(done, SETTLE));
-    // What a run adds is taken back before the next, so that all do the same.
+    // What a run stores is removed before the next round, so that all rounds do
+    // the same work.
     await compareStep(
       `${workload.name} ${name}`,
       rounds,
@@ -100,7 +104,10 @@ async function compareWorkload(
   rmSync(work, { recursive: true });
 }
 
-/** Does a step with both binaries in each round, and prints what they took. */
+/**
+ * Does a step with both binaries in each round, and prints the medians of the
+ * times and of their ratios.
+ */
 async function compareStep(
   step: string,
   rounds: number,
@@ -112,7 +119,8 @@ async function compareStep(
   const seconds: Record<Side, number[]> = { before: [], after: [] };
   const bytes: Record<Side, number> = { before: 0, after: 0 };
   for (let round = 0; round < rounds; round++) {
-    // Neither always profits from what the other has left in memory.
+    // The order alternates, so that neither binary always profits from the files
+    // that the other has left in the system's cache.
     for (const side of round % 2 === 0 ? SIDES : SIDES.toReversed()) {
       const taken = await work(side, round === rounds - 1);
       seconds[side].push(taken.seconds);
@@ -130,7 +138,10 @@ async function compareStep(
   );
 }
 
-/** The seconds that a command takes with a repository and a home of its own. */
+/**
+ * Returns the seconds that a command takes. The repository and the home folder are
+ * in `place`.
+ */
 async function time(
   binary: string,
   place: string,

@@ -14,7 +14,10 @@ import { concat } from "../../lib/bytes/source.ts";
 
 const MIB = 2 ** 20;
 
-/** Names of the files in the folder that {@linkcode makeInputs} fills. */
+/**
+ * The names of the basis and of the new file of each delta. {@linkcode makeInputs}
+ * makes these files.
+ */
 export const PAIRS: Record<string, [basis: string, file: string]> = {
   scatter: ["random", "scatter"],
   foreign: ["random", "foreign"],
@@ -24,13 +27,18 @@ export const PAIRS: Record<string, [basis: string, file: string]> = {
 };
 
 /**
- * Makes the files to measure with, unless they are there: random bytes; the same
- * with 500 overwrites of 50 bytes and insertions of 5 and 3,000 bytes; unrelated
- * bytes of half the size; a SQLite database of two fifths of the size, after
- * 2,000 row updates, and after VACUUM; zeros.
+ * Makes the files to measure with, unless they exist:
  *
- * @param folder Where to put them.
- * @param size Size of the random file in MiB.
+ * - `random`: random bytes
+ * - `scatter`: the same with 500 overwrites of 50 bytes, and insertions of 5 and
+ *   3,000 bytes
+ * - `foreign`: other random bytes, of half the size
+ * - `db`, `db.updated`, `db.vacuumed`: a SQLite database of about two fifths of the
+ *   size, the database after 2,000 row updates, and that after VACUUM
+ * - `zeros`: zeros
+ *
+ * @param folder The folder of the files.
+ * @param size The size of the random file in MiB.
  */
 export function makeInputs(folder: string, size: number): void {
   const at = (name: string) => `${folder}/${name}`;

@@ -3,28 +3,34 @@ import { readFileSync, rmSync } from "node:fs";
 
 /** The time and memory of a run of a program. */
 export interface Run {
-  /** Wall-clock time in seconds, from its start to its end. */
+  /** The wall-clock time in seconds, from its start to its end. */
   seconds: number;
-  /** Processor time of all its threads, where the system tells (Linux). */
+  /**
+   * The processor time of all its threads in seconds; `undefined` on systems other
+   * than Linux.
+   */
   cpu: number | undefined;
-  /** Most memory it held in MiB, where the system tells (Linux). */
+  /**
+   * The maximum memory of the process in MiB, read every 20 milliseconds;
+   * `undefined` on systems other than Linux.
+   */
   memory: number | undefined;
 }
 
 /** A program to run. */
 export interface Program {
-  /** The program and its words. */
+  /** The program and its arguments. */
   command: string[];
-  /** The file that it writes; it is removed before. */
+  /** The file that the program writes, which is deleted before each run. */
   output: string;
 }
 
 /**
- * Runs programs in turns, so that what else the machine does meets all of them
- * alike, and gives for each the best times of its runs and the largest memory.
+ * Runs programs in turns, so that other work of the machine affects all of them
+ * alike. Returns for each the shortest times of its runs and the largest memory.
  *
- * @param programs What to run.
- * @param rounds How many times.
+ * @param programs The programs.
+ * @param rounds The number of runs of each program.
  */
 export async function measure(
   programs: Program[],
@@ -72,7 +78,10 @@ function runOnce([program, ...words]: string[]): Promise<Run> {
   });
 }
 
-/** Processor time of this process's ended children, in seconds: see proc(5). */
+/**
+ * Returns the processor time of this process's ended children, in seconds (see
+ * proc(5)), or `undefined` if the system has no such file.
+ */
 function childrenTime(): number | undefined {
   try {
     const stat = readFileSync("/proc/self/stat", "utf8");
@@ -83,7 +92,7 @@ function childrenTime(): number | undefined {
   }
 }
 
-/** The high-water mark of a process's memory in MiB. */
+/** Returns the maximum memory of a process so far, in MiB. */
 function peakMemory(pid: number | undefined): number | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");

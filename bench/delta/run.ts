@@ -1,7 +1,7 @@
 /**
- * Measures `deltar rdiff` against librsync's `rdiff`, in whole processes on the
- * same files: `deno task bench delta [FOLDER] [--size MIB] [--rounds N]`,
- * `--quick` for a small one.
+ * Compares `deltar rdiff` with librsync's `rdiff`, in whole processes on the same
+ * files: `deno task bench delta [FOLDER] [--size MIB] [--rounds N] [--quick]`.
+ * With `--quick`, the files are small, and only the default block size is used.
  *
  * @module
  */
@@ -23,11 +23,11 @@ interface Row {
   seconds: number;
   cpu: number | undefined;
   memory: number | undefined;
-  /** rdiff's time divided by this. */
+  /** The time of `rdiff` divided by that of this program. */
   ratio: number;
-  /** The same of the processor time. */
+  /** The processor time of `rdiff` divided by that of this program. */
   cpuRatio: number | undefined;
-  /** Bytes of the signature, delta or file written. */
+  /** The size of the written signature, delta or file, in bytes. */
   size: number;
 }
 
@@ -74,12 +74,12 @@ const DENO = ["run", "-A", "--no-check", "--node-modules-dir=none"];
 
 type Programs = Map<string, string[]>;
 
-/** rdiff first: the others are compared with it. */
+/** Returns the commands, first that of `rdiff`, which the others are compared with. */
 function findPrograms(folder: string): Programs {
   const cli = resolve(import.meta.dirname!, "../../cli.ts");
   const binary = buildBinary(folder);
   const root = dirname(cli);
-  // Node runs what the package for npm has.
+  // Node runs the code of the package for npm.
   const npm = join(root, "bench/out/npm");
   const [runner, ...words] = [
     ...script(),
@@ -95,7 +95,7 @@ function findPrograms(folder: string): Programs {
     ["binary", [binary, "rdiff"]],
     ["bun", [...bun(), cli, "rdiff"]],
     ["node", [...node(), join(npm, "cli.js"), "rdiff"]],
-    // As who has it from JSR, not in a clone that looks after node_modules.
+    // Deno runs without node_modules, as after an installation from JSR.
     ["deno", [...deno(), ...DENO, cli, "rdiff"]],
   ]);
 }
@@ -114,7 +114,7 @@ function describe(programs: Programs): string[] {
   ];
 }
 
-/** A measurement: a verb and the pair of files that it works on. */
+/** A measurement: an action of `rdiff`, and the pair of files that it works on. */
 type Job = [verb: "signature" | "delta" | "patch", pair: string];
 
 function jobs(): Job[] {
@@ -145,7 +145,7 @@ async function measureJob(
       patch: { command: [...command, "patch", basis, delta, output], output },
     };
   });
-  // A signature has to be there for the delta; making it is not measured here.
+  // The delta needs a signature. Making the signature is not measured here.
   if (verb === "delta") await measure(all.map((one) => one.signature), 1);
   const measured = all.map((one) => one[verb]);
   const runs = await measure(measured, rounds);

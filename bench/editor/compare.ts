@@ -1,9 +1,10 @@
 /**
- * A file of 2 GB grows by a line: how long does the next snapshot take, and how
- * much does it add? The extension's own worker, as it is packed, against `git
- * add -A && git commit` with GIT_DIR elsewhere, as other editors' checkpoints
- * have it. Git is told not to compress, which for bytes of chance costs it minutes
- * and saves nothing: this is as fast as it can be.
+ * Measures the first snapshot of a workspace with a large file, and the snapshot
+ * after the file has grown by a line: the time, and the bytes that are added.
+ * Compares the packed worker of the extension with `git add -A && git commit` and
+ * a GIT_DIR outside of the workspace, as the checkpoints of other editors do. Git
+ * does not compress, because compressing random bytes takes minutes and saves
+ * nothing.
  *
  * @module
  */
@@ -16,14 +17,14 @@ import process from "node:process";
 import { writeResult } from "../write_result.ts";
 import { Engine } from "../../extension/src/host/engine.ts";
 
-/** Small files beside the large one. */
+/** The number of small files beside the large one. */
 const FILES = 2000;
 
-/** A way to keep states of a folder. */
+/** A way to store the states of a folder. */
 interface Way {
-  /** Where it keeps them. */
+  /** The path of the folder in which the states are stored. */
   store: string;
-  /** Keeps the state. */
+  /** Stores the present state. */
   snapshot(): Promise<unknown>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The costs of protecting a workspace, the extension's way against a shadow
- * repository of git: `deno task bench editor [MEGABYTES] [--quick]`. It runs on
+ * Compares snapshots of a workspace by the extension with a shadow repository of
+ * git: `deno task bench editor [MEGABYTES] [--quick]`. The measurement runs on
  * Node, as the extension does.
  *
  * @module
@@ -11,7 +11,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { deno, node } from "../../tasks/runtimes.ts";
 
-/** Packs the extension, and has Node measure. */
+/** Packs the extension, and runs `compare.ts` on Node. */
 export function run(words: string[]): void {
   const { values, positionals } = parseArgs({
     args: words,

@@ -1,6 +1,6 @@
 /**
- * Makes a page and charts of what was measured last: `deno task bench report`
- * writes docs/BENCHMARKS.md and docs/charts/ from bench/out/*.json.
+ * Makes a page and charts of the last results: `deno task bench report` writes
+ * docs/BENCHMARKS.md and docs/charts/ from bench/out/*.json.
  *
  * @module
  */
@@ -36,7 +36,7 @@ interface DeltaRow {
   size: number;
 }
 
-/** The costs of an edit of a workspace with a large file. */
+/** The costs of snapshots of a workspace with a large file. */
 interface EditorReport extends Report<EditorRow> {
   megabytes: number;
   files: number;
@@ -140,7 +140,10 @@ function repositoryPart({ date, machine, rows, bars }: RepositoryReport) {
   return lines;
 }
 
-/** A chart of time for each step, and one of bytes where any were stored. */
+/**
+ * Writes a chart of the times of each step, and one of the bytes if any were
+ * stored. Returns the images for the page.
+ */
 function charts(workload: string, steps: string[], rows: Row[]): string[] {
   return steps.flatMap((step) => {
     const mine = rows.filter((row) => row.step === step);

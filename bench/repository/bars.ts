@@ -1,30 +1,30 @@
 /** The medians of a program in a step of a workload. */
 export interface Row {
-  /** The workload, and what was done. */
+  /** The name of the workload. */
   workload: string;
-  /** The step. */
+  /** The name of the step. */
   step: string;
-  /** The program. */
+  /** The name of the program. */
   peer: string;
-  /** Wall-clock time in seconds. */
+  /** The wall-clock time in seconds. */
   seconds: number;
-  /** Time of processors in seconds. */
+  /** The processor time in seconds. */
   cpu: number;
-  /** Bytes that its repository grew by; none for a restore. */
+  /** The bytes that the repository grew by; absent for a restore. */
   bytes?: number;
 }
 
-/** A bar, and how near it is. */
+/** A target of deltar. */
 export interface Bar {
-  /** The two things that are compared. */
+  /** The figure, in words. */
   what: string;
-  /** The figure, which is to be at most the limit. */
+  /** The measured value of the figure, which should be at most the limit. */
   value: number;
   /** The limit. */
   limit: number;
 }
 
-/** The bars of which all that is compared was measured. */
+/** Returns the targets for which all figures were measured. */
 export function barsOf(rows: readonly Row[]): Bar[] {
   const row = (workload: string, step: string, peer: string) =>
     rows.find((one) =>

@@ -4,15 +4,18 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Step } from "./peers.ts";
 
-/** The time that a program took. */
+/** The time that steps took. */
 export interface Taken {
-  /** Wall-clock time in seconds. */
+  /** The wall-clock time in seconds. */
   seconds: number;
-  /** Time of processors in seconds, of the program and those it started. */
+  /** The processor time in seconds, including that of started programs. */
   cpu: number;
 }
 
-/** Runs steps one after the other; a failure ends the benchmark. */
+/**
+ * Runs steps one after the other, and returns the sums of their times. Throws if a
+ * step fails.
+ */
 export async function run(
   steps: readonly Step[],
   env: Record<string, string>,
@@ -26,7 +29,7 @@ export async function run(
   return taken;
 }
 
-/** The shell tells the processors' time of what it has waited for. */
+/** The script that runs a command and prints its processor time. */
 const TIMED = 'command -v "$1" >/dev/null || exit 127; "$@" >&2; ' +
   "code=$?; times; exit $code";
 
@@ -55,14 +58,20 @@ function runStep(
   });
 }
 
-/** The second line of `times` is of the children: user, system. */
+/**
+ * Returns the processor time in the output of `times`, in seconds. The second line
+ * has the user and system time of the children.
+ */
 function cpuOf(times: string): number {
   const found = times.split("\n")[1]?.matchAll(/(\d+)m([\d.]+)s/g) ?? [];
   return [...found]
     .reduce((sum, [, minutes, rest]) => sum + 60 * +minutes + +rest, 0);
 }
 
-/** The bytes of all files below a folder, those of one inode once. */
+/**
+ * Returns the total size of the files below a folder, in bytes. Hard links to one
+ * file count once. The size of a missing folder is 0.
+ */
 export function bytesIn(folder: string): number {
   const seen = new Set<number>();
   let sum = 0;
@@ -85,7 +94,7 @@ export function bytesIn(folder: string): number {
   return sum;
 }
 
-/** The middle of some numbers. */
+/** Returns the median of some numbers. */
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((one, other) => one - other);
   const middle = sorted.length >> 1;

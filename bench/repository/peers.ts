@@ -2,29 +2,29 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import process from "node:process";
 
-/** A command line, where it is started, and what is set in its environment. */
+/** A command line, and the folder in which it is started. */
 export interface Step {
-  /** The program and its words. */
+  /** The program and its arguments. */
   command: string[];
-  /** The folder it is started in. */
+  /** The path of the folder. Default: the current directory. */
   cwd?: string;
 }
 
-/** A program that keeps versions of a directory. */
+/** A program that stores versions of a directory. */
 export interface Peer {
-  /** Its name in the table. */
+  /** The name of the program in the table. */
   name: string;
-  /** The words that print its version. */
+  /** The command line that prints the version. */
   version: string[];
-  /** Returns its environment, given a folder of its own. */
+  /** Returns additional environment variables, given a folder for its own files. */
   env: (home: string) => Record<string, string>;
   /** Returns the steps that create a repository, if any. */
   init?: (repo: string) => Step[];
-  /** Keeps the directory as it is now. */
+  /** Returns the steps that store version `n` of the directory `live`. */
   snapshot: (repo: string, live: string, n: number) => Step[];
-  /** Restores the last version, or one file of it, to a new place. */
+  /** Returns the steps that restore the last version, `n`, into a new folder. */
   restore: (repo: string, live: string, to: string, n: number) => Step[];
-  /** The same for one file. */
+  /** Returns the steps that restore one file of the last version. */
   restoreFile: (
     repo: string,
     live: string,
@@ -38,7 +38,7 @@ const one = (...command: string[]): Step[] => [{ command }];
 const shell = (script: string, ...words: string[]): Step[] =>
   one("sh", "-ec", script, "sh", ...words);
 
-/** deltar, and those that it is compared with. */
+/** Returns deltar, and the programs that it is compared with. */
 export function allPeers(deltar: string): Peer[] {
   return [
     {
@@ -184,7 +184,10 @@ export function allPeers(deltar: string): Peer[] {
   ];
 }
 
-/** Those that are on this machine, with the first line of their version. */
+/**
+ * Returns the programs that are installed on this machine, with the first line
+ * that `version` prints.
+ */
 export function installed(
   peers: readonly Peer[],
 ): { peer: Peer; version: string }[] {

@@ -4,25 +4,25 @@ import { createCipheriv, createHash } from "node:crypto";
 export class Random {
   readonly #cipher: ReturnType<typeof createCipheriv>;
 
-  /** Starts a sequence. */
+  /** Starts a sequence from a seed. */
   constructor(seed: string) {
     const key = createHash("sha256").update(seed).digest().subarray(0, 16);
     this.#cipher = createCipheriv("aes-128-ctr", key, new Uint8Array(16));
   }
 
-  /** The next bytes. */
+  /** Returns the next bytes. */
   bytes(length: number): Uint8Array {
     return new Uint8Array(this.#cipher.update(new Uint8Array(length)));
   }
 
-  /** A whole number from 0 up to `end`. */
+  /** Returns a whole number of at least 0 and less than `end`. */
   below(end: number): number {
     let number = 0;
     for (const byte of this.bytes(6)) number = number * 256 + byte;
     return number % end;
   }
 
-  /** About so many bytes of text, which compresses as text does. */
+  /** Returns a text of random words, with `length` characters or one less. */
   text(length: number): string {
     const words: string[] = [];
     for (let left = length; left > 0;) {

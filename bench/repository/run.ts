@@ -1,6 +1,6 @@
 /**
- * Measures the `deltar` command against programs of its kind, in whole
- * processes on the same directories:
+ * Compares the `deltar` command with other programs that store versions of
+ * directories, in whole processes on the same directories:
  * `deno task bench repository [FOLDER] [--quick] [--rounds N] [--only NAMES]`.
  *
  * @module
@@ -23,7 +23,10 @@ import {
   type Workload,
 } from "./workloads.ts";
 
-/** Files that changed so shortly before are read again; that is waited for. */
+/**
+ * The time between a change of files and a snapshot, in milliseconds. If it were
+ * shorter, the next snapshot would read the files again.
+ */
 const SETTLE = 2500;
 
 /**
@@ -68,7 +71,7 @@ export async function run(words: string[]): Promise<void> {
   const rows = mediansOf(samples);
   rows.forEach(print);
   const bars = barsOf(rows);
-  if (quick) console.log("This is too small to hold against the bars.");
+  if (quick) console.log("The inputs are too small for the targets.");
   for (const { what, value, limit } of bars) {
     const [shown, most] = [value, limit].map((one) =>
       one >= 100 ? one.toFixed(0) : one.toFixed(3)
@@ -79,7 +82,10 @@ export async function run(words: string[]): Promise<void> {
   writeResult("repository", { machine, rows, bars }, quick);
 }
 
-/** Every state is kept by all programs, one after the other. */
+/**
+ * Measures snapshots of each state of a workload by all programs, one after the
+ * other, and then restores of the last one.
+ */
 async function runWorkload(
   work: string,
   workload: Workload,
@@ -92,7 +98,7 @@ async function runWorkload(
   if (workload.unchanged) states.push({ name: "unchanged", apply: () => {} });
   for (const [n, { name, apply }] of states.entries()) {
     apply(live);
-    // Without it, "unchanged" would be something else.
+    // Otherwise, the snapshot "unchanged" would read files again.
     if (settles || workload.unchanged) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE));
     }
@@ -122,7 +128,7 @@ async function runWorkload(
   return rows;
 }
 
-/** Measures the newest snapshot behind few others, and behind many. */
+/** Measures snapshots and restores after few other snapshots, and after many. */
 async function runHistory(
   work: string,
   [count, measured]: Scale["history"],
@@ -135,7 +141,6 @@ async function runHistory(
   const states = historyOf(count);
   for (const [n, { apply }] of states.entries()) {
     apply(live);
-    // Neither is at an end of what snapshots do together now and then.
     const part = n >= 6 && n < 6 + measured
       ? "early"
       : n >= count - measured

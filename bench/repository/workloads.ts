@@ -19,37 +19,41 @@ import { Random } from "./random.ts";
 
 const MIB = 2 ** 20;
 
-/** A directory and how it changes from snapshot to snapshot. */
+/** A directory and its changes from snapshot to snapshot. */
 export interface Workload {
-  /** Its name. */
+  /** The name of the workload. */
   name: string;
-  /** The changes of the directory before each snapshot; the first fills it. */
+  /** The changes of the directory before each snapshot. The first fills it. */
   states: { name: string; apply: (live: string) => void }[];
-  /** A file to restore by itself, if that is measured. */
+  /**
+   * Returns the path of a file to restore alone. Absent if restores are not
+   * measured.
+   */
   file?: (live: string) => string;
-  /** Whether the last state is snapshotted once more, unchanged. */
+  /** Whether another snapshot is taken at the end, without a change. */
   unchanged?: boolean;
 }
 
 /** The sizes of the inputs. */
 export interface Scale {
-  /** The random file, in MiB. */
+  /** The size of the random file, in MiB. */
   scatter: number;
-  /** Rows of the database. */
+  /** The number of rows of the database. */
   rows: number;
-  /** Files of the tree, and bytes in all. */
+  /** The maximum number of files of the tree, and their maximum total size. */
   tree: [files: number, bytes: number];
-  /** Files of 100 KB, and how often some change. */
+  /** The number of files of 100 KB, and of the times at which some change. */
   many: [files: number, versions: number];
-  /** Snapshots of a long history, and how many of each end are measured. */
-  history: [snapshots: number, measured: number];
   /**
-   * Whether changed files have to be older than a moment before each snapshot.
+   * The number of snapshots of a long history, and of those that are measured early
+   * and late in it.
    */
+  history: [snapshots: number, measured: number];
+  /** Whether each snapshot waits until its files have not changed for a while. */
   settles: boolean;
 }
 
-/** The sizes that bars are set for. */
+/** The sizes for which the targets are set. */
 export const FULL: Scale = {
   scatter: 512,
   rows: 360_000,
@@ -59,7 +63,7 @@ export const FULL: Scale = {
   settles: true,
 };
 
-/** A fraction of that, to see in a minute or two whether all works. */
+/** Small sizes, to check quickly that the benchmark works. */
 export const QUICK: Scale = {
   scatter: 32,
   rows: 20_000,
@@ -70,10 +74,10 @@ export const QUICK: Scale = {
 };
 
 /**
- * Makes the inputs, unless they are there.
+ * Makes the inputs, unless they exist, and returns the workloads.
  *
- * @param folder Where to.
- * @param scale How large.
+ * @param folder The folder of the inputs.
+ * @param scale The sizes of the inputs.
  */
 export function makeWorkloads(folder: string, scale: Scale): Workload[] {
   mkdirSync(folder, { recursive: true });
@@ -85,7 +89,10 @@ export function makeWorkloads(folder: string, scale: Scale): Workload[] {
   ];
 }
 
-/** 2,000 small files in 40 folders; each further state changes 20 of them. */
+/**
+ * Returns the states of a tree of 2,000 small files in 40 folders. Each state
+ * after the first changes up to 20 of the files.
+ */
 export function historyOf(count: number): Workload["states"] {
   const path = (live: string, at: number) =>
     join(live, `folder${at % 40}`, `file${at}.txt`);
@@ -108,7 +115,10 @@ export function historyOf(count: number): Workload["states"] {
   }));
 }
 
-/** Makes a file unless it is there whole. */
+/**
+ * Makes a file or folder, unless it exists, and returns its path. It is made under
+ * another name and then renamed, so that it is complete if it exists.
+ */
 function once(file: string, make: (part: string) => void): string {
   if (!existsSync(file)) {
     rmSync(`${file}.part`, { recursive: true, force: true });
@@ -235,7 +245,10 @@ function manyUpdates(files: number, versions: number): Workload {
   };
 }
 
-/** Real files of this system: those of at most 1 MiB, in the order of names. */
+/**
+ * Returns the workload of real files: those in `/usr` of at most 1 MiB, in the
+ * order of their names, up to a number of files and bytes.
+ */
 function tree(folder: string, files: number, bytes: number): Workload {
   const source = once(join(folder, "tree"), (part) => {
     const chosen: string[] = [];
@@ -274,7 +287,7 @@ function tree(folder: string, files: number, bytes: number): Workload {
   };
 }
 
-/** 200 edits, 50 creations, 50 deletions, 30 renames. */
+/** Edits 200 files, creates 50, deletes 50 and renames 30. */
 function changeTree(live: string): void {
   const random = new Random("tree");
   const paths = [...realFiles(live)];
@@ -299,7 +312,7 @@ function changeTree(live: string): void {
   }
 }
 
-/** The plain files below a folder, in the order of their names. */
+/** Yields the regular files below a folder, in the order of their names. */
 function* realFiles(folder: string): Generator<string> {
   const found = readdirSync(folder, { withFileTypes: true })
     .sort((one, other) => one.name < other.name ? -1 : 1);
