@@ -12,13 +12,16 @@ import type {
 export interface CallOptions {
   /** Cancels the request, which then fails with the code `aborted`. */
   signal?: AbortSignal;
-  /** Called with the progress of the work, a few times a second. */
+  /** Called with the progress of the work, at most ten times a second. */
   onProgress?: (progress: Progress) => void;
 }
 
-/** The error of a request that the worker could not carry out. */
+/** The error of a request that failed or was cancelled. */
 export class EngineError extends Error {
-  /** The code of the `DeltarError`, if the error was one. */
+  /**
+   * The code of the `DeltarError`, or another code that is not of the system, if
+   * there was one.
+   */
   readonly code: string | undefined;
   /** The error code of the system, such as `ENOSPC`, if there was one. */
   readonly system: string | undefined;
@@ -53,7 +56,11 @@ export class Engine {
     this.#script = script;
   }
 
-  /** Calls a method of the worker. */
+  /**
+   * Calls a method of the worker.
+   *
+   * @throws {EngineError} If the method fails, or the request is cancelled.
+   */
   call<M extends Method>(
     method: M,
     params: Methods[M][0],

@@ -41,7 +41,7 @@ export function isRetentionEnabled(): boolean {
     .get("enabled", true);
 }
 
-/** Returns the policy by which old snapshots are kept or removed. */
+/** Returns the policy by which snapshots are kept or removed. */
 export function retentionPolicy(): RetentionPolicy {
   const settings = vscode.workspace.getConfiguration("deltar.retention");
   const days = (name: string, otherwise: number) =>

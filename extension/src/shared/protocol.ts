@@ -22,8 +22,8 @@ export interface FolderConfig {
   /** Whether the rules of `.gitignore` files apply. */
   gitignore: boolean;
   /**
-   * The environment variables for a repository on S3: credentials, region and
-   * URL.
+   * The environment variables for a repository at a URL: the S3 credentials,
+   * region and URL that are set.
    */
   env?: Record<string, string>;
 }
@@ -39,34 +39,33 @@ export interface SnapshotInfo {
   /** The label. */
   label?: string;
   /**
-   * The id of the previous snapshot in the list, which this one is compared
-   * with.
+   * The id of the previous snapshot, which this one is compared with: the parent
+   * or, if the parent is not in the list, the next older snapshot.
    */
   before?: string;
   /**
-   * The time at which the previous snapshot began, if snapshots between the two
-   * were removed. In that case, `counts` has only the changes since the last
-   * removed one.
+   * The time at which the previous snapshot began, if it is not the parent. In
+   * that case, `counts` has only the changes since the parent.
    */
   since?: number;
   /**
-   * The number of files that differ from the snapshot `before`. Absent until
-   * they are counted.
+   * The number of files that differ from the snapshot `before`, if `since` is
+   * present and they were counted.
    */
   changed?: number;
   /** The numbers of files, bytes and changes. */
   counts: SnapshotCounts;
 }
 
-/** A path that is not in a snapshot, and the reason. */
+/** A path that a snapshot does not have, or not as it was, and the reason. */
 export interface SkippedPath {
   /** The path below the folder. */
   path: string;
-  /** The reason in one word: `excluded` or `special`, or a fault. */
+  /** The reason in one word, such as `excluded`, `special` or `changed`. */
   reason: string;
   /** The rule, the system's message or another explanation. */
   detail?: string;
-  /** Whether the path should have been stored but could not be. */
+  /** Whether the path should have been stored as it was, but was not. */
   isFault: boolean;
 }
 
@@ -96,7 +95,7 @@ export interface FileVersion {
   size?: number;
 }
 
-/** A file that is in a snapshot and not in the next one. */
+/** A file that was deleted between two snapshots, and is not in the last one. */
 export interface DeletedFile {
   /** The path below the folder. */
   path: string;
@@ -137,7 +136,7 @@ export interface SnapshotReport {
   snapshot: SnapshotInfo;
   /** Whether the snapshot is new. */
   isNew: boolean;
-  /** The paths that are not in the snapshot. */
+  /** The paths that the snapshot does not have, or not as they were. */
   skipped: SkippedPath[];
   /** The duration of the work in milliseconds. */
   duration: number;
@@ -151,7 +150,7 @@ export interface RestorePreview {
   created: string[];
   /** Files that exist, are not in the snapshot, and are deleted. */
   deleted: string[];
-  /** The number of paths that differ only in mode, time or owner. */
+  /** The number of files and links that differ only in mode, time or owner. */
   touched: number;
 }
 
@@ -199,18 +198,18 @@ export interface Methods {
     { config: FolderConfig; label?: string; measure?: boolean },
     SnapshotReport,
   ];
-  /** Returns all snapshots of the folder, the newest first. */
+  /** Returns the snapshots of the folder except safety snapshots, newest first. */
   list: [{ config: FolderConfig }, SnapshotInfo[]];
   /** Returns the changes from one snapshot, or an empty tree, to another. */
   compare: [
     { config: FolderConfig; before: string | undefined; after: string },
     FileChange[],
   ];
-  /** Returns the paths that are not in a snapshot. */
+  /** Returns the paths that a snapshot does not have, or not as they were. */
   skipped: [{ config: FolderConfig; id: string }, SkippedPath[]];
   /**
-   * Returns deleted files with the last snapshots that have them, the most
-   * recently deleted first.
+   * Returns the files that were deleted between snapshots, the most recently
+   * deleted first.
    */
   deleted: [{ config: FolderConfig }, DeletedFile[]];
   /** Returns the effect of removing old snapshots, without removing them. */
@@ -248,7 +247,7 @@ export interface Methods {
     { config: FolderConfig; request: RestoreRequest },
     RestorePreview,
   ];
-  /** Restores in place, after taking a safety snapshot. */
+  /** Restores in place, after saving the present files to a safety snapshot. */
   restore: [{ config: FolderConfig; request: RestoreRequest }, RestoreReport];
   /** Undoes the last restore. */
   undo: [{ config: FolderConfig }, RestoreReport];

@@ -63,8 +63,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
       return records.map((record, at) => {
         const { parent } = record;
         if (parent === undefined) return infoOf(record);
-        // If the parent was removed or is a safety snapshot, the next older
-        // snapshot takes its place.
+        // If the parent was removed, the next older snapshot takes its place.
         if (times.has(parent)) return infoOf(record, parent);
         const older = at > 0 ? records[at - 1] : undefined;
         return infoOf(record, older?.id, older?.time);

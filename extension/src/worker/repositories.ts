@@ -10,7 +10,8 @@ import type { FolderConfig } from "../shared/protocol.ts";
 /**
  * Opens the repository of a folder.
  *
- * @throws {DeltarError} `not-found` if the repository does not exist.
+ * @throws {DeltarError} `not-found` if the repository does not exist, or if it is
+ * on S3 and there are no credentials; other errors of `Repository.open`.
  */
 export async function openRepository(
   config: FolderConfig,
@@ -65,8 +66,8 @@ export async function openOrCreate(config: FolderConfig): Promise<Repository> {
 }
 
 /**
- * Returns a system error with the location of the repository added. Returns any
- * other error as it is.
+ * Returns an error of code `io` with the location of the repository added.
+ * Returns any other error as it is.
  */
 function withLocation(
   cause: unknown,

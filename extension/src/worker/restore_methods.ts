@@ -10,7 +10,7 @@ import { openRepository } from "./repositories.ts";
 
 type Methods = "previewRestore" | "restore" | "undo" | "redo";
 
-/** The methods of the worker that write to the workspace. */
+/** The methods of the worker that preview restores, restore, undo and redo. */
 export const restoreMethods: { [M in Methods & Method]: Handler<M> } = {
   async previewRestore({ config, request }, { signal }) {
     const repository = await openRepository(config);

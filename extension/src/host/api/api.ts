@@ -1,6 +1,6 @@
 /**
  * The API for other extensions:
- * `extensions.getExtension("deltar.deltar").activate()` returns
+ * `await extensions.getExtension("deltar.deltar").activate()` returns
  * `DeltarExports`.
  *
  * @module
@@ -51,7 +51,8 @@ export interface RestoreOptions {
 export interface RestoreResult {
   /**
    * Whether the restore was carried out. If not, the user refused or cancelled
-   * it, all files already matched the snapshot, or the user was shown an error.
+   * it, all files already matched the snapshot, or the user was shown an error or
+   * a warning.
    */
   readonly done: boolean;
   /** The number of files and links that were written. */
@@ -68,27 +69,37 @@ export interface DeltarApi {
   readonly version: 1;
   /**
    * Fires after each new snapshot of this window, except for safety snapshots
-   * and snapshots that are taken for a comparison with the workspace.
+   * and those of the command _Compare Snapshot with Workspace_.
    */
   readonly onDidSnapshot: vscode.Event<Snapshot>;
   /**
    * Takes a snapshot of a workspace folder, or of all folders. If nothing
    * changed and there is no label, no new snapshot is taken and the last one is
    * returned.
+   *
+   * @throws {RangeError} If `folder` is not in this workspace.
    */
   snapshot(
     options?: { folder?: vscode.Uri; label?: string },
   ): Promise<Snapshot[]>;
   /**
    * Returns the snapshots of a workspace folder, or of all folders, the newest
-   * first.
+   * first. Safety snapshots are not returned.
+   *
+   * @throws {RangeError} If `folder` is not in this workspace.
    */
   list(options?: { folder?: vscode.Uri }): Promise<Snapshot[]>;
-  /** Returns the changes between two snapshots of the same folder. */
+  /**
+   * Returns the changes between two snapshots of the same folder.
+   *
+   * @throws {RangeError} If the folders differ, or are not in this workspace.
+   */
   diff(before: Snapshot, after: Snapshot): Promise<Change[]>;
   /**
    * Restores a snapshot into its workspace folder, after the user has confirmed
    * the restore.
+   *
+   * @throws {RangeError} If the folder is not in this workspace.
    */
   restore(snapshot: Snapshot, options?: RestoreOptions): Promise<RestoreResult>;
 }

@@ -64,7 +64,7 @@ const NEED_NODE = new Set([
 
 type Nodes<T> = [node?: T, all?: T[]];
 
-/** Registers all commands; their errors are logged and shown. */
+/** Registers all commands. Errors other than cancellations are logged and shown. */
 export function registerCommands(
   context: Context,
   { runner, automatic, status, credentials }: CommandParts,

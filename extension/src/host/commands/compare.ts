@@ -183,7 +183,8 @@ async function openList(
     void vscode.window.showInformationMessage(
       all.length === 0
         ? "There are no differences."
-        : "Only modes, times or owners differ. The contents are the same.",
+        : "Only modes, times, owners or hard links differ. The contents are " +
+          "the same.",
     );
     return;
   }

@@ -18,7 +18,7 @@ import { pickFolder, pickSnapshot, pickVersion } from "./pick.ts";
 import { remember } from "./unfinished_restores.ts";
 import { unsaved } from "./unsaved.ts";
 
-/** The maximum number of paths that a question or a log line names. */
+/** The maximum number of paths in a list of a question, or in a log line. */
 const MAX_NAMED_PATHS = 8;
 
 /**
@@ -114,8 +114,8 @@ export interface RestoreProposal {
  * first, so that the safety snapshot has their content.
  *
  * @returns The result, or `undefined` if the user refused or cancelled the
- * restore, if no file differs, or if the restore failed. A failure is shown to
- * the user.
+ * restore, if no file differs, or if the restore failed or is not possible. A
+ * failure is shown to the user.
  */
 export async function restore(
   context: Context,
@@ -172,8 +172,8 @@ export async function restore(
 }
 
 /**
- * Restores without asking. The request is remembered until the restore ends, so
- * that an interrupted restore can be finished.
+ * Restores without asking. The request is remembered until the restore succeeds,
+ * so that an interrupted or failed restore can be finished.
  */
 export async function carryOut(
   { log, memory }: Context,

@@ -6,8 +6,8 @@ import type { Context } from "./context.ts";
 const keyOf = ({ uri }: ProtectedFolder) => `restoring ${uri}`;
 
 /**
- * Remembers the request of a restore that has begun, or, without a request,
- * that the restore has ended.
+ * Remembers the request of a restore that has begun. Without a request, forgets
+ * the remembered one.
  */
 export async function remember(
   memory: vscode.Memento,
@@ -17,7 +17,7 @@ export async function remember(
   await memory.update(keyOf(folder), request);
 }
 
-/** Offers to finish or undo interrupted restores. */
+/** Offers to finish or undo interrupted and failed restores. */
 export async function offerToFinish(context: Context): Promise<void> {
   for (const folder of context.folders.all) {
     const request = context.memory.get<RestoreRequest>(keyOf(folder));
@@ -25,8 +25,8 @@ export async function offerToFinish(context: Context): Promise<void> {
     const undo = "Undo Restore";
     const finish = "Finish Restore";
     const answer = await vscode.window.showWarningMessage(
-      `A restore of ${folder.name} was interrupted. The previous files are ` +
-        "in a safety snapshot.",
+      `A restore of ${folder.name} was interrupted or failed. The files that ` +
+        "the restore replaced or deleted are in a safety snapshot.",
       undo,
       finish,
     );

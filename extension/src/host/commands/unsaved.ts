@@ -10,7 +10,10 @@ interface UnsavedFile {
   save: () => PromiseLike<boolean>;
 }
 
-/** Returns the files with unsaved changes that a restore would change. */
+/**
+ * Returns the files with unsaved changes whose content a restore would change, or
+ * which it would delete.
+ */
 export function unsaved(
   folder: ProtectedFolder,
   { overwritten, created, deleted }: RestorePreview,

@@ -15,8 +15,8 @@ import type { S3Credentials } from "./s3_credentials.ts";
  *
  * - `off`: the folder has no snapshot, or the last attempt to take or list
  *   snapshots failed;
- * - `partial`: the last snapshot lacks paths that could not be stored, or has
- *   no files;
+ * - `partial`: the last snapshot lacks paths, or has not stored some as they
+ *   were, or has no files;
  * - `protected`: the last snapshot is complete.
  */
 export type Protection = "protected" | "partial" | "off";
@@ -35,7 +35,7 @@ export interface FolderParts {
 
 /**
  * A workspace folder, with its list of snapshots and the state of its
- * protection. Runs snapshots, restores and other changes one after the other.
+ * protection. Runs snapshots, restores, undo and redo one after the other.
  */
 export class ProtectedFolder implements vscode.Disposable {
   /** The folder in VS Code. */
@@ -44,11 +44,14 @@ export class ProtectedFolder implements vscode.Disposable {
   readonly writer: Engine;
   /** The engine that reads and prunes, even while `writer` is busy. */
   readonly reader: Engine;
-  /** The paths that the last snapshot could not store. */
+  /** The paths that the last snapshot could not store as they were. */
   faults: readonly SkippedPath[] = [];
-  /** The reason for which the last snapshot failed, if it did. */
+  /**
+   * The reason for which the last attempt to take or list snapshots failed, if it
+   * did.
+   */
   failure: string | undefined;
-  /** Whether a snapshot or a restore is running. */
+  /** Whether a snapshot, restore, undo or redo is running. */
   isBusy = false;
   /**
    * Whether the last snapshot has no files, because all were excluded or
@@ -191,8 +194,8 @@ export class ProtectedFolder implements vscode.Disposable {
   }
 
   /**
-   * Runs work that changes the folder or its snapshots, after all such work
-   * that was started before. Then reads the list of snapshots again.
+   * Runs work after all work for which `exclusive` was called before. Then reads
+   * the list of snapshots again.
    */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const run = async () => {

@@ -27,7 +27,7 @@ export class S3Credentials implements vscode.Disposable {
     return this.#env;
   }
 
-  /** Asks the user for the credentials. */
+  /** Asks the user for the credentials, and stores them. */
   async ask(): Promise<void> {
     const id = await vscode.window.showInputBox({
       title: "S3 Credentials",

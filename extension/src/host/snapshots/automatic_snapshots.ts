@@ -53,13 +53,13 @@ export class AutomaticSnapshots implements vscode.Disposable {
     this.#restartTimer();
   }
 
-  /** Whether no snapshots are taken automatically. */
+  /** Whether automatic snapshots are paused, or turned off by the settings. */
   get isOff(): boolean {
     const { onSave, every, onClose } = triggers();
     return this.#isPaused || !onSave && every === 0 && !onClose;
   }
 
-  /** Takes the last snapshots before the window closes. */
+  /** Takes the last snapshots before the window closes, if the user wants them. */
   async close(): Promise<void> {
     const isWanted = triggers().onClose && this.#mayTake;
     this.dispose();

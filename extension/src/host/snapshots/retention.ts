@@ -8,7 +8,9 @@ import type { SnapshotRunner } from "./snapshot_runner.ts";
 /** The interval of automatic removal, in milliseconds. */
 const INTERVAL_MS = 86_400_000;
 
-/** Removes old snapshots once a day, after a snapshot was taken. */
+/**
+ * Removes the old snapshots of a folder after a new snapshot, at most once a day.
+ */
 export class Retention implements vscode.Disposable {
   readonly #log: vscode.LogOutputChannel;
   readonly #state: vscode.Memento;
@@ -43,7 +45,7 @@ export class Retention implements vscode.Disposable {
       this.#log.info(removedText(folder, removed));
       if (removed.length > 0) folder.refresh();
     } catch (error) {
-      // Another window may be pruning. This one tries again tomorrow.
+      // Another window may be pruning. This one tries again after a day.
       this.#log.warn(
         `${folder.name}: cannot remove old snapshots: ${explain(error)}`,
       );

@@ -4,7 +4,8 @@ import { formatSince } from "./text.ts";
 
 /**
  * Returns the number of files that differ between a snapshot and the previous
- * one, in words.
+ * one, in words. Without a previous one, returns the number of files. If the
+ * differences are not counted yet, returns the time since which they are.
  */
 export function changedFiles(
   { counts, time, before, since, changed: counted }: SnapshotInfo,
@@ -21,8 +22,8 @@ export function changedFiles(
 }
 
 /**
- * Returns a line with the changes of a snapshot since the previous one, or an
- * empty list if there are none.
+ * Returns a line with the numbers of changes of a snapshot. Returns an empty list
+ * if there are none, or no previous snapshot.
  */
 export function changesByKind({ before, counts }: SnapshotInfo): string[] {
   if (before === undefined) return [];

@@ -7,7 +7,7 @@ import { pathIn } from "../folders/version_uri.ts";
 import { explain } from "../ui/explain.ts";
 import { formatDifference, formatMoment } from "../ui/text.ts";
 
-/** A version of the file in the active editor. */
+/** A version of the file whose versions are shown. */
 export interface VersionNode {
   folder: ProtectedFolder;
   path: string;
@@ -22,7 +22,10 @@ export interface VersionNode {
  */
 const QUIET_MS = 250;
 
-/** The list of the versions of the file in the active editor. */
+/**
+ * The list of the versions of the file in the active editor, or of the file that
+ * the user chose.
+ */
 export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   readonly onDidChangeTreeData: vscode.Event<void>;
   readonly #changed = new vscode.EventEmitter<void>();
@@ -32,7 +35,7 @@ export class HistoryView implements vscode.TreeDataProvider<VersionNode> {
   #reading: AbortController | undefined;
   /** The key of the current list. */
   #shown: string | undefined;
-  /** The file that `show` was called for, until the editor changes. */
+  /** The file that `show` was called for, until a tab changes. */
   #pinned: vscode.Uri | undefined;
 
   constructor(folders: ProtectedFolders) {
