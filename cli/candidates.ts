@@ -24,8 +24,9 @@ export interface Where {
 }
 
 /**
- * Opens a repository for reading only, unless it is encrypted. A remote
- * repository is read from its cache, without the network.
+ * Opens a repository for reading only. A remote repository is read from its
+ * cache, without the network. Throws if the repository is encrypted, because no
+ * key is given.
  */
 function open({ location }: Where): Promise<Repository> {
   return Repository.open(nearbyStorage(location), { onDamage: () => {} });

@@ -169,7 +169,10 @@ async function newKey(
   return { name, to: { passphrase } };
 }
 
-/** Asks before the secret identity is shown, unless `--yes` is given. */
+/**
+ * Asks before the secret identity is shown, unless `--yes` is given or no question
+ * can be asked.
+ */
 async function confirmSheet(
   { signal }: Context,
   out: Parameters<typeof ask>[0],

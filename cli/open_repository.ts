@@ -55,7 +55,7 @@ export function storageAt(
     return storage;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new DeltarError("unsupported", error.message, { object: "--repo" });
+    throw new DeltarError("unsupported", error.message, { object: location });
   }
 }
 

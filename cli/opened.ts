@@ -1,13 +1,13 @@
 import { sep } from "node:path";
 
-/** Matches the names of all objects in a repository except key files. */
+/**
+ * Matches the names of objects in a repository, except key files and some copies
+ * in `damaged/`.
+ */
 const STORED =
   /^(?:deltar\.json$|lease\/\d+\.json$|(?:[a-z]+\/){1,2}\d{8}T\d{6}Z-)/;
 
-/**
- * Returns whether a name is that of an object in a repository, other than a key
- * file.
- */
+/** Returns whether a name is one that `STORED` matches. */
 export function isStored(object: string): boolean {
   return STORED.test(object);
 }

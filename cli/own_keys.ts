@@ -64,6 +64,7 @@ export interface FirstKey {
  *
  * @throws {DeltarError} `key` if a file or command that should give a key does
  * not.
+ * @throws {Error} The system's error, if the new identity cannot be stored.
  */
 export async function firstKey(): Promise<FirstKey> {
   const name = "main";

@@ -113,6 +113,10 @@ test("what fails exits with 1 and says what to do", async () => {
       ["list", "--repo", "a/b"],
       /a\/b: the location is inside a file, but a rep/,
     );
+    failing(
+      ["copy", "--to", "ftp://ada:secret@host/x"],
+      /^deltar: ftp:\/\/\*\*\*@host\/x: unsupported kind of location/,
+    );
     if (process.platform !== "win32") {
       const device = ["snapshot", "--repo", "/dev/null"];
       failing(
