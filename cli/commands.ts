@@ -61,7 +61,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Restore a snapshot, or some paths of it",
     shared: [...LONG, "dir"],
     interrupted: "restored files are kept; run the same command again to " +
-      "restore the rest, or `deltar undo` to undo the restore",
+      "restore the rest, or `deltar undo <dir>` to undo the restore into <dir>",
     load: async (context) =>
       (await import("./restore.ts")).restoreCommand(context),
   },

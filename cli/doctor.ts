@@ -36,7 +36,7 @@ interface Finding {
   check: string;
   /** The result. A `warning` is for something that may become a problem. */
   state: "ok" | "warning" | "failed";
-  /** The finding in words, with advice if the state is not `ok`. */
+  /** The finding in words, with advice if there is any. */
   detail: string;
 }
 
