@@ -66,7 +66,7 @@ export function verifyCommand(context: Context): Command {
 }
 
 const EXIT_CODES = `
-verify never changes the repository.
+verify changes no object of the repository.
 
 Exit codes: 0 nothing is damaged, 1 something is damaged or the command failed.`;
 
