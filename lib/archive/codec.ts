@@ -50,6 +50,15 @@ export interface Codec {
   store(plain: Uint8Array): Promise<Uint8Array>;
 
   /**
+   * Yields gzip members or zstd frames that decompress to nothing, to be
+   * appended to an object so that its size tells little. Absent if objects are
+   * not padded.
+   *
+   * @param size The size of the object without them, in bytes.
+   */
+  padding?(size: number): Generator<Uint8Array>;
+
+  /**
    * Decompresses any number of concatenated members or frames in bounded
    * memory, as the result is pulled.
    *

@@ -2,6 +2,7 @@ import { DeltarError } from "../bytes/errors.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256 } from "../bytes/sha256.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { Codec } from "./codec.ts";
 import { Pipe } from "./pipe.ts";
 
 /** The name, size and checksum of a stored volume. */
@@ -70,8 +71,14 @@ export class ObjectWriter {
     }
   }
 
-  /** Ends the object. Resolves when it is stored. */
-  async finish(): Promise<VolumeRecord> {
+  /**
+   * Ends the object, with the padding of a codec that pads objects. Resolves
+   * when it is stored.
+   */
+  async finish(codec?: Codec): Promise<VolumeRecord> {
+    for (const part of codec?.padding?.(this.size) ?? []) {
+      await this.write(part);
+    }
     this.#pipe.end();
     await this.#stored;
     const sha256 = toHex(this.#sum.digest());

@@ -14,10 +14,10 @@ export interface VolumeSequenceOptions {
   name: (n: number) => string;
   /**
    * The codec that compresses the two blocks of zeros at the end of each
-   * volume.
+   * volume, and pads the volume.
    */
   codec: Codec;
-  /** The maximum size of a volume in bytes. */
+  /** The maximum size of a volume before it is padded, in bytes. */
   volumeSize: number;
   /** Whether one volume is stored even if it is empty. */
   evenIfEmpty?: boolean;
@@ -141,7 +141,8 @@ export class VolumeSequence {
     if (volume === undefined) return;
     await volume.write(await this.#endOfTar());
     await this.#finishing;
-    this.#finishing = volume.finish().then((record) => {
+    const { codec } = this.#options;
+    this.#finishing = volume.finish(codec).then((record) => {
       this.#records.push(record);
       return this.#options.onStored?.(record);
     });

@@ -16,6 +16,7 @@ import { type ByteSource, chunks } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import type { Sharing } from "./local_modes.ts";
 import { checkName } from "./names.ts";
+import { padText, unpadText } from "./padded_text.ts";
 import type {
   GetOptions,
   PutOptions,
@@ -56,6 +57,12 @@ export interface EncryptedOptions {
    */
   kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
   /**
+   * Returns whether an object of this name is a text of lines that is padded
+   * with spaces at the end of its last line. It is read without them, but its
+   * size in lists, and ranges of it, include them. Default: no object is padded.
+   */
+  isPadded?: (name: string) => boolean;
+  /**
    * Called with each encrypted object that was stored: its name in the other
    * storage, and the size and SHA-256 of its encrypted bytes.
    */
@@ -90,6 +97,7 @@ export class EncryptedStorage implements Storage {
   readonly #isPartial: boolean;
   readonly #kindOf: NonNullable<EncryptedOptions["kindOf"]>;
   readonly #onStored: EncryptedOptions["onStored"];
+  readonly #isPadded: NonNullable<EncryptedOptions["isPadded"]>;
   /** The heads of the objects of which ranges were read last. */
   readonly #heads = new Map<string, Promise<Head>>();
   /** The lengths of heads in bytes, by the number of their recipients. */
@@ -111,6 +119,7 @@ export class EncryptedStorage implements Storage {
     this.#isPartial = isPartial;
     this.#kindOf = options.kindOf ?? (() => "encrypted");
     this.#onStored = options.onStored;
+    this.#isPadded = options.isPadded ?? (() => false);
   }
 
   /** Reads an object; see {@linkcode Storage.get}. */
@@ -127,7 +136,8 @@ export class EncryptedStorage implements Storage {
     try {
       if (offset === 0 && length === undefined) {
         const file = this.#inner.get(name + AGE_SUFFIX, options);
-        yield* decrypt(file, this.#keys, name);
+        const plain = decrypt(file, this.#keys, name);
+        yield* this.#isPadded(name) ? unpadText(plain) : plain;
       } else yield* this.#range(name, options);
     } catch (error) {
       throw this.#named(error, name);
@@ -145,10 +155,9 @@ export class EncryptedStorage implements Storage {
       return this.#inner.put(name, source, options);
     }
     this.#heads.delete(name);
-    const file = encrypt(
-      whileWanted(source, options?.signal),
-      this.#recipientsOf(name),
-    );
+    const wanted = whileWanted(source, options?.signal);
+    const plain = this.#isPadded(name) ? padText(wanted) : wanted;
+    const file = encrypt(plain, this.#recipientsOf(name));
     const tally = { sum: createSha256(), size: 0 };
     try {
       await this.#inner.put(

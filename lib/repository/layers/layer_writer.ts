@@ -3,6 +3,7 @@ import { FrameQueue } from "../../archive/frame_queue.ts";
 import { ObjectWriter } from "../../archive/object_writer.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256, sha256 } from "../../bytes/sha256.ts";
+import { concat } from "../../bytes/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Skipped } from "../../tree/entry.ts";
 import { closingLine, type Line, openingLine } from "../../bytes/listing.ts";
@@ -82,6 +83,8 @@ interface FullFrame {
   /** The buffer, whose first `used` bytes are the frame. */
   buffer: Uint8Array;
   used: number;
+  /** Whether this is the last frame, which the padding of the layer follows. */
+  isLast: boolean;
 }
 
 /** Writes a layer line by line, and divides it into frames. */
@@ -118,9 +121,12 @@ export class LayerWriter {
     this.#object = new ObjectWriter(storage, name, signal);
     this.#queue = new FrameQueue(codec, async (frame, packed) => {
       const { first, buffer, used } = frame;
-      const bytes = this.#isReadable(frame, packed.length)
+      const content = this.#isReadable(frame, packed.length)
         ? packed
         : await codec.store(buffer.subarray(0, used));
+      const bytes = frame.isLast && codec.padding !== undefined
+        ? concat([content, ...codec.padding(this.#size + content.length)])
+        : content;
       this.#spare.push(buffer);
       this.#plain += used;
       this.#size += bytes.length;
@@ -171,7 +177,7 @@ export class LayerWriter {
     for (const skip of skipped) this.#write(encodeSkipped(skip));
     this.#flush();
     this.#put(encoder.encode(closingLine(this.#sum.digest())));
-    this.#send();
+    this.#send(true);
     await this.#queue.settled();
     this.#queue.check();
     const record = await this.#object.finish();
@@ -208,7 +214,7 @@ export class LayerWriter {
     this.#text += JSON.stringify(line) + "\n";
     const isFull = this.#used + this.#text.length >= this.#frameSize;
     if (isFull || this.#text.length >= PIECE) this.#flush();
-    if (isFull) this.#send();
+    if (isFull) this.#send(false);
   }
 
   /** Encodes the collected text and appends it to the frame. */
@@ -234,7 +240,7 @@ export class LayerWriter {
   }
 
   /** Passes the frame on to be compressed and stored, unless it is empty. */
-  #send(): void {
+  #send(isLast: boolean): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
     this.#queue.push({
@@ -242,6 +248,7 @@ export class LayerWriter {
       lines: this.#lines,
       buffer,
       used: this.#used,
+      isLast,
     }, buffer.subarray(0, this.#used));
     this.#first = undefined;
     this.#lines = 0;

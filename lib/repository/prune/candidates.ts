@@ -1,3 +1,4 @@
+import { paddedSize } from "../../bytes/padded_size.ts";
 import type { GarbageLine } from "../runs/garbage_mark.ts";
 import { idOfObject, moveName } from "../format/names.ts";
 import type { RunIntent } from "../runs/run.ts";
@@ -69,10 +70,17 @@ const MOVE_BYTES = 1024;
  * Returns the size that a volume of `size` bytes has after a prune if `alive`
  * of its bytes are needed.
  */
-function sizeAfter(size: number, alive: number, repackBelow: number): number {
+function sizeAfter(
+  size: number,
+  alive: number,
+  repackBelow: number,
+  isPadded: boolean,
+): number {
   if (alive === 0) return 0;
-  const pays = alive < size * repackBelow && size - alive > MOVE_BYTES;
-  return pays ? alive : size;
+  const sizeOf = isPadded ? paddedSize : (bytes: number) => bytes;
+  const moved = sizeOf(alive);
+  const pays = moved < size * repackBelow && size - moved > sizeOf(MOVE_BYTES);
+  return pays ? moved : size;
 }
 
 /**
@@ -81,7 +89,7 @@ function sizeAfter(size: number, alive: number, repackBelow: number): number {
  * snapshots whose grace period is over.
  */
 export function findCandidates(
-  { stored, marks, moves }: RepositoryState,
+  { stored, marks, moves, isPadded }: RepositoryState,
   usage: Usage,
   options: CandidateOptions,
 ): Candidates {
@@ -100,7 +108,7 @@ export function findCandidates(
       if (use?.record === undefined) continue;
       const ranges = neededRanges(use, Number.MIN_VALUE);
       const alive = ranges.reduce((sum, { length }) => sum + length, 0);
-      const freed = size - sizeAfter(size, alive, repackBelow);
+      const freed = size - sizeAfter(size, alive, repackBelow, isPadded);
       if (freed > 0 && !running.has(idOfObject(name) ?? "")) {
         result.repack.push({ name, ranges, freed });
       }
@@ -127,7 +135,7 @@ export function findCandidates(
  * repacked.
  */
 export function freedByRank(
-  { stored, intents }: RepositoryState,
+  { stored, intents, isPadded }: RepositoryState,
   usage: Usage,
   repackBelow: number,
 ): Map<Rank, number> {
@@ -145,7 +153,7 @@ export function freedByRank(
     }
     const ranks = [...use.ranges.values()].sort((a, b) => a.rank - b.rank);
     let alive = ranks.reduce((sum, { length }) => sum + length, 0);
-    const left = () => sizeAfter(size, alive, repackBelow);
+    const left = () => sizeAfter(size, alive, repackBelow, isPadded);
     let before = size;
     add(NEVER, before - left());
     before = left();

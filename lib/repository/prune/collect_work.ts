@@ -1,3 +1,5 @@
+import { codecFor } from "../../archive/codec.ts";
+import { paddingCodec } from "../../archive/padding.ts";
 import { checkAborted } from "../../bytes/abort.ts";
 import { codeOf, isDamage } from "../../bytes/errors.ts";
 import { codecOf, moveName, volumeName } from "../format/names.ts";
@@ -81,8 +83,18 @@ export class CollectWork {
     const from = usage.volumes.get(name)?.record;
     if (from === undefined) throw new TypeError(`no record of ${name}`);
     const folder = name.startsWith("signatures/") ? "signatures" : "volumes";
-    const to = volumeName(folder, this.#id, at, codecOf(name).name);
-    const move = await repackVolume(run.storage, from, ranges, to, signal);
+    // A copied snapshot may have volumes of another compression.
+    const { name: kind } = codecOf(name);
+    const codec = this.#found.isPadded ? paddingCodec(kind) : codecFor(kind);
+    const to = volumeName(folder, this.#id, at, kind);
+    const move = await repackVolume(
+      run.storage,
+      from,
+      ranges,
+      to,
+      codec,
+      signal,
+    );
     try {
       await this.#lease.check();
       await run.check();

@@ -1,10 +1,10 @@
+import type { Codec } from "../../archive/codec.ts";
 import { ObjectWriter } from "../../archive/object_writer.ts";
 import { BLOCK } from "../../archive/tar_member.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { codecOf } from "../format/names.ts";
 import type { Move, MovedRange } from "../content/move.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 
@@ -18,6 +18,7 @@ import type { ObjectRecord } from "../format/snapshot_record.ts";
  * @param ranges The ranges to keep: whole frames that do not overlap, sorted by
  * offset.
  * @param name The new volume's name.
+ * @param codec The compression of both volumes.
  * @param signal Ends the work with an error of code `aborted`.
  * @throws {DeltarError} `corrupt` or `truncated` if the old volume is damaged,
  * `not-found` if it is missing. Nothing is stored in these cases. Other errors
@@ -28,6 +29,7 @@ export async function repackVolume(
   from: ObjectRecord,
   ranges: readonly { offset: number; length: number }[],
   name: string,
+  codec: Codec,
   signal?: AbortSignal,
 ): Promise<Move> {
   const writer = new ObjectWriter(storage, name, signal);
@@ -69,10 +71,8 @@ export async function repackVolume(
         },
       );
     }
-    await writer.write(
-      await codecOf(name).compress(new Uint8Array(2 * BLOCK)),
-    );
-    return { from, to: await writer.finish(), ranges: moved };
+    await writer.write(await codec.compress(new Uint8Array(2 * BLOCK)));
+    return { from, to: await writer.finish(codec), ranges: moved };
   } catch (error) {
     await writer.abort(error);
     throw error;

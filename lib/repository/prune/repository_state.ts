@@ -32,6 +32,8 @@ export interface RepositoryState {
   markNames: string[];
   /** The moves, by the names of their objects. */
   moves: Map<string, Move>;
+  /** Whether objects are padded when they are written. */
+  isPadded: boolean;
 }
 
 /**
@@ -68,7 +70,17 @@ export async function readState(
     const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
     if (isLost && stored.has(from.name)) moves.delete(object);
   }
-  return { stored, records, removed, intents, marks, markNames, moves };
+  const isPadded = store.codec.padding !== undefined;
+  return {
+    stored,
+    records,
+    removed,
+    intents,
+    marks,
+    markNames,
+    moves,
+    isPadded,
+  };
 }
 
 /**

@@ -157,7 +157,7 @@ export class CheckpointWriter {
       for await (const plain of this.#signed(header, lines)) {
         await writer.write(await this.#codec.compress(plain));
       }
-      await writer.finish();
+      await writer.finish(this.#codec);
       this.kept.push(object);
     } catch (error) {
       await writer.abort(error);

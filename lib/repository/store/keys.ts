@@ -239,6 +239,9 @@ export class RepositoryKeys {
       // recipient too, so that a storage cannot tell them apart.
       recipientsOf: (name) =>
         name.startsWith("volumes/") ? [recipient] : recipients,
+      // The writers of all other objects pad them, because their sums are
+      // recorded.
+      isPadded: (name) => name.endsWith(".json"),
       isPartial: this.isWriteOnly,
       kindOf,
       onStored,

@@ -12,6 +12,7 @@
  * @module
  */
 import { type Codec, codecFor, type CodecName } from "../../archive/codec.ts";
+import { paddingCodec } from "../../archive/padding.ts";
 import type { AgeKey } from "../../age/header.ts";
 import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
 import {
@@ -122,7 +123,7 @@ export class Store {
   readonly storage: Storage;
   /** The repository's own id. */
   readonly id: string;
-  /** The compression of the repository. */
+  /** The compression of the repository. It pads objects if they are encrypted. */
   readonly codec: Codec;
   /** The keys, if the repository is encrypted. */
   readonly keys: RepositoryKeys | undefined;
@@ -139,7 +140,7 @@ export class Store {
   ) {
     this.storage = storage;
     this.id = id;
-    this.codec = codec;
+    this.codec = keys === undefined ? codec : paddingCodec(codec.name);
     this.keys = keys;
     this.machine = machine;
     this.manifests = manifests;

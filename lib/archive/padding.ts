@@ -1,0 +1,73 @@
+import { paddedSize } from "../bytes/padded_size.ts";
+import { type Codec, codecFor, type CodecName } from "./codec.ts";
+
+/** How bytes that decompress to nothing are made in a codec. */
+interface Filler {
+  /** The minimum length of a piece, in bytes. */
+  min: number;
+  /** The maximum length of a piece, in bytes. */
+  max: number;
+  /** Returns a piece of a length. */
+  make: (length: number) => Uint8Array;
+}
+
+/** The length of the header of a skippable zstd frame, in bytes. */
+const SKIPPABLE_HEADER = 8;
+
+/** The length of an empty gzip member with a subfield without content. */
+const EMPTY_MEMBER = 26;
+
+const FILLERS: Record<CodecName, Filler> = {
+  zstd: { min: SKIPPABLE_HEADER, max: 1 << 20, make: skippableFrame },
+  gzip: { min: EMPTY_MEMBER, max: 1 << 16, make: emptyMember },
+};
+
+/**
+ * Returns a codec that also pads objects. See {@linkcode Codec.padding}.
+ *
+ * @param name The name of the compression.
+ */
+export function paddingCodec(name: CodecName): Codec {
+  return { ...codecFor(name), padding: (size) => padding(name, size) };
+}
+
+function* padding(name: CodecName, size: number): Generator<Uint8Array> {
+  const { min, max, make } = FILLERS[name];
+  let left = paddedSize(size) - size;
+  if (left > 0 && left < min) left = paddedSize(size + min) - size;
+  while (left > 0) {
+    // At least `min` bytes are left for the piece after this one.
+    const length = left <= max ? left : Math.min(max, left - min);
+    yield make(length);
+    left -= length;
+  }
+}
+
+/** Makes a skippable frame (RFC 8878, 3.1.2) whose content is zeros. */
+function skippableFrame(length: number): Uint8Array {
+  const frame = new Uint8Array(length);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, 0x184d2a50, true);
+  view.setUint32(4, length - SKIPPABLE_HEADER, true);
+  return frame;
+}
+
+/**
+ * Makes a gzip member of no content (RFC 1952, 2.3) with an extra field, whose
+ * only subfield is zeros.
+ */
+function emptyMember(length: number): Uint8Array {
+  const member = new Uint8Array(length);
+  const view = new DataView(member.buffer);
+  const subfield = length - EMPTY_MEMBER;
+  // The magic number, the method, the flag of the extra field, and an unknown
+  // system.
+  member.set([0x1f, 0x8b, 8, 4]);
+  member[9] = 255;
+  view.setUint16(10, 4 + subfield, true);
+  member.set(new TextEncoder().encode("dp"), 12);
+  view.setUint16(14, subfield, true);
+  // A last, empty block. The checksum and the length of no content are zero.
+  member[16 + subfield] = 3;
+  return member;
+}
