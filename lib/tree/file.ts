@@ -2,7 +2,7 @@ import { fs, nodePath } from "../bytes/node.ts";
 import { checkAborted, type SignalOptions } from "../bytes/abort.ts";
 import { codeOf, DeltarError, errorMessage } from "../bytes/errors.ts";
 import { isDenied } from "../bytes/permitted.ts";
-import { chunks, collectAtMost } from "../bytes/source.ts";
+import { type ByteSource, chunks, collectAtMost } from "../bytes/source.ts";
 import { inTurns } from "../bytes/turns.ts";
 import { MAX_LISTING_BYTES } from "../bytes/listing.ts";
 
@@ -35,7 +35,7 @@ export interface WriteFileOptions extends SignalOptions {
  */
 export async function writeFileAtomic(
   file: string,
-  bytes: Uint8Array | Iterable<Uint8Array>,
+  bytes: ByteSource,
   options: WriteFileOptions = {},
 ): Promise<void> {
   const temporary = `${file}.${crypto.randomUUID()}.tmp`;

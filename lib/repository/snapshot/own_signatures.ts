@@ -1,9 +1,5 @@
-import { decrypt, encrypt } from "../../age/mod.ts";
-import type { AgeKey, AgeRecipient } from "../../age/header.ts";
 import { DeltarError } from "../../bytes/errors.ts";
-import { toHex } from "../../bytes/hex.ts";
-import { sha256 } from "../../bytes/sha256.ts";
-import { collect, collectAtMost } from "../../bytes/source.ts";
+import { collect } from "../../bytes/source.ts";
 import { Signature } from "../../delta/signature.ts";
 import {
   namesIn,
@@ -11,6 +7,7 @@ import {
   removeFile,
   writeFileAtomic,
 } from "../../tree/file.ts";
+import type { SealedFiles } from "../store/sealed_files.ts";
 
 /** The maximum size of a signature in bytes: that of a file of some terabytes. */
 const MAX_SIGNATURE_BYTES = 2 ** 30;
@@ -24,30 +21,22 @@ const SUFFIX = ".signature.age";
  * others derive them. The files are encrypted for the machine itself.
  */
 export class OwnSignatures {
-  readonly #prefix: string;
   readonly #folder: string;
-  readonly #keys: readonly AgeKey[];
-  readonly #recipient: AgeRecipient;
+  readonly #files: SealedFiles;
+  /** The beginning of the names of the files of the directory. */
+  readonly #prefix: string;
 
   /**
    * Makes the signatures of a directory. Nothing is read yet.
    *
    * @param folder The folder of the caches.
-   * @param repository The id of the repository.
+   * @param files Encrypts the files for this machine.
    * @param directory The path of the directory.
-   * @param own The keys of the machine, and its recipient.
    */
-  constructor(
-    folder: string,
-    repository: string,
-    directory: string,
-    { keys, recipient }: { keys: readonly AgeKey[]; recipient: AgeRecipient },
-  ) {
-    const sum = toHex(sha256(new TextEncoder().encode(directory)));
+  constructor(folder: string, files: SealedFiles, directory: string) {
     this.#folder = folder;
-    this.#prefix = `${repository}-${sum.slice(0, 16)}-`;
-    this.#keys = keys;
-    this.#recipient = recipient;
+    this.#files = files;
+    this.#prefix = `${files.nameFor(directory).slice(0, 16)}-`;
   }
 
   /**
@@ -64,8 +53,7 @@ export class OwnSignatures {
         undefined,
         MAX_SIGNATURE_BYTES,
       );
-      const plain = decrypt(file, this.#keys, name);
-      const bytes = await collectAtMost(plain, MAX_SIGNATURE_BYTES, name);
+      const bytes = await this.#files.open(file, name);
       return Signature.decode(bytes, { object: name });
     } catch (error) {
       // The file is then stored whole.
@@ -81,7 +69,7 @@ export class OwnSignatures {
    */
   async put(sum: string, signature: Signature): Promise<void> {
     const name = this.#nameOf(sum);
-    const file = encrypt([signature.encode()], [this.#recipient]);
+    const file = this.#files.seal(signature.encode());
     await writeFileAtomic(
       `${this.#folder}/${name}`,
       [await collect(file)],
@@ -106,8 +94,7 @@ export class OwnSignatures {
   }
 
   #nameOf(sum: string): string {
-    // The name must not tell the content.
-    const key = toHex(sha256(new TextEncoder().encode(this.#prefix + sum)));
-    return `${this.#prefix}${key.slice(0, 32)}${SUFFIX}`;
+    const name = this.#files.nameFor(sum).slice(0, 32);
+    return `${this.#prefix}${name}${SUFFIX}`;
   }
 }

@@ -19,6 +19,8 @@ import { TreeState } from "../../tree/tree_state.ts";
 import type { WalkStates } from "../../tree/walk_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { SealedFiles } from "../store/sealed_files.ts";
+import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
 const VERSION = 1;
@@ -50,14 +52,21 @@ interface Memory {
  */
 export class StateCache {
   readonly #file: string | undefined;
+  readonly #sealed: SealedFiles | undefined;
   readonly #walker: Walker;
   readonly #newest: bigint;
   readonly #writer = new StateWriter();
   #memory: Memory | undefined;
   #known: KnownEntries | undefined;
 
-  private constructor(file: string | undefined, walker: Walker, now: number) {
+  private constructor(
+    file: string | undefined,
+    sealed: SealedFiles | undefined,
+    walker: Walker,
+    now: number,
+  ) {
     this.#file = file;
+    this.#sealed = sealed;
     this.#walker = walker;
     this.#newest = BigInt(now) * 1_000_000n - RACY_NANOSECONDS;
   }
@@ -67,28 +76,31 @@ export class StateCache {
    *
    * @param folder The folder of the state caches; `undefined` to remember
    * nothing.
-   * @param repository The repository's id.
+   * @param repository The repository's id, and its keys if it is encrypted. The
+   * state of a directory in an encrypted repository is encrypted too.
    * @param walker The directory.
    * @param before The parent of the next snapshot.
    * @param now The current time, in milliseconds since 1970.
    */
   static async read(
     folder: string | undefined,
-    repository: string,
+    { id, keys }: Pick<Store, "id" | "keys">,
     walker: Walker,
     before: Pick<SnapshotRecord, "id" | "counts"> | undefined,
     now: number,
   ): Promise<StateCache> {
-    const key = toHex(sha256(new TextEncoder().encode(walker.path)));
-    const file = folder && `${folder}/${repository}-${key.slice(0, 16)}.state`;
-    const cache = new StateCache(file, walker, now);
+    const sealed = keys?.sealedFiles();
+    const key = sealed?.nameFor(walker.path) ??
+      toHex(sha256(new TextEncoder().encode(walker.path)));
+    const file = folder && `${folder}/${id}-${key.slice(0, 16)}.state`;
+    const cache = new StateCache(file, sealed, walker, now);
     if (file === undefined || before === undefined) return cache;
     const { files, directories, links } = before.counts;
     const most = MIN_STATE_BYTES +
       MAX_BYTES_PER_ENTRY * (files + directories + links);
     try {
       const bytes = await readFileBytes(file, undefined, most);
-      const memory = decode(bytes, file);
+      const memory = decode(await sealed?.open(bytes, file) ?? bytes, file);
       if (memory.snapshot === before.id) cache.#memory = memory;
     } catch {
       // A missing or damaged state is ignored.
@@ -159,7 +171,8 @@ export class StateCache {
     try {
       const blocks = this.#writer.finish();
       const parts = encodeState(snapshot, entries, skipped, blocks);
-      await writeFileAtomic(this.#file, parts, {
+      const sealed = this.#sealed?.seal(parts) ?? parts;
+      await writeFileAtomic(this.#file, sealed, {
         inNewFolder: true,
         isPrivate: true,
         mayBeLost: true,

@@ -206,7 +206,7 @@ async function takeOnce(
     ? { ahead: before }
     : {};
   const { cache: folder } = options;
-  const cache = await StateCache.read(folder, store.id, dir, before, started);
+  const cache = await StateCache.read(folder, store, dir, before, started);
   if (before !== undefined && mayBeNone) {
     const unchanged = await findUnchanged(before, dir, cache, options);
     if (unchanged !== undefined) return { ...unchanged, ...ahead };
@@ -336,13 +336,12 @@ async function takeOnce(
  * Returns the signatures that this machine keeps, if its key is write-only.
  */
 function signaturesOf(
-  { id, keys }: Store,
+  { keys }: Store,
   { path }: Walker,
   { cache }: SnapshotOptions,
 ): OwnSignatures | undefined {
-  const own = keys?.writeOnly;
-  if (own === undefined || cache === undefined) return undefined;
-  return new OwnSignatures(cache, id, path, own);
+  if (!keys?.isWriteOnly || cache === undefined) return undefined;
+  return new OwnSignatures(cache, keys.sealedFiles(), path);
 }
 
 /** Yields the SHA-256 of each entry, in hexadecimal. */

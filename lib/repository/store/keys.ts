@@ -47,6 +47,7 @@ import {
   openKeys,
   sumOf,
 } from "./open_keys.ts";
+import { SealedFiles } from "./sealed_files.ts";
 import { type Signer, Signers } from "./signers.ts";
 
 /** The person or machine that a key is for. */
@@ -249,14 +250,17 @@ export class RepositoryKeys {
   }
 
   /**
-   * The keys and the recipient of this machine, if its key is write-only. With
-   * them, it keeps for itself what it cannot read from the repository.
+   * Returns what encrypts this machine's files about the repository: for its
+   * newest identity or, if the key is write-only, for this machine.
    */
-  get writeOnly():
-    | { keys: readonly AgeKey[]; recipient: AgeRecipient }
-    | undefined {
-    if (!this.isWriteOnly) return undefined;
-    return { keys: [this.#opened.own], recipient: this.#second };
+  sealedFiles(): SealedFiles {
+    const { identities: [identity], recipient } = this.#file;
+    if (identity !== undefined) {
+      return new SealedFiles({ key: identity, recipient, secret: identity });
+    }
+    const { own: key } = this.#opened;
+    const secret = typeof key === "string" ? key : this.#second;
+    return new SealedFiles({ key, recipient: this.#second, secret });
   }
 
   /** Returns the names of the keys, sorted. */

@@ -1,0 +1,56 @@
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { decrypt, encrypt } from "../../age/mod.ts";
+import type { AgeKey } from "../../age/header.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { type ByteSource, collect } from "../../bytes/source.ts";
+
+/**
+ * Encrypts the files in which a machine remembers something about an encrypted
+ * repository outside of it, such as the state of a directory.
+ */
+export class SealedFiles {
+  readonly #key: AgeKey;
+  readonly #recipient: string;
+  readonly #secret: string;
+
+  /**
+   * Makes the cipher of files.
+   *
+   * @param of The key that decrypts the files, its recipient, and a text that
+   * only those know who have the key.
+   */
+  constructor(of: { key: AgeKey; recipient: string; secret: string }) {
+    this.#key = of.key;
+    this.#recipient = of.recipient;
+    this.#secret = of.secret;
+  }
+
+  /**
+   * Returns a name for the file about something, 64 hexadecimal digits. Without
+   * the key, nobody can find out whether a name is about something that
+   * they guess.
+   */
+  nameFor(what: string): string {
+    const encoder = new TextEncoder();
+    const key = encoder.encode(`deltar file name\n${this.#secret}`);
+    return toHex(hmac(sha256, key, encoder.encode(what)));
+  }
+
+  /** Encrypts the content of a file as an age file. */
+  async *seal(content: ByteSource): AsyncGenerator<Uint8Array> {
+    yield* encrypt(content, [this.#recipient]);
+  }
+
+  /**
+   * Decrypts the content of a file.
+   *
+   * @param file The whole age file.
+   * @param object The name of the file, for errors.
+   * @throws {DeltarError} `key` if it is encrypted for another key;
+   *   `corrupt` or `truncated` if it is damaged.
+   */
+  async open(file: Uint8Array, object: string): Promise<Uint8Array> {
+    return await collect(decrypt(file, [this.#key], object));
+  }
+}
