@@ -1,4 +1,4 @@
-import type { DeltarError } from "../../bytes/errors.ts";
+import { codeOf, type DeltarError } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { createSha256 } from "../../bytes/sha256.ts";
@@ -82,14 +82,7 @@ export class ObjectCheck {
     const fresh = [...objects].filter((object) => this.#isNew(object));
     await forEachConcurrent(fresh, AT_ONCE, async (object) => {
       const fault = await this.#findPlace(object) ??
-        this.#sizeFault(this.#places.get(object.name) ?? object) ??
-        (this.#data
-          ? await this.#dataFault(
-            this.#places.get(object.name) ?? object,
-            signal,
-            onRead,
-          )
-          : undefined);
+        await this.#placeFault(object, signal, onRead);
       if (fault !== undefined) {
         this.#findings.object(object.name, kindOf(object.name), fault);
       }
@@ -119,6 +112,21 @@ export class ObjectCheck {
       const what = move === undefined ? message : `${move}: ${message}`;
       return `the object is missing, and its move cannot be read: ${what}`;
     }
+  }
+
+  /** Returns the fault of a volume, or of the one that it was moved to. */
+  async #placeFault(
+    object: ObjectRecord,
+    signal: AbortSignal | undefined,
+    onRead: (name: string, bytes: number) => void,
+  ): Promise<string | DeltarError | undefined> {
+    const place = this.#places.get(object.name) ?? object;
+    const fault = this.#sizeFault(place) ??
+      (this.#data ? await this.#dataFault(place, signal, onRead) : undefined);
+    if (fault === undefined || place === object) return fault;
+    if (codeOf(fault) === "io") return fault;
+    const what = typeof fault === "string" ? fault : messageOf(fault);
+    return `its content was moved to ${place.name}: ${what}`;
   }
 
   #isNew({ name, sha256 }: ObjectRecord): boolean {

@@ -1,9 +1,11 @@
 import type { Storage } from "../../storage/storage.ts";
 import type { Findings } from "./findings.ts";
-import { checkListing } from "../../bytes/listing.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { checkListing, splitLines } from "../../bytes/listing.ts";
 import { readIfThere } from "../format/note.ts";
 import {
   idOfManifest,
+  idOfObject,
   idOfRecord,
   recordName,
   SETTINGS,
@@ -28,9 +30,20 @@ export async function verifySettings(
   }
 }
 
+/** The formats of the notes, by their folder. */
+const FORMATS: Record<string, string> = {
+  holders: "deltar-holder",
+  labels: "deltar-label",
+  proofs: "deltar-proof",
+  removed: "deltar-removed",
+  restores: "deltar-restore",
+  settings: "deltar-settings",
+  signers: "deltar-signer",
+};
+
 /**
- * Verifies notes and manifests. A damaged one affects no file, but its content
- * is lost.
+ * Verifies notes, removed records, manifests, and settings that can change. If one of them
+ * is damaged, no file is affected, but its content is lost.
  */
 export async function verifyNotes(
   storage: Storage,
@@ -38,21 +51,34 @@ export async function verifyNotes(
   findings: Findings,
 ): Promise<void> {
   for (const name of names) {
+    const [folder] = name.split("/");
     const isManifest = idOfManifest(name) !== undefined;
-    const isNote =
-      /^(?:holders|labels|proofs|removed|restores|signers)\/.*\.json$/.test(
-        name,
-      );
+    const isNote = Object.hasOwn(FORMATS, folder) && name.endsWith(".json");
     if (!isManifest && !isNote) continue;
     try {
       const bytes = await readIfThere(storage, name);
       if (bytes === undefined) continue;
       if (isManifest) await decodeManifest(bytes, name);
-      else checkListing(bytes, name);
+      else checkNote(bytes, FORMATS[folder], name);
     } catch (error) {
       findings.object(name, "note", error);
     }
   }
+}
+
+/**
+ * Checks the sum and format of a note, and that it is about the snapshot in its
+ * name, because notes that were swapped have right sums.
+ */
+function checkNote(bytes: Uint8Array, format: string, name: string): void {
+  const end = checkListing(bytes, name);
+  const [first] = splitLines(bytes.subarray(0, end), name);
+  const [header] = first ?? [{}];
+  const about = header.snapshot ?? header.id ?? idOfObject(name);
+  if (header.format === format && about === idOfObject(name)) return;
+  throw new DeltarError("corrupt", "this is the content of another object", {
+    object: name,
+  });
 }
 
 /**
