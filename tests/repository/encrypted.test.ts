@@ -187,3 +187,70 @@ test("an encrypted repository that lost its settings is opened and repaired", as
     assert.deepEqual(stateOf(join(folder, "target")), stateOf(root));
   });
 });
+
+test("repair() moves every damaged object of an encrypted repository away", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fill(root);
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage, { encrypt });
+    const { record } = await repository.snapshot(everything(root));
+    await repository.label(record, "a label");
+    await repository.drill({ files: 1 });
+    await repository.setMaxSize(1_000_000_000);
+    change(root);
+    await repository.snapshot(everything(root));
+    fs.writeFileSync(join(root, "lines"), "other lines");
+    const gone = await repository.snapshot(everything(root));
+    await repository.forget(gone.record);
+    const whole = new Map(storage.objects);
+    const folders = [
+      "labels/",
+      "proofs/",
+      "settings/",
+      "removed/",
+      "snapshots/",
+    ];
+    for (const folder of folders) {
+      const name = [...whole.keys()].find((name) => name.startsWith(folder))!;
+      storage.objects.clear();
+      for (const [other, bytes] of whole) storage.objects.set(other, bytes);
+      const damaged = whole.get(name)!.slice();
+      damaged[1000] ^= 1;
+      storage.objects.set(name, damaged);
+      const { setAside } = await repository.repair();
+      assert.deepEqual(setAside, [name.replace(/\.age$/, "")]);
+      assert.equal(storage.objects.has(name), false, name);
+      assert.deepEqual(storage.objects.get(`damaged/${name}`), damaged, name);
+      const { damage } = await repository.verify({ data: true });
+      assert.deepEqual(damage, [], name);
+    }
+  });
+});
+
+test("prune() does not move a volume of which only the padding would go", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    const storage = new MemoryStorage();
+    const repository = await Repository.create(storage, { encrypt });
+    const write = (name: string, content: Uint8Array) =>
+      fs.writeFileSync(join(root, name), content);
+    // The first frames of each volume are not needed later, and its last one is.
+    const lives = async (large: (seed: number) => Uint8Array) => {
+      write("large", large(1));
+      write("small", noise(1200, large(3)[0]));
+      const { record } = await repository.snapshot(everything(root));
+      write("large", large(2));
+      await repository.snapshot(everything(root));
+      await repository.forget(record);
+      const options = { grace: 0, patience: 1 };
+      const { repacked } = await repository.prune({}, options);
+      const again = await repository.prune({}, options);
+      return [repacked, again.repacked];
+    };
+    const compressed = (seed: number) => new Uint8Array(3_000_000).fill(seed);
+    assert.deepEqual(await lives(compressed), [0, 0]);
+    assert.deepEqual(await lives((seed) => noise(2_000_000, seed)), [1, 0]);
+  });
+});

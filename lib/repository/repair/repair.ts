@@ -176,7 +176,7 @@ async function repairListing(
   dryRun: boolean,
 ): Promise<void> {
   const { storage, keys } = store;
-  const bytes = await readIfThere(storage, name);
+  const bytes = await readDamaged(store, name);
   let mended = bytes && mendBit(bytes);
   if (mended === undefined && name === SETTINGS) {
     const { codec } = await guessSettings(storage) ?? { codec: "zstd" };
@@ -209,7 +209,7 @@ async function repairRecord(
     throw new TypeError(`not the name of a record: ${name}`);
   }
   const { storage } = store;
-  const bytes = await readIfThere(storage, name);
+  const bytes = await readDamaged(store, name);
   // The record was removed during the repair, or it is sound and only differs
   // from the SHA-256 in the record of its child.
   if (bytes === undefined || await isWhole(storage, id)) return;
@@ -243,21 +243,42 @@ async function isWhole(storage: Storage, id: string): Promise<boolean> {
   }
 }
 
+/**
+ * Returns the bytes of a damaged object, without those that cannot be decrypted;
+ * `undefined` if the object does not exist.
+ */
+async function readDamaged(
+  { storage, keys }: Store,
+  name: string,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await readIfThere(storage, name);
+  } catch (error) {
+    if (keys === undefined || !isDamage(error)) throw error;
+    return new Uint8Array(0);
+  }
+}
+
 /** Moves an object to `damaged/`: copies it, then deletes the original. */
 async function setAside(
-  { storage, manifests }: Store,
+  { storage, keys, manifests }: Store,
   name: string,
   result: RepairResult,
   dryRun: boolean,
 ): Promise<void> {
   result.setAside.push(name);
   if (dryRun) return;
-  const bytes = await readIfThere(storage, name);
-  if (bytes === undefined) return;
   let copy = `${DAMAGED}${name}`;
   const taken = new Set(await namesUnder(storage, copy));
   for (let n = 2; taken.has(copy); n++) copy = `${DAMAGED}${name}.${n}`;
-  await storage.put(copy, bytes, { ifAbsent: true });
+  try {
+    const bytes = await readIfThere(storage, name);
+    if (bytes === undefined) return;
+    await storage.put(copy, bytes, { ifAbsent: true });
+  } catch (error) {
+    if (keys === undefined || !isDamage(error)) throw error;
+    await keys.copyFile(name, copy);
+  }
   await manifests?.removing([name]);
   await storage.delete(name);
 }

@@ -26,7 +26,7 @@ import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import type { ByteSource } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/mod.ts";
 import { publicText, wireOf } from "../../ssh/ed25519.ts";
-import { EncryptedStorage } from "../../storage/encrypted.ts";
+import { AGE_SUFFIX, EncryptedStorage } from "../../storage/encrypted.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { GARBAGE, KEYS, MANIFESTS, SETTINGS } from "../format/names.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
@@ -261,6 +261,16 @@ export class RepositoryKeys {
     const { own: key } = this.#opened;
     const secret = typeof key === "string" ? key : this.#second;
     return new SealedFiles({ key, recipient: this.#second, secret });
+  }
+
+  /**
+   * Copies an encrypted object as it is stored, even if it cannot be decrypted.
+   *
+   * @throws {DeltarError} `exists` if there is an object of the new name.
+   */
+  async copyFile(from: string, to: string): Promise<void> {
+    const file = this.#storage.get(from + AGE_SUFFIX, { fresh: true });
+    await this.#storage.put(to + AGE_SUFFIX, file, { ifAbsent: true });
   }
 
   /** Returns the names of the keys, sorted. */

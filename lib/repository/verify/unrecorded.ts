@@ -1,3 +1,4 @@
+import { isDamage } from "../../bytes/errors.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import {
   DAMAGED,
@@ -88,7 +89,12 @@ async function isAccountedFor(storage: Storage, id: string): Promise<boolean> {
     recordName(id),
   ];
   for (const name of names) {
-    if (await readIfThere(storage, name) !== undefined) return true;
+    try {
+      if (await readIfThere(storage, name) !== undefined) return true;
+    } catch (error) {
+      if (isDamage(error)) return true;
+      throw error;
+    }
   }
   return false;
 }
