@@ -22,8 +22,11 @@ export interface KnownDirectory {
    * on its disk.
    */
   identity: string;
-  /** The names of up to `MAX_NAMES` files and folders in the directory. */
-  names: string[];
+  /**
+   * The sums of the names of up to `MAX_NAMES` files and folders in the
+   * directory. The names themselves may be secret.
+   */
+  sums: string[];
 }
 
 /** The maximum number of files and folders that are recorded by their names. */
@@ -44,12 +47,12 @@ export function rememberDirectory(
   repository: string,
 ): void {
   try {
-    const names = namesIn(directory);
-    // An empty directory cannot be recognized.
-    if (names.length === 0) return;
     const identity = identityOf(directory);
+    const sums = sumsOf(directory, identity);
+    // An empty directory cannot be recognized.
+    if (sums.length === 0) return;
     const text = `${
-      JSON.stringify({ directory, repository, identity, names })
+      JSON.stringify({ directory, repository, identity, sums })
     }\n`;
     const note = noteOf(directory);
     if (readNote(note) === text) return;
@@ -69,13 +72,13 @@ export function rememberDirectory(
 export function movedFrom(place: string): KnownDirectory | undefined {
   try {
     const identity = identityOf(place);
-    const names = new Set(namesIn(place));
+    const sums = new Set(sumsOf(place, identity));
     return newestFirst().map((note) => decodeNote(readNote(note))).find((
       known,
     ) =>
       known !== undefined && known.identity === identity &&
       truePlace(known.directory) !== truePlace(place) &&
-      !isStill(known) && isMostlyIn(known.names, names)
+      !isStill(known) && isMostlyIn(known.sums, sums)
     );
   } catch {
     return undefined;
@@ -99,16 +102,16 @@ function isStill({ directory, identity }: KnownDirectory): boolean {
 }
 
 /**
- * Returns whether at least half of the names, and at least one, are among the
+ * Returns whether at least half of the sums, and at least one, are among the
  * others. A file system may give the identity of a deleted directory to a new
  * one, so the identity alone is not enough.
  */
 function isMostlyIn(
-  names: readonly string[],
+  sums: readonly string[],
   others: ReadonlySet<string>,
 ): boolean {
-  const same = names.filter((name) => others.has(name));
-  return same.length > 0 && 2 * same.length >= names.length;
+  const same = sums.filter((sum) => others.has(sum));
+  return same.length > 0 && 2 * same.length >= sums.length;
 }
 
 function identityOf(directory: string): string {
@@ -117,8 +120,13 @@ function identityOf(directory: string): string {
   return JSON.stringify([mount, mark, `${ino}`, `${birthtimeMs}`]);
 }
 
-function namesIn(directory: string): string[] {
-  return readdirSync(directory).sort().slice(0, MAX_NAMES);
+/**
+ * Returns the sums of the names in a directory. They depend on its identity, so
+ * that equal names in two directories have different sums.
+ */
+function sumsOf(directory: string, identity: string): string[] {
+  return readdirSync(directory).sort().slice(0, MAX_NAMES)
+    .map((name) => nameSum(`${identity}/${name}`));
 }
 
 function noteOf(directory: string): string {
@@ -141,10 +149,10 @@ function readNote(note: string): string | undefined {
 
 function decodeNote(text: string | undefined): KnownDirectory | undefined {
   try {
-    const { directory, repository, identity, names } = JSON.parse(text ?? "");
-    const texts = [directory, repository, identity, ...names];
+    const { directory, repository, identity, sums } = JSON.parse(text ?? "");
+    const texts = [directory, repository, identity, ...sums];
     return texts.every((value) => typeof value === "string")
-      ? { directory, repository, identity, names }
+      ? { directory, repository, identity, sums }
       : undefined;
   } catch {
     return undefined;
