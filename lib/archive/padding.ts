@@ -1,7 +1,7 @@
 import { paddedSize } from "../bytes/padded_size.ts";
 import { type Codec, codecFor, type CodecName } from "./codec.ts";
 
-/** How bytes that decompress to nothing are made in a codec. */
+/** Makes bytes that decompress to nothing. */
 interface Filler {
   /** The minimum length of a piece, in bytes. */
   min: number;

@@ -19,7 +19,7 @@ import { TreeState } from "../../tree/tree_state.ts";
 import type { WalkStates } from "../../tree/walk_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
-import type { SealedFiles } from "../store/sealed_files.ts";
+import { SealedFiles } from "../store/sealed_files.ts";
 import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
@@ -89,7 +89,7 @@ export class StateCache {
     before: Pick<SnapshotRecord, "id" | "counts"> | undefined,
     now: number,
   ): Promise<StateCache> {
-    const sealed = keys?.sealedFiles();
+    const sealed = keys && new SealedFiles(keys.cacheKey());
     const key = sealed?.nameFor(walker.path) ??
       toHex(sha256(new TextEncoder().encode(walker.path)));
     const file = folder && `${folder}/${id}-${key.slice(0, 16)}.state`;

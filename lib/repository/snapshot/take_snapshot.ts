@@ -45,6 +45,7 @@ import {
   type SnapshotRecord,
   timeInRecord,
 } from "../format/snapshot_record.ts";
+import { SealedFiles } from "../store/sealed_files.ts";
 import { machineOf, type Store } from "../store/store.ts";
 import { OwnSignatures } from "./own_signatures.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
@@ -341,7 +342,8 @@ function signaturesOf(
   { cache }: SnapshotOptions,
 ): OwnSignatures | undefined {
   if (!keys?.isWriteOnly || cache === undefined) return undefined;
-  return new OwnSignatures(cache, keys.sealedFiles(), path);
+  const files = new SealedFiles(keys.cacheKey());
+  return new OwnSignatures(cache, files, path);
 }
 
 /** Yields the SHA-256 of each entry, in hexadecimal. */

@@ -47,7 +47,6 @@ import {
   openKeys,
   sumOf,
 } from "./open_keys.ts";
-import { SealedFiles } from "./sealed_files.ts";
 import { type Signer, Signers } from "./signers.ts";
 
 /** The person or machine that a key is for. */
@@ -250,22 +249,25 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns what encrypts this machine's files about the repository: for its
-   * newest identity or, if the key is write-only, for this machine.
+   * Returns the key with which this machine encrypts what it remembers about the
+   * repository: the newest identity or, if the key is write-only, its own. The
+   * secret is a text that only those know who have the key.
    */
-  sealedFiles(): SealedFiles {
+  cacheKey(): { key: AgeKey; recipient: string; secret: string } {
     const { identities: [identity], recipient } = this.#file;
     if (identity !== undefined) {
-      return new SealedFiles({ key: identity, recipient, secret: identity });
+      return { key: identity, recipient, secret: identity };
     }
     const { own: key } = this.#opened;
     const secret = typeof key === "string" ? key : this.#second;
-    return new SealedFiles({ key, recipient: this.#second, secret });
+    return { key, recipient: this.#second, secret };
   }
 
   /**
    * Copies an encrypted object as it is stored, even if it cannot be decrypted.
    *
+   * @param from The name of the object, without the ending `.age`.
+   * @param to The name of the copy, without the ending.
    * @throws {DeltarError} `exists` if there is an object of the new name.
    */
   async copyFile(from: string, to: string): Promise<void> {
