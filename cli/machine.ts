@@ -18,7 +18,7 @@ import { makeKeyPair, readPrivateKey } from "../lib/ssh/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
 import { userFolder } from "./location.ts";
 
-/** What the id of a machine may consist of. */
+/** The pattern of the ids of machines. */
 const ID = /^[\w.-]{1,64}$/;
 
 /**

@@ -306,7 +306,7 @@ for (const codec of ["zstd", "gzip"] as const) {
         if (name.startsWith("cache/objects/") || name.startsWith("keys/")) {
           continue;
         }
-        const plain = await open(name, file, own!.identity());
+        const plain = await open(name, file, own!.identities()[0]);
         const kinds = name.startsWith("cache/") ? remembered : inside;
         for (const what of secrets.in(plain)) kinds.add(what);
       }

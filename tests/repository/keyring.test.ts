@@ -123,12 +123,12 @@ test("a write-only key has the recipient, no identity, and no admin key", async 
   assert.equal(writer.adminPublicKey, keys.adminPublicKey);
   assert.equal(writer.openedBy, "w");
   assert.deepEqual(writer.identities(), []);
-  // It stores for the repository, and opens nothing of it.
-  await writer.decrypted().put("labels/x", [Uint8Array.of(1)]);
+  // It stores content for the repository, and opens nothing of it.
+  await writer.decrypted().put("volumes/x", [Uint8Array.of(1)]);
   const read = (from: RepositoryKeys, name: string) =>
     Array.fromAsync(from.decrypted().get(name));
-  await assert.rejects(read(writer, "labels/x"), { code: "key" });
-  assert.deepEqual(await read(keys, "labels/x"), [Uint8Array.of(1)]);
+  await assert.rejects(read(writer, "volumes/x"), { code: "key" });
+  assert.deepEqual(await read(keys, "volumes/x"), [Uint8Array.of(1)]);
   for (const name of storage.objects.keys()) {
     if (name === "deltar.json" || name.startsWith("keys/")) continue;
     const object = name.replace(/\.age$/, "");
