@@ -38,7 +38,7 @@ import {
   putHolder,
   readHolders,
 } from "./holders.ts";
-import { KeyChanges } from "./key_changes.ts";
+import { type KeyChange, KeyChanges } from "./key_changes.ts";
 import { encodeKeyFile, type KeyFile } from "./key_file.ts";
 import {
   keyFileName,
@@ -47,6 +47,7 @@ import {
   openKeys,
   sumOf,
 } from "./open_keys.ts";
+import { putRecipients, readRecipients } from "./recipients.ts";
 import { type Signer, Signers } from "./signers.ts";
 
 /** The person or machine that a key is for. */
@@ -82,6 +83,12 @@ export interface ExpectedKeys {
   sum?: string;
   /** The public admin key. By default, any is accepted. */
   admin?: string;
+}
+
+/** A key whose file a rotation replaces. */
+interface Target extends Required<Pick<KeyFor, "name" | "kind" | "to">> {
+  /** Whether it is the key of the caller. */
+  isOwn: boolean;
 }
 
 /** The keys of an encrypted repository. */
@@ -307,7 +314,7 @@ export class RepositoryKeys {
     }
     if (signer !== undefined) wireOf(signer.publicKey);
     const admin = this.#needAdmin();
-    await this.#changes(admin).run({ kind: "add", key: name }, async () => {
+    await this.#change(admin, { kind: "add", key: name }, async () => {
       await this.#store(key, admin);
       await this.note(key);
     });
@@ -335,7 +342,8 @@ export class RepositoryKeys {
         { object },
       );
     }
-    await this.#changes(admin).run(
+    await this.#change(
+      admin,
       { kind: "remove", key: name },
       async (leaving) => {
         const holders = await this.#holders();
@@ -359,6 +367,50 @@ export class RepositoryKeys {
         await deleteHolder(this.decrypted(), name);
       },
     );
+  }
+
+  /**
+   * Adds a new identity to all keys, for which all objects are encrypted from
+   * then on. Whoever has only the older identities, such as the owner of a key
+   * that was removed before, cannot read those objects. Older objects are not
+   * changed.
+   *
+   * A rotation that was interrupted is continued by the next one. This object
+   * goes on with the new identity, but the `Repository` that it is part of has to
+   * be opened again. Programs that have the repository open encrypt for the older
+   * identity until they open it again.
+   *
+   * @throws {DeltarError} `key` if the caller's key is write-only or older than
+   *   the last rotation; `unsupported` if a key file cannot be encrypted again,
+   *   because it has a passphrase that is not the caller's; `conflict` if another
+   *   process changes the keys.
+   */
+  async rotate(): Promise<void> {
+    const admin = this.#needAdmin();
+    await this.#change(admin, { kind: "rotate" }, async () => {
+      const targets = await this.#targets();
+      const { id, recipient, identities } = this.#file;
+      const [newest] = identities;
+      // An interrupted rotation left an identity that is not in use.
+      const isBegun = await recipientOf(newest) !== recipient;
+      const all = isBegun ? identities : [await newIdentity(), ...identities];
+      const recipients = await recipientsOf(all);
+      const begun = { id, recipient, identities: all };
+      const ended = { id, recipient: recipients[0], identities: all };
+      // The caller's own file is the first with the new identity, and the last
+      // that is finished, so that the next rotation can continue this one.
+      const [own, others] = [true, false]
+        .map((isOwn) => targets.filter((target) => target.isOwn === isOwn));
+      for (const target of [...own, ...others]) {
+        if (target.kind === "full") await this.#replace(target, begun, admin);
+      }
+      // Now everybody reads what is encrypted for the new identity.
+      await putRecipients(this.#storage, recipients, admin);
+      for (const target of [...others, ...own]) {
+        await this.#replace(target, ended, admin);
+      }
+      this.#file = ended;
+    });
   }
 
   /** Deletes the key of a repository that another process created first. */
@@ -385,11 +437,10 @@ export class RepositoryKeys {
     admin: SigningKey,
   ): Promise<void> {
     checkKeyName(name);
-    const identities = kind === "full" ? this.#file.identities : [];
-    const file = await this.#keyFile({ ...this.#file, identities }, to, admin);
     const object = keyFileName(name);
+    const bytes = await keyFile(this.#file, kind, to, admin);
     try {
-      await this.#storage.put(object, file, { ifAbsent: true });
+      await this.#storage.put(object, bytes, { ifAbsent: true });
     } catch (cause) {
       if (codeOf(cause) !== "exists") throw cause;
       throw new DeltarError(
@@ -400,16 +451,14 @@ export class RepositoryKeys {
     }
   }
 
-  /** Returns a key file, encrypted. */
-  async #keyFile(
+  /** Replaces a key file. */
+  async #replace(
+    { name, kind, to }: Target,
     file: KeyFile,
-    to: KeyFor["to"],
     admin: SigningKey,
-  ): Promise<ByteSource> {
-    const bytes = await encodeKeyFile(file, admin);
-    return typeof to === "object" && "passphrase" in to
-      ? [await encryptWith(bytes, to.passphrase)]
-      : encrypt(bytes, [to]);
+  ): Promise<void> {
+    const bytes = await keyFile(file, kind, to, admin);
+    await this.#storage.put(keyFileName(name), bytes);
   }
 
   async #holders(): Promise<Map<string, Holder>> {
@@ -417,8 +466,57 @@ export class RepositoryKeys {
     return await readHolders(this.decrypted(), this.adminPublicKey);
   }
 
-  #changes(admin: SigningKey): KeyChanges {
-    return new KeyChanges(this.decrypted(), admin);
+  /** Makes a change of the keys, while others do not make one. */
+  async #change(
+    admin: SigningKey,
+    change: KeyChange,
+    work: (leaving: ReadonlySet<string>) => Promise<void>,
+  ): Promise<void> {
+    const view = this.decrypted();
+    await new KeyChanges(view, admin).run(change, async (leaving) => {
+      const known = await recipientsOf(this.#file.identities);
+      const all = await readRecipients(view, admin.publicKey);
+      if (all.every((recipient) => known.includes(recipient))) {
+        return await work(leaving);
+      }
+      // A key file without the newest identity would take it from its owner.
+      throw new DeltarError(
+        "key",
+        "the identity of the repository was changed after this key was read " +
+          "or printed; open the repository again, with a key that is not older",
+        { object: this.#storage.location },
+      );
+    });
+  }
+
+  /** Returns for whom each key file is encrypted. */
+  async #targets(): Promise<Target[]> {
+    const holders = await this.#holders();
+    const targets: Target[] = [];
+    const unknown: string[] = [];
+    for (const name of await this.list()) {
+      const { kind = "full", recipient } = holders.get(name) ?? {};
+      const isOwn = name === this.openedBy;
+      const to = recipient ?? (isOwn ? await this.#toSelf() : undefined);
+      if (to === undefined) unknown.push(name);
+      else targets.push({ name, kind, to, isOwn });
+    }
+    if (unknown.length === 0) return targets;
+    throw new DeltarError(
+      "unsupported",
+      "these keys cannot be encrypted again, because their passphrases or " +
+        `recipients are not known: ${unknown.join(", ")}. Remove them first, ` +
+        "and add them again afterwards",
+      { object: this.#storage.location },
+    );
+  }
+
+  /** Returns for whom the key file of the caller is, if that can be known. */
+  async #toSelf(): Promise<KeyFor["to"] | undefined> {
+    const { own } = this.#opened;
+    if (typeof own === "string") return await recipientOf(own);
+    if ("passphrase" in own) return own;
+    return own instanceof CryptoKey ? await recipientOf(own) : undefined;
   }
 
   #needAdmin(): SigningKey {
@@ -452,6 +550,27 @@ async function secondOf({ file, own }: OpenedKey): Promise<string> {
     return await recipientOf(own);
   }
   throw new DeltarError("key", "a write-only key is opened by an age identity");
+}
+
+/** Returns a key file of a kind, encrypted. */
+async function keyFile(
+  file: KeyFile,
+  kind: "full" | "write-only",
+  to: KeyFor["to"],
+  admin: SigningKey,
+): Promise<ByteSource> {
+  const { identities } = file;
+  const bytes = await encodeKeyFile(
+    { ...file, identities: kind === "full" ? identities : [] },
+    admin,
+  );
+  return typeof to === "object" && "passphrase" in to
+    ? [await encryptWith(bytes, to.passphrase)]
+    : encrypt(bytes, [to]);
+}
+
+function recipientsOf(identities: readonly string[]): Promise<string[]> {
+  return Promise.all(identities.map(recipientOf));
 }
 
 function checkKeyName(name: string): void {

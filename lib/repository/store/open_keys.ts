@@ -8,14 +8,11 @@ import { collectAtMost } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/mod.ts";
 import { AGE_SUFFIX, EncryptedStorage } from "../../storage/encrypted.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { KEYS, RECIPIENTS } from "../format/names.ts";
+import { KEYS } from "../format/names.ts";
 import { adminKeyOf } from "./admin_key.ts";
 import { KEY_NAME } from "./holders.ts";
 import { decodeKeyFile, type KeyFile } from "./key_file.ts";
-import { readSigned } from "./signed_object.ts";
-
-/** The format of the object with the recipients after a rotation. */
-export const RECIPIENTS_FORMAT = "deltar-recipients";
+import { readRecipients } from "./recipients.ts";
 
 /** The opener of a repository whose own identity was given. */
 const SHEET = "recovery sheet";
@@ -89,25 +86,12 @@ async function openSheet(
   const identity = first && given.get(first);
   if (first === undefined || identity === undefined) return undefined;
   const admin = await adminKeyOf(identity);
-  let recipients = [first];
   const view = new EncryptedStorage(storage, {
     keys: [...given.values()],
     recipientsOf: () => [],
   });
-  try {
-    const { publicKey } = admin;
-    const line = await readSigned(
-      view,
-      RECIPIENTS,
-      RECIPIENTS_FORMAT,
-      publicKey,
-    );
-    recipients = [line.recipients].flat().filter((value) =>
-      typeof value === "string"
-    );
-  } catch (error) {
-    if (codeOf(error) !== "not-found") throw error;
-  }
+  const rotated = await readRecipients(view, admin.publicKey);
+  const recipients = rotated.length > 0 ? rotated : [first];
   const [recipient = first] = recipients;
   const identities = recipients.flatMap((one) => given.get(one) ?? []);
   return {
