@@ -19,13 +19,17 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * A limit that is given, or that was stored on this machine, removes snapshots
  * permanently. Any other limit in the settings removes them with a grace period.
  *
- * @returns The removed snapshots and sizes, or `undefined` if there is no limit or
- *   another prune is running.
+ * @returns The removed snapshots and sizes, or `undefined` if there is no limit,
+ *   another prune is running, or new snapshots are unusual.
  */
 export async function keepToSize(
   out: Console,
   repository: Repository,
-  options: { maxSize?: number | "none"; remember?: boolean },
+  options: {
+    maxSize?: number | "none";
+    remember?: boolean;
+    acceptUnusual?: boolean;
+  },
   signal: AbortSignal,
 ): Promise<FitResult | undefined> {
   const { maxSize = await repository.maxSize(), remember } = options;
@@ -42,10 +46,18 @@ export async function keepToSize(
       ...!isOwn && { grace: DEFAULT_GRACE_MS },
       signal,
       onProgress: (progress) => tell(out, progress),
+      onUnusual: () => options.acceptUnusual === true,
     });
   } catch (error) {
-    if (!(error instanceof DeltarError) || error.code !== "exists") throw error;
-    // The snapshot has been made, so the command does not fail.
+    if (!(error instanceof DeltarError)) throw error;
+    // The snapshot has been made. Unusual snapshots are only reported.
+    if (error.code === "unsafe") {
+      out.warn(`the size limit was not applied: ${error.message}.`);
+      return undefined;
+    }
+    if (error.code !== "exists") throw error;
+    // Another prune is running. The snapshot has been made, so the command does
+    // not fail.
     out.warn(
       `the size limit was not applied: ${error.message}. To apply the limit, ` +
         "run the same command again.",

@@ -5,12 +5,15 @@ import type {
   PruneResult,
   RetentionPolicy,
 } from "../mod.ts";
-import type {
-  Judgement,
-  PruneProgress,
-  Watched,
+import {
+  describeUnusual,
+  type Judgement,
+  type PruneProgress,
+  type Unusual,
+  type Watched,
 } from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
+import { ask, canAsk } from "./ask.ts";
 import { begin, type CommonOptions } from "./begin.ts";
 import type { Console } from "./console.ts";
 import type { Context } from "./context.ts";
@@ -33,6 +36,7 @@ interface Options extends CommonOptions {
   keepWithinWeekly?: number;
   keepSafety?: number;
   grace?: number;
+  acceptUnusual?: boolean;
   dryRun?: boolean;
 }
 
@@ -86,6 +90,11 @@ export function pruneCommand(context: Context): Command {
       "Allow removed snapshots to be brought back for this time (default: 7d)",
       parseDuration,
     )
+    .option(
+      "--accept-unusual",
+      "Remove snapshots without asking even if a directory has unusually many " +
+        "new snapshots or was emptied",
+    )
     .option("--dry-run", "Show what would be removed without removing anything")
     .action(async (options: Options) => {
       context.code = await run(context, options);
@@ -104,6 +113,7 @@ async function run(context: Context, options: Options): Promise<number> {
     grace: options.grace,
     signal,
     onProgress: (progress) => tell(out, progress),
+    onUnusual: (unusual) => isAccepted(context, out, unusual, options),
   };
   if (options.dryRun) {
     const plan = await repository.planPrune(policy, prune);
@@ -144,6 +154,21 @@ async function run(context: Context, options: Options): Promise<number> {
     });
   } else printResult(out, result);
   return code;
+}
+
+/**
+ * Returns whether to remove snapshots although new ones are unusual: if the
+ * option is given, or if the user says so on the terminal.
+ */
+async function isAccepted(
+  { signal }: Context,
+  out: Console,
+  unusual: readonly Unusual[],
+  { acceptUnusual = false }: Options,
+): Promise<boolean> {
+  if (acceptUnusual || out.json || !canAsk()) return acceptUnusual;
+  for (const one of unusual) out.warn(describeUnusual(one));
+  return await ask(out, "Remove snapshots by the rules nevertheless?", signal);
 }
 
 function policyOf(options: Options): RetentionPolicy {
@@ -189,10 +214,11 @@ function judgementFields(
   judgements: readonly Judgement[],
 ): Record<string, unknown> {
   return {
-    snapshots: judgements.map(({ record, keep, reasons }) => ({
+    snapshots: judgements.map(({ record, keep, reasons, isCounted }) => ({
       ...recordFields(record),
       keep,
       reasons,
+      isCounted,
     })),
   };
 }
@@ -200,6 +226,7 @@ function judgementFields(
 function planFields(plan: PrunePlan): Record<string, unknown> {
   return {
     ...judgementFields(plan.judgements),
+    unusual: plan.unusual,
     frees: Object.fromEntries(plan.frees),
     removed: plan.removed.map(({ id }) => id),
     freed: plan.freed,
@@ -220,6 +247,13 @@ function printPlan(out: Console, plan: PrunePlan): void {
       `of all removed snapshots, ${formatBytes(plan.freed)} of ` +
       `${formatBytes(plan.stored)} would be freed.`,
   );
+  printExtra(out, plan.judgements);
+  for (const unusual of plan.unusual) {
+    out.warn(
+      `${describeUnusual(unusual)}. \`deltar prune\` asks before it removes ` +
+        "anything, and without a terminal it fails.",
+    );
+  }
 }
 
 function printJudgement(
@@ -239,6 +273,17 @@ function printJudgement(
   );
 }
 
+/** Prints the number of snapshots that the rules do not count. */
+function printExtra(out: Console, judgements: readonly Judgement[]): void {
+  const extra = judgements.filter(({ isCounted }) => !isCounted).length;
+  if (extra === 0) return;
+  out.line(
+    `${plural(extra, "snapshot")} not counted by the rules, and so kept. ` +
+      "`deltar prune --dry-run` with your rules shows the reasons; " +
+      "`deltar forget` removes a snapshot.",
+  );
+}
+
 function printResult(out: Console, result: PruneResult): void {
   for (const judgement of result.judgements) {
     if (!judgement.keep) printJudgement(out, judgement, "");
@@ -252,6 +297,7 @@ function printResult(out: Console, result: PruneResult): void {
       `${formatBytes(result.freed)}. The repository uses ` +
       `${formatBytes(result.stored)}.`,
   );
+  printExtra(out, result.judgements);
   if (result.removed.length > 0) {
     out.line(
       `${plural(result.removed.length, "removed snapshot")} can be brought ` +

@@ -28,6 +28,7 @@ import { formatDuration, shellWord, showPath, showText } from "./text.ts";
 
 interface Options extends TakeOptions {
   remember?: boolean;
+  acceptUnusual?: boolean;
   json?: boolean;
 }
 
@@ -47,6 +48,11 @@ export function snapshotCommand(context: Context): Command {
       "Continue the snapshots of a directory that was moved",
     )
     .option("--remember", "Store --max-size in the repository")
+    .option(
+      "--accept-unusual",
+      "Apply --max-size even if a directory has unusually many new snapshots " +
+        "or was emptied",
+    )
     .action(async (dir: string | undefined, options: Options) => {
       context.code = await run(context, dir, options);
     });

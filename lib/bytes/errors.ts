@@ -10,7 +10,8 @@
  * - `unsafe`: the operation was refused because of the harm that it could do:
  *   it would write outside the target, follow a link, use a path or name that
  *   is invalid or that the system would change, trust another user's
- *   repository, or remove the last key.
+ *   repository, remove the last key, or remove snapshots although the new ones
+ *   are unusual.
  * - `limit`: a length or count is larger than the maximum.
  * - `mismatch`: a basis, a result, an object or a key is not the expected one.
  * - `not-found`: there is no such object, snapshot, path or volume, or no

@@ -100,8 +100,16 @@ export type { RemovedSnapshot } from "./prune/removed.ts";
 export {
   judge,
   type Judgement,
+  type JudgeOptions,
   type RetentionPolicy,
 } from "./prune/retention.ts";
+export type { Judged, JudgedGroup } from "./prune/judged.ts";
+export {
+  describeUnusual,
+  type Emptied,
+  type Flood,
+  type Unusual,
+} from "./prune/unusual.ts";
 export type {
   RestoreOptions,
   RestoreProgress,

@@ -721,9 +721,15 @@ export class Repository {
    * which little is needed. Snapshots may be taken at the same time. A prune
    * can be killed at any time.
    *
+   * Whoever may only add snapshots cannot make a prune remove those of others:
+   * the rules do not count snapshots with a wrong time or order (see `judge`),
+   * and nothing is removed if the new snapshots are unusual and `onUnusual` does
+   * not return true.
+   *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
    * @param options The grace period and other options for pruning.
-   * @throws {DeltarError} `exists` if another prune is running; `conflict` if
+   * @throws {DeltarError} `exists` if another prune is running; `unsafe` if the
+   * new snapshots of a directory are unusual; `conflict` if
    * another prune took over, because this one did not respond; the error of a
    * record or layer that cannot be read, because no object is deleted unless
    * all needed objects are known.
@@ -754,7 +760,8 @@ export class Repository {
    * @param maxSize The maximum total size of all objects, in bytes.
    * @param options The grace period, in milliseconds (default: 0), and
    * callbacks.
-   * @throws {DeltarError} `exists` if another prune is running; `conflict` if
+   * @throws {DeltarError} `exists` if another prune is running; `unsafe` if the
+   * new snapshots of a directory are unusual; `conflict` if
    * another prune took over, because this one did not respond; the error of a
    * record or layer that cannot be read.
    * @throws {RangeError} If `maxSize` is not a positive integer.
@@ -999,7 +1006,9 @@ function checkPrune(
     grace: atLeast(0),
     patience: atLeast(0),
     repackBelow: atLeast(0),
+    isTrusted: callback,
     onProgress: callback,
+    onUnusual: callback,
     signal: aSignal,
   });
 }

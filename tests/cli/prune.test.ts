@@ -4,6 +4,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parseBytes, parseDuration } from "../../cli/quantity.ts";
 import { encodeLines } from "../../lib/bytes/listing.ts";
+import { newId, recordName } from "../../lib/repository/format/names.ts";
+import {
+  encodeRecord,
+  type SnapshotRecord,
+} from "../../lib/repository/format/snapshot_record.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { Walker } from "../../lib/tree/walker.ts";
 import { noise } from "../support/noise.ts";
 import { withPlace } from "./helpers.ts";
 
@@ -224,6 +232,89 @@ test("a size that only the repository names removes with grace [A1]", async () =
     const env = { HOME: home, XDG_DATA_HOME: join(home, "data") };
     assert.ok(snapshot(7, [], env).size.grace > 0);
     assert.equal(snapshot(8, ["--max-size", "20kB"], env).size.grace, 0);
+  });
+});
+
+test("prune loses no good snapshot to forged dates, and asks before a flood [S20]", async () => {
+  await withPlace(async (place) => {
+    const repo = join(place.folder, "repository");
+    const repository = await Repository.create(new LocalStorage(repo));
+    const clock = Date.now;
+    const start = clock();
+    const at = async (days: number) => {
+      place.write({ file: text(400, days) });
+      Date.now = () => start + days * 86_400_000;
+      const walker = new Walker(place.root, { excludes: [] });
+      return (await repository.snapshot(walker)).record;
+    };
+    const good: SnapshotRecord[] = [];
+    try {
+      for (let days = -10; days < 0; days++) good.push(await at(days));
+    } finally {
+      Date.now = clock;
+    }
+    const prune = ["prune", "--keep-last", "5", "--repo", repo];
+    assert.deepEqual(
+      place.json(prune).removed,
+      good.slice(0, 5).map(({ id }) => id),
+    );
+    const kept = good.slice(5).map(({ id }) => id);
+    /** Adds a snapshot with this time, in milliseconds from now. */
+    const add = (time: number, parent?: string) => {
+      const { parent: _, parentSha256: __, ...rest } = good[9];
+      const id = newId(start + time, Math.random());
+      const record = { ...rest, id, time: start + time, parent };
+      fs.writeFileSync(join(repo, recordName(id)), encodeRecord(record));
+      return id;
+    };
+    const forged = [];
+    for (let day = 1; day < 400; day += 20) {
+      forged.push(add(day * 86_400_000), add(-(day + 20) * 86_400_000));
+    }
+    const attacked = place.run([...prune, "--keep-daily", "5"]);
+    assert.equal(attacked.code, 0, attacked.err);
+    assert.match(attacked.out, /^40 snapshots not counted by the rules, /m);
+    const listed = () =>
+      place.json(["list", "--repo", repo]).snapshots
+        .map(({ id }: { id: string }) => id) as string[];
+    assert.deepEqual(listed().toSorted(), [...forged, ...kept].sort());
+    const plan = place.run([...prune, "--dry-run"]);
+    assert.match(plan.out, /^keep .* {2}implausible time$/m);
+    assert.match(plan.out, /^keep .* {2}appeared after later snapshots$/m);
+    for (const id of forged) fs.rmSync(join(repo, recordName(id)));
+
+    let parent: string | undefined = kept.at(-1);
+    for (let minute = -60; minute < 0; minute++) {
+      parent = add(minute * 60_000, parent);
+    }
+    const refused = place.run(prune);
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.err,
+      /root: 61 snapshots within a day, where at most 1 were usual, push out 5/,
+    );
+    assert.equal(listed().length, 65);
+    const { err } = place.run([...prune, "--json"]);
+    assert.equal(JSON.parse(err).code, "unsafe");
+    const unusual = place.json([...prune, "--dry-run"]).unusual;
+    assert.deepEqual(unusual, [{
+      kind: "flood",
+      directory: place.root,
+      snapshots: 61,
+      usual: 1,
+      lost: 5,
+    }]);
+    const size = place.run([
+      ...["snapshot", "--repo", repo, "--label", "x"],
+      ...["--max-size", "1kB"],
+    ]);
+    assert.match(
+      size.err,
+      /the size limit was not applied: nothing was removed/,
+    );
+    assert.equal(listed().length, 66);
+    assert.equal(place.run([...prune, "--accept-unusual"]).code, 0);
+    assert.equal(listed().length, 5);
   });
 });
 

@@ -82,7 +82,7 @@ function keptDays(
   now: number,
 ): number[] {
   const records = days.map((day, at) => record(at, day));
-  return judge(records, policy, START + now * DAY)
+  return judge(records, policy, { now: START + now * DAY })
     .flatMap(({ keep }, at) => keep ? [days[at]] : []);
 }
 
@@ -163,11 +163,14 @@ test("judge() lets no wrong clock push out a snapshot of a right one [S1]", () =
       64,
       4,
     ]],
-    // A wrong time zone: judged by the times around it.
-    [[1, 2, 3.5, 3, 4], { daily: 2 }, [3, 4]],
+    // A wrong time zone.
+    [[1, 2, 3.5, 3, 4], { daily: 2 }, [3.5, 3, 4]],
     [[1, 2, 3, 3.4], { within: DAY / 2 }, [3, 3.4]],
-    // No time is asked for.
-    [[60, ...good], { last: 2 }, [8, 9]],
+    // Summer time: judged by the times around it.
+    [[1, 2, 3 + 1 / 24, 3, 4], { daily: 2 }, [3, 4]],
+    // A rule of number does not count it either.
+    [[60, ...good], { last: 2 }, [60, 8, 9]],
+    [[...good, 60], { last: 2 }, [8, 9, 60]],
   ];
   for (const [days, policy, kept] of table) {
     const now = days.includes(9) ? 9 : days.includes(6) ? 6 : 5;
@@ -412,8 +415,10 @@ test("what a clock that is behind removes is not purged at once by a right one [
     for (const day of [0, 1, 2, 3, 4]) records.push(await life.take(day));
     const left = "volumes/20200101T000000Z-000000.vol0.tar.zst";
     storage.objects.set(left, new Uint8Array(100));
-    await life.at(-60, () => repository.forget(records[0]));
-    await life.at(-60, () => repository.prune({ last: 2 }, QUICK));
+    for (const record of records.slice(0, 3)) {
+      await life.at(-60, () => repository.forget(record));
+    }
+    await life.at(-60, () => repository.prune({ last: 1 }, QUICK));
     assert.equal((await repository.removed()).length, 3);
     const prune = () => repository.prune({}, QUICK);
     for (const day of [4, 5, 6]) {

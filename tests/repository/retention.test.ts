@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { thinningOrder } from "../../lib/repository/prune/size_limit.ts";
 import { newId } from "../../lib/repository/format/names.ts";
 import {
+  groupSnapshots,
   judge,
   type RetentionPolicy,
 } from "../../lib/repository/prune/retention.ts";
@@ -198,9 +199,9 @@ test("thinning takes the labels of safety snapshots for none [S3]", () => {
     at("2025-01-02 01:00", { safety, label: "before" }),
     at("2025-01-03 00:00"),
   ];
-  const order = [...thinningOrder(records).keys()].map(({ id }) =>
-    records.findIndex((record) => record.id === id)
-  );
+  const order = [...thinningOrder(groupSnapshots(records, {})).keys()].map((
+    { id },
+  ) => records.findIndex((record) => record.id === id));
   assert.deepEqual([...order].sort(), [0, 1, 2]);
   assert.equal(order.at(-1), 0);
 });
@@ -256,10 +257,15 @@ test("thinning goes from the densest, and spares labels and the last", () => {
     at("2025-01-03 00:00"),
     at("2025-01-03 00:01", { directory: "/b" }),
   ];
-  const order = [...thinningOrder(records).keys()];
+  const order = [...thinningOrder(groupSnapshots(records, {})).keys()];
   assert.equal(order.length, 4);
   assert.equal(order.at(-1), records[0]);
   assert.ok(order.indexOf(records[2]) < order.indexOf(records[1]));
   assert.ok(!order.includes(records[4]) && !order.includes(records[5]));
-  assert.deepEqual([...thinningOrder(records).values()], [1, 2, 3, 4]);
+  assert.deepEqual([...thinningOrder(groupSnapshots(records, {})).values()], [
+    1,
+    2,
+    3,
+    4,
+  ]);
 });

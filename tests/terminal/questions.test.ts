@@ -110,6 +110,37 @@ for (const what of ["the source", "the single binary"]) {
 
     for (
       const [name, keys, wanted, count] of [
+        ["y", "y\r", 0, 1],
+        ["Enter", "\r", 1, 4],
+        ["Ctrl+C", INTERRUPT, 130, 4],
+      ] as const
+    ) {
+      if (what !== "the source") continue;
+      test(`prune after a directory was emptied is answered by ${name} [S20]`, async () => {
+        await withDeltar(async (shell) => {
+          const many = Array.from({ length: 20 }, (_, at) => `many${at}`);
+          for (const name of many) {
+            fs.writeFileSync(join(shell.project, name), name);
+          }
+          shell.type("deltar snapshot");
+          empty(shell);
+          fs.writeFileSync(join(shell.project, "one"), "one");
+          shell.type("deltar snapshot");
+          const { shown, code } = await answer(
+            shell,
+            "deltar prune --keep-last 1",
+            /by the rules nevertheless\? \[y\/N\] /,
+            keys,
+          );
+          assert.equal(code, wanted, shown);
+          assert.equal(countOf(shell), count);
+          if (code === 1) assert.match(shown, /--accept-unusual/);
+        });
+      });
+    }
+
+    for (
+      const [name, keys, wanted, count] of [
         ["Enter", "\r", 0, 2],
         ["n", "n\r", 0, 1],
         ["the end of the input", END, 0, 1],

@@ -164,6 +164,8 @@ export interface PrunePreview {
   freed: number;
   /** The number of bytes of trees and content that the repository has now. */
   stored: number;
+  /** Texts about unusual new snapshots, because of which it would fail. */
+  unusual: string[];
 }
 
 /** A request to restore. */
@@ -219,10 +221,11 @@ export interface Methods {
   ];
   /**
    * Removes old snapshots of the repository. Returns the ids of the removed
-   * snapshots of the folder, the oldest first.
+   * snapshots of the folder, the oldest first. Fails with the code `unsafe` if
+   * new snapshots are unusual, unless `acceptUnusual` is true.
    */
   prune: [
-    { config: FolderConfig; policy: RetentionPolicy },
+    { config: FolderConfig; policy: RetentionPolicy; acceptUnusual?: boolean },
     { removed: string[] },
   ];
   /** Returns the size of the repository in bytes. */

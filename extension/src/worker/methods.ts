@@ -8,6 +8,7 @@ import {
   type SnapshotRecord,
   Tree,
 } from "../../../mod.ts";
+import { describeUnusual } from "../../../lib/repository/mod.ts";
 import { isFault, isTouched, pathOf } from "../../../lib/tree/mod.ts";
 import type {
   DeletedFile,
@@ -114,19 +115,29 @@ export function createMethods(): { [M in Method]: Handler<M> } {
 
     async previewPrune({ config, policy }, { signal }) {
       const repository = await openRepository(config);
-      const { judgements, freed, stored } = await repository.planPrune(policy, {
-        signal,
-      });
+      const { judgements, freed, stored, unusual } = await repository.planPrune(
+        policy,
+        { signal },
+      );
       const own = judgements.filter(({ record }) =>
         record.directory === config.directory && record.safety === undefined
       );
       const kept = own.filter(({ keep }) => keep).length;
-      return { removed: own.length - kept, kept, freed, stored };
+      return {
+        removed: own.length - kept,
+        kept,
+        freed,
+        stored,
+        unusual: unusual.map(describeUnusual),
+      };
     },
 
-    async prune({ config, policy }, { signal }) {
+    async prune({ config, policy, acceptUnusual = false }, { signal }) {
       const repository = await openRepository(config);
-      const { judgements } = await repository.prune(policy, { signal });
+      const { judgements } = await repository.prune(policy, {
+        onUnusual: () => acceptUnusual,
+        signal,
+      });
       const own = judgements.filter(({ record, keep }) =>
         !keep && record.directory === config.directory &&
         record.safety === undefined

@@ -49,6 +49,7 @@ const MAX_BYTES: Record<string, number> = {
   "moves": 64 * MEBIBYTE,
   "checkpoints": 32 * MEBIBYTE,
   "garbage": 64 * MEBIBYTE,
+  "judged": 64 * MEBIBYTE,
   "manifests": 64 * MEBIBYTE,
 };
 
@@ -94,6 +95,8 @@ export const REMOVED = "removed/";
 export const RUNNING = "running/";
 /** The folder of the marks of prunes. */
 export const GARBAGE = "garbage/";
+/** The folder of the lists of the snapshots that rules have counted. */
+export const JUDGED = "judged/";
 /** The folder of moves. A move names a rewritten volume and the new one. */
 export const MOVES = "moves/";
 /** The folder of the lease of the running prune. */
@@ -124,14 +127,15 @@ export const COLLECTED = [
 ] as const;
 
 /**
- * Returns the name of an intent, a mark, the record of a removed snapshot, or
- * settings that can change.
+ * Returns the name of an intent, a mark, the record of a removed snapshot, a
+ * list of counted snapshots, or settings that can change.
  */
 export function noteName(
   folder:
     | typeof REMOVED
     | typeof RUNNING
     | typeof GARBAGE
+    | typeof JUDGED
     | typeof LATER_SETTINGS,
   id: string,
 ): string {

@@ -1,10 +1,12 @@
 import type { SnapshotRecord } from "./snapshot_record.ts";
 
 /**
- * The maximum error of a clock whose times are used, in milliseconds: one day,
- * because a clock may be set to the wrong time zone.
+ * The maximum error of a clock whose times are used, in milliseconds: two
+ * hours. It is longer than the hour by which a clock is wrong that misses a
+ * change to or from summer time. It is short because a snapshot with a forged
+ * time replaces others under a rule such as `hourly`, within this error.
  */
-const SLACK = 24 * 60 * 60 * 1000;
+const MAX_CLOCK_ERROR_MS = 2 * 60 * 60 * 1000;
 
 /** A snapshot with the time that retention rules use. */
 export interface TimedSnapshot {
@@ -16,17 +18,26 @@ export interface TimedSnapshot {
    * the snapshots before and after this one.
    */
   time: number;
-  /** Whether the recorded time can be right, with an error of up to a day. */
+  /** Whether the recorded time can be right, with an error of up to two hours. */
   isPlausible: boolean;
+}
+
+/**
+ * Returns whether the time of a snapshot is too far ahead of the current time to
+ * be right. Both are in milliseconds since 1970.
+ */
+export function isAhead(time: number, now: number): boolean {
+  return time > now + MAX_CLOCK_ERROR_MS;
 }
 
 /**
  * Determines which recorded times of the snapshots of one directory can be
  * right. The snapshots were taken in the order of their ids, so their times
- * must not decrease. Times more than a day after `now` are wrong. Of the other
- * times, the longest subsequence that does not decrease is trusted. Another
- * time can be right if it is at most a day before the trusted time that
- * precedes it, and at most a day after the trusted time that follows it.
+ * must not decrease. Times more than two hours after `now` are wrong. Of the
+ * other times, the longest subsequence that does not decrease is trusted.
+ * Another time can be right if it is at most two hours before the trusted time
+ * that precedes it, and at most two hours after the trusted time that follows
+ * it.
  *
  * @param records The snapshots, in the order of their ids.
  * @param now The current time, in milliseconds since 1970.
@@ -38,7 +49,7 @@ export function judgeTimes(
   now: number,
 ): TimedSnapshot[] {
   const times = records.map(({ time }) =>
-    time <= now + SLACK ? Math.min(time, now) : undefined
+    isAhead(time, now) ? undefined : Math.min(time, now)
   );
   const isBelieved = longestRun(times);
   const above = new Array<number>(records.length);
@@ -55,8 +66,9 @@ export function judgeTimes(
       last = time;
       return { record, time, isPlausible: true };
     }
-    const isPlausible = time !== undefined && time >= last - SLACK &&
-      time <= above[at] + SLACK;
+    const isPlausible = time !== undefined &&
+      time >= last - MAX_CLOCK_ERROR_MS &&
+      time <= above[at] + MAX_CLOCK_ERROR_MS;
     const own = time ?? record.time;
     const nearest = isPlausible
       ? Math.min(Math.max(own, last), above[at])

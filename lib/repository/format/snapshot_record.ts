@@ -140,6 +140,11 @@ export interface SnapshotRecord {
   parent?: string;
   /** The SHA-256 of the parent's record, in hexadecimal. */
   parentSha256?: string;
+  /**
+   * The id of the last snapshot of the directory, if its tree was damaged, so
+   * that it could not be the parent.
+   */
+  follows?: string;
   /** The id of the damaged snapshot that this one replaces. */
   repairs?: string;
   /** The layers of the tree, the full one first. */
@@ -272,7 +277,9 @@ export function decodeRecord(
     if (typeof value !== "string") throw fail(`missing or invalid \`${what}\``);
     return value;
   };
-  const optional = (name: "label" | "parent" | "parentSha256" | "repairs") => {
+  const optional = (
+    name: "label" | "parent" | "parentSha256" | "follows" | "repairs",
+  ) => {
     const value = header[name];
     if (value === undefined) return {};
     const isValid = name === "label"
@@ -303,6 +310,7 @@ export function decodeRecord(
     ...optional("label"),
     ...optional("parent"),
     ...optional("parentSha256"),
+    ...optional("follows"),
     ...optional("repairs"),
     layers: decodeLayers(layers, object),
     counts: Object.fromEntries(

@@ -76,7 +76,7 @@ function plausibleTimes(
   records: readonly SnapshotRecord[],
   now: number,
 ): number[] {
-  return byDirectory(records, now)
+  return [...byDirectory(records, now).values()]
     .flatMap(({ taken, saved }) => [...taken, ...saved])
     .flatMap(({ record, isPlausible }) => isPlausible ? [record.time] : []);
 }

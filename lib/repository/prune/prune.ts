@@ -3,7 +3,10 @@
  * needs.
  *
  * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a maximum
- * size, and `clock.ts` decides whether this machine's clock is trusted.
+ * size, and `clock.ts` decides whether this machine's clock is trusted. Whoever
+ * may add snapshots must not be able to make a prune remove those of others:
+ * `late.ts` finds snapshots with forged ids, by means of the lists of earlier
+ * prunes (`judged.ts`), and `unusual.ts` finds changes after which a prune asks.
  * `removed.ts` removes a snapshot so that it can be brought back. `defaults.ts`
  * has the default times and shares.
  *
@@ -24,6 +27,7 @@
  * @module
  */
 import { checkAborted } from "../../bytes/abort.ts";
+import { DeltarError } from "../../bytes/errors.ts";
 import { withJson } from "../../tree/to_json.ts";
 import { freedByRank } from "./candidates.ts";
 import {
@@ -40,8 +44,31 @@ import {
 } from "./defaults.ts";
 import { Lease, waitsFor, type Watched } from "./lease.ts";
 import { type RemovedSnapshot, removeSnapshot } from "./removed.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { Store } from "../store/store.ts";
-import { judge, type Judgement, type RetentionPolicy } from "./retention.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import {
+  groupSnapshots,
+  isEmptyPolicy,
+  judgeGroups,
+  type Judgement,
+  type JudgeOptions,
+  type RetentionPolicy,
+  type SnapshotGroup,
+} from "./retention.ts";
+import {
+  countedByAll,
+  type Judged,
+  readJudged,
+  replaceJudged,
+  type StoredJudged,
+} from "./judged.ts";
+import {
+  busiestBefore,
+  describeUnusual,
+  findUnusual,
+  type Unusual,
+} from "./unusual.ts";
 import { timeNotBehind } from "../format/plausible_times.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
@@ -53,7 +80,7 @@ import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 const MAX_UPLOAD_MS = 24 * 60 * 60 * 1000;
 
 /** Options for pruning. */
-export interface PruneOptions {
+export interface PruneOptions extends Pick<JudgeOptions, "isTrusted"> {
   /**
    * The grace period, in milliseconds. During it, `undelete` can bring back
    * removed snapshots, and later snapshots can take over the objects of
@@ -77,6 +104,13 @@ export interface PruneOptions {
    * volume that is repacked.
    */
   onProgress?: (progress: PruneProgress) => void;
+  /**
+   * Called before anything is removed, if the new snapshots of a directory are
+   * unusual, so that good snapshots could be lost. Returns whether to remove
+   * snapshots nevertheless. By default, nothing is removed, and the error has
+   * the code `unsafe`.
+   */
+  onUnusual?: (unusual: readonly Unusual[]) => boolean | Promise<boolean>;
   /**
    * Ends the work with an error of code `aborted`. The next prune continues the
    * work.
@@ -103,6 +137,11 @@ export interface PruneProgress {
 export interface PrunePlan {
   /** The judgement of the policy on each snapshot, the oldest first. */
   judgements: Judgement[];
+  /**
+   * The changes because of which a prune would not remove any snapshot, unless
+   * `onUnusual` returned true.
+   */
+  unusual: Unusual[];
   /**
    * For each snapshot that would be removed, by its id, the number of bytes
    * that are freed when its grace period is over, in addition to those that the
@@ -158,7 +197,12 @@ export async function planPrune(
 ): Promise<PrunePlan> {
   const { repackBelow } = withDefaults(options);
   const found = await readState(store, options.signal);
-  const judgements = judge(found.records, policy);
+  const { judgements, unusual } = await judgeStored(
+    store,
+    found.records,
+    policy,
+    options,
+  );
   const going = judgements.filter(({ keep }) => !keep);
   const staying = judgements.filter(({ keep }) => keep);
   const usage = await findUsage([
@@ -176,6 +220,7 @@ export async function planPrune(
     [...bytes].reduce((sum, size) => sum + size, 0);
   return {
     judgements,
+    unusual,
     frees: withJson(
       new Map(
         going.map(({ record }, at) => [record.id, freed.get(at + 1) ?? 0]),
@@ -193,12 +238,26 @@ export async function prune(
   policy: RetentionPolicy,
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const all = { ...options, ...withDefaults(options) };
+  let isAccepted = false;
+  const all = {
+    ...options,
+    ...withDefaults(options),
+    // The caller is asked only once.
+    onUnusual: async (unusual: readonly Unusual[]) =>
+      isAccepted ||= await options.onUnusual?.(unusual) ?? false,
+  };
   try {
     return await pruneOnce(store, policy, all);
   } catch (error) {
     if (!isFull(error)) throw error;
-    const judgements = judge(await store.records(), policy);
+    const records = await store.records();
+    const { judgements, unusual } = await judgeStored(
+      store,
+      records,
+      policy,
+      all,
+    );
+    await checkUnusual(unusual, all);
     // With a grace period, a removal stores a note and needs space for it, so
     // only snapshots that were removed before can be purged.
     const going = all.grace > 0
@@ -230,13 +289,114 @@ async function pruneOnce(
   });
   const { signal } = options;
   const records = await store.records({ signal });
-  const judgements = judge(records, policy);
+  const { judgements, unusual, groups, stored } = await judgeStored(
+    store,
+    records,
+    policy,
+    options,
+  );
+  await checkUnusual(unusual, options);
   const time = timeNotBehind(records);
   for (const { record, keep } of judgements) {
     checkAborted(options.signal);
     if (!keep) await removeSnapshot(store, record.id, "policy", time);
   }
   const collected = await collectGarbage(store, lease, id, options);
+  if (!isEmptyPolicy(policy)) {
+    const judged = nextJudged(groups, stored, collected, unusual.length > 0);
+    await replaceJudged(storage, id, judged, stored);
+  }
   await storage.tidy?.(Date.now() - MAX_UPLOAD_MS);
   return { judgements, ...collected };
+}
+
+/** Judges the snapshots of a repository, of which `records` are all. */
+async function judgeStored(
+  store: Store,
+  records: readonly SnapshotRecord[],
+  policy: RetentionPolicy,
+  options: PruneOptions,
+): Promise<{
+  judgements: Judgement[];
+  unusual: Unusual[];
+  groups: SnapshotGroup[];
+  stored: StoredJudged;
+}> {
+  const { isTrusted = await store.trusted(records), signal } = options;
+  const stored = await readJudged(untilAborted(store.storage, signal));
+  const groups = groupSnapshots(records, { isTrusted, judged: stored.lists });
+  const judgements = judgeGroups(records, groups, policy);
+  const going = new Set(
+    judgements.flatMap(({ record, keep }) => keep ? [] : [record]),
+  );
+  const isGoing = (record: SnapshotRecord) => going.has(record);
+  const unusual = findUnusual(groups, isGoing, policy.last ?? 0);
+  return { judgements, unusual, groups, stored };
+}
+
+/**
+ * Asks the caller whether to remove snapshots in spite of unusual changes.
+ *
+ * @throws {DeltarError} `unsafe` if the caller refuses.
+ */
+export async function checkUnusual(
+  unusual: readonly Unusual[],
+  { onUnusual }: PruneOptions,
+): Promise<void> {
+  if (unusual.length === 0 || await onUnusual?.(unusual)) return;
+  throw new DeltarError(
+    "unsafe",
+    `nothing was removed, because new snapshots are unusual: ` +
+      `${unusual.map(describeUnusual).join("; ")}. Look at them with ` +
+      "`deltar list`, and remove bad ones with `deltar forget`. If they are " +
+      "good, repeat the command with `--accept-unusual`",
+  );
+}
+
+/**
+ * Returns the list for later prunes: the snapshots that the rules count, and
+ * those that earlier prunes counted, unless they have been purged. The latter
+ * may be counted again: a removed one is brought back, or a forged snapshot
+ * because of which they are late is removed.
+ */
+function nextJudged(
+  groups: readonly SnapshotGroup[],
+  { lists }: StoredJudged,
+  { removed, purged }: Collected,
+  isAccepted: boolean,
+): Judged {
+  const next: Judged = { taken: new Map(), saved: new Map() };
+  const byKey = new Map(groups.map((group) => [group.key, group]));
+  const there = new Set([
+    ...groups.flatMap(({ taken, saved }) => [...taken.all, ...saved.all])
+      .map(({ record }) => record.id),
+    ...removed.map(({ id }) => id),
+  ]);
+  for (const id of purged) there.delete(id);
+  for (const kind of ["taken", "saved"] as const) {
+    const keys = new Set([
+      ...byKey.keys(),
+      ...lists.flatMap((list) => [...list[kind].keys()]),
+    ]);
+    for (const key of [...keys].sort()) {
+      const { counted, judged } = byKey.get(key)?.[kind] ?? {
+        counted: [],
+        judged: lists.flatMap((list) => list[kind].get(key) ?? []),
+      };
+      const times = [
+        ...countedByAll(judged),
+        ...counted.map(({ record: { id, time } }) => [id, time] as const),
+      ];
+      next[kind].set(key, {
+        times: new Map(
+          times.filter(([id]) => there.has(id))
+            .sort(([a], [b]) => a < b ? -1 : 1),
+        ),
+        busiest: kind === "saved"
+          ? 0
+          : busiestBefore({ counted, judged }, isAccepted),
+      });
+    }
+  }
+  return next;
 }

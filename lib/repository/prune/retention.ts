@@ -1,6 +1,12 @@
 import { DEFAULT_SAFETY_MS } from "./defaults.ts";
 import { isOfMachine, type SnapshotRecord } from "../format/snapshot_record.ts";
-import { judgeTimes, type TimedSnapshot } from "../format/plausible_times.ts";
+import {
+  isAhead,
+  judgeTimes,
+  type TimedSnapshot,
+} from "../format/plausible_times.ts";
+import type { Judged, JudgedGroup } from "./judged.ts";
+import { findLate } from "./late.ts";
 
 /**
  * The rules by which the snapshots of each directory are kept. A snapshot is
@@ -64,6 +70,27 @@ export interface Judgement {
   keep: boolean;
   /** The rules that keep the snapshot, as texts. Empty if it is removed. */
   reasons: string[];
+  /**
+   * Whether the rules count the snapshot. If not, it is kept in addition to the
+   * snapshots that the rules keep.
+   */
+  isCounted: boolean;
+}
+
+/** Options for judging snapshots. */
+export interface JudgeOptions {
+  /** The time, in milliseconds since 1970. Default: the clock's. */
+  now?: number;
+  /**
+   * Returns whether it is known that a trusted machine took a snapshot. The
+   * rules count only such snapshots. By default, all snapshots are trusted.
+   */
+  isTrusted?: (record: SnapshotRecord) => boolean;
+  /**
+   * The snapshots that earlier prunes counted. Rules do not count a snapshot
+   * that sorts before one of these and is not one of these. Default: none.
+   */
+  judged?: readonly Judged[];
 }
 
 /**
@@ -72,11 +99,19 @@ export interface Judgement {
  * keeps everything.
  *
  * Ages are relative to the newest snapshot of the directory. Hours, days and
- * longer periods are those of the local time zone. The time of a snapshot is
- * not plausible if it is more than a day ahead of the clock, or more than a day
- * out of the order in which the snapshots were taken. If the policy has a rule
- * that depends on times, such a snapshot is kept, and the rule does not count
- * it.
+ * longer periods are those of the local time zone.
+ *
+ * The rules count only snapshots that can be trusted. A snapshot is not counted
+ * if
+ *
+ * - `isTrusted` returns false for it;
+ * - it is late: it appeared after a snapshot of the directory that sorts after
+ *   it, as the parents of later snapshots or `judged` show;
+ * - its time is not plausible: it is more than two hours ahead of the clock, or
+ *   more than two hours out of the order in which the snapshots were taken.
+ *
+ * Unless the policy is empty, such a snapshot is kept in addition to the ones
+ * that the rules keep.
  *
  * @example Keep one snapshot of each day
  * ```ts
@@ -94,7 +129,7 @@ export interface Judgement {
  *
  * @param records The snapshots, in any order.
  * @param policy The rules.
- * @param now The time, in milliseconds since 1970. Default: the clock's.
+ * @param options The time, and which snapshots are trusted.
  * @returns The judgement on each snapshot, in the order of `records`.
  * @throws {RangeError} if a number of the policy is negative or not a number,
  * or if a count is not an integer.
@@ -102,7 +137,16 @@ export interface Judgement {
 export function judge(
   records: readonly SnapshotRecord[],
   policy: RetentionPolicy,
-  now: number = Date.now(),
+  options: JudgeOptions = {},
+): Judgement[] {
+  return judgeGroups(records, groupSnapshots(records, options), policy);
+}
+
+/** Judges snapshots that `groupSnapshots` has grouped. See `judge`. */
+export function judgeGroups(
+  records: readonly SnapshotRecord[],
+  groups: readonly SnapshotGroup[],
+  policy: RetentionPolicy,
 ): Judgement[] {
   checkPolicy(policy);
   const reasons = new Map<SnapshotRecord, string[]>();
@@ -111,30 +155,31 @@ export function judge(
     if (all === undefined) reasons.set(record, [reason]);
     else all.push(reason);
   };
-  const groups = byDirectory(records, now);
+  const uncounted = new Set<SnapshotRecord>();
   for (const { taken, saved } of groups) {
-    if (taken.length > 0) judgeTaken(taken, policy, keep);
-    if (saved.length > 0) judgeSaved(saved, taken, policy, keep);
+    judgeTaken(taken, policy, keep);
+    judgeSaved(saved, taken, policy, keep);
+    for (const { record } of [...taken.extra, ...saved.extra]) {
+      uncounted.add(record);
+    }
   }
   keepParts(records, reasons);
   return records.map((record) => {
     const why = reasons.get(record) ?? [];
-    return { record, keep: why.length > 0, reasons: why };
+    return {
+      record,
+      keep: why.length > 0,
+      reasons: why,
+      isCounted: !uncounted.has(record),
+    };
   });
 }
 
 /** Returns whether a policy has no rule for ordinary snapshots. */
 export function isEmptyPolicy(policy: RetentionPolicy): boolean {
-  return !hasTimeRule(policy) && !policy.last &&
+  return !PERIODS.some(({ rule }) => policy[rule]) &&
+    !AGES.some((rule) => policy[rule]) && !policy.last &&
     (policy.labels ?? []).length === 0;
-}
-
-/**
- * Returns whether a policy has a rule that depends on the times of snapshots.
- */
-function hasTimeRule(policy: RetentionPolicy): boolean {
-  return PERIODS.some(({ rule }) => policy[rule]) ||
-    AGES.some((rule) => policy[rule]);
 }
 
 type Keep = (record: SnapshotRecord, reason: string) => void;
@@ -180,10 +225,12 @@ export interface DirectorySnapshots {
 export function byDirectory(
   records: readonly SnapshotRecord[],
   now: number,
-): DirectorySnapshots[] {
+): Map<string, DirectorySnapshots> {
   const sorted = [...records].sort((a, b) => a.id < b.id ? -1 : 1);
-  const groups: DirectorySnapshots[] = [];
-  for (const all of Map.groupBy(sorted, (one) => one.directory).values()) {
+  const groups = new Map<string, DirectorySnapshots>();
+  for (
+    const [directory, all] of Map.groupBy(sorted, (one) => one.directory)
+  ) {
     const machines = new Set(
       all.flatMap(({ machine }) => machine === undefined ? [] : [machine.id]),
     );
@@ -195,31 +242,106 @@ export function byDirectory(
           ),
           now,
         ).reverse();
-      groups.push({ taken: timed(false), saved: timed(true) });
+      const key = machine === undefined
+        ? directory
+        : JSON.stringify([directory, machine]);
+      groups.set(key, { taken: timed(false), saved: timed(true) });
     }
   }
   return groups;
 }
 
+/** The snapshots of one directory, and which of them the rules count. */
+export interface SnapshotGroup {
+  /** The key of the directory and machine in `byDirectory`. */
+  key: string;
+  /** The ordinary snapshots. */
+  taken: CountedSnapshots;
+  /** The safety snapshots. */
+  saved: CountedSnapshots;
+}
+
+/** Snapshots, and which of them the rules count. */
+export interface CountedSnapshots {
+  /** All of the snapshots, from the newest to the oldest. */
+  all: readonly TimedSnapshot[];
+  /** The snapshots that the rules count, from the newest to the oldest. */
+  counted: readonly TimedSnapshot[];
+  /** The other snapshots, with the reasons for keeping them in addition. */
+  extra: readonly { record: SnapshotRecord; reason: string }[];
+  /** The snapshots that earlier prunes counted. */
+  judged: readonly JudgedGroup[];
+}
+
+/**
+ * Groups snapshots by directory, and separates the snapshots that rules count
+ * from the others.
+ *
+ * @param records The snapshots, in any order.
+ * @param options The time, and which snapshots are trusted.
+ */
+export function groupSnapshots(
+  records: readonly SnapshotRecord[],
+  { now = Date.now(), isTrusted, judged = [] }: JudgeOptions,
+): SnapshotGroup[] {
+  const separate = (
+    all: readonly TimedSnapshot[],
+    judged: readonly JudgedGroup[],
+    hasParents: boolean,
+  ): CountedSnapshots => {
+    const sorted = all.map(({ record }) => record).reverse();
+    const trusted = isTrusted === undefined ? sorted : sorted.filter(isTrusted);
+    const past = trusted.filter(({ time }) => !isAhead(time, now));
+    const late = findLate(past, judged, hasParents);
+    const timed = judgeTimes(past.filter((one) => !late.has(one)), now);
+    const counted = timed.filter(({ isPlausible }) => isPlausible).reverse();
+    const isCounted = new Set(counted.map(({ record }) => record));
+    const isOfTrusted = new Set(trusted);
+    const extra = sorted.filter((one) => !isCounted.has(one)).map((record) => ({
+      record,
+      reason: !isOfTrusted.has(record)
+        ? "not of a trusted machine"
+        : late.has(record)
+        ? "appeared after later snapshots"
+        : "implausible time",
+    }));
+    return { all, counted, extra, judged };
+  };
+  return [...byDirectory(records, now)].map(([key, { taken, saved }]) => ({
+    key,
+    taken: separate(
+      taken,
+      judged.flatMap((one) => one.taken.get(key) ?? []),
+      true,
+    ),
+    saved: separate(
+      saved,
+      judged.flatMap((one) => one.saved.get(key) ?? []),
+      false,
+    ),
+  }));
+}
+
 function judgeTaken(
-  group: readonly TimedSnapshot[],
+  { all, counted, extra }: CountedSnapshots,
   policy: RetentionPolicy,
   keep: Keep,
 ): void {
   if (isEmptyPolicy(policy)) {
-    for (const { record } of group) keep(record, "the policy has no rules");
+    for (const { record } of all) keep(record, "the policy has no rules");
     return;
   }
-  keep(group[0].record, "the last of its directory");
+  for (const { record } of counted.slice(0, 1)) {
+    keep(record, "the last of its directory");
+  }
   const { last = 0, labels = [], within } = policy;
-  for (const [at, { record }] of group.slice(0, last).entries()) {
+  for (const [at, { record }] of counted.slice(0, last).entries()) {
     keep(record, `${at + 1} of the last ${last}`);
   }
-  const plausible = group.filter(({ isPlausible }) => isPlausible);
   for (const { rule, unit, key } of PERIODS) {
     const most = policy[rule] ?? 0;
     const seen = new Set<string | number>();
-    for (const { record, time } of plausible) {
+    for (const { record, time } of counted) {
       if (seen.size >= most) break;
       const period = key(new Date(time));
       if (seen.has(period)) continue;
@@ -227,12 +349,12 @@ function judgeTaken(
       keep(record, `${unit} ${seen.size} of ${most}`);
     }
   }
-  const newest = plausible[0]?.time;
+  const newest = counted[0]?.time;
   for (const { rule, unit, key } of THINNED) {
     const most = policy[rule];
     if (!most) continue;
     const seen = new Set<string>();
-    for (const { record, time } of plausible) {
+    for (const { record, time } of counted) {
       if (newest - time > most) break;
       const period = key(new Date(time));
       if (!seen.has(period)) {
@@ -241,49 +363,41 @@ function judgeTaken(
       seen.add(period);
     }
   }
-  for (const { record: { label }, record } of group) {
+  for (const { record: { label }, record } of all) {
     if (label !== undefined && labels.some((l) => l === "*" || l === label)) {
       keep(record, `labelled ${JSON.stringify(label)}`);
     }
   }
-  for (const { record, time } of plausible) {
+  for (const { record, time } of counted) {
     if (within && newest - time <= within) keep(record, "young enough");
   }
-  if (!hasTimeRule(policy)) return;
-  for (const { record, isPlausible } of group) {
-    if (!isPlausible) keep(record, WRONG_TIME);
-  }
+  for (const { record, reason } of extra) keep(record, reason);
 }
-
-/**
- * The reason for keeping a snapshot whose time is not plausible, so that no
- * rule that depends on times can judge it.
- */
-const WRONG_TIME = "implausible time";
 
 /**
  * Judges the safety snapshots of a directory. `taken` are its ordinary
  * snapshots.
  */
 function judgeSaved(
-  saved: readonly TimedSnapshot[],
-  taken: readonly TimedSnapshot[],
+  { all, counted, extra }: CountedSnapshots,
+  taken: CountedSnapshots,
   policy: RetentionPolicy,
   keep: Keep,
 ): void {
   if (isEmptyPolicy(policy) && policy.safety === undefined) {
-    for (const { record } of saved) keep(record, "the policy has no rules");
+    for (const { record } of all) keep(record, "the policy has no rules");
     return;
   }
-  keep(saved[0].record, "undoes the last restore into its directory");
-  const newest = [taken, saved]
-    .map((group) => group.find(({ isPlausible }) => isPlausible)?.time)
-    .reduce<number>((a, b) => Math.max(a, b ?? a), -Infinity);
-  const { safety = DEFAULT_SAFETY_MS } = policy;
-  for (const { record, time, isPlausible } of saved) {
-    if (!isPlausible) keep(record, WRONG_TIME);
-    else if (newest - time <= safety) keep(record, "recent safety snapshot");
+  for (const { record } of counted.slice(0, 1)) {
+    keep(record, "undoes the last restore into its directory");
   }
+  const newest = [...taken.counted.slice(0, 1), ...counted.slice(0, 1)]
+    .reduce((newest, { time }) => Math.max(newest, time), -Infinity);
+  const { safety = DEFAULT_SAFETY_MS } = policy;
+  for (const { record, time } of counted) {
+    if (newest - time <= safety) keep(record, "recent safety snapshot");
+  }
+  for (const { record, reason } of extra) keep(record, reason);
 }
 
 /**

@@ -20,12 +20,17 @@ import {
 } from "../format/names.ts";
 import { Lease, waitsFor } from "./lease.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
-import { type PruneOptions, withDefaults } from "./prune.ts";
+import { checkUnusual, type PruneOptions, withDefaults } from "./prune.ts";
 import { removeSnapshot } from "./removed.ts";
 import type { Store } from "../store/store.ts";
-import { byDirectory } from "./retention.ts";
+import {
+  type CountedSnapshots,
+  groupSnapshots,
+  type SnapshotGroup,
+} from "./retention.ts";
+import { readJudged } from "./judged.ts";
+import { findUnusual } from "./unusual.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
-import type { TimedSnapshot } from "../format/plausible_times.ts";
 import { readState, rootsOfRunningWork } from "./repository_state.ts";
 import { ALWAYS, applyMoves, findUsage } from "./usage.ts";
 
@@ -168,7 +173,12 @@ async function chooseGoing(
   options: PruneOptions & { repackBelow: number },
 ): Promise<SnapshotRecord[]> {
   const found = await readState(store, options.signal);
-  const order = thinningOrder(found.records);
+  const { lists: judged } = await readJudged(
+    untilAborted(store.storage, options.signal),
+  );
+  const { isTrusted = await store.trusted(found.records) } = options;
+  const groups = groupSnapshots(found.records, { isTrusted, judged });
+  const order = thinningOrder(groups);
   const usage = await findUsage([
     ...found.removed.map(({ record }) => ({
       layers: record?.layers ?? [],
@@ -190,6 +200,8 @@ async function chooseGoing(
     left -= freed.get(rank) ?? 0;
     gone.push(record);
   }
+  const isGoing = (record: SnapshotRecord) => gone.includes(record);
+  await checkUnusual(findUnusual(groups, isGoing, Infinity), options);
   return gone;
 }
 
@@ -199,19 +211,18 @@ async function chooseGoing(
  * time to the next snapshot, relative to their age, so that older snapshots
  * become sparser. Snapshots that a user labelled are removed after all others.
  * The last snapshot and the last safety snapshot of a directory are never
- * removed.
+ * removed, and neither are the last ones that rules count.
  */
 export function thinningOrder(
-  records: readonly SnapshotRecord[],
+  groups: readonly SnapshotGroup[],
 ): Map<SnapshotRecord, number> {
   const order: SnapshotRecord[] = [];
-  const groups = byDirectory(records, Date.now())
-    .flatMap(({ taken, saved }) => [taken, saved])
-    .filter(({ length }) => length > 0);
+  const lists = groups.flatMap(({ taken, saved }) => [taken, saved])
+    .filter(({ all }) => all.length > 0);
   // A snapshot of no machine may be the last of one group and not of another.
-  const kept = new Set(groups.map(([newest]) => newest.record));
+  const kept = new Set(lists.map(({ all: [newest] }) => newest.record));
   for (const isLabelled of [false, true]) {
-    const queues = groups.map((group) => thinGroup(group, isLabelled));
+    const queues = lists.map((list) => thinGroup(list, isLabelled));
     // The next snapshot comes from the group whose first candidate has the
     // shortest time to the next snapshot, relative to its age.
     while (true) {
@@ -226,20 +237,21 @@ export function thinningOrder(
 
 /**
  * Returns the snapshots of one group in the order of removal. The newest
- * snapshot is never removed.
+ * snapshot is never removed, and neither is the newest one that rules count.
  *
- * @param group The snapshots, the newest first.
+ * @param list The snapshots.
  * @param isLabelled Whether to return the snapshots that a user labelled, or
  * the others.
  */
 function thinGroup(
-  [newest, ...rest]: readonly TimedSnapshot[],
+  { all: [newest, ...rest], counted }: CountedSnapshots,
   isLabelled: boolean,
 ): { record: SnapshotRecord; density: number }[] {
   const going: { record: SnapshotRecord; density: number }[] = [];
-  const left = rest.reverse().filter(({ record: { label, safety } }) =>
+  const left = rest.reverse().filter(({ record }) =>
+    record !== counted[0]?.record &&
     // deltar labels safety snapshots itself.
-    (label !== undefined && safety === undefined) === isLabelled
+    (record.label !== undefined && record.safety === undefined) === isLabelled
   );
   while (left.length > 0) {
     // The snapshot that was followed soonest by another, relative to its age,

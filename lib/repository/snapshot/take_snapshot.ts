@@ -304,7 +304,9 @@ async function takeOnce(
       ...machineOf(store),
       root,
       ...(options.label !== undefined && { label: options.label }),
-      ...(last && { parent: last.record.id, parentSha256: last.sha256 }),
+      ...(last
+        ? { parent: last.record.id, parentSha256: last.sha256 }
+        : found && { follows: found.record.id }),
       layers,
       counts: countSnapshot(
         entries.tally,

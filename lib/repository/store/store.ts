@@ -312,6 +312,20 @@ export class Store {
   }
 
   /**
+   * Returns a function that returns whether the signatures of some records are
+   * trusted. See `trustOf`.
+   */
+  async trusted(
+    records: readonly SnapshotRecord[],
+  ): Promise<(record: SnapshotRecord) => boolean> {
+    const trusted = new Set<SnapshotRecord>();
+    for (const record of records) {
+      if (await this.trustOf(record) === "trusted") trusted.add(record);
+    }
+    return (record) => trusted.has(record);
+  }
+
+  /**
    * Adds this machine to the signers of an encrypted repository, unless it is
    * one of them, or its key is write-only.
    *

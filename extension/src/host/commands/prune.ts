@@ -11,7 +11,7 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
   const folder = await pickFolder(folders);
   if (folder === undefined) return;
   const params = { config: folder.config, policy: retentionPolicy() };
-  const { removed, kept, freed, stored } = await folder.reader.call(
+  const { removed, kept, freed, stored, unusual } = await folder.reader.call(
     "previewPrune",
     params,
   );
@@ -30,13 +30,17 @@ export async function pruneManually({ folders, log }: Context): Promise<void> {
       detail: `${plural(kept, "snapshot")} will be kept. ` +
         `${formatBytes(freed)} of ${formatBytes(stored)} will be freed after ` +
         "seven days. Until then, deltar undelete on the command line brings " +
-        "the removed snapshots back.",
+        "the removed snapshots back." +
+        unusual.map((text) => `\n\nUnusual: ${text}.`).join(""),
     },
     remove,
   );
   if (answer !== remove) return;
   await withProgress("Removing old snapshots", async (signal) => {
-    const { removed } = await folder.reader.call("prune", params, { signal });
+    const { removed } = await folder.reader.call("prune", {
+      ...params,
+      acceptUnusual: unusual.length > 0,
+    }, { signal });
     log.info(removedText(folder, removed));
   });
   folder.refresh();

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { plural } from "../../../../shared/text.ts";
+import { EngineError } from "../engine.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import { isRetentionEnabled, retentionPolicy } from "../settings.ts";
 import { explain } from "../ui/explain.ts";
@@ -46,10 +47,28 @@ export class Retention implements vscode.Disposable {
       if (removed.length > 0) folder.refresh();
     } catch (error) {
       // Another window may be pruning. This one tries again after a day.
-      this.#log.warn(
-        `${folder.name}: cannot remove old snapshots: ${explain(error)}`,
-      );
+      const text = `${folder.name}: cannot remove old snapshots: ${
+        explain(error)
+      }`;
+      this.#log.warn(text);
+      if (error instanceof EngineError && error.code === "unsafe") {
+        this.#warn(folder);
+      }
     }
+  }
+
+  /** Says that no snapshot was removed because new ones are unusual. */
+  #warn({ name }: ProtectedFolder): void {
+    const prune = "Remove Old Snapshots\u2026";
+    void vscode.window.showWarningMessage(
+      `No old snapshot of ${name} was removed, because new ones are unusual: ` +
+        "there are very many, or the newest has few files.",
+      prune,
+    ).then((answer) => {
+      if (answer === prune) {
+        return vscode.commands.executeCommand("deltar.prune");
+      }
+    });
   }
 }
 

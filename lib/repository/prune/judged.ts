@@ -1,0 +1,139 @@
+import type { Storage } from "../../storage/storage.ts";
+import { isCount } from "../../bytes/is_count.ts";
+import { DeltarError } from "../../bytes/errors.ts";
+import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
+import { idOfNote, isId, JUDGED, noteName } from "../format/names.ts";
+import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
+
+/** The snapshots of one directory that the rules of a prune counted. */
+export interface JudgedGroup {
+  /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
+  times: Map<string, number>;
+  /**
+   * The largest number of snapshots within a day that any prune has counted. 0
+   * for safety snapshots.
+   */
+  busiest: number;
+}
+
+/**
+ * The snapshots that the rules of a prune counted, for later prunes. The keys
+ * of the maps are those of `byDirectory`.
+ */
+export interface Judged {
+  /** The ordinary snapshots of each directory. */
+  taken: Map<string, JudgedGroup>;
+  /** The safety snapshots of each directory. */
+  saved: Map<string, JudgedGroup>;
+}
+
+/** The lists that earlier prunes stored. */
+export interface StoredJudged {
+  /** The lists. There is more than one if a prune was interrupted. */
+  lists: Judged[];
+  /** The names of the lists' objects, in the same order. */
+  names: string[];
+  /** The bytes of the lists' objects, in the same order. */
+  bytes: Uint8Array[];
+}
+
+const FORMAT = "deltar-judged";
+const VERSION = 1;
+
+/**
+ * Reads the lists that earlier prunes stored. Anyone who can write to the
+ * repository can add a list. A caller must therefore use all of them, and only
+ * to count fewer snapshots.
+ *
+ * @throws {DeltarError} `corrupt` or `truncated` if a list is damaged, `limit`
+ * if it is too large, `unsupported` if its version is newer.
+ */
+export async function readJudged(storage: Storage): Promise<StoredJudged> {
+  const stored: StoredJudged = { lists: [], names: [], bytes: [] };
+  for (const name of await namesUnder(storage, JUDGED)) {
+    if (idOfNote(JUDGED, name) === undefined) continue;
+    const bytes = await readIfThere(storage, name);
+    if (bytes === undefined) continue;
+    stored.lists.push(decodeJudged(bytes, name));
+    stored.names.push(name);
+    stored.bytes.push(bytes);
+  }
+  return stored;
+}
+
+/**
+ * Returns the times of the snapshots of a directory that all earlier prunes
+ * counted, by id.
+ */
+export function countedByAll(
+  [first, ...others]: readonly JudgedGroup[],
+): Map<string, number> {
+  return new Map(
+    [...first?.times ?? []].filter(([id, time]) =>
+      others.every(({ times }) => times.get(id) === time)
+    ),
+  );
+}
+
+/**
+ * Stores the list of a prune and deletes the earlier ones. Writes nothing if
+ * the only earlier list is the same.
+ *
+ * @param storage The repository's storage.
+ * @param id The id of the prune.
+ * @param judged The list of the prune.
+ * @param earlier The earlier lists.
+ */
+export async function replaceJudged(
+  storage: Storage,
+  id: string,
+  judged: Judged,
+  { names, bytes: before }: StoredJudged,
+): Promise<void> {
+  const bytes = encodeLines(FORMAT, VERSION, {}, linesOf(judged));
+  if (before.length === 1 && isEqual(before[0], bytes)) return;
+  await storage.put(noteName(JUDGED, id), bytes, { ifAbsent: true });
+  for (const name of names) await storage.delete(name);
+}
+
+function* linesOf({ taken, saved }: Judged): Generator<Line> {
+  for (const [groups, isSaved] of [[taken, false], [saved, true]] as const) {
+    for (const [group, { busiest, times }] of groups) {
+      if (times.size === 0) continue;
+      yield { group, ...isSaved ? { safety: true } : { busiest } };
+      for (const [id, time] of times) {
+        yield { id, time: new Date(time).toISOString() };
+      }
+    }
+  }
+}
+
+function decodeJudged(bytes: Uint8Array, object: string): Judged {
+  const judged: Judged = { taken: new Map(), saved: new Map() };
+  let times: Map<string, number> | undefined;
+  for (
+    const [line, offset] of decodeLines(bytes, FORMAT, VERSION, object).lines
+  ) {
+    const { group, safety = false, busiest = 0, id, time } = line;
+    if (
+      typeof group === "string" && typeof safety === "boolean" &&
+      isCount(busiest)
+    ) {
+      times = new Map();
+      judged[safety ? "saved" : "taken"].set(group, { times, busiest });
+    } else if (times !== undefined && isId(id)) {
+      times.set(id, timeOf(time, object));
+    } else {
+      throw new DeltarError(
+        "corrupt",
+        "invalid line of a list of counted snapshots",
+        { object, offset },
+      );
+    }
+  }
+  return judged;
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

@@ -1,0 +1,246 @@
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import { countedByAll } from "./judged.ts";
+import type { CountedSnapshots, SnapshotGroup } from "./retention.ts";
+
+/**
+ * A change of a directory's snapshots after which a removal could lose good
+ * snapshots:
+ *
+ * - `flood`: there are unusually many new snapshots, and because of them at
+ *   least half of the newest snapshots that earlier prunes kept would be
+ *   removed.
+ * - `emptied`: the newest snapshot has a small fraction of the files of an
+ *   earlier one.
+ */
+export type Unusual = Flood | Emptied;
+
+/** Unusually many new snapshots of a directory. */
+export interface Flood {
+  /** The kind of change. */
+  kind: "flood";
+  /** The path of the directory. */
+  directory: string;
+  /** The largest number of snapshots within a day now. */
+  snapshots: number;
+  /** The largest number within a day before. */
+  usual: number;
+  /** The number of older snapshots that are lost because of them. */
+  lost: number;
+}
+
+/** A directory whose newest snapshot has few files. */
+export interface Emptied {
+  /** The kind of change. */
+  kind: "emptied";
+  /** The path of the directory. */
+  directory: string;
+  /** The id of the newest snapshot. */
+  id: string;
+  /** The number of files in the newest snapshot. */
+  files: number;
+  /** The number of files in an earlier snapshot. */
+  before: number;
+}
+
+/** A day, in milliseconds. */
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * New snapshots are unusually many if there are more than this number of times
+ * as many within a day as on the busiest day before. A machine that takes hourly
+ * snapshots on eight hours a day, and then around the clock, is not stopped.
+ */
+const MAX_INCREASE = 3;
+
+/**
+ * A directory was emptied if its newest snapshot has less than one file for
+ * this number of files in an earlier one. Few users delete more of a directory
+ * on purpose.
+ */
+const MAX_DECREASE = 10;
+
+/**
+ * The minimum number of files that a directory had before it was emptied. In
+ * smaller directories, such changes are common.
+ */
+const MIN_FILES = 10;
+
+/**
+ * The smallest number that counts as usual within a day while no snapshot of a
+ * directory is a day old, so that it is not known what is usual.
+ */
+const MIN_USUAL_AT_FIRST = 7;
+
+/** The time of a snapshot, in milliseconds since 1970, and its id. */
+interface Moment {
+  id: string;
+  time: number;
+}
+
+/**
+ * Finds directories with unusual new snapshots. New are the snapshots that the
+ * last prune did not count or, before the first prune, those of the day before
+ * the newest snapshot. A directory of which no ordinary snapshot would be
+ * removed is ignored.
+ *
+ * @param groups The snapshots of each directory.
+ * @param isGoing Returns whether a snapshot would be removed.
+ * @param last The number of the newest snapshots of each directory that are kept
+ * whatever their times are, so that as many new snapshots replace them.
+ */
+export function findUnusual(
+  groups: readonly SnapshotGroup[],
+  isGoing: (record: SnapshotRecord) => boolean,
+  last: number,
+): Unusual[] {
+  return groups.flatMap(({ taken }) => {
+    const { counted } = taken;
+    if (!counted.some(({ record }) => isGoing(record))) return [];
+    const known = knownMoments(taken);
+    const ids = new Set(known.map(({ id }) => id));
+    const fresh = counted.filter(({ record: { id } }) => !ids.has(id));
+    if (fresh.length === 0) return [];
+    const unusual = [];
+    const flood = findFlood(taken, known, isGoing, last);
+    if (flood !== undefined) unusual.push(flood);
+    const { record: { id, directory, counts: { files } } } = counted[0];
+    const earlier = counted.find(({ record: { id } }) => ids.has(id));
+    const before = [...earlier === undefined ? [] : [earlier], ...fresh]
+      .reduce((most, { record }) => Math.max(most, record.counts.files), 0);
+    if (before >= MIN_FILES && MAX_DECREASE * files < before) {
+      const emptied: Emptied = {
+        kind: "emptied",
+        directory,
+        id,
+        files,
+        before,
+      };
+      unusual.push(emptied);
+    }
+    return unusual;
+  });
+}
+
+function findFlood(
+  { counted, judged }: CountedSnapshots,
+  known: readonly Moment[],
+  isGoing: (record: SnapshotRecord) => boolean,
+  last: number,
+): Flood | undefined {
+  const live = new Set(counted.map(({ record }) => record.id));
+  const staying = new Set(
+    counted.flatMap(({ record }) => isGoing(record) ? [] : [record.id]),
+  );
+  const yesterday = counted[0].time - DAY_MS;
+  // Several prunes on one day may have removed snapshots little by little, so
+  // the snapshots of the days before are compared too.
+  const lost = Math.max(
+    lostOf(known.filter(({ id }) => live.has(id)).slice(0, last), staying),
+    last === Infinity ? 0 : lostOf(
+      known.filter(({ time }) => time <= yesterday).slice(0, last),
+      staying,
+    ),
+  );
+  if (lost === 0) return undefined;
+  const isYoung = !known.some(({ time }) => time <= yesterday);
+  const usual = Math.max(
+    usualNumber(counted, judged, known),
+    isYoung ? MIN_USUAL_AT_FIRST : 0,
+  );
+  const ids = new Set(known.map(({ id }) => id));
+  const now = momentsOf(counted).filter(({ id }) => !ids.has(id));
+  const since = now.reduce(
+    (oldest, { time }) => Math.min(oldest, time),
+    Infinity,
+  );
+  const recent = known.filter(({ time }) => time > since - DAY_MS);
+  const snapshots = busiestDay([...now, ...recent]);
+  if (snapshots <= MAX_INCREASE * usual) return undefined;
+  const { directory } = counted[0].record;
+  return { kind: "flood", directory, snapshots, usual, lost };
+}
+
+/**
+ * Returns how many of the snapshots do not stay, or 0 if more than half of them
+ * stay.
+ */
+function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
+  const lost = had.filter(({ id }) => !staying.has(id)).length;
+  return 2 * lost >= had.length ? lost : 0;
+}
+
+/**
+ * Returns the largest number of snapshots within a day that is not new, for the
+ * next prune.
+ *
+ * @param taken The ordinary snapshots of a directory.
+ * @param isAccepted Whether the user has confirmed that the new snapshots are
+ * good, so that their number is usual from now on.
+ */
+export function busiestBefore(
+  { counted, judged }: Pick<CountedSnapshots, "counted" | "judged">,
+  isAccepted: boolean,
+): number {
+  const known = knownMoments({ counted, judged });
+  return Math.max(
+    usualNumber(counted, judged, known),
+    isAccepted ? busiestDay(momentsOf(counted)) : 0,
+  );
+}
+
+function usualNumber(
+  counted: CountedSnapshots["counted"],
+  judged: CountedSnapshots["judged"],
+  known: readonly Moment[],
+): number {
+  if (counted.length === 0) return 0;
+  const yesterday = counted[0].time - DAY_MS;
+  return Math.max(
+    judged.length === 0 ? 0 : Math.min(...judged.map((one) => one.busiest)),
+    busiestDay(known.filter(({ time }) => time <= yesterday)),
+  );
+}
+
+/**
+ * Returns the snapshots that are not new, from the newest to the oldest. They
+ * may include removed ones that can still be brought back.
+ */
+function knownMoments(
+  { counted, judged }: Pick<CountedSnapshots, "counted" | "judged">,
+): Moment[] {
+  if (judged.length === 0) {
+    const yesterday = (counted[0]?.time ?? 0) - DAY_MS;
+    return momentsOf(counted).filter(({ time }) => time <= yesterday);
+  }
+  return [...countedByAll(judged)].map(([id, time]) => ({ id, time }))
+    .sort((a, b) => a.id < b.id ? 1 : -1);
+}
+
+function momentsOf(counted: CountedSnapshots["counted"]): Moment[] {
+  return counted.map(({ record: { id }, time }) => ({ id, time }));
+}
+
+/** Returns the largest number of snapshots within a day. */
+function busiestDay(snapshots: readonly Moment[]): number {
+  const sorted = snapshots.toSorted((a, b) => b.time - a.time);
+  let most = 0;
+  let first = 0;
+  for (const [at, { time }] of sorted.entries()) {
+    while (sorted[first].time - time >= DAY_MS) first++;
+    most = Math.max(most, at - first + 1);
+  }
+  return most;
+}
+
+/** Returns a sentence without a full stop about an unusual change. */
+export function describeUnusual(unusual: Unusual): string {
+  const { directory } = unusual;
+  if (unusual.kind === "emptied") {
+    const { id, files, before } = unusual;
+    return `${directory}: the newest snapshot, ${id}, has ${files} files, while ` +
+      `an earlier one has ${before}`;
+  }
+  const { snapshots, usual, lost } = unusual;
+  return `${directory}: ${snapshots} snapshots within a day, where at most ` +
+    `${usual} were usual, push out ${lost} older ones`;
+}
