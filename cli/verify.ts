@@ -4,6 +4,7 @@ import type {
   Damage,
   DamageKind,
   UnrecordedSnapshot,
+  UntrustedSnapshot,
 } from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
 import type { CommonOptions } from "./begin.ts";
@@ -11,7 +12,7 @@ import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { openRepository } from "./open_repository.ts";
-import { SIGNERS } from "./signers.ts";
+import { SIGNERS, signersIn } from "./signers.ts";
 import { showPath, showText } from "./text.ts";
 import { verifyWithoutKey } from "./verify_sealed.ts";
 
@@ -56,7 +57,7 @@ export function verifyCommand(context: Context): Command {
       "Compare the stored objects of an encrypted repository with its signed " +
         "manifests, which needs no key",
     )
-    .option("--signers <file>", `${SIGNERS}; with --without-key`)
+    .option("--signers <file>", SIGNERS)
     .addHelpText("after", EXIT_CODES)
     .action(async (options: Options) => {
       context.code = options.withoutKey
@@ -68,7 +69,8 @@ export function verifyCommand(context: Context): Command {
 const EXIT_CODES = `
 verify changes no object of the repository.
 
-Exit codes: 0 nothing is damaged, 1 something is damaged or the command failed.`;
+Exit codes: 0 nothing is damaged, 1 something is damaged, a signature is not
+trusted, or the command failed.`;
 
 async function run(context: Context, options: Options): Promise<number> {
   const { signal } = context;
@@ -80,15 +82,18 @@ async function run(context: Context, options: Options): Promise<number> {
   const { data = false } = options;
   const result = await repository.verify({
     data,
+    ...options.signers !== undefined && {
+      signers: signersIn(options.signers),
+    },
     signal,
     onProgress: ({ phase, done, bytes, name }) =>
       out.progress(() => `${phase}: ${done}, ${formatBytes(bytes)} read`, name),
   });
   const { snapshots, objects, bytes, files, rebuilt, damage } = result;
-  const { leftOvers, unrecorded } = result;
+  const { leftOvers, unrecorded, untrusted } = result;
   const isLossy = damage.length > 0 ||
     unrecorded.some(({ wasThere }) => wasThere);
-  const code = isLossy ? EXIT.failed : EXIT.done;
+  const code = isLossy || untrusted.length > 0 ? EXIT.failed : EXIT.done;
   const { location } = repository.storage;
   if (out.json) {
     out.object("verify", { repository: location, data, ...result });
@@ -96,6 +101,7 @@ async function run(context: Context, options: Options): Promise<number> {
   }
   for (const one of damage) tellDamage(out, one);
   for (const one of unrecorded) tellUnrecorded(out, one);
+  for (const one of untrusted) tellUntrusted(out, one);
   const missed = new Set(
     unrecorded.flatMap((one) => one.objects.map(({ name }) => name)),
   );
@@ -159,6 +165,22 @@ function tellUnrecorded(
     "  next: if the record was lost, restore the file from a copy of this " +
       "repository, or run `deltar copy` from a repository that has the " +
       "snapshot, before a prune deletes these objects",
+  );
+}
+
+function tellUntrusted(
+  out: Console,
+  { id, trust, signer }: UntrustedSnapshot,
+): void {
+  const why = trust === "unsigned"
+    ? "the record is not signed"
+    : trust === "unknown"
+    ? `the record is signed by a key that is not trusted: ${signer}`
+    : `the record is signed by a key that was revoked: ${signer}`;
+  out.line(`snapshots/${id}.json: ${showText(why)}`);
+  out.line(
+    "  next: if you do not know who took this snapshot, delete it with " +
+      `\`deltar forget ${id}\``,
   );
 }
 

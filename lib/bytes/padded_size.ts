@@ -1,9 +1,9 @@
 /**
  * The size below which all objects are padded to the same size, in bytes. With
- * the header, nonce and tag of age, which have 200 bytes, an object of this size
+ * the header, nonce and tag of age, which have 298 bytes, an object of this size
  * fits into a block of 4 KiB, in which most file systems store it anyway.
  */
-export const MIN_PADDED_BYTES = 3840;
+export const MIN_PADDED_BYTES = 3776;
 
 /**
  * Returns the size to which something of `size` bytes is padded, so that its

@@ -147,6 +147,7 @@ export type {
   TreeFileEntry,
 } from "./layers/tree_layer.ts";
 export type {
+  UntrustedSnapshot,
   VerifyOptions,
   VerifyProgress,
   VerifyResult,

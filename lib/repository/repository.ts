@@ -91,6 +91,7 @@ import {
   takeSnapshot,
 } from "./snapshot/take_snapshot.ts";
 import type { Trust } from "./store/signers.ts";
+import { findUntrusted } from "./verify/untrusted.ts";
 import {
   checkReads,
   type CreateOptions,
@@ -594,11 +595,13 @@ export class Repository {
     );
     checkOptions("verify()", options, {
       data: flag,
+      signers: texts,
       onProgress: callback,
       signal: aSignal,
     });
-    const storage = untilAborted(this.storage, options.signal);
-    return await verifyRepository(storage, options);
+    const store = this.#store.until(options.signal);
+    const result = await verifyRepository(store.storage, options);
+    return { ...result, untrusted: await findUntrusted(store, options) };
   }
 
   /**

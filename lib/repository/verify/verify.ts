@@ -44,6 +44,12 @@ export interface VerifyOptions {
    */
   data?: boolean;
   /**
+   * The public keys (`ssh-ed25519 AAAA…`) whose signatures on records are
+   * trusted. Default: those of the signers of an encrypted repository; without
+   * signers, every record is trusted.
+   */
+  signers?: readonly string[];
+  /**
    * Called with the progress, at least once for each record, volume and file.
    */
   onProgress?: (progress: VerifyProgress) => void;
@@ -92,6 +98,18 @@ export interface VerifyResult {
   leftOvers: StoredObject[];
   /** The snapshots whose tree is stored but whose record is missing. */
   unrecorded: UnrecordedSnapshot[];
+  /** The snapshots whose signature is missing or not trusted. */
+  untrusted: UntrustedSnapshot[];
+}
+
+/** A snapshot whose signature is missing or not trusted. */
+export interface UntrustedSnapshot {
+  /** The id of the snapshot. */
+  id: string;
+  /** The reason: there is no signature, or one by an unknown or revoked key. */
+  trust: "unsigned" | "unknown" | "revoked";
+  /** The public key that signed the record, if it is signed. */
+  signer?: string;
 }
 
 /** The maximum number of files that are rebuilt at the same time. */
@@ -101,7 +119,7 @@ const AT_ONCE = 4;
 export async function verifyRepository(
   storage: Storage,
   options: VerifyOptions = {},
-): Promise<VerifyResult> {
+): Promise<Omit<VerifyResult, "untrusted">> {
   return await new Verification(storage, options).run();
 }
 
@@ -120,7 +138,7 @@ class Verification {
     this.#files = new FileCheck(storage);
   }
 
-  async run(): Promise<VerifyResult> {
+  async run(): Promise<Omit<VerifyResult, "untrusted">> {
     const { data = false } = this.#options;
     const sizes = new Map<string, number>();
     for await (const { name, size } of this.#storage.list()) {
