@@ -125,7 +125,7 @@ for (const what of ["the source", "the single binary"]) {
           shell.type("deltar snapshot");
           empty(shell);
           fs.writeFileSync(join(shell.project, "one"), "one");
-          shell.type("deltar snapshot");
+          shell.type("deltar snapshot --allow-empty");
           const { shown, code } = await answer(
             shell,
             "deltar prune --keep-last 1",
