@@ -10,8 +10,8 @@ export interface JudgedGroup {
   /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
   times: Map<string, number>;
   /**
-   * The largest number of snapshots within a day that any prune has counted. 0
-   * for safety snapshots.
+   * The largest number of snapshots within a day that is usual: that was counted
+   * at least a day ago, or that the user accepted. 0 for safety snapshots.
    */
   busiest: number;
 }
