@@ -19,6 +19,7 @@ import process from "node:process";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Repository } from "../../lib/repository/repository.ts";
+import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { Walker } from "../../lib/tree/walker.ts";
 import { needs, runText } from "../support/peer.ts";
@@ -156,7 +157,16 @@ test("the recipe applies chains of deltas to large files", peers, async () => {
 
 test(
   "the recipe restores from an encrypted repository that was pruned",
-  needs("age", "age-keygen", "tar", "zstd", "jq", "rdiff", "sha256sum"),
+  needs(
+    "age",
+    "age-keygen",
+    "ssh-keygen",
+    "tar",
+    "zstd",
+    "jq",
+    "rdiff",
+    "sha256sum",
+  ),
   async () => {
     for (const codec of ["zstd", "gzip"] as const) {
       await withTemp(async (folder) => {
@@ -168,9 +178,11 @@ test(
         const mine = keygen("mine");
         const other = keygen("other");
         const place = join(folder, "repository");
+        const key = await readPrivateKey(await makeKeyPair(""));
         const repository = await Repository.create(new LocalStorage(place), {
           codec,
           encrypt: { name: "b", to: mine.to },
+          machine: { id: "laptop", key },
         });
         // Key files that this identity does not open, before and after its own.
         const keys = repository.keys!;
@@ -219,7 +231,23 @@ test(
           assert.deepEqual(readdirSync(tmp), [], "no key or content is left");
           rmSync(target, { recursive: true });
         }
+        const signers = join(folder, "signers");
+        writeFileSync(signers, `laptop ${key.publicKey}\n`);
+        const strange = (await readPrivateKey(await makeKeyPair(""))).publicKey;
+        const strangers = join(folder, "strangers");
+        writeFileSync(strangers, `laptop ${strange}\n`);
         const env = { DELTAR_IDENTITY: mine.file, TMPDIR: tmp };
+        for (const { shell } of shells) {
+          const target = join(folder, "signed");
+          const { status, err } = recovered(folder, record.id, target, {
+            shell,
+            env: { ...env, DELTAR_SIGNERS: signers },
+          });
+          assert.equal(status, 0, err);
+          assert.match(err, /^Good "deltar" signature for laptop/);
+          assert.deepEqual(stateOf(target), stateOf(root));
+          rmSync(target, { recursive: true });
+        }
         const one = join(folder, "one");
         recover(folder, record.id, one, { path: "sub/small", env });
         assert.equal(readFileSync(join(one, "sub/small"), "utf8"), "small");
@@ -235,6 +263,10 @@ test(
           assert.deepEqual(readdirSync(target), []);
         };
         const stranger = keygen("stranger").file;
+        fails(
+          { ...env, DELTAR_SIGNERS: strangers },
+          /snapshots\/.* is not signed by a key in .*strangers/,
+        );
         fails({ DELTAR_IDENTITY: "" }, /name the file with your age identity/);
         fails({ DELTAR_IDENTITY: stranger }, /no identity matched/);
         // An object that was swapped with another one of the repository.
