@@ -137,7 +137,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async (context) => (await import("./drill.ts")).drillCommand(context),
   },
   key: {
-    summary: "List, add and remove the keys of an encrypted repository",
+    summary: "List and change the keys of an encrypted repository",
     shared: BOTH,
     load: async (context) => (await import("./key.ts")).keyCommand(context),
   },

@@ -157,6 +157,7 @@ async function checkRepository(
         } in ${repository.storage.location}`,
       },
     await checkConditions(context, repository),
+    ...records.length > 0 ? await checkSecondKey(repository) : [],
   ];
   const ahead = records.findLast(({ time }) => time > Date.now() + 60_000);
   if (ahead !== undefined) {
@@ -202,6 +203,35 @@ function checkHook(): Finding[] {
   const detail = `\`deltar hook\` failed. The last failure: ${last}. After ` +
     `you have read ${file}, delete it.`;
   return [{ check: "agent hook", state: "warning", detail }];
+}
+
+/**
+ * Checks that a drill has succeeded with another key than the one that this
+ * machine uses, which is lost with the machine.
+ */
+async function checkSecondKey(repository: Repository): Promise<Finding[]> {
+  const { keys } = repository;
+  if (keys === undefined || keys.isWriteOnly) return [];
+  const check = "second key";
+  const names = await keys.list();
+  const proofs = [...(await repository.proofs()).values()];
+  const tested = new Set(
+    proofs.flatMap(({ keys = [] }) => keys)
+      .filter((name) => name !== keys.openedBy && names.includes(name)),
+  );
+  if (proofs.some(({ sheet }) => sheet === keys.recipient())) {
+    tested.add("the recovery sheet");
+  }
+  if (tested.size > 0) {
+    const detail = `a drill has succeeded with ${[...tested].join(", ")}`;
+    return [{ check, state: "ok", detail }];
+  }
+  const detail =
+    "no drill has succeeded with a key that is not this machine's " +
+    `(${keys.openedBy}). If this machine is lost, only another key opens the ` +
+    "repository. Write the secret key of a recovery sheet, or of a second key, " +
+    "into a FILE, and run `DELTAR_IDENTITY=FILE deltar drill`.";
+  return [{ check, state: "warning", detail }];
 }
 
 /** Checks that the storage supports writes that never replace an object. */

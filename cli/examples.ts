@@ -108,17 +108,22 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ],
   ],
   key: [
-    ["deltar key list", "List the names of the keys"],
-    [
-      "deltar key add paper --passphrase-file ~/passphrase",
-      "Let a passphrase open the repository",
-    ],
+    ["deltar key list", "List the keys, and who signs snapshots"],
     [
       "deltar key add laptop --recipient " +
       "age1h0y5mdtrrskpuvq6mmk4ln0gc43stspe9rljg2yvm9d3ca8twf8qs4xcvx",
       "Let the owner of an age identity open the repository",
     ],
+    [
+      "deltar key show-machine",
+      "On a machine without a key: print what `key add` has to know",
+    ],
     ["deltar key remove laptop", "Remove a key"],
+    ["deltar key rotate", "Give the repository a new secret key"],
+    [
+      "deltar key add paper --passphrase-file ~/passphrase",
+      "Let a passphrase open the repository",
+    ],
     [
       "deltar key recovery-sheet",
       "Show a page to print, with the secret key of the repository",

@@ -1,20 +1,42 @@
 import { Argument, Command } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
-import type { KeyFor, RepositoryKeys } from "../lib/repository/mod.ts";
+import type {
+  KeyFor,
+  KeyInfo,
+  RepositoryKeys,
+  Signer,
+} from "../lib/repository/mod.ts";
 import { plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import { askSecret } from "./ask_secret.ts";
 import { begin, type CommonOptions } from "./begin.ts";
+import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
-import { passphraseIn } from "./own_keys.ts";
-import { formatDate, showText } from "./text.ts";
+import { invocation } from "./invocation.ts";
+import { thisMachine } from "./machine.ts";
+import { ownRecipient, passphraseIn } from "./own_keys.ts";
+import { recoverySheet } from "./recovery_sheet.ts";
+import { formatDate, shellWord, showText } from "./text.ts";
 
-const ACTIONS = ["list", "add", "remove", "show-recipient", "recovery-sheet"];
+/** The actions, each with whether it needs a name. */
+const ACTIONS: Record<string, boolean> = {
+  "list": false,
+  "add": true,
+  "remove": true,
+  "rotate": false,
+  "revoke": true,
+  "show-recipient": false,
+  "show-machine": false,
+  "recovery-sheet": false,
+};
 
 interface Options extends CommonOptions {
   recipient?: string;
   passphraseFile?: string;
+  writeOnly?: boolean;
+  signer?: string;
+  machine?: string;
   yes?: boolean;
 }
 
@@ -22,16 +44,20 @@ interface Options extends CommonOptions {
 export function keyCommand(context: Context): Command {
   return new Command("key")
     .description(
-      "List, add and remove the keys of an encrypted repository. Your own key " +
-        "is the age identity in the file $DELTAR_IDENTITY, or in the file " +
-        "`identity` of your config folder, or the passphrase in the file " +
+      "List, add, remove and rotate the keys of an encrypted repository. Your " +
+        "own key is the age identity in the file $DELTAR_IDENTITY, or in the " +
+        "file `identity` of your config folder, or the passphrase in the file " +
         "$DELTAR_PASSPHRASE_FILE, or that $DELTAR_PASSPHRASE_COMMAND prints. " +
         "Without any of them, you are asked for a passphrase",
     )
     .addArgument(
-      new Argument("<action>", "What to do").choices(ACTIONS),
+      new Argument("<action>", "What to do").choices(Object.keys(ACTIONS)),
     )
-    .argument("[name]", "The name of the key to add or remove")
+    .argument(
+      "[name]",
+      "The name of the key to add or remove, or the machine or public signing " +
+        "key to revoke",
+    )
     .option(
       "--recipient <age1…>",
       "Add a key for the owner of this age recipient (default: ask for a " +
@@ -41,7 +67,20 @@ export function keyCommand(context: Context): Command {
       "--passphrase-file <file>",
       "Add a key with the passphrase in the first line of this file",
     )
+    .option(
+      "--write-only",
+      "Add a key that takes snapshots and cannot read the repository",
+    )
+    .option(
+      "--signer <key>",
+      "Trust snapshots that are signed with this public key (ssh-ed25519 AAAA…)",
+    )
+    .option(
+      "--machine <id>",
+      "The id of the machine that signs (default: the name of the key)",
+    )
     .option("--yes", "Print the recovery sheet without asking")
+    .addHelpText("after", NOTES)
     .action(
       async (
         action: string,
@@ -49,19 +88,27 @@ export function keyCommand(context: Context): Command {
         options: Options,
         command: Command,
       ) => {
-        const needsName = action === "add" || action === "remove";
+        const needsName = ACTIONS[action];
         if (needsName !== (name !== undefined)) {
+          const what = action === "revoke" ? "machine" : "key";
           command.error(
             needsName
-              ? `error: 'deltar key ${action}' needs the name of the key`
+              ? `error: 'deltar key ${action}' needs the name of the ${what}`
               : `error: 'deltar key ${action}' takes no name`,
             { exitCode: EXIT.usage },
           );
         }
-        context.code = await run(context, action, name ?? "", options);
+        context.code = action === "show-machine"
+          ? await showMachine(context, options)
+          : await run(context, action, name ?? "", options);
       },
     );
 }
+
+const NOTES = `
+show-machine prints what \`key add\` has to know of this machine. rotate gives the
+repository a new secret key, which those whose keys were removed do not get.
+revoke ends the trust in snapshots that a machine signed.`;
 
 async function run(
   context: Context,
@@ -86,39 +133,208 @@ async function run(
       break;
     }
     case "remove":
-      await withName(() => keys.remove(name));
+      return await remove(out, keys, name);
+    case "rotate":
+      await keys.rotate();
       break;
+    case "revoke":
+      return await revoke(out, keys, name);
     case "show-recipient": {
       const recipient = keys.recipient();
-      if (out.json) out.object("key", { recipient });
-      else out.line(recipient);
+      if (out.json) {
+        out.object("key", { recipient, admin: keys.adminPublicKey });
+      } else out.line(recipient);
       return EXIT.done;
     }
     case "recovery-sheet":
-      await confirmSheet(context, out, options);
-      if (out.json) {
-        out.object("key", {
-          repository: repository.storage.location,
-          id: repository.id,
-          recipient: keys.recipient(),
-          identities: keys.identities(),
-        });
-      } else for (const line of sheet(repository, keys)) out.line(line);
-      return EXIT.done;
+      return await printSheet(context, out, repository, keys, options);
   }
-  const names = await keys.list();
-  if (out.json) out.object("key", { keys: names });
-  else if (action === "list") { for (const one of names) out.line(one); }
-  else {
-    const word = action === "add" ? "Added" : "Removed";
-    out.line(`${word} the key ${name}; ${plural(names.length, "key")} now.`);
-    if (action === "remove") {
-      out.note(
-        "the owner of this key may have kept the secret key of the " +
-          "repository. To shut them out, copy the snapshots to a new " +
-          "repository with `deltar copy`.",
-      );
-    }
+  const all = await report(out, keys);
+  if (out.json) return EXIT.done;
+  if (action === "list") await printList(out, keys, all);
+  else if (action === "add") {
+    out.line(`Added the key ${name}; ${plural(all.length, "key")} now.`);
+  } else {
+    out.line(
+      `The repository has a new secret key, which ${
+        plural(all.length, "key")
+      } open.`,
+    );
+    out.note(
+      "recovery sheets that were printed before open only what was stored " +
+        "before. Print a new one with `deltar key recovery-sheet`. Programs " +
+        "that have opened the repository already go on with the old secret key.",
+    );
+  }
+  return EXIT.done;
+}
+
+/** Removes a key, and says what its owner can still do. */
+async function remove(
+  out: Console,
+  keys: RepositoryKeys,
+  name: string,
+): Promise<number> {
+  const before = await keys.holders();
+  await withName(() => keys.remove(name));
+  const all = await report(out, keys);
+  if (out.json) return EXIT.done;
+  out.line(`Removed the key ${name}; ${plural(all.length, "key")} now.`);
+  const kind = before.find((key) => key.name === name)?.kind;
+  out.note(
+    kind === "write-only"
+      ? "the snapshots of this machine are kept, but are not trusted any more. " +
+        "To keep it from storing more, take away its access to the storage."
+      : "the owner of this key may have kept the secret key of the repository. " +
+        "With `deltar key rotate`, they cannot read what is stored from then on.",
+  );
+  return EXIT.done;
+}
+
+/** Revokes the signing keys of a machine, or one of them. */
+async function revoke(
+  out: Console,
+  keys: RepositoryKeys,
+  name: string,
+): Promise<number> {
+  const signers = (await keys.signers.list()).filter(({ publicKey, machine }) =>
+    machine.id === name || machine.host === name ||
+    publicKey === name.trim().split(/\s+/).slice(0, 2).join(" ")
+  );
+  const ids = new Set(signers.map(({ machine }) => machine.id));
+  if (ids.size !== 1) {
+    throw new DeltarError(
+      "not-found",
+      ids.size === 0
+        ? "no signer of the repository has this machine or public key; " +
+          "`deltar key list` shows them"
+        : `several machines have this name: ${[...ids].join(", ")}`,
+      { object: name },
+    );
+  }
+  for (const { publicKey } of signers) await keys.signers.revoke(publicKey);
+  await report(out, keys);
+  if (out.json) return EXIT.done;
+  out.line(
+    `Revoked ${plural(signers.length, "signing key")} of ${name}. Snapshots ` +
+      "with its signature are kept, but are not trusted any more.",
+  );
+  return EXIT.done;
+}
+
+/** Returns all keys, and prints them as JSON if that is wanted. */
+async function report(out: Console, keys: RepositoryKeys): Promise<KeyInfo[]> {
+  const all = await keys.holders();
+  if (!out.json) return all;
+  const signers = await signersOf(out, keys);
+  out.object("key", {
+    keys: all.map((key) =>
+      key.kind === "unknown" ? key : { ...key, added: isoTime(key.added) }
+    ),
+    signers: signers.map(({ added, revoked, ...signer }) => ({
+      ...signer,
+      added: isoTime(added),
+      ...revoked !== undefined && { revoked: isoTime(revoked) },
+    })),
+  });
+  return all;
+}
+
+/** Returns the signers; none if the key of the user is write-only. */
+async function signersOf(
+  out: Console,
+  { isWriteOnly, signers }: RepositoryKeys,
+): Promise<Signer[]> {
+  if (isWriteOnly) return [];
+  return await signers.list((error) => out.warn(error.message));
+}
+
+function isoTime(time: number): string {
+  return new Date(time).toISOString();
+}
+
+/** Prints the keys, and the machines whose signatures are or were trusted. */
+async function printList(
+  out: Console,
+  keys: RepositoryKeys,
+  all: readonly KeyInfo[],
+): Promise<void> {
+  const width = Math.max(...all.map(({ name }) => name.length));
+  for (const key of all) {
+    const to = key.kind === "unknown" ? "" : key.recipient ?? "passphrase";
+    const words = [key.name.padEnd(width), key.kind.padEnd(10), to];
+    out.line(showText(words.join("  ").trimEnd()));
+  }
+  const signers = await signersOf(out, keys);
+  if (signers.length > 0) out.line("\nSigners:");
+  for (const { publicKey, machine, revoked } of signers) {
+    const { id, host } = machine;
+    const name = host === undefined ? id : `${id} (${host})`;
+    const end = revoked === undefined
+      ? ""
+      : `  revoked ${formatDate(revoked).slice(0, 10)}`;
+    out.line(showText(`${name}  ${publicKey}${end}`));
+  }
+}
+
+/** Prints what the owner of a repository has to know to add this machine. */
+async function showMachine(
+  context: Context,
+  { json = false }: Options,
+): Promise<number> {
+  const out = new Console(context, json);
+  const { id, host, key } = await thisMachine();
+  const recipient = await ownRecipient();
+  const signer = key?.publicKey;
+  if (json) {
+    out.object("key", { machine: { id, host }, recipient, signer });
+    return EXIT.done;
+  }
+  out.line(`Machine:    ${showText(id)}`);
+  out.line(`Recipient:  ${recipient}`);
+  if (signer !== undefined) out.line(`Signer:     ${signer}`);
+  const name = host.replaceAll(/[^\w.-]/g, "_").replace(/^[^A-Za-z0-9]+/, "")
+    .slice(0, 64) || "machine";
+  const command = [
+    ...[invocation(), "key", "add", name, "--recipient", recipient],
+    ...signer === undefined ? [] : ["--signer", shellWord(signer)],
+    ...["--machine", shellWord(id)],
+  ].join(" ");
+  out.line("");
+  out.line("On a machine with a full key, add a key for this machine:");
+  out.line("");
+  out.line(`    ${command}`);
+  out.line("");
+  out.line("If this machine must not read the repository, add --write-only.");
+  return EXIT.done;
+}
+
+/** Prints the page by which the repository can be read anywhere. */
+async function printSheet(
+  context: Context,
+  out: Console,
+  repository: Repository,
+  keys: RepositoryKeys,
+  options: Options,
+): Promise<number> {
+  if (keys.isWriteOnly) {
+    throw new DeltarError(
+      "key",
+      "a write-only key cannot show the secret key of the repository; use a " +
+        "full key",
+      { object: repository.storage.location },
+    );
+  }
+  await confirmSheet(context, out, options);
+  if (out.json) {
+    out.object("key", {
+      repository: repository.storage.location,
+      id: repository.id,
+      recipient: keys.recipient(),
+      identities: keys.identities(),
+    });
+  } else {
+    for (const line of recoverySheet(repository, keys)) out.line(line);
   }
   return EXIT.done;
 }
@@ -142,13 +358,38 @@ async function withName(work: () => Promise<void>): Promise<void> {
  * `--passphrase-file`, asks for a passphrase.
  */
 async function newKey(
+  context: Context,
+  name: string,
+  options: Options,
+): Promise<KeyFor> {
+  const { writeOnly, signer, machine } = options;
+  if (writeOnly && options.recipient === undefined) {
+    throw new DeltarError(
+      "key",
+      "a write-only key is for a recipient; run `deltar key show-machine` on " +
+        "the machine, and add `--recipient`",
+      { object: name },
+    );
+  }
+  return {
+    name,
+    to: await newOpener(context, name, options),
+    kind: writeOnly ? "write-only" : "full",
+    ...signer !== undefined && {
+      signer: { publicKey: signer, machine: { id: machine ?? name } },
+    },
+  };
+}
+
+/** Returns what opens a new key. */
+async function newOpener(
   { signal }: Context,
   name: string,
   { recipient, passphraseFile }: Options,
-): Promise<KeyFor> {
-  if (recipient !== undefined) return { name, to: recipient };
+): Promise<KeyFor["to"]> {
+  if (recipient !== undefined) return recipient;
   if (passphraseFile !== undefined) {
-    return { name, to: { passphrase: passphraseIn(passphraseFile) } };
+    return { passphrase: passphraseIn(passphraseFile) };
   }
   if (!canAsk()) {
     throw new DeltarError(
@@ -166,7 +407,7 @@ async function newKey(
   if (passphrase === "") {
     throw new DeltarError("key", "the passphrase is empty", { object: name });
   }
-  return { name, to: { passphrase } };
+  return { passphrase };
 }
 
 /**
@@ -184,34 +425,4 @@ async function confirmSheet(
   if (!await ask(out, question, signal)) {
     throw new DeltarError("aborted", "interrupted");
   }
-}
-
-/** Returns the lines of the page by which the repository can be read anywhere. */
-function sheet(repository: Repository, keys: RepositoryKeys): string[] {
-  const { id, storage } = repository;
-  return `Recovery sheet of a deltar repository
-=====================================
-
-Location:   ${showText(storage.location)}
-Repository: ${id}
-Printed:    ${formatDate(Date.now())}
-Recipient:  ${keys.recipient()}
-
-Secret key. Whoever has this line and the repository can read everything in it:
-
-    ${keys.identities().join("\n    ")}
-
-To restore with deltar, write the secret key into a file KEY:
-
-    DELTAR_IDENTITY=KEY deltar list --repo LOCATION
-    DELTAR_IDENTITY=KEY deltar restore ID --repo LOCATION --to FOLDER
-
-To restore without deltar, you need age, zstd, tar, jq and rdiff. Each object
-except deltar.json is an age file:
-
-    age -d -i KEY snapshots/ID.json.age
-    age -d -i KEY volumes/ID.vol0.tar.zst.age | zstd -dc | tar -tv
-
-The page RECOVERY.md of deltar has a script that restores any snapshot this way.`
-    .split("\n");
 }

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Command } from "commander";
 import {
   DeltarError,
@@ -180,6 +181,11 @@ export function sharingOf(
   return options.sharedWrite ? "write" : options.shared ? "read" : undefined;
 }
 
+/** The number of times that a repository is looked for that has only keys. */
+const MAX_TRIES = 10;
+/** The pause before it is looked for again, in milliseconds. */
+const TRY_PAUSE_MS = 500;
+
 /** The help text of the option that encrypts a new repository. */
 export const ENCRYPT =
   "Encrypt a new repository with age (see `deltar help key`)";
@@ -267,21 +273,15 @@ async function create(
       hasKeys = true;
       continue;
     }
+    const created = await open(context, storage);
+    if (created !== undefined) return created;
     throw new DeltarError(
       "exists",
       "not a repository, but not empty; choose a location that is empty or new",
       { object: location },
     );
   }
-  if (hasKeys) {
-    throw new DeltarError(
-      "exists",
-      "an encrypted repository is being created here, or its creation was " +
-        "interrupted. If no other deltar is running, delete keys/ and run " +
-        "the command again.",
-      { object: location },
-    );
-  }
+  if (hasKeys) return await openBegun(context, storage);
   if (isFolder(location) && isLinkToNothing(location)) {
     const mode = shared ? 0o777 : 0o700;
     mkdirSync(truePlace(location), { recursive: true, mode });
@@ -308,11 +308,35 @@ async function create(
   } catch (error) {
     if (!(error instanceof DeltarError && error.code === "exists")) throw error;
     // Another command created the repository first.
-    return await openPinned(context, storage);
+    return await openBegun(context, storage, error);
   }
 }
 
 /**
+ * Opens a repository that another command is creating, as soon as it is
+ * complete.
+ *
+ * @throws {DeltarError} `exists` if it is not complete after some seconds.
+ */
+async function openBegun(
+  context: Context,
+  storage: Storage,
+  cause?: DeltarError,
+): Promise<Repository> {
+  for (let tried = 0; tried < MAX_TRIES; tried++) {
+    const created = await open(context, storage);
+    if (created !== undefined) return created;
+    await pause(TRY_PAUSE_MS);
+  }
+  throw new DeltarError(
+    "exists",
+    "an encrypted repository is being created here, or its creation was " +
+      "interrupted. If no other deltar is running, delete keys/ and run " +
+      "the command again.",
+    { object: storage.location, cause },
+  );
+}
+
  * Says which key opens a new encrypted repository, and how to read the
  * repository without this key.
  */

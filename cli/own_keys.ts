@@ -81,13 +81,28 @@ export async function firstKey(): Promise<FirstKey> {
       from: from || "DELTAR_PASSPHRASE_COMMAND",
     };
   }
+  const to = await makeIdentity();
+  return { key: { name, to }, from: identityFile(), isNew: true };
+}
+
+/**
+ * Returns the recipient of the user's first identity. If the user has none, one
+ * is made and stored in the config folder.
+ */
+export async function ownRecipient(): Promise<string> {
+  const [own] = await identities();
+  return own === undefined ? await makeIdentity() : await recipientOf(own);
+}
+
+/** Makes the identity of the user. Returns its recipient. */
+async function makeIdentity(): Promise<string> {
   const identity = await newIdentity();
-  const to = await recipientOf(identity);
+  const recipient = await recipientOf(identity);
   const file = identityFile();
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const text = `# recipient: ${to}\n${identity}\n`;
+  const text = `# recipient: ${recipient}\n${identity}\n`;
   writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
-  return { key: { name, to }, from: file, isNew: true };
+  return recipient;
 }
 
 /**

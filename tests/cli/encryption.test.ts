@@ -167,6 +167,7 @@ test("init --encrypt makes an identity in the config folder, and says so", async
     assert.equal(fs.readFileSync(file, "utf8"), text);
     // Only a key is left of an interrupted creation.
     fs.rmSync(join(repo, "deltar.json"));
+    fs.rmSync(join(repo, "holders"), { recursive: true });
     const cut = place.run(["init", "--encrypt", "--repo", repo]);
     assert.equal(cut.code, 1);
     assert.match(cut.err, /interrupted\. If no .*, delete keys\/ and run/);
@@ -179,7 +180,8 @@ test("init --encrypt makes an identity in the config folder, and says so", async
     // It is the first key, and `init` again changes nothing.
     const again = place.json(["init", "--encrypt"]);
     assert.deepEqual([again.code, again.encrypted], [0, true]);
-    assert.deepEqual(place.json(["key", "list"]).keys, ["main"]);
+    const [main, ...others] = place.json(["key", "list"]).keys;
+    assert.deepEqual([main.name, main.kind, others], ["main", "full", []]);
   });
 });
 
@@ -505,7 +507,18 @@ test("key adds and removes keys, but not the last one", async () => {
     assert.equal(added.out, "Added the key laptop; 2 keys now.\n");
     encrypted.json(["key", "add", "paper", "--passphrase-file", pass]);
     const { keys } = encrypted.json(["key", "list"]);
-    assert.deepEqual(keys, ["laptop", "main", "paper"]);
+    assert.deepEqual(
+      keys.map(({ name, recipient }: Record<string, string>) => [
+        name,
+        recipient === undefined,
+      ]),
+      [["laptop", false], ["main", false], ["paper", true]],
+    );
+    const { out: list } = encrypted.run(["key", "list"]);
+    assert.match(
+      list,
+      /^laptop {2}full {8}age1\w+\nmain .*\npaper .*phrase\n$/,
+    );
     const show = ["key", "show-recipient"];
     const { recipient: own } = encrypted.json(show);
     assert.equal(encrypted.json(show, byLaptop).recipient, own);
@@ -527,7 +540,7 @@ test("key adds and removes keys, but not the last one", async () => {
     const none = join(place.folder, "none");
     failed(["add", "y", "--passphrase-file", none], "key", /no such file/);
     failed(["remove", "y"], "not-found", /the keys are laptop, main, paper/);
-    for (const words of [["add"], ["remove"], ["list", "x"], ["rotate"]]) {
+    for (const words of [["add"], ["remove"], ["list", "x"], ["revoke"]]) {
       const { code } = place.run(["key", ...words], { env: encrypted.env });
       assert.equal(code, 2, words.join());
     }
@@ -540,6 +553,164 @@ test("key adds and removes keys, but not the last one", async () => {
     assert.equal(last.code, "unsafe");
     assert.match(last.message, /the last full key cannot be removed/);
     encrypted.run(["verify", "--data"], byLaptop);
+  });
+});
+
+test("key add --write-only, with what show-machine prints on the machine", async () => {
+  await withEncrypted((encrypted) => {
+    const { place } = encrypted;
+    const home = join(place.folder, "other home");
+    const machine = {
+      HOME: home,
+      XDG_CONFIG_HOME: join(home, ".config"),
+      XDG_DATA_HOME: join(home, "data"),
+      XDG_CACHE_HOME: join(home, "cache"),
+      DELTAR_REPOSITORY: encrypted.folder,
+      DELTAR_IDENTITY: "",
+    };
+    const shown = encrypted.json(["key", "show-machine"], machine);
+    assert.match(shown.recipient, /^age1\w+$/);
+    assert.match(shown.signer, /^ssh-ed25519 \S+$/);
+    const { out } = encrypted.run(["key", "show-machine"], machine);
+    const [, line] = /^ {4}(.* key add .*)$/m.exec(out)!;
+    for (
+      const { length } of [shown.recipient, shown.signer, shown.machine.id]
+    ) {
+      assert.ok(length > 8);
+    }
+    assert.ok(line.includes(`--recipient ${shown.recipient} `), line);
+    assert.ok(line.includes(`--signer '${shown.signer}'`), line);
+    encrypted.run([
+      ...["key", "add", "writer", "--write-only"],
+      ...["--recipient", shown.recipient, "--signer", shown.signer],
+      ...["--machine", shown.machine.id],
+    ]);
+    const { keys, signers } = encrypted.json(["key", "list"]);
+    assert.deepEqual(keys[1].kind, "write-only");
+    assert.equal(keys[1].recipient, shown.recipient);
+    const signer = signers.find(({ publicKey }: { publicKey: string }) =>
+      publicKey === shown.signer
+    );
+    assert.equal(signer.machine.id, shown.machine.id);
+    const { out: list } = encrypted.run(["key", "list"]);
+    assert.match(list, /^writer {2}write-only {2}age1/m);
+    assert.ok(list.includes(`${shown.machine.id}  ${shown.signer}\n`), list);
+
+    // What the machine may do with the keys.
+    const recipient = encrypted.run(["key", "show-recipient"]).out;
+    assert.equal(
+      encrypted.run(["key", "show-recipient"], machine).out,
+      recipient,
+    );
+    for (
+      const words of [
+        ["recovery-sheet", "--yes"],
+        ["add", "x", "--recipient", shown.recipient],
+        ["remove", "main"],
+        ["rotate"],
+        ["revoke", shown.machine.id],
+      ]
+    ) {
+      const error = encrypted.refused(["key", ...words], machine);
+      assert.equal(error.code, "key", words.join(" "));
+    }
+    const needs = encrypted.refused(["key", "add", "x", "--write-only"]);
+    assert.match(needs.message, /show-machine/);
+    encrypted.run(["key", "rotate"]);
+    const rotated = encrypted.run(["key", "show-recipient"], machine).out;
+    assert.notEqual(rotated, recipient);
+    assert.equal(rotated, encrypted.run(["key", "show-recipient"]).out);
+
+    const revoked = encrypted.run(["key", "revoke", shown.machine.id]);
+    assert.match(revoked.out, /^Revoked 1 signing key of /);
+    assert.match(encrypted.run(["key", "list"]).out, / revoked \d{4}-/);
+    const none = encrypted.refused(["key", "revoke", "nobody"]);
+    assert.equal(none.code, "not-found");
+    const removed = encrypted.run(["key", "remove", "writer"]);
+    assert.match(removed.err, /are not trusted any more/);
+    assert.equal(
+      encrypted.refused(["key", "list"], machine).code,
+      "key",
+    );
+  });
+});
+
+test("key rotate shuts out a removed key, and old sheets", async () => {
+  await withEncrypted(async (encrypted) => {
+    const { place, folder } = encrypted;
+    const laptop = join(place.folder, "laptop");
+    fs.writeFileSync(laptop, await newIdentity());
+    const recipient = await recipientOf(fs.readFileSync(laptop, "utf8"));
+    encrypted.run(["key", "add", "laptop", "--recipient", recipient]);
+    const old = encrypted.json(["key", "recovery-sheet"]).identities;
+    const removed = encrypted.run(["key", "remove", "laptop"]);
+    assert.match(removed.err, /`deltar key rotate`/);
+    const { out, err } = encrypted.run(["key", "rotate"]);
+    assert.match(out, /a new secret key, which 1 key open/);
+    assert.match(err, /Print a new one/);
+    place.write({ "new and hidden": "Kekse" });
+    const { id } = encrypted.json(["snapshot"]);
+    encrypted.run(["verify", "--data"]);
+    const { identities } = encrypted.json(["key", "recovery-sheet"]);
+    assert.deepEqual(identities.slice(1), old);
+    const sheet = encrypted.run(["key", "recovery-sheet"]).out;
+    for (const identity of identities) assert.ok(sheet.includes(identity));
+    const file = join(place.folder, "from paper");
+    const byPaper = { ...encrypted.env, DELTAR_IDENTITY: file };
+    fs.writeFileSync(file, identities.join("\n"));
+    assert.equal(encrypted.json(["list"], byPaper).snapshots.at(-1).id, id);
+    fs.writeFileSync(file, old.join("\n"));
+    assert.equal(encrypted.refused(["list"], byPaper).code, "key");
+    // The pins of machines, and the settings, are as they were.
+    encrypted.run(["list"]);
+    assertHidden(folder, SECRETS);
+  });
+});
+
+test("doctor warns until a drill succeeds with a key of another place", async () => {
+  await withEncrypted((encrypted) => {
+    const { place } = encrypted;
+    const state = () =>
+      encrypted.json(["doctor"]).findings.find(
+        ({ check }: { check: string }) => check === "second key",
+      ).state;
+    assert.equal(state(), "warning");
+    encrypted.run(["drill"]);
+    assert.equal(state(), "warning");
+    const file = join(place.folder, "from paper");
+    const byPaper = { ...encrypted.env, DELTAR_IDENTITY: file };
+    const print = () => {
+      const { identities } = encrypted.json(["key", "recovery-sheet"]);
+      fs.writeFileSync(file, identities.join("\n"));
+    };
+    print();
+    encrypted.run(["drill"], byPaper);
+    assert.equal(state(), "ok");
+    encrypted.run(["drill"]);
+    assert.equal(state(), "ok");
+    // The sheet does not open what is stored after a rotation.
+    encrypted.run(["key", "rotate"]);
+    assert.equal(state(), "warning");
+    print();
+    encrypted.run(["drill"], byPaper);
+    assert.equal(state(), "ok");
+  });
+});
+
+test("two init --encrypt at the same time make one repository", async () => {
+  await withPlace(async (place) => {
+    const identity = join(place.folder, "identity");
+    fs.writeFileSync(identity, await newIdentity());
+    const folder = join(place.folder, "repository");
+    const env = { DELTAR_IDENTITY: identity, DELTAR_REPOSITORY: folder };
+    const outcomes = await Promise.all(
+      [1, 2, 3].map(() => runBeside(place, ["init", "--encrypt"], env)),
+    );
+    for (const { code, err } of outcomes) assert.equal(code, 0, err);
+    assert.deepEqual(fs.readdirSync(join(folder, "keys")), ["main.age"]);
+    const { keys } = place.json(["key", "list"], { env });
+    assert.equal(keys[0].kind, "full");
+    assert.equal(place.run(["snapshot"], { env }).code, 0);
   });
 });
 

@@ -18,7 +18,8 @@ import { removeScratch, withScratch } from "../../tree/scratch.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import { ContentReader } from "../content/content.ts";
 import { DrillSample } from "./drill_sample.ts";
-import { readProofs } from "../store/proof.ts";
+import { RECOVERY_SHEET } from "../store/open_keys.ts";
+import { type Proof, readProofs } from "../store/proof.ts";
 import type { Store } from "../store/store.ts";
 import { streamEntries } from "../layers/tree_reader.ts";
 import { PROOFS, putSnapshotNote } from "../format/snapshot_note.ts";
@@ -150,6 +151,7 @@ export async function drill(
       failed: result.failed.length,
       after: others.at(-1)?.path ?? proof?.after,
       afterDelta: withDeltas.at(-1)?.path ?? proof?.afterDelta,
+      ...provenKeys(store, result, proofs),
     });
   } catch (error) {
     if (!(error instanceof DeltarError)) throw error;
@@ -166,6 +168,30 @@ export async function drill(
       object: storage.location,
     });
   }
+}
+
+/**
+ * Returns the keys that drills have succeeded with, for the note of a drill:
+ * those in the earlier notes, and the one of this drill.
+ */
+function provenKeys(
+  { keys }: Store,
+  { files, failed }: DrillResult,
+  proofs: ReadonlyMap<string, Proof>,
+): Pick<Proof, "keys" | "sheet"> {
+  if (keys === undefined) return {};
+  const names = new Set<string>();
+  let sheet: string | undefined;
+  for (const proof of proofs.values()) {
+    for (const name of proof.keys ?? []) names.add(name);
+    // The sheet of before a rotation does not open all objects.
+    if (proof.sheet === keys.recipient()) sheet = proof.sheet;
+  }
+  if (files > 0 && failed.length === 0) {
+    if (keys.openedBy === RECOVERY_SHEET) sheet = keys.recipient();
+    else names.add(keys.openedBy);
+  }
+  return { keys: [...names].sort(), sheet };
 }
 
 async function restoreAll(

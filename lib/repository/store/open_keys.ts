@@ -14,8 +14,8 @@ import { KEY_NAME } from "./holders.ts";
 import { decodeKeyFile, type KeyFile } from "./key_file.ts";
 import { readRecipients } from "./recipients.ts";
 
-/** The opener of a repository whose own identity was given. */
-const SHEET = "recovery sheet";
+/** The name of what opened a repository whose own identity was given. */
+export const RECOVERY_SHEET = "recovery sheet";
 
 /** The maximum size of a decrypted key file in bytes. */
 const MAX_KEY_BYTES = 1 << 16;
@@ -96,7 +96,7 @@ async function openSheet(
   const identities = recipients.flatMap((one) => given.get(one) ?? []);
   return {
     file: { id, recipient, identities },
-    ...{ admin, sum, name: SHEET, own: identity },
+    ...{ admin, sum, name: RECOVERY_SHEET, own: identity },
   };
 }
 

@@ -24,6 +24,16 @@ export interface Proof {
    * the snapshot begins after it.
    */
   afterDelta?: string;
+  /**
+   * The names of the keys of the encrypted repository with which this drill or
+   * earlier ones have succeeded.
+   */
+  keys?: readonly string[];
+  /**
+   * The recipient on the recovery sheet with which this drill or an earlier one
+   * has succeeded.
+   */
+  sheet?: string;
 }
 
 /**
@@ -38,7 +48,7 @@ export async function readProofs(
   const proofs = new Map<string, Proof>();
   const notes = await readSnapshotNotes(storage, PROOFS, onDamage);
   for (const [id, note] of notes) {
-    const { files, bytes, failed, after, afterDelta } = note;
+    const { files, bytes, failed, after, afterDelta, keys, sheet } = note;
     const time = parseTime(note.time);
     if (!isCount(files) || !isCount(bytes) || !isCount(failed)) continue;
     if (time === undefined) continue;
@@ -49,6 +59,10 @@ export async function readProofs(
       failed,
       ...typeof after === "string" && { after },
       ...typeof afterDelta === "string" && { afterDelta },
+      ...Array.isArray(keys) && {
+        keys: keys.filter((name) => typeof name === "string"),
+      },
+      ...typeof sheet === "string" && { sheet },
     });
   }
   return proofs;
