@@ -8,8 +8,7 @@ import { EXIT } from "./exit.ts";
 import { INIT } from "./known_places.ts";
 import { locate } from "./location.ts";
 import {
-  addSharingOptions,
-  ENCRYPT,
+  addCreateOptions,
   openOrCreate,
   sharingOf,
 } from "./open_repository.ts";
@@ -29,7 +28,7 @@ interface Options extends CommonOptions {
 
 /** Makes `deltar copy`. */
 export function copyCommand(context: Context): Command {
-  return addSharingOptions(new Command("copy"))
+  return addCreateOptions(new Command("copy"))
     .description(
       "Copy snapshots to another repository. Volumes and layers that the other " +
         "repository already has are not copied again. Each one that is copied " +
@@ -41,7 +40,6 @@ export function copyCommand(context: Context): Command {
       "Copy to this repository, which is created if it does not exist",
     )
     .option("--init", INIT)
-    .option("--encrypt", ENCRYPT)
     .option(
       "--mirror",
       "Copy all objects as they are stored, which needs no key; nothing else " +

@@ -5,8 +5,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./exit.ts";
 import { absolute, locateFrom } from "./location.ts";
 import {
-  addSharingOptions,
-  ENCRYPT,
+  addCreateOptions,
   openOrCreate,
   sharingOf,
 } from "./open_repository.ts";
@@ -20,12 +19,11 @@ interface Options extends CommonOptions {
 
 /** Makes `deltar init`. */
 export function initCommand(context: Context): Command {
-  return addSharingOptions(new Command("init"))
+  return addCreateOptions(new Command("init"))
     .description(
       "Create a repository without a snapshot. `deltar snapshot` creates one, " +
         "too, if there is none",
     )
-    .option("--encrypt", ENCRYPT)
     .action(async (options: Options) => {
       context.code = await run(context, options);
     });

@@ -283,7 +283,7 @@ async function showMachine(
   { json = false }: Options,
 ): Promise<number> {
   const out = new Console(context, json);
-  const { id, host, key } = await thisMachine();
+  const { id, host = id, key } = await thisMachine();
   const recipient = await ownRecipient();
   const signer = key?.publicKey;
   if (json) {

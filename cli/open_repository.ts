@@ -186,13 +186,13 @@ const MAX_TRIES = 10;
 /** The pause before it is looked for again, in milliseconds. */
 const TRY_PAUSE_MS = 500;
 
-/** The help text of the option that encrypts a new repository. */
-export const ENCRYPT =
-  "Encrypt a new repository with age (see `deltar help key`)";
-
-/** Adds the options for sharing a new repository with a group. */
-export function addSharingOptions(command: Command): Command {
+/** Adds the options for the encryption and the access of a new repository. */
+export function addCreateOptions(command: Command): Command {
   return command
+    .option(
+      "--encrypt",
+      "Encrypt a new repository with age (see `deltar help key`)",
+    )
     .option("--shared", "Let the folder's group read a new repository")
     .option(
       "--shared-write",
@@ -337,6 +337,7 @@ async function openBegun(
   );
 }
 
+/**
  * Says which key opens a new encrypted repository, and how to read the
  * repository without this key.
  */

@@ -15,14 +15,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
-import { codeOf } from "../shared/error_code.ts";
-import { SYSTEM_ERRORS } from "../shared/system_errors.ts";
 import type { AgeKey, KeyFor } from "../lib/repository/mod.ts";
-import { newIdentity, recipientOf } from "../lib/age/mod.ts";
 import { canAsk } from "./ask.ts";
 import { askSecret } from "./ask_secret.ts";
 import type { Context } from "./context.ts";
 import { userFolder } from "./location.ts";
+import { reasonOf } from "./refusal.ts";
 
 /** Returns the file with the identities of this user, which may not exist. */
 export function identityFile(): string {
@@ -70,7 +68,7 @@ export async function firstKey(): Promise<FirstKey> {
   const name = "main";
   const [own] = await identities();
   if (own !== undefined) {
-    const to = await recipientOf(own);
+    const to = await (await age()).recipientOf(own);
     return { key: { name, to }, from: identityFile() };
   }
   const passphrase = givenPassphrase();
@@ -91,11 +89,14 @@ export async function firstKey(): Promise<FirstKey> {
  */
 export async function ownRecipient(): Promise<string> {
   const [own] = await identities();
-  return own === undefined ? await makeIdentity() : await recipientOf(own);
+  return own === undefined
+    ? await makeIdentity()
+    : await (await age()).recipientOf(own);
 }
 
 /** Makes the identity of the user. Returns its recipient. */
 async function makeIdentity(): Promise<string> {
+  const { newIdentity, recipientOf } = await age();
   const identity = await newIdentity();
   const recipient = await recipientOf(identity);
   const file = identityFile();
@@ -103,6 +104,11 @@ async function makeIdentity(): Promise<string> {
   const text = `# recipient: ${recipient}\n${identity}\n`;
   writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
   return recipient;
+}
+
+/** Loads the ciphers, which only encrypted repositories need. */
+function age(): Promise<typeof import("../lib/age/mod.ts")> {
+  return import("../lib/age/mod.ts");
 }
 
 /**
@@ -114,6 +120,7 @@ async function identities(): Promise<string[]> {
   const file = identityFile();
   if (!process.env.DELTAR_IDENTITY && !existsSync(file)) return [];
   const found: string[] = [];
+  const { recipientOf } = await age();
   for (const [at, line] of readText(file, "identity").split("\n").entries()) {
     const identity = line.trim().toUpperCase();
     if (!identity.startsWith("AGE-SECRET-KEY-")) continue;
@@ -181,15 +188,6 @@ function readText(file: string, what: string): string {
       },
     );
   }
-}
-
-/** Returns the reason for which a file cannot be read. */
-function reasonOf(cause: unknown): string {
-  const code = codeOf(cause) ?? "";
-  if (code === "ENOENT") return "no such file";
-  if (code === "EISDIR") return "not a file but a directory";
-  const known: Partial<Record<string, { reason: string }>> = SYSTEM_ERRORS;
-  return known[code]?.reason ?? (cause as Error).message;
 }
 
 function firstLine(text: string, object: string): string {

@@ -1,5 +1,6 @@
 import { isAbsolute } from "node:path";
 import { DeltarError } from "../mod.ts";
+import { codeOf } from "../shared/error_code.ts";
 import {
   SYSTEM_ERRORS,
   type SystemErrorText,
@@ -67,6 +68,17 @@ export function refusalOf(
     next: ADVICE[code] ??
       `${remedy ? `${remedy}, or choose` : "Choose"} another ${other}`,
   };
+}
+
+/** Returns the reason for which a file of the user cannot be read. */
+export function reasonOf(error: unknown): string {
+  const code = codeOf(error) ?? "";
+  if (code === "ENOENT") return "no such file";
+  if (code === "EISDIR") return "not a file but a directory";
+  const cause = systemCause(error);
+  return cause === undefined
+    ? (error as Error).message
+    : SYSTEM_ERRORS[cause.code].reason;
 }
 
 /**

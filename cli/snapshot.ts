@@ -15,7 +15,7 @@ import { INIT } from "./known_places.ts";
 import { parseLabel } from "./label_text.ts";
 import { existingDirectory, locateFrom } from "./location.ts";
 import { fitFields, isTooLarge, keepToSize, printFit } from "./max_size.ts";
-import { addSharingOptions, ENCRYPT } from "./open_repository.ts";
+import { addCreateOptions } from "./open_repository.ts";
 import { toPattern, unmatched } from "./patterns.ts";
 import { recordFields } from "./record_fields.ts";
 import {
@@ -34,7 +34,7 @@ interface Options extends TakeOptions {
 
 /** Makes `deltar snapshot`. */
 export function snapshotCommand(context: Context): Command {
-  return addSharingOptions(addTakeOptions(new Command("snapshot")))
+  return addCreateOptions(addTakeOptions(new Command("snapshot")))
     .argument(
       "[dir]",
       "The directory (default: the directory with snapshots that contains the " +
@@ -42,7 +42,6 @@ export function snapshotCommand(context: Context): Command {
     )
     .option("--label <text>", "Give the snapshot this label", parseLabel)
     .option("--init", INIT)
-    .option("--encrypt", ENCRYPT)
     .option(
       "--continue-from <dir>",
       "Continue the snapshots of a directory that was moved",

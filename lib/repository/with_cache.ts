@@ -1,4 +1,5 @@
 import { CachedStorage } from "../storage/cached.ts";
+import { withoutAge } from "../storage/names.ts";
 import type { Storage } from "../storage/storage.ts";
 import { idOfRecord } from "./format/names.ts";
 
@@ -21,6 +22,6 @@ export function withCache(
 ): Storage {
   const keeps = (name: string) =>
     /^(?:trees|signatures)\//.test(name) ||
-    idOfRecord(name.replace(/\.age$/, "")) !== undefined;
+    idOfRecord(withoutAge(name)) !== undefined;
   return new CachedStorage(storage, cache, { keeps, maxBytes });
 }

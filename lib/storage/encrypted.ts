@@ -15,7 +15,7 @@ import { createSha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import { checkAborted } from "../bytes/abort.ts";
 import type { Sharing } from "./local_modes.ts";
-import { checkName } from "./names.ts";
+import { AGE_SUFFIX, checkName } from "./names.ts";
 import { padText, unpadText } from "./padded_text.ts";
 import type {
   GetOptions,
@@ -23,9 +23,6 @@ import type {
   Storage,
   StoredObject,
 } from "./storage.ts";
-
-/** The end of the names of encrypted objects. */
-export const AGE_SUFFIX = ".age";
 
 /** The maximum number of heads of objects that are kept. */
 const MAX_HEADS = 256;

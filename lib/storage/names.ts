@@ -1,5 +1,13 @@
 const SEGMENT = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u;
 
+/** The end of the names of encrypted objects. */
+export const AGE_SUFFIX = ".age";
+
+/** Returns the name of an object as it is if the object is not encrypted. */
+export function withoutAge(name: string): string {
+  return name.endsWith(AGE_SUFFIX) ? name.slice(0, -AGE_SUFFIX.length) : name;
+}
+
 /**
  * Returns whether a text can be one segment of an object's name, between
  * slashes.

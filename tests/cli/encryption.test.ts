@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { shellWord } from "../../cli/text.ts";
 import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
@@ -696,6 +697,34 @@ test("doctor warns until a drill succeeds with a key of another place", async ()
     assert.equal(state(), "ok");
   });
 });
+
+test(
+  "a repository that is not encrypted loads no ciphers",
+  { skip: !COMMAND[0].endsWith("node") },
+  async () => {
+    await withPlace((place) => {
+      const hook = join(place.folder, "hook.mjs");
+      fs.writeFileSync(
+        hook,
+        `import { registerHooks } from "node:module";
+        registerHooks({ load(url, context, next) {
+          if (/lib.age|ciphers/.test(url)) process.stderr.write(url + "\\n");
+          return next(url, context);
+        } });`,
+      );
+      const NODE_OPTIONS = `--import ${pathToFileURL(hook)}`;
+      const loaded = (words: string[]) => {
+        const { code, err } = place.run(words, { env: { NODE_OPTIONS } });
+        assert.equal(code, 0, err);
+        return /lib.age/.test(err);
+      };
+      assert.equal(loaded(["init"]), false);
+      assert.equal(loaded(["list"]), false);
+      const other = join(place.folder, "other");
+      assert.equal(loaded(["init", "--encrypt", "--repo", other]), true);
+    });
+  },
+);
 
 test("two init --encrypt at the same time make one repository", async () => {
   await withPlace(async (place) => {

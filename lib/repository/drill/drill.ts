@@ -18,7 +18,7 @@ import { removeScratch, withScratch } from "../../tree/scratch.ts";
 import { TreeWriter } from "../../tree/tree_writer.ts";
 import { ContentReader } from "../content/content.ts";
 import { DrillSample } from "./drill_sample.ts";
-import { RECOVERY_SHEET } from "../store/open_keys.ts";
+import { RECOVERY_SHEET } from "../store/holders.ts";
 import { type Proof, readProofs } from "../store/proof.ts";
 import type { Store } from "../store/store.ts";
 import { streamEntries } from "../layers/tree_reader.ts";

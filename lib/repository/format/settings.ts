@@ -1,6 +1,7 @@
 import type { CodecName } from "../../archive/codec.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { readObject } from "./note.ts";
+import { withoutAge } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines } from "../../bytes/listing.ts";
 import { idOfRecord, SETTINGS } from "./names.ts";
@@ -86,12 +87,12 @@ export async function guessSettings(
   let isRepository = false;
   let isEncrypted = false;
   for await (const { name } of storage.list()) {
-    const plain = name.replace(/\.age$/, "");
+    const plain = withoutAge(name);
     if (idOfRecord(plain) !== undefined) {
       isRepository = true;
       isEncrypted ||= plain !== name;
     }
-    if (/^trees\/.*\.gz(?:\.age)?$/.test(name)) codec = "gzip";
+    if (/^trees\/.*\.gz$/.test(plain)) codec = "gzip";
   }
   if (!isRepository) return undefined;
   return {

@@ -14,7 +14,7 @@ import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { isCount } from "../../bytes/is_count.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
-import { AGE_SUFFIX } from "../../storage/encrypted.ts";
+import { AGE_SUFFIX } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import {
   idOfManifest,

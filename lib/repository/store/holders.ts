@@ -12,6 +12,12 @@ const FORMAT = "deltar-holder";
 /** The names of keys: of people or machines. */
 export const KEY_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
 
+/**
+ * The name in place of a key's if the repository was opened with its own
+ * identity. No key has this name, which has a space.
+ */
+export const RECOVERY_SHEET = "recovery sheet";
+
 /** The person or machine that holds a key of an encrypted repository. */
 export interface Holder {
   /** The name of the key. */

@@ -6,16 +6,14 @@ import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collectAtMost } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/mod.ts";
-import { AGE_SUFFIX, EncryptedStorage } from "../../storage/encrypted.ts";
+import { EncryptedStorage } from "../../storage/encrypted.ts";
+import { AGE_SUFFIX } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { KEYS } from "../format/names.ts";
 import { adminKeyOf } from "./admin_key.ts";
-import { KEY_NAME } from "./holders.ts";
+import { KEY_NAME, RECOVERY_SHEET } from "./holders.ts";
 import { decodeKeyFile, type KeyFile } from "./key_file.ts";
 import { readRecipients } from "./recipients.ts";
-
-/** The name of what opened a repository whose own identity was given. */
-export const RECOVERY_SHEET = "recovery sheet";
 
 /** The maximum size of a decrypted key file in bytes. */
 const MAX_KEY_BYTES = 1 << 16;

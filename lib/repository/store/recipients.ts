@@ -1,7 +1,7 @@
 import { encrypt } from "../../age/mod.ts";
 import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import type { SigningKey } from "../../ssh/mod.ts";
-import { AGE_SUFFIX } from "../../storage/encrypted.ts";
+import { AGE_SUFFIX } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { RECIPIENTS } from "../format/names.ts";
 import { encodeSigned, readSigned } from "./signed_object.ts";

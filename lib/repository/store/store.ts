@@ -44,7 +44,7 @@ import { byTime } from "../format/plausible_times.ts";
 import { ManifestWriter } from "../runs/manifest.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readTree } from "../layers/tree_reader.ts";
-import { type KeyFor, RepositoryKeys } from "./keys.ts";
+import type { KeyFor, RepositoryKeys } from "./keys.ts";
 import type { Trust } from "./signers.ts";
 import { withLabels } from "./label.ts";
 
@@ -265,6 +265,8 @@ export class Store {
       return Store.#over(storage, { ...base, keys: undefined });
     }
     const given = typeof own === "function" ? await own() : own ?? [];
+    // Only encrypted repositories load the ciphers.
+    const { RepositoryKeys } = await import("./keys.ts");
     const keys = await RepositoryKeys.open(storage, id, given, {
       sum: recipient,
       admin,
@@ -461,6 +463,7 @@ async function createKeys(
   id: string,
   first: KeyFor,
 ): Promise<RepositoryKeys> {
+  const { RepositoryKeys } = await import("./keys.ts");
   try {
     return await RepositoryKeys.create(storage, id, first);
   } catch (cause) {
