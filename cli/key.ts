@@ -1,3 +1,4 @@
+import process from "node:process";
 import { Argument, Command } from "commander";
 import { DeltarError, type Repository } from "../mod.ts";
 import type {
@@ -6,6 +7,7 @@ import type {
   RepositoryKeys,
   Signer,
 } from "../lib/repository/mod.ts";
+import { recoverySheet } from "../shared/recovery_sheet.ts";
 import { plural } from "../shared/text.ts";
 import { ask, canAsk } from "./ask.ts";
 import { askSecret } from "./ask_secret.ts";
@@ -16,8 +18,8 @@ import { EXIT } from "./exit.ts";
 import { invocation } from "./invocation.ts";
 import { thisMachine } from "./machine.ts";
 import { ownRecipient, passphraseIn } from "./own_keys.ts";
-import { recoverySheet } from "./recovery_sheet.ts";
 import { formatDate, shellWord, showText } from "./text.ts";
+import { isFolder } from "./location.ts";
 
 /** The actions, each with whether it needs a name. */
 const ACTIONS: Record<string, boolean> = {
@@ -334,7 +336,7 @@ async function printSheet(
       identities: keys.identities(),
     });
   } else {
-    for (const line of recoverySheet(repository, keys)) out.line(line);
+    for (const line of sheetOf(repository, keys)) out.line(line);
   }
   return EXIT.done;
 }
@@ -425,4 +427,24 @@ async function confirmSheet(
   if (!await ask(out, question, signal)) {
     throw new DeltarError("aborted", "interrupted");
   }
+}
+
+/** Returns the lines of the page by which the repository can be read anywhere. */
+function sheetOf(
+  { id, storage }: Repository,
+  keys: RepositoryKeys,
+): string[] {
+  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
+  const endpoint = AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL;
+  const text = recoverySheet({
+    location: showText(storage.location),
+    ...(endpoint && !isFolder(storage.location) && {
+      endpoint: showText(endpoint),
+    }),
+    id,
+    recipient: keys.recipient(),
+    identities: keys.identities(),
+    printed: Date.now(),
+  });
+  return text.trimEnd().split("\n");
 }

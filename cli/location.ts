@@ -5,37 +5,11 @@ import process from "node:process";
 import { DeltarError } from "../mod.ts";
 import { repositoryName } from "../lib/repository/mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
-import { nameSum } from "../shared/name_sum.ts";
+import { isFolder, locationSum } from "../shared/location_sum.ts";
+import { userFolder } from "../shared/user_folder.ts";
 
-/** The kinds of user folders. */
-export type FolderKind = "data" | "cache" | "config" | "state";
-
-/**
- * Returns the folder of a kind in which deltar keeps its files for this user, by
- * the conventions of the system.
- */
-export function userFolder(kind: FolderKind): string {
-  const { env, platform } = process;
-  if (platform === "win32") {
-    const local = env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local");
-    return join(local, "deltar", kind);
-  }
-  if (platform === "darwin") {
-    const folder = kind === "cache" ? "Caches" : "Application Support";
-    const own = join(homedir(), "Library", folder, "deltar");
-    return kind === "state" ? join(own, "state") : own;
-  }
-  const [name, folder] = {
-    data: ["XDG_DATA_HOME", ".local/share"],
-    cache: ["XDG_CACHE_HOME", ".cache"],
-    config: ["XDG_CONFIG_HOME", ".config"],
-    state: ["XDG_STATE_HOME", ".local/state"],
-  }[kind];
-  // The XDG specification says to ignore relative paths.
-  const named = env[name] ?? "";
-  const base = isAbsolute(named) ? named : resolve(homedir(), folder);
-  return join(base, "deltar");
-}
+export { isFolder, userFolder };
+export type { FolderKind } from "../shared/user_folder.ts";
 
 /** Returns the folder of caches. */
 export function cacheFolder(): string {
@@ -165,11 +139,6 @@ export function holdsRepository(folder: string): boolean {
   );
 }
 
-/** Returns whether a location is a folder and not a URL. */
-export function isFolder(location: string): boolean {
-  return !/^\w[\w+.-]+:\/\//.test(location);
-}
-
 /**
  * Returns the location that `--repo` or the environment names, or else that of a
  * directory's default repository.
@@ -180,15 +149,7 @@ export function locate(repo: string | undefined, directory: string): string {
   return isFolder(named) ? absolute(named) : named;
 }
 
-/**
- * Returns a name for files about a location. For a URL, the name also depends
- * on the S3 endpoints in the environment, because two services may have buckets
- * of the same name.
- */
+/** Returns a name for files about a location, with the S3 endpoints in use. */
 export function placeSum(location: string): string {
-  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
-  const place = isFolder(location)
-    ? [location]
-    : [location, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL];
-  return nameSum(JSON.stringify(place));
+  return locationSum(location, process.env);
 }

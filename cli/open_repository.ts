@@ -16,10 +16,11 @@ import type { DamageHandler, RepositoryKeys } from "../lib/repository/mod.ts";
 import type { Sharing } from "../lib/storage/mod.ts";
 import { truePlace } from "../lib/tree/mod.ts";
 import { codeOf } from "../shared/error_code.ts";
+import { pin, pinnedAt, replacedText } from "../shared/pins.ts";
 import { isOfSettings, SETTINGS_ADVICE } from "./advice.ts";
 import { Console } from "./console.ts";
 import type { Context } from "./context.ts";
-import { lossAt, placeIsLost, rememberPlace } from "./known_places.ts";
+import { keyOf, lossAt, placeIsLost, rememberPlace } from "./known_places.ts";
 import {
   absolute,
   cacheFolder,
@@ -30,7 +31,6 @@ import {
 import { thisMachine } from "./machine.ts";
 import type { OpenedRepositories } from "./opened.ts";
 import { type FirstKey, firstKey, ownKeys } from "./own_keys.ts";
-import { pin, pinFile, pinnedAt } from "./pins.ts";
 import { shellWord } from "./text.ts";
 
 /**
@@ -134,8 +134,8 @@ async function openPinned(
   storage: Storage,
   options: { onDamage?: DamageHandler } = {},
 ): Promise<Repository> {
-  const { location } = storage;
-  const known = pinnedAt(location);
+  const place = keyOf(storage.location);
+  const known = pinnedAt(place);
   let repository: Repository;
   try {
     repository = await Repository.open(storage, {
@@ -147,23 +147,17 @@ async function openPinned(
     });
   } catch (error) {
     if (known === undefined || codeOf(error) !== "mismatch") throw error;
-    throw new DeltarError(
-      "mismatch",
-      `${
-        (error as Error).message
-      }. Somebody may have replaced the repository. ` +
-        `If you replaced it yourself, delete ${pinFile(location)}`,
-      { cause: error },
-    );
+    const text = replacedText(place, (error as Error).message);
+    throw new DeltarError("mismatch", text, { cause: error });
   }
   const { keys } = repository;
-  if (keys !== undefined && known?.admin === undefined) pinKeys(location, keys);
+  if (keys !== undefined && known?.admin === undefined) pinKeys(place, keys);
   return repository;
 }
 
 /** Notes for whom an encrypted repository is encrypted, and who signs. */
-function pinKeys(location: string, keys: RepositoryKeys): void {
-  pin(location, { recipient: keys.sum(), admin: keys.adminPublicKey });
+function pinKeys(place: string, keys: RepositoryKeys): void {
+  pin(place, { recipient: keys.sum(), admin: keys.adminPublicKey });
 }
 
 /**
@@ -288,7 +282,8 @@ async function create(
   }
   try {
     // A repository that was encrypted is not replaced by one that is not.
-    const isEncrypted = encrypt || pinnedAt(location) !== undefined;
+    const place = keyOf(location);
+    const isEncrypted = encrypt || pinnedAt(place) !== undefined;
     const first = isEncrypted ? await firstKey() : undefined;
     const repository = await Repository.create(storage, {
       codec,
@@ -296,7 +291,7 @@ async function create(
       encrypt: first?.key,
       machine: await thisMachine(),
     });
-    if (repository.keys !== undefined) pinKeys(location, repository.keys);
+    if (repository.keys !== undefined) pinKeys(place, repository.keys);
     if (first !== undefined) noteKey(context, location, first);
     if (loss === "deleted") {
       new Console(context, false).warn(

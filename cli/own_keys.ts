@@ -12,21 +12,15 @@
  */
 import { execSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
 import type { AgeKey, KeyFor } from "../lib/repository/mod.ts";
+import { identityFile } from "../shared/user_folder.ts";
 import { canAsk } from "./ask.ts";
 import { askSecret } from "./ask_secret.ts";
 import type { Context } from "./context.ts";
-import { userFolder } from "./location.ts";
 import { reasonOf } from "./refusal.ts";
-
-/** Returns the file with the identities of this user, which may not exist. */
-export function identityFile(): string {
-  return process.env.DELTAR_IDENTITY ||
-    join(userFolder("config"), "identity");
-}
 
 /**
  * Returns the keys of the user. Asks for a passphrase on the terminal if there
@@ -119,32 +113,8 @@ function age(): Promise<typeof import("../lib/age/mod.ts")> {
 async function identities(): Promise<string[]> {
   const file = identityFile();
   if (!process.env.DELTAR_IDENTITY && !existsSync(file)) return [];
-  const found: string[] = [];
-  const { recipientOf } = await age();
-  for (const [at, line] of readText(file, "identity").split("\n").entries()) {
-    const identity = line.trim().toUpperCase();
-    if (!identity.startsWith("AGE-SECRET-KEY-")) continue;
-    try {
-      await recipientOf(identity);
-    } catch {
-      // The cause may show the identity.
-      throw new DeltarError(
-        "key",
-        `the age identity in line ${at + 1} is not valid; compare this line ` +
-          "with a copy of the identity",
-        { object: file },
-      );
-    }
-    found.push(identity);
-  }
-  if (found.length === 0) {
-    throw new DeltarError(
-      "key",
-      "no age identity in this file; `age-keygen -o FILE` makes one",
-      { object: file },
-    );
-  }
-  return found;
+  const { parseIdentities } = await age();
+  return await parseIdentities(readText(file, "identity"), file);
 }
 
 /** Returns the passphrase that the environment gives, if any. */

@@ -1,4 +1,7 @@
 import { eastAsianWidth } from "get-east-asian-width";
+import { formatDate } from "../shared/text.ts";
+
+export { formatDate };
 
 /** Formats a duration in milliseconds, such as `3.4 s` or `2 min 5 s`. */
 export function formatDuration(milliseconds: number): string {
@@ -8,23 +11,6 @@ export function formatDuration(milliseconds: number): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-/**
- * Formats a time in the local time zone, to the second. A time before the year 0
- * or after the year 9999 is shown as `@` and the seconds since 1970, which
- * `touch -d` accepts.
- *
- * @param time Milliseconds since 1970.
- */
-export function formatDate(time: number): string {
-  const date = new Date(time);
-  const year = date.getFullYear();
-  if (!(year >= 0 && year <= 9999)) return `@${Math.floor(time / 1000)}`;
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${String(year).padStart(4, "0")}-${two(date.getMonth() + 1)}-` +
-    `${two(date.getDate())} ${two(date.getHours())}:` +
-    `${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
 /** Formats a file's time, in nanoseconds since 1970, like `formatDate`. */

@@ -1,5 +1,5 @@
 /**
- * Numbers and units, as the command and the extension show them.
+ * Numbers, units and times, as the command and the extension show them.
  *
  * @module
  */
@@ -33,4 +33,21 @@ export function formatCount(count: number): string {
 /** Returns a number with its noun: "1 file", "2 files". */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/**
+ * Formats a time in the local time zone, to the second. A time before the year 0
+ * or after the year 9999 is shown as `@` and the seconds since 1970, which
+ * `touch -d` accepts.
+ *
+ * @param time Milliseconds since 1970.
+ */
+export function formatDate(time: number): string {
+  const date = new Date(time);
+  const year = date.getFullYear();
+  if (!(year >= 0 && year <= 9999)) return `@${Math.floor(time / 1000)}`;
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${String(year).padStart(4, "0")}-${two(date.getMonth() + 1)}-` +
+    `${two(date.getDate())} ${two(date.getHours())}:` +
+    `${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }

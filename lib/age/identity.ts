@@ -1,3 +1,5 @@
+import { DeltarError } from "../bytes/errors.ts";
+
 /**
  * Returns the text of a new X25519 identity (`AGE-SECRET-KEY-1…`).
  *
@@ -34,4 +36,52 @@ export async function recipientOf(
 ): Promise<string> {
   const { identityToRecipient } = await import("age-encryption");
   return await identityToRecipient(identity);
+}
+
+/**
+ * Returns the identities in the text of an identity file, such as `age-keygen`
+ * writes. All other lines are comments.
+ *
+ * @param text The text of the file.
+ * @param object The name of the file, for errors.
+ * @returns At least one identity, each of which is valid.
+ * @throws {DeltarError} `key` if an identity is not valid, or there is none.
+ *
+ * @example
+ * ```ts
+ * import { newIdentity, parseIdentities } from "@deltar/deltar/age";
+ * import assert from "node:assert/strict";
+ *
+ * const identity = await newIdentity();
+ * const text = `# of the laptop\n${identity}\n`;
+ * assert.deepEqual(await parseIdentities(text), [identity]);
+ * ```
+ */
+export async function parseIdentities(
+  text: string,
+  object?: string,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const [at, line] of text.split("\n").entries()) {
+    const identity = line.trim().toUpperCase();
+    if (!identity.startsWith("AGE-SECRET-KEY-")) continue;
+    try {
+      await recipientOf(identity);
+    } catch {
+      // The cause may show the identity.
+      throw new DeltarError(
+        "key",
+        `the age identity in line ${at + 1} is not valid; compare it with a ` +
+          "copy of it",
+        { object },
+      );
+    }
+    found.push(identity);
+  }
+  if (found.length > 0) return found;
+  throw new DeltarError(
+    "key",
+    "no age identity in this file; `age-keygen -o FILE` makes one",
+    { object },
+  );
 }

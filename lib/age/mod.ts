@@ -33,7 +33,7 @@ export type {
   AgeRecipientObject,
   AgeStanza,
 } from "./header.ts";
-export { newIdentity, recipientOf } from "./identity.ts";
+export { newIdentity, parseIdentities, recipientOf } from "./identity.ts";
 
 /**
  * Encrypts bytes as an age file, in bounded memory.

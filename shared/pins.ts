@@ -12,13 +12,16 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { codeOf } from "../shared/error_code.ts";
-import { keyOf } from "./known_places.ts";
-import { userFolder } from "./location.ts";
+import { codeOf } from "./error_code.ts";
+import { userFolder } from "./user_folder.ts";
 
-/** Returns the file with the pin of a location. */
-export function pinFile(location: string): string {
-  return join(userFolder("state"), "pins", keyOf(location));
+/**
+ * Returns the file with the pin of a location.
+ *
+ * @param key The sum of the location, without symlinks if it is a folder.
+ */
+export function pinFile(key: string): string {
+  return join(userFolder("state"), "pins", key);
 }
 
 /** The keys that an encrypted repository at a location must have. */
@@ -33,9 +36,9 @@ export interface Pin {
  * Returns the pin of a location, or `undefined` if this machine has not used an
  * encrypted repository there.
  */
-export function pinnedAt(location: string): Pin | undefined {
+export function pinnedAt(key: string): Pin | undefined {
   try {
-    const text = readFileSync(pinFile(location), "utf8");
+    const text = readFileSync(pinFile(key), "utf8");
     const [recipient, admin] = text.trim().split("\n");
     return { recipient, ...admin !== undefined && { admin } };
   } catch (error) {
@@ -45,9 +48,19 @@ export function pinnedAt(location: string): Pin | undefined {
 }
 
 /** Notes for whom the repository at a location is encrypted, and who signs. */
-export function pin(location: string, { recipient, admin }: Pin): void {
-  const file = pinFile(location);
+export function pin(key: string, { recipient, admin }: Pin): void {
+  const file = pinFile(key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const lines = [recipient, ...admin === undefined ? [] : [admin], ""];
   writeFileSync(file, lines.join("\n"), { mode: 0o600 });
+}
+
+/**
+ * Returns the message about a repository that is not the one of the pin.
+ *
+ * @param what What differs.
+ */
+export function replacedText(key: string, what: string): string {
+  return `${what}. Somebody may have replaced it. If you did that yourself, ` +
+    `delete ${pinFile(key)}`;
 }

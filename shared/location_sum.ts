@@ -1,0 +1,22 @@
+import { nameSum } from "./name_sum.ts";
+
+/** Returns whether a location is a folder and not a URL. */
+export function isFolder(location: string): boolean {
+  return !/^\w[\w+.-]+:\/\//.test(location);
+}
+
+/**
+ * Returns a name for files about a location. For a URL, the name also depends
+ * on the S3 endpoints in the environment, because two services may have buckets
+ * of the same name.
+ */
+export function locationSum(
+  location: string,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = env;
+  const place = isFolder(location)
+    ? [location]
+    : [location, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL];
+  return nameSum(JSON.stringify(place));
+}

@@ -1,0 +1,39 @@
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import process from "node:process";
+
+/** The kinds of user folders. */
+export type FolderKind = "data" | "cache" | "config" | "state";
+
+/**
+ * Returns the folder of a kind in which deltar keeps its files for this user, by
+ * the conventions of the system.
+ */
+export function userFolder(kind: FolderKind): string {
+  const { env, platform } = process;
+  if (platform === "win32") {
+    const local = env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local");
+    return join(local, "deltar", kind);
+  }
+  if (platform === "darwin") {
+    const folder = kind === "cache" ? "Caches" : "Application Support";
+    const own = join(homedir(), "Library", folder, "deltar");
+    return kind === "state" ? join(own, "state") : own;
+  }
+  const [name, folder] = {
+    data: ["XDG_DATA_HOME", ".local/share"],
+    cache: ["XDG_CACHE_HOME", ".cache"],
+    config: ["XDG_CONFIG_HOME", ".config"],
+    state: ["XDG_STATE_HOME", ".local/state"],
+  }[kind];
+  // The XDG specification says to ignore relative paths.
+  const named = env[name] ?? "";
+  const base = isAbsolute(named) ? named : resolve(homedir(), folder);
+  return join(base, "deltar");
+}
+
+/** Returns the file with the age identity of this user, which may not exist. */
+export function identityFile(): string {
+  return process.env.DELTAR_IDENTITY ||
+    join(userFolder("config"), "identity");
+}
