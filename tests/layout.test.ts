@@ -49,6 +49,7 @@ const HOST_ROOMS = [
   "settings.ts",
   "ui",
   "folders",
+  "encryption",
   "snapshots",
   "views",
   "commands",

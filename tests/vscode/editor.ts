@@ -72,7 +72,15 @@ export class Editor {
       "--config",
       join(folder, "config.yaml"),
     ];
-    const env = { ...process.env, VSCODE_IPC_HOOK_CLI: "", PORT: "" };
+    const env = {
+      ...process.env,
+      VSCODE_IPC_HOOK_CLI: "",
+      PORT: "",
+      // The pins and the identity of whoever runs the tests are not used.
+      DELTAR_IDENTITY: "",
+      XDG_CONFIG_HOME: join(folder, "config"),
+      XDG_STATE_HOME: join(folder, "state"),
+    };
     for (const file of packages) {
       execFileSync(
         process.execPath,

@@ -59,6 +59,7 @@ suite([
         "deltar.snapshot.onClose": false,
         "deltar.repository.location": `s3://${bucket.bucket}/snapshots`,
         "deltar.repository.endpoint": bucket.endpoint,
+        "deltar.repository.encrypt": "never",
       },
       packages: [suite.companion()],
     });

@@ -34,6 +34,16 @@ export class EngineError extends Error {
   }
 }
 
+/** Calls the methods of a worker. */
+export interface Caller {
+  /** Calls a method. */
+  call<M extends Method>(
+    method: M,
+    params: Methods[M][0],
+    options?: CallOptions,
+  ): Promise<Methods[M][1]>;
+}
+
 interface Pending {
   resolve: (result: never) => void;
   reject: (error: Error) => void;
@@ -41,7 +51,7 @@ interface Pending {
 }
 
 /** The library in a separate thread, which the first call starts. */
-export class Engine {
+export class Engine implements Caller {
   readonly #script: string;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;

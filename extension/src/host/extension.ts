@@ -5,7 +5,8 @@
  * first is busy.
  *
  * `host/` is the code of the extension host. `extension.ts` makes its parts;
- * `folders/` has the workspace's folders with the state of their snapshots, and
+ * `folders/` has the workspace's folders with the state of their snapshots,
+ * `encryption/` creates encrypted repositories and asks for their keys, and
  * `snapshots/` takes and removes snapshots (`automatic_snapshots.ts` decides
  * when). `views/` shows them, `commands/` carries out what the user chooses,
  * and `api/` answers other extensions and language models. `ui/` has the texts
@@ -13,7 +14,8 @@
  * which `package.json` declares. `engine.ts` calls a worker.
  *
  * `worker/` is the code of the workers. `worker.ts` receives requests, reports
- * progress and cancels; `methods.ts` and `restore_methods.ts` carry them out.
+ * progress and cancels; `methods.ts`, `restore_methods.ts` and
+ * `key_methods.ts` carry them out. `repositories.ts` opens repositories.
  *
  * `shared/protocol.ts` describes the messages between the threads.
  *
@@ -26,8 +28,10 @@ import { registerTools } from "./api/tools.ts";
 import { registerCommands } from "./commands/commands.ts";
 import type { Context } from "./commands/context.ts";
 import { offerToFinish } from "./commands/unfinished_restores.ts";
+import { EncryptedRepositories } from "./encryption/encrypted_repositories.ts";
 import { Engine } from "./engine.ts";
 import { FolderLog } from "./folders/folder_log.ts";
+import { KeyStore } from "./folders/key_store.ts";
 import { ProtectedFolders } from "./folders/protected_folders.ts";
 import { S3Credentials } from "./folders/s3_credentials.ts";
 import { VersionFileSystem } from "./folders/version_file_system.ts";
@@ -51,23 +55,28 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   const storage = extension.globalStorageUri;
   const log = vscode.window.createOutputChannel("Deltar", { log: true });
   const credentials = new S3Credentials(extension.secrets);
+  const keys = new KeyStore(extension.secrets);
   const folders = new ProtectedFolders({
     storage,
     credentials,
+    keys,
     writer,
     reader,
   });
   const history = new HistoryView(folders);
   const memory = extension.workspaceState;
   const context: Context = { folders, log, history, memory };
-  const runner = new SnapshotRunner(folders, log);
+  const encrypted = new EncryptedRepositories(memory);
+  const runner = new SnapshotRunner(folders, encrypted, log);
   const automatic = new AutomaticSnapshots(folders, runner);
   const status = new StatusBar(folders, automatic);
   const api = new Api(context, runner);
   extension.subscriptions.push(
     log,
     credentials,
+    keys,
     folders,
+    folders.onDidChange(() => encrypted.askForMissing(folders.all)),
     runner,
     automatic,
     status,
@@ -82,7 +91,13 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
     vscode.window.registerFileDecorationProvider(new ChangeDecorations()),
     new Retention(log, extension.globalState, runner),
     new WindowSync(storage, folders, runner),
-    ...registerCommands(context, { runner, automatic, status, credentials }),
+    ...registerCommands(context, {
+      runner,
+      automatic,
+      status,
+      credentials,
+      encrypted,
+    }),
     registerTools(api),
   );
   end = async () => {
@@ -93,8 +108,13 @@ export function activate(extension: vscode.ExtensionContext): DeltarExports {
   // everything else has started.
   setTimeout(async () => {
     await credentials.ready;
+    const listed = () => {
+      status.update();
+      encrypted.askForMissing(folders.all);
+    };
     for (const folder of folders.all) {
-      folder.snapshots().then(() => status.update(), () => status.update());
+      folder.snapshots().then(listed, listed);
+      void encrypted.remind(folder);
     }
     await offerToFinish(context);
   }, 0);

@@ -26,7 +26,27 @@ export interface FolderConfig {
    * region and URL that are set.
    */
   env?: Record<string, string>;
+  /** Whether the repository is encrypted if it is created now. */
+  encrypt: boolean;
+  /**
+   * The user's key of the repository, if it is encrypted. It is added just
+   * before a request is sent, and is neither logged nor stored.
+   */
+  key?: OwnKey;
 }
+
+/** A key of the user: an age identity, or a passphrase. */
+export type OwnKey = string | { passphrase: string };
+
+/**
+ * The encryption of a repository:
+ *
+ * - `plain`: it is not encrypted, or does not exist and will not be encrypted;
+ * - `unlocked`: it is encrypted, and the user's key opens it;
+ * - `locked`: it is encrypted, and the user has no key or a wrong one;
+ * - `uncreated`: it does not exist and will be encrypted.
+ */
+export type EncryptionState = "plain" | "unlocked" | "locked" | "uncreated";
 
 /** A snapshot in a list. */
 export interface SnapshotInfo {
@@ -256,6 +276,29 @@ export interface Methods {
   undo: [{ config: FolderConfig }, RestoreReport];
   /** Undoes the last undo. */
   redo: [{ config: FolderConfig }, RestoreReport];
+  /** Returns whether and how the repository is encrypted. */
+  encryption: [{ config: FolderConfig }, EncryptionState];
+  /**
+   * Makes an encrypted repository that is not stored yet. Returns its id and, if
+   * the user had no key, the new identity that opens it. Until the repository is
+   * stored, the same worker always returns the same one.
+   */
+  draft: [{ config: FolderConfig }, { id: string; identity?: string }];
+  /** Stores the repository of `draft`, by its id. */
+  create: [{ config: FolderConfig; id: string }, void];
+  /**
+   * Returns the text of the recovery sheet of an encrypted repository, or of its
+   * draft.
+   */
+  recoverySheet: [{ config: FolderConfig }, string];
+  /**
+   * Adds a passphrase to the keys of an encrypted repository, or of its draft.
+   * Returns the name of the new key.
+   */
+  addPassphrase: [
+    { config: FolderConfig; passphrase: string },
+    { name: string },
+  ];
   /** Returns the versions of a file, the newest first. */
   history: [{ config: FolderConfig; path: string }, FileVersion[]];
 }

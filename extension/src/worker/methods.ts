@@ -20,7 +20,8 @@ import type {
   VersionStat,
 } from "../shared/protocol.ts";
 import type { Handler } from "./handler.ts";
-import { openOrCreate, openRepository, tryRepository } from "./repositories.ts";
+import { keyMethods } from "./key_methods.ts";
+import { Repositories } from "./repositories.ts";
 import { restoreMethods } from "./restore_methods.ts";
 import { TreeCache } from "./tree_cache.ts";
 
@@ -30,12 +31,14 @@ const MAX_VERSION_BYTES = 2 ** 30;
 /** Returns the methods of the worker, which share a cache of trees. */
 export function createMethods(): { [M in Method]: Handler<M> } {
   const trees = new TreeCache();
+  const repositories = new Repositories();
   return {
-    ...restoreMethods,
+    ...restoreMethods(repositories),
+    ...keyMethods(repositories),
 
     async snapshot({ config, label, measure }, { signal, progress }) {
       const started = performance.now();
-      const repository = await openOrCreate(config);
+      const repository = await repositories.openOrCreate(config);
       const { record, isNew, skipped } = await repository.snapshot(
         dirOf(config),
         {
@@ -57,7 +60,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async list({ config }) {
-      const repository = await tryRepository(config);
+      const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
       const records = await recordsOf(repository, config);
       const times = new Map(records.map(({ id, time }) => [id, time]));
@@ -72,7 +75,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async compare({ config, before, after }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       const now = await trees.get(repository, after);
       const old = before === undefined
         ? Tree.empty()
@@ -81,12 +84,12 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async skipped({ config, id }) {
-      const tree = await trees.get(await openRepository(config), id);
+      const tree = await trees.get(await repositories.open(config), id);
       return tree.skipped.map(skippedPath);
     },
 
     async deleted({ config }, { signal }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       const records = await recordsOf(repository, config);
       const last = records.at(-1);
       if (last === undefined) return [];
@@ -114,7 +117,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async previewPrune({ config, policy }, { signal }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       const { judgements, freed, stored, unusual } = await repository.planPrune(
         policy,
         { signal },
@@ -133,7 +136,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async prune({ config, policy, acceptUnusual = false }, { signal }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       const { judgements } = await repository.prune(policy, {
         onUnusual: () => acceptUnusual,
         signal,
@@ -146,14 +149,14 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async usage({ config }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       let bytes = 0;
       for await (const { size } of repository.storage.list()) bytes += size;
       return { bytes };
     },
 
     async stat({ config, id, path }, { signal }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       const entry = await repository.lookup(
         await repository.find(id),
         path,
@@ -168,7 +171,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async children({ config, id, path }, { signal }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       const record = await repository.find(id);
       const prefix = path === "" ? "" : `${path}/`;
       const within = path === "" ? undefined : path;
@@ -186,7 +189,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async read({ config, id, path }, { signal }) {
-      const repository = await openRepository(config);
+      const repository = await repositories.open(config);
       const record = await repository.find(id);
       const { size = 0 } = await repository.lookup(record, path, { signal }) ??
         {};
@@ -203,7 +206,7 @@ export function createMethods(): { [M in Method]: Handler<M> } {
     },
 
     async history({ config, path }, { signal }) {
-      const repository = await tryRepository(config);
+      const repository = await repositories.tryOpen(config);
       if (repository === undefined) return [];
       const versions = await repository.history(config.directory, path, {
         signal,

@@ -1,68 +1,308 @@
+import { readFileSync } from "node:fs";
+import process from "node:process";
 import {
   DeltarError,
   openStorage,
   Repository,
   type Storage,
 } from "../../../mod.ts";
+import {
+  newIdentity,
+  parseIdentities,
+  recipientOf,
+} from "../../../lib/age/mod.ts";
+import type {
+  AgeKey,
+  KeyFor,
+  RepositoryKeys,
+} from "../../../lib/repository/mod.ts";
+import { truePlace } from "../../../lib/tree/mod.ts";
 import { codeOf } from "../../../shared/error_code.ts";
-import type { FolderConfig } from "../shared/protocol.ts";
+import { locationSum } from "../../../shared/location_sum.ts";
+import { pin, pinFile, pinnedAt, replacedText } from "../../../shared/pins.ts";
+import { identityFile } from "../../../shared/user_folder.ts";
+import type { EncryptionState, FolderConfig } from "../shared/protocol.ts";
+import { thisMachine } from "./machine.ts";
+import { RepositoryDraft } from "./repository_draft.ts";
 
-/**
- * Opens the repository of a folder.
- *
- * @throws {DeltarError} `not-found` if the repository does not exist, or if it is
- * on S3 and there are no credentials; other errors of `Repository.open`.
- */
-export async function openRepository(
-  config: FolderConfig,
-): Promise<Repository> {
-  const storage = storageOf(config);
-  try {
-    return await Repository.open(storage);
-  } catch (cause) {
-    if (codeOf(cause) !== "not-found") throw withLocation(cause, config);
-    const object = config.repository;
+/** Opens and creates the repositories of folders. */
+export class Repositories {
+  /**
+   * The identities of the encrypted repositories that were opened, by their
+   * locations and the keys of the user. Opening one by a passphrase takes a
+   * second each time.
+   */
+  readonly #identities = new Map<string, readonly string[]>();
+  /** The encrypted repositories that are not stored yet, by their locations. */
+  readonly #drafts = new Map<string, RepositoryDraft>();
+
+  /**
+   * Opens the repository of a folder.
+   *
+   * @throws {DeltarError} `not-found` if the repository does not exist; `key` if
+   * it is encrypted and the user has no key of it, or a wrong one; `mismatch` if
+   * it is not the one that this machine has used at its location.
+   */
+  async open(config: FolderConfig): Promise<Repository> {
+    const repository = await this.tryOpen(config);
+    if (repository !== undefined) return repository;
     throw new DeltarError(
       "not-found",
       "repository not found; take a snapshot to create it, or check the setting " +
         "deltar.repository.location",
-      {
-        object,
-        cause,
-      },
+      { object: config.repository },
+    );
+  }
+
+  /**
+   * Opens the repository of a folder. Returns `undefined` if the repository does
+   * not exist.
+   */
+  async tryOpen(config: FolderConfig): Promise<Repository | undefined> {
+    // This is outside of `try`, because missing credentials do not mean a
+    // missing repository.
+    const storage = storageOf(config);
+    try {
+      return await this.#open(storage, config);
+    } catch (error) {
+      if (codeOf(error) === "not-found") return undefined;
+      throw withLocation(error, config);
+    }
+  }
+
+  /**
+   * Opens the repository of a folder, or creates it without encryption.
+   *
+   * @throws {UncreatedError} If it does not exist and will be encrypted.
+   * @throws {DeltarError} `not-found` if an encrypted repository was here and is
+   * missing.
+   */
+  async openOrCreate(config: FolderConfig): Promise<Repository> {
+    const repository = await this.tryOpen(config);
+    if (repository !== undefined) return repository;
+    const storage = storageOf(config);
+    checkNotLost(storage, config);
+    if (config.encrypt) throw new UncreatedError();
+    try {
+      const machine = await thisMachine();
+      return await Repository.create(storage, { machine });
+    } catch (error) {
+      if (codeOf(error) !== "exists") throw withLocation(error, config);
+      // Another window has created the repository in the meantime.
+      return await this.#open(storage, config);
+    }
+  }
+
+  /** Returns whether and how the repository of a folder is encrypted. */
+  async encryption(config: FolderConfig): Promise<EncryptionState> {
+    try {
+      const repository = await this.tryOpen(config);
+      if (repository !== undefined) {
+        return repository.keys === undefined ? "plain" : "unlocked";
+      }
+      checkNotLost(storageOf(config), config);
+      return config.encrypt ? "uncreated" : "plain";
+    } catch (error) {
+      if (codeOf(error) === "key") return "locked";
+      throw error;
+    }
+  }
+
+  /**
+   * Returns the encrypted repository that `create` stores. Until then, each call
+   * returns the same one.
+   */
+  async draft(config: FolderConfig): Promise<RepositoryDraft> {
+    const place = placeOf(storageOf(config), config);
+    const known = this.#drafts.get(place);
+    if (known !== undefined) return known;
+    const { first, made } = await firstKey(config);
+    const draft = await RepositoryDraft.make(first, made);
+    this.#drafts.set(place, draft);
+    return draft;
+  }
+
+  /**
+   * Returns the id and the keys of the repository of a folder, or of its draft
+   * if the repository does not exist.
+   *
+   * @throws {DeltarError} `unsupported` if the repository is not encrypted.
+   */
+  async keysOf(
+    config: FolderConfig,
+  ): Promise<{ id: string; keys: RepositoryKeys }> {
+    const { id, keys } = await this.tryOpen(config) ?? await this.draft(config);
+    if (keys !== undefined) return { id, keys };
+    throw new DeltarError(
+      "unsupported",
+      "the repository is not encrypted, so it has no keys",
+      { object: config.repository },
+    );
+  }
+
+  /**
+   * Stores the encrypted repository of `draft`.
+   *
+   * @param id The id of the draft.
+   * @throws {DeltarError} `not-found` if there is no such draft, because the
+   * thread was started again; `exists` if another repository was stored first.
+   */
+  async create(config: FolderConfig, id: string): Promise<void> {
+    const storage = storageOf(config);
+    const place = placeOf(storage, config);
+    const draft = this.#drafts.get(place);
+    if (draft?.id !== id) {
+      throw new DeltarError(
+        "not-found",
+        "the new repository was not stored before its thread ended; try again",
+        { object: config.repository },
+      );
+    }
+    try {
+      await draft.store(storage);
+    } catch (error) {
+      if (codeOf(error) === "exists") this.#drafts.delete(place);
+      throw withLocation(error, config);
+    }
+    pinKeys(place, draft.keys);
+    this.#drafts.delete(place);
+  }
+
+  async #open(storage: Storage, config: FolderConfig): Promise<Repository> {
+    const place = placeOf(storage, config);
+    const known = pinnedAt(place);
+    let own: AgeKey[] = [];
+    const nameOfKeys = () => JSON.stringify([place, own]);
+    let repository: Repository;
+    try {
+      repository = await Repository.open(storage, {
+        keys: async () => {
+          own = await ownKeys(config);
+          return [...this.#identities.get(nameOfKeys()) ?? [], ...own];
+        },
+        recipient: known?.recipient,
+        admin: known?.admin,
+        machine: await thisMachine(),
+      });
+    } catch (error) {
+      if (codeOf(error) === "mismatch" && known !== undefined) {
+        const text = replacedText(place, (error as Error).message);
+        throw new DeltarError("mismatch", text, { cause: error });
+      }
+      throw codeOf(error) === "key" ? keyError(error, storage, own) : error;
+    }
+    const { keys } = repository;
+    if (keys === undefined) return repository;
+    if (known?.admin === undefined) pinKeys(place, keys);
+    this.#identities.set(nameOfKeys(), keys.identities());
+    return repository;
+  }
+}
+
+/**
+ * Returns the error of a repository that no key opened without its location,
+ * which would hide the reason where there is little space.
+ */
+function keyError(
+  cause: unknown,
+  { location }: Storage,
+  own: readonly AgeKey[],
+): unknown {
+  if (!(cause instanceof DeltarError) || cause.object !== location) {
+    return cause;
+  }
+  const reason = own.length === 0
+    ? "the repository is encrypted, and this machine has no key of it"
+    : cause.message.slice(`${location}: `.length);
+  return new DeltarError("key", reason, { cause });
+}
+
+/** The error that an encrypted repository has to be created first. */
+export class UncreatedError extends Error {
+  /** The code in messages to the host. */
+  readonly code = "uncreated";
+
+  constructor() {
+    super(
+      "snapshots wait for a recovery sheet or a passphrase of the new " +
+        "encrypted repository",
     );
   }
 }
 
 /**
- * Opens the repository of a folder. Returns `undefined` if the repository does
- * not exist.
+ * Checks that no encrypted repository was at a location that has none.
+ *
+ * @throws {DeltarError} `not-found` if there was one. Its disk may not be
+ * mounted, and a new repository would not be opened by the same key.
  */
-export async function tryRepository(
-  config: FolderConfig,
-): Promise<Repository | undefined> {
-  // This is outside of `try`, because missing credentials do not mean a missing
-  // repository.
-  const storage = storageOf(config);
-  try {
-    return await Repository.open(storage);
-  } catch (error) {
-    if (codeOf(error) === "not-found") return undefined;
-    throw withLocation(error, config);
-  }
+function checkNotLost(storage: Storage, config: FolderConfig): void {
+  const place = placeOf(storage, config);
+  if (pinnedAt(place) === undefined) return;
+  throw new DeltarError(
+    "not-found",
+    "the encrypted repository that was here is missing. If its disk is not " +
+      "mounted, mount it. If you deleted the repository, delete " +
+      `${pinFile(place)} so that a new one can be created`,
+    { object: config.repository },
+  );
 }
 
-/** Opens the repository of a folder, or creates it. */
-export async function openOrCreate(config: FolderConfig): Promise<Repository> {
-  const repository = await tryRepository(config);
-  if (repository !== undefined) return repository;
+/** Returns the user's keys of the repository of a folder. */
+async function ownKeys({ key }: FolderConfig): Promise<AgeKey[]> {
+  if (key === undefined) return await fileIdentities();
+  // The library's error for an invalid identity does not say what to do.
+  return typeof key === "string" ? await parseIdentities(key) : [key];
+}
+
+/** Returns the identities of the command's identity file, if it exists. */
+async function fileIdentities(): Promise<string[]> {
+  const file = identityFile();
+  let text: string;
   try {
-    return await Repository.create(storageOf(config));
-  } catch (error) {
-    if (codeOf(error) !== "exists") throw withLocation(error, config);
-    // Another window has created the repository in the meantime.
-    return await Repository.open(storageOf(config));
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    const isNone = codeOf(cause) === "ENOENT" && !process.env.DELTAR_IDENTITY;
+    if (isNone) return [];
+    const { message } = cause as Error;
+    throw new DeltarError("key", `cannot read the identity: ${message}`, {
+      object: file,
+      cause,
+    });
   }
+  return await parseIdentities(text, file);
+}
+
+/**
+ * Returns the first key of a new repository: the user's own one, or that of a
+ * new identity.
+ */
+async function firstKey(
+  config: FolderConfig,
+): Promise<{ first: KeyFor; made?: string }> {
+  const name = "vscode";
+  const { key } = config;
+  if (typeof key === "object") return { first: { name, to: key } };
+  const [own] = key === undefined ? await fileIdentities() : [key];
+  if (own !== undefined) {
+    return { first: { name, to: await recipientOf(own) } };
+  }
+  const made = await newIdentity();
+  return { first: { name, to: await recipientOf(made) }, made };
+}
+
+/** Notes for whom an encrypted repository is encrypted, and who signs. */
+function pinKeys(place: string, keys: RepositoryKeys): void {
+  pin(place, { recipient: keys.sum(), admin: keys.adminPublicKey });
+}
+
+/** Returns the key of a repository's location, by which it is pinned. */
+function placeOf(
+  { location, localPath }: Storage,
+  { env = {} }: FolderConfig,
+): string {
+  const isHere = localPath !== undefined;
+  return locationSum(isHere ? truePlace(location) : location, env);
 }
 
 /**

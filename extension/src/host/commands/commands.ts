@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { RestoreRequest } from "../../shared/protocol.ts";
+import type { EncryptedRepositories } from "../encryption/encrypted_repositories.ts";
 import { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { S3Credentials } from "../folders/s3_credentials.ts";
 import type { AutomaticSnapshots } from "../snapshots/automatic_snapshots.ts";
@@ -25,6 +26,7 @@ import {
 } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { findDeleted } from "./find_deleted.ts";
+import { pickFolder } from "./pick.ts";
 import { pruneManually } from "./prune.ts";
 import {
   carryOut,
@@ -46,6 +48,8 @@ export interface CommandParts {
   status: StatusBar;
   /** The credentials of repositories on S3. */
   credentials: S3Credentials;
+  /** The part that creates encrypted repositories and asks for their keys. */
+  encrypted: EncryptedRepositories;
 }
 
 /** The commands that need a line of a view. */
@@ -67,7 +71,7 @@ type Nodes<T> = [node?: T, all?: T[]];
 /** Registers all commands. Errors other than cancellations are logged and shown. */
 export function registerCommands(
   context: Context,
-  { runner, automatic, status, credentials }: CommandParts,
+  { runner, automatic, status, credentials, encrypted }: CommandParts,
 ): vscode.Disposable[] {
   const setPaused = (isPaused: boolean) => {
     automatic.isPaused = isPaused;
@@ -81,6 +85,13 @@ export function registerCommands(
       isPaused,
     );
   };
+  const withFolder =
+    (work: (folder: ProtectedFolder) => unknown) => async (given?: unknown) => {
+      const folder = given instanceof ProtectedFolder
+        ? given
+        : await pickFolder(context.folders);
+      if (folder !== undefined) await work(folder);
+    };
   const commands: Record<string, (...words: never[]) => unknown> = {
     snapshot: () => runner.takeManually(),
     snapshotWithLabel: async () => {
@@ -144,6 +155,13 @@ export function registerCommands(
     prune: () => pruneManually(context),
     setCredentials: () => credentials.ask(),
     forgetCredentials: () => credentials.forget(),
+    createEncrypted: withFolder(async (folder) => {
+      if (await encrypted.create(folder)) await runner.takeManually();
+    }),
+    enterKey: withFolder((folder) => encrypted.enterKey(folder)),
+    forgetKey: withFolder((folder) => encrypted.forgetKey(folder)),
+    addPassphrase: withFolder((folder) => encrypted.addPassphrase(folder)),
+    saveRecoverySheet: withFolder((folder) => encrypted.saveSheet(folder)),
   };
   return Object.entries(commands).map(([name, run]) =>
     vscode.commands.registerCommand(

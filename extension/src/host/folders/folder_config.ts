@@ -33,6 +33,7 @@ export function folderConfig(
   const base = location === ""
     ? join(storage.fsPath, "repositories")
     : location.replace(/^~(?=\/|\\|$)/, homedir());
+  const encrypt = settings.get<string>("repository.encrypt", "remote");
   const name = repositoryName(directory);
   const isRemote = /^\w{2,}:\/\//.test(base);
   return {
@@ -49,6 +50,7 @@ export function folderConfig(
       ...list("exclude.patterns"),
     ],
     gitignore: settings.get("exclude.useGitignore", true),
+    encrypt: encrypt === "always" || encrypt !== "never" && isRemote,
     ...(isRemote && {
       env: {
         ...credentials.env,

@@ -5,9 +5,11 @@ import type {
   SnapshotInfo,
   SnapshotReport,
 } from "../../shared/protocol.ts";
-import { type CallOptions, type Engine, EngineError } from "../engine.ts";
+import { type Caller, type CallOptions, EngineError } from "../engine.ts";
 import { explain } from "../ui/explain.ts";
 import { folderConfig } from "./folder_config.ts";
+import type { KeyStore } from "./key_store.ts";
+import { KeyedEngine } from "./keyed_engine.ts";
 import type { S3Credentials } from "./s3_credentials.ts";
 
 /**
@@ -27,10 +29,12 @@ export interface FolderParts {
   storage: vscode.Uri;
   /** The credentials of repositories on S3. */
   credentials: S3Credentials;
+  /** The user's keys of encrypted repositories. */
+  keys: KeyStore;
   /** The engine that takes snapshots and restores. */
-  writer: Engine;
+  writer: Caller;
   /** The engine that reads and prunes, even while `writer` is busy. */
-  reader: Engine;
+  reader: Caller;
 }
 
 /**
@@ -41,9 +45,11 @@ export class ProtectedFolder implements vscode.Disposable {
   /** The folder in VS Code. */
   readonly workspaceFolder: vscode.WorkspaceFolder;
   /** The engine that takes snapshots and restores. */
-  readonly writer: Engine;
+  readonly writer: Caller;
   /** The engine that reads and prunes, even while `writer` is busy. */
-  readonly reader: Engine;
+  readonly reader: Caller;
+  /** The user's keys of encrypted repositories. */
+  readonly keys: KeyStore;
   /** The paths that the last snapshot could not store as they were. */
   faults: readonly SkippedPath[] = [];
   /**
@@ -68,17 +74,19 @@ export class ProtectedFolder implements vscode.Disposable {
   /** The numbers of files that differ between two snapshots, by their ids. */
   readonly #counted = new Map<string, number>();
   #listError: string | undefined;
+  #isLocked = false;
   #queue: Promise<unknown> = Promise.resolve();
   /** The number of calls of `move`. */
   #moves = 0;
 
   constructor(
     workspaceFolder: vscode.WorkspaceFolder,
-    { storage, credentials, writer, reader }: FolderParts,
+    { storage, credentials, keys, writer, reader }: FolderParts,
   ) {
     this.workspaceFolder = workspaceFolder;
-    this.writer = writer;
-    this.reader = reader;
+    this.keys = keys;
+    this.writer = new KeyedEngine(writer, keys);
+    this.reader = new KeyedEngine(reader, keys);
     this.#storage = storage;
     this.#credentials = credentials;
     this.onDidChange = this.#changed.event;
@@ -111,6 +119,14 @@ export class ProtectedFolder implements vscode.Disposable {
   /** The reason for which listing the snapshots failed, if it did. */
   get listError(): string | undefined {
     return this.#listError;
+  }
+
+  /**
+   * Whether the snapshots could not be listed because the repository is
+   * encrypted and the user's key is missing or wrong.
+   */
+  get isLocked(): boolean {
+    return this.#isLocked;
   }
 
   /** The protection of the folder. */
@@ -154,7 +170,7 @@ export class ProtectedFolder implements vscode.Disposable {
 
   /**
    * Drops the list of snapshots and reads that of the current configuration,
-   * after the location or the credentials of the repository changed.
+   * after the location, the credentials or the key of the repository changed.
    */
   async move(): Promise<void> {
     this.#moves++;
@@ -240,11 +256,13 @@ export class ProtectedFolder implements vscode.Disposable {
       // Only the listing had failed, and it succeeds again.
       if (this.failure === this.#listError) this.failure = undefined;
       this.#listError = undefined;
+      this.#isLocked = false;
       return snapshots;
     } catch (error) {
       if (moves !== this.#moves) return await this.snapshots();
       this.#snapshots = undefined;
       this.#listError = explain(error);
+      this.#isLocked = error instanceof EngineError && error.code === "key";
       this.failure ??= this.#listError;
       throw error;
     }

@@ -33,6 +33,11 @@ export class ProtectedFolders implements vscode.Disposable {
       parts.credentials.onDidChange(() => {
         for (const folder of this.all) void folder.move();
       }),
+      parts.keys.onDidChange((name) => {
+        for (const folder of this.all) {
+          if (parts.keys.nameOf(folder.config) === name) void folder.move();
+        }
+      }),
     ];
     this.#update();
   }

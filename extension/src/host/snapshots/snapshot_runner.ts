@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { formatBytes, plural } from "../../../../shared/text.ts";
 import type { Progress, SnapshotReport } from "../../shared/protocol.ts";
+import type { EncryptedRepositories } from "../encryption/encrypted_repositories.ts";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 import type { ProtectedFolders } from "../folders/protected_folders.ts";
 import { sizeLimit } from "../settings.ts";
@@ -22,14 +23,20 @@ export class SnapshotRunner implements vscode.Disposable {
   readonly onDidSnapshot: vscode.Event<SnapshotEvent>;
   readonly #made = new vscode.EventEmitter<SnapshotEvent>();
   readonly #folders: ProtectedFolders;
+  readonly #encrypted: EncryptedRepositories;
   readonly #log: vscode.LogOutputChannel;
   /** The folders whose failure was already shown. */
   readonly #failed = new Set<ProtectedFolder>();
   /** The folders for which the warning about the size was already shown. */
   readonly #large = new Set<ProtectedFolder>();
 
-  constructor(folders: ProtectedFolders, log: vscode.LogOutputChannel) {
+  constructor(
+    folders: ProtectedFolders,
+    encrypted: EncryptedRepositories,
+    log: vscode.LogOutputChannel,
+  ) {
     this.#folders = folders;
+    this.#encrypted = encrypted;
     this.#log = log;
     this.onDidSnapshot = this.#made.event;
   }
@@ -48,6 +55,14 @@ export class SnapshotRunner implements vscode.Disposable {
     }
     const lines: string[] = [];
     const failures: string[] = [];
+    for (const folder of folders) {
+      await this.#encrypted.prepare(folder).catch((error) => {
+        // The snapshot will fail, too, and show the reason.
+        this.#log.error(
+          `${folder.name}: cannot prepare the repository: ${explain(error)}`,
+        );
+      });
+    }
     await withProgress("Taking a snapshot", async (signal, onProgress) => {
       for (const folder of folders) {
         const prefix = folders.length > 1 ? `${folder.name}: ` : "";
@@ -139,7 +154,11 @@ export class SnapshotRunner implements vscode.Disposable {
     const log = this.#log;
     const { name } = folder;
     try {
-      const report = await folder.snapshot(label, options);
+      const take = () => folder.snapshot(label, options);
+      const report = await take().catch(async (error) => {
+        if (await this.#encrypted.createUnasked(folder, error)) return take();
+        throw error;
+      });
       const { snapshot, isNew, skipped, duration } = report;
       const time = `${duration.toFixed(0)} ms`;
       if (isNew) {

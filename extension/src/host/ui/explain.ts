@@ -7,6 +7,18 @@ import { EngineError } from "../engine.ts";
 /** The command that asks for S3 credentials. */
 export const SET_CREDENTIALS = "Deltar: Set S3 Credentials";
 
+/** The command that asks for the key of an encrypted repository. */
+export const ENTER_KEY = "Deltar: Enter Key";
+
+/** The command that creates an encrypted repository. */
+export const CREATE_ENCRYPTED = "Deltar: Create Encrypted Repository";
+
+/** The command that removes the cause of an error, by the error's code. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  key: ENTER_KEY,
+  uncreated: CREATE_ENCRYPTED,
+};
+
 /** The name of each environment variable in the extension's interface. */
 const NAMES: Readonly<Record<string, string>> = {
   AWS_ACCESS_KEY_ID: "the access key ID",
@@ -21,7 +33,12 @@ export function explain(error: unknown): string {
   const message =
     said.replaceAll(/AWS_[A-Z_]+/g, (name) => NAMES[name] ?? name) +
     (/AWS_(?:ACCESS|SECRET)/.test(said) ? `. Run ${SET_CREDENTIALS}.` : "");
-  const advice = error instanceof EngineError ? adviceFor(error) : undefined;
+  if (!(error instanceof EngineError)) return message;
+  const remedy = REMEDIES[error.code ?? ""];
+  if (remedy !== undefined) {
+    return `${message.replace(/\.$/, "")}. Run ${remedy}.`;
+  }
+  const advice = adviceFor(error);
   return advice === undefined ? message : `${advice} (${message})`;
 }
 

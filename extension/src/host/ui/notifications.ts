@@ -1,23 +1,34 @@
 import * as vscode from "vscode";
 import type { Progress } from "../../shared/protocol.ts";
-import { SET_CREDENTIALS } from "./explain.ts";
+import { CREATE_ENCRYPTED, ENTER_KEY, SET_CREDENTIALS } from "./explain.ts";
 
-/** Shows a failure, with a button that opens the log. */
+/** The commands that messages advise to run, by their titles. */
+const ADVISED: Readonly<Record<string, string>> = {
+  [SET_CREDENTIALS]: "deltar.setCredentials",
+  [ENTER_KEY]: "deltar.enterKey",
+  [CREATE_ENCRYPTED]: "deltar.createEncrypted",
+};
+
+/**
+ * Shows a failure, with a button that opens the log, and one for each command
+ * that the message advises to run.
+ */
 export async function showFailure(
   message: string,
   log: vscode.LogOutputChannel,
 ): Promise<void> {
-  const show = "Show Log";
-  const setCredentials = "Set S3 Credentials";
+  const advised = Object.entries(ADVISED)
+    .filter(([title]) => message.includes(title))
+    .map(([title, command]) => ({
+      title: title.replace("Deltar: ", ""),
+      run: () => vscode.commands.executeCommand(command),
+    }));
   const answer = await vscode.window.showErrorMessage(
     message,
-    ...message.includes(SET_CREDENTIALS) ? [setCredentials] : [],
-    show,
+    ...advised,
+    { title: "Show Log", run: () => log.show() },
   );
-  if (answer === show) log.show();
-  if (answer === setCredentials) {
-    await vscode.commands.executeCommand("deltar.setCredentials");
-  }
+  await answer?.run();
 }
 
 /**

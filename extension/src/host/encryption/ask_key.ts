@@ -1,0 +1,66 @@
+import * as vscode from "vscode";
+import type { OwnKey } from "../../shared/protocol.ts";
+import { EngineError } from "../engine.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { explain } from "../ui/explain.ts";
+
+/**
+ * Asks for the key of a folder's repository until the user enters one that opens
+ * the repository, and stores it in the keychain.
+ *
+ * @returns Whether the repository is open now.
+ */
+export function askKey(folder: ProtectedFolder): Promise<boolean> {
+  const { config } = folder;
+  const input = vscode.window.createInputBox();
+  input.title = `Key of the Snapshots of ${folder.name}`;
+  input.prompt = "The repository is encrypted. Enter an age identity " +
+    "(AGE-SECRET-KEY-1\u2026) or a passphrase. It is kept in the keychain.";
+  input.password = true;
+  input.ignoreFocusOut = true;
+  const tryKey = async () => {
+    const key = keyIn(input.value);
+    if (key === undefined) return false;
+    input.enabled = false;
+    input.busy = true;
+    try {
+      await folder.reader.call("list", { config: { ...config, key } });
+      await folder.keys.store(config, key);
+      return true;
+    } catch (error) {
+      input.validationMessage = wrongKeyText(error);
+      return false;
+    } finally {
+      input.busy = false;
+      input.enabled = true;
+    }
+  };
+  return new Promise((resolve) => {
+    input.onDidChangeValue(() => input.validationMessage = undefined);
+    input.onDidAccept(async () => {
+      if (!await tryKey()) return;
+      resolve(true);
+      input.hide();
+    });
+    input.onDidHide(() => {
+      resolve(false);
+      input.dispose();
+    });
+    input.show();
+  });
+}
+
+/** Returns the key that the user typed, or `undefined` if it is empty. */
+function keyIn(text: string): OwnKey | undefined {
+  const typed = text.trim();
+  if (typed === "") return undefined;
+  return /^AGE-SECRET-KEY-/i.test(typed)
+    ? typed.toUpperCase()
+    : { passphrase: text };
+}
+
+function wrongKeyText(error: unknown): string {
+  return error instanceof EngineError && error.code === "key"
+    ? `Wrong key. Enter another one. (${error.message})`
+    : explain(error);
+}

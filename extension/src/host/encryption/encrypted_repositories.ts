@@ -1,0 +1,261 @@
+import * as vscode from "vscode";
+import { isFolder } from "../../../../shared/location_sum.ts";
+import type { EncryptionState } from "../../shared/protocol.ts";
+import { EngineError } from "../engine.ts";
+import type { ProtectedFolder } from "../folders/protected_folder.ts";
+import { askKey } from "./ask_key.ts";
+import {
+  ADD_PASSPHRASE,
+  addPassphrase,
+  SAVE_SHEET,
+  saveRecoverySheet,
+} from "./second_key.ts";
+
+/**
+ * Creates encrypted repositories and asks for their keys.
+ *
+ * The key of a new repository is in the keychain of one machine, and may be lost
+ * with it. So a repository in a remote place is stored only after the user has
+ * saved a second key. For a repository in a folder, the user is reminded.
+ */
+export class EncryptedRepositories {
+  readonly #memory: vscode.Memento;
+  /** The ids of drafts that a second key was saved of. */
+  readonly #saved = new Set<string>();
+  /** The names of keys that the user was asked for, or that were forgotten. */
+  readonly #asked = new Set<string>();
+  /** The last question for a key, because only one can be shown at a time. */
+  #question: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Makes the part.
+   *
+   * @param memory The state that VS Code keeps for this workspace.
+   */
+  constructor(memory: vscode.Memento) {
+    this.#memory = memory;
+  }
+
+  /**
+   * Asks for the key of each locked repository, unless the user was asked for it
+   * in this window.
+   */
+  askForMissing(folders: readonly ProtectedFolder[]): void {
+    for (const folder of folders) {
+      const name = folder.keys.nameOf(folder.config);
+      if (!folder.isLocked || this.#asked.has(name)) continue;
+      this.#asked.add(name);
+      this.#question = this.#question.then(async () => {
+        if (folder.isLocked) await askKey(folder);
+      });
+    }
+  }
+
+  /**
+   * Prepares the repository of a folder for something that the user has asked
+   * for: asks for its key if it is locked, and creates it if it does not exist
+   * and will be encrypted.
+   *
+   * @returns The state after that.
+   */
+  async prepare(folder: ProtectedFolder): Promise<EncryptionState> {
+    const state = await stateOf(folder);
+    if (state === "locked") {
+      this.#asked.add(folder.keys.nameOf(folder.config));
+      return await askKey(folder) ? "unlocked" : state;
+    }
+    if (state !== "uncreated") return state;
+    const isReady = isLocal(folder) || await this.#askToSave(folder);
+    if (!isReady) return state;
+    await this.#create(folder);
+    return "unlocked";
+  }
+
+  /**
+   * Creates the repository of a folder after a snapshot failed because there was
+   * none, unless the user has to be asked.
+   *
+   * @returns Whether the snapshot can be tried again.
+   */
+  async createUnasked(
+    folder: ProtectedFolder,
+    error: unknown,
+  ): Promise<boolean> {
+    const isUncreated = error instanceof EngineError &&
+      error.code === "uncreated";
+    if (!isUncreated || !isLocal(folder)) return false;
+    await this.#create(folder);
+    return true;
+  }
+
+  /**
+   * Creates the repository of a folder, if it does not exist and will be
+   * encrypted.
+   *
+   * @returns Whether it was created.
+   */
+  async create(folder: ProtectedFolder): Promise<boolean> {
+    if (await stateOf(folder) === "uncreated") {
+      return await this.prepare(folder) === "unlocked";
+    }
+    await this.enterKey(folder);
+    return false;
+  }
+
+  /** Saves a recovery sheet of the repository of a folder. */
+  async saveSheet(folder: ProtectedFolder): Promise<void> {
+    await this.#saveSecondKey(folder, saveRecoverySheet);
+  }
+
+  /** Adds a passphrase to the keys of the repository of a folder. */
+  async addPassphrase(folder: ProtectedFolder): Promise<void> {
+    await this.#saveSecondKey(folder, addPassphrase);
+  }
+
+  /** Asks for the key of the repository of a folder. */
+  async enterKey(folder: ProtectedFolder): Promise<void> {
+    const state = await stateOf(folder);
+    if (state === "locked") await askKey(folder);
+    else showState(folder, state);
+  }
+
+  /** Deletes the key of the repository of a folder after a confirmation. */
+  async forgetKey(folder: ProtectedFolder): Promise<void> {
+    const { config, keys, name } = folder;
+    if (await keys.get(config) === undefined) {
+      void vscode.window.showInformationMessage(
+        `The keychain has no key of the snapshots of ${name}.`,
+      );
+      return;
+    }
+    const forget = "Forget Key";
+    const answer = await vscode.window.showWarningMessage(
+      `Forget the key of the snapshots of ${name}?`,
+      {
+        modal: true,
+        detail: this.#isUnsaved(folder)
+          ? "No recovery sheet or passphrase was saved from VS Code. Without " +
+            "another key, nobody will be able to read the snapshots."
+          : "To see or take snapshots again, you will need a recovery sheet, a " +
+            "passphrase or another key.",
+      },
+      forget,
+    );
+    if (answer !== forget) return;
+    this.#asked.add(keys.nameOf(config));
+    await keys.forget(config);
+  }
+
+  /** Reminds of keys that only this machine has. */
+  async remind(folder: ProtectedFolder): Promise<void> {
+    if (!this.#isUnsaved(folder)) return;
+    const answer = await vscode.window.showWarningMessage(
+      `The snapshots of ${folder.name} are encrypted, and only this machine ` +
+        "has the key. Save a recovery sheet or add a passphrase, or nobody can " +
+        "read them if the key is lost.",
+      SAVE_SHEET,
+      ADD_PASSPHRASE,
+    );
+    if (answer === undefined) return;
+    // The command shows failures.
+    const command = answer === SAVE_SHEET
+      ? "deltar.saveRecoverySheet"
+      : "deltar.addPassphrase";
+    await vscode.commands.executeCommand(command, folder);
+  }
+
+  async #saveSecondKey(
+    folder: ProtectedFolder,
+    save: (folder: ProtectedFolder) => Promise<boolean>,
+  ): Promise<void> {
+    const state = await this.prepare(folder);
+    if (state === "plain") return showState(folder, state);
+    if (state !== "unlocked" || !await save(folder)) return;
+    await this.#memory.update(unsavedKey(folder), undefined);
+  }
+
+  /**
+   * Asks the user to save a second key of a repository that is not stored yet.
+   *
+   * @returns Whether one is saved.
+   */
+  async #askToSave(folder: ProtectedFolder): Promise<boolean> {
+    const { config } = folder;
+    const { id } = await folder.writer.call("draft", { config });
+    while (!this.#saved.has(id)) {
+      const answer = await vscode.window.showInformationMessage(
+        `Save a second key before snapshots of ${folder.name} are sent.`,
+        {
+          modal: true,
+          detail: `The new repository ${config.repository} is encrypted. Its ` +
+            "key is only on this machine. If the key is lost, nobody can read " +
+            "the snapshots.\n\nSave and print a recovery sheet, or add a " +
+            "passphrase that you can remember. Nothing is sent before that.",
+        },
+        SAVE_SHEET,
+        ADD_PASSPHRASE,
+      );
+      if (answer === undefined) return false;
+      const save = answer === SAVE_SHEET ? saveRecoverySheet : addPassphrase;
+      if (await save(folder)) this.#saved.add(id);
+    }
+    return true;
+  }
+
+  /** Creates the repository of a folder, unless it exists by now. */
+  async #create(folder: ProtectedFolder): Promise<void> {
+    await folder.exclusive(async () => {
+      if (await stateOf(folder) !== "uncreated") return;
+      const { config, keys, writer } = folder;
+      const { id, identity } = await writer.call("draft", { config });
+      const isSaved = this.#saved.has(id);
+      if (!isSaved && !isLocal(folder)) {
+        throw new EngineError({
+          message: "the thread of the new repository has ended; try again",
+        });
+      }
+      // The key is stored first, so that no crash can lose it. Another window
+      // that creates the same repository may have stored its key. So only the
+      // window that succeeds replaces a key.
+      const isOurs = identity !== undefined;
+      if (isOurs && await keys.get(config) === undefined) {
+        await keys.store(config, identity);
+      }
+      await writer.call("create", { config, id });
+      if (isOurs) await keys.store(config, identity);
+      if (isSaved) return;
+      await this.#memory.update(unsavedKey(folder), true);
+      void this.remind(folder);
+    });
+  }
+
+  #isUnsaved(folder: ProtectedFolder): boolean {
+    return this.#memory.get(unsavedKey(folder), false);
+  }
+}
+
+function stateOf({ writer, config }: ProtectedFolder): Promise<
+  EncryptionState
+> {
+  return writer.call("encryption", { config });
+}
+
+function isLocal({ config }: ProtectedFolder): boolean {
+  return isFolder(config.repository);
+}
+
+function unsavedKey({ keys, config }: ProtectedFolder): string {
+  return `unsaved ${keys.nameOf(config)}`;
+}
+
+/** Tells the user that there is nothing to do. */
+function showState({ name }: ProtectedFolder, state: EncryptionState): void {
+  void vscode.window.showInformationMessage(
+    state === "plain"
+      ? `The snapshots of ${name} are not encrypted. The setting ` +
+        "deltar.repository.encrypt applies to new repositories."
+      : state === "unlocked"
+      ? `The repository of ${name} is open.`
+      : `There are no snapshots of ${name} yet.`,
+  );
+}

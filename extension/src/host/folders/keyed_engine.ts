@@ -1,0 +1,33 @@
+import type { FolderConfig, Method, Methods } from "../../shared/protocol.ts";
+import type { Caller, CallOptions } from "../engine.ts";
+import type { KeyStore } from "./key_store.ts";
+
+/**
+ * An engine that adds the user's key of the repository to each request, so that
+ * no other part of the extension handles keys.
+ */
+export class KeyedEngine implements Caller {
+  readonly #engine: Caller;
+  readonly #keys: KeyStore;
+
+  constructor(engine: Caller, keys: KeyStore) {
+    this.#engine = engine;
+    this.#keys = keys;
+  }
+
+  /** Calls a method of the worker. A key in the configuration is kept. */
+  async call<M extends Method>(
+    method: M,
+    params: Methods[M][0],
+    options?: CallOptions,
+  ): Promise<Methods[M][1]> {
+    const { config }: { config: FolderConfig } = params;
+    const key = config.key ?? await this.#keys.get(config);
+    const keyed = key === undefined ? config : { ...config, key };
+    return await this.#engine.call(
+      method,
+      { ...params, config: keyed },
+      options,
+    );
+  }
+}

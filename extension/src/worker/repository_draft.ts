@@ -1,0 +1,106 @@
+import { Buffer } from "node:buffer";
+import {
+  DeltarError,
+  MemoryStorage,
+  Repository,
+  type Storage,
+} from "../../../mod.ts";
+import type { KeyFor, RepositoryKeys } from "../../../lib/repository/mod.ts";
+import { codeOf } from "../../../shared/error_code.ts";
+
+/**
+ * A new encrypted repository in memory. It exists before anything is stored, so
+ * that a recovery sheet of it can be saved first.
+ */
+export class RepositoryDraft {
+  /** The id of the repository. */
+  readonly id: string;
+  /** The keys of the repository. */
+  readonly keys: RepositoryKeys;
+  /** The identity that was made for the first key, if it was made. */
+  readonly made: string | undefined;
+  readonly #memory: MemoryStorage;
+
+  private constructor(
+    memory: MemoryStorage,
+    id: string,
+    keys: RepositoryKeys,
+    made: string | undefined,
+  ) {
+    this.#memory = memory;
+    this.id = id;
+    this.keys = keys;
+    this.made = made;
+  }
+
+  /**
+   * Makes a repository in memory.
+   *
+   * @param first The first key.
+   * @param made The identity that was made for it, if it was made.
+   */
+  static async make(first: KeyFor, made?: string): Promise<RepositoryDraft> {
+    const memory = new MemoryStorage();
+    const { id, keys } = await Repository.create(memory, { encrypt: first });
+    if (keys === undefined) throw new TypeError("the draft is not encrypted");
+    return new RepositoryDraft(memory, id, keys, made);
+  }
+
+  /**
+   * Stores the repository. If that is interrupted, a second call continues.
+   *
+   * @throws {DeltarError} `exists` if there is another repository, or a part of
+   * one. Then nothing of this one is left.
+   */
+  async store(storage: Storage): Promise<void> {
+    storage.prepare?.();
+    const stored: string[] = [];
+    try {
+      for (const [name, bytes] of this.#inOrder()) {
+        if (await putOnce(storage, name, bytes)) stored.push(name);
+      }
+    } catch (cause) {
+      if (codeOf(cause) !== "exists") throw cause;
+      for (const name of stored) await storage.delete(name);
+      throw new DeltarError(
+        "exists",
+        "another repository is here, or was being created when that was " +
+          "interrupted. Try again. If this happens again, choose another " +
+          "location",
+        { object: storage.location, cause },
+      );
+    }
+  }
+
+  /** Returns the objects. The settings come last: they make a repository. */
+  #inOrder(): [string, Uint8Array][] {
+    const isSettings = (name: string) => name === "deltar.json";
+    return [...this.#memory.objects].sort(([a], [b]) =>
+      Number(isSettings(a)) - Number(isSettings(b))
+    );
+  }
+}
+
+/**
+ * Stores an object, unless it is stored already. Returns whether it was stored
+ * now.
+ *
+ * @throws {DeltarError} `exists` if there is another object of this name.
+ */
+async function putOnce(
+  storage: Storage,
+  name: string,
+  bytes: Uint8Array,
+): Promise<boolean> {
+  try {
+    await storage.put(name, bytes, { ifAbsent: true });
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== "exists") throw error;
+    const length = bytes.length + 1;
+    const there = storage.get(name, { offset: 0, length, clamp: true });
+    const isSame = Buffer.concat(await Array.fromAsync(there)).equals(bytes);
+    if (!isSame) throw error;
+    return false;
+  }
+}

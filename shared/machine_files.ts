@@ -1,0 +1,96 @@
+/**
+ * This machine: the id that its snapshots carry, and the key that signs them.
+ *
+ * Both are made on first use, in the files `machine` and `signing_key` of the
+ * config folder. The id is in `DELTAR_MACHINE` instead, if that is set: in a
+ * container, neither the host name nor the config folder may last.
+ *
+ * @module
+ */
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { codeOf } from "./error_code.ts";
+import { userFolder } from "./user_folder.ts";
+
+/** What is known of this machine. */
+export interface MachineFiles {
+  /** The id, which is not checked. */
+  id: string;
+  /** The host name. */
+  host: string;
+  /** The name of the user, if the user has one. */
+  user?: string;
+  /** The private key that signs, as text, and its file. */
+  key?: { text: string; file: string };
+}
+
+/**
+ * Returns what is known of this machine. If the config folder cannot be written
+ * to, its id is made from its host name and there is no key.
+ *
+ * @param makeKey Returns the text of a new private key with a comment.
+ */
+export async function machineFiles(
+  makeKey: (comment: string) => Promise<string>,
+): Promise<MachineFiles> {
+  const host = hostname();
+  const folder = userFolder("config");
+  const id = process.env.DELTAR_MACHINE ||
+    await kept(join(folder, "machine"), randomUUID) ||
+    `host-${host.replaceAll(/[^\w.-]/g, "_")}`.slice(0, 64);
+  const file = join(folder, "signing_key");
+  const text = await kept(file, () => makeKey(`deltar ${id}`));
+  return {
+    id,
+    host,
+    ...userName(),
+    ...text !== undefined && { key: { text, file } },
+  };
+}
+
+/**
+ * Returns the text of a file, which is made if it does not exist. Returns
+ * `undefined` if it does not exist and cannot be made.
+ */
+async function kept(
+  file: string,
+  make: () => string | Promise<string>,
+): Promise<string | undefined> {
+  const old = readIfThere(file);
+  if (old !== undefined) return old;
+  const text = await make();
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(file, `${text.trim()}\n`, {
+      mode: 0o600,
+      flag: "wx",
+      flush: true,
+    });
+    return text.trim();
+  } catch (error) {
+    // Another process may have made it first.
+    return codeOf(error) === "EEXIST" ? readIfThere(file) : undefined;
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function userName(): { user?: string } {
+  try {
+    return { user: userInfo().username };
+  } catch {
+    // The user has no entry in the system's list of users.
+    return {};
+  }
+}
