@@ -246,7 +246,7 @@ export class Window {
   /** Waits until a view says something in place of lines, or above them. */
   async says(text: RegExp): Promise<void> {
     await this.page.locator(".tree-explorer-viewlet-tree-view .message")
-      .filter({ hasText: text }).waitFor();
+      .filter({ hasText: text }).first().waitFor();
   }
 
   /** The lines of a view, as they read. */
