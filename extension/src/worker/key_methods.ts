@@ -32,8 +32,8 @@ export function keyMethods(
         location: config.repository,
         ...(endpoint !== undefined && { endpoint }),
         id,
-        recipient: await keys.recipient(),
-        identity: keys.identity(),
+        recipient: keys.recipient(),
+        identities: keys.identities(),
         printed: Date.now(),
       });
     },
