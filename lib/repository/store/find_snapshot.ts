@@ -320,10 +320,12 @@ export class Finder {
       `${record.directory}${onMachine(record)}: ${record.id}`
     );
     throw this.#fail(
-      `this repository has no snapshots of ${directory}` +
-        `${machine === undefined ? "" : " on this machine"}, but of ` +
-        `${all.size} others; name a snapshot by its id. The last ones are ` +
-        lasts.join(", ") + (all.size > MAX_NAMED ? ", …" : ""),
+      `there are no snapshots of ${directory} ` +
+        `${
+          machine === undefined ? "" : "on this machine "
+        }in this repository, ` +
+        `but of ${all.size} others, whose last ones are ` + lasts.join(", ") +
+        (all.size > MAX_NAMED ? ", …" : ""),
     );
   }
 
