@@ -15,7 +15,7 @@ import process from "node:process";
 import { codeOf } from "./error_code.ts";
 import { userFolder } from "./user_folder.ts";
 
-/** What is known of this machine. */
+/** The id, names and key of this machine. */
 export interface MachineFiles {
   /** The id, which is not checked. */
   id: string;
