@@ -91,6 +91,7 @@ function deltarWay(directory: string): Way {
     cache: join(folder, "cache"),
     excludes: [".git"],
     gitignore: true,
+    encrypt: false,
   };
   return { store, snapshot: () => engine.call("snapshot", { config }) };
 }
