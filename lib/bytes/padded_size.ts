@@ -3,7 +3,7 @@
  * the header, nonce and tag of age, which have 298 bytes, an object of this size
  * fits into a block of 4 KiB, in which most file systems store it anyway.
  */
-export const MIN_PADDED_BYTES = 3776;
+export const MIN_PADDED_BYTES = 3712;
 
 /**
  * Returns the size to which something of `size` bytes is padded, so that its
