@@ -19,7 +19,7 @@ import { TreeState } from "../../tree/tree_state.ts";
 import type { WalkStates } from "../../tree/walk_tree.ts";
 import type { Walker } from "../../tree/walker.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
-import { SealedFiles } from "../store/sealed_files.ts";
+import type { SealedFiles } from "../store/sealed_files.ts";
 import type { Store } from "../store/store.ts";
 
 const FORMAT = "deltar-state";
@@ -76,23 +76,22 @@ export class StateCache {
    *
    * @param folder The folder of the state caches; `undefined` to remember
    * nothing.
-   * @param repository The repository's id, and its keys if it is encrypted. The
-   * state of a directory in an encrypted repository is encrypted too.
+   * @param store The repository. If it is encrypted, the state is too.
    * @param walker The directory.
    * @param before The parent of the next snapshot.
    * @param now The current time, in milliseconds since 1970.
    */
   static async read(
     folder: string | undefined,
-    { id, keys }: Pick<Store, "id" | "keys">,
+    store: Store,
     walker: Walker,
     before: Pick<SnapshotRecord, "id" | "counts"> | undefined,
     now: number,
   ): Promise<StateCache> {
-    const sealed = keys && new SealedFiles(keys.cacheKey());
+    const sealed = await store.sealedFiles();
     const key = sealed?.nameFor(walker.path) ??
       toHex(sha256(new TextEncoder().encode(walker.path)));
-    const file = folder && `${folder}/${id}-${key.slice(0, 16)}.state`;
+    const file = folder && `${folder}/${store.id}-${key.slice(0, 16)}.state`;
     const cache = new StateCache(file, sealed, walker, now);
     if (file === undefined || before === undefined) return cache;
     const { files, directories, links } = before.counts;

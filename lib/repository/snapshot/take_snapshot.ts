@@ -45,7 +45,6 @@ import {
   type SnapshotRecord,
   timeInRecord,
 } from "../format/snapshot_record.ts";
-import { SealedFiles } from "../store/sealed_files.ts";
 import { machineOf, type Store } from "../store/store.ts";
 import { OwnSignatures } from "./own_signatures.ts";
 import { type Parent, parentOf, rememberedParent } from "./parent.ts";
@@ -213,7 +212,7 @@ async function takeOnce(
     if (unchanged !== undefined) return { ...unchanged, ...ahead };
   }
   const parent = await findParent(store, found, cache, options);
-  const own = signaturesOf(store, dir, options);
+  const own = await signaturesOf(store, dir, options);
   const { last } = parent;
   const reading = untilAborted(store.storage, signal);
   await using elsewhere = last === undefined
@@ -338,14 +337,14 @@ async function takeOnce(
 /**
  * Returns the signatures that this machine keeps, if its key is write-only.
  */
-function signaturesOf(
-  { keys }: Store,
+async function signaturesOf(
+  store: Store,
   { path }: Walker,
   { cache }: SnapshotOptions,
-): OwnSignatures | undefined {
-  if (!keys?.isWriteOnly || cache === undefined) return undefined;
-  const files = new SealedFiles(keys.cacheKey());
-  return new OwnSignatures(cache, files, path);
+): Promise<OwnSignatures | undefined> {
+  if (!store.keys?.isWriteOnly || cache === undefined) return undefined;
+  const files = await store.sealedFiles();
+  return files && new OwnSignatures(cache, files, path);
 }
 
 /** Yields the SHA-256 of each entry, in hexadecimal. */

@@ -46,6 +46,7 @@ import type { Tree } from "../layers/tree.ts";
 import { readTree } from "../layers/tree_reader.ts";
 import type { KeyFor, RepositoryKeys } from "./keys.ts";
 import type { Trust } from "./signers.ts";
+import type { SealedFiles } from "./sealed_files.ts";
 import { withLabels } from "./label.ts";
 
 /** Options for creating a repository. */
@@ -340,6 +341,17 @@ export class Store {
     const { id, host, key: { publicKey } } = machine;
     if (await keys.signers.trust(publicKey) === "trusted") return;
     await keys.signers.add({ publicKey, machine: { id, host } });
+  }
+
+  /**
+   * Returns what encrypts this machine's files about the repository, if the
+   * repository is encrypted.
+   */
+  async sealedFiles(): Promise<SealedFiles | undefined> {
+    if (this.keys === undefined) return undefined;
+    // Only encrypted repositories load the ciphers.
+    const { SealedFiles } = await import("./sealed_files.ts");
+    return new SealedFiles(this.keys.cacheKey());
   }
 
   /** Returns the same repository with a signal that ends reads and writes. */
