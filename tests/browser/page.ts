@@ -2,8 +2,12 @@ import { HttpStorage, Repository } from "../../mod.ts";
 import { patchBytes } from "../../lib/delta/mod.ts";
 
 /** Runs the page of the test: everything happens in the browser. */
-async function show(address: string): Promise<Record<string, unknown>> {
-  const repository = await Repository.open(new HttpStorage(address));
+async function show(
+  address: string,
+  keys: string[],
+): Promise<Record<string, unknown>> {
+  const storage = new HttpStorage(address);
+  const repository = await Repository.open(storage, { keys });
   const record = await repository.find("latest");
   const read = async (path: string) => {
     const stream = await repository.readFile(record, path);
@@ -19,6 +23,7 @@ async function show(address: string): Promise<Record<string, unknown>> {
   const response = await fetch("/app/delta");
   const delta = new Uint8Array(await response.arrayBuffer());
   return {
+    signer: record.signer,
     paths: entries.map(({ path }) => path),
     changes: diff.changes.map((change) => change.change),
     small: await read("folder/small.txt"),

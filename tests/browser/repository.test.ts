@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { Dir, LocalStorage, Repository } from "../../mod.ts";
+import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
+import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { deltaBytes, signBytes } from "../../lib/delta/mod.ts";
 import { noise } from "../support/noise.ts";
 import { needs } from "../support/peer.ts";
@@ -28,69 +30,87 @@ async function bundle(): Promise<string> {
   return outputFiles[0].text;
 }
 
-test("a page reads a repository over HTTP", needs("chromium"), async () => {
-  await withTemp(async (folder) => {
-    const root = join(folder, "root");
-    fs.mkdirSync(join(root, "folder"), { recursive: true });
-    const write = (path: string, content: string | Uint8Array) =>
-      fs.writeFileSync(join(root, path), content);
-    const large = noise(5_000_000);
-    write("folder/small.txt", "first\n");
-    write("large.bin", large);
-    const storage = new LocalStorage(join(folder, "repository"));
-    const repository = await Repository.create(storage);
-    const dir = new Dir(root, { excludes: [] });
-    await repository.snapshot(dir);
-    // So that the page has deltas to apply, of a small file and a large one.
-    write("folder/small.txt", "first\nsecond\n");
-    large.fill(7, 2_000_000, 2_000_100);
-    write("large.bin", large);
-    await repository.snapshot(dir);
+for (const isEncrypted of [false, true]) {
+  const kind = isEncrypted ? "an encrypted" : "a";
+  test(
+    `a page reads ${kind} repository over HTTP`,
+    needs("chromium"),
+    () => withTemp((folder) => readInPage(folder, isEncrypted)),
+  );
+}
 
-    const script = await bundle();
-    const delta = deltaBytes(
-      signBytes(new TextEncoder().encode("an old text")),
-      new TextEncoder().encode("a new text"),
-    );
-    const browser = await chromium.launch({
-      executablePath: "/usr/bin/chromium",
-      args: ["--no-sandbox"],
-    });
-    try {
-      await withWebServer(storage, async (address) => {
-        const page = await browser.newPage();
-        const faults: string[] = [];
-        page.on("pageerror", (error) => faults.push(error.message));
-        const app = new URL("/app/", address).href;
-        await page.route(
-          `${app}**`,
-          (route) =>
-            route.request().url() === `${app}delta`
-              ? route.fulfill({ body: Buffer.from(delta) })
-              : route.fulfill({
-                contentType: "text/html",
-                body: "<!doctype html><title>deltar</title>",
-              }),
-        );
-        await page.goto(app);
-        await page.addScriptTag({ content: script });
-        const seen = await page.evaluate<Record<string, unknown>>(
-          `show(${JSON.stringify(address)})`,
-        );
-        const sum = (path: string) =>
-          createHash("sha256").update(fs.readFileSync(join(root, path)))
-            .digest("hex");
-        assert.deepEqual(seen, {
-          paths: ["folder", "folder/small.txt", "large.bin"],
-          changes: ["updated", "updated"],
-          small: sum("folder/small.txt"),
-          large: sum("large.bin"),
-          patched: "a new text",
-        });
-        assert.deepEqual(faults, []);
-      });
-    } finally {
-      await browser.close();
-    }
+async function readInPage(
+  folder: string,
+  isEncrypted: boolean,
+): Promise<void> {
+  const root = join(folder, "root");
+  fs.mkdirSync(join(root, "folder"), { recursive: true });
+  const write = (path: string, content: string | Uint8Array) =>
+    fs.writeFileSync(join(root, path), content);
+  const large = noise(5_000_000);
+  write("folder/small.txt", "first\n");
+  write("large.bin", large);
+  const storage = new LocalStorage(join(folder, "repository"));
+  const identity = await newIdentity();
+  const key = await readPrivateKey(await makeKeyPair("test"));
+  const repository = await Repository.create(storage, {
+    machine: { id: "test", key },
+    ...isEncrypted && {
+      encrypt: { name: "page", to: await recipientOf(identity) },
+    },
   });
-});
+  const dir = new Dir(root, { excludes: [] });
+  await repository.snapshot(dir);
+  // So that the page has deltas to apply, of a small file and a large one.
+  write("folder/small.txt", "first\nsecond\n");
+  large.fill(7, 2_000_000, 2_000_100);
+  write("large.bin", large);
+  await repository.snapshot(dir);
+
+  const script = await bundle();
+  const delta = deltaBytes(
+    signBytes(new TextEncoder().encode("an old text")),
+    new TextEncoder().encode("a new text"),
+  );
+  const browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
+  try {
+    await withWebServer(storage, async (address) => {
+      const page = await browser.newPage();
+      const faults: string[] = [];
+      page.on("pageerror", (error) => faults.push(error.message));
+      const app = new URL("/app/", address).href;
+      await page.route(
+        `${app}**`,
+        (route) =>
+          route.request().url() === `${app}delta`
+            ? route.fulfill({ body: Buffer.from(delta) })
+            : route.fulfill({
+              contentType: "text/html",
+              body: "<!doctype html><title>deltar</title>",
+            }),
+      );
+      await page.goto(app);
+      await page.addScriptTag({ content: script });
+      const seen = await page.evaluate<Record<string, unknown>>(
+        `show(${JSON.stringify(address)}, ${JSON.stringify([identity])})`,
+      );
+      const sum = (path: string) =>
+        createHash("sha256").update(fs.readFileSync(join(root, path)))
+          .digest("hex");
+      assert.deepEqual(seen, {
+        signer: key.publicKey,
+        paths: ["folder", "folder/small.txt", "large.bin"],
+        changes: ["updated", "updated"],
+        small: sum("folder/small.txt"),
+        large: sum("large.bin"),
+        patched: "a new text",
+      });
+      assert.deepEqual(faults, []);
+    });
+  } finally {
+    await browser.close();
+  }
+}

@@ -57,7 +57,7 @@ test("an encrypted repository is not replaced by another behind the user", async
     assert.ok(all.length > 3);
     for (const file of all) {
       assert.ok(!fs.readFileSync(file).includes("secret text"));
-      assert.match(file, /\.age$|deltar\.json$/);
+      assert.match(file, /\.age$|deltar\.json$|\/manifests\//);
     }
     assert.equal(place.run(["list", ...words]).code, 0);
   });
