@@ -228,20 +228,16 @@ export class EncryptedStorage implements Storage {
     // A range that may be empty is checked against the chunk before it.
     const from = length ? offset : Math.max(0, offset - 1);
     const first = Math.floor(from / CHUNK_BYTES);
-    const head = await this.#head(name, { fresh, signal });
-    const start = head.bytes.length + first * SEALED_BYTES;
     const end = length === undefined ? undefined : offset + length;
     const count = end === undefined
       ? undefined
       : Math.max(1, Math.ceil(end / CHUNK_BYTES) - first);
-    const sealed = this.#inner.get(name + AGE_SUFFIX, {
-      offset: start,
-      ...count !== undefined && { length: count * SEALED_BYTES, clamp: true },
+    const { cipher, sealed } = await this.#chunks(name, first, count, {
       fresh,
       signal,
     });
     let at = first * CHUNK_BYTES;
-    const plain = openPayload(head.cipher, sealed, {
+    const plain = openPayload(cipher, sealed, {
       object: name,
       index: first,
       endsThere: count === undefined ? "does" : "may",
@@ -265,19 +261,61 @@ export class EncryptedStorage implements Storage {
     }
   }
 
+  /**
+   * Requests chunks of an object and, if it is not known, its head. The first
+   * chunks are requested together with the head.
+   *
+   * @param first The index of the first chunk.
+   * @param count The number of chunks; `undefined` for all from there on.
+   */
+  async #chunks(
+    name: string,
+    first: number,
+    count: number | undefined,
+    options: GetOptions,
+  ): Promise<{ cipher: Head["cipher"]; sealed: ByteSource }> {
+    const get = (offset: number, length: number | undefined) =>
+      this.#inner.get(name + AGE_SUFFIX, {
+        ...options,
+        offset,
+        ...length !== undefined && { length, clamp: true },
+      });
+    const length = count === undefined ? undefined : count * SEALED_BYTES;
+    const isKnown = !options.fresh && this.#heads.has(name);
+    if (first === 0 && !isKnown) {
+      const expected = await this.#headLengthOf(name) + NONCE_BYTES;
+      const source = get(0, length === undefined ? length : expected + length);
+      const reader = new ByteReader(source, { object: name });
+      const head = await readHead(reader, this.#keys);
+      this.#keepHead(name, Promise.resolve(head));
+      if (head.bytes.length === expected || length === undefined) {
+        return { cipher: head.cipher, sealed: reader.rest() };
+      }
+      // The object has another number of recipients.
+      await reader.cancel();
+    }
+    const { bytes, cipher } = await this.#head(name, options);
+    const start = bytes.length + first * SEALED_BYTES;
+    return { cipher, sealed: get(start, length) };
+  }
+
   /** Returns the head of an object, of which several ranges may be read. */
   #head(name: string, options: GetOptions): Promise<Head> {
     let head = options.fresh ? undefined : this.#heads.get(name);
     if (head === undefined) {
       head = this.#readHead(name, options);
       head.catch(() => this.#heads.delete(name));
-      if (this.#heads.size >= MAX_HEADS) {
-        const [oldest] = this.#heads.keys();
-        this.#heads.delete(oldest);
-      }
-      this.#heads.set(name, head);
+      this.#keepHead(name, head);
     }
     return head;
+  }
+
+  #keepHead(name: string, head: Promise<Head>): void {
+    if (this.#heads.size >= MAX_HEADS) {
+      const [oldest] = this.#heads.keys();
+      this.#heads.delete(oldest);
+    }
+    this.#heads.set(name, head);
   }
 
   async #readHead(name: string, options: GetOptions): Promise<Head> {

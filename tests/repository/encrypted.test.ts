@@ -254,3 +254,44 @@ test("prune() does not move a volume of which only the padding would go", async 
     assert.deepEqual(await lives((seed) => noise(2_000_000, seed)), [1, 0]);
   });
 });
+
+test("one file of an encrypted repository takes at most three requests more", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    for (let n = 0; n < 40; n++) {
+      fs.writeFileSync(join(root, `file ${n}`), noise(100_000, n));
+    }
+    /** The numbers of requests, of a new reader and then of the same one. */
+    const counts: number[][] = [];
+    for (const isEncrypted of [false, true]) {
+      const storage = new MemoryStorage();
+      const repository = await Repository.create(storage, {
+        ...isEncrypted && { encrypt },
+      });
+      await repository.snapshot(everything(root));
+      let requests = 0;
+      const counted = new Proxy(storage, {
+        get(target, name) {
+          const value = Reflect.get(target, name);
+          if (typeof value !== "function") return value;
+          return (...some: unknown[]) => {
+            requests++;
+            return value.apply(target, some);
+          };
+        },
+      });
+      const read = async (from: Repository, path: string) => {
+        const stream = await from.readFile(await from.find("latest"), path);
+        await new Response(stream).bytes();
+        return requests;
+      };
+      const reader = await Repository.open(counted, { keys });
+      const first = await read(reader, "file 31");
+      counts.push([first, await read(reader, "file 32") - first]);
+    }
+    const [plain, encrypted] = counts;
+    assert.ok(encrypted[0] <= plain[0] + 3, `${counts}`);
+    assert.ok(encrypted[1] <= plain[1] + 1, `${counts}`);
+  });
+});
