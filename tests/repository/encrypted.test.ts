@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { Repository } from "../../lib/repository/repository.ts";
+import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
@@ -262,11 +263,14 @@ test("one file of an encrypted repository takes at most three requests more", as
     for (let n = 0; n < 40; n++) {
       fs.writeFileSync(join(root, `file ${n}`), noise(100_000, n));
     }
+    const key = await readPrivateKey(await makeKeyPair(""));
+    const machine = { id: "m", key };
     /** The numbers of requests, of a new reader and then of the same one. */
     const counts: number[][] = [];
     for (const isEncrypted of [false, true]) {
       const storage = new MemoryStorage();
       const repository = await Repository.create(storage, {
+        machine,
         ...isEncrypted && { encrypt },
       });
       await repository.snapshot(everything(root));
@@ -286,7 +290,7 @@ test("one file of an encrypted repository takes at most three requests more", as
         await new Response(stream).bytes();
         return requests;
       };
-      const reader = await Repository.open(counted, { keys });
+      const reader = await Repository.open(counted, { keys, machine });
       const first = await read(reader, "file 31");
       counts.push([first, await read(reader, "file 32") - first]);
     }
