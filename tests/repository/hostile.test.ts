@@ -10,6 +10,7 @@ import {
   encodeRecord,
   type SnapshotRecord,
 } from "../../lib/repository/format/snapshot_record.ts";
+import { encodeMove } from "../../lib/repository/content/move.ts";
 import { Run } from "../../lib/repository/runs/run.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import {
@@ -507,6 +508,38 @@ test("snapshot() records the size of what each delta makes [F1]", async () => {
       const deltas = entry!.content!.slice(1);
       assert.deepEqual(deltas.map(({ result }) => result).slice(1), sizes);
       assert.equal(deltas[0].result, 3004);
+    }
+  });
+});
+
+test("a forged move makes no prune delete a volume", async () => {
+  await withTemp(async (folder) => {
+    const { storage, first, root } = await makeRepository(folder);
+    const volumes = [...storage.objects].filter(([name]) =>
+      name.startsWith("volumes/")
+    ).map(([name, { length: size }]) => ({
+      name,
+      size,
+      sha256: "0".repeat(64),
+    }));
+    const state = stateOf(root);
+    for (const from of volumes) {
+      for (const to of volumes) {
+        const copy = await copyOf(storage);
+        const length = Math.min(from.size, to.size);
+        const move = { from, to, ranges: [{ offset: 0, length, to: 0 }] };
+        const name = `moves/${from.name}.json`;
+        await copy.storage.put(name, [encodeMove(move)], { ifAbsent: true });
+        const repository = await copy.open();
+        await repository.prune({}, { grace: 0 });
+        assert.ok(copy.storage.objects.has(from.name), from.name);
+        assert.deepEqual((await repository.verify({ data: true })).damage, []);
+        const target = join(folder, "restored");
+        await repository.restore(await repository.find("latest"), target);
+        assert.deepEqual(stateOf(target), state);
+        fs.rmSync(target, { recursive: true });
+        await repository.readRecord(first.id);
+      }
     }
   });
 });

@@ -1,5 +1,6 @@
 import { untilAborted } from "../../storage/until_aborted.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
+import { isTrueMove } from "./true_move.ts";
 import { readMove } from "../content/follow_moves.ts";
 import { type Mark, readMarks } from "../runs/garbage_mark.ts";
 import { COLLECTED, moveName, MOVES } from "../format/names.ts";
@@ -64,11 +65,14 @@ export async function readState(
     const move = await readMove(storage, volume);
     if (move !== undefined) moves.set(object, move);
   });
-  for (const [object, { from, to }] of moves) {
+  for (const [object, move] of moves) {
+    const { from, to } = move;
+    if (!stored.has(from.name)) continue;
     // If a prune was declared dead, its new volume may have been deleted before
-    // the prune stored the move. Such a move is ignored.
+    // the prune stored the move. Such a move is ignored, and so is a forged one,
+    // because of which the old volume would be deleted.
     const isLost = !stored.has(to.name) && !stored.has(moveName(to.name));
-    if (isLost && stored.has(from.name)) moves.delete(object);
+    if (isLost || !await isTrueMove(storage, move)) moves.delete(object);
   }
   const isPadded = store.codec.padding !== undefined;
   return {

@@ -1,0 +1,64 @@
+import { isDamage } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { followMoves } from "../content/follow_moves.ts";
+import type { Move } from "../content/move.ts";
+
+/** A range of an object, in bytes. */
+interface Range {
+  offset: number;
+  length: number;
+}
+
+/**
+ * Returns whether the new volume of a move has the ranges of the old one, which
+ * still exists. Both are read. Anyone who can add objects can add a move, and a
+ * prune deletes the old volume because of it.
+ *
+ * @param storage The repository's storage.
+ * @param move The move.
+ * @throws {DeltarError} An error of the storage other than damage.
+ */
+export async function isTrueMove(
+  storage: Storage,
+  { from, to, ranges }: Move,
+): Promise<boolean> {
+  if (from.name === to.name) return false;
+  const moved = ranges.map(({ to, length }) => ({ offset: to, length }));
+  try {
+    return await sumOf(storage, from.name, ranges) ===
+      await sumOf(storage, to.name, moved);
+  } catch (error) {
+    if (isDamage(error)) return false;
+    throw error;
+  }
+}
+
+/** Returns the SHA-256 of ranges of a volume, one after the other. */
+async function sumOf(
+  storage: Storage,
+  name: string,
+  ranges: readonly Range[],
+): Promise<string> {
+  const sum = createSha256();
+  const reading = followMoves(storage);
+  for (const { offset, length } of joined(ranges)) {
+    for await (const part of reading.get(name, { offset, length })) {
+      sum.update(part);
+    }
+  }
+  return toHex(sum.digest());
+}
+
+/** Returns ranges of which adjacent ones are one, for fewer requests. */
+function joined(ranges: readonly Range[]): Range[] {
+  const all: Range[] = [];
+  for (const { offset, length } of ranges) {
+    const last = all.at(-1);
+    if (last !== undefined && last.offset + last.length === offset) {
+      last.length += length;
+    } else all.push({ offset, length });
+  }
+  return all;
+}
