@@ -79,7 +79,8 @@ export function keyCommand(context: Context): Command {
     )
     .option(
       "--machine <id>",
-      "The id of the machine that signs (default: the name of the key)",
+      "The id of the machine that signs (default: the name of the key; needed " +
+        "with --write-only)",
     )
     .option("--yes", "Print the recovery sheet without asking")
     .addHelpText("after", NOTES)
@@ -370,6 +371,14 @@ async function newKey(
       "key",
       "a write-only key is for a recipient; run `deltar key show-machine` on " +
         "the machine, and add `--recipient`",
+      { object: name },
+    );
+  }
+  if (writeOnly && signer !== undefined && machine === undefined) {
+    throw new DeltarError(
+      "key",
+      "the signer of a write-only key is trusted only with the snapshots of " +
+        "its own machine; add `--machine`, as `deltar key show-machine` prints it",
       { object: name },
     );
   }

@@ -27,7 +27,7 @@ async function machineOf(id: string): Promise<Machine> {
 async function make(): Promise<{
   storage: MemoryStorage;
   full: () => Promise<Repository>;
-  writer: () => Promise<Repository>;
+  writer: (id?: string) => Promise<Repository>;
 }> {
   const storage = new MemoryStorage();
   const a = await machineOf("machine-a");
@@ -41,8 +41,8 @@ async function make(): Promise<{
     kind: "write-only",
     signer: { publicKey: b.key!.publicKey, machine: { id: b.id } },
   });
-  const writer = () =>
-    Repository.open(storage, { keys: [machineKey], machine: b });
+  const writer = (id = b.id) =>
+    Repository.open(storage, { keys: [machineKey], machine: { ...b, id } });
   return { storage, full, writer };
 }
 
@@ -306,4 +306,66 @@ test("a snapshot takes over its own interrupted work, and none that is forged", 
     await interrupt([machineKey], await machineOf("machine-a"));
     assert.ok(await size(own) > 3_900_000, "nothing of a forger is taken over");
   });
+});
+
+test("its signature is trusted only on its own machine's snapshots", async () => {
+  await withTemp(async (folder) => {
+    const { full, writer } = await make();
+    const [root, other] = ["root", "other"].map((name) => join(folder, name));
+    for (const at of [root, other]) {
+      fs.mkdirSync(at);
+      fs.writeFileSync(join(at, "file"), at);
+    }
+    const { record: first } = await (await full()).snapshot(everything(root));
+    // The thief takes a snapshot in the name of machine A.
+    const { record: forged } = await (await writer("machine-a"))
+      .snapshot(everything(other), { source: root });
+    const repository = await full();
+    assert.equal(await repository.trustOf(forged), "unknown");
+    const latest = await repository.find("latest", { directory: root });
+    assert.equal(latest.id, first.id);
+    fs.writeFileSync(join(root, "new"), "");
+    const { record } = await repository.snapshot(everything(root));
+    assert.equal(record.parent, first.id);
+    const { untrusted } = await (await full()).verify();
+    assert.deepEqual(untrusted.map(({ id }) => id), [forged.id]);
+  });
+});
+
+test("no other machine takes over its contents, which may be forged", async () => {
+  await withTemp(async (folder) => {
+    const { storage, full, writer } = await make();
+    const [root, other] = ["root", "other"].map((name) => join(folder, name));
+    for (const at of [root, other]) {
+      fs.mkdirSync(at);
+      fs.writeFileSync(join(at, "file"), noise(50_000, 1));
+    }
+    await (await writer()).snapshot(everything(other));
+    for (const name of storage.objects.keys()) {
+      if (name.startsWith("volumes/")) storage.objects.delete(name);
+    }
+    const { record } = await (await full()).snapshot(everything(root));
+    const target = join(folder, "target");
+    const { failed } = await (await full()).restore(record, target);
+    assert.deepEqual(failed, []);
+  });
+});
+
+test("a signer becomes write-only, or not, with its key", async () => {
+  const { full } = await make();
+  const { signers } = (await full()).keys!;
+  const [signer] = await signers.list();
+  const { publicKey, machine } = signer;
+  assert.equal(signer.writeOnly, true);
+  assert.equal(await signers.maySignFor(publicKey, machine.id), true);
+  for (const id of ["machine-a", undefined]) {
+    assert.equal(await signers.maySignFor(publicKey, id), false);
+  }
+  await signers.add({ publicKey, machine });
+  assert.equal(await signers.maySignFor(publicKey, "machine-a"), true);
+  await signers.add({ publicKey, machine, writeOnly: true });
+  assert.equal(await signers.maySignFor(publicKey, "machine-a"), false);
+  const [again] = await signers.list();
+  assert.equal(again.added, signer.added);
+  assert.equal(await signers.maySignFor("ssh-ed25519 AAAA", "x"), false);
 });

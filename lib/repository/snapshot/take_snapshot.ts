@@ -373,7 +373,13 @@ async function findLast(
         if (!others.has(key)) others.set(key, other);
       },
     }) ?? await continued(store, options);
-  return { found, others: others.values() };
+  const taken: ReadRecord[] = [];
+  if (found === undefined) {
+    for (const other of others.values()) {
+      if (await store.mayTakeOver(other.record)) taken.push(other);
+    }
+  }
+  return { found, others: taken };
 }
 
 /**

@@ -429,7 +429,8 @@ export class RepositoryKeys {
       ...signer && { signer: publicText(wireOf(signer.publicKey)) },
       added: Date.now(),
     }, admin);
-    if (signer !== undefined) await this.signers.add(signer);
+    if (signer === undefined) return;
+    await this.signers.add({ ...signer, writeOnly: kind === "write-only" });
   }
 
   /** Stores a key file. */

@@ -25,6 +25,11 @@ export interface Signer {
   publicKey: string;
   /** The machine that signs with the key: its id, and its host name. */
   machine: { id: string; host?: string };
+  /**
+   * Whether the machine's key is write-only. It is then trusted only with
+   * snapshots of its own, so that a thief cannot forge those of others.
+   */
+  writeOnly?: boolean;
   /** The time at which the key was added, in milliseconds since 1970. */
   added: number;
   /**
@@ -104,13 +109,36 @@ export class Signers {
   }
 
   /**
-   * Adds a signer. Does nothing if the key is trusted already.
+   * Returns whether a trusted key may sign the snapshots of a machine. That of a
+   * write-only machine signs only its own.
+   *
+   * @param publicKey The public key: `ssh-ed25519 AAAA…`.
+   * @param machine The id of the machine that a record names.
+   * @throws {DeltarError} `key` as for `list`.
+   */
+  async maySignFor(
+    publicKey: string,
+    machine: string | undefined,
+  ): Promise<boolean> {
+    if (publicKey === this.#adminPublicKey) return true;
+    this.#known ??= this.#readAll();
+    const signer = (await this.#known).get(publicKey);
+    return signer !== undefined &&
+      (!signer.writeOnly || signer.machine.id === machine);
+  }
+
+  /**
+   * Adds a signer. If the key is trusted already, it is changed only if
+   * `writeOnly` differs.
    *
    * @throws {DeltarError} `key` if the caller has no admin key; `exists` if the
    *   key was revoked; `unsupported` if it is not an Ed25519 key.
    */
   async add(
-    { publicKey, machine }: Pick<Signer, "publicKey" | "machine">,
+    { publicKey, machine, writeOnly }: Pick<
+      Signer,
+      "publicKey" | "machine" | "writeOnly"
+    >,
   ): Promise<void> {
     const admin = this.#needAdmin();
     const key = publicText(wireOf(publicKey));
@@ -118,6 +146,7 @@ export class Signers {
     const signer: Signer = {
       publicKey: key,
       machine: { id, ...host !== undefined && { host } },
+      ...writeOnly && { writeOnly },
       added: Date.now(),
     };
     this.#known = undefined;
@@ -129,8 +158,12 @@ export class Signers {
       });
     } catch (error) {
       if (codeOf(error) !== "exists") throw error;
-      const { revoked } = await this.#read(name);
-      if (revoked === undefined) return;
+      const { revoked, writeOnly: before, added } = await this.#read(name);
+      if (revoked === undefined) {
+        if (!before === !writeOnly) return;
+        const changed = fieldsOf({ ...signer, added });
+        return await putSigned(this.#storage, name, FORMAT, changed, admin);
+      }
       throw new DeltarError(
         "exists",
         "this signing key was revoked; make another one",
@@ -179,7 +212,7 @@ export class Signers {
   }
 
   async #read(name: string): Promise<Signer> {
-    const { publicKey, machine, added, revoked } = await readSigned(
+    const { publicKey, machine, writeOnly, added, revoked } = await readSigned(
       this.#storage,
       name,
       FORMAT,
@@ -191,6 +224,7 @@ export class Signers {
     if (
       typeof publicKey !== "string" || nameOf(publicKey) !== name ||
       typeof id !== "string" || addedAt === undefined ||
+      writeOnly !== undefined && typeof writeOnly !== "boolean" ||
       revoked !== undefined && revokedAt === undefined
     ) {
       throw new DeltarError("corrupt", "invalid fields of a signer", {
@@ -200,6 +234,7 @@ export class Signers {
     return {
       publicKey,
       machine: { id, ...typeof host === "string" && { host } },
+      ...writeOnly && { writeOnly },
       added: addedAt,
       ...revokedAt !== undefined && { revoked: revokedAt },
     };
@@ -221,10 +256,13 @@ function nameOf(publicKey: string): string {
   return `${SIGNERS}${sum.slice(0, NAME_DIGITS)}.json`;
 }
 
-function fieldsOf({ publicKey, machine, added, revoked }: Signer): Line {
+function fieldsOf(
+  { publicKey, machine, writeOnly, added, revoked }: Signer,
+): Line {
   return {
     publicKey,
     machine,
+    ...writeOnly && { writeOnly },
     added: new Date(added).toISOString(),
     ...revoked !== undefined && { revoked: new Date(revoked).toISOString() },
   };

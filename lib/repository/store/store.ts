@@ -299,7 +299,7 @@ export class Store {
    * @throws {DeltarError} The error of the storage.
    */
   async trustOf(
-    { signer }: SnapshotRecord,
+    { signer, machine: from }: SnapshotRecord,
   ): Promise<Trust | "unsigned"> {
     const { keys, machine } = this;
     if (keys === undefined) return "trusted";
@@ -311,7 +311,29 @@ export class Store {
       return signer === undefined ? "unsigned" : "unknown";
     }
     if (await keys.signers.isEmpty()) return "trusted";
-    return signer === undefined ? "unsigned" : await keys.signers.trust(signer);
+    if (signer === undefined) return "unsigned";
+    const trust = await keys.signers.trust(signer);
+    if (trust !== "trusted") return trust;
+    const isFor = await keys.signers.maySignFor(signer, from?.id);
+    return isFor ? "trusted" : "unknown";
+  }
+
+  /**
+   * Returns whether snapshots of this machine may refer to the contents of a
+   * trusted snapshot. Those of another machine whose key is write-only are left
+   * out: nobody has compared them with their sums.
+   *
+   * @throws {DeltarError} The error of the storage.
+   */
+  async mayTakeOver({ signer }: SnapshotRecord): Promise<boolean> {
+    const { keys, machine } = this;
+    if (keys === undefined || keys.isWriteOnly || signer === undefined) {
+      return true;
+    }
+    if (signer === machine?.key?.publicKey) return true;
+    const { signers } = keys;
+    return await signers.isEmpty() ||
+      await signers.maySignFor(signer, machine?.id);
   }
 
   /**
