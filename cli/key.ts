@@ -377,8 +377,9 @@ async function newKey(
   if (writeOnly && signer !== undefined && machine === undefined) {
     throw new DeltarError(
       "key",
-      "the signer of a write-only key is trusted only with the snapshots of " +
-        "its own machine; add `--machine`, as `deltar key show-machine` prints it",
+      "the signer of a write-only key is trusted only with snapshots of one " +
+        "machine; run `deltar key show-machine` on that machine, and add " +
+        "`--machine`",
       { object: name },
     );
   }

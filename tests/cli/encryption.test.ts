@@ -617,6 +617,11 @@ test("key add --write-only, with what show-machine prints on the machine", async
     }
     const needs = encrypted.refused(["key", "add", "x", "--write-only"]);
     assert.match(needs.message, /show-machine/);
+    const unnamed = encrypted.refused([
+      ...["key", "add", "x", "--write-only"],
+      ...["--recipient", shown.recipient, "--signer", shown.signer],
+    ]);
+    assert.match(unnamed.message, /--machine/);
     encrypted.run(["key", "rotate"]);
     const rotated = encrypted.run(["key", "show-recipient"], machine).out;
     assert.notEqual(rotated, recipient);
