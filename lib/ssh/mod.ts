@@ -23,3 +23,8 @@ export {
   type SshSignature,
   verify,
 } from "./signature.ts";
+export {
+  DeltarError,
+  type ErrorCode,
+  type ErrorContext,
+} from "../bytes/errors.ts";

@@ -77,8 +77,10 @@ before(async () => {
   const folders = new Set(checked.map((name) => name.split("/")[0]));
   assert.deepEqual([...folders].sort(), [
     "deltar.json",
+    "holders",
     "keys",
     "labels",
+    "manifests",
     "moves",
     "proofs",
     "removed",
