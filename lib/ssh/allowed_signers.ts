@@ -11,14 +11,31 @@ export interface AllowedSigner {
 
 /**
  * Reads a list of trusted signers, as `ssh-keygen -Y verify -f` does (section
- * ALLOWED SIGNERS of ssh-keygen(1)). Options of a line are not supported, except
- * for `namespaces`. Keys of other kinds than Ed25519 are left out.
+ * ALLOWED SIGNERS of ssh-keygen(1)). The only supported option of a line is
+ * `namespaces`, with a list of names without wildcards.
  *
  * @param text The content of the file.
- * @param namespace The purpose of the signatures. A line whose option
- *   `namespaces` does not name it is left out.
+ * @param namespace The purpose of the signatures.
+ * @returns The signers, in the order of the lines. These lines are left out:
+ *
+ *   - empty lines and comments;
+ *   - lines whose option `namespaces` does not have `namespace`;
+ *   - keys of other kinds than Ed25519.
  * @throws {DeltarError} `corrupt`, with the number of the line, if a line is
- *   invalid or has an option that is not supported.
+ *   invalid or has an option that is not supported; `unsupported` or `corrupt`
+ *   if an Ed25519 key is not valid.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, readAllowedSigners, readPrivateKey } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const { publicKey } = await readPrivateKey(await makeKeyPair("laptop"));
+ * const list = `# my machines\nlaptop namespaces="deltar" ${publicKey}\n`;
+ * const expected = [{ name: "laptop", publicKey }];
+ * assert.deepEqual(readAllowedSigners(list, "deltar"), expected);
+ * assert.deepEqual(readAllowedSigners(list, "git"), []);
+ * ```
  */
 export function readAllowedSigners(
   text: string,

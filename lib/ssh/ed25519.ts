@@ -15,19 +15,29 @@ const PKCS8 = Uint8Array.of(
 /** The number of characters of each line of base64, as OpenSSH writes it. */
 const LINE_LENGTH = 70;
 
-/** A key that signs. */
+/** An Ed25519 key that signs. */
 export interface SigningKey {
   /** The public key in the form of OpenSSH: `ssh-ed25519 AAAA…`. */
   publicKey: string;
-  /** The private key, which need not be extractable. */
+  /** The private key. It does not have to be extractable. */
   privateKey: CryptoKey;
 }
 
 /**
- * Makes a new key.
+ * Makes a new Ed25519 key.
  *
  * @param comment A text that the file keeps, such as a name.
- * @returns The private key file, as `ssh-keygen -t ed25519 -N ""` writes it.
+ * @returns The text of a private key file without a passphrase, in the form that
+ *   `ssh-keygen -t ed25519 -N ""` writes.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const file = await makeKeyPair("laptop");
+ * assert.match(file, /^-----BEGIN OPENSSH PRIVATE KEY-----\n/);
+ * ```
  */
 export async function makeKeyPair(comment: string): Promise<string> {
   const pair = await crypto.subtle.generateKey("Ed25519", true, [
@@ -39,7 +49,8 @@ export async function makeKeyPair(comment: string): Promise<string> {
   const raw = await crypto.subtle.exportKey("raw", pair.publicKey);
   const publicKey = new Uint8Array(raw);
   const wire = publicWire(publicKey);
-  // Two equal numbers show after decryption that the passphrase was right.
+  // The format has two equal numbers here, which show after decryption that the
+  // passphrase was right.
   const check = uint32(0);
   const secret = concat([
     ...[check, check, string(KIND), string(publicKey)],
@@ -57,15 +68,27 @@ export async function makeKeyPair(comment: string): Promise<string> {
 }
 
 /**
- * Reads a private key file of OpenSSH, without a passphrase.
+ * Reads an Ed25519 key from a private key file of OpenSSH that has no
+ * passphrase.
  *
- * @throws {DeltarError} `unsupported` if the key has a passphrase or another
- *   kind than Ed25519; `corrupt` if the file is damaged.
+ * @param text The content of the file.
+ * @returns The key. Its private half is not extractable.
+ * @throws {DeltarError} `unsupported` if the key has a passphrase or is of
+ *   another kind; `corrupt` if the file is damaged or has several keys.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, readPrivateKey } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const key = await readPrivateKey(await makeKeyPair("laptop"));
+ * assert.match(key.publicKey, /^ssh-ed25519 AAAA/);
+ * ```
  */
 export async function readPrivateKey(text: string): Promise<SigningKey> {
   const file = new WireReader(dearmor(text, BEGIN, END), "the private key");
   if (!isEqual(file.bytes(MAGIC.length), MAGIC)) {
-    throw file.invalid("is not one of OpenSSH");
+    throw file.invalid("is not in the format of OpenSSH");
   }
   const cipher = file.text();
   if (cipher !== "none") {
@@ -76,7 +99,7 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
   }
   file.string();
   file.string();
-  if (file.uint32() !== 1) throw file.invalid("holds several keys");
+  if (file.uint32() !== 1) throw file.invalid("file has several keys");
   const wire = file.string();
   const secret = new WireReader(file.string(), "the private key");
   const check = secret.uint32();
@@ -105,9 +128,22 @@ export async function readPrivateKey(text: string): Promise<SigningKey> {
 }
 
 /**
- * Returns the key of a seed, which is the private key as RFC 8032 defines it.
+ * Returns the Ed25519 key of a seed, which is the private key as RFC 8032
+ * defines it. The same seed always results in the same key.
  *
- * @param seed 32 random bytes.
+ * @param seed The seed: 32 random bytes.
+ * @returns The key. Its private half is not extractable.
+ * @throws {DOMException} If the seed does not have 32 bytes.
+ *
+ * @example
+ * ```ts
+ * import { keyOfSeed } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const seed = crypto.getRandomValues(new Uint8Array(32));
+ * const [one, other] = [await keyOfSeed(seed), await keyOfSeed(seed)];
+ * assert.equal(one.publicKey, other.publicKey);
+ * ```
  */
 export async function keyOfSeed(seed: Uint8Array): Promise<SigningKey> {
   const pkcs8 = concat([PKCS8, seed]) as Uint8Array<ArrayBuffer>;
@@ -121,7 +157,7 @@ export async function keyOfSeed(seed: Uint8Array): Promise<SigningKey> {
   };
 }
 
-/** Returns the public key `ssh-ed25519 AAAA…` of its binary form. */
+/** Returns a public key in the form `ssh-ed25519 AAAA…`. */
 export function publicText(wire: Uint8Array): string {
   return `${KIND} ${toBase64(wire)}`;
 }
@@ -130,7 +166,8 @@ export function publicText(wire: Uint8Array): string {
  * Returns the binary form of a public key `ssh-ed25519 AAAA…`, which may have a
  * comment after it.
  *
- * @throws {DeltarError} `unsupported` if it is not an Ed25519 key.
+ * @throws {DeltarError} `unsupported` if it does not have the form of an Ed25519
+ *   key; `corrupt` if its binary form is invalid.
  */
 export function wireOf(publicKey: string): Uint8Array {
   const [kind, base64 = ""] = publicKey.trim().split(/\s+/);

@@ -16,13 +16,13 @@ const VERSION = 1;
 const KIND = "ssh-ed25519";
 const HASH = "sha512";
 
-/** A signature in OpenSSH's format. */
+/** A signature in the format of OpenSSH. */
 export interface SshSignature {
   /** The public key of the signer: `ssh-ed25519 AAAA…`. */
   publicKey: string;
   /** The purpose of the signature. */
   namespace: string;
-  /** The signature of the message's SHA-512 and the namespace. */
+  /** The signature of the namespace and the SHA-512 of the message: 64 bytes. */
   bytes: Uint8Array;
 }
 
@@ -34,7 +34,18 @@ export interface SshSignature {
  * @param key The key.
  * @param namespace The purpose of the signature. A signature for one purpose is
  *   not valid for another.
- * @returns The text of the signature.
+ * @returns The text of the signature, as `armorSignature` returns it.
+ * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, readPrivateKey, readSignature, sign } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const key = await readPrivateKey(await makeKeyPair("laptop"));
+ * const text = await sign(Uint8Array.of(1, 2, 3), key, "deltar");
+ * assert.equal(readSignature(text).publicKey, key.publicKey);
+ * ```
  */
 export async function sign(
   message: Uint8Array,
@@ -53,7 +64,23 @@ export async function sign(
   });
 }
 
-/** Returns the text of a signature. */
+/**
+ * Returns the text of a signature: base64 between the lines
+ * `-----BEGIN SSH SIGNATURE-----` and `-----END SSH SIGNATURE-----`.
+ *
+ * @param signature The signature.
+ * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
+ *
+ * @example
+ * ```ts
+ * import { armorSignature, makeKeyPair, readPrivateKey, readSignature, sign } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const key = await readPrivateKey(await makeKeyPair("laptop"));
+ * const text = await sign(Uint8Array.of(1, 2, 3), key, "deltar");
+ * assert.equal(armorSignature(readSignature(text)), text);
+ * ```
+ */
 export function armorSignature(
   { publicKey, namespace, bytes }: SshSignature,
 ): string {
@@ -66,18 +93,32 @@ export function armorSignature(
 }
 
 /**
- * Reads the text of a signature. The signature is not checked.
+ * Reads the text of a signature. Whether the signature is valid is not checked;
+ * `verify` does that.
  *
+ * @param text The text, as `ssh-keygen -Y sign` writes it.
  * @throws {DeltarError} `corrupt` if the text is not a signature of an Ed25519
  *   key with SHA-512.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, readPrivateKey, readSignature, sign } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const key = await readPrivateKey(await makeKeyPair("laptop"));
+ * const text = await sign(Uint8Array.of(1, 2, 3), key, "deltar");
+ * assert.equal(readSignature(text).namespace, "deltar");
+ * ```
  */
 export function readSignature(text: string): SshSignature {
   const reader = new WireReader(dearmor(text, BEGIN, END), "the signature");
   const magic = reader.bytes(MAGIC.length);
   if (magic.some((byte, at) => byte !== MAGIC[at])) {
-    throw reader.invalid("is not one of OpenSSH");
+    throw reader.invalid("is not in the format of OpenSSH");
   }
-  if (reader.uint32() !== VERSION) throw reader.invalid("has another version");
+  if (reader.uint32() !== VERSION) {
+    throw reader.invalid("has an unknown version");
+  }
   const wire = reader.string();
   rawKey(wire);
   const namespace = reader.text();
@@ -94,12 +135,26 @@ export function readSignature(text: string): SshSignature {
 }
 
 /**
- * Returns whether a signature is that of a message. Whether its key is trusted
- * is for the caller to decide.
+ * Returns whether a signature is a valid one of a message, by the key that it
+ * names. The caller has to decide whether this key is trusted.
  *
  * @param message The signed bytes.
  * @param signature The signature.
  * @param namespace The purpose that the signature must have.
+ * @throws {DeltarError} `unsupported` if the public key is not an Ed25519 key.
+ *
+ * @example
+ * ```ts
+ * import { makeKeyPair, readPrivateKey, readSignature, sign, verify } from "@deltar/deltar/ssh";
+ * import assert from "node:assert/strict";
+ *
+ * const key = await readPrivateKey(await makeKeyPair("laptop"));
+ * const message = Uint8Array.of(1, 2, 3);
+ * const signature = readSignature(await sign(message, key, "deltar"));
+ * assert(await verify(message, signature, "deltar"));
+ * assert(!await verify(message, signature, "git"));
+ * assert(!await verify(Uint8Array.of(4), signature, "deltar"));
+ * ```
  */
 export async function verify(
   message: Uint8Array,

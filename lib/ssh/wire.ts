@@ -11,13 +11,15 @@ export function uint32(value: number): Uint8Array {
   return bytes;
 }
 
-/** Returns a text or bytes with their length before them (RFC 4251, 5). */
+/**
+ * Returns a text or bytes with their length before them (RFC 4251, section 5).
+ */
 export function string(value: string | Uint8Array): Uint8Array {
   const bytes = typeof value === "string" ? encoder.encode(value) : value;
   return concat([uint32(bytes.length), bytes]);
 }
 
-/** Reads fields that are encoded as RFC 4251 says, in order. */
+/** Reads fields in the encoding of RFC 4251, in order. */
 export class WireReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
@@ -27,7 +29,7 @@ export class WireReader {
    * Makes a reader.
    *
    * @param bytes The fields.
-   * @param what The kind of the whole, for errors.
+   * @param what The subject of error messages, such as `the private key`.
    */
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = bytes;

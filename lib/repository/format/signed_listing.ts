@@ -14,11 +14,12 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Signs a listing. The signature is put into a line of its own before the last
- * line, and is one of all bytes before it.
+ * Signs a listing. The signature covers all bytes before the last line. It is
+ * put into a line of its own, before a new last line with the checksum.
  *
  * @param listing A listing, as `encodeLines` returns it.
  * @param key The key that signs.
+ * @returns The signed listing.
  */
 export async function signListing(
   listing: Uint8Array,
@@ -40,8 +41,8 @@ export async function signListing(
  *
  * @param listing The whole listing.
  * @param object The name of the object, for errors.
- * @throws {DeltarError} `corrupt` if the signature is not one of this listing;
- *   `corrupt` or `truncated` if the listing is damaged.
+ * @throws {DeltarError} `corrupt` if the signature is not valid for this
+ *   listing; `corrupt` or `truncated` if the listing is damaged.
  */
 export async function signerOf(
   listing: Uint8Array,
