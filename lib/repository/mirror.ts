@@ -19,7 +19,10 @@ export interface MirrorOptions extends SignalOptions {
    * trusted, and objects that none lists are copied.
    */
   signers?: readonly string[];
-  /** Called after each object that was copied. */
+  /**
+   * Called after each object that was copied, with the number and total size in
+   * bytes of the objects copied so far, and the name of the object.
+   */
   onProgress?: (
     progress: { objects: number; bytes: number; name: string },
   ) => void;
@@ -33,9 +36,15 @@ export interface MirrorResult {
   bytes: number;
   /** The number of objects that the mirror already had. */
   present: number;
-  /** The objects that were not copied because they are damaged, and why. */
+  /**
+   * The objects that were not copied, and why: objects that are damaged, and
+   * manifests that are damaged or not trusted.
+   */
   damage: { object: string; message: string }[];
-  /** The names of objects that were not copied because nothing lists them. */
+  /**
+   * The names of encrypted objects that were not copied because no trusted
+   * manifest lists them. Empty without `signers`.
+   */
   unlisted: string[];
 }
 
@@ -50,16 +59,38 @@ const REPLACED = /^(?:keys|holders|signers|removed)\//;
 
 /**
  * Copies the objects of a repository as they are stored, to a storage that is
- * empty or already a mirror of the repository. No key is needed. If the
- * repository is encrypted, each listed object is compared with its manifest, and
- * damaged ones are not copied. Records are copied last, so a mirror is a
- * repository at any time. What the source has no more stays in the mirror.
+ * empty or already a mirror of the repository. No key is needed.
+ *
+ * - Records are copied last, so the snapshots of a mirror are complete at any
+ *   time.
+ * - If the repository is encrypted, each object that a manifest lists is compared
+ *   with the manifest while it is copied. Damaged objects are not copied.
+ * - An object of the same name and size is not copied again. Key files, holders,
+ *   signers and removed records, which may be replaced, are compared.
+ * - Intents, leases, marks, checkpoints and the objects in `damaged/` are not
+ *   copied.
+ * - An object that the source no longer has stays in the mirror.
  *
  * @param from The storage of the repository.
  * @param to The storage of the mirror, to which nothing else may write.
  * @param options The trusted signers, the callback and the signal.
- * @throws {DeltarError} `mismatch` if the mirror is another repository;
- *   `not-found` if the source is not a repository; the error of a storage.
+ * @throws {DeltarError} `mismatch` if the mirror is another repository, or is
+ *   neither a repository nor empty; `not-found` if the source is not a
+ *   repository; `aborted` if the signal fired; the error of a storage.
+ *
+ * @example
+ * ```ts
+ * import { MemoryStorage, Repository } from "@deltar/deltar";
+ * import { mirror } from "@deltar/deltar/repository";
+ * import assert from "node:assert/strict";
+ *
+ * const [from, to] = [new MemoryStorage(), new MemoryStorage()];
+ * const { id } = await Repository.create(from);
+ * const { objects, damage } = await mirror(from, to);
+ * assert.equal(objects, 1);
+ * assert.deepEqual(damage, []);
+ * assert.equal((await Repository.open(to)).id, id);
+ * ```
  */
 export async function mirror(
   from: Storage,
@@ -84,13 +115,14 @@ export async function mirror(
       { repository: id, signers },
       (object, message) => result.damage.push({ object, message }),
     );
+  const refused = new Set(result.damage.map(({ object }) => object));
   const there = new Map<string, number>();
   for await (const { name, size } of target.list()) there.set(name, size);
   /** The objects to copy: the settings, then all else, and records last. */
   const steps: string[][] = [[], [], []];
   for await (const { name, size } of source.list()) {
     checkAborted(signal);
-    if (COORDINATION.test(name)) continue;
+    if (COORDINATION.test(name) || refused.has(name)) continue;
     const isUnlisted = signers !== undefined && isSealed(name) &&
       !listed.has(name);
     if (isUnlisted) result.unlisted.push(name);
@@ -120,7 +152,7 @@ export async function mirror(
   return result;
 }
 
-/** Returns whether an object, which is small, is the same in two storages. */
+/** Returns whether a small object has the same content in two storages. */
 async function isSame(a: Storage, b: Storage, name: string): Promise<boolean> {
   const [one, other] = await Promise.all(
     [a, b].map((storage) => readIfThere(storage, name)),
@@ -164,7 +196,7 @@ async function copyOne(
     await to.put(name, checked());
     return size;
   } catch (error) {
-    // A prune of the source deleted it in the meantime.
+    // A prune of the source deleted the object in the meantime.
     if (codeOf(error) === "not-found") return undefined;
     if (!isDamage(error)) throw error;
     damage.push({ object: name, message: error.message });
@@ -177,7 +209,11 @@ function stepOf(name: string): number {
   return name === SETTINGS ? 0 : name.startsWith(SNAPSHOTS) ? 2 : 1;
 }
 
-/** Refuses a target that is another repository, or is not empty. */
+/**
+ * Checks that a target is empty or a mirror of the repository.
+ *
+ * @throws {DeltarError} `mismatch` if it is neither.
+ */
 async function checkTarget(target: Storage, id: string): Promise<void> {
   let other: string | undefined;
   try {
@@ -195,7 +231,7 @@ async function checkTarget(target: Storage, id: string): Promise<void> {
   throw new DeltarError(
     "mismatch",
     other === undefined
-      ? "the target is not empty, and not a repository; choose an empty one"
+      ? "the target is not empty and not a repository; choose an empty location"
       : "the target is another repository; choose an empty location",
     { object: target.location },
   );
