@@ -8,10 +8,11 @@
  * `isRunObject` allows.
  *
  * The other files of this directory read and write the objects themselves:
- * `snapshot_record.ts` the records of snapshots, `settings.ts` the id and
- * compression of the repository, `snapshot_note.ts` the notes about snapshots,
- * such as changed labels. `note.ts` reads whole objects and lists names.
- * `moment.ts` parses times. `plausible_times.ts` decides which times of
+ * `snapshot_record.ts` the records of snapshots, `settings.ts` the id,
+ * compression and encryption of the repository, `snapshot_note.ts` the notes
+ * about snapshots, such as changed labels. `signed_listing.ts` signs objects and
+ * checks signatures. `note.ts` reads whole objects and lists names. `moment.ts`
+ * parses times. `plausible_times.ts` decides which times of
  * snapshots can be right.
  *
  * @module
@@ -67,11 +68,11 @@ export function mostBytesOf(name: string): number {
 export const SETTINGS = "deltar.json";
 /** The folder of the key files of an encrypted repository. */
 export const KEYS = "keys/";
-/** The folder of the holders of keys, and of the running changes of keys. */
+/** The folder of the holders of keys, and of the marks of changes of keys. */
 export const HOLDERS = "holders/";
 /** The folder of the machines whose signatures are trusted. */
 export const SIGNERS = "signers/";
-/** The recipients of an encrypted repository whose identity was changed. */
+/** The name of the list of recipients, which a rotation stores. */
 export const RECIPIENTS = "recipients.json";
 /** The folder of commit records. */
 export const SNAPSHOTS = "snapshots/";
@@ -113,7 +114,7 @@ export const CHECKPOINTS = "checkpoints/";
  * their names.
  */
 export const DAMAGED = "damaged/";
-/** The folder of manifests, which an encrypted repository has. */
+/** The folder of the manifests of an encrypted repository. */
 export const MANIFESTS = "manifests/";
 /** The folder of the layers of trees. */
 export const TREES = "trees/";
@@ -157,7 +158,7 @@ export function moveName(volume: string): string {
   return `${MOVES}${volume}.json`;
 }
 
-/** Returns the name of the manifest `n` of a run. */
+/** Returns the name of manifest `n` of a run, counted from 0. */
 export function manifestName(id: string, n: number): string {
   return `${MANIFESTS}${id}.${n}.json`;
 }
@@ -177,8 +178,8 @@ export const LISTED = [
 ] as const;
 
 /**
- * Returns whether a manifest lists the objects of this name: records, layers,
- * volumes and moves.
+ * Returns whether manifests list objects of this name: records, layers, volumes
+ * of contents and signatures, and moves.
  */
 export function isListed(name: string): boolean {
   return isPart("record", name) || isPart("layer", name) ||

@@ -128,8 +128,8 @@ export interface SnapshotRecord {
   machine?: MachineRecord;
   /**
    * The public key that signed the record (`ssh-ed25519 AAAA…`). The signature
-   * is valid, but whether the key is trusted is another question. Absent if the
-   * record is not signed.
+   * is valid, but the key need not be trusted; see `Repository.trustOf`. Absent
+   * if the record is not signed.
    */
   signer?: string;
   /** The mode, time and owner of the backed-up directory. */
@@ -177,9 +177,11 @@ export interface SafetyRecord {
 
 const FORMAT = "deltar-snapshot";
 /**
- * The version of records that a reader of version 1 would misunderstand: those
- * whose id has another time than the record, those of an undo or redo of only
- * some paths, and those with a machine.
+ * The version of records that a reader of version 1 would misunderstand:
+ *
+ * - records whose id has another time than `time`;
+ * - records of an undo or redo of only some paths;
+ * - records with a machine.
  */
 const LATER = 2;
 /**
@@ -231,8 +233,8 @@ export function encodeRecord(record: SnapshotRecord): Uint8Array {
   // A reader of version 1 also assumes that an undo applied to all paths, so
   // its next undo would undo an earlier restore.
   const isPartial = record.safety?.paths !== undefined;
-  // It would also put the snapshots of all machines into one chain, and its
-  // prune would count them together.
+  // A reader of version 1 would also put the snapshots of all machines into one
+  // chain, and its prune would count them together.
   const version = isUntouched || isPartial || record.machine ? LATER : 1;
   const bytes = encodeLines(FORMAT, version, header, []);
   if (bytes.length <= MAX_RECORD_BYTES) return bytes;
@@ -435,14 +437,17 @@ function decodeMachine(
   };
 }
 
-/** Returns whether a value can be the id of a machine. */
+/**
+ * Returns whether a value can be the id of a machine: 1 to 64 ASCII letters,
+ * digits, `.`, `_` and `-`.
+ */
 export function isMachineId(value: unknown): value is string {
   return typeof value === "string" && /^[\w.-]{1,64}$/.test(value);
 }
 
 /**
- * Returns whether a snapshot is one of a directory of a machine. Snapshots
- * without a machine are those of any machine.
+ * Returns whether a snapshot is one of a directory of a machine. A snapshot
+ * without a machine belongs to every machine.
  *
  * @param record The snapshot.
  * @param directory The path of the directory.

@@ -1,12 +1,13 @@
 /**
- * Manifests: signed lists, in clear, of the stored objects of an encrypted
- * repository, with which somebody without a key can verify and mirror it. They
- * tell a storage nothing that it does not see anyway.
+ * Manifests: lists of the stored objects of an encrypted repository, which are
+ * not encrypted and which the machine signs if it has a signing key. With them,
+ * somebody without a key can verify and mirror the repository. They tell a
+ * storage only what it sees anyway, and which objects the same machine stored.
  *
- * Each run stores manifests of what it stored. Before an object that a manifest
- * lists is removed, another manifest says so. `../verify/verify_sealed.ts` compares
- * the objects with the manifests, and `tidyManifests` merges those that are
- * obsolete.
+ * Each run stores manifests of the objects that it stored. Before an object that
+ * a manifest may list is removed, another manifest says so.
+ * `../verify/verify_sealed.ts` compares the objects with the manifests, and
+ * `ManifestWriter.tidy` deletes and merges those that are obsolete.
  *
  * @module
  */
@@ -66,9 +67,11 @@ export async function decodeManifest(
   const { repository } = header;
   if (typeof repository !== "string") throw fail(0);
   if (header.name !== name) {
-    throw new DeltarError("corrupt", `another manifest: ${header.name}`, {
-      object: name,
-    });
+    throw new DeltarError(
+      "corrupt",
+      `the manifest names another manifest: ${header.name}`,
+      { object: name },
+    );
   }
   const manifest: Manifest = {
     name,
@@ -99,13 +102,13 @@ function objectIn(
   return { name, size, sha256 };
 }
 
-/** Returns whether a name is that of an encrypted object that is listed. */
+/** Returns whether manifests list the encrypted object of this name. */
 export function isSealed(name: string): boolean {
   return name.endsWith(AGE_SUFFIX) &&
     isListed(name.slice(0, -AGE_SUFFIX.length));
 }
 
-/** Returns a manifest as the bytes of its object, signed if there is a key. */
+/** Returns a manifest as the bytes of its object, signed if a key is given. */
 async function encodeManifest(
   { name, repository, objects, removed }: Manifest,
   key: SigningKey | undefined,
@@ -144,7 +147,7 @@ async function* readManifests(
 export interface Lists {
   /**
    * The stored objects, by name. An object that was stored again has several
-   * sizes and sums, one of which it must have.
+   * entries. It must have the size and SHA-256 of one of them.
    */
   listed: Map<string, ObjectRecord[]>;
   /** The names of the objects that may be missing, because they were removed. */
@@ -160,8 +163,8 @@ export interface Lists {
  * Reads the trusted manifests of a repository.
  *
  * @param storage The storage of the encrypted objects.
- * @param expected The id of the repository, if it is known, and the public keys
- * that are trusted. By default, all are.
+ * @param expected The id of the repository, `undefined` for any; and the public
+ * keys that are trusted, `undefined` for all manifests.
  * @param fail Called with the name of each manifest that is damaged or not
  * trusted, and why.
  */
@@ -186,7 +189,7 @@ export async function readLists(
     const { name, signer = "" } = manifest;
     lists.manifests[signer] = (lists.manifests[signer] ?? 0) + 1;
     if (repository !== undefined && manifest.repository !== repository) {
-      fail(name, "the manifest of another repository");
+      fail(name, "the manifest is of another repository");
       continue;
     }
     if (signers !== undefined && !signers.includes(signer)) {
@@ -221,7 +224,7 @@ export class ManifestWriter {
    *
    * @param storage The storage of the encrypted objects.
    * @param repository The id of the repository.
-   * @param key The key that signs the manifests.
+   * @param key The key that signs the manifests; `undefined` to sign nothing.
    */
   constructor(
     storage: Storage,
@@ -249,7 +252,7 @@ export class ManifestWriter {
    * @param id The id of the run.
    * @param number The number of manifests that the run has stored.
    * @param names The names of the objects, as those who have a key see them.
-   * @returns Whether there was anything to list.
+   * @returns Whether a manifest was stored.
    */
   async list(
     id: string,
@@ -281,8 +284,11 @@ export class ManifestWriter {
   }
 
   /**
-   * Merges manifests after objects were removed: those that list removed objects
-   * only are deleted, and those that say that objects are removed become one.
+   * Deletes and merges manifests after objects were removed:
+   *
+   * - Manifests that list only removed objects are deleted.
+   * - Manifests that say that objects are removed become one, with the names that
+   *   the remaining manifests still list.
    */
   async tidy(): Promise<void> {
     const manifests: Manifest[] = [];
@@ -291,7 +297,7 @@ export class ManifestWriter {
       manifests.push(one);
     }
     const removed = new Set(manifests.flatMap((one) => one.removed));
-    // A snapshot may have been brought back.
+    // The record of a snapshot that was brought back exists again.
     for (const name of await this.#present()) removed.delete(name);
     const isObsolete = ({ objects }: Manifest) =>
       objects.every(({ name }) => removed.has(name));
@@ -306,7 +312,8 @@ export class ManifestWriter {
     if (still.length > 0) {
       await this.#put(ownName(), { objects: [], removed: still });
     }
-    // A manifest with objects goes before those that say they are removed.
+    // If this is interrupted, no object may be listed that is missing and of
+    // which no manifest says that it was removed.
     const ordered = [
       ...going.filter((one) => !markers.includes(one)),
       ...markers,
@@ -314,7 +321,7 @@ export class ManifestWriter {
     for (const { name } of ordered) await this.#storage.delete(name);
   }
 
-  /** Returns the names of the stored objects that manifests list. */
+  /** Returns the names of all objects in the folders that manifests list. */
   async #present(): Promise<string[]> {
     const names: string[] = [];
     for (const folder of LISTED) {

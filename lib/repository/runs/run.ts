@@ -23,6 +23,9 @@
  * over nothing that is condemned. "Why nothing is lost" in docs/FORMAT.md has
  * the whole argument.
  *
+ * In an encrypted repository, a run also stores manifests (`manifest.ts`) of the
+ * objects that it stored, with which the repository is verified without a key.
+ *
  * @module
  */
 import { DeltarError } from "../../bytes/errors.ts";
@@ -232,7 +235,8 @@ export class Run {
 
   /**
    * Stores a manifest of the objects that the run has stored and that no
-   * manifest lists yet, if the repository is encrypted.
+   * manifest lists yet. Does nothing if the repository is not encrypted or there
+   * are no such objects.
    */
   async list(): Promise<void> {
     const names = [...this.#unlisted];
@@ -260,8 +264,9 @@ export class Run {
 
   /**
    * Stores the last manifest, stops the heartbeats and deletes the intent.
-   * Errors are ignored: a verification without a key then reports the objects as
-   * not listed, and a later prune deletes the intent.
+   * Errors are ignored. If the manifest could not be stored, a verification
+   * without a key reports the objects as not listed. If the intent could not be
+   * deleted, a later prune deletes it.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#begun === undefined) return;

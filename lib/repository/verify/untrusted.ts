@@ -2,8 +2,8 @@ import type { Store } from "../store/store.ts";
 import type { UntrustedSnapshot, VerifyOptions } from "./verify.ts";
 
 /**
- * Returns the snapshots whose signature is missing or not trusted, the oldest
- * first. Records that cannot be read are left out.
+ * Returns the snapshots whose signature is missing or not trusted, in the order
+ * of `Store.records`. Records that cannot be read are left out.
  */
 export async function findUntrusted(
   store: Store,

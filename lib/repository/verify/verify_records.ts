@@ -42,8 +42,9 @@ const FORMATS: Record<string, string> = {
 };
 
 /**
- * Verifies notes, removed records, manifests, and settings that can change. If one of them
- * is damaged, no file is affected, but its content is lost.
+ * Verifies notes, removed records, holders, signers, manifests, and settings
+ * that can change. If one of them is damaged, no file is affected, but the
+ * content of the object is lost.
  */
 export async function verifyNotes(
   storage: Storage,
@@ -68,7 +69,7 @@ export async function verifyNotes(
 
 /**
  * Checks the sum and format of a note, and that it is about the snapshot in its
- * name, because notes that were swapped have right sums.
+ * name. Notes that were swapped have right sums, but wrong names.
  */
 function checkNote(bytes: Uint8Array, format: string, name: string): void {
   const end = checkListing(bytes, name);

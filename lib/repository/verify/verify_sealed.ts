@@ -22,7 +22,10 @@ export interface VerifySealedOptions extends SignalOptions {
    * default, every manifest is trusted, so only accidental damage is found.
    */
   signers?: readonly string[];
-  /** Called after each object. */
+  /**
+   * Called after each object, with the number and total size in bytes of the
+   * objects compared so far.
+   */
   onProgress?: (progress: { objects: number; bytes: number }) => void;
 }
 
@@ -32,11 +35,14 @@ export interface VerifySealedResult {
   objects: number;
   /** The total size of these objects, in bytes. */
   bytes: number;
-  /** The objects that are missing or damaged, and why. */
+  /**
+   * The objects that are missing or damaged, and the manifests that are damaged
+   * or not trusted, and why.
+   */
   damage: { object: string; message: string }[];
   /**
-   * The names of objects that no trusted manifest lists: those of an
-   * interrupted run, or forged ones.
+   * The names of encrypted objects that no trusted manifest lists: those of a
+   * run that is at work or was interrupted, or forged ones.
    */
   unlisted: string[];
   /**
@@ -51,14 +57,32 @@ export interface VerifySealedResult {
  * volume and move that a manifest lists exists with its size and, with `data`,
  * its SHA-256. Nothing is changed.
  *
- * Keys, labels and other notes are not listed. A storage that puts back an older
- * state of the whole repository is not found out.
+ * Two kinds of changes are not detected:
+ *
+ * - damage of keys, labels and other notes, which manifests do not list;
+ * - an older state of the whole repository that the storage puts back.
  *
  * @param storage The storage of the repository.
- * @param options Whether to read all data, and the trusted signers.
+ * @param options Whether to read all data, the trusted signers, the callback and
+ * the signal.
  * @throws {DeltarError} `unsupported` if the repository is not encrypted;
  *   `not-found` if the storage is not a repository; `aborted` if the signal
- *   fired.
+ *   fired; the error of the storage.
+ *
+ * @example
+ * ```ts
+ * import { MemoryStorage, Repository } from "@deltar/deltar";
+ * import { newIdentity, recipientOf } from "@deltar/deltar/age";
+ * import { verifySealed } from "@deltar/deltar/repository";
+ * import assert from "node:assert/strict";
+ *
+ * const storage = new MemoryStorage();
+ * const to = await recipientOf(await newIdentity());
+ * await Repository.create(storage, { encrypt: { name: "me", to } });
+ * const { damage, unlisted } = await verifySealed(storage, { data: true });
+ * assert.deepEqual(damage, []);
+ * assert.deepEqual(unlisted, []);
+ * ```
  */
 export async function verifySealed(
   storage: Storage,
@@ -105,7 +129,13 @@ export async function verifySealed(
   return result;
 }
 
-/** Returns the id of the repository, or `undefined` if its settings are lost. */
+/**
+ * Returns the id of the repository. If its settings are damaged, calls `fail` and
+ * returns `undefined`.
+ *
+ * @throws {DeltarError} `unsupported` if the repository is not encrypted;
+ * `not-found` if there are no settings.
+ */
 async function repositoryId(
   storage: Storage,
   fail: (object: string, message: string) => void,
@@ -122,7 +152,8 @@ async function repositoryId(
   }
   throw new DeltarError(
     "unsupported",
-    "the repository is not encrypted, so no key is needed to verify it",
+    "the repository is not encrypted and has no manifests; verify it without " +
+      "`--without-key`",
     { object: storage.location },
   );
 }
