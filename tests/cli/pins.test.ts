@@ -38,14 +38,14 @@ test("an encrypted repository is not replaced by another behind the user", async
       }
     };
     makePlain(repo);
-    refused(/was encrypted before, and is not any more.*delete \S+pins/s);
+    refused(/was encrypted before, and is not encrypted now.*delete \S+pins/s);
     back();
     // An operator of the storage who knows the user's recipient.
     const other = join(place.folder, "other");
     place.run(["init", "--encrypt", "--repo", other]);
     fs.rmSync(repo, { recursive: true });
     fs.cpSync(other, repo, { recursive: true });
-    refused(/is encrypted for somebody else than before/);
+    refused(/was encrypted for another recipient before/);
     back();
     assert.equal(place.run(["list", ...words]).code, 0);
     // A deleted repository is created again, encrypted.

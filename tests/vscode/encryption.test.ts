@@ -298,7 +298,7 @@ suite([
     assert.ok(!fs.existsSync(location));
     await Repository.create(new LocalStorage(location));
     await window.command("Deltar: Create Snapshot");
-    await window.isTold(/was encrypted before, and is not any more/);
+    await window.isTold(/was encrypted before, and is not encrypted now/);
     await window.picture("swapped");
     await window.hush();
     fs.rmSync(location, { recursive: true });

@@ -4,9 +4,10 @@ const INFO = new TextEncoder().encode("deltar admin key");
 const SEED_BITS = 256;
 
 /**
- * Returns the admin key of a repository, which signs the lists of its holders
- * and signers. It is derived from the first identity of the repository (HKDF
- * with SHA-256, RFC 5869), so every full key and every recovery sheet gives it.
+ * Returns the admin key of a repository, which signs its holders, signers,
+ * recipients and write-only keys. It is derived from the first identity of the
+ * repository by HKDF with SHA-256 (RFC 5869), so everybody with a full key or a
+ * recovery sheet has it.
  *
  * @param identity The first identity, `AGE-SECRET-KEY-1…`.
  */

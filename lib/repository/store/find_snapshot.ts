@@ -59,8 +59,8 @@ export interface FindOptions extends SignalOptions {
    */
   onDamage?: DamageHandler;
   /**
-   * Returns whether the signature of a record is trusted. A snapshot that is not
-   * is found by its id only. Default: all are trusted.
+   * Returns whether the signature of a record is trusted. A snapshot whose
+   * signature is not trusted is found only by its id. Default: all are trusted.
    */
   isTrusted?: (record: SnapshotRecord) => Promise<boolean>;
 }
@@ -101,8 +101,8 @@ export class Finder {
    *
    * @param storage The repository's storage.
    * @param list Returns the ids of all snapshots in order.
-   * @param options The directory whose snapshots are searched, the current
-   * time, and a callback for damaged records.
+   * @param options The directory and machine whose snapshots are searched, the
+   * current time, which records are trusted, and a callback for damaged records.
    */
   constructor(
     storage: Storage,
@@ -175,7 +175,8 @@ export class Finder {
   }
 
   /**
-   * Returns the last snapshot of the innermost directory that contains a path.
+   * Returns the last trusted snapshot of the innermost directory that contains a
+   * path, of the machine in the options.
    */
   async lastAt(place: string): Promise<FoundPlace | undefined> {
     let best: FoundPlace | undefined;

@@ -9,12 +9,15 @@ import { putSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-holder";
 
-/** The names of keys: of people or machines. */
+/**
+ * The pattern of the names of keys: 1 to 64 ASCII letters, digits, `.`, `_` and
+ * `-`, the first a letter or digit.
+ */
 export const KEY_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
 
 /**
- * The name in place of a key's if the repository was opened with its own
- * identity. No key has this name, which has a space.
+ * The value of `RepositoryKeys.openedBy` if the repository was opened with its
+ * own identity. No key can have this name, because it contains a space.
  */
 export const RECOVERY_SHEET = "recovery sheet";
 
@@ -28,8 +31,8 @@ export interface Holder {
    */
   kind: "full" | "write-only";
   /**
-   * The recipient (`age1…`) that the key file is encrypted for. Absent if a
-   * passphrase opens the file, or an object that is not a text.
+   * The recipient (`age1…`) that the key file is encrypted for. Absent if the
+   * file is encrypted with a passphrase, or for a recipient that is an object.
    */
   recipient?: string;
   /** The public key with which the machine signs, if it was given. */

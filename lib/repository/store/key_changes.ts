@@ -3,12 +3,13 @@
  *
  * A storage cannot change several objects in one step. So each change first
  * stores a mark, and then lists the marks of others. Of two changes that must
- * not run at the same time, at least one finds the mark of the other, withdraws
+ * not run at the same time, at least one finds the mark of the other, deletes
  * its own, and fails with `conflict`.
  *
- * A process that is killed leaves its mark. It is ignored after
- * `MAX_CHANGE_MS`. One thing does not depend on clocks: a removal leaves a full
- * key that no mark is about to remove (`keys.ts`), however old the mark is.
+ * A process that is killed leaves its mark. A mark is ignored after
+ * `MAX_CHANGE_MS`, with one exception that does not depend on clocks: a removal
+ * leaves at least one full key that no mark, however old, is about to remove
+ * (`keys.ts`).
  *
  * @module
  */
@@ -47,7 +48,7 @@ export class KeyChanges {
   readonly #admin: SigningKey;
 
   /**
-   * Makes the list of changes. Nothing is read yet.
+   * Makes an object for changes. Nothing is read yet.
    *
    * @param storage The objects of the repository, decrypted.
    * @param admin The admin key, which signs marks.
@@ -85,7 +86,7 @@ export class KeyChanges {
         if (!isExcluded && other.key !== key) continue;
         const end = await this.#endOf(other.object);
         if (end === undefined) {
-          // The removal of another key may have to be finished still.
+          // The mark of another key's removal stays until that removal is repeated.
           const isFinished = other.kind !== "remove" || other.key === key;
           if (isFinished) over.push(other.object);
         } else if (isExcluded) throw busyError(end);
@@ -112,8 +113,8 @@ export class KeyChanges {
 
   /**
    * Returns the time after which a change counts as interrupted, in milliseconds
-   * since 1970. Returns `undefined` if it does already, or its mark is damaged or
-   * gone.
+   * since 1970. Returns `undefined` if the change counts as interrupted already,
+   * or if its mark is damaged or missing.
    */
   async #endOf(object: string): Promise<number | undefined> {
     const { publicKey } = this.#admin;
@@ -138,8 +139,8 @@ function excludes(one: KeyChange, other: KeyChange): boolean {
 function busyError(end: number): DeltarError {
   return new DeltarError(
     "conflict",
-    "another deltar is changing the keys of the repository, or was " +
-      "interrupted while it did. Try again in a minute or, if it was " +
+    "another process is changing the keys of the repository, or was " +
+      "interrupted while it changed them. Try again in a minute or, if it was " +
       `interrupted, after ${new Date(end).toISOString()}`,
   );
 }

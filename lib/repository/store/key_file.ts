@@ -10,11 +10,11 @@ export interface KeyFile {
   id: string;
   /** The recipient (`age1…`) that new objects are encrypted for. */
   recipient: string;
-  /** The public key of the admin key; absent from files of older versions. */
+  /** The public admin key; absent from files of older versions. */
   admin?: string;
   /**
-   * The identities of the repository (`AGE-SECRET-KEY-1…`), the newest first. A
-   * file that has none is for a machine that can only write.
+   * The identities of the repository (`AGE-SECRET-KEY-1…`), the newest first.
+   * The file of a write-only key has none.
    */
   identities: readonly string[];
 }
@@ -79,17 +79,19 @@ export async function decodeKeyFile(
       recipients = await Promise.all(identities.map(recipientOf));
     } catch {
       // The cause may show the identity.
-      throw fail("an invalid identity in the key file");
+      throw fail("the key file has an invalid identity");
     }
     const recipient = named ?? recipients[0];
     if (!recipients.includes(recipient)) {
-      throw fail("the recipient in the key file is not that of an identity");
+      throw fail(
+        "the recipient in the key file is not that of one of its identities",
+      );
     }
     return { id, recipient, identities, ...admin !== undefined && { admin } };
   }
   const signature = after(SIGNATURE);
   if (named === undefined || admin === undefined || signature === undefined) {
-    throw fail("no identity in the key file");
+    throw fail("the key file has no identity and is not a write-only key");
   }
   const message = new TextEncoder()
     .encode(text.slice(0, text.indexOf(SIGNATURE)));

@@ -1,21 +1,24 @@
 /**
  * The keys of an encrypted repository.
  *
- * One age identity, the identity of the repository, decrypts all of its objects.
+ * An age identity, the identity of the repository, decrypts its objects.
  * `keys/NAME.age` holds it once for each person or machine, encrypted for their
  * recipient or with their passphrase. So a key is added or removed by one small
  * object, and `age -d -i KEY keys/NAME.age` gives an identity file that opens
  * everything else. A rotation adds a newer identity to these files. The settings
  * name the first identity by a sum of its recipient, so that a key file of
- * another origin is not used.
+ * another repository is not used.
  *
- * A write-only key has no identity: only the recipient, for which its machine
- * encrypts, with a signature of the admin key (`admin_key.ts`).
+ * The file of a write-only key has no identity. It has only the recipient for
+ * which its machine encrypts, and a signature of the admin key (`admin_key.ts`).
  *
  * `open_keys.ts` finds the key file that the caller can open, and `key_file.ts`
- * has its form. `holders.ts` notes for whom each key is, and `signers.ts` the
- * machines whose signatures are trusted. `key_changes.ts` keeps apart changes
- * that run at the same time.
+ * encodes and decodes it. `holders.ts` stores for whom each key is, `signers.ts`
+ * the machines whose signatures are trusted, and `recipients.ts` the recipients
+ * after a rotation; the admin key signs all of these (`signed_object.ts`).
+ * `key_changes.ts` coordinates changes of keys that run at the same time.
+ * `sealed_files.ts` encrypts the files that a machine keeps outside of the
+ * repository.
  *
  * @module
  */
@@ -54,11 +57,11 @@ import { type Signer, Signers } from "./signers.ts";
 /** The person or machine that a key is for. */
 export interface KeyFor {
   /**
-   * The name of the key: 1 to 64 letters, digits, `.`, `_` and `-`. It is not
-   * encrypted.
+   * The name of the key: 1 to 64 ASCII letters, digits, `.`, `_` and `-`, the
+   * first a letter or digit. It is not encrypted.
    */
   name: string;
-  /** The recipient (`age1…`) or the passphrase that opens the key. */
+  /** The recipient (`age1…`) or passphrase that the key file is encrypted for. */
   to: AgeRecipient | { passphrase: string };
   /**
    * The kind of the key. A full key reads, writes and changes the keys. A
@@ -70,8 +73,8 @@ export interface KeyFor {
 }
 
 /**
- * A key of a repository, for lists. Its kind is `unknown` if its holder was not
- * noted, or cannot be read.
+ * A key of a repository, for lists. Its kind is `unknown` if the holder of the
+ * key is not stored or cannot be read.
  */
 export type KeyInfo = Holder | { name: string; kind: "unknown" };
 
@@ -97,8 +100,8 @@ export class RepositoryKeys {
   /** The public admin key: `ssh-ed25519 AAAA…`. */
   readonly adminPublicKey: string;
   /**
-   * The admin key, which signs the lists of holders and signers; `undefined` if
-   * the caller's key is write-only.
+   * The admin key, which signs holders, signers, recipients and write-only keys;
+   * `undefined` if the caller's key is write-only.
    */
   readonly admin: SigningKey | undefined;
   /**
@@ -136,13 +139,14 @@ export class RepositoryKeys {
   }
 
   /**
-   * Makes the identity of a new repository, and the file of its first key. When
-   * the repository has its settings, `note` stores the rest.
+   * Makes the identity of a new repository, and stores the file of its first key.
+   * After the settings are stored, `note` has to be called.
    *
    * @param storage The storage of the key files.
    * @param id The id of the repository.
    * @param first The first key, which is a full key.
-   * @throws {DeltarError} `exists` if there is a key of this name.
+   * @throws {DeltarError} `exists` if there is a key of this name; `unsupported`
+   *   if the recipient is not valid.
    * @throws {TypeError} If the name is not valid, or the key is write-only.
    */
   static async create(
@@ -176,8 +180,9 @@ export class RepositoryKeys {
    * @param id The id of the repository.
    * @param own The keys of the caller.
    * @param expected What the caller knows of the repository.
-   * @throws {DeltarError} `key` if no key was given, or none of them opens a key
-   *   file; `corrupt` if a key file is damaged and no other one opens;
+   * @throws {DeltarError} If no key file can be used: `key` if no key was given,
+   *   or none of them opens a key file; `mismatch` if one is of another
+   *   repository; `corrupt`, `truncated` or `limit` if one is damaged. Also
    *   `mismatch` if the admin key is not the expected one.
    */
   static async open(
@@ -197,14 +202,14 @@ export class RepositoryKeys {
     );
   }
 
-  /** Whether the caller's key takes snapshots, and reads none of others. */
+  /** Whether the caller's key is write-only. */
   get isWriteOnly(): boolean {
     return this.admin === undefined;
   }
 
   /**
-   * Returns the identities of the repository, the newest first, for a copy on
-   * paper. A write-only key has none.
+   * Returns the identities of the repository, the newest first, for a recovery
+   * sheet. Returns an empty list if the caller's key is write-only.
    */
   identities(): readonly string[] {
     return this.#file.identities;
@@ -232,8 +237,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the view of the repository's objects. After a rotation, the view is
-   * another one.
+   * Returns the repository's objects, decrypted. A view that was returned before
+   * a rotation encrypts for the older identity.
    *
    * @param onStored Called with each encrypted object that is stored.
    */
@@ -257,9 +262,10 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the key with which this machine encrypts what it remembers about the
-   * repository: the newest identity or, if the key is write-only, its own. The
-   * secret is a text that only those know who have the key.
+   * Returns the key with which this machine encrypts the files that it keeps
+   * about the repository: the newest identity or, if the caller's key is
+   * write-only, the caller's own. `secret` is a text that only those know who have
+   * the key.
    */
   cacheKey(): { key: AgeKey; recipient: string; secret: string } {
     const { identities: [identity], recipient } = this.#file;
@@ -289,8 +295,8 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the keys with what is noted about them, sorted by name. With a
-   * write-only key, only the names can be read.
+   * Returns the keys with their holders, sorted by name. With a write-only key,
+   * only the names can be read.
    */
   async holders(): Promise<KeyInfo[]> {
     const names = await this.list();
@@ -302,8 +308,9 @@ export class RepositoryKeys {
    * Adds a key.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only; `exists` if
-   *   there is a key of this name; `unsupported` if the recipient or the signing
-   *   key is not valid; `conflict` if another process changes the keys.
+   *   there is a key of this name, or the signing key was revoked; `unsupported`
+   *   if the recipient or the signing key is not valid; `conflict` if another
+   *   process changes the keys.
    * @throws {TypeError} If the name is not valid, or a write-only key has no
    *   recipient.
    */
@@ -322,9 +329,9 @@ export class RepositoryKeys {
   }
 
   /**
-   * Removes a key. Its owner may have kept the identity of the repository; see
-   * `rotate`. The signatures of the machine of a write-only key are not trusted
-   * any more.
+   * Removes a key. The owner of a full key may have kept the identity of the
+   * repository; see `rotate`. If the key is write-only, the signing key of its
+   * machine is revoked.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only; `not-found` if
    *   there is no such key; `unsafe` if no other full key would be left;
@@ -383,8 +390,8 @@ export class RepositoryKeys {
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or older than
    *   the last rotation; `unsupported` if a key file cannot be encrypted again,
-   *   because it has a passphrase that is not the caller's; `conflict` if another
-   *   process changes the keys.
+   *   because its recipient is not known or it has a passphrase other than the
+   *   caller's; `conflict` if another process changes the keys.
    */
   async rotate(): Promise<void> {
     const admin = this.#needAdmin();
@@ -405,7 +412,7 @@ export class RepositoryKeys {
       for (const target of [...own, ...others]) {
         if (target.kind === "full") await this.#replace(target, begun, admin);
       }
-      // Now everybody reads what is encrypted for the new identity.
+      // Now every full key has the new identity.
       await putRecipients(this.#storage, recipients, admin);
       for (const target of [...others, ...own]) {
         await this.#replace(target, ended, admin);
@@ -419,7 +426,11 @@ export class RepositoryKeys {
     await this.#storage.delete(keyFileName(name));
   }
 
-  /** Notes for whom the file of a key is, and trusts its signer. */
+  /**
+   * Stores the holder of a key, and adds its signer to the trusted ones.
+   *
+   * @throws {DeltarError} As for `add`.
+   */
   async note({ name, to, kind = "full", signer }: KeyFor): Promise<void> {
     const admin = this.#needAdmin();
     await putHolder(this.decrypted(), {
@@ -468,7 +479,10 @@ export class RepositoryKeys {
     return await readHolders(this.decrypted(), this.adminPublicKey);
   }
 
-  /** Makes a change of the keys, while others do not make one. */
+  /**
+   * Makes a change of the keys. Throws if another process makes one, or if the
+   * caller does not know all identities of the repository.
+   */
   async #change(
     admin: SigningKey,
     change: KeyChange,
@@ -481,7 +495,7 @@ export class RepositoryKeys {
       if (all.every((recipient) => known.includes(recipient))) {
         return await work(leaving);
       }
-      // A key file without the newest identity would take it from its owner.
+      // The caller would write key files without the newest identity.
       throw new DeltarError(
         "key",
         "the identity of the repository was changed after this key was read " +
@@ -491,7 +505,11 @@ export class RepositoryKeys {
     });
   }
 
-  /** Returns for whom each key file is encrypted. */
+  /**
+   * Returns for whom each key file is encrypted.
+   *
+   * @throws {DeltarError} `unsupported` if that is not known of a key file.
+   */
   async #targets(): Promise<Target[]> {
     const holders = await this.#holders();
     const targets: Target[] = [];
@@ -532,8 +550,8 @@ export class RepositoryKeys {
 }
 
 /**
- * Returns how an object is stored. What is in clear tells a storage nothing that
- * it does not see anyway.
+ * Returns how an object is stored. Objects that are not encrypted tell a storage
+ * only what it sees anyway, and which snapshots are of the same machine.
  */
 function kindOf(name: string): "clear" | "foreign" | "encrypted" {
   const isClear = name === SETTINGS || name.startsWith(MANIFESTS) ||
@@ -578,8 +596,8 @@ function recipientsOf(identities: readonly string[]): Promise<string[]> {
 function checkKeyName(name: string): void {
   if (KEY_NAME.test(name)) return;
   throw new TypeError(
-    "the name of a key has 1 to 64 letters, digits, `.`, `_` and `-`: " +
-      JSON.stringify(name),
+    "invalid name of a key; a name has 1 to 64 letters, digits, `.`, `_` and " +
+      `\`-\`, the first a letter or digit: ${JSON.stringify(name)}`,
   );
 }
 

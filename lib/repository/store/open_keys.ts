@@ -42,8 +42,9 @@ export interface OpenedKey {
  * @param own The keys of the caller.
  * @param sum The sum of the recipient of the first identity. Without it, if the
  *   settings are lost, any identity is used.
- * @throws {DeltarError} `key` if no key was given, or none of them opens a key
- *   file; `corrupt` if a key file is damaged and no other one opens.
+ * @throws {DeltarError} If no key file can be used: `key` if no key was given, or
+ *   none of them opens a key file; `mismatch` if one is of another repository;
+ *   `corrupt`, `truncated` or `limit` if one is damaged.
  */
 export async function openKeys(
   storage: Storage,
@@ -122,9 +123,11 @@ async function openKeyFiles(
         const sum = sumOf(await recipientOf(first));
         return { file, admin: await adminKeyOf(first), sum, name, own: key };
       }
-      damage ??= new DeltarError("mismatch", "a key of another repository", {
-        object,
-      });
+      damage ??= new DeltarError(
+        "mismatch",
+        "the key file is of another repository",
+        { object },
+      );
     } catch (error) {
       if (codeOf(error) === "key") continue;
       if (!isDamage(error)) throw error;
@@ -136,8 +139,10 @@ async function openKeyFiles(
   const what = names.length === 0
     ? "the repository is encrypted, and all of its key files are missing"
     : "none of the given keys opens this repository, whose keys are " +
-      `${names.join(", ")}. If yours did before, its file in keys/ may be ` +
-      "damaged.";
+      `${
+        names.join(", ")
+      }. If your key opened the repository before, its file ` +
+      "in keys/ may be damaged";
   throw new DeltarError("key", what, { object: storage.location });
 }
 

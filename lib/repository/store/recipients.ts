@@ -10,8 +10,8 @@ const FORMAT = "deltar-recipients";
 
 /**
  * Stores the recipients of a repository. The object is encrypted for all of
- * them, so that each recovery sheet shows for which one to encrypt, whatever its
- * age.
+ * them, so that the owner of any recovery sheet, even an old one, can find out
+ * for which recipient to encrypt.
  *
  * @param storage The storage of the age files.
  * @param recipients The recipients, the newest first.
@@ -28,8 +28,8 @@ export async function putRecipients(
 }
 
 /**
- * Returns the recipients of a repository, the newest first; none if there was no
- * rotation.
+ * Returns the recipients of a repository, the newest first. Returns an empty list
+ * if there was no rotation.
  *
  * @param storage The objects of the repository, decrypted.
  * @param adminPublicKey The public key that signs them.

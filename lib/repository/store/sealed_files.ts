@@ -6,8 +6,8 @@ import { toHex } from "../../bytes/hex.ts";
 import { type ByteSource, collect } from "../../bytes/source.ts";
 
 /**
- * Encrypts the files in which a machine remembers something about an encrypted
- * repository outside of it, such as the state of a directory.
+ * Encrypts files that a machine keeps about an encrypted repository outside of
+ * the repository, such as the state of a directory.
  */
 export class SealedFiles {
   readonly #key: AgeKey;
@@ -27,9 +27,10 @@ export class SealedFiles {
   }
 
   /**
-   * Returns a name for the file about something, 64 hexadecimal digits. Without
-   * the key, nobody can find out whether a name is about something that
-   * they guess.
+   * Returns a name for a file about something: 64 hexadecimal digits. Without
+   * the key, nobody can find out whether a guess of `what` is right.
+   *
+   * @param what The subject of the file, such as the path of a directory.
    */
   nameFor(what: string): string {
     const encoder = new TextEncoder();
@@ -47,7 +48,7 @@ export class SealedFiles {
    *
    * @param file The whole age file.
    * @param object The name of the file, for errors.
-   * @throws {DeltarError} `key` if it is encrypted for another key;
+   * @throws {DeltarError} `key` if the file is encrypted for another key;
    *   `corrupt` or `truncated` if it is damaged.
    */
   async open(file: Uint8Array, object: string): Promise<Uint8Array> {

@@ -41,9 +41,9 @@ export async function putSigned(
  * Returns the line of an object that `putSigned` stored.
  *
  * @param signer The public key that must have signed the object.
- * @throws {DeltarError} `corrupt` if it is not signed, or by another key;
- *   `corrupt`, `truncated` or `limit` if it is damaged; `not-found` if there is
- *   no such object.
+ * @throws {DeltarError} `corrupt` if the object is not signed, or signed by
+ *   another key; `corrupt`, `truncated` or `limit` if it is damaged; `not-found`
+ *   if there is no such object; `key` if it is not encrypted for the caller.
  */
 export async function readSigned(
   storage: Storage,

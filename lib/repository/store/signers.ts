@@ -33,14 +33,17 @@ export interface Signer {
   /** The time at which the key was added, in milliseconds since 1970. */
   added: number;
   /**
-   * The time at which the key was revoked, in milliseconds since 1970. None of
-   * its signatures is trusted any more, whatever the time in the record is,
-   * because a thief can sign records with earlier times.
+   * The time at which the key was revoked, in milliseconds since 1970; absent if
+   * it was not. None of the signatures of a revoked key is trusted, whatever the
+   * time in the record is, because a thief can sign records with earlier times.
    */
   revoked?: number;
 }
 
-/** Whether the signatures of a key are trusted. */
+/**
+ * The trust in the signatures of a key: `unknown` is that in a key that is
+ * neither the admin key nor one of a signer.
+ */
 export type Trust = "trusted" | "unknown" | "revoked";
 
 /**
@@ -55,7 +58,7 @@ export class Signers {
   #known: Promise<Map<string, Signer>> | undefined;
 
   /**
-   * Makes the list of the signers of a repository. Nothing is read yet.
+   * Makes a view of the signers of a repository. Nothing is read yet.
    *
    * @param storage The objects of the repository, decrypted.
    * @param adminPublicKey The public key that signs the list.
@@ -95,7 +98,8 @@ export class Signers {
 
   /**
    * Returns whether the signatures of a key are trusted. Those of the admin key
-   * are. The list is read once; a damaged object of it counts as missing.
+   * are always trusted. The signers are read once, and again after a change by
+   * this object. A damaged signer counts as missing.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @throws {DeltarError} `key` as for `list`.
@@ -166,7 +170,7 @@ export class Signers {
       }
       throw new DeltarError(
         "exists",
-        "this signing key was revoked; make another one",
+        "the signing key was revoked; use another one",
         { object: name, cause: error },
       );
     }
@@ -200,7 +204,11 @@ export class Signers {
     await putSigned(this.#storage, name, FORMAT, fields, admin);
   }
 
-  /** Returns whether there are no signers, so that nothing has to be signed. */
+  /**
+   * Returns whether there are no signers. Then records need no signature.
+   *
+   * @throws {DeltarError} `key` as for `list`.
+   */
   async isEmpty(): Promise<boolean> {
     this.#known ??= this.#readAll();
     return (await this.#known).size === 0;
@@ -244,7 +252,7 @@ export class Signers {
     if (this.#admin !== undefined) return this.#admin;
     throw new DeltarError(
       "key",
-      "a write-only key cannot change who is trusted; use a full key",
+      "a write-only key cannot change the signers; use a full key",
       { object: this.#storage.location },
     );
   }

@@ -76,23 +76,25 @@ export interface Machine extends MachineRecord {
 /** Options for opening a repository. */
 export interface OpenOptions extends ReadOptions {
   /**
-   * This machine. Its snapshots continue only its own snapshots, and those of
-   * no machine. By default, machines are not told apart, and nothing is signed.
+   * This machine. Its snapshots continue only its own snapshots, and those
+   * without a machine. By default, a snapshot continues the last one of any
+   * machine, and nothing is signed.
    */
   machine?: Machine;
   /**
-   * The keys of this user: age identities, or passphrases. Or a function that
+   * The keys of this user, age identities or passphrases; or a function that
    * returns them, which is called only if the repository is encrypted.
    */
   keys?: readonly AgeKey[] | (() => Promise<readonly AgeKey[]>);
   /**
-   * The sum of the recipient that the repository must be encrypted for, as
-   * `RepositoryKeys.sum` returned it at the first contact. By default, any
-   * repository is opened.
+   * The sum of the recipient of the repository's first identity, as
+   * `RepositoryKeys.sum` returned it at the first contact. A repository with
+   * another sum, or without encryption, is refused. By default, any repository is
+   * opened.
    */
   recipient?: string;
   /**
-   * The public admin key that the repository must have, as
+   * The public admin key that an encrypted repository must have, as
    * `RepositoryKeys.adminPublicKey` was at the first contact. By default, any is
    * accepted. A write-only machine needs it to notice a replaced key file.
    */
@@ -214,7 +216,9 @@ export class Store {
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged, and there is no `onDamage` or no snapshot; `unsupported` if its
    * format is newer; `key` if it is encrypted and no key, or only a wrong one,
-   * is given; `mismatch` if it is not encrypted for the option `recipient`.
+   * is given; `mismatch` if it is not the repository of the options `recipient`
+   * and `admin`, or has only a key file of another repository; the error of a
+   * damaged key file if no other one opens.
    */
   static async open(
     storage: Storage,
@@ -256,8 +260,8 @@ export class Store {
       throw new DeltarError(
         "mismatch",
         encryption === undefined
-          ? "the repository was encrypted before, and is not any more"
-          : "the repository is encrypted for somebody else than before",
+          ? "the repository was encrypted before, and is not encrypted now"
+          : "the repository was encrypted for another recipient before",
         { object: storage.location },
       );
     }
@@ -293,8 +297,14 @@ export class Store {
   }
 
   /**
-   * Returns whether the signature of a record is trusted. In a repository that
-   * is not encrypted, or has no signers, every record is.
+   * Returns whether the signature of a record is trusted.
+   *
+   * - In a repository that is not encrypted, every record is trusted.
+   * - The signatures of this machine are always trusted.
+   * - With a write-only key, which cannot read the signers, only the signatures
+   *   of this machine are trusted or, if it has no signing key, every record.
+   * - With a full key, the signatures of the admin key and of signers that were
+   *   not revoked are trusted or, if there are no signers, every record.
    *
    * @throws {DeltarError} The error of the storage.
    */
@@ -306,7 +316,7 @@ export class Store {
     const own = machine?.key?.publicKey;
     if (signer !== undefined && signer === own) return "trusted";
     if (keys.isWriteOnly) {
-      // The list of signers is not for this key.
+      // A write-only key cannot read the signers.
       if (own === undefined) return "trusted";
       return signer === undefined ? "unsigned" : "unknown";
     }
@@ -351,8 +361,9 @@ export class Store {
   }
 
   /**
-   * Adds this machine to the signers of an encrypted repository, unless it is
-   * one of them, or its key is write-only.
+   * Adds this machine to the signers of an encrypted repository. Does nothing if
+   * it is one of them, has no signing key, or its key of the repository is
+   * write-only.
    *
    * @throws {DeltarError} `exists` if the key of this machine was revoked.
    */
@@ -546,14 +557,14 @@ export function machineOf(
 /**
  * Refuses work for which a write-only key is not enough.
  *
- * @param what The work, as an infinitive.
+ * @param what The work, as an infinitive without `to`.
  * @throws {DeltarError} `key` if the key is write-only.
  */
 export function checkReads({ keys, storage }: Store, what: string): void {
   if (keys === undefined || !keys.isWriteOnly) return;
   throw new DeltarError(
     "key",
-    `the key of this machine is write-only, and cannot ${what}; use a full key`,
+    `a write-only key cannot ${what}; use a full key`,
     { object: storage.location },
   );
 }
