@@ -42,15 +42,15 @@ export function copyCommand(context: Context): Command {
     .option("--init", INIT)
     .option(
       "--mirror",
-      "Copy all objects as they are stored, which needs no key; nothing else " +
-        "may write to the copy",
+      "Copy all objects as they are stored, which needs no key, to an empty " +
+        "location or an earlier mirror, to which nothing else may write",
     )
     .option("--signers <file>", `${SIGNERS}; with --mirror`)
     .action(async (snapshots: string[], options: Options) => {
       if (options.mirror && snapshots.length > 0) {
         throw new DeltarError(
           "unsupported",
-          "--mirror copies all snapshots; name none",
+          "--mirror copies all snapshots; name no snapshot",
           { object: snapshots[0] },
         );
       }

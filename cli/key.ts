@@ -110,7 +110,7 @@ export function keyCommand(context: Context): Command {
 
 const NOTES = `
 show-machine prints what \`key add\` has to know of this machine. rotate gives the
-repository a new secret key, which those whose keys were removed do not get.
+repository a new secret key, which the owners of removed keys do not get.
 revoke ends the trust in snapshots that a machine signed.`;
 
 async function run(
@@ -211,7 +211,8 @@ async function revoke(
       ids.size === 0
         ? "no signer of the repository has this machine or public key; " +
           "`deltar key list` shows them"
-        : `several machines have this name: ${[...ids].join(", ")}`,
+        : "several machines have this host name; name one of their ids: " +
+          [...ids].join(", "),
       { object: name },
     );
   }
@@ -219,13 +220,13 @@ async function revoke(
   await report(out, keys);
   if (out.json) return EXIT.done;
   out.line(
-    `Revoked ${plural(signers.length, "signing key")} of ${name}. Snapshots ` +
-      "with its signature are kept, but are not trusted any more.",
+    `Revoked ${plural(signers.length, "signing key")} of ${name}. The ` +
+      "snapshots that it signed are kept, but are not trusted any more.",
   );
   return EXIT.done;
 }
 
-/** Returns all keys, and prints them as JSON if that is wanted. */
+/** Returns all keys, and prints them and the signers with `--json`. */
 async function report(out: Console, keys: RepositoryKeys): Promise<KeyInfo[]> {
   const all = await keys.holders();
   if (!out.json) return all;
@@ -312,7 +313,7 @@ async function showMachine(
   return EXIT.done;
 }
 
-/** Prints the page by which the repository can be read anywhere. */
+/** Prints the recovery sheet, with which the repository can be read anywhere. */
 async function printSheet(
   context: Context,
   out: Console,
@@ -369,8 +370,8 @@ async function newKey(
   if (writeOnly && options.recipient === undefined) {
     throw new DeltarError(
       "key",
-      "a write-only key is for a recipient; run `deltar key show-machine` on " +
-        "the machine, and add `--recipient`",
+      "a write-only key needs a recipient; run `deltar key show-machine` on " +
+        "the machine, and add `--recipient` with the recipient that it prints",
       { object: name },
     );
   }
@@ -412,7 +413,7 @@ async function newOpener(
   }
   const passphrase = await askSecret("New passphrase", signal);
   if (passphrase !== await askSecret("The same again", signal)) {
-    throw new DeltarError("key", "the two passphrases differ", {
+    throw new DeltarError("key", "the two passphrases differ; try again", {
       object: name,
     });
   }
@@ -423,8 +424,10 @@ async function newOpener(
 }
 
 /**
- * Asks before the secret identity is shown, unless `--yes` is given or no question
+ * Asks before the secret keys are shown, unless `--yes` is given or no question
  * can be asked.
+ *
+ * @throws {DeltarError} `aborted` if the answer is no.
  */
 async function confirmSheet(
   { signal }: Context,
@@ -439,7 +442,7 @@ async function confirmSheet(
   }
 }
 
-/** Returns the lines of the page by which the repository can be read anywhere. */
+/** Returns the lines of the recovery sheet of a repository. */
 function sheetOf(
   { id, storage }: Repository,
   keys: RepositoryKeys,

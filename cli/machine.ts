@@ -4,12 +4,11 @@ import type { Machine } from "../lib/repository/mod.ts";
 import { makeKeyPair, readPrivateKey } from "../lib/ssh/mod.ts";
 import { machineFiles } from "../shared/machine_files.ts";
 
-/** The pattern of the ids of machines. */
+/** The pattern of the ids of machines. See `MachineRecord.id`. */
 const ID = /^[\w.-]{1,64}$/;
 
 /**
- * Returns this machine. If the config folder cannot be written to, its id is
- * made from its host name and nothing is signed.
+ * Returns this machine, with the id and key of `machineFiles`.
  *
  * @throws {DeltarError} `corrupt` if the id or the key is damaged;
  * `unsupported` if the key has a passphrase or is not an Ed25519 key.
@@ -20,8 +19,8 @@ export async function thisMachine(): Promise<Machine> {
   if (!ID.test(id)) {
     throw new DeltarError(
       "corrupt",
-      "the id of this machine has 1 to 64 letters, digits, `.`, `_` and `-`, " +
-        `and not ${JSON.stringify(id)}`,
+      "invalid id of this machine; an id has 1 to 64 letters, digits, `.`, `_` " +
+        `and \`-\`: ${JSON.stringify(id)}`,
       {
         object: process.env.DELTAR_MACHINE
           ? "DELTAR_MACHINE"

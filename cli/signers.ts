@@ -10,7 +10,8 @@ export const SIGNERS =
  * Returns the public keys in a file of trusted signers.
  *
  * @throws {DeltarError} `io` if the file cannot be read; `corrupt` if it is not
- *   a list of signers; `key` if it has no key.
+ *   a list of signers; `unsupported` or `corrupt` if a key is not valid; `key` if
+ *   there is no Ed25519 key for deltar in it.
  */
 export function signersIn(file: string): string[] {
   let text: string;

@@ -47,8 +47,9 @@ export async function verifyWithoutKey(
   }
   if (unlisted.length > 0) {
     out.line(
-      `${plural(unlisted.length, "object")} that no manifest lists, of an ` +
-        "interrupted run or forged; `deltar verify` with a key tells:",
+      `Found ${plural(unlisted.length, "object")} that no trusted manifest ` +
+        "lists, of a running or interrupted snapshot or prune, or forged. " +
+        "`deltar verify` with a key tells which snapshots are trusted:",
     );
     for (const name of unlisted.slice(0, MAX_NAMED)) {
       out.line(`  ${showPath(name)}`);

@@ -1,9 +1,9 @@
 /**
- * This machine: the id that its snapshots carry, and the key that signs them.
+ * This machine: the id that its snapshots name, and the key that signs them.
  *
  * Both are made on first use, in the files `machine` and `signing_key` of the
- * config folder. The id is in `DELTAR_MACHINE` instead, if that is set: in a
- * container, neither the host name nor the config folder may last.
+ * config folder. If `DELTAR_MACHINE` is set, the id is its value instead, because
+ * a container may keep neither the host name nor the config folder.
  *
  * @module
  */
@@ -21,17 +21,20 @@ export interface MachineFiles {
   id: string;
   /** The host name. */
   host: string;
-  /** The name of the user, if the user has one. */
+  /** The name of the user, if the system knows it. */
   user?: string;
   /** The private key that signs, as text, and its file. */
   key?: { text: string; file: string };
 }
 
 /**
- * Returns what is known of this machine. If the config folder cannot be written
- * to, its id is made from its host name and there is no key.
+ * Returns the id, names and key of this machine. If there is no file with an id
+ * and none can be written, the id is made from the host name, unless
+ * `DELTAR_MACHINE` is set. If there is no key file and none can be written, there
+ * is no key.
  *
  * @param makeKey Returns the text of a new private key with a comment.
+ * @throws {Error} The system's error, if a file exists and cannot be read.
  */
 export async function machineFiles(
   makeKey: (comment: string) => Promise<string>,

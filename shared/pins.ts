@@ -1,12 +1,12 @@
 /**
  * The pins of encrypted repositories.
  *
- * At its first contact with an encrypted repository, this machine notes for
- * whom the repository is encrypted, and its public admin key. Later it refuses a
- * repository at the same location that is encrypted for somebody else, or not at
- * all, or whose key for this machine another admin key signed. Otherwise whoever
- * controls the storage could replace the repository by one that they can read,
- * and the next snapshot would be stored for them.
+ * At its first contact with an encrypted repository, this machine records the sum
+ * of the recipient of the repository, and the public admin key. Later the machine
+ * refuses a repository at the same location that has another recipient or admin
+ * key, or is not encrypted. Otherwise whoever controls the storage could replace
+ * the repository by one that they can read, and the next snapshot would be
+ * stored for them.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export function pinFile(key: string): string {
 export interface Pin {
   /** The SHA-256 of the recipient of the first identity, hexadecimal. */
   recipient: string;
-  /** The public admin key: `ssh-ed25519 AAAA…`. */
+  /** The public admin key: `ssh-ed25519 AAAA…`; absent from older pins. */
   admin?: string;
 }
 
@@ -47,7 +47,7 @@ export function pinnedAt(key: string): Pin | undefined {
   }
 }
 
-/** Notes for whom the repository at a location is encrypted, and who signs. */
+/** Stores the pin of a location. */
 export function pin(key: string, { recipient, admin }: Pin): void {
   const file = pinFile(key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
@@ -56,11 +56,12 @@ export function pin(key: string, { recipient, admin }: Pin): void {
 }
 
 /**
- * Returns the message about a repository that is not the one of the pin.
+ * Returns the message about a repository that differs from its pin.
  *
- * @param what What differs.
+ * @param key The sum of the location.
+ * @param what The difference, a clause with `the repository` as its subject.
  */
 export function replacedText(key: string, what: string): string {
-  return `${what}. Somebody may have replaced it. If you did that yourself, ` +
-    `delete ${pinFile(key)}`;
+  return `${what}. Somebody may have replaced the repository. If you replaced ` +
+    `it yourself, delete ${pinFile(key)}`;
 }

@@ -4,7 +4,7 @@ import { formatDate } from "./text.ts";
 export interface RecoverySheet {
   /** The location of the repository, as it can be shown. */
   location: string;
-  /** The URL of the S3 server, if it is not that of Amazon. */
+  /** The URL of the S3 server, if one was given. */
   endpoint?: string;
   /** The id of the repository. */
   id: string;
@@ -17,8 +17,8 @@ export interface RecoverySheet {
 }
 
 /**
- * Returns the page by which an encrypted repository can be read anywhere, as
- * text that ends with a newline.
+ * Returns the text of a recovery sheet, a page with which an encrypted repository
+ * can be read anywhere. The text ends with a newline.
  */
 export function recoverySheet(
   { location, endpoint, id, recipient, identities, printed }: RecoverySheet,

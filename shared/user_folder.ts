@@ -32,7 +32,10 @@ export function userFolder(kind: FolderKind): string {
   return join(base, "deltar");
 }
 
-/** Returns the file with the age identity of this user, which may not exist. */
+/**
+ * Returns the path of the file with the age identities of this user. The file may
+ * not exist.
+ */
 export function identityFile(): string {
   return process.env.DELTAR_IDENTITY ||
     join(userFolder("config"), "identity");

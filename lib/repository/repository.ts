@@ -214,8 +214,9 @@ export class Repository {
    * @throws {DeltarError} `not-found` if the storage is not a repository;
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged; `unsupported` if its format is newer; `key` if it is encrypted and
-   * no key, or only a wrong one, is given; `mismatch` if it is not encrypted
-   * for the option `recipient`.
+   * no key, or only a wrong one, is given; `mismatch` if it is not the
+   * repository of the options `recipient` and `admin`, or has only a key file of
+   * another repository.
    */
   static async open(
     storage: Storage,
@@ -355,11 +356,17 @@ export class Repository {
   /**
    * Returns whether the signature of a record is trusted: `trusted`, `unsigned`,
    * `unknown` if another key signed it, or `revoked`. A snapshot that is not
-   * trusted is found by its id only, and is never a parent. In a repository that
-   * is not encrypted, or to which no machine that signs has written, all are
-   * trusted.
+   * trusted is found by its id only, and is never a parent.
+   *
+   * - In a repository that is not encrypted, every snapshot is trusted.
+   * - The snapshots that this machine signed are always trusted.
+   * - With a full key, those that the admin key or a signer of the repository
+   *   signed are trusted or, if there are no signers, all.
+   * - With a write-only key, no others are trusted, unless this machine has no
+   *   signing key. Then all are.
    *
    * @param record The snapshot.
+   * @throws {DeltarError} The error of the storage.
    */
   trustOf(record: SnapshotRecord): Promise<Trust | "unsigned"> {
     return this.#store.trustOf(record);

@@ -3,10 +3,10 @@ import { makeKeyPair, readPrivateKey } from "../../../lib/ssh/mod.ts";
 import { machineFiles } from "../../../shared/machine_files.ts";
 
 /**
- * Returns this machine, as the command knows it too.
+ * Returns this machine, with the same id and key as in the command.
  *
- * @throws {DeltarError} `corrupt` or `unsupported` if the signing key cannot be
- * used.
+ * @throws {DeltarError} `corrupt` if the signing key is damaged; `unsupported` if
+ * it has a passphrase or is not an Ed25519 key.
  */
 export async function thisMachine(): Promise<Machine> {
   const { key, ...machine } = await machineFiles(makeKeyPair);

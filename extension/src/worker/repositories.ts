@@ -217,7 +217,7 @@ function keyError(
   return new DeltarError("key", reason, { cause });
 }
 
-/** The error that an encrypted repository has to be created first. */
+/** The error of a folder whose encrypted repository was not created yet. */
 export class UncreatedError extends Error {
   /** The code in messages to the host. */
   readonly code = "uncreated";
@@ -291,12 +291,12 @@ async function firstKey(
   return { first: { name, to: await recipientOf(made) }, made };
 }
 
-/** Notes for whom an encrypted repository is encrypted, and who signs. */
+/** Stores the pin of an encrypted repository. */
 function pinKeys(place: string, keys: RepositoryKeys): void {
   pin(place, { recipient: keys.sum(), admin: keys.adminPublicKey });
 }
 
-/** Returns the key of a repository's location, by which it is pinned. */
+/** Returns the sum of a repository's location, for its pin. */
 function placeOf(
   { location, localPath }: Storage,
   { env = {} }: FolderConfig,

@@ -50,7 +50,7 @@ export class RepositoryDraft {
    * Stores the repository. If that is interrupted, a second call continues.
    *
    * @throws {DeltarError} `exists` if there is another repository, or a part of
-   * one. Then nothing of this one is left.
+   * one. The objects that this call stored are then deleted.
    */
   async store(storage: Storage): Promise<void> {
     storage.prepare?.();
@@ -64,9 +64,9 @@ export class RepositoryDraft {
       for (const name of stored) await storage.delete(name);
       throw new DeltarError(
         "exists",
-        "another repository is here, or was being created when that was " +
-          "interrupted. Try again. If this happens again, choose another " +
-          "location",
+        "there is another repository at this location, or a part of one whose " +
+          "creation was interrupted. Try again. If this happens again, choose " +
+          "another location",
         { object: storage.location, cause },
       );
     }

@@ -42,9 +42,10 @@ export interface FindOptions extends SignalOptions {
   directory?: string;
   /**
    * The id of the machine to whose snapshots `latest`, labels and dates refer,
-   * together with those of no machine. If a `directory` is given and the
-   * machine has no snapshots of it, `latest`, labels and dates refer to the
-   * snapshots of the only machine that has. Default: the machine with which the
+   * together with those without a machine. Without a `directory`, this has no
+   * effect. If the machine has no snapshots of the `directory`, and the
+   * repository has snapshots of only one directory of one machine, `latest`,
+   * labels and dates refer to those. Default: the machine with which the
    * repository was opened, or else all machines.
    */
   machine?: string;

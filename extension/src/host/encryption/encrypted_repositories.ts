@@ -20,7 +20,7 @@ import {
  */
 export class EncryptedRepositories {
   readonly #memory: vscode.Memento;
-  /** The ids of drafts that a second key was saved of. */
+  /** The ids of drafts of which a second key was saved. */
   readonly #saved = new Set<string>();
   /** The names of keys that the user was asked for, or that were forgotten. */
   readonly #asked = new Set<string>();
@@ -28,7 +28,7 @@ export class EncryptedRepositories {
   #question: Promise<unknown> = Promise.resolve();
 
   /**
-   * Makes the part.
+   * Makes the part of the extension that handles encrypted repositories.
    *
    * @param memory The state that VS Code keeps for this workspace.
    */

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import * as vscode from "vscode";
 import type { ProtectedFolder } from "../folders/protected_folder.ts";
 
-/** The button and command that saves a recovery sheet. */
+/** The title of the button and command that save a recovery sheet. */
 export const SAVE_SHEET = "Save Recovery Sheet\u2026";
 
-/** The button and command that adds a passphrase. */
+/** The title of the button and command that add a passphrase. */
 export const ADD_PASSPHRASE = "Add Passphrase\u2026";
 
 /**
