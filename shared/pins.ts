@@ -62,6 +62,6 @@ export function pin(key: string, { recipient, admin }: Pin): void {
  * @param what The difference, a clause with `the repository` as its subject.
  */
 export function replacedText(key: string, what: string): string {
-  return `${what}. Somebody may have replaced the repository. If you replaced ` +
-    `it yourself, delete ${pinFile(key)}`;
+  return `${what}. Somebody may have replaced the repository. If you replaced it ` +
+    `yourself, delete ${pinFile(key)}`;
 }

@@ -7,14 +7,17 @@ interface Filler {
   min: number;
   /** The maximum length of a piece, in bytes. */
   max: number;
-  /** Returns a piece of a length. */
+  /** Returns a piece of a length in bytes. */
   make: (length: number) => Uint8Array;
 }
 
-/** The length of the header of a skippable zstd frame, in bytes. */
+/** The length in bytes of the header of a skippable zstd frame. */
 const SKIPPABLE_HEADER = 8;
 
-/** The length of an empty gzip member with a subfield without content. */
+/**
+ * The length in bytes of an empty gzip member whose extra field has one empty
+ * subfield.
+ */
 const EMPTY_MEMBER = 26;
 
 const FILLERS: Record<CodecName, Filler> = {
@@ -23,7 +26,7 @@ const FILLERS: Record<CodecName, Filler> = {
 };
 
 /**
- * Returns a codec that also pads objects. See {@linkcode Codec.padding}.
+ * Returns a codec that pads objects, too. See {@linkcode Codec.padding}.
  *
  * @param name The name of the compression.
  */
@@ -43,7 +46,7 @@ function* padding(name: CodecName, size: number): Generator<Uint8Array> {
   }
 }
 
-/** Makes a skippable frame (RFC 8878, 3.1.2) whose content is zeros. */
+/** Makes a skippable frame (RFC 8878, section 3.1.2) of zeros. */
 function skippableFrame(length: number): Uint8Array {
   const frame = new Uint8Array(length);
   const view = new DataView(frame.buffer);
@@ -53,8 +56,8 @@ function skippableFrame(length: number): Uint8Array {
 }
 
 /**
- * Makes a gzip member of no content (RFC 1952, 2.3) with an extra field, whose
- * only subfield is zeros.
+ * Makes a gzip member without content (RFC 1952, section 2.3) that has an extra
+ * field with one subfield of zeros.
  */
 function emptyMember(length: number): Uint8Array {
   const member = new Uint8Array(length);

@@ -1,18 +1,18 @@
 /**
- * The size below which all objects are padded to the same size, in bytes. With
- * the header, nonce and tag of age, which have 298 bytes, an object of this size
- * fits into a block of 4 KiB, in which most file systems store it anyway.
+ * The minimum size of padded objects, in bytes. With the header, nonce and tag of
+ * age, which have at most 298 bytes, an object of this size fits into a block of
+ * 4 KiB, which most file systems use for it anyway.
  */
 export const MIN_PADDED_BYTES = 3712;
 
 /**
- * Returns the size to which something of `size` bytes is padded, so that its
- * size tells little: at least `MIN_PADDED_BYTES`, and from there on the next
- * size of Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files
- * and Communication with PURBs", PETS 2019, section 4). Of such a size, only a
- * few of the highest bits are not zero: as many as it takes to write the number
- * of its highest bit, and one more. At most 6.25 % are added, and at most 3.2 %
- * from 64 KiB on.
+ * Returns the size to which an object of `size` bytes is padded, so that its
+ * size tells little: `MIN_PADDED_BYTES` or, for larger objects, the next size of
+ * Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and
+ * Communication with PURBs", PETS 2019, section 4). Of such a size, only the
+ * highest bits can be other than zero. If the highest bit has the number `E`,
+ * these are that bit and the ⌊log2 `E`⌋ + 1 bits after it. At most 6.25 % are
+ * added, and at most 3.2 % from 64 KiB on.
  *
  * @param size The size in bytes, a safe integer.
  */

@@ -29,7 +29,7 @@ const MAX_HEADS = 256;
 
 /**
  * The number of bytes that are fetched to read the head of an object. The head
- * of an object for one X25519 recipient is shorter.
+ * of an object for up to four X25519 recipients is shorter.
  */
 const HEAD_FETCH_BYTES = 512;
 
@@ -38,13 +38,14 @@ export interface EncryptedOptions {
   /** The keys to decrypt with, which are tried in order. */
   keys: readonly AgeKey[];
   /**
-   * Returns the keys that an object is encrypted for. Every object of the same
-   * name has the same number of them, and each takes the same space.
+   * Returns the keys that an object is encrypted for. All keys have to take the
+   * same space in a head, so that the size of a head follows from their number.
    */
   recipientsOf: (name: string) => readonly AgeRecipient[];
   /**
-   * Whether there may be objects that are not for these keys. They are read with
-   * the error code `key`, and otherwise with `corrupt`. Default: `false`.
+   * Whether there may be objects that are not encrypted for these keys. If so,
+   * reading such an object fails with the code `key`, otherwise with `corrupt`.
+   * Default: `false`.
    */
   isPartial?: boolean;
   /**
@@ -54,9 +55,10 @@ export interface EncryptedOptions {
    */
   kindOf?: (name: string) => "encrypted" | "clear" | "foreign";
   /**
-   * Returns whether an object of this name is a text of lines that is padded
-   * with spaces at the end of its last line. It is read without them, but its
-   * size in lists, and ranges of it, include them. Default: no object is padded.
+   * Returns whether an object of this name is a text of lines, which is padded
+   * with spaces at the end of its last line. They are removed when the whole
+   * object is read. Its size in lists, and ranges of it, include them. Default: no
+   * object is padded.
    */
   isPadded?: (name: string) => boolean;
   /**
@@ -79,9 +81,9 @@ export interface StoredFile extends StoredObject {
  * objects of the other storage are not listed.
  *
  * A range is decrypted from the chunks of 64 KiB that it touches. Every byte of
- * an encrypted object is authenticated before it is yielded. Names, their
- * number, and sizes up to the few bytes that encryption adds, are not hidden
- * from the other storage.
+ * an encrypted object is authenticated before it is yielded. The other storage
+ * sees the names and number of objects and, except for padding and the bytes that
+ * encryption adds, their sizes.
  */
 export class EncryptedStorage implements Storage {
   /** The location of the other storage. */
@@ -174,9 +176,9 @@ export class EncryptedStorage implements Storage {
   }
 
   /**
-   * Lists the objects under a prefix; see {@linkcode Storage.list}. The sizes
-   * are right for objects that this class stored for a recipient of the same
-   * kind.
+   * Lists the objects under a prefix; see {@linkcode Storage.list}. The size of
+   * an object is right if it was stored for the number of recipients that
+   * `recipientsOf` returns for its name.
    */
   async *list(prefix?: string): AsyncGenerator<StoredObject> {
     for await (const { name, size } of this.#inner.list(prefix)) {
@@ -353,7 +355,7 @@ export class EncryptedStorage implements Storage {
     if (code === "key" && !this.#isPartial) {
       return new DeltarError(
         "corrupt",
-        "the object is encrypted for somebody else",
+        "the object is not encrypted for the keys of this repository",
         { object: name, cause },
       );
     }

@@ -8,8 +8,8 @@ const SPACE = 32;
 const MAX_PIECE_BYTES = 1 << 16;
 
 /**
- * Pads a text whose last line ends with a newline, so that its size tells
- * little. The padding is spaces at the end of the last line.
+ * Pads a text to a size of `paddedSize`, so that its size tells little. The
+ * padding is spaces at the end of the last line, before its newline.
  */
 export async function* padText(
   source: ByteSource,
@@ -31,7 +31,8 @@ export async function* padText(
 export async function* unpadText(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  // The spaces, and the newline after them, that may be the end.
+  // The number of spaces, and whether there is a newline after them, that may be
+  // the end of the text.
   let held = 0;
   let isLine = false;
   for await (const part of source) {

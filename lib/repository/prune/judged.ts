@@ -5,13 +5,17 @@ import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
 import { idOfNote, isId, JUDGED, noteName } from "../format/names.ts";
 import { namesUnder, readIfThere, timeOf } from "../format/note.ts";
 
-/** The snapshots of one directory that the rules of a prune counted. */
+/**
+ * The snapshots of one directory of one machine that the rules of a prune
+ * counted.
+ */
 export interface JudgedGroup {
   /** The recorded times of the snapshots, in milliseconds since 1970, by id. */
   times: Map<string, number>;
   /**
-   * The largest number of snapshots within a day that is usual: that was counted
-   * at least a day ago, or that the user accepted. 0 for safety snapshots.
+   * The largest number of snapshots within a day that is usual, because they were
+   * counted and were a day old, or because the user accepted it. 0 for safety
+   * snapshots.
    */
   busiest: number;
 }
@@ -62,8 +66,8 @@ export async function readJudged(storage: Storage): Promise<StoredJudged> {
 }
 
 /**
- * Returns the times of the snapshots of a directory that all earlier prunes
- * counted, by id.
+ * Returns the times of the snapshots of a directory that are in all lists, with
+ * the same time, by id.
  */
 export function countedByAll(
   [first, ...others]: readonly JudgedGroup[],

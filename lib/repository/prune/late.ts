@@ -9,13 +9,18 @@ import type { JudgedGroup } from "./judged.ts";
  * the parent's. A late snapshot was copied from another repository, was brought
  * back, was taken at the same time as another one, or has a forged id.
  *
- * There are two kinds of evidence. First, a later snapshot has a parent that
- * sorts before the late one. Second, an earlier prune counted a later snapshot,
- * but not the late one. Whoever can only add objects can forge records and
- * lists of counted snapshots, and so make other snapshots late, but cannot make
- * a late snapshot count.
+ * There are two kinds of evidence:
  *
- * @param records The snapshots of one directory, in the order of their ids.
+ * - A later snapshot has a parent that sorts before the late one.
+ * - An earlier prune counted a later snapshot, but not the late one, or counted it
+ *   with another time.
+ *
+ * Somebody who can only add objects can forge records and lists of counted
+ * snapshots, and so make other snapshots late, but cannot make a late snapshot
+ * count.
+ *
+ * @param records The trusted snapshots of one directory of one machine, in the
+ * order of their ids.
  * @param judged The snapshots of the directory that earlier prunes counted.
  * @param hasParents Whether a snapshot has the one before it as its parent. False
  * for safety snapshots.
@@ -26,7 +31,8 @@ export function findLate(
   hasParents: boolean,
 ): Set<SnapshotRecord> {
   const originals = findOriginals(records);
-  // A snapshot that the user removed since then does not count as the newest.
+  // The newest counted snapshot that still exists. The user may have removed
+  // newer ones.
   const known = judged.map(({ times }) => ({
     times,
     newest: records.findLast(({ id }) => times.has(id))?.id ?? "",

@@ -3,10 +3,11 @@
  * needs.
  *
  * `retention.ts` judges the snapshots by a policy, `size_limit.ts` by a maximum
- * size, and `clock.ts` decides whether this machine's clock is trusted. Whoever
- * may add snapshots must not be able to make a prune remove those of others:
- * `late.ts` finds snapshots with forged ids, by means of the lists of earlier
- * prunes (`judged.ts`), and `unusual.ts` finds changes after which a prune asks.
+ * size, and `clock.ts` decides whether this machine's clock is trusted. Somebody
+ * who may only add snapshots must not be able to make a prune remove those of
+ * others. `late.ts` finds snapshots with forged ids by their parents and by the
+ * lists of earlier prunes (`judged.ts`), and `unusual.ts` finds changes after
+ * which a prune asks.
  * `removed.ts` removes a snapshot so that it can be brought back. `defaults.ts`
  * has the default times and shares.
  *
@@ -355,9 +356,9 @@ export async function checkUnusual(
 
 /**
  * Returns the list for later prunes: the snapshots that the rules count, and
- * those that earlier prunes counted, unless they have been purged. The latter
- * may be counted again: a removed one is brought back, or a forged snapshot
- * because of which they are late is removed.
+ * those that all earlier lists have, unless they have been purged. The latter may
+ * be counted again, if a removed snapshot is brought back or if a forged snapshot
+ * that makes them late is removed.
  */
 function nextJudged(
   groups: readonly SnapshotGroup[],

@@ -9,8 +9,8 @@ import type { Judged, JudgedGroup } from "./judged.ts";
 import { findLate } from "./late.ts";
 
 /**
- * The rules by which the snapshots of each directory are kept. A snapshot is
- * kept if any rule keeps it. A rule of 0 has no effect. Without any rule, all
+ * The rules by which the snapshots of each directory of each machine are kept. A
+ * snapshot is kept if any rule keeps it. A rule of 0 has no effect. Without any rule, all
  * snapshots are kept.
  */
 export interface RetentionPolicy {
@@ -87,16 +87,18 @@ export interface JudgeOptions {
    */
   isTrusted?: (record: SnapshotRecord) => boolean;
   /**
-   * The snapshots that earlier prunes counted. Rules do not count a snapshot
-   * that sorts before one of these and is not one of these. Default: none.
+   * The lists of snapshots that earlier prunes counted. Rules do not count a
+   * snapshot that is not in a list but sorts before one in it. Default: none.
    */
   judged?: readonly Judged[];
 }
 
 /**
- * Judges the snapshots of each directory by a policy. The last snapshot of a
- * directory is always kept, and so is its last safety snapshot. An empty policy
- * keeps everything.
+ * Judges the snapshots of each directory of each machine by a policy. The last
+ * counted snapshot of a directory is always kept, and so is its last counted
+ * safety snapshot. An empty policy keeps everything. A snapshot without a machine
+ * belongs to every machine that has snapshots of its directory, and is kept if it
+ * is kept for one of them.
  *
  * Ages are relative to the newest snapshot of the directory. Hours, days and
  * longer periods are those of the local time zone.
@@ -129,7 +131,8 @@ export interface JudgeOptions {
  *
  * @param records The snapshots, in any order.
  * @param policy The rules.
- * @param options The time, and which snapshots are trusted.
+ * @param options The time, which snapshots are trusted, and the lists of earlier
+ * prunes.
  * @returns The judgement on each snapshot, in the order of `records`.
  * @throws {RangeError} if a number of the policy is negative or not a number,
  * or if a count is not an integer.
@@ -217,7 +220,9 @@ export interface DirectorySnapshots {
 /**
  * Returns the snapshots of each directory of each machine, with the times that
  * retention rules use. A snapshot without a machine belongs to all machines that
- * have snapshots of its directory.
+ * have snapshots of its directory. The key of a group is the path of the
+ * directory or, if its snapshots name a machine, the JSON text of an array of the
+ * path and the id of the machine.
  *
  * @param records The snapshots, in any order.
  * @param now The time, in milliseconds since 1970.
@@ -251,7 +256,7 @@ export function byDirectory(
   return groups;
 }
 
-/** The snapshots of one directory, and which of them the rules count. */
+/** The snapshots of one directory of one machine, and which the rules count. */
 export interface SnapshotGroup {
   /** The key of the directory and machine in `byDirectory`. */
   key: string;
@@ -274,8 +279,8 @@ export interface CountedSnapshots {
 }
 
 /**
- * Groups snapshots by directory, and separates the snapshots that rules count
- * from the others.
+ * Groups snapshots by directory and machine, and separates the snapshots that
+ * rules count from the others.
  *
  * @param records The snapshots, in any order.
  * @param options The time, and which snapshots are trusted.

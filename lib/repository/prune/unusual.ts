@@ -6,10 +6,9 @@ import type { CountedSnapshots, SnapshotGroup } from "./retention.ts";
  * A change of a directory's snapshots after which a removal could lose good
  * snapshots:
  *
- * - `flood`: there are unusually many new snapshots, and because of them at
- *   least half of the newest snapshots that earlier prunes kept would be
- *   removed.
- * - `emptied`: the newest snapshot has a small fraction of the files of an
+ * - `flood`: there are unusually many new snapshots, and at least half of the
+ *   newest snapshots before them would be removed.
+ * - `emptied`: the newest snapshot has less than a tenth of the files of an
  *   earlier one.
  */
 export type Unusual = Flood | Emptied;
@@ -24,11 +23,11 @@ export interface Flood {
   snapshots: number;
   /** The largest number within a day before. */
   usual: number;
-  /** The number of older snapshots that are lost because of them. */
+  /** The number of older snapshots that would be removed. */
   lost: number;
 }
 
-/** A directory whose newest snapshot has few files. */
+/** A directory whose newest snapshot has much fewer files than an earlier one. */
 export interface Emptied {
   /** The kind of change. */
   kind: "emptied";
@@ -78,15 +77,16 @@ interface Moment {
 }
 
 /**
- * Finds directories with unusual new snapshots. New are the snapshots that the
- * last prune did not count or, before the first prune, those of the day before
- * the newest snapshot. A directory of which no ordinary snapshot would be
- * removed is ignored.
+ * Finds directories with unusual new snapshots. A snapshot is new if a list of
+ * counted snapshots does not have it. If there is no list, the snapshots of the
+ * last 24 hours up to the newest snapshot are new. A directory of which no
+ * ordinary snapshot would be removed is ignored.
  *
  * @param groups The snapshots of each directory.
  * @param isGoing Returns whether a snapshot would be removed.
- * @param last The number of the newest snapshots of each directory that are kept
- * whatever their times are, so that as many new snapshots replace them.
+ * @param last The number of the newest snapshots of each directory that are kept,
+ * whatever their times are, so that the same number of new snapshots would
+ * replace them. `Infinity` for a size limit.
  */
 export function findUnusual(
   groups: readonly SnapshotGroup[],
@@ -170,8 +170,8 @@ function lostOf(had: readonly Moment[], staying: ReadonlySet<string>): number {
 }
 
 /**
- * Returns the largest number of snapshots within a day that is not new, for the
- * next prune.
+ * Returns the largest number of snapshots within a day that is usual, for the
+ * list of a prune.
  *
  * @param taken The ordinary snapshots of a directory.
  * @param isAccepted Whether the user has confirmed that the new snapshots are

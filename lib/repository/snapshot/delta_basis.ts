@@ -54,8 +54,8 @@ function largeBlockSize(size: number): number {
  *
  * @param parent The parent of the snapshot.
  * @param storage The repository's storage.
- * @param own The signatures that a write-only machine keeps. With them, no
- * stored content is read: small files are stored whole.
+ * @param own The signatures that a write-only machine keeps. If given, no stored
+ * content is read, and changed files of at most 1 MiB are stored whole.
  */
 export function packingAgainst(
   parent: Parent,

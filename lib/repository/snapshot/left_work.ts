@@ -21,8 +21,8 @@ export interface LeftRuns {
  *
  * @param storage The repository's storage.
  * @param directory The name of the directory in the repository.
- * @param signer The public key that must have signed the checkpoints; `undefined`
- * for any or none.
+ * @param signer The public key that must have signed the checkpoints. If
+ * `undefined`, all checkpoints are used, even those without a signature.
  */
 export async function findLeftRuns(
   storage: Storage,
@@ -63,8 +63,8 @@ export class LeftWork {
    * @param storage The repository's storage.
    * @param left The runs.
    * @param expected The id of the parent of the next snapshot, and the public
-   * key that must have signed the checkpoints. Deltas that were made against
-   * another parent are ignored.
+   * key that must have signed the checkpoints, as for `findLeftRuns`. Deltas that
+   * were made against another parent are ignored.
    */
   static async read(
     storage: Storage,

@@ -9,16 +9,17 @@ import {
 } from "../../tree/file.ts";
 import type { SealedFiles } from "../store/sealed_files.ts";
 
-/** The maximum size of a signature in bytes: that of a file of some terabytes. */
+/** The maximum size of a file with a signature, in bytes. */
 const MAX_SIGNATURE_BYTES = 2 ** 30;
 
-/** The end of the names of the files. */
+/** The end of the names of files with signatures. */
 const SUFFIX = ".signature.age";
 
 /**
  * The current signatures of the large files of a directory, which a write-only
- * machine keeps in its cache. It cannot read the stored content, from which
- * others derive them. The files are encrypted for the machine itself.
+ * machine keeps in its cache folder. Other machines derive such signatures from
+ * stored objects, some of which a write-only machine cannot read. The files are
+ * encrypted for the machine itself.
  */
 export class OwnSignatures {
   readonly #folder: string;
@@ -40,8 +41,8 @@ export class OwnSignatures {
   }
 
   /**
-   * Returns the signature of a content, or `undefined` if it is not there or
-   * damaged.
+   * Returns the signature of a content, or `undefined` if the file with it is
+   * missing or damaged.
    *
    * @param sum The SHA-256 of the content, in hexadecimal.
    */
@@ -56,16 +57,17 @@ export class OwnSignatures {
       const bytes = await this.#files.open(file, name);
       return Signature.decode(bytes, { object: name });
     } catch (error) {
-      // The file is then stored whole.
+      // Without the signature, the content is stored whole.
       if (error instanceof DeltarError) return undefined;
       throw error;
     }
   }
 
   /**
-   * Keeps the signature of a content.
+   * Stores the signature of a content.
    *
    * @param sum The SHA-256 of the content, in hexadecimal.
+   * @param signature The signature.
    */
   async put(sum: string, signature: Signature): Promise<void> {
     const name = this.#nameOf(sum);
@@ -80,7 +82,7 @@ export class OwnSignatures {
   /**
    * Deletes the signatures of contents that the directory no longer has.
    *
-   * @param sums The SHA-256 of each file of the directory.
+   * @param sums The SHA-256 of each file of the directory, in hexadecimal.
    */
   async tidy(sums: Iterable<string>): Promise<void> {
     const going = new Set(

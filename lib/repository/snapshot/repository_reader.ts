@@ -19,8 +19,11 @@ export class RepositoryReader implements FileReader<PackedFacts> {
   readonly #own: OwnSignatures | undefined;
 
   /**
-   * Makes a reader that stores content with `packer` and signatures with
-   * `writer`. A write-only machine also keeps its `own` signatures.
+   * Makes a reader.
+   *
+   * @param packer Stores the content of files.
+   * @param writer Stores the signatures of large files that are stored whole.
+   * @param own Keeps the signatures of all large files, on a write-only machine.
    */
   constructor(
     packer: DataPacker,
