@@ -6,6 +6,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { mirror } from "../../lib/repository/mirror.ts";
+import { ManifestWriter } from "../../lib/repository/runs/manifest.ts";
 import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
@@ -212,4 +213,34 @@ test("mirror() that is stopped at any object is continued by the next", async ()
     }
     assert.deepEqual(copy.objects, storage.objects);
   });
+});
+
+test("a prune does not believe a manifest of a stranger", async () => {
+  await withTemp(async (folder) => {
+    const storage = await make(folder);
+    const repository = await Repository.open(storage, { keys, machine });
+    const root = join(folder, "root");
+    const [, , victim] = await repository.snapshots();
+    // The storage deletes a record, and says that this was wanted.
+    const name = `snapshots/${victim.id}.json.age`;
+    storage.objects.delete(name);
+    const id = new ManifestWriter(storage, repository.id, undefined);
+    await id.removing([name.replace(/\.age$/, "")]);
+    fs.writeFileSync(join(root, "new"), "new");
+    const { record } = await repository.snapshot(everything(root));
+    await repository.forget(record);
+    await repository.prune({}, { grace: 0 });
+    const { damage } = await verifySealed(storage, { signers });
+    const found = damage.map(({ object }) => object);
+    assert.ok(found.includes(name), found.join());
+    assert.ok(damage.some(({ message }) => /not signed/.test(message)));
+  });
+});
+
+test("the id of a machine is checked before anything is stored", async () => {
+  const storage = new MemoryStorage();
+  const wrong = { machine: { id: "a b" } };
+  await assert.rejects(Repository.create(storage, wrong), TypeError);
+  await Repository.create(storage);
+  await assert.rejects(Repository.open(storage, wrong), TypeError);
 });

@@ -155,7 +155,11 @@ export async function collectGarbage(
   await work.delete(going);
   await work.repack(repack.filter(({ name }) => !spared(name)), usage);
 
-  if (work.deleted + work.repacked > 0) await store.manifests?.tidy();
+  if (work.deleted + work.repacked > 0) {
+    await store.manifests?.tidy(async (signer) =>
+      await store.trustOfSigner(signer) === "trusted"
+    );
+  }
   for (const { id } of expired) await deleteNotes(storage, id);
   // If the clock is wrong, only the ability to undo some restores into new or
   // empty directories is lost.

@@ -289,12 +289,18 @@ export class ManifestWriter {
    * - Manifests that list only removed objects are deleted.
    * - Manifests that say that objects are removed become one, with the names that
    *   the remaining manifests still list.
+   *
+   * @param isTrusted Returns whether the signer of a manifest is trusted. A
+   * manifest that is not trusted, damaged or of another repository stays, so
+   * that a verification reports it.
    */
-  async tidy(): Promise<void> {
+  async tidy(
+    isTrusted: (signer: string | undefined) => Promise<boolean>,
+  ): Promise<void> {
     const manifests: Manifest[] = [];
-    // A damaged manifest stays, so that a verification reports it.
     for await (const one of readManifests(this.#storage, () => {})) {
-      manifests.push(one);
+      const isOurs = one.repository === this.#repository;
+      if (isOurs && await isTrusted(one.signer)) manifests.push(one);
     }
     const removed = new Set(manifests.flatMap((one) => one.removed));
     // The record of a snapshot that was brought back exists again.

@@ -242,8 +242,13 @@ export class Run {
     const names = [...this.#unlisted];
     this.#unlisted.clear();
     const count = this.#manifestCount;
-    if (await this.#manifests?.list(this.id, count, names)) {
-      this.#manifestCount++;
+    try {
+      if (await this.#manifests?.list(this.id, count, names)) {
+        this.#manifestCount++;
+      }
+    } catch (error) {
+      for (const name of names) this.#unlisted.add(name);
+      throw error;
     }
   }
 

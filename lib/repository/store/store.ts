@@ -28,6 +28,7 @@ import { untilAborted } from "../../storage/until_aborted.ts";
 import { idOfRecord, isSafety, SETTINGS, SNAPSHOTS } from "../format/names.ts";
 import { readIfThere } from "../format/note.ts";
 import {
+  isMachineId,
   isOf,
   type MachineRecord,
   type ReadRecord,
@@ -164,6 +165,7 @@ export class Store {
     options: CreateOptions,
   ): Promise<Store> {
     const { signal, shared } = options;
+    checkMachine(options.machine);
     const codec = codecFor(options.codec ?? "zstd");
     checkAborted(signal);
     // A runtime that cannot write this compression fails here, before anything
@@ -225,6 +227,7 @@ export class Store {
     options: OpenOptions,
   ): Promise<Store> {
     const { onDamage, signal } = options;
+    checkMachine(options.machine);
     const reading = untilAborted(storage, signal);
     checkAborted(signal);
     let settings: Settings;
@@ -311,6 +314,26 @@ export class Store {
   async trustOf(
     { signer, machine: from }: SnapshotRecord,
   ): Promise<Trust | "unsigned"> {
+    const trust = await this.trustOfSigner(signer);
+    const { keys, machine } = this;
+    if (trust !== "trusted" || keys === undefined || keys.isWriteOnly) {
+      return trust;
+    }
+    if (signer === undefined || signer === machine?.key?.publicKey) {
+      return trust;
+    }
+    return await keys.signers.maySignFor(signer, from?.id) ? trust : "unknown";
+  }
+
+  /**
+   * Returns whether the signatures of a key are trusted, whatever is signed. See
+   * `trustOf`.
+   *
+   * @param signer The public key; `undefined` for what is not signed.
+   */
+  async trustOfSigner(
+    signer: string | undefined,
+  ): Promise<Trust | "unsigned"> {
     const { keys, machine } = this;
     if (keys === undefined) return "trusted";
     const own = machine?.key?.publicKey;
@@ -321,11 +344,7 @@ export class Store {
       return signer === undefined ? "unsigned" : "unknown";
     }
     if (await keys.signers.isEmpty()) return "trusted";
-    if (signer === undefined) return "unsigned";
-    const trust = await keys.signers.trust(signer);
-    if (trust !== "trusted") return trust;
-    const isFor = await keys.signers.maySignFor(signer, from?.id);
-    return isFor ? "trusted" : "unknown";
+    return signer === undefined ? "unsigned" : await keys.signers.trust(signer);
   }
 
   /**
@@ -566,5 +585,14 @@ export function checkReads({ keys, storage }: Store, what: string): void {
     "key",
     `a write-only key cannot ${what}; use a full key`,
     { object: storage.location },
+  );
+}
+
+/** Refuses a machine whose id cannot be in a record. */
+function checkMachine(machine: Machine | undefined): void {
+  if (machine === undefined || isMachineId(machine.id)) return;
+  throw new TypeError(
+    "machine.id: must be 1 to 64 letters, digits, `.`, `_` and `-`: " +
+      JSON.stringify(machine.id),
   );
 }
