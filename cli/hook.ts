@@ -98,7 +98,7 @@ function readEvent(json: string): AgentEvent {
     // Reported below.
   }
   if (typeof fields !== "object" || fields === null) {
-    throw new TypeError("the input of the agent is not a JSON object");
+    throw new TypeError("the input from the agent is not a JSON object");
   }
   const get = (...names: string[]) => {
     const found = names.map((name) => (fields as Record<string, unknown>)[name])

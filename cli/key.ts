@@ -344,7 +344,7 @@ async function printSheet(
 }
 
 /**
- * Calls a function that is passed the name of a key.
+ * Runs work that uses the name of a key.
  *
  * @throws {DeltarError} `unsupported` if a key cannot have the name.
  */

@@ -106,9 +106,11 @@ function age(): Promise<typeof import("../lib/age/mod.ts")> {
 }
 
 /**
- * Returns the identities in the user's file, in which at least one identity has
- * to be, and all have to be valid. Returns none if the default file does not
- * exist.
+ * Returns the identities in the user's file, or none if the default file does
+ * not exist.
+ *
+ * @throws {DeltarError} `key` if the file cannot be read, has no identity, or
+ * has an invalid one.
  */
 async function identities(): Promise<string[]> {
   const file = identityFile();

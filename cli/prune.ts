@@ -118,7 +118,7 @@ async function run(context: Context, options: Options): Promise<number> {
   if (options.dryRun) {
     const plan = await repository.planPrune(policy, prune);
     if (out.json) out.object("prune", { dryRun: true, ...planFields(plan) });
-    else printPlan(out, plan);
+    else printPlan(out, plan, policy);
     return EXIT.done;
   }
   const result = await repository.prune(policy, prune);
@@ -152,7 +152,7 @@ async function run(context: Context, options: Options): Promise<number> {
       removed: removed.map(({ id }) => id),
       ...rest,
     });
-  } else printResult(out, result);
+  } else printResult(out, result, policy);
   return code;
 }
 
@@ -186,6 +186,14 @@ function policyOf(options: Options): RetentionPolicy {
     withinWeekly: options.keepWithinWeekly,
     safety: options.keepSafety,
   };
+}
+
+/** Returns whether a policy has a rule. */
+function hasRules(
+  { labels = [], safety, ...others }: RetentionPolicy,
+): boolean {
+  return labels.length > 0 || safety !== undefined ||
+    Object.values(others).some(Boolean);
 }
 
 /**
@@ -234,7 +242,11 @@ function planFields(plan: PrunePlan): Record<string, unknown> {
   };
 }
 
-function printPlan(out: Console, plan: PrunePlan): void {
+function printPlan(
+  out: Console,
+  plan: PrunePlan,
+  policy: RetentionPolicy,
+): void {
   for (const judgement of plan.judgements) {
     const bytes = plan.frees.get(judgement.record.id);
     const frees = bytes === undefined ? "" : `frees ${formatBytes(bytes)}`;
@@ -247,7 +259,7 @@ function printPlan(out: Console, plan: PrunePlan): void {
       `of all removed snapshots, ${formatBytes(plan.freed)} of ` +
       `${formatBytes(plan.stored)} would be freed.`,
   );
-  printExtra(out, plan.judgements);
+  if (hasRules(policy)) printExtra(out, plan.judgements);
   for (const unusual of plan.unusual) {
     out.warn(
       `${describeUnusual(unusual)}. \`deltar prune\` asks before it removes ` +
@@ -273,18 +285,31 @@ function printJudgement(
   );
 }
 
-/** Prints the number of snapshots that the rules do not count. */
-function printExtra(out: Console, judgements: readonly Judgement[]): void {
+/**
+ * Prints the number of snapshots that the rules do not count, if there are any.
+ *
+ * @param advice The sentence that says where the reasons are shown, with a space
+ * at its end.
+ */
+function printExtra(
+  out: Console,
+  judgements: readonly Judgement[],
+  advice = "",
+): void {
   const extra = judgements.filter(({ isCounted }) => !isCounted).length;
   if (extra === 0) return;
   out.line(
-    `${plural(extra, "snapshot")} not counted by the rules, and so kept. ` +
-      "`deltar prune --dry-run` with your rules shows the reasons; " +
+    `The rules do not count ${plural(extra, "snapshot")} and keep ` +
+      `${extra === 1 ? "it" : "them"}. ${advice}` +
       "`deltar forget` removes a snapshot.",
   );
 }
 
-function printResult(out: Console, result: PruneResult): void {
+function printResult(
+  out: Console,
+  result: PruneResult,
+  policy: RetentionPolicy,
+): void {
   for (const judgement of result.judgements) {
     if (!judgement.keep) printJudgement(out, judgement, "");
   }
@@ -297,7 +322,13 @@ function printResult(out: Console, result: PruneResult): void {
       `${formatBytes(result.freed)}. The repository uses ` +
       `${formatBytes(result.stored)}.`,
   );
-  printExtra(out, result.judgements);
+  if (hasRules(policy)) {
+    printExtra(
+      out,
+      result.judgements,
+      "`deltar prune --dry-run` with the same rules shows the reasons. ",
+    );
+  }
   if (result.removed.length > 0) {
     out.line(
       `${plural(result.removed.length, "removed snapshot")} can be brought ` +

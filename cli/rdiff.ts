@@ -41,8 +41,8 @@ export function rdiffCommand(): Command {
     )
     .option(
       "-S, --sum-size <bytes>",
-      "Use strong sums of this size; 0 chooses by the file's size for sha256, " +
-        "and 32 for blake2",
+      "Use strong sums of this size; with 0, the file's size decides for " +
+        "sha256, and blake2 uses 32",
       count,
       0,
     )

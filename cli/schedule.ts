@@ -41,8 +41,11 @@ export function scheduleCommand(
     )
     .option("--config <file>", "Use this configuration")
     .addOption(
-      new Option("--system <system>", "Write files for this operating system")
-        .choices(Object.keys(SYSTEMS)).default(process.platform, "this one"),
+      new Option(
+        "--system <system>",
+        "Write files for the named operating system",
+      ).choices(Object.keys(SYSTEMS))
+        .default(process.platform, "the current one"),
     )
     .option("--print", "Print the files without writing them")
     .action(async (name: string, options: Options) => {

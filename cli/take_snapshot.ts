@@ -326,7 +326,7 @@ async function continuedBy(
   const { location } = repository.storage;
   if (isDefaultRepository(location)) {
     // If a default repository has only snapshots of another path,
-    // `bringRepository` has moved it along with its directory.
+    // `bringRepository` has moved it to the location for the new path.
     const records = await repository.snapshots({ onDamage: () => {} });
     return records.findLast(({ safety }) => safety === undefined)?.directory;
   }
@@ -460,7 +460,8 @@ function refuseTooMuch(directory: string): void {
 
 function tellOfSkipped(out: Console, skipped: Skipped): void {
   const { path, reason, detail } = skipped;
-  const text = `${showPath(path)}: ${reason}${detail ? `: ${detail}` : ""}`;
+  const what = reason === "changed" ? "not stored exactly" : reason;
+  const text = `${showPath(path)}: ${what}${detail ? `: ${detail}` : ""}`;
   if (isFault(skipped)) out.warn(text);
   else out.detail(text);
 }

@@ -79,13 +79,13 @@ const INTRODUCTION = `# Benchmarks
 
 This page compares deltar with other programs. It shows all results, including
 those in which deltar is slower or its repository is larger. The times are by
-the clock, of whole processes, with a warm cache. A time for repositories is the
-median of several runs, and a time for single files is the shortest of several
-runs. The workspace is measured once. deltar is the single binary, except where
-another runtime is named, and in the workspace, where it is the worker of the VS
-Code extension. \`deno task bench\` runs the benchmarks with the programs that are
-installed, and writes this page. With \`--quick\`, it runs smaller benchmarks and
-does not write the page.
+the clock, of whole processes, except in the workspace, with a warm cache. A
+time for repositories is the median of several runs, and a time for single files
+is the shortest of several runs. The workspace is measured once. deltar is the
+single binary, except where another runtime is named, and in the workspace,
+where it is the worker of the VS Code extension. \`deno task bench\` runs the
+benchmarks with the programs that are installed, and writes this page. With
+\`--quick\`, it runs smaller benchmarks and does not write the page.
 
 restic, borg, rdiff-backup and deltar flush the files that they write to the
 disk. duplicity, git and tar do not.

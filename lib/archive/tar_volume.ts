@@ -193,7 +193,8 @@ export class TarVolume {
    * @param path The path of the file in the archive.
    * @returns The content. The stream fails with `not-found` if there is no such
    *   file, with `corrupt` if the content does not match the index, and with
-   *   the errors of the codec and the storage.
+   *   the errors of the codec and the storage; without an index, also with
+   *   `unsafe` for a member with an invalid path, and the errors of `readTar`.
    */
   extractFile(path: string): ReadableStream<Uint8Array> {
     return toStream(this.#reader?.content(path) ?? this.#find(path));

@@ -285,8 +285,10 @@ export class Repository {
   }
 
   /**
-   * Returns the last snapshot of the directory that contains a path. If several
-   * directories contain the path, the innermost one is used.
+   * Returns the last trusted snapshot, taken by this machine or without a
+   * machine, of the directory that contains a path. If several directories
+   * contain the path, the innermost one is used. If the repository was opened
+   * without a machine, the snapshots of all machines count.
    *
    * @param place The path of a directory, or a path in one. It need not exist.
    * @param options With `onDamage`, records that cannot be read are reported
@@ -542,9 +544,9 @@ export class Repository {
    * @param record The snapshot.
    * @param target The directory. It need not exist.
    * @param options The paths to restore, and whether to delete others.
-   * @throws {DeltarError} `not-found` if a path is not in the snapshot;
-   * `unsafe` if the restore would write into the repository; `unsupported` as
-   * for `restore`.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path is not
+   * in the snapshot; `unsafe` if the restore would write into the repository;
+   * `unsupported` as for `restore`.
    */
   async planRestore(
     record: SnapshotRecord,
@@ -567,11 +569,11 @@ export class Repository {
    * @param target The directory. It is created if it does not exist.
    * @param options The paths to restore, whether to delete others, whether to
    * take a safety snapshot, and callbacks.
-   * @throws {DeltarError} `not-found` if a path is not in the snapshot;
-   * `exists` if another process restores into the directory; `unsafe` if the
-   * restore would write into the repository; `unsupported` if `delete` is
-   * combined with `from`, or is set for a snapshot that does not record its
-   * exclude rules.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if a path is not
+   * in the snapshot; `exists` if another process restores into the directory;
+   * `unsafe` if the restore would write into the repository; `unsupported` if
+   * `delete` is combined with `from`, or is set for a snapshot that does not
+   * record its exclude rules.
    */
   async restore(
     record: SnapshotRecord,
@@ -592,8 +594,8 @@ export class Repository {
    * the signal.
    * @returns The numbers of checked objects and files, and the damage. Damage
    * is not thrown.
-   * @throws {DeltarError} `aborted` if the signal fired; the error of the
-   * storage if its objects cannot be listed.
+   * @throws {DeltarError} `key` if the key is write-only; `aborted` if the signal
+   * fired; the error of the storage if its objects cannot be listed.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     checkReads(
@@ -660,9 +662,9 @@ export class Repository {
    *
    * @param record The snapshot, or its id, if its record is damaged.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `not-found` if there is no such snapshot and none
-   * with this id is removed already; `io` if the disk is full and nothing can
-   * be freed.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there is no
+   * such snapshot and none with this id is removed already; `io` if the disk is
+   * full and nothing can be freed.
    */
   async forget(
     record: SnapshotRecord | string,
@@ -697,8 +699,8 @@ export class Repository {
    *
    * @param id The id of the snapshot.
    * @param options The signal that ends the work.
-   * @throws {DeltarError} `not-found` if the snapshot was purged, or if no
-   * snapshot ever had the id.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if the snapshot
+   * was purged, or if no snapshot ever had the id.
    */
   async undelete(id: string, { signal }: SignalOptions = {}): Promise<void> {
     checkAborted(signal);
@@ -713,7 +715,8 @@ export class Repository {
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
    * @param options The share of needed bytes below which volumes are repacked,
    * the callback and the signal.
-   * @throws {DeltarError} The error of a record or layer that cannot be read.
+   * @throws {DeltarError} `key` if the key is write-only; the error of a record or
+   * layer that cannot be read.
    */
   async planPrune(
     policy: RetentionPolicy = {},
@@ -738,10 +741,11 @@ export class Repository {
    *
    * @param policy The rules for keeping snapshots. An empty policy keeps all.
    * @param options The grace period and other options for pruning.
-   * @throws {DeltarError} `exists` if another prune is running; `unsafe` if the
-   * new snapshots of a directory are unusual; `conflict` if
-   * another prune took over, because this one did not respond; the error of a
-   * record or layer that cannot be read, because no object is deleted unless
+   * @throws {DeltarError} `key` if the key is write-only; `exists` if another prune
+   * is running; `unsafe` if the new snapshots of a directory are unusual and
+   * `onUnusual` does not return true; `conflict` if another prune took over,
+   * because this one did not respond; the error of a record or layer that
+   * cannot be read, because no object is deleted unless
    * all needed objects are known.
    */
   async prune(
@@ -770,10 +774,11 @@ export class Repository {
    * @param maxSize The maximum total size of all objects, in bytes.
    * @param options The grace period, in milliseconds (default: 0), and
    * callbacks.
-   * @throws {DeltarError} `exists` if another prune is running; `unsafe` if the
-   * new snapshots of a directory are unusual; `conflict` if
-   * another prune took over, because this one did not respond; the error of a
-   * record or layer that cannot be read.
+   * @throws {DeltarError} `key` if the key is write-only; `exists` if another prune
+   * is running; `unsafe` if the new snapshots of a directory are unusual and
+   * `onUnusual` does not return true; `conflict` if another prune took over,
+   * because this one did not respond; the error of a record or layer that
+   * cannot be read.
    * @throws {RangeError} If `maxSize` is not a positive integer.
    */
   async fit(
@@ -833,8 +838,8 @@ export class Repository {
    *
    * @param options The snapshot, the size of the sample, and the scratch
    * folder.
-   * @throws {DeltarError} `not-found` if there is no snapshot; `io` if the
-   * scratch folder or the storage fails.
+   * @throws {DeltarError} `key` if the key is write-only; `not-found` if there is no
+   * snapshot; `io` if the scratch folder or the storage fails.
    */
   async drill(options: DrillOptions = {}): Promise<DrillResult> {
     checkReads(this.#store, "test a restore");
@@ -871,9 +876,9 @@ export class Repository {
    * again if the directory still has them.
    *
    * @param options Whether to only report what would be done, and callbacks.
-   * @throws {DeltarError} `io` if the verification that comes first could not
-   * read an object for another reason than being damaged or missing. Nothing is
-   * changed in that case.
+   * @throws {DeltarError} `key` if the key is write-only; `io` if the verification
+   * that comes first could not read an object for another reason than being
+   * damaged or missing. Nothing is changed in these cases.
    */
   async repair(options: RepairOptions = {}): Promise<RepairResult> {
     checkReads(this.#store, "repair");
@@ -894,8 +899,8 @@ export class Repository {
    * @param target The other repository.
    * @param records The snapshots.
    * @param options Options for copying.
-   * @throws {DeltarError} `corrupt` if an object differs from its record;
-   * `mismatch` if the target has a different snapshot with the same id, or a
+   * @throws {DeltarError} `key` if the key is write-only; `corrupt` if an object
+   * differs from its record; `mismatch` if the target has a different snapshot with the same id, or a
    * different object with the same name.
    */
   async copyTo(

@@ -89,6 +89,41 @@ test("a drill finds what is damaged and keeps to its bounds", async () => {
   });
 });
 
+test("files that do not fit beside those with deltas are restored in turn", async () => {
+  const cases = [
+    {
+      limit: { bytes: 200_000 },
+      taken: [["large", "small"], ["changed"], ["large", "small"]],
+    },
+    {
+      limit: { files: 1 },
+      taken: [["large"], ["changed"], ["small"], ["changed"]],
+    },
+  ];
+  for (const { limit, taken } of cases) {
+    await withTemp(async (root) => {
+      const repository = await Repository.create(new MemoryStorage());
+      fs.writeFileSync(join(root, "large"), noise(150_000, 1));
+      fs.writeFileSync(join(root, "small"), noise(1000, 2));
+      fs.writeFileSync(join(root, "changed"), noise(80_000, 3));
+      await repository.snapshot(everything(root));
+      fs.appendFileSync(join(root, "changed"), "more");
+      const { record } = await repository.snapshot(everything(root));
+      const drills: string[][] = [];
+      while (drills.length < taken.length) {
+        const paths: string[] = [];
+        await repository.drill({
+          ...limit,
+          snapshot: record,
+          onProgress: ({ path }) => paths.push(path),
+        });
+        drills.push(paths);
+      }
+      assert.deepEqual(drills, taken);
+    });
+  }
+});
+
 test("a drill of what is read-only tells that it could not be noted", async () => {
   await withTemp(async (root) => {
     const { storage, repository } = await twoSnapshots(root);

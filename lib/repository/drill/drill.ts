@@ -97,8 +97,9 @@ const BYTES = 256 << 20;
  * Restores some files of a snapshot into a scratch folder, reads them back and
  * compares them with their SHA-256. Each drill takes the files that follow
  * those of the last drill of the same snapshot. Up to half of them are files
- * with deltas, because restoring them also tests the deltas. A note records the
- * result, unless the storage refuses the note.
+ * with deltas, because restoring them also tests the deltas. If the next file
+ * without deltas does not fit beside them, drills take the two kinds in turn. A
+ * note records the result, unless the storage refuses the note.
  *
  * @throws {DeltarError} `not-found` if there is no snapshot; the error of a
  * layer that is damaged or missing; `io` if the scratch folder or the storage
@@ -130,11 +131,19 @@ export async function drill(
       (entry.content.length > 1 ? deltas : wholes).offer(entry);
     }
   }
-  const withDeltas = deltas.files();
-  const others = wholes.files({
+  let withDeltas = deltas.files();
+  let others = wholes.files({
     files: files - withDeltas.length,
     bytes: bytes - withDeltas.reduce((sum, { size }) => sum + size, 0),
   });
+  // If the next file without deltas does not fit beside those with deltas,
+  // drills take the two kinds in turn, so that every file is restored.
+  const isInTurn = others.length === 0 && proof?.withoutDeltas !== true &&
+    wholes.files().length > 0;
+  if (isInTurn) {
+    withDeltas = [];
+    others = wholes.files();
+  }
   const result: DrillResult = {
     snapshot: record,
     files: 0,
@@ -151,6 +160,7 @@ export async function drill(
       failed: result.failed.length,
       after: others.at(-1)?.path ?? proof?.after,
       afterDelta: withDeltas.at(-1)?.path ?? proof?.afterDelta,
+      ...isInTurn && { withoutDeltas: true },
       ...provenKeys(store, result, proofs),
     });
   } catch (error) {

@@ -15,7 +15,8 @@ export interface TimedSnapshot {
   /**
    * The time, in milliseconds since 1970. It differs from the recorded time if
    * the recorded time is after the current time, or not between the times of
-   * the snapshots before and after this one.
+   * the snapshots before and after this one. If no recorded time of the
+   * directory can be right, it is the recorded time of the first snapshot.
    */
   time: number;
   /** Whether the recorded time can be right, with an error of up to two hours. */

@@ -45,8 +45,9 @@ export interface ApplyPlanOptions {
 }
 
 /**
- * The length of a path, in UTF-16 code units, from which an operating system
- * may refuse the path as too long.
+ * The length of paths, in UTF-16 code units, from which files and folders are
+ * flushed through the folders above them. An operating system may refuse longer
+ * paths.
  */
 const MAX_PATH_LENGTH = 1000;
 /**

@@ -83,10 +83,10 @@ async function writtenBy(
     }
     throw new DeltarError(
       "not-found",
-      "cannot undo the last restore: the restored snapshot was removed or is " +
-        "damaged, and only it lists the files that were written. Bring a " +
-        "removed snapshot back with `deltar undelete`, or delete the files " +
-        "yourself.",
+      "cannot undo the last restore: the restored snapshot was removed, or " +
+        "part of it is missing, and only it lists the files that were " +
+        "written. Bring a removed snapshot back with `deltar undelete`, or " +
+        "delete the files yourself.",
       { object: of, cause: error },
     );
   }

@@ -499,7 +499,8 @@ export class RepositoryKeys {
       throw new DeltarError(
         "key",
         "the identity of the repository was changed after this key was read " +
-          "or printed; open the repository again, with a key that is not older",
+          "or printed; open the repository again, with a key read or printed " +
+          "after the change",
         { object: this.#storage.location },
       );
     });

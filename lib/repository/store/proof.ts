@@ -25,6 +25,11 @@ export interface Proof {
    */
   afterDelta?: string;
   /**
+   * Whether the drill took no files with deltas, because the next file without
+   * deltas did not fit beside them. The next drill takes files with deltas.
+   */
+  withoutDeltas?: boolean;
+  /**
    * The names of the keys of the encrypted repository with which this drill or
    * earlier ones have succeeded.
    */
@@ -49,6 +54,7 @@ export async function readProofs(
   const notes = await readSnapshotNotes(storage, PROOFS, onDamage);
   for (const [id, note] of notes) {
     const { files, bytes, failed, after, afterDelta, keys, sheet } = note;
+    const { withoutDeltas } = note;
     const time = parseTime(note.time);
     if (!isCount(files) || !isCount(bytes) || !isCount(failed)) continue;
     if (time === undefined) continue;
@@ -59,6 +65,7 @@ export async function readProofs(
       failed,
       ...typeof after === "string" && { after },
       ...typeof afterDelta === "string" && { afterDelta },
+      ...withoutDeltas === true && { withoutDeltas },
       ...Array.isArray(keys) && {
         keys: keys.filter((name) => typeof name === "string"),
       },

@@ -5,6 +5,7 @@
  *
  * Of the other files in this directory, `find_snapshot.ts` finds the snapshot
  * that a user names, and `named_time.ts` reads times such as `yesterday`.
+ * `keys.ts` explains the keys and their files.
  * `label.ts` changes labels and limits their length. `proof.ts` has the results
  * of drills, and `fresh_restore.ts` the notes of restores into new or empty
  * directories.

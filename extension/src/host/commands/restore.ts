@@ -68,7 +68,7 @@ export async function restoreSnapshot(
 
 /**
  * Restores the files and folders that were chosen in the explorer, or the open
- * file.
+ * file. Of several, restores those in the workspace folder of the first one.
  */
 export async function restoreUris(
   context: Context,
@@ -251,18 +251,19 @@ async function confirm(
 ): Promise<Partial<RestoreRequest> | undefined> {
   const { overwritten, created, deleted, touched } = preview;
   const written = [...overwritten, ...created];
-  if (written.length + deleted.length + touched === 0) {
-    void vscode.window.showInformationMessage(
-      "All files already match this snapshot.",
-    );
-    return undefined;
-  }
-  const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
   const what = paths?.length === 1
     ? paths[0]
     : paths === undefined
     ? folder.name
     : plural(paths.length, "path");
+  if (written.length + deleted.length + touched === 0) {
+    const match = paths !== undefined && paths.length > 1 ? "match" : "matches";
+    void vscode.window.showInformationMessage(
+      `Nothing to restore: ${what} already ${match} snapshot ${info.id}.`,
+    );
+    return undefined;
+  }
+  const dirty = unsaved(folder, preview).map(({ uri }) => pathIn(folder, uri));
   const detail = [
     list("overwritten", overwritten),
     list("created", created),

@@ -253,7 +253,8 @@ export class ProtectedFolder implements vscode.Disposable {
         } else this.faults = [];
       }
       this.#known = snapshots;
-      // Only the listing had failed, and it succeeds again.
+      // The failure has the text of the last listing error, and listing works
+      // again. `snapshot` may have set the same text.
       if (this.failure === this.#listError) this.failure = undefined;
       this.#listError = undefined;
       this.#isLocked = false;
