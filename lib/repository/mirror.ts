@@ -54,8 +54,8 @@ const COPYING = 3;
 /** The folders by which running work is coordinated. They are not copied. */
 const COORDINATION = /^(?:running|garbage|lease|checkpoints|damaged)\//;
 
-/** The folders of objects that may be replaced by others of the same size. */
-const REPLACED = /^(?:keys|holders|signers|removed)\//;
+/** The beginnings of names of objects that may be replaced by others of the same size. */
+const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
 
 /**
  * Copies the objects of a repository as they are stored, to a storage that is
