@@ -8,7 +8,14 @@
  * @module
  */
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -64,18 +71,30 @@ async function kept(
 ): Promise<string | undefined> {
   const old = readIfThere(file);
   if (old !== undefined) return old;
-  const text = await make();
+  const text = `${(await make()).trim()}\n`;
+  const temporary = `${file}.${randomUUID()}.tmp`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(file, `${text.trim()}\n`, {
-      mode: 0o600,
-      flag: "wx",
-      flush: true,
-    });
-    return text.trim();
+    writeFileSync(temporary, text, { mode: 0o600, flag: "wx", flush: true });
+    makeIfAbsent(temporary, file);
+  } catch {
+    // Without the file, this machine is known by its host name.
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  return readIfThere(file);
+}
+
+/**
+ * Gives a complete file its name, unless another process has made a file of this
+ * name first. Without hard links, the last process wins.
+ */
+function makeIfAbsent(temporary: string, file: string): void {
+  try {
+    linkSync(temporary, file);
   } catch (error) {
-    // Another process may have made it first.
-    return codeOf(error) === "EEXIST" ? readIfThere(file) : undefined;
+    if (codeOf(error) === "EEXIST") return;
+    renameSync(temporary, file);
   }
 }
 
