@@ -1,11 +1,8 @@
 import process from "node:process";
 import { DeltarError } from "../mod.ts";
-import type { Machine } from "../lib/repository/mod.ts";
+import { isMachineId, type Machine } from "../lib/repository/mod.ts";
 import { makeKeyPair, readPrivateKey } from "../lib/ssh/mod.ts";
 import { machineFiles } from "../shared/machine_files.ts";
-
-/** The pattern of the ids of machines. See `MachineRecord.id`. */
-const ID = /^[\w.-]{1,64}$/;
 
 /**
  * Returns this machine, with the id and key of `machineFiles`.
@@ -16,7 +13,7 @@ const ID = /^[\w.-]{1,64}$/;
 export async function thisMachine(): Promise<Machine> {
   const { key, ...machine } = await machineFiles(makeKeyPair);
   const { id } = machine;
-  if (!ID.test(id)) {
+  if (!isMachineId(id)) {
     throw new DeltarError(
       "corrupt",
       "invalid id of this machine; an id has 1 to 64 letters, digits, `.`, `_` " +

@@ -35,10 +35,10 @@ export interface MachineFiles {
 }
 
 /**
- * Returns the id, names and key of this machine. If there is no file with an id
- * and none can be written, the id is made from the host name, unless
- * `DELTAR_MACHINE` is set. If there is no key file and none can be written, there
- * is no key.
+ * Returns the id, names and key of this machine. The id is that of
+ * `DELTAR_MACHINE`, or else of its file, which is made if it is missing. If the
+ * file cannot be made, the id follows from the host name. If the key file cannot
+ * be made, the machine has no key.
  *
  * @param makeKey Returns the text of a new private key with a comment.
  * @throws {Error} The system's error, if a file exists and cannot be read.

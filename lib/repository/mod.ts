@@ -126,6 +126,7 @@ export type {
   RestorePlan,
   RestoreStep,
 } from "./restore/plan.ts";
+export { isMachineId } from "./format/snapshot_record.ts";
 export type {
   LayerFrame,
   LayerRecord,

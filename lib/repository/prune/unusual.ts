@@ -78,8 +78,8 @@ interface Moment {
 
 /**
  * Finds directories with unusual new snapshots. A snapshot is new if a list of
- * counted snapshots does not have it. If there is no list, the snapshots of the
- * last 24 hours up to the newest snapshot are new. A directory of which no
+ * counted snapshots lacks it. Without any list, the snapshots of the last 24
+ * hours up to the newest snapshot are new. A directory of which no
  * ordinary snapshot would be removed is ignored.
  *
  * @param groups The snapshots of each directory.
