@@ -71,6 +71,19 @@ const MAGIC = "age-encryption.org/v1\n";
 /** The first line of an armored age file. */
 const ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----";
 
+/** The text of an X25519 recipient; those of other types are longer. */
+const X25519_RECIPIENT = /^age1[0-9a-z]{58}$/;
+
+/** 32 bytes in base64 without padding. */
+const BASE64_OF_32_BYTES = "A".repeat(43);
+
+/** The section of an X25519 recipient, but for its bytes. */
+const X25519_STANZA =
+  `-> X25519 ${BASE64_OF_32_BYTES}\n${BASE64_OF_32_BYTES}\n`;
+
+/** The last line of a header, but for its bytes. */
+const MAC_LINE = `--- ${BASE64_OF_32_BYTES}\n`;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
 
@@ -120,6 +133,24 @@ export async function makeHead(
     bytes: concat([header, nonce]),
     cipher: await payloadCipher(fileKey, nonce),
   };
+}
+
+/**
+ * Returns the length of the head of a file for these recipients, in bytes. That
+ * of X25519 recipients is known without making one.
+ *
+ * @throws {DeltarError} `unsupported` if a recipient is not valid.
+ */
+export async function headLength(
+  recipients: readonly AgeRecipient[],
+): Promise<number> {
+  const isX25519 = (recipient: AgeRecipient) =>
+    typeof recipient === "string" && X25519_RECIPIENT.test(recipient);
+  if (!recipients.every(isX25519)) {
+    return (await makeHead(recipients)).bytes.length;
+  }
+  const stanzas = recipients.length * X25519_STANZA.length;
+  return MAGIC.length + stanzas + MAC_LINE.length + NONCE_BYTES;
 }
 
 /**

@@ -162,7 +162,9 @@ async function* blocks(
     if (kind > COMPRESSED_BLOCK || size > MAX_BLOCK_BYTES) {
       throw reader.corrupt("invalid type or size of a zstd block", at);
     }
-    parts.push(block, await reader.exactly(size, "a zstd block"));
+    parts.push(block);
+    const content = await reader.parts(size, "a zstd block");
+    for (const part of content) parts.push(part);
     length += 3 + size;
     if (length >= most) {
       yield concat(parts);

@@ -63,8 +63,19 @@ export class ByteReader {
    * @throws {DeltarError} `truncated` if the source has fewer bytes left.
    */
   async exactly(length: number, what: string): Promise<Uint8Array> {
-    const whole = this.now(length);
-    if (whole !== undefined) return whole;
+    return this.now(length) ?? concat(await this.parts(length, what));
+  }
+
+  /**
+   * Returns exactly `length` bytes in the parts in which the source has them,
+   * which are not copied.
+   *
+   * @param length The number of bytes. The caller limits it, because all of
+   *   them are held in memory.
+   * @param what The name of what is read, for the message of the error.
+   * @throws {DeltarError} `truncated` if the source has fewer bytes left.
+   */
+  async parts(length: number, what: string): Promise<Uint8Array[]> {
     const start = this.offset;
     const parts: Uint8Array[] = [];
     for (let missing = length; missing > 0;) {
@@ -73,7 +84,7 @@ export class ByteReader {
       parts.push(part);
       missing -= part.length;
     }
-    return concat(parts);
+    return parts;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { type Head, makeHead, readHead } from "../age/header.ts";
+import { type Head, headLength, readHead } from "../age/header.ts";
 import type { AgeKey, AgeRecipient } from "../age/header.ts";
 import {
   CHUNK_BYTES,
@@ -187,7 +187,7 @@ export class EncryptedStorage implements Storage {
       if (kind !== "encrypted" || !name.endsWith(AGE_SUFFIX)) continue;
       const plain = name.slice(0, -AGE_SUFFIX.length);
       if (prefix !== undefined && !plain.startsWith(prefix)) continue;
-      const head = await this.#headLengthOf(plain);
+      const head = await this.#headLengthOf(plain) - NONCE_BYTES;
       // An object of an impossible size is listed, so that it is found damaged.
       yield { name: plain, size: plainSize(size - head) ?? 0 };
     }
@@ -285,7 +285,7 @@ export class EncryptedStorage implements Storage {
     const length = count === undefined ? undefined : count * SEALED_BYTES;
     const isKnown = !options.fresh && this.#heads.has(name);
     if (first === 0 && !isKnown) {
-      const expected = await this.#headLengthOf(name) + NONCE_BYTES;
+      const expected = await this.#headLengthOf(name);
       const source = get(0, length === undefined ? length : expected + length);
       const reader = new ByteReader(source, { object: name });
       const head = await readHead(reader, this.#keys);
@@ -341,8 +341,7 @@ export class EncryptedStorage implements Storage {
     const recipients = this.#recipientsOf(name);
     let length = this.#headLengths.get(recipients.length);
     if (length === undefined) {
-      length = makeHead(recipients)
-        .then(({ bytes }) => bytes.length - NONCE_BYTES);
+      length = headLength(recipients);
       this.#headLengths.set(recipients.length, length);
     }
     return length;
