@@ -70,10 +70,8 @@ export class HttpStorage implements Storage {
    *   with each request, and are not shown in messages.
    * @param options The function that sends requests, by default the runtime's
    *   `fetch`, and the maximum time for which the server may send nothing.
-   * @throws {TypeError} If the URL is invalid or does not begin with `http:` or
-   *   `https:`.
-   * @throws {URIError} If the user or the password has a `%` that does not
-   *   begin an encoded byte.
+   * @throws {TypeError} If the URL is invalid, does not begin with `http:` or
+   *   `https:`, or has a user or a password that is not valid percent-encoding.
    */
   constructor(url: string, options: HttpOptions = {}) {
     const base = URL.canParse(url) ? new URL(url) : undefined;
@@ -88,7 +86,9 @@ export class HttpStorage implements Storage {
       authorization: `Basic ${
         toBase64(
           new TextEncoder().encode(
-            `${decodeURIComponent(username)}:${decodeURIComponent(password)}`,
+            `${decodePart(username, "user")}:${
+              decodePart(password, "password")
+            }`,
           ),
         )
       }`,
@@ -364,4 +364,16 @@ export class HttpStorage implements Storage {
 
 function isAbsence(error: unknown): boolean {
   return error instanceof DeltarError && error.code === "not-found";
+}
+
+/** Decodes the user or the password of an address, which is not shown. */
+function decodePart(text: string, what: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new TypeError(
+      `the ${what} in the location is not valid percent-encoding; ` +
+        `write a % that belongs to the ${what} as %25`,
+    );
+  }
 }

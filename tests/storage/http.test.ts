@@ -94,6 +94,17 @@ test("HTTP: a user and a password are sent and never shown", async () => {
   }, { login: Buffer.from("mé:s:ecret").toString("latin1") });
 });
 
+test("HTTP: an address with an invalid user or password is refused", () => {
+  for (
+    const [login, what] of [["me%:secret", "user"], ["me:100%", "password"]]
+  ) {
+    assert.throws(() => new HttpStorage(`https://${login}@example.com/`), {
+      name: "TypeError",
+      message: new RegExp(`^the ${what} in the location .* as %25$`),
+    });
+  }
+});
+
 test("HTTP: a host that is not there is no absence", async () => {
   const [port] = await freePorts(1);
   const storage = new HttpStorage(`http://127.0.0.1:${port}/x`);
