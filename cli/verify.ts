@@ -176,6 +176,9 @@ function tellUntrusted(
     ? "the record is not signed"
     : trust === "unknown"
     ? `the record is signed by a key that is not trusted: ${signer}`
+    : trust === "foreign"
+    ? "the record is signed for another repository, and no trusted machine " +
+      `copied it: ${signer}`
     : `the record is signed by a key that was revoked: ${signer}`;
   out.line(`snapshots/${id}.json: ${showText(why)}`);
   out.line(

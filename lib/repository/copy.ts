@@ -23,8 +23,9 @@ import { LayerReader } from "./layers/layer_reader.ts";
 import { namesUnder, readIfThere, readObject } from "./format/note.ts";
 import { listRemoved } from "./prune/removed.ts";
 import {
-  decodeRecordOf,
+  decodeSigned,
   type ObjectRecord,
+  type ReadRecord,
   readRecord,
   type SnapshotRecord,
 } from "./format/snapshot_record.ts";
@@ -76,7 +77,8 @@ const COPYING = 3;
  * Copies snapshots from one repository to another, the oldest first. A layer or
  * volume that the target lacks, or has with another size, is copied and checked
  * against its recorded SHA-256. The commit record is copied last, byte for
- * byte.
+ * byte. In the target, this machine vouches for it by a note
+ * (`store/copied.ts`).
  */
 export async function copySnapshots(
   from: Store,
@@ -88,9 +90,9 @@ export async function copySnapshots(
   const { signal } = options;
   // Nothing in the source has to be cleaned up after an abort, so the signal may
   // end all operations on the source.
-  const source = untilAborted(from.storage, signal);
+  const source = from.until(signal);
   const [here, there] = await Promise.all([
-    sizesIn(source),
+    sizesIn(source.storage),
     sizesIn(untilAborted(to.storage, signal)),
   ]);
   const isOlder = (a: SnapshotRecord, b: SnapshotRecord) =>
@@ -117,19 +119,22 @@ export async function copySnapshots(
 
 /** Copies a snapshot. Returns whether the target lacked it. */
 async function copySnapshot(
-  from: Storage,
+  source: Store,
   to: Store,
   id: string,
   { here, there }: Record<"here" | "there", Map<string, number>>,
   onObject: (object: ObjectRecord) => void,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
+  const from = source.storage;
   const name = recordName(id);
   const bytes = await readObject(from, name, { fresh: true });
+  const read = await decodeSigned(id, bytes);
   if (there.has(name)) {
     const old = await readObject(to.storage, name, { fresh: true });
-    if (toHex(sha256(old)) === toHex(sha256(bytes))) {
+    if (toHex(sha256(old)) === read.sha256) {
       await copyLabels(from, to.storage, id);
+      await vouch(source, to, to.storage, read);
       return false;
     }
     throw new DeltarError(
@@ -138,8 +143,7 @@ async function copySnapshot(
       { object: `${to.storage.location}/${name}` },
     );
   }
-  const record = decodeRecordOf(id, bytes);
-  const { objects, moved } = await needs(from, record, here, there);
+  const { objects, moved } = await needs(from, read.record, here, there);
   const ids = objects.map((object) => idOfObject(object.name));
   // Until this run ends, a prune of the target keeps the objects of the runs in
   // `reuses`.
@@ -165,6 +169,7 @@ async function copySnapshot(
     await copyMove(from, run.storage, volume);
   }
   await copyLabels(from, run.storage, id);
+  await vouch(source, to, run.storage, read);
   await run.check();
   await run.storage.put(name, bytes, { ifAbsent: true, signal })
     .catch(unlessExists);
@@ -358,6 +363,29 @@ async function copyLabels(
     if (header.snapshot !== id) continue;
     await to.put(name, bytes, { ifAbsent: true }).catch(unlessExists);
   }
+}
+
+/**
+ * Vouches for a copied snapshot that the source trusts, if the target does not
+ * trust its record anyway. Does nothing if this machine cannot sign, or if its key
+ * of the target is write-only.
+ *
+ * @param storage The storage of the target, to which the note is written.
+ */
+async function vouch(
+  from: Store,
+  to: Store,
+  storage: Storage,
+  read: ReadRecord,
+): Promise<void> {
+  const { signingKey, keys } = to;
+  if (signingKey === undefined || keys?.isWriteOnly) return;
+  const isTrusted = keys === undefined
+    ? !to.isForeign(read.record)
+    : await to.trustOf(read.record) === "trusted";
+  if (isTrusted || await from.trustOf(read.record) !== "trusted") return;
+  await to.introduce();
+  await to.copied.vouch(storage, read, from.id, signingKey);
 }
 
 /** Copies the move of a volume. */

@@ -78,6 +78,7 @@ export type {
   OpenOptions,
   ParentOptions,
   ReadOptions,
+  RecordTrust,
 } from "./store/store.ts";
 export { repositoryName } from "./repository_name.ts";
 export type { LostRange } from "./repair/salvage.ts";

@@ -90,7 +90,6 @@ import {
   type SnapshotResult,
   takeSnapshot,
 } from "./snapshot/take_snapshot.ts";
-import type { Trust } from "./store/signers.ts";
 import { findUntrusted } from "./verify/untrusted.ts";
 import {
   checkReads,
@@ -98,6 +97,7 @@ import {
   type OpenOptions,
   type ParentOptions,
   type ReadOptions,
+  type RecordTrust,
   Store,
 } from "./store/store.ts";
 import type { Tree } from "./layers/tree.ts";
@@ -306,7 +306,7 @@ export class Repository {
     const store = this.#store.until(options.signal);
     return new Finder(store.storage, () => store.ids(), {
       machine: store.machine?.id,
-      isTrusted: async (record) => await store.trustOf(record) === "trusted",
+      isTrusted: (record) => store.mayFind(record),
       ...options,
     });
   }
@@ -370,7 +370,7 @@ export class Repository {
    * @param record The snapshot.
    * @throws {DeltarError} The error of the storage.
    */
-  trustOf(record: SnapshotRecord): Promise<Trust | "unsigned"> {
+  trustOf(record: SnapshotRecord): Promise<RecordTrust> {
     return this.#store.trustOf(record);
   }
 

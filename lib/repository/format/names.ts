@@ -39,6 +39,7 @@ const MAX_BYTES: Record<string, number> = {
   "settings": MEBIBYTE / 16,
   "lease": MEBIBYTE / 16,
   "labels": MEBIBYTE / 16,
+  "copied": MEBIBYTE / 16,
   "holders": MEBIBYTE / 16,
   "signers": MEBIBYTE / 16,
   "recipients.json": MEBIBYTE / 16,
@@ -90,6 +91,8 @@ export function idOfRecord(name: string): string | undefined {
   return name === recordName(id) && ID.test(id) ? id : undefined;
 }
 
+/** The folder of the notes in which machines vouch for copied snapshots. */
+export const COPIED = "copied/";
 /** The folder of the records of removed snapshots, until they are purged. */
 export const REMOVED = "removed/";
 /** The folder of the intents of runs. */
@@ -238,6 +241,7 @@ const PARTS = {
     `^checkpoints/${ID_FORM}\\.\\d{1,9}\\.ndjson\\.(?:zst|gz)$`,
   ),
   "label": new RegExp(`^labels/${ID_FORM}\\.${ID_FORM}\\.json$`),
+  "copied": new RegExp(`^copied/${ID_FORM}\\.[0-9a-f]{16}\\.json$`),
   "record": new RegExp(`^snapshots/${ID_FORM}\\.json$`),
 } as const;
 
@@ -276,7 +280,7 @@ export function checkPart(
 
 /**
  * Returns whether a run may store an object of this name through its `storage`:
- * a label or an object of a snapshot, but not settings, a mark, a lease or an
+ * a note about a snapshot or an object of a snapshot, but not settings, a mark, a lease or an
  * intent. A `Run` stores its own intent directly.
  */
 export function isRunObject(name: string): boolean {

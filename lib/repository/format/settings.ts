@@ -11,6 +11,9 @@ const VERSION = 1;
 /** The version of the settings of an encrypted repository. */
 const ENCRYPTED = 2;
 
+/** The id of a repository whose settings are lost. No repository has it. */
+export const LOST_ID = "settings-lost";
+
 /** The settings in `deltar.json`, which only a repair replaces. */
 export interface Settings {
   /** The repository's own id. */
@@ -46,7 +49,7 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   const { id, codec, encryption } = header;
   // The id becomes part of file names on this machine.
   if (
-    typeof id !== "string" || !/^[\w-]{1,64}$/.test(id) ||
+    !isRepositoryId(id) ||
     (codec !== "gzip" && codec !== "zstd")
   ) {
     throw new DeltarError("corrupt", "missing or invalid `id` or `codec`", {
@@ -68,14 +71,21 @@ export async function readSettings(storage: Storage): Promise<Settings> {
   return { id, codec, encryption: { kind, recipient } };
 }
 
+/**
+ * Returns whether a value can be the id of a repository: 1 to 64 ASCII letters,
+ * digits, `_` and `-`.
+ */
+export function isRepositoryId(value: unknown): value is string {
+  return typeof value === "string" && /^[\w-]{1,64}$/.test(value);
+}
+
 function isHex(value: unknown): value is string {
   return typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
 }
 
 /**
  * Returns settings for a repository whose settings object is lost, based on the
- * names of its other objects. The id is `settings-lost`, which no repository
- * has.
+ * names of its other objects. The id is `LOST_ID`.
  *
  * @returns The settings; `undefined` if the storage has no snapshot, because it
  * is then not a repository.
@@ -96,7 +106,7 @@ export async function guessSettings(
   }
   if (!isRepository) return undefined;
   return {
-    id: "settings-lost",
+    id: LOST_ID,
     codec,
     ...isEncrypted && { encryption: { kind: "age" } },
   };

@@ -20,6 +20,7 @@ import {
   timeOfId,
 } from "./names.ts";
 import { readObject, timeOf } from "./note.ts";
+import { isRepositoryId } from "./settings.ts";
 import { signerOf } from "./signed_listing.ts";
 
 /** A reference in a record to a stored object. */
@@ -132,6 +133,11 @@ export interface SnapshotRecord {
    * if the record is not signed.
    */
   signer?: string;
+  /**
+   * The id of the repository for which the record was signed. Absent from records
+   * that are not signed, and from those of earlier versions.
+   */
+  repository?: string;
   /** The mode, time and owner of the backed-up directory. */
   root: Metadata;
   /** The label of the snapshot. */
@@ -308,6 +314,7 @@ export function decodeRecord(
     duration: header.duration,
     directory: text(header.directory, "directory"),
     ...decodeMachine(header.machine as Line | undefined, fail),
+    ...decodeRepository(header.repository, fail),
     root: decodeMetadata((header.root ?? {}) as Line, object, 0),
     ...optional("label"),
     ...optional("parent"),
@@ -437,6 +444,15 @@ function decodeMachine(
   };
 }
 
+function decodeRepository(
+  repository: unknown,
+  fail: Fail,
+): Pick<SnapshotRecord, "repository"> {
+  if (repository === undefined) return {};
+  if (isRepositoryId(repository)) return { repository };
+  throw fail("invalid `repository`");
+}
+
 /**
  * Returns whether a value can be the id of a machine: 1 to 64 ASCII letters,
  * digits, `.`, `_` and `-`.
@@ -553,10 +569,23 @@ export async function readRecord(
   storage: Storage,
   id: string,
 ): Promise<ReadRecord> {
-  const name = recordName(id);
-  const bytes = await readObject(storage, name);
+  return await decodeSigned(id, await readObject(storage, recordName(id)));
+}
+
+/**
+ * Decodes the commit record of a snapshot, and checks its signature. Whether the
+ * signer is trusted is for the caller to decide.
+ *
+ * @param id The snapshot's whole id.
+ * @throws {DeltarError} `corrupt` if the signature is not valid; or an error of
+ * `decodeRecordOf`.
+ */
+export async function decodeSigned(
+  id: string,
+  bytes: Uint8Array,
+): Promise<ReadRecord> {
   const record = decodeRecordOf(id, bytes);
-  const signer = await signerOf(bytes, name);
+  const signer = await signerOf(bytes, recordName(id));
   if (signer !== undefined) record.signer = signer;
   return { record, sha256: toHex(sha256(bytes)) };
 }

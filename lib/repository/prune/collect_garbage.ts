@@ -1,5 +1,6 @@
 import type { Storage } from "../../storage/storage.ts";
 import {
+  COPIED,
   GARBAGE,
   idOfObject,
   newId,
@@ -275,7 +276,8 @@ async function isStored(storage: Storage, name: string): Promise<boolean> {
 
 /** Deletes the notes about a purged snapshot. */
 async function deleteNotes(storage: Storage, id: string): Promise<void> {
-  for (const { folder } of [LABELS, PROOFS, RESTORES]) {
+  const folders = [LABELS, PROOFS, RESTORES].map(({ folder }) => folder);
+  for (const folder of [...folders, COPIED]) {
     for (const name of await namesUnder(storage, `${folder}${id}.`)) {
       await storage.delete(name);
     }

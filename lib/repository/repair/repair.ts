@@ -29,7 +29,7 @@ import { type ReadRecord, readRecord } from "../format/snapshot_record.ts";
 import { replaceSnapshot } from "./replace_snapshot.ts";
 import type { Store } from "../store/store.ts";
 import type { LostRange } from "./salvage.ts";
-import { encodeSettings, guessSettings } from "../format/settings.ts";
+import { encodeSettings, guessSettings, LOST_ID } from "../format/settings.ts";
 import { StoreAgain } from "./store_again.ts";
 import { type VerifyProgress, verifyRepository } from "../verify/verify.ts";
 
@@ -181,7 +181,7 @@ async function repairListing(
   if (mended === undefined && name === SETTINGS) {
     const { codec } = await guessSettings(storage) ?? { codec: "zstd" };
     mended = encodeSettings({
-      id: crypto.randomUUID(),
+      id: await idOf(store),
       codec,
       ...keys && {
         encryption: { kind: "age" as const, recipient: keys.sum() },
@@ -192,6 +192,17 @@ async function repairListing(
   if (mended !== undefined) {
     await putBack(store, name, mended, result, dryRun);
   }
+}
+
+/**
+ * Returns the id of a repository whose settings are lost: the one in the key file
+ * or in the newest record that names one, or else a new one.
+ */
+async function idOf(store: Store): Promise<string> {
+  if (store.id !== LOST_ID) return store.id;
+  const records = await store.records({ onDamage: () => {} });
+  return records.findLast((record) => record.repository !== undefined)
+    ?.repository ?? crypto.randomUUID();
 }
 
 /**

@@ -16,7 +16,7 @@ import {
 } from "../format/snapshot_record.ts";
 import type { ReplacedSnapshot } from "./repair.ts";
 import { SnapshotWriter } from "../snapshot/snapshot_writer.ts";
-import type { Store } from "../store/store.ts";
+import { signatureOf, type Store } from "../store/store.ts";
 import { type SalvagedTree, salvageTree } from "./salvage.ts";
 import type { StoreAgain } from "./store_again.ts";
 import type { TreeEntry, TreeFileEntry } from "../layers/tree_layer.ts";
@@ -144,9 +144,10 @@ async function write(
     objects: [...objects.values()],
     skipped: [...tree.skipped, ...plan.lost],
   });
-  const { parent: _, parentSha256: __, ...rest } = record;
+  const { parent: _, parentSha256: __, repository: ___, ...rest } = record;
   await writer.commit({
     ...rest,
+    ...signatureOf(store),
     id,
     repairs: record.id,
     layers,

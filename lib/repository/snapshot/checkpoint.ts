@@ -123,20 +123,20 @@ export class CheckpointWriter {
    * Makes a writer. It stores nothing before the first volume.
    *
    * @param storage The storage of the checkpoints.
-   * @param repository The compression of the checkpoints, and the machine, which
-   * signs them if it has a key.
+   * @param repository The compression of the checkpoints, and the key that signs
+   * them.
    * @param run The run's id, its directory and the id of its parent.
    * @param contents The contents of the run's volumes.
    */
   constructor(
     storage: Storage,
-    { codec, machine }: Pick<Store, "codec" | "machine">,
+    { codec, signingKey }: Pick<Store, "codec" | "signingKey">,
     run: { id: string; directory: string; parent?: string },
     contents: VolumeContents,
   ) {
     this.#storage = storage;
     this.#codec = codec;
-    this.#key = machine?.key;
+    this.#key = signingKey;
     this.#run = run;
     this.#contents = contents;
   }

@@ -121,7 +121,7 @@ export class SnapshotWriter implements AsyncDisposable {
 
   /** Signs and stores the record. See {@linkcode Run.commit}. */
   async commit(record: SnapshotRecord): Promise<void> {
-    const key = this.#store.machine?.key;
+    const key = this.#store.signingKey;
     const bytes = encodeRecord(record);
     await this.#store.introduce();
     await this.#run.commit(

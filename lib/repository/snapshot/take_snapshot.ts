@@ -403,11 +403,11 @@ async function continued(
 }
 
 /**
- * Returns the key that must have signed a checkpoint that is taken over: this
- * machine's own, if the repository is encrypted.
+ * Returns the key that must have signed a checkpoint that is taken over: the one
+ * that this machine signs with, if the repository is encrypted.
  */
-function signerOf({ keys, machine }: Store): string | undefined {
-  return keys && machine?.key?.publicKey;
+function signerOf({ keys, signingKey }: Store): string | undefined {
+  return keys && signingKey?.publicKey;
 }
 
 /** Deletes checkpoints. Errors are ignored: a prune deletes the rest later. */

@@ -96,6 +96,8 @@ export class Finder {
   #ids: string[] | undefined;
   #labelled: SnapshotRecord[] | undefined;
   #scope: ((record: SnapshotRecord) => boolean) | undefined;
+  /** The number of snapshots that were left out because they are not trusted. */
+  #untrusted = 0;
 
   /**
    * Makes a finder. It reads nothing yet.
@@ -219,7 +221,7 @@ export class Finder {
     }
     throw this.#fail(
       count === 0
-        ? "no snapshots yet"
+        ? this.#noneYet()
         : `no snapshot ${text}; number of snapshots: ${count}`,
     );
   }
@@ -353,12 +355,28 @@ export class Finder {
     return this.#labelled;
   }
 
+  /** Returns why no snapshot was found, after all were read. */
+  #noneYet(): string {
+    const count = this.#untrusted;
+    if (count === 0) return "no snapshots yet";
+    const none = count === 1
+      ? "the only snapshot is not"
+      : `none of the ${count} snapshots is`;
+    return `${none} signed by a trusted machine. \`deltar verify\` says why, ` +
+      "and each is still found by its id. If signers/ was deleted, a machine " +
+      "with a full key adds itself again with its next snapshot";
+  }
+
   async *#newestFirst(): AsyncGenerator<ReadRecord> {
+    this.#untrusted = 0;
     for (const id of (await this.#all()).toReversed()) {
       if (isSafety(id) || timeOfId(id) === undefined) continue;
       const read = await this.#read(id);
       if (read === undefined) continue;
-      if (await this.#options.isTrusted?.(read.record) === false) continue;
+      if (await this.#options.isTrusted?.(read.record) === false) {
+        this.#untrusted++;
+        continue;
+      }
       yield read;
     }
   }

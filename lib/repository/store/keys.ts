@@ -202,6 +202,14 @@ export class RepositoryKeys {
     );
   }
 
+  /**
+   * The id of the repository: that in the key file, which a storage cannot
+   * change, or that in the settings if there is no key file or it has none.
+   */
+  get id(): string {
+    return this.#opened.file.id;
+  }
+
   /** Whether the caller's key is write-only. */
   get isWriteOnly(): boolean {
     return this.admin === undefined;

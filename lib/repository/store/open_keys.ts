@@ -10,6 +10,7 @@ import { EncryptedStorage } from "../../storage/encrypted.ts";
 import { AGE_SUFFIX } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { KEYS } from "../format/names.ts";
+import { LOST_ID } from "../format/settings.ts";
 import { adminKeyOf } from "./admin_key.ts";
 import { KEY_NAME, RECOVERY_SHEET } from "./holders.ts";
 import { decodeKeyFile, type KeyFile } from "./key_file.ts";
@@ -60,7 +61,7 @@ export async function openKeys(
   const sheet = sum === undefined
     ? undefined
     : await openSheet(storage, id, own, sum);
-  return sheet ?? await openKeyFiles(storage, own, sum);
+  return sheet ?? await openKeyFiles(storage, id, own, sum);
 }
 
 /**
@@ -102,6 +103,7 @@ async function openSheet(
 /** Opens a key file. A full key is preferred to a write-only one. */
 async function openKeyFiles(
   storage: Storage,
+  id: string,
   own: readonly AgeKey[],
   sum: string | undefined,
 ): Promise<OpenedKey> {
@@ -112,20 +114,26 @@ async function openKeyFiles(
     const object = keyFileName(name);
     try {
       const [bytes, key] = await decryptWith(storage, object, own);
-      const file = await decodeKeyFile(bytes, object);
+      const { id: named, ...rest } = await decodeKeyFile(bytes, object);
+      const file = { ...rest, id: isUnknown(named) ? id : named };
       const { identities, admin } = file;
-      if (identities.length === 0 && admin !== undefined) {
+      const isHere = isUnknown(id) || named === id;
+      if (isHere && identities.length === 0 && admin !== undefined) {
         writeOnly ??= { file, admin, sum, name, own: key };
         continue;
       }
       const first = await firstOf(identities, sum);
-      if (first !== undefined) {
+      if (first !== undefined && (isHere || isUnknown(named))) {
         const sum = sumOf(await recipientOf(first));
         return { file, admin: await adminKeyOf(first), sum, name, own: key };
       }
       damage ??= new DeltarError(
         "mismatch",
-        "the key file is of another repository",
+        first === undefined
+          ? "the key file is of another repository"
+          : "the key file names another repository than deltar.json: " +
+            `${named}, not ${id}. Somebody may have changed deltar.json; ` +
+            "bring its id back",
         { object },
       );
     } catch (error) {
@@ -144,6 +152,14 @@ async function openKeyFiles(
       }. If your key opened the repository before, its file ` +
       "in keys/ may be damaged";
   throw new DeltarError("key", what, { object: storage.location });
+}
+
+/**
+ * Returns whether an id does not identify a repository: key files of the first
+ * versions may have none, and lost settings have `LOST_ID`.
+ */
+function isUnknown(id: string): boolean {
+  return id === "" || id === LOST_ID;
 }
 
 /** Returns the first identity of a repository among all, the newest first. */

@@ -16,7 +16,7 @@ import { namesUnder } from "../format/note.ts";
 import { putSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-signer";
-/** The number of hexadecimal digits of a sum in the name of a signer. */
+/** The number of hexadecimal digits of the sum of a key in a name. */
 const NAME_DIGITS = 16;
 
 /** A machine whose signatures on records are trusted, or were. */
@@ -55,7 +55,8 @@ export class Signers {
   readonly #storage: Storage;
   readonly #adminPublicKey: string;
   readonly #admin: SigningKey | undefined;
-  #known: Promise<Map<string, Signer>> | undefined;
+  /** The signers that were looked up, by public key. */
+  readonly #known = new Map<string, Promise<Signer | undefined>>();
 
   /**
    * Makes a view of the signers of a repository. Nothing is read yet.
@@ -98,16 +99,15 @@ export class Signers {
 
   /**
    * Returns whether the signatures of a key are trusted. Those of the admin key
-   * are always trusted. The signers are read once, and again after a change by
-   * this object. A damaged signer counts as missing.
+   * are always trusted. A signer is read once, and again after this object has
+   * changed it. A damaged signer counts as missing.
    *
    * @param publicKey The public key: `ssh-ed25519 AAAA…`.
    * @throws {DeltarError} `key` as for `list`.
    */
   async trust(publicKey: string): Promise<Trust> {
     if (publicKey === this.#adminPublicKey) return "trusted";
-    this.#known ??= this.#readAll();
-    const signer = (await this.#known).get(publicKey);
+    const signer = await this.#find(publicKey);
     if (signer === undefined) return "unknown";
     return signer.revoked === undefined ? "trusted" : "revoked";
   }
@@ -125,8 +125,7 @@ export class Signers {
     machine: string | undefined,
   ): Promise<boolean> {
     if (publicKey === this.#adminPublicKey) return true;
-    this.#known ??= this.#readAll();
-    const signer = (await this.#known).get(publicKey);
+    const signer = await this.#find(publicKey);
     return signer !== undefined &&
       (!signer.writeOnly || signer.machine.id === machine);
   }
@@ -153,7 +152,7 @@ export class Signers {
       ...writeOnly && { writeOnly },
       added: Date.now(),
     };
-    this.#known = undefined;
+    this.#known.delete(key);
     const name = nameOf(key);
     const fields = fieldsOf(signer);
     try {
@@ -199,24 +198,30 @@ export class Signers {
       );
     }
     if (signer.revoked !== undefined) return;
-    this.#known = undefined;
+    this.#known.delete(signer.publicKey);
     const fields = fieldsOf({ ...signer, revoked: time });
     await putSigned(this.#storage, name, FORMAT, fields, admin);
   }
 
-  /**
-   * Returns whether there are no signers. Then records need no signature.
-   *
-   * @throws {DeltarError} `key` as for `list`.
-   */
-  async isEmpty(): Promise<boolean> {
-    this.#known ??= this.#readAll();
-    return (await this.#known).size === 0;
+  #find(publicKey: string): Promise<Signer | undefined> {
+    let found = this.#known.get(publicKey);
+    if (found === undefined) {
+      found = this.#lookUp(publicKey);
+      this.#known.set(publicKey, found);
+      found.catch(() => this.#known.delete(publicKey));
+    }
+    return found;
   }
 
-  async #readAll(): Promise<Map<string, Signer>> {
-    const signers = await this.list(() => {});
-    return new Map(signers.map((signer) => [signer.publicKey, signer]));
+  async #lookUp(publicKey: string): Promise<Signer | undefined> {
+    try {
+      const signer = await this.#read(nameOf(publicKey));
+      // The name has only a part of the key's sum.
+      return signer.publicKey === publicKey ? signer : undefined;
+    } catch (error) {
+      if (codeOf(error) === "not-found" || isDamage(error)) return undefined;
+      throw error;
+    }
   }
 
   async #read(name: string): Promise<Signer> {
@@ -260,8 +265,18 @@ export class Signers {
 
 /** Returns the name of the object of a signer. */
 function nameOf(publicKey: string): string {
+  return `${SIGNERS}${keySum(publicKey)}.json`;
+}
+
+/**
+ * Returns the sum of a public key for names: the first 16 hexadecimal digits of
+ * its SHA-256.
+ *
+ * @param publicKey The public key: `ssh-ed25519 AAAA…`.
+ */
+export function keySum(publicKey: string): string {
   const sum = toHex(sha256(new TextEncoder().encode(publicKey)));
-  return `${SIGNERS}${sum.slice(0, NAME_DIGITS)}.json`;
+  return sum.slice(0, NAME_DIGITS);
 }
 
 function fieldsOf(

@@ -7,8 +7,8 @@
  * that a user names, and `named_time.ts` reads times such as `yesterday`.
  * `keys.ts` explains the keys and their files.
  * `label.ts` changes labels and limits their length. `proof.ts` has the results
- * of drills, and `fresh_restore.ts` the notes of restores into new or empty
- * directories.
+ * of drills, `fresh_restore.ts` the notes of restores into new or empty
+ * directories, and `copied.ts` those about snapshots that were copied.
  *
  * @module
  */
@@ -39,6 +39,7 @@ import {
 import {
   encodeSettings,
   guessSettings,
+  LOST_ID,
   readSettings,
   type Settings,
 } from "../format/settings.ts";
@@ -47,6 +48,7 @@ import { ManifestWriter } from "../runs/manifest.ts";
 import type { Tree } from "../layers/tree.ts";
 import { readTree } from "../layers/tree_reader.ts";
 import type { KeyFor, RepositoryKeys } from "./keys.ts";
+import { CopiedNotes } from "./copied.ts";
 import type { Trust } from "./signers.ts";
 import type { SealedFiles } from "./sealed_files.ts";
 import { withLabels } from "./label.ts";
@@ -71,7 +73,10 @@ export interface CreateOptions extends SignalOptions {
 
 /** The machine that uses a repository. */
 export interface Machine extends MachineRecord {
-  /** The key that signs the records of the machine's snapshots. */
+  /**
+   * The key that signs the records of the machine's snapshots. In an encrypted
+   * repository, the admin key signs them by default.
+   */
   key?: SigningKey;
 }
 
@@ -80,7 +85,7 @@ export interface OpenOptions extends ReadOptions {
   /**
    * This machine. Its snapshots continue only its own snapshots, and those
    * without a machine. By default, a snapshot continues the last one of any
-   * machine, and nothing is signed.
+   * machine, and only the admin key of an encrypted repository signs.
    */
   machine?: Machine;
   /**
@@ -122,6 +127,12 @@ export interface ParentOptions extends ReadOptions {
   onOther?: (read: ReadRecord) => void;
 }
 
+/**
+ * The trust in a record: that in its signature. `foreign` is that in a record
+ * that a trusted key signed for another repository.
+ */
+export type RecordTrust = Trust | "unsigned" | "foreign";
+
 /** A repository's objects and snapshots. */
 export class Store {
   /** The storage of the objects. */
@@ -136,11 +147,13 @@ export class Store {
   readonly machine: Machine | undefined;
   /** The writer of manifests, if the repository is encrypted. */
   readonly manifests: ManifestWriter | undefined;
+  /** The notes in which machines vouch for the snapshots that they copied. */
+  readonly copied: CopiedNotes;
 
   private constructor(
-    { storage, id, codec, keys, machine, manifests }: Pick<
+    { storage, id, codec, keys, machine, manifests, copied }: Pick<
       Store,
-      "storage" | "id" | "codec" | "keys" | "machine" | "manifests"
+      "storage" | "id" | "codec" | "keys" | "machine" | "manifests" | "copied"
     >,
   ) {
     this.storage = storage;
@@ -149,6 +162,7 @@ export class Store {
     this.keys = keys;
     this.machine = machine;
     this.manifests = manifests;
+    this.copied = copied;
   }
 
   /**
@@ -280,7 +294,7 @@ export class Store {
       sum: recipient,
       admin,
     });
-    return Store.#over(storage, { ...base, keys });
+    return Store.#over(storage, { ...base, id: keys.id, keys });
   }
 
   /** Returns the repository whose objects are in a storage. */
@@ -290,40 +304,89 @@ export class Store {
   ): Store {
     const { id, keys, machine } = base;
     if (keys === undefined) {
-      return new Store({ ...base, storage, manifests: undefined });
+      const copied = new CopiedNotes(storage, id);
+      return new Store({ ...base, storage, manifests: undefined, copied });
     }
-    const manifests = new ManifestWriter(storage, id, machine?.key);
-    return new Store({
-      ...base,
-      storage: keys.decrypted((object) => manifests.stored(object)),
-      manifests,
-    });
+    const manifests = new ManifestWriter(
+      storage,
+      id,
+      machine?.key ?? keys.admin,
+    );
+    const view = keys.decrypted((object) => manifests.stored(object));
+    const copied = new CopiedNotes(view, id);
+    return new Store({ ...base, storage: view, manifests, copied });
+  }
+
+  /**
+   * The key that signs what this machine stores: the machine's own or, without
+   * one, the admin key. Absent if there is neither: then nothing is signed.
+   */
+  get signingKey(): SigningKey | undefined {
+    return this.machine?.key ?? this.keys?.admin;
   }
 
   /**
    * Returns whether the signature of a record is trusted.
    *
    * - In a repository that is not encrypted, every record is trusted.
-   * - The signatures of this machine are always trusted.
+   * - With a full key, the signatures of the admin key, of signers that were not
+   *   revoked, and of this machine if it was not revoked are trusted. Without
+   *   signers, only those of the admin key and of this machine are: a storage
+   *   that deletes the signers gains nothing.
    * - With a write-only key, which cannot read the signers, only the signatures
    *   of this machine are trusted or, if it has no signing key, every record.
-   * - With a full key, the signatures of the admin key and of signers that were
-   *   not revoked are trusted or, if there are no signers, every record.
+   *
+   * A record that was signed for another repository is not trusted, unless the
+   * machine that copied it vouches for it ({@linkcode CopiedNotes}). It may also
+   * vouch for records that are not signed, or signed by an unknown key.
    *
    * @throws {DeltarError} The error of the storage.
    */
-  async trustOf(
-    { signer, machine: from }: SnapshotRecord,
-  ): Promise<Trust | "unsigned"> {
+  async trustOf(record: SnapshotRecord): Promise<RecordTrust> {
+    const trust = await this.#trustOfSignature(record);
+    const isDecided = trust === "trusted" || trust === "revoked";
+    if (isDecided || this.keys?.isWriteOnly) return trust;
+    const isVouched = await this.copied
+      .isVouched(record, (signer) => this.#mayVouch(signer));
+    return isVouched ? "trusted" : trust;
+  }
+
+  /**
+   * Returns whether `latest`, labels and dates may find a record: if it is
+   * trusted. Of a record that this machine signed itself, this does not look up
+   * whether its key was revoked, so that a reader needs no further request. A
+   * machine with a revoked key fails to take its next snapshot.
+   */
+  async mayFind(record: SnapshotRecord): Promise<boolean> {
+    const own = this.machine?.key?.publicKey;
+    if (own !== undefined && record.signer === own && !this.isForeign(record)) {
+      return true;
+    }
+    return await this.trustOf(record) === "trusted";
+  }
+
+  /** Returns whether a record was signed for another repository. */
+  isForeign({ repository }: SnapshotRecord): boolean {
+    return repository !== undefined && this.id !== LOST_ID &&
+      repository !== this.id;
+  }
+
+  async #trustOfSignature(record: SnapshotRecord): Promise<RecordTrust> {
+    const { signer, machine: from } = record;
     const trust = await this.trustOfSigner(signer);
     const { keys, machine } = this;
-    if (trust !== "trusted" || keys === undefined || keys.isWriteOnly) {
-      return trust;
-    }
-    if (signer === undefined || signer === machine?.key?.publicKey) {
-      return trust;
-    }
+    if (trust !== "trusted" || keys === undefined) return trust;
+    if (this.isForeign(record)) return "foreign";
+    if (keys.isWriteOnly || signer === undefined) return trust;
+    if (signer === machine?.key?.publicKey) return trust;
     return await keys.signers.maySignFor(signer, from?.id) ? trust : "unknown";
+  }
+
+  /** Returns whether a key may vouch for copied snapshots of any machine. */
+  async #mayVouch(signer: string): Promise<boolean> {
+    if (await this.trustOfSigner(signer) !== "trusted") return false;
+    return signer === this.machine?.key?.publicKey ||
+      await this.keys?.signers.maySignFor(signer, undefined) === true;
   }
 
   /**
@@ -338,14 +401,14 @@ export class Store {
     const { keys, machine } = this;
     if (keys === undefined) return "trusted";
     const own = machine?.key?.publicKey;
-    if (signer !== undefined && signer === own) return "trusted";
     if (keys.isWriteOnly) {
       // A write-only key cannot read the signers.
-      if (own === undefined) return "trusted";
+      if (own === undefined || signer === own) return "trusted";
       return signer === undefined ? "unsigned" : "unknown";
     }
-    if (await keys.signers.isEmpty()) return "trusted";
-    return signer === undefined ? "unsigned" : await keys.signers.trust(signer);
+    if (signer === undefined) return "unsigned";
+    const trust = await keys.signers.trust(signer);
+    return trust === "unknown" && signer === own ? "trusted" : trust;
   }
 
   /**
@@ -361,9 +424,7 @@ export class Store {
       return true;
     }
     if (signer === machine?.key?.publicKey) return true;
-    const { signers } = keys;
-    return await signers.isEmpty() ||
-      await signers.maySignFor(signer, machine?.id);
+    return await keys.signers.maySignFor(signer, machine?.id);
   }
 
   /**
@@ -567,11 +628,26 @@ async function tryRead(
 
 /** Returns the fields of a new record that name this machine and its key. */
 export function machineOf(
-  { machine }: Store,
-): Pick<SnapshotRecord, "machine" | "signer"> {
-  if (machine === undefined) return {};
-  const { key, ...named } = machine;
-  return { machine: named, ...key && { signer: key.publicKey } };
+  store: Store,
+): Pick<SnapshotRecord, "machine" | "signer" | "repository"> {
+  const { machine } = store;
+  if (machine === undefined) return signatureOf(store);
+  const { key: _, ...named } = machine;
+  return { machine: named, ...signatureOf(store) };
+}
+
+/**
+ * Returns the fields of a new record that depend on its signature: the key that
+ * signs it, and the repository for which it is signed.
+ */
+export function signatureOf(
+  { signingKey, id }: Store,
+): Pick<SnapshotRecord, "signer" | "repository"> {
+  if (signingKey === undefined) return {};
+  return {
+    signer: signingKey.publicKey,
+    ...id !== LOST_ID && { repository: id },
+  };
 }
 
 /**

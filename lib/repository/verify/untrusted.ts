@@ -1,4 +1,5 @@
-import type { Store } from "../store/store.ts";
+import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { RecordTrust, Store } from "../store/store.ts";
 import type { UntrustedSnapshot, VerifyOptions } from "./verify.ts";
 
 /**
@@ -14,13 +15,23 @@ export async function findUntrusted(
     const { id, signer } = record;
     const trust = signers === undefined
       ? await store.trustOf(record)
-      : signer === undefined
-      ? "unsigned"
-      : signers.includes(signer)
-      ? "trusted"
-      : "unknown";
+      : await trustIn(store, record, signers);
     if (trust === "trusted") continue;
     untrusted.push({ id, trust, ...signer !== undefined && { signer } });
   }
   return untrusted;
+}
+
+/** Returns the trust in a record if only some public keys are trusted. */
+async function trustIn(
+  store: Store,
+  record: SnapshotRecord,
+  signers: readonly string[],
+): Promise<RecordTrust> {
+  const { signer } = record;
+  const isKnown = signer !== undefined && signers.includes(signer);
+  if (isKnown && !store.isForeign(record)) return "trusted";
+  const mayVouch = (key: string) => Promise.resolve(signers.includes(key));
+  if (await store.copied.isVouched(record, mayVouch)) return "trusted";
+  return signer === undefined ? "unsigned" : isKnown ? "foreign" : "unknown";
 }

@@ -106,8 +106,11 @@ export interface VerifyResult {
 export interface UntrustedSnapshot {
   /** The id of the snapshot. */
   id: string;
-  /** The reason: there is no signature, or one by an unknown or revoked key. */
-  trust: "unsigned" | "unknown" | "revoked";
+  /**
+   * The reason: there is no signature, or one by an unknown or revoked key, or one
+   * for another repository.
+   */
+  trust: "unsigned" | "unknown" | "revoked" | "foreign";
   /** The public key that signed the record, if it is signed. */
   signer?: string;
 }
@@ -410,7 +413,7 @@ class Verification {
  */
 function isOwn(name: string): boolean {
   return name === RECIPIENTS ||
-    /^(?:checkpoints|damaged|garbage|holders|labels|lease|manifests|moves|proofs|removed|restores|running|settings|signers)\//
+    /^(?:checkpoints|copied|damaged|garbage|holders|labels|lease|manifests|moves|proofs|removed|restores|running|settings|signers)\//
       .test(name);
 }
 

@@ -32,6 +32,7 @@ export async function verifySettings(
 
 /** The formats of the notes, by their folder. */
 const FORMATS: Record<string, string> = {
+  copied: "deltar-copied",
   holders: "deltar-holder",
   labels: "deltar-label",
   proofs: "deltar-proof",

@@ -1,0 +1,139 @@
+import { isDamage } from "../../bytes/errors.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { decodeLines, encodeLines } from "../../bytes/listing.ts";
+import { COPIED, idOfObject, isPart } from "../format/names.ts";
+import { namesUnder, readIfThere } from "../format/note.ts";
+import { signerOf, signListing } from "../format/signed_listing.ts";
+import {
+  encodeRecord,
+  type ReadRecord,
+  readRecord,
+  type SnapshotRecord,
+} from "../format/snapshot_record.ts";
+import { keySum } from "./signers.ts";
+
+const FORMAT = "deltar-copied";
+const VERSION = 1;
+
+/**
+ * The notes in which a machine that copied snapshots into a repository vouches
+ * for them. The record of a copied snapshot stays as it is, byte for byte, so its
+ * signature is for the repository that it came from, and often by a machine that
+ * the target does not know. The note has the SHA-256 of the record and the id of
+ * the target, and the machine that copied signs it.
+ */
+export class CopiedNotes {
+  readonly #storage: Storage;
+  readonly #repository: string;
+  /** The names of the notes, by the ids of the snapshots. */
+  #names: Promise<Map<string, string[]>> | undefined;
+
+  /**
+   * Makes a view of the notes. Nothing is read yet.
+   *
+   * @param storage The objects of the repository, decrypted.
+   * @param repository The id of the repository.
+   */
+  constructor(storage: Storage, repository: string) {
+    this.#storage = storage;
+    this.#repository = repository;
+  }
+
+  /**
+   * Stores the note about a snapshot. Does nothing if it is stored already.
+   *
+   * @param to The storage to write to, such as that of a run.
+   * @param read The record, and its SHA-256.
+   * @param from The id of the repository that the snapshot comes from.
+   * @param key The key of the machine that copied the snapshot.
+   */
+  async vouch(
+    to: Storage,
+    { record: { id }, sha256 }: ReadRecord,
+    from: string,
+    key: SigningKey,
+  ): Promise<void> {
+    const name = `${COPIED}${id}.${keySum(key.publicKey)}.json`;
+    const isMine = (signer: string) =>
+      Promise.resolve(signer === key.publicKey);
+    if (await this.#vouches(name, id, sha256, isMine)) return;
+    const fields = {
+      snapshot: id,
+      sha256,
+      repository: this.#repository,
+      from,
+      time: new Date().toISOString(),
+    };
+    const bytes = encodeLines(FORMAT, VERSION, fields, []);
+    await to.put(name, await signListing(bytes, key));
+    this.#names = undefined;
+  }
+
+  /**
+   * Returns whether a machine vouches for a record.
+   *
+   * @param record The record as it was read, possibly with another label.
+   * @param mayVouch Returns whether a public key may vouch for records.
+   * @throws {DeltarError} The error of the storage.
+   */
+  async isVouched(
+    record: SnapshotRecord,
+    mayVouch: (signer: string) => Promise<boolean>,
+  ): Promise<boolean> {
+    this.#names ??= this.#list();
+    const names = (await this.#names).get(record.id) ?? [];
+    if (names.length === 0) return false;
+    try {
+      // The record is read again for its sum. A hostile storage may return
+      // another one this time.
+      const again = await readRecord(this.#storage, record.id);
+      if (!isSame(again.record, record)) return false;
+      for (const name of names) {
+        if (await this.#vouches(name, record.id, again.sha256, mayVouch)) {
+          return true;
+        }
+      }
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    return false;
+  }
+
+  /** Returns whether a note is about a record, and by a key that may vouch. */
+  async #vouches(
+    name: string,
+    id: string,
+    sha256: string,
+    mayVouch: (signer: string) => Promise<boolean>,
+  ): Promise<boolean> {
+    try {
+      const bytes = await readIfThere(this.#storage, name);
+      if (bytes === undefined) return false;
+      const { header } = decodeLines(bytes, FORMAT, VERSION, name);
+      const signer = await signerOf(bytes, name);
+      return signer !== undefined && header.snapshot === id &&
+        header.sha256 === sha256 && header.repository === this.#repository &&
+        await mayVouch(signer);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return false;
+    }
+  }
+
+  async #list(): Promise<Map<string, string[]>> {
+    const names = await namesUnder(this.#storage, COPIED);
+    return Map.groupBy(
+      names.filter((name) => isPart("copied", name)),
+      (name) => idOfObject(name) ?? "",
+    );
+  }
+}
+
+/** Returns whether two records are the same, except for their labels. */
+function isSame(a: SnapshotRecord, b: SnapshotRecord): boolean {
+  const [one, other] = [a, b].map(({ label: _, ...rest }) =>
+    new TextDecoder().decode(encodeRecord(rest))
+  );
+  return a.signer === b.signer && one === other;
+}
