@@ -1,10 +1,10 @@
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import type { ByteReader } from "../bytes/byte_reader.ts";
+import { ByteReader } from "../bytes/byte_reader.ts";
 import { DeltarError } from "../bytes/errors.ts";
-import { concat } from "../bytes/source.ts";
+import { type ByteSource, chunks, concat } from "../bytes/source.ts";
 import { type ChunkCipher, chunkCipher } from "./chunk_cipher.ts";
-import { NONCE_BYTES } from "./payload.ts";
+import { NONCE_BYTES, plainSize } from "./payload.ts";
 
 /**
  * A key that decrypts: the text of an age identity (`AGE-SECRET-KEY-1…` or
@@ -175,6 +175,29 @@ export async function readHead(
     bytes: concat([header, nonce]),
     cipher: await payloadCipher(fileKey, nonce),
   };
+}
+
+/**
+ * Yields an age file, and checks without a key that it has the form of a whole
+ * one: a header, and a payload of a possible size.
+ *
+ * @param file The file.
+ * @param object The name of the file, for errors.
+ * @throws {DeltarError} `corrupt`, `truncated` or `limit` if it has not.
+ */
+export async function* wholeFile(
+  file: ByteSource,
+  object: string,
+): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(chunks(file), { object });
+  yield await readHeader(reader);
+  let size = 0;
+  for (let part; (part = await reader.some()) !== undefined;) {
+    size += part.length;
+    yield part;
+  }
+  if (plainSize(size) !== undefined) return;
+  throw reader.truncated("the payload of an age file", 0);
 }
 
 /** Reads the header, up to the end of the line with its MAC. */

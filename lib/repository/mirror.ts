@@ -3,11 +3,13 @@ import { codeOf, DeltarError, isDamage } from "../bytes/errors.ts";
 import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { toHex } from "../bytes/hex.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
+import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
-import { SETTINGS, SNAPSHOTS } from "./format/names.ts";
+import { KEYS, SETTINGS, SNAPSHOTS } from "./format/names.ts";
 import { readIfThere } from "./format/note.ts";
 import { readSettings } from "./format/settings.ts";
+import { AGE_SUFFIX } from "../storage/names.ts";
 import type { ObjectRecord } from "./format/snapshot_record.ts";
 import { isSealed, readLists } from "./runs/manifest.ts";
 
@@ -51,11 +53,28 @@ export interface MirrorResult {
 /** The number of objects that are copied at the same time. */
 const COPYING = 3;
 
-/** The folders by which running work is coordinated. They are not copied. */
-const COORDINATION = /^(?:running|garbage|lease|checkpoints|damaged)\//;
+/**
+ * The folders by which running work is coordinated, and those of objects that a
+ * repair or mirror has replaced. They are not copied.
+ */
+const COORDINATION =
+  /^(?:running|garbage|lease|checkpoints|damaged|replaced)\//;
 
 /** The beginnings of names of objects that may be replaced by others of the same size. */
 const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
+
+/**
+ * The beginnings of names of objects without which a repository may not open. The
+ * mirror keeps each state of them that it replaces, because without a key it
+ * cannot tell whether the new one is damaged.
+ */
+const VITAL = /^(?:(?:keys|holders|signers)\/|recipients\.json)/;
+
+/** The folder in which a mirror keeps what it has replaced. */
+const KEPT = "replaced/";
+
+/** The number of hexadecimal digits of a sum in the name of a kept object. */
+const SUM_DIGITS = 16;
 
 /**
  * Copies the objects of a repository as they are stored, to a storage that is
@@ -67,8 +86,11 @@ const REPLACED = /^(?:(?:keys|holders|signers|removed)\/|recipients\.json)/;
  *   with the manifest while it is copied. Damaged objects are not copied.
  * - An object of the same name and size is not copied again. Key files, holders,
  *   signers and removed records, which may be replaced, are compared.
- * - Intents, leases, marks, checkpoints and the objects in `damaged/` are not
- *   copied.
+ * - Before a key file, a holder, a signer or `recipients.json` of the mirror is
+ *   replaced, it is kept as `replaced/NAME.SUM`, with the first 16 digits of its
+ *   SHA-256. One that is not a whole age file is not copied.
+ * - Intents, leases, marks, checkpoints and the objects in `damaged/` and
+ *   `replaced/` are not copied.
  * - An object that the source no longer has stays in the mirror.
  *
  * @param from The storage of the repository.
@@ -118,8 +140,8 @@ export async function mirror(
   const refused = new Set(result.damage.map(({ object }) => object));
   const there = new Map<string, number>();
   for await (const { name, size } of target.list()) there.set(name, size);
-  /** The objects to copy: the settings, then all else, and records last. */
-  const steps: string[][] = [[], [], []];
+  /** The objects to copy: settings, key files, then all else, and records last. */
+  const steps: string[][] = [[], [], [], []];
   for await (const { name, size } of source.list()) {
     checkAborted(signal);
     if (COORDINATION.test(name) || refused.has(name)) continue;
@@ -136,6 +158,10 @@ export async function mirror(
   for (const names of steps) {
     await forEachConcurrent(names, COPYING, async (name) => {
       checkAborted(signal);
+      const isListed = listed.has(name);
+      if (!isListed && VITAL.test(name) && there.has(name)) {
+        await keepOld(target, name);
+      }
       const size = await copyOne(
         source,
         target,
@@ -161,6 +187,21 @@ async function isSame(a: Storage, b: Storage, name: string): Promise<boolean> {
     toHex(sha256(one)) === toHex(sha256(other));
 }
 
+/** Returns an age file that is checked while it is read. */
+async function whole(file: ByteSource, name: string): Promise<ByteSource> {
+  // Only encrypted repositories load the ciphers.
+  const { wholeFile } = await import("../age/header.ts");
+  return wholeFile(file, name);
+}
+
+/** Keeps an object of the mirror under another name before it is replaced. */
+async function keepOld(mirror: Storage, name: string): Promise<void> {
+  const bytes = await readIfThere(mirror, name);
+  if (bytes === undefined) return;
+  const sum = toHex(sha256(bytes)).slice(0, SUM_DIGITS);
+  await mirror.put(`${KEPT}${name}.${sum}`, bytes);
+}
+
 /**
  * Copies an object, if it is still there and is one of those expected.
  *
@@ -176,7 +217,9 @@ async function copyOne(
   const sum = createSha256();
   let size = 0;
   const checked = async function* () {
-    for await (const part of from.get(name)) {
+    const file = from.get(name);
+    const isAge = VITAL.test(name) && name.endsWith(AGE_SUFFIX);
+    for await (const part of chunks(isAge ? await whole(file, name) : file)) {
       sum.update(part);
       size += part.length;
       yield part;
@@ -204,9 +247,10 @@ async function copyOne(
   }
 }
 
-/** Returns the step of an object: 0 for the settings, 2 for records. */
+/** Returns the step of an object: 0 for the settings, 3 for records. */
 function stepOf(name: string): number {
-  return name === SETTINGS ? 0 : name.startsWith(SNAPSHOTS) ? 2 : 1;
+  if (name === SETTINGS) return 0;
+  return name.startsWith(KEYS) ? 1 : name.startsWith(SNAPSHOTS) ? 3 : 2;
 }
 
 /**

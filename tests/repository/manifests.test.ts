@@ -195,6 +195,42 @@ test("mirror() copies a repository without a key, and no damaged object", async 
   });
 });
 
+test("mirror() keeps each key file that it replaces", async () => {
+  await withTemp(async (folder) => {
+    const storage = await make(folder);
+    const copy = new MemoryStorage();
+    await mirror(storage, copy);
+    const kept = () =>
+      [...copy.objects.keys()].filter((name) => name.startsWith("replaced/"));
+    const [name] = [...storage.objects.keys()]
+      .filter((name) => name.startsWith("keys/"));
+    const good = storage.objects.get(name)!;
+    // A file that cannot be whole does not replace it.
+    for (const length of [0, 30, 150, 190]) {
+      storage.objects.set(name, good.subarray(0, length));
+      const { damage } = await mirror(storage, copy);
+      assert.deepEqual(damage.map(({ object }) => object), [name]);
+      assert.deepEqual(copy.objects.get(name), good);
+    }
+    // Without a key, a changed byte cannot be told from a new key file.
+    const changed = good.slice();
+    changed[changed.length - 1] ^= 1;
+    storage.objects.set(name, changed);
+    assert.deepEqual((await mirror(storage, copy)).damage, []);
+    assert.deepEqual(copy.objects.get(name), changed);
+    assert.deepEqual((await mirror(storage, copy)).objects, 0);
+    const last = kept().find((one) => one.startsWith(`replaced/${name}.`))!;
+    assert.deepEqual(copy.objects.get(last), good);
+    copy.objects.set(name, copy.objects.get(last)!);
+    const repository = await Repository.open(copy, { keys });
+    assert.deepEqual((await repository.verify({ data: true })).damage, []);
+    // A mirror of the mirror does not have what it replaced.
+    const third = new MemoryStorage();
+    await mirror(copy, third);
+    assert.ok(![...third.objects.keys()].includes(last));
+  });
+});
+
 test("mirror() that is stopped at any object is continued by the next", async () => {
   await withTemp(async (folder) => {
     const storage = await make(folder);

@@ -413,7 +413,7 @@ class Verification {
  */
 function isOwn(name: string): boolean {
   return name === RECIPIENTS ||
-    /^(?:checkpoints|copied|damaged|garbage|holders|labels|lease|manifests|moves|proofs|removed|restores|running|settings|signers)\//
+    /^(?:checkpoints|copied|damaged|garbage|holders|labels|lease|manifests|moves|proofs|removed|replaced|restores|running|settings|signers)\//
       .test(name);
 }
 
