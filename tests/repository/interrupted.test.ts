@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Repository } from "../../lib/repository/repository.ts";
 import type { SnapshotOptions } from "../../lib/repository/snapshot/take_snapshot.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { dieAt, FaultyStorage, isInjected } from "../support/faulty_storage.ts";
 import { withTemp } from "../support/temp.ts";
@@ -101,6 +102,26 @@ test("the next snapshot takes over what an interrupted one has finished", async 
     // What served the interruption is cleared away.
     assert.equal(sizeOf(storage, "checkpoints/"), 0);
     assert.equal(sizeOf(storage, "running/"), 0);
+  });
+});
+
+test("a finished volume on a local disk is taken over only if it is whole", async () => {
+  await withTemp(async (folder) => {
+    const root = join(folder, "root");
+    fill(root, 1);
+    const place = join(folder, "repository");
+    const repository = await Repository.create(new LocalStorage(place));
+    await interrupt(repository, root, FILES - 5);
+    const volumes = join(place, "volumes");
+    const names = fs.readdirSync(volumes).sort();
+    assert.ok(names.length >= 4, `${names.length} volumes`);
+    // A crash of the machine lost the content of one, but not its size.
+    const file = join(volumes, names[1]);
+    fs.chmodSync(file, 0o600);
+    fs.writeFileSync(file, new Uint8Array(fs.statSync(file).size));
+    const { record } = await repository.snapshot(everything(root), options);
+    assert.ok(record.counts.stored < FILES * 20_000 - 2 * VOLUME);
+    await assertRestores(repository, root, join(folder, "to"));
   });
 });
 

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { codeOf } from "../../lib/bytes/errors.ts";
 import { concat } from "../../lib/bytes/source.ts";
 import type { RepositoryKeys } from "../../lib/repository/mod.ts";
 import { Repository } from "../../lib/repository/repository.ts";
+import { putSigned } from "../../lib/repository/store/signed_object.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
+import { owner } from "../../lib/storage/temporary.ts";
 import {
   dieAt,
   FaultyStorage,
@@ -131,6 +134,31 @@ async function killEach(
     assert.ok(number < 100);
   }
 }
+
+test("a change whose process has ended does not block others", async () => {
+  const storage = await make("main", "other");
+  const keys = await open(storage, "main");
+  /** Stores the mark of a rotation by a process, which was killed. */
+  const leave = (process: string | undefined) =>
+    putSigned(
+      keys.decrypted(),
+      "holders/changes/rotate.0123456789abcdef.json",
+      "deltar-key-change",
+      { time: new Date().toISOString(), process },
+      keys.admin!,
+    );
+  const { pid } = spawnSync(process.execPath, ["--version"]);
+  const ended = owner().replace(`p${process.pid}-`, `p${pid}-`);
+  const elsewhere = ended.replace(/.{8}$/, "00000000");
+  for (const other of [owner(), elsewhere, undefined]) {
+    await leave(other);
+    await assert.rejects(keys.remove("other"), { code: "conflict" });
+  }
+  await leave(ended);
+  await keys.remove("other");
+  const names = [...storage.objects.keys()];
+  assert.ok(!names.some((name) => name.startsWith("holders/changes/")));
+});
 
 /** Does something at a time at which changes of now count as interrupted. */
 async function later<Result>(work: () => Promise<Result>): Promise<Result> {

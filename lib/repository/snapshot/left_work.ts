@@ -1,4 +1,6 @@
 import type { StoredContent } from "../../archive/data_packer.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import { codeOf, isDamage } from "../../bytes/errors.ts";
@@ -64,14 +66,17 @@ export class LeftWork {
    * @param left The runs.
    * @param expected The id of the parent of the next snapshot, and the public
    * key that must have signed the checkpoints, as for `findLeftRuns`. Deltas that
-   * were made against another parent are ignored.
+   * were made against another parent are ignored. If `isLocal`, the storage is a
+   * folder of this machine, and volumes are compared with their SHA-256, and
+   * otherwise only with their sizes.
    */
   static async read(
     storage: Storage,
     left: LeftRuns,
-    { parent, signer }: {
+    { parent, signer, isLocal }: {
       parent: string | undefined;
       signer: string | undefined;
+      isLocal: boolean;
     },
   ): Promise<LeftWork> {
     const work = new LeftWork();
@@ -94,7 +99,10 @@ export class LeftWork {
       const checkpoint = await tryRead(storage, name, signer);
       if (checkpoint === undefined) continue;
       const { object } = checkpoint;
-      if (sizes.get(object.name) === object.size) {
+      if (
+        sizes.get(object.name) === object.size &&
+        (!isLocal || await isWhole(storage, object))
+      ) {
         work.#add(checkpoint, checkpoint.parent === parent);
       }
     }
@@ -130,6 +138,32 @@ export class LeftWork {
       this.#sizes.add(size);
     }
   }
+}
+
+/**
+ * Returns whether a stored object has its recorded SHA-256. This is checked only
+ * on a local disk, which may have lost the content of a file in a crash. To read
+ * an object from another storage may cost as much as to store it again.
+ */
+async function isWhole(
+  storage: Storage,
+  { name, size, sha256 }: ObjectRecord,
+): Promise<boolean> {
+  const sum = createSha256();
+  let length = 0;
+  try {
+    for await (const part of storage.get(name, { fresh: true })) {
+      sum.update(part);
+      length += part.length;
+      if (length > size) return false;
+    }
+  } catch (error) {
+    // With a write-only key, the content cannot be read.
+    if (codeOf(error) === "key") return true;
+    if (isDamage(error)) return false;
+    throw error;
+  }
+  return length === size && toHex(sum.digest()) === sha256;
 }
 
 async function tryRead(

@@ -249,6 +249,7 @@ async function takeOnce(
     const work = await LeftWork.read(writer.storage, left, {
       parent: last?.record.id,
       signer: signerOf(store),
+      isLocal: store.storage.localPath !== undefined,
     });
     const packer = new DataPacker({
       writer: writer.volumes,

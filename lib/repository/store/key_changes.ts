@@ -7,9 +7,9 @@
  * its own, and fails with `conflict`.
  *
  * A process that is killed leaves its mark. A mark is ignored after
- * `MAX_CHANGE_MS`, with one exception that does not depend on clocks: a removal
- * leaves at least one full key that no mark, however old, is about to remove
- * (`keys.ts`).
+ * `MAX_CHANGE_MS`, and at once on the machine of the process, if that has ended.
+ * There is one exception: a removal leaves at least one full key that no mark,
+ * however old, is about to remove (`keys.ts`).
  *
  * @module
  */
@@ -17,6 +17,7 @@ import { DeltarError, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import type { SigningKey } from "../../ssh/mod.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { isRunning, owner, processOf } from "../../storage/temporary.ts";
 import { HOLDERS } from "../format/names.ts";
 import { namesUnder, timeOf } from "../format/note.ts";
 import { putSigned, readSigned } from "./signed_object.ts";
@@ -77,7 +78,8 @@ export class KeyChanges {
     const time = new Date().toISOString();
     const done = [own];
     try {
-      await putSigned(this.#storage, own, FORMAT, { time }, this.#admin);
+      const fields = { time, process: owner() };
+      await putSigned(this.#storage, own, FORMAT, fields, this.#admin);
       const marks = await this.#marks();
       const others = marks.filter(({ object }) => object !== own);
       const over: string[] = [];
@@ -114,13 +116,18 @@ export class KeyChanges {
   /**
    * Returns the time after which a change counts as interrupted, in milliseconds
    * since 1970. Returns `undefined` if the change counts as interrupted already,
-   * or if its mark is damaged or missing.
+   * because of its time or because its process, of this machine, has ended, or if
+   * its mark is damaged or missing.
    */
   async #endOf(object: string): Promise<number | undefined> {
     const { publicKey } = this.#admin;
     try {
       const line = await readSigned(this.#storage, object, FORMAT, publicKey);
       const begun = timeOf(line.time, object);
+      const process = processOf(String(line.process));
+      if (process !== undefined && isRunning(process) === false) {
+        return undefined;
+      }
       const age = Math.abs(Date.now() - begun);
       return age > MAX_CHANGE_MS ? undefined : begun + MAX_CHANGE_MS;
     } catch (error) {
