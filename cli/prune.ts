@@ -222,11 +222,14 @@ function judgementFields(
   judgements: readonly Judgement[],
 ): Record<string, unknown> {
   return {
-    snapshots: judgements.map(({ record, keep, reasons, isCounted }) => ({
+    snapshots: judgements.map((
+      { record, keep, reasons, isCounted, lateBy },
+    ) => ({
       ...recordFields(record),
       keep,
       reasons,
       isCounted,
+      ...lateBy !== undefined && { lateBy },
     })),
   };
 }
@@ -303,6 +306,19 @@ function printExtra(
       `${extra === 1 ? "it" : "them"}. ${advice}` +
       "`deltar forget` removes a snapshot.",
   );
+  const late = Map.groupBy(
+    judgements.filter(({ lateBy }) => lateBy !== undefined),
+    ({ lateBy }) => lateBy,
+  );
+  for (const [by, { length, [0]: { record: { directory } } }] of late) {
+    out.line(
+      `${plural(length, "snapshot")} of ${showPath(directory)} ` +
+        `${length === 1 ? "is" : "are"} not counted because ${by} was taken ` +
+        `without ${length === 1 ? "it" : "them"}. If you do not know ${by}, ` +
+        `remove it with \`deltar forget ${by}\`, so that the rules count ` +
+        `${length === 1 ? "the other one" : "the others"} again.`,
+    );
+  }
 }
 
 function printResult(

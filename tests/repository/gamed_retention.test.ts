@@ -165,6 +165,23 @@ const attacks: Record<string, (place: Attacked) => void> = {
       encodeLines("deltar-judged", 1, {}, lines),
     );
   },
+  "a snapshot without a parent, other dates, and a list that counts them": (
+    place,
+  ) => {
+    const lines: Record<string, unknown>[] = [
+      { group: place.root, busiest: 1000 },
+    ];
+    for (const day of range(-14.5, 10)) {
+      const id = place.forge(day);
+      const time = new Date(Math.round(START + day * DAY)).toISOString();
+      lines.push({ id, time });
+    }
+    place.storage.objects.set(
+      "judged/20260301T000000Z-000000.json",
+      encodeLines("deltar-judged", 1, {}, lines),
+    );
+    place.forge(10.15);
+  },
 };
 
 for (const [name, attack] of Object.entries(attacks)) {
@@ -228,6 +245,42 @@ test("prune() still thins good snapshots among snapshots with forged dates [S20]
     const left = await place.prune({ daily: 3 });
     assert.deepEqual(left.filter((id) => good.includes(id)), good.slice(-3));
     assert.equal(left.length, 3 + 24);
+  });
+});
+
+test("prune() goes on beside a forged snapshot without a parent [S20]", async () => {
+  await withAttacked(async (place) => {
+    const good = await place.take(range(0, 10));
+    await place.prune({ daily: 30 });
+    const later = await place.take([10, 11]);
+    const forged = place.forge(11.5);
+    place.day = 12;
+    const left = await place.prune({ daily: 3 });
+    // The forged one is kept in addition.
+    assert.deepEqual(left, [good[9], ...later, forged]);
+    const after = await place.take([12, 13]);
+    assert.deepEqual(await place.prune({ daily: 3 }), [
+      later[1],
+      forged,
+      ...after,
+    ]);
+  });
+});
+
+test("a judgement names the snapshot because of which others are late [S20]", async () => {
+  await withAttacked(async (place) => {
+    // Without an earlier prune it is not known which one is right.
+    const good = await place.take(range(0, 5));
+    const forged = place.forge(4.5);
+    place.day = 5;
+    const records = await place.repository.snapshots();
+    const judgements = judge(records, { last: 1 }, { now: START + 5 * DAY });
+    assert.deepEqual(
+      judgements.map(({ keep, lateBy }) => [keep, lateBy]),
+      [...good.map(() => [true, forged]), [true, undefined]],
+    );
+    await place.repository.forget(forged);
+    assert.deepEqual(await place.prune({ last: 1 }), good.slice(-1));
   });
 });
 

@@ -1,6 +1,19 @@
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import { timeOfId } from "../format/names.ts";
-import type { JudgedGroup } from "./judged.ts";
+import { countedByAll, type JudgedGroup } from "./judged.ts";
+
+/**
+ * The evidence because of which the rules do not count a snapshot:
+ *
+ * - `skipped`: the later snapshot `by` was taken without it.
+ * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
+ * - `first`: it claims to be the first snapshot of its directory, but an earlier
+ *   prune counted one that sorts before it.
+ */
+export type Late =
+  | { kind: "skipped"; by: string }
+  | { kind: "unlisted" }
+  | { kind: "first" };
 
 /**
  * Returns the snapshots that appeared in a repository after snapshots of the
@@ -19,17 +32,23 @@ import type { JudgedGroup } from "./judged.ts";
  * snapshots, and so make other snapshots late, but cannot make a late snapshot
  * count.
  *
+ * A snapshot without a parent would make all earlier ones of its directory late.
+ * If all earlier prunes counted one of those, the snapshot is not the first, so it
+ * is no evidence and is not counted itself. Only snapshots that sort before all
+ * others could count because of that, and they take the place of no other one.
+ *
  * @param records The trusted snapshots of one directory of one machine, in the
  * order of their ids.
  * @param judged The snapshots of the directory that earlier prunes counted.
  * @param hasParents Whether a snapshot has the one before it as its parent. False
  * for safety snapshots.
+ * @returns The evidence against each late snapshot.
  */
 export function findLate(
   records: readonly SnapshotRecord[],
   judged: readonly JudgedGroup[],
   hasParents: boolean,
-): Set<SnapshotRecord> {
+): Map<SnapshotRecord, Late> {
   const originals = findOriginals(records);
   // The newest counted snapshot that still exists. The user may have removed
   // newer ones.
@@ -37,22 +56,33 @@ export function findLate(
     times,
     newest: records.findLast(({ id }) => times.has(id))?.id ?? "",
   }));
-  const late = new Set<SnapshotRecord>();
+  const late = new Map<SnapshotRecord, Late>();
+  const counted = countedByAll(judged);
+  const firstCounted = records
+    .find(({ id, time }) => counted.get(id) === time)?.id;
   // Without any parent there is no evidence.
   const isChain = hasParents &&
     records.some(({ parent }) => parent !== undefined);
-  /** The lowest id that a later snapshot has as its parent. */
-  let lowest: string | undefined;
+  /** The lowest id that a later snapshot has as its parent, and that snapshot. */
+  let lowest: { parent: string; by: string } | undefined;
   for (const record of records.toReversed()) {
     const id = originals.get(record) ?? record.id;
-    const isSkipped = lowest !== undefined && lowest < id;
     const isUnknown = known.some(({ times, newest }) =>
       id <= newest && times.get(id) !== record.time
     );
-    if (isSkipped || isUnknown) late.add(record);
+    if (lowest !== undefined && lowest.parent < id) {
+      late.set(record, { kind: "skipped", by: lowest.by });
+    } else if (isUnknown) late.set(record, { kind: "unlisted" });
     else if (isChain) {
-      const { parent = record.repairs ?? record.follows ?? "" } = record;
-      if (lowest === undefined || parent < lowest) lowest = parent;
+      const { parent = record.repairs ?? record.follows } = record;
+      const isFirst = parent === undefined;
+      if (
+        isFirst && firstCounted !== undefined && firstCounted < id &&
+        !counted.has(id)
+      ) late.set(record, { kind: "first" });
+      else if (lowest === undefined || (parent ?? "") < lowest.parent) {
+        lowest = { parent: parent ?? "", by: record.id };
+      }
     }
   }
   return late;

@@ -75,6 +75,12 @@ export interface Judgement {
    * snapshots that the rules keep.
    */
   isCounted: boolean;
+  /**
+   * The id of a later snapshot that was taken without this one, if the rules do
+   * not count this one because of that. If the later one is forged, its removal
+   * makes the rules count this one again.
+   */
+  lateBy?: string;
 }
 
 /** Options for judging snapshots. */
@@ -158,22 +164,24 @@ export function judgeGroups(
     if (all === undefined) reasons.set(record, [reason]);
     else all.push(reason);
   };
-  const uncounted = new Set<SnapshotRecord>();
+  const uncounted = new Map<SnapshotRecord, string | undefined>();
   for (const { taken, saved } of groups) {
     judgeTaken(taken, policy, keep);
     judgeSaved(saved, taken, policy, keep);
-    for (const { record } of [...taken.extra, ...saved.extra]) {
-      uncounted.add(record);
+    for (const { record, lateBy } of [...taken.extra, ...saved.extra]) {
+      uncounted.set(record, lateBy);
     }
   }
   keepParts(records, reasons);
   return records.map((record) => {
     const why = reasons.get(record) ?? [];
+    const lateBy = uncounted.get(record);
     return {
       record,
       keep: why.length > 0,
       reasons: why,
       isCounted: !uncounted.has(record),
+      ...lateBy !== undefined && { lateBy },
     };
   });
 }
@@ -273,7 +281,11 @@ export interface CountedSnapshots {
   /** The snapshots that the rules count, from the newest to the oldest. */
   counted: readonly TimedSnapshot[];
   /** The other snapshots, with the reasons for keeping them in addition. */
-  extra: readonly { record: SnapshotRecord; reason: string }[];
+  extra: readonly {
+    record: SnapshotRecord;
+    reason: string;
+    lateBy?: string;
+  }[];
   /** The snapshots that earlier prunes counted. */
   judged: readonly JudgedGroup[];
 }
@@ -302,14 +314,18 @@ export function groupSnapshots(
     const counted = timed.filter(({ isPlausible }) => isPlausible).reverse();
     const isCounted = new Set(counted.map(({ record }) => record));
     const isOfTrusted = new Set(trusted);
-    const extra = sorted.filter((one) => !isCounted.has(one)).map((record) => ({
-      record,
-      reason: !isOfTrusted.has(record)
+    const extra = sorted.filter((one) => !isCounted.has(one)).map((record) => {
+      const why = late.get(record);
+      const reason = !isOfTrusted.has(record)
         ? "not of a trusted machine"
-        : late.has(record)
+        : why?.kind === "first"
+        ? "falsely claims to be the first of its directory"
+        : why !== undefined
         ? "appeared after later snapshots"
-        : "implausible time",
-    }));
+        : "implausible time";
+      const isSkipped = why?.kind === "skipped";
+      return { record, reason, ...isSkipped && { lateBy: why.by } };
+    });
     return { all, counted, extra, judged };
   };
   return [...byDirectory(records, now)].map(([key, { taken, saved }]) => ({
