@@ -284,7 +284,22 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
     const plan = place.run([...prune, "--dry-run"]);
     assert.match(plan.out, /^keep .* {2}implausible time$/m);
     assert.match(plan.out, /^keep .* {2}appeared after later snapshots$/m);
+    assert.doesNotMatch(plan.out, /was taken without/);
     for (const id of forged) fs.rmSync(join(repo, recordName(id)));
+    // One that claims to follow an early snapshot is named, with what to do.
+    const early = add(60_000, kept[0]);
+    const stalled = place.run(prune);
+    assert.equal(stalled.code, 0, stalled.err);
+    assert.ok(
+      stalled.out.includes(
+        `4 snapshots of ${place.root} are not counted because ${early} was ` +
+          `taken without them. If you do not know ${early}, remove it with ` +
+          `\`deltar forget ${early}\`, so that the rules count the others again.`,
+      ),
+      stalled.out,
+    );
+    assert.equal(listed().length, kept.length + 1);
+    fs.rmSync(join(repo, recordName(early)));
 
     let parent: string | undefined = kept.at(-1);
     for (let minute = -60; minute < 0; minute++) {

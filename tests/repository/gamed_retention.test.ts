@@ -9,6 +9,7 @@ import {
 } from "../../lib/repository/format/snapshot_record.ts";
 import {
   judge,
+  type Judgement,
   type JudgeOptions,
   type RetentionPolicy,
 } from "../../lib/repository/prune/retention.ts";
@@ -95,6 +96,12 @@ class Attacked {
   reset(objects: ReadonlyMap<string, Uint8Array>): void {
     this.storage.objects.clear();
     for (const [name, bytes] of objects) this.storage.objects.set(name, bytes);
+  }
+
+  /** Returns the judgements of a prune. */
+  async plan(policy: RetentionPolicy): Promise<Judgement[]> {
+    const planning = () => this.repository.planPrune(policy);
+    return (await this.#now(planning)).judgements;
   }
 
   /** Prunes. Returns the ids that are left. */
@@ -280,7 +287,19 @@ test("a judgement names the snapshot because of which others are late [S20]", as
       [...good.map(() => [true, forged]), [true, undefined]],
     );
     await place.repository.forget(forged);
-    assert.deepEqual(await place.prune({ last: 1 }), good.slice(-1));
+    assert.deepEqual(await place.prune({ last: 3 }), good.slice(-3));
+    // After a prune, one with an early parent is doubted, and a good one is not.
+    const early = place.forge(5.1, { parent: good[2] });
+    const past = place.forge(3.5);
+    place.day = 5.2;
+    const plan = await place.plan({ last: 1 });
+    assert.deepEqual(
+      plan.map(({ record: { id }, lateBy }) => [id, lateBy]),
+      [[good[2], undefined], [good[3], early], [past, undefined], [
+        good[4],
+        early,
+      ], [early, undefined]],
+    );
   });
 });
 

@@ -5,13 +5,15 @@ import { countedByAll, type JudgedGroup } from "./judged.ts";
 /**
  * The evidence because of which the rules do not count a snapshot:
  *
- * - `skipped`: the later snapshot `by` was taken without it.
+ * - `skipped`: a later snapshot was taken without it. That one is `by` if it may be
+ *   the forged one: if earlier prunes counted the late snapshot and not `by`, or
+ *   if there was no earlier prune.
  * - `unlisted`: an earlier prune counted a later snapshot, but not this one.
  * - `first`: it claims to be the first snapshot of its directory, but an earlier
  *   prune counted one that sorts before it.
  */
 export type Late =
-  | { kind: "skipped"; by: string }
+  | { kind: "skipped"; by?: string }
   | { kind: "unlisted" }
   | { kind: "first" };
 
@@ -71,7 +73,10 @@ export function findLate(
       id <= newest && times.get(id) !== record.time
     );
     if (lowest !== undefined && lowest.parent < id) {
-      late.set(record, { kind: "skipped", by: lowest.by });
+      const { by } = lowest;
+      const isDoubted = judged.length === 0 ||
+        counted.get(id) === record.time && !counted.has(by);
+      late.set(record, { kind: "skipped", ...isDoubted && { by } });
     } else if (isUnknown) late.set(record, { kind: "unlisted" });
     else if (isChain) {
       const { parent = record.repairs ?? record.follows } = record;

@@ -77,8 +77,8 @@ export interface Judgement {
   isCounted: boolean;
   /**
    * The id of a later snapshot that was taken without this one, if the rules do
-   * not count this one because of that. If the later one is forged, its removal
-   * makes the rules count this one again.
+   * not count this one because of that, and the later one may be forged. Its
+   * removal makes the rules count this one again.
    */
   lateBy?: string;
 }
@@ -323,8 +323,8 @@ export function groupSnapshots(
         : why !== undefined
         ? "appeared after later snapshots"
         : "implausible time";
-      const isSkipped = why?.kind === "skipped";
-      return { record, reason, ...isSkipped && { lateBy: why.by } };
+      const lateBy = why?.kind === "skipped" ? why.by : undefined;
+      return { record, reason, ...lateBy !== undefined && { lateBy } };
     });
     return { all, counted, extra, judged };
   };
