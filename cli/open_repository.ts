@@ -143,6 +143,7 @@ async function openPinned(
       keys: () => ownKeys(context),
       recipient: known?.recipient,
       admin: known?.admin,
+      id: known?.id,
       machine: await thisMachine(),
     });
   } catch (error) {
@@ -151,13 +152,14 @@ async function openPinned(
     throw new DeltarError("mismatch", text, { cause: error });
   }
   const { keys } = repository;
-  if (keys !== undefined && known?.admin === undefined) pinKeys(place, keys);
+  if (keys !== undefined && known?.id === undefined) pinKeys(place, keys);
   return repository;
 }
 
 /** Notes for whom an encrypted repository is encrypted, and who signs. */
 function pinKeys(place: string, keys: RepositoryKeys): void {
-  pin(place, { recipient: keys.sum(), admin: keys.adminPublicKey });
+  const { id, adminPublicKey: admin } = keys;
+  pin(place, { recipient: keys.sum(), admin, id });
 }
 
 /**

@@ -2,9 +2,9 @@
  * The pins of encrypted repositories.
  *
  * At its first contact with an encrypted repository, this machine records the sum
- * of the recipient of the repository, and the public admin key. Later the machine
- * refuses a repository at the same location that has another recipient or admin
- * key, or is not encrypted. Otherwise whoever controls the storage could replace
+ * of the recipient of the repository, its public admin key, and its id. Later the
+ * machine refuses a repository at the same location that has another recipient,
+ * admin key or id, or is not encrypted. Otherwise whoever controls the storage could replace
  * the repository by one that they can read, and the next snapshot would be
  * stored for them.
  *
@@ -30,6 +30,8 @@ export interface Pin {
   recipient: string;
   /** The public admin key: `ssh-ed25519 AAAA…`; absent from older pins. */
   admin?: string;
+  /** The id of the repository; absent from older pins. */
+  id?: string;
 }
 
 /**
@@ -39,8 +41,12 @@ export interface Pin {
 export function pinnedAt(key: string): Pin | undefined {
   try {
     const text = readFileSync(pinFile(key), "utf8");
-    const [recipient, admin] = text.trim().split("\n");
-    return { recipient, ...admin !== undefined && { admin } };
+    const [recipient, admin, id] = text.trim().split("\n");
+    return {
+      recipient,
+      ...admin !== undefined && { admin },
+      ...id !== undefined && { id },
+    };
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;
@@ -48,10 +54,13 @@ export function pinnedAt(key: string): Pin | undefined {
 }
 
 /** Stores the pin of a location. */
-export function pin(key: string, { recipient, admin }: Pin): void {
+export function pin(
+  key: string,
+  { recipient, admin, id }: Pin & { admin: string },
+): void {
   const file = pinFile(key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const lines = [recipient, ...admin === undefined ? [] : [admin], ""];
+  const lines = [recipient, admin, ...id === undefined ? [] : [id], ""];
   writeFileSync(file, lines.join("\n"), { mode: 0o600 });
 }
 

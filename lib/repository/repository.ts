@@ -215,8 +215,8 @@ export class Repository {
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged; `unsupported` if its format is newer; `key` if it is encrypted and
    * no key, or only a wrong one, is given; `mismatch` if it is not the
-   * repository of the options `recipient` and `admin`, or has only a key file of
-   * another repository.
+   * repository of the options `recipient`, `admin` and `id`, or has only a key
+   * file of another repository.
    */
   static async open(
     storage: Storage,

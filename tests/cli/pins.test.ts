@@ -5,12 +5,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withPlace } from "./helpers.ts";
 
-/** Replaces the settings by those of a repository that is not encrypted. */
-function makePlain(repo: string): void {
+/** Replaces the settings by others. */
+function changeSettings(
+  repo: string,
+  change: (header: Record<string, unknown>) => Record<string, unknown>,
+): void {
   const file = join(repo, "deltar.json");
   const [line] = fs.readFileSync(file, "utf8").split("\n");
-  const { encryption: _, ...header } = JSON.parse(line);
-  const text = `${JSON.stringify({ ...header, version: 1 })}\n`;
+  const text = `${JSON.stringify(change(JSON.parse(line)))}\n`;
   const sha256 = createHash("sha256").update(text).digest("hex");
   fs.writeFileSync(file, `${text}${JSON.stringify({ sha256 })}\n`);
 }
@@ -37,8 +39,14 @@ test("an encrypted repository is not replaced by another behind the user", async
         assert.equal(after, before, `${command} stored something`);
       }
     };
-    makePlain(repo);
+    changeSettings(repo, ({ encryption: _, ...header }) => ({
+      ...header,
+      version: 1,
+    }));
     refused(/was encrypted before, and is not encrypted now.*delete \S+pins/s);
+    back();
+    changeSettings(repo, (header) => ({ ...header, id: "another" }));
+    refused(/names another repository than deltar\.json: \S+, not another/);
     back();
     // An operator of the storage who knows the user's recipient.
     const other = join(place.folder, "other");

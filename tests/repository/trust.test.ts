@@ -325,4 +325,11 @@ test("a key file of another repository, or changed settings, are refused", async
     message: new RegExp(`${id}, not ${other}`),
   });
   await assert.rejects(writer(), { code: "mismatch" });
+  // A recovery sheet opens without a key file: there the id has to be known.
+  const sheet = keys!.identities();
+  assert.equal((await Repository.open(storage, { keys: sheet })).id, other);
+  await assert.rejects(Repository.open(storage, { keys: sheet, id }), {
+    code: "mismatch",
+    message: /has another id than before/,
+  });
 });

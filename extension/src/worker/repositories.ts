@@ -182,6 +182,7 @@ export class Repositories {
         },
         recipient: known?.recipient,
         admin: known?.admin,
+        id: known?.id,
         machine: await thisMachine(),
       });
     } catch (error) {
@@ -193,7 +194,7 @@ export class Repositories {
     }
     const { keys } = repository;
     if (keys === undefined) return repository;
-    if (known?.admin === undefined) pinKeys(place, keys);
+    if (known?.id === undefined) pinKeys(place, keys);
     this.#identities.set(nameOfKeys(), keys.identities());
     return repository;
   }
@@ -293,7 +294,8 @@ async function firstKey(
 
 /** Stores the pin of an encrypted repository. */
 function pinKeys(place: string, keys: RepositoryKeys): void {
-  pin(place, { recipient: keys.sum(), admin: keys.adminPublicKey });
+  const { id, adminPublicKey: admin } = keys;
+  pin(place, { recipient: keys.sum(), admin, id });
 }
 
 /** Returns the sum of a repository's location, for its pin. */

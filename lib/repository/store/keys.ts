@@ -33,6 +33,7 @@ import { EncryptedStorage } from "../../storage/encrypted.ts";
 import { AGE_SUFFIX } from "../../storage/names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { GARBAGE, KEYS, MANIFESTS, SETTINGS } from "../format/names.ts";
+import { LOST_ID } from "../format/settings.ts";
 import type { ObjectRecord } from "../format/snapshot_record.ts";
 import { adminKeyOf } from "./admin_key.ts";
 import {
@@ -205,9 +206,11 @@ export class RepositoryKeys {
   /**
    * The id of the repository: that in the key file, which a storage cannot
    * change, or that in the settings if there is no key file or it has none.
+   * Absent if the settings are lost, too.
    */
-  get id(): string {
-    return this.#opened.file.id;
+  get id(): string | undefined {
+    const { id } = this.#opened.file;
+    return id === LOST_ID ? undefined : id;
   }
 
   /** Whether the caller's key is write-only. */

@@ -106,6 +106,11 @@ export interface OpenOptions extends ReadOptions {
    * accepted. A write-only machine needs it to notice a replaced key file.
    */
   admin?: string;
+  /**
+   * The id that an encrypted repository must have, as `Repository.id` was at the
+   * first contact. Signed records are for this id. By default, any is accepted.
+   */
+  id?: string;
 }
 
 /** Options for reading objects that may be damaged. */
@@ -233,8 +238,8 @@ export class Store {
    * `not-found`, `corrupt`, `truncated` or `limit` if its settings are lost or
    * damaged, and there is no `onDamage` or no snapshot; `unsupported` if its
    * format is newer; `key` if it is encrypted and no key, or only a wrong one,
-   * is given; `mismatch` if it is not the repository of the options `recipient`
-   * and `admin`, or has only a key file of another repository; the error of a
+   * is given; `mismatch` if it is not the repository of the options `recipient`,
+   * `admin` and `id`, or has only a key file of another repository; the error of a
    * damaged key file if no other one opens.
    */
   static async open(
@@ -268,8 +273,8 @@ export class Store {
   /** Opens a repository with known settings. */
   static async #with(
     storage: Storage,
-    { id, codec, encryption }: Settings,
-    { keys: own, recipient: expected, admin, machine }: OpenOptions,
+    { id: named, codec, encryption }: Settings,
+    { keys: own, recipient: expected, admin, id: pinned, machine }: OpenOptions,
   ): Promise<Store> {
     // Settings that were lost do not name a recipient. Then the key has to be
     // the expected one.
@@ -283,6 +288,8 @@ export class Store {
         { object: storage.location },
       );
     }
+    // Lost settings do not name an id either.
+    const id = encryption && named === LOST_ID ? pinned ?? named : named;
     const base = { id, codec: codecFor(codec), machine };
     if (encryption === undefined) {
       return Store.#over(storage, { ...base, keys: undefined });
@@ -294,7 +301,15 @@ export class Store {
       sum: recipient,
       admin,
     });
-    return Store.#over(storage, { ...base, id: keys.id, keys });
+    const known = keys.id ?? id;
+    if (pinned === undefined || pinned === known) {
+      return Store.#over(storage, { ...base, id: known, keys });
+    }
+    throw new DeltarError(
+      "mismatch",
+      `the repository has another id than before: ${known}, not ${pinned}`,
+      { object: storage.location },
+    );
   }
 
   /** Returns the repository whose objects are in a storage. */
