@@ -357,15 +357,17 @@ export class Repository {
 
   /**
    * Returns whether the signature of a record is trusted: `trusted`, `unsigned`,
-   * `unknown` if another key signed it, or `revoked`. A snapshot that is not
-   * trusted is found by its id only, and is never a parent.
+   * `unknown` if another key signed it, `revoked`, or `foreign` if it was signed
+   * for another repository. A snapshot that is not trusted is found by its id
+   * only, and is never a parent.
    *
    * - In a repository that is not encrypted, every snapshot is trusted.
-   * - The snapshots that this machine signed are always trusted.
-   * - With a full key, those that the admin key or a signer of the repository
-   *   signed are trusted or, if there are no signers, all.
-   * - With a write-only key, no others are trusted, unless this machine has no
-   *   signing key. Then all are.
+   * - With a full key, those that the admin key, a signer of the repository or this
+   *   machine signed are trusted, unless the key was revoked.
+   * - With a write-only key, only those that this machine signed are trusted,
+   *   unless it has no signing key. Then all are.
+   * - A snapshot that was copied from another repository is trusted if one of
+   *   these keys signed the note about the copy.
    *
    * @param record The snapshot.
    * @throws {DeltarError} The error of the storage.
@@ -894,7 +896,9 @@ export class Repository {
    * Copies snapshots to another repository, on any storage. Objects that the
    * target already has are not copied again, so an interrupted copy continues
    * and a repeated copy transfers only new objects. Each object is checked
-   * against its SHA-256 while it is copied.
+   * against its SHA-256 while it is copied. The signing key
+   * of the target's machine, or else the admin key of an encrypted target, vouches
+   * there for the snapshots that this repository trusts.
    *
    * @param target The other repository.
    * @param records The snapshots.
