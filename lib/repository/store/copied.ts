@@ -55,9 +55,13 @@ export class CopiedNotes {
     key: SigningKey,
   ): Promise<void> {
     const name = `${COPIED}${id}.${keySum(key.publicKey)}.json`;
+    const names = await this.#all();
+    const about = names.get(id) ?? [];
     const isMine = (signer: string) =>
       Promise.resolve(signer === key.publicKey);
-    if (await this.#vouches(name, id, sha256, isMine)) return;
+    const isStored = about.includes(name) &&
+      await this.#vouches(name, id, sha256, isMine);
+    if (isStored) return;
     const fields = {
       snapshot: id,
       sha256,
@@ -67,7 +71,7 @@ export class CopiedNotes {
     };
     const bytes = encodeLines(FORMAT, VERSION, fields, []);
     await to.put(name, await signListing(bytes, key));
-    this.#names = undefined;
+    if (!about.includes(name)) names.set(id, [...about, name]);
   }
 
   /**
@@ -81,8 +85,7 @@ export class CopiedNotes {
     record: SnapshotRecord,
     mayVouch: (signer: string) => Promise<boolean>,
   ): Promise<boolean> {
-    this.#names ??= this.#list();
-    const names = (await this.#names).get(record.id) ?? [];
+    const names = (await this.#all()).get(record.id) ?? [];
     if (names.length === 0) return false;
     try {
       // The record is read again for its sum. A hostile storage may return
@@ -119,6 +122,12 @@ export class CopiedNotes {
       if (!isDamage(error)) throw error;
       return false;
     }
+  }
+
+  #all(): Promise<Map<string, string[]>> {
+    const all = this.#names ??= this.#list();
+    all.catch(() => this.#names = undefined);
+    return all;
   }
 
   async #list(): Promise<Map<string, string[]>> {
