@@ -314,8 +314,10 @@ function printExtra(
     out.line(
       `${plural(length, "snapshot")} of ${showPath(directory)} ` +
         `${length === 1 ? "is" : "are"} not counted because ${by} was taken ` +
-        `without ${length === 1 ? "it" : "them"}. If you do not know ${by}, ` +
-        `remove it with \`deltar forget ${by}\`, so that the rules count ` +
+        `without ${
+          length === 1 ? "it" : "them"
+        }. \`deltar list\` shows both. ` +
+        `If ${by} is not yours, \`deltar forget ${by}\` makes the rules count ` +
         `${length === 1 ? "the other one" : "the others"} again.`,
     );
   }

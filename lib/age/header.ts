@@ -183,7 +183,8 @@ export async function readHead(
  *
  * @param file The file.
  * @param object The name of the file, for errors.
- * @throws {DeltarError} `corrupt`, `truncated` or `limit` if it has not.
+ * @throws {DeltarError} `corrupt` if it is not an age file, `truncated` if it ends
+ *   early, `limit` if its header is too long.
  */
 export async function* wholeFile(
   file: ByteSource,

@@ -88,7 +88,7 @@ const SUM_DIGITS = 16;
  *   signers and removed records, which may be replaced, are compared.
  * - Before a key file, a holder, a signer or `recipients.json` of the mirror is
  *   replaced, it is kept as `replaced/NAME.SUM`, with the first 16 digits of its
- *   SHA-256. One that is not a whole age file is not copied.
+ *   SHA-256. It is not replaced by something other than a whole age file.
  * - Intents, leases, marks, checkpoints and the objects in `damaged/` and
  *   `replaced/` are not copied.
  * - An object that the source no longer has stays in the mirror.

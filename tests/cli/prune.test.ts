@@ -293,8 +293,9 @@ test("prune loses no good snapshot to forged dates, and asks before a flood [S20
     assert.ok(
       stalled.out.includes(
         `4 snapshots of ${place.root} are not counted because ${early} was ` +
-          `taken without them. If you do not know ${early}, remove it with ` +
-          `\`deltar forget ${early}\`, so that the rules count the others again.`,
+          `taken without them. \`deltar list\` shows both. If ${early} is not ` +
+          `yours, \`deltar forget ${early}\` makes the rules count the others ` +
+          "again.",
       ),
       stalled.out,
     );

@@ -280,8 +280,8 @@ export function checkPart(
 
 /**
  * Returns whether a run may store an object of this name through its `storage`:
- * a note about a snapshot or an object of a snapshot, but not settings, a mark, a lease or an
- * intent. A `Run` stores its own intent directly.
+ * a note about a snapshot or an object of a snapshot, but not settings, a mark, a
+ * lease or an intent. A `Run` stores its own intent directly.
  */
 export function isRunObject(name: string): boolean {
   return Object.values(PARTS).some((form) => form.test(name));
