@@ -240,6 +240,7 @@ async function report(out: Console, keys: RepositoryKeys): Promise<KeyInfo[]> {
       added: isoTime(added),
       ...revoked !== undefined && { revoked: isoTime(revoked) },
     })),
+    admin: keys.adminPublicKey,
   });
   return all;
 }
@@ -269,6 +270,7 @@ async function printList(
     const words = [key.name.padEnd(width), key.kind.padEnd(10), to];
     out.line(showText(words.join("  ").trimEnd()));
   }
+  out.line(`\nAdmin key:\n${keys.adminPublicKey}`);
   const signers = await signersOf(out, keys);
   if (signers.length > 0) out.line("\nSigners:");
   for (const { publicKey, machine, revoked } of signers) {

@@ -4,6 +4,7 @@ import type {
   Damage,
   DamageKind,
   UnrecordedSnapshot,
+  UntrustedNote,
   UntrustedSnapshot,
 } from "../lib/repository/mod.ts";
 import { formatBytes, plural } from "../shared/text.ts";
@@ -42,6 +43,8 @@ const NEXT: Record<DamageKind, string> = {
     "no snapshot in the list needs this object; `deltar repair` corrects the " +
     "object, or moves it to damaged/",
   signature: "nothing is lost; `deltar repair` makes the signature again",
+  key: "the other keys open the repository; remove this one with `deltar key " +
+    "remove` and add it again",
 };
 
 /** Makes `deltar verify`. */
@@ -90,10 +93,11 @@ async function run(context: Context, options: Options): Promise<number> {
       out.progress(() => `${phase}: ${done}, ${formatBytes(bytes)} read`, name),
   });
   const { snapshots, objects, bytes, files, rebuilt, damage } = result;
-  const { leftOvers, unrecorded, untrusted } = result;
+  const { leftOvers, unrecorded, untrusted, untrustedNotes } = result;
   const isLossy = damage.length > 0 ||
     unrecorded.some(({ wasThere }) => wasThere);
-  const code = isLossy || untrusted.length > 0 ? EXIT.failed : EXIT.done;
+  const isForged = untrusted.length + untrustedNotes.length > 0;
+  const code = isLossy || isForged ? EXIT.failed : EXIT.done;
   const { location } = repository.storage;
   if (out.json) {
     out.object("verify", { repository: location, data, ...result });
@@ -102,6 +106,7 @@ async function run(context: Context, options: Options): Promise<number> {
   for (const one of damage) tellDamage(out, one);
   for (const one of unrecorded) tellUnrecorded(out, one);
   for (const one of untrusted) tellUntrusted(out, one);
+  for (const one of untrustedNotes) tellUntrustedNote(out, one);
   const missed = new Set(
     unrecorded.flatMap((one) => one.objects.map(({ name }) => name)),
   );
@@ -168,19 +173,42 @@ function tellUnrecorded(
   );
 }
 
-function tellUntrusted(
-  out: Console,
-  { id, trust, signer }: UntrustedSnapshot,
-): void {
-  const why = trust === "unsigned"
-    ? "the record is not signed"
-    : trust === "unknown"
-    ? `the record is signed by a key that is not trusted: ${signer}`
-    : trust === "foreign"
-    ? "the record is signed for another repository, and no trusted machine " +
-      `copied it: ${signer}`
-    : `the record is signed by a key that was revoked: ${signer}`;
-  out.line(`snapshots/${id}.json: ${showText(why)}`);
+/** Returns why a record or note is not trusted. */
+function reason(
+  what: string,
+  { trust, signer }: Pick<UntrustedSnapshot, "trust" | "signer">,
+): string {
+  switch (trust) {
+    case "unsigned":
+      return `the ${what} is not signed`;
+    case "unknown":
+      return `the ${what} is signed by a key that is not trusted: ${signer}`;
+    case "foreign":
+      return `the ${what} is signed for another repository, and no trusted ` +
+        `machine copied it: ${signer}`;
+    case "revoked":
+      return `the ${what} is signed by a key that was revoked: ${signer}`;
+  }
+}
+
+function tellUntrustedNote(out: Console, note: UntrustedNote): void {
+  const { object, id } = note;
+  const isLabel = object.startsWith("labels/");
+  const what = isLabel ? "label" : "result of a drill";
+  out.line(
+    `${showPath(object)}: ignored: ${showText(reason(what, note))}`,
+  );
+  out.line(
+    isLabel
+      ? "  next: give the snapshot its label again with `deltar label`, or run " +
+        `\`deltar label ${id} --remove\``
+      : `  next: \`deltar drill ${id}\` stores a new result`,
+  );
+}
+
+function tellUntrusted(out: Console, snapshot: UntrustedSnapshot): void {
+  const { id } = snapshot;
+  out.line(`snapshots/${id}.json: ${showText(reason("record", snapshot))}`);
   out.line(
     "  next: if you do not know who took this snapshot, delete it with " +
       `\`deltar forget ${id}\``,

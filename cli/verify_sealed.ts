@@ -31,7 +31,7 @@ export async function verifyWithoutKey(
       ),
     signal: context.signal,
   });
-  const { objects, bytes, damage, unlisted, manifests } = result;
+  const { objects, bytes, damage, unlisted, uncovered, manifests } = result;
   const code = damage.length > 0 ? EXIT.failed : EXIT.done;
   if (out.json) {
     out.object("verify", {
@@ -51,12 +51,16 @@ export async function verifyWithoutKey(
         "lists, of a running or interrupted snapshot or prune, or forged. " +
         "`deltar verify` with a key tells which snapshots are trusted:",
     );
-    for (const name of unlisted.slice(0, MAX_NAMED)) {
-      out.line(`  ${showPath(name)}`);
-    }
-    if (unlisted.length > MAX_NAMED) {
-      out.line(`  and ${unlisted.length - MAX_NAMED} more; --json names all`);
-    }
+    tellNames(out, unlisted);
+  }
+  if (uncovered.length > 0) {
+    out.line(
+      `Did not compare ${
+        plural(uncovered.length, "key or note", "keys or notes")
+      } ` +
+        "without a manifest, which an earlier version of deltar stored:",
+    );
+    tellNames(out, uncovered);
   }
   const how = data ? "compared every byte" : "compared names and sizes";
   out.line(
@@ -75,4 +79,13 @@ export async function verifyWithoutKey(
     : "Found no damage";
   out.line(data ? `${found}.` : `${found}. To check contents too, use --data.`);
   return code;
+}
+
+function tellNames(out: Console, names: readonly string[]): void {
+  for (const name of names.slice(0, MAX_NAMED)) {
+    out.line(`  ${showPath(name)}`);
+  }
+  if (names.length > MAX_NAMED) {
+    out.line(`  and ${names.length - MAX_NAMED} more; --json names all`);
+  }
 }

@@ -4,6 +4,7 @@ import { toHex } from "../bytes/hex.ts";
 import { forEachConcurrent } from "../bytes/for_each_concurrent.ts";
 import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { turnIfDue } from "../bytes/turns.ts";
+import type { SigningKey } from "../ssh/ed25519.ts";
 import type { PutOptions, Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
 import { readMove, whereIs } from "./content/follow_moves.ts";
@@ -30,9 +31,12 @@ import {
   type SnapshotRecord,
 } from "./format/snapshot_record.ts";
 import type { Store } from "./store/store.ts";
-import { decodeLines } from "../bytes/listing.ts";
 import { readIntents, Run } from "./runs/run.ts";
-import { LABELS } from "./format/snapshot_note.ts";
+import {
+  decodeSnapshotNote,
+  encodeSnapshotNote,
+  LABELS,
+} from "./format/snapshot_note.ts";
 import { readTree } from "./layers/tree_reader.ts";
 
 /** Options for copying snapshots. */
@@ -133,7 +137,7 @@ async function copySnapshot(
   if (there.has(name)) {
     const old = await readObject(to.storage, name, { fresh: true });
     if (toHex(sha256(old)) === read.sha256) {
-      await copyLabels(from, to.storage, id);
+      await copyLabels(source, to.storage, read.record, to.keys?.noteKey);
       await vouch(source, to, to.storage, read);
       return false;
     }
@@ -168,7 +172,7 @@ async function copySnapshot(
     if (there.has(volume)) throw isOther(to.storage, volume);
     await copyMove(from, run.storage, volume);
   }
-  await copyLabels(from, run.storage, id);
+  await copyLabels(source, run.storage, read.record, to.keys?.noteKey);
   await vouch(source, to, run.storage, read);
   await run.check();
   await run.storage.put(name, bytes, { ifAbsent: true, signal })
@@ -345,23 +349,33 @@ async function copyObject(
   await to.put(name, checked(), options).catch(unlessExists);
 }
 
-/** Copies the notes of labels that a snapshot got after it was taken. */
+/**
+ * Copies the labels that a snapshot got after it was taken, except those that are
+ * not trusted. In an encrypted target, they are signed by the one who copies.
+ *
+ * @param key The key that signs the labels in the target.
+ */
 async function copyLabels(
-  from: Storage,
+  from: Store,
   to: Storage,
-  id: string,
+  record: SnapshotRecord,
+  key: SigningKey | undefined,
 ): Promise<void> {
-  const prefix = `${LABELS.folder}${id}.`;
-  const names = await namesUnder(from, prefix);
+  const prefix = `${LABELS.folder}${record.id}.`;
+  const names = await namesUnder(from.storage, prefix);
   if (names.length === 0) return;
   const there = new Set(await namesUnder(to, prefix));
   for (const name of names) {
     if (there.has(name) || !isPart("label", name)) continue;
-    const bytes = await readIfThere(from, name);
+    const bytes = await readIfThere(from.storage, name);
     if (bytes === undefined) continue;
-    const { header } = decodeLines(bytes, LABELS.format, 1, name);
-    if (header.snapshot !== id) continue;
-    await to.put(name, bytes, { ifAbsent: true }).catch(unlessExists);
+    const { header, signer } = await decodeSnapshotNote(bytes, LABELS, name);
+    const trust = await from.trustOfNote({ signer, machine: record.machine });
+    if (trust !== "trusted") continue;
+    const { snapshot, time, label } = header;
+    const fields = { snapshot, time, label };
+    const copy = await encodeSnapshotNote(LABELS, name, fields, key);
+    await to.put(name, copy, { ifAbsent: true }).catch(unlessExists);
   }
 }
 

@@ -6,12 +6,24 @@ import { createSha256, sha256 } from "../bytes/sha256.ts";
 import { type ByteSource, chunks } from "../bytes/source.ts";
 import type { Storage } from "../storage/storage.ts";
 import { untilAborted } from "../storage/until_aborted.ts";
-import { KEYS, SETTINGS, SNAPSHOTS } from "./format/names.ts";
+import {
+  KEYS,
+  partsOfNoteManifest,
+  SETTINGS,
+  SNAPSHOTS,
+} from "./format/names.ts";
 import { readIfThere } from "./format/note.ts";
 import { readSettings } from "./format/settings.ts";
 import { AGE_SUFFIX } from "../storage/names.ts";
 import type { ObjectRecord } from "./format/snapshot_record.ts";
-import { isSealed, readLists } from "./runs/manifest.ts";
+import {
+  allNoteManifests,
+  isSealed,
+  readLists,
+  readNoteManifests,
+  refusal,
+  type Refuse,
+} from "./runs/manifest.ts";
 
 /** Options for mirroring a repository. */
 export interface MirrorOptions extends SignalOptions {
@@ -82,8 +94,8 @@ const SUM_DIGITS = 16;
  *
  * - Records are copied last, so the snapshots of a mirror are complete at any
  *   time.
- * - If the repository is encrypted, each object that a manifest lists is compared
- *   with the manifest while it is copied. Damaged objects are not copied.
+ * - If the repository is encrypted, each object that has a manifest is compared
+ *   with it while it is copied. Damaged objects are not copied.
  * - An object of the same name and size is not copied again. Key files, holders,
  *   signers and removed records, which may be replaced, are compared.
  * - Before a key file, a holder, a signer or `recipients.json` of the mirror is
@@ -130,17 +142,17 @@ export async function mirror(
   };
   const { id, encryption } = await readSettings(source);
   await checkTarget(target, id);
-  const { listed } = encryption === undefined
-    ? { listed: new Map<string, ObjectRecord[]>() }
-    : await readLists(
+  const listed = encryption === undefined
+    ? new Map<string, ObjectRecord[]>()
+    : await readExpected(
       source,
-      { repository: id, signers },
+      refusal({ repository: id, signers }),
       (object, message) => result.damage.push({ object, message }),
     );
   const refused = new Set(result.damage.map(({ object }) => object));
   const there = new Map<string, number>();
   for await (const { name, size } of target.list()) there.set(name, size);
-  /** The objects to copy: settings, key files, then all else, and records last. */
+  /** The objects to copy, by `stepOf`. */
   const steps: string[][] = [[], [], [], []];
   for await (const { name, size } of source.list()) {
     checkAborted(signal);
@@ -176,6 +188,23 @@ export async function mirror(
     });
   }
   return result;
+}
+
+/**
+ * Returns the objects that trusted manifests list, by name. A key or note none of
+ * whose manifests is undamaged and trusted has an empty list.
+ */
+async function readExpected(
+  storage: Storage,
+  refuse: Refuse,
+  fail: (object: string, message: string) => void,
+): Promise<Map<string, ObjectRecord[]>> {
+  const { listed } = await readLists(storage, refuse, fail);
+  for (const [file, names] of await allNoteManifests(storage)) {
+    const manifests = await readNoteManifests(storage, names, refuse, fail);
+    listed.set(file, manifests.flatMap(({ objects }) => objects));
+  }
+  return listed;
 }
 
 /** Returns whether a small object has the same content in two storages. */
@@ -247,9 +276,12 @@ async function copyOne(
   }
 }
 
-/** Returns the step of an object: 0 for the settings, 3 for records. */
+/**
+ * Returns the step of an object: 0 for the settings, and for the manifests of
+ * keys and notes, which are stored before them; 1 for keys; 3 for records.
+ */
 function stepOf(name: string): number {
-  if (name === SETTINGS) return 0;
+  if (name === SETTINGS || partsOfNoteManifest(name) !== undefined) return 0;
   return name.startsWith(KEYS) ? 1 : name.startsWith(SNAPSHOTS) ? 3 : 2;
 }
 

@@ -134,6 +134,7 @@ export type {
   MachineRecord,
   ObjectRecord,
   SafetyRecord,
+  Signed,
   SnapshotCounts,
   SnapshotRecord,
 } from "./format/snapshot_record.ts";
@@ -149,6 +150,7 @@ export type {
   TreeFileEntry,
 } from "./layers/tree_layer.ts";
 export type {
+  UntrustedNote,
   UntrustedSnapshot,
   VerifyOptions,
   VerifyProgress,

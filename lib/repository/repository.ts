@@ -90,7 +90,8 @@ import {
   type SnapshotResult,
   takeSnapshot,
 } from "./snapshot/take_snapshot.ts";
-import { findUntrusted } from "./verify/untrusted.ts";
+import type { Trust } from "./store/signers.ts";
+import { findUntrusted, findUntrustedNotes } from "./verify/untrusted.ts";
 import {
   checkReads,
   type CreateOptions,
@@ -307,6 +308,8 @@ export class Repository {
     return new Finder(store.storage, () => store.ids(), {
       machine: store.machine?.id,
       isTrusted: (record) => store.mayFind(record),
+      isTrustedLabel: async (label) =>
+        await store.trustOfNote(label) === "trusted",
       ...options,
     });
   }
@@ -393,8 +396,8 @@ export class Repository {
     { signal }: SignalOptions = {},
   ): Promise<SnapshotRecord> {
     checkLabel("label()", label);
-    const storage = untilAborted(this.storage, signal);
-    return await labelSnapshot(storage, record, label);
+    const { storage, keys } = this.#store.until(signal);
+    return await labelSnapshot(storage, record, label, keys?.noteKey);
   }
 
   /**
@@ -611,8 +614,12 @@ export class Repository {
       signal: aSignal,
     });
     const store = this.#store.until(options.signal);
-    const result = await verifyRepository(store.storage, options);
-    return { ...result, untrusted: await findUntrusted(store, options) };
+    const result = await verifyRepository(store, options);
+    return {
+      ...result,
+      untrusted: await findUntrusted(store, options),
+      untrustedNotes: await findUntrustedNotes(store),
+    };
   }
 
   /**
@@ -867,7 +874,7 @@ export class Repository {
   proofs(
     { onDamage, signal }: ReadOptions = {},
   ): Promise<Map<string, Proof>> {
-    return readProofs(untilAborted(this.storage, signal), onDamage);
+    return readProofs(this.#store.until(signal), onDamage);
   }
 
   /**

@@ -117,7 +117,7 @@ export async function drill(
     );
   }
   const storage = untilAborted(store.storage, signal);
-  const proofs = await readProofs(storage, onDamage);
+  const proofs = await readProofs(store, onDamage);
   const record = options.snapshot ?? await leastProven();
   const proof = proofs.get(record.id);
   const deltas = new DrillSample(proof?.afterDelta, {
@@ -162,7 +162,7 @@ export async function drill(
       afterDelta: withDeltas.at(-1)?.path ?? proof?.afterDelta,
       ...isInTurn && { withoutDeltas: true },
       ...provenKeys(store, result, proofs),
-    });
+    }, store.keys?.noteKey);
   } catch (error) {
     if (!(error instanceof DeltarError)) throw error;
     result.unnoted = error;

@@ -166,9 +166,73 @@ export function manifestName(id: string, n: number): string {
   return `${MANIFESTS}${id}.${n}.json`;
 }
 
-/** Returns the id in the name of a manifest; `undefined` for other names. */
+/**
+ * Returns the id in the name of a manifest of a run; `undefined` for other
+ * names.
+ */
 export function idOfManifest(name: string): string | undefined {
   return MANIFEST.exec(name)?.[1];
+}
+
+/**
+ * The folders and names in which the objects have manifests of their own: keys,
+ * notes, and what else may be replaced or deleted at any time.
+ */
+export const NOTED = [
+  KEYS,
+  HOLDERS,
+  SIGNERS,
+  RECIPIENTS,
+  "labels/",
+  "proofs/",
+  "restores/",
+  REMOVED,
+  LATER_SETTINGS,
+  JUDGED,
+  GARBAGE,
+] as const;
+
+/**
+ * Returns whether the stored object of this name, with the ending `.age` if it
+ * is encrypted, has a manifest of its own.
+ */
+export function isNoted(file: string): boolean {
+  return NOTED_FILE.test(file);
+}
+
+/**
+ * Returns whether only the admin key signs the manifests of a stored object: of a
+ * key, a holder, a signer, or the list of recipients.
+ */
+export function isOfAdmin(file: string): boolean {
+  return [KEYS, HOLDERS, SIGNERS, RECIPIENTS]
+    .some((folder) => file.startsWith(folder));
+}
+
+/**
+ * Returns the name of a manifest of one object.
+ *
+ * @param file The name of the object, as it is stored.
+ * @param id The id of the manifest.
+ */
+export function noteManifestName(file: string, id: string): string {
+  return `${manifestsOf(file)}${id}.json`;
+}
+
+/** Returns the beginning of the names of the manifests of one object. */
+export function manifestsOf(file: string): string {
+  return `${MANIFESTS}${file}.`;
+}
+
+/**
+ * Returns the object that a manifest of one object is for, as it is stored, and
+ * the id of the manifest; `undefined` for other names.
+ */
+export function partsOfNoteManifest(
+  name: string,
+): { file: string; id: string } | undefined {
+  const [, file, id] = NOTE_MANIFEST.exec(name) ?? [];
+  return file !== undefined && isNoted(file) ? { file, id } : undefined;
 }
 
 /** The folders of the objects that manifests list. */
@@ -226,6 +290,9 @@ export function volumeName(
 const ID_FORM = "\\d{8}T\\d{6}Z-[0-9a-f]{6}(?:-safety)?";
 const ID = new RegExp(`^${ID_FORM}$`);
 const MANIFEST = new RegExp(`^manifests/(${ID_FORM})\\.\\d{1,9}\\.json$`);
+const NOTE_MANIFEST = new RegExp(`^manifests/(.+)\\.(${ID_FORM})\\.json$`);
+const NOTED_FILE =
+  /^(?:keys\/.+\.age|recipients\.json\.age|garbage\/.+\.json|(?:holders|signers|labels|proofs|restores|removed|settings|judged)\/.+\.json\.age)$/;
 const VOLUME_FORM =
   `(?:volumes|signatures)/${ID_FORM}\\.vol\\d{1,9}\\.(?:tar\\.zst|tgz)`;
 

@@ -6,8 +6,10 @@ import {
 } from "../../bytes/errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { decodeLines, encodeLines, type Line } from "../../bytes/listing.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
 import { idBehind, idOfObject, timeOfId } from "./names.ts";
 import { namesUnder, readIfThere } from "./note.ts";
+import { signerOf, signListing } from "./signed_listing.ts";
 
 const VERSION = 1;
 
@@ -43,13 +45,16 @@ export const RESTORES: NoteKind = {
  * @param kind The kind of the note.
  * @param snapshot The id of the snapshot.
  * @param fields The fields of the note besides the snapshot and the time.
+ * @param key The key that signs the note, in an encrypted repository.
  */
 export async function putSnapshotNote(
   storage: Storage,
-  { folder, format }: NoteKind,
+  kind: NoteKind,
   snapshot: string,
   fields: Line,
+  key?: SigningKey,
 ): Promise<void> {
+  const { folder } = kind;
   const now = Date.now();
   const names = await namesUnder(storage, `${folder}${snapshot}.`);
   const before = names.findLast((name) => ownIdOf(name) !== undefined);
@@ -57,34 +62,108 @@ export async function putSnapshotNote(
   // the clock was set back.
   const id = idBehind(before && ownIdOf(before), now, Math.random());
   const time = new Date(now).toISOString();
-  const bytes = encodeLines(format, VERSION, { snapshot, time, ...fields }, []);
   const name = `${folder}${snapshot}.${id}.json`;
+  const header = { snapshot, time, ...fields };
+  const bytes = await encodeSnapshotNote(kind, name, header, key);
   await storage.put(name, bytes, { ifAbsent: true });
 }
 
 /**
- * Returns the last readable note of each snapshot that has one, by the
- * snapshot's id. If a note is damaged, the one before it is used.
+ * Returns a note about a snapshot as the bytes of its object. A signed note has its
+ * own name in it, so that it does not count under another name.
  *
- * @param onDamage Called with the error of each note that cannot be read.
+ * @param kind The kind of the note.
+ * @param name The name of the note.
+ * @param header The fields of the note.
+ * @param key The key that signs the note; `undefined` to sign nothing.
+ */
+export async function encodeSnapshotNote(
+  { format }: NoteKind,
+  name: string,
+  header: Line,
+  key: SigningKey | undefined,
+): Promise<Uint8Array> {
+  if (key === undefined) return encodeLines(format, VERSION, header, []);
+  const bytes = encodeLines(format, VERSION, { ...header, name }, []);
+  return await signListing(bytes, key);
+}
+
+/** A note about a snapshot. */
+export interface SnapshotNote {
+  /** The name of the note. */
+  name: string;
+  /** The id of the snapshot. */
+  id: string;
+  /** The fields of the note. */
+  header: Line;
+  /** The public key that signed the note, if it is signed. */
+  signer: string | undefined;
+}
+
+/**
+ * Reads a note about a snapshot. Its signature, if it has one, is checked. Whether
+ * the signer is trusted is for the caller to decide.
+ *
+ * @throws {DeltarError} `corrupt` or `truncated` if the note is damaged, its
+ *   signature is not valid, or it is about another snapshot or has another name;
+ *   `unsupported` if its version is newer.
+ */
+export async function decodeSnapshotNote(
+  bytes: Uint8Array,
+  { format }: NoteKind,
+  name: string,
+): Promise<SnapshotNote> {
+  const { header } = decodeLines(bytes, format, VERSION, name);
+  const signer = await signerOf(bytes, name);
+  const id = idOfObject(name);
+  const isNamed = signer === undefined || header.name === name;
+  if (id !== undefined && header.snapshot === id && isNamed) {
+    return { name, id, header, signer };
+  }
+  throw new DeltarError("corrupt", "this is the content of another object", {
+    object: name,
+  });
+}
+
+/** Options for reading notes about snapshots. */
+export interface ReadNotesOptions {
+  /**
+   * Called with the error of each note that cannot be read. By default, the error
+   * of a note of a newer version is thrown, and damaged notes are ignored.
+   */
+  onDamage?: DamageHandler;
+  /** The ids of the snapshots whose notes are read. Default: all. */
+  snapshots?: { has: (id: string) => boolean };
+  /**
+   * Returns whether a note counts, because its signer is trusted. Default: all
+   * count.
+   */
+  isTrusted?: (note: SnapshotNote) => Promise<boolean>;
+}
+
+/**
+ * Returns the last readable and trusted note of each snapshot that has one, by the
+ * snapshot's id. If a note does not count, the one before it is used.
+ *
  * @throws {DeltarError} `unsupported` if a note has a newer version and there
  * is no `onDamage`.
  */
 export async function readSnapshotNotes(
   storage: Storage,
-  { folder, format }: NoteKind,
-  onDamage?: DamageHandler,
+  kind: NoteKind,
+  { onDamage, snapshots, isTrusted }: ReadNotesOptions = {},
 ): Promise<Map<string, Line>> {
   const notes = new Map<string, Line>();
-  for (const name of (await namesUnder(storage, folder)).reverse()) {
+  for (const name of (await namesUnder(storage, kind.folder)).reverse()) {
     const id = idOfObject(name);
     if (id === undefined || notes.has(id)) continue;
-    if (ownIdOf(name) === undefined) continue;
+    if (snapshots?.has(id) === false || ownIdOf(name) === undefined) continue;
     try {
       const bytes = await readIfThere(storage, name);
       if (bytes === undefined) continue;
-      const { header } = decodeLines(bytes, format, VERSION, name);
-      if (header.snapshot === id) notes.set(id, header);
+      const note = await decodeSnapshotNote(bytes, kind, name);
+      if (await isTrusted?.(note) === false) continue;
+      notes.set(id, note.header);
     } catch (error) {
       // A note about another machine's snapshot, if the key is write-only.
       if (codeOf(error) === "key") continue;

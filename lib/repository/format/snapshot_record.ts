@@ -109,6 +109,14 @@ export interface MachineRecord {
   user?: string;
 }
 
+/** The signature of a record, or of a note about a snapshot. */
+export interface Signed {
+  /** The public key of the signature, which is valid; absent if there is none. */
+  signer?: string;
+  /** The machine that took the snapshot. */
+  machine?: MachineRecord;
+}
+
 /**
  * The commit record of one snapshot. The snapshot exists only if its record
  * does.

@@ -100,7 +100,7 @@ export async function repairRepository(
   const { dryRun = false, onProgress, signal } = options;
   const { storage } = store;
   const reading = untilAborted(storage, signal);
-  const { damage } = await verifyRepository(reading, {
+  const { damage } = await verifyRepository(store.until(signal), {
     data: true,
     onProgress,
     signal,
@@ -159,7 +159,7 @@ export async function repairRepository(
  */
 function harmedSnapshots(damage: readonly Damage[]): string[] {
   const ids = damage
-    .filter(({ kind }) => !["settings", "note", "record"].includes(kind))
+    .filter(({ kind }) => !["settings", "note", "key", "record"].includes(kind))
     .flatMap(({ needing }) => needing);
   return [...new Set(ids)].sort();
 }

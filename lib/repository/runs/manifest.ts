@@ -6,6 +6,11 @@
  *
  * Each run stores manifests of the objects that it stored. Before an object that
  * a manifest may list is removed, another manifest says so.
+ *
+ * Keys and notes are stored outside of runs, and may be replaced or deleted at
+ * any time. Each has a manifest of its own, which is stored before it
+ * (`../store/noted_storage.ts`).
+ *
  * `../verify/verify_sealed.ts` compares the objects with the manifests, and
  * `ManifestWriter.tidy` deletes and merges those that are obsolete.
  *
@@ -23,7 +28,11 @@ import {
   LISTED,
   manifestName,
   MANIFESTS,
+  manifestsOf,
   newId,
+  NOTED,
+  partsOfNoteManifest,
+  timeOfId,
 } from "../format/names.ts";
 import { namesUnder, readIfThere } from "../format/note.ts";
 import { signerOf, signListing } from "../format/signed_listing.ts";
@@ -45,6 +54,12 @@ export interface Manifest {
 
 const FORMAT = "deltar-manifest";
 const VERSION = 1;
+
+/**
+ * The age in milliseconds from which a manifest of a key or note that does not
+ * exist counts as left behind by a writer that was interrupted.
+ */
+const MIN_LEFT_MS = 24 * 60 * 60_000;
 
 /**
  * Reads a manifest. Every field is validated, and the signature is checked.
@@ -80,10 +95,13 @@ export async function decodeManifest(
     removed: [],
     ...signer !== undefined && { signer },
   };
+  const note = partsOfNoteManifest(name);
   for (const [line, offset] of lines) {
     if ("signature" in line) continue;
     const object = line.name;
-    if (typeof object !== "string" || !isSealed(object)) throw fail(offset);
+    const isExpected = typeof object === "string" &&
+      (note === undefined ? isSealed(object) : object === note.file);
+    if (!isExpected) throw fail(offset);
     if (line.removed === true) manifest.removed.push(object);
     else manifest.objects.push(objectIn(line, object, () => fail(offset)));
   }
@@ -109,7 +127,7 @@ export function isSealed(name: string): boolean {
 }
 
 /** Returns a manifest as the bytes of its object, signed if a key is given. */
-async function encodeManifest(
+export async function encodeManifest(
   { name, repository, objects, removed }: Manifest,
   key: SigningKey | undefined,
 ): Promise<Uint8Array> {
@@ -122,7 +140,98 @@ async function encodeManifest(
 }
 
 /**
- * Reads the manifests of a repository.
+ * Returns the names of the manifests of a key or note.
+ *
+ * @param storage The storage of the encrypted objects.
+ * @param file The name of the key or note, as it is stored.
+ */
+export async function manifestsOfNote(
+  storage: Storage,
+  file: string,
+): Promise<string[]> {
+  // The name of another object may begin with this one's.
+  return (await namesUnder(storage, manifestsOf(file)))
+    .filter((name) => partsOfNoteManifest(name)?.file === file);
+}
+
+/**
+ * Returns the names of the manifests of all keys and notes, by the names of these
+ * as they are stored.
+ *
+ * @param storage The storage of the encrypted objects.
+ */
+export async function allNoteManifests(
+  storage: Storage,
+): Promise<Map<string, string[]>> {
+  const all = new Map<string, string[]>();
+  for (const name of await namesUnder(storage, MANIFESTS)) {
+    const { file } = partsOfNoteManifest(name) ?? {};
+    if (file === undefined) continue;
+    const names = all.get(file);
+    if (names === undefined) all.set(file, [name]);
+    else names.push(name);
+  }
+  return all;
+}
+
+/**
+ * Reads the manifests of a key or note.
+ *
+ * @param storage The storage of the encrypted objects.
+ * @param names The names of the manifests.
+ * @param refuse Returns why a manifest does not count; `undefined` if it does.
+ * @param fail Called with the name of each manifest that is damaged or does not
+ * count, and why.
+ * @returns The manifests that count.
+ */
+export async function readNoteManifests(
+  storage: Storage,
+  names: Iterable<string>,
+  refuse: Refuse,
+  fail: (object: string, message: string) => void,
+): Promise<Manifest[]> {
+  const counting: Manifest[] = [];
+  for (const name of names) {
+    try {
+      const bytes = await readIfThere(storage, name);
+      if (bytes === undefined) continue;
+      const manifest = await decodeManifest(bytes, name);
+      const refusal = await refuse(manifest);
+      if (refusal === undefined) counting.push(manifest);
+      else fail(name, refusal);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      fail(name, error.message);
+    }
+  }
+  return counting;
+}
+
+/**
+ * Returns a function that returns why a manifest does not count.
+ *
+ * @param expected The id of the repository, `undefined` for any; and the public
+ * keys that are trusted, `undefined` for all manifests.
+ */
+export function refusal(
+  { repository, signers }: {
+    repository: string | undefined;
+    signers: readonly string[] | undefined;
+  },
+): (manifest: Manifest) => string | undefined {
+  return ({ repository: other, signer = "" }) => {
+    if (repository !== undefined && other !== repository) {
+      return "the manifest is of another repository";
+    }
+    if (signers === undefined || signers.includes(signer)) return undefined;
+    return signer === ""
+      ? "the manifest is not signed"
+      : `the manifest is signed by a key that is not trusted: ${signer}`;
+  };
+}
+
+/**
+ * Reads the manifests of the runs of a repository.
  *
  * @param storage The storage of the encrypted objects.
  * @param onDamage Called with the error of each manifest that cannot be read.
@@ -143,6 +252,11 @@ async function* readManifests(
   }
 }
 
+/** Returns why a manifest does not count, as text; `undefined` if it does. */
+export type Refuse = (
+  manifest: Manifest,
+) => Promise<string | undefined> | string | undefined;
+
 /** The trusted manifests of a repository, taken together. */
 export interface Lists {
   /**
@@ -160,20 +274,16 @@ export interface Lists {
 }
 
 /**
- * Reads the trusted manifests of a repository.
+ * Reads the trusted manifests of the runs of a repository.
  *
  * @param storage The storage of the encrypted objects.
- * @param expected The id of the repository, `undefined` for any; and the public
- * keys that are trusted, `undefined` for all manifests.
+ * @param refuse Returns why a manifest does not count.
  * @param fail Called with the name of each manifest that is damaged or not
  * trusted, and why.
  */
 export async function readLists(
   storage: Storage,
-  { repository, signers }: {
-    repository: string | undefined;
-    signers: readonly string[] | undefined;
-  },
+  refuse: Refuse,
   fail: (object: string, message: string) => void,
 ): Promise<Lists> {
   const lists: Lists = {
@@ -188,17 +298,9 @@ export async function readLists(
   for await (const manifest of manifests) {
     const { name, signer = "" } = manifest;
     lists.manifests[signer] = (lists.manifests[signer] ?? 0) + 1;
-    if (repository !== undefined && manifest.repository !== repository) {
-      fail(name, "the manifest is of another repository");
-      continue;
-    }
-    if (signers !== undefined && !signers.includes(signer)) {
-      fail(
-        name,
-        signer === ""
-          ? "the manifest is not signed"
-          : `the manifest is signed by a key that is not trusted: ${signer}`,
-      );
+    const refusal = await refuse(manifest);
+    if (refusal !== undefined) {
+      fail(name, refusal);
       continue;
     }
     for (const object of manifest.objects) {
@@ -289,6 +391,8 @@ export class ManifestWriter {
    * - Manifests that list only removed objects are deleted.
    * - Manifests that say that objects are removed become one, with the names that
    *   the remaining manifests still list.
+   * - Manifests of keys and notes that do not exist are deleted a day after they
+   *   were stored.
    *
    * @param isTrusted Returns whether the signer of a manifest is trusted. A
    * manifest that is not trusted, damaged or of another repository stays, so
@@ -297,6 +401,7 @@ export class ManifestWriter {
   async tidy(
     isTrusted: (signer: string | undefined) => Promise<boolean>,
   ): Promise<void> {
+    await this.#tidyNotes();
     const manifests: Manifest[] = [];
     for await (const one of readManifests(this.#storage, () => {})) {
       const isOurs = one.repository === this.#repository;
@@ -304,7 +409,7 @@ export class ManifestWriter {
     }
     const removed = new Set(manifests.flatMap((one) => one.removed));
     // The record of a snapshot that was brought back exists again.
-    for (const name of await this.#present()) removed.delete(name);
+    for (const name of await this.#present(LISTED)) removed.delete(name);
     const isObsolete = ({ objects }: Manifest) =>
       objects.every(({ name }) => removed.has(name));
     const going = manifests.filter(isObsolete);
@@ -327,10 +432,23 @@ export class ManifestWriter {
     for (const { name } of ordered) await this.#storage.delete(name);
   }
 
-  /** Returns the names of all objects in the folders that manifests list. */
-  async #present(): Promise<string[]> {
+  /** Deletes the manifests that interrupted writers of keys and notes left. */
+  async #tidyNotes(): Promise<void> {
+    const all = await allNoteManifests(this.#storage);
+    for (const name of await this.#present(NOTED)) all.delete(name);
+    const now = Date.now();
+    for (const name of [...all.values()].flat()) {
+      const time = timeOfId(partsOfNoteManifest(name)?.id ?? "");
+      // A writer stores the object right after its manifest.
+      if (time === undefined || now - time < MIN_LEFT_MS) continue;
+      await this.#storage.delete(name);
+    }
+  }
+
+  /** Returns the names of all objects in some folders. */
+  async #present(folders: readonly string[]): Promise<string[]> {
     const names: string[] = [];
-    for (const folder of LISTED) {
+    for (const folder of folders) {
       names.push(...await namesUnder(this.#storage, folder));
     }
     return names;

@@ -98,7 +98,7 @@ export async function repositoryStats(
   const sizes = new Map<string, number>();
   for await (const { name, size } of storage.list()) sizes.set(name, size);
   const records = await store.records({ onDamage });
-  const proofs = await readProofs(store.storage, onDamage);
+  const proofs = await readProofs(store, onDamage);
   const owned = new Owners();
   for (const snapshots of familiesOf(records)) {
     checkAborted(signal);

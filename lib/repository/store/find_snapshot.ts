@@ -23,6 +23,7 @@ import {
   isOfMachine,
   type ReadRecord,
   readRecord,
+  type Signed,
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 
@@ -60,10 +61,15 @@ export interface FindOptions extends SignalOptions {
    */
   onDamage?: DamageHandler;
   /**
-   * Returns whether the signature of a record is trusted. A snapshot whose
-   * signature is not trusted is found only by its id. Default: all are trusted.
+   * Returns whether a record is trusted. A snapshot that is not trusted is found
+   * only by its id. Default: all are trusted.
    */
   isTrusted?: (record: SnapshotRecord) => Promise<boolean>;
+  /**
+   * Returns whether the signature of a label is trusted. Default: all are
+   * trusted.
+   */
+  isTrustedLabel?: (label: Signed) => Promise<boolean>;
 }
 
 /** A snapshot and a folder in it. */
@@ -142,7 +148,9 @@ export class Finder {
   async #withLabel(record: SnapshotRecord): Promise<SnapshotRecord> {
     if (this.#options.asMade) return record;
     // The snapshot is found, even if its label cannot be read.
-    return (await withLabels(this.#storage, [record], () => {}))[0];
+    const { isTrustedLabel: isTrusted } = this.#options;
+    const options = { onDamage: () => {}, isTrusted };
+    return (await withLabels(this.#storage, [record], options))[0];
   }
 
   /**
@@ -350,7 +358,9 @@ export class Finder {
     if (this.#labelled === undefined) {
       const records: SnapshotRecord[] = [];
       for await (const { record } of this.#newestFirst()) records.push(record);
-      this.#labelled = (await withLabels(this.#storage, records)).reverse();
+      const { isTrustedLabel: isTrusted } = this.#options;
+      const labelled = await withLabels(this.#storage, records, { isTrusted });
+      this.#labelled = labelled.reverse();
     }
     return this.#labelled;
   }

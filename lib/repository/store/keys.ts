@@ -17,6 +17,7 @@
  * the machines whose signatures are trusted, and `recipients.ts` the recipients
  * after a rotation; the admin key signs all of these (`signed_object.ts`).
  * `key_changes.ts` coordinates changes of keys that run at the same time.
+ * `noted_storage.ts` stores a manifest before each key and note.
  * `sealed_files.ts` encrypts the files that a machine keeps outside of the
  * repository.
  *
@@ -52,6 +53,7 @@ import {
   openKeys,
   sumOf,
 } from "./open_keys.ts";
+import { withNoteManifests } from "./noted_storage.ts";
 import { putRecipients, readRecipients } from "./recipients.ts";
 import { type Signer, Signers } from "./signers.ts";
 
@@ -112,6 +114,14 @@ export class RepositoryKeys {
   readonly openedBy: string;
   /** The machines whose signatures on records are trusted. */
   readonly signers: Signers;
+  /**
+   * The key that signs notes: the admin key or, if the caller's key is write-only,
+   * the signing key of this machine, if it has one.
+   */
+  readonly noteKey: SigningKey | undefined;
+  /**
+   * The objects as they are stored. A manifest is stored before each key and note.
+   */
   readonly #storage: Storage;
   readonly #opened: OpenedKey;
   /** The second recipient of objects that are not content. */
@@ -121,17 +131,20 @@ export class RepositoryKeys {
 
   private constructor(
     storage: Storage,
+    id: string,
     opened: OpenedKey,
     second: string,
+    machineKey: SigningKey | undefined,
   ) {
     const { admin, name, file } = opened;
-    this.#storage = storage;
     this.#opened = opened;
     this.#second = second;
     this.#file = file;
     this.openedBy = name;
     this.admin = typeof admin === "string" ? undefined : admin;
     this.adminPublicKey = typeof admin === "string" ? admin : admin.publicKey;
+    this.noteKey = this.admin ?? machineKey;
+    this.#storage = withNoteManifests(storage, id, this.noteKey);
     this.signers = new Signers(
       this.decrypted(),
       this.adminPublicKey,
@@ -146,6 +159,7 @@ export class RepositoryKeys {
    * @param storage The storage of the key files.
    * @param id The id of the repository.
    * @param first The first key, which is a full key.
+   * @param machineKey The signing key of this machine, if it has one.
    * @throws {DeltarError} `exists` if there is a key of this name; `unsupported`
    *   if the recipient is not valid.
    * @throws {TypeError} If the name is not valid, or the key is write-only.
@@ -154,6 +168,7 @@ export class RepositoryKeys {
     storage: Storage,
     id: string,
     first: KeyFor,
+    machineKey?: SigningKey,
   ): Promise<RepositoryKeys> {
     if (first.kind === "write-only") {
       throw new TypeError("the first key of a repository is a full key");
@@ -169,7 +184,7 @@ export class RepositoryKeys {
       own: identity,
     };
     const second = await secondOf(opened);
-    const keys = new RepositoryKeys(storage, opened, second);
+    const keys = new RepositoryKeys(storage, id, opened, second, machineKey);
     await keys.#store(first, admin);
     return keys;
   }
@@ -181,6 +196,7 @@ export class RepositoryKeys {
    * @param id The id of the repository.
    * @param own The keys of the caller.
    * @param expected What the caller knows of the repository.
+   * @param machineKey The signing key of this machine, if it has one.
    * @throws {DeltarError} If no key file can be used: `key` if no key was given,
    *   or none of them opens a key file; `mismatch` if one is of another
    *   repository; `corrupt`, `truncated` or `limit` if one is damaged. Also
@@ -191,10 +207,11 @@ export class RepositoryKeys {
     id: string,
     own: readonly AgeKey[],
     { sum, admin }: ExpectedKeys,
+    machineKey?: SigningKey,
   ): Promise<RepositoryKeys> {
     const opened = await openKeys(storage, id, own, sum);
     const second = await secondOf(opened);
-    const keys = new RepositoryKeys(storage, opened, second);
+    const keys = new RepositoryKeys(storage, id, opened, second, machineKey);
     if (admin === undefined || admin === keys.adminPublicKey) return keys;
     throw new DeltarError(
       "mismatch",
@@ -298,6 +315,14 @@ export class RepositoryKeys {
   async copyFile(from: string, to: string): Promise<void> {
     const file = this.#storage.get(from + AGE_SUFFIX, { fresh: true });
     await this.#storage.put(to + AGE_SUFFIX, file, { ifAbsent: true });
+  }
+
+  /**
+   * Returns the objects as they are stored. A manifest is stored before each key
+   * and note.
+   */
+  stored(): Storage {
+    return this.#storage;
   }
 
   /** Returns the names of the keys, sorted. */

@@ -1,6 +1,7 @@
-import type { Storage } from "../../storage/storage.ts";
 import type { DamageHandler } from "../../bytes/errors.ts";
-import type { SnapshotRecord } from "../format/snapshot_record.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Signed, SnapshotRecord } from "../format/snapshot_record.ts";
 import {
   LABELS,
   putSnapshotNote,
@@ -18,28 +19,41 @@ export const MAX_LABEL_LENGTH = 1000;
  * does not change.
  *
  * @param label The label; `undefined` removes it.
+ * @param key The key that signs the note, in an encrypted repository.
  * @returns The record with that label.
  */
 export async function labelSnapshot(
   storage: Storage,
   record: SnapshotRecord,
   label: string | undefined,
+  key?: SigningKey,
 ): Promise<SnapshotRecord> {
-  await putSnapshotNote(storage, LABELS, record.id, { label: label ?? null });
+  const fields = { label: label ?? null };
+  await putSnapshotNote(storage, LABELS, record.id, fields, key);
   return withLabel(record, label);
 }
 
-/**
- * Returns records with their current labels.
- *
- * @param onDamage Called with the error of each note that cannot be read.
- */
+/** Options for reading labels. */
+export interface LabelOptions {
+  /** Called with the error of each note that cannot be read. */
+  onDamage?: DamageHandler;
+  /** Returns whether a signature is trusted. Default: all labels count. */
+  isTrusted?: (signed: Signed) => Promise<boolean>;
+}
+
+/** Returns records with their current labels. */
 export async function withLabels(
   storage: Storage,
   records: SnapshotRecord[],
-  onDamage?: DamageHandler,
+  { onDamage, isTrusted }: LabelOptions,
 ): Promise<SnapshotRecord[]> {
-  const notes = await readSnapshotNotes(storage, LABELS, onDamage);
+  const byId = new Map(records.map((record) => [record.id, record]));
+  const notes = await readSnapshotNotes(storage, LABELS, {
+    snapshots: byId,
+    onDamage,
+    isTrusted: async ({ id, signer }) =>
+      await isTrusted?.({ signer, machine: byId.get(id)?.machine }) ?? true,
+  });
   if (notes.size === 0) return records;
   return records.map((record) => {
     const note = notes.get(record.id);

@@ -1,8 +1,8 @@
-import type { Storage } from "../../storage/storage.ts";
 import { parseTime } from "../format/moment.ts";
 import { isCount } from "../../bytes/is_count.ts";
 import type { DamageHandler } from "../../bytes/errors.ts";
 import { PROOFS, readSnapshotNotes } from "../format/snapshot_note.ts";
+import type { Store } from "./store.ts";
 
 /** The last time that files of a snapshot were restored and compared. */
 export interface Proof {
@@ -42,16 +42,21 @@ export interface Proof {
 }
 
 /**
- * Returns the last proof of each snapshot that has one, by the snapshot's id.
+ * Returns the last trusted proof of each snapshot that has one, by the snapshot's
+ * id.
  *
  * @param onDamage Called with the error of each proof that cannot be read.
  */
 export async function readProofs(
-  storage: Storage,
+  store: Store,
   onDamage?: DamageHandler,
 ): Promise<Map<string, Proof>> {
   const proofs = new Map<string, Proof>();
-  const notes = await readSnapshotNotes(storage, PROOFS, onDamage);
+  const notes = await readSnapshotNotes(store.storage, PROOFS, {
+    onDamage,
+    isTrusted: async ({ signer }) =>
+      await store.trustOfNote({ signer }) === "trusted",
+  });
   for (const [id, note] of notes) {
     const { files, bytes, failed, after, afterDelta, keys, sheet } = note;
     const { withoutDeltas } = note;

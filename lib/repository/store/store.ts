@@ -34,6 +34,7 @@ import {
   type MachineRecord,
   type ReadRecord,
   readRecord,
+  type Signed,
   type SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import {
@@ -209,7 +210,7 @@ export class Store {
     // The settings come last. If another process created the repository first,
     // its settings name its own identity.
     const keys = options.encrypt &&
-      await createKeys(storage, id, options.encrypt);
+      await createKeys(storage, id, options.encrypt, options.machine?.key);
     if (keys !== undefined) {
       settings.encryption = { kind: "age", recipient: keys.sum() };
     }
@@ -297,10 +298,13 @@ export class Store {
     const given = typeof own === "function" ? await own() : own ?? [];
     // Only encrypted repositories load the ciphers.
     const { RepositoryKeys } = await import("./keys.ts");
-    const keys = await RepositoryKeys.open(storage, id, given, {
-      sum: recipient,
-      admin,
-    });
+    const keys = await RepositoryKeys.open(
+      storage,
+      id,
+      given,
+      { sum: recipient, admin },
+      machine?.key,
+    );
     const known = keys.id ?? id;
     if (pinned === undefined || pinned === known) {
       return Store.#over(storage, { ...base, id: known, keys });
@@ -341,7 +345,8 @@ export class Store {
   }
 
   /**
-   * Returns whether the signature of a record is trusted.
+   * Returns whether the signature of a record, or of a note about a snapshot, is
+   * trusted.
    *
    * - In a repository that is not encrypted, every record is trusted.
    * - With a full key, the signatures of the admin key, of signers that were not
@@ -387,11 +392,21 @@ export class Store {
   }
 
   async #trustOfSignature(record: SnapshotRecord): Promise<RecordTrust> {
-    const { signer, machine: from } = record;
+    const trust = await this.trustOfNote(record);
+    const isForeign = trust === "trusted" && this.keys !== undefined &&
+      this.isForeign(record);
+    return isForeign ? "foreign" : trust;
+  }
+
+  /**
+   * Returns whether the signature of a note about a snapshot is trusted. See
+   * `trustOf`.
+   */
+  async trustOfNote(note: Signed): Promise<Trust | "unsigned"> {
+    const { signer, machine: from } = note;
     const trust = await this.trustOfSigner(signer);
     const { keys, machine } = this;
     if (trust !== "trusted" || keys === undefined) return trust;
-    if (this.isForeign(record)) return "foreign";
     if (keys.isWriteOnly || signer === undefined) return trust;
     if (signer === machine?.key?.publicKey) return trust;
     return await keys.signers.maySignFor(signer, from?.id) ? trust : "unknown";
@@ -520,7 +535,10 @@ export class Store {
       const read = await tryRead(storage, id, onDamage);
       if (read !== undefined) records.push(read.record);
     }
-    return await withLabels(storage, byTime(records), onDamage);
+    return await withLabels(storage, byTime(records), {
+      onDamage,
+      isTrusted: async (note) => await this.trustOfNote(note) === "trusted",
+    });
   }
 
   /**
@@ -603,10 +621,11 @@ async function createKeys(
   storage: Storage,
   id: string,
   first: KeyFor,
+  machineKey: SigningKey | undefined,
 ): Promise<RepositoryKeys> {
   const { RepositoryKeys } = await import("./keys.ts");
   try {
-    return await RepositoryKeys.create(storage, id, first);
+    return await RepositoryKeys.create(storage, id, first, machineKey);
   } catch (cause) {
     if (codeOf(cause) !== "exists") throw cause;
     throw new DeltarError(

@@ -9,7 +9,8 @@ export type DamageKind =
   | "layer"
   | "content"
   | "signature"
-  | "note";
+  | "note"
+  | "key";
 
 /** A file or hard link that is affected by damage. */
 export interface HarmedFile {

@@ -1,6 +1,11 @@
+import { LABELS, PROOFS, readSnapshotNotes } from "../format/snapshot_note.ts";
 import type { SnapshotRecord } from "../format/snapshot_record.ts";
 import type { RecordTrust, Store } from "../store/store.ts";
-import type { UntrustedSnapshot, VerifyOptions } from "./verify.ts";
+import type {
+  UntrustedNote,
+  UntrustedSnapshot,
+  VerifyOptions,
+} from "./verify.ts";
 
 /**
  * Returns the snapshots whose signature is missing or not trusted, in the order
@@ -34,4 +39,34 @@ async function trustIn(
   const mayVouch = (key: string) => Promise.resolve(signers.includes(key));
   if (await store.copied.isVouched(record, mayVouch)) return "trusted";
   return signer === undefined ? "unsigned" : isKnown ? "foreign" : "unknown";
+}
+
+/**
+ * Returns the labels and results of drills that would count if their signature
+ * were trusted, in the order of their names. Those that cannot be read are left
+ * out.
+ */
+export async function findUntrustedNotes(
+  store: Store,
+): Promise<UntrustedNote[]> {
+  const untrusted: UntrustedNote[] = [];
+  const records = await store.records({ onDamage: () => {} });
+  const snapshots = new Map(records.map((record) => [record.id, record]));
+  for (const kind of [LABELS, PROOFS]) {
+    await readSnapshotNotes(store.storage, kind, {
+      snapshots,
+      onDamage: () => {},
+      isTrusted: async ({ name, id, signer }) => {
+        const machine = kind === LABELS
+          ? snapshots.get(id)?.machine
+          : undefined;
+        const trust = await store.trustOfNote({ signer, machine });
+        if (trust === "trusted") return true;
+        const signed = signer !== undefined && { signer };
+        untrusted.push({ object: name, id, trust, ...signed });
+        return false;
+      },
+    });
+  }
+  return untrusted.sort((a, b) => a.object < b.object ? -1 : 1);
 }

@@ -1,7 +1,8 @@
 /**
  * Verifying: finding damage in a repository and its effects.
  *
- * `verify_records.ts` reads all records and notes. `family.ts` reads the trees
+ * `verify_records.ts` reads all records and notes. `verify_noted.ts` compares the
+ * keys and notes of an encrypted repository with their manifests. `family.ts` reads the trees
  * of all snapshots that are based on one full layer, each layer once.
  * `verify_objects.ts` checks that every needed volume exists, and hashes it on
  * request. `verify_files.ts` rebuilds each content, on request or if one of its
@@ -17,16 +18,25 @@ import { checkAborted } from "../../bytes/abort.ts";
 import type { DeltarError } from "../../bytes/errors.ts";
 import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
 import { turnIfDue } from "../../bytes/turns.ts";
+import { withoutAge } from "../../storage/names.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { familiesOf, Family, type VisibleEntry } from "./family.ts";
 import { type Damage, Findings } from "./findings.ts";
-import { RECIPIENTS, recordName, SETTINGS } from "../format/names.ts";
+import {
+  isOfAdmin,
+  KEYS,
+  RECIPIENTS,
+  recordName,
+  SETTINGS,
+} from "../format/names.ts";
 import type {
   LayerRecord,
   ObjectRecord,
   SnapshotRecord,
 } from "../format/snapshot_record.ts";
 import { findUnrecorded, type UnrecordedSnapshot } from "./unrecorded.ts";
+import type { Store } from "../store/store.ts";
+import { verifyNoted } from "./verify_noted.ts";
 import { allPieces, FileCheck, referenceFault } from "./verify_files.ts";
 import { kindOf, ObjectCheck } from "./verify_objects.ts";
 import {
@@ -100,6 +110,23 @@ export interface VerifyResult {
   unrecorded: UnrecordedSnapshot[];
   /** The snapshots whose signature is missing or not trusted. */
   untrusted: UntrustedSnapshot[];
+  /**
+   * The labels and results of drills that are ignored, because their signature is
+   * missing or not trusted.
+   */
+  untrustedNotes: UntrustedNote[];
+}
+
+/** A note that is ignored, because its signature is missing or not trusted. */
+export interface UntrustedNote {
+  /** The name of the note. */
+  object: string;
+  /** The id of the snapshot that the note is about. */
+  id: string;
+  /** The reason: there is no signature, or one by an unknown or revoked key. */
+  trust: "unsigned" | "unknown" | "revoked";
+  /** The public key that signed the note, if it is signed. */
+  signer?: string;
 }
 
 /** A snapshot whose signature is missing or not trusted. */
@@ -120,13 +147,14 @@ const AT_ONCE = 4;
 
 /** Verifies a repository and reports the damage. Nothing is changed. */
 export async function verifyRepository(
-  storage: Storage,
+  store: Store,
   options: VerifyOptions = {},
-): Promise<Omit<VerifyResult, "untrusted">> {
-  return await new Verification(storage, options).run();
+): Promise<Omit<VerifyResult, "untrusted" | "untrustedNotes">> {
+  return await new Verification(store, options).run();
 }
 
 class Verification {
+  readonly #store: Store;
   readonly #storage: Storage;
   readonly #options: VerifyOptions;
   readonly #findings = new Findings();
@@ -135,13 +163,14 @@ class Verification {
   #progress: VerifyProgress = { phase: "records", done: 0, bytes: 0, name: "" };
   #entries = 0;
 
-  constructor(storage: Storage, options: VerifyOptions) {
-    this.#storage = storage;
+  constructor(store: Store, options: VerifyOptions) {
+    this.#store = store;
+    this.#storage = store.storage;
     this.#options = options;
-    this.#files = new FileCheck(storage);
+    this.#files = new FileCheck(store.storage);
   }
 
-  async run(): Promise<Omit<VerifyResult, "untrusted">> {
+  async run(): Promise<Omit<VerifyResult, "untrusted" | "untrustedNotes">> {
     const { data = false } = this.#options;
     const sizes = new Map<string, number>();
     for await (const { name, size } of this.#storage.list()) {
@@ -155,6 +184,7 @@ class Verification {
       (name) => this.#tell("records", name, 0, 1),
     );
     await verifyNotes(this.#storage, sizes.keys(), this.#findings);
+    await this.#verifyNoted();
     const objects = new ObjectCheck(
       this.#storage,
       sizes,
@@ -189,6 +219,33 @@ class Verification {
         leftOvers,
       ),
     };
+  }
+
+  /**
+   * Compares the keys and notes of an encrypted repository with their manifests.
+   * Whoever has only the storage cannot sign these.
+   */
+  async #verifyNoted(): Promise<void> {
+    const { keys } = this.#store;
+    if (keys === undefined) return;
+    await verifyNoted(keys.stored(), {
+      refuse: async ({ signer, objects }) => {
+        const isOurs = objects.every(({ name }) => isOfAdmin(name))
+          ? signer === keys.adminPublicKey
+          // A note of a machine whose key was revoked is not damaged.
+          : ["trusted", "revoked"].includes(
+            await this.#store.trustOfSigner(signer),
+          );
+        return isOurs ? undefined : "no trusted key signed the manifest";
+      },
+      data: true,
+      fail: (object, message) => {
+        const isKey = object.startsWith(KEYS);
+        const name = isKey ? object : withoutAge(object);
+        this.#findings.object(name, isKey ? "key" : "note", message);
+      },
+      signal: this.#options.signal,
+    });
   }
 
   /**

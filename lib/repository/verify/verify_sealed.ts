@@ -8,7 +8,8 @@ import { untilAborted } from "../../storage/until_aborted.ts";
 import { LISTED, SETTINGS } from "../format/names.ts";
 import { readObject } from "../format/note.ts";
 import { readSettings } from "../format/settings.ts";
-import { isSealed, readLists } from "../runs/manifest.ts";
+import { isSealed, readLists, refusal } from "../runs/manifest.ts";
+import { verifyNoted } from "./verify_noted.ts";
 
 /** Options for verifying an encrypted repository without a key. */
 export interface VerifySealedOptions extends SignalOptions {
@@ -46,6 +47,11 @@ export interface VerifySealedResult {
    */
   unlisted: string[];
   /**
+   * The names of keys and notes without a manifest, because an earlier version of
+   * deltar stored them. They were not compared.
+   */
+  uncovered: string[];
+  /**
    * The number of manifests of each signer, by public key. The key of those
    * without a signature is `""`.
    */
@@ -53,14 +59,19 @@ export interface VerifySealedResult {
 }
 
 /**
- * Verifies an encrypted repository without a key: that each record, layer,
- * volume and move that a manifest lists exists with its size and, with `data`,
- * its SHA-256. Nothing is changed.
+ * Verifies an encrypted repository without a key. Nothing is changed.
  *
- * Two kinds of changes are not detected:
+ * - Each record, layer, volume and move that a manifest lists has to exist with
+ *   its size and, with `data`, its SHA-256.
+ * - Each key, label and other note has to have the size and SHA-256 in a manifest
+ *   of its own. It may be missing, because notes may be deleted at any time.
+ * - The settings and all manifests have to be undamaged.
  *
- * - damage of keys, labels and other notes, which manifests do not list;
- * - an older state of the whole repository that the storage puts back.
+ * These changes are not detected:
+ *
+ * - a key or note that the storage deletes, with or without its manifests, or
+ *   that it changes after it has deleted them (see `uncovered`);
+ * - an older state of an object and its manifests that the storage puts back.
  *
  * @param storage The storage of the repository.
  * @param options Whether to read all data, the trusted signers, the callback and
@@ -94,12 +105,14 @@ export async function verifySealed(
     bytes: 0,
     damage: [],
     unlisted: [],
+    uncovered: [],
     manifests: {},
   };
   const fail = (object: string, message: string) =>
     result.damage.push({ object, message });
   const id = await repositoryId(reading, fail);
-  const lists = await readLists(reading, { repository: id, signers }, fail);
+  const refuse = refusal({ repository: id, signers });
+  const lists = await readLists(reading, refuse, fail);
   const { listed, removed } = lists;
   result.manifests = lists.manifests;
   for (const folder of LISTED) {
@@ -125,6 +138,24 @@ export async function verifySealed(
   }
   for (const name of listed.keys()) {
     if (!removed.has(name)) fail(name, "missing");
+  }
+  const signed = new Map<string, string>();
+  result.uncovered = await verifyNoted(reading, {
+    refuse: (manifest) => {
+      signed.set(manifest.name, manifest.signer ?? "");
+      return refuse(manifest);
+    },
+    data,
+    fail,
+    onCompared: (size) => {
+      result.objects++;
+      result.bytes += size;
+      onProgress?.(result);
+    },
+    signal,
+  });
+  for (const signer of signed.values()) {
+    result.manifests[signer] = (result.manifests[signer] ?? 0) + 1;
   }
   return result;
 }

@@ -1,0 +1,81 @@
+import { codeOf } from "../../bytes/errors.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { sha256 } from "../../bytes/sha256.ts";
+import { collect } from "../../bytes/source.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
+import type { PutOptions, Storage } from "../../storage/storage.ts";
+import { isNoted, newId, noteManifestName } from "../format/names.ts";
+import { encodeManifest, manifestsOfNote } from "../runs/manifest.ts";
+
+/**
+ * Returns a storage of encrypted objects that stores a manifest before each key
+ * and note, so that these can be verified without a key.
+ *
+ * A writer that is killed leaves a manifest without an object, or with an older
+ * object and its older manifest. So an object is undamaged if any of its manifests
+ * names its sum. The manifests of a replaced or deleted object are deleted
+ * afterwards.
+ *
+ * @param storage The storage of the encrypted objects.
+ * @param repository The id of the repository.
+ * @param key The key that signs the manifests; `undefined` to sign nothing.
+ */
+export function withNoteManifests(
+  storage: Storage,
+  repository: string,
+  key: SigningKey | undefined,
+): Storage {
+  const putListed = async (
+    file: string,
+    bytes: Uint8Array,
+    options: PutOptions | undefined,
+  ) => {
+    const name = noteManifestName(file, newId(Date.now(), Math.random()));
+    const object = {
+      name: file,
+      size: bytes.length,
+      sha256: toHex(sha256(bytes)),
+    };
+    const manifest = await encodeManifest(
+      { name, repository, objects: [object], removed: [] },
+      key,
+    );
+    const putManifest = () => storage.put(name, manifest, options);
+    await putManifest();
+    try {
+      await storage.put(file, bytes, options);
+    } catch (error) {
+      if (codeOf(error) === "exists") await storage.delete(name);
+      throw error;
+    }
+    if (options?.ifAbsent) return;
+    const all = await manifestsOfNote(storage, file);
+    // Another writer that replaced the object at the same time may have taken
+    // this manifest for an older one. It is not known who was last.
+    if (!all.includes(name)) return await putManifest();
+    for (const other of all) {
+      if (other !== name) await storage.delete(other);
+    }
+  };
+  return {
+    location: storage.location,
+    localPath: storage.localPath,
+    get: (name, options) => storage.get(name, options),
+    put: async (name, source, options) =>
+      isNoted(name)
+        ? await putListed(name, await collect(source), options)
+        : await storage.put(name, source, options),
+    list: (prefix) => storage.list(prefix),
+    delete: async (name) => {
+      await storage.delete(name);
+      if (!isNoted(name)) return;
+      for (const manifest of await manifestsOfNote(storage, name)) {
+        await storage.delete(manifest);
+      }
+    },
+    tidy: storage.tidy?.bind(storage),
+    prepare: storage.prepare?.bind(storage),
+    clearAbandoned: storage.clearAbandoned?.bind(storage),
+    belongsToOthers: storage.belongsToOthers?.bind(storage),
+  };
+}
