@@ -6,8 +6,11 @@ import { before, test } from "node:test";
 import { encrypt, newIdentity, recipientOf } from "../../lib/age/mod.ts";
 import { NONCE_BYTES, SEALED_BYTES } from "../../lib/age/payload.ts";
 import type { DeltarError } from "../../lib/bytes/errors.ts";
+import { existing } from "../../lib/bytes/existing.ts";
 import { collect } from "../../lib/bytes/source.ts";
 import { Repository } from "../../lib/repository/repository.ts";
+import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
+import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { noise } from "../support/noise.ts";
 import { withTemp } from "../support/temp.ts";
@@ -15,21 +18,40 @@ import { everything } from "./helpers.ts";
 
 const identity = await newIdentity();
 const recipient = await recipientOf(identity);
-const keys = [identity];
+const other = await newIdentity();
+const machine = {
+  id: "m1",
+  host: "one",
+  key: await readPrivateKey(await makeKeyPair("")),
+};
 
 /** The stored objects of a repository that has one or more of every kind. */
 let objects: ReadonlyMap<string, Uint8Array>;
-/** The names of those that a verification checks: all but the left-overs. */
+/** The maximum size of an object of which every byte is changed, in bytes. */
+const MAX_SMALL_BYTES = 10_000;
+
+/** The name of an object that no snapshot needs and no manifest lists. */
+const garbage = "volumes/20250101T000000Z-000000.vol0.tar.zst.age";
+/** The names of all others. */
 let checked: string[];
+/**
+ * The names of those of removed snapshots. A verification with a key does not read
+ * them.
+ */
+let unread: ReadonlySet<string>;
 /** The recipient of the repository. */
 let own: string;
+/** The identities of the repository, which open it without a key file. */
+let identities: readonly string[];
+/** The keys that sign manifests: that of the machine, and the admin key. */
+let signers: string[];
 
 before(async () => {
   const storage = new MemoryStorage();
-  const repository = await Repository.create(storage, {
+  let repository = await Repository.create(storage, {
     encrypt: { name: "me", to: recipient },
+    machine,
   });
-  own = await repository.keys!.recipient();
   await withTemp(async (folder) => {
     const root = join(folder, "root");
     fs.mkdirSync(root);
@@ -53,9 +75,23 @@ before(async () => {
     write("large", large);
     write("lines", "one line\n".repeat(500));
     const second = await take();
+    // From here on, everything is encrypted for another identity.
+    await repository.keys!.add({ name: "other", to: await recipientOf(other) });
+    await repository.keys!.add({
+      name: "writer",
+      kind: "write-only",
+      to: await recipientOf(await newIdentity()),
+      signer: {
+        publicKey: (await readPrivateKey(await makeKeyPair(""))).publicKey,
+        machine: { id: "m2" },
+      },
+    });
+    await repository.keys!.rotate();
+    repository = await Repository.open(storage, { keys: [identity], machine });
     write("other", "other");
     const third = await take();
     await repository.label(first, "a label");
+    await repository.label(first, "a better label");
     await repository.label(second, "another label");
     await repository.restore(second, join(folder, "target"));
     await repository.restore(first, join(folder, "another"));
@@ -68,69 +104,125 @@ before(async () => {
       write("other", text);
       await repository.forget(await take());
     }
+    // The prune leaves a mark, because this object is garbage.
+    storage.objects.set(garbage, noise(1000));
+    await repository.prune({ last: 100 });
   });
   objects = storage.objects;
-  const { damage, leftOvers } = await repository.verify({ data: true });
-  assert.deepEqual(damage, []);
-  const left = new Set(leftOvers.map(({ name }) => `${name}.age`));
-  checked = [...objects.keys()].filter((name) => !left.has(name)).sort();
-  const folders = new Set(checked.map((name) => name.split("/")[0]));
-  assert.deepEqual([...folders].sort(), [
+  const { adminPublicKey } = repository.keys!;
+  own = repository.keys!.recipient();
+  identities = repository.keys!.identities();
+  signers = [machine.key.publicKey, adminPublicKey];
+  const { damage, leftOvers, untrusted, untrustedNotes } = await repository
+    .verify({ data: true });
+  assert.deepEqual([damage, untrusted, untrustedNotes], [[], [], []]);
+  const left = leftOvers.map(({ name }) => `${name}.age`);
+  const sealed = await verifySealed(storage, { data: true, signers });
+  assert.deepEqual([sealed.damage, sealed.uncovered], [[], []]);
+  assert.deepEqual(sealed.unlisted, [garbage]);
+  unread = new Set(left);
+  checked = [...objects.keys()].filter((name) => name !== garbage).sort();
+  const kinds = new Set(checked.map(kindOf));
+  assert.deepEqual([...kinds].sort(), [
     "deltar.json",
+    "garbage",
     "holders",
+    "judged",
     "keys",
     "labels",
     "manifests",
+    "manifests of garbage",
+    "manifests of holders",
+    "manifests of judged",
+    "manifests of keys",
+    "manifests of labels",
+    "manifests of proofs",
+    "manifests of recipients.json",
+    "manifests of removed",
+    "manifests of restores",
+    "manifests of settings",
+    "manifests of signers",
     "moves",
     "proofs",
+    "recipients.json.age",
     "removed",
     "restores",
     "settings",
     "signatures",
+    "signers",
     "snapshots",
     "trees",
     "volumes",
   ]);
 });
 
-/** Asserts that a verification names an object that was replaced. */
+/** Returns the kind of an object: its folder. */
+function kindOf(name: string): string {
+  const [, of] = /^manifests\/([a-z.]+json|[a-z]+(?=\/))/.exec(name) ?? [];
+  return of === undefined ? name.split("/")[0] : `manifests of ${of}`;
+}
+
+/**
+ * Asserts that a verification with a key and one without name the objects that
+ * were changed.
+ */
 async function assertFound(
-  name: string,
-  bytes: Uint8Array,
+  changed: ReadonlyMap<string, Uint8Array>,
   what: string,
 ): Promise<void> {
   const storage = new MemoryStorage();
-  for (const [other, kept] of objects) storage.objects.set(other, kept);
-  storage.objects.set(name, bytes);
-  const found: string[] = [];
+  for (const [name, kept] of objects) {
+    storage.objects.set(name, changed.get(name) ?? kept);
+  }
+  const withKey: string[] = [];
   const onDamage = ({ object }: DeltarError) => {
-    if (object !== undefined) found.push(object);
+    if (object !== undefined) withKey.push(object);
   };
   try {
-    const repository = await Repository.open(storage, { keys, onDamage });
-    const { damage } = await repository.verify({ data: true });
+    const repository = await Repository.open(storage, {
+      keys: identities,
+      machine,
+      onDamage,
+    });
+    // All other objects are read in any case.
+    const data = [...changed.keys()]
+      .some((name) => /^(?:volumes|signatures|moves)\//.test(name));
+    const { damage } = await repository.verify({ data });
     // A message about a moved volume also names the move or the new volume.
     for (const { object, message } of damage) {
-      found.push(
+      withKey.push(
         object,
         ...message.match(/(?:moves\/)?volumes\/[^ :]+/g) ?? [],
       );
     }
   } catch (error) {
-    const { code, object, message } = error as DeltarError;
-    // A key file that no key opens may be that of somebody else.
-    const isOther = code === "key" && /whose keys are me\. .* damaged/
-      .test(message);
-    found.push(isOther ? "keys/me.age" : object ?? `${error}`);
+    const { object } = error as DeltarError;
+    withKey.push(object ?? `${error}`);
   }
-  const plain = name.startsWith("keys/") ? name : name.replace(/\.age$/, "");
-  assert.ok(found.includes(plain), `${name}, ${what}: ${found.join()}`);
+  const withoutKey: string[] = [];
+  try {
+    const { damage } = await verifySealed(storage, { data: true, signers });
+    withoutKey.push(...damage.map(({ object }) => object));
+  } catch (error) {
+    withoutKey.push((error as DeltarError).object ?? `${error}`);
+  }
+  for (const name of changed.keys()) {
+    const plain = name.startsWith("keys/") ? name : name.replace(/\.age$/, "");
+    assert.ok(
+      unread.has(name) || withKey.includes(plain),
+      `${name}, ${what}: ${withKey.join()}`,
+    );
+    assert.ok(
+      withoutKey.includes(name),
+      `${name}, ${what}, without a key: ${withoutKey.join()}`,
+    );
+  }
 }
 
 /** Returns the offsets at which the parts of an age file begin. */
 function partsOf(file: Uint8Array): number[] {
   const header = Buffer.from(file).indexOf("\n---");
-  if (header < 0) return [];
+  if (header < 0) return [0, file.length >> 1, file.length >> 1];
   const nonce = Buffer.from(file).indexOf("\n", header + 1) + 1;
   const parts = [Buffer.from(file).indexOf("\n") + 1, header + 1, nonce];
   for (let at = nonce + NONCE_BYTES; at < file.length; at += SEALED_BYTES) {
@@ -139,53 +231,105 @@ function partsOf(file: Uint8Array): number[] {
   return parts;
 }
 
-test("verify() names an encrypted object in which any byte was changed", async () => {
-  for (const [number, name] of checked.entries()) {
-    const file = objects.get(name)!;
+/**
+ * Asserts that objects that were changed are found. The objects of a group are
+ * changed at the same time.
+ *
+ * @param change Returns the changed bytes of an object in a round, or `undefined`
+ *   if there is no such round for the object.
+ * @param groupOf Returns the group of an object. By default, keys, notes and
+ *   manifests of a kind are a group, and each other object is one, because the
+ *   damage of one may hide that of others.
+ */
+async function assertChangesFound(
+  what: string,
+  change: (
+    file: Uint8Array,
+    round: number,
+    name: string,
+  ) => Uint8Array | undefined | Promise<Uint8Array | undefined>,
+  groupOf = (name: string) => isContent(name) ? name : kindOf(name),
+): Promise<void> {
+  const groups = Map.groupBy(checked, groupOf);
+  for (const group of groups.values()) {
+    for (let round = 0;; round++) {
+      const changed = new Map<string, Uint8Array>();
+      for (const name of group) {
+        const bytes = await change(existing(objects, name), round, name);
+        if (bytes !== undefined) changed.set(name, bytes);
+      }
+      if (changed.size === 0) break;
+      await assertFound(changed, `${what}, ${round}`);
+    }
+  }
+}
+
+/** Returns whether an object is needed to read others. */
+function isContent(name: string): boolean {
+  return /^(?:deltar\.json|(?:snapshots|trees|volumes|signatures|moves)\/)/
+    .test(name);
+}
+
+/** Returns a file with one bit of a byte changed. */
+function flipped(file: Uint8Array, at: number, bit: number): Uint8Array {
+  const changed = file.slice();
+  changed[at] ^= 1 << bit;
+  return changed;
+}
+
+test("verify() names an object in which any byte was changed", async () => {
+  await assertChangesFound("changed", (file, round, name) => {
+    const number = checked.indexOf(name);
     const parts = partsOf(file);
     // Another byte of a part for each object: of the header, of its MAC, of the
     // nonce, of the first chunk and of the last one with its tag.
-    const places = new Set([...parts.slice(0, 4), ...parts.slice(-1)]
-      .map((at) => Math.min(at + number, file.length - 1)));
-    if (process.env.SLOW && file.length < 10_000) {
-      for (let at = 0; at < file.length; at++) places.add(at);
-    }
-    for (const at of places.add(0).add(file.length - 1 - number % 16)) {
-      const changed = file.slice();
-      changed[at] ^= 1 << number % 8;
-      await assertFound(name, changed, `byte ${at}`);
-    }
-  }
+    const places = [...parts.slice(0, 4), ...parts.slice(-1)]
+      .map((at) => Math.min(at + number, file.length - 1));
+    const at = [...places, 0, file.length - 1 - number % 16][round];
+    return at === undefined ? undefined : flipped(file, at, number % 8);
+  });
 });
 
-test("verify() names an encrypted object that was cut at the end of any part", async () => {
-  for (const name of checked) {
-    const file = objects.get(name)!;
+test("verify() names an object in which every byte was changed", {
+  skip: !process.env.SLOW,
+}, async () => {
+  let bytes = 0;
+  await assertChangesFound("changed", (file, round) => {
+    if (file.length > MAX_SMALL_BYTES || round === file.length) return;
+    bytes++;
+    return flipped(file, round, round % 8);
+  }, (name) => {
+    // A key or note is compared with its manifest.
+    if (name.startsWith("manifests/")) return "manifests";
+    return isContent(name) ? kindOf(name) : "notes";
+  });
+  console.log(`${bytes} bytes of ${checked.length} objects were changed`);
+});
+
+test("verify() names an object that was cut at the end of any part", async () => {
+  await assertChangesFound("cut", (file, round) => {
     // The header is cut once, and the chunks at the end of each.
-    for (const end of [...partsOf(file).slice(2), file.length - 1]) {
-      await assertFound(name, file.slice(0, end), `cut at ${end}`);
-    }
-  }
+    const end = [...partsOf(file).slice(2), file.length - 1][round];
+    return end === undefined ? undefined : file.slice(0, end);
+  });
 });
 
-test("verify() names an encrypted object that was swapped with another", async () => {
-  for (const [at, name] of checked.entries()) {
+test("verify() names an object that was swapped with another", async () => {
+  await assertChangesFound("swapped", (_, round, name) => {
     // The names are in the order of their folders, so the next one mostly is of
     // the same kind.
-    for (const next of [1, 2, 9]) {
-      const other = checked[(at + next) % checked.length];
-      const bytes = objects.get(other)!;
-      await assertFound(name, bytes, `swapped with ${other}`);
-    }
-  }
+    const next = [1, 2, 9][round];
+    if (next === undefined) return undefined;
+    const at = checked.indexOf(name) + next;
+    return existing(objects, checked[at % checked.length]);
+  });
 });
 
 test("verify() names an object that a stranger encrypted for the repository", async () => {
   const forged = (bytes: Uint8Array) => collect(encrypt([bytes], [own]));
-  for (const name of checked) {
-    if (name === "deltar.json") continue;
-    const { length } = objects.get(name)!;
-    await assertFound(name, await forged(noise(length - 200)), "noise");
-    await assertFound(name, await forged(new Uint8Array(0)), "nothing");
-  }
+  await assertChangesFound("forged", async ({ length }, round, name) => {
+    if (name === "deltar.json") return undefined;
+    const plain = [noise(length - 200), new Uint8Array(0)][round];
+    return plain && await forged(plain);
+  });
 });
