@@ -31,7 +31,7 @@ export interface UnrecordedSnapshot {
 /**
  * Finds snapshots whose tree is stored but whose record is missing. Snapshots
  * that were removed or purged, are being taken, or were replaced by a repair
- * are not included.
+ * are not included. If a mark of a prune is damaged, none are found.
  *
  * @param storage The repository's storage.
  * @param sizes The sizes of the stored objects, by name.
@@ -56,7 +56,14 @@ export async function findUnrecorded(
       if (name.startsWith(folder)) told.add(idOfObject(name));
     }
   }
-  const { marks } = await readMarks(storage);
+  let marks: Mark[];
+  try {
+    ({ marks } = await readMarks(storage));
+  } catch (error) {
+    // It is not known which snapshots were purged.
+    if (isDamage(error)) return [];
+    throw error;
+  }
   const condemned = condemnedNames(marks);
   const purged = new Set(marks.flatMap(({ purged }) => purged));
   const found: UnrecordedSnapshot[] = [];

@@ -3,7 +3,9 @@ import type { Findings } from "./findings.ts";
 import { DeltarError } from "../../bytes/errors.ts";
 import { checkListing, splitLines } from "../../bytes/listing.ts";
 import { readIfThere } from "../format/note.ts";
+import { signerOf } from "../format/signed_listing.ts";
 import {
+  HOLDERS,
   idOfManifest,
   idOfObject,
   idOfRecord,
@@ -33,7 +35,9 @@ export async function verifySettings(
 /** The formats of the notes, by their folder. */
 const FORMATS: Record<string, string> = {
   copied: "deltar-copied",
+  garbage: "deltar-garbage",
   holders: "deltar-holder",
+  judged: "deltar-judged",
   labels: "deltar-label",
   proofs: "deltar-proof",
   removed: "deltar-removed",
@@ -42,9 +46,12 @@ const FORMATS: Record<string, string> = {
   signers: "deltar-signer",
 };
 
+/** The folder of marks of changes of keys. */
+const CHANGES = `${HOLDERS}changes/`;
+
 /**
- * Verifies notes, removed records, holders, signers, manifests, and settings
- * that can change. If one of them is damaged, no file is affected, but the
+ * Verifies notes, removed records, holders, signers, manifests, marks, lists of
+ * counted snapshots, and settings that can change. If one of them is damaged, no file is affected, but the
  * content of the object is lost.
  */
 export async function verifyNotes(
@@ -61,7 +68,11 @@ export async function verifyNotes(
       const bytes = await readIfThere(storage, name);
       if (bytes === undefined) continue;
       if (isManifest) await decodeManifest(bytes, name);
-      else checkNote(bytes, FORMATS[folder], name);
+      else {
+        const isMark = name.startsWith(CHANGES);
+        const format = isMark ? "deltar-key-change" : FORMATS[folder];
+        await checkNote(bytes, format, name);
+      }
     } catch (error) {
       findings.object(name, "note", error);
     }
@@ -69,15 +80,25 @@ export async function verifyNotes(
 }
 
 /**
- * Checks the sum and format of a note, and that it is about the snapshot in its
- * name. Notes that were swapped have right sums, but wrong names.
+ * Checks the sum, format and signature of a note, and that it is about the
+ * snapshot in its name. Notes that were swapped have right sums, but wrong names.
  */
-function checkNote(bytes: Uint8Array, format: string, name: string): void {
+async function checkNote(
+  bytes: Uint8Array,
+  format: string,
+  name: string,
+): Promise<void> {
   const end = checkListing(bytes, name);
+  await signerOf(bytes, name);
   const [first] = splitLines(bytes.subarray(0, end), name);
   const [header] = first ?? [{}];
   const about = header.snapshot ?? header.id ?? idOfObject(name);
-  if (header.format === format && about === idOfObject(name)) return;
+  const own = format === "deltar-holder"
+    ? `${HOLDERS}${header.name}.json`
+    : header.name ?? name;
+  if (
+    header.format === format && about === idOfObject(name) && own === name
+  ) return;
   throw new DeltarError("corrupt", "this is the content of another object", {
     object: name,
   });
