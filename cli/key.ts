@@ -258,7 +258,10 @@ function isoTime(time: number): string {
   return new Date(time).toISOString();
 }
 
-/** Prints the keys, and the machines whose signatures are or were trusted. */
+/**
+ * Prints the keys, the machines whose signatures are or were trusted, and the
+ * public admin key.
+ */
 async function printList(
   out: Console,
   keys: RepositoryKeys,
@@ -270,7 +273,6 @@ async function printList(
     const words = [key.name.padEnd(width), key.kind.padEnd(10), to];
     out.line(showText(words.join("  ").trimEnd()));
   }
-  out.line(`\nAdmin key:\n${keys.adminPublicKey}`);
   const signers = await signersOf(out, keys);
   if (signers.length > 0) out.line("\nSigners:");
   for (const { publicKey, machine, revoked } of signers) {
@@ -281,6 +283,7 @@ async function printList(
       : `  revoked ${formatDate(revoked).slice(0, 10)}`;
     out.line(showText(`${name}  ${publicKey}${end}`));
   }
+  out.line(`\nAdmin key:\n${keys.adminPublicKey}`);
 }
 
 /** Prints what the owner of a repository has to know to add this machine. */

@@ -111,11 +111,16 @@ test("verify --without-key and copy --mirror need no key", async () => {
     place.write({ file: "a".repeat(5000) });
     const { signer } = json(place, ["snapshot", "--encrypt"], mine);
     const signers = join(place.folder, "signers");
-    fs.writeFileSync(signers, `laptop ${signer}\n`);
+    const { admin } = json(place, ["key", "list"], mine);
+    fs.writeFileSync(signers, `laptop ${signer}\nadmin ${admin}\n`);
     const keyless = ["verify", "--without-key", "--data", "--signers", signers];
     const whole = json(place, keyless, server);
-    assert.deepEqual([whole.damage, whole.unlisted], [[], []]);
-    assert.deepEqual(whole.manifests, { [signer]: 1 });
+    const { damage, unlisted, uncovered } = whole;
+    assert.deepEqual([damage, unlisted, uncovered], [[], [], []]);
+    // A key, its holder and the signer have manifests of their own.
+    assert.deepEqual(whole.manifests, { [signer]: 1, [admin]: 3 });
+    const { out: text } = place.run(["key", "list"], { env: mine });
+    assert.ok(text.endsWith(`\nAdmin key:\n${admin}\n`));
     const to = join(place.folder, "mirror");
     const copy = ["copy", "--mirror", "--to", to, "--signers", signers];
     assert.ok(json(place, copy, server).objects > 4);

@@ -311,8 +311,10 @@ function everyByte(file: Uint8Array, round: number): Uint8Array | undefined {
 test("verifySealed() names an object in which every byte was changed", {
   skip: !process.env.SLOW,
 }, async () => {
-  // Each object is compared with its manifest.
-  const groupOf = (name: string) => `${name.startsWith("manifests/")}`;
+  // Each object is compared with its manifest. Nothing else is read if the settings
+  // have an unknown version.
+  const groupOf = (name: string) =>
+    name === "deltar.json" ? name : `${name.startsWith("manifests/")}`;
   const ways = ["without a key"] as const;
   const count = await assertChangesFound("changed", everyByte, groupOf, ways);
   console.log(`${count} bytes were changed`);
@@ -328,6 +330,8 @@ test("verify() names an object in which every byte was changed", {
       ? "volumes"
       : /^(?:trees|manifests)\//.test(name)
       ? "trees"
+      : name === "deltar.json"
+      ? name
       : "notes";
   const ways = ["with a key"] as const;
   const count = await assertChangesFound("changed", everyByte, groupOf, ways);

@@ -7,6 +7,7 @@ import { concat } from "../../lib/bytes/source.ts";
 import type { RepositoryKeys } from "../../lib/repository/mod.ts";
 import { Repository } from "../../lib/repository/repository.ts";
 import { putSigned } from "../../lib/repository/store/signed_object.ts";
+import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
 import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
@@ -129,7 +130,10 @@ async function killEach(
       } catch (error) {
         assert.ok(isInjected(error), String(error));
       }
-      await after(storage, `killed ${fault} operation ${number}`);
+      const what = `killed ${fault} operation ${number}`;
+      const { damage } = await verifySealed(storage, { data: true });
+      assert.deepEqual(damage, [], what);
+      await after(storage, what);
     }
     assert.ok(number < 100);
   }
@@ -463,9 +467,13 @@ test("create() that is killed leaves no repository, or one that opens", async ()
         continue;
       }
       await assert.rejects(open(storage, "main"), { code: "not-found" });
-      assert.ok(
-        [...storage.objects.keys()].every((name) => name.startsWith("keys/")),
-      );
+      for (const name of [...storage.objects.keys()]) {
+        assert.match(name, /^(?:manifests\/)?keys\//);
+        if (name.startsWith("keys/")) storage.objects.delete(name);
+      }
+      await Repository.create(storage, { encrypt });
+      const { damage, uncovered } = await verifySealed(storage, { data: true });
+      assert.deepEqual([damage, uncovered], [[], []]);
     }
   }
 });

@@ -53,7 +53,7 @@ import {
   openKeys,
   sumOf,
 } from "./open_keys.ts";
-import { withNoteManifests } from "./noted_storage.ts";
+import { deleteOtherManifests, withNoteManifests } from "./noted_storage.ts";
 import { putRecipients, readRecipients } from "./recipients.ts";
 import { type Signer, Signers } from "./signers.ts";
 
@@ -123,6 +123,7 @@ export class RepositoryKeys {
    * The objects as they are stored. A manifest is stored before each key and note.
    */
   readonly #storage: Storage;
+  readonly #id: string;
   readonly #opened: OpenedKey;
   /** The second recipient of objects that are not content. */
   readonly #second: string;
@@ -137,6 +138,7 @@ export class RepositoryKeys {
     machineKey: SigningKey | undefined,
   ) {
     const { admin, name, file } = opened;
+    this.#id = id;
     this.#opened = opened;
     this.#second = second;
     this.#file = file;
@@ -154,7 +156,7 @@ export class RepositoryKeys {
 
   /**
    * Makes the identity of a new repository, and stores the file of its first key.
-   * After the settings are stored, `note` has to be called.
+   * After the settings are stored, `begin` has to be called.
    *
    * @param storage The storage of the key files.
    * @param id The id of the repository.
@@ -455,6 +457,16 @@ export class RepositoryKeys {
       }
       this.#file = ended;
     });
+  }
+
+  /**
+   * Stores the holder of the first key, after the settings were stored.
+   *
+   * @throws {DeltarError} As for `add`.
+   */
+  async begin(first: KeyFor): Promise<void> {
+    await deleteOtherManifests(this.#storage, this.#id);
+    await this.note(first);
   }
 
   /** Deletes the key of a repository that another process created first. */

@@ -1,11 +1,17 @@
-import { codeOf } from "../../bytes/errors.ts";
+import { codeOf, isDamage } from "../../bytes/errors.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { sha256 } from "../../bytes/sha256.ts";
 import { collect } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/ed25519.ts";
 import type { PutOptions, Storage } from "../../storage/storage.ts";
 import { isNoted, newId, noteManifestName } from "../format/names.ts";
-import { encodeManifest, manifestsOfNote } from "../runs/manifest.ts";
+import { readIfThere } from "../format/note.ts";
+import {
+  allNoteManifests,
+  decodeManifest,
+  encodeManifest,
+  manifestsOfNote,
+} from "../runs/manifest.ts";
 
 /**
  * Returns a storage of encrypted objects that stores a manifest before each key
@@ -78,4 +84,35 @@ export function withNoteManifests(
     clearAbandoned: storage.clearAbandoned?.bind(storage),
     belongsToOthers: storage.belongsToOthers?.bind(storage),
   };
+}
+
+/**
+ * Deletes the manifests of keys that were stored for another repository, whose
+ * creation was interrupted or was later than that of this one.
+ *
+ * @param storage The storage of the encrypted objects of a new repository.
+ * @param repository The id of the new repository.
+ */
+export async function deleteOtherManifests(
+  storage: Storage,
+  repository: string,
+): Promise<void> {
+  for (const name of [...(await allNoteManifests(storage)).values()].flat()) {
+    if (await repositoryOf(storage, name) === repository) continue;
+    await storage.delete(name);
+  }
+}
+
+/** Returns the repository of a manifest; `undefined` if it cannot be read. */
+async function repositoryOf(
+  storage: Storage,
+  name: string,
+): Promise<string | undefined> {
+  try {
+    const bytes = await readIfThere(storage, name);
+    return bytes && (await decodeManifest(bytes, name)).repository;
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
 }

@@ -223,7 +223,7 @@ export class Store {
       }
       throw error;
     }
-    if (options.encrypt !== undefined) await keys?.note(options.encrypt);
+    if (options.encrypt !== undefined) await keys?.begin(options.encrypt);
     const { machine } = options;
     return Store.#over(storage, { id, codec, keys, machine });
   }
