@@ -55,10 +55,9 @@ export async function verifyWithoutKey(
   }
   if (uncovered.length > 0) {
     out.line(
-      `Did not compare ${
-        plural(uncovered.length, "key or note", "keys or notes")
-      } ` +
-        "without a manifest, which an earlier version of deltar stored:",
+      `Found ${plural(uncovered.length, "key or note", "keys or notes")} ` +
+        "without a manifest, stored by an earlier version of deltar, or " +
+        "forged. They were not compared:",
     );
     tellNames(out, uncovered);
   }

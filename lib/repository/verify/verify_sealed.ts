@@ -48,7 +48,8 @@ export interface VerifySealedResult {
   unlisted: string[];
   /**
    * The names of keys and notes without a manifest, because an earlier version of
-   * deltar stored them. They were not compared.
+   * deltar stored them, or because somebody deleted the manifest. They were not
+   * compared.
    */
   uncovered: string[];
   /**
