@@ -114,7 +114,7 @@ test("verifySealed() names each object that was changed, cut, swapped or lost", 
 
 test("verifySealed() trusts only the given signers", async () => {
   await withTemp(async (folder) => {
-    const { storage, signers } = await make(folder);
+    const { storage } = await make(folder);
     const other = (await readPrivateKey(await makeKeyPair(""))).publicKey;
     const { damage } = await verifySealed(storage, { signers: [other] });
     assert.ok(damage.length > 0);
@@ -220,7 +220,13 @@ test("mirror() keeps each key file that it replaces", async () => {
       assert.deepEqual(damage.map(({ object }) => object), [name]);
       assert.deepEqual(copy.objects.get(name), good);
     }
-    // Without a key, a changed byte cannot be told from a new key file.
+    // Without a manifest, as before they existed, a changed byte cannot be told
+    // from a new key file.
+    for (const one of [storage, copy]) {
+      for (const other of [...one.objects.keys()]) {
+        if (other.startsWith("manifests/keys")) one.objects.delete(other);
+      }
+    }
     const changed = good.slice();
     changed[changed.length - 1] ^= 1;
     storage.objects.set(name, changed);
@@ -239,9 +245,25 @@ test("mirror() keeps each key file that it replaces", async () => {
   });
 });
 
-test("mirror() that is stopped at any object is continued by the next", async () => {
+test("mirror() keeps a good key file if that of the source is damaged", async () => {
   await withTemp(async (folder) => {
     const { storage, signers } = await make(folder);
+    const copy = new MemoryStorage();
+    await mirror(storage, copy, { signers });
+    const before = await collect(copy.get("keys/me.age"));
+    for (const changed of [before.slice(0, -1), before.toReversed()]) {
+      storage.objects.set("keys/me.age", changed);
+      const { damage } = await mirror(storage, copy, { signers });
+      const damaged = damage.map(({ object }) => object);
+      assert.deepEqual(damaged, ["keys/me.age"]);
+      assert.deepEqual(copy.objects.get("keys/me.age"), before);
+    }
+  });
+});
+
+test("mirror() that is stopped at any object is continued by the next", async () => {
+  await withTemp(async (folder) => {
+    const { storage } = await make(folder);
     const copy = new MemoryStorage();
     for (let left = 1;; left = 1) {
       const stop = new AbortController();
