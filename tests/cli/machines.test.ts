@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { encrypt } from "../../lib/age/mod.ts";
+import { encodeLines } from "../../lib/bytes/listing.ts";
+import { collect } from "../../lib/bytes/source.ts";
 import { type Place, withPlace } from "./helpers.ts";
 
 /** Runs a command that has to succeed, and gives its JSON. */
@@ -151,5 +154,35 @@ test("verify --without-key and copy --mirror need no key", async () => {
     const refused = place.run(["verify", "--without-key"], { env: plain });
     assert.equal(refused.code, 1);
     assert.match(refused.err, /not encrypted/);
+  });
+});
+
+test("verify names a label that no trusted key signed, and what to do", async () => {
+  await withPlace(async (place) => {
+    const mine = machine(place, "mine");
+    place.write({ file: "content" });
+    const { id } = json(place, ["snapshot", "--encrypt"], mine);
+    const { recipient } = json(place, ["key", "show-recipient"], mine);
+    const note = encodeLines(
+      "deltar-label",
+      1,
+      { snapshot: id, label: "x" },
+      [],
+    );
+    const name = `labels/${id}.20990101T000000Z-000000.json`;
+    const path = join(place.folder, "repository", `${name}.age`);
+    fs.mkdirSync(dirname(path));
+    fs.writeFileSync(path, await collect(encrypt(note, [recipient])));
+    const { code, out } = place.run(["verify"], { env: mine });
+    assert.equal(code, 1);
+    assert.match(out, /^labels\/.*: ignored: the label is not signed\n/);
+    const [, advice] = /or run `deltar (.*)`/.exec(out) ?? [];
+    assert.equal(place.run(advice.split(" "), { env: mine }).code, 0);
+    const { untrustedNotes } = json(place, ["verify"], mine);
+    assert.deepEqual(untrustedNotes, []);
+    const keyless = place.run(["verify", "--without-key"], { env: mine });
+    assert.equal(keyless.code, 0);
+    assert.ok(keyless.out.includes("Found 1 key or note without a manifest"));
+    assert.ok(keyless.out.includes(`  ${name}.age\n`));
   });
 });
