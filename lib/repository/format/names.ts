@@ -186,6 +186,7 @@ export const NOTED = [
   "labels/",
   "proofs/",
   "restores/",
+  COPIED,
   REMOVED,
   LATER_SETTINGS,
   JUDGED,
@@ -292,7 +293,7 @@ const ID = new RegExp(`^${ID_FORM}$`);
 const MANIFEST = new RegExp(`^manifests/(${ID_FORM})\\.\\d{1,9}\\.json$`);
 const NOTE_MANIFEST = new RegExp(`^manifests/(.+)\\.(${ID_FORM})\\.json$`);
 const NOTED_FILE =
-  /^(?:keys\/.+\.age|recipients\.json\.age|garbage\/.+\.json|(?:holders|signers|labels|proofs|restores|removed|settings|judged)\/.+\.json\.age)$/;
+  /^(?:keys\/.+\.age|recipients\.json\.age|garbage\/.+\.json|(?:holders|signers|labels|proofs|restores|copied|removed|settings|judged)\/.+\.json\.age)$/;
 const VOLUME_FORM =
   `(?:volumes|signatures)/${ID_FORM}\\.vol\\d{1,9}\\.(?:tar\\.zst|tgz)`;
 
