@@ -27,6 +27,7 @@ const REPOSITORY_ROOMS = [
   "store",
   "snapshot",
   "prune",
+  "rekey",
   "restore",
   "verify",
   "repair",

@@ -201,8 +201,13 @@ export async function* wholeFile(
   throw reader.truncated("the payload of an age file", 0);
 }
 
-/** Reads the header, up to the end of the line with its MAC. */
-async function readHeader(reader: ByteReader): Promise<Uint8Array> {
+/**
+ * Reads the header of an age file, up to the end of the line with its MAC.
+ *
+ * @param reader The file, at its beginning. Afterwards it is at the nonce.
+ * @throws {DeltarError} As `readHead`, except `key` and `unsupported`.
+ */
+export async function readHeader(reader: ByteReader): Promise<Uint8Array> {
   const { object } = reader;
   let read = new Uint8Array(0) as Uint8Array;
   for (;;) {
@@ -234,13 +239,21 @@ async function readHeader(reader: ByteReader): Promise<Uint8Array> {
 }
 
 /** Returns the length of the header, or 0 if it is not complete. */
-function lengthOfHeader(bytes: Uint8Array): number {
+export function lengthOfHeader(bytes: Uint8Array): number {
   const text = decoder.decode(bytes.subarray(0, MAX_HEADER_BYTES));
   const mac = text.indexOf("\n---");
   return mac < 0 ? 0 : text.indexOf("\n", mac + 1) + 1;
 }
 
-async function unwrap(
+/**
+ * Returns the key of a file.
+ *
+ * @param header The header of the file.
+ * @param keys The keys to try.
+ * @param object The name of the file, for errors.
+ * @throws {DeltarError} `key`, `corrupt` and `unsupported` as `readHead`.
+ */
+export async function unwrap(
   header: Uint8Array,
   keys: readonly AgeKey[],
   object: string | undefined,

@@ -16,6 +16,7 @@
  *   labels and dates (`store/find_snapshot.ts`);
  * - `snapshot/`: taking snapshots (`snapshot/take_snapshot.ts`);
  * - `prune/`: removing them and freeing space (`prune/prune.ts`);
+ * - `rekey/`: new headers for encrypted objects (`rekey/rekey.ts`);
  * - `restore/`: restoring, undoing, redoing (`restore/restore.ts`);
  * - `verify/` (`verify/verify.ts`) and `repair/` (`repair/repair.ts`);
  * - `drill/`, `stats/` and `copy.ts`.
@@ -98,6 +99,12 @@ export type {
   PruneResult,
 } from "./prune/prune.ts";
 export type { RemovedSnapshot } from "./prune/removed.ts";
+export type {
+  RekeyOptions,
+  RekeyPlan,
+  RekeyProgress,
+  RekeyResult,
+} from "./rekey/rekey.ts";
 export {
   judge,
   type Judgement,

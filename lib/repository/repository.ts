@@ -78,6 +78,7 @@ import {
   restoreRecord,
 } from "./prune/removed.ts";
 import type { RetentionPolicy } from "./prune/retention.ts";
+import type { RekeyOptions, RekeyPlan, RekeyResult } from "./rekey/rekey.ts";
 import { isConflict } from "./runs/run.ts";
 import { readRecords } from "./prune/repository_state.ts";
 import {
@@ -767,6 +768,67 @@ export class Repository {
   }
 
   /**
+   * Returns what `rekey` would do. Only the beginnings of objects are read.
+   *
+   * @param options The callback and the signal.
+   * @throws {DeltarError} As `rekey`.
+   */
+  async planRekey(options: RekeyOptions = {}): Promise<RekeyPlan> {
+    checkReads(this.#store, "rekey");
+    checkRekey("planRekey()", options);
+    // Only encrypted repositories load the ciphers.
+    const { planRekey } = await import("./rekey/rekey.ts");
+    return await planRekey(this.#store, options);
+  }
+
+  /**
+   * Encrypts the keys of objects that were stored before the last rotation
+   * (`RepositoryKeys.rotate`) for the newest identity, and not for older ones.
+   * Contents are not decrypted, but each object is stored again as a whole. Then
+   * whoever has only an older identity opens nothing in the storage. Copies of
+   * objects, or of their keys, that they made before stay readable for them.
+   *
+   * When no object needs the older identities any more, they are retired: key
+   * files name them only in comments, and `recipients.json` is not encrypted for
+   * them. Objects of runs that are at work or were interrupted are left out, and
+   * so are damaged ones. Then nothing is retired, and a later call does the rest.
+   *
+   * Snapshots may be taken and read at the same time, but no prune can run. A
+   * rekey can be killed at any time, and the next one does the rest. Programs
+   * that opened the repository before the rotation have to open it again.
+   *
+   * @param options The callbacks and the signal.
+   * @throws {DeltarError} `unsupported` if the repository is not encrypted, or if
+   *   a key file cannot be encrypted again (see `RepositoryKeys.rotate`); `key` if
+   *   the key is write-only or older than the last rotation; `exists` if a prune
+   *   or another rekey is running; `conflict` if another process changes the keys,
+   *   took over, or a rotation was interrupted; `aborted` if `onPlan` returned
+   *   false or the signal fired; the error of the storage.
+   *
+   * @example
+   * ```ts
+   * import { MemoryStorage, Repository } from "@deltar/deltar";
+   * import { newIdentity, recipientOf } from "@deltar/deltar/age";
+   * import assert from "node:assert/strict";
+   *
+   * const to = await recipientOf(await newIdentity());
+   * const repository = await Repository.create(new MemoryStorage(), {
+   *   encrypt: { name: "me", to },
+   * });
+   * await repository.keys?.rotate();
+   * const { retired, damage } = await repository.rekey();
+   * assert.equal(retired, 1);
+   * assert.deepEqual(damage, []);
+   * ```
+   */
+  async rekey(options: RekeyOptions = {}): Promise<RekeyResult> {
+    checkReads(this.#store, "rekey");
+    checkRekey("rekey()", options);
+    const { rekey } = await import("./rekey/rekey.ts");
+    return await rekey(this.#store, options);
+  }
+
+  /**
    * Reduces the repository to a maximum size, if it is larger. Snapshots that
    * are removed already are purged. If that does not suffice, snapshots and
    * safety snapshots are removed. Those that are closest together in time,
@@ -1019,6 +1081,16 @@ function checkRestore(
 function checkLabel(name: string, label: unknown): void {
   checkValue(name, label, text);
   checkValue(name, label, textUpTo(MAX_LABEL_LENGTH));
+}
+
+/** Refuses invalid options of a rekey. */
+function checkRekey(call: string, options: RekeyOptions): void {
+  checkOptions(call, options, {
+    patience: atLeast(0),
+    onPlan: callback,
+    onProgress: callback,
+    signal: aSignal,
+  });
 }
 
 /** Refuses invalid rules or options of a prune. */

@@ -33,7 +33,7 @@ const VERSION = 1;
 const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
 
 /**
- * The right to prune, which one holder has at a time. If the holder's process
+ * The right to prune or rekey, which one holder has at a time. If the holder's process
  * dies, the lease stays. Another process takes the lease over if the holder's
  * heartbeat count does not change for some time by that process's own monotonic
  * clock, or at once if the holder was a process of the same machine that has
@@ -41,8 +41,9 @@ const NAME = /^lease\/([1-9]\d{0,14})\.json$/;
  * by creating one with the next number, which only one process can do. A holder
  * that was only suspended finds a lease with a higher number.
  *
- * The lease keeps prunes from doing the same work twice. The safety of the data
- * does not depend on it.
+ * The lease keeps prunes from doing the same work twice, and a rekey from
+ * storing objects again that a prune deletes. The safety of the data does not
+ * depend on it.
  */
 export class Lease {
   readonly #storage: Storage;
@@ -116,8 +117,8 @@ export class Lease {
     }
     throw new DeltarError(
       "conflict",
-      "another prune took over the lease, because this prune did not respond; " +
-        "nothing is lost, and the next prune does the rest",
+      "another prune or rekey took over the lease, because this process did " +
+        "not respond; nothing is lost, and the next call does the rest",
       { object: this.#name },
     );
   }
@@ -196,7 +197,8 @@ function taken(object: string, holder?: Holder): DeltarError {
     : ` (process ${holder.process})`;
   return new DeltarError(
     "exists",
-    `another prune${who} of this repository is running; wait until it ends`,
+    `another prune or rekey${who} of this repository is running; wait until it ` +
+      "ends",
     { object },
   );
 }

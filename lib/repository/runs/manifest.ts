@@ -236,7 +236,7 @@ export function refusal(
  * @param storage The storage of the encrypted objects.
  * @param onDamage Called with the error of each manifest that cannot be read.
  */
-async function* readManifests(
+export async function* readManifests(
   storage: Storage,
   onDamage: (error: DeltarError) => void,
 ): AsyncGenerator<Manifest> {
@@ -367,7 +367,7 @@ export class ManifestWriter {
       if (object !== undefined) objects.push(object);
     }
     if (objects.length === 0) return false;
-    await this.#put(manifestName(id, number), { objects, removed: [] });
+    await this.put({ objects, removed: [] }, manifestName(id, number));
     for (const { name } of objects) this.#stored.delete(name);
     return true;
   }
@@ -382,7 +382,7 @@ export class ManifestWriter {
       name + AGE_SUFFIX
     );
     if (removed.length === 0) return;
-    await this.#put(ownName(), { objects: [], removed });
+    await this.put({ objects: [], removed });
   }
 
   /**
@@ -421,7 +421,7 @@ export class ManifestWriter {
     const still = [...removed].filter((name) => staying.has(name));
     if (going.length === 1 && markers.length === 1 && still.length > 0) return;
     if (still.length > 0) {
-      await this.#put(ownName(), { objects: [], removed: still });
+      await this.put({ objects: [], removed: still });
     }
     // If this is interrupted, no object may be listed that is missing and of
     // which no manifest says that it was removed.
@@ -454,20 +454,24 @@ export class ManifestWriter {
     return names;
   }
 
-  async #put(
-    name: string,
+  /**
+   * Stores a manifest.
+   *
+   * @param lists The objects that it lists.
+   * @param name The name of the manifest. Default: a new one that does not belong
+   * to a run.
+   * @returns The name of the manifest.
+   */
+  async put(
     lists: Pick<Manifest, "objects" | "removed">,
-  ): Promise<void> {
+    name: string = manifestName(newId(Date.now(), Math.random()), 0),
+  ): Promise<string> {
     const manifest = { name, repository: this.#repository, ...lists };
     await this.#storage.put(
       name,
       await encodeManifest(manifest, this.#key),
       { ifAbsent: true },
     );
+    return name;
   }
-}
-
-/** Returns a new name for a manifest that does not belong to a run. */
-function ownName(): string {
-  return manifestName(newId(Date.now(), Math.random()), 0);
 }

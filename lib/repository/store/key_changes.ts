@@ -24,16 +24,20 @@ import { putSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-key-change";
 const FOLDER = `${HOLDERS}changes/`;
-const MARK = /^(add|remove|rotate)\.[0-9a-f]{16}(?:\.(.+))?\.json$/;
+const MARK =
+  /^(add|remove|rotate|rekey|revoke)\.[0-9a-f]{16}(?:\.(.+))?\.json$/;
 
 /** The time after which a change counts as interrupted, in milliseconds. */
 const MAX_CHANGE_MS = 10 * 60_000;
 
-/** A change of the keys. A rotation changes all of them. */
+/**
+ * A change of the keys. A rotation and the end of a rekey change all of them, and
+ * `revoke` changes a signer.
+ */
 export interface KeyChange {
   /** The kind of change. */
-  kind: "add" | "remove" | "rotate";
-  /** The name of the key; absent for a rotation. */
+  kind: "add" | "remove" | "rotate" | "rekey" | "revoke";
+  /** The name of the key, if the kind is `add` or `remove`. */
   key?: string;
 }
 
@@ -139,7 +143,9 @@ export class KeyChanges {
 
 /** Returns whether two changes must not run at the same time. */
 function excludes(one: KeyChange, other: KeyChange): boolean {
-  if (one.kind === "rotate" || other.kind === "rotate") return true;
+  const changesAll = ({ kind }: KeyChange) =>
+    kind === "rotate" || kind === "rekey";
+  if (changesAll(one) || changesAll(other)) return true;
   return one.key === other.key && one.kind !== other.kind;
 }
 

@@ -13,10 +13,16 @@ export interface KeyFile {
   /** The public admin key; absent from files of older versions. */
   admin?: string;
   /**
-   * The identities of the repository (`AGE-SECRET-KEY-1…`), the newest first.
-   * The file of a write-only key has none.
+   * The identities of the repository (`AGE-SECRET-KEY-1…`) that open its
+   * objects, the newest first. The file of a write-only key has none.
    */
   identities: readonly string[];
+  /**
+   * The identities that a rekey has retired, the newest first. No object needs
+   * them. The first identity is kept because the admin key depends on it, and
+   * the others for copies of objects that were made before.
+   */
+  retired: readonly string[];
 }
 
 const TITLE = "# the identity of the deltar repository ";
@@ -25,13 +31,14 @@ const RECIPIENT = "# recipient: ";
 const ADMIN = "# admin: ";
 const SIGNATURE = "# signature: ";
 const IDENTITY = "AGE-SECRET-KEY-";
+const RETIRED = "# retired: ";
 
 /**
  * Returns the text of a key file. If it has no identity, the admin key signs it:
  * the last line has the base64 of an SSH signature of all lines before.
  */
 export async function encodeKeyFile(
-  { id, recipient, identities }: KeyFile,
+  { id, recipient, identities, retired }: KeyFile,
   admin: SigningKey,
 ): Promise<Uint8Array> {
   const lines = [
@@ -39,6 +46,7 @@ export async function encodeKeyFile(
     `${RECIPIENT}${recipient}`,
     `${ADMIN}${admin.publicKey}`,
     ...identities,
+    ...retired.map((identity) => RETIRED + identity),
     "",
   ];
   const bytes = new TextEncoder().encode(lines.join("\n"));
@@ -72,10 +80,13 @@ export async function decodeKeyFile(
   const id = after(TITLE) ?? after(WRITE_ONLY_TITLE) ?? "";
   const admin = after(ADMIN);
   const identities = lines.filter((line) => line.startsWith(IDENTITY));
+  const retired = lines.filter((line) => line.startsWith(RETIRED + IDENTITY))
+    .map((line) => line.slice(RETIRED.length));
   const named = after(RECIPIENT);
   if (identities.length > 0) {
     let recipients: string[];
     try {
+      await Promise.all(retired.map(recipientOf));
       recipients = await Promise.all(identities.map(recipientOf));
     } catch {
       // The cause may show the identity.
@@ -87,7 +98,8 @@ export async function decodeKeyFile(
         "the recipient in the key file is not that of one of its identities",
       );
     }
-    return { id, recipient, identities, ...admin !== undefined && { admin } };
+    const file = { id, recipient, identities, retired };
+    return { ...file, ...admin !== undefined && { admin } };
   }
   const signature = after(SIGNATURE);
   if (named === undefined || admin === undefined || signature === undefined) {
@@ -106,5 +118,5 @@ export async function decodeKeyFile(
     throw fail("the signature of the key file is not valid", cause);
   }
   if (!isSigned) throw fail("the signature of the key file is not valid");
-  return { id, recipient: named, admin, identities };
+  return { id, recipient: named, admin, identities, retired: [] };
 }

@@ -26,6 +26,7 @@
 import { encrypt, encryptWith } from "../../age/mod.ts";
 import type { AgeKey, AgeRecipient } from "../../age/header.ts";
 import { newIdentity, recipientOf } from "../../age/identity.ts";
+import type { RewrapKeys } from "../../age/rewrap.ts";
 import { codeOf, DeltarError } from "../../bytes/errors.ts";
 import type { ByteSource } from "../../bytes/source.ts";
 import type { SigningKey } from "../../ssh/mod.ts";
@@ -127,6 +128,8 @@ export class RepositoryKeys {
   readonly #opened: OpenedKey;
   /** The second recipient of objects that are not content. */
   readonly #second: string;
+  /** The keys that open the repository's objects, which a rotation changes. */
+  readonly #openers: AgeKey[];
   /** The content of the caller's key file, which a rotation changes. */
   #file: KeyFile;
 
@@ -144,6 +147,7 @@ export class RepositoryKeys {
     this.#file = file;
     this.openedBy = name;
     this.admin = typeof admin === "string" ? undefined : admin;
+    this.#openers = this.isWriteOnly ? [opened.own] : [...this.identities()];
     this.adminPublicKey = typeof admin === "string" ? admin : admin.publicKey;
     this.noteKey = this.admin ?? machineKey;
     this.#storage = withNoteManifests(storage, id, this.noteKey);
@@ -179,7 +183,7 @@ export class RepositoryKeys {
     const recipient = await recipientOf(identity);
     const admin = await adminKeyOf(identity);
     const opened: OpenedKey = {
-      file: { id, recipient, identities: [identity] },
+      file: { id, recipient, identities: [identity], retired: [] },
       admin,
       sum: sumOf(recipient),
       name: first.name,
@@ -239,10 +243,11 @@ export class RepositoryKeys {
 
   /**
    * Returns the identities of the repository, the newest first, for a recovery
-   * sheet. Returns an empty list if the caller's key is write-only.
+   * sheet. Those that a rekey has retired come last. Returns an empty list if the
+   * caller's key is write-only.
    */
   identities(): readonly string[] {
-    return this.#file.identities;
+    return [...this.#file.identities, ...this.#file.retired];
   }
 
   /** Returns the recipient (`age1…`) that new objects are encrypted for. */
@@ -267,21 +272,21 @@ export class RepositoryKeys {
   }
 
   /**
-   * Returns the repository's objects, decrypted. A view that was returned before
-   * a rotation encrypts for the older identity.
+   * Returns the repository's objects, decrypted. If this object rotates the
+   * identity, the view goes on with the new one.
    *
    * @param onStored Called with each encrypted object that is stored.
    */
   decrypted(onStored?: (object: ObjectRecord) => void): Storage {
-    const { identities, recipient } = this.#file;
-    const recipients = [recipient, this.#second];
     return new EncryptedStorage(this.#storage, {
-      keys: this.isWriteOnly ? [this.#opened.own] : identities,
+      keys: this.#openers,
       // Content is for those who have a full key. A write-only machine reads
       // its own trees, signatures and records. Objects of others have a second
       // recipient too, so that a storage cannot tell them apart.
       recipientsOf: (name) =>
-        name.startsWith("volumes/") ? [recipient] : recipients,
+        name.startsWith("volumes/")
+          ? [this.recipient()]
+          : [this.recipient(), this.#second],
       // The writers of all other objects pad them, because their sums are
       // recorded.
       isPadded: (name) => name.endsWith(".json"),
@@ -422,9 +427,9 @@ export class RepositoryKeys {
    * changed.
    *
    * A rotation that was interrupted is continued by the next one. This object
-   * goes on with the new identity, but the `Repository` that it is part of has to
-   * be opened again. Programs that have the repository open encrypt for the older
-   * identity until they open it again.
+   * and its `Repository` go on with the new identity. Other programs that have the
+   * repository open encrypt for the older identity until they open it again.
+   * `Repository.rekey` encrypts older objects for the new identity, too.
    *
    * @throws {DeltarError} `key` if the caller's key is write-only or older than
    *   the last rotation; `unsupported` if a key file cannot be encrypted again,
@@ -435,14 +440,13 @@ export class RepositoryKeys {
     const admin = this.#needAdmin();
     await this.#change(admin, { kind: "rotate" }, async () => {
       const targets = await this.#targets();
-      const { id, recipient, identities } = this.#file;
+      const { id, recipient, identities, retired } = this.#file;
       const [newest] = identities;
       // An interrupted rotation left an identity that is not in use.
       const isBegun = await recipientOf(newest) !== recipient;
       const all = isBegun ? identities : [await newIdentity(), ...identities];
-      const recipients = await recipientsOf(all);
-      const begun = { id, recipient, identities: all };
-      const ended = { id, recipient: recipients[0], identities: all };
+      const begun = { id, recipient, identities: all, retired };
+      const ended = { ...begun, recipient: await recipientOf(all[0]) };
       // The caller's own file is the first with the new identity, and the last
       // that is finished, so that the next rotation can continue this one.
       const [own, others] = [true, false]
@@ -451,11 +455,12 @@ export class RepositoryKeys {
         if (target.kind === "full") await this.#replace(target, begun, admin);
       }
       // Now every full key has the new identity.
-      await putRecipients(this.#storage, recipients, admin);
+      await this.#putRecipients(ended, admin);
       for (const target of [...others, ...own]) {
         await this.#replace(target, ended, admin);
       }
       this.#file = ended;
+      this.#openers.splice(0, Infinity, ...this.identities());
     });
   }
 
@@ -467,6 +472,108 @@ export class RepositoryKeys {
   async begin(first: KeyFor): Promise<void> {
     await deleteOtherManifests(this.#storage, this.#id);
     await this.note(first);
+  }
+
+  /**
+   * Ends the trust in the signatures of a key, for good. See `Signers.revoke`.
+   *
+   * @throws {DeltarError} As `Signers.revoke`; `conflict` if another process
+   *   changes the keys.
+   */
+  async revoke(publicKey: string): Promise<void> {
+    const admin = this.#needAdmin();
+    await this.#change(
+      admin,
+      { kind: "revoke" },
+      () => this.signers.revoke(publicKey),
+    );
+  }
+
+  /** The storage of the encrypted objects and of the key files. */
+  get files(): Storage {
+    return this.#storage;
+  }
+
+  /**
+   * Returns the identities between which `Repository.rekey` changes the headers
+   * of objects; `undefined` if the repository has only one identity.
+   *
+   * @throws {DeltarError} `key` if the caller's key is write-only or does not
+   *   have the newest identity; `conflict` if a rotation was interrupted;
+   *   `unsupported` as for `rotate`.
+   */
+  async rewrapKeys(): Promise<RewrapKeys | undefined> {
+    this.#needAdmin();
+    const { recipient } = this.#file;
+    const [newest, ...older] = this.identities();
+    if (await recipientOf(newest) !== recipient) {
+      const isBegun = (await recipientsOf(older)).includes(recipient);
+      throw isBegun
+        ? new DeltarError(
+          "conflict",
+          "a rotation of the keys was interrupted or is running; run `deltar " +
+            "key rotate` to finish it, and try again",
+          { object: this.#storage.location },
+        )
+        : outdatedError(this.#storage);
+    }
+    if (older.length === 0) return undefined;
+    if (await this.#needsRetiring()) await this.#targets();
+    return { older, newest, recipient };
+  }
+
+  /**
+   * Retires the older identities: they stay in the key files only as comments,
+   * and `recipients.json` is no longer encrypted for them. Does nothing if they
+   * are retired already.
+   *
+   * @param work Called first, while no other process changes the keys. Returns
+   *   whether no object needs the older identities.
+   * @returns The number of identities that were retired.
+   * @throws {DeltarError} As for `rotate`.
+   */
+  async retire(work: () => Promise<boolean>): Promise<number> {
+    const admin = this.#needAdmin();
+    let count = 0;
+    await this.#change(admin, { kind: "rekey" }, async () => {
+      if (!await work() || !await this.#needsRetiring()) return;
+      const targets = await this.#targets();
+      const { id, recipient, identities: [newest, ...older], retired } =
+        this.#file;
+      const file = {
+        id,
+        recipient,
+        identities: [newest],
+        retired: [...older, ...retired],
+      };
+      // The list of recipients comes last, so that an interruption is noticed.
+      for (const target of targets) {
+        if (target.kind === "full") await this.#replace(target, file, admin);
+      }
+      await this.#putRecipients(file, admin);
+      this.#file = file;
+      count = Math.max(1, older.length);
+    });
+    return count;
+  }
+
+  /** Returns whether objects may be encrypted for several identities. */
+  async #needsRetiring(): Promise<boolean> {
+    const { recipients } = await readRecipients(
+      this.decrypted(),
+      this.adminPublicKey,
+    );
+    return this.#file.identities.length > 1 || recipients.length > 1;
+  }
+
+  async #putRecipients(
+    { identities, retired }: KeyFile,
+    admin: SigningKey,
+  ): Promise<void> {
+    await putRecipients(this.#storage, {
+      recipients: await recipientsOf(identities),
+      retired: await recipientsOf(retired),
+    }, admin);
   }
 
   /** Deletes the key of a repository that another process created first. */
@@ -538,19 +645,16 @@ export class RepositoryKeys {
   ): Promise<void> {
     const view = this.decrypted();
     await new KeyChanges(view, admin).run(change, async (leaving) => {
-      const known = await recipientsOf(this.#file.identities);
-      const all = await readRecipients(view, admin.publicKey);
-      if (all.every((recipient) => known.includes(recipient))) {
-        return await work(leaving);
-      }
-      // The caller would write key files without the newest identity.
-      throw new DeltarError(
-        "key",
-        "the identity of the repository was changed after this key was read " +
-          "or printed; open the repository again, with a key read or printed " +
-          "after the change",
-        { object: this.#storage.location },
-      );
+      const known = await recipientsOf(this.identities());
+      const knownRetired = await recipientsOf(this.#file.retired);
+      const stored = await readRecipients(view, admin.publicKey);
+      if (
+        stored.recipients.every((recipient) => known.includes(recipient)) &&
+        stored.retired.every((recipient) => knownRetired.includes(recipient))
+      ) return await work(leaving);
+      // The caller would write key files without the newest identity, or with
+      // an identity that was retired.
+      throw outdatedError(this.#storage);
     });
   }
 
@@ -628,14 +732,23 @@ async function keyFile(
   to: KeyFor["to"],
   admin: SigningKey,
 ): Promise<ByteSource> {
-  const { identities } = file;
   const bytes = await encodeKeyFile(
-    { ...file, identities: kind === "full" ? identities : [] },
+    kind === "full" ? file : { ...file, identities: [], retired: [] },
     admin,
   );
   return typeof to === "object" && "passphrase" in to
     ? [await encryptWith(bytes, to.passphrase)]
     : encrypt(bytes, [to]);
+}
+
+function outdatedError({ location }: Storage): DeltarError {
+  return new DeltarError(
+    "key",
+    "the identity of the repository was changed after this key was read " +
+      "or printed; open the repository again, with a key read or printed " +
+      "after the change",
+    { object: location },
+  );
 }
 
 function recipientsOf(identities: readonly string[]): Promise<string[]> {

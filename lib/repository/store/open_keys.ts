@@ -14,7 +14,7 @@ import { LOST_ID } from "../format/settings.ts";
 import { adminKeyOf } from "./admin_key.ts";
 import { KEY_NAME, RECOVERY_SHEET } from "./holders.ts";
 import { decodeKeyFile, type KeyFile } from "./key_file.ts";
-import { readRecipients } from "./recipients.ts";
+import { readRecipients, type Recipients } from "./recipients.ts";
 
 /** The maximum size of a decrypted key file in bytes. */
 const MAX_KEY_BYTES = 1 << 16;
@@ -89,13 +89,29 @@ async function openSheet(
   const view = new EncryptedStorage(storage, {
     keys: [...given.values()],
     recipientsOf: () => [],
+    isPartial: true,
   });
-  const rotated = await readRecipients(view, admin.publicKey);
-  const recipients = rotated.length > 0 ? rotated : [first];
-  const [recipient = first] = recipients;
-  const identities = recipients.flatMap((one) => given.get(one) ?? []);
+  let rotated: Recipients;
+  try {
+    rotated = await readRecipients(view, admin.publicKey);
+  } catch (cause) {
+    if (codeOf(cause) !== "key") throw cause;
+    throw new DeltarError(
+      "key",
+      "the identities are older than the last rekey of the repository, so no " +
+        "object is encrypted for them; use a recovery sheet that was printed " +
+        "later, or another key",
+      { object: storage.location, cause },
+    );
+  }
+  const { recipients: [recipient = first] } = rotated;
+  const givenOf = (recipients: readonly string[]) =>
+    recipients.flatMap((one) => given.get(one) ?? []);
+  const identities = rotated.recipients.length > 0
+    ? givenOf(rotated.recipients)
+    : [identity];
   return {
-    file: { id, recipient, identities },
+    file: { id, recipient, identities, retired: givenOf(rotated.retired) },
     ...{ admin, sum, name: RECOVERY_SHEET, own: identity },
   };
 }
@@ -116,13 +132,13 @@ async function openKeyFiles(
       const [bytes, key] = await decryptWith(storage, object, own);
       const { id: named, ...rest } = await decodeKeyFile(bytes, object);
       const file = { ...rest, id: isUnknown(named) ? id : named };
-      const { identities, admin } = file;
+      const { identities, retired, admin } = file;
       const isHere = isUnknown(id) || named === id;
       if (isHere && identities.length === 0 && admin !== undefined) {
         writeOnly ??= { file, admin, sum, name, own: key };
         continue;
       }
-      const first = await firstOf(identities, sum);
+      const first = await firstOf([...identities, ...retired], sum);
       if (first !== undefined && (isHere || isUnknown(named))) {
         const sum = sumOf(await recipientOf(first));
         return { file, admin: await adminKeyOf(first), sum, name, own: key };

@@ -8,50 +8,64 @@ import { encodeSigned, readSigned } from "./signed_object.ts";
 
 const FORMAT = "deltar-recipients";
 
+/** The recipients of a repository. */
+export interface Recipients {
+  /** The recipients that objects are encrypted for, the newest first. */
+  recipients: readonly string[];
+  /** The recipients whose identities a rekey has retired, the newest first. */
+  retired: readonly string[];
+}
+
 /**
- * Stores the recipients of a repository. The object is encrypted for all of
- * them, so that the owner of any recovery sheet, even an old one, can find out
- * for which recipient to encrypt.
+ * Stores the recipients of a repository. The object is encrypted for all
+ * recipients that are not retired, so that the owner of a recovery sheet, even
+ * one of before a rotation, can find out for which recipient to encrypt.
  *
  * @param storage The storage of the age files.
- * @param recipients The recipients, the newest first.
+ * @param list The recipients.
  * @param admin The admin key, which signs them.
  */
 export async function putRecipients(
   storage: Storage,
-  recipients: readonly string[],
+  { recipients, retired }: Recipients,
   admin: SigningKey,
 ): Promise<void> {
-  const bytes = await encodeSigned(FORMAT, { recipients }, admin);
+  const fields = { recipients, ...retired.length > 0 && { retired } };
+  const bytes = await encodeSigned(FORMAT, fields, admin);
   const file = encrypt([bytes], recipients);
   await storage.put(RECIPIENTS + AGE_SUFFIX, file);
 }
 
 /**
- * Returns the recipients of a repository, the newest first. Returns an empty list
- * if there was no rotation.
+ * Returns the recipients of a repository. The lists are empty if there was no
+ * rotation.
  *
  * @param storage The objects of the repository, decrypted.
  * @param adminPublicKey The public key that signs them.
  * @throws {DeltarError} `corrupt`, `truncated` or `limit` if the object is
- *   damaged or not signed by the admin key.
+ *   damaged or not signed by the admin key; `key` if the storage is partial and
+ *   the object is not encrypted for its keys.
  */
 export async function readRecipients(
   storage: Storage,
   adminPublicKey: string,
-): Promise<string[]> {
+): Promise<Recipients> {
   let line;
   try {
     line = await readSigned(storage, RECIPIENTS, FORMAT, adminPublicKey);
   } catch (error) {
-    if (codeOf(error) === "not-found") return [];
+    if (codeOf(error) === "not-found") return { recipients: [], retired: [] };
     throw error;
   }
-  const { recipients } = line;
-  const isList = Array.isArray(recipients) && recipients.length > 0 &&
-    recipients.every((one) => typeof one === "string");
-  if (isList) return recipients;
-  throw new DeltarError("corrupt", "missing or invalid `recipients`", {
+  const { recipients, retired = [] } = line;
+  if (isTexts(recipients) && recipients.length > 0 && isTexts(retired)) {
+    return { recipients, retired };
+  }
+  throw new DeltarError("corrupt", "missing or invalid recipients", {
     object: RECIPIENTS,
   });
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }

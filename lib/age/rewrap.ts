@@ -1,0 +1,132 @@
+import { DeltarError } from "../bytes/errors.ts";
+import { toHex } from "../bytes/hex.ts";
+import {
+  type AgeRecipient,
+  type AgeStanza,
+  lengthOfHeader,
+  unwrap,
+} from "./header.ts";
+
+/** The identities between which a header changes. */
+export interface RewrapKeys {
+  /** The identities (`AGE-SECRET-KEY-1…`) that are to open the file no more. */
+  older: readonly string[];
+  /** The identity that is to open the file. */
+  newest: string;
+  /** The recipient of `newest`. */
+  recipient: string;
+}
+
+/**
+ * Returns whether a file is encrypted for an older identity, and not for the
+ * newest one.
+ *
+ * @param header The header of the age file.
+ * @param keys The identities.
+ * @param object The name of the file, for errors.
+ * @throws {DeltarError} `key` if no identity opens the file; `corrupt` if the
+ *   header is damaged.
+ */
+export async function needsRewrap(
+  header: Uint8Array,
+  { older, newest }: RewrapKeys,
+  object: string,
+): Promise<boolean> {
+  if (await opens(header, [newest], object)) return false;
+  await unwrap(header, older, object);
+  return true;
+}
+
+/**
+ * Makes a new header for an age file, in which the section for an older identity
+ * is replaced by one for the newest. The key of the file and the sections for
+ * others stay, so the rest of the file belongs to the new header as well.
+ *
+ * @param header The header of the age file.
+ * @param keys The identities.
+ * @param object The name of the file, for errors.
+ * @returns The new header, which has the same length.
+ * @throws {DeltarError} `key` if no older identity opens the file; `corrupt` if
+ *   the header is damaged; `unsupported` if the new header has another length,
+ *   because the section is not one for an X25519 recipient.
+ */
+export async function rewrapHeader(
+  header: Uint8Array,
+  { older, newest, recipient }: RewrapKeys,
+  object: string,
+): Promise<Uint8Array> {
+  const fileKey = await unwrap(header, older, object);
+  const recipients: AgeRecipient[] = [];
+  let isReplaced = false;
+  for (const stanza of await stanzasOf(header)) {
+    const same: AgeRecipient = { wrapFileKey: () => [stanza] };
+    const isOld: boolean = !isReplaced &&
+      await opens(await headerFor(fileKey, [same]), older, object);
+    recipients.push(isOld ? recipient : same);
+    isReplaced ||= isOld;
+  }
+  const made = await headerFor(fileKey, recipients);
+  if (made.length !== header.length) {
+    throw new DeltarError(
+      "unsupported",
+      "the file is encrypted for another kind of recipient than X25519",
+      { object },
+    );
+  }
+  // Nothing may be replaced by a file that does not open.
+  const opened = await unwrap(made, [newest], object);
+  if (toHex(opened) !== toHex(fileKey)) {
+    throw new TypeError("the new header has another file key");
+  }
+  return made;
+}
+
+async function opens(
+  header: Uint8Array,
+  keys: readonly string[],
+  object: string,
+): Promise<boolean> {
+  try {
+    await unwrap(header, keys, object);
+    return true;
+  } catch (error) {
+    if (error instanceof DeltarError && error.code === "key") return false;
+    throw error;
+  }
+}
+
+/** Returns the sections of a header, which was opened before. */
+async function stanzasOf(header: Uint8Array): Promise<AgeStanza[]> {
+  const { Decrypter } = await import("age-encryption");
+  const decrypter = new Decrypter();
+  let found: AgeStanza[] = [];
+  // An identity is passed the sections. This one opens none of them.
+  decrypter.addIdentity({
+    unwrapFileKey(stanzas) {
+      found = stanzas;
+      return null;
+    },
+  });
+  await decrypter.decryptHeader(header).catch(() => {});
+  return found;
+}
+
+/** Returns a header for a file with a given key. */
+async function headerFor(
+  fileKey: Uint8Array,
+  recipients: readonly AgeRecipient[],
+): Promise<Uint8Array> {
+  const { Encrypter } = await import("age-encryption");
+  const encrypter = new Encrypter();
+  // The package makes a key for each file, and passes it to the recipients
+  // before it computes the MAC. This one adds no section and sets the key.
+  encrypter.addRecipient({
+    wrapFileKey(made) {
+      made.set(fileKey);
+      return [];
+    },
+  });
+  for (const recipient of recipients) encrypter.addRecipient(recipient);
+  const empty = await encrypter.encrypt(new Uint8Array(0));
+  return empty.subarray(0, lengthOfHeader(empty));
+}

@@ -1,0 +1,528 @@
+/**
+ * Rekeying: after a rotation, the objects that are encrypted for an older
+ * identity get new headers for the newest one. Nothing is decrypted: an age file
+ * is a header with the key of the file, and a payload that is encrypted with this
+ * key. `../../age/rewrap.ts` makes the new header, which has the length of the
+ * old one, and the payload is copied.
+ *
+ * Each object is replaced in one step, and the key files have the old and the
+ * new identity, so at any moment every full key opens every object. Before an
+ * object is replaced, a manifest lists its new sum (`rekeyed_manifests.ts`).
+ * When no object needs the older identities any more, they are retired
+ * (`../store/keys.ts`).
+ *
+ * Replacing an object could bring back one that somebody else has just deleted.
+ * So a rekey holds the lease of prunes while it replaces objects, and the mark
+ * of a change of the keys while it replaces holders and signers. It leaves out
+ * the objects of runs that are at work or were interrupted, because these runs
+ * list the sums of what they stored in their own manifests.
+ *
+ * @module
+ */
+import {
+  needsRewrap,
+  rewrapHeader,
+  type RewrapKeys,
+} from "../../age/rewrap.ts";
+import { readHeader } from "../../age/header.ts";
+import { ByteReader } from "../../bytes/byte_reader.ts";
+import { checkAborted, type SignalOptions } from "../../bytes/abort.ts";
+import { codeOf, DeltarError, isDamage } from "../../bytes/errors.ts";
+import { forEachConcurrent } from "../../bytes/for_each_concurrent.ts";
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256, sha256 } from "../../bytes/sha256.ts";
+import { chunks, collectAtMost, concat } from "../../bytes/source.ts";
+import { AGE_SUFFIX, withoutAge } from "../../storage/names.ts";
+import type { Storage, StoredObject } from "../../storage/storage.ts";
+import { untilAborted } from "../../storage/until_aborted.ts";
+import {
+  CHECKPOINTS,
+  DAMAGED,
+  HOLDERS,
+  idOfNote,
+  idOfObject,
+  KEYS,
+  LEASES,
+  newId,
+  RECIPIENTS,
+  RUNNING,
+  SIGNERS,
+} from "../format/names.ts";
+import { namesUnder } from "../format/note.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
+import { DEFAULT_PATIENCE_MS } from "../prune/defaults.ts";
+import { Lease } from "../prune/lease.ts";
+import type { RepositoryKeys } from "../store/keys.ts";
+import type { Store } from "../store/store.ts";
+import { RekeyedManifests } from "./rekeyed_manifests.ts";
+
+/** Options for rekeying. */
+export interface RekeyOptions extends SignalOptions {
+  /**
+   * Called before anything is changed. Returns whether to go on. By default, the
+   * work goes on.
+   */
+  onPlan?: (plan: RekeyPlan) => boolean | Promise<boolean>;
+  /** Called after each object that was examined or replaced. */
+  onProgress?: (progress: RekeyProgress) => void;
+  /**
+   * The time for which a prune or rekey without a sign of life is watched before
+   * it counts as dead, in milliseconds. Default: 45 seconds, three heartbeats.
+   */
+  patience?: number;
+}
+
+/** The progress of a rekey. */
+export interface RekeyProgress {
+  /** The current phase: reading all headers, or replacing objects. */
+  phase: "reading" | "writing";
+  /** The number of objects that were examined or replaced. */
+  done: number;
+  /** The number of objects to replace; 0 while headers are read. */
+  all: number;
+  /** The total size of the replaced objects so far, in bytes. */
+  bytes: number;
+}
+
+/** The changes that a rekey would make. */
+export interface RekeyPlan {
+  /** The number of objects that are encrypted for an older identity. */
+  objects: number;
+  /** The total size of these objects, in bytes. They are stored again whole. */
+  bytes: number;
+  /**
+   * The names of the objects that are encrypted for an older identity and stay
+   * so, because they belong to a run that is at work or was interrupted.
+   */
+  atWork: string[];
+  /** The objects that cannot be rekeyed because they are damaged, and why. */
+  damage: { object: string; message: string }[];
+}
+
+/** The result of a rekey. */
+export interface RekeyResult extends RekeyPlan {
+  /**
+   * The number of identities that were retired, because no object needs them any
+   * more. 0 if there are objects in `atWork` or `damage`.
+   */
+  retired: number;
+}
+
+/** The number of headers that are requested at the same time. */
+const READING = 8;
+/** The number of objects that are stored at the same time. */
+const WRITING = 3;
+/** The number of bytes that are fetched to read a header. */
+const HEADER_FETCH_BYTES = 512;
+/** The maximum total size of objects that are held in memory, in bytes. */
+const MAX_BATCH_BYTES = 16 << 20;
+/** The maximum number of objects that one manifest announces. */
+const MAX_BATCH_OBJECTS = 500;
+
+/** Plans a rekey. See `Repository.planRekey`. */
+export async function planRekey(
+  store: Store,
+  options: RekeyOptions,
+): Promise<RekeyPlan> {
+  const keys = keysOf(store);
+  const pair = await keys.rewrapKeys();
+  return pair === undefined
+    ? planOf(new Map())
+    : await new Rekey(store, keys, pair, options).plan();
+}
+
+/** Rekeys a repository. See `Repository.rekey`. */
+export async function rekey(
+  store: Store,
+  options: RekeyOptions,
+): Promise<RekeyResult> {
+  const keys = keysOf(store);
+  const pair = await keys.rewrapKeys();
+  return pair === undefined
+    ? { ...planOf(new Map()), retired: 0 }
+    : await new Rekey(store, keys, pair, options).run();
+}
+
+function keysOf({ keys, storage }: Store): RepositoryKeys {
+  if (keys !== undefined) return keys;
+  throw new DeltarError(
+    "unsupported",
+    "the repository is not encrypted, so it has no keys",
+    { object: storage.location },
+  );
+}
+
+function planOf(objects: ReadonlyMap<string, number>): RekeyPlan {
+  const bytes = [...objects.values()].reduce((sum, size) => sum + size, 0);
+  return { objects: objects.size, bytes, atWork: [], damage: [] };
+}
+
+/** An object with its new header, before it is stored. */
+interface Rewrapped {
+  /** The object as it is about to be stored. */
+  record: ObjectRecord;
+  /** Stores the object. */
+  store: () => Promise<void>;
+}
+
+/** The work on one repository. */
+class Rekey {
+  readonly #store: Store;
+  readonly #keys: RepositoryKeys;
+  readonly #pair: RewrapKeys;
+  readonly #options: RekeyOptions;
+  /** The storage of the encrypted objects. */
+  readonly #files: Storage;
+  /** The names of the objects that do not need an older identity. */
+  readonly #current = new Set<string>();
+  readonly #damage = new Map<string, string>();
+  #done = 0;
+  #bytes = 0;
+  #all = 0;
+
+  constructor(
+    store: Store,
+    keys: RepositoryKeys,
+    pair: RewrapKeys,
+    options: RekeyOptions,
+  ) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#pair = pair;
+    this.#options = options;
+    this.#files = untilAborted(keys.files, options.signal);
+  }
+
+  async plan(): Promise<RekeyPlan> {
+    const old = await this.#findOld();
+    const running = await this.#running();
+    const atWork = [...old.keys()].filter((name) => isAtWork(name, running));
+    for (const name of atWork) old.delete(name);
+    return { ...planOf(old), atWork, damage: this.#damaged() };
+  }
+
+  async run(): Promise<RekeyResult> {
+    const { onPlan, signal, patience = DEFAULT_PATIENCE_MS } = this.#options;
+    const old = await this.#findOld();
+    if (onPlan !== undefined) {
+      const running = await this.#running();
+      const going = new Map(
+        [...old].filter(([name]) => !isAtWork(name, running)),
+      );
+      const atWork = [...old.keys()].filter((name) => !going.has(name));
+      const plan = { ...planOf(going), atWork, damage: this.#damaged() };
+      if (!await onPlan(plan)) throw new DeltarError("aborted", "interrupted");
+    }
+    await using lease = await Lease.take(
+      this.#keys.decrypted(),
+      newId(Date.now(), Math.random()),
+      { patience, signal },
+    );
+    const manifests = await this.#manifests();
+    const check = () => lease.check();
+    await this.#replaceOld(old, manifests, check, isAdministered);
+    let left: string[] = [];
+    const retired = await this.#keys.retire(async () => {
+      // No other process changes holders or signers now. What programs have
+      // stored for an older identity in the meantime is replaced, too.
+      const rest = await this.#findOld(this.#current);
+      await this.#replaceOld(rest, manifests, check, () => false);
+      left = [...rest.keys()].filter((name) =>
+        !this.#current.has(name) && !this.#damage.has(name)
+      );
+      return left.length === 0 && this.#damage.size === 0;
+    });
+    return {
+      objects: this.#done,
+      bytes: this.#bytes,
+      atWork: left,
+      damage: this.#damaged(),
+      retired,
+    };
+  }
+
+  /**
+   * Returns the sizes of the objects that are encrypted for an older identity,
+   * by name. Remembers those that are not, and those that are damaged.
+   *
+   * @param known The names of objects that are not examined.
+   */
+  async #findOld(
+    known: ReadonlySet<string> = new Set(),
+  ): Promise<Map<string, number>> {
+    const { signal, onProgress } = this.#options;
+    const objects: StoredObject[] = [];
+    for await (const object of this.#files.list()) {
+      if (isRekeyed(object.name) && !known.has(object.name)) {
+        objects.push(object);
+      }
+    }
+    objects.sort((a, b) => a.name < b.name ? -1 : 1);
+    const old = new Map<string, number>();
+    let done = 0;
+    await forEachConcurrent(objects, READING, async ({ name, size }) => {
+      checkAborted(signal);
+      try {
+        const header = await this.#header(name);
+        if (await needsRewrap(header, this.#pair, name)) old.set(name, size);
+        else this.#current.add(name);
+      } catch (error) {
+        this.#failed(name, error);
+      }
+      onProgress?.({ phase: "reading", done: ++done, all: 0, bytes: 0 });
+    });
+    return old;
+  }
+
+  async #header(name: string): Promise<Uint8Array> {
+    const range = { offset: 0, length: HEADER_FETCH_BYTES, clamp: true };
+    const start = this.#files.get(name, { ...range, fresh: true });
+    const reader = new ByteReader(start, { object: name });
+    try {
+      return await readHeader(reader);
+    } finally {
+      await reader.cancel();
+    }
+  }
+
+  /**
+   * Replaces the objects that were found, except those of running work.
+   *
+   * @param isSpared Returns whether an object is left as it is for now.
+   */
+  async #replaceOld(
+    old: ReadonlyMap<string, number>,
+    manifests: RekeyedManifests,
+    check: () => Promise<void>,
+    isSpared: (name: string) => boolean,
+  ): Promise<void> {
+    // The objects were listed before the intents, and the manifests are read
+    // afterwards. So a run that has no intent any more has stored its manifests.
+    const running = await this.#running();
+    await manifests.load();
+    const going = [...old].filter(([name]) =>
+      !isAtWork(name, running) && !isSpared(name)
+    );
+    this.#all += going.length;
+    await this.#replace(going, manifests, check);
+    await manifests.settle((name) => isAtWork(name, running));
+  }
+
+  /** Replaces objects, after manifests that list them with their new sums. */
+  async #replace(
+    objects: readonly (readonly [string, number])[],
+    manifests: RekeyedManifests,
+    check: () => Promise<void>,
+  ): Promise<void> {
+    const { signal } = this.#options;
+    for (const batch of batches(objects)) {
+      const ready: Rewrapped[] = [];
+      for (const [name, size] of batch) {
+        checkAborted(signal);
+        try {
+          ready.push(
+            size > MAX_BATCH_BYTES
+              ? await this.#rewrapLarge(name, manifests)
+              : await this.#rewrapSmall(name, manifests),
+          );
+        } catch (error) {
+          this.#failed(name, error);
+        }
+      }
+      if (ready.length === 0) continue;
+      await manifests.list(ready.map(({ record }) => record));
+      await check();
+      await forEachConcurrent(ready, WRITING, async ({ record, store }) => {
+        checkAborted(signal);
+        await store();
+        manifests.replaced(record);
+        this.#current.add(record.name);
+        this.#done++;
+        this.#bytes += record.size;
+        this.#options.onProgress?.({
+          phase: "writing",
+          done: this.#done,
+          all: this.#all,
+          bytes: this.#bytes,
+        });
+      });
+    }
+  }
+
+  /** Reads an object into memory, and changes its header. */
+  async #rewrapSmall(
+    name: string,
+    manifests: RekeyedManifests,
+  ): Promise<Rewrapped> {
+    const source = this.#files.get(name, { fresh: true });
+    const old = await collectAtMost(source, MAX_BATCH_BYTES, name);
+    checkIntact(recordOf(name, old), manifests);
+    const header = await readHeader(
+      new ByteReader(chunks(old), { object: name }),
+    );
+    const made = await rewrapHeader(header, this.#pair, name);
+    const bytes = concat([made, old.subarray(header.length)]);
+    return {
+      record: recordOf(name, bytes),
+      store: () => this.#files.put(name, bytes),
+    };
+  }
+
+  /** Reads an object once to find out its new sum, and again to store it. */
+  async #rewrapLarge(
+    name: string,
+    manifests: RekeyedManifests,
+  ): Promise<Rewrapped> {
+    const open = async () => {
+      const source = this.#files.get(name, { fresh: true });
+      const reader = new ByteReader(source, { object: name });
+      return { reader, header: await readHeader(reader) };
+    };
+    const { reader, header } = await open();
+    const made = await rewrapHeader(header, this.#pair, name);
+    const [before, after] = [createSha256(), createSha256()];
+    before.update(header);
+    after.update(made);
+    let size = header.length;
+    for await (const part of reader.rest()) {
+      before.update(part);
+      after.update(part);
+      size += part.length;
+    }
+    const old = { name, size, sha256: toHex(before.digest()) };
+    checkIntact(old, manifests);
+    const again = async function* () {
+      const { reader, header } = await open();
+      const sum = createSha256();
+      sum.update(header);
+      yield made;
+      for await (const part of reader.rest()) {
+        sum.update(part);
+        yield part;
+      }
+      if (toHex(sum.digest()) === old.sha256) return;
+      throw new DeltarError(
+        "conflict",
+        "the object was changed by another process during the rekey; start " +
+          "the rekey again",
+        { object: name },
+      );
+    };
+    return {
+      record: { name, size, sha256: toHex(after.digest()) },
+      store: () => this.#files.put(name, again()),
+    };
+  }
+
+  /**
+   * Remembers that an object is damaged. An object that was deleted in the
+   * meantime needs no identity, nor does a damaged one that a repair has kept.
+   */
+  #failed(name: string, error: unknown): void {
+    const isUnreadable = isDamage(error) || codeOf(error) === "key" ||
+      codeOf(error) === "unsupported";
+    if (!(error instanceof DeltarError) || !isUnreadable) throw error;
+    if (error.code === "not-found" || name.startsWith(DAMAGED)) {
+      this.#current.add(name);
+    } else this.#damage.set(name, error.message);
+  }
+
+  #damaged(): RekeyPlan["damage"] {
+    return [...this.#damage]
+      .map(([object, message]) => ({ object, message }));
+  }
+
+  /** Returns the ids of the runs that are at work or were interrupted. */
+  async #running(): Promise<Set<string>> {
+    const names = await namesUnder(this.#files, RUNNING);
+    return new Set(
+      names.map((name) => idOfNote(RUNNING, withoutAge(name)))
+        .filter((id) => id !== undefined),
+    );
+  }
+
+  async #manifests(): Promise<RekeyedManifests> {
+    const store = this.#store;
+    const { signers, admin } = this.#keys;
+    const own = store.machine?.key;
+    const isOwnTrusted = own !== undefined &&
+      await signers.trust(own.publicKey) === "trusted";
+    const signer = isOwnTrusted ? own : admin;
+    if (signer === undefined) {
+      throw new TypeError("a full key has an admin key");
+    }
+    return new RekeyedManifests({
+      files: this.#files,
+      id: store.id,
+      signer,
+      isTrusted: async (key) => await store.trustOfSigner(key) === "trusted",
+    });
+  }
+}
+
+/** Refuses an object that is not as its manifests list it. */
+function checkIntact(object: ObjectRecord, manifests: RekeyedManifests): void {
+  if (manifests.isIntact(object)) return;
+  throw new DeltarError(
+    "corrupt",
+    "the size or SHA-256 differs from the one in its manifest",
+    { object: object.name },
+  );
+}
+
+function recordOf(name: string, bytes: Uint8Array): ObjectRecord {
+  return { name, size: bytes.length, sha256: toHex(sha256(bytes)) };
+}
+
+/** Yields objects in groups that fit into memory, and larger ones alone. */
+function* batches(
+  objects: readonly (readonly [string, number])[],
+): Generator<(readonly [string, number])[]> {
+  let batch: (readonly [string, number])[] = [];
+  let bytes = 0;
+  for (const object of objects) {
+    const [, size] = object;
+    const isFull = batch.length >= MAX_BATCH_OBJECTS ||
+      bytes + size > MAX_BATCH_BYTES;
+    if (isFull && batch.length > 0) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(object);
+    bytes += size;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/**
+ * Returns whether an object is one that a rekey examines: an encrypted object
+ * except `recipients.json`, which `RepositoryKeys.retire` replaces, and marks of
+ * changes of the keys.
+ */
+function isRekeyed(name: string): boolean {
+  return name.endsWith(AGE_SUFFIX) && !name.startsWith(KEYS) &&
+    name !== RECIPIENTS + AGE_SUFFIX && !name.startsWith(`${HOLDERS}changes/`);
+}
+
+/** Returns whether only changes of the keys store objects of this name. */
+function isAdministered(name: string): boolean {
+  return name.startsWith(HOLDERS) || name.startsWith(SIGNERS);
+}
+
+/**
+ * Returns whether an object belongs to a run or prune that is at work or was
+ * interrupted.
+ *
+ * @param running The ids of these runs.
+ */
+function isAtWork(name: string, running: ReadonlySet<string>): boolean {
+  if (name.startsWith(RUNNING) || name.startsWith(LEASES)) return true;
+  const id = idOfObject(name);
+  return id !== undefined && running.has(id) &&
+    (isOfRun(name) || name.startsWith(CHECKPOINTS));
+}
+
+/** Returns whether the id in a name is that of the run that stored the object. */
+function isOfRun(name: string): boolean {
+  return /^(?:snapshots|trees|volumes|signatures)\//.test(name);
+}

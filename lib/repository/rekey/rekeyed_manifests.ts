@@ -1,0 +1,201 @@
+import { toHex } from "../../bytes/hex.ts";
+import { createSha256 } from "../../bytes/sha256.ts";
+import { codeOf } from "../../bytes/errors.ts";
+import type { SigningKey } from "../../ssh/ed25519.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { ObjectRecord } from "../format/snapshot_record.ts";
+import {
+  isSealed,
+  type Manifest,
+  ManifestWriter,
+  readManifests,
+} from "../runs/manifest.ts";
+
+/** The maximum number of lines of a manifest that is written. */
+const MAX_LINES = 50_000;
+
+/** The repository whose objects are rewritten. */
+export interface RekeyedRepository {
+  /** The storage of the encrypted objects. */
+  files: Storage;
+  /** The id of the repository. */
+  id: string;
+  /** The trusted key that signs manifests. */
+  signer: SigningKey;
+  /** Returns whether the signer of a manifest is trusted. */
+  isTrusted: (signer: string | undefined) => Promise<boolean>;
+}
+
+/**
+ * The manifests of a repository while its objects get new headers, which change
+ * their sums. Before an object is replaced, a manifest lists it with its new
+ * sum, so it has one of its listed sums at any time. When all is done, `settle`
+ * drops the sums that objects no longer have.
+ */
+export class RekeyedManifests {
+  readonly #repository: RekeyedRepository;
+  readonly #writer: ManifestWriter;
+  readonly #unsigned: ManifestWriter;
+  /** The lines of trusted manifests, by the names of the objects. */
+  readonly #trusted = new Map<string, ObjectRecord[]>();
+  /** The lines of the other manifests, likewise. */
+  readonly #others = new Map<string, ObjectRecord[]>();
+  /** The names of the signed manifests that `list` stored. */
+  readonly #stored = new Set<string>();
+
+  /** The objects that were replaced, as `keyOf` names them, by name. */
+  readonly #replaced = new Map<string, string>();
+  #isSettled = false;
+
+  /** Makes an object for the manifests. Nothing is read yet. */
+  constructor(repository: RekeyedRepository) {
+    const { files, id, signer } = repository;
+    this.#repository = repository;
+    this.#writer = new ManifestWriter(files, id, signer);
+    this.#unsigned = new ManifestWriter(files, id, undefined);
+  }
+
+  /**
+   * Reads the manifests. Those that are damaged are ignored.
+   *
+   * @throws {DeltarError} The error of the storage.
+   */
+  async load(): Promise<void> {
+    this.#trusted.clear();
+    this.#others.clear();
+    for await (const [manifest, isTrusted] of this.#manifests()) {
+      const lines = isTrusted ? this.#trusted : this.#others;
+      for (const object of manifest.objects) addTo(lines, object);
+    }
+  }
+
+  /** Remembers that an object was replaced. */
+  replaced(object: ObjectRecord): void {
+    this.#replaced.set(object.name, keyOf(object));
+  }
+
+  /**
+   * Returns whether an object has a size and sum that a manifest lists, or is
+   * not listed at all. If a trusted manifest lists the object, the others do not
+   * count.
+   */
+  isIntact({ name, size, sha256 }: ObjectRecord): boolean {
+    const lines = this.#trusted.get(name) ?? this.#others.get(name);
+    return lines === undefined ||
+      lines.some((one) => one.size === size && one.sha256 === sha256);
+  }
+
+  /**
+   * Stores manifests that list objects with the sums that they are about to get.
+   * An object that only manifests without trust list is listed in one without a
+   * signature, because nobody trusted vouches for the object. An object that no
+   * manifest lists stays so.
+   */
+  async list(objects: readonly ObjectRecord[]): Promise<void> {
+    const sealed = objects.filter(({ name }) => isSealed(name));
+    for (
+      const [lines, writer] of [
+        [this.#trusted, this.#writer],
+        [this.#others, this.#unsigned],
+      ] as const
+    ) {
+      const listed = sealed.filter(({ name }) =>
+        lines.has(name) && (lines === this.#trusted || !this.#trusted.has(name))
+      );
+      if (listed.length === 0) continue;
+      this.#isSettled = false;
+      const name = await writer.put({ objects: listed, removed: [] });
+      if (writer === this.#writer) this.#stored.add(name);
+    }
+  }
+
+  /**
+   * Replaces the trusted manifests that list an object with a sum that it does
+   * not have, and those that `list` stored, by as few as possible. What else they
+   * list is taken over, and signed again. An object whose bytes fit none of its
+   * sums keeps all of them, so that a verification reports it. Does nothing if no
+   * manifest was stored since the last call.
+   *
+   * @param isAtWork Returns whether an object may be one of a running run.
+   * @throws {DeltarError} The error of the storage.
+   */
+  async settle(isAtWork: (name: string) => boolean): Promise<void> {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    const manifests: Manifest[] = [];
+    const lines = new Map<string, ObjectRecord[]>();
+    for await (const [manifest, isTrusted] of this.#manifests()) {
+      if (!isTrusted) continue;
+      manifests.push(manifest);
+      for (const object of manifest.objects) addTo(lines, object);
+    }
+    const stale = new Set<string>();
+    for (const [name, all] of lines) {
+      const sums = new Set(all.map(keyOf));
+      if (sums.size < 2 || isAtWork(name)) continue;
+      const actual = this.#replaced.get(name) ?? await this.#actual(name);
+      if (actual === undefined || !sums.has(actual)) continue;
+      for (const sum of sums) if (sum !== actual) stale.add(sum);
+    }
+    const isMerged = this.#stored.size > 1;
+    const going = manifests.filter(({ name, objects }) =>
+      isMerged && this.#stored.has(name) ||
+      objects.some((object) => stale.has(keyOf(object)))
+    );
+    if (going.length === 0) return;
+    const objects = new Map<string, ObjectRecord>();
+    const removed = new Set<string>();
+    for (const manifest of going) {
+      for (const object of manifest.objects) {
+        const key = keyOf(object);
+        if (!stale.has(key)) objects.set(key, object);
+      }
+      for (const name of manifest.removed) removed.add(name);
+    }
+    const rest = [...objects.values()];
+    const names = [...removed];
+    while (rest.length + names.length > 0) {
+      await this.#writer.put({
+        objects: rest.splice(0, MAX_LINES),
+        removed: names.splice(0, MAX_LINES),
+      });
+    }
+    for (const { name } of going) await this.#repository.files.delete(name);
+  }
+
+  /** Yields the undamaged manifests, each with whether it is trusted. */
+  async *#manifests(): AsyncGenerator<[Manifest, boolean]> {
+    const { files, id, isTrusted } = this.#repository;
+    for await (const manifest of readManifests(files, () => {})) {
+      if (manifest.repository !== id) continue;
+      yield [manifest, await isTrusted(manifest.signer)];
+    }
+  }
+
+  /** Returns the key of an object as it is stored, if it exists. */
+  async #actual(name: string): Promise<string | undefined> {
+    const sum = createSha256();
+    let size = 0;
+    try {
+      const file = this.#repository.files.get(name, { fresh: true });
+      for await (const part of file) {
+        sum.update(part);
+        size += part.length;
+      }
+    } catch (error) {
+      if (codeOf(error) === "not-found") return undefined;
+      throw error;
+    }
+    return keyOf({ name, size, sha256: toHex(sum.digest()) });
+  }
+}
+
+function addTo(lines: Map<string, ObjectRecord[]>, object: ObjectRecord): void {
+  const there = lines.get(object.name);
+  if (there === undefined) lines.set(object.name, [object]);
+  else there.push(object);
+}
+
+function keyOf({ name, size, sha256 }: ObjectRecord): string {
+  return `${sha256} ${size} ${name}`;
+}

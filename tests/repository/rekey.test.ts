@@ -1,0 +1,520 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { newIdentity, recipientOf } from "../../lib/age/mod.ts";
+import { codeOf } from "../../lib/bytes/errors.ts";
+import { mirror } from "../../lib/repository/mirror.ts";
+import type { RepositoryKeys } from "../../lib/repository/mod.ts";
+import { Repository } from "../../lib/repository/repository.ts";
+import { verifySealed } from "../../lib/repository/verify/verify_sealed.ts";
+import { makeKeyPair, readPrivateKey } from "../../lib/ssh/mod.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
+import { withCache } from "../../lib/repository/with_cache.ts";
+import { dieAt, FaultyStorage, isInjected } from "../support/faulty_storage.ts";
+import { noise } from "../support/noise.ts";
+import { needs, run } from "../support/peer.ts";
+import { play } from "../support/schedule.ts";
+import { withTemp } from "../support/temp.ts";
+import { roundTimes, stateOf } from "../support/trees.ts";
+import { everything } from "./helpers.ts";
+
+const admin = await newIdentity();
+const other = await newIdentity();
+const writer = await newIdentity();
+const key = await readPrivateKey(await makeKeyPair(""));
+const writerKey = await readPrivateKey(await makeKeyPair(""));
+const machine = { id: "m1", host: "one", key };
+const writerMachine = { id: "m2", host: "two", key: writerKey };
+const signers = [key.publicKey, writerKey.publicKey];
+
+/** The time after which an interrupted change is ignored, in milliseconds. */
+const INTERRUPTED_MS = 11 * 60_000;
+
+function open(storage: Storage, own = admin): Promise<Repository> {
+  return Repository.open(storage, { keys: [own], machine });
+}
+
+function openWriter(storage: Storage): Promise<Repository> {
+  return Repository.open(storage, { keys: [writer], machine: writerMachine });
+}
+
+function keysOf({ keys }: Repository): RepositoryKeys {
+  if (keys === undefined) throw new Error("not encrypted");
+  return keys;
+}
+
+function copyOf({ objects }: MemoryStorage): MemoryStorage {
+  const copy = new MemoryStorage();
+  for (const [name, bytes] of objects) copy.objects.set(name, bytes);
+  return copy;
+}
+
+/** A repository with two full keys and a write-only one. */
+async function makeKeys(): Promise<MemoryStorage> {
+  const storage = new MemoryStorage();
+  const repository = await Repository.create(storage, {
+    encrypt: { name: "admin", to: await recipientOf(admin) },
+    machine,
+  });
+  const keys = keysOf(repository);
+  await keys.add({ name: "other", to: await recipientOf(other) });
+  await keys.add({
+    name: "writer",
+    kind: "write-only",
+    to: await recipientOf(writer),
+    signer: { publicKey: writerKey.publicKey, machine: writerMachine },
+  });
+  return storage;
+}
+
+/**
+ * A rotated repository with a moved volume, labels, a proof, a removed snapshot,
+ * snapshots of a write-only machine, and some from after the rotation.
+ */
+async function make(folder: string): Promise<{
+  storage: MemoryStorage;
+  states: Map<string, unknown>;
+}> {
+  const storage = await makeKeys();
+  const root = join(folder, "root");
+  fs.mkdirSync(root);
+  const states = new Map<string, unknown>();
+  const snapshot = async (repository: Repository) => {
+    roundTimes(root);
+    const { record } = await repository.snapshot(everything(root), {
+      cache: join(folder, `cache-${repository.keys?.openedBy}`),
+    });
+    states.set(record.id, stateOf(root));
+    return record;
+  };
+  for (let n = 0; n < 4; n++) {
+    for (let file = n; file < 4; file++) {
+      fs.writeFileSync(
+        join(root, `file ${file}`),
+        noise(40_000, 10 * n + file),
+      );
+    }
+    if (n === 0) fs.writeFileSync(join(root, "large"), noise(1_200_000, 99));
+    else fs.appendFileSync(join(root, "large"), `more ${n}`);
+    await snapshot(await open(storage));
+  }
+  const repository = await open(storage);
+  const [first, second, third] = await repository.snapshots();
+  await repository.label(third, "a label");
+  await repository.drill({ files: 1 });
+  await repository.forget(first);
+  await repository.prune({}, { grace: 0, repackBelow: 0.99 });
+  await repository.forget(second);
+  states.delete(first.id);
+  states.delete(second.id);
+  fs.appendFileSync(join(root, "large"), "by the writer");
+  await snapshot(await openWriter(storage));
+  await keysOf(repository).rotate();
+  fs.appendFileSync(join(root, "large"), "after the rotation");
+  await snapshot(await open(storage));
+  return { storage, states };
+}
+
+/** Returns the payloads of all age files, by name. */
+function payloads({ objects }: MemoryStorage): Map<string, string> {
+  const all = new Map<string, string>();
+  for (const [name, bytes] of objects) {
+    if (/^(?:keys\/|recipients)/.test(name) || !name.endsWith(".age")) continue;
+    const text = Buffer.from(bytes).toString("latin1");
+    const mac = text.indexOf("\n---");
+    all.set(name, text.slice(text.indexOf("\n", mac + 1) + 1));
+  }
+  return all;
+}
+
+async function assertWhole(
+  storage: MemoryStorage,
+  { states, folder, by = [admin] }: {
+    states: ReadonlyMap<string, unknown>;
+    folder?: string;
+    by?: string[];
+  },
+  what = "",
+): Promise<void> {
+  for (const own of by) {
+    const repository = await open(storage, own);
+    const { damage } = await repository.verify({ data: folder !== undefined });
+    assert.deepEqual(damage, [], what);
+    const records = await repository.snapshots();
+    assert.deepEqual(
+      records.map(({ id }) => id).sort(),
+      [...states.keys()].sort(),
+      what,
+    );
+    if (folder === undefined) continue;
+    for (const record of records) {
+      const target = join(folder, `restored ${record.id}`);
+      await repository.restore(record, target);
+      assert.deepEqual(stateOf(target), states.get(record.id), what);
+      fs.rmSync(target, { recursive: true });
+    }
+  }
+  const sealed = await verifySealed(storage, { data: true, signers });
+  assert.deepEqual(sealed.damage, [], what);
+  assert.deepEqual(sealed.unlisted, [], what);
+}
+
+/** Does something at a time at which changes of now count as interrupted. */
+async function later<Result>(work: () => Promise<Result>): Promise<Result> {
+  const { now } = Date;
+  Date.now = () => now() + INTERRUPTED_MS;
+  try {
+    return await work();
+  } finally {
+    Date.now = now;
+  }
+}
+
+test("rekey() leaves nothing for the old identity, and every payload as it was", async () => {
+  await withTemp(async (folder) => {
+    const { storage, states } = await make(folder);
+    assert.ok([...storage.objects.keys()].some((n) => n.startsWith("moves/")));
+    const before = payloads(storage);
+    const old = copyOf(storage);
+    // This reader has the heads of objects.
+    const reader = await open(storage);
+    const [record] = await reader.snapshots();
+    const tree = await reader.tree(record);
+    const repository = await open(storage);
+    const plan = await repository.planRekey();
+    assert.ok(plan.objects > 15, `${plan.objects}`);
+    assert.deepEqual([plan.atWork, plan.damage], [[], []]);
+    assert.deepEqual(payloads(storage), before);
+    let seen = 0;
+    const result = await repository.rekey({
+      onPlan: (planned) => {
+        assert.deepEqual(planned, plan);
+        return true;
+      },
+      onProgress: ({ phase, done, bytes }) => {
+        if (phase === "writing") [seen] = [done, bytes];
+      },
+    });
+    assert.deepEqual(result, { ...plan, retired: 1 });
+    assert.equal(seen, plan.objects);
+    // All but the headers is as before, and the headers have the same length.
+    const after = payloads(storage);
+    for (const [name, payload] of before) {
+      assert.equal(after.get(name), payload, name);
+      assert.equal(
+        storage.objects.get(name)?.length,
+        old.objects.get(name)?.length,
+      );
+    }
+    assert.deepEqual([...after.keys()].sort(), [...before.keys()].sort());
+    await assertWhole(storage, { states, folder, by: [admin, other] });
+    const [again] = (await (await open(storage)).snapshots())
+      .filter(({ label }) => label === "a label");
+    assert.ok(again !== undefined);
+    const [removed] = await (await open(storage)).removed();
+    assert.equal(removed.reason, "user");
+    for (const { path } of tree.entries.filter(({ kind }) => kind === "file")) {
+      assert.ok((await Array.fromAsync(reader.readFile(record, path))).length);
+    }
+    // Nothing is left to do, and the manifests name only what is stored.
+    assert.equal((await (await open(storage)).planRekey()).objects, 0);
+    const listed = [...storage.objects.entries()]
+      .filter(([name]) => name.startsWith("manifests/"))
+      .flatMap(([, bytes]) => new TextDecoder().decode(bytes).split("\n"))
+      .flatMap((line) => /"name":"([^"]+\.age)","size"/.exec(line)?.[1] ?? []);
+    assert.equal(new Set(listed).size, listed.length);
+  });
+});
+
+test(
+  "age opens every object with the new identity alone, and none with the old",
+  {
+    ...needs("age"),
+  },
+  async () => {
+    await withTemp(async (folder) => {
+      const { storage } = await make(folder);
+      const keys = keysOf(await open(storage));
+      const [newest, old] = keys.identities();
+      await (await open(storage)).rekey();
+      const files = {
+        newest: join(folder, "newest"),
+        old: join(folder, "old"),
+      };
+      fs.writeFileSync(files.newest, `${newest}\n`);
+      fs.writeFileSync(files.old, `${old}\n`);
+      let count = 0;
+      for (const [name, bytes] of storage.objects) {
+        if (name.startsWith("keys/") || !name.endsWith(".age")) continue;
+        count++;
+        run("age", ["-d", "-i", files.newest], { input: bytes });
+        assert.throws(
+          () => run("age", ["-d", "-i", files.old], { input: bytes }),
+          /no identity matched/,
+          name,
+        );
+      }
+      assert.ok(count > 20);
+      // age takes the newest identity alone from a key file.
+      const own = join(folder, "own");
+      fs.writeFileSync(own, `${admin}\n`);
+      const file = storage.objects.get("keys/admin.age");
+      const text = Buffer.from(run("age", ["-d", "-i", own], { input: file }))
+        .toString();
+      assert.deepEqual(
+        text.split("\n").filter((line) => /^[^#]/.test(line)),
+        [newest],
+      );
+      assert.ok(text.includes(`# retired: ${old}\n`));
+    });
+  },
+);
+
+test("a write-only machine goes on after a rekey", async () => {
+  await withTemp(async (folder) => {
+    const { storage, states } = await make(folder);
+    await (await open(storage)).rekey();
+    const root = join(folder, "root");
+    fs.appendFileSync(join(root, "large"), "after the rekey");
+    roundTimes(root);
+    const { record } = await (await openWriter(storage)).snapshot(
+      everything(root),
+      { cache: join(folder, "cache-writer") },
+    );
+    assert.ok(record.parent !== undefined);
+    assert.ok(record.counts.stored < 10_000, `${record.counts.stored}`);
+    states.set(record.id, stateOf(root));
+    await assertWhole(storage, { states, folder });
+  });
+});
+
+test("rekey() that is killed leaves what every key opens, and ends the next time", async () => {
+  await withTemp(async (folder) => {
+    const before = await makeKeys();
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    fs.writeFileSync(join(root, "file"), "content");
+    roundTimes(root);
+    const { record } = await (await open(before)).snapshot(everything(root));
+    const states = new Map([[record.id, stateOf(root)]]);
+    await (await open(before)).label(record, "a label");
+    await keysOf(await open(before)).rotate();
+    let isFinished = false;
+    let number = 0;
+    while (!isFinished) {
+      number++;
+      assert.ok(number < 500);
+      for (const fault of ["before", "after"] as const) {
+        const storage = copyOf(before);
+        let dying = Infinity;
+        const faulty = new FaultyStorage(
+          storage,
+          (operation) => dieAt(dying, fault)(operation),
+        );
+        const repository = await open(faulty);
+        dying = faulty.operations + number;
+        try {
+          await repository.rekey({ patience: 0 });
+          isFinished = faulty.operations < dying;
+        } catch (error) {
+          assert.ok(isInjected(error), String(error));
+        }
+        const what = `killed ${fault} operation ${number}`;
+        await assertWhole(storage, { states, by: [admin, other] }, what);
+        await openWriter(storage);
+        const own = number % 2 === 0 ? admin : other;
+        await later(async () => {
+          const repository = await open(storage, own);
+          const result = await repository.rekey({ patience: 0 });
+          assert.deepEqual([result.atWork, result.damage], [[], []], what);
+        });
+        await assertWhole(storage, { states, by: [admin, other] }, what);
+        const rest = await open(storage);
+        assert.equal((await rest.planRekey()).objects, 0, what);
+        assert.deepEqual(await rest.rekey({ patience: 0 }), {
+          ...{ objects: 0, bytes: 0, atWork: [], damage: [], retired: 0 },
+        }, what);
+        const names = [...storage.objects.keys()].join(" ");
+        assert.doesNotMatch(names, /lease|changes/, what);
+      }
+    }
+    assert.ok(number > 40, `${number}`);
+  });
+});
+
+/** Schedules of two works, with a few switches from one to the other. */
+function* schedules(): Generator<(enabled: number[], step: number) => number> {
+  for (const first of [0, 1]) {
+    for (let one = 0; one < 120; one += 9) {
+      for (const two of [4, 11, 25]) {
+        yield (enabled, step) => {
+          const isOther = step >= one && step < one + two;
+          const wanted = isOther ? 1 - first : first;
+          return enabled.includes(wanted) ? wanted : enabled[0];
+        };
+      }
+    }
+  }
+}
+
+test("a rekey and another change, snapshot, prune or rekey at the same time", async () => {
+  await withTemp(async (folder) => {
+    const before = await makeKeys();
+    const root = join(folder, "root");
+    fs.mkdirSync(root);
+    fs.writeFileSync(join(root, "file"), "content");
+    roundTimes(root);
+    const first = await (await open(before)).snapshot(everything(root));
+    fs.writeFileSync(join(root, "file"), "new content");
+    roundTimes(root);
+    await (await open(before)).snapshot(everything(root));
+    await keysOf(await open(before)).rotate();
+    const to = await recipientOf(await newIdentity());
+    const patience = 0;
+    const works: Record<string, (repository: Repository) => Promise<unknown>> =
+      {
+        add: ({ keys }) => keys!.add({ name: "new", to }),
+        revoke: ({ keys }) => keys!.revoke(writerKey.publicKey),
+        rotate: ({ keys }) => keys!.rotate(),
+        rekey: (repository) => repository.rekey({ patience }),
+        prune: (repository) =>
+          repository.prune({ last: 1 }, { grace: 0, patience }),
+        forget: (repository) => repository.forget(first.record),
+        label: (repository) => repository.label(first.record, "new"),
+        snapshot: (repository) =>
+          repository.snapshot(everything(root), { label: "again" }),
+      };
+    for (const [name, work] of Object.entries(works)) {
+      let both = 0;
+      for (const choose of schedules()) {
+        const { storage, outcomes } = await play(before.objects, [
+          async (storage) => await (await open(storage)).rekey({ patience }),
+          async (storage) => await work(await open(storage, other)),
+        ], choose);
+        const isDone = outcomes.map(({ status }) => status === "fulfilled");
+        if (isDone.every(Boolean)) both++;
+        for (const outcome of outcomes) {
+          if (outcome.status === "fulfilled") continue;
+          const { reason } = outcome;
+          assert.match(
+            codeOf(reason) ?? "",
+            /^(?:conflict|key|exists)$/,
+            `${name}: ${reason.stack}`,
+          );
+        }
+        // Both keys open everything, with and without another rekey.
+        for (const round of [1, 2]) {
+          for (const own of [admin, other]) {
+            const { damage } = await (await open(storage, own))
+              .verify({ data: true });
+            assert.deepEqual(damage, [], `${name}, round ${round}`);
+          }
+          const trusted = name === "revoke" && isDone[1]
+            ? signers.slice(0, 1)
+            : signers;
+          const { damage } = await verifySealed(storage, {
+            data: true,
+            signers: trusted,
+          });
+          assert.deepEqual(damage, [], `${name}, round ${round}`);
+          await later(async () =>
+            await (await open(storage)).rekey({ patience })
+          );
+        }
+        const keys = keysOf(await open(storage));
+        if (name === "revoke" && isDone[1]) {
+          assert.equal(
+            await keys.signers.trust(writerKey.publicKey),
+            "revoked",
+          );
+        }
+        if (name === "add" && isDone[1]) {
+          assert.ok((await keys.list()).includes("new"));
+        }
+      }
+      assert.ok(both > 0, name);
+    }
+  });
+});
+
+test("rekey() leaves damaged objects and those of running work as they are", async () => {
+  await withTemp(async (folder) => {
+    const { storage } = await make(folder);
+    const name = [...storage.objects.keys()]
+      .filter((name) => name.startsWith("volumes/")).sort()[0];
+    const bytes = storage.objects.get(name)!;
+    const damaged = bytes.slice();
+    damaged[damaged.length - 1] ^= 1;
+    storage.objects.set(name, damaged);
+    const result = await (await open(storage)).rekey();
+    assert.deepEqual(result.damage.map(({ object }) => object), [name]);
+    assert.equal(result.retired, 0);
+    assert.deepEqual(storage.objects.get(name), damaged);
+    storage.objects.set(name, bytes);
+    const next = await (await open(storage)).rekey();
+    assert.deepEqual([next.objects, next.retired], [1, 1]);
+    assert.equal(
+      (await verifySealed(storage, { data: true })).damage.length,
+      0,
+    );
+
+    // A run that began before a rotation has its objects for itself.
+    const own = keysOf(await open(storage)).decrypted();
+    await keysOf(await open(storage)).rotate();
+    const id = "20261126T100000Z-abc123";
+    const running = [`running/${id}.json`, `volumes/${id}.vol0.tar.zst`];
+    for (const one of running) await own.put(one, [Uint8Array.of(1)]);
+    const third = await (await open(storage)).rekey();
+    assert.deepEqual(
+      third.atWork.sort(),
+      running.map((name) => `${name}.age`).sort(),
+    );
+    assert.equal(third.retired, 0);
+    await own.delete(running[0]);
+    assert.equal((await (await open(storage)).rekey()).retired, 1);
+  });
+});
+
+test("rekey() refuses what is not encrypted, write-only or outdated", async () => {
+  const plain = await Repository.create(new MemoryStorage());
+  await assert.rejects(plain.rekey(), { code: "unsupported" });
+  const storage = await makeKeys();
+  const nothing = await (await open(storage)).rekey();
+  assert.deepEqual(nothing, {
+    ...{ objects: 0, bytes: 0, atWork: [], damage: [], retired: 0 },
+  });
+  await assert.rejects((await openWriter(storage)).rekey(), { code: "key" });
+  const outdated = await open(storage);
+  const sheet = keysOf(outdated).identities();
+  await keysOf(await open(storage)).rotate();
+  await assert.rejects(
+    async () => await (await openSheet(storage, sheet)).rekey(),
+    { code: "key" },
+  );
+  await (await open(storage)).rekey();
+  await assert.rejects(openSheet(storage, sheet), {
+    code: "key",
+    message: /older than the last rekey/,
+  });
+  const keys = keysOf(await open(storage));
+  const later = await openSheet(storage, keys.identities());
+  assert.equal(keysOf(later).recipient(), keys.recipient());
+  assert.equal(keysOf(later).adminPublicKey, keysOf(outdated).adminPublicKey);
+  // The next rotation does not encrypt for the retired identity, either.
+  await keys.rotate();
+  await assert.rejects(openSheet(storage, sheet), { code: "key" });
+  const result = await (await open(storage)).rekey();
+  assert.equal(result.retired, 1);
+  assert.equal(keysOf(await open(storage)).identities().length, 3);
+});
+
+function openSheet(
+  storage: Storage,
+  keys: readonly string[],
+): Promise<Repository> {
+  return Repository.open(storage, { keys, machine });
+}
+
+void [dirname, withCache, mirror];
